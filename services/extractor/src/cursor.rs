@@ -1,0 +1,67 @@
+//! Where a run begins to read.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
+use pomost_project::flow::Cursor;
+
+/// The value of `$cursor`: what the run was asked for, or the flow's cursor less its overlap, or
+/// the flow's start. The error says what the overlap needs.
+pub fn beginning(cursor: &Cursor, since: Option<&str>, stored: Option<&str>) -> Result<String, String> {
+    match (since, stored, cursor.overlap) {
+        (Some(since), _, _) => Ok(since.to_owned()),
+        (None, Some(stored), Some(overlap)) => earlier(stored, overlap),
+        (None, Some(stored), None) => Ok(stored.to_owned()),
+        (None, None, _) => Ok(cursor.start.clone()),
+    }
+}
+
+/// The time before `text` by `overlap`, written as `text` is.
+fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
+    let overlap = SignedDuration::try_from(overlap).map_err(|error| error.to_string())?;
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return time.checked_sub(overlap).map(|time| time.to_string()).map_err(|error| error.to_string());
+    }
+    if let Ok(time) = text.parse::<DateTime>() {
+        let earlier = time.checked_sub(overlap).map_err(|error| error.to_string())?;
+        return Ok(as_written(earlier, text));
+    }
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Ok(seconds.saturating_sub(overlap.as_secs()).to_string());
+    }
+    Err("extract.cursor.overlap needs a cursor that is a time (RFC 3339, a date, a date and time) or a number of \
+         seconds; leave it out for other cursors"
+        .into())
+}
+
+fn as_written(time: DateTime, text: &str) -> String {
+    match (text.contains(' '), text.len() <= "2026-01-01".len()) {
+        (_, true) => time.date().to_string(),
+        (true, _) => time.to_string().replacen('T', " ", 1),
+        (false, _) => time.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn five_minutes_before(text: &str) -> Result<String, String> {
+        earlier(text, Duration::from_secs(300))
+    }
+
+    #[test]
+    fn an_overlap_reaches_back_in_the_source_s_own_writing() {
+        assert_eq!(five_minutes_before("2026-03-01T00:02:00Z").unwrap(), "2026-02-28T23:57:00Z");
+        assert_eq!(five_minutes_before("2026-03-01T02:02:00.5+02:00").unwrap(), "2026-02-28T23:57:00.5Z");
+        assert_eq!(five_minutes_before("2026-03-01 00:02:00").unwrap(), "2026-02-28 23:57:00");
+        assert_eq!(five_minutes_before("2026-03-01").unwrap(), "2026-02-28");
+        assert_eq!(five_minutes_before("1772323320").unwrap(), "1772323020");
+    }
+
+    #[test]
+    fn an_overlap_of_something_that_is_no_time_is_refused() {
+        assert!(five_minutes_before("page-7").unwrap_err().contains("overlap"));
+    }
+}

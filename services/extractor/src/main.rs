@@ -1,0 +1,13 @@
+//! The extractor service.
+
+use std::process::ExitCode;
+
+use pomost_extractor::Scheduling;
+use pomost_http::Clients;
+
+fn main() -> ExitCode {
+    pomost_runtime::serve("pomost-extractor", async |context| {
+        let clients = Clients::new(&context.project)?;
+        pomost_extractor::run(context, clients, Scheduling::On).await
+    })
+}

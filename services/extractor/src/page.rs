@@ -1,0 +1,106 @@
+//! Fetching one page.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use pomost_expression::{Value, Variables, read};
+use pomost_http::{Call, Class, Failure};
+use pomost_project::flow::Paginate;
+use tracing::warn;
+use url::Url;
+
+use crate::{
+    extraction::{Error, Source},
+    position::Position,
+};
+
+/// How often a page is asked for before its run fails, where the failure is not the system's state.
+const ATTEMPTS: usize = 8;
+
+/// A page as it was answered.
+pub struct Page {
+    /// The answer.
+    pub answer: Value,
+    /// The bytes of the answer, hashed: tells a page that was seen before.
+    pub hash: u64,
+    /// Where it was fetched from: what the next URL may be relative to.
+    pub url: Url,
+}
+
+impl Source {
+    /// Fetches the page at a position. A system that is away, throttles or refuses our credentials
+    /// is waited for, however long; a failure that may pass is tried again; any other is an error.
+    pub async fn page(&self, position: &Position, variables: &Variables) -> Result<Page, Error> {
+        let url = self.url(position, variables)?;
+        let mut attempts = 0;
+        let answer = (|| self.fetch(&url))
+            .retry(backoff())
+            .when(|failure| {
+                attempts += usize::from(!failure.class.is_of_the_system());
+                failure.class.is_of_the_system() || (failure.class == Class::Transient && attempts < ATTEMPTS)
+            })
+            .adjust(|failure, delay| delay.map(|delay| failure.retry_after.map_or(delay, |asked| asked.max(delay))))
+            .notify(|failure, delay| {
+                let wait = delay.as_secs_f64();
+                warn!(flow = self.flow.name, error = %failure, class = failure.class.as_str(), wait, "the source waits");
+            })
+            .await?;
+        let hash = hash(&answer.body);
+        let value = read(&answer.body).map_err(|error| {
+            Error::Source(format!("{}: the answer is not JSON: {error}", self.flow.extract.request.label))
+        })?;
+        Ok(Page { answer: value, hash, url })
+    }
+
+    fn url(&self, position: &Position, variables: &Variables) -> Result<Url, Error> {
+        let request = &self.flow.extract.request;
+        let path = request
+            .path
+            .render(&Value::Null, variables)
+            .map_err(|error| Error::Source(format!("the request {}: {}", request.label, error.message)))?;
+        let mut url = self.client.url(&path)?;
+        if let Position::Url(next) = position {
+            return Ok(self.client.follow(&url, next)?);
+        }
+        if let (Some(param), Some(value)) = (self.param(), position.value()) {
+            url.query_pairs_mut().append_pair(param, &value);
+        }
+        Ok(url)
+    }
+
+    fn param(&self) -> Option<&str> {
+        match &self.flow.extract.paginate {
+            Paginate::None | Paginate::Next(_) => None,
+            Paginate::Page { param, .. } | Paginate::Offset { param, .. } | Paginate::Token { param, .. } => {
+                param.as_deref()
+            }
+        }
+    }
+
+    async fn fetch(&self, url: &Url) -> Result<pomost_http::Answer, Failure> {
+        let request = &self.flow.extract.request;
+        let call = Call {
+            method: &request.method,
+            url: url.clone(),
+            label: &request.label,
+            body: None,
+            header: None,
+        };
+        self.client.send(call).await
+    }
+}
+
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(30))
+        .without_max_times()
+        .with_jitter()
+}
+
+fn hash(body: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    hasher.finish()
+}

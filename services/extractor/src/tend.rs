@@ -1,0 +1,120 @@
+//! Waiting for the runs of one flow, and running them under its lease.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pomost_models::Trigger;
+use pomost_runtime::{Context, metrics};
+use pomost_store::{Lease, Run, RunRequest};
+use tracing::{error, info, warn};
+
+use crate::{
+    Scheduling,
+    extraction::{self, Extraction, Source},
+};
+
+/// How often a flow looks whether a run is due.
+const TURN: Duration = Duration::from_millis(500);
+
+/// How long a flow leaves the store alone after a failure.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Runs a flow whenever it is due or asked for, until shutdown. Any number of replicas may tend the
+/// same flow: its lease lets one at a time extract it.
+pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
+    let tending = async {
+        loop {
+            let pause = match turn(&context, &source, scheduling).await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => TURN,
+                Err(error) => {
+                    warn!(flow = source.flow.name, %error, "the flow pauses");
+                    AFTER_FAILURE
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    };
+    // An extraction is cut off between two steps; its run goes on from the last confirmed page.
+    context.shutdown.run_until_cancelled(tending).await;
+}
+
+/// One look: extracts a run if there is one to extract, and says whether there was.
+async fn turn(context: &Context, source: &Source, scheduling: Scheduling) -> Result<bool, extraction::Error> {
+    let store = context.store();
+    let flow = &source.flow.name;
+    let due = scheduling == Scheduling::On && is_due(context, source).await?;
+    if !due && store.open_run(flow).await?.is_none() {
+        return Ok(false);
+    }
+    let Some(lease) = store.acquire_lease(flow, context.holder(), context.claim).await? else {
+        return Ok(false);
+    };
+    let ran = run_under(context, source, &lease, scheduling).await;
+    store.release_lease(&lease).await?;
+    ran
+}
+
+/// Looks again now that nobody else can: another replica may have done the run meanwhile.
+async fn run_under(
+    context: &Context,
+    source: &Source,
+    lease: &Lease,
+    scheduling: Scheduling,
+) -> Result<bool, extraction::Error> {
+    let store = context.store();
+    let flow = &source.flow.name;
+    if let Some(run) = store.open_run(flow).await? {
+        return extract(context, source, lease, run).await.map(|()| true);
+    }
+    if scheduling == Scheduling::Off || !is_due(context, source).await? {
+        return Ok(false);
+    }
+    store.request_run(&RunRequest { flow: flow.clone(), trigger: Trigger::Schedule, since: None }).await?;
+    match store.open_run(flow).await? {
+        Some(run) => extract(context, source, lease, run).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
+async fn is_due(context: &Context, source: &Source) -> Result<bool, extraction::Error> {
+    let Some(every) = source.flow.extract.every else { return Ok(false) };
+    let last = context.store().last_requested(&source.flow.name, Trigger::Schedule).await?;
+    Ok(last.is_none_or(|last| Timestamp::now().duration_since(last).unsigned_abs() >= every))
+}
+
+/// Extracts a run while renewing the lease; when the lease is lost, extraction stops where it is.
+async fn extract(
+    context: &Context,
+    source: &Source,
+    lease: &Lease,
+    run: Run,
+) -> Result<(), extraction::Error> {
+    let id = run.id;
+    info!(flow = run.flow, run = %id, trigger = run.trigger.as_str(), resumed = run.checkpoint.is_some(), "extracting");
+    let extraction = Extraction { context, source, lease, run: &run };
+    let extracted = tokio::select! {
+        extracted = extraction.extract() => extracted,
+        lost = keep(context, lease) => Err(lost),
+    };
+    match extracted {
+        Err(extraction::Error::Source(reason)) => {
+            error!(flow = run.flow, run = %id, error = reason, "the run cannot be read to its end");
+            metrics::count_failed_run(&run.flow);
+            Ok(context.store().fail_run(lease, id, &reason).await?)
+        }
+        extracted => extracted,
+    }
+}
+
+/// Renews the lease until that fails.
+async fn keep(context: &Context, lease: &Lease) -> extraction::Error {
+    loop {
+        tokio::time::sleep(context.claim / 3).await;
+        match context.store().renew_lease(lease, context.claim).await {
+            Ok(()) => {}
+            Err(error @ pomost_store::Error::LeaseLost(_)) => return error.into(),
+            Err(error) => warn!(%error, "the lease was not renewed; trying again"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Moves dead letters from their queue into the store.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use pomost_broker::{Delivery, Queue};
+use pomost_models::{DeadLetter, Outcome, Reason, Stage, dead_letter::DEAD_LETTERS_TYPE};
+use pomost_runtime::{
+    Context,
+    dead::{self, Diagnosis},
+    metrics, worker,
+};
+use tracing::{error, warn};
+
+const PREFETCH: u16 = 8;
+
+/// Archives dead letters until shutdown. What is not archived by then stays in the queue.
+pub async fn run(context: Context) -> Result<(), pomost_broker::Error> {
+    let mut consumer = context.broker().consume(&Queue::Dead, PREFETCH).await?;
+    while let Some(Some(delivery)) = context.shutdown.run_until_cancelled(consumer.next()).await {
+        let letters = letters(&delivery);
+        if context.shutdown.run_until_cancelled(archive(&context, &letters)).await.is_none() {
+            break;
+        }
+        count(&letters);
+        if let Err(error) = delivery.acknowledge().await {
+            warn!(%error, "archived dead letters will come again; they are kept once");
+        }
+    }
+    Ok(())
+}
+
+/// Goes on until the store has them: there is nowhere else they could go.
+async fn archive(context: &Context, letters: &[DeadLetter]) {
+    let backoff = ExponentialBuilder::default().with_max_delay(Duration::from_secs(10)).without_max_times();
+    let archived = (|| context.store().archive(letters))
+        .retry(backoff)
+        .notify(|error, _| warn!(%error, "dead letters wait for the store"))
+        .await;
+    if let Err(error) = archived {
+        error!(%error, "dead letters were not archived");
+    }
+}
+
+fn letters(delivery: &Delivery) -> Vec<DeadLetter> {
+    match &delivery.poisoned {
+        Some(queue) => poisoned(delivery, queue),
+        None if delivery.message.kind == DEAD_LETTERS_TYPE => serde_json::from_slice(&delivery.message.body)
+            .unwrap_or_else(|_| vec![unreadable(delivery, "dead", "not a message of dead letters".into())]),
+        None => vec![unreadable(delivery, "dead", "not a message of dead letters".into())],
+    }
+}
+
+/// A batch on which workers kept dying: the broker gave it up, and every record in it with it.
+fn poisoned(delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
+    let stage = stage_of(queue);
+    let diagnosis = Diagnosis {
+        reason: Reason::Poison,
+        error: format!("the {stage} worker died on this record's batch again and again"),
+        pointer: None,
+    };
+    match worker::decode(delivery) {
+        Ok(mut batch) => {
+            let records = std::mem::take(&mut batch.records);
+            records.into_iter().map(|record| dead::letter(&batch, record, stage, diagnosis.clone())).collect()
+        }
+        Err(reason) => vec![unreadable(delivery, queue, reason)],
+    }
+}
+
+fn unreadable(delivery: &Delivery, queue: &str, reason: String) -> DeadLetter {
+    worker::unreadable(delivery, queue, stage_of(queue), reason)
+}
+
+fn stage_of(queue: &str) -> Stage {
+    if queue.contains("transform.") { Stage::Transform } else { Stage::Load }
+}
+
+fn count(letters: &[DeadLetter]) {
+    for letter in letters {
+        metrics::count_settled(&letter.flow, letter.stage, Outcome::Dead, 1);
+    }
+}

@@ -1,0 +1,154 @@
+//! What the loader does with a batch.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use pomost_models::{Batch, Record};
+use pomost_runtime::{
+    Context, dead, outbox,
+    worker::{Handler, Trouble},
+};
+use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken};
+use tracing::warn;
+
+use crate::{
+    act::{Destination, End},
+    decide::decide,
+    prepare::{self, Prepared},
+    tally::Tally,
+};
+
+/// How long a batch starts requests. The rest is handed back: a delivery must be acknowledged
+/// within 10 minutes, and the last request may take its whole time-out and a few retries.
+const STARTING: Duration = Duration::from_secs(240);
+
+/// Loads the batches of one flow.
+pub struct LoadHandler {
+    /// What to work with.
+    pub context: Context,
+    /// Where the records go.
+    pub destination: Destination,
+}
+
+#[async_trait]
+impl Handler for LoadHandler {
+    /// Claim, act, publish what is to come again and what is dead, settle. A crash before the
+    /// settlement leaves claims that expire and answer that the outcome is unknown.
+    async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
+        let prepared = prepare::newest_of_each_key(std::mem::take(&mut batch.records));
+        let claim = Claim {
+            flow: batch.flow.clone(),
+            token: ClaimToken::generate(),
+            entries: prepared.current.iter().map(prepare::claim_entry).collect(),
+        };
+        let answers = self.context.store().claim(&claim, self.context.claim).await?;
+        let ends = self.act_while_renewing(&batch, &prepared.current, &claim, &answers).await;
+        let tally = self.tally(batch, prepared, claim, answers, ends);
+        self.settle(tally).await
+    }
+}
+
+impl LoadHandler {
+    async fn act_while_renewing(
+        &self,
+        batch: &Batch,
+        records: &[Record],
+        claim: &Claim,
+        answers: &[Answer],
+    ) -> Vec<End> {
+        let acting = self.act_on_all(batch, records, claim, answers);
+        tokio::pin!(acting);
+        loop {
+            tokio::select! {
+                ends = &mut acting => return ends,
+                () = tokio::time::sleep(self.context.claim / 3) => self.renew(claim).await,
+            }
+        }
+    }
+
+    /// A renewal that fails is tried again at the next turn; if all fail the claim expires, and the
+    /// settlement finds out who has the keys.
+    async fn renew(&self, claim: &Claim) {
+        let renewed = self.context.store().renew_claim(claim, self.context.claim).await;
+        if let Err(error) = renewed {
+            warn!(%error, "a claim was not renewed");
+        }
+    }
+
+    async fn act_on_all(
+        &self,
+        batch: &Batch,
+        records: &[Record],
+        claim: &Claim,
+        answers: &[Answer],
+    ) -> Vec<End> {
+        let until = Instant::now() + STARTING;
+        let claimed = records.iter().zip(&claim.entries).zip(answers).enumerate();
+        let acting: Vec<_> = claimed
+            .map(|(place, ((record, entry), answer))| self.act_on(until, place, batch, record, entry, answer))
+            .collect();
+        let concurrency = self.destination.client.concurrency();
+        let mut ends: Vec<(usize, End)> = stream::iter(acting).buffer_unordered(concurrency).collect().await;
+        ends.sort_unstable_by_key(|(place, _)| *place);
+        ends.into_iter().map(|(_, end)| end).collect()
+    }
+
+    async fn act_on(
+        &self,
+        until: Instant,
+        place: usize,
+        batch: &Batch,
+        record: &Record,
+        entry: &ClaimEntry,
+        answer: &Answer,
+    ) -> (usize, End) {
+        if Instant::now() > until || self.context.shutdown.is_cancelled() {
+            return (place, End::NotNow);
+        }
+        let key = idempotency_key(&batch.flow, &record.key, &entry.hash);
+        let step = decide(record.op, answer, self.destination.means());
+        (place, self.destination.act(batch.run, record, &key, step).await)
+    }
+
+    fn tally(
+        &self,
+        batch: Batch,
+        prepared: Prepared,
+        claim: Claim,
+        answers: Vec<Answer>,
+        ends: Vec<End>,
+    ) -> Tally<'_> {
+        let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
+        for record in prepared.superseded {
+            tally.superseded(record);
+        }
+        let acted = prepared.current.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
+        for ((record, entry), (answer, end)) in acted {
+            tally.add(record, entry, &answer, end);
+        }
+        tally
+    }
+
+    async fn settle(&self, tally: Tally<'_>) -> Result<(), Trouble> {
+        tally.report();
+        let broker = self.context.broker();
+        for (route, batch) in tally.coming_again() {
+            outbox::send(broker, &route, &[&batch]).await?;
+        }
+        dead::publish(broker, tally.letters()).await?;
+        let lost = self.context.store().settle(tally.settlement()).await?;
+        if !lost.is_empty() {
+            warn!(records = lost.len(), "another worker took over records that were held for too long");
+        }
+        Ok(())
+    }
+}
+
+/// The same for the same content of the same record, so that a destination can tell a repetition.
+fn idempotency_key(flow: &str, key: &str, hash: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::new().chain_update(flow).chain_update([0]).chain_update(key).chain_update([0]);
+    let digest = digest.chain_update(hash).finalize();
+    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}

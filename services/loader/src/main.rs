@@ -1,0 +1,12 @@
+//! The loader service.
+
+use std::process::ExitCode;
+
+use pomost_http::Clients;
+
+fn main() -> ExitCode {
+    pomost_runtime::serve("pomost-loader", async |context| {
+        let clients = Clients::new(&context.project)?;
+        pomost_loader::run(context, clients).await
+    })
+}

@@ -1,0 +1,65 @@
+//! The bare loop: the same bodies, posted by the same client, with nothing around them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use futures_util::{StreamExt, stream};
+use pomost_expression::{Value, Variables};
+use pomost_extractor::{extraction::Source, position::Position, rows};
+use pomost_http::{Call, Client, Clients};
+use pomost_models::{Record, RunId, Version};
+use pomost_project::Project;
+
+/// Reads every record of a flow and maps it, in this process: the bodies that the pipeline posts.
+pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow::Result<Vec<Record>> {
+    let flow = project.flows.get(flow).context("the flow is missing")?.clone();
+    let client = clients.of(&flow.extract.system).context("the source is missing")?.clone();
+    let source = Source { client, flow: flow.clone() };
+    let start = flow.extract.cursor.as_ref().map_or(Value::Null, |cursor| Value::from(cursor.start.clone()));
+    let variables = Variables { cursor: start, ..Variables::default() };
+    let (run, mut records) = (RunId::generate(), Vec::new());
+    let mut position = Some(Position::first(&flow.extract.paginate));
+    while let Some(here) = position {
+        let page = source.page(&here, &variables).await?;
+        let found = flow.extract.records.outputs(page.answer.clone(), &variables)?;
+        position = here.next(&flow.extract.paginate, &page.answer, found.len(), &variables)?;
+        for value in found {
+            let row = rows::row(&flow, value, Version::new(""), &variables);
+            let Ok(row) = row else { continue };
+            records.extend(pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default());
+        }
+    }
+    Ok(records)
+}
+
+/// Posts the bodies to the flow's destination, as many at a time as the system allows; returns how
+/// long it took.
+pub async fn post(
+    project: &Project,
+    clients: &Clients,
+    flow: &str,
+    records: Vec<Record>,
+) -> anyhow::Result<Duration> {
+    let flow = project.flows.get(flow).context("the flow is missing")?;
+    let client = Arc::new(clients.of(&flow.load.system).context("the destination is missing")?.clone());
+    let request = &flow.load.create.request;
+    let url = client.url(&request.path.render(&Value::Null, &Variables::default())?)?;
+    let started = Instant::now();
+    let post = |record: Record| {
+        let (client, url): (Arc<Client>, _) = (client.clone(), url.clone());
+        async move {
+            let body = record.data.get().as_bytes().to_vec().into();
+            let call =
+                Call { method: &request.method, url, label: &request.label, body: Some(body), header: None };
+            client.send(call).await
+        }
+    };
+    let mut posting = stream::iter(records).map(post).buffer_unordered(client.concurrency());
+    while let Some(posted) = posting.next().await {
+        posted?;
+    }
+    Ok(started.elapsed())
+}

@@ -1,0 +1,37 @@
+//! `pomost run`
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use pomost_extractor::Scheduling;
+use pomost_http::Clients;
+use pomost_runtime::{Context, health, shutdown};
+use tracing::{info, warn};
+
+use crate::{open, runner};
+
+/// The arguments of `pomost run`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The project's directory
+    #[arg(env = "POMOST_PROJECT", default_value = ".")]
+    directory: PathBuf,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let shutdown = shutdown::on_signal()?;
+    let project = Arc::new(open::project(&arguments.directory)?);
+    for warning in project.warnings.iter() {
+        warn!("{warning}");
+    }
+    let settings = open::settings(&arguments.directory)?;
+    let backends = open::to_run(&settings).await?;
+    let clients = Clients::new(&project)?;
+    let context = Context { project, backends, claim: settings.claim(), shutdown };
+    let address = health::serve(settings.http_addr, context.clone())
+        .await
+        .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
+    info!(%address, flows = context.project.flows.len(), "running");
+    runner::run(context, clients, Scheduling::On).await?;
+    Ok(ExitCode::SUCCESS)
+}

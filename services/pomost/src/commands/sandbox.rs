@@ -1,0 +1,51 @@
+//! `pomost sandbox`: one of the sandbox systems in a process of its own.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use clap::Subcommand;
+use pomost_sandbox::{CrmOptions, ShopOptions, run_crm, run_shop};
+
+/// The arguments of `pomost sandbox`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    system: System,
+}
+
+#[derive(Debug, Subcommand)]
+enum System {
+    /// The CRM
+    Crm {
+        /// How many customers it has
+        #[arg(long, default_value_t = 1000)]
+        customers: u32,
+        /// Where it listens; port 0 takes any free port
+        #[arg(long, default_value = "127.0.0.1:0")]
+        address: SocketAddr,
+    },
+    /// The shop
+    Shop {
+        /// Where it listens; port 0 takes any free port
+        #[arg(long, default_value = "127.0.0.1:0")]
+        address: SocketAddr,
+        /// Take two customers with one e-mail address
+        #[arg(long)]
+        allow_duplicates: bool,
+    },
+}
+
+/// Prints the system's URL when it listens, and serves until the process is ended.
+#[expect(clippy::print_stdout, reason = "a command's data")]
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.system {
+        System::Crm { customers, address } => {
+            let options = CrmOptions { customers, address, ..CrmOptions::default() };
+            run_crm(options, |crm| println!("{}", crm.url())).await?;
+        }
+        System::Shop { address, allow_duplicates } => {
+            let options = ShopOptions { address, allow_duplicates, ..ShopOptions::default() };
+            run_shop(options, |shop| println!("{}", shop.url())).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

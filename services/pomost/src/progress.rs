@@ -1,0 +1,46 @@
+//! Following a run until it has ended.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use pomost_models::{Outcome, RunId};
+use pomost_store::{Counts, RunState, RunSummary, Store};
+
+/// How often a run is looked at.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Shows a bar of a run's records until all have settled, or the run has failed.
+pub async fn follow(store: &dyn Store, run: RunId, label: &str) -> anyhow::Result<RunSummary> {
+    let bar = ProgressBar::new(0).with_style(style()?).with_prefix(label.to_owned());
+    loop {
+        let summary = store.run(run).await?.context("the run is not in the store any more")?;
+        show(&bar, &summary.counts);
+        if matches!(summary.state, RunState::Settled | RunState::Failed) {
+            bar.finish_and_clear();
+            return Ok(summary);
+        }
+        tokio::time::sleep(TURN).await;
+    }
+}
+
+/// What became of a run's records, in words: `990 created, 10 dead`.
+pub fn in_words(counts: &Counts) -> String {
+    let some = Outcome::ALL.into_iter().filter(|&outcome| counts.of(outcome) > 0);
+    let mut words: Vec<String> =
+        some.map(|outcome| format!("{} {}", counts.of(outcome), outcome.as_str())).collect();
+    if counts.waiting > 0 {
+        words.push(format!("{} waiting", counts.waiting));
+    }
+    if words.is_empty() { "no records".into() } else { words.join(", ") }
+}
+
+fn show(bar: &ProgressBar, counts: &Counts) {
+    bar.set_length(counts.records);
+    bar.set_position(counts.records - counts.waiting);
+    bar.set_message(in_words(counts));
+}
+
+fn style() -> anyhow::Result<ProgressStyle> {
+    Ok(ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {per_sec} {msg}")?)
+}

@@ -1,0 +1,22 @@
+//! The three services in one process.
+
+use pomost_extractor::Scheduling;
+use pomost_http::Clients;
+use pomost_runtime::Context;
+use tokio::task::JoinSet;
+
+/// Runs the extractor, the transformer and the loader until shutdown, or until one of them fails:
+/// then the others are stopped as well.
+pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
+    context.declare().await?;
+    let mut services = JoinSet::new();
+    services.spawn(pomost_extractor::run(context.clone(), clients.clone(), scheduling));
+    services.spawn(pomost_transformer::run(context.clone()));
+    services.spawn(pomost_loader::run(context.clone(), clients));
+    let mut outcome = Ok(());
+    while let Some(ended) = services.join_next().await {
+        context.shutdown.cancel();
+        outcome = outcome.and(ended?);
+    }
+    outcome
+}

@@ -1,0 +1,103 @@
+//! What the transformer does with a batch.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pomost_broker::{Queue, Route};
+use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Record, Stage};
+use pomost_project::Flow;
+use pomost_runtime::{
+    Context, dead, metrics, outbox,
+    worker::{Handler, Trouble},
+};
+
+use crate::map;
+
+/// Transforms the batches of one flow.
+pub struct TransformHandler {
+    /// What to work with.
+    pub context: Context,
+    /// The flow.
+    pub flow: Arc<Flow>,
+}
+
+#[async_trait]
+impl Handler for TransformHandler {
+    async fn handle(&self, batch: Batch) -> Result<(), Trouble> {
+        let flow = self.flow.clone();
+        let span = tracing::Span::current();
+        // Mapping computes for milliseconds at a time; it must not keep the sockets waiting.
+        let mapping = tokio::task::spawn_blocking(move || span.in_scope(|| transform(&flow, batch)));
+        match mapping.await {
+            Ok(transformed) => self.pass_on(transformed).await,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+impl TransformHandler {
+    async fn pass_on(&self, transformed: Transformed) -> Result<(), Trouble> {
+        let Transformed { mapped, split, letters, outcomes } = transformed;
+        let broker = self.context.broker();
+        let (run, batch) = (mapped.run, mapped.id.clone());
+        let next: Vec<&Batch> =
+            [&mapped, &split].into_iter().filter(|batch| !batch.records.is_empty()).collect();
+        let route = Route::to(Queue::work(Stage::Load, &self.flow.name));
+        outbox::send(broker, &route, &next).await?;
+        dead::publish(broker, &letters).await?;
+        if !outcomes.is_all_waiting() {
+            self.context.store().record_outcomes(run, &batch, &outcomes).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What became of a batch.
+struct Transformed {
+    /// The records that go on in their own slots.
+    mapped: Batch,
+    /// The records that were made by splitting, in a batch of their own.
+    split: Batch,
+    /// The records that could not be transformed.
+    letters: Vec<DeadLetter>,
+    /// The slots that end here: filtered and split.
+    outcomes: Outcomes,
+}
+
+fn transform(flow: &Flow, mut batch: Batch) -> Transformed {
+    let records = std::mem::take(&mut batch.records);
+    let mut outcomes = Outcomes::waiting(batch.size);
+    let (mut mapped, mut split, mut letters) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
+    for record in records {
+        let slot = record.slot;
+        match map::transform(flow, batch.run, record) {
+            Ok(mut outputs) => match outputs.len() {
+                0 => settle(&mut outcomes, flow, slot, Outcome::Filtered),
+                1 => mapped.append(&mut outputs),
+                _ => {
+                    settle(&mut outcomes, flow, slot, Outcome::Split);
+                    split.append(&mut outputs);
+                }
+            },
+            Err(refused) => {
+                letters.push(dead::letter(&batch, refused.record, Stage::Transform, refused.diagnosis));
+            }
+        }
+    }
+    Transformed { split: split_batch(&batch, split), mapped: batch.with_records(mapped), letters, outcomes }
+}
+
+fn settle(outcomes: &mut Outcomes, flow: &Flow, slot: u32, outcome: Outcome) {
+    outcomes.settle(slot, outcome);
+    metrics::count_settled(&flow.name, Stage::Transform, outcome, 1);
+}
+
+/// The batch of the records made by splitting. Its id and slots follow from the batch it comes
+/// from, so that a second delivery makes the same ones.
+fn split_batch(batch: &Batch, mut records: Vec<Record>) -> Batch {
+    for (slot, record) in (0..).zip(&mut records) {
+        record.slot = slot;
+    }
+    let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
+    Batch { id: format!("{}/split", batch.id), size, ..batch.with_records(records) }
+}

@@ -1,0 +1,32 @@
+//! The transformer: takes extracted records from `transform.<flow>`, validates and maps them, and
+//! puts them into `load.<flow>`. Validating and mapping ([`map`]) is a pure function of a record
+//! and its flow; the queues are around it ([`handler`]).
+
+pub mod handler;
+pub mod map;
+
+use std::sync::Arc;
+
+use pomost_models::Stage;
+use pomost_runtime::{Context, worker};
+use tokio::task::JoinSet;
+
+use handler::TransformHandler;
+
+/// Batches of one flow mapped at a time: one a core, since mapping does nothing but compute.
+fn concurrency() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// Transforms the records of every flow of the project until shutdown.
+pub async fn run(context: Context) -> anyhow::Result<()> {
+    let mut workers = JoinSet::new();
+    for (name, flow) in &context.project.flows {
+        let handler = Arc::new(TransformHandler { context: context.clone(), flow: flow.clone() });
+        workers.spawn(worker::work(context.clone(), name.clone(), Stage::Transform, concurrency(), handler));
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended??;
+    }
+    Ok(())
+}

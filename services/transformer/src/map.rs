@@ -1,0 +1,98 @@
+//! Validating and mapping one record: a pure function of the record and its flow.
+
+use pomost_expression::{EvaluationError, Value, Variables, read, write};
+use pomost_models::{Op, Reason, Record, RunId};
+use pomost_project::{Flow, schema::Schema};
+use pomost_runtime::dead::Diagnosis;
+use serde_json::value::RawValue;
+
+/// A record that could not be transformed, as it came.
+#[derive(Debug)]
+pub struct Refused {
+    /// The record.
+    pub record: Record,
+    /// Why.
+    pub diagnosis: Diagnosis,
+}
+
+/// The records that the flow makes of one: none, one in the same slot, or several.
+///
+/// A delete crosses as it is: its mapping could ask for fields that a deleted record lacks.
+pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>, Refused> {
+    let stages = &flow.transform;
+    let nothing_to_do = stages.expect.is_none() && stages.map.is_none() && stages.produce.is_none();
+    if nothing_to_do || record.op == Op::Delete {
+        return Ok(vec![record]);
+    }
+    match outputs(flow, run, &record) {
+        Ok(outputs) if stages.map.is_some() => Ok(mapped(record, outputs)),
+        Ok(_) => Ok(vec![record]),
+        Err(diagnosis) => Err(Refused { record, diagnosis }),
+    }
+}
+
+fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>>, Diagnosis> {
+    let input = read(record.data.get().as_bytes()).map_err(|error| invalid("", &error))?;
+    check(flow.transform.expect.as_ref(), &input, "the source's record")?;
+    let values = match &flow.transform.map {
+        Some(map) => map.outputs(input, &variables(flow, run, record)).map_err(mapping_failed)?,
+        None => vec![input],
+    };
+    values.iter().map(|value| produced(flow, value)).collect()
+}
+
+fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
+    check(flow.transform.produce.as_ref(), value, "the mapped record")?;
+    let text = write(value).map_err(|error| invalid("the mapped record: ", &error))?;
+    RawValue::from_string(text).map_err(|_| invalid("the mapped record: ", &"it is not JSON"))
+}
+
+fn check(schema: Option<&Schema>, value: &Value, what: &str) -> Result<(), Diagnosis> {
+    let Some(schema) = schema else { return Ok(()) };
+    schema.check(value).map_err(|error| Diagnosis {
+        reason: Reason::Invalid,
+        error: format!("{what}: {}", error.message),
+        pointer: Some(error.pointer),
+    })
+}
+
+fn variables(flow: &Flow, run: RunId, record: &Record) -> Variables {
+    let text = |text: &str| Value::from(text.to_owned());
+    Variables {
+        key: text(&record.key),
+        version: text(record.version.as_str()),
+        op: text(record.op.as_str()),
+        flow: text(&flow.name),
+        run: text(&run.to_string()),
+        ..Variables::default()
+    }
+}
+
+/// One output keeps its record's key; several get keys of their own, in the order the mapping
+/// makes them.
+fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
+    let several = outputs.len() > 1;
+    let key = |n: usize| if several { format!("{}/{n}", record.key) } else { record.key.clone() };
+    let source = record.source.clone().unwrap_or_else(|| record.data.clone());
+    let output = |(n, data)| Record {
+        slot: record.slot,
+        key: key(n),
+        version: record.version.clone(),
+        op: record.op,
+        data,
+        source: Some(source.clone()),
+    };
+    outputs.into_iter().enumerate().map(output).collect()
+}
+
+fn mapping_failed(error: EvaluationError) -> Diagnosis {
+    Diagnosis {
+        reason: Reason::Invalid,
+        error: format!("the mapping: {}", error.message),
+        pointer: error.pointer,
+    }
+}
+
+fn invalid(what: &str, error: &dyn std::fmt::Display) -> Diagnosis {
+    Diagnosis { reason: Reason::Invalid, error: format!("{what}{error}"), pointer: None }
+}

@@ -1,0 +1,394 @@
+//! What every [`Broker`] does: one suite, run over each of them by [`broker_conformance`].
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use pomost_models::{Stage, batch::BATCH_TYPE, dead_letter::DEAD_LETTERS_TYPE};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{Broker, Consumer, Delivery, Error, Limits, Message, Queue, Result, Route};
+
+/// Longer than anything takes that happens at all.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The flow that the suite publishes to.
+pub const FLOW: &str = "customers";
+
+/// Queues of a test's own on some broker.
+#[async_trait]
+pub trait Fixture: Send + Sync + Sized {
+    /// Makes a place where nobody else's queues are.
+    async fn start() -> Self;
+
+    /// A broker on it, as another process would have one, with the queues of [`FLOW`] declared.
+    async fn broker(&self, limits: Limits) -> Arc<dyn Broker>;
+
+    /// Leaves nothing behind.
+    async fn clean(self);
+}
+
+/// Runs a behaviour on a fresh fixture and cleans up, also after a panic.
+pub async fn prove<F: Fixture>(behaviour: impl AsyncFnOnce(&F)) {
+    let fixture = F::start().await;
+    let outcome = AssertUnwindSafe(behaviour(&fixture)).catch_unwind().await;
+    fixture.clean().await;
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
+}
+
+/// Makes a test of every behaviour, over the [`Fixture`] named.
+#[macro_export]
+macro_rules! broker_conformance {
+    ($fixture:ty) => {
+        $crate::broker_conformance! { $fixture:
+            a_message_arrives_whole_and_once_acknowledged_never_again,
+            what_a_dropped_consumer_had_not_acknowledged_comes_again_marked_redelivered,
+            messages_arrive_in_the_order_in_which_they_were_published,
+            a_delayed_message_arrives_whole_after_its_delay,
+            a_delayed_message_does_not_hold_back_an_immediate_one,
+            a_dead_letter_arrives_and_is_not_poisoned,
+            a_message_whose_consumers_keep_dying_becomes_a_poisoned_dead_letter,
+            a_full_queue_says_so_and_takes_again_once_drained,
+            a_queue_that_was_not_declared_is_unroutable,
+            a_delay_that_is_no_level_is_unroutable,
+            declaring_again_changes_nothing,
+            no_more_is_taken_than_the_prefetch,
+            stop_returns_what_was_taken_and_leaves_the_rest,
+            an_acknowledgement_after_the_consumer_is_gone_is_an_error,
+            a_thousand_messages_are_confirmed_and_arrive,
+            concurrent_consumers_share_the_work_without_duplicates,
+            a_cancelled_wait_loses_nothing,
+            concurrent_calls_do_not_take_each_others_confirms,
+        }
+    };
+    ($fixture:ty: $($behaviour:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                $crate::conformance::prove::<$fixture>($crate::conformance::$behaviour).await;
+            }
+        )+
+    };
+}
+
+/// A message with a trace.
+pub fn message(id: impl ToString) -> Message {
+    let id = id.to_string();
+    Message {
+        body: format!("{{\"body of\":\"{id}\"}}").into(),
+        kind: BATCH_TYPE.to_owned(),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        id,
+    }
+}
+
+/// Messages whose ids are their numbers.
+pub fn messages(numbers: std::ops::Range<u32>) -> Vec<Message> {
+    numbers.map(message).collect()
+}
+
+/// The next delivery, which is to come.
+pub async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
+    timeout(PATIENCE, consumer.next()).await.expect("no delivery came").expect("the consumer ended")
+}
+
+/// The next delivery's id, acknowledged.
+pub async fn settle_next(consumer: &mut Box<dyn Consumer>) -> String {
+    let delivery = next(consumer).await;
+    let id = delivery.message.id.clone();
+    delivery.acknowledge().await.unwrap();
+    id
+}
+
+fn queue() -> Queue {
+    Queue::work(Stage::Transform, FLOW)
+}
+
+async fn publish(broker: &Arc<dyn Broker>, messages: Vec<Message>) -> Result<()> {
+    broker.publish(&Route::to(queue()), messages).await
+}
+
+async fn consume(broker: &Arc<dyn Broker>, prefetch: u16) -> Box<dyn Consumer> {
+    broker.consume(&queue(), prefetch).await.unwrap()
+}
+
+macro_rules! behaviours {
+    ($($(#[$doc:meta])* $name:ident($fixture:ident) $body:block)+) => {
+        $(
+            #[doc = concat!("Behaviour: ", stringify!($name), ".")]
+            pub async fn $name($fixture: &impl Fixture) $body
+        )+
+    };
+}
+
+behaviours! {
+    a_message_arrives_whole_and_once_acknowledged_never_again(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        publish(&broker, vec![message("first"), message("second")]).await.unwrap();
+        let mut consumer = consume(&broker, 1).await;
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.message, message("first"));
+        assert!(!delivery.redelivered && delivery.poisoned.is_none());
+        delivery.acknowledge().await.unwrap();
+        drop(consumer);
+        assert_eq!(next(&mut consume(&broker, 1).await).await.message.id, "second");
+    }
+
+    what_a_dropped_consumer_had_not_acknowledged_comes_again_marked_redelivered(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        publish(&broker, messages(0..3)).await.unwrap();
+        let mut consumer = consume(&broker, 10).await;
+        settle_next(&mut consumer).await;
+        next(&mut consumer).await;
+        drop(consumer);
+        let delivery = next(&mut consume(&broker, 10).await).await;
+        assert_eq!(delivery.message, message(1));
+        assert!(delivery.redelivered);
+    }
+
+    messages_arrive_in_the_order_in_which_they_were_published(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        publish(&broker, messages(0..50)).await.unwrap();
+        publish(&broker, messages(50..100)).await.unwrap();
+        let mut consumer = consume(&broker, 10).await;
+        for number in 0..100 {
+            assert_eq!(settle_next(&mut consumer).await, number.to_string());
+        }
+    }
+
+    a_delayed_message_arrives_whole_after_its_delay(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let mut consumer = consume(&broker, 1).await;
+        let published = Instant::now();
+        broker.publish(&Route::delayed(queue(), 1), vec![message("delayed")]).await.unwrap();
+        let delivery = next(&mut consumer).await;
+        assert!(published.elapsed() >= Duration::from_millis(990), "after {:?}", published.elapsed());
+        assert!(published.elapsed() < Duration::from_secs(4), "after {:?}", published.elapsed());
+        assert_eq!(delivery.message, message("delayed"));
+        assert!(!delivery.redelivered && delivery.poisoned.is_none());
+    }
+
+    a_delayed_message_does_not_hold_back_an_immediate_one(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let mut consumer = consume(&broker, 1).await;
+        broker.publish(&Route::delayed(queue(), 5), vec![message("in five seconds")]).await.unwrap();
+        broker.publish(&Route::delayed(queue(), 1), vec![message("in a second")]).await.unwrap();
+        publish(&broker, vec![message("now")]).await.unwrap();
+        for expected in ["now", "in a second", "in five seconds"] {
+            assert_eq!(settle_next(&mut consumer).await, expected);
+        }
+    }
+
+    a_dead_letter_arrives_and_is_not_poisoned(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let letter = Message { kind: DEAD_LETTERS_TYPE.to_owned(), ..message("letter") };
+        broker.publish(&Route::to(Queue::Dead), vec![letter.clone()]).await.unwrap();
+        broker.publish(&Route::delayed(Queue::Dead, 1), vec![letter.clone()]).await.unwrap();
+        let mut consumer = broker.consume(&Queue::Dead, 2).await.unwrap();
+        for _ in 0..2 {
+            let delivery = next(&mut consumer).await;
+            assert_eq!(delivery.message, letter);
+            assert_eq!(delivery.poisoned, None);
+        }
+    }
+
+    a_message_whose_consumers_keep_dying_becomes_a_poisoned_dead_letter(fixture) {
+        let broker = fixture.broker(Limits { deliveries: 2, ..Limits::default() }).await;
+        publish(&broker, vec![message("poison")]).await.unwrap();
+        for delivered_before in 0..3 {
+            let delivery = next(&mut consume(&broker, 1).await).await;
+            assert_eq!(delivery.redelivered, delivered_before > 0);
+        }
+        let delivery = next(&mut broker.consume(&Queue::Dead, 1).await.unwrap()).await;
+        assert_eq!(delivery.poisoned, Some(queue().to_string()));
+        assert_eq!(delivery.message, message("poison"));
+        publish(&broker, vec![message("innocent")]).await.unwrap();
+        assert_eq!(next(&mut consume(&broker, 1).await).await.message.id, "innocent");
+    }
+
+    a_full_queue_says_so_and_takes_again_once_drained(fixture) {
+        let broker = fixture.broker(Limits { length: 5, ..Limits::default() }).await;
+        let taken = fill(&broker).await;
+        assert!((5..10).contains(&taken), "{taken} messages");
+        let later = Route::delayed(queue(), 3600);
+        broker.publish(&later, messages(0..20)).await.expect("what waits in a delay does not count");
+        let mut consumer = consume(&broker, 1).await;
+        for number in 0..taken {
+            assert_eq!(settle_next(&mut consumer).await, number.to_string());
+        }
+        timeout(PATIENCE, publish_when_there_is_room(&broker)).await.expect("it stayed full");
+        assert_eq!(settle_next(&mut consumer).await, "late");
+    }
+
+    a_queue_that_was_not_declared_is_unroutable(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let nowhere = Queue::work(Stage::Load, "nowhere");
+        let published = broker.publish(&Route::to(nowhere.clone()), messages(0..3)).await;
+        assert!(matches!(published, Err(Error::Unroutable(name)) if name == "load.nowhere"));
+        let consumed = broker.consume(&nowhere, 1).await;
+        assert!(matches!(consumed, Err(Error::Unroutable(name)) if name == "load.nowhere"));
+        publish(&broker, messages(0..3)).await.expect("other queues still take messages");
+    }
+
+    a_delay_that_is_no_level_is_unroutable(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let published = broker.publish(&Route::delayed(queue(), 7), messages(0..1)).await;
+        assert!(matches!(published, Err(Error::Unroutable(_))));
+    }
+
+    declaring_again_changes_nothing(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        publish(&broker, messages(0..1)).await.unwrap();
+        broker.declare(&[FLOW.to_owned()]).await.unwrap();
+        let other = fixture.broker(Limits::default()).await;
+        other.declare(&[]).await.unwrap();
+        other.ping().await.unwrap();
+        assert_eq!(next(&mut consume(&other, 1).await).await.message, message(0));
+    }
+
+    no_more_is_taken_than_the_prefetch(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        publish(&broker, messages(0..5)).await.unwrap();
+        let mut first = consume(&broker, 2).await;
+        let kept = [next(&mut first).await, next(&mut first).await];
+        let mut second = consume(&broker, 10).await;
+        for number in 2..5 {
+            assert_eq!(settle_next(&mut second).await, number.to_string());
+        }
+        for delivery in kept {
+            delivery.acknowledge().await.unwrap();
+        }
+    }
+
+    stop_returns_what_was_taken_and_leaves_the_rest(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        publish(&broker, messages(0..20)).await.unwrap();
+        let mut consumer = consume(&broker, 10).await;
+        let mut taken = vec![next(&mut consumer).await];
+        consumer.stop().await;
+        while let Some(delivery) = timeout(PATIENCE, consumer.next()).await.expect("it does not end") {
+            taken.push(delivery);
+        }
+        assert!(timeout(PATIENCE, consumer.next()).await.expect("it does not stay ended").is_none());
+        let rest = taken.len();
+        for (number, delivery) in taken.into_iter().enumerate() {
+            assert_eq!(delivery.message.id, number.to_string());
+            delivery.acknowledge().await.unwrap();
+        }
+        let mut successor = consume(&broker, 1).await;
+        for number in rest..20 {
+            assert_eq!(settle_next(&mut successor).await, number.to_string());
+        }
+    }
+
+    an_acknowledgement_after_the_consumer_is_gone_is_an_error(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        publish(&broker, messages(0..1)).await.unwrap();
+        let mut consumer = consume(&broker, 1).await;
+        let delivery = next(&mut consumer).await;
+        drop(consumer);
+        let again = next(&mut consume(&broker, 1).await).await;
+        assert!(again.redelivered);
+        assert!(matches!(delivery.acknowledge().await, Err(Error::Unavailable { .. })));
+    }
+
+    a_thousand_messages_are_confirmed_and_arrive(fixture) {
+        let broker = fixture.broker(Limits { length: 10_000, ..Limits::default() }).await;
+        publish(&broker, messages(0..1000)).await.unwrap();
+        let mut consumer = consume(&broker, 100).await;
+        let mut arrived = HashSet::new();
+        while arrived.len() < 1000 {
+            arrived.insert(settle_next(&mut consumer).await);
+        }
+    }
+
+    concurrent_consumers_share_the_work_without_duplicates(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let (sender, mut arrived) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..3 {
+            let (mut consumer, sender) = (consume(&broker, 5).await, sender.clone());
+            tokio::spawn(async move {
+                while sender.send(settle_next(&mut consumer).await).is_ok() {}
+            });
+        }
+        publish(&broker, messages(0..200)).await.unwrap();
+        let mut ids = BTreeSet::new();
+        while ids.len() < 200 {
+            let id = timeout(PATIENCE, arrived.recv()).await.expect("no delivery came").unwrap();
+            assert!(ids.insert(id.clone()), "{id} came twice");
+        }
+    }
+
+    a_cancelled_wait_loses_nothing(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let mut consumer = consume(&broker, 3).await;
+        let publishing = tokio::spawn({
+            let broker = Arc::clone(&broker);
+            async move {
+                for number in 0..100 {
+                    publish(&broker, vec![message(number)]).await.unwrap();
+                }
+            }
+        });
+        for number in 0..100 {
+            let delivery = next_with_interruptions(&mut consumer).await;
+            assert_eq!(delivery.message.id, number.to_string());
+            delivery.acknowledge().await.unwrap();
+        }
+        publishing.await.unwrap();
+    }
+
+    concurrent_calls_do_not_take_each_others_confirms(fixture) {
+        let broker = fixture.broker(Limits::default()).await;
+        let nowhere = Route::to(Queue::work(Stage::Load, "nowhere"));
+        for _ in 0..20 {
+            let (lost, stored) =
+                tokio::join!(broker.publish(&nowhere, messages(0..5)), publish(&broker, messages(0..5)));
+            assert!(matches!(lost, Err(Error::Unroutable(_))), "{lost:?}");
+            stored.unwrap();
+        }
+    }
+}
+
+/// Publishes until the queue is full and says how many messages it took.
+async fn fill(broker: &Arc<dyn Broker>) -> u32 {
+    for number in 0.. {
+        match publish(broker, vec![message(number)]).await {
+            Ok(()) => {}
+            Err(Error::Full(name)) => {
+                assert_eq!(name, queue().to_string());
+                return number;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!("there are more numbers than messages that fit")
+}
+
+async fn publish_when_there_is_room(broker: &Arc<dyn Broker>) {
+    while let Err(error) = publish(broker, vec![message("late")]).await {
+        assert!(matches!(error, Error::Full(_)), "{error}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Gives every wait up after a moment, many times.
+async fn next_with_interruptions(consumer: &mut Box<dyn Consumer>) -> Delivery {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        tokio::select! {
+            biased;
+            () = sleep(Duration::from_micros(300)) => {}
+            delivery = consumer.next() => return delivery.unwrap(),
+        }
+    }
+    panic!("no delivery came")
+}

@@ -1,0 +1,5 @@
+//! What other crates' tests need too.
+
+mod private_node;
+
+pub use private_node::PrivateNode;

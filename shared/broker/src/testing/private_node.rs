@@ -1,0 +1,170 @@
+//! A RabbitMQ that a test may stop and kill.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tempfile::TempDir;
+
+use crate::RabbitMq;
+
+/// How long a node may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Where packages put the script itself. The one in `/usr/sbin` changes the user and the directory.
+const SCRIPTS: [&str; 3] = [
+    "/usr/lib/rabbitmq/bin/rabbitmq-server",
+    "/opt/rabbitmq/sbin/rabbitmq-server",
+    "/usr/local/sbin/rabbitmq-server",
+];
+
+/// A RabbitMQ node on loopback, with its own data, cookie and ports. All of it goes with the value.
+///
+/// Its methods panic where the node does not do what it is told: they are for tests.
+pub struct PrivateNode {
+    directory: TempDir,
+    port: u16,
+    distribution_port: u16,
+    process: Option<Child>,
+}
+
+impl PrivateNode {
+    /// Starts a node and waits until it answers.
+    pub async fn start() -> PrivateNode {
+        let directory = tempfile::tempdir().unwrap();
+        let (port, distribution_port) = free_ports();
+        std::fs::write(directory.path().join("enabled_plugins"), "[].").unwrap();
+        std::fs::write(directory.path().join("rabbitmq.conf"), "").unwrap();
+        let mut node = PrivateNode { directory, port, distribution_port, process: None };
+        node.start_again().await;
+        node
+    }
+
+    /// Where it listens, with the user it comes with.
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}", self.port)
+    }
+
+    /// Asks it to stop, as an upgrade would, and waits until it has.
+    pub async fn stop(&mut self) {
+        self.end(|script| kill_process(script, Signal::TERM)).await;
+    }
+
+    /// Kills it without a warning.
+    ///
+    /// It first waits until the node would know all its queues again: it lists new ones in a file
+    /// that old versions write seconds later, and the messages in a queue not listed are lost.
+    pub async fn kill(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.lists_all_queues() {
+            assert!(Instant::now() < deadline, "the node does not write its list of queues");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.end(|script| kill_process_group(script, Signal::KILL)).await;
+    }
+
+    /// Starts it again after [`PrivateNode::stop`] or [`PrivateNode::kill`], with the data it had.
+    pub async fn start_again(&mut self) {
+        self.process = Some(self.command().spawn().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = RabbitMq::connect(&self.url(), "probe").await {
+            let exit = self.process.as_mut().unwrap().try_wait().unwrap();
+            assert!(exit.is_none() && Instant::now() < deadline, "{error}; its log: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Stops it and starts it again.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start_again().await;
+    }
+
+    /// The script waits for the node, so the end of the one is the end of the other. A group of
+    /// their own keeps signals away from the test.
+    fn command(&self) -> Command {
+        let home = self.directory.path();
+        let log = File::options().create(true).append(true).open(home.join("output")).unwrap();
+        let mut command = Command::new(script());
+        command
+            .env("HOME", home)
+            .env("RABBITMQ_NODENAME", self.name())
+            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODE_PORT", self.port.to_string())
+            .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
+            .env("RABBITMQ_MNESIA_BASE", home.join("data"))
+            .env("RABBITMQ_LOG_BASE", home.join("log"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
+            .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .current_dir(home)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .process_group(0);
+        command
+    }
+
+    async fn end(&mut self, signal: impl Fn(Pid) -> rustix::io::Result<()>) {
+        let mut process = self.process.take().expect("the node is running");
+        signal(Pid::from_child(&process)).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while process.try_wait().unwrap().is_none() || self.listens() {
+            assert!(Instant::now() < deadline, "the node does not end; its log: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Each quorum queue has a directory whose name the list repeats.
+    fn lists_all_queues(&self) -> bool {
+        let name = self.name();
+        let quorum = self.directory.path().join("data").join(&name).join("quorum").join(&name);
+        let list = std::fs::read(quorum.join("names.dets")).unwrap();
+        let entries = std::fs::read_dir(&quorum).unwrap().map(|entry| entry.unwrap());
+        let mut queues = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        queues.all(|queue| {
+            let queue = queue.file_name();
+            list.windows(queue.len()).any(|window| window == queue.as_encoded_bytes())
+        })
+    }
+
+    fn name(&self) -> String {
+        format!("pomost-{}@localhost", self.port)
+    }
+
+    fn listens(&self) -> bool {
+        std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("output")).unwrap_or_default()
+    }
+}
+
+impl Drop for PrivateNode {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
+            let _ = process.wait();
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    let found = SCRIPTS.iter().map(Path::new).find(|path| path.exists());
+    found.expect("RabbitMQ is not installed; install the package rabbitmq-server").to_owned()
+}
+
+/// Both are taken before either is given back, so that they differ.
+fn free_ports() -> (u16, u16) {
+    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [port, other] = sockets.map(|socket| socket.local_addr().unwrap().port());
+    (port, other)
+}

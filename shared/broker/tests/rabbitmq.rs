@@ -1,0 +1,119 @@
+//! The suite over RabbitMQ, and what only a server can do wrong.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lapin::{
+    types::AMQPValue,
+    uri::{AMQPUri, AMQPUserInfo},
+};
+use pomost_broker::{
+    Broker, Error, Limits, Queue, RabbitMq, Route, broker_conformance,
+    conformance::{FLOW, Fixture, message, messages, next, prove},
+};
+use pomost_models::Stage;
+use uuid::Uuid;
+
+struct OwnNamespace {
+    name: String,
+}
+
+#[async_trait]
+impl Fixture for OwnNamespace {
+    async fn start() -> OwnNamespace {
+        OwnNamespace { name: format!("test-{}", Uuid::new_v4()) }
+    }
+
+    async fn broker(&self, limits: Limits) -> Arc<dyn Broker> {
+        let broker = RabbitMq::connect_with(&url(), &self.name, limits).await.unwrap();
+        broker.declare(&[FLOW.to_owned()]).await.unwrap();
+        Arc::new(broker)
+    }
+
+    async fn clean(self) {
+        let broker = RabbitMq::connect(&url(), &self.name).await.unwrap();
+        broker.delete_everything(&[FLOW.to_owned()]).await.unwrap();
+    }
+}
+
+broker_conformance!(OwnNamespace);
+
+fn url() -> String {
+    std::env::var("POMOST_TEST_AMQP_URL")
+        .expect("POMOST_TEST_AMQP_URL is to be the URL of a RabbitMQ for tests; ./tests/run starts one")
+}
+
+fn queue() -> Queue {
+    Queue::work(Stage::Transform, FLOW)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_with_other_properties_is_incompatible() {
+    prove::<OwnNamespace>(async |fixture| {
+        fixture.broker(Limits::default()).await;
+        let other = Limits { length: 5, ..Limits::default() };
+        let broker = RabbitMq::connect_with(&url(), &fixture.name, other).await.unwrap();
+        let error = broker.declare(&[FLOW.to_owned()]).await.unwrap_err();
+        let Error::Incompatible { what, reason } = error else { panic!("{error}") };
+        assert_eq!(what, format!("{}.dead", fixture.name));
+        assert!(reason.contains("x-max-length"), "{reason}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_an_error_that_does_not_tell_it() {
+    let mut uri: AMQPUri = url().parse().unwrap();
+    uri.authority.userinfo = AMQPUserInfo { username: "intruder".into(), password: "t0psecret".into() };
+    let url = uri.to_string();
+    let error = RabbitMq::connect(&url, "any").await.err().unwrap().to_string();
+    assert!(error.contains("ACCESS_REFUSED") && error.contains("intruder@"), "{error}");
+    assert!(!error.contains("t0psecret"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let error = RabbitMq::connect("amqp://guest:t0psecret@127.0.0.1:1", "any").await.err().unwrap();
+    assert!(matches!(&error, Error::Unavailable { place, .. } if place.contains("127.0.0.1:1")), "{error}");
+    assert!(!error.to_string().contains("t0psecret"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_persistent_and_carry_their_trace_as_a_string() {
+    prove::<OwnNamespace>(async |fixture| {
+        let broker = fixture.broker(Limits::default()).await;
+        broker.publish(&Route::to(queue()), vec![message("seen")]).await.unwrap();
+        let connection = lapin::Connection::connect(&url(), Default::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let name = format!("{}.transform.{FLOW}", fixture.name);
+        let got = channel.basic_get(name.into(), Default::default()).await.unwrap().unwrap();
+        let properties = &got.delivery.properties;
+        assert_eq!(*properties.delivery_mode(), Some(2));
+        assert_eq!(properties.content_type().as_ref().unwrap().as_str(), "application/json");
+        assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "seen");
+        assert!(properties.timestamp().is_some());
+        let headers = properties.headers().as_ref().unwrap();
+        assert!(matches!(headers.inner().get("traceparent"), Some(AMQPValue::LongString(_))));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_somebody_deleted_is_declared_again_and_consumed() {
+    prove::<OwnNamespace>(async |fixture| {
+        let broker = fixture.broker(Limits::default()).await;
+        let mut consumer = broker.consume(&queue(), 1).await.unwrap();
+        let deleting = RabbitMq::connect(&url(), &fixture.name).await.unwrap();
+        deleting.delete_everything(&[FLOW.to_owned()]).await.unwrap();
+        let publishing = async {
+            while let Err(error) = broker.publish(&Route::to(queue()), messages(0..1)).await {
+                assert!(matches!(error, Error::Unroutable(_)), "{error}");
+                tokio::task::yield_now().await;
+            }
+        };
+        let (delivery, ()) = tokio::join!(next(&mut consumer), publishing);
+        assert_eq!(delivery.message, message(0));
+    })
+    .await;
+}

@@ -1,0 +1,93 @@
+//! The suite over SQLite, and what only a file can do.
+#![allow(clippy::unwrap_used)]
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use pomost_broker::{
+    Broker, Limits, Queue, Route, SqliteBroker, broker_conformance,
+    conformance::{FLOW, Fixture, message, messages, next},
+};
+use pomost_models::Stage;
+use tempfile::TempDir;
+
+struct OwnFile {
+    directory: TempDir,
+}
+
+impl OwnFile {
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("queues.db")
+    }
+
+    async fn open(&self, limits: Limits) -> SqliteBroker {
+        let broker = SqliteBroker::open_with(&self.path(), limits).await.unwrap();
+        broker.declare(&[FLOW.to_owned()]).await.unwrap();
+        broker
+    }
+}
+
+#[async_trait]
+impl Fixture for OwnFile {
+    async fn start() -> OwnFile {
+        OwnFile { directory: tempfile::tempdir().unwrap() }
+    }
+
+    async fn broker(&self, limits: Limits) -> Arc<dyn Broker> {
+        Arc::new(self.open(limits).await)
+    }
+
+    async fn clean(self) {
+        self.directory.close().unwrap();
+    }
+}
+
+broker_conformance!(OwnFile);
+
+fn queue() -> Queue {
+    Queue::work(Stage::Transform, FLOW)
+}
+
+/// Takes a message and vanishes: a killed process runs no destructors.
+async fn take_and_crash(file: &OwnFile, limits: Limits) {
+    let broker = file.open(limits).await;
+    let mut consumer = broker.consume(&queue(), 1).await.unwrap();
+    std::mem::forget(next(&mut consumer).await);
+    std::mem::forget(consumer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crashed_process_had_taken_comes_again_once_released() {
+    let file = OwnFile::start().await;
+    file.open(Limits::default()).await.publish(&Route::to(queue()), messages(0..2)).await.unwrap();
+    take_and_crash(&file, Limits::default()).await;
+    let broker = file.open(Limits::default()).await;
+    broker.release_everything().await.unwrap();
+    let delivery = next(&mut broker.consume(&queue(), 1).await.unwrap()).await;
+    assert_eq!(delivery.message, message(0));
+    assert!(delivery.redelivered);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter() {
+    let (file, limits) = (OwnFile::start().await, Limits { deliveries: 1, ..Limits::default() });
+    let broker = file.open(limits).await;
+    broker.publish(&Route::to(queue()), messages(0..1)).await.unwrap();
+    for _ in 0..2 {
+        take_and_crash(&file, limits).await;
+        broker.release_everything().await.unwrap();
+    }
+    let delivery = next(&mut broker.consume(&Queue::Dead, 1).await.unwrap()).await;
+    assert_eq!(delivery.poisoned, Some(queue().to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_consumer_notices_what_another_process_publishes() {
+    let file = OwnFile::start().await;
+    let mut consumer = file.open(Limits::default()).await.consume(&queue(), 1).await.unwrap();
+    let publishing = async {
+        file.open(Limits::default()).await.publish(&Route::to(queue()), messages(0..1)).await.unwrap();
+    };
+    let (delivery, ()) = tokio::join!(next(&mut consumer), publishing);
+    assert_eq!(delivery.message, message(0));
+}

@@ -1,0 +1,183 @@
+//! What is wrong with an expression, or with what it was run on.
+
+use jaq_core::{
+    Error as JaqError,
+    compile::{self, Undefined},
+    load::{self, lex, parse, span},
+};
+
+use crate::{Value, functions, variables};
+
+/// An expression that is not jq as flows have it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// The byte of the source it is about.
+    pub offset: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What may have been meant.
+    pub help: Option<String>,
+}
+
+/// An expression that failed on a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EvaluationError {
+    /// The JSON pointer (RFC 6901) of the field under construction, where it is known.
+    pub pointer: Option<String>,
+    /// What went wrong; it names types and never holds a value of the record.
+    pub message: String,
+}
+
+/// Begins the messages of our own functions, which hold no values. A record could begin a text so
+/// as well, but nothing passes such a text on as an error message without a source that says so.
+pub(crate) const SAFE: &str = "\u{1}";
+
+impl EvaluationError {
+    pub(crate) fn new(message: impl Into<String>) -> EvaluationError {
+        EvaluationError { pointer: None, message: message.into() }
+    }
+
+    /// The error without the values that jaq puts into its messages.
+    pub(crate) fn of(error: JaqError<Value>, source: &str) -> EvaluationError {
+        let raised = match error.clone().into_val() {
+            Value::TStr(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            _ => String::new(),
+        };
+        EvaluationError::new(without_values(&raised, source))
+    }
+}
+
+fn without_values(message: &str, source: &str) -> String {
+    let literal = |text: &str| !text.is_empty() && source.contains(text);
+    if let Some(own) = message.strip_prefix(SAFE) {
+        return own.to_owned();
+    }
+    if literal(message) {
+        return message.to_owned();
+    }
+    known_form(message, &literal).unwrap_or_else(|| "the expression raised an error".into())
+}
+
+/// The forms of jaq's own messages, each value replaced by its type.
+fn known_form(message: &str, literal: &dyn Fn(&str) -> bool) -> Option<String> {
+    if let Some(rest) = message.strip_prefix("cannot use ") {
+        let (value, wanted) = rest.rsplit_once(" as ")?;
+        let known = [
+            "string",
+            "number",
+            "integer",
+            "array",
+            "object",
+            "iterable (array or object)",
+            "rangeable (array or string)",
+            "character",
+        ];
+        return known.contains(&wanted).then(|| format!("cannot use {} as {wanted}", a_type_of(value)));
+    }
+    if let Some(rest) = message.strip_prefix("cannot index ") {
+        let (value, index) = rest.rsplit_once(" with ")?;
+        let index = if literal(index.trim_matches('"')) { index } else { type_of(index) };
+        return Some(format!("cannot index {} with {index}", type_of(value)));
+    }
+    if let Some(rest) = message.strip_prefix("cannot calculate ") {
+        let operator =
+            [" + ", " - ", " * ", " / ", " % "].into_iter().find(|operator| rest.contains(operator))?;
+        let (left, right) = rest.split_once(operator)?;
+        return Some(format!("cannot calculate {}{operator}{}", type_of(left), type_of(right)));
+    }
+    let prefixes =
+        ["cannot parse", "cannot convert", "invalid path expression", "invalid regex", "split input"];
+    let prefix = prefixes.into_iter().find(|prefix| message.starts_with(prefix))?;
+    Some(match message.rsplit_once(" to ") {
+        Some((_, "time")) => "cannot convert a value to a time".into(),
+        _ => format!("{prefix}: the value is not of the form that is asked for"),
+    })
+}
+
+fn type_of(json: &str) -> &'static str {
+    match json.bytes().next() {
+        Some(b'"') => "text",
+        Some(b'[') => "array",
+        Some(b'{') => "object",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "boolean",
+        _ => "number",
+    }
+}
+
+fn a_type_of(json: &str) -> &'static str {
+    match type_of(json) {
+        "array" => "an array",
+        "object" => "an object",
+        "boolean" => "a boolean",
+        "number" => "a number",
+        other => other,
+    }
+}
+
+pub(crate) fn load_error(source: &str, errors: load::Errors<&str, ()>) -> CompileError {
+    let nothing = || CompileError { offset: 0, message: "not jq".into(), help: None };
+    let Some((_, error)) = errors.into_iter().next() else { return nothing() };
+    match error {
+        load::Error::Io(mut imports) => {
+            let place = imports.pop().map_or("", |(path, _)| path);
+            at(source, place, "modules cannot be imported".into())
+        }
+        load::Error::Lex(mut errors) if !errors.is_empty() => lex_error(source, errors.swap_remove(0)),
+        load::Error::Parse(mut errors) if !errors.is_empty() => parse_error(source, errors.swap_remove(0)),
+        _ => nothing(),
+    }
+}
+
+fn lex_error(source: &str, (expected, place): lex::Error<&str>) -> CompileError {
+    let what = match &expected {
+        lex::Expect::Delim(open) => return at(source, open, format!("'{open}' is not closed")),
+        expected => expected.as_str(),
+    };
+    at(source, place, format!("expected {what}"))
+}
+
+fn parse_error(source: &str, (expected, found): parse::Error<&str>) -> CompileError {
+    let message = match expected {
+        parse::Expect::Nothing => "expected nothing more".into(),
+        expected => format!("expected {}", expected.as_str()),
+    };
+    at(source, found, message)
+}
+
+pub(crate) fn compile_error(source: &str, errors: compile::Errors<&str, ()>) -> CompileError {
+    let undefined = errors.into_iter().flat_map(|(_, errors)| errors).next();
+    match undefined {
+        Some((name, Undefined::Var)) => {
+            let names = variables::NAMES.map(|name| format!("${name}"));
+            let help = nearest(name, names.iter().map(String::as_str));
+            CompileError { help, ..at(source, name, format!("there is no variable {name}")) }
+        }
+        Some((name, what)) => {
+            let help = nearest(name, functions::names());
+            CompileError { help, ..at(source, name, format!("there is no {} '{name}'", function_or(&what))) }
+        }
+        None => at(source, source, "not jq".into()),
+    }
+}
+
+fn function_or(what: &Undefined) -> &'static str {
+    match what {
+        Undefined::Filter(_) => "function",
+        other => other.as_str(),
+    }
+}
+
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let by_likeness = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let (distance, known) = by_likeness.min()?;
+    (distance > 0 && distance <= 2).then(|| format!("did you mean '{known}'?"))
+}
+
+fn at(source: &str, place: &str, message: String) -> CompileError {
+    let inside = source.as_bytes().as_ptr_range().contains(&place.as_ptr());
+    let offset = if inside { span(source, place).start } else { source.len() };
+    CompileError { offset, message, help: None }
+}

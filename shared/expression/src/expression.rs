@@ -1,0 +1,270 @@
+//! One jq expression.
+
+use std::{
+    fmt,
+    sync::{Arc, LazyLock, OnceLock},
+};
+
+use jaq_core::{
+    Compiler, Ctx, Filter, Vars,
+    data::JustLut,
+    load::{Arena, File, Loader, parse::Def},
+    unwrap_valr,
+};
+
+use crate::{
+    CompileError, EvaluationError, Value, Variables,
+    error::{compile_error, load_error},
+    field::Field,
+    functions, recursion, variables,
+};
+
+/// The most outputs one evaluation may have: more is an endless loop or a mistake.
+const MAX_OUTPUTS: usize = 100_000;
+
+/// A compiled jq expression. Clones share it; it can be run from any thread.
+#[derive(Clone)]
+pub struct Expression(Arc<Compiled>);
+
+struct Compiled {
+    source: String,
+    filter: Filter<JustLut<Value>>,
+    variables: Vec<&'static str>,
+    fields: OnceLock<Vec<Field>>,
+}
+
+impl Expression {
+    /// Compiles an expression. The error points at a byte of `source`.
+    pub fn compile(source: &str) -> Result<Expression, CompileError> {
+        recursion::refuse(source)?;
+        let variables = variables::used_in(source);
+        let arena = Arena::default();
+        let loader = Loader::new(standard_definitions().iter().cloned());
+        let modules = loader
+            .load(&arena, File { code: source, path: () })
+            .map_err(|errors| load_error(source, errors))?;
+        let names: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
+        let filter = Compiler::default()
+            .with_funs(functions::all())
+            .with_global_vars(names.iter().map(String::as_str))
+            .compile(modules)
+            .map_err(|errors| compile_error(source, errors))?;
+        Ok(Expression(Arc::new(Compiled {
+            source: source.to_owned(),
+            filter,
+            variables,
+            fields: OnceLock::new(),
+        })))
+    }
+
+    /// The text it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// Whether it uses a variable, named without its dollar sign.
+    pub fn uses_variable(&self, name: &str) -> bool {
+        self.0.variables.contains(&name)
+    }
+
+    /// Whether it may read its input; an expression that is one variable does not.
+    pub fn needs_input(&self) -> bool {
+        let name = self.0.source.trim().strip_prefix('$');
+        !name.is_some_and(|name| variables::NAMES.contains(&name))
+    }
+
+    /// All outputs. The first error is the error of the whole: no output before it counts.
+    pub fn outputs(&self, input: Value, variables: &Variables) -> Result<Vec<Value>, EvaluationError> {
+        self.run(input.clone(), variables).map_err(|mut error| {
+            error.pointer = self.failing_field(input, variables);
+            error
+        })
+    }
+
+    /// The output of an expression that has exactly one.
+    pub fn one(&self, input: Value, variables: &Variables) -> Result<Value, EvaluationError> {
+        let mut outputs = self.outputs(input, variables)?;
+        match (outputs.pop(), outputs.len()) {
+            (Some(output), 0) => Ok(output),
+            (None, _) => Err(EvaluationError::new("expected one output, found none")),
+            (_, others) => Err(EvaluationError::new(format!("expected one output, found {}", others + 1))),
+        }
+    }
+
+    /// The output of an expression that is a condition: true, or false or null.
+    pub fn truth(&self, input: Value, variables: &Variables) -> Result<bool, EvaluationError> {
+        match self.one(input, variables)? {
+            Value::Bool(truth) => Ok(truth),
+            Value::Null => Ok(false),
+            _ => Err(EvaluationError::new("expected true or false")),
+        }
+    }
+
+    fn run(&self, input: Value, variables: &Variables) -> Result<Vec<Value>, EvaluationError> {
+        let compiled = &*self.0;
+        let values = compiled.variables.iter().map(|name| variables.get(name));
+        let context = Ctx::<JustLut<Value>>::new(&compiled.filter.lut, Vars::new(values));
+        let mut outputs = Vec::new();
+        for output in compiled.filter.id.run((context, input)).map(unwrap_valr) {
+            if outputs.len() == MAX_OUTPUTS {
+                return Err(EvaluationError::new(format!("more than {MAX_OUTPUTS} outputs")));
+            }
+            outputs.push(output.map_err(|error| EvaluationError::of(error, &compiled.source))?);
+        }
+        Ok(outputs)
+    }
+
+    /// The field of the object under construction that fails by itself. Compiled on the first
+    /// failure, since a mapping that works never asks.
+    fn failing_field(&self, input: Value, variables: &Variables) -> Option<String> {
+        let fields = self.0.fields.get_or_init(|| Field::all_of(&self.0.source));
+        let fails = |field: &&Field| field.expression.run(input.clone(), variables).is_err();
+        fields.iter().find(fails).map(|field| field.pointer.clone())
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.0.source).finish()
+    }
+}
+
+/// The definitions of jq's standard library that are written in jq, parsed once.
+fn standard_definitions() -> &'static [Def<&'static str>] {
+    static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> =
+        LazyLock::new(|| functions::definitions().collect());
+    &DEFINITIONS
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{read, write};
+
+    fn run(source: &str, input: &str) -> Result<Vec<String>, EvaluationError> {
+        let expression = Expression::compile(source).unwrap();
+        let outputs = expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default())?;
+        Ok(outputs.iter().map(|output| write(output).unwrap()).collect())
+    }
+
+    fn refusal(source: &str) -> CompileError {
+        Expression::compile(source).unwrap_err()
+    }
+
+    #[test]
+    fn numbers_cross_digit_for_digit() {
+        let input = r#"{"price":1.10,"id":9007199254740993,"big":123456789012345678901234567890,"e":1E+2}"#;
+        assert_eq!(run(".", input).unwrap(), [input]);
+        assert_eq!(run(".price, .id", input).unwrap(), ["1.10", "9007199254740993"]);
+    }
+
+    #[test]
+    fn no_one_and_several_outputs_are_told_apart() {
+        let one = |source: &str| Expression::compile(source).unwrap().one(Value::Null, &Variables::default());
+        assert_eq!(write(&one("1").unwrap()).unwrap(), "1");
+        assert!(one("empty").unwrap_err().message.contains("found none"));
+        assert!(one("1, 2").unwrap_err().message.contains("found 2"));
+    }
+
+    #[test]
+    fn an_error_after_an_output_is_an_error_of_the_whole() {
+        assert!(run("1, error(\"no\")", "null").is_err());
+    }
+
+    #[test]
+    fn only_the_variables_of_flows_are_known() {
+        assert!(Expression::compile("[$key, $version, $op, $id, $cursor, $page, $flow, $run]").is_ok());
+        let refused = refusal(". | $kye");
+        assert_eq!((refused.offset, refused.help.as_deref()), (4, Some("did you mean '$key'?")));
+    }
+
+    #[test]
+    fn a_variable_has_the_value_it_is_given() {
+        let variables = Variables { key: Value::from("k".to_owned()), ..Variables::default() };
+        let expression = Expression::compile("[$key, $id]").unwrap();
+        assert_eq!(write(&expression.one(Value::Null, &variables).unwrap()).unwrap(), r#"["k",null]"#);
+        assert!(expression.uses_variable("id") && !expression.uses_variable("run"));
+    }
+
+    #[test]
+    fn what_reaches_outside_a_record_is_not_there() {
+        for source in [
+            "env",
+            "$ENV",
+            "input",
+            "inputs",
+            "halt",
+            "halt_error",
+            "debug",
+            "stderr",
+            "now",
+            "import \"a\" as a; .",
+        ] {
+            assert!(Expression::compile(source).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_placed_and_a_near_name_is_proposed() {
+        let refused = refusal("{a: .b | downcsae}");
+        assert_eq!((refused.offset, refused.help.as_deref()), (9, Some("did you mean 'downcase'?")));
+        assert_eq!(refusal("{a: }").offset, 4);
+        assert_eq!(refusal(".a | (.b").offset, 5);
+    }
+
+    #[test]
+    fn a_definition_that_calls_itself_is_refused() {
+        for source in
+            ["def f: 1 + f; f", "def f: def g: f; g; f", "def a: b; def b: a; a", "def f: def g: g; g; f"]
+        {
+            assert!(refusal(source).message.contains("calls itself"), "{source}");
+        }
+        assert!(Expression::compile("def a: 1; def b: a; b + a").is_ok());
+    }
+
+    #[test]
+    fn errors_name_types_and_never_values() {
+        let input = r#"{"a":"geheim","b":[1,2],"c":null}"#;
+        let message = |source: &str| run(source, input).unwrap_err().message;
+        assert_eq!(message(".a | .x"), "cannot index text with \"x\"");
+        assert_eq!(message(".a + 1"), "cannot calculate text + number");
+        assert_eq!(message(".b | ascii_downcase"), "cannot use an array as string");
+        assert_eq!(message("error(\"no such status\")"), "no such status");
+        for source in [
+            "error(.a)",
+            ".b | error",
+            ".a | tonumber",
+            ".a | fromjson",
+            ".a | todate",
+            ".a as $x | {} | .[$x]?, error",
+        ] {
+            assert!(!message(source).contains("geheim"), "{source}: {}", message(source));
+        }
+    }
+
+    #[test]
+    fn the_field_that_fails_is_pointed_at() {
+        let pointer = |source: &str| run(source, r#"{"a":"x","n":1}"#).unwrap_err().pointer;
+        assert_eq!(pointer("{ok: .n, bad: (.a | tonumber)}").as_deref(), Some("/bad"));
+        assert_eq!(
+            pointer("def f: tonumber; .a as $a | {n, \"in/ner\": {deep: ($a | f)}}").as_deref(),
+            Some("/in~1ner/deep")
+        );
+        assert_eq!(pointer(".a | tonumber"), None);
+    }
+
+    #[test]
+    fn a_conversion_that_does_not_convert_is_an_error() {
+        for input in ["\"12,5\"", "\"12 zl\"", "\"0x10\"", "\"\"", "\"NaN\"", "\" 1\"", "null", "[]"] {
+            assert!(run("tonumber", input).is_err(), "{input}");
+        }
+        assert_eq!(run("tonumber", "\"1.10\"").unwrap(), ["1.10"]);
+        assert_eq!(run("tonumber", "\"9007199254740993\"").unwrap(), ["9007199254740993"]);
+    }
+
+    #[test]
+    fn endless_outputs_are_cut_off() {
+        assert!(run("repeat(1)", "null").unwrap_err().message.contains("outputs"));
+    }
+}

@@ -1,0 +1,21 @@
+//! The expressions of flows: jq, bounded and strict, over JSON whose numbers keep every digit.
+//!
+//! [`Expression`] is compiled once and run for every record; [`Template`] is text with expressions
+//! in it. [`read`] and [`write`] turn JSON into a [`Value`] and back. What the language has beside
+//! jq, and what it lacks, stands in [`functions`].
+
+mod error;
+mod expression;
+mod field;
+pub mod functions;
+mod recursion;
+mod template;
+mod value;
+mod variables;
+
+pub use error::{CompileError, EvaluationError};
+pub use expression::Expression;
+pub use jaq_json::Val as Value;
+pub use template::Template;
+pub use value::{ReadError, WriteError, read, text, to_json, write};
+pub use variables::Variables;

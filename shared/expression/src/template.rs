@@ -1,0 +1,163 @@
+//! Text with expressions in it.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::{CompileError, EvaluationError, Expression, Value, Variables, text};
+
+/// Everything but the unreserved characters of RFC 3986 §2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Text for a URL in which `{…}` holds an expression; `{{` and `}}` are braces.
+#[derive(Debug, Clone)]
+pub struct Template(Vec<Part>);
+
+#[derive(Debug, Clone)]
+enum Part {
+    Text(String),
+    Expression(Expression),
+}
+
+impl Template {
+    /// Compiles a template. The error points at a byte of `source`.
+    pub fn compile(source: &str) -> Result<Template, CompileError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = source;
+        while let Some(place) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..place]);
+            let brace = &rest[place..=place];
+            let after = &rest[place + 1..];
+            let offset = source.len() - after.len();
+            if let Some(after) = after.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let end = if brace == "{" { closing_brace(after) } else { None };
+            let end = end.ok_or_else(|| unmatched(offset - 1, brace))?;
+            parts.push(Part::Text(std::mem::take(&mut literal)));
+            parts.push(Part::Expression(expression(&after[..end], offset)?));
+            rest = &after[end + 1..];
+        }
+        literal.push_str(rest);
+        parts.push(Part::Text(literal));
+        Ok(Template(parts))
+    }
+
+    /// The text with each expression's value in its place, percent-encoded: a value can never add a
+    /// path segment or a parameter. Values are text, numbers or booleans.
+    pub fn render(&self, input: &Value, variables: &Variables) -> Result<String, EvaluationError> {
+        let mut rendered = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => rendered.push_str(text),
+                Part::Expression(expression) => {
+                    rendered.extend(utf8_percent_encode(&value(expression, input, variables)?, RESERVED));
+                }
+            }
+        }
+        Ok(rendered)
+    }
+
+    /// Whether one of its expressions uses a variable, named without its dollar sign.
+    pub fn uses_variable(&self, name: &str) -> bool {
+        self.expressions().any(|expression| expression.uses_variable(name))
+    }
+
+    /// Whether one of its expressions may read the input.
+    pub fn needs_input(&self) -> bool {
+        self.expressions().any(Expression::needs_input)
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Expression(expression) => Some(expression),
+            Part::Text(_) => None,
+        })
+    }
+}
+
+fn value(expression: &Expression, input: &Value, variables: &Variables) -> Result<String, EvaluationError> {
+    let value = expression.one(input.clone(), variables)?;
+    text(&value).ok_or_else(|| {
+        let source = expression.source();
+        EvaluationError::new(format!(
+            "{{{source}}} is neither text nor a number, so it cannot stand in a URL"
+        ))
+    })
+}
+
+fn expression(source: &str, offset: usize) -> Result<Expression, CompileError> {
+    Expression::compile(source).map_err(|error| CompileError { offset: offset + error.offset, ..error })
+}
+
+fn unmatched(offset: usize, brace: &str) -> CompileError {
+    CompileError {
+        offset,
+        message: format!("'{brace}' has no partner"),
+        help: Some(format!("write '{brace}{brace}' for a brace in the text")),
+    }
+}
+
+/// Where the brace closes that was opened before `text`; braces within jq's own texts and objects
+/// are left alone.
+fn closing_brace(text: &str) -> Option<usize> {
+    let (mut depth, mut in_text, mut escaped) = (0, false, false);
+    for (place, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' if !in_text => depth += 1,
+            b'}' if !in_text && depth == 0 => return Some(place),
+            b'}' if !in_text => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::read;
+
+    fn rendered(source: &str, input: &str) -> Result<String, EvaluationError> {
+        let variables = Variables { id: Value::from("a/b".to_owned()), ..Variables::default() };
+        Template::compile(source).unwrap().render(&read(input.as_bytes()).unwrap(), &variables)
+    }
+
+    #[test]
+    fn values_are_percent_encoded_and_text_is_not() {
+        let url = rendered("customers/{$id}?email={.email}&n={.n}", r#"{"email":"ż&?=#@x.pl","n":1.10}"#);
+        assert_eq!(url.unwrap(), "customers/a%2Fb?email=%C5%BC%26%3F%3D%23%40x.pl&n=1.10");
+    }
+
+    #[test]
+    fn braces_of_jq_and_doubled_braces_are_told_from_placeholders() {
+        assert_eq!(rendered("a{{b}}", "null").unwrap(), "a{b}");
+        assert_eq!(rendered(r#"{ {"c": "}x"} | .c }"#, "null").unwrap(), "%7Dx");
+    }
+
+    #[test]
+    fn what_has_no_text_cannot_stand_in_a_url() {
+        for input in ["{}", r#"{"a":[]}"#, r#"{"a":{}}"#] {
+            assert!(rendered("x/{.a}", input).unwrap_err().message.contains("{.a}"), "{input}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_placed_in_the_whole_template() {
+        let offset = |source: &str| Template::compile(source).unwrap_err().offset;
+        assert_eq!(offset("ab{"), 2);
+        assert_eq!(offset("ab}"), 2);
+        assert_eq!(offset("ab{.x | nope}"), 8);
+    }
+
+    #[test]
+    fn a_template_of_variables_needs_no_input() {
+        assert!(!Template::compile("customers/{$id}").unwrap().needs_input());
+        assert!(Template::compile("customers?email={.email}").unwrap().needs_input());
+    }
+}

@@ -1,0 +1,193 @@
+//! JSON to values and back, digit for digit.
+
+use jaq_json::{
+    Num, read as jaq_read,
+    write::{Pp, write as jaq_write},
+};
+use serde::de::IgnoredAny;
+
+use crate::Value;
+
+/// How deep JSON may be nested: deeper input would overflow the stack of a parser somewhere.
+const MAX_DEPTH: usize = 128;
+
+/// Why a text is not JSON.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// It is not UTF-8.
+    #[error("not UTF-8 at byte {0}")]
+    NotUtf8(usize),
+    /// It is nested too deeply.
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// It is not JSON (RFC 8259).
+    #[error("not JSON at line {line} column {column}")]
+    NotJson {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+}
+
+/// Why a value cannot be written as JSON.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}, which JSON cannot express")]
+pub struct WriteError(&'static str);
+
+/// Reads one JSON text (RFC 8259, strictly). Numbers keep every digit.
+pub fn read(bytes: &[u8]) -> Result<Value, ReadError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| ReadError::NotUtf8(error.valid_up_to()))?;
+    if depth(bytes) > MAX_DEPTH {
+        return Err(ReadError::TooDeep);
+    }
+    // jaq's reader takes comments, NaN and the like; serde_json's takes JSON alone.
+    let not_json =
+        |error: serde_json::Error| ReadError::NotJson { line: error.line(), column: error.column() };
+    serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
+    jaq_read::parse_single(bytes).map_err(|_| ReadError::NotJson { line: 1, column: 1 })
+}
+
+/// Writes a value as JSON. Numbers that were read are written as they were.
+pub fn write(value: &Value) -> Result<String, WriteError> {
+    refuse_what_json_lacks(value)?;
+    let mut bytes = Vec::with_capacity(256);
+    let written = jaq_write(&mut bytes, &Pp::default(), 0, value);
+    written.map_err(|_| WriteError("a value that cannot be written"))?;
+    String::from_utf8(bytes).map_err(|_| WriteError("text that is not UTF-8"))
+}
+
+/// The text of a scalar: text as it is, a number by its digits, `true` or `false`.
+pub fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::TStr(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+        Value::Num(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// The value for those who need not every digit: schema validators.
+pub fn to_json(value: &Value) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(truth) => Json::Bool(*truth),
+        Value::Num(number) => number_to_json(number),
+        Value::BStr(bytes) | Value::TStr(bytes) => Json::String(String::from_utf8_lossy(bytes).into_owned()),
+        Value::Arr(items) => items.iter().map(to_json).collect(),
+        Value::Obj(fields) => {
+            fields.iter().map(|(name, field)| (text(name).unwrap_or_default(), to_json(field))).collect()
+        }
+    }
+}
+
+fn number_to_json(number: &Num) -> serde_json::Value {
+    match number {
+        Num::Int(integer) => (*integer as i64).into(),
+        Num::Float(float) => (*float).into(),
+        other => other.to_string().parse::<f64>().unwrap_or(f64::MAX).into(),
+    }
+}
+
+/// How deep a text is nested. Brackets in strings do not count.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for &byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn refuse_what_json_lacks(value: &Value) -> Result<(), WriteError> {
+    match value {
+        Value::Num(Num::Float(float)) if !float.is_finite() => Err(WriteError("infinity or not a number")),
+        Value::BStr(_) => Err(WriteError("bytes")),
+        Value::Arr(items) => items.iter().try_for_each(refuse_what_json_lacks),
+        Value::Obj(fields) => fields.iter().try_for_each(|(name, field)| match name {
+            Value::TStr(_) => refuse_what_json_lacks(field),
+            _ => Err(WriteError("a field whose name is not text")),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_written_byte_for_byte() {
+        for json in [
+            r#"{"b":1.10,"a":[1E5,-0.5,true,null]}"#,
+            r#""żółw \" \\ \n 🐢""#,
+            "9007199254740993",
+            "{}",
+            "[]",
+        ] {
+            assert_eq!(write(&read(json.as_bytes()).unwrap()).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn control_characters_stay_escaped() {
+        let json = r#""\u0000\u001f\u2028""#;
+        let written = write(&read(json.as_bytes()).unwrap()).unwrap();
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), "\0\u{1f}\u{2028}");
+    }
+
+    #[test]
+    fn what_is_not_strictly_json_is_refused() {
+        let bad = [
+            "",
+            "NaN",
+            "Infinity",
+            "# comment\n1",
+            "b\"x\"",
+            "[1,]",
+            "{a:1}",
+            "1 2",
+            "'a'",
+            "+1",
+            "01",
+            "\"\\ud800\"",
+            "\"\\x41\"",
+        ];
+        for json in bad {
+            assert!(matches!(read(json.as_bytes()), Err(ReadError::NotJson { .. })), "{json}");
+        }
+        assert_eq!(read(b"\"\xff\"").unwrap_err(), ReadError::NotUtf8(1));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_brackets_in_text_are_not_nesting() {
+        assert_eq!(read("[".repeat(200_000).as_bytes()).unwrap_err(), ReadError::TooDeep);
+        assert!(read(format!("\"{}\"", "[".repeat(1000)).as_bytes()).is_ok());
+        assert!(read(format!("{}{}", "[".repeat(128), "]".repeat(128)).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_json_lacks_is_not_written() {
+        assert!(write(&Value::from(f64::NAN)).is_err());
+        assert!(write(&Value::from(f64::INFINITY)).is_err());
+    }
+
+    #[test]
+    fn huge_numbers_do_not_panic() {
+        for json in ["1e999999", "-1e-999999", &"9".repeat(10_000)] {
+            let value = read(json.as_bytes()).unwrap();
+            assert_eq!(write(&value).unwrap(), json);
+            to_json(&value);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The variables that expressions see.
+
+use crate::Value;
+
+/// The values of `$key $version $op $id $cursor $page $flow $run`; null where there is none.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    /// The record's key.
+    pub key: Value,
+    /// The record's version.
+    pub version: Value,
+    /// `upsert` or `delete`.
+    pub op: Value,
+    /// The destination's id of the record.
+    pub id: Value,
+    /// How far the source had been read when the run began.
+    pub cursor: Value,
+    /// The page number, offset or token.
+    pub page: Value,
+    /// The flow's name.
+    pub flow: Value,
+    /// The run's id.
+    pub run: Value,
+}
+
+pub(crate) const NAMES: [&str; 8] = ["key", "version", "op", "id", "cursor", "page", "flow", "run"];
+
+impl Variables {
+    pub(crate) fn get(&self, name: &str) -> Value {
+        let value = match name {
+            "key" => &self.key,
+            "version" => &self.version,
+            "op" => &self.op,
+            "id" => &self.id,
+            "cursor" => &self.cursor,
+            "page" => &self.page,
+            "flow" => &self.flow,
+            _ => &self.run,
+        };
+        value.clone()
+    }
+}
+
+/// The variables that a source may use: each one whose name stands after a dollar sign in it. Only
+/// these are handed to it, since most expressions use none.
+pub(crate) fn used_in(source: &str) -> Vec<&'static str> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let named = |name: &&str| {
+        source
+            .split('$')
+            .skip(1)
+            .any(|rest| rest.strip_prefix(name).is_some_and(|end| !end.starts_with(word)))
+    };
+    NAMES.into_iter().filter(named).collect()
+}

@@ -1,0 +1,190 @@
+//! What went wrong with a request, sorted by what is to be done about it.
+
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, StatusCode, header};
+
+/// How much of an answer's text an error quotes, in characters.
+const QUOTED: usize = 300;
+
+/// A request that did not get a 2xx answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What is to be done about it.
+    pub class: Class,
+    /// What happened, without secrets and without anything of the record.
+    pub message: String,
+    /// The beginning of the system's answer. It may hold personal data: mask it before showing it.
+    pub answer: String,
+    /// The answer's status, where there was an answer.
+    pub status: Option<u16>,
+    /// How long the system asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// What is to be done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The system could not be reached; the request was not made. Wait.
+    Unreachable,
+    /// The system asks for fewer requests (429) or says it is not ready (503). Wait.
+    Throttled,
+    /// The system refuses our credentials (401, 403). Wait for somebody to mend them.
+    Unauthorised,
+    /// It may pass: a time-out, a broken connection, 408, 425, 5xx. Whether the request had an
+    /// effect is not known. Try again.
+    Transient,
+    /// The system does not have it (404, 410).
+    Gone,
+    /// The system has it already (409).
+    Conflict,
+    /// The request is at fault: any other answer.
+    Invalid,
+}
+
+impl Class {
+    /// The word used in traces and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Unreachable => "unreachable",
+            Class::Throttled => "throttled",
+            Class::Unauthorised => "unauthorised",
+            Class::Transient => "transient",
+            Class::Gone => "gone",
+            Class::Conflict => "conflict",
+            Class::Invalid => "invalid",
+        }
+    }
+
+    /// Whether it is the system's state that fails, not the record: such failures wait and cost
+    /// no attempt.
+    pub fn is_of_the_system(self) -> bool {
+        matches!(self, Class::Unreachable | Class::Throttled | Class::Unauthorised)
+    }
+
+    /// Whether the request may have had an effect all the same.
+    pub fn leaves_doubt(self) -> bool {
+        self == Class::Transient
+    }
+
+    fn of(status: StatusCode) -> Class {
+        match status.as_u16() {
+            401 | 403 => Class::Unauthorised,
+            404 | 410 => Class::Gone,
+            409 => Class::Conflict,
+            429 | 503 => Class::Throttled,
+            408 | 425 | 500..=599 => Class::Transient,
+            _ => Class::Invalid,
+        }
+    }
+}
+
+impl Failure {
+    /// A failure without an answer.
+    pub fn new(class: Class, message: String) -> Failure {
+        Failure { class, message, answer: String::new(), status: None, retry_after: None }
+    }
+
+    pub(crate) fn from_reqwest(system: &str, label: &str, error: reqwest::Error) -> Failure {
+        let class = match () {
+            () if error.is_connect() => Class::Unreachable,
+            () if error.is_builder() => Class::Invalid,
+            () => Class::Transient,
+        };
+        // The URL may hold personal data or a key; the label stands for it.
+        Failure::new(class, format!("{system}: {label}: {}", chain(&error.without_url())))
+    }
+
+    pub(crate) fn from_status(
+        system: &str,
+        label: &str,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Failure {
+        Failure {
+            class: Class::of(status),
+            message: format!("{system}: {label} answered {status}"),
+            answer: quote(body),
+            status: Some(status.as_u16()),
+            retry_after: retry_after(headers, SystemTime::now()),
+        }
+    }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let in_seconds = || text.parse().ok().map(Duration::from_secs);
+    let at_date = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
+    in_seconds().or_else(at_date)
+}
+
+fn quote(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * QUOTED)]);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    texts.dedup();
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(value: &str, now: SystemTime) -> Option<Duration> {
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
+        retry_after(&headers, now)
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:07 GMT").unwrap();
+        assert_eq!(asked("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_retry_after_that_says_nothing_is_left_out() {
+        let now = SystemTime::now();
+        for value in ["soon", "-1", "", "1.5", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(asked(value, now), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_sorted_by_what_is_to_be_done() {
+        let class = |status: u16| Class::of(StatusCode::from_u16(status).unwrap());
+        assert_eq!(class(401), Class::Unauthorised);
+        assert_eq!(class(404), Class::Gone);
+        assert_eq!(class(409), Class::Conflict);
+        assert_eq!(class(422), Class::Invalid);
+        assert_eq!(class(302), Class::Invalid);
+        assert_eq!(class(429), Class::Throttled);
+        assert_eq!(class(502), Class::Transient);
+    }
+
+    #[test]
+    fn a_long_answer_is_quoted_in_part_and_on_one_line() {
+        let body = "żółw\n ".repeat(500);
+        let quoted = quote(body.as_bytes());
+        assert!(quoted.starts_with("żółw żółw"));
+        assert_eq!(quoted.chars().count(), QUOTED + 1);
+    }
+}

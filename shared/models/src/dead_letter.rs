@@ -1,0 +1,131 @@
+//! Records that could not be settled.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::{Op, Record, RunId, Stage, Version, run::UnknownWord};
+
+/// The AMQP `type` of a message of dead letters: a JSON array of [`DeadLetter`].
+pub const DEAD_LETTERS_TYPE: &str = "pomost.dead.v1";
+
+/// A record that could not be settled, with all that is needed to see why and to replay it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The same for the same record of the same run and stage, so that archiving it twice keeps one.
+    pub id: String,
+    /// The flow it belongs to.
+    pub flow: String,
+    /// The run it died in.
+    pub run: RunId,
+    /// The batch it died in.
+    pub batch: String,
+    /// The slots of that batch.
+    pub size: u32,
+    /// The stage that could not settle it.
+    pub stage: Stage,
+    /// What kind of failure it was.
+    pub reason: Reason,
+    /// What went wrong, without secrets or sensitive values.
+    pub error: String,
+    /// The JSON pointer (RFC 6901) of the field at fault, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The W3C trace context in which it died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// When it died.
+    pub died_at: Timestamp,
+    /// The record as it came to the stage; none where the message could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
+    /// The message itself where it could not be read, as JSON text of its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Box<RawValue>>,
+}
+
+impl DeadLetter {
+    /// The body of a message of dead letters.
+    pub fn encode(letters: &[DeadLetter]) -> Vec<u8> {
+        // Fails only for maps with keys that are no text, of which there are none.
+        serde_json::to_vec(letters).expect("dead letters are JSON")
+    }
+
+    /// The id of the dead letter of one record of one run at one stage.
+    pub fn id_of(run: RunId, batch: &str, stage: Stage, slot: u32) -> String {
+        Self::id_of_bytes(format!("{run}/{batch}/{stage}/{slot}").as_bytes())
+    }
+
+    /// The id of the dead letter of a message that could not be read.
+    pub fn id_of_bytes(bytes: &[u8]) -> String {
+        let digest = Sha256::digest(bytes);
+        digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The id of the trace in which it died.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.traceparent.as_deref()?.split('-').nth(1)
+    }
+
+    /// The record's key, or nothing where the message could not be read.
+    pub fn key(&self) -> &str {
+        self.record.as_ref().map_or("", |record| &record.key)
+    }
+
+    /// The record's version.
+    pub fn version(&self) -> Option<&Version> {
+        self.record.as_ref().map(|record| &record.version)
+    }
+
+    /// What was to happen to the record.
+    pub fn op(&self) -> Option<Op> {
+        self.record.as_ref().map(|record| record.op)
+    }
+}
+
+/// What kind of failure made a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A schema, a mapping or the destination refused the record.
+    Invalid,
+    /// The attempts at something that may pass were used up.
+    Transient,
+    /// Whether the destination has the record is not known, and nothing can tell.
+    InDoubt,
+    /// It brought a worker down each time.
+    Poison,
+    /// The message could not be read.
+    Unreadable,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Reason; 5] =
+        [Reason::Invalid, Reason::Transient, Reason::InDoubt, Reason::Poison, Reason::Unreadable];
+
+    /// The word used in the store and in listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Invalid => "invalid",
+            Reason::Transient => "transient",
+            Reason::InDoubt => "in_doubt",
+            Reason::Poison => "poison",
+            Reason::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl std::str::FromStr for Reason {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Reason, UnknownWord> {
+        Reason::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or_else(|| UnknownWord(text.to_owned()))
+    }
+}

@@ -1,0 +1,27 @@
+//! The words Pomost's parts say to each other, and the files its users write.
+//!
+//! Nothing here touches a socket, a file or a clock: every service, the broker, the store and the
+//! command line agree on these types and on nothing else.
+//!
+//! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
+//! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
+//! [`system`] and [`flow`].
+
+pub mod batch;
+pub mod dead_letter;
+pub mod flow;
+pub mod outcome;
+pub mod period;
+pub mod record;
+pub mod retry;
+pub mod run;
+pub mod system;
+pub mod version;
+
+pub use batch::Batch;
+pub use dead_letter::{DeadLetter, Reason};
+pub use outcome::{Outcome, Outcomes};
+pub use period::Period;
+pub use record::{Op, Record};
+pub use run::{RunId, Stage, Trigger};
+pub use version::Version;

@@ -1,0 +1,56 @@
+//! One business object on its way from a source to a destination.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::Version;
+
+/// One business object.
+///
+/// The data stays the JSON text it arrived as: a stage that does not look inside does not parse it,
+/// and numbers keep every digit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// The record's place in the batch it was extracted in; it keeps it through retries, so that
+    /// each place is counted once however often its message is delivered.
+    pub slot: u32,
+    /// The primary key at the source, as text.
+    pub key: String,
+    /// What orders the changes of one key.
+    pub version: Version,
+    /// What is to happen at the destination.
+    pub op: Op,
+    /// The record as the stage that reads it needs it: extracted before, mapped after `transform`.
+    pub data: Box<RawValue>,
+    /// The record as it was extracted, where `data` is no longer that. A dead letter keeps it, so
+    /// that a mended mapping can be run on it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Box<RawValue>>,
+}
+
+impl Record {
+    /// The record as it was extracted.
+    pub fn extracted(&self) -> &RawValue {
+        self.source.as_deref().unwrap_or(&self.data)
+    }
+}
+
+/// What is to happen to a record at the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// Create it, or update it where it exists.
+    Upsert,
+    /// Delete it.
+    Delete,
+}
+
+impl Op {
+    /// The word used in messages, in the store and as `$op` in expressions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Op::Upsert => "upsert",
+            Op::Delete => "delete",
+        }
+    }
+}

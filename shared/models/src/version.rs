@@ -1,0 +1,129 @@
+//! What orders the changes of one key.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::RunId;
+
+/// The version of a record, or the value of a cursor: a time, a number or text, told apart by its
+/// look, and kept as the source wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(String);
+
+impl Version {
+    /// The version a source gave.
+    pub fn new(text: impl Into<String>) -> Version {
+        Version(text.into())
+    }
+
+    /// The version of a record whose source gives none: the order in which it was extracted.
+    pub fn of_extraction(run: RunId, page: u64, row: usize) -> Version {
+        Version(format!("@{run}/{page:08}/{row:06}"))
+    }
+
+    /// The text as the source wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A text whose byte order is the order of the versions, whatever their type: what the store
+    /// compares. Its first character names the type; keys of different types do not compare.
+    pub fn order_key(&self) -> String {
+        order_of_extraction(&self.0)
+            .or_else(|| order_of_number(&self.0))
+            .or_else(|| order_of_time(&self.0))
+            .unwrap_or_else(|| format!("s{}", self.0))
+    }
+
+    /// The later of two.
+    pub fn max(self, other: Version) -> Version {
+        if other.order_key() > self.order_key() { other } else { self }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn order_of_extraction(text: &str) -> Option<String> {
+    text.strip_prefix('@').map(|order| format!("e{order}"))
+}
+
+/// RFC 3339 times in any zone become the same instant in UTC, nanoseconds spelled out.
+fn order_of_time(text: &str) -> Option<String> {
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let time: Timestamp = text.parse().ok()?;
+    Some(format!("t{time:.9}"))
+}
+
+/// Decimal numbers of any length: the number of whole digits goes first, so that `9` is under `10`.
+/// A negative number counts down from there, digit by digit.
+fn order_of_number(text: &str) -> Option<String> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_decimal = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_decimal(whole) || !is_decimal(fraction) {
+        return None;
+    }
+    let whole = whole.trim_start_matches('0');
+    let fraction = fraction.trim_end_matches('0');
+    let magnitude = format!("{:08}{whole}.{fraction}", whole.len());
+    Some(match (negative, whole.is_empty() && fraction.is_empty()) {
+        (true, false) => format!("n-{}~", complement(&magnitude)),
+        _ => format!("n0{magnitude}"),
+    })
+}
+
+fn complement(digits: &str) -> String {
+    let nines = |byte: u8| if byte.is_ascii_digit() { (b'0' + b'9' - byte) as char } else { byte as char };
+    digits.bytes().map(nines).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_order(versions: &[&str]) -> bool {
+        let keys: Vec<String> = versions.iter().map(|text| Version::new(*text).order_key()).collect();
+        keys.windows(2).all(|pair| pair[0] < pair[1])
+    }
+
+    #[test]
+    fn numbers_compare_as_numbers_whatever_their_length() {
+        assert!(in_order(&["-10.5", "-10", "-9", "-0.5", "0", "0.25", "9", "9.5", "10", "9007199254740993"]));
+    }
+
+    #[test]
+    fn the_same_number_written_twice_is_the_same_version() {
+        assert_eq!(Version::new("1.10").order_key(), Version::new("01.1").order_key());
+        assert_eq!(Version::new("-0").order_key(), Version::new("0").order_key());
+    }
+
+    #[test]
+    fn times_compare_as_instants_whatever_their_zone() {
+        assert!(in_order(&["2026-01-01T00:30:00+02:00", "2025-12-31T22:30:00.5Z", "2025-12-31T23:00:00Z",]));
+    }
+
+    #[test]
+    fn anything_else_compares_as_text() {
+        assert!(in_order(&["2026-01-01 10:00:00", "2026-01-01 10:00:01", "rev-b"]));
+    }
+
+    #[test]
+    fn without_a_version_the_order_of_extraction_decides() {
+        let (first, second) = (RunId::generate(), RunId::generate());
+        let earlier = Version::of_extraction(first, 9, 1).order_key();
+        assert!(earlier < Version::of_extraction(first, 10, 0).order_key());
+        assert!(earlier < Version::of_extraction(second, 0, 0).order_key());
+    }
+}

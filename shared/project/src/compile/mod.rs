@@ -1,0 +1,104 @@
+//! Compiling the files of a project: expressions, requests, schemas and references.
+
+pub(crate) mod flow;
+pub(crate) mod system;
+
+use std::{
+    fs,
+    path::{Component, Path},
+};
+
+use pomost_expression::{CompileError, Expression, Template};
+use pomost_models::flow::{Jq, RequestLine};
+
+use crate::{Problem, Problems, document::Document, flow::Request, schema::Schema};
+
+/// What compiling one file needs, and where it puts what it finds wrong. Its methods return nothing
+/// for what does not compile, and go on.
+pub(crate) struct Compile<'a> {
+    pub(crate) directory: &'a Path,
+    pub(crate) document: &'a Document,
+    pub(crate) problems: &'a mut Problems,
+    pub(crate) warnings: &'a mut Problems,
+}
+
+impl Compile<'_> {
+    /// Notes what is wrong with the value at a JSON pointer.
+    fn refuse(&mut self, pointer: &str, message: impl Into<String>) {
+        self.problems.push(self.document.problem(pointer, message));
+    }
+
+    fn refuse_with_help(&mut self, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+        let problem = self.document.problem(pointer, message);
+        self.problems.push(Problem { help: Some(help.into()), ..problem });
+    }
+
+    fn warn(&mut self, pointer: &str, message: impl Into<String>) {
+        self.warnings.push(self.document.problem_with_key(pointer, message));
+    }
+
+    fn refuse_expression(&mut self, pointer: &str, shift: usize, error: CompileError) {
+        let problem = self.document.problem_in_text(pointer, shift + error.offset, error.message);
+        self.problems.push(Problem { help: error.help, ..problem });
+    }
+
+    /// The file's name for itself is to be the file's name.
+    fn check_name(&mut self, pointer: &str, name: &str, file: &str) {
+        if name != file {
+            self.refuse(pointer, format!("the file is named '{file}', so this is to be '{file}' as well"));
+        }
+    }
+
+    fn expression(&mut self, pointer: &str, expression: &Jq) -> Option<Expression> {
+        Expression::compile(&expression.0).map_err(|error| self.refuse_expression(pointer, 0, error)).ok()
+    }
+
+    /// Nothing where there is none; the inner `None` where it does not compile.
+    fn optional(&mut self, pointer: &str, expression: Option<&Jq>) -> Option<Option<Expression>> {
+        match expression {
+            Some(expression) => self.expression(pointer, expression).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn request(&mut self, pointer: &str, line: &RequestLine) -> Option<Request> {
+        // The pattern of request lines has seen to the method, the space and the slash.
+        let (method, path) = line.0.split_once(" /")?;
+        let template = Template::compile(path);
+        let shift = method.len() + 2;
+        let path = template.map_err(|error| self.refuse_expression(pointer, shift, error)).ok()?;
+        Some(Request { method: method.parse().ok()?, path, label: line.0.clone() })
+    }
+
+    fn schema(&mut self, pointer: &str, path: Option<&String>) -> Option<Option<Schema>> {
+        let Some(path) = path else { return Some(None) };
+        match self.read_schema(path) {
+            Ok(schema) => Some(Some(schema)),
+            Err(message) => {
+                self.refuse(pointer, message);
+                None
+            }
+        }
+    }
+
+    fn read_schema(&self, path: &str) -> Result<Schema, String> {
+        let inside =
+            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !inside {
+            return Err(format!("{path} leads out of the project"));
+        }
+        let text = fs::read_to_string(self.directory.join(path))
+            .map_err(|error| format!("cannot read {path}: {error}"))?;
+        let json = serde_json::from_str(&text).map_err(|error| format!("{path} is not JSON: {error}"))?;
+        Schema::compile(&json).map_err(|error| format!("{path} is not a JSON Schema: {error}"))
+    }
+}
+
+/// The name that was probably meant, as help.
+fn nearest(name: &str, known: &[&str]) -> String {
+    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(name, known));
+    match nearest.filter(|known| strsim::jaro_winkler(name, known) > 0.8) {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None => format!("there are: {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,114 @@
+//! What `${NAME}` and `${file:PATH}` stand for.
+
+use std::{
+    collections::HashMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+/// The values that a project's files may refer to. It does not print them.
+#[derive(Clone)]
+pub struct Environment {
+    variables: HashMap<String, String>,
+    directory: PathBuf,
+}
+
+impl Environment {
+    /// The process's environment over the project's `.env`.
+    pub fn of_process(directory: &Path) -> Environment {
+        let mut variables = dot_env(&fs::read_to_string(directory.join(".env")).unwrap_or_default());
+        variables.extend(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        );
+        Environment { variables, directory: directory.to_owned() }
+    }
+
+    /// These variables and no others.
+    pub fn of(directory: &Path, variables: impl IntoIterator<Item = (String, String)>) -> Environment {
+        Environment { variables: variables.into_iter().collect(), directory: directory.to_owned() }
+    }
+
+    /// A text with every reference in it replaced. The error says what is missing, never a value.
+    pub(crate) fn resolve(&self, text: &str) -> Result<String, String> {
+        let mut resolved = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (reference, after) = after.split_once('}').ok_or("'${' has no '}'")?;
+            resolved.push_str(before);
+            resolved.push_str(&self.value_of(reference)?);
+            rest = after;
+        }
+        resolved.push_str(rest);
+        Ok(resolved)
+    }
+
+    fn value_of(&self, reference: &str) -> Result<String, String> {
+        match reference.strip_prefix("file:") {
+            Some(path) => {
+                let content = fs::read_to_string(self.directory.join(path));
+                let content = content.map_err(|error| format!("cannot read the file {path}: {error}"))?;
+                Ok(content.trim_end_matches(['\n', '\r']).to_owned())
+            }
+            None => self.variables.get(reference).cloned().ok_or_else(|| {
+                format!("{reference} is not set; set it in the environment or in the project's .env")
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// `NAME=value` a line; `export` before it, quotes around the value and `#` comments are allowed.
+fn dot_env(text: &str) -> HashMap<String, String> {
+    let variable = |line: &str| {
+        let line = line.trim();
+        let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+        let name = name.trim();
+        (!name.is_empty() && !name.starts_with('#')).then(|| (name.to_owned(), unquoted(value.trim())))
+    };
+    text.lines().filter_map(variable).collect()
+}
+
+fn unquoted(value: &str) -> String {
+    for quote in ['"', '\''] {
+        if let Some((inner, _)) = value.strip_prefix(quote).and_then(|rest| rest.rsplit_once(quote)) {
+            return inner.to_owned();
+        }
+    }
+    value.split(" #").next().unwrap_or_default().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn dot_env_knows_quotes_comments_and_export() {
+        let text = "# a comment\nA=1\nexport B = \"two # 2\"\nC='$x' # c\nD=a=b # d\n\nbroken\n";
+        let variables = dot_env(text);
+        let value = |name: &str| variables.get(name).map(String::as_str);
+        assert_eq!(
+            [value("A"), value("B"), value("C"), value("D")],
+            [Some("1"), Some("two # 2"), Some("$x"), Some("a=b")]
+        );
+        assert_eq!(variables.len(), 4);
+    }
+
+    #[test]
+    fn references_are_replaced_and_missing_ones_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("token"), "from-file\n").unwrap();
+        let environment = Environment::of(directory.path(), [("HOST".to_owned(), "example.com".to_owned())]);
+        assert_eq!(environment.resolve("https://${HOST}/v1").unwrap(), "https://example.com/v1");
+        assert_eq!(environment.resolve("${file:token}").unwrap(), "from-file");
+        assert!(environment.resolve("${NOPE}").unwrap_err().starts_with("NOPE is not set"));
+        assert!(environment.resolve("${file:nope}").unwrap_err().contains("cannot read the file nope"));
+        assert!(!format!("{environment:?}").contains("example.com"));
+    }
+}

@@ -1,0 +1,187 @@
+//! The JSON Schemas of a project's files, from the types that read them, and holding files against
+//! them.
+
+use std::sync::LazyLock;
+
+use jsonschema::{Validator, error::ValidationErrorKind};
+use pomost_models::{flow::FlowFile, system::SystemFile};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use crate::{Problem, document::Document};
+
+/// The JSON Schema of `systems/*.yaml`.
+pub fn system_schema() -> Value {
+    of::<SystemFile>()
+}
+
+/// The JSON Schema of `flows/*.yaml`.
+pub fn flow_schema() -> Value {
+    of::<FlowFile>()
+}
+
+/// A JSON Schema, ready to hold files against.
+pub(crate) struct FileSchema {
+    schema: Value,
+    validator: Option<Validator>,
+}
+
+pub(crate) static SYSTEM: LazyLock<FileSchema> = LazyLock::new(|| FileSchema::new(system_schema()));
+pub(crate) static FLOW: LazyLock<FileSchema> = LazyLock::new(|| FileSchema::new(flow_schema()));
+
+impl FileSchema {
+    fn new(schema: Value) -> FileSchema {
+        let validator = jsonschema::validator_for(&schema).ok();
+        FileSchema { schema, validator }
+    }
+
+    /// Every way in which a file is not of its kind.
+    pub(crate) fn problems(&self, document: &Document) -> Vec<Problem> {
+        let Some(validator) = &self.validator else { return Vec::new() };
+        let errors = validator.iter_errors(&document.value);
+        errors
+            .flat_map(|error| self.of_error(document, error.instance_path().as_str(), error.kind()))
+            .collect()
+    }
+
+    fn of_error(&self, document: &Document, pointer: &str, kind: &ValidationErrorKind) -> Vec<Problem> {
+        match kind {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                unexpected.iter().map(|name| self.unknown(document, pointer, name)).collect()
+            }
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                let message =
+                    format!("'{name}' is missing{}", self.description(&format!("{pointer}/{name}")));
+                vec![document.problem_with_key(pointer, message)]
+            }
+            ValidationErrorKind::MinProperties { .. } | ValidationErrorKind::MaxProperties { .. } => {
+                let one_of = format!("expected exactly one of {}", self.names(pointer).join(", "));
+                vec![document.problem_with_key(pointer, one_of)]
+            }
+            _ => vec![document.problem(pointer, format!("expected {}", self.expected(pointer)))],
+        }
+    }
+
+    fn unknown(&self, document: &Document, pointer: &str, name: &str) -> Problem {
+        let known = self.names(pointer);
+        let likely = |known: &&String| (strsim::damerau_levenshtein(name, known), known.len());
+        let nearest = known.iter().min_by_key(likely).filter(|known| strsim::jaro_winkler(name, known) > 0.8);
+        let help = match nearest {
+            Some(nearest) => format!("did you mean '{nearest}'?"),
+            None => format!("here may stand {}", known.join(", ")),
+        };
+        let problem =
+            document.problem_with_key(&format!("{pointer}/{name}"), format!("'{name}' is not known here"));
+        Problem { help: Some(help), ..problem }
+    }
+
+    fn expected(&self, pointer: &str) -> String {
+        let schema = self.at(pointer);
+        let kind = match schema.get("type").and_then(Value::as_str) {
+            Some("object") => "fields of its own",
+            Some("array") => "a list",
+            Some("integer") => "a whole number",
+            Some("boolean") => "true or false",
+            Some("string") => "text",
+            _ => "another value",
+        };
+        let bound = |name: &str, word: &str| {
+            schema.get(name).map(|bound| format!(", {word} {bound}")).unwrap_or_default()
+        };
+        let range = format!("{}{}", bound("minimum", "at least"), bound("maximum", "at most"));
+        let form = if schema.get("pattern").is_some() { self.description(pointer) } else { String::new() };
+        format!("{kind}{range}{form}")
+    }
+
+    /// What a field is, from its documentation, after a colon.
+    fn description(&self, pointer: &str) -> String {
+        let description = self.at(pointer).get("description").and_then(Value::as_str);
+        description.map(|text| format!(": {}", text.replace('\n', " "))).unwrap_or_default()
+    }
+
+    fn names(&self, pointer: &str) -> Vec<String> {
+        let properties = self.at(pointer).get("properties").and_then(Value::as_object);
+        properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The part of the schema that is about the value at a pointer.
+    fn at(&self, pointer: &str) -> &Value {
+        pointer.split('/').skip(1).fold(&self.schema, |schema, name| {
+            let property = schema.get("properties").and_then(|properties| properties.get(name));
+            property.or_else(|| schema.get("items")).unwrap_or(&Value::Null)
+        })
+    }
+}
+
+fn of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    simplify(&mut schema);
+    schema
+}
+
+/// Says the same in plainer words, for editors' completion and for errors that name one thing: an
+/// optional value is left out rather than null, a choice of single fields is an object with exactly
+/// one of them, and an object has the fields it names and no others.
+fn simplify(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            without_null(object);
+            merge_choice(object);
+            if object.contains_key("properties") {
+                object.entry("additionalProperties").or_insert(json!(false));
+            }
+            object.values_mut().for_each(simplify);
+        }
+        Value::Array(items) => items.iter_mut().for_each(simplify),
+        _ => {}
+    }
+}
+
+fn without_null(object: &mut Map<String, Value>) {
+    object.retain(|name, value| !(name == "default" && value.is_null()));
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".into(), only);
+        }
+    }
+    let Some(Value::Array(choices)) = object.get_mut("anyOf") else { return };
+    choices.retain(|choice| choice.get("type").is_none_or(|kind| kind != "null"));
+    if let [Value::Object(only)] = choices.as_slice() {
+        let only = only.clone();
+        object.remove("anyOf");
+        for (name, value) in only {
+            object.entry(name).or_insert(value);
+        }
+    }
+}
+
+fn merge_choice(object: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = object.get("oneOf") else { return };
+    let single = |choice: &Value| {
+        let properties = choice.get("properties")?.as_object()?;
+        (properties.len() == 1).then(|| properties.clone())
+    };
+    let Some(fields) =
+        choices.iter().map(|choice| Some((single(choice)?, choice))).collect::<Option<Vec<_>>>()
+    else {
+        return;
+    };
+    let mut properties = Map::new();
+    for (mut field, choice) in fields {
+        if let (Some(description), Some(Value::Object(value))) =
+            (choice.get("description"), field.values_mut().next())
+        {
+            value.insert("description".into(), description.clone());
+        }
+        properties.append(&mut field);
+    }
+    object.remove("oneOf");
+    object.insert("type".into(), json!("object"));
+    object.insert("properties".into(), Value::Object(properties));
+    object.insert("minProperties".into(), json!(1));
+    object.insert("maxProperties".into(), json!(1));
+}

@@ -1,0 +1,48 @@
+//! The directory a user keeps in git, read, checked and compiled.
+//!
+//! [`Project::load`] is the way in. Everything that can be wrong is found there, all at once, each
+//! [`Problem`] with its place; what it returns does not fail for reasons of configuration.
+//!
+//! A file becomes a [`document`] (values with their places), is held against the JSON Schema of its
+//! kind ([`file_schema`]), and is then compiled ([`compile`]).
+
+mod compile;
+mod document;
+pub mod environment;
+mod file_schema;
+pub mod flow;
+mod init;
+mod load;
+mod mask;
+pub mod problem;
+pub mod schema;
+pub mod system;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+pub use file_schema::{flow_schema, system_schema};
+pub use flow::Flow;
+pub use init::{InitError, init};
+pub use problem::{Problem, Problems};
+pub use system::System;
+
+/// A project: its systems and flows, ready to run.
+#[derive(Debug)]
+pub struct Project {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// The systems by name.
+    pub systems: BTreeMap<String, Arc<System>>,
+    /// The flows by name.
+    pub flows: BTreeMap<String, Arc<Flow>>,
+    /// What is not wrong but worth knowing.
+    pub warnings: Problems,
+}
+
+impl Project {
+    /// The project with one of its flows alone, or nothing where it has no such flow.
+    pub fn only(mut self, flow: &str) -> Option<Project> {
+        self.flows.retain(|name, _| name == flow);
+        (!self.flows.is_empty()).then_some(self)
+    }
+}

@@ -1,0 +1,104 @@
+//! The broker and the store a process works with.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use pomost_broker::{Broker, rabbitmq::RabbitMq, sqlite::SqliteBroker};
+use pomost_sqlite::ProjectLock;
+use pomost_store::{Store, postgres::PostgresStore, sqlite::SqliteStore};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::Settings;
+
+/// The broker and the store a process works with.
+#[derive(Clone)]
+pub struct Backends {
+    /// The queues.
+    pub broker: Arc<dyn Broker>,
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// Held by the one process that may run an embedded project; dropped with the last clone.
+    _lock: Option<Arc<ProjectLock>>,
+}
+
+/// Why there are no backends.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Only one of the two is set.
+    #[error(
+        "{set} is set and {missing} is not: set both for RabbitMQ and PostgreSQL, or neither for the embedded default"
+    )]
+    OneOfTwo {
+        /// The variable that is set.
+        set: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
+    /// A service was started without servers to share.
+    #[error(
+        "POMOST_AMQP_URL and POMOST_DATABASE_URL are not set; a service needs both (for one machine without servers there is `pomost run`)"
+    )]
+    NoServers,
+    /// Another process runs the same embedded project.
+    #[error(transparent)]
+    Locked(#[from] pomost_sqlite::LockError),
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] pomost_broker::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] pomost_store::Error),
+}
+
+impl Backends {
+    /// RabbitMQ and PostgreSQL at the two URLs.
+    pub async fn servers(
+        amqp: &SecretString,
+        database: &SecretString,
+        namespace: &str,
+    ) -> Result<Backends, Error> {
+        let store = PostgresStore::connect(database.expose_secret(), namespace).await?;
+        let broker = RabbitMq::connect(amqp.expose_secret(), namespace).await?;
+        Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: None })
+    }
+
+    /// The embedded broker and store of a project, for the one process that runs it.
+    pub async fn embedded(project: &Path) -> Result<Backends, Error> {
+        let directory = embedded_directory(project);
+        let lock = ProjectLock::acquire(&directory)?;
+        let store = SqliteStore::open(&directory.join("state.db")).await?;
+        let broker = SqliteBroker::open(&directory.join("queues.db")).await?;
+        // We hold the lock, so whoever held claims, leases and messages before is dead.
+        store.expire_claims_and_leases().await?;
+        broker.release_everything().await?;
+        Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: Some(Arc::new(lock)) })
+    }
+
+    /// The embedded broker and store of a project that another process may be running: to look, and
+    /// to hand it work.
+    pub async fn embedded_beside(project: &Path) -> Result<Backends, Error> {
+        let directory = embedded_directory(project);
+        let store = SqliteStore::open(&directory.join("state.db")).await?;
+        let broker = SqliteBroker::open(&directory.join("queues.db")).await?;
+        Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: None })
+    }
+}
+
+impl Settings {
+    /// The two servers' URLs, or none where neither is set.
+    pub fn servers(&self) -> Result<Option<(&SecretString, &SecretString)>, Error> {
+        let one_of_two = |set, missing| Err(Error::OneOfTwo { set, missing });
+        match (&self.amqp_url, &self.database_url) {
+            (Some(amqp), Some(database)) => Ok(Some((amqp, database))),
+            (None, None) => Ok(None),
+            (Some(_), None) => one_of_two("POMOST_AMQP_URL", "POMOST_DATABASE_URL"),
+            (None, Some(_)) => one_of_two("POMOST_DATABASE_URL", "POMOST_AMQP_URL"),
+        }
+    }
+}
+
+fn embedded_directory(project: &Path) -> PathBuf {
+    project.join(".pomost")
+}

@@ -1,0 +1,53 @@
+//! What a service is given to work with.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use pomost_broker::Broker;
+use pomost_project::Project;
+use pomost_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::Backends;
+
+/// What a service is given to work with. Clones share everything.
+#[derive(Clone)]
+pub struct Context {
+    /// The project it runs.
+    pub project: Arc<Project>,
+    /// The broker and the store.
+    pub backends: Backends,
+    /// How long a claim or a lease holds without being renewed.
+    pub claim: Duration,
+    /// Cancelled when the process is to end.
+    pub shutdown: CancellationToken,
+}
+
+impl Context {
+    /// The queues.
+    pub fn broker(&self) -> &dyn Broker {
+        &*self.backends.broker
+    }
+
+    /// What is remembered.
+    pub fn store(&self) -> &dyn Store {
+        &*self.backends.store
+    }
+
+    /// Names this process among the holders of leases.
+    pub fn holder(&self) -> &'static str {
+        static HOLDER: LazyLock<String> = LazyLock::new(|| {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            format!("{}:{}", host.trim(), std::process::id())
+        });
+        &HOLDER
+    }
+
+    /// Makes the queues of every flow of the project.
+    pub async fn declare(&self) -> pomost_broker::Result<()> {
+        let flows: Vec<String> = self.project.flows.keys().cloned().collect();
+        self.broker().declare(&flows).await
+    }
+}

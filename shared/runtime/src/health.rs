@@ -1,0 +1,43 @@
+//! `/healthz`, `/readyz` and `/metrics`.
+
+use std::net::SocketAddr;
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+
+use crate::{Context, metrics};
+
+/// Serves the health of a process until it ends. Returns the address it listens on.
+pub async fn serve(address: SocketAddr, context: Context) -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready).with_state(context))
+        .route("/metrics", get(render).with_state(metrics::recorder()));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(bound)
+}
+
+/// Ready means that broker and store answer and nobody has asked the process to end.
+async fn ready(State(context): State<Context>) -> (StatusCode, String) {
+    if context.shutdown.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());
+    }
+    let (broker, store) = tokio::join!(context.broker().ping(), context.store().ping());
+    let troubles: String =
+        [broker.err().map(|error| error.to_string()), store.err().map(|error| error.to_string())]
+            .into_iter()
+            .flatten()
+            .map(|trouble| trouble + "\n")
+            .collect();
+    match troubles.is_empty() {
+        true => (StatusCode::OK, "ok\n".into()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, troubles),
+    }
+}
+
+async fn render(State(handle): State<PrometheusHandle>) -> String {
+    handle.render()
+}

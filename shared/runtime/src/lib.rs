@@ -1,0 +1,21 @@
+//! What every service does the same way.
+//!
+//! [`serve`] is a service's whole `main`: settings, telemetry, project, backends, health, then the
+//! service's own `run`, then an orderly end. [`worker`] is the loop around every queue.
+
+pub mod backends;
+pub mod context;
+pub mod dead;
+pub mod health;
+pub mod metrics;
+pub mod outbox;
+pub mod serve;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod worker;
+
+pub use backends::Backends;
+pub use context::Context;
+pub use serve::serve;
+pub use settings::Settings;

@@ -1,0 +1,65 @@
+//! Publishing with patience.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use pomost_broker::{Broker, Error, Message, Route};
+use pomost_models::{Batch, batch::BATCH_TYPE};
+use tracing::{Instrument, info_span, warn};
+
+use crate::telemetry;
+
+/// How long a publish is tried again. With the work before it, well under the 10 minutes for which
+/// a delivery may be held unacknowledged.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Publishes batches along one route, in a producer span that the batches' consumers continue.
+pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Result<(), Error> {
+    if batches.is_empty() {
+        return Ok(());
+    }
+    let span = info_span!(
+        target: telemetry::STAGE_SPANS,
+        "send",
+        otel.name = %format_args!("send {}", route.to),
+        otel.kind = "producer",
+        messaging.system = "rabbitmq",
+        messaging.operation.name = "send",
+        messaging.operation.r#type = "send",
+        messaging.destination.name = %route.to,
+        messaging.batch.message_count = batches.len(),
+    );
+    let traceparent = telemetry::traceparent(&span);
+    let messages = batches.iter().map(|batch| message(batch, traceparent.clone())).collect();
+    publish(broker, route, messages).instrument(span).await
+}
+
+fn message(batch: &Batch, traceparent: Option<String>) -> Message {
+    Message {
+        id: format!("{}/{}/{}", batch.run, batch.id, batch.attempt),
+        kind: BATCH_TYPE.to_owned(),
+        body: Bytes::from(batch.encode()),
+        traceparent,
+    }
+}
+
+/// Publishes, and publishes again while the broker is away or the queue is full: this is how a slow
+/// destination slows down the source. What comes back as an error is to be handed back.
+pub async fn publish(broker: &dyn Broker, route: &Route, messages: Vec<Message>) -> Result<(), Error> {
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(2))
+        .without_max_times()
+        .with_total_delay(Some(PATIENCE))
+        .with_jitter();
+    (|| broker.publish(route, messages.clone()))
+        .retry(backoff)
+        .when(|error| matches!(error, Error::Full(_) | Error::Unavailable { .. }))
+        .notify(|error, _| {
+            if !matches!(error, Error::Full(_)) {
+                warn!(%error, "publishing again shortly");
+            }
+        })
+        .await
+}

@@ -1,0 +1,62 @@
+//! A service's whole `main`.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use pomost_project::{Project, environment::Environment};
+use tracing::{error, info};
+
+use crate::{Backends, Context, Settings, backends, health, shutdown, telemetry};
+
+/// The exit code of a wrong setting or project, after `EX_CONFIG` of sysexits.h.
+const MISCONFIGURED: u8 = 78;
+
+/// Runs a service from its settings to its end: `run` is the service itself, which returns when
+/// `Context::shutdown` is cancelled and everything in hand is settled.
+pub fn serve<Run, Running>(service: &'static str, run: Run) -> ExitCode
+where
+    Run: FnOnce(Context) -> Running,
+    Running: Future<Output = anyhow::Result<()>>,
+{
+    let telemetry = telemetry::start(service);
+    let code = match start_runtime().map(|runtime| runtime.block_on(serve_until_shutdown(run))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) | Err(failure) => {
+            error!(error = format!("{failure:#}"), "{service} ends");
+            ExitCode::from(if failure.is::<Misconfigured>() { MISCONFIGURED } else { 1 })
+        }
+    };
+    telemetry.flush();
+    code
+}
+
+fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+async fn serve_until_shutdown<Run, Running>(run: Run) -> anyhow::Result<()>
+where
+    Run: FnOnce(Context) -> Running,
+    Running: Future<Output = anyhow::Result<()>>,
+{
+    let shutdown = shutdown::on_signal()?;
+    let settings = Settings::from_environment().context(Misconfigured)?;
+    let project = Project::load(&settings.project, &Environment::of_process(&settings.project));
+    let project = project.context(Misconfigured)?;
+    let Some((amqp, database)) = settings.servers().context(Misconfigured)? else {
+        return Err(backends::Error::NoServers).context(Misconfigured);
+    };
+    let backends = Backends::servers(amqp, database, &settings.namespace).await?;
+    let context = Context { project: Arc::new(project), backends, claim: settings.claim(), shutdown };
+    context.declare().await?;
+    let address = health::serve(settings.http_addr, context.clone())
+        .await
+        .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
+    info!(%address, flows = context.project.flows.len(), "ready");
+    run(context).await
+}
+
+/// What is wrong stands in the environment or the project; starting again does not help.
+#[derive(Debug, thiserror::Error)]
+#[error("wrong settings or project")]
+struct Misconfigured;

@@ -1,0 +1,57 @@
+//! Settings from the environment.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The settings of a process, each from the environment variable of its name with `POMOST_` before
+/// it. The standard `OTEL_*` and `RUST_LOG` are read beside them.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// `POMOST_AMQP_URL`: RabbitMQ, `amqp://user:password@host:5672/vhost`.
+    pub amqp_url: Option<SecretString>,
+    /// `POMOST_DATABASE_URL`: PostgreSQL, `postgres://user:password@host:5432/database`.
+    pub database_url: Option<SecretString>,
+    /// `POMOST_PROJECT`: the project's directory.
+    #[serde(default = "current_directory")]
+    pub project: PathBuf,
+    /// `POMOST_HTTP_ADDR`: where `/healthz`, `/readyz` and `/metrics` are served.
+    #[serde(default = "http_addr")]
+    pub http_addr: SocketAddr,
+    /// `POMOST_NAMESPACE`: the prefix of queues and the schema of tables, so that several
+    /// installations can share a broker and a database.
+    #[serde(default = "namespace")]
+    pub namespace: String,
+    /// `POMOST_CLAIM_SECONDS`: how long a worker that has gone silent keeps its records from others.
+    #[serde(default = "claim_seconds")]
+    pub claim_seconds: u32,
+}
+
+impl Settings {
+    /// Reads the environment. The error names the variable.
+    pub fn from_environment() -> Result<Settings, envy::Error> {
+        envy::prefixed("POMOST_").from_env()
+    }
+
+    /// How long a claim or a lease holds without being renewed.
+    pub fn claim(&self) -> Duration {
+        Duration::from_secs(self.claim_seconds.max(1).into())
+    }
+}
+
+fn current_directory() -> PathBuf {
+    ".".into()
+}
+
+fn http_addr() -> SocketAddr {
+    ([127, 0, 0, 1], 8080).into()
+}
+
+fn namespace() -> String {
+    "pomost".into()
+}
+
+fn claim_seconds() -> u32 {
+    30
+}

@@ -1,0 +1,232 @@
+//! The loop around every work queue: take, decode, handle, settle.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use pomost_broker::{Consumer, Delivery, Queue, Route};
+use pomost_models::{Batch, DeadLetter, Reason, RunId, Stage, batch::BATCH_TYPE, retry::growing_delay};
+use tokio::task::JoinSet;
+use tracing::{Instrument, Span, error, field, info_span, warn};
+
+use crate::{
+    Context,
+    dead::{self, Diagnosis},
+    metrics, outbox, shutdown, telemetry,
+};
+
+/// Deliveries taken ahead for each batch that is worked on, so that no worker waits for the broker.
+const AHEAD: u16 = 2;
+
+/// The longest delay of a batch that is handed back, as a number of tries: level 30 s.
+const LONGEST_HAND_BACK: u32 = 3;
+
+/// What a stage does with a batch.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Settles the whole batch: when it returns `Ok`, every record's outcome, retry or dead letter
+    /// has been confirmed by the broker or the store, and the message may be forgotten.
+    ///
+    /// A `Trouble` is of the broker or the store, never of a record: the batch is handed back
+    /// unchanged and comes again.
+    async fn handle(&self, batch: Batch) -> Result<(), Trouble>;
+}
+
+/// Why a batch could not be settled now.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The broker failed.
+    #[error(transparent)]
+    Broker(#[from] pomost_broker::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] pomost_store::Error),
+}
+
+/// Works on the queue of one stage of one flow, `concurrency` batches at a time, until shutdown:
+/// then what was only taken is handed back, and what is in hand is finished within
+/// [`shutdown::GRACE`].
+pub async fn work(
+    context: Context,
+    flow: String,
+    stage: Stage,
+    concurrency: usize,
+    handler: Arc<dyn Handler>,
+) -> Result<(), pomost_broker::Error> {
+    let queue = Queue::work(stage, flow);
+    let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
+    let mut consumer = context.broker().consume(&queue, prefetch).await?;
+    let worker = Worker { context, queue, stage, handler };
+    let mut in_hand = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = worker.context.shutdown.cancelled() => break,
+            Some(_) = in_hand.join_next() => {}
+            delivery = consumer.next(), if in_hand.len() < concurrency => match delivery {
+                Some(delivery) => { in_hand.spawn(worker.clone().settle(delivery)); }
+                None => break,
+            },
+        }
+    }
+    worker.drain(consumer, in_hand).await;
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Worker {
+    context: Context,
+    queue: Queue,
+    stage: Stage,
+    handler: Arc<dyn Handler>,
+}
+
+impl Worker {
+    async fn drain(&self, mut consumer: Box<dyn Consumer>, mut in_hand: JoinSet<()>) {
+        consumer.stop().await;
+        let finish = async {
+            while let Some(delivery) = consumer.next().await {
+                self.hand_back(delivery, 0).await;
+            }
+            while in_hand.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(shutdown::GRACE, finish).await.is_err() {
+            warn!(queue = %self.queue, "leaving work unfinished; another worker takes it up");
+        }
+    }
+
+    async fn settle(self, delivery: Delivery) {
+        match decode(&delivery) {
+            Ok(batch) => {
+                let span = self.span(&batch, &delivery);
+                self.settle_batch(delivery, batch).instrument(span).await;
+            }
+            Err(reason) => self.bury_unreadable(delivery, reason).await,
+        }
+    }
+
+    /// The span of a batch, child of whoever published it; names and fields by the OpenTelemetry
+    /// messaging conventions.
+    fn span(&self, batch: &Batch, delivery: &Delivery) -> Span {
+        let span = info_span!(
+            target: telemetry::STAGE_SPANS,
+            "batch",
+            otel.name = %format_args!("process {}", self.queue),
+            otel.kind = "consumer",
+            messaging.system = "rabbitmq",
+            messaging.operation.name = "process",
+            messaging.operation.r#type = "process",
+            messaging.destination.name = %self.queue,
+            messaging.message.id = %delivery.message.id,
+            messaging.batch.message_count = batch.records.len(),
+            stage = %self.stage,
+            flow = %batch.flow,
+            run = %batch.run,
+            batch = %batch.id,
+            attempt = batch.attempt,
+            trace_id = field::Empty,
+        );
+        telemetry::continue_trace(&span, delivery.message.traceparent.as_deref());
+        span
+    }
+
+    async fn settle_batch(&self, delivery: Delivery, batch: Batch) {
+        let started = Instant::now();
+        let (flow, waits) = (batch.flow.clone(), batch.waits);
+        match AssertUnwindSafe(self.handler.handle(batch)).catch_unwind().await {
+            Ok(Ok(())) => {
+                metrics::count_batch(&flow, self.stage, started.elapsed());
+                acknowledge(delivery).await;
+            }
+            Ok(Err(trouble)) => {
+                warn!(error = %trouble, "handing the batch back");
+                metrics::count_handed_back(&flow, self.stage);
+                self.hand_back(delivery, waits + 1).await;
+            }
+            Err(_) => self.bury_poison(delivery).await,
+        }
+    }
+
+    /// Publishes the message to a delay and acknowledges it. If even that fails the delivery stays
+    /// unacknowledged and comes again when the broker notices that we are gone, so it is tried for
+    /// as long as the process runs.
+    async fn hand_back(&self, delivery: Delivery, waits: u32) {
+        let mut message = delivery.message.clone();
+        if let (true, Ok(mut batch)) = (waits > 0, decode(&delivery)) {
+            batch.waits = waits;
+            message.body = batch.encode().into();
+        }
+        let delay = growing_delay(waits.min(LONGEST_HAND_BACK));
+        let route = Route::delayed(self.queue.clone(), delay);
+        while let Err(error) = outbox::publish(self.context.broker(), &route, vec![message.clone()]).await {
+            error!(queue = %self.queue, %error, "a batch cannot be handed back; trying again");
+        }
+        acknowledge(delivery).await;
+    }
+
+    /// A handler that panics on a batch would do so again: its records become dead letters.
+    async fn bury_poison(&self, delivery: Delivery) {
+        let Ok(mut batch) = decode(&delivery) else { return };
+        let diagnosis = Diagnosis {
+            reason: Reason::Poison,
+            error: format!("the {} worker panicked on this record's batch; please report it", self.stage),
+            pointer: None,
+        };
+        let records = std::mem::take(&mut batch.records);
+        let letter = |record| dead::letter(&batch, record, self.stage, diagnosis.clone());
+        self.bury(delivery, records.into_iter().map(letter).collect()).await;
+    }
+
+    async fn bury_unreadable(&self, delivery: Delivery, reason: String) {
+        error!(queue = %self.queue, error = reason, "a message cannot be read");
+        let letter = unreadable(&delivery, &self.queue.to_string(), self.stage, reason);
+        self.bury(delivery, vec![letter]).await;
+    }
+
+    async fn bury(&self, delivery: Delivery, letters: Vec<DeadLetter>) {
+        match dead::publish(self.context.broker(), &letters).await {
+            Ok(()) => acknowledge(delivery).await,
+            Err(error) => {
+                warn!(queue = %self.queue, %error, "handing a message back");
+                self.hand_back(delivery, 0).await;
+            }
+        }
+    }
+}
+
+/// The dead letter of a message that is no batch this version can read.
+pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String) -> DeadLetter {
+    let body = String::from_utf8_lossy(&delivery.message.body);
+    let (_, flow) = queue.split_once('.').unwrap_or(("", queue));
+    DeadLetter {
+        id: DeadLetter::id_of_bytes(&delivery.message.body),
+        flow: flow.to_owned(),
+        run: RunId(Default::default()),
+        batch: String::new(),
+        size: 0,
+        stage,
+        reason: Reason::Unreadable,
+        error: reason,
+        pointer: None,
+        attempts: 1,
+        traceparent: delivery.message.traceparent.clone(),
+        died_at: jiff::Timestamp::now(),
+        record: None,
+        message: serde_json::value::to_raw_value(&body).ok(),
+    }
+}
+
+/// The batch of a message. The error says what is wrong with it, without its content.
+pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
+    let kind = &delivery.message.kind;
+    if kind != BATCH_TYPE {
+        return Err(format!("expected a message of type {BATCH_TYPE}, found '{kind}'"));
+    }
+    serde_json::from_slice(&delivery.message.body)
+        .map_err(|error| format!("not a batch: {:?} error at byte {}", error.classify(), error.column()))
+}
+
+async fn acknowledge(delivery: Delivery) {
+    if let Err(error) = delivery.acknowledge().await {
+        warn!(%error, "a settled message will come again; the ledger absorbs it");
+    }
+}

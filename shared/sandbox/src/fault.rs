@@ -1,0 +1,134 @@
+//! Faults to order: what a system does wrong, and when.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a system does wrong. The first fault that strikes decides about a request.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// How many milliseconds every request waits before anything happens.
+    pub delay_ms: u64,
+    /// The faults, in the order they are looked at.
+    pub faults: Vec<Fault>,
+}
+
+/// One fault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What happens.
+    pub act: Act,
+    /// To which of the requests that it looks at.
+    pub when: When,
+    /// The method of the requests that it looks at; left out, all of them.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// How many requests it has looked at; counting, not chance, decides which are struck.
+    #[serde(skip)]
+    seen: u64,
+}
+
+/// What happens to a request that is struck.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// It has no effect and is answered with a status.
+    Answer {
+        /// The status, 503 for example.
+        status: u16,
+        /// The `Retry-After` header: seconds or an HTTP date.
+        #[serde(default)]
+        retry_after: Option<String>,
+    },
+    /// It has no effect, and the connection closes without an answer.
+    HangUp,
+    /// It has its effect, and the connection closes without an answer.
+    HangUpAfter,
+    /// It has its effect, and the answer is 200 with a body that is not JSON.
+    Garbage,
+    /// It has its effect at once, and the answer comes late.
+    Late {
+        /// How many milliseconds late.
+        ms: u64,
+    },
+}
+
+/// Which requests are struck.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// The next ones, this many.
+    Next(u64),
+    /// Every one of so many: the tenth, the twentieth and so on for 10.
+    OneIn(u64),
+    /// All of them.
+    Always,
+}
+
+impl Fault {
+    /// A fault that strikes requests of all methods.
+    pub fn new(when: When, act: Act) -> Fault {
+        Fault { act, when, method: None, seen: 0 }
+    }
+
+    /// The fault for requests of one method only.
+    pub fn on(self, method: &str) -> Fault {
+        Fault { method: Some(method.to_owned()), ..self }
+    }
+
+    fn strikes(&mut self, method: &str) -> bool {
+        if self.method.as_deref().is_some_and(|only| only != method) {
+            return false;
+        }
+        self.seen += 1;
+        match self.when {
+            When::Next(requests) => self.seen <= requests,
+            When::OneIn(requests) => requests > 0 && self.seen.is_multiple_of(requests),
+            When::Always => true,
+        }
+    }
+}
+
+impl Act {
+    /// An answer with a status and nothing else.
+    pub fn answer(status: u16) -> Act {
+        Act::Answer { status, retry_after: None }
+    }
+}
+
+impl Faults {
+    /// One fault and nothing else.
+    pub fn only(fault: Fault) -> Faults {
+        Faults { delay_ms: 0, faults: vec![fault] }
+    }
+
+    /// What is to happen to the next request.
+    pub(crate) fn next(&mut self, method: &str) -> (Duration, Option<Act>) {
+        let struck =
+            self.faults.iter_mut().find_map(|fault| fault.strikes(method).then(|| fault.act.clone()));
+        (Duration::from_millis(self.delay_ms), struck)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(when: When) -> Vec<usize> {
+        let mut faults = Faults::only(Fault::new(when, Act::HangUp).on("POST"));
+        let mut strike = |method| faults.next(method).1.is_some();
+        (1..=10).filter(|_| !strike("GET") && strike("POST")).collect()
+    }
+
+    #[test]
+    fn the_next_requests_of_the_method_are_struck() {
+        assert_eq!(struck(When::Next(3)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn counting_decides_which_one_of_many_is_struck() {
+        assert_eq!(struck(When::OneIn(4)), [4, 8]);
+    }
+}

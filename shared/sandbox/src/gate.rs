@@ -1,0 +1,160 @@
+//! What every request passes before it reaches a system: credentials, then faults.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+    middleware::{self, Next},
+    routing::post,
+};
+
+use crate::{
+    fault::{Act, Faults},
+    server::HangUp,
+};
+
+/// The gate of one system.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    header: HeaderName,
+    credentials: String,
+    challenge: &'static str,
+    faults: Mutex<Faults>,
+    struck: AtomicU64,
+    in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
+}
+
+impl Gate {
+    /// Lets in who sends `credentials` in `header`; tells others so with `challenge`.
+    pub(crate) fn new(
+        header: HeaderName,
+        credentials: String,
+        challenge: &'static str,
+        faults: Faults,
+    ) -> Gate {
+        Gate {
+            header,
+            credentials,
+            challenge,
+            faults: Mutex::new(faults),
+            struck: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            most_in_flight: AtomicU64::new(0),
+        }
+    }
+
+    /// Puts the gate before the routes of the API and adds `POST /_sandbox/faults`, which is, like
+    /// all of `/_sandbox`, for whoever runs the sandbox: without credentials and never at fault.
+    pub(crate) fn before(self: &Arc<Gate>, api: Router, sandbox: Router) -> Router {
+        let control = Router::new().route("/_sandbox/faults", post(set_faults)).with_state(self.clone());
+        api.layer(middleware::from_fn_with_state(self.clone(), pass)).merge(control).merge(sandbox)
+    }
+
+    /// Replaces the faults; their counting starts anew.
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        *self.faults() = faults;
+    }
+
+    /// How many requests were struck by a fault, and how many there were at a time at most.
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        (self.struck.load(Relaxed), self.most_in_flight.load(Relaxed))
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lets_in(&self, request: &Request) -> bool {
+        request.headers().get(&self.header).is_some_and(|sent| sent.as_bytes() == self.credentials.as_bytes())
+    }
+}
+
+async fn set_faults(State(gate): State<Arc<Gate>>, Json(faults): Json<Faults>) -> StatusCode {
+    gate.set_faults(faults);
+    StatusCode::NO_CONTENT
+}
+
+async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response<Body> {
+    let _in_flight = InFlight::enter(&gate);
+    if !gate.lets_in(&request) {
+        return refusal(StatusCode::UNAUTHORIZED, header::WWW_AUTHENTICATE, gate.challenge);
+    }
+    let (delay, act) = gate.faults().next(request.method().as_str());
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    match act {
+        None => next.run(request).await,
+        Some(act) => {
+            gate.struck.fetch_add(1, Relaxed);
+            strike(act, request, next).await
+        }
+    }
+}
+
+async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
+    match act {
+        Act::Answer { status, retry_after } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            refusal(status, header::RETRY_AFTER, retry_after.as_deref().unwrap_or_default())
+        }
+        Act::HangUp => hang_up(),
+        Act::HangUpAfter => {
+            next.run(request).await;
+            hang_up()
+        }
+        Act::Garbage => {
+            next.run(request).await;
+            Response::new(Body::from("<html><body>It works!</body></html>"))
+        }
+        Act::Late { ms } => {
+            let answer = next.run(request).await;
+            tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+            answer
+        }
+    }
+}
+
+/// An answer that says no, with one header where its value is not empty.
+fn refusal(status: StatusCode, name: HeaderName, value: &str) -> Response<Body> {
+    let text = status.canonical_reason().unwrap_or("refused");
+    let mut answer = Response::new(Body::from(format!(r#"{{"error":"{text}"}}"#)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::from_str(value)
+        && !value.is_empty()
+    {
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}
+
+fn hang_up() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    answer.extensions_mut().insert(HangUp);
+    answer
+}
+
+/// Counts a request as in flight until dropped, also where the client goes away in the middle.
+struct InFlight<'a>(&'a Gate);
+
+impl InFlight<'_> {
+    fn enter(gate: &Gate) -> InFlight<'_> {
+        let now = gate.in_flight.fetch_add(1, Relaxed) + 1;
+        gate.most_in_flight.fetch_max(now, Relaxed);
+        InFlight(gate)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,130 @@
+//! The sandbox shop.
+
+mod form;
+mod routes;
+mod shelf;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::http::HeaderName;
+
+use crate::{Error, fault::Faults, gate::Gate, server::Server};
+use shelf::Shelf;
+pub use shelf::{Counts, Kept, Snapshot, Tally};
+
+/// How a shop is to be.
+#[derive(Debug, Clone)]
+pub struct ShopOptions {
+    /// Where it listens; port 0 takes any free port.
+    pub address: SocketAddr,
+    /// The API key that it lets in.
+    pub key: String,
+    /// Whether two customers may have one e-mail address, so that a create that is sent twice
+    /// makes a double instead of a refusal.
+    pub allow_duplicates: bool,
+    /// What it does wrong from the start.
+    pub faults: Faults,
+}
+
+impl Default for ShopOptions {
+    fn default() -> ShopOptions {
+        ShopOptions {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            key: "sandbox-shop-key".to_owned(),
+            allow_duplicates: false,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// A running shop; dropped, it stops.
+///
+/// `POST /customers`, `GET`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email=…` to
+/// search, and `GET /customers?limit=…` to read them all. What is sent must be right to the letter;
+/// what is not is answered with 422 and `{"error": …, "field": …}`, a second customer with an e-mail
+/// address with 409. `GET /_sandbox/counts` answers [`Counts`], `GET /_sandbox/state` a
+/// [`Snapshot`], and `POST /_sandbox/faults` takes [`Faults`].
+#[derive(Debug)]
+pub struct Shop {
+    counter: Arc<Counter>,
+    server: Server,
+}
+
+/// What the routes share.
+#[derive(Debug)]
+struct Counter {
+    shelf: Mutex<Shelf>,
+    gate: Arc<Gate>,
+}
+
+impl Shop {
+    /// Opens an empty shop.
+    pub async fn start(options: ShopOptions) -> Result<Shop, Error> {
+        let header = HeaderName::from_static("x-api-key");
+        let gate = Arc::new(Gate::new(header, options.key, r#"ApiKey realm="shop""#, options.faults));
+        let counter = Arc::new(Counter { shelf: Mutex::new(Shelf::new(options.allow_duplicates)), gate });
+        let server = Server::start(options.address, routes::router(&counter)).await?;
+        Ok(Shop { counter, server })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Replaces the faults.
+    pub fn set_faults(&self, faults: Faults) {
+        self.counter.gate.set_faults(faults);
+    }
+
+    /// How often it did what.
+    pub fn counts(&self) -> Counts {
+        self.counter.counts()
+    }
+
+    /// All that it knows.
+    pub fn snapshot(&self) -> Snapshot {
+        self.counter.snapshot()
+    }
+
+    /// Stops answering, as in an outage; the customers stay.
+    pub async fn pause(&mut self) {
+        self.server.stop().await;
+    }
+
+    /// Answers again, at the same address.
+    pub async fn resume(&mut self) -> Result<(), Error> {
+        self.server = Server::start(self.address(), routes::router(&self.counter)).await?;
+        Ok(())
+    }
+}
+
+impl Counter {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counts(&self) -> Counts {
+        let (struck, most_in_flight) = self.gate.counted();
+        Counts { struck, most_in_flight, ..self.shelf().counts }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot { counts: self.counts(), ..self.shelf().snapshot() }
+    }
+}
+
+/// Runs a shop until dropped; `ready` is called once it listens.
+pub async fn run_shop(options: ShopOptions, ready: impl FnOnce(&Shop)) -> Result<(), Error> {
+    let shop = Shop::start(options).await?;
+    ready(&shop);
+    std::future::pending().await
+}

@@ -1,0 +1,133 @@
+//! Whether the shop holds what it must.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use crate::{
+    expected::Expected,
+    fields::Fields,
+    shop::{Kept, Snapshot},
+};
+
+/// One way in which the shop is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// A customer that must be there is not.
+    Missing {
+        /// The CRM's id.
+        key: String,
+    },
+    /// A customer is there that must not be.
+    Unexpected {
+        /// The CRM's id.
+        key: String,
+        /// The shop's id.
+        id: String,
+    },
+    /// A customer was created again while it was there.
+    Doubled {
+        /// The CRM's id.
+        key: String,
+        /// How often it was created.
+        created: u32,
+        /// How often it was deleted.
+        deleted: u32,
+    },
+    /// A field of a customer is not what it must be.
+    Wrong {
+        /// The CRM's id.
+        key: String,
+        /// The field's path.
+        field: String,
+        /// What must be there, as JSON; nothing where the field must not be there.
+        expected: Option<String>,
+        /// What is there.
+        found: Option<String>,
+    },
+}
+
+/// Compares what must be there with what is. All differences come at once, by key.
+pub fn verify(expected: &Expected, snapshot: &Snapshot) -> Result<(), Vec<Difference>> {
+    let mut found: BTreeMap<&str, Vec<&Kept>> = BTreeMap::new();
+    for kept in &snapshot.customers {
+        found.entry(&kept.external_id).or_default().push(kept);
+    }
+    let mut differences = doubled(snapshot);
+    let keys: BTreeSet<&str> =
+        expected.present.keys().map(String::as_str).chain(found.keys().copied()).collect();
+    for key in keys {
+        let kept = found.get(key).map(Vec::as_slice).unwrap_or_default();
+        differences.extend(compare(key, expected.present.get(key), kept));
+    }
+    differences.sort_by(|a, b| a.key().cmp(b.key()));
+    if differences.is_empty() { Ok(()) } else { Err(differences) }
+}
+
+fn doubled(snapshot: &Snapshot) -> Vec<Difference> {
+    let too_often = snapshot.tallies.iter().filter(|(_, tally)| tally.created > tally.deleted + 1);
+    too_often
+        .map(|(key, tally)| Difference::Doubled {
+            key: key.clone(),
+            created: tally.created,
+            deleted: tally.deleted,
+        })
+        .collect()
+}
+
+fn compare(key: &str, expected: Option<&Fields>, found: &[&Kept]) -> Vec<Difference> {
+    match (expected, found) {
+        (Some(_), []) => vec![Difference::Missing { key: key.to_owned() }],
+        (Some(expected), found) => found.iter().flat_map(|kept| wrong(key, expected, kept)).collect(),
+        (None, found) => found
+            .iter()
+            .map(|kept| Difference::Unexpected { key: key.to_owned(), id: kept.id.clone() })
+            .collect(),
+    }
+}
+
+fn wrong(key: &str, expected: &Fields, kept: &Kept) -> Vec<Difference> {
+    let found = Fields::of(&kept.customer);
+    let names: BTreeSet<&String> = expected.0.keys().chain(found.0.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| expected.0.get(*name) != found.0.get(*name))
+        .map(|name| Difference::Wrong {
+            key: key.to_owned(),
+            field: name.clone(),
+            expected: expected.0.get(name).cloned(),
+            found: found.0.get(name).cloned(),
+        })
+        .collect()
+}
+
+impl Difference {
+    /// The CRM's id of the customer.
+    pub fn key(&self) -> &str {
+        match self {
+            Difference::Missing { key }
+            | Difference::Unexpected { key, .. }
+            | Difference::Doubled { key, .. }
+            | Difference::Wrong { key, .. } => key,
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Missing { key } => write!(f, "{key}: missing from the shop"),
+            Difference::Unexpected { key, id } => {
+                write!(f, "{key}: must not be in the shop, but is, as {id}")
+            }
+            Difference::Doubled { key, created, deleted } => {
+                write!(f, "{key}: created {created} times and deleted {deleted} times")
+            }
+            Difference::Wrong { key, field, expected, found } => {
+                let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+                write!(f, "{key}: {field} must be {}, but is {}", shown(expected), shown(found))
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Dead letters.
+
+use std::sync::Arc;
+
+use pomost_models::{DeadLetter, Op, Outcome, Reason, Record, RunId, Stage, Version};
+use serde_json::value::RawValue;
+
+use super::manual;
+use crate::{DeadLetterFilter, Store};
+
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap()
+}
+
+fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
+    let record = Record {
+        slot,
+        key: format!("key-{slot}"),
+        version: Version::new("1"),
+        op: Op::Upsert,
+        data: raw("{}"),
+        source: None,
+    };
+    DeadLetter {
+        id: DeadLetter::id_of(run, batch, Stage::Load, slot),
+        flow: "customers".to_owned(),
+        run,
+        batch: batch.to_owned(),
+        size: 3,
+        stage: Stage::Load,
+        reason: Reason::Invalid,
+        error: "the shop answered 422".to_owned(),
+        pointer: None,
+        attempts: 1,
+        traceparent: None,
+        died_at: jiff::Timestamp::from_second(1_000 + i64::from(slot)).unwrap(),
+        record: Some(record),
+        message: None,
+    }
+}
+
+fn any() -> DeadLetterFilter {
+    DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }
+}
+
+async fn found(store: &Arc<dyn Store>, filter: DeadLetterFilter) -> Vec<String> {
+    store.dead_letters(&filter).await.unwrap().into_iter().map(|letter| letter.id).collect()
+}
+
+async fn dead(store: &Arc<dyn Store>, run: RunId) -> (u64, u64) {
+    let counts = store.run(run).await.unwrap().unwrap().counts;
+    (counts.records, counts.of(Outcome::Dead))
+}
+
+/// Every digit and every character is kept, and the first archiving counts.
+pub async fn a_dead_letter_is_kept_whole_and_once(store: Arc<dyn Store>) {
+    let mut first = letter(RunId::generate(), "1", 0);
+    let data = r#"{"price":1.10,"big":9007199254740993123.50,"b":1,"a":"ż\u0000","b2":1e400}"#;
+    first.record.as_mut().unwrap().data = raw(data);
+    first.record.as_mut().unwrap().source = Some(raw(r#"{ "spaced" : 0.0 }"#));
+    first.pointer = Some("/price".to_owned());
+    first.died_at = "2026-03-01T10:00:00.123456789Z".parse().unwrap();
+    store.archive(std::slice::from_ref(&first)).await.unwrap();
+    store.archive(&[DeadLetter { error: "archived again".to_owned(), ..first.clone() }]).await.unwrap();
+    let kept = store.dead_letters(&any()).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(serde_json::to_string(&kept[0]).unwrap(), serde_json::to_string(&first).unwrap());
+}
+
+/// Its slot is dead, however often it is archived.
+pub async fn a_dead_letter_counts_its_slot(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    for _ in 0..2 {
+        store.archive(&[letter(run, "1", 1)]).await.unwrap();
+    }
+    assert_eq!(dead(&store, run).await, (3, 1));
+}
+
+/// One message may carry letters of several runs.
+pub async fn letters_of_several_runs_and_batches_are_archived_together(store: Arc<dyn Store>) {
+    let first = store.request_run(&manual("customers")).await.unwrap();
+    let second = store.request_run(&manual("customers")).await.unwrap();
+    let letters =
+        [letter(second, "1", 0), letter(first, "2", 0), letter(first, "1", 2), letter(first, "1", 0)];
+    store.archive(&letters).await.unwrap();
+    assert_eq!((dead(&store, first).await, dead(&store, second).await), ((6, 3), (3, 1)));
+    store.archive(&[]).await.unwrap();
+    assert_eq!(found(&store, any()).await.len(), 4);
+}
+
+/// Nobody knows which records a message held that cannot be read.
+pub async fn a_letter_of_an_unreadable_message_has_no_slot(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    let unreadable = DeadLetter { record: None, message: Some(raw("\"{oops\"")), ..letter(run, "1", 0) };
+    store.archive(&[unreadable]).await.unwrap();
+    assert_eq!(dead(&store, run).await, (0, 0));
+    assert_eq!(found(&store, any()).await.len(), 1);
+}
+
+/// Each filter leaves those that match, and several together those that match all.
+pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn Store>) {
+    let (run, other) = (RunId::generate(), RunId::generate());
+    let plain = letter(run, "1", 0);
+    let orders = DeadLetter { flow: "orders".to_owned(), ..letter(run, "1", 1) };
+    let mapped = DeadLetter { stage: Stage::Transform, ..letter(run, "1", 2) };
+    let poison = DeadLetter { reason: Reason::Poison, ..letter(other, "1", 3) };
+    store.archive(&[plain.clone(), orders.clone(), mapped.clone(), poison.clone()]).await.unwrap();
+    let flow = Some("orders".to_owned());
+    assert_eq!(found(&store, DeadLetterFilter { flow, ..any() }).await, [orders.id]);
+    assert_eq!(found(&store, DeadLetterFilter { stage: Some(Stage::Transform), ..any() }).await, [mapped.id]);
+    assert_eq!(
+        found(&store, DeadLetterFilter { reason: Some(Reason::Poison), ..any() }).await,
+        [poison.id.as_str()]
+    );
+    assert_eq!(found(&store, DeadLetterFilter { run: Some(other), ..any() }).await, [poison.id]);
+    let both = DeadLetterFilter {
+        run: Some(run),
+        stage: Some(Stage::Load),
+        flow: Some("customers".to_owned()),
+        ..any()
+    };
+    assert_eq!(found(&store, both).await, [plain.id]);
+}
+
+/// Each page goes on after the last one seen, also where letters died at the same time.
+pub async fn dead_letters_are_listed_oldest_first_page_by_page(store: Arc<dyn Store>) {
+    let run = RunId::generate();
+    let time = |slot: u32| jiff::Timestamp::from_second(i64::from(slot / 3)).unwrap();
+    let letters: Vec<_> =
+        (0..7).map(|slot| DeadLetter { died_at: time(slot), ..letter(run, "1", slot) }).collect();
+    store.archive(&letters).await.unwrap();
+    let mut expected: Vec<_> = letters.iter().map(|letter| (letter.died_at, letter.id.clone())).collect();
+    expected.sort();
+    let mut seen: Vec<String> = Vec::new();
+    loop {
+        let page = found(&store, DeadLetterFilter { after: seen.last().cloned(), limit: 2, ..any() }).await;
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page);
+    }
+    assert_eq!(seen, expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+}
+
+/// Lists show open ones; who asks for one by its id finds it anyway.
+pub async fn closed_dead_letters_are_found_by_the_beginning_of_their_id_only(store: Arc<dyn Store>) {
+    let letters = [letter(RunId::generate(), "1", 0), letter(RunId::generate(), "1", 1)];
+    store.archive(&letters).await.unwrap();
+    store.close_dead_letters(&[letters[0].id.clone()], None).await.unwrap();
+    assert_eq!(found(&store, any()).await, [letters[1].id.clone()]);
+    let beginning = Some(letters[0].id[..8].to_owned());
+    assert_eq!(found(&store, DeadLetterFilter { id: beginning, ..any() }).await, [letters[0].id.clone()]);
+    for unknown in ["%", "_", "zz"] {
+        assert!(found(&store, DeadLetterFilter { id: Some(unknown.to_owned()), ..any() }).await.is_empty());
+    }
+}
+
+/// Replayed or discarded once; a letter that is archived again stays closed.
+pub async fn a_dead_letter_is_closed_once(store: Arc<dyn Store>) {
+    let letters = [letter(RunId::generate(), "1", 0), letter(RunId::generate(), "1", 1)];
+    store.archive(&letters).await.unwrap();
+    let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
+    assert_eq!(store.close_dead_letters(&ids, Some(RunId::generate())).await.unwrap(), 2);
+    assert_eq!(store.close_dead_letters(&ids, None).await.unwrap(), 0);
+    store.archive(&letters).await.unwrap();
+    assert!(found(&store, any()).await.is_empty());
+}

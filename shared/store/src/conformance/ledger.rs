@@ -1,0 +1,213 @@
+//! Claims and settlements of one worker after another.
+
+use std::{sync::Arc, time::Duration};
+
+use pomost_models::{Outcome, Outcomes, Version};
+
+use super::{MINUTE, Worker, act_on, applied, manual, mask, unknown};
+use crate::{Answer, Settled, Settlement, Store};
+
+/// Nothing is known of a key that nobody acted on.
+pub async fn a_new_key_is_ours_to_act_on(store: Arc<dyn Store>) {
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Act { id: None });
+}
+
+/// The ledger remembers the destination's id and what was applied.
+pub async fn an_applied_record_is_known_by_its_id_and_is_unchanged_the_next_time(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "1", 1).await;
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Unchanged);
+    assert_eq!(Worker::new(&store).claim("k", "2", 2).await, act_on("k"));
+}
+
+/// After a delete the record is made anew.
+pub async fn a_deleted_record_has_no_id(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "1", 1).await;
+    let worker = Worker::new(&store);
+    assert_eq!(worker.claim("k", "2", 2).await, act_on("k"));
+    worker.settle("k", Settled::Applied { id: None, version: Version::new("2"), hash: [2; 16] }).await;
+    assert_eq!(Worker::new(&store).claim("k", "3", 1).await, Answer::Act { id: None });
+}
+
+/// Versions compare by their meaning: 9 is older than 10, and 10.0 is 10.
+pub async fn an_older_version_is_stale_and_an_equal_one_is_not(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "10", 1).await;
+    assert_eq!(Worker::new(&store).claim("k", "9", 2).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", "9", 1).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", "10.0", 2).await, act_on("k"));
+}
+
+/// A source that changed from numbers to times starts anew.
+pub async fn versions_of_different_types_do_not_compare(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "2026-01-01T00:00:00Z", 1).await;
+    Worker::new(&store).apply("k", "1", 2).await;
+    Worker::new(&store).apply("k", "b", 3).await;
+    assert_eq!(Worker::new(&store).claim("k", "a", 4).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", "Z", 5).await, Answer::Stale, "text compares byte by byte");
+}
+
+/// Version 3 changed nothing, but is known; what version 2 says is old.
+pub async fn unchanged_content_of_a_newer_version_makes_late_older_content_stale(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "1", 1).await;
+    assert_eq!(Worker::new(&store).claim("k", "3", 1).await, Answer::Unchanged);
+    assert_eq!(Worker::new(&store).claim("k", "2", 2).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", "4", 2).await, act_on("k"));
+}
+
+/// A key is held by one worker, and free when it has settled, whatever that was.
+pub async fn a_key_is_busy_while_another_worker_holds_it(store: Arc<dyn Store>) {
+    let worker = Worker::new(&store);
+    worker.claim("k", "1", 1).await;
+    assert_eq!(Worker::new(&store).claim("k", "2", 2).await, Answer::Busy);
+    worker.settle("k", Settled::Released).await;
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Act { id: None });
+}
+
+/// A worker that did not hear the answer asks again.
+pub async fn claiming_again_with_the_same_token_gives_the_same_answer(store: Arc<dyn Store>) {
+    let worker = Worker::new(&store);
+    for _ in 0..2 {
+        assert_eq!(worker.claim("k", "1", 1).await, Answer::Act { id: None });
+    }
+    worker.settle("k", Settled::InDoubt).await;
+    let worker = Worker::new(&store);
+    for _ in 0..2 {
+        assert_eq!(worker.claim("k", "1", 1).await, Answer::Unknown { id: None });
+    }
+    let worker = Worker::new(&store);
+    for _ in 0..2 {
+        let answers = worker.claim_for(Duration::ZERO, &[("other", "1", 1)]).await;
+        assert_eq!(answers, [Answer::Act { id: None }], "its own claim that ran out tells it nothing new");
+    }
+}
+
+/// A worker died: whether it acted is not known, and stays so until somebody applied something.
+pub async fn a_claim_that_ran_out_leaves_its_keys_in_doubt_until_something_is_applied(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "1", 1).await;
+    Worker::new(&store).claim_for(Duration::ZERO, &[("k", "2", 2)]).await;
+    let finder = Worker::new(&store);
+    assert_eq!(finder.claim("k", "2", 2).await, unknown("k"));
+    finder.settle("k", Settled::Released).await;
+    let next = Worker::new(&store);
+    assert_eq!(next.claim("k", "1", 1).await, unknown("k"), "even what was applied before may be gone");
+    next.settle("k", applied("k", "2", 2)).await;
+    assert_eq!(Worker::new(&store).claim("k", "2", 2).await, Answer::Unchanged);
+    assert_eq!(Worker::new(&store).claim("k", "3", 3).await, act_on("k"));
+}
+
+/// A worker that does not know how its request ended says so.
+pub async fn doubt_that_a_worker_reported_is_told_to_the_next(store: Arc<dyn Store>) {
+    let worker = Worker::new(&store);
+    worker.claim("k", "1", 1).await;
+    worker.settle("k", Settled::InDoubt).await;
+    Worker::new(&store).apply("k", "1", 1).await;
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Unchanged);
+}
+
+/// Whatever the worker that died did, content older than what was applied before it is old.
+pub async fn an_older_version_is_stale_even_in_doubt(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "3", 1).await;
+    Worker::new(&store).claim_for(Duration::ZERO, &[("k", "4", 2)]).await;
+    assert_eq!(Worker::new(&store).claim("k", "2", 3).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", "4", 2).await, unknown("k"));
+}
+
+/// Renewing keeps the keys that a claim got, and takes none that it did not get.
+pub async fn a_renewed_claim_does_not_run_out(store: Arc<dyn Store>) {
+    let other = Worker::new(&store);
+    other.claim_for(Duration::ZERO, &[("taken", "1", 1)]).await;
+    let worker = Worker::new(&store);
+    worker.claim_for(Duration::ZERO, &[("k", "1", 1)]).await;
+    let claim = worker.claim_of(&[("k", "1", 1), ("taken", "1", 1), ("missing", "1", 1)]);
+    store.renew_claim(&claim, MINUTE).await.unwrap();
+    let answers =
+        Worker::new(&store).claim_for(MINUTE, &[("k", "1", 1), ("taken", "1", 1), ("missing", "1", 1)]).await;
+    assert_eq!(answers, [Answer::Busy, Answer::Unknown { id: None }, Answer::Act { id: None }]);
+}
+
+/// A worker that was paused past its claim does not write over its successor.
+pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Store>) {
+    let paused = Worker::new(&store);
+    paused.claim_for(Duration::ZERO, &[("lost", "1", 1), ("kept", "1", 1)]).await;
+    Worker::new(&store).apply("lost", "2", 2).await;
+    let entries =
+        [("lost", applied("lost", "1", 1)), ("kept", applied("kept", "1", 1)), ("never", Settled::InDoubt)];
+    let lost = store.settle(&paused.settlement(&entries)).await.unwrap();
+    assert_eq!(lost, ["lost", "never"]);
+    let answers =
+        Worker::new(&store).claim_for(MINUTE, &[("lost", "2", 2), ("kept", "1", 1), ("never", "1", 1)]).await;
+    assert_eq!(answers, [Answer::Unchanged, Answer::Unchanged, Answer::Act { id: None }]);
+}
+
+/// What became of the keys and of the slots is written together.
+pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    store.record_replay(run, &[("1".to_owned(), 3)]).await.unwrap();
+    let worker = Worker::new(&store);
+    worker.claim("k", "1", 1).await;
+    let outcomes = mask(&[(0, Outcome::Created), (2, Outcome::Stale)]);
+    let settlement = Settlement { run, outcomes, ..worker.settlement(&[("k", applied("k", "1", 1))]) };
+    store.settle(&settlement).await.unwrap();
+    store
+        .settle(&Settlement { entries: Vec::new(), outcomes: mask(&[(0, Outcome::Dead)]), ..settlement })
+        .await
+        .unwrap();
+    let counts = store.run(run).await.unwrap().unwrap().counts;
+    assert_eq!((counts.records, counts.waiting), (3, 1));
+    assert_eq!((counts.of(Outcome::Created), counts.of(Outcome::Stale), counts.of(Outcome::Dead)), (1, 1, 0));
+}
+
+/// A worker that did not hear that it has settled settles again.
+pub async fn settling_twice_changes_nothing(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    let worker = Worker::new(&store);
+    worker.claim("k", "1", 1).await;
+    let outcomes = mask(&[(0, Outcome::Created)]);
+    let settlement = Settlement { run, outcomes, ..worker.settlement(&[("k", applied("k", "1", 1))]) };
+    assert!(store.settle(&settlement).await.unwrap().is_empty());
+    store.settle(&settlement).await.unwrap();
+    assert_eq!(store.run(run).await.unwrap().unwrap().counts.records, 1);
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Unchanged);
+}
+
+/// Each answer stands where its entry stood, and keys may have any character.
+pub async fn answers_come_in_the_order_of_the_entries(store: Arc<dyn Store>) {
+    let odd = "'\"; \\ % \0 \u{10}";
+    for (key, version) in [("z", "5"), (odd, "1"), ("ą", "1")] {
+        Worker::new(&store).apply(key, version, 1).await;
+    }
+    Worker::new(&store).claim("busy", "1", 1).await;
+    let worker = Worker::new(&store);
+    let entries = [("z", "4", 2), ("busy", "1", 1), (odd, "2", 2), ("ą", "1", 1), ("a", "1", 1)];
+    let answers = worker.claim_for(MINUTE, &entries).await;
+    assert_eq!(
+        answers,
+        [Answer::Stale, Answer::Busy, act_on(odd), Answer::Unchanged, Answer::Act { id: None }]
+    );
+    let lost =
+        store.settle(&worker.settlement(&[("ą", Settled::Released), (odd, applied(odd, "2", 2))])).await;
+    assert_eq!(lost.unwrap(), ["ą"]);
+    assert!(worker.claim_for(MINUTE, &[]).await.is_empty());
+}
+
+/// The same key in two flows is two keys.
+pub async fn flows_do_not_share_keys(store: Arc<dyn Store>) {
+    let worker = Worker::new(&store);
+    worker.apply("k", "1", 1).await;
+    let mut claim = worker.claim_of(&[("k", "1", 1)]);
+    claim.flow = "orders".to_owned();
+    assert_eq!(store.claim(&claim, MINUTE).await.unwrap(), [Answer::Act { id: None }]);
+}
+
+/// The largest batch.
+pub async fn a_thousand_keys_are_claimed_and_settled_at_once(store: Arc<dyn Store>) {
+    let keys: Vec<String> = (0..1000).map(|number| format!("key-{number}")).collect();
+    let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), "1", 1)).collect();
+    let worker = Worker::new(&store);
+    let answers = worker.claim_for(MINUTE, &entries).await;
+    assert!(answers.iter().all(|answer| *answer == Answer::Act { id: None }));
+    let entries_settled: Vec<_> = keys.iter().map(|key| (key.as_str(), applied(key, "1", 1))).collect();
+    let settlement = Settlement { outcomes: Outcomes::waiting(1000), ..worker.settlement(&entries_settled) };
+    assert!(store.settle(&settlement).await.unwrap().is_empty());
+    let answers = Worker::new(&store).claim_for(MINUTE, &entries).await;
+    assert!(answers.iter().all(|answer| *answer == Answer::Unchanged));
+}

@@ -1,0 +1,188 @@
+//! What every [`Store`] promises, as behaviours that a test runs over each implementation.
+//!
+//! Time does not pass in them: a claim or a lease that is to run out is taken for no time at all.
+#![allow(clippy::unwrap_used)]
+
+mod dead_letters;
+mod leases;
+mod ledger;
+mod races;
+mod runs;
+
+use std::{sync::Arc, time::Duration};
+
+use pomost_models::{Outcome, Outcomes, RunId, Trigger, Version};
+
+use crate::{Answer, Claim, ClaimEntry, ClaimToken, RunRequest, Settled, SettledEntry, Settlement, Store};
+
+pub use dead_letters::*;
+pub use leases::*;
+pub use ledger::*;
+pub use races::*;
+pub use runs::*;
+
+/// Makes one `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls the
+/// behaviour it is given with an empty `Arc<dyn Store>` of its own, and clears up behind it.
+#[macro_export]
+macro_rules! every_behaviour {
+    ($on_a_store:path) => {
+        $crate::every_behaviour! { $on_a_store:
+            it_answers_when_asked
+            one_holder_at_a_time_has_a_lease
+            a_lease_that_ran_out_goes_to_the_next_with_a_higher_token
+            a_holder_may_take_its_own_lease_again
+            a_lease_is_renewed_until_somebody_else_takes_it
+            a_lease_given_back_is_free_at_once_and_its_token_is_worth_nothing
+            of_many_takers_at_once_one_gets_the_lease
+            the_run_that_was_begun_comes_before_the_oldest_requested_one
+            a_replay_is_never_extracted
+            a_run_is_read_on_from_its_last_recorded_page
+            a_run_goes_from_requested_to_settled
+            a_run_without_records_settles_when_it_has_been_read
+            a_run_that_cannot_be_read_fails_with_its_reason_and_keeps_the_cursor
+            nothing_is_recorded_for_who_lost_the_lease
+            a_page_recorded_twice_counts_once_and_may_have_grown
+            outcomes_that_come_before_their_page_are_counted
+            a_replayed_run_is_read_to_its_end_with_its_batches
+            the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition
+            a_cursor_can_be_set_and_cleared
+            runs_are_listed_newest_first
+            the_newest_request_of_each_trigger_is_known
+            counts_add_up_however_often_outcomes_are_recorded
+            texts_cross_with_every_character_they_have
+            a_new_key_is_ours_to_act_on
+            an_applied_record_is_known_by_its_id_and_is_unchanged_the_next_time
+            a_deleted_record_has_no_id
+            an_older_version_is_stale_and_an_equal_one_is_not
+            versions_of_different_types_do_not_compare
+            unchanged_content_of_a_newer_version_makes_late_older_content_stale
+            a_key_is_busy_while_another_worker_holds_it
+            claiming_again_with_the_same_token_gives_the_same_answer
+            a_claim_that_ran_out_leaves_its_keys_in_doubt_until_something_is_applied
+            doubt_that_a_worker_reported_is_told_to_the_next
+            an_older_version_is_stale_even_in_doubt
+            a_renewed_claim_does_not_run_out
+            who_lost_a_claim_cannot_settle_it_and_is_told_so
+            a_settlement_counts_its_batch
+            settling_twice_changes_nothing
+            answers_come_in_the_order_of_the_entries
+            flows_do_not_share_keys
+            a_thousand_keys_are_claimed_and_settled_at_once
+            nobody_holds_a_key_that_another_holds
+            batches_with_the_same_keys_in_any_order_do_not_block_each_other
+            the_ledger_ends_at_the_newest_version_whoever_wins_the_races
+            outcomes_of_one_batch_recorded_by_many_are_all_kept
+            a_dead_letter_is_kept_whole_and_once
+            a_dead_letter_counts_its_slot
+            letters_of_several_runs_and_batches_are_archived_together
+            a_letter_of_an_unreadable_message_has_no_slot
+            dead_letters_are_found_by_flow_stage_reason_and_run
+            dead_letters_are_listed_oldest_first_page_by_page
+            closed_dead_letters_are_found_by_the_beginning_of_their_id_only
+            a_dead_letter_is_closed_once
+        }
+    };
+    ($on_a_store:path: $($behaviour:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                $on_a_store($crate::conformance::$behaviour).await
+            }
+        )*
+    };
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// It answers when it is asked whether it does.
+pub async fn it_answers_when_asked(store: Arc<dyn Store>) {
+    store.ping().await.unwrap();
+}
+
+fn manual(flow: &str) -> RunRequest {
+    RunRequest { flow: flow.to_owned(), trigger: Trigger::Manual, since: None }
+}
+
+fn mask(outcomes: &[(u32, Outcome)]) -> Outcomes {
+    let mut mask = Outcomes::waiting(0);
+    for (slot, outcome) in outcomes {
+        mask.settle(*slot, *outcome);
+    }
+    mask
+}
+
+/// Small numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % sides
+    }
+}
+
+/// A worker that claims and settles keys of the flow `customers`.
+struct Worker {
+    store: Arc<dyn Store>,
+    token: ClaimToken,
+}
+
+impl Worker {
+    fn new(store: &Arc<dyn Store>) -> Worker {
+        Worker { store: store.clone(), token: ClaimToken::generate() }
+    }
+
+    fn claim_of(&self, entries: &[(&str, &str, u8)]) -> Claim {
+        let entries = entries.iter().map(|(key, version, content)| ClaimEntry {
+            key: (*key).to_owned(),
+            version: Version::new(*version),
+            hash: [*content; 16],
+        });
+        Claim { flow: "customers".to_owned(), token: self.token, entries: entries.collect() }
+    }
+
+    async fn claim_for(&self, ttl: Duration, entries: &[(&str, &str, u8)]) -> Vec<Answer> {
+        self.store.claim(&self.claim_of(entries), ttl).await.unwrap()
+    }
+
+    async fn claim(&self, key: &str, version: &str, content: u8) -> Answer {
+        self.claim_for(MINUTE, &[(key, version, content)]).await.remove(0)
+    }
+
+    fn settlement(&self, entries: &[(&str, Settled)]) -> Settlement {
+        let entries = entries
+            .iter()
+            .map(|(key, settled)| SettledEntry { key: (*key).to_owned(), settled: settled.clone() });
+        Settlement {
+            flow: "customers".to_owned(),
+            token: self.token,
+            entries: entries.collect(),
+            run: RunId::generate(),
+            batch: "1".to_owned(),
+            outcomes: Outcomes::waiting(1),
+        }
+    }
+
+    async fn settle(&self, key: &str, settled: Settled) -> Vec<String> {
+        self.store.settle(&self.settlement(&[(key, settled)])).await.unwrap()
+    }
+
+    /// Claims a key and settles it as applied under the id `id-KEY`.
+    async fn apply(&self, key: &str, version: &str, content: u8) {
+        let answer = self.claim(key, version, content).await;
+        assert!(matches!(answer, Answer::Act { .. } | Answer::Unknown { .. }), "{answer:?}");
+        assert!(self.settle(key, applied(key, version, content)).await.is_empty());
+    }
+}
+
+fn applied(key: &str, version: &str, content: u8) -> Settled {
+    Settled::Applied { id: Some(format!("id-{key}")), version: Version::new(version), hash: [content; 16] }
+}
+
+fn act_on(key: &str) -> Answer {
+    Answer::Act { id: Some(format!("id-{key}")) }
+}
+
+fn unknown(key: &str) -> Answer {
+    Answer::Unknown { id: Some(format!("id-{key}")) }
+}

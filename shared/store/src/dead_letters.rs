@@ -1,0 +1,35 @@
+//! What both implementations do with dead letters alike.
+
+use std::collections::BTreeMap;
+
+use pomost_models::{DeadLetter, Outcome, Outcomes, RunId};
+
+use crate::{Error, Result};
+
+/// The slots of the records that died, by run and batch.
+pub(crate) fn slots(letters: &[DeadLetter]) -> BTreeMap<(RunId, &str), Outcomes> {
+    let mut slots = BTreeMap::new();
+    for letter in letters {
+        if let Some(record) = &letter.record {
+            slots
+                .entry((letter.run, letter.batch.as_str()))
+                .or_insert_with(|| Outcomes::waiting(letter.size))
+                .settle(record.slot, Outcome::Dead);
+        }
+    }
+    slots
+}
+
+/// The letter as it is stored.
+pub(crate) fn to_text(letter: &DeadLetter) -> Result<String> {
+    serde_json::to_string(letter).map_err(|_| unreadable(&letter.id))
+}
+
+/// The letter that was stored so. What the parser says may hold values of the record.
+pub(crate) fn from_text(id: &str, text: &str) -> Result<DeadLetter> {
+    serde_json::from_str(text).map_err(|_| unreadable(id))
+}
+
+fn unreadable(id: &str) -> Error {
+    Error::Unreadable(format!("the dead letter {id}"))
+}

@@ -1,0 +1,116 @@
+//! The ledger: what was last applied at the destination for each key, and who is at work on it.
+
+use std::fmt;
+
+use pomost_models::{Outcomes, RunId, Version};
+use uuid::Uuid;
+
+/// Names one claim. Whoever settles must still hold it, so a worker that was paused past its claim
+/// cannot write over its successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimToken(pub Uuid);
+
+impl ClaimToken {
+    /// A token nobody else has.
+    pub fn generate() -> ClaimToken {
+        ClaimToken(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for ClaimToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A worker's wish to act on some keys of one flow.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The flow.
+    pub flow: String,
+    /// Who claims.
+    pub token: ClaimToken,
+    /// The keys, each once.
+    pub entries: Vec<ClaimEntry>,
+}
+
+/// One key of a claim.
+#[derive(Debug, Clone)]
+pub struct ClaimEntry {
+    /// The record's key.
+    pub key: String,
+    /// The record's version.
+    pub version: Version,
+    /// What would be applied: equal content, equal hash.
+    pub hash: ContentHash,
+}
+
+/// Identifies what is applied at the destination: the operation and the data.
+pub type ContentHash = [u8; 16];
+
+/// What a claim of one key answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The key is ours. `id` is the destination's id of the record, where it has one.
+    Act {
+        /// The destination's id.
+        id: Option<String>,
+    },
+    /// The key is ours, but somebody acted on it before and did not live to say how that ended (or
+    /// said that they do not know): look before creating.
+    Unknown {
+        /// The destination's id, where one was known before.
+        id: Option<String>,
+    },
+    /// The same content was applied before. The key is not claimed.
+    Unchanged,
+    /// A newer version was applied before. The key is not claimed.
+    Stale,
+    /// Another worker holds the key. Try again shortly.
+    Busy,
+}
+
+/// What became of claimed keys, and of the slots of their batch.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The flow.
+    pub flow: String,
+    /// The claim the keys are held by.
+    pub token: ClaimToken,
+    /// The keys; those the claim did not get are not among them.
+    pub entries: Vec<SettledEntry>,
+    /// The run the batch belongs to.
+    pub run: RunId,
+    /// The batch.
+    pub batch: String,
+    /// What is known of its slots.
+    pub outcomes: Outcomes,
+}
+
+/// What became of one claimed key.
+#[derive(Debug, Clone)]
+pub struct SettledEntry {
+    /// The record's key.
+    pub key: String,
+    /// What became of it.
+    pub settled: Settled,
+}
+
+/// What became of a claimed key. Whatever it was, the claim on it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The destination has this content now, under this id; after a delete there is none.
+    Applied {
+        /// The destination's id.
+        id: Option<String>,
+        /// The version that was applied.
+        version: Version,
+        /// The content that was applied.
+        hash: ContentHash,
+    },
+    /// Nothing was changed at the destination.
+    Released,
+    /// Something may have been changed at the destination: the next claim answers
+    /// [`Answer::Unknown`].
+    InDoubt,
+}

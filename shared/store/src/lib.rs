@@ -1,0 +1,157 @@
+//! What Pomost remembers: leases, runs, cursors, the ledger and dead letters.
+//!
+//! [`Store`] is the whole interface. [`postgres`] and [`sqlite`] implement it, and the suite in
+//! [`conformance`] runs over both.
+
+mod dead_letters;
+pub mod ledger;
+pub mod postgres;
+pub mod runs;
+pub mod sqlite;
+
+#[cfg(feature = "testing")]
+pub mod conformance;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger};
+
+pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Settled, SettledEntry, Settlement};
+pub use runs::{Counts, Lease, PageProgress, Run, RunRequest, RunState, RunSummary};
+
+/// Everything the services and the command line keep between two messages.
+///
+/// Every call is safe to repeat: the worker that makes it may be killed before it learns the
+/// answer.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+
+    // --- leases: who extracts a flow ---
+
+    /// Takes the lease of that name for `ttl`, or `None` while another holder has it. Each taking
+    /// has a higher token than all before it.
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>>;
+
+    /// Extends a lease. [`Error::LeaseLost`] when somebody else has taken it.
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<()>;
+
+    /// Gives a lease back, so that another holder need not wait for its end. Its token is worth
+    /// nothing from then on.
+    async fn release_lease(&self, lease: &Lease) -> Result<()>;
+
+    // --- runs and cursors ---
+
+    /// Notes that a run is wanted; an extractor takes it up.
+    async fn request_run(&self, request: &RunRequest) -> Result<RunId>;
+
+    /// The run of this flow to extract next: one that was begun and not finished before one that
+    /// was only requested, the oldest first. A replay is none: its records are not extracted.
+    async fn open_run(&self, flow: &str) -> Result<Option<Run>>;
+
+    /// When the newest run of this flow by that trigger was requested.
+    async fn last_requested(&self, flow: &str, trigger: Trigger) -> Result<Option<jiff::Timestamp>>;
+
+    /// Records, in one transaction, that a page's batches were confirmed by the broker: their
+    /// sizes, the checkpoint of the next page, and that the run is being extracted.
+    /// [`Error::LeaseLost`], and nothing recorded, when the lease is not ours any more.
+    async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()>;
+
+    /// Records, in one transaction, that a run has been read to its end, and the flow's new cursor
+    /// where there is one. A run that ended before stays as it is, and so does the cursor.
+    /// [`Error::LeaseLost`] as in [`Store::record_page`].
+    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()>;
+
+    /// Ends a run that cannot be read to its end, with the reason; its cursor stays.
+    /// [`Error::LeaseLost`] as in [`Store::record_page`].
+    async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()>;
+
+    /// Records batches of a run that no extractor made (a replay), the run being read to its end
+    /// with them.
+    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()>;
+
+    /// One run with its counts.
+    async fn run(&self, run: RunId) -> Result<Option<RunSummary>>;
+
+    /// The newest runs with their counts, newest first, of one flow or of all.
+    async fn runs(&self, flow: Option<&str>, limit: u32) -> Result<Vec<RunSummary>>;
+
+    /// How far the flow's source has been read.
+    async fn cursor(&self, flow: &str) -> Result<Option<String>>;
+
+    /// Sets or clears how far the flow's source has been read.
+    async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()>;
+
+    // --- outcomes and the ledger ---
+
+    /// Merges what is known of a batch's slots into its run ([`Outcomes::merge`]).
+    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()>;
+
+    /// Claims the keys of a batch for `ttl`, in one round trip. The answers are in the order of the
+    /// entries; keys must differ.
+    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>>;
+
+    /// Makes the keys that a claim got, and still has, run out in `ttl` from now.
+    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<()>;
+
+    /// Writes, in one transaction and one round trip, what became of claimed keys and the outcomes
+    /// of their batch. Returns the keys whose claim somebody else has taken meanwhile: nothing was
+    /// written for them in the ledger.
+    async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>>;
+
+    // --- dead letters ---
+
+    /// Keeps dead letters and counts their slots as [`pomost_models::Outcome::Dead`], in one
+    /// transaction. One that is kept already stays as it is; one without a record has no slot.
+    async fn archive(&self, letters: &[DeadLetter]) -> Result<()>;
+
+    /// The dead letters that a filter leaves, oldest first.
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
+
+    /// Closes dead letters that were replayed (with the run they went to) or discarded (without).
+    /// Returns how many were open.
+    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64>;
+}
+
+/// Which dead letters to list. Only open ones are, unless an id is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct DeadLetterFilter {
+    /// One id, or the beginning of one; also finds closed ones.
+    pub id: Option<String>,
+    /// One flow.
+    pub flow: Option<String>,
+    /// One stage.
+    pub stage: Option<Stage>,
+    /// One kind of failure.
+    pub reason: Option<Reason>,
+    /// One run.
+    pub run: Option<RunId>,
+    /// Only those after this place in the listing: the id of the last one seen.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else holds the lease now; what was to be recorded was not.
+    #[error("the lease '{0}' was taken by somebody else")]
+    LeaseLost(String),
+    /// The store cannot be reached or failed; it may work later.
+    #[error("the store {place} does not answer: {reason}")]
+    Unavailable {
+        /// Where it is, without a password.
+        place: String,
+        /// What it or the network said.
+        reason: String,
+    },
+    /// What is stored cannot be understood: it was written by a newer version, or by hand.
+    #[error("the store holds something this version cannot read: {0}")]
+    Unreadable(String),
+}
+
+/// The result of a call to the store.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,78 @@
+//! Dead letters, kept whole beside the columns they are searched by.
+
+use pomost_models::{DeadLetter, RunId};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{connection::Connections, text::stored};
+use crate::{DeadLetterFilter, Result, dead_letters};
+
+const ARCHIVE: &str = "
+    WITH counted AS (
+        INSERT INTO run_batches (run, batch, outcomes)
+        SELECT * FROM unnest($8::uuid[], $9::text[], $10::text[]) AS dead (run, batch, outcomes) ORDER BY run, batch
+        ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)
+    )
+    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+        AS letters (id, flow, run, stage, reason, died_at, letter) ORDER BY id
+    ON CONFLICT (id) DO NOTHING";
+
+const LIST: &str = "
+    SELECT id, letter FROM dead_letters
+    WHERE ($1::text IS NULL OR starts_with(id, $1)) AND ($1 IS NOT NULL OR state = 'open')
+        AND ($2::text IS NULL OR flow = $2) AND ($3::text IS NULL OR stage = $3)
+        AND ($4::text IS NULL OR reason = $4) AND ($5::uuid IS NULL OR run = $5)
+        AND ($6::text IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = $6))
+    ORDER BY died_at, id LIMIT $7";
+
+const CLOSE: &str = "
+    UPDATE dead_letters SET replayed_in = $2, state = CASE WHEN $2::uuid IS NULL THEN 'discarded' ELSE 'replayed' END
+    WHERE id = ANY($1::text[]) AND state = 'open'";
+
+pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -> Result<()> {
+    let column =
+        |of: fn(&DeadLetter) -> &str| letters.iter().map(|letter| stored(of(letter))).collect::<Vec<_>>();
+    let runs: Vec<Uuid> = letters.iter().map(|letter| letter.run.0).collect();
+    let times: Vec<_> = letters.iter().map(|letter| letter.died_at).collect();
+    let texts = letters.iter().map(dead_letters::to_text).collect::<Result<Vec<_>>>()?;
+    let slots = dead_letters::slots(letters);
+    let slot_runs: Vec<Uuid> = slots.keys().map(|(run, _)| run.0).collect();
+    let slot_batches: Vec<_> = slots.keys().map(|(_, batch)| stored(batch)).collect();
+    let slot_masks: Vec<&str> = slots.values().map(|outcomes| outcomes.mask()).collect();
+    let parameters: [&(dyn ToSql + Sync); 10] = [
+        &column(|letter| &letter.id),
+        &column(|letter| &letter.flow),
+        &runs,
+        &column(|letter| letter.stage.as_str()),
+        &column(|letter| letter.reason.as_str()),
+        &times,
+        &texts,
+        &slot_runs,
+        &slot_batches,
+        &slot_masks,
+    ];
+    connections.execute(ARCHIVE, &parameters).await.map(drop)
+}
+
+pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+    let parameters: [&(dyn ToSql + Sync); 7] = [
+        &filter.id.as_deref().map(stored),
+        &filter.flow.as_deref().map(stored),
+        &filter.stage.map(|stage| stage.as_str()),
+        &filter.reason.map(|reason| reason.as_str()),
+        &filter.run.map(|run| run.0),
+        &filter.after.as_deref().map(stored),
+        &i64::from(filter.limit),
+    ];
+    let rows = connections.query(LIST, &parameters).await?;
+    rows.iter().map(|row| dead_letters::from_text(row.get(0), row.get(1))).collect()
+}
+
+pub(super) async fn close(
+    connections: &Connections,
+    ids: &[String],
+    replayed_in: Option<RunId>,
+) -> Result<u64> {
+    connections.execute(CLOSE, &[&ids, &replayed_in.map(|run| run.0)]).await
+}

@@ -1,0 +1,200 @@
+//! Claims and settlements, each in one statement.
+//!
+//! Rows are looked up one by one (`LATERAL … LIMIT 1`) and written by `INSERT … ON CONFLICT`: both
+//! use the primary key whatever the planner believes about the size of the table. Rows are locked in
+//! the order of their keys, so that two batches never wait for each other.
+
+use std::{borrow::Cow, time::Duration};
+
+use tokio_postgres::Row;
+
+use super::{
+    connection::Connections,
+    text::{restored, stored},
+};
+use crate::{Answer, Claim, Result, Settled, SettledEntry, Settlement, ledger::ContentHash};
+
+/// What a row says is decided on what the statement sees at its start; rows that are not to be
+/// claimed are never locked. A row that is to be written carries what was seen of it, and is
+/// written only if that still holds: who lost a race is told that the key is busy. Content that is
+/// unchanged may be of a newer version, which is noted, so that older content that comes late is stale.
+const CLAIM: &str = "
+    WITH wanted AS (
+        SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY
+            AS wanted (key, version, hash, place)
+    ), seen AS MATERIALIZED (
+        SELECT wanted.key, wanted.place, wanted.version AS wanted_version, known.version, known.hash,
+            CASE
+                WHEN known.key IS NULL OR known.claim = $5 THEN 'act'
+                WHEN known.claimed_until > now() THEN 'busy'
+                WHEN is_older(wanted.version, known.version) THEN 'stale'
+                WHEN known.claim IS NOT NULL OR known.in_doubt OR known.hash IS DISTINCT FROM wanted.hash THEN 'act'
+                WHEN known.version = wanted.version THEN 'unchanged'
+                ELSE 'newer'
+            END AS answer
+        FROM wanted LEFT JOIN LATERAL (
+            SELECT * FROM ledger WHERE ledger.flow = $1 AND ledger.key = wanted.key LIMIT 1
+        ) AS known ON true
+    ), written AS (
+        INSERT INTO ledger AS known (flow, key, version, hash, claim, claimed_until)
+        SELECT $1, key,
+            CASE answer WHEN 'newer' THEN wanted_version ELSE version END,
+            hash,
+            CASE answer WHEN 'act' THEN $5 END,
+            CASE answer WHEN 'act' THEN now() + make_interval(secs => $6) END
+        FROM seen WHERE answer IN ('act', 'newer') ORDER BY key COLLATE \"C\"
+        ON CONFLICT (flow, key) DO UPDATE SET
+            version = excluded.version,
+            claim = excluded.claim,
+            claimed_until = excluded.claimed_until,
+            in_doubt = known.in_doubt OR coalesce(known.claim <> excluded.claim, false)
+        WHERE known.hash IS NOT DISTINCT FROM excluded.hash AND CASE
+            WHEN excluded.claim IS NULL
+                THEN known.claim IS NULL AND NOT known.in_doubt AND NOT is_older(excluded.version, known.version)
+            ELSE known.version IS NOT DISTINCT FROM excluded.version
+                AND (known.claim IS NULL OR known.claim = excluded.claim OR known.claimed_until <= now())
+            END
+        RETURNING key, id, in_doubt
+    )
+    SELECT seen.place, written.id, CASE
+            WHEN seen.answer IN ('act', 'newer') AND written.key IS NULL THEN 'busy'
+            WHEN seen.answer = 'newer' THEN 'unchanged'
+            WHEN written.in_doubt THEN 'unknown'
+            ELSE seen.answer
+        END
+    FROM seen LEFT JOIN written ON written.key = seen.key
+    ORDER BY seen.place";
+
+const RENEW: &str = "
+    INSERT INTO ledger AS known (flow, key, claim, claimed_until)
+    SELECT $1, held.key, $2, now() + make_interval(secs => $4)
+    FROM unnest($3::text[]) AS wanted (key), LATERAL (
+        SELECT key FROM ledger WHERE ledger.flow = $1 AND ledger.key = wanted.key AND ledger.claim = $2 LIMIT 1
+    ) AS held ORDER BY held.key
+    ON CONFLICT (flow, key) DO UPDATE SET claimed_until = excluded.claimed_until
+    WHERE known.claim = excluded.claim";
+
+/// A row that carries a hash was applied; what was in doubt is then known. One that carries none
+/// leaves what is known as it is, and doubt as well.
+const SETTLE: &str = "
+    WITH settled AS (
+        SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::boolean[]) WITH ORDINALITY
+            AS settled (key, id, version, hash, in_doubt, place)
+    ), written AS (
+        INSERT INTO ledger AS known (flow, key, id, version, hash, in_doubt)
+        SELECT $1, settled.key, settled.id, settled.version, settled.hash, settled.in_doubt
+        FROM settled, LATERAL (
+            SELECT key FROM ledger WHERE ledger.flow = $1 AND ledger.key = settled.key AND ledger.claim = $2 LIMIT 1
+        ) AS held ORDER BY held.key
+        ON CONFLICT (flow, key) DO UPDATE SET
+            id = CASE WHEN excluded.hash IS NULL THEN known.id ELSE excluded.id END,
+            version = coalesce(excluded.version, known.version),
+            hash = coalesce(excluded.hash, known.hash),
+            in_doubt = excluded.in_doubt OR (known.in_doubt AND excluded.hash IS NULL),
+            claim = NULL,
+            claimed_until = NULL
+        WHERE known.claim = $2
+        RETURNING key
+    ), counted AS (
+        INSERT INTO run_batches (run, batch, outcomes) VALUES ($8, $9, $10)
+        ON CONFLICT (run, batch) DO UPDATE
+            SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)
+    )
+    SELECT settled.place FROM settled LEFT JOIN written ON written.key = settled.key
+    WHERE written.key IS NULL ORDER BY settled.place";
+
+pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+    let keys = keys_of(claim);
+    let versions: Vec<_> = claim.entries.iter().map(|entry| entry.version.order_key()).collect();
+    let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
+    let hashes: Vec<&[u8]> = claim.entries.iter().map(|entry| entry.hash.as_slice()).collect();
+    let (token, seconds) = (claim.token.0, ttl.as_secs_f64());
+    let rows = connections.query(CLAIM, &[&claim.flow, &keys, &versions, &hashes, &token, &seconds]).await?;
+    rows.iter().map(|row| answer(connections, row)).collect()
+}
+
+pub(super) async fn renew(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<()> {
+    let (keys, seconds) = (keys_of(claim), ttl.as_secs_f64());
+    connections.execute(RENEW, &[&claim.flow, &claim.token.0, &keys, &seconds]).await.map(drop)
+}
+
+pub(super) async fn settle(connections: &Connections, settlement: &Settlement) -> Result<Vec<String>> {
+    let Settlement { flow, token, entries, run, batch, outcomes } = settlement;
+    let columns = Columns::of(entries);
+    let rows = connections
+        .query(
+            SETTLE,
+            &[
+                flow,
+                &token.0,
+                &columns.keys,
+                &columns.ids,
+                &columns.versions,
+                &columns.hashes,
+                &columns.in_doubt,
+                &run.0,
+                &stored(batch),
+                &outcomes.mask(),
+            ],
+        )
+        .await?;
+    let places = rows.iter().filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok());
+    Ok(places.filter_map(|place| entries.get(place)).map(|entry| entry.key.clone()).collect())
+}
+
+fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
+    claim.entries.iter().map(|entry| stored(&entry.key)).collect()
+}
+
+fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
+    let id = || row.get::<_, Option<String>>(1).map(restored);
+    Ok(match row.get(2) {
+        "act" => Answer::Act { id: id() },
+        "unknown" => Answer::Unknown { id: id() },
+        "unchanged" => Answer::Unchanged,
+        "stale" => Answer::Stale,
+        "busy" => Answer::Busy,
+        other => return Err(connections.unreadable(format!("the answer '{other}' to a claim"))),
+    })
+}
+
+/// The entries of a settlement, column by column.
+#[derive(Default)]
+struct Columns<'a> {
+    keys: Vec<Cow<'a, str>>,
+    ids: Vec<Option<Cow<'a, str>>>,
+    versions: Vec<Option<String>>,
+    hashes: Vec<Option<&'a [u8]>>,
+    in_doubt: Vec<bool>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(entries: &'a [SettledEntry]) -> Columns<'a> {
+        let mut columns = Columns::default();
+        for SettledEntry { key, settled } in entries {
+            columns.keys.push(stored(key));
+            match settled {
+                Settled::Applied { id, version, hash } => {
+                    let version = stored(&version.order_key()).into_owned();
+                    columns.push(id.as_deref().map(stored), Some(version), Some(hash), false);
+                }
+                Settled::Released => columns.push(None, None, None, false),
+                Settled::InDoubt => columns.push(None, None, None, true),
+            }
+        }
+        columns
+    }
+
+    fn push(
+        &mut self,
+        id: Option<Cow<'a, str>>,
+        version: Option<String>,
+        hash: Option<&'a ContentHash>,
+        in_doubt: bool,
+    ) {
+        self.ids.push(id);
+        self.versions.push(version);
+        self.hashes.push(hash.map(ContentHash::as_slice));
+        self.in_doubt.push(in_doubt);
+    }
+}

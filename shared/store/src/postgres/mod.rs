@@ -1,0 +1,126 @@
+//! The store on PostgreSQL, shared by any number of processes.
+
+mod connection;
+mod dead_letters;
+mod ledger;
+mod runs;
+mod text;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
+
+use crate::{
+    Answer, Claim, DeadLetterFilter, Lease, PageProgress, Result, Run, RunRequest, RunSummary, Settlement,
+    Store,
+};
+use connection::Connections;
+
+/// A store in one schema of a PostgreSQL database. Clones share their connections.
+///
+/// Whatever it is asked takes one statement, and so one round trip and one transaction.
+#[derive(Clone)]
+pub struct PostgresStore {
+    connections: Connections,
+}
+
+impl PostgresStore {
+    /// Connects to the database at `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings
+    /// the tables in the schema `namespace` up to date, creating it where it is missing. Several
+    /// processes may do so at once. No error repeats the URL.
+    pub async fn connect(url: &str, namespace: &str) -> Result<PostgresStore> {
+        Ok(PostgresStore { connections: Connections::open(url, namespace).await? })
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn ping(&self) -> Result<()> {
+        self.connections.execute("SELECT 1", &[]).await.map(drop)
+    }
+
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>> {
+        runs::acquire_lease(&self.connections, name, holder, ttl).await
+    }
+
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<()> {
+        runs::renew_lease(&self.connections, lease, ttl).await
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        runs::release_lease(&self.connections, lease).await
+    }
+
+    async fn request_run(&self, request: &RunRequest) -> Result<RunId> {
+        runs::request(&self.connections, request).await
+    }
+
+    async fn open_run(&self, flow: &str) -> Result<Option<Run>> {
+        runs::open(&self.connections, flow).await
+    }
+
+    async fn last_requested(&self, flow: &str, trigger: Trigger) -> Result<Option<jiff::Timestamp>> {
+        runs::last_requested(&self.connections, flow, trigger).await
+    }
+
+    async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()> {
+        runs::record_page(&self.connections, lease, page).await
+    }
+
+    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()> {
+        runs::finish_extraction(&self.connections, lease, run, cursor).await
+    }
+
+    async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()> {
+        runs::fail(&self.connections, lease, run, error).await
+    }
+
+    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
+        runs::record_replay(&self.connections, run, batches).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
+        runs::summary(&self.connections, run).await
+    }
+
+    async fn runs(&self, flow: Option<&str>, limit: u32) -> Result<Vec<RunSummary>> {
+        runs::summaries(&self.connections, flow, limit).await
+    }
+
+    async fn cursor(&self, flow: &str) -> Result<Option<String>> {
+        runs::cursor(&self.connections, flow).await
+    }
+
+    async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()> {
+        runs::set_cursor(&self.connections, flow, value).await
+    }
+
+    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()> {
+        runs::record_outcomes(&self.connections, run, batch, outcomes).await
+    }
+
+    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+        ledger::claim(&self.connections, claim, ttl).await
+    }
+
+    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<()> {
+        ledger::renew(&self.connections, claim, ttl).await
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>> {
+        ledger::settle(&self.connections, settlement).await
+    }
+
+    async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
+        dead_letters::archive(&self.connections, letters).await
+    }
+
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        dead_letters::list(&self.connections, filter).await
+    }
+
+    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
+        dead_letters::close(&self.connections, ids, replayed_in).await
+    }
+}

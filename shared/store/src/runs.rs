@@ -1,0 +1,154 @@
+//! Runs, their progress and their counts.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pomost_models::{Outcome, Outcomes, RunId, Trigger};
+
+/// The right to extract one flow, for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What it is the right to.
+    pub name: String,
+    /// Grows with each taking: whoever holds a lower one has been succeeded.
+    pub token: i64,
+}
+
+/// A wish for a run.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The flow to run.
+    pub flow: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Where to begin instead of at the flow's cursor.
+    pub since: Option<String>,
+}
+
+/// A run that is not read to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Its flow.
+    pub flow: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Where to begin instead of at the flow's cursor.
+    pub since: Option<String>,
+    /// Where to go on, as the extractor wrote it with the last confirmed page; none before the first.
+    pub checkpoint: Option<serde_json::Value>,
+}
+
+/// A page whose batches the broker has confirmed.
+#[derive(Debug, Clone)]
+pub struct PageProgress {
+    /// The run.
+    pub run: RunId,
+    /// The batches made of the page, by id and size.
+    pub batches: Vec<(String, u32)>,
+    /// Where to go on after it.
+    pub checkpoint: serde_json::Value,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// Nobody has begun it.
+    Requested,
+    /// It is being read.
+    Extracting,
+    /// It has been read to its end, and some of its records have not settled.
+    Settling,
+    /// All its records have settled.
+    Settled,
+    /// It could not be read to its end.
+    Failed,
+}
+
+impl RunState {
+    /// The word used in listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunState::Requested => "requested",
+            RunState::Extracting => "extracting",
+            RunState::Settling => "settling",
+            RunState::Settled => "settled",
+            RunState::Failed => "failed",
+        }
+    }
+}
+
+/// A run as people look at it.
+#[derive(Debug, Clone)]
+pub struct RunSummary {
+    /// Its id.
+    pub id: RunId,
+    /// Its flow.
+    pub flow: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// How far it has come.
+    pub state: RunState,
+    /// When it was wanted.
+    pub requested_at: Timestamp,
+    /// When it had been read to its end, or failed.
+    pub extracted_at: Option<Timestamp>,
+    /// Why it could not be read to its end.
+    pub error: Option<String>,
+    /// What became of its records.
+    pub counts: Counts,
+}
+
+/// What became of the records of a run. The sum of the outcomes and of those waiting is the number
+/// of records, always.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The records extracted, and those that a mapping made by splitting; a record that was split
+    /// stays one of them, with the outcome [`Outcome::Split`].
+    pub records: u64,
+    /// Those that have not settled.
+    pub waiting: u64,
+    /// Those that have, by outcome; outcomes of none are left out.
+    pub outcomes: BTreeMap<Outcome, u64>,
+}
+
+impl RunSummary {
+    /// Where a run is that was begun, that ended, that failed, and of which so many wait.
+    pub(crate) fn state_of(begun: bool, ended: bool, failed: bool, counts: &Counts) -> RunState {
+        match (failed, ended, begun) {
+            (true, ..) => RunState::Failed,
+            (_, true, _) if counts.waiting == 0 => RunState::Settled,
+            (_, true, _) => RunState::Settling,
+            (_, _, true) => RunState::Extracting,
+            _ => RunState::Requested,
+        }
+    }
+}
+
+impl Counts {
+    /// SQL that counts the characters of the masks in `outcomes`, as [`Counts::from_columns`] reads
+    /// it: all of them, those waiting, then those of each outcome in the order of [`Outcome::ALL`].
+    pub(crate) fn columns() -> String {
+        let of = |letter: char| format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))");
+        let letters = std::iter::once(Outcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
+        let columns = std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(of));
+        columns.map(|column| format!("coalesce({column}, 0)")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Reads the [`Counts::columns`]; `column` gives the value of one by its place among them.
+    pub(crate) fn from_columns<E>(column: impl Fn(usize) -> Result<i64, E>) -> Result<Counts, E> {
+        let count = |place| column(place).map(i64::unsigned_abs);
+        let mut outcomes = BTreeMap::new();
+        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
+            outcomes.insert(outcome, count(place + 2)?);
+        }
+        outcomes.retain(|_, count| *count > 0);
+        Ok(Counts { records: count(0)?, waiting: count(1)?, outcomes })
+    }
+
+    /// How many records settled so.
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        self.outcomes.get(&outcome).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,193 @@
+//! Claims and settlements, each in one transaction.
+
+use std::time::Duration;
+
+use pomost_sqlite::Database;
+use rusqlite::{OptionalExtension, Row, Transaction};
+
+use super::{runs, values};
+use crate::{
+    Answer, Claim, Result, Settled, SettledEntry, Settlement,
+    ledger::{ClaimToken, ContentHash},
+};
+
+pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+    let (flow, token) = (claim.flow.clone(), claim.token);
+    let wanted: Vec<Wanted> = claim
+        .entries
+        .iter()
+        .map(|entry| Wanted { key: entry.key.clone(), version: entry.version.order_key(), hash: entry.hash })
+        .collect();
+    let answers = database.write(move |transaction| {
+        let (now, until) = (values::now(), values::in_future(ttl));
+        let claim_one = |wanted| claim_key(transaction, &flow, token, wanted, now, until);
+        wanted.iter().map(claim_one).collect()
+    });
+    Ok(answers.await?)
+}
+
+pub(super) async fn renew(database: &Database, claim: &Claim, ttl: Duration) -> Result<()> {
+    let (flow, token) = (claim.flow.clone(), claim.token);
+    let keys: Vec<String> = claim.entries.iter().map(|entry| entry.key.clone()).collect();
+    let sql = "UPDATE ledger SET claimed_until = ?4 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
+    let renewed = database.write(move |transaction| {
+        let mut statement = transaction.prepare_cached(sql)?;
+        let until = values::in_future(ttl);
+        keys.iter().try_for_each(|key| statement.execute((&flow, key, token.0.as_bytes(), until)).map(drop))
+    });
+    Ok(renewed.await?)
+}
+
+pub(super) async fn settle(database: &Database, settlement: &Settlement) -> Result<Vec<String>> {
+    let Settlement { flow, token, entries, run, batch, outcomes } = settlement.clone();
+    let lost = database.write(move |transaction| {
+        let mut lost = Vec::new();
+        for SettledEntry { key, settled } in entries {
+            if !settle_key(transaction, &flow, token, &key, &settled)? {
+                lost.push(key);
+            }
+        }
+        runs::merge_batch(transaction, run, &batch, outcomes.mask())?;
+        Ok(lost)
+    });
+    Ok(lost.await?)
+}
+
+/// Claims that nobody will settle put their keys in doubt.
+pub(super) async fn expire_claims_and_leases(database: &Database) -> Result<()> {
+    let freed = database.write(|transaction| {
+        transaction.execute_batch(
+            "UPDATE ledger SET claim = NULL, claimed_until = NULL, in_doubt = 1 WHERE claim IS NOT NULL;
+             UPDATE leases SET token = token + 1, expires_at = 0;",
+        )
+    });
+    Ok(freed.await?)
+}
+
+/// What is to be applied to one key.
+struct Wanted {
+    key: String,
+    version: String,
+    hash: ContentHash,
+}
+
+/// What the ledger knows of one key.
+struct Known {
+    id: Option<String>,
+    version: Option<String>,
+    hash: Option<Vec<u8>>,
+    claim: Option<Vec<u8>>,
+    claimed_until: Option<i64>,
+    in_doubt: bool,
+}
+
+impl Known {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Known> {
+        Ok(Known {
+            id: row.get(0)?,
+            version: row.get(1)?,
+            hash: row.get(2)?,
+            claim: row.get(3)?,
+            claimed_until: row.get(4)?,
+            in_doubt: row.get(5)?,
+        })
+    }
+
+    /// The answer to a claim by `token`.
+    fn answer(&self, token: ClaimToken, wanted: &Wanted, now: i64) -> Answer {
+        let claimed_by_us = self.claim.as_deref() == Some(token.0.as_bytes());
+        if !claimed_by_us && self.claimed_until.is_some_and(|until| until > now) {
+            return Answer::Busy;
+        }
+        if !claimed_by_us && self.version.as_deref().is_some_and(|known| is_older(&wanted.version, known)) {
+            return Answer::Stale;
+        }
+        let abandoned = self.claim.is_some() && !claimed_by_us;
+        if self.in_doubt || abandoned {
+            return Answer::Unknown { id: self.id.clone() };
+        }
+        if !claimed_by_us && self.hash.as_deref() == Some(&wanted.hash) {
+            return Answer::Unchanged;
+        }
+        Answer::Act { id: self.id.clone() }
+    }
+}
+
+fn claim_key(
+    transaction: &Transaction<'_>,
+    flow: &str,
+    token: ClaimToken,
+    wanted: &Wanted,
+    now: i64,
+    until: i64,
+) -> rusqlite::Result<Answer> {
+    let known = transaction
+        .prepare_cached(
+            "SELECT id, version, hash, claim, claimed_until, in_doubt FROM ledger WHERE flow = ?1 AND key = ?2",
+        )?
+        .query_row((flow, &wanted.key), Known::from_row)
+        .optional()?;
+    let answer = known.as_ref().map_or(Answer::Act { id: None }, |known| known.answer(token, wanted, now));
+    match answer {
+        Answer::Act { .. } => hold(transaction, flow, token, wanted, until, false)?,
+        Answer::Unknown { .. } => hold(transaction, flow, token, wanted, until, true)?,
+        Answer::Unchanged => note_version(transaction, flow, wanted)?,
+        Answer::Stale | Answer::Busy => {}
+    }
+    Ok(answer)
+}
+
+fn hold(
+    transaction: &Transaction<'_>,
+    flow: &str,
+    token: ClaimToken,
+    wanted: &Wanted,
+    until: i64,
+    in_doubt: bool,
+) -> rusqlite::Result<()> {
+    let sql = "
+        INSERT INTO ledger (flow, key, claim, claimed_until, in_doubt) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (flow, key) DO UPDATE
+            SET claim = excluded.claim, claimed_until = excluded.claimed_until, in_doubt = excluded.in_doubt";
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.execute((flow, &wanted.key, token.0.as_bytes(), until, in_doubt)).map(drop)
+}
+
+/// Content that is unchanged may be of a newer version; older content that comes later is then stale.
+fn note_version(transaction: &Transaction<'_>, flow: &str, wanted: &Wanted) -> rusqlite::Result<()> {
+    let sql = "UPDATE ledger SET version = ?3 WHERE flow = ?1 AND key = ?2 AND version IS NOT ?3";
+    transaction.prepare_cached(sql)?.execute((flow, &wanted.key, &wanted.version)).map(drop)
+}
+
+/// Whether the claim still held the key.
+fn settle_key(
+    transaction: &Transaction<'_>,
+    flow: &str,
+    token: ClaimToken,
+    key: &str,
+    settled: &Settled,
+) -> rusqlite::Result<bool> {
+    let held = (flow, key, token.0.as_bytes());
+    let rows = match settled {
+        Settled::Applied { id, version, hash } => {
+            let sql = "
+                UPDATE ledger SET id = ?4, version = ?5, hash = ?6, in_doubt = 0, claim = NULL, claimed_until = NULL
+                WHERE flow = ?1 AND key = ?2 AND claim = ?3";
+            let parameters = (held.0, held.1, held.2, id, version.order_key(), hash);
+            transaction.prepare_cached(sql)?.execute(parameters)?
+        }
+        Settled::Released | Settled::InDoubt => {
+            let sql = "
+                UPDATE ledger SET in_doubt = in_doubt OR ?4, claim = NULL, claimed_until = NULL
+                WHERE flow = ?1 AND key = ?2 AND claim = ?3";
+            let in_doubt = *settled == Settled::InDoubt;
+            transaction.prepare_cached(sql)?.execute((held.0, held.1, held.2, in_doubt))?
+        }
+    };
+    Ok(rows > 0)
+}
+
+/// Versions of different types (the first character of their order keys) do not compare.
+fn is_older(version: &str, than: &str) -> bool {
+    version.chars().next() == than.chars().next() && version < than
+}

@@ -1,0 +1,141 @@
+//! The store in one SQLite file, for the processes of one machine.
+
+mod dead_letters;
+mod ledger;
+mod runs;
+mod values;
+
+use std::{path::Path, time::Duration};
+
+use async_trait::async_trait;
+use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
+use pomost_sqlite::Database;
+
+use crate::{
+    Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary,
+    Settlement, Store,
+};
+
+mod embedded {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// A store in one SQLite file. Clones share its connections.
+#[derive(Clone)]
+pub struct SqliteStore {
+    database: Database,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it and its directory where they are missing, and brings its tables
+    /// up to date.
+    pub async fn open(path: &Path) -> Result<SqliteStore> {
+        Ok(SqliteStore { database: Database::open(path, embedded::migrations::runner()).await? })
+    }
+
+    /// Frees every lease, and every claim so that the next one answers [`Answer::Unknown`]. For the
+    /// one process that holds the project's lock, when it starts: who held them is dead.
+    pub async fn expire_claims_and_leases(&self) -> Result<()> {
+        ledger::expire_claims_and_leases(&self.database).await
+    }
+}
+
+impl From<pomost_sqlite::Error> for Error {
+    fn from(error: pomost_sqlite::Error) -> Error {
+        match error {
+            pomost_sqlite::Error::Unavailable { place, reason } => Error::Unavailable { place, reason },
+            error @ pomost_sqlite::Error::Migrations { .. } => Error::Unreadable(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ping(&self) -> Result<()> {
+        Ok(self.database.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(()))).await?)
+    }
+
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>> {
+        runs::acquire_lease(&self.database, name, holder, ttl).await
+    }
+
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<()> {
+        runs::renew_lease(&self.database, lease, ttl).await
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        runs::release_lease(&self.database, lease).await
+    }
+
+    async fn request_run(&self, request: &RunRequest) -> Result<RunId> {
+        runs::request(&self.database, request).await
+    }
+
+    async fn open_run(&self, flow: &str) -> Result<Option<Run>> {
+        runs::open(&self.database, flow).await
+    }
+
+    async fn last_requested(&self, flow: &str, trigger: Trigger) -> Result<Option<jiff::Timestamp>> {
+        runs::last_requested(&self.database, flow, trigger).await
+    }
+
+    async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()> {
+        runs::record_page(&self.database, lease, page).await
+    }
+
+    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()> {
+        runs::finish_extraction(&self.database, lease, run, cursor).await
+    }
+
+    async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()> {
+        runs::fail(&self.database, lease, run, error).await
+    }
+
+    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
+        runs::record_replay(&self.database, run, batches).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
+        runs::summary(&self.database, run).await
+    }
+
+    async fn runs(&self, flow: Option<&str>, limit: u32) -> Result<Vec<RunSummary>> {
+        runs::summaries(&self.database, flow, limit).await
+    }
+
+    async fn cursor(&self, flow: &str) -> Result<Option<String>> {
+        runs::cursor(&self.database, flow).await
+    }
+
+    async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()> {
+        runs::set_cursor(&self.database, flow, value).await
+    }
+
+    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()> {
+        runs::record_outcomes(&self.database, run, batch, outcomes).await
+    }
+
+    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+        ledger::claim(&self.database, claim, ttl).await
+    }
+
+    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<()> {
+        ledger::renew(&self.database, claim, ttl).await
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>> {
+        ledger::settle(&self.database, settlement).await
+    }
+
+    async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
+        dead_letters::archive(&self.database, letters).await
+    }
+
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        dead_letters::list(&self.database, filter).await
+    }
+
+    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
+        dead_letters::close(&self.database, ids, replayed_in).await
+    }
+}
