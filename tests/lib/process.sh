@@ -31,10 +31,11 @@ run() {
 # on_exit COMMAND: runs it once, whether the script ends, fails or is told to stop.
 on_exit() {
     # shellcheck disable=SC2064
-    trap "trap '' INT TERM HUP; end_group \"\$running\"; $1" EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    trap "trap '' HUP INT TERM; end_group \"\$running\"; $1" EXIT
+    # A second signal must not cut the command short: `timeout` sends two, and so does impatience.
+    trap "trap '' HUP INT TERM; exit 129" HUP
+    trap "trap '' HUP INT TERM; exit 130" INT
+    trap "trap '' HUP INT TERM; exit 143" TERM
 }
 
 # end_group GROUP: asks a process group to end and, after five seconds, makes it.

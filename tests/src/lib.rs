@@ -1,1 +1,24 @@
-//! pomost-tests
+//! What the end-to-end tests stand on: [`prove`] gives a behaviour a [`Stack`], which is a sandbox
+//! CRM and shop, a RabbitMQ, a PostgreSQL, and the three services as processes between them.
+//!
+//! All of it is for tests and panics where something is not as it must be.
+#![allow(clippy::unwrap_used)]
+
+mod chance;
+mod collector;
+mod expectations;
+mod namespace;
+mod patience;
+mod prove;
+mod proxy;
+mod service;
+mod stack;
+
+pub use chance::Chance;
+pub use collector::{Collector, Span};
+pub use namespace::{Namespace, test_url};
+pub use patience::eventually;
+pub use prove::prove;
+pub use proxy::Proxy;
+pub use service::Service;
+pub use stack::{FLOW, Options, Stack};

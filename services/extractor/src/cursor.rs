@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::DateTime,
+    fmt::temporal::{DateTimePrinter, Pieces, PiecesOffset},
+};
 use pomost_project::flow::Cursor;
 
 /// The value of `$cursor`: what the run was asked for, or the flow's cursor less its overlap, or
@@ -20,7 +24,8 @@ pub fn beginning(cursor: &Cursor, since: Option<&str>, stored: Option<&str>) -> 
 fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
     let overlap = SignedDuration::try_from(overlap).map_err(|error| error.to_string())?;
     if let Ok(time) = text.parse::<Timestamp>() {
-        return time.checked_sub(overlap).map(|time| time.to_string()).map_err(|error| error.to_string());
+        let earlier = time.checked_sub(overlap).map_err(|error| error.to_string())?;
+        return Ok(in_the_zone_of(text, earlier));
     }
     if let Ok(time) = text.parse::<DateTime>() {
         let earlier = time.checked_sub(overlap).map_err(|error| error.to_string())?;
@@ -32,6 +37,22 @@ fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
     Err("extract.cursor.overlap needs a cursor that is a time (RFC 3339, a date, a date and time) or a number of \
          seconds; leave it out for other cursors"
         .into())
+}
+
+/// With the offset and the decimals of `text`: a source may compare times as mere text.
+fn in_the_zone_of(text: &str, time: Timestamp) -> String {
+    let printer = DateTimePrinter::new().precision(decimals(text));
+    match Pieces::parse(text).ok().and_then(|pieces| pieces.offset()) {
+        Some(PiecesOffset::Numeric(numeric)) => {
+            printer.timestamp_with_offset_to_string(&time, numeric.offset())
+        }
+        _ => printer.timestamp_to_string(&time),
+    }
+}
+
+fn decimals(text: &str) -> Option<u8> {
+    let decimals = text.split_once(['.', ',']).map_or("", |(_, rest)| rest);
+    u8::try_from(decimals.bytes().take_while(u8::is_ascii_digit).count()).ok()
 }
 
 fn as_written(time: DateTime, text: &str) -> String {
@@ -54,7 +75,9 @@ mod tests {
     #[test]
     fn an_overlap_reaches_back_in_the_source_s_own_writing() {
         assert_eq!(five_minutes_before("2026-03-01T00:02:00Z").unwrap(), "2026-02-28T23:57:00Z");
-        assert_eq!(five_minutes_before("2026-03-01T02:02:00.5+02:00").unwrap(), "2026-02-28T23:57:00.5Z");
+        assert_eq!(five_minutes_before("2026-03-01T02:02:00.5+02:00").unwrap(), "2026-03-01T01:57:00.5+02:00");
+        assert_eq!(five_minutes_before("2026-03-01T02:02:00.000-05:30").unwrap(), "2026-03-01T01:57:00.000-05:30");
+        assert_eq!(five_minutes_before("2026-03-01T00:02:00.120Z").unwrap(), "2026-02-28T23:57:00.120Z");
         assert_eq!(five_minutes_before("2026-03-01 00:02:00").unwrap(), "2026-02-28 23:57:00");
         assert_eq!(five_minutes_before("2026-03-01").unwrap(), "2026-02-28");
         assert_eq!(five_minutes_before("1772323320").unwrap(), "1772323020");

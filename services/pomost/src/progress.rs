@@ -16,12 +16,17 @@ pub async fn follow(store: &dyn Store, run: RunId, label: &str) -> anyhow::Resul
     loop {
         let summary = store.run(run).await?.context("the run is not in the store any more")?;
         show(&bar, &summary.counts);
-        if matches!(summary.state, RunState::Settled | RunState::Failed) {
+        if has_ended(&summary) {
             bar.finish_and_clear();
             return Ok(summary);
         }
         tokio::time::sleep(TURN).await;
     }
+}
+
+/// Whether a run has failed, or all its records have settled.
+pub fn has_ended(summary: &RunSummary) -> bool {
+    matches!(summary.state, RunState::Settled | RunState::Failed)
 }
 
 /// What became of a run's records, in words: `990 created, 10 dead`.

@@ -66,7 +66,6 @@ macro_rules! broker_conformance {
             a_thousand_messages_are_confirmed_and_arrive,
             concurrent_consumers_share_the_work_without_duplicates,
             a_cancelled_wait_loses_nothing,
-            concurrent_calls_do_not_take_each_others_confirms,
         }
     };
     ($fixture:ty: $($behaviour:ident,)+) => {
@@ -219,7 +218,7 @@ behaviours! {
         let taken = fill(&broker).await;
         assert!((5..10).contains(&taken), "{taken} messages");
         let later = Route::delayed(queue(), 3600);
-        broker.publish(&later, messages(0..20)).await.expect("what waits in a delay does not count");
+        broker.publish(&later, messages(0..20)).await.expect("what is to be delayed is always taken");
         let mut consumer = consume(&broker, 1).await;
         for number in 0..taken {
             assert_eq!(settle_next(&mut consumer).await, number.to_string());
@@ -344,17 +343,6 @@ behaviours! {
             delivery.acknowledge().await.unwrap();
         }
         publishing.await.unwrap();
-    }
-
-    concurrent_calls_do_not_take_each_others_confirms(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
-        let nowhere = Route::to(Queue::work(Stage::Load, "nowhere"));
-        for _ in 0..20 {
-            let (lost, stored) =
-                tokio::join!(broker.publish(&nowhere, messages(0..5)), publish(&broker, messages(0..5)));
-            assert!(matches!(lost, Err(Error::Unroutable(_))), "{lost:?}");
-            stored.unwrap();
-        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! How much a queue takes, and how often it delivers.
 
-/// The limits of every queue. Whoever declares a queue of a RabbitMQ fixes its limits.
+/// The limits of every queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages that a queue holds ready before it answers [`crate::Error::Full`]. It is soft: what
-    /// is on its way in at that moment still gets in. Delayed messages do not count.
+    /// Messages waiting in a queue from which on [`crate::Error::Full`] answers who publishes to it.
+    /// A call is taken or refused as a whole, and calls at the same time may pass the limit together.
+    /// What is to be delayed is always taken, and so is what comes back from a delay.
     pub length: u32,
     /// Deliveries without an acknowledgement that a message survives; the one after that many
     /// makes it a poisoned dead letter. It only brakes messages that bring their consumers down:
-    /// attempts that code can count are counted in the message.
+    /// attempts that code can count are counted in the message. RabbitMQ fixes it when a queue is
+    /// declared.
     pub deliveries: u32,
 }
 

@@ -52,12 +52,12 @@ fn queue() -> Queue {
 async fn a_queue_with_other_properties_is_incompatible() {
     prove::<OwnNamespace>(async |fixture| {
         fixture.broker(Limits::default()).await;
-        let other = Limits { length: 5, ..Limits::default() };
+        let other = Limits { deliveries: 5, ..Limits::default() };
         let broker = RabbitMq::connect_with(&url(), &fixture.name, other).await.unwrap();
         let error = broker.declare(&[FLOW.to_owned()]).await.unwrap_err();
         let Error::Incompatible { what, reason } = error else { panic!("{error}") };
-        assert_eq!(what, format!("{}.dead", fixture.name));
-        assert!(reason.contains("x-max-length"), "{reason}");
+        assert_eq!(what, format!("{}.transform.{FLOW}", fixture.name));
+        assert!(reason.contains("x-delivery-limit"), "{reason}");
     })
     .await;
 }
@@ -114,6 +114,42 @@ async fn a_queue_that_somebody_deleted_is_declared_again_and_consumed() {
         };
         let (delivery, ()) = tokio::join!(next(&mut consumer), publishing);
         assert_eq!(delivery.message, message(0));
+    })
+    .await;
+}
+
+/// A message returned by the exchange must not pass for another call's, nor for stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_exchange_routes_nowhere_is_unroutable_for_its_own_call_alone() {
+    prove::<OwnNamespace>(async |fixture| {
+        let broker = fixture.broker(Limits::default()).await;
+        let connection = lapin::Connection::connect(&url(), Default::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let unbound = Queue::work(Stage::Load, FLOW);
+        let (name, key) = (format!("{}.{unbound}", fixture.name), unbound.to_string());
+        let exchange = fixture.name.as_str().into();
+        channel.queue_unbind(name.into(), exchange, key.into(), Default::default()).await.unwrap();
+        let (unbound, bound) = (Route::to(unbound), Route::to(queue()));
+        for _ in 0..20 {
+            let calls = (broker.publish(&unbound, messages(0..5)), broker.publish(&bound, messages(0..5)));
+            let (lost, stored) = tokio::join!(calls.0, calls.1);
+            assert!(matches!(lost, Err(Error::Unroutable(_))), "{lost:?}");
+            stored.unwrap();
+        }
+    })
+    .await;
+}
+
+/// RabbitMQ lets nothing out of a delay once 32 messages of it were refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_does_not_hold_back_what_is_delayed_for_another() {
+    prove::<OwnNamespace>(async |fixture| {
+        let broker = fixture.broker(Limits { length: 5, ..Limits::default() }).await;
+        while broker.publish(&Route::to(queue()), messages(0..1)).await.is_ok() {}
+        broker.publish(&Route::delayed(queue(), 1), messages(0..100)).await.unwrap();
+        let free = Queue::work(Stage::Load, FLOW);
+        broker.publish(&Route::delayed(free.clone(), 1), vec![message("late")]).await.unwrap();
+        assert_eq!(next(&mut broker.consume(&free, 1).await.unwrap()).await.message.id, "late");
     })
     .await;
 }

@@ -30,10 +30,6 @@ pub struct EvaluationError {
     pub message: String,
 }
 
-/// Begins the messages of our own functions, which hold no values. A record could begin a text so
-/// as well, but nothing passes such a text on as an error message without a source that says so.
-pub(crate) const SAFE: &str = "\u{1}";
-
 impl EvaluationError {
     pub(crate) fn new(message: impl Into<String>) -> EvaluationError {
         EvaluationError { pointer: None, message: message.into() }
@@ -51,10 +47,8 @@ impl EvaluationError {
 
 fn without_values(message: &str, source: &str) -> String {
     let literal = |text: &str| !text.is_empty() && source.contains(text);
-    if let Some(own) = message.strip_prefix(SAFE) {
-        return own.to_owned();
-    }
-    if literal(message) {
+    let own = functions::is_own_message(message, &literal);
+    if own || literal(message) {
         return message.to_owned();
     }
     known_form(message, &literal).unwrap_or_else(|| "the expression raised an error".into())
@@ -142,6 +136,7 @@ fn lex_error(source: &str, (expected, place): lex::Error<&str>) -> CompileError 
 fn parse_error(source: &str, (expected, found): parse::Error<&str>) -> CompileError {
     let message = match expected {
         parse::Expect::Nothing => "expected nothing more".into(),
+        parse::Expect::Term => "expected an expression".into(),
         expected => format!("expected {}", expected.as_str()),
     };
     at(source, found, message)
@@ -173,7 +168,7 @@ fn function_or(what: &Undefined) -> &'static str {
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let by_likeness = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
     let (distance, known) = by_likeness.min()?;
-    (distance > 0 && distance <= 2).then(|| format!("did you mean '{known}'?"))
+    (distance > 0 && distance * 3 <= name.len()).then(|| format!("did you mean '{known}'?"))
 }
 
 fn at(source: &str, place: &str, message: String) -> CompileError {

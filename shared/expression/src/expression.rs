@@ -14,6 +14,7 @@ use jaq_core::{
 
 use crate::{
     CompileError, EvaluationError, Value, Variables,
+    brackets::Brackets,
     error::{compile_error, load_error},
     field::Field,
     functions, recursion, variables,
@@ -21,6 +22,9 @@ use crate::{
 
 /// The most outputs one evaluation may have: more is an endless loop or a mistake.
 const MAX_OUTPUTS: usize = 100_000;
+
+/// How deep brackets and texts may be nested in an expression: the compiler's stack bounds it.
+const MAX_NESTING: usize = 128;
 
 /// A compiled jq expression. Clones share it; it can be run from any thread.
 #[derive(Clone)]
@@ -36,6 +40,7 @@ struct Compiled {
 impl Expression {
     /// Compiles an expression. The error points at a byte of `source`.
     pub fn compile(source: &str) -> Result<Expression, CompileError> {
+        refuse_deep_nesting(source)?;
         recursion::refuse(source)?;
         let variables = variables::used_in(source);
         let arena = Arena::default();
@@ -119,7 +124,20 @@ impl Expression {
     fn failing_field(&self, input: Value, variables: &Variables) -> Option<String> {
         let fields = self.0.fields.get_or_init(|| Field::all_of(&self.0.source));
         let fails = |field: &&Field| field.expression.run(input.clone(), variables).is_err();
-        fields.iter().find(fails).map(|field| field.pointer.clone())
+        fields.iter().find(fails).map(|field| field.pointer.clone()).filter(|pointer| !pointer.is_empty())
+    }
+}
+
+/// jaq reads nested brackets by recursion, without a limit of its own.
+fn refuse_deep_nesting(source: &str) -> Result<(), CompileError> {
+    let mut brackets = Brackets::default();
+    match source.bytes().position(|byte| brackets.take(byte) > MAX_NESTING) {
+        Some(offset) => Err(CompileError {
+            offset,
+            message: format!("nested deeper than {MAX_NESTING} levels"),
+            help: None,
+        }),
+        None => Ok(()),
     }
 }
 
@@ -215,12 +233,28 @@ mod tests {
 
     #[test]
     fn a_definition_that_calls_itself_is_refused() {
-        for source in
-            ["def f: 1 + f; f", "def f: def g: f; g; f", "def a: b; def b: a; a", "def f: def g: g; g; f"]
+        let own =
+            ["def f: 1 + f; f", "def f: def g: f; g; f", "def a: b; def b: a; a", "def f: def g: g; g; f"];
+        for source in own.into_iter().chain(["def f: {f: f}; f", "def f: {(f): 1}; f", "def f: \"\\(f)\"; f"])
         {
             assert!(refusal(source).message.contains("calls itself"), "{source}");
         }
-        assert!(Expression::compile("def a: 1; def b: a; b + a").is_ok());
+        for source in ["def a: 1; def b: a; b + a", "def f: .f; f", "def f: {f: 1, g: .f}; f"] {
+            assert!(Expression::compile(source).is_ok(), "{source}");
+        }
+    }
+
+    #[test]
+    fn many_definitions_are_followed_quickly() {
+        let next = |number: i32| format!("def f{}: f{number} + f{number};", number + 1);
+        let source = format!("def f0: 1; {} f0", (0..60).map(next).collect::<String>());
+        assert!(Expression::compile(&source).is_ok());
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_before_it_overflows_the_stack() {
+        assert!(refusal(&"(".repeat(200_000)).message.contains("nested"));
+        assert!(refusal(&"\"\\(".repeat(200_000)).message.contains("nested"));
     }
 
     #[test]
@@ -237,6 +271,8 @@ mod tests {
             ".a | tonumber",
             ".a | fromjson",
             ".a | todate",
+            ".a as $format | \"1\" | date($format)",
+            "error(\"\\u0001\" + .a)",
             ".a as $x | {} | .[$x]?, error",
         ] {
             assert!(!message(source).contains("geheim"), "{source}: {}", message(source));
@@ -252,6 +288,7 @@ mod tests {
             Some("/in~1ner/deep")
         );
         assert_eq!(pointer(".a | tonumber"), None);
+        assert_eq!(pointer("(.a | tonumber) as $a | {n, $a}"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::Expression;
 
 /// One field of the object under construction.
 pub(crate) struct Field {
-    /// Its JSON pointer in that object.
+    /// Its JSON pointer in that object; empty for the object without any field.
     pub(crate) pointer: String,
     /// What makes this field and no other.
     pub(crate) expression: Expression,
@@ -18,6 +18,7 @@ pub(crate) struct Field {
 
 impl Field {
     /// The fields of an expression that ends in an object, `… | { a: …, b: … }`; none of any other.
+    /// The first is the object without any field: where that fails, no field is to blame.
     pub(crate) fn all_of(source: &str) -> Vec<Field> {
         let Ok(tokens) = Lexer::new(source).lex() else { return Vec::new() };
         let mut fields = Vec::new();
@@ -25,6 +26,8 @@ impl Field {
             && before.last().is_none_or(|token| matches!(token.0, "|" | ";"))
         {
             let prefix = &source[..span(source, object.0).start];
+            let whole = Expression::compile(&format!("{prefix}{{}}")).ok();
+            fields.extend(whole.map(|expression| Field { pointer: String::new(), expression }));
             collect(source, prefix, "", object, &mut fields);
         }
         fields

@@ -11,7 +11,10 @@ use jaq_core::{
 };
 use jiff::civil::Date;
 
-use crate::{Value, error::SAFE, read, text};
+use crate::{
+    Value, read, text,
+    time::{self, NO_TIME},
+};
 
 /// Native functions and definitions of jq's standard library that are left out: they read the
 /// environment, the clock or the zone of the machine, other input, or write, or end the process.
@@ -99,23 +102,41 @@ pub const ADDED: [Added; 8] = [
     },
 ];
 
+/// What the added functions say when they do not convert. These texts hold nothing of a record, so
+/// they may be shown.
+const NO_NUMBER: &str = "expected text that is a number, such as 12.50";
+const NO_AMOUNT: &str = "expected an amount, such as 1 234,50";
+const NO_BOOLEAN: &str = "expected tak, nie, yes, no, true, false, 1 or 0";
+const NO_JSON: &str = "expected text that is JSON";
+const NO_UTF8: &str = "expected text in UTF-8";
+const NO_DATE: &str = "expected a date in the format ";
+
+/// Whether a message is one of the above; the format of a date has to be written in the expression.
+pub(crate) fn is_own_message(message: &str, is_written: &dyn Fn(&str) -> bool) -> bool {
+    [NO_NUMBER, NO_AMOUNT, NO_BOOLEAN, NO_JSON, NO_UTF8, NO_TIME].contains(&message)
+        || message.strip_prefix(NO_DATE).is_some_and(is_written)
+}
+
 type Data = JustLut<Value>;
 
 /// Every native function of the language.
 pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
     let standard = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-    standard.filter(|(name, _, _)| !LEFT_OUT.contains(name)).chain(added())
+    let standard = standard.filter(|(name, _, _)| !LEFT_OUT.contains(name));
+    let standard = standard.map(|(name, arguments, native)| (time::renamed(name), arguments, native));
+    standard.chain(added()).chain([time::native()])
 }
 
 /// Every function of the language that is defined in jq.
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    standard.filter(|definition| !LEFT_OUT.contains(&definition.name))
+    standard.filter(|definition| !LEFT_OUT.contains(&definition.name)).chain(time::definitions())
 }
 
-/// The names of all functions.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    all().map(|(name, _, _)| name).chain(definitions().map(|definition| definition.name))
+/// The names of all functions, for those who write expressions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let names = all().map(|(name, _, _)| name).chain(definitions().map(|definition| definition.name));
+    names.filter(|name| !time::is_internal(name))
 }
 
 fn added() -> [Fun<Data>; 8] {
@@ -138,19 +159,18 @@ fn number(value: Value) -> ValR<Value> {
     let text = string(&value)?;
     match read(text.as_bytes()) {
         Ok(number @ Value::Num(_)) if text.trim() == text => Ok(number),
-        _ => Err(refuse("expected text that is a number, such as 12.50")),
+        _ => Err(Error::str(NO_NUMBER)),
     }
 }
 
 fn from_json(value: &Value) -> ValR<Value> {
-    read(string(value)?.as_bytes()).map_err(|error| refuse(&format!("expected text that is JSON: {error}")))
+    read(string(value)?.as_bytes()).map_err(|_| Error::str(NO_JSON))
 }
 
 fn date(value: &Value, format: &Value) -> ValR<Value> {
     let (value, format) = (string(value)?, string(format)?);
     let date = Date::strptime(&*format, value.trim());
-    date.map(|date| date.to_string().into())
-        .map_err(|_| refuse(&format!("expected a date in the format {format}")))
+    date.map(|date| date.to_string().into()).map_err(|_| Error::str(format!("{NO_DATE}{format}")))
 }
 
 fn boolean(value: Value) -> ValR<Value> {
@@ -160,7 +180,7 @@ fn boolean(value: Value) -> ValR<Value> {
     match text(&value).unwrap_or_default().trim().to_lowercase().as_str() {
         "tak" | "t" | "yes" | "y" | "true" | "1" => Ok(Value::Bool(true)),
         "nie" | "n" | "no" | "false" | "f" | "0" => Ok(Value::Bool(false)),
-        _ => Err(refuse("expected tak, nie, yes, no, true, false, 1 or 0")),
+        _ => Err(Error::str(NO_BOOLEAN)),
     }
 }
 
@@ -173,7 +193,7 @@ fn decimal(value: Value) -> ValR<Value> {
         return Ok(value);
     }
     let text = string(&value)?;
-    let plain = plain_decimal(&text).ok_or_else(|| refuse("expected an amount, such as 1 234,50"))?;
+    let plain = plain_decimal(&text).ok_or_else(|| Error::str(NO_AMOUNT))?;
     Value::from_num(&plain)
 }
 
@@ -222,13 +242,9 @@ fn ungrouped(text: &str) -> Option<String> {
 
 fn string(value: &Value) -> Result<String, Error<Value>> {
     match value {
-        Value::TStr(_) => text(value).ok_or_else(|| refuse("expected text in UTF-8")),
+        Value::TStr(_) => text(value).ok_or_else(|| Error::str(NO_UTF8)),
         other => Err(Error::typ(other.clone(), "string")),
     }
-}
-
-fn refuse(message: &str) -> Error<Value> {
-    Error::str(format!("{SAFE}{message}"))
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 //! in it. [`read`] and [`write`] turn JSON into a [`Value`] and back. What the language has beside
 //! jq, and what it lacks, stands in [`functions`].
 
+mod brackets;
 mod error;
 mod expression;
 mod field;
 pub mod functions;
 mod recursion;
 mod template;
+mod time;
 mod value;
 mod variables;
 

@@ -3,7 +3,7 @@
 //! jaq bounds neither depth nor time: `def f: 1 + f; f` would overflow the stack and take the whole
 //! process with it. Without recursion of its own a mapping has nothing to do it with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jaq_core::load::{
     Lexer,
@@ -19,7 +19,7 @@ pub(crate) fn refuse(source: &str) -> Result<(), CompileError> {
     let Ok(tokens) = Lexer::new(source).lex() else { return Ok(()) };
     let mut calls = Calls::default();
     calls.collect(&tokens);
-    match calls.names().find(|name| calls.reaches(name, name, calls.0.len())) {
+    match calls.names().find(|name| calls.reaches(name, name, &mut HashSet::new())) {
         Some(name) => Err(CompileError {
             offset: span(source, name).start,
             message: format!("the definition '{name}' calls itself, which could go on for ever"),
@@ -51,9 +51,9 @@ impl<'s> Calls<'s> {
         self.0.keys().copied()
     }
 
-    fn reaches(&self, from: &str, to: &str, steps: usize) -> bool {
-        let called = self.0.get(from).into_iter().flatten();
-        steps > 0 && called.into_iter().any(|name| *name == to || self.reaches(name, to, steps - 1))
+    fn reaches(&self, from: &str, to: &str, seen: &mut HashSet<&'s str>) -> bool {
+        let mut called = self.0.get(from).into_iter().flatten();
+        called.any(|name| *name == to || (seen.insert(name) && self.reaches(name, to, seen)))
     }
 }
 
@@ -73,8 +73,9 @@ fn body<'t, 's>(tokens: &'t [Token<&'s str>]) -> &'t [Token<&'s str>] {
 }
 
 fn words_of<'s>(tokens: &[Token<&'s str>], words: &mut Vec<&'s str>) {
-    for token in tokens {
-        if let Tok::Word = token.1 {
+    for (place, token) in tokens.iter().enumerate() {
+        let names_field = tokens.get(place + 1).is_some_and(|next| next.0 == ":");
+        if matches!(token.1, Tok::Word) && !names_field {
             words.push(token.0);
         }
         for inner in inner(token) {

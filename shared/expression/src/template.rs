@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{CompileError, EvaluationError, Expression, Value, Variables, text};
+use crate::{CompileError, EvaluationError, Expression, Value, Variables, brackets::Brackets, text};
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -102,19 +102,9 @@ fn unmatched(offset: usize, brace: &str) -> CompileError {
 /// Where the brace closes that was opened before `text`; braces within jq's own texts and objects
 /// are left alone.
 fn closing_brace(text: &str) -> Option<usize> {
-    let (mut depth, mut in_text, mut escaped) = (0, false, false);
-    for (place, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' if !in_text => depth += 1,
-            b'}' if !in_text && depth == 0 => return Some(place),
-            b'}' if !in_text => depth -= 1,
-            _ => {}
-        }
-    }
-    None
+    let mut brackets = Brackets::default();
+    brackets.take(b'{');
+    text.bytes().position(|byte| brackets.take(byte) == 0)
 }
 
 #[cfg(test)]
@@ -138,6 +128,7 @@ mod tests {
     fn braces_of_jq_and_doubled_braces_are_told_from_placeholders() {
         assert_eq!(rendered("a{{b}}", "null").unwrap(), "a{b}");
         assert_eq!(rendered(r#"{ {"c": "}x"} | .c }"#, "null").unwrap(), "%7Dx");
+        assert_eq!(rendered(r#"{"\"}\("}" + ("x"))\\"}/y"#, "null").unwrap(), "%22%7D%7Dx%5C/y");
     }
 
     #[test]

@@ -45,7 +45,11 @@ pub fn read(bytes: &[u8]) -> Result<Value, ReadError> {
     let not_json =
         |error: serde_json::Error| ReadError::NotJson { line: error.line(), column: error.column() };
     serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
-    jaq_read::parse_single(bytes).map_err(|_| ReadError::NotJson { line: 1, column: 1 })
+    jaq_read::parse_single(bytes).map_err(|_| {
+        // Half a surrogate pair passes the check above, which does not decode text.
+        let error = serde_json::from_str::<serde_json::Value>(text).err();
+        error.map_or(ReadError::NotJson { line: 1, column: 1 }, not_json)
+    })
 }
 
 /// Writes a value as JSON. Numbers that were read are written as they were.
@@ -85,7 +89,8 @@ fn number_to_json(number: &Num) -> serde_json::Value {
     match number {
         Num::Int(integer) => (*integer as i64).into(),
         Num::Float(float) => (*float).into(),
-        other => other.to_string().parse::<f64>().unwrap_or(f64::MAX).into(),
+        // JSON's numbers have no bounds, so what is beyond a float's is still a number.
+        other => other.to_string().parse::<f64>().unwrap_or(f64::MAX).clamp(f64::MIN, f64::MAX).into(),
     }
 }
 
@@ -167,6 +172,7 @@ mod tests {
             assert!(matches!(read(json.as_bytes()), Err(ReadError::NotJson { .. })), "{json}");
         }
         assert_eq!(read(b"\"\xff\"").unwrap_err(), ReadError::NotUtf8(1));
+        assert_eq!(read(b"[1,\n\"\\ud800\"]").unwrap_err(), ReadError::NotJson { line: 2, column: 8 });
     }
 
     #[test]
@@ -187,7 +193,7 @@ mod tests {
         for json in ["1e999999", "-1e-999999", &"9".repeat(10_000)] {
             let value = read(json.as_bytes()).unwrap();
             assert_eq!(write(&value).unwrap(), json);
-            to_json(&value);
+            assert!(to_json(&value).is_number());
         }
     }
 }

@@ -78,6 +78,7 @@ pub enum PaginateSection {
         param: Option<String>,
         /// The number of the first page.
         #[serde(default = "first_page")]
+        #[schemars(range(max = 1_000_000_000))]
         start: u64,
         /// Whether an answer is the last page, for sources that refuse a page past the end.
         #[serde(default)]
@@ -236,7 +237,12 @@ macro_rules! text_type {
 text_type!(
     /// A jq expression.
     Jq,
-    { "type": "string", "minLength": 1, "description": "A jq expression." }
+    {
+        "type": "string",
+        "pattern": r"\S",
+        "patternErrorMessage": "expected a jq expression as text, in quotes or below a |",
+        "description": "A jq expression."
+    }
 );
 
 text_type!(
@@ -246,6 +252,7 @@ text_type!(
     {
         "type": "string",
         "pattern": "^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) /",
+        "patternErrorMessage": "expected a method and a path, such as GET /customers; the host is the system's base_url",
         "description": "A method and a path: GET /customers?since={$cursor}. What stands in braces is jq."
     }
 );
@@ -256,6 +263,7 @@ text_type!(
     {
         "type": "string",
         "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$",
+        "patternErrorMessage": "expected a name of lower-case letters, digits, - and _, at most 63 of them",
         "description": "Lower-case letters, digits, - and _."
     }
 );

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period(pub Duration);
 
-const PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
+/// Nine digits of days are millions of years, and far from any overflow.
+const PATTERN: &str = "^[0-9]{1,9}(ms|s|m|h|d)$";
 
 impl FromStr for Period {
     type Err = NotAPeriod;
@@ -51,6 +52,7 @@ impl JsonSchema for Period {
         json_schema!({
             "type": "string",
             "pattern": PATTERN,
+            "patternErrorMessage": "expected a number and a unit: 500ms, 30s, 5m, 1h or 7d",
             "description": "A number and a unit: 500ms, 30s, 5m, 1h or 7d.",
         })
     }

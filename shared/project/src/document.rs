@@ -1,20 +1,26 @@
 //! A YAML file as a JSON value whose every part has its place in the file.
 
+mod written;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
-use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
-use serde_json::{Map, Value};
+use saphyr::{MarkedYaml, Marker, Scalar, ScanError, YamlData, YamlLoader};
+use saphyr_parser::{Event, Parser, SpannedEventReceiver};
+use serde_json::{Map, Number, Value};
 
 use crate::Problem;
+
+/// How deep a file may be nested. Nothing in a project comes near it, and readers recurse.
+const MAX_DEPTH: usize = 32;
 
 /// A YAML file as a JSON value whose every part has its place in the file.
 #[derive(Debug)]
 pub(crate) struct Document {
     file: PathBuf,
-    source: String,
+    source: Vec<char>,
     /// The content.
     pub(crate) value: Value,
     places: HashMap<String, Place>,
@@ -29,19 +35,25 @@ struct Place {
 
 impl Document {
     /// Reads the source of a file, which is named as problems are to name it.
-    pub(crate) fn parse(file: &Path, source: String) -> Result<Document, Problem> {
-        let nodes = MarkedYaml::load_from_str(&source).map_err(|error| {
-            let message = format!("not YAML: {}", error.info());
-            at(file, *error.marker(), message)
-        })?;
-        let start = Marker::new(0, 1, 0);
-        let [node] = nodes.as_slice() else {
-            return Err(at(file, start, format!("expected one YAML document, found {}", nodes.len())));
+    pub(crate) fn parse(file: &Path, source: &[u8]) -> Result<Document, Problem> {
+        let source = text(file, source)?;
+        let nodes = nodes(file, source)?;
+        let node = match nodes.as_slice() {
+            [node] => node,
+            [] => return Err(Problem::of_file(file, "the file is empty")),
+            [_, second, ..] => {
+                return Err(at(
+                    file,
+                    second.span.start,
+                    "expected one YAML document, found another one here",
+                )
+                .with_help("leave out the line '---' between them, or make two files"));
+            }
         };
         let mut reading = Reading { file, places: HashMap::new() };
         let value = reading.value(node, String::new(), None)?;
         let places = reading.places;
-        Ok(Document { file: file.to_owned(), source, value, places })
+        Ok(Document { file: file.to_owned(), source: source.chars().collect(), value, places })
     }
 
     /// A problem with the value at a JSON pointer.
@@ -63,21 +75,12 @@ impl Document {
         message: impl Into<String>,
     ) -> Problem {
         let text = self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let before = text.get(..offset).unwrap_or(text);
-        let (lines, column) =
-            (before.matches('\n').count(), before.rsplit('\n').next().unwrap_or_default().chars().count());
         let start = self.place(pointer).value;
-        let mut problem = at(&self.file, start, message);
-        match self.source.chars().nth(start.index()) {
-            Some('|') => {
-                problem.line += 1 + lines;
-                problem.column = self.indentation_below(start.line()) + column + 1;
-            }
-            Some('"' | '\'') => problem.column += 1 + column,
-            Some('>') => {}
-            _ => problem.column += column,
-        }
-        problem
+        let index = written::index_of(&self.source, start.index(), text, offset);
+        let before = &self.source[..index];
+        let line_start = before.iter().rposition(|&c| c == '\n').map_or(0, |newline| newline + 1);
+        let line = 1 + before.iter().filter(|&&c| c == '\n').count();
+        at(&self.file, Marker::new(index, line, index - line_start), message)
     }
 
     /// The place of a pointer, or of the nearest thing that holds it.
@@ -86,11 +89,57 @@ impl Document {
         let holder = || pointer.rsplit_once('/').map_or(root, |(holder, _)| self.place(holder));
         self.places.get(pointer).copied().unwrap_or_else(holder)
     }
+}
 
-    fn indentation_below(&self, line: usize) -> usize {
-        let mut below = self.source.lines().skip(line);
-        let first = below.find(|line| !line.trim().is_empty()).unwrap_or_default();
-        first.len() - first.trim_start().len()
+fn text<'s>(file: &Path, source: &'s [u8]) -> Result<&'s str, Problem> {
+    let without_mark = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
+    std::str::from_utf8(without_mark).map_err(|error| {
+        let before = String::from_utf8_lossy(&without_mark[..error.valid_up_to()]);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let place = Marker::new(0, 1 + before.matches('\n').count(), line.chars().count());
+        at(file, place, "not UTF-8").with_help("save the file as UTF-8")
+    })
+}
+
+/// The documents of a file. Aliases are refused: what stands in a place is what is used there, and
+/// a few lines of them can expand without end.
+fn nodes<'s>(file: &Path, source: &'s str) -> Result<Vec<MarkedYaml<'s>>, Problem> {
+    let mut loader = YamlLoader::<MarkedYaml<'s>>::default();
+    let mut depth = 0;
+    for event in Parser::new_from_str(source) {
+        let (event, span) = event.map_err(|error| not_yaml(file, &error))?;
+        match event {
+            Event::Alias(_) => {
+                return Err(
+                    at(file, span.start, "YAML aliases are not used here").with_help("write the value out")
+                );
+            }
+            Event::MappingStart(..) | Event::SequenceStart(..) => depth += 1,
+            Event::MappingEnd | Event::SequenceEnd => depth -= 1,
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(at(file, span.start, format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        loader.on_event(event, span);
+        if let Some(error) = loader.error() {
+            return Err(not_yaml(file, error));
+        }
+    }
+    Ok(loader.into_documents())
+}
+
+fn not_yaml(file: &Path, error: &ScanError) -> Problem {
+    let problem = |message: &str| at(file, *error.marker(), message);
+    match error.info() {
+        "duplicated key in mapping" => {
+            problem("the key stands here for the second time").with_help("leave one of the two")
+        }
+        info if info.contains("mapping values are not allowed") => problem(
+            "not YAML: a colon is not expected here",
+        )
+        .with_help("the keys of one section begin in one column; text with ': ' in it goes into quotes"),
+        info => problem(&format!("not YAML: {info}")),
     }
 }
 
@@ -122,11 +171,10 @@ impl Reading<'_> {
                 }
                 Ok(Value::Object(map))
             }
-            _ => Err(at(
-                self.file,
-                node.span.start,
-                "expected a plain value; tags and aliases are not used here",
-            )),
+            _ => {
+                Err(at(self.file, node.span.start, "YAML tags are not used here")
+                    .with_help("leave the '!…' out"))
+            }
         }
     }
 
@@ -136,7 +184,7 @@ impl Reading<'_> {
             Scalar::Boolean(truth) => Value::Bool(*truth),
             Scalar::Integer(integer) => (*integer).into(),
             Scalar::FloatingPoint(float) => {
-                let number = serde_json::Number::from_f64(float.into_inner());
+                let number = number(float.into_inner());
                 Value::Number(number.ok_or_else(|| at(self.file, place, "expected a finite number"))?)
             }
             Scalar::String(text) => Value::String(text.clone().into_owned()),
@@ -146,9 +194,16 @@ impl Reading<'_> {
     fn name(&self, key: &MarkedYaml<'_>) -> Result<String, Problem> {
         match &key.data {
             YamlData::Value(Scalar::String(name)) => Ok(name.clone().into_owned()),
-            _ => Err(at(self.file, key.span.start, "expected a name")),
+            _ => Err(at(self.file, key.span.start, "expected a name before the colon")
+                .with_help("names that look like numbers, true or null go into quotes")),
         }
     }
+}
+
+/// 1e2 is the whole number 100, for JSON Schema and so for us.
+fn number(float: f64) -> Option<Number> {
+    let whole = float.fract() == 0.0 && float.abs() < 2_f64.powi(53);
+    if whole { Some((float as i64).into()) } else { Number::from_f64(float) }
 }
 
 fn at(file: &Path, place: Marker, message: impl Into<String>) -> Problem {

@@ -111,4 +111,13 @@ mod tests {
         assert!(environment.resolve("${file:nope}").unwrap_err().contains("cannot read the file nope"));
         assert!(!format!("{environment:?}").contains("example.com"));
     }
+
+    #[test]
+    fn the_process_s_environment_wins_over_dot_env() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(".env"), "PATH=of-the-file\nPOMOST_OF_THE_FILE=here\n").unwrap();
+        let environment = Environment::of_process(directory.path());
+        assert_eq!(environment.resolve("${POMOST_OF_THE_FILE}").unwrap(), "here");
+        assert_eq!(environment.resolve("${PATH}").unwrap(), std::env::var("PATH").unwrap());
+    }
 }

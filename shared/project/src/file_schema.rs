@@ -59,7 +59,11 @@ impl FileSchema {
                 let one_of = format!("expected exactly one of {}", self.names(pointer).join(", "));
                 vec![document.problem_with_key(pointer, one_of)]
             }
-            _ => vec![document.problem(pointer, format!("expected {}", self.expected(pointer)))],
+            ValidationErrorKind::Type { .. } => {
+                let found = found(document.value.pointer(pointer), self.at(pointer));
+                vec![document.problem(pointer, format!("{}; found {found}", self.expected(pointer)))]
+            }
+            _ => vec![document.problem(pointer, self.expected(pointer))],
         }
     }
 
@@ -76,22 +80,28 @@ impl FileSchema {
         Problem { help: Some(help), ..problem }
     }
 
+    /// What a value is to be, in the words that editors show as well where there are such.
     fn expected(&self, pointer: &str) -> String {
         let schema = self.at(pointer);
-        let kind = match schema.get("type").and_then(Value::as_str) {
-            Some("object") => "fields of its own",
-            Some("array") => "a list",
-            Some("integer") => "a whole number",
-            Some("boolean") => "true or false",
-            Some("string") => "text",
-            _ => "another value",
-        };
+        if let Some(words) = schema.get("patternErrorMessage").and_then(Value::as_str) {
+            return words.to_owned();
+        }
         let bound = |name: &str, word: &str| {
             schema.get(name).map(|bound| format!(", {word} {bound}")).unwrap_or_default()
         };
-        let range = format!("{}{}", bound("minimum", "at least"), bound("maximum", "at most"));
-        let form = if schema.get("pattern").is_some() { self.description(pointer) } else { String::new() };
-        format!("{kind}{range}{form}")
+        match schema.get("type").and_then(Value::as_str) {
+            Some("object") => format!("expected fields: {}", self.names(pointer).join(", ")),
+            Some("array") => "expected a list".into(),
+            Some("integer") => {
+                format!(
+                    "expected a whole number{}{}",
+                    bound("minimum", "at least"),
+                    bound("maximum", "at most")
+                )
+            }
+            Some("boolean") => "expected true or false".into(),
+            _ => "expected text".into(),
+        }
     }
 
     /// What a field is, from its documentation, after a colon.
@@ -111,6 +121,20 @@ impl FileSchema {
             let property = schema.get("properties").and_then(|properties| properties.get(name));
             property.or_else(|| schema.get("items")).unwrap_or(&Value::Null)
         })
+    }
+}
+
+fn found(value: Option<&Value>, schema: &Value) -> &'static str {
+    match value {
+        None | Some(Value::Null) => "nothing",
+        Some(Value::Bool(_)) => "true or false",
+        Some(Value::Number(_)) if schema.get("type") == Some(&json!("string")) => {
+            "a number, which quotes make text"
+        }
+        Some(Value::Number(_)) => "another number",
+        Some(Value::String(_)) => "text",
+        Some(Value::Array(_)) => "a list",
+        Some(Value::Object(_)) => "fields",
     }
 }
 

@@ -21,6 +21,10 @@ impl Project {
     /// Reads and compiles everything in the directory, or says all that is wrong with it.
     pub fn load(directory: &Path, environment: &Environment) -> Result<Project, Problems> {
         let mut loading = Loading { directory, problems: Problems::default(), warnings: Problems::default() };
+        if !directory.is_dir() {
+            loading.problems.push(Problem::of_file(directory, "there is no such directory"));
+            return Err(loading.problems);
+        }
         let systems = loading.systems(environment);
         let flows = loading.flows(&systems);
         if !loading.problems.is_empty() {
@@ -45,11 +49,10 @@ impl Loading<'_> {
     fn systems(&mut self, environment: &Environment) -> Systems {
         let files = self.files("systems", &file_schema::SYSTEM);
         let mut systems = Systems::new();
-        for (name, document, file) in files {
-            let compiled = match file {
-                Some(file) => system::compile(&mut self.compiling(&document), &file, &name, environment),
-                None => None,
-            };
+        for (name, file) in files {
+            let compiled = file.and_then(|(document, file)| {
+                system::compile(&mut self.compiling(&document), &file, &name, environment)
+            });
             systems.insert(name, compiled.map(Arc::new));
         }
         systems
@@ -58,8 +61,8 @@ impl Loading<'_> {
     fn flows(&mut self, systems: &Systems) -> BTreeMap<String, Arc<crate::Flow>> {
         let names: Vec<&str> = systems.keys().map(String::as_str).collect();
         let mut flows = BTreeMap::new();
-        for (name, document, file) in self.files("flows", &file_schema::FLOW) {
-            let Some(file) = file else { continue };
+        for (name, file) in self.files("flows", &file_schema::FLOW) {
+            let Some((document, file)) = file else { continue };
             if let Some(flow) = flow::compile(&mut self.compiling(&document), &file, &name, &names) {
                 flows.insert(name, Arc::new(flow));
             }
@@ -76,60 +79,53 @@ impl Loading<'_> {
         }
     }
 
-    /// The documents of a folder by the names of their files, each as its type where it is of it.
+    /// The files of a folder by their names, each with its document where it is of its type.
     fn files<T: DeserializeOwned>(
         &mut self,
         folder: &str,
         schema: &FileSchema,
-    ) -> Vec<(String, Document, Option<T>)> {
+    ) -> Vec<(String, Option<(Document, T)>)> {
         let paths = yaml_files(&self.directory.join(folder));
         if paths.is_empty() {
-            let message = format!("there are no .yaml files in {folder}/ of {}", self.directory.display());
-            self.problems.push(of_file(
-                Path::new(folder),
-                message,
-                Some("`pomost init DIR` writes a project to start from"),
-            ));
+            let problem =
+                Problem::of_file(Path::new(folder), "a project has .yaml files here; there are none");
+            self.problems.push(problem.with_help("`pomost init DIR` writes a project to start from"));
         }
-        let mut files: Vec<(String, Document, Option<T>)> = Vec::new();
+        let mut files: Vec<(String, Option<(Document, T)>)> = Vec::new();
         for path in paths {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let file = Path::new(folder).join(path.file_name().unwrap_or_default());
             if files.iter().any(|(other, ..)| *other == name) {
-                self.problems.push(of_file(&file, format!("there are two files named '{name}'"), None));
+                self.problems.push(Problem::of_file(&file, format!("there is another file named '{name}'")));
                 continue;
             }
-            if let Some((document, value)) = self.file(&path, &file, schema) {
-                files.push((name, document, value));
-            }
+            let content = self.file(&path, &file, schema).map_err(|problems| self.refuse(problems)).ok();
+            files.push((name, content));
         }
         files
     }
 
+    fn refuse(&mut self, problems: Vec<Problem>) {
+        problems.into_iter().for_each(|problem| self.problems.push(problem));
+    }
+
     fn file<T: DeserializeOwned>(
-        &mut self,
+        &self,
         path: &Path,
         file: &Path,
         schema: &FileSchema,
-    ) -> Option<(Document, Option<T>)> {
-        let read =
-            fs::read_to_string(path).map_err(|error| of_file(file, format!("cannot be read: {error}"), None));
-        let document = match read.and_then(|source| Document::parse(file, source)) {
-            Ok(document) => document,
-            Err(problem) => {
-                self.problems.push(problem);
-                return None;
-            }
-        };
-        let mut problems = schema.problems(&document);
-        let value = match problems.is_empty() {
-            true => T::deserialize(&document.value)
-                .map_err(|error| problems.push(document.problem("", error.to_string())))
-                .ok(),
-            false => None,
-        };
-        problems.into_iter().for_each(|problem| self.problems.push(problem));
-        Some((document, value))
+    ) -> Result<(Document, T), Vec<Problem>> {
+        let source = fs::read(path)
+            .map_err(|error| vec![Problem::of_file(file, format!("cannot be read: {error}"))])?;
+        let document = Document::parse(file, &source).map_err(|problem| vec![problem])?;
+        let problems = schema.problems(&document);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        match T::deserialize(&document.value) {
+            Ok(value) => Ok((document, value)),
+            Err(error) => Err(vec![document.problem("", error.to_string())]),
+        }
     }
 }
 
@@ -140,8 +136,4 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_yaml).collect();
     paths.sort();
     paths
-}
-
-fn of_file(file: &Path, message: String, help: Option<&str>) -> Problem {
-    Problem { file: file.to_owned(), line: 1, column: 1, message, help: help.map(str::to_owned) }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pomost_expression::{Value, Variables, text};
+use pomost_expression::{Expression, Value, Variables, text};
 
 use crate::Flow;
 
@@ -24,18 +24,35 @@ impl Flow {
         masked(record, &self.sensitive_values(record))
     }
 
-    /// The scalars at the flow's sensitive paths. A path that the record does not have has none.
+    /// The scalars at the flow's sensitive paths.
     fn sensitive_values(&self, record: &Value) -> Vec<String> {
         let mut values = BTreeSet::new();
         for path in &self.sensitive {
-            let found = path.outputs(record.clone(), &Variables::default()).unwrap_or_default();
-            found.iter().for_each(|value| collect(value, &mut values));
+            found_at(path, record).iter().for_each(|value| collect(value, &mut values));
         }
         let mut values: Vec<String> = values.into_iter().collect();
         // A value that holds another one goes first, or its rest would be left standing.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values
     }
+}
+
+/// What a path leads to; nothing where the record ends before it. Where the record has another shape
+/// than the path supposes, such as text in place of an object, what stands there is as sensitive as
+/// what was looked for: the path is followed as far as it goes.
+fn found_at(path: &Expression, record: &Value) -> Vec<Value> {
+    let outputs = |path: &Expression| path.outputs(record.clone(), &Variables::default());
+    if let Ok(found) = outputs(path) {
+        return found;
+    }
+    let mut path = path.source();
+    while let Some((shorter, _)) = path.rsplit_once(['.', '[']) {
+        path = shorter;
+        if let Some(found) = Expression::compile(path).ok().and_then(|path| outputs(&path).ok()) {
+            return found;
+        }
+    }
+    vec![record.clone()]
 }
 
 fn collect(value: &Value, values: &mut BTreeSet<String>) {
@@ -65,6 +82,35 @@ fn masked(value: &Value, values: &[String]) -> Value {
 }
 
 fn hide(values: &[String], text: &str) -> String {
-    let hunted = values.iter().filter(|value| value.chars().count() >= HUNTED);
-    hunted.fold(text.to_owned(), |text, value| text.replace(value.as_str(), MASK))
+    let hunted = || values.iter().filter(|value| value.chars().count() >= HUNTED);
+    let hidden = hunted().flat_map(writings).fold(text.to_owned(), |text, value| text.replace(&value, MASK));
+    match hidden.strip_suffix('…') {
+        Some(cut) => format!("{}…", hunted().fold(cut.to_owned(), without_beginning)),
+        None => hidden,
+    }
+}
+
+/// A value as it stands in a text and, where that differs, in JSON: as we write it and as those do
+/// who escape everything beyond ASCII.
+fn writings(value: &String) -> BTreeSet<String> {
+    let json = serde_json::Value::from(value.as_str()).to_string();
+    let escaped = json[1..json.len() - 1].to_owned();
+    BTreeSet::from([value.clone(), ascii(&escaped), escaped])
+}
+
+fn ascii(json: &str) -> String {
+    let escape = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+    };
+    json.chars().map(escape).collect()
+}
+
+/// The text without the beginning of a value that was cut off at its end.
+fn without_beginning(text: String, value: &String) -> String {
+    let beginnings = value.char_indices().skip(HUNTED).map(|(end, _)| &value[..end]);
+    match beginnings.filter_map(|beginning| text.strip_suffix(beginning)).last() {
+        Some(rest) => format!("{rest}{MASK}"),
+        None => text,
+    }
 }

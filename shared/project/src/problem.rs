@@ -1,13 +1,17 @@
 //! What is wrong with a project, and where.
 
-use std::{error::Error, fmt, path::PathBuf};
+use std::{
+    error::Error,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// One thing that is wrong, or worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// The file, relative to the project.
     pub file: PathBuf,
-    /// The line, from 1.
+    /// The line, from 1; 0 where the problem is with the whole file.
     pub line: usize,
     /// The column, from 1, in characters.
     pub column: usize,
@@ -17,10 +21,23 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
+impl Problem {
+    pub(crate) fn of_file(file: &Path, message: impl Into<String>) -> Problem {
+        Problem { file: file.to_owned(), line: 0, column: 0, message: message.into(), help: None }
+    }
+
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Problem {
+        Problem { help: Some(help.into()), ..self }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
-        write!(f, "{file}:{}:{}: {}", self.line, self.column, self.message)?;
+        write!(f, "{}", self.file.display())?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}", self.message)?;
         match &self.help {
             Some(help) => write!(f, "\n    help: {help}"),
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jsonschema::Validator;
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use pomost_expression::{Value, to_json};
 
 /// A compiled JSON Schema.
@@ -21,7 +21,7 @@ pub struct SchemaError {
 impl Schema {
     /// Compiles a schema. References lead within it: nothing is fetched and no file is read.
     pub fn compile(schema: &serde_json::Value) -> Result<Schema, String> {
-        jsonschema::validator_for(schema).map(Schema).map_err(|error| error.to_string())
+        jsonschema::validator_for(schema).map(Schema).map_err(|error| not_a_schema(&error))
     }
 
     /// Whether a record satisfies the schema.
@@ -34,6 +34,17 @@ impl Schema {
             pointer: error.instance_path().to_string(),
             message: error.masked_with("the value").to_string(),
         })
+    }
+}
+
+fn not_a_schema(error: &ValidationError<'_>) -> String {
+    match (error.kind(), error.instance_path().as_str()) {
+        (ValidationErrorKind::Referencing(_), _) => {
+            "a $ref leads out of the file; put what it refers to under $defs and refer to \"#/$defs/…\""
+                .into()
+        }
+        (_, "") => error.to_string(),
+        (_, pointer) => format!("at {pointer}: {error}"),
     }
 }
 

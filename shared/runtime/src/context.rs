@@ -9,6 +9,7 @@ use pomost_broker::Broker;
 use pomost_project::Project;
 use pomost_store::Store;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::Backends;
 
@@ -36,11 +37,12 @@ impl Context {
         &*self.backends.store
     }
 
-    /// Names this process among the holders of leases.
+    /// Names this process among the holders of leases: for people by host and process, and unlike
+    /// any other by a random part, since containers may share both.
     pub fn holder(&self) -> &'static str {
         static HOLDER: LazyLock<String> = LazyLock::new(|| {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            format!("{}:{}", host.trim(), std::process::id())
+            format!("{}:{}:{}", host.trim(), std::process::id(), Uuid::new_v4().simple())
         });
         &HOLDER
     }

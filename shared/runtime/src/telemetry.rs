@@ -13,10 +13,14 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{Sampler, SdkTracerProvider},
 };
-use tracing::{Span, level_filters::LevelFilter};
+use pomost_broker::rabbitmq::LOG_TARGET_WITH_BODIES;
+use tracing::{Level, Metadata, Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, Targets, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 /// The target of the spans that cover a page or a batch. They are made even when no trace is
@@ -130,12 +134,10 @@ fn log_layer<S>(default_level: &str) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
-    let filter = EnvFilter::builder()
+    let asked = EnvFilter::builder()
         .with_default_directive(default_level.parse().unwrap_or_else(|_| LevelFilter::INFO.into()))
-        .from_env_lossy()
-        // Chatty at info, and never about us.
-        .add_directive(never_fails("lapin=warn"))
-        .add_directive(never_fails("opentelemetry=warn"));
+        .from_env_lossy();
+    let filter = asked.and(filter_fn(holds_no_bodies));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match std::io::stderr().is_terminal() {
         true => layer.with_target(false).with_filter(filter).boxed(),
@@ -143,6 +145,10 @@ where
     }
 }
 
-fn never_fails(directive: &str) -> tracing_subscriber::filter::Directive {
-    directive.parse().unwrap_or_else(|_| LevelFilter::WARN.into())
+/// Whatever `RUST_LOG` says, messages and requests of other crates that hold bodies are not logged:
+/// what they trace, and the messages that the broker returned.
+fn holds_no_bodies(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let ours = target.starts_with("pomost");
+    (ours || *metadata.level() < Level::TRACE) && target != LOG_TARGET_WITH_BODIES
 }

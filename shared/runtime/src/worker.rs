@@ -21,6 +21,9 @@ const AHEAD: u16 = 2;
 /// The longest delay of a batch that is handed back, as a number of tries: level 30 s.
 const LONGEST_HAND_BACK: u32 = 3;
 
+/// The most slots a batch may have: a whole batch split by its mapping, and no mistake.
+const MAX_SIZE: u32 = 1 << 24;
+
 /// What a stage does with a batch.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
@@ -221,8 +224,11 @@ pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
     if kind != BATCH_TYPE {
         return Err(format!("expected a message of type {BATCH_TYPE}, found '{kind}'"));
     }
-    serde_json::from_slice(&delivery.message.body)
-        .map_err(|error| format!("not a batch: {:?} error at byte {}", error.classify(), error.column()))
+    let batch: Batch = serde_json::from_slice(&delivery.message.body)
+        .map_err(|error| format!("not a batch: {:?} error at byte {}", error.classify(), error.column()))?;
+    // Memory is reserved for every slot; a message must not name its own amount.
+    let fits = batch.size <= MAX_SIZE && batch.records.iter().all(|record| record.slot < batch.size);
+    if fits { Ok(batch) } else { Err(format!("a batch of {} slots does not fit its records", batch.size)) }
 }
 
 async fn acknowledge(delivery: Delivery) {

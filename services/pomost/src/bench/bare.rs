@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use pomost_expression::{Value, Variables};
 use pomost_extractor::{extraction::Source, position::Position, rows};
 use pomost_http::{Call, Client, Clients};
-use pomost_models::{Record, RunId, Version};
+use pomost_models::{Op, Record, RunId, Version};
 use pomost_project::Project;
 
 /// Reads every record of a flow and maps it, in this process: the bodies that the pipeline posts.
@@ -28,7 +28,7 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
         position = here.next(&flow.extract.paginate, &page.answer, found.len(), &variables)?;
         for value in found {
             let row = rows::row(&flow, value, Version::new(""), &variables);
-            let Ok(row) = row else { continue };
+            let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else { continue };
             records.extend(pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default());
         }
     }

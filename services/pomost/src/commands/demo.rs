@@ -88,13 +88,10 @@ impl Demo {
         self.sync().await?;
         say("\n2. Nothing has changed: nothing is sent.");
         self.sync().await?;
-        let customers = self.context.project.flows[FLOW].batch_size as u32;
         let edit =
             Edit { change: (20..45).collect(), archive: (50..55).collect(), add: 5, ..Edit::default() };
         self.crm.edit(&edit);
-        say(&format!(
-            "\n3. Of {customers}+ customers 25 change, 5 are deleted and 5 are new: only these are sent."
-        ));
+        say("\n3. 25 customers change, 5 are deleted and 5 are new: only these are sent.");
         self.sync().await?;
         say("\nWhat could not cross, and why:");
         self.show_dead_letters().await?;

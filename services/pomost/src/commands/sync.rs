@@ -5,12 +5,15 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use pomost_extractor::Scheduling;
 use pomost_http::Clients;
-use pomost_models::{Outcome, Trigger};
+use pomost_models::{Outcome, RunId, Trigger};
 use pomost_runtime::{Backends, Context, Settings, shutdown};
-use pomost_store::{RunRequest, RunState, RunSummary};
+use pomost_store::{RunRequest, RunState, RunSummary, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::{cli::ProjectArgument, open, progress, runner};
+
+/// How many of a flow's newest runs are looked at for records that still wait.
+const EARLIER: u32 = 100;
 
 /// The arguments of `pomost sync`.
 #[derive(Debug, clap::Args)]
@@ -39,9 +42,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let context = context(project, opened.backends.clone(), &settings, stop.clone());
     let clients = Clients::new(&context.project)?;
     let following = async {
-        let summary = progress::follow(context.store(), run, &request.flow).await;
+        let summaries = follow_to_the_end(context.store(), run, &request.flow).await;
         stop.cancel();
-        summary
+        summaries
     };
     let running = async {
         match opened.run_elsewhere {
@@ -49,17 +52,30 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             false => runner::run(context.clone(), clients, Scheduling::Off).await,
         }
     };
-    let (summary, ran) = tokio::join!(stopped_by(&stop, following), running);
+    let (summaries, ran) = tokio::join!(stopped_by(&stop, following), running);
     ran?;
-    match summary {
-        Some(summary) => Ok(report(&summary?)),
+    match summaries {
+        Some(summaries) => Ok(report_all(&summaries?)),
         None => {
             anyhow::bail!("stopped before every record had settled; the next sync or run goes on with them")
         }
     }
 }
 
-/// Follows until the run has ended, or until everything is to stop.
+/// Follows what earlier runs of the flow left waiting, the oldest first, and then the run itself:
+/// who stopped a sync was told that the next one goes on with its records.
+async fn follow_to_the_end(store: &dyn Store, run: RunId, flow: &str) -> anyhow::Result<Vec<RunSummary>> {
+    let mut summaries = Vec::new();
+    for earlier in store.runs(Some(flow), EARLIER).await?.into_iter().rev() {
+        if earlier.id != run && !progress::has_ended(&earlier) {
+            summaries.push(progress::follow(store, earlier.id, &format!("{flow} (an earlier run)")).await?);
+        }
+    }
+    summaries.push(progress::follow(store, run, flow).await?);
+    Ok(summaries)
+}
+
+/// Follows until the runs have ended, or until everything is to stop.
 async fn stopped_by<T>(stop: &CancellationToken, following: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -75,6 +91,11 @@ fn context(
     shutdown: CancellationToken,
 ) -> Context {
     Context { project: Arc::new(project), backends, claim: settings.claim(), shutdown }
+}
+
+fn report_all(summaries: &[RunSummary]) -> ExitCode {
+    let codes: Vec<ExitCode> = summaries.iter().map(report).collect();
+    codes.into_iter().find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS)
 }
 
 /// A run with dead letters is not a success.

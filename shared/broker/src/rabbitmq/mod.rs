@@ -20,8 +20,9 @@ use consumer::{RabbitMqConsumer, Source};
 use publisher::Publisher;
 use topology::Topology;
 
-/// Lapin logs messages that no queue took, with their bodies, under this target. Whoever sets up
-/// logging is to switch it off whatever the user asks for: bodies hold people's records.
+/// Lapin logs messages that no queue took, with their bodies, as warnings under this target. Whoever
+/// sets up logging is to switch it off whatever the user asks for, and everything of lapin below
+/// `debug`: bodies hold people's records.
 pub const LOG_TARGET_WITH_BODIES: &str = "lapin::returned_messages";
 
 /// Queues on a RabbitMQ, reached by one connection that publishes and one that consumes.
@@ -68,7 +69,7 @@ impl Broker for RabbitMq {
     }
 
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
-        self.publisher.publish(&self.topology.exchange_for(route), route, &messages).await
+        self.publisher.publish(&self.topology.destination(route), &messages).await
     }
 
     async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>> {

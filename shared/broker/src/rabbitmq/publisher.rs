@@ -6,15 +6,16 @@ use deadpool::managed::{Manager, Metrics, Pool, PoolError, RecycleError, Recycle
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use lapin::{
     Channel, Confirmation,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
-    types::ShortString,
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    types::{FieldTable, ShortString},
 };
 
 use super::{
     connection::{Link, is_missing},
     properties::{name, properties_of},
+    topology::Destination,
 };
-use crate::{Error, Message, Result, Route};
+use crate::{Error, Message, Result};
 
 /// How many calls publish at the same time; the others wait their turn.
 const CHANNELS: usize = 16;
@@ -39,24 +40,39 @@ impl Publisher {
     ///
     /// A channel may turn out to be dead only when it is used, so the first failure to reach the
     /// broker is tried again over. That can only duplicate.
-    pub(super) async fn publish(&self, exchange: &str, route: &Route, messages: &[Message]) -> Result<()> {
-        match self.try_to_publish(exchange, route, messages).await {
-            Err(Error::Unavailable { .. }) => self.try_to_publish(exchange, route, messages).await,
+    pub(super) async fn publish(&self, destination: &Destination, messages: &[Message]) -> Result<()> {
+        match self.try_to_publish(destination, messages).await {
+            Err(Error::Unavailable { .. }) => self.try_to_publish(destination, messages).await,
             outcome => outcome,
         }
     }
 
-    async fn try_to_publish(&self, exchange: &str, route: &Route, messages: &[Message]) -> Result<()> {
-        let (exchange, key) = (name(exchange)?, name(&route.to.to_string())?);
+    async fn try_to_publish(&self, destination: &Destination, messages: &[Message]) -> Result<()> {
         let mut channel = self.channels.get().await.map_err(|error| self.without_channel(error))?;
         channel.quiet = false;
-        let outcome = publish_and_confirm(&channel.channel, exchange, key, messages).await;
-        channel.quiet = outcome.is_ok();
-        match outcome.map_err(|error| self.refusal(route, error))? {
+        let verdict = self.publish_on(&channel.channel, destination, messages).await;
+        channel.quiet = verdict.is_ok();
+        match verdict? {
             Verdict::Stored => Ok(()),
-            Verdict::Full => Err(Error::Full(route.to.to_string())),
-            Verdict::Unroutable => Err(Error::Unroutable(route.to.to_string())),
+            Verdict::Full => Err(Error::Full(destination.routing_key.clone())),
+            Verdict::Unroutable => Err(Error::Unroutable(destination.routing_key.clone())),
         }
+    }
+
+    async fn publish_on(
+        &self,
+        channel: &Channel,
+        destination: &Destination,
+        messages: &[Message],
+    ) -> Result<Verdict> {
+        let refusal = |error| self.refusal(destination, error);
+        if let Some(queue) = &destination.bounded
+            && count_waiting(channel, name(queue)?).await.map_err(refusal)? >= destination.limit
+        {
+            return Ok(Verdict::Full);
+        }
+        let (exchange, key) = (name(&destination.exchange)?, name(&destination.routing_key)?);
+        publish_and_confirm(channel, exchange, key, messages).await.map_err(refusal)
     }
 
     fn without_channel(&self, error: PoolError<Error>) -> Error {
@@ -66,13 +82,19 @@ impl Publisher {
         }
     }
 
-    fn refusal(&self, route: &Route, error: lapin::Error) -> Error {
+    fn refusal(&self, destination: &Destination, error: lapin::Error) -> Error {
         if is_missing(&error) {
-            Error::Unroutable(route.to.to_string())
+            Error::Unroutable(destination.routing_key.clone())
         } else {
             self.link.unavailable(error)
         }
     }
+}
+
+/// How many messages a queue holds that nobody has taken.
+async fn count_waiting(channel: &Channel, queue: ShortString) -> lapin::Result<u32> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    Ok(channel.queue_declare(queue, options, FieldTable::default()).await?.message_count())
 }
 
 /// What the confirms say of all messages of a call.
@@ -123,8 +145,8 @@ struct Channels {
 
 struct PooledChannel {
     channel: Channel,
-    /// Whether no confirm is outstanding. One that is, because a call failed or was cancelled,
-    /// would be taken for a confirm of the next call.
+    /// Whether no answer is outstanding. One that is, because a call failed or was cancelled, would
+    /// be taken for an answer to the next call.
     quiet: bool,
 }
 
@@ -143,7 +165,7 @@ impl Manager for Channels {
         if channel.quiet && channel.channel.status().connected() {
             Ok(())
         } else {
-            Err(RecycleError::message("the channel is closed or has confirms outstanding"))
+            Err(RecycleError::message("the channel is closed or has answers outstanding"))
         }
     }
 }

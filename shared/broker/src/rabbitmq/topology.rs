@@ -1,4 +1,8 @@
 //! The exchanges and queues, as plain data: the one place that knows their names and properties.
+//!
+//! No queue has an `x-max-length`: whoever publishes looks at the length first. A full queue would
+//! refuse what comes back from a delay as well. RabbitMQ offers that again after three minutes, and
+//! after 32 such messages lets nothing else out of the delay, whichever flow it belongs to.
 
 use pomost_models::{Stage, retry::DELAY_LEVELS};
 
@@ -53,6 +57,16 @@ pub(super) struct Binding {
     pub(super) routing_key: String,
 }
 
+/// Where to publish, and what to look at before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Destination {
+    pub(super) exchange: String,
+    pub(super) routing_key: String,
+    /// The queue that takes no more once it holds as many messages as the limit.
+    pub(super) bounded: Option<String>,
+    pub(super) limit: u32,
+}
+
 impl Topology {
     pub(super) fn new(namespace: &str, limits: Limits) -> Topology {
         Topology { namespace: namespace.to_owned(), limits }
@@ -86,14 +100,16 @@ impl Topology {
         name.strip_prefix(&self.namespace).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
     }
 
-    /// The exchange that a message is published to. The routing key is the queue's name in any
-    /// case: it brings the message from a delay to where it is to go.
-    pub(super) fn exchange_for(&self, route: &Route) -> String {
-        match (&route.to, route.delay) {
+    /// Where a message is published to. The routing key is the queue's name in any case: it brings
+    /// the message from a delay to where it is to go.
+    pub(super) fn destination(&self, route: &Route) -> Destination {
+        let exchange = match (&route.to, route.delay) {
             (_, Some(seconds)) => self.delay(seconds),
             (Queue::Dead, None) => self.dead_letter_exchange(),
             (Queue::Work { .. }, None) => self.namespace.clone(),
-        }
+        };
+        let bounded = route.delay.is_none().then(|| self.queue_name(&route.to));
+        Destination { exchange, routing_key: route.to.to_string(), bounded, limit: self.limits.length }
     }
 
     fn dead_letter_exchange(&self) -> String {
@@ -107,7 +123,6 @@ impl Topology {
     fn work_queue(&self, queue: &Queue) -> QueueDefinition {
         let mut arguments = dead_lettering_to(self.dead_letter_exchange());
         arguments.push(("x-delivery-limit", Argument::Number(self.limits.deliveries)));
-        arguments.push(("x-max-length", Argument::Number(self.limits.length)));
         QueueDefinition {
             name: self.queue_name(queue),
             arguments,
@@ -116,12 +131,8 @@ impl Topology {
     }
 
     fn dead_queue(&self) -> QueueDefinition {
-        let arguments = vec![
-            ("x-queue-type", text("quorum")),
-            ("x-overflow", text("reject-publish")),
-            ("x-max-length", Argument::Number(self.limits.length)),
-            ("x-delivery-limit", Argument::Number(PRACTICALLY_UNLIMITED)),
-        ];
+        let limit = Argument::Number(PRACTICALLY_UNLIMITED);
+        let arguments = vec![("x-queue-type", text("quorum")), ("x-delivery-limit", limit)];
         let dead = Binding { exchange: self.dead_letter_exchange(), routing_key: String::new() };
         let bindings = vec![dead, self.bound_directly(&Queue::Dead)];
         QueueDefinition { name: self.queue_name(&Queue::Dead), arguments, bindings }
@@ -180,7 +191,8 @@ mod tests {
             let dead_letters = queue.arguments.iter().any(|(name, _)| *name == "x-dead-letter-exchange");
             let at_least_once = has("x-dead-letter-strategy", "at-least-once");
             assert_eq!(dead_letters, at_least_once, "{}", queue.name);
-            assert!(has("x-overflow", "reject-publish") && has("x-queue-type", "quorum"), "{}", queue.name);
+            assert_eq!(dead_letters, has("x-overflow", "reject-publish"), "{}", queue.name);
+            assert!(has("x-queue-type", "quorum"), "{}", queue.name);
         }
     }
 
@@ -195,8 +207,17 @@ mod tests {
     }
 
     #[test]
-    fn a_delayed_message_goes_to_the_exchange_of_its_delay() {
-        let route = Route::delayed(Queue::work(Stage::Load, "customers"), 30);
-        assert_eq!(topology().exchange_for(&route), "pomost.delay.30s");
+    fn a_delayed_message_goes_to_the_exchange_of_its_delay_whatever_its_queue_holds() {
+        let destination = topology().destination(&Route::delayed(Queue::work(Stage::Load, "customers"), 30));
+        assert_eq!(destination.exchange, "pomost.delay.30s");
+        assert_eq!(destination.routing_key, "load.customers");
+        assert_eq!(destination.bounded, None);
+    }
+
+    #[test]
+    fn no_queue_refuses_what_comes_back_from_a_delay() {
+        for queue in topology().queues(&["customers".to_owned()]) {
+            assert!(queue.arguments.iter().all(|(name, _)| *name != "x-max-length"), "{}", queue.name);
+        }
     }
 }

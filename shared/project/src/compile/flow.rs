@@ -71,6 +71,8 @@ fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extrac
     };
     let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
     check_cursor(compile, section.cursor.is_some(), request.as_ref());
+    let every = section.schedule.as_ref().map(|schedule| schedule.every.0);
+    compile.check_not_zero("/extract/schedule/every", every);
     Some(Extract {
         system: section.system.0.clone(),
         request: request?,
@@ -80,7 +82,7 @@ fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extrac
         version: version?,
         cursor: cursor?,
         deleted: deleted?,
-        every: section.schedule.as_ref().map(|schedule| schedule.every.0),
+        every,
     })
 }
 

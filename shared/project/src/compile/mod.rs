@@ -5,7 +5,9 @@ pub(crate) mod system;
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Component, Path},
+    time::Duration,
 };
 
 use pomost_expression::{CompileError, Expression, Template};
@@ -42,6 +44,13 @@ impl Compile<'_> {
         self.problems.push(Problem { help: error.help, ..problem });
     }
 
+    /// Waiting for no time at all is never meant.
+    fn check_not_zero(&mut self, pointer: &str, period: Option<Duration>) {
+        if period == Some(Duration::ZERO) {
+            self.refuse(pointer, "expected more than no time at all, such as 30s");
+        }
+    }
+
     /// The file's name for itself is to be the file's name.
     fn check_name(&mut self, pointer: &str, name: &str, file: &str) {
         if name != file {
@@ -72,26 +81,32 @@ impl Compile<'_> {
 
     fn schema(&mut self, pointer: &str, path: Option<&String>) -> Option<Option<Schema>> {
         let Some(path) = path else { return Some(None) };
-        match self.read_schema(path) {
-            Ok(schema) => Some(Some(schema)),
-            Err(message) => {
-                self.refuse(pointer, message);
-                None
-            }
-        }
+        self.read_schema(pointer, path).map_err(|problem| self.problems.push(problem)).ok().map(Some)
     }
 
-    fn read_schema(&self, path: &str) -> Result<Schema, String> {
+    fn read_schema(&self, pointer: &str, path: &str) -> Result<Schema, Problem> {
         let inside =
             Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !inside {
-            return Err(format!("{path} leads out of the project"));
+            return Err(self.document.problem(pointer, format!("'{path}' leads out of the project")));
         }
-        let text = fs::read_to_string(self.directory.join(path))
-            .map_err(|error| format!("cannot read {path}: {error}"))?;
-        let json = serde_json::from_str(&text).map_err(|error| format!("{path} is not JSON: {error}"))?;
-        Schema::compile(&json).map_err(|error| format!("{path} is not a JSON Schema: {error}"))
+        let text = fs::read_to_string(self.directory.join(path)).map_err(|error| {
+            let message = match error.kind() {
+                ErrorKind::NotFound => format!("there is no file '{path}' in the project"),
+                _ => format!("cannot read '{path}': {error}"),
+            };
+            self.document.problem(pointer, message)
+        })?;
+        let json = serde_json::from_str(&text).map_err(|error| not_json(path, &error))?;
+        Schema::compile(&json)
+            .map_err(|error| Problem::of_file(Path::new(path), format!("not a JSON Schema: {error}")))
     }
+}
+
+fn not_json(path: &str, error: &serde_json::Error) -> Problem {
+    let message = format!("not JSON: {error}");
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    Problem { line: error.line(), column: error.column(), ..Problem::of_file(Path::new(path), message) }
 }
 
 /// The name that was probably meant, as help.

@@ -1,7 +1,8 @@
 //! Compiling `systems/*.yaml`.
 
+use http::HeaderValue;
 use pomost_models::system::{ApiKeySection, AuthSection, SecretReference, SystemFile};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use super::Compile;
@@ -14,6 +15,7 @@ pub(crate) fn compile(
     environment: &Environment,
 ) -> Option<System> {
     compile.check_name("/system", &file.system.0, name);
+    compile.check_not_zero("/timeout", Some(file.timeout.0));
     let base_url = base_url(compile, file, environment);
     let auth = match &file.auth {
         Some(section) => auth(compile, section, environment),
@@ -74,7 +76,7 @@ fn is_this_machine(url: &Url) -> bool {
 fn auth(compile: &mut Compile<'_>, section: &AuthSection, environment: &Environment) -> Option<Auth> {
     match section {
         AuthSection::Bearer { token } => {
-            Some(Auth::Bearer { token: secret(compile, "/auth/bearer/token", token, environment)? })
+            Some(Auth::Bearer { token: header_secret(compile, "/auth/bearer/token", token, environment)? })
         }
         AuthSection::Basic { username, password } => {
             let username = resolve(compile, "/auth/basic/username", username, environment);
@@ -86,7 +88,11 @@ fn auth(compile: &mut Compile<'_>, section: &AuthSection, environment: &Environm
 }
 
 fn api_key(compile: &mut Compile<'_>, section: &ApiKeySection, environment: &Environment) -> Option<Auth> {
-    let value = secret(compile, "/auth/api_key/value", &section.value, environment);
+    let place = "/auth/api_key/value";
+    let value = match section.header {
+        Some(_) => header_secret(compile, place, &section.value, environment),
+        None => secret(compile, place, &section.value, environment),
+    };
     match (&section.header, &section.query) {
         (Some(header), None) => match header.parse() {
             Ok(name) => Some(Auth::Header { name, value: value? }),
@@ -109,7 +115,29 @@ fn secret(
     reference: &SecretReference,
     environment: &Environment,
 ) -> Option<SecretString> {
-    resolve(compile, pointer, &reference.0, environment).map(SecretString::from)
+    let secret = resolve(compile, pointer, &reference.0, environment)?;
+    if secret.is_empty() {
+        compile.refuse(pointer, format!("{} is empty", reference.0));
+        return None;
+    }
+    Some(secret.into())
+}
+
+/// A secret that travels in a header as it is.
+fn header_secret(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    reference: &SecretReference,
+    environment: &Environment,
+) -> Option<SecretString> {
+    let secret = secret(compile, pointer, reference, environment)?;
+    if HeaderValue::from_str(secret.expose_secret()).is_err() {
+        let message =
+            format!("{} holds a line break or another character that no header carries", reference.0);
+        compile.refuse(pointer, message);
+        return None;
+    }
+    Some(secret)
 }
 
 fn resolve(

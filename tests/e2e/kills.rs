@@ -1,0 +1,48 @@
+//! Services are killed in the middle of a run, again and again.
+
+use pomost_sandbox::Faults;
+use pomost_tests::{Chance, Options, Service, Stack, prove};
+
+const CUSTOMERS: u32 = 3_000;
+
+const KILLS: u64 = 6;
+
+/// Slow enough a source that all three services are busy until the end.
+const SLOW: Faults = Faults { delay_ms: 250, faults: Vec::new() };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_extractor_loses_and_doubles_nothing() {
+    killing(|stack| vec![&mut stack.extractor]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_transformer_loses_and_doubles_nothing() {
+    killing(|stack| vec![&mut stack.transformer]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_loader_loses_and_doubles_nothing() {
+    killing(|stack| vec![&mut stack.loader]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_any_service_loses_and_doubles_nothing() {
+    killing(|stack| stack.services().into()).await;
+}
+
+async fn killing(victims: impl Fn(&mut Stack) -> Vec<&mut Service>) {
+    let mut chance = Chance::new();
+    prove(Options { customers: CUSTOMERS, ..Options::default() }, async |stack| {
+        stack.crm.set_faults(SLOW);
+        let run = stack.request_run().await;
+        for customers in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
+            stack.created(customers).await;
+            chance.moment().await;
+            let victim = chance.pick(victims(stack));
+            victim.kill().await;
+            victim.start();
+        }
+        stack.all_crossed_once(run).await;
+    })
+    .await;
+}

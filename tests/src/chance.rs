@@ -1,0 +1,43 @@
+//! Moments that no one chose.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+/// Chance, from the seed in `POMOST_TEST_SEED` or a new one, which a failing test prints. The same
+/// seed makes the same plan; when the processes get to run is still the machine's affair.
+pub struct Chance(Rng);
+
+impl Chance {
+    /// Rolls, and prints, the seed.
+    #[expect(clippy::print_stderr, reason = "shown where the test fails")]
+    pub fn new() -> Chance {
+        let told = std::env::var("POMOST_TEST_SEED").ok();
+        let seed = told.map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("a seed is a number"));
+        eprintln!("POMOST_TEST_SEED={seed}");
+        Chance(Rng::with_seed(seed))
+    }
+
+    /// As many moments as asked for between 0 and `end`, in order, one in each equal part.
+    pub fn moments(&mut self, count: u64, end: u64) -> Vec<u64> {
+        let part = end / count;
+        (0..count).map(|number| number * part + self.0.u64(0..part)).collect()
+    }
+
+    /// One of several.
+    pub fn pick<T>(&mut self, mut from: Vec<T>) -> T {
+        from.swap_remove(self.0.usize(0..from.len()))
+    }
+
+    /// Lets a moment pass: what progress can be seen from outside comes in steps, and what is
+    /// between two of them is to be hit as well.
+    pub async fn moment(&mut self) {
+        tokio::time::sleep(Duration::from_micros(self.0.u64(0..80_000))).await;
+    }
+}
+
+impl Default for Chance {
+    fn default() -> Chance {
+        Chance::new()
+    }
+}

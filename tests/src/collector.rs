@@ -1,0 +1,115 @@
+//! A receiver of traces, by OTLP over HTTP.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, body::Bytes, extract::State, routing::post};
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::{self, span::SpanKind},
+};
+use prost::Message;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// Receives traces until dropped.
+pub struct Collector {
+    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is to be.
+    pub url: String,
+    spans: Spans,
+    serving: JoinHandle<()>,
+}
+
+type Spans = Arc<Mutex<Vec<Span>>>;
+
+/// A span as it arrived.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// The service that it is of.
+    pub service: String,
+    /// What it is called.
+    pub name: String,
+    /// Which side of what.
+    pub kind: SpanKind,
+    /// The trace's id, in hexadecimal digits.
+    pub trace: String,
+    /// Its own id.
+    pub id: String,
+    /// The id of its parent; empty where it has none.
+    pub parent: String,
+    /// Whether it says that it failed.
+    pub failed: bool,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Collector {
+    /// Listens on loopback.
+    pub async fn start() -> Collector {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let spans = Spans::default();
+        let router = Router::new().route("/v1/traces", post(receive)).with_state(spans.clone());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Collector { url, spans, serving }
+    }
+
+    /// All that has arrived.
+    pub fn spans(&self) -> Vec<Span> {
+        self.spans.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Span {
+    /// An attribute as text; empty where it has none of that name.
+    pub fn get(&self, attribute: &str) -> &str {
+        self.attributes.get(attribute).map(String::as_str).unwrap_or_default()
+    }
+
+    fn of(service: &str, span: v1::Span) -> Span {
+        Span {
+            service: service.to_owned(),
+            kind: span.kind(),
+            trace: hexadecimal(&span.trace_id),
+            id: hexadecimal(&span.span_id),
+            parent: hexadecimal(&span.parent_span_id),
+            failed: span.status.is_some_and(|status| status.code() == v1::status::StatusCode::Error),
+            attributes: attributes(span.attributes),
+            name: span.name,
+        }
+    }
+}
+
+async fn receive(State(spans): State<Spans>, body: Bytes) {
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    for resource in request.resource_spans {
+        let of = attributes(resource.resource.unwrap_or_default().attributes);
+        let service = &of["service.name"];
+        let arrived = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        spans.lock().unwrap().extend(arrived.map(|span| Span::of(service, span)));
+    }
+}
+
+fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|pair| (pair.key, text(pair.value.and_then(|value| value.value)))).collect()
+}
+
+fn text(value: Option<Value>) -> String {
+    match value {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(truth)) => truth.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

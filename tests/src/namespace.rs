@@ -1,0 +1,81 @@
+//! One test's share of the servers.
+
+use lapin::options::QueueDeclareOptions;
+use pomost_broker::RabbitMq;
+use pomost_models::retry::DELAY_LEVELS;
+use tokio_postgres::{Client, NoTls};
+use url::Url;
+use uuid::Uuid;
+
+use crate::FLOW;
+
+/// A schema in the database and a prefix on the broker that nobody else has.
+pub struct Namespace {
+    /// The name of both, and of the services' connections to the database.
+    pub name: String,
+    /// The broker's URL.
+    pub amqp_url: String,
+    /// The database's URL as the services get it.
+    pub database_url: String,
+}
+
+impl Namespace {
+    /// Makes a name up.
+    pub fn new(amqp_url: String, database_url: &str) -> Namespace {
+        let name = format!("e2e-{}", Uuid::new_v4().simple());
+        let mut url = Url::parse(database_url).expect("POMOST_TEST_DATABASE_URL is a URL");
+        url.query_pairs_mut().append_pair("application_name", &name);
+        Namespace { name, amqp_url, database_url: url.into() }
+    }
+
+    /// How many messages wait in its queues, delayed and dead ones too. Those that a consumer has
+    /// in hand are not among them.
+    pub async fn messages(&self) -> Result<u32, lapin::Error> {
+        let connection = lapin::Connection::connect(&self.amqp_url, Default::default()).await?;
+        let channel = connection.create_channel().await?;
+        let mut messages = 0;
+        for queue in self.queues() {
+            let look = QueueDeclareOptions { passive: true, ..Default::default() };
+            messages += channel.queue_declare(queue.into(), look, Default::default()).await?.message_count();
+        }
+        connection.close(200, "OK".into()).await?;
+        Ok(messages)
+    }
+
+    /// Closes every connection of the services to the database, as a failover would; returns how
+    /// many there were.
+    pub async fn disconnect_database(&self) -> i64 {
+        let terminate =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
+        client().await.query_one(terminate, &[&self.name]).await.unwrap().get(0)
+    }
+
+    /// Removes everything of it from the servers.
+    pub async fn delete(&self) -> Result<(), String> {
+        let drop_schema = format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.name);
+        client().await.batch_execute(&drop_schema).await.map_err(|error| error.to_string())?;
+        let broker =
+            RabbitMq::connect(&self.amqp_url, &self.name).await.map_err(|error| error.to_string())?;
+        broker.delete_everything(&[FLOW.to_owned()]).await.map_err(|error| error.to_string())
+    }
+
+    fn queues(&self) -> Vec<String> {
+        let works = [format!("transform.{FLOW}"), format!("load.{FLOW}"), "dead".to_owned()];
+        let delays = DELAY_LEVELS.map(|seconds| format!("delay.{seconds}s"));
+        works.into_iter().chain(delays).map(|queue| format!("{}.{queue}", self.name)).collect()
+    }
+}
+
+/// The URL of a server for tests, from the environment.
+pub fn test_url(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is to be the URL of a server for tests; ./tests/run starts one")
+    })
+}
+
+async fn client() -> Client {
+    let url = test_url("POMOST_TEST_DATABASE_URL");
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}

@@ -1,0 +1,153 @@
+//! A service as a process.
+
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+use crate::eventually;
+
+/// A service as a process, which may be started many times. Dropped, it is killed.
+pub struct Service {
+    /// The name of its binary.
+    pub name: &'static str,
+    environment: Vec<(String, String)>,
+    logs: PathBuf,
+    starts: usize,
+    child: Option<Child>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code, or the signal that ended it.
+    pub status: ExitStatus,
+    /// How long it took from the signal to its end.
+    pub took: Duration,
+}
+
+impl Service {
+    /// A service that is not started yet. Its environment is this and nothing else; what it says
+    /// goes to a file in `logs` for each start.
+    pub fn new(name: &'static str, environment: Vec<(String, String)>, logs: PathBuf) -> Service {
+        Service { name, environment, logs, starts: 0, child: None }
+    }
+
+    /// Starts it.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.name);
+        self.starts += 1;
+        let log = File::create(self.log_file(self.starts)).unwrap();
+        let child = Command::new(binary(self.name))
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn();
+        self.child = Some(child.unwrap());
+    }
+
+    /// Waits until it is ready; returns where it tells its health.
+    pub async fn ready(&mut self) -> SocketAddr {
+        eventually(async || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
+            assert!(ended.is_none(), "{} ended before it was ready, with {ended:?}", self.name);
+            let lines = std::fs::read_to_string(self.log_file(self.starts)).unwrap();
+            lines.lines().find_map(ready_address).ok_or(format!("{} is not ready", self.name))
+        })
+        .await
+    }
+
+    /// Kills it without a warning.
+    pub async fn kill(&mut self) {
+        self.end(Signal::KILL).await;
+    }
+
+    /// Asks it to end, as an upgrade would, and waits until it has.
+    pub async fn terminate(&mut self) -> Ended {
+        self.end(Signal::TERM).await
+    }
+
+    /// Stops its clock, so to speak: it is there and does nothing.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`Service::pause`].
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Whether it was started and not ended since.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// All that it has said in all its lives.
+    pub fn log(&self) -> String {
+        (1..=self.starts).map(|start| std::fs::read_to_string(self.log_file(start)).unwrap()).collect()
+    }
+
+    /// Waits until it has said something.
+    pub async fn says(&self, text: &str) {
+        eventually(async || match self.log().contains(text) {
+            true => Ok(()),
+            false => Err(format!("{} has not said '{text}'", self.name)),
+        })
+        .await;
+    }
+
+    /// The status and the body of what it answers to a GET request.
+    pub async fn get(&mut self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.ready().await).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    async fn end(&mut self, signal: Signal) -> Ended {
+        let started = Instant::now();
+        self.signal(signal);
+        let mut child = self.child.take().unwrap();
+        let ending = tokio::time::timeout(Duration::from_secs(60), child.wait());
+        let status = ending.await.unwrap_or_else(|_| panic!("{} does not end", self.name));
+        Ended { status: status.unwrap(), took: started.elapsed() }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().and_then(Child::id).and_then(|id| Pid::from_raw(id.cast_signed()));
+        kill_process(id.unwrap_or_else(|| panic!("{} does not run", self.name)), signal).unwrap();
+    }
+
+    fn log_file(&self, start: usize) -> PathBuf {
+        self.logs.join(format!("{}.{start}.log", self.name))
+    }
+}
+
+/// The binary of the same build as this test.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
+    assert!(path.exists(), "{} is missing: build the binaries, or use ./tests/run", path.display());
+    path
+}
+
+fn ready_address(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "ready").then(|| line["address"].as_str()?.parse().ok()).flatten()
+}
