@@ -1,5 +1,13 @@
 //! The three services as processes, on a real RabbitMQ and a real PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
+mod broker;
 mod crossing;
+mod database;
+mod health;
 mod kills;
+mod outages;
+mod replicas;
+mod secrets;
+mod shutdown;
+mod tracing;

@@ -97,6 +97,15 @@ impl Stack {
         self.store.request_run(&request).await.unwrap()
     }
 
+    /// Waits until a run has been read to its end.
+    pub async fn extracted(&self, run: RunId) {
+        eventually(async || match self.store.run(run).await.unwrap().unwrap().extracted_at {
+            Some(_) => Ok(()),
+            None => Err("not read to its end"),
+        })
+        .await;
+    }
+
     /// Waits until every record of a run has settled.
     pub async fn settled(&self, run: RunId) -> RunSummary {
         eventually(async || {

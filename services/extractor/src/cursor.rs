@@ -75,8 +75,14 @@ mod tests {
     #[test]
     fn an_overlap_reaches_back_in_the_source_s_own_writing() {
         assert_eq!(five_minutes_before("2026-03-01T00:02:00Z").unwrap(), "2026-02-28T23:57:00Z");
-        assert_eq!(five_minutes_before("2026-03-01T02:02:00.5+02:00").unwrap(), "2026-03-01T01:57:00.5+02:00");
-        assert_eq!(five_minutes_before("2026-03-01T02:02:00.000-05:30").unwrap(), "2026-03-01T01:57:00.000-05:30");
+        assert_eq!(
+            five_minutes_before("2026-03-01T02:02:00.5+02:00").unwrap(),
+            "2026-03-01T01:57:00.5+02:00"
+        );
+        assert_eq!(
+            five_minutes_before("2026-03-01T02:02:00.000-05:30").unwrap(),
+            "2026-03-01T01:57:00.000-05:30"
+        );
         assert_eq!(five_minutes_before("2026-03-01T00:02:00.120Z").unwrap(), "2026-02-28T23:57:00.120Z");
         assert_eq!(five_minutes_before("2026-03-01 00:02:00").unwrap(), "2026-02-28 23:57:00");
         assert_eq!(five_minutes_before("2026-03-01").unwrap(), "2026-02-28");

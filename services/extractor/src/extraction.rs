@@ -14,7 +14,7 @@ use tracing::{Instrument, field, info, info_span};
 
 use crate::{
     cursor,
-    page::Page,
+    page::{Page, hash_of},
     position::Position,
     rows::{self, Row},
 };
@@ -118,7 +118,8 @@ impl Extraction<'_> {
         let next = position
             .next(&self.flow().extract.paginate, &page.answer, rows.len(), &variables)
             .map_err(|error| Error::Source(format!("extract.paginate: {}", error.message)))?;
-        seen.note(position, &page, rows.len())?;
+        let next = next.map(|next| self.source.absolute(next, &page)).transpose()?;
+        seen.note(&position, &page, rows.len())?;
         let made = self.batches(rows, &checkpoint, &variables);
         self.publish(&made).await?;
         self.record(checkpoint, made, next).await
@@ -246,23 +247,39 @@ struct Made {
     reached: Option<Version>,
 }
 
-/// The positions and pages of this run so far, by hash. A source that names a page twice, or
-/// answers every page alike, would be read for ever.
+/// How many pages in a row may be alike and without rows.
+const MAX_EMPTY_PAGES: usize = 1000;
+
+/// The positions and pages of this run so far, by hash: eight bytes each, however many there are. A
+/// source that names a page twice, or answers every page alike, would be read for ever.
 #[derive(Default)]
 struct Seen {
-    positions: HashSet<Position>,
+    positions: HashSet<u64>,
     pages: HashSet<u64>,
+    last: u64,
+    empty: usize,
 }
 
 impl Seen {
-    fn note(&mut self, position: Position, page: &Page, rows: usize) -> Result<(), Error> {
-        if !self.positions.insert(position) {
+    fn note(&mut self, position: &Position, page: &Page, rows: usize) -> Result<(), Error> {
+        if !self.positions.insert(hash_of(position)) {
             return Err(Error::Source("the source leads to a page that this run has read already".into()));
         }
         if rows > 0 && !self.pages.insert(page.hash) {
             let message = "the source answers two pages of this run with the same rows: it ignores the page it is \
                            asked for; check extract.paginate";
             return Err(Error::Source(message.into()));
+        }
+        self.note_empty(page, rows)
+    }
+
+    fn note_empty(&mut self, page: &Page, rows: usize) -> Result<(), Error> {
+        let alike = std::mem::replace(&mut self.last, page.hash) == page.hash;
+        self.empty = if rows == 0 && alike { self.empty + 1 } else { 0 };
+        if self.empty == MAX_EMPTY_PAGES {
+            return Err(Error::Source(format!(
+                "the source answers {MAX_EMPTY_PAGES} pages in a row alike and without rows; check extract.paginate"
+            )));
         }
         Ok(())
     }

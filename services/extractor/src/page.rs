@@ -1,6 +1,9 @@
 //! Fetching one page.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use backon::{ExponentialBuilder, Retryable};
 use pomost_expression::{Value, Variables, read};
@@ -45,11 +48,19 @@ impl Source {
                 warn!(flow = self.flow.name, error = %failure, class = failure.class.as_str(), wait, "the source waits");
             })
             .await?;
-        let hash = hash(&answer.body);
+        let hash = hash_of(&answer.body);
         let value = read(&answer.body).map_err(|error| {
             Error::Source(format!("{}: the answer is not JSON: {error}", self.flow.extract.request.label))
         })?;
         Ok(Page { answer: value, hash, url })
+    }
+
+    /// The position with its URL as seen from the page that names it (RFC 3986 §5).
+    pub fn absolute(&self, position: Position, page: &Page) -> Result<Position, Error> {
+        match position {
+            Position::Url(next) => Ok(Position::Url(self.client.follow(&page.url, &next)?.into())),
+            other => Ok(other),
+        }
     }
 
     fn url(&self, position: &Position, variables: &Variables) -> Result<Url, Error> {
@@ -98,9 +109,9 @@ fn backoff() -> ExponentialBuilder {
         .with_jitter()
 }
 
-fn hash(body: &[u8]) -> u64 {
-    use std::hash::{DefaultHasher, Hasher};
+/// A hash that holds within this process.
+pub(crate) fn hash_of(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(body);
+    value.hash(&mut hasher);
     hasher.finish()
 }

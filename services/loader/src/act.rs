@@ -194,7 +194,9 @@ impl Act<'_> {
         id: &pomost_expression::Expression,
     ) -> Result<Option<String>, Failure> {
         let invalid = |message: String| Failure::new(Class::Invalid, message);
-        let body = read(&answer.body).map_err(|error| invalid(format!("the answer is not JSON: {error}")))?;
+        // A page that says "we are moving house", for example, with the wrong status. It passes.
+        let body = read(&answer.body)
+            .map_err(|error| Failure::new(Class::Transient, format!("the answer is not JSON: {error}")))?;
         let id = id
             .one(body, &self.variables(None))
             .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;

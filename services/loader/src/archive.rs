@@ -14,6 +14,9 @@ use tracing::{error, warn};
 
 const PREFETCH: u16 = 8;
 
+/// How long the consumer may take to end.
+const GIVING_BACK: Duration = Duration::from_secs(2);
+
 /// Archives dead letters until shutdown. What is not archived by then stays in the queue.
 pub async fn run(context: Context) -> Result<(), pomost_broker::Error> {
     let mut consumer = context.broker().consume(&Queue::Dead, PREFETCH).await?;
@@ -27,6 +30,12 @@ pub async fn run(context: Context) -> Result<(), pomost_broker::Error> {
             warn!(%error, "archived dead letters will come again; they are kept once");
         }
     }
+    let giving_back = async {
+        consumer.stop().await;
+        while consumer.next().await.is_some() {}
+    };
+    // A broker that is away notices by itself.
+    let _ = tokio::time::timeout(GIVING_BACK, giving_back).await;
     Ok(())
 }
 

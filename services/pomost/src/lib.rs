@@ -7,6 +7,8 @@ pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod example;
+pub mod indent;
+pub mod letter;
 pub mod open;
 pub mod progress;
 pub mod replay;

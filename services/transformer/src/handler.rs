@@ -45,8 +45,13 @@ impl TransformHandler {
         let route = Route::to(Queue::work(Stage::Load, &self.flow.name));
         outbox::send(broker, &route, &next).await?;
         dead::publish(broker, &letters).await?;
+        let store = self.context.store();
+        if split.size > 0 {
+            // Before the records they were split from settle, or the run could seem to have ended.
+            store.record_outcomes(run, &split.id, &Outcomes::waiting(split.size)).await?;
+        }
         if !outcomes.is_all_waiting() {
-            self.context.store().record_outcomes(run, &batch, &outcomes).await?;
+            store.record_outcomes(run, &batch, &outcomes).await?;
         }
         Ok(())
     }

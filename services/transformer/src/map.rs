@@ -18,7 +18,7 @@ pub struct Refused {
 /// The records that the flow makes of one: none, one in the same slot, or several.
 ///
 /// A delete crosses as it is: its mapping could ask for fields that a deleted record lacks.
-pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>, Refused> {
+pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>, Box<Refused>> {
     let stages = &flow.transform;
     let nothing_to_do = stages.expect.is_none() && stages.map.is_none() && stages.produce.is_none();
     if nothing_to_do || record.op == Op::Delete {
@@ -27,7 +27,7 @@ pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>,
     match outputs(flow, run, &record) {
         Ok(outputs) if stages.map.is_some() => Ok(mapped(record, outputs)),
         Ok(_) => Ok(vec![record]),
-        Err(diagnosis) => Err(Refused { record, diagnosis }),
+        Err(diagnosis) => Err(Box::new(Refused { record, diagnosis })),
     }
 }
 

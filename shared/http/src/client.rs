@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pomost_project::{Project, System};
 use reqwest::redirect::Policy;
 use tokio::sync::Semaphore;
@@ -68,6 +68,8 @@ pub struct Call<'a> {
 /// An answer with a 2xx status.
 #[derive(Debug)]
 pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body, decompressed.
@@ -139,7 +141,7 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = self.read(response, label).await?;
         if status.is_success() {
-            return Ok(Answer { headers, body });
+            return Ok(Answer { status, headers, body });
         }
         Err(Failure::from_status(&self.system.name, label, status, &headers, &body))
     }
@@ -197,8 +199,8 @@ fn within(base: Url) -> Policy {
 
 fn record(span: &Span, outcome: &Result<Answer, Failure>) {
     match outcome {
-        Ok(_) => {
-            span.record("http.response.status_code", 200);
+        Ok(answer) => {
+            span.record("http.response.status_code", answer.status.as_u16());
         }
         Err(failure) => {
             span.record("otel.status_code", "ERROR");

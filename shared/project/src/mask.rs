@@ -82,7 +82,7 @@ fn masked(value: &Value, values: &[String]) -> Value {
 }
 
 fn hide(values: &[String], text: &str) -> String {
-    let hunted = || values.iter().filter(|value| value.chars().count() >= HUNTED);
+    let hunted = || values.iter().map(String::as_str).filter(|value| value.chars().count() >= HUNTED);
     let hidden = hunted().flat_map(writings).fold(text.to_owned(), |text, value| text.replace(&value, MASK));
     match hidden.strip_suffix('…') {
         Some(cut) => format!("{}…", hunted().fold(cut.to_owned(), without_beginning)),
@@ -92,10 +92,10 @@ fn hide(values: &[String], text: &str) -> String {
 
 /// A value as it stands in a text and, where that differs, in JSON: as we write it and as those do
 /// who escape everything beyond ASCII.
-fn writings(value: &String) -> BTreeSet<String> {
-    let json = serde_json::Value::from(value.as_str()).to_string();
+fn writings(value: &str) -> BTreeSet<String> {
+    let json = serde_json::Value::from(value).to_string();
     let escaped = json[1..json.len() - 1].to_owned();
-    BTreeSet::from([value.clone(), ascii(&escaped), escaped])
+    BTreeSet::from([value.to_owned(), ascii(&escaped), escaped])
 }
 
 fn ascii(json: &str) -> String {
@@ -107,7 +107,7 @@ fn ascii(json: &str) -> String {
 }
 
 /// The text without the beginning of a value that was cut off at its end.
-fn without_beginning(text: String, value: &String) -> String {
+fn without_beginning(text: String, value: &str) -> String {
     let beginnings = value.char_indices().skip(HUNTED).map(|(end, _)| &value[..end]);
     match beginnings.filter_map(|beginning| text.strip_suffix(beginning)).last() {
         Some(rest) => format!("{rest}{MASK}"),

@@ -63,11 +63,15 @@ fn a_sensitive_object_hides_all_that_is_in_it() {
 
 #[test]
 fn a_record_of_another_shape_hides_what_stands_where_the_path_leads() {
-    let record = read(br#"{"address":"Polna 1, Opole","people":[{"mail":"a@b.pl"},"c@d.pl"],"n":1.5}"#).unwrap();
+    let record =
+        read(br#"{"address":"Polna 1, Opole","people":[{"mail":"a@b.pl"},"c@d.pl"],"n":1.5}"#).unwrap();
     let masked = |sensitive: &str| write(&flow(sensitive).mask_record(&record)).unwrap();
     let hidden = r#"{"address":"***","people":[{"mail":"***"},"***"],"n":1.5}"#;
     assert_eq!(masked("[.address.street, '.people[].mail']"), hidden);
-    assert_eq!(masked("['.address | .street']"), r#"{"address":"***","people":[{"mail":"***"},"***"],"n":"***"}"#);
+    assert_eq!(
+        masked("['.address | .street']"),
+        r#"{"address":"***","people":[{"mail":"***"},"***"],"n":"***"}"#
+    );
     assert_eq!(masked("[.nothing.at.all]"), write(&record).unwrap());
 }
 

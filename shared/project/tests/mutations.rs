@@ -54,7 +54,8 @@ fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) {
 /// The files of a new project that are read as YAML or JSON.
 fn damageable_files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let written = init(directory).unwrap();
-    let read = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "json");
+    let read =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "json");
     written.into_iter().filter(read).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 

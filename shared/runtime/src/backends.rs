@@ -52,6 +52,17 @@ pub enum Error {
     Store(#[from] pomost_store::Error),
 }
 
+impl Error {
+    /// Whether the same might work later: a server that is away, not a setting that is wrong.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Error::Broker(pomost_broker::Error::Unavailable { .. })
+                | Error::Store(pomost_store::Error::Unavailable { .. })
+        )
+    }
+}
+
 impl Backends {
     /// RabbitMQ and PostgreSQL at the two URLs.
     pub async fn servers(

@@ -15,6 +15,11 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod worker;
 
+/// The allocator of every binary that runs a service. Mapping makes and drops many small values:
+/// with the system's allocator a third of its time goes into that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use backends::Backends;
 pub use context::Context;
 pub use serve::serve;

@@ -1,15 +1,20 @@
 //! A service's whole `main`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use backon::{ExponentialBuilder, Retryable};
 use pomost_project::{Project, environment::Environment};
-use tracing::{error, info};
+use secrecy::SecretString;
+use tracing::{error, info, warn};
 
 use crate::{Backends, Context, Settings, backends, health, shutdown, telemetry};
 
 /// The exit code of a wrong setting or project, after `EX_CONFIG` of sysexits.h.
 const MISCONFIGURED: u8 = 78;
+
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a service from its settings to its end: `run` is the service itself, which returns when
 /// `Context::shutdown` is cancelled and everything in hand is settled.
@@ -46,7 +51,9 @@ where
     let Some((amqp, database)) = settings.servers().context(Misconfigured)? else {
         return Err(backends::Error::NoServers).context(Misconfigured);
     };
-    let backends = Backends::servers(amqp, database, &settings.namespace).await?;
+    let connecting = connect(amqp, database, &settings.namespace);
+    let Some(backends) = shutdown.run_until_cancelled(connecting).await else { return Ok(()) };
+    let backends = backends?;
     let context = Context { project: Arc::new(project), backends, claim: settings.claim(), shutdown };
     context.declare().await?;
     let address = health::serve(settings.http_addr, context.clone())
@@ -54,6 +61,20 @@ where
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
     info!(%address, flows = context.project.flows.len(), "ready");
     run(context).await
+}
+
+/// Services and servers are often started together: a server that does not answer yet is waited for.
+async fn connect(amqp: &SecretString, database: &SecretString, namespace: &str) -> Result<Backends, backends::Error> {
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+        .with_total_delay(Some(PATIENCE));
+    (|| Backends::servers(amqp, database, namespace))
+        .retry(backoff)
+        .when(backends::Error::may_pass)
+        .notify(|error, _| warn!(%error, "connecting again shortly"))
+        .await
 }
 
 /// What is wrong stands in the environment or the project; starting again does not help.

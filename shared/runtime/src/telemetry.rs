@@ -119,6 +119,9 @@ fn provider(service: &'static str, exporting: bool) -> SdkTracerProvider {
     let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| service.to_owned());
     let resource = Resource::builder().with_service_name(name).build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
+    // The exporter's client wants a TLS provider even where the receiver needs none. Whoever comes
+    // first installs it; a second time is no error of ours.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let exporter = exporting.then(|| SpanExporter::builder().with_http().build());
     match exporter {
         Some(Ok(exporter)) => builder.with_batch_exporter(exporter).build(),

@@ -115,11 +115,13 @@ pub trait Store: Send + Sync + 'static {
     async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64>;
 }
 
-/// Which dead letters to list. Only open ones are, unless an id is asked for.
+/// Which dead letters to list.
 #[derive(Debug, Clone, Default)]
 pub struct DeadLetterFilter {
-    /// One id, or the beginning of one; also finds closed ones.
+    /// One id, or the beginning of one.
     pub id: Option<String>,
+    /// Closed ones as well: those that were replayed or discarded.
+    pub closed: bool,
     /// One flow.
     pub flow: Option<String>,
     /// One stage.

@@ -1,6 +1,11 @@
 //! `pomost bench`
 
-use std::{path::Path, process::ExitCode, time::Instant};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use pomost_http::Clients;
@@ -10,6 +15,7 @@ use pomost_runtime::Backends;
 use pomost_sandbox::{CrmOptions, ShopOptions};
 use pomost_store::RunRequest;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpStream;
 
 use crate::{
     bench::{
@@ -49,7 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// How long the bare loop takes, to a shop of its own.
-async fn bare_loop(directory: &Path, crm_url: &str) -> anyhow::Result<std::time::Duration> {
+async fn bare_loop(directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
     let (_shop, shop_url) = shop().await?;
     let project = project(directory, crm_url, &shop_url)?;
     let clients = Clients::new(&project)?;
@@ -61,13 +67,12 @@ async fn pipeline(
     arguments: &Arguments,
     project: Project,
     sandboxes: Vec<Process>,
-    bare: std::time::Duration,
+    bare: Duration,
 ) -> anyhow::Result<Report> {
     let namespace = format!("pomost_bench_{}", std::process::id());
     let backends = Backends::servers(&arguments.broker, &arguments.database, &namespace).await?;
-    let services = services(arguments, &project, &namespace)?;
+    let services = services(arguments, &project, &namespace).await?;
     let mut processes: Vec<Process> = services.into_iter().chain(sandboxes).collect();
-    wait_until_ready(&backends, &project).await?;
     let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
     let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
     let run = backends.store.request_run(&request).await?;
@@ -87,26 +92,33 @@ async fn pipeline(
     Ok(Report { records: counts.records, created, pipeline, bare, processes: usage, machine })
 }
 
-fn services(arguments: &Arguments, project: &Project, namespace: &str) -> anyhow::Result<Vec<Process>> {
-    let environment = |address: &str| {
+/// Starts the three services and waits until each is ready.
+async fn services(arguments: &Arguments, project: &Project, namespace: &str) -> anyhow::Result<Vec<Process>> {
+    let environment = |address: SocketAddr| {
         vec![
             ("POMOST_AMQP_URL", arguments.broker.expose_secret().to_owned()),
             ("POMOST_DATABASE_URL", arguments.database.expose_secret().to_owned()),
             ("POMOST_PROJECT", project.directory.display().to_string()),
             ("POMOST_NAMESPACE", namespace.to_owned()),
-            ("POMOST_HTTP_ADDR", address.to_owned()),
+            ("POMOST_HTTP_ADDR", address.to_string()),
             ("RUST_LOG", "warn".to_owned()),
         ]
     };
-    let service = |name| Process::service(name, &environment("127.0.0.1:0"));
-    ["extractor", "transformer", "loader"].into_iter().map(service).collect()
+    let mut services = Vec::new();
+    for name in ["extractor", "transformer", "loader"] {
+        let address = free_address()?;
+        let service = Process::service(name, &environment(address))?;
+        // Health is served when the queues are declared.
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        services.push(service);
+    }
+    Ok(services)
 }
 
-/// Until the queues exist no service has come far enough; one empty turn of the extractor is
-/// noise beside the run.
-async fn wait_until_ready(backends: &Backends, project: &Project) -> anyhow::Result<()> {
-    backends.broker.declare(&project.flows.keys().cloned().collect::<Vec<_>>()).await?;
-    Ok(())
+fn free_address() -> std::io::Result<SocketAddr> {
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 async fn crm(customers: u32) -> anyhow::Result<(Process, String)> {

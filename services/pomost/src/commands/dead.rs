@@ -4,13 +4,11 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
-use pomost_expression::{Value, read, write};
 use pomost_models::{DeadLetter, Reason, Stage};
 use pomost_project::Project;
 use pomost_store::{DeadLetterFilter, Store};
-use serde_json::json;
 
-use crate::{cli::ProjectArgument, open, replay, table::Table};
+use crate::{cli::ProjectArgument, letter, open, replay, table::Table};
 
 /// How many dead letters are replayed or discarded at a time.
 const PAGE: u32 = 1000;
@@ -94,6 +92,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 async fn list(which: Which, limit: u32, project: &ProjectArgument) -> anyhow::Result<()> {
     let store = store(project).await?;
+    let project = known(project);
     let mut table = Table::new(["ID", "DIED", "FLOW", "STAGE", "CLASS", "KEY", "FIELD", "ERROR"]);
     for filter in which.filters(limit) {
         for letter in store.dead_letters(&filter).await? {
@@ -103,7 +102,7 @@ async fn list(which: Which, limit: u32, project: &ProjectArgument) -> anyhow::Re
                 letter.flow.clone(),
                 letter.stage.to_string(),
                 letter.reason.as_str().into(),
-                letter.key().into(),
+                letter::key(&letter, project.as_ref()),
                 letter.pointer.clone().unwrap_or_default(),
                 letter.error.clone(),
             ]);
@@ -115,43 +114,18 @@ async fn list(which: Which, limit: u32, project: &ProjectArgument) -> anyhow::Re
 
 #[expect(clippy::print_stdout, reason = "a command's data")]
 async fn show(id: String, project: &ProjectArgument) -> anyhow::Result<()> {
-    let filter = DeadLetterFilter { id: Some(id.clone()), limit: 2, ..DeadLetterFilter::default() };
+    let filter =
+        DeadLetterFilter { id: Some(id.clone()), closed: true, limit: 2, ..DeadLetterFilter::default() };
     let letters = store(project).await?.dead_letters(&filter).await?;
     ensure!(letters.len() < 2, "several dead letters begin with {id}; give more of the id");
     let letter = letters.first().with_context(|| format!("there is no dead letter {id}"))?;
-    let project = open::project(&project.project)?;
-    let masked = |json: &str| masked(&project, &letter.flow, json);
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&json!({
-            "id": letter.id,
-            "flow": letter.flow,
-            "run": letter.run,
-            "stage": letter.stage,
-            "class": letter.reason,
-            "error": letter.error,
-            "pointer": letter.pointer,
-            "attempts": letter.attempts,
-            "trace_id": letter.trace_id(),
-            "died_at": letter.died_at,
-            "key": letter.key(),
-            "version": letter.version(),
-            "op": letter.op(),
-            "data": letter.record.as_ref().map(|record| masked(record.data.get())),
-            "extracted": letter.record.as_ref().map(|record| masked(record.extracted().get())),
-        }))?
-    );
+    println!("{}", letter::shown(letter, known(project).as_ref())?);
     Ok(())
 }
 
-/// The record with its sensitive fields masked; all of it where the flow is not known any more.
-fn masked(project: &Project, flow: &str, json: &str) -> Option<Box<serde_json::value::RawValue>> {
-    let value = read(json.as_bytes()).ok()?;
-    let masked = match project.flows.get(flow) {
-        Some(flow) => flow.mask_record(&value),
-        None => Value::from("***".to_owned()),
-    };
-    serde_json::value::RawValue::from_string(write(&masked).ok()?).ok()
+/// The project, if it is well-formed: dead letters can be looked at without it, but not in clear.
+fn known(project: &ProjectArgument) -> Option<Project> {
+    open::project(&project.project).ok()
 }
 
 #[expect(clippy::print_stdout, reason = "a command's data")]

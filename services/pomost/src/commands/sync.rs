@@ -48,7 +48,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let running = async {
         match opened.run_elsewhere {
-            true => Ok(stop.cancelled().await),
+            true => {
+                stop.cancelled().await;
+                Ok(())
+            }
             false => runner::run(context.clone(), clients, Scheduling::Off).await,
         }
     };

@@ -32,6 +32,7 @@ pub(super) struct Session {
     hub: Arc<Hub>,
     queue: String,
     consumer: String,
+    prefetch: usize,
     /// A permit for each message that may still be taken.
     room: Semaphore,
     stopped: CancellationToken,
@@ -66,6 +67,10 @@ impl Consumer for SqliteConsumer {
 impl Drop for SqliteConsumer {
     fn drop(&mut self) {
         self.session.stopped.cancel();
+        // A runtime that is about to end should not be given work that is not needed.
+        if self.taking.is_none() && self.session.holds_nothing() {
+            return;
+        }
         let (hub, whose) = (Arc::clone(&self.session.hub), Whose::Of(self.session.consumer.clone()));
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
@@ -79,8 +84,9 @@ impl Drop for SqliteConsumer {
 
 impl Session {
     pub(super) fn new(hub: Arc<Hub>, queue: String, prefetch: u16) -> Session {
-        let (consumer, room) = (Uuid::new_v4().to_string(), Semaphore::new(prefetch.max(1).into()));
-        Session { hub, queue, consumer, room, stopped: CancellationToken::new() }
+        let (consumer, prefetch) = (Uuid::new_v4().to_string(), usize::from(prefetch.max(1)));
+        let room = Semaphore::new(prefetch);
+        Session { hub, queue, consumer, prefetch, room, stopped: CancellationToken::new() }
     }
 
     /// Waits for room and for messages, and leases them. Nothing only when stopped.
@@ -104,7 +110,12 @@ impl Session {
             let waiting = async { tokio::time::timeout(pause, changed).await };
             self.stopped.run_until_cancelled(waiting).await;
         }
+        self.room.add_permits(room);
         Vec::new()
+    }
+
+    fn holds_nothing(&self) -> bool {
+        self.room.available_permits() == self.prefetch
     }
 
     /// How many messages may be taken: at least one.

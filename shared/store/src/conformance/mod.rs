@@ -78,7 +78,7 @@ macro_rules! every_behaviour {
             a_letter_of_an_unreadable_message_has_no_slot
             dead_letters_are_found_by_flow_stage_reason_and_run
             dead_letters_are_listed_oldest_first_page_by_page
-            closed_dead_letters_are_found_by_the_beginning_of_their_id_only
+            closed_dead_letters_are_found_by_those_who_ask_for_them
             a_dead_letter_is_closed_once
         }
     };

@@ -20,7 +20,7 @@ const ARCHIVE: &str = "
 
 const LIST: &str = "
     SELECT id, letter FROM dead_letters
-    WHERE ($1::text IS NULL OR starts_with(id, $1)) AND ($1 IS NOT NULL OR state = 'open')
+    WHERE ($1::text IS NULL OR starts_with(id, $1)) AND ($8 OR state = 'open')
         AND ($2::text IS NULL OR flow = $2) AND ($3::text IS NULL OR stage = $3)
         AND ($4::text IS NULL OR reason = $4) AND ($5::uuid IS NULL OR run = $5)
         AND ($6::text IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = $6))
@@ -56,7 +56,7 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
 }
 
 pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
-    let parameters: [&(dyn ToSql + Sync); 7] = [
+    let parameters: [&(dyn ToSql + Sync); 8] = [
         &filter.id.as_deref().map(stored),
         &filter.flow.as_deref().map(stored),
         &filter.stage.map(|stage| stage.as_str()),
@@ -64,6 +64,7 @@ pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -
         &filter.run.map(|run| run.0),
         &filter.after.as_deref().map(stored),
         &i64::from(filter.limit),
+        &filter.closed,
     ];
     let rows = connections.query(LIST, &parameters).await?;
     rows.iter().map(|row| dead_letters::from_text(row.get(0), row.get(1))).collect()

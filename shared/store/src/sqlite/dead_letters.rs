@@ -13,7 +13,7 @@ const INSERT: &str = "
 
 const LIST: &str = "
     SELECT id, letter FROM dead_letters
-    WHERE (?1 IS NULL OR substr(id, 1, length(?1)) = ?1) AND (?1 IS NOT NULL OR state = 'open')
+    WHERE (?1 IS NULL OR substr(id, 1, length(?1)) = ?1) AND (?8 OR state = 'open')
         AND (?2 IS NULL OR flow = ?2) AND (?3 IS NULL OR stage = ?3)
         AND (?4 IS NULL OR reason = ?4) AND (?5 IS NULL OR run = ?5)
         AND (?6 IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = ?6))
@@ -48,6 +48,7 @@ pub(super) async fn list(database: &Database, filter: &DeadLetterFilter) -> Resu
                 filter.run.map(|run| run.to_string()),
                 filter.after,
                 filter.limit,
+                filter.closed,
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;

@@ -1,0 +1,192 @@
+//! What the command line prints, and how it ends. `UPDATE_EXPECTED=1` writes the expected outputs
+//! anew: read the difference.
+
+use std::path::Path;
+
+use pomost_tests::eventually;
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+
+use crate::support::{Flow, Printed, Reply, Rows, World};
+
+const CURSOR: &str = "cursor: { value: .at, start: \"2020-01-01\" }";
+
+/// A world with three rows of which one is refused.
+async fn world() -> World {
+    let rows = Rows::default();
+    rows.set_json([
+        r#"{"key":"a","at":"2026-01-01","email":"ada@example.com"}"#.into(),
+        r#"{"key":"b","at":"2026-01-03","email":"bob@example.com","n":1.10}"#.into(),
+        r#"{"key":"c","at":"2026-01-02","email":"cyd@example.com"}"#.into(),
+    ]);
+    let flow = Flow {
+        request: "GET /rows?since={$cursor}",
+        extract: CURSOR,
+        transform: "map: '. + { from: \"crm\" }'",
+        rest: "sensitive: [.email]",
+        ..Flow::default()
+    };
+    let world = World::new(rows.serve().await, flow).await;
+    world.shop.intercept(|seen| {
+        seen.body.contains("bob").then(|| Reply::json(422, &json!({ "error": "bob@example.com is taken" })))
+    });
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_with_dead_letters_ends_with_1_and_says_where_they_are() {
+    let world = world().await;
+    let printed = world.pomost(&["sync", "things"]).await;
+    expect("sync-with-dead-letters", 1, &printed);
+    expect("dead-list", 0, &world.pomost(&["dead", "list"]).await);
+    let id = world.only_dead().await.id;
+    expect("dead-show", 0, &world.pomost(&["dead", "show", &id[..6]]).await);
+    expect("status", 0, &world.pomost(&["status"]).await);
+    world.shop.mend();
+    let replayed = world.pomost(&["dead", "replay", &id]).await;
+    expect("dead-replay", 0, &replayed);
+    expect("sync-after-replay", 0, &world.pomost(&["sync", "things"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cursor_can_be_shown_and_set() {
+    let world = world().await;
+    world.shop.mend();
+    world.pomost(&["sync", "things"]).await;
+    assert_eq!(world.pomost(&["cursor", "show", "things"]).await.out, "2026-01-03\n");
+    assert_eq!(world.pomost(&["cursor", "set", "things", "2026-01-02"]).await.code, 0);
+    assert_eq!(world.pomost(&["cursor", "show", "things"]).await.out, "2026-01-02\n");
+    world.pomost(&["cursor", "set", "things"]).await;
+    assert_eq!(world.pomost(&["cursor", "show", "things"]).await.out, "\n");
+    world.pomost(&["sync", "things"]).await;
+    assert_eq!(world.source.asked_for("since"), ["2020-01-01", "2020-01-01"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_without_dead_letters_ends_with_0() {
+    let world = world().await;
+    world.shop.mend();
+    expect("sync", 0, &world.pomost(&["sync", "things"]).await);
+    expect("sync-since", 0, &world.pomost(&["sync", "things", "--since", "2026-01-01"]).await);
+    expect("dead-list-empty", 0, &world.pomost(&["dead", "list"]).await);
+    expect("dead-replay-nothing", 1, &world.pomost(&["dead", "replay", "--all"]).await);
+    expect("dead-replay-everything", 1, &world.pomost(&["dead", "replay"]).await);
+    expect("sync-unknown-flow", 1, &world.pomost(&["sync", "thngs"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_cannot_read_its_source_ends_with_1() {
+    let source = crate::support::Server::start(|_| Reply::Answer(200, "<html>".into())).await;
+    let world = World::new(source, Flow::default()).await;
+    expect("sync-failed", 1, &world.pomost(&["sync", "things"]).await);
+    expect("status-failed", 0, &world.pomost(&["status"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checking_a_project_with_problems_ends_with_2() {
+    let world = world().await;
+    let directory = world.directory().to_str().unwrap().to_owned();
+    expect("check", 0, &world.pomost(&["check", &directory]).await);
+    world.write("flows/things.yaml", "flow: things\nextarct: {}\n");
+    expect("check-problems", 2, &world.pomost(&["check", &directory]).await);
+    expect("check-problems", 2, &world.pomost(&["sync", "things"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_same_project_is_told_that_it_is_in_use() {
+    let world = world().await;
+    let mut first = world.command(&["run", world.directory().to_str().unwrap()]);
+    let mut first =
+        first.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut output = first.stderr.take().unwrap();
+    while !said.contains("running") {
+        let mut some = [0; 256];
+        let length = output.read(&mut some).await.unwrap();
+        assert!(length > 0, "{said}");
+        said.push_str(std::str::from_utf8(&some[..length]).unwrap());
+    }
+    let second = world.pomost(&["run", world.directory().to_str().unwrap()]).await;
+    assert_eq!(second.code, 1);
+    let holder = format!("is in use by process {}", first.id().unwrap());
+    assert!(second.err.contains(&holder), "{second:?}");
+    let synced = world.pomost(&["sync", "things"]).await;
+    assert_eq!(synced.out, "things settled: 2 created, 1 dead\n", "{synced:?}");
+    first.kill().await.unwrap();
+    world.shop.mend();
+    eventually(async || match world.pomost(&["sync", "things"]).await {
+        printed if printed.code == 0 => Ok(()),
+        printed => Err(format!("{printed:?}")),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_and_no_sensitive_value_is_printed() {
+    let world = world().await;
+    let mut printed = vec![world.pomost(&["sync", "things"]).await];
+    let id = world.only_dead().await.id;
+    for arguments in [&["dead", "list"][..], &["dead", "show", &id], &["status"], &["dead", "discard", &id]] {
+        printed.push(world.pomost(arguments).await);
+    }
+    for Printed { out, err, .. } in printed {
+        for secret in ["bob@example.com", "secret-of-the-tests"] {
+            assert!(!out.contains(secret) && !err.contains(secret), "{out}{err}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_a_sensitive_field_is_masked() {
+    let world = world().await;
+    let flow = std::fs::read_to_string(world.directory().join("flows/things.yaml")).unwrap();
+    world.write("flows/things.yaml", &flow.replace("key: .key", "key: '[.email, .key]'"));
+    world.pomost(&["sync", "things"]).await;
+    let id = world.only_dead().await.id;
+    let listed = world.pomost(&["dead", "list"]).await.out;
+    assert!(listed.contains(r#"["***","b"]"#), "{listed}");
+    world.write("flows/things.yaml", "flow: things\n");
+    for arguments in [&["dead", "list"][..], &["dead", "show", &id]] {
+        let printed = world.pomost(arguments).await;
+        assert!(printed.code == 0 && !printed.out.contains("bob@example.com"), "{printed:?}");
+    }
+}
+
+/// Holds a command's outputs and exit code against `expected/{name}.txt`.
+fn expect(name: &str, code: i32, printed: &Printed) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("behaviour/expected").join(format!("{name}.txt"));
+    let actual = format!("{}--- stderr ---\n{}", without_chance(&printed.out), without_chance(&printed.err));
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(expected == actual, "{}\n--- expected ---\n{expected}\n--- actual ---\n{actual}", path.display());
+    assert_eq!(printed.code, code, "{actual}");
+}
+
+/// The text with what differs from run to run replaced by as many letters.
+fn without_chance(text: &str) -> String {
+    let mut plain = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(['\0']) {
+        if c.is_ascii_alphanumeric() || "-:.".contains(c) {
+            word.push(c);
+            continue;
+        }
+        plain.push_str(&plain_word(&word));
+        word.clear();
+        plain.extend((c != '\0').then_some(c));
+    }
+    plain
+}
+
+fn plain_word(word: &str) -> String {
+    let hexadecimal = || word.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    match word.len() {
+        12 | 32 | 36 if hexadecimal() => word.chars().map(|c| if c == '-' { c } else { 'h' }).collect(),
+        20.. if word.starts_with("20") && word.ends_with('Z') => "TTTT-TT-TTTTT:TT:TTZ".into(),
+        _ if word.starts_with("127.0.0.1:") => "127.0.0.1:PORT".into(),
+        _ => word.to_owned(),
+    }
+}

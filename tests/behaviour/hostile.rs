@@ -1,0 +1,102 @@
+//! Answers that no system should give.
+
+use pomost_models::{DeadLetter, Reason};
+use serde_json::json;
+
+use crate::support::{Flow, Reply, Server, World, failure, outcomes};
+
+async fn failure_of_a_source_that_answers(body: impl Into<Vec<u8>>) -> String {
+    let body = body.into();
+    let source = Server::start(move |_| Reply::Answer(200, body.clone())).await;
+    failure(World::new(source, Flow::default()).await.sync().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_does_not_answer_json_fails_the_run() {
+    let answers = [
+        ("", "not JSON at line 1 column 0"),
+        ("<html><body>Sign in</body></html>", "not JSON at line 1 column 1"),
+        (r#"{"rows":[{"key":"a"},{"key"#, "not JSON at line 1 column"),
+        ("{\"rows\":[]} trailing", "not JSON at line 1 column"),
+        ("{\"rows\":[NaN]}", "not JSON at line 1 column"),
+    ];
+    for (body, reason) in answers {
+        let error = failure_of_a_source_that_answers(body).await;
+        assert!(error.contains("GET /rows: the answer is not JSON") && error.contains(reason), "{error}");
+    }
+    let error = failure_of_a_source_that_answers(b"{\"rows\":[\"\xff\"]}").await;
+    assert!(error.contains("not UTF-8 at byte 10"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_nests_without_end_fails_the_run() {
+    let error = failure_of_a_source_that_answers("[".repeat(100_000)).await;
+    assert!(error.contains("nested deeper than"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_answers_without_end_fails_the_run() {
+    let error = failure_of_a_source_that_answers(vec![b' '; 65 << 20]).await;
+    assert!(error.contains("longer than 64 MiB"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_answer_has_another_shape_fails_the_run() {
+    for (body, reason) in [
+        (r#"{"rows":7}"#, "extract.records: "),
+        ("[]", "extract.records: "),
+        (r#"{"error":"x"}"#, "extract.records: "),
+    ] {
+        let error = failure_of_a_source_that_answers(body).await;
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_no_objects_die_alone() {
+    let source =
+        Server::start(|_| Reply::rows(json!([1, null, "x", [], { "key": "a" }, { "key": { "b": [] } }])))
+            .await;
+    let world = World::new(source, Flow::default()).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 4)]);
+}
+
+async fn letter_of_a_create_that_is_answered(body: &str) -> DeadLetter {
+    let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
+    let body = body.to_owned();
+    world.shop.fail("POST", 1, move || Reply::Answer(201, body.clone().into()));
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    assert_eq!(world.shop.server.asked("POST"), 1);
+    world.only_dead().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_not_answered_with_json_is_in_doubt() {
+    for body in ["", "<html>Welcome</html>", "{\"id\":", &"[".repeat(100_000)] {
+        let letter = letter_of_a_create_that_is_answered(body).await;
+        assert_eq!(letter.reason, Reason::InDoubt, "{}", letter.error);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_is_answered_without_an_id_makes_a_dead_letter() {
+    let answers = [
+        (r#"{"id":{}}"#, "neither text nor a number"),
+        (r#"{"ID":7}"#, "no id where load.create.id looks for it"),
+        ("[]", "reading the id from the answer"),
+    ];
+    for (body, reason) in answers {
+        let letter = letter_of_a_create_that_is_answered(body).await;
+        assert_eq!(letter.reason, Reason::Invalid);
+        assert!(letter.error.contains(reason), "{}", letter.error);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_refusal_is_quoted_in_part() {
+    let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
+    world.shop.fail("POST", 1, || Reply::Answer(400, vec![b'x'; 1 << 20]));
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let error = world.only_dead().await.error;
+    assert!(error.len() < 400 && error.ends_with('…'), "{error}");
+}

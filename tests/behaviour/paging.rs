@@ -1,0 +1,214 @@
+//! Reading page after page.
+
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
+
+/// Five rows on pages of two, two and one.
+fn page(number: usize) -> Vec<Value> {
+    let rows: Vec<Value> = (1..=5).map(row).collect();
+    rows.chunks(2).nth(number).map(<[Value]>::to_vec).unwrap_or_default()
+}
+
+fn number(seen: &Seen, parameter: &str) -> usize {
+    seen.query.get(parameter).map_or(0, |value| value.parse().unwrap())
+}
+
+async fn reads_every_row_once(source: Server, flow: Flow) -> World {
+    let world = World::new(source, flow).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 5)]);
+    assert_eq!(world.shop.things().len(), 5);
+    world
+}
+
+async fn fails(source: Server, extract: &'static str) -> (World, String) {
+    let world = World::new(source, Flow { extract, ..Flow::default() }).await;
+    let error = failure(world.sync().await);
+    (world, error)
+}
+
+const NEXT: &str = "paginate: { next: .next }";
+const TOKEN: &str = "paginate: { token: { value: .next, param: token } }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absolute_next_url_is_followed() {
+    let source = Server::start(|seen| {
+        let (number, host) = (number(seen, "p"), &seen.headers["host"]);
+        let next = (number < 2).then(|| format!("http://{host}/rows?p={}", number + 1));
+        Reply::json(200, &json!({ "rows": page(number), "next": next }))
+    })
+    .await;
+    let world = reads_every_row_once(source, Flow { extract: NEXT, ..Flow::default() }).await;
+    assert_eq!(world.source.asked_for("p"), ["", "1", "2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relative_next_url_is_relative_to_the_page_that_names_it() {
+    let source = Server::start(|seen| match seen.path.as_str() {
+        "/rows" => Reply::json(200, &json!({ "rows": page(0), "next": "rows/more/1" })),
+        "/rows/more/1" => Reply::json(200, &json!({ "rows": page(1), "next": "2?last=yes" })),
+        "/rows/more/2" => Reply::json(200, &json!({ "rows": page(2), "next": null })),
+        _ => Reply::json(404, &json!({})),
+    })
+    .await;
+    reads_every_row_once(source, Flow { extract: NEXT, ..Flow::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_numbers_travel_in_a_parameter_of_their_own() {
+    let source = Server::start(|seen| Reply::rows(page(number(seen, "page") - 1))).await;
+    let flow = Flow { extract: "paginate: { page: { param: page } }", ..Flow::default() };
+    let world = reads_every_row_once(source, flow).await;
+    assert_eq!(world.source.asked_for("page"), ["1", "2", "3", "4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_numbers_travel_where_the_request_says() {
+    let source =
+        Server::start(|seen| Reply::rows(page(seen.path.trim_start_matches("/rows/").parse().unwrap())))
+            .await;
+    let extract = "paginate: { page: { start: 0 } }";
+    reads_every_row_once(source, Flow { request: "GET /rows/{$page}", extract, ..Flow::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_page_may_name_itself() {
+    let source = Server::start(|seen| {
+        let number = number(seen, "page");
+        match number {
+            1..=3 => Reply::json(200, &json!({ "rows": page(number - 1), "last": number == 3 })),
+            _ => Reply::json(400, &json!({ "error": "no such page" })),
+        }
+    })
+    .await;
+    let extract = "paginate: { page: { param: page, last: .last } }";
+    let world = reads_every_row_once(source, Flow { extract, ..Flow::default() }).await;
+    assert_eq!(world.source.asked_for("page"), ["1", "2", "3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_grow_by_the_rows_that_came() {
+    let source = Server::start(|seen| {
+        Reply::rows((1..=5).map(row).skip(number(seen, "skip")).take(2).collect::<Vec<_>>())
+    })
+    .await;
+    let flow = Flow { extract: "paginate: { offset: { param: skip } }", ..Flow::default() };
+    let world = reads_every_row_once(source, flow).await;
+    assert_eq!(world.source.asked_for("skip"), ["0", "2", "4", "5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_handed_back() {
+    let source = Server::start(|seen| {
+        let number = match seen.query.get("token").map(String::as_str) {
+            None => 0,
+            Some("one & two") => 1,
+            Some(_) => 2,
+        };
+        let next = ["one & two", "3", ""][number];
+        Reply::json(200, &json!({ "rows": page(number), "next": next }))
+    })
+    .await;
+    reads_every_row_once(source, Flow { extract: TOKEN, ..Flow::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_page_and_an_empty_page_in_the_middle_end_nothing() {
+    for extract in ["paginate: { next: '.next | if . then \"?token=\" + . else null end' }", TOKEN] {
+        let source = Server::start(|seen| {
+            let pages = [vec![row(1), row(2)], vec![row(3)], vec![], vec![row(4), row(5)]];
+            let number = number(seen, "token");
+            let next = (number < 3).then(|| (number + 1).to_string());
+            Reply::json(200, &json!({ "rows": pages[number], "next": next }))
+        })
+        .await;
+        reads_every_row_once(source, Flow { extract, ..Flow::default() }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_which_every_row_is_left_out_does_not_end_next_paging() {
+    let source = Server::start(|seen| {
+        let number = number(seen, "p");
+        let rows = page(number).into_iter().map(|row| json!({ "row": row, "wanted": number != 1 }));
+        let next = (number < 2).then(|| format!("?p={}", number + 1));
+        Reply::json(200, &json!({ "rows": rows.collect::<Vec<_>>(), "next": next }))
+    })
+    .await;
+    let flow = Flow { records: ".rows[] | select(.wanted) | .row", extract: NEXT, ..Flow::default() };
+    let world = World::new(source, flow).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_names_a_page_again_fails_the_run() {
+    for extract in [NEXT, TOKEN] {
+        let asked = Mutex::new(0);
+        let source = Server::start(move |_| {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            Reply::json(200, &json!({ "rows": [row(*asked)], "next": "?p=again" }))
+        })
+        .await;
+        let (world, error) = fails(source, extract).await;
+        assert!(error.contains("read already"), "{error}");
+        assert!(world.source.asked("GET") <= 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_ignores_the_page_fails_the_run() {
+    for extract in ["paginate: { page: { param: page } }", "paginate: { offset: { param: skip } }"] {
+        let source = Server::start(|_| Reply::rows(page(0))).await;
+        let (world, error) = fails(source, extract).await;
+        assert!(error.contains("ignores the page"), "{error}");
+        assert_eq!(world.source.asked("GET"), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_without_rows_and_without_an_end_fails_the_run() {
+    let source = Server::start(|_| Reply::json(200, &json!({ "rows": [], "more": true }))).await;
+    let (_, error) = fails(source, "paginate: { page: { param: page, last: .more | not } }").await;
+    assert!(error.contains("without rows"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_next_url_on_another_host_is_refused_and_gets_no_credentials() {
+    let elsewhere = Server::start(|_| Reply::rows(page(1))).await;
+    let url = elsewhere.url.clone();
+    let source = Server::start(move |_| Reply::json(200, &json!({ "rows": page(0), "next": url }))).await;
+    let (world, error) = fails(source, NEXT).await;
+    assert!(error.contains("outside the system"), "{error}");
+    assert!(elsewhere.seen().is_empty());
+    assert_eq!(world.source.seen()[0].headers["authorization"], "Bearer secret-of-the-tests");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_run_goes_on_from_its_last_confirmed_page() {
+    let hangs = Mutex::new(true);
+    let source = Server::start(move |seen| {
+        let number = number(seen, "p");
+        if number == 2 && std::mem::take(&mut *hangs.lock().unwrap()) {
+            return Reply::Hang;
+        }
+        let next = (number < 2).then(|| format!("?p={}", number + 1));
+        Reply::json(200, &json!({ "rows": page(number), "next": next }))
+    })
+    .await;
+    let world = World::new(source, Flow { extract: NEXT, load: LOOKUP, ..Flow::default() }).await;
+    let running = world.start().await;
+    let run = running.request(None).await;
+    pomost_tests::eventually(async || match world.source.asked("GET") {
+        3 => Ok(()),
+        asked => Err(format!("{asked} pages asked for")),
+    })
+    .await;
+    running.kill().await;
+    assert_eq!(world.finish(run).await.counts.records, 5);
+    assert_eq!(world.source.asked_for("p"), ["", "1", "2", "2"]);
+    assert!(world.dead().await.is_empty());
+    assert_eq!(world.shop.things().len(), 5);
+}

@@ -1,0 +1,40 @@
+//! RabbitMQ goes away in the middle of a run and comes back; nobody restarts the services.
+
+use pomost_broker::testing::PrivateNode;
+use pomost_sandbox::Faults;
+use pomost_tests::{Options, eventually, prove};
+
+const CUSTOMERS: u32 = 2_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_of_the_broker_loses_and_doubles_nothing() {
+    interrupting(async |node| node.stop().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_broker_loses_and_doubles_nothing() {
+    interrupting(async |node| node.kill().await).await;
+}
+
+/// While the broker is away a service lives but is not ready, and says why.
+async fn interrupting(interrupt: impl AsyncFn(&mut PrivateNode)) {
+    let mut node = PrivateNode::start().await;
+    let options = Options { customers: CUSTOMERS, amqp_url: Some(node.url()), ..Options::default() };
+    prove(options, async |stack| {
+        stack.crm.set_faults(Faults { delay_ms: 250, ..Faults::default() });
+        let run = stack.request_run().await;
+        for customers in [300, 1_200] {
+            stack.created(customers).await;
+            interrupt(&mut node).await;
+            eventually(async || match stack.loader.get("/readyz").await {
+                (503, body) if body.contains("the broker amqp://guest@127.0.0.1") => Ok(()),
+                other => Err(format!("{other:?}")),
+            })
+            .await;
+            assert_eq!(stack.loader.get("/healthz").await.0, 200);
+            node.start_again().await;
+        }
+        stack.all_crossed_once(run).await;
+    })
+    .await;
+}

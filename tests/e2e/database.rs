@@ -1,0 +1,42 @@
+//! PostgreSQL goes away in the middle of a run.
+
+use pomost_sandbox::Faults;
+use pomost_tests::{Options, Proxy, eventually, prove, test_url};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
+    prove(Options { customers: 3_000, ..Options::default() }, async |stack| {
+        stack.crm.set_faults(Faults { delay_ms: 100, ..Faults::default() });
+        let run = stack.request_run().await;
+        for customers in (100..2_500).step_by(300) {
+            stack.created(customers).await;
+            assert!(stack.namespace.disconnect_database().await > 0);
+        }
+        stack.all_crossed_once(run).await;
+    })
+    .await;
+}
+
+/// While the database is away a service lives but is not ready, and says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_database_loses_and_doubles_nothing() {
+    let direct = test_url("POMOST_TEST_DATABASE_URL");
+    let mut wire = Proxy::start(&direct, 5432).await;
+    let options = Options { customers: 1_000, database_url: Some(wire.url(&direct)), ..Options::default() };
+    prove(options, async |stack| {
+        let run = stack.request_run().await;
+        stack.created(200).await;
+        wire.cut().await;
+        for service in stack.services() {
+            eventually(async || match service.get("/readyz").await {
+                (503, body) if body.contains("the store postgres://127.0.0.1") => Ok(()),
+                other => Err(format!("{other:?}")),
+            })
+            .await;
+            assert_eq!(service.get("/healthz").await.0, 200);
+        }
+        wire.mend().await;
+        stack.all_crossed_once(run).await;
+    })
+    .await;
+}

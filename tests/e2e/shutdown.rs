@@ -1,0 +1,52 @@
+//! SIGTERM in the middle of the work.
+
+use std::time::Duration;
+
+use pomost_sandbox::Faults;
+use pomost_tests::{Options, Service, Stack, prove};
+
+/// Kubernetes grants 30 s, and wants some for itself.
+const LIMIT: Duration = Duration::from_secs(25);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_told_to_end_under_load_do_so_cleanly_and_are_continued() {
+    prove(Options { customers: 3_000, ..Options::default() }, async |stack| {
+        stack.crm.set_faults(Faults { delay_ms: 200, ..Faults::default() });
+        let run = stack.request_run().await;
+        let services: [fn(&mut Stack) -> &mut Service; 3] =
+            [|stack| &mut stack.extractor, |stack| &mut stack.transformer, |stack| &mut stack.loader];
+        for (customers, service) in (300..).step_by(400).zip(services.into_iter().cycle().take(6)) {
+            stack.created(customers).await;
+            ends_cleanly(service(stack)).await;
+            service(stack).start();
+        }
+        stack.all_crossed_once(run).await;
+        assert_eq!(stack.shop.counts().updated, 0, "something was sent again");
+    })
+    .await;
+}
+
+/// The shop answers late, so that requests are in flight when the signal comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loader_told_to_end_finishes_the_requests_it_has_in_flight() {
+    prove(Options { customers: 300, ..Options::default() }, async |stack| {
+        stack.shop.set_faults(Faults { delay_ms: 700, ..Faults::default() });
+        let run = stack.request_run().await;
+        stack.created(16).await;
+        ends_cleanly(&mut stack.loader).await;
+        let before = stack.shop.counts();
+        assert!(before.created < 200, "it was to end early, and sent {before:?}");
+        stack.shop.set_faults(Faults::default());
+        stack.start_services().await;
+        stack.all_crossed_once(run).await;
+        let after = stack.shop.counts();
+        assert_eq!((after.updated, after.searched), (0, 0), "the ledger was left in doubt");
+    })
+    .await;
+}
+
+async fn ends_cleanly(service: &mut Service) {
+    service.ready().await;
+    let ended = service.terminate().await;
+    assert!(ended.status.success() && ended.took < LIMIT, "{}: {ended:?}", service.name);
+}

@@ -1,0 +1,113 @@
+//! One trace from the CRM to the shop.
+
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use pomost_tests::{Collector, Options, Span, Stack, prove};
+
+/// Two pages, and so two traces.
+const CUSTOMERS: u32 = 250;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_one_trace_through_both_queues() {
+    traced(async |stack, spans| {
+        for page in ["0", "1"] {
+            let root = one(spans, |span| span.name == "extract customers" && span.get("page") == page);
+            assert_eq!((root.parent.as_str(), root.service.as_str()), ("", "pomost-extractor"));
+            let request = one(spans, |span| span.parent == root.id && span.kind == SpanKind::Client);
+            is_a_request(request, "GET", "200", "GET /customers?modified_since={$cursor}&limit=200");
+            let batches = through_queue(spans, &[root], "pomost-transformer", "transform.customers");
+            let batches = through_queue(spans, &batches, "pomost-loader", "load.customers");
+            are_creates(spans, &batches);
+        }
+        let created = spans.iter().filter(|span| span.get("http.request.method") == "POST").count();
+        assert_eq!(created as u64, stack.shop.counts().created);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_has_the_trace_of_its_page() {
+    traced(async |stack, spans| {
+        for letter in stack.dead_letters().await {
+            let (page, _) = letter.batch.split_once('.').unwrap();
+            let root = one(spans, |span| span.name == "extract customers" && span.get("page") == page);
+            assert_eq!(letter.trace_id(), Some(root.trace.as_str()));
+            let printed = stack.pomost(&["dead", "show", &letter.id]).await;
+            assert!(printed.contains(&root.trace), "{printed}");
+        }
+    })
+    .await;
+}
+
+async fn traced(behaviour: impl AsyncFnOnce(&mut Stack, &[Span])) {
+    let collector = Collector::start().await;
+    let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone())];
+    prove(Options { customers: CUSTOMERS, environment, ..Options::default() }, async |stack| {
+        let run = stack.request_run().await;
+        // Ending, the services send what spans they still hold.
+        stack.all_crossed_once(run).await;
+        behaviour(stack, &collector.spans()).await;
+    })
+    .await;
+}
+
+/// The consumers' spans of the messages that were sent to a queue in these spans.
+fn through_queue<'a>(spans: &'a [Span], senders: &[&Span], consumer: &str, queue: &str) -> Vec<&'a Span> {
+    let mut consumed = Vec::new();
+    for sender in senders {
+        let sent = one(spans, |span| span.parent == sender.id && span.kind == SpanKind::Producer);
+        assert_eq!((&sent.name, &sent.service), (&format!("send {queue}"), &sender.service));
+        is_a_message(sent, "send", queue);
+        let received = some(spans, |span| span.parent == sent.id);
+        for span in &received {
+            assert_eq!((&span.name, span.service.as_str()), (&format!("process {queue}"), consumer));
+            assert_eq!((span.kind, &span.trace), (SpanKind::Consumer, &sender.trace));
+            is_a_message(span, "process", queue);
+            assert!(!span.get("messaging.message.id").is_empty());
+        }
+        consumed.extend(received);
+    }
+    consumed
+}
+
+/// Every customer that crossed is a request of its own, child of its batch.
+fn are_creates(spans: &[Span], batches: &[&Span]) {
+    for batch in batches {
+        let requests = some(spans, |span| span.parent == batch.id && span.kind == SpanKind::Client);
+        for request in requests {
+            assert_eq!((&request.trace, request.service.as_str()), (&batch.trace, "pomost-loader"));
+            is_a_request(request, "POST", "201", "POST /customers");
+        }
+    }
+}
+
+/// By the OpenTelemetry conventions for messaging.
+fn is_a_message(span: &Span, operation: &str, queue: &str) {
+    assert_eq!(span.get("messaging.system"), "rabbitmq");
+    assert_eq!(span.get("messaging.destination.name"), queue);
+    assert_eq!(span.get("messaging.operation.name"), operation);
+    assert_eq!(span.get("messaging.operation.type"), operation);
+    assert!(span.get("messaging.batch.message_count").parse::<u32>().unwrap() > 0);
+    assert!(!span.failed);
+}
+
+/// By the OpenTelemetry conventions for HTTP.
+fn is_a_request(span: &Span, method: &str, status: &str, template: &str) {
+    assert_eq!(span.get("http.request.method"), method);
+    assert_eq!(span.get("http.response.status_code"), status);
+    assert_eq!(span.get("url.template"), template);
+    assert_eq!(span.get("server.address"), "127.0.0.1");
+    assert!(span.get("server.port").parse::<u16>().is_ok());
+    assert!(!span.failed);
+}
+
+fn some(spans: &[Span], is: impl Fn(&Span) -> bool) -> Vec<&Span> {
+    let found: Vec<&Span> = spans.iter().filter(|span| is(span)).collect();
+    assert!(!found.is_empty(), "no such span among {} spans", spans.len());
+    found
+}
+
+fn one(spans: &[Span], is: impl Fn(&Span) -> bool) -> &Span {
+    let found = some(spans, is);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found[0]
+}
