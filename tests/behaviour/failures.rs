@@ -1,9 +1,11 @@
 //! A destination that fails, and what it costs.
 
+use std::sync::Mutex;
+
 use pomost_models::{Reason, Stage};
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::support::{Flow, LOOKUP, Reply, Server, World, outcomes};
 
 fn one_row() -> [serde_json::Value; 1] {
     [json!({"key": "a", "email": "jan@example.com"})]
@@ -67,6 +69,22 @@ async fn refused_credentials_wait_and_cost_no_attempt() {
         world.shop.fail("POST", 1, failed(status));
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
         assert_eq!(world.shop.server.asked("POST"), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_not_ready_is_waited_for() {
+    for status in [401, 429, 500, 503] {
+        let asked = Mutex::new(0);
+        let source = Server::start(move |_| {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            if *asked == 1 { failed(status)() } else { Reply::rows(one_row().to_vec()) }
+        })
+        .await;
+        let world = World::new(source, Flow::default()).await;
+        assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
+        assert_eq!(world.source.asked("GET"), 2);
     }
 }
 

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, NoTls};
 use url::Url;
 use uuid::Uuid;
 
-use crate::FLOW;
+use crate::{FLOW, eventually};
 
 /// A schema in the database and a prefix on the broker that nobody else has.
 pub struct Namespace {
@@ -42,12 +42,17 @@ impl Namespace {
         Ok(messages)
     }
 
-    /// Closes every connection of the services to the database, as a failover would; returns how
-    /// many there were.
-    pub async fn disconnect_database(&self) -> i64 {
+    /// Closes every connection of the services to the database, as a failover would, once there are
+    /// any.
+    pub async fn disconnect_database(&self) {
         let terminate =
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
-        client().await.query_one(terminate, &[&self.name]).await.unwrap().get(0)
+        let client = client().await;
+        eventually(async || match client.query_one(terminate, &[&self.name]).await.unwrap().get(0) {
+            0_i64 => Err("no connection to the database"),
+            _ => Ok(()),
+        })
+        .await;
     }
 
     /// Removes everything of it from the servers.

@@ -16,8 +16,12 @@ static STACKS: Semaphore = Semaphore::const_new(2);
 #[expect(clippy::print_stderr, reason = "shown where the test fails")]
 pub async fn prove(options: Options, behaviour: impl AsyncFnOnce(&mut Stack)) {
     let _permit = STACKS.acquire().await.unwrap();
-    let mut stack = Stack::start(options).await;
-    let proven = AssertUnwindSafe(behaviour(&mut stack)).catch_unwind().await;
+    let mut stack = Stack::prepare(options).await;
+    let proving = async {
+        stack.start_services().await;
+        behaviour(&mut stack).await;
+    };
+    let proven = AssertUnwindSafe(proving).catch_unwind().await;
     for service in stack.services().into_iter().filter(|service| service.is_running()) {
         service.kill().await;
     }

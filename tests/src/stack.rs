@@ -56,8 +56,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts it all and waits until it is ready.
-    pub(crate) async fn start(options: Options) -> Stack {
+    /// Prepares it all; the services do not run yet.
+    pub(crate) async fn prepare(options: Options) -> Stack {
         let amqp_url = options.amqp_url.unwrap_or_else(|| test_url("POMOST_TEST_AMQP_URL"));
         let database_url = test_url("POMOST_TEST_DATABASE_URL");
         let services_url = options.database_url.as_ref().unwrap_or(&database_url);
@@ -70,10 +70,7 @@ impl Stack {
         let store = PostgresStore::connect(&database_url, &namespace.name).await.unwrap();
         let service = |name| Service::new(name, environment.clone(), directory.path().to_owned());
         let [extractor, transformer, loader] = ["extractor", "transformer", "loader"].map(service);
-        let mut stack =
-            Stack { crm, shop, extractor, transformer, loader, store, namespace, environment, directory };
-        stack.start_services().await;
-        stack
+        Stack { crm, shop, extractor, transformer, loader, store, namespace, environment, directory }
     }
 
     /// The three services.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Position {
     /// Where the flow's request points.
     First,
-    /// At a URL that an answer named.
+    /// At a URL that an answer named, absolute.
     Url(String),
     /// At a page number or an offset.
     Number(u64),

@@ -64,7 +64,11 @@ where
 }
 
 /// Services and servers are often started together: a server that does not answer yet is waited for.
-async fn connect(amqp: &SecretString, database: &SecretString, namespace: &str) -> Result<Backends, backends::Error> {
+async fn connect(
+    amqp: &SecretString,
+    database: &SecretString,
+    namespace: &str,
+) -> Result<Backends, backends::Error> {
     let backoff = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(250))
         .with_max_delay(Duration::from_secs(5))

@@ -1,0 +1,58 @@
+//! Flow files.
+
+/// The parts of a flow file in which the behaviours differ.
+pub(crate) struct Flow {
+    /// `extract.request`.
+    pub(crate) request: &'static str,
+    /// `extract.records`.
+    pub(crate) records: &'static str,
+    /// More lines of `extract`.
+    pub(crate) extract: &'static str,
+    /// The lines of `transform`.
+    pub(crate) transform: &'static str,
+    /// More lines of `load`.
+    pub(crate) load: &'static str,
+    /// More of `load.create`.
+    pub(crate) create: &'static str,
+    /// Further lines of the file.
+    pub(crate) rest: &'static str,
+}
+
+/// Finds things by their field `key`.
+pub(crate) const LOOKUP: &str = r#"lookup: { request: "GET /things?key={.key}", id: .found }"#;
+
+impl Default for Flow {
+    fn default() -> Flow {
+        Flow {
+            request: "GET /rows",
+            records: ".rows[]",
+            extract: "",
+            transform: "",
+            load: "",
+            create: "",
+            rest: "",
+        }
+    }
+}
+
+impl Flow {
+    pub(crate) fn text(&self) -> String {
+        let Flow { request, records, rest, create, .. } = self;
+        let extract = indented(self.extract);
+        let transform = match self.transform {
+            "" => String::new(),
+            lines => format!("transform:\n{}", indented(lines)),
+        };
+        let load = indented(self.load);
+        format!(
+            "flow: things\nextract:\n  system: source\n  request: {request}\n  records: {records}\n  key: .key\n{extract}\
+             {transform}load:\n  system: shop\n  create:\n    request: POST /things\n    id: .id\n{}  update:\n    \
+             request: PUT /things/{{$id}}\n{load}{rest}\n",
+            indented(&indented(create)),
+        )
+    }
+}
+
+fn indented(lines: &str) -> String {
+    lines.lines().map(|line| format!("  {line}\n")).collect()
+}

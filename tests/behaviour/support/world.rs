@@ -1,0 +1,145 @@
+//! A project between a source and a shop.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use pomost::{open, runner};
+use pomost_extractor::Scheduling;
+use pomost_http::Clients;
+use pomost_models::{DeadLetter, RunId};
+use pomost_runtime::{Backends, Context};
+use pomost_store::{DeadLetterFilter, RunSummary};
+use pomost_tests::eventually;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::{Flow, Rows, Running, Server, Shop};
+
+/// A source, a shop, and a project between them.
+pub(crate) struct World {
+    pub(crate) source: Server,
+    pub(crate) shop: Shop,
+    directory: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new(source: Server, flow: Flow) -> World {
+        let world = World { source, shop: Shop::start().await, directory: tempfile::tempdir().unwrap() };
+        let system = |name: &str, url: &str| {
+            world.write(&format!("systems/{name}.yaml"), &format!("system: {name}\nbase_url: {url}\n{AUTH}"));
+        };
+        system("source", &world.source.url);
+        system("shop", &world.shop.server.url);
+        world.write(".env", "TOKEN=secret-of-the-tests\n");
+        world.set_flow(flow);
+        world
+    }
+
+    /// A world with these rows at its source.
+    pub(crate) async fn with_rows<const N: usize>(rows: [Value; N], flow: Flow) -> (World, Rows) {
+        let all = Rows::default();
+        all.set(rows);
+        (World::new(all.serve().await, flow).await, all)
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn set_flow(&self, flow: Flow) {
+        self.write("flows/things.yaml", &flow.text());
+    }
+
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let path = self.directory().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// Runs the flow until all its records have settled, or it failed.
+    pub(crate) async fn sync(&self) -> RunSummary {
+        self.sync_since(None).await
+    }
+
+    pub(crate) async fn sync_since(&self, since: Option<&str>) -> RunSummary {
+        let running = self.start().await;
+        let run = running.request(since).await;
+        let summary = running.ended(run).await;
+        running.stop().await;
+        summary
+    }
+
+    /// Works on what there is until a run has ended that was requested elsewhere.
+    pub(crate) async fn finish(&self, run: RunId) -> RunSummary {
+        let running = self.start().await;
+        let summary = running.ended(run).await;
+        running.stop().await;
+        summary
+    }
+
+    /// Starts the three services.
+    pub(crate) async fn start(&self) -> Running {
+        let project = open::project(self.directory()).unwrap_or_else(|problems| panic!("{problems}"));
+        // A runner that was killed may take a moment to let go.
+        let backends = eventually(async || Backends::embedded(self.directory()).await).await;
+        let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
+        let context = Context { project: Arc::new(project), backends, claim, shutdown };
+        let clients = Clients::new(&context.project).unwrap();
+        context.declare().await.unwrap();
+        let services = tokio::spawn(runner::run(context.clone(), clients, Scheduling::Off));
+        Running::new(context, services)
+    }
+
+    /// What is kept of the last run and all before it.
+    pub(crate) async fn dead(&self) -> Vec<DeadLetter> {
+        let store = Backends::embedded_beside(self.directory()).await.unwrap().store;
+        store.dead_letters(&DeadLetterFilter { limit: 1000, ..DeadLetterFilter::default() }).await.unwrap()
+    }
+
+    /// The one dead letter there is.
+    pub(crate) async fn only_dead(&self) -> DeadLetter {
+        let mut letters = self.dead().await;
+        assert_eq!(letters.len(), 1, "{letters:?}");
+        letters.remove(0)
+    }
+
+    pub(crate) async fn cursor(&self) -> Option<String> {
+        Backends::embedded_beside(self.directory()).await.unwrap().store.cursor("things").await.unwrap()
+    }
+
+    /// Runs the command line on the project.
+    pub(crate) async fn pomost(&self, arguments: &[&str]) -> Printed {
+        let output = self.command(arguments).output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Printed { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(arguments).env_clear().env("POMOST_PROJECT", self.directory());
+        command.env("POMOST_HTTP_ADDR", "127.0.0.1:0").kill_on_drop(true);
+        command
+    }
+}
+
+const AUTH: &str = "auth: { bearer: { token: \"${TOKEN}\" } }\n";
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join("pomost");
+    assert!(path.exists(), "{} is missing: build the binaries, or use ./tests/run", path.display());
+    path
+}
