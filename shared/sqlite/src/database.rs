@@ -98,20 +98,20 @@ impl Database {
             .map_err(|error: rusqlite::Error| Error::unavailable(&self.place, error))
     }
 
+    /// The first connection to a new file also makes it one of write-ahead logging, which SQLite lets
+    /// one connection do and refuses the others without waiting; so it is opened under the lock.
     async fn migrate(&self, path: &Path, migrations: Runner) -> Result<(), Error> {
         let lock_path = migration_lock_path(path);
-        let run = move |connection: &mut Connection| {
-            let lock = wait_for_lock(&lock_path).map_err(|error| error.to_string())?;
-            migrations.run(connection).map_err(|error| error.to_string())?;
-            drop(lock);
-            Ok(())
-        };
+        let waiting = tokio::task::spawn_blocking(move || wait_for_lock(&lock_path));
+        let lock = waiting.await.map_err(io::Error::other).flatten();
+        let lock = lock.map_err(|error| Error::unavailable(&self.place, error))?;
         let connection = self.connection(&self.writer).await?;
-        connection
-            .interact(run)
+        let migrated = connection
+            .interact(move |connection| migrations.run(connection).map_err(|error| error.to_string()))
             .await
-            .map_err(|error| self.interrupted(error))?
-            .map_err(|reason| Error::Migrations { place: self.place.clone(), reason })
+            .map_err(|error| self.interrupted(error))?;
+        drop(lock);
+        migrated.map(drop).map_err(|reason| Error::Migrations { place: self.place.clone(), reason })
     }
 
     async fn connection(&self, pool: &Pool) -> Result<PooledConnection, Error> {
