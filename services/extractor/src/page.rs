@@ -34,9 +34,9 @@ impl Source {
     /// Fetches the page at a position. A system that is away, throttles or refuses our credentials
     /// is waited for, however long; a failure that may pass is tried again; any other is an error.
     pub async fn page(&self, position: &Position, variables: &Variables) -> Result<Page, Error> {
-        let url = self.url(position, variables)?;
+        let call = self.call(position, variables)?;
         let mut attempts = 0;
-        let answer = (|| self.fetch(&url))
+        let answer = (|| self.client.send(call.clone()))
             .retry(backoff())
             .when(|failure| {
                 attempts += usize::from(!failure.class.is_of_the_system());
@@ -52,7 +52,7 @@ impl Source {
         let value = read(&answer.body).map_err(|error| {
             Error::Source(format!("{}: the answer is not JSON: {error}", self.flow.extract.request.label))
         })?;
-        Ok(Page { answer: value, hash, url })
+        Ok(Page { answer: value, hash, url: call.url })
     }
 
     /// The position with its URL as seen from the page that names it (RFC 3986 §5).
@@ -63,20 +63,16 @@ impl Source {
         }
     }
 
-    fn url(&self, position: &Position, variables: &Variables) -> Result<Url, Error> {
-        let request = &self.flow.extract.request;
-        let path = request
-            .path
-            .render(&Value::Null, variables)
-            .map_err(|error| Error::Source(format!("the request {}: {}", request.label, error.message)))?;
-        let mut url = self.client.url(&path)?;
+    fn call(&self, position: &Position, variables: &Variables) -> Result<Call<'_>, Failure> {
+        let extract = &self.flow.extract;
+        let mut call = self.client.call(&extract.request, &extract.answers, &Value::Null, variables)?;
         if let Position::Url(next) = position {
-            return Ok(self.client.follow(&url, next)?);
+            call.url = self.client.follow(&call.url, next)?;
         }
         if let (Some(param), Some(value)) = (self.param(), position.value()) {
-            url.query_pairs_mut().append_pair(param, &value);
+            call.url.query_pairs_mut().append_pair(param, &value);
         }
-        Ok(url)
+        Ok(call)
     }
 
     fn param(&self) -> Option<&str> {
@@ -86,18 +82,6 @@ impl Source {
                 param.as_deref()
             }
         }
-    }
-
-    async fn fetch(&self, url: &Url) -> Result<pomost_http::Answer, Failure> {
-        let request = &self.flow.extract.request;
-        let call = Call {
-            method: &request.method,
-            url: url.clone(),
-            label: &request.label,
-            body: None,
-            header: None,
-        };
-        self.client.send(call).await
     }
 }
 

@@ -163,10 +163,12 @@ impl Act<'_> {
         id: Option<&str>,
         header: Option<(http::HeaderName, HeaderValue)>,
     ) -> Result<HttpAnswer, Failed> {
-        let call = self.call(request, id).map_err(Failed::without_effect)?;
-        let body =
-            (self.record.op == Op::Upsert).then(|| Bytes::copy_from_slice(self.record.data.get().as_bytes()));
-        let sent = self.destination.client.send(Call { body, header, ..call }).await;
+        let mut call = self.call(request, id).map_err(Failed::without_effect)?;
+        if call.body.is_none() && self.record.op == Op::Upsert {
+            call.body = Some(Bytes::copy_from_slice(self.record.data.get().as_bytes()));
+        }
+        call.headers.extend(header);
+        let sent = self.destination.client.send(call).await;
         sent.map_err(|failure| Failed { in_doubt: self.leaves_doubt(&failure), failure })
     }
 
@@ -179,13 +181,9 @@ impl Act<'_> {
         failure.class.leaves_doubt() && (can_tell || matches!(failure.status, None | Some(502 | 504)))
     }
 
-    fn call<'b>(&self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
-        let record = if request.path.needs_input() { self.parsed()? } else { Value::Null };
-        let path = request.path.render(&record, &self.variables(id)).map_err(|error| {
-            Failure::new(Class::Invalid, format!("the request {}: {}", request.label, error.message))
-        })?;
-        let url = self.destination.client.url(&path)?;
-        Ok(Call { method: &request.method, url, label: &request.label, body: None, header: None })
+    fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
+        let record = if request.needs_input() { self.parsed()? } else { Value::Null };
+        self.destination.client.call(request, &self.load().answers, &record, &self.variables(id))
     }
 
     fn id_in(

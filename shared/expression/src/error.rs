@@ -31,7 +31,8 @@ pub struct EvaluationError {
 }
 
 impl EvaluationError {
-    pub(crate) fn new(message: impl Into<String>) -> EvaluationError {
+    /// An error that no field is to blame for. The message is to hold no value of the record.
+    pub fn new(message: impl Into<String>) -> EvaluationError {
         EvaluationError { pointer: None, message: message.into() }
     }
 

@@ -7,9 +7,12 @@ use crate::{CompileError, EvaluationError, Expression, Value, Variables, bracket
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Text for a URL in which `{…}` holds an expression; `{{` and `}}` are braces.
+/// Text in which `{…}` holds an expression; `{{` and `}}` are braces.
 #[derive(Debug, Clone)]
-pub struct Template(Vec<Part>);
+pub struct Template {
+    parts: Vec<Part>,
+    percent_encodes: bool,
+}
 
 #[derive(Debug, Clone)]
 enum Part {
@@ -18,41 +21,29 @@ enum Part {
 }
 
 impl Template {
-    /// Compiles a template. The error points at a byte of `source`.
-    pub fn compile(source: &str) -> Result<Template, CompileError> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut rest = source;
-        while let Some(place) = rest.find(['{', '}']) {
-            literal.push_str(&rest[..place]);
-            let brace = &rest[place..=place];
-            let after = &rest[place + 1..];
-            let offset = source.len() - after.len();
-            if let Some(after) = after.strip_prefix(brace) {
-                literal.push_str(brace);
-                rest = after;
-                continue;
-            }
-            let end = if brace == "{" { closing_brace(after) } else { None };
-            let end = end.ok_or_else(|| unmatched(offset - 1, brace))?;
-            parts.push(Part::Text(std::mem::take(&mut literal)));
-            parts.push(Part::Expression(expression(&after[..end], offset)?));
-            rest = &after[end + 1..];
-        }
-        literal.push_str(rest);
-        parts.push(Part::Text(literal));
-        Ok(Template(parts))
+    /// Compiles a template for a URL: each value is percent-encoded, so that it can never add a path
+    /// segment or a parameter. The error points at a byte of `source`.
+    pub fn of_url(source: &str) -> Result<Template, CompileError> {
+        Ok(Template { parts: parts(source)?, percent_encodes: true })
     }
 
-    /// The text with each expression's value in its place, percent-encoded: a value can never add a
-    /// path segment or a parameter. Values are text, numbers or booleans.
+    /// Compiles a template for other text: each value stands in it as it is.
+    pub fn of_text(source: &str) -> Result<Template, CompileError> {
+        Ok(Template { parts: parts(source)?, percent_encodes: false })
+    }
+
+    /// The text with each expression's value in its place. Values are text, numbers or booleans.
     pub fn render(&self, input: &Value, variables: &Variables) -> Result<String, EvaluationError> {
         let mut rendered = String::new();
-        for part in &self.0 {
+        for part in &self.parts {
             match part {
                 Part::Text(text) => rendered.push_str(text),
                 Part::Expression(expression) => {
-                    rendered.extend(utf8_percent_encode(&value(expression, input, variables)?, RESERVED));
+                    let value = value(expression, input, variables)?;
+                    match self.percent_encodes {
+                        true => rendered.extend(utf8_percent_encode(&value, RESERVED)),
+                        false => rendered.push_str(&value),
+                    }
                 }
             }
         }
@@ -70,20 +61,43 @@ impl Template {
     }
 
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        self.0.iter().filter_map(|part| match part {
+        self.parts.iter().filter_map(|part| match part {
             Part::Expression(expression) => Some(expression),
             Part::Text(_) => None,
         })
     }
 }
 
+fn parts(source: &str) -> Result<Vec<Part>, CompileError> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = source;
+    while let Some(place) = rest.find(['{', '}']) {
+        literal.push_str(&rest[..place]);
+        let brace = &rest[place..=place];
+        let after = &rest[place + 1..];
+        let offset = source.len() - after.len();
+        if let Some(after) = after.strip_prefix(brace) {
+            literal.push_str(brace);
+            rest = after;
+            continue;
+        }
+        let end = if brace == "{" { closing_brace(after) } else { None };
+        let end = end.ok_or_else(|| unmatched(offset - 1, brace))?;
+        parts.push(Part::Text(std::mem::take(&mut literal)));
+        parts.push(Part::Expression(expression(&after[..end], offset)?));
+        rest = &after[end + 1..];
+    }
+    literal.push_str(rest);
+    parts.push(Part::Text(literal));
+    Ok(parts)
+}
+
 fn value(expression: &Expression, input: &Value, variables: &Variables) -> Result<String, EvaluationError> {
     let value = expression.one(input.clone(), variables)?;
     text(&value).ok_or_else(|| {
         let source = expression.source();
-        EvaluationError::new(format!(
-            "{{{source}}} is neither text nor a number, so it cannot stand in a URL"
-        ))
+        EvaluationError::new(format!("{{{source}}} is neither text nor a number, so it cannot stand here"))
     })
 }
 
@@ -115,7 +129,7 @@ mod tests {
 
     fn rendered(source: &str, input: &str) -> Result<String, EvaluationError> {
         let variables = Variables { id: Value::from("a/b".to_owned()), ..Variables::default() };
-        Template::compile(source).unwrap().render(&read(input.as_bytes()).unwrap(), &variables)
+        Template::of_url(source).unwrap().render(&read(input.as_bytes()).unwrap(), &variables)
     }
 
     #[test]
@@ -140,7 +154,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_placed_in_the_whole_template() {
-        let offset = |source: &str| Template::compile(source).unwrap_err().offset;
+        let offset = |source: &str| Template::of_url(source).unwrap_err().offset;
         assert_eq!(offset("ab{"), 2);
         assert_eq!(offset("ab}"), 2);
         assert_eq!(offset("ab{.x | nope}"), 8);
@@ -148,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_template_of_variables_needs_no_input() {
-        assert!(!Template::compile("customers/{$id}").unwrap().needs_input());
-        assert!(Template::compile("customers?email={.email}").unwrap().needs_input());
+        assert!(!Template::of_url("customers/{$id}").unwrap().needs_input());
+        assert!(Template::of_url("customers?email={.email}").unwrap().needs_input());
     }
 }

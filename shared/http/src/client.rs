@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::header::CONTENT_TYPE;
 use pomost_project::{Project, System};
 use reqwest::redirect::Policy;
 use tokio::sync::Semaphore;
 use tracing::{Instrument, Span, field};
 use url::Url;
 
-use crate::{Class, Failure, authorisation};
+use crate::{Answer, Call, Class, Failure, authorisation};
 
 /// The longest answer that is read, in bytes: a page of records and no more.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -44,36 +44,9 @@ impl Clients {
 /// Calls one system.
 #[derive(Clone)]
 pub struct Client {
-    system: Arc<System>,
+    pub(crate) system: Arc<System>,
     http: reqwest::Client,
     in_flight: Arc<Semaphore>,
-}
-
-/// A request to be made.
-#[derive(Debug, Clone)]
-pub struct Call<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// Where it goes, from [`Client::url`] or [`Client::follow`].
-    pub url: Url,
-    /// The request as the flow has it, `GET /customers?email={.email}`: what people are shown of
-    /// it, since the URL itself may hold personal data.
-    pub label: &'a str,
-    /// A JSON body.
-    pub body: Option<Bytes>,
-    /// A header of its own, such as an idempotency key.
-    pub header: Option<(HeaderName, HeaderValue)>,
-}
-
-/// An answer with a 2xx status.
-#[derive(Debug)]
-pub struct Answer {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body, decompressed.
-    pub body: Bytes,
 }
 
 impl Client {
@@ -96,14 +69,6 @@ impl Client {
     /// How many requests it has in flight at most.
     pub fn concurrency(&self) -> usize {
         self.system.concurrency
-    }
-
-    /// The URL of a path and query below the system's base URL.
-    pub fn url(&self, path_and_query: &str) -> Result<Url, Failure> {
-        let base = self.system.base_url.as_str().trim_end_matches('/');
-        let text = format!("{base}/{}", path_and_query.trim_start_matches('/'));
-        let url = Url::parse(&text).map_err(|error| self.refused(format!("not a URL path: {error}")))?;
-        self.within_system(url)
     }
 
     /// The URL that an answer from `from` refers to, absolute or relative (RFC 3986 §5). It must
@@ -135,27 +100,25 @@ impl Client {
     async fn exchange(&self, call: Call<'_>) -> Result<Answer, Failure> {
         // The semaphore is never closed; if it were, going on without it only loses the limit.
         let _permit = self.in_flight.acquire().await.ok();
-        let label = call.label;
+        let (label, rules) = (call.label, call.answers);
         let failed = |error| Failure::from_reqwest(&self.system.name, label, error);
         let response = self.request(call).send().await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = self.read(response, label).await?;
-        if status.is_success() {
-            return Ok(Answer { status, headers, body });
+        let answer = Answer { status, headers, body };
+        match answer.class(rules.iter().chain(&self.system.answers)) {
+            None => Ok(answer),
+            Some(class) => Err(Failure::from_answer(&self.system.name, label, class, &answer)),
         }
-        Err(Failure::from_status(&self.system.name, label, status, &headers, &body))
     }
 
     fn request(&self, call: Call<'_>) -> reqwest::RequestBuilder {
         let mut url = call.url;
         authorisation::add_to_query(&self.system.auth, &mut url);
-        let mut request = self.http.request(call.method.clone(), url);
-        if let Some((name, value)) = call.header {
-            request = request.header(name, value);
-        }
+        let request = self.http.request(call.method, url);
         match call.body {
-            Some(body) => request.header(http::header::CONTENT_TYPE, "application/json").body(body),
-            None => request,
+            Some(body) => request.header(CONTENT_TYPE, "application/json").headers(call.headers).body(body),
+            None => request.headers(call.headers),
         }
     }
 
@@ -177,7 +140,7 @@ impl Client {
         Ok(body.freeze())
     }
 
-    fn within_system(&self, url: Url) -> Result<Url, Failure> {
+    pub(crate) fn within_system(&self, url: Url) -> Result<Url, Failure> {
         if url.origin() == self.system.base_url.origin() {
             return Ok(url);
         }
@@ -185,7 +148,7 @@ impl Client {
         Err(self.refused(format!("an answer leads to {host}, outside the system; it is not followed")))
     }
 
-    fn refused(&self, message: String) -> Failure {
+    pub(crate) fn refused(&self, message: String) -> Failure {
         Failure::new(Class::Invalid, format!("{}: {message}", self.system.name))
     }
 }

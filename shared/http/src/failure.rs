@@ -7,10 +7,12 @@ use std::{
 
 use http::{HeaderMap, StatusCode, header};
 
+use crate::Answer;
+
 /// How much of an answer's text an error quotes, in characters.
 const QUOTED: usize = 300;
 
-/// A request that did not get a 2xx answer.
+/// A request that did not get the answer it was made for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -71,7 +73,8 @@ impl Class {
         self == Class::Transient
     }
 
-    fn of(status: StatusCode) -> Class {
+    /// What a status means by itself.
+    pub(crate) fn of(status: StatusCode) -> Class {
         match status.as_u16() {
             401 | 403 => Class::Unauthorised,
             404 | 410 => Class::Gone,
@@ -99,19 +102,18 @@ impl Failure {
         Failure::new(class, format!("{system}: {label}: {}", chain(&error.without_url())))
     }
 
-    pub(crate) fn from_status(
-        system: &str,
-        label: &str,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Failure {
+    pub(crate) fn from_answer(system: &str, label: &str, class: Class, answer: &Answer) -> Failure {
+        let means = if answer.status.is_success() {
+            format!(", which means {}", class.as_str())
+        } else {
+            String::new()
+        };
         Failure {
-            class: Class::of(status),
-            message: format!("{system}: {label} answered {status}"),
-            answer: quote(body),
-            status: Some(status.as_u16()),
-            retry_after: retry_after(headers, SystemTime::now()),
+            class,
+            message: format!("{system}: {label} answered {}{means}", answer.status),
+            answer: quote(&answer.body),
+            status: Some(answer.status.as_u16()),
+            retry_after: retry_after(&answer.headers, SystemTime::now()),
         }
     }
 }

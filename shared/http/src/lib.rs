@@ -1,11 +1,15 @@
 //! Requests to business systems: authorised, bounded, and their answers sorted.
 //!
-//! [`Clients`] holds one [`Client`] for each system of a project. A [`Client`] turns a [`Call`] into
-//! an [`Answer`] with a 2xx status, or into a [`Failure`] that says what kind it is.
+//! [`Clients`] holds one [`Client`] for each system of a project. A [`Client`] makes a [`Call`] of a
+//! flow's request, and of the call an [`Answer`], or a [`Failure`] that says what kind it is.
 
+mod answer;
 mod authorisation;
+mod call;
 mod client;
 mod failure;
 
-pub use client::{Answer, Call, Client, Clients};
+pub use answer::Answer;
+pub use call::Call;
+pub use client::{Client, Clients};
 pub use failure::{Class, Failure};

@@ -1,11 +1,13 @@
 //! `flows/*.yaml`: one kind of record going from one system to another.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::Period;
+pub use crate::text::{Jq, Name, RequestLine};
+use crate::{
+    Period,
+    request::{AnswerRuleSection, RequestSection},
+};
 
 /// One kind of record going from one system to another.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -35,12 +37,12 @@ fn default_batch_size() -> u32 {
 
 /// Where the records come from.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ExtractSection {
     /// The system to read.
     pub system: Name,
-    /// The method and path of the first page, `GET /customers?since={$cursor}`.
-    pub request: RequestLine,
+    /// The request of a page.
+    #[serde(flatten)]
+    pub request: RequestSection,
     /// How to come to the next page; left out where one answer holds everything.
     #[serde(default)]
     pub paginate: Option<PaginateSection>,
@@ -63,6 +65,9 @@ pub struct ExtractSection {
     /// A JSON Schema file that every record of the source must satisfy.
     #[serde(default)]
     pub expect: Option<String>,
+    /// What answers mean where that is not what HTTP says; before the system's own rules.
+    #[serde(default)]
+    pub answers: Vec<AnswerRuleSection>,
 }
 
 /// How to come to the next page.
@@ -161,14 +166,17 @@ pub struct LoadSection {
     /// What to do when the destination fails.
     #[serde(default)]
     pub retry: RetrySection,
+    /// What answers mean where that is not what HTTP says; before the system's own rules.
+    #[serde(default)]
+    pub answers: Vec<AnswerRuleSection>,
 }
 
-/// How a record is made at the destination; its body is the mapped record as JSON.
+/// How a record is made at the destination; without a body of its own it sends the mapped record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct CreateSection {
-    /// The method and path, `POST /customers`.
-    pub request: RequestLine,
+    /// The request.
+    #[serde(flatten)]
+    pub request: RequestSection,
     /// The destination's id of the new record, in the answer.
     pub id: Jq,
     /// A header that makes the destination ignore a repeated create, such as `Idempotency-Key`.
@@ -176,20 +184,21 @@ pub struct CreateSection {
     pub idempotency_header: Option<String>,
 }
 
-/// How a record is changed or deleted at the destination.
+/// How a record is changed or deleted at the destination; without a body of its own a change sends
+/// the mapped record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct UpdateSection {
-    /// The method and path, `PUT /customers/{$id}`.
-    pub request: RequestLine,
+    /// The request.
+    #[serde(flatten)]
+    pub request: RequestSection,
 }
 
 /// How to find out whether the destination has a record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct LookupSection {
-    /// The method and path, `GET /customers?email={.email}`.
-    pub request: RequestLine,
+    /// The request.
+    #[serde(flatten)]
+    pub request: RequestSection,
     /// The destination's id in the answer; null where it has no such record.
     pub id: Jq,
 }
@@ -213,57 +222,3 @@ impl Default for RetrySection {
 fn default_attempts() -> u32 {
     8
 }
-
-/// A text with a pattern of its own, so that editors and `pomost check` can tell it from others.
-macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident, $schema:tt) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub String);
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    };
-}
-
-text_type!(
-    /// A jq expression.
-    Jq,
-    {
-        "type": "string",
-        "pattern": r"\S",
-        "patternErrorMessage": "expected a jq expression as text, in quotes or below a |",
-        "description": "A jq expression."
-    }
-);
-
-text_type!(
-    /// A method and a path under the system's base URL; each `{…}` in it is a jq expression whose
-    /// value is percent-encoded.
-    RequestLine,
-    {
-        "type": "string",
-        "pattern": "^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) /",
-        "patternErrorMessage": "expected a method and a path, such as GET /customers; the host is the system's base_url",
-        "description": "A method and a path: GET /customers?since={$cursor}. What stands in braces is jq."
-    }
-);
-
-text_type!(
-    /// The name of a system or a flow.
-    Name,
-    {
-        "type": "string",
-        "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$",
-        "patternErrorMessage": "expected a name of lower-case letters, digits, - and _, at most 63 of them",
-        "description": "Lower-case letters, digits, - and _."
-    }
-);

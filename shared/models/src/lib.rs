@@ -13,9 +13,11 @@ pub mod flow;
 pub mod outcome;
 pub mod period;
 pub mod record;
+pub mod request;
 pub mod retry;
 pub mod run;
 pub mod system;
+pub mod text;
 pub mod version;
 
 pub use batch::Batch;

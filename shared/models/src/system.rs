@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::{Period, flow::Name};
+use crate::{Period, request::AnswerRuleSection, text::Name};
 
 /// A business system with an HTTP API: where it is, how to be let in, and its limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -29,6 +29,9 @@ pub struct SystemFile {
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: u32,
+    /// What answers mean where that is not what HTTP says.
+    #[serde(default)]
+    pub answers: Vec<AnswerRuleSection>,
 }
 
 fn default_timeout() -> Period {

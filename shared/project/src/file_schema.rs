@@ -100,7 +100,7 @@ impl FileSchema {
                 )
             }
             Some("boolean") => "expected true or false".into(),
-            _ => "expected text".into(),
+            _ => words(schema).map_or("expected text".into(), |words| format!("expected one of {words}")),
         }
     }
 
@@ -119,9 +119,17 @@ impl FileSchema {
     fn at(&self, pointer: &str) -> &Value {
         pointer.split('/').skip(1).fold(&self.schema, |schema, name| {
             let property = schema.get("properties").and_then(|properties| properties.get(name));
-            property.or_else(|| schema.get("items")).unwrap_or(&Value::Null)
+            let any = || schema.get("items").or_else(|| schema.get("additionalProperties"));
+            property.or_else(any).unwrap_or(&Value::Null)
         })
     }
+}
+
+/// The words of a choice of words.
+fn words(schema: &Value) -> Option<String> {
+    let choices = schema.get("oneOf")?.as_array()?;
+    let words: Vec<&str> = choices.iter().filter_map(|choice| choice.get("const")?.as_str()).collect();
+    Some(words.join(", "))
 }
 
 fn found(value: Option<&Value>, schema: &Value) -> &'static str {

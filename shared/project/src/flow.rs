@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use pomost_expression::{Expression, Template};
+use pomost_expression::Expression;
 
-use crate::schema::Schema;
+pub use crate::request::Request;
+use crate::{request::AnswerRule, schema::Schema};
 
 /// One kind of record going from one system to another.
 #[derive(Debug)]
@@ -21,18 +22,6 @@ pub struct Flow {
     pub sensitive: Vec<Expression>,
     /// How many records one message carries at most.
     pub batch_size: usize,
-}
-
-/// A method, and a path whose expressions are filled in for each request.
-#[derive(Debug)]
-pub struct Request {
-    /// The method.
-    pub method: http::Method,
-    /// The path and query, relative to the system's base URL, without a leading slash.
-    pub path: Template,
-    /// The request as the flow has it, `GET /customers?email={.email}`: what logs, traces and errors
-    /// show, since the request itself may hold personal data.
-    pub label: String,
 }
 
 /// Where the records come from.
@@ -56,6 +45,8 @@ pub struct Extract {
     pub deleted: Option<Expression>,
     /// The time from the start of one scheduled run to the next.
     pub every: Option<Duration>,
+    /// What its answers mean, before what the system's rules say.
+    pub answers: Vec<AnswerRule>,
 }
 
 /// How to come to the next page.
@@ -127,6 +118,8 @@ pub struct Load {
     pub lookup: Option<Lookup>,
     /// How often a record is tried before it becomes a dead letter.
     pub attempts: u32,
+    /// What its answers mean, before what the system's rules say.
+    pub answers: Vec<AnswerRule>,
 }
 
 /// How a record is made at the destination.

@@ -15,6 +15,7 @@ mod init;
 mod load;
 mod mask;
 pub mod problem;
+pub mod request;
 pub mod schema;
 pub mod system;
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::request::AnswerRule;
+
 /// A business system with an HTTP API.
 #[derive(Debug)]
 pub struct System {
@@ -18,6 +20,8 @@ pub struct System {
     pub timeout: Duration,
     /// Requests in flight at a time, per process.
     pub concurrency: usize,
+    /// What its answers mean where that is not what HTTP says.
+    pub answers: Vec<AnswerRule>,
 }
 
 /// How requests prove who sends them.

@@ -45,17 +45,12 @@ pub async fn post(
 ) -> anyhow::Result<Duration> {
     let flow = project.flows.get(flow).context("the flow is missing")?;
     let client = Arc::new(clients.of(&flow.load.system).context("the destination is missing")?.clone());
-    let request = &flow.load.create.request;
-    let url = client.url(&request.path.render(&Value::Null, &Variables::default())?)?;
+    let create = client.call(&flow.load.create.request, &[], &Value::Null, &Variables::default())?;
     let started = Instant::now();
     let post = |record: Record| {
-        let (client, url): (Arc<Client>, _) = (client.clone(), url.clone());
-        async move {
-            let body = record.data.get().as_bytes().to_vec().into();
-            let call =
-                Call { method: &request.method, url, label: &request.label, body: Some(body), header: None };
-            client.send(call).await
-        }
+        let body = record.data.get().as_bytes().to_vec().into();
+        let (client, call): (Arc<Client>, _) = (client.clone(), Call { body: Some(body), ..create.clone() });
+        async move { client.send(call).await }
     };
     let mut posting = stream::iter(records).map(post).buffer_unordered(client.concurrency());
     while let Some(posted) = posting.next().await {

@@ -60,7 +60,7 @@ fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
 }
 
 fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extract> {
-    let request = compile.request("/extract/request", &section.request);
+    let request = compile.request("/extract", &section.request);
     let paginate = paginate(compile, section.paginate.as_ref(), request.as_ref());
     let records = compile.expression("/extract/records", &section.records);
     let key = compile.expression("/extract/key", &section.key);
@@ -73,6 +73,7 @@ fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extrac
     check_cursor(compile, section.cursor.is_some(), request.as_ref());
     let every = section.schedule.as_ref().map(|schedule| schedule.every.0);
     compile.check_not_zero("/extract/schedule/every", every);
+    let answers = compile.answers("/extract/answers", &section.answers);
     Some(Extract {
         system: section.system.0.clone(),
         request: request?,
@@ -83,6 +84,7 @@ fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extrac
         cursor: cursor?,
         deleted: deleted?,
         every,
+        answers: answers?,
     })
 }
 
@@ -93,7 +95,7 @@ fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<Cursor> 
 
 fn check_cursor(compile: &mut Compile<'_>, has_cursor: bool, request: Option<&Request>) {
     let Some(request) = request else { return };
-    match (has_cursor, request.path.uses_variable("cursor")) {
+    match (has_cursor, request.uses_variable("cursor")) {
         (true, false) => compile
             .warn("/extract/cursor", "extract.request does not use $cursor, so every run reads everything"),
         (false, true) => compile.refuse_with_help(
@@ -134,7 +136,7 @@ fn paginate(
 /// Something has to take the page, or every request would ask for the first one.
 fn check_param(compile: &mut Compile<'_>, pointer: &str, param: Option<&String>, request: Option<&Request>) {
     let Some(request) = request else { return };
-    let message = match (param.is_some(), request.path.uses_variable("page")) {
+    let message = match (param.is_some(), request.uses_variable("page")) {
         (false, false) => {
             "nothing takes the page: name the query parameter with 'param', or use $page in the request"
         }
@@ -157,9 +159,9 @@ fn transform(
 
 fn load(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Load> {
     let create = create(compile, section);
-    let update = compile.request("/load/update/request", &section.update.request);
+    let update = compile.request("/load/update", &section.update.request);
     let delete = match &section.delete {
-        Some(delete) => compile.request("/load/delete/request", &delete.request).map(Some),
+        Some(delete) => compile.request("/load/delete", &delete.request).map(Some),
         None => Some(None),
     };
     check_addresses(compile, "/load/update/request", update.as_ref());
@@ -168,6 +170,7 @@ fn load(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Load> {
         Some(section) => lookup(compile, section).map(Some),
         None => Some(None),
     };
+    let answers = compile.answers("/load/answers", &section.answers);
     Some(Load {
         system: section.system.0.clone(),
         create: create?,
@@ -175,11 +178,12 @@ fn load(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Load> {
         delete: delete?,
         lookup: lookup?,
         attempts: section.retry.attempts,
+        answers: answers?,
     })
 }
 
 fn create(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Create> {
-    let request = compile.request("/load/create/request", &section.create.request);
+    let request = compile.request("/load/create", &section.create.request);
     let id = compile.expression("/load/create/id", &section.create.id);
     let header = section.create.idempotency_header.as_ref().map(|name| name.parse().ok());
     if header == Some(None) {
@@ -199,7 +203,7 @@ fn create(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Create> {
 }
 
 fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> {
-    let request = compile.request("/load/lookup/request", &section.request);
+    let request = compile.request("/load/lookup", &section.request);
     let id = compile.expression("/load/lookup/id", &section.id);
     Some(Lookup { request: request?, id: id? })
 }
@@ -207,8 +211,7 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> 
 /// A request that does not say which record it is about is hardly meant.
 fn check_addresses(compile: &mut Compile<'_>, pointer: &str, request: Option<&Request>) {
     let Some(request) = request else { return };
-    if !request.path.uses_variable("id") && !request.path.uses_variable("key") && !request.path.needs_input()
-    {
+    if !request.uses_variable("id") && !request.uses_variable("key") && !request.needs_input() {
         compile.warn(pointer, "the request names no record: it uses neither $id nor $key nor a field");
     }
 }

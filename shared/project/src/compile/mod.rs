@@ -1,6 +1,7 @@
 //! Compiling the files of a project: expressions, requests, schemas and references.
 
 pub(crate) mod flow;
+mod request;
 pub(crate) mod system;
 
 use std::{
@@ -10,10 +11,10 @@ use std::{
     time::Duration,
 };
 
-use pomost_expression::{CompileError, Expression, Template};
-use pomost_models::flow::{Jq, RequestLine};
+use pomost_expression::{CompileError, Expression};
+use pomost_models::text::Jq;
 
-use crate::{Problem, Problems, document::Document, flow::Request, schema::Schema};
+use crate::{Problem, Problems, document::Document, schema::Schema};
 
 /// What compiling one file needs, and where it puts what it finds wrong. Its methods return nothing
 /// for what does not compile, and go on.
@@ -68,15 +69,6 @@ impl Compile<'_> {
             Some(expression) => self.expression(pointer, expression).map(Some),
             None => Some(None),
         }
-    }
-
-    fn request(&mut self, pointer: &str, line: &RequestLine) -> Option<Request> {
-        // The pattern of request lines has seen to the method, the space and the slash.
-        let (method, path) = line.0.split_once(" /")?;
-        let template = Template::compile(path);
-        let shift = method.len() + 2;
-        let path = template.map_err(|error| self.refuse_expression(pointer, shift, error)).ok()?;
-        Some(Request { method: method.parse().ok()?, path, label: line.0.clone() })
     }
 
     fn schema(&mut self, pointer: &str, path: Option<&String>) -> Option<Option<Schema>> {

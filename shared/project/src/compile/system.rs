@@ -21,12 +21,14 @@ pub(crate) fn compile(
         Some(section) => auth(compile, section, environment),
         None => Some(Auth::None),
     };
+    let answers = compile.answers("/answers", &file.answers);
     Some(System {
         name: name.to_owned(),
         base_url: base_url?,
         auth: auth?,
         timeout: file.timeout.0,
         concurrency: file.concurrency as usize,
+        answers: answers?,
     })
 }
 

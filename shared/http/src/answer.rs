@@ -1,0 +1,65 @@
+//! Answers, and what they mean.
+
+use std::cell::OnceCell;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use pomost_expression::{Value, read};
+use pomost_project::request::{AnswerRule, Meaning};
+
+use crate::Class;
+
+/// An answer that is what was asked for: by its status (2xx), or by a rule.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, decompressed.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// What kind of failure it is; none where it is what was asked for. The first rule that is about
+    /// it decides, and where none is, its status.
+    pub(crate) fn class<'r>(&self, mut rules: impl Iterator<Item = &'r AnswerRule>) -> Option<Class> {
+        let parts = OnceCell::new();
+        let rule =
+            rules.find(|rule| rule.is_about(self.status, || parts.get_or_init(|| self.parts()).clone()));
+        match rule {
+            Some(rule) => class_of(rule.means),
+            None if self.status.is_success() => None,
+            None => Some(Class::of(self.status)),
+        }
+    }
+
+    /// `{status, headers, body}`; a body that is not JSON is text.
+    fn parts(&self) -> Value {
+        let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
+        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (Value::from(name.as_str().to_owned()), text(value.as_bytes()))
+        };
+        let body = read(&self.body).unwrap_or_else(|_| text(&self.body));
+        let status = Value::from(isize::from(self.status.as_u16() as i16));
+        let parts =
+            [("status", status), ("headers", object(self.headers.iter().map(header))), ("body", body)];
+        object(parts.map(|(name, part)| (Value::from(name.to_owned()), part)))
+    }
+}
+
+fn object(fields: impl IntoIterator<Item = (Value, Value)>) -> Value {
+    Value::obj(fields.into_iter().collect())
+}
+
+fn class_of(meaning: Meaning) -> Option<Class> {
+    Some(match meaning {
+        Meaning::Ok => return None,
+        Meaning::Transient => Class::Transient,
+        Meaning::Throttled => Class::Throttled,
+        Meaning::Unauthorised => Class::Unauthorised,
+        Meaning::Gone => Class::Gone,
+        Meaning::Conflict => Class::Conflict,
+        Meaning::Invalid => Class::Invalid,
+    })
+}
