@@ -6,6 +6,10 @@ use pomost_project::{Flow, schema::Schema};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
+/// The longest mapped record, in bytes. With the record it was made of beside it, it has to fit into a
+/// message of 16 MiB.
+const MAX_MAPPED: usize = 8 * 1024 * 1024;
+
 /// A record that could not be transformed, as it came.
 #[derive(Debug)]
 pub struct Refused {
@@ -44,6 +48,9 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
 fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
     check(flow.transform.produce.as_ref(), value, "the mapped record")?;
     let text = write(value).map_err(|error| invalid("the mapped record: ", &error))?;
+    if text.len() > MAX_MAPPED {
+        return Err(invalid("the mapped record: ", &format!("it is longer than {} MiB", MAX_MAPPED >> 20)));
+    }
     RawValue::from_string(text).map_err(|_| invalid("the mapped record: ", &"it is not JSON"))
 }
 

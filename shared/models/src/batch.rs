@@ -1,5 +1,7 @@
 //! The message on a queue.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Record, RunId};
@@ -38,8 +40,74 @@ impl Batch {
         serde_json::to_vec(self).expect("a batch is JSON")
     }
 
+    /// The batch in as many batches as it takes for none to hold more than so many bytes of records,
+    /// unless it is one record. They have the same id: each slot is in one of them.
+    pub fn parts(&self, bytes: usize) -> Vec<Cow<'_, Batch>> {
+        let mut held = 0;
+        let mut ends = Vec::new();
+        for (place, record) in self.records.iter().enumerate() {
+            held += record.bytes();
+            if held > bytes && place > 0 {
+                ends.push(place);
+                held = record.bytes();
+            }
+        }
+        if ends.is_empty() {
+            return vec![Cow::Borrowed(self)];
+        }
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let ends = ends.iter().copied().chain([self.records.len()]);
+        starts
+            .zip(ends)
+            .map(|(start, end)| Cow::Owned(self.with_records(self.records[start..end].to_vec())))
+            .collect()
+    }
+
     /// The same batch with other records in it: for a retry, or for the next stage.
     pub fn with_records(&self, records: Vec<Record>) -> Batch {
         Batch { records, flow: self.flow.clone(), id: self.id.clone(), ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::{Op, Version};
+
+    fn batch(lengths: &[usize]) -> Batch {
+        let record = |(slot, length): (u32, &usize)| Record {
+            slot,
+            key: String::new(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data: RawValue::from_string(format!("\"{}\"", "x".repeat(length - 2))).unwrap(),
+            source: None,
+        };
+        let records = (0..).zip(lengths).map(record).collect();
+        Batch {
+            flow: "f".into(),
+            run: RunId::generate(),
+            id: "0.0".into(),
+            size: 9,
+            attempt: 1,
+            waits: 2,
+            records,
+        }
+    }
+
+    fn slots(batch: &Batch, bytes: usize) -> Vec<Vec<u32>> {
+        let parts = batch.parts(bytes);
+        parts.iter().map(|part| part.records.iter().map(|record| record.slot).collect()).collect()
+    }
+
+    #[test]
+    fn a_batch_is_parted_where_it_grows_too_long_and_every_slot_is_in_one_part() {
+        assert_eq!(slots(&batch(&[10, 10, 10]), 30), [vec![0, 1, 2]]);
+        assert_eq!(slots(&batch(&[10, 10, 10]), 29), [vec![0, 1], vec![2]]);
+        assert_eq!(slots(&batch(&[50, 10, 10, 50]), 29), [vec![0], vec![1, 2], vec![3]]);
+        assert_eq!(slots(&batch(&[]), 29), [Vec::<u32>::new()]);
     }
 }

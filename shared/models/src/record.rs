@@ -29,6 +29,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// How many bytes of JSON it holds.
+    pub fn bytes(&self) -> usize {
+        self.data.get().len() + self.source.as_ref().map_or(0, |source| source.get().len())
+    }
+
     /// The record as it was extracted.
     pub fn extracted(&self) -> &RawValue {
         self.source.as_deref().unwrap_or(&self.data)

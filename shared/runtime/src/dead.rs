@@ -39,14 +39,33 @@ pub fn letter(batch: &Batch, record: Record, stage: Stage, diagnosis: Diagnosis)
     }
 }
 
-/// Publishes dead letters, in one message.
+/// How many bytes of records one message of dead letters holds, unless it holds one letter.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Publishes dead letters, together where they are not too long for one message.
 pub async fn publish(broker: &dyn Broker, letters: &[DeadLetter]) -> Result<(), pomost_broker::Error> {
-    let Some(first) = letters.first() else { return Ok(()) };
-    let message = Message {
-        id: first.id.clone(),
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let mut held = 0;
+    let together = letters.chunk_by(|one, next| {
+        held += bytes_of(one);
+        let fits = held + bytes_of(next) <= MAX_BYTES;
+        held = if fits { held } else { 0 };
+        fits
+    });
+    outbox::publish(broker, &Route::to(Queue::Dead), together.map(message).collect()).await
+}
+
+fn bytes_of(letter: &DeadLetter) -> usize {
+    letter.record.as_ref().map_or(0, Record::bytes)
+}
+
+fn message(letters: &[DeadLetter]) -> Message {
+    Message {
+        id: letters.first().map(|letter| letter.id.clone()).unwrap_or_default(),
         kind: DEAD_LETTERS_TYPE.to_owned(),
         body: Bytes::from(DeadLetter::encode(letters)),
         traceparent: telemetry::traceparent(&Span::current()),
-    };
-    outbox::publish(broker, &Route::to(Queue::Dead), vec![message]).await
+    }
 }

@@ -14,6 +14,10 @@ use crate::telemetry;
 /// a delivery may be held unacknowledged.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How many bytes of records one message holds, unless it holds one record. Brokers refuse messages
+/// above 16 MiB (RabbitMQ 4), and workers hold several at a time in memory.
+const MAX_BYTES: usize = 1024 * 1024;
+
 /// Publishes batches along one route, in a producer span that the batches' consumers continue.
 pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Result<(), Error> {
     if batches.is_empty() {
@@ -31,7 +35,8 @@ pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Res
         messaging.batch.message_count = batches.len(),
     );
     let traceparent = telemetry::traceparent(&span);
-    let messages = batches.iter().map(|batch| message(batch, traceparent.clone())).collect();
+    let parts = batches.iter().flat_map(|batch| batch.parts(MAX_BYTES));
+    let messages = parts.map(|batch| message(&batch, traceparent.clone())).collect();
     publish(broker, route, messages).instrument(span).await
 }
 
