@@ -72,6 +72,21 @@ impl Expression {
         self.0.variables.contains(&name)
     }
 
+    /// Whether it is nothing but a path to fields and elements, `.data.items[]`: its outputs are what
+    /// stands there, all of it.
+    pub fn is_path(&self) -> bool {
+        let mut in_text = false;
+        let plain = |c: char| {
+            in_text ^= c == '"';
+            in_text || c.is_alphanumeric() || "._[]\"?".contains(c)
+        };
+        let source = self.0.source.trim();
+        source.starts_with('.')
+            && source.chars().all(plain)
+            && !source.contains("..")
+            && !source.contains("[.")
+    }
+
     /// Whether it may read its input; an expression that is one variable does not.
     pub fn needs_input(&self) -> bool {
         let name = self.0.source.trim().strip_prefix('$');
@@ -183,6 +198,26 @@ mod tests {
         assert_eq!(write(&one("1").unwrap()).unwrap(), "1");
         assert!(one("empty").unwrap_err().message.contains("found none"));
         assert!(one("1, 2").unwrap_err().message.contains("found 2"));
+    }
+
+    #[test]
+    fn a_path_is_told_from_what_leaves_something_out() {
+        let is_path = |source: &str| Expression::compile(source).unwrap().is_path();
+        for path in [".", ".[]", ".rows[]", " .a.b[]?.c ", ".[\"a | b\"][]", ".groups[].items[]"] {
+            assert!(is_path(path), "{path}");
+        }
+        for other in [
+            ".rows[] | select(.a)",
+            ".[1:]",
+            "..",
+            "[.a]",
+            ".[.a]",
+            ".a, .b",
+            "first(.[])",
+            ".a[] as $x | $x",
+        ] {
+            assert!(!is_path(other), "{other}");
+        }
     }
 
     #[test]

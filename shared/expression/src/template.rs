@@ -60,6 +60,11 @@ impl Template {
         self.expressions().any(Expression::needs_input)
     }
 
+    /// Whether one of its expressions is this and nothing more.
+    pub fn holds(&self, expression: &str) -> bool {
+        self.expressions().any(|held| held.source().trim() == expression)
+    }
+
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.parts.iter().filter_map(|part| match part {
             Part::Expression(expression) => Some(expression),

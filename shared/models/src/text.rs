@@ -31,6 +31,7 @@ text_type!(
     {
         "type": "string",
         "pattern": r"\S",
+        "format": "jq",
         "patternErrorMessage": "expected a jq expression as text, in quotes or below a |",
         "description": "A jq expression."
     }

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pomost_expression::CompileError;
 use saphyr::{MarkedYaml, Marker, Scalar, ScanError, YamlData, YamlLoader};
 use saphyr_parser::{Event, Parser, SpannedEventReceiver};
 use serde_json::{Map, Number, Value};
@@ -81,6 +82,17 @@ impl Document {
         let line_start = before.iter().rposition(|&c| c == '\n').map_or(0, |newline| newline + 1);
         let line = 1 + before.iter().filter(|&&c| c == '\n').count();
         at(&self.file, Marker::new(index, line, index - line_start), message)
+    }
+
+    /// A problem with an expression that begins `shift` bytes into the text at a JSON pointer.
+    pub(crate) fn problem_with_expression(
+        &self,
+        pointer: &str,
+        shift: usize,
+        error: CompileError,
+    ) -> Problem {
+        let problem = self.problem_in_text(pointer, shift + error.offset, error.message);
+        Problem { help: error.help, ..problem }
     }
 
     /// The place of a pointer, or of the nearest thing that holds it.

@@ -44,6 +44,29 @@ impl FileSchema {
             .collect()
     }
 
+    /// The texts of a file that are to be jq, by their JSON pointers.
+    pub(crate) fn expressions<'d>(&self, document: &'d Document) -> Vec<(String, &'d str)> {
+        let mut found = Vec::new();
+        self.collect(String::new(), &document.value, &mut found);
+        found
+    }
+
+    fn collect<'d>(&self, pointer: String, value: &'d Value, found: &mut Vec<(String, &'d str)>) {
+        let below = |name: &dyn std::fmt::Display| format!("{pointer}/{name}");
+        match value {
+            Value::Object(fields) => {
+                fields.iter().for_each(|(name, field)| self.collect(below(name), field, found));
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(number, item)| self.collect(below(&number), item, found));
+            }
+            Value::String(text) if self.at(&pointer).get("format") == Some(&json!("jq")) => {
+                found.push((pointer, text));
+            }
+            _ => {}
+        }
+    }
+
     fn of_error(&self, document: &Document, pointer: &str, kind: &ValidationErrorKind) -> Vec<Problem> {
         match kind {
             ValidationErrorKind::AdditionalProperties { unexpected } => {

@@ -2,11 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use pomost_expression::Expression;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -15,6 +17,7 @@ use crate::{
     document::Document,
     environment::Environment,
     file_schema::{self, FileSchema},
+    schema::Schema,
 };
 
 impl Project {
@@ -27,6 +30,7 @@ impl Project {
         }
         let systems = loading.systems(environment);
         let flows = loading.flows(&systems);
+        loading.schemas();
         if !loading.problems.is_empty() {
             return Err(loading.problems);
         }
@@ -70,6 +74,16 @@ impl Loading<'_> {
         flows
     }
 
+    /// Schemas are compiled where flows refer to them; those that no flow refers to as well.
+    fn schemas(&mut self) {
+        for path in files_of(&self.directory.join("schemas"), &["json"]) {
+            let file = Path::new("schemas").join(path.file_name().unwrap_or_default());
+            if let Err(problem) = Schema::read(self.directory, &file) {
+                self.problems.push(problem);
+            }
+        }
+    }
+
     fn compiling<'b>(&'b mut self, document: &'b Document) -> Compile<'b> {
         Compile {
             directory: self.directory,
@@ -85,7 +99,7 @@ impl Loading<'_> {
         folder: &str,
         schema: &FileSchema,
     ) -> Vec<(String, Option<(Document, T)>)> {
-        let paths = yaml_files(&self.directory.join(folder));
+        let paths = files_of(&self.directory.join(folder), &["yaml", "yml"]);
         if paths.is_empty() {
             let problem =
                 Problem::of_file(Path::new(folder), "a project has .yaml files here; there are none");
@@ -118,8 +132,14 @@ impl Loading<'_> {
         let source = fs::read(path)
             .map_err(|error| vec![Problem::of_file(file, format!("cannot be read: {error}"))])?;
         let document = Document::parse(file, &source).map_err(|problem| vec![problem])?;
-        let problems = schema.problems(&document);
+        let mut problems = schema.problems(&document);
         if !problems.is_empty() {
+            // A file that is not of its kind is not compiled; what is wrong with its expressions is said all the same.
+            problems.extend(schema.expressions(&document).into_iter().filter_map(|(pointer, text)| {
+                Expression::compile(text)
+                    .err()
+                    .map(|error| document.problem_with_expression(&pointer, 0, error))
+            }));
             return Err(problems);
         }
         match T::deserialize(&document.value) {
@@ -129,11 +149,12 @@ impl Loading<'_> {
     }
 }
 
-fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+fn files_of(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_yaml =
-        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_yaml).collect();
+    let is_wanted = |path: &PathBuf| {
+        path.extension().and_then(OsStr::to_str).is_some_and(|extension| kinds.contains(&extension))
+    };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_wanted).collect();
     paths.sort();
     paths
 }

@@ -1,9 +1,11 @@
 //! JSON Schemas that records must satisfy.
 
-use std::fmt;
+use std::{fmt, fs, path::Path};
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use pomost_expression::{Value, to_json};
+
+use crate::{Problem, document::Document};
 
 /// A compiled JSON Schema.
 pub struct Schema(Validator);
@@ -24,6 +26,23 @@ impl Schema {
         jsonschema::validator_for(schema).map(Schema).map_err(|error| not_a_schema(&error))
     }
 
+    /// Reads and compiles a schema file of a project. References lead within it: nothing is fetched and
+    /// no other file is read.
+    pub(crate) fn read(directory: &Path, file: &Path) -> Result<Schema, Problem> {
+        let source = fs::read(directory.join(file))
+            .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
+        let json = serde_json::from_slice(&source).map_err(|error| not_json(file, &error))?;
+        jsonschema::validator_for(&json).map(Schema).map_err(|error| {
+            let pointer = error.instance_path().as_str();
+            let message = format!("not a JSON Schema: {}", not_a_schema(&error));
+            // JSON is YAML, and a document knows the places of its values.
+            Document::parse(file, &source).map_or_else(
+                |_| Problem::of_file(file, &message),
+                |document| document.problem(pointer, &message),
+            )
+        })
+    }
+
     /// Whether a record satisfies the schema.
     pub fn check(&self, record: &Value) -> Result<(), SchemaError> {
         let record = to_json(record);
@@ -38,14 +57,19 @@ impl Schema {
 }
 
 fn not_a_schema(error: &ValidationError<'_>) -> String {
-    match (error.kind(), error.instance_path().as_str()) {
-        (ValidationErrorKind::Referencing(_), _) => {
+    match error.kind() {
+        ValidationErrorKind::Referencing(_) => {
             "a $ref leads out of the file; put what it refers to under $defs and refer to \"#/$defs/…\""
                 .into()
         }
-        (_, "") => error.to_string(),
-        (_, pointer) => format!("at {pointer}: {error}"),
+        _ => error.to_string(),
     }
+}
+
+fn not_json(file: &Path, error: &serde_json::Error) -> Problem {
+    let message = format!("not JSON: {error}");
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    Problem { line: error.line(), column: error.column(), ..Problem::of_file(file, message) }
 }
 
 impl fmt::Debug for Schema {

@@ -63,6 +63,7 @@ fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extrac
     let request = compile.request("/extract", &section.request);
     let paginate = paginate(compile, section.paginate.as_ref(), request.as_ref());
     let records = compile.expression("/extract/records", &section.records);
+    check_rows_are_counted(compile, paginate.as_ref(), records.as_ref());
     let key = compile.expression("/extract/key", &section.key);
     let version = compile.optional("/extract/version", section.version.as_ref());
     let cursor = match &section.cursor {
@@ -127,9 +128,28 @@ fn paginate(
         }
         PaginateSection::Token { value, param } => {
             check_param(compile, "/extract/paginate/token", param.as_ref(), request);
+            check_first_token(compile, request);
             let value = compile.expression("/extract/paginate/token/value", value);
             Some(Paginate::Token { value: value?, param: param.clone() })
         }
+    }
+}
+
+/// Where the rows decide how the reading goes on, rows that an expression leaves out must not be
+/// missing: the next offset would be too low, and a page without a wanted row would be the last.
+fn check_rows_are_counted(
+    compile: &mut Compile<'_>,
+    paginate: Option<&Paginate>,
+    records: Option<&Expression>,
+) {
+    let by_rows = matches!(paginate, Some(Paginate::Page { last: None, .. } | Paginate::Offset { .. }));
+    if by_rows && records.is_some_and(|records| !records.is_path()) {
+        compile.refuse_with_help(
+            "/extract/records",
+            "pages by number and by offset go by the rows of an answer, so this is to be a path to all of them, such as \
+             .customers[]",
+            "leave rows out in transform.map, where `empty` filters a record",
+        );
     }
 }
 
@@ -144,6 +164,17 @@ fn check_param(compile: &mut Compile<'_>, pointer: &str, param: Option<&String>,
         _ => return,
     };
     compile.refuse(pointer, message);
+}
+
+/// The first page has no token, and null has no place in a URL.
+fn check_first_token(compile: &mut Compile<'_>, request: Option<&Request>) {
+    if request.is_some_and(|request| request.path.holds("$page")) {
+        compile.refuse_with_help(
+            "/extract/request",
+            "the first page has no token: there $page is null, which cannot stand in a URL",
+            "write {$page // \"\"}, or name the query parameter with 'param', which the first request then leaves out",
+        );
+    }
 }
 
 fn transform(

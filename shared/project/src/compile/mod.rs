@@ -5,8 +5,6 @@ mod request;
 pub(crate) mod system;
 
 use std::{
-    fs,
-    io::ErrorKind,
     path::{Component, Path},
     time::Duration,
 };
@@ -41,8 +39,7 @@ impl Compile<'_> {
     }
 
     fn refuse_expression(&mut self, pointer: &str, shift: usize, error: CompileError) {
-        let problem = self.document.problem_in_text(pointer, shift + error.offset, error.message);
-        self.problems.push(Problem { help: error.help, ..problem });
+        self.problems.push(self.document.problem_with_expression(pointer, shift, error));
     }
 
     /// Waiting for no time at all is never meant.
@@ -82,23 +79,11 @@ impl Compile<'_> {
         if !inside {
             return Err(self.document.problem(pointer, format!("'{path}' leads out of the project")));
         }
-        let text = fs::read_to_string(self.directory.join(path)).map_err(|error| {
-            let message = match error.kind() {
-                ErrorKind::NotFound => format!("there is no file '{path}' in the project"),
-                _ => format!("cannot read '{path}': {error}"),
-            };
-            self.document.problem(pointer, message)
-        })?;
-        let json = serde_json::from_str(&text).map_err(|error| not_json(path, &error))?;
-        Schema::compile(&json)
-            .map_err(|error| Problem::of_file(Path::new(path), format!("not a JSON Schema: {error}")))
+        if !self.directory.join(path).is_file() {
+            return Err(self.document.problem(pointer, format!("there is no file '{path}' in the project")));
+        }
+        Schema::read(self.directory, Path::new(path))
     }
-}
-
-fn not_json(path: &str, error: &serde_json::Error) -> Problem {
-    let message = format!("not JSON: {error}");
-    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-    Problem { line: error.line(), column: error.column(), ..Problem::of_file(Path::new(path), message) }
 }
 
 /// The name that was probably meant, as help.
