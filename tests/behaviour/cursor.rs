@@ -14,6 +14,8 @@ const FLOW: Flow = Flow {
     rest: "",
 };
 
+const CURSOR: &str = "cursor: { value: .at, start: \"2020-01-01\" }";
+
 /// Three pages whose highest row is in the middle.
 async fn source() -> Server {
     Server::start(|seen| match seen.query.get("token").map(String::as_str) {
@@ -85,4 +87,42 @@ async fn a_run_without_records_leaves_the_cursor_where_it_is() {
     rows.set([]);
     assert_eq!(outcomes(&world.sync().await), []);
     assert_eq!(world.cursor().await.unwrap(), "2026-01-09");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_from_beyond_the_cursor_leaves_it_where_it_is_so_that_no_gap_stays_unread() {
+    let (world, rows) =
+        World::with_rows([row(3)], Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() }).await;
+    world.sync().await;
+    rows.set([row(9)]);
+    world.sync_since(Some("2026-01-08")).await;
+    assert_eq!(world.cursor().await.unwrap(), "2026-01-03");
+    world.sync_since(Some("2026-01-01")).await;
+    assert_eq!(world.cursor().await.unwrap(), "2026-01-09");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_run_from_beyond_the_start_leaves_no_cursor() {
+    let (world, _) =
+        World::with_rows([row(9)], Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() }).await;
+    world.sync_since(Some("2026-01-08")).await;
+    assert_eq!(world.cursor().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_another_type_is_the_row_s_fault_and_does_not_move_the_cursor() {
+    let extract = "cursor: { value: .n, start: \"0\" }";
+    let flow = Flow { request: FLOW.request, extract, ..Flow::default() };
+    let (world, rows) = World::with_rows([json!({ "key": "a", "n": 7 })], flow).await;
+    world.sync().await;
+    let numbered = |key: &str, n: serde_json::Value| json!({ "key": key, "n": n });
+    rows.set([numbered("b", json!("zzz")), numbered("c", json!("")), numbered("d", json!(9))]);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("dead", 2)]);
+    assert_eq!(world.cursor().await.unwrap(), "9");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beginning_for_a_flow_without_a_cursor_is_refused() {
+    let (world, _) = World::with_rows([row(1)], Flow::default()).await;
+    assert!(failure(world.sync_since(Some("2026-01-01")).await).contains("extract.cursor"));
 }

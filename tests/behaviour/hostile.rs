@@ -100,3 +100,22 @@ async fn a_long_refusal_is_quoted_in_part() {
     let error = world.only_dead().await.error;
     assert!(error.len() < 400 && error.ends_with('…'), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_too_long_for_a_database_dies_alone() {
+    let rows = [json!({ "key": "k".repeat(1025) }), json!({ "key": "ż".repeat(512) })];
+    let (world, _) = World::with_rows(rows, Flow::default()).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("dead", 1)]);
+    assert!(world.only_dead().await.error.contains("longer than 1024 bytes"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_too_long_for_a_message_dies_alone_and_long_ones_cross() {
+    let sized = |key: &str, bytes: usize| json!({ "key": key, "text": "x".repeat(bytes) });
+    let rows = [sized("a", 5 << 20), sized("b", 3 << 20), sized("c", 700_000), sized("d", 700_000)];
+    let (world, _) = World::with_rows(rows, Flow { transform: "map: .", ..Flow::default() }).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 3), ("dead", 1)]);
+    let letter = world.only_dead().await;
+    assert_eq!((letter.key(), letter.record.as_ref().unwrap().data.get()), ("a", "null"));
+    assert!(letter.error.contains("longer than 4 MiB"), "{}", letter.error);
+}

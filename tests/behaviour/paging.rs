@@ -169,6 +169,34 @@ async fn a_source_that_ignores_the_page_fails_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_ignores_the_page_is_found_out_whatever_else_its_answers_say() {
+    let served = Mutex::new(0);
+    let source = Server::start(move |_| {
+        let mut served = served.lock().unwrap();
+        *served += 1;
+        Reply::json(200, &json!({ "rows": page(0), "served": *served }))
+    })
+    .await;
+    let (world, error) = fails(source, "paginate: { page: { param: page } }").await;
+    assert!(error.contains("ignores the page"), "{error}");
+    assert_eq!(world.source.asked("GET"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_takes_its_page_in_the_body_and_a_header() {
+    let source = Server::start(|seen| {
+        let body: Value = serde_json::from_str(&seen.body).unwrap();
+        let number = body["after"].as_str().map_or(0, |after| after.parse().unwrap());
+        assert_eq!((seen.method.as_str(), &*seen.headers["x-page"]), ("POST", &*format!("page '{number}'")));
+        let next = (number < 2).then(|| (number + 1).to_string());
+        Reply::json(200, &json!({ "rows": page(number), "next": next }))
+    })
+    .await;
+    let extract = "headers: { X-Page: \"page '{$page // \\\"0\\\"}'\" }\nbody: \"{ after: $page }\"\npaginate: { token: { value: .next } }";
+    reads_every_row_once(source, Flow { request: "POST /search", extract, ..Flow::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_without_rows_and_without_an_end_fails_the_run() {
     let source = Server::start(|_| Reply::json(200, &json!({ "rows": [], "more": true }))).await;
     let (_, error) = fails(source, "paginate: { page: { param: page, last: .more | not } }").await;

@@ -31,12 +31,24 @@ fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
         let earlier = time.checked_sub(overlap).map_err(|error| error.to_string())?;
         return Ok(as_written(earlier, text));
     }
-    if let Ok(seconds) = text.parse::<i64>() {
-        return Ok(seconds.saturating_sub(overlap.as_secs()).to_string());
+    if let Ok(number) = text.parse::<i64>() {
+        let overlap = i64::try_from(overlap.as_nanos() / nanoseconds_of_one(number)).unwrap_or(i64::MAX);
+        return Ok(number.saturating_sub(overlap).to_string());
     }
-    Err("extract.cursor.overlap needs a cursor that is a time (RFC 3339, a date, a date and time) or a number of \
-         seconds; leave it out for other cursors"
+    Err("extract.cursor.overlap needs a cursor that is a time (RFC 3339, a date, a date and time, or a number of \
+         seconds, milliseconds or microseconds since 1970); leave it out for other cursors"
         .into())
+}
+
+/// What a time since 1970 counts, told by its size: in seconds, a number of twelve digits would lie
+/// beyond the year 5000.
+fn nanoseconds_of_one(number: i64) -> i128 {
+    match number.unsigned_abs() {
+        0..100_000_000_000 => 1_000_000_000,
+        100_000_000_000..100_000_000_000_000 => 1_000_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+        _ => 1,
+    }
 }
 
 /// With the offset and the decimals of `text`: a source may compare times as mere text.
@@ -87,6 +99,8 @@ mod tests {
         assert_eq!(five_minutes_before("2026-03-01 00:02:00").unwrap(), "2026-02-28 23:57:00");
         assert_eq!(five_minutes_before("2026-03-01").unwrap(), "2026-02-28");
         assert_eq!(five_minutes_before("1772323320").unwrap(), "1772323020");
+        assert_eq!(five_minutes_before("1772323320000").unwrap(), "1772323020000");
+        assert_eq!(five_minutes_before("1772323320000000").unwrap(), "1772323020000000");
     }
 
     #[test]

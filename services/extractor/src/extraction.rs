@@ -5,9 +5,13 @@ use std::{collections::HashSet, sync::Arc};
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Value, Variables};
 use pomost_http::{Client, Failure};
-use pomost_models::{Batch, DeadLetter, Record, Stage, Version};
+use pomost_models::{Batch, DeadLetter, Reason, Record, Stage, Version};
 use pomost_project::Flow;
-use pomost_runtime::{Context, dead, metrics, outbox, telemetry};
+use pomost_runtime::{
+    Context,
+    dead::{self, Diagnosis},
+    metrics, outbox, telemetry,
+};
 use pomost_store::{Lease, PageProgress, Run};
 use serde::{Deserialize, Serialize};
 use tracing::{Instrument, field, info, info_span};
@@ -16,7 +20,7 @@ use crate::{
     cursor,
     page::{Page, hash_of},
     position::Position,
-    rows::{self, Row},
+    rows::{self, Refused, Row},
 };
 
 /// Where a flow's records come from.
@@ -93,16 +97,19 @@ impl Extraction<'_> {
             let checkpoint = Checkpoint::deserialize(stored);
             return checkpoint.map_err(|error| pomost_store::Error::Unreadable(error.to_string()).into());
         }
-        let since = match &self.flow().extract.cursor {
-            None => None,
-            Some(cursor) => {
-                let stored = self.context.store().cursor(&self.run.flow).await?;
-                let since = cursor::beginning(cursor, self.run.since.as_deref(), stored.as_deref());
-                Some(since.map_err(Error::Source)?)
-            }
-        };
+        let stored = self.context.store().cursor(&self.run.flow).await?;
+        let since = self.since(stored.as_deref()).map_err(Error::Source)?;
         let first = Position::first(&self.flow().extract.paginate);
-        Ok(Checkpoint { position: Some(first), pages: 0, since, reached: None })
+        Ok(Checkpoint { position: Some(first), pages: 0, since, reached: stored.map(Version::new) })
+    }
+
+    fn since(&self, stored: Option<&str>) -> Result<Option<String>, String> {
+        let asked = self.run.since.as_deref();
+        match (&self.flow().extract.cursor, asked) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err("--since needs extract.cursor, which the flow has not".into()),
+            (Some(cursor), _) => cursor::beginning(cursor, asked, stored).map(Some),
+        }
     }
 
     /// Extracts the page at a position and returns where to go on.
@@ -119,7 +126,7 @@ impl Extraction<'_> {
             .next(&self.flow().extract.paginate, &page.answer, rows.len(), &variables)
             .map_err(|error| Error::Source(format!("extract.paginate: {}", error.message)))?;
         let next = next.map(|next| self.source.absolute(next, &page)).transpose()?;
-        seen.note(&position, &page, rows.len())?;
+        seen.note(&position, &rows)?;
         let made = self.batches(rows, &checkpoint, &variables);
         self.publish(&made).await?;
         self.record(checkpoint, made, next).await
@@ -155,12 +162,10 @@ impl Extraction<'_> {
         let (mut records, mut refused) = (Vec::with_capacity(self.flow().batch_size), Vec::new());
         let mut size = 0;
         for ((number, value), slot) in rows.zip(0..) {
-            let order = Version::of_extraction(self.run.id, checkpoint.pages, number);
-            match rows::row(self.flow(), value, order, variables) {
-                Ok(Row { record, cursor }) => {
-                    made.reached = latest(made.reached.take(), cursor);
-                    records.push(Record { slot, ..record });
-                }
+            let order = Version::of_extraction(self.run.id, self.lease.token, checkpoint.pages, number);
+            let row = rows::row(self.flow(), value, order, variables);
+            match row.and_then(|row| made.reach(row, checkpoint)) {
+                Ok(record) => records.push(Record { slot, ..record }),
                 Err(row) => refused.push((Record { slot, ..row.record }, row.diagnosis)),
             }
             size = slot + 1;
@@ -200,11 +205,15 @@ impl Extraction<'_> {
     }
 
     /// The cursor moves only here, when every page is with the broker: pages need not be in its
-    /// order. It never moves back, so a run from an earlier `--since` leaves it where it is.
+    /// order. It never moves back, so a run from an earlier `--since` leaves it where it is; and it
+    /// stays after a run from a later one, or what lies between would never be read.
     async fn finish(&self, end: &Checkpoint) -> Result<(), Error> {
         let store = self.context.store();
         let stored = store.cursor(&self.run.flow).await?.map(Version::new);
-        let cursor = latest(stored, end.reached.clone());
+        let start = self.flow().extract.cursor.as_ref().map(|cursor| Version::new(&*cursor.start));
+        let known = stored.clone().or(start);
+        let leaves_a_gap = latest(known.clone(), self.run.since.clone().map(Version::new)) != known;
+        let cursor = if leaves_a_gap { stored } else { latest(stored, end.reached.clone()) };
         store.finish_extraction(self.lease, self.run.id, cursor.as_ref().map(Version::as_str)).await?;
         info!(flow = self.run.flow, run = %self.run.id, pages = end.pages, "extracted");
         Ok(())
@@ -247,38 +256,50 @@ struct Made {
     reached: Option<Version>,
 }
 
-/// How many pages in a row may be alike and without rows.
-const MAX_EMPTY_PAGES: usize = 1000;
+impl Made {
+    /// The record of a row, and how far the source has been read with it. A cursor of another type
+    /// than those before it would outrank them all, or be outranked, for ever.
+    fn reach(&mut self, row: Row, checkpoint: &Checkpoint) -> Result<Record, Box<Refused>> {
+        let before = self.reached.as_ref().or(checkpoint.reached.as_ref());
+        if let (Some(cursor), Some(before)) = (&row.cursor, before)
+            && !cursor.compares_with(before)
+        {
+            let error = "extract.cursor.value found another type of value than in the rows before: times, numbers and \
+                         text have no common order";
+            let diagnosis = Diagnosis { reason: Reason::Invalid, error: error.into(), pointer: None };
+            return Err(Box::new(Refused { record: row.record, diagnosis }));
+        }
+        self.reached = latest(self.reached.take(), row.cursor);
+        Ok(row.record)
+    }
+}
+
+/// How many pages in a row may be without rows.
+const MAX_EMPTY_PAGES: usize = 10_000;
 
 /// The positions and pages of this run so far, by hash: eight bytes each, however many there are. A
-/// source that names a page twice, or answers every page alike, would be read for ever.
+/// source that names a page twice, or answers every page with the same rows, would be read for ever.
 #[derive(Default)]
 struct Seen {
     positions: HashSet<u64>,
     pages: HashSet<u64>,
-    last: u64,
     empty: usize,
 }
 
 impl Seen {
-    fn note(&mut self, position: &Position, page: &Page, rows: usize) -> Result<(), Error> {
+    fn note(&mut self, position: &Position, rows: &[Value]) -> Result<(), Error> {
         if !self.positions.insert(hash_of(position)) {
             return Err(Error::Source("the source leads to a page that this run has read already".into()));
         }
-        if rows > 0 && !self.pages.insert(page.hash) {
+        if !rows.is_empty() && !self.pages.insert(hash_of(&rows)) {
             let message = "the source answers two pages of this run with the same rows: it ignores the page it is \
                            asked for; check extract.paginate";
             return Err(Error::Source(message.into()));
         }
-        self.note_empty(page, rows)
-    }
-
-    fn note_empty(&mut self, page: &Page, rows: usize) -> Result<(), Error> {
-        let alike = std::mem::replace(&mut self.last, page.hash) == page.hash;
-        self.empty = if rows == 0 && alike { self.empty + 1 } else { 0 };
+        self.empty = if rows.is_empty() { self.empty + 1 } else { 0 };
         if self.empty == MAX_EMPTY_PAGES {
             return Err(Error::Source(format!(
-                "the source answers {MAX_EMPTY_PAGES} pages in a row alike and without rows; check extract.paginate"
+                "the source answers {MAX_EMPTY_PAGES} pages in a row without rows; check extract.paginate"
             )));
         }
         Ok(())

@@ -24,8 +24,6 @@ const ATTEMPTS: usize = 8;
 pub struct Page {
     /// The answer.
     pub answer: Value,
-    /// The bytes of the answer, hashed: tells a page that was seen before.
-    pub hash: u64,
     /// Where it was fetched from: what the next URL may be relative to.
     pub url: Url,
 }
@@ -48,11 +46,10 @@ impl Source {
                 warn!(flow = self.flow.name, error = %failure, class = failure.class.as_str(), wait, "the source waits");
             })
             .await?;
-        let hash = hash_of(&answer.body);
         let value = read(&answer.body).map_err(|error| {
             Error::Source(format!("{}: the answer is not JSON: {error}", self.flow.extract.request.label))
         })?;
-        Ok(Page { answer: value, hash, url: call.url })
+        Ok(Page { answer: value, url: call.url })
     }
 
     /// The position with its URL as seen from the page that names it (RFC 3986 §5).

@@ -24,19 +24,24 @@ pub struct Refused {
     pub diagnosis: Diagnosis,
 }
 
+/// The longest key, in bytes: what the index of a database takes with room to spare.
+const MAX_KEY: usize = 1024;
+
+/// The longest record, in bytes. It travels beside what is mapped of it, and brokers take messages of
+/// 16 MiB (RabbitMQ 4) at least.
+const MAX_RECORD: usize = 4 * 1024 * 1024;
+
 /// The record of a row. `order` is its version where the flow names none. The slot is the caller's
 /// to set.
 pub fn row(flow: &Flow, value: Value, order: Version, variables: &Variables) -> Result<Row, Box<Refused>> {
-    let data = raw(&value).unwrap_or_else(|| RawValue::NULL.to_owned());
-    let record = Record { slot: 0, key: String::new(), version: order, op: Op::Upsert, data, source: None };
-    match fields(&flow.extract, &value, variables) {
+    let key = key(&flow.extract, &value, variables);
+    let (data, fits) = data(&value);
+    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(&flow.extract, &value, variables));
+    let key = key.unwrap_or_default();
+    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data, source: None };
+    match fields.and_then(|fields| fits.map(|()| fields)) {
         Ok(fields) => Ok(Row {
-            record: Record {
-                key: fields.key,
-                version: fields.version.unwrap_or(record.version),
-                op: fields.op,
-                ..record
-            },
+            record: Record { version: fields.version.unwrap_or(record.version), op: fields.op, ..record },
             cursor: fields.cursor,
         }),
         Err(error) => {
@@ -46,19 +51,24 @@ pub fn row(flow: &Flow, value: Value, order: Version, variables: &Variables) -> 
     }
 }
 
+/// The JSON of a row, or null where it is too long or cannot be written; then also why.
+fn data(value: &Value) -> (Box<RawValue>, Result<(), String>) {
+    match raw(value) {
+        Some(data) if data.get().len() <= MAX_RECORD => (data, Ok(())),
+        Some(_) => {
+            (RawValue::NULL.to_owned(), Err(format!("the record is longer than {} MiB", MAX_RECORD >> 20)))
+        }
+        None => (RawValue::NULL.to_owned(), Err("the record cannot be written as JSON".into())),
+    }
+}
+
 struct Fields {
-    key: String,
     version: Option<Version>,
     op: Op,
     cursor: Option<Version>,
 }
 
 fn fields(extract: &Extract, value: &Value, variables: &Variables) -> Result<Fields, String> {
-    let key = match extract.key.one(value.clone(), variables) {
-        Ok(key) => key_text(&key)
-            .ok_or("extract.key found null; a record without a key cannot be told from others")?,
-        Err(error) => return Err(failed("extract.key", &error)),
-    };
     let deleted = match &extract.deleted {
         Some(deleted) => {
             deleted.truth(value.clone(), variables).map_err(|error| failed("extract.deleted", &error))?
@@ -70,11 +80,15 @@ fn fields(extract: &Extract, value: &Value, variables: &Variables) -> Result<Fie
         None => Ok(None),
     };
     Ok(Fields {
-        key,
         version: version("extract.version", extract.version.as_ref())?,
         op: if deleted { Op::Delete } else { Op::Upsert },
         cursor: version("extract.cursor.value", extract.cursor.as_ref().map(|cursor| &cursor.value))?,
     })
+}
+
+fn key(extract: &Extract, value: &Value, variables: &Variables) -> Result<String, String> {
+    let key = extract.key.one(value.clone(), variables).map_err(|error| failed("extract.key", &error))?;
+    key_text(&key)
 }
 
 fn found_version(
@@ -84,15 +98,21 @@ fn found_version(
     variables: &Variables,
 ) -> Result<Version, String> {
     let found = expression.one(value.clone(), variables).map_err(|error| failed(name, &error))?;
-    text(&found).map(Version::new).ok_or_else(|| format!("{name} found neither a time, a number nor text"))
+    let text = text(&found).filter(|text| !text.is_empty());
+    text.map(Version::new).ok_or_else(|| format!("{name} found neither a time, a number nor text"))
 }
 
 /// Keys of several fields, `[.shop, .number]`, are their JSON.
-fn key_text(key: &Value) -> Option<String> {
-    match key {
+fn key_text(key: &Value) -> Result<String, String> {
+    let found = match key {
         Value::Null => None,
         key => text(key).or_else(|| raw(key).map(|json| json.get().to_owned())).filter(|key| !key.is_empty()),
+    };
+    let key = found.ok_or("extract.key found null; a record without a key cannot be told from others")?;
+    if key.len() > MAX_KEY {
+        return Err(format!("extract.key found a key longer than {MAX_KEY} bytes"));
     }
+    Ok(key)
 }
 
 fn raw(value: &Value) -> Option<Box<RawValue>> {

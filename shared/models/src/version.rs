@@ -19,9 +19,11 @@ impl Version {
         Version(text.into())
     }
 
-    /// The version of a record whose source gives none: the order in which it was extracted.
-    pub fn of_extraction(run: RunId, page: u64, row: usize) -> Version {
-        Version(format!("@{run}/{page:08}/{row:06}"))
+    /// The version of a record whose source gives none: the order in which it was extracted. The token
+    /// is that of the lease: whoever reads a page again after a crash reads it later than who read it
+    /// before, whatever the order of its rows now.
+    pub fn of_extraction(run: RunId, token: i64, page: u64, row: usize) -> Version {
+        Version(format!("@{run}/{token:010}/{page:08}/{row:08}"))
     }
 
     /// The text as the source wrote it.
@@ -36,6 +38,12 @@ impl Version {
             .or_else(|| order_of_number(&self.0))
             .or_else(|| order_of_time(&self.0))
             .unwrap_or_else(|| format!("s{}", self.0))
+    }
+
+    /// Whether the two are of one type: both times, both numbers, both text, or both of extraction.
+    /// Others have no order that means anything.
+    pub fn compares_with(&self, other: &Version) -> bool {
+        self.order_key().as_bytes().first() == other.order_key().as_bytes().first()
     }
 
     /// The later of two.
@@ -120,10 +128,26 @@ mod tests {
     }
 
     #[test]
+    fn only_versions_of_one_type_compare() {
+        let compare = |one: &str, other: &str| Version::new(one).compares_with(&Version::new(other));
+        assert!(
+            compare("1", "2.5")
+                && compare("a", "")
+                && compare("2026-01-01T00:00:00Z", "2026-01-01T00:00:00+02:00")
+        );
+        assert!(
+            !compare("1", "a")
+                && !compare("1", "2026-01-01T00:00:00Z")
+                && !compare("2026-01-01", "2026-01-01T00:00:00Z")
+        );
+    }
+
+    #[test]
     fn without_a_version_the_order_of_extraction_decides() {
         let (first, second) = (RunId::generate(), RunId::generate());
-        let earlier = Version::of_extraction(first, 9, 1).order_key();
-        assert!(earlier < Version::of_extraction(first, 10, 0).order_key());
-        assert!(earlier < Version::of_extraction(second, 0, 0).order_key());
+        let earlier = Version::of_extraction(first, 9, 9, 1).order_key();
+        assert!(earlier < Version::of_extraction(first, 9, 10, 0).order_key());
+        assert!(earlier < Version::of_extraction(first, 10, 9, 0).order_key());
+        assert!(earlier < Version::of_extraction(second, 0, 0, 0).order_key());
     }
 }

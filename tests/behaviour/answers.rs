@@ -1,0 +1,65 @@
+//! What answers mean.
+
+use serde_json::{Value, json};
+
+use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
+
+fn answered(method: &'static str, status: u16, body: Value) -> impl Fn(&Seen) -> Option<Reply> {
+    move |seen| (seen.method == method).then(|| Reply::json(status, &body))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_holds_an_error_is_one_where_a_rule_says_so() {
+    let load = "answers: [{ status: 2xx, when: .body.error != null, means: invalid }]";
+    let (world, _) = World::with_rows([row(1)], Flow { load, ..Flow::default() }).await;
+    world.shop.intercept(answered("POST", 200, json!({ "id": "t1", "error": "no such country" })));
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let letter = world.only_dead().await;
+    assert!(letter.error.contains("answered 200 OK, which means invalid"), "{}", letter.error);
+    assert!(letter.error.contains("no such country"), "{}", letter.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_only_means_not_yet_is_tried_again() {
+    let load = "answers: [{ status: 422, when: '.headers[\"content-type\"] != \"x\" and .body.code == 7', means: throttled }]";
+    let (world, _) = World::with_rows([row(1)], Flow { load, ..Flow::default() }).await;
+    world.shop.fail("POST", 1, || Reply::json(422, &json!({ "code": 7 })));
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_means_success_is_one() {
+    let load = "delete: { request: \"DELETE /things/{$id}\" }\nanswers: [{ status: 400, means: ok }]";
+    let extract = "deleted: .gone == true";
+    let (world, rows) =
+        World::with_rows([json!({ "key": "a" })], Flow { extract, load, ..Flow::default() }).await;
+    world.sync().await;
+    world.shop.intercept(answered("DELETE", 400, json!({ "error": "deleted long ago" })));
+    rows.set([json!({ "key": "a", "gone": true })]);
+    assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_means_conflict_is_looked_up_and_updated() {
+    let load =
+        format!("{LOOKUP}\nanswers: [{{ status: 422, when: .body.code == \"taken\", means: conflict }}]");
+    let (world, _) =
+        World::with_rows([json!({ "key": "a", "n": 2 })], Flow { load: load.leak(), ..Flow::default() })
+            .await;
+    world.shop.put("t7", json!({ "key": "a", "n": 1 }));
+    world.shop.intercept(answered("POST", 422, json!({ "code": "taken" })));
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+    assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_s_rule_goes_before_the_system_s() {
+    let source = Server::start(|_| Reply::json(200, &json!({ "rows": [], "error": "limit" }))).await;
+    let rule = |means| format!("answers: [{{ when: .body.error != null, means: {means} }}]");
+    let world = World::new(source, Flow { extract: rule("invalid").leak(), ..Flow::default() }).await;
+    let system = std::fs::read_to_string(world.directory().join("systems/source.yaml")).unwrap();
+    world.write("systems/source.yaml", &format!("{system}{}\n", rule("ok")));
+    assert!(failure(world.sync().await).contains("which means invalid"));
+    world.set_flow(Flow::default());
+    assert_eq!(outcomes(&world.sync().await), []);
+}
