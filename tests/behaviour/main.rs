@@ -10,6 +10,7 @@ mod destination;
 mod failures;
 mod hostile;
 mod paging;
+mod reading;
 mod replay;
 mod support;
 mod transforming;

@@ -1,14 +1,23 @@
 //! The extractor: reads what is new at every flow's source and puts it into `transform.<flow>`.
 //!
 //! [`tend`] waits for the runs of one flow; [`extraction`] is one run, page by page; of a page,
-//! [`page`] fetches and [`rows`] makes records of it, and [`position`] says where the next one is.
+//! [`page`] fetches and [`rows`] makes records of it, [`unit`] makes batches of these, and [`position`]
+//! says where the next page is. [`checkpoint`] is where a run goes on after a crash. Beside the plain
+//! listing there are [`children`], [`fetch`] and [`sweep`].
 
+pub mod checkpoint;
+pub mod children;
 pub mod cursor;
 pub mod extraction;
+pub mod fetch;
+pub mod link;
 pub mod page;
 pub mod position;
 pub mod rows;
+pub mod seen;
+pub mod sweep;
 pub mod tend;
+pub mod unit;
 
 use anyhow::Context as _;
 use pomost_http::Clients;

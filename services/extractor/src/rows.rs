@@ -2,7 +2,10 @@
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
 use pomost_models::{Op, Reason, Record, Version};
-use pomost_project::{Flow, flow::Extract};
+use pomost_project::{
+    Flow,
+    flow::{Deletions, Extract},
+};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -34,9 +37,54 @@ const MAX_RECORD: usize = 4 * 1024 * 1024;
 /// The record of a row. `order` is its version where the flow names none. The slot is the caller's
 /// to set.
 pub fn row(flow: &Flow, value: Value, order: Version, variables: &Variables) -> Result<Row, Box<Refused>> {
-    let key = key(&flow.extract, &value, variables);
+    let key = key(&flow.extract.key, "extract.key", &value, variables);
+    made(value, key, order, |value| fields(&flow.extract, value, variables))
+}
+
+/// The deletion of a row that the source listed and does not have any more.
+pub fn gone(flow: &Flow, value: Value, order: Version, variables: &Variables) -> Result<Row, Box<Refused>> {
+    let key = key(&flow.extract.key, "extract.key", &value, variables);
+    made(value, key, order, |_| Ok(Fields { version: None, op: Op::Delete, cursor: None }))
+}
+
+/// The deletion that a row of `extract.deletions` is.
+pub fn deletion(
+    deletions: &Deletions,
+    value: Value,
+    order: Version,
+    variables: &Variables,
+) -> Result<Row, Box<Refused>> {
+    let key = key(&deletions.key, "extract.deletions.key", &value, variables);
+    made(value, key, order, |value| {
+        let version = deletions.version.as_ref();
+        let version = version
+            .map(|version| found_version("extract.deletions.version", version, value, variables))
+            .transpose()?;
+        Ok(Fields { version, op: Op::Delete, cursor: None })
+    })
+}
+
+/// A row that is no record for another reason than itself.
+pub fn refused(
+    flow: &Flow,
+    value: Value,
+    order: Version,
+    error: String,
+    variables: &Variables,
+) -> Box<Refused> {
+    let key = key(&flow.extract.key, "extract.key", &value, variables).unwrap_or_default();
+    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: data(&value).0, source: None };
+    Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
+}
+
+fn made(
+    value: Value,
+    key: Result<String, String>,
+    order: Version,
+    fields: impl FnOnce(&Value) -> Result<Fields, String>,
+) -> Result<Row, Box<Refused>> {
     let (data, fits) = data(&value);
-    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(&flow.extract, &value, variables));
+    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(&value));
     let key = key.unwrap_or_default();
     let record = Record { slot: 0, key, version: order, op: Op::Upsert, data, source: None };
     match fields.and_then(|fields| fits.map(|()| fields)) {
@@ -86,9 +134,9 @@ fn fields(extract: &Extract, value: &Value, variables: &Variables) -> Result<Fie
     })
 }
 
-fn key(extract: &Extract, value: &Value, variables: &Variables) -> Result<String, String> {
-    let key = extract.key.one(value.clone(), variables).map_err(|error| failed("extract.key", &error))?;
-    key_text(&key)
+fn key(expression: &Expression, name: &str, value: &Value, variables: &Variables) -> Result<String, String> {
+    let key = expression.one(value.clone(), variables).map_err(|error| failed(name, &error))?;
+    key_text(&key).map_err(|problem| format!("{name} found {problem}"))
 }
 
 fn found_version(
@@ -108,11 +156,11 @@ fn key_text(key: &Value) -> Result<String, String> {
         Value::Null => None,
         key => text(key).or_else(|| raw(key).map(|json| json.get().to_owned())).filter(|key| !key.is_empty()),
     };
-    let key = found.ok_or("extract.key found null; a record without a key cannot be told from others")?;
-    if key.len() > MAX_KEY {
-        return Err(format!("extract.key found a key longer than {MAX_KEY} bytes"));
+    match found {
+        None => Err("null; a record without a key cannot be told from others".into()),
+        Some(key) if key.len() > MAX_KEY => Err(format!("a key longer than {MAX_KEY} bytes")),
+        Some(key) => Ok(key),
     }
-    Ok(key)
 }
 
 fn raw(value: &Value) -> Option<Box<RawValue>> {

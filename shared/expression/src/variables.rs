@@ -2,7 +2,8 @@
 
 use crate::Value;
 
-/// The values of `$key $version $op $id $cursor $page $flow $run`; null where there is none.
+/// The values of `$key $version $op $id $cursor $until $page $parent $flow $run`; null where there is
+/// none.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     /// The record's key.
@@ -15,15 +16,20 @@ pub struct Variables {
     pub id: Value,
     /// How far the source had been read when the run began.
     pub cursor: Value,
+    /// The end of the window of time that is read.
+    pub until: Value,
     /// The page number, offset or token.
     pub page: Value,
+    /// The row of `for_each` whose records are read.
+    pub parent: Value,
     /// The flow's name.
     pub flow: Value,
     /// The run's id.
     pub run: Value,
 }
 
-pub(crate) const NAMES: [&str; 8] = ["key", "version", "op", "id", "cursor", "page", "flow", "run"];
+pub(crate) const NAMES: [&str; 10] =
+    ["key", "version", "op", "id", "cursor", "until", "page", "parent", "flow", "run"];
 
 impl Variables {
     pub(crate) fn get(&self, name: &str) -> Value {
@@ -33,7 +39,9 @@ impl Variables {
             "op" => &self.op,
             "id" => &self.id,
             "cursor" => &self.cursor,
+            "until" => &self.until,
             "page" => &self.page,
+            "parent" => &self.parent,
             "flow" => &self.flow,
             _ => &self.run,
         };

@@ -9,6 +9,7 @@
 
 pub mod batch;
 pub mod dead_letter;
+pub mod extract;
 pub mod flow;
 pub mod outcome;
 pub mod period;

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger};
 
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Settled, SettledEntry, Settlement};
-pub use runs::{Counts, Lease, PageProgress, Run, RunRequest, RunState, RunSummary};
+pub use runs::{Counts, Lease, PageProgress, Run, RunRequest, RunState, RunSummary, SourceKey, SourceKeys};
 
 /// Everything the services and the command line keep between two messages.
 ///
@@ -59,10 +59,16 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::LeaseLost`], and nothing recorded, when the lease is not ours any more.
     async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()>;
 
-    /// Records, in one transaction, that a run has been read to its end, and the flow's new cursor
-    /// where there is one. A run that ended before stays as it is, and so does the cursor.
-    /// [`Error::LeaseLost`] as in [`Store::record_page`].
-    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()>;
+    /// Records, in one transaction, that a run has been read to its end, what is odd about that, and
+    /// the flow's new cursor where there is one. A run that ended before stays as it is, and so does
+    /// the cursor. [`Error::LeaseLost`] as in [`Store::record_page`].
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()>;
 
     /// Ends a run that cannot be read to its end, with the reason; its cursor stays.
     /// [`Error::LeaseLost`] as in [`Store::record_page`].
@@ -71,6 +77,15 @@ pub trait Store: Send + Sync + 'static {
     /// Records batches of a run that no extractor made (a replay), the run being read to its end
     /// with them.
     async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()>;
+
+    /// The first keys after `after` that earlier runs of this flow listed and this one did not.
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>>;
+
+    /// How many keys are known of this flow's source, and how many of them this run has not listed.
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys>;
+
+    /// Whether records of this flow were ever applied at its destination.
+    async fn has_applied(&self, flow: &str) -> Result<bool>;
 
     /// One run with its counts.
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>>;

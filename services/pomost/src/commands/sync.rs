@@ -101,12 +101,16 @@ fn report_all(summaries: &[RunSummary]) -> ExitCode {
     codes.into_iter().find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS)
 }
 
-/// A run with dead letters is not a success.
+/// A run with dead letters is not a success, and neither is an odd one.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's data, and remarks beside it")]
 fn report(summary: &RunSummary) -> ExitCode {
     println!("{} {}: {}", summary.flow, summary.state.as_str(), progress::in_words(&summary.counts));
     if summary.state == RunState::Failed {
         eprintln!("{}", summary.error.as_deref().unwrap_or_default());
+        return ExitCode::FAILURE;
+    }
+    if let Some(warning) = &summary.warning {
+        eprintln!("{warning}");
         return ExitCode::FAILURE;
     }
     if summary.counts.of(Outcome::Dead) > 0 {

@@ -8,6 +8,7 @@ mod leases;
 mod ledger;
 mod races;
 mod runs;
+mod source_keys;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ pub use leases::*;
 pub use ledger::*;
 pub use races::*;
 pub use runs::*;
+pub use source_keys::*;
 
 /// Makes one `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls the
 /// behaviour it is given with an empty `Arc<dyn Store>` of its own, and clears up behind it.
@@ -46,6 +48,10 @@ macro_rules! every_behaviour {
             a_replayed_run_is_read_to_its_end_with_its_batches
             the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition
             a_cursor_can_be_set_and_cleared
+            what_is_odd_about_a_run_is_kept_with_it
+            a_key_that_a_run_does_not_list_is_missing_from_it
+            keys_of_who_lost_the_lease_are_not_noted
+            a_flow_has_applied_something_when_its_ledger_has_a_key
             runs_are_listed_newest_first
             the_newest_request_of_each_trigger_is_known
             counts_add_up_however_often_outcomes_are_recorded

@@ -4,6 +4,7 @@ mod connection;
 mod dead_letters;
 mod ledger;
 mod runs;
+mod source_keys;
 mod text;
 
 use std::time::Duration;
@@ -13,7 +14,7 @@ use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
 
 use crate::{
     Answer, Claim, DeadLetterFilter, Lease, PageProgress, Result, Run, RunRequest, RunSummary, Settlement,
-    Store,
+    SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -68,8 +69,14 @@ impl Store for PostgresStore {
         runs::record_page(&self.connections, lease, page).await
     }
 
-    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()> {
-        runs::finish_extraction(&self.connections, lease, run, cursor).await
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()> {
+        runs::finish_extraction(&self.connections, lease, run, cursor, warning).await
     }
 
     async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()> {
@@ -78,6 +85,18 @@ impl Store for PostgresStore {
 
     async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
         runs::record_replay(&self.connections, run, batches).await
+    }
+
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
+        source_keys::missing(&self.connections, flow, run, after, limit).await
+    }
+
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys> {
+        source_keys::count(&self.connections, flow, run).await
+    }
+
+    async fn has_applied(&self, flow: &str) -> Result<bool> {
+        source_keys::has_applied(&self.connections, flow).await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {

@@ -3,6 +3,7 @@
 mod dead_letters;
 mod ledger;
 mod runs;
+mod source_keys;
 mod values;
 
 use std::{path::Path, time::Duration};
@@ -13,7 +14,7 @@ use pomost_sqlite::Database;
 
 use crate::{
     Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary,
-    Settlement, Store,
+    Settlement, SourceKey, SourceKeys, Store,
 };
 
 mod embedded {
@@ -83,8 +84,14 @@ impl Store for SqliteStore {
         runs::record_page(&self.database, lease, page).await
     }
 
-    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()> {
-        runs::finish_extraction(&self.database, lease, run, cursor).await
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()> {
+        runs::finish_extraction(&self.database, lease, run, cursor, warning).await
     }
 
     async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()> {
@@ -93,6 +100,18 @@ impl Store for SqliteStore {
 
     async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
         runs::record_replay(&self.database, run, batches).await
+    }
+
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
+        source_keys::missing(&self.database, flow, run, after, limit).await
+    }
+
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys> {
+        source_keys::count(&self.database, flow, run).await
+    }
+
+    async fn has_applied(&self, flow: &str) -> Result<bool> {
+        source_keys::has_applied(&self.database, flow).await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
