@@ -5,10 +5,12 @@
 
 mod command_line;
 mod cursor;
+mod demo;
 mod destination;
 mod failures;
 mod hostile;
 mod paging;
 mod replay;
+mod services;
 mod support;
 mod transforming;

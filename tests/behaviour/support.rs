@@ -1,6 +1,7 @@
 //! What the behaviours stand on: a source and a shop that do as a test says, and a project between
 //! them on the embedded backends.
 
+mod ask;
 mod flow;
 mod running;
 mod server;
@@ -11,6 +12,7 @@ use pomost_models::Outcome;
 use pomost_store::{RunState, RunSummary};
 use serde_json::{Value, json};
 
+pub(crate) use ask::ask;
 pub(crate) use flow::{Flow, LOOKUP};
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};

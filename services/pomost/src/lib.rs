@@ -6,10 +6,12 @@
 pub mod bench;
 pub mod cli;
 pub mod commands;
+pub mod demo;
 pub mod example;
 pub mod indent;
 pub mod letter;
 pub mod open;
+pub mod own_namespace;
 pub mod progress;
 pub mod replay;
 pub mod runner;

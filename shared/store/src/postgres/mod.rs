@@ -32,6 +32,11 @@ impl PostgresStore {
     pub async fn connect(url: &str, namespace: &str) -> Result<PostgresStore> {
         Ok(PostgresStore { connections: Connections::open(url, namespace).await? })
     }
+
+    /// Drops the schema `namespace` with all that is in it, where it exists.
+    pub async fn remove(url: &str, namespace: &str) -> Result<()> {
+        Connections::drop_schema(url, namespace).await
+    }
 }
 
 #[async_trait]
