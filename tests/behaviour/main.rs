@@ -7,6 +7,7 @@ mod command_line;
 mod cursor;
 mod demo;
 mod destination;
+mod doubt;
 mod failures;
 mod hostile;
 mod paging;

@@ -37,8 +37,8 @@ pub fn shown(letter: &DeadLetter, project: Option<&Project>) -> anyhow::Result<S
 }
 
 /// The beginning of a letter's id, which is enough to name it by.
-pub fn short_id(letter: &DeadLetter) -> &str {
-    letter.id.get(..12).unwrap_or(&letter.id)
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 /// The record's key; a sensitive field may be a part of it. Hidden where the flow is not known.

@@ -15,4 +15,5 @@ pub mod own_namespace;
 pub mod progress;
 pub mod replay;
 pub mod runner;
+pub mod selection;
 pub mod table;

@@ -95,7 +95,7 @@ impl Demo {
         let mut table = Table::new(["   ID", "CUSTOMER", "STAGE", "CLASS", "FIELD", "ERROR"]);
         for letter in self.store().dead_letters(&filter).await? {
             table.row([
-                format!("   {}", letter::short_id(&letter)),
+                format!("   {}", letter::short(&letter.id)),
                 letter.key().into(),
                 letter.stage.to_string(),
                 letter.reason.as_str().into(),

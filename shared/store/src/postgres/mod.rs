@@ -3,6 +3,7 @@
 mod connection;
 mod dead_letters;
 mod ledger;
+mod replays;
 mod runs;
 mod text;
 
@@ -12,8 +13,8 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Lease, PageProgress, Result, Run, RunRequest, RunSummary, Settlement,
-    Store,
+    Answer, Claim, DeadLetterFilter, Lease, PageProgress, Replay, Result, Run, RunRequest, RunSummary,
+    Settlement, Store,
 };
 use connection::Connections;
 
@@ -81,10 +82,6 @@ impl Store for PostgresStore {
         runs::fail(&self.connections, lease, run, error).await
     }
 
-    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-        runs::record_replay(&self.connections, run, batches).await
-    }
-
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
         runs::summary(&self.connections, run).await
     }
@@ -117,6 +114,10 @@ impl Store for PostgresStore {
         ledger::settle(&self.connections, settlement).await
     }
 
+    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+        ledger::resolve_doubt(&self.connections, flow, key, id).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.connections, letters).await
     }
@@ -125,7 +126,19 @@ impl Store for PostgresStore {
         dead_letters::list(&self.connections, filter).await
     }
 
-    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
-        dead_letters::close(&self.connections, ids, replayed_in).await
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        dead_letters::discard(&self.connections, ids).await
+    }
+
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64> {
+        replays::begin(&self.connections, replay, letters).await
+    }
+
+    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+        replays::begun(&self.connections).await
+    }
+
+    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+        replays::end(&self.connections, run, batches, sent).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod ledger;
+mod replays;
 mod runs;
 mod values;
 
@@ -12,7 +13,7 @@ use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary,
+    Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Replay, Result, Run, RunRequest, RunSummary,
     Settlement, Store,
 };
 
@@ -91,10 +92,6 @@ impl Store for SqliteStore {
         runs::fail(&self.database, lease, run, error).await
     }
 
-    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-        runs::record_replay(&self.database, run, batches).await
-    }
-
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
         runs::summary(&self.database, run).await
     }
@@ -127,6 +124,10 @@ impl Store for SqliteStore {
         ledger::settle(&self.database, settlement).await
     }
 
+    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+        ledger::resolve_doubt(&self.database, flow, key, id).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.database, letters).await
     }
@@ -135,7 +136,19 @@ impl Store for SqliteStore {
         dead_letters::list(&self.database, filter).await
     }
 
-    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
-        dead_letters::close(&self.database, ids, replayed_in).await
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        dead_letters::discard(&self.database, ids).await
+    }
+
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64> {
+        replays::begin(&self.database, replay, letters).await
+    }
+
+    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+        replays::begun(&self.database).await
+    }
+
+    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+        replays::end(&self.database, run, batches, sent).await
     }
 }
