@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pomost_models::{Outcome, Outcomes, RunId, Trigger, Version};
+use pomost_models::{Outcome, Outcomes, RunId, Stage, Trigger, Version};
 
 /// The right to extract one flow, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,17 @@ pub struct Run {
     pub since: Option<String>,
     /// Where to go on, as the extractor wrote it with the last confirmed page; none before the first.
     pub checkpoint: Option<serde_json::Value>,
+}
+
+/// A run that takes dead letters back to a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Its run.
+    pub run: RunId,
+    /// The letters' flow.
+    pub flow: String,
+    /// The stage they go back to.
+    pub stage: Stage,
 }
 
 /// A page whose batches the broker has confirmed.

@@ -66,11 +66,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Follows what earlier runs of the flow left waiting, the oldest first, and then the run itself:
-/// who stopped a sync was told that the next one goes on with its records.
+/// who stopped a sync was told that the next one goes on with its records. Nobody goes on with a
+/// replay whose records were not all sent, but the next `pomost dead replay`.
 async fn follow_to_the_end(store: &dyn Store, run: RunId, flow: &str) -> anyhow::Result<Vec<RunSummary>> {
     let mut summaries = Vec::new();
     for earlier in store.runs(Some(flow), EARLIER).await?.into_iter().rev() {
-        if earlier.id != run && !progress::has_ended(&earlier) {
+        let cut_short = earlier.trigger == Trigger::Replay && earlier.state == RunState::Requested;
+        if earlier.id != run && !cut_short && !progress::has_ended(&earlier) {
             summaries.push(progress::follow(store, earlier.id, &format!("{flow} (an earlier run)")).await?);
         }
     }

@@ -48,13 +48,6 @@ pub async fn the_run_that_was_begun_comes_before_the_oldest_requested_one(store:
     assert_eq!(next_run(&store).await, Some(first));
 }
 
-/// The records of a replay come from dead letters, so no extractor takes it up.
-pub async fn a_replay_is_never_extracted(store: Arc<dyn Store>) {
-    let replay = RunRequest { trigger: Trigger::Replay, ..manual("customers") };
-    store.request_run(&replay).await.unwrap();
-    assert_eq!(next_run(&store).await, None);
-}
-
 /// Who takes up a run that was begun learns all that is needed to go on with it.
 pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>) {
     let request = RunRequest { since: Some("2026-01-01".to_owned()), ..manual("customers") };
@@ -146,18 +139,6 @@ pub async fn outcomes_that_come_before_their_page_are_counted(store: Arc<dyn Sto
     store.record_page(&lease, &page(run, &[("1", 3)], "2")).await.unwrap();
     let counts = counts(&store, run).await;
     assert_eq!((counts.records, counts.waiting, counts.of(Outcome::Created)), (3, 2, 1));
-}
-
-/// A replay is complete with its batches, however often they are recorded.
-pub async fn a_replayed_run_is_read_to_its_end_with_its_batches(store: Arc<dyn Store>) {
-    let replay = RunRequest { trigger: Trigger::Replay, ..manual("customers") };
-    let run = store.request_run(&replay).await.unwrap();
-    let batches = [("1".to_owned(), 1), ("2".to_owned(), 2)];
-    for _ in 0..2 {
-        store.record_replay(run, &batches).await.unwrap();
-    }
-    assert_eq!(state(&store, run).await, RunState::Settling);
-    assert_eq!(counts(&store, run).await.waiting, 3);
 }
 
 /// The cursor moves with the end of a run; the same end told again later does not turn it back.

@@ -3,6 +3,7 @@
 mod connection;
 mod dead_letters;
 mod ledger;
+mod replays;
 mod runs;
 mod source_keys;
 mod text;
@@ -13,8 +14,8 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Lease, PageProgress, Result, Run, RunRequest, RunSummary, Settlement,
-    SourceKey, SourceKeys, Store,
+    Answer, Claim, DeadLetterFilter, Lease, PageProgress, Replay, Result, Run, RunRequest, RunSummary,
+    Settlement, SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -32,6 +33,11 @@ impl PostgresStore {
     /// processes may do so at once. No error repeats the URL.
     pub async fn connect(url: &str, namespace: &str) -> Result<PostgresStore> {
         Ok(PostgresStore { connections: Connections::open(url, namespace).await? })
+    }
+
+    /// Drops the schema `namespace` with all that is in it, where it exists.
+    pub async fn remove(url: &str, namespace: &str) -> Result<()> {
+        Connections::drop_schema(url, namespace).await
     }
 }
 
@@ -83,10 +89,6 @@ impl Store for PostgresStore {
         runs::fail(&self.connections, lease, run, error).await
     }
 
-    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-        runs::record_replay(&self.connections, run, batches).await
-    }
-
     async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
         source_keys::missing(&self.connections, flow, run, after, limit).await
     }
@@ -131,6 +133,10 @@ impl Store for PostgresStore {
         ledger::settle(&self.connections, settlement).await
     }
 
+    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+        ledger::resolve_doubt(&self.connections, flow, key, id).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.connections, letters).await
     }
@@ -139,7 +145,19 @@ impl Store for PostgresStore {
         dead_letters::list(&self.connections, filter).await
     }
 
-    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
-        dead_letters::close(&self.connections, ids, replayed_in).await
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        dead_letters::discard(&self.connections, ids).await
+    }
+
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64> {
+        replays::begin(&self.connections, replay, letters).await
+    }
+
+    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+        replays::begun(&self.connections).await
+    }
+
+    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+        replays::end(&self.connections, run, batches, sent).await
     }
 }

@@ -17,7 +17,7 @@ const HELD: &str = "held AS MATERIALIZED (SELECT FROM leases WHERE name = $1 AND
 
 /// How batches are written by a statement that names them `batches`; in order, so that two
 /// statements never wait for each other.
-const MERGE: &str = "
+pub(super) const MERGE: &str = "
     INSERT INTO run_batches (run, batch, outcomes) SELECT run, batch, outcomes FROM batches ORDER BY run, batch
     ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)";
 
@@ -151,25 +151,6 @@ pub(super) async fn fail(connections: &Connections, lease: &Lease, run: RunId, e
     unless_lost(held.is_some(), lease)
 }
 
-pub(super) async fn record_replay(
-    connections: &Connections,
-    run: RunId,
-    batches: &[(String, u32)],
-) -> Result<()> {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "WITH ended AS (
-                UPDATE runs SET extracted_at = now() WHERE id = $1 AND extracted_at IS NULL
-            ), batches AS (
-                SELECT $1::uuid AS run, * FROM unnest($2::text[], $3::text[]) AS batches (batch, outcomes)
-            )
-            {MERGE}"
-        )
-    });
-    let (batches, masks) = waiting(batches);
-    connections.execute(&SQL, &[&run.0, &batches, &masks]).await.map(drop)
-}
-
 pub(super) async fn record_outcomes(
     connections: &Connections,
     run: RunId,
@@ -229,7 +210,7 @@ fn unless_lost(held: bool, lease: &Lease) -> Result<()> {
     if held { Ok(()) } else { Err(Error::LeaseLost(lease.name.clone())) }
 }
 
-fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
+pub(super) fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
     batches.iter().map(|(batch, size)| (stored(batch), Outcomes::waiting(*size).mask().to_owned())).unzip()
 }
 

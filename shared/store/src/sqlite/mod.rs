@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod ledger;
+mod replays;
 mod runs;
 mod source_keys;
 mod values;
@@ -13,7 +14,7 @@ use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary,
+    Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Replay, Result, Run, RunRequest, RunSummary,
     Settlement, SourceKey, SourceKeys, Store,
 };
 
@@ -98,10 +99,6 @@ impl Store for SqliteStore {
         runs::fail(&self.database, lease, run, error).await
     }
 
-    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-        runs::record_replay(&self.database, run, batches).await
-    }
-
     async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
         source_keys::missing(&self.database, flow, run, after, limit).await
     }
@@ -146,6 +143,10 @@ impl Store for SqliteStore {
         ledger::settle(&self.database, settlement).await
     }
 
+    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+        ledger::resolve_doubt(&self.database, flow, key, id).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.database, letters).await
     }
@@ -154,7 +155,19 @@ impl Store for SqliteStore {
         dead_letters::list(&self.database, filter).await
     }
 
-    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
-        dead_letters::close(&self.database, ids, replayed_in).await
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        dead_letters::discard(&self.database, ids).await
+    }
+
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64> {
+        replays::begin(&self.database, replay, letters).await
+    }
+
+    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+        replays::begun(&self.database).await
+    }
+
+    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+        replays::end(&self.database, run, batches, sent).await
     }
 }

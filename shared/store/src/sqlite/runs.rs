@@ -120,15 +120,6 @@ pub(super) async fn fail(database: &Database, lease: &Lease, run: RunId, error: 
     while_held(database, lease, move |transaction, _| end(transaction, run, Some(&error)).map(drop)).await
 }
 
-pub(super) async fn record_replay(database: &Database, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-    let batches = batches.to_owned();
-    let recorded = database.write(move |transaction| {
-        end(transaction, run, None)?;
-        add_batches(transaction, run, &batches)
-    });
-    Ok(recorded.await?)
-}
-
 pub(super) async fn record_outcomes(
     database: &Database,
     run: RunId,
@@ -216,13 +207,21 @@ where
 }
 
 /// Ends a run that has not ended, and returns its flow.
-fn end(transaction: &Transaction<'_>, run: RunId, error: Option<&str>) -> rusqlite::Result<Option<String>> {
+pub(super) fn end(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    error: Option<&str>,
+) -> rusqlite::Result<Option<String>> {
     let sql = "
         UPDATE runs SET extracted_at = ?2, error = ?3 WHERE id = ?1 AND extracted_at IS NULL RETURNING flow";
     transaction.query_row(sql, (run.to_string(), values::now(), error), |row| row.get(0)).optional()
 }
 
-fn add_batches(transaction: &Transaction<'_>, run: RunId, batches: &[(String, u32)]) -> rusqlite::Result<()> {
+pub(super) fn add_batches(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    batches: &[(String, u32)],
+) -> rusqlite::Result<()> {
     batches
         .iter()
         .try_for_each(|(batch, size)| merge_batch(transaction, run, batch, Outcomes::waiting(*size).mask()))
