@@ -10,6 +10,7 @@ mod demo;
 mod destination;
 mod doubt;
 mod failures;
+mod formats;
 mod hostile;
 mod paging;
 mod reading;

@@ -9,7 +9,7 @@ mod call;
 mod client;
 mod failure;
 
-pub use answer::Answer;
+pub use answer::{Answer, content_type};
 pub use call::Call;
 pub use client::{Client, Clients};
 pub use failure::{Class, Failure};

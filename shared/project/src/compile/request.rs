@@ -2,9 +2,11 @@
 
 use http::HeaderName;
 use pomost_expression::Template;
+use pomost_format::Format;
 use pomost_models::{
+    format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
-    text::StatusPattern,
+    text::{Jq, StatusPattern},
 };
 
 use super::Compile;
@@ -21,10 +23,21 @@ impl Compile<'_> {
             .iter()
             .map(|(name, value)| self.header(&format!("{section}/headers/{name}"), name, &value.0))
             .collect();
-        let body = self.optional(&format!("{section}/body"), request.body.as_ref());
+        let body = self.optional(&format!("{section}/body"), body_of(request).as_ref());
+        let body_format = self.format(&format!("{section}/body_format"), request.body_format.as_ref());
         let label = request.request.0.clone();
         let headers = headers.into_iter().collect::<Option<_>>()?;
-        Some(Request { method: method.parse().ok()?, path: path?, headers, body: body?, label })
+        let body_format = body_format?.unwrap_or_default();
+        Some(Request { method: method.parse().ok()?, path: path?, headers, body: body?, body_format, label })
+    }
+
+    /// A format, where one is given.
+    pub(crate) fn format(&mut self, pointer: &str, format: Option<&FormatSection>) -> Option<Option<Format>> {
+        let Some(section) = format else { return Some(None) };
+        Format::try_from(section)
+            .map_err(|error| self.refuse(&format!("{pointer}{}", error.field), error.message))
+            .ok()
+            .map(Some)
     }
 
     /// A list of rules about answers.
@@ -63,6 +76,12 @@ impl Compile<'_> {
     ) -> Option<Template> {
         compile(source).map_err(|error| self.refuse_expression(pointer, shift, error)).ok()
     }
+}
+
+/// A body that has only a format is what the request is about.
+fn body_of(request: &RequestSection) -> Option<Jq> {
+    let itself = || request.body_format.is_some().then(|| Jq(".".into()));
+    request.body.clone().or_else(itself)
 }
 
 /// The pattern of statuses has seen to the digits.
