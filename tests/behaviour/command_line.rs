@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use pomost_tests::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use crate::support::{Flow, Printed, Reply, Rows, World};
@@ -133,6 +133,22 @@ async fn no_secret_and_no_sensitive_value_is_printed() {
         for secret in ["bob@example.com", "secret-of-the-tests"] {
             assert!(!out.contains(secret) && !err.contains(secret), "{out}{err}");
         }
+    }
+}
+
+/// It stands under another name where no path of the flow leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sensitive_before_the_mapping_or_after_it_is_masked_in_both() {
+    for rest in ["sensitive: [.email]", "sensitive: [.mail]"] {
+        let flow = Flow { transform: "map: '{ key, email: .mail }'", rest, ..Flow::default() };
+        let row = json!({"key": "b", "mail": "bob@example.com", "n": 7});
+        let (world, _) = World::with_rows([row], flow).await;
+        world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));
+        world.sync().await;
+        let shown = world.pomost(&["dead", "show", &world.only_dead().await.id]).await.out;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown["data"], json!({"key": "b", "email": "***"}), "{rest}");
+        assert_eq!(shown["extracted"], json!({"key": "b", "mail": "***", "n": 7}), "{rest}");
     }
 }
 
