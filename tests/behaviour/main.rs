@@ -10,5 +10,6 @@ mod failures;
 mod hostile;
 mod paging;
 mod replay;
+mod requests;
 mod support;
 mod transforming;
