@@ -47,7 +47,7 @@ async fn a_source_that_answers_without_end_fails_the_run() {
 async fn a_source_whose_answer_has_another_shape_fails_the_run() {
     for (body, reason) in [
         (r#"{"rows":7}"#, "expected a list at .rows"),
-        ("[]", "expected an object"),
+        ("[]", "expected a list at .rows"),
         (r#"{"error":"x"}"#, "expected a list at .rows"),
     ] {
         let error = failure_of_a_source_that_answers(body).await;

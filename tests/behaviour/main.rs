@@ -16,6 +16,7 @@ mod messages;
 mod paging;
 mod reading;
 mod replay;
+mod requests;
 mod schedule;
 mod services;
 mod support;

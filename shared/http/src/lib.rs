@@ -8,6 +8,7 @@ mod authorisation;
 mod call;
 mod client;
 mod failure;
+mod redirect;
 
 pub use answer::{Answer, content_type};
 pub use call::Call;

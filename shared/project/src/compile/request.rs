@@ -1,7 +1,7 @@
 //! Compiling requests, and rules about answers.
 
 use http::HeaderName;
-use pomost_expression::Template;
+use pomost_expression::{CompileError, Template};
 use pomost_format::Format;
 use pomost_models::{
     format::FormatSection,
@@ -12,12 +12,28 @@ use pomost_models::{
 use super::Compile;
 use crate::request::{AnswerRule, Request, StatusRange};
 
+type CompileTemplate = fn(&str) -> Result<Template, CompileError>;
+
 impl Compile<'_> {
     /// The request whose keys stand in the section at a JSON pointer.
     pub(crate) fn request(&mut self, section: &str, request: &RequestSection) -> Option<Request> {
+        self.request_to(section, request, Template::of_url)
+    }
+
+    /// A request as [`Compile::request`] compiles it whose URL is to name one record.
+    pub(crate) fn addressed_request(&mut self, section: &str, request: &RequestSection) -> Option<Request> {
+        self.request_to(section, request, Template::of_address)
+    }
+
+    fn request_to(
+        &mut self,
+        section: &str,
+        request: &RequestSection,
+        url: CompileTemplate,
+    ) -> Option<Request> {
         // The pattern of request lines has seen to the method, the space and the slash.
         let (method, path) = request.request.0.split_once(" /")?;
-        let path = self.template(&format!("{section}/request"), method.len() + 2, path, Template::of_url);
+        let path = self.template(&format!("{section}/request"), method.len() + 2, path, url);
         let headers: Vec<_> = request
             .headers
             .iter()
@@ -72,7 +88,7 @@ impl Compile<'_> {
         pointer: &str,
         shift: usize,
         source: &str,
-        compile: fn(&str) -> Result<Template, pomost_expression::CompileError>,
+        compile: CompileTemplate,
     ) -> Option<Template> {
         compile(source).map_err(|error| self.refuse_expression(pointer, shift, error)).ok()
     }
