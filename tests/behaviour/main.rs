@@ -6,6 +6,7 @@
 mod command_line;
 mod cursor;
 mod destination;
+mod doubt;
 mod failures;
 mod hostile;
 mod paging;

@@ -14,7 +14,6 @@ use tracing::warn;
 
 use crate::{
     act::{Destination, End},
-    decide::decide,
     prepare::{self, Prepared},
     tally::Tally,
 };
@@ -106,9 +105,7 @@ impl LoadHandler {
         if Instant::now() > until || self.context.shutdown.is_cancelled() {
             return (place, End::NotNow);
         }
-        let key = idempotency_key(&batch.flow, &record.key, &entry.hash);
-        let step = decide(record.op, answer, self.destination.means());
-        (place, self.destination.act(batch.run, record, &key, step).await)
+        (place, self.destination.act(batch.run, record, &entry.hash, answer).await)
     }
 
     fn tally(
@@ -143,12 +140,4 @@ impl LoadHandler {
         }
         Ok(())
     }
-}
-
-/// The same for the same content of the same record, so that a destination can tell a repetition.
-fn idempotency_key(flow: &str, key: &str, hash: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::new().chain_update(flow).chain_update([0]).chain_update(key).chain_update([0]);
-    let digest = digest.chain_update(hash).finalize();
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

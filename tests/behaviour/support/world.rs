@@ -84,9 +84,15 @@ impl World {
 
     /// Starts the three services.
     pub(crate) async fn start(&self) -> Running {
+        self.start_with(|_| {}).await
+    }
+
+    /// Starts the three services on backends that a test has had its hands on.
+    pub(crate) async fn start_with(&self, change: impl FnOnce(&mut Backends)) -> Running {
         let project = open::project(self.directory()).unwrap_or_else(|problems| panic!("{problems}"));
         // A runner that was killed may take a moment to let go.
-        let backends = eventually(async || Backends::embedded(self.directory()).await).await;
+        let mut backends = eventually(async || Backends::embedded(self.directory()).await).await;
+        change(&mut backends);
         let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
         let context = Context { project: Arc::new(project), backends, claim, shutdown };
         let clients = Clients::new(&context.project).unwrap();
