@@ -2,6 +2,7 @@
 //! them on the embedded backends.
 
 mod flow;
+mod jam;
 mod running;
 mod server;
 mod shop;
@@ -12,6 +13,7 @@ use pomost_store::{RunState, RunSummary};
 use serde_json::{Value, json};
 
 pub(crate) use flow::{Flow, LOOKUP};
+pub(crate) use jam::Jammed;
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};
 pub(crate) use shop::Shop;

@@ -32,8 +32,9 @@ pub struct LoadHandler {
 
 #[async_trait]
 impl Handler for LoadHandler {
-    /// Claim, act, publish what is to come again and what is dead, settle. A crash before the
-    /// settlement leaves claims that expire and answer that the outcome is unknown.
+    /// Claim, act, settle, publish what is to come again and what is dead. A crash before the
+    /// settlement leaves claims that expire and answer that the outcome is unknown; one after it
+    /// brings records again that the ledger knows.
     async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
         let prepared = prepare::newest_of_each_key(std::mem::take(&mut batch.records));
         let claim = Claim {
@@ -127,17 +128,20 @@ impl LoadHandler {
         tally
     }
 
+    /// First what was applied is settled, and the other keys are let go, before their claims can run
+    /// out; publishing may take long. The settlement holds no outcome of records that come again or
+    /// are dead: a crash before those are published brings the whole batch again.
     async fn settle(&self, tally: Tally<'_>) -> Result<(), Trouble> {
         tally.report();
+        let lost = self.context.store().settle(tally.settlement()).await?;
+        if !lost.is_empty() {
+            warn!(records = lost.len(), "another worker took over records that were held for too long");
+        }
         let broker = self.context.broker();
         for (route, batch) in tally.coming_again() {
             outbox::send(broker, &route, &[&batch]).await?;
         }
         dead::publish(broker, tally.letters()).await?;
-        let lost = self.context.store().settle(tally.settlement()).await?;
-        if !lost.is_empty() {
-            warn!(records = lost.len(), "another worker took over records that were held for too long");
-        }
         Ok(())
     }
 }
