@@ -3,6 +3,7 @@
 
 mod ask;
 mod flow;
+mod jam;
 mod refusing;
 mod running;
 mod server;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 pub(crate) use ask::ask;
 pub(crate) use flow::{Flow, LOOKUP};
+pub(crate) use jam::Jammed;
 pub(crate) use refusing::Refusing;
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};
