@@ -2,7 +2,7 @@
 
 use crate::Value;
 
-/// The values of `$key $version $op $id $cursor $page $flow $run`; null where there is none.
+/// The values of `$key $version $op $id $cursor $page $flow $run $headers`; null where there is none.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     /// The record's key.
@@ -21,9 +21,12 @@ pub struct Variables {
     pub flow: Value,
     /// The run's id.
     pub run: Value,
+    /// The headers of a webhook's delivery, by their names in lower case.
+    pub headers: Value,
 }
 
-pub(crate) const NAMES: [&str; 8] = ["key", "version", "op", "id", "cursor", "page", "flow", "run"];
+pub(crate) const NAMES: [&str; 9] =
+    ["key", "version", "op", "id", "cursor", "page", "flow", "run", "headers"];
 
 impl Variables {
     pub(crate) fn get(&self, name: &str) -> Value {
@@ -35,7 +38,8 @@ impl Variables {
             "cursor" => &self.cursor,
             "page" => &self.page,
             "flow" => &self.flow,
-            _ => &self.run,
+            "run" => &self.run,
+            _ => &self.headers,
         };
         value.clone()
     }

@@ -7,6 +7,7 @@ pub use crate::text::{Jq, Name, RequestLine};
 use crate::{
     Period,
     request::{AnswerRuleSection, RequestSection},
+    webhook::WebhookSection,
 };
 
 /// One kind of record going from one system to another.
@@ -62,6 +63,10 @@ pub struct ExtractSection {
     /// When to run by itself; left out, only `pomost sync` runs it.
     #[serde(default)]
     pub schedule: Option<ScheduleSection>,
+    /// Where the source delivers changes by itself, beside being read: deliveries give latency, and
+    /// reading proves that none was missed.
+    #[serde(default)]
+    pub webhook: Option<WebhookSection>,
     /// A JSON Schema file that every record of the source must satisfy.
     #[serde(default)]
     pub expect: Option<String>,

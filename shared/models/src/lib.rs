@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
 //! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
-//! [`system`] and [`flow`].
+//! [`system`] and [`flow`], and [`webhook`] for what sources send by themselves.
 
 pub mod batch;
 pub mod dead_letter;
@@ -19,6 +19,7 @@ pub mod run;
 pub mod system;
 pub mod text;
 pub mod version;
+pub mod webhook;
 
 pub use batch::Batch;
 pub use dead_letter::{DeadLetter, Reason};

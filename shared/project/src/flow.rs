@@ -5,7 +5,7 @@ use std::time::Duration;
 use pomost_expression::Expression;
 
 pub use crate::request::Request;
-use crate::{request::AnswerRule, schema::Schema};
+use crate::{request::AnswerRule, schema::Schema, webhook::Webhook};
 
 /// One kind of record going from one system to another.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Extract {
     pub deleted: Option<Expression>,
     /// The time from the start of one scheduled run to the next.
     pub every: Option<Duration>,
+    /// Where the source delivers changes by itself.
+    pub webhook: Option<Webhook>,
     /// What its answers mean, before what the system's rules say.
     pub answers: Vec<AnswerRule>,
 }

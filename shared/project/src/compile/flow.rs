@@ -6,9 +6,10 @@ use pomost_models::flow::{
     TransformSection,
 };
 
-use super::{Compile, nearest};
+use super::{Compile, nearest, webhook};
 use crate::{
     Flow,
+    environment::Environment,
     flow::{Create, Cursor, Extract, Load, Lookup, Paginate, Request, Transform},
 };
 
@@ -17,12 +18,13 @@ pub(crate) fn compile(
     file: &FlowFile,
     name: &str,
     systems: &[&str],
+    environment: &Environment,
 ) -> Option<Flow> {
     compile.check_name("/flow", &file.flow.0, name);
     check_system(compile, "/extract/system", &file.extract.system, systems);
     check_system(compile, "/load/system", &file.load.system, systems);
     check_deletes(compile, file);
-    let extract = extract(compile, &file.extract);
+    let extract = extract(compile, &file.extract, environment);
     let transform = transform(compile, &file.transform, file.extract.expect.as_ref());
     let load = load(compile, &file.load);
     let sensitive = (0..)
@@ -50,16 +52,28 @@ fn check_system(compile: &mut Compile<'_>, pointer: &str, name: &Name, systems: 
 }
 
 fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
-    if file.extract.deleted.is_some() && file.load.delete.is_none() {
-        compile.refuse_with_help(
-            "/extract/deleted",
-            "deleted records are recognised, but the flow does not say how to delete them",
-            "add load.delete, or leave extract.deleted out",
-        );
+    if file.load.delete.is_some() {
+        return;
+    }
+    let delivered = file.extract.webhook.as_ref().and_then(|webhook| webhook.deleted.as_ref());
+    for (pointer, deleted) in
+        [("/extract/deleted", file.extract.deleted.as_ref()), ("/extract/webhook/deleted", delivered)]
+    {
+        if deleted.is_some() {
+            compile.refuse_with_help(
+                pointer,
+                "deleted records are recognised, but the flow does not say how to delete them",
+                "add load.delete, or leave 'deleted' out",
+            );
+        }
     }
 }
 
-fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extract> {
+fn extract(
+    compile: &mut Compile<'_>,
+    section: &ExtractSection,
+    environment: &Environment,
+) -> Option<Extract> {
     let request = compile.request("/extract", &section.request);
     let paginate = paginate(compile, section.paginate.as_ref(), request.as_ref());
     let records = compile.expression("/extract/records", &section.records);
@@ -74,6 +88,10 @@ fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extrac
     check_cursor(compile, section.cursor.is_some(), request.as_ref());
     let every = section.schedule.as_ref().map(|schedule| schedule.every.0);
     compile.check_not_zero("/extract/schedule/every", every);
+    let webhook = match &section.webhook {
+        Some(webhook) => webhook::webhook(compile, webhook, section, environment).map(Some),
+        None => Some(None),
+    };
     let answers = compile.answers("/extract/answers", &section.answers);
     Some(Extract {
         system: section.system.0.clone(),
@@ -85,6 +103,7 @@ fn extract(compile: &mut Compile<'_>, section: &ExtractSection) -> Option<Extrac
         cursor: cursor?,
         deleted: deleted?,
         every,
+        webhook: webhook?,
         answers: answers?,
     })
 }

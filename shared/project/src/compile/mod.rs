@@ -3,6 +3,7 @@
 pub(crate) mod flow;
 mod request;
 pub(crate) mod system;
+mod webhook;
 
 use std::{
     path::{Component, Path},

@@ -54,7 +54,7 @@ impl Compile<'_> {
         }
     }
 
-    fn template(
+    pub(super) fn template(
         &mut self,
         pointer: &str,
         shift: usize,
