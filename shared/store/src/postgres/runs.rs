@@ -16,7 +16,7 @@ const HELD: &str = "held AS MATERIALIZED (SELECT FROM leases WHERE name = $1 AND
 
 /// How batches are written by a statement that names them `batches`; in order, so that two
 /// statements never wait for each other.
-const MERGE: &str = "
+pub(super) const MERGE: &str = "
     INSERT INTO run_batches (run, batch, outcomes) SELECT run, batch, outcomes FROM batches ORDER BY run, batch
     ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)";
 
@@ -212,7 +212,7 @@ fn unless_lost(held: bool, lease: &Lease) -> Result<()> {
     if held { Ok(()) } else { Err(Error::LeaseLost(lease.name.clone())) }
 }
 
-fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
+pub(super) fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
     batches.iter().map(|(batch, size)| (stored(batch), Outcomes::waiting(*size).mask().to_owned())).unzip()
 }
 

@@ -220,7 +220,11 @@ fn end(transaction: &Transaction<'_>, run: RunId, error: Option<&str>) -> rusqli
     transaction.query_row(sql, (run.to_string(), values::now(), error), |row| row.get(0)).optional()
 }
 
-fn add_batches(transaction: &Transaction<'_>, run: RunId, batches: &[(String, u32)]) -> rusqlite::Result<()> {
+pub(super) fn add_batches(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    batches: &[(String, u32)],
+) -> rusqlite::Result<()> {
     batches
         .iter()
         .try_for_each(|(batch, size)| merge_batch(transaction, run, batch, Outcomes::waiting(*size).mask()))
