@@ -9,6 +9,7 @@ pub mod page;
 pub mod position;
 pub mod rows;
 pub mod tend;
+pub mod webhook;
 
 use anyhow::Context as _;
 use pomost_http::Clients;

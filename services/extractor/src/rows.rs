@@ -2,7 +2,7 @@
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
 use pomost_models::{Op, Reason, Record, Version};
-use pomost_project::{Flow, flow::Extract};
+use pomost_project::{Flow, webhook::Webhook};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -31,12 +31,59 @@ const MAX_KEY: usize = 1024;
 /// 16 MiB (RabbitMQ 4) at least.
 const MAX_RECORD: usize = 4 * 1024 * 1024;
 
+/// The expressions that a row is read by.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    key: &'a Expression,
+    version: Option<&'a Expression>,
+    deleted: Option<&'a Expression>,
+    cursor: Option<&'a Expression>,
+}
+
+impl<'a> From<&'a Flow> for Reading<'a> {
+    fn from(flow: &'a Flow) -> Reading<'a> {
+        let extract = &flow.extract;
+        Reading {
+            key: &extract.key,
+            version: extract.version.as_ref(),
+            deleted: extract.deleted.as_ref(),
+            cursor: extract.cursor.as_ref().map(|cursor| &cursor.value),
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// How rows are read that a source delivers by itself. They do not move the cursor: how far the
+    /// source has been read, they do not tell.
+    pub fn of_webhook(flow: &'a Flow, webhook: &'a Webhook) -> Reading<'a> {
+        let extract = Reading::from(flow);
+        Reading {
+            key: webhook.key.as_ref().unwrap_or(extract.key),
+            version: webhook.version.as_ref().or(extract.version),
+            deleted: webhook.deleted.as_ref().or(extract.deleted),
+            cursor: None,
+        }
+    }
+
+    /// Whether one of the expressions uses a variable, named without its dollar sign.
+    pub fn uses_variable(&self, name: &str) -> bool {
+        let others = [self.version, self.deleted, self.cursor].into_iter().flatten();
+        std::iter::once(self.key).chain(others).any(|expression| expression.uses_variable(name))
+    }
+}
+
 /// The record of a row. `order` is its version where the flow names none. The slot is the caller's
 /// to set.
-pub fn row(flow: &Flow, value: Value, order: Version, variables: &Variables) -> Result<Row, Box<Refused>> {
-    let key = key(&flow.extract, &value, variables);
+pub fn row<'a>(
+    reading: impl Into<Reading<'a>>,
+    value: Value,
+    order: Version,
+    variables: &Variables,
+) -> Result<Row, Box<Refused>> {
+    let reading = reading.into();
+    let key = key(reading, &value, variables);
     let (data, fits) = data(&value);
-    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(&flow.extract, &value, variables));
+    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(reading, &value, variables));
     let key = key.unwrap_or_default();
     let record = Record { slot: 0, key, version: order, op: Op::Upsert, data, source: None };
     match fields.and_then(|fields| fits.map(|()| fields)) {
@@ -68,8 +115,8 @@ struct Fields {
     cursor: Option<Version>,
 }
 
-fn fields(extract: &Extract, value: &Value, variables: &Variables) -> Result<Fields, String> {
-    let deleted = match &extract.deleted {
+fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<Fields, String> {
+    let deleted = match reading.deleted {
         Some(deleted) => {
             deleted.truth(value.clone(), variables).map_err(|error| failed("extract.deleted", &error))?
         }
@@ -80,14 +127,14 @@ fn fields(extract: &Extract, value: &Value, variables: &Variables) -> Result<Fie
         None => Ok(None),
     };
     Ok(Fields {
-        version: version("extract.version", extract.version.as_ref())?,
+        version: version("extract.version", reading.version)?,
         op: if deleted { Op::Delete } else { Op::Upsert },
-        cursor: version("extract.cursor.value", extract.cursor.as_ref().map(|cursor| &cursor.value))?,
+        cursor: version("extract.cursor.value", reading.cursor)?,
     })
 }
 
-fn key(extract: &Extract, value: &Value, variables: &Variables) -> Result<String, String> {
-    let key = extract.key.one(value.clone(), variables).map_err(|error| failed("extract.key", &error))?;
+fn key(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<String, String> {
+    let key = reading.key.one(value.clone(), variables).map_err(|error| failed("extract.key", &error))?;
     key_text(&key)
 }
 
