@@ -6,10 +6,14 @@
 mod answers;
 mod command_line;
 mod cursor;
+mod demo;
 mod destination;
+mod doubt;
 mod failures;
 mod hostile;
 mod paging;
+mod reading;
 mod replay;
+mod services;
 mod support;
 mod transforming;

@@ -1,16 +1,18 @@
 //! What the behaviours stand on: a source and a shop that do as a test says, and a project between
 //! them on the embedded backends.
 
+mod ask;
 mod flow;
 mod running;
 mod server;
 mod shop;
 mod world;
 
-use pomost_models::Outcome;
+use pomost_models::{Outcome, RunId};
 use pomost_store::{RunState, RunSummary};
 use serde_json::{Value, json};
 
+pub(crate) use ask::ask;
 pub(crate) use flow::{Flow, LOOKUP};
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};
@@ -27,6 +29,12 @@ pub(crate) fn outcomes(summary: &RunSummary) -> Vec<(&'static str, u64)> {
 pub(crate) fn failure(summary: RunSummary) -> String {
     assert_eq!(summary.state, RunState::Failed, "{:?}", summary.counts);
     summary.error.unwrap()
+}
+
+/// The run that `dead replay` says it sent letters to.
+pub(crate) fn replayed_in(printed: &Printed) -> RunId {
+    assert_eq!(printed.code, 0, "{printed:?}");
+    printed.out.split_whitespace().next_back().unwrap().parse().unwrap()
 }
 
 /// A row of a source.

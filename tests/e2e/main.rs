@@ -4,6 +4,7 @@
 mod broker;
 mod crossing;
 mod database;
+mod demo;
 mod health;
 mod kills;
 mod outages;

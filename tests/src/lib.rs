@@ -16,9 +16,9 @@ mod stack;
 
 pub use chance::Chance;
 pub use collector::{Collector, Span};
-pub use namespace::{Namespace, test_url};
+pub use namespace::{Namespace, schemas_like, test_url};
 pub use patience::eventually;
 pub use prove::prove;
 pub use proxy::Proxy;
-pub use service::Service;
+pub use service::{Service, binary};
 pub use stack::{FLOW, Options, Stack};

@@ -64,6 +64,20 @@ impl Namespace {
         broker.delete_everything(&[FLOW.to_owned()]).await.map_err(|error| error.to_string())
     }
 
+    /// Whether nothing of it is on the servers.
+    pub async fn is_gone(&self) -> bool {
+        let connection = lapin::Connection::connect(&self.amqp_url, Default::default()).await.unwrap();
+        for queue in self.queues() {
+            // The broker closes the channel on which a queue is missed.
+            let channel = connection.create_channel().await.unwrap();
+            let look = QueueDeclareOptions { passive: true, ..Default::default() };
+            if channel.queue_declare(queue.into(), look, Default::default()).await.is_ok() {
+                return false;
+            }
+        }
+        schemas_like(&self.name).await.is_empty()
+    }
+
     fn queues(&self) -> Vec<String> {
         let works = [format!("transform.{FLOW}"), format!("load.{FLOW}"), "dead".to_owned()];
         let delays = DELAY_LEVELS.map(|seconds| format!("delay.{seconds}s"));
@@ -76,6 +90,13 @@ pub fn test_url(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is to be the URL of a server for tests; ./tests/run starts one")
     })
+}
+
+/// The schemas in the database whose names are like a pattern of SQL.
+pub async fn schemas_like(pattern: &str) -> Vec<String> {
+    let schemas = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1";
+    let rows = client().await.query(schemas, &[&pattern]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 async fn client() -> Client {

@@ -140,7 +140,7 @@ impl Service {
 }
 
 /// The binary of the same build as this test.
-pub(crate) fn binary(name: &str) -> PathBuf {
+pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
     assert!(path.exists(), "{} is missing: build the binaries, or use ./tests/run", path.display());

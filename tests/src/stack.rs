@@ -9,7 +9,7 @@ use pomost_store::{DeadLetterFilter, RunRequest, RunState, RunSummary, Store, po
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{Namespace, Service, eventually, namespace::test_url, service::binary};
+use crate::{Namespace, Service, binary, eventually, namespace::test_url};
 
 /// The flow of the example project.
 pub const FLOW: &str = "customers";

@@ -6,8 +6,11 @@ use jiff::{
     SignedDuration, Timestamp,
     civil::DateTime,
     fmt::temporal::{DateTimePrinter, Pieces, PiecesOffset},
+    tz::TimeZone,
 };
 use pomost_project::flow::Cursor;
+
+use crate::checkpoint::Window;
 
 /// The value of `$cursor`: what the run was asked for, or the flow's cursor less its overlap, or
 /// the flow's start. The error says what the overlap needs.
@@ -20,23 +23,50 @@ pub fn beginning(cursor: &Cursor, since: Option<&str>, stored: Option<&str>) -> 
     }
 }
 
-/// The time before `text` by `overlap`, written as `text` is.
-fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
-    let overlap = SignedDuration::try_from(overlap).map_err(|error| error.to_string())?;
+/// The window of time that begins at `from`.
+pub fn window(from: String, step: Duration) -> Result<Window, String> {
+    let until = shifted(&from, signed(step)?)?;
+    Ok(Window { from, until })
+}
+
+/// Whether a time is past `now`, wherever on earth a time without a zone was written.
+pub fn is_past(text: &str, now: Timestamp) -> bool {
+    const FARTHEST_ZONE: SignedDuration = SignedDuration::from_hours(14);
     if let Ok(time) = text.parse::<Timestamp>() {
-        let earlier = time.checked_sub(overlap).map_err(|error| error.to_string())?;
-        return Ok(in_the_zone_of(text, earlier));
+        return time > now;
     }
     if let Ok(time) = text.parse::<DateTime>() {
-        let earlier = time.checked_sub(overlap).map_err(|error| error.to_string())?;
-        return Ok(as_written(earlier, text));
+        let there = now.saturating_add(FARTHEST_ZONE).unwrap_or(now);
+        return time > TimeZone::UTC.to_datetime(there);
+    }
+    let since_1970 = |number: i64| i128::from(number) * nanoseconds_of_one(number);
+    text.parse().is_ok_and(|number| since_1970(number) > now.as_nanosecond())
+}
+
+fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
+    shifted(text, -signed(overlap)?)
+}
+
+fn signed(period: Duration) -> Result<SignedDuration, String> {
+    SignedDuration::try_from(period).map_err(|error| error.to_string())
+}
+
+/// The time later than `text` by so much, written as `text` is.
+fn shifted(text: &str, by: SignedDuration) -> Result<String, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        let shifted = time.checked_add(by).map_err(|error| error.to_string())?;
+        return Ok(in_the_zone_of(text, shifted));
+    }
+    if let Ok(time) = text.parse::<DateTime>() {
+        let shifted = time.checked_add(by).map_err(|error| error.to_string())?;
+        return Ok(as_written(shifted, text));
     }
     if let Ok(number) = text.parse::<i64>() {
-        let overlap = i64::try_from(overlap.as_nanos() / nanoseconds_of_one(number)).unwrap_or(i64::MAX);
-        return Ok(number.saturating_sub(overlap).to_string());
+        let by = by.as_nanos() / nanoseconds_of_one(number);
+        return Ok(number.saturating_add(i64::try_from(by).unwrap_or(i64::MAX)).to_string());
     }
-    Err("extract.cursor.overlap needs a cursor that is a time (RFC 3339, a date, a date and time, or a number of \
-         seconds, milliseconds or microseconds since 1970); leave it out for other cursors"
+    Err("extract.cursor.overlap and step need a cursor that is a time (RFC 3339, a date, a date and time, or a \
+         number of seconds, milliseconds or microseconds since 1970); leave them out for other cursors"
         .into())
 }
 
@@ -101,6 +131,37 @@ mod tests {
         assert_eq!(five_minutes_before("1772323320").unwrap(), "1772323020");
         assert_eq!(five_minutes_before("1772323320000").unwrap(), "1772323020000");
         assert_eq!(five_minutes_before("1772323320000000").unwrap(), "1772323020000000");
+    }
+
+    #[test]
+    fn windows_follow_each_other_in_the_source_s_own_writing() {
+        let day = Duration::from_secs(86_400);
+        let until = |from: &str| window(from.to_owned(), day).unwrap().until;
+        assert_eq!(until("2026-03-28T12:00:00+01:00"), "2026-03-29T12:00:00+01:00");
+        assert_eq!(until("2026-02-28"), "2026-03-01");
+        assert_eq!(until("2026-12-31 23:00:00"), "2027-01-01 23:00:00");
+        assert_eq!(until("1772323320"), "1772409720");
+        assert_eq!(until("1772323320000"), "1772409720000");
+    }
+
+    #[test]
+    fn a_time_is_past_when_it_is_so_everywhere_on_earth() {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        for past in [
+            "2026-03-01T12:00:01Z",
+            "2026-03-01T13:00:01+01:00",
+            "2026-03-02 02:00:01",
+            "2026-03-03",
+            "1772366401",
+            "1772366401000",
+        ] {
+            assert!(is_past(past, now), "{past}");
+        }
+        for not_yet in
+            ["2026-03-01T12:00:00Z", "2026-03-02 01:59:59", "2026-03-02", "1772366400", "1772366399999"]
+        {
+            assert!(!is_past(not_yet, now), "{not_yet}");
+        }
     }
 
     #[test]

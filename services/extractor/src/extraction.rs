@@ -1,26 +1,26 @@
 //! One run: page after page into the transformer's queue.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use pomost_broker::{Queue, Route};
+use jiff::Timestamp;
 use pomost_expression::{Value, Variables};
 use pomost_http::{Client, Failure};
-use pomost_models::{Batch, DeadLetter, Reason, Record, Stage, Version};
-use pomost_project::Flow;
-use pomost_runtime::{
-    Context,
-    dead::{self, Diagnosis},
-    metrics, outbox, telemetry,
-};
-use pomost_store::{Lease, PageProgress, Run};
-use serde::{Deserialize, Serialize};
-use tracing::{Instrument, field, info, info_span};
+use pomost_models::{Stage, Version};
+use pomost_project::{Flow, flow::Listing};
+use pomost_runtime::{Context, telemetry};
+use pomost_store::{Lease, Run};
+use serde::Deserialize;
+use tracing::{Instrument, field, info, info_span, warn};
 
 use crate::{
+    checkpoint::{Checkpoint, Part, Place},
+    children::Parents,
     cursor,
-    page::{Page, hash_of},
+    page::Page,
     position::Position,
-    rows::{self, Refused, Row},
+    rows,
+    seen::Seen,
+    unit::Unit,
 };
 
 /// Where a flow's records come from.
@@ -64,17 +64,11 @@ impl From<Failure> for Error {
     }
 }
 
-/// Where a run goes on after a crash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Checkpoint {
-    /// The page to read next; none when all have been read.
-    position: Option<Position>,
-    /// How many pages were read before it.
-    pages: u64,
-    /// The value of `$cursor` for the whole run.
-    since: Option<String>,
-    /// The highest cursor seen.
-    reached: Option<Version>,
+/// What a process remembers of a run beside its checkpoint.
+#[derive(Default)]
+struct Memory {
+    seen: Seen,
+    parents: Parents,
 }
 
 impl Extraction<'_> {
@@ -83,11 +77,18 @@ impl Extraction<'_> {
     /// the same batch ids.
     pub async fn extract(&self) -> Result<(), Error> {
         let mut checkpoint = self.checkpoint().await?;
-        let mut seen = Seen::default();
-        while let Some(position) = checkpoint.position.clone() {
+        let mut memory = Memory::default();
+        while let Some(place) = checkpoint.place.clone() {
             let span = self.span(&checkpoint);
             telemetry::note_trace_id(&span);
-            checkpoint = self.extract_page(checkpoint, position, &mut seen).instrument(span).await?;
+            checkpoint = self.read(checkpoint, &place, &mut memory).instrument(span).await?;
+            if checkpoint
+                .place
+                .as_ref()
+                .is_none_or(|next| next.part != place.part || next.window != place.window)
+            {
+                memory = Memory::default();
+            }
         }
         self.finish(&checkpoint).await
     }
@@ -99,8 +100,8 @@ impl Extraction<'_> {
         }
         let stored = self.context.store().cursor(&self.run.flow).await?;
         let since = self.since(stored.as_deref()).map_err(Error::Source)?;
-        let first = Position::first(&self.flow().extract.paginate);
-        Ok(Checkpoint { position: Some(first), pages: 0, since, reached: stored.map(Version::new) })
+        let place = self.beginning(Part::Records, since.as_deref())?;
+        Ok(Checkpoint { place: Some(place), pages: 0, rows: 0, since, reached: stored.map(Version::new) })
     }
 
     fn since(&self, stored: Option<&str>) -> Result<Option<String>, String> {
@@ -112,96 +113,107 @@ impl Extraction<'_> {
         }
     }
 
-    /// Extracts the page at a position and returns where to go on.
-    async fn extract_page(
+    /// Reads what stands at a place, and returns where to go on.
+    async fn read(
         &self,
         checkpoint: Checkpoint,
-        position: Position,
-        seen: &mut Seen,
+        place: &Place,
+        memory: &mut Memory,
     ) -> Result<Checkpoint, Error> {
-        let variables = self.variables(&checkpoint, &position);
-        let page = self.source.page(&position, &variables).await?;
-        let rows = self.rows(&page, &variables)?;
-        let next = position
-            .next(&self.flow().extract.paginate, &page.answer, rows.len(), &variables)
-            .map_err(|error| Error::Source(format!("extract.paginate: {}", error.message)))?;
-        let next = next.map(|next| self.source.absolute(next, &page)).transpose()?;
-        seen.note(&position, &rows)?;
-        let made = self.batches(rows, &checkpoint, &variables);
-        self.publish(&made).await?;
-        self.record(checkpoint, made, next).await
-    }
-
-    fn rows(&self, page: &Page, variables: &Variables) -> Result<Vec<Value>, Error> {
-        let rows = self.flow().extract.records.outputs(page.answer.clone(), variables);
-        rows.map_err(|error| Error::Source(format!("extract.records: {}", error.message)))
-    }
-
-    fn batches(&self, rows: Vec<Value>, checkpoint: &Checkpoint, variables: &Variables) -> Made {
-        let mut made = Made::default();
-        let mut rows = rows.into_iter().enumerate().peekable();
-        for number in 0.. {
-            if rows.peek().is_none() {
-                break;
-            }
-            let id = format!("{}.{number}", checkpoint.pages);
-            let chunk = rows.by_ref().take(self.flow().batch_size);
-            self.batch(id, chunk, checkpoint, variables, &mut made);
-        }
-        made
-    }
-
-    fn batch(
-        &self,
-        id: String,
-        rows: impl Iterator<Item = (usize, Value)>,
-        checkpoint: &Checkpoint,
-        variables: &Variables,
-        made: &mut Made,
-    ) {
-        let (mut records, mut refused) = (Vec::with_capacity(self.flow().batch_size), Vec::new());
-        let mut size = 0;
-        for ((number, value), slot) in rows.zip(0..) {
-            let order = Version::of_extraction(self.run.id, self.lease.token, checkpoint.pages, number);
-            let row = rows::row(self.flow(), value, order, variables);
-            match row.and_then(|row| made.reach(row, checkpoint)) {
-                Ok(record) => records.push(Record { slot, ..record }),
-                Err(row) => refused.push((Record { slot, ..row.record }, row.diagnosis)),
-            }
-            size = slot + 1;
-        }
-        let flow = self.run.flow.clone();
-        let batch = Batch { flow, run: self.run.id, id, size, attempt: 0, waits: 0, records };
-        let letter = |(record, diagnosis)| dead::letter(&batch, record, Stage::Extract, diagnosis);
-        made.letters.extend(refused.into_iter().map(letter));
-        made.batches.push(batch);
-    }
-
-    async fn publish(&self, made: &Made) -> Result<(), Error> {
-        let broker = self.context.broker();
-        let route = Route::to(Queue::work(Stage::Transform, &self.run.flow));
-        let full: Vec<&Batch> = made.batches.iter().filter(|batch| !batch.records.is_empty()).collect();
-        outbox::send(broker, &route, &full).await?;
-        Ok(dead::publish(broker, &made.letters).await?)
-    }
-
-    async fn record(
-        &self,
-        done: Checkpoint,
-        made: Made,
-        position: Option<Position>,
-    ) -> Result<Checkpoint, Error> {
-        let records: u32 = made.batches.iter().map(|batch| batch.size).sum();
-        let reached = latest(done.reached, made.reached);
-        let next = Checkpoint { position, pages: done.pages + 1, since: done.since, reached };
-        let progress = PageProgress {
-            run: self.run.id,
-            batches: made.batches.into_iter().map(|batch| (batch.id, batch.size)).collect(),
-            checkpoint: serde_json::json!(next),
+        let variables = self.variables(&checkpoint, place);
+        let mut unit = Unit::new(self, checkpoint.clone());
+        let next = match &place.part {
+            Part::Records => match &self.flow().extract.for_each {
+                None => self.records(place, &variables, memory, &mut unit).await?,
+                Some(parents) => {
+                    self.children(parents, place, &variables, &mut memory.parents, &mut unit).await?
+                }
+            },
+            Part::Deletions => self.deletions(place, &variables, memory, &mut unit).await?,
+            Part::Missing(after) => self.missing(after, place, &mut unit).await?,
         };
-        self.context.store().record_page(self.lease, &progress).await?;
-        metrics::count_extracted(&self.run.flow, records as usize);
-        Ok(next)
+        let next = match next {
+            Some(next) => Some(next),
+            None => self.after(place, checkpoint.since.as_deref())?,
+        };
+        unit.close(next).await
+    }
+
+    async fn records(
+        &self,
+        place: &Place,
+        variables: &Variables,
+        memory: &mut Memory,
+        unit: &mut Unit<'_>,
+    ) -> Result<Option<Place>, Error> {
+        let page =
+            self.page(&self.flow().extract.listing, &place.position, variables, &mut memory.seen).await?;
+        let rows = self.source.fetched(page.rows, variables).await?;
+        unit.add(rows, variables).await?;
+        Ok(page.next.map(|next| place.at(next)))
+    }
+
+    async fn deletions(
+        &self,
+        place: &Place,
+        variables: &Variables,
+        memory: &mut Memory,
+        unit: &mut Unit<'_>,
+    ) -> Result<Option<Place>, Error> {
+        let Some(deletions) = &self.flow().extract.deletions else { return Ok(None) };
+        let page = self.page(&deletions.listing, &place.position, variables, &mut memory.seen).await?;
+        for row in page.rows {
+            unit.add_row(rows::deletion(deletions, row, unit.order(), variables));
+        }
+        Ok(page.next.map(|next| place.at(next)))
+    }
+
+    /// A page of a listing that does not lead in a circle.
+    pub(crate) async fn page(
+        &self,
+        listing: &Listing,
+        position: &Position,
+        variables: &Variables,
+        seen: &mut Seen,
+    ) -> Result<Page, Error> {
+        let page = self.source.page(listing, position, variables).await?;
+        seen.note(position, &page.rows)?;
+        Ok(page)
+    }
+
+    /// Where to go on when a listing has been read to its end.
+    fn after(&self, place: &Place, since: Option<&str>) -> Result<Option<Place>, Error> {
+        let extract = &self.flow().extract;
+        if let (Some(window), Some(cursor)) = (&place.window, &extract.cursor)
+            && let Some(step) = cursor.step
+            && !cursor::is_past(&window.until, Timestamp::now())
+        {
+            let window = cursor::window(window.until.clone(), step).map_err(Error::Source)?;
+            return Ok(Some(Place { window: Some(window), ..self.beginning(Part::Records, since)? }));
+        }
+        let next = match &place.part {
+            Part::Records if extract.deletions.is_some() => Some(Part::Deletions),
+            Part::Records | Part::Deletions if extract.sweep.is_some() => Some(Part::Missing(String::new())),
+            _ => None,
+        };
+        next.map(|part| self.beginning(part, since)).transpose()
+    }
+
+    fn beginning(&self, part: Part, since: Option<&str>) -> Result<Place, Error> {
+        let extract = &self.flow().extract;
+        let listing = match (&part, &extract.deletions, &extract.for_each) {
+            (Part::Deletions, Some(deletions), _) => &deletions.listing,
+            (Part::Records, _, Some(parents)) => parents,
+            _ => &extract.listing,
+        };
+        let step = extract.cursor.as_ref().and_then(|cursor| cursor.step);
+        let window = match (&part, step, since) {
+            (Part::Records, Some(step), Some(since)) => {
+                Some(cursor::window(since.to_owned(), step).map_err(Error::Source)?)
+            }
+            _ => None,
+        };
+        Ok(Place { part, window, position: Position::first(&listing.paginate), parents: 0 })
     }
 
     /// The cursor moves only here, when every page is with the broker: pages need not be in its
@@ -214,16 +226,32 @@ impl Extraction<'_> {
         let known = stored.clone().or(start);
         let leaves_a_gap = latest(known.clone(), self.run.since.clone().map(Version::new)) != known;
         let cursor = if leaves_a_gap { stored } else { latest(stored, end.reached.clone()) };
-        store.finish_extraction(self.lease, self.run.id, cursor.as_ref().map(Version::as_str)).await?;
-        info!(flow = self.run.flow, run = %self.run.id, pages = end.pages, "extracted");
+        let cursor = cursor.as_ref().map(Version::as_str);
+        let warning = self.warning(end).await?;
+        store.finish_extraction(self.lease, self.run.id, cursor, warning).await?;
+        info!(flow = self.run.flow, run = %self.run.id, pages = end.pages, rows = end.rows, "extracted");
         Ok(())
     }
 
-    fn variables(&self, checkpoint: &Checkpoint, position: &Position) -> Variables {
+    /// A source that had records and suddenly lists none is more likely at fault than empty.
+    async fn warning(&self, end: &Checkpoint) -> Result<Option<&'static str>, Error> {
+        let reads_everything = self.flow().extract.cursor.is_none();
+        if end.rows > 0 || !reads_everything || !self.context.store().has_applied(&self.run.flow).await? {
+            return Ok(None);
+        }
+        let warning = "the source listed no records at all, though it had some before";
+        warn!(flow = self.run.flow, run = %self.run.id, warning);
+        Ok(Some(warning))
+    }
+
+    fn variables(&self, checkpoint: &Checkpoint, place: &Place) -> Variables {
         let text = |text: &str| Value::from(text.to_owned());
+        let window = place.window.as_ref();
+        let since = window.map(|window| &*window.from).or(checkpoint.since.as_deref());
         Variables {
-            cursor: checkpoint.since.as_deref().map_or(Value::Null, text),
-            page: position.value().as_deref().map_or(Value::Null, text),
+            cursor: since.map_or(Value::Null, text),
+            until: window.map_or(Value::Null, |window| text(&window.until)),
+            page: place.position.variable(),
             flow: text(&self.run.flow),
             run: text(&self.run.id.to_string()),
             ..Variables::default()
@@ -243,66 +271,8 @@ impl Extraction<'_> {
         )
     }
 
-    fn flow(&self) -> &Flow {
+    pub(crate) fn flow(&self) -> &Flow {
         &self.source.flow
-    }
-}
-
-/// What was made of a page.
-#[derive(Default)]
-struct Made {
-    batches: Vec<Batch>,
-    letters: Vec<DeadLetter>,
-    reached: Option<Version>,
-}
-
-impl Made {
-    /// The record of a row, and how far the source has been read with it. A cursor of another type
-    /// than those before it would outrank them all, or be outranked, for ever.
-    fn reach(&mut self, row: Row, checkpoint: &Checkpoint) -> Result<Record, Box<Refused>> {
-        let before = self.reached.as_ref().or(checkpoint.reached.as_ref());
-        if let (Some(cursor), Some(before)) = (&row.cursor, before)
-            && !cursor.compares_with(before)
-        {
-            let error = "extract.cursor.value found another type of value than in the rows before: times, numbers and \
-                         text have no common order";
-            let diagnosis = Diagnosis { reason: Reason::Invalid, error: error.into(), pointer: None };
-            return Err(Box::new(Refused { record: row.record, diagnosis }));
-        }
-        self.reached = latest(self.reached.take(), row.cursor);
-        Ok(row.record)
-    }
-}
-
-/// How many pages in a row may be without rows.
-const MAX_EMPTY_PAGES: usize = 10_000;
-
-/// The positions and pages of this run so far, by hash: eight bytes each, however many there are. A
-/// source that names a page twice, or answers every page with the same rows, would be read for ever.
-#[derive(Default)]
-struct Seen {
-    positions: HashSet<u64>,
-    pages: HashSet<u64>,
-    empty: usize,
-}
-
-impl Seen {
-    fn note(&mut self, position: &Position, rows: &[Value]) -> Result<(), Error> {
-        if !self.positions.insert(hash_of(position)) {
-            return Err(Error::Source("the source leads to a page that this run has read already".into()));
-        }
-        if !rows.is_empty() && !self.pages.insert(hash_of(&rows)) {
-            let message = "the source answers two pages of this run with the same rows: it ignores the page it is \
-                           asked for; check extract.paginate";
-            return Err(Error::Source(message.into()));
-        }
-        self.empty = if rows.is_empty() { self.empty + 1 } else { 0 };
-        if self.empty == MAX_EMPTY_PAGES {
-            return Err(Error::Source(format!(
-                "the source answers {MAX_EMPTY_PAGES} pages in a row without rows; check extract.paginate"
-            )));
-        }
-        Ok(())
     }
 }
 

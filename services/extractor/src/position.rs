@@ -1,8 +1,11 @@
 //! Where a run stands among the pages of its source, and where the next page is.
 
+use http::HeaderMap;
 use pomost_expression::{EvaluationError, Value, Variables, text};
 use pomost_project::flow::Paginate;
 use serde::{Deserialize, Serialize};
+
+use crate::link;
 
 /// Where a page is. It is stored in checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,7 +25,9 @@ impl Position {
     /// Where a run begins.
     pub fn first(paginate: &Paginate) -> Position {
         match paginate {
-            Paginate::None | Paginate::Next(_) | Paginate::Token { .. } => Position::First,
+            Paginate::None | Paginate::Next(_) | Paginate::Link(_) | Paginate::Token { .. } => {
+                Position::First
+            }
             Paginate::Page { start, .. } => Position::Number(*start),
             Paginate::Offset { .. } => Position::Number(0),
         }
@@ -34,6 +39,7 @@ impl Position {
         &self,
         paginate: &Paginate,
         answer: &Value,
+        headers: &HeaderMap,
         rows: usize,
         variables: &Variables,
     ) -> Result<Option<Position>, EvaluationError> {
@@ -44,6 +50,7 @@ impl Position {
         match paginate {
             Paginate::None => Ok(None),
             Paginate::Next(url) => Ok(named(url)?.map(Position::Url)),
+            Paginate::Link(relation) => Ok(link::target(headers, relation).map(Position::Url)),
             Paginate::Token { value, .. } => Ok(named(value)?.map(Position::Token)),
             Paginate::Page { last, .. } => self.advance(1, last.as_ref(), answer, rows, variables),
             Paginate::Offset { last, .. } => {
@@ -52,7 +59,12 @@ impl Position {
         }
     }
 
-    /// The value of `$page`, also for the query parameter that takes it.
+    /// The value of `$page`.
+    pub fn variable(&self) -> Value {
+        self.value().map_or(Value::Null, Value::from)
+    }
+
+    /// The text for the query parameter that takes the page.
     pub fn value(&self) -> Option<String> {
         match self {
             Position::First | Position::Url(_) => None,

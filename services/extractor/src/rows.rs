@@ -2,7 +2,7 @@
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
 use pomost_models::{Op, Reason, Record, Version};
-use pomost_project::{Flow, webhook::Webhook};
+use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -31,23 +31,26 @@ const MAX_KEY: usize = 1024;
 /// 16 MiB (RabbitMQ 4) at least.
 const MAX_RECORD: usize = 4 * 1024 * 1024;
 
-/// The expressions that a row is read by.
+/// The expressions by which a row is read, each with its place in the flow.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading<'a> {
-    key: &'a Expression,
-    version: Option<&'a Expression>,
-    deleted: Option<&'a Expression>,
-    cursor: Option<&'a Expression>,
+    key: Placed<'a>,
+    version: Option<Placed<'a>>,
+    deleted: Option<Placed<'a>>,
+    cursor: Option<Placed<'a>>,
 }
+
+/// An expression and its place in the flow, which errors name.
+type Placed<'a> = (&'static str, &'a Expression);
 
 impl<'a> From<&'a Flow> for Reading<'a> {
     fn from(flow: &'a Flow) -> Reading<'a> {
         let extract = &flow.extract;
         Reading {
-            key: &extract.key,
-            version: extract.version.as_ref(),
-            deleted: extract.deleted.as_ref(),
-            cursor: extract.cursor.as_ref().map(|cursor| &cursor.value),
+            key: ("extract.key", &extract.key),
+            version: extract.version.as_ref().map(|version| ("extract.version", version)),
+            deleted: extract.deleted.as_ref().map(|deleted| ("extract.deleted", deleted)),
+            cursor: extract.cursor.as_ref().map(|cursor| ("extract.cursor.value", &cursor.value)),
         }
     }
 }
@@ -57,10 +60,12 @@ impl<'a> Reading<'a> {
     /// source has been read, they do not tell.
     pub fn of_webhook(flow: &'a Flow, webhook: &'a Webhook) -> Reading<'a> {
         let extract = Reading::from(flow);
+        let version = webhook.version.as_ref().map(|version| ("extract.webhook.version", version));
+        let deleted = webhook.deleted.as_ref().map(|deleted| ("extract.webhook.deleted", deleted));
         Reading {
-            key: webhook.key.as_ref().unwrap_or(extract.key),
-            version: webhook.version.as_ref().or(extract.version),
-            deleted: webhook.deleted.as_ref().or(extract.deleted),
+            key: webhook.key.as_ref().map_or(extract.key, |key| ("extract.webhook.key", key)),
+            version: version.or(extract.version),
+            deleted: deleted.or(extract.deleted),
             cursor: None,
         }
     }
@@ -68,7 +73,7 @@ impl<'a> Reading<'a> {
     /// Whether one of the expressions uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         let others = [self.version, self.deleted, self.cursor].into_iter().flatten();
-        std::iter::once(self.key).chain(others).any(|expression| expression.uses_variable(name))
+        std::iter::once(self.key).chain(others).any(|(_, expression)| expression.uses_variable(name))
     }
 }
 
@@ -81,9 +86,56 @@ pub fn row<'a>(
     variables: &Variables,
 ) -> Result<Row, Box<Refused>> {
     let reading = reading.into();
-    let key = key(reading, &value, variables);
+    let key = key(reading.key, &value, variables);
+    made(value, key, order, |value| fields(reading, value, variables))
+}
+
+/// The deletion of a row that the source listed and does not have any more.
+pub fn gone<'a>(
+    reading: impl Into<Reading<'a>>,
+    value: Value,
+    order: Version,
+    variables: &Variables,
+) -> Result<Row, Box<Refused>> {
+    let key = key(reading.into().key, &value, variables);
+    made(value, key, order, |_| Ok(Fields { version: None, op: Op::Delete, cursor: None }))
+}
+
+/// The deletion that a row of `extract.deletions` is.
+pub fn deletion(
+    deletions: &Deletions,
+    value: Value,
+    order: Version,
+    variables: &Variables,
+) -> Result<Row, Box<Refused>> {
+    let key = key(("extract.deletions.key", &deletions.key), &value, variables);
+    made(value, key, order, |value| {
+        let version = deletions.version.as_ref().map(|version| ("extract.deletions.version", version));
+        Ok(Fields { version: found_version(version, value, variables)?, op: Op::Delete, cursor: None })
+    })
+}
+
+/// A row that is no record for another reason than itself.
+pub fn refused<'a>(
+    reading: impl Into<Reading<'a>>,
+    value: Value,
+    order: Version,
+    error: String,
+    variables: &Variables,
+) -> Box<Refused> {
+    let key = key(reading.into().key, &value, variables).unwrap_or_default();
+    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: data(&value).0, source: None };
+    Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
+}
+
+fn made(
+    value: Value,
+    key: Result<String, String>,
+    order: Version,
+    fields: impl FnOnce(&Value) -> Result<Fields, String>,
+) -> Result<Row, Box<Refused>> {
     let (data, fits) = data(&value);
-    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(reading, &value, variables));
+    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(&value));
     let key = key.unwrap_or_default();
     let record = Record { slot: 0, key, version: order, op: Op::Upsert, data, source: None };
     match fields.and_then(|fields| fits.map(|()| fields)) {
@@ -117,36 +169,33 @@ struct Fields {
 
 fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<Fields, String> {
     let deleted = match reading.deleted {
-        Some(deleted) => {
-            deleted.truth(value.clone(), variables).map_err(|error| failed("extract.deleted", &error))?
+        Some((place, deleted)) => {
+            deleted.truth(value.clone(), variables).map_err(|error| failed(place, &error))?
         }
         None => false,
     };
-    let version = |name, expression: Option<&Expression>| match expression {
-        Some(expression) => found_version(name, expression, value, variables).map(Some),
-        None => Ok(None),
-    };
     Ok(Fields {
-        version: version("extract.version", reading.version)?,
+        version: found_version(reading.version, value, variables)?,
         op: if deleted { Op::Delete } else { Op::Upsert },
-        cursor: version("extract.cursor.value", reading.cursor)?,
+        cursor: found_version(reading.cursor, value, variables)?,
     })
 }
 
-fn key(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<String, String> {
-    let key = reading.key.one(value.clone(), variables).map_err(|error| failed("extract.key", &error))?;
-    key_text(&key)
+fn key((place, key): Placed<'_>, value: &Value, variables: &Variables) -> Result<String, String> {
+    let key = key.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
+    key_text(&key).map_err(|problem| format!("{place} found {problem}"))
 }
 
 fn found_version(
-    name: &str,
-    expression: &Expression,
+    version: Option<Placed<'_>>,
     value: &Value,
     variables: &Variables,
-) -> Result<Version, String> {
-    let found = expression.one(value.clone(), variables).map_err(|error| failed(name, &error))?;
+) -> Result<Option<Version>, String> {
+    let Some((place, version)) = version else { return Ok(None) };
+    let found = version.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
     let text = text(&found).filter(|text| !text.is_empty());
-    text.map(Version::new).ok_or_else(|| format!("{name} found neither a time, a number nor text"))
+    text.map(|text| Some(Version::new(text)))
+        .ok_or_else(|| format!("{place} found neither a time, a number nor text"))
 }
 
 /// Keys of several fields, `[.shop, .number]`, are their JSON.
@@ -155,11 +204,11 @@ fn key_text(key: &Value) -> Result<String, String> {
         Value::Null => None,
         key => text(key).or_else(|| raw(key).map(|json| json.get().to_owned())).filter(|key| !key.is_empty()),
     };
-    let key = found.ok_or("extract.key found null; a record without a key cannot be told from others")?;
-    if key.len() > MAX_KEY {
-        return Err(format!("extract.key found a key longer than {MAX_KEY} bytes"));
+    match found {
+        None => Err("null; a record without a key cannot be told from others".into()),
+        Some(key) if key.len() > MAX_KEY => Err(format!("a key longer than {MAX_KEY} bytes")),
+        Some(key) => Ok(key),
     }
-    Ok(key)
 }
 
 fn raw(value: &Value) -> Option<Box<RawValue>> {

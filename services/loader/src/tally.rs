@@ -162,7 +162,8 @@ impl<'a> Tally<'a> {
 
     fn bury_in_doubt(&mut self, record: Record) {
         let error = "an earlier create may have taken place, and the flow has neither load.lookup nor \
-                     load.create.idempotency_header to find out; look at the destination, then replay or discard";
+                     load.create.idempotency_header to find out; look at the destination, then replay it with \
+                     --absent or --present, or discard it";
         let diagnosis = Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None };
         self.letters.push(dead::letter(&self.batch, record, Stage::Load, diagnosis));
     }

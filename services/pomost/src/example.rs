@@ -3,6 +3,8 @@
 
 use std::{fs, io, path::Path};
 
+use pomost_project::{Problems, Project, environment::Environment};
+
 /// The example's files, by their paths in the project.
 const FILES: [(&str, &str); 5] = [
     ("systems/crm.yaml", include_str!("../../../examples/customers/systems/crm.yaml")),
@@ -30,10 +32,27 @@ pub fn write(directory: &Path, systems: &Systems) -> io::Result<()> {
     for (path, content) in FILES {
         put(&directory.join(path), content)?;
     }
-    let Systems { crm_url, crm_token, shop_url, shop_key } = systems;
-    let environment =
-        format!("CRM_URL={crm_url}\nCRM_TOKEN={crm_token}\nSHOP_URL={shop_url}\nSHOP_KEY={shop_key}\n");
-    put(&directory.join(".env"), &environment)
+    let lines = systems.variables().map(|(name, value)| format!("{name}={value}\n"));
+    put(&directory.join(".env"), &lines.concat())
+}
+
+/// The example in a directory, between these systems and no others: an environment that names the
+/// systems of somebody's business, as their own project does, has no say in it.
+pub fn load(directory: &Path, systems: &Systems) -> Result<Project, Problems> {
+    let variables = systems.variables().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Project::load(directory, &Environment::of(directory, variables))
+}
+
+impl Systems {
+    /// What the example's files call them.
+    pub fn variables(&self) -> [(&'static str, &str); 4] {
+        [
+            ("CRM_URL", &self.crm_url),
+            ("CRM_TOKEN", &self.crm_token),
+            ("SHOP_URL", &self.shop_url),
+            ("SHOP_KEY", &self.shop_key),
+        ]
+    }
 }
 
 fn put(path: &Path, content: &str) -> io::Result<()> {

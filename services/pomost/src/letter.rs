@@ -36,6 +36,11 @@ pub fn shown(letter: &DeadLetter, project: Option<&Project>) -> anyhow::Result<S
     Ok(indented(&serde_json::to_string(&shown)?))
 }
 
+/// The beginning of a letter's id, which is enough to name it by.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
 /// The record's key; a sensitive field may be a part of it. Hidden where the flow is not known.
 pub fn key(letter: &DeadLetter, project: Option<&Project>) -> String {
     let Some(record) = &letter.record else { return String::new() };

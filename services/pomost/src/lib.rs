@@ -6,11 +6,14 @@
 pub mod bench;
 pub mod cli;
 pub mod commands;
+pub mod demo;
 pub mod example;
 pub mod indent;
 pub mod letter;
 pub mod open;
+pub mod own_namespace;
 pub mod progress;
 pub mod replay;
 pub mod runner;
+pub mod selection;
 pub mod table;

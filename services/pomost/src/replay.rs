@@ -1,100 +1,226 @@
 //! Sending dead letters back to a stage.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, bail, ensure};
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Variables, read};
-use pomost_extractor::rows;
-use pomost_models::{Batch, DeadLetter, Record, RunId, Stage, Trigger, Version};
+use pomost_extractor::{
+    rows::{self, Reading},
+    webhook,
+};
+use pomost_models::{Batch, DeadLetter, Reason, Record, RunId, Stage, Version};
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
-use pomost_store::RunRequest;
-use tracing::{Instrument, info_span};
+use pomost_store::{DeadLetterFilter, Replay, Store};
+use tracing::{Instrument, Span, info_span};
 
-/// Replays dead letters of one flow, all to one stage, as a run of its own: publish, record, then
-/// close the letters. A crash in between leaves letters open whose records were replayed; replaying
-/// them again is absorbed by the ledger.
-pub async fn replay(
-    backends: &Backends,
-    project: &Project,
-    flow: &str,
-    stage: Stage,
-    letters: &[DeadLetter],
-) -> anyhow::Result<RunId> {
-    let flow =
-        project.flows.get(flow).with_context(|| format!("the project has no flow '{flow}' any more"))?;
-    let request = RunRequest { flow: flow.name.clone(), trigger: Trigger::Replay, since: None };
-    let run = backends.store.request_run(&request).await?;
-    let records =
-        letters.iter().map(|letter| record(flow, letter, stage)).collect::<anyhow::Result<Vec<_>>>()?;
-    let batches = batches(flow, run, records);
-    let to = if stage == Stage::Extract { Stage::Transform } else { stage };
-    let sent: Vec<&Batch> = batches.iter().collect();
-    let route = Route::to(Queue::work(to, &flow.name));
-    outbox::send(&*backends.broker, &route, &sent).instrument(span(flow, run, letters)).await?;
-    let sizes: Vec<(String, u32)> = batches.iter().map(|batch| (batch.id.clone(), batch.size)).collect();
-    backends.store.record_replay(run, &sizes).await?;
-    let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
-    backends.store.close_dead_letters(&ids, Some(run)).await?;
-    Ok(run)
+/// Replays dead letters, those of a flow and a stage together as a run of their own.
+///
+/// A replay is begun in the store, its records are sent, and it is ended. One that was cut short in
+/// between is begun still, and whoever carries it out again sends the same records under the same
+/// ids: the outcomes of its slots and the ledger absorb what was sent before.
+pub struct Replayer<'a> {
+    /// Where letters are kept and where records go.
+    pub backends: &'a Backends,
+    /// The flows.
+    pub project: &'a Project,
 }
 
-/// The stage a dead letter goes back to: the one asked for, or the one that failed.
-pub fn stage_of(letter: &DeadLetter, asked: Option<Stage>) -> anyhow::Result<Stage> {
-    let stage = asked.unwrap_or(letter.stage);
-    ensure!(
-        stage <= letter.stage,
-        "dead letter {} failed at {}; it has not come as far as {stage}",
-        letter.id,
-        letter.stage
-    );
-    Ok(stage)
+/// What is to be done with dead letters.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// The stage they go back to; left out, the one that failed.
+    pub from: Option<Stage>,
+    /// What the destination has of those in doubt.
+    pub found: Option<Found>,
 }
+
+/// What somebody found at the destination who looked there for a record in doubt.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// It has no such record.
+    Nothing,
+    /// It has the record, under this id.
+    Record(String),
+}
+
+/// What became of letters.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The replays, and the ids of the letters that went in each.
+    pub sent: Vec<(Replay, Vec<String>)>,
+    /// The letters that stay as they are, by their ids, and why.
+    pub skipped: Vec<(String, anyhow::Error)>,
+}
+
+impl Report {
+    /// Whether the letter went in one of the replays.
+    pub fn has(&self, id: &str) -> bool {
+        self.sent.iter().any(|(_, letters)| letters.iter().any(|letter| letter == id))
+    }
+}
+
+impl Replayer<'_> {
+    /// Carries out what was begun and not ended.
+    pub async fn resume(&self) -> anyhow::Result<Report> {
+        let mut report = Report::default();
+        for replay in self.store().begun_replays().await? {
+            self.carry_out(replay, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    /// Replays those of the letters that can be. An error is of the store or the broker.
+    pub async fn replay(&self, letters: &[DeadLetter], wish: &Wish) -> anyhow::Result<Report> {
+        let mut report = Report::default();
+        let mut groups: BTreeMap<(String, Stage), Vec<String>> = BTreeMap::new();
+        for letter in letters {
+            match self.ready(letter, wish).await? {
+                Ok(stage) => groups.entry((letter.flow.clone(), stage)).or_default().push(letter.id.clone()),
+                Err(reason) => report.skipped.push((letter.id.clone(), reason)),
+            }
+        }
+        for ((flow, stage), ids) in groups {
+            let replay = Replay { run: RunId::generate(), flow, stage };
+            if self.store().begin_replay(&replay, &ids).await? > 0 {
+                self.carry_out(replay, &mut report).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// The stage a letter goes back to, once nothing stands in its way; or what does.
+    async fn ready(&self, letter: &DeadLetter, wish: &Wish) -> anyhow::Result<anyhow::Result<Stage>> {
+        let stage = match self.check(letter, wish) {
+            Ok(stage) => stage,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let (Reason::InDoubt, Some(found)) = (letter.reason, &wish.found) else { return Ok(Ok(stage)) };
+        let id = match found {
+            Found::Nothing => None,
+            Found::Record(id) => Some(id.as_str()),
+        };
+        let resolved = self.store().resolve_doubt(&letter.flow, letter.key(), id).await?;
+        Ok(if resolved { Ok(stage) } else { Err(anyhow::anyhow!(BUSY)) })
+    }
+
+    fn check(&self, letter: &DeadLetter, wish: &Wish) -> anyhow::Result<Stage> {
+        let stage = wish.from.unwrap_or(letter.stage);
+        ensure!(stage <= letter.stage, "it failed at {}; it has not come as far as {stage}", letter.stage);
+        let flow = self.flow(&letter.flow)?;
+        record(flow, letter, stage)?;
+        let can_tell = flow.load.lookup.is_some() || flow.load.create.idempotency_header.is_some();
+        ensure!(letter.reason != Reason::InDoubt || can_tell || wish.found.is_some(), IN_DOUBT);
+        Ok(stage)
+    }
+
+    /// Sends the letters of a replay that are open, and ends it.
+    async fn carry_out(&self, replay: Replay, report: &mut Report) -> anyhow::Result<()> {
+        let its = DeadLetterFilter {
+            replayed_in: Some(replay.run),
+            limit: u32::MAX,
+            ..DeadLetterFilter::default()
+        };
+        let letters = self.store().dead_letters(&its).await?;
+        let (mut records, mut sent) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        for letter in &letters {
+            match self.flow(&letter.flow).and_then(|flow| record(flow, letter, replay.stage)) {
+                Ok(record) => {
+                    let delivered = letter.batch.starts_with(webhook::BATCHES);
+                    records.entry(delivered).or_default().push(record);
+                    sent.push(letter.id.clone());
+                }
+                Err(reason) => report.skipped.push((letter.id.clone(), reason)),
+            }
+        }
+        let sizes = self.send(&replay, records).instrument(span(&replay, &letters)).await?;
+        self.store().end_replay(replay.run, &sizes, &sent).await?;
+        report.sent.push((replay, sent));
+        Ok(())
+    }
+
+    /// Publishes records in batches, those that were delivered apart from others, and returns the
+    /// batches' ids and sizes.
+    async fn send(
+        &self,
+        replay: &Replay,
+        records: BTreeMap<bool, Vec<Record>>,
+    ) -> anyhow::Result<Vec<(String, u32)>> {
+        let size = self.flow(&replay.flow).map_or(1, |flow| flow.batch_size);
+        let made = |(delivered, records): (&bool, &Vec<Record>)| batches(replay, *delivered, records, size);
+        let batches: Vec<Batch> = records.iter().flat_map(made).collect();
+        // A row that is extracted again has only to be mapped.
+        let route = Route::to(Queue::work(replay.stage.max(Stage::Transform), &replay.flow));
+        outbox::send(&*self.backends.broker, &route, &batches.iter().collect::<Vec<_>>()).await?;
+        Ok(batches.into_iter().map(|batch| (batch.id, batch.size)).collect())
+    }
+
+    fn flow(&self, name: &str) -> anyhow::Result<&Flow> {
+        let flow = self.project.flows.get(name);
+        flow.map(|flow| &**flow).with_context(|| format!("the project has no flow '{name}' any more"))
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.backends.store
+    }
+}
+
+const BUSY: &str = "a worker is at its record right now; try again shortly";
+
+const IN_DOUBT: &str = "whether the destination has its record is in doubt: look there, then replay it with \
+                        --absent or, where it is there, with --present and its id";
+
+const WITHOUT_HEADERS: &str = "it was delivered to a webhook that reads it by the delivery's $headers, which are not \
+                               kept: let the source deliver it again, or replay it from load";
 
 /// The record as the stage takes it.
 fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Record> {
     let Some(record) = &letter.record else {
-        bail!("dead letter {} is a message that could not be read; it can only be discarded", letter.id)
+        bail!("it is a message that could not be read; it can only be discarded")
     };
     match stage {
         Stage::Load => Ok(record.clone()),
-        Stage::Transform if letter.stage > Stage::Extract => {
-            Ok(Record { data: record.extracted().to_owned(), source: None, ..record.clone() })
-        }
-        Stage::Extract | Stage::Transform => row(flow, letter, record),
+        // As it came to that stage: nothing was made of it yet.
+        Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => Ok(record.clone()),
+        Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
     }
 }
 
 /// Makes the record anew of the row it was extracted from, with the flow's key and version of now.
-fn row(flow: &Flow, letter: &DeadLetter, record: &Record) -> anyhow::Result<Record> {
+/// The key it has may be that of one part of the row.
+fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
+    ensure!(!reading.uses_variable("headers"), WITHOUT_HEADERS);
     let value = read(record.extracted().get().as_bytes())?;
     let order = Version::new(record.version.as_str());
-    let made = rows::row(flow, value, order, &Variables::default());
-    let row =
-        made.map_err(|refused| anyhow::anyhow!("dead letter {}: {}", letter.id, refused.diagnosis.error))?;
-    Ok(row.record)
+    match rows::row(reading, value, order, &Variables::default()) {
+        Ok(row) => Ok(row.record),
+        Err(refused) => bail!(refused.diagnosis.error),
+    }
 }
 
-fn batches(flow: &Flow, run: RunId, records: Vec<Record>) -> Vec<Batch> {
+fn batches(replay: &Replay, delivered: bool, records: &[Record], size: usize) -> Vec<Batch> {
+    let prefix = if delivered { webhook::BATCHES } else { "" };
     let batch = |(number, records): (usize, &[Record])| {
         let records: Vec<Record> =
             (0..).zip(records).map(|(slot, record)| Record { slot, ..record.clone() }).collect();
-        let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
         Batch {
-            flow: flow.name.clone(),
-            run,
-            id: format!("replay.{number}"),
-            size,
+            flow: replay.flow.clone(),
+            run: replay.run,
+            id: format!("{prefix}replay.{number}"),
+            size: u32::try_from(records.len()).unwrap_or(u32::MAX),
             attempt: 0,
             waits: 0,
             records,
         }
     };
-    records.chunks(flow.batch_size).enumerate().map(batch).collect()
+    records.chunks(size).enumerate().map(batch).collect()
 }
 
 /// A span that links to the traces in which the letters died.
-fn span(flow: &Flow, run: RunId, letters: &[DeadLetter]) -> tracing::Span {
-    let span = info_span!(target: telemetry::STAGE_SPANS, "replay", otel.name = %format_args!("replay {}", flow.name), %run);
+fn span(replay: &Replay, letters: &[DeadLetter]) -> Span {
+    let (flow, run) = (&replay.flow, replay.run);
+    let span = info_span!(target: telemetry::STAGE_SPANS, "replay", otel.name = %format_args!("replay {flow}"), %run);
     for traceparent in letters.iter().filter_map(|letter| letter.traceparent.as_deref()) {
         telemetry::link(&span, traceparent);
     }

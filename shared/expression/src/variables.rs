@@ -2,7 +2,8 @@
 
 use crate::Value;
 
-/// The values of `$key $version $op $id $cursor $page $flow $run $headers`; null where there is none.
+/// The values of `$key $version $op $id $cursor $until $page $parent $flow $run $headers`; null where
+/// there is none.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     /// The record's key.
@@ -15,8 +16,12 @@ pub struct Variables {
     pub id: Value,
     /// How far the source had been read when the run began.
     pub cursor: Value,
+    /// The end of the window of time that is read.
+    pub until: Value,
     /// The page number, offset or token.
     pub page: Value,
+    /// The row of `for_each` whose records are read.
+    pub parent: Value,
     /// The flow's name.
     pub flow: Value,
     /// The run's id.
@@ -25,8 +30,8 @@ pub struct Variables {
     pub headers: Value,
 }
 
-pub(crate) const NAMES: [&str; 9] =
-    ["key", "version", "op", "id", "cursor", "page", "flow", "run", "headers"];
+pub(crate) const NAMES: [&str; 11] =
+    ["key", "version", "op", "id", "cursor", "until", "page", "parent", "flow", "run", "headers"];
 
 impl Variables {
     pub(crate) fn get(&self, name: &str) -> Value {
@@ -36,7 +41,9 @@ impl Variables {
             "op" => &self.op,
             "id" => &self.id,
             "cursor" => &self.cursor,
+            "until" => &self.until,
             "page" => &self.page,
+            "parent" => &self.parent,
             "flow" => &self.flow,
             "run" => &self.run,
             _ => &self.headers,

@@ -3,12 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use crate::extract::*;
+use crate::request::{AnswerRuleSection, RequestSection};
 pub use crate::text::{Jq, Name, RequestLine};
-use crate::{
-    Period,
-    request::{AnswerRuleSection, RequestSection},
-    webhook::WebhookSection,
-};
 
 /// One kind of record going from one system to another.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -34,109 +31,6 @@ pub struct FlowFile {
 
 fn default_batch_size() -> u32 {
     100
-}
-
-/// Where the records come from.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub struct ExtractSection {
-    /// The system to read.
-    pub system: Name,
-    /// The request of a page.
-    #[serde(flatten)]
-    pub request: RequestSection,
-    /// How to come to the next page; left out where one answer holds everything.
-    #[serde(default)]
-    pub paginate: Option<PaginateSection>,
-    /// The records in an answer: one output each.
-    pub records: Jq,
-    /// A record's primary key.
-    pub key: Jq,
-    /// What orders the changes of one key: a time, a number or text. Left out, the order of reading.
-    #[serde(default)]
-    pub version: Option<Jq>,
-    /// How far the source has been read; left out, every run reads everything.
-    #[serde(default)]
-    pub cursor: Option<CursorSection>,
-    /// Whether the source deleted the record.
-    #[serde(default)]
-    pub deleted: Option<Jq>,
-    /// When to run by itself; left out, only `pomost sync` runs it.
-    #[serde(default)]
-    pub schedule: Option<ScheduleSection>,
-    /// Where the source delivers changes by itself, beside being read: deliveries give latency, and
-    /// reading proves that none was missed.
-    #[serde(default)]
-    pub webhook: Option<WebhookSection>,
-    /// A JSON Schema file that every record of the source must satisfy.
-    #[serde(default)]
-    pub expect: Option<String>,
-    /// What answers mean where that is not what HTTP says; before the system's own rules.
-    #[serde(default)]
-    pub answers: Vec<AnswerRuleSection>,
-}
-
-/// How to come to the next page.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum PaginateSection {
-    /// The answer holds the next page's URL; null or missing on the last page.
-    Next(Jq),
-    /// Pages are numbered; the first page without rows is the end, or the one that `last` names.
-    Page {
-        /// The query parameter that takes the number; left out where the request uses `$page`.
-        #[serde(default)]
-        param: Option<String>,
-        /// The number of the first page.
-        #[serde(default = "first_page")]
-        #[schemars(range(max = 1_000_000_000))]
-        start: u64,
-        /// Whether an answer is the last page, for sources that refuse a page past the end.
-        #[serde(default)]
-        last: Option<Jq>,
-    },
-    /// Rows are skipped; the first page without rows is the end, or the one that `last` names.
-    Offset {
-        /// The query parameter that takes the offset; left out where the request uses `$page`.
-        #[serde(default)]
-        param: Option<String>,
-        /// Whether an answer is the last page, for sources that refuse a page past the end.
-        #[serde(default)]
-        last: Option<Jq>,
-    },
-    /// The answer holds a token for the next page; null, missing or empty on the last page.
-    Token {
-        /// The token in an answer.
-        value: Jq,
-        /// The query parameter that takes it; left out where the request uses `$page`.
-        #[serde(default)]
-        param: Option<String>,
-    },
-}
-
-fn first_page() -> u64 {
-    1
-}
-
-/// How far the source has been read.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CursorSection {
-    /// The value in a record: the next run begins at the highest one seen.
-    pub value: Jq,
-    /// Where the first run begins.
-    pub start: String,
-    /// How far each run reaches back behind the cursor, for changes the source shows late. What is
-    /// read twice is sent once.
-    #[serde(default)]
-    pub overlap: Option<Period>,
-}
-
-/// When a flow runs by itself.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleSection {
-    /// The time from the start of one run to the start of the next.
-    pub every: Period,
 }
 
 /// What becomes of a record on the way.

@@ -5,11 +5,13 @@
 //!
 //! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
 //! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
-//! [`system`] and [`flow`], and [`webhook`] for what sources send by themselves.
+//! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`].
 
 pub mod batch;
 pub mod dead_letter;
+pub mod extract;
 pub mod flow;
+pub mod format;
 pub mod outcome;
 pub mod period;
 pub mod record;

@@ -25,6 +25,10 @@ pub struct WebhookSection {
     /// out, the delivery is the record.
     #[serde(default)]
     pub records: Option<Jq>,
+    /// Whether `extract.fetch`, where the flow has it, asks about each of them as about the rows of a
+    /// listing; `false` where deliveries are complete.
+    #[serde(default = "default_fetch")]
+    pub fetch: bool,
     /// A record's primary key; left out, what `extract.key` says.
     #[serde(default)]
     pub key: Option<Jq>,
@@ -42,6 +46,10 @@ pub struct WebhookSection {
     /// The largest delivery that is taken.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
+}
+
+fn default_fetch() -> bool {
+    true
 }
 
 fn default_max_body() -> Size {

@@ -9,6 +9,7 @@
 mod compile;
 mod document;
 pub mod environment;
+pub mod extract;
 mod file_schema;
 pub mod flow;
 mod init;

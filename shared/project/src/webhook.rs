@@ -16,6 +16,8 @@ pub struct Webhook {
     pub verify: Verify,
     /// The records in a delivery.
     pub records: Expression,
+    /// Whether the flow's `fetch` asks about each of them.
+    pub fetch: bool,
     /// A record's key, where it is read otherwise than the flow's `extract` says.
     pub key: Option<Expression>,
     /// A record's version, likewise.

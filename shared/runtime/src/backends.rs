@@ -75,6 +75,19 @@ impl Backends {
         Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: None })
     }
 
+    /// Removes everything of a namespace from the servers: the tables, the exchanges, and the queues
+    /// of these flows with all that is in them.
+    pub async fn remove(
+        amqp: &SecretString,
+        database: &SecretString,
+        namespace: &str,
+        flows: &[String],
+    ) -> Result<(), Error> {
+        PostgresStore::remove(database.expose_secret(), namespace).await?;
+        let broker = RabbitMq::connect(amqp.expose_secret(), namespace).await?;
+        Ok(broker.delete_everything(flows).await?)
+    }
+
     /// The embedded broker and store of a project, for the one process that runs it.
     pub async fn embedded(project: &Path) -> Result<Backends, Error> {
         let directory = embedded_directory(project);

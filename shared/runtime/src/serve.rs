@@ -53,7 +53,10 @@ where
     };
     let connecting = connect(amqp, database, &settings.namespace);
     let Some(backends) = shutdown.run_until_cancelled(connecting).await else { return Ok(()) };
-    let backends = backends?;
+    let backends = match backends {
+        Err(error) if !error.may_pass() => return Err(error).context(Misconfigured),
+        backends => backends?,
+    };
     let context = Context { project: Arc::new(project), backends, claim: settings.claim(), shutdown };
     context.declare().await?;
     let address = health::serve(settings.http_addr, context.clone())

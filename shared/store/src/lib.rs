@@ -19,7 +19,9 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Settled, SettledEntry, Settlement};
-pub use runs::{Counts, Lease, PageProgress, Run, RunRequest, RunState, RunSummary};
+pub use runs::{
+    Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKey, SourceKeys,
+};
 pub use webhooks::Arrival;
 
 /// Everything the services and the command line keep between two messages.
@@ -61,18 +63,29 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::LeaseLost`], and nothing recorded, when the lease is not ours any more.
     async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()>;
 
-    /// Records, in one transaction, that a run has been read to its end, and the flow's new cursor
-    /// where there is one. A run that ended before stays as it is, and so does the cursor.
-    /// [`Error::LeaseLost`] as in [`Store::record_page`].
-    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()>;
+    /// Records, in one transaction, that a run has been read to its end, what is odd about that, and
+    /// the flow's new cursor where there is one. A run that ended before stays as it is, and so does
+    /// the cursor. [`Error::LeaseLost`] as in [`Store::record_page`].
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()>;
 
     /// Ends a run that cannot be read to its end, with the reason; its cursor stays.
     /// [`Error::LeaseLost`] as in [`Store::record_page`].
     async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()>;
 
-    /// Records batches of a run that no extractor made (a replay), the run being read to its end
-    /// with them.
-    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()>;
+    /// The first keys after `after` that earlier runs of this flow listed and this one did not.
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>>;
+
+    /// How many keys are known of this flow's source, and how many of them this run has not listed.
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys>;
+
+    /// Whether records of this flow were ever applied at its destination.
+    async fn has_applied(&self, flow: &str) -> Result<bool>;
 
     /// One run with its counts.
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>>;
@@ -113,7 +126,12 @@ pub trait Store: Send + Sync + 'static {
     /// written for them in the ledger.
     async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>>;
 
-    // --- dead letters ---
+    /// Takes somebody's word for what the destination has of a key that is in doubt: the record of
+    /// this id, whatever its content, or none. A key that is not in doubt stays as it is. `false`, and
+    /// nothing written, while a worker holds the key: it is about to find out.
+    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool>;
+
+    // --- dead letters, and replays: dead letters on their way back to a stage ---
 
     /// Keeps dead letters and counts their slots as [`pomost_models::Outcome::Dead`], in one
     /// transaction. One that is kept already stays as it is; one without a record has no slot.
@@ -122,9 +140,20 @@ pub trait Store: Send + Sync + 'static {
     /// The dead letters that a filter leaves, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
 
-    /// Closes dead letters that were replayed (with the run they went to) or discarded (without).
-    /// Returns how many were open.
-    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64>;
+    /// Closes dead letters for good. Returns how many were open.
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64>;
+
+    /// Begins a replay of open letters, in one transaction: they belong to it, and its run is wanted.
+    /// Returns how many; those that another replay has begun with are not among them, and where
+    /// there are none there is no replay.
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64>;
+
+    /// The replays that were begun and not ended, oldest first: whoever began them may have died.
+    async fn begun_replays(&self) -> Result<Vec<Replay>>;
+
+    /// Ends a replay, in one transaction: its run is read to its end with these batches, the letters
+    /// that were sent are closed, and its others are free again. One that ended before stays as it is.
+    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()>;
 }
 
 /// Which dead letters to list.
@@ -140,8 +169,10 @@ pub struct DeadLetterFilter {
     pub stage: Option<Stage>,
     /// One kind of failure.
     pub reason: Option<Reason>,
-    /// One run.
+    /// The run they died in.
     pub run: Option<RunId>,
+    /// The run of the replay that they belong to.
+    pub replayed_in: Option<RunId>,
     /// Only those after this place in the listing: the id of the last one seen.
     pub after: Option<String>,
     /// At most so many.
@@ -154,6 +185,12 @@ pub enum Error {
     /// Somebody else holds the lease now; what was to be recorded was not.
     #[error("the lease '{0}' was taken by somebody else")]
     LeaseLost(String),
+    /// The URL of the database cannot be read, or the name of the schema cannot be one.
+    #[error("the store cannot be used like this: {reason}")]
+    Settings {
+        /// What is wrong, and what was expected.
+        reason: String,
+    },
     /// The store cannot be reached or failed; it may work later.
     #[error("the store {place} does not answer: {reason}")]
     Unavailable {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pomost_models::{Outcome, Outcomes, RunId, Trigger};
+use pomost_models::{Outcome, Outcomes, RunId, Stage, Trigger, Version};
 
 /// The right to extract one flow, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,17 @@ pub struct Run {
     pub checkpoint: Option<serde_json::Value>,
 }
 
+/// A run that takes dead letters back to a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Its run.
+    pub run: RunId,
+    /// The letters' flow.
+    pub flow: String,
+    /// The stage they go back to.
+    pub stage: Stage,
+}
+
 /// A page whose batches the broker has confirmed.
 #[derive(Debug, Clone)]
 pub struct PageProgress {
@@ -49,6 +60,28 @@ pub struct PageProgress {
     pub batches: Vec<(String, u32)>,
     /// Where to go on after it.
     pub checkpoint: serde_json::Value,
+    /// The keys it listed, of a flow that takes those no longer listed for deleted.
+    pub listed: Vec<SourceKey>,
+    /// The keys whose deletion it holds: they are not known any more.
+    pub forgotten: Vec<String>,
+}
+
+/// A key that a source listed, and the version it had there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceKey {
+    /// The record's key.
+    pub key: String,
+    /// The record's version.
+    pub version: Version,
+}
+
+/// How many keys of a source are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceKeys {
+    /// All of them.
+    pub known: u64,
+    /// Those that a run has not listed.
+    pub missing: u64,
 }
 
 /// How far a run has come.
@@ -96,6 +129,8 @@ pub struct RunSummary {
     pub extracted_at: Option<Timestamp>,
     /// Why it could not be read to its end.
     pub error: Option<String>,
+    /// What is odd about it though it was read to its end.
+    pub warning: Option<String>,
     /// What became of its records.
     pub counts: Counts,
 }

@@ -127,6 +127,15 @@ async fn a_store_of_a_newer_version_is_refused_with_advice() {
     .await;
 }
 
+/// Waiting would not mend it, as it may where a server is away.
+#[tokio::test]
+async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_settings() {
+    for (url, namespace) in [("postgres:/nowhere", "pomost"), (&*url(), ""), (&*url(), &"x".repeat(64))] {
+        let Err(error) = PostgresStore::connect(url, namespace).await else { panic!("it connected") };
+        assert!(matches!(error, Error::Settings { .. }), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn errors_name_the_place_and_never_the_password() {
     for url in [

@@ -35,6 +35,8 @@ pub(crate) struct Seen {
 pub(crate) enum Reply {
     /// Answers.
     Answer(u16, Vec<u8>),
+    /// Answers with a header.
+    Headed(&'static str, String, Vec<u8>),
     /// Begins to answer and breaks off.
     BreakOff,
     /// Never answers.
@@ -105,6 +107,11 @@ async fn handle(State((all, answer)): State<Shared>, request: Request<Body>) -> 
     all.lock().unwrap().push(seen.clone());
     match answer(&seen) {
         Reply::Answer(status, body) => response(status, Body::from(body)),
+        Reply::Headed(name, value, body) => {
+            let mut response = response(200, Body::from(body));
+            response.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+            response
+        }
         Reply::BreakOff => {
             let broken = std::io::Error::other("broken off");
             response(200, Body::from_stream(stream::iter([Ok(Bytes::from("{")), Err(broken)])))
@@ -148,12 +155,14 @@ impl Rows {
         *self.0.lock().unwrap() = rows.into();
     }
 
+    /// All of them, on one page.
+    pub(crate) fn answer(&self) -> Reply {
+        Reply::Answer(200, format!(r#"{{"rows":[{}]}}"#, self.0.lock().unwrap().join(",")).into())
+    }
+
     /// A source that answers with all of them on one page.
     pub(crate) async fn serve(&self) -> Server {
-        let rows = self.0.clone();
-        Server::start(move |_| {
-            Reply::Answer(200, format!(r#"{{"rows":[{}]}}"#, rows.lock().unwrap().join(",")).into())
-        })
-        .await
+        let rows = self.clone();
+        Server::start(move |_| rows.answer()).await
     }
 }

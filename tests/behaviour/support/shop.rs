@@ -74,7 +74,10 @@ fn keep(things: &mut BTreeMap<String, String>, seen: &Seen) -> Reply {
     let id = seen.path.trim_start_matches("/things").trim_start_matches('/').to_owned();
     match seen.method.as_str() {
         "POST" => {
-            let id = format!("t{:04}", things.len() + 1);
+            // Never an id that a deleted thing had.
+            let last =
+                things.last_key_value().map_or(0, |(id, _)| id.trim_start_matches('t').parse().unwrap());
+            let id = format!("t{:04}", last + 1);
             things.insert(id.clone(), seen.body.clone());
             Reply::json(201, &json!({ "id": id }))
         }

@@ -1,10 +1,6 @@
 //! A project between a source and a shop.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use pomost::{open, runner};
 use pomost_extractor::Scheduling;
@@ -12,7 +8,7 @@ use pomost_http::Clients;
 use pomost_models::{DeadLetter, RunId};
 use pomost_runtime::{Backends, Context};
 use pomost_store::{DeadLetterFilter, RunSummary};
-use pomost_tests::eventually;
+use pomost_tests::{binary, eventually};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -120,7 +116,7 @@ impl World {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary("pomost"));
         command.args(arguments).env_clear().env("POMOST_PROJECT", self.directory());
         command.env("POMOST_HTTP_ADDR", "127.0.0.1:0").kill_on_drop(true);
         command
@@ -135,11 +131,4 @@ pub(crate) struct Printed {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
-}
-
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join("pomost");
-    assert!(path.exists(), "{} is missing: build the binaries, or use ./tests/run", path.display());
-    path
 }

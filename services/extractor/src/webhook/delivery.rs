@@ -1,4 +1,4 @@
-//! Reading a delivery: a pure function of the request and its flow.
+//! Reading a delivery: pure functions of the request and its flow.
 
 use pomost_expression::{Value, Variables, text};
 use pomost_models::{Record, RunId, Version, webhook::DeliveryId};
@@ -6,12 +6,27 @@ use pomost_project::{
     Flow,
     webhook::{IdPlace, Webhook},
 };
-use pomost_runtime::dead::Diagnosis;
+use uuid::Uuid;
 
 use super::{answer::Refusal, payload, received::Received, verify::verify};
-use crate::rows::{self, Reading, Refused};
+use crate::{
+    fetch,
+    rows::{self, Reading, Refused, Row},
+};
 
-/// A delivery that is believed and was read.
+/// A delivery that is believed, and the rows in it.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The rows.
+    pub(super) rows: Vec<Value>,
+    /// What expressions see beside them.
+    pub(super) variables: Variables,
+    run: RunId,
+    id: Option<DeliveryId>,
+    arrival: Uuid,
+}
+
+/// A delivery whose rows are records.
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// The run of its hour.
@@ -25,8 +40,7 @@ pub(super) struct Delivery {
 }
 
 /// Reads a delivery, if it is believed.
-pub(super) fn read(flow: &Flow, received: &Received) -> Result<Delivery, Refusal> {
-    let webhook = flow.extract.webhook.as_ref().ok_or(Refusal::UnknownPath)?;
+pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Result<Told, Refusal> {
     verify(&webhook.verify, received)?;
     let payload = payload::read(received)?;
     let run = RunId::of_webhook(&flow.name, received.at);
@@ -40,15 +54,34 @@ pub(super) fn read(flow: &Flow, received: &Received) -> Result<Delivery, Refusal
     let rows = webhook.records.outputs(payload, &variables);
     let rows =
         rows.map_err(|error| Refusal::Payload(format!("extract.webhook.records: {}", error.message)))?;
-    let mut delivery = Delivery { run, id, records: Vec::new(), refused: Vec::new() };
-    for (number, value) in rows.into_iter().enumerate() {
-        let order = Version::of_arrival(received.arrival, number);
-        match rows::row(Reading::of_webhook(flow, webhook), value, order, &variables) {
-            Ok(row) => delivery.records.push(row.record),
-            Err(refused) => delivery.refused.push(delivered(*refused)),
+    Ok(Told { rows, variables, run, id, arrival: received.arrival })
+}
+
+impl Told {
+    /// The delivery's records, of its rows as the source has them. Rows that are gone are deletions,
+    /// where the flow has such.
+    pub(super) fn delivery(self, flow: &Flow, webhook: &Webhook, rows: Vec<fetch::Row>) -> Delivery {
+        let reading = Reading::of_webhook(flow, webhook);
+        let mut delivery = Delivery { run: self.run, id: self.id, records: Vec::new(), refused: Vec::new() };
+        for (number, row) in rows.into_iter().enumerate() {
+            let order = Version::of_arrival(self.arrival, number);
+            let row = match row {
+                fetch::Row::There(value) => rows::row(reading, value, order, &self.variables),
+                fetch::Row::Gone(value) if flow.load.delete.is_some() => {
+                    rows::gone(reading, value, order, &self.variables)
+                }
+                fetch::Row::Gone(_) => continue,
+                fetch::Row::Refused(value, error) => {
+                    Err(rows::refused(reading, value, order, error, &self.variables))
+                }
+            };
+            match row {
+                Ok(Row { record, .. }) => delivery.records.push(record),
+                Err(refused) => delivery.refused.push(*refused),
+            }
         }
+        delivery
     }
-    Ok(delivery)
 }
 
 /// A delivery that does not say which it is could be any of those before.
@@ -74,11 +107,6 @@ fn id(
     }
 }
 
-fn delivered(refused: Refused) -> Refused {
-    let error = format!("in a delivery: {}", refused.diagnosis.error);
-    Refused { diagnosis: Diagnosis { error, ..refused.diagnosis }, ..refused }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -98,7 +126,15 @@ mod tests {
 
     fn delivered(more: &str, headers: &[(&str, &str)], body: &str) -> Result<Delivery, String> {
         let headers: Vec<_> = TOKEN.iter().chain(headers).copied().collect();
-        read(&flow(more), &testing::received(0, &headers, body)).map_err(|refusal| refusal.to_string())
+        let (flow, received) = (flow(more), testing::received(0, &headers, body));
+        read_whole(&flow, &received).map_err(|refusal| refusal.to_string())
+    }
+
+    fn read_whole(flow: &Flow, received: &Received) -> Result<Delivery, Refusal> {
+        let webhook = flow.extract.webhook.as_ref().unwrap();
+        let mut told = read(flow, webhook, received)?;
+        let rows = std::mem::take(&mut told.rows).into_iter().map(fetch::Row::There).collect();
+        Ok(told.delivery(flow, webhook, rows))
     }
 
     #[test]
@@ -128,8 +164,17 @@ mod tests {
         let delivery = delivered("records: .[]", &[], r#"[{"at":1},{"key":"b","at":1}]"#).unwrap();
         assert_eq!((delivery.records.len(), delivery.refused.len()), (1, 1));
         let refused = &delivery.refused[0];
-        assert!(refused.diagnosis.error.starts_with("in a delivery: extract.key"), "{refused:?}");
+        assert!(refused.diagnosis.error.starts_with("extract.key found null"), "{refused:?}");
         assert_eq!(refused.record.data.get(), r#"{"at":1}"#);
+    }
+
+    #[test]
+    fn what_fails_is_named_where_it_stands() {
+        let delivery = delivered("key: .id | tonumber\nversion: .v", &[], r#"{"id":"x"}"#).unwrap();
+        assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.key: "), "{delivery:?}");
+        let delivery = delivered("version: .v", &[], r#"{"key":"x"}"#).unwrap();
+        assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.version found"));
+        assert_eq!(delivery.refused[0].record.key, "x");
     }
 
     #[test]
@@ -177,7 +222,7 @@ mod tests {
 
     #[test]
     fn nothing_is_parsed_before_it_is_believed() {
-        let read = |body| read(&flow("delivery: { value: .id }"), &testing::received(0, &[], body));
+        let read = |body| read_whole(&flow("delivery: { value: .id }"), &testing::received(0, &[], body));
         for body in ["", "{", "{}", "[[[["] {
             assert!(matches!(read(body), Err(Refusal::Unverified(_))), "{body}");
         }
@@ -239,7 +284,7 @@ mod tests {
             };
             let received = Received::new(headers, Some(query), hostile(&mut dice).into());
             let flow = &flows[dice.usize(..flows.len())];
-            let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(flow, &received)));
+            let read = std::panic::catch_unwind(AssertUnwindSafe(|| read_whole(flow, &received)));
             assert!(read.is_ok(), "round {round}");
         }
     }

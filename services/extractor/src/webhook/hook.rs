@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response, request::Parts};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
+use pomost_expression::{Value, Variables};
 use pomost_models::Stage;
-use pomost_project::{Flow, webhook::Webhook};
+use pomost_project::webhook::Webhook;
 use pomost_runtime::{metrics, telemetry};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{Instrument, Span, error, field, info, info_span, warn};
@@ -15,14 +16,16 @@ use tracing::{Instrument, Span, error, field, info, info_span, warn};
 use super::{
     Limits,
     answer::{self, Accepted, Refusal},
-    delivery::{self, Delivery},
+    delivery,
     intake::Intake,
     received::Received,
 };
+use crate::{extraction::Source, fetch};
 
 /// One path of one flow.
 pub(super) struct Hook {
-    pub(super) flow: Arc<Flow>,
+    pub(super) source: Source,
+    pub(super) webhook: Arc<Webhook>,
     pub(super) intake: Intake,
 }
 
@@ -56,13 +59,16 @@ impl Hooks {
     }
 
     async fn take(&self, hook: &Hook, request: Request<Incoming>) -> Result<Accepted, Refusal> {
-        let webhook = hook.flow.extract.webhook.as_ref().ok_or(Refusal::UnknownPath)?;
         if request.method() != Method::POST {
             return Err(Refusal::NotAPost);
         }
-        let _room = self.room_for(webhook, request.body())?;
-        let received = self.receive(webhook, request).await?;
-        let delivery = self.read(hook, received).await?;
+        let _room = self.room_for(&hook.webhook, request.body())?;
+        let received = self.receive(&hook.webhook, request).await?;
+        let (flow, webhook) = (hook.source.flow.clone(), hook.webhook.clone());
+        let mut told = self.compute(move || delivery::read(&flow, &webhook, &received)).await??;
+        let rows = self.fetched(hook, std::mem::take(&mut told.rows), &told.variables).await?;
+        let (flow, webhook) = (hook.source.flow.clone(), hook.webhook.clone());
+        let delivery = self.compute(move || told.delivery(&flow, &webhook, rows)).await?;
         hook.intake.take(delivery).await
     }
 
@@ -87,12 +93,31 @@ impl Hooks {
         Ok(Received::new(headers, uri.query().map(str::to_owned), body.to_bytes()))
     }
 
+    /// Asks the source about the rows, where the flow says so. What it says of them counts as what was
+    /// delivered; if it cannot say, the delivery is to come again.
+    async fn fetched(
+        &self,
+        hook: &Hook,
+        rows: Vec<Value>,
+        variables: &Variables,
+    ) -> Result<Vec<fetch::Row>, Refusal> {
+        if !hook.webhook.fetch {
+            return Ok(rows.into_iter().map(fetch::Row::There).collect());
+        }
+        let fetched = tokio::time::timeout(self.limits.fetch, hook.source.fetched(rows, variables)).await;
+        fetched.map_err(|_| Refusal::NotReady)?.map_err(|error| {
+            warn!(flow = hook.source.flow.name, %error, "the source cannot be asked about a delivery");
+            Refusal::NotReady
+        })
+    }
+
     /// Computes apart from the sockets, which must not be kept waiting.
-    async fn read(&self, hook: &Hook, received: Received) -> Result<Delivery, Refusal> {
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let Ok(_turn) = self.readers.acquire().await else { return Err(Refusal::NotReady) };
-        let (flow, span) = (hook.flow.clone(), Span::current());
-        let reading = tokio::task::spawn_blocking(move || span.in_scope(|| delivery::read(&flow, &received)));
-        reading.await.unwrap_or(Err(Refusal::Broken))
+        tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Broken)
     }
 }
 
@@ -103,14 +128,14 @@ impl Hook {
         let span = info_span!(
             target: telemetry::STAGE_SPANS,
             "webhook",
-            otel.name = %format_args!("webhook {}", self.flow.name),
+            otel.name = %format_args!("webhook {}", self.source.flow.name),
             otel.kind = "server",
             otel.status_code = field::Empty,
             http.request.method = %request.method(),
             http.route = request.uri().path(),
             http.response.status_code = field::Empty,
             stage = %Stage::Extract,
-            flow = %self.flow.name,
+            flow = %self.source.flow.name,
             run = field::Empty,
             batch = field::Empty,
             trace_id = field::Empty,
@@ -122,7 +147,7 @@ impl Hook {
 
     fn note(&self, taken: &Result<Accepted, Refusal>, status: u16) {
         Span::current().record("http.response.status_code", status);
-        metrics::count_delivery(&self.flow.name, status);
+        metrics::count_delivery(&self.source.flow.name, status);
         match taken {
             Ok(_) => {}
             Err(Refusal::Broken) => {

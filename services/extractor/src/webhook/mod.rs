@@ -36,23 +36,26 @@ mod verify;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use pomost_project::Flow;
+use pomost_http::Clients;
+use pomost_project::{Flow, webhook::Webhook};
 use pomost_runtime::Context;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{info, warn};
 
-use crate::rows::Reading;
+use crate::{extraction::Source, rows::Reading};
 use hook::{Hook, Hooks};
 use intake::Intake;
 
-/// The beginning of the ids of batches that were delivered.
-const BATCHES: &str = "webhook.";
+/// The beginning of the ids of batches that were delivered: their rows are read as `extract.webhook`
+/// says.
+pub const BATCHES: &str = "webhook.";
 
 /// Takes deliveries for the flows of a project that have webhooks.
 pub struct Receiver {
     /// What it bears.
     pub limits: Limits,
     context: Context,
+    sources: Vec<(Source, Arc<Webhook>)>,
     listener: Option<TcpListener>,
 }
 
@@ -63,6 +66,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long the body of a request may take.
     pub body: Duration,
+    /// How long the source may take to be asked about the rows of a delivery.
+    pub fetch: Duration,
     /// How long handing on may take. Senders wait for as little as five seconds for their answer, and
     /// a delivery may have to wait for those before it.
     pub patience: Duration,
@@ -77,6 +82,7 @@ impl Default for Limits {
         Limits {
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
+            fetch: Duration::from_secs(3),
             patience: Duration::from_secs(2),
             connections: 1024,
             bytes: 64 << 20,
@@ -87,12 +93,17 @@ impl Default for Limits {
 impl Receiver {
     /// Listens at the address where one is given and the project has webhooks. Where it has some and
     /// no address is given, it says so and takes nothing.
-    pub async fn bind(context: Context, address: Option<SocketAddr>) -> anyhow::Result<Receiver> {
-        let flows: Vec<&str> = with_webhooks(&context).map(|flow| flow.name.as_str()).collect();
+    pub async fn bind(
+        context: Context,
+        clients: &Clients,
+        address: Option<SocketAddr>,
+    ) -> anyhow::Result<Receiver> {
+        let sources = sources(&context, clients)?;
         let listener = match address {
-            _ if flows.is_empty() => None,
+            _ if sources.is_empty() => None,
             Some(address) => Some(listen(address).await?),
             None => {
+                let flows: Vec<&str> = sources.iter().map(|(source, _)| &*source.flow.name).collect();
                 warn!(
                     flows = flows.join(", "),
                     "these flows have webhooks and nothing is taken for them here: set POMOST_WEBHOOK_ADDR, such as \
@@ -101,7 +112,7 @@ impl Receiver {
                 None
             }
         };
-        Ok(Receiver { limits: Limits::default(), context, listener })
+        Ok(Receiver { limits: Limits::default(), context, sources, listener })
     }
 
     /// Where it listens.
@@ -115,11 +126,10 @@ impl Receiver {
         let Some(listener) = self.listener else { return };
         let mut intakes = JoinSet::new();
         let mut hooks = HashMap::new();
-        for flow in with_webhooks(&self.context) {
-            let Some(webhook) = &flow.extract.webhook else { continue };
-            let (intake, gathering) = Intake::new(self.context.clone(), flow.clone(), self.limits);
+        for (source, webhook) in self.sources {
+            let (intake, gathering) = Intake::new(self.context.clone(), source.flow.clone(), self.limits);
             intakes.spawn(gathering);
-            hooks.insert(webhook.path.clone(), Hook { flow: flow.clone(), intake });
+            hooks.insert(webhook.path.clone(), Hook { source, webhook, intake });
         }
         let hooks = Arc::new(Hooks::new(hooks, self.limits));
         server::serve(listener, hooks, self.limits, self.context.shutdown).await;
@@ -138,8 +148,17 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn with_webhooks(context: &Context) -> impl Iterator<Item = &Arc<Flow>> {
-    context.project.flows.values().filter(|flow| flow.extract.webhook.is_some())
+fn sources(context: &Context, clients: &Clients) -> anyhow::Result<Vec<(Source, Arc<Webhook>)>> {
+    let with_webhooks = context.project.flows.values().filter_map(|flow| {
+        let webhook = flow.extract.webhook.clone()?;
+        Some((flow, webhook))
+    });
+    with_webhooks
+        .map(|(flow, webhook)| {
+            let client = clients.of(&flow.extract.system).context("a flow's system has no client")?.clone();
+            Ok((Source { client, flow: flow.clone() }, webhook))
+        })
+        .collect()
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -21,13 +21,12 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
     let start = flow.extract.cursor.as_ref().map_or(Value::Null, |cursor| Value::from(cursor.start.clone()));
     let variables = Variables { cursor: start, ..Variables::default() };
     let (run, mut records) = (RunId::generate(), Vec::new());
-    let mut position = Some(Position::first(&flow.extract.paginate));
+    let mut position = Some(Position::first(&flow.extract.listing.paginate));
     while let Some(here) = position {
-        let page = source.page(&here, &variables).await?;
-        let found = flow.extract.records.outputs(page.answer.clone(), &variables)?;
-        position = here.next(&flow.extract.paginate, &page.answer, found.len(), &variables)?;
-        for value in found {
-            let row = rows::row(&flow, value, Version::new(""), &variables);
+        let page = source.page(&flow.extract.listing, &here, &variables).await?;
+        position = page.next;
+        for value in page.rows {
+            let row = rows::row(&*flow, value, Version::new(""), &variables);
             let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else { continue };
             records.extend(pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default());
         }

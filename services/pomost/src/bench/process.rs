@@ -1,12 +1,13 @@
 //! The processes of a bench: started, measured, ended.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -39,13 +40,26 @@ impl Process {
         Ok((Process { name, child }, url.with_context(|| format!("the sandbox {name} did not start"))?))
     }
 
-    /// Starts a service from the binary beside this one.
-    pub fn service(name: &'static str, environment: &[(&str, String)]) -> anyhow::Result<Process> {
+    /// Starts a service from the binary beside this one; `address` is where it tells its health.
+    pub fn service(
+        name: &'static str,
+        environment: &[(&str, String)],
+        address: SocketAddr,
+    ) -> anyhow::Result<Process> {
         let binary = beside_this_one(name)?;
         let mut command = Command::new(&binary);
         command.envs(environment.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+        command.env("POMOST_HTTP_ADDR", address.to_string());
         let child = command.spawn().with_context(|| format!("starting {}", binary.display()))?;
         Ok(Process { name, child })
+    }
+
+    /// An error where it has ended by itself.
+    pub fn still_runs(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the {} ended with {status} while it started", self.name),
+        }
     }
 
     /// What it has used so far, from `/proc`.

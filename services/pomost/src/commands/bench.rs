@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use pomost_http::Clients;
 use pomost_models::{Outcome, Trigger};
 use pomost_project::Project;
-use pomost_runtime::Backends;
+use pomost_runtime::shutdown;
 use pomost_sandbox::{CrmOptions, ShopOptions};
 use pomost_store::RunRequest;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,7 +24,8 @@ use crate::{
         report::Report,
     },
     example::{self, Systems},
-    open, progress,
+    own_namespace::OwnNamespace,
+    progress,
 };
 
 const FLOW: &str = "customers";
@@ -44,34 +45,43 @@ pub struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let shutdown = shutdown::on_signal()?;
+    let servers = OwnNamespace::new("pomost_bench", &arguments.broker, &arguments.database);
+    let measured = shutdown.run_until_cancelled(measure(arguments.customers, &servers)).await;
+    let removed = servers.remove(FLOW).await.context("removing the bench from the servers");
+    measured.context("stopped before the end")??.print();
+    removed?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn measure(customers: u32, servers: &OwnNamespace<'_>) -> anyhow::Result<Report> {
     let directory = tempfile::Builder::new().prefix("pomost-bench-").tempdir()?;
-    let (crm, crm_url) = crm(arguments.customers).await?;
+    let (crm, crm_url) = crm(customers).await?;
     let bare = bare_loop(directory.path(), &crm_url).await?;
     let (shop, shop_url) = shop().await?;
-    let project = project(directory.path(), &crm_url, &shop_url)?;
-    let report = pipeline(&arguments, project, vec![crm, shop], bare).await?;
-    report.print();
-    Ok(ExitCode::SUCCESS)
+    let systems = systems(&crm_url, &shop_url);
+    project(directory.path(), &systems)?;
+    let environment = environment(servers, directory.path(), &systems);
+    pipeline(servers, &environment, vec![crm, shop], bare).await
 }
 
 /// How long the bare loop takes, to a shop of its own.
 async fn bare_loop(directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
     let (_shop, shop_url) = shop().await?;
-    let project = project(directory, crm_url, &shop_url)?;
+    let project = project(directory, &systems(crm_url, &shop_url))?;
     let clients = Clients::new(&project)?;
     let bodies = bare::bodies(&project, &clients, FLOW).await?;
     bare::post(&project, &clients, FLOW, bodies).await
 }
 
 async fn pipeline(
-    arguments: &Arguments,
-    project: Project,
+    servers: &OwnNamespace<'_>,
+    environment: &[(&str, String)],
     sandboxes: Vec<Process>,
     bare: Duration,
 ) -> anyhow::Result<Report> {
-    let namespace = format!("pomost_bench_{}", std::process::id());
-    let backends = Backends::servers(&arguments.broker, &arguments.database, &namespace).await?;
-    let services = services(arguments, &project, &namespace).await?;
+    let backends = servers.open().await?;
+    let services = services(environment).await?;
     let mut processes: Vec<Process> = services.into_iter().chain(sandboxes).collect();
     let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
     let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
@@ -92,24 +102,29 @@ async fn pipeline(
     Ok(Report { records: counts.records, created, pipeline, bare, processes: usage, machine })
 }
 
+/// What the services are told. The systems as well: what this process is told of its own must not
+/// lead them to somebody's business.
+fn environment(servers: &OwnNamespace<'_>, project: &Path, systems: &Systems) -> Vec<(&'static str, String)> {
+    let settings = [
+        ("POMOST_AMQP_URL", servers.amqp.expose_secret()),
+        ("POMOST_DATABASE_URL", servers.database.expose_secret()),
+        ("POMOST_NAMESPACE", &servers.name),
+        ("RUST_LOG", "warn"),
+    ];
+    let told = settings.into_iter().chain(systems.variables());
+    let project = ("POMOST_PROJECT", project.display().to_string());
+    told.map(|(name, value)| (name, value.to_owned())).chain([project]).collect()
+}
+
 /// Starts the three services and waits until each is ready.
-async fn services(arguments: &Arguments, project: &Project, namespace: &str) -> anyhow::Result<Vec<Process>> {
-    let environment = |address: SocketAddr| {
-        vec![
-            ("POMOST_AMQP_URL", arguments.broker.expose_secret().to_owned()),
-            ("POMOST_DATABASE_URL", arguments.database.expose_secret().to_owned()),
-            ("POMOST_PROJECT", project.directory.display().to_string()),
-            ("POMOST_NAMESPACE", namespace.to_owned()),
-            ("POMOST_HTTP_ADDR", address.to_string()),
-            ("RUST_LOG", "warn".to_owned()),
-        ]
-    };
+async fn services(environment: &[(&str, String)]) -> anyhow::Result<Vec<Process>> {
     let mut services = Vec::new();
     for name in ["extractor", "transformer", "loader"] {
         let address = free_address()?;
-        let service = Process::service(name, &environment(address))?;
+        let mut service = Process::service(name, environment, address)?;
         // Health is served when the queues are declared.
         while TcpStream::connect(address).await.is_err() {
+            service.still_runs()?;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         services.push(service);
@@ -129,19 +144,22 @@ async fn shop() -> anyhow::Result<(Process, String)> {
     Process::sandbox("sandbox shop", &["shop".into(), "--allow-duplicates".into()]).await
 }
 
-/// The example without its schedule: the bench says when it runs.
-fn project(directory: &Path, crm_url: &str, shop_url: &str) -> anyhow::Result<Project> {
-    let systems = Systems {
+fn systems(crm_url: &str, shop_url: &str) -> Systems {
+    Systems {
         crm_url: crm_url.to_owned(),
         crm_token: CrmOptions::default().token,
         shop_url: shop_url.to_owned(),
         shop_key: ShopOptions::default().key,
-    };
-    example::write(directory, &systems)?;
+    }
+}
+
+/// The example without its schedule: the bench says when it runs.
+fn project(directory: &Path, systems: &Systems) -> anyhow::Result<Project> {
+    example::write(directory, systems)?;
     let flow = directory.join("flows/customers.yaml");
     let text = std::fs::read_to_string(&flow)?;
     std::fs::write(&flow, text.replace("  schedule: { every: 5m }\n", ""))?;
-    open::project(directory).context("the example project")
+    example::load(directory, systems).context("the example project")
 }
 
 fn usages(processes: &[Process]) -> Vec<Usage> {

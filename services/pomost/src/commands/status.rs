@@ -23,7 +23,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let runs = backends.store.runs(arguments.flow.as_deref(), arguments.limit).await?;
     let mut table = Table::new(["REQUESTED", "FLOW", "TRIGGER", "STATE", "RECORDS", "OUTCOMES", "RUN"]);
     for run in runs {
-        let outcomes = run.error.unwrap_or_else(|| progress::in_words(&run.counts));
+        let outcomes = run.error.or(run.warning).unwrap_or_else(|| progress::in_words(&run.counts));
         table.row([
             format!("{:.0}", run.requested_at),
             run.flow,

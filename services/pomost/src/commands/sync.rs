@@ -66,11 +66,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Follows what earlier runs of the flow left waiting, the oldest first, and then the run itself:
-/// who stopped a sync was told that the next one goes on with its records.
+/// who stopped a sync was told that the next one goes on with its records. Nobody goes on with a
+/// replay whose records were not all sent, but the next `pomost dead replay`.
 async fn follow_to_the_end(store: &dyn Store, run: RunId, flow: &str) -> anyhow::Result<Vec<RunSummary>> {
     let mut summaries = Vec::new();
     for earlier in store.runs(Some(flow), EARLIER).await?.into_iter().rev() {
-        if earlier.id != run && !progress::has_ended(&earlier) {
+        let cut_short = earlier.trigger == Trigger::Replay && earlier.state == RunState::Requested;
+        if earlier.id != run && !cut_short && !progress::has_ended(&earlier) {
             summaries.push(progress::follow(store, earlier.id, &format!("{flow} (an earlier run)")).await?);
         }
     }
@@ -101,12 +103,16 @@ fn report_all(summaries: &[RunSummary]) -> ExitCode {
     codes.into_iter().find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS)
 }
 
-/// A run with dead letters is not a success.
+/// A run with dead letters is not a success, and neither is an odd one.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's data, and remarks beside it")]
 fn report(summary: &RunSummary) -> ExitCode {
     println!("{} {}: {}", summary.flow, summary.state.as_str(), progress::in_words(&summary.counts));
     if summary.state == RunState::Failed {
         eprintln!("{}", summary.error.as_deref().unwrap_or_default());
+        return ExitCode::FAILURE;
+    }
+    if let Some(warning) = &summary.warning {
+        eprintln!("{warning}");
         return ExitCode::FAILURE;
     }
     if summary.counts.of(Outcome::Dead) > 0 {

@@ -2,7 +2,10 @@
 
 use lapin::{
     Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{
+        ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
+        QueueDeleteOptions,
+    },
     types::{AMQPValue, FieldTable, ShortString},
 };
 
@@ -72,9 +75,7 @@ fn refusal(link: &Link, what: &str, error: lapin::Error) -> Error {
 }
 
 /// Deletes what [`declare`] makes.
-#[cfg(feature = "testing")]
 pub(super) async fn delete(link: &Link, topology: &Topology, flows: &[String]) -> Result<()> {
-    use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
     let channel = link.open_channel().await?;
     for queue in topology.queues(flows) {
         let deleted = channel.queue_delete(name(&queue.name)?, QueueDeleteOptions::default()).await;

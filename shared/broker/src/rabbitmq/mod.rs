@@ -51,7 +51,6 @@ impl RabbitMq {
     }
 
     /// Deletes the exchanges, and the queues of these flows with all that is in them.
-    #[cfg(feature = "testing")]
     pub async fn delete_everything(&self, flows: &[String]) -> Result<()> {
         declare::delete(&self.consuming, &self.topology, flows).await
     }

@@ -1,5 +1,6 @@
 //! Compiling the files of a project: expressions, requests, schemas and references.
 
+mod extract;
 pub(crate) mod flow;
 mod request;
 pub(crate) mod system;

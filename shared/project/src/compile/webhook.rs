@@ -49,6 +49,7 @@ pub(super) fn webhook(
         path: section.path.0.clone(),
         verify: verify?,
         records: records?.unwrap_or_else(whole),
+        fetch: section.fetch,
         key: key?,
         version: version?,
         deleted: deleted?,

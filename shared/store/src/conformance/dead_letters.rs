@@ -12,7 +12,7 @@ fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap()
 }
 
-fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
+pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
     let record = Record {
         slot,
         key: format!("key-{slot}"),
@@ -39,11 +39,11 @@ fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
     }
 }
 
-fn any() -> DeadLetterFilter {
+pub(super) fn any() -> DeadLetterFilter {
     DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }
 }
 
-async fn found(store: &Arc<dyn Store>, filter: DeadLetterFilter) -> Vec<String> {
+pub(super) async fn found(store: &Arc<dyn Store>, filter: DeadLetterFilter) -> Vec<String> {
     store.dead_letters(&filter).await.unwrap().into_iter().map(|letter| letter.id).collect()
 }
 
@@ -146,7 +146,7 @@ pub async fn dead_letters_are_listed_oldest_first_page_by_page(store: Arc<dyn St
 pub async fn closed_dead_letters_are_found_by_those_who_ask_for_them(store: Arc<dyn Store>) {
     let letters = [letter(RunId::generate(), "1", 0), letter(RunId::generate(), "1", 1)];
     store.archive(&letters).await.unwrap();
-    store.close_dead_letters(&[letters[0].id.clone()], None).await.unwrap();
+    store.discard_dead_letters(std::slice::from_ref(&letters[0].id)).await.unwrap();
     assert_eq!(found(&store, any()).await, [letters[1].id.clone()]);
     let beginning = || DeadLetterFilter { id: Some(letters[0].id[..8].to_owned()), ..any() };
     assert!(found(&store, beginning()).await.is_empty());
@@ -157,13 +157,13 @@ pub async fn closed_dead_letters_are_found_by_those_who_ask_for_them(store: Arc<
     }
 }
 
-/// Replayed or discarded once; a letter that is archived again stays closed.
-pub async fn a_dead_letter_is_closed_once(store: Arc<dyn Store>) {
+/// A letter that is archived again stays closed.
+pub async fn a_dead_letter_is_discarded_once(store: Arc<dyn Store>) {
     let letters = [letter(RunId::generate(), "1", 0), letter(RunId::generate(), "1", 1)];
     store.archive(&letters).await.unwrap();
     let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
-    assert_eq!(store.close_dead_letters(&ids, Some(RunId::generate())).await.unwrap(), 2);
-    assert_eq!(store.close_dead_letters(&ids, None).await.unwrap(), 0);
+    assert_eq!(store.discard_dead_letters(&ids).await.unwrap(), 2);
+    assert_eq!(store.discard_dead_letters(&ids).await.unwrap(), 0);
     store.archive(&letters).await.unwrap();
     assert!(found(&store, any()).await.is_empty());
 }

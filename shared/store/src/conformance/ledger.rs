@@ -103,6 +103,41 @@ pub async fn doubt_that_a_worker_reported_is_told_to_the_next(store: Arc<dyn Sto
     assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Unchanged);
 }
 
+/// Whoever looked at the destination knows what no worker can tell.
+pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
+    for key in ["reported", "abandoned"] {
+        Worker::new(&store).apply(key, "1", 1).await;
+    }
+    let worker = Worker::new(&store);
+    worker.claim("reported", "2", 2).await;
+    worker.settle("reported", Settled::InDoubt).await;
+    Worker::new(&store).claim_for(Duration::ZERO, &[("abandoned", "2", 2)]).await;
+    for key in ["reported", "abandoned"] {
+        assert!(store.resolve_doubt("customers", key, Some("found")).await.unwrap());
+        let worker = Worker::new(&store);
+        assert_eq!(worker.claim(key, "0", 1).await, Answer::Stale);
+        let found = Answer::Act { id: Some("found".to_owned()) };
+        assert_eq!(worker.claim(key, "1", 1).await, found, "what its content is is not known");
+        worker.settle(key, Settled::InDoubt).await;
+        assert!(store.resolve_doubt("customers", key, None).await.unwrap());
+        assert_eq!(Worker::new(&store).claim(key, "2", 2).await, Answer::Act { id: None });
+    }
+}
+
+/// Nor is a doubt resolved that a worker is about to resolve, or of which nobody knows.
+pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", "1", 1).await;
+    for key in ["k", "never seen"] {
+        assert!(store.resolve_doubt("customers", key, None).await.unwrap());
+    }
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Unchanged);
+    assert_eq!(Worker::new(&store).claim("never seen", "1", 1).await, Answer::Act { id: None });
+    let worker = Worker::new(&store);
+    worker.claim("k", "2", 2).await;
+    assert!(!store.resolve_doubt("customers", "k", None).await.unwrap());
+    assert!(worker.settle("k", applied("k", "2", 2)).await.is_empty(), "its claim was taken away");
+}
+
 /// Whatever the worker that died did, content older than what was applied before it is old.
 pub async fn an_older_version_is_stale_even_in_doubt(store: Arc<dyn Store>) {
     Worker::new(&store).apply("k", "3", 1).await;
@@ -141,7 +176,7 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
 /// What became of the keys and of the slots is written together.
 pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
-    store.record_replay(run, &[("1".to_owned(), 3)]).await.unwrap();
+    store.record_outcomes(run, "1", &Outcomes::waiting(3)).await.unwrap();
     let worker = Worker::new(&store);
     worker.claim("k", "1", 1).await;
     let outcomes = mask(&[(0, Outcome::Created), (2, Outcome::Stale)]);

@@ -7,7 +7,9 @@ mod dead_letters;
 mod leases;
 mod ledger;
 mod races;
+mod replays;
 mod runs;
+mod source_keys;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +22,9 @@ pub use dead_letters::*;
 pub use leases::*;
 pub use ledger::*;
 pub use races::*;
+pub use replays::*;
 pub use runs::*;
+pub use source_keys::*;
 pub use webhooks::*;
 
 /// Makes one `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls the
@@ -37,7 +41,6 @@ macro_rules! every_behaviour {
             a_lease_given_back_is_free_at_once_and_its_token_is_worth_nothing
             of_many_takers_at_once_one_gets_the_lease
             the_run_that_was_begun_comes_before_the_oldest_requested_one
-            a_replay_is_never_extracted
             a_run_is_read_on_from_its_last_recorded_page
             a_run_goes_from_requested_to_settled
             a_run_without_records_settles_when_it_has_been_read
@@ -45,9 +48,12 @@ macro_rules! every_behaviour {
             nothing_is_recorded_for_who_lost_the_lease
             a_page_recorded_twice_counts_once_and_may_have_grown
             outcomes_that_come_before_their_page_are_counted
-            a_replayed_run_is_read_to_its_end_with_its_batches
             the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition
             a_cursor_can_be_set_and_cleared
+            what_is_odd_about_a_run_is_kept_with_it
+            a_key_that_a_run_does_not_list_is_missing_from_it
+            keys_of_who_lost_the_lease_are_not_noted
+            a_flow_has_applied_something_when_its_ledger_has_a_key
             runs_are_listed_newest_first
             the_newest_request_of_each_trigger_is_known
             counts_add_up_however_often_outcomes_are_recorded
@@ -66,6 +72,8 @@ macro_rules! every_behaviour {
             claiming_again_with_the_same_token_gives_the_same_answer
             a_claim_that_ran_out_leaves_its_keys_in_doubt_until_something_is_applied
             doubt_that_a_worker_reported_is_told_to_the_next
+            somebody_s_word_resolves_a_doubt
+            somebody_s_word_changes_nothing_where_there_is_no_doubt
             an_older_version_is_stale_even_in_doubt
             a_renewed_claim_does_not_run_out
             who_lost_a_claim_cannot_settle_it_and_is_told_so
@@ -85,7 +93,11 @@ macro_rules! every_behaviour {
             dead_letters_are_found_by_flow_stage_reason_and_run
             dead_letters_are_listed_oldest_first_page_by_page
             closed_dead_letters_are_found_by_those_who_ask_for_them
-            a_dead_letter_is_closed_once
+            a_dead_letter_is_discarded_once
+            a_replay_is_begun_and_ended_and_never_extracted
+            a_replay_takes_open_letters_that_no_other_has
+            letters_that_a_replay_did_not_send_are_free_again
+            a_replay_that_ended_is_not_ended_again
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {

@@ -8,13 +8,14 @@ use serde_json::json;
 use super::{Dice, MINUTE, manual, mask};
 use crate::{Counts, Error, Lease, PageProgress, RunRequest, RunState, RunSummary, Store};
 
-async fn lease(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Lease {
+pub(super) async fn lease(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Lease {
     store.acquire_lease("extract.customers", holder, ttl).await.unwrap().unwrap()
 }
 
-fn page(run: RunId, batches: &[(&str, u32)], checkpoint: &str) -> PageProgress {
+pub(super) fn page(run: RunId, batches: &[(&str, u32)], checkpoint: &str) -> PageProgress {
     let batches = batches.iter().map(|(batch, size)| ((*batch).to_owned(), *size)).collect();
-    PageProgress { run, batches, checkpoint: json!({ "next": checkpoint }) }
+    let (listed, forgotten) = Default::default();
+    PageProgress { run, batches, checkpoint: json!({ "next": checkpoint }), listed, forgotten }
 }
 
 async fn summary(store: &Arc<dyn Store>, run: RunId) -> RunSummary {
@@ -43,15 +44,8 @@ pub async fn the_run_that_was_begun_comes_before_the_oldest_requested_one(store:
     let lease = lease(&store, "a", MINUTE).await;
     store.record_page(&lease, &page(second, &[], "2")).await.unwrap();
     assert_eq!(next_run(&store).await, Some(second));
-    store.finish_extraction(&lease, second, None).await.unwrap();
+    store.finish_extraction(&lease, second, None, None).await.unwrap();
     assert_eq!(next_run(&store).await, Some(first));
-}
-
-/// The records of a replay come from dead letters, so no extractor takes it up.
-pub async fn a_replay_is_never_extracted(store: Arc<dyn Store>) {
-    let replay = RunRequest { trigger: Trigger::Replay, ..manual("customers") };
-    store.request_run(&replay).await.unwrap();
-    assert_eq!(next_run(&store).await, None);
 }
 
 /// Who takes up a run that was begun learns all that is needed to go on with it.
@@ -76,7 +70,7 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
     store.record_outcomes(run, "1", &mask(&[(0, Outcome::Created)])).await.unwrap();
     assert_eq!(state(&store, run).await, RunState::Extracting);
     assert_eq!(summary(&store, run).await.extracted_at, None);
-    store.finish_extraction(&lease, run, None).await.unwrap();
+    store.finish_extraction(&lease, run, None, None).await.unwrap();
     assert_eq!(state(&store, run).await, RunState::Settling);
     store.record_outcomes(run, "1", &mask(&[(1, Outcome::Split)])).await.unwrap();
     let settled = summary(&store, run).await;
@@ -90,7 +84,7 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
 pub async fn a_run_without_records_settles_when_it_has_been_read(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
-    store.finish_extraction(&lease, run, None).await.unwrap();
+    store.finish_extraction(&lease, run, None, None).await.unwrap();
     assert_eq!(state(&store, run).await, RunState::Settled);
     assert_eq!(counts(&store, run).await, Counts::default());
 }
@@ -105,7 +99,7 @@ pub async fn a_run_that_cannot_be_read_fails_with_its_reason_and_keeps_the_curso
     assert_eq!((failed.state, failed.error.as_deref()), (RunState::Failed, Some("page 3 was seen twice")));
     assert!(failed.extracted_at.is_some());
     assert_eq!(next_run(&store).await, None);
-    store.finish_extraction(&lease, run, Some("9")).await.unwrap();
+    store.finish_extraction(&lease, run, Some("9"), None).await.unwrap();
     assert_eq!(state(&store, run).await, RunState::Failed);
     assert_eq!(store.cursor("customers").await.unwrap().as_deref(), Some("5"));
 }
@@ -117,7 +111,7 @@ pub async fn nothing_is_recorded_for_who_lost_the_lease(store: Arc<dyn Store>) {
     lease(&store, "b", MINUTE).await;
     let results = [
         store.record_page(&lost, &page(run, &[("1", 3)], "2")).await,
-        store.finish_extraction(&lost, run, Some("9")).await,
+        store.finish_extraction(&lost, run, Some("9"), None).await,
         store.fail_run(&lost, run, "too late").await,
     ];
     assert!(results.iter().all(|result| matches!(result, Err(Error::LeaseLost(_)))), "{results:?}");
@@ -147,18 +141,6 @@ pub async fn outcomes_that_come_before_their_page_are_counted(store: Arc<dyn Sto
     assert_eq!((counts.records, counts.waiting, counts.of(Outcome::Created)), (3, 2, 1));
 }
 
-/// A replay is complete with its batches, however often they are recorded.
-pub async fn a_replayed_run_is_read_to_its_end_with_its_batches(store: Arc<dyn Store>) {
-    let replay = RunRequest { trigger: Trigger::Replay, ..manual("customers") };
-    let run = store.request_run(&replay).await.unwrap();
-    let batches = [("1".to_owned(), 1), ("2".to_owned(), 2)];
-    for _ in 0..2 {
-        store.record_replay(run, &batches).await.unwrap();
-    }
-    assert_eq!(state(&store, run).await, RunState::Settling);
-    assert_eq!(counts(&store, run).await.waiting, 3);
-}
-
 /// The cursor moves with the end of a run; the same end told again later does not turn it back.
 pub async fn the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition(store: Arc<dyn Store>) {
     let (first, second) = (
@@ -166,11 +148,11 @@ pub async fn the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition(store
         store.request_run(&manual("customers")).await.unwrap(),
     );
     let lease = lease(&store, "a", MINUTE).await;
-    store.finish_extraction(&lease, first, Some("5")).await.unwrap();
+    store.finish_extraction(&lease, first, Some("5"), None).await.unwrap();
     assert_eq!(store.cursor("customers").await.unwrap().as_deref(), Some("5"));
     store.set_cursor("customers", Some("2")).await.unwrap();
-    store.finish_extraction(&lease, first, Some("5")).await.unwrap();
-    store.finish_extraction(&lease, second, None).await.unwrap();
+    store.finish_extraction(&lease, first, Some("5"), None).await.unwrap();
+    store.finish_extraction(&lease, second, None, None).await.unwrap();
     assert_eq!(store.cursor("customers").await.unwrap().as_deref(), Some("2"));
 }
 

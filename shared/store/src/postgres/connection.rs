@@ -38,13 +38,23 @@ pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Connections {
     pub(super) async fn open(url: &str, namespace: &str) -> Result<Connections> {
-        let config = parse(url)?;
-        let place = place_of(&config, namespace);
-        check_namespace(&place, namespace)?;
-        let pool = pool(config, &place, namespace)?;
-        let connections = Connections { pool, place };
+        let connections = Connections::to(url, namespace)?;
         connections.migrate(namespace).await?;
         Ok(connections)
+    }
+
+    pub(super) async fn drop_schema(url: &str, namespace: &str) -> Result<()> {
+        let connections = Connections::to(url, namespace)?;
+        let drop_it = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(namespace));
+        let dropped = connections.client().await?.batch_execute(&drop_it).await;
+        dropped.map_err(|error| connections.failed(&error))
+    }
+
+    fn to(url: &str, namespace: &str) -> Result<Connections> {
+        let config = parse(url)?;
+        check_namespace(namespace)?;
+        let place = place_of(&config, namespace);
+        Ok(Connections { pool: pool(config, &place, namespace)?, place })
     }
 
     /// Runs a statement and returns its rows.
@@ -135,7 +145,7 @@ fn parse(url: &str) -> Result<Config> {
     let mut config: Config = url.parse().map_err(|_| {
         let expected =
             "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
-        unavailable("at the database URL", format!("the URL cannot be read; {expected}"))
+        Error::Settings { reason: format!("its URL cannot be read; {expected}") }
     })?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
@@ -157,11 +167,12 @@ fn place_of(config: &Config, namespace: &str) -> String {
     format!("postgres://{host}:{port}/{database} (schema {namespace})")
 }
 
-fn check_namespace(place: &str, namespace: &str) -> Result<()> {
+fn check_namespace(namespace: &str) -> Result<()> {
     if (1..=LONGEST_NAMESPACE).contains(&namespace.len()) && !namespace.contains('\0') {
         return Ok(());
     }
-    Err(unavailable(place, format!("the name of the schema must have 1 to {LONGEST_NAMESPACE} bytes")))
+    let reason = format!("POMOST_NAMESPACE names its schema and must have 1 to {LONGEST_NAMESPACE} bytes");
+    Err(Error::Settings { reason })
 }
 
 fn pool(config: Config, place: &str, namespace: &str) -> Result<Pool> {

@@ -1,6 +1,6 @@
 //! Dead letters, kept whole beside the columns they are searched by.
 
-use pomost_models::{DeadLetter, RunId};
+use pomost_models::DeadLetter;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -23,12 +23,12 @@ const LIST: &str = "
     WHERE ($1::text IS NULL OR starts_with(id, $1)) AND ($8 OR state = 'open')
         AND ($2::text IS NULL OR flow = $2) AND ($3::text IS NULL OR stage = $3)
         AND ($4::text IS NULL OR reason = $4) AND ($5::uuid IS NULL OR run = $5)
+        AND ($9::uuid IS NULL OR replayed_in = $9)
         AND ($6::text IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = $6))
     ORDER BY died_at, id LIMIT $7";
 
-const CLOSE: &str = "
-    UPDATE dead_letters SET replayed_in = $2, state = CASE WHEN $2::uuid IS NULL THEN 'discarded' ELSE 'replayed' END
-    WHERE id = ANY($1::text[]) AND state = 'open'";
+const DISCARD: &str =
+    "UPDATE dead_letters SET state = 'discarded' WHERE id = ANY($1::text[]) AND state = 'open'";
 
 pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -> Result<()> {
     let column =
@@ -56,7 +56,7 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
 }
 
 pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
-    let parameters: [&(dyn ToSql + Sync); 8] = [
+    let parameters: [&(dyn ToSql + Sync); 9] = [
         &filter.id.as_deref().map(stored),
         &filter.flow.as_deref().map(stored),
         &filter.stage.map(|stage| stage.as_str()),
@@ -65,15 +65,12 @@ pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -
         &filter.after.as_deref().map(stored),
         &i64::from(filter.limit),
         &filter.closed,
+        &filter.replayed_in.map(|run| run.0),
     ];
     let rows = connections.query(LIST, &parameters).await?;
     rows.iter().map(|row| dead_letters::from_text(row.get(0), row.get(1))).collect()
 }
 
-pub(super) async fn close(
-    connections: &Connections,
-    ids: &[String],
-    replayed_in: Option<RunId>,
-) -> Result<u64> {
-    connections.execute(CLOSE, &[&ids, &replayed_in.map(|run| run.0)]).await
+pub(super) async fn discard(connections: &Connections, ids: &[String]) -> Result<u64> {
+    connections.execute(DISCARD, &[&ids]).await
 }

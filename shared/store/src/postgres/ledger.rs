@@ -103,6 +103,17 @@ const SETTLE: &str = "
     SELECT settled.place FROM settled LEFT JOIN written ON written.key = settled.key
     WHERE written.key IS NULL ORDER BY settled.place";
 
+/// A claim that ran out leaves a doubt as well. The row's lock makes what is seen of it hold.
+const RESOLVE: &str = "
+    WITH known AS MATERIALIZED (
+        SELECT claim IS NOT NULL AND claimed_until > now() AS held FROM ledger
+        WHERE flow = $1 AND key = $2 AND (in_doubt OR claim IS NOT NULL) FOR UPDATE
+    ), resolved AS (
+        UPDATE ledger SET id = $3, hash = NULL, in_doubt = false, claim = NULL, claimed_until = NULL
+        FROM known WHERE flow = $1 AND key = $2 AND NOT known.held
+    )
+    SELECT FROM known WHERE held";
+
 pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
     let keys = keys_of(claim);
     let versions: Vec<_> = claim.entries.iter().map(|entry| entry.version.order_key()).collect();
@@ -140,6 +151,16 @@ pub(super) async fn settle(connections: &Connections, settlement: &Settlement) -
         .await?;
     let places = rows.iter().filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok());
     Ok(places.filter_map(|place| entries.get(place)).map(|entry| entry.key.clone()).collect())
+}
+
+pub(super) async fn resolve_doubt(
+    connections: &Connections,
+    flow: &str,
+    key: &str,
+    id: Option<&str>,
+) -> Result<bool> {
+    let held = connections.query_one(RESOLVE, &[&flow, &stored(key), &id.map(stored)]).await?;
+    Ok(held.is_none())
 }
 
 fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {

@@ -3,7 +3,9 @@
 mod connection;
 mod dead_letters;
 mod ledger;
+mod replays;
 mod runs;
+mod source_keys;
 mod text;
 mod webhooks;
 
@@ -13,8 +15,8 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Lease, PageProgress, Result, Run, RunRequest, RunSummary,
-    Settlement, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Lease, PageProgress, Replay, Result, Run, RunRequest,
+    RunSummary, Settlement, SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -32,6 +34,11 @@ impl PostgresStore {
     /// processes may do so at once. No error repeats the URL.
     pub async fn connect(url: &str, namespace: &str) -> Result<PostgresStore> {
         Ok(PostgresStore { connections: Connections::open(url, namespace).await? })
+    }
+
+    /// Drops the schema `namespace` with all that is in it, where it exists.
+    pub async fn remove(url: &str, namespace: &str) -> Result<()> {
+        Connections::drop_schema(url, namespace).await
     }
 }
 
@@ -69,16 +76,30 @@ impl Store for PostgresStore {
         runs::record_page(&self.connections, lease, page).await
     }
 
-    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()> {
-        runs::finish_extraction(&self.connections, lease, run, cursor).await
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()> {
+        runs::finish_extraction(&self.connections, lease, run, cursor, warning).await
     }
 
     async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()> {
         runs::fail(&self.connections, lease, run, error).await
     }
 
-    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-        runs::record_replay(&self.connections, run, batches).await
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
+        source_keys::missing(&self.connections, flow, run, after, limit).await
+    }
+
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys> {
+        source_keys::count(&self.connections, flow, run).await
+    }
+
+    async fn has_applied(&self, flow: &str) -> Result<bool> {
+        source_keys::has_applied(&self.connections, flow).await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
@@ -121,6 +142,10 @@ impl Store for PostgresStore {
         ledger::settle(&self.connections, settlement).await
     }
 
+    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+        ledger::resolve_doubt(&self.connections, flow, key, id).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.connections, letters).await
     }
@@ -129,7 +154,19 @@ impl Store for PostgresStore {
         dead_letters::list(&self.connections, filter).await
     }
 
-    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
-        dead_letters::close(&self.connections, ids, replayed_in).await
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        dead_letters::discard(&self.connections, ids).await
+    }
+
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64> {
+        replays::begin(&self.connections, replay, letters).await
+    }
+
+    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+        replays::begun(&self.connections).await
+    }
+
+    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+        replays::end(&self.connections, run, batches, sent).await
     }
 }

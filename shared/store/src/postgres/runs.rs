@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::{
     connection::Connections,
+    source_keys::{self, NOTE},
     text::{restored, stored},
 };
 use crate::{Counts, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary};
@@ -85,14 +86,29 @@ pub(super) async fn record_page(connections: &Connections, lease: &Lease, page: 
             ), batches AS (
                 SELECT $3::uuid AS run, * FROM unnest($5::text[], $6::text[]) AS batches (batch, outcomes)
                 WHERE EXISTS (SELECT FROM held)
-            ), merged AS ({MERGE})
+            ), merged AS ({MERGE}),
+            {NOTE}
             SELECT FROM held"
         )
     });
     let (batches, masks) = waiting(&page.batches);
     let checkpoint = page.checkpoint.to_string();
+    let (keys, versions, forgotten) = source_keys::columns(page);
     let held = connections
-        .query_one(&SQL, &[&lease.name, &lease.token, &page.run.0, &checkpoint, &batches, &masks])
+        .query_one(
+            &SQL,
+            &[
+                &lease.name,
+                &lease.token,
+                &page.run.0,
+                &checkpoint,
+                &batches,
+                &masks,
+                &keys,
+                &versions,
+                &forgotten,
+            ],
+        )
         .await?;
     unless_lost(held.is_some(), lease)
 }
@@ -102,11 +118,12 @@ pub(super) async fn finish_extraction(
     lease: &Lease,
     run: RunId,
     cursor: Option<&str>,
+    warning: Option<&str>,
 ) -> Result<()> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
             "WITH {HELD}, ended AS (
-                UPDATE runs SET extracted_at = now()
+                UPDATE runs SET extracted_at = now(), warning = $5
                 WHERE id = $3 AND extracted_at IS NULL AND EXISTS (SELECT FROM held) RETURNING flow
             ), moved AS (
                 INSERT INTO cursors (flow, value) SELECT flow, $4 FROM ended WHERE $4::text IS NOT NULL
@@ -115,8 +132,8 @@ pub(super) async fn finish_extraction(
             SELECT FROM held"
         )
     });
-    let cursor = cursor.map(stored);
-    let held = connections.query_one(&SQL, &[&lease.name, &lease.token, &run.0, &cursor]).await?;
+    let (cursor, warning) = (cursor.map(stored), warning.map(stored));
+    let held = connections.query_one(&SQL, &[&lease.name, &lease.token, &run.0, &cursor, &warning]).await?;
     unless_lost(held.is_some(), lease)
 }
 
@@ -134,25 +151,6 @@ pub(super) async fn fail(connections: &Connections, lease: &Lease, run: RunId, e
     unless_lost(held.is_some(), lease)
 }
 
-pub(super) async fn record_replay(
-    connections: &Connections,
-    run: RunId,
-    batches: &[(String, u32)],
-) -> Result<()> {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "WITH ended AS (
-                UPDATE runs SET extracted_at = now() WHERE id = $1 AND extracted_at IS NULL
-            ), batches AS (
-                SELECT $1::uuid AS run, * FROM unnest($2::text[], $3::text[]) AS batches (batch, outcomes)
-            )
-            {MERGE}"
-        )
-    });
-    let (batches, masks) = waiting(batches);
-    connections.execute(&SQL, &[&run.0, &batches, &masks]).await.map(drop)
-}
-
 pub(super) async fn record_outcomes(
     connections: &Connections,
     run: RunId,
@@ -168,13 +166,13 @@ pub(super) async fn record_outcomes(
 static SUMMARY: LazyLock<String> = LazyLock::new(|| {
     let counts = Counts::columns();
     format!(
-        "SELECT id, flow, trigger, requested_at, extracted_at, error, checkpoint IS NOT NULL, counts.*
+        "SELECT id, flow, trigger, requested_at, extracted_at, error, checkpoint IS NOT NULL, warning, counts.*
         FROM runs, LATERAL (SELECT {counts} FROM run_batches WHERE run = runs.id) AS counts"
     )
 });
 
 /// Columns of [`SUMMARY`] before the counts.
-const SUMMARY_COLUMNS: usize = 7;
+const SUMMARY_COLUMNS: usize = 8;
 
 pub(super) async fn summary(connections: &Connections, run: RunId) -> Result<Option<RunSummary>> {
     let sql = format!("{} WHERE id = $1", *SUMMARY);
@@ -242,6 +240,7 @@ fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
         requested_at: row.get(3),
         extracted_at,
         error: error.map(restored),
+        warning: row.get::<_, Option<String>>(7).map(restored),
         counts,
     })
 }

@@ -1,6 +1,6 @@
 //! Dead letters, kept whole beside the columns they are searched by.
 
-use pomost_models::{DeadLetter, RunId};
+use pomost_models::DeadLetter;
 use pomost_sqlite::Database;
 use rusqlite::{Transaction, params};
 
@@ -16,12 +16,11 @@ const LIST: &str = "
     WHERE (?1 IS NULL OR substr(id, 1, length(?1)) = ?1) AND (?8 OR state = 'open')
         AND (?2 IS NULL OR flow = ?2) AND (?3 IS NULL OR stage = ?3)
         AND (?4 IS NULL OR reason = ?4) AND (?5 IS NULL OR run = ?5)
+        AND (?9 IS NULL OR replayed_in = ?9)
         AND (?6 IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = ?6))
     ORDER BY died_at, id LIMIT ?7";
 
-const CLOSE: &str = "
-    UPDATE dead_letters SET replayed_in = ?2, state = CASE WHEN ?2 IS NULL THEN 'discarded' ELSE 'replayed' END
-    WHERE id = ?1 AND state = 'open'";
+const DISCARD: &str = "UPDATE dead_letters SET state = 'discarded' WHERE id = ?1 AND state = 'open'";
 
 pub(super) async fn archive(database: &Database, letters: &[DeadLetter]) -> Result<()> {
     let texts = letters.iter().map(dead_letters::to_text).collect::<Result<Vec<_>>>()?;
@@ -49,6 +48,7 @@ pub(super) async fn list(database: &Database, filter: &DeadLetterFilter) -> Resu
                 filter.after,
                 filter.limit,
                 filter.closed,
+                filter.replayed_in.map(|run| run.to_string()),
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
@@ -57,15 +57,13 @@ pub(super) async fn list(database: &Database, filter: &DeadLetterFilter) -> Resu
     rows.await?.iter().map(|(id, text)| dead_letters::from_text(id, text)).collect()
 }
 
-pub(super) async fn close(database: &Database, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
+pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> {
     let ids = ids.to_owned();
-    let closed = database.write(move |transaction| {
-        let mut statement = transaction.prepare_cached(CLOSE)?;
-        let replayed_in = replayed_in.map(|run| run.to_string());
-        let closed = ids.iter().map(|id| statement.execute((id, &replayed_in)));
-        Ok(closed.sum::<rusqlite::Result<usize>>()? as u64)
+    let discarded = database.write(move |transaction| {
+        let mut statement = transaction.prepare_cached(DISCARD)?;
+        Ok(ids.iter().map(|id| statement.execute([id])).sum::<rusqlite::Result<usize>>()? as u64)
     });
-    Ok(closed.await?)
+    Ok(discarded.await?)
 }
 
 fn insert(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {

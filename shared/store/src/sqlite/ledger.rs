@@ -53,6 +53,26 @@ pub(super) async fn settle(database: &Database, settlement: &Settlement) -> Resu
     Ok(lost.await?)
 }
 
+pub(super) async fn resolve_doubt(
+    database: &Database,
+    flow: &str,
+    key: &str,
+    id: Option<&str>,
+) -> Result<bool> {
+    let (flow, key, id) = (flow.to_owned(), key.to_owned(), id.map(str::to_owned));
+    let resolved = database.write(move |transaction| {
+        // A claim that ran out leaves a doubt as well.
+        let sql = "
+            UPDATE ledger SET id = ?3, hash = NULL, in_doubt = 0, claim = NULL, claimed_until = NULL
+            WHERE flow = ?1 AND key = ?2 AND (in_doubt OR claim IS NOT NULL)
+                AND (claim IS NULL OR claimed_until <= ?4)";
+        transaction.execute(sql, (&flow, &key, id, values::now()))?;
+        let held = "SELECT 1 FROM ledger WHERE flow = ?1 AND key = ?2 AND claim IS NOT NULL";
+        Ok(!transaction.prepare_cached(held)?.exists((&flow, &key))?)
+    });
+    Ok(resolved.await?)
+}
+
 /// Claims that nobody will settle put their keys in doubt.
 pub(super) async fn expire_claims_and_leases(database: &Database) -> Result<()> {
     let freed = database.write(|transaction| {

@@ -2,7 +2,9 @@
 
 mod dead_letters;
 mod ledger;
+mod replays;
 mod runs;
+mod source_keys;
 mod values;
 mod webhooks;
 
@@ -13,8 +15,8 @@ use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Error, Lease, PageProgress, Result, Run, RunRequest,
-    RunSummary, Settlement, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Error, Lease, PageProgress, Replay, Result, Run, RunRequest,
+    RunSummary, Settlement, SourceKey, SourceKeys, Store,
 };
 
 mod embedded {
@@ -84,16 +86,30 @@ impl Store for SqliteStore {
         runs::record_page(&self.database, lease, page).await
     }
 
-    async fn finish_extraction(&self, lease: &Lease, run: RunId, cursor: Option<&str>) -> Result<()> {
-        runs::finish_extraction(&self.database, lease, run, cursor).await
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()> {
+        runs::finish_extraction(&self.database, lease, run, cursor, warning).await
     }
 
     async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()> {
         runs::fail(&self.database, lease, run, error).await
     }
 
-    async fn record_replay(&self, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-        runs::record_replay(&self.database, run, batches).await
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
+        source_keys::missing(&self.database, flow, run, after, limit).await
+    }
+
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys> {
+        source_keys::count(&self.database, flow, run).await
+    }
+
+    async fn has_applied(&self, flow: &str) -> Result<bool> {
+        source_keys::has_applied(&self.database, flow).await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
@@ -136,6 +152,10 @@ impl Store for SqliteStore {
         ledger::settle(&self.database, settlement).await
     }
 
+    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+        ledger::resolve_doubt(&self.database, flow, key, id).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.database, letters).await
     }
@@ -144,7 +164,19 @@ impl Store for SqliteStore {
         dead_letters::list(&self.database, filter).await
     }
 
-    async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
-        dead_letters::close(&self.database, ids, replayed_in).await
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        dead_letters::discard(&self.database, ids).await
+    }
+
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64> {
+        replays::begin(&self.database, replay, letters).await
+    }
+
+    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+        replays::begun(&self.database).await
+    }
+
+    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+        replays::end(&self.database, run, batches, sent).await
     }
 }

@@ -7,7 +7,7 @@ use pomost_models::{Outcomes, RunId, Trigger};
 use pomost_sqlite::Database;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-use super::values;
+use super::{source_keys, values};
 use crate::{Counts, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary};
 
 pub(super) async fn acquire_lease(
@@ -90,6 +90,7 @@ pub(super) async fn record_page(database: &Database, lease: &Lease, page: &PageP
         let checkpoint = page.checkpoint.to_string();
         transaction
             .execute("UPDATE runs SET checkpoint = ?2 WHERE id = ?1", (page.run.to_string(), checkpoint))?;
+        source_keys::note(transaction, &page)?;
         add_batches(transaction, page.run, &page.batches)
     })
     .await
@@ -100,13 +101,15 @@ pub(super) async fn finish_extraction(
     lease: &Lease,
     run: RunId,
     cursor: Option<&str>,
+    warning: Option<&str>,
 ) -> Result<()> {
-    let cursor = cursor.map(str::to_owned);
+    let (cursor, warning) = (cursor.map(str::to_owned), warning.map(str::to_owned));
     while_held(database, lease, move |transaction, _| {
-        let ended = end(transaction, run, None)?;
-        match (ended, cursor) {
-            (Some(flow), Some(cursor)) => put_cursor(transaction, &flow, Some(&cursor)),
-            _ => Ok(()),
+        let Some(flow) = end(transaction, run, None)? else { return Ok(()) };
+        transaction.execute("UPDATE runs SET warning = ?2 WHERE id = ?1", (run.to_string(), warning))?;
+        match cursor {
+            Some(cursor) => put_cursor(transaction, &flow, Some(&cursor)),
+            None => Ok(()),
         }
     })
     .await
@@ -115,15 +118,6 @@ pub(super) async fn finish_extraction(
 pub(super) async fn fail(database: &Database, lease: &Lease, run: RunId, error: &str) -> Result<()> {
     let error = error.to_owned();
     while_held(database, lease, move |transaction, _| end(transaction, run, Some(&error)).map(drop)).await
-}
-
-pub(super) async fn record_replay(database: &Database, run: RunId, batches: &[(String, u32)]) -> Result<()> {
-    let batches = batches.to_owned();
-    let recorded = database.write(move |transaction| {
-        end(transaction, run, None)?;
-        add_batches(transaction, run, &batches)
-    });
-    Ok(recorded.await?)
 }
 
 pub(super) async fn record_outcomes(
@@ -136,8 +130,7 @@ pub(super) async fn record_outcomes(
     Ok(database.write(move |transaction| merge_batch(transaction, run, &batch, outcomes.mask())).await?)
 }
 
-const SUMMARY: &str =
-    r#"SELECT id, flow, "trigger", requested_at, extracted_at, error, checkpoint IS NOT NULL FROM runs"#;
+const SUMMARY: &str = r#"SELECT id, flow, "trigger", requested_at, extracted_at, error, checkpoint IS NOT NULL, warning FROM runs"#;
 
 pub(super) async fn summary(database: &Database, run: RunId) -> Result<Option<RunSummary>> {
     let sql = format!("{SUMMARY} WHERE id = ?1");
@@ -214,7 +207,11 @@ where
 }
 
 /// Ends a run that has not ended, and returns its flow.
-fn end(transaction: &Transaction<'_>, run: RunId, error: Option<&str>) -> rusqlite::Result<Option<String>> {
+pub(super) fn end(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    error: Option<&str>,
+) -> rusqlite::Result<Option<String>> {
     let sql = "
         UPDATE runs SET extracted_at = ?2, error = ?3 WHERE id = ?1 AND extracted_at IS NULL RETURNING flow";
     transaction.query_row(sql, (run.to_string(), values::now(), error), |row| row.get(0)).optional()
@@ -268,6 +265,7 @@ fn run_summary(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<RunSu
         requested_at: values::time(3, row.get(3)?)?,
         extracted_at: extracted_at.map(|time| values::time(4, time)).transpose()?,
         error,
+        warning: row.get(7)?,
         counts,
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pomost_models::{RunId, Trigger};
+use pomost_models::{RunId, Stage, Trigger};
 use rusqlite::types::Type;
 
 /// Now, in microseconds since 1970.
@@ -26,6 +26,10 @@ pub(super) fn run_id(column: usize, text: &str) -> rusqlite::Result<RunId> {
 
 pub(super) fn trigger(column: usize, text: &str) -> rusqlite::Result<Trigger> {
     text.parse().map_err(|_| unreadable(column, Type::Text, "the trigger of a run"))
+}
+
+pub(super) fn stage(column: usize, text: &str) -> rusqlite::Result<Stage> {
+    text.parse().map_err(|_| unreadable(column, Type::Text, "the stage of a replay"))
 }
 
 fn unreadable(column: usize, found: Type, expected: &str) -> rusqlite::Error {

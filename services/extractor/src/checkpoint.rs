@@ -1,0 +1,63 @@
+//! Where a run goes on after a crash.
+
+use pomost_models::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::position::Position;
+
+/// Where a run goes on after a crash. It is stored with each page that the broker has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// What to read next; none when all has been read.
+    pub place: Option<Place>,
+    /// How many pages were read before it. Batches are named by it.
+    pub pages: u64,
+    /// How many rows they held.
+    pub rows: u64,
+    /// Where the run began: the value of `$cursor`.
+    pub since: Option<String>,
+    /// The highest cursor seen.
+    pub reached: Option<Version>,
+}
+
+/// What is read at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The part of the run.
+    pub part: Part,
+    /// The window of time, where the flow reads in such.
+    pub window: Option<Window>,
+    /// The page: of the parents, where the flow reads for each of them.
+    pub position: Position,
+    /// How many parents on this page have been read for.
+    #[serde(default)]
+    pub parents: usize,
+}
+
+/// The parts of a run, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The records.
+    Records,
+    /// What the source says that it deleted.
+    Deletions,
+    /// What the source does not list any more; after this key.
+    Missing(String),
+}
+
+/// A window of time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Where it begins: the value of `$cursor` in it.
+    pub from: String,
+    /// Where it ends: the value of `$until`.
+    pub until: String,
+}
+
+impl Place {
+    /// The same part and window from another page on.
+    pub fn at(&self, position: Position) -> Place {
+        Place { position, parents: 0, ..self.clone() }
+    }
+}

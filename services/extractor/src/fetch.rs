@@ -1,0 +1,57 @@
+//! Asking about each row, where a list gives little more than ids.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use pomost_expression::{Value, Variables};
+use pomost_http::Class;
+use pomost_project::flow::Fetch;
+
+use crate::{
+    extraction::{Error, Source},
+    page::json,
+};
+
+/// A row as the source has it.
+#[derive(Debug)]
+pub enum Row {
+    /// It is there.
+    There(Value),
+    /// The source listed it and does not have it any more.
+    Gone(Value),
+    /// The source refuses to say.
+    Refused(Value, String),
+}
+
+impl Source {
+    /// The rows of a page, each in the place of what its list said of it, in the same order.
+    pub async fn fetched(&self, rows: Vec<Value>, variables: &Variables) -> Result<Vec<Row>, Error> {
+        let Some(fetch) = &self.flow.extract.fetch else {
+            return Ok(rows.into_iter().map(Row::There).collect());
+        };
+        let fetching: Vec<_> = rows.into_iter().map(|row| self.fetch(fetch, row, variables)).collect();
+        stream::iter(fetching).buffered(self.client.concurrency()).try_collect().await
+    }
+
+    async fn fetch(&self, fetch: &Fetch, row: Value, variables: &Variables) -> Result<Row, Error> {
+        let call = match self.call(&fetch.request, &row, variables) {
+            Ok(call) => call,
+            Err(failure) => return Ok(Row::Refused(row, failure.message)),
+        };
+        match self.ask(call).await {
+            Ok(answer) => self.record(fetch, row, json(&fetch.request, &answer)?, variables),
+            Err(failure) if failure.class == Class::Gone => Ok(Row::Gone(row)),
+            Err(failure) if matches!(failure.class, Class::Invalid | Class::Conflict) => {
+                Ok(Row::Refused(row, failure.message))
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn record(&self, fetch: &Fetch, row: Value, answer: Value, variables: &Variables) -> Result<Row, Error> {
+        let Some(record) = &fetch.record else { return Ok(Row::There(answer)) };
+        Ok(match record.one(answer, variables) {
+            Ok(Value::Null) => Row::Gone(row),
+            Ok(record) => Row::There(record),
+            Err(error) => Row::Refused(row, format!("extract.fetch.record: {}", error.message)),
+        })
+    }
+}

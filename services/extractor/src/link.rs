@@ -1,0 +1,86 @@
+//! The `Link` header (RFC 8288).
+
+use http::{HeaderMap, header};
+
+/// The target of the first link of this relation. Headers that cannot be read are passed over: a source
+/// without a link is at its last page.
+pub fn target(headers: &HeaderMap, relation: &str) -> Option<String> {
+    let values = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(links)
+        .find(|(_, parameters)| is_of(parameters, relation))
+        .map(|(target, _)| target.to_owned())
+}
+
+/// The links of one header: a target in angle brackets, and what follows up to the comma before the next.
+fn links(value: &str) -> Vec<(&str, &str)> {
+    let mut links = Vec::new();
+    let mut rest = value;
+    while let Some((target, after)) = rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
+        let end = end_of_link(after);
+        links.push((target.trim(), &after[..end]));
+        rest = &after[end..];
+    }
+    links
+}
+
+/// The comma that ends a link; one in a quoted value does not.
+fn end_of_link(parameters: &str) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = |c: char| {
+        let ends = c == ',' && !quoted;
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    };
+    parameters.find(ends).unwrap_or(parameters.len())
+}
+
+/// `rel` holds relations apart by spaces, compared without regard to case (§2.1.1, §3.3).
+fn is_of(parameters: &str, relation: &str) -> bool {
+    let rel = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
+    });
+    rel.is_some_and(|rel| rel.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case(relation)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(values: &[&str]) -> Option<String> {
+        let values = values.iter().map(|value| (header::LINK, value.parse().unwrap()));
+        let mut headers = HeaderMap::new();
+        values.for_each(|(name, value)| _ = headers.append(name, value));
+        target(&headers, "next")
+    }
+
+    #[test]
+    fn the_link_of_the_relation_is_found_among_others() {
+        let found = Some("/rows?page=2".to_owned());
+        assert_eq!(next(&[r#"<https://x/>; rel="prev", </rows?page=2>; rel="next"; title="a, b""#]), found);
+        assert_eq!(
+            next(&[r#"<x>; title="\", <y>; rel=next"; rel=last"#, "</rows?page=2>;REL = \"last NEXT\""]),
+            found
+        );
+        assert_eq!(next(&["</rows?page=2>; rel=next"]), found);
+    }
+
+    #[test]
+    fn there_is_no_next_page_where_no_link_says_so() {
+        for value in [
+            "",
+            "<>",
+            "garbage",
+            "<x>; rel=previous",
+            "<x; rel=next",
+            "<x>; title=next",
+            "x>; rel=next",
+            "<x>; rel",
+        ] {
+            assert_eq!(next(&[value]), None, "{value}");
+        }
+        assert_eq!(next(&[]), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Making batches of rows, and putting them into the transformer's queue.
+
+use pomost_broker::{Queue, Route};
+use pomost_expression::Variables;
+use pomost_models::{Batch, DeadLetter, Op, Reason, Record, Stage, Version};
+use pomost_runtime::{
+    dead::{self, Diagnosis},
+    metrics, outbox,
+};
+use pomost_store::{PageProgress, SourceKey};
+
+use crate::{
+    checkpoint::{Checkpoint, Place},
+    extraction::{Error, Extraction},
+    fetch,
+    rows::{self, Refused, Row},
+};
+
+/// Batches published together, while the next rows are read.
+const TOGETHER: usize = 10;
+
+/// What is read between two checkpoints: a page, or a page for each of several parents.
+pub struct Unit<'a> {
+    extraction: &'a Extraction<'a>,
+    checkpoint: Checkpoint,
+    rows: u64,
+    waiting: Vec<Result<Record, Box<Refused>>>,
+    batches: Vec<(String, u32)>,
+    listed: Vec<SourceKey>,
+    forgotten: Vec<String>,
+}
+
+impl<'a> Unit<'a> {
+    /// An empty unit after a checkpoint.
+    pub fn new(extraction: &'a Extraction<'a>, checkpoint: Checkpoint) -> Unit<'a> {
+        let (waiting, batches, listed, forgotten) = Default::default();
+        Unit { extraction, checkpoint, rows: 0, waiting, batches, listed, forgotten }
+    }
+
+    /// The order of the next row among all that the source gives.
+    pub fn order(&self) -> Version {
+        let Extraction { run, lease, .. } = self.extraction;
+        Version::of_extraction(run.id, lease.token, self.checkpoint.pages, self.rows as usize)
+    }
+
+    /// Adds the rows of a page, and publishes what is enough for it. Rows that are gone are deletions,
+    /// where the flow has such.
+    pub async fn add(&mut self, rows: Vec<fetch::Row>, variables: &Variables) -> Result<(), Error> {
+        let flow = self.extraction.flow();
+        for row in rows {
+            let order = self.order();
+            let row = match row {
+                fetch::Row::There(value) => rows::row(flow, value, order, variables),
+                fetch::Row::Gone(value) if flow.load.delete.is_some() => {
+                    rows::gone(flow, value, order, variables)
+                }
+                fetch::Row::Gone(_) => continue,
+                fetch::Row::Refused(value, error) => Err(rows::refused(flow, value, order, error, variables)),
+            };
+            self.add_row(row);
+        }
+        self.publish(TOGETHER * flow.batch_size).await
+    }
+
+    /// Adds one row.
+    pub fn add_row(&mut self, row: Result<Row, Box<Refused>>) {
+        self.rows += 1;
+        let record = row.and_then(|row| self.reach(row));
+        if let (Ok(record), true) = (&record, self.extraction.flow().extract.sweep.is_some()) {
+            match record.op {
+                Op::Upsert => {
+                    self.listed.push(SourceKey { key: record.key.clone(), version: record.version.clone() });
+                }
+                Op::Delete => self.forgotten.push(record.key.clone()),
+            }
+        }
+        self.waiting.push(record);
+    }
+
+    /// Publishes what is left, then records what was read and where to go on.
+    pub async fn close(mut self, place: Option<Place>) -> Result<Checkpoint, Error> {
+        self.publish(1).await?;
+        let Unit { extraction, checkpoint, rows, batches, listed, forgotten, .. } = self;
+        let next =
+            Checkpoint { place, pages: checkpoint.pages + 1, rows: checkpoint.rows + rows, ..checkpoint };
+        let (run, checkpoint) = (extraction.run.id, serde_json::json!(next));
+        let progress = PageProgress { run, batches, checkpoint, listed, forgotten };
+        extraction.context.store().record_page(extraction.lease, &progress).await?;
+        metrics::count_extracted(&extraction.run.flow, rows as usize);
+        Ok(next)
+    }
+
+    /// The record of a row, and how far the source has been read with it. A cursor of another type
+    /// than those before it would outrank them all, or be outranked, for ever.
+    fn reach(&mut self, Row { record, cursor }: Row) -> Result<Record, Box<Refused>> {
+        let reached = self.checkpoint.reached.take();
+        let (reached, fits) = match (reached, cursor) {
+            (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
+            (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),
+            (reached, cursor) => (reached.or(cursor), true),
+        };
+        self.checkpoint.reached = reached;
+        if fits {
+            return Ok(record);
+        }
+        let error = "extract.cursor.value found another type of value than in the rows before: times, numbers and \
+                     text have no common order";
+        let diagnosis = Diagnosis { reason: Reason::Invalid, error: error.into(), pointer: None };
+        Err(Box::new(Refused { record, diagnosis }))
+    }
+
+    /// Publishes the rows that wait, where there are that many.
+    async fn publish(&mut self, enough: usize) -> Result<(), Error> {
+        if self.waiting.len() < enough {
+            return Ok(());
+        }
+        let (mut batches, mut letters) = (Vec::new(), Vec::new());
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter().peekable();
+        while waiting.peek().is_some() {
+            let batch = self.batch(waiting.by_ref().take(self.extraction.flow().batch_size), &mut letters);
+            self.batches.push((batch.id.clone(), batch.size));
+            batches.push(batch);
+        }
+        let broker = self.extraction.context.broker();
+        let route = Route::to(Queue::work(Stage::Transform, &self.extraction.run.flow));
+        let full: Vec<&Batch> = batches.iter().filter(|batch| !batch.records.is_empty()).collect();
+        outbox::send(broker, &route, &full).await?;
+        Ok(dead::publish(broker, &letters).await?)
+    }
+
+    fn batch(
+        &self,
+        rows: impl Iterator<Item = Result<Record, Box<Refused>>>,
+        letters: &mut Vec<DeadLetter>,
+    ) -> Batch {
+        let (flow, run) = (self.extraction.run.flow.clone(), self.extraction.run.id);
+        let id = format!("{}.{}", self.checkpoint.pages, self.batches.len());
+        let mut batch = Batch { flow, run, id, size: 0, attempt: 0, waits: 0, records: Vec::new() };
+        let mut refused = Vec::new();
+        for row in rows {
+            let slot = batch.size;
+            match row {
+                Ok(record) => batch.records.push(Record { slot, ..record }),
+                Err(row) => refused.push((Record { slot, ..row.record }, row.diagnosis)),
+            }
+            batch.size += 1;
+        }
+        let letter = |(record, diagnosis)| dead::letter(&batch, record, Stage::Extract, diagnosis);
+        letters.extend(refused.into_iter().map(letter));
+        batch
+    }
+}

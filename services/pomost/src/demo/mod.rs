@@ -1,0 +1,157 @@
+//! The story that `pomost demo` tells, and that it is true: what is said is also checked.
+
+pub mod moment;
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{bail, ensure};
+use pomost_http::Clients;
+use pomost_models::{RunId, Trigger};
+use pomost_runtime::Context;
+use pomost_sandbox::{Crm, Edit, Shop, ShopOptions, verify};
+use pomost_store::{DeadLetterFilter, RunRequest, RunSummary, Store};
+use tempfile::TempDir;
+
+use crate::{letter, progress, table::Table};
+use moment::{Changes, Moment};
+
+/// The flow of the example project.
+pub const FLOW: &str = "customers";
+
+/// Two sandbox systems, and the example project between them.
+pub struct Demo {
+    /// Where customers come from.
+    pub crm: Crm,
+    /// Where they go.
+    pub shop: Shop,
+    /// The project's directory.
+    pub directory: TempDir,
+    /// What the services work with.
+    pub context: Context,
+    /// The systems' clients.
+    pub clients: Clients,
+    /// The namespace on the servers, where it does not run on the embedded default.
+    pub namespace: Option<String>,
+}
+
+impl Demo {
+    /// Tells the story while the services run. An error where the shop was sent anything but what
+    /// it had to be, or does not hold in the end what it must.
+    pub async fn tell(&self) -> anyhow::Result<()> {
+        say(&format!("A sandbox CRM is at {}, a sandbox shop at {}.", self.crm.url(), self.shop.url()));
+        say("\n1. All customers cross from the CRM to the shop.");
+        let crossed = self.sync(&Moment::default()).await?;
+        say("\n2. Nothing has changed: nothing is sent.");
+        let unchanged = self.sync(&crossed).await?;
+        let edit =
+            Edit { change: (20..45).collect(), archive: (50..55).collect(), add: 5, ..Edit::default() };
+        self.crm.edit(&edit);
+        say("\n3. Some customers change, some are deleted, some are new: only these are sent.");
+        self.sync(&unchanged).await?;
+        say("\nWhat could not cross, and why:");
+        self.show_dead_letters().await?;
+        self.verify().await
+    }
+
+    /// Says how to look around while it is left running.
+    pub fn invite(&self) {
+        let project = self.directory.path().display();
+        say(&format!("\nStill running, until Ctrl-C. The project is in {project}; try:"));
+        if let Some(namespace) = &self.namespace {
+            say("   # with POMOST_AMQP_URL and POMOST_DATABASE_URL set to the two URLs given here");
+            say(&format!("   export POMOST_NAMESPACE={namespace}"));
+        }
+        say(&format!("   pomost status --project {project}"));
+        say(&format!("   pomost dead list --project {project}"));
+        say(&format!(
+            "   curl -H 'X-Api-Key: {}' '{}/customers?limit=3'",
+            ShopOptions::default().key,
+            self.shop.url()
+        ));
+    }
+
+    async fn sync(&self, before: &Moment) -> anyhow::Result<Moment> {
+        let started = Instant::now();
+        let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
+        let run: RunId = self.store().request_run(&request).await?;
+        let summary = progress::follow(self.store(), run, "   ").await?;
+        report(&summary, started.elapsed());
+        if let Some(error) = summary.error {
+            bail!("the run failed: {error}");
+        }
+        let now = Moment { expected: self.crm.expected(), counts: self.shop.counts() };
+        let sent = Changes::sent(&before.counts, &now.counts);
+        say(&format!("   the shop was sent {sent}"));
+        let due = Changes::between(&before.expected, &now.expected);
+        ensure!(sent == due, "the shop was to be sent {due}");
+        Ok(now)
+    }
+
+    async fn show_dead_letters(&self) -> anyhow::Result<()> {
+        let filter = DeadLetterFilter { limit: 1000, ..DeadLetterFilter::default() };
+        let mut table = Table::new(["   ID", "CUSTOMER", "STAGE", "CLASS", "FIELD", "ERROR"]);
+        for letter in self.store().dead_letters(&filter).await? {
+            table.row([
+                format!("   {}", letter::short(&letter.id)),
+                letter.key().into(),
+                letter.stage.to_string(),
+                letter.reason.as_str().into(),
+                letter.pointer.clone().unwrap_or_default(),
+                letter.error.clone(),
+            ]);
+        }
+        table.print();
+        Ok(())
+    }
+
+    /// Compares the shop, and the dead letters, with what a second opinion says they must be.
+    async fn verify(&self) -> anyhow::Result<()> {
+        let expected = self.crm.expected();
+        let filter = DeadLetterFilter { limit: u32::MAX, ..DeadLetterFilter::default() };
+        let letters = self.store().dead_letters(&filter).await?;
+        let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
+        let missing: Vec<&str> =
+            expected.dead.keys().map(String::as_str).filter(|key| !dead.contains(key)).collect();
+        let differences = verify(&expected, &self.shop.snapshot()).err().unwrap_or_default();
+        if differences.is_empty() && missing.is_empty() {
+            say(&format!(
+                "\nVerified: the shop has exactly the {} customers it must have.",
+                expected.present.len()
+            ));
+            say(NEXT);
+            return Ok(());
+        }
+        for difference in &differences {
+            say(&format!("   {difference}"));
+        }
+        for key in missing {
+            say(&format!("   {key}: must be a dead letter and is none"));
+        }
+        bail!("the shop does not have what it must")
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.context.store()
+    }
+}
+
+const NEXT: &str = "
+Next:
+   pomost demo --keep       the same, left running to explore
+   pomost init my-project   a small commented project to start from
+   pomost --help            everything else";
+
+fn report(summary: &RunSummary, took: Duration) {
+    let records = summary.counts.records;
+    let rate = records as f64 / took.as_secs_f64();
+    let outcomes = progress::in_words(&summary.counts);
+    say(&format!("   {records} records in {:.2} s ({rate:.0}/s): {outcomes}", took.as_secs_f64()));
+}
+
+#[expect(clippy::print_stdout, reason = "a command's data")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,223 @@
+//! CSV (RFC 4180) and its kin.
+
+mod record;
+
+use std::collections::HashSet;
+
+use jaq_json::Map;
+use pomost_expression::Value;
+
+use crate::{Limits, buffer::Buffer, csv::record::Records, decode::Rows, error::Fault, lines::Lines};
+
+/// How a table is read and written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// What stands between two fields.
+    pub delimiter: u8,
+    /// What stands around a field that holds a delimiter, a quote or a line break; none where such
+    /// fields do not occur.
+    pub quote: Option<u8>,
+    /// What stands before a quote within quotes, beside or instead of another quote.
+    pub escape: Option<u8>,
+    /// Whether the first row names the columns.
+    pub header: bool,
+    /// The columns' names: instead of the header's where both are given. Where they are empty the
+    /// first record that is written gives them.
+    pub names: Vec<String>,
+    /// How many lines stand before the table.
+    pub skip: u32,
+    /// Whether spaces around fields are dropped.
+    pub trim: bool,
+    /// Whether rows may have too few fields, which makes the last columns null, or empty ones too
+    /// many, which are dropped.
+    pub lenient: bool,
+}
+
+impl Default for CsvOptions {
+    fn default() -> CsvOptions {
+        CsvOptions {
+            delimiter: b',',
+            quote: Some(b'"'),
+            escape: None,
+            header: true,
+            names: Vec::new(),
+            skip: 0,
+            trim: false,
+            lenient: false,
+        }
+    }
+}
+
+/// Reads each row of a table as an object of texts, in the order of the columns.
+pub(crate) struct Table {
+    options: CsvOptions,
+    limit: usize,
+    skipped: Lines,
+    records: Records,
+    names: Option<Vec<Value>>,
+}
+
+impl Table {
+    pub(crate) fn new(options: &CsvOptions, limits: Limits) -> Table {
+        let given = || options.names.iter().cloned().map(Value::utf8_str).collect();
+        Table {
+            limit: limits.row,
+            skipped: Lines::default(),
+            records: Records::new(options, limits.row),
+            names: (!options.header).then(given),
+            options: options.clone(),
+        }
+    }
+
+    /// Skips what stands before the table; false where more of it must come.
+    fn skip(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
+        while self.skipped.number() <= u64::from(self.options.skip) {
+            let Some(line) = self.skipped.find(buffer, self.limit)? else { return Ok(false) };
+            self.skipped.pass(&line, buffer);
+        }
+        Ok(true)
+    }
+
+    fn header(&self) -> Result<Vec<Value>, Fault> {
+        let place = self.records.place();
+        let found: Vec<String> = self.fields().collect();
+        if self.options.names.is_empty() {
+            // The name is not told: without a header it would be a value.
+            let mut seen = HashSet::new();
+            if let Some(twice) = found.iter().position(|name| !seen.insert(name)) {
+                let message = format!("the header gives column {} the name of another", twice + 1);
+                return Err(Fault::malformed(place, message));
+            }
+            return Ok(found.into_iter().map(Value::utf8_str).collect());
+        }
+        if self.options.names.len() != found.len() {
+            let (names, columns) = (self.options.names.len(), found.len());
+            let message = format!("{names} names are given for columns, but the header has {columns}");
+            return Err(Fault::malformed(place, message));
+        }
+        Ok(self.options.names.iter().cloned().map(Value::utf8_str).collect())
+    }
+
+    fn row(&self, names: &[Value]) -> Result<Value, Fault> {
+        let (columns, found) = (names.len(), self.records.len());
+        let surplus_is_empty = || self.fields().skip(columns).all(|field| field.is_empty());
+        if found != columns && !(self.options.lenient && surplus_is_empty()) {
+            let message = format!("expected {columns} fields, one for each column; found {found}");
+            return Err(Fault::malformed(self.records.place(), message));
+        }
+        let values = self.fields().map(Value::utf8_str).chain(std::iter::repeat(Value::Null));
+        Ok(Value::obj(names.iter().cloned().zip(values).collect::<Map>()))
+    }
+
+    fn fields(&self) -> impl Iterator<Item = String> {
+        self.records.fields().map(|field| if self.options.trim { field.trim().to_owned() } else { field })
+    }
+}
+
+impl Rows for Table {
+    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+        if !self.skip(buffer)? {
+            return Ok(None);
+        }
+        while self.records.read(buffer)? {
+            match &self.names {
+                Some(names) => return self.row(names).map(Some),
+                None => self.names = Some(self.header()?),
+            }
+        }
+        Ok(None)
+    }
+
+    fn held(&self) -> usize {
+        self.records.held()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_expression::write;
+
+    use super::*;
+    use crate::{DecodeError, Format, Syntax, decode};
+
+    fn rows(options: CsvOptions, body: &str) -> Result<Vec<String>, DecodeError> {
+        let limits = Limits { row: 100, document: 100 };
+        let format = Format { limits, ..Syntax::Csv(options).into() };
+        let (rows, _) = decode(&format, None, body.as_bytes())?;
+        Ok(rows.iter().map(|row| write(row).unwrap()).collect())
+    }
+
+    fn error(options: CsvOptions, body: &str) -> String {
+        rows(options, body).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_row_is_an_object_in_the_order_of_the_columns() {
+        let body = "\u{feff}id,name\r\n1,\"a, \"\"b\"\"\r\nc\"\r\n\r\n2,\n";
+        let expected = [r#"{"id":"1","name":"a, \"b\"\r\nc"}"#, r#"{"id":"2","name":""}"#];
+        assert_eq!(rows(CsvOptions::default(), body).unwrap(), expected);
+        assert_eq!(rows(CsvOptions::default(), body.trim_end()).unwrap(), expected);
+        assert_eq!(rows(CsvOptions::default(), "id,name\n").unwrap(), Vec::<String>::new());
+        assert_eq!(rows(CsvOptions::default(), "").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_kin_of_csv_are_read_as_their_settings_say() {
+        let options = CsvOptions {
+            delimiter: b';',
+            quote: Some(b'\''),
+            escape: Some(b'\\'),
+            header: false,
+            names: vec!["a".into(), "b".into()],
+            skip: 2,
+            trim: true,
+            ..CsvOptions::default()
+        };
+        let body = "Report\nof \"today\nx; 'it\n y;'it\\'s;'' '\n";
+        assert_eq!(rows(options, body).unwrap(), [r#"{"a":"x","b":"'it"}"#, r#"{"a":"y","b":"it's;'"}"#]);
+        let unquoted = CsvOptions { delimiter: b'\t', quote: None, ..CsvOptions::default() };
+        assert_eq!(rows(unquoted, "a\tb\n\"1\t2\"\n").unwrap(), [r#"{"a":"\"1","b":"2\""}"#]);
+        let renamed = CsvOptions { names: vec!["x".into()], ..CsvOptions::default() };
+        assert_eq!(rows(renamed, "a\n1\n").unwrap(), [r#"{"x":"1"}"#]);
+    }
+
+    #[test]
+    fn a_row_with_another_number_of_fields_is_an_error_that_names_it() {
+        let options = || CsvOptions { skip: 1, ..CsvOptions::default() };
+        assert_eq!(
+            error(options(), "x\na,b\n\"1\n1\",2\n\n3,4,5\n"),
+            "CSV, row 2, line 6: expected 2 fields, one for each column; found 3"
+        );
+        let lenient = || CsvOptions { lenient: true, ..options() };
+        assert_eq!(
+            rows(lenient(), "x\na,b\n1\n2,3,,\n").unwrap(),
+            [r#"{"a":"1","b":null}"#, r#"{"a":"2","b":"3"}"#]
+        );
+        assert!(error(lenient(), "x\na,b\n1,2,,3\n").contains("found 4"));
+    }
+
+    #[test]
+    fn a_header_that_does_not_name_the_columns_is_an_error() {
+        assert_eq!(
+            error(CsvOptions::default(), "a,b,a\n1,2,3\n"),
+            "CSV, row 1, line 1: the header gives column 3 the name of another"
+        );
+        let renamed = CsvOptions { names: vec!["x".into()], ..CsvOptions::default() };
+        assert!(error(renamed, "a,b\n").contains("1 names are given for columns, but the header has 2"));
+    }
+
+    #[test]
+    fn a_quote_without_its_end_and_a_row_without_an_end_are_errors() {
+        for body in ["a,b\n1,\"2\n3,4\n", "a,b\n1,\""] {
+            let expected = "CSV, row 1, line 2: the body ends here; expected the quote that ends a field";
+            assert_eq!(error(CsvOptions::default(), body), expected);
+        }
+        let body = format!("a\n1\n\"{}", "x".repeat(200));
+        assert_eq!(error(CsvOptions::default(), &body), "CSV, row 2, line 3: a row is longer than 100 bytes");
+        let wide = Format::from(Syntax::Csv(CsvOptions::default()));
+        assert!(
+            decode(&wide, None, ",".repeat(100_000).as_bytes()).unwrap_err().to_string().contains("16384")
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! The records of a table, field by field.
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+use crate::{CsvOptions, Place, buffer::Buffer, error::Fault, text::utf8};
+
+/// How many bytes are read at once.
+const STEP: usize = 64 * 1024;
+
+/// How many fields a record may have: as many as a spreadsheet has columns.
+const MAX_FIELDS: usize = 16_384;
+
+/// Takes record after record out of a buffer. Blank lines are none.
+pub(crate) struct Records {
+    reader: Reader,
+    limit: usize,
+    passed_lines: u64,
+    line: u64,
+    inside: bool,
+    read: usize,
+    text: Vec<u8>,
+    text_length: usize,
+    ends: Vec<usize>,
+    fields: usize,
+}
+
+impl Records {
+    pub(crate) fn new(options: &CsvOptions, limit: usize) -> Records {
+        let mut builder = ReaderBuilder::new();
+        builder.delimiter(options.delimiter).escape(options.escape);
+        match options.quote {
+            Some(quote) => builder.quote(quote),
+            None => builder.quoting(false),
+        };
+        Records {
+            reader: builder.build(),
+            limit,
+            passed_lines: u64::from(options.skip),
+            line: 1,
+            inside: false,
+            read: 0,
+            text: Vec::new(),
+            text_length: 0,
+            ends: vec![0; 32],
+            fields: 0,
+        }
+    }
+
+    /// Reads the next record; false while its end is missing, or where there is no more.
+    pub(crate) fn read(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
+        if !self.inside {
+            self.begin(buffer);
+        }
+        while self.inside && (!buffer.is_empty() || buffer.ended()) {
+            let at_end = buffer.is_empty();
+            let result = self.step(buffer);
+            if self.read > self.limit {
+                return Err(Fault::too_large(self.place(), "a row", self.limit));
+            }
+            match result {
+                ReadRecordResult::Record => {
+                    self.inside = false;
+                    return Ok(true);
+                }
+                ReadRecordResult::OutputEndsFull if self.fields < MAX_FIELDS => {
+                    self.ends.resize(self.ends.len() * 2, 0);
+                }
+                ReadRecordResult::OutputEndsFull => {
+                    return Err(Fault::malformed(self.place(), format!("more than {MAX_FIELDS} fields")));
+                }
+                _ if at_end => return Err(Fault::truncated(self.place(), "the quote that ends a field")),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where the record begins.
+    pub(crate) fn place(&self) -> Place {
+        Place::Line(self.line)
+    }
+
+    /// How many fields the record has.
+    pub(crate) fn len(&self) -> usize {
+        self.fields
+    }
+
+    /// The record's fields.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = String> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = starts.zip(self.ends[..self.fields].iter().copied());
+        ranges.map(|(start, end)| utf8(&self.text[start..end]))
+    }
+
+    /// How many bytes of the record are held.
+    pub(crate) fn held(&self) -> usize {
+        self.text_length
+    }
+
+    /// Begins a record behind the line breaks that stand before it.
+    fn begin(&mut self, buffer: &mut Buffer) {
+        let breaks = buffer.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.pass(breaks, buffer);
+        self.inside = !buffer.is_empty();
+        self.line = self.passed_lines + 1;
+        (self.read, self.text_length, self.fields) = (0, 0, 0);
+    }
+
+    /// Reads on. At the end of the body a line break is read, which ends every record but one that
+    /// lacks a quote.
+    fn step(&mut self, buffer: &mut Buffer) -> ReadRecordResult {
+        let bytes = buffer.bytes();
+        let input = if bytes.is_empty() { b"\n" } else { &bytes[..bytes.len().min(STEP)] };
+        let room = self.text_length + input.len();
+        if self.text.len() < room {
+            self.text.resize(room, 0);
+        }
+        let (text, ends) = (&mut self.text[self.text_length..], &mut self.ends[self.fields..]);
+        let (result, read, written, ended) = self.reader.read_record(input, text, ends);
+        self.text_length += written;
+        self.fields += ended;
+        self.read += read;
+        self.pass(read, buffer);
+        result
+    }
+
+    fn pass(&mut self, bytes: usize, buffer: &mut Buffer) {
+        let passed = &buffer.bytes()[..bytes.min(buffer.len())];
+        self.passed_lines += memchr::memchr_iter(b'\n', passed).count() as u64;
+        buffer.consume(bytes);
+    }
+}

@@ -1,0 +1,170 @@
+//! Writing records.
+
+mod csv;
+mod form;
+mod json;
+mod text;
+mod xml;
+
+use encoding_rs::EncoderResult;
+use pomost_expression::Value;
+
+use crate::{Charset, Format, Syntax};
+
+/// Why a record cannot be written in a format. It holds no values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{format}, record {record}: {message}")]
+pub struct EncodeError {
+    /// The format's name.
+    pub format: &'static str,
+    /// The record, from 1.
+    pub record: usize,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Writes one record as a body: a JSON text, a table with one row, an XML document, a form, a text.
+///
+/// An XML document's root element is the record's, by the name that the format gives it; without
+/// one it is the only field of the record.
+pub fn encode_one(format: &Format, record: &Value) -> Result<Vec<u8>, EncodeError> {
+    let failed = |message| EncodeError { format: format.name(), record: 1, message };
+    let mut text = String::new();
+    match &format.syntax {
+        Syntax::Json => json::value(record, &mut text),
+        Syntax::Form => form::value(record, &mut text),
+        Syntax::Text(_) => text::value(record, &mut text),
+        Syntax::Xml(options) => xml::document(options, charset(format), record, &mut text),
+        Syntax::JsonLines | Syntax::Csv(_) => return encode(format, std::slice::from_ref(record)),
+    }
+    .map_err(failed)?;
+    let mut bytes = Vec::new();
+    Characters::new(format)
+        .and_then(|mut characters| characters.write(&text, &mut bytes, true))
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Writes a list of records as a body: a JSON array, JSON Lines, a table, an XML document with an
+/// element for each, a line of text for each.
+pub fn encode(format: &Format, records: &[Value]) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = Encoder::new(format)?;
+    records.iter().try_for_each(|record| encoder.push(record))?;
+    encoder.finish()
+}
+
+/// Writes a list of records, one by one.
+///
+/// After an error what was written is not to be used.
+pub struct Encoder {
+    format: &'static str,
+    writer: Box<dyn Writer>,
+    characters: Characters,
+    records: usize,
+    text: String,
+    bytes: Vec<u8>,
+}
+
+/// Writes the records of a list as text.
+pub(crate) trait Writer: Send {
+    /// What stands before the records.
+    fn begin(&mut self, _text: &mut String) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// A record.
+    fn record(&mut self, record: &Value, text: &mut String) -> Result<(), String>;
+
+    /// What stands behind the records.
+    fn end(&mut self, _text: &mut String) {}
+}
+
+impl Encoder {
+    /// An encoder of one list.
+    pub fn new(format: &Format) -> Result<Encoder, EncodeError> {
+        let failed = |message| EncodeError { format: format.name(), record: 1, message };
+        let mut writer = writer(format).map_err(failed)?;
+        let mut text = String::new();
+        writer.begin(&mut text).map_err(failed)?;
+        let characters = Characters::new(format).map_err(failed)?;
+        Ok(Encoder { format: format.name(), writer, characters, records: 0, text, bytes: Vec::new() })
+    }
+
+    /// Writes a record.
+    pub fn push(&mut self, record: &Value) -> Result<(), EncodeError> {
+        self.records += 1;
+        self.writer.record(record, &mut self.text).map_err(|message| self.failed(message))?;
+        self.write_characters(false)
+    }
+
+    /// What was written since the last time that it was taken.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Ends the list, and gives what was written and not taken.
+    pub fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
+        self.writer.end(&mut self.text);
+        self.write_characters(true)?;
+        Ok(self.bytes)
+    }
+
+    fn write_characters(&mut self, last: bool) -> Result<(), EncodeError> {
+        let written = self.characters.write(&self.text, &mut self.bytes, last);
+        self.text.clear();
+        written.map_err(|message| self.failed(message))
+    }
+
+    fn failed(&self, message: String) -> EncodeError {
+        EncodeError { format: self.format, record: self.records.max(1), message }
+    }
+}
+
+fn writer(format: &Format) -> Result<Box<dyn Writer>, String> {
+    Ok(match &format.syntax {
+        Syntax::Json => Box::new(json::Array::default()),
+        Syntax::JsonLines => Box::new(json::Lines),
+        Syntax::Csv(options) => Box::new(csv::Table::new(options)),
+        Syntax::Xml(options) => Box::new(xml::List::new(options, charset(format))?),
+        Syntax::Text(_) => Box::new(text::Lines),
+        Syntax::Form => return Err("a form holds one record, not a list".into()),
+    })
+}
+
+/// The charset that a format is written in: of JSON and forms always UTF-8.
+fn charset(format: &Format) -> Charset {
+    match format.syntax {
+        Syntax::Json | Syntax::JsonLines | Syntax::Form => Charset::default(),
+        _ => format.charset.unwrap_or_default(),
+    }
+}
+
+/// Turns text into the bytes of a charset.
+struct Characters(encoding_rs::Encoder);
+
+impl Characters {
+    fn new(format: &Format) -> Result<Characters, String> {
+        let charset = charset(format);
+        if !charset.is_written() {
+            return Err(format!("{} is only read; give another encoding", charset.name()));
+        }
+        Ok(Characters(charset.encoding().new_encoder()))
+    }
+
+    /// Appends the bytes of a text; `last` where no other follows.
+    fn write(&mut self, mut text: &str, bytes: &mut Vec<u8>, last: bool) -> Result<(), String> {
+        loop {
+            let room = self.0.max_buffer_length_from_utf8_without_replacement(text.len());
+            bytes.reserve(room.unwrap_or(text.len() + 16));
+            let (result, read) = self.0.encode_from_utf8_to_vec_without_replacement(text, bytes, last);
+            text = text.get(read..).unwrap_or_default();
+            match result {
+                EncoderResult::InputEmpty => return Ok(()),
+                EncoderResult::OutputFull => {}
+                EncoderResult::Unmappable(_) => {
+                    return Err(format!("a character that {} does not have", self.0.encoding().name()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Forms as HTML sends them.
+
+use jaq_json::Map;
+use pomost_expression::Value;
+
+use crate::{Limits, buffer::Buffer, decode::Rows, error::Fault};
+
+/// Reads a form (`application/x-www-form-urlencoded`) as one row: an object of texts, with a list
+/// where a name occurs several times.
+pub(crate) struct Form {
+    limit: usize,
+    done: bool,
+}
+
+impl Form {
+    pub(crate) fn new(limits: Limits) -> Form {
+        Form { limit: limits.row, done: false }
+    }
+}
+
+impl Rows for Form {
+    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+        if buffer.len() > self.limit {
+            return Err(Fault::too_large(buffer.place(), "the form", self.limit));
+        }
+        if self.done || !buffer.ended() {
+            return Ok(None);
+        }
+        self.done = true;
+        let mut fields = Map::default();
+        for (name, value) in form_urlencoded::parse(buffer.bytes()) {
+            add(&mut fields, &name, Value::utf8_str(value.into_owned()), false);
+        }
+        buffer.consume(buffer.len());
+        Ok(Some(Value::obj(fields)))
+    }
+}
+
+/// Adds a field that may be there already: what occurs several times becomes a list, and what is
+/// `many` is one at once. The values themselves must not be lists.
+pub(crate) fn add(fields: &mut Map, name: &str, value: Value, many: bool) {
+    let name = Value::utf8_str(name.to_owned());
+    match fields.get_mut(&name) {
+        None => {
+            let value = if many { [value].into_iter().collect() } else { value };
+            fields.insert(name, value);
+        }
+        Some(Value::Arr(values)) => jaq_json::Rc::make_mut(values).push(value),
+        Some(first) => {
+            let both = [std::mem::take(first), value];
+            *first = both.into_iter().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_expression::write;
+
+    use crate::{Syntax, decode};
+
+    #[test]
+    fn a_form_is_an_object_of_texts() {
+        let (rows, _) =
+            decode(&Syntax::Form.into(), None, b"name=%C5%BC+%26&tag=a&empty&tag=b&tag=c").unwrap();
+        assert_eq!(write(&rows[0]).unwrap(), r#"{"name":"ż &","tag":["a","b","c"],"empty":""}"#);
+        let (rows, _) = decode(&Syntax::Form.into(), None, b"").unwrap();
+        assert_eq!(write(&rows[0]).unwrap(), "{}");
+    }
+}

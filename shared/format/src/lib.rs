@@ -1,0 +1,58 @@
+//! The formats of business APIs: JSON, JSON Lines, CSV, XML, forms and text.
+//!
+//! Reading is a push: a [`Decoder`] is fed the chunks of a body as they come and gives its rows one
+//! by one, with no more of the body in memory than the row that is not complete yet. A list of a
+//! gigabyte in one JSON or XML document is read so as well; what stands around the list, such as the
+//! next page's URL, is at hand at the end as [`Decoder::rest`].
+//!
+//! ```
+//! use pomost_expression::write;
+//! use pomost_format::{Decoder, Format, row_path};
+//!
+//! let (list, each) = row_path(".customers[]").expect("a simple path");
+//! assert_eq!(each, ".");
+//! let mut decoder = Decoder::new(&Format::default(), Some(list));
+//! let mut rows = Vec::new();
+//! for chunk in [r#"{"customers":[{"id":1},{"i"#, r#"d":2}],"next":"/2"}"#] {
+//!     decoder.feed(chunk.as_bytes());
+//!     for row in decoder.by_ref() {
+//!         rows.push(write(&row?)?);
+//!     }
+//! }
+//! decoder.finish();
+//! for row in decoder.by_ref() {
+//!     rows.push(write(&row?)?);
+//! }
+//! assert_eq!(rows, [r#"{"id":1}"#, r#"{"id":2}"#]);
+//! assert_eq!(write(decoder.rest())?, r#"{"customers":[],"next":"/2"}"#);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Writing is [`encode`] for a list of records, [`encode_one`] for one, and an [`Encoder`] where the
+//! list is long.
+
+mod buffer;
+mod charset;
+mod csv;
+mod decode;
+mod encode;
+mod error;
+mod form;
+mod format;
+mod json;
+mod json_lines;
+mod lines;
+mod settings;
+mod text;
+mod xml;
+
+pub use charset::Charset;
+pub use csv::CsvOptions;
+pub use decode::{Decoder, decode};
+pub use encode::{EncodeError, Encoder, encode, encode_one};
+pub use error::{DecodeError, Place, Problem};
+pub use format::{Format, Limits, Syntax};
+pub use json::{RowPath, row_path};
+pub use settings::SettingsError;
+pub use text::TextOptions;
+pub use xml::{ElementPath, XmlOptions};

@@ -1,0 +1,99 @@
+//! Plain text.
+
+use pomost_expression::Value;
+
+use crate::{Limits, buffer::Buffer, decode::Rows, error::Fault, lines::Lines};
+
+/// How plain text is read and written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TextOptions {
+    /// Whether each line is a row, instead of the whole text being one.
+    pub lines: bool,
+}
+
+/// What reads plain text.
+pub(crate) fn rows(options: &TextOptions, limits: Limits) -> Box<dyn Rows> {
+    if options.lines {
+        Box::new(TextLines { limit: limits.row, lines: Lines::default() })
+    } else {
+        Box::new(Whole { limit: limits.document, done: false })
+    }
+}
+
+/// Each line is a row, without its line break.
+struct TextLines {
+    limit: usize,
+    lines: Lines,
+}
+
+impl Rows for TextLines {
+    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+        let Some(line) = self.lines.find(buffer, self.limit)? else { return Ok(None) };
+        let row = Value::utf8_str(utf8(&buffer.bytes()[..line.text]));
+        self.lines.pass(&line, buffer);
+        Ok(Some(row))
+    }
+}
+
+/// The text is one row.
+struct Whole {
+    limit: usize,
+    done: bool,
+}
+
+impl Rows for Whole {
+    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+        if buffer.len() > self.limit {
+            return Err(Fault::too_large(buffer.place(), "the text", self.limit));
+        }
+        if self.done || !buffer.ended() {
+            return Ok(None);
+        }
+        self.done = true;
+        let row = Value::utf8_str(utf8(buffer.bytes()));
+        buffer.consume(buffer.len());
+        Ok(Some(row))
+    }
+}
+
+/// The text of bytes from a buffer. What a buffer holds is UTF-8, so nothing is replaced.
+pub(crate) fn utf8(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_expression::text;
+
+    use crate::{Charset, DecodeError, Format, Limits, Syntax, TextOptions, decode};
+
+    fn rows(lines: bool, body: &[u8]) -> Result<Vec<String>, DecodeError> {
+        let charset = Charset::of_label("windows-1250");
+        let limits = Limits { row: 10, document: 20 };
+        let format = Format { syntax: Syntax::Text(TextOptions { lines }), charset, limits };
+        let (rows, _) = decode(&format, None, body)?;
+        Ok(rows.iter().map(|row| text(row).unwrap()).collect())
+    }
+
+    #[test]
+    fn a_text_is_one_row_or_a_row_for_each_line() {
+        assert_eq!(rows(false, b"\xbf\xf3\xb3w\r\n2\n").unwrap(), ["żółw\r\n2\n"]);
+        assert_eq!(rows(false, b"").unwrap(), [""]);
+        assert_eq!(rows(true, b"\xbf\xf3\xb3w\r\n\n2").unwrap(), ["żółw", "", "2"]);
+        assert_eq!(rows(true, b"1\n").unwrap(), ["1"]);
+        assert_eq!(rows(true, b"").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_text_or_line_that_is_too_long_is_refused() {
+        assert_eq!(
+            rows(false, &[b'x'; 21]).unwrap_err().to_string(),
+            "text, row 1, byte 0: the text is longer than 20 bytes"
+        );
+        assert_eq!(
+            rows(true, b"1\n2\n12345678901\n").unwrap_err().to_string(),
+            "text, row 3, line 3: a line is longer than 10 bytes"
+        );
+    }
+}

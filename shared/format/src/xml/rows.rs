@@ -1,0 +1,222 @@
+//! The rows of an XML document.
+
+use jaq_json::Map;
+use pomost_expression::Value;
+
+use crate::{
+    Limits, Place, XmlOptions,
+    buffer::Buffer,
+    decode::Rows,
+    error::Fault,
+    xml::{
+        MAX_DEPTH,
+        element::Element,
+        token::{Token, Tokens},
+    },
+};
+
+/// Reads each record element as a row, or the document as one, and what stands around the rows.
+pub(crate) struct Xml {
+    options: XmlOptions,
+    limits: Limits,
+    tokens: Tokens,
+    open: Vec<Element>,
+    /// How many elements are open around the record that is open.
+    record: Option<usize>,
+    record_length: usize,
+    rest_length: usize,
+    rest: Value,
+    has_root: bool,
+    /// Whether the document is a row that was not given yet.
+    is_row: bool,
+    /// Where the token begins that is being taken.
+    at: Place,
+}
+
+impl Xml {
+    pub(crate) fn new(options: &XmlOptions, limits: Limits) -> Xml {
+        Xml {
+            options: options.clone(),
+            limits,
+            tokens: Tokens::default(),
+            open: Vec::new(),
+            record: None,
+            record_length: 0,
+            rest_length: 0,
+            rest: Value::Null,
+            has_root: false,
+            is_row: options.record.is_none(),
+            at: Place::Byte(0),
+        }
+    }
+
+    /// Takes a token; gives the row that ends with it.
+    fn take(&mut self, token: &Token<'_>) -> Result<Option<Value>, Fault> {
+        match token {
+            Token::Start(tag) => self.begin(tag).map(|()| None),
+            Token::Empty(tag) => {
+                self.begin(tag)?;
+                Ok(self.end())
+            }
+            Token::End(name) => {
+                self.end_run()?;
+                match self.open.last() {
+                    Some(element) if element.name() == *name => Ok(self.end()),
+                    Some(element) => Err(self.malformed(format!("expected {}", element.end_tag()))),
+                    None => Err(self.malformed("an end tag without its start tag")),
+                }
+            }
+            Token::Text(text) => self.text(text, |element| element.add_text(text)).map(|()| None),
+            Token::CData(text) => {
+                let add = |element: &mut Element| {
+                    element.add_cdata(text);
+                    Ok(())
+                };
+                self.text(text, add).map(|()| None)
+            }
+            Token::Aside => Ok(None),
+        }
+    }
+
+    fn begin(&mut self, tag: &str) -> Result<(), Fault> {
+        self.end_run()?;
+        let element =
+            Element::begin(tag, self.at, &self.options).map_err(|message| self.malformed(message))?;
+        if self.open.is_empty() {
+            self.begin_root(&element)?;
+        }
+        if self.open.len() == MAX_DEPTH {
+            return Err(self.malformed(format!("elements nested deeper than {MAX_DEPTH} levels")));
+        }
+        if self.record.is_none() && self.is_record(element.shown()) {
+            self.record = Some(self.open.len());
+        }
+        self.open.push(element);
+        self.keep(tag.len())
+    }
+
+    fn begin_root(&mut self, root: &Element) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.has_root, true) {
+            return Err(self.malformed("a second element behind the root element"));
+        }
+        match self.options.record.as_ref().and_then(|record| record.root()) {
+            Some(expected) if expected != root.shown() => {
+                Err(self.malformed(format!("expected the root element '{expected}'; found another")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_record(&self, name: &str) -> bool {
+        let outwards = || std::iter::once(name).chain(self.open.iter().rev().map(Element::shown));
+        self.options.record.as_ref().is_some_and(|record| record.matches(outwards()))
+    }
+
+    fn text(
+        &mut self,
+        text: &str,
+        add: impl FnOnce(&mut Element) -> Result<(), String>,
+    ) -> Result<(), Fault> {
+        let Some(element) = self.open.last_mut() else {
+            return if is_layout(text) { Ok(()) } else { Err(self.malformed(OUTSIDE)) };
+        };
+        let added = add(element).map(|()| element.run_length());
+        let length = added.map_err(|message| self.malformed(message))?;
+        self.check(length)
+    }
+
+    fn end_run(&mut self) -> Result<(), Fault> {
+        let kept = self.open.last_mut().map_or(0, Element::end_run);
+        self.keep(kept)
+    }
+
+    /// Closes the innermost element; gives it if it is a row.
+    fn end(&mut self) -> Option<Value> {
+        let element = self.open.pop()?;
+        let name = element.shown().to_owned();
+        let value = element.into_value();
+        if self.record == Some(self.open.len()) {
+            self.record = None;
+            self.record_length = 0;
+            return Some(value);
+        }
+        let outwards = || std::iter::once(name.as_str()).chain(self.open.iter().rev().map(Element::shown));
+        let many = self.options.list.iter().any(|list| list.matches(outwards()));
+        if let Some(parent) = self.open.last_mut() {
+            parent.add_child(&name, value, many);
+            return None;
+        }
+        self.rest = Value::obj([(Value::utf8_str(name), value)].into_iter().collect::<Map>());
+        None
+    }
+
+    /// Counts what is kept of a record or of what stands around the records.
+    fn keep(&mut self, length: usize) -> Result<(), Fault> {
+        let kept = if self.record.is_some() { &mut self.record_length } else { &mut self.rest_length };
+        *kept += length;
+        let kept = *kept;
+        self.check(kept)
+    }
+
+    fn check(&self, length: usize) -> Result<(), Fault> {
+        let (what, limit) = match (self.record, &self.options.record) {
+            (Some(_), _) => ("a record", self.limits.row),
+            (None, Some(_)) => ("what stands around the records", self.limits.document),
+            (None, None) => ("the document", self.limits.document),
+        };
+        if length > limit { Err(Fault::too_large(self.at, what, limit)) } else { Ok(()) }
+    }
+
+    fn malformed(&self, message: impl Into<String>) -> Fault {
+        Fault::malformed(self.at, message)
+    }
+
+    /// Ends the document, which must be complete; gives it if it is the row.
+    fn end_document(&mut self, buffer: &Buffer) -> Result<Option<Value>, Fault> {
+        let left = buffer.text();
+        let expected = match self.open.last() {
+            Some(element) => element.end_tag(),
+            None if left.starts_with('<') => "the end of a tag".into(),
+            None if !is_layout(left) => return Err(self.malformed(OUTSIDE)),
+            None if !self.has_root => "an XML document".into(),
+            None => return Ok(std::mem::take(&mut self.is_row).then(|| self.rest.clone())),
+        };
+        Err(Fault::truncated(self.at, expected))
+    }
+}
+
+const OUTSIDE: &str = "text outside of the root element";
+
+/// Whether a text is white space alone.
+fn is_layout(text: &str) -> bool {
+    text.bytes().all(|byte| b" \t\r\n".contains(&byte))
+}
+
+impl Rows for Xml {
+    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+        loop {
+            self.at = buffer.place();
+            let found = self.tokens.find(buffer.text()).map_err(|message| self.malformed(message))?;
+            let longest = if self.options.record.is_some() { self.limits.row } else { self.limits.document };
+            if found.as_ref().map_or(buffer.len(), |(_, length)| *length) > longest {
+                return Err(Fault::too_large(self.at, "a tag, a comment or a text", longest));
+            }
+            let Some((token, length)) = found else {
+                return if buffer.ended() { self.end_document(buffer) } else { Ok(None) };
+            };
+            let row = self.take(&token)?;
+            buffer.consume(length);
+            if row.is_some() {
+                return Ok(row);
+            }
+        }
+    }
+
+    fn rest(&self) -> &Value {
+        &self.rest
+    }
+
+    fn held(&self) -> usize {
+        self.record_length + self.rest_length
+    }
+}

@@ -1,0 +1,163 @@
+//! The tags, texts and comments of a document.
+
+use quick_xml::parser::{CommentParser, ElementParser, Parser, PiParser};
+
+/// A piece of a document.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Token<'a> {
+    /// Text, with its references.
+    Text(&'a str),
+    /// Text as it is.
+    CData(&'a str),
+    /// What stands in a start tag.
+    Start(&'a str),
+    /// What stands in the tag of an empty element.
+    Empty(&'a str),
+    /// The name in an end tag.
+    End(&'a str),
+    /// A comment, an instruction or a declaration: nothing that is data.
+    Aside,
+}
+
+/// Finds the tokens of a document, however it is cut into chunks.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    kind: Option<Kind>,
+    scanned: usize,
+}
+
+/// What the next token is, with what is needed to go on looking for its end.
+enum Kind {
+    Text,
+    Tag(ElementParser),
+    Instruction(PiParser),
+    Comment(CommentParser),
+    CData,
+    Doctype(ElementParser),
+}
+
+impl Tokens {
+    /// The token that a text begins with, and its length; none while the text lacks its end. Each
+    /// call is given the text of the call before and more, until a token was found.
+    pub(crate) fn find<'a>(&mut self, text: &'a str) -> Result<Option<(Token<'a>, usize)>, &'static str> {
+        if self.kind.is_none() {
+            let Some((kind, begin)) = kind(text.as_bytes())? else { return Ok(None) };
+            (self.kind, self.scanned) = (Some(kind), begin);
+        }
+        let Some(kind) = &mut self.kind else { return Ok(None) };
+        let end = end(kind, &mut self.scanned, text.as_bytes());
+        let Some((whole, end)) = end.and_then(|end| Some((text.get(..end)?, end))) else { return Ok(None) };
+        let token = token(kind, whole)?;
+        self.kind = None;
+        Ok(Some((token, end)))
+    }
+}
+
+/// What a text begins with, and how long its beginning is.
+fn kind(bytes: &[u8]) -> Result<Option<(Kind, usize)>, &'static str> {
+    let begins = |begin: &[u8]| bytes.starts_with(begin) || begin.starts_with(bytes);
+    Ok(Some(match bytes {
+        [] | [b'<'] => return Ok(None),
+        [b'<', b'!', ..] => {
+            if bytes.starts_with(b"<!--") {
+                (Kind::Comment(CommentParser::default()), 4)
+            } else if bytes.starts_with(b"<![CDATA[") {
+                (Kind::CData, 9)
+            } else if bytes.starts_with(b"<!DOCTYPE") {
+                (Kind::Doctype(ElementParser::default()), 9)
+            } else if begins(b"<!--") || begins(b"<![CDATA[") || begins(b"<!DOCTYPE") {
+                return Ok(None);
+            } else {
+                return Err("expected a comment, CDATA or DOCTYPE behind <!");
+            }
+        }
+        [b'<', b'?', ..] => (Kind::Instruction(PiParser::default()), 2),
+        [b'<', ..] => (Kind::Tag(ElementParser::default()), 1),
+        _ => (Kind::Text, 0),
+    }))
+}
+
+/// Where a token ends; none while the bytes lack its end.
+fn end(kind: &mut Kind, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
+    let new = &bytes[*scanned..];
+    let end = match kind {
+        Kind::Text => memchr::memchr(b'<', new),
+        Kind::Tag(parser) | Kind::Doctype(parser) => parser.feed(new).map(|at| at + 1),
+        Kind::Instruction(parser) => parser.feed(new).map(|at| at + 1),
+        Kind::Comment(parser) => parser.feed(new),
+        Kind::CData => memchr::memmem::find(new, b"]]>").map(|at| at + 3),
+    };
+    if let Some(end) = end {
+        return Some(*scanned + end);
+    }
+    // Of a CDATA section the last two bytes may be the beginning of its end.
+    let looked_at = if matches!(kind, Kind::CData) { new.len().saturating_sub(2) } else { new.len() };
+    *scanned += looked_at;
+    None
+}
+
+fn token<'a>(kind: &Kind, whole: &'a str) -> Result<Token<'a>, &'static str> {
+    let inner = |begin: usize, end: usize| whole.get(begin..whole.len() - end).unwrap_or_default();
+    Ok(match kind {
+        Kind::Text => Token::Text(whole),
+        Kind::CData => Token::CData(inner(9, 3)),
+        Kind::Tag(_) if whole.starts_with("</") => Token::End(inner(2, 1).trim_ascii_end()),
+        Kind::Tag(_) if whole.ends_with("/>") => Token::Empty(inner(1, 2)),
+        Kind::Tag(_) => Token::Start(inner(1, 1)),
+        // What is declared here could stand for anything: files, addresses, gigabytes.
+        Kind::Doctype(_) if whole.contains('[') => {
+            return Err("a DOCTYPE that declares entities or anything else is refused");
+        }
+        Kind::Instruction(_) | Kind::Comment(_) | Kind::Doctype(_) => Token::Aside,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The token of a text, found byte by byte and at once.
+    fn found(text: &str) -> Result<Option<(Token<'_>, usize)>, &'static str> {
+        let at_once = Tokens::default().find(text);
+        let mut tokens = Tokens::default();
+        let lengths = (1..=text.len()).filter(|length| text.is_char_boundary(*length));
+        let piecewise = lengths.map(|length| tokens.find(&text[..length]));
+        let piecewise = piecewise.into_iter().find(|found| !matches!(found, Ok(None))).unwrap_or(Ok(None));
+        assert_eq!(at_once, piecewise, "{text}");
+        at_once
+    }
+
+    #[test]
+    fn a_token_ends_where_it_ends_however_it_is_cut() {
+        for (text, token, length) in [
+            ("a &lt; ż<b>", Token::Text("a &lt; ż"), 9),
+            ("<![CDATA[a]]]>b", Token::CData("a]"), 14),
+            ("<![CDATA[]]>", Token::CData(""), 12),
+            ("<a b='>' c=\"'>\">x", Token::Start("a b='>' c=\"'>\""), 16),
+            ("<a/><b>", Token::Empty("a"), 4),
+            ("</a >x", Token::End("a"), 5),
+            ("<!-- > -- ->--->x", Token::Aside, 16),
+            ("<?xml a='?' > ?>", Token::Aside, 16),
+            ("<!DOCTYPE a PUBLIC 'b>' \"c\">", Token::Aside, 28),
+        ] {
+            assert_eq!(found(text), Ok(Some((token, length))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_without_its_end_waits_for_it() {
+        for text in
+            ["", "<", "<!", "<!-", "<!-->", "<![CDAT", "<![CDATA[]>", "<!DOCTYP", "<?>", "<a b='>", "text"]
+        {
+            assert_eq!(found(text), Ok(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_could_declare_entities_is_refused_before_it_is_read() {
+        for text in ["<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>", "<!ENTITY b 'c'>", "<!ELEMENT"] {
+            assert!(found(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The section `extract` of a flow file.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    Period,
+    request::{AnswerRuleSection, RequestSection},
+    text::{Jq, Name},
+    webhook::WebhookSection,
+};
+
+/// Where the records come from.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ExtractSection {
+    /// The system to read.
+    pub system: Name,
+    /// The request that lists the records.
+    #[serde(flatten)]
+    pub listing: ListingSection,
+    /// Another listing, for each row of which the records are listed: the orders of each customer. The
+    /// row is `$parent` in the request, in `records`, `key`, `version` and `deleted`.
+    #[serde(default)]
+    pub for_each: Option<ListingSection>,
+    /// A request for each row, where a list gives little more than ids.
+    #[serde(default)]
+    pub fetch: Option<FetchSection>,
+    /// A record's primary key.
+    pub key: Jq,
+    /// What orders the changes of one key: a time, a number or text. Left out, the order of reading.
+    #[serde(default)]
+    pub version: Option<Jq>,
+    /// How far the source has been read; left out, every run reads everything.
+    #[serde(default)]
+    pub cursor: Option<CursorSection>,
+    /// Whether the source deleted the record.
+    #[serde(default)]
+    pub deleted: Option<Jq>,
+    /// A listing of what the source deleted, read after the records.
+    #[serde(default)]
+    pub deletions: Option<DeletionsSection>,
+    /// Takes what the source no longer lists for deleted; for flows that read everything each time.
+    #[serde(default)]
+    pub sweep: Option<SweepSection>,
+    /// When to run by itself; left out, only `pomost sync` runs it.
+    #[serde(default)]
+    pub schedule: Option<ScheduleSection>,
+    /// Where the source delivers changes by itself, beside being read: deliveries give latency, and
+    /// reading proves that none was missed.
+    #[serde(default)]
+    pub webhook: Option<WebhookSection>,
+    /// A JSON Schema file that every record of the source must satisfy.
+    #[serde(default)]
+    pub expect: Option<String>,
+    /// What answers mean where that is not what HTTP says; before the system's own rules.
+    #[serde(default)]
+    pub answers: Vec<AnswerRuleSection>,
+}
+
+/// A request whose answers are pages of rows.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ListingSection {
+    /// The request of a page.
+    #[serde(flatten)]
+    pub request: RequestSection,
+    /// How to come to the next page; left out where one answer holds everything.
+    #[serde(default)]
+    pub paginate: Option<PaginateSection>,
+    /// The rows in an answer: one output each.
+    pub records: Jq,
+}
+
+/// A request for each row; what `record` finds in its answer takes the row's place.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct FetchSection {
+    /// The request, `GET /customers/{.id}`, where `.` is the row. A row that the source does not have
+    /// any more (404, 410) is deleted, or left out where the flow has no `load.delete`.
+    #[serde(flatten)]
+    pub request: RequestSection,
+    /// The record in the answer; left out, the whole answer.
+    #[serde(default)]
+    pub record: Option<Jq>,
+}
+
+/// A listing of what the source deleted.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct DeletionsSection {
+    /// The request that lists the deletions.
+    #[serde(flatten)]
+    pub listing: ListingSection,
+    /// The key of the deleted record in a row.
+    pub key: Jq,
+    /// The version of the deletion in a row; needed where the flow's records have a version.
+    #[serde(default)]
+    pub version: Option<Jq>,
+}
+
+/// Taking what the source no longer lists for deleted.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SweepSection {
+    /// The run fails, and deletes nothing, where more of the records known before are missing than
+    /// this, in percent: then rather the listing is at fault.
+    #[serde(default = "default_max_deletes")]
+    #[schemars(range(max = 100))]
+    pub max_deletes: u32,
+}
+
+fn default_max_deletes() -> u32 {
+    10
+}
+
+/// How to come to the next page.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum PaginateSection {
+    /// The answer holds the next page's URL; null or missing on the last page.
+    Next(Jq),
+    /// A `Link` header holds the next page's URL (RFC 8288) under this relation, which is `next` mostly.
+    Link(String),
+    /// Pages are numbered; the first page without rows is the end, or the one that `last` names.
+    Page {
+        /// The query parameter that takes the number; left out where the request uses `$page`.
+        #[serde(default)]
+        param: Option<String>,
+        /// The number of the first page.
+        #[serde(default = "first_page")]
+        #[schemars(range(max = 1_000_000_000))]
+        start: u64,
+        /// Whether an answer is the last page, for sources that refuse a page past the end.
+        #[serde(default)]
+        last: Option<Jq>,
+    },
+    /// Rows are skipped; the first page without rows is the end, or the one that `last` names.
+    Offset {
+        /// The query parameter that takes the offset; left out where the request uses `$page`.
+        #[serde(default)]
+        param: Option<String>,
+        /// Whether an answer is the last page, for sources that refuse a page past the end.
+        #[serde(default)]
+        last: Option<Jq>,
+    },
+    /// The answer holds a token for the next page; null, missing or empty on the last page.
+    Token {
+        /// The token in an answer.
+        value: Jq,
+        /// The query parameter that takes it; left out where the request uses `$page`.
+        #[serde(default)]
+        param: Option<String>,
+    },
+}
+
+fn first_page() -> u64 {
+    1
+}
+
+/// How far the source has been read.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CursorSection {
+    /// The value in a record: the next run begins at the highest one seen.
+    pub value: Jq,
+    /// Where the first run begins.
+    pub start: String,
+    /// How far each run reaches back behind the cursor, for changes the source shows late. What is
+    /// read twice is sent once.
+    #[serde(default)]
+    pub overlap: Option<Period>,
+    /// Reads in windows of time, from `$cursor` to `$until`, one after the other up to now: for sources
+    /// that answer only so much time at once.
+    #[serde(default)]
+    pub step: Option<Period>,
+}
+
+/// When a flow runs by itself.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSection {
+    /// The time from the start of one run to the start of the next.
+    pub every: Period,
+}

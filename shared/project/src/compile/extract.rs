@@ -1,0 +1,263 @@
+//! Compiling the section `extract` of flows.
+
+use std::sync::Arc;
+
+use pomost_expression::Expression;
+use pomost_models::flow::{
+    CursorSection, DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection, PaginateSection,
+};
+
+use super::{Compile, webhook};
+use crate::{
+    environment::Environment,
+    flow::{Cursor, Deletions, Extract, Fetch, Listing, Paginate, Request},
+};
+
+pub(crate) fn compile(
+    compile: &mut Compile<'_>,
+    file: &FlowFile,
+    environment: &Environment,
+) -> Option<Extract> {
+    let section = &file.extract;
+    check_deletes(compile, file);
+    check_sweep(compile, section);
+    let listing = listing(compile, "/extract", &section.listing);
+    let for_each =
+        optional(section.for_each.as_ref(), |section| self::listing(compile, "/extract/for_each", section));
+    let fetch = optional(section.fetch.as_ref(), |section| fetch(compile, section));
+    let deletions =
+        optional(section.deletions.as_ref(), |deletions| self::deletions(compile, section, deletions));
+    let key = compile.expression("/extract/key", &section.key);
+    let version = compile.optional("/extract/version", section.version.as_ref());
+    let cursor = optional(section.cursor.as_ref(), |section| cursor(compile, section));
+    let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
+    let every = section.schedule.as_ref().map(|schedule| schedule.every.0);
+    compile.check_not_zero("/extract/schedule/every", every);
+    let webhook = optional(section.webhook.as_ref(), |webhook| {
+        webhook::webhook(compile, webhook, section, environment).map(Arc::new)
+    });
+    let answers = compile.answers("/extract/answers", &section.answers);
+    if let (Some(listing), Some(for_each)) = (&listing, &for_each) {
+        check_variables(compile, section, listing, for_each.as_ref());
+    }
+    Some(Extract {
+        system: section.system.0.clone(),
+        listing: listing?,
+        for_each: for_each?,
+        fetch: fetch?,
+        key: key?,
+        version: version?,
+        cursor: cursor?,
+        deleted: deleted?,
+        deletions: deletions?,
+        sweep: section.sweep.as_ref().map(|sweep| sweep.max_deletes),
+        every,
+        webhook: webhook?,
+        answers: answers?,
+    })
+}
+
+/// Nothing where there is no section; the inner `None` where it does not compile.
+fn optional<S, T>(section: Option<S>, compile: impl FnOnce(S) -> Option<T>) -> Option<Option<T>> {
+    match section {
+        Some(section) => compile(section).map(Some),
+        None => Some(None),
+    }
+}
+
+fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
+    let extract = &file.extract;
+    let recognised = [
+        ("/extract/deleted", extract.deleted.is_some()),
+        ("/extract/deletions", extract.deletions.is_some()),
+        ("/extract/sweep", extract.sweep.is_some()),
+        (
+            "/extract/webhook/deleted",
+            extract.webhook.as_ref().is_some_and(|webhook| webhook.deleted.is_some()),
+        ),
+    ];
+    for (pointer, _) in recognised.into_iter().filter(|(_, given)| *given && file.load.delete.is_none()) {
+        compile.refuse_with_help(
+            pointer,
+            "deleted records are recognised, but the flow does not say how to delete them",
+            "add load.delete, or leave this out",
+        );
+    }
+}
+
+fn check_sweep(compile: &mut Compile<'_>, section: &ExtractSection) {
+    if section.sweep.is_some() && section.cursor.is_some() {
+        compile.refuse_with_help(
+            "/extract/sweep",
+            "a flow with a cursor reads only what is new, so what it does not list is not deleted",
+            "leave extract.cursor out, or recognise deletions by 'deleted' or 'deletions'",
+        );
+    }
+}
+
+fn listing(compile: &mut Compile<'_>, pointer: &str, section: &ListingSection) -> Option<Listing> {
+    let request = compile.request(pointer, &section.request);
+    let paginate = paginate(compile, pointer, section.paginate.as_ref(), request.as_ref());
+    let records = compile.expression(&format!("{pointer}/records"), &section.records);
+    check_rows_are_counted(compile, pointer, paginate.as_ref(), records.as_ref());
+    let place = pointer.trim_start_matches('/').replace('/', ".");
+    Some(Listing { place, request: request?, paginate: paginate?, records: records? })
+}
+
+fn fetch(compile: &mut Compile<'_>, section: &FetchSection) -> Option<Fetch> {
+    let request = compile.request("/extract/fetch", &section.request);
+    let record = compile.optional("/extract/fetch/record", section.record.as_ref());
+    Some(Fetch { request: request?, record: record? })
+}
+
+fn deletions(
+    compile: &mut Compile<'_>,
+    extract: &ExtractSection,
+    section: &DeletionsSection,
+) -> Option<Deletions> {
+    let listing = listing(compile, "/extract/deletions", &section.listing);
+    let key = compile.expression("/extract/deletions/key", &section.key);
+    let version = compile.optional("/extract/deletions/version", section.version.as_ref());
+    if extract.version.is_some() && section.version.is_none() {
+        compile.refuse_with_help(
+            "/extract/deletions",
+            "the flow's records have a version, so their deletions need one to be told from older and newer changes",
+            "add 'version', such as .deleted_at",
+        );
+    }
+    Some(Deletions { listing: listing?, key: key?, version: version? })
+}
+
+/// Variables that are null where they are used are mistakes.
+fn check_variables(
+    compile: &mut Compile<'_>,
+    section: &ExtractSection,
+    listing: &Listing,
+    for_each: Option<&Listing>,
+) {
+    let requests: Vec<_> =
+        [Some(listing), for_each].into_iter().flatten().map(|listing| &listing.request).collect();
+    check_cursor(compile, section, &requests);
+    if section.for_each.is_some() && !listing.request.uses_variable("parent") {
+        compile.warn(
+            "/extract/for_each",
+            "extract.request does not use $parent, so it asks the same for each row",
+        );
+    }
+    if section.for_each.is_none() && listing.request.uses_variable("parent") {
+        compile.refuse_with_help(
+            "/extract/request",
+            "$parent is used, but nothing says whose the records are",
+            "add extract.for_each, which lists the parents",
+        );
+    }
+}
+
+fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<Cursor> {
+    let value = compile.expression("/extract/cursor/value", &section.value)?;
+    let (overlap, step) = (section.overlap.map(|period| period.0), section.step.map(|period| period.0));
+    compile.check_not_zero("/extract/cursor/step", step);
+    Some(Cursor { value, start: section.start.clone(), overlap, step })
+}
+
+/// What a run is to begin at, and where a window ends, has to stand in the request.
+fn check_cursor(compile: &mut Compile<'_>, section: &ExtractSection, requests: &[&Request]) {
+    let uses = |name| requests.iter().any(|request| request.uses_variable(name));
+    let step = section.cursor.as_ref().is_some_and(|cursor| cursor.step.is_some());
+    match (section.cursor.is_some(), uses("cursor")) {
+        (true, false) => compile
+            .warn("/extract/cursor", "extract.request does not use $cursor, so every run reads everything"),
+        (false, true) => compile.refuse_with_help(
+            "/extract/request",
+            "$cursor is used, but the flow has no cursor",
+            "add extract.cursor with value and start",
+        ),
+        _ => {}
+    }
+    match (step, uses("until")) {
+        (true, false) => compile.refuse_with_help(
+            "/extract/cursor/step",
+            "nothing takes the end of a window",
+            "use $until in extract.request, beside $cursor",
+        ),
+        (false, true) => compile.refuse_with_help(
+            "/extract/request",
+            "$until is used, but the flow does not read in windows",
+            "add extract.cursor.step",
+        ),
+        _ => {}
+    }
+}
+
+fn paginate(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    section: Option<&PaginateSection>,
+    request: Option<&Request>,
+) -> Option<Paginate> {
+    let Some(section) = section else { return Some(Paginate::None) };
+    let below = |name: &str| format!("{pointer}/paginate/{name}");
+    match section {
+        PaginateSection::Next(next) => compile.expression(&below("next"), next).map(Paginate::Next),
+        PaginateSection::Link(relation) => Some(Paginate::Link(relation.clone())),
+        PaginateSection::Page { param, start, last } => {
+            check_param(compile, &below("page"), param.as_ref(), request);
+            let last = compile.optional(&below("page/last"), last.as_ref());
+            Some(Paginate::Page { param: param.clone(), start: *start, last: last? })
+        }
+        PaginateSection::Offset { param, last } => {
+            check_param(compile, &below("offset"), param.as_ref(), request);
+            let last = compile.optional(&below("offset/last"), last.as_ref());
+            Some(Paginate::Offset { param: param.clone(), last: last? })
+        }
+        PaginateSection::Token { value, param } => {
+            check_param(compile, &below("token"), param.as_ref(), request);
+            check_first_token(compile, pointer, request);
+            let value = compile.expression(&below("token/value"), value);
+            Some(Paginate::Token { value: value?, param: param.clone() })
+        }
+    }
+}
+
+/// Where the rows decide how the reading goes on, rows that an expression leaves out must not be
+/// missing: the next offset would be too low, and a page without a wanted row would be the last.
+fn check_rows_are_counted(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    paginate: Option<&Paginate>,
+    records: Option<&Expression>,
+) {
+    let by_rows = matches!(paginate, Some(Paginate::Page { last: None, .. } | Paginate::Offset { .. }));
+    if by_rows && records.is_some_and(|records| !records.is_path()) {
+        compile.refuse_with_help(
+            &format!("{pointer}/records"),
+            "pages by number and by offset go by the rows of an answer, so this is to be a path to all of them, such as \
+             .customers[]",
+            "leave rows out in transform.map, where `empty` filters a record",
+        );
+    }
+}
+
+/// Something has to take the page, or every request would ask for the first one.
+fn check_param(compile: &mut Compile<'_>, pointer: &str, param: Option<&String>, request: Option<&Request>) {
+    let Some(request) = request else { return };
+    let message = match (param.is_some(), request.uses_variable("page")) {
+        (false, false) => {
+            "nothing takes the page: name the query parameter with 'param', or use $page in the request"
+        }
+        (true, true) => "the page is taken twice: by 'param' and by $page in the request",
+        _ => return,
+    };
+    compile.refuse(pointer, message);
+}
+
+/// The first page has no token, and null has no place in a URL.
+fn check_first_token(compile: &mut Compile<'_>, pointer: &str, request: Option<&Request>) {
+    if request.is_some_and(|request| request.path.holds("$page")) {
+        compile.refuse_with_help(
+            &format!("{pointer}/request"),
+            "the first page has no token: there $page is null, which cannot stand in a URL",
+            "write {$page // \"\"}, or name the query parameter with 'param', which the first request then leaves out",
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! Where a flow's records come from, compiled.
+
+use std::{sync::Arc, time::Duration};
+
+use pomost_expression::Expression;
+
+use crate::{
+    request::{AnswerRule, Request},
+    webhook::Webhook,
+};
+
+/// Where the records come from.
+#[derive(Debug)]
+pub struct Extract {
+    /// The system's name.
+    pub system: String,
+    /// What lists the records.
+    pub listing: Listing,
+    /// What lists those for each of whom the records are listed.
+    pub for_each: Option<Listing>,
+    /// What to ask about each row.
+    pub fetch: Option<Fetch>,
+    /// A record's key.
+    pub key: Expression,
+    /// A record's version.
+    pub version: Option<Expression>,
+    /// How far the source has been read.
+    pub cursor: Option<Cursor>,
+    /// Whether the source deleted the record.
+    pub deleted: Option<Expression>,
+    /// What lists the deletions.
+    pub deletions: Option<Deletions>,
+    /// The percentage of the known records that may be missing from a full reading, each then deleted.
+    pub sweep: Option<u32>,
+    /// The time from the start of one scheduled run to the next.
+    pub every: Option<Duration>,
+    /// Where the source delivers changes by itself.
+    pub webhook: Option<Arc<Webhook>>,
+    /// What its answers mean, before what the system's rules say.
+    pub answers: Vec<AnswerRule>,
+}
+
+/// A request whose answers are pages of rows.
+#[derive(Debug)]
+pub struct Listing {
+    /// Where it stands in the flow, `extract` or `extract.for_each`: what errors name.
+    pub place: String,
+    /// The request of a page.
+    pub request: Request,
+    /// How to come to the next page.
+    pub paginate: Paginate,
+    /// The rows in an answer.
+    pub records: Expression,
+}
+
+/// A request for each row.
+#[derive(Debug)]
+pub struct Fetch {
+    /// The request.
+    pub request: Request,
+    /// The record in the answer.
+    pub record: Option<Expression>,
+}
+
+/// A listing of what the source deleted.
+#[derive(Debug)]
+pub struct Deletions {
+    /// What lists the deletions.
+    pub listing: Listing,
+    /// The key of the deleted record.
+    pub key: Expression,
+    /// The version of the deletion.
+    pub version: Option<Expression>,
+}
+
+/// How to come to the next page.
+#[derive(Debug)]
+pub enum Paginate {
+    /// There is one page.
+    None,
+    /// The answer holds the next page's URL.
+    Next(Expression),
+    /// A `Link` header of this relation holds the next page's URL.
+    Link(String),
+    /// Pages are numbered.
+    Page {
+        /// The query parameter that takes the number.
+        param: Option<String>,
+        /// The number of the first page.
+        start: u64,
+        /// Whether an answer is the last page.
+        last: Option<Expression>,
+    },
+    /// Rows are skipped.
+    Offset {
+        /// The query parameter that takes the offset.
+        param: Option<String>,
+        /// Whether an answer is the last page.
+        last: Option<Expression>,
+    },
+    /// The answer holds a token for the next page.
+    Token {
+        /// The token in an answer.
+        value: Expression,
+        /// The query parameter that takes it.
+        param: Option<String>,
+    },
+}
+
+/// How far the source has been read.
+#[derive(Debug)]
+pub struct Cursor {
+    /// The value in a record.
+    pub value: Expression,
+    /// Where the first run begins.
+    pub start: String,
+    /// How far each run reaches back behind the cursor.
+    pub overlap: Option<Duration>,
+    /// How much time is read at once.
+    pub step: Option<Duration>,
+}

@@ -1,0 +1,59 @@
+//! What a source listed.
+
+use pomost_models::{RunId, Version};
+use pomost_sqlite::Database;
+use rusqlite::Transaction;
+
+use crate::{PageProgress, Result, SourceKey, SourceKeys};
+
+/// Notes the keys that a page listed, and forgets those that it deletes.
+pub(super) fn note(transaction: &Transaction<'_>, page: &PageProgress) -> rusqlite::Result<()> {
+    let run = page.run.to_string();
+    let list = "
+        INSERT OR REPLACE INTO source_keys (flow, key, version, listed_in)
+        SELECT flow, ?2, ?3, id FROM runs WHERE id = ?1";
+    let forget = "DELETE FROM source_keys WHERE flow = (SELECT flow FROM runs WHERE id = ?1) AND key = ?2";
+    let (mut list, mut forget) = (transaction.prepare_cached(list)?, transaction.prepare_cached(forget)?);
+    for SourceKey { key, version } in &page.listed {
+        list.execute((&run, key, version.as_str()))?;
+    }
+    page.forgotten.iter().try_for_each(|key| forget.execute((&run, key)).map(drop))
+}
+
+pub(super) async fn missing(
+    database: &Database,
+    flow: &str,
+    run: RunId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<SourceKey>> {
+    let (flow, run, after) = (flow.to_owned(), run.to_string(), after.to_owned());
+    let sql = "
+        SELECT key, version FROM source_keys
+        WHERE flow = ?1 AND listed_in < ?2 AND key > ?3 ORDER BY key LIMIT ?4";
+    let missing = database.read(move |connection| {
+        let mut statement = connection.prepare_cached(sql)?;
+        let key = |row: &rusqlite::Row<'_>| {
+            Ok(SourceKey { key: row.get(0)?, version: Version::new(row.get::<_, String>(1)?) })
+        };
+        statement.query_map((flow, run, after, limit), key)?.collect()
+    });
+    Ok(missing.await?)
+}
+
+pub(super) async fn count(database: &Database, flow: &str, run: RunId) -> Result<SourceKeys> {
+    let (flow, run) = (flow.to_owned(), run.to_string());
+    let sql = "SELECT count(*), coalesce(sum(listed_in < ?2), 0) FROM source_keys WHERE flow = ?1";
+    let counted = database.read(move |connection| {
+        let counts = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        connection.query_row(sql, (flow, run), counts)
+    });
+    let (known, missing) = counted.await?;
+    Ok(SourceKeys { known: known.unsigned_abs(), missing: missing.unsigned_abs() })
+}
+
+pub(super) async fn has_applied(database: &Database, flow: &str) -> Result<bool> {
+    let flow = flow.to_owned();
+    let sql = "SELECT EXISTS (SELECT 1 FROM ledger WHERE flow = ?1)";
+    Ok(database.read(move |connection| connection.query_row(sql, [flow], |row| row.get(0))).await?)
+}
