@@ -1,10 +1,10 @@
 //! What the command line prints, and how it ends. `UPDATE_EXPECTED=1` writes the expected outputs
 //! anew: read the difference.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pomost_tests::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use crate::support::{Flow, Printed, Reply, Rows, World};
@@ -93,6 +93,66 @@ async fn checking_a_project_with_problems_ends_with_2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_says_when_there_are_more_letters_than_it_shows() {
+    let world = world().await;
+    world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));
+    world.pomost(&["sync", "things"]).await;
+    for (limit, listed, said) in [("2", 2, "there are more; see more with --limit\n"), ("3", 3, "")] {
+        let printed = world.pomost(&["dead", "list", "--limit", limit]).await;
+        assert_eq!((printed.out.lines().count(), printed.err.as_str()), (1 + listed, said));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_was_just_made_is_well_formed_and_is_not_made_again() {
+    let world = world().await;
+    let project = world.directory().join("new");
+    let project = project.to_str().unwrap();
+    let made = world.pomost(&["init", project]).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(
+        made.out.lines().count() > 4 && made.out.lines().all(|file| Path::new(file).exists()),
+        "{made:?}"
+    );
+    let checked = world.pomost(&["check", project]).await;
+    assert_eq!((checked.code, checked.err.as_str()), (0, ""), "{checked:?}");
+    let flow = Path::new(project).join("flows/customers.yaml");
+    std::fs::write(&flow, "flow: mine\n").unwrap();
+    assert_eq!(world.pomost(&["init", project]).await.code, 1);
+    assert_eq!(std::fs::read_to_string(&flow).unwrap(), "flow: mine\n");
+}
+
+/// What the examples refer to is what the command prints.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schemas_for_editors_are_printed() {
+    let world = world().await;
+    for kind in ["flow", "system"] {
+        let printed = world.pomost(&["schema", kind]).await;
+        let kept = examples().join(format!("schemas/{kind}.schema.json"));
+        assert_eq!((printed.code, printed.out), (0, std::fs::read_to_string(kept).unwrap()));
+    }
+    assert_eq!(world.pomost(&["schema", "flows"]).await.code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_well_formed_with_their_example_environments() {
+    let world = world().await;
+    for example in ["customers", "json-server"] {
+        let directory = examples().join(example);
+        let environment = std::fs::read_to_string(directory.join(".env.example")).unwrap();
+        let mut command = world.command(&["check", directory.to_str().unwrap()]);
+        let variables = environment.lines().filter_map(|line| line.split_once('='));
+        let output = command.envs(variables).output().await.unwrap();
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!((output.status.code(), &*printed), (Some(0), "2 systems and 1 flows are well-formed\n"));
+    }
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_the_same_project_is_told_that_it_is_in_use() {
     let world = world().await;
     let mut first = world.command(&["run", world.directory().to_str().unwrap()]);
@@ -133,6 +193,22 @@ async fn no_secret_and_no_sensitive_value_is_printed() {
         for secret in ["bob@example.com", "secret-of-the-tests"] {
             assert!(!out.contains(secret) && !err.contains(secret), "{out}{err}");
         }
+    }
+}
+
+/// It stands under another name where no path of the flow leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sensitive_before_the_mapping_or_after_it_is_masked_in_both() {
+    for rest in ["sensitive: [.email]", "sensitive: [.mail]"] {
+        let flow = Flow { transform: "map: '{ key, email: .mail }'", rest, ..Flow::default() };
+        let row = json!({"key": "b", "mail": "bob@example.com", "n": 7});
+        let (world, _) = World::with_rows([row], flow).await;
+        world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));
+        world.sync().await;
+        let shown = world.pomost(&["dead", "show", &world.only_dead().await.id]).await.out;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown["data"], json!({"key": "b", "email": "***"}), "{rest}");
+        assert_eq!(shown["extracted"], json!({"key": "b", "mail": "***", "n": 7}), "{rest}");
     }
 }
 
@@ -184,7 +260,7 @@ fn without_chance(text: &str) -> String {
 fn plain_word(word: &str) -> String {
     let hexadecimal = || word.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     match word.len() {
-        12 | 32 | 36 if hexadecimal() => word.chars().map(|c| if c == '-' { c } else { 'h' }).collect(),
+        12 | 24 | 32 | 36 if hexadecimal() => word.chars().map(|c| if c == '-' { c } else { 'h' }).collect(),
         20.. if word.starts_with("20") && word.ends_with('Z') => "TTTT-TT-TTTTT:TT:TTZ".into(),
         _ if word.starts_with("127.0.0.1:") => "127.0.0.1:PORT".into(),
         _ => word.to_owned(),

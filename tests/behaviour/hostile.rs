@@ -14,18 +14,21 @@ async fn failure_of_a_source_that_answers(body: impl Into<Vec<u8>>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_does_not_answer_json_fails_the_run() {
     let answers = [
-        ("", "not JSON at line 1 column 0"),
-        ("<html><body>Sign in</body></html>", "not JSON at line 1 column 1"),
-        (r#"{"rows":[{"key":"a"},{"key"#, "not JSON at line 1 column"),
-        ("{\"rows\":[]} trailing", "not JSON at line 1 column"),
-        ("{\"rows\":[NaN]}", "not JSON at line 1 column"),
+        ("", "row 1, byte 0: the body ends here; expected"),
+        ("<html><body>Sign in</body></html>", "row 1, byte 0: expected"),
+        (r#"{"rows":[{"key":"a"},{"key"#, "row 2, byte"),
+        ("{\"rows\":[]} trailing", "row 1, byte 12: "),
+        ("{\"rows\":[NaN]}", "row 1, byte 9: "),
     ];
     for (body, reason) in answers {
         let error = failure_of_a_source_that_answers(body).await;
-        assert!(error.contains("GET /rows: the answer is not JSON") && error.contains(reason), "{error}");
+        assert!(
+            error.contains("GET /rows: the answer cannot be read: JSON, ") && error.contains(reason),
+            "{error}"
+        );
     }
     let error = failure_of_a_source_that_answers(b"{\"rows\":[\"\xff\"]}").await;
-    assert!(error.contains("not UTF-8 at byte 10"), "{error}");
+    assert!(error.contains("byte 10: not UTF-8"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,9 +46,9 @@ async fn a_source_that_answers_without_end_fails_the_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_whose_answer_has_another_shape_fails_the_run() {
     for (body, reason) in [
-        (r#"{"rows":7}"#, "extract.records: "),
-        ("[]", "extract.records: "),
-        (r#"{"error":"x"}"#, "extract.records: "),
+        (r#"{"rows":7}"#, "expected a list at .rows"),
+        ("[]", "expected a list at .rows"),
+        (r#"{"error":"x"}"#, "expected a list at .rows"),
     ] {
         let error = failure_of_a_source_that_answers(body).await;
         assert!(error.contains(reason), "{error}");

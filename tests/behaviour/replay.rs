@@ -1,19 +1,16 @@
 //! Sending dead letters back.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use pomost::{
     open,
     replay::{Replayer, Wish},
 };
-use pomost_broker::{Broker, Consumer, Error, Message, Queue, Route};
 use pomost_models::{DeadLetter, Reason, RunId, Stage};
-use pomost_runtime::Backends;
 use pomost_tests::eventually;
 use serde_json::json;
 
-use crate::support::{Flow, Printed, Reply, Rows, World, outcomes, replayed_in};
+use crate::support::{Flow, Printed, Refusing, Reply, Rows, World, outcomes, replayed_in};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_replayed_when_the_destination_was_mended() {
@@ -175,37 +172,10 @@ async fn a_discarded_letter_is_neither_listed_nor_replayed() {
     assert_eq!(world.pomost(&["dead", "show", &id]).await.code, 0);
 }
 
-/// Takes some messages and no more.
-struct Takes {
-    broker: Arc<dyn Broker>,
-    messages: usize,
-}
-
-#[async_trait]
-impl Broker for Takes {
-    async fn ping(&self) -> Result<(), Error> {
-        self.broker.ping().await
-    }
-
-    async fn declare(&self, flows: &[String]) -> Result<(), Error> {
-        self.broker.declare(flows).await
-    }
-
-    async fn publish(&self, route: &Route, mut messages: Vec<Message>) -> Result<(), Error> {
-        messages.truncate(self.messages);
-        self.broker.publish(route, messages).await?;
-        Err(Error::Unroutable("the next one".into()))
-    }
-
-    async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {
-        self.broker.consume(queue, prefetch).await
-    }
-}
-
 /// Replays all letters to a broker that takes so many messages, which ends as if it were killed.
 async fn replay_cut_short_after(world: &World, messages: usize) {
-    let mut backends = Backends::embedded_beside(world.directory()).await.unwrap();
-    backends.broker = Arc::new(Takes { broker: backends.broker, messages });
+    let mut backends = world.backends().await;
+    backends.broker = Refusing::after(messages, backends.broker);
     let project = open::project(world.directory()).unwrap();
     let replayer = Replayer { backends: &backends, project: &project };
     replayer.replay(&world.dead().await, &Wish::default()).await.unwrap_err();
@@ -279,7 +249,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         record: None,
         message: None,
     };
-    let store = Backends::embedded_beside(world.directory()).await.unwrap().store;
+    let store = world.backends().await.store;
     store.archive(&ids.map(letter).collect::<Vec<_>>()).await.unwrap();
 }
 

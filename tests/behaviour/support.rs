@@ -3,6 +3,7 @@
 
 mod ask;
 mod flow;
+mod refusing;
 mod running;
 mod server;
 mod shop;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 pub(crate) use ask::ask;
 pub(crate) use flow::{Flow, LOOKUP};
+pub(crate) use refusing::Refusing;
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};
 pub(crate) use shop::Shop;

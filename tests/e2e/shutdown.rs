@@ -45,6 +45,33 @@ async fn a_loader_told_to_end_finishes_the_requests_it_has_in_flight() {
     .await;
 }
 
+/// All three in one process, told to end and started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_started_again() {
+    prove(Options { customers: 2_000, ..Options::default() }, async |stack| {
+        for service in stack.services() {
+            ends_cleanly(service).await;
+        }
+        stack.crm.set_faults(Faults { delay_ms: 200, ..Faults::default() });
+        let run = stack.request_run().await;
+        let mut all_in_one = stack.another("pomost").with(&["run"]);
+        for customers in [200, 700, 1_200] {
+            all_in_one.start();
+            stack.created(customers).await;
+            ends_cleanly(&mut all_in_one).await;
+        }
+        let before = stack.shop.counts();
+        assert!(before.created < 1_900, "it was to end early, and sent {before:?}");
+        all_in_one.start();
+        stack.settled(run).await;
+        ends_cleanly(&mut all_in_one).await;
+        stack.all_crossed_once(run).await;
+        let counts = stack.shop.counts();
+        assert_eq!((counts.updated, counts.searched), (0, 0), "something was sent again, or left in doubt");
+    })
+    .await;
+}
+
 async fn ends_cleanly(service: &mut Service) {
     service.ready().await;
     let ended = service.terminate().await;

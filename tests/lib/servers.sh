@@ -31,12 +31,12 @@ stop_servers() {
 }
 
 # Fails unless each server answers already or can be started; packages that are missing for this are installed.
+# RabbitMQ's is needed in any case: some tests stop and kill a broker, and start one of their own for it.
 require_servers() {
     local missing=()
+    rabbitmq_is_installed || missing+=(rabbitmq-server)
     if [ -n "${POMOST_TEST_AMQP_URL-}" ]; then
         check_answers POMOST_TEST_AMQP_URL RabbitMQ 5672 "$rabbitmq_greeting"
-    elif ! rabbitmq_is_installed; then
-        missing+=(rabbitmq-server)
     fi
     if [ -n "${POMOST_TEST_DATABASE_URL-}" ]; then
         check_answers POMOST_TEST_DATABASE_URL PostgreSQL 5432 "$postgres_greeting"
@@ -59,7 +59,7 @@ check_answers() {
 
 install_packages() {
     local as_root=()
-    local instead="Install $* yourself, or set POMOST_TEST_AMQP_URL and POMOST_TEST_DATABASE_URL to running servers."
+    local instead="Install $* yourself; for PostgreSQL, POMOST_TEST_DATABASE_URL may name a running server instead."
     command -v apt-get >/dev/null || fail "missing: $*, and there is no apt-get to install it with. $instead"
     if [ "$(id -u)" != 0 ]; then
         command -v sudo >/dev/null || fail "missing: $*, and to install it takes root or sudo. $instead"

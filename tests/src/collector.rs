@@ -39,6 +39,8 @@ pub struct Span {
     pub id: String,
     /// The id of its parent; empty where it has none.
     pub parent: String,
+    /// The ids of the traces that it links to.
+    pub links: Vec<String>,
     /// Whether it says that it failed.
     pub failed: bool,
     attributes: BTreeMap<String, String>,
@@ -80,6 +82,7 @@ impl Span {
             trace: hexadecimal(&span.trace_id),
             id: hexadecimal(&span.span_id),
             parent: hexadecimal(&span.parent_span_id),
+            links: span.links.iter().map(|link| hexadecimal(&link.trace_id)).collect(),
             failed: span.status.is_some_and(|status| status.code() == v1::status::StatusCode::Error),
             attributes: attributes(span.attributes),
             name: span.name,

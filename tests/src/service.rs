@@ -22,6 +22,7 @@ use crate::eventually;
 pub struct Service {
     /// The name of its binary.
     pub name: &'static str,
+    arguments: &'static [&'static str],
     environment: Vec<(String, String)>,
     logs: PathBuf,
     starts: usize,
@@ -41,7 +42,12 @@ impl Service {
     /// A service that is not started yet. Its environment is this and nothing else; what it says
     /// goes to a file in `logs` for each start.
     pub fn new(name: &'static str, environment: Vec<(String, String)>, logs: PathBuf) -> Service {
-        Service { name, environment, logs, starts: 0, child: None }
+        Service { name, arguments: &[], environment, logs, starts: 0, child: None }
+    }
+
+    /// The same with arguments.
+    pub fn with(self, arguments: &'static [&'static str]) -> Service {
+        Service { arguments, ..self }
     }
 
     /// Starts it.
@@ -50,6 +56,7 @@ impl Service {
         self.starts += 1;
         let log = File::create(self.log_file(self.starts)).unwrap();
         let child = Command::new(binary(self.name))
+            .args(self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -149,5 +156,7 @@ pub fn binary(name: &str) -> PathBuf {
 
 fn ready_address(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
-    (line["message"] == "ready").then(|| line["address"].as_str()?.parse().ok()).flatten()
+    (line["message"] == "ready" || line["message"] == "running")
+        .then(|| line["address"].as_str()?.parse().ok())
+        .flatten()
 }

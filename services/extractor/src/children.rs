@@ -13,11 +13,18 @@ use crate::{
     unit::Unit,
 };
 
-/// The page of parents that is being read for.
+/// The parents that are being read for.
 #[derive(Default)]
 pub struct Parents {
     seen: Seen,
-    page: Option<(Position, Page)>,
+    page: Option<ParentsPage>,
+}
+
+/// A page of parents.
+struct ParentsPage {
+    position: Position,
+    rows: Vec<Value>,
+    next: Option<Position>,
 }
 
 impl Extraction<'_> {
@@ -44,11 +51,11 @@ impl Extraction<'_> {
         let first = Position::first(&self.flow().extract.listing.paginate);
         let listing = &self.flow().extract.listing;
         let pages: Vec<_> =
-            group.iter().map(|variables| self.source.page(listing, &first, variables)).collect();
-        let pages: Vec<Page> = stream::iter(pages).buffered(together).try_collect().await?;
+            group.iter().map(|variables| self.source.open(listing, &first, variables)).collect();
+        let pages: Vec<Page<'_>> = stream::iter(pages).buffered(together).try_collect().await?;
         let done = place.parents + group.len();
         for (variables, page) in group.iter().zip(pages) {
-            self.child(&first, page, variables, unit).await?;
+            self.child(page, variables, unit).await?;
         }
         Ok(match done < page.rows.len() {
             true => Some(Place { parents: done, ..place.clone() }),
@@ -62,30 +69,30 @@ impl Extraction<'_> {
         place: &Place,
         variables: &Variables,
         memory: &'m mut Parents,
-    ) -> Result<&'m Page, Error> {
-        let known = memory.page.take().filter(|(position, _)| *position == place.position);
+    ) -> Result<&'m ParentsPage, Error> {
+        let known = memory.page.take().filter(|page| page.position == place.position);
         let page = match known {
-            Some((_, page)) => page,
-            None => self.page(listing, &place.position, variables, &mut memory.seen).await?,
+            Some(page) => page,
+            None => {
+                let mut page = self.source.open(listing, &place.position, variables).await?;
+                let rows = page.all_rows().await?;
+                memory.seen.note(&page)?;
+                ParentsPage { position: place.position.clone(), rows, next: page.next()? }
+            }
         };
-        Ok(&memory.page.insert((place.position.clone(), page)).1)
+        Ok(memory.page.insert(page))
     }
 
-    async fn child(
-        &self,
-        first: &Position,
-        page: Page,
-        variables: &Variables,
-        unit: &mut Unit<'_>,
-    ) -> Result<(), Error> {
-        let mut seen = Seen::default();
-        seen.note(first, &page.rows)?;
-        let (mut rows, mut next) = (page.rows, page.next);
+    async fn child(&self, first: Page<'_>, variables: &Variables, unit: &mut Unit<'_>) -> Result<(), Error> {
+        let listing = &self.flow().extract.listing;
+        let (mut seen, mut page) = (Seen::default(), first);
         loop {
-            unit.add(self.source.fetched(rows, variables).await?, variables).await?;
-            let Some(position) = next else { return Ok(()) };
-            let page = self.page(&self.flow().extract.listing, &position, variables, &mut seen).await?;
-            (rows, next) = (page.rows, page.next);
+            while let Some(rows) = page.rows().await? {
+                unit.add(self.source.fetched(rows, variables).await?, variables).await?;
+            }
+            seen.note(&page)?;
+            let Some(next) = page.next()? else { return Ok(()) };
+            page = self.source.open(listing, &next, variables).await?;
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pomost_expression::{Value, Variables};
 use pomost_http::{Client, Failure};
 use pomost_models::{Stage, Version};
-use pomost_project::{Flow, flow::Listing};
+use pomost_project::Flow;
 use pomost_runtime::{Context, telemetry};
 use pomost_store::{Lease, Run};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::{
     checkpoint::{Checkpoint, Part, Place},
     children::Parents,
     cursor,
-    page::Page,
+    patience::Patience,
     position::Position,
     rows,
     seen::Seen,
@@ -50,18 +50,15 @@ pub enum Error {
     /// The source does not answer as the flow says; trying again would not help.
     #[error("{0}")]
     Source(String),
+    /// A request to the source failed.
+    #[error(transparent)]
+    Request(#[from] Failure),
     /// The store failed, or somebody else extracts the flow now.
     #[error(transparent)]
     Store(#[from] pomost_store::Error),
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] pomost_broker::Error),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Error {
-        Error::Source(failure.message)
-    }
 }
 
 /// What a process remembers of a run beside its checkpoint.
@@ -81,7 +78,7 @@ impl Extraction<'_> {
         while let Some(place) = checkpoint.place.clone() {
             let span = self.span(&checkpoint);
             telemetry::note_trace_id(&span);
-            checkpoint = self.read(checkpoint, &place, &mut memory).instrument(span).await?;
+            checkpoint = self.read(&checkpoint, &place, &mut memory).instrument(span).await?;
             if checkpoint
                 .place
                 .as_ref()
@@ -113,8 +110,24 @@ impl Extraction<'_> {
         }
     }
 
-    /// Reads what stands at a place, and returns where to go on.
+    /// Reads what stands at a place, and returns where to go on. An answer that breaks off is asked for
+    /// again: what was published of it is published again under the same batch ids.
     async fn read(
+        &self,
+        checkpoint: &Checkpoint,
+        place: &Place,
+        memory: &mut Memory,
+    ) -> Result<Checkpoint, Error> {
+        let mut patience = Patience::default();
+        loop {
+            match self.try_to_read(checkpoint.clone(), place, memory).await {
+                Err(Error::Request(failure)) => patience.wait(&self.run.flow, failure).await?,
+                read => return read,
+            }
+        }
+    }
+
+    async fn try_to_read(
         &self,
         checkpoint: Checkpoint,
         place: &Place,
@@ -146,11 +159,12 @@ impl Extraction<'_> {
         memory: &mut Memory,
         unit: &mut Unit<'_>,
     ) -> Result<Option<Place>, Error> {
-        let page =
-            self.page(&self.flow().extract.listing, &place.position, variables, &mut memory.seen).await?;
-        let rows = self.source.fetched(page.rows, variables).await?;
-        unit.add(rows, variables).await?;
-        Ok(page.next.map(|next| place.at(next)))
+        let mut page = self.source.open(&self.flow().extract.listing, &place.position, variables).await?;
+        while let Some(rows) = page.rows().await? {
+            unit.add(self.source.fetched(rows, variables).await?, variables).await?;
+        }
+        memory.seen.note(&page)?;
+        Ok(page.next()?.map(|next| place.at(next)))
     }
 
     async fn deletions(
@@ -161,24 +175,15 @@ impl Extraction<'_> {
         unit: &mut Unit<'_>,
     ) -> Result<Option<Place>, Error> {
         let Some(deletions) = &self.flow().extract.deletions else { return Ok(None) };
-        let page = self.page(&deletions.listing, &place.position, variables, &mut memory.seen).await?;
-        for row in page.rows {
-            unit.add_row(rows::deletion(deletions, row, unit.order(), variables));
+        let mut page = self.source.open(&deletions.listing, &place.position, variables).await?;
+        while let Some(rows) = page.rows().await? {
+            for row in rows {
+                unit.add_row(rows::deletion(deletions, row, unit.order(), variables));
+            }
+            unit.publish_full().await?;
         }
-        Ok(page.next.map(|next| place.at(next)))
-    }
-
-    /// A page of a listing that does not lead in a circle.
-    pub(crate) async fn page(
-        &self,
-        listing: &Listing,
-        position: &Position,
-        variables: &Variables,
-        seen: &mut Seen,
-    ) -> Result<Page, Error> {
-        let page = self.source.page(listing, position, variables).await?;
-        seen.note(position, &page.rows)?;
-        Ok(page)
+        memory.seen.note(&page)?;
+        Ok(page.next()?.map(|next| place.at(next)))
     }
 
     /// Where to go on when a listing has been read to its end.

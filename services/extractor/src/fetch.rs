@@ -5,10 +5,7 @@ use pomost_expression::{Value, Variables};
 use pomost_http::Class;
 use pomost_project::flow::Fetch;
 
-use crate::{
-    extraction::{Error, Source},
-    page::json,
-};
+use crate::extraction::{Error, Source};
 
 /// A row as the source has it.
 #[derive(Debug)]
@@ -37,7 +34,13 @@ impl Source {
             Err(failure) => return Ok(Row::Refused(row, failure.message)),
         };
         match self.ask(call).await {
-            Ok(answer) => self.record(fetch, row, json(&fetch.request, &answer)?, variables),
+            Ok(answer) => match answer.value(fetch.format.as_ref()) {
+                Ok(value) => Ok(record(fetch, row, value, variables)),
+                Err(error) => Ok(Row::Refused(
+                    row,
+                    format!("{}: the answer cannot be read: {error}", fetch.request.label),
+                )),
+            },
             Err(failure) if failure.class == Class::Gone => Ok(Row::Gone(row)),
             Err(failure) if matches!(failure.class, Class::Invalid | Class::Conflict) => {
                 Ok(Row::Refused(row, failure.message))
@@ -45,13 +48,13 @@ impl Source {
             Err(failure) => Err(failure.into()),
         }
     }
+}
 
-    fn record(&self, fetch: &Fetch, row: Value, answer: Value, variables: &Variables) -> Result<Row, Error> {
-        let Some(record) = &fetch.record else { return Ok(Row::There(answer)) };
-        Ok(match record.one(answer, variables) {
-            Ok(Value::Null) => Row::Gone(row),
-            Ok(record) => Row::There(record),
-            Err(error) => Row::Refused(row, format!("extract.fetch.record: {}", error.message)),
-        })
+fn record(fetch: &Fetch, row: Value, answer: Value, variables: &Variables) -> Row {
+    let Some(record) = &fetch.record else { return Row::There(answer) };
+    match record.one(answer, variables) {
+        Ok(Value::Null) => Row::Gone(row),
+        Ok(record) => Row::There(record),
+        Err(error) => Row::Refused(row, format!("extract.fetch.record: {}", error.message)),
     }
 }

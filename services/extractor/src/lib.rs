@@ -13,6 +13,7 @@ pub mod extraction;
 pub mod fetch;
 pub mod link;
 pub mod page;
+pub mod patience;
 pub mod position;
 pub mod rows;
 pub mod seen;

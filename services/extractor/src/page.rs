@@ -1,72 +1,86 @@
-//! Fetching one page of a listing.
+//! One page of a listing, its rows as they come.
 
-use std::time::Duration;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use backon::{ExponentialBuilder, Retryable};
-use pomost_expression::{Value, Variables, read};
-use pomost_http::{Answer, Call, Class, Failure};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use http::HeaderMap;
+use pomost_expression::{Expression, Value, Variables};
+use pomost_format::{DecodeError, Decoder, Format, Syntax};
+use pomost_http::{Answer, Call, Failure, content_type};
 use pomost_project::{
     flow::{Listing, Paginate},
     request::Request,
 };
-use tracing::warn;
 use url::Url;
 
 use crate::{
     extraction::{Error, Source},
+    patience::Patience,
     position::Position,
 };
 
-/// How often a page is asked for before its run fails, where the failure is not the system's state.
-const ATTEMPTS: usize = 8;
+/// How many rows come at a time.
+const TOGETHER: usize = 1000;
 
-/// A page as it was answered.
-pub struct Page {
-    /// The rows.
-    pub rows: Vec<Value>,
-    /// Where the next page is, or `None` after the last.
-    pub next: Option<Position>,
+/// A page of a listing, its rows as they come.
+pub struct Page<'a> {
+    source: &'a Source,
+    listing: &'a Listing,
+    position: Position,
+    variables: Variables,
+    url: Url,
+    headers: HeaderMap,
+    body: BoxStream<'static, Result<Bytes, Failure>>,
+    decoder: Decoder,
+    /// What makes records of what the decoder gives, and whether that is the whole answer.
+    each: &'a Expression,
+    whole: bool,
+    ended: bool,
+    rows: usize,
+    hash: DefaultHasher,
 }
 
 impl Source {
-    /// Fetches the page of a listing at a position.
-    pub async fn page(
-        &self,
-        listing: &Listing,
+    /// Asks for the page of a listing at a position.
+    pub async fn open<'a>(
+        &'a self,
+        listing: &'a Listing,
         position: &Position,
         variables: &Variables,
-    ) -> Result<Page, Error> {
+    ) -> Result<Page<'a>, Error> {
         let variables = Variables { page: position.variable(), ..variables.clone() };
         let call = self.page_call(listing, position, &variables)?;
         let url = call.url.clone();
         let answer = self.ask(call).await?;
-        let body = json(&listing.request, &answer)?;
-        let rows = listing.records.outputs(body.clone(), &variables);
-        let rows =
-            rows.map_err(|error| Error::Source(format!("{}.records: {}", listing.place, error.message)))?;
-        let next = position.next(&listing.paginate, &body, &answer.headers, rows.len(), &variables);
-        let next =
-            next.map_err(|error| Error::Source(format!("{}.paginate: {}", listing.place, error.message)))?;
-        let next = next.map(|next| self.absolute(next, &url)).transpose()?;
-        Ok(Page { rows, next })
+        let format = Format::of_answer(listing.format.as_ref(), content_type(&answer.headers));
+        let list = listing.list.as_ref().filter(|_| format.syntax == Syntax::Json);
+        Ok(Page {
+            source: self,
+            listing,
+            position: position.clone(),
+            variables,
+            url,
+            headers: answer.headers,
+            body: futures_util::stream::once(async { Ok(answer.body) }).boxed(),
+            decoder: Decoder::new(&format, list.map(|list| list.path.clone())),
+            each: list.map_or(&listing.records, |list| &list.each),
+            whole: list.is_none() && is_one_document(&format.syntax),
+            ended: false,
+            rows: 0,
+            hash: DefaultHasher::new(),
+        })
     }
 
-    /// Makes a request. A system that is away, throttles or refuses our credentials is waited for,
-    /// however long; a failure that may pass is tried again; any other is an error.
+    /// Makes a request, again and again while that may help.
     pub async fn ask(&self, call: Call<'_>) -> Result<Answer, Failure> {
-        let mut attempts = 0;
-        (|| self.client.send(call.clone()))
-            .retry(backoff())
-            .when(|failure| {
-                attempts += usize::from(!failure.class.is_of_the_system());
-                failure.class.is_of_the_system() || (failure.class == Class::Transient && attempts < ATTEMPTS)
-            })
-            .adjust(|failure, delay| delay.map(|delay| failure.retry_after.map_or(delay, |asked| asked.max(delay))))
-            .notify(|failure, delay| {
-                let wait = delay.as_secs_f64();
-                warn!(flow = self.flow.name, error = %failure, class = failure.class.as_str(), wait, "the source waits");
-            })
-            .await
+        let mut patience = Patience::default();
+        loop {
+            match self.client.send(call.clone()).await {
+                Err(failure) => patience.wait(&self.flow.name, failure).await?,
+                answer => return answer,
+            }
+        }
     }
 
     /// The call that a request of the flow is for this input.
@@ -94,20 +108,99 @@ impl Source {
         }
         Ok(call)
     }
+}
 
-    /// The position with its URL as seen from the page that names it (RFC 3986 §5).
-    fn absolute(&self, position: Position, page: &Url) -> Result<Position, Failure> {
+impl Page<'_> {
+    /// Where it is.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The next rows; none after the last.
+    pub async fn rows(&mut self) -> Result<Option<Vec<Value>>, Error> {
+        let mut rows = Vec::new();
+        while rows.len() < TOGETHER {
+            match self.decoder.next() {
+                Some(row) => self.take(row, &mut rows)?,
+                None if self.ended => break,
+                None => self.feed().await?,
+            }
+        }
+        Ok(Some(rows).filter(|rows| !rows.is_empty()))
+    }
+
+    /// All rows that are left.
+    pub async fn all_rows(&mut self) -> Result<Vec<Value>, Error> {
+        let mut all = Vec::new();
+        while let Some(rows) = self.rows().await? {
+            all.extend(rows);
+        }
+        Ok(all)
+    }
+
+    /// A hash of its rows, once they have all come; none where there are none.
+    pub fn hash(&self) -> Option<u64> {
+        (self.rows > 0).then(|| self.hash.finish())
+    }
+
+    /// Where the next page is, once all rows have come; none after the last page.
+    pub fn next(&self) -> Result<Option<Position>, Error> {
+        let Page { listing, variables, .. } = self;
+        let next =
+            self.position.next(&listing.paginate, self.decoder.rest(), &self.headers, self.rows, variables);
+        let next = next.map_err(|error| self.failed("paginate", &error.message))?;
+        Ok(next.map(|next| self.absolute(next)).transpose()?)
+    }
+
+    fn take(&mut self, row: Result<Value, DecodeError>, rows: &mut Vec<Value>) -> Result<(), Error> {
+        let row = row.map_err(|error| {
+            Error::Source(format!("{}: the answer cannot be read: {error}", self.listing.request.label))
+        })?;
+        if !self.whole {
+            row.hash(&mut self.hash);
+        }
+        let records = self.each.outputs(row, &self.variables);
+        let records = records.map_err(|error| self.failed("records", &error.message))?;
+        if self.whole {
+            records.hash(&mut self.hash);
+        }
+        self.rows += if self.whole { records.len() } else { 1 };
+        rows.extend(records);
+        Ok(())
+    }
+
+    async fn feed(&mut self) -> Result<(), Failure> {
+        match self.body.next().await {
+            Some(chunk) => self.decoder.feed(&chunk?),
+            None => {
+                self.decoder.finish();
+                self.ended = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The position with its URL as seen from here (RFC 3986 §5).
+    fn absolute(&self, position: Position) -> Result<Position, Failure> {
         match position {
-            Position::Url(next) => Ok(Position::Url(self.client.follow(page, &next)?.into())),
+            Position::Url(next) => Ok(Position::Url(self.source.client.follow(&self.url, &next)?.into())),
             other => Ok(other),
         }
     }
+
+    fn failed(&self, what: &str, message: &str) -> Error {
+        Error::Source(format!("{}.{what}: {message}", self.listing.place))
+    }
 }
 
-/// The answer to a request as a value.
-pub fn json(request: &Request, answer: &Answer) -> Result<Value, Error> {
-    read(&answer.body)
-        .map_err(|error| Error::Source(format!("{}: the answer is not JSON: {error}", request.label)))
+/// Whether a body of this syntax is one value rather than rows.
+fn is_one_document(syntax: &Syntax) -> bool {
+    match syntax {
+        Syntax::Json | Syntax::Form => true,
+        Syntax::Xml(options) => options.record.is_none(),
+        Syntax::Text(options) => !options.lines,
+        Syntax::JsonLines | Syntax::Csv(_) => false,
+    }
 }
 
 fn param(paginate: &Paginate) -> Option<&str> {
@@ -117,12 +210,4 @@ fn param(paginate: &Paginate) -> Option<&str> {
             param.as_deref()
         }
     }
-}
-
-fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(30))
-        .without_max_times()
-        .with_jitter()
 }

@@ -98,7 +98,8 @@ async fn extract(
         lost = keep(context, lease) => Err(lost),
     };
     match extracted {
-        Err(extraction::Error::Source(reason)) => {
+        Err(reason @ (extraction::Error::Source(_) | extraction::Error::Request(_))) => {
+            let reason = reason.to_string();
             error!(flow = run.flow, run = %id, error = reason, "the run cannot be read to its end");
             metrics::count_failed_run(&run.flow);
             Ok(context.store().fail_run(lease, id, &reason).await?)

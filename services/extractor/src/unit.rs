@@ -59,7 +59,12 @@ impl<'a> Unit<'a> {
             };
             self.add_row(row);
         }
-        self.publish(TOGETHER * flow.batch_size).await
+        self.publish_full().await
+    }
+
+    /// Publishes what is enough for it.
+    pub async fn publish_full(&mut self) -> Result<(), Error> {
+        self.publish(TOGETHER * self.extraction.flow().batch_size).await
     }
 
     /// Adds one row.

@@ -54,10 +54,17 @@ async fn archive(context: &Context, letters: &[DeadLetter]) {
 fn letters(delivery: &Delivery) -> Vec<DeadLetter> {
     match &delivery.poisoned {
         Some(queue) => poisoned(delivery, queue),
-        None if delivery.message.kind == DEAD_LETTERS_TYPE => serde_json::from_slice(&delivery.message.body)
-            .unwrap_or_else(|_| vec![unreadable(delivery, "dead", "not a message of dead letters".into())]),
-        None => vec![unreadable(delivery, "dead", "not a message of dead letters".into())],
+        None => written(delivery)
+            .unwrap_or_else(|| vec![unreadable(delivery, "dead", "not a message of dead letters".into())]),
     }
+}
+
+/// The letters that a service wrote.
+fn written(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
+    let message = &delivery.message;
+    let letters: Vec<DeadLetter> =
+        (message.kind == DEAD_LETTERS_TYPE).then(|| serde_json::from_slice(&message.body).ok()).flatten()?;
+    letters.iter().all(|letter| worker::fits(letter.size, &letter.record)).then_some(letters)
 }
 
 /// A batch on which workers kept dying: the broker gave it up, and every record in it with it.
@@ -71,7 +78,11 @@ fn poisoned(delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
     match worker::decode(delivery) {
         Ok(mut batch) => {
             let records = std::mem::take(&mut batch.records);
-            records.into_iter().map(|record| dead::letter(&batch, record, stage, diagnosis.clone())).collect()
+            let letter = |record| DeadLetter {
+                traceparent: delivery.message.traceparent.clone(),
+                ..dead::letter(&batch, record, stage, diagnosis.clone())
+            };
+            records.into_iter().map(letter).collect()
         }
         Err(reason) => vec![unreadable(delivery, queue, reason)],
     }

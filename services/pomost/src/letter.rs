@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pomost_expression::{Value, read, write};
-use pomost_models::{DeadLetter, Op, Reason, RunId, Stage, Version};
+use pomost_models::{DeadLetter, Op, Reason, Record, RunId, Stage, Version};
 use pomost_project::{Flow, Project};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ const MASK: &str = "***";
 /// A dead letter with its record, as JSON on several lines. Numbers keep every digit.
 pub fn shown(letter: &DeadLetter, project: Option<&Project>) -> anyhow::Result<String> {
     let flow = flow(letter, project);
-    let record = letter.record.as_ref();
+    let forms = letter.record.as_ref().map(|record| Forms::of(record, flow)).unwrap_or_default();
     let shown = Shown {
         id: &letter.id,
         flow: &letter.flow,
@@ -30,8 +30,9 @@ pub fn shown(letter: &DeadLetter, project: Option<&Project>) -> anyhow::Result<S
         key: key(letter, project),
         version: letter.version(),
         op: letter.op(),
-        data: record.and_then(|record| masked(flow, record.data.get())),
-        extracted: record.and_then(|record| masked(flow, record.extracted().get())),
+        data: forms.data,
+        extracted: forms.extracted,
+        message: message(letter, flow),
     };
     Ok(indented(&serde_json::to_string(&shown)?))
 }
@@ -54,14 +55,60 @@ fn flow<'a>(letter: &DeadLetter, project: Option<&'a Project>) -> Option<&'a Flo
     project?.flows.get(&letter.flow).map(|flow| &**flow)
 }
 
-/// The record with its sensitive fields masked; all of it where the flow is not known.
-fn masked(flow: Option<&Flow>, json: &str) -> Option<Box<RawValue>> {
-    let value = read(json.as_bytes()).ok()?;
-    let masked = match flow {
-        Some(flow) => flow.mask_record(&value),
-        None => Value::from(MASK.to_owned()),
+/// A record as it came to the stage and as it was extracted, as far as they may be shown.
+#[derive(Default)]
+struct Forms {
+    data: Option<Box<RawValue>>,
+    extracted: Option<Box<RawValue>>,
+}
+
+impl Forms {
+    /// What is sensitive in one may stand in the other where no sensitive path leads, so both hide
+    /// the values of both. All is hidden where the flow is not known.
+    fn of(record: &Record, flow: Option<&Flow>) -> Forms {
+        let Some(flow) = flow else { return Forms { data: json(&mask()), extracted: json(&mask()) } };
+        let value = |text: &RawValue| read(text.get().as_bytes()).ok();
+        let (data, extracted) = (value(&record.data), value(record.extracted()));
+        let shown = |one: &Option<Value>, other: &Option<Value>| {
+            let own = flow.mask_record(one.as_ref()?);
+            json(&other.as_ref().map_or(own.clone(), |other| masked_as_part_of(flow, other, &own)))
+        };
+        Forms { data: shown(&data, &extracted), extracted: shown(&extracted, &data) }
+    }
+}
+
+/// Hides in a value what is sensitive in a record: the paths lead through the record, which gets the
+/// value as one more field.
+fn masked_as_part_of(flow: &Flow, record: &Value, value: &Value) -> Value {
+    const FIELD: &str = "\0";
+    let field = Value::from(FIELD.to_owned());
+    let Value::Obj(fields) = record else {
+        return if flow.sensitive.is_empty() { value.clone() } else { mask() };
     };
-    RawValue::from_string(write(&masked).ok()?).ok()
+    let mut together = (**fields).clone();
+    together.insert(field.clone(), value.clone());
+    match flow.mask_record(&Value::obj(together)) {
+        Value::Obj(fields) => fields.get(&field).cloned().unwrap_or_else(mask),
+        _ => mask(),
+    }
+}
+
+/// A message that could not be read. Where in it sensitive values stand nobody can tell, so it is
+/// shown where the flow has none.
+fn message(letter: &DeadLetter, flow: Option<&Flow>) -> Option<Box<RawValue>> {
+    let message = letter.message.clone()?;
+    match flow {
+        Some(flow) if flow.sensitive.is_empty() => Some(message),
+        _ => json(&mask()),
+    }
+}
+
+fn mask() -> Value {
+    Value::from(MASK.to_owned())
+}
+
+fn json(value: &Value) -> Option<Box<RawValue>> {
+    RawValue::from_string(write(value).ok()?).ok()
 }
 
 #[derive(Serialize)]
@@ -81,4 +128,6 @@ struct Shown<'a> {
     op: Option<Op>,
     data: Option<Box<RawValue>>,
     extracted: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Box<RawValue>>,
 }

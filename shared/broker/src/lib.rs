@@ -25,6 +25,9 @@ pub use sqlite::SqliteBroker;
 /// Durable queues with confirmed publishing and redelivery.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
+    /// What it is, by the OpenTelemetry conventions for `messaging.system`.
+    fn system(&self) -> &'static str;
+
     /// Whether the broker answers.
     async fn ping(&self) -> Result<()>;
 

@@ -1,15 +1,21 @@
 //! RabbitMQ goes away in the middle of the work.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, process::Stdio, sync::Arc, time::Duration};
 
 use pomost_broker::{
     Broker, Queue, RabbitMq, Route,
     conformance::{FLOW, message, next},
-    testing::PrivateNode,
+    testing::{Ports, PrivateNode},
 };
 use pomost_models::Stage;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpStream,
+    process::Command,
+    sync::watch,
+    time::timeout,
+};
 
 /// How many messages arrive before the broker goes away, and how many more when it is back.
 const SOME: usize = 300;
@@ -97,4 +103,42 @@ async fn a_consumer_can_be_stopped_and_a_publish_fails_while_the_broker_is_away(
     node.start_again().await;
     let delivery = next(&mut broker.consume(&queue(), 1).await.unwrap()).await;
     assert_eq!(delivery.message.id, "unacknowledged");
+}
+
+/// For the test below, which kills it.
+#[tokio::test]
+#[ignore = "it never ends"]
+#[allow(clippy::print_stdout, reason = "this is how the other process learns it")]
+async fn a_process_with_a_node() {
+    let node = PrivateNode::start().await;
+    let Ports { amqp, distribution, epmd } = node.ports();
+    println!("ports {amqp} {distribution} {epmd}");
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_node_and_its_epmd_end_with_the_process_that_started_them_even_if_that_is_killed() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "a_process_with_a_node", "--ignored", "--nocapture"]).kill_on_drop(true);
+    let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let ports = loop {
+        let line = lines.next_line().await.unwrap().expect("it did not start a node");
+        if let Some((_, ports)) = line.split_once("ports ") {
+            break ports.split(' ').map(|port| port.parse().unwrap()).collect::<Vec<u16>>();
+        }
+    };
+    let listens = async |port| TcpStream::connect(("127.0.0.1", port)).await.is_ok();
+    for &port in &ports {
+        assert!(listens(port).await, "{port}");
+    }
+    process.kill().await.unwrap();
+    let ending = async {
+        for &port in &ports {
+            while listens(port).await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    timeout(PATIENCE, ending).await.expect("they live on");
 }

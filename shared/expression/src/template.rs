@@ -11,7 +11,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 #[derive(Debug, Clone)]
 pub struct Template {
     parts: Vec<Part>,
-    percent_encodes: bool,
+    kind: Kind,
 }
 
 #[derive(Debug, Clone)]
@@ -20,16 +20,29 @@ enum Part {
     Expression(Expression),
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Url { query_may_be_empty: bool },
+}
+
 impl Template {
     /// Compiles a template for a URL: each value is percent-encoded, so that it can never add a path
-    /// segment or a parameter. The error points at a byte of `source`.
+    /// segment or a parameter; nor can it take one away, by being empty in the path or by making a
+    /// segment of dots. The error points at a byte of `source`.
     pub fn of_url(source: &str) -> Result<Template, CompileError> {
-        Ok(Template { parts: parts(source)?, percent_encodes: true })
+        Ok(Template { parts: parts(source)?, kind: Kind::Url { query_may_be_empty: true } })
+    }
+
+    /// Compiles a template for a URL that is to name one thing: as [`Template::of_url`], and a value
+    /// may not be empty in the query either, where `?email=` may well find somebody.
+    pub fn of_address(source: &str) -> Result<Template, CompileError> {
+        Ok(Template { parts: parts(source)?, kind: Kind::Url { query_may_be_empty: false } })
     }
 
     /// Compiles a template for other text: each value stands in it as it is.
     pub fn of_text(source: &str) -> Result<Template, CompileError> {
-        Ok(Template { parts: parts(source)?, percent_encodes: false })
+        Ok(Template { parts: parts(source)?, kind: Kind::Text })
     }
 
     /// The text with each expression's value in its place. Values are text, numbers or booleans.
@@ -40,14 +53,36 @@ impl Template {
                 Part::Text(text) => rendered.push_str(text),
                 Part::Expression(expression) => {
                     let value = value(expression, input, variables)?;
-                    match self.percent_encodes {
-                        true => rendered.extend(utf8_percent_encode(&value, RESERVED)),
-                        false => rendered.push_str(&value),
+                    self.refuse_empty(&rendered, &value, expression)?;
+                    match self.kind {
+                        Kind::Url { .. } => rendered.extend(utf8_percent_encode(&value, RESERVED)),
+                        Kind::Text => rendered.push_str(&value),
                     }
                 }
             }
         }
+        self.refuse_dots(&rendered)?;
         Ok(rendered)
+    }
+
+    fn refuse_empty(&self, before: &str, value: &str, of: &Expression) -> Result<(), EvaluationError> {
+        let Kind::Url { query_may_be_empty } = self.kind else { return Ok(()) };
+        if !value.is_empty() || (query_may_be_empty && before.contains('?')) {
+            return Ok(());
+        }
+        Err(EvaluationError::new(format!("{{{}}} is empty, so it cannot stand here", of.source())))
+    }
+
+    /// Whoever reads a URL takes the segments `.` and `..` for steps in the path (RFC 3986 §5.2.4).
+    fn refuse_dots(&self, rendered: &str) -> Result<(), EvaluationError> {
+        let path = rendered.split('?').next().unwrap_or_default();
+        if self.kind == Kind::Text || !path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Ok(());
+        }
+        let sources: Vec<String> = self.expressions().map(|of| format!("{{{}}}", of.source())).collect();
+        let message =
+            format!("{} makes a part of the path '.' or '..', which leads elsewhere", sources.join(" or "));
+        Err(EvaluationError::new(message))
     }
 
     /// Whether one of its expressions uses a variable, named without its dollar sign.
@@ -155,6 +190,29 @@ mod tests {
         for input in ["{}", r#"{"a":[]}"#, r#"{"a":{}}"#] {
             assert!(rendered("x/{.a}", input).unwrap_err().message.contains("{.a}"), "{input}");
         }
+    }
+
+    #[test]
+    fn a_value_cannot_take_a_segment_of_the_path_away() {
+        let id = |id: &str| rendered("things/{.id}?of={.id}", &format!(r#"{{"id":"{id}"}}"#));
+        for dots in [".", ".."] {
+            assert!(id(dots).unwrap_err().message.contains("{.id}"), "{dots}");
+        }
+        assert!(rendered("{.a}{.a}/x", r#"{"a":"."}"#).is_err());
+        assert_eq!(id("...").unwrap(), "things/...?of=...");
+        assert_eq!(id("%2e").unwrap(), "things/%252e?of=%252e");
+        assert!(id("").unwrap_err().message.contains("{.id} is empty"));
+        assert_eq!(rendered("things?of={.id}&x=..", r#"{"id":".."}"#).unwrap(), "things?of=..&x=..");
+    }
+
+    #[test]
+    fn only_an_address_refuses_empty_values_in_its_query() {
+        let (variables, empty) = (Variables::default(), read(br#"{"a":""}"#).unwrap());
+        let template = Template::of_url("things?since={.a}").unwrap();
+        assert_eq!(template.render(&empty, &variables).unwrap(), "things?since=");
+        let address = Template::of_address("things?email={.a}").unwrap();
+        assert!(address.render(&empty, &variables).unwrap_err().message.contains("{.a} is empty"));
+        assert_eq!(Template::of_text("{.a}").unwrap().render(&empty, &variables).unwrap(), "");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use pomost_expression::{Value, read};
+use pomost_format::{DecodeError, Format, decode};
 use pomost_project::request::{AnswerRule, Meaning};
 
 use crate::Class;
@@ -21,6 +22,20 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The whole body as one value: of the given format, or of that which its Content-Type names, or
+    /// else JSON. Of a format with rows it is the list of them.
+    pub fn value(&self, given: Option<&Format>) -> Result<Value, DecodeError> {
+        let (mut rows, _) = decode(&self.format(given), None, &self.body)?;
+        Ok(match (rows.pop(), rows.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => rows.into_iter().chain(last).collect(),
+        })
+    }
+
+    fn format(&self, given: Option<&Format>) -> Format {
+        Format::of_answer(given, content_type(&self.headers))
+    }
+
     /// What kind of failure it is; none where it is what was asked for. The first rule that is about
     /// it decides, and where none is, its status.
     pub(crate) fn class<'r>(&self, mut rules: impl Iterator<Item = &'r AnswerRule>) -> Option<Class> {
@@ -46,6 +61,11 @@ impl Answer {
             [("status", status), ("headers", object(self.headers.iter().map(header))), ("body", body)];
         object(parts.map(|(name, part)| (Value::from(name.to_owned()), part)))
     }
+}
+
+/// What the body is written in, as the headers say it.
+pub fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }
 
 fn object(fields: impl IntoIterator<Item = (Value, Value)>) -> Value {

@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pomost_project::system::Auth;
 use secrecy::ExposeSecret;
-use url::Url;
+use url::{Url, form_urlencoded::byte_serialize};
 
 use crate::{Class, Failure};
 
@@ -26,6 +26,25 @@ pub(crate) fn headers(auth: &Auth) -> Result<HeaderMap, Failure> {
 pub(crate) fn add_to_query(auth: &Auth, url: &mut Url) {
     if let Auth::Query { name, value } = auth {
         url.query_pairs_mut().append_pair(name, value.expose_secret());
+    }
+}
+
+/// What must not be shown of what [`headers`] and [`add_to_query`] send. A system that refuses a request
+/// may repeat it in its answer.
+pub(crate) fn secrets(auth: &Auth) -> Vec<String> {
+    match auth {
+        Auth::Bearer { token: secret } | Auth::Header { value: secret, .. } => {
+            vec![secret.expose_secret().to_owned()]
+        }
+        Auth::Basic { username, password } => {
+            let pair = format!("{username}:{}", password.expose_secret());
+            vec![BASE64_STANDARD.encode(pair), password.expose_secret().to_owned()]
+        }
+        Auth::Query { value, .. } => {
+            let encoded = byte_serialize(value.expose_secret().as_bytes()).collect();
+            vec![encoded, value.expose_secret().to_owned()]
+        }
+        Auth::None => Vec::new(),
     }
 }
 

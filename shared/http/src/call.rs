@@ -1,8 +1,12 @@
 //! Making a request of what a flow says.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use pomost_expression::{EvaluationError, Template, Value, Variables, write};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{CONTENT_TYPE, Entry},
+};
+use pomost_expression::{EvaluationError, Template, Value, Variables};
+use pomost_format::encode_one;
 use pomost_project::request::{AnswerRule, Request};
 use url::Url;
 
@@ -58,11 +62,16 @@ type Filled = (String, HeaderMap, Option<Bytes>);
 fn fill(request: &Request, input: &Value, variables: &Variables) -> Result<Filled, EvaluationError> {
     let path = request.path.render(input, variables)?;
     let headers = request.headers.iter().map(|header| fill_header(header, input, variables));
-    let body = request.body.as_ref().map(|body| {
-        let body = body.one(input.clone(), variables)?;
-        write(&body).map(Bytes::from).map_err(|error| EvaluationError::new(format!("the body: {error}")))
-    });
-    Ok((path, headers.collect::<Result<_, _>>()?, body.transpose()?))
+    let mut headers: HeaderMap = headers.collect::<Result<_, _>>()?;
+    let Some(body) = &request.body else { return Ok((path, headers, None)) };
+    let body = encode_one(&request.body_format, &body.one(input.clone(), variables)?);
+    let body = body.map_err(|error| EvaluationError::new(format!("the body: {error}")))?;
+    if let (Entry::Vacant(entry), Ok(kind)) =
+        (headers.entry(CONTENT_TYPE), HeaderValue::from_str(&request.body_format.content_type()))
+    {
+        entry.insert(kind);
+    }
+    Ok((path, headers, Some(body.into())))
 }
 
 fn fill_header(

@@ -10,13 +10,10 @@ use tokio::sync::Semaphore;
 use tracing::{Instrument, Span, field};
 use url::Url;
 
-use crate::{Answer, Call, Class, Failure, authorisation};
+use crate::{Answer, Call, Class, Failure, authorisation, redirect};
 
 /// The longest answer that is read, in bytes: a page of records and no more.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
-
-/// Redirects that are followed, all within the system itself.
-const MAX_REDIRECTS: usize = 5;
 
 /// The clients of a project's systems, by name. One is shared by all that call its system in a
 /// process, so that the system's `concurrency` holds for them together.
@@ -45,7 +42,8 @@ impl Clients {
 #[derive(Clone)]
 pub struct Client {
     pub(crate) system: Arc<System>,
-    http: reqwest::Client,
+    reading: reqwest::Client,
+    writing: reqwest::Client,
     in_flight: Arc<Semaphore>,
 }
 
@@ -54,16 +52,10 @@ impl Client {
     pub fn new(system: Arc<System>) -> Result<Client, Failure> {
         // Whoever comes first installs it; a second time is no error of ours.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("pomost/", env!("CARGO_PKG_VERSION")))
-            .default_headers(authorisation::headers(&system.auth)?)
-            .timeout(system.timeout)
-            .pool_max_idle_per_host(system.concurrency)
-            .redirect(within(system.base_url.clone()))
-            .build()
-            .map_err(|error| Failure::from_reqwest(&system.name, "making a client", error))?;
+        let reading = http_client(&system, redirect::reading(system.base_url.clone()))?;
+        let writing = http_client(&system, redirect::writing(system.base_url.clone()))?;
         let in_flight = Arc::new(Semaphore::new(system.concurrency));
-        Ok(Client { system, http, in_flight })
+        Ok(Client { system, reading, writing, in_flight })
     }
 
     /// How many requests it has in flight at most.
@@ -108,14 +100,18 @@ impl Client {
         let answer = Answer { status, headers, body };
         match answer.class(rules.iter().chain(&self.system.answers)) {
             None => Ok(answer),
-            Some(class) => Err(Failure::from_answer(&self.system.name, label, class, &answer)),
+            Some(class) => {
+                let secrets = authorisation::secrets(&self.system.auth);
+                Err(Failure::from_answer(&self.system.name, label, class, &answer, &secrets))
+            }
         }
     }
 
     fn request(&self, call: Call<'_>) -> reqwest::RequestBuilder {
         let mut url = call.url;
         authorisation::add_to_query(&self.system.auth, &mut url);
-        let request = self.http.request(call.method, url);
+        let http = if call.method.is_safe() { &self.reading } else { &self.writing };
+        let request = http.request(call.method, url);
         match call.body {
             Some(body) => request.header(CONTENT_TYPE, "application/json").headers(call.headers).body(body),
             None => request.headers(call.headers),
@@ -153,11 +149,15 @@ impl Client {
     }
 }
 
-fn within(base: Url) -> Policy {
-    Policy::custom(move |attempt| {
-        let inside = attempt.url().origin() == base.origin();
-        if inside && attempt.previous().len() <= MAX_REDIRECTS { attempt.follow() } else { attempt.stop() }
-    })
+fn http_client(system: &System, redirects: Policy) -> Result<reqwest::Client, Failure> {
+    reqwest::Client::builder()
+        .user_agent(concat!("pomost/", env!("CARGO_PKG_VERSION")))
+        .default_headers(authorisation::headers(&system.auth)?)
+        .timeout(system.timeout)
+        .pool_max_idle_per_host(system.concurrency)
+        .redirect(redirects)
+        .build()
+        .map_err(|error| Failure::from_reqwest(&system.name, "making a client", error))
 }
 
 fn record(span: &Span, outcome: &Result<Answer, Failure>) {

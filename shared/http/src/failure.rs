@@ -12,6 +12,9 @@ use crate::Answer;
 /// How much of an answer's text an error quotes, in characters.
 const QUOTED: usize = 300;
 
+/// What stands for a secret.
+const MASK: &str = "***";
+
 /// A request that did not get the answer it was made for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -102,16 +105,23 @@ impl Failure {
         Failure::new(class, format!("{system}: {label}: {}", chain(&error.without_url())))
     }
 
-    pub(crate) fn from_answer(system: &str, label: &str, class: Class, answer: &Answer) -> Failure {
-        let means = if answer.status.is_success() {
-            format!(", which means {}", class.as_str())
-        } else {
-            String::new()
+    /// The failure that an answer is; `secrets` are left out of what is quoted of it.
+    pub(crate) fn from_answer(
+        system: &str,
+        label: &str,
+        class: Class,
+        answer: &Answer,
+        secrets: &[String],
+    ) -> Failure {
+        let means = match answer.status {
+            status if status.is_success() => format!(", which means {}", class.as_str()),
+            status if status.is_redirection() => ", which is not followed".to_owned(),
+            _ => String::new(),
         };
         Failure {
             class,
             message: format!("{system}: {label} answered {}{means}", answer.status),
-            answer: quote(&answer.body),
+            answer: quote(&answer.body, secrets),
             status: Some(answer.status.as_u16()),
             retry_after: retry_after(&answer.headers, SystemTime::now()),
         }
@@ -126,8 +136,17 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     in_seconds().or_else(at_date)
 }
 
-fn quote(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * QUOTED)]);
+/// The beginning of an answer on one line, without the secrets.
+fn quote(body: &[u8], secrets: &[String]) -> String {
+    let longest = secrets.iter().map(String::len).max().unwrap_or(0);
+    let beginning = &body[..body.len().min(4 * QUOTED + longest)];
+    let text = String::from_utf8_lossy(beginning);
+    let mut text = secrets.iter().fold(text.into_owned(), |text, secret| text.replace(secret.as_str(), MASK));
+    if beginning.len() < body.len() {
+        // A secret that was cut off is left standing here, its last character replaced perhaps.
+        let whole = text.len().saturating_sub(longest + char::REPLACEMENT_CHARACTER.len_utf8());
+        text.truncate((0..=whole).rfind(|&end| text.is_char_boundary(end)).unwrap_or(0));
+    }
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -185,8 +204,18 @@ mod tests {
     #[test]
     fn a_long_answer_is_quoted_in_part_and_on_one_line() {
         let body = "żółw\n ".repeat(500);
-        let quoted = quote(body.as_bytes());
+        let quoted = quote(body.as_bytes(), &[]);
         assert!(quoted.starts_with("żółw żółw"));
         assert_eq!(quoted.chars().count(), QUOTED + 1);
+    }
+
+    #[test]
+    fn a_secret_is_not_quoted_not_even_in_part() {
+        let secrets = ["hunter2".to_owned(), "h".repeat(64)];
+        assert_eq!(quote(b"the key hunter2 is not known", &secrets), "the key *** is not known");
+        for blanks in 4 * QUOTED..4 * QUOTED + 80 {
+            let body = format!("no:{}{}", " ".repeat(blanks), secrets[1].repeat(2));
+            assert!(!quote(body.as_bytes(), &secrets).contains('h'), "{blanks}");
+        }
     }
 }

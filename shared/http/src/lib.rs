@@ -8,8 +8,9 @@ mod authorisation;
 mod call;
 mod client;
 mod failure;
+mod redirect;
 
-pub use answer::Answer;
+pub use answer::{Answer, content_type};
 pub use call::Call;
 pub use client::{Client, Clients};
 pub use failure::{Class, Failure};

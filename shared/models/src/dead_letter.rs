@@ -13,7 +13,8 @@ pub const DEAD_LETTERS_TYPE: &str = "pomost.dead.v1";
 /// A record that could not be settled, with all that is needed to see why and to replay it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The same for the same record of the same run and stage, so that archiving it twice keeps one.
+    /// The same for the same record of the same run and stage, so that archiving it twice keeps one:
+    /// 24 hexadecimal digits.
     pub id: String,
     /// The flow it belongs to.
     pub flow: String,
@@ -54,15 +55,21 @@ impl DeadLetter {
         serde_json::to_vec(letters).expect("dead letters are JSON")
     }
 
-    /// The id of the dead letter of one record of one run at one stage.
-    pub fn id_of(run: RunId, batch: &str, stage: Stage, slot: u32) -> String {
-        Self::id_of_bytes(format!("{run}/{batch}/{stage}/{slot}").as_bytes())
+    /// The id of the dead letter of one record of one run at one stage. The slot does not tell: a page
+    /// that is read again after a crash may have another record in it.
+    pub fn id_of(run: RunId, batch: &str, stage: Stage, record: &Record) -> String {
+        let Record { slot, key, version, .. } = record;
+        // Fails only for maps with keys that are no text, of which there are none.
+        let names = serde_json::to_vec(&(run, batch, stage, slot, key, version)).expect("names are JSON");
+        hexadecimal(Sha256::digest(names))
     }
 
-    /// The id of the dead letter of a message that could not be read.
-    pub fn id_of_bytes(bytes: &[u8]) -> String {
-        let digest = Sha256::digest(bytes);
-        digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    /// The id of the dead letter of a message that could not be read. Another one with the same body
+    /// may come at any time, and must not pass for this one.
+    pub fn id_of_message(body: &[u8], died_at: Timestamp) -> String {
+        hexadecimal(
+            Sha256::new_with_prefix(died_at.as_nanosecond().to_be_bytes()).chain_update(body).finalize(),
+        )
     }
 
     /// The id of the trace in which it died.
@@ -84,6 +91,11 @@ impl DeadLetter {
     pub fn op(&self) -> Option<Op> {
         self.record.as_ref().map(|record| record.op)
     }
+}
+
+/// The first 24 digits: 96 bits, so that no two letters of any installation share them by chance.
+fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What kind of failure made a dead letter.
@@ -127,5 +139,27 @@ impl std::str::FromStr for Reason {
             .into_iter()
             .find(|reason| reason.as_str() == text)
             .ok_or_else(|| UnknownWord(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn record(slot: u32, key: &str, version: &str) -> Record {
+        let data = RawValue::from_string("{}".into()).unwrap();
+        Record { slot, key: key.into(), version: Version::new(version), op: Op::Upsert, data, source: None }
+    }
+
+    #[test]
+    fn a_letter_s_id_tells_its_record_from_every_other_in_the_same_slot() {
+        let run = RunId::generate();
+        let id = |record| DeadLetter::id_of(run, "0.0", Stage::Load, &record);
+        let first = id(record(0, "a", "1"));
+        assert_eq!(first.len(), 24);
+        assert_eq!(first, id(record(0, "a", "1")));
+        let others = [record(0, "b", "1"), record(0, "a", "2"), record(1, "a", "1"), record(0, "a1", "")];
+        assert!(others.into_iter().all(|other| id(other) != first));
     }
 }

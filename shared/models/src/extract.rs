@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     Period,
+    format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
     text::{Jq, Name},
     webhook::WebhookSection,
@@ -66,8 +67,13 @@ pub struct ListingSection {
     /// How to come to the next page; left out where one answer holds everything.
     #[serde(default)]
     pub paginate: Option<PaginateSection>,
-    /// The rows in an answer: one output each.
-    pub records: Jq,
+    /// What answers are written in; left out, what their Content-Type says, or else JSON.
+    #[serde(default)]
+    pub format: Option<FormatSection>,
+    /// The rows in an answer, one output each: of JSON, such as `.customers[]`. Of formats that have rows
+    /// of their own, each of these is `.`, and `records` may be left out.
+    #[serde(default)]
+    pub records: Option<Jq>,
 }
 
 /// A request for each row; what `record` finds in its answer takes the row's place.
@@ -77,6 +83,9 @@ pub struct FetchSection {
     /// any more (404, 410) is deleted, or left out where the flow has no `load.delete`.
     #[serde(flatten)]
     pub request: RequestSection,
+    /// What answers are written in; left out, what their Content-Type says, or else JSON.
+    #[serde(default)]
+    pub format: Option<FormatSection>,
     /// The record in the answer; left out, the whole answer.
     #[serde(default)]
     pub record: Option<Jq>,

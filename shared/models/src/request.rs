@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::text::{Jq, RequestLine, StatusPattern, TextTemplate};
+use crate::{
+    format::FormatSection,
+    text::{Jq, RequestLine, StatusPattern, TextTemplate},
+};
 
 /// A request. Its keys stand among those of the section that makes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -19,6 +22,9 @@ pub struct RequestSection {
     /// The body, as jq.
     #[serde(default)]
     pub body: Option<Jq>,
+    /// What the body is written in; JSON where it is left out.
+    #[serde(default)]
+    pub body_format: Option<FormatSection>,
 }
 
 /// What some answers mean: those of a status, those that pass a test, or those that do both.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pomost_expression::Expression;
+use pomost_format::{Format, RowPath};
 
 use crate::{
     request::{AnswerRule, Request},
@@ -49,8 +50,21 @@ pub struct Listing {
     pub request: Request,
     /// How to come to the next page.
     pub paginate: Paginate,
+    /// What answers are written in, where the flow says it.
+    pub format: Option<Format>,
     /// The rows in an answer.
     pub records: Expression,
+    /// The same rows of a JSON answer as they come, where nothing else needs the whole answer.
+    pub list: Option<List>,
+}
+
+/// The rows of one list in a JSON answer.
+#[derive(Debug)]
+pub struct List {
+    /// Where the list is.
+    pub path: RowPath,
+    /// The records in each of its elements.
+    pub each: Expression,
 }
 
 /// A request for each row.
@@ -58,6 +72,8 @@ pub struct Listing {
 pub struct Fetch {
     /// The request.
     pub request: Request,
+    /// What answers are written in, where the flow says it.
+    pub format: Option<Format>,
     /// The record in the answer.
     pub record: Option<Expression>,
 }

@@ -2,6 +2,7 @@
 
 use http::{HeaderName, StatusCode};
 use pomost_expression::{Expression, Template, Value, Variables};
+use pomost_format::Format;
 pub use pomost_models::request::Meaning;
 
 /// A request whose expressions are filled in each time it is made.
@@ -15,6 +16,8 @@ pub struct Request {
     pub headers: Vec<(HeaderName, Template)>,
     /// The body.
     pub body: Option<Expression>,
+    /// What the body is written in.
+    pub body_format: Format,
     /// The request as the flow has it, `GET /customers?email={.email}`: what logs, traces and errors
     /// show, since the request itself may hold personal data.
     pub label: String,

@@ -22,7 +22,7 @@ pub struct Diagnosis {
 /// The dead letter of one record of a batch, in the trace of the current span.
 pub fn letter(batch: &Batch, record: Record, stage: Stage, diagnosis: Diagnosis) -> DeadLetter {
     DeadLetter {
-        id: DeadLetter::id_of(batch.run, &batch.id, stage, record.slot),
+        id: DeadLetter::id_of(batch.run, &batch.id, stage, &record),
         flow: batch.flow.clone(),
         run: batch.run,
         batch: batch.id.clone(),

@@ -28,7 +28,7 @@ pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Res
         "send",
         otel.name = %format_args!("send {}", route.to),
         otel.kind = "producer",
-        messaging.system = "rabbitmq",
+        messaging.system = broker.system(),
         messaging.operation.name = "send",
         messaging.operation.r#type = "send",
         messaging.destination.name = %route.to,

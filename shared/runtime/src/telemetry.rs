@@ -140,7 +140,9 @@ where
     let asked = EnvFilter::builder()
         .with_default_directive(default_level.parse().unwrap_or_else(|_| LevelFilter::INFO.into()))
         .from_env_lossy();
-    let filter = asked.and(filter_fn(holds_no_bodies));
+    // Whatever is logged, its line carries the trace id, which stands in a span.
+    let stages = filter_fn(|metadata| metadata.is_span() && metadata.target() == STAGE_SPANS);
+    let filter = asked.or(stages).and(filter_fn(holds_no_bodies));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match std::io::stderr().is_terminal() {
         true => layer.with_target(false).with_filter(filter).boxed(),

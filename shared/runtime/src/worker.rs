@@ -1,11 +1,18 @@
 //! The loop around every work queue: take, decode, handle, settle.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::FutureExt;
-use pomost_broker::{Consumer, Delivery, Queue, Route};
-use pomost_models::{Batch, DeadLetter, Reason, RunId, Stage, batch::BATCH_TYPE, retry::growing_delay};
+use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
+use pomost_models::{
+    Batch, DeadLetter, Reason, Record, RunId, Stage, batch::BATCH_TYPE, retry::growing_delay,
+};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, error, field, info_span, warn};
 
@@ -20,6 +27,10 @@ const AHEAD: u16 = 2;
 
 /// The longest delay of a batch that is handed back, as a number of tries: level 30 s.
 const LONGEST_HAND_BACK: u32 = 3;
+
+/// The pauses between attempts to hand a batch back where the broker refuses.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The most slots a batch may have: a whole batch split by its mapping, and no mistake.
 const MAX_SIZE: u32 = 1 << 24;
@@ -115,7 +126,7 @@ impl Worker {
             "batch",
             otel.name = %format_args!("process {}", self.queue),
             otel.kind = "consumer",
-            messaging.system = "rabbitmq",
+            messaging.system = self.context.broker().system(),
             messaging.operation.name = "process",
             messaging.operation.r#type = "process",
             messaging.destination.name = %self.queue,
@@ -151,7 +162,7 @@ impl Worker {
 
     /// Publishes the message to a delay and acknowledges it. If even that fails the delivery stays
     /// unacknowledged and comes again when the broker notices that we are gone, so it is tried for
-    /// as long as the process runs.
+    /// as long as the process runs, with pauses that grow. Somebody may have deleted the delay.
     async fn hand_back(&self, delivery: Delivery, waits: u32) {
         let mut message = delivery.message.clone();
         if let (true, Ok(mut batch)) = (waits > 0, decode(&delivery)) {
@@ -160,8 +171,16 @@ impl Worker {
         }
         let delay = growing_delay(waits.min(LONGEST_HAND_BACK));
         let route = Route::delayed(self.queue.clone(), delay);
+        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+        let mut pauses = pauses.without_max_times().build();
         while let Err(error) = outbox::publish(self.context.broker(), &route, vec![message.clone()]).await {
             error!(queue = %self.queue, %error, "a batch cannot be handed back; trying again");
+            tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+            if matches!(error, Error::Unroutable(_))
+                && let Err(error) = self.context.declare().await
+            {
+                warn!(%error, "the delays cannot be declared again");
+            }
         }
         acknowledge(delivery).await;
     }
@@ -200,8 +219,9 @@ impl Worker {
 pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String) -> DeadLetter {
     let body = String::from_utf8_lossy(&delivery.message.body);
     let (_, flow) = queue.split_once('.').unwrap_or(("", queue));
+    let died_at = jiff::Timestamp::now();
     DeadLetter {
-        id: DeadLetter::id_of_bytes(&delivery.message.body),
+        id: DeadLetter::id_of_message(&delivery.message.body, died_at),
         flow: flow.to_owned(),
         run: RunId(Default::default()),
         batch: String::new(),
@@ -212,7 +232,7 @@ pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String
         pointer: None,
         attempts: 1,
         traceparent: delivery.message.traceparent.clone(),
-        died_at: jiff::Timestamp::now(),
+        died_at,
         record: None,
         message: serde_json::value::to_raw_value(&body).ok(),
     }
@@ -226,9 +246,16 @@ pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
     }
     let batch: Batch = serde_json::from_slice(&delivery.message.body)
         .map_err(|error| format!("not a batch: {:?} error at byte {}", error.classify(), error.column()))?;
-    // Memory is reserved for every slot; a message must not name its own amount.
-    let fits = batch.size <= MAX_SIZE && batch.records.iter().all(|record| record.slot < batch.size);
-    if fits { Ok(batch) } else { Err(format!("a batch of {} slots does not fit its records", batch.size)) }
+    match fits(batch.size, &batch.records) {
+        true => Ok(batch),
+        false => Err(format!("a batch of {} slots does not fit its records", batch.size)),
+    }
+}
+
+/// Whether a batch of so many slots may be, and has these records. Memory is reserved for every slot; a
+/// message must not name its own amount.
+pub fn fits<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> bool {
+    size <= MAX_SIZE && records.into_iter().all(|record| record.slot < size)
 }
 
 async fn acknowledge(delivery: Delivery) {

@@ -13,7 +13,12 @@ use axum::{
 };
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
 use url::Url;
 
 /// A request as a server saw it.
@@ -37,13 +42,21 @@ pub(crate) enum Reply {
     Answer(u16, Vec<u8>),
     /// Answers with a header.
     Headed(&'static str, String, Vec<u8>),
+    /// Sends elsewhere, by this status.
+    Redirect(u16, String),
     /// Begins to answer and breaks off.
     BreakOff,
     /// Never answers.
     Hang,
+    /// Answers when the gate is open.
+    Gated(watch::Receiver<bool>, Box<Reply>),
 }
 
 impl Reply {
+    pub(crate) fn behind(self, gate: watch::Receiver<bool>) -> Reply {
+        Reply::Gated(gate, Box::new(self))
+    }
+
     pub(crate) fn json(status: u16, body: &Value) -> Reply {
         Reply::Answer(status, body.to_string().into())
     }
@@ -91,6 +104,14 @@ impl Server {
         self.seen().into_iter().map(value).collect()
     }
 
+    /// Asks it something, on a connection of its own, and waits for the answer.
+    pub(crate) async fn call(&self, method: &str) {
+        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).await.unwrap();
+        let request = format!("{method} / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+
     pub(crate) fn forget(&self) {
         self.seen.lock().unwrap().clear();
     }
@@ -105,11 +126,20 @@ impl Drop for Server {
 async fn handle(State((all, answer)): State<Shared>, request: Request<Body>) -> Response {
     let seen = seen(request).await;
     all.lock().unwrap().push(seen.clone());
-    match answer(&seen) {
+    respond(answer(&seen)).await
+}
+
+async fn respond(reply: Reply) -> Response {
+    match reply {
         Reply::Answer(status, body) => response(status, Body::from(body)),
         Reply::Headed(name, value, body) => {
             let mut response = response(200, Body::from(body));
             response.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+            response
+        }
+        Reply::Redirect(status, to) => {
+            let mut response = response(status, Body::empty());
+            response.headers_mut().insert("location", to.parse().unwrap());
             response
         }
         Reply::BreakOff => {
@@ -117,6 +147,10 @@ async fn handle(State((all, answer)): State<Shared>, request: Request<Body>) -> 
             response(200, Body::from_stream(stream::iter([Ok(Bytes::from("{")), Err(broken)])))
         }
         Reply::Hang => std::future::pending().await,
+        Reply::Gated(mut gate, reply) => {
+            gate.wait_for(|open| *open).await.unwrap();
+            Box::pin(respond(*reply)).await
+        }
     }
 }
 

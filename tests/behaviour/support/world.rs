@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use pomost::{open, runner};
+use pomost_broker::{Broker, Message, Queue, Route};
 use pomost_extractor::Scheduling;
 use pomost_http::Clients;
 use pomost_models::{DeadLetter, RunId};
@@ -80,20 +81,42 @@ impl World {
 
     /// Starts the three services.
     pub(crate) async fn start(&self) -> Running {
+        self.start_with(Scheduling::Off, |broker| broker).await
+    }
+
+    /// Starts the three services, by their schedules perhaps, on a broker made of the embedded one.
+    pub(crate) async fn start_with(
+        &self,
+        scheduling: Scheduling,
+        broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
+    ) -> Running {
         let project = open::project(self.directory()).unwrap_or_else(|problems| panic!("{problems}"));
         // A runner that was killed may take a moment to let go.
-        let backends = eventually(async || Backends::embedded(self.directory()).await).await;
+        let mut backends = eventually(async || Backends::embedded(self.directory()).await).await;
+        backends.broker = broker(backends.broker);
         let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
         let context = Context { project: Arc::new(project), backends, claim, shutdown };
         let clients = Clients::new(&context.project).unwrap();
         context.declare().await.unwrap();
-        let services = tokio::spawn(runner::run(context.clone(), clients, Scheduling::Off));
+        let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
         Running::new(context, services)
+    }
+
+    /// The broker and the store, beside the services if those run.
+    pub(crate) async fn backends(&self) -> Backends {
+        Backends::embedded_beside(self.directory()).await.unwrap()
+    }
+
+    /// Puts a message into a queue of the flow.
+    pub(crate) async fn publish(&self, queue: Queue, message: Message) {
+        let broker = self.backends().await.broker;
+        broker.declare(&["things".to_owned()]).await.unwrap();
+        broker.publish(&Route::to(queue), vec![message]).await.unwrap();
     }
 
     /// What is kept of the last run and all before it.
     pub(crate) async fn dead(&self) -> Vec<DeadLetter> {
-        let store = Backends::embedded_beside(self.directory()).await.unwrap().store;
+        let store = self.backends().await.store;
         store.dead_letters(&DeadLetterFilter { limit: 1000, ..DeadLetterFilter::default() }).await.unwrap()
     }
 
@@ -105,7 +128,7 @@ impl World {
     }
 
     pub(crate) async fn cursor(&self) -> Option<String> {
-        Backends::embedded_beside(self.directory()).await.unwrap().store.cursor("things").await.unwrap()
+        self.backends().await.store.cursor("things").await.unwrap()
     }
 
     /// Runs the command line on the project.

@@ -23,13 +23,13 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
     let (run, mut records) = (RunId::generate(), Vec::new());
     let mut position = Some(Position::first(&flow.extract.listing.paginate));
     while let Some(here) = position {
-        let page = source.page(&flow.extract.listing, &here, &variables).await?;
-        position = page.next;
-        for value in page.rows {
+        let mut page = source.open(&flow.extract.listing, &here, &variables).await?;
+        for value in page.all_rows().await? {
             let row = rows::row(&*flow, value, Version::new(""), &variables);
             let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else { continue };
             records.extend(pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default());
         }
+        position = page.next()?;
     }
     Ok(records)
 }

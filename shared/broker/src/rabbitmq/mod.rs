@@ -58,6 +58,10 @@ impl RabbitMq {
 
 #[async_trait]
 impl Broker for RabbitMq {
+    fn system(&self) -> &'static str {
+        "rabbitmq"
+    }
+
     async fn ping(&self) -> Result<()> {
         let channel = self.consuming.open_channel().await?;
         channel.close(200, "OK".into()).await.map_err(|error| self.consuming.unavailable(error))

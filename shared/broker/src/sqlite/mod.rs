@@ -60,6 +60,10 @@ impl SqliteBroker {
 
 #[async_trait]
 impl Broker for SqliteBroker {
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
     async fn ping(&self) -> Result<()> {
         self.hub.asked(self.hub.database.read(queries::ping).await)
     }

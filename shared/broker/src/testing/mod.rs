@@ -2,4 +2,4 @@
 
 mod private_node;
 
-pub use private_node::PrivateNode;
+pub use private_node::{Ports, PrivateNode};

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    ffi::OsStr,
     fs::File,
     net::TcpListener,
     os::unix::process::CommandExt,
@@ -25,31 +26,49 @@ const SCRIPTS: [&str; 3] = [
     "/usr/local/sbin/rabbitmq-server",
 ];
 
-/// A RabbitMQ node on loopback, with its own data, cookie and ports. All of it goes with the value.
+/// A RabbitMQ node on loopback, with its own data, cookie and ports. All of it goes with the value,
+/// and its processes with ours, however that ends.
 ///
 /// Its methods panic where the node does not do what it is told: they are for tests.
 pub struct PrivateNode {
     directory: TempDir,
-    port: u16,
-    distribution_port: u16,
+    ports: Ports,
     process: Option<Child>,
+    /// Of our own: the node would start one that outlives it.
+    epmd: Child,
+}
+
+/// Where a node and its epmd listen.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// The node, for clients.
+    pub amqp: u16,
+    /// The node, for other nodes.
+    pub distribution: u16,
+    /// The epmd, which tells nodes of each other.
+    pub epmd: u16,
 }
 
 impl PrivateNode {
     /// Starts a node and waits until it answers.
     pub async fn start() -> PrivateNode {
         let directory = tempfile::tempdir().unwrap();
-        let (port, distribution_port) = free_ports();
+        let ports = Ports::free();
         std::fs::write(directory.path().join("enabled_plugins"), "[].").unwrap();
         std::fs::write(directory.path().join("rabbitmq.conf"), "").unwrap();
-        let mut node = PrivateNode { directory, port, distribution_port, process: None };
+        let mut node = PrivateNode { directory, ports, process: None, epmd: start_epmd(ports.epmd).await };
         node.start_again().await;
         node
     }
 
     /// Where it listens, with the user it comes with.
     pub fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}", self.port)
+        format!("amqp://guest:guest@127.0.0.1:{}", self.ports.amqp)
+    }
+
+    /// Where its processes listen.
+    pub fn ports(&self) -> Ports {
+        self.ports
     }
 
     /// Asks it to stop, as an upgrade would, and waits until it has.
@@ -87,18 +106,19 @@ impl PrivateNode {
         self.start_again().await;
     }
 
-    /// The script waits for the node, so the end of the one is the end of the other. A group of
-    /// their own keeps signals away from the test.
+    /// The script waits for the node, so the end of the one is the end of the other.
     fn command(&self) -> Command {
         let home = self.directory.path();
         let log = File::options().create(true).append(true).open(home.join("output")).unwrap();
-        let mut command = Command::new(script());
+        let mut command = ending_with_us(script());
         command
             .env("HOME", home)
+            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODENAME", self.name())
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODE_PORT", self.port.to_string())
-            .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
+            .env("RABBITMQ_NODE_PORT", self.ports.amqp.to_string())
+            .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
             .env("RABBITMQ_LOG_BASE", home.join("log"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
@@ -107,8 +127,7 @@ impl PrivateNode {
             .current_dir(home)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .process_group(0);
+            .stderr(log);
         command
     }
 
@@ -116,7 +135,7 @@ impl PrivateNode {
         let mut process = self.process.take().expect("the node is running");
         signal(Pid::from_child(&process)).unwrap();
         let deadline = Instant::now() + PATIENCE;
-        while process.try_wait().unwrap().is_none() || self.listens() {
+        while process.try_wait().unwrap().is_none() || listens(self.ports.amqp) {
             assert!(Instant::now() < deadline, "the node does not end; its log: {}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -136,11 +155,7 @@ impl PrivateNode {
     }
 
     fn name(&self) -> String {
-        format!("pomost-{}@localhost", self.port)
-    }
-
-    fn listens(&self) -> bool {
-        std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        format!("pomost-{}@localhost", self.ports.amqp)
     }
 
     fn log(&self) -> String {
@@ -154,17 +169,47 @@ impl Drop for PrivateNode {
             let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
             let _ = process.wait();
         }
+        let _ = self.epmd.kill();
+        let _ = self.epmd.wait();
     }
+}
+
+impl Ports {
+    /// All are taken before any is given back, so that they differ.
+    fn free() -> Ports {
+        let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [amqp, distribution, epmd] = sockets.map(|socket| socket.local_addr().unwrap().port());
+        Ports { amqp, distribution, epmd }
+    }
+}
+
+/// Starts an epmd and waits until it answers: a node that finds none starts its own.
+async fn start_epmd(port: u16) -> Child {
+    let mut command = ending_with_us("epmd");
+    command.args(["-port", &port.to_string(), "-address", "127.0.0.1"]).stdin(Stdio::null());
+    let mut epmd = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !listens(port) {
+        let exit = epmd.try_wait().unwrap();
+        assert!(exit.is_none() && Instant::now() < deadline, "epmd does not start: {exit:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    epmd
+}
+
+/// A command that is asked to end when we have ended, even if we are killed. A group of its own keeps
+/// the terminal's signals away from it until then.
+fn ending_with_us(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(program).process_group(0);
+    command
+}
+
+fn listens(port: u16) -> bool {
+    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 fn script() -> PathBuf {
     let found = SCRIPTS.iter().map(Path::new).find(|path| path.exists());
     found.expect("RabbitMQ is not installed; install the package rabbitmq-server").to_owned()
-}
-
-/// Both are taken before either is given back, so that they differ.
-fn free_ports() -> (u16, u16) {
-    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [port, other] = sockets.map(|socket| socket.local_addr().unwrap().port());
-    (port, other)
 }

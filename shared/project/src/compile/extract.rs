@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use pomost_expression::Expression;
-use pomost_models::flow::{
-    CursorSection, DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection, PaginateSection,
+use pomost_format::{Syntax, row_path};
+use pomost_models::{
+    flow::{
+        CursorSection, DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection,
+        PaginateSection,
+    },
+    format::FormatSettings,
 };
 
 use super::{Compile, webhook};
 use crate::{
     environment::Environment,
-    flow::{Cursor, Deletions, Extract, Fetch, Listing, Paginate, Request},
+    flow::{Cursor, Deletions, Extract, Fetch, List, Listing, Paginate, Request},
 };
 
 pub(crate) fn compile(
@@ -98,16 +103,50 @@ fn check_sweep(compile: &mut Compile<'_>, section: &ExtractSection) {
 fn listing(compile: &mut Compile<'_>, pointer: &str, section: &ListingSection) -> Option<Listing> {
     let request = compile.request(pointer, &section.request);
     let paginate = paginate(compile, pointer, section.paginate.as_ref(), request.as_ref());
-    let records = compile.expression(&format!("{pointer}/records"), &section.records);
-    check_rows_are_counted(compile, pointer, paginate.as_ref(), records.as_ref());
+    let format = compile.format(&format!("{pointer}/format"), section.format.as_ref());
+    let records = records(compile, pointer, section);
+    let (request, paginate, format, records) = (request?, paginate?, format?, records?);
+    let list = list(&records, &paginate);
     let place = pointer.trim_start_matches('/').replace('/', ".");
-    Some(Listing { place, request: request?, paginate: paginate?, records: records? })
+    let listing = Listing { place, request, paginate, format, records, list };
+    check_rows_are_counted(compile, pointer, &listing);
+    Some(listing)
+}
+
+/// Formats with rows of their own need no expression for them.
+fn records(compile: &mut Compile<'_>, pointer: &str, section: &ListingSection) -> Option<Expression> {
+    let Some(records) = &section.records else {
+        let has_rows =
+            section.format.as_ref().is_some_and(|format| !matches!(format.0, FormatSettings::Json(_)));
+        if !has_rows {
+            compile.refuse_key(pointer, "'records' is missing: the rows in an answer, such as .customers[]");
+        }
+        return Expression::compile(".").ok();
+    };
+    compile.expression(&format!("{pointer}/records"), records)
+}
+
+/// The list that the rows are elements of, where it need not be kept: where paging looks elsewhere.
+fn list(records: &Expression, paginate: &Paginate) -> Option<List> {
+    let (path, each) = row_path(records.source())?;
+    let looked_at = match paginate {
+        Paginate::Next(expression) | Paginate::Token { value: expression, .. } => Some(expression),
+        Paginate::Page { last, .. } | Paginate::Offset { last, .. } => last.as_ref(),
+        Paginate::None | Paginate::Link(_) => None,
+    };
+    let elsewhere = |expression: &Expression| {
+        let first = path.fields.first();
+        expression.is_path() && first.is_some_and(|first| !expression.source().contains(first.as_str()))
+    };
+    let each = Expression::compile(each).ok()?;
+    looked_at.is_none_or(elsewhere).then_some(List { path, each })
 }
 
 fn fetch(compile: &mut Compile<'_>, section: &FetchSection) -> Option<Fetch> {
     let request = compile.request("/extract/fetch", &section.request);
+    let format = compile.format("/extract/fetch/format", section.format.as_ref());
     let record = compile.optional("/extract/fetch/record", section.record.as_ref());
-    Some(Fetch { request: request?, record: record? })
+    Some(Fetch { request: request?, format: format?, record: record? })
 }
 
 fn deletions(
@@ -221,19 +260,15 @@ fn paginate(
 
 /// Where the rows decide how the reading goes on, rows that an expression leaves out must not be
 /// missing: the next offset would be too low, and a page without a wanted row would be the last.
-fn check_rows_are_counted(
-    compile: &mut Compile<'_>,
-    pointer: &str,
-    paginate: Option<&Paginate>,
-    records: Option<&Expression>,
-) {
-    let by_rows = matches!(paginate, Some(Paginate::Page { last: None, .. } | Paginate::Offset { .. }));
-    if by_rows && records.is_some_and(|records| !records.is_path()) {
+fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Listing) {
+    let by_rows = matches!(listing.paginate, Paginate::Page { last: None, .. } | Paginate::Offset { .. });
+    let has_rows = listing.format.as_ref().is_some_and(|format| format.syntax != Syntax::Json);
+    if by_rows && !has_rows && listing.list.is_none() && !listing.records.is_path() {
         compile.refuse_with_help(
             &format!("{pointer}/records"),
-            "pages by number and by offset go by the rows of an answer, so this is to be a path to all of them, such as \
-             .customers[]",
-            "leave rows out in transform.map, where `empty` filters a record",
+            "pages by number and by offset go by the rows of an answer, so this is to begin with the path to all of \
+             them, such as .customers[]",
+            "leave rows out behind it, .customers[] | select(.active), or in transform.map, where `empty` filters a record",
         );
     }
 }

@@ -62,7 +62,7 @@ fn load(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Load> {
     let create = create(compile, section);
     let update = compile.request("/load/update", &section.update.request);
     let delete = match &section.delete {
-        Some(delete) => compile.request("/load/delete", &delete.request).map(Some),
+        Some(delete) => compile.addressed_request("/load/delete", &delete.request).map(Some),
         None => Some(None),
     };
     check_addresses(compile, "/load/update/request", update.as_ref());
@@ -104,7 +104,7 @@ fn create(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Create> {
 }
 
 fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> {
-    let request = compile.request("/load/lookup", &section.request);
+    let request = compile.addressed_request("/load/lookup", &section.request);
     let id = compile.expression("/load/lookup/id", &section.id);
     Some(Lookup { request: request?, id: id? })
 }

@@ -31,6 +31,11 @@ impl Compile<'_> {
         self.problems.push(self.document.problem(pointer, message));
     }
 
+    /// Notes what is wrong with the section whose key stands at a JSON pointer.
+    fn refuse_key(&mut self, pointer: &str, message: impl Into<String>) {
+        self.problems.push(self.document.problem_with_key(pointer, message));
+    }
+
     fn refuse_with_help(&mut self, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
         let problem = self.document.problem(pointer, message);
         self.problems.push(Problem { help: Some(help.into()), ..problem });

@@ -1,30 +1,59 @@
 //! Compiling requests, and rules about answers.
 
 use http::HeaderName;
-use pomost_expression::Template;
+use pomost_expression::{CompileError, Template};
+use pomost_format::Format;
 use pomost_models::{
+    format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
-    text::StatusPattern,
+    text::{Jq, StatusPattern},
 };
 
 use super::Compile;
 use crate::request::{AnswerRule, Request, StatusRange};
 
+type CompileTemplate = fn(&str) -> Result<Template, CompileError>;
+
 impl Compile<'_> {
     /// The request whose keys stand in the section at a JSON pointer.
     pub(crate) fn request(&mut self, section: &str, request: &RequestSection) -> Option<Request> {
+        self.request_to(section, request, Template::of_url)
+    }
+
+    /// A request as [`Compile::request`] compiles it whose URL is to name one record.
+    pub(crate) fn addressed_request(&mut self, section: &str, request: &RequestSection) -> Option<Request> {
+        self.request_to(section, request, Template::of_address)
+    }
+
+    fn request_to(
+        &mut self,
+        section: &str,
+        request: &RequestSection,
+        url: CompileTemplate,
+    ) -> Option<Request> {
         // The pattern of request lines has seen to the method, the space and the slash.
         let (method, path) = request.request.0.split_once(" /")?;
-        let path = self.template(&format!("{section}/request"), method.len() + 2, path, Template::of_url);
+        let path = self.template(&format!("{section}/request"), method.len() + 2, path, url);
         let headers: Vec<_> = request
             .headers
             .iter()
             .map(|(name, value)| self.header(&format!("{section}/headers/{name}"), name, &value.0))
             .collect();
-        let body = self.optional(&format!("{section}/body"), request.body.as_ref());
+        let body = self.optional(&format!("{section}/body"), body_of(request).as_ref());
+        let body_format = self.format(&format!("{section}/body_format"), request.body_format.as_ref());
         let label = request.request.0.clone();
         let headers = headers.into_iter().collect::<Option<_>>()?;
-        Some(Request { method: method.parse().ok()?, path: path?, headers, body: body?, label })
+        let body_format = body_format?.unwrap_or_default();
+        Some(Request { method: method.parse().ok()?, path: path?, headers, body: body?, body_format, label })
+    }
+
+    /// A format, where one is given.
+    pub(crate) fn format(&mut self, pointer: &str, format: Option<&FormatSection>) -> Option<Option<Format>> {
+        let Some(section) = format else { return Some(None) };
+        Format::try_from(section)
+            .map_err(|error| self.refuse(&format!("{pointer}{}", error.field), error.message))
+            .ok()
+            .map(Some)
     }
 
     /// A list of rules about answers.
@@ -59,10 +88,16 @@ impl Compile<'_> {
         pointer: &str,
         shift: usize,
         source: &str,
-        compile: fn(&str) -> Result<Template, pomost_expression::CompileError>,
+        compile: CompileTemplate,
     ) -> Option<Template> {
         compile(source).map_err(|error| self.refuse_expression(pointer, shift, error)).ok()
     }
+}
+
+/// A body that has only a format is what the request is about.
+fn body_of(request: &RequestSection) -> Option<Jq> {
+    let itself = || request.body_format.is_some().then(|| Jq(".".into()));
+    request.body.clone().or_else(itself)
 }
 
 /// The pattern of statuses has seen to the digits.

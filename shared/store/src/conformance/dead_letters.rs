@@ -22,7 +22,7 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         source: None,
     };
     DeadLetter {
-        id: DeadLetter::id_of(run, batch, Stage::Load, slot),
+        id: DeadLetter::id_of(run, batch, Stage::Load, &record),
         flow: "customers".to_owned(),
         run,
         batch: batch.to_owned(),
