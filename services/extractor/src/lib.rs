@@ -3,7 +3,8 @@
 //! [`tend`] waits for the runs of one flow; [`extraction`] is one run, page by page; of a page,
 //! [`page`] fetches and [`rows`] makes records of it, [`unit`] makes batches of these, and [`position`]
 //! says where the next page is. [`checkpoint`] is where a run goes on after a crash. Beside the plain
-//! listing there are [`children`], [`fetch`] and [`sweep`].
+//! listing there are [`children`], [`fetch`] and [`sweep`], and [`webhook`] for what sources send by
+//! themselves.
 
 pub mod checkpoint;
 pub mod children;
@@ -19,6 +20,9 @@ pub mod seen;
 pub mod sweep;
 pub mod tend;
 pub mod unit;
+pub mod webhook;
+
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use pomost_http::Clients;
@@ -26,6 +30,7 @@ use pomost_runtime::Context;
 use tokio::task::JoinSet;
 
 use extraction::Source;
+use webhook::Receiver;
 
 /// Whether flows run by their schedules, or only when a run is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,17 @@ pub enum Scheduling {
     On,
     /// Only when a run is requested.
     Off,
+}
+
+/// Extracts every flow by its schedule and takes what sources deliver by themselves, until shutdown.
+pub async fn serve(context: Context, clients: Clients, webhooks: Option<SocketAddr>) -> anyhow::Result<()> {
+    let receiver = Receiver::bind(context.clone(), &clients, webhooks).await?;
+    let receiving = tokio::spawn(receiver.serve());
+    let extracted = run(context.clone(), clients, Scheduling::On).await;
+    // Whatever ended the one ends the other.
+    context.shutdown.cancel();
+    receiving.await?;
+    extracted
 }
 
 /// Extracts every flow of the project until shutdown.

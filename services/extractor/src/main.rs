@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use pomost_extractor::Scheduling;
 use pomost_http::Clients;
+use pomost_runtime::Settings;
 
 fn main() -> ExitCode {
     pomost_runtime::serve("pomost-extractor", async |context| {
         let clients = Clients::new(&context.project)?;
-        pomost_extractor::run(context, clients, Scheduling::On).await
+        let webhooks = Settings::from_environment()?.webhook_addr;
+        pomost_extractor::serve(context, clients, webhooks).await
     })
 }

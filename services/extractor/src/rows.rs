@@ -2,10 +2,7 @@
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
 use pomost_models::{Op, Reason, Record, Version};
-use pomost_project::{
-    Flow,
-    flow::{Deletions, Extract},
-};
+use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -34,16 +31,73 @@ const MAX_KEY: usize = 1024;
 /// 16 MiB (RabbitMQ 4) at least.
 const MAX_RECORD: usize = 4 * 1024 * 1024;
 
+/// The expressions by which a row is read, each with its place in the flow.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    key: Placed<'a>,
+    version: Option<Placed<'a>>,
+    deleted: Option<Placed<'a>>,
+    cursor: Option<Placed<'a>>,
+}
+
+/// An expression and its place in the flow, which errors name.
+type Placed<'a> = (&'static str, &'a Expression);
+
+impl<'a> From<&'a Flow> for Reading<'a> {
+    fn from(flow: &'a Flow) -> Reading<'a> {
+        let extract = &flow.extract;
+        Reading {
+            key: ("extract.key", &extract.key),
+            version: extract.version.as_ref().map(|version| ("extract.version", version)),
+            deleted: extract.deleted.as_ref().map(|deleted| ("extract.deleted", deleted)),
+            cursor: extract.cursor.as_ref().map(|cursor| ("extract.cursor.value", &cursor.value)),
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// How rows are read that a source delivers by itself. They do not move the cursor: how far the
+    /// source has been read, they do not tell.
+    pub fn of_webhook(flow: &'a Flow, webhook: &'a Webhook) -> Reading<'a> {
+        let extract = Reading::from(flow);
+        let version = webhook.version.as_ref().map(|version| ("extract.webhook.version", version));
+        let deleted = webhook.deleted.as_ref().map(|deleted| ("extract.webhook.deleted", deleted));
+        Reading {
+            key: webhook.key.as_ref().map_or(extract.key, |key| ("extract.webhook.key", key)),
+            version: version.or(extract.version),
+            deleted: deleted.or(extract.deleted),
+            cursor: None,
+        }
+    }
+
+    /// Whether one of the expressions uses a variable, named without its dollar sign.
+    pub fn uses_variable(&self, name: &str) -> bool {
+        let others = [self.version, self.deleted, self.cursor].into_iter().flatten();
+        std::iter::once(self.key).chain(others).any(|(_, expression)| expression.uses_variable(name))
+    }
+}
+
 /// The record of a row. `order` is its version where the flow names none. The slot is the caller's
 /// to set.
-pub fn row(flow: &Flow, value: Value, order: Version, variables: &Variables) -> Result<Row, Box<Refused>> {
-    let key = key(&flow.extract.key, "extract.key", &value, variables);
-    made(value, key, order, |value| fields(&flow.extract, value, variables))
+pub fn row<'a>(
+    reading: impl Into<Reading<'a>>,
+    value: Value,
+    order: Version,
+    variables: &Variables,
+) -> Result<Row, Box<Refused>> {
+    let reading = reading.into();
+    let key = key(reading.key, &value, variables);
+    made(value, key, order, |value| fields(reading, value, variables))
 }
 
 /// The deletion of a row that the source listed and does not have any more.
-pub fn gone(flow: &Flow, value: Value, order: Version, variables: &Variables) -> Result<Row, Box<Refused>> {
-    let key = key(&flow.extract.key, "extract.key", &value, variables);
+pub fn gone<'a>(
+    reading: impl Into<Reading<'a>>,
+    value: Value,
+    order: Version,
+    variables: &Variables,
+) -> Result<Row, Box<Refused>> {
+    let key = key(reading.into().key, &value, variables);
     made(value, key, order, |_| Ok(Fields { version: None, op: Op::Delete, cursor: None }))
 }
 
@@ -54,25 +108,22 @@ pub fn deletion(
     order: Version,
     variables: &Variables,
 ) -> Result<Row, Box<Refused>> {
-    let key = key(&deletions.key, "extract.deletions.key", &value, variables);
+    let key = key(("extract.deletions.key", &deletions.key), &value, variables);
     made(value, key, order, |value| {
-        let version = deletions.version.as_ref();
-        let version = version
-            .map(|version| found_version("extract.deletions.version", version, value, variables))
-            .transpose()?;
-        Ok(Fields { version, op: Op::Delete, cursor: None })
+        let version = deletions.version.as_ref().map(|version| ("extract.deletions.version", version));
+        Ok(Fields { version: found_version(version, value, variables)?, op: Op::Delete, cursor: None })
     })
 }
 
 /// A row that is no record for another reason than itself.
-pub fn refused(
-    flow: &Flow,
+pub fn refused<'a>(
+    reading: impl Into<Reading<'a>>,
     value: Value,
     order: Version,
     error: String,
     variables: &Variables,
 ) -> Box<Refused> {
-    let key = key(&flow.extract.key, "extract.key", &value, variables).unwrap_or_default();
+    let key = key(reading.into().key, &value, variables).unwrap_or_default();
     let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: data(&value).0, source: None };
     Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
 }
@@ -116,38 +167,35 @@ struct Fields {
     cursor: Option<Version>,
 }
 
-fn fields(extract: &Extract, value: &Value, variables: &Variables) -> Result<Fields, String> {
-    let deleted = match &extract.deleted {
-        Some(deleted) => {
-            deleted.truth(value.clone(), variables).map_err(|error| failed("extract.deleted", &error))?
+fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<Fields, String> {
+    let deleted = match reading.deleted {
+        Some((place, deleted)) => {
+            deleted.truth(value.clone(), variables).map_err(|error| failed(place, &error))?
         }
         None => false,
     };
-    let version = |name, expression: Option<&Expression>| match expression {
-        Some(expression) => found_version(name, expression, value, variables).map(Some),
-        None => Ok(None),
-    };
     Ok(Fields {
-        version: version("extract.version", extract.version.as_ref())?,
+        version: found_version(reading.version, value, variables)?,
         op: if deleted { Op::Delete } else { Op::Upsert },
-        cursor: version("extract.cursor.value", extract.cursor.as_ref().map(|cursor| &cursor.value))?,
+        cursor: found_version(reading.cursor, value, variables)?,
     })
 }
 
-fn key(expression: &Expression, name: &str, value: &Value, variables: &Variables) -> Result<String, String> {
-    let key = expression.one(value.clone(), variables).map_err(|error| failed(name, &error))?;
-    key_text(&key).map_err(|problem| format!("{name} found {problem}"))
+fn key((place, key): Placed<'_>, value: &Value, variables: &Variables) -> Result<String, String> {
+    let key = key.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
+    key_text(&key).map_err(|problem| format!("{place} found {problem}"))
 }
 
 fn found_version(
-    name: &str,
-    expression: &Expression,
+    version: Option<Placed<'_>>,
     value: &Value,
     variables: &Variables,
-) -> Result<Version, String> {
-    let found = expression.one(value.clone(), variables).map_err(|error| failed(name, &error))?;
+) -> Result<Option<Version>, String> {
+    let Some((place, version)) = version else { return Ok(None) };
+    let found = version.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
     let text = text(&found).filter(|text| !text.is_empty());
-    text.map(Version::new).ok_or_else(|| format!("{name} found neither a time, a number nor text"))
+    text.map(|text| Some(Version::new(text)))
+        .ok_or_else(|| format!("{place} found neither a time, a number nor text"))
 }
 
 /// Keys of several fields, `[.shop, .number]`, are their JSON.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail, ensure};
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Variables, read};
-use pomost_extractor::rows;
+use pomost_extractor::{
+    rows::{self, Reading},
+    webhook,
+};
 use pomost_models::{Batch, DeadLetter, Reason, Record, RunId, Stage, Version};
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
@@ -120,11 +123,12 @@ impl Replayer<'_> {
             ..DeadLetterFilter::default()
         };
         let letters = self.store().dead_letters(&its).await?;
-        let (mut records, mut sent) = (Vec::new(), Vec::new());
+        let (mut records, mut sent) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
         for letter in &letters {
             match self.flow(&letter.flow).and_then(|flow| record(flow, letter, replay.stage)) {
                 Ok(record) => {
-                    records.push(record);
+                    let delivered = letter.batch.starts_with(webhook::BATCHES);
+                    records.entry(delivered).or_default().push(record);
                     sent.push(letter.id.clone());
                 }
                 Err(reason) => report.skipped.push((letter.id.clone(), reason)),
@@ -136,10 +140,16 @@ impl Replayer<'_> {
         Ok(())
     }
 
-    /// Publishes records in batches and returns the batches' ids and sizes.
-    async fn send(&self, replay: &Replay, records: Vec<Record>) -> anyhow::Result<Vec<(String, u32)>> {
+    /// Publishes records in batches, those that were delivered apart from others, and returns the
+    /// batches' ids and sizes.
+    async fn send(
+        &self,
+        replay: &Replay,
+        records: BTreeMap<bool, Vec<Record>>,
+    ) -> anyhow::Result<Vec<(String, u32)>> {
         let size = self.flow(&replay.flow).map_or(1, |flow| flow.batch_size);
-        let batches = batches(replay, &records, size);
+        let made = |(delivered, records): (&bool, &Vec<Record>)| batches(replay, *delivered, records, size);
+        let batches: Vec<Batch> = records.iter().flat_map(made).collect();
         // A row that is extracted again has only to be mapped.
         let route = Route::to(Queue::work(replay.stage.max(Stage::Transform), &replay.flow));
         outbox::send(&*self.backends.broker, &route, &batches.iter().collect::<Vec<_>>()).await?;
@@ -161,6 +171,9 @@ const BUSY: &str = "a worker is at its record right now; try again shortly";
 const IN_DOUBT: &str = "whether the destination has its record is in doubt: look there, then replay it with \
                         --absent or, where it is there, with --present and its id";
 
+const WITHOUT_HEADERS: &str = "it was delivered to a webhook that reads it by the delivery's $headers, which are not \
+                               kept: let the source deliver it again, or replay it from load";
+
 /// The record as the stage takes it.
 fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Record> {
     let Some(record) = &letter.record else {
@@ -170,29 +183,31 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
         Stage::Load => Ok(record.clone()),
         // As it came to that stage: nothing was made of it yet.
         Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => Ok(record.clone()),
-        Stage::Extract | Stage::Transform => row(flow, record),
+        Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
     }
 }
 
 /// Makes the record anew of the row it was extracted from, with the flow's key and version of now.
 /// The key it has may be that of one part of the row.
-fn row(flow: &Flow, record: &Record) -> anyhow::Result<Record> {
+fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
+    ensure!(!reading.uses_variable("headers"), WITHOUT_HEADERS);
     let value = read(record.extracted().get().as_bytes())?;
     let order = Version::new(record.version.as_str());
-    match rows::row(flow, value, order, &Variables::default()) {
+    match rows::row(reading, value, order, &Variables::default()) {
         Ok(row) => Ok(row.record),
         Err(refused) => bail!(refused.diagnosis.error),
     }
 }
 
-fn batches(replay: &Replay, records: &[Record], size: usize) -> Vec<Batch> {
+fn batches(replay: &Replay, delivered: bool, records: &[Record], size: usize) -> Vec<Batch> {
+    let prefix = if delivered { webhook::BATCHES } else { "" };
     let batch = |(number, records): (usize, &[Record])| {
         let records: Vec<Record> =
             (0..).zip(records).map(|(slot, record)| Record { slot, ..record.clone() }).collect();
         Batch {
             flow: replay.flow.clone(),
             run: replay.run,
-            id: format!("replay.{number}"),
+            id: format!("{prefix}replay.{number}"),
             size: u32::try_from(records.len()).unwrap_or(u32::MAX),
             attempt: 0,
             waits: 0,

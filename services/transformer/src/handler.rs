@@ -71,6 +71,7 @@ struct Transformed {
 
 fn transform(flow: &Flow, mut batch: Batch) -> Transformed {
     let records = std::mem::take(&mut batch.records);
+    let first = records.first().map_or(0, |record| record.slot);
     let mut outcomes = Outcomes::waiting(batch.size);
     let (mut mapped, mut split, mut letters) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     for record in records {
@@ -89,7 +90,8 @@ fn transform(flow: &Flow, mut batch: Batch) -> Transformed {
             }
         }
     }
-    Transformed { split: split_batch(&batch, split), mapped: batch.with_records(mapped), letters, outcomes }
+    let split = split_batch(&batch, first, split);
+    Transformed { split, mapped: batch.with_records(mapped), letters, outcomes }
 }
 
 fn settle(outcomes: &mut Outcomes, flow: &Flow, slot: u32, outcome: Outcome) {
@@ -97,12 +99,13 @@ fn settle(outcomes: &mut Outcomes, flow: &Flow, slot: u32, outcome: Outcome) {
     metrics::count_settled(&flow.name, Stage::Transform, outcome, 1);
 }
 
-/// The batch of the records made by splitting. Its id and slots follow from the batch it comes
-/// from, so that a second delivery makes the same ones.
-fn split_batch(batch: &Batch, mut records: Vec<Record>) -> Batch {
+/// The batch of the records made by splitting. Its id and slots follow from the message it comes
+/// from, so that a second delivery makes the same ones, and another message of its batch others.
+fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
     for (slot, record) in (0..).zip(&mut records) {
         record.slot = slot;
     }
     let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    Batch { id: format!("{}/split", batch.id), size, ..batch.with_records(records) }
+    let place = if first == 0 { String::new() } else { format!(".{first}") };
+    Batch { id: format!("{}/split{place}", batch.id), size, ..batch.with_records(records) }
 }

@@ -227,7 +227,9 @@ mod tests {
 
     #[test]
     fn only_the_variables_of_flows_are_known() {
-        assert!(Expression::compile("[$key, $version, $op, $id, $cursor, $page, $flow, $run]").is_ok());
+        assert!(
+            Expression::compile("[$key, $version, $op, $id, $cursor, $page, $flow, $run, $headers]").is_ok()
+        );
         let refused = refusal(". | $kye");
         assert_eq!((refused.offset, refused.help.as_deref()), (4, Some("did you mean '$key'?")));
     }

@@ -2,8 +2,8 @@
 
 use crate::Value;
 
-/// The values of `$key $version $op $id $cursor $until $page $parent $flow $run`; null where there is
-/// none.
+/// The values of `$key $version $op $id $cursor $until $page $parent $flow $run $headers`; null where
+/// there is none.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     /// The record's key.
@@ -26,10 +26,12 @@ pub struct Variables {
     pub flow: Value,
     /// The run's id.
     pub run: Value,
+    /// The headers of a webhook's delivery, by their names in lower case.
+    pub headers: Value,
 }
 
-pub(crate) const NAMES: [&str; 10] =
-    ["key", "version", "op", "id", "cursor", "until", "page", "parent", "flow", "run"];
+pub(crate) const NAMES: [&str; 11] =
+    ["key", "version", "op", "id", "cursor", "until", "page", "parent", "flow", "run", "headers"];
 
 impl Variables {
     pub(crate) fn get(&self, name: &str) -> Value {
@@ -43,7 +45,8 @@ impl Variables {
             "page" => &self.page,
             "parent" => &self.parent,
             "flow" => &self.flow,
-            _ => &self.run,
+            "run" => &self.run,
+            _ => &self.headers,
         };
         value.clone()
     }

@@ -8,6 +8,7 @@ use crate::{
     format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
     text::{Jq, Name},
+    webhook::WebhookSection,
 };
 
 /// Where the records come from.
@@ -45,6 +46,10 @@ pub struct ExtractSection {
     /// When to run by itself; left out, only `pomost sync` runs it.
     #[serde(default)]
     pub schedule: Option<ScheduleSection>,
+    /// Where the source delivers changes by itself, beside being read: deliveries give latency, and
+    /// reading proves that none was missed.
+    #[serde(default)]
+    pub webhook: Option<WebhookSection>,
     /// A JSON Schema file that every record of the source must satisfy.
     #[serde(default)]
     pub expect: Option<String>,

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
 //! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
-//! [`system`] and [`flow`], with [`format`](mod@format).
+//! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`].
 
 pub mod batch;
 pub mod dead_letter;
@@ -21,6 +21,7 @@ pub mod run;
 pub mod system;
 pub mod text;
 pub mod version;
+pub mod webhook;
 
 pub use batch::Batch;
 pub use dead_letter::{DeadLetter, Reason};

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
 
 /// One execution of a flow. Ids made later sort later (UUID version 7, RFC 9562).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,7 +18,20 @@ impl RunId {
     pub fn generate() -> RunId {
         RunId(Uuid::now_v7())
     }
+
+    /// The run of what a source delivers to this flow by itself in the hour (UTC) of `now`. Every
+    /// process comes to the same one without asking; it sorts by the beginning of the hour.
+    pub fn of_webhook(flow: &str, now: Timestamp) -> RunId {
+        let hour = now.as_millisecond().div_euclid(HOUR) * HOUR;
+        let mut unlike_others = [0; 10];
+        unlike_others.copy_from_slice(&Sha256::digest(format!("webhook/{flow}/{hour}"))[..10]);
+        let milliseconds = u64::try_from(hour).unwrap_or_default();
+        RunId(Builder::from_unix_timestamp_millis(milliseconds, &unlike_others).into_uuid())
+    }
 }
+
+/// An hour in milliseconds.
+const HOUR: i64 = 3_600_000;
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,6 +57,8 @@ pub enum Trigger {
     Manual,
     /// `pomost dead replay`.
     Replay,
+    /// The source, by what it delivers to the flow's `webhook`.
+    Webhook,
 }
 
 impl Trigger {
@@ -51,6 +68,7 @@ impl Trigger {
             Trigger::Schedule => "schedule",
             Trigger::Manual => "manual",
             Trigger::Replay => "replay",
+            Trigger::Webhook => "webhook",
         }
     }
 }
@@ -59,7 +77,7 @@ impl std::str::FromStr for Trigger {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Trigger, UnknownWord> {
-        [Trigger::Schedule, Trigger::Manual, Trigger::Replay]
+        [Trigger::Schedule, Trigger::Manual, Trigger::Replay, Trigger::Webhook]
             .into_iter()
             .find(|trigger| trigger.as_str() == text)
             .ok_or_else(|| UnknownWord(text.to_owned()))
@@ -110,3 +128,31 @@ impl std::str::FromStr for Stage {
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is not one of the known words")]
 pub struct UnknownWord(pub String);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn run(flow: &str, time: &str) -> RunId {
+        RunId::of_webhook(flow, time.parse().unwrap())
+    }
+
+    #[test]
+    fn deliveries_of_one_hour_are_one_run_and_others_are_not() {
+        let first = run("customers", "2026-03-01T10:00:00Z");
+        assert_eq!(first, run("customers", "2026-03-01T10:59:59.999Z"));
+        assert_ne!(first, run("customers", "2026-03-01T11:00:00Z"));
+        assert_ne!(first, run("orders", "2026-03-01T10:00:00Z"));
+    }
+
+    #[test]
+    fn the_run_of_an_hour_sorts_by_its_beginning() {
+        let hour = run("customers", "2026-03-01T10:59:00Z");
+        assert!(
+            run("orders", "2026-03-01T09:00:00Z") < hour && hour < run("customers", "2026-03-01T11:00:00Z")
+        );
+        assert!(hour < RunId::generate());
+        assert_eq!(hour.0.get_version_num(), 7);
+    }
+}

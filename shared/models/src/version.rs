@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::RunId;
 
@@ -24,6 +25,12 @@ impl Version {
     /// before, whatever the order of its rows now.
     pub fn of_extraction(run: RunId, token: i64, page: u64, row: usize) -> Version {
         Version(format!("@{run}/{token:010}/{page:08}/{row:08}"))
+    }
+
+    /// The version of a record that its source delivered by itself and without a version: the order
+    /// of arrival. The id of the arrival is one that grows with time (UUID version 7, RFC 9562).
+    pub fn of_arrival(arrival: Uuid, row: usize) -> Version {
+        Version(format!("@{arrival}/{row:08}"))
     }
 
     /// The text as the source wrote it.

@@ -1,11 +1,14 @@
 //! Where a flow's records come from, compiled.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use pomost_expression::Expression;
 use pomost_format::{Format, RowPath};
 
-use crate::request::{AnswerRule, Request};
+use crate::{
+    request::{AnswerRule, Request},
+    webhook::Webhook,
+};
 
 /// Where the records come from.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct Extract {
     pub sweep: Option<u32>,
     /// The time from the start of one scheduled run to the next.
     pub every: Option<Duration>,
+    /// Where the source delivers changes by itself.
+    pub webhook: Option<Arc<Webhook>>,
     /// What its answers mean, before what the system's rules say.
     pub answers: Vec<AnswerRule>,
 }

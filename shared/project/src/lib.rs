@@ -19,6 +19,7 @@ pub mod problem;
 pub mod request;
 pub mod schema;
 pub mod system;
+pub mod webhook;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 

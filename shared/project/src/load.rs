@@ -12,7 +12,7 @@ use pomost_expression::Expression;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Problem, Problems, Project,
+    Flow, Problem, Problems, Project,
     compile::{Compile, flow, system},
     document::Document,
     environment::Environment,
@@ -29,7 +29,7 @@ impl Project {
             return Err(loading.problems);
         }
         let systems = loading.systems(environment);
-        let flows = loading.flows(&systems);
+        let flows = loading.flows(&systems, environment);
         loading.schemas();
         if !loading.problems.is_empty() {
             return Err(loading.problems);
@@ -62,16 +62,29 @@ impl Loading<'_> {
         systems
     }
 
-    fn flows(&mut self, systems: &Systems) -> BTreeMap<String, Arc<crate::Flow>> {
+    fn flows(&mut self, systems: &Systems, environment: &Environment) -> BTreeMap<String, Arc<Flow>> {
         let names: Vec<&str> = systems.keys().map(String::as_str).collect();
         let mut flows = BTreeMap::new();
         for (name, file) in self.files("flows", &file_schema::FLOW) {
             let Some((document, file)) = file else { continue };
-            if let Some(flow) = flow::compile(&mut self.compiling(&document), &file, &name, &names) {
+            if let Some(flow) =
+                flow::compile(&mut self.compiling(&document), &file, &name, &names, environment)
+            {
+                self.check_webhook(&document, &flow, &flows);
                 flows.insert(name, Arc::new(flow));
             }
         }
         flows
+    }
+
+    /// A delivery goes to one flow: only then does one answer say what became of it.
+    fn check_webhook(&mut self, document: &Document, flow: &Flow, others: &BTreeMap<String, Arc<Flow>>) {
+        let path = |flow: &Flow| flow.extract.webhook.as_ref().map(|webhook| webhook.path.clone());
+        let other = others.values().find(|other| path(flow).is_some() && path(other) == path(flow));
+        if let Some(other) = other {
+            let message = format!("the flow '{}' has this path already", other.name);
+            self.problems.push(document.problem("/extract/webhook/path", message));
+        }
     }
 
     /// Schemas are compiled where flows refer to them; those that no flow refers to as well.

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pomost_models::{Outcome, Stage};
 
 const RECORDS_EXTRACTED: &str = "pomost_records_extracted_total";
+const DELIVERIES: &str = "pomost_webhook_deliveries_total";
 const RECORDS_SETTLED: &str = "pomost_records_settled_total";
 const BATCHES: &str = "pomost_batches_total";
 const BATCH_DURATION: &str = "pomost_batch_duration_seconds";
@@ -22,6 +23,11 @@ pub fn recorder() -> PrometheusHandle {
 /// Counts records that were read and confirmed by the broker.
 pub fn count_extracted(flow: &str, records: usize) {
     counter!(RECORDS_EXTRACTED, "flow" => flow.to_owned()).increment(records as u64);
+}
+
+/// Counts a delivery to a flow's webhook, by the status of the answer to it.
+pub fn count_delivery(flow: &str, status: u16) {
+    counter!(DELIVERIES, "flow" => flow.to_owned(), "status" => status.to_string()).increment(1);
 }
 
 /// Counts records that settled at a stage.
@@ -63,6 +69,7 @@ fn install() -> PrometheusHandle {
 
 fn describe() {
     describe_counter!(RECORDS_EXTRACTED, "Records read from a source and confirmed by the broker.");
+    describe_counter!(DELIVERIES, "Deliveries to webhooks, by the status of the answer.");
     describe_counter!(RECORDS_SETTLED, "Records that settled, by stage and outcome.");
     describe_counter!(BATCHES, "Batches a worker is done with.");
     describe_histogram!(BATCH_DURATION, Unit::Seconds, "From taking a batch to being done with it.");

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How many bytes of records one message holds, unless it holds one record. Brokers refuse messages
 /// above 16 MiB (RabbitMQ 4), and workers hold several at a time in memory.
-const MAX_BYTES: usize = 1024 * 1024;
+pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// Publishes batches along one route, in a producer span that the batches' consumers continue.
 pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Result<(), Error> {

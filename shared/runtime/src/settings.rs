@@ -19,6 +19,9 @@ pub struct Settings {
     /// `POMOST_HTTP_ADDR`: where `/healthz`, `/readyz` and `/metrics` are served.
     #[serde(default = "http_addr")]
     pub http_addr: SocketAddr,
+    /// `POMOST_WEBHOOK_ADDR`: where sources deliver to the flows that have webhooks; without it, no
+    /// delivery is taken.
+    pub webhook_addr: Option<SocketAddr>,
     /// `POMOST_NAMESPACE`: the prefix of queues and the schema of tables, so that several
     /// installations can share a broker and a database.
     #[serde(default = "namespace")]

@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod postgres;
 pub mod runs;
 pub mod sqlite;
+pub mod webhooks;
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -15,12 +16,13 @@ pub mod conformance;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger};
+use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
 pub use runs::{
     Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKey, SourceKeys,
 };
+pub use webhooks::Arrival;
 
 /// Everything the services and the command line keep between two messages.
 ///
@@ -96,6 +98,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Sets or clears how far the flow's source has been read.
     async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()>;
+
+    // --- webhooks ---
+
+    /// Which of these deliveries to a flow are remembered, in their order.
+    async fn known_deliveries(&self, flow: &str, deliveries: &[DeliveryId]) -> Result<Vec<bool>>;
+
+    /// Records, in one transaction, what a source delivered by itself: its batches, its run, which
+    /// counts as read to its end from its first batch on, and its deliveries; forgets some that were
+    /// remembered long enough.
+    async fn record_arrival(&self, arrival: &Arrival) -> Result<()>;
 
     // --- outcomes and the ledger ---
 

@@ -25,7 +25,7 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
     while let Some(here) = position {
         let mut page = source.open(&flow.extract.listing, &here, &variables).await?;
         for value in page.all_rows().await? {
-            let row = rows::row(&flow, value, Version::new(""), &variables);
+            let row = rows::row(&*flow, value, Version::new(""), &variables);
             let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else { continue };
             records.extend(pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default());
         }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use pomost_extractor::Scheduling;
+use pomost_extractor::{Scheduling, webhook::Receiver};
 use pomost_http::Clients;
 use pomost_runtime::{Context, health, shutdown};
 use tracing::{info, warn};
@@ -32,6 +32,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
     info!(%address, flows = context.project.flows.len(), "running");
-    runner::run(context, clients, Scheduling::On).await?;
+    let receiver = Receiver::bind(context.clone(), &clients, settings.webhook_addr).await?;
+    let receiving = tokio::spawn(receiver.serve());
+    let ran = runner::run(context, clients, Scheduling::On).await;
+    receiving.await?;
+    ran?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,7 @@
 //! Compiling the section `extract` of flows.
 
+use std::sync::Arc;
+
 use pomost_expression::Expression;
 use pomost_format::{Syntax, row_path};
 use pomost_models::{
@@ -10,10 +12,17 @@ use pomost_models::{
     format::FormatSettings,
 };
 
-use super::Compile;
-use crate::flow::{Cursor, Deletions, Extract, Fetch, List, Listing, Paginate, Request};
+use super::{Compile, webhook};
+use crate::{
+    environment::Environment,
+    flow::{Cursor, Deletions, Extract, Fetch, List, Listing, Paginate, Request},
+};
 
-pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile) -> Option<Extract> {
+pub(crate) fn compile(
+    compile: &mut Compile<'_>,
+    file: &FlowFile,
+    environment: &Environment,
+) -> Option<Extract> {
     let section = &file.extract;
     check_deletes(compile, file);
     check_sweep(compile, section);
@@ -29,6 +38,9 @@ pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile) -> Option<Extr
     let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
     let every = section.schedule.as_ref().map(|schedule| schedule.every.0);
     compile.check_not_zero("/extract/schedule/every", every);
+    let webhook = optional(section.webhook.as_ref(), |webhook| {
+        webhook::webhook(compile, webhook, section, environment).map(Arc::new)
+    });
     let answers = compile.answers("/extract/answers", &section.answers);
     if let (Some(listing), Some(for_each)) = (&listing, &for_each) {
         check_variables(compile, section, listing, for_each.as_ref());
@@ -45,6 +57,7 @@ pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile) -> Option<Extr
         deletions: deletions?,
         sweep: section.sweep.as_ref().map(|sweep| sweep.max_deletes),
         every,
+        webhook: webhook?,
         answers: answers?,
     })
 }
@@ -63,6 +76,10 @@ fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
         ("/extract/deleted", extract.deleted.is_some()),
         ("/extract/deletions", extract.deletions.is_some()),
         ("/extract/sweep", extract.sweep.is_some()),
+        (
+            "/extract/webhook/deleted",
+            extract.webhook.as_ref().is_some_and(|webhook| webhook.deleted.is_some()),
+        ),
     ];
     for (pointer, _) in recognised.into_iter().filter(|(_, given)| *given && file.load.delete.is_none()) {
         compile.refuse_with_help(

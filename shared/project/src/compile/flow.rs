@@ -6,6 +6,7 @@ use pomost_models::flow::{FlowFile, LoadSection, LookupSection, Name, TransformS
 use super::{Compile, extract, nearest};
 use crate::{
     Flow,
+    environment::Environment,
     flow::{Create, Load, Lookup, Request, Transform},
 };
 
@@ -14,11 +15,12 @@ pub(crate) fn compile(
     file: &FlowFile,
     name: &str,
     systems: &[&str],
+    environment: &Environment,
 ) -> Option<Flow> {
     compile.check_name("/flow", &file.flow.0, name);
     check_system(compile, "/extract/system", &file.extract.system, systems);
     check_system(compile, "/load/system", &file.load.system, systems);
-    let extract = extract::compile(compile, file);
+    let extract = extract::compile(compile, file, environment);
     let transform = transform(compile, &file.transform, file.extract.expect.as_ref());
     let load = load(compile, &file.load);
     let sensitive = (0..)

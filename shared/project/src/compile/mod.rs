@@ -4,6 +4,7 @@ mod extract;
 pub(crate) mod flow;
 mod request;
 pub(crate) mod system;
+mod webhook;
 
 use std::{
     path::{Component, Path},

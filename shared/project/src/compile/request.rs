@@ -83,7 +83,7 @@ impl Compile<'_> {
         }
     }
 
-    fn template(
+    pub(super) fn template(
         &mut self,
         pointer: &str,
         shift: usize,

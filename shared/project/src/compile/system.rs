@@ -111,7 +111,7 @@ fn api_key(compile: &mut Compile<'_>, section: &ApiKeySection, environment: &Env
     }
 }
 
-fn secret(
+pub(super) fn secret(
     compile: &mut Compile<'_>,
     pointer: &str,
     reference: &SecretReference,
@@ -142,7 +142,7 @@ fn header_secret(
     Some(secret)
 }
 
-fn resolve(
+pub(super) fn resolve(
     compile: &mut Compile<'_>,
     pointer: &str,
     text: &str,

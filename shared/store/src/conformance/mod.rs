@@ -10,6 +10,7 @@ mod races;
 mod replays;
 mod runs;
 mod source_keys;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ pub use races::*;
 pub use replays::*;
 pub use runs::*;
 pub use source_keys::*;
+pub use webhooks::*;
 
 /// Makes one `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls the
 /// behaviour it is given with an empty `Arc<dyn Store>` of its own, and clears up behind it.
@@ -58,6 +60,10 @@ macro_rules! every_behaviour {
             the_newest_request_of_each_trigger_is_known
             counts_add_up_however_often_outcomes_are_recorded
             texts_cross_with_every_character_they_have
+            a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far
+            a_delivery_is_known_once_it_has_arrived
+            a_delivery_is_remembered_for_a_while
+            arrivals_at_once_are_all_counted
             a_new_key_is_ours_to_act_on
             an_applied_record_is_known_by_its_id_and_is_unchanged_the_next_time
             a_deleted_record_has_no_id

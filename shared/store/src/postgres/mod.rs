@@ -7,15 +7,16 @@ mod replays;
 mod runs;
 mod source_keys;
 mod text;
+mod webhooks;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
+use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Lease, PageProgress, Replay, Result, Run, RunRequest, RunSummary,
-    Settlement, SourceKey, SourceKeys, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Lease, PageProgress, Replay, Result, Run, RunRequest,
+    RunSummary, Settlement, SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -115,6 +116,14 @@ impl Store for PostgresStore {
 
     async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()> {
         runs::set_cursor(&self.connections, flow, value).await
+    }
+
+    async fn known_deliveries(&self, flow: &str, deliveries: &[DeliveryId]) -> Result<Vec<bool>> {
+        webhooks::known(&self.connections, flow, deliveries).await
+    }
+
+    async fn record_arrival(&self, arrival: &Arrival) -> Result<()> {
+        webhooks::record(&self.connections, arrival).await
     }
 
     async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()> {

@@ -6,16 +6,17 @@ mod replays;
 mod runs;
 mod source_keys;
 mod values;
+mod webhooks;
 
 use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
+use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Replay, Result, Run, RunRequest, RunSummary,
-    Settlement, SourceKey, SourceKeys, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Error, Lease, PageProgress, Replay, Result, Run, RunRequest,
+    RunSummary, Settlement, SourceKey, SourceKeys, Store,
 };
 
 mod embedded {
@@ -125,6 +126,14 @@ impl Store for SqliteStore {
 
     async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()> {
         runs::set_cursor(&self.database, flow, value).await
+    }
+
+    async fn known_deliveries(&self, flow: &str, deliveries: &[DeliveryId]) -> Result<Vec<bool>> {
+        webhooks::known(&self.database, flow, deliveries).await
+    }
+
+    async fn record_arrival(&self, arrival: &Arrival) -> Result<()> {
+        webhooks::record(&self.database, arrival).await
     }
 
     async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()> {

@@ -1,0 +1,291 @@
+//! Reading a delivery: pure functions of the request and its flow.
+
+use pomost_expression::{Value, Variables, text};
+use pomost_models::{Record, RunId, Version, webhook::DeliveryId};
+use pomost_project::{
+    Flow,
+    webhook::{IdPlace, Webhook},
+};
+use uuid::Uuid;
+
+use super::{answer::Refusal, payload, received::Received, verify::verify};
+use crate::{
+    fetch,
+    rows::{self, Reading, Refused, Row},
+};
+
+/// A delivery that is believed, and the rows in it.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The rows.
+    pub(super) rows: Vec<Value>,
+    /// What expressions see beside them.
+    pub(super) variables: Variables,
+    run: RunId,
+    id: Option<DeliveryId>,
+    arrival: Uuid,
+}
+
+/// A delivery whose rows are records.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// The run of its hour.
+    pub(super) run: RunId,
+    /// What tells it from others.
+    pub(super) id: Option<DeliveryId>,
+    /// Its records; their slots are the intake's to set.
+    pub(super) records: Vec<Record>,
+    /// What of it is no record of its flow.
+    pub(super) refused: Vec<Refused>,
+}
+
+/// Reads a delivery, if it is believed.
+pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Result<Told, Refusal> {
+    verify(&webhook.verify, received)?;
+    let payload = payload::read(received)?;
+    let run = RunId::of_webhook(&flow.name, received.at);
+    let variables = Variables {
+        headers: received.headers_for_records(&webhook.verify),
+        flow: Value::from(flow.name.clone()),
+        run: Value::from(run.to_string()),
+        ..Variables::default()
+    };
+    let id = id(webhook, received, &payload, &variables)?;
+    let rows = webhook.records.outputs(payload, &variables);
+    let rows =
+        rows.map_err(|error| Refusal::Payload(format!("extract.webhook.records: {}", error.message)))?;
+    Ok(Told { rows, variables, run, id, arrival: received.arrival })
+}
+
+impl Told {
+    /// The delivery's records, of its rows as the source has them. Rows that are gone are deletions,
+    /// where the flow has such.
+    pub(super) fn delivery(self, flow: &Flow, webhook: &Webhook, rows: Vec<fetch::Row>) -> Delivery {
+        let reading = Reading::of_webhook(flow, webhook);
+        let mut delivery = Delivery { run: self.run, id: self.id, records: Vec::new(), refused: Vec::new() };
+        for (number, row) in rows.into_iter().enumerate() {
+            let order = Version::of_arrival(self.arrival, number);
+            let row = match row {
+                fetch::Row::There(value) => rows::row(reading, value, order, &self.variables),
+                fetch::Row::Gone(value) if flow.load.delete.is_some() => {
+                    rows::gone(reading, value, order, &self.variables)
+                }
+                fetch::Row::Gone(_) => continue,
+                fetch::Row::Refused(value, error) => {
+                    Err(rows::refused(reading, value, order, error, &self.variables))
+                }
+            };
+            match row {
+                Ok(Row { record, .. }) => delivery.records.push(record),
+                Err(refused) => delivery.refused.push(*refused),
+            }
+        }
+        delivery
+    }
+}
+
+/// A delivery that does not say which it is could be any of those before.
+fn id(
+    webhook: &Webhook,
+    received: &Received,
+    payload: &Value,
+    variables: &Variables,
+) -> Result<Option<DeliveryId>, Refusal> {
+    let Some(delivery) = &webhook.delivery else { return Ok(None) };
+    let (found, place) = match &delivery.id {
+        IdPlace::Header(name) => (received.header(name), format!("the header {name}")),
+        IdPlace::Value(value) => {
+            let place = "extract.webhook.delivery.value";
+            let value = value.one(payload.clone(), variables);
+            let value = value.map_err(|error| Refusal::Payload(format!("{place}: {}", error.message)))?;
+            (text(&value), place.to_owned())
+        }
+    };
+    match found.filter(|id| !id.is_empty()) {
+        Some(id) => Ok(Some(DeliveryId::of(&id))),
+        None => Err(Refusal::Payload(format!("{place} does not say which delivery this is"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{panic::AssertUnwindSafe, sync::Arc};
+
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use pomost_models::Op;
+
+    use super::{super::testing, *};
+
+    const TOKEN: [(&str, &str); 1] = [("X-Token", "secret")];
+
+    fn flow(more: &str) -> Arc<Flow> {
+        let verify = "verify: { token: { secrets: [\"${OLD}\"], header: X-Token } }";
+        testing::flow(&format!("{verify}\n{more}"), ["secret", ""])
+    }
+
+    fn delivered(more: &str, headers: &[(&str, &str)], body: &str) -> Result<Delivery, String> {
+        let headers: Vec<_> = TOKEN.iter().chain(headers).copied().collect();
+        let (flow, received) = (flow(more), testing::received(0, &headers, body));
+        read_whole(&flow, &received).map_err(|refusal| refusal.to_string())
+    }
+
+    fn read_whole(flow: &Flow, received: &Received) -> Result<Delivery, Refusal> {
+        let webhook = flow.extract.webhook.as_ref().unwrap();
+        let mut told = read(flow, webhook, received)?;
+        let rows = std::mem::take(&mut told.rows).into_iter().map(fetch::Row::There).collect();
+        Ok(told.delivery(flow, webhook, rows))
+    }
+
+    #[test]
+    fn a_delivery_is_a_record_read_as_the_flow_reads_rows() {
+        let delivery = delivered("", &[], r#"{"key":7,"at":"2026-01-01","price":1.10}"#).unwrap();
+        let [record] = &delivery.records[..] else { panic!("{delivery:?}") };
+        assert_eq!(
+            (record.key.as_str(), record.version.as_str(), record.op),
+            ("7", "2026-01-01", Op::Upsert)
+        );
+        assert_eq!(record.data.get(), r#"{"key":7,"at":"2026-01-01","price":1.10}"#);
+        assert!(delivery.refused.is_empty() && delivery.id.is_none());
+    }
+
+    #[test]
+    fn a_webhook_has_expressions_of_its_own_where_they_differ() {
+        let more = "records: .items[]\nkey: .id\nversion: .v\ndeleted: $headers[\"x-topic\"] == \"deleted\"";
+        let body = r#"{"items":[{"id":"a","v":2},{"id":"b","v":3}]}"#;
+        let delivery = delivered(more, &[("X-Topic", "deleted")], body).unwrap();
+        let records = delivery.records.iter().map(|record| (record.key.as_str(), record.version.as_str()));
+        assert_eq!(records.collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
+        assert!(delivery.records.iter().all(|record| record.op == Op::Delete));
+    }
+
+    #[test]
+    fn a_row_without_a_key_is_refused_alone() {
+        let delivery = delivered("records: .[]", &[], r#"[{"at":1},{"key":"b","at":1}]"#).unwrap();
+        assert_eq!((delivery.records.len(), delivery.refused.len()), (1, 1));
+        let refused = &delivery.refused[0];
+        assert!(refused.diagnosis.error.starts_with("extract.key found null"), "{refused:?}");
+        assert_eq!(refused.record.data.get(), r#"{"at":1}"#);
+    }
+
+    #[test]
+    fn what_fails_is_named_where_it_stands() {
+        let delivery = delivered("key: .id | tonumber\nversion: .v", &[], r#"{"id":"x"}"#).unwrap();
+        assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.key: "), "{delivery:?}");
+        let delivery = delivered("version: .v", &[], r#"{"key":"x"}"#).unwrap();
+        assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.version found"));
+        assert_eq!(delivery.refused[0].record.key, "x");
+    }
+
+    #[test]
+    fn credentials_are_no_headers_of_a_record() {
+        let headers = [("Authorization", "hunter2"), ("Cookie", "hunter2"), ("X-Shop", "a"), ("X-Shop", "b")];
+        let delivery = delivered("records: \"{key: ($headers | tojson), at: 1}\"", &headers, "null").unwrap();
+        assert_eq!(delivery.records[0].key, r#"{"x-shop":"a, b"}"#);
+    }
+
+    #[test]
+    fn a_delivery_is_told_by_its_id() {
+        let id = |more, headers: &[(&str, &str)], body| delivered(more, headers, body).map(|d| d.id);
+        let by_header = "delivery: { header: X-Id }";
+        assert_eq!(id(by_header, &[("X-Id", "1")], "{}"), Ok(Some(DeliveryId::of("1"))));
+        assert!(id(by_header, &[], "{}").unwrap_err().contains("the header x-id does not say"));
+        assert!(id(by_header, &[("X-Id", "")], "{}").is_err());
+        let by_value = "delivery: { value: .id }";
+        assert_eq!(id(by_value, &[], r#"{"id":1}"#), Ok(Some(DeliveryId::of("1"))));
+        for body in ["{}", r#"{"id":{}}"#, "[]"] {
+            assert!(
+                id(by_value, &[], body).unwrap_err().contains("extract.webhook.delivery.value"),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_without_its_values() {
+        let refused = |more, headers: &[(&str, &str)], body| delivered(more, headers, body).unwrap_err();
+        assert_eq!(refused("", &[], "{\"a\":\"hunter2\""), "the delivery: not JSON at line 1 column 14");
+        assert_eq!(
+            refused("", &[("Content-Type", "text/xml")], "{}"),
+            "expected Content-Type: application/json"
+        );
+        assert_eq!(
+            refused("", &[("Content-Encoding", "gzip")], "{}"),
+            "expected a body without Content-Encoding"
+        );
+        let error = refused("records: .rows[]", &[], r#"{"rows":"hunter2"}"#);
+        assert!(error.starts_with("extract.webhook.records: ") && !error.contains("hunter2"), "{error}");
+        for json in ["application/json; charset=utf-8", "application/vnd.api+json", "Application/JSON"] {
+            assert!(delivered("", &[("Content-Type", json)], "{}").is_ok(), "{json}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_parsed_before_it_is_believed() {
+        let read = |body| read_whole(&flow("delivery: { value: .id }"), &testing::received(0, &[], body));
+        for body in ["", "{", "{}", "[[[["] {
+            assert!(matches!(read(body), Err(Refusal::Unverified(_))), "{body}");
+        }
+    }
+
+    /// Bytes that mean something somewhere, among any others.
+    const PIECES: [&str; 14] = [
+        "{", "[", "\"", "\\u", "null", "1e9", "t=", ",v1=", "sha256=", "v1,", "Basic ", "==", "0f", "\u{17c}",
+    ];
+
+    fn hostile(dice: &mut fastrand::Rng) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for _ in 0..dice.usize(..12) {
+            match dice.bool() {
+                true => bytes.extend_from_slice(PIECES[dice.usize(..PIECES.len())].as_bytes()),
+                false => bytes.extend(std::iter::repeat_with(|| dice.u8(..)).take(4)),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn hostile_deliveries_never_panic() {
+        let header_names = [
+            "x-hub-signature-256",
+            "stripe-signature",
+            "x-shopify-hmac-sha256",
+            "webhook-id",
+            "webhook-timestamp",
+            "webhook-signature",
+            "authorization",
+            "x-token",
+            "content-type",
+        ];
+        let flows: Vec<Arc<Flow>> = [
+            "{ github: { secrets: [\"${OLD}\"] } }",
+            "{ stripe: { secrets: [\"${OLD}\"] } }",
+            "{ shopify: { secrets: [\"${OLD}\"] } }",
+            "{ standard_webhooks: { secrets: [\"${OLD}\"] } }",
+            "{ basic: { username: x, passwords: [\"${OLD}\"] } }",
+            "{ hmac: { secrets: [\"${OLD}\"], header: X-Token, content: '{$headers[\"x-token\"]}{.}', timestamp: . } }",
+            "{ token: { secrets: [\"${OLD}\"], query: token } }",
+        ]
+        .map(|verify| testing::flow(&format!("verify: {verify}\nrecords: .[]?"), ["AAAA", ""]))
+        .into();
+        let mut dice = fastrand::Rng::with_seed(7);
+        for round in 0..20_000 {
+            let mut headers = HeaderMap::new();
+            for _ in 0..dice.usize(..4) {
+                let name = HeaderName::from_static(header_names[dice.usize(..header_names.len())]);
+                if let Ok(value) = HeaderValue::from_bytes(&hostile(&mut dice)) {
+                    headers.append(name, value);
+                }
+            }
+            // Half of them pass the one that asks for a token, so that their bodies are read as well.
+            let query = match dice.bool() {
+                true => "token=AAAA".to_owned(),
+                false => String::from_utf8_lossy(&hostile(&mut dice)).into_owned(),
+            };
+            let received = Received::new(headers, Some(query), hostile(&mut dice).into());
+            let flow = &flows[dice.usize(..flows.len())];
+            let read = std::panic::catch_unwind(AssertUnwindSafe(|| read_whole(flow, &received)));
+            assert!(read.is_ok(), "round {round}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Handing deliveries on: to the broker, then to the store.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use pomost_broker::{Queue, Route};
+use pomost_models::{Batch, DeadLetter, Record, RunId, Stage, webhook::DeliveryId};
+use pomost_project::Flow;
+use pomost_runtime::{Context, dead, metrics, outbox, telemetry, worker::Trouble};
+use pomost_store::Arrival;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span, warn};
+use uuid::Uuid;
+
+use super::{
+    BATCHES, Limits,
+    answer::{Accepted, Refusal},
+    delivery::Delivery,
+};
+use crate::rows::Refused;
+
+/// Where the deliveries to one flow are put.
+pub(super) struct Intake {
+    waiting: mpsc::Sender<Waiting>,
+}
+
+/// A delivery whose sender waits.
+struct Waiting {
+    delivery: Delivery,
+    span: Span,
+    done: oneshot::Sender<Result<Accepted, Refusal>>,
+}
+
+impl Intake {
+    /// An intake, and the task that hands on what is put there until the intake is dropped.
+    pub(super) fn new(
+        context: Context,
+        flow: Arc<Flow>,
+        limits: Limits,
+    ) -> (Intake, impl Future<Output = ()> + Send + use<>) {
+        let (sender, receiver) = mpsc::channel(limits.connections);
+        let gathering = Gathering { context, flow, patience: limits.patience, open: None };
+        (Intake { waiting: sender }, gathering.gather(receiver))
+    }
+
+    /// Returns when the delivery's records are with the broker and counted, or when they cannot be.
+    pub(super) async fn take(&self, delivery: Delivery) -> Result<Accepted, Refusal> {
+        if delivery.records.is_empty() && delivery.refused.is_empty() {
+            return Ok(Accepted::Taken);
+        }
+        let (done, settled) = oneshot::channel();
+        let waiting = Waiting { delivery, span: Span::current(), done };
+        self.waiting.send(waiting).await.map_err(|_| Refusal::NotReady)?;
+        settled.await.unwrap_or(Err(Refusal::NotReady))
+    }
+}
+
+struct Gathering {
+    context: Context,
+    flow: Arc<Flow>,
+    patience: Duration,
+    open: Option<Open>,
+}
+
+/// A batch that goes on: all its slots so far are with the broker.
+#[derive(Clone)]
+struct Open {
+    run: RunId,
+    id: String,
+    size: u32,
+}
+
+impl Gathering {
+    /// What comes while a group is handed on is the next group.
+    async fn gather(mut self, mut waiting: mpsc::Receiver<Waiting>) {
+        let mut group = Vec::new();
+        while waiting.recv_many(&mut group, self.flow.batch_size).await > 0 {
+            // A sender that went away delivers again.
+            group.retain(|waiting| !waiting.done.is_closed());
+            self.settle(&mut group).await;
+        }
+    }
+
+    async fn settle(&mut self, group: &mut Vec<Waiting>) {
+        let handed_on = tokio::time::timeout(self.patience, self.hand_on(group)).await;
+        let outcomes = match handed_on {
+            Ok(Ok(outcomes)) => outcomes,
+            failed => {
+                // Whether the broker has the last slots is not known; no others may follow on them.
+                self.open = None;
+                let error = failed.map_or_else(|_| "it took too long".into(), |failed| reason(&failed));
+                warn!(flow = self.flow.name, deliveries = group.len(), error, "deliveries are not taken");
+                Vec::new()
+            }
+        };
+        let mut outcomes = outcomes.into_iter();
+        for waiting in group.drain(..) {
+            // Nobody listens any more where the sender went away.
+            let _ = waiting.done.send(outcomes.next().ok_or(Refusal::NotReady));
+        }
+    }
+
+    /// Publish and await the confirms, then record. A crash in between leaves records that are not
+    /// counted until they settle, and senders that deliver again; the ledger absorbs it.
+    async fn hand_on(&mut self, group: &mut [Waiting]) -> Result<Vec<Accepted>, Trouble> {
+        let outcomes = self.compare(group).await?;
+        let taken = group.iter_mut().zip(&outcomes).filter(|(_, outcome)| **outcome == Accepted::Taken);
+        let mut taken: Vec<&mut Waiting> = taken.map(|(waiting, _)| waiting).collect();
+        let Some(first) = taken.first() else { return Ok(outcomes) };
+        let (run, span) = (first.delivery.run, first.span.clone());
+        for other in taken.iter().skip(1).filter_map(|waiting| telemetry::traceparent(&waiting.span)) {
+            telemetry::link(&span, &other);
+        }
+        let made = self.make(run, &mut taken);
+        self.publish(&made).instrument(span).await?;
+        self.record(&made, &taken).await?;
+        self.open = made.batches.last().map(|batch| Open { run, id: batch.id.clone(), size: batch.size });
+        Ok(outcomes)
+    }
+
+    /// Which of the deliveries are to be taken: those that neither the store nor the group knows yet.
+    async fn compare(&self, group: &[Waiting]) -> Result<Vec<Accepted>, Trouble> {
+        let ids: Vec<DeliveryId> = group.iter().filter_map(|waiting| waiting.delivery.id).collect();
+        let known = match ids.is_empty() {
+            true => Vec::new(),
+            false => self.context.store().known_deliveries(&self.flow.name, &ids).await?,
+        };
+        let mut seen: HashSet<DeliveryId> =
+            ids.into_iter().zip(known).filter(|(_, known)| *known).map(|(id, _)| id).collect();
+        let mut outcome = |waiting: &Waiting| match waiting.delivery.id.is_none_or(|id| seen.insert(id)) {
+            true => Accepted::Taken,
+            false => Accepted::Repeated,
+        };
+        Ok(group.iter().map(&mut outcome).collect())
+    }
+
+    fn make(&self, run: RunId, taken: &mut [&mut Waiting]) -> Made {
+        let mut made = Made {
+            flow: self.flow.name.clone(),
+            run,
+            batch_size: self.flow.batch_size,
+            open: self.open.clone().filter(|open| open.run == run),
+            batches: Vec::new(),
+            letters: Vec::new(),
+        };
+        for Waiting { delivery, span, .. } in taken {
+            for record in std::mem::take(&mut delivery.records) {
+                let batch = made.add(record);
+                span.record("batch", &batch.id);
+            }
+            let refused = std::mem::take(&mut delivery.refused);
+            span.in_scope(|| refused.into_iter().for_each(|refused| made.bury(refused)));
+            span.record("run", tracing::field::display(run));
+        }
+        made
+    }
+
+    async fn publish(&self, made: &Made) -> Result<(), Trouble> {
+        let broker = self.context.broker();
+        let route = Route::to(Queue::work(Stage::Transform, &self.flow.name));
+        let batches: Vec<&Batch> = made.batches.iter().collect();
+        outbox::send(broker, &route, &batches).await?;
+        Ok(dead::publish(broker, &made.letters).await?)
+    }
+
+    async fn record(&self, made: &Made, taken: &[&mut Waiting]) -> Result<(), Trouble> {
+        let remember = self.flow.extract.webhook.as_ref().and_then(|webhook| webhook.delivery.as_ref());
+        let records = made.batches.iter().map(|batch| batch.records.len()).sum::<usize>();
+        let batches = made.batches.iter().map(|batch| (batch.id.clone(), batch.size));
+        let letters = made.letters.iter().map(|letter| (letter.batch.clone(), letter.size));
+        let arrival = Arrival {
+            flow: self.flow.name.clone(),
+            run: made.run,
+            batches: batches.chain(letters).collect(),
+            deliveries: taken.iter().filter_map(|waiting| waiting.delivery.id).collect(),
+            remember: remember.map(|delivery| delivery.remember).unwrap_or_default(),
+        };
+        self.context.store().record_arrival(&arrival).await?;
+        metrics::count_extracted(&self.flow.name, records + made.letters.len());
+        Ok(())
+    }
+}
+
+fn reason(failed: &Result<Vec<Accepted>, Trouble>) -> String {
+    failed.as_ref().err().map(Trouble::to_string).unwrap_or_default()
+}
+
+/// What was made of deliveries.
+///
+/// A message is stored whole or not at all, and its slots follow on slots that are stored: whatever
+/// becomes of it, no slot of its batch waits for ever. So each message has a batch of its own, apart
+/// from the first, which may go on with the batch of the message before; and so has each dead letter.
+struct Made {
+    flow: String,
+    run: RunId,
+    batch_size: usize,
+    open: Option<Open>,
+    batches: Vec<Batch>,
+    letters: Vec<DeadLetter>,
+}
+
+impl Made {
+    fn add(&mut self, record: Record) -> &Batch {
+        let fits = |batch: &Batch| {
+            let bytes: usize = batch.records.iter().map(Record::bytes).sum();
+            (batch.size as usize) < self.batch_size && bytes + record.bytes() <= outbox::MAX_BYTES
+        };
+        if !self.batches.last().is_some_and(fits) {
+            let open = self.open.take().filter(|open| (open.size as usize) < self.batch_size);
+            let next = open.map_or_else(|| self.batch(new_id(), 0), |open| self.batch(open.id, open.size));
+            self.batches.push(next);
+        }
+        let last = self.batches.len() - 1;
+        let batch = &mut self.batches[last];
+        batch.records.push(Record { slot: batch.size, ..record });
+        batch.size += 1;
+        batch
+    }
+
+    fn bury(&mut self, refused: Refused) {
+        let batch = self.batch(new_id(), 1);
+        self.letters.push(dead::letter(&batch, refused.record, Stage::Extract, refused.diagnosis));
+    }
+
+    fn batch(&self, id: String, size: u32) -> Batch {
+        Batch { flow: self.flow.clone(), run: self.run, id, size, attempt: 0, waits: 0, records: Vec::new() }
+    }
+}
+
+fn new_id() -> String {
+    format!("{BATCHES}{}", Uuid::now_v7().simple())
+}

@@ -1,0 +1,170 @@
+//! Webhooks: what sources deliver by themselves.
+//!
+//! [`server`] holds the connections; [`hook`] answers one request; [`delivery`] reads it, once
+//! [`verify`] believes it, as a pure function of the request and its flow; [`intake`] hands it on.
+//!
+//! A delivery is answered with 2xx when the broker has confirmed its records and the store has counted
+//! them, in that order, and with 503 when that cannot be: its sender then delivers it again. Nothing is
+//! kept in between, so a crash loses nothing.
+//!
+//! **Runs.** All that a source delivers to a flow within an hour (UTC) is one run. A run for each
+//! delivery would bury the others in every listing at a hundred a second, and a run without end would
+//! never settle. Every process comes to the hour's id by itself, so there is nothing to agree upon, to
+//! keep open or to close: what has been delivered has been read to its end, and the run is settled
+//! whenever all of it is.
+//!
+//! **Batches.** Deliveries that come while others are handed on are handed on together, in one message
+//! and one statement; alone, a delivery does not wait for others. A batch goes on over several messages
+//! until it has the flow's `batch_size` of slots, so a run has no more batches than one that reads pages.
+//!
+//! **Order.** Records without a version are ordered by their arrival, and those that were read by when
+//! their page was asked for: what is delivered later is newer.
+//!
+//! The listener speaks plain HTTP: a reverse proxy before it does TLS, and may hold slow senders off.
+
+mod answer;
+mod delivery;
+mod hook;
+mod intake;
+mod payload;
+mod received;
+mod server;
+#[cfg(test)]
+mod testing;
+mod verify;
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use pomost_http::Clients;
+use pomost_project::{Flow, webhook::Webhook};
+use pomost_runtime::Context;
+use tokio::{net::TcpListener, task::JoinSet};
+use tracing::{info, warn};
+
+use crate::{extraction::Source, rows::Reading};
+use hook::{Hook, Hooks};
+use intake::Intake;
+
+/// The beginning of the ids of batches that were delivered: their rows are read as `extract.webhook`
+/// says.
+pub const BATCHES: &str = "webhook.";
+
+/// Takes deliveries for the flows of a project that have webhooks.
+pub struct Receiver {
+    /// What it bears.
+    pub limits: Limits,
+    context: Context,
+    sources: Vec<(Source, Arc<Webhook>)>,
+    listener: Option<TcpListener>,
+}
+
+/// What senders may ask of a receiver.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the head of a request may take, and a connection be idle.
+    pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
+    /// How long the source may take to be asked about the rows of a delivery.
+    pub fetch: Duration,
+    /// How long handing on may take. Senders wait for as little as five seconds for their answer, and
+    /// a delivery may have to wait for those before it.
+    pub patience: Duration,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Bytes of all the deliveries in hand.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            fetch: Duration::from_secs(3),
+            patience: Duration::from_secs(2),
+            connections: 1024,
+            bytes: 64 << 20,
+        }
+    }
+}
+
+impl Receiver {
+    /// Listens at the address where one is given and the project has webhooks. Where it has some and
+    /// no address is given, it says so and takes nothing.
+    pub async fn bind(
+        context: Context,
+        clients: &Clients,
+        address: Option<SocketAddr>,
+    ) -> anyhow::Result<Receiver> {
+        let sources = sources(&context, clients)?;
+        let listener = match address {
+            _ if sources.is_empty() => None,
+            Some(address) => Some(listen(address).await?),
+            None => {
+                let flows: Vec<&str> = sources.iter().map(|(source, _)| &*source.flow.name).collect();
+                warn!(
+                    flows = flows.join(", "),
+                    "these flows have webhooks and nothing is taken for them here: set POMOST_WEBHOOK_ADDR, such as \
+                     0.0.0.0:8081, unless another extractor does"
+                );
+                None
+            }
+        };
+        Ok(Receiver { limits: Limits::default(), context, sources, listener })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref()?.local_addr().ok()
+    }
+
+    /// Takes deliveries until shutdown; then none is begun, and those in hand are finished within
+    /// [`pomost_runtime::shutdown::GRACE`].
+    pub async fn serve(self) {
+        let Some(listener) = self.listener else { return };
+        let mut intakes = JoinSet::new();
+        let mut hooks = HashMap::new();
+        for (source, webhook) in self.sources {
+            let (intake, gathering) = Intake::new(self.context.clone(), source.flow.clone(), self.limits);
+            intakes.spawn(gathering);
+            hooks.insert(webhook.path.clone(), Hook { source, webhook, intake });
+        }
+        let hooks = Arc::new(Hooks::new(hooks, self.limits));
+        server::serve(listener, hooks, self.limits, self.context.shutdown).await;
+        // The hooks are gone with the last connection, and the intakes end with them.
+        while intakes.join_next().await.is_some() {}
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// How the rows of a batch were read.
+    pub fn of_batch(flow: &'a Flow, batch: &str) -> Reading<'a> {
+        match &flow.extract.webhook {
+            Some(webhook) if batch.starts_with(BATCHES) => Reading::of_webhook(flow, webhook),
+            _ => Reading::from(flow),
+        }
+    }
+}
+
+fn sources(context: &Context, clients: &Clients) -> anyhow::Result<Vec<(Source, Arc<Webhook>)>> {
+    let with_webhooks = context.project.flows.values().filter_map(|flow| {
+        let webhook = flow.extract.webhook.clone()?;
+        Some((flow, webhook))
+    });
+    with_webhooks
+        .map(|(flow, webhook)| {
+            let client = clients.of(&flow.extract.system).context("a flow's system has no client")?.clone();
+            Ok((Source { client, flow: flow.clone() }, webhook))
+        })
+        .collect()
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on POMOST_WEBHOOK_ADDR={address}"))?;
+    info!(address = %listener.local_addr()?, "taking webhooks");
+    Ok(listener)
+}
