@@ -21,7 +21,7 @@ pub(crate) use refusing::Refusing;
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};
 pub(crate) use shop::Shop;
-pub(crate) use world::{Printed, World};
+pub(crate) use world::{Printed, World, pomost};
 
 /// The outcomes of a settled run, by their words.
 pub(crate) fn outcomes(summary: &RunSummary) -> Vec<(&'static str, u64)> {
