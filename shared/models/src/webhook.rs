@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Period,
+    format::FormatSection,
     system::SecretReference,
     text::{Jq, TextTemplate},
 };
@@ -21,8 +22,11 @@ pub struct WebhookSection {
     pub path: WebhookPath,
     /// What proves that a delivery comes from the source. Nothing of it is read before.
     pub verify: VerifySection,
+    /// What deliveries are written in; left out, what their Content-Type says, or else JSON.
+    #[serde(default)]
+    pub format: Option<FormatSection>,
     /// The records in a delivery: one output each, of the form that `extract.records` gives; left
-    /// out, the delivery is the record.
+    /// out, the delivery is the record, or each of its rows where its format has such.
     #[serde(default)]
     pub records: Option<Jq>,
     /// Whether `extract.fetch`, where the flow has it, asks about each of them as about the rows of a
@@ -185,7 +189,7 @@ pub struct DeliverySection {
     /// The header that holds the delivery's id.
     #[serde(default)]
     pub header: Option<String>,
-    /// The delivery's id in the delivery itself.
+    /// The delivery's id in the delivery itself, in the first row where it has several.
     #[serde(default)]
     pub value: Option<Jq>,
     /// How long it is remembered.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use pomost_expression::{Expression, Template};
+use pomost_format::Format;
 pub use pomost_models::webhook::{HashAlgorithm, SignatureEncoding};
 use secrecy::{SecretSlice, SecretString};
 
@@ -14,6 +15,8 @@ pub struct Webhook {
     pub path: String,
     /// What proves that a delivery comes from the source.
     pub verify: Verify,
+    /// What deliveries are written in, where it is not what they say.
+    pub format: Option<Format>,
     /// The records in a delivery.
     pub records: Expression,
     /// Whether the flow's `fetch` asks about each of them.

@@ -42,7 +42,7 @@ pub(super) struct Delivery {
 /// Reads a delivery, if it is believed.
 pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Result<Told, Refusal> {
     verify(&webhook.verify, received)?;
-    let payload = payload::read(received)?;
+    let payload = payload::read(webhook, received)?;
     let run = RunId::of_webhook(&flow.name, received.at);
     let variables = Variables {
         headers: received.headers_for_records(&webhook.verify),
@@ -50,11 +50,12 @@ pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Resul
         run: Value::from(run.to_string()),
         ..Variables::default()
     };
-    let id = id(webhook, received, &payload, &variables)?;
-    let rows = webhook.records.outputs(payload, &variables);
+    let id = id(webhook, received, payload.first(), &variables)?;
+    let rows = payload.into_iter().map(|value| webhook.records.outputs(value, &variables));
+    let rows = rows.collect::<Result<Vec<_>, _>>();
     let rows =
         rows.map_err(|error| Refusal::Payload(format!("extract.webhook.records: {}", error.message)))?;
-    Ok(Told { rows, variables, run, id, arrival: received.arrival })
+    Ok(Told { rows: rows.concat(), variables, run, id, arrival: received.arrival })
 }
 
 impl Told {
@@ -88,7 +89,7 @@ impl Told {
 fn id(
     webhook: &Webhook,
     received: &Received,
-    payload: &Value,
+    first: Option<&Value>,
     variables: &Variables,
 ) -> Result<Option<DeliveryId>, Refusal> {
     let Some(delivery) = &webhook.delivery else { return Ok(None) };
@@ -96,7 +97,7 @@ fn id(
         IdPlace::Header(name) => (received.header(name), format!("the header {name}")),
         IdPlace::Value(value) => {
             let place = "extract.webhook.delivery.value";
-            let value = value.one(payload.clone(), variables);
+            let value = value.one(first.cloned().unwrap_or_default(), variables);
             let value = value.map_err(|error| Refusal::Payload(format!("{place}: {}", error.message)))?;
             (text(&value), place.to_owned())
         }
@@ -204,11 +205,12 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_without_its_values() {
         let refused = |more, headers: &[(&str, &str)], body| delivered(more, headers, body).unwrap_err();
-        assert_eq!(refused("", &[], "{\"a\":\"hunter2\""), "the delivery: not JSON at line 1 column 14");
-        assert_eq!(
-            refused("", &[("Content-Type", "text/xml")], "{}"),
-            "expected Content-Type: application/json"
-        );
+        let error = refused("", &[], "{\"a\":\"hunter2\"");
+        assert!(error.starts_with("the delivery: JSON, row 1, ") && !error.contains("hunter2"), "{error}");
+        for other in ["text/html", "text/plain", "application/octet-stream", ""] {
+            let error = refused("", &[("Content-Type", other)], "{}");
+            assert!(error.starts_with("expected Content-Type: application/json"), "{other}: {error}");
+        }
         assert_eq!(
             refused("", &[("Content-Encoding", "gzip")], "{}"),
             "expected a body without Content-Encoding"
@@ -218,6 +220,24 @@ mod tests {
         for json in ["application/json; charset=utf-8", "application/vnd.api+json", "Application/JSON"] {
             assert!(delivered("", &[("Content-Type", json)], "{}").is_ok(), "{json}");
         }
+    }
+
+    #[test]
+    fn a_delivery_may_be_in_another_format() {
+        let keys = |more, content_type, body| {
+            let delivery = delivered(more, &[("Content-Type", content_type)], body).unwrap();
+            assert!(delivery.refused.is_empty(), "{delivery:?}");
+            delivery.records.into_iter().map(|record| record.key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys("", "application/x-www-form-urlencoded", "key=a&at=1"), ["a"]);
+        assert_eq!(keys("", "text/csv", "key,at\r\na,1\r\nb,2\r\n"), ["a", "b"]);
+        assert_eq!(keys("", "application/x-ndjson", "{\"key\":\"a\",\"at\":1}\n"), ["a"]);
+        let xml = "format: { xml: { record: thing } }";
+        assert_eq!(
+            keys(xml, "application/xml", "<things><thing><key>a</key><at>1</at></thing></things>"),
+            ["a"]
+        );
+        assert_eq!(keys("format: json", "text/plain", "{\"key\":\"a\",\"at\":1}"), ["a"]);
     }
 
     #[test]

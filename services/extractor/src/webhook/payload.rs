@@ -1,24 +1,33 @@
-//! The format of deliveries: JSON. Another one is another arm here.
+//! The formats of deliveries.
 
 use http::header;
-use pomost_expression::{Value, read as read_json};
+use pomost_expression::Value;
+use pomost_format::{Format, Syntax, decode};
+use pomost_project::webhook::Webhook;
 
 use super::{answer::Refusal, received::Received};
 
-/// What a delivery says, by its `Content-Type`; JSON where it has none.
-pub(super) fn read(received: &Received) -> Result<Value, Refusal> {
+/// What a delivery says: one value, or the rows of a format that has such. The format is that of the
+/// flow or of the `Content-Type`; JSON where there is neither.
+pub(super) fn read(webhook: &Webhook, received: &Received) -> Result<Vec<Value>, Refusal> {
     refuse_encoding(received)?;
-    let content_type = received.header(&header::CONTENT_TYPE).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "" | "application/json" | "text/json" => json(received),
-        suffixed if suffixed.ends_with("+json") => json(received),
-        _ => Err(Refusal::Format("expected Content-Type: application/json".into())),
-    }
+    let format = format(webhook, received)?;
+    let read = decode(&format, None, &received.body);
+    read.map(|(rows, _)| rows).map_err(|error| Refusal::Payload(format!("the delivery: {error}")))
 }
 
-fn json(received: &Received) -> Result<Value, Refusal> {
-    read_json(&received.body).map_err(|error| Refusal::Payload(format!("the delivery: {error}")))
+/// Plain text has rows that only the flow can know of.
+fn format(webhook: &Webhook, received: &Received) -> Result<Format, Refusal> {
+    let content_type = received.header(&header::CONTENT_TYPE);
+    match (&webhook.format, content_type.as_deref()) {
+        (Some(format), content_type) => Ok(Format::of_answer(Some(format), content_type)),
+        (None, None) => Ok(Format::default()),
+        (None, Some(content_type)) => Format::of_content_type(content_type)
+            .filter(|format| !matches!(format.syntax, Syntax::Text(_)))
+            .ok_or_else(|| {
+                Refusal::Format("expected Content-Type: application/json, or another format".into())
+            }),
+    }
 }
 
 fn refuse_encoding(received: &Received) -> Result<(), Refusal> {

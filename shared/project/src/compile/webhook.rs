@@ -38,6 +38,7 @@ pub(super) fn webhook(
     let verify = verify(compile, &section.verify, environment);
     let delivery = delivery(compile, section);
     check_sizes(compile, section);
+    let format = compile.format(&format!("{SECTION}/format"), section.format.as_ref());
     let own = |compile: &mut Compile<'_>, name, own| compile.optional(&format!("{SECTION}/{name}"), own);
     let records = own(compile, "records", section.records.as_ref());
     let key = own(compile, "key", section.key.as_ref());
@@ -48,6 +49,7 @@ pub(super) fn webhook(
     Some(Webhook {
         path: section.path.0.clone(),
         verify: verify?,
+        format: format?,
         records: records?.unwrap_or_else(whole),
         fetch: section.fetch,
         key: key?,
