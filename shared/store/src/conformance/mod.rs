@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod dead_letters;
+mod grants;
 mod leases;
 mod ledger;
 mod races;
@@ -16,6 +17,7 @@ use pomost_models::{Outcome, Outcomes, RunId, Trigger, Version};
 use crate::{Answer, Claim, ClaimEntry, ClaimToken, RunRequest, Settled, SettledEntry, Settlement, Store};
 
 pub use dead_letters::*;
+pub use grants::*;
 pub use leases::*;
 pub use ledger::*;
 pub use races::*;
@@ -80,6 +82,12 @@ macro_rules! every_behaviour {
             dead_letters_are_listed_oldest_first_page_by_page
             closed_dead_letters_are_found_by_those_who_ask_for_them
             a_dead_letter_is_closed_once
+            a_grant_follows_the_one_before_it
+            a_grant_that_was_succeeded_is_not_written_over
+            a_grant_written_twice_is_one
+            of_many_successors_of_a_grant_one_is_written
+            a_refusal_lasts_until_the_next_grant
+            systems_and_configurations_do_not_share_grants
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {

@@ -2,6 +2,7 @@
 
 mod connection;
 mod dead_letters;
+mod grants;
 mod ledger;
 mod runs;
 mod text;
@@ -12,8 +13,8 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Lease, PageProgress, Result, Run, RunRequest, RunSummary, Settlement,
-    Store,
+    Answer, Claim, DeadLetterFilter, Grant, GrantKey, Lease, PageProgress, Result, Run, RunRequest,
+    RunSummary, Settlement, Store,
 };
 use connection::Connections;
 
@@ -122,5 +123,17 @@ impl Store for PostgresStore {
 
     async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
         dead_letters::close(&self.connections, ids, replayed_in).await
+    }
+
+    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        grants::find(&self.connections, key).await
+    }
+
+    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
+        grants::put(&self.connections, key, after, sealed).await
+    }
+
+    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
+        grants::refuse(&self.connections, key, generation).await
     }
 }

@@ -1,6 +1,7 @@
 //! The store in one SQLite file, for the processes of one machine.
 
 mod dead_letters;
+mod grants;
 mod ledger;
 mod runs;
 mod values;
@@ -12,8 +13,8 @@ use pomost_models::{DeadLetter, Outcomes, RunId, Trigger};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Claim, DeadLetterFilter, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary,
-    Settlement, Store,
+    Answer, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, PageProgress, Result, Run, RunRequest,
+    RunSummary, Settlement, Store,
 };
 
 mod embedded {
@@ -137,5 +138,17 @@ impl Store for SqliteStore {
 
     async fn close_dead_letters(&self, ids: &[String], replayed_in: Option<RunId>) -> Result<u64> {
         dead_letters::close(&self.database, ids, replayed_in).await
+    }
+
+    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        grants::find(&self.database, key).await
+    }
+
+    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
+        grants::put(&self.database, key, after, sealed).await
+    }
+
+    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
+        grants::refuse(&self.database, key, generation).await
     }
 }
