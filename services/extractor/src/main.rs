@@ -7,7 +7,7 @@ use pomost_http::Clients;
 
 fn main() -> ExitCode {
     pomost_runtime::serve("pomost-extractor", async |context| {
-        let clients = Clients::new(&context.project)?;
+        let clients = Clients::new(&context.project, &context.backends.store)?;
         pomost_extractor::run(context, clients, Scheduling::On).await
     })
 }

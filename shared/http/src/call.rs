@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pomost_expression::{EvaluationError, Template, Value, Variables, write};
-use pomost_project::request::{AnswerRule, Request};
+use pomost_project::{
+    System,
+    request::{AnswerRule, Request},
+};
 use url::Url;
 
 use crate::{Class, Client, Failure};
@@ -35,34 +38,55 @@ impl Client {
         input: &Value,
         variables: &Variables,
     ) -> Result<Call<'a>, Failure> {
-        let filled = fill(request, input, variables);
-        let (path, headers, body) = filled.map_err(|error| {
+        let filled = Filled::of(request, input, variables).map_err(|error| {
             let message = format!("{}: the request {}: {}", self.system.name, request.label, error.message);
             Failure::new(Class::Invalid, message)
         })?;
-        let url = self.url(&path)?;
-        Ok(Call { method: request.method.clone(), url, label: &request.label, headers, body, answers })
-    }
-
-    /// The URL of a path and query below the system's base URL.
-    fn url(&self, path_and_query: &str) -> Result<Url, Failure> {
-        let base = self.system.base_url.as_str().trim_end_matches('/');
-        let text = format!("{base}/{}", path_and_query.trim_start_matches('/'));
-        let url = Url::parse(&text).map_err(|error| self.refused(format!("not a URL path: {error}")))?;
-        self.within_system(url)
+        let url = filled.url(&self.system).map_err(|message| self.refused(message))?;
+        let (method, label) = (request.method.clone(), &request.label);
+        Ok(Call { method, url, label, headers: filled.headers, body: filled.body, answers })
     }
 }
 
-type Filled = (String, HeaderMap, Option<Bytes>);
+/// A request with its expressions' values.
+pub(crate) struct Filled {
+    path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+}
 
-fn fill(request: &Request, input: &Value, variables: &Variables) -> Result<Filled, EvaluationError> {
-    let path = request.path.render(input, variables)?;
-    let headers = request.headers.iter().map(|header| fill_header(header, input, variables));
-    let body = request.body.as_ref().map(|body| {
-        let body = body.one(input.clone(), variables)?;
-        write(&body).map(Bytes::from).map_err(|error| EvaluationError::new(format!("the body: {error}")))
-    });
-    Ok((path, headers.collect::<Result<_, _>>()?, body.transpose()?))
+impl Filled {
+    /// Fills a request in.
+    pub(crate) fn of(
+        request: &Request,
+        input: &Value,
+        variables: &Variables,
+    ) -> Result<Filled, EvaluationError> {
+        let path = request.path.render(input, variables)?;
+        let headers = request.headers.iter().map(|header| fill_header(header, input, variables));
+        let body = request.body.as_ref().map(|body| {
+            let body = body.one(input.clone(), variables)?;
+            write(&body).map(Bytes::from).map_err(|error| EvaluationError::new(format!("the body: {error}")))
+        });
+        Ok(Filled { path, headers: headers.collect::<Result<_, _>>()?, body: body.transpose()? })
+    }
+
+    /// The URL of its path and query below the system's base URL.
+    pub(crate) fn url(&self, system: &System) -> Result<Url, String> {
+        let base = system.base_url.as_str().trim_end_matches('/');
+        let text = format!("{base}/{}", self.path.trim_start_matches('/'));
+        let url = Url::parse(&text).map_err(|error| format!("not a URL path: {error}"))?;
+        within_system(url, system)
+    }
+}
+
+/// A URL that lies within the system: elsewhere its credentials are nobody's business.
+pub(crate) fn within_system(url: Url, system: &System) -> Result<Url, String> {
+    if url.origin() == system.base_url.origin() {
+        return Ok(url);
+    }
+    let host = url.host_str().unwrap_or("no host");
+    Err(format!("an answer leads to {host}, outside the system; it is not followed"))
 }
 
 fn fill_header(

@@ -7,6 +7,7 @@
 //! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
 //! [`system`] and [`flow`].
 
+pub mod auth;
 pub mod batch;
 pub mod dead_letter;
 pub mod flow;
@@ -16,6 +17,7 @@ pub mod record;
 pub mod request;
 pub mod retry;
 pub mod run;
+pub mod size;
 pub mod system;
 pub mod text;
 pub mod version;
@@ -26,4 +28,5 @@ pub use outcome::{Outcome, Outcomes};
 pub use period::Period;
 pub use record::{Op, Record};
 pub use run::{RunId, Stage, Trigger};
+pub use size::Size;
 pub use version::Version;

@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 async fn bare_loop(directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
     let (_shop, shop_url) = shop().await?;
     let project = project(directory, crm_url, &shop_url)?;
-    let clients = Clients::new(&project)?;
+    let clients = Clients::new(&project, &Backends::embedded_beside(directory).await?.store)?;
     let bodies = bare::bodies(&project, &clients, FLOW).await?;
     bare::post(&project, &clients, FLOW, bodies).await
 }

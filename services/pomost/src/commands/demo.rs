@@ -76,7 +76,7 @@ impl Demo {
         example::write(directory.path(), &systems(&crm, &shop))?;
         let project = Arc::new(open::project(directory.path())?);
         let backends = backends(arguments, directory.path()).await?;
-        let clients = Clients::new(&project)?;
+        let clients = Clients::new(&project, &backends.store)?;
         let claim = open::settings(directory.path())?.claim();
         let context = Context { project, backends, claim, shutdown };
         Ok(Demo { crm, shop, directory, context, clients })

@@ -1,8 +1,11 @@
 //! Compiling the files of a project: expressions, requests, schemas and references.
 
+mod auth;
 pub(crate) mod flow;
+mod oauth2;
 mod request;
 pub(crate) mod system;
+mod tls;
 
 use std::{
     fs,
