@@ -63,5 +63,6 @@ pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> 
     while let Some(ended) = flows.join_next().await {
         ended?;
     }
+    clients.finish().await;
     Ok(())
 }

@@ -7,7 +7,7 @@ use pomost_runtime::Settings;
 
 fn main() -> ExitCode {
     pomost_runtime::serve("pomost-extractor", async |context| {
-        let clients = Clients::new(&context.project)?;
+        let clients = Clients::new(&context.project, &context.backends.store)?;
         let webhooks = Settings::from_environment()?.webhook_addr;
         pomost_extractor::serve(context, clients, webhooks).await
     })

@@ -40,5 +40,6 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     while let Some(ended) = workers.join_next().await {
         ended??;
     }
+    clients.finish().await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use pomost_http::Clients;
 
 fn main() -> ExitCode {
     pomost_runtime::serve("pomost-loader", async |context| {
-        let clients = Clients::new(&context.project)?;
+        let clients = Clients::new(&context.project, &context.backends.store)?;
         pomost_loader::run(context, clients).await
     })
 }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pomost_expression::{Value, read};
 use pomost_format::{DecodeError, Format, decode};
 use pomost_project::request::{AnswerRule, Meaning};
@@ -19,6 +19,46 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body, decompressed.
     pub body: Bytes,
+}
+
+/// What an answer means that is not what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) class: Class,
+    /// Whether a rule says so, not the status.
+    pub(crate) by_rule: bool,
+}
+
+impl Verdict {
+    /// Whether other credentials could help. The status 403 alone says that they are known and not
+    /// enough.
+    pub(crate) fn is_of_credentials(self, status: StatusCode) -> bool {
+        self.class == Class::Unauthorised && (self.by_rule || status == StatusCode::UNAUTHORIZED)
+    }
+
+    /// What a status means by itself.
+    fn of(status: StatusCode) -> Option<Verdict> {
+        (!status.is_success()).then(|| Verdict { class: Class::of(status), by_rule: false })
+    }
+
+    fn of_rule(rule: &AnswerRule) -> Option<Verdict> {
+        class_of(rule.means).map(|class| Verdict { class, by_rule: true })
+    }
+
+    /// What an answer means whose body has not been read; nothing where a rule may want to see it.
+    pub(crate) fn by_status<'r>(
+        status: StatusCode,
+        mut rules: impl Iterator<Item = &'r AnswerRule>,
+    ) -> Option<Option<Verdict>> {
+        let about = |rule: &&AnswerRule| {
+            rule.status.is_none_or(|range| (range.first..=range.last).contains(&status.as_u16()))
+        };
+        match rules.find(about) {
+            Some(rule) if rule.when.is_some() => None,
+            Some(rule) => Some(Verdict::of_rule(rule)),
+            None => Some(Verdict::of(status)),
+        }
+    }
 }
 
 impl Answer {
@@ -38,27 +78,25 @@ impl Answer {
 
     /// What kind of failure it is; none where it is what was asked for. The first rule that is about
     /// it decides, and where none is, its status.
-    pub(crate) fn class<'r>(&self, mut rules: impl Iterator<Item = &'r AnswerRule>) -> Option<Class> {
+    pub(crate) fn verdict<'r>(&self, mut rules: impl Iterator<Item = &'r AnswerRule>) -> Option<Verdict> {
         let parts = OnceCell::new();
         let rule =
             rules.find(|rule| rule.is_about(self.status, || parts.get_or_init(|| self.parts()).clone()));
-        match rule {
-            Some(rule) => class_of(rule.means),
-            None if self.status.is_success() => None,
-            None => Some(Class::of(self.status)),
-        }
+        rule.map_or_else(|| Verdict::of(self.status), Verdict::of_rule)
     }
 
-    /// `{status, headers, body}`; a body that is not JSON is text.
-    fn parts(&self) -> Value {
+    /// `{status, headers, body}`; a body that is not JSON is text, and so are several headers of one
+    /// name, joined by commas (RFC 9110 §5.3).
+    pub(crate) fn parts(&self) -> Value {
         let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
-        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-            (Value::from(name.as_str().to_owned()), text(value.as_bytes()))
+        let header = |name: &HeaderName| {
+            let values: Vec<_> = self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+            (Value::from(name.as_str().to_owned()), text(&values.join(&b", "[..])))
         };
         let body = read(&self.body).unwrap_or_else(|_| text(&self.body));
         let status = Value::from(isize::from(self.status.as_u16() as i16));
         let parts =
-            [("status", status), ("headers", object(self.headers.iter().map(header))), ("body", body)];
+            [("status", status), ("headers", object(self.headers.keys().map(header))), ("body", body)];
         object(parts.map(|(name, part)| (Value::from(name.to_owned()), part)))
     }
 }

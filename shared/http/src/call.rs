@@ -7,7 +7,10 @@ use http::{
 };
 use pomost_expression::{EvaluationError, Template, Value, Variables};
 use pomost_format::encode_one;
-use pomost_project::request::{AnswerRule, Request};
+use pomost_project::{
+    System,
+    request::{AnswerRule, Request},
+};
 use url::Url;
 
 use crate::{Class, Client, Failure};
@@ -39,39 +42,60 @@ impl Client {
         input: &Value,
         variables: &Variables,
     ) -> Result<Call<'a>, Failure> {
-        let filled = fill(request, input, variables);
-        let (path, headers, body) = filled.map_err(|error| {
+        let filled = Filled::of(request, input, variables).map_err(|error| {
             let message = format!("{}: the request {}: {}", self.system.name, request.label, error.message);
             Failure::new(Class::Invalid, message)
         })?;
-        let url = self.url(&path)?;
-        Ok(Call { method: request.method.clone(), url, label: &request.label, headers, body, answers })
-    }
-
-    /// The URL of a path and query below the system's base URL.
-    fn url(&self, path_and_query: &str) -> Result<Url, Failure> {
-        let base = self.system.base_url.as_str().trim_end_matches('/');
-        let text = format!("{base}/{}", path_and_query.trim_start_matches('/'));
-        let url = Url::parse(&text).map_err(|error| self.refused(format!("not a URL path: {error}")))?;
-        self.within_system(url)
+        let url = filled.url(&self.system).map_err(|message| self.refused(message))?;
+        let (method, label) = (request.method.clone(), &request.label);
+        Ok(Call { method, url, label, headers: filled.headers, body: filled.body, answers })
     }
 }
 
-type Filled = (String, HeaderMap, Option<Bytes>);
+/// A request with its expressions' values.
+pub(crate) struct Filled {
+    path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+}
 
-fn fill(request: &Request, input: &Value, variables: &Variables) -> Result<Filled, EvaluationError> {
-    let path = request.path.render(input, variables)?;
-    let headers = request.headers.iter().map(|header| fill_header(header, input, variables));
-    let mut headers: HeaderMap = headers.collect::<Result<_, _>>()?;
-    let Some(body) = &request.body else { return Ok((path, headers, None)) };
-    let body = encode_one(&request.body_format, &body.one(input.clone(), variables)?);
-    let body = body.map_err(|error| EvaluationError::new(format!("the body: {error}")))?;
-    if let (Entry::Vacant(entry), Ok(kind)) =
-        (headers.entry(CONTENT_TYPE), HeaderValue::from_str(&request.body_format.content_type()))
-    {
-        entry.insert(kind);
+impl Filled {
+    /// Fills a request in.
+    pub(crate) fn of(
+        request: &Request,
+        input: &Value,
+        variables: &Variables,
+    ) -> Result<Filled, EvaluationError> {
+        let path = request.path.render(input, variables)?;
+        let headers = request.headers.iter().map(|header| fill_header(header, input, variables));
+        let mut headers: HeaderMap = headers.collect::<Result<_, _>>()?;
+        let Some(body) = &request.body else { return Ok(Filled { path, headers, body: None }) };
+        let body = encode_one(&request.body_format, &body.one(input.clone(), variables)?);
+        let body = body.map_err(|error| EvaluationError::new(format!("the body: {error}")))?;
+        if let (Entry::Vacant(entry), Ok(kind)) =
+            (headers.entry(CONTENT_TYPE), HeaderValue::from_str(&request.body_format.content_type()))
+        {
+            entry.insert(kind);
+        }
+        Ok(Filled { path, headers, body: Some(body.into()) })
     }
-    Ok((path, headers, Some(body.into())))
+
+    /// The URL of its path and query below the system's base URL.
+    pub(crate) fn url(&self, system: &System) -> Result<Url, String> {
+        let base = system.base_url.as_str().trim_end_matches('/');
+        let text = format!("{base}/{}", self.path.trim_start_matches('/'));
+        let url = Url::parse(&text).map_err(|error| format!("not a URL path: {error}"))?;
+        within_system(url, system)
+    }
+}
+
+/// A URL that lies within the system: elsewhere its credentials are nobody's business.
+pub(crate) fn within_system(url: Url, system: &System) -> Result<Url, String> {
+    if url.origin() == system.base_url.origin() {
+        return Ok(url);
+    }
+    let host = url.host_str().unwrap_or("no host");
+    Err(format!("an answer leads to {host}, outside the system; it is not followed"))
 }
 
 fn fill_header(

@@ -1,19 +1,31 @@
 //! One system's client.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
-use pomost_project::{Project, System};
-use reqwest::redirect::Policy;
-use tokio::sync::Semaphore;
+use futures_util::{StreamExt, future::join_all, stream};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use pomost_project::{Project, System, request::AnswerRule};
+use pomost_store::Store;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
 use tracing::{Instrument, Span, field};
 use url::Url;
 
-use crate::{Answer, Call, Class, Failure, authorisation, redirect};
+use crate::{
+    Answer, Call, Class, Failure, StreamLimits, Streamed,
+    answer::Verdict,
+    authorisation::{Authorisation, Pass},
+    body::{self, Body, BodyError},
+    call::within_system,
+    limits::Limits,
+    pause::Pause,
+    transport::Transport,
+};
 
-/// The longest answer that is read, in bytes: a page of records and no more.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// How long the end of a process waits for tokens that are being renewed.
+const LAST_RENEWAL: Duration = Duration::from_secs(20);
 
 /// The clients of a project's systems, by name. One is shared by all that call its system in a
 /// process, so that the system's `concurrency` holds for them together.
@@ -21,9 +33,11 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 pub struct Clients(Arc<BTreeMap<String, Client>>);
 
 impl Clients {
-    /// Makes a client for each system.
-    pub fn new(project: &Project) -> Result<Clients, Failure> {
-        let client = |system: &Arc<System>| Ok((system.name.clone(), Client::new(system.clone())?));
+    /// Makes a client for each system. Tokens that systems are given are kept in the store, where all
+    /// replicas share them.
+    pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<Clients, Failure> {
+        let client =
+            |system: &Arc<System>| Ok((system.name.clone(), Client::new(system.clone(), store.clone())?));
         project
             .systems
             .values()
@@ -36,6 +50,13 @@ impl Clients {
     pub fn of(&self, system: &str) -> Option<&Client> {
         self.0.get(system)
     }
+
+    /// Waits, for a while, until no tokens are being renewed. To be called before the process ends: a
+    /// refresh token that is good for one use may have been used.
+    pub async fn finish(&self) {
+        let finishing = join_all(self.0.values().map(|client| client.authorisation.finish()));
+        let _ = timeout(LAST_RENEWAL, finishing).await;
+    }
 }
 
 /// Calls one system.
@@ -44,18 +65,31 @@ pub struct Client {
     pub(crate) system: Arc<System>,
     reading: reqwest::Client,
     writing: reqwest::Client,
+    authorisation: Authorisation,
     in_flight: Arc<Semaphore>,
+    pause: Arc<Pause>,
+}
+
+/// A request that did not get the answer it was made for, and the tokens that were refused with it, if
+/// others could help.
+struct Refusal {
+    failure: Failure,
+    tokens: Option<i64>,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Refusal {
+        Refusal { failure, tokens: None }
+    }
 }
 
 impl Client {
-    /// Makes the client of a system.
-    pub fn new(system: Arc<System>) -> Result<Client, Failure> {
-        // Whoever comes first installs it; a second time is no error of ours.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let reading = http_client(&system, redirect::reading(system.base_url.clone()))?;
-        let writing = http_client(&system, redirect::writing(system.base_url.clone()))?;
+    /// Makes the client of a system, whose tokens are kept in the store.
+    pub fn new(system: Arc<System>, store: Arc<dyn Store>) -> Result<Client, Failure> {
+        let Transport { reading, writing, tokens } = Transport::new(&system)?;
+        let authorisation = Authorisation::new(&system, tokens, store)?;
         let in_flight = Arc::new(Semaphore::new(system.concurrency));
-        Ok(Client { system, reading, writing, in_flight })
+        Ok(Client { system, reading, writing, authorisation, in_flight, pause: Arc::default() })
     }
 
     /// How many requests it has in flight at most.
@@ -67,12 +101,29 @@ impl Client {
     /// lie within the system, or credentials would go to whoever the answer names.
     pub fn follow(&self, from: &Url, reference: &str) -> Result<Url, Failure> {
         let url = from.join(reference).map_err(|error| self.refused(format!("not a URL: {error}")))?;
-        self.within_system(url)
+        within_system(url, &self.system).map_err(|message| self.refused(message))
     }
 
     /// Makes the request and reads the whole answer.
     pub async fn send(&self, call: Call<'_>) -> Result<Answer, Failure> {
-        let span = tracing::info_span!(
+        let span = self.span(&call);
+        let outcome = self.exchange(&call).instrument(span.clone()).await;
+        record(&span, outcome.as_ref().map(|answer| answer.status));
+        outcome
+    }
+
+    /// Makes the request and returns its answer as soon as that is seen to be what was asked for. A
+    /// rule with `when` that may be about its status has to see the body: then that is read first, and
+    /// `max_answer` bounds it.
+    pub async fn open(&self, call: Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
+        let span = self.span(&call);
+        let outcome = self.begin(&call, limits).instrument(span.clone()).await;
+        record(&span, outcome.as_ref().map(|streamed| streamed.status));
+        outcome
+    }
+
+    fn span(&self, call: &Call<'_>) -> Span {
+        tracing::info_span!(
             "http.request",
             otel.name = %call.label,
             otel.kind = "client",
@@ -83,65 +134,121 @@ impl Client {
             server.port = self.system.base_url.port_or_known_default(),
             url.template = %call.label,
             error.r#type = field::Empty,
-        );
-        let outcome = self.exchange(call).instrument(span.clone()).await;
-        record(&span, &outcome);
-        outcome
+        )
     }
 
-    async fn exchange(&self, call: Call<'_>) -> Result<Answer, Failure> {
+    async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let _permit = self.turn(call).await?;
+        let deadline = Some(Instant::now() + self.system.timeout);
+        renewing(|refused| self.answer(call, refused, deadline)).await
+    }
+
+    async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
+        let permit = self.turn(call).await?;
+        let deadline = limits.timeout.map(|timeout| Instant::now() + timeout);
+        let opened = renewing(|refused| self.opened(call, refused, deadline, limits.max_bytes)).await?;
+        Ok(Streamed::new(opened, self.place(call), permit))
+    }
+
+    /// Waits for its turn among the requests in flight, and for the system to take requests.
+    async fn turn(&self, call: &Call<'_>) -> Result<Option<OwnedSemaphorePermit>, Failure> {
         // The semaphore is never closed; if it were, going on without it only loses the limit.
-        let _permit = self.in_flight.acquire().await.ok();
-        let (label, rules) = (call.label, call.answers);
-        let failed = |error| Failure::from_reqwest(&self.system.name, label, error);
-        let response = self.request(call).send().await.map_err(failed)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.read(response, label).await?;
-        let answer = Answer { status, headers, body };
-        match answer.class(rules.iter().chain(&self.system.answers)) {
-            None => Ok(answer),
-            Some(class) => {
-                let secrets = authorisation::secrets(&self.system.auth);
-                Err(Failure::from_answer(&self.system.name, label, class, &answer, &secrets))
-            }
-        }
+        let permit = self.in_flight.clone().acquire_owned().await.ok();
+        self.pause.heed().await.map_err(|left| {
+            let message = format!("{}: the system takes no more requests for now", self.place(call));
+            Failure { retry_after: Some(left), ..Failure::new(Class::Throttled, message) }
+        })?;
+        Ok(permit)
     }
 
-    fn request(&self, call: Call<'_>) -> reqwest::RequestBuilder {
-        let mut url = call.url;
-        authorisation::add_to_query(&self.system.auth, &mut url);
+    async fn answer(
+        &self,
+        call: &Call<'_>,
+        refused: Option<i64>,
+        deadline: Option<Instant>,
+    ) -> Result<Answer, Refusal> {
+        let (pass, response) = self.response(call, refused, deadline).await?;
+        self.read(call, &pass, response).await
+    }
+
+    async fn opened(
+        &self,
+        call: &Call<'_>,
+        refused: Option<i64>,
+        deadline: Option<Instant>,
+        limit: Option<u64>,
+    ) -> Result<(StatusCode, HeaderMap, Body), Refusal> {
+        let (pass, response) = self.response(call, refused, deadline).await?;
+        let status = response.status();
+        if Verdict::by_status(status, self.rules(call)) == Some(None) {
+            self.authorisation.accept(&pass);
+            let headers = response.headers().clone();
+            let body = body::of(response, limit).await.map_err(|error| self.broken(call, &error))?;
+            return Ok((status, headers, body));
+        }
+        let answer = self.read(call, &pass, response).await?;
+        Ok((answer.status, answer.headers, stream::iter([Ok(answer.body)]).boxed()))
+    }
+
+    async fn response(
+        &self,
+        call: &Call<'_>,
+        refused: Option<i64>,
+        deadline: Option<Instant>,
+    ) -> Result<(Arc<Pass>, reqwest::Response), Failure> {
+        let pass = self.authorisation.pass(refused, deadline).await?;
+        let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
+        if call.body.is_some() {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        }
+        pass.put_into(&mut url, &mut headers);
         let http = if call.method.is_safe() { &self.reading } else { &self.writing };
-        let request = http.request(call.method, url);
-        match call.body {
-            Some(body) => request.header(CONTENT_TYPE, "application/json").headers(call.headers).body(body),
-            None => request.headers(call.headers),
+        let mut request = http.request(call.method.clone(), url).headers(headers);
+        if let Some(deadline) = deadline {
+            request = request.timeout(deadline.saturating_duration_since(Instant::now()));
         }
+        let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
+        let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
+        let response = request.send().await.map_err(failed)?;
+        if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
+            self.pause.begin(&self.system.name, pause);
+        }
+        Ok((pass, response))
     }
 
-    async fn read(&self, mut response: reqwest::Response, label: &str) -> Result<Bytes, Failure> {
-        let failed = |error| Failure::from_reqwest(&self.system.name, label, error);
-        let first = response.chunk().await.map_err(failed)?.unwrap_or_default();
-        let Some(second) = response.chunk().await.map_err(failed)? else { return Ok(first) };
-        let mut body = BytesMut::from(first);
-        body.extend_from_slice(&second);
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(self.refused(format!(
-                    "the answer to {label} is longer than {} MiB; ask for smaller pages",
-                    MAX_ANSWER >> 20
-                )));
-            }
-            body.extend_from_slice(&chunk);
+    async fn read(
+        &self,
+        call: &Call<'_>,
+        pass: &Pass,
+        response: reqwest::Response,
+    ) -> Result<Answer, Refusal> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = async { body::whole(body::of(response, Some(self.system.max_answer)).await?).await };
+        let body = body.await.map_err(|error| self.broken(call, &error))?;
+        let answer = Answer { status, headers, body };
+        let Some(verdict) = answer.verdict(self.rules(call)) else {
+            self.authorisation.accept(pass);
+            return Ok(answer);
+        };
+        let of_credentials = verdict.is_of_credentials(status);
+        if !of_credentials {
+            self.authorisation.accept(pass);
         }
-        Ok(body.freeze())
+        let (system, hide) = (&self.system.name, |text: &str| pass.hide(text));
+        let failure = Failure::from_answer(system, call.label, verdict.class, &answer, hide);
+        Err(Refusal { failure, tokens: pass.generation.filter(|_| of_credentials) })
     }
 
-    pub(crate) fn within_system(&self, url: Url) -> Result<Url, Failure> {
-        if url.origin() == self.system.base_url.origin() {
-            return Ok(url);
-        }
-        let host = url.host_str().unwrap_or("no host").to_owned();
-        Err(self.refused(format!("an answer leads to {host}, outside the system; it is not followed")))
+    fn rules<'c>(&'c self, call: &'c Call<'_>) -> impl Iterator<Item = &'c AnswerRule> {
+        call.answers.iter().chain(&self.system.answers)
+    }
+
+    fn broken(&self, call: &Call<'_>, error: &BodyError) -> Failure {
+        Failure::new(error.class(), format!("{}: {error}", self.place(call)))
+    }
+
+    fn place(&self, call: &Call<'_>) -> String {
+        format!("{}: {}", self.system.name, call.label)
     }
 
     pub(crate) fn refused(&self, message: String) -> Failure {
@@ -149,21 +256,22 @@ impl Client {
     }
 }
 
-fn http_client(system: &System, redirects: Policy) -> Result<reqwest::Client, Failure> {
-    reqwest::Client::builder()
-        .user_agent(concat!("pomost/", env!("CARGO_PKG_VERSION")))
-        .default_headers(authorisation::headers(&system.auth)?)
-        .timeout(system.timeout)
-        .pool_max_idle_per_host(system.concurrency)
-        .redirect(redirects)
-        .build()
-        .map_err(|error| Failure::from_reqwest(&system.name, "making a client", error))
+/// Makes an attempt, and one more under other tokens where those of the first were refused.
+async fn renewing<T, Attempt>(attempt: impl Fn(Option<i64>) -> Attempt) -> Result<T, Failure>
+where
+    Attempt: Future<Output = Result<T, Refusal>>,
+{
+    let outcome = match attempt(None).await {
+        Err(Refusal { tokens: Some(refused), .. }) => attempt(Some(refused)).await,
+        outcome => outcome,
+    };
+    outcome.map_err(|refusal| refusal.failure)
 }
 
-fn record(span: &Span, outcome: &Result<Answer, Failure>) {
+fn record(span: &Span, outcome: Result<StatusCode, &Failure>) {
     match outcome {
-        Ok(answer) => {
-            span.record("http.response.status_code", answer.status.as_u16());
+        Ok(status) => {
+            span.record("http.response.status_code", status.as_u16());
         }
         Err(failure) => {
             span.record("otel.status_code", "ERROR");

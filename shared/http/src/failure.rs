@@ -1,19 +1,20 @@
 //! What went wrong with a request, sorted by what is to be done about it.
 
-use std::{
-    error::Error,
-    time::{Duration, SystemTime},
-};
+use std::{error::Error, time::Duration};
 
-use http::{HeaderMap, StatusCode, header};
+use http::StatusCode;
 
-use crate::Answer;
+use crate::{Answer, limits::Limits};
 
 /// How much of an answer's text an error quotes, in characters.
 const QUOTED: usize = 300;
 
-/// What stands for a secret.
-const MASK: &str = "***";
+/// How much of it is looked at for that, in bytes.
+const LOOKED_AT: usize = 64 * 1024;
+
+/// How much of that is not quoted where the answer goes on, since a secret may be cut off in it: no
+/// server takes a longer one in a header.
+const CUT: usize = 16 * 1024;
 
 /// A request that did not get the answer it was made for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,13 +106,13 @@ impl Failure {
         Failure::new(class, format!("{system}: {label}: {}", chain(&error.without_url())))
     }
 
-    /// The failure that an answer is; `secrets` are left out of what is quoted of it.
+    /// `hide` takes out of the answer's text what is secret: a system may echo what it was sent.
     pub(crate) fn from_answer(
         system: &str,
         label: &str,
         class: Class,
         answer: &Answer,
-        secrets: &[String],
+        hide: impl Fn(&str) -> String,
     ) -> Failure {
         let means = match answer.status {
             status if status.is_success() => format!(", which means {}", class.as_str()),
@@ -121,30 +122,19 @@ impl Failure {
         Failure {
             class,
             message: format!("{system}: {label} answered {}{means}", answer.status),
-            answer: quote(&answer.body, secrets),
+            answer: quote(&answer.body, hide),
             status: Some(answer.status.as_u16()),
-            retry_after: retry_after(&answer.headers, SystemTime::now()),
+            retry_after: Limits::of(&answer.headers).delay(answer.status),
         }
     }
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let in_seconds = || text.parse().ok().map(Duration::from_secs);
-    let at_date = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
-    in_seconds().or_else(at_date)
-}
-
-/// The beginning of an answer on one line, without the secrets.
-fn quote(body: &[u8], secrets: &[String]) -> String {
-    let longest = secrets.iter().map(String::len).max().unwrap_or(0);
-    let beginning = &body[..body.len().min(4 * QUOTED + longest)];
-    let text = String::from_utf8_lossy(beginning);
-    let mut text = secrets.iter().fold(text.into_owned(), |text, secret| text.replace(secret.as_str(), MASK));
+/// The beginning of an answer on one line, without what is hidden.
+fn quote(body: &[u8], hide: impl Fn(&str) -> String) -> String {
+    let beginning = &body[..body.len().min(LOOKED_AT)];
+    let mut text = hide(&String::from_utf8_lossy(beginning));
     if beginning.len() < body.len() {
-        // A secret that was cut off is left standing here, its last character replaced perhaps.
-        let whole = text.len().saturating_sub(longest + char::REPLACEMENT_CHARACTER.len_utf8());
+        let whole = text.len().saturating_sub(CUT);
         text.truncate((0..=whole).rfind(|&end| text.is_char_boundary(end)).unwrap_or(0));
     }
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -154,7 +144,8 @@ fn quote(body: &[u8], secrets: &[String]) -> String {
     }
 }
 
-fn chain(error: &dyn Error) -> String {
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -168,26 +159,6 @@ fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked(value: &str, now: SystemTime) -> Option<Duration> {
-        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
-        retry_after(&headers, now)
-    }
-
-    #[test]
-    fn retry_after_is_read_as_seconds_and_as_a_date() {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:07 GMT").unwrap();
-        assert_eq!(asked("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(30)));
-    }
-
-    #[test]
-    fn a_retry_after_that_says_nothing_is_left_out() {
-        let now = SystemTime::now();
-        for value in ["soon", "-1", "", "1.5", "Sun, 06 Nov 1994 08:49:37 GMT"] {
-            assert_eq!(asked(value, now), None, "{value}");
-        }
-    }
 
     #[test]
     fn statuses_are_sorted_by_what_is_to_be_done() {
@@ -204,18 +175,18 @@ mod tests {
     #[test]
     fn a_long_answer_is_quoted_in_part_and_on_one_line() {
         let body = "żółw\n ".repeat(500);
-        let quoted = quote(body.as_bytes(), &[]);
+        let quoted = quote(body.as_bytes(), str::to_owned);
         assert!(quoted.starts_with("żółw żółw"));
         assert_eq!(quoted.chars().count(), QUOTED + 1);
     }
 
     #[test]
     fn a_secret_is_not_quoted_not_even_in_part() {
-        let secrets = ["hunter2".to_owned(), "h".repeat(64)];
-        assert_eq!(quote(b"the key hunter2 is not known", &secrets), "the key *** is not known");
-        for blanks in 4 * QUOTED..4 * QUOTED + 80 {
-            let body = format!("no:{}{}", " ".repeat(blanks), secrets[1].repeat(2));
-            assert!(!quote(body.as_bytes(), &secrets).contains('h'), "{blanks}");
+        let hide = |text: &str| text.replace("hunter2", "***");
+        assert_eq!(quote(b"the key hunter2 is not known", hide), "the key *** is not known");
+        for before in [QUOTED - 3, LOOKED_AT - 3, LOOKED_AT - 7, LOOKED_AT] {
+            let body = format!("no:{}hunter2", " ".repeat(before - 3));
+            assert!(!quote(body.as_bytes(), hide).contains('h'), "{before}");
         }
     }
 }

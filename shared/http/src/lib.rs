@@ -1,16 +1,24 @@
 //! Requests to business systems: authorised, bounded, and their answers sorted.
 //!
 //! [`Clients`] holds one [`Client`] for each system of a project. A [`Client`] makes a [`Call`] of a
-//! flow's request, and of the call an [`Answer`], or a [`Failure`] that says what kind it is.
+//! flow's request, and of the call an [`Answer`], whole or [`Streamed`], or a [`Failure`] that says what
+//! kind it is.
 
 mod answer;
 mod authorisation;
+mod body;
 mod call;
 mod client;
 mod failure;
+mod limits;
+mod moment;
+mod pause;
 mod redirect;
+mod streamed;
+mod transport;
 
 pub use answer::{Answer, content_type};
 pub use call::Call;
 pub use client::{Client, Clients};
 pub use failure::{Class, Failure};
+pub use streamed::{StreamLimits, Streamed};

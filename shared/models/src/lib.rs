@@ -7,6 +7,7 @@
 //! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
 //! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`].
 
+pub mod auth;
 pub mod batch;
 pub mod dead_letter;
 pub mod extract;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod request;
 pub mod retry;
 pub mod run;
+pub mod size;
 pub mod system;
 pub mod text;
 pub mod version;
@@ -29,4 +31,5 @@ pub use outcome::{Outcome, Outcomes};
 pub use period::Period;
 pub use record::{Op, Record};
 pub use run::{RunId, Stage, Trigger};
+pub use size::Size;
 pub use version::Version;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::{Period, request::AnswerRuleSection, text::Name};
+use crate::{Period, Size, auth::AuthSection, request::AnswerRuleSection, text::Name};
 
 /// A business system with an HTTP API: where it is, how to be let in, and its limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -22,9 +22,22 @@ pub struct SystemFile {
     /// How requests prove who sends them; left out where the API asks for nothing.
     #[serde(default)]
     pub auth: Option<AuthSection>,
-    /// How long one request may take, answer included.
+    /// How connections are secured, beyond what is trusted anyway.
+    #[serde(default)]
+    pub tls: Option<TlsSection>,
+    /// How long one request may take, answer included; at most 5m.
     #[serde(default = "default_timeout")]
     pub timeout: Period,
+    /// How long it may take to connect; at most 5m.
+    #[serde(default = "default_connect_timeout")]
+    pub connect_timeout: Period,
+    /// How long an answer may be silent, before it begins and in its midst; at most 5m. Left out, as
+    /// long as `timeout`.
+    #[serde(default)]
+    pub read_timeout: Option<Period>,
+    /// The longest answer that is read, as it comes and decompressed; at most 1GiB.
+    #[serde(default = "default_max_answer")]
+    pub max_answer: Size,
     /// Requests in flight at a time, per process.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 1024))]
@@ -38,42 +51,33 @@ fn default_timeout() -> Period {
     Period(std::time::Duration::from_secs(30))
 }
 
+fn default_connect_timeout() -> Period {
+    Period(std::time::Duration::from_secs(10))
+}
+
+fn default_max_answer() -> Size {
+    Size(64 << 20)
+}
+
 fn default_concurrency() -> u32 {
     16
 }
 
-/// How requests prove who sends them.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum AuthSection {
-    /// `Authorization: Bearer …` (RFC 6750).
-    Bearer {
-        /// The token.
-        token: SecretReference,
-    },
-    /// `Authorization: Basic …` (RFC 7617).
-    Basic {
-        /// The user's name.
-        username: String,
-        /// The user's password.
-        password: SecretReference,
-    },
-    /// A key in a header of its own or in the query.
-    ApiKey(ApiKeySection),
-}
-
-/// A key in a header of its own or in the query; one of the two is to be named.
+/// How connections are secured, beyond what is trusted anyway.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ApiKeySection {
-    /// The name of the header that takes the key.
+pub struct TlsSection {
+    /// The certificates that the system's own has to come from, as PEM, instead of those that the
+    /// platform trusts: `${file:PATH}` or a path in the project.
     #[serde(default)]
-    pub header: Option<String>,
-    /// The name of the query parameter that takes the key.
+    pub ca: Option<String>,
+    /// Our certificate, with those between it and its root, as PEM: `${file:PATH}` or a path in the
+    /// project.
     #[serde(default)]
-    pub query: Option<String>,
-    /// The key.
-    pub value: SecretReference,
+    pub certificate: Option<String>,
+    /// The private key of our certificate, as PEM.
+    #[serde(default)]
+    pub key: Option<SecretReference>,
 }
 
 /// Where a secret is to be found: `${NAME}` or `${file:PATH}`. The secret itself never stands in

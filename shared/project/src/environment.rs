@@ -43,13 +43,15 @@ impl Environment {
         Ok(resolved)
     }
 
+    /// The content of a file, by its path from the project's directory.
+    pub(crate) fn read(&self, path: &str) -> Result<String, String> {
+        fs::read_to_string(self.directory.join(path))
+            .map_err(|error| format!("cannot read the file {path}: {error}"))
+    }
+
     fn value_of(&self, reference: &str) -> Result<String, String> {
         match reference.strip_prefix("file:") {
-            Some(path) => {
-                let content = fs::read_to_string(self.directory.join(path));
-                let content = content.map_err(|error| format!("cannot read the file {path}: {error}"))?;
-                Ok(content.trim_end_matches(['\n', '\r']).to_owned())
-            }
+            Some(path) => Ok(self.read(path)?.trim_end_matches(['\n', '\r']).to_owned()),
             None => self.variables.get(reference).cloned().ok_or_else(|| {
                 format!("{reference} is not set; set it in the environment or in the project's .env")
             }),

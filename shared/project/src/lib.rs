@@ -6,6 +6,7 @@
 //! A file becomes a [`document`] (values with their places), is held against the JSON Schema of its
 //! kind ([`file_schema`]), and is then compiled ([`compile`]).
 
+pub mod auth;
 mod compile;
 mod document;
 pub mod environment;

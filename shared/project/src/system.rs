@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+pub use crate::auth::Auth;
 use crate::request::AnswerRule;
 
 /// A business system with an HTTP API.
@@ -16,43 +17,27 @@ pub struct System {
     pub base_url: Url,
     /// How requests prove who sends them.
     pub auth: Auth,
+    /// How connections are secured, beyond what is trusted anyway.
+    pub tls: Tls,
     /// How long one request may take, answer included.
     pub timeout: Duration,
+    /// How long it may take to connect.
+    pub connect_timeout: Duration,
+    /// How long an answer may be silent, before it begins and in its midst.
+    pub read_timeout: Duration,
+    /// The longest answer that is read, in bytes, as it comes and decompressed.
+    pub max_answer: u64,
     /// Requests in flight at a time, per process.
     pub concurrency: usize,
     /// What its answers mean where that is not what HTTP says.
     pub answers: Vec<AnswerRule>,
 }
 
-/// How requests prove who sends them.
-#[derive(Debug)]
-pub enum Auth {
-    /// They do not.
-    None,
-    /// `Authorization: Bearer …`.
-    Bearer {
-        /// The token.
-        token: SecretString,
-    },
-    /// `Authorization: Basic …`.
-    Basic {
-        /// The user's name.
-        username: String,
-        /// The user's password.
-        password: SecretString,
-    },
-    /// A key in a header of its own.
-    Header {
-        /// The header's name.
-        name: http::HeaderName,
-        /// The key.
-        value: SecretString,
-    },
-    /// A key in a query parameter.
-    Query {
-        /// The parameter's name.
-        name: String,
-        /// The key.
-        value: SecretString,
-    },
+/// How connections are secured, beyond what is trusted anyway.
+#[derive(Debug, Default)]
+pub struct Tls {
+    /// The certificates to trust instead of the platform's, as PEM.
+    pub ca: Option<String>,
+    /// Our private key and our certificate with those above it, as PEM.
+    pub identity: Option<SecretString>,
 }

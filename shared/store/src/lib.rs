@@ -1,9 +1,10 @@
-//! What Pomost remembers: leases, runs, cursors, the ledger and dead letters.
+//! What Pomost remembers: leases, runs, cursors, the ledger, dead letters and grants.
 //!
 //! [`Store`] is the whole interface. [`postgres`] and [`sqlite`] implement it, and the suite in
 //! [`conformance`] runs over both.
 
 mod dead_letters;
+mod grants;
 pub mod ledger;
 pub mod postgres;
 pub mod runs;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
+pub use grants::{Grant, GrantKey};
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
 pub use runs::{
     Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKey, SourceKeys,
@@ -154,6 +156,20 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a replay, in one transaction: its run is read to its end with these batches, the letters
     /// that were sent are closed, and its others are free again. One that ended before stays as it is.
     async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()>;
+
+    // --- grants: the tokens of systems ---
+
+    /// The tokens that were granted last.
+    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>>;
+
+    /// Keeps sealed tokens that were granted with those of the generation `after` (0 where there were
+    /// none), which they replace; a refusal of those is forgotten. `false`, and nothing written,
+    /// where others replaced them before.
+    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool>;
+
+    /// Notes that the authorisation server refused, now, to renew the tokens of a generation.
+    /// `false`, and nothing noted, where they were replaced meanwhile.
+    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool>;
 }
 
 /// Which dead letters to list.

@@ -96,7 +96,7 @@ impl World {
         backends.broker = broker(backends.broker);
         let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
         let context = Context { project: Arc::new(project), backends, claim, shutdown };
-        let clients = Clients::new(&context.project).unwrap();
+        let clients = Clients::new(&context.project, &context.backends.store).unwrap();
         context.declare().await.unwrap();
         let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
         Running::new(context, services)

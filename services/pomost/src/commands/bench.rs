@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use pomost_http::Clients;
 use pomost_models::{Outcome, Trigger};
 use pomost_project::Project;
-use pomost_runtime::shutdown;
+use pomost_runtime::{Backends, shutdown};
 use pomost_sandbox::{CrmOptions, ShopOptions};
 use pomost_store::RunRequest;
 use secrecy::{ExposeSecret, SecretString};
@@ -69,7 +69,7 @@ async fn measure(customers: u32, servers: &OwnNamespace<'_>) -> anyhow::Result<R
 async fn bare_loop(directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
     let (_shop, shop_url) = shop().await?;
     let project = project(directory, &systems(crm_url, &shop_url))?;
-    let clients = Clients::new(&project)?;
+    let clients = Clients::new(&project, &Backends::embedded_beside(directory).await?.store)?;
     let bodies = bare::bodies(&project, &clients, FLOW).await?;
     bare::post(&project, &clients, FLOW, bodies).await
 }

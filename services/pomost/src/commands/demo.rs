@@ -86,7 +86,7 @@ async fn start(
         Some(servers) => servers.open().await.context("opening the servers")?,
         None => Backends::embedded(directory.path()).await?,
     };
-    let clients = Clients::new(&project)?;
+    let clients = Clients::new(&project, &backends.store)?;
     let claim = open::settings(directory.path())?.claim();
     let context = Context { project, backends, claim, shutdown };
     let namespace = servers.map(|servers| servers.name.clone());

@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let settings = open::settings(&arguments.directory)?;
     let backends = open::to_run(&settings).await?;
-    let clients = Clients::new(&project)?;
+    let clients = Clients::new(&project, &backends.store)?;
     let context = Context { project, backends, claim: settings.claim(), shutdown };
     let address = health::serve(settings.http_addr, context.clone())
         .await

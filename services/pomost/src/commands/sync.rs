@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let run = opened.backends.store.request_run(&request).await?;
     let stop = shutdown.child_token();
     let context = context(project, opened.backends.clone(), &settings, stop.clone());
-    let clients = Clients::new(&context.project)?;
+    let clients = Clients::new(&context.project, &context.backends.store)?;
     let following = async {
         let summaries = follow_to_the_end(context.store(), run, &request.flow).await;
         stop.cancel();

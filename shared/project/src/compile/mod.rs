@@ -1,9 +1,12 @@
 //! Compiling the files of a project: expressions, requests, schemas and references.
 
+mod auth;
 mod extract;
 pub(crate) mod flow;
+mod oauth2;
 mod request;
 pub(crate) mod system;
+mod tls;
 mod webhook;
 
 use std::{

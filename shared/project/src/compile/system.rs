@@ -1,12 +1,28 @@
 //! Compiling `systems/*.yaml`.
 
-use http::HeaderValue;
-use pomost_models::system::{ApiKeySection, AuthSection, SecretReference, SystemFile};
-use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+
+use pomost_models::{Period, Size, system::SystemFile};
 use url::{Host, Url};
 
 use super::Compile;
-use crate::{System, environment::Environment, system::Auth};
+use crate::{System, environment::Environment};
+
+/// The longest time-out. A message is held while its records are sent, and the broker takes it back
+/// after a while.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The longest answer: it is held in memory.
+const LONGEST_ANSWER: Size = Size(1 << 30);
+
+/// What stands around a system's `auth` and matters for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings {
+    /// Whether plain http may be used with other machines.
+    pub(crate) allow_http: bool,
+    /// Whether connections have a certificate of ours.
+    pub(crate) has_certificate: bool,
+}
 
 pub(crate) fn compile(
     compile: &mut Compile<'_>,
@@ -15,55 +31,92 @@ pub(crate) fn compile(
     environment: &Environment,
 ) -> Option<System> {
     compile.check_name("/system", &file.system.0, name);
-    compile.check_not_zero("/timeout", Some(file.timeout.0));
-    let base_url = base_url(compile, file, environment);
-    let auth = match &file.auth {
-        Some(section) => auth(compile, section, environment),
-        None => Some(Auth::None),
+    let read_timeout = file.read_timeout.unwrap_or(file.timeout);
+    compile.check_timeout("/timeout", Some(file.timeout));
+    compile.check_timeout("/connect_timeout", Some(file.connect_timeout));
+    compile.check_timeout("/read_timeout", file.read_timeout);
+    compile.check_max_answer(file.max_answer);
+    let surroundings = Surroundings {
+        allow_http: file.allow_http,
+        has_certificate: file.tls.as_ref().is_some_and(|tls| tls.certificate.is_some()),
     };
+    let base_url = base_url(compile, file, surroundings, environment);
+    let auth = compile.auth(file.auth.as_ref(), surroundings, environment);
+    let tls = compile.tls(file.tls.as_ref(), environment);
     let answers = compile.answers("/answers", &file.answers);
     Some(System {
         name: name.to_owned(),
         base_url: base_url?,
         auth: auth?,
+        tls: tls?,
         timeout: file.timeout.0,
+        connect_timeout: file.connect_timeout.0.min(file.timeout.0),
+        read_timeout: read_timeout.0,
+        max_answer: file.max_answer.0,
         concurrency: file.concurrency as usize,
         answers: answers?,
     })
 }
 
-fn base_url(compile: &mut Compile<'_>, file: &SystemFile, environment: &Environment) -> Option<Url> {
-    let text = resolve(compile, "/base_url", &file.base_url, environment)?;
-    let mut url = match Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
-        _ => {
-            compile.refuse("/base_url", "expected a URL that begins with https:// or http://");
-            return None;
-        }
-    };
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        compile.refuse(
-            "/base_url",
-            "expected a URL without user, password, query and fragment; credentials go to 'auth'",
-        );
-        return None;
-    }
-    if url.scheme() == "http" && !file.allow_http && !is_this_machine(&url) {
-        compile.refuse_with_help(
-            "/base_url",
-            "plain http to another machine: credentials and data would cross the network readable",
-            "use https, or say allow_http: true if you mean it",
-        );
+fn base_url(
+    compile: &mut Compile<'_>,
+    file: &SystemFile,
+    surroundings: Surroundings,
+    environment: &Environment,
+) -> Option<Url> {
+    let text = compile.resolve("/base_url", &file.base_url, environment)?;
+    let mut url = compile.url("/base_url", &text, surroundings)?;
+    if url.query().is_some() {
+        compile.refuse("/base_url", "expected a URL without a query; credentials go to 'auth'");
         return None;
     }
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
     }
     Some(url)
+}
+
+impl Compile<'_> {
+    /// A URL that requests may be sent to.
+    pub(crate) fn url(&mut self, pointer: &str, text: &str, surroundings: Surroundings) -> Option<Url> {
+        let url = match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
+            _ => {
+                self.refuse(pointer, "expected a URL that begins with https:// or http://");
+                return None;
+            }
+        };
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            self.refuse(
+                pointer,
+                "expected a URL without user, password and fragment; credentials go to 'auth'",
+            );
+            return None;
+        }
+        if url.scheme() == "http" && !surroundings.allow_http && !is_this_machine(&url) {
+            self.refuse_with_help(
+                pointer,
+                "plain http to another machine: credentials and data would cross the network readable",
+                "use https, or say allow_http: true if you mean it",
+            );
+            return None;
+        }
+        Some(url)
+    }
+
+    fn check_timeout(&mut self, pointer: &str, timeout: Option<Period>) {
+        let timeout = timeout.map(|timeout| timeout.0);
+        self.check_not_zero(pointer, timeout);
+        if timeout > Some(LONGEST_TIMEOUT) {
+            self.refuse(pointer, "expected 5m at most: what waits for an answer holds a message meanwhile");
+        }
+    }
+
+    fn check_max_answer(&mut self, size: Size) {
+        if size == Size(0) || size > LONGEST_ANSWER {
+            self.refuse("/max_answer", "expected from 1KiB to 1GiB: the answer is held in memory");
+        }
+    }
 }
 
 fn is_this_machine(url: &Url) -> bool {
@@ -73,80 +126,4 @@ fn is_this_machine(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-fn auth(compile: &mut Compile<'_>, section: &AuthSection, environment: &Environment) -> Option<Auth> {
-    match section {
-        AuthSection::Bearer { token } => {
-            Some(Auth::Bearer { token: header_secret(compile, "/auth/bearer/token", token, environment)? })
-        }
-        AuthSection::Basic { username, password } => {
-            let username = resolve(compile, "/auth/basic/username", username, environment);
-            let password = secret(compile, "/auth/basic/password", password, environment);
-            Some(Auth::Basic { username: username?, password: password? })
-        }
-        AuthSection::ApiKey(section) => api_key(compile, section, environment),
-    }
-}
-
-fn api_key(compile: &mut Compile<'_>, section: &ApiKeySection, environment: &Environment) -> Option<Auth> {
-    let place = "/auth/api_key/value";
-    let value = match section.header {
-        Some(_) => header_secret(compile, place, &section.value, environment),
-        None => secret(compile, place, &section.value, environment),
-    };
-    match (&section.header, &section.query) {
-        (Some(header), None) => match header.parse() {
-            Ok(name) => Some(Auth::Header { name, value: value? }),
-            Err(_) => {
-                compile.refuse("/auth/api_key/header", "expected the name of a header, such as X-Api-Key");
-                None
-            }
-        },
-        (None, Some(query)) => Some(Auth::Query { name: query.clone(), value: value? }),
-        _ => {
-            compile.refuse("/auth/api_key", "expected either 'header' or 'query' beside 'value'");
-            None
-        }
-    }
-}
-
-pub(super) fn secret(
-    compile: &mut Compile<'_>,
-    pointer: &str,
-    reference: &SecretReference,
-    environment: &Environment,
-) -> Option<SecretString> {
-    let secret = resolve(compile, pointer, &reference.0, environment)?;
-    if secret.is_empty() {
-        compile.refuse(pointer, format!("{} is empty", reference.0));
-        return None;
-    }
-    Some(secret.into())
-}
-
-/// A secret that travels in a header as it is.
-fn header_secret(
-    compile: &mut Compile<'_>,
-    pointer: &str,
-    reference: &SecretReference,
-    environment: &Environment,
-) -> Option<SecretString> {
-    let secret = secret(compile, pointer, reference, environment)?;
-    if HeaderValue::from_str(secret.expose_secret()).is_err() {
-        let message =
-            format!("{} holds a line break or another character that no header carries", reference.0);
-        compile.refuse(pointer, message);
-        return None;
-    }
-    Some(secret)
-}
-
-pub(super) fn resolve(
-    compile: &mut Compile<'_>,
-    pointer: &str,
-    text: &str,
-    environment: &Environment,
-) -> Option<String> {
-    environment.resolve(text).map_err(|message| compile.refuse(pointer, message)).ok()
 }

@@ -14,7 +14,7 @@ use pomost_models::{
 };
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::{Compile, system};
+use super::Compile;
 use crate::{
     environment::Environment,
     webhook::{
@@ -245,7 +245,7 @@ fn token(compile: &mut Compile<'_>, section: &TokenSection, environment: &Enviro
 
 fn basic(compile: &mut Compile<'_>, section: &BasicSection, environment: &Environment) -> Option<Basic> {
     let place = format!("{SECTION}/verify/basic");
-    let username = system::resolve(compile, &format!("{place}/username"), &section.username, environment);
+    let username = compile.resolve(&format!("{place}/username"), &section.username, environment);
     let passwords = secrets(compile, &format!("{place}/passwords"), &section.passwords, environment);
     Some(Basic { username: username?, passwords: passwords? })
 }
@@ -347,8 +347,7 @@ fn secrets(
     if references.is_empty() {
         return refused(compile, pointer, "expected at least one");
     }
-    let secret =
-        |(number, reference)| system::secret(compile, &format!("{pointer}/{number}"), reference, environment);
+    let secret = |(number, reference)| compile.secret(&format!("{pointer}/{number}"), reference, environment);
     let secrets: Vec<Option<SecretString>> = references.iter().enumerate().map(secret).collect();
     secrets.into_iter().collect()
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod dead_letters;
+mod grants;
 mod leases;
 mod ledger;
 mod races;
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use dead_letters::*;
+pub use grants::*;
 pub use leases::*;
 pub use ledger::*;
 pub use races::*;
@@ -102,6 +104,12 @@ macro_rules! every_behaviour {
             a_replay_takes_open_letters_that_no_other_has
             letters_that_a_replay_did_not_send_are_free_again
             a_replay_that_ended_is_not_ended_again
+            a_grant_follows_the_one_before_it
+            a_grant_that_was_succeeded_is_not_written_over
+            a_grant_written_twice_is_one
+            of_many_successors_of_a_grant_one_is_written
+            a_refusal_lasts_until_the_next_grant
+            systems_and_configurations_do_not_share_grants
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {

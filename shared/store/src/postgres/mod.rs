@@ -2,6 +2,7 @@
 
 mod connection;
 mod dead_letters;
+mod grants;
 mod ledger;
 mod replays;
 mod runs;
@@ -15,8 +16,8 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Lease, PageProgress, Replay, Result, Run, RunRequest,
-    RunSummary, Settlement, SourceKey, SourceKeys, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, PageProgress, Replay, Result, Run,
+    RunRequest, RunSummary, Settlement, SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -168,5 +169,17 @@ impl Store for PostgresStore {
 
     async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
         replays::end(&self.connections, run, batches, sent).await
+    }
+
+    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        grants::find(&self.connections, key).await
+    }
+
+    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
+        grants::put(&self.connections, key, after, sealed).await
+    }
+
+    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
+        grants::refuse(&self.connections, key, generation).await
     }
 }

@@ -1,6 +1,7 @@
 //! The store in one SQLite file, for the processes of one machine.
 
 mod dead_letters;
+mod grants;
 mod ledger;
 mod replays;
 mod runs;
@@ -15,8 +16,8 @@ use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Error, Lease, PageProgress, Replay, Result, Run, RunRequest,
-    RunSummary, Settlement, SourceKey, SourceKeys, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, PageProgress, Replay, Result,
+    Run, RunRequest, RunSummary, Settlement, SourceKey, SourceKeys, Store,
 };
 
 mod embedded {
@@ -178,5 +179,17 @@ impl Store for SqliteStore {
 
     async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
         replays::end(&self.database, run, batches, sent).await
+    }
+
+    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+        grants::find(&self.database, key).await
+    }
+
+    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
+        grants::put(&self.database, key, after, sealed).await
+    }
+
+    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
+        grants::refuse(&self.database, key, generation).await
     }
 }

@@ -1,0 +1,227 @@
+//! Asking an authorisation server for tokens (RFC 6749).
+//!
+//! The crate `oauth2` knows neither assertions nor grants of one's own (RFC 7521, RFC 7523), and keeps
+//! answers that it cannot read, tokens and all, in its errors.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{StatusCode, header};
+use pomost_project::auth::{ClientProof, Grant, OAuth2};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use super::{denied::Denied, jwt::Signer, pass, tokens::Obtained};
+use crate::{Failure, body, limits::Limits};
+
+/// The longest answer of a token endpoint.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// How much of a server's description of an error is shown, in characters.
+const QUOTED: usize = 200;
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// An authorisation server, as one system uses it.
+pub(crate) struct TokenEndpoint {
+    pub(crate) system: String,
+    pub(crate) settings: Arc<OAuth2>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) timeout: Duration,
+    /// What signs assertions, where there are any.
+    pub(crate) signer: Option<Signer>,
+}
+
+/// An answer, good or bad (RFC 6749 §5).
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: Option<SecretString>,
+    token_type: Option<String>,
+    expires_in: Option<Value>,
+    refresh_token: Option<SecretString>,
+    error: Option<Value>,
+    error_description: Option<Value>,
+}
+
+/// What a request shows beside its grant, and what of it is secret.
+#[derive(Default)]
+struct Shown {
+    parameters: Vec<(&'static str, SecretString)>,
+    basic: Option<SecretString>,
+}
+
+impl TokenEndpoint {
+    /// Asks for tokens; with the refresh token, where the last answer brought one.
+    pub(crate) async fn obtain(&self, refresh_token: Option<&SecretString>) -> Result<Obtained, Denied> {
+        let shown = self.shown(refresh_token)?;
+        let mut request = self
+            .http
+            .post(self.settings.token_url.clone())
+            .timeout(self.timeout)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(self.form(&shown));
+        if let Some(basic) = &shown.basic {
+            request = request.header(header::AUTHORIZATION, basic.expose_secret());
+        }
+        let response = request.send().await.map_err(|error| self.broken(error))?;
+        let (status, limits) = (response.status(), Limits::of(response.headers()));
+        let body = async { body::whole(body::of(response, Some(MAX_ANSWER)).await?).await };
+        let body = body.await.map_err(|error| Denied::unreachable(format!("{}: {error}", self.name())))?;
+        let answer = serde_json::from_slice(&body).ok();
+        match answer {
+            Some(answer @ TokenAnswer { error: None, .. }) if status.is_success() => self.obtained(answer),
+            answer => Err(self.denied(status, &limits, answer, &shown)),
+        }
+    }
+
+    fn shown(&self, refresh_token: Option<&SecretString>) -> Result<Shown, Denied> {
+        let settings = &*self.settings;
+        let mut shown = Shown::default();
+        match &settings.grant {
+            Grant::ClientCredentials => {}
+            Grant::RefreshToken { first, .. } => {
+                shown.parameters.push(("refresh_token", refresh_token.unwrap_or(first).clone()));
+            }
+            Grant::JwtBearer { claims, .. } => shown.parameters.push(("assertion", self.signed(claims)?)),
+        }
+        match &settings.client {
+            ClientProof::None => {}
+            ClientProof::Basic(secret) => shown.basic = Some(basic(&settings.client_id, secret)),
+            ClientProof::Body(secret) => shown.parameters.push(("client_secret", secret.clone())),
+            ClientProof::PrivateKeyJwt(_) => {
+                let (client, audience) = (&settings.client_id, settings.token_url.to_string());
+                let claims = [("iss", client), ("sub", client), ("aud", &audience)];
+                let claims = claims.map(|(name, value)| (name.to_owned(), value.clone()));
+                shown.parameters.push(("client_assertion", self.signed(&BTreeMap::from(claims))?));
+            }
+        }
+        Ok(shown)
+    }
+
+    fn form(&self, shown: &Shown) -> String {
+        let settings = &*self.settings;
+        let grant_type = match settings.grant {
+            Grant::ClientCredentials => "client_credentials",
+            Grant::RefreshToken { .. } => "refresh_token",
+            Grant::JwtBearer { .. } => JWT_BEARER,
+        };
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", grant_type);
+        match settings.client {
+            ClientProof::Basic(_) => {}
+            ClientProof::None | ClientProof::Body(_) => {
+                form.append_pair("client_id", &settings.client_id);
+            }
+            ClientProof::PrivateKeyJwt(_) => {
+                form.append_pair("client_id", &settings.client_id);
+                form.append_pair("client_assertion_type", CLIENT_ASSERTION);
+            }
+        }
+        form.extend_pairs(&settings.parameters);
+        form.extend_pairs(shown.parameters.iter().map(|(name, secret)| (name, secret.expose_secret())));
+        form.finish()
+    }
+
+    fn signed(&self, claims: &BTreeMap<String, String>) -> Result<SecretString, Denied> {
+        let refused = |why: String| Denied::refused(format!("{}: auth.oauth2: {why}", self.system));
+        let signer = self.signer.as_ref().ok_or_else(|| refused("there is no private key".to_owned()))?;
+        signer.assertion(claims).map_err(|error| refused(error.to_string()))
+    }
+
+    fn obtained(&self, answer: TokenAnswer) -> Result<Obtained, Denied> {
+        let refused = |what: &str| Err(Denied::refused(format!("{} answers {what}", self.name())));
+        let bearer = |kind: String| kind.eq_ignore_ascii_case("bearer");
+        if !answer.token_type.is_none_or(bearer) {
+            return refused("with a token of another type, expected Bearer");
+        }
+        let Some(token) = answer.access_token.filter(|token| !token.expose_secret().is_empty()) else {
+            return refused("without an access_token");
+        };
+        let refresh_token = answer.refresh_token.filter(|token| !token.expose_secret().is_empty());
+        Ok(Obtained { token, refresh_token, lifetime: answer.expires_in.and_then(seconds) })
+    }
+
+    fn denied(
+        &self,
+        status: StatusCode,
+        limits: &Limits,
+        answer: Option<TokenAnswer>,
+        shown: &Shown,
+    ) -> Denied {
+        let (error, description) =
+            answer.map(|answer| (answer.error, answer.error_description)).unwrap_or_default();
+        let code = error.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let message = format!(
+            "{} answers {status}{}",
+            self.name(),
+            self.quoted([error.as_ref(), description.as_ref()], shown)
+        );
+        match (status.as_u16(), code, &self.settings.grant) {
+            (429 | 503, ..) | (_, "temporarily_unavailable" | "slow_down", _) => {
+                Denied::throttled(message, limits.delay(status))
+            }
+            (_, "invalid_grant", Grant::RefreshToken { .. }) => {
+                Denied::finally(self.needs_authorisation(&message))
+            }
+            (408 | 425 | 500.., ..) => Denied::unreachable(message),
+            _ => Denied::refused(message),
+        }
+    }
+
+    /// What somebody has to do whose refresh token is worth nothing any more.
+    pub(crate) fn needs_authorisation(&self, why: &str) -> String {
+        let place = match &self.settings.grant {
+            Grant::RefreshToken { reference, .. } => reference,
+            _ => "auth.oauth2",
+        };
+        format!(
+            "{}: needs new authorisation, since the refresh token is not good any more ({why}); authorise Pomost \
+             again there, and put the new refresh token into {place}",
+            self.system
+        )
+    }
+
+    /// The error in the server's words, without what is secret and without line breaks.
+    fn quoted(&self, texts: [Option<&Value>; 2], shown: &Shown) -> String {
+        let texts = texts.into_iter().flatten().filter_map(Value::as_str);
+        let line = texts.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+        let hidden = pass::hide(shown.secrets(), &line);
+        let short: String = hidden.chars().filter(|c| !c.is_control()).take(QUOTED).collect();
+        if short.is_empty() { short } else { format!(": {short}") }
+    }
+
+    fn broken(&self, error: reqwest::Error) -> Denied {
+        Denied::unreachable(Failure::from_reqwest(&self.system, "asking for a token", error).message)
+    }
+
+    fn name(&self) -> String {
+        format!(
+            "{}: the token endpoint at {}",
+            self.system,
+            self.settings.token_url.host_str().unwrap_or_default()
+        )
+    }
+}
+
+impl Shown {
+    fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.parameters.iter().map(|(_, secret)| secret).chain(&self.basic)
+    }
+}
+
+/// The name and the secret are encoded as in a form before they are joined (RFC 6749 §2.3.1).
+fn basic(client_id: &str, secret: &SecretString) -> SecretString {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose_secret()));
+    format!("Basic {}", BASE64_STANDARD.encode(pair)).into()
+}
+
+/// A number of seconds; some servers write it as text.
+fn seconds(value: Value) -> Option<Duration> {
+    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
+    number.map(Duration::from_secs)
+}

@@ -1,0 +1,201 @@
+//! How long a system wants to be left alone, by the headers of an answer.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::moment;
+
+/// The longest delay that is taken from an answer.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What the names begin with of the headers `…-Remaining` and `…-Reset`.
+const PREFIXES: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
+
+/// How long a system wants to be left alone, by the headers of an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// What `Retry-After` says.
+    retry_after: Option<Duration>,
+    /// When a limit is lifted that is reached, or may be.
+    reset: Option<Duration>,
+    /// When the limits are lifted of which nothing remains.
+    exhausted: Option<Duration>,
+}
+
+/// One limit: how many requests remain, and when there are new ones.
+struct Limit {
+    remaining: Option<f64>,
+    reset: Option<Duration>,
+}
+
+impl Limits {
+    /// Reads `Retry-After` (RFC 9110 §10.2.3), `RateLimit` and `RateLimit-Policy` (the IETF's drafts
+    /// on them, the older ones too), and the `…RateLimit-Remaining` and `…RateLimit-Reset` that came
+    /// before, in seconds or as a time. The answer's own clock counts, where it shows it.
+    pub(crate) fn of(headers: &HeaderMap) -> Limits {
+        let date = text(headers, header::DATE.as_str()).and_then(|date| httpdate::parse_http_date(date).ok());
+        Limits::at(headers, date.unwrap_or_else(SystemTime::now))
+    }
+
+    fn at(headers: &HeaderMap, now: SystemTime) -> Limits {
+        let limits = || separate(headers, now).chain(structured(headers, now));
+        let latest =
+            |reached: fn(&Limit) -> bool| limits().filter(reached).filter_map(|limit| limit.reset).max();
+        Limits {
+            retry_after: retry_after(headers, now),
+            reset: latest(|limit| limit.remaining.is_none_or(|remaining| remaining < 1.0)),
+            exhausted: latest(|limit| limit.remaining.is_some_and(|remaining| remaining < 1.0)),
+        }
+        .bounded()
+    }
+
+    /// When to try again what failed.
+    pub(crate) fn delay(&self, status: StatusCode) -> Option<Duration> {
+        self.retry_after.or(self.reset.filter(|_| status == StatusCode::TOO_MANY_REQUESTS))
+    }
+
+    /// How long no further request is to be started, whatever it is.
+    pub(crate) fn pause(&self, status: StatusCode) -> Option<Duration> {
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => self.delay(status),
+            _ => self.exhausted,
+        }
+    }
+
+    fn bounded(self) -> Limits {
+        let bound = |delay: Option<Duration>| delay.map(|delay| delay.min(LONGEST));
+        Limits {
+            retry_after: bound(self.retry_after),
+            reset: bound(self.reset),
+            exhausted: bound(self.exhausted),
+        }
+    }
+}
+
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = text(headers, header::RETRY_AFTER.as_str())?;
+    let in_seconds = || text.parse().ok().map(Duration::from_secs);
+    let at_date = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
+    in_seconds().or_else(at_date)
+}
+
+/// `RateLimit-Remaining: 0`, `RateLimit-Reset: 30`.
+fn separate(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = Limit> {
+    PREFIXES.into_iter().map(move |prefix| {
+        let number = |name| number(text(headers, &format!("{prefix}-{name}"))?);
+        Limit {
+            remaining: number("remaining"),
+            reset: number("reset").and_then(|reset| moment::until(reset, now)),
+        }
+    })
+}
+
+/// `RateLimit: "default";r=0;t=30`, or `limit=100, remaining=0, reset=30` as it was before. Without
+/// a time, the window of the policy is the bound.
+fn structured(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = Limit> {
+    let text = |name| text(headers, name).unwrap_or_default();
+    let (limits, window) = (text("ratelimit"), parameter(text("ratelimit-policy"), &["w"]));
+    let limit = move |text: &str| Limit {
+        remaining: parameter(text, &["r", "remaining"]),
+        reset: parameter(text, &["t", "reset"]).or(window).and_then(|reset| moment::until(reset, now)),
+    };
+    let whole = limits.contains("remaining=");
+    limits.split(move |c| c == ',' && !whole).map(limit)
+}
+
+fn parameter(text: &str, names: &[&str]) -> Option<f64> {
+    let pairs = text.split([',', ';']).filter_map(|pair| pair.trim().split_once('='));
+    pairs.into_iter().find(|(name, _)| names.contains(name)).and_then(|(_, value)| number(value))
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok()
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    const OK: StatusCode = StatusCode::OK;
+    const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+
+    fn limits(headers: &[(&'static str, &str)]) -> Limits {
+        let header = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        Limits::at(&headers.iter().map(header).collect(), UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+    }
+
+    fn seconds(seconds: u64) -> Option<Duration> {
+        Some(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        assert_eq!(limits(&[("retry-after", "120")]).delay(OK), seconds(120));
+        let date = limits(&[("retry-after", "Tue, 14 Nov 2023 22:13:50 GMT")]);
+        assert_eq!(date.delay(StatusCode::SERVICE_UNAVAILABLE), seconds(30));
+        assert_eq!(date.pause(StatusCode::SERVICE_UNAVAILABLE), None);
+    }
+
+    #[test]
+    fn a_retry_after_that_says_nothing_is_left_out() {
+        for value in ["soon", "-1", "", "1.5", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(limits(&[("retry-after", value)]), Limits::default(), "{value}");
+        }
+    }
+
+    #[test]
+    fn when_nothing_remains_no_request_is_started_before_the_reset() {
+        for headers in [
+            [("ratelimit-remaining", "0"), ("ratelimit-reset", "30")],
+            [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1700000030")],
+            [("x-rate-limit-remaining", "0"), ("x-rate-limit-reset", "1700000030000")],
+            [
+                ("ratelimit", "\"default\";r=0;t=30, \"hour\";r=7;t=3000"),
+                ("ratelimit-policy", "\"default\";q=9"),
+            ],
+            [("ratelimit", "limit=100, remaining=0, reset=30"), ("ratelimit-policy", "100;w=60")],
+            [("ratelimit", "\"default\";r=0"), ("ratelimit-policy", "\"default\";q=10;w=30")],
+        ] {
+            assert_eq!(limits(&headers).pause(OK), seconds(30), "{headers:?}");
+            assert_eq!(limits(&headers).delay(OK), None, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn while_something_remains_requests_go_on() {
+        for headers in [
+            [("ratelimit-remaining", "1"), ("ratelimit-reset", "30")],
+            [("x-ratelimit-limit", "0"), ("x-ratelimit-reset", "1700000030")],
+            [("ratelimit", "\"default\";r=5;t=30"), ("ratelimit-policy", "\"default\";q=9")],
+            [("ratelimit", "nonsense;;=,r"), ("ratelimit-policy", "=;w=")],
+        ] {
+            assert_eq!(limits(&headers).pause(OK), None, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_requests_without_retry_after_wait_for_the_reset() {
+        let reset = ("ratelimit-reset", "30");
+        assert_eq!(limits(&[reset]).delay(TOO_MANY), seconds(30));
+        assert_eq!(limits(&[reset]).pause(TOO_MANY), seconds(30));
+        assert_eq!(limits(&[reset, ("retry-after", "5")]).delay(TOO_MANY), seconds(5));
+        assert_eq!(limits(&[reset, ("ratelimit-remaining", "20")]).delay(TOO_MANY), None);
+    }
+
+    #[test]
+    fn no_answer_makes_anybody_wait_for_ever() {
+        let long = limits(&[("retry-after", "99999999999"), ("ratelimit-reset", "inf")]);
+        assert_eq!(long.delay(TOO_MANY), Some(LONGEST));
+    }
+}

@@ -1,0 +1,98 @@
+//! No secret shows itself.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use tracing::Level;
+
+use crate::support::{Authority, Fault, Reply, Server, SystemFile, things};
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn start() -> (Log, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::DEBUG)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_secrets_are_in_no_log_no_error_and_no_debug_text() {
+    let (log, _guard) = Log::start();
+    let authority = Authority::start(2).await;
+    let system = authority.system();
+    let client = system.lone().await;
+    let mut shown = format!("{:?}", system.project());
+    for _ in 0..3 {
+        let answer = client.send(things(&authority.url)).await.unwrap();
+        shown.push_str(&format!("{answer:?}"));
+    }
+    authority.change(|state| state.fault = Some(Fault::AnswerLost));
+    authority.expire();
+    for _ in 0..2 {
+        let failure = client.send(things(&authority.url)).await.unwrap_err();
+        shown.push_str(&format!("{failure} {failure:?}"));
+    }
+    let fresh = system.lone().await.send(things(&authority.url)).await.unwrap_err();
+    shown.push_str(&format!("{fresh} {fresh:?}"));
+    assert!(shown.contains("needs new authorisation"), "{shown}");
+    let log = log.text();
+    assert!(log.contains("new tokens") && log.contains("needs new authorisation"), "{log}");
+    for text in [&log, &shown] {
+        let place = text.find("CANARY").map(|place| &text[place.saturating_sub(200)..place + 20]);
+        assert_eq!(place, None);
+    }
+    assert_eq!(log.matches(" ERROR ").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_login_is_in_no_log_no_error_and_no_debug_text() {
+    let (log, _guard) = Log::start();
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/login" => Reply::of(200, r#"{"token":"token-CANARY"}"#),
+        _ => Reply::of(400, format!("not for {}", seen.header("authorization"))),
+    })
+    .await;
+    let lines = "auth:\n  session:\n    request: POST /login\n    credentials: { password: '${PASSWORD}' }\n    \
+                 body: '{password, name: (.password | .[1:] | error)}'\n    token: .body.token";
+    let broken = SystemFile::at(&server.url).with(lines).set("PASSWORD", "password-CANARY");
+    let good = SystemFile::at(&server.url).with(&lines.replace(", name: (.password | .[1:] | error)", ""));
+    let good = good.set("PASSWORD", "password-CANARY");
+    let mut shown = format!("{:?}", good.project());
+    for system in [broken, good] {
+        let failure = system.lone().await.send(things(&server.url)).await.unwrap_err();
+        shown.push_str(&format!("{failure} {failure:?}"));
+    }
+    assert!(shown.contains("not for Bearer ***"), "{shown}");
+    let log = log.text();
+    assert!(
+        log.contains("http.request") && !log.contains("CANARY") && !shown.contains("CANARY"),
+        "{shown}{log}"
+    );
+}

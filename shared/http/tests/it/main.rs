@@ -1,0 +1,14 @@
+//! Requests to systems, on servers of the tests' own.
+#![allow(clippy::unwrap_used)]
+
+mod bodies;
+mod canary;
+mod keys;
+mod limits;
+mod oauth2;
+mod renewal;
+mod replicas;
+mod sessions;
+mod streams;
+mod support;
+mod tls;

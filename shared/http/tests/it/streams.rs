@@ -1,0 +1,106 @@
+//! Answers that are read as they come.
+
+use std::time::Duration;
+
+use async_compression::tokio::write::GzipEncoder;
+use futures_util::TryStreamExt;
+use pomost_http::{Class, StreamLimits};
+use tokio::{io::AsyncWriteExt, time::timeout};
+
+use crate::support::{Authority, Reply, Server, SystemFile, things};
+
+#[tokio::test]
+async fn an_answer_is_there_before_its_end() {
+    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let client = SystemFile::at(&server.url).with("read_timeout: 500ms").lone().await;
+    let mut streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    assert_eq!(streamed.status, 200);
+    assert_eq!(streamed.try_next().await.unwrap().unwrap(), "[1,");
+    let silent = streamed.try_next().await.unwrap_err();
+    assert_eq!(silent.class, Class::Transient);
+    assert!(silent.message.starts_with("shop: GET /things: "), "{silent}");
+}
+
+#[tokio::test]
+async fn a_long_answer_is_read_without_a_limit_and_by_one_cut_off() {
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(&vec![b' '; 80 << 20]).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    let compressed = encoder.into_inner();
+    let server =
+        Server::start(move |_| Reply::of(200, compressed.clone()).with("content-encoding", "gzip")).await;
+    let client = SystemFile::at(&server.url).lone().await;
+    let length = async |limits| {
+        let mut streamed = client.open(things(&server.url), limits).await.unwrap();
+        let mut length = 0;
+        while let Some(chunk) = streamed.try_next().await? {
+            assert!(chunk.len() <= 1 << 20);
+            length += chunk.len();
+        }
+        Ok::<_, pomost_http::Failure>(length)
+    };
+    assert_eq!(length(StreamLimits::default()).await.unwrap(), 80 << 20);
+    let limits = StreamLimits { max_bytes: Some(1 << 20), timeout: None };
+    assert!(length(limits).await.unwrap_err().message.contains("longer than 1 MiB"));
+}
+
+#[tokio::test]
+async fn all_of_a_stream_may_have_a_time_out() {
+    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let client = SystemFile::at(&server.url).lone().await;
+    let limits = StreamLimits { max_bytes: None, timeout: Some(Duration::from_millis(300)) };
+    let streamed = client.open(things(&server.url), limits).await.unwrap();
+    let failure =
+        timeout(Duration::from_secs(20), streamed.try_collect::<Vec<_>>()).await.unwrap().unwrap_err();
+    assert_eq!(failure.class, Class::Transient);
+}
+
+#[tokio::test]
+async fn a_stream_counts_as_a_request_in_flight_until_it_is_dropped() {
+    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let client = SystemFile::at(&server.url).with("concurrency: 1").lone().await;
+    let streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    let second = client.open(things(&server.url), StreamLimits::default());
+    assert!(timeout(Duration::from_millis(300), second).await.is_err());
+    assert_eq!(server.seen().len(), 1);
+    drop(streamed);
+    client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_is_judged_as_a_whole_one() {
+    let server = Server::start(|_| Reply::of(429, "too many").with("retry-after", 7)).await;
+    let client = SystemFile::at(&server.url).lone().await;
+    let failure = client.open(things(&server.url), StreamLimits::default()).await.err().unwrap();
+    assert_eq!((failure.class, failure.answer.as_str()), (Class::Throttled, "too many"));
+    assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn a_rule_that_looks_into_the_body_is_heeded_before_the_stream_is_there() {
+    let server = Server::start(|seen| match seen.query.as_str() {
+        "" => Reply::of(200, r#"{"error":"no"}"#),
+        _ => Reply::of(200, r#"{"rows":[]}"#),
+    })
+    .await;
+    let rule = "answers:\n- { status: 200, when: '.body.error != null', means: transient }";
+    let client = SystemFile::at(&server.url).with(rule).lone().await;
+    let failure = client.open(things(&server.url), StreamLimits::default()).await.err().unwrap();
+    assert_eq!(failure.class, Class::Transient);
+    let mut good = things(&server.url);
+    good.url.set_query(Some("good"));
+    let chunks: Vec<_> =
+        client.open(good, StreamLimits::default()).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(chunks.concat(), br#"{"rows":[]}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_refused_is_opened_under_new_tokens() {
+    let authority = Authority::start(1).await;
+    let client = authority.system().lone().await;
+    for _ in 0..2 {
+        client.open(things(&authority.url), StreamLimits::default()).await.unwrap();
+    }
+    assert_eq!((authority.standing().issued, authority.standing().served), (2, 2));
+}

@@ -1,0 +1,11 @@
+//! What the tests stand on.
+
+mod authority;
+mod server;
+mod stores;
+mod system;
+
+pub(crate) use authority::{Authority, Fault};
+pub(crate) use server::{Reply, Seen, Server};
+pub(crate) use stores::{Place, on_both};
+pub(crate) use system::{SystemFile, things};

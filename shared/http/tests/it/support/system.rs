@@ -1,0 +1,104 @@
+//! A project with one system to call.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use http::{HeaderMap, Method};
+use pomost_http::{Call, Client, Clients};
+use pomost_project::{Project, environment::Environment};
+use pomost_store::{Store, sqlite::SqliteStore};
+use tempfile::TempDir;
+
+/// A system's file, in the making.
+#[derive(Clone)]
+pub(crate) struct SystemFile {
+    base_url: String,
+    lines: String,
+    variables: BTreeMap<String, String>,
+}
+
+impl SystemFile {
+    pub(crate) fn at(base_url: &str) -> SystemFile {
+        SystemFile { base_url: base_url.to_owned(), lines: String::new(), variables: BTreeMap::new() }
+    }
+
+    /// Adds lines to it.
+    pub(crate) fn with(mut self, lines: &str) -> SystemFile {
+        self.lines = format!("{}{lines}\n", self.lines);
+        self
+    }
+
+    /// Sets what `${NAME}` stands for.
+    pub(crate) fn set(mut self, name: &str, value: impl ToString) -> SystemFile {
+        self.variables.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    pub(crate) fn project(&self) -> Project {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |path: &str, content: &str| {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        };
+        write("systems/shop.yaml", &format!("system: shop\nbase_url: {}\n{}", self.base_url, self.lines));
+        write("flows/things.yaml", FLOW);
+        let environment = Environment::of(directory.path(), self.variables.clone());
+        Project::load(directory.path(), &environment).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// All clients of the project: there is one.
+    pub(crate) fn clients(&self, store: &Arc<dyn Store>) -> Clients {
+        Clients::new(&self.project(), store).unwrap()
+    }
+
+    /// The system's client, as one more process would have it.
+    pub(crate) fn client(&self, store: &Arc<dyn Store>) -> Client {
+        self.clients(store).of("shop").unwrap().clone()
+    }
+
+    /// The system's client with a store of its own.
+    pub(crate) async fn lone(&self) -> Lone {
+        let directory = tempfile::tempdir().unwrap();
+        let client = self.client(&store(directory.path()).await);
+        Lone { client, _directory: directory }
+    }
+}
+
+/// A client with a store of its own.
+pub(crate) struct Lone {
+    client: Client,
+    _directory: TempDir,
+}
+
+impl std::ops::Deref for Lone {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+async fn store(directory: &Path) -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open(&directory.join("state.db")).await.unwrap())
+}
+
+/// `GET /things`.
+pub(crate) fn things(server: &str) -> Call<'static> {
+    Call {
+        method: Method::GET,
+        url: format!("{server}/things").parse().unwrap(),
+        label: "GET /things",
+        headers: HeaderMap::new(),
+        body: None,
+        answers: &[],
+    }
+}
+
+const FLOW: &str = "
+flow: things
+extract: { system: shop, request: GET /things, records: '.[]', key: .id }
+load:
+  system: shop
+  create: { request: POST /things, id: .id }
+  update: { request: 'PUT /things/{$id}' }
+";

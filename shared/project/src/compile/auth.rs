@@ -1,0 +1,189 @@
+//! Compiling a system's `auth`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::{HeaderName, HeaderValue};
+use pomost_models::{
+    auth::{ApiKeySection, AuthSection, SessionSection},
+    system::SecretReference,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Compile, system::Surroundings};
+use crate::{
+    auth::{Auth, Session, TokenPlace},
+    environment::Environment,
+};
+
+impl Compile<'_> {
+    /// How requests prove who sends them.
+    pub(crate) fn auth(
+        &mut self,
+        section: Option<&AuthSection>,
+        surroundings: Surroundings,
+        environment: &Environment,
+    ) -> Option<Auth> {
+        match section {
+            None => Some(Auth::None),
+            Some(AuthSection::Bearer { token }) => {
+                Some(Auth::Bearer { token: self.header_secret("/auth/bearer/token", token, environment)? })
+            }
+            Some(AuthSection::Basic { username, password }) => {
+                let username = self.resolve("/auth/basic/username", username, environment);
+                let password = self.secret("/auth/basic/password", password, environment);
+                Some(Auth::Basic { username: username?, password: password? })
+            }
+            Some(AuthSection::ApiKey(section)) => self.api_key(section, environment),
+            Some(AuthSection::OAuth2(section)) => {
+                self.oauth2(section, surroundings, environment).map(|oauth2| Auth::OAuth2(Arc::new(oauth2)))
+            }
+            Some(AuthSection::Session(section)) => {
+                self.session(section, environment).map(|session| Auth::Session(Arc::new(session)))
+            }
+        }
+    }
+
+    fn api_key(&mut self, section: &ApiKeySection, environment: &Environment) -> Option<Auth> {
+        let place = "/auth/api_key/value";
+        let value = match section.query {
+            Some(_) => self.secret(place, &section.value, environment),
+            None => self.header_secret(place, &section.value, environment),
+        };
+        match (&section.header, &section.query, &section.cookie) {
+            (Some(header), None, None) => {
+                let name = self.header_name("/auth/api_key/header", header);
+                Some(Auth::Header { name: name?, value: value? })
+            }
+            (None, Some(query), None) => Some(Auth::Query { name: query.clone(), value: value? }),
+            (None, None, Some(cookie)) => {
+                let name = self.cookie_name("/auth/api_key/cookie", cookie);
+                Some(Auth::Cookie { name: name?, value: value? })
+            }
+            _ => {
+                let expected = "expected one of 'header', 'query' and 'cookie' beside 'value'";
+                self.refuse("/auth/api_key", expected);
+                None
+            }
+        }
+    }
+
+    fn session(&mut self, section: &SessionSection, environment: &Environment) -> Option<Session> {
+        let request = self.request("/auth/session", &section.request);
+        if request.as_ref().is_some_and(|request| request.path.needs_input()) {
+            let message = "the URL of a login may be logged on its way, so nothing secret stands in it";
+            self.refuse_with_help(
+                "/auth/session/request",
+                message,
+                "use the credentials in 'body' or 'headers'",
+            );
+        }
+        let credentials = self.credentials(&section.credentials, environment);
+        let token = self.expression("/auth/session/token", &section.token);
+        let expires = self.optional("/auth/session/expires", section.expires.as_ref());
+        let place = self.token_place(section);
+        Some(Session {
+            request: request?,
+            credentials: credentials?,
+            token: token?,
+            expires: expires?,
+            place: place?,
+        })
+    }
+
+    fn credentials(
+        &mut self,
+        references: &BTreeMap<String, SecretReference>,
+        environment: &Environment,
+    ) -> Option<BTreeMap<String, SecretString>> {
+        let mut credentials = BTreeMap::new();
+        for (name, reference) in references {
+            let place = format!("/auth/session/credentials/{name}");
+            credentials.insert(name.clone(), self.secret(&place, reference, environment));
+        }
+        credentials.into_iter().map(|(name, secret)| Some((name, secret?))).collect()
+    }
+
+    fn token_place(&mut self, section: &SessionSection) -> Option<TokenPlace> {
+        match (&section.header, &section.cookie) {
+            (None, None) => Some(TokenPlace::bearer()),
+            (None, Some(cookie)) => self.cookie_name("/auth/session/cookie", cookie).map(TokenPlace::Cookie),
+            (Some(header), None) => self.token_header(header),
+            _ => {
+                self.refuse(
+                    "/auth/session",
+                    "expected 'header' or 'cookie', not both: where the token travels",
+                );
+                None
+            }
+        }
+    }
+
+    fn token_header(&mut self, header: &str) -> Option<TokenPlace> {
+        let place = header.split_once(':').and_then(|(name, value)| {
+            let (before, after) = value.trim().split_once("{}")?;
+            let fits = |text: &str| HeaderValue::from_str(text).is_ok() && !text.contains("{}");
+            let name: HeaderName = name.trim().parse().ok()?;
+            let header = TokenPlace::Header { name, before: before.to_owned(), after: after.to_owned() };
+            (fits(before) && fits(after)).then_some(header)
+        });
+        if place.is_none() {
+            let expected = "expected a header with {} for the token, such as Authorization: Bearer {}";
+            self.refuse("/auth/session/header", expected);
+        }
+        place
+    }
+
+    fn header_name(&mut self, pointer: &str, name: &str) -> Option<HeaderName> {
+        let parsed = name.parse().ok();
+        if parsed.is_none() {
+            self.refuse(pointer, "expected the name of a header, such as X-Api-Key");
+        }
+        parsed
+    }
+
+    /// Names of cookies are tokens, as names of headers are (RFC 6265 §4.1.1).
+    fn cookie_name(&mut self, pointer: &str, name: &str) -> Option<String> {
+        if name.parse::<HeaderName>().is_err() {
+            self.refuse(pointer, "expected the name of a cookie, such as session");
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// A secret that is not empty.
+    pub(crate) fn secret(
+        &mut self,
+        pointer: &str,
+        reference: &SecretReference,
+        environment: &Environment,
+    ) -> Option<SecretString> {
+        let secret = self.resolve(pointer, &reference.0, environment)?;
+        if secret.is_empty() {
+            self.refuse(pointer, format!("{} is empty", reference.0));
+            return None;
+        }
+        Some(secret.into())
+    }
+
+    /// A secret that travels in a header as it is.
+    fn header_secret(
+        &mut self,
+        pointer: &str,
+        reference: &SecretReference,
+        environment: &Environment,
+    ) -> Option<SecretString> {
+        let secret = self.secret(pointer, reference, environment)?;
+        if HeaderValue::from_str(secret.expose_secret()).is_err() {
+            let message =
+                format!("{} holds a line break or another character that no header carries", reference.0);
+            self.refuse(pointer, message);
+            return None;
+        }
+        Some(secret)
+    }
+
+    /// A text with its references replaced.
+    pub(crate) fn resolve(&mut self, pointer: &str, text: &str, environment: &Environment) -> Option<String> {
+        environment.resolve(text).map_err(|message| self.refuse(pointer, message)).ok()
+    }
+}
