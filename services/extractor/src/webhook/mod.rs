@@ -17,8 +17,9 @@
 //! and one statement; alone, a delivery does not wait for others. A batch goes on over several messages
 //! until it has the flow's `batch_size` of slots, so a run has no more batches than one that reads pages.
 //!
-//! **Order.** Records without a version are ordered by their arrival, and those that were read by when
-//! their page was asked for: what is delivered later is newer.
+//! **Order.** Records without a version are ordered by their arrival, and those that are read by when
+//! their page was asked for ([`pomost_models::Version::of_extraction`]): a delivery is never stale for a
+//! page that was asked for before it. Where versions are given, they alone decide.
 //!
 //! The listener speaks plain HTTP: a reverse proxy before it does TLS, and may hold slow senders off.
 
