@@ -22,3 +22,4 @@ mod services;
 mod support;
 mod tracing;
 mod transforming;
+mod webhook;
