@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use pomost_tests::eventually;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Flow, Printed, Reply, Rows, World};
+use crate::support::{Flow, Printed, Reply, Rows, World, pomost};
 
 const CURSOR: &str = "cursor: { value: .at, start: \"2020-01-01\" }";
 
@@ -226,6 +226,42 @@ async fn a_key_that_is_a_sensitive_field_is_masked() {
         let printed = world.pomost(arguments).await;
         assert!(printed.code == 0 && !printed.out.contains("bob@example.com"), "{printed:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eval_prints_each_output_on_a_line_of_its_own_and_goes_on_after_an_error() {
+    let rows = concat!(
+        r#"{"name":"Łódź","price":1.10,"q":3}"#,
+        "\n\n",
+        r#"{"name":"geheim","price":"x","q":2} {"name":"","price":0.1,"q":9007199254740993}"#,
+    );
+    expect("eval", 1, &eval(&["{total: (.price * .q | round(2))}, (.name | upcase)"], rows).await);
+    expect("eval-field", 1, &eval(&["{name, total: (.price | round(2))}"], rows).await);
+    expect("eval-raw", 0, &eval(&["--raw", ".name, .price"], rows).await);
+    expect("eval-null-input", 0, &eval(&["--null-input", "., (1, 2)"], "").await);
+    expect("eval-not-json", 1, &eval(&[".name"], "{\"name\":1}\n{\"name\":").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eval_of_an_expression_that_does_not_compile_ends_with_2_and_points_at_the_place() {
+    expect("eval-unknown-function", 2, &eval(&["{\n  a: (.a | downcsae)\n}"], "{}").await);
+    expect("eval-bad-format", 2, &eval(&[".a | date(\"%K\")"], "{}").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eval_lists_the_functions_as_they_are_documented() {
+    let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/functions.md");
+    let printed = eval(&["--functions"], "").await;
+    assert_eq!((printed.code, printed.out), (0, std::fs::read_to_string(documented).unwrap()));
+}
+
+async fn eval(arguments: &[&str], input: &str) -> Printed {
+    let mut command = pomost(&[&["eval"], arguments].concat());
+    let piped = std::process::Stdio::piped;
+    let mut child = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+    // Whoever fails before it reads closes the pipe.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).await.ok();
+    Printed::of(child.wait_with_output().await.unwrap())
 }
 
 /// Holds a command's outputs and exit code against `expected/{name}.txt`.

@@ -1,59 +1,146 @@
-//! Records of which nobody knows whether the destination has them, until somebody looks there.
+//! Writes whose outcome is not known, and what keeps them from being made twice.
+
+use serde_json::{Value, json};
 
 use pomost_models::Reason;
-use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes, replayed_in};
+use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
 
-/// A world with a letter in doubt: a create broke off, and the flow cannot find out.
-async fn world() -> World {
-    let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], Flow::default()).await;
-    world.shop.fail("POST", 1, || Reply::BreakOff);
+const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
+
+fn thing(n: u32) -> [Value; 1] {
+    [json!({"key": "a", "n": n})]
+}
+
+fn idempotent() -> Flow {
+    Flow { create: "idempotency_header: Idempotency-Key", ..Flow::default() }
+}
+
+/// A world in which `a` was made once, and then the shop lost it.
+async fn world_that_lost_a_thing(flow: Flow) -> (World, crate::support::Rows) {
+    let (world, rows) = World::with_rows(thing(1), flow).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    world.shop.empty();
+    world.shop.server.forget();
+    rows.set(thing(2));
+    (world, rows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time() {
+    let (world, _) = world_that_lost_a_thing(Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+    assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
+    let (world, _) = world_that_lost_a_thing(Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.shop.lose_answers("POST", 1, || Reply::Hang);
+    let running = world.start().await;
+    let run = running.request(None).await;
+    pomost_tests::eventually(async || world.shop.things().first().cloned().ok_or("nothing was made")).await;
+    running.kill().await;
+    assert_eq!(outcomes(&world.finish(run).await), [("updated", 1)]);
+    assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell() {
+    let (world, _) = world_that_lost_a_thing(Flow::default()).await;
+    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, Reason::InDoubt);
-    world
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_letter_in_doubt_is_not_replayed_without_a_word_on_the_destination() {
-    let world = world().await;
-    let id = world.only_dead().await.id;
-    let replayed = world.pomost(&["dead", "replay", &id]).await;
-    assert_eq!((replayed.code, replayed.out.as_str()), (1, ""));
-    assert!(replayed.err.contains("look there, then replay it with --absent or"), "{replayed:?}");
-    assert_eq!(world.only_dead().await.id, id);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_somebody_did_not_find_is_created() {
-    let world = world().await;
-    let replayed = world.pomost(&["dead", "replay", "--all", "--absent"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
     assert_eq!(world.shop.things().len(), 1);
-    assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_somebody_found_is_updated_under_its_id() {
-    let world = world().await;
-    world.shop.put("t0007", json!({"key": "a"}));
-    let id = world.only_dead().await.id;
-    let all = world.pomost(&["dead", "replay", "--all", "--present", "t0007"]).await;
-    assert_eq!(all.code, 1, "{all:?}");
-    assert!(all.err.contains("--present takes the id of one dead letter"), "{all:?}");
-    let replayed = world.pomost(&["dead", "replay", &id, "--present", "t0007"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("updated", 1)]);
+async fn a_thing_made_again_without_an_answer_is_repeated_under_the_same_idempotency_key() {
+    let (world, rows) = world_that_lost_a_thing(idempotent()).await;
+    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (2, 1));
+    rows.set(thing(3));
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
+    let (world, rows) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.sync().await;
+    rows.set(thing(2));
+    world.shop.fail("PUT", 2, || Reply::json(404, &json!({})));
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+    assert_eq!((world.shop.server.asked("POST"), world.shop.server.asked("GET")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
+    let (world, rows) = World::with_rows(thing(1), idempotent()).await;
+    world.shop.lose_answers("POST", 2, || Reply::BreakOff);
+    let running = world.start().await;
+    let first = running.request(None).await;
+    pomost_tests::eventually(async || world.shop.things().first().cloned().ok_or("nothing was made")).await;
+    rows.set(thing(2));
+    let second = running.request(None).await;
+    assert_eq!(outcomes(&running.ended(first).await), [("created", 1)]);
+    assert_eq!(outcomes(&running.ended(second).await), [("updated", 1)]);
+    running.stop().await;
+    assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
+    assert_eq!(world.shop.server.asked("POST"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_in_doubt_is_not_repeated_with_other_content() {
+    let flow = Flow { load: "retry: { attempts: 1 }", ..idempotent() };
+    let (world, rows) = World::with_rows(thing(1), flow).await;
+    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    rows.set(thing(2));
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let letters = world.dead().await;
+    assert_eq!(
+        letters.iter().map(|letter| letter.reason).collect::<Vec<_>>(),
+        [Reason::Transient, Reason::InDoubt]
+    );
+    assert!(letters[1].error.contains("create of other content"), "{}", letters[1].error);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
-    assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
 }
 
-/// The word is about what was in doubt; a worker that knows more is not overruled.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_in_doubt_is_replayed_without_a_word_once_the_flow_can_look() {
-    let world = world().await;
-    world.shop.put("t0001", json!({"key": "a"}));
-    world.set_flow(Flow { load: LOOKUP, ..Flow::default() });
-    let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("updated", 1)]);
+async fn what_was_deleted_is_made_again_under_another_idempotency_key() {
+    let flow = Flow { extract: "deleted: .gone", load: DELETES, ..idempotent() };
+    let (world, rows) = World::with_rows(thing(1), flow).await;
+    for _ in 0..2 {
+        assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+        assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
+        rows.set([json!({"key": "a", "gone": true})]);
+        assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
+        rows.set(thing(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_destination_lost_is_made_again_under_another_idempotency_key() {
+    let (world, rows) = World::with_rows(thing(1), idempotent()).await;
+    for n in [1, 2, 1, 2] {
+        rows.set(thing(n));
+        assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+        assert_eq!(world.shop.things(), [format!(r#"{{"key":"a","n":{n}}}"#)]);
+        world.shop.empty();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as_deleted() {
+    let load = format!("{LOOKUP}\n{DELETES}\nretry: {{ attempts: 1 }}").leak();
+    let flow = Flow { extract: "deleted: .gone", load, ..Flow::default() };
+    let (world, rows) = world_that_lost_a_thing(flow).await;
+    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.shop.things().len(), 1);
+    rows.set([json!({"key": "a", "gone": true})]);
+    assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
+    assert!(world.shop.things().is_empty());
 }

@@ -17,6 +17,7 @@ mod paging;
 mod reading;
 mod replay;
 mod requests;
+mod resolving;
 mod schedule;
 mod services;
 mod support;

@@ -3,6 +3,7 @@
 
 mod ask;
 mod flow;
+mod jam;
 mod refusing;
 mod running;
 mod server;
@@ -15,11 +16,12 @@ use serde_json::{Value, json};
 
 pub(crate) use ask::ask;
 pub(crate) use flow::{Flow, LOOKUP};
+pub(crate) use jam::Jammed;
 pub(crate) use refusing::Refusing;
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};
 pub(crate) use shop::Shop;
-pub(crate) use world::{Printed, World};
+pub(crate) use world::{Printed, World, pomost};
 
 /// The outcomes of a settled run, by their words.
 pub(crate) fn outcomes(summary: &RunSummary) -> Vec<(&'static str, u64)> {

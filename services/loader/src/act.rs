@@ -3,13 +3,20 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::HeaderValue;
-use pomost_expression::{Value, Variables, read, text};
+use http::{HeaderName, HeaderValue};
+use pomost_expression::{Expression, Value, Variables, read, text};
 use pomost_http::{Answer as HttpAnswer, Call, Class, Client, Failure};
 use pomost_models::{Op, Outcome, Record, RunId};
-use pomost_project::{Flow, flow::Request};
+use pomost_project::{
+    Flow,
+    flow::{Load, Request},
+};
+use pomost_store::{Answer, Known, ledger::ContentHash};
 
-use crate::decide::{Means, Step, after_lookup};
+use crate::{
+    decide::{Case, Means, Step},
+    idempotency,
+};
 
 /// Where a flow's records go.
 #[derive(Clone)]
@@ -23,19 +30,20 @@ pub struct Destination {
 /// How acting on a record ended.
 #[derive(Debug)]
 pub enum End {
-    /// The destination is as the record wants it, under this id (none after a delete).
+    /// The destination is as the record wants it.
     Applied {
         /// How the record settles.
         outcome: Outcome,
-        /// The destination's id of it.
-        id: Option<String>,
+        /// What is known of it there.
+        known: Known,
     },
-    /// Nothing was done, as decided beforehand.
-    Left(Outcome),
     /// Nothing was done: another worker is at it, or time ran out. It is to come again shortly.
     NotNow,
-    /// The destination may have the record, and nothing can tell.
-    InDoubt,
+    /// Nothing was done: the destination may have the record.
+    InDoubt {
+        /// Whether somebody else may find out, so that it is worth trying again.
+        may_clear: bool,
+    },
     /// A request failed.
     Failed {
         /// How.
@@ -54,87 +62,142 @@ impl Destination {
         }
     }
 
-    /// Acts on one record, beginning with `step`.
-    pub async fn act(&self, run: RunId, record: &Record, idempotency_key: &str, step: Step) -> End {
-        let act = Act { destination: self, run, record, idempotency_key, parsed: OnceLock::new() };
-        act.carry_out(step).await
+    /// Acts on a record of this content, as the ledger's answer allows.
+    pub async fn act(&self, run: RunId, record: &Record, hash: &ContentHash, answer: &Answer) -> End {
+        let case = Case::new(record.op, hash, answer, self.means());
+        let known = answer.known().cloned().unwrap_or_default();
+        let (looked, refused, parsed) = (false, None, OnceLock::new());
+        let act = Act { destination: self, run, record, hash, case, known, looked, refused, parsed };
+        act.carry_out(case.first(answer)).await
     }
 }
 
+/// One record at work.
 struct Act<'a> {
     destination: &'a Destination,
     run: RunId,
     record: &'a Record,
-    idempotency_key: &'a str,
+    hash: &'a ContentHash,
+    case: Case,
+    /// What is known of it at the destination by now.
+    known: Known,
+    /// Whether it has been looked up.
+    looked: bool,
+    /// A create that the destination refused because it has the record.
+    refused: Option<Failed>,
     parsed: OnceLock<Value>,
 }
 
+/// Where a step leads.
+enum Next {
+    Step(Step),
+    End(End),
+}
+
 impl Act<'_> {
-    async fn carry_out(&self, step: Step) -> End {
-        match step {
-            Step::Leave(outcome) => End::Left(outcome),
+    /// Each step leads to an end, or to one that was not taken before: a look-up is made once, and
+    /// only a look-up leads back.
+    async fn carry_out(mut self, first: Step) -> End {
+        let mut step = first;
+        loop {
+            match self.take(step).await {
+                Next::Step(next) => step = next,
+                Next::End(end) => return end,
+            }
+        }
+    }
+
+    async fn take(&mut self, step: Step) -> Next {
+        let end = match step {
+            Step::Leave(outcome) => self.applied(outcome, None),
             Step::Wait => End::NotNow,
-            Step::Refuse => End::InDoubt,
-            Step::Create => self.create_or_update().await,
-            Step::Update(id) => self.update_or_recreate(id).await,
-            Step::Delete(id) => self.delete(&id).await,
-            Step::LookUp => self.look_up_and_act().await,
+            Step::Await => End::InDoubt { may_clear: true },
+            Step::Refuse => End::InDoubt { may_clear: false },
+            Step::LookUp => return self.look_up().await,
+            Step::Create => return self.create().await,
+            Step::Update(id) => return self.update(id).await,
+            Step::Delete(id) => return self.delete(&id).await,
+        };
+        Next::End(end)
+    }
+
+    async fn look_up(&mut self) -> Next {
+        let found = match self.found().await {
+            Ok(found) => found,
+            Err(failure) => return Failed::without_effect(failure).into(),
+        };
+        self.looked = true;
+        match (found, self.refused.take()) {
+            (None, Some(refused)) => refused.into(),
+            (found, _) => Next::Step(self.case.after_lookup(found)),
         }
     }
 
     /// A create that the destination refuses because it has the record becomes an update, where the
     /// record can be found.
-    async fn create_or_update(&self) -> End {
-        match self.create().await {
-            Err(Failed { failure, .. })
-                if failure.class == Class::Conflict && self.load().lookup.is_some() =>
-            {
-                match self.look_up().await {
-                    Ok(Some(id)) => applied(Outcome::Updated, self.update(&id).await.map(|()| Some(id))),
-                    Ok(None) => Failed { failure, in_doubt: false }.into(),
-                    Err(failed) => failed.into(),
-                }
+    async fn create(&mut self) -> Next {
+        match self.created().await {
+            Ok(id) => Next::End(self.applied(Outcome::Created, Some(id))),
+            Err(failed) if failed.is(Class::Conflict) && self.case.means.lookup && !self.looked => {
+                self.refused = Some(failed);
+                Next::Step(Step::LookUp)
             }
-            created => applied(Outcome::Created, created.map(Some)),
-        }
-    }
-
-    /// A record that somebody deleted at the destination is made there again.
-    async fn update_or_recreate(&self, id: String) -> End {
-        match self.update(&id).await {
-            Err(Failed { failure, .. }) if failure.class == Class::Gone => self.create_or_update().await,
-            updated => applied(Outcome::Updated, updated.map(|()| Some(id))),
-        }
-    }
-
-    async fn look_up_and_act(&self) -> End {
-        match self.look_up().await.map(|found| after_lookup(self.record.op, found)) {
-            // Looked up and not there: the destination is as the record wants it.
-            Ok(Step::Leave(outcome)) => End::Applied { outcome, id: None },
-            Ok(Step::Update(id)) => self.update_or_recreate(id).await,
-            Ok(Step::Delete(id)) => self.delete(&id).await,
-            Ok(_) => self.create_or_update().await,
             Err(failed) => failed.into(),
         }
     }
 
-    async fn delete(&self, id: &str) -> End {
+    async fn update(&mut self, id: String) -> Next {
+        match self.write(&self.load().update, Some(&id), None).await {
+            Ok(_) => Next::End(self.applied(Outcome::Updated, Some(id))),
+            Err(failed) if failed.is(Class::Gone) => self.gone(failed),
+            Err(failed) => failed.into(),
+        }
+    }
+
+    async fn delete(&mut self, id: &str) -> Next {
         let Some(request) = &self.load().delete else {
             let message = format!("the flow '{}' has no load.delete", self.destination.flow.name);
             return Failed::without_effect(Failure::new(Class::Invalid, message)).into();
         };
         match self.write(request, Some(id), None).await {
-            Err(Failed { failure, .. }) if failure.class == Class::Gone => {
-                applied(Outcome::Deleted, Ok(None))
+            Ok(_) => {
+                self.known.incarnation += 1;
+                Next::End(self.applied(Outcome::Deleted, None))
             }
-            deleted => applied(Outcome::Deleted, deleted.map(|_| None)),
+            Err(failed) if failed.is(Class::Gone) => self.gone(failed),
+            Err(failed) => failed.into(),
         }
     }
 
-    async fn create(&self) -> Result<String, Failed> {
+    /// What a look-up has just found cannot be gone: the destination's index lags behind, and what
+    /// it says next time will tell.
+    fn gone(&mut self, failed: Failed) -> Next {
+        if self.looked {
+            let message = format!("{}, though the look-up found it", failed.failure.message);
+            let failure = Failure { class: Class::Transient, message, ..failed.failure };
+            return Failed::without_effect(failure).into();
+        }
+        self.known = Known { incarnation: self.known.incarnation + 1, ..Known::default() };
+        Next::Step(self.case.after_gone())
+    }
+
+    fn applied(&self, outcome: Outcome, id: Option<String>) -> End {
+        End::Applied { outcome, known: Known { id, ..self.known.clone() } }
+    }
+
+    async fn found(&self) -> Result<Option<String>, Failure> {
+        let Some(lookup) = &self.load().lookup else { return Ok(None) };
+        let call = self.call(&lookup.request, None)?;
+        match self.destination.client.send(call).await {
+            Ok(answer) => self.id_in(&answer, &lookup.id),
+            Err(failure) if failure.class == Class::Gone => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn created(&self) -> Result<String, Failed> {
         let create = &self.load().create;
-        let value = HeaderValue::from_str(self.idempotency_key).ok();
-        let header = create.idempotency_header.clone().zip(value);
+        let header = create.idempotency_header.clone().zip(self.idempotency_key());
         let answer = self.write(&create.request, None, header).await?;
         let id = self.id_in(&answer, &create.id).map_err(Failed::with_effect)?;
         id.ok_or_else(|| {
@@ -143,25 +206,17 @@ impl Act<'_> {
         })
     }
 
-    async fn update(&self, id: &str) -> Result<(), Failed> {
-        self.write(&self.load().update, Some(id), None).await.map(|_| ())
-    }
-
-    async fn look_up(&self) -> Result<Option<String>, Failed> {
-        let Some(lookup) = &self.load().lookup else { return Ok(None) };
-        let call = self.call(&lookup.request, None).map_err(Failed::without_effect)?;
-        match self.destination.client.send(call).await {
-            Ok(answer) => self.id_in(&answer, &lookup.id).map_err(Failed::without_effect),
-            Err(failure) if failure.class == Class::Gone => Ok(None),
-            Err(failure) => Err(Failed::without_effect(failure)),
-        }
+    fn idempotency_key(&self) -> Option<HeaderValue> {
+        let flow = &self.destination.flow.name;
+        let key = idempotency::key(flow, &self.record.key, self.hash, self.known.incarnation);
+        HeaderValue::from_str(&key).ok()
     }
 
     async fn write(
         &self,
         request: &Request,
         id: Option<&str>,
-        header: Option<(http::HeaderName, HeaderValue)>,
+        header: Option<(HeaderName, HeaderValue)>,
     ) -> Result<HttpAnswer, Failed> {
         let mut call = self.call(request, id).map_err(Failed::without_effect)?;
         if call.body.is_none() && self.record.op == Op::Upsert {
@@ -176,8 +231,8 @@ impl Act<'_> {
     /// out is cheap it is found out, where it is impossible the likely is taken for true, and only
     /// silence and gateways (502, 504) leave a doubt.
     fn leaves_doubt(&self, failure: &Failure) -> bool {
-        let means = self.destination.means();
-        let can_tell = means.lookup || means.idempotent || self.record.op == Op::Delete;
+        let Means { lookup, idempotent } = self.case.means;
+        let can_tell = lookup || idempotent || self.record.op == Op::Delete;
         failure.class.leaves_doubt() && (can_tell || matches!(failure.status, None | Some(502 | 504)))
     }
 
@@ -186,11 +241,7 @@ impl Act<'_> {
         self.destination.client.call(request, &self.load().answers, &record, &self.variables(id))
     }
 
-    fn id_in(
-        &self,
-        answer: &HttpAnswer,
-        id: &pomost_expression::Expression,
-    ) -> Result<Option<String>, Failure> {
+    fn id_in(&self, answer: &HttpAnswer, id: &Expression) -> Result<Option<String>, Failure> {
         let invalid = |message: String| Failure::new(Class::Invalid, message);
         // A page that says "we are moving house", for example, with the wrong status. It passes.
         let body = read(&answer.body)
@@ -227,7 +278,7 @@ impl Act<'_> {
         }
     }
 
-    fn load(&self) -> &pomost_project::flow::Load {
+    fn load(&self) -> &Load {
         &self.destination.flow.load
     }
 }
@@ -245,17 +296,14 @@ impl Failed {
     fn without_effect(failure: Failure) -> Failed {
         Failed { failure, in_doubt: false }
     }
-}
 
-impl From<Failed> for End {
-    fn from(failed: Failed) -> End {
-        End::Failed { failure: failed.failure, in_doubt: failed.in_doubt }
+    fn is(&self, class: Class) -> bool {
+        self.failure.class == class
     }
 }
 
-fn applied(outcome: Outcome, result: Result<Option<String>, Failed>) -> End {
-    match result {
-        Ok(id) => End::Applied { outcome, id },
-        Err(failed) => failed.into(),
+impl From<Failed> for Next {
+    fn from(failed: Failed) -> Next {
+        Next::End(End::Failed { failure: failed.failure, in_doubt: failed.in_doubt })
     }
 }

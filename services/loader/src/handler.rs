@@ -14,7 +14,6 @@ use tracing::warn;
 
 use crate::{
     act::{Destination, End},
-    decide::decide,
     prepare::{self, Prepared},
     tally::Tally,
 };
@@ -33,8 +32,9 @@ pub struct LoadHandler {
 
 #[async_trait]
 impl Handler for LoadHandler {
-    /// Claim, act, publish what is to come again and what is dead, settle. A crash before the
-    /// settlement leaves claims that expire and answer that the outcome is unknown.
+    /// Claim, act, settle, publish what is to come again and what is dead. A crash before the
+    /// settlement leaves claims that expire and answer that the outcome is unknown; one after it
+    /// brings records again that the ledger knows.
     async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
         let prepared = prepare::newest_of_each_key(std::mem::take(&mut batch.records));
         let claim = Claim {
@@ -106,9 +106,7 @@ impl LoadHandler {
         if Instant::now() > until || self.context.shutdown.is_cancelled() {
             return (place, End::NotNow);
         }
-        let key = idempotency_key(&batch.flow, &record.key, &entry.hash);
-        let step = decide(record.op, answer, self.destination.means());
-        (place, self.destination.act(batch.run, record, &key, step).await)
+        (place, self.destination.act(batch.run, record, &entry.hash, answer).await)
     }
 
     fn tally(
@@ -130,25 +128,20 @@ impl LoadHandler {
         tally
     }
 
+    /// First what was applied is settled, and the other keys are let go, before their claims can run
+    /// out; publishing may take long. The settlement holds no outcome of records that come again or
+    /// are dead: a crash before those are published brings the whole batch again.
     async fn settle(&self, tally: Tally<'_>) -> Result<(), Trouble> {
         tally.report();
+        let lost = self.context.store().settle(tally.settlement()).await?;
+        if !lost.is_empty() {
+            warn!(records = lost.len(), "another worker took over records that were held for too long");
+        }
         let broker = self.context.broker();
         for (route, batch) in tally.coming_again() {
             outbox::send(broker, &route, &[&batch]).await?;
         }
         dead::publish(broker, tally.letters()).await?;
-        let lost = self.context.store().settle(tally.settlement()).await?;
-        if !lost.is_empty() {
-            warn!(records = lost.len(), "another worker took over records that were held for too long");
-        }
         Ok(())
     }
-}
-
-/// The same for the same content of the same record, so that a destination can tell a repetition.
-fn idempotency_key(flow: &str, key: &str, hash: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::new().chain_update(flow).chain_update([0]).chain_update(key).chain_update([0]);
-    let digest = digest.chain_update(hash).finalize();
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

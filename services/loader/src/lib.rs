@@ -8,6 +8,7 @@ pub mod act;
 pub mod archive;
 pub mod decide;
 pub mod handler;
+pub mod idempotency;
 pub mod prepare;
 pub mod tally;
 

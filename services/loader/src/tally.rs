@@ -25,6 +25,14 @@ const SHORTLY: u32 = 1;
 /// The longest delay for a destination that is not ready, as a number of tries: level 30 s.
 const LONGEST_WAIT: u32 = 3;
 
+const IN_DOUBT: &str = "an earlier create may have taken place, and the flow has neither load.lookup nor \
+    load.create.idempotency_header to find out; look at the destination, then replay it with --absent or \
+    --present, or discard it";
+
+const OTHER_CONTENT_IN_DOUBT: &str = "an earlier create of other content may have taken place; it can only be \
+    repeated with that content, which has not come again, and the flow has no load.lookup to find out; look at the \
+    destination, then replay it with --absent or --present, or discard it";
+
 /// What came of a batch.
 pub struct Tally<'a> {
     flow: &'a Flow,
@@ -66,23 +74,17 @@ impl<'a> Tally<'a> {
 
     /// Adds a record, what the ledger answered for it and how acting on it ended.
     pub fn add(&mut self, record: Record, entry: ClaimEntry, answer: &Answer, end: End) {
-        let held = matches!(answer, Answer::Act { .. } | Answer::Unknown { .. });
-        let applied = |id| Settled::Applied { id, version: entry.version.clone(), hash: entry.hash };
         let settled = match end {
-            End::Left(outcome) => {
+            End::Applied { outcome, known } => {
                 self.count(&record, outcome);
-                applied(None)
-            }
-            End::Applied { outcome, id } => {
-                self.count(&record, outcome);
-                applied(id)
+                Settled::Applied { known, version: entry.version, hash: entry.hash }
             }
             End::NotNow => {
                 self.come_again(record, Again { delay: SHORTLY, ..self.as_it_came() });
                 Settled::Released
             }
-            End::InDoubt => {
-                self.bury_in_doubt(record);
+            End::InDoubt { may_clear } => {
+                self.leave_in_doubt(record, may_clear);
                 Settled::InDoubt
             }
             End::Failed { failure, in_doubt } => {
@@ -90,7 +92,7 @@ impl<'a> Tally<'a> {
                 if in_doubt { Settled::InDoubt } else { Settled::Released }
             }
         };
-        if held {
+        if answer.known().is_some() {
             self.settlement.entries.push(SettledEntry { key: entry.key, settled });
         }
     }
@@ -137,9 +139,8 @@ impl<'a> Tally<'a> {
         if failure.class.is_of_the_system() {
             let delay = delay(came.waits + 1, LONGEST_WAIT, failure.retry_after);
             self.come_again(record, Again { delay, waits: came.waits + 1, ..came });
-        } else if failure.class.leaves_doubt() && came.attempt + 1 < self.flow.load.attempts {
-            let delay = delay(came.attempt + 1, u32::MAX, failure.retry_after);
-            self.come_again(record, Again { delay, attempt: came.attempt + 1, ..came });
+        } else if failure.class.leaves_doubt() && self.has_attempts_left() {
+            self.try_again(record, failure.retry_after);
         } else {
             let reason = if failure.class.leaves_doubt() { Reason::Transient } else { Reason::Invalid };
             self.bury(record, reason, &failure);
@@ -160,10 +161,28 @@ impl<'a> Tally<'a> {
         ));
     }
 
-    fn bury_in_doubt(&mut self, record: Record) {
-        let error = "an earlier create may have taken place, and the flow has neither load.lookup nor \
-                     load.create.idempotency_header to find out; look at the destination, then replay it with \
-                     --absent or --present, or discard it";
+    fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
+        match may_clear && self.has_attempts_left() {
+            true => self.try_again(record, None),
+            false => self.bury_in_doubt(record, may_clear),
+        }
+    }
+
+    fn has_attempts_left(&self) -> bool {
+        self.batch.attempt + 1 < self.flow.load.attempts
+    }
+
+    fn try_again(&mut self, record: Record, asked: Option<Duration>) {
+        let attempt = self.batch.attempt + 1;
+        let delay = delay(attempt, u32::MAX, asked);
+        self.come_again(record, Again { delay, attempt, ..self.as_it_came() });
+    }
+
+    fn bury_in_doubt(&mut self, record: Record, may_clear: bool) {
+        let error = match may_clear {
+            true => OTHER_CONTENT_IN_DOUBT,
+            false => IN_DOUBT,
+        };
         let diagnosis = Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None };
         self.letters.push(dead::letter(&self.batch, record, Stage::Load, diagnosis));
     }
@@ -197,4 +216,70 @@ impl<'a> Tally<'a> {
 /// What the server asked for, or a delay that grows with the tries.
 fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
     asked.map_or_else(|| growing_delay(tries.min(longest)), delay_of_at_least)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_http::Class;
+    use pomost_models::{Op, RunId, Version};
+    use pomost_project::{Project, environment::Environment};
+    use pomost_store::Known;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::prepare;
+
+    fn flow() -> std::sync::Arc<Flow> {
+        let directory = tempfile::tempdir().unwrap();
+        pomost_project::init(directory.path()).unwrap();
+        let project = Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
+        project.flows["customers"].clone()
+    }
+
+    fn batch(attempt: u32, waits: u32) -> Batch {
+        let (flow, run) = ("customers".to_owned(), RunId::generate());
+        Batch { flow, run, id: "1".to_owned(), size: 1, attempt, waits, records: Vec::new() }
+    }
+
+    /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
+    fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
+        let flow = flow();
+        let mut tally = Tally::new(&flow, batch, ClaimToken::generate());
+        let failure = Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) };
+        let record = Record {
+            slot: 0,
+            key: "a".to_owned(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data: RawValue::from_string("{}".to_owned()).unwrap(),
+            source: None,
+        };
+        let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
+        tally.add(record, entry, &answer, End::Failed { failure, in_doubt: false });
+        tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
+    }
+
+    #[test]
+    fn the_delay_grows_with_each_attempt_until_none_is_left() {
+        let after = |attempt| again(batch(attempt, 0), Class::Transient, None);
+        let delays: Vec<_> = (0..8).map_while(after).map(|(delay, batch)| (batch.attempt, delay)).collect();
+        assert_eq!(delays, [(1, 1), (2, 5), (3, 30), (4, 120), (5, 600), (6, 3600), (7, 3600)]);
+    }
+
+    #[test]
+    fn waiting_for_the_system_costs_no_attempt_and_never_ends() {
+        let after = |waits| again(batch(7, waits), Class::Throttled, None).unwrap();
+        let delays: Vec<_> =
+            [0, 1, 2, 3, 1000].map(after).map(|(delay, batch)| (batch.attempt, batch.waits, delay)).into();
+        assert_eq!(delays, [(7, 1, 1), (7, 2, 5), (7, 3, 30), (7, 4, 30), (7, 1001, 30)]);
+    }
+
+    #[test]
+    fn the_system_is_left_alone_for_as_long_as_it_asked() {
+        for class in [Class::Transient, Class::Throttled] {
+            let (delay, _) = again(batch(0, 0), class, Some(Duration::from_secs(100))).unwrap();
+            assert_eq!(delay, 120);
+        }
+    }
 }

@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use pomost_project::Problems;
 use pomost_runtime::telemetry;
 
-use crate::commands::{self, bench, check, cursor, dead, demo, init, run, sandbox, schema, status, sync};
+use crate::commands::{
+    self, bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync,
+};
 
 /// The exit code of a project with problems.
 const PROBLEMS: u8 = 2;
@@ -37,6 +39,8 @@ enum Command {
     Dead(dead::Arguments),
     /// Show or set how far a flow's source has been read
     Cursor(cursor::Arguments),
+    /// Try an expression on JSON from standard input
+    Eval(eval::Arguments),
     /// Print the JSON Schema of a project's files, for editors
     Schema(schema::Arguments),
     /// Measure the pipeline beside a bare loop that posts the same bodies
@@ -56,7 +60,7 @@ pub struct ProjectArgument {
 
 impl Cli {
     /// Runs the command to its end. Errors go to standard error; the exit code is 0 where all is
-    /// well, 2 for a project with problems, 1 for anything else.
+    /// well, 2 for a project with problems or an expression that does not compile, 1 for anything else.
     pub fn run(self) -> ExitCode {
         let telemetry = telemetry::start_with("pomost", self.command.log_level());
         let outcome = commands::in_runtime(async move {
@@ -69,6 +73,7 @@ impl Cli {
                 Command::Status(arguments) => status::run(arguments).await,
                 Command::Dead(arguments) => dead::run(arguments).await,
                 Command::Cursor(arguments) => cursor::run(arguments).await,
+                Command::Eval(arguments) => eval::run(arguments),
                 Command::Schema(arguments) => schema::run(arguments),
                 Command::Bench(arguments) => bench::run(arguments).await,
                 Command::Sandbox(arguments) => sandbox::run(arguments).await,

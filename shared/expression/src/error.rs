@@ -3,7 +3,10 @@
 use jaq_core::{
     Error as JaqError,
     compile::{self, Undefined},
-    load::{self, lex, parse, span},
+    load::{
+        lex::{self, Token},
+        parse, span,
+    },
 };
 
 use crate::{Value, functions, variables};
@@ -112,21 +115,12 @@ fn a_type_of(json: &str) -> &'static str {
     }
 }
 
-pub(crate) fn load_error(source: &str, errors: load::Errors<&str, ()>) -> CompileError {
-    let nothing = || CompileError { offset: 0, message: "not jq".into(), help: None };
-    let Some((_, error)) = errors.into_iter().next() else { return nothing() };
-    match error {
-        load::Error::Io(mut imports) => {
-            let place = imports.pop().map_or("", |(path, _)| path);
-            at(source, place, "modules cannot be imported".into())
-        }
-        load::Error::Lex(mut errors) if !errors.is_empty() => lex_error(source, errors.swap_remove(0)),
-        load::Error::Parse(mut errors) if !errors.is_empty() => parse_error(source, errors.swap_remove(0)),
-        _ => nothing(),
-    }
+pub(crate) fn modules_error(source: &str, word: &str) -> CompileError {
+    at(source, word, "modules cannot be imported".into())
 }
 
-fn lex_error(source: &str, (expected, place): lex::Error<&str>) -> CompileError {
+pub(crate) fn lex_error(source: &str, errors: Vec<lex::Error<&str>>) -> CompileError {
+    let Some((expected, place)) = errors.into_iter().next() else { return not_jq(source) };
     let what = match &expected {
         lex::Expect::Delim(open) => return at(source, open, format!("'{open}' is not closed")),
         expected => expected.as_str(),
@@ -134,13 +128,18 @@ fn lex_error(source: &str, (expected, place): lex::Error<&str>) -> CompileError 
     at(source, place, format!("expected {what}"))
 }
 
-fn parse_error(source: &str, (expected, found): parse::Error<&str>) -> CompileError {
+pub(crate) fn parse_error(source: &str, errors: Vec<parse::TError<'_, &str>>) -> CompileError {
+    let Some((expected, found)) = errors.into_iter().next() else { return not_jq(source) };
     let message = match expected {
         parse::Expect::Nothing => "expected nothing more".into(),
         parse::Expect::Term => "expected an expression".into(),
         expected => format!("expected {}", expected.as_str()),
     };
-    at(source, found, message)
+    at(source, Token::opt_as_str(found, source), message)
+}
+
+pub(crate) fn literal_error(source: &str, function: &str, message: String) -> CompileError {
+    at(source, function, message)
 }
 
 pub(crate) fn compile_error(source: &str, errors: compile::Errors<&str, ()>) -> CompileError {
@@ -155,8 +154,12 @@ pub(crate) fn compile_error(source: &str, errors: compile::Errors<&str, ()>) -> 
             let help = nearest(name, functions::names());
             CompileError { help, ..at(source, name, format!("there is no {} '{name}'", function_or(&what))) }
         }
-        None => at(source, source, "not jq".into()),
+        None => not_jq(source),
     }
+}
+
+fn not_jq(source: &str) -> CompileError {
+    at(source, source, "not jq".into())
 }
 
 fn function_or(what: &Undefined) -> &'static str {

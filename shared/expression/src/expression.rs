@@ -8,16 +8,16 @@ use std::{
 use jaq_core::{
     Compiler, Ctx, Filter, Vars,
     data::JustLut,
-    load::{Arena, File, Loader, parse::Def},
+    load::{
+        Arena, File, Loader,
+        parse::{Def, Term},
+    },
     unwrap_valr,
 };
 
 use crate::{
-    CompileError, EvaluationError, Value, Variables,
-    brackets::Brackets,
-    error::{compile_error, load_error},
-    field::Field,
-    functions, recursion, variables,
+    CompileError, EvaluationError, Value, Variables, arithmetic, brackets::Brackets, error::compile_error,
+    field::Field, functions, literals, recursion, syntax, variables,
 };
 
 /// The most outputs one evaluation may have: more is an endless loop or a mistake.
@@ -42,12 +42,15 @@ impl Expression {
     pub fn compile(source: &str) -> Result<Expression, CompileError> {
         refuse_deep_nesting(source)?;
         recursion::refuse(source)?;
+        let mut term = syntax::parse(source)?;
+        literals::refuse(source, &mut term)?;
+        arithmetic::make_exact(&mut term);
         let variables = variables::used_in(source);
         let arena = Arena::default();
-        let loader = Loader::new(standard_definitions().iter().cloned());
-        let modules = loader
-            .load(&arena, File { code: source, path: () })
-            .map_err(|errors| load_error(source, errors))?;
+        let name = name_of(source);
+        let modules = Loader::new(definitions(&name, term))
+            .load(&arena, File { code: &name, path: () })
+            .map_err(|_| CompileError { offset: 0, message: "not jq".into(), help: None })?;
         let names: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
         let filter = Compiler::default()
             .with_funs(functions::all())
@@ -162,11 +165,20 @@ impl fmt::Debug for Expression {
     }
 }
 
-/// The definitions of jq's standard library that are written in jq, parsed once.
-fn standard_definitions() -> &'static [Def<&'static str>] {
-    static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> =
-        LazyLock::new(|| functions::definitions().collect());
-    &DEFINITIONS
+/// The definitions of jq's standard library that are written in jq, parsed once, and after them the
+/// expression itself, by a name: jaq's loader takes terms in no other way.
+fn definitions<'s>(name: &'s str, expression: Term<&'s str>) -> impl Iterator<Item = Def<&'s str>> {
+    static STANDARD: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| functions::definitions().collect());
+    STANDARD.iter().cloned().chain([Def { name, args: Vec::new(), body: expression }])
+}
+
+/// A name that a source does not have, so that it cannot call itself.
+fn name_of(source: &str) -> String {
+    let mut name = "expression".to_owned();
+    while source.contains(&name) {
+        name.push('_');
+    }
+    name
 }
 
 #[cfg(test)]
@@ -182,7 +194,7 @@ mod tests {
     }
 
     fn refusal(source: &str) -> CompileError {
-        Expression::compile(source).unwrap_err()
+        Expression::compile(source).expect_err(source)
     }
 
     #[test]
@@ -266,6 +278,15 @@ mod tests {
         assert_eq!((refused.offset, refused.help.as_deref()), (9, Some("did you mean 'downcase'?")));
         assert_eq!(refusal("{a: }").offset, 4);
         assert_eq!(refusal(".a | (.b").offset, 5);
+    }
+
+    #[test]
+    fn an_expression_cannot_call_itself() {
+        for source in ["expression", "expression_", "{a: expression, b: expression_}", "def f: expression; f"]
+        {
+            assert!(Expression::compile(source).is_err(), "{source}");
+        }
+        assert_eq!(run("def expression: 1; expression", "null").unwrap(), ["1"]);
     }
 
     #[test]

@@ -7,7 +7,19 @@ use pomost_expression::{Expression, Variables, functions, read};
 /// They have no end, or none in good time, on some of the inputs.
 const ENDLESS: [&str; 6] = ["combinations", "repeat", "range", "while", "until", "recurse"];
 
-const INPUTS: [&str; 24] = [
+const ARGUMENTS: [&str; 9] = [
+    "",
+    "(.)",
+    "(\"%Y\")",
+    "(\"PL\")",
+    "(\"PLN\")",
+    "(.; .)",
+    "(\"%F\"; \"Europe/Warsaw\")",
+    "(2; \",\"; .)",
+    "(.[0]?; .; \"g\")",
+];
+
+const INPUTS: [&str; 27] = [
     "null",
     "true",
     "0",
@@ -32,6 +44,9 @@ const INPUTS: [&str; 24] = [
     r#"{"key":1,"value":[],"name":null}"#,
     "[0,0,0,0,0,0]",
     "[1e300,13,-1,99,1e18,1,1]",
+    r#""+48 600 100 200""#,
+    r#""%E2%82%""#,
+    r#""2026-11-24T23:59:60.999999999999+25:00""#,
 ];
 
 #[test]
@@ -39,20 +54,33 @@ fn no_function_panics_on_any_input() {
     let mut tried = 0;
     let mut panics = Vec::new();
     for name in functions::names().filter(|name| !ENDLESS.contains(name)) {
-        for arguments in ["", "(.)", "(\"%Y\")", "(.; .)", "(.[0]?; .; \"g\")"] {
+        for arguments in ARGUMENTS {
             let Ok(expression) = Expression::compile(&format!("first({name}{arguments})")) else { continue };
             tried += 1;
-            for input in INPUTS {
-                let run =
-                    || expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default()).is_ok();
-                if std::panic::catch_unwind(run).is_err() {
-                    panics.push(format!("{input} | {}", expression.source()));
-                }
-            }
+            panics.extend(panics_of(&expression));
         }
     }
-    assert!(tried > 150, "{tried}");
+    assert!(tried > 300, "{tried}");
     assert_eq!(panics, Vec::<String>::new());
+}
+
+#[test]
+fn no_operator_panics_on_any_input() {
+    let inputs = INPUTS.join(", ");
+    for operator in ["+", "-", "*", "/", "%", "<", "<=", ">", ">=", "==", "!=", "+=", "-=", "*=", "/=", "%="]
+    {
+        let source = format!("[({inputs}) as $other | try (. {operator} $other) catch null] | length");
+        assert_eq!(panics_of(&Expression::compile(&source).unwrap()), Vec::<String>::new());
+    }
+}
+
+/// The inputs on which an expression panics.
+fn panics_of(expression: &Expression) -> Vec<String> {
+    let panics = |input: &&str| {
+        let run = || expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default()).is_ok();
+        std::panic::catch_unwind(run).is_err()
+    };
+    INPUTS.into_iter().filter(panics).map(|input| format!("{input} | {}", expression.source())).collect()
 }
 
 #[test]

@@ -173,5 +173,10 @@ mod tests {
         assert_eq!(text("windows-1253", &[b"a\xd2"]), wrong(1, "windows-1253"));
         let cut = text("utf-8", &[b"a\xc5"]).unwrap_err();
         assert!(matches!(cut, Fault { place: Place::Byte(1), problem: Problem::Truncated(_) }), "{cut:?}");
+        let (mut transcoder, mut text) = (Transcoder::new(None, true), String::new());
+        transcoder.decode(b"<?xml \xc5", &mut text, false).unwrap();
+        assert_eq!((transcoder.held(), text.as_str()), (7, ""));
+        let cut = transcoder.decode(&[], &mut text, true).unwrap_err();
+        assert!(matches!(cut, Fault { place: Place::Byte(6), problem: Problem::Truncated(_) }), "{cut:?}");
     }
 }

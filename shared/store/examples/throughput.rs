@@ -11,7 +11,7 @@ use std::{
 
 use pomost_models::{Outcome, Outcomes, RunId, Version};
 use pomost_store::{
-    Claim, ClaimEntry, ClaimToken, Settled, SettledEntry, Settlement, Store, postgres::PostgresStore,
+    Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement, Store, postgres::PostgresStore,
     sqlite::SqliteStore,
 };
 
@@ -73,7 +73,8 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
     let mut outcomes = Outcomes::waiting(BATCH);
     (0..BATCH).for_each(|slot| outcomes.settle(slot, Outcome::Created));
     let entries = keys.into_iter().map(|key| {
-        let settled = Settled::Applied { id: Some(format!("shop-{key}")), version: version.clone(), hash };
+        let known = Known { id: Some(format!("shop-{key}")), ..Known::default() };
+        let settled = Settled::Applied { known, version: version.clone(), hash };
         SettledEntry { key, settled }
     });
     let settlement = Settlement {

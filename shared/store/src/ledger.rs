@@ -48,19 +48,30 @@ pub struct ClaimEntry {
 /// Identifies what is applied at the destination: the operation and the data.
 pub type ContentHash = [u8; 16];
 
+/// What is known of a record at its destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The destination's id of it; none where it has no such record.
+    pub id: Option<String>,
+    /// The entity tag of its state there as it was last written or read (RFC 9110 §8.8.3).
+    pub etag: Option<String>,
+    /// How many records of this key the destination has had before: it grows when one is deleted or
+    /// found to be gone, so that a create can be told from those before it.
+    pub incarnation: u32,
+}
+
 /// What a claim of one key answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The key is ours. `id` is the destination's id of the record, where it has one.
-    Act {
-        /// The destination's id.
-        id: Option<String>,
-    },
+    /// The key is ours.
+    Act(Known),
     /// The key is ours, but somebody acted on it before and did not live to say how that ended (or
     /// said that they do not know): look before creating.
     Unknown {
-        /// The destination's id, where one was known before.
-        id: Option<String>,
+        /// What was known before.
+        known: Known,
+        /// What that somebody was to apply, where that is known.
+        attempted: Option<ContentHash>,
     },
     /// The same content was applied before. The key is not claimed.
     Unchanged,
@@ -68,6 +79,16 @@ pub enum Answer {
     Stale,
     /// Another worker holds the key. Try again shortly.
     Busy,
+}
+
+impl Answer {
+    /// What is known of a record whose key is ours.
+    pub fn known(&self) -> Option<&Known> {
+        match self {
+            Answer::Act(known) | Answer::Unknown { known, .. } => Some(known),
+            Answer::Unchanged | Answer::Stale | Answer::Busy => None,
+        }
+    }
 }
 
 /// What became of claimed keys, and of the slots of their batch.
@@ -99,10 +120,10 @@ pub struct SettledEntry {
 /// What became of a claimed key. Whatever it was, the claim on it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// The destination has this content now, under this id; after a delete there is none.
+    /// The destination has this content now; after a delete, none.
     Applied {
-        /// The destination's id.
-        id: Option<String>,
+        /// What is known of it there.
+        known: Known,
         /// The version that was applied.
         version: Version,
         /// The content that was applied.

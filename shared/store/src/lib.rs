@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
-pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Settled, SettledEntry, Settlement};
+pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
 pub use runs::{
     Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKey, SourceKeys,
 };

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use pomost_models::Version;
-use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken, Error, Store, sqlite::SqliteStore};
+use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken, Error, Known, Store, sqlite::SqliteStore};
 
 pomost_store::every_behaviour!(on_a_store);
 
@@ -31,12 +31,15 @@ async fn claim(store: &SqliteStore, version: &str) -> Answer {
 async fn what_a_killed_process_held_is_free_when_the_next_one_starts() {
     let directory = tempfile::tempdir().unwrap();
     let (killed, ttl) = (open(directory.path()).await, Duration::from_secs(3600));
-    assert_eq!(claim(&killed, "1").await, Answer::Act { id: None });
+    assert_eq!(claim(&killed, "1").await, Answer::Act(Known::default()));
     let lease = killed.acquire_lease("extract.customers", "killed", ttl).await.unwrap().unwrap();
     let next = open(directory.path()).await;
     assert_eq!(claim(&next, "1").await, Answer::Busy);
     next.expire_claims_and_leases().await.unwrap();
-    assert_eq!(claim(&next, "1").await, Answer::Unknown { id: None });
+    assert_eq!(
+        claim(&next, "1").await,
+        Answer::Unknown { known: Known::default(), attempted: Some([1; 16]) }
+    );
     assert!(next.acquire_lease("extract.customers", "next", ttl).await.unwrap().is_some());
     assert!(matches!(killed.renew_lease(&lease, ttl).await, Err(Error::LeaseLost(_))));
 }

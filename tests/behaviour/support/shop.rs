@@ -11,24 +11,36 @@ use super::{Reply, Seen, Server};
 
 type Intercepting = dyn Fn(&Seen) -> Option<Reply> + Send + Sync;
 
-/// A shop of things: `POST /things`, `PUT` and `DELETE /things/{id}`, `GET /things?key={key}`.
+/// A shop of things: `POST /things`, `PUT` and `DELETE /things/{id}`, `GET /things?key={key}`. A create
+/// under an idempotency key that it knows is answered as it was the first time.
 pub(crate) struct Shop {
     pub(crate) server: Server,
-    things: Arc<Mutex<BTreeMap<String, String>>>,
+    shelf: Arc<Mutex<Shelf>>,
     interceptor: Arc<Mutex<Option<Box<Intercepting>>>>,
+}
+
+/// What a shop has.
+#[derive(Default)]
+struct Shelf {
+    /// The things as they were sent, by their ids.
+    things: BTreeMap<String, String>,
+    /// How many things there have been.
+    made: usize,
+    /// The ids of things by the idempotency keys of their creates.
+    known: BTreeMap<String, String>,
 }
 
 impl Shop {
     pub(crate) async fn start() -> Shop {
-        let things: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
+        let shelf: Arc<Mutex<Shelf>> = Arc::default();
         let interceptor: Arc<Mutex<Option<Box<Intercepting>>>> = Arc::default();
-        let (kept, first) = (things.clone(), interceptor.clone());
+        let (kept, first) = (shelf.clone(), interceptor.clone());
         let server = Server::start(move |seen| {
             let intercepted = first.lock().unwrap().as_ref().and_then(|intercept| intercept(seen));
-            intercepted.unwrap_or_else(|| keep(&mut kept.lock().unwrap(), seen))
+            intercepted.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
         })
         .await;
-        Shop { server, things, interceptor }
+        Shop { server, shelf, interceptor }
     }
 
     /// Answers so from now on, where the closure has an answer.
@@ -52,49 +64,75 @@ impl Shop {
         });
     }
 
+    /// Does what requests of this method ask the first `times` times, and replies so all the same.
+    pub(crate) fn lose_answers(
+        &self,
+        method: &'static str,
+        times: usize,
+        reply: impl Fn() -> Reply + Send + Sync + 'static,
+    ) {
+        let (left, shelf) = (Mutex::new(times), self.shelf.clone());
+        self.intercept(move |seen| {
+            let mut left = left.lock().unwrap();
+            let loses = seen.method == method && *left > 0;
+            *left -= usize::from(loses);
+            loses.then(|| {
+                shelf.lock().unwrap().answer(seen);
+                reply()
+            })
+        });
+    }
+
     pub(crate) fn mend(&self) {
         *self.interceptor.lock().unwrap() = None;
     }
 
     /// The things as they were sent, by the order of their making.
     pub(crate) fn things(&self) -> Vec<String> {
-        self.things.lock().unwrap().values().cloned().collect()
+        self.shelf.lock().unwrap().things.values().cloned().collect()
     }
 
     pub(crate) fn put(&self, id: &str, thing: Value) {
-        self.things.lock().unwrap().insert(id.to_owned(), thing.to_string());
+        self.shelf.lock().unwrap().things.insert(id.to_owned(), thing.to_string());
     }
 
     pub(crate) fn empty(&self) {
-        self.things.lock().unwrap().clear();
+        self.shelf.lock().unwrap().things.clear();
     }
 }
 
-fn keep(things: &mut BTreeMap<String, String>, seen: &Seen) -> Reply {
-    let id = seen.path.trim_start_matches("/things").trim_start_matches('/').to_owned();
-    match seen.method.as_str() {
-        "POST" => {
-            // Never an id that a deleted thing had.
-            let last =
-                things.last_key_value().map_or(0, |(id, _)| id.trim_start_matches('t').parse().unwrap());
-            let id = format!("t{:04}", last + 1);
-            things.insert(id.clone(), seen.body.clone());
-            Reply::json(201, &json!({ "id": id }))
+impl Shelf {
+    fn answer(&mut self, seen: &Seen) -> Reply {
+        let id = seen.path.trim_start_matches("/things").trim_start_matches('/').to_owned();
+        match seen.method.as_str() {
+            "POST" => Reply::json(201, &json!({ "id": self.create(seen) })),
+            "GET" => Reply::json(200, &json!({ "found": self.find(&seen.query["key"]) })),
+            _ if !self.things.contains_key(&id) => Reply::json(404, &json!({ "error": "no such thing" })),
+            "DELETE" => {
+                self.things.remove(&id);
+                Reply::Answer(204, Vec::new())
+            }
+            _ => {
+                self.things.insert(id, seen.body.clone());
+                Reply::json(200, &json!({}))
+            }
         }
-        "GET" => {
-            let holds =
-                |thing: &String| serde_json::from_str::<Value>(thing).unwrap()["key"] == seen.query["key"];
-            let found = things.iter().find(|(_, thing)| holds(thing)).map(|(id, _)| id);
-            Reply::json(200, &json!({ "found": found }))
+    }
+
+    fn create(&mut self, seen: &Seen) -> String {
+        let key = seen.headers.get("idempotency-key");
+        if let Some(id) = key.and_then(|key| self.known.get(key)) {
+            return id.clone();
         }
-        _ if !things.contains_key(&id) => Reply::json(404, &json!({ "error": "no such thing" })),
-        "DELETE" => {
-            things.remove(&id);
-            Reply::Answer(204, Vec::new())
-        }
-        _ => {
-            things.insert(id, seen.body.clone());
-            Reply::json(200, &json!({}))
-        }
+        self.made += 1;
+        let id = format!("t{:04}", self.made);
+        self.things.insert(id.clone(), seen.body.clone());
+        self.known.extend(key.map(|key| (key.clone(), id.clone())));
+        id
+    }
+
+    fn find(&self, key: &str) -> Option<String> {
+        let holds = |thing: &String| serde_json::from_str::<Value>(thing).unwrap()["key"] == key;
+        self.things.iter().find(|(_, thing)| holds(thing)).map(|(id, _)| id.clone())
     }
 }

@@ -1,6 +1,6 @@
 //! A project between a source and a shop.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, process::Output, sync::Arc, time::Duration};
 
 use pomost::{open, runner};
 use pomost_broker::{Broker, Message, Queue, Route};
@@ -133,15 +133,12 @@ impl World {
 
     /// Runs the command line on the project.
     pub(crate) async fn pomost(&self, arguments: &[&str]) -> Printed {
-        let output = self.command(arguments).output().await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Printed { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        Printed::of(self.command(arguments).output().await.unwrap())
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("pomost"));
-        command.args(arguments).env_clear().env("POMOST_PROJECT", self.directory());
-        command.env("POMOST_HTTP_ADDR", "127.0.0.1:0").kill_on_drop(true);
+        let mut command = pomost(arguments);
+        command.env("POMOST_PROJECT", self.directory()).env("POMOST_HTTP_ADDR", "127.0.0.1:0");
         command
     }
 }
@@ -154,4 +151,18 @@ pub(crate) struct Printed {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+impl Printed {
+    pub(crate) fn of(output: Output) -> Printed {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Printed { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// The program with these arguments, in no environment.
+pub(crate) fn pomost(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary("pomost"));
+    command.args(arguments).env_clear().kill_on_drop(true);
+    command
 }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod cursor;
 pub mod dead;
 pub mod demo;
+pub mod eval;
 pub mod init;
 pub mod run;
 pub mod sandbox;

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use pomost_models::{Outcome, Outcomes, Version};
 
-use super::{MINUTE, Worker, act_on, applied, manual, mask, unknown};
-use crate::{Answer, Settled, Settlement, Store};
+use super::{MINUTE, Worker, act_on, applied, known, manual, mask, unknown};
+use crate::{Answer, Known, Settled, Settlement, Store};
 
 /// Nothing is known of a key that nobody acted on.
 pub async fn a_new_key_is_ours_to_act_on(store: Arc<dyn Store>) {
-    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Act { id: None });
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Act(Known::default()));
 }
 
 /// The ledger remembers the destination's id and what was applied.
@@ -24,8 +24,29 @@ pub async fn a_deleted_record_has_no_id(store: Arc<dyn Store>) {
     Worker::new(&store).apply("k", "1", 1).await;
     let worker = Worker::new(&store);
     assert_eq!(worker.claim("k", "2", 2).await, act_on("k"));
-    worker.settle("k", Settled::Applied { id: None, version: Version::new("2"), hash: [2; 16] }).await;
-    assert_eq!(Worker::new(&store).claim("k", "3", 1).await, Answer::Act { id: None });
+    worker
+        .settle("k", Settled::Applied { known: Known::default(), version: Version::new("2"), hash: [2; 16] })
+        .await;
+    assert_eq!(Worker::new(&store).claim("k", "3", 1).await, Answer::Act(Known::default()));
+}
+
+/// Its entity tag and its incarnation come back with its id, in doubt as well, and an application
+/// replaces them all.
+pub async fn all_that_is_known_of_a_record_at_its_destination_is_kept(store: Arc<dyn Store>) {
+    let first = Known { id: Some("7".into()), etag: Some("W/\"ż\"".into()), incarnation: 3 };
+    let settled =
+        |known: &Known| Settled::Applied { known: known.clone(), version: Version::new("1"), hash: [1; 16] };
+    let worker = Worker::new(&store);
+    worker.claim("k", "1", 1).await;
+    worker.settle("k", settled(&first)).await;
+    let worker = Worker::new(&store);
+    assert_eq!(worker.claim("k", "2", 2).await, Answer::Act(first.clone()));
+    worker.settle("k", Settled::InDoubt).await;
+    let worker = Worker::new(&store);
+    assert_eq!(worker.claim("k", "2", 2).await, unknown(first, 2));
+    let second = Known { id: None, etag: None, incarnation: 4 };
+    worker.settle("k", settled(&second)).await;
+    assert_eq!(Worker::new(&store).claim("k", "3", 3).await, Answer::Act(second));
 }
 
 /// Versions compare by their meaning: 9 is older than 10, and 10.0 is 10.
@@ -59,24 +80,28 @@ pub async fn a_key_is_busy_while_another_worker_holds_it(store: Arc<dyn Store>) 
     worker.claim("k", "1", 1).await;
     assert_eq!(Worker::new(&store).claim("k", "2", 2).await, Answer::Busy);
     worker.settle("k", Settled::Released).await;
-    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Act { id: None });
+    assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Act(Known::default()));
 }
 
 /// A worker that did not hear the answer asks again.
 pub async fn claiming_again_with_the_same_token_gives_the_same_answer(store: Arc<dyn Store>) {
     let worker = Worker::new(&store);
     for _ in 0..2 {
-        assert_eq!(worker.claim("k", "1", 1).await, Answer::Act { id: None });
+        assert_eq!(worker.claim("k", "1", 1).await, Answer::Act(Known::default()));
     }
     worker.settle("k", Settled::InDoubt).await;
     let worker = Worker::new(&store);
     for _ in 0..2 {
-        assert_eq!(worker.claim("k", "1", 1).await, Answer::Unknown { id: None });
+        assert_eq!(worker.claim("k", "1", 1).await, unknown(Known::default(), 1));
     }
     let worker = Worker::new(&store);
     for _ in 0..2 {
         let answers = worker.claim_for(Duration::ZERO, &[("other", "1", 1)]).await;
-        assert_eq!(answers, [Answer::Act { id: None }], "its own claim that ran out tells it nothing new");
+        assert_eq!(
+            answers,
+            [Answer::Act(Known::default())],
+            "its own claim that ran out tells it nothing new"
+        );
     }
 }
 
@@ -85,10 +110,14 @@ pub async fn a_claim_that_ran_out_leaves_its_keys_in_doubt_until_something_is_ap
     Worker::new(&store).apply("k", "1", 1).await;
     Worker::new(&store).claim_for(Duration::ZERO, &[("k", "2", 2)]).await;
     let finder = Worker::new(&store);
-    assert_eq!(finder.claim("k", "2", 2).await, unknown("k"));
+    assert_eq!(finder.claim("k", "2", 2).await, unknown(known("k"), 2));
     finder.settle("k", Settled::Released).await;
     let next = Worker::new(&store);
-    assert_eq!(next.claim("k", "1", 1).await, unknown("k"), "even what was applied before may be gone");
+    assert_eq!(
+        next.claim("k", "1", 1).await,
+        unknown(known("k"), 2),
+        "even what was applied before may be gone"
+    );
     next.settle("k", applied("k", "2", 2)).await;
     assert_eq!(Worker::new(&store).claim("k", "2", 2).await, Answer::Unchanged);
     assert_eq!(Worker::new(&store).claim("k", "3", 3).await, act_on("k"));
@@ -116,11 +145,12 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
         assert!(store.resolve_doubt("customers", key, Some("found")).await.unwrap());
         let worker = Worker::new(&store);
         assert_eq!(worker.claim(key, "0", 1).await, Answer::Stale);
-        let found = Answer::Act { id: Some("found".to_owned()) };
+        let found = Answer::Act(Known { id: Some("found".to_owned()), ..Known::default() });
         assert_eq!(worker.claim(key, "1", 1).await, found, "what its content is is not known");
         worker.settle(key, Settled::InDoubt).await;
         assert!(store.resolve_doubt("customers", key, None).await.unwrap());
-        assert_eq!(Worker::new(&store).claim(key, "2", 2).await, Answer::Act { id: None });
+        let absent = Answer::Act(Known { incarnation: 1, ..Known::default() });
+        assert_eq!(Worker::new(&store).claim(key, "2", 2).await, absent, "it is not the one made before");
     }
 }
 
@@ -131,11 +161,29 @@ pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<
         assert!(store.resolve_doubt("customers", key, None).await.unwrap());
     }
     assert_eq!(Worker::new(&store).claim("k", "1", 1).await, Answer::Unchanged);
-    assert_eq!(Worker::new(&store).claim("never seen", "1", 1).await, Answer::Act { id: None });
+    assert_eq!(Worker::new(&store).claim("never seen", "1", 1).await, Answer::Act(Known::default()));
     let worker = Worker::new(&store);
     worker.claim("k", "2", 2).await;
     assert!(!store.resolve_doubt("customers", "k", None).await.unwrap());
     assert!(worker.settle("k", applied("k", "2", 2)).await.is_empty(), "its claim was taken away");
+}
+
+/// Who comes with other content is told what may have been applied, however many come.
+pub async fn while_a_key_is_in_doubt_what_was_attempted_first_is_known(store: Arc<dyn Store>) {
+    let released = Worker::new(&store);
+    released.claim("k", "1", 9).await;
+    released.settle("k", Settled::Released).await;
+    Worker::new(&store).claim_for(Duration::ZERO, &[("k", "1", 1)]).await;
+    Worker::new(&store).claim_for(Duration::ZERO, &[("k", "2", 2)]).await;
+    for (content, settled) in [(3, Settled::InDoubt), (4, Settled::Released), (1, applied("k", "4", 1))] {
+        let worker = Worker::new(&store);
+        assert_eq!(worker.claim("k", "4", content).await, unknown(Known::default(), 1));
+        worker.settle("k", settled).await;
+    }
+    let worker = Worker::new(&store);
+    assert_eq!(worker.claim("k", "5", 5).await, act_on("k"));
+    worker.settle("k", Settled::InDoubt).await;
+    assert_eq!(Worker::new(&store).claim("k", "5", 6).await, unknown(known("k"), 5));
 }
 
 /// Whatever the worker that died did, content older than what was applied before it is old.
@@ -143,7 +191,7 @@ pub async fn an_older_version_is_stale_even_in_doubt(store: Arc<dyn Store>) {
     Worker::new(&store).apply("k", "3", 1).await;
     Worker::new(&store).claim_for(Duration::ZERO, &[("k", "4", 2)]).await;
     assert_eq!(Worker::new(&store).claim("k", "2", 3).await, Answer::Stale);
-    assert_eq!(Worker::new(&store).claim("k", "4", 2).await, unknown("k"));
+    assert_eq!(Worker::new(&store).claim("k", "4", 2).await, unknown(known("k"), 2));
 }
 
 /// Renewing keeps the keys that a claim got, and takes none that it did not get.
@@ -156,7 +204,7 @@ pub async fn a_renewed_claim_does_not_run_out(store: Arc<dyn Store>) {
     store.renew_claim(&claim, MINUTE).await.unwrap();
     let answers =
         Worker::new(&store).claim_for(MINUTE, &[("k", "1", 1), ("taken", "1", 1), ("missing", "1", 1)]).await;
-    assert_eq!(answers, [Answer::Busy, Answer::Unknown { id: None }, Answer::Act { id: None }]);
+    assert_eq!(answers, [Answer::Busy, unknown(Known::default(), 1), Answer::Act(Known::default())]);
 }
 
 /// A worker that was paused past its claim does not write over its successor.
@@ -170,7 +218,7 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
     assert_eq!(lost, ["lost", "never"]);
     let answers =
         Worker::new(&store).claim_for(MINUTE, &[("lost", "2", 2), ("kept", "1", 1), ("never", "1", 1)]).await;
-    assert_eq!(answers, [Answer::Unchanged, Answer::Unchanged, Answer::Act { id: None }]);
+    assert_eq!(answers, [Answer::Unchanged, Answer::Unchanged, Answer::Act(Known::default())]);
 }
 
 /// What became of the keys and of the slots is written together.
@@ -216,7 +264,7 @@ pub async fn answers_come_in_the_order_of_the_entries(store: Arc<dyn Store>) {
     let answers = worker.claim_for(MINUTE, &entries).await;
     assert_eq!(
         answers,
-        [Answer::Stale, Answer::Busy, act_on(odd), Answer::Unchanged, Answer::Act { id: None }]
+        [Answer::Stale, Answer::Busy, act_on(odd), Answer::Unchanged, Answer::Act(Known::default())]
     );
     let lost =
         store.settle(&worker.settlement(&[("ą", Settled::Released), (odd, applied(odd, "2", 2))])).await;
@@ -230,7 +278,7 @@ pub async fn flows_do_not_share_keys(store: Arc<dyn Store>) {
     worker.apply("k", "1", 1).await;
     let mut claim = worker.claim_of(&[("k", "1", 1)]);
     claim.flow = "orders".to_owned();
-    assert_eq!(store.claim(&claim, MINUTE).await.unwrap(), [Answer::Act { id: None }]);
+    assert_eq!(store.claim(&claim, MINUTE).await.unwrap(), [Answer::Act(Known::default())]);
 }
 
 /// The largest batch.
@@ -239,7 +287,7 @@ pub async fn a_thousand_keys_are_claimed_and_settled_at_once(store: Arc<dyn Stor
     let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), "1", 1)).collect();
     let worker = Worker::new(&store);
     let answers = worker.claim_for(MINUTE, &entries).await;
-    assert!(answers.iter().all(|answer| *answer == Answer::Act { id: None }));
+    assert!(answers.iter().all(|answer| *answer == Answer::Act(Known::default())));
     let entries_settled: Vec<_> = keys.iter().map(|key| (key.as_str(), applied(key, "1", 1))).collect();
     let settlement = Settlement { outcomes: Outcomes::waiting(1000), ..worker.settlement(&entries_settled) };
     assert!(store.settle(&settlement).await.unwrap().is_empty());

@@ -16,7 +16,9 @@ use std::{sync::Arc, time::Duration};
 
 use pomost_models::{Outcome, Outcomes, RunId, Trigger, Version};
 
-use crate::{Answer, Claim, ClaimEntry, ClaimToken, RunRequest, Settled, SettledEntry, Settlement, Store};
+use crate::{
+    Answer, Claim, ClaimEntry, ClaimToken, Known, RunRequest, Settled, SettledEntry, Settlement, Store,
+};
 
 pub use dead_letters::*;
 pub use leases::*;
@@ -65,6 +67,7 @@ macro_rules! every_behaviour {
             a_new_key_is_ours_to_act_on
             an_applied_record_is_known_by_its_id_and_is_unchanged_the_next_time
             a_deleted_record_has_no_id
+            all_that_is_known_of_a_record_at_its_destination_is_kept
             an_older_version_is_stale_and_an_equal_one_is_not
             versions_of_different_types_do_not_compare
             unchanged_content_of_a_newer_version_makes_late_older_content_stale
@@ -74,6 +77,7 @@ macro_rules! every_behaviour {
             doubt_that_a_worker_reported_is_told_to_the_next
             somebody_s_word_resolves_a_doubt
             somebody_s_word_changes_nothing_where_there_is_no_doubt
+            while_a_key_is_in_doubt_what_was_attempted_first_is_known
             an_older_version_is_stale_even_in_doubt
             a_renewed_claim_does_not_run_out
             who_lost_a_claim_cannot_settle_it_and_is_told_so
@@ -188,19 +192,24 @@ impl Worker {
     /// Claims a key and settles it as applied under the id `id-KEY`.
     async fn apply(&self, key: &str, version: &str, content: u8) {
         let answer = self.claim(key, version, content).await;
-        assert!(matches!(answer, Answer::Act { .. } | Answer::Unknown { .. }), "{answer:?}");
+        assert!(matches!(answer, Answer::Act(_) | Answer::Unknown { .. }), "{answer:?}");
         assert!(self.settle(key, applied(key, version, content)).await.is_empty());
     }
 }
 
 fn applied(key: &str, version: &str, content: u8) -> Settled {
-    Settled::Applied { id: Some(format!("id-{key}")), version: Version::new(version), hash: [content; 16] }
+    Settled::Applied { known: known(key), version: Version::new(version), hash: [content; 16] }
 }
 
 fn act_on(key: &str) -> Answer {
-    Answer::Act { id: Some(format!("id-{key}")) }
+    Answer::Act(known(key))
 }
 
-fn unknown(key: &str) -> Answer {
-    Answer::Unknown { id: Some(format!("id-{key}")) }
+fn known(key: &str) -> Known {
+    Known { id: Some(format!("id-{key}")), ..Known::default() }
+}
+
+/// The answer where this content was attempted and its outcome is not known.
+fn unknown(known: Known, attempted: u8) -> Answer {
+    Answer::Unknown { known, attempted: Some([attempted; 16]) }
 }

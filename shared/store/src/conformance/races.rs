@@ -16,7 +16,7 @@ const ROUNDS: u64 = 40;
 const VERSIONS: usize = 10;
 
 fn is_ours(answer: &Answer) -> bool {
-    matches!(answer, Answer::Act { .. } | Answer::Unknown { .. })
+    matches!(answer, Answer::Act(_) | Answer::Unknown { .. })
 }
 
 async fn all(tasks: impl Iterator<Item = JoinHandle<()>>) {

@@ -6,24 +6,27 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use pomost_models::Version;
 use tokio_postgres::Row;
 
 use super::{
     connection::Connections,
     text::{restored, stored},
 };
-use crate::{Answer, Claim, Result, Settled, SettledEntry, Settlement, ledger::ContentHash};
+use crate::{Answer, Claim, Known, Result, Settled, SettledEntry, Settlement, ledger::ContentHash};
 
 /// What a row says is decided on what the statement sees at its start; rows that are not to be
 /// claimed are never locked. A row that is to be written carries what was seen of it, and is
 /// written only if that still holds: who lost a race is told that the key is busy. Content that is
 /// unchanged may be of a newer version, which is noted, so that older content that comes late is stale.
+/// What was attempted stays while the key is in doubt: nobody creates anything else before that is known.
 const CLAIM: &str = "
     WITH wanted AS (
         SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY
             AS wanted (key, version, hash, place)
     ), seen AS MATERIALIZED (
-        SELECT wanted.key, wanted.place, wanted.version AS wanted_version, known.version, known.hash,
+        SELECT wanted.key, wanted.place, wanted.version AS wanted_version, wanted.hash AS wanted_hash,
+            known.version, known.hash,
             CASE
                 WHEN known.key IS NULL OR known.claim = $5 THEN 'act'
                 WHEN known.claimed_until > now() THEN 'busy'
@@ -36,32 +39,35 @@ const CLAIM: &str = "
             SELECT * FROM ledger WHERE ledger.flow = $1 AND ledger.key = wanted.key LIMIT 1
         ) AS known ON true
     ), written AS (
-        INSERT INTO ledger AS known (flow, key, version, hash, claim, claimed_until)
+        INSERT INTO ledger AS known (flow, key, version, hash, claim, claimed_until, attempted)
         SELECT $1, key,
             CASE answer WHEN 'newer' THEN wanted_version ELSE version END,
             hash,
             CASE answer WHEN 'act' THEN $5 END,
-            CASE answer WHEN 'act' THEN now() + make_interval(secs => $6) END
+            CASE answer WHEN 'act' THEN now() + make_interval(secs => $6) END,
+            CASE answer WHEN 'act' THEN wanted_hash END
         FROM seen WHERE answer IN ('act', 'newer') ORDER BY key COLLATE \"C\"
         ON CONFLICT (flow, key) DO UPDATE SET
             version = excluded.version,
             claim = excluded.claim,
             claimed_until = excluded.claimed_until,
-            in_doubt = known.in_doubt OR coalesce(known.claim <> excluded.claim, false)
+            in_doubt = known.in_doubt OR coalesce(known.claim <> excluded.claim, false),
+            attempted = CASE WHEN known.in_doubt OR known.claim <> excluded.claim
+                THEN known.attempted ELSE excluded.attempted END
         WHERE known.hash IS NOT DISTINCT FROM excluded.hash AND CASE
             WHEN excluded.claim IS NULL
                 THEN known.claim IS NULL AND NOT known.in_doubt AND NOT is_older(excluded.version, known.version)
             ELSE known.version IS NOT DISTINCT FROM excluded.version
                 AND (known.claim IS NULL OR known.claim = excluded.claim OR known.claimed_until <= now())
             END
-        RETURNING key, id, in_doubt
+        RETURNING key, id, etag, incarnation, attempted, in_doubt
     )
-    SELECT seen.place, written.id, CASE
+    SELECT written.id, written.etag, written.incarnation, written.attempted, CASE
             WHEN seen.answer IN ('act', 'newer') AND written.key IS NULL THEN 'busy'
             WHEN seen.answer = 'newer' THEN 'unchanged'
             WHEN written.in_doubt THEN 'unknown'
             ELSE seen.answer
-        END
+        END AS answer
     FROM seen LEFT JOIN written ON written.key = seen.key
     ORDER BY seen.place";
 
@@ -78,25 +84,30 @@ const RENEW: &str = "
 /// leaves what is known as it is, and doubt as well.
 const SETTLE: &str = "
     WITH settled AS (
-        SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::boolean[]) WITH ORDINALITY
-            AS settled (key, id, version, hash, in_doubt, place)
+        SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::boolean[])
+            WITH ORDINALITY AS settled (key, id, etag, incarnation, version, hash, in_doubt, place)
     ), written AS (
-        INSERT INTO ledger AS known (flow, key, id, version, hash, in_doubt)
-        SELECT $1, settled.key, settled.id, settled.version, settled.hash, settled.in_doubt
+        INSERT INTO ledger AS known (flow, key, id, etag, incarnation, version, hash, in_doubt)
+        SELECT $1, settled.key, settled.id, settled.etag, settled.incarnation, settled.version, settled.hash,
+            settled.in_doubt
         FROM settled, LATERAL (
             SELECT key FROM ledger WHERE ledger.flow = $1 AND ledger.key = settled.key AND ledger.claim = $2 LIMIT 1
         ) AS held ORDER BY held.key
         ON CONFLICT (flow, key) DO UPDATE SET
             id = CASE WHEN excluded.hash IS NULL THEN known.id ELSE excluded.id END,
+            etag = CASE WHEN excluded.hash IS NULL THEN known.etag ELSE excluded.etag END,
+            incarnation = CASE WHEN excluded.hash IS NULL THEN known.incarnation ELSE excluded.incarnation END,
             version = coalesce(excluded.version, known.version),
             hash = coalesce(excluded.hash, known.hash),
             in_doubt = excluded.in_doubt OR (known.in_doubt AND excluded.hash IS NULL),
+            attempted = CASE WHEN excluded.in_doubt OR (known.in_doubt AND excluded.hash IS NULL)
+                THEN known.attempted END,
             claim = NULL,
             claimed_until = NULL
         WHERE known.claim = $2
         RETURNING key
     ), counted AS (
-        INSERT INTO run_batches (run, batch, outcomes) VALUES ($8, $9, $10)
+        INSERT INTO run_batches (run, batch, outcomes) VALUES ($10, $11, $12)
         ON CONFLICT (run, batch) DO UPDATE
             SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)
     )
@@ -109,7 +120,8 @@ const RESOLVE: &str = "
         SELECT claim IS NOT NULL AND claimed_until > now() AS held FROM ledger
         WHERE flow = $1 AND key = $2 AND (in_doubt OR claim IS NOT NULL) FOR UPDATE
     ), resolved AS (
-        UPDATE ledger SET id = $3, hash = NULL, in_doubt = false, claim = NULL, claimed_until = NULL
+        UPDATE ledger SET id = $3, etag = NULL, hash = NULL, attempted = NULL, in_doubt = false, claim = NULL,
+            claimed_until = NULL, incarnation = incarnation + CASE WHEN $3::text IS NULL THEN 1 ELSE 0 END
         FROM known WHERE flow = $1 AND key = $2 AND NOT known.held
     )
     SELECT FROM known WHERE held";
@@ -140,6 +152,8 @@ pub(super) async fn settle(connections: &Connections, settlement: &Settlement) -
                 &token.0,
                 &columns.keys,
                 &columns.ids,
+                &columns.etags,
+                &columns.incarnations,
                 &columns.versions,
                 &columns.hashes,
                 &columns.in_doubt,
@@ -168,10 +182,9 @@ fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
 }
 
 fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
-    let id = || row.get::<_, Option<String>>(1).map(restored);
-    Ok(match row.get(2) {
-        "act" => Answer::Act { id: id() },
-        "unknown" => Answer::Unknown { id: id() },
+    Ok(match row.get("answer") {
+        "act" => Answer::Act(known(row)),
+        "unknown" => Answer::Unknown { known: known(row), attempted: attempted(row) },
         "unchanged" => Answer::Unchanged,
         "stale" => Answer::Stale,
         "busy" => Answer::Busy,
@@ -179,11 +192,24 @@ fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
     })
 }
 
+fn known(row: &Row) -> Known {
+    let text = |name| row.get::<_, Option<String>>(name).map(restored);
+    let incarnation: i64 = row.get("incarnation");
+    let incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
+    Known { id: text("id"), etag: text("etag"), incarnation }
+}
+
+fn attempted(row: &Row) -> Option<ContentHash> {
+    row.get::<_, Option<&[u8]>>("attempted")?.try_into().ok()
+}
+
 /// The entries of a settlement, column by column.
 #[derive(Default)]
 struct Columns<'a> {
     keys: Vec<Cow<'a, str>>,
     ids: Vec<Option<Cow<'a, str>>>,
+    etags: Vec<Option<Cow<'a, str>>>,
+    incarnations: Vec<i64>,
     versions: Vec<Option<String>>,
     hashes: Vec<Option<&'a [u8]>>,
     in_doubt: Vec<bool>,
@@ -195,27 +221,29 @@ impl<'a> Columns<'a> {
         for SettledEntry { key, settled } in entries {
             columns.keys.push(stored(key));
             match settled {
-                Settled::Applied { id, version, hash } => {
-                    let version = stored(&version.order_key()).into_owned();
-                    columns.push(id.as_deref().map(stored), Some(version), Some(hash), false);
-                }
-                Settled::Released => columns.push(None, None, None, false),
-                Settled::InDoubt => columns.push(None, None, None, true),
+                Settled::Applied { known, version, hash } => columns.push_applied(known, version, hash),
+                Settled::Released => columns.push_unapplied(false),
+                Settled::InDoubt => columns.push_unapplied(true),
             }
         }
         columns
     }
 
-    fn push(
-        &mut self,
-        id: Option<Cow<'a, str>>,
-        version: Option<String>,
-        hash: Option<&'a ContentHash>,
-        in_doubt: bool,
-    ) {
-        self.ids.push(id);
-        self.versions.push(version);
-        self.hashes.push(hash.map(ContentHash::as_slice));
+    fn push_applied(&mut self, known: &'a Known, version: &Version, hash: &'a ContentHash) {
+        self.ids.push(known.id.as_deref().map(stored));
+        self.etags.push(known.etag.as_deref().map(stored));
+        self.incarnations.push(known.incarnation.into());
+        self.versions.push(Some(stored(&version.order_key()).into_owned()));
+        self.hashes.push(Some(hash));
+        self.in_doubt.push(false);
+    }
+
+    fn push_unapplied(&mut self, in_doubt: bool) {
+        self.ids.push(None);
+        self.etags.push(None);
+        self.incarnations.push(0);
+        self.versions.push(None);
+        self.hashes.push(None);
         self.in_doubt.push(in_doubt);
     }
 }

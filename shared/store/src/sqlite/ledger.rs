@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::{runs, values};
 use crate::{
-    Answer, Claim, Result, Settled, SettledEntry, Settlement,
+    Answer, Claim, Known, Result, Settled, SettledEntry, Settlement,
     ledger::{ClaimToken, ContentHash},
 };
 
@@ -63,7 +63,8 @@ pub(super) async fn resolve_doubt(
     let resolved = database.write(move |transaction| {
         // A claim that ran out leaves a doubt as well.
         let sql = "
-            UPDATE ledger SET id = ?3, hash = NULL, in_doubt = 0, claim = NULL, claimed_until = NULL
+            UPDATE ledger SET id = ?3, etag = NULL, hash = NULL, attempted = NULL, in_doubt = 0, claim = NULL,
+                claimed_until = NULL, incarnation = incarnation + (?3 IS NULL)
             WHERE flow = ?1 AND key = ?2 AND (in_doubt OR claim IS NOT NULL)
                 AND (claim IS NULL OR claimed_until <= ?4)";
         transaction.execute(sql, (&flow, &key, id, values::now()))?;
@@ -91,25 +92,27 @@ struct Wanted {
     hash: ContentHash,
 }
 
-/// What the ledger knows of one key.
-struct Known {
-    id: Option<String>,
+/// The row of one key.
+struct Held {
+    known: Known,
     version: Option<String>,
     hash: Option<Vec<u8>>,
     claim: Option<Vec<u8>>,
     claimed_until: Option<i64>,
     in_doubt: bool,
+    attempted: Option<ContentHash>,
 }
 
-impl Known {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Known> {
-        Ok(Known {
-            id: row.get(0)?,
-            version: row.get(1)?,
-            hash: row.get(2)?,
-            claim: row.get(3)?,
-            claimed_until: row.get(4)?,
-            in_doubt: row.get(5)?,
+impl Held {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Held> {
+        Ok(Held {
+            known: Known { id: row.get("id")?, etag: row.get("etag")?, incarnation: row.get("incarnation")? },
+            version: row.get("version")?,
+            hash: row.get("hash")?,
+            claim: row.get("claim")?,
+            claimed_until: row.get("claimed_until")?,
+            in_doubt: row.get("in_doubt")?,
+            attempted: row.get("attempted")?,
         })
     }
 
@@ -124,12 +127,12 @@ impl Known {
         }
         let abandoned = self.claim.is_some() && !claimed_by_us;
         if self.in_doubt || abandoned {
-            return Answer::Unknown { id: self.id.clone() };
+            return Answer::Unknown { known: self.known.clone(), attempted: self.attempted };
         }
         if !claimed_by_us && self.hash.as_deref() == Some(&wanted.hash) {
             return Answer::Unchanged;
         }
-        Answer::Act { id: self.id.clone() }
+        Answer::Act(self.known.clone())
     }
 }
 
@@ -141,15 +144,13 @@ fn claim_key(
     now: i64,
     until: i64,
 ) -> rusqlite::Result<Answer> {
-    let known = transaction
-        .prepare_cached(
-            "SELECT id, version, hash, claim, claimed_until, in_doubt FROM ledger WHERE flow = ?1 AND key = ?2",
-        )?
-        .query_row((flow, &wanted.key), Known::from_row)
+    let held = transaction
+        .prepare_cached("SELECT * FROM ledger WHERE flow = ?1 AND key = ?2")?
+        .query_row((flow, &wanted.key), Held::from_row)
         .optional()?;
-    let answer = known.as_ref().map_or(Answer::Act { id: None }, |known| known.answer(token, wanted, now));
+    let answer = held.map_or(Answer::Act(Known::default()), |held| held.answer(token, wanted, now));
     match answer {
-        Answer::Act { .. } => hold(transaction, flow, token, wanted, until, false)?,
+        Answer::Act(_) => hold(transaction, flow, token, wanted, until, false)?,
         Answer::Unknown { .. } => hold(transaction, flow, token, wanted, until, true)?,
         Answer::Unchanged => note_version(transaction, flow, wanted)?,
         Answer::Stale | Answer::Busy => {}
@@ -157,6 +158,7 @@ fn claim_key(
     Ok(answer)
 }
 
+/// What was attempted stays while the key is in doubt.
 fn hold(
     transaction: &Transaction<'_>,
     flow: &str,
@@ -166,11 +168,12 @@ fn hold(
     in_doubt: bool,
 ) -> rusqlite::Result<()> {
     let sql = "
-        INSERT INTO ledger (flow, key, claim, claimed_until, in_doubt) VALUES (?1, ?2, ?3, ?4, ?5)
-        ON CONFLICT (flow, key) DO UPDATE
-            SET claim = excluded.claim, claimed_until = excluded.claimed_until, in_doubt = excluded.in_doubt";
+        INSERT INTO ledger (flow, key, claim, claimed_until, in_doubt, attempted) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (flow, key) DO UPDATE SET
+            claim = excluded.claim, claimed_until = excluded.claimed_until, in_doubt = excluded.in_doubt,
+            attempted = CASE WHEN excluded.in_doubt THEN attempted ELSE excluded.attempted END";
     let mut statement = transaction.prepare_cached(sql)?;
-    statement.execute((flow, &wanted.key, token.0.as_bytes(), until, in_doubt)).map(drop)
+    statement.execute((flow, &wanted.key, token.0.as_bytes(), until, in_doubt, wanted.hash)).map(drop)
 }
 
 /// Content that is unchanged may be of a newer version; older content that comes later is then stale.
@@ -189,16 +192,18 @@ fn settle_key(
 ) -> rusqlite::Result<bool> {
     let held = (flow, key, token.0.as_bytes());
     let rows = match settled {
-        Settled::Applied { id, version, hash } => {
+        Settled::Applied { known: Known { id, etag, incarnation }, version, hash } => {
             let sql = "
-                UPDATE ledger SET id = ?4, version = ?5, hash = ?6, in_doubt = 0, claim = NULL, claimed_until = NULL
+                UPDATE ledger SET id = ?4, etag = ?5, incarnation = ?6, version = ?7, hash = ?8,
+                    in_doubt = 0, attempted = NULL, claim = NULL, claimed_until = NULL
                 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
-            let parameters = (held.0, held.1, held.2, id, version.order_key(), hash);
+            let parameters = (held.0, held.1, held.2, id, etag, incarnation, version.order_key(), hash);
             transaction.prepare_cached(sql)?.execute(parameters)?
         }
         Settled::Released | Settled::InDoubt => {
             let sql = "
-                UPDATE ledger SET in_doubt = in_doubt OR ?4, claim = NULL, claimed_until = NULL
+                UPDATE ledger SET in_doubt = in_doubt OR ?4, claim = NULL, claimed_until = NULL,
+                    attempted = CASE WHEN in_doubt OR ?4 THEN attempted END
                 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
             let in_doubt = *settled == Settled::InDoubt;
             transaction.prepare_cached(sql)?.execute((held.0, held.1, held.2, in_doubt))?

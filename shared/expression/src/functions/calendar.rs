@@ -30,22 +30,22 @@ const DEFINITIONS: &str = "
 ";
 
 /// The checked functions, in jq.
-pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default().into_iter()
 }
 
 /// The check.
-pub(crate) fn native() -> Fun<JustLut<Value>> {
+pub(super) fn native() -> Fun<JustLut<Value>> {
     run(("checked_time", v(0), |cv| bome(checked(cv.1))))
 }
 
 /// The name that a native function goes by behind its check.
-pub(crate) fn renamed(name: &'static str) -> &'static str {
+pub(super) fn renamed(name: &'static str) -> &'static str {
     RENAMED.into_iter().find(|(usual, _)| *usual == name).map_or(name, |(_, unchecked)| unchecked)
 }
 
 /// Whether a function is there for others alone.
-pub(crate) fn is_internal(name: &str) -> bool {
+pub(super) fn is_internal(name: &str) -> bool {
     name == "checked_time" || name.starts_with("unchecked_")
 }
 

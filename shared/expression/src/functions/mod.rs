@@ -1,0 +1,216 @@
+//! What the language has beside jq, and what it lacks.
+//!
+//! It lacks whatever reaches outside the record: a mapping is a pure function. It has conversions
+//! that business records need and that jq lacks or does loosely; see [`SUBJECTS`].
+
+mod calendar;
+mod code;
+mod digest;
+mod document;
+mod number;
+mod phone;
+mod regex;
+mod text;
+mod time;
+
+use jaq_core::{Error, data::JustLut, load::parse::Def, native::Fun};
+
+use crate::{
+    Value,
+    arithmetic::{self, NO_DIVISOR, NO_TEXT},
+    decimal::NO_DECIMAL,
+};
+
+pub use document::document;
+
+/// The functions that jq does not have, or has otherwise, by what they are about. Each converts, or
+/// is an error.
+pub const SUBJECTS: [Subject; 5] =
+    [text::SUBJECT, number::SUBJECT, time::SUBJECT, code::SUBJECT, digest::SUBJECT];
+
+/// Added functions that are about the same.
+pub struct Subject {
+    /// What they are about.
+    pub title: &'static str,
+    /// The functions.
+    pub functions: &'static [Added],
+    natives: fn() -> Vec<Fun<Data>>,
+    /// What they say when they do not convert. These texts hold nothing of a record, so they may be shown.
+    messages: &'static [&'static str],
+    /// The same, before an argument; that has to be written in the expression.
+    messages_about: &'static [&'static str],
+    /// Finds what is wrong with the arguments of a call, as far as they are written out.
+    check: fn(&str, &[Option<String>]) -> Result<(), String>,
+}
+
+/// A function that jq does not have, or has otherwise.
+pub struct Added {
+    /// Its name; with `($format)` where it takes an argument.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// An expression that uses it.
+    pub example: &'static str,
+    /// What the expression gives.
+    pub gives: &'static str,
+}
+
+/// Native functions and definitions of jq's standard library that are left out: they read the
+/// environment, the clock or the zone of the machine, other input, or write, or end the process.
+const LEFT_OUT: [&str; 13] = [
+    "env",
+    "now",
+    "localtime",
+    "strflocaltime",
+    "halt",
+    "halt_error",
+    "debug",
+    "debug_empty",
+    "stderr",
+    "stderr_empty",
+    "input",
+    "inputs",
+    "input_line_number",
+];
+
+/// Those that are here in another way: strict, exact, or compiled once.
+const REPLACED: [&str; 14] = [
+    "tonumber",
+    "fromjson",
+    "floor",
+    "round",
+    "ceil",
+    "@urid",
+    "decode_uri",
+    "@base64d",
+    "decode_base64",
+    "test",
+    "capture_of_match",
+    "matches",
+    "split_matches",
+    "split_",
+];
+
+type Data = JustLut<Value>;
+
+/// Whether a message is one that an added function raises: those hold nothing of a record, unless it
+/// be an argument that is not written in the expression.
+pub(crate) fn is_own_message(message: &str, is_written: &dyn Fn(&str) -> bool) -> bool {
+    let about =
+        |subject: &Subject| subject.messages_about.iter().find_map(|about| message.strip_prefix(about));
+    [NO_DECIMAL, NO_DIVISOR, NO_TEXT, calendar::NO_TIME].contains(&message)
+        || SUBJECTS.iter().any(|subject| subject.messages.contains(&message))
+        || SUBJECTS.iter().find_map(about).is_some_and(is_written)
+}
+
+/// Finds what is wrong with the arguments of a call; those that are not written out are nothing.
+pub(crate) fn check(name: &str, arguments: &[Option<String>]) -> Result<(), String> {
+    regex::check(name, arguments)?;
+    SUBJECTS.iter().try_for_each(|subject| (subject.check)(name, arguments))
+}
+
+/// Every native function of the language.
+pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
+    let standard = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let standard = standard.filter(|(name, _, _)| is_kept(name));
+    let standard = standard.map(|(name, arguments, native)| (calendar::renamed(name), arguments, native));
+    standard.chain(added()).chain(replacing())
+}
+
+/// Every function of the language that is defined in jq.
+pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+    let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let standard = standard.filter(|definition| is_kept(definition.name));
+    standard.map(exact).chain(calendar::definitions())
+}
+
+/// The names of all functions, for those who write expressions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let names = all().map(|(name, _, _)| name).chain(definitions().map(|definition| definition.name));
+    names.filter(|name| {
+        !calendar::is_internal(name) && name.starts_with(|c: char| c.is_alphabetic() || c == '@')
+    })
+}
+
+fn is_kept(name: &str) -> bool {
+    !LEFT_OUT.contains(&name) && !REPLACED.contains(&name)
+}
+
+fn added() -> impl Iterator<Item = Fun<Data>> {
+    SUBJECTS.iter().flat_map(|subject| (subject.natives)())
+}
+
+/// What goes by names that jq has, or by none: nothing to describe.
+fn replacing() -> impl Iterator<Item = Fun<Data>> {
+    number::rounding()
+        .into_iter()
+        .chain(regex::natives())
+        .chain(arithmetic::natives())
+        .chain([calendar::native()])
+}
+
+/// Of jq's definitions, only the sums calculate with what is in a record.
+fn exact(mut definition: Def<&'static str>) -> Def<&'static str> {
+    if definition.name == "add" {
+        arithmetic::make_exact(&mut definition.body);
+    }
+    definition
+}
+
+fn no_check(_: &str, _: &[Option<String>]) -> Result<(), String> {
+    Ok(())
+}
+
+/// The text that a value is.
+fn string(value: &Value) -> Result<String, Error<Value>> {
+    match value {
+        Value::TStr(_) => crate::text(value).ok_or_else(|| Error::str(text::NO_UTF8)),
+        other => Err(Error::typ(other.clone(), "string")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Expression, Variables, write};
+
+    pub(super) fn gives(source: &str) -> Result<String, String> {
+        let expression = Expression::compile(source).map_err(|error| error.message)?;
+        let output = expression.one(Value::Null, &Variables::default());
+        output.map(|output| write(&output).unwrap()).map_err(|error| error.message)
+    }
+
+    pub(super) fn refusal(source: &str) -> String {
+        gives(source).expect_err(source)
+    }
+
+    #[test]
+    fn every_example_gives_what_it_says() {
+        for added in SUBJECTS.iter().flat_map(|subject| subject.functions) {
+            assert_eq!(gives(added.example).as_deref(), Ok(added.gives), "{}", added.name);
+        }
+    }
+
+    #[test]
+    fn every_added_function_is_described_and_every_described_one_is_there() {
+        let described = SUBJECTS.iter().flat_map(|subject| subject.functions);
+        let mut described: Vec<(&str, usize)> = described.map(|added| signature(added.name)).collect();
+        let mut there: Vec<_> = added().map(|(name, arguments, _)| (name, arguments.len())).collect();
+        described.sort_unstable();
+        there.sort_unstable();
+        assert_eq!(described, there);
+    }
+
+    fn signature(name: &str) -> (&str, usize) {
+        (name.split('(').next().unwrap(), name.matches('$').count())
+    }
+
+    #[test]
+    fn what_replaces_a_function_of_jq_is_there_once() {
+        let natives: Vec<_> = all().map(|(name, arguments, _)| (name, arguments.len())).collect();
+        for native in &natives {
+            assert_eq!(natives.iter().filter(|other| *other == native).count(), 1, "{native:?}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! jq's regexes, compiled once.
+//!
+//! jaq-std compiles a regex at every call, which takes many times longer than to match it. This is its
+//! way of matching, by the same engine, with what was compiled kept.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+use jaq_core::{
+    Cv, Error, ValR, ValT as _,
+    native::{Fun, bome, run, v},
+};
+use jaq_std::ValT as _;
+use regex_bites::bytes::{Captures, Regex, RegexBuilder};
+
+use super::{Data, string};
+use crate::Value;
+
+/// How many regexes a thread keeps for the same flags. A mapping has a few; more come from records, and are let go.
+const KEPT: usize = 256;
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<Flags, HashMap<String, Rc<Regex>>>> = RefCell::default();
+}
+
+/// `test`, and what jq's definitions of `match`, `capture`, `scan`, `split`, `sub` and the like stand on.
+pub(super) fn natives() -> [Fun<Data>; 6] {
+    [
+        run(("test", v(1), |mut cv| bome(test(&cv.1, &cv.0.pop_var(), "")))),
+        run(("test", v(2), |mut cv| {
+            let (flags, regex) = (cv.0.pop_var(), cv.0.pop_var());
+            bome(string(&flags).and_then(|flags| test(&cv.1, &regex, &flags)))
+        })),
+        run(("matches", v(2), |cv| bome(apply(cv, false, true)))),
+        run(("split_matches", v(2), |cv| bome(apply(cv, true, true)))),
+        run(("split_", v(2), |cv| bome(apply(cv, true, false)))),
+        run(("capture_of_match", v(0), |cv| bome(named(cv.1)))),
+    ]
+}
+
+/// Finds what is wrong with a regex and its flags that are written out.
+pub(super) fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
+    let flags = match (function, arguments.len()) {
+        ("test" | "match" | "capture" | "scan" | "splits", 1) | ("sub" | "gsub", 2) => Some(""),
+        ("test" | "match" | "capture" | "scan" | "split" | "splits", 2) => arguments[1].as_deref(),
+        ("sub" | "gsub", 3) => arguments[2].as_deref(),
+        _ => None,
+    };
+    match (arguments.first(), flags) {
+        (Some(Some(regex)), Some(flags)) => Flags::of(flags).and_then(|flags| flags.compile(regex)).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a text matches.
+fn test(text: &Value, pattern: &Value, flags: &str) -> ValR<Value> {
+    let flags = Flags::of(flags).map_err(Error::str)?;
+    let regex = compiled(&string(pattern)?, flags).map_err(Error::str)?;
+    let bytes = text.try_as_utf8_bytes()?;
+    let matches = match flags.ignore_empty {
+        false => regex.is_match(bytes),
+        // Without the flag for all matches, jq looks at the first that is not empty.
+        true => regex.find_iter(bytes).any(|found| !found.is_empty()),
+    };
+    Ok(matches.into())
+}
+
+/// The parts of a text: those that match, each with its groups, and those between them.
+fn apply(mut cv: Cv<'_, Data>, others: bool, matches: bool) -> ValR<Value> {
+    let (flags, pattern, text) = (string(&cv.0.pop_var())?, string(&cv.0.pop_var())?, cv.1);
+    let flags = Flags::of(&flags).map_err(Error::str)?;
+    let regex = compiled(&pattern, flags).map_err(Error::str)?;
+    let bytes = text.try_as_utf8_bytes()?;
+    let (mut parts, mut end, mut place) = (Vec::new(), 0, Place::default());
+    for captures in regex.captures_iter(bytes) {
+        let Some(whole) = captures.get(0) else { continue };
+        if flags.ignore_empty && whole.is_empty() {
+            continue;
+        }
+        if others {
+            parts.push(text.as_sub_str(&bytes[end..whole.start()]));
+            end = whole.end();
+        }
+        if matches {
+            parts.push(groups(&text, &regex, &captures, &mut place)?);
+        }
+        if !flags.global {
+            break;
+        }
+    }
+    if others {
+        parts.push(text.as_sub_str(&bytes[end..]));
+    }
+    Ok(parts.into_iter().collect())
+}
+
+/// The match and its groups, as objects; groups that took no part are left out.
+fn groups(text: &Value, regex: &Regex, captures: &Captures<'_>, place: &mut Place) -> ValR<Value> {
+    let groups = captures.iter().zip(regex.capture_names());
+    let groups = groups.filter_map(|(group, name)| group.map(|group| (group, name)));
+    groups
+        .map(|(group, name)| {
+            let bytes = text.try_as_utf8_bytes()?;
+            let fields = [
+                ("offset", Value::from(place.move_to(bytes, group.start()))),
+                ("length", Value::from(characters(group.as_bytes()))),
+                ("string", text.as_sub_str(group.as_bytes())),
+            ];
+            let name = name.map(|name| ("name", name.to_owned().into()));
+            Value::from_map(fields.into_iter().chain(name).map(|(key, value)| (key.to_owned().into(), value)))
+        })
+        .collect()
+}
+
+/// The texts of a match's named groups, by their names.
+fn named(groups: Value) -> ValR<Value> {
+    let field = |group: Value, name: &str| group.index(&name.to_owned().into());
+    let mut named = Vec::new();
+    for group in groups.values() {
+        let group = group?;
+        match field(group.clone(), "name")? {
+            Value::Null => {}
+            name => named.push((name, field(group, "string")?)),
+        }
+    }
+    Value::from_map(named)
+}
+
+/// A place in a text, in bytes and in characters.
+#[derive(Default)]
+struct Place {
+    byte: usize,
+    character: usize,
+}
+
+impl Place {
+    /// The characters before a byte. Groups mostly come in the order of the text, but need not.
+    fn move_to(&mut self, text: &[u8], byte: usize) -> usize {
+        if byte < self.byte {
+            *self = Place::default();
+        }
+        self.character += characters(&text[self.byte..byte]);
+        self.byte = byte;
+        self.character
+    }
+}
+
+/// The characters in UTF-8: all bytes but those that continue one.
+fn characters(text: &[u8]) -> usize {
+    text.iter().filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000).count()
+}
+
+/// jq's flags of a regex, as jaq has them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
+struct Flags {
+    global: bool,
+    ignore_empty: bool,
+    case_insensitive: bool,
+    multi_line: bool,
+    dot_matches_new_line: bool,
+    swap_greed: bool,
+    ignore_whitespace: bool,
+}
+
+impl Flags {
+    fn of(letters: &str) -> Result<Flags, String> {
+        let mut flags = Flags::default();
+        for letter in letters.chars() {
+            match letter {
+                'g' => flags.global = true,
+                'n' => flags.ignore_empty = true,
+                'i' => flags.case_insensitive = true,
+                'm' => flags.multi_line = true,
+                's' => flags.dot_matches_new_line = true,
+                'l' => flags.swap_greed = true,
+                'x' => flags.ignore_whitespace = true,
+                'p' => (flags.multi_line, flags.dot_matches_new_line) = (true, true),
+                other => return Err(format!("invalid regex flag: {other}")),
+            }
+        }
+        Ok(flags)
+    }
+
+    fn compile(self, pattern: &str) -> Result<Regex, String> {
+        let built = RegexBuilder::new(pattern)
+            .case_insensitive(self.case_insensitive)
+            .multi_line(self.multi_line)
+            .dot_matches_new_line(self.dot_matches_new_line)
+            .swap_greed(self.swap_greed)
+            .ignore_whitespace(self.ignore_whitespace)
+            .build();
+        built.map_err(|error| format!("invalid regex: {error}"))
+    }
+}
+
+/// A regex that this thread has compiled before, or compiles now.
+fn compiled(pattern: &str, flags: Flags) -> Result<Rc<Regex>, String> {
+    COMPILED.with_borrow_mut(|compiled| {
+        let compiled = compiled.entry(flags).or_default();
+        if let Some(regex) = compiled.get(pattern) {
+            return Ok(regex.clone());
+        }
+        let regex = Rc::new(flags.compile(pattern)?);
+        if compiled.len() >= KEPT {
+            compiled.clear();
+        }
+        compiled.insert(pattern.to_owned(), regex.clone());
+        Ok(regex)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn regexes_are_compiled_once_and_not_kept_without_bound() {
+        let first = compiled("a+", Flags::default()).unwrap();
+        assert!(Rc::ptr_eq(&first, &compiled("a+", Flags::default()).unwrap()));
+        let case = Flags { case_insensitive: true, ..Flags::default() };
+        assert!(!Rc::ptr_eq(&first, &compiled("a+", case).unwrap()));
+        for number in 0..3 * KEPT {
+            compiled(&format!("a{number}"), Flags::default()).unwrap();
+        }
+        let kept = COMPILED.with_borrow(|compiled| compiled[&Flags::default()].len());
+        assert!((1..=KEPT).contains(&kept), "{kept}");
+        assert!(compiled("(", Flags::default()).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! jq as it is read, before it is compiled.
+
+use std::iter::once;
+
+use jaq_core::{
+    load::{
+        Lexer, Parser,
+        lex::{StrPart, Tok, Token},
+        parse::Term,
+    },
+    path::Part,
+};
+
+use crate::{
+    CompileError,
+    error::{lex_error, modules_error, parse_error},
+};
+
+/// Reads a source. The error points at a byte of it.
+pub(crate) fn parse(source: &str) -> Result<Term<&str>, CompileError> {
+    let tokens = Lexer::new(source).lex().map_err(|errors| lex_error(source, errors))?;
+    if let Some(Token(word @ ("import" | "include" | "module"), Tok::Word)) = tokens.first() {
+        return Err(modules_error(source, word));
+    }
+    let parsed = Parser::new(&tokens).parse(|parser| parser.term());
+    parsed.map_err(|errors| parse_error(source, errors))
+}
+
+/// Shows a term, and every term within it, to a visitor that may change it; the innermost come first.
+pub(crate) fn visit<'s>(term: &mut Term<&'s str>, visitor: &mut impl FnMut(&mut Term<&'s str>)) {
+    for inner in within(term) {
+        visit(inner, visitor);
+    }
+    visitor(term);
+}
+
+/// The text of a term that is text and nothing else.
+pub(crate) fn literal(term: &Term<&str>) -> Option<String> {
+    let Term::Str(None, parts) = term else { return None };
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            StrPart::Str(part) => text.push_str(part),
+            StrPart::Char(c) => text.push(*c),
+            StrPart::Term(_) => return None,
+        }
+    }
+    Some(text)
+}
+
+/// The terms right below a term. Those in the keys of patterns are left out: keys are names.
+fn within<'t, 's>(term: &'t mut Term<&'s str>) -> Vec<&'t mut Term<&'s str>> {
+    match term {
+        Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) | Term::Arr(None) => {
+            Vec::new()
+        }
+        Term::Arr(Some(inner)) | Term::Neg(inner) | Term::Label(_, inner) => vec![inner],
+        Term::Str(_, parts) => parts.iter_mut().filter_map(interpolated).collect(),
+        Term::Obj(fields) => fields.iter_mut().flat_map(|(key, value)| once(key).chain(value)).collect(),
+        Term::BinOp(left, _, right) => vec![left, right],
+        Term::Fold(_, over, _, arguments) => once(&mut **over).chain(arguments).collect(),
+        Term::TryCatch(tried, handler) => once(&mut **tried).chain(handler.as_deref_mut()).collect(),
+        Term::IfThenElse(branches, otherwise) => {
+            let branches = branches.iter_mut().flat_map(|(condition, then)| [condition, then]);
+            branches.chain(otherwise.as_deref_mut()).collect()
+        }
+        Term::Def(definitions, rest) => {
+            definitions.iter_mut().map(|definition| &mut definition.body).chain(once(&mut **rest)).collect()
+        }
+        Term::Call(_, arguments) => arguments.iter_mut().collect(),
+        Term::Path(from, path) => {
+            once(&mut **from).chain(path.0.iter_mut().flat_map(|(part, _)| indices(part))).collect()
+        }
+    }
+}
+
+fn interpolated<'t, 's>(part: &'t mut StrPart<&'s str, Term<&'s str>>) -> Option<&'t mut Term<&'s str>> {
+    match part {
+        StrPart::Term(term) => Some(term),
+        StrPart::Str(_) | StrPart::Char(_) => None,
+    }
+}
+
+fn indices<'t, 's>(part: &'t mut Part<Term<&'s str>>) -> Vec<&'t mut Term<&'s str>> {
+    match part {
+        Part::Index(index) => vec![index],
+        Part::Range(from, to) => from.iter_mut().chain(to).collect(),
+    }
+}

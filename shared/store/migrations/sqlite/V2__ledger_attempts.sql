@@ -1,0 +1,6 @@
+-- etag is of the record at the destination as it was last written or read. incarnation counts the
+-- records of a key that the destination has had before. attempted is the content that a claim is about
+-- to apply; where its outcome stays in doubt, it stays.
+ALTER TABLE ledger ADD COLUMN etag TEXT;
+ALTER TABLE ledger ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN attempted BLOB;
