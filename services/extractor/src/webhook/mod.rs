@@ -1,7 +1,8 @@
 //! Webhooks: what sources deliver by themselves.
 //!
 //! [`server`] holds the connections; [`hook`] answers one request; [`delivery`] reads it, once
-//! [`verify`] believes it, as a pure function of the request and its flow; [`intake`] hands it on.
+//! [`verify`] believes it, as a pure function of the request and its flow; [`intake`] hands on the batches
+//! that are [`made`] of it.
 //!
 //! A delivery is answered with 2xx when the broker has confirmed its records and the store has counted
 //! them, in that order, and with 503 when that cannot be: its sender then delivers it again. Nothing is
@@ -27,6 +28,7 @@ mod answer;
 mod delivery;
 mod hook;
 mod intake;
+mod made;
 mod payload;
 mod received;
 mod server;
