@@ -23,3 +23,4 @@ mod services;
 mod support;
 mod tracing;
 mod transforming;
+mod webhook;

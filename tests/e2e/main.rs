@@ -12,3 +12,4 @@ mod replicas;
 mod secrets;
 mod shutdown;
 mod tracing;
+mod webhooks;

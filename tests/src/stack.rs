@@ -28,6 +28,8 @@ pub struct Options {
     pub database_url: Option<String>,
     /// More of the services' environment.
     pub environment: Vec<(&'static str, String)>,
+    /// More lines of the flow's `extract`.
+    pub extract: &'static str,
     /// What the CRM lets in; the sandbox's own where it is empty.
     pub crm_token: String,
     /// What the shop lets in; the sandbox's own where it is empty.
@@ -64,7 +66,7 @@ impl Stack {
         let namespace = Namespace::new(amqp_url, services_url);
         let (crm, shop, systems) = sandbox(options.customers, options.crm_token, options.shop_key).await;
         let directory = tempfile::tempdir().unwrap();
-        write_project(directory.path(), &systems);
+        write_project(directory.path(), &systems, options.extract);
         let mut environment = environment(&namespace, directory.path());
         environment.extend(options.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let store = PostgresStore::connect(&database_url, &namespace.name).await.unwrap();
@@ -197,11 +199,11 @@ async fn sandbox(customers: u32, crm_token: String, shop_key: String) -> (Crm, S
     (crm, shop, systems)
 }
 
-fn write_project(directory: &Path, systems: &Systems) {
+fn write_project(directory: &Path, systems: &Systems, extract: &str) {
     example::write(directory, systems).unwrap();
     let flow = directory.join("flows/customers.yaml");
     let text = std::fs::read_to_string(&flow).unwrap();
-    let unscheduled = text.replace("  schedule: { every: 5m }\n", "");
+    let unscheduled = text.replace("  schedule: { every: 5m }\n", extract);
     assert_ne!(text, unscheduled, "the example's flow has another schedule than this takes out");
     std::fs::write(flow, unscheduled).unwrap();
 }

@@ -8,6 +8,7 @@ use pomost_runtime::{
     metrics, outbox,
 };
 use pomost_store::{PageProgress, SourceKey};
+use uuid::Uuid;
 
 use crate::{
     checkpoint::{Checkpoint, Place},
@@ -23,6 +24,8 @@ const TOGETHER: usize = 10;
 pub struct Unit<'a> {
     extraction: &'a Extraction<'a>,
     checkpoint: Checkpoint,
+    /// When its first page is asked for, among all that is asked for and delivered.
+    moment: Uuid,
     rows: u64,
     waiting: Vec<Result<Record, Box<Refused>>>,
     batches: Vec<(String, u32)>,
@@ -34,13 +37,13 @@ impl<'a> Unit<'a> {
     /// An empty unit after a checkpoint.
     pub fn new(extraction: &'a Extraction<'a>, checkpoint: Checkpoint) -> Unit<'a> {
         let (waiting, batches, listed, forgotten) = Default::default();
-        Unit { extraction, checkpoint, rows: 0, waiting, batches, listed, forgotten }
+        let moment = Uuid::now_v7();
+        Unit { extraction, checkpoint, moment, rows: 0, waiting, batches, listed, forgotten }
     }
 
     /// The order of the next row among all that the source gives.
     pub fn order(&self) -> Version {
-        let Extraction { run, lease, .. } = self.extraction;
-        Version::of_extraction(run.id, lease.token, self.checkpoint.pages, self.rows as usize)
+        Version::of_extraction(self.moment, self.rows as usize)
     }
 
     /// Adds the rows of a page, and publishes what is enough for it. Rows that are gone are deletions,

@@ -6,8 +6,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::RunId;
-
 /// The version of a record, or the value of a cursor: a time, a number or text, told apart by its
 /// look, and kept as the source wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,17 +18,12 @@ impl Version {
         Version(text.into())
     }
 
-    /// The version of a record whose source gives none: the order in which it was extracted. The token
-    /// is that of the lease: whoever reads a page again after a crash reads it later than who read it
-    /// before, whatever the order of its rows now.
-    pub fn of_extraction(run: RunId, token: i64, page: u64, row: usize) -> Version {
-        Version(format!("@{run}/{token:010}/{page:08}/{row:08}"))
-    }
-
-    /// The version of a record that its source delivered by itself and without a version: the order
-    /// of arrival. The id of the arrival is one that grows with time (UUID version 7, RFC 9562).
-    pub fn of_arrival(arrival: Uuid, row: usize) -> Version {
-        Version(format!("@{arrival}/{row:08}"))
+    /// The version of a record whose source gives none: the order of extraction. Its `moment` is an id
+    /// that grows with time (UUID version 7, RFC 9562): of when its page was asked for, or of when it
+    /// arrived where its source delivered it. So what is delivered after a page was asked for is newer
+    /// than the page, and whoever reads a page again after a crash reads it later than who read it before.
+    pub fn of_extraction(moment: Uuid, row: usize) -> Version {
+        Version(format!("@{moment}/{row:08}"))
     }
 
     /// The text as the source wrote it.
@@ -151,10 +144,9 @@ mod tests {
 
     #[test]
     fn without_a_version_the_order_of_extraction_decides() {
-        let (first, second) = (RunId::generate(), RunId::generate());
-        let earlier = Version::of_extraction(first, 9, 9, 1).order_key();
-        assert!(earlier < Version::of_extraction(first, 9, 10, 0).order_key());
-        assert!(earlier < Version::of_extraction(first, 10, 9, 0).order_key());
-        assert!(earlier < Version::of_extraction(second, 0, 0, 0).order_key());
+        let (first, second) = (Uuid::now_v7(), Uuid::now_v7());
+        let earlier = Version::of_extraction(first, 9).order_key();
+        assert!(earlier < Version::of_extraction(first, 10).order_key());
+        assert!(earlier < Version::of_extraction(second, 0).order_key());
     }
 }

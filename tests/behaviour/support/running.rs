@@ -1,5 +1,9 @@
 //! The three services at work.
 
+use std::net::SocketAddr;
+
+use pomost_extractor::webhook::{Limits, Receiver};
+use pomost_http::Clients;
 use pomost_models::{RunId, Trigger};
 use pomost_runtime::Context;
 use pomost_store::{RunRequest, RunState, RunSummary};
@@ -38,8 +42,23 @@ impl Running {
         summary
     }
 
-    pub(crate) async fn stop(self) {
+    /// Takes webhooks as well; returns where, and the task that ends with them.
+    pub(crate) async fn take_webhooks(&self, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
+        let clients = Clients::new(&self.context.project).unwrap();
+        let any = Some(([127, 0, 0, 1], 0).into());
+        let mut receiver = Receiver::bind(self.context.clone(), &clients, any).await.unwrap();
+        let address = receiver.address().unwrap();
+        receiver.limits = limits;
+        (address, tokio::spawn(receiver.serve()))
+    }
+
+    /// Asks everything to end.
+    pub(crate) fn begin_to_stop(&self) {
         self.context.shutdown.cancel();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.begin_to_stop();
         self.services.await.unwrap().unwrap();
     }
 

@@ -65,7 +65,7 @@ impl Told {
         let reading = Reading::of_webhook(flow, webhook);
         let mut delivery = Delivery { run: self.run, id: self.id, records: Vec::new(), refused: Vec::new() };
         for (number, row) in rows.into_iter().enumerate() {
-            let order = Version::of_arrival(self.arrival, number);
+            let order = Version::of_extraction(self.arrival, number);
             let row = match row {
                 fetch::Row::There(value) => rows::row(reading, value, order, &self.variables),
                 fetch::Row::Gone(value) if flow.load.delete.is_some() => {

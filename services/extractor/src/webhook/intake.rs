@@ -3,20 +3,19 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use pomost_broker::{Queue, Route};
-use pomost_models::{Batch, DeadLetter, Record, RunId, Stage, webhook::DeliveryId};
+use pomost_models::{Batch, RunId, Stage, webhook::DeliveryId};
 use pomost_project::Flow;
 use pomost_runtime::{Context, dead, metrics, outbox, telemetry, worker::Trouble};
 use pomost_store::Arrival;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span, warn};
-use uuid::Uuid;
 
 use super::{
-    BATCHES, Limits,
+    Limits,
     answer::{Accepted, Refusal},
     delivery::Delivery,
+    made::{Made, Open},
 };
-use crate::rows::Refused;
 
 /// Where the deliveries to one flow are put.
 pub(super) struct Intake {
@@ -59,14 +58,6 @@ struct Gathering {
     flow: Arc<Flow>,
     patience: Duration,
     open: Option<Open>,
-}
-
-/// A batch that goes on: all its slots so far are with the broker.
-#[derive(Clone)]
-struct Open {
-    run: RunId,
-    id: String,
-    size: u32,
 }
 
 impl Gathering {
@@ -113,7 +104,7 @@ impl Gathering {
         let made = self.make(run, &mut taken);
         self.publish(&made).instrument(span).await?;
         self.record(&made, &taken).await?;
-        self.open = made.batches.last().map(|batch| Open { run, id: batch.id.clone(), size: batch.size });
+        self.open = made.open();
         Ok(outcomes)
     }
 
@@ -134,14 +125,7 @@ impl Gathering {
     }
 
     fn make(&self, run: RunId, taken: &mut [&mut Waiting]) -> Made {
-        let mut made = Made {
-            flow: self.flow.name.clone(),
-            run,
-            batch_size: self.flow.batch_size,
-            open: self.open.clone().filter(|open| open.run == run),
-            batches: Vec::new(),
-            letters: Vec::new(),
-        };
+        let mut made = Made::new(&self.flow, run, self.open.clone());
         for Waiting { delivery, span, .. } in taken {
             for record in std::mem::take(&mut delivery.records) {
                 let batch = made.add(record);
@@ -182,50 +166,4 @@ impl Gathering {
 
 fn reason(failed: &Result<Vec<Accepted>, Trouble>) -> String {
     failed.as_ref().err().map(Trouble::to_string).unwrap_or_default()
-}
-
-/// What was made of deliveries.
-///
-/// A message is stored whole or not at all, and its slots follow on slots that are stored: whatever
-/// becomes of it, no slot of its batch waits for ever. So each message has a batch of its own, apart
-/// from the first, which may go on with the batch of the message before; and so has each dead letter.
-struct Made {
-    flow: String,
-    run: RunId,
-    batch_size: usize,
-    open: Option<Open>,
-    batches: Vec<Batch>,
-    letters: Vec<DeadLetter>,
-}
-
-impl Made {
-    fn add(&mut self, record: Record) -> &Batch {
-        let fits = |batch: &Batch| {
-            let bytes: usize = batch.records.iter().map(Record::bytes).sum();
-            (batch.size as usize) < self.batch_size && bytes + record.bytes() <= outbox::MAX_BYTES
-        };
-        if !self.batches.last().is_some_and(fits) {
-            let open = self.open.take().filter(|open| (open.size as usize) < self.batch_size);
-            let next = open.map_or_else(|| self.batch(new_id(), 0), |open| self.batch(open.id, open.size));
-            self.batches.push(next);
-        }
-        let last = self.batches.len() - 1;
-        let batch = &mut self.batches[last];
-        batch.records.push(Record { slot: batch.size, ..record });
-        batch.size += 1;
-        batch
-    }
-
-    fn bury(&mut self, refused: Refused) {
-        let batch = self.batch(new_id(), 1);
-        self.letters.push(dead::letter(&batch, refused.record, Stage::Extract, refused.diagnosis));
-    }
-
-    fn batch(&self, id: String, size: u32) -> Batch {
-        Batch { flow: self.flow.clone(), run: self.run, id, size, attempt: 0, waits: 0, records: Vec::new() }
-    }
-}
-
-fn new_id() -> String {
-    format!("{BATCHES}{}", Uuid::now_v7().simple())
 }

@@ -1,7 +1,8 @@
 //! Webhooks: what sources deliver by themselves.
 //!
 //! [`server`] holds the connections; [`hook`] answers one request; [`delivery`] reads it, once
-//! [`verify`] believes it, as a pure function of the request and its flow; [`intake`] hands it on.
+//! [`verify`] believes it, as a pure function of the request and its flow; [`intake`] hands on the batches
+//! that are [`made`] of it.
 //!
 //! A delivery is answered with 2xx when the broker has confirmed its records and the store has counted
 //! them, in that order, and with 503 when that cannot be: its sender then delivers it again. Nothing is
@@ -17,8 +18,9 @@
 //! and one statement; alone, a delivery does not wait for others. A batch goes on over several messages
 //! until it has the flow's `batch_size` of slots, so a run has no more batches than one that reads pages.
 //!
-//! **Order.** Records without a version are ordered by their arrival, and those that were read by when
-//! their page was asked for: what is delivered later is newer.
+//! **Order.** Records without a version are ordered by their arrival, and those that are read by when
+//! their page was asked for ([`pomost_models::Version::of_extraction`]): a delivery is never stale for a
+//! page that was asked for before it. Where versions are given, they alone decide.
 //!
 //! The listener speaks plain HTTP: a reverse proxy before it does TLS, and may hold slow senders off.
 
@@ -26,6 +28,7 @@ mod answer;
 mod delivery;
 mod hook;
 mod intake;
+mod made;
 mod payload;
 mod received;
 mod server;

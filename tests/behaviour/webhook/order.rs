@@ -1,0 +1,73 @@
+//! Deliveries beside what is read.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::Hooked;
+use crate::support::{Flow, Reply, Server, outcomes};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_and_reading_send_the_same_change_once() {
+    let extract = "version: .at\nwebhook:
+  path: /things
+  verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
+  records: .changed[]";
+    let hooked = Hooked::start(Flow { extract, ..Flow::default() }).await;
+    let thing = json!({ "key": "a", "at": "2026-01-01T10:00:00Z", "n": 1 });
+    let delivery = json!({ "changed": [thing] }).to_string();
+    assert_eq!(hooked.sender.deliver(&[], &delivery).await.status, 200);
+    assert_eq!(hooked.outcomes().await, [("created", 1)]);
+    hooked.rows.set([thing.clone()]);
+    let run = hooked.running.request(None).await;
+    assert_eq!(outcomes(&hooked.running.ended(run).await), [("unchanged", 1)]);
+    hooked.rows.set([json!({ "key": "a", "at": "2026-01-01T11:00:00Z", "n": 2 })]);
+    let run = hooked.running.request(None).await;
+    assert_eq!(outcomes(&hooked.running.ended(run).await), [("updated", 1)]);
+    assert_eq!(hooked.sender.deliver(&[], &delivery).await.status, 200);
+    assert_eq!(hooked.outcomes().await, [("created", 1), ("stale", 1)]);
+    hooked.running.stop().await;
+}
+
+/// One is delivered before a run, and two while its first page is on its way, of which the second page
+/// tells more.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_versions_what_came_last_stays() {
+    let (asked, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (reached, go_on) = (asked.clone(), answered.clone());
+    let source = Server::start(move |seen| match seen.query.get("page").map(String::as_str) {
+        Some("1") => {
+            reached.notify_one();
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(go_on.notified()));
+            Reply::rows(json!([{ "key": "a", "n": "page 1" }, { "key": "b", "n": "page 1" }]))
+        }
+        Some("2") => Reply::rows(json!([{ "key": "c", "n": "page 2" }])),
+        _ => Reply::rows(json!([])),
+    })
+    .await;
+    let extract = "paginate: { page: { param: page } }\nwebhook:
+  path: /things
+  verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }";
+    let hooked = Hooked::between(source, Flow { extract, ..Flow::default() }).await;
+    let deliver = async |key: &str| {
+        let body = json!({ "key": key, "n": "delivered" }).to_string();
+        assert_eq!(hooked.sender.deliver(&[], &body).await.status, 200);
+    };
+    deliver("b").await;
+    assert_eq!(hooked.outcomes().await, [("created", 1)]);
+    let run = hooked.running.request(None).await;
+    asked.notified().await;
+    deliver("a").await;
+    deliver("c").await;
+    assert_eq!(hooked.outcomes().await, [("created", 3)]);
+    answered.notify_one();
+    assert_eq!(outcomes(&hooked.running.ended(run).await), [("updated", 2), ("stale", 1)]);
+    let things: Vec<Value> =
+        hooked.world.shop.things().iter().map(|thing| serde_json::from_str(thing).unwrap()).collect();
+    let mut things: Vec<(&str, &str)> =
+        things.iter().map(|thing| (thing["key"].as_str().unwrap(), thing["n"].as_str().unwrap())).collect();
+    things.sort_unstable();
+    assert_eq!(things, [("a", "delivered"), ("b", "page 1"), ("c", "page 2")]);
+    hooked.running.stop().await;
+}

@@ -1,0 +1,116 @@
+//! A source that delivers.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+/// The token of the project's `.env`.
+pub(super) const TOKEN: &str = "secret-of-the-tests";
+
+/// A source that delivers to an address.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    pub(super) address: SocketAddr,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: String,
+}
+
+impl Sender {
+    /// Delivers with these headers beside the token, unless they bring another.
+    pub(super) async fn deliver(&self, headers: &[(&str, &str)], body: &str) -> Answer {
+        let length = format!("Content-Length: {}\r\n", body.len());
+        Answer::of(&self.exchange(format!("{}{length}\r\n{body}", head(headers)).as_bytes()).await)
+    }
+
+    pub(super) async fn deliver_in_chunks(&self, body: &str) -> Answer {
+        let (first, second) = body.split_at(body.len() / 2);
+        let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+        let chunks = format!("Transfer-Encoding: chunked\r\n\r\n{}{}0\r\n\r\n", chunk(first), chunk(second));
+        Answer::of(&self.exchange(format!("{}{chunks}", head(&[])).as_bytes()).await)
+    }
+
+    /// Delivers bodies under ids all at once; returns what it is told of each.
+    pub(super) async fn deliver_at_once(
+        &self,
+        deliveries: impl Iterator<Item = (String, String)>,
+    ) -> Vec<String> {
+        let mut delivering = JoinSet::new();
+        for (id, body) in deliveries {
+            let sender = self.clone();
+            delivering.spawn(async move { sender.deliver(&[("X-Id", &id)], &body).await.told().to_owned() });
+        }
+        delivering.join_all().await
+    }
+
+    /// What is answered until the connection ends.
+    pub(super) async fn exchange(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // Whoever is refused may find the connection closed while it is still sending.
+        let _ = stream.write_all(request).await;
+        read(&mut stream).await
+    }
+
+    /// The same, with nothing to follow on the request.
+    pub(super) async fn exchange_and_leave(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let _ = stream.write_all(request).await;
+        let _ = stream.shutdown().await;
+        read(&mut stream).await
+    }
+
+    /// Whether connections are accepted.
+    pub(super) async fn connects(&self) -> bool {
+        TcpStream::connect(self.address).await.is_ok()
+    }
+}
+
+fn head(headers: &[(&str, &str)]) -> String {
+    let has_token = headers.iter().any(|(name, _)| *name == "X-Token");
+    let token = if has_token { None } else { Some(&("X-Token", TOKEN)) };
+    let lines = headers.iter().chain(token).map(|(name, value)| format!("{name}: {value}\r\n"));
+    format!("POST /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}", lines.collect::<String>())
+}
+
+async fn read(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Answer {
+    pub(super) fn of(text: &str) -> Answer {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+    }
+
+    /// What became of a delivery that was taken.
+    pub(super) fn told(&self) -> &str {
+        match (self.body.contains("taken"), self.body.contains("repeated")) {
+            (true, false) => "taken",
+            (false, true) => "repeated",
+            _ => panic!("{self:?}"),
+        }
+    }
+
+    pub(super) fn error(&self) -> String {
+        let body: Value = serde_json::from_str(&self.body).unwrap();
+        body["error"].as_str().unwrap().to_owned()
+    }
+}

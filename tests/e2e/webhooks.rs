@@ -1,0 +1,134 @@
+//! A source that delivers to services that are killed, again and again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use futures_util::{StreamExt, stream};
+use pomost_models::Trigger;
+use pomost_sandbox::CrmOptions;
+use pomost_store::{RunState, Store};
+use pomost_tests::{Chance, FLOW, Options, Stack, eventually, prove};
+use serde_json::value::RawValue;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+const CUSTOMERS: u32 = 1_500;
+
+const KILLS: u64 = 6;
+
+/// Deliveries at a time.
+const SENDERS: usize = 8;
+
+const WEBHOOK: &str = "  webhook:
+    path: /customers
+    verify: { token: { secrets: [\"${CRM_TOKEN}\"], header: X-Token } }
+    delivery: { value: .id }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_extractor_loses_and_doubles_no_delivery() {
+    let address = free_address().await;
+    let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
+    let options = Options { customers: CUSTOMERS, environment, extract: WEBHOOK, ..Options::default() };
+    let mut chance = Chance::new();
+    prove(options, async |stack| {
+        let taken = AtomicU64::new(0);
+        let delivering = deliver_all(address, customers(stack).await, &taken);
+        let killing = async {
+            for so_many in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
+                eventually(async || match taken.load(Ordering::SeqCst) {
+                    taken if taken >= so_many => Ok(()),
+                    taken => Err(format!("{taken} of {so_many} deliveries taken")),
+                })
+                .await;
+                chance.moment().await;
+                stack.extractor.kill().await;
+                stack.extractor.start();
+            }
+        };
+        tokio::join!(delivering, killing);
+        all_is_settled(stack).await;
+        stack.finish().await;
+        stack.shop_is_right();
+        // Who was delivered twice, and cannot cross, has died twice.
+        let letters = stack.dead_letters().await;
+        let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
+        let expected = stack.crm.expected();
+        assert_eq!(dead, expected.dead.keys().map(String::as_str).collect());
+    })
+    .await;
+}
+
+/// Every run of deliveries has settled, and no record is missing from its counts.
+async fn all_is_settled(stack: &Stack) {
+    eventually(async || {
+        let runs = stack.store.runs(Some(FLOW), 100).await.unwrap();
+        let runs: Vec<_> = runs.into_iter().filter(|run| run.trigger == Trigger::Webhook).collect();
+        let counted: u64 = runs.iter().map(|run| run.counts.records).sum();
+        let settled: u64 = runs.iter().map(|run| run.counts.outcomes.values().sum::<u64>()).sum();
+        let all = runs.iter().all(|run| run.state == RunState::Settled);
+        match all && counted == settled && counted >= u64::from(CUSTOMERS) {
+            true => Ok(()),
+            false => Err(format!("{settled} of {counted} records settled")),
+        }
+    })
+    .await;
+}
+
+/// Delivers each until it is taken.
+async fn deliver_all(address: SocketAddr, customers: Vec<Box<RawValue>>, taken: &AtomicU64) {
+    let delivering = stream::iter(customers).for_each_concurrent(SENDERS, |customer| async move {
+        eventually(async || match deliver(address, customer.get()).await {
+            Some(200) => Ok(()),
+            other => Err(format!("answered {other:?}")),
+        })
+        .await;
+        taken.fetch_add(1, Ordering::SeqCst);
+    });
+    delivering.await;
+}
+
+async fn deliver(address: SocketAddr, body: &str) -> Option<u16> {
+    let token = CrmOptions::default().token;
+    let head =
+        format!("POST /customers HTTP/1.0\r\nX-Token: {token}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let answer = exchange(address, &format!("{head}{body}")).await?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+/// What the CRM has, digit for digit.
+async fn customers(stack: &Stack) -> Vec<Box<RawValue>> {
+    let address = stack.crm.url().trim_start_matches("http://").parse().unwrap();
+    let token = CrmOptions::default().token;
+    let mut path = "/customers?limit=500".to_owned();
+    let mut customers = Vec::new();
+    loop {
+        let request = format!("GET {path} HTTP/1.0\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let answer = exchange(address, &request).await.unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut page: BTreeMap<String, Box<RawValue>> = serde_json::from_str(body).unwrap();
+        customers.extend(serde_json::from_str::<Vec<Box<RawValue>>>(page["customers"].get()).unwrap());
+        match serde_json::from_str::<Option<String>>(page.remove("next").unwrap().get()).unwrap() {
+            Some(next) => path = next.trim_start_matches(&stack.crm.url()).to_owned(),
+            None => return customers,
+        }
+    }
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
+}
+
+/// An address that nobody listens at, so that a service can be started there again.
+async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
