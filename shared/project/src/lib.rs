@@ -7,6 +7,7 @@
 //! kind ([`file_schema`]), and is then compiled ([`compile`]).
 
 mod compile;
+pub mod destination;
 mod document;
 pub mod environment;
 pub mod extract;

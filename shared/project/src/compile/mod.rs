@@ -2,6 +2,7 @@
 
 mod extract;
 pub(crate) mod flow;
+mod load;
 mod request;
 pub(crate) mod system;
 mod webhook;
@@ -99,5 +100,13 @@ fn nearest(name: &str, known: &[&str]) -> String {
     match nearest.filter(|known| strsim::jaro_winkler(name, known) > 0.8) {
         Some(nearest) => format!("did you mean '{nearest}'?"),
         None => format!("there are: {}", known.join(", ")),
+    }
+}
+
+/// Nothing where there is no section; the inner `None` where it does not compile.
+fn optional<S, T>(section: Option<S>, compile: impl FnOnce(S) -> Option<T>) -> Option<Option<T>> {
+    match section {
+        Some(section) => compile(section).map(Some),
+        None => Some(None),
     }
 }
