@@ -11,6 +11,7 @@ const FLOW: Flow = Flow {
     transform: "",
     load: "",
     create: "",
+    writes: "",
     rest: "",
 };
 

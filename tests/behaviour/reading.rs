@@ -112,6 +112,7 @@ const ORDERS: Flow = Flow {
     transform: "",
     load: LOOKUP,
     create: "",
+    writes: "",
     rest: "",
 };
 
@@ -234,6 +235,7 @@ const SWEEP: Flow = Flow {
     transform: "",
     load: DELETE,
     create: "",
+    writes: "",
     rest: "",
 };
 

@@ -9,10 +9,14 @@ use pomost_store::{Answer, ledger::ContentHash};
 pub enum Step {
     /// Nothing; it settles so.
     Leave(Outcome),
+    /// Nothing: the flow does not do to it what it needs.
+    LeaveAlone,
     /// Nothing now: another worker is at it.
     Wait,
     /// Create it.
     Create,
+    /// Nothing more: an earlier attempt created it, under this id.
+    Adopt(String),
     /// Update the record of this id.
     Update(String),
     /// Delete the record of this id.
@@ -26,13 +30,35 @@ pub enum Step {
     Refuse,
 }
 
-/// What a flow has for finding out whether a create took place.
-#[derive(Debug, Clone, Copy)]
+/// What a flow does to records, and what it has for finding out what the destination has.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Means {
-    /// It can look the record up.
+    /// It makes records.
+    pub creates: bool,
+    /// It changes records.
+    pub updates: bool,
+    /// It deletes records.
+    pub deletes: bool,
+    /// It can look a record up.
     pub lookup: bool,
-    /// The destination ignores a create that is repeated with the same content.
-    pub idempotent: bool,
+    /// It does so before it makes one.
+    pub looks_first: bool,
+    /// A record's id at the destination is its key.
+    pub id_is_key: bool,
+    /// Which creates may be repeated.
+    pub repeats: Repeats,
+}
+
+/// Which creates may be repeated without making another record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Repeats {
+    /// None.
+    #[default]
+    Never,
+    /// Those with the same content: the destination ignores them.
+    SameContent,
+    /// All: they replace what is there.
+    Always,
 }
 
 /// Whether an earlier attempt at the record may have had an effect that nobody knows of.
@@ -59,24 +85,20 @@ impl Doubt {
 
 /// What a record's steps are decided on.
 #[derive(Debug, Clone, Copy)]
-pub struct Case {
+pub struct Case<'a> {
+    /// The record's key.
+    pub key: &'a str,
     /// What is to happen to it.
     pub op: Op,
     /// What may have happened to it.
     pub doubt: Doubt,
     /// Whether the destination had it, as far as is known.
     pub was_there: bool,
-    /// How more can be found out.
+    /// What can be done to it, and found out about it.
     pub means: Means,
 }
 
-impl Case {
-    /// The case of whoever brings this content and gets this answer from the ledger.
-    pub fn new(op: Op, hash: &ContentHash, answer: &Answer, means: Means) -> Case {
-        let was_there = answer.known().is_some_and(|known| known.id.is_some());
-        Case { op, doubt: Doubt::of(answer, hash), was_there, means }
-    }
-
+impl Case<'_> {
     /// The first step.
     pub fn first(self, answer: &Answer) -> Step {
         let known = match answer {
@@ -86,8 +108,9 @@ impl Case {
             Answer::Act(known) | Answer::Unknown { known, .. } => known,
         };
         match &known.id {
+            _ if self.is_none_of_our_business() => Step::LeaveAlone,
             Some(id) => self.with(id.clone()),
-            None if self.doubt == Doubt::None => self.without(),
+            None if self.doubt == Doubt::None || !self.means.creates => self.unlinked(),
             None => self.in_doubt(),
         }
     }
@@ -95,6 +118,10 @@ impl Case {
     /// The step after a look-up.
     pub fn after_lookup(self, found: Option<String>) -> Step {
         match found {
+            // Of whoever looked after an attempt of its own that it knows nothing of.
+            Some(id) if self.op == Op::Upsert && !self.means.updates && self.doubt == Doubt::Same => {
+                Step::Adopt(id)
+            }
             Some(id) => self.with(id),
             None => self.without(),
         }
@@ -104,13 +131,34 @@ impl Case {
     /// deleted there, or an earlier attempt found that as well and may have made another.
     pub fn after_gone(self) -> Step {
         match self.doubt {
+            _ if self.means.id_is_key => self.without(),
             Doubt::None if self.op == Op::Delete || !self.means.lookup => self.without(),
             _ => self.in_doubt(),
         }
     }
 
+    /// The step after the destination refused a create because it has the record; none where nothing
+    /// leads to it.
+    pub fn after_conflict(self) -> Option<Step> {
+        match self.means {
+            Means { updates: false, .. } => Some(Step::LeaveAlone),
+            Means { lookup: true, .. } => Some(Step::LookUp),
+            Means { id_is_key: true, .. } => Some(Step::Update(self.key.to_owned())),
+            _ => None,
+        }
+    }
+
+    fn is_none_of_our_business(self) -> bool {
+        let Means { creates, updates, deletes, .. } = self.means;
+        match self.op {
+            Op::Upsert => !creates && !updates,
+            Op::Delete => !deletes,
+        }
+    }
+
     fn with(self, id: String) -> Step {
         match self.op {
+            Op::Upsert if !self.means.updates => Step::LeaveAlone,
             Op::Upsert => Step::Update(id),
             Op::Delete => Step::Delete(id),
         }
@@ -119,20 +167,38 @@ impl Case {
     /// What the destination does not have needs no deleting.
     fn without(self) -> Step {
         match self.op {
+            Op::Upsert if !self.means.creates => Step::LeaveAlone,
             Op::Upsert => Step::Create,
             Op::Delete if self.was_there => Step::Leave(Outcome::Deleted),
             Op::Delete => Step::Leave(Outcome::Unchanged),
         }
     }
 
+    /// Nothing was done to the record before. Where the flow makes the records that it writes, the
+    /// destination has none of it, unless it had some before the flow.
+    fn unlinked(self) -> Step {
+        let Means { creates, lookup, looks_first, .. } = self.means;
+        match self.op {
+            _ if !creates && !lookup => self.with(self.key.to_owned()),
+            Op::Delete if creates => self.without(),
+            _ if !creates || looks_first => Step::LookUp,
+            _ => self.without(),
+        }
+    }
+
     /// An earlier attempt may have created the record.
     fn in_doubt(self) -> Step {
-        match (self.means, self.doubt) {
-            (Means { lookup: true, .. }, _) => Step::LookUp,
+        let means = self.means;
+        match self.op {
+            _ if means.lookup => Step::LookUp,
+            // The update of a record that is not there tells.
+            Op::Upsert if means.id_is_key && means.updates => Step::Update(self.key.to_owned()),
+            Op::Delete if means.id_is_key => Step::Delete(self.key.to_owned()),
             // What attempted this very deletion has created nothing.
-            (_, Doubt::Same) if self.op == Op::Delete => self.without(),
-            (Means { idempotent: true, .. }, Doubt::Same) => Step::Create,
-            (Means { idempotent: true, .. }, _) => Step::Await,
+            Op::Delete if self.doubt == Doubt::Same => self.without(),
+            Op::Upsert if means.repeats == Repeats::Always => Step::Create,
+            Op::Upsert if means.repeats == Repeats::SameContent && self.doubt == Doubt::Same => Step::Create,
+            _ if means.repeats == Repeats::SameContent => Step::Await,
             _ => Step::Refuse,
         }
     }
@@ -144,9 +210,24 @@ mod tests {
 
     use super::*;
 
-    const NONE: Means = Means { lookup: false, idempotent: false };
-    const LOOKUP: Means = Means { lookup: true, idempotent: false };
-    const IDEMPOTENT: Means = Means { lookup: false, idempotent: true };
+    /// No means at all: a flow that does nothing.
+    const NOTHING: Means = Means {
+        creates: false,
+        updates: false,
+        deletes: false,
+        lookup: false,
+        looks_first: false,
+        id_is_key: false,
+        repeats: Repeats::Never,
+    };
+    /// A flow that does everything and can find out nothing.
+    const NONE: Means = Means { creates: true, updates: true, deletes: true, ..NOTHING };
+    const LOOKUP: Means = Means { lookup: true, ..NONE };
+    const IDEMPOTENT: Means = Means { repeats: Repeats::SameContent, ..NONE };
+    const BY_KEY: Means = Means { id_is_key: true, ..NONE };
+    const CREATES: Means = Means { creates: true, ..NOTHING };
+    const UPDATES: Means = Means { updates: true, id_is_key: true, ..NOTHING };
+    const DELETES: Means = Means { deletes: true, id_is_key: true, ..NOTHING };
 
     const OURS: ContentHash = [1; 16];
 
@@ -163,8 +244,9 @@ mod tests {
         Answer::Unknown { known: known(id), attempted: Some([attempted; 16]) }
     }
 
-    fn case(op: Op, answer: &Answer, means: Means) -> Case {
-        Case::new(op, &OURS, answer, means)
+    fn case(op: Op, answer: &Answer, means: Means) -> Case<'static> {
+        let was_there = answer.known().is_some_and(|known| known.id.is_some());
+        Case { key: "k", op, doubt: Doubt::of(answer, &OURS), was_there, means }
     }
 
     fn first(op: Op, answer: &Answer, means: Means) -> Step {
@@ -239,5 +321,73 @@ mod tests {
         assert_eq!(case(Op::Upsert).after_lookup(Some("7".into())), Step::Update("7".into()));
         assert_eq!(case(Op::Upsert).after_lookup(None), Step::Create);
         assert_eq!(case(Op::Delete).after_lookup(None), Step::Leave(Outcome::Unchanged));
+    }
+
+    #[test]
+    fn a_flow_leaves_alone_what_it_does_not_do() {
+        let linked = act(Some("7"));
+        assert_eq!(first(Op::Upsert, &linked, CREATES), Step::LeaveAlone);
+        assert_eq!(first(Op::Upsert, &act(None), CREATES), Step::Create);
+        assert_eq!(case(Op::Upsert, &act(None), CREATES).after_conflict(), Some(Step::LeaveAlone));
+        assert_eq!(first(Op::Upsert, &linked, DELETES), Step::LeaveAlone);
+        assert_eq!(first(Op::Delete, &linked, CREATES), Step::LeaveAlone);
+        assert_eq!(first(Op::Delete, &unknown(Some("7"), 2), UPDATES), Step::LeaveAlone);
+    }
+
+    #[test]
+    fn a_flow_that_creates_nothing_looks_records_up_or_knows_them_by_their_keys() {
+        let looking = |means| Means { lookup: true, id_is_key: false, ..means };
+        for answer in [act(None), unknown(None, 1), unknown(None, 2)] {
+            assert_eq!(first(Op::Upsert, &answer, UPDATES), Step::Update("k".into()));
+            assert_eq!(first(Op::Upsert, &answer, looking(UPDATES)), Step::LookUp);
+            assert_eq!(first(Op::Delete, &answer, DELETES), Step::Delete("k".into()));
+            assert_eq!(first(Op::Delete, &answer, looking(DELETES)), Step::LookUp);
+            assert_eq!(case(Op::Upsert, &answer, looking(UPDATES)).after_lookup(None), Step::LeaveAlone);
+            assert_eq!(after_gone(Op::Upsert, &answer, UPDATES), Step::LeaveAlone);
+        }
+    }
+
+    #[test]
+    fn what_the_destination_may_have_had_before_is_looked_up_before_it_is_created() {
+        let first_lookup = Means { looks_first: true, ..LOOKUP };
+        assert_eq!(first(Op::Upsert, &act(None), first_lookup), Step::LookUp);
+        assert_eq!(first(Op::Upsert, &act(None), LOOKUP), Step::Create);
+        assert_eq!(first(Op::Delete, &act(None), first_lookup), Step::Leave(Outcome::Unchanged));
+    }
+
+    #[test]
+    fn where_the_id_is_the_key_an_update_or_a_delete_tells_what_is_there() {
+        assert_eq!(first(Op::Upsert, &act(None), BY_KEY), Step::Create);
+        for attempted in [1, 2] {
+            let answer = unknown(None, attempted);
+            assert_eq!(first(Op::Upsert, &answer, BY_KEY), Step::Update("k".into()));
+            assert_eq!(after_gone(Op::Upsert, &answer, BY_KEY), Step::Create);
+            assert_eq!(first(Op::Delete, &answer, BY_KEY), Step::Delete("k".into()));
+            assert_eq!(after_gone(Op::Delete, &answer, BY_KEY), Step::Leave(Outcome::Unchanged));
+        }
+        let exists = case(Op::Upsert, &act(None), BY_KEY).after_conflict();
+        assert_eq!(exists, Some(Step::Update("k".into())));
+    }
+
+    #[test]
+    fn a_create_that_replaces_what_is_there_is_repeated_with_whatever_content() {
+        let replaces = Means { repeats: Repeats::Always, id_is_key: true, ..CREATES };
+        assert_eq!(first(Op::Upsert, &unknown(None, 2), replaces), Step::Create);
+    }
+
+    #[test]
+    fn what_an_earlier_attempt_created_is_adopted_by_a_flow_that_changes_nothing() {
+        let creates = Means { lookup: true, ..CREATES };
+        let found = |answer: &Answer| case(Op::Upsert, answer, creates).after_lookup(Some("7".into()));
+        assert_eq!(found(&unknown(None, 1)), Step::Adopt("7".into()));
+        assert_eq!(found(&unknown(None, 2)), Step::LeaveAlone);
+        assert_eq!(found(&act(None)), Step::LeaveAlone);
+    }
+
+    #[test]
+    fn what_exists_is_found_or_stays_a_conflict() {
+        let after = |means| case(Op::Upsert, &act(None), means).after_conflict();
+        assert_eq!(after(LOOKUP), Some(Step::LookUp));
+        assert_eq!(after(NONE), None);
     }
 }

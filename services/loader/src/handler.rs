@@ -13,7 +13,8 @@ use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken};
 use tracing::warn;
 
 use crate::{
-    act::{Destination, End},
+    act::End,
+    destination::Destination,
     prepare::{self, Prepared},
     tally::Tally,
 };
@@ -106,7 +107,7 @@ impl LoadHandler {
         if Instant::now() > until || self.context.shutdown.is_cancelled() {
             return (place, End::NotNow);
         }
-        (place, self.destination.act(batch.run, record, &entry.hash, answer).await)
+        (place, self.destination.act(batch, record, &entry.hash, answer).await)
     }
 
     fn tally(

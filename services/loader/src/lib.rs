@@ -7,9 +7,11 @@
 pub mod act;
 pub mod archive;
 pub mod decide;
+pub mod destination;
 pub mod handler;
 pub mod idempotency;
 pub mod prepare;
+mod request;
 pub mod tally;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use pomost_models::Stage;
 use pomost_runtime::{Context, worker};
 use tokio::task::JoinSet;
 
-use act::Destination;
+use destination::Destination;
 use handler::LoadHandler;
 
 /// Batches of one flow in hand at a time: while one waits for the store, others keep the

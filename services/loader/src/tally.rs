@@ -17,7 +17,7 @@ use pomost_runtime::{
 use pomost_store::{Answer, ClaimEntry, ClaimToken, Settled, SettledEntry, Settlement};
 use tracing::{info, warn};
 
-use crate::act::End;
+use crate::act::{End, Failed};
 
 /// The delay for a record that somebody else holds, in seconds.
 const SHORTLY: u32 = 1;
@@ -28,6 +28,9 @@ const LONGEST_WAIT: u32 = 3;
 const IN_DOUBT: &str = "an earlier create may have taken place, and the flow has neither load.lookup nor \
     load.create.idempotency_header to find out; look at the destination, then replay it with --absent or \
     --present, or discard it";
+
+const CHANGED: &str = "; somebody else changed the record there after it was last written or read; look at it, then \
+    replay this letter to overwrite the change, or discard it";
 
 const OTHER_CONTENT_IN_DOUBT: &str = "an earlier create of other content may have taken place; it can only be \
     repeated with that content, which has not come again, and the flow has no load.lookup to find out; look at the \
@@ -87,7 +90,16 @@ impl<'a> Tally<'a> {
                 self.leave_in_doubt(record, may_clear);
                 Settled::InDoubt
             }
-            End::Failed { failure, in_doubt } => {
+            End::LeftAlone => {
+                self.count(&record, Outcome::Filtered);
+                Settled::Released
+            }
+            End::Changed(failure) => {
+                self.note_trouble(&failure);
+                self.bury(record, Reason::Conflict, &failure, CHANGED);
+                Settled::Released
+            }
+            End::Failed(Failed { failure, in_doubt }) => {
                 self.fail(record, failure);
                 if in_doubt { Settled::InDoubt } else { Settled::Released }
             }
@@ -143,16 +155,16 @@ impl<'a> Tally<'a> {
             self.try_again(record, failure.retry_after);
         } else {
             let reason = if failure.class.leaves_doubt() { Reason::Transient } else { Reason::Invalid };
-            self.bury(record, reason, &failure);
+            self.bury(record, reason, &failure, "");
         }
     }
 
-    fn bury(&mut self, record: Record, reason: Reason, failure: &Failure) {
+    fn bury(&mut self, record: Record, reason: Reason, failure: &Failure, advice: &str) {
         let answer = match failure.answer.is_empty() {
             true => String::new(),
             false => format!(": {}", self.masked(&record, &failure.answer)),
         };
-        let error = format!("{}{answer}", failure.message);
+        let error = format!("{}{answer}{advice}", failure.message);
         self.letters.push(dead::letter(
             &self.batch,
             record,
@@ -256,7 +268,7 @@ mod tests {
             source: None,
         };
         let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
-        tally.add(record, entry, &answer, End::Failed { failure, in_doubt: false });
+        tally.add(record, entry, &answer, End::Failed(Failed { failure, in_doubt: false }));
         tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
     }
 

@@ -9,7 +9,7 @@ use pomost_extractor::{
     rows::{self, Reading},
     webhook,
 };
-use pomost_models::{Batch, DeadLetter, Reason, Record, RunId, Stage, Version};
+use pomost_models::{Batch, DeadLetter, Reason, Record, RunId, Stage, Version, batch::REPLAYS};
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
 use pomost_store::{DeadLetterFilter, Replay, Store};
@@ -110,7 +110,7 @@ impl Replayer<'_> {
         ensure!(stage <= letter.stage, "it failed at {}; it has not come as far as {stage}", letter.stage);
         let flow = self.flow(&letter.flow)?;
         record(flow, letter, stage)?;
-        let can_tell = flow.load.lookup.is_some() || flow.load.create.idempotency_header.is_some();
+        let can_tell = flow.load.can_clear_doubt();
         ensure!(letter.reason != Reason::InDoubt || can_tell || wish.found.is_some(), IN_DOUBT);
         Ok(stage)
     }
@@ -207,7 +207,7 @@ fn batches(replay: &Replay, delivered: bool, records: &[Record], size: usize) ->
         Batch {
             flow: replay.flow.clone(),
             run: replay.run,
-            id: format!("{prefix}replay.{number}"),
+            id: format!("{prefix}{REPLAYS}{number}"),
             size: u32::try_from(records.len()).unwrap_or(u32::MAX),
             attempt: 0,
             waits: 0,

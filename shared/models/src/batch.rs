@@ -9,6 +9,9 @@ use crate::{Record, RunId};
 /// The AMQP `type` of a [`Batch`]; a reader dead-letters any other.
 pub const BATCH_TYPE: &str = "pomost.batch.v1";
 
+/// What stands in the ids of batches that a person sent again, and of no other.
+pub const REPLAYS: &str = "replay.";
+
 /// Up to `batch_size` records of one flow and one run.
 ///
 /// A record that fails alone leaves its batch alone: what is retried is a smaller batch with the
@@ -38,6 +41,11 @@ impl Batch {
     pub fn encode(&self) -> Vec<u8> {
         // Fails only for maps with keys that are no text, of which there are none.
         serde_json::to_vec(self).expect("a batch is JSON")
+    }
+
+    /// Whether a person sent these records again.
+    pub fn is_replay(&self) -> bool {
+        self.id.contains(REPLAYS)
     }
 
     /// The batch in as many batches as it takes for none to hold more than so many bytes of records,

@@ -108,6 +108,8 @@ pub enum Reason {
     Transient,
     /// Whether the destination has the record is not known, and nothing can tell.
     InDoubt,
+    /// Somebody else changed the record at the destination.
+    Conflict,
     /// It brought a worker down each time.
     Poison,
     /// The message could not be read.
@@ -116,8 +118,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 5] =
-        [Reason::Invalid, Reason::Transient, Reason::InDoubt, Reason::Poison, Reason::Unreadable];
+    pub const ALL: [Reason; 6] = [
+        Reason::Invalid,
+        Reason::Transient,
+        Reason::InDoubt,
+        Reason::Conflict,
+        Reason::Poison,
+        Reason::Unreadable,
+    ];
 
     /// The word used in the store and in listings.
     pub fn as_str(self) -> &'static str {
@@ -125,6 +133,7 @@ impl Reason {
             Reason::Invalid => "invalid",
             Reason::Transient => "transient",
             Reason::InDoubt => "in_doubt",
+            Reason::Conflict => "conflict",
             Reason::Poison => "poison",
             Reason::Unreadable => "unreadable",
         }

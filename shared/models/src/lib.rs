@@ -13,6 +13,7 @@ pub mod dead_letter;
 pub mod extract;
 pub mod flow;
 pub mod format;
+pub mod load;
 pub mod outcome;
 pub mod period;
 pub mod record;

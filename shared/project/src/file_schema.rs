@@ -203,6 +203,9 @@ fn without_null(object: &mut Map<String, Value>) {
             object.insert("type".into(), only);
         }
     }
+    if let Some(Value::Array(values)) = object.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
     let Some(Value::Array(choices)) = object.get_mut("anyOf") else { return };
     choices.retain(|choice| choice.get("type").is_none_or(|kind| kind != "null"));
     if let [Value::Object(only)] = choices.as_slice() {

@@ -8,6 +8,7 @@
 
 pub mod auth;
 mod compile;
+pub mod destination;
 mod document;
 pub mod environment;
 pub mod extract;

@@ -14,6 +14,8 @@ pub(crate) struct Flow {
     pub(crate) load: &'static str,
     /// More of `load.create`.
     pub(crate) create: &'static str,
+    /// `load.create` and `load.update`, where they are others.
+    pub(crate) writes: &'static str,
     /// Further lines of the file.
     pub(crate) rest: &'static str,
 }
@@ -30,6 +32,7 @@ impl Default for Flow {
             transform: "",
             load: "",
             create: "",
+            writes: "",
             rest: "",
         }
     }
@@ -44,11 +47,17 @@ impl Flow {
             lines => format!("transform:\n{}", indented(lines)),
         };
         let load = indented(self.load);
+        let create = indented(create);
+        let writes = match self.writes {
+            "" => &format!(
+                "create:\n  request: POST /things\n  id: .id\n{create}update:\n  request: PUT /things/{{$id}}\n"
+            ),
+            writes => writes,
+        };
+        let writes = indented(writes);
         format!(
             "flow: things\nextract:\n  system: source\n  request: {request}\n  records: {records}\n  key: .key\n{extract}\
-             {transform}load:\n  system: shop\n  create:\n    request: POST /things\n    id: .id\n{}  update:\n    \
-             request: PUT /things/{{$id}}\n{load}{rest}\n",
-            indented(&indented(create)),
+             {transform}load:\n  system: shop\n{writes}{load}{rest}\n"
         )
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Reply {
     Answer(u16, Vec<u8>),
     /// Answers with a header.
     Headed(&'static str, String, Vec<u8>),
+    /// Replies with another header.
+    With(&'static str, String, Box<Reply>),
     /// Sends elsewhere, by this status.
     Redirect(u16, String),
     /// Begins to answer and breaks off.
@@ -134,6 +136,11 @@ async fn respond(reply: Reply) -> Response {
         Reply::Answer(status, body) => response(status, Body::from(body)),
         Reply::Headed(name, value, body) => {
             let mut response = response(200, Body::from(body));
+            response.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+            response
+        }
+        Reply::With(name, value, reply) => {
+            let mut response = Box::pin(respond(*reply)).await;
             response.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
             response
         }

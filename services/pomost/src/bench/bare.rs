@@ -44,7 +44,8 @@ pub async fn post(
 ) -> anyhow::Result<Duration> {
     let flow = project.flows.get(flow).context("the flow is missing")?;
     let client = Arc::new(clients.of(&flow.load.system).context("the destination is missing")?.clone());
-    let create = client.call(&flow.load.create.request, &[], &Value::Null, &Variables::default())?;
+    let create = flow.load.create.as_ref().context("the flow creates nothing")?;
+    let create = client.call(&create.request, &[], &Value::Null, &Variables::default())?;
     let started = Instant::now();
     let post = |record: Record| {
         let body = record.data.get().as_bytes().to_vec().into();

@@ -12,7 +12,7 @@ use pomost_models::{
     format::FormatSettings,
 };
 
-use super::{Compile, webhook};
+use super::{Compile, optional, webhook};
 use crate::{
     environment::Environment,
     flow::{Cursor, Deletions, Extract, Fetch, List, Listing, Paginate, Request},
@@ -60,14 +60,6 @@ pub(crate) fn compile(
         webhook: webhook?,
         answers: answers?,
     })
-}
-
-/// Nothing where there is no section; the inner `None` where it does not compile.
-fn optional<S, T>(section: Option<S>, compile: impl FnOnce(S) -> Option<T>) -> Option<Option<T>> {
-    match section {
-        Some(section) => compile(section).map(Some),
-        None => Some(None),
-    }
 }
 
 fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {

@@ -3,6 +3,7 @@
 mod auth;
 mod extract;
 pub(crate) mod flow;
+mod load;
 mod oauth2;
 mod request;
 pub(crate) mod system;
@@ -102,5 +103,13 @@ fn nearest(name: &str, known: &[&str]) -> String {
     match nearest.filter(|known| strsim::jaro_winkler(name, known) > 0.8) {
         Some(nearest) => format!("did you mean '{nearest}'?"),
         None => format!("there are: {}", known.join(", ")),
+    }
+}
+
+/// Nothing where there is no section; the inner `None` where it does not compile.
+fn optional<S, T>(section: Option<S>, compile: impl FnOnce(S) -> Option<T>) -> Option<Option<T>> {
+    match section {
+        Some(section) => compile(section).map(Some),
+        None => Some(None),
     }
 }

@@ -1,0 +1,157 @@
+//! The requests about one record.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use pomost_expression::{Expression, Value, Variables, read, text};
+use pomost_http::{Answer, Call, Class, Failure};
+use pomost_models::Op;
+use pomost_project::flow::{Request, Update};
+use url::Url;
+
+use crate::{
+    act::{Act, Failed},
+    decide::Repeats,
+    destination::Destination,
+    idempotency,
+};
+
+impl Act<'_> {
+    /// Looks the record up.
+    pub(crate) async fn found(&mut self) -> Result<Option<String>, Failure> {
+        let Some(lookup) = &self.load().lookup else { return Ok(None) };
+        let call = self.call(&lookup.request, None)?;
+        let url = call.url.clone();
+        let answer = match self.destination.client.send(call).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.class == Class::Gone => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let id = self.id_in(&answer, &lookup.id)?;
+        self.known.etag = id.as_ref().and_then(|id| self.is_at(&url, id).then(|| self.etag(&answer))?);
+        Ok(id)
+    }
+
+    /// Makes the record and returns its id.
+    pub(crate) async fn created(&mut self) -> Result<String, Failed> {
+        let Some(create) = &self.load().create else { return Ok(self.record.key.clone()) };
+        let header = create.idempotency_header.clone().zip(self.idempotency_key());
+        let answer = self.write(&create.request, None, header.into_iter().collect()).await?;
+        self.known.etag = self.etag(&answer);
+        let Some(id) = &create.id else { return Ok(self.record.key.clone()) };
+        let id = self.id_in(&answer, id).map_err(Failed::with_effect)?;
+        id.ok_or_else(|| {
+            let message = "the answer to a create has no id where load.create.id looks for it";
+            Failed::with_effect(Failure::new(Class::Invalid, message.into()))
+        })
+    }
+
+    /// Changes or deletes the record.
+    pub(crate) async fn change(&mut self, change: &Update, id: &str) -> Result<(), Failed> {
+        let condition = self.known.etag.as_ref().filter(|_| change.if_match.is_some());
+        let condition = condition.and_then(|etag| HeaderValue::from_str(etag).ok());
+        let headers = condition.map(|etag| (header::IF_MATCH, etag)).into_iter().collect();
+        let answer = self.write(&change.request, Some(id), headers).await?;
+        self.known.etag = self.etag(&answer);
+        Ok(())
+    }
+
+    /// The entity tag of what is where the record would be changed.
+    pub(crate) async fn current_etag(&self, change: &Update, id: &str) -> Result<Option<String>, Failed> {
+        let call = self.call(&change.request, Some(id)).map_err(Failed::without_effect)?;
+        let label = format!("GET {}", call.label.split_once(' ').map_or("", |(_, path)| path));
+        let call = Call { method: Method::GET, label: &label, body: None, ..call };
+        let answer = self.destination.client.send(call).await.map_err(Failed::without_effect)?;
+        Ok(self.etag(&answer))
+    }
+
+    fn idempotency_key(&self) -> Option<HeaderValue> {
+        let flow = &self.destination.flow.name;
+        let key = idempotency::key(flow, &self.record.key, self.hash, self.known.incarnation);
+        HeaderValue::from_str(&key).ok()
+    }
+
+    async fn write(&self, request: &Request, id: Option<&str>, headers: HeaderMap) -> Result<Answer, Failed> {
+        let mut call = self.call(request, id).map_err(Failed::without_effect)?;
+        if call.body.is_none() && self.record.op == Op::Upsert {
+            call.body = Some(Bytes::copy_from_slice(self.record.data.get().as_bytes()));
+        }
+        call.headers.extend(headers);
+        let sent = self.destination.client.send(call).await;
+        sent.map_err(|failure| Failed { in_doubt: self.leaves_doubt(&failure), failure })
+    }
+
+    /// A 500 says that the destination failed; that it did nothing is only likely. Where finding
+    /// out is cheap it is found out, where it is impossible the likely is taken for true, and only
+    /// silence and gateways (502, 504) leave a doubt.
+    fn leaves_doubt(&self, failure: &Failure) -> bool {
+        let means = self.case.means;
+        let can_tell = means.lookup
+            || means.repeats != Repeats::Never
+            || (means.id_is_key && means.updates)
+            || self.record.op == Op::Delete;
+        failure.class.leaves_doubt() && (can_tell || matches!(failure.status, None | Some(502 | 504)))
+    }
+
+    fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
+        let record = if request.needs_input() { self.parsed()? } else { Value::Null };
+        self.destination.client.call(request, &self.load().answers, &record, &self.variables(id))
+    }
+
+    /// An answer's entity tag, where the flow has a use for it.
+    fn etag(&self, answer: &Answer) -> Option<String> {
+        let etag = answer.headers.get(header::ETAG).filter(|_| self.destination.keeps_etags())?;
+        Some(etag.to_str().ok()?.to_owned())
+    }
+
+    /// Whether what is at that URL is the record of that id, and not a list that it was found in.
+    fn is_at(&self, url: &Url, id: &str) -> bool {
+        let changes = [&self.load().update, &self.load().delete];
+        let is_at = |change: &Update| self.call(&change.request, Some(id)).is_ok_and(|call| call.url == *url);
+        changes.into_iter().flatten().any(is_at)
+    }
+
+    fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
+        let invalid = |message: String| Failure::new(Class::Invalid, message);
+        // A page that says "we are moving house", for example, with the wrong status. It passes.
+        let body = read(&answer.body)
+            .map_err(|error| Failure::new(Class::Transient, format!("the answer is not JSON: {error}")))?;
+        let id = id
+            .one(body, &self.variables(None))
+            .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
+        match (&id, text(&id)) {
+            (Value::Null, _) => Ok(None),
+            (_, Some(text)) if !text.is_empty() => Ok(Some(text)),
+            _ => Err(invalid("the id in the answer is neither text nor a number".into())),
+        }
+    }
+
+    fn parsed(&self) -> Result<Value, Failure> {
+        if let Some(value) = self.parsed.get() {
+            return Ok(value.clone());
+        }
+        let value = read(self.record.data.get().as_bytes())
+            .map_err(|error| Failure::new(Class::Invalid, format!("the record is not JSON: {error}")))?;
+        Ok(self.parsed.get_or_init(|| value).clone())
+    }
+
+    fn variables(&self, id: Option<&str>) -> Variables {
+        let text = |text: &str| Value::from(text.to_owned());
+        Variables {
+            key: text(&self.record.key),
+            version: text(self.record.version.as_str()),
+            op: text(self.record.op.as_str()),
+            id: id.map_or(Value::Null, text),
+            flow: text(&self.destination.flow.name),
+            run: text(&self.batch.run.to_string()),
+            ..Variables::default()
+        }
+    }
+}
+
+impl Destination {
+    /// Whether entity tags are remembered and sent.
+    pub(crate) fn keeps_etags(&self) -> bool {
+        let changes = [&self.flow.load.update, &self.flow.load.delete];
+        changes.into_iter().flatten().any(|change| change.if_match.is_some())
+    }
+}

@@ -1,0 +1,147 @@
+//! The section `load` of a flow file.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Error};
+
+use crate::{
+    request::{AnswerRuleSection, RequestSection},
+    text::{Jq, Name},
+};
+
+/// Where the records go. Of `create`, `update` and `delete` a flow has those that it is to do: a record
+/// that needs another is left alone, and its outcome is `filtered`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadSection {
+    /// The system to write.
+    pub system: Name,
+    /// How a record that the destination does not have is made there:
+    /// `{ request: POST /customers, id: .customer.id }`. Left out, such a record is left alone.
+    #[serde(default)]
+    pub create: Option<CreateSection>,
+    /// How a record that the destination has is changed there: `{ request: "PUT /customers/{$id}" }`,
+    /// where `$id` is the destination's id of it; in flows with neither `create` nor `lookup` that is its
+    /// `$key`. Left out, such a record is left alone.
+    #[serde(default)]
+    pub update: Option<UpdateSection>,
+    /// How a record is deleted there: `{ request: "DELETE /customers/{$id}" }`; needed where the flow
+    /// recognises deletions.
+    #[serde(default)]
+    pub delete: Option<UpdateSection>,
+    /// How to find a record at the destination that the ledger does not know:
+    /// `{ request: "GET /customers?email={.email}", id: .customers[0].id }`. It is used where the outcome
+    /// of a create is not known, where the destination says that a record exists or is gone, and in
+    /// flows that create nothing.
+    #[serde(default)]
+    pub lookup: Option<LookupSection>,
+    /// What to do when the destination fails.
+    #[serde(default)]
+    pub retry: RetrySection,
+    /// What answers mean where that is not what HTTP says; before the system's own rules.
+    #[serde(default)]
+    pub answers: Vec<AnswerRuleSection>,
+}
+
+/// How a record is made at the destination; without a body of its own it sends the mapped record.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct CreateSection {
+    /// The request.
+    #[serde(flatten)]
+    pub request: RequestSection,
+    /// The destination's id of the new record, in the answer: `.customer.id`. Left out where the
+    /// destination's id is the record's `$key`, as in `PUT /customers/{$key}`; the answer is not read then.
+    #[serde(default)]
+    pub id: Option<Jq>,
+    /// A header that makes the destination ignore a repeated create, such as `Idempotency-Key`. Its
+    /// value is made of the flow, the record's key and its content.
+    #[serde(default)]
+    pub idempotency_header: Option<String>,
+}
+
+/// How a record is changed or deleted at the destination; without a body of its own a change sends
+/// the mapped record.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct UpdateSection {
+    /// The request.
+    #[serde(flatten)]
+    pub request: RequestSection,
+    /// Sends `If-Match` with the ETag of the last answer about the record, so that the destination
+    /// refuses with 412 what somebody else has changed meanwhile: `true` makes a dead letter of it, which
+    /// overwrites the change when it is replayed; `overwrite` reads the current ETag and tries once more.
+    #[serde(default)]
+    pub if_match: Option<IfMatch>,
+}
+
+/// How to find a record at the destination.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct LookupSection {
+    /// The request.
+    #[serde(flatten)]
+    pub request: RequestSection,
+    /// The destination's id in the answer; null where it has no such record.
+    pub id: Jq,
+    /// Looks before each first create of a record as well: for destinations that have some of the
+    /// records already, which are then updated and not made twice.
+    #[serde(default)]
+    pub before_create: bool,
+}
+
+/// What is done about a record that somebody else changed at the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMatch {
+    /// It becomes a dead letter.
+    Refuse,
+    /// It is overwritten.
+    Overwrite,
+}
+
+impl<'de> Deserialize<'de> for IfMatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<IfMatch, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Truth(bool),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Truth(true) => Ok(IfMatch::Refuse),
+            Written::Word(word) if word == "overwrite" => Ok(IfMatch::Overwrite),
+            _ => Err(D::Error::custom("expected true or overwrite")),
+        }
+    }
+}
+
+impl JsonSchema for IfMatch {
+    fn schema_name() -> Cow<'static, str> {
+        "IfMatch".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "enum": [true, "overwrite"],
+            "patternErrorMessage": "expected true, for a dead letter, or overwrite",
+        })
+    }
+}
+
+/// What to do when the destination fails.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetrySection {
+    /// How often a record is tried before it becomes a dead letter.
+    #[serde(default = "default_attempts")]
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts: u32,
+}
+
+impl Default for RetrySection {
+    fn default() -> RetrySection {
+        RetrySection { attempts: default_attempts() }
+    }
+}
+
+fn default_attempts() -> u32 {
+    8
+}

@@ -1,0 +1,82 @@
+//! The section `load` of a flow, compiled.
+
+use http::{HeaderName, Method};
+use pomost_expression::Expression;
+pub use pomost_models::load::IfMatch;
+
+use crate::request::{AnswerRule, Request};
+
+/// Where the records go.
+#[derive(Debug)]
+pub struct Load {
+    /// The system's name.
+    pub system: String,
+    /// How a record is made there.
+    pub create: Option<Create>,
+    /// How a record is changed there.
+    pub update: Option<Update>,
+    /// How a record is deleted there.
+    pub delete: Option<Update>,
+    /// How to find a record there.
+    pub lookup: Option<Lookup>,
+    /// How often a record is tried before it becomes a dead letter.
+    pub attempts: u32,
+    /// What its answers mean, before what the system's rules say.
+    pub answers: Vec<AnswerRule>,
+}
+
+impl Load {
+    /// Whether a record's id there is its key.
+    pub fn id_is_key(&self) -> bool {
+        match &self.create {
+            Some(create) => create.id.is_none(),
+            None => self.lookup.is_none(),
+        }
+    }
+
+    /// Whether a create may be made again and again: whatever it sends, it is for one record. PUT is
+    /// (RFC 9110 §9.2.2), where the record's key tells which.
+    pub fn creates_may_repeat(&self) -> bool {
+        self.id_is_key() && self.create.as_ref().is_some_and(|create| create.request.method == Method::PUT)
+    }
+
+    /// Whether it can be found out if a create took place whose answer never came.
+    pub fn can_clear_doubt(&self) -> bool {
+        let ignored = |create: &Create| create.idempotency_header.is_some();
+        self.lookup.is_some()
+            || self.create.as_ref().is_none_or(ignored)
+            || self.creates_may_repeat()
+            || (self.id_is_key() && self.update.is_some())
+    }
+}
+
+/// How a record is made at the destination.
+#[derive(Debug)]
+pub struct Create {
+    /// The request.
+    pub request: Request,
+    /// The destination's id in the answer; left out where it is the record's key.
+    pub id: Option<Expression>,
+    /// A header that makes the destination ignore a repeated create.
+    pub idempotency_header: Option<HeaderName>,
+}
+
+/// How a record is changed or deleted at the destination.
+#[derive(Debug)]
+pub struct Update {
+    /// The request.
+    pub request: Request,
+    /// What is done where somebody else changed it; left out, nobody looks.
+    pub if_match: Option<IfMatch>,
+}
+
+/// How to find a record at the destination.
+#[derive(Debug)]
+pub struct Lookup {
+    /// The request.
+    pub request: Request,
+    /// The destination's id in the answer; null where it has no such record.
+    pub id: Expression,
+    /// Whether it is asked before each first create as well.
+    pub before_create: bool,
+}
