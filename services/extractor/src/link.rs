@@ -17,18 +17,18 @@ fn links(value: &str) -> Vec<(&str, &str)> {
     let mut links = Vec::new();
     let mut rest = value;
     while let Some((target, after)) = rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
-        let end = end_of_link(after);
+        let end = end_at(',', after);
         links.push((target.trim(), &after[..end]));
         rest = &after[end..];
     }
     links
 }
 
-/// The comma that ends a link; one in a quoted value does not.
-fn end_of_link(parameters: &str) -> usize {
+/// Where a separator ends a link or a parameter; one in a quoted value does not.
+fn end_at(separator: char, parameters: &str) -> usize {
     let (mut quoted, mut escaped) = (false, false);
     let ends = |c: char| {
-        let ends = c == ',' && !quoted;
+        let ends = c == separator && !quoted;
         quoted ^= c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
         ends
@@ -38,8 +38,14 @@ fn end_of_link(parameters: &str) -> usize {
 
 /// `rel` holds relations apart by spaces, compared without regard to case (§2.1.1, §3.3).
 fn is_of(parameters: &str, relation: &str) -> bool {
-    let rel = parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
+    let mut rest = parameters;
+    let parameters = std::iter::from_fn(|| {
+        let (parameter, after) = rest.split_at(end_at(';', rest));
+        let found = (!rest.is_empty()).then_some(parameter);
+        rest = after.strip_prefix(';').unwrap_or_default();
+        found
+    });
+    let rel = parameters.filter_map(|parameter| parameter.split_once('=')).find_map(|(name, value)| {
         name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
     });
     rel.is_some_and(|rel| rel.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case(relation)))
