@@ -194,6 +194,7 @@ async fn a_renewal_is_brought_to_its_end_also_when_nobody_waits_for_it() {
         assert!(sending.await.unwrap_err().is_cancelled());
         authority.open_gate();
         clients.finish().await;
+        assert_eq!((authority.standing().asked, authority.standing().issued), (1, 1));
         authority.system().client(&place.open().await).send(things(&authority.url)).await.unwrap();
         assert_eq!((authority.standing().asked, authority.standing().reused), (1, 0));
     })
