@@ -44,8 +44,8 @@ impl Limits {
             |reached: fn(&Limit) -> bool| limits().filter(reached).filter_map(|limit| limit.reset).max();
         Limits {
             retry_after: retry_after(headers, now),
-            reset: latest(|limit| limit.remaining.is_none_or(|remaining| remaining < 1.0)),
-            exhausted: latest(|limit| limit.remaining.is_some_and(|remaining| remaining < 1.0)),
+            reset: latest(|limit| limit.remaining.is_none_or(is_nothing)),
+            exhausted: latest(|limit| limit.remaining.is_some_and(is_nothing)),
         }
         .bounded()
     }
@@ -71,6 +71,11 @@ impl Limits {
             exhausted: bound(self.exhausted),
         }
     }
+}
+
+/// Some systems say -1 where there is no limit.
+fn is_nothing(remaining: f64) -> bool {
+    (0.0..1.0).contains(&remaining)
 }
 
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
@@ -176,6 +181,7 @@ mod tests {
     fn while_something_remains_requests_go_on() {
         for headers in [
             [("ratelimit-remaining", "1"), ("ratelimit-reset", "30")],
+            [("x-ratelimit-remaining", "-1"), ("x-ratelimit-reset", "30")],
             [("x-ratelimit-limit", "0"), ("x-ratelimit-reset", "1700000030")],
             [("ratelimit", "\"default\";r=5;t=30"), ("ratelimit-policy", "\"default\";q=9")],
             [("ratelimit", "nonsense;;=,r"), ("ratelimit-policy", "=;w=")],
