@@ -87,11 +87,8 @@ impl Extraction<'_> {
         let listing = &self.flow().extract.listing;
         let (mut seen, mut page) = (Seen::default(), first);
         loop {
-            while let Some(rows) = page.rows().await? {
-                unit.add(self.source.fetched(rows, variables).await?, variables).await?;
-            }
-            seen.note(&page)?;
-            let Some(next) = page.next()? else { return Ok(()) };
+            let next = self.read_page(&mut page, variables, &mut seen, unit).await?;
+            let Some(next) = next else { return Ok(()) };
             page = self.source.open(listing, &next, variables).await?;
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     checkpoint::{Checkpoint, Part, Place},
     children::Parents,
     cursor,
+    page::Page,
     patience::Patience,
     position::Position,
     rows,
@@ -160,11 +161,23 @@ impl Extraction<'_> {
         unit: &mut Unit<'_>,
     ) -> Result<Option<Place>, Error> {
         let mut page = self.source.open(&self.flow().extract.listing, &place.position, variables).await?;
+        let next = self.read_page(&mut page, variables, &mut memory.seen, unit).await?;
+        Ok(next.map(|next| place.at(next)))
+    }
+
+    /// Reads the records of a page to its end, and returns where the next page is.
+    pub(crate) async fn read_page(
+        &self,
+        page: &mut Page<'_>,
+        variables: &Variables,
+        seen: &mut Seen,
+        unit: &mut Unit<'_>,
+    ) -> Result<Option<Position>, Error> {
         while let Some(rows) = page.rows().await? {
             unit.add(self.source.fetched(rows, variables).await?, variables).await?;
         }
-        memory.seen.note(&page)?;
-        Ok(page.next()?.map(|next| place.at(next)))
+        seen.note(page)?;
+        page.next()
     }
 
     async fn deletions(

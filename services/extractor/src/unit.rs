@@ -17,7 +17,7 @@ use crate::{
     rows::{self, Refused, Row},
 };
 
-/// Batches published together, while the next rows are read.
+/// Batches published together: one wait for their confirms.
 const TOGETHER: usize = 10;
 
 /// What is read between two checkpoints: a page, or a page for each of several parents.

@@ -50,10 +50,7 @@ impl Verdict {
         status: StatusCode,
         mut rules: impl Iterator<Item = &'r AnswerRule>,
     ) -> Option<Option<Verdict>> {
-        let about = |rule: &&AnswerRule| {
-            rule.status.is_none_or(|range| (range.first..=range.last).contains(&status.as_u16()))
-        };
-        match rules.find(about) {
+        match rules.find(|rule| rule.may_be_about(status)) {
             Some(rule) if rule.when.is_some() => None,
             Some(rule) => Some(Verdict::of_rule(rule)),
             None => Some(Verdict::of(status)),

@@ -74,13 +74,30 @@ mod tests {
     fn a_number_and_a_unit_make_a_size() {
         let bytes = |text: &str| text.parse::<Size>().map(|size| size.0).ok();
         assert_eq!(bytes("1KiB"), Some(1024));
+        assert_eq!(bytes("512KiB"), Some(524_288));
+        assert_eq!(bytes("1MiB"), Some(1_048_576));
         assert_eq!(bytes("64MiB"), Some(67_108_864));
         assert_eq!(bytes("2GiB"), Some(2_147_483_648));
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "5", "MiB", "5 MiB", "-5MiB", "1.5MiB", "5MB", "5m", "99999999999999999999GiB"] {
+        for text in [
+            "",
+            "1",
+            "5",
+            "MiB",
+            "1 MiB",
+            "5 MiB",
+            "-1MiB",
+            "-5MiB",
+            "1.5MiB",
+            "1MB",
+            "5MB",
+            "5m",
+            "99999999999999999999MiB",
+            "99999999999999999999GiB",
+        ] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }

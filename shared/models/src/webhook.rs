@@ -1,13 +1,13 @@
 //! How a source tells of changes by itself: `extract.webhook`.
 
-use std::{borrow::Cow, str::FromStr, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Period,
+    Period, Size,
     format::FormatSection,
     system::SecretReference,
     text::{Jq, TextTemplate},
@@ -49,6 +49,10 @@ pub struct WebhookSection {
     pub delivery: Option<DeliverySection>,
     /// The largest delivery that is taken.
     #[serde(default = "default_max_body")]
+    #[schemars(
+        regex(pattern = "^[0-9]{1,6}(KiB|MiB)$"),
+        extend("patternErrorMessage" = "expected a number and a unit: 512KiB or 1MiB")
+    )]
     pub max_body: Size,
 }
 
@@ -224,51 +228,6 @@ impl JsonSchema for WebhookPath {
     }
 }
 
-/// A number of bytes: `512KiB`, `1MiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub usize);
-
-/// Six digits of MiB are far from any overflow.
-const SIZE_PATTERN: &str = "^[0-9]{1,6}(KiB|MiB)$";
-
-impl FromStr for Size {
-    type Err = NotASize;
-
-    fn from_str(text: &str) -> Result<Size, NotASize> {
-        let kibibytes = text.strip_suffix("KiB").map(|number| (number, 1 << 10));
-        let mebibytes = || text.strip_suffix("MiB").map(|number| (number, 1 << 20));
-        let (number, unit) = kibibytes.or_else(mebibytes).ok_or(NotASize)?;
-        let number: usize = number.parse().map_err(|_| NotASize)?;
-        number.checked_mul(unit).map(Size).ok_or(NotASize)
-    }
-}
-
-/// The text is not a number of bytes.
-#[derive(Debug, thiserror::Error)]
-#[error("expected a number and a unit: 512KiB or 1MiB")]
-pub struct NotASize;
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
-        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
-impl JsonSchema for Size {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": SIZE_PATTERN,
-            "patternErrorMessage": "expected a number and a unit: 512KiB or 1MiB",
-            "description": "A number and a unit: 512KiB or 1MiB.",
-        })
-    }
-}
-
 /// Names a delivery, whatever its sender calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub [u8; 16]);
@@ -286,16 +245,6 @@ impl DeliveryId {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_and_a_unit_make_a_size() {
-        let bytes = |text: &str| text.parse::<Size>().map(|size| size.0).ok();
-        assert_eq!(bytes("512KiB"), Some(524_288));
-        assert_eq!(bytes("1MiB"), Some(1_048_576));
-        for text in ["", "1", "MiB", "1 MiB", "-1MiB", "1.5MiB", "1MB", "99999999999999999999MiB"] {
-            assert_eq!(bytes(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn deliveries_with_other_ids_have_other_names() {

@@ -26,7 +26,7 @@ use crate::{
 const SECTION: &str = "/extract/webhook";
 
 /// A delivery is held in memory whole, many at a time.
-const LARGEST_BODY: usize = 16 << 20;
+const LARGEST_BODY: u64 = 16 << 20;
 
 /// The webhook of a flow that is extracted so.
 pub(super) fn webhook(
@@ -56,7 +56,7 @@ pub(super) fn webhook(
         version: version?,
         deleted: deleted?,
         delivery,
-        max_body: section.max_body.0,
+        max_body: usize::try_from(section.max_body.0).ok()?,
     })
 }
 
