@@ -19,6 +19,7 @@ mod load;
 mod mask;
 pub mod problem;
 pub mod request;
+pub mod schedule;
 pub mod schema;
 pub mod system;
 pub mod webhook;

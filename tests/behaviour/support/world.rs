@@ -52,6 +52,10 @@ impl World {
         self.write("flows/things.yaml", &flow.text());
     }
 
+    pub(crate) fn flow_text(&self) -> String {
+        std::fs::read_to_string(self.directory().join("flows/things.yaml")).unwrap()
+    }
+
     pub(crate) fn write(&self, path: &str, content: &str) {
         let path = self.directory().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

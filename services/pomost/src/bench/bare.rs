@@ -21,9 +21,10 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
     let start = flow.extract.cursor.as_ref().map_or(Value::Null, |cursor| Value::from(cursor.start.clone()));
     let variables = Variables { cursor: start, ..Variables::default() };
     let (run, mut records) = (RunId::generate(), Vec::new());
-    let mut position = Some(Position::first(&flow.extract.listing.paginate));
+    let listing = flow.extract.listing.as_ref().context("the flow reads nothing")?;
+    let mut position = Some(Position::first(&listing.paginate));
     while let Some(here) = position {
-        let mut page = source.open(&flow.extract.listing, &here, &variables).await?;
+        let mut page = source.open(listing, &here, &variables).await?;
         for value in page.all_rows().await? {
             let row = rows::row(&*flow, value, Version::new(""), &variables);
             let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else { continue };

@@ -7,6 +7,7 @@ pub(crate) mod flow;
 mod load;
 mod oauth2;
 mod request;
+mod schedule;
 pub(crate) mod system;
 mod tls;
 mod webhook;
