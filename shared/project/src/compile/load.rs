@@ -1,32 +1,75 @@
 //! Compiling the section `load`.
 
-use http::HeaderName;
-use pomost_models::flow::{CreateSection, LoadSection, LookupSection, UpdateSection};
+use std::sync::Arc;
 
-use super::{Compile, optional};
+use http::HeaderName;
+use pomost_models::flow::{CreateSection, LoadSection, LookupSection, Name, UpdateSection};
+
+use super::{Compile, files, optional, table};
 use crate::{
-    destination::{Create, Load, Lookup, Update},
+    destination::{Create, Load, Lookup, Requests, To, Update},
+    environment::Environment,
     request::Request,
 };
 
-pub(crate) fn compile(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Load> {
+pub(crate) fn compile(
+    compile: &mut Compile<'_>,
+    section: &LoadSection,
+    environment: &Environment,
+) -> Option<Load> {
+    let to = match (&section.system, &section.table, &section.files) {
+        (Some(system), None, None) => {
+            requests(compile, section, system).map(|requests| To::System(Arc::new(requests)))
+        }
+        (None, Some(table), None) => {
+            check_no_requests(compile, section, "a table's rows are made, changed and deleted by their keys");
+            table::compile(compile, table, environment).map(|table| To::Table(Arc::new(table)))
+        }
+        (None, None, Some(files)) => {
+            check_no_requests(compile, section, "what is in files is neither changed nor deleted");
+            files::compile(compile, files).map(|files| To::Files(Arc::new(files)))
+        }
+        _ => {
+            let message = "expected exactly one of system, table and files: where the records go";
+            compile.refuse_key("/load", message);
+            None
+        }
+    };
+    Some(Load { to: to?, attempts: section.retry.attempts })
+}
+
+/// What is said of requests would be ignored where there are none.
+fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &str) {
+    let given = [
+        ("create", section.create.is_some()),
+        ("update", section.update.is_some()),
+        ("delete", section.delete.is_some()),
+        ("lookup", section.lookup.is_some()),
+        ("answers", !section.answers.is_empty()),
+    ];
+    for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+        let message = format!("'{name}' is for flows that write to a system; {reason}");
+        compile.refuse_key_with_help(&format!("/load/{name}"), message, "leave this out");
+    }
+}
+
+fn requests(compile: &mut Compile<'_>, section: &LoadSection, system: &Name) -> Option<Requests> {
     check_modes(compile, section);
     let create = optional(section.create.as_ref(), |section| create(compile, section));
     let update = optional(section.update.as_ref(), |section| update(compile, section));
     let delete = optional(section.delete.as_ref(), |section| delete(compile, section));
     let lookup = optional(section.lookup.as_ref(), |section| lookup(compile, section));
     let answers = compile.answers("/load/answers", &section.answers);
-    let load = Load {
-        system: section.system.0.clone(),
+    let requests = Requests {
+        system: system.0.clone(),
         create: create?,
         update: update?,
         delete: delete?,
         lookup: lookup?,
-        attempts: section.retry.attempts,
         answers: answers?,
     };
-    check_doubt(compile, &load);
-    Some(load)
+    check_doubt(compile, &requests);
+    Some(requests)
 }
 
 fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
@@ -80,8 +123,8 @@ fn check_addresses(compile: &mut Compile<'_>, pointer: &str, request: &Request) 
     }
 }
 
-fn check_doubt(compile: &mut Compile<'_>, load: &Load) {
-    if !load.can_clear_doubt() {
+fn check_doubt(compile: &mut Compile<'_>, requests: &Requests) {
+    if !requests.can_clear_doubt() {
         compile.warn(
             "/load/create",
             "neither load.lookup nor load.create.idempotency_header is given: when a create breaks off, nothing can \
