@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pomost_http::Client;
 use pomost_models::{Batch, Record};
-use pomost_project::{Flow, flow::Load};
+use pomost_project::{Flow, flow::Requests};
 use pomost_store::{Answer, ledger::ContentHash};
 
 use crate::{
@@ -19,6 +19,8 @@ pub struct Destination {
     pub client: Client,
     /// The flow.
     pub flow: Arc<Flow>,
+    /// How the flow writes there.
+    pub requests: Arc<Requests>,
 }
 
 impl Destination {
@@ -37,7 +39,7 @@ impl Destination {
 
     /// What the flow does to records, and what it has for finding out what is there.
     pub fn means(&self) -> Means {
-        let load = &self.flow.load;
+        let load = &self.requests;
         Means {
             creates: load.create.is_some(),
             updates: load.update.is_some(),
@@ -50,7 +52,7 @@ impl Destination {
     }
 }
 
-fn repeats(load: &Load) -> Repeats {
+fn repeats(load: &Requests) -> Repeats {
     let ignored = load.create.as_ref().is_some_and(|create| create.idempotency_header.is_some());
     match (load.creates_may_repeat(), ignored) {
         (true, _) => Repeats::Always,

@@ -1,10 +1,14 @@
 //! What the loader does with a batch.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use pomost_models::{Batch, Record};
+use pomost_project::Flow;
 use pomost_runtime::{
     Context, dead, outbox,
     worker::{Handler, Trouble},
@@ -15,6 +19,7 @@ use tracing::warn;
 use crate::{
     act::End,
     destination::Destination,
+    many::Together,
     prepare::{self, Prepared},
     tally::Tally,
 };
@@ -27,8 +32,18 @@ const STARTING: Duration = Duration::from_secs(240);
 pub struct LoadHandler {
     /// What to work with.
     pub context: Context,
-    /// Where the records go.
-    pub destination: Destination,
+    /// The flow.
+    pub flow: Arc<Flow>,
+    /// How its records are written.
+    pub way: Way,
+}
+
+/// How the records of a flow are written.
+pub enum Way {
+    /// Each by requests of its own.
+    OneByOne(Destination),
+    /// Those of a batch together.
+    Together(Together),
 }
 
 #[async_trait]
@@ -84,19 +99,37 @@ impl LoadHandler {
         claim: &Claim,
         answers: &[Answer],
     ) -> Vec<End> {
+        match &self.way {
+            Way::OneByOne(destination) => self.act_on_each(destination, batch, records, claim, answers).await,
+            Way::Together(together) => together.act_on_all(batch, records, &claim.entries, answers).await,
+        }
+    }
+
+    async fn act_on_each(
+        &self,
+        destination: &Destination,
+        batch: &Batch,
+        records: &[Record],
+        claim: &Claim,
+        answers: &[Answer],
+    ) -> Vec<End> {
         let until = Instant::now() + STARTING;
         let claimed = records.iter().zip(&claim.entries).zip(answers).enumerate();
         let acting: Vec<_> = claimed
-            .map(|(place, ((record, entry), answer))| self.act_on(until, place, batch, record, entry, answer))
+            .map(|(place, ((record, entry), answer))| {
+                self.act_on(destination, until, place, batch, record, entry, answer)
+            })
             .collect();
-        let concurrency = self.destination.client.concurrency();
+        let concurrency = destination.client.concurrency();
         let mut ends: Vec<(usize, End)> = stream::iter(acting).buffer_unordered(concurrency).collect().await;
         ends.sort_unstable_by_key(|(place, _)| *place);
         ends.into_iter().map(|(_, end)| end).collect()
     }
 
+    #[expect(clippy::too_many_arguments)]
     async fn act_on(
         &self,
+        destination: &Destination,
         until: Instant,
         place: usize,
         batch: &Batch,
@@ -107,7 +140,7 @@ impl LoadHandler {
         if Instant::now() > until || self.context.shutdown.is_cancelled() {
             return (place, End::NotNow);
         }
-        (place, self.destination.act(batch, record, &entry.hash, answer).await)
+        (place, destination.act(batch, record, &entry.hash, answer).await)
     }
 
     fn tally(
@@ -118,7 +151,7 @@ impl LoadHandler {
         answers: Vec<Answer>,
         ends: Vec<End>,
     ) -> Tally<'_> {
-        let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
+        let mut tally = Tally::new(&self.flow, batch, claim.token);
         for record in prepared.superseded {
             tally.superseded(record);
         }

@@ -1,28 +1,30 @@
 //! The loader: takes records from `load.<flow>` and makes the destination have them.
 //!
 //! Of one batch: [`handler`] claims its keys in the ledger, [`act`] sends the requests that
-//! [`decide`] chooses, and [`tally`] gathers what came of them for one settlement. Beside that,
+//! [`decide`] chooses, or [`table`] or [`files`] write its records together, and [`tally`] gathers what came of them for one settlement. Beside that,
 //! [`archive`] moves dead letters from their queue into the store.
 
 pub mod act;
 pub mod archive;
 pub mod decide;
 pub mod destination;
+pub mod files;
 pub mod handler;
 pub mod idempotency;
+pub mod many;
 pub mod prepare;
 mod request;
+pub mod table;
 pub mod tally;
+pub mod way;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use pomost_http::Clients;
 use pomost_models::Stage;
 use pomost_runtime::{Context, worker};
 use tokio::task::JoinSet;
 
-use destination::Destination;
 use handler::LoadHandler;
 
 /// Batches of one flow in hand at a time: while one waits for the store, others keep the
@@ -33,9 +35,8 @@ const CONCURRENCY: usize = 4;
 pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
-        let client = clients.of(&flow.load.system).context("a flow's system has no client")?.clone();
-        let destination = Destination { client, flow: flow.clone() };
-        let handler = Arc::new(LoadHandler { context: context.clone(), destination });
+        let (flow, way) = (flow.clone(), way::of(flow, &clients)?);
+        let handler = Arc::new(LoadHandler { context: context.clone(), flow, way });
         workers.spawn(worker::work(context.clone(), name.clone(), Stage::Load, CONCURRENCY, handler));
     }
     workers.spawn(archive::run(context));

@@ -151,7 +151,7 @@ impl Act<'_> {
 impl Destination {
     /// Whether entity tags are remembered and sent.
     pub(crate) fn keeps_etags(&self) -> bool {
-        let changes = [&self.flow.load.update, &self.flow.load.delete];
+        let changes = [&self.requests.update, &self.requests.delete];
         changes.into_iter().flatten().any(|change| change.if_match.is_some())
     }
 }

@@ -1,0 +1,154 @@
+//! A PostgreSQL table as the destination: a row for each record, by its key.
+
+mod connection;
+mod failure;
+mod statements;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Pool};
+use pomost_http::{Class, Failure};
+use pomost_models::{Batch, Op, Record};
+use pomost_project::flow::Table;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+use tokio_postgres::types::{Json, ToSql};
+
+pub use connection::UrlError;
+use failure::Fault;
+use statements::Statements;
+
+use crate::{
+    act::Failed,
+    many::{Kind, Many, Row, Verdict},
+};
+
+/// Writes the rows of a table, those of a call in one statement. A row's id is its key, and writing
+/// one again changes nothing, so nothing is ever in doubt for long.
+pub struct Writer {
+    table: Arc<Table>,
+    pool: Pool,
+    statements: Statements,
+    /// The table as errors name it.
+    place: String,
+}
+
+impl Writer {
+    /// A writer to a table. It connects when there is something to write, so that a database that is
+    /// away is waited for.
+    pub fn new(table: Arc<Table>) -> Result<Writer, UrlError> {
+        let (pool, database) = connection::pool(&table)?;
+        let statements = Statements::of(&table);
+        Ok(Writer { place: format!("the table {} at {database}", table.name), pool, statements, table })
+    }
+}
+
+#[async_trait]
+impl Many for Writer {
+    async fn write(&self, _: &Batch, kind: Kind, rows: &[Row<'_>]) -> Result<Vec<Verdict>, Failed> {
+        let (fitting, others): (Vec<_>, Vec<_>) = rows.iter().map(|row| row.record).partition(has_columns);
+        if !fitting.is_empty() {
+            self.write_all(kind, &fitting).await?;
+        }
+        match others.is_empty() {
+            true => Ok(rows.iter().map(|row| accepted(kind, row.record)).collect()),
+            false => Ok(rows.iter().map(|row| self.verdict(kind, row.record)).collect()),
+        }
+    }
+}
+
+/// Whether a record has fields, which columns take. What is deleted needs none.
+fn has_columns(record: &&Record) -> bool {
+    record.op == Op::Delete || record.data.get().starts_with('{')
+}
+
+fn accepted(kind: Kind, record: &Record) -> Verdict {
+    let id = (kind != Kind::Delete).then(|| record.key.clone());
+    Verdict::Accepted { id }
+}
+
+impl Writer {
+    fn verdict(&self, kind: Kind, record: &Record) -> Verdict {
+        if has_columns(&record) {
+            return accepted(kind, record);
+        }
+        let message = format!("{}: the record is no object, so it has no fields for the columns", self.place);
+        Verdict::Failed(Failed::without_effect(Failure::new(Class::Invalid, message)))
+    }
+
+    async fn write_all(&self, kind: Kind, records: &[&Record]) -> Result<(), Failed> {
+        let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
+        let written = match kind {
+            Kind::Delete => self.execute(&self.statements.delete, &[&keys]).await,
+            Kind::Create | Kind::Update => {
+                let data = Json(records.iter().map(|record| &*record.data).collect::<Vec<_>>());
+                self.upsert(&[&keys, &data]).await
+            }
+        };
+        match written {
+            // What is not there has no rows to delete.
+            Err(fault) if kind == Kind::Delete && self.table.create && fault.is_missing_table() => Ok(()),
+            Err(fault) => Err(self.failed(fault, records).await),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The table is made when it is missed, not before: making it needs a right that whoever prepared
+    /// it may not have given us.
+    async fn upsert(&self, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), Fault> {
+        match self.execute(&self.statements.upsert, parameters).await {
+            Err(fault) if self.table.create && fault.is_missing_table() => {
+                self.create().await?;
+                self.execute(&self.statements.upsert, parameters).await
+            }
+            written => written,
+        }
+    }
+
+    async fn create(&self) -> Result<(), Fault> {
+        let client = self.pool.get().await?;
+        client.batch_execute(&self.statements.create).await.map_err(Fault::Statement)
+    }
+
+    async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), Fault> {
+        let client = self.pool.get().await?;
+        let executing = async {
+            let statement = client.prepare_cached(sql).await?;
+            client.execute(&statement, parameters).await
+        };
+        match timeout(self.patience(), executing).await {
+            Ok(executed) => executed.map(drop).map_err(Fault::Statement),
+            Err(_) => {
+                // The connection may be dead, or still at it.
+                drop(Object::take(client));
+                Err(Fault::Silence)
+            }
+        }
+    }
+
+    /// The database gives up first where it can, and then says that it did nothing.
+    fn patience(&self) -> Duration {
+        self.table.timeout + Duration::from_secs(1)
+    }
+
+    async fn failed(&self, fault: Fault, records: &[&Record]) -> Failed {
+        let column = match records {
+            [record] if fault.is_of_a_value() => self.column_at_fault(&record.data).await,
+            _ => None,
+        };
+        fault.failed(&self.place, column)
+    }
+
+    /// The first column that cannot hold the record's field. The database does not say.
+    async fn column_at_fault(&self, data: &RawValue) -> Option<&str> {
+        let data = Json([data]);
+        for (column, sql) in self.table.columns.iter().zip(&self.statements.probes) {
+            match self.execute(sql, &[&data]).await {
+                Err(fault) if fault.is_of_a_value() => return Some(&column.name),
+                _ => {}
+            }
+        }
+        None
+    }
+}
