@@ -10,6 +10,7 @@ mod demo;
 mod destination;
 mod doubt;
 mod failures;
+mod files;
 mod formats;
 mod hostile;
 mod if_match;

@@ -13,8 +13,13 @@ use crate::{Period, system::SecretReference};
 #[serde(deny_unknown_fields)]
 pub struct TableSection {
     /// The database's URL, which holds a password: `${NAME}` or `${file:PATH}` of
-    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. On another machine it is spoken to by TLS, unless
+    /// the URL ends in `?sslmode=disable`: credentials and data then cross the network readable.
     pub database: SecretReference,
+    /// The certificates that the database's own has to come from, as PEM, instead of those that the
+    /// platform trusts: `${file:PATH}` or a path in the project.
+    #[serde(default)]
+    pub ca: Option<String>,
     /// The table's name, `sales`, or with its schema, `reporting.sales`, in the letters that the
     /// database has it in.
     pub name: String,

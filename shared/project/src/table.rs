@@ -10,6 +10,8 @@ use secrecy::SecretString;
 pub struct Table {
     /// The database's URL.
     pub database: SecretString,
+    /// The certificates that the database's own has to come from, as PEM.
+    pub ca: Option<String>,
     /// The table's name.
     pub name: TableName,
     /// The column of the records' keys.

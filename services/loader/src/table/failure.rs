@@ -80,7 +80,7 @@ impl Fault {
 
     fn reason(&self) -> String {
         match (self, self.error()) {
-            (_, Some(error)) => chain(error),
+            (_, Some(error)) => with_advice(chain(error)),
             (Fault::Connection(error), None) => error.to_string(),
             _ => "no answer in time".into(),
         }
@@ -147,6 +147,13 @@ fn meaning_of_class(class: &str) -> (Class, &'static str) {
         "08" | "53" | "57" | "58" => (Class::Throttled, "the database is not ready"),
         "0A" | "42" | "55" => (Class::Throttled, "it cannot be written as the flow says"),
         _ => (Class::Transient, "the database failed"),
+    }
+}
+
+fn with_advice(reason: String) -> String {
+    match reason.contains("server does not support TLS") {
+        true => format!("{reason}; to send credentials and data readable, add ?sslmode=disable to the URL"),
+        false => reason,
     }
 }
 

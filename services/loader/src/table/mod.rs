@@ -3,6 +3,7 @@
 mod connection;
 mod failure;
 mod statements;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 use tokio_postgres::types::{Json, ToSql};
 
-pub use connection::UrlError;
+pub use connection::SettingsError;
 use failure::Fault;
 use statements::Statements;
 
@@ -37,7 +38,7 @@ pub struct Writer {
 impl Writer {
     /// A writer to a table. It connects when there is something to write, so that a database that is
     /// away is waited for.
-    pub fn new(table: Arc<Table>) -> Result<Writer, UrlError> {
+    pub fn new(table: Arc<Table>) -> Result<Writer, SettingsError> {
         let (pool, database) = connection::pool(&table)?;
         let statements = Statements::of(&table);
         Ok(Writer { place: format!("the table {} at {database}", table.name), pool, statements, table })

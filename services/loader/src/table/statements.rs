@@ -91,6 +91,7 @@ mod tests {
         let column = |name: &str, kind| Column { name: name.into(), kind };
         let table = Table {
             database: "postgres://localhost/x".into(),
+            ca: None,
             name: TableName { schema: Some("a b".into()), table: "x\"; DROP TABLE y; --".into() },
             key: "Order".into(),
             create: true,

@@ -19,12 +19,15 @@ pub(crate) fn compile(
     environment: &Environment,
 ) -> Option<Table> {
     let database = database(compile, section, environment);
+    let ca =
+        super::optional(section.ca.as_ref(), |ca| compile.certificates("/load/table/ca", ca, environment));
     let name = name(compile, &section.name);
     let key = identifier(compile, "/load/table/key", &section.key);
     let columns = columns(compile, &section.columns, &section.key);
     compile.check_timeout("/load/table/timeout", Some(section.timeout));
     Some(Table {
         database: database?,
+        ca: ca?,
         name: name?,
         key: key?,
         create: section.create,

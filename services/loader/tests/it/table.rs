@@ -1,14 +1,10 @@
-//! A PostgreSQL table as the destination, at `POMOST_TEST_DATABASE_URL`, each test in a schema of its
-//! own.
-#![allow(clippy::unwrap_used)]
-
-mod support;
+//! A PostgreSQL table as the destination, each test in a schema of its own.
 
 use std::time::Duration;
 
+use crate::support::{Scene, batch, deleted, in_a_schema, record, url};
 use pomost_models::{Batch, Op, Record};
 use pomost_store::{Claim, ClaimToken};
-use support::{Scene, batch, deleted, in_a_schema, record, url};
 
 const COLUMNS: &str = "{ total: numeric, paid: boolean, lines: jsonb }";
 

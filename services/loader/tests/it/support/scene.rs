@@ -32,18 +32,31 @@ impl Scene {
 
     /// A loader that knows the database by another URL.
     pub(crate) async fn at(database: &str, schema: &Schema, columns: &str, more: &str) -> Scene {
+        let more = format!("columns: {columns}\n    {more}");
+        Scene::with_file(database, schema, "note.txt", "", &more).await
+    }
+
+    /// A loader with a file in its project, and with these lines in `load.table`.
+    pub(crate) async fn with_file(
+        database: &str,
+        schema: &Schema,
+        file: &str,
+        content: &str,
+        more: &str,
+    ) -> Scene {
         let directory = tempfile::tempdir().unwrap();
         let write = |path: &str, content: String| {
             let path = directory.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         };
+        write(file, content.to_owned());
         write("systems/source.yaml", "system: source\nbase_url: http://127.0.0.1:1\n".into());
         write(
             "flows/sales.yaml",
             format!(
                 "flow: sales\nextract: {{ system: source, request: GET /sales, records: '.[]', key: .id }}\nload:\n  table:\n    \
-                 database: ${{WAREHOUSE}}\n    name: {}.sales\n    key: sale\n    columns: {columns}\n    {more}\n",
+                 database: ${{WAREHOUSE}}\n    name: {}.sales\n    key: sale\n    {more}\n",
                 schema.name
             ),
         );
@@ -104,7 +117,7 @@ pub(crate) fn batch(records: impl IntoIterator<Item = Record>) -> Batch {
 
 pub(crate) fn record(key: &str, data: &str) -> Record {
     let data = RawValue::from_string(data.to_owned()).unwrap();
-    let version = Version::new(&uuid::Uuid::now_v7().to_string());
+    let version = Version::new(uuid::Uuid::now_v7().to_string());
     Record { slot: 0, key: key.to_owned(), version, op: Op::Upsert, data, source: None }
 }
 
