@@ -52,10 +52,11 @@ impl Many for Writer {
 }
 
 impl Writer {
-    /// A disk that is full or closed to us is waited for. The file may be there all the same.
+    /// A disk that is full or closed to us is waited for. If the file is there all the same, its note says
+    /// so to whoever comes next.
     fn failed(&self, error: &io::Error) -> Failed {
         let message = format!("the directory {}: {error}", self.files.directory.display());
-        Failed::with_effect(Failure::new(Class::Throttled, message))
+        Failed::without_effect(Failure::new(Class::Throttled, message))
     }
 }
 

@@ -15,6 +15,7 @@ use pomost_project::flow::Table;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 use tokio_postgres::types::{Json, ToSql};
+use tracing::{Instrument, Span, field};
 
 pub use connection::SettingsError;
 use failure::Fault;
@@ -79,6 +80,32 @@ impl Writer {
     }
 
     async fn write_all(&self, kind: Kind, records: &[&Record]) -> Result<(), Failed> {
+        let span = self.span(kind, records.len());
+        let written = self.try_to_write_all(kind, records).instrument(span.clone()).await;
+        if let Err(failed) = &written {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", failed.failure.class.as_str());
+        }
+        written
+    }
+
+    /// Names and fields by the OpenTelemetry conventions for databases.
+    fn span(&self, kind: Kind, records: usize) -> Span {
+        let operation = if kind == Kind::Delete { "DELETE" } else { "INSERT" };
+        tracing::info_span!(
+            "database.statement",
+            otel.name = %format_args!("{operation} {}", self.table.name),
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            db.system.name = "postgresql",
+            db.collection.name = %self.table.name,
+            db.operation.name = operation,
+            db.operation.batch.size = records,
+            error.r#type = field::Empty,
+        )
+    }
+
+    async fn try_to_write_all(&self, kind: Kind, records: &[&Record]) -> Result<(), Failed> {
         let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
         let written = match kind {
             Kind::Delete => self.execute(&self.statements.delete, &[&keys]).await,
