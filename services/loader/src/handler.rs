@@ -2,26 +2,23 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
-use futures_util::{StreamExt, stream};
 use pomost_models::{Batch, Record};
-use pomost_project::Flow;
 use pomost_runtime::{
     Context, dead, outbox,
     worker::{Handler, Trouble},
 };
-use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken, Error, Settlement};
+use pomost_store::{Answer, Claim, ClaimToken, Error, Settlement};
 use tracing::warn;
 
 use crate::{
     act::End,
+    acting::Acting,
     destination::Destination,
-    many::Together,
     prepare::{self, Prepared},
     tally::Tally,
 };
@@ -38,18 +35,8 @@ const SETTLING: Duration = Duration::from_secs(60);
 pub struct LoadHandler {
     /// What to work with.
     pub context: Context,
-    /// The flow.
-    pub flow: Arc<Flow>,
-    /// How its records are written.
-    pub way: Way,
-}
-
-/// How the records of a flow are written.
-pub enum Way {
-    /// Each by requests of its own.
-    OneByOne(Destination),
-    /// Those of a batch together.
-    Together(Together),
+    /// Where the records go.
+    pub destination: Destination,
 }
 
 #[async_trait]
@@ -104,48 +91,12 @@ impl LoadHandler {
         claim: &Claim,
         answers: &[Answer],
     ) -> Vec<End> {
-        match &self.way {
-            Way::OneByOne(destination) => self.act_on_each(destination, batch, records, claim, answers).await,
-            Way::Together(together) => together.act_on_all(batch, records, &claim.entries, answers).await,
-        }
-    }
-
-    async fn act_on_each(
-        &self,
-        destination: &Destination,
-        batch: &Batch,
-        records: &[Record],
-        claim: &Claim,
-        answers: &[Answer],
-    ) -> Vec<End> {
         let until = Instant::now() + STARTING;
-        let claimed = records.iter().zip(&claim.entries).zip(answers).enumerate();
-        let acting: Vec<_> = claimed
-            .map(|(place, ((record, entry), answer))| {
-                self.act_on(destination, until, place, batch, record, entry, answer)
-            })
-            .collect();
-        let concurrency = destination.client.concurrency();
-        let mut ends: Vec<(usize, End)> = stream::iter(acting).buffer_unordered(concurrency).collect().await;
-        ends.sort_unstable_by_key(|(place, _)| *place);
-        ends.into_iter().map(|(_, end)| end).collect()
-    }
-
-    #[expect(clippy::too_many_arguments)]
-    async fn act_on(
-        &self,
-        destination: &Destination,
-        until: Instant,
-        place: usize,
-        batch: &Batch,
-        record: &Record,
-        entry: &ClaimEntry,
-        answer: &Answer,
-    ) -> (usize, End) {
-        if Instant::now() > until || self.context.shutdown.is_cancelled() {
-            return (place, End::NotNow);
-        }
-        (place, destination.act(batch, record, &entry.hash, answer).await)
+        let may_start = || Instant::now() <= until && !self.context.shutdown.is_cancelled();
+        let claimed = records.iter().zip(&claim.entries).zip(answers);
+        let begun = claimed
+            .map(|((record, entry), answer)| self.destination.begin(batch, record, &entry.hash, answer));
+        Acting { destination: &self.destination, may_start: &may_start }.carry_out(begun).await
     }
 
     fn tally(
@@ -156,7 +107,7 @@ impl LoadHandler {
         answers: Vec<Answer>,
         ends: Vec<End>,
     ) -> Tally<'_> {
-        let mut tally = Tally::new(&self.flow, batch, claim.token);
+        let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
         for record in prepared.superseded {
             tally.superseded(record);
         }

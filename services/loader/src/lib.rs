@@ -1,22 +1,25 @@
 //! The loader: takes records from `load.<flow>` and makes the destination have them.
 //!
 //! Of one batch: [`handler`] claims its keys in the ledger, [`act`] sends the requests that
-//! [`decide`] chooses, or [`table`] or [`files`] write its records together, and [`tally`] gathers what came of them for one settlement. Beside that,
-//! [`archive`] moves dead letters from their queue into the store.
+//! [`decide`] chooses, `many` those for many records at once or the statements and files that take them,
+//! and [`tally`] gathers what came of them for one settlement. Beside that, [`archive`] moves dead
+//! letters from their queue into the store.
 
 pub mod act;
+mod acting;
 pub mod archive;
+mod batch_requests;
 pub mod decide;
 pub mod destination;
-pub mod files;
+mod files;
+mod halving;
 pub mod handler;
 pub mod idempotency;
-pub mod many;
+mod many;
 pub mod prepare;
 mod request;
-pub mod table;
+mod table;
 pub mod tally;
-pub mod way;
 
 use std::sync::Arc;
 
@@ -25,6 +28,7 @@ use pomost_models::Stage;
 use pomost_runtime::{Context, worker};
 use tokio::task::JoinSet;
 
+use destination::Destination;
 use handler::LoadHandler;
 
 /// Batches of one flow in hand at a time: while one waits for the store, others keep the
@@ -35,8 +39,8 @@ const CONCURRENCY: usize = 4;
 pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
-        let (flow, way) = (flow.clone(), way::of(flow, &clients)?);
-        let handler = Arc::new(LoadHandler { context: context.clone(), flow, way });
+        let destination = Destination::of(flow, &clients)?;
+        let handler = Arc::new(LoadHandler { context: context.clone(), destination });
         workers.spawn(worker::work(context.clone(), name.clone(), Stage::Load, CONCURRENCY, handler));
     }
     workers.spawn(archive::run(context));

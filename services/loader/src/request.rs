@@ -21,7 +21,7 @@ impl Act<'_> {
         let Some(lookup) = &self.load().lookup else { return Ok(None) };
         let call = self.call(&lookup.request, None)?;
         let url = call.url.clone();
-        let answer = match self.destination.client.send(call).await {
+        let answer = match self.destination.client()?.send(call).await {
             Ok(answer) => answer,
             Err(failure) if failure.class == Class::Gone => return Ok(None),
             Err(failure) => return Err(failure),
@@ -60,7 +60,8 @@ impl Act<'_> {
         let call = self.call(&change.request, Some(id)).map_err(Failed::without_effect)?;
         let label = format!("GET {}", call.label.split_once(' ').map_or("", |(_, path)| path));
         let call = Call { method: Method::GET, label: &label, body: None, ..call };
-        let answer = self.destination.client.send(call).await.map_err(Failed::without_effect)?;
+        let client = self.destination.client().map_err(Failed::without_effect)?;
+        let answer = client.send(call).await.map_err(Failed::without_effect)?;
         Ok(self.etag(&answer))
     }
 
@@ -76,14 +77,15 @@ impl Act<'_> {
             call.body = Some(Bytes::copy_from_slice(self.record.data.get().as_bytes()));
         }
         call.headers.extend(headers);
-        let sent = self.destination.client.send(call).await;
+        let client = self.destination.client().map_err(Failed::without_effect)?;
+        let sent = client.send(call).await;
         sent.map_err(|failure| Failed { in_doubt: self.leaves_doubt(&failure), failure })
     }
 
     /// A 500 says that the destination failed; that it did nothing is only likely, as after a 503, which
     /// may be of a gateway that waited no longer. Where finding out is cheap it is found out, where it is
     /// impossible the likely is taken for true, and only silence and gateways (502, 504) leave a doubt.
-    fn leaves_doubt(&self, failure: &Failure) -> bool {
+    pub(crate) fn leaves_doubt(&self, failure: &Failure) -> bool {
         let means = self.case.means;
         let can_tell = means.lookup
             || means.repeats != Repeats::Never
@@ -98,7 +100,7 @@ impl Act<'_> {
 
     fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
         let record = if request.needs_input() { self.parsed()? } else { Value::Null };
-        self.destination.client.call(request, &self.load().answers, &record, &self.variables(id))
+        self.destination.client()?.call(request, &self.load().answers, &record, &self.variables(id))
     }
 
     /// An answer's entity tag, where the flow has a use for it.
@@ -115,21 +117,14 @@ impl Act<'_> {
     }
 
     fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
-        let invalid = |message: String| Failure::new(Class::Invalid, message);
         // A page that says "we are moving house", for example, with the wrong status. It passes.
         let body = read(&answer.body)
             .map_err(|error| Failure::new(Class::Transient, format!("the answer is not JSON: {error}")))?;
-        let id = id
-            .one(body, &self.variables(None))
-            .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
-        match (&id, text(&id)) {
-            (Value::Null, _) => Ok(None),
-            (_, Some(text)) if !text.is_empty() => Ok(Some(text)),
-            _ => Err(invalid("the id in the answer is neither text nor a number".into())),
-        }
+        read_id(id, body, &self.variables(None))
     }
 
-    fn parsed(&self) -> Result<Value, Failure> {
+    /// The record's data.
+    pub(crate) fn parsed(&self) -> Result<Value, Failure> {
         if let Some(value) = self.parsed.get() {
             return Ok(value.clone());
         }
@@ -149,6 +144,23 @@ impl Act<'_> {
             run: text(&self.batch.run.to_string()),
             ..Variables::default()
         }
+    }
+}
+
+/// The id that an expression finds in an answer; none where it finds null.
+pub(crate) fn read_id(
+    id: &Expression,
+    answer: Value,
+    variables: &Variables,
+) -> Result<Option<String>, Failure> {
+    let invalid = |message: String| Failure::new(Class::Invalid, message);
+    let id = id
+        .one(answer, variables)
+        .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
+    match (&id, text(&id)) {
+        (Value::Null, _) => Ok(None),
+        (_, Some(text)) if !text.is_empty() => Ok(Some(text)),
+        _ => Err(invalid("the id in the answer is neither text nor a number".into())),
     }
 }
 

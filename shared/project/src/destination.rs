@@ -8,7 +8,7 @@ pub use pomost_models::load::IfMatch;
 
 use crate::{
     files::Files,
-    request::{AnswerRule, Request},
+    request::{AnswerRule, Meaning, Request},
     table::Table,
 };
 
@@ -53,7 +53,7 @@ impl Load {
 }
 
 /// How the records of a system are written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Requests {
     /// The system's name.
     pub system: String,
@@ -65,6 +65,8 @@ pub struct Requests {
     pub delete: Option<Update>,
     /// How to find a record there.
     pub lookup: Option<Lookup>,
+    /// How many records are sent with one request.
+    pub batch: Option<BatchRequests>,
     /// What its answers mean, before what the system's rules say.
     pub answers: Vec<AnswerRule>,
 }
@@ -76,6 +78,11 @@ impl Requests {
             Some(create) => create.id.is_none(),
             None => self.lookup.is_none(),
         }
+    }
+
+    /// How one of its requests is made for many records; none where it is made for each by itself.
+    pub fn for_many(&self, request: &Request) -> Option<&BatchRequests> {
+        self.batch.as_ref().filter(|_| !request.names_record())
     }
 
     /// Whether a create may be made again and again: whatever it sends, it is for one record. PUT is
@@ -112,6 +119,30 @@ pub struct Update {
     pub request: Request,
     /// What is done where somebody else changed it; left out, nobody looks.
     pub if_match: Option<IfMatch>,
+}
+
+/// How many records are sent with one request, and how their verdicts are read.
+#[derive(Debug)]
+pub struct BatchRequests {
+    /// The most records in one request.
+    pub size: usize,
+    /// The verdicts in an answer; left out, an answer that is no failure accepts every record.
+    pub results: Option<Expression>,
+    /// The key of the record that a verdict is about; left out, they come in the records' order.
+    pub key: Option<Expression>,
+    /// What is wrong with the record of a verdict.
+    pub rejected: Option<Expression>,
+    /// What verdicts mean; the first that is about one decides, before `rejected`.
+    pub verdicts: Vec<VerdictRule>,
+}
+
+/// What some verdicts mean.
+#[derive(Debug)]
+pub struct VerdictRule {
+    /// The test that a verdict has to pass.
+    pub when: Expression,
+    /// What it means then.
+    pub means: Meaning,
 }
 
 /// How to find a record at the destination.

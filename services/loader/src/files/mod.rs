@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use pomost_expression::{Value, read, text};
 use pomost_format::{EncodeError, Format, Syntax, encode};
 use pomost_http::{Class, Failure};
-use pomost_models::Batch;
+use pomost_models::{Batch, Record};
 use pomost_project::flow::Files;
 use tokio::task::spawn_blocking;
 
@@ -17,46 +17,58 @@ use place::Place;
 
 use crate::{
     act::Failed,
-    many::{Kind, Many, Row, Verdict},
+    many::{Kind, Many, Row, Written},
 };
 
 /// Writes files. A file appears whole, under a name made of its flow, run and batch, and stays as it
 /// is: what comes of the batch later goes into another, and what comes again into none.
-pub struct Writer {
+pub(crate) struct Writer {
     files: Arc<Files>,
 }
 
 impl Writer {
     /// A writer of a flow's files.
-    pub fn new(files: Arc<Files>) -> Writer {
+    pub(crate) fn new(files: Arc<Files>) -> Writer {
         Writer { files }
     }
 }
 
 #[async_trait]
 impl Many for Writer {
-    async fn write(&self, batch: &Batch, _: Kind, rows: &[Row<'_>]) -> Result<Vec<Verdict>, Failed> {
+    fn takes(&self, _: Kind) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
+    async fn write(&self, _: Kind, rows: &[Row<'_>]) -> Result<Vec<Written>, Failure> {
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let records = rows.iter().map(|row| row.act.record);
+        self.write_records(first.act.batch, records.collect()).await
+    }
+}
+
+impl Writer {
+    async fn write_records(&self, batch: &Batch, records: Vec<&Record>) -> Result<Vec<Written>, Failure> {
         let file = File {
             place: Place::of(&self.files, batch),
             format: self.files.format.clone(),
-            rows: rows.iter().map(|row| (row.record.slot, row.record.data.get().to_owned())).collect(),
+            rows: records.iter().map(|record| (record.slot, record.data.get().to_owned())).collect(),
         };
         let written = spawn_blocking(move || file.write()).await.map_err(io::Error::other).flatten();
         let refused = written.map_err(|error| self.failed(&error))?;
-        let verdicts = rows.iter().zip(refused).map(|(row, refused)| match refused {
-            None => Verdict::Accepted { id: Some(row.record.key.clone()) },
-            Some(message) => Verdict::Failed(Failed::without_effect(Failure::new(Class::Invalid, message))),
+        let written = refused.into_iter().map(|refused| match refused {
+            None => Written::Done(None),
+            Some(message) => Written::Failed(Failed::without_effect(Failure::new(Class::Invalid, message))),
         });
-        Ok(verdicts.collect())
+        Ok(written.collect())
     }
 }
 
 impl Writer {
     /// A disk that is full or closed to us is waited for. If the file is there all the same, its note says
     /// so to whoever comes next.
-    fn failed(&self, error: &io::Error) -> Failed {
+    fn failed(&self, error: &io::Error) -> Failure {
         let message = format!("the directory {}: {error}", self.files.directory.display());
-        Failed::without_effect(Failure::new(Class::Throttled, message))
+        Failure::new(Class::Throttled, message)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use pomost_format::CsvOptions;
-use pomost_models::{Op, Record, RunId, Version};
+use pomost_models::{Op, RunId, Version};
 use serde_json::value::RawValue;
 
 use super::*;
@@ -29,13 +29,12 @@ fn record(slot: u32, data: &str) -> Record {
 }
 
 async fn write(writer: &Writer, batch: &Batch, records: &[Record]) -> Vec<Option<String>> {
-    let rows: Vec<_> = records.iter().map(|record| Row { record, id: None, hash: &[0; 16] }).collect();
-    let verdicts = writer.write(batch, Kind::Create, &rows).await.unwrap();
-    let message = |verdict| match verdict {
-        Verdict::Accepted { .. } => None,
-        Verdict::Failed(failed) => Some(failed.failure.message),
+    let written = writer.write_records(batch, records.iter().collect()).await.unwrap();
+    let message = |written| match written {
+        Written::Failed(failed) => Some(failed.failure.message),
+        _ => None,
     };
-    verdicts.into_iter().map(message).collect()
+    written.into_iter().map(message).collect()
 }
 
 /// The files that other programs see, by name, with their content.
@@ -124,9 +123,8 @@ async fn equal_records_of_a_batch_are_all_written_and_so_are_those_of_other_batc
 async fn a_directory_that_cannot_be_written_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("reports"), "a file").unwrap();
-    let record = record(0, "1");
-    let rows = [Row { record: &record, id: None, hash: &[0; 16] }];
-    let failed = writer(directory.path(), csv()).write(&batch("0.1"), Kind::Create, &rows).await.unwrap_err();
-    assert!(failed.failure.class.is_of_the_system());
-    assert!(failed.failure.message.contains("reports/sales"), "{}", failed.failure.message);
+    let writer = writer(directory.path(), csv());
+    let failure = writer.write_records(&batch("0.1"), vec![&record(0, "1")]).await.unwrap_err();
+    assert!(failure.class.is_of_the_system());
+    assert!(failure.message.contains("reports/sales"), "{}", failure.message);
 }

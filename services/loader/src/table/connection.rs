@@ -17,7 +17,7 @@ const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A database cannot be spoken to as the flow says.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub(crate) enum SettingsError {
     /// Its URL cannot be read. What the parser says may hold parts of it, and so of the password.
     #[error(
         "the URL in load.table.database cannot be read; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, with \

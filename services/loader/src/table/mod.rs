@@ -10,25 +10,25 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool};
 use pomost_http::{Class, Failure};
-use pomost_models::{Batch, Op, Record};
+use pomost_models::{Op, Record};
 use pomost_project::flow::Table;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 use tokio_postgres::types::{Json, ToSql};
 use tracing::{Instrument, Span, field};
 
-pub use connection::SettingsError;
+use connection::SettingsError;
 use failure::Fault;
 use statements::Statements;
 
 use crate::{
     act::Failed,
-    many::{Kind, Many, Row, Verdict},
+    many::{Kind, Many, Row, Written},
 };
 
 /// Writes the rows of a table, those of a call in one statement. A row's id is its key, and writing
 /// one again changes nothing, so nothing is ever in doubt for long.
-pub struct Writer {
+pub(crate) struct Writer {
     table: Arc<Table>,
     pool: Pool,
     statements: Statements,
@@ -39,7 +39,7 @@ pub struct Writer {
 impl Writer {
     /// A writer to a table. It connects when there is something to write, so that a database that is
     /// away is waited for.
-    pub fn new(table: Arc<Table>) -> Result<Writer, SettingsError> {
+    pub(crate) fn new(table: Arc<Table>) -> Result<Writer, SettingsError> {
         let (pool, database) = connection::pool(&table)?;
         let statements = Statements::of(&table);
         Ok(Writer { place: format!("the table {} at {database}", table.name), pool, statements, table })
@@ -48,35 +48,43 @@ impl Writer {
 
 #[async_trait]
 impl Many for Writer {
-    async fn write(&self, _: &Batch, kind: Kind, rows: &[Row<'_>]) -> Result<Vec<Verdict>, Failed> {
-        let (fitting, others): (Vec<_>, Vec<_>) = rows.iter().map(|row| row.record).partition(has_columns);
-        if !fitting.is_empty() {
-            self.write_all(kind, &fitting).await?;
-        }
-        match others.is_empty() {
-            true => Ok(rows.iter().map(|row| accepted(kind, row.record)).collect()),
-            false => Ok(rows.iter().map(|row| self.verdict(kind, row.record)).collect()),
+    fn takes(&self, _: Kind) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
+    /// A row that is at fault is found by halving; whatever else is wrong is so for all of them.
+    async fn write(&self, kind: Kind, rows: &[Row<'_>]) -> Result<Vec<Written>, Failure> {
+        let records = rows.iter().map(|row| row.act.record);
+        let fitting: Vec<&Record> = records.filter(|record| has_columns(record)).collect();
+        let written = match fitting.is_empty() {
+            true => Ok(()),
+            false => self.write_all(kind, &fitting).await,
+        };
+        match written {
+            Err(failed) if failed.failure.class == Class::Invalid => Err(failed.failure),
+            written => Ok(rows.iter().map(|row| self.written(row.act.record, &written)).collect()),
         }
     }
 }
 
 /// Whether a record has fields, which columns take. What is deleted needs none.
-fn has_columns(record: &&Record) -> bool {
+fn has_columns(record: &Record) -> bool {
     record.op == Op::Delete || record.data.get().starts_with('{')
 }
 
-fn accepted(kind: Kind, record: &Record) -> Verdict {
-    let id = (kind != Kind::Delete).then(|| record.key.clone());
-    Verdict::Accepted { id }
-}
-
 impl Writer {
-    fn verdict(&self, kind: Kind, record: &Record) -> Verdict {
-        if has_columns(&record) {
-            return accepted(kind, record);
+    fn written(&self, record: &Record, all: &Result<(), Failed>) -> Written {
+        let no_object =
+            || format!("{}: the record is no object, so it has no fields for the columns", self.place);
+        match all {
+            _ if !has_columns(record) => {
+                Written::Failed(Failed::without_effect(Failure::new(Class::Invalid, no_object())))
+            }
+            Ok(()) => Written::Done(None),
+            Err(Failed { failure, in_doubt }) => {
+                Written::Failed(Failed { failure: failure.clone(), in_doubt: *in_doubt })
+            }
         }
-        let message = format!("{}: the record is no object, so it has no fields for the columns", self.place);
-        Verdict::Failed(Failed::without_effect(Failure::new(Class::Invalid, message)))
     }
 
     async fn write_all(&self, kind: Kind, records: &[&Record]) -> Result<(), Failed> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{Scene, batch, deleted, in_a_schema, record, url};
-use pomost_models::{Batch, Op, Record};
-use pomost_store::{Claim, ClaimToken};
+use pomost_models::{Batch, Record};
+use pomost_store::{Answer, Claim, ClaimToken};
 
 const COLUMNS: &str = "{ total: numeric, paid: boolean, lines: jsonb }";
 
@@ -134,7 +134,7 @@ async fn a_refused_password_is_waited_for_and_not_shown() {
         let mut wrong = url::Url::parse(&url()).unwrap();
         wrong.set_password(Some("hunter2")).unwrap();
         let scene = Scene::at(wrong.as_str(), &schema, COLUMNS, "").await;
-        let failed = scene.refusal(&record("a", "{}")).await;
+        let failed = scene.refusal(record("a", "{}")).await;
         assert!(failed.contains("unauthorised") && failed.contains("SQLSTATE 28P01"), "{failed}");
         assert!(!failed.contains("hunter2"), "{failed}");
         scene.load(batch([record("a", r#"{"total":1}"#)])).await;
@@ -149,12 +149,13 @@ async fn a_database_that_is_down_is_waited_for_and_costs_no_attempt() {
     in_a_schema(async |schema| {
         let down = "postgres://reports:hunter2@127.0.0.1:1/warehouse";
         let scene = Scene::at(down, &schema, COLUMNS, "").await;
-        let failed = scene.refusal(&record("a", "{}")).await;
+        let failed = scene.refusal(record("a", "{}")).await;
         assert!(
             failed.contains("unreachable") && failed.contains("postgres://127.0.0.1:1/warehouse"),
             "{failed}"
         );
         assert!(!failed.contains("hunter2"), "{failed}");
+        scene.waits().await;
         for waits in 1..3 {
             let batch = Batch { waits: waits - 1, ..batch([record("a", r#"{"total":1}"#)]) };
             scene.load(batch).await;
@@ -193,13 +194,19 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         let held = schema.client().await;
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
         let row = record("a", r#"{"total":2}"#);
+        let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#))];
+        let next = Claim { flow: "sales".into(), token: ClaimToken::generate(), entries };
         let break_off = async {
             while schema.waiting(&schema.name).await == 0 {}
             schema.disconnect(&schema.name).await
         };
-        let (failed, broken) = tokio::join!(scene.refusal(&row), break_off);
+        let (failed, broken) = tokio::join!(scene.refusal(row), break_off);
         assert_eq!(broken, 1);
-        assert!(failed.contains("throttled") && failed.contains("in_doubt: true"), "{failed}");
+        assert!(failed.contains("throttled") && failed.contains("SQLSTATE 57P01"), "{failed}");
+        let again = scene.waits().await;
+        assert_eq!((again.attempt, again.waits), (0, 1));
+        let answers = scene.context.store().claim(&next, Duration::ZERO).await.unwrap();
+        assert!(matches!(answers[..], [Answer::Unknown { .. }]), "{answers:?}");
     })
     .await;
 }
@@ -228,8 +235,9 @@ async fn a_statement_that_takes_too_long_is_given_up_and_costs_an_attempt() {
         scene.load(batch([record("a", r#"{"total":1}"#)])).await;
         let held = schema.client().await;
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
-        let failed = scene.refusal(&Record { op: Op::Delete, ..record("a", "{}") }).await;
+        let failed = scene.refusal(deleted("a")).await;
         assert!(failed.contains("transient") && failed.contains("load.table.timeout"), "{failed}");
+        scene.waits().await;
         scene.load(batch([record("a", r#"{"total":2}"#)])).await;
         held.batch_execute("ROLLBACK").await.unwrap();
         let again = scene.waits().await;

@@ -20,7 +20,7 @@ pub(crate) fn compile(
     }
     let extract = extract::compile(compile, file, environment);
     let transform = transform(compile, &file.transform, file.extract.expect.as_ref());
-    let load = load::compile(compile, &file.load, environment);
+    let load = load::compile(compile, file, environment);
     let sensitive = (0..)
         .zip(&file.sensitive)
         .map(|(number, path)| compile.expression(&format!("/sensitive/{number}"), path));

@@ -3,23 +3,20 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use pomost_models::flow::{CreateSection, LoadSection, LookupSection, Name, UpdateSection};
+use pomost_models::flow::{CreateSection, FlowFile, LoadSection, LookupSection, Name, UpdateSection};
 
-use super::{Compile, files, optional, table};
+use super::{Compile, batch, files, optional, table};
 use crate::{
     destination::{Create, Load, Lookup, Requests, To, Update},
     environment::Environment,
     request::Request,
 };
 
-pub(crate) fn compile(
-    compile: &mut Compile<'_>,
-    section: &LoadSection,
-    environment: &Environment,
-) -> Option<Load> {
+pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile, environment: &Environment) -> Option<Load> {
+    let section = &file.load;
     let to = match (&section.system, &section.table, &section.files) {
         (Some(system), None, None) => {
-            requests(compile, section, system).map(|requests| To::System(Arc::new(requests)))
+            requests(compile, file, system).map(|requests| To::System(Arc::new(requests)))
         }
         (None, Some(table), None) => {
             check_no_requests(compile, section, "a table's rows are made, changed and deleted by their keys");
@@ -45,6 +42,7 @@ fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &
         ("update", section.update.is_some()),
         ("delete", section.delete.is_some()),
         ("lookup", section.lookup.is_some()),
+        ("batch", section.batch.is_some()),
         ("answers", !section.answers.is_empty()),
     ];
     for (name, _) in given.into_iter().filter(|(_, given)| *given) {
@@ -53,12 +51,14 @@ fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &
     }
 }
 
-fn requests(compile: &mut Compile<'_>, section: &LoadSection, system: &Name) -> Option<Requests> {
+fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option<Requests> {
+    let section = &file.load;
     check_modes(compile, section);
     let create = optional(section.create.as_ref(), |section| create(compile, section));
     let update = optional(section.update.as_ref(), |section| update(compile, section));
     let delete = optional(section.delete.as_ref(), |section| delete(compile, section));
     let lookup = optional(section.lookup.as_ref(), |section| lookup(compile, section));
+    let batch = optional(section.batch.as_ref(), |section| batch::compile(compile, section));
     let answers = compile.answers("/load/answers", &section.answers);
     let requests = Requests {
         system: system.0.clone(),
@@ -66,9 +66,12 @@ fn requests(compile: &mut Compile<'_>, section: &LoadSection, system: &Name) -> 
         update: update?,
         delete: delete?,
         lookup: lookup?,
+        batch: batch?,
         answers: answers?,
     };
+    check_addresses(compile, &requests);
     check_doubt(compile, &requests);
+    batch::check(compile, &requests, file);
     Some(requests)
 }
 
@@ -100,13 +103,11 @@ fn header(compile: &mut Compile<'_>, name: &str) -> Option<HeaderName> {
 
 fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
     let request = compile.request("/load/update", &section.request)?;
-    check_addresses(compile, "/load/update/request", &request);
     Some(Update { request, if_match: section.if_match })
 }
 
 fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
     let request = compile.addressed_request("/load/delete", &section.request)?;
-    check_addresses(compile, "/load/delete/request", &request);
     Some(Update { request, if_match: section.if_match })
 }
 
@@ -117,9 +118,17 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> 
 }
 
 /// A request that does not say which record it is about is hardly meant.
-fn check_addresses(compile: &mut Compile<'_>, pointer: &str, request: &Request) {
-    if !request.uses_variable("id") && !request.uses_variable("key") && !request.needs_input() {
-        compile.warn(pointer, "the request names no record: it uses neither $id nor $key nor a field");
+fn check_addresses(compile: &mut Compile<'_>, requests: &Requests) {
+    let names_one = |request: &Request| {
+        request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
+    };
+    let changes = [("/load/update/request", &requests.update), ("/load/delete/request", &requests.delete)];
+    for (pointer, Update { request, .. }) in
+        changes.iter().filter_map(|(at, change)| Some((at, change.as_ref()?)))
+    {
+        if requests.for_many(request).is_none() && !names_one(request) {
+            compile.warn(pointer, "the request names no record: it uses neither $id nor $key nor a field");
+        }
     }
 }
 

@@ -1,20 +1,21 @@
 //! A loader of one flow, on the embedded backends.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use pomost_broker::Queue;
 use pomost_http::Clients;
-use pomost_loader::{
-    handler::{LoadHandler, Way},
-    many::{Kind, Row},
-    way,
-};
+use pomost_loader::{destination::Destination, handler::LoadHandler};
 use pomost_models::{Batch, DeadLetter, Op, Record, RunId, Stage, Version};
 use pomost_project::{Project, environment::Environment};
 use pomost_runtime::{Backends, Context, worker::Handler};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 use super::{Schema, url};
 
@@ -69,8 +70,9 @@ impl Scene {
         context.declare().await.unwrap();
         let clients = Clients::new(&context.project, &context.backends.store).unwrap();
         let flow = context.project.flows["sales"].clone();
-        let way = way::of(&flow, &clients).unwrap();
-        Scene { handler: LoadHandler { context: context.clone(), flow, way }, context, _directory: directory }
+        let destination = Destination::of(&flow, &clients).unwrap();
+        let handler = LoadHandler { context: context.clone(), destination };
+        Scene { context, handler, _directory: directory }
     }
 
     /// Loads a batch.
@@ -78,13 +80,14 @@ impl Scene {
         self.handler.handle(batch).await.unwrap();
     }
 
-    /// What the loader says of a record that the table does not take.
-    pub(crate) async fn refusal(&self, record: &Record) -> String {
-        let Way::Together(together) = &self.handler.way else { panic!("a table takes rows together") };
-        let kind = if record.op == Op::Delete { Kind::Delete } else { Kind::Create };
-        let rows = [Row { record, id: None, hash: &[0; 16] }];
-        let failed = together.many.write(&batch([]), kind, &rows).await.unwrap_err();
-        format!("{} {failed:?}", failed.failure.class.as_str())
+    /// What the loader logs of a record that the table does not take.
+    pub(crate) async fn refusal(&self, record: Record) -> String {
+        let log = Log::default();
+        let to_log =
+            tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::TRACE).with_writer(log.clone());
+        let _until_the_end = tracing::subscriber::set_default(to_log.finish());
+        self.load(batch([record])).await;
+        log.text()
     }
 
     /// The next dead letter.
@@ -123,4 +126,32 @@ pub(crate) fn record(key: &str, data: &str) -> Record {
 
 pub(crate) fn deleted(key: &str) -> Record {
     Record { op: Op::Delete, ..record(key, "null") }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
+    type Writer = Log;
+
+    fn make_writer(&self) -> Log {
+        self.clone()
+    }
 }
