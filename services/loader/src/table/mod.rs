@@ -8,12 +8,12 @@ mod tls;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{Client, Object, Pool};
 use pomost_http::{Class, Failure};
 use pomost_models::{Op, Record};
 use pomost_project::flow::Table;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 use tokio_postgres::types::{Json, ToSql};
 use tracing::{Instrument, Span, field};
 
@@ -144,7 +144,8 @@ impl Writer {
 
     async fn create(&self) -> Result<(), Fault> {
         let client = self.pool.get().await?;
-        client.batch_execute(&self.statements.create).await.map_err(Fault::Statement)
+        let created = timeout(self.patience(), client.batch_execute(&self.statements.create)).await;
+        in_time(client, created)
     }
 
     async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), Fault> {
@@ -153,14 +154,8 @@ impl Writer {
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, parameters).await
         };
-        match timeout(self.patience(), executing).await {
-            Ok(executed) => executed.map(drop).map_err(Fault::Statement),
-            Err(_) => {
-                // The connection may be dead, or still at it.
-                drop(Object::take(client));
-                Err(Fault::Silence)
-            }
-        }
+        let executed = timeout(self.patience(), executing).await;
+        in_time(client, executed)
     }
 
     /// The database gives up first where it can, and then says that it did nothing.
@@ -186,5 +181,19 @@ impl Writer {
             }
         }
         None
+    }
+}
+
+/// A connection that gave no answer in time may be dead, or still at it: nobody uses it again.
+fn in_time<T>(
+    client: Client,
+    outcome: Result<Result<T, tokio_postgres::Error>, Elapsed>,
+) -> Result<(), Fault> {
+    match outcome {
+        Ok(done) => done.map(drop).map_err(Fault::Statement),
+        Err(_) => {
+            drop(Object::take(client));
+            Err(Fault::Silence)
+        }
     }
 }
