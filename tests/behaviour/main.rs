@@ -11,6 +11,7 @@ mod demo;
 mod destination;
 mod doubt;
 mod failures;
+mod files;
 mod formats;
 mod hostile;
 mod if_match;

@@ -73,7 +73,8 @@ fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
             extract.webhook.as_ref().is_some_and(|webhook| webhook.deleted.is_some()),
         ),
     ];
-    for (pointer, _) in recognised.into_iter().filter(|(_, given)| *given && file.load.delete.is_none()) {
+    let can_delete = file.load.delete.is_some() || file.load.table.is_some() || file.load.files.is_some();
+    for (pointer, _) in recognised.into_iter().filter(|(_, given)| *given && !can_delete) {
         compile.refuse_with_help(
             pointer,
             "deleted records are recognised, but the flow does not say how to delete them",
