@@ -113,8 +113,9 @@ impl Act<'_> {
     fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
         let invalid = |message: String| Failure::new(Class::Invalid, message);
         // A page that says "we are moving house", for example, with the wrong status. It passes.
-        let body = read(&answer.body)
-            .map_err(|error| Failure::new(Class::Transient, format!("the answer is not JSON: {error}")))?;
+        let body = answer
+            .value(None)
+            .map_err(|error| Failure::new(Class::Transient, format!("the answer cannot be read: {error}")))?;
         let id = id
             .one(body, &self.variables(None))
             .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
