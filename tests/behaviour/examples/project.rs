@@ -1,0 +1,64 @@
+//! An example project at work.
+
+use std::{fs, path::Path};
+
+use pomost_models::DeadLetter;
+use pomost_runtime::Backends;
+use tempfile::TempDir;
+
+use crate::support::{Printed, dead, examples, pomost_in};
+
+/// A copy of an example project: what Pomost remembers of it does not stay in the example.
+pub(super) struct Example {
+    directory: TempDir,
+}
+
+impl Example {
+    /// A copy of `examples/{name}` with these variables in its `.env`.
+    pub(super) fn new(name: &str, variables: &[(&str, &str)]) -> Example {
+        let directory = tempfile::tempdir().unwrap();
+        copy(&examples().join(name), directory.path());
+        let lines = variables.iter().map(|(name, value)| format!("{name}={value}\n"));
+        fs::write(directory.path().join(".env"), lines.collect::<String>()).unwrap();
+        Example { directory }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs a flow once by `pomost sync`; returns what became of its records, as it is printed.
+    pub(super) async fn sync(&self, flow: &str) -> String {
+        let printed = self.pomost(&["sync", flow]).await;
+        let settled = printed.out.strip_prefix(&format!("{flow} settled: "));
+        settled.unwrap_or_else(|| panic!("{printed:?}")).trim_end().to_owned()
+    }
+
+    /// The keys of the dead letters and why they are dead, in order.
+    pub(super) async fn dead(&self) -> Vec<(String, String)> {
+        let key_and_error = |letter: DeadLetter| (letter.key().to_owned(), letter.error);
+        let mut letters: Vec<_> =
+            dead(&*self.backends().await.store).await.into_iter().map(key_and_error).collect();
+        letters.sort();
+        letters
+    }
+
+    /// The broker and the store, beside whoever runs the project.
+    pub(super) async fn backends(&self) -> Backends {
+        Backends::embedded_beside(self.directory()).await.unwrap()
+    }
+
+    async fn pomost(&self, arguments: &[&str]) -> Printed {
+        Printed::of(pomost_in(self.directory(), arguments).output().await.unwrap())
+    }
+}
+
+/// Copies what an example has in its folders.
+fn copy(from: &Path, to: &Path) {
+    for folder in ["systems", "flows", "schemas"] {
+        fs::create_dir(to.join(folder)).unwrap();
+        for file in fs::read_dir(from.join(folder)).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), to.join(folder).join(file.file_name())).unwrap();
+        }
+    }
+}
