@@ -3,6 +3,7 @@
 
 mod crm_to_shop;
 mod project;
+mod sales_to_accounting;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
