@@ -4,6 +4,7 @@
 mod crm_to_shop;
 mod project;
 mod sales_to_accounting;
+mod stock_both_ways;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
