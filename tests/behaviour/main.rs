@@ -9,6 +9,7 @@ mod cursor;
 mod demo;
 mod destination;
 mod doubt;
+mod every_row;
 mod examples;
 mod failures;
 mod formats;
