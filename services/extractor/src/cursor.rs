@@ -43,6 +43,14 @@ pub fn is_past(text: &str, now: Timestamp) -> bool {
     text.parse().is_ok_and(|number| since_1970(number) > now.as_nanosecond())
 }
 
+/// Whether a time is so far ahead that it is more likely a mistake, `9999-12-31`, than a clock that runs
+/// fast. Numbers are not taken for times here: they may be anything.
+pub fn is_far_ahead(text: &str, now: Timestamp) -> bool {
+    const FAR: SignedDuration = SignedDuration::from_hours(24);
+    let is_a_time = text.parse::<Timestamp>().is_ok() || text.parse::<DateTime>().is_ok();
+    is_a_time && is_past(text, now.saturating_add(FAR).unwrap_or(now))
+}
+
 fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
     shifted(text, -signed(overlap)?)
 }
@@ -162,6 +170,14 @@ mod tests {
         {
             assert!(!is_past(not_yet, now), "{not_yet}");
         }
+    }
+
+    #[test]
+    fn only_a_time_can_be_far_ahead() {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        let far = |text| is_far_ahead(text, now);
+        assert!(far("9999-12-31T00:00:00Z") && far("2026-03-02T12:00:01Z") && far("2027-01-01"));
+        assert!(!far("2026-03-02T11:00:00Z") && !far("2026-03-02") && !far("9999999999") && !far("zzz"));
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl Source {
             Err(failure) if matches!(failure.class, Class::Invalid | Class::Conflict) => {
                 Ok(Row::Refused(row, failure.message))
             }
-            Err(failure) => Err(failure.into()),
+            // It has been asked for often enough.
+            Err(failure) => Err(Error::Source(failure.message)),
         }
     }
 }

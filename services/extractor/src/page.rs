@@ -3,11 +3,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use http::HeaderMap;
 use pomost_expression::{Expression, Value, Variables};
-use pomost_format::{DecodeError, Decoder, Format, Syntax};
-use pomost_http::{Answer, Call, Failure, content_type};
+use pomost_format::{DecodeError, Decoder, Format, Limits, Syntax};
+use pomost_http::{Answer, Call, Failure, StreamLimits, content_type};
 use pomost_project::{
     flow::{Listing, Paginate},
     request::Request,
@@ -20,6 +23,9 @@ use crate::{
     position::Position,
 };
 
+/// A body, chunk by chunk.
+type Body = BoxStream<'static, Result<Bytes, Failure>>;
+
 /// How many rows come at a time.
 const TOGETHER: usize = 1000;
 
@@ -31,7 +37,7 @@ pub struct Page<'a> {
     variables: Variables,
     url: Url,
     headers: HeaderMap,
-    body: BoxStream<'static, Result<Bytes, Failure>>,
+    body: Body,
     decoder: Decoder,
     /// What makes records of what the decoder gives, and whether that is the whole answer.
     each: &'a Expression,
@@ -52,8 +58,8 @@ impl Source {
         let variables = Variables { page: position.variable(), ..variables.clone() };
         let call = self.page_call(listing, position, &variables)?;
         let url = call.url.clone();
-        let answer = self.ask(call).await?;
-        let format = Format::of_answer(listing.format.as_ref(), content_type(&answer.headers));
+        let (headers, body) = self.answer(call).await?;
+        let format = self.bounded(Format::of_answer(listing.format.as_ref(), content_type(&headers)));
         let list = listing.list.as_ref().filter(|_| format.syntax == Syntax::Json);
         Ok(Page {
             source: self,
@@ -61,8 +67,8 @@ impl Source {
             position: position.clone(),
             variables,
             url,
-            headers: answer.headers,
-            body: futures_util::stream::once(async { Ok(answer.body) }).boxed(),
+            headers,
+            body,
             decoder: Decoder::new(&format, list.map(|list| list.path.clone())),
             each: list.map_or(&listing.records, |list| &list.each),
             whole: list.is_none() && is_one_document(&format.syntax),
@@ -70,6 +76,24 @@ impl Source {
             rows: 0,
             hash: DefaultHasher::new(),
         })
+    }
+
+    /// The answer as it comes. Where its rows lead to requests of their own it comes as a whole: a
+    /// listing still in flight would wait for them, and they for its place among the requests in flight.
+    async fn answer(&self, call: Call<'_>) -> Result<(HeaderMap, Body), Failure> {
+        let extract = &self.flow.extract;
+        if extract.fetch.is_some() || extract.for_each.is_some() {
+            let answer = self.ask(call).await?;
+            return Ok((answer.headers, stream::iter([Ok(answer.body)]).boxed()));
+        }
+        let streamed = self.client.open(call, StreamLimits::default()).await?;
+        Ok((streamed.headers.clone(), streamed.boxed()))
+    }
+
+    /// What is read as one document is held, and so no longer than an answer may be.
+    fn bounded(&self, format: Format) -> Format {
+        let document = usize::try_from(self.client.max_answer()).unwrap_or(usize::MAX);
+        Format { limits: Limits { document, ..format.limits }, ..format }
     }
 
     /// Makes a request, again and again while that may help.

@@ -22,21 +22,17 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Runs a flow whenever it is due or asked for, until shutdown. Any number of replicas may tend the
 /// same flow: its lease lets one at a time extract it.
 pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
-    let tending = async {
-        loop {
-            let pause = match turn(&context, &source, scheduling).await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => TURN,
-                Err(error) => {
-                    warn!(flow = source.flow.name, %error, "the flow pauses");
-                    AFTER_FAILURE
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
-    };
-    // An extraction is cut off between two steps; its run goes on from the last confirmed page.
-    context.shutdown.run_until_cancelled(tending).await;
+    while !context.shutdown.is_cancelled() {
+        let pause = match turn(&context, &source, scheduling).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => TURN,
+            Err(error) => {
+                warn!(flow = source.flow.name, %error, "the flow pauses");
+                AFTER_FAILURE
+            }
+        };
+        context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
+    }
 }
 
 /// One look: extracts a run if there is one to extract, and says whether there was.
@@ -50,9 +46,11 @@ async fn turn(context: &Context, source: &Source, scheduling: Scheduling) -> Res
     let Some(lease) = store.acquire_lease(flow, context.holder(), context.claim).await? else {
         return Ok(false);
     };
-    let ran = run_under(context, source, &lease, scheduling).await;
+    // A shutdown cuts an extraction off between two steps; its run goes on from the last confirmed page,
+    // at once where the lease was given back.
+    let ran = context.shutdown.run_until_cancelled(run_under(context, source, &lease, scheduling)).await;
     store.release_lease(&lease).await?;
-    ran
+    ran.unwrap_or(Ok(true))
 }
 
 /// Looks again now that nobody else can: another replica may have done the run meanwhile.

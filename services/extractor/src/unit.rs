@@ -1,5 +1,6 @@
 //! Making batches of rows, and putting them into the transformer's queue.
 
+use jiff::Timestamp;
 use pomost_broker::{Queue, Route};
 use pomost_expression::Variables;
 use pomost_models::{Batch, DeadLetter, Op, Reason, Record, Stage, Version};
@@ -8,10 +9,12 @@ use pomost_runtime::{
     metrics, outbox,
 };
 use pomost_store::{PageProgress, SourceKey};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
     checkpoint::{Checkpoint, Place},
+    cursor,
     extraction::{Error, Extraction},
     fetch,
     rows::{self, Refused, Row},
@@ -31,14 +34,15 @@ pub struct Unit<'a> {
     batches: Vec<(String, u32)>,
     listed: Vec<SourceKey>,
     forgotten: Vec<String>,
+    far_ahead: u64,
 }
 
 impl<'a> Unit<'a> {
     /// An empty unit after a checkpoint.
     pub fn new(extraction: &'a Extraction<'a>, checkpoint: Checkpoint) -> Unit<'a> {
-        let (waiting, batches, listed, forgotten) = Default::default();
+        let (waiting, batches, listed, forgotten, far_ahead) = Default::default();
         let moment = Uuid::now_v7();
-        Unit { extraction, checkpoint, moment, rows: 0, waiting, batches, listed, forgotten }
+        Unit { extraction, checkpoint, moment, rows: 0, waiting, batches, listed, forgotten, far_ahead }
     }
 
     /// The order of the next row among all that the source gives.
@@ -88,6 +92,10 @@ impl<'a> Unit<'a> {
     /// Publishes what is left, then records what was read and where to go on.
     pub async fn close(mut self, place: Option<Place>) -> Result<Checkpoint, Error> {
         self.publish(1).await?;
+        if self.far_ahead > 0 {
+            let (flow, rows) = (&self.extraction.run.flow, self.far_ahead);
+            warn!(flow, rows, "rows with a cursor more than a day ahead do not move the flow's cursor");
+        }
         let Unit { extraction, checkpoint, rows, batches, listed, forgotten, .. } = self;
         let next =
             Checkpoint { place, pages: checkpoint.pages + 1, rows: checkpoint.rows + rows, ..checkpoint };
@@ -99,9 +107,15 @@ impl<'a> Unit<'a> {
     }
 
     /// The record of a row, and how far the source has been read with it. A cursor of another type
-    /// than those before it would outrank them all, or be outranked, for ever.
+    /// than those before it would outrank them all, or be outranked, for ever. One far ahead would hide
+    /// every change until then: it leaves the flow's cursor where it is.
     fn reach(&mut self, Row { record, cursor }: Row) -> Result<Record, Box<Refused>> {
         let reached = self.checkpoint.reached.take();
+        let cursor = cursor.filter(|cursor| {
+            let far_ahead = cursor::is_far_ahead(cursor.as_str(), Timestamp::now());
+            self.far_ahead += u64::from(far_ahead);
+            !far_ahead
+        });
         let (reached, fits) = match (reached, cursor) {
             (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
             (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),

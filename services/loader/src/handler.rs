@@ -1,15 +1,19 @@
 //! What the loader does with a batch.
 
-use std::time::{Duration, Instant};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
 use futures_util::{StreamExt, stream};
 use pomost_models::{Batch, Record};
 use pomost_runtime::{
     Context, dead, outbox,
     worker::{Handler, Trouble},
 };
-use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken};
+use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken, Error, Settlement};
 use tracing::warn;
 
 use crate::{
@@ -21,7 +25,11 @@ use crate::{
 
 /// How long a batch starts requests. The rest is handed back: a delivery must be acknowledged
 /// within 10 minutes, and the last request may take its whole time-out and a few retries.
-const STARTING: Duration = Duration::from_secs(240);
+const STARTING: Duration = Duration::from_secs(120);
+
+/// How long the store is tried for what was done to records. Nobody else knows it: given up, a flow that
+/// cannot find it out has records in doubt.
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// Loads the batches of one flow.
 pub struct LoadHandler {
@@ -58,22 +66,21 @@ impl LoadHandler {
         claim: &Claim,
         answers: &[Answer],
     ) -> Vec<End> {
-        let acting = self.act_on_all(batch, records, claim, answers);
-        tokio::pin!(acting);
-        loop {
-            tokio::select! {
-                ends = &mut acting => return ends,
-                () = tokio::time::sleep(self.context.claim / 3) => self.renew(claim).await,
-            }
+        tokio::select! {
+            ends = self.act_on_all(batch, records, claim, answers) => ends,
+            never = self.keep(claim) => match never {},
         }
     }
 
-    /// A renewal that fails is tried again at the next turn; if all fail the claim expires, and the
-    /// settlement finds out who has the keys.
-    async fn renew(&self, claim: &Claim) {
-        let renewed = self.context.store().renew_claim(claim, self.context.claim).await;
-        if let Err(error) = renewed {
-            warn!(%error, "a claim was not renewed");
+    /// Renews a claim for as long as it is polled. A renewal that fails is tried again at the next turn; if
+    /// all fail the claim expires, and the settlement finds out who has the keys.
+    async fn keep(&self, claim: &Claim) -> Infallible {
+        loop {
+            tokio::time::sleep(self.context.claim / 3).await;
+            let renewed = self.context.store().renew_claim(claim, self.context.claim).await;
+            if let Err(error) = renewed {
+                warn!(%error, "a claim was not renewed");
+            }
         }
     }
 
@@ -133,8 +140,8 @@ impl LoadHandler {
     /// out; publishing may take long. The settlement holds no outcome of records that come again or
     /// are dead: a crash before those are published brings the whole batch again.
     async fn settle(&self, tally: Tally<'_>) -> Result<(), Trouble> {
+        let lost = self.record(tally.settlement()).await?;
         tally.report();
-        let lost = self.context.store().settle(tally.settlement()).await?;
         if !lost.is_empty() {
             warn!(records = lost.len(), "another worker took over records that were held for too long");
         }
@@ -144,5 +151,16 @@ impl LoadHandler {
         }
         dead::publish(broker, tally.letters()).await?;
         Ok(())
+    }
+
+    /// Writes a settlement, and writes it again while the store is away. What was written already is
+    /// written no second time: its claims are gone.
+    async fn record(&self, settlement: &Settlement) -> Result<Vec<String>, Error> {
+        let backoff = ExponentialBuilder::default().without_max_times().with_total_delay(Some(SETTLING));
+        (|| self.context.store().settle(settlement))
+            .retry(backoff.with_max_delay(Duration::from_secs(5)).with_jitter())
+            .when(|error| matches!(error, Error::Unavailable { .. }))
+            .notify(|error, _| warn!(%error, "what was done is not recorded yet; trying again"))
+            .await
     }
 }

@@ -80,16 +80,20 @@ impl Act<'_> {
         sent.map_err(|failure| Failed { in_doubt: self.leaves_doubt(&failure), failure })
     }
 
-    /// A 500 says that the destination failed; that it did nothing is only likely. Where finding
-    /// out is cheap it is found out, where it is impossible the likely is taken for true, and only
-    /// silence and gateways (502, 504) leave a doubt.
+    /// A 500 says that the destination failed; that it did nothing is only likely, as after a 503, which
+    /// may be of a gateway that waited no longer. Where finding out is cheap it is found out, where it is
+    /// impossible the likely is taken for true, and only silence and gateways (502, 504) leave a doubt.
     fn leaves_doubt(&self, failure: &Failure) -> bool {
         let means = self.case.means;
         let can_tell = means.lookup
             || means.repeats != Repeats::Never
             || (means.id_is_key && means.updates)
             || self.record.op == Op::Delete;
-        failure.class.leaves_doubt() && (can_tell || matches!(failure.status, None | Some(502 | 504)))
+        match failure.status {
+            Some(503) => can_tell,
+            None | Some(502 | 504) => failure.class.leaves_doubt(),
+            Some(_) => failure.class.leaves_doubt() && can_tell,
+        }
     }
 
     fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {

@@ -174,6 +174,9 @@ const IN_DOUBT: &str = "whether the destination has its record is in doubt: look
 const WITHOUT_HEADERS: &str = "it was delivered to a webhook that reads it by the delivery's $headers, which are not \
                                kept: let the source deliver it again, or replay it from load";
 
+const WITHOUT_PARENT: &str = "it was read for a record of another listing, $parent, which is not kept and which its key \
+                              or version is made of: start a run, or replay it from load";
+
 /// The record as the stage takes it.
 fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Record> {
     let Some(record) = &letter.record else {
@@ -191,6 +194,7 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
 /// The key it has may be that of one part of the row.
 fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
     ensure!(!reading.uses_variable("headers"), WITHOUT_HEADERS);
+    ensure!(!reading.uses_variable("parent"), WITHOUT_PARENT);
     let value = read(record.extracted().get().as_bytes())?;
     let order = Version::new(record.version.as_str());
     match rows::row(reading, value, order, &Variables::default()) {

@@ -61,7 +61,8 @@ pub trait Consumer: Send {
 pub enum Error {
     /// A queue or exchange exists with other properties than those this version declares.
     #[error(
-        "{what} exists with other properties: {reason}. Let it drain, then delete it and start again; or choose another POMOST_NAMESPACE"
+        "{what} exists with other properties: {reason}. Let it drain, then delete it and start again; or choose another \
+         POMOST_NAMESPACE. A RabbitMQ older than 3.10 says this too, and cannot be used"
     )]
     Incompatible {
         /// The queue or exchange.

@@ -1,6 +1,6 @@
 //! Bodies of answers: decompressed, and bounded on both sides of that.
 
-use std::{io, pin::Pin};
+use std::{io, pin::Pin, time::Duration};
 
 use async_compression::{
     tokio::bufread::{GzipDecoder, ZlibDecoder, ZstdDecoder},
@@ -13,7 +13,7 @@ use futures_util::{
 };
 use http::{HeaderMap, header};
 use pomost_models::Size;
-use tokio::io::AsyncRead;
+use tokio::{io::AsyncRead, time::timeout};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::{Class, failure};
@@ -33,9 +33,12 @@ pub(crate) type Body = BoxStream<'static, Result<Bytes, BodyError>>;
 /// Why a body was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The connection broke, or was silent for too long.
+    /// The connection broke.
     #[error("{0}")]
     Broken(String),
+    /// Nothing came for too long.
+    #[error("the answer stopped in its midst: nothing came for {} s", .0.as_secs_f64())]
+    Silent(Duration),
     /// It is longer than allowed, as it came or decompressed.
     #[error("the answer is longer than {0}; ask for smaller pages, or raise max_answer")]
     TooLong(Size),
@@ -51,18 +54,23 @@ impl BodyError {
     /// What is to be done about it.
     pub(crate) fn class(&self) -> Class {
         match self {
-            BodyError::Broken(_) | BodyError::Damaged(_) => Class::Transient,
+            BodyError::Broken(_) | BodyError::Silent(_) | BodyError::Damaged(_) => Class::Transient,
             BodyError::TooLong(_) | BodyError::Coding(_) => Class::Invalid,
         }
     }
 }
 
 /// The body of an answer. Neither what comes nor what it decompresses to may be longer than `limit`
-/// bytes.
-pub(crate) async fn of(response: reqwest::Response, limit: Option<u64>) -> Result<Body, BodyError> {
+/// bytes, and it may not be silent for longer than `patience` while it is waited for.
+pub(crate) async fn of(
+    response: reqwest::Response,
+    limit: Option<u64>,
+    patience: Duration,
+) -> Result<Body, BodyError> {
     let coding = coding(response.headers());
     let broken = |error: reqwest::Error| BodyError::Broken(failure::chain(&error.without_url()));
-    let mut raw = bounded(response.bytes_stream().map_err(broken).boxed(), limit).peekable();
+    let came = heard(response.bytes_stream().map_err(broken).boxed(), patience);
+    let mut raw = bounded(came, limit).peekable();
     // An empty body has no coding, whatever the header says: an answer to HEAD, a 204.
     if Pin::new(&mut raw).peek().await.is_none() {
         return Ok(stream::empty().boxed());
@@ -96,6 +104,16 @@ pub(crate) async fn whole(mut body: Body) -> Result<Bytes, BodyError> {
         all.extend_from_slice(&chunk);
     }
     Ok(all.freeze())
+}
+
+/// What comes, as long as it comes in time. Time in which nobody asks for more does not count: whoever
+/// reads may be waiting for a queue.
+fn heard(body: Body, patience: Duration) -> Body {
+    let next = move |mut body: Body| async move {
+        let chunk = timeout(patience, body.next()).await.unwrap_or(Some(Err(BodyError::Silent(patience))));
+        chunk.map(|chunk| (chunk, body))
+    };
+    stream::unfold(body, next).boxed()
 }
 
 fn decompressed(decoder: impl AsyncRead + Send + 'static, limit: Option<u64>) -> Body {

@@ -97,6 +97,11 @@ impl Client {
         self.system.concurrency
     }
 
+    /// The longest answer that is held in memory, in bytes.
+    pub fn max_answer(&self) -> u64 {
+        self.system.max_answer
+    }
+
     /// The URL that an answer from `from` refers to, absolute or relative (RFC 3986 §5). It must
     /// lie within the system, or credentials would go to whoever the answer names.
     pub fn follow(&self, from: &Url, reference: &str) -> Result<Url, Failure> {
@@ -147,7 +152,7 @@ impl Client {
         let permit = self.turn(call).await?;
         let deadline = limits.timeout.map(|timeout| Instant::now() + timeout);
         let opened = renewing(|refused| self.opened(call, refused, deadline, limits.max_bytes)).await?;
-        Ok(Streamed::new(opened, self.place(call), permit))
+        Streamed::new(opened, self.place(call), permit).await
     }
 
     /// Waits for its turn among the requests in flight, and for the system to take requests.
@@ -183,7 +188,8 @@ impl Client {
         if Verdict::by_status(status, self.rules(call)) == Some(None) {
             self.authorisation.accept(&pass);
             let headers = response.headers().clone();
-            let body = body::of(response, limit).await.map_err(|error| self.broken(call, &error))?;
+            let body = body::of(response, limit, self.system.read_timeout);
+            let body = body.await.map_err(|error| self.broken(call, &error))?;
             return Ok((status, headers, body));
         }
         let answer = self.read(call, &pass, response).await?;
@@ -209,7 +215,8 @@ impl Client {
         }
         let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
-        let response = request.send().await.map_err(failed)?;
+        let response = timeout(self.system.read_timeout, request.send()).await;
+        let response = response.map_err(|_| self.silent(call))?.map_err(failed)?;
         if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
             self.pause.begin(&self.system.name, pause);
         }
@@ -223,7 +230,8 @@ impl Client {
         response: reqwest::Response,
     ) -> Result<Answer, Refusal> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = async { body::whole(body::of(response, Some(self.system.max_answer)).await?).await };
+        let System { max_answer, read_timeout, .. } = &*self.system;
+        let body = async { body::whole(body::of(response, Some(*max_answer), *read_timeout).await?).await };
         let body = body.await.map_err(|error| self.broken(call, &error))?;
         let answer = Answer { status, headers, body };
         let Some(verdict) = answer.verdict(self.rules(call)) else {
@@ -245,6 +253,11 @@ impl Client {
 
     fn broken(&self, call: &Call<'_>, error: &BodyError) -> Failure {
         Failure::new(error.class(), format!("{}: {error}", self.place(call)))
+    }
+
+    fn silent(&self, call: &Call<'_>) -> Failure {
+        let patience = self.system.read_timeout.as_secs_f64();
+        Failure::new(Class::Transient, format!("{}: no answer within {patience} s", self.place(call)))
     }
 
     fn place(&self, call: &Call<'_>) -> String {

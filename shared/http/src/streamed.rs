@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use futures_util::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use http::{HeaderMap, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -15,6 +18,9 @@ use crate::{
     Failure,
     body::{Body, BodyError},
 };
+
+/// How much of a body is read before anything else is done with it, in bytes.
+const SHORT: usize = 1024 * 1024;
 
 /// What an answer that is read as it comes is bounded by, beside the system's `read_timeout`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +35,7 @@ pub struct StreamLimits {
 /// An answer that is what was asked for, its body still to be read: a stream of chunks, decompressed,
 /// that ends at its first failure.
 ///
-/// It counts as a request in flight until it is dropped.
+/// While it comes it counts as a request in flight.
 pub struct Streamed {
     /// Its status.
     pub status: StatusCode,
@@ -40,14 +46,24 @@ pub struct Streamed {
 }
 
 impl Streamed {
-    /// `place` is what failures of the body begin with.
-    pub(crate) fn new(
+    /// What is short is read at once, and is in flight no longer. `place` is what failures of the body
+    /// begin with.
+    pub(crate) async fn new(
         (status, headers, body): (StatusCode, HeaderMap, Body),
         place: String,
         permit: Option<OwnedSemaphorePermit>,
-    ) -> Streamed {
+    ) -> Result<Streamed, Failure> {
         let failed = move |error: BodyError| Failure::new(error.class(), format!("{place}: {error}"));
-        Streamed { status, headers, body: body.map_err(failed).boxed(), _permit: permit }
+        let mut body = body.map_err(failed).fuse();
+        let (mut begun, mut length) = (Vec::new(), 0);
+        while length < SHORT
+            && let Some(chunk) = body.try_next().await?
+        {
+            length += chunk.len();
+            begun.push(Ok(chunk));
+        }
+        let _permit = permit.filter(|_| length >= SHORT);
+        Ok(Streamed { status, headers, body: stream::iter(begun).chain(body).boxed(), _permit })
     }
 }
 

@@ -43,7 +43,6 @@ fn builder(system: &System) -> reqwest::Result<ClientBuilder> {
         .no_deflate()
         .no_zstd()
         .connect_timeout(system.connect_timeout)
-        .read_timeout(system.read_timeout)
         .pool_max_idle_per_host(system.concurrency);
     if let Some(pem) = &system.tls.ca {
         builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem.as_bytes())?);

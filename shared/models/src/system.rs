@@ -25,7 +25,8 @@ pub struct SystemFile {
     /// How connections are secured, beyond what is trusted anyway.
     #[serde(default)]
     pub tls: Option<TlsSection>,
-    /// How long one request may take, answer included; at most 5m.
+    /// How long one request may take, answer included; at most 5m. An answer that is read row by row may
+    /// take as long as it needs.
     #[serde(default = "default_timeout")]
     pub timeout: Period,
     /// How long it may take to connect; at most 5m.
@@ -35,7 +36,8 @@ pub struct SystemFile {
     /// long as `timeout`.
     #[serde(default)]
     pub read_timeout: Option<Period>,
-    /// The longest answer that is read, as it comes and decompressed; at most 1GiB.
+    /// The longest answer that is held in memory, as it comes and decompressed; at most 1GiB. An answer
+    /// that is read row by row may be as long as it likes.
     #[serde(default = "default_max_answer")]
     pub max_answer: Size,
     /// Requests in flight at a time, per process.

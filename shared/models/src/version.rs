@@ -31,6 +31,11 @@ impl Version {
         &self.0
     }
 
+    /// Whether it is the order of extraction, which the record has for want of a version.
+    pub fn is_of_extraction(&self) -> bool {
+        self.0.starts_with('@')
+    }
+
     /// A text whose byte order is the order of the versions, whatever their type: what the store
     /// compares. Its first character names the type; keys of different types do not compare.
     pub fn order_key(&self) -> String {

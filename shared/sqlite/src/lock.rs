@@ -18,7 +18,7 @@ impl ProjectLock {
     pub fn acquire(directory: &Path) -> Result<ProjectLock, LockError> {
         let path = directory.join("lock");
         let unavailable = |error: io::Error| LockError::Unavailable { path: path.clone(), source: error };
-        std::fs::create_dir_all(directory).map_err(unavailable)?;
+        create_private(directory).map_err(unavailable)?;
         let mut file = open(&path).map_err(unavailable)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -30,6 +30,14 @@ impl ProjectLock {
         write_process_id(&mut file).map_err(unavailable)?;
         Ok(ProjectLock { _file: file })
     }
+}
+
+/// Creates a directory, where it is missing, that is its owner's alone: whole records are kept in it.
+fn create_private(directory: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(directory)
 }
 
 /// Why the lock was not to be had.

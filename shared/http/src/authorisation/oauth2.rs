@@ -69,7 +69,7 @@ impl TokenEndpoint {
         }
         let response = request.send().await.map_err(|error| self.broken(error))?;
         let (status, limits) = (response.status(), Limits::of(response.headers()));
-        let body = async { body::whole(body::of(response, Some(MAX_ANSWER)).await?).await };
+        let body = async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
         let body = body.await.map_err(|error| Denied::unreachable(format!("{}: {error}", self.name())))?;
         let answer = serde_json::from_slice(&body).ok();
         match answer {

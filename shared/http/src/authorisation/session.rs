@@ -49,7 +49,7 @@ impl Login {
             Denied::unreachable(Failure::from_reqwest(&self.system.name, self.label(), error).message)
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = async { body::whole(body::of(response, Some(MAX_ANSWER)).await?).await };
+        let body = async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
         let body = body.await.map_err(|error| {
             Denied::unreachable(format!("{}: {}: {error}", self.system.name, self.label()))
         })?;

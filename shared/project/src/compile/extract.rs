@@ -255,12 +255,14 @@ fn paginate(
 fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Listing) {
     let by_rows = matches!(listing.paginate, Paginate::Page { last: None, .. } | Paginate::Offset { .. });
     let has_rows = listing.format.as_ref().is_some_and(|format| format.syntax != Syntax::Json);
-    if by_rows && !has_rows && listing.list.is_none() && !listing.records.is_path() {
+    let is_one_list = listing.records.is_path() && listing.records.source().matches("[]").count() <= 1;
+    if by_rows && !has_rows && listing.list.is_none() && !is_one_list {
         compile.refuse_with_help(
             &format!("{pointer}/records"),
             "pages by number and by offset go by the rows of an answer, so this is to begin with the path to all of \
              them, such as .customers[]",
-            "leave rows out behind it, .customers[] | select(.active), or in transform.map, where `empty` filters a record",
+            "what is made of a row stands behind a pipe: .customers[] | select(.active), .orders[] | .lines[]; records are \
+             also left out in transform.map, by `empty`",
         );
     }
 }
