@@ -2,15 +2,14 @@
 //! the end, and answers whoever does not show what lets in as a system would.
 
 mod crm_to_shop;
-mod project;
 mod sales_to_accounting;
 mod stock_both_ways;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use pomost_tests::Example;
 use serde_json::json;
 
 use crate::support::{Reply, Seen};
-use project::Example;
 
 /// The answer to who is not let in; none for who sends this in a header.
 fn turned_away(seen: &Seen, header: &str, value: &str) -> Option<Reply> {

@@ -10,8 +10,6 @@ mod server;
 mod shop;
 mod world;
 
-use std::path::{Path, PathBuf};
-
 use pomost_models::{Outcome, RunId, Trigger};
 use pomost_store::{RunState, RunSummary, Store};
 use pomost_tests::eventually;
@@ -20,11 +18,12 @@ use serde_json::{Value, json};
 pub(crate) use ask::ask;
 pub(crate) use flow::{Flow, LOOKUP};
 pub(crate) use jam::Jammed;
+pub(crate) use pomost_tests::{Printed, examples, pomost};
 pub(crate) use refusing::Refusing;
 pub(crate) use running::Running;
 pub(crate) use server::{Reply, Rows, Seen, Server};
 pub(crate) use shop::Shop;
-pub(crate) use world::{Printed, World, dead, pomost, pomost_in};
+pub(crate) use world::World;
 
 /// The outcomes of a settled run, by their words.
 pub(crate) fn outcomes(summary: &RunSummary) -> Vec<(&'static str, u64)> {
@@ -64,11 +63,6 @@ pub(crate) async fn delivered(store: &dyn Store, flow: &str) -> Vec<(&'static st
     .filter(|(_, count)| *count > 0)
     .map(|(outcome, count)| (outcome.as_str(), count))
     .collect()
-}
-
-/// Where the example projects are.
-pub(crate) fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
 /// A row of a source.

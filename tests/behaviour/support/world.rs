@@ -1,13 +1,13 @@
 //! A project between a source and a shop.
 
-use std::{path::Path, process::Output, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use pomost_broker::{Broker, Message, Queue, Route};
 use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetter, RunId};
 use pomost_runtime::Backends;
-use pomost_store::{DeadLetterFilter, RunSummary, Store};
-use pomost_tests::binary;
+use pomost_store::RunSummary;
+use pomost_tests::{Printed, dead, pomost_in};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -128,38 +128,4 @@ impl World {
     }
 }
 
-/// What is kept of all runs that a store knows.
-pub(crate) async fn dead(store: &dyn Store) -> Vec<DeadLetter> {
-    store.dead_letters(&DeadLetterFilter { limit: 1000, ..DeadLetterFilter::default() }).await.unwrap()
-}
-
 const AUTH: &str = "auth: { bearer: { token: \"${TOKEN}\" } }\n";
-
-/// What a command printed, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Printed {
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Printed {
-    pub(crate) fn of(output: Output) -> Printed {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Printed { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-/// The program with these arguments, for a project.
-pub(crate) fn pomost_in(project: &Path, arguments: &[&str]) -> Command {
-    let mut command = pomost(arguments);
-    command.env("POMOST_PROJECT", project).env("POMOST_HTTP_ADDR", "127.0.0.1:0");
-    command
-}
-
-/// The program with these arguments, in no environment.
-pub(crate) fn pomost(arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary("pomost"));
-    command.args(arguments).env_clear().kill_on_drop(true);
-    command
-}
