@@ -1,5 +1,5 @@
-//! The example projects, each between sandboxes made for it: a sandbox keeps what a test asks for in
-//! the end, and answers whoever does not show what lets in as a system would.
+//! The example projects, each between sandboxes made for it. A sandbox lets in only who shows what it
+//! should, and keeps what a test compares with its own expectation in the end.
 
 mod crm_to_shop;
 mod sales_to_accounting;
