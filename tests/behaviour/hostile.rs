@@ -40,7 +40,7 @@ async fn a_source_that_nests_without_end_fails_the_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_answers_without_end_fails_the_run() {
     let error = failure_of_a_source_that_answers(vec![b' '; 65 << 20]).await;
-    assert!(error.contains("longer than 64 MiB"), "{error}");
+    assert!(error.contains("longer than 67108864 bytes"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

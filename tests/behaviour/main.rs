@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod batches;
 mod command_line;
 mod cursor;
 mod demo;

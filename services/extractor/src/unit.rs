@@ -94,7 +94,7 @@ impl<'a> Unit<'a> {
         self.publish(1).await?;
         if self.far_ahead > 0 {
             let (flow, rows) = (&self.extraction.run.flow, self.far_ahead);
-            warn!(flow, rows, "rows with a cursor more than a day ahead do not move the flow's cursor");
+            warn!(flow, rows, "rows whose cursor lies beyond tomorrow do not move the flow's");
         }
         let Unit { extraction, checkpoint, rows, batches, listed, forgotten, .. } = self;
         let next =

@@ -66,9 +66,17 @@ pub struct Act<'a> {
 }
 
 /// Where a step leads.
-enum Next {
+pub(crate) enum Next {
     Step(Step),
     End(End),
+}
+
+/// How far a record has come by itself.
+pub(crate) enum Reached<'a> {
+    /// To its end.
+    End(End),
+    /// To a step that is taken for many records together.
+    Together(Box<Act<'a>>, Step),
 }
 
 impl<'a> Act<'a> {
@@ -87,13 +95,26 @@ impl<'a> Act<'a> {
 
     /// Each step leads to an end, or to one that was not taken before: what would lead round in a circle
     /// (a second look-up, a second refusal of the same create) is an end.
-    pub async fn carry_out(mut self, first: Step) -> End {
+    pub(crate) async fn go_on(mut self: Box<Act<'a>>, first: Step) -> Reached<'a> {
         let mut step = first;
         loop {
+            if self.destination.takes_together(&step) {
+                return Reached::Together(self, step);
+            }
             match self.take(step).await {
                 Next::Step(next) => step = next,
-                Next::End(end) => return end,
+                Next::End(end) => return Reached::End(end),
             }
+        }
+    }
+
+    /// Where a step leads that was taken together with other records'. Of a create, the id is that of the
+    /// new record, where it is not the key.
+    pub(crate) fn after(&mut self, step: Step, written: Result<Option<String>, Failed>) -> Next {
+        match step {
+            Step::Update(id) => self.after_update(written.map(drop), id),
+            Step::Delete(_) => self.after_delete(written.map(drop)),
+            _ => self.after_create(written.map(|id| id.unwrap_or_else(|| self.record.key.clone()))),
         }
     }
 
@@ -106,9 +127,18 @@ impl<'a> Act<'a> {
             Step::Refuse => End::InDoubt { may_clear: false },
             Step::Adopt(id) => self.applied(Outcome::Created, Some(id)),
             Step::LookUp => return self.look_up().await,
-            Step::Create => return self.create().await,
-            Step::Update(id) => return self.update(id).await,
-            Step::Delete(id) => return self.delete(&id).await,
+            Step::Create => {
+                let created = self.created().await;
+                return self.after_create(created);
+            }
+            Step::Update(id) => {
+                let updated = self.changed(self.load().update.as_ref(), &id).await;
+                return self.after_update(updated, id);
+            }
+            Step::Delete(id) => {
+                let deleted = self.changed(self.load().delete.as_ref(), &id).await;
+                return self.after_delete(deleted);
+            }
         };
         Next::End(end)
     }
@@ -125,8 +155,8 @@ impl<'a> Act<'a> {
         }
     }
 
-    async fn create(&mut self) -> Next {
-        match self.created().await {
+    fn after_create(&mut self, created: Result<String, Failed>) -> Next {
+        match created {
             Ok(id) => Next::End(self.applied(Outcome::Created, Some(id))),
             Err(failed) if failed.is(Class::Conflict) => self.exists(failed),
             Err(failed) => failed.into(),
@@ -144,15 +174,15 @@ impl<'a> Act<'a> {
         }
     }
 
-    async fn update(&mut self, id: String) -> Next {
-        match self.changed(self.load().update.as_ref(), &id).await {
+    fn after_update(&mut self, updated: Result<(), Failed>, id: String) -> Next {
+        match updated {
             Ok(()) => Next::End(self.applied(Outcome::Updated, Some(id))),
             Err(failed) => self.not_changed(failed),
         }
     }
 
-    async fn delete(&mut self, id: &str) -> Next {
-        match self.changed(self.load().delete.as_ref(), id).await {
+    fn after_delete(&mut self, deleted: Result<(), Failed>) -> Next {
+        match deleted {
             Ok(()) => {
                 self.lose();
                 Next::End(self.applied(Outcome::Deleted, None))

@@ -8,22 +8,37 @@ use pomost_project::{Flow, flow::Load};
 use pomost_store::{Answer, ledger::ContentHash};
 
 use crate::{
-    act::{Act, End},
-    decide::{Case, Doubt, Means, Repeats},
+    act::Act,
+    batch_requests::BatchRequests,
+    decide::{Case, Doubt, Means, Repeats, Step},
+    many::{Kind, Many},
 };
 
 /// Where a flow's records go.
-#[derive(Clone)]
 pub struct Destination {
     /// The system's client.
     pub client: Client,
     /// The flow.
     pub flow: Arc<Flow>,
+    /// What takes many records at once.
+    pub(crate) many: Box<dyn Many>,
 }
 
 impl Destination {
-    /// Acts on a record of this content, as the ledger's answer allows.
-    pub async fn act(&self, batch: &Batch, record: &Record, hash: &ContentHash, answer: &Answer) -> End {
+    /// Where a flow's records go that a system takes.
+    pub fn new(client: Client, flow: Arc<Flow>) -> Destination {
+        let many = Box::new(BatchRequests { client: client.clone(), flow: flow.clone() });
+        Destination { client, flow, many }
+    }
+
+    /// A record of this content at work, and the first step, as the ledger's answer allows.
+    pub fn begin<'a>(
+        &'a self,
+        batch: &'a Batch,
+        record: &'a Record,
+        hash: &'a ContentHash,
+        answer: &Answer,
+    ) -> (Box<Act<'a>>, Step) {
         let known = answer.known().cloned().unwrap_or_default();
         let case = Case {
             key: &record.key,
@@ -32,7 +47,12 @@ impl Destination {
             was_there: known.id.is_some(),
             means: self.means(),
         };
-        Act::new(self, batch, record, hash, case, known).carry_out(case.first(answer)).await
+        (Box::new(Act::new(self, batch, record, hash, case, known)), case.first(answer))
+    }
+
+    /// Whether a step is taken for many records together.
+    pub(crate) fn takes_together(&self, step: &Step) -> bool {
+        Kind::of(step).is_some_and(|kind| self.many.takes(kind).is_some())
     }
 
     /// What the flow does to records, and what it has for finding out what is there.

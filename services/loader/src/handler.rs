@@ -7,17 +7,17 @@ use std::{
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
-use futures_util::{StreamExt, stream};
 use pomost_models::{Batch, Record};
 use pomost_runtime::{
     Context, dead, outbox,
     worker::{Handler, Trouble},
 };
-use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken, Error, Settlement};
+use pomost_store::{Answer, Claim, ClaimToken, Error, Settlement};
 use tracing::warn;
 
 use crate::{
     act::End,
+    acting::Acting,
     destination::Destination,
     prepare::{self, Prepared},
     tally::Tally,
@@ -92,29 +92,11 @@ impl LoadHandler {
         answers: &[Answer],
     ) -> Vec<End> {
         let until = Instant::now() + STARTING;
-        let claimed = records.iter().zip(&claim.entries).zip(answers).enumerate();
-        let acting: Vec<_> = claimed
-            .map(|(place, ((record, entry), answer))| self.act_on(until, place, batch, record, entry, answer))
-            .collect();
-        let concurrency = self.destination.client.concurrency();
-        let mut ends: Vec<(usize, End)> = stream::iter(acting).buffer_unordered(concurrency).collect().await;
-        ends.sort_unstable_by_key(|(place, _)| *place);
-        ends.into_iter().map(|(_, end)| end).collect()
-    }
-
-    async fn act_on(
-        &self,
-        until: Instant,
-        place: usize,
-        batch: &Batch,
-        record: &Record,
-        entry: &ClaimEntry,
-        answer: &Answer,
-    ) -> (usize, End) {
-        if Instant::now() > until || self.context.shutdown.is_cancelled() {
-            return (place, End::NotNow);
-        }
-        (place, self.destination.act(batch, record, &entry.hash, answer).await)
+        let may_start = || Instant::now() <= until && !self.context.shutdown.is_cancelled();
+        let claimed = records.iter().zip(&claim.entries).zip(answers);
+        let begun = claimed
+            .map(|((record, entry), answer)| self.destination.begin(batch, record, &entry.hash, answer));
+        Acting { destination: &self.destination, may_start: &may_start }.carry_out(begun).await
     }
 
     fn tally(

@@ -1,15 +1,19 @@
 //! The loader: takes records from `load.<flow>` and makes the destination have them.
 //!
 //! Of one batch: [`handler`] claims its keys in the ledger, [`act`] sends the requests that
-//! [`decide`] chooses, and [`tally`] gathers what came of them for one settlement. Beside that,
+//! [`decide`] chooses, `many` those for many records at once, and [`tally`] gathers what came of them for one settlement. Beside that,
 //! [`archive`] moves dead letters from their queue into the store.
 
 pub mod act;
+mod acting;
 pub mod archive;
+mod batch_requests;
 pub mod decide;
 pub mod destination;
+mod halving;
 pub mod handler;
 pub mod idempotency;
+mod many;
 pub mod prepare;
 mod request;
 pub mod tally;
@@ -34,7 +38,7 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
         let client = clients.of(&flow.load.system).context("a flow's system has no client")?.clone();
-        let destination = Destination { client, flow: flow.clone() };
+        let destination = Destination::new(client, flow.clone());
         let handler = Arc::new(LoadHandler { context: context.clone(), destination });
         workers.spawn(worker::work(context.clone(), name.clone(), Stage::Load, CONCURRENCY, handler));
     }

@@ -83,7 +83,7 @@ impl Act<'_> {
     /// A 500 says that the destination failed; that it did nothing is only likely, as after a 503, which
     /// may be of a gateway that waited no longer. Where finding out is cheap it is found out, where it is
     /// impossible the likely is taken for true, and only silence and gateways (502, 504) leave a doubt.
-    fn leaves_doubt(&self, failure: &Failure) -> bool {
+    pub(crate) fn leaves_doubt(&self, failure: &Failure) -> bool {
         let means = self.case.means;
         let can_tell = means.lookup
             || means.repeats != Repeats::Never
@@ -115,22 +115,15 @@ impl Act<'_> {
     }
 
     fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
-        let invalid = |message: String| Failure::new(Class::Invalid, message);
         // A page that says "we are moving house", for example, with the wrong status. It passes.
         let body = answer
             .value(None)
             .map_err(|error| Failure::new(Class::Transient, format!("the answer cannot be read: {error}")))?;
-        let id = id
-            .one(body, &self.variables(None))
-            .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
-        match (&id, text(&id)) {
-            (Value::Null, _) => Ok(None),
-            (_, Some(text)) if !text.is_empty() => Ok(Some(text)),
-            _ => Err(invalid("the id in the answer is neither text nor a number".into())),
-        }
+        read_id(id, body, &self.variables(None))
     }
 
-    fn parsed(&self) -> Result<Value, Failure> {
+    /// The record's data.
+    pub(crate) fn parsed(&self) -> Result<Value, Failure> {
         if let Some(value) = self.parsed.get() {
             return Ok(value.clone());
         }
@@ -150,6 +143,23 @@ impl Act<'_> {
             run: text(&self.batch.run.to_string()),
             ..Variables::default()
         }
+    }
+}
+
+/// The id that an expression finds in an answer; none where it finds null.
+pub(crate) fn read_id(
+    id: &Expression,
+    answer: Value,
+    variables: &Variables,
+) -> Result<Option<String>, Failure> {
+    let invalid = |message: String| Failure::new(Class::Invalid, message);
+    let id = id
+        .one(answer, variables)
+        .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
+    match (&id, text(&id)) {
+        (Value::Null, _) => Ok(None),
+        (_, Some(text)) if !text.is_empty() => Ok(Some(text)),
+        _ => Err(invalid("the id in the answer is neither text nor a number".into())),
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pomost_expression::{Value, read};
 use pomost_format::{DecodeError, Format, decode};
-use pomost_project::request::{AnswerRule, Meaning};
+use pomost_project::request::AnswerRule;
 
 use crate::Class;
 
@@ -42,7 +42,7 @@ impl Verdict {
     }
 
     fn of_rule(rule: &AnswerRule) -> Option<Verdict> {
-        class_of(rule.means).map(|class| Verdict { class, by_rule: true })
+        Class::meant_by(rule.means).map(|class| Verdict { class, by_rule: true })
     }
 
     /// What an answer means whose body has not been read; nothing where a rule may want to see it.
@@ -105,16 +105,4 @@ pub fn content_type(headers: &HeaderMap) -> Option<&str> {
 
 fn object(fields: impl IntoIterator<Item = (Value, Value)>) -> Value {
     Value::obj(fields.into_iter().collect())
-}
-
-fn class_of(meaning: Meaning) -> Option<Class> {
-    Some(match meaning {
-        Meaning::Ok => return None,
-        Meaning::Transient => Class::Transient,
-        Meaning::Throttled => Class::Throttled,
-        Meaning::Unauthorised => Class::Unauthorised,
-        Meaning::Gone => Class::Gone,
-        Meaning::Conflict => Class::Conflict,
-        Meaning::Invalid => Class::Invalid,
-    })
 }

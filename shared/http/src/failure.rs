@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use http::StatusCode;
+use pomost_project::request::Meaning;
 
 use crate::{Answer, limits::Limits};
 
@@ -75,6 +76,19 @@ impl Class {
     /// Whether the request may have had an effect all the same.
     pub fn leaves_doubt(self) -> bool {
         self == Class::Transient
+    }
+
+    /// What a rule says that something means; none where that is what was asked for.
+    pub fn meant_by(meaning: Meaning) -> Option<Class> {
+        Some(match meaning {
+            Meaning::Ok => return None,
+            Meaning::Transient => Class::Transient,
+            Meaning::Throttled => Class::Throttled,
+            Meaning::Unauthorised => Class::Unauthorised,
+            Meaning::Gone => Class::Gone,
+            Meaning::Conflict => Class::Conflict,
+            Meaning::Invalid => Class::Invalid,
+        })
     }
 
     /// What a status means by itself.

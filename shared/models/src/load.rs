@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::{
-    request::{AnswerRuleSection, RequestSection},
+    request::{AnswerRuleSection, Meaning, RequestSection},
     text::{Jq, Name},
 };
 
@@ -36,6 +36,12 @@ pub struct LoadSection {
     /// flows that create nothing.
     #[serde(default)]
     pub lookup: Option<LookupSection>,
+    /// Sends many records with one request: those of the requests above whose path names no record, such as
+    /// `POST /customers/batch`; one whose path does, such as `DELETE /customers/{$id}`, is made for each record
+    /// by itself. In the body of a request for many, `.` is the list of `{ key, id, op, version, data }`:
+    /// `{ customers: [.[] | .data] }`. Left out, the body is the list of the mapped records.
+    #[serde(default)]
+    pub batch: Option<BatchSection>,
     /// What to do when the destination fails.
     #[serde(default)]
     pub retry: RetrySection,
@@ -86,6 +92,44 @@ pub struct LookupSection {
     /// records already, which are then updated and not made twice.
     #[serde(default)]
     pub before_create: bool,
+}
+
+/// How many records are sent with one request, and how their verdicts are read.
+///
+/// A request that is refused as a whole, without a verdict on each record, is made again with half of them,
+/// and so on: `k` records at fault among `n` take no more than `2 * k * log2(n)` further requests.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchSection {
+    /// The most records in one request. There are never more than the flow's `batch_size`.
+    #[serde(default = "default_size")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub size: u32,
+    /// The verdicts in an answer, one output for each record: `.results[]`. `create.id` is read from a
+    /// verdict. Left out, an answer that is no failure accepts every record.
+    #[serde(default)]
+    pub results: Option<Jq>,
+    /// The key of the record that a verdict is about, in the verdict; left out, verdicts come in the order
+    /// of the records.
+    #[serde(default)]
+    pub key: Option<Jq>,
+    /// What is wrong with the record, in its verdict: `.error`. Null or false where it is accepted.
+    #[serde(default)]
+    pub rejected: Option<Jq>,
+    /// What verdicts mean that are neither: `{ when: .code == 429, means: throttled }`. The first that is
+    /// about a verdict decides, before `rejected`.
+    #[serde(default)]
+    pub verdicts: Vec<VerdictRuleSection>,
+}
+
+/// What some verdicts mean.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerdictRuleSection {
+    /// The verdicts for which this is true, where `.` is the verdict.
+    pub when: Jq,
+    /// What they mean for their record, as an answer about it alone would.
+    pub means: Meaning,
 }
 
 /// What is done about a record that somebody else changed at the destination.
@@ -140,6 +184,10 @@ impl Default for RetrySection {
     fn default() -> RetrySection {
         RetrySection { attempts: default_attempts() }
     }
+}
+
+fn default_size() -> u32 {
+    100
 }
 
 fn default_attempts() -> u32 {

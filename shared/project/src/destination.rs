@@ -4,7 +4,7 @@ use http::{HeaderName, Method};
 use pomost_expression::Expression;
 pub use pomost_models::load::IfMatch;
 
-use crate::request::{AnswerRule, Request};
+use crate::request::{AnswerRule, Meaning, Request};
 
 /// Where the records go.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Load {
     pub delete: Option<Update>,
     /// How to find a record there.
     pub lookup: Option<Lookup>,
+    /// How many records are sent with one request.
+    pub batch: Option<BatchRequests>,
     /// How often a record is tried before it becomes a dead letter.
     pub attempts: u32,
     /// What its answers mean, before what the system's rules say.
@@ -32,6 +34,11 @@ impl Load {
             Some(create) => create.id.is_none(),
             None => self.lookup.is_none(),
         }
+    }
+
+    /// How one of its requests is made for many records; none where it is made for each by itself.
+    pub fn for_many(&self, request: &Request) -> Option<&BatchRequests> {
+        self.batch.as_ref().filter(|_| !request.names_record())
     }
 
     /// Whether a create may be made again and again: whatever it sends, it is for one record. PUT is
@@ -68,6 +75,30 @@ pub struct Update {
     pub request: Request,
     /// What is done where somebody else changed it; left out, nobody looks.
     pub if_match: Option<IfMatch>,
+}
+
+/// How many records are sent with one request, and how their verdicts are read.
+#[derive(Debug)]
+pub struct BatchRequests {
+    /// The most records in one request.
+    pub size: usize,
+    /// The verdicts in an answer; left out, an answer that is no failure accepts every record.
+    pub results: Option<Expression>,
+    /// The key of the record that a verdict is about; left out, they come in the records' order.
+    pub key: Option<Expression>,
+    /// What is wrong with the record of a verdict.
+    pub rejected: Option<Expression>,
+    /// What verdicts mean; the first that is about one decides, before `rejected`.
+    pub verdicts: Vec<VerdictRule>,
+}
+
+/// What some verdicts mean.
+#[derive(Debug)]
+pub struct VerdictRule {
+    /// The test that a verdict has to pass.
+    pub when: Expression,
+    /// What it means then.
+    pub means: Meaning,
 }
 
 /// How to find a record at the destination.

@@ -5,6 +5,9 @@ use pomost_expression::{Expression, Template, Value, Variables};
 use pomost_format::Format;
 pub use pomost_models::request::Meaning;
 
+/// The variables that say something about one record.
+pub(crate) const RECORD_VARIABLES: [&str; 4] = ["key", "id", "op", "version"];
+
 /// A request whose expressions are filled in each time it is made.
 #[derive(Debug)]
 pub struct Request {
@@ -33,6 +36,11 @@ impl Request {
     /// Whether one of its expressions may read the input.
     pub fn needs_input(&self) -> bool {
         self.templates().any(Template::needs_input) || self.body.as_ref().is_some_and(Expression::needs_input)
+    }
+
+    /// Whether its path says which record it is about.
+    pub fn names_record(&self) -> bool {
+        self.path.needs_input() || RECORD_VARIABLES.iter().any(|name| self.path.uses_variable(name))
     }
 
     fn templates(&self) -> impl Iterator<Item = &Template> {

@@ -9,14 +9,26 @@ use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::support::{Authority, Reply, Server, SystemFile, things};
 
+/// A body that is not read at once.
+fn long() -> String {
+    format!("[1,{}", " ".repeat(2 << 20))
+}
+
 #[tokio::test]
 async fn an_answer_is_there_before_its_end() {
-    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).with("read_timeout: 500ms").lone().await;
     let mut streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
     assert_eq!(streamed.status, 200);
-    assert_eq!(streamed.try_next().await.unwrap().unwrap(), "[1,");
-    let silent = streamed.try_next().await.unwrap_err();
+    let (mut came, mut silent) = (0, None);
+    while silent.is_none() {
+        match streamed.try_next().await {
+            Ok(chunk) => came += chunk.unwrap().len(),
+            Err(failure) => silent = Some(failure),
+        }
+    }
+    assert_eq!(came, long().len());
+    let silent = silent.unwrap();
     assert_eq!(silent.class, Class::Transient);
     assert!(silent.message.starts_with("shop: GET /things: "), "{silent}");
 }
@@ -46,7 +58,7 @@ async fn a_long_answer_is_read_without_a_limit_and_by_one_cut_off() {
 
 #[tokio::test]
 async fn all_of_a_stream_may_have_a_time_out() {
-    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).lone().await;
     let limits = StreamLimits { max_bytes: None, timeout: Some(Duration::from_millis(300)) };
     let streamed = client.open(things(&server.url), limits).await.unwrap();
@@ -56,8 +68,27 @@ async fn all_of_a_stream_may_have_a_time_out() {
 }
 
 #[tokio::test]
+async fn a_short_answer_is_read_at_once_and_in_flight_no_longer() {
+    let server = Server::start(|_| Reply::of(200, "[]")).await;
+    let client = SystemFile::at(&server.url).with("concurrency: 1").lone().await;
+    let first = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    assert_eq!(first.try_collect::<Vec<_>>().await.unwrap().concat(), b"[]");
+}
+
+#[tokio::test]
+async fn time_in_which_nobody_asks_for_more_is_no_silence() {
+    let server = Server::start(|_| Reply::of(200, long())).await;
+    let client = SystemFile::at(&server.url).with("read_timeout: 200ms").lone().await;
+    let streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let body = streamed.try_collect::<Vec<_>>().await.unwrap().concat();
+    assert_eq!(body.len(), long().len());
+}
+
+#[tokio::test]
 async fn a_stream_counts_as_a_request_in_flight_until_it_is_dropped() {
-    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).with("concurrency: 1").lone().await;
     let streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
     let second = client.open(things(&server.url), StreamLimits::default());

@@ -18,7 +18,7 @@ pub(crate) fn compile(
     check_system(compile, "/load/system", &file.load.system, systems);
     let extract = extract::compile(compile, file, environment);
     let transform = transform(compile, &file.transform, file.extract.expect.as_ref());
-    let load = load::compile(compile, &file.load);
+    let load = load::compile(compile, file);
     let sensitive = (0..)
         .zip(&file.sensitive)
         .map(|(number, path)| compile.expression(&format!("/sensitive/{number}"), path));

@@ -1,20 +1,22 @@
 //! Compiling the section `load`.
 
 use http::HeaderName;
-use pomost_models::flow::{CreateSection, LoadSection, LookupSection, UpdateSection};
+use pomost_models::flow::{CreateSection, FlowFile, LoadSection, LookupSection, UpdateSection};
 
-use super::{Compile, optional};
+use super::{Compile, batch, optional};
 use crate::{
     destination::{Create, Load, Lookup, Update},
     request::Request,
 };
 
-pub(crate) fn compile(compile: &mut Compile<'_>, section: &LoadSection) -> Option<Load> {
+pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile) -> Option<Load> {
+    let section = &file.load;
     check_modes(compile, section);
     let create = optional(section.create.as_ref(), |section| create(compile, section));
     let update = optional(section.update.as_ref(), |section| update(compile, section));
     let delete = optional(section.delete.as_ref(), |section| delete(compile, section));
     let lookup = optional(section.lookup.as_ref(), |section| lookup(compile, section));
+    let batch = optional(section.batch.as_ref(), |section| batch::compile(compile, section));
     let answers = compile.answers("/load/answers", &section.answers);
     let load = Load {
         system: section.system.0.clone(),
@@ -22,10 +24,13 @@ pub(crate) fn compile(compile: &mut Compile<'_>, section: &LoadSection) -> Optio
         update: update?,
         delete: delete?,
         lookup: lookup?,
+        batch: batch?,
         attempts: section.retry.attempts,
         answers: answers?,
     };
+    check_addresses(compile, &load);
     check_doubt(compile, &load);
+    batch::check(compile, &load, file);
     Some(load)
 }
 
@@ -57,13 +62,11 @@ fn header(compile: &mut Compile<'_>, name: &str) -> Option<HeaderName> {
 
 fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
     let request = compile.request("/load/update", &section.request)?;
-    check_addresses(compile, "/load/update/request", &request);
     Some(Update { request, if_match: section.if_match })
 }
 
 fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
     let request = compile.addressed_request("/load/delete", &section.request)?;
-    check_addresses(compile, "/load/delete/request", &request);
     Some(Update { request, if_match: section.if_match })
 }
 
@@ -74,9 +77,17 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> 
 }
 
 /// A request that does not say which record it is about is hardly meant.
-fn check_addresses(compile: &mut Compile<'_>, pointer: &str, request: &Request) {
-    if !request.uses_variable("id") && !request.uses_variable("key") && !request.needs_input() {
-        compile.warn(pointer, "the request names no record: it uses neither $id nor $key nor a field");
+fn check_addresses(compile: &mut Compile<'_>, load: &Load) {
+    let names_one = |request: &Request| {
+        request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
+    };
+    let changes = [("/load/update/request", &load.update), ("/load/delete/request", &load.delete)];
+    for (pointer, Update { request, .. }) in
+        changes.iter().filter_map(|(at, change)| Some((at, change.as_ref()?)))
+    {
+        if load.for_many(request).is_none() && !names_one(request) {
+            compile.warn(pointer, "the request names no record: it uses neither $id nor $key nor a field");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Compiling the files of a project: expressions, requests, schemas and references.
 
 mod auth;
+mod batch;
 mod extract;
 pub(crate) mod flow;
 mod load;

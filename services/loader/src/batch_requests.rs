@@ -1,0 +1,203 @@
+//! Requests for many records, and the verdicts in their answers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pomost_expression::{Expression, Value, Variables, text, write};
+use pomost_http::{Answer, Call, Class, Client, Failure};
+use pomost_project::{
+    Flow,
+    flow::{self, Load},
+    request::Request,
+};
+
+use crate::{
+    act::Failed,
+    many::{Kind, Many, Row, Written},
+    request::read_id,
+};
+
+/// How much of a verdict an error quotes, in characters.
+const QUOTED: usize = 300;
+
+/// Makes a flow's requests for many records.
+pub(crate) struct BatchRequests {
+    /// The system's client.
+    pub(crate) client: Client,
+    /// The flow.
+    pub(crate) flow: Arc<Flow>,
+}
+
+#[async_trait]
+impl Many for BatchRequests {
+    fn takes(&self, kind: Kind) -> Option<usize> {
+        self.load().for_many(self.request(kind)?).map(|batch| batch.size)
+    }
+
+    async fn write(&self, kind: Kind, rows: &[Row<'_>]) -> Result<Vec<Written>, Failure> {
+        let (Some(request), Some(batch)) = (self.request(kind), &self.load().batch) else {
+            return Ok(Vec::new());
+        };
+        let answer = self.client.send(self.call(request, rows)?).await?;
+        let created = self.load().create.as_ref().filter(|_| kind == Kind::Create);
+        let id = created.and_then(|create| create.id.as_ref());
+        Ok(Verdicts { batch, id, label: &request.label, variables: self.variables() }.of_each(rows, &answer))
+    }
+}
+
+impl BatchRequests {
+    fn request(&self, kind: Kind) -> Option<&Request> {
+        let load = self.load();
+        match kind {
+            Kind::Create => load.create.as_ref().map(|create| &create.request),
+            Kind::Update => load.update.as_ref().map(|update| &update.request),
+            Kind::Delete => load.delete.as_ref().map(|delete| &delete.request),
+        }
+    }
+
+    fn call<'a>(&'a self, request: &'a Request, rows: &[Row<'_>]) -> Result<Call<'a>, Failure> {
+        let input = if request.needs_input() { list(rows)? } else { Value::Null };
+        let mut call = self.client.call(request, &self.load().answers, &input, &self.variables())?;
+        call.body = call.body.or_else(|| Some(mapped(rows)));
+        Ok(call)
+    }
+
+    fn variables(&self) -> Variables {
+        Variables { flow: Value::from(self.flow.name.clone()), ..Variables::default() }
+    }
+
+    fn load(&self) -> &Load {
+        &self.flow.load
+    }
+}
+
+/// The input of a body: `{ key, id, op, version, data }` of each row.
+fn list(rows: &[Row<'_>]) -> Result<Value, Failure> {
+    let value = |text: &str| Value::from(text.to_owned());
+    let entry = |row: &Row<'_>| {
+        let record = row.act.record;
+        let fields = [
+            ("key", value(&record.key)),
+            ("id", row.id.map_or(Value::Null, value)),
+            ("op", value(record.op.as_str())),
+            ("version", value(record.version.as_str())),
+            ("data", row.act.parsed()?),
+        ];
+        Ok(Value::obj(fields.map(|(name, field)| (value(name), field)).into_iter().collect()))
+    };
+    rows.iter().map(entry).collect()
+}
+
+/// The list of the mapped records.
+fn mapped(rows: &[Row<'_>]) -> Bytes {
+    let records: Vec<&str> = rows.iter().map(|row| row.act.record.data.get()).collect();
+    format!("[{}]", records.join(",")).into()
+}
+
+/// How the verdicts of one answer are read.
+struct Verdicts<'a> {
+    batch: &'a flow::BatchRequests,
+    /// Where a verdict has the id of a new record.
+    id: Option<&'a Expression>,
+    label: &'a str,
+    variables: Variables,
+}
+
+impl Verdicts<'_> {
+    fn of_each(&self, rows: &[Row<'_>], answer: &Answer) -> Vec<Written> {
+        let Some(results) = &self.batch.results else {
+            return rows.iter().map(|_| Written::Done(None)).collect();
+        };
+        let verdicts = self.results(results, answer).and_then(|verdicts| self.in_order(rows, verdicts));
+        match verdicts {
+            Ok(verdicts) => verdicts.into_iter().map(|verdict| self.written(verdict)).collect(),
+            Err(failure) => rows.iter().map(|_| unknown(failure.clone())).collect(),
+        }
+    }
+
+    fn results(&self, results: &Expression, answer: &Answer) -> Result<Vec<Value>, Failure> {
+        // A page that says "we are moving house", for example, with the wrong status. It passes.
+        let body = answer.value(None).map_err(|error| {
+            Failure::new(Class::Transient, format!("{}: the answer cannot be read: {error}", self.label))
+        })?;
+        let found = results.outputs(body, &self.variables);
+        found.map_err(|error| self.invalid(format!("load.batch.results: {}", error.message)))
+    }
+
+    /// Each row's verdict, where it has one.
+    fn in_order(&self, rows: &[Row<'_>], verdicts: Vec<Value>) -> Result<Vec<Option<Value>>, Failure> {
+        let Some(key) = &self.batch.key else {
+            return match verdicts.len() == rows.len() {
+                true => Ok(verdicts.into_iter().map(Some).collect()),
+                false => {
+                    let counts = format!("{} verdicts on {} records", verdicts.len(), rows.len());
+                    Err(self.invalid(format!(
+                        "the answer has {counts}, and load.batch.key does not tell them apart"
+                    )))
+                }
+            };
+        };
+        let keyed = |verdict: Value| Some((text(&key.one(verdict.clone(), &self.variables).ok()?)?, verdict));
+        let mut verdicts: HashMap<String, Value> = verdicts.into_iter().filter_map(keyed).collect();
+        Ok(rows.iter().map(|row| verdicts.remove(&row.act.record.key)).collect())
+    }
+
+    fn written(&self, verdict: Option<Value>) -> Written {
+        let Some(verdict) = verdict else {
+            return unknown(self.invalid("the answer has no verdict on the record".into()));
+        };
+        match self.refusal(&verdict) {
+            Ok(None) => self.accepted(verdict),
+            Ok(Some(failure)) => {
+                let in_doubt = failure.class.leaves_doubt();
+                Written::Failed(Failed { failure, in_doubt })
+            }
+            Err(failure) => unknown(failure),
+        }
+    }
+
+    fn refusal(&self, verdict: &Value) -> Result<Option<Failure>, Failure> {
+        let rule = self
+            .batch
+            .verdicts
+            .iter()
+            .find(|rule| rule.when.truth(verdict.clone(), &self.variables).unwrap_or(false));
+        if let Some(rule) = rule {
+            return Ok(Class::meant_by(rule.means).map(|class| self.refused(class, verdict)));
+        }
+        let Some(rejected) = &self.batch.rejected else { return Ok(None) };
+        let rejected = rejected.one(verdict.clone(), &self.variables);
+        match rejected.map_err(|error| self.invalid(format!("load.batch.rejected: {}", error.message)))? {
+            Value::Null | Value::Bool(false) => Ok(None),
+            Value::Bool(true) => Ok(Some(self.refused(Class::Invalid, verdict))),
+            reason => Ok(Some(self.refused(Class::Invalid, &reason))),
+        }
+    }
+
+    fn accepted(&self, verdict: Value) -> Written {
+        let Some(id) = self.id else { return Written::Done(None) };
+        match read_id(id, verdict, &self.variables) {
+            Ok(Some(id)) => Written::Done(Some(id)),
+            Ok(None) => unknown(
+                self.invalid("the verdict on a create has no id where load.create.id looks for it".into()),
+            ),
+            Err(failure) => unknown(failure),
+        }
+    }
+
+    fn refused(&self, class: Class, reason: &Value) -> Failure {
+        let message = format!("{}: the verdict on the record means {}", self.label, class.as_str());
+        let said = text(reason).or_else(|| write(reason).ok()).unwrap_or_default();
+        Failure { answer: said.chars().take(QUOTED).collect(), ..Failure::new(class, message) }
+    }
+
+    fn invalid(&self, message: String) -> Failure {
+        Failure::new(Class::Invalid, format!("{}: {message}", self.label))
+    }
+}
+
+/// What was done is not known: the answer does not say it.
+fn unknown(failure: Failure) -> Written {
+    Written::Failed(Failed::with_effect(failure))
+}
