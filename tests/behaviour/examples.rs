@@ -2,6 +2,7 @@
 //! should, and keeps what a test compares with its own expectation in the end.
 
 mod crm_to_shop;
+mod newsletter;
 mod sales_to_accounting;
 mod stock_both_ways;
 
