@@ -10,6 +10,8 @@ mod cursor;
 mod demo;
 mod destination;
 mod doubt;
+mod every_row;
+mod examples;
 mod failures;
 mod files;
 mod formats;

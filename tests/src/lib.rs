@@ -6,6 +6,8 @@
 
 mod chance;
 mod collector;
+mod command;
+mod example;
 mod expectations;
 mod namespace;
 mod patience;
@@ -16,6 +18,8 @@ mod stack;
 
 pub use chance::Chance;
 pub use collector::{Collector, Span};
+pub use command::{Printed, pomost, pomost_in};
+pub use example::{Example, dead, examples};
 pub use namespace::{Namespace, schemas_like, test_url};
 pub use patience::eventually;
 pub use prove::prove;

@@ -118,8 +118,9 @@ impl Act<'_> {
 
     fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
         // A page that says "we are moving house", for example, with the wrong status. It passes.
-        let body = read(&answer.body)
-            .map_err(|error| Failure::new(Class::Transient, format!("the answer is not JSON: {error}")))?;
+        let body = answer
+            .value(None)
+            .map_err(|error| Failure::new(Class::Transient, format!("the answer cannot be read: {error}")))?;
         read_id(id, body, &self.variables(None))
     }
 
