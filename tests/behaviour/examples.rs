@@ -1,6 +1,7 @@
 //! The example projects, each between sandboxes made for it. A sandbox lets in only who shows what it
 //! should, and keeps what a test compares with its own expectation in the end.
 
+mod analytics_report;
 mod crm_to_shop;
 mod newsletter;
 mod sales_to_accounting;

@@ -53,7 +53,8 @@ impl Example {
         Backends::embedded_beside(self.directory()).await.unwrap()
     }
 
-    async fn pomost(&self, arguments: &[&str]) -> Printed {
+    /// Runs the command line on it.
+    pub async fn pomost(&self, arguments: &[&str]) -> Printed {
         Printed::of(pomost_in(self.directory(), arguments).output().await.unwrap())
     }
 }
