@@ -40,7 +40,8 @@ async fn each_expiry_is_renewed_once_by_processes_that_are_killed() {
         }
         for (name, process) in processes {
             let output = process.wait_with_output().await.unwrap();
-            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+            let said = [output.stdout, output.stderr].concat();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&said));
         }
         let standing = authority.standing();
         assert_eq!((standing.reused, standing.premature), (0, 0), "{standing:?}");
@@ -70,7 +71,7 @@ fn start(name: String, authority: &Authority, place: &Place) -> (String, Child) 
         .env("TEST_SERVER", &authority.url)
         .env("TEST_STORE", place.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true);
     (name, command.spawn().unwrap())
 }

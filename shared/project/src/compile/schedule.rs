@@ -39,9 +39,13 @@ fn pattern(text: &str) -> Result<Cron, CronError> {
 }
 
 fn refuse_cron(compile: &mut Compile<'_>, error: &CronError) {
+    let message = match error {
+        CronError::TimeSearchLimitExceeded => "there is no such time".to_owned(),
+        error => error.to_string(),
+    };
     compile.refuse_with_help(
         &format!("{SECTION}/cron"),
-        error.to_string(),
+        message,
         "minute, hour, day of the month, month, day of the week: \"0 6 * * MON-FRI\" is each working day at six",
     );
 }
