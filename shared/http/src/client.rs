@@ -149,10 +149,16 @@ impl Client {
     }
 
     async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
-        let permit = self.turn(call).await?;
+        let _permit = self.turn(call).await?;
         let deadline = limits.timeout.map(|timeout| Instant::now() + timeout);
-        let opened = renewing(|refused| self.opened(call, refused, deadline, limits.max_bytes)).await?;
-        Streamed::new(opened, self.place(call), permit).await
+        let begun = async {
+            let opened = renewing(|refused| self.opened(call, refused, deadline, limits.max_bytes)).await?;
+            Streamed::new(opened, self.place(call)).await
+        };
+        // What is not the answer, or is short, is read here.
+        timeout(self.system.timeout, begun)
+            .await
+            .unwrap_or_else(|_| Err(self.silent(call, self.system.timeout)))
     }
 
     /// Waits for its turn among the requests in flight, and for the system to take requests.
@@ -216,7 +222,7 @@ impl Client {
         let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
         let response = timeout(self.system.read_timeout, request.send()).await;
-        let response = response.map_err(|_| self.silent(call))?.map_err(failed)?;
+        let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
         if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
             self.pause.begin(&self.system.name, pause);
         }
@@ -226,14 +232,14 @@ impl Client {
     async fn read(
         &self,
         call: &Call<'_>,
-        pass: &Pass,
+        pass: &Arc<Pass>,
         response: reqwest::Response,
     ) -> Result<Answer, Refusal> {
         let (status, headers) = (response.status(), response.headers().clone());
         let System { max_answer, read_timeout, .. } = &*self.system;
         let body = async { body::whole(body::of(response, Some(*max_answer), *read_timeout).await?).await };
         let body = body.await.map_err(|error| self.broken(call, &error))?;
-        let answer = Answer { status, headers, body };
+        let answer = Answer { status, headers, body, pass: Some(pass.clone()) };
         let Some(verdict) = answer.verdict(self.rules(call)) else {
             self.authorisation.accept(pass);
             return Ok(answer);
@@ -255,8 +261,8 @@ impl Client {
         Failure::new(error.class(), format!("{}: {error}", self.place(call)))
     }
 
-    fn silent(&self, call: &Call<'_>) -> Failure {
-        let patience = self.system.read_timeout.as_secs_f64();
+    fn silent(&self, call: &Call<'_>, patience: Duration) -> Failure {
+        let patience = patience.as_secs_f64();
         Failure::new(Class::Transient, format!("{}: no answer within {patience} s", self.place(call)))
     }
 
