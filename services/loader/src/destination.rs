@@ -65,7 +65,7 @@ impl Destination {
     }
 
     /// What takes records by their keys, together, and as often as one likes.
-    fn by_key(flow: Arc<Flow>, many: Box<dyn Many>, concurrency: usize) -> Destination {
+    pub(crate) fn by_key(flow: Arc<Flow>, many: Box<dyn Many>, concurrency: usize) -> Destination {
         let means = Means {
             creates: true,
             updates: true,

@@ -68,3 +68,6 @@ fn failed(row: &Row<'_>, failure: &Failure, together: usize) -> Written {
     let in_doubt = row.act.leaves_doubt(failure);
     Written::Failed(Failed { failure: Failure { answer, ..failure.clone() }, in_doubt })
 }
+
+#[cfg(test)]
+mod tests;

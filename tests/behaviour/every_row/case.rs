@@ -1,6 +1,6 @@
 //! What is to be tried.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 use pomost_tests::Chance;
 
 /// A kind of source, and what it does.
@@ -9,7 +9,7 @@ pub(super) struct Case {
     pub(super) paging: Paging,
     pub(super) clock: Clock,
     pub(super) trouble: Trouble,
-    /// When its first rows were changed: a little before clocks are changed.
+    /// When its first rows were changed: a little before clocks are changed, or a little ago.
     pub(super) begins: Timestamp,
     /// How many rows it has at first.
     pub(super) rows: usize,
@@ -54,11 +54,18 @@ pub(super) enum Trouble {
     Circle,
     /// Rows are inserted, changed and deleted while pages are read that go by their places.
     MovingRows,
+    /// Rows are changed while pages are read that are in no order of change.
+    ChangingRows,
 }
 
 impl Trouble {
-    pub(super) const ALL: [Trouble; 4] =
-        [Trouble::None, Trouble::OddPages, Trouble::Circle, Trouble::MovingRows];
+    pub(super) const ALL: [Trouble; 5] =
+        [Trouble::None, Trouble::OddPages, Trouble::Circle, Trouble::MovingRows, Trouble::ChangingRows];
+
+    /// Whether it happens to pages that go by the places of what is there now.
+    pub(super) fn is_of_places(self) -> bool {
+        matches!(self, Trouble::MovingRows | Trouble::ChangingRows)
+    }
 }
 
 impl Case {
@@ -67,7 +74,7 @@ impl Case {
         let trouble = Trouble::ALL[number % Trouble::ALL.len()];
         let paging = match trouble {
             Trouble::Circle => vec![Paging::Next, Paging::Link, Paging::Token],
-            Trouble::MovingRows => vec![Paging::Page, Paging::Offset],
+            _ if trouble.is_of_places() => vec![Paging::Page, Paging::Offset],
             _ => vec![
                 Paging::Next,
                 Paging::Link,
@@ -77,12 +84,20 @@ impl Case {
                 Paging::Offset,
             ],
         };
-        let begins = ["2026-10-24T22:00:00Z", "2026-03-28T23:00:00Z"].map(|time| time.parse().unwrap());
+        let begins = match trouble {
+            Trouble::ChangingRows => vec![Timestamp::now() - 6.hours()],
+            _ => ["2026-10-24T22:00:00Z", "2026-03-28T23:00:00Z"].map(|time| time.parse().unwrap()).into(),
+        };
+        let mut clocks = vec![Clock::Universal, Clock::WithOffset];
+        // Nobody can tell whether a time on a wall somewhere is later than the run's beginning.
+        if trouble != Trouble::ChangingRows {
+            clocks.push(Clock::OnTheWall);
+        }
         Case {
             paging: chance.pick(paging),
-            clock: chance.pick(vec![Clock::Universal, Clock::WithOffset, Clock::OnTheWall]),
+            clock: chance.pick(clocks),
             trouble,
-            begins: chance.pick(begins.to_vec()),
+            begins: chance.pick(begins),
             rows: chance.below(24),
             size: 1 + chance.below(5),
             seed: chance.below(usize::MAX) as u64,
@@ -94,7 +109,8 @@ impl Case {
     }
 
     /// Rows that move may be missed wherever they stand, so only an overlap that reaches back to all of
-    /// them catches up. Others come late by an hour, and clocks that are changed make another one of it.
+    /// them catches up. Those that only change need none. Others come late by an hour, and clocks that are
+    /// changed make another one of it.
     pub(super) fn extract(&self) -> String {
         let paginate = match self.paging {
             Paging::Next => "next: .next",
@@ -108,9 +124,13 @@ impl Case {
             Clock::OnTheWall => "2026-01-01 00:00:00",
             _ => "2026-01-01T00:00:00Z",
         };
-        let overlap = if self.trouble == Trouble::MovingRows { "7d" } else { "2h" };
+        let overlap = match self.trouble {
+            Trouble::MovingRows => ", overlap: 7d",
+            Trouble::ChangingRows => "",
+            _ => ", overlap: 2h",
+        };
         format!(
-            "paginate: {{ {paginate} }}\ncursor: {{ value: .meta.changed.at, start: \"{start}\", overlap: {overlap} }}"
+            "paginate: {{ {paginate} }}\ncursor: {{ value: .meta.changed.at, start: \"{start}\"{overlap} }}"
         )
     }
 }

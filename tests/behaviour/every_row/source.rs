@@ -55,9 +55,13 @@ impl Source {
     }
 
     /// Some rows are committed late, beside newer ones, and some are changed. From now on there is peace.
+    /// Where rows are changed as they are read that was all.
     pub(super) fn change_between_runs(&self) {
         let mut table = self.0.lock().unwrap();
         table.quiet = true;
+        if table.case.trouble == Trouble::ChangingRows {
+            return;
+        }
         let newest = table.newest();
         for _ in 0..table.chance.usize(0..6) {
             let late = table.chance.i64(-60..60);
@@ -89,7 +93,7 @@ impl Table {
         let page = seen.query.get("p").map(|page| page.parse::<usize>().unwrap());
         match self.case.paging {
             Paging::Offset => self.at_places(since, page.unwrap_or_default()),
-            Paging::Page if self.case.trouble == Trouble::MovingRows => {
+            Paging::Page if self.case.trouble.is_of_places() => {
                 self.at_places(since, page.unwrap_or_default() * self.case.size)
             }
             _ => self.page(since, page.unwrap_or_default()),
@@ -98,8 +102,10 @@ impl Table {
 
     /// The rows at some places of what is there now.
     fn at_places(&mut self, since: &str, skip: usize) -> Reply {
-        if skip > 0 && self.case.trouble == Trouble::MovingRows && !self.quiet {
-            self.move_rows();
+        match self.case.trouble {
+            Trouble::MovingRows if skip > 0 && !self.quiet => self.move_rows(),
+            Trouble::ChangingRows if skip > 0 && !self.quiet => self.change_around(skip),
+            _ => {}
         }
         let short = self.case.paging == Paging::Offset && self.has_odd_pages();
         let size = if short { self.chance.usize(1..=self.case.size) } else { self.case.size };
@@ -154,11 +160,13 @@ impl Table {
         self.case.trouble == Trouble::OddPages
     }
 
-    /// What was changed since then, in the order of change.
+    /// What was changed since then, in the order of change, or of keys where rows change as they are read.
     fn listed(&self, since: &str) -> Vec<Value> {
         let mut rows: Vec<(&Timestamp, Value)> =
             self.rows.iter().map(|(key, row)| (&row.changed, self.shown(key, row))).collect();
-        rows.sort_by_key(|(changed, _)| *changed);
+        if self.case.trouble != Trouble::ChangingRows {
+            rows.sort_by_key(|(changed, _)| *changed);
+        }
         let at = |row: &Value| row["meta"]["changed"]["at"].as_str().unwrap().to_owned();
         let is_listed = |changed: &Timestamp, row: &Value| match self.case.clock {
             Clock::OnTheWall => *at(row) >= *since,
@@ -186,6 +194,16 @@ impl Table {
                 self.rows.retain(|key, _| Some(key) != gone.as_ref());
             }
             _ => {}
+        }
+    }
+
+    /// Changes a row that was read already, and then one that was not: the latter is the newest.
+    fn change_around(&mut self, read: usize) {
+        let (before, after) = (self.chance.usize(0..read), self.chance.usize(read..read + self.case.size));
+        for place in [before, after] {
+            if let Some(row) = self.rows.values_mut().nth(place) {
+                (row.changed, row.changes) = (Timestamp::now(), row.changes + 1);
+            }
         }
     }
 

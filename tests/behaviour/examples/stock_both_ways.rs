@@ -83,6 +83,18 @@ async fn goods_that_arrive_reach_the_shop_and_come_back_no_more() {
     assert_eq!(stock.shop.mismatches(), 0);
 }
 
+/// The first of them stood on the page that was read, the other one stands on the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn goods_that_arrive_while_the_items_are_read_reach_the_shop_with_the_next_run_at_the_latest() {
+    let stock = Stock::begin().await;
+    stock.erp.receive_after_a_page([("CUP", 20), ("PEN", 1)]);
+    for _ in 0..2 {
+        stock.example.sync("availability").await;
+    }
+    let available: Vec<_> = stock.shop.products().into_iter().map(|product| product.available).collect();
+    assert_eq!(available, [21, 0, 10, 6], "of CUP, GIFT, MUG and PEN");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_delivery_was_lost_is_found_by_polling() {
     let stock = Stock::begin().await;

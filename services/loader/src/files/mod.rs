@@ -3,16 +3,17 @@
 mod notes;
 mod place;
 
-use std::{io, sync::Arc};
+use std::{io, slice, sync::Arc};
 
 use async_trait::async_trait;
 use pomost_expression::{Value, read, text};
-use pomost_format::{EncodeError, Format, Syntax, encode};
+use pomost_format::{CsvOptions, EncodeError, Encoder, Format, Syntax, encode};
 use pomost_http::{Class, Failure};
 use pomost_models::{Batch, Record};
 use pomost_project::flow::Files;
 use tokio::task::spawn_blocking;
 
+use notes::mark;
 use place::Place;
 
 use crate::{
@@ -20,8 +21,8 @@ use crate::{
     many::{Kind, Many, Row, Written},
 };
 
-/// Writes files. A file appears whole, under a name made of its flow, run and batch, and stays as it
-/// is: what comes of the batch later goes into another, and what comes again into none.
+/// Writes files. A file appears whole, under a name made of its flow, run, batch and content, and stays as
+/// it is: what comes of the batch later goes into another, and what comes again into none.
 pub(crate) struct Writer {
     files: Arc<Files>,
 }
@@ -51,7 +52,7 @@ impl Writer {
         let file = File {
             place: Place::of(&self.files, batch),
             format: self.files.format.clone(),
-            rows: records.iter().map(|record| (record.slot, record.data.get().to_owned())).collect(),
+            rows: records.iter().map(|record| (mark(record), record.data.get().to_owned())).collect(),
         };
         let written = spawn_blocking(move || file.write()).await.map_err(io::Error::other).flatten();
         let refused = written.map_err(|error| self.failed(&error))?;
@@ -70,11 +71,11 @@ impl Writer {
     }
 }
 
-/// What is to be written, by the slots of the records in their batch.
+/// What is to be written: the records' marks, and their data.
 struct File {
     place: Place,
     format: Format,
-    rows: Vec<(u32, String)>,
+    rows: Vec<(String, String)>,
 }
 
 impl File {
@@ -84,53 +85,68 @@ impl File {
         let written = self.place.written()?;
         let mut refused = vec![None; self.rows.len()];
         let mut values = Vec::new();
-        for (index, (slot, data)) in self.rows.iter().enumerate() {
+        for (index, (mark, data)) in self.rows.iter().enumerate() {
             match read(data.as_bytes()) {
-                _ if written.contains(slot) => {}
+                _ if written.contains(mark) => {}
                 Ok(value) => values.push((index, value)),
                 Err(error) => refused[index] = Some(format!("the record is not JSON: {error}")),
             }
         }
         let content = encode_fitting(&self.format, &mut values, &mut refused);
-        let slots: Vec<u32> = values.iter().map(|(index, _)| self.rows[*index].0).collect();
-        if !slots.is_empty() {
-            self.place.put(&slots, &content)?;
+        let marks: Vec<&str> = values.iter().map(|(index, _)| self.rows[*index].0.as_str()).collect();
+        if !marks.is_empty() {
+            self.place.put(&marks, &content)?;
         }
         Ok(refused)
     }
 }
 
 /// The content of a file with those values that can be written; the others are taken out and refused.
+///
+/// Where not all can be written together, each is judged by itself. Another turn is for what fitted only
+/// among columns of the refused, as a record without fields does.
 fn encode_fitting(
     format: &Format,
     values: &mut Vec<(usize, Value)>,
     refused: &mut [Option<String>],
 ) -> Vec<u8> {
     while !values.is_empty() {
-        let records: Vec<Value> = values.iter().map(|(_, value)| value.clone()).collect();
-        match encode(&with_columns(format, &records), &records) {
-            Ok(content) => return content,
-            Err(EncodeError { format, record, message }) => {
-                let (index, _) = values.remove(record.saturating_sub(1).min(values.len() - 1));
-                refused[index] = Some(format!("the record cannot be written as {format}: {message}"));
-            }
+        let format = with_columns(format, values);
+        if let Ok(content) = encode_all(&format, values) {
+            return content;
         }
+        values.retain(|(index, value)| {
+            let error = encode(&format, slice::from_ref(value)).err();
+            refused[*index] = error.map(|EncodeError { format, message, .. }| {
+                format!("the record cannot be written as {format}: {message}")
+            });
+            refused[*index].is_none()
+        });
     }
     Vec::new()
 }
 
-/// A table without names for its columns has those that its records have fields for.
-fn with_columns(format: &Format, records: &[Value]) -> Format {
+fn encode_all(format: &Format, values: &[(usize, Value)]) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = Encoder::new(format)?;
+    values.iter().try_for_each(|(_, value)| encoder.push(value))?;
+    encoder.finish()
+}
+
+/// A table without names for its columns has those that its records have fields for. A name that cannot
+/// be written is no column, which is the fault of who has such a field, and of no other record.
+fn with_columns(format: &Format, values: &[(usize, Value)]) -> Format {
     let Syntax::Csv(options) = &format.syntax else { return format.clone() };
-    let mut options = options.clone();
-    if options.names.is_empty() {
-        for field in records.iter().flat_map(fields) {
-            if !options.names.contains(&field) {
-                options.names.push(field);
+    let with =
+        |names| Format { syntax: Syntax::Csv(CsvOptions { names, ..options.clone() }), ..format.clone() };
+    let mut names = options.names.clone();
+    if names.is_empty() {
+        for field in values.iter().flat_map(|(_, value)| fields(value)) {
+            if !names.contains(&field) && encode(&with(vec![field.clone()]), &[]).is_ok() {
+                names.push(field);
             }
         }
     }
-    Format { syntax: Syntax::Csv(options), ..format.clone() }
+    with(names)
 }
 
 fn fields(record: &Value) -> Vec<String> {

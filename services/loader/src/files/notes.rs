@@ -1,4 +1,4 @@
-//! What says which records of a batch are in which of its files: the records themselves need not.
+//! What says which records of a batch are in which of its files: the files themselves need not.
 
 use std::{
     collections::HashSet,
@@ -6,12 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pomost_models::Record;
+use sha2::{Digest, Sha256};
+
 use super::place::{put, sync};
 
 /// Beside the files, where programs that read those do not look.
 const DIRECTORY: &str = ".written";
 
-/// The notes of a batch: one for each of its files, named by the file's first slot, with all its slots.
+/// How much of a hash tells the files of one batch apart.
+const NAME: usize = 16;
+
+/// The notes of a batch: one for each of its files, with its name and the marks of all its records.
 pub(super) struct Notes {
     directory: PathBuf,
 }
@@ -21,31 +27,49 @@ impl Notes {
         Notes { directory: directory.join(DIRECTORY).join(batch) }
     }
 
-    /// The slots in those files that are there.
-    pub(super) fn slots_where(&self, is_there: impl Fn(u32) -> bool) -> io::Result<HashSet<u32>> {
+    /// The marks in those files that are there.
+    pub(super) fn marks_where(&self, is_there: impl Fn(&str) -> bool) -> io::Result<HashSet<String>> {
         let notes = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
             notes => notes?,
         };
-        let mut slots = HashSet::new();
+        let mut marks = HashSet::new();
         for note in notes {
             let note = note?;
-            let first = note.file_name().to_str().and_then(|name| name.parse().ok());
-            if first.is_some_and(&is_there) {
-                slots.extend(
-                    fs::read_to_string(note.path())?.lines().filter_map(|line| line.parse::<u32>().ok()),
-                );
+            if note.file_name().to_str().is_some_and(&is_there) {
+                marks.extend(fs::read_to_string(note.path())?.lines().map(str::to_owned));
             }
         }
-        Ok(slots)
+        Ok(marks)
     }
 
-    /// Notes the slots of a file.
-    pub(super) fn put(&self, first: u32, slots: &[u32]) -> io::Result<()> {
+    /// Notes the marks of a file; returns its name, which is made of them: other records never take it.
+    pub(super) fn put(&self, marks: &[&str]) -> io::Result<String> {
         fs::create_dir_all(&self.directory)?;
         let all = self.directory.parent();
         all.into_iter().chain(all.and_then(Path::parent)).try_for_each(sync)?;
-        let lines: String = slots.iter().map(|slot| format!("{slot}\n")).collect();
-        put(&self.directory.join(first.to_string()), lines.as_bytes())
+        let mut name = hash(marks);
+        name.truncate(NAME);
+        put(&self.directory.join(&name), (marks.join("\n") + "\n").as_bytes())?;
+        Ok(name)
     }
+}
+
+/// What tells a record from others that come in the same batch, or in its place when the page is read
+/// again: its key, its data, and its version. One whose source gives no versions has another each time
+/// that it is read, so its slot stands in for that.
+pub(super) fn mark(record: &Record) -> String {
+    let slot = record.slot.to_string();
+    let version = if record.version.is_of_extraction() { &slot } else { record.version.as_str() };
+    hash(&[&record.key, version, record.data.get()])
+}
+
+/// In hexadecimal digits. The lengths keep the parts apart.
+fn hash(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

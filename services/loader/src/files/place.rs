@@ -18,8 +18,7 @@ use super::notes::Notes;
 /// What stands in names of files as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
-/// Where the files of a batch are. Each is named after the batch and its first record's slot, and has
-/// a note of all its slots.
+/// Where the files of a batch are. Each is named after the batch and what it holds, and has a note of that.
 pub(super) struct Place {
     directory: PathBuf,
     stem: String,
@@ -44,21 +43,19 @@ impl Place {
         fs::create_dir_all(&self.directory)
     }
 
-    /// The slots of the batch that are in a file.
-    pub(super) fn written(&self) -> io::Result<HashSet<u32>> {
-        self.notes.slots_where(|first| self.path(first).exists())
+    /// The marks of the records that are in a file of the batch.
+    pub(super) fn written(&self) -> io::Result<HashSet<String>> {
+        self.notes.marks_where(|name| self.path(name).exists())
     }
 
-    /// Writes a file with these slots; at least one. The note comes first: one without a file says
-    /// nothing, but a file without a note would be written once more.
-    pub(super) fn put(&self, slots: &[u32], content: &[u8]) -> io::Result<()> {
-        let first = slots.first().copied().unwrap_or_default();
-        self.notes.put(first, slots)?;
-        put(&self.path(first), content)
+    /// Writes a file of records with these marks. The note comes first: one without a file says nothing,
+    /// but a file without a note would be written once more.
+    pub(super) fn put(&self, marks: &[&str], content: &[u8]) -> io::Result<()> {
+        put(&self.path(&self.notes.put(marks)?), content)
     }
 
-    fn path(&self, first: u32) -> PathBuf {
-        self.directory.join(format!("{}-{first}.{}", self.stem, self.extension))
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{}-{name}.{}", self.stem, self.extension))
     }
 }
 

@@ -15,7 +15,8 @@ use crate::{
 /// What lets in.
 pub(super) const TOKEN: &str = "erp-token-of-the-tests";
 
-/// `GET /items?after={revision}&offset={number}`, three at a time, and `PUT /items/{code}/reservation`.
+/// `GET /items?after={revision}`, three at a time in the order of their changes, and
+/// `PUT /items/{code}/reservation`.
 pub(super) struct Erp {
     server: Server,
     store: Arc<Mutex<Store>>,
@@ -36,6 +37,8 @@ struct Store {
     revision: u64,
     /// How often reservations were written.
     writes: usize,
+    /// What arrives as soon as a page was read.
+    arriving: Vec<(&'static str, i64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +85,12 @@ impl Erp {
 
     /// Goods arrive.
     pub(super) fn receive(&self, code: &'static str, pieces: i64) {
-        self.store.lock().unwrap().change(code, |item| item.on_hand += pieces);
+        self.store.lock().unwrap().receive(code, pieces);
+    }
+
+    /// Goods arrive as soon as the next page was read, in this order.
+    pub(super) fn receive_after_a_page(&self, goods: impl Into<Vec<(&'static str, i64)>>) {
+        self.store.lock().unwrap().arriving = goods.into();
     }
 }
 
@@ -97,16 +105,25 @@ impl Store {
         Reply::Answer(204, Vec::new())
     }
 
-    /// A page of the items that were changed after a revision.
-    fn list(&self, query: &BTreeMap<String, String>) -> Reply {
-        let [after, offset] = ["after", "offset"].map(|name| query[name].parse().unwrap());
-        let changed = self.items.iter().filter(|(_, kept)| kept.revision > after);
-        let item = |(code, kept): (&&str, &Kept)| {
+    /// A page of the items that were changed after a revision, in the order of their changes.
+    fn list(&mut self, query: &BTreeMap<String, String>) -> Reply {
+        let after: u64 = query["after"].parse().unwrap();
+        let mut changed: Vec<_> = self.items.iter().filter(|(_, kept)| kept.revision > after).collect();
+        changed.sort_by_key(|(_, kept)| kept.revision);
+        changed.truncate(3);
+        let item = |(code, kept): &(&&str, &Kept)| {
             let available = kept.on_hand - kept.reserved;
             json!({ "code": code, "available": available, "revision": kept.revision })
         };
-        let page: Vec<Value> = changed.map(item).skip(usize::try_from(offset).unwrap()).take(3).collect();
+        let page: Vec<Value> = changed.iter().map(item).collect();
+        for (code, pieces) in std::mem::take(&mut self.arriving) {
+            self.receive(code, pieces);
+        }
         Reply::json(200, &json!({ "items": page }))
+    }
+
+    fn receive(&mut self, code: &'static str, pieces: i64) {
+        self.change(code, |item| item.on_hand += pieces);
     }
 
     /// What changes nothing is no change.
