@@ -1,0 +1,165 @@
+//! Keeping to a system's rate limit together with all who share the store.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use pomost_project::System;
+use pomost_store::{Error, Pace, Slots, Store};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::pause;
+
+/// How far ahead slots are taken, and so how soon everybody notices that the next ones were moved.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// How long before the end of the slots that are known to be taken more are asked for. Those who come
+/// until then get theirs with one question to the store.
+const LEAD: Duration = Duration::from_millis(200);
+
+/// How long a slot is good after its time. Of those who waited for it nobody may be left.
+const LATE: Duration = Duration::from_millis(100);
+
+/// How long a request waits for a slot. A batch starts requests for two minutes, its last one may take
+/// five, and after ten the broker gives the batch to somebody else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A system's rate limit.
+pub(crate) struct Rate {
+    system: String,
+    pace: Pace,
+    store: Arc<dyn Store>,
+    /// How many requests wait for a slot.
+    waiting: AtomicU32,
+    held: Mutex<Held>,
+    closed: CancellationToken,
+}
+
+/// Why a request gets no slot.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoSlot {
+    #[error("its rate limit lets no more requests through for now")]
+    Later(Duration),
+    #[error("the process ends before its rate limit lets another request through")]
+    Closed,
+    #[error("its rate limit is kept in the store: {0}")]
+    Store(#[from] Error),
+}
+
+impl Rate {
+    /// Where the system has a rate limit.
+    pub(crate) fn of(system: &System, store: Arc<dyn Store>) -> Option<Rate> {
+        let limit = system.rate_limit?;
+        Some(Rate {
+            system: system.name.clone(),
+            pace: Pace { interval: limit.interval, burst: limit.burst, ahead: AHEAD },
+            store,
+            waiting: AtomicU32::new(0),
+            held: Mutex::new(Held { slots: VecDeque::new(), ask_at: Instant::now() }),
+            closed: CancellationToken::new(),
+        })
+    }
+
+    /// Waits for the time of a slot, which is then used up. Slots are given in the order in which
+    /// requests came.
+    pub(crate) async fn slot(&self) -> Result<(), NoSlot> {
+        let until = Instant::now() + PATIENCE;
+        let waited = self.closed.run_until_cancelled(async {
+            let next = timeout_at(until, self.next(until)).await;
+            sleep_until(next.unwrap_or(Err(NoSlot::Later(self.pace.interval)))?).await;
+            Ok(())
+        });
+        waited.await.unwrap_or(Err(NoSlot::Closed))
+    }
+
+    /// Has nobody make a request for so long; other processes notice with the next slots they ask for.
+    pub(crate) async fn hold(&self, length: Duration) {
+        if let Err(error) = self.store.hold_slots(&self.system, length.min(pause::LONGEST)).await {
+            warn!(system = self.system, %error, "other replicas do not know that it takes no more requests");
+        }
+    }
+
+    /// Lets nobody wait any more.
+    pub(crate) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// One of those who wait asks for all of them.
+    async fn next(&self, until: Instant) -> Result<Instant, NoSlot> {
+        let waiting = Waiting::in_line(&self.waiting);
+        let mut held = self.held.lock().await;
+        loop {
+            if let Some(slot) = held.take(Instant::now()) {
+                return Ok(slot);
+            }
+            if held.ask_at > until {
+                return Err(NoSlot::Later(held.ask_at.saturating_duration_since(Instant::now())));
+            }
+            sleep_until(held.ask_at).await;
+            let slots = self.store.reserve_slots(&self.system, self.pace, waiting.count()).await?;
+            held.put(slots, self.pace.interval);
+        }
+    }
+}
+
+/// The slots that a process has.
+struct Held {
+    slots: VecDeque<Instant>,
+    /// When it is time to ask for more.
+    ask_at: Instant,
+}
+
+impl Held {
+    fn take(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(slot) = self.slots.pop_front() {
+            if slot + LATE >= now {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// The store answers in how long slots are due, not when, since clocks differ; what its answer took
+    /// makes them later, never earlier.
+    fn put(&mut self, Slots { count, first_in }: Slots, interval: Duration) {
+        let now = Instant::now();
+        let wait = |number: u32| {
+            let later = i128::try_from(interval.as_micros()).unwrap_or(i128::MAX >> 32) * i128::from(number);
+            let micros = (first_in.as_micros() + later).max(0);
+            Duration::from_micros(micros.try_into().unwrap_or(u64::MAX))
+        };
+        self.slots.extend((0..count).map(|number| now + wait(number)));
+        self.ask_at = now + wait(count).saturating_sub(LEAD);
+    }
+}
+
+/// One of those who wait, for as long as it does.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn in_line(all: &'a AtomicU32) -> Waiting<'a> {
+        all.fetch_add(1, Ordering::Relaxed);
+        Waiting(all)
+    }
+
+    /// How many wait.
+    fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
