@@ -63,3 +63,27 @@ async fn a_flow_s_rule_goes_before_the_system_s() {
     world.set_flow(Flow::default());
     assert_eq!(outcomes(&world.sync().await), []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_what_was_made_may_stand_in_xml() {
+    let writes =
+        "create: { request: POST /things, id: .made.id }\nupdate: { request: \"PUT /things/{$id}\" }";
+    let (world, rows) =
+        World::with_rows([json!({"key": "a", "n": 1})], Flow { writes, ..Flow::default() }).await;
+    world.shop.put("t7", json!({}));
+    world.shop.fail("POST", 1, || {
+        Reply::Headed("content-type", "application/xml".into(), "<made><id>t7</id></made>".into())
+    });
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    rows.set([json!({"key": "a", "n": 2})]);
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+    assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_the_id_that_it_should_have_may_still_have_made_something() {
+    let (world, _) = World::with_rows([json!({"key": "a"})], Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.shop.lose_answers("POST", 1, || Reply::Answer(201, Vec::new()));
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+    assert_eq!(world.shop.things().len(), 1);
+}

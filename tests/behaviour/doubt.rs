@@ -144,3 +144,11 @@ async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as
     assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
     assert!(world.shop.things().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_503_after_a_create_that_took_place_makes_nothing_twice() {
+    let (world, _) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.shop.lose_answers("POST", 1, || Reply::json(503, &json!({ "error": "timed out" })));
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+    assert_eq!(world.shop.things().len(), 1);
+}

@@ -8,11 +8,8 @@ mod taken;
 mod troubles;
 
 use pomost_extractor::webhook::Limits;
-use pomost_models::{Outcome, Trigger};
-use pomost_store::RunState;
-use pomost_tests::eventually;
 
-use crate::support::{Flow, Rows, Running, Server, World};
+use crate::support::{Flow, Rows, Running, Server, World, delivered};
 use sender::Sender;
 
 const HOOK: &str = "webhook:
@@ -46,26 +43,9 @@ impl Hooked {
         Hooked { world, rows, running, sender: Sender { address } }
     }
 
-    /// The outcomes of all that was delivered, once it has settled; none is missing from the counts.
+    /// The outcomes of all that was delivered, once it has settled.
     async fn outcomes(&self) -> Vec<(&'static str, u64)> {
-        let store = self.world.backends().await.store;
-        eventually(async || {
-            let runs = store.runs(Some("things"), 100).await.unwrap();
-            let runs: Vec<_> = runs.into_iter().filter(|run| run.trigger == Trigger::Webhook).collect();
-            if let Some(run) = runs.iter().find(|run| run.state != RunState::Settled) {
-                return Err(format!("{} with {:?}", run.state.as_str(), run.counts));
-            }
-            let of = |outcome| (outcome, runs.iter().map(|run| run.counts.of(outcome)).sum::<u64>());
-            let outcomes: Vec<(Outcome, u64)> = Outcome::ALL.into_iter().map(of).collect();
-            let records: u64 = runs.iter().map(|run| run.counts.records).sum();
-            assert_eq!(records, outcomes.iter().map(|(_, count)| count).sum::<u64>());
-            Ok(outcomes)
-        })
-        .await
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(outcome, count)| (outcome.as_str(), count))
-        .collect()
+        delivered(&*self.world.backends().await.store, "things").await
     }
 }
 

@@ -12,4 +12,5 @@ mod replicas;
 mod secrets;
 mod shutdown;
 mod tracing;
+mod warehouse;
 mod webhooks;

@@ -24,6 +24,11 @@ impl Chance {
         (0..count).map(|number| number * part + self.0.u64(0..part)).collect()
     }
 
+    /// A number below `end`, or 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        if end == 0 { 0 } else { self.0.usize(0..end) }
+    }
+
     /// One of several.
     pub fn pick<T>(&mut self, mut from: Vec<T>) -> T {
         from.swap_remove(self.0.usize(0..from.len()))

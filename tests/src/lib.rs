@@ -4,8 +4,11 @@
 //! All of it is for tests and panics where something is not as it must be.
 #![allow(clippy::unwrap_used)]
 
+mod analytics;
 mod chance;
 mod collector;
+mod command;
+mod example;
 mod expectations;
 mod namespace;
 mod patience;
@@ -14,9 +17,12 @@ mod proxy;
 mod service;
 mod stack;
 
+pub use analytics::Analytics;
 pub use chance::Chance;
 pub use collector::{Collector, Span};
-pub use namespace::{Namespace, schemas_like, test_url};
+pub use command::{Printed, pomost, pomost_in};
+pub use example::{Example, dead, examples};
+pub use namespace::{Namespace, database, schemas_like, test_url};
 pub use patience::eventually;
 pub use prove::prove;
 pub use proxy::Proxy;

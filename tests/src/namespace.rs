@@ -47,7 +47,7 @@ impl Namespace {
     pub async fn disconnect_database(&self) {
         let terminate =
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
-        let client = client().await;
+        let client = database().await;
         eventually(async || match client.query_one(terminate, &[&self.name]).await.unwrap().get(0) {
             0_i64 => Err("no connection to the database"),
             _ => Ok(()),
@@ -58,7 +58,7 @@ impl Namespace {
     /// Removes everything of it from the servers.
     pub async fn delete(&self) -> Result<(), String> {
         let drop_schema = format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.name);
-        client().await.batch_execute(&drop_schema).await.map_err(|error| error.to_string())?;
+        database().await.batch_execute(&drop_schema).await.map_err(|error| error.to_string())?;
         let broker =
             RabbitMq::connect(&self.amqp_url, &self.name).await.map_err(|error| error.to_string())?;
         broker.delete_everything(&[FLOW.to_owned()]).await.map_err(|error| error.to_string())
@@ -95,11 +95,12 @@ pub fn test_url(variable: &str) -> String {
 /// The schemas in the database whose names are like a pattern of SQL.
 pub async fn schemas_like(pattern: &str) -> Vec<String> {
     let schemas = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1";
-    let rows = client().await.query(schemas, &[&pattern]).await.unwrap();
+    let rows = database().await.query(schemas, &[&pattern]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-async fn client() -> Client {
+/// A connection to the database for tests.
+pub async fn database() -> Client {
     let url = test_url("POMOST_TEST_DATABASE_URL");
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);

@@ -48,8 +48,8 @@ impl Extraction<'_> {
             .take(together)
             .map(|parent| Variables { parent: parent.clone(), page: Value::Null, ..variables.clone() })
             .collect();
-        let first = Position::first(&self.flow().extract.listing.paginate);
-        let listing = &self.flow().extract.listing;
+        let listing = self.listing()?;
+        let first = Position::first(&listing.paginate);
         let pages: Vec<_> =
             group.iter().map(|variables| self.source.open(listing, &first, variables)).collect();
         let pages: Vec<Page<'_>> = stream::iter(pages).buffered(together).try_collect().await?;
@@ -84,7 +84,7 @@ impl Extraction<'_> {
     }
 
     async fn child(&self, first: Page<'_>, variables: &Variables, unit: &mut Unit<'_>) -> Result<(), Error> {
-        let listing = &self.flow().extract.listing;
+        let listing = self.listing()?;
         let (mut seen, mut page) = (Seen::default(), first);
         loop {
             let next = self.read_page(&mut page, variables, &mut seen, unit).await?;

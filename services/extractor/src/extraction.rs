@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pomost_expression::{Value, Variables};
 use pomost_http::{Client, Failure};
 use pomost_models::{Stage, Version};
-use pomost_project::Flow;
+use pomost_project::{Flow, flow::Listing};
 use pomost_runtime::{Context, telemetry};
 use pomost_store::{Lease, Run};
 use serde::Deserialize;
@@ -160,7 +160,7 @@ impl Extraction<'_> {
         memory: &mut Memory,
         unit: &mut Unit<'_>,
     ) -> Result<Option<Place>, Error> {
-        let mut page = self.source.open(&self.flow().extract.listing, &place.position, variables).await?;
+        let mut page = self.source.open(self.listing()?, &place.position, variables).await?;
         let next = self.read_page(&mut page, variables, &mut memory.seen, unit).await?;
         Ok(next.map(|next| place.at(next)))
     }
@@ -222,7 +222,7 @@ impl Extraction<'_> {
         let listing = match (&part, &extract.deletions, &extract.for_each) {
             (Part::Deletions, Some(deletions), _) => &deletions.listing,
             (Part::Records, _, Some(parents)) => parents,
-            _ => &extract.listing,
+            _ => self.listing()?,
         };
         let step = extract.cursor.as_ref().and_then(|cursor| cursor.step);
         let window = match (&part, step, since) {
@@ -287,6 +287,12 @@ impl Extraction<'_> {
             page = checkpoint.pages,
             trace_id = field::Empty,
         )
+    }
+
+    pub(crate) fn listing(&self) -> Result<&Listing, Error> {
+        let nothing =
+            || Error::Source("the flow has no extract.request: its source delivers, and is not read".into());
+        self.flow().extract.listing.as_ref().ok_or_else(nothing)
     }
 
     pub(crate) fn flow(&self) -> &Flow {

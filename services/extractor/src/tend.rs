@@ -22,8 +22,9 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Runs a flow whenever it is due or asked for, until shutdown. Any number of replicas may tend the
 /// same flow: its lease lets one at a time extract it.
 pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
+    let tending = Tending { context: &context, source: &source, scheduling, since: Timestamp::now() };
     while !context.shutdown.is_cancelled() {
-        let pause = match turn(&context, &source, scheduling).await {
+        let pause = match tending.turn().await {
             Ok(true) => Duration::ZERO,
             Ok(false) => TURN,
             Err(error) => {
@@ -35,50 +36,57 @@ pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
     }
 }
 
-/// One look: extracts a run if there is one to extract, and says whether there was.
-async fn turn(context: &Context, source: &Source, scheduling: Scheduling) -> Result<bool, extraction::Error> {
-    let store = context.store();
-    let flow = &source.flow.name;
-    let due = scheduling == Scheduling::On && is_due(context, source).await?;
-    if !due && store.open_run(flow).await?.is_none() {
-        return Ok(false);
-    }
-    let Some(lease) = store.acquire_lease(flow, context.holder(), context.claim).await? else {
-        return Ok(false);
-    };
-    // A shutdown cuts an extraction off between two steps; its run goes on from the last confirmed page,
-    // at once where the lease was given back.
-    let ran = context.shutdown.run_until_cancelled(run_under(context, source, &lease, scheduling)).await;
-    store.release_lease(&lease).await?;
-    ran.unwrap_or(Ok(true))
-}
-
-/// Looks again now that nobody else can: another replica may have done the run meanwhile.
-async fn run_under(
-    context: &Context,
-    source: &Source,
-    lease: &Lease,
+/// One flow that is tended.
+struct Tending<'a> {
+    context: &'a Context,
+    source: &'a Source,
     scheduling: Scheduling,
-) -> Result<bool, extraction::Error> {
-    let store = context.store();
-    let flow = &source.flow.name;
-    if let Some(run) = store.open_run(flow).await? {
-        return extract(context, source, lease, run).await.map(|()| true);
-    }
-    if scheduling == Scheduling::Off || !is_due(context, source).await? {
-        return Ok(false);
-    }
-    store.request_run(&RunRequest { flow: flow.clone(), trigger: Trigger::Schedule, since: None }).await?;
-    match store.open_run(flow).await? {
-        Some(run) => extract(context, source, lease, run).await.map(|()| true),
-        None => Ok(false),
-    }
+    /// When it began.
+    since: Timestamp,
 }
 
-async fn is_due(context: &Context, source: &Source) -> Result<bool, extraction::Error> {
-    let Some(every) = source.flow.extract.every else { return Ok(false) };
-    let last = context.store().last_requested(&source.flow.name, Trigger::Schedule).await?;
-    Ok(last.is_none_or(|last| Timestamp::now().duration_since(last).unsigned_abs() >= every))
+impl Tending<'_> {
+    /// One look: extracts a run if there is one to extract, and says whether there was.
+    async fn turn(&self) -> Result<bool, extraction::Error> {
+        let (context, flow) = (self.context, &self.source.flow.name);
+        let store = context.store();
+        if !self.is_due().await? && store.open_run(flow).await?.is_none() {
+            return Ok(false);
+        }
+        let Some(lease) = store.acquire_lease(flow, context.holder(), context.claim).await? else {
+            return Ok(false);
+        };
+        // A shutdown cuts an extraction off between two steps; its run goes on from the last confirmed
+        // page, at once where the lease was given back.
+        let ran = context.shutdown.run_until_cancelled(self.run_under(&lease)).await;
+        store.release_lease(&lease).await?;
+        ran.unwrap_or(Ok(true))
+    }
+
+    /// Looks again now that nobody else can: another replica may have done the run meanwhile.
+    async fn run_under(&self, lease: &Lease) -> Result<bool, extraction::Error> {
+        let (store, flow) = (self.context.store(), &self.source.flow.name);
+        if let Some(run) = store.open_run(flow).await? {
+            return extract(self.context, self.source, lease, run).await.map(|()| true);
+        }
+        if !self.is_due().await? {
+            return Ok(false);
+        }
+        let request = RunRequest { flow: flow.clone(), trigger: Trigger::Schedule, since: None };
+        store.request_run(&request).await?;
+        match store.open_run(flow).await? {
+            Some(run) => extract(self.context, self.source, lease, run).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    async fn is_due(&self) -> Result<bool, extraction::Error> {
+        let flow = &self.source.flow;
+        let schedule = flow.extract.schedule.as_ref().filter(|_| self.scheduling == Scheduling::On);
+        let Some(schedule) = schedule else { return Ok(false) };
+        let last = self.context.store().last_requested(&flow.name, Trigger::Schedule).await?;
+        Ok(schedule.is_due(last, self.since, Timestamp::now()))
+    }
 }
 
 /// Extracts a run while renewing the lease; when the lease is lost, extraction stops where it is.

@@ -58,9 +58,7 @@ impl<'a> Unit<'a> {
             let order = self.order();
             let row = match row {
                 fetch::Row::There(value) => rows::row(flow, value, order, variables),
-                fetch::Row::Gone(value) if flow.load.delete.is_some() => {
-                    rows::gone(flow, value, order, variables)
-                }
+                fetch::Row::Gone(value) if flow.load.deletes() => rows::gone(flow, value, order, variables),
                 fetch::Row::Gone(_) => continue,
                 fetch::Row::Refused(value, error) => Err(rows::refused(flow, value, order, error, variables)),
             };

@@ -6,7 +6,7 @@ use http::StatusCode;
 use pomost_expression::Value;
 use pomost_http::{Class, Failure};
 use pomost_models::{Batch, Outcome, Record};
-use pomost_project::flow::{IfMatch, Load, Update};
+use pomost_project::flow::{IfMatch, Requests, Update};
 use pomost_store::{Known, ledger::ContentHash};
 
 use crate::{
@@ -238,8 +238,8 @@ impl<'a> Act<'a> {
         End::Applied { outcome, known: Known { id, ..self.known.clone() } }
     }
 
-    pub(crate) fn load(&self) -> &'a Load {
-        &self.destination.flow.load
+    pub(crate) fn load(&self) -> &'a Requests {
+        &self.destination.requests
     }
 }
 

@@ -46,7 +46,7 @@ impl<'a> Acting<'a> {
         ends: &mut Vec<(usize, End)>,
     ) -> Vec<Waiting<'a>> {
         let steps: Vec<_> = going.into_iter().map(|going| self.go_on(going)).collect();
-        let mut reached = stream::iter(steps).buffer_unordered(self.destination.client.concurrency());
+        let mut reached = stream::iter(steps).buffer_unordered(self.destination.concurrency);
         let mut waiting = Vec::new();
         while let Some((place, reached)) = reached.next().await {
             match reached {
@@ -101,8 +101,7 @@ impl<'a> Acting<'a> {
                 halving.write(&rows).await
             }));
         }
-        let parts: Vec<_> =
-            stream::iter(parts).buffered(self.destination.client.concurrency()).collect().await;
+        let parts: Vec<_> = stream::iter(parts).buffered(self.destination.concurrency).collect().await;
         parts.into_iter().flatten().collect()
     }
 }

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use pomost_expression::{Expression, Value, Variables, text, write};
 use pomost_http::{Answer, Call, Class, Client, Failure};
 use pomost_project::{
-    Flow,
-    flow::{self, Load},
+    flow::{self, Requests},
     request::Request,
 };
 
@@ -25,8 +24,10 @@ const QUOTED: usize = 300;
 pub(crate) struct BatchRequests {
     /// The system's client.
     pub(crate) client: Client,
-    /// The flow.
-    pub(crate) flow: Arc<Flow>,
+    /// The flow's name.
+    pub(crate) flow: String,
+    /// How the flow writes.
+    pub(crate) requests: Arc<Requests>,
 }
 
 #[async_trait]
@@ -64,11 +65,11 @@ impl BatchRequests {
     }
 
     fn variables(&self) -> Variables {
-        Variables { flow: Value::from(self.flow.name.clone()), ..Variables::default() }
+        Variables { flow: Value::from(self.flow.clone()), ..Variables::default() }
     }
 
-    fn load(&self) -> &Load {
-        &self.flow.load
+    fn load(&self) -> &Requests {
+        &self.requests
     }
 }
 

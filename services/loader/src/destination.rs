@@ -2,33 +2,80 @@
 
 use std::sync::Arc;
 
-use pomost_http::Client;
+use anyhow::Context as _;
+use pomost_http::{Class, Client, Clients, Failure};
 use pomost_models::{Batch, Record};
-use pomost_project::{Flow, flow::Load};
+use pomost_project::{
+    Flow,
+    flow::{Requests, To},
+};
 use pomost_store::{Answer, ledger::ContentHash};
 
 use crate::{
     act::Act,
     batch_requests::BatchRequests,
     decide::{Case, Doubt, Means, Repeats, Step},
+    files,
     many::{Kind, Many},
+    table,
 };
+
+/// How many files of a flow are written at a time.
+const FILES: usize = 4;
 
 /// Where a flow's records go.
 pub struct Destination {
-    /// The system's client.
-    pub client: Client,
     /// The flow.
     pub flow: Arc<Flow>,
+    /// How it writes to a system; what is no system has no requests.
+    pub(crate) requests: Arc<Requests>,
+    client: Option<Client>,
     /// What takes many records at once.
     pub(crate) many: Box<dyn Many>,
+    /// What the flow does to records, and what it has for finding out what is there.
+    pub(crate) means: Means,
+    /// What may be under way at a time.
+    pub(crate) concurrency: usize,
 }
 
 impl Destination {
-    /// Where a flow's records go that a system takes.
-    pub fn new(client: Client, flow: Arc<Flow>) -> Destination {
-        let many = Box::new(BatchRequests { client: client.clone(), flow: flow.clone() });
-        Destination { client, flow, many }
+    /// Where a flow's records go. Nothing is connected yet.
+    pub fn of(flow: &Arc<Flow>, clients: &Clients) -> anyhow::Result<Destination> {
+        Ok(match &flow.load.to {
+            To::System(requests) => {
+                let client = clients.of(&requests.system).context("a flow's system has no client")?;
+                Destination::system(flow.clone(), requests.clone(), client.clone())
+            }
+            To::Table(table) => {
+                let writer = table::Writer::new(table.clone());
+                let writer = writer.with_context(|| format!("the flow '{}'", flow.name))?;
+                Destination::by_key(flow.clone(), Box::new(writer), table.concurrency)
+            }
+            To::Files(files) => {
+                Destination::by_key(flow.clone(), Box::new(files::Writer::new(files.clone())), FILES)
+            }
+        })
+    }
+
+    fn system(flow: Arc<Flow>, requests: Arc<Requests>, client: Client) -> Destination {
+        let (means, concurrency) = (means(&requests), client.concurrency());
+        let many =
+            BatchRequests { client: client.clone(), flow: flow.name.clone(), requests: requests.clone() };
+        Destination { flow, requests, client: Some(client), many: Box::new(many), means, concurrency }
+    }
+
+    /// What takes records by their keys, together, and as often as one likes.
+    fn by_key(flow: Arc<Flow>, many: Box<dyn Many>, concurrency: usize) -> Destination {
+        let means = Means {
+            creates: true,
+            updates: true,
+            deletes: flow.load.deletes(),
+            lookup: false,
+            looks_first: false,
+            id_is_key: true,
+            repeats: Repeats::Always,
+        };
+        Destination { flow, requests: Arc::default(), client: None, many, means, concurrency }
     }
 
     /// A record of this content at work, and the first step, as the ledger's answer allows.
@@ -45,7 +92,7 @@ impl Destination {
             op: record.op,
             doubt: Doubt::of(answer, hash),
             was_there: known.id.is_some(),
-            means: self.means(),
+            means: self.means,
         };
         (Box::new(Act::new(self, batch, record, hash, case, known)), case.first(answer))
     }
@@ -55,24 +102,28 @@ impl Destination {
         Kind::of(step).is_some_and(|kind| self.many.takes(kind).is_some())
     }
 
-    /// What the flow does to records, and what it has for finding out what is there.
-    pub fn means(&self) -> Means {
-        let load = &self.flow.load;
-        Means {
-            creates: load.create.is_some(),
-            updates: load.update.is_some(),
-            deletes: load.delete.is_some(),
-            lookup: load.lookup.is_some(),
-            looks_first: load.lookup.as_ref().is_some_and(|lookup| lookup.before_create),
-            id_is_key: load.id_is_key(),
-            repeats: repeats(load),
-        }
+    /// The system's client.
+    pub(crate) fn client(&self) -> Result<&Client, Failure> {
+        let none = || Failure::new(Class::Invalid, "the flow does not write to a system".into());
+        self.client.as_ref().ok_or_else(none)
     }
 }
 
-fn repeats(load: &Load) -> Repeats {
-    let ignored = load.create.as_ref().is_some_and(|create| create.idempotency_header.is_some());
-    match (load.creates_may_repeat(), ignored) {
+fn means(requests: &Requests) -> Means {
+    Means {
+        creates: requests.create.is_some(),
+        updates: requests.update.is_some(),
+        deletes: requests.delete.is_some(),
+        lookup: requests.lookup.is_some(),
+        looks_first: requests.lookup.as_ref().is_some_and(|lookup| lookup.before_create),
+        id_is_key: requests.id_is_key(),
+        repeats: repeats(requests),
+    }
+}
+
+fn repeats(requests: &Requests) -> Repeats {
+    let ignored = requests.create.as_ref().is_some_and(|create| create.idempotency_header.is_some());
+    match (requests.creates_may_repeat(), ignored) {
         (true, _) => Repeats::Always,
         (false, true) => Repeats::SameContent,
         (false, false) => Repeats::Never,

@@ -1,8 +1,9 @@
 //! The loader: takes records from `load.<flow>` and makes the destination have them.
 //!
 //! Of one batch: [`handler`] claims its keys in the ledger, [`act`] sends the requests that
-//! [`decide`] chooses, `many` those for many records at once, and [`tally`] gathers what came of them for one settlement. Beside that,
-//! [`archive`] moves dead letters from their queue into the store.
+//! [`decide`] chooses, `many` those for many records at once or the statements and files that take them,
+//! and [`tally`] gathers what came of them for one settlement. Beside that, [`archive`] moves dead
+//! letters from their queue into the store.
 
 pub mod act;
 mod acting;
@@ -10,17 +11,18 @@ pub mod archive;
 mod batch_requests;
 pub mod decide;
 pub mod destination;
+mod files;
 mod halving;
 pub mod handler;
 pub mod idempotency;
 mod many;
 pub mod prepare;
 mod request;
+mod table;
 pub mod tally;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use pomost_http::Clients;
 use pomost_models::Stage;
 use pomost_runtime::{Context, worker};
@@ -37,8 +39,7 @@ const CONCURRENCY: usize = 4;
 pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
-        let client = clients.of(&flow.load.system).context("a flow's system has no client")?.clone();
-        let destination = Destination::new(client, flow.clone());
+        let destination = Destination::of(flow, &clients)?;
         let handler = Arc::new(LoadHandler { context: context.clone(), destination });
         workers.spawn(worker::work(context.clone(), name.clone(), Stage::Load, CONCURRENCY, handler));
     }

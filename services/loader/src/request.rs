@@ -21,7 +21,7 @@ impl Act<'_> {
         let Some(lookup) = &self.load().lookup else { return Ok(None) };
         let call = self.call(&lookup.request, None)?;
         let url = call.url.clone();
-        let answer = match self.destination.client.send(call).await {
+        let answer = match self.destination.client()?.send(call).await {
             Ok(answer) => answer,
             Err(failure) if failure.class == Class::Gone => return Ok(None),
             Err(failure) => return Err(failure),
@@ -60,7 +60,8 @@ impl Act<'_> {
         let call = self.call(&change.request, Some(id)).map_err(Failed::without_effect)?;
         let label = format!("GET {}", call.label.split_once(' ').map_or("", |(_, path)| path));
         let call = Call { method: Method::GET, label: &label, body: None, ..call };
-        let answer = self.destination.client.send(call).await.map_err(Failed::without_effect)?;
+        let client = self.destination.client().map_err(Failed::without_effect)?;
+        let answer = client.send(call).await.map_err(Failed::without_effect)?;
         Ok(self.etag(&answer))
     }
 
@@ -76,7 +77,8 @@ impl Act<'_> {
             call.body = Some(Bytes::copy_from_slice(self.record.data.get().as_bytes()));
         }
         call.headers.extend(headers);
-        let sent = self.destination.client.send(call).await;
+        let client = self.destination.client().map_err(Failed::without_effect)?;
+        let sent = client.send(call).await;
         sent.map_err(|failure| Failed { in_doubt: self.leaves_doubt(&failure), failure })
     }
 
@@ -98,7 +100,7 @@ impl Act<'_> {
 
     fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
         let record = if request.needs_input() { self.parsed()? } else { Value::Null };
-        self.destination.client.call(request, &self.load().answers, &record, &self.variables(id))
+        self.destination.client()?.call(request, &self.load().answers, &record, &self.variables(id))
     }
 
     /// An answer's entity tag, where the flow has a use for it.
@@ -116,8 +118,9 @@ impl Act<'_> {
 
     fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
         // A page that says "we are moving house", for example, with the wrong status. It passes.
-        let body = read(&answer.body)
-            .map_err(|error| Failure::new(Class::Transient, format!("the answer is not JSON: {error}")))?;
+        let body = answer
+            .value(None)
+            .map_err(|error| Failure::new(Class::Transient, format!("the answer cannot be read: {error}")))?;
         read_id(id, body, &self.variables(None))
     }
 
@@ -165,7 +168,7 @@ pub(crate) fn read_id(
 impl Destination {
     /// Whether entity tags are remembered and sent.
     pub(crate) fn keeps_etags(&self) -> bool {
-        let changes = [&self.flow.load.update, &self.flow.load.delete];
+        let changes = [&self.requests.update, &self.requests.delete];
         changes.into_iter().flatten().any(|change| change.if_match.is_some())
     }
 }

@@ -16,9 +16,10 @@ use crate::{
 pub struct ExtractSection {
     /// The system to read.
     pub system: Name,
-    /// The request that lists the records.
+    /// The request that lists the records; left out, the source delivers them by `webhook`, and nothing is
+    /// read.
     #[serde(flatten)]
-    pub listing: ListingSection,
+    pub listing: Option<ListingSection>,
     /// Another listing, for each row of which the records are listed: the orders of each customer. The
     /// row is `$parent` in the request, in `records`, `key`, `version` and `deleted`.
     #[serde(default)]
@@ -181,10 +182,19 @@ pub struct CursorSection {
     pub step: Option<Period>,
 }
 
-/// When a flow runs by itself.
+/// When a flow runs by itself: `{ every: 5m }`, or by the clock, `{ cron: "0 6 * * MON-FRI" }`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleSection {
     /// The time from the start of one run to the start of the next.
-    pub every: Period,
+    #[serde(default)]
+    pub every: Option<Period>,
+    /// Minute, hour, day of the month, month and day of the week, as for cron. A run that was missed, since
+    /// nothing was running, is made up for once.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// The time zone of `cron`, `Europe/Warsaw`; UTC where it is left out. A time that the change to summer
+    /// time leaves out comes when the clock has moved on.
+    #[serde(default)]
+    pub timezone: Option<String>,
 }

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use crate::extract::*;
+pub use crate::files::*;
 pub use crate::load::*;
+pub use crate::table::*;
 pub use crate::text::{Jq, Name, RequestLine};
 
 /// One kind of record going from one system to another.

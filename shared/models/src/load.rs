@@ -6,17 +6,29 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::{
+    files::FilesSection,
     request::{AnswerRuleSection, Meaning, RequestSection},
+    table::TableSection,
     text::{Jq, Name},
 };
 
-/// Where the records go. Of `create`, `update` and `delete` a flow has those that it is to do: a record
-/// that needs another is left alone, and its outcome is `filtered`.
+/// Where the records go: to a `system`, into a `table` or into `files`. Of `create`, `update` and
+/// `delete` a flow to a system has those that it is to do: a record that needs another is left alone,
+/// and its outcome is `filtered`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadSection {
-    /// The system to write.
-    pub system: Name,
+    /// The system to write, by `create`, `update` and `delete`.
+    #[serde(default)]
+    pub system: Option<Name>,
+    /// The PostgreSQL table to write, instead of a system: its rows are made, changed and deleted by the
+    /// records' keys.
+    #[serde(default)]
+    pub table: Option<TableSection>,
+    /// The files to write, instead of a system: one for the records of each batch. They are a log of
+    /// what came, so nothing in them is changed or deleted.
+    #[serde(default)]
+    pub files: Option<FilesSection>,
     /// How a record that the destination does not have is made there:
     /// `{ request: POST /customers, id: .customer.id }`. Left out, such a record is left alone.
     #[serde(default)]

@@ -1,14 +1,60 @@
 //! The section `load` of a flow, compiled.
 
+use std::sync::Arc;
+
 use http::{HeaderName, Method};
 use pomost_expression::Expression;
 pub use pomost_models::load::IfMatch;
 
-use crate::request::{AnswerRule, Meaning, Request};
+use crate::{
+    files::Files,
+    request::{AnswerRule, Meaning, Request},
+    table::Table,
+};
 
 /// Where the records go.
 #[derive(Debug)]
 pub struct Load {
+    /// To what.
+    pub to: To,
+    /// How often a record is tried before it becomes a dead letter.
+    pub attempts: u32,
+}
+
+/// What the records go to.
+#[derive(Debug)]
+pub enum To {
+    /// A system, by requests.
+    System(Arc<Requests>),
+    /// A table.
+    Table(Arc<Table>),
+    /// Files.
+    Files(Arc<Files>),
+}
+
+impl Load {
+    /// Whether records are deleted.
+    pub fn deletes(&self) -> bool {
+        match &self.to {
+            To::System(requests) => requests.delete.is_some(),
+            To::Table(_) => true,
+            To::Files(_) => false,
+        }
+    }
+
+    /// Whether it can be found out if a create took place whose answer never came. What is written by
+    /// key is simply written again.
+    pub fn can_clear_doubt(&self) -> bool {
+        match &self.to {
+            To::System(requests) => requests.can_clear_doubt(),
+            To::Table(_) | To::Files(_) => true,
+        }
+    }
+}
+
+/// How the records of a system are written.
+#[derive(Debug, Default)]
+pub struct Requests {
     /// The system's name.
     pub system: String,
     /// How a record is made there.
@@ -21,13 +67,11 @@ pub struct Load {
     pub lookup: Option<Lookup>,
     /// How many records are sent with one request.
     pub batch: Option<BatchRequests>,
-    /// How often a record is tried before it becomes a dead letter.
-    pub attempts: u32,
     /// What its answers mean, before what the system's rules say.
     pub answers: Vec<AnswerRule>,
 }
 
-impl Load {
+impl Requests {
     /// Whether a record's id there is its key.
     pub fn id_is_key(&self) -> bool {
         match &self.create {

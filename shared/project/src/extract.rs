@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pomost_expression::Expression;
 use pomost_format::{Format, RowPath};
 
+pub use crate::schedule::Schedule;
 use crate::{
     request::{AnswerRule, Request},
     webhook::Webhook,
@@ -15,8 +16,8 @@ use crate::{
 pub struct Extract {
     /// The system's name.
     pub system: String,
-    /// What lists the records.
-    pub listing: Listing,
+    /// What lists the records; none where the source only delivers them.
+    pub listing: Option<Listing>,
     /// What lists those for each of whom the records are listed.
     pub for_each: Option<Listing>,
     /// What to ask about each row.
@@ -33,8 +34,8 @@ pub struct Extract {
     pub deletions: Option<Deletions>,
     /// The percentage of the known records that may be missing from a full reading, each then deleted.
     pub sweep: Option<u32>,
-    /// The time from the start of one scheduled run to the next.
-    pub every: Option<Duration>,
+    /// When it runs by itself.
+    pub schedule: Option<Schedule>,
     /// Where the source delivers changes by itself.
     pub webhook: Option<Arc<Webhook>>,
     /// What its answers mean, before what the system's rules say.

@@ -3,7 +3,7 @@
 use pomost_expression::Expression;
 
 use crate::schema::Schema;
-pub use crate::{destination::*, extract::*, request::Request};
+pub use crate::{destination::*, extract::*, files::Files, request::Request, table::Table};
 
 /// One kind of record going from one system to another.
 #[derive(Debug)]

@@ -13,14 +13,17 @@ mod document;
 pub mod environment;
 pub mod extract;
 mod file_schema;
+pub mod files;
 pub mod flow;
 mod init;
 mod load;
 mod mask;
 pub mod problem;
 pub mod request;
+pub mod schedule;
 pub mod schema;
 pub mod system;
+pub mod table;
 pub mod webhook;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};

@@ -59,7 +59,12 @@ fn tests() -> PathBuf {
 }
 
 fn environment(directory: &Path) -> Environment {
-    let variables = [("CRM_URL", "https://crm.example/v1"), ("CRM_TOKEN", "crm-token-value"), ("EMPTY", "")];
+    let variables = [
+        ("CRM_URL", "https://crm.example/v1"),
+        ("CRM_TOKEN", "crm-token-value"),
+        ("EMPTY", ""),
+        ("WAREHOUSE", "postgres://reports:hunter2@db.example/warehouse"),
+    ];
     Environment::of(directory, variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 

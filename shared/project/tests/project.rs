@@ -5,8 +5,9 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use pomost_expression::read;
+use pomost_format::Syntax;
 use pomost_project::{
-    InitError, Project, environment::Environment, flow_schema, init, schema::Schema, system_schema,
+    InitError, Project, environment::Environment, flow::To, flow_schema, init, schema::Schema, system_schema,
 };
 use serde_json::json;
 
@@ -49,6 +50,38 @@ fn the_example_is_well_formed() {
         .collect();
     let project = Project::load(&directory, &Environment::of(&directory, variables)).unwrap();
     assert!(project.warnings.is_empty(), "{}", project.warnings);
+}
+
+/// With no more said than has to be.
+#[test]
+fn a_flow_may_write_a_table_or_files() {
+    let directory = tempfile::tempdir().unwrap();
+    init(directory.path()).unwrap();
+    let write = |name: &str, load: &str| {
+        let extract = "{ system: crm, request: GET /sales, records: '.[]', key: .id, deleted: .gone }";
+        let flow = format!("flow: {name}\nextract: {extract}\nload: {load}\n");
+        fs::write(directory.path().join(format!("flows/{name}.yaml")), flow).unwrap();
+    };
+    let table = "{ database: '${W}', name: reporting.Sales, columns: { b: numeric, a: text } }";
+    write("rows", &format!("{{ table: {table} }}"));
+    write("files", "{ files: { directory: reports/sales, format: { csv: { names: [id] } } } }");
+    let variables = ["CRM_URL", "CRM_TOKEN", "SHOP_URL", "SHOP_KEY"]
+        .map(|name| (name.to_owned(), "http://localhost".to_owned()));
+    let warehouse = [("W".to_owned(), "postgres://u:p@db.example/w".to_owned())];
+    let environment = Environment::of(directory.path(), variables.into_iter().chain(warehouse));
+    let project = Project::load(directory.path(), &environment).unwrap();
+    assert!(project.warnings.is_empty(), "{}", project.warnings);
+    let To::Table(table) = &project.flows["rows"].load.to else { panic!("a table") };
+    assert_eq!(
+        (table.name.to_string().as_str(), table.key.as_str(), table.create),
+        ("reporting.Sales", "key", false)
+    );
+    let columns: Vec<_> =
+        table.columns.iter().map(|column| (column.name.as_str(), column.kind.as_sql())).collect();
+    assert_eq!(columns, [("b", "numeric"), ("a", "text")]);
+    let To::Files(files) = &project.flows["files"].load.to else { panic!("files") };
+    assert_eq!(files.directory, directory.path().join("reports/sales"));
+    assert!(matches!(&files.format.syntax, Syntax::Csv(csv) if csv.header && csv.names == ["id"]));
 }
 
 #[test]

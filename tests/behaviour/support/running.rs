@@ -1,14 +1,20 @@
 //! The three services at work.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use pomost_extractor::webhook::{Limits, Receiver};
+use pomost::{open, runner};
+use pomost_broker::Broker;
+use pomost_extractor::{
+    Scheduling,
+    webhook::{Limits, Receiver},
+};
 use pomost_http::Clients;
 use pomost_models::{RunId, Trigger};
-use pomost_runtime::Context;
+use pomost_runtime::{Backends, Context};
 use pomost_store::{RunRequest, RunState, RunSummary};
 use pomost_tests::eventually;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// The three services at work.
 pub(crate) struct Running {
@@ -17,7 +23,22 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(context: Context, services: JoinHandle<anyhow::Result<()>>) -> Running {
+    /// Starts the three services for a project, by its schedules perhaps, on a broker made of the
+    /// embedded one.
+    pub(crate) async fn start(
+        directory: &Path,
+        scheduling: Scheduling,
+        broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
+    ) -> Running {
+        let project = open::project(directory).unwrap_or_else(|problems| panic!("{problems}"));
+        // A runner that was killed may take a moment to let go.
+        let mut backends = eventually(async || Backends::embedded(directory).await).await;
+        backends.broker = broker(backends.broker);
+        let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
+        let context = Context { project: Arc::new(project), backends, claim, shutdown };
+        let clients = Clients::new(&context.project, &context.backends.store).unwrap();
+        context.declare().await.unwrap();
+        let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
         Running { context, services }
     }
 

@@ -1,19 +1,16 @@
 //! A project between a source and a shop.
 
-use std::{path::Path, process::Output, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
-use pomost::{open, runner};
 use pomost_broker::{Broker, Message, Queue, Route};
 use pomost_extractor::Scheduling;
-use pomost_http::Clients;
 use pomost_models::{DeadLetter, RunId};
-use pomost_runtime::{Backends, Context};
-use pomost_store::{DeadLetterFilter, RunSummary};
-use pomost_tests::{binary, eventually};
+use pomost_runtime::Backends;
+use pomost_store::RunSummary;
+use pomost_tests::{Printed, dead, pomost_in};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio_util::sync::CancellationToken;
 
 use super::{Flow, Rows, Running, Server, Shop};
 
@@ -50,6 +47,10 @@ impl World {
 
     pub(crate) fn set_flow(&self, flow: Flow) {
         self.write("flows/things.yaml", &flow.text());
+    }
+
+    pub(crate) fn flow_text(&self) -> String {
+        std::fs::read_to_string(self.directory().join("flows/things.yaml")).unwrap()
     }
 
     pub(crate) fn write(&self, path: &str, content: &str) {
@@ -90,16 +91,7 @@ impl World {
         scheduling: Scheduling,
         broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
     ) -> Running {
-        let project = open::project(self.directory()).unwrap_or_else(|problems| panic!("{problems}"));
-        // A runner that was killed may take a moment to let go.
-        let mut backends = eventually(async || Backends::embedded(self.directory()).await).await;
-        backends.broker = broker(backends.broker);
-        let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
-        let context = Context { project: Arc::new(project), backends, claim, shutdown };
-        let clients = Clients::new(&context.project, &context.backends.store).unwrap();
-        context.declare().await.unwrap();
-        let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
-        Running::new(context, services)
+        Running::start(self.directory(), scheduling, broker).await
     }
 
     /// The broker and the store, beside the services if those run.
@@ -116,8 +108,7 @@ impl World {
 
     /// What is kept of the last run and all before it.
     pub(crate) async fn dead(&self) -> Vec<DeadLetter> {
-        let store = self.backends().await.store;
-        store.dead_letters(&DeadLetterFilter { limit: 1000, ..DeadLetterFilter::default() }).await.unwrap()
+        dead(&*self.backends().await.store).await
     }
 
     /// The one dead letter there is.
@@ -137,32 +128,8 @@ impl World {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = pomost(arguments);
-        command.env("POMOST_PROJECT", self.directory()).env("POMOST_HTTP_ADDR", "127.0.0.1:0");
-        command
+        pomost_in(self.directory(), arguments)
     }
 }
 
 const AUTH: &str = "auth: { bearer: { token: \"${TOKEN}\" } }\n";
-
-/// What a command printed, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Printed {
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Printed {
-    pub(crate) fn of(output: Output) -> Printed {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Printed { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-/// The program with these arguments, in no environment.
-pub(crate) fn pomost(arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary("pomost"));
-    command.args(arguments).env_clear().kill_on_drop(true);
-    command
-}

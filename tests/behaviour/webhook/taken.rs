@@ -1,5 +1,6 @@
 //! Deliveries that are taken.
 
+use pomost_extractor::webhook::Limits;
 use pomost_models::Stage;
 use serde_json::json;
 
@@ -111,4 +112,26 @@ async fn a_delivery_of_ids_is_asked_about() {
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     assert_eq!(hooked.world.shop.things(), [r#"{"key":"a","n":1}"#]);
     hooked.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_may_be_told_and_never_ask() {
+    let hooked = Hooked::start(hooked()).await;
+    hooked.running.stop().await;
+    let text = hooked.world.flow_text();
+    let told: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("  request: GET") && !line.starts_with("  records:"))
+        .collect();
+    hooked.world.write("flows/things.yaml", &told.join("\n"));
+    let running = hooked.world.start().await;
+    let hooked = Hooked::on(hooked.world, hooked.rows, running, Limits::default()).await;
+    hooked.sender.deliver(&[("X-Id", "1")], r#"{"key":"a"}"#).await;
+    assert_eq!(hooked.outcomes().await, [("created", 1)]);
+    hooked.running.stop().await;
+    let sync = hooked.world.pomost(&["sync", "things"]).await;
+    assert_ne!(sync.code, 0);
+    let said = format!("{}{}", sync.out, sync.err);
+    assert!(said.contains("its source delivers, and is not read"), "{said}");
+    assert_eq!(hooked.world.source.seen().len(), 0);
 }

@@ -68,7 +68,7 @@ impl Told {
             let order = Version::of_extraction(self.arrival, number);
             let row = match row {
                 fetch::Row::There(value) => rows::row(reading, value, order, &self.variables),
-                fetch::Row::Gone(value) if flow.load.delete.is_some() => {
+                fetch::Row::Gone(value) if flow.load.deletes() => {
                     rows::gone(reading, value, order, &self.variables)
                 }
                 fetch::Row::Gone(_) => continue,

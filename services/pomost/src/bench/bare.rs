@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use futures_util::{StreamExt, stream};
 use pomost_expression::{Value, Variables};
 use pomost_extractor::{extraction::Source, position::Position, rows};
 use pomost_http::{Call, Client, Clients};
 use pomost_models::{Op, Record, RunId, Version};
-use pomost_project::Project;
+use pomost_project::{Project, flow::To};
 
 /// Reads every record of a flow and maps it, in this process: the bodies that the pipeline posts.
 pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow::Result<Vec<Record>> {
@@ -21,9 +21,10 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
     let start = flow.extract.cursor.as_ref().map_or(Value::Null, |cursor| Value::from(cursor.start.clone()));
     let variables = Variables { cursor: start, ..Variables::default() };
     let (run, mut records) = (RunId::generate(), Vec::new());
-    let mut position = Some(Position::first(&flow.extract.listing.paginate));
+    let listing = flow.extract.listing.as_ref().context("the flow reads nothing")?;
+    let mut position = Some(Position::first(&listing.paginate));
     while let Some(here) = position {
-        let mut page = source.open(&flow.extract.listing, &here, &variables).await?;
+        let mut page = source.open(listing, &here, &variables).await?;
         for value in page.all_rows().await? {
             let row = rows::row(&*flow, value, Version::new(""), &variables);
             let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else { continue };
@@ -43,8 +44,9 @@ pub async fn post(
     records: Vec<Record>,
 ) -> anyhow::Result<Duration> {
     let flow = project.flows.get(flow).context("the flow is missing")?;
-    let client = Arc::new(clients.of(&flow.load.system).context("the destination is missing")?.clone());
-    let create = flow.load.create.as_ref().context("the flow creates nothing")?;
+    let To::System(requests) = &flow.load.to else { bail!("the flow writes to no system") };
+    let client = Arc::new(clients.of(&requests.system).context("the destination is missing")?.clone());
+    let create = requests.create.as_ref().context("the flow creates nothing")?;
     let create = client.call(&create.request, &[], &Value::Null, &Variables::default())?;
     let started = Instant::now();
     let post = |record: Record| {

@@ -5,7 +5,7 @@ use pomost_models::flow::{BatchSection, FlowFile, VerdictRuleSection};
 
 use super::Compile;
 use crate::{
-    destination::{BatchRequests, Load, VerdictRule},
+    destination::{BatchRequests, Requests, VerdictRule},
     request::{RECORD_VARIABLES, Request},
 };
 
@@ -51,8 +51,8 @@ fn check_verdicts(compile: &mut Compile<'_>, section: &BatchSection) {
 }
 
 /// What a request for many records cannot have, and whether there is one at all.
-pub(crate) fn check(compile: &mut Compile<'_>, load: &Load, file: &FlowFile) {
-    let Some(batch) = &load.batch else { return };
+pub(crate) fn check(compile: &mut Compile<'_>, requests: &Requests, file: &FlowFile) {
+    let Some(batch) = &requests.batch else { return };
     if batch.size > file.batch_size as usize {
         let size = format!(
             "no request has more records than a message: the flow's batch_size is {}",
@@ -60,11 +60,11 @@ pub(crate) fn check(compile: &mut Compile<'_>, load: &Load, file: &FlowFile) {
         );
         compile.warn("/load/batch/size", size);
     }
-    let create = load.create.as_ref().map(|create| ("/load/create", &create.request));
-    let update = load.update.as_ref().map(|update| ("/load/update", &update.request));
-    let delete = load.delete.as_ref().map(|delete| ("/load/delete", &delete.request));
-    let requests = [create, update, delete].into_iter().flatten();
-    let for_many: Vec<_> = requests.filter(|(_, request)| load.for_many(request).is_some()).collect();
+    let create = requests.create.as_ref().map(|create| ("/load/create", &create.request));
+    let update = requests.update.as_ref().map(|update| ("/load/update", &update.request));
+    let delete = requests.delete.as_ref().map(|delete| ("/load/delete", &delete.request));
+    let all = [create, update, delete].into_iter().flatten();
+    let for_many: Vec<_> = all.filter(|(_, request)| requests.for_many(request).is_some()).collect();
     if for_many.is_empty() {
         compile.refuse_with_help(
             "/load/batch",
@@ -74,7 +74,7 @@ pub(crate) fn check(compile: &mut Compile<'_>, load: &Load, file: &FlowFile) {
     }
     for (pointer, request) in for_many {
         check_request(compile, pointer, request);
-        check_section(compile, pointer, load, batch);
+        check_section(compile, pointer, requests, batch);
     }
 }
 
@@ -100,8 +100,8 @@ fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &Request) {
     }
 }
 
-fn check_section(compile: &mut Compile<'_>, pointer: &str, load: &Load, batch: &BatchRequests) {
-    let create = load.create.as_ref().filter(|_| pointer == "/load/create");
+fn check_section(compile: &mut Compile<'_>, pointer: &str, requests: &Requests, batch: &BatchRequests) {
+    let create = requests.create.as_ref().filter(|_| pointer == "/load/create");
     if create.is_some_and(|create| create.id.is_some()) && batch.results.is_none() {
         compile.refuse_with_help(
             "/load/create/id",
@@ -116,7 +116,7 @@ fn check_section(compile: &mut Compile<'_>, pointer: &str, load: &Load, batch: &
             "leave this out; load.lookup finds out whether a create took place",
         );
     }
-    let change = if pointer == "/load/update" { &load.update } else { &load.delete };
+    let change = if pointer == "/load/update" { &requests.update } else { &requests.delete };
     if create.is_none() && change.as_ref().is_some_and(|change| change.if_match.is_some()) {
         let message = "a request for many records has no ETag of one";
         compile.refuse(&format!("{pointer}/if_match"), message);

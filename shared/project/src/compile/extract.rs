@@ -12,7 +12,7 @@ use pomost_models::{
     format::FormatSettings,
 };
 
-use super::{Compile, optional, webhook};
+use super::{Compile, optional, schedule, webhook};
 use crate::{
     environment::Environment,
     flow::{Cursor, Deletions, Extract, Fetch, List, Listing, Paginate, Request},
@@ -26,7 +26,8 @@ pub(crate) fn compile(
     let section = &file.extract;
     check_deletes(compile, file);
     check_sweep(compile, section);
-    let listing = listing(compile, "/extract", &section.listing);
+    check_is_read(compile, section);
+    let listing = optional(section.listing.as_ref(), |section| self::listing(compile, "/extract", section));
     let for_each =
         optional(section.for_each.as_ref(), |section| self::listing(compile, "/extract/for_each", section));
     let fetch = optional(section.fetch.as_ref(), |section| fetch(compile, section));
@@ -36,13 +37,12 @@ pub(crate) fn compile(
     let version = compile.optional("/extract/version", section.version.as_ref());
     let cursor = optional(section.cursor.as_ref(), |section| cursor(compile, section));
     let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
-    let every = section.schedule.as_ref().map(|schedule| schedule.every.0);
-    compile.check_not_zero("/extract/schedule/every", every);
+    let schedule = optional(section.schedule.as_ref(), |section| schedule::schedule(compile, section));
     let webhook = optional(section.webhook.as_ref(), |webhook| {
         webhook::webhook(compile, webhook, section, environment).map(Arc::new)
     });
     let answers = compile.answers("/extract/answers", &section.answers);
-    if let (Some(listing), Some(for_each)) = (&listing, &for_each) {
+    if let (Some(Some(listing)), Some(for_each)) = (&listing, &for_each) {
         check_variables(compile, section, listing, for_each.as_ref());
     }
     Some(Extract {
@@ -56,7 +56,7 @@ pub(crate) fn compile(
         deleted: deleted?,
         deletions: deletions?,
         sweep: section.sweep.as_ref().map(|sweep| sweep.max_deletes),
-        every,
+        schedule: schedule?,
         webhook: webhook?,
         answers: answers?,
     })
@@ -73,7 +73,8 @@ fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
             extract.webhook.as_ref().is_some_and(|webhook| webhook.deleted.is_some()),
         ),
     ];
-    for (pointer, _) in recognised.into_iter().filter(|(_, given)| *given && file.load.delete.is_none()) {
+    let can_delete = file.load.delete.is_some() || file.load.table.is_some() || file.load.files.is_some();
+    for (pointer, _) in recognised.into_iter().filter(|(_, given)| *given && !can_delete) {
         compile.refuse_with_help(
             pointer,
             "deleted records are recognised, but the flow does not say how to delete them",
@@ -81,6 +82,46 @@ fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
         );
     }
 }
+
+/// What says how to read needs something to read; without it, the source has to deliver.
+fn check_is_read(compile: &mut Compile<'_>, section: &ExtractSection) {
+    if section.listing.is_some() {
+        return;
+    }
+    if section.webhook.is_none() {
+        let missing = "'request' is missing: what lists the records, such as GET /customers; or else 'webhook', where the \
+                       source delivers them by itself";
+        return compile.refuse_key("/extract", missing);
+    }
+    for key in OF_READING {
+        let pointer = format!("/extract/{key}");
+        if compile.document.value.pointer(&pointer).is_some() {
+            let help = "add 'request', or leave this out";
+            compile.refuse_with_help(
+                &pointer,
+                "the flow reads nothing: it has a webhook and no 'request'",
+                help,
+            );
+        }
+    }
+}
+
+/// The keys that say how to read.
+const OF_READING: [&str; 13] = [
+    "headers",
+    "body",
+    "body_format",
+    "paginate",
+    "format",
+    "records",
+    "for_each",
+    "cursor",
+    "deletions",
+    "sweep",
+    "schedule",
+    "request",
+    "answers",
+];
 
 fn check_sweep(compile: &mut Compile<'_>, section: &ExtractSection) {
     if section.sweep.is_some() && section.cursor.is_some() {

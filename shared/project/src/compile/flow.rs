@@ -15,10 +15,12 @@ pub(crate) fn compile(
 ) -> Option<Flow> {
     compile.check_name("/flow", &file.flow.0, name);
     check_system(compile, "/extract/system", &file.extract.system, systems);
-    check_system(compile, "/load/system", &file.load.system, systems);
+    if let Some(system) = &file.load.system {
+        check_system(compile, "/load/system", system, systems);
+    }
     let extract = extract::compile(compile, file, environment);
     let transform = transform(compile, &file.transform, file.extract.expect.as_ref());
-    let load = load::compile(compile, file);
+    let load = load::compile(compile, file, environment);
     let sensitive = (0..)
         .zip(&file.sensitive)
         .map(|(number, path)| compile.expression(&format!("/sensitive/{number}"), path));

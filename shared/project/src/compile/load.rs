@@ -1,15 +1,57 @@
 //! Compiling the section `load`.
 
-use http::HeaderName;
-use pomost_models::flow::{CreateSection, FlowFile, LoadSection, LookupSection, UpdateSection};
+use std::sync::Arc;
 
-use super::{Compile, batch, optional};
+use http::HeaderName;
+use pomost_models::flow::{CreateSection, FlowFile, LoadSection, LookupSection, Name, UpdateSection};
+
+use super::{Compile, batch, files, optional, table};
 use crate::{
-    destination::{Create, Load, Lookup, Update},
+    destination::{Create, Load, Lookup, Requests, To, Update},
+    environment::Environment,
     request::Request,
 };
 
-pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile) -> Option<Load> {
+pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile, environment: &Environment) -> Option<Load> {
+    let section = &file.load;
+    let to = match (&section.system, &section.table, &section.files) {
+        (Some(system), None, None) => {
+            requests(compile, file, system).map(|requests| To::System(Arc::new(requests)))
+        }
+        (None, Some(table), None) => {
+            check_no_requests(compile, section, "a table's rows are made, changed and deleted by their keys");
+            table::compile(compile, table, environment).map(|table| To::Table(Arc::new(table)))
+        }
+        (None, None, Some(files)) => {
+            check_no_requests(compile, section, "what is in files is neither changed nor deleted");
+            files::compile(compile, files).map(|files| To::Files(Arc::new(files)))
+        }
+        _ => {
+            let message = "expected exactly one of system, table and files: where the records go";
+            compile.refuse_key("/load", message);
+            None
+        }
+    };
+    Some(Load { to: to?, attempts: section.retry.attempts })
+}
+
+/// What is said of requests would be ignored where there are none.
+fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &str) {
+    let given = [
+        ("create", section.create.is_some()),
+        ("update", section.update.is_some()),
+        ("delete", section.delete.is_some()),
+        ("lookup", section.lookup.is_some()),
+        ("batch", section.batch.is_some()),
+        ("answers", !section.answers.is_empty()),
+    ];
+    for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+        let message = format!("'{name}' is for flows that write to a system; {reason}");
+        compile.refuse_key_with_help(&format!("/load/{name}"), message, "leave this out");
+    }
+}
+
+fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option<Requests> {
     let section = &file.load;
     check_modes(compile, section);
     let create = optional(section.create.as_ref(), |section| create(compile, section));
@@ -18,20 +60,19 @@ pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile) -> Option<Load
     let lookup = optional(section.lookup.as_ref(), |section| lookup(compile, section));
     let batch = optional(section.batch.as_ref(), |section| batch::compile(compile, section));
     let answers = compile.answers("/load/answers", &section.answers);
-    let load = Load {
-        system: section.system.0.clone(),
+    let requests = Requests {
+        system: system.0.clone(),
         create: create?,
         update: update?,
         delete: delete?,
         lookup: lookup?,
         batch: batch?,
-        attempts: section.retry.attempts,
         answers: answers?,
     };
-    check_addresses(compile, &load);
-    check_doubt(compile, &load);
-    batch::check(compile, &load, file);
-    Some(load)
+    check_addresses(compile, &requests);
+    check_doubt(compile, &requests);
+    batch::check(compile, &requests, file);
+    Some(requests)
 }
 
 fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
@@ -77,22 +118,22 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> 
 }
 
 /// A request that does not say which record it is about is hardly meant.
-fn check_addresses(compile: &mut Compile<'_>, load: &Load) {
+fn check_addresses(compile: &mut Compile<'_>, requests: &Requests) {
     let names_one = |request: &Request| {
         request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
     };
-    let changes = [("/load/update/request", &load.update), ("/load/delete/request", &load.delete)];
+    let changes = [("/load/update/request", &requests.update), ("/load/delete/request", &requests.delete)];
     for (pointer, Update { request, .. }) in
         changes.iter().filter_map(|(at, change)| Some((at, change.as_ref()?)))
     {
-        if load.for_many(request).is_none() && !names_one(request) {
+        if requests.for_many(request).is_none() && !names_one(request) {
             compile.warn(pointer, "the request names no record: it uses neither $id nor $key nor a field");
         }
     }
 }
 
-fn check_doubt(compile: &mut Compile<'_>, load: &Load) {
-    if !load.can_clear_doubt() {
+fn check_doubt(compile: &mut Compile<'_>, requests: &Requests) {
+    if !requests.can_clear_doubt() {
         compile.warn(
             "/load/create",
             "neither load.lookup nor load.create.idempotency_header is given: when a create breaks off, nothing can \

@@ -3,11 +3,14 @@
 mod auth;
 mod batch;
 mod extract;
+mod files;
 pub(crate) mod flow;
 mod load;
 mod oauth2;
 mod request;
+mod schedule;
 pub(crate) mod system;
+mod table;
 mod tls;
 mod webhook;
 
@@ -39,6 +42,12 @@ impl Compile<'_> {
     /// Notes what is wrong with the section whose key stands at a JSON pointer.
     fn refuse_key(&mut self, pointer: &str, message: impl Into<String>) {
         self.problems.push(self.document.problem_with_key(pointer, message));
+    }
+
+    /// Notes what is wrong with the section whose key stands at a JSON pointer, and what to do.
+    fn refuse_key_with_help(&mut self, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+        let problem = self.document.problem_with_key(pointer, message);
+        self.problems.push(Problem { help: Some(help.into()), ..problem });
     }
 
     fn refuse_with_help(&mut self, pointer: &str, message: impl Into<String>, help: impl Into<String>) {

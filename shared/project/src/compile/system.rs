@@ -112,7 +112,7 @@ impl Compile<'_> {
         Some(url)
     }
 
-    fn check_timeout(&mut self, pointer: &str, timeout: Option<Period>) {
+    pub(super) fn check_timeout(&mut self, pointer: &str, timeout: Option<Period>) {
         let timeout = timeout.map(|timeout| timeout.0);
         self.check_not_zero(pointer, timeout);
         if timeout > Some(LONGEST_TIMEOUT) {

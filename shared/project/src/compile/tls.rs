@@ -37,7 +37,13 @@ impl Compile<'_> {
         Some(format!("{}\n{}", key?.expose_secret(), certificate?).into())
     }
 
-    fn certificates(&mut self, pointer: &str, text: &str, environment: &Environment) -> Option<String> {
+    /// Certificates as PEM: what a reference stands for, or what is in a file of the project.
+    pub(super) fn certificates(
+        &mut self,
+        pointer: &str,
+        text: &str,
+        environment: &Environment,
+    ) -> Option<String> {
         let pem = self.pem(pointer, text, environment)?;
         let mut certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).peekable();
         if certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok()) {

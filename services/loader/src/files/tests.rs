@@ -1,0 +1,130 @@
+//! What is in the files, and how often.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path};
+
+use pomost_format::CsvOptions;
+use pomost_models::{Op, RunId, Version};
+use serde_json::value::RawValue;
+
+use super::*;
+
+fn writer(directory: &Path, syntax: Syntax) -> Writer {
+    Writer::new(Arc::new(Files { directory: directory.join("reports/sales"), format: syntax.into() }))
+}
+
+fn csv() -> Syntax {
+    Syntax::Csv(CsvOptions::default())
+}
+
+fn batch(id: &str) -> Batch {
+    let run = "0190a5e2-0000-7000-8000-000000000000".parse::<RunId>().unwrap();
+    Batch { flow: "sales".into(), run, id: id.into(), size: 9, attempt: 0, waits: 0, records: Vec::new() }
+}
+
+fn record(slot: u32, data: &str) -> Record {
+    let data = RawValue::from_string(data.into()).unwrap();
+    let (key, version, op) = (slot.to_string(), Version::new("1"), Op::Upsert);
+    Record { slot, key, version, op, data, source: None }
+}
+
+async fn write(writer: &Writer, batch: &Batch, records: &[Record]) -> Vec<Option<String>> {
+    let written = writer.write_records(batch, records.iter().collect()).await.unwrap();
+    let message = |written| match written {
+        Written::Failed(failed) => Some(failed.failure.message),
+        _ => None,
+    };
+    written.into_iter().map(message).collect()
+}
+
+/// The files that other programs see, by name, with their content.
+fn files(directory: &Path) -> Vec<(String, String)> {
+    let entries = fs::read_dir(directory.join("reports/sales")).unwrap().map(|entry| entry.unwrap());
+    let file = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        (!name.starts_with('.')).then(|| (name, fs::read_to_string(entry.path()).unwrap()))
+    };
+    let mut files: Vec<_> = entries.filter_map(file).collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_table_has_a_header_and_the_columns_of_all_its_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let records =
+        [record(0, r#"{"id":1,"total":1.10}"#), record(2, r#"{"id":9007199254740993,"note":"a,b"}"#)];
+    assert_eq!(write(&writer(directory.path(), csv()), &batch("0.1"), &records).await, [None, None]);
+    let name = "sales-0190a5e2-0000-7000-8000-000000000000-0.1-0.csv";
+    let content = "id,total,note\r\n1,1.10,\r\n9007199254740993,,\"a,b\"\r\n";
+    assert_eq!(files(directory.path()), [(name.into(), content.into())]);
+}
+
+#[tokio::test]
+async fn json_lines_hold_each_record_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(directory.path(), Syntax::JsonLines);
+    write(&writer, &batch("webhook.1/split0"), &[record(3, r#"{"n":1.10,"l":[1]}"#), record(4, "7")]).await;
+    let name = "sales-0190a5e2-0000-7000-8000-000000000000-webhook.1%2Fsplit0-3.jsonl";
+    assert_eq!(files(directory.path()), [(name.into(), "{\"n\":1.10,\"l\":[1]}\n7\n".into())]);
+}
+
+#[tokio::test]
+async fn a_record_that_a_table_cannot_hold_is_refused_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let records = [record(0, r#"{"id":1}"#), record(1, r#"{"id":["secret"]}"#), record(2, r#"{"id":3}"#)];
+    let refused = write(&writer(directory.path(), csv()), &batch("0.1"), &records).await;
+    let message = "the record cannot be written as CSV: the column 'id' holds a list";
+    assert_eq!(refused, [None, Some(message.to_owned()), None]);
+    assert_eq!(files(directory.path())[0].1, "id\r\n1\r\n3\r\n");
+}
+
+/// As after a kill between the file and the settlement: whatever part of the batch is claimed then.
+#[tokio::test]
+async fn what_comes_again_is_not_written_again_whatever_comes_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(directory.path(), Syntax::JsonLines);
+    let all: Vec<_> = (0..6).map(|slot| record(slot, &slot.to_string())).collect();
+    write(&writer, &batch("0.1"), &all[1..4]).await;
+    let first = files(directory.path()).remove(0);
+    for part in [&all[1..4], &all[2..3], &all[..4], &all[3..], &all[..]] {
+        assert!(write(&writer, &batch("0.1"), part).await.iter().all(Option::is_none));
+        assert!(files(directory.path()).contains(&first));
+    }
+    let content: String = files(directory.path()).into_iter().map(|(_, content)| content).collect();
+    let mut lines: Vec<&str> = content.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["0", "1", "2", "3", "4", "5"]);
+}
+
+/// As after a kill between the note and the file.
+#[tokio::test]
+async fn a_note_without_its_file_holds_nothing_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(directory.path(), Syntax::JsonLines);
+    write(&writer, &batch("0.1"), &[record(0, "0"), record(1, "1")]).await;
+    let (name, content) = files(directory.path()).remove(0);
+    fs::remove_file(directory.path().join("reports/sales").join(&name)).unwrap();
+    write(&writer, &batch("0.1"), &[record(0, "0"), record(1, "1")]).await;
+    assert_eq!(files(directory.path()), [(name, content)]);
+}
+
+#[tokio::test]
+async fn equal_records_of_a_batch_are_all_written_and_so_are_those_of_other_batches() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(directory.path(), Syntax::JsonLines);
+    write(&writer, &batch("0.1"), &[record(0, "7"), record(1, "7")]).await;
+    write(&writer, &batch("0.10"), &[record(0, "7")]).await;
+    let contents: Vec<String> = files(directory.path()).into_iter().map(|(_, content)| content).collect();
+    assert_eq!(contents, ["7\n7\n", "7\n"]);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("reports"), "a file").unwrap();
+    let writer = writer(directory.path(), csv());
+    let failure = writer.write_records(&batch("0.1"), vec![&record(0, "1")]).await.unwrap_err();
+    assert!(failure.class.is_of_the_system());
+    assert!(failure.message.contains("reports/sales"), "{}", failure.message);
+}

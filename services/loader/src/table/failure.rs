@@ -1,0 +1,189 @@
+//! What went wrong with a statement, sorted by what is to be done about it.
+
+use std::error::Error;
+
+use deadpool_postgres::{HookError, PoolError};
+use pomost_http::{Class, Failure};
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::act::Failed;
+
+/// Why a statement did not do what it was to do.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There is no connection, and what came instead.
+    Connection(PoolError),
+    /// The database refused the statement, or the connection broke.
+    Statement(tokio_postgres::Error),
+    /// Nothing came of it in time.
+    Silence,
+}
+
+impl From<PoolError> for Fault {
+    fn from(error: PoolError) -> Fault {
+        Fault::Connection(error)
+    }
+}
+
+impl Fault {
+    pub(super) fn is_missing_table(&self) -> bool {
+        self.refusal().is_some_and(|refusal| *refusal.code() == SqlState::UNDEFINED_TABLE)
+    }
+
+    /// Whether a value does not fit its column.
+    pub(super) fn is_of_a_value(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.code().code().starts_with("22"))
+    }
+
+    /// The failure, which names a column and a constraint where they are known, and no value: the
+    /// database's own message and detail are full of them.
+    pub(super) fn failed(&self, place: &str, column: Option<&str>) -> Failed {
+        let (class, what) = match self.refusal() {
+            Some(refusal) => described(refusal, column),
+            None => (self.class(), self.reason()),
+        };
+        let in_doubt = self.breaks_off() || class == Class::Transient && self.refusal().is_none();
+        Failed { failure: Failure::new(class, format!("{place}: {what}")), in_doubt }
+    }
+
+    /// What the database said.
+    fn refusal(&self) -> Option<&DbError> {
+        self.error()?.as_db_error()
+    }
+
+    fn error(&self) -> Option<&tokio_postgres::Error> {
+        match self {
+            Fault::Connection(PoolError::Backend(error))
+            | Fault::Connection(PoolError::PostCreateHook(HookError::Backend(error)))
+            | Fault::Statement(error) => Some(error),
+            Fault::Connection(_) | Fault::Silence => None,
+        }
+    }
+
+    /// Whether the statement was on its way when the database went away.
+    fn breaks_off(&self) -> bool {
+        match self {
+            Fault::Statement(error) => {
+                error.as_db_error().is_none_or(|refusal| refusal.code().code().starts_with("57P"))
+            }
+            Fault::Connection(_) | Fault::Silence => false,
+        }
+    }
+
+    /// A database that goes away is as one that is away: writing again is harmless.
+    fn class(&self) -> Class {
+        match self {
+            Fault::Connection(_) | Fault::Statement(_) => Class::Unreachable,
+            Fault::Silence => Class::Transient,
+        }
+    }
+
+    fn reason(&self) -> String {
+        match (self, self.error()) {
+            (_, Some(error)) => with_advice(chain(error)),
+            (Fault::Connection(error), None) => error.to_string(),
+            _ => "no answer in time".into(),
+        }
+    }
+}
+
+/// What a refusal means (PostgreSQL, appendix A: error codes), in words of our own.
+fn described(refusal: &DbError, column: Option<&str>) -> (Class, String) {
+    let code = refusal.code().code();
+    let (class, words) = meaning(code);
+    let name =
+        |what: &str, name: Option<&str>| name.map_or(String::new(), |name| format!("{what} '{name}': "));
+    let (column, constraint) =
+        (name("column", column.or(refusal.column())), name("constraint", refusal.constraint()));
+    (class, format!("{column}{constraint}{words} (SQLSTATE {code})"))
+}
+
+fn meaning(code: &str) -> (Class, &'static str) {
+    match code {
+        "22P02" => (Class::Invalid, "a value is not of the column's type"),
+        "22003" => (Class::Invalid, "a number is too large for the column"),
+        "22007" | "22008" => (Class::Invalid, "a value is no such date or time"),
+        "22001" => (Class::Invalid, "a text is too long for the column"),
+        "22P05" | "22021" => (Class::Invalid, "a text holds a character that the database does not have"),
+        "23502" => (Class::Invalid, "a value is missing"),
+        "23503" => (Class::Invalid, "what it refers to is not there"),
+        "23505" => (Class::Invalid, "another row has this value"),
+        "28P01" | "28000" => {
+            (Class::Unauthorised, "the database does not let us in; look at the URL's user and password")
+        }
+        "3D000" => (Class::Throttled, "the database is not there; create it, or mend the URL"),
+        "3F000" => (Class::Throttled, "its schema is not there; create it"),
+        "42P01" => (Class::Throttled, "it is not there; create it, or set create: true"),
+        "42501" => (
+            Class::Unauthorised,
+            "the user lacks a right; grant SELECT, INSERT, UPDATE and DELETE on it, USAGE on its schema, and for \
+             create: true CREATE",
+        ),
+        "42703" => {
+            (Class::Throttled, "it lacks a column that the flow names; add it, or leave it out of the flow")
+        }
+        "42804" => {
+            (Class::Throttled, "a column is of another type than the flow says; change one of the two")
+        }
+        "42P10" => (
+            Class::Throttled,
+            "the key's column is neither the primary key nor unique, by which rows are found; make it so",
+        ),
+        "53300" => (Class::Throttled, "the database has no connection left"),
+        "57014" => (Class::Transient, "the statement took longer than load.table.timeout"),
+        _ => meaning_of_class(code.get(..2).unwrap_or_default()),
+    }
+}
+
+fn meaning_of_class(class: &str) -> (Class, &'static str) {
+    match class {
+        "22" => (Class::Invalid, "a value does not fit"),
+        "23" | "44" => (Class::Invalid, "a constraint of the table refuses it"),
+        "54" => (Class::Invalid, "it is too large for a row or its index"),
+        "P0" => (Class::Invalid, "a trigger of the table refuses it"),
+        "28" => (Class::Unauthorised, "the database does not let us in"),
+        "40" => (Class::Transient, "it met with another transaction"),
+        "25" => (Class::Throttled, "the database takes no writes"),
+        "08" | "53" | "57" | "58" => (Class::Throttled, "the database is not ready"),
+        "0A" | "42" | "55" => (Class::Throttled, "it cannot be written as the flow says"),
+        _ => (Class::Transient, "the database failed"),
+    }
+}
+
+fn with_advice(reason: String) -> String {
+    match reason.contains("server does not support TLS") {
+        true => format!("{reason}; to send credentials and data readable, add ?sslmode=disable to the URL"),
+        false => reason,
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    texts.dedup();
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_s_own_fault_is_told_from_the_database_s() {
+        let class = |code| meaning(code).0;
+        for code in ["22P02", "22012", "23514", "23P01", "44000", "54000", "P0001"] {
+            assert_eq!(class(code), Class::Invalid, "{code}");
+        }
+        for code in ["57P01", "53100", "42P01", "42883", "3D000", "25006", "08006", "28P01", "42501"] {
+            assert!(class(code).is_of_the_system(), "{code}");
+        }
+        for code in ["40001", "40P01", "57014", "XX000", ""] {
+            assert_eq!(class(code), Class::Transient, "{code}");
+        }
+    }
+}

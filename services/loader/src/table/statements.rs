@@ -1,0 +1,112 @@
+//! The statements that write a table.
+
+use pomost_project::table::{Column, Table, TableName};
+
+/// The statements that write a table. Whatever is a name in them is quoted, whatever is a value is a
+/// parameter.
+pub(super) struct Statements {
+    /// Makes the rows of keys (`$1`) and of the records that go with them (`$2`, a JSON array), or
+    /// changes them where they are there.
+    pub(super) upsert: String,
+    /// Deletes the rows of keys (`$1`).
+    pub(super) delete: String,
+    /// Makes the table, once, even if several processes miss it at the same time.
+    pub(super) create: String,
+    /// Reads one column's field of records (`$1`), and so fails where that does not fit; one for each
+    /// column.
+    pub(super) probes: Vec<String>,
+}
+
+impl Statements {
+    pub(super) fn of(table: &Table) -> Statements {
+        Statements {
+            upsert: upsert(table),
+            delete: format!(
+                "DELETE FROM {} WHERE {} = ANY($1::text[])",
+                name(&table.name),
+                quoted(&table.key)
+            ),
+            create: create(table),
+            probes: table.columns.iter().map(probe).collect(),
+        }
+    }
+}
+
+/// The columns go by way of jsonb, whose numbers keep every digit.
+fn upsert(table: &Table) -> String {
+    let key = quoted(&table.key);
+    let names: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+    let sets: Vec<String> = names.iter().map(|name| format!("{name} = EXCLUDED.{name}")).collect();
+    format!(
+        "INSERT INTO {} ({key}, {}) \
+         SELECT * FROM ROWS FROM (unnest($1::text[]), jsonb_to_recordset($2::jsonb) AS ({})) AS records \
+         ON CONFLICT ({key}) DO UPDATE SET {}",
+        name(&table.name),
+        names.join(", "),
+        definitions(&table.columns),
+        sets.join(", "),
+    )
+}
+
+/// Whoever waited for the lock finds the table there.
+fn create(table: &Table) -> String {
+    format!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('pomost: tables', 0)); \
+         CREATE TABLE IF NOT EXISTS {} ({} text PRIMARY KEY, {})",
+        name(&table.name),
+        quoted(&table.key),
+        definitions(&table.columns),
+    )
+}
+
+fn probe(column: &Column) -> String {
+    let definition = definitions(std::slice::from_ref(column));
+    format!("SELECT * FROM jsonb_to_recordset($1::jsonb) AS record({definition})")
+}
+
+fn definitions(columns: &[Column]) -> String {
+    let definition = |column: &Column| format!("{} {}", quoted(&column.name), column.kind.as_sql());
+    columns.iter().map(definition).collect::<Vec<_>>().join(", ")
+}
+
+fn name(name: &TableName) -> String {
+    let table = quoted(&name.table);
+    name.schema.as_ref().map_or(table.clone(), |schema| format!("{}.{table}", quoted(schema)))
+}
+
+fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pomost_project::table::ColumnType;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_quoted() {
+        let column = |name: &str, kind| Column { name: name.into(), kind };
+        let table = Table {
+            database: "postgres://localhost/x".into(),
+            ca: None,
+            name: TableName { schema: Some("a b".into()), table: "x\"; DROP TABLE y; --".into() },
+            key: "Order".into(),
+            create: true,
+            columns: vec![column("select", ColumnType::Double), column("é", ColumnType::Jsonb)],
+            concurrency: 1,
+            timeout: Duration::from_secs(1),
+        };
+        let Statements { upsert, delete, create, probes } = Statements::of(&table);
+        let name = r#""a b"."x""; DROP TABLE y; --""#;
+        let definitions = r#""select" double precision, "é" jsonb"#;
+        assert!(upsert.starts_with(&format!(r#"INSERT INTO {name} ("Order", "select", "é") SELECT"#)));
+        assert!(upsert.contains(&format!("AS ({definitions})")));
+        assert!(upsert.ends_with(r#"SET "select" = EXCLUDED."select", "é" = EXCLUDED."é""#));
+        assert_eq!(delete, format!(r#"DELETE FROM {name} WHERE "Order" = ANY($1::text[])"#));
+        assert!(create.ends_with(&format!(r#"{name} ("Order" text PRIMARY KEY, {definitions})"#)));
+        assert!(probes[0].ends_with(r#"AS record("select" double precision)"#));
+    }
+}

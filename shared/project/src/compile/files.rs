@@ -1,0 +1,66 @@
+//! Compiling `load.files`.
+
+use std::path::{Component, Path, PathBuf};
+
+use pomost_format::{Format, Syntax};
+use pomost_models::{
+    files::FilesSection,
+    format::{CsvSection, FormatSection, FormatSettings},
+};
+
+use super::Compile;
+use crate::files::Files;
+
+pub(crate) fn compile(compile: &mut Compile<'_>, section: &FilesSection) -> Option<Files> {
+    let directory = directory(compile, &section.directory);
+    let format = format(compile, &section.format);
+    Some(Files { directory: directory?, format: format? })
+}
+
+fn directory(compile: &mut Compile<'_>, directory: &str) -> Option<PathBuf> {
+    let path = Path::new(directory);
+    let is_inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if directory.is_empty() || directory.contains('\0') || !is_inside {
+        compile.refuse_with_help(
+            "/load/files/directory",
+            "expected a directory in the project, such as reports/sales",
+            "for another place, make it a link to there, or mount that here",
+        );
+        return None;
+    }
+    Some(compile.directory.join(path))
+}
+
+/// Files are read by other programs, one by one, so each row's columns have names.
+fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<Format> {
+    let pointer = "/load/files/format";
+    let with_header = match &section.0 {
+        FormatSettings::Jsonl(_) => section.clone(),
+        FormatSettings::Csv(csv) if csv.header != Some(false) => {
+            FormatSection(FormatSettings::Csv(CsvSection { header: Some(true), ..csv.clone() }))
+        }
+        FormatSettings::Csv(_) => {
+            let message = "a file needs a header: the next one may have other columns";
+            compile.refuse_with_help(&format!("{pointer}/csv/header"), message, "leave this out");
+            return None;
+        }
+        _ => {
+            compile.refuse(
+                pointer,
+                "expected csv or jsonl: files are tables, or a JSON text for each record on a line of its own",
+            );
+            return None;
+        }
+    };
+    let format = compile.format(pointer, Some(&with_header))??;
+    check_charset(compile, pointer, &format);
+    Some(format)
+}
+
+fn check_charset(compile: &mut Compile<'_>, pointer: &str, format: &Format) {
+    let is_written = format.charset.is_none_or(|charset| charset.is_written());
+    if matches!(format.syntax, Syntax::Csv(_)) && !is_written {
+        let message = "this charset is only read; leave it out for utf-8, or write one such as windows-1250";
+        compile.refuse(&format!("{pointer}/csv/encoding"), message);
+    }
+}

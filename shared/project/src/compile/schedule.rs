@@ -1,0 +1,50 @@
+//! Compiling `extract.schedule`.
+
+use jiff::tz::TimeZone;
+use pomost_models::flow::ScheduleSection;
+
+use super::Compile;
+use crate::schedule::Schedule;
+
+const SECTION: &str = "/extract/schedule";
+
+pub(super) fn schedule(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<Schedule> {
+    let timezone = timezone(compile, section);
+    match (section.every, &section.cron) {
+        (Some(every), None) => {
+            let every = every.0;
+            compile.check_not_zero("/extract/schedule/every", Some(every));
+            timezone.map(|_| Schedule::Every(every))
+        }
+        (None, Some(cron)) => {
+            let pattern = cron.parse().map_err(|error| refuse_cron(compile, &error));
+            Some(Schedule::Cron { pattern: Box::new(pattern.ok()?), timezone: timezone? })
+        }
+        _ => {
+            compile.refuse(
+                SECTION,
+                "expected one of 'every', such as 5m, and 'cron', such as \"0 6 * * MON-FRI\"",
+            );
+            None
+        }
+    }
+}
+
+fn refuse_cron(compile: &mut Compile<'_>, error: &croner::errors::CronError) {
+    compile.refuse_with_help(
+        &format!("{SECTION}/cron"),
+        error.to_string(),
+        "minute, hour, day of the month, month, day of the week: \"0 6 * * MON-FRI\" is each working day at six",
+    );
+}
+
+fn timezone(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<TimeZone> {
+    let Some(name) = &section.timezone else { return Some(TimeZone::UTC) };
+    let pointer = format!("{SECTION}/timezone");
+    if section.cron.is_none() {
+        compile.refuse_with_help(&pointer, "an interval has no time zone", "leave this out, or use 'cron'");
+        return None;
+    }
+    let zone = TimeZone::get(name);
+    zone.map_err(|_| compile.refuse(&pointer, "expected the name of a time zone, such as Europe/Warsaw")).ok()
+}

@@ -1,0 +1,64 @@
+//! Whatever a source does to its pages, every row of it arrives: at once or with the next run, which
+//! reads the overlap again. `POMOST_TEST_SEED` repeats a plan.
+
+mod case;
+mod source;
+
+use futures_util::{StreamExt, stream};
+use pomost_store::{RunState, RunSummary};
+use pomost_tests::Chance;
+use serde_json::Value;
+
+use crate::support::{Flow, LOOKUP, World};
+use case::{Case, Trouble};
+use source::Source;
+
+/// How many sources are tried, and how many at a time.
+const CASES: usize = 40;
+const TOGETHER: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_arrives_after_two_runs_whatever_a_source_does_to_its_pages() {
+    let mut chance = Chance::new();
+    let cases: Vec<Case> = (0..CASES).map(|number| Case::new(number, &mut chance)).collect();
+    let tried: Vec<Trouble> =
+        stream::iter(cases).map(every_row_arrives).buffer_unordered(TOGETHER).collect().await;
+    for trouble in Trouble::ALL {
+        assert!(tried.contains(&trouble), "no source had {trouble:?}");
+    }
+}
+
+async fn every_row_arrives(case: Case) -> Trouble {
+    let source = Source::new(&case);
+    let flow =
+        Flow { request: case.request(), extract: case.extract().leak(), load: LOOKUP, ..Flow::default() };
+    let world = World::new(source.serve().await, flow).await;
+    let running = world.start().await;
+    let first = running.ended(running.request(None).await).await;
+    check_first(&case, &source, &first);
+    source.change_between_runs();
+    let second = running.ended(running.request(None).await).await;
+    assert_eq!(second.state, RunState::Settled, "{case:?}: {:?}", second.error);
+    running.stop().await;
+    let mut arrived: Vec<Value> =
+        world.shop.things().iter().map(|thing| serde_json::from_str(thing).unwrap()).collect();
+    arrived.sort_by_key(|row| row["key"].as_str().unwrap().to_owned());
+    // What was deleted may have arrived before.
+    arrived.retain(|row| source.has(row["key"].as_str().unwrap()));
+    assert_eq!(arrived, source.rows(), "{case:?}");
+    case.trouble
+}
+
+/// A circle is found out. Rows that move may make one page look like the one before it.
+fn check_first(case: &Case, source: &Source, first: &RunSummary) {
+    let error = first.error.as_deref().unwrap_or_default();
+    let failed = match case.trouble {
+        Trouble::Circle if source.led_in_a_circle() => Some("read already"),
+        Trouble::MovingRows if first.state == RunState::Failed => Some("ignores the page"),
+        _ => None,
+    };
+    match failed {
+        Some(said) => assert!(first.state == RunState::Failed && error.contains(said), "{case:?}: {error}"),
+        None => assert_eq!(first.state, RunState::Settled, "{case:?}: {error}"),
+    }
+}

@@ -1,0 +1,212 @@
+//! A source that means no good.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use fastrand::Rng;
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use serde_json::{Value, json};
+
+use super::case::{Case, Clock, Paging, Trouble};
+use crate::support::{Reply, Seen, Server};
+
+/// `GET /rows?since={time}&p={page}`.
+#[derive(Clone)]
+pub(super) struct Source(Arc<Mutex<Table>>);
+
+struct Table {
+    case: Case,
+    chance: Rng,
+    rows: BTreeMap<String, Row>,
+    /// How many rows there have been.
+    made: usize,
+    /// What the listing that is being read consists of, where its pages do not go by places.
+    pages: Vec<Vec<Value>>,
+    /// Whether the trouble is over.
+    quiet: bool,
+    circled: bool,
+}
+
+struct Row {
+    changed: Timestamp,
+    /// How often it was changed.
+    changes: u32,
+}
+
+impl Source {
+    pub(super) fn new(case: &Case) -> Source {
+        let chance = Rng::with_seed(case.seed);
+        let (rows, pages) = Default::default();
+        let mut table =
+            Table { case: case.clone(), chance, rows, made: 0, pages, quiet: false, circled: false };
+        for _ in 0..case.rows {
+            // So few moments that many rows share one, on both sides of a page's edge.
+            let changed = case.begins + (10 * table.chance.i64(0..30)).minutes();
+            table.insert(changed);
+        }
+        Source(Arc::new(Mutex::new(table)))
+    }
+
+    pub(super) async fn serve(&self) -> Server {
+        let table = self.0.clone();
+        Server::start(move |seen| table.lock().unwrap().answer(seen)).await
+    }
+
+    /// Some rows are committed late, beside newer ones, and some are changed. From now on there is peace.
+    pub(super) fn change_between_runs(&self) {
+        let mut table = self.0.lock().unwrap();
+        table.quiet = true;
+        let newest = table.newest();
+        for _ in 0..table.chance.usize(0..6) {
+            let late = table.chance.i64(-60..60);
+            table.insert(newest + late.minutes());
+        }
+        for _ in 0..table.chance.usize(0..3) {
+            table.change();
+        }
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.lock().unwrap().rows.contains_key(key)
+    }
+
+    /// All that it has, by key.
+    pub(super) fn rows(&self) -> Vec<Value> {
+        let table = self.0.lock().unwrap();
+        table.rows.iter().map(|(key, row)| table.shown(key, row)).collect()
+    }
+
+    pub(super) fn led_in_a_circle(&self) -> bool {
+        self.0.lock().unwrap().circled
+    }
+}
+
+impl Table {
+    fn answer(&mut self, seen: &Seen) -> Reply {
+        let since = &seen.query["since"];
+        let page = seen.query.get("p").map(|page| page.parse::<usize>().unwrap());
+        match self.case.paging {
+            Paging::Offset => self.at_places(since, page.unwrap_or_default()),
+            Paging::Page if self.case.trouble == Trouble::MovingRows => {
+                self.at_places(since, page.unwrap_or_default() * self.case.size)
+            }
+            _ => self.page(since, page.unwrap_or_default()),
+        }
+    }
+
+    /// The rows at some places of what is there now.
+    fn at_places(&mut self, since: &str, skip: usize) -> Reply {
+        if skip > 0 && self.case.trouble == Trouble::MovingRows && !self.quiet {
+            self.move_rows();
+        }
+        let short = self.case.paging == Paging::Offset && self.has_odd_pages();
+        let size = if short { self.chance.usize(1..=self.case.size) } else { self.case.size };
+        Reply::rows(self.listed(since).into_iter().skip(skip).take(size).collect::<Vec<_>>())
+    }
+
+    /// A page of a listing that was made for its first page.
+    fn page(&mut self, since: &str, number: usize) -> Reply {
+        if number == 0 {
+            self.make_pages(since);
+        }
+        let rows = self.pages.get(number).cloned().unwrap_or_default();
+        let last = number + 1 >= self.pages.len();
+        let next = (!last).then(|| self.next(number));
+        match (self.case.paging, next) {
+            (Paging::Link, Some(next)) => {
+                let link = format!("<?since={}&p={next}>; rel=\"next\"", since.replace('+', "%2B"));
+                Reply::With("link", link, Box::new(Reply::rows(rows)))
+            }
+            (Paging::Next, Some(next)) => {
+                let next = format!("?since={}&p={next}", since.replace('+', "%2B"));
+                Reply::json(200, &json!({ "rows": rows, "next": next }))
+            }
+            (Paging::Token, next) => Reply::json(200, &json!({ "rows": rows, "next": next })),
+            _ => Reply::json(200, &json!({ "rows": rows, "last": last })),
+        }
+    }
+
+    /// The number of the page after this one, or of one that was read already.
+    fn next(&mut self, number: usize) -> usize {
+        let circles = self.case.trouble == Trouble::Circle && !self.quiet && number > 0 && self.chance.bool();
+        if !circles {
+            return number + 1;
+        }
+        self.circled = true;
+        self.chance.usize(1..=number)
+    }
+
+    /// Without a word about which page is the last one, it is the one without rows.
+    fn make_pages(&mut self, since: &str) {
+        let (mut rows, odd) = (self.listed(since), self.has_odd_pages());
+        self.chance.shuffle(&mut rows);
+        let least = usize::from(!odd || self.case.paging == Paging::Page);
+        self.pages.clear();
+        while !rows.is_empty() {
+            let size = if odd { self.chance.usize(least..=self.case.size) } else { self.case.size };
+            self.pages.push(rows.drain(..size.min(rows.len())).collect());
+        }
+    }
+
+    fn has_odd_pages(&self) -> bool {
+        self.case.trouble == Trouble::OddPages
+    }
+
+    /// What was changed since then, in the order of change.
+    fn listed(&self, since: &str) -> Vec<Value> {
+        let mut rows: Vec<(&Timestamp, Value)> =
+            self.rows.iter().map(|(key, row)| (&row.changed, self.shown(key, row))).collect();
+        rows.sort_by_key(|(changed, _)| *changed);
+        let at = |row: &Value| row["meta"]["changed"]["at"].as_str().unwrap().to_owned();
+        let is_listed = |changed: &Timestamp, row: &Value| match self.case.clock {
+            Clock::OnTheWall => *at(row) >= *since,
+            _ => *changed >= since.parse().unwrap(),
+        };
+        rows.into_iter().filter(|(changed, row)| is_listed(changed, row)).map(|(_, row)| row).collect()
+    }
+
+    fn shown(&self, key: &str, row: &Row) -> Value {
+        let there = row.changed.to_zoned(TimeZone::get("Europe/Warsaw").unwrap());
+        let at = match self.case.clock {
+            Clock::Universal => row.changed.to_string(),
+            Clock::WithOffset => there.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            Clock::OnTheWall => there.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        };
+        json!({ "key": key, "changes": row.changes, "meta": { "changed": { "at": at } } })
+    }
+
+    fn move_rows(&mut self) {
+        match self.chance.u8(0..4) {
+            0 => self.insert(self.case.begins),
+            1 => self.change(),
+            2 => {
+                let gone = self.some_key();
+                self.rows.retain(|key, _| Some(key) != gone.as_ref());
+            }
+            _ => {}
+        }
+    }
+
+    fn insert(&mut self, changed: Timestamp) {
+        self.made += 1;
+        self.rows.insert(format!("{:03}", self.made), Row { changed, changes: 0 });
+    }
+
+    /// Changes a row, which makes it the newest.
+    fn change(&mut self) {
+        let newest = self.newest();
+        let Some(row) = self.some_key().and_then(|key| self.rows.get_mut(&key)) else { return };
+        (row.changed, row.changes) = (newest + 10.minutes(), row.changes + 1);
+    }
+
+    fn some_key(&mut self) -> Option<String> {
+        let keys: Vec<&String> = self.rows.keys().collect();
+        self.chance.choice(keys).cloned()
+    }
+
+    fn newest(&self) -> Timestamp {
+        self.rows.values().map(|row| row.changed).max().unwrap_or(self.case.begins)
+    }
+}

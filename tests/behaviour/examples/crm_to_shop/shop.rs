@@ -1,0 +1,134 @@
+//! A shop that lets in by OAuth 2.0.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    examples::{basic, not_found, turned_away},
+    support::{Reply, Seen, Server},
+};
+
+pub(super) const CLIENT_ID: &str = "pomost";
+pub(super) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+
+/// `POST /oauth/token` for the client credentials (RFC 6749 §4.4), and with a token of it
+/// `POST /customers`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email={email}`. It takes no
+/// second customer with an e-mail address.
+pub(super) struct Shop {
+    server: Server,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    /// The customers as they were sent, by their ids.
+    customers: BTreeMap<usize, String>,
+    /// How many customers there have been.
+    made: usize,
+    /// How many tokens were given.
+    tokens: usize,
+    /// How many requests were not let in.
+    refused: usize,
+}
+
+impl Shop {
+    /// A shop in which Iga has made herself an account.
+    pub(super) async fn start() -> Shop {
+        let shelf: Arc<Mutex<Shelf>> = Arc::default();
+        let kept = shelf.clone();
+        let server = Server::start(move |seen| kept.lock().unwrap().answer(seen)).await;
+        // Others are made before her account is updated, and stand before it all the same.
+        shelf.lock().unwrap().customers.insert(1000, r#"{"email":"iga@poczta.example"}"#.into());
+        Shop { server, shelf }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// The customers as they were sent, in the order of their ids in the CRM, those without one first.
+    pub(super) fn customers(&self) -> Vec<String> {
+        let mut customers: Vec<String> = self.shelf.lock().unwrap().customers.values().cloned().collect();
+        customers.sort();
+        customers
+    }
+
+    pub(super) fn tokens_given(&self) -> usize {
+        self.shelf.lock().unwrap().tokens
+    }
+
+    pub(super) fn refused(&self) -> usize {
+        self.shelf.lock().unwrap().refused
+    }
+
+    /// The methods of the requests that write, sorted.
+    pub(super) fn writes(&self) -> Vec<String> {
+        let writes = self.server.seen().into_iter().map(|seen| seen.method).filter(|method| method != "GET");
+        let mut writes: Vec<String> = writes.collect();
+        writes.sort();
+        writes
+    }
+
+    pub(super) fn forget(&self) {
+        self.server.forget();
+    }
+}
+
+impl Shelf {
+    fn answer(&mut self, seen: &Seen) -> Reply {
+        if seen.path == "/oauth/token" {
+            return self.token(seen);
+        }
+        if let Some(answer) = turned_away(seen, "authorization", &format!("Bearer token-{}", self.tokens)) {
+            self.refused += 1;
+            return answer;
+        }
+        match (seen.method.as_str(), seen.path.strip_prefix("/customers/").map(|id| id.parse::<usize>())) {
+            ("GET", None) => {
+                let found = self.with_email(&json!(seen.query["email"])).map(|id| json!({ "id": id }));
+                Reply::json(200, &json!({ "customers": Vec::from_iter(found) }))
+            }
+            ("POST", None) => self.create(&seen.body),
+            (method, Some(Ok(id))) if self.customers.contains_key(&id) => self.change(method, id, &seen.body),
+            _ => not_found(),
+        }
+    }
+
+    fn token(&mut self, seen: &Seen) -> Reply {
+        if let Some(answer) = turned_away(seen, "authorization", &basic(CLIENT_ID, CLIENT_SECRET)) {
+            return answer;
+        }
+        assert!(seen.body.contains("grant_type=client_credentials") && seen.body.contains("scope=customers"));
+        self.tokens += 1;
+        let token = format!("token-{}", self.tokens);
+        Reply::json(200, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600 }))
+    }
+
+    fn create(&mut self, body: &str) -> Reply {
+        let customer: Value = serde_json::from_str(body).unwrap();
+        if self.with_email(&customer["email"]).is_some() {
+            return Reply::json(409, &json!({ "error": "the address is taken" }));
+        }
+        self.made += 1;
+        self.customers.insert(self.made, body.to_owned());
+        Reply::json(201, &json!({ "customer": { "id": self.made } }))
+    }
+
+    fn change(&mut self, method: &str, id: usize, body: &str) -> Reply {
+        match method {
+            "PUT" => _ = self.customers.insert(id, body.to_owned()),
+            "DELETE" => _ = self.customers.remove(&id),
+            _ => return not_found(),
+        }
+        Reply::Answer(204, Vec::new())
+    }
+
+    fn with_email(&self, email: &Value) -> Option<usize> {
+        let has = |customer: &str| serde_json::from_str::<Value>(customer).unwrap()["email"] == *email;
+        self.customers.iter().find(|(_, customer)| has(customer)).map(|(id, _)| *id)
+    }
+}

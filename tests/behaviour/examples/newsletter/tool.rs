@@ -1,0 +1,135 @@
+//! A newsletter tool that takes many contacts at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+
+use super::{BOUNCES, THROTTLED, UNREADABLE};
+use crate::{
+    examples::{not_found, turned_away},
+    support::{Reply, Seen, Server},
+};
+
+/// What lets in.
+pub(super) const KEY: &str = "newsletter-key-of-the-tests";
+
+/// `POST` and `PATCH /contacts/batch` with fifty contacts at most, `DELETE /contacts/{id}` and
+/// `GET /contacts?email={email}`.
+pub(super) struct Tool {
+    server: Server,
+    list: Arc<Mutex<List>>,
+}
+
+#[derive(Default)]
+struct List {
+    /// The contacts as they were sent, by their ids.
+    contacts: BTreeMap<usize, Value>,
+    /// How many contacts there have been.
+    made: usize,
+    times_throttled: usize,
+    loses_an_answer: bool,
+}
+
+impl Tool {
+    pub(super) async fn start() -> Tool {
+        let list: Arc<Mutex<List>> = Arc::default();
+        let kept = list.clone();
+        let server = Server::start(move |seen| {
+            let refused = turned_away(seen, "x-api-key", KEY);
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        })
+        .await;
+        Tool { server, list }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    pub(super) fn asked(&self, method: &str) -> usize {
+        self.server.asked(method)
+    }
+
+    pub(super) fn forget(&self) {
+        self.server.forget();
+    }
+
+    pub(super) fn times_throttled(&self) -> usize {
+        self.list.lock().unwrap().times_throttled
+    }
+
+    /// Does what the next batch says, and breaks off the answer.
+    pub(super) fn lose_an_answer(&self) {
+        self.list.lock().unwrap().loses_an_answer = true;
+    }
+
+    /// The contacts by what the CRM calls them.
+    pub(super) fn contacts(&self) -> Vec<Value> {
+        let mut contacts: Vec<Value> = self.list.lock().unwrap().contacts.values().cloned().collect();
+        contacts.sort_by_key(|contact| contact["ref"].to_string());
+        contacts
+    }
+}
+
+impl List {
+    fn answer(&mut self, seen: &Seen) -> Reply {
+        match (seen.method.as_str(), seen.path.strip_prefix("/contacts/").map(str::parse::<usize>)) {
+            ("POST" | "PATCH", Some(Err(_))) => self.batch(&seen.body),
+            ("DELETE", Some(Ok(id))) if self.contacts.remove(&id).is_some() => Reply::Answer(204, Vec::new()),
+            ("GET", None) => {
+                let found =
+                    self.with_email(&json!(seen.query["email"])).map(|id| json!({ "contact_id": id }));
+                Reply::json(200, &json!({ "contacts": Vec::from_iter(found) }))
+            }
+            _ => not_found(),
+        }
+    }
+
+    fn batch(&mut self, body: &str) -> Reply {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let contacts = body["contacts"].as_array().unwrap();
+        if contacts.is_empty()
+            || contacts.len() > 50
+            || contacts.iter().any(|contact| is(contact, UNREADABLE))
+        {
+            return Reply::json(400, &json!({ "error": "this cannot be read" }));
+        }
+        let mut results: Vec<Value> = contacts.iter().map(|contact| self.take(contact)).collect();
+        results.reverse();
+        match std::mem::take(&mut self.loses_an_answer) {
+            true => Reply::BreakOff,
+            false => Reply::json(207, &json!({ "results": results })),
+        }
+    }
+
+    /// Takes a contact, or says why not.
+    fn take(&mut self, contact: &Value) -> Value {
+        let reference = &contact["ref"];
+        if is(contact, BOUNCES) && contact["email"] == "c013@poczta.example" {
+            return json!({ "ref": reference, "code": 422, "error": "this address bounces" });
+        }
+        if is(contact, THROTTLED) && self.times_throttled == 0 {
+            self.times_throttled += 1;
+            return json!({ "ref": reference, "code": 429, "error": "later" });
+        }
+        let mut kept = contact.clone();
+        let id = kept.as_object_mut().unwrap().remove("contact_id");
+        let id = id.map(|id| id.as_str().unwrap().parse().unwrap()).unwrap_or_else(|| {
+            self.made += 1;
+            self.made
+        });
+        self.contacts.insert(id, kept);
+        json!({ "ref": reference, "contact_id": id.to_string() })
+    }
+
+    fn with_email(&self, email: &Value) -> Option<usize> {
+        self.contacts.iter().find(|(_, contact)| contact["email"] == *email).map(|(id, _)| *id)
+    }
+}
+
+fn is(contact: &Value, number: usize) -> bool {
+    contact["ref"] == format!("c{number:03}")
+}

@@ -1,0 +1,125 @@
+//! An accounting that speaks XML.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use serde_json::json;
+
+use crate::{
+    examples::{basic, not_found, turned_away},
+    support::{Reply, Seen, Server},
+};
+
+/// What lets in, as the user `pomost`.
+pub(super) const PASSWORD: &str = "accounting-password-of-the-tests";
+
+const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+
+/// `POST /invoices` and `PUT /invoices/{id}`. It takes no invoice whose parts do not make the whole, and
+/// none without an idempotency key; a create under a key that it knows is answered as it was the first
+/// time.
+pub(super) struct Accounting {
+    server: Server,
+    books: Arc<Mutex<Books>>,
+}
+
+#[derive(Default)]
+struct Books {
+    /// The invoices as they were sent, by their ids.
+    invoices: BTreeMap<String, String>,
+    /// The ids by the idempotency keys.
+    known: HashMap<String, String>,
+    loses_an_answer: bool,
+}
+
+impl Accounting {
+    pub(super) async fn start() -> Accounting {
+        let books: Arc<Mutex<Books>> = Arc::default();
+        let kept = books.clone();
+        let server = Server::start(move |seen| {
+            let refused = turned_away(seen, "authorization", &basic("pomost", PASSWORD));
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        })
+        .await;
+        Accounting { server, books }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    pub(super) fn asked(&self, method: &str) -> usize {
+        self.server.asked(method)
+    }
+
+    /// Books the next create, and breaks off the answer.
+    pub(super) fn lose_an_answer(&self) {
+        self.books.lock().unwrap().loses_an_answer = true;
+    }
+
+    /// The invoices as they were sent, by their numbers, without what stands before the element.
+    pub(super) fn invoices(&self) -> Vec<String> {
+        let books = self.books.lock().unwrap();
+        let mut invoices: Vec<String> = books
+            .invoices
+            .values()
+            .map(|invoice| invoice.strip_prefix(DECLARATION).unwrap().to_owned())
+            .collect();
+        invoices.sort();
+        invoices
+    }
+
+    /// The sum of all invoices, in the smallest units of their currencies.
+    pub(super) fn booked(&self) -> u64 {
+        let books = self.books.lock().unwrap();
+        books.invoices.values().map(|invoice| minor_units(invoice, "Gross").unwrap()).sum()
+    }
+}
+
+impl Books {
+    fn answer(&mut self, seen: &Seen) -> Reply {
+        let invoice = &seen.body;
+        if !adds_up(invoice) || seen.headers["content-type"] != "application/xml; charset=utf-8" {
+            return xml(422, "<Error>this is no invoice</Error>");
+        }
+        match (seen.method.as_str(), seen.path.strip_prefix("/invoices/")) {
+            ("POST", None) => self.create(seen.headers.get("idempotency-key"), invoice),
+            ("PUT", Some(id)) if self.invoices.contains_key(id) => {
+                self.invoices.insert(id.to_owned(), invoice.clone());
+                Reply::Answer(204, Vec::new())
+            }
+            _ => not_found(),
+        }
+    }
+
+    fn create(&mut self, key: Option<&String>, invoice: &str) -> Reply {
+        let Some(key) = key else { return Reply::json(400, &json!({ "error": "no idempotency key" })) };
+        let new = format!("A{}", self.known.len() + 1);
+        let id = self.known.entry(key.clone()).or_insert(new);
+        self.invoices.insert(id.clone(), invoice.to_owned());
+        match std::mem::take(&mut self.loses_an_answer) {
+            true => Reply::BreakOff,
+            false => xml(201, &format!("<Created><Id>{id}</Id></Created>")),
+        }
+    }
+}
+
+fn xml(status: u16, body: &str) -> Reply {
+    let answer = Reply::Answer(status, format!("{DECLARATION}{body}").into());
+    Reply::With("content-type", "application/xml".into(), Box::new(answer))
+}
+
+fn adds_up(invoice: &str) -> bool {
+    let [net, vat, gross] = ["Net", "Vat", "Gross"].map(|element| minor_units(invoice, element));
+    matches!((net, vat, gross), (Some(net), Some(vat), Some(gross)) if net + vat == gross)
+}
+
+/// The amount in an element, which has two decimal places.
+fn minor_units(invoice: &str, element: &str) -> Option<u64> {
+    let (_, behind) = invoice.split_once(&format!("<{element}"))?;
+    let (amount, _) = behind.split_once('>')?.1.split_once("</")?;
+    let (whole, decimals) = amount.split_once('.')?;
+    (decimals.len() == 2).then(|| format!("{whole}{decimals}").parse().ok())?
+}

@@ -1,0 +1,122 @@
+//! An ERP that counts its changes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    examples::{not_found, turned_away},
+    support::{Reply, Seen, Server},
+};
+
+/// What lets in.
+pub(super) const TOKEN: &str = "erp-token-of-the-tests";
+
+/// `GET /items?after={revision}&offset={number}`, three at a time, and `PUT /items/{code}/reservation`.
+pub(super) struct Erp {
+    server: Server,
+    store: Arc<Mutex<Store>>,
+}
+
+/// An item on the shelves.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) code: &'static str,
+    pub(super) on_hand: i64,
+    pub(super) reserved: i64,
+}
+
+#[derive(Default)]
+struct Store {
+    items: BTreeMap<&'static str, Kept>,
+    /// How many changes there have been.
+    revision: u64,
+    /// How often reservations were written.
+    writes: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    on_hand: i64,
+    reserved: i64,
+    /// The number of its last change.
+    revision: u64,
+}
+
+impl Erp {
+    pub(super) async fn start() -> Erp {
+        let store: Arc<Mutex<Store>> = Arc::default();
+        let kept = store.clone();
+        let server = Server::start(move |seen| {
+            let refused = turned_away(seen, "authorization", &format!("Bearer {TOKEN}"));
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        })
+        .await;
+        let erp = Erp { server, store };
+        for (code, pieces) in [("BOLT", 7), ("CUP", 1), ("MUG", 10), ("PEN", 5)] {
+            erp.receive(code, pieces);
+        }
+        erp
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    pub(super) fn items(&self) -> Vec<Item> {
+        let item = |(code, kept): (&&'static str, &Kept)| Item {
+            code,
+            on_hand: kept.on_hand,
+            reserved: kept.reserved,
+        };
+        self.store.lock().unwrap().items.iter().map(item).collect()
+    }
+
+    /// How often reservations were written, changed or not.
+    pub(super) fn writes(&self) -> usize {
+        self.store.lock().unwrap().writes
+    }
+
+    /// Goods arrive.
+    pub(super) fn receive(&self, code: &'static str, pieces: i64) {
+        self.store.lock().unwrap().change(code, |item| item.on_hand += pieces);
+    }
+}
+
+impl Store {
+    fn answer(&mut self, seen: &Seen) -> Reply {
+        let code = seen.path.strip_prefix("/items/").and_then(|rest| rest.strip_suffix("/reservation"));
+        let Some(code) = code else { return self.list(&seen.query) };
+        let Some(code) = self.items.keys().find(|known| **known == code).copied() else { return not_found() };
+        self.writes += 1;
+        let reservation: Value = serde_json::from_str(&seen.body).unwrap();
+        self.change(code, |item| item.reserved = reservation["reserved"].as_i64().unwrap());
+        Reply::Answer(204, Vec::new())
+    }
+
+    /// A page of the items that were changed after a revision.
+    fn list(&self, query: &BTreeMap<String, String>) -> Reply {
+        let [after, offset] = ["after", "offset"].map(|name| query[name].parse().unwrap());
+        let changed = self.items.iter().filter(|(_, kept)| kept.revision > after);
+        let item = |(code, kept): (&&str, &Kept)| {
+            let available = kept.on_hand - kept.reserved;
+            json!({ "code": code, "available": available, "revision": kept.revision })
+        };
+        let page: Vec<Value> = changed.map(item).skip(usize::try_from(offset).unwrap()).take(3).collect();
+        Reply::json(200, &json!({ "items": page }))
+    }
+
+    /// What changes nothing is no change.
+    fn change(&mut self, code: &'static str, change: impl FnOnce(&mut Kept)) {
+        let item = self.items.entry(code).or_insert(Kept { on_hand: 0, reserved: 0, revision: 0 });
+        let before = *item;
+        change(item);
+        if *item != before {
+            self.revision += 1;
+            item.revision = self.revision;
+        }
+    }
+}
