@@ -134,9 +134,9 @@ impl Held {
     fn put(&mut self, Slots { count, first_in }: Slots, interval: Duration) {
         let now = Instant::now();
         let wait = |number: u32| {
-            let later = i128::try_from(interval.as_micros()).unwrap_or(i128::MAX >> 32) * i128::from(number);
-            let micros = (first_in.as_micros() + later).max(0);
-            Duration::from_micros(micros.try_into().unwrap_or(u64::MAX))
+            let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
+            let micros = first_in.as_micros() + i128::from(interval) * i128::from(number);
+            Duration::from_micros(micros.max(0).try_into().unwrap_or(u64::MAX))
         };
         self.slots.extend((0..count).map(|number| now + wait(number)));
         self.ask_at = now + wait(count).saturating_sub(LEAD);
@@ -161,5 +161,53 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(10);
+
+    fn held(count: u32, first_in: i64) -> (Held, Instant) {
+        let now = Instant::now();
+        let mut held = Held { slots: VecDeque::new(), ask_at: now };
+        held.put(Slots { count, first_in: SignedDuration::from_secs(first_in) }, INTERVAL);
+        (held, now)
+    }
+
+    /// In how many seconds from then the slots are due, rounded, that somebody can take then.
+    fn seconds(held: &mut Held, then: Instant) -> Vec<u64> {
+        let due = |slot: Instant| slot.saturating_duration_since(then).as_secs_f64().round() as u64;
+        std::iter::from_fn(|| held.take(then)).map(due).collect()
+    }
+
+    #[test]
+    fn slots_come_in_their_order_and_more_are_asked_for_before_they_end() {
+        let (mut held, now) = held(3, 5);
+        assert_eq!(held.ask_at.duration_since(now).as_secs(), 34);
+        assert_eq!(seconds(&mut held, now), [5, 15, 25]);
+    }
+
+    #[test]
+    fn late_slots_are_due_at_once() {
+        let (mut held, now) = held(4, -15);
+        assert_eq!(seconds(&mut held, now), [0, 0, 5, 15]);
+    }
+
+    #[test]
+    fn slots_that_nobody_took_in_time_are_lost() {
+        let (mut held, now) = held(3, 5);
+        assert_eq!(seconds(&mut held, now + Duration::from_secs(16)), [9]);
+    }
+
+    #[test]
+    fn where_there_are_none_it_is_known_when_to_ask_again() {
+        let (mut held, now) = held(0, 120);
+        assert_eq!(held.take(now), None);
+        assert_eq!(held.ask_at.duration_since(now).as_secs(), 119);
     }
 }

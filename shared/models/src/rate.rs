@@ -142,9 +142,8 @@ mod tests {
 
     #[test]
     fn requests_and_a_period_make_a_rate() {
-        let rate = |text: &str| {
-            text.parse::<Rate>().map(|rate| (rate.requests, rate.period.0.as_secs())).ok()
-        };
+        let rate =
+            |text: &str| text.parse::<Rate>().map(|rate| (rate.requests, rate.period.0.as_secs())).ok();
         assert_eq!(rate("50/s"), Some((50, 1)));
         assert_eq!(rate("1000/h"), Some((1000, 3600)));
         assert_eq!(rate("100/10s"), Some((100, 10)));
@@ -153,7 +152,20 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "50", "50/", "/s", "+5/s", "-5/s", "5 / s", "5/500ms", "5/ms", "5/+1s", "1.5/s", "9999999999/s"] {
+        for text in [
+            "",
+            "50",
+            "50/",
+            "/s",
+            "+5/s",
+            "-5/s",
+            "5 / s",
+            "5/500ms",
+            "5/ms",
+            "5/+1s",
+            "1.5/s",
+            "9999999999/s",
+        ] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
     }

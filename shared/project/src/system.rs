@@ -17,16 +17,7 @@ pub struct System {
     pub base_url: Url,
     /// How requests prove who sends them.
     pub auth: Auth,
-    /// How many requests a system takes, of all replicas together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    /// From one request to the next, in whole microseconds.
-    pub interval: Duration,
-    /// How many requests that were not made in their time may be made later, at once.
-    pub burst: u32,
-}
-
-/// How connections are secured, beyond what is trusted anyway.
+    /// How connections are secured, beyond what is trusted anyway.
     pub tls: Tls,
     /// How long one request may take, answer included.
     pub timeout: Duration,
@@ -42,6 +33,15 @@ pub struct RateLimit {
     pub rate_limit: Option<RateLimit>,
     /// What its answers mean where that is not what HTTP says.
     pub answers: Vec<AnswerRule>,
+}
+
+/// How many requests a system takes, of all replicas together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// From one request to the next, in whole microseconds.
+    pub interval: Duration,
+    /// How many requests that were not made in their time may be made later, at once.
+    pub burst: u32,
 }
 
 /// How connections are secured, beyond what is trusted anyway.

@@ -68,9 +68,9 @@ impl Given {
 
 fn row(transaction: &Transaction<'_>, system: &str) -> rusqlite::Result<Stored> {
     let sql = "SELECT last_slot, held_until FROM rate_limits WHERE system = ?1";
-    let stored = transaction.prepare_cached(sql)?.query_row([system], |row| {
-        Ok(Stored { last_slot: row.get(0)?, held_until: row.get(1)? })
-    });
+    let stored = transaction
+        .prepare_cached(sql)?
+        .query_row([system], |row| Ok(Stored { last_slot: row.get(0)?, held_until: row.get(1)? }));
     stored.optional().map(Option::unwrap_or_default)
 }
 
