@@ -127,3 +127,16 @@ async fn a_beginning_for_a_flow_without_a_cursor_is_refused() {
     let (world, _) = World::with_rows([row(1)], Flow::default()).await;
     assert!(failure(world.sync_since(Some("2026-01-01")).await).contains("extract.cursor"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_from_the_far_future_crosses_and_hides_nothing_that_comes_after_it() {
+    let flow = Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() };
+    let far = json!({ "key": "far", "at": "9999-12-31T00:00:00Z" });
+    let (world, rows) =
+        World::with_rows([far.clone(), json!({ "key": "a", "at": "2026-01-02T00:00:00Z" })], flow).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
+    assert_eq!(world.cursor().await.unwrap(), "2026-01-02T00:00:00Z");
+    rows.set([far, json!({ "key": "b", "at": "2026-01-03T00:00:00Z" })]);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 1)]);
+    assert_eq!(world.source.asked_for("since"), ["2020-01-01", "2026-01-02T00:00:00Z"]);
+}

@@ -9,7 +9,7 @@ use std::{
 
 use pomost_project::{Project, environment::Environment, init};
 
-const MUTATIONS: usize = 2000;
+const MUTATIONS: usize = 600;
 
 /// What configuration files are made of: the bytes and words that mean something to a parser.
 const PIECES: [&str; 24] = [

@@ -61,9 +61,7 @@ impl Writer {
         });
         Ok(written.collect())
     }
-}
 
-impl Writer {
     /// A disk that is full or closed to us is waited for. If the file is there all the same, its note says
     /// so to whoever comes next.
     fn failed(&self, error: &io::Error) -> Failure {
