@@ -23,9 +23,10 @@ use crate::pause;
 /// How far ahead slots are taken, and so how soon everybody notices that the next ones were moved.
 const AHEAD: Duration = Duration::from_secs(1);
 
-/// How long before the end of the slots that are known to be taken more are asked for. Those who come
-/// until then get theirs with one question to the store.
-const LEAD: Duration = Duration::from_millis(200);
+/// The least time before the end of the slots that are known to be taken at which more are asked for;
+/// where the store takes longer to answer, twice as long as that. Those who come until then get theirs with
+/// one question to it.
+const LEAD: Duration = Duration::from_millis(20);
 
 /// How long a slot is good after its time. Of those who waited for it nobody may be left.
 const LATE: Duration = Duration::from_millis(100);
@@ -106,8 +107,9 @@ impl Rate {
                 return Err(NoSlot::Later(held.ask_at.saturating_duration_since(Instant::now())));
             }
             sleep_until(held.ask_at).await;
+            let asked = Instant::now();
             let slots = self.store.reserve_slots(&self.system, self.pace, waiting.count()).await?;
-            held.put(slots, self.pace.interval);
+            held.put(slots, self.pace.interval, LEAD.max(asked.elapsed() * 2));
         }
     }
 }
@@ -131,7 +133,7 @@ impl Held {
 
     /// The store answers in how long slots are due, not when, since clocks differ; what its answer took
     /// makes them later, never earlier.
-    fn put(&mut self, Slots { count, first_in }: Slots, interval: Duration) {
+    fn put(&mut self, Slots { count, first_in }: Slots, interval: Duration, lead: Duration) {
         let now = Instant::now();
         let wait = |number: u32| {
             let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
@@ -139,7 +141,7 @@ impl Held {
             Duration::from_micros(micros.max(0).try_into().unwrap_or(u64::MAX))
         };
         self.slots.extend((0..count).map(|number| now + wait(number)));
-        self.ask_at = now + wait(count).saturating_sub(LEAD);
+        self.ask_at = now + wait(count).saturating_sub(lead);
     }
 }
 
@@ -175,8 +177,12 @@ mod tests {
     fn held(count: u32, first_in: i64) -> (Held, Instant) {
         let now = Instant::now();
         let mut held = Held { slots: VecDeque::new(), ask_at: now };
-        held.put(Slots { count, first_in: SignedDuration::from_secs(first_in) }, INTERVAL);
+        held.put(Slots { count, first_in: SignedDuration::from_secs(first_in) }, INTERVAL, LEAD);
         (held, now)
+    }
+
+    fn asks_in(held: &Held, now: Instant) -> u64 {
+        held.ask_at.duration_since(now).as_secs_f64().round() as u64
     }
 
     /// In how many seconds from then the slots are due, rounded, that somebody can take then.
@@ -186,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn slots_come_in_their_order_and_more_are_asked_for_before_they_end() {
+    fn slots_come_in_their_order_and_more_are_asked_for_when_they_end() {
         let (mut held, now) = held(3, 5);
-        assert_eq!(held.ask_at.duration_since(now).as_secs(), 34);
+        assert_eq!(asks_in(&held, now), 35);
         assert_eq!(seconds(&mut held, now), [5, 15, 25]);
     }
 
@@ -208,6 +214,6 @@ mod tests {
     fn where_there_are_none_it_is_known_when_to_ask_again() {
         let (mut held, now) = held(0, 120);
         assert_eq!(held.take(now), None);
-        assert_eq!(held.ask_at.duration_since(now).as_secs(), 119);
+        assert_eq!(asks_in(&held, now), 120);
     }
 }
