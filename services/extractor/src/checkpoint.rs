@@ -1,5 +1,6 @@
 //! Where a run goes on after a crash.
 
+use jiff::Timestamp;
 use pomost_models::Version;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct Checkpoint {
     pub since: Option<String>,
     /// The highest cursor seen.
     pub reached: Option<Version>,
+    /// When the run began to read.
+    #[serde(default)]
+    pub began: Option<Timestamp>,
 }
 
 /// What is read at a time.

@@ -43,12 +43,21 @@ pub fn is_past(text: &str, now: Timestamp) -> bool {
     text.parse().is_ok_and(|number| since_1970(number) > now.as_nanosecond())
 }
 
-/// Whether a time lies beyond tomorrow, which is more likely a mistake, `9999-12-31`, than a clock that runs
-/// fast. Numbers are not taken for times here: they may be anything.
-pub fn is_far_ahead(text: &str, now: Timestamp) -> bool {
-    const TOMORROW_ANYWHERE: SignedDuration = SignedDuration::from_hours(24 + 14);
-    let last = TimeZone::UTC.to_datetime(now.saturating_add(TOMORROW_ANYWHERE).unwrap_or(now)).date();
-    text.contains('-') && Pieces::parse(text).is_ok_and(|pieces| pieces.date() > last)
+/// Whether a cursor is certainly a time later than `moment`. A number may be anything: it counts as a time
+/// where it lies within two days from there.
+pub fn is_later(text: &str, moment: Timestamp) -> bool {
+    const DAYS: SignedDuration = SignedDuration::from_hours(48);
+    let beyond = moment.saturating_add(DAYS).unwrap_or(moment);
+    match text.contains('-') {
+        true => is_past(text, moment) || is_after_date(text, beyond),
+        false => is_past(text, moment) && !is_past(text, beyond),
+    }
+}
+
+/// Of times that are too late for an instant as well, such as `9999-12-31T23:59:59Z`.
+fn is_after_date(text: &str, moment: Timestamp) -> bool {
+    let last = TimeZone::UTC.to_datetime(moment).date();
+    Pieces::parse(text).is_ok_and(|pieces| pieces.date() > last)
 }
 
 fn earlier(text: &str, overlap: Duration) -> Result<String, String> {
@@ -173,12 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_time_can_be_far_ahead() {
-        let now = "2026-03-01T12:00:00Z".parse().unwrap();
-        let far = |text| is_far_ahead(text, now);
-        assert!(far("9999-12-31T00:00:00Z") && far("2026-03-04T00:00:00+01:00") && far("2027-01-01"));
-        assert!(!far("2026-03-02T23:00:00Z") && !far("2026-03-02 10:00:00") && !far("-2026-01-01"));
-        assert!(!far("9999999999") && !far("99991231") && !far("z-9"));
+    fn only_what_is_certainly_a_time_is_later_than_another() {
+        let moment = "2026-03-01T12:00:00Z".parse().unwrap();
+        let later = |text| is_later(text, moment);
+        assert!(later("2026-03-01T12:00:01Z") && later("9999-12-31T00:00:00Z") && later("9999-12-31"));
+        assert!(later("2026-03-01T14:00:00+01:00") && later("2026-03-02 02:00:01") && later("1772366401"));
+        assert!(!later("2026-03-01T12:00:00Z") && !later("2026-03-01T12:59:00+01:00"));
+        assert!(!later("2026-03-01") && !later("2026-03-02 01:00:00") && !later("1772366400"));
+        assert!(!later("9999999999") && !later("99991231") && !later("z-9") && !later("-5"));
     }
 
     #[test]

@@ -99,7 +99,8 @@ impl Extraction<'_> {
         let stored = self.context.store().cursor(&self.run.flow).await?;
         let since = self.since(stored.as_deref()).map_err(Error::Source)?;
         let place = self.beginning(Part::Records, since.as_deref())?;
-        Ok(Checkpoint { place: Some(place), pages: 0, rows: 0, since, reached: stored.map(Version::new) })
+        let (reached, began) = (stored.map(Version::new), Some(Timestamp::now()));
+        Ok(Checkpoint { place: Some(place), pages: 0, rows: 0, since, reached, began })
     }
 
     fn since(&self, stored: Option<&str>) -> Result<Option<String>, String> {
@@ -191,9 +192,8 @@ impl Extraction<'_> {
         let mut page = self.source.open(&deletions.listing, &place.position, variables).await?;
         while let Some(rows) = page.rows().await? {
             for row in rows {
-                unit.add_row(rows::deletion(deletions, row, unit.order(), variables));
+                unit.add_row(rows::deletion(deletions, row, unit.order(), variables)).await?;
             }
-            unit.publish_full().await?;
         }
         memory.seen.note(&page)?;
         Ok(page.next()?.map(|next| place.at(next)))

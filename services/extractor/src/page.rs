@@ -26,8 +26,9 @@ use crate::{
 /// A body, chunk by chunk.
 type Body = BoxStream<'static, Result<Bytes, Failure>>;
 
-/// How many rows come at a time.
+/// How many rows come at a time, and how many bytes of the answer are read for that.
 const TOGETHER: usize = 1000;
+const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A page of a listing, its rows as they come.
 pub struct Page<'a> {
@@ -71,7 +72,7 @@ impl Source {
             body,
             decoder: Decoder::new(&format, list.map(|list| list.path.clone())),
             each: list.map_or(&listing.records, |list| &list.each),
-            whole: list.is_none() && is_one_document(&format.syntax),
+            whole: list.is_none() && format.syntax.is_one_document(),
             ended: false,
             rows: 0,
             hash: DefaultHasher::new(),
@@ -142,12 +143,12 @@ impl Page<'_> {
 
     /// The next rows; none after the last.
     pub async fn rows(&mut self) -> Result<Option<Vec<Value>>, Error> {
-        let mut rows = Vec::new();
-        while rows.len() < TOGETHER {
+        let (mut rows, mut fed) = (Vec::new(), 0);
+        while rows.len() < TOGETHER && (fed < TOGETHER_BYTES || rows.is_empty()) {
             match self.decoder.next() {
                 Some(row) => self.take(row, &mut rows)?,
                 None if self.ended => break,
-                None => self.feed().await?,
+                None => fed += self.feed().await?,
             }
         }
         Ok(Some(rows).filter(|rows| !rows.is_empty()))
@@ -193,15 +194,16 @@ impl Page<'_> {
         Ok(())
     }
 
-    async fn feed(&mut self) -> Result<(), Failure> {
-        match self.body.next().await {
-            Some(chunk) => self.decoder.feed(&chunk?),
-            None => {
-                self.decoder.finish();
-                self.ended = true;
-            }
-        }
-        Ok(())
+    /// Reads on in the answer, and says how many bytes that was.
+    async fn feed(&mut self) -> Result<usize, Failure> {
+        let Some(chunk) = self.body.next().await else {
+            self.decoder.finish();
+            self.ended = true;
+            return Ok(0);
+        };
+        let chunk = chunk?;
+        self.decoder.feed(&chunk);
+        Ok(chunk.len())
     }
 
     /// The position with its URL as seen from here (RFC 3986 §5).
@@ -214,16 +216,6 @@ impl Page<'_> {
 
     fn failed(&self, what: &str, message: &str) -> Error {
         Error::Source(format!("{}.{what}: {message}", self.listing.place))
-    }
-}
-
-/// Whether a body of this syntax is one value rather than rows.
-fn is_one_document(syntax: &Syntax) -> bool {
-    match syntax {
-        Syntax::Json | Syntax::Form => true,
-        Syntax::Xml(options) => options.record.is_none(),
-        Syntax::Text(options) => !options.lines,
-        Syntax::JsonLines | Syntax::Csv(_) => false,
     }
 }
 

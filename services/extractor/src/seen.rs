@@ -7,11 +7,17 @@ use crate::{extraction::Error, page::Page, position::Position};
 /// How many pages in a row may be without rows.
 const MAX_EMPTY_PAGES: usize = 10_000;
 
-/// The positions and pages of one listing so far, pages by a hash of their rows. A source that names a page twice, or answers every page with the same rows, would be read for ever.
+/// How many pages in a row may have rows that came before: one that repeats another is also what a
+/// listing looks like in which as many rows were inserted as a page holds.
+const MAX_REPEATED_PAGES: usize = 1;
+
+/// The positions and pages of one listing so far, pages by a hash of their rows. A source that names a
+/// page twice, or answers every page with the same rows, would be read for ever.
 #[derive(Default)]
 pub struct Seen {
     positions: HashSet<Position>,
     pages: HashSet<u64>,
+    repeated: usize,
     empty: usize,
 }
 
@@ -23,8 +29,9 @@ impl Seen {
         }
         let Some(hash) = page.hash() else { return self.note_empty() };
         self.empty = 0;
-        if !self.pages.insert(hash) {
-            let message = "the source answers two pages of this run with the same rows: it ignores the page it is \
+        self.repeated = if self.pages.insert(hash) { 0 } else { self.repeated + 1 };
+        if self.repeated > MAX_REPEATED_PAGES {
+            let message = "the source answers page after page of this run with the same rows: it ignores the page it is \
                            asked for; check paginate";
             return Err(Error::Source(message.into()));
         }

@@ -29,7 +29,9 @@ impl Extraction<'_> {
         }
         let missing = store.missing_keys(&run.flow, run.id, after, TOGETHER).await?;
         let last = missing.last().map(|missing| missing.key.clone());
-        missing.into_iter().for_each(|missing| unit.add_row(Ok(deletion(missing))));
+        for missing in missing {
+            unit.add_row(Ok(deletion(missing))).await?;
+        }
         Ok(last.map(|last| Place { part: Part::Missing(last), ..place.clone() }))
     }
 

@@ -1,6 +1,5 @@
 //! Making batches of rows, and putting them into the transformer's queue.
 
-use jiff::Timestamp;
 use pomost_broker::{Queue, Route};
 use pomost_expression::Variables;
 use pomost_models::{Batch, DeadLetter, Op, Reason, Record, Stage, Version};
@@ -9,7 +8,6 @@ use pomost_runtime::{
     metrics, outbox,
 };
 use pomost_store::{PageProgress, SourceKey};
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
@@ -23,6 +21,9 @@ use crate::{
 /// Batches published together: one wait for their confirms.
 const TOGETHER: usize = 10;
 
+/// How many bytes of records wait for each other, but for the last of them.
+const TOGETHER_BYTES: usize = 8 * 1024 * 1024;
+
 /// What is read between two checkpoints: a page, or a page for each of several parents.
 pub struct Unit<'a> {
     extraction: &'a Extraction<'a>,
@@ -31,18 +32,18 @@ pub struct Unit<'a> {
     moment: Uuid,
     rows: u64,
     waiting: Vec<Result<Record, Box<Refused>>>,
+    waiting_bytes: usize,
     batches: Vec<(String, u32)>,
     listed: Vec<SourceKey>,
     forgotten: Vec<String>,
-    far_ahead: u64,
 }
 
 impl<'a> Unit<'a> {
     /// An empty unit after a checkpoint.
     pub fn new(extraction: &'a Extraction<'a>, checkpoint: Checkpoint) -> Unit<'a> {
-        let (waiting, batches, listed, forgotten, far_ahead) = Default::default();
+        let (waiting, waiting_bytes, batches, listed, forgotten) = Default::default();
         let moment = Uuid::now_v7();
-        Unit { extraction, checkpoint, moment, rows: 0, waiting, batches, listed, forgotten, far_ahead }
+        Unit { extraction, checkpoint, moment, rows: 0, waiting, waiting_bytes, batches, listed, forgotten }
     }
 
     /// The order of the next row among all that the source gives.
@@ -50,8 +51,7 @@ impl<'a> Unit<'a> {
         Version::of_extraction(self.moment, self.rows as usize)
     }
 
-    /// Adds the rows of a page, and publishes what is enough for it. Rows that are gone are deletions,
-    /// where the flow has such.
+    /// Adds the rows of a page. Rows that are gone are deletions, where the flow has such.
     pub async fn add(&mut self, rows: Vec<fetch::Row>, variables: &Variables) -> Result<(), Error> {
         let flow = self.extraction.flow();
         for row in rows {
@@ -62,18 +62,14 @@ impl<'a> Unit<'a> {
                 fetch::Row::Gone(_) => continue,
                 fetch::Row::Refused(value, error) => Err(rows::refused(flow, value, order, error, variables)),
             };
-            self.add_row(row);
+            self.add_row(row).await?;
         }
-        self.publish_full().await
+        Ok(())
     }
 
-    /// Publishes what is enough for it.
-    pub async fn publish_full(&mut self) -> Result<(), Error> {
-        self.publish(TOGETHER * self.extraction.flow().batch_size).await
-    }
-
-    /// Adds one row.
-    pub fn add_row(&mut self, row: Result<Row, Box<Refused>>) {
+    /// Adds one row, and publishes those that wait where they are enough for it. When that is depends on
+    /// the rows alone, and not on how they came: who reads them again makes the same batches of them.
+    pub async fn add_row(&mut self, row: Result<Row, Box<Refused>>) -> Result<(), Error> {
         self.rows += 1;
         let record = row.and_then(|row| self.reach(row));
         if let (Ok(record), true) = (&record, self.extraction.flow().extract.sweep.is_some()) {
@@ -84,16 +80,18 @@ impl<'a> Unit<'a> {
                 Op::Delete => self.forgotten.push(record.key.clone()),
             }
         }
+        self.waiting_bytes += record.as_ref().map_or(0, |record| record.data.get().len());
         self.waiting.push(record);
+        let full = self.waiting.len() >= TOGETHER * self.extraction.flow().batch_size;
+        if full || self.waiting_bytes >= TOGETHER_BYTES {
+            self.publish().await?;
+        }
+        Ok(())
     }
 
     /// Publishes what is left, then records what was read and where to go on.
     pub async fn close(mut self, place: Option<Place>) -> Result<Checkpoint, Error> {
-        self.publish(1).await?;
-        if self.far_ahead > 0 {
-            let (flow, rows) = (&self.extraction.run.flow, self.far_ahead);
-            warn!(flow, rows, "rows whose cursor lies beyond tomorrow do not move the flow's");
-        }
+        self.publish().await?;
         let Unit { extraction, checkpoint, rows, batches, listed, forgotten, .. } = self;
         let next =
             Checkpoint { place, pages: checkpoint.pages + 1, rows: checkpoint.rows + rows, ..checkpoint };
@@ -105,15 +103,13 @@ impl<'a> Unit<'a> {
     }
 
     /// The record of a row, and how far the source has been read with it. A cursor of another type
-    /// than those before it would outrank them all, or be outranked, for ever. One far ahead would hide
-    /// every change until then: it leaves the flow's cursor where it is.
+    /// than those before it would outrank them all, or be outranked, for ever. One later than the run's
+    /// beginning does not count: a row on an earlier page may have changed before it, and since it was read.
     fn reach(&mut self, Row { record, cursor }: Row) -> Result<Record, Box<Refused>> {
         let reached = self.checkpoint.reached.take();
-        let cursor = cursor.filter(|cursor| {
-            let far_ahead = cursor::is_far_ahead(cursor.as_str(), Timestamp::now());
-            self.far_ahead += u64::from(far_ahead);
-            !far_ahead
-        });
+        let began = self.checkpoint.began;
+        let cursor =
+            cursor.filter(|cursor| began.is_none_or(|began| !cursor::is_later(cursor.as_str(), began)));
         let (reached, fits) = match (reached, cursor) {
             (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
             (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),
@@ -129,11 +125,9 @@ impl<'a> Unit<'a> {
         Err(Box::new(Refused { record, diagnosis }))
     }
 
-    /// Publishes the rows that wait, where there are that many.
-    async fn publish(&mut self, enough: usize) -> Result<(), Error> {
-        if self.waiting.len() < enough {
-            return Ok(());
-        }
+    /// Publishes the rows that wait.
+    async fn publish(&mut self) -> Result<(), Error> {
+        self.waiting_bytes = 0;
         let (mut batches, mut letters) = (Vec::new(), Vec::new());
         let mut waiting = std::mem::take(&mut self.waiting).into_iter().peekable();
         while waiting.peek().is_some() {
@@ -144,7 +138,12 @@ impl<'a> Unit<'a> {
         let broker = self.extraction.context.broker();
         let route = Route::to(Queue::work(Stage::Transform, &self.extraction.run.flow));
         let full: Vec<&Batch> = batches.iter().filter(|batch| !batch.records.is_empty()).collect();
-        outbox::send(broker, &route, &full).await?;
+        // However long the queue is full: a page given up would be read anew, from its first row.
+        while let Err(error) = outbox::send(broker, &route, &full).await {
+            if !matches!(error, pomost_broker::Error::Full(_)) {
+                return Err(error.into());
+            }
+        }
         Ok(dead::publish(broker, &letters).await?)
     }
 

@@ -40,10 +40,12 @@ impl Many for BatchRequests {
         let (Some(request), Some(batch)) = (self.request(kind), &self.load().batch) else {
             return Ok(Vec::new());
         };
-        let answer = self.client.send(self.call(request, rows)?).await?;
+        let sent = self.client.send(self.call(request, rows)?).await;
+        let answer = sent.map_err(|failure| of_no_record(kind, failure))?;
         let created = self.load().create.as_ref().filter(|_| kind == Kind::Create);
         let id = created.and_then(|create| create.id.as_ref());
-        Ok(Verdicts { batch, id, label: &request.label, variables: self.variables() }.of_each(rows, &answer))
+        let (label, variables) = (&request.label, self.variables());
+        Ok(Verdicts { answer: &answer, batch, id, label, variables }.of_each(rows))
     }
 }
 
@@ -73,6 +75,14 @@ impl BatchRequests {
     }
 }
 
+/// A place for many records that is not there says nothing about any of them, but where it deletes.
+fn of_no_record(kind: Kind, failure: Failure) -> Failure {
+    match failure.class {
+        Class::Gone if kind != Kind::Delete => Failure { class: Class::Invalid, ..failure },
+        _ => failure,
+    }
+}
+
 /// The input of a body: `{ key, id, op, version, data }` of each row.
 fn list(rows: &[Row<'_>]) -> Result<Value, Failure> {
     let value = |text: &str| Value::from(text.to_owned());
@@ -98,6 +108,7 @@ fn mapped(rows: &[Row<'_>]) -> Bytes {
 
 /// How the verdicts of one answer are read.
 struct Verdicts<'a> {
+    answer: &'a Answer,
     batch: &'a flow::BatchRequests,
     /// Where a verdict has the id of a new record.
     id: Option<&'a Expression>,
@@ -106,20 +117,20 @@ struct Verdicts<'a> {
 }
 
 impl Verdicts<'_> {
-    fn of_each(&self, rows: &[Row<'_>], answer: &Answer) -> Vec<Written> {
+    fn of_each(&self, rows: &[Row<'_>]) -> Vec<Written> {
         let Some(results) = &self.batch.results else {
             return rows.iter().map(|_| Written::Done(None)).collect();
         };
-        let verdicts = self.results(results, answer).and_then(|verdicts| self.in_order(rows, verdicts));
+        let verdicts = self.results(results).and_then(|verdicts| self.in_order(rows, verdicts));
         match verdicts {
             Ok(verdicts) => verdicts.into_iter().map(|verdict| self.written(verdict)).collect(),
             Err(failure) => rows.iter().map(|_| unknown(failure.clone())).collect(),
         }
     }
 
-    fn results(&self, results: &Expression, answer: &Answer) -> Result<Vec<Value>, Failure> {
+    fn results(&self, results: &Expression) -> Result<Vec<Value>, Failure> {
         // A page that says "we are moving house", for example, with the wrong status. It passes.
-        let body = answer.value(None).map_err(|error| {
+        let body = self.answer.value(None).map_err(|error| {
             Failure::new(Class::Transient, format!("{}: the answer cannot be read: {error}", self.label))
         })?;
         let found = results.outputs(body, &self.variables);
@@ -159,13 +170,11 @@ impl Verdicts<'_> {
     }
 
     fn refusal(&self, verdict: &Value) -> Result<Option<Failure>, Failure> {
-        let rule = self
-            .batch
-            .verdicts
-            .iter()
-            .find(|rule| rule.when.truth(verdict.clone(), &self.variables).unwrap_or(false));
-        if let Some(rule) = rule {
-            return Ok(Class::meant_by(rule.means).map(|class| self.refused(class, verdict)));
+        for rule in &self.batch.verdicts {
+            let is_about = rule.when.truth(verdict.clone(), &self.variables);
+            if is_about.map_err(|error| self.invalid(format!("load.batch.verdicts: {}", error.message)))? {
+                return Ok(Class::meant_by(rule.means).map(|class| self.refused(class, verdict)));
+            }
         }
         let Some(rejected) = &self.batch.rejected else { return Ok(None) };
         let rejected = rejected.one(verdict.clone(), &self.variables);
@@ -190,6 +199,7 @@ impl Verdicts<'_> {
     fn refused(&self, class: Class, reason: &Value) -> Failure {
         let message = format!("{}: the verdict on the record means {}", self.label, class.as_str());
         let said = text(reason).or_else(|| write(reason).ok()).unwrap_or_default();
+        let said = self.answer.without_secrets(&said);
         Failure { answer: said.chars().take(QUOTED).collect(), ..Failure::new(class, message) }
     }
 

@@ -32,6 +32,18 @@ pub enum Syntax {
     Form,
 }
 
+impl Syntax {
+    /// Whether a body is one value rather than rows.
+    pub fn is_one_document(&self) -> bool {
+        match self {
+            Syntax::Json | Syntax::Form => true,
+            Syntax::Xml(options) => options.record.is_none(),
+            Syntax::Text(options) => !options.lines,
+            Syntax::JsonLines | Syntax::Csv(_) => false,
+        }
+    }
+}
+
 /// How much of a body is held at once, in bytes of UTF-8. A body that wants more is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

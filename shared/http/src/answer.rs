@@ -1,6 +1,6 @@
 //! Answers, and what they mean.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -8,7 +8,7 @@ use pomost_expression::{Value, read};
 use pomost_format::{DecodeError, Format, decode};
 use pomost_project::request::AnswerRule;
 
-use crate::Class;
+use crate::{Class, authorisation::Pass};
 
 /// An answer that is what was asked for: by its status (2xx), or by a rule.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body, decompressed.
     pub body: Bytes,
+    /// What its request was let in by.
+    pub(crate) pass: Option<Arc<Pass>>,
 }
 
 /// What an answer means that is not what was asked for.
@@ -59,13 +61,19 @@ impl Verdict {
 }
 
 impl Answer {
+    /// A text of the answer without what its request was let in by: a system may echo what it was sent.
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.pass.as_ref().map_or_else(|| text.to_owned(), |pass| pass.hide(text))
+    }
+
     /// The whole body as one value: of the given format, or of that which its Content-Type names, or
     /// else JSON. Of a format with rows it is the list of them.
     pub fn value(&self, given: Option<&Format>) -> Result<Value, DecodeError> {
-        let (mut rows, _) = decode(&self.format(given), None, &self.body)?;
-        Ok(match (rows.pop(), rows.is_empty()) {
-            (Some(only), true) => only,
-            (last, _) => rows.into_iter().chain(last).collect(),
+        let format = self.format(given);
+        let (rows, _) = decode(&format, None, &self.body)?;
+        Ok(match format.syntax.is_one_document() {
+            true => rows.into_iter().next().unwrap_or(Value::Null),
+            false => rows.into_iter().collect(),
         })
     }
 

@@ -158,10 +158,17 @@ impl Client {
     }
 
     async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
-        let permit = self.permit().await;
-        let open = |refused, deadline| self.opened(call, refused, deadline, limits.max_bytes);
-        let opened = self.renewing(call, limits.timeout, open).await?;
-        Streamed::new(opened, self.place(call), permit).await
+        let _permit = self.permit().await;
+        let open = async |refused, deadline| {
+            let begun = async {
+                let opened = self.opened(call, refused, deadline, limits.max_bytes).await?;
+                Ok(Streamed::new(opened, self.place(call)).await?)
+            };
+            // What is not the answer, or is short, is read here.
+            let begun = timeout(self.system.timeout, begun).await;
+            begun.unwrap_or_else(|_| Err(self.silent(call, self.system.timeout).into()))
+        };
+        self.renewing(call, limits.timeout, |refused, deadline| open(refused, deadline)).await
     }
 
     /// Waits for its place among the requests in flight.
@@ -267,7 +274,7 @@ impl Client {
         let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
         let response = timeout(self.system.read_timeout, request.send()).await;
-        let response = response.map_err(|_| self.silent(call))?.map_err(failed)?;
+        let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
         if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
             self.leave_alone(pause).await;
         }
@@ -285,14 +292,14 @@ impl Client {
     async fn read(
         &self,
         call: &Call<'_>,
-        pass: &Pass,
+        pass: &Arc<Pass>,
         response: reqwest::Response,
     ) -> Result<Answer, Refusal> {
         let (status, headers) = (response.status(), response.headers().clone());
         let System { max_answer, read_timeout, .. } = &*self.system;
         let body = async { body::whole(body::of(response, Some(*max_answer), *read_timeout).await?).await };
         let body = body.await.map_err(|error| self.broken(call, &error))?;
-        let answer = Answer { status, headers, body };
+        let answer = Answer { status, headers, body, pass: Some(pass.clone()) };
         let Some(verdict) = answer.verdict(self.rules(call)) else {
             self.authorisation.accept(pass);
             return Ok(answer);
@@ -314,8 +321,8 @@ impl Client {
         Failure::new(error.class(), format!("{}: {error}", self.place(call)))
     }
 
-    fn silent(&self, call: &Call<'_>) -> Failure {
-        let patience = self.system.read_timeout.as_secs_f64();
+    fn silent(&self, call: &Call<'_>, patience: Duration) -> Failure {
+        let patience = patience.as_secs_f64();
         Failure::new(Class::Transient, format!("{}: no answer within {patience} s", self.place(call)))
     }
 

@@ -12,7 +12,6 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use http::{HeaderMap, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Failure,
@@ -35,23 +34,20 @@ pub struct StreamLimits {
 /// An answer that is what was asked for, its body still to be read: a stream of chunks, decompressed,
 /// that ends at its first failure.
 ///
-/// While it comes it counts as a request in flight.
+/// It is no request in flight any more: whoever reads it may be waiting for those that are.
 pub struct Streamed {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
     body: BoxStream<'static, Result<Bytes, Failure>>,
-    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Streamed {
-    /// What is short is read at once, and is in flight no longer. `place` is what failures of the body
-    /// begin with.
+    /// What is short is read at once. `place` is what failures of the body begin with.
     pub(crate) async fn new(
         (status, headers, body): (StatusCode, HeaderMap, Body),
         place: String,
-        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Streamed, Failure> {
         let failed = move |error: BodyError| Failure::new(error.class(), format!("{place}: {error}"));
         let mut body = body.map_err(failed).fuse();
@@ -62,8 +58,7 @@ impl Streamed {
             length += chunk.len();
             begun.push(Ok(chunk));
         }
-        let _permit = permit.filter(|_| length >= SHORT);
-        Ok(Streamed { status, headers, body: stream::iter(begun).chain(body).boxed(), _permit })
+        Ok(Streamed { status, headers, body: stream::iter(begun).chain(body).boxed() })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a request carries so that it is let in.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pomost_project::auth::TokenPlace;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +17,13 @@ pub(crate) struct Pass {
     pub(crate) generation: Option<i64>,
     carried: Carried,
     secrets: Vec<SecretString>,
+}
+
+impl fmt::Debug for Pass {
+    /// Without what it carries.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").field("generation", &self.generation).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone)]

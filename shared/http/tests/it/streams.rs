@@ -87,16 +87,22 @@ async fn time_in_which_nobody_asks_for_more_is_no_silence() {
 }
 
 #[tokio::test]
-async fn a_stream_counts_as_a_request_in_flight_until_it_is_dropped() {
+async fn a_long_answer_that_is_being_read_keeps_no_other_request_waiting() {
     let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).with("concurrency: 1").lone().await;
-    let streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
-    let second = client.open(things(&server.url), StreamLimits::default());
-    assert!(timeout(Duration::from_millis(300), second).await.is_err());
-    assert_eq!(server.seen().len(), 1);
-    drop(streamed);
+    let _first = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
     client.open(things(&server.url), StreamLimits::default()).await.unwrap();
     assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_short_answer_that_never_ends_has_the_system_s_time_out() {
+    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let client = SystemFile::at(&server.url).with("timeout: 300ms\nread_timeout: 5m").lone().await;
+    let opening = client.open(things(&server.url), StreamLimits::default());
+    let failure = timeout(Duration::from_secs(20), opening).await.unwrap().err().unwrap();
+    assert_eq!(failure.class, Class::Transient);
+    assert!(failure.message.contains("no answer within 0.3 s"), "{failure}");
 }
 
 #[tokio::test]

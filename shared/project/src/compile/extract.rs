@@ -210,6 +210,7 @@ fn check_variables(
     let requests: Vec<_> =
         [Some(listing), for_each].into_iter().flatten().map(|listing| &listing.request).collect();
     check_cursor(compile, section, &requests);
+    check_overlap(compile, section, listing);
     if section.for_each.is_some() && !listing.request.uses_variable("parent") {
         compile.warn(
             "/extract/for_each",
@@ -221,6 +222,19 @@ fn check_variables(
             "/extract/request",
             "$parent is used, but nothing says whose the records are",
             "add extract.for_each, which lists the parents",
+        );
+    }
+}
+
+/// Rows move when others before them change or go; what then stands on a page that was read already is
+/// found only by reading back.
+fn check_overlap(compile: &mut Compile<'_>, section: &ExtractSection, listing: &Listing) {
+    let by_place = matches!(listing.paginate, Paginate::Page { .. } | Paginate::Offset { .. });
+    if by_place && section.cursor.as_ref().is_some_and(|cursor| cursor.overlap.is_none()) {
+        compile.warn(
+            "/extract/cursor",
+            "pages by number and by offset miss rows that move while they are read, and without 'overlap' no later run \
+             finds them; give one that is longer than a run takes",
         );
     }
 }

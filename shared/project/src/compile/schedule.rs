@@ -1,6 +1,7 @@
 //! Compiling `extract.schedule`.
 
-use jiff::tz::TimeZone;
+use croner::{Cron, errors::CronError};
+use jiff::{Timestamp, tz::TimeZone};
 use pomost_models::flow::ScheduleSection;
 
 use super::Compile;
@@ -17,7 +18,7 @@ pub(super) fn schedule(compile: &mut Compile<'_>, section: &ScheduleSection) -> 
             timezone.map(|_| Schedule::Every(every))
         }
         (None, Some(cron)) => {
-            let pattern = cron.parse().map_err(|error| refuse_cron(compile, &error));
+            let pattern = pattern(cron).map_err(|error| refuse_cron(compile, &error));
             Some(Schedule::Cron { pattern: Box::new(pattern.ok()?), timezone: timezone? })
         }
         _ => {
@@ -30,7 +31,14 @@ pub(super) fn schedule(compile: &mut Compile<'_>, section: &ScheduleSection) -> 
     }
 }
 
-fn refuse_cron(compile: &mut Compile<'_>, error: &croner::errors::CronError) {
+/// A pattern that has a next time, unlike `0 0 30 2 *`.
+fn pattern(text: &str) -> Result<Cron, CronError> {
+    let pattern: Cron = text.parse()?;
+    pattern.find_next_occurrence(&Timestamp::now().to_zoned(TimeZone::UTC), false)?;
+    Ok(pattern)
+}
+
+fn refuse_cron(compile: &mut Compile<'_>, error: &CronError) {
     compile.refuse_with_help(
         &format!("{SECTION}/cron"),
         error.to_string(),
