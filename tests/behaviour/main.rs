@@ -20,6 +20,7 @@ mod if_match;
 mod messages;
 mod modes;
 mod paging;
+mod rate_limit;
 mod reading;
 mod replay;
 mod requests;

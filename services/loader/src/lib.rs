@@ -43,10 +43,22 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
         let handler = Arc::new(LoadHandler { context: context.clone(), destination });
         workers.spawn(worker::work(context.clone(), name.clone(), Stage::Load, CONCURRENCY, handler));
     }
+    let _closing = closing(context.clone(), clients.clone());
     workers.spawn(archive::run(context));
     while let Some(ended) = workers.join_next().await {
         ended??;
     }
     clients.finish().await;
     Ok(())
+}
+
+/// At the end, records that wait for their turn under a rate limit come again elsewhere. It goes on until
+/// it is dropped.
+fn closing(context: Context, clients: Clients) -> JoinSet<()> {
+    let mut closing = JoinSet::new();
+    closing.spawn(async move {
+        context.shutdown.cancelled().await;
+        clients.close();
+    });
+    closing
 }

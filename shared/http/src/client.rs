@@ -21,6 +21,7 @@ use crate::{
     call::within_system,
     limits::Limits,
     pause::Pause,
+    rate::{NoSlot, Rate},
     transport::Transport,
 };
 
@@ -33,8 +34,8 @@ const LAST_RENEWAL: Duration = Duration::from_secs(20);
 pub struct Clients(Arc<BTreeMap<String, Client>>);
 
 impl Clients {
-    /// Makes a client for each system. Tokens that systems are given are kept in the store, where all
-    /// replicas share them.
+    /// Makes a client for each system. Tokens that systems are given and when they take requests are kept
+    /// in the store, where all replicas share them.
     pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<Clients, Failure> {
         let client =
             |system: &Arc<System>| Ok((system.name.clone(), Client::new(system.clone(), store.clone())?));
@@ -49,6 +50,12 @@ impl Clients {
     /// The client of a system of the project.
     pub fn of(&self, system: &str) -> Option<&Client> {
         self.0.get(system)
+    }
+
+    /// Has no request wait any more for its turn under a rate limit: such calls fail as throttled. To be
+    /// called when the process is to end.
+    pub fn close(&self) {
+        self.0.values().filter_map(|client| client.rate.as_ref()).for_each(|rate| rate.close());
     }
 
     /// Waits, for a while, until no tokens are being renewed. To be called before the process ends: a
@@ -68,6 +75,7 @@ pub struct Client {
     authorisation: Authorisation,
     in_flight: Arc<Semaphore>,
     pause: Arc<Pause>,
+    rate: Option<Arc<Rate>>,
 }
 
 /// A request that did not get the answer it was made for, and the tokens that were refused with it, if
@@ -84,12 +92,13 @@ impl From<Failure> for Refusal {
 }
 
 impl Client {
-    /// Makes the client of a system, whose tokens are kept in the store.
+    /// Makes the client of a system, whose tokens and rate limit are kept in the store.
     pub fn new(system: Arc<System>, store: Arc<dyn Store>) -> Result<Client, Failure> {
         let Transport { reading, writing, tokens } = Transport::new(&system)?;
+        let rate = Rate::of(&system, store.clone()).map(Arc::new);
         let authorisation = Authorisation::new(&system, tokens, store)?;
         let in_flight = Arc::new(Semaphore::new(system.concurrency));
-        Ok(Client { system, reading, writing, authorisation, in_flight, pause: Arc::default() })
+        Ok(Client { system, reading, writing, authorisation, in_flight, pause: Arc::default(), rate })
     }
 
     /// How many requests it has in flight at most.
@@ -143,33 +152,76 @@ impl Client {
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        let _permit = self.turn(call).await?;
-        let deadline = Some(Instant::now() + self.system.timeout);
-        renewing(|refused| self.answer(call, refused, deadline)).await
+        let _permit = self.permit().await;
+        let timeout = Some(self.system.timeout);
+        self.renewing(call, timeout, |refused, deadline| self.answer(call, refused, deadline)).await
     }
 
     async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
-        let _permit = self.turn(call).await?;
-        let deadline = limits.timeout.map(|timeout| Instant::now() + timeout);
-        let begun = async {
-            let opened = renewing(|refused| self.opened(call, refused, deadline, limits.max_bytes)).await?;
-            Streamed::new(opened, self.place(call)).await
+        let _permit = self.permit().await;
+        let open = async |refused, deadline| {
+            let begun = async {
+                let opened = self.opened(call, refused, deadline, limits.max_bytes).await?;
+                Ok(Streamed::new(opened, self.place(call)).await?)
+            };
+            // What is not the answer, or is short, is read here.
+            let begun = timeout(self.system.timeout, begun).await;
+            begun.unwrap_or_else(|_| Err(self.silent(call, self.system.timeout).into()))
         };
-        // What is not the answer, or is short, is read here.
-        timeout(self.system.timeout, begun)
-            .await
-            .unwrap_or_else(|_| Err(self.silent(call, self.system.timeout)))
+        self.renewing(call, limits.timeout, |refused, deadline| open(refused, deadline)).await
     }
 
-    /// Waits for its turn among the requests in flight, and for the system to take requests.
-    async fn turn(&self, call: &Call<'_>) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+    /// Waits for its place among the requests in flight.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed; if it were, going on without it only loses the limit.
-        let permit = self.in_flight.clone().acquire_owned().await.ok();
-        self.pause.heed().await.map_err(|left| {
-            let message = format!("{}: the system takes no more requests for now", self.place(call));
-            Failure { retry_after: Some(left), ..Failure::new(Class::Throttled, message) }
-        })?;
-        Ok(permit)
+        self.in_flight.clone().acquire_owned().await.ok()
+    }
+
+    /// Makes an attempt, and one more under other tokens where those of the first were refused. Both
+    /// together have the time of one; waiting for their turns does not count.
+    async fn renewing<T, Attempt>(
+        &self,
+        call: &Call<'_>,
+        timeout: Option<Duration>,
+        attempt: impl Fn(Option<i64>, Option<Instant>) -> Attempt,
+    ) -> Result<T, Failure>
+    where
+        Attempt: Future<Output = Result<T, Refusal>>,
+    {
+        self.turn(call).await?;
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let mut outcome = attempt(None, deadline).await;
+        if let Err(Refusal { tokens: Some(refused), .. }) = outcome {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            self.turn(call).await?;
+            outcome = attempt(Some(refused), left.map(|left| Instant::now() + left)).await;
+        }
+        outcome.map_err(|refusal| refusal.failure)
+    }
+
+    /// Waits until the system takes a request: for the end of a pause, and for a slot where its rate is
+    /// limited. A slot in the midst of a pause is lost, or all who waited would go at the end of it.
+    async fn turn(&self, call: &Call<'_>) -> Result<(), Failure> {
+        loop {
+            self.pause.heed().await.map_err(|left| {
+                let message = format!("{}: the system takes no more requests for now", self.place(call));
+                Failure { retry_after: Some(left), ..Failure::new(Class::Throttled, message) }
+            })?;
+            let Some(rate) = &self.rate else { return Ok(()) };
+            rate.slot().await.map_err(|reason| self.no_slot(call, &reason))?;
+            if self.pause.left().is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn no_slot(&self, call: &Call<'_>, reason: &NoSlot) -> Failure {
+        let (class, retry_after) = match reason {
+            NoSlot::Later(wait) => (Class::Throttled, Some(*wait)),
+            NoSlot::Closed => (Class::Throttled, None),
+            NoSlot::Store(_) => (Class::Unreachable, None),
+        };
+        Failure { retry_after, ..Failure::new(class, format!("{}: {reason}", self.place(call))) }
     }
 
     async fn answer(
@@ -224,9 +276,17 @@ impl Client {
         let response = timeout(self.system.read_timeout, request.send()).await;
         let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
         if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
-            self.pause.begin(&self.system.name, pause);
+            self.leave_alone(pause).await;
         }
         Ok((pass, response))
+    }
+
+    /// The other replicas learn of it where they share a rate limit.
+    async fn leave_alone(&self, pause: Duration) {
+        self.pause.begin(&self.system.name, pause);
+        if let Some(rate) = &self.rate {
+            rate.hold(pause).await;
+        }
     }
 
     async fn read(
@@ -273,18 +333,6 @@ impl Client {
     pub(crate) fn refused(&self, message: String) -> Failure {
         Failure::new(Class::Invalid, format!("{}: {message}", self.system.name))
     }
-}
-
-/// Makes an attempt, and one more under other tokens where those of the first were refused.
-async fn renewing<T, Attempt>(attempt: impl Fn(Option<i64>) -> Attempt) -> Result<T, Failure>
-where
-    Attempt: Future<Output = Result<T, Refusal>>,
-{
-    let outcome = match attempt(None).await {
-        Err(Refusal { tokens: Some(refused), .. }) => attempt(Some(refused)).await,
-        outcome => outcome,
-    };
-    outcome.map_err(|refusal| refusal.failure)
 }
 
 fn record(span: &Span, outcome: Result<StatusCode, &Failure>) {

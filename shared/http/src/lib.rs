@@ -13,6 +13,7 @@ mod failure;
 mod limits;
 mod moment;
 mod pause;
+mod rate;
 mod redirect;
 mod streamed;
 mod transport;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 /// The longest pause, in case the system's idea of time is odd.
-const LONGEST: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(600);
 
 /// How long a request waits for the end of a pause. What would take longer is told to whoever wants
 /// to make it, who may hold a message meanwhile.
@@ -44,7 +44,8 @@ impl Pause {
         Ok(())
     }
 
-    fn left(&self) -> Option<Duration> {
+    /// How long it still lasts; none where there is no pause.
+    pub(crate) fn left(&self) -> Option<Duration> {
         let until = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::{Period, Size, auth::AuthSection, request::AnswerRuleSection, text::Name};
+use crate::{
+    Period, Size, auth::AuthSection, rate::RateLimitSection, request::AnswerRuleSection, text::Name,
+};
 
 /// A business system with an HTTP API: where it is, how to be let in, and its limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -44,6 +46,11 @@ pub struct SystemFile {
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: u32,
+    /// How many requests the system takes, of all flows and all replicas together: `50/s`, `1000/h` or
+    /// `100/10s`, or `{ limit: 100/10s, burst: 20 }`. They are spread evenly. What asks for tokens is not
+    /// counted. Left out, there is no limit but what the system says itself.
+    #[serde(default)]
+    pub rate_limit: Option<RateLimitSection>,
     /// What answers mean where that is not what HTTP says.
     #[serde(default)]
     pub answers: Vec<AnswerRuleSection>,

@@ -29,8 +29,19 @@ pub struct System {
     pub max_answer: u64,
     /// Requests in flight at a time, per process.
     pub concurrency: usize,
+    /// How many requests it takes, of all replicas together.
+    pub rate_limit: Option<RateLimit>,
     /// What its answers mean where that is not what HTTP says.
     pub answers: Vec<AnswerRule>,
+}
+
+/// How many requests a system takes, of all replicas together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// From one request to the next, in whole microseconds.
+    pub interval: Duration,
+    /// How many requests that were not made in their time may be made later, at once.
+    pub burst: u32,
 }
 
 /// How connections are secured, beyond what is trusted anyway.

@@ -1,4 +1,4 @@
-//! What Pomost remembers: leases, runs, cursors, the ledger, dead letters and grants.
+//! What Pomost remembers: leases, runs, cursors, the ledger, dead letters, grants and rate limits.
 //!
 //! [`Store`] is the whole interface. [`postgres`] and [`sqlite`] implement it, and the suite in
 //! [`conformance`] runs over both.
@@ -8,6 +8,7 @@ mod grants;
 pub mod ledger;
 pub mod postgres;
 pub mod runs;
+mod slots;
 pub mod sqlite;
 pub mod webhooks;
 
@@ -24,6 +25,7 @@ pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledE
 pub use runs::{
     Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKey, SourceKeys,
 };
+pub use slots::{Pace, Slots};
 pub use webhooks::Arrival;
 
 /// Everything the services and the command line keep between two messages.
@@ -170,6 +172,15 @@ pub trait Store: Send + Sync + 'static {
     /// Notes that the authorisation server refused, now, to renew the tokens of a generation.
     /// `false`, and nothing noted, where they were replaced meanwhile.
     async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool>;
+
+    // --- rate limits: when systems take requests ---
+
+    /// Gives away up to `count` slots of a system, each once, whoever asks: the next ones at this pace, by
+    /// the store's clock. Slots that are not used are lost.
+    async fn reserve_slots(&self, system: &str, pace: Pace, count: u32) -> Result<Slots>;
+
+    /// Has no slot of a system due for `length` from now, but for those that were given away.
+    async fn hold_slots(&self, system: &str, length: Duration) -> Result<()>;
 }
 
 /// Which dead letters to list.

@@ -6,6 +6,8 @@ mod canary;
 mod keys;
 mod limits;
 mod oauth2;
+mod quota;
+mod rates;
 mod renewal;
 mod replicas;
 mod sessions;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use pomost_models::{Period, Size, system::SystemFile};
+use pomost_models::{Period, Size, rate::RateLimitSection, system::SystemFile};
 use url::{Host, Url};
 
-use super::Compile;
-use crate::{System, environment::Environment};
+use super::{Compile, optional};
+use crate::{System, environment::Environment, system::RateLimit};
 
 /// The longest time-out. A message is held while its records are sent, and the broker takes it back
 /// after a while.
@@ -14,6 +14,12 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The longest answer: it is held in memory.
 const LONGEST_ANSWER: Size = Size(1 << 30);
+
+/// The closest that requests are spread, ten thousand a second. They are told apart by microseconds.
+const SHORTEST_INTERVAL: Duration = Duration::from_micros(100);
+
+/// The longest period of a rate limit.
+const LONGEST_PERIOD: Duration = Duration::from_secs(31 * 86_400);
 
 /// What stands around a system's `auth` and matters for it.
 #[derive(Clone, Copy)]
@@ -43,6 +49,7 @@ pub(crate) fn compile(
     let base_url = base_url(compile, file, surroundings, environment);
     let auth = compile.auth(file.auth.as_ref(), surroundings, environment);
     let tls = compile.tls(file.tls.as_ref(), environment);
+    let rate_limit = optional(file.rate_limit, |section| compile.rate_limit(section));
     let answers = compile.answers("/answers", &file.answers);
     Some(System {
         name: name.to_owned(),
@@ -54,6 +61,7 @@ pub(crate) fn compile(
         read_timeout: read_timeout.0,
         max_answer: file.max_answer.0,
         concurrency: file.concurrency as usize,
+        rate_limit: rate_limit?,
         answers: answers?,
     })
 }
@@ -110,6 +118,20 @@ impl Compile<'_> {
         if timeout > Some(LONGEST_TIMEOUT) {
             self.refuse(pointer, "expected 5m at most: what waits for an answer holds a message meanwhile");
         }
+    }
+
+    fn rate_limit(&mut self, section: RateLimitSection) -> Option<RateLimit> {
+        let RateLimitSection { limit, burst } = section;
+        let interval = limit.interval().filter(|interval| *interval >= SHORTEST_INTERVAL);
+        if interval.is_none() || limit.period.0 > LONGEST_PERIOD {
+            let pointer = match self.document.value.pointer("/rate_limit/limit") {
+                Some(_) => "/rate_limit/limit",
+                None => "/rate_limit",
+            };
+            self.refuse(pointer, "expected at least one request in at most 31d, and at most 10000/s");
+            return None;
+        }
+        interval.map(|interval| RateLimit { interval, burst })
     }
 
     fn check_max_answer(&mut self, size: Size) {

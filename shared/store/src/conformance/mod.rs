@@ -10,6 +10,7 @@ mod ledger;
 mod races;
 mod replays;
 mod runs;
+mod slots;
 mod source_keys;
 mod webhooks;
 
@@ -28,6 +29,7 @@ pub use ledger::*;
 pub use races::*;
 pub use replays::*;
 pub use runs::*;
+pub use slots::*;
 pub use source_keys::*;
 pub use webhooks::*;
 
@@ -110,6 +112,12 @@ macro_rules! every_behaviour {
             of_many_successors_of_a_grant_one_is_written
             a_refusal_lasts_until_the_next_grant
             systems_and_configurations_do_not_share_grants
+            slots_are_given_away_one_interval_apart
+            slots_are_given_away_no_further_ahead_than_asked_for
+            slots_that_nobody_took_in_time_are_late_up_to_the_burst
+            a_hold_moves_the_next_slot_of_its_system
+            a_new_pace_counts_from_the_last_slot_on
+            of_many_who_reserve_slots_each_gets_its_own
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {

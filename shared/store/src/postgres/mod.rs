@@ -6,6 +6,7 @@ mod grants;
 mod ledger;
 mod replays;
 mod runs;
+mod slots;
 mod source_keys;
 mod text;
 mod webhooks;
@@ -16,8 +17,8 @@ use async_trait::async_trait;
 use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, PageProgress, Replay, Result, Run,
-    RunRequest, RunSummary, Settlement, SourceKey, SourceKeys, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, Pace, PageProgress, Replay, Result,
+    Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -181,5 +182,13 @@ impl Store for PostgresStore {
 
     async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
         grants::refuse(&self.connections, key, generation).await
+    }
+
+    async fn reserve_slots(&self, system: &str, pace: Pace, count: u32) -> Result<Slots> {
+        slots::reserve(&self.connections, system, pace, count).await
+    }
+
+    async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
+        slots::hold(&self.connections, system, length).await
     }
 }

@@ -5,6 +5,7 @@ mod grants;
 mod ledger;
 mod replays;
 mod runs;
+mod slots;
 mod source_keys;
 mod values;
 mod webhooks;
@@ -16,8 +17,8 @@ use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, PageProgress, Replay, Result,
-    Run, RunRequest, RunSummary, Settlement, SourceKey, SourceKeys, Store,
+    Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, Pace, PageProgress, Replay,
+    Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
 };
 
 mod embedded {
@@ -191,5 +192,13 @@ impl Store for SqliteStore {
 
     async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
         grants::refuse(&self.database, key, generation).await
+    }
+
+    async fn reserve_slots(&self, system: &str, pace: Pace, count: u32) -> Result<Slots> {
+        slots::reserve(&self.database, system, pace, count).await
+    }
+
+    async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
+        slots::hold(&self.database, system, length).await
     }
 }

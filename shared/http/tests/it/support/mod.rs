@@ -7,5 +7,5 @@ mod system;
 
 pub(crate) use authority::{Authority, Fault};
 pub(crate) use server::{Reply, Seen, Server};
-pub(crate) use stores::{Place, on_both};
+pub(crate) use stores::{Place, on_both, on_postgres};
 pub(crate) use system::{SystemFile, things};

@@ -58,6 +58,14 @@ where
 {
     let directory = tempfile::tempdir().unwrap();
     behaviour(Place::Sqlite(directory.path().join("state.db"))).await;
+    on_postgres(behaviour).await;
+}
+
+/// Tries a behaviour on a PostgreSQL store.
+pub(crate) async fn on_postgres<Running>(behaviour: impl FnOnce(Place) -> Running)
+where
+    Running: Future<Output = ()> + Send + 'static,
+{
     let schema = format!("test {}", uuid::Uuid::new_v4());
     let proven = tokio::spawn(behaviour(Place::Postgres(schema.clone()))).await;
     postgres(&format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE")).await;

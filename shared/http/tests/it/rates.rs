@@ -1,0 +1,108 @@
+//! Rate limits that replicas share.
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use pomost_http::{Class, Client, Failure};
+use pomost_store::Store;
+use tokio::time::timeout;
+
+use crate::support::{Authority, Place, Reply, Server, SystemFile, on_both, things};
+
+/// Two clients of the system, each with a connection to the store of its own.
+async fn two(system: &SystemFile, place: &Place) -> [Client; 2] {
+    let stores: [Arc<dyn Store>; 2] = [place.open().await, place.open().await];
+    stores.map(|store| system.client(&store))
+}
+
+async fn throttled(client: &Client, server: &str) -> Failure {
+    let failure = client.send(things(server)).await.unwrap_err();
+    assert_eq!(failure.class, Class::Throttled, "{failure}");
+    failure
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_all_replicas_are_spread_evenly() {
+    on_both(|place| async move {
+        let server = Server::start(|_| Reply::ok()).await;
+        let clients = two(&SystemFile::at(&server.url).with("rate_limit: 100/10s"), &place).await;
+        let began = Instant::now();
+        let sending = (0..10).map(|number| clients[number % 2].send(things(&server.url)));
+        join_all(sending).await.into_iter().for_each(|answer| drop(answer.unwrap()));
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(900), "{took:?}");
+        assert_eq!(server.seen().len(), 10);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_not_used_may_come_later_at_once_and_no_more() {
+    let server = Server::start(|_| Reply::ok()).await;
+    let client = SystemFile::at(&server.url).with("rate_limit: { limit: 1/h, burst: 4 }").lone().await;
+    for _ in 0..5 {
+        client.send(things(&server.url)).await.unwrap();
+    }
+    for _ in 0..3 {
+        let left = throttled(&client, &server.url).await.retry_after.unwrap();
+        assert!(left > Duration::from_secs(3000) && left <= Duration::from_secs(3600), "{left:?}");
+    }
+    assert_eq!(server.seen().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
+    on_both(|place| async move {
+        let server = Server::start(|_| Reply::of(429, "{}").with("retry-after", 300)).await;
+        let [one, other] = two(&SystemFile::at(&server.url).with("rate_limit: 50/s"), &place).await;
+        assert_eq!(throttled(&one, &server.url).await.status, Some(429));
+        let told = throttled(&other, &server.url).await;
+        assert_eq!(told.status, None);
+        let left = told.retry_after.unwrap();
+        assert!(left > Duration::from_secs(200) && left <= Duration::from_secs(300), "{left:?}");
+        assert_eq!(server.seen().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn those_who_waited_for_the_end_of_a_pause_do_not_go_all_at_once() {
+    let server = Server::start(|_| Reply::ok().with("ratelimit", "\"default\";r=0;t=1")).await;
+    let client = SystemFile::at(&server.url).with("rate_limit: 4/s").lone().await;
+    let began = Instant::now();
+    client.send(things(&server.url)).await.unwrap();
+    let sending = (0..2).map(|_| client.send(things(&server.url)));
+    join_all(sending).await.into_iter().for_each(|answer| drop(answer.unwrap()));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(1250), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_under_new_tokens_is_one_more_request() {
+    let authority = Authority::start(1).await;
+    let client = authority.system().with("rate_limit: { limit: 1/h, burst: 1 }").lone().await;
+    client.send(things(&authority.url)).await.unwrap();
+    let failure = throttled(&client, &authority.url).await;
+    assert!(failure.message.contains("rate limit"), "{failure}");
+    assert_eq!(authority.standing().served, 1);
+}
+
+#[tokio::test]
+async fn at_the_end_of_the_process_nobody_waits_for_a_slot() {
+    let server = Server::start(|_| Reply::ok()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Place::Sqlite(directory.path().join("state.db")).open().await;
+    let clients = SystemFile::at(&server.url).with("rate_limit: 2/m").clients(&store);
+    let client = clients.of("shop").unwrap();
+    client.send(things(&server.url)).await.unwrap();
+    let mut waiting = pin!(client.send(things(&server.url)));
+    assert!(timeout(Duration::from_millis(100), &mut waiting).await.is_err());
+    clients.close();
+    let failure = timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap_err();
+    assert_eq!((failure.class, failure.retry_after), (Class::Throttled, None));
+    assert_eq!(server.seen().len(), 1);
+}

@@ -1,0 +1,181 @@
+//! How many requests in how long, as users write it.
+
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::Period;
+
+/// So many requests in so long: `50/s`, `1000/h`, `100/10s` or `6/m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many requests.
+    pub requests: u32,
+    /// In how long.
+    pub period: Period,
+}
+
+/// Nine digits fit any number here.
+const PATTERN: &str = "^[0-9]{1,9}/[0-9]{0,9}(s|m|h|d)$";
+
+const EXPECTED: &str = "expected a number of requests and a period: 50/s, 1000/h, 100/10s or 6/m";
+
+impl Rate {
+    /// From one request to the next where they are spread evenly, in whole microseconds: never less than
+    /// the rate asks for. None where the rate lets nothing through.
+    pub fn interval(self) -> Option<Duration> {
+        let interval = self.period.0.as_micros().div_ceil(u128::from(self.requests).max(1));
+        (self.requests > 0).then(|| Duration::from_micros(interval.try_into().unwrap_or(u64::MAX)))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = NotARate;
+
+    fn from_str(text: &str) -> Result<Rate, NotARate> {
+        let (requests, period) = text.split_once('/').ok_or(NotARate)?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(requests) || period.ends_with("ms") {
+            return Err(NotARate);
+        }
+        let period = match period.starts_with(|c: char| c.is_ascii_digit()) {
+            true => period.parse(),
+            false => format!("1{period}").parse(),
+        };
+        let requests = requests.parse().map_err(|_| NotARate)?;
+        Ok(Rate { requests, period: period.map_err(|_| NotARate)? })
+    }
+}
+
+/// The text does not say how many requests in how long.
+#[derive(Debug, thiserror::Error)]
+#[error("{EXPECTED}")]
+pub struct NotARate;
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": PATTERN,
+            "patternErrorMessage": EXPECTED,
+            "description": "Requests in a period: 50/s, 1000/h, 100/10s or 6/m.",
+        })
+    }
+}
+
+/// A system's rate limit: a rate alone, or with what may go beyond it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitSection {
+    /// The rate.
+    pub limit: Rate,
+    /// How many requests that were not made in their time may be made later, at once.
+    pub burst: u32,
+}
+
+impl<'de> Deserialize<'de> for RateLimitSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RateLimitSection, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Rate(Rate),
+            Fields {
+                limit: Rate,
+                #[serde(default)]
+                burst: u32,
+            },
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Rate(limit) => RateLimitSection { limit, burst: 0 },
+            Written::Fields { limit, burst } => RateLimitSection { limit, burst },
+        })
+    }
+}
+
+impl JsonSchema for RateLimitSection {
+    fn schema_name() -> Cow<'static, str> {
+        "RateLimitSection".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "object"],
+            "pattern": PATTERN,
+            "patternErrorMessage": "expected a rate, 50/s, 1000/h, 100/10s or 6/m, or { limit: 100/10s, burst: 20 }",
+            "properties": {
+                "limit": generator.subschema_for::<Rate>(),
+                "burst": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 10_000,
+                    "default": 0,
+                    "description": "How many requests that were not made in their time may be made later, at once. \
+                        So many more than the limit may then come within a period.",
+                },
+            },
+            "required": ["limit"],
+            "additionalProperties": false,
+        })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.requests, self.period)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_a_period_make_a_rate() {
+        let rate =
+            |text: &str| text.parse::<Rate>().map(|rate| (rate.requests, rate.period.0.as_secs())).ok();
+        assert_eq!(rate("50/s"), Some((50, 1)));
+        assert_eq!(rate("1000/h"), Some((1000, 3600)));
+        assert_eq!(rate("100/10s"), Some((100, 10)));
+        assert_eq!(rate("6/m"), Some((6, 60)));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "",
+            "50",
+            "50/",
+            "/s",
+            "+5/s",
+            "-5/s",
+            "5 / s",
+            "5/500ms",
+            "5/ms",
+            "5/+1s",
+            "1.5/s",
+            "9999999999/s",
+        ] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn requests_are_spread_evenly_and_never_closer_than_the_rate_has_it() {
+        let micros = |text: &str| text.parse::<Rate>().ok()?.interval().map(|interval| interval.as_micros());
+        assert_eq!(micros("50/s"), Some(20_000));
+        assert_eq!(micros("100/10s"), Some(100_000));
+        assert_eq!(micros("3/s"), Some(333_334));
+        assert_eq!(micros("0/s"), None);
+    }
+}

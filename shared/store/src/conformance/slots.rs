@@ -1,0 +1,93 @@
+//! When systems take requests.
+//!
+//! Slots are hours apart, so that the time the tests take does not matter.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::SignedDuration;
+
+use crate::{Pace, Slots, Store};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn pace(burst: u32, ahead: u32) -> Pace {
+    Pace { interval: HOUR, burst, ahead: ahead * HOUR }
+}
+
+/// How many slots of the shop it gets, and in how many hours, rounded, the first is due.
+async fn reserve(store: &Arc<dyn Store>, pace: Pace, count: u32) -> (u32, i64) {
+    counted(store.reserve_slots("shop", pace, count).await.unwrap())
+}
+
+fn counted(Slots { count, first_in }: Slots) -> (u32, i64) {
+    (count, (first_in + SignedDuration::from_mins(30)).as_secs().div_euclid(3600))
+}
+
+/// The first is due at once; who asks next gets those that follow.
+pub async fn slots_are_given_away_one_interval_apart(store: Arc<dyn Store>) {
+    let first = store.reserve_slots("shop", pace(0, 100), 2).await.unwrap();
+    assert_eq!(first, Slots { count: 2, first_in: SignedDuration::ZERO });
+    assert_eq!(reserve(&store, pace(0, 100), 3).await, (3, 2));
+    assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 5));
+}
+
+/// What is too far ahead is not given away, and stays for who asks later.
+pub async fn slots_are_given_away_no_further_ahead_than_asked_for(store: Arc<dyn Store>) {
+    assert_eq!(reserve(&store, pace(0, 1), 5).await, (2, 0));
+    for _ in 0..3 {
+        assert_eq!(reserve(&store, pace(0, 1), 5).await, (0, 2));
+    }
+    assert_eq!(reserve(&store, pace(0, 2), 5).await, (1, 2));
+}
+
+/// As many slots as the burst may be late; those before are lost.
+pub async fn slots_that_nobody_took_in_time_are_late_up_to_the_burst(store: Arc<dyn Store>) {
+    assert_eq!(reserve(&store, pace(3, 0), 2).await, (2, -3));
+    assert_eq!(reserve(&store, pace(3, 0), 5).await, (2, -1));
+    assert_eq!(reserve(&store, pace(3, 0), 5).await, (0, 1));
+}
+
+/// Whoever was told to wait makes all wait who share the system, for the longest time that anybody was
+/// told.
+pub async fn a_hold_moves_the_next_slot_of_its_system(store: Arc<dyn Store>) {
+    store.hold_slots("shop", 5 * HOUR).await.unwrap();
+    store.hold_slots("shop", 2 * HOUR).await.unwrap();
+    assert_eq!(reserve(&store, pace(3, 1), 1).await, (0, 5));
+    let of_another = store.reserve_slots("crm", pace(0, 1), 1).await.unwrap();
+    assert_eq!(counted(of_another), (1, 0));
+    assert_eq!(reserve(&store, pace(3, 9), 2).await, (2, 5));
+    store.hold_slots("shop", HOUR).await.unwrap();
+    assert_eq!(reserve(&store, pace(3, 9), 1).await, (1, 7));
+}
+
+/// Who changes the limit does not wait for what followed from the old one.
+pub async fn a_new_pace_counts_from_the_last_slot_on(store: Arc<dyn Store>) {
+    let slow = Pace { interval: 100 * HOUR, ..pace(0, 1) };
+    assert_eq!(reserve(&store, slow, 1).await, (1, 0));
+    assert_eq!(reserve(&store, slow, 1).await, (0, 100));
+    assert_eq!(reserve(&store, pace(0, 1), 1).await, (1, 1));
+}
+
+/// However many reserve slots at the same time, each slot goes to one, and none is left out.
+pub async fn of_many_who_reserve_slots_each_gets_its_own(store: Arc<dyn Store>) {
+    let takers: Vec<_> = (0..16)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut firsts = Vec::new();
+                for _ in 0..10 {
+                    let (count, first) = reserve(&store, pace(0, 10_000), 3).await;
+                    assert_eq!(count, 3);
+                    firsts.push(first);
+                }
+                firsts
+            })
+        })
+        .collect();
+    let mut firsts = Vec::new();
+    for taker in takers {
+        firsts.extend(taker.await.unwrap());
+    }
+    firsts.sort_unstable();
+    assert_eq!(firsts, (0..160).map(|number| number * 3).collect::<Vec<i64>>());
+}

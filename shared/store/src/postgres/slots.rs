@@ -1,0 +1,80 @@
+//! When systems take requests.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio_postgres::Row;
+
+use super::connection::Connections;
+use crate::{Pace, Result, Slots};
+
+/// Now, in microseconds since 1970.
+const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+pub(super) async fn reserve(
+    connections: &Connections,
+    system: &str,
+    pace: Pace,
+    count: u32,
+) -> Result<Slots> {
+    loop {
+        if let Some(slots) = reserve_from_row(connections, system, pace, count).await? {
+            return Ok(slots);
+        }
+        let sql = "INSERT INTO rate_limits VALUES ($1, 0, 0) ON CONFLICT (system) DO NOTHING";
+        connections.execute(sql, &[&system]).await?;
+    }
+}
+
+/// Whoever waits for the row sees it as the one before left it, and reads the clock only then. That a slot
+/// was given away for later than `ahead` from now can only be by a clock that went wrong.
+async fn reserve_from_row(
+    connections: &Connections,
+    system: &str,
+    pace: Pace,
+    count: u32,
+) -> Result<Option<Slots>> {
+    let sql = format!(
+        "
+        WITH stored AS MATERIALIZED (
+            SELECT last_slot, held_until FROM rate_limits WHERE system = $1 FOR UPDATE
+        ), asked AS MATERIALIZED (
+            SELECT last_slot, held_until, {NOW} AS now FROM stored
+        ), next AS (
+            SELECT now, greatest(least(last_slot, now + $5) + $3, now - $4, held_until) AS first FROM asked
+        ), given AS (
+            SELECT now, first, CASE WHEN first > now + $5 THEN 0
+                ELSE least($2, (now + $5 - first) / $3 + 1) END AS count
+            FROM next
+        )
+        UPDATE rate_limits
+        SET last_slot = CASE WHEN count = 0 THEN last_slot ELSE first + (count - 1) * $3 END
+        FROM given WHERE system = $1
+        RETURNING count, first - now"
+    );
+    let interval = micros(pace.interval).max(1);
+    let (late, ahead) = (interval.saturating_mul(pace.burst.into()), micros(pace.ahead));
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&system, &i64::from(count), &interval, &late, &ahead];
+    let row = connections.query_one(&sql, &parameters).await?;
+    Ok(row.map(|row| slots(&row)))
+}
+
+pub(super) async fn hold(connections: &Connections, system: &str, length: Duration) -> Result<()> {
+    let sql = format!(
+        "
+        INSERT INTO rate_limits AS stored VALUES ($1, 0, {NOW} + $2)
+        ON CONFLICT (system) DO UPDATE SET held_until = greatest(stored.held_until, excluded.held_until)"
+    );
+    connections.execute(&sql, &[&system, &micros(length)]).await.map(drop)
+}
+
+fn slots(row: &Row) -> Slots {
+    let count: i64 = row.get(0);
+    let first_in = SignedDuration::from_micros(row.get(1));
+    Slots { count: u32::try_from(count).unwrap_or(0), first_in }
+}
+
+fn micros(length: Duration) -> i64 {
+    length.as_micros().try_into().unwrap_or(i64::MAX)
+}
