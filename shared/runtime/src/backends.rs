@@ -148,3 +148,19 @@ impl Settings {
 fn embedded_directory(project: &Path) -> PathBuf {
     project.join(".pomost")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waiting would not mend it, as it may where a server is away.
+    #[tokio::test]
+    async fn certificates_that_are_not_there_are_a_wrong_setting() {
+        let url = || SecretString::from("postgres://127.0.0.1:1/nowhere");
+        let servers =
+            Servers { amqp_url: url(), database_url: url(), database_ca: Some("/nowhere/ca.pem".into()) };
+        let Err(error) = Backends::servers(&servers, "pomost").await else { panic!("it connected") };
+        assert!(!error.may_pass());
+        assert!(error.to_string().starts_with("cannot read POMOST_DATABASE_CA=/nowhere/ca.pem"), "{error}");
+    }
+}
