@@ -69,7 +69,7 @@ impl Stack {
         write_project(directory.path(), &systems, options.extract);
         let mut environment = environment(&namespace, directory.path());
         environment.extend(options.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let store = PostgresStore::connect(&database_url, &namespace.name).await.unwrap();
+        let store = PostgresStore::connect(&database_url, None, &namespace.name).await.unwrap();
         let service = |name| Service::new(name, environment.clone(), directory.path().to_owned());
         let [extractor, transformer, loader] = ["extractor", "transformer", "loader"].map(service);
         Stack { crm, shop, extractor, transformer, loader, store, namespace, environment, directory }

@@ -48,7 +48,7 @@ impl Destination {
             }
             To::Table(table) => {
                 let writer = table::Writer::new(table.clone());
-                let writer = writer.with_context(|| format!("the flow '{}'", flow.name))?;
+                let writer = writer.with_context(|| format!("the flow '{}', load.table", flow.name))?;
                 Destination::by_key(flow.clone(), Box::new(writer), table.concurrency)
             }
             To::Files(files) => {

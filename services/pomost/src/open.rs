@@ -27,7 +27,7 @@ pub fn settings(project: &Path) -> anyhow::Result<Settings> {
 /// services in this process.
 pub async fn to_run(settings: &Settings) -> Result<Backends, backends::Error> {
     match settings.servers()? {
-        Some((amqp, database)) => Backends::servers(amqp, database, &settings.namespace).await,
+        Some(servers) => Backends::servers(&servers, &settings.namespace).await,
         None => Backends::embedded(&settings.project).await,
     }
 }
@@ -47,7 +47,7 @@ pub async fn to_run_or_join(settings: &Settings) -> Result<Opened, backends::Err
 /// The same, to look at what is there and to hand over work.
 pub async fn to_look(settings: &Settings) -> Result<Backends, backends::Error> {
     match settings.servers()? {
-        Some((amqp, database)) => Backends::servers(amqp, database, &settings.namespace).await,
+        Some(servers) => Backends::servers(&servers, &settings.namespace).await,
         None => Backends::embedded_beside(&settings.project).await,
     }
 }

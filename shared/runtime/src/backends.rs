@@ -23,6 +23,25 @@ pub struct Backends {
     _lock: Option<Arc<ProjectLock>>,
 }
 
+/// The servers that processes share.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    /// The RabbitMQ's URL.
+    pub amqp_url: SecretString,
+    /// The PostgreSQL's URL.
+    pub database_url: SecretString,
+    /// The file with the certificates that the PostgreSQL's own has to come from.
+    pub database_ca: Option<PathBuf>,
+}
+
+impl Servers {
+    fn certificates(&self) -> Result<Option<String>, Error> {
+        let Some(path) = &self.database_ca else { return Ok(None) };
+        let read = std::fs::read_to_string(path).map(Some);
+        read.map_err(|source| Error::Certificates { path: path.clone(), source })
+    }
+}
+
 /// Why there are no backends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -41,6 +60,14 @@ pub enum Error {
         "POMOST_AMQP_URL and POMOST_DATABASE_URL are not set; a service needs both (for one machine without servers there is `pomost run`)"
     )]
     NoServers,
+    /// The database's certificates cannot be read.
+    #[error("cannot read POMOST_DATABASE_CA={}: {source}", .path.display())]
+    Certificates {
+        /// Their file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Another process runs the same embedded project.
     #[error(transparent)]
     Locked(#[from] pomost_sqlite::LockError),
@@ -64,27 +91,20 @@ impl Error {
 }
 
 impl Backends {
-    /// RabbitMQ and PostgreSQL at the two URLs.
-    pub async fn servers(
-        amqp: &SecretString,
-        database: &SecretString,
-        namespace: &str,
-    ) -> Result<Backends, Error> {
-        let store = PostgresStore::connect(database.expose_secret(), namespace).await?;
-        let broker = RabbitMq::connect(amqp.expose_secret(), namespace).await?;
+    /// RabbitMQ and PostgreSQL.
+    pub async fn servers(servers: &Servers, namespace: &str) -> Result<Backends, Error> {
+        let (database, ca) = (servers.database_url.expose_secret(), servers.certificates()?);
+        let store = PostgresStore::connect(database, ca.as_deref(), namespace).await?;
+        let broker = RabbitMq::connect(servers.amqp_url.expose_secret(), namespace).await?;
         Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: None })
     }
 
     /// Removes everything of a namespace from the servers: the tables, the exchanges, and the queues
     /// of these flows with all that is in them.
-    pub async fn remove(
-        amqp: &SecretString,
-        database: &SecretString,
-        namespace: &str,
-        flows: &[String],
-    ) -> Result<(), Error> {
-        PostgresStore::remove(database.expose_secret(), namespace).await?;
-        let broker = RabbitMq::connect(amqp.expose_secret(), namespace).await?;
+    pub async fn remove(servers: &Servers, namespace: &str, flows: &[String]) -> Result<(), Error> {
+        let (database, ca) = (servers.database_url.expose_secret(), servers.certificates()?);
+        PostgresStore::remove(database, ca.as_deref(), namespace).await?;
+        let broker = RabbitMq::connect(servers.amqp_url.expose_secret(), namespace).await?;
         Ok(broker.delete_everything(flows).await?)
     }
 
@@ -111,11 +131,13 @@ impl Backends {
 }
 
 impl Settings {
-    /// The two servers' URLs, or none where neither is set.
-    pub fn servers(&self) -> Result<Option<(&SecretString, &SecretString)>, Error> {
+    /// The two servers, or none where neither URL is set.
+    pub fn servers(&self) -> Result<Option<Servers>, Error> {
         let one_of_two = |set, missing| Err(Error::OneOfTwo { set, missing });
-        match (&self.amqp_url, &self.database_url) {
-            (Some(amqp), Some(database)) => Ok(Some((amqp, database))),
+        match (self.amqp_url.clone(), self.database_url.clone()) {
+            (Some(amqp_url), Some(database_url)) => {
+                Ok(Some(Servers { amqp_url, database_url, database_ca: self.database_ca.clone() }))
+            }
             (None, None) => Ok(None),
             (Some(_), None) => one_of_two("POMOST_AMQP_URL", "POMOST_DATABASE_URL"),
             (None, Some(_)) => one_of_two("POMOST_DATABASE_URL", "POMOST_AMQP_URL"),
@@ -125,4 +147,20 @@ impl Settings {
 
 fn embedded_directory(project: &Path) -> PathBuf {
     project.join(".pomost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waiting would not mend it, as it may where a server is away.
+    #[tokio::test]
+    async fn certificates_that_are_not_there_are_a_wrong_setting() {
+        let url = || SecretString::from("postgres://127.0.0.1:1/nowhere");
+        let servers =
+            Servers { amqp_url: url(), database_url: url(), database_ca: Some("/nowhere/ca.pem".into()) };
+        let Err(error) = Backends::servers(&servers, "pomost").await else { panic!("it connected") };
+        assert!(!error.may_pass());
+        assert!(error.to_string().starts_with("cannot read POMOST_DATABASE_CA=/nowhere/ca.pem"), "{error}");
+    }
 }

@@ -5,10 +5,13 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use backon::{ExponentialBuilder, Retryable};
 use pomost_project::{Project, environment::Environment};
-use secrecy::SecretString;
 use tracing::{error, info, warn};
 
-use crate::{Backends, Context, Settings, backends, health, shutdown, telemetry};
+use crate::{
+    Backends, Context, Settings,
+    backends::{self, Servers},
+    health, shutdown, telemetry,
+};
 
 /// The exit code of a wrong setting or project, after `EX_CONFIG` of sysexits.h.
 const MISCONFIGURED: u8 = 78;
@@ -48,10 +51,10 @@ where
     let settings = Settings::from_environment().context(Misconfigured)?;
     let project = Project::load(&settings.project, &Environment::of_process(&settings.project));
     let project = project.context(Misconfigured)?;
-    let Some((amqp, database)) = settings.servers().context(Misconfigured)? else {
+    let Some(servers) = settings.servers().context(Misconfigured)? else {
         return Err(backends::Error::NoServers).context(Misconfigured);
     };
-    let connecting = connect(amqp, database, &settings.namespace);
+    let connecting = connect(&servers, &settings.namespace);
     let Some(backends) = shutdown.run_until_cancelled(connecting).await else { return Ok(()) };
     let backends = match backends {
         Err(error) if !error.may_pass() => return Err(error).context(Misconfigured),
@@ -67,17 +70,13 @@ where
 }
 
 /// Services and servers are often started together: a server that does not answer yet is waited for.
-async fn connect(
-    amqp: &SecretString,
-    database: &SecretString,
-    namespace: &str,
-) -> Result<Backends, backends::Error> {
+async fn connect(servers: &Servers, namespace: &str) -> Result<Backends, backends::Error> {
     let backoff = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(250))
         .with_max_delay(Duration::from_secs(5))
         .without_max_times()
         .with_total_delay(Some(PATIENCE));
-    (|| Backends::servers(amqp, database, namespace))
+    (|| Backends::servers(servers, namespace))
         .retry(backoff)
         .when(backends::Error::may_pass)
         .notify(|error, _| warn!(%error, "connecting again shortly"))

@@ -13,6 +13,9 @@ pub struct Settings {
     pub amqp_url: Option<SecretString>,
     /// `POMOST_DATABASE_URL`: PostgreSQL, `postgres://user:password@host:5432/database`.
     pub database_url: Option<SecretString>,
+    /// `POMOST_DATABASE_CA`: a file with the certificates, as PEM, that the database's own has to come from,
+    /// instead of those that the platform trusts.
+    pub database_ca: Option<PathBuf>,
     /// `POMOST_PROJECT`: the project's directory.
     #[serde(default = "current_directory")]
     pub project: PathBuf,

@@ -25,8 +25,12 @@ async fn main() {
     measure("SQLite", rounds, Arc::new(SqliteStore::open(&directory.path().join("state.db")).await.unwrap()))
         .await;
     let url = std::env::var("POMOST_TEST_DATABASE_URL").expect("POMOST_TEST_DATABASE_URL must be set");
-    measure("PostgreSQL", rounds, Arc::new(PostgresStore::connect(&url, "pomost_throughput").await.unwrap()))
-        .await;
+    measure(
+        "PostgreSQL",
+        rounds,
+        Arc::new(PostgresStore::connect(&url, None, "pomost_throughput").await.unwrap()),
+    )
+    .await;
 }
 
 async fn measure(name: &str, rounds: u32, store: Arc<dyn Store>) {

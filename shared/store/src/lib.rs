@@ -212,7 +212,8 @@ pub enum Error {
     /// Somebody else holds the lease now; what was to be recorded was not.
     #[error("the lease '{0}' was taken by somebody else")]
     LeaseLost(String),
-    /// The URL of the database cannot be read, or the name of the schema cannot be one.
+    /// The URL of the database cannot be read, its certificates cannot be, or the name of the schema cannot
+    /// be one.
     #[error("the store cannot be used like this: {reason}")]
     Settings {
         /// What is wrong, and what was expected.

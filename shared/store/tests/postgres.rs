@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use pomost_models::{Outcome, Outcomes};
+use pomost_postgres::testing::{certificate, encrypted, readable};
 use pomost_store::{Error, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
 
@@ -15,7 +16,7 @@ where
     Running: Future<Output = ()> + Send + 'static,
 {
     in_a_schema(|namespace| async move {
-        let store = PostgresStore::connect(&url(), &namespace).await.unwrap();
+        let store = PostgresStore::connect(&url(), None, &namespace).await.unwrap();
         behaviour(Arc::new(store)).await;
     })
     .await;
@@ -55,7 +56,7 @@ async fn services_that_start_together_migrate_once() {
         let starting: Vec<_> = (0..8)
             .map(|_| {
                 let namespace = namespace.clone();
-                tokio::spawn(async move { PostgresStore::connect(&url(), &namespace).await.unwrap() })
+                tokio::spawn(async move { PostgresStore::connect(&url(), None, &namespace).await.unwrap() })
             })
             .collect();
         for service in starting {
@@ -69,8 +70,8 @@ async fn services_that_start_together_migrate_once() {
 async fn namespaces_do_not_see_each_other() {
     in_a_schema(|one| async move {
         in_a_schema(|other| async move {
-            let one = PostgresStore::connect(&url(), &one).await.unwrap();
-            let other = PostgresStore::connect(&url(), &other).await.unwrap();
+            let one = PostgresStore::connect(&url(), None, &one).await.unwrap();
+            let other = PostgresStore::connect(&url(), None, &other).await.unwrap();
             one.set_cursor("customers", Some("5")).await.unwrap();
             assert_eq!(other.cursor("customers").await.unwrap(), None);
         })
@@ -82,7 +83,7 @@ async fn namespaces_do_not_see_each_other() {
 #[tokio::test]
 async fn masks_are_merged_as_the_models_merge_them() {
     in_a_schema(|namespace| async move {
-        PostgresStore::connect(&url(), &namespace).await.unwrap();
+        PostgresStore::connect(&url(), None, &namespace).await.unwrap();
         let client = client().await;
         let sql = format!("SELECT \"{namespace}\".merge_outcomes($1, $2)");
         let statement = client.prepare(&sql).await.unwrap();
@@ -114,12 +115,12 @@ fn mask(seed: &mut u64) -> String {
 #[tokio::test]
 async fn a_store_of_a_newer_version_is_refused_with_advice() {
     in_a_schema(|namespace| async move {
-        PostgresStore::connect(&url(), &namespace).await.unwrap();
+        PostgresStore::connect(&url(), None, &namespace).await.unwrap();
         let newer = format!(
             "INSERT INTO \"{namespace}\".refinery_schema_history VALUES (9, 'later', '2030-01-01T00:00:00Z', '1')"
         );
         client().await.batch_execute(&newer).await.unwrap();
-        let Err(Error::Unreadable(error)) = PostgresStore::connect(&url(), &namespace).await else {
+        let Err(Error::Unreadable(error)) = PostgresStore::connect(&url(), None, &namespace).await else {
             panic!("it was opened")
         };
         assert!(error.contains("use that version"), "{error}");
@@ -131,9 +132,60 @@ async fn a_store_of_a_newer_version_is_refused_with_advice() {
 #[tokio::test]
 async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_settings() {
     for (url, namespace) in [("postgres:/nowhere", "pomost"), (&*url(), ""), (&*url(), &"x".repeat(64))] {
-        let Err(error) = PostgresStore::connect(url, namespace).await else { panic!("it connected") };
+        let Err(error) = PostgresStore::connect(url, None, namespace).await else { panic!("it connected") };
         assert!(matches!(error, Error::Settings { .. }), "{error}");
     }
+}
+
+/// Whoever runs PostgreSQL in a network of their own need not change anything. The two servers speak to
+/// nobody who does not ask for TLS.
+#[tokio::test]
+async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not() {
+    in_a_schema(|namespace| async move {
+        for url in [encrypted(&url(), &certificate()).await, readable(&url()).await] {
+            PostgresStore::connect(&url, None, &namespace).await.unwrap().ping().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tls_that_the_url_requires_is_not_done_without() {
+    let url = format!("{}?sslmode=require", readable(&url()).await);
+    let Err(error) = PostgresStore::connect(&url, None, "pomost").await else { panic!("it connected") };
+    assert!(error.to_string().contains("server does not support TLS"), "{error}");
+}
+
+/// Required, or only preferred.
+#[tokio::test]
+async fn the_server_s_certificate_has_to_come_from_the_given_ones() {
+    in_a_schema(|namespace| async move {
+        let (its, another) = (certificate(), certificate());
+        let preferred = encrypted(&url(), &its).await;
+        let required = format!("{preferred}?sslmode=require");
+        let another = another.cert.pem();
+        for (url, ca) in [(&preferred, Some(&*another)), (&required, Some(&*another)), (&required, None)] {
+            let Err(error) = PostgresStore::connect(url, ca, &namespace).await else {
+                panic!("it connected")
+            };
+            assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+            assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+        }
+        for url in [preferred, required] {
+            let store = PostgresStore::connect(&url, Some(&its.cert.pem()), &namespace).await.unwrap();
+            store.ping().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn certificates_that_are_none_are_wrong_settings() {
+    let Err(error) = PostgresStore::connect(&url(), Some("none"), "pomost").await else {
+        panic!("it connected")
+    };
+    assert!(matches!(error, Error::Settings { .. }), "{error}");
+    assert!(error.to_string().contains("expected certificates as PEM"), "{error}");
 }
 
 #[tokio::test]
@@ -145,12 +197,12 @@ async fn errors_name_the_place_and_never_the_password() {
         "host=127.0.0.1 port=1 password=hunter2 dbname=shop user=u",
         "password=hunter2 port=hunter2",
     ] {
-        let Err(error) = PostgresStore::connect(url, "pomost").await else { panic!("it connected") };
+        let Err(error) = PostgresStore::connect(url, None, "pomost").await else { panic!("it connected") };
         for text in [error.to_string(), format!("{error:?}")] {
             assert!(!text.contains("ter2"), "{text}");
         }
     }
-    let Err(error) = PostgresStore::connect("postgres://user:hunter2@127.0.0.1:1/shop", "pomost").await
+    let Err(error) = PostgresStore::connect("postgres://user:hunter2@127.0.0.1:1/shop", None, "pomost").await
     else {
         panic!("it connected")
     };
@@ -160,7 +212,7 @@ async fn errors_name_the_place_and_never_the_password() {
 #[tokio::test]
 async fn errors_of_the_server_hold_no_values_of_a_row() {
     in_a_schema(|namespace| async move {
-        let store = PostgresStore::connect(&url(), &namespace).await.unwrap();
+        let store = PostgresStore::connect(&url(), None, &namespace).await.unwrap();
         let closed = format!("ALTER TABLE \"{namespace}\".cursors ADD CHECK (value <> 'jan@example.org')");
         client().await.batch_execute(&closed).await.unwrap();
         let error = store.set_cursor("customers", Some("jan@example.org")).await.unwrap_err();
@@ -175,7 +227,7 @@ async fn connections_that_the_server_closed_are_replaced() {
     in_a_schema(|namespace| async move {
         let separator = if url().contains('?') { '&' } else { '?' };
         let named = format!("{}{separator}application_name={}", url(), namespace.replace(' ', "-"));
-        let store = PostgresStore::connect(&named, &namespace).await.unwrap();
+        let store = PostgresStore::connect(&named, None, &namespace).await.unwrap();
         store.ping().await.unwrap();
         let close =
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";

@@ -1,7 +1,5 @@
 //! What went wrong with a statement, sorted by what is to be done about it.
 
-use std::error::Error;
-
 use deadpool_postgres::{HookError, PoolError};
 use pomost_http::{Class, Failure};
 use tokio_postgres::error::{DbError, SqlState};
@@ -80,7 +78,7 @@ impl Fault {
 
     fn reason(&self) -> String {
         match (self, self.error()) {
-            (_, Some(error)) => with_advice(chain(error)),
+            (_, Some(error)) => with_advice(pomost_postgres::with_causes(error)),
             (Fault::Connection(error), None) => error.to_string(),
             _ => "no answer in time".into(),
         }
@@ -155,18 +153,6 @@ fn with_advice(reason: String) -> String {
         true => format!("{reason}; to send credentials and data readable, add ?sslmode=disable to the URL"),
         false => reason,
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    texts.dedup();
-    texts.join(": ")
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod connection;
 mod failure;
 mod statements;
-mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +16,6 @@ use tokio::time::{error::Elapsed, timeout};
 use tokio_postgres::types::{Json, ToSql};
 use tracing::{Instrument, Span, field};
 
-use connection::SettingsError;
 use failure::Fault;
 use statements::Statements;
 
@@ -39,7 +37,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// A writer to a table. It connects when there is something to write, so that a database that is
     /// away is waited for.
-    pub(crate) fn new(table: Arc<Table>) -> Result<Writer, SettingsError> {
+    pub(crate) fn new(table: Arc<Table>) -> Result<Writer, pomost_postgres::Error> {
         let (pool, database) = connection::pool(&table)?;
         let statements = Statements::of(&table);
         Ok(Writer { place: format!("the table {} at {database}", table.name), pool, statements, table })

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use pomost_http::Clients;
 use pomost_models::{Outcome, Trigger};
 use pomost_project::Project;
-use pomost_runtime::{Backends, shutdown};
+use pomost_runtime::{Backends, backends::Servers, shutdown};
 use pomost_sandbox::{CrmOptions, ShopOptions};
 use pomost_store::RunRequest;
 use secrecy::{ExposeSecret, SecretString};
@@ -42,19 +42,24 @@ pub struct Arguments {
     /// The PostgreSQL to use
     #[arg(long, env = "POMOST_DATABASE_URL", value_name = "POSTGRES_URL", hide_env_values = true)]
     database: SecretString,
+    /// The certificates that the PostgreSQL's own has to come from, as PEM
+    #[arg(long, env = "POMOST_DATABASE_CA", value_name = "FILE")]
+    database_ca: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let servers = OwnNamespace::new("pomost_bench", &arguments.broker, &arguments.database);
-    let measured = shutdown.run_until_cancelled(measure(arguments.customers, &servers)).await;
+    let Arguments { customers, broker, database, database_ca } = arguments;
+    let servers = Servers { amqp_url: broker, database_url: database, database_ca };
+    let servers = OwnNamespace::new("pomost_bench", servers);
+    let measured = shutdown.run_until_cancelled(measure(customers, &servers)).await;
     let removed = servers.remove(FLOW).await.context("removing the bench from the servers");
     measured.context("stopped before the end")??.print();
     removed?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn measure(customers: u32, servers: &OwnNamespace<'_>) -> anyhow::Result<Report> {
+async fn measure(customers: u32, servers: &OwnNamespace) -> anyhow::Result<Report> {
     let directory = tempfile::Builder::new().prefix("pomost-bench-").tempdir()?;
     let (crm, crm_url) = crm(customers).await?;
     let bare = bare_loop(directory.path(), &crm_url).await?;
@@ -75,7 +80,7 @@ async fn bare_loop(directory: &Path, crm_url: &str) -> anyhow::Result<Duration> 
 }
 
 async fn pipeline(
-    servers: &OwnNamespace<'_>,
+    servers: &OwnNamespace,
     environment: &[(&str, String)],
     sandboxes: Vec<Process>,
     bare: Duration,
@@ -104,16 +109,18 @@ async fn pipeline(
 
 /// What the services are told. The systems as well: what this process is told of its own must not
 /// lead them to somebody's business.
-fn environment(servers: &OwnNamespace<'_>, project: &Path, systems: &Systems) -> Vec<(&'static str, String)> {
+fn environment(servers: &OwnNamespace, project: &Path, systems: &Systems) -> Vec<(&'static str, String)> {
     let settings = [
-        ("POMOST_AMQP_URL", servers.amqp.expose_secret()),
-        ("POMOST_DATABASE_URL", servers.database.expose_secret()),
+        ("POMOST_AMQP_URL", servers.servers.amqp_url.expose_secret()),
+        ("POMOST_DATABASE_URL", servers.servers.database_url.expose_secret()),
         ("POMOST_NAMESPACE", &servers.name),
         ("RUST_LOG", "warn"),
     ];
     let told = settings.into_iter().chain(systems.variables());
-    let project = ("POMOST_PROJECT", project.display().to_string());
-    told.map(|(name, value)| (name, value.to_owned())).chain([project]).collect()
+    let ca = servers.servers.database_ca.as_deref().map(|ca| ("POMOST_DATABASE_CA", ca));
+    let paths = [("POMOST_PROJECT", project)].into_iter().chain(ca);
+    let paths = paths.map(|(name, path)| (name, path.display().to_string()));
+    told.map(|(name, value)| (name, value.to_owned())).chain(paths).collect()
 }
 
 /// Starts the three services and waits until each is ready.

@@ -1,11 +1,11 @@
 //! `pomost demo`: the whole of it, on two sandbox systems.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use pomost_extractor::Scheduling;
 use pomost_http::Clients;
-use pomost_runtime::{Backends, Context, shutdown};
+use pomost_runtime::{Backends, Context, backends::Servers, shutdown};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -30,17 +30,26 @@ pub struct Arguments {
     /// Use this PostgreSQL instead of the embedded store
     #[arg(long, value_name = "POSTGRES_URL", requires = "broker")]
     database: Option<SecretString>,
+    /// The certificates that the PostgreSQL's own has to come from, as PEM
+    #[arg(long, env = "POMOST_DATABASE_CA", value_name = "FILE")]
+    database_ca: Option<PathBuf>,
     /// Leave everything running at the end, to explore
     #[arg(long)]
     keep: bool,
+}
+
+impl Arguments {
+    fn servers(&self) -> Option<Servers> {
+        let (amqp_url, database_url) = self.broker.clone().zip(self.database.clone())?;
+        Some(Servers { amqp_url, database_url, database_ca: self.database_ca.clone() })
+    }
 }
 
 /// Runs the demo; the exit code says whether the shop has what it must. Nothing of it stays on the
 /// servers: the shop is a new one each time, and a ledger from before would say that it has everything.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let servers = arguments.broker.as_ref().zip(arguments.database.as_ref());
-    let servers = servers.map(|(broker, database)| OwnNamespace::new("pomost_demo", broker, database));
+    let servers = arguments.servers().map(|servers| OwnNamespace::new("pomost_demo", servers));
     let told = tell(&arguments, servers.as_ref(), &shutdown).await;
     if let Some(servers) = servers {
         let removed = servers.remove(FLOW).await.context("removing the demo from the servers");
@@ -53,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 async fn tell(
     arguments: &Arguments,
-    servers: Option<&OwnNamespace<'_>>,
+    servers: Option<&OwnNamespace>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let demo = start(arguments, servers, shutdown.child_token()).await?;
@@ -73,7 +82,7 @@ async fn tell(
 
 async fn start(
     arguments: &Arguments,
-    servers: Option<&OwnNamespace<'_>>,
+    servers: Option<&OwnNamespace>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Demo> {
     let crm = Crm::start(CrmOptions { customers: arguments.customers, ..CrmOptions::default() }).await?;

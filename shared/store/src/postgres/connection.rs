@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
-    Timeouts,
-};
+use deadpool_postgres::{Client, HookError, Object, Pool, PoolError};
+use pomost_postgres::{Database, Pooling, with_causes};
 use refinery::error::Kind;
-use tokio_postgres::{Config, NoTls, Row, config::Host, types::ToSql};
+use tokio_postgres::{Row, types::ToSql};
 
 use crate::{Error, Result};
 
@@ -19,9 +17,6 @@ mod embedded {
 const CONNECTIONS: usize = 8;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the network may swallow what we send before the connection counts as broken.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// PostgreSQL cuts longer names off, and two of them might become one.
 const LONGEST_NAMESPACE: usize = 63;
@@ -37,24 +32,24 @@ pub(super) struct Connections {
 pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Connections {
-    pub(super) async fn open(url: &str, namespace: &str) -> Result<Connections> {
-        let connections = Connections::to(url, namespace)?;
+    pub(super) async fn open(url: &str, ca: Option<&str>, namespace: &str) -> Result<Connections> {
+        let connections = Connections::to(url, ca, namespace)?;
         connections.migrate(namespace).await?;
         Ok(connections)
     }
 
-    pub(super) async fn drop_schema(url: &str, namespace: &str) -> Result<()> {
-        let connections = Connections::to(url, namespace)?;
+    pub(super) async fn drop_schema(url: &str, ca: Option<&str>, namespace: &str) -> Result<()> {
+        let connections = Connections::to(url, ca, namespace)?;
         let drop_it = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(namespace));
         let dropped = connections.client().await?.batch_execute(&drop_it).await;
         dropped.map_err(|error| connections.failed(&error))
     }
 
-    fn to(url: &str, namespace: &str) -> Result<Connections> {
-        let config = parse(url)?;
+    fn to(url: &str, ca: Option<&str>, namespace: &str) -> Result<Connections> {
+        let database = Database::at(url).map_err(settings)?;
         check_namespace(namespace)?;
-        let place = place_of(&config, namespace);
-        Ok(Connections { pool: pool(config, &place, namespace)?, place })
+        let place = format!("{} (schema {namespace})", database.place());
+        Ok(Connections { pool: pool(database, ca, namespace)?, place })
     }
 
     /// Runs a statement and returns its rows.
@@ -125,46 +120,13 @@ impl Connections {
         if let Some(error) = error.as_db_error() {
             return unavailable(&self.place, format!("{} ({})", error.message(), error.code().code()));
         }
-        let mut reason = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(error) = source {
-            reason = format!("{reason}: {error}");
-            source = error.source();
-        }
-        unavailable(&self.place, reason)
+        unavailable(&self.place, with_causes(error))
     }
 
     /// The error for something stored that cannot be understood.
     pub(super) fn unreadable(&self, what: impl std::fmt::Display) -> Error {
         Error::Unreadable(format!("{what} in {}", self.place))
     }
-}
-
-/// What the parser says may hold parts of the URL, and so of the password.
-fn parse(url: &str) -> Result<Config> {
-    let mut config: Config = url.parse().map_err(|_| {
-        let expected =
-            "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
-        Error::Settings { reason: format!("its URL cannot be read; {expected}") }
-    })?;
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_TIMEOUT);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("pomost");
-    }
-    config.tcp_user_timeout(SILENCE_TIMEOUT);
-    Ok(config)
-}
-
-fn place_of(config: &Config, namespace: &str) -> String {
-    let host = config.get_hosts().first().map_or_else(String::new, |host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
-    format!("postgres://{host}:{port}/{database} (schema {namespace})")
 }
 
 fn check_namespace(namespace: &str) -> Result<()> {
@@ -175,20 +137,10 @@ fn check_namespace(namespace: &str) -> Result<()> {
     Err(Error::Settings { reason })
 }
 
-fn pool(config: Config, place: &str, namespace: &str) -> Result<Pool> {
-    let manager =
-        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let settings = session_settings(namespace);
-    Pool::builder(manager)
-        .max_size(CONNECTIONS)
-        .runtime(Runtime::Tokio1)
-        .timeouts(Timeouts { create: Some(CONNECT_TIMEOUT), ..Timeouts::default() })
-        .post_create(Hook::async_fn(move |client, _| {
-            let settings = settings.clone();
-            Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
-        }))
-        .build()
-        .map_err(|error| unavailable(place, error.to_string()))
+fn pool(database: Database, ca: Option<&str>, namespace: &str) -> Result<Pool> {
+    let session = session_settings(namespace);
+    let pooling = Pooling { connections: CONNECTIONS, timeout: CONNECT_TIMEOUT, ca, session };
+    database.pool(pooling).map_err(settings)
 }
 
 /// Statements are planned once, perhaps when the tables are nearly empty and reading a whole one is
@@ -204,6 +156,10 @@ fn session_settings(namespace: &str) -> String {
 
 fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+fn settings(error: pomost_postgres::Error) -> Error {
+    Error::Settings { reason: error.to_string() }
 }
 
 fn unavailable(place: &str, reason: impl Into<String>) -> Error {

@@ -34,13 +34,18 @@ impl PostgresStore {
     /// Connects to the database at `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings
     /// the tables in the schema `namespace` up to date, creating it where it is missing. Several
     /// processes may do so at once. No error repeats the URL.
-    pub async fn connect(url: &str, namespace: &str) -> Result<PostgresStore> {
-        Ok(PostgresStore { connections: Connections::open(url, namespace).await? })
+    ///
+    /// The URL's `sslmode` decides on TLS: `disable`, `require`, or left out `prefer`, which does without
+    /// where the server offers none. What is required is verified, and so is what comes of `prefer` where
+    /// `ca` is given: the certificates that the server's own has to come from, as PEM, instead of those
+    /// that the platform trusts.
+    pub async fn connect(url: &str, ca: Option<&str>, namespace: &str) -> Result<PostgresStore> {
+        Ok(PostgresStore { connections: Connections::open(url, ca, namespace).await? })
     }
 
     /// Drops the schema `namespace` with all that is in it, where it exists.
-    pub async fn remove(url: &str, namespace: &str) -> Result<()> {
-        Connections::drop_schema(url, namespace).await
+    pub async fn remove(url: &str, ca: Option<&str>, namespace: &str) -> Result<()> {
+        Connections::drop_schema(url, ca, namespace).await
     }
 }
 

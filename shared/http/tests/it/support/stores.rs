@@ -17,7 +17,7 @@ impl Place {
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         match self {
             Place::Sqlite(path) => Arc::new(SqliteStore::open(path).await.unwrap()),
-            Place::Postgres(schema) => Arc::new(PostgresStore::connect(&url(), schema).await.unwrap()),
+            Place::Postgres(schema) => Arc::new(PostgresStore::connect(&url(), None, schema).await.unwrap()),
         }
     }
 
