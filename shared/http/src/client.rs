@@ -168,7 +168,7 @@ impl Client {
             let begun = timeout(self.system.timeout, begun).await;
             begun.unwrap_or_else(|_| Err(self.silent(call, self.system.timeout).into()))
         };
-        self.renewing(call, limits.timeout, |refused, deadline| open(refused, deadline)).await
+        self.renewing(call, limits.timeout, open).await
     }
 
     /// Waits for its place among the requests in flight.
