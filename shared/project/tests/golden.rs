@@ -64,6 +64,8 @@ fn environment(directory: &Path) -> Environment {
         ("CRM_TOKEN", "crm-token-value"),
         ("EMPTY", ""),
         ("WAREHOUSE", "postgres://reports:hunter2@db.example/warehouse"),
+        ("VERIFIED", "postgres://reports:hunter2@db.example/warehouse?sslmode=verify-full"),
+        ("ROOTED", "postgres://reports:hunter2@db.example/warehouse?sslrootcert=/etc/ca.pem"),
     ];
     Environment::of(directory, variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }

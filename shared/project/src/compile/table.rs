@@ -13,6 +13,32 @@ use crate::{
 /// PostgreSQL cuts longer names off, and two of them might become one.
 const LONGEST_NAME: usize = 63;
 
+/// What a database's URL may have behind its question mark, as its driver reads it.
+const PARAMETERS: [&str; 19] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// How a database may be spoken to.
+const TLS_MODES: [&str; 3] = ["disable", "prefer", "require"];
+
 pub(crate) fn compile(
     compile: &mut Compile<'_>,
     section: &TableSection,
@@ -47,13 +73,31 @@ fn database(
     let database = compile.secret(pointer, &section.database, environment)?;
     let url = Url::parse(database.expose_secret());
     let is_postgres = |url: &Url| matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();
-    if !url.is_ok_and(|url| is_postgres(&url)) {
+    let Some(url) = url.ok().filter(is_postgres) else {
         let expected =
             "is to be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
         compile.refuse(pointer, format!("{} {expected}", section.database.0));
         return None;
+    };
+    let parameters = url.query_pairs().all(|(name, value)| check_parameter(compile, &name, &value));
+    parameters.then_some(database)
+}
+
+/// What the driver would refuse, and every loader with it.
+fn check_parameter(compile: &mut Compile<'_>, name: &str, value: &str) -> bool {
+    let pointer = "/load/table/database";
+    if !PARAMETERS.contains(&name) {
+        let known = format!("known are: {}", PARAMETERS.join(", "));
+        compile.refuse_with_help(pointer, format!("the URL's parameter '{name}' is not known here"), known);
+        return false;
     }
-    Some(database)
+    let is_known = name != "sslmode" || TLS_MODES.contains(&value);
+    if !is_known {
+        let help = "certificates are verified with 'require', by load.table.ca where that is given";
+        let message = format!("the URL's sslmode is to be one of {}", TLS_MODES.join(", "));
+        compile.refuse_with_help(pointer, message, help);
+    }
+    is_known
 }
 
 fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
