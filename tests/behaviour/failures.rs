@@ -1,12 +1,11 @@
 //! A destination that fails, and what it costs.
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::sync::Mutex;
 
-use pomost_extractor::Scheduling;
 use pomost_models::{Reason, Stage};
 use serde_json::json;
 
-use crate::support::{Flow, Jammed, LOOKUP, Reply, Server, World, outcomes};
+use crate::support::{Flow, LOOKUP, Reply, Server, World, outcomes};
 
 fn one_row() -> [serde_json::Value; 1] {
     [json!({"key": "a", "email": "jan@example.com"})]
@@ -144,15 +143,7 @@ async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_crea
 async fn what_was_created_is_known_even_while_dead_letters_cannot_be_published() {
     let (world, _) = World::with_rows([json!({"key": "a"}), json!({"key": "b"})], Flow::default()).await;
     world.shop.intercept(|seen| seen.body.contains("\"b\"").then(|| Reply::json(422, &json!({}))));
-    let refused = Arc::default();
-    let running = world.start_with(Scheduling::Off, |broker| Jammed::before(broker, &refused)).await;
-    let run = running.request(None).await;
-    pomost_tests::eventually(async || match refused.load(Ordering::Relaxed) {
-        0 => Err("nothing died"),
-        _ => Ok(()),
-    })
-    .await;
-    running.kill().await;
+    let run = world.killed_before_its_dead_letters().await;
     assert_eq!(outcomes(&world.finish(run).await), [("created", 1), ("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, Reason::Invalid);
     assert_eq!(world.shop.things(), [r#"{"key":"a"}"#]);

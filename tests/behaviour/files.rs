@@ -1,15 +1,12 @@
 //! Files as the destination.
 
-use std::{
-    fs,
-    sync::{Arc, atomic::Ordering},
-};
+use std::fs;
 
 use pomost_extractor::Scheduling;
 use pomost_models::{Reason, Stage};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Jammed, Refusing, Rows, World, outcomes};
+use crate::support::{Flow, Refusing, Rows, World, outcomes};
 
 async fn world<const N: usize>(rows: [Value; N], format: &str) -> (World, Rows) {
     let (world, rows) = World::with_rows(rows, Flow::default()).await;
@@ -60,15 +57,7 @@ async fn json_lines_keep_every_digit_and_what_is_deleted_is_left_out() {
 async fn a_batch_that_comes_again_after_it_was_settled_is_not_written_again() {
     let rows = [json!({"key": "a", "n": 1}), json!({"key": "b", "n": []}), json!({"key": "c", "n": 3})];
     let (world, _) = world(rows, "csv").await;
-    let refused = Arc::default();
-    let running = world.start_with(Scheduling::Off, |broker| Jammed::before(broker, &refused)).await;
-    let run = running.request(None).await;
-    pomost_tests::eventually(async || match refused.load(Ordering::Relaxed) {
-        0 => Err("nothing died"),
-        _ => Ok(()),
-    })
-    .await;
-    running.kill().await;
+    let run = world.killed_before_its_dead_letters().await;
     assert_eq!(outcomes(&world.finish(run).await), [("created", 2), ("dead", 1)]);
     assert_eq!(contents(&world), ["key,n\r\na,1\r\nc,3\r\n"]);
     let letter = world.only_dead().await;

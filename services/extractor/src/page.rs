@@ -79,8 +79,8 @@ impl Source {
         })
     }
 
-    /// The answer as it comes. Where its rows lead to requests of their own it comes as a whole: a
-    /// listing still in flight would wait for them, and they for its place among the requests in flight.
+    /// The answer as it comes. Where its rows lead to requests of their own it comes as a whole: those take
+    /// long, and a source that is kept waiting in the midst of an answer gives it up.
     async fn answer(&self, call: Call<'_>) -> Result<(HeaderMap, Body), Failure> {
         let extract = &self.flow.extract;
         if extract.fetch.is_some() || extract.for_each.is_some() {

@@ -66,14 +66,10 @@ impl<'a> Acting<'a> {
     }
 
     /// Takes the steps of those who wait, and returns those who then go on.
-    async fn together(
-        &self,
-        mut waiting: Vec<Waiting<'a>>,
-        ends: &mut Vec<(usize, End)>,
-    ) -> Vec<Waiting<'a>> {
+    async fn together(&self, waiting: Vec<Waiting<'a>>, ends: &mut Vec<(usize, End)>) -> Vec<Waiting<'a>> {
         let written = self.write(&waiting).await;
         let mut going = Vec::new();
-        for (Waiting { place, mut act, step }, written) in waiting.drain(..).zip(written) {
+        for (Waiting { place, mut act, step }, written) in waiting.into_iter().zip(written) {
             let next = match written {
                 Written::Done(id) => act.after(step, Ok(id)),
                 Written::Failed(failed) => act.after(step, Err(failed)),

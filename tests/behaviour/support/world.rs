@@ -1,18 +1,21 @@
 //! A project between a source and a shop.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use pomost_broker::{Broker, Message, Queue, Route};
 use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetter, RunId};
 use pomost_runtime::Backends;
 use pomost_store::RunSummary;
-use pomost_tests::{Printed, dead, pomost_in};
+use pomost_tests::{Printed, dead, eventually, pomost_in};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{Flow, Rows, Running, Server, Shop};
+use super::{Flow, Jammed, Rows, Running, Server, Shop};
 
 /// A source, a shop, and a project between them.
 pub(crate) struct World {
@@ -78,6 +81,20 @@ impl World {
         let summary = running.ended(run).await;
         running.stop().await;
         summary
+    }
+
+    /// Kills a run when its records have settled and their dead letters cannot be published.
+    pub(crate) async fn killed_before_its_dead_letters(&self) -> RunId {
+        let refused = Arc::default();
+        let running = self.start_with(Scheduling::Off, |broker| Jammed::before(broker, &refused)).await;
+        let run = running.request(None).await;
+        eventually(async || match refused.load(Ordering::Relaxed) {
+            0 => Err("nothing died"),
+            _ => Ok(()),
+        })
+        .await;
+        running.kill().await;
+        run
     }
 
     /// Starts the three services.
