@@ -19,6 +19,7 @@ mod hostile;
 mod if_match;
 mod messages;
 mod modes;
+mod order;
 mod paging;
 mod rate_limit;
 mod reading;

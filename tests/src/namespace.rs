@@ -2,7 +2,6 @@
 
 use lapin::options::QueueDeclareOptions;
 use pomost_broker::RabbitMq;
-use pomost_models::retry::DELAY_LEVELS;
 use tokio_postgres::{Client, NoTls};
 use url::Url;
 use uuid::Uuid;
@@ -80,7 +79,7 @@ impl Namespace {
 
     fn queues(&self) -> Vec<String> {
         let works = [format!("transform.{FLOW}"), format!("load.{FLOW}"), "dead".to_owned()];
-        let delays = DELAY_LEVELS.map(|seconds| format!("delay.{seconds}s"));
+        let delays = (0..12).map(|power| format!("delay.{}s", 1 << power));
         works.into_iter().chain(delays).map(|queue| format!("{}.{queue}", self.name)).collect()
     }
 }

@@ -7,7 +7,7 @@ use pomost_expression::{Value, Variables};
 use pomost_http::{Client, Failure};
 use pomost_models::{Stage, Version};
 use pomost_project::{Flow, flow::Listing};
-use pomost_runtime::{Context, telemetry};
+use pomost_runtime::{Context, telemetry, worker::Trouble};
 use pomost_store::{Lease, Run};
 use serde::Deserialize;
 use tracing::{Instrument, field, info, info_span, warn};
@@ -60,6 +60,15 @@ pub enum Error {
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] pomost_broker::Error),
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Broker(error) => error.into(),
+            Trouble::Store(error) => error.into(),
+        }
+    }
 }
 
 /// What a process remembers of a run beside its checkpoint.

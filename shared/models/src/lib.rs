@@ -37,4 +37,4 @@ pub use rate::Rate;
 pub use record::{Op, Record};
 pub use run::{RunId, Stage, Trigger};
 pub use size::Size;
-pub use version::Version;
+pub use version::{Version, VersionType};

@@ -1,5 +1,6 @@
 //! The store on PostgreSQL, shared by any number of processes.
 
+mod changes;
 mod connection;
 mod dead_letters;
 mod grants;
@@ -14,7 +15,7 @@ mod webhooks;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
     Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, Pace, PageProgress, Replay, Result,
@@ -153,12 +154,52 @@ impl Store for PostgresStore {
         ledger::resolve_doubt(&self.connections, flow, key, id).await
     }
 
+    async fn expect_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::expect(&self.connections, batches).await
+    }
+
+    async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::confirm(&self.connections, batches).await
+    }
+
+    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()> {
+        changes::give_up(&self.connections, flow, patience).await
+    }
+
+    async fn forget_changes(&self, flow: &str) -> Result<()> {
+        changes::forget(&self.connections, flow).await
+    }
+
+    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>> {
+        changes::behind(&self.connections, batch).await
+    }
+
+    async fn settle_changes(&self, batch: &Batch) -> Result<()> {
+        changes::settle(&self.connections, batch).await
+    }
+
+    async fn park(&self, batch: &Batch) -> Result<()> {
+        changes::park(&self.connections, batch).await
+    }
+
+    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
+        changes::take(&self.connections, flow, ttl, limit).await
+    }
+
+    async fn unpark(&self, batches: &[Batch]) -> Result<()> {
+        changes::unpark(&self.connections, batches).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.connections, letters).await
     }
 
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         dead_letters::list(&self.connections, filter).await
+    }
+
+    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+        changes::supersede(&self.connections, flow, keys).await
     }
 
     async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {

@@ -1,5 +1,6 @@
 //! The store in one SQLite file, for the processes of one machine.
 
+mod changes;
 mod dead_letters;
 mod grants;
 mod ledger;
@@ -13,7 +14,7 @@ mod webhooks;
 use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
@@ -158,12 +159,52 @@ impl Store for SqliteStore {
         ledger::resolve_doubt(&self.database, flow, key, id).await
     }
 
+    async fn expect_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::expect(&self.database, batches).await
+    }
+
+    async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::confirm(&self.database, batches).await
+    }
+
+    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()> {
+        changes::give_up(&self.database, flow, patience).await
+    }
+
+    async fn forget_changes(&self, flow: &str) -> Result<()> {
+        changes::forget(&self.database, flow).await
+    }
+
+    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>> {
+        changes::behind(&self.database, batch).await
+    }
+
+    async fn settle_changes(&self, batch: &Batch) -> Result<()> {
+        changes::settle(&self.database, batch).await
+    }
+
+    async fn park(&self, batch: &Batch) -> Result<()> {
+        changes::park(&self.database, batch).await
+    }
+
+    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
+        changes::take(&self.database, flow, ttl, limit).await
+    }
+
+    async fn unpark(&self, batches: &[Batch]) -> Result<()> {
+        changes::unpark(&self.database, batches).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.database, letters).await
     }
 
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         dead_letters::list(&self.database, filter).await
+    }
+
+    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+        changes::supersede(&self.database, flow, keys).await
     }
 
     async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
