@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use pomost_models::{Batch, Record};
 use pomost_runtime::{
-    Context, dead, outbox,
+    Context, dead,
+    gate::Gate,
+    outbox,
     worker::{Handler, Trouble},
 };
 use pomost_store::{Answer, Claim, ClaimToken, Error, Settlement};
@@ -45,6 +47,7 @@ impl Handler for LoadHandler {
     /// settlement leaves claims that expire and answer that the outcome is unknown; one after it
     /// brings records again that the ledger knows.
     async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
+        let began = Instant::now();
         let prepared = prepare::newest_of_each_key(std::mem::take(&mut batch.records));
         let claim = Claim {
             flow: batch.flow.clone(),
@@ -53,8 +56,16 @@ impl Handler for LoadHandler {
         };
         let answers = self.context.store().claim(&claim, self.context.claim).await?;
         let ends = self.act_while_renewing(&batch, &prepared.current, &claim, &answers).await;
-        let tally = self.tally(batch, prepared, claim, answers, ends);
+        let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
+        if self.destination.was_down_since(began.into()) {
+            tally.spare_attempts();
+        }
+        self.fill(&mut tally, prepared, claim, answers, ends);
         self.settle(tally).await
+    }
+
+    fn gate(&self) -> &dyn Gate {
+        &self.destination
     }
 }
 
@@ -99,15 +110,14 @@ impl LoadHandler {
         Acting { destination: &self.destination, may_start: &may_start }.carry_out(begun).await
     }
 
-    fn tally(
+    fn fill(
         &self,
-        batch: Batch,
+        tally: &mut Tally<'_>,
         prepared: Prepared,
         claim: Claim,
         answers: Vec<Answer>,
         ends: Vec<End>,
-    ) -> Tally<'_> {
-        let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
+    ) {
         for record in prepared.superseded {
             tally.superseded(record);
         }
@@ -115,7 +125,6 @@ impl LoadHandler {
         for ((record, entry), (answer, end)) in acted {
             tally.add(record, entry, &answer, end);
         }
-        tally
     }
 
     /// First what was applied is settled, and the other keys are let go, before their claims can run

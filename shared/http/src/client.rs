@@ -19,7 +19,9 @@ use crate::{
     authorisation::{Authorisation, Pass},
     body::{self, Body, BodyError},
     call::within_system,
+    guard::Guard,
     limits::Limits,
+    metrics,
     pause::Pause,
     rate::{NoSlot, Rate},
     transport::Transport,
@@ -37,6 +39,7 @@ impl Clients {
     /// Makes a client for each system. Tokens that systems are given and when they take requests are kept
     /// in the store, where all replicas share them.
     pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<Clients, Failure> {
+        metrics::describe();
         let client =
             |system: &Arc<System>| Ok((system.name.clone(), Client::new(system.clone(), store.clone())?));
         project
@@ -74,6 +77,7 @@ pub struct Client {
     writing: reqwest::Client,
     authorisation: Authorisation,
     in_flight: Arc<Semaphore>,
+    guard: Arc<Guard>,
     pause: Arc<Pause>,
     rate: Option<Arc<Rate>>,
 }
@@ -96,14 +100,36 @@ impl Client {
     pub fn new(system: Arc<System>, store: Arc<dyn Store>) -> Result<Client, Failure> {
         let Transport { reading, writing, tokens } = Transport::new(&system)?;
         let rate = Rate::of(&system, store.clone()).map(Arc::new);
+        let guard = Arc::new(Guard::new(&system.name, store.clone()));
         let authorisation = Authorisation::new(&system, tokens, store)?;
         let in_flight = Arc::new(Semaphore::new(system.concurrency));
-        Ok(Client { system, reading, writing, authorisation, in_flight, pause: Arc::default(), rate })
+        Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause: Arc::default(), rate })
     }
 
     /// How many requests it has in flight at most.
     pub fn concurrency(&self) -> usize {
         self.system.concurrency
+    }
+
+    /// Whether the system is down: it failed ten times in a row, and requests are turned away at no cost until
+    /// one that is let through succeeds.
+    pub fn is_down(&self) -> bool {
+        self.guard.is_down()
+    }
+
+    /// Whether the system is down, or has been at some time since then.
+    pub fn was_down_since(&self, then: Instant) -> bool {
+        self.guard.was_down_since(then)
+    }
+
+    /// Waits until the system is down, or until it is not.
+    pub async fn until_down(&self, down: bool) {
+        self.guard.until(down).await;
+    }
+
+    /// Waits until a request would be made: the system is up, or it is time to try whether it is.
+    pub async fn until_ready(&self) {
+        self.guard.ready().await;
     }
 
     /// The longest answer that is held in memory, in bytes.
@@ -152,13 +178,12 @@ impl Client {
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        let _permit = self.permit().await;
         let timeout = Some(self.system.timeout);
-        self.renewing(call, timeout, |refused, deadline| self.answer(call, refused, deadline)).await
+        let answered = self.renewing(call, timeout, |refused, deadline| self.answer(call, refused, deadline));
+        self.guarded(call, answered).await
     }
 
     async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
-        let _permit = self.permit().await;
         let open = async |refused, deadline| {
             let begun = async {
                 let opened = self.opened(call, refused, deadline, limits.max_bytes).await?;
@@ -168,7 +193,17 @@ impl Client {
             let begun = timeout(self.system.timeout, begun).await;
             begun.unwrap_or_else(|_| Err(self.silent(call, self.system.timeout).into()))
         };
-        self.renewing(call, limits.timeout, open).await
+        self.guarded(call, self.renewing(call, limits.timeout, open)).await
+    }
+
+    /// Makes a request in its place among those in flight, if its system is up.
+    async fn guarded<T>(
+        &self,
+        call: &Call<'_>,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _permit = self.permit().await;
+        self.guard.pass(|| self.place(call), request).await
     }
 
     /// Waits for its place among the requests in flight.
@@ -205,7 +240,7 @@ impl Client {
         loop {
             self.pause.heed().await.map_err(|left| {
                 let message = format!("{}: the system takes no more requests for now", self.place(call));
-                Failure { retry_after: Some(left), ..Failure::new(Class::Throttled, message) }
+                Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
             })?;
             let Some(rate) = &self.rate else { return Ok(()) };
             rate.slot().await.map_err(|reason| self.no_slot(call, &reason))?;
@@ -221,7 +256,7 @@ impl Client {
             NoSlot::Closed => (Class::Throttled, None),
             NoSlot::Store(_) => (Class::Unreachable, None),
         };
-        Failure { retry_after, ..Failure::new(class, format!("{}: {reason}", self.place(call))) }
+        Failure { retry_after, ..Failure::unasked(class, format!("{}: {reason}", self.place(call))) }
     }
 
     async fn answer(

@@ -7,10 +7,13 @@
 mod answer;
 mod authorisation;
 mod body;
+mod breaker;
 mod call;
 mod client;
 mod failure;
+mod guard;
 mod limits;
+mod metrics;
 mod moment;
 mod pause;
 mod rate;
