@@ -2,7 +2,7 @@
 //!
 //! [`Clients`] holds one [`Client`] for each system of a project. A [`Client`] makes a [`Call`] of a
 //! flow's request, and of the call an [`Answer`], whole or [`Streamed`], or a [`Failure`] that says what
-//! kind it is.
+//! kind it is. A [`Hook`] takes what people are to know.
 
 mod answer;
 mod authorisation;
@@ -12,6 +12,7 @@ mod call;
 mod client;
 mod failure;
 mod guard;
+mod hook;
 mod limits;
 mod metrics;
 mod moment;
@@ -25,4 +26,5 @@ pub use answer::{Answer, content_type};
 pub use call::Call;
 pub use client::{Client, Clients};
 pub use failure::{Class, Failure};
+pub use hook::Hook;
 pub use streamed::{StreamLimits, Streamed};
