@@ -6,10 +6,7 @@ use futures_util::{StreamExt, future::join_all, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use pomost_project::{Project, System, request::AnswerRule};
 use pomost_store::Store;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, error::Elapsed, timeout};
 use tracing::{Instrument, Span, field};
 use url::Url;
 
@@ -20,6 +17,7 @@ use crate::{
     body::{self, Body, BodyError},
     call::within_system,
     guard::Guard,
+    in_flight::{InFlight, Load},
     limits::Limits,
     metrics,
     pause::Pause,
@@ -76,7 +74,7 @@ pub struct Client {
     reading: reqwest::Client,
     writing: reqwest::Client,
     authorisation: Authorisation,
-    in_flight: Arc<Semaphore>,
+    in_flight: Arc<InFlight>,
     guard: Arc<Guard>,
     pause: Arc<Pause>,
     rate: Option<Arc<Rate>>,
@@ -102,7 +100,7 @@ impl Client {
         let rate = Rate::of(&system, store.clone()).map(Arc::new);
         let guard = Arc::new(Guard::new(&system.name, store.clone()));
         let authorisation = Authorisation::new(&system, tokens, store)?;
-        let in_flight = Arc::new(Semaphore::new(system.concurrency));
+        let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
         Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause: Arc::default(), rate })
     }
 
@@ -202,14 +200,8 @@ impl Client {
         call: &Call<'_>,
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let _permit = self.permit().await;
+        let _place = self.in_flight.enter().await;
         self.guard.pass(|| self.place(call), request).await
-    }
-
-    /// Waits for its place among the requests in flight.
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        // The semaphore is never closed; if it were, going on without it only loses the limit.
-        self.in_flight.clone().acquire_owned().await.ok()
     }
 
     /// Makes an attempt, and one more under other tokens where those of the first were refused. Both
@@ -308,7 +300,11 @@ impl Client {
         }
         let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
+        let began = Instant::now();
         let response = timeout(self.system.read_timeout, request.send()).await;
+        if let Some(load) = load(&response) {
+            self.in_flight.learn(began, load);
+        }
         let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
         if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
             self.leave_alone(pause).await;
@@ -367,6 +363,17 @@ impl Client {
 
     pub(crate) fn refused(&self, message: String) -> Failure {
         Failure::new(Class::Invalid, format!("{}: {message}", self.system.name))
+    }
+}
+
+/// What a response, or its lack, says of how much the system takes; nothing where it failed otherwise.
+fn load(response: &Result<reqwest::Result<reqwest::Response>, Elapsed>) -> Option<Load> {
+    const TOO_MUCH: [StatusCode; 2] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    match response {
+        Ok(Ok(response)) if TOO_MUCH.contains(&response.status()) => Some(Load::TooMuch),
+        Ok(Ok(_)) => Some(Load::Taken),
+        Ok(Err(error)) => (error.is_timeout() && !error.is_connect()).then_some(Load::TooMuch),
+        Err(_) => Some(Load::TooMuch),
     }
 }
 

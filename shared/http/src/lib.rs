@@ -13,6 +13,7 @@ mod client;
 mod failure;
 mod guard;
 mod hook;
+mod in_flight;
 mod limits;
 mod metrics;
 mod moment;
