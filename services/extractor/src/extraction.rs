@@ -132,7 +132,9 @@ impl Extraction<'_> {
         let mut patience = Patience::default();
         loop {
             match self.try_to_read(checkpoint.clone(), place, memory).await {
-                Err(Error::Request(failure)) => patience.wait(&self.run.flow, failure).await?,
+                Err(Error::Request(failure)) => {
+                    patience.wait(&self.source.client, &self.run.flow, failure).await?
+                }
                 read => return read,
             }
         }

@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use pomost_models::{Batch, Record};
 use pomost_runtime::{
-    Context, dead, outbox,
+    Context, dead,
+    gate::Gate,
+    outbox,
     worker::{Handler, Trouble},
 };
 use pomost_store::{Answer, Claim, ClaimToken, Error, Settlement};
@@ -55,6 +57,10 @@ impl Handler for LoadHandler {
         }
         Ok(())
     }
+
+    fn gate(&self) -> &dyn Gate {
+        &self.destination
+    }
 }
 
 impl LoadHandler {
@@ -68,6 +74,7 @@ impl LoadHandler {
         superseded: Vec<Record>,
         until: Instant,
     ) -> Result<(), Trouble> {
+        let began = Instant::now();
         let claim = Claim {
             flow: batch.flow.clone(),
             token: ClaimToken::generate(),
@@ -77,6 +84,9 @@ impl LoadHandler {
         let answers = self.context.store().claim(&claim, self.context.claim).await?;
         let ends = self.act_while_renewing(batch, &records, &claim, &answers, until).await;
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
+        if self.destination.was_down_since(began.into()) {
+            tally.spare_attempts();
+        }
         superseded.into_iter().for_each(|record| tally.superseded(record));
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
         for ((record, entry), (answer, end)) in acted {

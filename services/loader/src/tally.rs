@@ -45,6 +45,8 @@ pub struct Tally<'a> {
     again: BTreeMap<Again, Vec<Record>>,
     letters: Vec<DeadLetter>,
     troubles: BTreeMap<&'static str, (u64, String)>,
+    /// Whether failures that may pass cost no attempt.
+    spares_attempts: bool,
 }
 
 /// When and as what records come again; those that share it share a batch.
@@ -67,7 +69,14 @@ impl<'a> Tally<'a> {
             outcomes: Outcomes::waiting(0),
         };
         let (settled, again, troubles) = Default::default();
-        Tally { flow, batch, settlement, settled, again, letters: Vec::new(), troubles }
+        let (letters, spares_attempts) = (Vec::new(), false);
+        Tally { flow, batch, settlement, settled, again, letters, troubles, spares_attempts }
+    }
+
+    /// Has failures that may pass cost no attempt from here on: the system is down, and that is nobody's
+    /// fault here.
+    pub fn spare_attempts(&mut self) {
+        self.spares_attempts = true;
     }
 
     /// Adds a record that a newer one in the same batch replaces.
@@ -165,10 +174,8 @@ impl<'a> Tally<'a> {
     /// used up, or are given up at once.
     fn fail(&mut self, record: Record, failure: Failure) {
         self.note_trouble(&failure);
-        let came = self.as_it_came();
         if failure.class.is_of_the_system() {
-            let delay = delay(came.waits + 1, LONGEST_WAIT, failure.retry_after);
-            self.come_again(record, Again { delay, waits: came.waits + 1, ..came });
+            self.wait(record, failure.retry_after);
         } else if failure.class.leaves_doubt() && self.has_attempts_left() {
             self.try_again(record, failure.retry_after);
         } else {
@@ -199,10 +206,19 @@ impl<'a> Tally<'a> {
     }
 
     fn has_attempts_left(&self) -> bool {
-        self.batch.attempt + 1 < self.flow.load.attempts
+        self.spares_attempts || self.batch.attempt + 1 < self.flow.load.attempts
+    }
+
+    fn wait(&mut self, record: Record, asked: Option<Duration>) {
+        let came = self.as_it_came();
+        let delay = delay(came.waits + 1, LONGEST_WAIT, asked);
+        self.come_again(record, Again { delay, waits: came.waits + 1, ..came });
     }
 
     fn try_again(&mut self, record: Record, asked: Option<Duration>) {
+        if self.spares_attempts {
+            return self.wait(record, asked);
+        }
         let attempt = self.batch.attempt + 1;
         let delay = delay(attempt, u32::MAX, asked);
         self.come_again(record, Again { delay, attempt, ..self.as_it_came() });
@@ -275,7 +291,14 @@ mod tests {
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
     fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
         let flow = flow();
-        let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
+        comes_again(Tally::new(&flow, &batch, ClaimToken::generate()), class, retry_after)
+    }
+
+    fn comes_again(
+        mut tally: Tally<'_>,
+        class: Class,
+        retry_after: Option<Duration>,
+    ) -> Option<(u32, Batch)> {
         let failure = Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) };
         let record = Record {
             slot: 0,
@@ -303,6 +326,18 @@ mod tests {
         let delays: Vec<_> =
             [0, 1, 2, 3, 1000].map(after).map(|(delay, batch)| (batch.attempt, batch.waits, delay)).into();
         assert_eq!(delays, [(7, 1, 1), (7, 2, 5), (7, 3, 30), (7, 4, 30), (7, 1001, 30)]);
+    }
+
+    #[test]
+    fn while_the_system_is_down_what_may_pass_costs_no_attempt_and_what_is_invalid_is_dead_all_the_same() {
+        let (flow, batch) = (flow(), batch(7, 1));
+        let after = |class| {
+            let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
+            tally.spare_attempts();
+            comes_again(tally, class, None).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
+        };
+        assert_eq!(after(Class::Transient), Some((7, 2, 1)));
+        assert_eq!(after(Class::Invalid), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! What Pomost remembers: leases, runs, cursors, the ledger, dead letters, grants and rate limits.
+//! What Pomost remembers: leases, runs, cursors, the ledger, dead letters, grants, rate limits and outages.
 //!
 //! [`Store`] is the whole interface. [`postgres`] and [`sqlite`] implement it, and the suite in
 //! [`conformance`] runs over both.
 
+mod alerts;
 mod changes;
 mod dead_letters;
 mod grants;
@@ -16,11 +17,12 @@ pub mod webhooks;
 #[cfg(feature = "testing")]
 pub mod conformance;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
+pub use alerts::{Alert, Outage};
 pub use grants::{Grant, GrantKey};
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
 pub use runs::{
@@ -220,6 +222,33 @@ pub trait Store: Send + Sync + 'static {
 
     /// Has no slot of a system due for `length` from now, but for those that were given away.
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()>;
+
+    // --- outages and alerts: what people are to know ---
+
+    /// Notes that a system is down since now, and by what kind of failure; where it is known to be down
+    /// already, nothing changes.
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()>;
+
+    /// Notes that a system is not down, or not any more.
+    async fn end_outage(&self, system: &str) -> Result<()>;
+
+    /// The systems that are down, by name.
+    async fn outages(&self) -> Result<Vec<Outage>>;
+
+    /// Notes that something was announced, now; where its subject stands already, nothing changes.
+    async fn raise_alert(&self, subject: &str, text: &str) -> Result<()>;
+
+    /// Notes that it was announced to be over.
+    async fn clear_alert(&self, subject: &str) -> Result<()>;
+
+    /// What was announced and is not over, by subject.
+    async fn alerts(&self) -> Result<Vec<Alert>>;
+
+    /// How many open dead letters of each flow died since then; flows with none are left out.
+    async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>>;
+
+    /// When the newest run of this flow was requested that read its source and of which all has settled.
+    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>>;
 }
 
 /// Which dead letters to list.

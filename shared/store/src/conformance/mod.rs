@@ -3,6 +3,7 @@
 //! Time does not pass in them: a claim or a lease that is to run out is taken for no time at all.
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
 mod changes;
 mod dead_letters;
 mod grants;
@@ -23,6 +24,7 @@ use crate::{
     Answer, Claim, ClaimEntry, ClaimToken, Known, RunRequest, Settled, SettledEntry, Settlement, Store,
 };
 
+pub use alerts::*;
 pub use changes::*;
 pub use dead_letters::*;
 pub use grants::*;
@@ -130,6 +132,10 @@ macro_rules! every_behaviour {
             a_hold_moves_the_next_slot_of_its_system
             a_new_pace_counts_from_the_last_slot_on
             of_many_who_reserve_slots_each_gets_its_own
+            an_outage_is_of_who_noticed_it_first_until_it_ends
+            an_alert_stands_until_it_is_cleared
+            open_dead_letters_are_counted_by_flow_from_a_time_on
+            the_last_success_is_the_newest_run_of_which_all_has_settled
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {

@@ -1,5 +1,6 @@
 //! The store on PostgreSQL, shared by any number of processes.
 
+mod alerts;
 mod changes;
 mod connection;
 mod dead_letters;
@@ -12,14 +13,14 @@ mod source_keys;
 mod text;
 mod webhooks;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, Pace, PageProgress, Replay, Result,
-    Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
+    Alert, Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, Outage, Pace, PageProgress,
+    Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -236,5 +237,37 @@ impl Store for PostgresStore {
 
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
         slots::hold(&self.connections, system, length).await
+    }
+
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
+        alerts::begin_outage(&self.connections, system, class, reason).await
+    }
+
+    async fn end_outage(&self, system: &str) -> Result<()> {
+        alerts::end_outage(&self.connections, system).await
+    }
+
+    async fn outages(&self) -> Result<Vec<Outage>> {
+        alerts::outages(&self.connections).await
+    }
+
+    async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {
+        alerts::raise(&self.connections, subject, text).await
+    }
+
+    async fn clear_alert(&self, subject: &str) -> Result<()> {
+        alerts::clear(&self.connections, subject).await
+    }
+
+    async fn alerts(&self) -> Result<Vec<Alert>> {
+        alerts::alerts(&self.connections).await
+    }
+
+    async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>> {
+        alerts::count_dead_letters(&self.connections, since).await
+    }
+
+    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
+        alerts::last_success(&self.connections, flow).await
     }
 }

@@ -1,5 +1,6 @@
 //! The store in one SQLite file, for the processes of one machine.
 
+mod alerts;
 mod changes;
 mod dead_letters;
 mod grants;
@@ -11,15 +12,16 @@ mod source_keys;
 mod values;
 mod webhooks;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, Pace, PageProgress, Replay,
-    Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
+    Alert, Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
+    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
+    Store,
 };
 
 mod embedded {
@@ -241,5 +243,37 @@ impl Store for SqliteStore {
 
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
         slots::hold(&self.database, system, length).await
+    }
+
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
+        alerts::begin_outage(&self.database, system, class, reason).await
+    }
+
+    async fn end_outage(&self, system: &str) -> Result<()> {
+        alerts::end_outage(&self.database, system).await
+    }
+
+    async fn outages(&self) -> Result<Vec<Outage>> {
+        alerts::outages(&self.database).await
+    }
+
+    async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {
+        alerts::raise(&self.database, subject, text).await
+    }
+
+    async fn clear_alert(&self, subject: &str) -> Result<()> {
+        alerts::clear(&self.database, subject).await
+    }
+
+    async fn alerts(&self) -> Result<Vec<Alert>> {
+        alerts::alerts(&self.database).await
+    }
+
+    async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>> {
+        alerts::count_dead_letters(&self.database, since).await
+    }
+
+    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
+        alerts::last_success(&self.database, flow).await
     }
 }
