@@ -196,6 +196,7 @@ async fn a_flow_that_applies_the_latest_again_takes_up_what_waited() {
     let (run, waiting, _) = blocked(&world, None).await;
     assert_eq!(waiting, 1);
     world.set_flow(LATEST);
+    world.finish(run).await;
     assert_eq!(outcomes(&world.finish(run).await), [("created", 1), ("stale", 1)]);
 }
 
