@@ -141,8 +141,8 @@ pub trait Store: Send + Sync + 'static {
     // --- changes: of flows that apply every change of a key, in the order of their versions ---
 
     /// Notes, before they are published, the records of batches of one run as changes that later ones of
-    /// their keys wait for. What was noted of the same batches before, when they held other records, is
-    /// forgotten.
+    /// their keys wait for. What was noted of the same slots of the same batches before, and of slots after
+    /// them, when they held other records, is forgotten.
     async fn expect_changes(&self, batches: &[&Batch]) -> Result<()>;
 
     /// Notes that batches of one run were published.

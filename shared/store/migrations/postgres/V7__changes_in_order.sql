@@ -7,6 +7,7 @@ CREATE TABLE changes (
     version     text COLLATE "C" NOT NULL,
     run         uuid NOT NULL,
     batch       text COLLATE "C" NOT NULL,
+    slot        bigint NOT NULL,
     expected_at timestamptz NOT NULL DEFAULT now(),
     confirmed   boolean NOT NULL DEFAULT false,
     dead        boolean NOT NULL DEFAULT false,

@@ -7,6 +7,7 @@ CREATE TABLE changes (
     version     TEXT NOT NULL,
     run         TEXT NOT NULL,
     batch       TEXT NOT NULL,
+    slot        INTEGER NOT NULL,
     expected_at INTEGER NOT NULL,
     confirmed   INTEGER NOT NULL DEFAULT 0,
     dead        INTEGER NOT NULL DEFAULT 0,

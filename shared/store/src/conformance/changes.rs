@@ -58,7 +58,8 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
     assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
 }
 
-/// A page that is read again after a crash may have other records in it.
+/// A page that is read again after a crash may have other records in it; a batch of deliveries goes on in
+/// another message.
 pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<dyn Store>) {
     let (first, other) = (batch("1", &[("a", "1"), ("b", "1")]), batch("1", &[("b", "1")]));
     expect(&store, &first).await;
@@ -66,6 +67,9 @@ pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<d
     expect(&store, &Batch { run: first.run, ..other }).await;
     let later = batch("3", &[("a", "2"), ("b", "2"), ("d", "2")]);
     assert_eq!(store.are_behind(&later).await.unwrap(), [false, true, true]);
+    expect(&store, &first.with_records(vec![record(1, "c", "1")])).await;
+    let later = batch("3", &[("b", "2"), ("c", "2")]);
+    assert_eq!(store.are_behind(&later).await.unwrap(), [true, true]);
 }
 
 /// Whoever noted it may have died before it published it.

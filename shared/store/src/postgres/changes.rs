@@ -10,18 +10,19 @@ use crate::{Result, changes};
 
 /// Two statements that note the same changes lock them in the same order.
 const EXPECT: &str = "
-    WITH expected AS (
-        SELECT DISTINCT ON (key, version) batch, key, version
-        FROM unnest($4::text[], $5::text[], $6::text[]) AS expected (batch, key, version)
-        ORDER BY key, version
+    WITH given AS (
+        SELECT * FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[]) AS given (batch, slot, key, version)
+    ), expected AS (
+        SELECT DISTINCT ON (key, version) * FROM given ORDER BY key, version
     ), forgotten AS (
-        DELETE FROM changes WHERE run = $2 AND batch = ANY ($3::text[]) AND NOT EXISTS (
+        DELETE FROM changes USING (SELECT batch, min(slot) AS first FROM given GROUP BY batch) AS part
+        WHERE changes.run = $2 AND changes.batch = part.batch AND changes.slot >= part.first AND NOT EXISTS (
             SELECT FROM expected WHERE expected.key = changes.key AND expected.version = changes.version)
     )
-    INSERT INTO changes (flow, key, version, run, batch)
-    SELECT $1, key, version, $2, batch FROM expected ORDER BY key COLLATE \"C\", version COLLATE \"C\"
-    ON CONFLICT (flow, key, version) DO UPDATE
-        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = false";
+    INSERT INTO changes (flow, key, version, run, batch, slot)
+    SELECT $1, key, version, $2, batch, slot FROM expected ORDER BY key COLLATE \"C\", version COLLATE \"C\"
+    ON CONFLICT (flow, key, version) DO UPDATE SET run = excluded.run, batch = excluded.batch,
+        slot = excluded.slot, expected_at = excluded.expected_at, dead = false";
 
 const CONFIRM: &str = "
     UPDATE changes SET confirmed = true WHERE run = $1 AND batch = ANY ($2::text[]) AND NOT confirmed";
@@ -80,13 +81,13 @@ const SUPERSEDE: &str = "
 
 pub(super) async fn expect(connections: &Connections, batches: &[&Batch]) -> Result<()> {
     let Some(first) = batches.first() else { return Ok(()) };
-    let ids: Vec<_> = batches.iter().map(|batch| stored(&batch.id)).collect();
     let records =
         || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (*batch, record)));
     let of: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
+    let slots: Vec<i64> = records().map(|(_, record)| record.slot.into()).collect();
     let (keys, versions) = columns(records().map(|(_, record)| record));
-    let parameters = [&first.flow as _, &first.run.0 as _, &ids as _, &of as _, &keys as _, &versions as _];
-    connections.execute(EXPECT, &parameters).await.map(drop)
+    let (flow, run) = (&first.flow, first.run.0);
+    connections.execute(EXPECT, &[flow, &run, &of, &slots, &keys, &versions]).await.map(drop)
 }
 
 pub(super) async fn confirm(connections: &Connections, batches: &[&Batch]) -> Result<()> {

@@ -9,12 +9,12 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::values;
 use crate::{Result, changes};
 
-const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2";
+const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2 AND slot >= ?3";
 
 const EXPECT: &str = "
-    INSERT INTO changes (flow, key, version, run, batch, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-    ON CONFLICT (flow, key, version) DO UPDATE
-        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
+    INSERT INTO changes (flow, key, version, run, batch, slot, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (flow, key, version) DO UPDATE SET run = excluded.run, batch = excluded.batch,
+        slot = excluded.slot, expected_at = excluded.expected_at, dead = 0";
 
 /// Versions of different types (the first character) do not compare.
 const EARLIER: &str = "
@@ -46,10 +46,7 @@ const OLDER: &str = "
 pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
     let expected = database.write(move |transaction| {
-        batches.iter().try_for_each(|batch| {
-            let run = batch.run.to_string();
-            transaction.prepare_cached(FORGET)?.execute((&run, &batch.id)).map(drop)
-        })?;
+        batches.iter().try_for_each(|batch| forget_batch(transaction, batch))?;
         batches.iter().try_for_each(|batch| expect_batch(transaction, batch))
     });
     Ok(expected.await?)
@@ -186,11 +183,16 @@ pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u
     Ok(count.unsigned_abs())
 }
 
+fn forget_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    let first = batch.records.iter().map(|record| record.slot).min();
+    transaction.prepare_cached(FORGET)?.execute((batch.run.to_string(), &batch.id, first)).map(drop)
+}
+
 fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let mut expect = transaction.prepare_cached(EXPECT)?;
     let (run, now) = (batch.run.to_string(), values::now());
-    batch.records.iter().try_for_each(|Record { key, version, .. }| {
-        expect.execute((&batch.flow, key, version.order_key(), &run, &batch.id, now)).map(drop)
+    batch.records.iter().try_for_each(|Record { slot, key, version, .. }| {
+        expect.execute((&batch.flow, key, version.order_key(), &run, &batch.id, slot, now)).map(drop)
     })
 }
 
