@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{connection::Connections, text::stored};
 use crate::{Result, changes};
 
-/// Two statements that note the same changes lock them in the same order.
+/// Statements that write the same changes lock them in the same order.
 const EXPECT: &str = "
     WITH given AS (
         SELECT * FROM unnest($3::text[], $4::bigint[], $5::text[], $6::text[]) AS given (batch, slot, key, version)
@@ -24,8 +24,14 @@ const EXPECT: &str = "
     ON CONFLICT (flow, key, version) DO UPDATE SET run = excluded.run, batch = excluded.batch,
         slot = excluded.slot, expected_at = excluded.expected_at, dead = false";
 
+/// A change that somebody has locked is being settled already, or noted anew.
 const CONFIRM: &str = "
-    UPDATE changes SET confirmed = true WHERE run = $1 AND batch = ANY ($2::text[]) AND NOT confirmed";
+    WITH noted AS (
+        SELECT flow, key, version FROM changes
+        WHERE run = $1 AND batch = ANY ($2::text[]) AND NOT confirmed FOR UPDATE SKIP LOCKED
+    )
+    UPDATE changes SET confirmed = true FROM noted
+    WHERE changes.flow = noted.flow AND changes.key = noted.key AND changes.version = noted.version";
 
 const BEHIND: &str = "
     SELECT EXISTS (
@@ -34,7 +40,12 @@ const BEHIND: &str = "
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (key, version, place) ORDER BY place";
 
 const SETTLE: &str = "
-    DELETE FROM changes USING unnest($2::text[], $3::text[]) AS settled (key, version)
+    WITH settled AS (
+        SELECT changes.key, changes.version FROM unnest($2::text[], $3::text[]) AS settled (key, version)
+        JOIN changes ON changes.flow = $1 AND changes.key = settled.key AND changes.version = settled.version
+        ORDER BY changes.key, changes.version FOR UPDATE OF changes
+    )
+    DELETE FROM changes USING settled
     WHERE flow = $1 AND changes.key = settled.key AND changes.version = settled.version";
 
 const PARK: &str = "
@@ -73,9 +84,12 @@ const SUPERSEDE: &str = "
         WHERE dead_letters.id = older.id RETURNING run, batch, slot
     ), slots AS (
         SELECT run, batch, array_agg(slot) AS slots FROM closed GROUP BY run, batch
+    ), held AS (
+        SELECT slots.* FROM slots JOIN run_batches ON run_batches.run = slots.run AND run_batches.batch = slots.batch
+        ORDER BY run_batches.run, run_batches.batch FOR UPDATE OF run_batches
     ), counted AS (
-        UPDATE run_batches SET outcomes = stale_instead_of_dead(outcomes, slots) FROM slots
-        WHERE run_batches.run = slots.run AND run_batches.batch = slots.batch
+        UPDATE run_batches SET outcomes = stale_instead_of_dead(outcomes, slots) FROM held
+        WHERE run_batches.run = held.run AND run_batches.batch = held.batch
     )
     SELECT count(*) FROM closed";
 
