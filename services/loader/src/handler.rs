@@ -150,7 +150,7 @@ impl LoadHandler {
             outbox::send(broker, &route, &[&batch]).await?;
         }
         dead::publish(broker, tally.letters()).await?;
-        Ok(self.turns.after(&tally).await?)
+        self.turns.after(&tally).await
     }
 
     /// Writes a settlement, and writes it again while the store is away. What was written already is

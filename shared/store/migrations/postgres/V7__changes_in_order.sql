@@ -7,7 +7,6 @@ CREATE TABLE changes (
     version     text COLLATE "C" NOT NULL,
     run         uuid NOT NULL,
     batch       text COLLATE "C" NOT NULL,
-    slot        bigint NOT NULL,
     expected_at timestamptz NOT NULL DEFAULT now(),
     confirmed   boolean NOT NULL DEFAULT false,
     dead        boolean NOT NULL DEFAULT false,
@@ -24,6 +23,7 @@ CREATE TABLE parked (
     flow        text COLLATE "C" NOT NULL,
     key         text COLLATE "C" NOT NULL,
     version     text COLLATE "C" NOT NULL,
+    taken_by    uuid,
     taken_until timestamptz,
     message     text NOT NULL,
     PRIMARY KEY (run, batch, slot)

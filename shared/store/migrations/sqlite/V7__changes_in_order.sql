@@ -7,7 +7,6 @@ CREATE TABLE changes (
     version     TEXT NOT NULL,
     run         TEXT NOT NULL,
     batch       TEXT NOT NULL,
-    slot        INTEGER NOT NULL,
     expected_at INTEGER NOT NULL,
     confirmed   INTEGER NOT NULL DEFAULT 0,
     dead        INTEGER NOT NULL DEFAULT 0,
@@ -24,6 +23,7 @@ CREATE TABLE parked (
     flow        TEXT NOT NULL,
     key         TEXT NOT NULL,
     version     TEXT NOT NULL,
+    taken_by    BLOB,
     taken_until INTEGER,
     message     TEXT NOT NULL,
     PRIMARY KEY (run, batch, slot)

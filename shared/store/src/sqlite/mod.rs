@@ -19,9 +19,9 @@ use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::Delive
 use pomost_sqlite::Database;
 
 use crate::{
-    Alert, Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
+    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
     PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
-    Store,
+    Store, Taking,
 };
 
 mod embedded {
@@ -189,12 +189,12 @@ impl Store for SqliteStore {
         changes::park(&self.database, batch).await
     }
 
-    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
-        changes::take(&self.database, flow, ttl, limit).await
+    async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>> {
+        changes::take(&self.database, flow, keys, taking).await
     }
 
-    async fn unpark(&self, batches: &[Batch]) -> Result<()> {
-        changes::unpark(&self.database, batches).await
+    async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
+        changes::unpark(&self.database, taker, batches).await
     }
 
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
