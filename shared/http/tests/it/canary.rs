@@ -26,6 +26,9 @@ impl io::Write for Log {
 
 impl Log {
     fn start() -> (Log, tracing::subscriber::DefaultGuard) {
+        // While there is one subscriber alone, what another test's thread is first to log counts as wanted by
+        // nobody (tracing-core asks the thread's default).
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
