@@ -6,7 +6,7 @@
 
 mod conditions;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use pomost_http::{Failure, Hook};
@@ -39,23 +39,8 @@ enum Error {
 /// is tried again, and holds up nothing else.
 pub async fn tell(context: Context, hook: Hook) {
     let Some(alerts) = &context.project.alerts else { return };
-    let mut teller = Teller { context: &context, hook, conditions: Conditions::new(&context, alerts) };
-    let mut pauses = pauses();
-    loop {
-        let pause = match teller.turn().await {
-            Ok(()) => {
-                pauses = self::pauses();
-                TURN
-            }
-            Err(error) => {
-                warn!(%error, "people are not told what they have to know; trying again");
-                pauses.next().unwrap_or(LONGEST_PAUSE)
-            }
-        };
-        if context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            return;
-        }
-    }
+    let teller = Teller { context: &context, hook, conditions: Conditions::new(&context, alerts) };
+    context.shutdown.run_until_cancelled(teller.tell()).await;
 }
 
 /// Who tells people.
@@ -66,6 +51,23 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    async fn tell(mut self) -> Infallible {
+        let mut pauses = pauses();
+        loop {
+            let pause = match self.turn().await {
+                Ok(()) => {
+                    pauses = self::pauses();
+                    TURN
+                }
+                Err(error) => {
+                    warn!(%error, "people are not told what they have to know; trying again");
+                    pauses.next().unwrap_or(LONGEST_PAUSE)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// One look, if no other process does it.
     async fn turn(&mut self) -> Result<(), Error> {
         let store = self.context.store();
