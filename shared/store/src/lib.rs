@@ -226,15 +226,16 @@ pub trait Store: Send + Sync + 'static {
 
     // --- outages and alerts: what people are to know ---
 
-    /// Notes that a system is down since now, and by what kind of failure; where it is known to be down
-    /// already, nothing changes.
-    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()>;
+    /// Notes that a system is seen to be down, and by what kind of failure. It is down since now, unless it was
+    /// seen to be so within the time that an outage is `remembered`.
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str, remembered: Duration)
+    -> Result<()>;
 
     /// Notes that a system is not down, or not any more.
     async fn end_outage(&self, system: &str) -> Result<()>;
 
-    /// The systems that are down, by name.
-    async fn outages(&self) -> Result<Vec<Outage>>;
+    /// The systems that were seen to be down within the time that an outage is `remembered`, by name.
+    async fn outages(&self, remembered: Duration) -> Result<Vec<Outage>>;
 
     /// Notes that something was announced, now; where its subject stands already, nothing changes.
     async fn raise_alert(&self, subject: &str, text: &str) -> Result<()>;

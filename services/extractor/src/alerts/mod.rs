@@ -71,17 +71,19 @@ impl Teller<'_> {
     /// One look, if no other process does it.
     async fn turn(&mut self) -> Result<(), Error> {
         let store = self.context.store();
-        if store.acquire_lease(LEASE, self.context.holder(), LEASE_FOR).await?.is_none() {
+        let Some(lease) = store.acquire_lease(LEASE, self.context.holder(), LEASE_FOR).await? else {
             return Ok(());
-        }
+        };
         let standing = store.alerts().await?.into_iter().map(|alert| (alert.subject, alert.text));
         let standing: BTreeMap<String, String> = standing.collect();
         let now = self.conditions.now().await?;
         for (subject, text) in now.iter().filter(|(subject, _)| !standing.contains_key(*subject)) {
+            store.renew_lease(&lease, LEASE_FOR).await?;
             self.hook.say(text).await?;
             store.raise_alert(subject, text).await?;
         }
         for (subject, text) in standing.iter().filter(|(subject, _)| !now.contains_key(*subject)) {
+            store.renew_lease(&lease, LEASE_FOR).await?;
             self.hook.say(&format!("Over: {text}")).await?;
             store.clear_alert(subject).await?;
         }

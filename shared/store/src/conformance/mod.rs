@@ -135,6 +135,7 @@ macro_rules! every_behaviour {
             a_new_pace_counts_from_the_last_slot_on
             of_many_who_reserve_slots_each_gets_its_own
             an_outage_is_of_who_noticed_it_first_until_it_ends
+            an_outage_that_nobody_sees_any_more_is_forgotten
             an_alert_stands_until_it_is_cleared
             open_dead_letters_are_counted_by_flow_from_a_time_on
             the_last_success_is_the_newest_run_of_which_all_has_settled

@@ -240,16 +240,22 @@ impl Store for PostgresStore {
         slots::hold(&self.connections, system, length).await
     }
 
-    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
-        alerts::begin_outage(&self.connections, system, class, reason).await
+    async fn begin_outage(
+        &self,
+        system: &str,
+        class: &str,
+        reason: &str,
+        remembered: Duration,
+    ) -> Result<()> {
+        alerts::begin_outage(&self.connections, system, class, reason, remembered).await
     }
 
     async fn end_outage(&self, system: &str) -> Result<()> {
         alerts::end_outage(&self.connections, system).await
     }
 
-    async fn outages(&self) -> Result<Vec<Outage>> {
-        alerts::outages(&self.connections).await
+    async fn outages(&self, remembered: Duration) -> Result<Vec<Outage>> {
+        alerts::outages(&self.connections, remembered).await
     }
 
     async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {

@@ -68,7 +68,7 @@ pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<(
 
 pub(super) async fn give_up(database: &Database, flow: &str, patience: Duration) -> Result<()> {
     let flow = flow.to_owned();
-    let before = values::now().saturating_sub(i64::try_from(patience.as_micros()).unwrap_or(i64::MAX));
+    let before = values::before(patience);
     let given_up = database.write(move |transaction| {
         let sql = "DELETE FROM changes WHERE flow = ?1 AND NOT confirmed AND NOT dead AND expected_at <= ?2";
         transaction.prepare_cached(sql)?.execute((flow, before)).map(drop)

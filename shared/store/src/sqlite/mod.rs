@@ -245,16 +245,22 @@ impl Store for SqliteStore {
         slots::hold(&self.database, system, length).await
     }
 
-    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
-        alerts::begin_outage(&self.database, system, class, reason).await
+    async fn begin_outage(
+        &self,
+        system: &str,
+        class: &str,
+        reason: &str,
+        remembered: Duration,
+    ) -> Result<()> {
+        alerts::begin_outage(&self.database, system, class, reason, remembered).await
     }
 
     async fn end_outage(&self, system: &str) -> Result<()> {
         alerts::end_outage(&self.database, system).await
     }
 
-    async fn outages(&self) -> Result<Vec<Outage>> {
-        alerts::outages(&self.database).await
+    async fn outages(&self, remembered: Duration) -> Result<Vec<Outage>> {
+        alerts::outages(&self.database, remembered).await
     }
 
     async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {
