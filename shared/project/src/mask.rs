@@ -79,19 +79,6 @@ fn masked(value: &Value, values: &[String]) -> Value {
 }
 
 fn hide(values: &[String], text: &str) -> String {
-    let hunted = || values.iter().map(String::as_str).filter(|value| value.chars().count() >= HUNTED);
-    let hidden = writings::hide(hunted(), text);
-    match hidden.strip_suffix('…') {
-        Some(cut) => format!("{}…", hunted().fold(cut.to_owned(), without_beginning)),
-        None => hidden,
-    }
-}
-
-/// The text without the beginning of a value that was cut off at its end.
-fn without_beginning(text: String, value: &str) -> String {
-    let beginnings = value.char_indices().skip(HUNTED).map(|(end, _)| &value[..end]);
-    match beginnings.filter_map(|beginning| text.strip_suffix(beginning)).last() {
-        Some(rest) => format!("{rest}{MASK}"),
-        None => text,
-    }
+    let hunted = values.iter().map(String::as_str).filter(|value| value.chars().count() >= HUNTED);
+    writings::hide(hunted, text)
 }

@@ -16,19 +16,42 @@ const COMPONENT: &AsciiSet = &RESERVED.remove(b'!').remove(b'\'').remove(b'(').r
 /// What no URL may hold as it is.
 const NO_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
-/// A text in which each of the values is hidden, however it is written there: as it is, escaped as JSON and
-/// HTML escape it, percent-encoded as in a URL or a form. Whoever is sent a value may quote it in any of these.
+/// The beginning of a value that was cut off is hidden where it is at least so long, in characters.
+const BEGINNING: usize = 3;
+
+/// What stands in a text for what was cut off at its end.
+const CUT: char = '…';
+
+/// A text in which each of the values is hidden, however it is written there: as it is, on one line, escaped as
+/// JSON and HTML escape it, percent-encoded as in a URL or a form. Whoever is sent a value may quote it in any of
+/// these. Where the text is cut off, so may be a value.
 pub fn hide<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
     let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
     // A value that holds another one goes first, or its rest would be left standing.
     writings.sort_by_key(|writing| Reverse(writing.len()));
-    writings.iter().fold(text.to_owned(), |text, writing| text.replace(writing, MASK))
+    let hidden = writings.iter().fold(text.to_owned(), |text, writing| text.replace(writing, MASK));
+    match hidden.strip_suffix(CUT) {
+        Some(cut) => format!("{}{CUT}", without_beginning(cut, &writings)),
+        None => hidden,
+    }
+}
+
+/// The text without the beginning of a value that stands at its end.
+fn without_beginning(text: &str, writings: &[String]) -> String {
+    let beginnings = writings
+        .iter()
+        .flat_map(|writing| writing.char_indices().skip(BEGINNING).map(|(end, _)| &writing[..end]));
+    match beginnings.filter_map(|beginning| text.strip_suffix(beginning)).min_by_key(|rest| rest.len()) {
+        Some(rest) => format!("{rest}{MASK}"),
+        None => text.to_owned(),
+    }
 }
 
 fn writings(value: &str) -> BTreeSet<String> {
+    let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
     let json = serde_json::Value::from(value).to_string();
     let json = &json[1..json.len() - 1];
-    let mut writings: BTreeSet<String> = [value.to_owned(), json.to_owned(), ascii(json)].into();
+    let mut writings: BTreeSet<String> = [value.to_owned(), line, json.to_owned(), ascii(json)].into();
     // PHP escapes the slash as well.
     writings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
     for encoded in [RESERVED, COMPONENT, NO_URL].map(|set| utf8_percent_encode(value, set).to_string()) {
@@ -36,6 +59,7 @@ fn writings(value: &str) -> BTreeSet<String> {
     }
     writings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
     writings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
+    writings.remove("");
     writings
 }
 
@@ -89,6 +113,21 @@ mod tests {
         ] {
             assert_eq!(hide([value], &format!("no {written}, sorry")), "no ***, sorry");
         }
+    }
+
+    #[test]
+    fn a_value_that_was_cut_off_is_hidden_however_it_is_written() {
+        let value = "a\"b@c.pl";
+        for cut in ["a\"b@", r#"a\"b@c."#, "a%22b%40c", "a&quot;b"] {
+            assert_eq!(hide([value], &format!("no {cut}…")), "no ***…", "{cut}");
+        }
+        assert_eq!(hide([value], "no a\"…"), "no a\"…");
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_hidden_on_one() {
+        assert_eq!(hide(["a  b\nc"], "no a b c"), "no ***");
+        assert_eq!(hide([""], "no"), "no");
     }
 
     #[test]
