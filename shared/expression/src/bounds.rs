@@ -15,10 +15,13 @@ use jaq_core::{
     path::Part,
 };
 
-use crate::syntax;
+use crate::{
+    budget::{AS_TEXT, CHECKS, MADE, STEP, WEIGHED},
+    syntax,
+};
 
 /// Functions of jaq's that go through a whole value, and their checks: jaq's own go by the name of
-/// `unchecked_…`.
+/// `unchecked_…`, the checks by their names without the mark at the end.
 const CHECKED: &str = "
     def tojson: as_text | unchecked_tojson;
     def tobytes: as_text | unchecked_tobytes;
@@ -50,7 +53,14 @@ const UNCHECKED: [(&str, &str); 11] = [
 
 /// The definitions that check.
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
-    load::parse(CHECKED, |parser| parser.defs()).unwrap_or_default().into_iter()
+    let definitions = load::parse(CHECKED, |parser| parser.defs()).unwrap_or_default();
+    definitions.into_iter().map(|mut definition| {
+        syntax::visit(&mut definition.body, &mut |term| {
+            let Term::Call(name, _) = term else { return };
+            *name = CHECKS.into_iter().find(|check| check.strip_suffix('!') == Some(name)).unwrap_or(name);
+        });
+        definition
+    })
 }
 
 /// The name that a native function goes by behind its check.
@@ -66,7 +76,7 @@ pub(crate) fn bound_definition(definition: &mut Def<&str>) {
     });
     bound(&mut definition.body);
     if calls_itself {
-        before(&mut definition.body, "weighed");
+        before(&mut definition.body, WEIGHED);
     }
 }
 
@@ -74,39 +84,38 @@ pub(crate) fn bound_definition(definition: &mut Def<&str>) {
 pub(crate) fn bound(term: &mut Term<&str>) {
     syntax::visit(term, &mut |term| match term {
         Term::Path(_, path) if path.0.iter().any(|(part, _)| matches!(part, Part::Range(..))) => {
-            after(term, "step");
+            after(term, STEP);
         }
-        Term::Call("range", arguments) if arguments.len() == 3 => after(term, "step"),
+        Term::Call("range", arguments) if arguments.len() == 3 => after(term, STEP),
         // Before the last alternative, so that it can still be a call that jaq does without recursion.
-        Term::BinOp(_, BinaryOp::Comma, last) => before(last, "step"),
-        Term::Arr(Some(_)) => after(term, "made"),
-        Term::Obj(fields) if !fields.is_empty() => after(term, "made"),
+        Term::BinOp(_, BinaryOp::Comma, last) => before(last, STEP),
+        Term::Arr(Some(_)) => after(term, MADE),
+        Term::Obj(fields) if !fields.is_empty() => after(term, MADE),
         Term::Recurse => {
-            before(term, "weighed");
-            after(term, "step");
+            before(term, WEIGHED);
+            after(term, STEP);
         }
         Term::Fold(_, _, _, arguments) => {
-            arguments.iter_mut().skip(1).take(1).for_each(|round| after(round, "step"))
+            arguments.iter_mut().skip(1).take(1).for_each(|round| after(round, STEP))
         }
         Term::Def(definitions, _) => {
-            definitions.iter_mut().for_each(|definition| before(&mut definition.body, "step"));
+            definitions.iter_mut().for_each(|definition| before(&mut definition.body, STEP));
         }
-        Term::Str(_, parts) => {
-            if bound_interpolated(parts) {
-                after(term, "step");
-            }
+        Term::Str(_, parts) if parts.iter().any(|part| matches!(part, StrPart::Term(_))) => {
+            bound_interpolated(parts);
+            after(term, STEP);
         }
         _ => {}
     });
 }
 
-/// Bounds what a text interpolates, if it does.
-fn bound_interpolated<'s>(parts: &mut [StrPart<&'s str, Term<&'s str>>]) -> bool {
-    let interpolated = parts.iter_mut().filter_map(|part| match part {
-        StrPart::Term(term) => Some(term),
-        StrPart::Str(_) | StrPart::Char(_) => None,
-    });
-    interpolated.map(|term| after(term, "as_text")).count() > 0
+/// Bounds what a text interpolates.
+fn bound_interpolated<'s>(parts: &mut [StrPart<&'s str, Term<&'s str>>]) {
+    for part in parts {
+        if let StrPart::Term(term) = part {
+            after(term, AS_TEXT);
+        }
+    }
 }
 
 fn after(term: &mut Term<&str>, check: &'static str) {

@@ -1,7 +1,7 @@
 //! What one evaluation may take: steps, time and size.
 //!
-//! jaq bounds nothing. Whatever can go round and round in an expression is made to pass `step`
-//! (`bounds.rs` puts it there), and what goes through a whole value passes `weighed` first. Beyond a
+//! jaq bounds nothing. Whatever can go round and round in an expression is made to pass [`STEP`]
+//! (`bounds.rs` puts it there), and what goes through a whole value passes [`WEIGHED`] first. Beyond a
 //! bound they halt the evaluation, which no `try` can catch.
 
 use std::{cell::Cell, time::Duration};
@@ -43,6 +43,17 @@ const MAX_UPDATES: usize = MAX_DEPTH;
 /// Steps between looks at the clock and at the depth of what is passed on. It is prime: no loop has
 /// its rounds in step with it, so that whatever a loop hands on to its next round comes to be looked at.
 const LOOK_EVERY: u32 = 1009;
+
+/// The functions that check, by names that no expression can call or define.
+pub(crate) const CHECKS: [&str; 4] = [STEP, MADE, WEIGHED, AS_TEXT];
+/// Takes a step.
+pub(crate) const STEP: &str = "step!";
+/// Takes steps for what was made.
+pub(crate) const MADE: &str = "made!";
+/// Checks what is about to be gone through as a whole.
+pub(crate) const WEIGHED: &str = "weighed!";
+/// Checks that of which a text is about to be made.
+pub(crate) const AS_TEXT: &str = "as_text!";
 
 /// A bound that an evaluation ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -263,7 +274,7 @@ impl<'a> HasLut<'a, Data> for Evaluation<'a> {
 
 /// A function that checks its input and hands it on, be it a value, a path or what is to be updated.
 macro_rules! check {
-    ($name:literal, $check:expr) => {{
+    ($name:expr, $check:expr) => {{
         fn check(evaluation: &Evaluation<'_>, value: &Value) -> Result<(), Bound> {
             let check: fn(&Budget, &Value) -> Result<(), Bound> = $check;
             check(evaluation.budget, value)
@@ -291,9 +302,9 @@ macro_rules! check {
 /// The functions that check and hand on what they are given.
 pub(crate) fn natives() -> [Fun<Data>; 4] {
     [
-        check!("step", Budget::step),
-        check!("made", Budget::take_for_making),
-        check!("weighed", Budget::weigh),
-        check!("as_text", Budget::weigh_as_text),
+        check!(STEP, Budget::step),
+        check!(MADE, Budget::take_for_making),
+        check!(WEIGHED, Budget::weigh),
+        check!(AS_TEXT, Budget::weigh_as_text),
     ]
 }

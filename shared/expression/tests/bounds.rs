@@ -128,3 +128,11 @@ fn a_hostile_text_does_not_make_a_good_mapping_endless() {
         }
     }
 }
+
+#[test]
+fn no_definition_takes_the_place_of_a_check() {
+    let own = "def step: 1; def made: 2; def weighed: 3; def as_text: 4; def unchecked_sort: 5;";
+    let outputs = run(&format!("{own} [[2, 1] | sort[] | step, made, weighed, as_text]"), "null").unwrap();
+    assert_eq!(pomost_expression::write(&outputs[0]).unwrap(), "[1,2,3,4,1,2,3,4]");
+    assert!(refusal(&format!("{own} repeat(empty)")).contains("the expression takes"));
+}
