@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod broker;
+mod canaries;
 mod crossing;
 mod database;
 mod demo;
