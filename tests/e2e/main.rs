@@ -5,6 +5,7 @@ mod broker;
 mod crossing;
 mod database;
 mod demo;
+mod faults;
 mod health;
 mod kills;
 mod outages;
