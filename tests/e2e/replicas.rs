@@ -2,7 +2,7 @@
 
 use pomost_models::Outcome;
 use pomost_sandbox::{Edit, Faults, verify};
-use pomost_tests::{Options, prove};
+use pomost_tests::{Options, Stack, prove};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
@@ -50,4 +50,42 @@ async fn several_loaders_apply_changes_in_order() {
         verify(&stack.crm.expected(), &stack.shop.snapshot()).unwrap();
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_come_and_go_lose_and_repeat_nothing() {
+    come_and_go(4_000).await;
+}
+
+/// As many as it takes for replicas to come and go for minutes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; ./tests/run faults runs it"]
+async fn replicas_that_come_and_go_lose_and_repeat_nothing_of_100_000_records() {
+    come_and_go(100_000).await;
+}
+
+/// Of each service in turn another joins, and the first is told to end.
+async fn come_and_go(customers: u32) {
+    const TURNS: u64 = 12;
+    prove(Options { customers, ..Options::default() }, async |stack| {
+        // Slow enough a source that all three services are busy until the end.
+        stack.crm.set_faults(Faults { delay_ms: 100, ..Faults::default() });
+        let run = stack.request_run().await;
+        for (turn, name) in (0..TURNS).zip(["extractor", "transformer", "loader"].into_iter().cycle()) {
+            stack.created(u64::from(customers) * turn / (TURNS + 2)).await;
+            succeed(stack, name).await;
+        }
+        stack.all_crossed_once(run).await;
+        let counts = stack.shop.counts();
+        assert_eq!((counts.updated, counts.searched), (0, 0), "something was sent again, or left in doubt");
+    })
+    .await;
+}
+
+async fn succeed(stack: &mut Stack, name: &'static str) {
+    let mut successor = stack.another(name);
+    successor.start();
+    successor.ready().await;
+    let mut predecessor = std::mem::replace(stack.service(name), successor);
+    assert!(predecessor.terminate().await.status.success());
 }

@@ -24,7 +24,7 @@ pub use collector::{Collector, Span};
 pub use command::{Printed, pomost, pomost_in};
 pub use example::{Example, dead, examples};
 pub use namespace::{Namespace, database, schemas_like, test_url};
-pub use patience::eventually;
+pub use patience::{eventually, for_a_while};
 pub use postgres::PrivatePostgres;
 pub use prove::prove;
 pub use proxy::{Flow, Proxy};

@@ -41,10 +41,19 @@ impl Namespace {
     /// How many messages wait in its queues, delayed and dead ones too. Those that a consumer has
     /// in hand are not among them.
     pub async fn messages(&self) -> Result<u32, lapin::Error> {
+        self.count(self.queues()).await
+    }
+
+    /// How many messages wait in one of them, such as `load.customers`.
+    pub async fn length(&self, queue: &str) -> Result<u32, lapin::Error> {
+        self.count(vec![format!("{}.{queue}", self.name)]).await
+    }
+
+    async fn count(&self, queues: Vec<String>) -> Result<u32, lapin::Error> {
         let connection = lapin::Connection::connect(&self.amqp_url, Default::default()).await?;
         let channel = connection.create_channel().await?;
         let mut messages = 0;
-        for queue in self.queues() {
+        for queue in queues {
             let look = QueueDeclareOptions { passive: true, ..Default::default() };
             messages += channel.queue_declare(queue.into(), look, Default::default()).await?.message_count();
         }

@@ -163,7 +163,12 @@ impl Service {
 
     /// Waits until it has said something.
     pub async fn says(&self, text: &str) {
-        eventually(async || match self.log().contains(text) {
+        self.says_after(0, text).await;
+    }
+
+    /// Waits until it has said something after the first bytes of its [`Service::log`].
+    pub async fn says_after(&self, bytes: usize, text: &str) {
+        eventually(async || match self.log()[bytes..].contains(text) {
             true => Ok(()),
             false => Err(format!("{} has not said '{text}'", self.name)),
         })

@@ -1,9 +1,6 @@
 //! Everything between a CRM and a shop.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use pomost::example::{self, Systems};
 use pomost_broker::SqliteBroker;
@@ -123,9 +120,10 @@ impl Stack {
         service.unwrap_or_else(|| panic!("the stack has no {name}"))
     }
 
-    /// Where an embedded stack keeps its files.
-    pub fn files(&self) -> PathBuf {
-        self.directory.path().join(EMBEDDED)
+    /// How many bytes there are in the largest of an embedded stack's files.
+    pub fn largest_file(&self) -> u64 {
+        let files = std::fs::read_dir(self.directory.path().join(EMBEDDED)).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).max().unwrap()
     }
 
     /// Starts those services that do not run, and waits until all are ready.
