@@ -18,6 +18,9 @@ use tokio::{
 
 use crate::eventually;
 
+/// How long a file is written on a full disk: the log of a short test, and no database.
+const FULL: u64 = 64 * 1024;
+
 /// A service as a process, which may be started many times. Dropped, it is killed.
 pub struct Service {
     /// The name of its binary.
@@ -55,8 +58,8 @@ impl Service {
         Service { arguments, ..self }
     }
 
-    /// The same, told by an error where [`Service::limit_files`] says no, as on a full disk, and not by
-    /// a signal that would end it.
+    /// The same, told by an error that the disk is full, and not by the signal that comes with
+    /// [`Service::set_full_disk`].
     pub fn outliving_a_full_disk(self) -> Service {
         Service { wrapper: &["/usr/bin/env", "--ignore-signal=XFSZ"], ..self }
     }
@@ -139,9 +142,11 @@ impl Service {
         self.signal(Signal::CONT);
     }
 
-    /// Keeps it from letting any file grow beyond so many bytes, or from nothing.
-    pub fn limit_files(&self, bytes: Option<u64>) {
-        prlimit(Some(self.id()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+    /// Has the disk full, or no longer: files are written in their first bytes, where the log is, and no
+    /// further.
+    pub fn set_full_disk(&self, full: bool) {
+        let limit = Rlimit { current: full.then_some(FULL), maximum: None };
+        prlimit(Some(self.id()), Resource::Fsize, limit).unwrap();
     }
 
     /// How many bytes of memory it has (resident set).

@@ -120,12 +120,6 @@ impl Stack {
         service.unwrap_or_else(|| panic!("the stack has no {name}"))
     }
 
-    /// How many bytes there are in the largest of an embedded stack's files.
-    pub fn largest_file(&self) -> u64 {
-        let files = std::fs::read_dir(self.directory.path().join(EMBEDDED)).unwrap();
-        files.map(|file| file.unwrap().metadata().unwrap().len()).max().unwrap()
-    }
-
     /// Starts those services that do not run, and waits until all are ready.
     pub async fn start_services(&mut self) {
         for service in self.services().into_iter().filter(|service| !service.is_running()) {

@@ -98,10 +98,7 @@ impl Fault {
             Fault::Away(System::Shop) => stack.shop.pause().await,
             Fault::Wrong(System::Crm, wrong) => stack.crm.set_faults(wrong.among(CRM)),
             Fault::Wrong(System::Shop, wrong) => stack.shop.set_faults(wrong.among(SHOP)),
-            Fault::DiskFull => {
-                let largest = stack.largest_file();
-                stack.all_in_one.limit_files(Some(largest));
-            }
+            Fault::DiskFull => stack.all_in_one.set_full_disk(true),
         }
     }
 
@@ -127,7 +124,7 @@ impl Fault {
             Fault::Away(System::Shop) => stack.shop.resume().await.unwrap(),
             Fault::Wrong(System::Crm, _) => stack.crm.set_faults(CRM),
             Fault::Wrong(System::Shop, _) => stack.shop.set_faults(SHOP),
-            Fault::DiskFull => stack.all_in_one.limit_files(None),
+            Fault::DiskFull => stack.all_in_one.set_full_disk(false),
         }
     }
 
