@@ -57,7 +57,7 @@ async fn a_flow_s_rule_goes_before_the_system_s() {
     let source = Server::start(|_| Reply::json(200, &json!({ "rows": [], "error": "limit" }))).await;
     let rule = |means| format!("answers: [{{ when: .body.error != null, means: {means} }}]");
     let world = World::new(source, Flow { extract: rule("invalid").leak(), ..Flow::default() }).await;
-    let system = std::fs::read_to_string(world.directory().join("systems/source.yaml")).unwrap();
+    let system = world.system("source");
     world.write("systems/source.yaml", &format!("{system}{}\n", rule("ok")));
     assert!(failure(world.sync().await).contains("which means invalid"));
     world.set_flow(Flow::default());

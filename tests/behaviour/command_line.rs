@@ -126,7 +126,7 @@ async fn a_project_that_was_just_made_is_well_formed_and_is_not_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schemas_for_editors_are_printed() {
     let world = world().await;
-    for kind in ["flow", "system"] {
+    for kind in ["alerts", "flow", "system"] {
         let printed = world.pomost(&["schema", kind]).await;
         let kept = examples().join(format!("schemas/{kind}.schema.json"));
         assert_eq!((printed.code, printed.out), (0, std::fs::read_to_string(kept).unwrap()));

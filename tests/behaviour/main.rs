@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
 mod answers;
 mod batches;
 mod command_line;
@@ -19,6 +20,8 @@ mod hostile;
 mod if_match;
 mod messages;
 mod modes;
+mod order;
+mod outages;
 mod paging;
 mod rate_limit;
 mod reading;

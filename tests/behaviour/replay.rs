@@ -136,19 +136,6 @@ async fn a_replay_keeps_one_copy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_letter_is_not_replayed_over_what_came_after_it() {
-    let flow = Flow { extract: "version: .v", ..Flow::default() };
-    let (world, rows) = World::with_rows([json!({"key": "a", "v": 1})], flow).await;
-    world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
-    world.sync().await;
-    rows.set([json!({"key": "a", "v": 2})]);
-    world.sync().await;
-    let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("stale", 1)]);
-    assert_eq!(world.shop.things(), [r#"{"key":"a","v":2}"#]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_letter_that_dies_again_is_a_letter_again() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
     world.shop.fail("POST", 2, || Reply::json(422, &json!({})));

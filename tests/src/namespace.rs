@@ -2,7 +2,6 @@
 
 use lapin::options::QueueDeclareOptions;
 use pomost_broker::RabbitMq;
-use pomost_models::retry::DELAY_LEVELS;
 use pomost_store::postgres::PostgresStore;
 use tokio_postgres::{Client, NoTls};
 use url::Url;
@@ -99,7 +98,7 @@ impl Namespace {
 
     fn queues(&self) -> Vec<String> {
         let works = [format!("transform.{FLOW}"), format!("load.{FLOW}"), "dead".to_owned()];
-        let delays = DELAY_LEVELS.map(|seconds| format!("delay.{seconds}s"));
+        let delays = (0..12).map(|power| format!("delay.{}s", 1 << power));
         works.into_iter().chain(delays).map(|queue| format!("{}.{queue}", self.name)).collect()
     }
 }

@@ -7,7 +7,7 @@ use pomost_expression::{Value, Variables};
 use pomost_http::{Client, Failure};
 use pomost_models::{Stage, Version};
 use pomost_project::{Flow, flow::Listing};
-use pomost_runtime::{Context, telemetry};
+use pomost_runtime::{Context, telemetry, worker::Trouble};
 use pomost_store::{Lease, Run};
 use serde::Deserialize;
 use tracing::{Instrument, field, info, info_span, warn};
@@ -60,6 +60,15 @@ pub enum Error {
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] pomost_broker::Error),
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Broker(error) => error.into(),
+            Trouble::Store(error) => error.into(),
+        }
+    }
 }
 
 /// What a process remembers of a run beside its checkpoint.
@@ -123,7 +132,9 @@ impl Extraction<'_> {
         let mut patience = Patience::default();
         loop {
             match self.try_to_read(checkpoint.clone(), place, memory).await {
-                Err(Error::Request(failure)) => patience.wait(&self.run.flow, failure).await?,
+                Err(Error::Request(failure)) => {
+                    patience.wait(&self.source.client, &self.run.flow, failure).await?
+                }
                 read => return read,
             }
         }

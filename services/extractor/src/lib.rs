@@ -4,8 +4,9 @@
 //! [`page`] fetches and [`rows`] makes records of it, [`unit`] makes batches of these, and [`position`]
 //! says where the next page is. [`checkpoint`] is where a run goes on after a crash. Beside the plain
 //! listing there are [`children`], [`fetch`] and [`sweep`], and [`webhook`] for what sources send by
-//! themselves.
+//! themselves. [`alerts`] tells people what they have to know.
 
+pub mod alerts;
 pub mod checkpoint;
 pub mod children;
 pub mod cursor;
@@ -25,7 +26,7 @@ pub mod webhook;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use pomost_http::Clients;
+use pomost_http::{Clients, Hook};
 use pomost_runtime::Context;
 use tokio::task::JoinSet;
 
@@ -52,9 +53,14 @@ pub async fn serve(context: Context, clients: Clients, webhooks: Option<SocketAd
     extracted
 }
 
-/// Extracts every flow of the project until shutdown.
+/// Extracts every flow of the project until shutdown; by their schedules, and telling people what they have
+/// to know, where that is asked for.
 pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
     let mut flows = JoinSet::new();
+    let alerts = context.project.alerts.as_ref().filter(|_| scheduling == Scheduling::On);
+    if let Some(alerts) = alerts {
+        flows.spawn(alerts::tell(context.clone(), Hook::new(alerts.url.clone())?));
+    }
     for flow in context.project.flows.values() {
         let client = clients.of(&flow.extract.system).context("a flow's system has no client")?.clone();
         let source = Source { client, flow: flow.clone() };

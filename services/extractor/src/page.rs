@@ -102,7 +102,7 @@ impl Source {
         let mut patience = Patience::default();
         loop {
             match self.client.send(call.clone()).await {
-                Err(failure) => patience.wait(&self.flow.name, failure).await?,
+                Err(failure) => patience.wait(&self.client, &self.flow.name, failure).await?,
                 answer => return answer,
             }
         }

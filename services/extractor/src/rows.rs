@@ -1,7 +1,7 @@
 //! Making records of the rows of a page.
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
-use pomost_models::{Op, Reason, Record, Version};
+use pomost_models::{Op, Reason, Record, Version, VersionType};
 use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
@@ -36,6 +36,7 @@ const MAX_RECORD: usize = 4 * 1024 * 1024;
 pub struct Reading<'a> {
     key: Placed<'a>,
     version: Option<Placed<'a>>,
+    version_type: Option<VersionType>,
     deleted: Option<Placed<'a>>,
     cursor: Option<Placed<'a>>,
 }
@@ -49,6 +50,7 @@ impl<'a> From<&'a Flow> for Reading<'a> {
         Reading {
             key: ("extract.key", &extract.key),
             version: extract.version.as_ref().map(|version| ("extract.version", version)),
+            version_type: extract.version_type,
             deleted: extract.deleted.as_ref().map(|deleted| ("extract.deleted", deleted)),
             cursor: extract.cursor.as_ref().map(|cursor| ("extract.cursor.value", &cursor.value)),
         }
@@ -65,6 +67,7 @@ impl<'a> Reading<'a> {
         Reading {
             key: webhook.key.as_ref().map_or(extract.key, |key| ("extract.webhook.key", key)),
             version: version.or(extract.version),
+            version_type: extract.version_type,
             deleted: deleted.or(extract.deleted),
             cursor: None,
         }
@@ -111,7 +114,8 @@ pub fn deletion(
     let key = key(("extract.deletions.key", &deletions.key), &value, variables);
     made(value, key, order, |value| {
         let version = deletions.version.as_ref().map(|version| ("extract.deletions.version", version));
-        Ok(Fields { version: found_version(version, value, variables)?, op: Op::Delete, cursor: None })
+        let version = found_version(version, deletions.version_type, value, variables)?;
+        Ok(Fields { version, op: Op::Delete, cursor: None })
     })
 }
 
@@ -175,9 +179,9 @@ fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<
         None => false,
     };
     Ok(Fields {
-        version: found_version(reading.version, value, variables)?,
+        version: found_version(reading.version, reading.version_type, value, variables)?,
         op: if deleted { Op::Delete } else { Op::Upsert },
-        cursor: found_version(reading.cursor, value, variables)?,
+        cursor: found_version(reading.cursor, None, value, variables)?,
     })
 }
 
@@ -188,14 +192,19 @@ fn key((place, key): Placed<'_>, value: &Value, variables: &Variables) -> Result
 
 fn found_version(
     version: Option<Placed<'_>>,
+    expected: Option<VersionType>,
     value: &Value,
     variables: &Variables,
 ) -> Result<Option<Version>, String> {
     let Some((place, version)) = version else { return Ok(None) };
     let found = version.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
     let text = text(&found).filter(|text| !text.is_empty());
-    text.map(|text| Some(Version::new(text)))
-        .ok_or_else(|| format!("{place} found neither a time, a number nor text"))
+    let version = text.and_then(|text| match expected {
+        Some(expected) => Version::of_type(&text, expected),
+        None => Some(Version::new(text)),
+    });
+    let expected = expected.map_or("a time, a number or text", VersionType::expected);
+    version.map(Some).ok_or_else(|| format!("{place} found something else than {expected}"))
 }
 
 /// Keys of several fields, `[.shop, .number]`, are their JSON.

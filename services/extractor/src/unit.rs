@@ -1,11 +1,11 @@
 //! Making batches of rows, and putting them into the transformer's queue.
 
-use pomost_broker::{Queue, Route};
 use pomost_expression::Variables;
 use pomost_models::{Batch, DeadLetter, Op, Reason, Record, Stage, Version};
 use pomost_runtime::{
     dead::{self, Diagnosis},
     metrics, outbox,
+    worker::Trouble,
 };
 use pomost_store::{PageProgress, SourceKey};
 use uuid::Uuid;
@@ -135,16 +135,15 @@ impl<'a> Unit<'a> {
             self.batches.push((batch.id.clone(), batch.size));
             batches.push(batch);
         }
-        let broker = self.extraction.context.broker();
-        let route = Route::to(Queue::work(Stage::Transform, &self.extraction.run.flow));
+        let (backends, flow) = (&self.extraction.context.backends, self.extraction.flow());
         let full: Vec<&Batch> = batches.iter().filter(|batch| !batch.records.is_empty()).collect();
         // However long the queue is full: a page given up would be read anew, from its first row.
-        while let Err(error) = outbox::send(broker, &route, &full).await {
-            if !matches!(error, pomost_broker::Error::Full(_)) {
-                return Err(error.into());
+        while let Err(trouble) = outbox::enter(backends, flow, Stage::Transform, &full, &letters).await {
+            if !matches!(trouble, Trouble::Broker(pomost_broker::Error::Full(_))) {
+                return Err(trouble.into());
             }
         }
-        Ok(dead::publish(broker, &letters).await?)
+        Ok(())
     }
 
     fn batch(

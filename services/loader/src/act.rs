@@ -14,6 +14,9 @@ use crate::{
     destination::Destination,
 };
 
+const MIXED: &str = "its version is of another type than the one that was applied before: times, numbers and text have \
+    no common order; say what versions are with extract.version_type";
+
 /// How acting on a record ended.
 #[derive(Debug)]
 pub enum End {
@@ -125,6 +128,9 @@ impl<'a> Act<'a> {
             Step::Wait => End::NotNow,
             Step::Await => End::InDoubt { may_clear: true },
             Step::Refuse => End::InDoubt { may_clear: false },
+            Step::RefuseVersion => {
+                return Failed::without_effect(Failure::new(Class::Invalid, MIXED.to_owned())).into();
+            }
             Step::Adopt(id) => self.applied(Outcome::Created, Some(id)),
             Step::LookUp => return self.look_up().await,
             Step::Create => {

@@ -10,6 +10,7 @@ use pomost_runtime::{
     dead::{self, Diagnosis},
     metrics, worker,
 };
+use pomost_store::Store;
 use tracing::{error, warn};
 
 const PREFETCH: u16 = 8;
@@ -42,13 +43,23 @@ pub async fn run(context: Context) -> Result<(), pomost_broker::Error> {
 /// Goes on until the store has them: there is nowhere else they could go.
 async fn archive(context: &Context, letters: &[DeadLetter]) {
     let backoff = ExponentialBuilder::default().with_max_delay(Duration::from_secs(10)).without_max_times();
-    let archived = (|| context.store().archive(letters))
+    let archived = (|| keep(context.store(), letters))
         .retry(backoff)
         .notify(|error, _| warn!(%error, "dead letters wait for the store"))
         .await;
     if let Err(error) = archived {
         error!(%error, "dead letters were not archived");
     }
+}
+
+/// Newer versions of their records may have been applied while the letters were on their way.
+async fn keep(store: &dyn Store, letters: &[DeadLetter]) -> Result<(), pomost_store::Error> {
+    store.archive(letters).await?;
+    for of_flow in letters.chunk_by(|one, next| one.flow == next.flow) {
+        let keys: Vec<&str> = of_flow.iter().map(DeadLetter::key).collect();
+        store.supersede(&of_flow[0].flow, &keys).await?;
+    }
+    Ok(())
 }
 
 fn letters(delivery: &Delivery) -> Vec<DeadLetter> {

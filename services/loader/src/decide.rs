@@ -28,6 +28,8 @@ pub enum Step {
     Await,
     /// Give it up: whether the destination has it is not known, and nothing can tell.
     Refuse,
+    /// Give it up: its version has no order with the one that was applied.
+    RefuseVersion,
 }
 
 /// What a flow does to records, and what it has for finding out what the destination has.
@@ -105,6 +107,7 @@ impl Case<'_> {
             Answer::Unchanged => return Step::Leave(Outcome::Unchanged),
             Answer::Stale => return Step::Leave(Outcome::Stale),
             Answer::Busy => return Step::Wait,
+            Answer::Mixed => return Step::RefuseVersion,
             Answer::Act(known) | Answer::Unknown { known, .. } => known,
         };
         match &known.id {

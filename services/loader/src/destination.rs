@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use pomost_http::{Class, Client, Clients, Failure};
 use pomost_models::{Batch, Record};
 use pomost_project::{
     Flow,
     flow::{Requests, To},
 };
+use pomost_runtime::gate::Gate;
 use pomost_store::{Answer, ledger::ContentHash};
+use tokio::time::Instant;
 
 use crate::{
     act::Act,
@@ -102,10 +105,42 @@ impl Destination {
         Kind::of(step).is_some_and(|kind| self.many.takes(kind).is_some())
     }
 
+    /// Whether the system is down, or has been since then.
+    pub(crate) fn was_down_since(&self, then: Instant) -> bool {
+        self.client.as_ref().is_some_and(|client| client.was_down_since(then))
+    }
+
     /// The system's client.
     pub(crate) fn client(&self) -> Result<&Client, Failure> {
         let none = || Failure::new(Class::Invalid, "the flow does not write to a system".into());
         self.client.as_ref().ok_or_else(none)
+    }
+}
+
+/// Closed while the system is down. What is no system has no requests to count failures of.
+#[async_trait]
+impl Gate for Destination {
+    fn is_closed(&self) -> bool {
+        self.client.as_ref().is_some_and(Client::is_down)
+    }
+
+    async fn closed(&self) {
+        match &self.client {
+            Some(client) => client.until_down(true).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn opened(&self) {
+        if let Some(client) = &self.client {
+            client.until_down(false).await;
+        }
+    }
+
+    async fn ready(&self) {
+        if let Some(client) = &self.client {
+            client.until_ready().await;
+        }
     }
 }
 

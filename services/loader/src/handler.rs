@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,9 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use pomost_models::{Batch, Record};
 use pomost_runtime::{
-    Context, dead, outbox,
+    Context, dead,
+    gate::Gate,
+    outbox,
     worker::{Handler, Trouble},
 };
 use pomost_store::{Answer, Claim, ClaimToken, Error, Settlement};
@@ -19,8 +22,9 @@ use crate::{
     act::End,
     acting::Acting,
     destination::Destination,
-    prepare::{self, Prepared},
+    prepare::{self, Prepared, prepare},
     tally::Tally,
+    turns::Turns,
 };
 
 /// How long a batch starts requests. The rest is handed back: a delivery must be acknowledged
@@ -37,37 +41,70 @@ pub struct LoadHandler {
     pub context: Context,
     /// Where the records go.
     pub destination: Destination,
+    /// When it is a record's turn.
+    pub turns: Arc<Turns>,
 }
 
 #[async_trait]
 impl Handler for LoadHandler {
-    /// Claim, act, settle, publish what is to come again and what is dead. A crash before the
-    /// settlement leaves claims that expire and answer that the outcome is unknown; one after it
-    /// brings records again that the ledger knows.
     async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
-        let prepared = prepare::newest_of_each_key(std::mem::take(&mut batch.records));
-        let claim = Claim {
-            flow: batch.flow.clone(),
-            token: ClaimToken::generate(),
-            entries: prepared.current.iter().map(prepare::claim_entry).collect(),
-        };
-        let answers = self.context.store().claim(&claim, self.context.claim).await?;
-        let ends = self.act_while_renewing(&batch, &prepared.current, &claim, &answers).await;
-        let tally = self.tally(batch, prepared, claim, answers, ends);
-        self.settle(tally).await
+        let until = Instant::now() + STARTING;
+        let records = std::mem::take(&mut batch.records);
+        let Prepared { rounds, mut superseded } = prepare(self.destination.flow.load.order, records);
+        for records in rounds {
+            let records = self.turns.whose_turn_it_is(&batch, records).await?;
+            self.load(&batch, records, std::mem::take(&mut superseded), until).await?;
+        }
+        Ok(())
+    }
+
+    fn gate(&self) -> &dyn Gate {
+        &self.destination
     }
 }
 
 impl LoadHandler {
+    /// Claim, act, settle, publish what is to come again and what is dead. A crash before the
+    /// settlement leaves claims that expire and answer that the outcome is unknown; one after it
+    /// brings records again that the ledger knows.
+    async fn load(
+        &self,
+        batch: &Batch,
+        records: Vec<Record>,
+        superseded: Vec<Record>,
+        until: Instant,
+    ) -> Result<(), Trouble> {
+        let began = Instant::now();
+        let claim = Claim {
+            flow: batch.flow.clone(),
+            token: ClaimToken::generate(),
+            entries: records.iter().map(prepare::claim_entry).collect(),
+            refuses_mixed: self.destination.flow.extract.version_type.is_none(),
+        };
+        let answers = self.context.store().claim(&claim, self.context.claim).await?;
+        let ends = self.act_while_renewing(batch, &records, &claim, &answers, until).await;
+        let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
+        if self.destination.was_down_since(began.into()) {
+            tally.spare_attempts();
+        }
+        superseded.into_iter().for_each(|record| tally.superseded(record));
+        let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
+        for ((record, entry), (answer, end)) in acted {
+            tally.add(record, entry, &answer, end);
+        }
+        self.settle(tally).await
+    }
+
     async fn act_while_renewing(
         &self,
         batch: &Batch,
         records: &[Record],
         claim: &Claim,
         answers: &[Answer],
+        until: Instant,
     ) -> Vec<End> {
         tokio::select! {
-            ends = self.act_on_all(batch, records, claim, answers) => ends,
+            ends = self.act_on_all(batch, records, claim, answers, until) => ends,
             never = self.keep(claim) => match never {},
         }
     }
@@ -90,32 +127,13 @@ impl LoadHandler {
         records: &[Record],
         claim: &Claim,
         answers: &[Answer],
+        until: Instant,
     ) -> Vec<End> {
-        let until = Instant::now() + STARTING;
         let may_start = || Instant::now() <= until && !self.context.shutdown.is_cancelled();
         let claimed = records.iter().zip(&claim.entries).zip(answers);
         let begun = claimed
             .map(|((record, entry), answer)| self.destination.begin(batch, record, &entry.hash, answer));
         Acting { destination: &self.destination, may_start: &may_start }.carry_out(begun).await
-    }
-
-    fn tally(
-        &self,
-        batch: Batch,
-        prepared: Prepared,
-        claim: Claim,
-        answers: Vec<Answer>,
-        ends: Vec<End>,
-    ) -> Tally<'_> {
-        let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
-        for record in prepared.superseded {
-            tally.superseded(record);
-        }
-        let acted = prepared.current.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
-        for ((record, entry), (answer, end)) in acted {
-            tally.add(record, entry, &answer, end);
-        }
-        tally
     }
 
     /// First what was applied is settled, and the other keys are let go, before their claims can run
@@ -132,7 +150,7 @@ impl LoadHandler {
             outbox::send(broker, &route, &[&batch]).await?;
         }
         dead::publish(broker, tally.letters()).await?;
-        Ok(())
+        Ok(self.turns.after(&tally).await?)
     }
 
     /// Writes a settlement, and writes it again while the store is away. What was written already is

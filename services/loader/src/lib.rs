@@ -2,7 +2,8 @@
 //!
 //! Of one batch: [`handler`] claims its keys in the ledger, [`act`] sends the requests that
 //! [`decide`] chooses, `many` those for many records at once or the statements and files that take them,
-//! and [`tally`] gathers what came of them for one settlement. Beside that, [`archive`] moves dead
+//! and [`tally`] gathers what came of them for one settlement. [`turns`] keeps the changes of a key in order
+//! where every one is applied. Beside that, [`archive`] moves dead
 //! letters from their queue into the store.
 
 pub mod act;
@@ -20,6 +21,7 @@ pub mod prepare;
 mod request;
 mod table;
 pub mod tally;
+pub mod turns;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use tokio::task::JoinSet;
 
 use destination::Destination;
 use handler::LoadHandler;
+use turns::Turns;
 
 /// Batches of one flow in hand at a time: while one waits for the store, others keep the
 /// destination busy.
@@ -40,7 +43,12 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
         let destination = Destination::of(flow, &clients)?;
-        let handler = Arc::new(LoadHandler { context: context.clone(), destination });
+        let turns = Arc::new(Turns::new(context.clone(), flow.clone()));
+        let handler = Arc::new(LoadHandler { context: context.clone(), destination, turns: turns.clone() });
+        workers.spawn(async move {
+            turns.bring_back().await;
+            Ok(())
+        });
         workers.spawn(worker::work(context.clone(), name.clone(), Stage::Load, CONCURRENCY, handler));
     }
     let _closing = closing(context.clone(), clients.clone());

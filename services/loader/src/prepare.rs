@@ -2,31 +2,46 @@
 
 use std::collections::HashMap;
 
-use pomost_models::Record;
+use pomost_models::{Record, load::Order};
 use pomost_store::{ClaimEntry, ledger::ContentHash};
 use sha2::{Digest, Sha256};
 
-/// A batch's records, each key once.
+/// A batch's records, as they are acted on.
 pub struct Prepared {
-    /// The newest record of each key, in the order they came.
-    pub current: Vec<Record>,
-    /// The older ones of a key that comes more than once.
+    /// Records that are acted on together, each key once; one round after the other.
+    pub rounds: Vec<Vec<Record>>,
+    /// Those that a newer one of their key in the batch replaces.
     pub superseded: Vec<Record>,
 }
 
-/// Keeps the newest record of each key. A key can come twice in a batch when rows shift between two
-/// pages, and a claim takes each key once.
-pub fn newest_of_each_key(records: Vec<Record>) -> Prepared {
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(records.len());
-    let mut prepared = Prepared { current: Vec::with_capacity(records.len()), superseded: Vec::new() };
-    for record in records {
-        match places.get(&record.key) {
-            None => {
-                places.insert(record.key.clone(), prepared.current.len());
-                prepared.current.push(record);
+/// Makes a batch's records ready. A key can come twice in a batch when rows shift between two pages, or
+/// when the source lists changes, and a claim takes each key once.
+pub fn prepare(order: Order, records: Vec<Record>) -> Prepared {
+    match order {
+        Order::Latest => newest_of_each_key(records),
+        Order::Every => Prepared { rounds: one_after_the_other(records), superseded: Vec::new() },
+    }
+}
+
+/// Keeps the newest record of each key. What has no order with it comes in a round of its own, where the
+/// ledger refuses one of the two.
+fn newest_of_each_key(mut records: Vec<Record>) -> Prepared {
+    let mut prepared = Prepared { rounds: Vec::new(), superseded: Vec::new() };
+    while !records.is_empty() {
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(records.len());
+        let (mut current, mut mixed) = (Vec::<Record>::with_capacity(records.len()), Vec::new());
+        for record in records {
+            match places.get(&record.key) {
+                None => {
+                    places.insert(record.key.clone(), current.len());
+                    current.push(record);
+                }
+                Some(&place) if !record.version.compares_with(&current[place].version) => mixed.push(record),
+                Some(&place) => prepared.superseded.push(newer_stays(&mut current[place], record)),
             }
-            Some(&place) => prepared.superseded.push(newer_stays(&mut prepared.current[place], record)),
         }
+        prepared.rounds.push(current);
+        records = mixed;
     }
     prepared
 }
@@ -37,6 +52,22 @@ fn newer_stays(place: &mut Record, record: Record) -> Record {
         true => std::mem::replace(place, record),
         false => record,
     }
+}
+
+/// The first changes of all keys, then the second ones, and so on.
+fn one_after_the_other(mut records: Vec<Record>) -> Vec<Vec<Record>> {
+    records.sort_by_cached_key(|record| record.version.order_key());
+    let mut changes: HashMap<String, usize> = HashMap::new();
+    let mut rounds: Vec<Vec<Record>> = Vec::new();
+    for record in records {
+        let round = changes.entry(record.key.clone()).or_default();
+        if *round == rounds.len() {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push(record);
+        *round += 1;
+    }
+    rounds
 }
 
 /// What the ledger is asked about a record.
@@ -78,6 +109,10 @@ mod tests {
         records.iter().map(|record| record.slot).collect()
     }
 
+    fn rounds(prepared: &Prepared) -> Vec<Vec<u32>> {
+        prepared.rounds.iter().map(|records| slots(records)).collect()
+    }
+
     #[test]
     fn of_a_key_that_comes_twice_the_newest_version_stays() {
         let records = vec![
@@ -86,15 +121,36 @@ mod tests {
             record(2, "a", "10", "2"),
             record(3, "a", "2", "3"),
         ];
-        let prepared = newest_of_each_key(records);
-        assert_eq!(slots(&prepared.current), [2, 1]);
+        let prepared = prepare(Order::Latest, records);
+        assert_eq!(rounds(&prepared), [[2, 1]]);
         assert_eq!(slots(&prepared.superseded), [0, 3]);
     }
 
     #[test]
     fn of_equal_versions_the_one_read_last_stays() {
-        let prepared = newest_of_each_key(vec![record(0, "a", "1", "1"), record(1, "a", "1", "2")]);
-        assert_eq!(slots(&prepared.current), [1]);
+        let records = vec![record(0, "a", "1", "1"), record(1, "a", "1", "2")];
+        assert_eq!(rounds(&prepare(Order::Latest, records)), [[1]]);
+    }
+
+    #[test]
+    fn versions_without_a_common_order_do_not_replace_each_other() {
+        let records = vec![record(0, "a", "1", "1"), record(1, "a", "rev-2", "2"), record(2, "a", "2", "2")];
+        let prepared = prepare(Order::Latest, records);
+        assert_eq!(rounds(&prepared), [[2], [1]]);
+        assert_eq!(slots(&prepared.superseded), [0]);
+    }
+
+    #[test]
+    fn where_every_change_counts_those_of_a_key_come_one_after_the_other_in_their_order() {
+        let records = vec![
+            record(0, "a", "10", "1"),
+            record(1, "b", "1", "1"),
+            record(2, "a", "9", "2"),
+            record(3, "a", "11", "3"),
+        ];
+        let prepared = prepare(Order::Every, records);
+        assert_eq!(rounds(&prepared), [vec![1, 2], vec![0], vec![3]]);
+        assert!(prepared.superseded.is_empty());
     }
 
     #[test]

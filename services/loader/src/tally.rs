@@ -7,7 +7,7 @@ use pomost_expression::{Value, read};
 use pomost_http::Failure;
 use pomost_models::{
     Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage,
-    retry::{delay_of_at_least, growing_delay},
+    retry::{asked_delay, growing_delay},
 };
 use pomost_project::Flow;
 use pomost_runtime::{
@@ -39,12 +39,14 @@ const OTHER_CONTENT_IN_DOUBT: &str = "an earlier create of other content may hav
 /// What came of a batch.
 pub struct Tally<'a> {
     flow: &'a Flow,
-    batch: Batch,
+    batch: &'a Batch,
     settlement: Settlement,
-    counts: BTreeMap<Outcome, u64>,
+    settled: Vec<(Record, Outcome)>,
     again: BTreeMap<Again, Vec<Record>>,
     letters: Vec<DeadLetter>,
     troubles: BTreeMap<&'static str, (u64, String)>,
+    /// Whether failures that may pass cost no attempt.
+    spares_attempts: bool,
 }
 
 /// When and as what records come again; those that share it share a batch.
@@ -57,29 +59,36 @@ struct Again {
 
 impl<'a> Tally<'a> {
     /// An empty tally of a batch whose records were taken out.
-    pub fn new(flow: &'a Flow, batch: Batch, token: ClaimToken) -> Tally<'a> {
+    pub fn new(flow: &'a Flow, batch: &'a Batch, token: ClaimToken) -> Tally<'a> {
         let settlement = Settlement {
             flow: batch.flow.clone(),
             token,
             entries: Vec::new(),
             run: batch.run,
             batch: batch.id.clone(),
-            outcomes: Outcomes::waiting(batch.size),
+            outcomes: Outcomes::waiting(0),
         };
-        let (counts, again, troubles) = Default::default();
-        Tally { flow, batch, settlement, counts, again, letters: Vec::new(), troubles }
+        let (settled, again, troubles) = Default::default();
+        let (letters, spares_attempts) = (Vec::new(), false);
+        Tally { flow, batch, settlement, settled, again, letters, troubles, spares_attempts }
+    }
+
+    /// Has failures that may pass cost no attempt from here on: the system is down, and that is nobody's
+    /// fault here.
+    pub fn spare_attempts(&mut self) {
+        self.spares_attempts = true;
     }
 
     /// Adds a record that a newer one in the same batch replaces.
     pub fn superseded(&mut self, record: Record) {
-        self.count(&record, Outcome::Stale);
+        self.settle(record, Outcome::Stale);
     }
 
     /// Adds a record, what the ledger answered for it and how acting on it ended.
     pub fn add(&mut self, record: Record, entry: ClaimEntry, answer: &Answer, end: End) {
         let settled = match end {
             End::Applied { outcome, known } => {
-                self.count(&record, outcome);
+                self.settle(record, outcome);
                 Settled::Applied { known, version: entry.version, hash: entry.hash }
             }
             End::NotNow => {
@@ -91,7 +100,7 @@ impl<'a> Tally<'a> {
                 Settled::InDoubt
             }
             End::LeftAlone => {
-                self.count(&record, Outcome::Filtered);
+                self.settle(record, Outcome::Filtered);
                 Settled::Released
             }
             End::Changed(failure) => {
@@ -125,6 +134,21 @@ impl<'a> Tally<'a> {
         &self.letters
     }
 
+    /// The records that have an outcome.
+    pub fn settled(&self) -> Batch {
+        let bare = self.settled.iter().map(|(record, _)| record.bare());
+        self.batch.with_records(bare.collect())
+    }
+
+    /// The keys that the destination has now as their records want it.
+    pub fn applied(&self) -> Vec<&str> {
+        let applied = |outcome| {
+            matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Deleted | Outcome::Unchanged)
+        };
+        let records = self.settled.iter().filter(|(_, outcome)| applied(*outcome));
+        records.map(|(record, _)| record.key.as_str()).collect()
+    }
+
     /// What the store is to write. Dead letters count when they are archived.
     pub fn settlement(&self) -> &Settlement {
         &self.settlement
@@ -132,8 +156,11 @@ impl<'a> Tally<'a> {
 
     /// Counts the outcomes and says once what kinds of failure there were.
     pub fn report(&self) {
-        for (&outcome, &records) in &self.counts {
-            metrics::count_settled(&self.batch.flow, Stage::Load, outcome, records);
+        for outcome in Outcome::ALL {
+            let records = self.settled.iter().filter(|(_, settled)| *settled == outcome).count();
+            if records > 0 {
+                metrics::count_settled(&self.batch.flow, Stage::Load, outcome, records as u64);
+            }
         }
         for (class, (records, example)) in &self.troubles {
             warn!(class, records, example, "requests failed");
@@ -147,10 +174,8 @@ impl<'a> Tally<'a> {
     /// used up, or are given up at once.
     fn fail(&mut self, record: Record, failure: Failure) {
         self.note_trouble(&failure);
-        let came = self.as_it_came();
         if failure.class.is_of_the_system() {
-            let delay = delay(came.waits + 1, LONGEST_WAIT, failure.retry_after);
-            self.come_again(record, Again { delay, waits: came.waits + 1, ..came });
+            self.wait(record, failure.retry_after);
         } else if failure.class.leaves_doubt() && self.has_attempts_left() {
             self.try_again(record, failure.retry_after);
         } else {
@@ -166,7 +191,7 @@ impl<'a> Tally<'a> {
         };
         let error = format!("{}{answer}{advice}", failure.message);
         self.letters.push(dead::letter(
-            &self.batch,
+            self.batch,
             record,
             Stage::Load,
             Diagnosis { reason, error, pointer: None },
@@ -181,10 +206,19 @@ impl<'a> Tally<'a> {
     }
 
     fn has_attempts_left(&self) -> bool {
-        self.batch.attempt + 1 < self.flow.load.attempts
+        self.spares_attempts || self.batch.attempt + 1 < self.flow.load.attempts
+    }
+
+    fn wait(&mut self, record: Record, asked: Option<Duration>) {
+        let came = self.as_it_came();
+        let delay = delay(came.waits + 1, LONGEST_WAIT, asked);
+        self.come_again(record, Again { delay, waits: came.waits + 1, ..came });
     }
 
     fn try_again(&mut self, record: Record, asked: Option<Duration>) {
+        if self.spares_attempts {
+            return self.wait(record, asked);
+        }
         let attempt = self.batch.attempt + 1;
         let delay = delay(attempt, u32::MAX, asked);
         self.come_again(record, Again { delay, attempt, ..self.as_it_came() });
@@ -196,7 +230,7 @@ impl<'a> Tally<'a> {
             false => IN_DOUBT,
         };
         let diagnosis = Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None };
-        self.letters.push(dead::letter(&self.batch, record, Stage::Load, diagnosis));
+        self.letters.push(dead::letter(self.batch, record, Stage::Load, diagnosis));
     }
 
     /// The answer without the sensitive values of the record, mapped and as it was extracted.
@@ -211,9 +245,9 @@ impl<'a> Tally<'a> {
         self.troubles.entry(failure.class.as_str()).or_insert_with(message).0 += 1;
     }
 
-    fn count(&mut self, record: &Record, outcome: Outcome) {
+    fn settle(&mut self, record: Record, outcome: Outcome) {
         self.settlement.outcomes.settle(record.slot, outcome);
-        *self.counts.entry(outcome).or_default() += 1;
+        self.settled.push((record, outcome));
     }
 
     fn come_again(&mut self, record: Record, again: Again) {
@@ -227,7 +261,7 @@ impl<'a> Tally<'a> {
 
 /// What the server asked for, or a delay that grows with the tries.
 fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
-    asked.map_or_else(|| growing_delay(tries.min(longest)), delay_of_at_least)
+    asked.map_or_else(|| growing_delay(tries.min(longest)), asked_delay)
 }
 
 #[cfg(test)]
@@ -257,7 +291,14 @@ mod tests {
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
     fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
         let flow = flow();
-        let mut tally = Tally::new(&flow, batch, ClaimToken::generate());
+        comes_again(Tally::new(&flow, &batch, ClaimToken::generate()), class, retry_after)
+    }
+
+    fn comes_again(
+        mut tally: Tally<'_>,
+        class: Class,
+        retry_after: Option<Duration>,
+    ) -> Option<(u32, Batch)> {
         let failure = Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) };
         let record = Record {
             slot: 0,
@@ -288,10 +329,22 @@ mod tests {
     }
 
     #[test]
+    fn while_the_system_is_down_what_may_pass_costs_no_attempt_and_what_is_invalid_is_dead_all_the_same() {
+        let (flow, batch) = (flow(), batch(7, 1));
+        let after = |class| {
+            let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
+            tally.spare_attempts();
+            comes_again(tally, class, None).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
+        };
+        assert_eq!(after(Class::Transient), Some((7, 2, 1)));
+        assert_eq!(after(Class::Invalid), None);
+    }
+
+    #[test]
     fn the_system_is_left_alone_for_as_long_as_it_asked() {
         for class in [Class::Transient, Class::Throttled] {
             let (delay, _) = again(batch(0, 0), class, Some(Duration::from_secs(100))).unwrap();
-            assert_eq!(delay, 120);
+            assert_eq!(delay, 100);
         }
     }
 }

@@ -24,9 +24,14 @@ pub async fn follow(store: &dyn Store, run: RunId, label: &str) -> anyhow::Resul
     }
 }
 
-/// Whether a run has failed, or all its records have settled.
+/// Whether a run has failed, or all its records have settled but for those that wait until somebody replays
+/// or discards a dead letter.
 pub fn has_ended(summary: &RunSummary) -> bool {
-    matches!(summary.state, RunState::Settled | RunState::Failed)
+    match summary.state {
+        RunState::Settled | RunState::Failed => true,
+        RunState::Settling => summary.counts.waiting == summary.blocked,
+        RunState::Requested | RunState::Extracting => false,
+    }
 }
 
 /// What became of a run's records, in words: `990 created, 10 dead`.

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail, ensure};
-use pomost_broker::{Queue, Route};
 use pomost_expression::{Variables, read};
 use pomost_extractor::{
     rows::{self, Reading},
     webhook,
 };
-use pomost_models::{Batch, DeadLetter, Reason, Record, RunId, Stage, Version, batch::REPLAYS};
+use pomost_models::{Batch, DeadLetter, Reason, Record, RunId, Stage, batch::REPLAYS};
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
 use pomost_store::{DeadLetterFilter, Replay, Store};
@@ -124,10 +123,14 @@ impl Replayer<'_> {
         };
         let letters = self.store().dead_letters(&its).await?;
         let (mut records, mut sent) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        let mut replaced = Vec::new();
         for letter in &letters {
             match self.flow(&letter.flow).and_then(|flow| record(flow, letter, replay.stage)) {
                 Ok(record) => {
                     let delivered = letter.batch.starts_with(webhook::BATCHES);
+                    replaced.extend(
+                        letter.record.as_ref().filter(|old| is_another(old, &record)).map(Record::bare),
+                    );
                     records.entry(delivered).or_default().push(record);
                     sent.push(letter.id.clone());
                 }
@@ -135,6 +138,7 @@ impl Replayer<'_> {
             }
         }
         let sizes = self.send(&replay, records).instrument(span(&replay, &letters)).await?;
+        self.settle_replaced(&replay, &replaced).await?;
         self.store().end_replay(replay.run, &sizes, &sent).await?;
         report.sent.push((replay, sent));
         Ok(())
@@ -151,9 +155,19 @@ impl Replayer<'_> {
         let made = |(delivered, records): (&bool, &Vec<Record>)| batches(replay, *delivered, records, size);
         let batches: Vec<Batch> = records.iter().flat_map(made).collect();
         // A row that is extracted again has only to be mapped.
-        let route = Route::to(Queue::work(replay.stage.max(Stage::Transform), &replay.flow));
-        outbox::send(&*self.backends.broker, &route, &batches.iter().collect::<Vec<_>>()).await?;
+        let stage = replay.stage.max(Stage::Transform);
+        let new: Vec<&Batch> = batches.iter().collect();
+        outbox::enter(self.backends, self.flow(&replay.flow)?, stage, &new, &[]).await?;
         Ok(batches.into_iter().map(|batch| (batch.id, batch.size)).collect())
+    }
+
+    /// Nothing is to wait for changes whose keys or versions are read otherwise now.
+    async fn settle_replaced(&self, replay: &Replay, replaced: &[Record]) -> anyhow::Result<()> {
+        let old = batches(replay, false, replaced, replaced.len().max(1));
+        for batch in &old {
+            self.store().settle_changes(batch).await?;
+        }
+        Ok(())
     }
 
     fn flow(&self, name: &str) -> anyhow::Result<&Flow> {
@@ -190,13 +204,17 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
     }
 }
 
+fn is_another(old: &Record, new: &Record) -> bool {
+    old.key != new.key || old.version != new.version
+}
+
 /// Makes the record anew of the row it was extracted from, with the flow's key and version of now.
 /// The key it has may be that of one part of the row.
 fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
     ensure!(!reading.uses_variable("headers"), WITHOUT_HEADERS);
     ensure!(!reading.uses_variable("parent"), WITHOUT_PARENT);
     let value = read(record.extracted().get().as_bytes())?;
-    let order = Version::new(record.version.as_str());
+    let order = record.version.clone();
     match rows::row(reading, value, order, &Variables::default()) {
         Ok(row) => Ok(row.record),
         Err(refused) => bail!(refused.diagnosis.error),

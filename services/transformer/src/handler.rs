@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pomost_broker::{Queue, Route};
 use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Record, Stage};
-use pomost_project::Flow;
+use pomost_project::{Flow, flow::Order};
 use pomost_runtime::{
     Context, dead, metrics, outbox,
     worker::{Handler, Trouble},
@@ -37,7 +37,7 @@ impl Handler for TransformHandler {
 
 impl TransformHandler {
     async fn pass_on(&self, transformed: Transformed) -> Result<(), Trouble> {
-        let Transformed { mapped, split, letters, outcomes } = transformed;
+        let Transformed { mapped, split, filtered, letters, outcomes } = transformed;
         let broker = self.context.broker();
         let (run, batch) = (mapped.run, mapped.id.clone());
         let next: Vec<&Batch> =
@@ -53,6 +53,9 @@ impl TransformHandler {
         if !outcomes.is_all_waiting() {
             store.record_outcomes(run, &batch, &outcomes).await?;
         }
+        if !filtered.is_empty() {
+            store.settle_changes(&mapped.with_records(filtered)).await?;
+        }
         Ok(())
     }
 }
@@ -63,6 +66,8 @@ struct Transformed {
     mapped: Batch,
     /// The records that were made by splitting, in a batch of their own.
     split: Batch,
+    /// The records that end here and that later changes wait for, without their data.
+    filtered: Vec<Record>,
     /// The records that could not be transformed.
     letters: Vec<DeadLetter>,
     /// The slots that end here: filtered and split.
@@ -72,13 +77,17 @@ struct Transformed {
 fn transform(flow: &Flow, mut batch: Batch) -> Transformed {
     let records = std::mem::take(&mut batch.records);
     let first = records.first().map_or(0, |record| record.slot);
-    let mut outcomes = Outcomes::waiting(batch.size);
+    let mut outcomes = Outcomes::waiting(0);
     let (mut mapped, mut split, mut letters) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
+    let (mut filtered, every) = (Vec::new(), flow.load.order == Order::Every);
     for record in records {
-        let slot = record.slot;
+        let (slot, change) = (record.slot, every.then(|| record.bare()));
         match map::transform(flow, batch.run, record) {
             Ok(mut outputs) => match outputs.len() {
-                0 => settle(&mut outcomes, flow, slot, Outcome::Filtered),
+                0 => {
+                    settle(&mut outcomes, flow, slot, Outcome::Filtered);
+                    filtered.extend(change);
+                }
                 1 => mapped.append(&mut outputs),
                 _ => {
                     settle(&mut outcomes, flow, slot, Outcome::Split);
@@ -91,7 +100,7 @@ fn transform(flow: &Flow, mut batch: Batch) -> Transformed {
         }
     }
     let split = split_batch(&batch, first, split);
-    Transformed { split, mapped: batch.with_records(mapped), letters, outcomes }
+    Transformed { split, mapped: batch.with_records(mapped), filtered, letters, outcomes }
 }
 
 fn settle(outcomes: &mut Outcomes, flow: &Flow, slot: u32, outcome: Outcome) {

@@ -2,7 +2,7 @@
 
 use pomost_expression::{EvaluationError, Value, Variables, read, write};
 use pomost_models::{Op, Reason, Record, RunId};
-use pomost_project::{Flow, schema::Schema};
+use pomost_project::{Flow, flow::Order, schema::Schema};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -28,7 +28,7 @@ pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>,
     if nothing_to_do || record.op == Op::Delete {
         return Ok(vec![record]);
     }
-    match outputs(flow, run, &record) {
+    match outputs(flow, run, &record).and_then(|outputs| in_order(flow, outputs)) {
         Ok(outputs) if stages.map.is_some() => Ok(mapped(record, outputs)),
         Ok(_) => Ok(vec![record]),
         Err(diagnosis) => Err(Box::new(Refused { record, diagnosis })),
@@ -43,6 +43,16 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
         None => vec![input],
     };
     values.iter().map(|value| produced(flow, value)).collect()
+}
+
+/// The parts of a record have no place in the order of their key's changes.
+fn in_order(flow: &Flow, outputs: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue>>, Diagnosis> {
+    match flow.load.order == Order::Every && outputs.len() > 1 {
+        true => {
+            Err(invalid("the mapping", &" splits the record, which a flow with load.order: every cannot do"))
+        }
+        false => Ok(outputs),
+    }
 }
 
 fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {

@@ -35,12 +35,15 @@ impl fmt::Display for Queue {
     }
 }
 
+/// The longest that a message can be made to wait, in seconds: what twelve binary digits can say.
+pub const LONGEST_DELAY: u32 = (1 << 12) - 1;
+
 /// How a message gets to a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Route {
     /// Where it ends.
     pub to: Queue,
-    /// One of [`pomost_models::retry::DELAY_LEVELS`], in seconds, where it is to wait first.
+    /// How long it is to wait first, in seconds: up to [`LONGEST_DELAY`].
     pub delay: Option<u32>,
 }
 
@@ -50,8 +53,8 @@ impl Route {
         Route { to: queue, delay: None }
     }
 
-    /// There, after a delay of one of the levels.
+    /// There, after so many seconds, at least one and at most [`LONGEST_DELAY`].
     pub fn delayed(queue: Queue, seconds: u32) -> Route {
-        Route { to: queue, delay: Some(seconds) }
+        Route { to: queue, delay: Some(seconds.clamp(1, LONGEST_DELAY)) }
     }
 }

@@ -6,10 +6,7 @@ use futures_util::{StreamExt, future::join_all, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use pomost_project::{Project, System, request::AnswerRule};
 use pomost_store::Store;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, error::Elapsed, timeout};
 use tracing::{Instrument, Span, field};
 use url::Url;
 
@@ -19,7 +16,10 @@ use crate::{
     authorisation::{Authorisation, Pass},
     body::{self, Body, BodyError},
     call::within_system,
+    guard::Guard,
+    in_flight::{InFlight, Load},
     limits::Limits,
+    metrics,
     pause::Pause,
     rate::{NoSlot, Rate},
     transport::Transport,
@@ -37,6 +37,7 @@ impl Clients {
     /// Makes a client for each system. Tokens that systems are given and when they take requests are kept
     /// in the store, where all replicas share them.
     pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<Clients, Failure> {
+        metrics::describe();
         let client =
             |system: &Arc<System>| Ok((system.name.clone(), Client::new(system.clone(), store.clone())?));
         project
@@ -73,7 +74,8 @@ pub struct Client {
     reading: reqwest::Client,
     writing: reqwest::Client,
     authorisation: Authorisation,
-    in_flight: Arc<Semaphore>,
+    in_flight: Arc<InFlight>,
+    guard: Arc<Guard>,
     pause: Arc<Pause>,
     rate: Option<Arc<Rate>>,
 }
@@ -96,14 +98,36 @@ impl Client {
     pub fn new(system: Arc<System>, store: Arc<dyn Store>) -> Result<Client, Failure> {
         let Transport { reading, writing, tokens } = Transport::new(&system)?;
         let rate = Rate::of(&system, store.clone()).map(Arc::new);
+        let guard = Arc::new(Guard::new(&system.name, store.clone()));
         let authorisation = Authorisation::new(&system, tokens, store)?;
-        let in_flight = Arc::new(Semaphore::new(system.concurrency));
-        Ok(Client { system, reading, writing, authorisation, in_flight, pause: Arc::default(), rate })
+        let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
+        Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause: Arc::default(), rate })
     }
 
     /// How many requests it has in flight at most.
     pub fn concurrency(&self) -> usize {
         self.system.concurrency
+    }
+
+    /// Whether the system is down: it failed ten times in a row, and requests are turned away at no cost until
+    /// one that is let through succeeds.
+    pub fn is_down(&self) -> bool {
+        self.guard.is_down()
+    }
+
+    /// Whether the system is down, or has been at some time since then.
+    pub fn was_down_since(&self, then: Instant) -> bool {
+        self.guard.was_down_since(then)
+    }
+
+    /// Waits until the system is down, or until it is not.
+    pub async fn until_down(&self, down: bool) {
+        self.guard.until(down).await;
+    }
+
+    /// Waits until a request would be made: the system is up, or it is time to try whether it is.
+    pub async fn until_ready(&self) {
+        self.guard.ready().await;
     }
 
     /// The longest answer that is held in memory, in bytes.
@@ -152,13 +176,12 @@ impl Client {
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        let _permit = self.permit().await;
         let timeout = Some(self.system.timeout);
-        self.renewing(call, timeout, |refused, deadline| self.answer(call, refused, deadline)).await
+        let answered = self.renewing(call, timeout, |refused, deadline| self.answer(call, refused, deadline));
+        self.guarded(call, answered).await
     }
 
     async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
-        let _permit = self.permit().await;
         let open = async |refused, deadline| {
             let begun = async {
                 let opened = self.opened(call, refused, deadline, limits.max_bytes).await?;
@@ -168,13 +191,17 @@ impl Client {
             let begun = timeout(self.system.timeout, begun).await;
             begun.unwrap_or_else(|_| Err(self.silent(call, self.system.timeout).into()))
         };
-        self.renewing(call, limits.timeout, open).await
+        self.guarded(call, self.renewing(call, limits.timeout, open)).await
     }
 
-    /// Waits for its place among the requests in flight.
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        // The semaphore is never closed; if it were, going on without it only loses the limit.
-        self.in_flight.clone().acquire_owned().await.ok()
+    /// Makes a request in its place among those in flight, if its system is up.
+    async fn guarded<T>(
+        &self,
+        call: &Call<'_>,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let _place = self.in_flight.enter().await;
+        self.guard.pass(|| self.place(call), request).await
     }
 
     /// Makes an attempt, and one more under other tokens where those of the first were refused. Both
@@ -205,7 +232,7 @@ impl Client {
         loop {
             self.pause.heed().await.map_err(|left| {
                 let message = format!("{}: the system takes no more requests for now", self.place(call));
-                Failure { retry_after: Some(left), ..Failure::new(Class::Throttled, message) }
+                Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
             })?;
             let Some(rate) = &self.rate else { return Ok(()) };
             rate.slot().await.map_err(|reason| self.no_slot(call, &reason))?;
@@ -221,7 +248,7 @@ impl Client {
             NoSlot::Closed => (Class::Throttled, None),
             NoSlot::Store(_) => (Class::Unreachable, None),
         };
-        Failure { retry_after, ..Failure::new(class, format!("{}: {reason}", self.place(call))) }
+        Failure { retry_after, ..Failure::unasked(class, format!("{}: {reason}", self.place(call))) }
     }
 
     async fn answer(
@@ -273,7 +300,11 @@ impl Client {
         }
         let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
+        let began = Instant::now();
         let response = timeout(self.system.read_timeout, request.send()).await;
+        if let Some(load) = load(&response) {
+            self.in_flight.learn(began, load);
+        }
         let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
         if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
             self.leave_alone(pause).await;
@@ -332,6 +363,17 @@ impl Client {
 
     pub(crate) fn refused(&self, message: String) -> Failure {
         Failure::new(Class::Invalid, format!("{}: {message}", self.system.name))
+    }
+}
+
+/// What a response, or its lack, says of how much the system takes; nothing where it failed otherwise.
+fn load(response: &Result<reqwest::Result<reqwest::Response>, Elapsed>) -> Option<Load> {
+    const TOO_MUCH: [StatusCode; 2] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    match response {
+        Ok(Ok(response)) if TOO_MUCH.contains(&response.status()) => Some(Load::TooMuch),
+        Ok(Ok(_)) => Some(Load::Taken),
+        Ok(Err(error)) => (error.is_timeout() && !error.is_connect()).then_some(Load::TooMuch),
+        Err(_) => Some(Load::TooMuch),
     }
 }
 

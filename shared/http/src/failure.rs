@@ -31,6 +31,8 @@ pub struct Failure {
     pub status: Option<u16>,
     /// How long the system asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// Whether nothing was asked of the system, so that the failure says nothing about it.
+    pub unasked: bool,
 }
 
 /// What is to be done about a failure.
@@ -107,7 +109,12 @@ impl Class {
 impl Failure {
     /// A failure without an answer.
     pub fn new(class: Class, message: String) -> Failure {
-        Failure { class, message, answer: String::new(), status: None, retry_after: None }
+        Failure { class, message, answer: String::new(), status: None, retry_after: None, unasked: false }
+    }
+
+    /// A failure of our own, before anything was asked of the system.
+    pub(crate) fn unasked(class: Class, message: String) -> Failure {
+        Failure { unasked: true, ..Failure::new(class, message) }
     }
 
     pub(crate) fn from_reqwest(system: &str, label: &str, error: reqwest::Error) -> Failure {
@@ -139,6 +146,7 @@ impl Failure {
             answer: quote(&answer.body, hide),
             status: Some(answer.status.as_u16()),
             retry_after: Limits::of(&answer.headers).delay(answer.status),
+            unasked: false,
         }
     }
 }

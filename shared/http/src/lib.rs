@@ -2,15 +2,20 @@
 //!
 //! [`Clients`] holds one [`Client`] for each system of a project. A [`Client`] makes a [`Call`] of a
 //! flow's request, and of the call an [`Answer`], whole or [`Streamed`], or a [`Failure`] that says what
-//! kind it is.
+//! kind it is. A [`Hook`] takes what people are to know.
 
 mod answer;
 mod authorisation;
 mod body;
+mod breaker;
 mod call;
 mod client;
 mod failure;
+mod guard;
+mod hook;
+mod in_flight;
 mod limits;
+mod metrics;
 mod moment;
 mod pause;
 mod rate;
@@ -22,4 +27,5 @@ pub use answer::{Answer, content_type};
 pub use call::Call;
 pub use client::{Client, Clients};
 pub use failure::{Class, Failure};
+pub use hook::Hook;
 pub use streamed::{StreamLimits, Streamed};

@@ -71,6 +71,11 @@ impl Batch {
             .collect()
     }
 
+    /// The batch with its records' keys and versions alone.
+    pub fn bare(&self) -> Batch {
+        self.with_records(self.records.iter().map(Record::bare).collect())
+    }
+
     /// The same batch with other records in it: for a retry, or for the next stage.
     pub fn with_records(&self, records: Vec<Record>) -> Batch {
         Batch { records, flow: self.flow.clone(), id: self.id.clone(), ..*self }

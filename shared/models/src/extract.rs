@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    Period,
+    Period, VersionType,
     format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
     text::{Jq, Name},
@@ -32,6 +32,11 @@ pub struct ExtractSection {
     /// What orders the changes of one key: a time, a number or text. Left out, the order of reading.
     #[serde(default)]
     pub version: Option<Jq>,
+    /// What versions are; left out, each is taken for what it looks like, and a key whose versions are of
+    /// different types is refused. Once it is given, versions of other types that were applied before
+    /// count as older.
+    #[serde(default)]
+    pub version_type: Option<VersionType>,
     /// How far the source has been read; left out, every run reads everything.
     #[serde(default)]
     pub cursor: Option<CursorSection>,

@@ -5,8 +5,9 @@
 //!
 //! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
 //! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
-//! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`].
+//! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`], and [`alerts`].
 
+pub mod alerts;
 pub mod auth;
 pub mod batch;
 pub mod dead_letter;
@@ -37,4 +38,4 @@ pub use rate::Rate;
 pub use record::{Op, Record};
 pub use run::{RunId, Stage, Trigger};
 pub use size::Size;
-pub use version::Version;
+pub use version::{Version, VersionType};

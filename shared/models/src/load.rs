@@ -54,6 +54,10 @@ pub struct LoadSection {
     /// `{ customers: [.[] | .data] }`. Left out, the body is the list of the mapped records.
     #[serde(default)]
     pub batch: Option<BatchSection>,
+    /// Which changes of one key are applied: the `latest`, or `every` one of them in the order of their
+    /// versions.
+    #[serde(default)]
+    pub order: Order,
     /// What to do when the destination fails.
     #[serde(default)]
     pub retry: RetrySection,
@@ -142,6 +146,18 @@ pub struct VerdictRuleSection {
     pub when: Jq,
     /// What they mean for their record, as an answer about it alone would.
     pub means: Meaning,
+}
+
+/// Which changes of one key are applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// The newest: an older one that comes later, or waits, or is dead, is stale.
+    #[default]
+    Latest,
+    /// Each, in the order of their versions: while one waits or is dead, the later ones of its key wait
+    /// behind it.
+    Every,
 }
 
 /// What is done about a record that somebody else changed at the destination.

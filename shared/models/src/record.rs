@@ -34,6 +34,12 @@ impl Record {
         self.data.get().len() + self.source.as_ref().map_or(0, |source| source.get().len())
     }
 
+    /// The record without its data: enough to say which change it is.
+    pub fn bare(&self) -> Record {
+        let (key, version) = (self.key.clone(), self.version.clone());
+        Record { key, version, data: RawValue::NULL.to_owned(), source: None, ..*self }
+    }
+
     /// The record as it was extracted.
     pub fn extracted(&self) -> &RawValue {
         self.source.as_deref().unwrap_or(&self.data)

@@ -42,7 +42,7 @@ pub struct SystemFile {
     /// that is read row by row may be as long as it likes.
     #[serde(default = "default_max_answer")]
     pub max_answer: Size,
-    /// Requests in flight at a time, per process.
+    /// Requests in flight at a time at most, per process; fewer while the system takes fewer.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: u32,

@@ -3,19 +3,45 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The version of a record, or the value of a cursor: a time, a number or text, told apart by its
-/// look, and kept as the source wrote it.
+/// look where its flow does not say which, and kept as the source wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(String);
+
+/// What a flow says that its versions are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VersionType {
+    /// Instants (RFC 3339), whatever their zone.
+    Time,
+    /// Decimal numbers of any length.
+    Number,
+    /// Text, character by character: `10` before `9`.
+    Text,
+}
+
+/// What text begins with that is to be compared as such, whatever it looks like. No source begins its
+/// versions with a control character.
+const TEXT: char = '\u{2}';
 
 impl Version {
     /// The version a source gave.
     pub fn new(text: impl Into<String>) -> Version {
         Version(text.into())
+    }
+
+    /// The version a source gave, of a type that its flow names; none where it is not of that type.
+    pub fn of_type(text: &str, expected: VersionType) -> Option<Version> {
+        match expected {
+            VersionType::Time => order_of_time(text).map(|_| Version::new(text)),
+            VersionType::Number => order_of_number(text).map(|_| Version::new(text)),
+            VersionType::Text => Some(Version(format!("{TEXT}{text}"))),
+        }
     }
 
     /// The version of a record whose source gives none: the order of extraction. Its `moment` is an id
@@ -28,6 +54,11 @@ impl Version {
 
     /// The text as the source wrote it.
     pub fn as_str(&self) -> &str {
+        self.0.strip_prefix(TEXT).unwrap_or(&self.0)
+    }
+
+    /// The text of which [`Version::new`] makes this very version again.
+    pub fn as_stored(&self) -> &str {
         &self.0
     }
 
@@ -40,6 +71,7 @@ impl Version {
     /// compares. Its first character names the type; keys of different types do not compare.
     pub fn order_key(&self) -> String {
         order_of_extraction(&self.0)
+            .or_else(|| order_of_text(&self.0))
             .or_else(|| order_of_number(&self.0))
             .or_else(|| order_of_time(&self.0))
             .unwrap_or_else(|| format!("s{}", self.0))
@@ -59,8 +91,23 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
+}
+
+impl VersionType {
+    /// What is expected, in words.
+    pub fn expected(self) -> &'static str {
+        match self {
+            VersionType::Time => "a time with its zone (RFC 3339)",
+            VersionType::Number => "a number",
+            VersionType::Text => "text",
+        }
+    }
+}
+
+fn order_of_text(text: &str) -> Option<String> {
+    text.strip_prefix(TEXT).map(|text| format!("s{text}"))
 }
 
 fn order_of_extraction(text: &str) -> Option<String> {
@@ -104,6 +151,7 @@ fn complement(digits: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn in_order(versions: &[&str]) -> bool {
@@ -130,6 +178,23 @@ mod tests {
     #[test]
     fn anything_else_compares_as_text() {
         assert!(in_order(&["2026-01-01 10:00:00", "2026-01-01 10:00:01", "rev-b"]));
+    }
+
+    #[test]
+    fn a_declared_type_decides_how_versions_compare() {
+        let of = |text, expected| Version::of_type(text, expected).map(|version| version.order_key());
+        assert!(of("9", VersionType::Number) < of("10", VersionType::Number));
+        assert!(of("10", VersionType::Text) < of("9", VersionType::Text));
+        assert_eq!(of("2026-01-01", VersionType::Time), None);
+        assert_eq!(of("10a", VersionType::Number), None);
+    }
+
+    #[test]
+    fn a_version_of_declared_text_is_the_same_after_it_was_stored_and_shows_as_it_was_written() {
+        let version = Version::of_type("10", VersionType::Text).unwrap();
+        assert_eq!(Version::new(version.as_stored()), version);
+        assert_eq!(version.as_str(), "10");
+        assert_eq!(version.order_key(), "s10");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use pomost_expression::Expression;
-pub use pomost_models::load::IfMatch;
+pub use pomost_models::load::{IfMatch, Order};
 
 use crate::{
     files::Files,
@@ -17,6 +17,8 @@ use crate::{
 pub struct Load {
     /// To what.
     pub to: To,
+    /// Which changes of one key are applied.
+    pub order: Order,
     /// How often a record is tried before it becomes a dead letter.
     pub attempts: u32,
 }

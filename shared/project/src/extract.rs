@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use pomost_expression::Expression;
 use pomost_format::{Format, RowPath};
+use pomost_models::VersionType;
 
 pub use crate::schedule::Schedule;
 use crate::{
@@ -26,6 +27,8 @@ pub struct Extract {
     pub key: Expression,
     /// A record's version.
     pub version: Option<Expression>,
+    /// What versions are, where the flow says it.
+    pub version_type: Option<VersionType>,
     /// How far the source has been read.
     pub cursor: Option<Cursor>,
     /// Whether the source deleted the record.
@@ -88,6 +91,8 @@ pub struct Deletions {
     pub key: Expression,
     /// The version of the deletion.
     pub version: Option<Expression>,
+    /// What versions are, where the flow says it.
+    pub version_type: Option<VersionType>,
 }
 
 /// How to come to the next page.

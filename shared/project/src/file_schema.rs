@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use jsonschema::{Validator, error::ValidationErrorKind};
-use pomost_models::{flow::FlowFile, system::SystemFile};
+use pomost_models::{alerts::AlertsFile, flow::FlowFile, system::SystemFile};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,11 @@ pub fn flow_schema() -> Value {
     of::<FlowFile>()
 }
 
+/// The JSON Schema of `alerts.yaml`.
+pub fn alerts_schema() -> Value {
+    of::<AlertsFile>()
+}
+
 /// A JSON Schema, ready to hold files against.
 pub(crate) struct FileSchema {
     schema: Value,
@@ -28,6 +33,7 @@ pub(crate) struct FileSchema {
 
 pub(crate) static SYSTEM: LazyLock<FileSchema> = LazyLock::new(|| FileSchema::new(system_schema()));
 pub(crate) static FLOW: LazyLock<FileSchema> = LazyLock::new(|| FileSchema::new(flow_schema()));
+pub(crate) static ALERTS: LazyLock<FileSchema> = LazyLock::new(|| FileSchema::new(alerts_schema()));
 
 impl FileSchema {
     fn new(schema: Value) -> FileSchema {

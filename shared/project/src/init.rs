@@ -6,12 +6,13 @@ use std::{
 };
 
 /// The files of a new project, by their paths in it.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("systems/crm.yaml", include_str!("../template/systems/crm.yaml")),
     ("systems/shop.yaml", include_str!("../template/systems/shop.yaml")),
     ("flows/customers.yaml", include_str!("../template/flows/customers.yaml")),
     ("schemas/crm-customer.json", include_str!("../template/schemas/crm-customer.json")),
     ("schemas/shop-customer.json", include_str!("../template/schemas/shop-customer.json")),
+    ("alerts.yaml", include_str!("../template/alerts.yaml")),
     (".env", include_str!("../template/env")),
     (".env.example", include_str!("../template/env")),
     (".gitignore", include_str!("../template/gitignore")),

@@ -6,6 +6,7 @@
 //! A file becomes a [`document`] (values with their places), is held against the JSON Schema of its
 //! kind ([`file_schema`]), and is then compiled ([`compile`]).
 
+pub mod alerts;
 pub mod auth;
 mod compile;
 pub mod destination;
@@ -28,7 +29,8 @@ pub mod webhook;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-pub use file_schema::{flow_schema, system_schema};
+pub use alerts::Alerts;
+pub use file_schema::{alerts_schema, flow_schema, system_schema};
 pub use flow::Flow;
 pub use init::{InitError, init};
 pub use problem::{Problem, Problems};
@@ -43,6 +45,8 @@ pub struct Project {
     pub systems: BTreeMap<String, Arc<System>>,
     /// The flows by name.
     pub flows: BTreeMap<String, Arc<Flow>>,
+    /// Who is told what people have to know; nobody where the project does not say.
+    pub alerts: Option<Alerts>,
     /// What is not wrong but worth knowing.
     pub warnings: Problems,
 }

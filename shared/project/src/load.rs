@@ -12,8 +12,8 @@ use pomost_expression::Expression;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Flow, Problem, Problems, Project,
-    compile::{Compile, flow, system},
+    Alerts, Flow, Problem, Problems, Project,
+    compile::{Compile, alerts, flow, system},
     document::Document,
     environment::Environment,
     file_schema::{self, FileSchema},
@@ -30,12 +30,13 @@ impl Project {
         }
         let systems = loading.systems(environment);
         let flows = loading.flows(&systems, environment);
+        let alerts = loading.alerts(environment);
         loading.schemas();
         if !loading.problems.is_empty() {
             return Err(loading.problems);
         }
         let systems = systems.into_iter().filter_map(|(name, system)| Some((name, system?))).collect();
-        Ok(Project { directory: directory.to_owned(), systems, flows, warnings: loading.warnings })
+        Ok(Project { directory: directory.to_owned(), systems, flows, alerts, warnings: loading.warnings })
     }
 }
 
@@ -75,6 +76,22 @@ impl Loading<'_> {
             }
         }
         flows
+    }
+
+    /// A file that is not there, or says nothing, is none.
+    fn alerts(&mut self, environment: &Environment) -> Option<Alerts> {
+        let file = Path::new("alerts.yaml");
+        let path = self.directory.join(file);
+        if !path.exists() || fs::read_to_string(&path).is_ok_and(|source| says_nothing(&source)) {
+            return None;
+        }
+        match self.file(&path, file, &file_schema::ALERTS) {
+            Ok((document, content)) => alerts::compile(&mut self.compiling(&document), &content, environment),
+            Err(problems) => {
+                self.refuse(problems);
+                None
+            }
+        }
     }
 
     /// A delivery goes to one flow: only then does one answer say what became of it.
@@ -160,6 +177,11 @@ impl Loading<'_> {
             Err(error) => Err(vec![document.problem("", error.to_string())]),
         }
     }
+}
+
+/// Whether all of it is comments.
+fn says_nothing(source: &str) -> bool {
+    source.lines().map(str::trim_start).all(|line| line.is_empty() || line.starts_with('#'))
 }
 
 fn files_of(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use croner::Cron;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 /// When a flow runs by itself.
 #[derive(Debug)]
@@ -31,6 +31,18 @@ impl Schedule {
                 let after = last.unwrap_or(since).to_zoned(timezone.clone());
                 // A pattern without a next time, `0 0 30 2 *`, is never due.
                 pattern.find_next_occurrence(&after, false).is_ok_and(|next| next.timestamp() <= now)
+            }
+        }
+    }
+
+    /// When a flow should have run so many times after then; never, where there are no such times.
+    pub fn after(&self, then: Timestamp, times: u32) -> Option<Timestamp> {
+        match self {
+            Schedule::Every(every) => then.checked_add(every.checked_mul(times)?).ok(),
+            Schedule::Cron { pattern, timezone } => {
+                let next = |after: Zoned, _| pattern.find_next_occurrence(&after, false).ok();
+                let last = (0..times).try_fold(then.to_zoned(timezone.clone()), next)?;
+                Some(last.timestamp())
             }
         }
     }
@@ -86,6 +98,18 @@ mod tests {
         let (last, now) = (at("2026-03-01T00:00:00Z"), at("2026-03-08T12:30:00Z"));
         assert!(hourly.is_due(Some(last), last, now));
         assert!(!hourly.is_due(Some(now), last, at("2026-03-08T12:59:59Z")));
+    }
+
+    #[test]
+    fn it_is_known_when_so_many_runs_should_have_been() {
+        let start = at("2026-03-06T12:00:00Z");
+        let hourly = Schedule::Every(Duration::from_secs(3600));
+        assert_eq!(hourly.after(start, 3), Some(at("2026-03-06T15:00:00Z")));
+        // A weekend is between.
+        let mornings = cron("0 6 * * MON-FRI", "Europe/Warsaw");
+        assert_eq!(mornings.after(start, 3), Some(at("2026-03-11T05:00:00Z")));
+        assert_eq!(cron("0 0 30 2 *", "UTC").after(start, 3), None);
+        assert_eq!(Schedule::Every(Duration::MAX).after(start, 3), None);
     }
 
     #[test]

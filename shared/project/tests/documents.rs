@@ -27,7 +27,7 @@ fn the_files_that_the_documents_show_pass_check_without_a_warning() {
     let project = Project::load(directory.path(), &Environment::of(directory.path(), variables));
     let project = project.unwrap_or_else(|problems| panic!("{problems}"));
     assert!(project.warnings.is_empty(), "{}", project.warnings);
-    assert_eq!(project.systems.len() + project.flows.len(), count);
+    assert_eq!(project.systems.len() + project.flows.len() + usize::from(project.alerts.is_some()), count);
 }
 
 /// The blocks of YAML that begin with the name of a file, `# flows/customers.yaml`, by it.
@@ -36,7 +36,7 @@ fn files_in(document: &str) -> Vec<(String, String)> {
     let file = |block: &str| {
         let first = block.lines().next()?.strip_prefix("# ")?;
         let name = first.split([':', ' ']).next()?;
-        let is_file = name.starts_with("systems/") || name.starts_with("flows/");
+        let is_file = name.starts_with("systems/") || name.starts_with("flows/") || name == "alerts.yaml";
         is_file.then(|| (name.to_owned(), block.to_owned()))
     };
     blocks.filter_map(file).collect()

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pomost_project::{Project, environment::Environment, flow_schema, system_schema};
+use pomost_project::{Project, alerts_schema, environment::Environment, flow_schema, system_schema};
 
 /// The values that no problem may show.
 const SECRETS: [&str; 2] = ["hunter2", "crm-token-value"];
@@ -48,7 +48,7 @@ fn what_is_not_wrong_but_worth_knowing_is_a_warning() {
 fn the_printed_schemas_are_those_of_the_examples() {
     let schemas = tests().join("../../../examples/schemas");
     let printed = |schema| format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
-    let differences = [("flow", flow_schema()), ("system", system_schema())]
+    let differences = [("alerts", alerts_schema()), ("flow", flow_schema()), ("system", system_schema())]
         .map(|(kind, schema)| difference(&schemas.join(format!("{kind}.schema.json")), &printed(schema)));
     let differences: Vec<String> = differences.into_iter().flatten().collect();
     assert!(differences.is_empty(), "{}", differences.concat());
@@ -63,6 +63,7 @@ fn environment(directory: &Path) -> Environment {
         ("CRM_URL", "https://crm.example/v1"),
         ("CRM_TOKEN", "crm-token-value"),
         ("EMPTY", ""),
+        ("ALERTS_URL", "http://chat.example/hooks/hunter2"),
         ("WAREHOUSE", "postgres://reports:hunter2@db.example/warehouse"),
         ("VERIFIED", "postgres://reports:hunter2@db.example/warehouse?sslmode=verify-full"),
         ("ROOTED", "postgres://reports:hunter2@db.example/warehouse?sslrootcert=/etc/ca.pem"),

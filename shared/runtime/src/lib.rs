@@ -6,6 +6,7 @@
 pub mod backends;
 pub mod context;
 pub mod dead;
+pub mod gate;
 pub mod health;
 pub mod metrics;
 pub mod outbox;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
-use pomost_broker::{Broker, Error, Message, Route};
-use pomost_models::{Batch, batch::BATCH_TYPE};
+use pomost_broker::{Broker, Error, Message, Queue, Route};
+use pomost_models::{Batch, DeadLetter, Stage, batch::BATCH_TYPE};
+use pomost_project::{Flow, flow::Order};
 use tracing::{Instrument, info_span, warn};
 
-use crate::telemetry;
+use crate::{Backends, dead, telemetry, worker::Trouble};
 
 /// How long a publish is tried again. With the work before it, well under the 10 minutes for which
 /// a delivery may be held unacknowledged.
@@ -17,6 +18,49 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How many bytes of records one message holds, unless it holds one record. Brokers refuse messages
 /// above 16 MiB (RabbitMQ 4), and workers hold several at a time in memory.
 pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// Publishes what comes into a flow: batches of one run, and the dead letters of what could not become
+/// records of them. Where the flow applies every change, later ones of their keys wait for these from now
+/// on.
+pub async fn enter(
+    backends: &Backends,
+    flow: &Flow,
+    stage: Stage,
+    batches: &[&Batch],
+    letters: &[DeadLetter],
+) -> Result<(), Trouble> {
+    let changes = match flow.load.order {
+        Order::Latest => Vec::new(),
+        Order::Every => {
+            batches.iter().map(|batch| batch.bare()).chain(letters.iter().filter_map(change)).collect()
+        }
+    };
+    let changes: Vec<&Batch> = changes.iter().collect();
+    if !changes.is_empty() {
+        backends.store.expect_changes(&changes).await?;
+    }
+    let broker = &*backends.broker;
+    send(broker, &Route::to(Queue::work(stage, &flow.name)), batches).await?;
+    dead::publish(broker, letters).await?;
+    if !changes.is_empty() {
+        backends.store.confirm_changes(&changes).await?;
+    }
+    Ok(())
+}
+
+/// The change that a dead letter is, where its key could be read.
+fn change(letter: &DeadLetter) -> Option<Batch> {
+    let record = letter.record.as_ref().filter(|record| !record.key.is_empty())?;
+    Some(Batch {
+        flow: letter.flow.clone(),
+        run: letter.run,
+        id: letter.batch.clone(),
+        size: letter.size,
+        attempt: 0,
+        waits: 0,
+        records: vec![record.bare()],
+    })
+}
 
 /// Publishes batches along one route, in a producer span that the batches' consumers continue.
 pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Result<(), Error> {

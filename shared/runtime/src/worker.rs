@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::FutureExt;
 use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
 use pomost_models::{
@@ -19,6 +19,7 @@ use tracing::{Instrument, Span, error, field, info_span, warn};
 use crate::{
     Context,
     dead::{self, Diagnosis},
+    gate::{AlwaysOpen, Gate},
     metrics, outbox, shutdown, telemetry,
 };
 
@@ -28,7 +29,7 @@ const AHEAD: u16 = 2;
 /// The longest delay of a batch that is handed back, as a number of tries: level 30 s.
 const LONGEST_HAND_BACK: u32 = 3;
 
-/// The pauses between attempts to hand a batch back where the broker refuses.
+/// The pauses between attempts where the broker refuses.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -44,6 +45,11 @@ pub trait Handler: Send + Sync + 'static {
     /// A `Trouble` is of the broker or the store, never of a record: the batch is handed back
     /// unchanged and comes again.
     async fn handle(&self, batch: Batch) -> Result<(), Trouble>;
+
+    /// Whether there is a point in taking batches.
+    fn gate(&self) -> &dyn Gate {
+        &AlwaysOpen
+    }
 }
 
 /// Why a batch could not be settled now.
@@ -59,7 +65,8 @@ pub enum Trouble {
 
 /// Works on the queue of one stage of one flow, `concurrency` batches at a time, until shutdown:
 /// then what was only taken is handed back, and what is in hand is finished within
-/// [`shutdown::GRACE`].
+/// [`shutdown::GRACE`]. While the handler's gate is closed the messages stay in their queue, but for one
+/// at a time to try with.
 pub async fn work(
     context: Context,
     flow: String,
@@ -71,19 +78,14 @@ pub async fn work(
     let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
     let mut consumer = context.broker().consume(&queue, prefetch).await?;
     let worker = Worker { context, queue, stage, handler };
-    let mut in_hand = JoinSet::new();
     loop {
-        tokio::select! {
-            () = worker.context.shutdown.cancelled() => break,
-            Some(_) = in_hand.join_next() => {}
-            delivery = consumer.next(), if in_hand.len() < concurrency => match delivery {
-                Some(delivery) => { in_hand.spawn(worker.clone().settle(delivery)); }
-                None => break,
-            },
+        worker.take(consumer, concurrency).await;
+        worker.try_one_by_one().await;
+        match worker.consume_again(prefetch).await {
+            Some(again) => consumer = again,
+            None => return Ok(()),
         }
     }
-    worker.drain(consumer, in_hand).await;
-    Ok(())
 }
 
 #[derive(Clone)]
@@ -95,6 +97,68 @@ struct Worker {
 }
 
 impl Worker {
+    /// Takes messages until the gate closes or everything is to end; then hands back what was only taken.
+    async fn take(&self, mut consumer: Box<dyn Consumer>, concurrency: usize) {
+        let mut in_hand = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = self.context.shutdown.cancelled() => break,
+                () = self.handler.gate().closed() => break,
+                Some(_) = in_hand.join_next() => {}
+                delivery = consumer.next(), if in_hand.len() < concurrency => match delivery {
+                    Some(delivery) => { in_hand.spawn(self.clone().settle(delivery)); }
+                    None => break,
+                },
+            }
+        }
+        self.drain(consumer, in_hand).await;
+    }
+
+    /// While the gate is closed, takes a message each time one may be tried. Until then it holds none: what
+    /// is held for long, the broker gives to somebody else.
+    async fn try_one_by_one(&self) {
+        let gate = self.handler.gate();
+        while gate.is_closed() {
+            if self.context.shutdown.run_until_cancelled(gate.ready()).await.is_none() {
+                return;
+            }
+            let Some(mut consumer) = self.consume_again(1).await else { return };
+            let mut in_hand = JoinSet::new();
+            if let Some(delivery) = self.next_to_try(&mut *consumer).await {
+                in_hand.spawn(self.clone().settle(delivery));
+            }
+            self.drain(consumer, in_hand).await;
+        }
+    }
+
+    /// The next message, unless the gate opens or everything is to end before there is one.
+    async fn next_to_try(&self, consumer: &mut dyn Consumer) -> Option<Delivery> {
+        tokio::select! {
+            delivery = consumer.next() => delivery,
+            () = self.handler.gate().opened() => None,
+            () = self.context.shutdown.cancelled() => None,
+        }
+    }
+
+    /// Consumes again, when the broker lets us; nothing where everything is to end.
+    async fn consume_again(&self, prefetch: u16) -> Option<Box<dyn Consumer>> {
+        let consuming = async {
+            let mut pauses = pauses();
+            loop {
+                match self.context.broker().consume(&self.queue, prefetch).await {
+                    Ok(consumer) => return consumer,
+                    Err(error) => {
+                        warn!(queue = %self.queue, %error, "not consuming yet; trying again");
+                        self.pause_after(&error, &mut pauses).await;
+                    }
+                }
+            }
+        };
+        self.context.shutdown.run_until_cancelled(consuming).await
+    }
+
+    /// Hands back what was only taken and finishes what is in hand: where everything is to end, as far as
+    /// there is time.
     async fn drain(&self, mut consumer: Box<dyn Consumer>, mut in_hand: JoinSet<()>) {
         consumer.stop().await;
         let finish = async {
@@ -103,8 +167,15 @@ impl Worker {
             }
             while in_hand.join_next().await.is_some() {}
         };
-        if tokio::time::timeout(shutdown::GRACE, finish).await.is_err() {
-            warn!(queue = %self.queue, "leaving work unfinished; another worker takes it up");
+        let too_late = async {
+            self.context.shutdown.cancelled().await;
+            tokio::time::sleep(shutdown::GRACE).await;
+        };
+        tokio::select! {
+            () = finish => {}
+            () = too_late => {
+                warn!(queue = %self.queue, "leaving work unfinished; another worker takes it up");
+            }
         }
     }
 
@@ -171,18 +242,22 @@ impl Worker {
         }
         let delay = growing_delay(waits.min(LONGEST_HAND_BACK));
         let route = Route::delayed(self.queue.clone(), delay);
-        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
-        let mut pauses = pauses.without_max_times().build();
+        let mut pauses = pauses();
         while let Err(error) = outbox::publish(self.context.broker(), &route, vec![message.clone()]).await {
             error!(queue = %self.queue, %error, "a batch cannot be handed back; trying again");
-            tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
-            if matches!(error, Error::Unroutable(_))
-                && let Err(error) = self.context.declare().await
-            {
-                warn!(%error, "the delays cannot be declared again");
-            }
+            self.pause_after(&error, &mut pauses).await;
         }
         acknowledge(delivery).await;
+    }
+
+    /// Somebody may have deleted a queue: then it is declared again.
+    async fn pause_after(&self, error: &Error, pauses: &mut ExponentialBackoff) {
+        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+        if matches!(error, Error::Unroutable(_))
+            && let Err(error) = self.context.declare().await
+        {
+            warn!(%error, "the queues cannot be declared again");
+        }
     }
 
     /// A handler that panics on a batch would do so again: its records become dead letters.
@@ -256,6 +331,11 @@ pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
 /// message must not name its own amount.
 pub fn fits<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> bool {
     size <= MAX_SIZE && records.into_iter().all(|record| record.slot < size)
+}
+
+fn pauses() -> ExponentialBackoff {
+    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+    pauses.without_max_times().build()
 }
 
 async fn acknowledge(delivery: Delivery) {

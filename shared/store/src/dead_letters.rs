@@ -13,7 +13,7 @@ pub(crate) fn slots(letters: &[DeadLetter]) -> BTreeMap<(RunId, &str), Outcomes>
         if let Some(record) = &letter.record {
             slots
                 .entry((letter.run, letter.batch.as_str()))
-                .or_insert_with(|| Outcomes::waiting(letter.size))
+                .or_insert_with(|| Outcomes::waiting(0))
                 .settle(record.slot, Outcome::Dead);
         }
     }

@@ -32,6 +32,9 @@ pub struct Claim {
     pub token: ClaimToken,
     /// The keys, each once.
     pub entries: Vec<ClaimEntry>,
+    /// Whether a version is refused that is not of the same type as the one applied before; otherwise it
+    /// counts as newer.
+    pub refuses_mixed: bool,
 }
 
 /// One key of a claim.
@@ -79,6 +82,8 @@ pub enum Answer {
     Stale,
     /// Another worker holds the key. Try again shortly.
     Busy,
+    /// A version of another type was applied before: the two have no order. The key is not claimed.
+    Mixed,
 }
 
 impl Answer {
@@ -86,7 +91,7 @@ impl Answer {
     pub fn known(&self) -> Option<&Known> {
         match self {
             Answer::Act(known) | Answer::Unknown { known, .. } => Some(known),
-            Answer::Unchanged | Answer::Stale | Answer::Busy => None,
+            Answer::Unchanged | Answer::Stale | Answer::Busy | Answer::Mixed => None,
         }
     }
 }

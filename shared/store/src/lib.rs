@@ -1,8 +1,10 @@
-//! What Pomost remembers: leases, runs, cursors, the ledger, dead letters, grants and rate limits.
+//! What Pomost remembers: leases, runs, cursors, the ledger, dead letters, grants, rate limits and outages.
 //!
 //! [`Store`] is the whole interface. [`postgres`] and [`sqlite`] implement it, and the suite in
 //! [`conformance`] runs over both.
 
+mod alerts;
+mod changes;
 mod dead_letters;
 mod grants;
 pub mod ledger;
@@ -15,11 +17,12 @@ pub mod webhooks;
 #[cfg(feature = "testing")]
 pub mod conformance;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
+pub use alerts::{Alert, Outage};
 pub use grants::{Grant, GrantKey};
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
 pub use runs::{
@@ -135,6 +138,39 @@ pub trait Store: Send + Sync + 'static {
     /// nothing written, while a worker holds the key: it is about to find out.
     async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool>;
 
+    // --- changes: of flows that apply every change of a key, in the order of their versions ---
+
+    /// Notes, before they are published, the records of batches of one run as changes that later ones of
+    /// their keys wait for. What was noted of the same batches before, when they held other records, is
+    /// forgotten.
+    async fn expect_changes(&self, batches: &[&Batch]) -> Result<()>;
+
+    /// Notes that batches of one run were published.
+    async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()>;
+
+    /// Forgets changes that were noted longer ago than `patience` and never confirmed: whoever noted them
+    /// may have died before it published them.
+    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()>;
+
+    /// Forgets all changes of a flow: nothing waits for them any more.
+    async fn forget_changes(&self, flow: &str) -> Result<()>;
+
+    /// Whether earlier changes of its key have not settled, for each record of a batch.
+    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>>;
+
+    /// Notes that nobody has to wait for the records of a batch any more.
+    async fn settle_changes(&self, batch: &Batch) -> Result<()>;
+
+    /// Keeps the records of a batch until earlier changes of their keys have settled.
+    async fn park(&self, batch: &Batch) -> Result<()>;
+
+    /// Up to `limit` records that were parked and have no earlier changes to wait for any more, each as a
+    /// batch to be published. For `ttl` nobody else gets them.
+    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>>;
+
+    /// Forgets parked records: they were published.
+    async fn unpark(&self, batches: &[Batch]) -> Result<()>;
+
     // --- dead letters, and replays: dead letters on their way back to a stage ---
 
     /// Keeps dead letters and counts their slots as [`pomost_models::Outcome::Dead`], in one
@@ -144,7 +180,12 @@ pub trait Store: Send + Sync + 'static {
     /// The dead letters that a filter leaves, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
 
-    /// Closes dead letters for good. Returns how many were open.
+    /// Closes the open dead letters of these keys whose version is older than the one that was applied; the
+    /// records in them are [`pomost_models::Outcome::Stale`]. Returns how many there were.
+    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64>;
+
+    /// Closes dead letters for good, so that nothing waits for their records any more. Returns how many were
+    /// open.
     async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64>;
 
     /// Begins a replay of open letters, in one transaction: they belong to it, and its run is wanted.
@@ -181,6 +222,33 @@ pub trait Store: Send + Sync + 'static {
 
     /// Has no slot of a system due for `length` from now, but for those that were given away.
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()>;
+
+    // --- outages and alerts: what people are to know ---
+
+    /// Notes that a system is down since now, and by what kind of failure; where it is known to be down
+    /// already, nothing changes.
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()>;
+
+    /// Notes that a system is not down, or not any more.
+    async fn end_outage(&self, system: &str) -> Result<()>;
+
+    /// The systems that are down, by name.
+    async fn outages(&self) -> Result<Vec<Outage>>;
+
+    /// Notes that something was announced, now; where its subject stands already, nothing changes.
+    async fn raise_alert(&self, subject: &str, text: &str) -> Result<()>;
+
+    /// Notes that it was announced to be over.
+    async fn clear_alert(&self, subject: &str) -> Result<()>;
+
+    /// What was announced and is not over, by subject.
+    async fn alerts(&self) -> Result<Vec<Alert>>;
+
+    /// How many open dead letters of each flow died since then; flows with none are left out.
+    async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>>;
+
+    /// When the newest run of this flow was requested that read its source and of which all has settled.
+    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>>;
 }
 
 /// Which dead letters to list.

@@ -133,6 +133,8 @@ pub struct RunSummary {
     pub warning: Option<String>,
     /// What became of its records.
     pub counts: Counts,
+    /// How many of those that wait do so for a dead letter of their key.
+    pub blocked: u64,
 }
 
 /// What became of the records of a run. The sum of the outcomes and of those waiting is the number

@@ -23,7 +23,8 @@ async fn open(directory: &Path) -> SqliteStore {
 
 async fn claim(store: &SqliteStore, version: &str) -> Answer {
     let entry = ClaimEntry { key: "k".to_owned(), version: Version::new(version), hash: [1; 16] };
-    let claim = Claim { flow: "customers".to_owned(), token: ClaimToken::generate(), entries: vec![entry] };
+    let token = ClaimToken::generate();
+    let claim = Claim { flow: "customers".to_owned(), token, entries: vec![entry], refuses_mixed: false };
     store.claim(&claim, Duration::from_secs(3600)).await.unwrap().remove(0)
 }
 

@@ -56,6 +56,11 @@ impl World {
         std::fs::read_to_string(self.directory().join("flows/things.yaml")).unwrap()
     }
 
+    /// The file of a system.
+    pub(crate) fn system(&self, name: &str) -> String {
+        std::fs::read_to_string(self.directory().join(format!("systems/{name}.yaml"))).unwrap()
+    }
+
     pub(crate) fn write(&self, path: &str, content: &str) {
         let path = self.directory().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -2,10 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use pomost_broker::{Queue, Route};
 use pomost_models::{Batch, RunId, Stage, webhook::DeliveryId};
 use pomost_project::Flow;
-use pomost_runtime::{Context, dead, metrics, outbox, telemetry, worker::Trouble};
+use pomost_runtime::{Context, metrics, outbox, telemetry, worker::Trouble};
 use pomost_store::Arrival;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span, warn};
@@ -139,11 +138,8 @@ impl Gathering {
     }
 
     async fn publish(&self, made: &Made) -> Result<(), Trouble> {
-        let broker = self.context.broker();
-        let route = Route::to(Queue::work(Stage::Transform, &self.flow.name));
         let batches: Vec<&Batch> = made.batches.iter().collect();
-        outbox::send(broker, &route, &batches).await?;
-        Ok(dead::publish(broker, &made.letters).await?)
+        outbox::enter(&self.context.backends, &self.flow, Stage::Transform, &batches, &made.letters).await
     }
 
     async fn record(&self, made: &Made, taken: &[&mut Waiting]) -> Result<(), Trouble> {

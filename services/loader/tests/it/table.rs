@@ -195,7 +195,8 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
         let row = record("a", r#"{"total":2}"#);
         let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#))];
-        let next = Claim { flow: "sales".into(), token: ClaimToken::generate(), entries };
+        let token = ClaimToken::generate();
+        let next = Claim { flow: "sales".into(), token, entries, refuses_mixed: true };
         let break_off = async {
             while schema.waiting(&schema.name).await == 0 {}
             schema.disconnect(&schema.name).await
@@ -220,7 +221,8 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
         schema.execute("INSERT INTO sales VALUES ('a', 1), ('b', 1)").await;
         let records = [record("a", r#"{"total":1}"#), deleted("b")];
         let entries = records.iter().map(pomost_loader::prepare::claim_entry).collect();
-        let claim = Claim { flow: "sales".into(), token: ClaimToken::generate(), entries };
+        let token = ClaimToken::generate();
+        let claim = Claim { flow: "sales".into(), token, entries, refuses_mixed: true };
         scene.context.store().claim(&claim, Duration::ZERO).await.unwrap();
         scene.load(batch(records)).await;
         assert_eq!(schema.rows("sales").await, ["(a,1,,)", "(kept,0,,)"]);

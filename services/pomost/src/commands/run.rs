@@ -26,13 +26,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let settings = open::settings(&arguments.directory)?;
     let backends = open::to_run(&settings).await?;
-    let clients = Clients::new(&project, &backends.store)?;
     let claim = settings.claim();
     let context = Context { project, backends, claim, shutdown: shutdown.clone() };
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
     info!(%address, flows = context.project.flows.len(), "running");
+    let clients = Clients::new(&context.project, &context.backends.store)?;
     let receiver = Receiver::bind(context.clone(), &clients, settings.webhook_addr).await?;
     let receiving = tokio::spawn(receiver.serve());
     let running = async {

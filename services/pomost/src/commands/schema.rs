@@ -17,6 +17,8 @@ enum Kind {
     System,
     /// `flows/*.yaml`
     Flow,
+    /// `alerts.yaml`
+    Alerts,
 }
 
 #[expect(clippy::print_stdout, reason = "a command's data")]
@@ -24,6 +26,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let schema = match arguments.kind {
         Kind::System => pomost_project::system_schema(),
         Kind::Flow => pomost_project::flow_schema(),
+        Kind::Alerts => pomost_project::alerts_schema(),
     };
     println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)

@@ -111,11 +111,14 @@ fn report(summary: &RunSummary) -> ExitCode {
         eprintln!("{}", summary.error.as_deref().unwrap_or_default());
         return ExitCode::FAILURE;
     }
+    if summary.blocked > 0 {
+        eprintln!("{} of the records wait for dead letters of their keys", summary.blocked);
+    }
     if let Some(warning) = &summary.warning {
         eprintln!("{warning}");
         return ExitCode::FAILURE;
     }
-    if summary.counts.of(Outcome::Dead) > 0 {
+    if summary.counts.of(Outcome::Dead) + summary.blocked > 0 {
         eprintln!("see `pomost dead list --flow {}`", summary.flow);
         return ExitCode::FAILURE;
     }

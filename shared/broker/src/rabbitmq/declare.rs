@@ -3,8 +3,8 @@
 use lapin::{
     Channel, ExchangeKind,
     options::{
-        ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
-        QueueDeleteOptions,
+        ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
@@ -38,9 +38,13 @@ async fn declare_exchange(
     let kind = match exchange.kind {
         Kind::Direct => ExchangeKind::Direct,
         Kind::Fanout => ExchangeKind::Fanout,
+        Kind::Topic => ExchangeKind::Topic,
     };
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(name, kind, options, FieldTable::default()).await
+    channel.exchange_declare(name.clone(), kind, options, FieldTable::default()).await?;
+    let Some(binding) = &exchange.binding else { return Ok(()) };
+    let (source, key) = (binding.exchange.as_str().into(), binding.routing_key.as_str().into());
+    channel.exchange_bind(name, source, key, ExchangeBindOptions::default(), FieldTable::default()).await
 }
 
 async fn declare_queue(channel: &Channel, queue: &QueueDefinition, name: ShortString) -> lapin::Result<()> {

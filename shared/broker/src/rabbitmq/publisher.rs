@@ -54,8 +54,8 @@ impl Publisher {
         channel.quiet = verdict.is_ok();
         match verdict? {
             Verdict::Stored => Ok(()),
-            Verdict::Full => Err(Error::Full(destination.routing_key.clone())),
-            Verdict::Unroutable => Err(Error::Unroutable(destination.routing_key.clone())),
+            Verdict::Full => Err(Error::Full(destination.to.clone())),
+            Verdict::Unroutable => Err(Error::Unroutable(destination.to.clone())),
         }
     }
 
@@ -84,7 +84,7 @@ impl Publisher {
 
     fn refusal(&self, destination: &Destination, error: lapin::Error) -> Error {
         if is_missing(&error) {
-            Error::Unroutable(destination.routing_key.clone())
+            Error::Unroutable(destination.to.clone())
         } else {
             self.link.unavailable(error)
         }

@@ -1,12 +1,18 @@
 //! The exchanges and queues, as plain data: the one place that knows their names and properties.
 //!
+//! A queue delays its messages by one time for all, or short delays would wait behind long ones. So there is
+//! a delay for each power of two, and a message passes those that add up to its own. Its routing key says
+//! which: a binary digit for each delay, the longest first, then the queue it goes to. The exchange before
+//! each delay leads into it or past it by that digit, and behind the last one everything goes where it is
+//! to go.
+//!
 //! No queue has an `x-max-length`: whoever publishes looks at the length first. A full queue would
 //! refuse what comes back from a delay as well. RabbitMQ offers that again after three minutes, and
 //! after 32 such messages lets nothing else out of the delay, whichever flow it belongs to.
 
-use pomost_models::{Stage, retry::DELAY_LEVELS};
+use pomost_models::Stage;
 
-use crate::{Limits, Queue, Route};
+use crate::{Limits, Queue, Route, route::LONGEST_DELAY};
 
 /// RabbitMQ 4 gives quorum queues a delivery limit of 20 unless told otherwise, and drops what
 /// passes it where there is no dead letter exchange. Dead letters have nowhere else to go.
@@ -19,11 +25,15 @@ pub(super) struct Topology {
     limits: Limits,
 }
 
-/// An exchange to declare, durable.
+/// How many delays there are.
+const DELAYS: u32 = LONGEST_DELAY.ilog2() + 1;
+
+/// An exchange to declare, durable, and what brings messages to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ExchangeDefinition {
     pub(super) name: String,
     pub(super) kind: Kind,
+    pub(super) binding: Option<Binding>,
 }
 
 /// How an exchange chooses among the queues bound to it.
@@ -33,6 +43,8 @@ pub(super) enum Kind {
     Direct,
     /// All of them.
     Fanout,
+    /// By the words of the routing key.
+    Topic,
 }
 
 /// A durable quorum queue to declare, and what it is bound to.
@@ -50,7 +62,7 @@ pub(super) enum Argument {
     Number(u32),
 }
 
-/// What brings messages to a queue.
+/// What brings messages to a queue or an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binding {
     pub(super) exchange: String,
@@ -62,6 +74,8 @@ pub(super) struct Binding {
 pub(super) struct Destination {
     pub(super) exchange: String,
     pub(super) routing_key: String,
+    /// The name of the queue where it ends, without the namespace.
+    pub(super) to: String,
     /// The queue that takes no more once it holds as many messages as the limit.
     pub(super) bounded: Option<String>,
     pub(super) limit: u32,
@@ -72,13 +86,21 @@ impl Topology {
         Topology { namespace: namespace.to_owned(), limits }
     }
 
-    /// Every exchange, whatever the flows.
+    /// Every exchange, whatever the flows, each after those that it is bound to.
     pub(super) fn exchanges(&self) -> Vec<ExchangeDefinition> {
-        let direct = ExchangeDefinition { name: self.namespace.clone(), kind: Kind::Direct };
-        let dead = ExchangeDefinition { name: self.dead_letter_exchange(), kind: Kind::Fanout };
-        let delays =
-            DELAY_LEVELS.map(|level| ExchangeDefinition { name: self.delay(level), kind: Kind::Fanout });
-        [direct, dead].into_iter().chain(delays).collect()
+        let exchange = |name, kind| ExchangeDefinition { name, kind, binding: None };
+        let delay = |power: u32| ExchangeDefinition {
+            name: self.delay(power),
+            kind: Kind::Topic,
+            binding: (power + 1 < DELAYS).then(|| self.at_delay(power + 1, '0')),
+        };
+        let delayed = ExchangeDefinition {
+            binding: Some(self.at_delay(0, '0')),
+            ..exchange(self.behind_delays(), Kind::Topic)
+        };
+        let direct = exchange(self.namespace.clone(), Kind::Direct);
+        let dead = exchange(self.dead_letter_exchange(), Kind::Fanout);
+        [direct, dead].into_iter().chain((0..DELAYS).rev().map(delay)).chain([delayed]).collect()
     }
 
     /// Every queue that these flows need.
@@ -86,7 +108,7 @@ impl Topology {
         let works = flows.iter().flat_map(|flow| {
             [Stage::Transform, Stage::Load].map(|stage| self.work_queue(&Queue::work(stage, flow)))
         });
-        let delays = DELAY_LEVELS.map(|level| self.delay_queue(level));
+        let delays = (0..DELAYS).map(|power| self.delay_queue(power));
         [self.dead_queue()].into_iter().chain(delays).chain(works).collect()
     }
 
@@ -100,24 +122,42 @@ impl Topology {
         name.strip_prefix(&self.namespace).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
     }
 
-    /// Where a message is published to. The routing key is the queue's name in any case: it brings
-    /// the message from a delay to where it is to go.
+    /// Where a message is published to. One that is to wait begins at the longest delay it passes.
     pub(super) fn destination(&self, route: &Route) -> Destination {
-        let exchange = match (&route.to, route.delay) {
-            (_, Some(seconds)) => self.delay(seconds),
-            (Queue::Dead, None) => self.dead_letter_exchange(),
-            (Queue::Work { .. }, None) => self.namespace.clone(),
+        let to = route.to.to_string();
+        let longest = route.delay.and_then(|seconds| Some((seconds, seconds.checked_ilog2()?)));
+        let (exchange, routing_key) = match (longest, &route.to) {
+            (Some((seconds, power)), _) => (self.delay(power), format!("{}.{to}", digits(seconds))),
+            (None, Queue::Dead) => (self.dead_letter_exchange(), to.clone()),
+            (None, Queue::Work { .. }) => (self.namespace.clone(), to.clone()),
         };
-        let bounded = route.delay.is_none().then(|| self.queue_name(&route.to));
-        Destination { exchange, routing_key: route.to.to_string(), bounded, limit: self.limits.length }
+        let bounded = longest.is_none().then(|| self.queue_name(&route.to));
+        Destination { exchange, routing_key, to, bounded, limit: self.limits.length }
     }
 
     fn dead_letter_exchange(&self) -> String {
         format!("{}.dlx", self.namespace)
     }
 
-    fn delay(&self, seconds: u32) -> String {
-        format!("{}.delay.{seconds}s", self.namespace)
+    /// The exchange and the queue of the delay of 2 to this power seconds.
+    fn delay(&self, power: u32) -> String {
+        format!("{}.delay.{}s", self.namespace, 1 << power)
+    }
+
+    /// The exchange where what was delayed goes to its queue.
+    fn behind_delays(&self) -> String {
+        format!("{}.delayed", self.namespace)
+    }
+
+    /// What has this digit for a delay, where its exchange decides.
+    fn at_delay(&self, power: u32, digit: char) -> Binding {
+        let longer = "*.".repeat((DELAYS - 1 - power) as usize);
+        Binding { exchange: self.delay(power), routing_key: format!("{longer}{digit}.#") }
+    }
+
+    fn after_delays(&self, queue: &Queue) -> Binding {
+        let routing_key = format!("{}{queue}", "*.".repeat(DELAYS as usize));
+        Binding { exchange: self.behind_delays(), routing_key }
     }
 
     fn work_queue(&self, queue: &Queue) -> QueueDefinition {
@@ -126,7 +166,7 @@ impl Topology {
         QueueDefinition {
             name: self.queue_name(queue),
             arguments,
-            bindings: vec![self.bound_directly(queue)],
+            bindings: vec![self.bound_directly(queue), self.after_delays(queue)],
         }
     }
 
@@ -134,20 +174,26 @@ impl Topology {
         let limit = Argument::Number(PRACTICALLY_UNLIMITED);
         let arguments = vec![("x-queue-type", text("quorum")), ("x-delivery-limit", limit)];
         let dead = Binding { exchange: self.dead_letter_exchange(), routing_key: String::new() };
-        let bindings = vec![dead, self.bound_directly(&Queue::Dead)];
+        let bindings = vec![dead, self.bound_directly(&Queue::Dead), self.after_delays(&Queue::Dead)];
         QueueDefinition { name: self.queue_name(&Queue::Dead), arguments, bindings }
     }
 
-    fn delay_queue(&self, seconds: u32) -> QueueDefinition {
-        let mut arguments = dead_lettering_to(self.namespace.clone());
-        arguments.push(("x-message-ttl", Argument::Number(seconds * 1000)));
-        let binding = Binding { exchange: self.delay(seconds), routing_key: String::new() };
-        QueueDefinition { name: self.delay(seconds), arguments, bindings: vec![binding] }
+    fn delay_queue(&self, power: u32) -> QueueDefinition {
+        let next = if power == 0 { self.behind_delays() } else { self.delay(power - 1) };
+        let mut arguments = dead_lettering_to(next);
+        arguments.push(("x-message-ttl", Argument::Number(1000 << power)));
+        QueueDefinition { name: self.delay(power), arguments, bindings: vec![self.at_delay(power, '1')] }
     }
 
     fn bound_directly(&self, queue: &Queue) -> Binding {
         Binding { exchange: self.namespace.clone(), routing_key: queue.to_string() }
     }
+}
+
+/// The binary digits of a delay as words, the longest delay's first.
+fn digits(seconds: u32) -> String {
+    let digit = |power| if seconds >> power & 1 == 1 { "1" } else { "0" };
+    (0..DELAYS).rev().map(digit).collect::<Vec<_>>().join(".")
 }
 
 /// At least once needs the overflow as well; RabbitMQ silently falls back to at most once without.
@@ -176,9 +222,9 @@ mod tests {
     fn every_flow_has_a_queue_for_each_stage_that_receives() {
         let queues = topology().queues(&["customers".to_owned()]);
         let names: Vec<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
-        let delays =
-            ["1s", "5s", "30s", "120s", "600s", "3600s"].map(|level| format!("pomost.delay.{level}"));
+        let delays = (0..12).map(|power| format!("pomost.delay.{}s", 1 << power));
         let mut expected = vec!["pomost.dead"];
+        let delays: Vec<String> = delays.collect();
         expected.extend(delays.iter().map(String::as_str));
         expected.extend(["pomost.transform.customers", "pomost.load.customers"]);
         assert_eq!(names, expected);
@@ -209,9 +255,52 @@ mod tests {
     #[test]
     fn a_delayed_message_goes_to_the_exchange_of_its_delay_whatever_its_queue_holds() {
         let destination = topology().destination(&Route::delayed(Queue::work(Stage::Load, "customers"), 30));
-        assert_eq!(destination.exchange, "pomost.delay.30s");
-        assert_eq!(destination.routing_key, "load.customers");
+        assert_eq!(destination.exchange, "pomost.delay.16s");
+        assert_eq!(destination.routing_key, "0.0.0.0.0.0.0.1.1.1.1.0.load.customers");
         assert_eq!(destination.bounded, None);
+    }
+
+    /// Whether a topic's pattern takes a routing key: `*` is one word, `#` at the end the rest.
+    fn takes(pattern: &str, key: &str) -> bool {
+        let (pattern, open) = pattern.strip_suffix(".#").map_or((pattern, false), |pattern| (pattern, true));
+        let (words, keys): (Vec<&str>, Vec<&str>) = (pattern.split('.').collect(), key.split('.').collect());
+        (words.len() == keys.len() || open && words.len() < keys.len())
+            && words.iter().zip(&keys).all(|(word, key)| *word == "*" || word == key)
+    }
+
+    /// Where an exchange leads a message to, through other exchanges: a queue each.
+    fn queues_behind<'q>(
+        queues: &'q [QueueDefinition],
+        exchange: &str,
+        key: &str,
+    ) -> Vec<&'q QueueDefinition> {
+        let takes = |binding: &Binding| binding.exchange == exchange && takes(&binding.routing_key, key);
+        let here = queues.iter().filter(|queue| queue.bindings.iter().any(takes));
+        let exchanges = topology().exchanges();
+        let next = exchanges.iter().filter(|next| next.binding.as_ref().is_some_and(takes));
+        here.chain(next.flat_map(|next| queues_behind(queues, &next.name, key))).collect()
+    }
+
+    #[test]
+    fn every_delay_is_the_sum_of_the_delays_that_its_messages_pass() {
+        let queues = topology().queues(&["customers".to_owned(), "orders".to_owned()]);
+        for seconds in [1, 2, 5, 47, 600, 1234, 3600, LONGEST_DELAY] {
+            let route = Route::delayed(Queue::work(Stage::Load, "customers"), seconds);
+            let Destination { mut exchange, routing_key, .. } = topology().destination(&route);
+            let mut waited = 0;
+            let end = loop {
+                let found = queues_behind(&queues, &exchange, &routing_key);
+                assert_eq!(found.len(), 1, "{seconds} s, at {exchange}");
+                let argument = |name| found[0].arguments.iter().find(|(argument, _)| *argument == name);
+                let Some((_, Argument::Number(milliseconds))) = argument("x-message-ttl") else {
+                    break found[0];
+                };
+                waited += milliseconds;
+                let Some((_, Argument::Text(next))) = argument("x-dead-letter-exchange") else { panic!() };
+                exchange = next.clone();
+            };
+            assert_eq!((waited, end.name.as_str()), (seconds * 1000, "pomost.load.customers"));
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pomost_models::{Stage, retry::DELAY_LEVELS};
+use pomost_models::Stage;
 use pomost_sqlite::Database;
 use tokio::sync::Notify;
 
@@ -87,9 +87,6 @@ impl Broker for SqliteBroker {
 
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
         let queue = route.to.to_string();
-        if route.delay.is_some_and(|delay| !DELAY_LEVELS.contains(&delay)) {
-            return Err(Error::Unroutable(format!("{queue} after {} s", route.delay.unwrap_or_default())));
-        }
         match self.hub.publish(queue.clone(), route.delay, messages).await? {
             Verdict::Stored => Ok(()),
             Verdict::Full => Err(Error::Full(queue)),

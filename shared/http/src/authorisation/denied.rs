@@ -13,7 +13,12 @@ pub(crate) struct Denied {
 }
 
 impl Denied {
-    /// What gives tokens, or the store, cannot be reached or does not work.
+    /// The store, where tokens are kept, does not work.
+    pub(crate) fn by_the_store(message: String) -> Denied {
+        Denied { failure: Failure::unasked(Class::Unreachable, message), is_final: false }
+    }
+
+    /// What gives tokens cannot be reached or does not work.
     pub(crate) fn unreachable(message: String) -> Denied {
         Denied { failure: Failure::new(Class::Unreachable, message), is_final: false }
     }

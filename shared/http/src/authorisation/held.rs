@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::{denied::Denied, tokens::Tokens};
-use crate::Failure;
+use crate::{Class, Failure};
 
 /// The longest time that a failure is answered from memory.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -34,6 +34,15 @@ struct Trouble {
     until: Instant,
 }
 
+impl Trouble {
+    /// The failure once more. That what gives tokens did not answer before says nothing of now; that it
+    /// refuses us does.
+    fn again(&self) -> Failure {
+        let unasked = self.failure.unasked || self.failure.class != Class::Unauthorised;
+        Failure { unasked, ..self.failure.clone() }
+    }
+}
+
 impl Held {
     /// The answer to who wants tokens of a later generation than was refused; nothing where it is time
     /// to look for better ones. After a failure that is not at once, and tokens are used until they
@@ -44,7 +53,7 @@ impl Held {
         match (granted, trouble) {
             (Some(granted), _) if !granted.tokens.are_due(now) => Some(Ok(granted.clone())),
             (Some(granted), Some(_)) if !granted.tokens.are_over(now) => Some(Ok(granted.clone())),
-            (_, Some(trouble)) => Some(Err(trouble.failure.clone())),
+            (_, Some(trouble)) => Some(Err(trouble.again())),
             _ => None,
         }
     }

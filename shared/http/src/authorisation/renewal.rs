@@ -265,7 +265,7 @@ impl Renewal {
     }
 
     fn store_failed(&self, error: &pomost_store::Error) -> Denied {
-        Denied::unreachable(self.message(&format!("its tokens are kept in the store: {error}")))
+        Denied::by_the_store(self.message(&format!("its tokens are kept in the store: {error}")))
     }
 
     fn message(&self, text: &str) -> String {

@@ -6,6 +6,7 @@ mod canary;
 mod keys;
 mod limits;
 mod oauth2;
+mod outages;
 mod quota;
 mod rates;
 mod renewal;

@@ -22,7 +22,7 @@ const KILLS: usize = 4;
 #[tokio::test(flavor = "multi_thread")]
 async fn each_expiry_is_renewed_once_by_processes_that_are_killed() {
     on_both(|place| async move {
-        let authority = Authority::start(5).await;
+        let authority = Authority::start(20).await;
         authority.change(|state| state.until = EXPIRIES);
         let mut processes: BTreeMap<String, Child> =
             (0..PROCESSES).map(|number| start(number.to_string(), &authority, &place)).collect();

@@ -35,6 +35,7 @@ pub(crate) fn compile(
         optional(section.deletions.as_ref(), |deletions| self::deletions(compile, section, deletions));
     let key = compile.expression("/extract/key", &section.key);
     let version = compile.optional("/extract/version", section.version.as_ref());
+    check_version_type(compile, section);
     let cursor = optional(section.cursor.as_ref(), |section| cursor(compile, section));
     let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
     let schedule = optional(section.schedule.as_ref(), |section| schedule::schedule(compile, section));
@@ -52,6 +53,7 @@ pub(crate) fn compile(
         fetch: fetch?,
         key: key?,
         version: version?,
+        version_type: section.version_type,
         cursor: cursor?,
         deleted: deleted?,
         deletions: deletions?,
@@ -197,7 +199,18 @@ fn deletions(
             "add 'version', such as .deleted_at",
         );
     }
-    Some(Deletions { listing: listing?, key: key?, version: version? })
+    Some(Deletions { listing: listing?, key: key?, version: version?, version_type: extract.version_type })
+}
+
+fn check_version_type(compile: &mut Compile<'_>, section: &ExtractSection) {
+    let webhook = section.webhook.as_ref().is_some_and(|webhook| webhook.version.is_some());
+    if section.version_type.is_some() && section.version.is_none() && !webhook {
+        compile.refuse_key_with_help(
+            "/extract/version_type",
+            "no version is given for it to be about",
+            "add 'version', such as .updated_at, or leave this out",
+        );
+    }
 }
 
 /// Variables that are null where they are used are mistakes.

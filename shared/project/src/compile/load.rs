@@ -32,7 +32,7 @@ pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile, environment: &
             None
         }
     };
-    Some(Load { to: to?, attempts: section.retry.attempts })
+    Some(Load { to: to?, order: section.order, attempts: section.retry.attempts })
 }
 
 /// What is said of requests would be ignored where there are none.

@@ -1,5 +1,6 @@
 //! Compiling the files of a project: expressions, requests, schemas and references.
 
+pub(crate) mod alerts;
 mod auth;
 mod batch;
 mod extract;

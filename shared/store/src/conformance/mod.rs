@@ -3,6 +3,8 @@
 //! Time does not pass in them: a claim or a lease that is to run out is taken for no time at all.
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
+mod changes;
 mod dead_letters;
 mod grants;
 mod leases;
@@ -22,6 +24,8 @@ use crate::{
     Answer, Claim, ClaimEntry, ClaimToken, Known, RunRequest, Settled, SettledEntry, Settlement, Store,
 };
 
+pub use alerts::*;
+pub use changes::*;
 pub use dead_letters::*;
 pub use grants::*;
 pub use leases::*;
@@ -53,6 +57,7 @@ macro_rules! every_behaviour {
             a_run_that_cannot_be_read_fails_with_its_reason_and_keeps_the_cursor
             nothing_is_recorded_for_who_lost_the_lease
             a_page_recorded_twice_counts_once_and_may_have_grown
+            a_page_recorded_with_fewer_records_waits_for_no_others
             outcomes_that_come_before_their_page_are_counted
             the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition
             a_cursor_can_be_set_and_cleared
@@ -94,6 +99,13 @@ macro_rules! every_behaviour {
             batches_with_the_same_keys_in_any_order_do_not_block_each_other
             the_ledger_ends_at_the_newest_version_whoever_wins_the_races
             outcomes_of_one_batch_recorded_by_many_are_all_kept
+            a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settled
+            a_batch_noted_again_stands_for_the_records_it_has_then
+            a_change_that_was_not_confirmed_is_given_up_after_a_while
+            a_parked_record_comes_back_when_nothing_is_before_it
+            a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while
+            a_dead_change_blocks_those_behind_it_until_it_is_discarded
+            a_version_of_another_type_than_the_one_applied_is_refused_by_those_who_ask_for_it
             a_dead_letter_is_kept_whole_and_once
             a_dead_letter_counts_its_slot
             letters_of_several_runs_and_batches_are_archived_together
@@ -102,6 +114,8 @@ macro_rules! every_behaviour {
             dead_letters_are_listed_oldest_first_page_by_page
             closed_dead_letters_are_found_by_those_who_ask_for_them
             a_dead_letter_is_discarded_once
+            a_newer_version_that_was_applied_supersedes_a_dead_letter
+            neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter
             a_replay_is_begun_and_ended_and_never_extracted
             a_replay_takes_open_letters_that_no_other_has
             letters_that_a_replay_did_not_send_are_free_again
@@ -118,6 +132,10 @@ macro_rules! every_behaviour {
             a_hold_moves_the_next_slot_of_its_system
             a_new_pace_counts_from_the_last_slot_on
             of_many_who_reserve_slots_each_gets_its_own
+            an_outage_is_of_who_noticed_it_first_until_it_ends
+            an_alert_stands_until_it_is_cleared
+            open_dead_letters_are_counted_by_flow_from_a_time_on
+            the_last_success_is_the_newest_run_of_which_all_has_settled
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {
@@ -176,7 +194,12 @@ impl Worker {
             version: Version::new(*version),
             hash: [*content; 16],
         });
-        Claim { flow: "customers".to_owned(), token: self.token, entries: entries.collect() }
+        Claim {
+            flow: "customers".to_owned(),
+            token: self.token,
+            entries: entries.collect(),
+            refuses_mixed: false,
+        }
     }
 
     async fn claim_for(&self, ttl: Duration, entries: &[(&str, &str, u8)]) -> Vec<Answer> {

@@ -131,6 +131,17 @@ pub async fn a_page_recorded_twice_counts_once_and_may_have_grown(store: Arc<dyn
     assert_eq!((counts.records, counts.waiting, counts.of(Outcome::Updated)), (105, 104, 1));
 }
 
+/// Records that were settled stay counted; nobody settles those that were never sent.
+pub async fn a_page_recorded_with_fewer_records_waits_for_no_others(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    let lease = lease(&store, "a", MINUTE).await;
+    store.record_page(&lease, &page(run, &[("1", 9), ("2", 9)], "2")).await.unwrap();
+    store.record_outcomes(run, "1", &mask(&[(4, Outcome::Updated)])).await.unwrap();
+    store.record_page(&lease, &page(run, &[("1", 3), ("2", 3)], "2")).await.unwrap();
+    let counts = counts(&store, run).await;
+    assert_eq!((counts.records, counts.waiting, counts.of(Outcome::Updated)), (8, 7, 1));
+}
+
 /// A loader may be faster than the extractor that records the page.
 pub async fn outcomes_that_come_before_their_page_are_counted(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();

@@ -8,14 +8,20 @@ use super::{connection::Connections, text::stored};
 use crate::{DeadLetterFilter, Result, dead_letters};
 
 const ARCHIVE: &str = "
-    WITH counted AS (
+    WITH letters AS (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+            $11::text[], $12::bigint[], $13::text[], $14::text[])
+            AS letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version)
+    ), noted AS (
+        UPDATE changes SET dead = true FROM letters
+        WHERE changes.flow = letters.flow AND changes.key = letters.key AND changes.version = letters.version
+    ), counted AS (
         INSERT INTO run_batches (run, batch, outcomes)
         SELECT * FROM unnest($8::uuid[], $9::text[], $10::text[]) AS dead (run, batch, outcomes) ORDER BY run, batch
         ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)
     )
-    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-        AS letters (id, flow, run, stage, reason, died_at, letter) ORDER BY id
+    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version)
+    SELECT * FROM letters ORDER BY id
     ON CONFLICT (id) DO NOTHING";
 
 const LIST: &str = "
@@ -27,8 +33,15 @@ const LIST: &str = "
         AND ($6::text IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = $6))
     ORDER BY died_at, id LIMIT $7";
 
-const DISCARD: &str =
-    "UPDATE dead_letters SET state = 'discarded' WHERE id = ANY($1::text[]) AND state = 'open'";
+const DISCARD: &str = "
+    WITH discarded AS (
+        UPDATE dead_letters SET state = 'discarded' WHERE id = ANY($1::text[]) AND state = 'open'
+        RETURNING flow, key, version
+    ), settled AS (
+        DELETE FROM changes USING discarded
+        WHERE changes.flow = discarded.flow AND changes.key = discarded.key AND changes.version = discarded.version
+    )
+    SELECT count(*) FROM discarded";
 
 pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -> Result<()> {
     let column =
@@ -40,7 +53,12 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
     let slot_runs: Vec<Uuid> = slots.keys().map(|(run, _)| run.0).collect();
     let slot_batches: Vec<_> = slots.keys().map(|(_, batch)| stored(batch)).collect();
     let slot_masks: Vec<&str> = slots.values().map(|outcomes| outcomes.mask()).collect();
-    let parameters: [&(dyn ToSql + Sync); 10] = [
+    let of_record = letters.iter().map(|letter| letter.record.as_ref());
+    let record_slots: Vec<Option<i64>> = of_record.clone().map(|record| Some(record?.slot.into())).collect();
+    let keys: Vec<_> = of_record.clone().map(|record| Some(stored(&record?.key))).collect();
+    let versions: Vec<Option<String>> =
+        of_record.map(|record| Some(stored(&record?.version.order_key()).into_owned())).collect();
+    let parameters: [&(dyn ToSql + Sync); 14] = [
         &column(|letter| &letter.id),
         &column(|letter| &letter.flow),
         &runs,
@@ -51,6 +69,10 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
         &slot_runs,
         &slot_batches,
         &slot_masks,
+        &column(|letter| &letter.batch),
+        &record_slots,
+        &keys,
+        &versions,
     ];
     connections.execute(ARCHIVE, &parameters).await.map(drop)
 }
@@ -72,5 +94,6 @@ pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -
 }
 
 pub(super) async fn discard(connections: &Connections, ids: &[String]) -> Result<u64> {
-    connections.execute(DISCARD, &[&ids]).await
+    let row = connections.query_one(DISCARD, &[&ids]).await?;
+    Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
 }

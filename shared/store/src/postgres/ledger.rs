@@ -30,6 +30,8 @@ const CLAIM: &str = "
             CASE
                 WHEN known.key IS NULL OR known.claim = $5 THEN 'act'
                 WHEN known.claimed_until > now() THEN 'busy'
+                WHEN $7 AND left(wanted.version, 1) <> left(known.version, 1)
+                    AND 'e' NOT IN (left(wanted.version, 1), left(known.version, 1)) THEN 'mixed'
                 WHEN is_older(wanted.version, known.version) THEN 'stale'
                 WHEN known.claim IS NOT NULL OR known.in_doubt OR known.hash IS DISTINCT FROM wanted.hash THEN 'act'
                 WHEN known.version = wanted.version THEN 'unchanged'
@@ -132,7 +134,16 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
     let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
     let hashes: Vec<&[u8]> = claim.entries.iter().map(|entry| entry.hash.as_slice()).collect();
     let (token, seconds) = (claim.token.0, ttl.as_secs_f64());
-    let rows = connections.query(CLAIM, &[&claim.flow, &keys, &versions, &hashes, &token, &seconds]).await?;
+    let parameters = [
+        &claim.flow as _,
+        &keys as _,
+        &versions as _,
+        &hashes as _,
+        &token as _,
+        &seconds as _,
+        &claim.refuses_mixed as _,
+    ];
+    let rows = connections.query(CLAIM, &parameters).await?;
     rows.iter().map(|row| answer(connections, row)).collect()
 }
 
@@ -188,6 +199,7 @@ fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
         "unchanged" => Answer::Unchanged,
         "stale" => Answer::Stale,
         "busy" => Answer::Busy,
+        "mixed" => Answer::Mixed,
         other => return Err(connections.unreadable(format!("the answer '{other}' to a claim"))),
     })
 }

@@ -1,5 +1,7 @@
 //! The store on PostgreSQL, shared by any number of processes.
 
+mod alerts;
+mod changes;
 mod connection;
 mod dead_letters;
 mod grants;
@@ -11,14 +13,14 @@ mod source_keys;
 mod text;
 mod webhooks;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, Pace, PageProgress, Replay, Result,
-    Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
+    Alert, Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, Outage, Pace, PageProgress,
+    Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
 };
 use connection::Connections;
 
@@ -153,12 +155,52 @@ impl Store for PostgresStore {
         ledger::resolve_doubt(&self.connections, flow, key, id).await
     }
 
+    async fn expect_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::expect(&self.connections, batches).await
+    }
+
+    async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::confirm(&self.connections, batches).await
+    }
+
+    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()> {
+        changes::give_up(&self.connections, flow, patience).await
+    }
+
+    async fn forget_changes(&self, flow: &str) -> Result<()> {
+        changes::forget(&self.connections, flow).await
+    }
+
+    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>> {
+        changes::behind(&self.connections, batch).await
+    }
+
+    async fn settle_changes(&self, batch: &Batch) -> Result<()> {
+        changes::settle(&self.connections, batch).await
+    }
+
+    async fn park(&self, batch: &Batch) -> Result<()> {
+        changes::park(&self.connections, batch).await
+    }
+
+    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
+        changes::take(&self.connections, flow, ttl, limit).await
+    }
+
+    async fn unpark(&self, batches: &[Batch]) -> Result<()> {
+        changes::unpark(&self.connections, batches).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.connections, letters).await
     }
 
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         dead_letters::list(&self.connections, filter).await
+    }
+
+    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+        changes::supersede(&self.connections, flow, keys).await
     }
 
     async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
@@ -195,5 +237,37 @@ impl Store for PostgresStore {
 
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
         slots::hold(&self.connections, system, length).await
+    }
+
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
+        alerts::begin_outage(&self.connections, system, class, reason).await
+    }
+
+    async fn end_outage(&self, system: &str) -> Result<()> {
+        alerts::end_outage(&self.connections, system).await
+    }
+
+    async fn outages(&self) -> Result<Vec<Outage>> {
+        alerts::outages(&self.connections).await
+    }
+
+    async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {
+        alerts::raise(&self.connections, subject, text).await
+    }
+
+    async fn clear_alert(&self, subject: &str) -> Result<()> {
+        alerts::clear(&self.connections, subject).await
+    }
+
+    async fn alerts(&self) -> Result<Vec<Alert>> {
+        alerts::alerts(&self.connections).await
+    }
+
+    async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>> {
+        alerts::count_dead_letters(&self.connections, since).await
+    }
+
+    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
+        alerts::last_success(&self.connections, flow).await
     }
 }

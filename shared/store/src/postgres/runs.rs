@@ -21,6 +21,12 @@ pub(super) const MERGE: &str = "
     INSERT INTO run_batches (run, batch, outcomes) SELECT run, batch, outcomes FROM batches ORDER BY run, batch
     ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)";
 
+/// The same, of batches whose outcomes are as many as they have slots now.
+const MERGE_WHOLE: &str = "
+    INSERT INTO run_batches (run, batch, outcomes) SELECT run, batch, outcomes FROM batches ORDER BY run, batch
+    ON CONFLICT (run, batch) DO UPDATE SET outcomes = resize_outcomes(
+        merge_outcomes(run_batches.outcomes, excluded.outcomes), length(excluded.outcomes))";
+
 pub(super) async fn acquire_lease(
     connections: &Connections,
     name: &str,
@@ -86,7 +92,7 @@ pub(super) async fn record_page(connections: &Connections, lease: &Lease, page: 
             ), batches AS (
                 SELECT $3::uuid AS run, * FROM unnest($5::text[], $6::text[]) AS batches (batch, outcomes)
                 WHERE EXISTS (SELECT FROM held)
-            ), merged AS ({MERGE}),
+            ), merged AS ({MERGE_WHOLE}),
             {NOTE}
             SELECT FROM held"
         )
@@ -166,13 +172,17 @@ pub(super) async fn record_outcomes(
 static SUMMARY: LazyLock<String> = LazyLock::new(|| {
     let counts = Counts::columns();
     format!(
-        "SELECT id, flow, trigger, requested_at, extracted_at, error, checkpoint IS NOT NULL, warning, counts.*
+        "SELECT id, flow, trigger, requested_at, extracted_at, error, checkpoint IS NOT NULL, warning, (
+            SELECT count(*) FROM parked WHERE parked.run = runs.id AND EXISTS (
+                SELECT FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
+                    AND is_older(changes.version, parked.version))
+        ), counts.*
         FROM runs, LATERAL (SELECT {counts} FROM run_batches WHERE run = runs.id) AS counts"
     )
 });
 
 /// Columns of [`SUMMARY`] before the counts.
-const SUMMARY_COLUMNS: usize = 8;
+const SUMMARY_COLUMNS: usize = 9;
 
 pub(super) async fn summary(connections: &Connections, run: RunId) -> Result<Option<RunSummary>> {
     let sql = format!("{} WHERE id = $1", *SUMMARY);
@@ -242,6 +252,7 @@ fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
         error: error.map(restored),
         warning: row.get::<_, Option<String>>(7).map(restored),
         counts,
+        blocked: row.get::<_, i64>(8).unsigned_abs(),
     })
 }
 

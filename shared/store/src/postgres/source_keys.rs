@@ -30,7 +30,7 @@ type Columns<'p> = (Vec<Cow<'p, str>>, Vec<Cow<'p, str>>, Vec<Cow<'p, str>>);
 /// The values of `$7`, `$8` and `$9` of [`NOTE`].
 pub(super) fn columns(page: &PageProgress) -> Columns<'_> {
     let keys = page.listed.iter().map(|listed| stored(&listed.key)).collect();
-    let versions = page.listed.iter().map(|listed| stored(listed.version.as_str())).collect();
+    let versions = page.listed.iter().map(|listed| stored(listed.version.as_stored())).collect();
     (keys, versions, page.forgotten.iter().map(|key| stored(key)).collect())
 }
 

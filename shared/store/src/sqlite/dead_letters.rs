@@ -1,14 +1,15 @@
 //! Dead letters, kept whole beside the columns they are searched by.
 
-use pomost_models::DeadLetter;
+use pomost_models::{DeadLetter, Version};
 use pomost_sqlite::Database;
 use rusqlite::{Transaction, params};
 
-use super::runs;
+use super::{changes, runs};
 use crate::{DeadLetterFilter, Result, dead_letters};
 
 const INSERT: &str = "
-    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (id) DO NOTHING";
 
 const LIST: &str = "
@@ -22,6 +23,10 @@ const LIST: &str = "
 
 const DISCARD: &str = "UPDATE dead_letters SET state = 'discarded' WHERE id = ?1 AND state = 'open'";
 
+const SETTLE: &str = "
+    DELETE FROM changes WHERE (flow, key, version) IN (
+        SELECT flow, key, version FROM dead_letters WHERE id = ?1 AND state = 'open')";
+
 pub(super) async fn archive(database: &Database, letters: &[DeadLetter]) -> Result<()> {
     let texts = letters.iter().map(dead_letters::to_text).collect::<Result<Vec<_>>>()?;
     let letters = letters.to_owned();
@@ -29,6 +34,7 @@ pub(super) async fn archive(database: &Database, letters: &[DeadLetter]) -> Resu
         for ((run, batch), outcomes) in dead_letters::slots(&letters) {
             runs::merge_batch(transaction, run, batch, outcomes.mask())?;
         }
+        changes::note_dead(transaction, &letters)?;
         letters.iter().zip(texts).try_for_each(|(letter, text)| insert(transaction, letter, text))
     });
     Ok(archived.await?)
@@ -60,8 +66,10 @@ pub(super) async fn list(database: &Database, filter: &DeadLetterFilter) -> Resu
 pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> {
     let ids = ids.to_owned();
     let discarded = database.write(move |transaction| {
-        let mut statement = transaction.prepare_cached(DISCARD)?;
-        Ok(ids.iter().map(|id| statement.execute([id])).sum::<rusqlite::Result<usize>>()? as u64)
+        let (mut settle, mut discard) =
+            (transaction.prepare_cached(SETTLE)?, transaction.prepare_cached(DISCARD)?);
+        let discarded = ids.iter().map(|id| settle.execute([id]).and_then(|_| discard.execute([id])));
+        Ok(discarded.sum::<rusqlite::Result<usize>>()? as u64)
     });
     Ok(discarded.await?)
 }
@@ -70,7 +78,10 @@ fn insert(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> r
     let mut statement = transaction.prepare_cached(INSERT)?;
     let (stage, reason) = (letter.stage.as_str(), letter.reason.as_str());
     let died_at = letter.died_at.as_microsecond();
-    statement
-        .execute((&letter.id, &letter.flow, letter.run.to_string(), stage, reason, died_at, text))
-        .map(drop)
+    let version = letter.version().map(Version::order_key);
+    let (slot, key) = letter.record.as_ref().map(|record| (record.slot, &record.key)).unzip();
+    let (run, batch) = (letter.run.to_string(), &letter.batch);
+    let parameters =
+        params![letter.id, letter.flow, run, stage, reason, died_at, text, batch, slot, key, version];
+    statement.execute(parameters).map(drop)
 }

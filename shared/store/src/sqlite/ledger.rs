@@ -12,11 +12,16 @@ use crate::{
 };
 
 pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
-    let (flow, token) = (claim.flow.clone(), claim.token);
+    let (flow, token, refuses_mixed) = (claim.flow.clone(), claim.token, claim.refuses_mixed);
     let wanted: Vec<Wanted> = claim
         .entries
         .iter()
-        .map(|entry| Wanted { key: entry.key.clone(), version: entry.version.order_key(), hash: entry.hash })
+        .map(|entry| Wanted {
+            key: entry.key.clone(),
+            version: entry.version.order_key(),
+            hash: entry.hash,
+            refuses_mixed,
+        })
         .collect();
     let answers = database.write(move |transaction| {
         let (now, until) = (values::now(), values::in_future(ttl));
@@ -79,7 +84,8 @@ pub(super) async fn expire_claims_and_leases(database: &Database) -> Result<()> 
     let freed = database.write(|transaction| {
         transaction.execute_batch(
             "UPDATE ledger SET claim = NULL, claimed_until = NULL, in_doubt = 1 WHERE claim IS NOT NULL;
-             UPDATE leases SET token = token + 1, expires_at = 0;",
+             UPDATE leases SET token = token + 1, expires_at = 0;
+             UPDATE parked SET taken_until = NULL;",
         )
     });
     Ok(freed.await?)
@@ -90,6 +96,7 @@ struct Wanted {
     key: String,
     version: String,
     hash: ContentHash,
+    refuses_mixed: bool,
 }
 
 /// The row of one key.
@@ -122,6 +129,9 @@ impl Held {
         if !claimed_by_us && self.claimed_until.is_some_and(|until| until > now) {
             return Answer::Busy;
         }
+        if !claimed_by_us && self.is_mixed(wanted) {
+            return Answer::Mixed;
+        }
         if !claimed_by_us && self.version.as_deref().is_some_and(|known| is_older(&wanted.version, known)) {
             return Answer::Stale;
         }
@@ -133,6 +143,14 @@ impl Held {
             return Answer::Unchanged;
         }
         Answer::Act(self.known.clone())
+    }
+
+    /// Orders of extraction are no versions of the source's.
+    fn is_mixed(&self, wanted: &Wanted) -> bool {
+        let source_s = |version: &str| version.chars().next().filter(|&kind| kind != 'e');
+        let known = self.version.as_deref().and_then(source_s);
+        wanted.refuses_mixed
+            && known.is_some_and(|known| source_s(&wanted.version).is_some_and(|wanted| wanted != known))
     }
 }
 
@@ -153,7 +171,7 @@ fn claim_key(
         Answer::Act(_) => hold(transaction, flow, token, wanted, until, false)?,
         Answer::Unknown { .. } => hold(transaction, flow, token, wanted, until, true)?,
         Answer::Unchanged => note_version(transaction, flow, wanted)?,
-        Answer::Stale | Answer::Busy => {}
+        Answer::Stale | Answer::Busy | Answer::Mixed => {}
     }
     Ok(answer)
 }

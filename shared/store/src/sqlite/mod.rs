@@ -1,5 +1,7 @@
 //! The store in one SQLite file, for the processes of one machine.
 
+mod alerts;
+mod changes;
 mod dead_letters;
 mod grants;
 mod ledger;
@@ -10,15 +12,16 @@ mod source_keys;
 mod values;
 mod webhooks;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
-    Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, Pace, PageProgress, Replay,
-    Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
+    Alert, Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
+    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
+    Store,
 };
 
 mod embedded {
@@ -158,12 +161,52 @@ impl Store for SqliteStore {
         ledger::resolve_doubt(&self.database, flow, key, id).await
     }
 
+    async fn expect_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::expect(&self.database, batches).await
+    }
+
+    async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()> {
+        changes::confirm(&self.database, batches).await
+    }
+
+    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()> {
+        changes::give_up(&self.database, flow, patience).await
+    }
+
+    async fn forget_changes(&self, flow: &str) -> Result<()> {
+        changes::forget(&self.database, flow).await
+    }
+
+    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>> {
+        changes::behind(&self.database, batch).await
+    }
+
+    async fn settle_changes(&self, batch: &Batch) -> Result<()> {
+        changes::settle(&self.database, batch).await
+    }
+
+    async fn park(&self, batch: &Batch) -> Result<()> {
+        changes::park(&self.database, batch).await
+    }
+
+    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
+        changes::take(&self.database, flow, ttl, limit).await
+    }
+
+    async fn unpark(&self, batches: &[Batch]) -> Result<()> {
+        changes::unpark(&self.database, batches).await
+    }
+
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.database, letters).await
     }
 
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         dead_letters::list(&self.database, filter).await
+    }
+
+    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+        changes::supersede(&self.database, flow, keys).await
     }
 
     async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
@@ -200,5 +243,37 @@ impl Store for SqliteStore {
 
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
         slots::hold(&self.database, system, length).await
+    }
+
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
+        alerts::begin_outage(&self.database, system, class, reason).await
+    }
+
+    async fn end_outage(&self, system: &str) -> Result<()> {
+        alerts::end_outage(&self.database, system).await
+    }
+
+    async fn outages(&self) -> Result<Vec<Outage>> {
+        alerts::outages(&self.database).await
+    }
+
+    async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {
+        alerts::raise(&self.database, subject, text).await
+    }
+
+    async fn clear_alert(&self, subject: &str) -> Result<()> {
+        alerts::clear(&self.database, subject).await
+    }
+
+    async fn alerts(&self) -> Result<Vec<Alert>> {
+        alerts::alerts(&self.database).await
+    }
+
+    async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>> {
+        alerts::count_dead_letters(&self.database, since).await
+    }
+
+    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
+        alerts::last_success(&self.database, flow).await
     }
 }

@@ -7,7 +7,7 @@ use pomost_models::{Outcomes, RunId, Trigger};
 use pomost_sqlite::Database;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-use super::{source_keys, values};
+use super::{changes, source_keys, values};
 use crate::{Counts, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary};
 
 pub(super) async fn acquire_lease(
@@ -91,7 +91,8 @@ pub(super) async fn record_page(database: &Database, lease: &Lease, page: &PageP
         transaction
             .execute("UPDATE runs SET checkpoint = ?2 WHERE id = ?1", (page.run.to_string(), checkpoint))?;
         source_keys::note(transaction, &page)?;
-        add_batches(transaction, page.run, &page.batches)
+        add_batches(transaction, page.run, &page.batches)?;
+        page.batches.iter().try_for_each(|(batch, size)| resize(transaction, page.run, batch, *size))
     })
     .await
 }
@@ -227,6 +228,14 @@ pub(super) fn add_batches(
         .try_for_each(|(batch, size)| merge_batch(transaction, run, batch, Outcomes::waiting(*size).mask()))
 }
 
+/// Forgets the slots that a batch does not have any more.
+fn resize(transaction: &Transaction<'_>, run: RunId, batch: &str, size: u32) -> rusqlite::Result<()> {
+    let sql = "
+        UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || rtrim(substr(outcomes, ?3 + 1), '.')
+        WHERE run = ?1 AND batch = ?2 AND length(outcomes) > ?3";
+    transaction.prepare_cached(sql)?.execute((run.to_string(), batch, size)).map(drop)
+}
+
 fn put_cursor(transaction: &Transaction<'_>, flow: &str, value: Option<&str>) -> rusqlite::Result<()> {
     match value {
         Some(value) => transaction.execute("INSERT OR REPLACE INTO cursors VALUES (?1, ?2)", (flow, value)),
@@ -267,6 +276,7 @@ fn run_summary(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<RunSu
         error,
         warning: row.get(7)?,
         counts,
+        blocked: changes::blocked(connection, id)?,
     })
 }
 

@@ -15,7 +15,7 @@ pub(super) fn note(transaction: &Transaction<'_>, page: &PageProgress) -> rusqli
     let forget = "DELETE FROM source_keys WHERE flow = (SELECT flow FROM runs WHERE id = ?1) AND key = ?2";
     let (mut list, mut forget) = (transaction.prepare_cached(list)?, transaction.prepare_cached(forget)?);
     for SourceKey { key, version } in &page.listed {
-        list.execute((&run, key, version.as_str()))?;
+        list.execute((&run, key, version.as_stored()))?;
     }
     page.forgotten.iter().try_for_each(|key| forget.execute((&run, key)).map(drop))
 }

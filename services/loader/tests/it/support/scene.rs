@@ -8,7 +8,7 @@ use std::{
 
 use pomost_broker::Queue;
 use pomost_http::Clients;
-use pomost_loader::{destination::Destination, handler::LoadHandler};
+use pomost_loader::{destination::Destination, handler::LoadHandler, turns::Turns};
 use pomost_models::{Batch, DeadLetter, Op, Record, RunId, Stage, Version};
 use pomost_project::{Project, environment::Environment};
 use pomost_runtime::{Backends, Context, worker::Handler};
@@ -71,7 +71,8 @@ impl Scene {
         let clients = Clients::new(&context.project, &context.backends.store).unwrap();
         let flow = context.project.flows["sales"].clone();
         let destination = Destination::of(&flow, &clients).unwrap();
-        let handler = LoadHandler { context: context.clone(), destination };
+        let turns = Arc::new(Turns::new(context.clone(), destination.flow.clone()));
+        let handler = LoadHandler { context: context.clone(), destination, turns };
         Scene { context, handler, _directory: directory }
     }
 

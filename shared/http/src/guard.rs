@@ -1,0 +1,223 @@
+//! Keeping requests from a system that is down, and telling those who are to know.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use pomost_store::Store;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::{
+    Class, Failure,
+    breaker::{Breaker, Change, Sign, Ticket},
+    metrics,
+};
+
+/// How long the right to try a system outlives who has it.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How long the store is left alone that did not take what it was told.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Stands before a system. While that is down, requests are turned away, but for one at a time that tries.
+pub(crate) struct Guard {
+    system: String,
+    store: Arc<dyn Store>,
+    /// Names this process among those that try.
+    holder: String,
+    breaker: Mutex<Breaker>,
+    standing: watch::Sender<Standing>,
+}
+
+/// What is known of a system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Standing {
+    /// Nothing yet.
+    Unknown,
+    /// It has answered.
+    Up,
+    /// It is down, because of this; the next one may try it then.
+    Down { class: Class, reason: String, next_probe: Option<Instant> },
+}
+
+impl Guard {
+    /// That of a system, of which the store is told.
+    pub(crate) fn new(system: &str, store: Arc<dyn Store>) -> Guard {
+        metrics::set_up(system, true);
+        let (standing, seen) = watch::channel(Standing::Unknown);
+        tokio::spawn(tell(store.clone(), system.to_owned(), seen));
+        Guard {
+            system: system.to_owned(),
+            store,
+            holder: Uuid::new_v4().to_string(),
+            breaker: Mutex::new(Breaker::new()),
+            standing,
+        }
+    }
+
+    /// Makes a request, or turns it away: then nothing was asked of the system. `place` is what failures
+    /// begin with.
+    pub(crate) async fn pass<T>(
+        &self,
+        place: impl Fn() -> String,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let turned_away = |left| self.turned_away(&place(), left);
+        let ticket = self.breaker().ask(Instant::now()).map_err(|left| turned_away(Some(left)))?;
+        let trial = Trial::begin(self, ticket);
+        let outcome = match ticket.is_probe {
+            true => self.alone(request).await.unwrap_or_else(|| Err(turned_away(None))),
+            false => request.await,
+        };
+        trial.end(&outcome);
+        outcome
+    }
+
+    /// Whether the system has been down since then.
+    pub(crate) fn was_down_since(&self, then: Instant) -> bool {
+        self.breaker().was_open_since(then)
+    }
+
+    /// Whether the system is down.
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Down { .. })
+    }
+
+    /// Waits until the system is down, or is not.
+    pub(crate) async fn until(&self, down: bool) {
+        let is_so = |standing: &Standing| matches!(standing, Standing::Down { .. }) == down;
+        // The other end is held here.
+        let _ = self.standing.subscribe().wait_for(is_so).await;
+    }
+
+    /// Waits until a request would be made: the system is up, or it is time to try.
+    pub(crate) async fn ready(&self) {
+        let mut standing = self.standing.subscribe();
+        loop {
+            let seen = standing.borrow_and_update().clone();
+            let Standing::Down { next_probe, .. } = seen else { return };
+            let due = async {
+                match next_probe {
+                    Some(next) => sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => return,
+                _ = standing.changed() => {}
+            }
+        }
+    }
+
+    /// Does it while no other replica does; nothing where one is at it. A store that is away lets all try.
+    async fn alone<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        let name = format!("probe:{}", self.system);
+        let lease = match self.store.acquire_lease(&name, &self.holder, LEASE).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return None,
+            Err(_) => return Some(request.await),
+        };
+        let outcome = request.await;
+        if let Err(error) = self.store.release_lease(&lease).await {
+            warn!(system = self.system, %error, "the right to try the system ends by itself");
+        }
+        Some(outcome)
+    }
+
+    fn turned_away(&self, place: &str, left: Option<Duration>) -> Failure {
+        metrics::count_turned_away(&self.system);
+        let message = format!("{place}: the system is down; it is tried again by itself");
+        Failure { retry_after: left, ..Failure::unasked(Class::Throttled, message) }
+    }
+
+    fn learn(&self, ticket: Ticket, sign: Sign, failure: Option<&Failure>) {
+        let mut breaker = self.breaker();
+        match (breaker.end(ticket, sign, Instant::now()), failure) {
+            (Some(Change::Opened), Some(failure)) => self.goes_down(failure),
+            (Some(Change::Closed), _) => info!(system = self.system, "the system is up again"),
+            _ => {}
+        }
+        self.show(&breaker, sign == Sign::Up);
+    }
+
+    fn goes_down(&self, failure: &Failure) {
+        let (class, reason) = (failure.class, failure.message.clone());
+        error!(system = self.system, class = class.as_str(), reason, "the system is down; its flows wait");
+        metrics::set_up(&self.system, false);
+        self.standing.send_replace(Standing::Down { class, reason, next_probe: None });
+    }
+
+    fn show(&self, breaker: &Breaker, is_up: bool) {
+        self.standing.send_if_modified(|standing| match standing {
+            Standing::Up => false,
+            _ if is_up => {
+                metrics::set_up(&self.system, true);
+                *standing = Standing::Up;
+                true
+            }
+            Standing::Unknown => false,
+            Standing::Down { next_probe, .. } => {
+                *next_probe = breaker.next_probe();
+                true
+            }
+        });
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request under way. One that is dropped before its end says nothing.
+struct Trial<'a> {
+    guard: &'a Guard,
+    ticket: Option<Ticket>,
+}
+
+impl<'a> Trial<'a> {
+    fn begin(guard: &'a Guard, ticket: Ticket) -> Trial<'a> {
+        if ticket.is_probe {
+            guard.show(&guard.breaker(), false);
+        }
+        Trial { guard, ticket: Some(ticket) }
+    }
+
+    fn end<T>(mut self, outcome: &Result<T, Failure>) {
+        if let Some(ticket) = self.ticket.take() {
+            self.guard.learn(ticket, Sign::of(outcome), outcome.as_ref().err());
+        }
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.guard.learn(ticket, Sign::None, None);
+        }
+    }
+}
+
+/// Tells the store what is known of a system, until its guard is gone: with the first answer that it is not
+/// down, since whoever said so may have died, and from then on each change. A store that is away is told
+/// later.
+async fn tell(store: Arc<dyn Store>, system: String, mut standing: watch::Receiver<Standing>) {
+    while standing.changed().await.is_ok() {
+        let known = standing.borrow_and_update().clone();
+        let told = match &known {
+            Standing::Unknown => Ok(()),
+            Standing::Up => store.end_outage(&system).await,
+            Standing::Down { class, reason, .. } => store.begin_outage(&system, class.as_str(), reason).await,
+        };
+        if let Err(error) = told {
+            warn!(system, %error, "others do not know yet whether the system is down");
+            standing.mark_changed();
+            sleep(AFTER_FAILURE).await;
+        }
+    }
+}

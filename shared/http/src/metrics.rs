@@ -1,0 +1,32 @@
+//! What is counted of systems: the names, and the functions that count.
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+const UP: &str = "pomost_system_up";
+const TURNED_AWAY: &str = "pomost_requests_turned_away_total";
+const CONCURRENCY: &str = "pomost_system_concurrency_limit";
+
+/// Notes whether a system is up.
+pub(crate) fn set_up(system: &str, is_up: bool) {
+    gauge!(UP, "system" => system.to_owned()).set(f64::from(u8::from(is_up)));
+}
+
+/// Counts a request that was not made because its system is down.
+pub(crate) fn count_turned_away(system: &str) {
+    counter!(TURNED_AWAY, "system" => system.to_owned()).increment(1);
+}
+
+/// Notes how many requests a system takes at a time.
+pub(crate) fn set_concurrency(system: &str, limit: usize) {
+    gauge!(CONCURRENCY, "system" => system.to_owned()).set(limit as f64);
+}
+
+/// Says what they are. To be called when the process's recorder is there.
+pub(crate) fn describe() {
+    describe_gauge!(UP, "Whether a system is up: 0 from ten failures in a row until a probe succeeds.");
+    describe_gauge!(
+        CONCURRENCY,
+        "Requests that a system takes at a time, by how it answers; at most its `concurrency`."
+    );
+    describe_counter!(TURNED_AWAY, "Requests that were not made because their system is down.");
+}

@@ -1,0 +1,153 @@
+//! Systems that are down.
+
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use pomost_http::{Class, Client, Failure};
+use pomost_store::Store;
+use tokio::time::Instant;
+
+use crate::support::{Place, Reply, Server, SystemFile, on_both, things};
+
+/// A server that answers with a status that can be changed; 0 is no answer at all.
+async fn server(status: &Arc<AtomicUsize>) -> Server {
+    let status = status.clone();
+    Server::start(move |_| match status.load(Ordering::Relaxed) {
+        0 => Reply::ok().that_never_ends(),
+        status => Reply::of(status as u16, "{}"),
+    })
+    .await
+}
+
+fn answering(status: usize) -> Arc<AtomicUsize> {
+    Arc::new(AtomicUsize::new(status))
+}
+
+/// Makes requests that fail until the system is seen to be down.
+async fn goes_down(client: &Client, server: &Server) {
+    while !client.is_down() {
+        client.send(things(&server.url)).await.unwrap_err();
+    }
+}
+
+async fn turned_away(client: &Client, server: &Server) -> Failure {
+    let failure = client.send(things(&server.url)).await.unwrap_err();
+    assert!(failure.unasked && failure.class == Class::Throttled, "{failure}");
+    assert_eq!(failure.message, "shop: GET /things: the system is down; it is tried again by itself");
+    failure
+}
+
+#[tokio::test]
+async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succeeds() {
+    let status = answering(500);
+    let server = server(&status).await;
+    let client = SystemFile::at(&server.url).lone().await;
+    let began = Instant::now();
+    goes_down(&client, &server).await;
+    assert_eq!(server.seen().len(), 10);
+    for _ in 0..5 {
+        let left = turned_away(&client, &server).await.retry_after.unwrap();
+        assert!(left <= Duration::from_secs(1), "{left:?}");
+    }
+    assert_eq!(server.seen().len(), 10);
+    status.store(422, Ordering::Relaxed);
+    client.until_ready().await;
+    assert_eq!(client.send(things(&server.url)).await.unwrap_err().class, Class::Invalid);
+    assert!(!client.is_down() && client.was_down_since(began) && !client.was_down_since(Instant::now()));
+    assert_eq!(server.seen().len(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_all_replicas_one_at_a_time_tries_whether_the_system_is_back() {
+    on_both(|place: Place| async move {
+        let status = answering(500);
+        let server = server(&status).await;
+        let stores: [Arc<dyn Store>; 2] = [place.open().await, place.open().await];
+        let clients = stores.map(|store| SystemFile::at(&server.url).client(&store));
+        for client in &clients {
+            goes_down(client, &server).await;
+        }
+        assert_eq!(server.seen().len(), 20);
+        status.store(0, Ordering::Relaxed);
+        clients[0].until_ready().await;
+        let first = tokio::spawn({
+            let (client, url) = (clients[0].clone(), server.url.clone());
+            async move { client.send(things(&url)).await.map(drop) }
+        });
+        while server.seen().len() < 21 {
+            tokio::task::yield_now().await;
+        }
+        clients[1].until_ready().await;
+        turned_away(&clients[1], &server).await;
+        assert_eq!(server.seen().len(), 21);
+        first.abort();
+        first.await.unwrap_err();
+    })
+    .await;
+}
+
+/// Whoever made it may have given up.
+#[tokio::test]
+async fn a_try_that_is_dropped_makes_room_for_the_next() {
+    let status = answering(500);
+    let server = server(&status).await;
+    let client = SystemFile::at(&server.url).lone().await;
+    goes_down(&client, &server).await;
+    status.store(0, Ordering::Relaxed);
+    client.until_ready().await;
+    {
+        let mut hanging = Box::pin(client.send(things(&server.url)));
+        poll_fn(|context| {
+            assert!(hanging.as_mut().poll(context).is_pending());
+            if server.seen().len() > 10 {
+                Poll::Ready(())
+            } else {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+    status.store(200, Ordering::Relaxed);
+    client.until_ready().await;
+    client.send(things(&server.url)).await.unwrap();
+    assert!(!client.is_down());
+}
+
+/// What is not asked of it says nothing of it.
+#[tokio::test]
+async fn waiting_of_our_own_is_no_outage() {
+    let status = answering(200);
+    let server = server(&status).await;
+    let client = SystemFile::at(&server.url).with("rate_limit: 1/h").lone().await;
+    client.send(things(&server.url)).await.unwrap();
+    for _ in 0..20 {
+        assert!(client.send(things(&server.url)).await.unwrap_err().unasked);
+    }
+    assert!(!client.is_down());
+}
+
+/// The API itself is never asked.
+#[tokio::test]
+async fn lost_authorisation_is_an_outage() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/token" => Reply::of(401, r#"{"error":"invalid_client"}"#),
+        _ => Reply::ok(),
+    })
+    .await;
+    let token_url = format!("{}/token", server.url);
+    let auth = format!(
+        "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{token_url}', client_id: us, client_secret: '${{SECRET}}' }} }}"
+    );
+    let client = SystemFile::at(&server.url).with(&auth).set("SECRET", "s").lone().await;
+    goes_down(&client, &server).await;
+    assert_eq!(server.asked("/things"), 0);
+    turned_away(&client, &server).await;
+}

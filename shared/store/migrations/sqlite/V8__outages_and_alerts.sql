@@ -1,0 +1,14 @@
+-- The systems that are down. class and reason are those of the failure with which an outage began.
+CREATE TABLE outages (
+    system TEXT PRIMARY KEY,
+    class  TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What has been announced and still stands.
+CREATE TABLE alerts (
+    subject   TEXT PRIMARY KEY,
+    text      TEXT NOT NULL,
+    raised_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

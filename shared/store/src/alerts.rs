@@ -1,0 +1,34 @@
+//! What people are to know: systems that are down, and what has been announced.
+
+use jiff::Timestamp;
+
+/// A system that is down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// Its name.
+    pub system: String,
+    /// The kind of failure with which it began, by its word.
+    pub class: String,
+    /// What happened then, without secrets and values of records.
+    pub reason: String,
+    /// When that was.
+    pub since: Timestamp,
+}
+
+impl Outage {
+    /// Whether somebody has to mend our credentials, or what they are granted.
+    pub fn is_of_credentials(&self) -> bool {
+        self.class == "unauthorised"
+    }
+}
+
+/// What has been announced and still stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// What it is about: there is one alert at a time of each subject.
+    pub subject: String,
+    /// What was said.
+    pub text: String,
+    /// When that was.
+    pub raised_at: Timestamp,
+}

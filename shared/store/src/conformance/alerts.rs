@@ -1,0 +1,88 @@
+//! Systems that are down, and what has been announced.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use pomost_models::{Outcome, RunId, Trigger};
+
+use super::{
+    MINUTE,
+    dead_letters::letter,
+    manual, mask,
+    runs::{lease, page},
+};
+use crate::{Outage, RunRequest, Store};
+
+async fn outages(store: &Arc<dyn Store>) -> Vec<(String, String, String)> {
+    let outages = store.outages().await.unwrap().into_iter();
+    outages.map(|Outage { system, class, reason, .. }| (system, class, reason)).collect()
+}
+
+fn outage(system: &str, class: &str, reason: &str) -> (String, String, String) {
+    (system.to_owned(), class.to_owned(), reason.to_owned())
+}
+
+/// Who notices it later changes neither what happened nor when.
+pub async fn an_outage_is_of_who_noticed_it_first_until_it_ends(store: Arc<dyn Store>) {
+    store.begin_outage("shop", "transient", "shop: POST /things answered 500").await.unwrap();
+    let began = store.outages().await.unwrap()[0].since;
+    store.begin_outage("shop", "unauthorised", "shop: POST /things answered 401").await.unwrap();
+    store.begin_outage("crm", "unreachable", "crm: a\0b").await.unwrap();
+    let both = [
+        outage("crm", "unreachable", "crm: a\0b"),
+        outage("shop", "transient", "shop: POST /things answered 500"),
+    ];
+    assert_eq!(outages(&store).await, both);
+    assert_eq!(store.outages().await.unwrap()[1].since, began);
+    store.end_outage("shop").await.unwrap();
+    store.end_outage("shop").await.unwrap();
+    assert_eq!(outages(&store).await, both[..1]);
+}
+
+/// Raised twice it is one, as it was raised first.
+pub async fn an_alert_stands_until_it_is_cleared(store: Arc<dyn Store>) {
+    store.raise_alert("outage:shop", "the shop is down").await.unwrap();
+    store.raise_alert("outage:shop", "the shop is still down").await.unwrap();
+    let standing = store.alerts().await.unwrap();
+    assert_eq!(standing.len(), 1);
+    assert_eq!((&*standing[0].subject, &*standing[0].text), ("outage:shop", "the shop is down"));
+    store.clear_alert("outage:shop").await.unwrap();
+    store.clear_alert("outage:shop").await.unwrap();
+    assert_eq!(store.alerts().await.unwrap(), []);
+}
+
+/// Those that somebody has seen to do not count, nor those that died before.
+pub async fn open_dead_letters_are_counted_by_flow_from_a_time_on(store: Arc<dyn Store>) {
+    let run = RunId::generate();
+    let letters = [0, 1, 2, 3].map(|slot| letter(run, "1", slot));
+    store.archive(&letters).await.unwrap();
+    let since = |second| Timestamp::from_second(second).unwrap();
+    let counted = async |second| store.count_dead_letters(since(second)).await.unwrap();
+    assert_eq!(counted(1_001).await, BTreeMap::from([("customers".to_owned(), 3)]));
+    store.discard_dead_letters(std::slice::from_ref(&letters[3].id)).await.unwrap();
+    assert_eq!(counted(1_001).await, BTreeMap::from([("customers".to_owned(), 2)]));
+    assert_eq!(counted(1_003).await, BTreeMap::new());
+}
+
+/// A run that failed or waits is none, and neither is what was delivered or replayed.
+pub async fn the_last_success_is_the_newest_run_of_which_all_has_settled(store: Arc<dyn Store>) {
+    let requested = async |run: RunId| store.run(run).await.unwrap().unwrap().requested_at;
+    let success = async || store.last_success("customers").await.unwrap();
+    let lease = lease(&store, "a", MINUTE).await;
+    let first = store.request_run(&manual("customers")).await.unwrap();
+    store.record_page(&lease, &page(first, &[("1", 1)], "2")).await.unwrap();
+    store.finish_extraction(&lease, first, None, None).await.unwrap();
+    assert_eq!(success().await, None);
+    store.record_outcomes(first, "1", &mask(&[(0, Outcome::Created)])).await.unwrap();
+    assert_eq!(success().await, Some(requested(first).await));
+    let failed = store.request_run(&manual("customers")).await.unwrap();
+    store.fail_run(&lease, failed, "it is gone").await.unwrap();
+    let waiting = store.request_run(&manual("customers")).await.unwrap();
+    store.record_page(&lease, &page(waiting, &[("1", 1)], "2")).await.unwrap();
+    store.finish_extraction(&lease, waiting, None, None).await.unwrap();
+    assert_eq!(success().await, Some(requested(first).await));
+    let scheduled = RunRequest { trigger: Trigger::Schedule, ..manual("customers") };
+    let empty = store.request_run(&scheduled).await.unwrap();
+    store.finish_extraction(&lease, empty, None, None).await.unwrap();
+    assert_eq!(success().await, Some(requested(empty).await));
+}

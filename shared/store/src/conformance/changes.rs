@@ -1,0 +1,139 @@
+//! Changes that are applied one after the other.
+
+use std::{sync::Arc, time::Duration};
+
+use pomost_models::{Batch, DeadLetter, Op, Record, RunId, Version};
+use serde_json::value::RawValue;
+
+use super::{MINUTE, Worker, act_on, dead_letters::letter, manual};
+use crate::{Answer, Claim, Store};
+
+fn record(slot: u32, key: &str, version: &str) -> Record {
+    let data = RawValue::from_string(format!("{{\"version\":\"{version}\"}}")).unwrap();
+    Record { slot, key: key.into(), version: Version::new(version), op: Op::Upsert, data, source: None }
+}
+
+fn batch(id: &str, records: &[(&str, &str)]) -> Batch {
+    let records = (0..).zip(records).map(|(slot, (key, version))| record(slot, key, version)).collect();
+    let (flow, run) = ("customers".to_owned(), RunId::generate());
+    Batch { flow, run, id: id.to_owned(), size: 9, attempt: 2, waits: 3, records }
+}
+
+async fn expect(store: &Arc<dyn Store>, batch: &Batch) {
+    store.expect_changes(&[batch]).await.unwrap();
+    store.confirm_changes(&[batch]).await.unwrap();
+}
+
+/// Parks a batch and returns what comes back at once.
+async fn take(store: &Arc<dyn Store>) -> Vec<(String, String)> {
+    let taken = store.take_parked("customers", MINUTE, 10).await.unwrap();
+    let record = |batch: &Batch| {
+        let Record { key, version, .. } = &batch.records[0];
+        (key.clone(), version.to_string())
+    };
+    let mut records: Vec<_> = taken.iter().map(record).collect();
+    records.sort();
+    records
+}
+
+fn records(records: &[(&str, &str)]) -> Vec<(String, String)> {
+    records.iter().map(|(key, version)| ((*key).to_owned(), (*version).to_owned())).collect()
+}
+
+/// Versions compare as their types do, and no other flow's count.
+pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settled(store: Arc<dyn Store>) {
+    let first = batch("1", &[("a", "9"), ("b", "2026-01-01T00:00:00Z")]);
+    expect(&store, &first).await;
+    expect(&store, &Batch { flow: "orders".into(), ..batch("1", &[("c", "1")]) }).await;
+    let later = batch(
+        "2",
+        &[("a", "10"), ("a", "9"), ("a", "8"), ("b", "10"), ("b", "2026-01-02T00:00:00Z"), ("c", "2")],
+    );
+    let behind = store.are_behind(&later).await.unwrap();
+    assert_eq!(behind, [true, false, false, false, true, false]);
+    store.settle_changes(&first).await.unwrap();
+    assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
+    expect(&store, &first).await;
+    store.forget_changes("customers").await.unwrap();
+    assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
+}
+
+/// A page that is read again after a crash may have other records in it.
+pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<dyn Store>) {
+    let (first, other) = (batch("1", &[("a", "1"), ("b", "1")]), batch("1", &[("b", "1")]));
+    expect(&store, &first).await;
+    expect(&store, &batch("2", &[("d", "1")])).await;
+    expect(&store, &Batch { run: first.run, ..other }).await;
+    let later = batch("3", &[("a", "2"), ("b", "2"), ("d", "2")]);
+    assert_eq!(store.are_behind(&later).await.unwrap(), [false, true, true]);
+}
+
+/// Whoever noted it may have died before it published it.
+pub async fn a_change_that_was_not_confirmed_is_given_up_after_a_while(store: Arc<dyn Store>) {
+    store.expect_changes(&[&batch("1", &[("a", "1")])]).await.unwrap();
+    expect(&store, &batch("2", &[("b", "1")])).await;
+    let later = batch("3", &[("a", "2"), ("b", "2")]);
+    store.give_up_changes("customers", MINUTE).await.unwrap();
+    assert_eq!(store.are_behind(&later).await.unwrap(), [true, true]);
+    store.give_up_changes("customers", Duration::ZERO).await.unwrap();
+    assert_eq!(store.are_behind(&later).await.unwrap(), [false, true]);
+}
+
+/// It comes back as it was, one at a time of each key.
+pub async fn a_parked_record_comes_back_when_nothing_is_before_it(store: Arc<dyn Store>) {
+    let (first, later) = (batch("1", &[("a", "1")]), batch("2", &[("a", "2"), ("a", "3"), ("b", "1")]));
+    expect(&store, &first).await;
+    expect(&store, &later).await;
+    store.park(&later).await.unwrap();
+    store.park(&later).await.unwrap();
+    assert_eq!(take(&store).await, records(&[("b", "1")]));
+    store.settle_changes(&first).await.unwrap();
+    let released = store.take_parked("customers", Duration::ZERO, 10).await.unwrap();
+    assert_eq!(released.len(), 1);
+    let whole = later.with_records(vec![later.records[0].clone()]);
+    assert_eq!(released[0].encode(), whole.encode());
+    store.settle_changes(&whole).await.unwrap();
+    store.unpark(&released).await.unwrap();
+    assert_eq!(take(&store).await, records(&[("a", "3")]));
+}
+
+/// Whoever took it is about to publish it.
+pub async fn a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while(store: Arc<dyn Store>) {
+    store.park(&batch("1", &[("a", "1"), ("b", "1")])).await.unwrap();
+    assert_eq!(store.take_parked("customers", Duration::ZERO, 1).await.unwrap().len(), 1);
+    assert_eq!(take(&store).await.len(), 2);
+    assert_eq!(take(&store).await, []);
+}
+
+/// Those that wait for it can be told from those that wait for what is under way.
+pub async fn a_dead_change_blocks_those_behind_it_until_it_is_discarded(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    let (first, later) = (batch("1", &[("a", "1")]), Batch { run, ..batch("2", &[("a", "2")]) });
+    expect(&store, &first).await;
+    expect(&store, &later).await;
+    store.park(&later).await.unwrap();
+    let blocked = async || store.run(run).await.unwrap().unwrap().blocked;
+    assert_eq!(blocked().await, 0);
+    let letter = DeadLetter { record: first.records.first().cloned(), ..letter(first.run, "1", 0) };
+    store.archive(std::slice::from_ref(&letter)).await.unwrap();
+    assert_eq!(blocked().await, 1);
+    assert_eq!(take(&store).await, []);
+    assert_eq!(store.discard_dead_letters(&[letter.id]).await.unwrap(), 1);
+    assert_eq!(blocked().await, 0);
+    assert_eq!(take(&store).await, records(&[("a", "2")]));
+}
+
+/// Orders of extraction are no versions of the source's, and compare with none.
+pub async fn a_version_of_another_type_than_the_one_applied_is_refused_by_those_who_ask_for_it(
+    store: Arc<dyn Store>,
+) {
+    let worker = Worker::new(&store);
+    worker.apply("a", "1", 1).await;
+    worker.apply("e", &Version::of_extraction(uuid::Uuid::now_v7(), 0).to_string(), 1).await;
+    let other = Worker::new(&store);
+    let claim = other.claim_of(&[("a", "rev-2", 2), ("e", "rev-2", 2), ("n", "rev-2", 2)]);
+    let strict = Claim { refuses_mixed: true, ..claim.clone() };
+    let answers = store.claim(&strict, MINUTE).await.unwrap();
+    assert_eq!(answers[..2], [Answer::Mixed, act_on("e")]);
+    assert_eq!(other.claim("a", "2", 2).await, act_on("a"));
+}

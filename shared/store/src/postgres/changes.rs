@@ -1,0 +1,155 @@
+//! The changes of flows that apply every one of them, and the records that wait for earlier ones.
+
+use std::{borrow::Cow, time::Duration};
+
+use pomost_models::{Batch, Record};
+use uuid::Uuid;
+
+use super::{connection::Connections, text::stored};
+use crate::{Result, changes};
+
+/// Two statements that note the same changes lock them in the same order.
+const EXPECT: &str = "
+    WITH expected AS (
+        SELECT DISTINCT ON (key, version) batch, key, version
+        FROM unnest($4::text[], $5::text[], $6::text[]) AS expected (batch, key, version)
+        ORDER BY key, version
+    ), forgotten AS (
+        DELETE FROM changes WHERE run = $2 AND batch = ANY ($3::text[]) AND NOT EXISTS (
+            SELECT FROM expected WHERE expected.key = changes.key AND expected.version = changes.version)
+    )
+    INSERT INTO changes (flow, key, version, run, batch)
+    SELECT $1, key, version, $2, batch FROM expected ORDER BY key COLLATE \"C\", version COLLATE \"C\"
+    ON CONFLICT (flow, key, version) DO UPDATE
+        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = false";
+
+const CONFIRM: &str = "
+    UPDATE changes SET confirmed = true WHERE run = $1 AND batch = ANY ($2::text[]) AND NOT confirmed";
+
+const BEHIND: &str = "
+    SELECT EXISTS (
+        SELECT FROM changes WHERE flow = $1 AND changes.key = wanted.key AND is_older(changes.version, wanted.version)
+    )
+    FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (key, version, place) ORDER BY place";
+
+const SETTLE: &str = "
+    DELETE FROM changes USING unnest($2::text[], $3::text[]) AS settled (key, version)
+    WHERE flow = $1 AND changes.key = settled.key AND changes.version = settled.version";
+
+const PARK: &str = "
+    INSERT INTO parked (run, batch, slot, flow, key, version, message)
+    SELECT $1, $2, slot, $3, key, version, message
+    FROM unnest($4::bigint[], $5::text[], $6::text[], $7::text[]) AS parked (slot, key, version, message)
+    ON CONFLICT (run, batch, slot) DO UPDATE
+        SET key = excluded.key, version = excluded.version, message = excluded.message, taken_until = NULL";
+
+const TAKE: &str = "
+    WITH free AS (
+        SELECT run, batch, slot FROM parked
+        WHERE flow = $1 AND (taken_until IS NULL OR taken_until <= now()) AND NOT EXISTS (
+            SELECT FROM changes
+            WHERE changes.flow = $1 AND changes.key = parked.key AND is_older(changes.version, parked.version))
+        ORDER BY key, version LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE parked SET taken_until = now() + make_interval(secs => $2) FROM free
+    WHERE parked.run = free.run AND parked.batch = free.batch AND parked.slot = free.slot
+    RETURNING message";
+
+const UNPARK: &str = "
+    DELETE FROM parked USING unnest($1::uuid[], $2::text[], $3::bigint[]) AS released (run, batch, slot)
+    WHERE parked.run = released.run AND parked.batch = released.batch AND parked.slot = released.slot";
+
+const SUPERSEDE: &str = "
+    WITH closed AS (
+        UPDATE dead_letters SET state = 'superseded'
+        FROM unnest($2::text[]) AS applied (key), LATERAL (
+            SELECT id FROM dead_letters AS older, LATERAL (
+                SELECT version FROM ledger WHERE ledger.flow = $1 AND ledger.key = applied.key LIMIT 1
+            ) AS known
+            WHERE older.flow = $1 AND older.key = applied.key AND older.state = 'open' AND older.replayed_in IS NULL
+                AND is_older(older.version, known.version)
+        ) AS older
+        WHERE dead_letters.id = older.id RETURNING run, batch, slot
+    ), slots AS (
+        SELECT run, batch, array_agg(slot) AS slots FROM closed GROUP BY run, batch
+    ), counted AS (
+        UPDATE run_batches SET outcomes = stale_instead_of_dead(outcomes, slots) FROM slots
+        WHERE run_batches.run = slots.run AND run_batches.batch = slots.batch
+    )
+    SELECT count(*) FROM closed";
+
+pub(super) async fn expect(connections: &Connections, batches: &[&Batch]) -> Result<()> {
+    let Some(first) = batches.first() else { return Ok(()) };
+    let ids: Vec<_> = batches.iter().map(|batch| stored(&batch.id)).collect();
+    let records =
+        || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (*batch, record)));
+    let of: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
+    let (keys, versions) = columns(records().map(|(_, record)| record));
+    let parameters = [&first.flow as _, &first.run.0 as _, &ids as _, &of as _, &keys as _, &versions as _];
+    connections.execute(EXPECT, &parameters).await.map(drop)
+}
+
+pub(super) async fn confirm(connections: &Connections, batches: &[&Batch]) -> Result<()> {
+    let Some(first) = batches.first() else { return Ok(()) };
+    let ids: Vec<_> = batches.iter().map(|batch| stored(&batch.id)).collect();
+    connections.execute(CONFIRM, &[&first.run.0, &ids]).await.map(drop)
+}
+
+pub(super) async fn give_up(connections: &Connections, flow: &str, patience: Duration) -> Result<()> {
+    let sql = "
+        DELETE FROM changes
+        WHERE flow = $1 AND NOT confirmed AND NOT dead AND expected_at <= now() - make_interval(secs => $2)";
+    connections.execute(sql, &[&flow, &patience.as_secs_f64()]).await.map(drop)
+}
+
+pub(super) async fn forget(connections: &Connections, flow: &str) -> Result<()> {
+    connections.execute("DELETE FROM changes WHERE flow = $1", &[&flow]).await.map(drop)
+}
+
+pub(super) async fn behind(connections: &Connections, batch: &Batch) -> Result<Vec<bool>> {
+    let (keys, versions) = columns(&batch.records);
+    let rows = connections.query(BEHIND, &[&batch.flow, &keys, &versions]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+pub(super) async fn settle(connections: &Connections, batch: &Batch) -> Result<()> {
+    let (keys, versions) = columns(&batch.records);
+    connections.execute(SETTLE, &[&batch.flow, &keys, &versions]).await.map(drop)
+}
+
+pub(super) async fn park(connections: &Connections, batch: &Batch) -> Result<()> {
+    let (keys, versions) = columns(&batch.records);
+    let slots: Vec<i64> = batch.records.iter().map(|record| record.slot.into()).collect();
+    let messages: Vec<String> = batch.records.iter().map(|record| changes::message(batch, record)).collect();
+    let (run, id) = (batch.run.0, stored(&batch.id));
+    connections.execute(PARK, &[&run, &id, &batch.flow, &slots, &keys, &versions, &messages]).await.map(drop)
+}
+
+pub(super) async fn take(
+    connections: &Connections,
+    flow: &str,
+    ttl: Duration,
+    limit: u32,
+) -> Result<Vec<Batch>> {
+    let rows = connections.query(TAKE, &[&flow, &ttl.as_secs_f64(), &i64::from(limit)]).await?;
+    rows.iter().map(|row| changes::from_message(row.get(0))).collect()
+}
+
+pub(super) async fn unpark(connections: &Connections, batches: &[Batch]) -> Result<()> {
+    let records = || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
+    let runs: Vec<Uuid> = records().map(|(batch, _)| batch.run.0).collect();
+    let ids: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
+    let slots: Vec<i64> = records().map(|(_, record)| record.slot.into()).collect();
+    connections.execute(UNPARK, &[&runs, &ids, &slots]).await.map(drop)
+}
+
+pub(super) async fn supersede(connections: &Connections, flow: &str, keys: &[&str]) -> Result<u64> {
+    let keys: Vec<_> = keys.iter().map(|key| stored(key)).collect();
+    let row = connections.query_one(SUPERSEDE, &[&flow, &keys]).await?;
+    Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
+}
+
+fn columns<'r>(records: impl IntoIterator<Item = &'r Record>) -> (Vec<Cow<'r, str>>, Vec<String>) {
+    let of = |record: &'r Record| (stored(&record.key), stored(&record.version.order_key()).into_owned());
+    records.into_iter().map(of).unzip()
+}

@@ -1,0 +1,224 @@
+//! The changes of flows that apply every one of them, and the records that wait for earlier ones.
+
+use std::time::Duration;
+
+use pomost_models::{Batch, DeadLetter, Record, RunId};
+use pomost_sqlite::Database;
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::values;
+use crate::{Result, changes};
+
+const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2";
+
+const EXPECT: &str = "
+    INSERT INTO changes (flow, key, version, run, batch, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (flow, key, version) DO UPDATE
+        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
+
+/// Versions of different types (the first character) do not compare.
+const EARLIER: &str = "
+    SELECT 1 FROM changes
+    WHERE flow = ?1 AND key = ?2 AND version < ?3 AND substr(version, 1, 1) = substr(?3, 1, 1)";
+
+const PARK: &str = "
+    INSERT OR REPLACE INTO parked (run, batch, slot, flow, key, version, message)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+const TAKE: &str = "
+    UPDATE parked SET taken_until = ?3 WHERE (run, batch, slot) IN (
+        SELECT run, batch, slot FROM parked
+        WHERE flow = ?1 AND (taken_until IS NULL OR taken_until <= ?2) AND NOT EXISTS (
+            SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key
+                AND changes.version < parked.version
+                AND substr(changes.version, 1, 1) = substr(parked.version, 1, 1))
+        ORDER BY key, version LIMIT ?4)
+    RETURNING message";
+
+const UNPARK: &str = "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3";
+
+const OLDER: &str = "
+    SELECT older.id, older.run, older.batch, older.slot FROM dead_letters AS older
+    JOIN ledger AS known ON known.flow = older.flow AND known.key = older.key
+    WHERE older.flow = ?1 AND older.key = ?2 AND older.state = 'open' AND older.replayed_in IS NULL
+        AND older.version < known.version AND substr(older.version, 1, 1) = substr(known.version, 1, 1)";
+
+pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
+    let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
+    let expected = database.write(move |transaction| {
+        batches.iter().try_for_each(|batch| {
+            let run = batch.run.to_string();
+            transaction.prepare_cached(FORGET)?.execute((&run, &batch.id)).map(drop)
+        })?;
+        batches.iter().try_for_each(|batch| expect_batch(transaction, batch))
+    });
+    Ok(expected.await?)
+}
+
+pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<()> {
+    let batches: Vec<_> = batches.iter().map(|batch| (batch.run.to_string(), batch.id.clone())).collect();
+    let confirmed = database.write(move |transaction| {
+        let sql = "UPDATE changes SET confirmed = 1 WHERE run = ?1 AND batch = ?2";
+        let mut statement = transaction.prepare_cached(sql)?;
+        batches.iter().try_for_each(|batch| statement.execute((&batch.0, &batch.1)).map(drop))
+    });
+    Ok(confirmed.await?)
+}
+
+pub(super) async fn give_up(database: &Database, flow: &str, patience: Duration) -> Result<()> {
+    let flow = flow.to_owned();
+    let before = values::now().saturating_sub(i64::try_from(patience.as_micros()).unwrap_or(i64::MAX));
+    let given_up = database.write(move |transaction| {
+        let sql = "DELETE FROM changes WHERE flow = ?1 AND NOT confirmed AND NOT dead AND expected_at <= ?2";
+        transaction.prepare_cached(sql)?.execute((flow, before)).map(drop)
+    });
+    Ok(given_up.await?)
+}
+
+pub(super) async fn forget(database: &Database, flow: &str) -> Result<()> {
+    let flow = flow.to_owned();
+    let sql = "DELETE FROM changes WHERE flow = ?1";
+    Ok(database.write(move |transaction| transaction.execute(sql, [flow]).map(drop)).await?)
+}
+
+pub(super) async fn behind(database: &Database, batch: &Batch) -> Result<Vec<bool>> {
+    let batch = batch.bare();
+    let behind = database.read(move |connection| {
+        let mut earlier = connection.prepare_cached(EARLIER)?;
+        let records = batch.records.iter();
+        let behind = |record: &Record| earlier.exists((&batch.flow, &record.key, record.version.order_key()));
+        records.map(behind).collect()
+    });
+    Ok(behind.await?)
+}
+
+pub(super) async fn settle(database: &Database, batch: &Batch) -> Result<()> {
+    let batch = batch.bare();
+    let settled = database.write(move |transaction| {
+        let sql = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
+        let mut statement = transaction.prepare_cached(sql)?;
+        let settle = |record: &Record| {
+            statement.execute((&batch.flow, &record.key, record.version.order_key())).map(drop)
+        };
+        batch.records.iter().try_for_each(settle)
+    });
+    Ok(settled.await?)
+}
+
+pub(super) async fn park(database: &Database, batch: &Batch) -> Result<()> {
+    let messages: Vec<String> = batch.records.iter().map(|record| changes::message(batch, record)).collect();
+    let batch = batch.bare();
+    let parked = database.write(move |transaction| {
+        let mut park = transaction.prepare_cached(PARK)?;
+        let run = batch.run.to_string();
+        batch.records.iter().zip(messages).try_for_each(|(record, message)| {
+            let Record { slot, key, version, .. } = record;
+            let parameters = params![run, batch.id, slot, batch.flow, key, version.order_key(), message];
+            park.execute(parameters).map(drop)
+        })
+    });
+    Ok(parked.await?)
+}
+
+pub(super) async fn take(database: &Database, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
+    let flow = flow.to_owned();
+    let taken = database.write(move |transaction| {
+        let (now, until) = (values::now(), values::in_future(ttl));
+        let mut take = transaction.prepare_cached(TAKE)?;
+        take.query_map((&flow, now, until, limit), |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<String>>>()
+    });
+    taken.await?.iter().map(|message| changes::from_message(message)).collect()
+}
+
+pub(super) async fn unpark(database: &Database, batches: &[Batch]) -> Result<()> {
+    let batches: Vec<Batch> = batches.iter().map(Batch::bare).collect();
+    let unparked = database.write(move |transaction| {
+        let mut unpark = transaction.prepare_cached(UNPARK)?;
+        let records =
+            batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
+        for (batch, record) in records {
+            unpark.execute((batch.run.to_string(), &batch.id, record.slot))?;
+        }
+        Ok(())
+    });
+    Ok(unparked.await?)
+}
+
+/// Looks first: hardly ever is there anything to write.
+pub(super) async fn supersede(database: &Database, flow: &str, keys: &[&str]) -> Result<u64> {
+    let (flow, keys) = (flow.to_owned(), keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>());
+    let letters = database.read(move |connection| {
+        let mut older = connection.prepare_cached(OLDER)?;
+        let letters = keys.iter().map(|key| older.query_map((&flow, key), Letter::from_row)?.collect());
+        letters.collect::<rusqlite::Result<Vec<Vec<Letter>>>>()
+    });
+    let letters = letters.await?.concat();
+    if letters.is_empty() {
+        return Ok(0);
+    }
+    let closed = database.write(move |transaction| {
+        letters.iter().map(|letter| letter.supersede(transaction)).sum::<rusqlite::Result<u64>>()
+    });
+    Ok(closed.await?)
+}
+
+/// Notes that the changes that died are waited for until somebody replays or discards them.
+pub(super) fn note_dead(transaction: &Transaction<'_>, letters: &[DeadLetter]) -> rusqlite::Result<()> {
+    let sql = "UPDATE changes SET dead = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
+    let mut statement = transaction.prepare_cached(sql)?;
+    for letter in letters {
+        if let Some(record) = &letter.record {
+            statement.execute((&letter.flow, &record.key, record.version.order_key()))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many records of a run wait for a dead letter.
+pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u64> {
+    let sql = "
+        SELECT count(*) FROM parked WHERE run = ?1 AND EXISTS (
+            SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
+                AND changes.version < parked.version
+                AND substr(changes.version, 1, 1) = substr(parked.version, 1, 1))";
+    let count = connection.prepare_cached(sql)?.query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
+    Ok(count.unsigned_abs())
+}
+
+fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    let mut expect = transaction.prepare_cached(EXPECT)?;
+    let (run, now) = (batch.run.to_string(), values::now());
+    batch.records.iter().try_for_each(|Record { key, version, .. }| {
+        expect.execute((&batch.flow, key, version.order_key(), &run, &batch.id, now)).map(drop)
+    })
+}
+
+/// Which record a dead letter is of.
+#[derive(Clone)]
+struct Letter {
+    id: String,
+    run: String,
+    batch: String,
+    slot: u32,
+}
+
+impl Letter {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Letter> {
+        Ok(Letter { id: row.get(0)?, run: row.get(1)?, batch: row.get(2)?, slot: row.get(3)? })
+    }
+
+    /// Closes the letter, unless somebody else did. Its slot was dead, and is stale.
+    fn supersede(&self, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
+        let close = "
+            UPDATE dead_letters SET state = 'superseded' WHERE id = ?1 AND state = 'open' AND replayed_in IS NULL";
+        let settle = "
+            UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || 's' || substr(outcomes, ?3 + 2)
+            WHERE run = ?1 AND batch = ?2 AND substr(outcomes, ?3 + 1, 1) = 'x'";
+        let closed = transaction.prepare_cached(close)?.execute([&self.id])?;
+        if closed > 0 {
+            transaction.prepare_cached(settle)?.execute((&self.run, &self.batch, self.slot))?;
+        }
+        Ok(closed as u64)
+    }
+}

@@ -1,0 +1,151 @@
+//! Telling people what they have to know.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use pomost_extractor::Scheduling;
+use pomost_tests::eventually;
+use serde_json::{Value, json};
+
+use crate::support::{Flow, Reply, Running, Server, World};
+
+/// A world with so many rows and with people to tell at a hook.
+async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World {
+    let rows: Vec<Value> = (0..rows).map(|key| json!({ "key": key.to_string() })).collect();
+    let world = World::new(Server::start(move |_| Reply::rows(rows.clone())).await, flow).await;
+    world.write(".env", &format!("TOKEN=secret-of-the-tests\nALERTS_URL={}/hooks/s3cret\n", hook.url));
+    world.write("alerts.yaml", &format!("url: ${{ALERTS_URL}}\n{settings}\n"));
+    world
+}
+
+/// A hook that takes everything.
+async fn hook() -> Server {
+    Server::start(|_| Reply::Answer(200, b"ok".to_vec())).await
+}
+
+async fn start(world: &World) -> Running {
+    world.start_with(Scheduling::On, |broker| broker).await
+}
+
+/// What was told, once it is so many messages.
+async fn told(hook: &Server, messages: usize) -> Vec<String> {
+    let seen = eventually(async || match hook.seen() {
+        seen if seen.len() >= messages => Ok(seen),
+        seen => Err(format!("{} messages", seen.len())),
+    })
+    .await;
+    let text = |body: &str| serde_json::from_str::<Value>(body).unwrap()["text"].as_str().unwrap().to_owned();
+    seen.iter().map(|seen| text(&seen.body)).collect()
+}
+
+/// Waits until nothing stands that was announced.
+async fn nothing_stands(world: &World) {
+    let store = world.backends().await.store;
+    eventually(async || match store.alerts().await.unwrap() {
+        alerts if alerts.is_empty() => Ok(()),
+        alerts => Err(format!("{alerts:?}")),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
+    let hook = hook().await;
+    let world = world(20, Flow::default(), &hook, "").await;
+    world.shop.intercept(|_| Some(Reply::json(401, &json!({ "error": "who are you?" }))));
+    let running = start(&world).await;
+    let run = running.request(None).await;
+    let first = told(&hook, 1).await.remove(0);
+    assert!(first.starts_with("The system shop is down since 20"), "{first}");
+    assert!(first.contains("shop: POST /things answered 401 Unauthorized. Mend its credentials"), "{first}");
+    world.shop.mend();
+    running.ended(run).await;
+    nothing_stands(&world).await;
+    running.stop().await;
+    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
+    let request = &hook.seen()[0];
+    assert_eq!(
+        (request.path.as_str(), &*request.headers["content-type"]),
+        ("/hooks/s3cret", "application/json")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_dead_letters_is_told_until_somebody_has_seen_to_it() {
+    let hook = hook().await;
+    let world = world(5, Flow::default(), &hook, "dead_letters: { count: 4, within: 1h }").await;
+    world.shop.fail("POST", 4, || Reply::json(422, &json!({ "error": "no" })));
+    let running = start(&world).await;
+    let run = running.request(None).await;
+    running.ended(run).await;
+    let first = told(&hook, 1).await.remove(0);
+    assert!(first.starts_with("The flow things has 4 dead letters of the last 1h"), "{first}");
+    assert_eq!(world.pomost(&["dead", "discard", "--flow", "things"]).await.code, 0);
+    nothing_stands(&world).await;
+    running.stop().await;
+    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
+    let hook = hook().await;
+    let flow = Flow { extract: "schedule: { every: 1s }", ..Flow::default() };
+    let world = world(1, flow, &hook, "overdue: 2").await;
+    world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
+    let running = start(&world).await;
+    let first = told(&hook, 1).await.remove(0);
+    assert!(first.starts_with("The flow things has not succeeded for 2 of its intervals, never"), "{first}");
+    world.shop.mend();
+    assert_eq!(told(&hook, 2).await[1], format!("Over: {first}"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing() {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = refused.clone();
+    let hook = Server::start(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::json(500, &json!({})),
+        _ => Reply::Answer(200, b"ok".to_vec()),
+    })
+    .await;
+    let world = world(4, Flow::default(), &hook, "dead_letters: { count: 1, within: 1h }").await;
+    world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
+    let running = start(&world).await;
+    let first = running.request(None).await;
+    running.ended(first).await;
+    let twice = told(&hook, 2).await;
+    assert_eq!(twice[0], twice[1]);
+    let store = world.backends().await.store;
+    eventually(async || match store.alerts().await.unwrap().as_slice() {
+        [alert] => Ok(assert_eq!(alert.text, twice[0])),
+        alerts => Err(format!("{alerts:?}")),
+    })
+    .await;
+    running.stop().await;
+}
+
+/// What stands was told by somebody who has died; it is not told again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_is_not_told_again_by_the_next_process() {
+    let hook = hook().await;
+    let world = world(1, Flow::default(), &hook, "dead_letters: { count: 1, within: 1h }").await;
+    world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
+    let running = start(&world).await;
+    let run = running.request(None).await;
+    running.ended(run).await;
+    let first = told(&hook, 1).await.remove(0);
+    let store = world.backends().await.store;
+    eventually(
+        async || if store.alerts().await.unwrap().is_empty() { Err("nothing stands") } else { Ok(()) },
+    )
+    .await;
+    running.kill().await;
+    let running = start(&world).await;
+    assert_eq!(world.pomost(&["dead", "discard", "--flow", "things"]).await.code, 0);
+    nothing_stands(&world).await;
+    running.stop().await;
+    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
+}

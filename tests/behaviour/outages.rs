@@ -1,0 +1,174 @@
+//! A system that is down: its flows wait, at no cost, and nobody else's do.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use pomost_models::Trigger;
+use pomost_runtime::Backends;
+use pomost_store::{RunRequest, Store};
+use pomost_tests::eventually;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::support::{Flow, Reply, Rows, Seen, Server, World, outcomes};
+
+/// How many requests may be in flight when a system is seen to be down.
+const IN_FLIGHT: usize = 16;
+
+const ROWS: usize = 100;
+
+/// More rows than it takes failures to see that a system is down, in several batches.
+async fn world(flow: Flow) -> (World, Rows) {
+    let rows: [Value; ROWS] = std::array::from_fn(|key| json!({ "key": format!("k{key:03}") }));
+    World::with_rows(rows, Flow { rest: "batch_size: 20", ..flow }).await
+}
+
+fn one_attempt() -> Flow {
+    Flow { load: "retry: { attempts: 1 }", ..Flow::default() }
+}
+
+fn failing(status: u16) -> impl Fn(&Seen) -> Option<Reply> {
+    move |_| Some(Reply::json(status, &json!({ "error": "not now" })))
+}
+
+/// Waits until the systems that are down are these, and returns why.
+async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
+    eventually(async || {
+        let outages = backends.store.outages().await.unwrap();
+        let names: Vec<&str> = outages.iter().map(|outage| &*outage.system).collect();
+        match names == systems {
+            true => Ok(outages.into_iter().map(|outage| outage.reason).collect()),
+            false => Err(format!("{names:?} are down")),
+        }
+    })
+    .await
+}
+
+async fn asked(server: &Server, times: usize) {
+    eventually(async || match server.seen().len() {
+        seen if seen >= times => Ok(()),
+        seen => Err(format!("asked {seen} times")),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
+    for status in [500, 401] {
+        let (world, _) = world(one_attempt()).await;
+        world.shop.intercept(failing(status));
+        let running = world.start().await;
+        let run = running.request(None).await;
+        let backends = world.backends().await;
+        let why = down(&backends, &["shop"]).await.remove(0);
+        assert!(why.starts_with(&format!("shop: POST /things answered {status}")), "{why}");
+        let first = world.shop.server.seen().len();
+        assert!((10..=IN_FLIGHT + 9).contains(&first), "{first} requests until it was seen to be down");
+        asked(&world.shop.server, first + 2).await;
+        world.shop.mend();
+        assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}");
+        running.stop().await;
+        down(&backends, &[]).await;
+        assert!(world.dead().await.is_empty());
+        let things: BTreeSet<String> = world.shop.things().into_iter().collect();
+        assert_eq!((things.len(), world.shop.things().len()), (ROWS, ROWS));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_nobody_listens_for_is_down_as_well() {
+    let (world, _) = world(one_attempt()).await;
+    let (system, gone) = (world.system("shop"), world.shop.server.url.clone());
+    world.write("systems/shop.yaml", &system.replace(&gone, "http://127.0.0.1:1"));
+    let running = world.start().await;
+    let run = running.request(None).await;
+    let backends = world.backends().await;
+    let why = down(&backends, &["shop"]).await.remove(0);
+    assert!(why.starts_with("shop: POST /things: "), "{why}");
+    running.stop().await;
+    world.write("systems/shop.yaml", &system);
+    assert_eq!(outcomes(&world.finish(run).await), [("created", ROWS as u64)]);
+    down(&backends, &[]).await;
+}
+
+/// Its runs come to their end, one after the other, and all the while the shop is asked hardly anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_flows_go_on_while_a_system_is_down() {
+    let (world, rows) = world(one_attempt()).await;
+    world.shop.intercept(failing(500));
+    let depot = Server::start(|_| Reply::json(201, &json!({ "id": "d1" }))).await;
+    world.write("systems/depot.yaml", &format!("system: depot\nbase_url: {}\n", depot.url));
+    let other =
+        world.flow_text().replace("flow: things", "flow: others").replace("system: shop", "system: depot");
+    world.write("flows/others.yaml", &other);
+    let running = world.start().await;
+    let waiting = running.request(None).await;
+    let backends = world.backends().await;
+    down(&backends, &["shop"]).await;
+    for round in 1..=3 {
+        let request = RunRequest { flow: "others".into(), trigger: Trigger::Manual, since: None };
+        let run = backends.store.request_run(&request).await.unwrap();
+        running.ended(run).await;
+        assert_eq!(depot.asked("POST"), ROWS * round);
+        rows.set(std::array::from_fn::<_, ROWS, _>(|key| json!({ "key": format!("k{round}{key:03}") })));
+    }
+    down(&backends, &["shop"]).await;
+    let tried = world.shop.server.seen().len();
+    assert!(tried < ROWS, "the shop was asked {tried} times");
+    world.shop.mend();
+    assert_eq!(outcomes(&running.ended(waiting).await), [("created", ROWS as u64)]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_used_up() {
+    let (world, _) = world(one_attempt()).await;
+    world.shop.intercept(|seen| seen.body.contains("k007").then(|| Reply::json(500, &json!({}))));
+    assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64 - 1), ("dead", 1)]);
+    assert_eq!(world.backends().await.store.outages().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_waits_for_a_source_that_is_down_and_status_says_so() {
+    for status in [401, 500] {
+        let (open, is_open) = watch::channel(false);
+        let world = world_of_details(status, is_open).await;
+        let running = world.start().await;
+        let run = running.request(None).await;
+        let backends = world.backends().await;
+        down(&backends, &["source"]).await;
+        let said = world.pomost(&["status"]).await;
+        let answered = format!("source: GET /rows/{{.key}} answered {status}");
+        for text in ["SYSTEM  DOWN SINCE", &answered, "no records, waits for source"] {
+            assert!(said.out.contains(text), "{text} is not in {said:?}");
+        }
+        let advice = "source does not let us in: mend the credentials that systems/source.yaml refers to";
+        assert_eq!(said.out.contains(advice), status == 401, "{said:?}");
+        open.send_replace(true);
+        assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)]);
+        running.stop().await;
+        down(&backends, &[]).await;
+    }
+}
+
+/// A source that is asked about each of its rows and answers with this status until it is open.
+async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World {
+    let rows: Vec<Value> = (0..ROWS).map(|key| json!({ "key": key.to_string() })).collect();
+    let source = Server::start(move |seen| match (seen.path.strip_prefix("/rows/"), *is_open.borrow()) {
+        (None, _) => Reply::rows(rows.clone()),
+        (Some(key), true) => Reply::json(200, &json!({ "key": key })),
+        (Some(_), false) => Reply::json(status, &json!({ "error": "not now" })),
+    });
+    let extract = r#"fetch: { request: "GET /rows/{.key}" }"#;
+    World::new(source.await, Flow { extract, ..Flow::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_that_a_killed_process_left_behind_ends_with_the_first_success() {
+    let (world, _) = world(Flow::default()).await;
+    let store: Arc<dyn Store> = world.backends().await.store;
+    for system in ["shop", "source"] {
+        store.begin_outage(system, "transient", "it was down").await.unwrap();
+    }
+    assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64)]);
+    down(&world.backends().await, &[]).await;
+}
