@@ -1,8 +1,8 @@
 //! More than one process of a service.
 
 use pomost_models::Outcome;
-use pomost_sandbox::{Edit, Faults, verify};
-use pomost_tests::{Options, Stack, prove};
+use pomost_sandbox::{Act, Edit, Fault, Faults, When, verify};
+use pomost_tests::{Options, Stack, eventually, prove};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
@@ -48,6 +48,37 @@ async fn several_loaders_apply_changes_in_order() {
         }
         stack.finish().await;
         verify(&stack.crm.expected(), &stack.shop.snapshot()).unwrap();
+    })
+    .await;
+}
+
+/// A loader stands still before it hears that it has created customers; meanwhile they are deleted, and
+/// another loader cannot find those whose e-mail addresses the CRM writes in another way than the shop.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() {
+    prove(Options { customers: 16, ..Options::default() }, async |stack| {
+        let late = Fault::new(When::Always, Act::Late { ms: 2_000 }).on("POST");
+        stack.shop.set_faults(Faults::only(late));
+        let created = stack.request_run().await;
+        stack.created(stack.crm.expected().present.len() as u64).await;
+        stack.loader.pause();
+        stack.crm.edit(&Edit { archive: (0..16).collect(), ..Edit::default() });
+        let deleted = stack.request_run().await;
+        let mut other = stack.another("loader");
+        other.start();
+        eventually(async || match stack.shop.counts().searched {
+            0 => Err("nobody was looked for"),
+            _ => Ok(()),
+        })
+        .await;
+        stack.loader.resume();
+        stack.settled(created).await;
+        stack.settled(deleted).await;
+        assert!(other.terminate().await.status.success());
+        stack.finish().await;
+        let dead = stack.dead_letters().await;
+        assert!(dead.is_empty(), "{dead:?}");
+        stack.has_what_it_must();
     })
     .await;
 }
