@@ -14,8 +14,8 @@ async fn a_page_is_one_trace_through_both_queues() {
             assert_eq!((root.parent.as_str(), root.service.as_str()), ("", "pomost-extractor"));
             let request = one(spans, |span| span.parent == root.id && span.kind == SpanKind::Client);
             is_a_request(request, "GET", "200", "GET /customers?modified_since={$cursor}&limit=200");
-            let batches = through_queue(spans, &[root], "pomost-transformer", "transform.customers");
-            let batches = through_queue(spans, &batches, "pomost-loader", "load.customers");
+            let batches = through_queue(spans, &[root], "pomost-transformer", "transform.customers.backfill");
+            let batches = through_queue(spans, &batches, "pomost-loader", "load.customers.backfill");
             are_creates(spans, &batches);
         }
         let created = spans.iter().filter(|span| span.get("http.request.method") == "POST").count();

@@ -1,7 +1,7 @@
 //! One test's share of the servers.
 
 use lapin::options::QueueDeclareOptions;
-use pomost_broker::RabbitMq;
+use pomost_broker::{Queue, RabbitMq};
 use pomost_store::postgres::PostgresStore;
 use tokio_postgres::{Client, NoTls};
 use url::Url;
@@ -97,9 +97,9 @@ impl Namespace {
     }
 
     fn queues(&self) -> Vec<String> {
-        let works = [format!("transform.{FLOW}"), format!("load.{FLOW}"), "dead".to_owned()];
+        let works = Queue::of_flow(FLOW).chain([Queue::Dead]).map(|queue| queue.to_string());
         let delays = (0..12).map(|power| format!("delay.{}s", 1 << power));
-        works.into_iter().chain(delays).map(|queue| format!("{}.{queue}", self.name)).collect()
+        works.chain(delays).map(|queue| format!("{}.{queue}", self.name)).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pomost_expression::{Value, Variables};
 use pomost_http::{Client, Failure};
-use pomost_models::{Stage, Version};
+use pomost_models::{Lane, Stage, Version};
 use pomost_project::{Flow, flow::Listing};
 use pomost_runtime::{Context, telemetry, worker::Trouble};
 use pomost_store::{Lease, Run};
@@ -43,6 +43,8 @@ pub struct Extraction<'a> {
     pub lease: &'a Lease,
     /// The run.
     pub run: &'a Run,
+    /// Whether its records go first, or leave others their turns.
+    pub lane: Lane,
 }
 
 /// Why an extraction did not come to its end.

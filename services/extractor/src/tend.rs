@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pomost_models::Trigger;
+use pomost_models::{Lane, Trigger};
+use pomost_project::Flow;
 use pomost_runtime::{Context, metrics};
-use pomost_store::{Lease, Run, RunRequest};
+use pomost_store::{Lease, Run, RunRequest, Store};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -98,7 +99,9 @@ async fn extract(
 ) -> Result<(), extraction::Error> {
     let id = run.id;
     info!(flow = run.flow, run = %id, trigger = run.trigger.as_str(), resumed = run.checkpoint.is_some(), "extracting");
-    let extraction = Extraction { context, source, lease, run: &run };
+    let lane = lane(context.store(), &source.flow, &run).await?;
+    let source = &Source { client: source.client.in_lane(lane), flow: source.flow.clone() };
+    let extraction = Extraction { context, source, lease, run: &run, lane };
     let extracted = tokio::select! {
         extracted = extraction.extract() => extracted,
         lost = keep(context, lease) => Err(lost),
@@ -112,6 +115,16 @@ async fn extract(
         }
         extracted => extracted,
     }
+}
+
+/// What is read to catch up leaves what has just changed its turns: a flow's first run, one from a place
+/// that somebody named, and one that reads everything where the source delivers its changes besides.
+async fn lane(store: &dyn Store, flow: &Flow, run: &Run) -> Result<Lane, extraction::Error> {
+    let catches_up = match &flow.extract.cursor {
+        Some(_) => run.since.is_some() || store.cursor(&flow.name).await?.is_none(),
+        None => flow.extract.webhook.is_some(),
+    };
+    Ok(if catches_up { Lane::Backfill } else { Lane::Live })
 }
 
 /// Renews the lease until that fails.

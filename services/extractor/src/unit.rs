@@ -153,7 +153,8 @@ impl<'a> Unit<'a> {
     ) -> Batch {
         let (flow, run) = (self.extraction.run.flow.clone(), self.extraction.run.id);
         let id = format!("{}.{}", self.checkpoint.pages, self.batches.len());
-        let mut batch = Batch { flow, run, id, size: 0, attempt: 0, waits: 0, records: Vec::new() };
+        let lane = self.extraction.lane;
+        let mut batch = Batch { flow, run, id, size: 0, attempt: 0, waits: 0, lane, records: Vec::new() };
         let mut refused = Vec::new();
         for row in rows {
             let slot = batch.size;

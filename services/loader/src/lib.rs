@@ -26,7 +26,7 @@ pub mod turns;
 use std::sync::Arc;
 
 use pomost_http::Clients;
-use pomost_models::Stage;
+use pomost_models::{Lane, Stage};
 use pomost_runtime::{Context, worker};
 use tokio::task::JoinSet;
 
@@ -34,7 +34,7 @@ use destination::Destination;
 use handler::LoadHandler;
 use turns::Turns;
 
-/// Batches of one flow in hand at a time: while one waits for the store, others keep the
+/// Batches of one flow and lane in hand at a time: while one waits for the store, others keep the
 /// destination busy.
 const CONCURRENCY: usize = 4;
 
@@ -42,14 +42,17 @@ const CONCURRENCY: usize = 4;
 pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
-        let destination = Destination::of(flow, &clients)?;
         let turns = Arc::new(Turns::new(context.clone(), flow.clone()));
-        let handler = Arc::new(LoadHandler { context: context.clone(), destination, turns: turns.clone() });
+        for lane in Lane::ALL {
+            let destination = Destination::of(flow, &clients.in_lane(lane))?;
+            let handler = LoadHandler { context: context.clone(), destination, turns: turns.clone() };
+            let (context, flow) = (context.clone(), name.clone());
+            workers.spawn(worker::work(context, flow, Stage::Load, lane, CONCURRENCY, Arc::new(handler)));
+        }
         workers.spawn(async move {
             turns.bring_back().await;
             Ok(())
         });
-        workers.spawn(worker::work(context.clone(), name.clone(), Stage::Load, CONCURRENCY, handler));
     }
     let _closing = closing(context.clone(), clients.clone());
     workers.spawn(archive::run(context));

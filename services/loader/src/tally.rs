@@ -119,7 +119,7 @@ impl<'a> Tally<'a> {
 
     /// The batches that come again, and by which delay.
     pub fn coming_again(&self) -> Vec<(Route, Batch)> {
-        let queue = Queue::work(Stage::Load, &self.batch.flow);
+        let queue = Queue::of(Stage::Load, self.batch);
         let batch = |(again, records): (&Again, &Vec<Record>)| {
             let batch = self.batch.with_records(records.clone());
             let route = Route::delayed(queue.clone(), again.delay);
@@ -279,7 +279,7 @@ fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_http::Class;
-    use pomost_models::{Op, RunId, Version};
+    use pomost_models::{Lane, Op, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use pomost_store::Known;
     use serde_json::value::RawValue;
@@ -296,7 +296,16 @@ mod tests {
 
     fn batch(attempt: u32, waits: u32) -> Batch {
         let (flow, run) = ("customers".to_owned(), RunId::generate());
-        Batch { flow, run, id: "1".to_owned(), size: 1, attempt, waits, records: Vec::new() }
+        Batch {
+            flow,
+            run,
+            id: "1".to_owned(),
+            size: 1,
+            attempt,
+            waits,
+            lane: Lane::Live,
+            records: Vec::new(),
+        }
     }
 
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.

@@ -89,13 +89,15 @@ impl Turns {
             Order::Latest => store.forget_changes(flow).await?,
             Order::Every => store.give_up_changes(flow, UNCONFIRMED).await?,
         }
-        let route = Route::to(Queue::work(Stage::Load, flow));
         loop {
             let parked = store.take_parked(flow, PUBLISHING, TOGETHER).await?;
             if parked.is_empty() {
                 return Ok(());
             }
-            outbox::send(self.context.broker(), &route, &parked.iter().collect::<Vec<_>>()).await?;
+            for of_lane in parked.chunk_by(|one, next| one.lane == next.lane) {
+                let route = Route::to(Queue::of(Stage::Load, &of_lane[0]));
+                outbox::send(self.context.broker(), &route, &of_lane.iter().collect::<Vec<_>>()).await?;
+            }
             store.unpark(&parked).await?;
         }
     }

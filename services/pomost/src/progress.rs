@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use pomost_models::{Outcome, RunId};
-use pomost_store::{Counts, RunState, RunSummary, Store};
+use pomost_store::{RunState, RunSummary, Store};
 
 /// How often a run is looked at.
 const TURN: Duration = Duration::from_millis(100);
@@ -15,7 +15,7 @@ pub async fn follow(store: &dyn Store, run: RunId, label: &str) -> anyhow::Resul
     let bar = ProgressBar::new(0).with_style(style()?).with_prefix(label.to_owned());
     loop {
         let summary = store.run(run).await?.context("the run is not in the store any more")?;
-        show(&bar, &summary.counts);
+        show(&bar, &summary);
         if has_ended(&summary) {
             bar.finish_and_clear();
             return Ok(summary);
@@ -34,21 +34,26 @@ pub fn has_ended(summary: &RunSummary) -> bool {
     }
 }
 
-/// What became of a run's records, in words: `990 created, 10 dead`.
-pub fn in_words(counts: &Counts) -> String {
+/// What became of a run's records, in words: `990 created, 10 dead, 3 waiting (2 for dead letters)`.
+pub fn in_words(summary: &RunSummary) -> String {
+    let counts = &summary.counts;
     let some = Outcome::ALL.into_iter().filter(|&outcome| counts.of(outcome) > 0);
     let mut words: Vec<String> =
         some.map(|outcome| format!("{} {}", counts.of(outcome), outcome.as_str())).collect();
     if counts.waiting > 0 {
-        words.push(format!("{} waiting", counts.waiting));
+        let blocked = match summary.blocked {
+            0 => String::new(),
+            blocked => format!(" ({blocked} for dead letters)"),
+        };
+        words.push(format!("{} waiting{blocked}", counts.waiting));
     }
     if words.is_empty() { "no records".into() } else { words.join(", ") }
 }
 
-fn show(bar: &ProgressBar, counts: &Counts) {
-    bar.set_length(counts.records);
-    bar.set_position(counts.records - counts.waiting);
-    bar.set_message(in_words(counts));
+fn show(bar: &ProgressBar, summary: &RunSummary) {
+    bar.set_length(summary.counts.records);
+    bar.set_position(summary.counts.records - summary.counts.waiting);
+    bar.set_message(in_words(summary));
 }
 
 fn style() -> anyhow::Result<ProgressStyle> {

@@ -8,7 +8,7 @@ use pomost_extractor::{
     rows::{self, Reading},
     webhook,
 };
-use pomost_models::{Batch, DeadLetter, Reason, Record, RunId, Stage, batch::REPLAYS};
+use pomost_models::{Batch, DeadLetter, Lane, Reason, Record, RunId, Stage, batch::REPLAYS};
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
 use pomost_store::{DeadLetterFilter, Replay, Store};
@@ -233,6 +233,7 @@ fn batches(replay: &Replay, delivered: bool, records: &[Record], size: usize) ->
             size: u32::try_from(records.len()).unwrap_or(u32::MAX),
             attempt: 0,
             waits: 0,
+            lane: Lane::Live,
             records,
         }
     };

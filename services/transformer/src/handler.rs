@@ -42,7 +42,7 @@ impl TransformHandler {
         let (run, batch) = (mapped.run, mapped.id.clone());
         let next: Vec<&Batch> =
             [&mapped, &split].into_iter().filter(|batch| !batch.records.is_empty()).collect();
-        let route = Route::to(Queue::work(Stage::Load, &self.flow.name));
+        let route = Route::to(Queue::of(Stage::Load, &mapped));
         outbox::send(broker, &route, &next).await?;
         dead::publish(broker, &letters).await?;
         let store = self.context.store();

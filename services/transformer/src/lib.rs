@@ -7,7 +7,7 @@ pub mod map;
 
 use std::sync::Arc;
 
-use pomost_models::Stage;
+use pomost_models::{Lane, Stage};
 use pomost_runtime::{Context, worker};
 use tokio::task::JoinSet;
 
@@ -23,7 +23,10 @@ pub async fn run(context: Context) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
         let handler = Arc::new(TransformHandler { context: context.clone(), flow: flow.clone() });
-        workers.spawn(worker::work(context.clone(), name.clone(), Stage::Transform, concurrency(), handler));
+        for lane in Lane::ALL {
+            let (context, flow, handler) = (context.clone(), name.clone(), handler.clone());
+            workers.spawn(worker::work(context, flow, Stage::Transform, lane, concurrency(), handler));
+        }
     }
     while let Some(ended) = workers.join_next().await {
         ended??;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pomost_models::Stage;
+use pomost_models::{Batch, Lane, Stage};
 
 /// A queue that a service takes messages from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -13,23 +13,43 @@ pub enum Queue {
         stage: Stage,
         /// The flow.
         flow: String,
+        /// Who goes first has a queue of its own.
+        lane: Lane,
     },
     /// Dead letters on their way to the store.
     Dead,
 }
 
 impl Queue {
-    /// The queue of a stage of a flow.
+    /// The queue of a stage of a flow, for live records.
     pub fn work(stage: Stage, flow: impl Into<String>) -> Queue {
-        Queue::Work { stage, flow: flow.into() }
+        Queue::in_lane(stage, flow, Lane::Live)
+    }
+
+    /// The queue of a stage of a flow in a lane.
+    pub fn in_lane(stage: Stage, flow: impl Into<String>, lane: Lane) -> Queue {
+        Queue::Work { stage, flow: flow.into(), lane }
+    }
+
+    /// The queue of a stage for a batch.
+    pub fn of(stage: Stage, batch: &Batch) -> Queue {
+        Queue::in_lane(stage, &batch.flow, batch.lane)
+    }
+
+    /// The queues that a flow needs.
+    pub fn of_flow(flow: &str) -> impl Iterator<Item = Queue> {
+        let stages = [Stage::Transform, Stage::Load];
+        stages.into_iter().flat_map(move |stage| Lane::ALL.map(|lane| Queue::in_lane(stage, flow, lane)))
     }
 }
 
-/// The name after the namespace's prefix; also the routing key: `transform.customers`, `dead`.
+/// The name after the namespace's prefix; also the routing key: `transform.customers`,
+/// `load.customers.backfill`, `dead`.
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Queue::Work { stage, flow } => write!(f, "{stage}.{flow}"),
+            Queue::Work { stage, flow, lane: Lane::Live } => write!(f, "{stage}.{flow}"),
+            Queue::Work { stage, flow, lane: Lane::Backfill } => write!(f, "{stage}.{flow}.backfill"),
             Queue::Dead => f.write_str("dead"),
         }
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use pomost_models::Lane;
 use pomost_project::{Project, System, request::AnswerRule};
 use pomost_store::Store;
 use tokio::time::{Instant, error::Elapsed, timeout};
@@ -48,6 +49,12 @@ impl Clients {
             .map(|clients| Clients(Arc::new(clients)))
     }
 
+    /// The same clients, whose requests go first or leave others their turns.
+    pub fn in_lane(&self, lane: Lane) -> Clients {
+        let client = |(name, client): (&String, &Client)| (name.clone(), client.in_lane(lane));
+        Clients(Arc::new(self.0.iter().map(client).collect()))
+    }
+
     /// The client of a system of the project.
     pub fn of(&self, system: &str) -> Option<&Client> {
         self.0.get(system)
@@ -78,6 +85,7 @@ pub struct Client {
     guard: Arc<Guard>,
     pause: Arc<Pause>,
     rate: Option<Arc<Rate>>,
+    lane: Lane,
 }
 
 /// A request that did not get the answer it was made for, and the tokens that were refused with it, if
@@ -101,7 +109,13 @@ impl Client {
         let guard = Arc::new(Guard::new(&system.name, store.clone()));
         let authorisation = Authorisation::new(&system, tokens, store)?;
         let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
-        Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause: Arc::default(), rate })
+        let (pause, lane) = (Arc::default(), Lane::Live);
+        Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause, rate, lane })
+    }
+
+    /// The same client, whose requests go first or leave others their turns.
+    pub fn in_lane(&self, lane: Lane) -> Client {
+        Client { lane, ..self.clone() }
     }
 
     /// How many requests it has in flight at most.
@@ -200,7 +214,7 @@ impl Client {
         call: &Call<'_>,
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let _place = self.in_flight.enter().await;
+        let _place = self.in_flight.enter(self.lane).await;
         self.guard.pass(|| self.place(call), request).await
     }
 
@@ -235,7 +249,7 @@ impl Client {
                 Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
             })?;
             let Some(rate) = &self.rate else { return Ok(()) };
-            rate.slot().await.map_err(|reason| self.no_slot(call, &reason))?;
+            rate.slot(self.lane).await.map_err(|reason| self.no_slot(call, &reason))?;
             if self.pause.left().is_none() {
                 return Ok(());
             }

@@ -10,6 +10,8 @@ use tokio::{
     time::Instant,
 };
 
+use pomost_models::Lane;
+
 use crate::metrics;
 
 /// How much the mean of the latest requests counts a new one (the `alpha` of RFC 6298 §2), and how much the
@@ -28,6 +30,8 @@ const QUICK: Duration = Duration::from_millis(100);
 pub(crate) struct InFlight {
     system: String,
     room: Semaphore,
+    /// Requests that leave others their turns do not take all the room, where there is any to leave.
+    room_behind: Semaphore,
     state: Mutex<State>,
 }
 
@@ -42,6 +46,7 @@ struct State {
 pub(crate) struct Place<'a> {
     in_flight: &'a InFlight,
     permit: Option<SemaphorePermit<'a>>,
+    _behind: Option<SemaphorePermit<'a>>,
 }
 
 /// What the end of a request says.
@@ -58,13 +63,19 @@ impl InFlight {
     pub(crate) fn new(system: &str, ceiling: usize) -> InFlight {
         metrics::set_concurrency(system, ceiling);
         let state = State { limit: Limit::new(ceiling), permits: ceiling };
-        InFlight { system: system.to_owned(), room: Semaphore::new(ceiling), state: Mutex::new(state) }
+        let room_behind = Semaphore::new(ceiling.saturating_sub(1).max(1));
+        let (system, room) = (system.to_owned(), Semaphore::new(ceiling));
+        InFlight { system, room, room_behind, state: Mutex::new(state) }
     }
 
     /// Waits for a place.
-    pub(crate) async fn enter(&self) -> Place<'_> {
-        // The semaphore is never closed; if it were, going on without it only loses the limit.
-        Place { in_flight: self, permit: self.room.acquire().await.ok() }
+    pub(crate) async fn enter(&self, lane: Lane) -> Place<'_> {
+        // The semaphores are never closed; if they were, going on without them only loses the limit.
+        let behind = match lane {
+            Lane::Live => None,
+            Lane::Backfill => self.room_behind.acquire().await.ok(),
+        };
+        Place { in_flight: self, permit: self.room.acquire().await.ok(), _behind: behind }
     }
 
     /// Learns how a request ended that was sent at `began`.
@@ -229,7 +240,7 @@ mod tests {
         let in_flight = InFlight::new("shop", 4);
         let mut places = Vec::new();
         for _ in 0..4 {
-            places.push(in_flight.enter().await);
+            places.push(in_flight.enter(Lane::Live).await);
         }
         in_flight.learn(Instant::now(), Load::TooMuch);
         drop(places.split_off(2));

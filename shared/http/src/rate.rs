@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
+use pomost_models::Lane;
 use pomost_project::System;
 use pomost_store::{Error, Pace, Slots, Store};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,9 @@ pub(crate) struct Rate {
     store: Arc<dyn Store>,
     /// How many requests wait for a slot.
     waiting: AtomicU32,
+    /// Those that leave others their turns come through here one by one: no live request waits behind more
+    /// than one of them.
+    behind: Mutex<()>,
     held: Mutex<Held>,
     closed: CancellationToken,
 }
@@ -66,18 +70,24 @@ impl Rate {
             pace: Pace { interval: limit.interval, burst: limit.burst, ahead: AHEAD },
             store,
             waiting: AtomicU32::new(0),
+            behind: Mutex::new(()),
             held: Mutex::new(Held { slots: VecDeque::new(), ask_at: Instant::now() }),
             closed: CancellationToken::new(),
         })
     }
 
-    /// Waits for the time of a slot, which is then used up. Slots are given in the order in which
-    /// requests came.
-    pub(crate) async fn slot(&self) -> Result<(), NoSlot> {
+    /// Waits for the time of a slot, which is then used up. Slots are given to live requests before others,
+    /// and in the order in which requests came.
+    pub(crate) async fn slot(&self, lane: Lane) -> Result<(), NoSlot> {
         let until = Instant::now() + PATIENCE;
         let waited = self.closed.run_until_cancelled(async {
-            let next = timeout_at(until, self.next(until)).await;
-            sleep_until(next.unwrap_or(Err(NoSlot::Later(self.pace.interval)))?).await;
+            let waiting = Waiting::in_line(&self.waiting);
+            // Held until the slot is due: the slots after it are for whoever comes first then.
+            let (slot, _turn) = timeout_at(until, self.take(lane, &waiting, until))
+                .await
+                .unwrap_or(Err(NoSlot::Later(self.pace.interval)))?;
+            drop(waiting);
+            sleep_until(slot).await;
             Ok(())
         });
         waited.await.unwrap_or(Err(NoSlot::Closed))
@@ -95,9 +105,21 @@ impl Rate {
         self.closed.cancel();
     }
 
+    async fn take(
+        &self,
+        lane: Lane,
+        waiting: &Waiting<'_>,
+        until: Instant,
+    ) -> Result<(Instant, Option<MutexGuard<'_, ()>>), NoSlot> {
+        let turn = match lane {
+            Lane::Live => None,
+            Lane::Backfill => Some(self.behind.lock().await),
+        };
+        Ok((self.next(waiting, until).await?, turn))
+    }
+
     /// One of those who wait asks for all of them.
-    async fn next(&self, until: Instant) -> Result<Instant, NoSlot> {
-        let waiting = Waiting::in_line(&self.waiting);
+    async fn next(&self, waiting: &Waiting<'_>, until: Instant) -> Result<Instant, NoSlot> {
         let mut held = self.held.lock().await;
         loop {
             if let Some(slot) = held.take(Instant::now()) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Record, RunId};
+use crate::{Lane, Record, RunId};
 
 /// The AMQP `type` of a [`Batch`]; a reader dead-letters any other.
 pub const BATCH_TYPE: &str = "pomost.batch.v1";
@@ -32,6 +32,9 @@ pub struct Batch {
     /// How often these records were handed back because something else was not ready.
     #[serde(default)]
     pub waits: u32,
+    /// Whether these records go first, or leave others their turns.
+    #[serde(default, skip_serializing_if = "Lane::is_live")]
+    pub lane: Lane,
     /// The records themselves.
     pub records: Vec<Record>,
 }
@@ -107,6 +110,7 @@ mod tests {
             size: 9,
             attempt: 1,
             waits: 2,
+            lane: Lane::Live,
             records,
         }
     }

@@ -15,6 +15,7 @@ pub mod extract;
 pub mod files;
 pub mod flow;
 pub mod format;
+pub mod lane;
 pub mod load;
 pub mod outcome;
 pub mod period;
@@ -32,6 +33,7 @@ pub mod webhook;
 
 pub use batch::Batch;
 pub use dead_letter::{DeadLetter, Reason};
+pub use lane::Lane;
 pub use outcome::{Outcome, Outcomes};
 pub use period::Period;
 pub use rate::Rate;

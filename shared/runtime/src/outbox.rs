@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use pomost_broker::{Broker, Error, Message, Queue, Route};
-use pomost_models::{Batch, DeadLetter, Stage, batch::BATCH_TYPE};
+use pomost_models::{Batch, DeadLetter, Lane, Stage, batch::BATCH_TYPE};
 use pomost_project::{Flow, flow::Order};
 use tracing::{Instrument, info_span, warn};
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// above 16 MiB (RabbitMQ 4), and workers hold several at a time in memory.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// Publishes what comes into a flow: batches of one run, and the dead letters of what could not become
+/// Publishes what comes into a flow: batches of one run and one lane, and the dead letters of what could not become
 /// records of them. Where the flow applies every change, later ones of their keys wait for these from now
 /// on.
 pub async fn enter(
@@ -40,7 +40,9 @@ pub async fn enter(
         backends.store.expect_changes(&changes).await?;
     }
     let broker = &*backends.broker;
-    send(broker, &Route::to(Queue::work(stage, &flow.name)), batches).await?;
+    if let Some(first) = batches.first() {
+        send(broker, &Route::to(Queue::of(stage, first)), batches).await?;
+    }
     dead::publish(broker, letters).await?;
     if !changes.is_empty() {
         backends.store.confirm_changes(&changes).await?;
@@ -58,6 +60,7 @@ fn change(letter: &DeadLetter) -> Option<Batch> {
         size: letter.size,
         attempt: 0,
         waits: 0,
+        lane: Lane::Live,
         records: vec![record.bare()],
     })
 }

@@ -11,7 +11,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::FutureExt;
 use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
 use pomost_models::{
-    Batch, DeadLetter, Reason, Record, RunId, Stage, batch::BATCH_TYPE, retry::growing_delay,
+    Batch, DeadLetter, Lane, Reason, Record, RunId, Stage, batch::BATCH_TYPE, retry::growing_delay,
 };
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, error, field, info_span, warn};
@@ -63,7 +63,7 @@ pub enum Trouble {
     Store(#[from] pomost_store::Error),
 }
 
-/// Works on the queue of one stage of one flow, `concurrency` batches at a time, until shutdown:
+/// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until shutdown:
 /// then what was only taken is handed back, and what is in hand is finished within
 /// [`shutdown::GRACE`]. While the handler's gate is closed the messages stay in their queue, but for one
 /// at a time to try with.
@@ -71,10 +71,11 @@ pub async fn work(
     context: Context,
     flow: String,
     stage: Stage,
+    lane: Lane,
     concurrency: usize,
     handler: Arc<dyn Handler>,
 ) -> Result<(), pomost_broker::Error> {
-    let queue = Queue::work(stage, flow);
+    let queue = Queue::in_lane(stage, flow, lane);
     let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
     let mut consumer = context.broker().consume(&queue, prefetch).await?;
     let worker = Worker { context, queue, stage, handler };
@@ -293,7 +294,7 @@ impl Worker {
 /// The dead letter of a message that is no batch this version can read.
 pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String) -> DeadLetter {
     let body = String::from_utf8_lossy(&delivery.message.body);
-    let (_, flow) = queue.split_once('.').unwrap_or(("", queue));
+    let flow = queue.split('.').nth(1).unwrap_or(queue);
     let died_at = jiff::Timestamp::now();
     DeadLetter {
         id: DeadLetter::id_of_message(&delivery.message.body, died_at),

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use pomost_extractor::webhook::Limits;
+use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::Hooked;
-use crate::support::{Flow, Reply, Server, outcomes};
+use super::{Hooked, hooked};
+use crate::support::{Flow, Reply, Server, World, outcomes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_and_reading_send_the_same_change_once() {
@@ -27,6 +29,28 @@ async fn a_webhook_and_reading_send_the_same_change_once() {
     assert_eq!(outcomes(&hooked.running.ended(run).await), [("updated", 1)]);
     assert_eq!(hooked.sender.deliver(&[], &delivery).await.status, 200);
     assert_eq!(hooked.outcomes().await, [("created", 1), ("stale", 1)]);
+    hooked.running.stop().await;
+}
+
+/// A flow with a webhook that reads everything does so to catch up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
+    let rows: [Value; 60] = std::array::from_fn(|n| json!({ "key": n.to_string() }));
+    let (world, rows) = World::with_rows(rows, hooked()).await;
+    let system = format!("system: shop\nbase_url: {}\nrate_limit: 20/s\n", world.shop.server.url);
+    world.write("systems/shop.yaml", &system);
+    let running = world.start().await;
+    let hooked = Hooked::on(world, rows, running, Limits::default()).await;
+    let run = hooked.running.request(None).await;
+    let shop = &hooked.world.shop.server;
+    eventually(async || if shop.asked("POST") < 3 { Err("nothing is read yet") } else { Ok(()) }).await;
+    assert_eq!(hooked.sender.deliver(&[("X-Id", "1")], r#"{"key":"live"}"#).await.status, 200);
+    let before = shop.asked("POST");
+    assert_eq!(hooked.outcomes().await, [("created", 1)]);
+    let live = shop.seen().iter().position(|seen| seen.body.contains("live")).unwrap();
+    // Its batch and its request take a moment, in which some of the others have their turns.
+    assert!(live < before + 10, "it was request {live}, delivered after {before}");
+    assert_eq!(outcomes(&hooked.running.ended(run).await), [("created", 60)]);
     hooked.running.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! Making batches of deliveries.
 
-use pomost_models::{Batch, DeadLetter, Record, RunId, Stage};
+use pomost_models::{Batch, DeadLetter, Lane, Record, RunId, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{dead, outbox};
 use uuid::Uuid;
@@ -77,7 +77,16 @@ impl Made {
     }
 
     fn batch(&self, id: String, size: u32) -> Batch {
-        Batch { flow: self.flow.clone(), run: self.run, id, size, attempt: 0, waits: 0, records: Vec::new() }
+        Batch {
+            flow: self.flow.clone(),
+            run: self.run,
+            id,
+            size,
+            attempt: 0,
+            waits: 0,
+            lane: Lane::Live,
+            records: Vec::new(),
+        }
     }
 }
 

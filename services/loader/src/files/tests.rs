@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use pomost_format::CsvOptions;
-use pomost_models::{Op, RunId, Version};
+use pomost_models::{Lane, Op, RunId, Version};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -20,7 +20,16 @@ fn csv() -> Syntax {
 
 fn batch(id: &str) -> Batch {
     let run = "0190a5e2-0000-7000-8000-000000000000".parse::<RunId>().unwrap();
-    Batch { flow: "sales".into(), run, id: id.into(), size: 9, attempt: 0, waits: 0, records: Vec::new() }
+    Batch {
+        flow: "sales".into(),
+        run,
+        id: id.into(),
+        size: 9,
+        attempt: 0,
+        waits: 0,
+        lane: Lane::Live,
+        records: Vec::new(),
+    }
 }
 
 fn record(slot: u32, data: &str) -> Record {

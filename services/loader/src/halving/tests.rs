@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pomost_models::{Batch, Op, Record, RunId, Version};
+use pomost_models::{Batch, Lane, Op, Record, RunId, Version};
 use pomost_project::{Flow, Project, environment::Environment};
 use pomost_store::{Answer, Known};
 use serde_json::value::RawValue;
@@ -61,7 +61,7 @@ fn flow() -> Arc<Flow> {
 
 fn batch() -> Batch {
     let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
-    Batch { flow, run, id, size: 1, attempt: 0, waits: 0, records: Vec::new() }
+    Batch { flow, run, id, size: 1, attempt: 0, waits: 0, lane: Lane::Live, records: Vec::new() }
 }
 
 fn record() -> Record {

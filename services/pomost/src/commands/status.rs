@@ -31,7 +31,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut table = Table::new(["REQUESTED", "FLOW", "TRIGGER", "STATE", "RECORDS", "OUTCOMES", "RUN"]);
     for run in runs {
         let waiting = waits.in_words(&run);
-        let outcomes = run.error.or(run.warning).unwrap_or_else(|| progress::in_words(&run.counts));
+        let trouble = run.error.as_ref().or(run.warning.as_ref());
+        let outcomes = trouble.cloned().unwrap_or_else(|| progress::in_words(&run));
         table.row([
             format!("{:.0}", run.requested_at),
             run.flow,

@@ -106,7 +106,7 @@ fn report_all(summaries: &[RunSummary]) -> ExitCode {
 /// A run with dead letters is not a success, and neither is an odd one.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's data, and remarks beside it")]
 fn report(summary: &RunSummary) -> ExitCode {
-    println!("{} {}: {}", summary.flow, summary.state.as_str(), progress::in_words(&summary.counts));
+    println!("{} {}: {}", summary.flow, summary.state.as_str(), progress::in_words(summary));
     if summary.state == RunState::Failed {
         eprintln!("{}", summary.error.as_deref().unwrap_or_default());
         return ExitCode::FAILURE;

@@ -147,7 +147,7 @@ Next:
 fn report(summary: &RunSummary, took: Duration) {
     let records = summary.counts.records;
     let rate = records as f64 / took.as_secs_f64();
-    let outcomes = progress::in_words(&summary.counts);
+    let outcomes = progress::in_words(summary);
     say(&format!("   {records} records in {:.2} s ({rate:.0}/s): {outcomes}", took.as_secs_f64()));
 }
 

@@ -10,8 +10,6 @@
 //! refuse what comes back from a delay as well. RabbitMQ offers that again after three minutes, and
 //! after 32 such messages lets nothing else out of the delay, whichever flow it belongs to.
 
-use pomost_models::Stage;
-
 use crate::{Limits, Queue, Route, route::LONGEST_DELAY};
 
 /// RabbitMQ 4 gives quorum queues a delivery limit of 20 unless told otherwise, and drops what
@@ -105,9 +103,7 @@ impl Topology {
 
     /// Every queue that these flows need.
     pub(super) fn queues(&self, flows: &[String]) -> Vec<QueueDefinition> {
-        let works = flows.iter().flat_map(|flow| {
-            [Stage::Transform, Stage::Load].map(|stage| self.work_queue(&Queue::work(stage, flow)))
-        });
+        let works = flows.iter().flat_map(|flow| Queue::of_flow(flow)).map(|queue| self.work_queue(&queue));
         let delays = (0..DELAYS).map(|power| self.delay_queue(power));
         [self.dead_queue()].into_iter().chain(delays).chain(works).collect()
     }
@@ -212,6 +208,8 @@ fn text(value: &str) -> Argument {
 
 #[cfg(test)]
 mod tests {
+    use pomost_models::Stage;
+
     use super::*;
 
     fn topology() -> Topology {
@@ -226,7 +224,8 @@ mod tests {
         let mut expected = vec!["pomost.dead"];
         let delays: Vec<String> = delays.collect();
         expected.extend(delays.iter().map(String::as_str));
-        expected.extend(["pomost.transform.customers", "pomost.load.customers"]);
+        expected.extend(["pomost.transform.customers", "pomost.transform.customers.backfill"]);
+        expected.extend(["pomost.load.customers", "pomost.load.customers.backfill"]);
         assert_eq!(names, expected);
     }
 

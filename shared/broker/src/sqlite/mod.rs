@@ -12,7 +12,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pomost_models::Stage;
 use pomost_sqlite::Database;
 use tokio::sync::Notify;
 
@@ -75,9 +74,7 @@ impl Broker for SqliteBroker {
     }
 
     async fn declare(&self, flows: &[String]) -> Result<()> {
-        let works = flows
-            .iter()
-            .flat_map(|flow| [Stage::Transform, Stage::Load].map(|stage| Queue::work(stage, flow)));
+        let works = flows.iter().flat_map(|flow| Queue::of_flow(flow));
         let names: Vec<String> =
             [Queue::Dead].into_iter().chain(works).map(|queue| queue.to_string()).collect();
         let declared =

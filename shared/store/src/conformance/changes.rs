@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Batch, DeadLetter, Op, Record, RunId, Version};
+use pomost_models::{Batch, DeadLetter, Lane, Op, Record, RunId, Version};
 use serde_json::value::RawValue;
 
 use super::{MINUTE, Worker, act_on, dead_letters::letter, manual};
@@ -16,7 +16,7 @@ fn record(slot: u32, key: &str, version: &str) -> Record {
 fn batch(id: &str, records: &[(&str, &str)]) -> Batch {
     let records = (0..).zip(records).map(|(slot, (key, version))| record(slot, key, version)).collect();
     let (flow, run) = ("customers".to_owned(), RunId::generate());
-    Batch { flow, run, id: id.to_owned(), size: 9, attempt: 2, waits: 3, records }
+    Batch { flow, run, id: id.to_owned(), size: 9, attempt: 2, waits: 3, lane: Lane::Live, records }
 }
 
 async fn expect(store: &Arc<dyn Store>, batch: &Batch) {
