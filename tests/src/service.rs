@@ -58,6 +58,13 @@ impl Service {
         Service { arguments, ..self }
     }
 
+    /// The same with another value of a variable of its environment.
+    pub fn told(mut self, variable: &str, value: String) -> Service {
+        self.environment.retain(|(name, _)| name != variable);
+        self.environment.push((variable.to_owned(), value));
+        self
+    }
+
     /// The same, told by an error that the disk is full, and not by the signal that comes with
     /// [`Service::set_full_disk`].
     pub fn outliving_a_full_disk(self) -> Service {
