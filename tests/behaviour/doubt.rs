@@ -152,3 +152,22 @@ async fn a_503_after_a_create_that_took_place_makes_nothing_twice() {
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things().len(), 1);
 }
+
+/// A deletion is looked up by the row, which is not what was made of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up() {
+    let load = format!("{LOOKUP}\n{DELETES}").leak();
+    let transform = "map: \"{ key: (.key | downcase), n }\"";
+    let flow = Flow { extract: "deleted: .gone", transform, load, ..Flow::default() };
+    let (world, rows) = World::with_rows([json!({"key": "A", "n": 1})], flow).await;
+    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    let running = world.start().await;
+    let first = running.request(None).await;
+    pomost_tests::eventually(async || world.shop.things().first().cloned().ok_or("nothing was made")).await;
+    rows.set([json!({"key": "A", "gone": true})]);
+    let second = running.request(None).await;
+    assert_eq!(outcomes(&running.ended(first).await), [("updated", 1)]);
+    assert_eq!(outcomes(&running.ended(second).await), [("deleted", 1)]);
+    running.stop().await;
+    assert!(world.shop.things().is_empty());
+}

@@ -27,7 +27,7 @@ async fn killing_the_loader_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_any_service_loses_and_doubles_nothing() {
-    killing(|stack| stack.services().into()).await;
+    killing(|stack| stack.services()).await;
 }
 
 async fn killing(victims: impl Fn(&mut Stack) -> Vec<&mut Service>) {

@@ -1,11 +1,14 @@
 //! The three services as processes, on a real RabbitMQ and a real PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
+mod backpressure;
 mod broker;
 mod canaries;
 mod crossing;
 mod database;
 mod demo;
+mod disk;
+mod faults;
 mod health;
 mod kills;
 mod outages;

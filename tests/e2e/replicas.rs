@@ -1,8 +1,8 @@
 //! More than one process of a service.
 
 use pomost_models::Outcome;
-use pomost_sandbox::{Edit, Faults, verify};
-use pomost_tests::{Options, prove};
+use pomost_sandbox::{Act, Edit, Fault, Faults, When, verify};
+use pomost_tests::{Options, Proxy, Stack, eventually, prove, test_url};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
@@ -50,4 +50,79 @@ async fn several_loaders_apply_changes_in_order() {
         verify(&stack.crm.expected(), &stack.shop.snapshot()).unwrap();
     })
     .await;
+}
+
+/// A loader cannot record what it has created; meanwhile that is deleted, and another loader cannot find
+/// those whose e-mail addresses the CRM writes in another way than the shop.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() {
+    let direct = test_url("POMOST_TEST_DATABASE_URL");
+    let mut wire = Proxy::start(&direct, 5432).await;
+    // As many messages as two loaders have in hand.
+    let edits = &[("flows/customers.yaml", "limit=200", "limit=4")];
+    prove(Options { customers: 32, edits, ..Options::default() }, async |stack| {
+        let mut cut_off = stack.another("loader").told("POMOST_DATABASE_URL", wire.url(&direct));
+        cut_off.start();
+        cut_off.ready().await;
+        let late = Fault::new(When::Always, Act::Late { ms: 2_000 }).on("POST");
+        stack.shop.set_faults(Faults::only(late));
+        let created = stack.request_run().await;
+        stack.created(32).await;
+        wire.cut().await;
+        stack.crm.edit(&Edit { archive: (0..32).collect(), ..Edit::default() });
+        let deleted = stack.request_run().await;
+        eventually(async || match stack.shop.counts().searched {
+            8.. => Ok(()),
+            searched => Err(format!("{searched} were looked for")),
+        })
+        .await;
+        wire.mend().await;
+        stack.settled(created).await;
+        stack.settled(deleted).await;
+        assert!(cut_off.terminate().await.status.success());
+        assert!(cut_off.log().contains("another worker took over records"));
+        stack.finish().await;
+        let dead = stack.dead_letters().await;
+        assert!(dead.is_empty(), "{dead:?}");
+        stack.has_what_it_must();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_come_and_go_lose_and_repeat_nothing() {
+    come_and_go(4_000).await;
+}
+
+/// As many as it takes for replicas to come and go for minutes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; ./tests/run faults runs it"]
+async fn replicas_that_come_and_go_lose_and_repeat_nothing_of_100_000_records() {
+    come_and_go(100_000).await;
+}
+
+/// Of each service in turn another joins, and the first is told to end.
+async fn come_and_go(customers: u32) {
+    const TURNS: u64 = 12;
+    prove(Options { customers, ..Options::default() }, async |stack| {
+        // Slow enough a source that all three services are busy until the end.
+        stack.crm.set_faults(Faults { delay_ms: 100, ..Faults::default() });
+        let run = stack.request_run().await;
+        for (turn, name) in (0..TURNS).zip(["extractor", "transformer", "loader"].into_iter().cycle()) {
+            stack.created(u64::from(customers) * turn / (TURNS + 2)).await;
+            succeed(stack, name).await;
+        }
+        stack.all_crossed_once(run).await;
+        let counts = stack.shop.counts();
+        assert_eq!((counts.updated, counts.searched), (0, 0), "something was sent again, or left in doubt");
+    })
+    .await;
+}
+
+async fn succeed(stack: &mut Stack, name: &'static str) {
+    let mut successor = stack.another(name);
+    successor.start();
+    successor.ready().await;
+    let mut predecessor = std::mem::replace(stack.service(name), successor);
+    assert!(predecessor.terminate().await.status.success());
 }

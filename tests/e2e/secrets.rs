@@ -30,7 +30,10 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
         let shown = shown(stack).await;
         stack.finish().await;
         let canaries = canaries(stack);
-        let logs = stack.services().map(|service| (format!("the log of {}", service.name), service.log()));
+        let logs = stack
+            .services()
+            .into_iter()
+            .map(|service| (format!("the log of {}", service.name), service.log()));
         for (place, text) in logs.into_iter().chain(shown) {
             assert!(text.contains("DEBUG"), "{place} is to be at level debug");
             let leaked: Vec<String> = canaries.iter().filter_map(|canary| leak(&text, canary)).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pomost_sandbox::Faults;
-use pomost_tests::{Options, Service, Stack, prove};
+use pomost_tests::{Flow, Options, Proxy, Service, Stack, prove, test_url};
 
 /// Kubernetes grants 30 s, and wants some for itself.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -68,6 +68,59 @@ async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_star
         stack.all_crossed_once(run).await;
         let counts = stack.shop.counts();
         assert_eq!((counts.updated, counts.searched), (0, 0), "something was sent again, or left in doubt");
+    })
+    .await;
+}
+
+/// Nothing can be handed back, given back or recorded: what is in hand is left to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_told_to_end_while_the_servers_are_silent_do_so_in_time() {
+    amidst_silence(async |stack, all_in_one| {
+        let mut services = stack.services().into_iter().chain([all_in_one]).collect::<Vec<_>>();
+        services.iter_mut().for_each(|service| service.ask_to_end());
+        for service in services {
+            let ended = service.ended().await;
+            assert!(ended.status.success() && ended.took < LIMIT, "{}: {ended:?}", service.name);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_told_twice_to_end_leave_at_once() {
+    amidst_silence(async |stack, all_in_one| {
+        for service in stack.services().into_iter().chain([all_in_one]) {
+            service.ask_to_end();
+            service.says("a second signal leaves at once").await;
+            let ended = service.terminate().await;
+            assert_eq!(ended.status.code(), Some(130), "{}: {ended:?}", service.name);
+            assert!(ended.took < LIMIT / 5, "{}: {ended:?}", service.name);
+        }
+    })
+    .await;
+}
+
+/// Under load the servers fall silent, though connections to them stay; in the end they speak again. The
+/// three services run, and all of them in one process as well.
+async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
+    let [broker, database] = ["AMQP_URL", "DATABASE_URL"].map(|url| test_url(&format!("POMOST_TEST_{url}")));
+    let wires = [Proxy::start(&broker, 5672).await, Proxy::start(&database, 5432).await];
+    let (amqp_url, database_url) = (Some(wires[0].url(&broker)), Some(wires[1].url(&database)));
+    let edits = &[("flows/customers.yaml", "limit=200", "limit=20")];
+    let options = Options { customers: 2_000, amqp_url, database_url, edits, ..Options::default() };
+    prove(options, async |stack| {
+        // It takes 20 seconds to read it all, and who reads has a lease to give back.
+        stack.crm.set_faults(Faults { delay_ms: 200, ..Faults::default() });
+        let run = stack.request_run().await;
+        stack.created(100).await;
+        let mut all_in_one = stack.another("pomost").with(&["run"]);
+        all_in_one.start();
+        all_in_one.ready().await;
+        wires.iter().for_each(|wire| wire.set(Flow::Silent));
+        and(stack, &mut all_in_one).await;
+        wires.iter().for_each(|wire| wire.set(Flow::Free));
+        stack.start_services().await;
+        stack.all_crossed_once(run).await;
     })
     .await;
 }

@@ -9,7 +9,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use pomost_models::Trigger;
 use pomost_sandbox::CrmOptions;
-use pomost_store::{RunState, Store};
+use pomost_store::RunState;
 use pomost_tests::{Chance, FLOW, Options, Stack, eventually, prove};
 use serde_json::value::RawValue;
 use tokio::{

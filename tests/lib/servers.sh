@@ -31,17 +31,16 @@ stop_servers() {
 }
 
 # Fails unless each server answers already or can be started; packages that are missing for this are installed.
-# RabbitMQ's is needed in any case: some tests stop and kill a broker, and start one of their own for it.
+# They are needed in any case: some tests stop and kill a server, and start one of their own for it.
 require_servers() {
     local missing=()
     rabbitmq_is_installed || missing+=(rabbitmq-server)
+    postgres_is_installed || missing+=(postgresql)
     if [ -n "${POMOST_TEST_AMQP_URL-}" ]; then
         check_answers POMOST_TEST_AMQP_URL RabbitMQ 5672 "$rabbitmq_greeting"
     fi
     if [ -n "${POMOST_TEST_DATABASE_URL-}" ]; then
         check_answers POMOST_TEST_DATABASE_URL PostgreSQL 5432 "$postgres_greeting"
-    elif ! postgres_is_installed; then
-        missing+=(postgresql)
     fi
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 }

@@ -4,17 +4,29 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// Chance, from the seed in `POMOST_TEST_SEED` or a new one, which a failing test prints. The same
-/// seed makes the same plan; when the processes get to run is still the machine's affair.
+/// Chance from a seed. The same seed makes the same plan; when the processes get to run is still the
+/// machine's affair.
 pub struct Chance(Rng);
 
+/// The seed in `POMOST_TEST_SEED` or a new one, which is printed where the test fails.
+#[expect(clippy::print_stderr, reason = "shown where the test fails")]
+pub fn seed() -> u64 {
+    let told = std::env::var("POMOST_TEST_SEED").ok();
+    // Short enough to be copied by hand.
+    let seed =
+        told.map_or_else(|| fastrand::u32(..).into(), |seed| seed.parse().expect("a seed is a number"));
+    eprintln!("POMOST_TEST_SEED={seed}");
+    seed
+}
+
 impl Chance {
-    /// Rolls, and prints, the seed.
-    #[expect(clippy::print_stderr, reason = "shown where the test fails")]
+    /// From a [`seed`].
     pub fn new() -> Chance {
-        let told = std::env::var("POMOST_TEST_SEED").ok();
-        let seed = told.map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("a seed is a number"));
-        eprintln!("POMOST_TEST_SEED={seed}");
+        Chance::of(seed())
+    }
+
+    /// From this seed.
+    pub fn of(seed: u64) -> Chance {
         Chance(Rng::with_seed(seed))
     }
 

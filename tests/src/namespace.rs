@@ -2,6 +2,7 @@
 
 use lapin::options::QueueDeclareOptions;
 use pomost_broker::{Queue, RabbitMq};
+use pomost_store::postgres::PostgresStore;
 use tokio_postgres::{Client, NoTls};
 use url::Url;
 use uuid::Uuid;
@@ -14,26 +15,44 @@ pub struct Namespace {
     pub name: String,
     /// The broker's URL.
     pub amqp_url: String,
-    /// The database's URL as the services get it.
+    /// The database's URL.
     pub database_url: String,
 }
 
 impl Namespace {
     /// Makes a name up.
-    pub fn new(amqp_url: String, database_url: &str) -> Namespace {
-        let name = format!("e2e-{}", Uuid::new_v4().simple());
-        let mut url = Url::parse(database_url).expect("POMOST_TEST_DATABASE_URL is a URL");
-        url.query_pairs_mut().append_pair("application_name", &name);
-        Namespace { name, amqp_url, database_url: url.into() }
+    pub fn new(amqp_url: String, database_url: String) -> Namespace {
+        Namespace { name: format!("e2e-{}", Uuid::new_v4().simple()), amqp_url, database_url }
+    }
+
+    /// The services' environment, with a way to the database other than the direct one perhaps.
+    pub(crate) fn environment(&self, way: Option<&str>) -> [(String, String); 3] {
+        let mut url = Url::parse(way.unwrap_or(&self.database_url)).expect("the database's URL is one");
+        url.query_pairs_mut().append_pair("application_name", &self.name);
+        [
+            ("POMOST_AMQP_URL", self.amqp_url.clone()),
+            ("POMOST_DATABASE_URL", url.into()),
+            ("POMOST_NAMESPACE", self.name.clone()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
     }
 
     /// How many messages wait in its queues, delayed and dead ones too. Those that a consumer has
     /// in hand are not among them.
     pub async fn messages(&self) -> Result<u32, lapin::Error> {
+        self.count(self.queues()).await
+    }
+
+    /// How many messages wait in one of them, such as `load.customers`.
+    pub async fn length(&self, queue: &str) -> Result<u32, lapin::Error> {
+        self.count(vec![format!("{}.{queue}", self.name)]).await
+    }
+
+    async fn count(&self, queues: Vec<String>) -> Result<u32, lapin::Error> {
         let connection = lapin::Connection::connect(&self.amqp_url, Default::default()).await?;
         let channel = connection.create_channel().await?;
         let mut messages = 0;
-        for queue in self.queues() {
+        for queue in queues {
             let look = QueueDeclareOptions { passive: true, ..Default::default() };
             messages += channel.queue_declare(queue.into(), look, Default::default()).await?.message_count();
         }
@@ -46,7 +65,7 @@ impl Namespace {
     pub async fn disconnect_database(&self) {
         let terminate =
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
-        let client = database().await;
+        let client = connect(&self.database_url).await;
         eventually(async || match client.query_one(terminate, &[&self.name]).await.unwrap().get(0) {
             0_i64 => Err("no connection to the database"),
             _ => Ok(()),
@@ -61,8 +80,8 @@ impl Namespace {
 
     /// The same where the services had these flows.
     pub async fn delete_with(&self, flows: impl IntoIterator<Item = &str>) -> Result<(), String> {
-        let drop_schema = format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.name);
-        database().await.batch_execute(&drop_schema).await.map_err(|error| error.to_string())?;
+        let removed = PostgresStore::remove(&self.database_url, None, &self.name).await;
+        removed.map_err(|error| error.to_string())?;
         let broker =
             RabbitMq::connect(&self.amqp_url, &self.name).await.map_err(|error| error.to_string())?;
         let flows: Vec<String> = flows.into_iter().map(str::to_owned).collect();
@@ -106,8 +125,11 @@ pub async fn schemas_like(pattern: &str) -> Vec<String> {
 
 /// A connection to the database for tests.
 pub async fn database() -> Client {
-    let url = test_url("POMOST_TEST_DATABASE_URL");
-    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    connect(&test_url("POMOST_TEST_DATABASE_URL")).await
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }

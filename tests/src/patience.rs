@@ -1,4 +1,4 @@
-//! Waiting for conditions.
+//! Waiting for conditions, and seeing that they stay.
 
 use std::{
     fmt::Display,
@@ -6,6 +6,9 @@ use std::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What was to change would have changed by then.
+const WHILE: Duration = Duration::from_secs(5);
 
 const TURN: Duration = Duration::from_millis(20);
 
@@ -20,6 +23,15 @@ pub async fn eventually<T, Standing: Display>(mut look: impl AsyncFnMut() -> Res
                 assert!(Instant::now() < deadline, "after {} s, still {standing}", PATIENCE.as_secs());
             }
         }
+        tokio::time::sleep(TURN).await;
+    }
+}
+
+/// Looks again and again for some seconds: what the look finds is to stay as it is.
+pub async fn for_a_while(mut look: impl AsyncFnMut()) {
+    let end = Instant::now() + WHILE;
+    while Instant::now() < end {
+        look().await;
         tokio::time::sleep(TURN).await;
     }
 }

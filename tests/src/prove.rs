@@ -25,7 +25,7 @@ pub async fn prove(options: Options, behaviour: impl AsyncFnOnce(&mut Stack)) {
     for service in stack.services().into_iter().filter(|service| service.is_running()) {
         service.kill().await;
     }
-    let deleted = stack.namespace.delete().await;
+    let deleted = stack.delete().await;
     if let Err(panic) = proven {
         eprintln!("{}", stack.last_words());
         resume_unwind(panic);

@@ -3,12 +3,12 @@
 use std::{
     fs::File,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,15 +18,21 @@ use tokio::{
 
 use crate::eventually;
 
+/// How long a file is written on a full disk: the log of a short test, and no database.
+const FULL: u64 = 64 * 1024;
+
 /// A service as a process, which may be started many times. Dropped, it is killed.
 pub struct Service {
     /// The name of its binary.
     pub name: &'static str,
     arguments: &'static [&'static str],
+    wrapper: &'static [&'static str],
     environment: Vec<(String, String)>,
     logs: PathBuf,
     starts: usize,
     child: Option<Child>,
+    /// When it was told to end.
+    told: Instant,
 }
 
 /// How a process ended.
@@ -42,7 +48,9 @@ impl Service {
     /// A service that is not started yet. Its environment is this and nothing else; what it says
     /// goes to a file in `logs` for each start.
     pub fn new(name: &'static str, environment: Vec<(String, String)>, logs: PathBuf) -> Service {
-        Service { name, arguments: &[], environment, logs, starts: 0, child: None }
+        let (arguments, wrapper): (&[_], &[_]) = (&[], &[]);
+        let (starts, child, told) = (0, None, Instant::now());
+        Service { name, arguments, wrapper, environment, logs, starts, child, told }
     }
 
     /// The same with arguments.
@@ -50,12 +58,28 @@ impl Service {
         Service { arguments, ..self }
     }
 
+    /// The same with another value of a variable of its environment.
+    pub fn told(mut self, variable: &str, value: String) -> Service {
+        self.environment.retain(|(name, _)| name != variable);
+        self.environment.push((variable.to_owned(), value));
+        self
+    }
+
+    /// The same, told by an error that the disk is full, and not by the signal that comes with
+    /// [`Service::set_full_disk`].
+    pub fn outliving_a_full_disk(self) -> Service {
+        Service { wrapper: &["/usr/bin/env", "--ignore-signal=XFSZ"], ..self }
+    }
+
     /// Starts it.
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.name);
         self.starts += 1;
         let log = File::create(self.log_file(self.starts)).unwrap();
-        let child = Command::new(binary(self.name))
+        let binary = binary(self.name);
+        let mut command = self.wrapper.iter().map(Path::new).chain([&*binary]);
+        let child = Command::new(command.next().unwrap())
+            .args(command)
             .args(self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -67,15 +91,29 @@ impl Service {
         self.child = Some(child.unwrap());
     }
 
+    /// Starts it again where it has ended by itself before it was ready: servers that went away while it
+    /// came up are for whoever looks after it.
+    pub fn start_if_it_gave_up(&mut self) {
+        let Some(ended) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) else { return };
+        assert!(self.address().is_none(), "{} was ready, and ended by itself with {ended:?}", self.name);
+        self.child = None;
+        self.start();
+    }
+
     /// Waits until it is ready; returns where it tells its health.
     pub async fn ready(&mut self) -> SocketAddr {
         eventually(async || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
             assert!(ended.is_none(), "{} ended before it was ready, with {ended:?}", self.name);
-            let lines = std::fs::read_to_string(self.log_file(self.starts)).unwrap();
-            lines.lines().find_map(ready_address).ok_or(format!("{} is not ready", self.name))
+            self.address().ok_or(format!("{} is not ready", self.name))
         })
         .await
+    }
+
+    /// Where it tells its health, once it is ready.
+    fn address(&self) -> Option<SocketAddr> {
+        let lines = std::fs::read_to_string(self.log_file(self.starts)).unwrap();
+        lines.lines().find_map(ready_address)
     }
 
     /// Kills it without a warning.
@@ -88,6 +126,19 @@ impl Service {
         self.end(Signal::TERM).await
     }
 
+    /// Asks it to end, without waiting for that.
+    pub fn ask_to_end(&mut self) {
+        self.tell(Signal::TERM);
+    }
+
+    /// Waits until it has ended after [`Service::ask_to_end`].
+    pub async fn ended(&mut self) -> Ended {
+        let mut child = self.child.take().unwrap();
+        let ending = tokio::time::timeout(Duration::from_secs(60), child.wait());
+        let status = ending.await.unwrap_or_else(|_| panic!("{} does not end", self.name));
+        Ended { status: status.unwrap(), took: self.told.elapsed() }
+    }
+
     /// Stops its clock, so to speak: it is there and does nothing.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
@@ -96,6 +147,20 @@ impl Service {
     /// Lets it go on after [`Service::pause`].
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Has the disk full, or no longer: files are written in their first bytes, where the log is, and no
+    /// further.
+    pub fn set_full_disk(&self, full: bool) {
+        let limit = Rlimit { current: full.then_some(FULL), maximum: None };
+        prlimit(Some(self.id()), Resource::Fsize, limit).unwrap();
+    }
+
+    /// How many bytes of memory it has (resident set).
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id().as_raw_nonzero())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Whether it was started and not ended since.
@@ -110,7 +175,12 @@ impl Service {
 
     /// Waits until it has said something.
     pub async fn says(&self, text: &str) {
-        eventually(async || match self.log().contains(text) {
+        self.says_after(0, text).await;
+    }
+
+    /// Waits until it has said something after the first bytes of its [`Service::log`].
+    pub async fn says_after(&self, bytes: usize, text: &str) {
+        eventually(async || match self.log()[bytes..].contains(text) {
             true => Ok(()),
             false => Err(format!("{} has not said '{text}'", self.name)),
         })
@@ -128,17 +198,22 @@ impl Service {
     }
 
     async fn end(&mut self, signal: Signal) -> Ended {
-        let started = Instant::now();
+        self.tell(signal);
+        self.ended().await
+    }
+
+    fn tell(&mut self, signal: Signal) {
+        self.told = Instant::now();
         self.signal(signal);
-        let mut child = self.child.take().unwrap();
-        let ending = tokio::time::timeout(Duration::from_secs(60), child.wait());
-        let status = ending.await.unwrap_or_else(|_| panic!("{} does not end", self.name));
-        Ended { status: status.unwrap(), took: started.elapsed() }
     }
 
     fn signal(&self, signal: Signal) {
+        kill_process(self.id(), signal).unwrap();
+    }
+
+    fn id(&self) -> Pid {
         let id = self.child.as_ref().and_then(Child::id).and_then(|id| Pid::from_raw(id.cast_signed()));
-        kill_process(id.unwrap_or_else(|| panic!("{} does not run", self.name)), signal).unwrap();
+        id.unwrap_or_else(|| panic!("{} does not run", self.name))
     }
 
     fn log_file(&self, start: usize) -> PathBuf {

@@ -1,11 +1,14 @@
 //! Everything between a CRM and a shop.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use pomost::example::{self, Systems};
+use pomost_broker::SqliteBroker;
 use pomost_models::{DeadLetter, RunId, Trigger};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
-use pomost_store::{DeadLetterFilter, RunRequest, RunState, RunSummary, Store, postgres::PostgresStore};
+use pomost_store::{
+    DeadLetterFilter, RunRequest, RunState, RunSummary, Store, postgres::PostgresStore, sqlite::SqliteStore,
+};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -17,6 +20,9 @@ pub const FLOW: &str = "customers";
 /// A dead worker's records come to others after so long: short, so that tests are.
 const CLAIM_SECONDS: u32 = 1;
 
+/// The folder in a project in which `pomost run` keeps its files.
+const EMBEDDED: &str = ".pomost";
+
 /// What a stack is to be like.
 #[derive(Default)]
 pub struct Options {
@@ -24,12 +30,18 @@ pub struct Options {
     pub customers: u32,
     /// A broker other than the one for tests.
     pub amqp_url: Option<String>,
+    /// A database other than the one for tests.
+    pub database: Option<String>,
     /// A way to the database other than the direct one.
     pub database_url: Option<String>,
+    /// `pomost run` on its embedded broker and store, instead of the three services on servers.
+    pub embedded: bool,
     /// More of the services' environment.
     pub environment: Vec<(&'static str, String)>,
     /// More lines of the flow's `extract`.
     pub extract: &'static str,
+    /// What else is different in the project's files: in which, instead of what.
+    pub edits: &'static [(&'static str, &'static str, &'static str)],
     /// What the CRM lets in; the sandbox's own where it is empty.
     pub crm_token: String,
     /// What the shop lets in; the sandbox's own where it is empty.
@@ -49,10 +61,14 @@ pub struct Stack {
     pub transformer: Service,
     /// Writes to the shop.
     pub loader: Service,
+    /// All three in one process, which runs instead of them where the stack is an embedded one.
+    pub all_in_one: Service,
     /// What the services remember, seen through connections of the test's own.
-    pub store: PostgresStore,
+    pub store: Arc<dyn Store>,
     /// Its share of the servers.
     pub namespace: Namespace,
+    /// The queues of an embedded stack.
+    embedded: Option<SqliteBroker>,
     environment: Vec<(String, String)>,
     directory: TempDir,
 }
@@ -61,23 +77,47 @@ impl Stack {
     /// Prepares it all; the services do not run yet.
     pub(crate) async fn prepare(options: Options) -> Stack {
         let amqp_url = options.amqp_url.unwrap_or_else(|| test_url("POMOST_TEST_AMQP_URL"));
-        let database_url = test_url("POMOST_TEST_DATABASE_URL");
-        let services_url = options.database_url.as_ref().unwrap_or(&database_url);
-        let namespace = Namespace::new(amqp_url, services_url);
+        let database = options.database.unwrap_or_else(|| test_url("POMOST_TEST_DATABASE_URL"));
+        let namespace = Namespace::new(amqp_url, database);
         let (crm, shop, systems) = sandbox(options.customers, options.crm_token, options.shop_key).await;
         let directory = tempfile::tempdir().unwrap();
-        write_project(directory.path(), &systems, options.extract);
-        let mut environment = environment(&namespace, directory.path());
+        write_project(directory.path(), &systems, options.extract, options.edits);
+        let mut environment = environment(directory.path());
+        if !options.embedded {
+            environment.extend(namespace.environment(options.database_url.as_deref()));
+        }
         environment.extend(options.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let store = PostgresStore::connect(&database_url, None, &namespace.name).await.unwrap();
+        let (store, embedded) = remembering(&namespace, options.embedded, directory.path()).await;
         let service = |name| Service::new(name, environment.clone(), directory.path().to_owned());
         let [extractor, transformer, loader] = ["extractor", "transformer", "loader"].map(service);
-        Stack { crm, shop, extractor, transformer, loader, store, namespace, environment, directory }
+        let all_in_one = service("pomost").with(&["run"]).outliving_a_full_disk();
+        Stack {
+            crm,
+            shop,
+            extractor,
+            transformer,
+            loader,
+            all_in_one,
+            store,
+            namespace,
+            embedded,
+            environment,
+            directory,
+        }
     }
 
-    /// The three services.
-    pub fn services(&mut self) -> [&mut Service; 3] {
-        [&mut self.extractor, &mut self.transformer, &mut self.loader]
+    /// The three services, or the one that is all of them.
+    pub fn services(&mut self) -> Vec<&mut Service> {
+        match self.embedded {
+            None => vec![&mut self.extractor, &mut self.transformer, &mut self.loader],
+            Some(_) => vec![&mut self.all_in_one],
+        }
+    }
+
+    /// One of its services.
+    pub fn service(&mut self, name: &str) -> &mut Service {
+        let service = self.services().into_iter().find(|service| service.name == name);
+        service.unwrap_or_else(|| panic!("the stack has no {name}"))
     }
 
     /// Starts those services that do not run, and waits until all are ready.
@@ -98,9 +138,9 @@ impl Stack {
 
     /// Waits until a run has been read to its end.
     pub async fn extracted(&self, run: RunId) {
-        eventually(async || match self.store.run(run).await.unwrap().unwrap().extracted_at {
+        eventually(async || match self.run(run).await?.extracted_at {
             Some(_) => Ok(()),
-            None => Err("not read to its end"),
+            None => Err("not read to its end".to_owned()),
         })
         .await;
     }
@@ -108,7 +148,7 @@ impl Stack {
     /// Waits until every record of a run has settled.
     pub async fn settled(&self, run: RunId) -> RunSummary {
         eventually(async || {
-            let summary = self.store.run(run).await.unwrap().unwrap();
+            let summary = self.run(run).await?;
             assert_ne!(summary.state, RunState::Failed, "{:?}", summary.error);
             match summary.state {
                 RunState::Settled => Ok(summary),
@@ -118,11 +158,26 @@ impl Stack {
         .await
     }
 
+    /// How a run stands, where the store answers.
+    pub async fn run(&self, run: RunId) -> Result<RunSummary, String> {
+        let summary = self.store.run(run).await.map_err(|error| error.to_string())?;
+        Ok(summary.expect("the run was requested"))
+    }
+
     /// Waits until the shop has created so many customers.
     pub async fn created(&self, customers: u64) {
         eventually(async || match self.shop.counts().created {
             created if created >= customers => Ok(()),
             created => Err(format!("{created} of {customers} customers created")),
+        })
+        .await;
+    }
+
+    /// Waits until the shop has carried out so many requests that change something.
+    pub async fn written(&self, requests: u64) {
+        eventually(async || match self.shop.counts() {
+            counts if counts.created + counts.updated + counts.deleted >= requests => Ok(()),
+            counts => Err(format!("{counts:?}, of {requests} writes")),
         })
         .await;
     }
@@ -156,7 +211,7 @@ impl Stack {
     pub async fn finish(&mut self) {
         loop {
             self.start_services().await;
-            eventually(async || match self.namespace.messages().await {
+            eventually(async || match self.messages().await {
                 Ok(0) => Ok(()),
                 other => Err(format!("{other:?} messages in the queues")),
             })
@@ -165,14 +220,31 @@ impl Stack {
                 let ended = service.terminate().await;
                 assert!(ended.status.success(), "{} ended with {ended:?}", service.name);
             }
-            if self.namespace.messages().await.unwrap() == 0 {
+            if self.messages().await.unwrap() == 0 {
                 return;
             }
         }
     }
 
-    /// The end of what each process has said, for a test that failed.
+    /// How many messages wait in its queues, delayed and dead ones too.
+    pub async fn messages(&self) -> Result<u32, String> {
+        match &self.embedded {
+            Some(broker) => broker.count_messages().await.map_err(|error| error.to_string()),
+            None => self.namespace.messages().await.map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Removes what it has on the servers.
+    pub(crate) async fn delete(&self) -> Result<(), String> {
+        match self.embedded {
+            Some(_) => Ok(()),
+            None => self.namespace.delete().await,
+        }
+    }
+
+    /// The end of what each process has said, and where the rest of it is, for a test that failed.
     pub(crate) fn last_words(&mut self) -> String {
+        self.directory.disable_cleanup(true);
         const LINES: usize = 60;
         let last = |service: &mut Service| {
             let log = service.log();
@@ -180,7 +252,8 @@ impl Stack {
             let end = lines[lines.len().saturating_sub(LINES)..].join("\n");
             format!("--- {} ---\n{end}\n", service.name)
         };
-        self.services().map(last).concat()
+        let words: String = self.services().into_iter().map(last).collect();
+        format!("{words}The logs and the project are in {}", self.directory.path().display())
     }
 }
 
@@ -199,20 +272,36 @@ async fn sandbox(customers: u32, crm_token: String, shop_key: String) -> (Crm, S
     (crm, shop, systems)
 }
 
-fn write_project(directory: &Path, systems: &Systems, extract: &str) {
-    example::write(directory, systems).unwrap();
-    let flow = directory.join("flows/customers.yaml");
-    let text = std::fs::read_to_string(&flow).unwrap();
-    let unscheduled = text.replace("  schedule: { every: 5m }\n", extract);
-    assert_ne!(text, unscheduled, "the example's flow has another schedule than this takes out");
-    std::fs::write(flow, unscheduled).unwrap();
+/// The store, and the queues of an embedded stack.
+async fn remembering(
+    namespace: &Namespace,
+    embedded: bool,
+    project: &Path,
+) -> (Arc<dyn Store>, Option<SqliteBroker>) {
+    if !embedded {
+        let store = PostgresStore::connect(&namespace.database_url, None, &namespace.name).await.unwrap();
+        return (Arc::new(store), None);
+    }
+    let files = project.join(EMBEDDED);
+    let store = SqliteStore::open(&files.join("state.db")).await.unwrap();
+    (Arc::new(store), Some(SqliteBroker::open(&files.join("queues.db")).await.unwrap()))
 }
 
-fn environment(namespace: &Namespace, project: &Path) -> Vec<(String, String)> {
+fn write_project(directory: &Path, systems: &Systems, extract: &str, edits: &[(&str, &str, &str)]) {
+    example::write(directory, systems).unwrap();
+    edit(directory, "flows/customers.yaml", "  schedule: { every: 5m }\n", extract);
+    edits.iter().for_each(|(file, before, after)| edit(directory, file, before, after));
+}
+
+fn edit(directory: &Path, file: &str, before: &str, after: &str) {
+    let path = directory.join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(before), "the example's {file} has no '{before}'");
+    std::fs::write(path, text.replace(before, after)).unwrap();
+}
+
+fn environment(project: &Path) -> Vec<(String, String)> {
     [
-        ("POMOST_AMQP_URL", namespace.amqp_url.clone()),
-        ("POMOST_DATABASE_URL", namespace.database_url.clone()),
-        ("POMOST_NAMESPACE", namespace.name.clone()),
         ("POMOST_PROJECT", project.display().to_string()),
         ("POMOST_HTTP_ADDR", "127.0.0.1:0".into()),
         ("POMOST_CLAIM_SECONDS", CLAIM_SECONDS.to_string()),

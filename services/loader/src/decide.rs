@@ -24,7 +24,7 @@ pub enum Step {
     /// Ask the destination whether it has the record.
     LookUp,
     /// Nothing for a while: other content may have been created, and only whoever brings that again
-    /// can find out, by repeating the create.
+    /// can find out, by repeating the create or looking it up.
     Await,
     /// Give it up: whether the destination has it is not known, and nothing can tell.
     Refuse,
@@ -126,6 +126,9 @@ impl Case<'_> {
                 Step::Adopt(id)
             }
             Some(id) => self.with(id),
+            // A deletion is looked up by the row, and what was created was made of it: only whoever brings
+            // that again can find it for certain.
+            None if self.op == Op::Delete && self.doubt == Doubt::Other => Step::Await,
             None => self.without(),
         }
     }
@@ -324,6 +327,14 @@ mod tests {
         assert_eq!(case(Op::Upsert).after_lookup(Some("7".into())), Step::Update("7".into()));
         assert_eq!(case(Op::Upsert).after_lookup(None), Step::Create);
         assert_eq!(case(Op::Delete).after_lookup(None), Step::Leave(Outcome::Unchanged));
+    }
+
+    #[test]
+    fn a_deletion_that_finds_nothing_waits_while_other_content_may_have_been_created() {
+        let case = |attempted| case(Op::Delete, &unknown(None, attempted), LOOKUP);
+        assert_eq!(case(2).after_lookup(None), Step::Await);
+        assert_eq!(case(2).after_lookup(Some("7".into())), Step::Delete("7".into()));
+        assert_eq!(case(1).after_lookup(None), Step::Leave(Outcome::Unchanged));
     }
 
     #[test]

@@ -140,11 +140,12 @@ impl LoadHandler {
     /// First what was applied is settled, and the other keys are let go, before their claims can run
     /// out; publishing may take long. The settlement holds no outcome of records that come again or
     /// are dead: a crash before those are published brings the whole batch again.
-    async fn settle(&self, tally: Tally<'_>) -> Result<(), Trouble> {
+    async fn settle(&self, mut tally: Tally<'_>) -> Result<(), Trouble> {
         let lost = self.record(tally.settlement()).await?;
         tally.report();
         if !lost.is_empty() {
             warn!(records = lost.len(), "another worker took over records that were held for too long");
+            tally.lose(&lost);
         }
         let broker = self.context.broker();
         for (route, batch) in tally.coming_again() {

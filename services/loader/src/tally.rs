@@ -33,8 +33,7 @@ const CHANGED: &str = "; somebody else changed the record there after it was las
     replay this letter to overwrite the change, or discard it";
 
 const OTHER_CONTENT_IN_DOUBT: &str = "an earlier create of other content may have taken place; it can only be \
-    repeated with that content, which has not come again, and the flow has no load.lookup to find out; look at the \
-    destination, then replay it with --absent or --present, or discard it";
+    repeated or looked up with that content, which has not come again; look at the destination, then replay it with --absent or --present, or discard it";
 
 /// What came of a batch.
 pub struct Tally<'a> {
@@ -147,6 +146,18 @@ impl<'a> Tally<'a> {
         };
         let records = self.settled.iter().filter(|(_, outcome)| applied(*outcome));
         records.map(|(record, _)| record.key.as_str()).collect()
+    }
+
+    /// Has records come again whose keys others took over: what was done to them is not in the ledger, and
+    /// whoever waits for that would wait in vain. The destination or the ledger says what became of them.
+    pub fn lose(&mut self, keys: &[String]) {
+        let acted = self
+            .settled
+            .iter()
+            .filter(|(record, outcome)| *outcome != Outcome::Stale && keys.contains(&record.key));
+        let lost: Vec<Record> = acted.map(|(record, _)| record.clone()).collect();
+        let again = Again { delay: SHORTLY, ..self.as_it_came() };
+        lost.into_iter().for_each(|record| self.come_again(record, again));
     }
 
     /// What the store is to write. Dead letters count when they are archived.

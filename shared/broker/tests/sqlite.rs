@@ -91,3 +91,22 @@ async fn a_waiting_consumer_notices_what_another_process_publishes() {
     let (delivery, ()) = tokio::join!(next(&mut consumer), publishing);
     assert_eq!(delivery.message, message(0));
 }
+
+/// As on a full disk: what is there can be read, and nothing can be written for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_acknowledgement_failed_makes_room_and_is_gone_once_that_can_be_written() {
+    let file = OwnFile::start().await;
+    let broker = file.open(Limits::default()).await;
+    broker.publish(&Route::to(queue()), messages(0..2)).await.unwrap();
+    let mut consumer = broker.consume(&queue(), 1).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    let database = rusqlite::Connection::open(file.path()).unwrap();
+    let full = "CREATE TRIGGER full BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'full'); END";
+    database.execute_batch(full).unwrap();
+    delivery.acknowledge().await.unwrap_err();
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.message, message(1));
+    delivery.acknowledge().await.unwrap();
+    assert_eq!(broker.count_messages().await.unwrap(), 0);
+}

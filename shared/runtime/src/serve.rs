@@ -60,13 +60,14 @@ where
         Err(error) if !error.may_pass() => return Err(error).context(Misconfigured),
         backends => backends?,
     };
-    let context = Context { project: Arc::new(project), backends, claim: settings.claim(), shutdown };
+    let claim = settings.claim();
+    let context = Context { project: Arc::new(project), backends, claim, shutdown: shutdown.clone() };
     context.declare().await?;
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
     info!(%address, flows = context.project.flows.len(), "ready");
-    run(context).await
+    shutdown::in_time(&shutdown, run(context)).await
 }
 
 /// Services and servers are often started together: a server that does not answer yet is waited for.

@@ -6,9 +6,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How long work in hand may take after the signal. With what comes before and after it, a process
-/// is gone within 25 s, under the 30 s that Kubernetes grants.
+/// How long work in hand may take after the signal.
 pub const GRACE: Duration = Duration::from_secs(20);
+
+/// How long everything may take after the signal. With the traces that are sent last, a process is gone
+/// within 25 s, under the 30 s that Kubernetes grants.
+const LIMIT: Duration = Duration::from_secs(22);
 
 /// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once.
 pub fn on_signal() -> std::io::Result<CancellationToken> {
@@ -24,4 +27,23 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
         std::process::exit(130);
     });
     Ok(token)
+}
+
+/// Runs to the end, but not longer than [`LIMIT`] after the token was cancelled. A server that has fallen
+/// silent would be waited for; what it was to be told is left to others, as if we had been killed.
+pub async fn in_time<E>(
+    token: &CancellationToken,
+    running: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
+    let overdue = async {
+        token.cancelled().await;
+        tokio::time::sleep(LIMIT).await;
+    };
+    tokio::select! {
+        ended = running => ended,
+        () = overdue => {
+            warn!("leaving what does not come to its end; others take it up");
+            Ok(())
+        }
+    }
 }

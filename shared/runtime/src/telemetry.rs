@@ -1,6 +1,6 @@
 //! Logs and traces.
 
-use std::{collections::HashMap, io::IsTerminal};
+use std::{collections::HashMap, io::IsTerminal, time::Duration};
 
 use opentelemetry::{
     global,
@@ -26,6 +26,9 @@ use tracing_subscriber::{
 /// The target of the spans that cover a page or a batch. They are made even when no trace is
 /// exported, because logs and dead letters carry their trace id.
 pub const STAGE_SPANS: &str = "pomost::stage";
+
+/// How long the end may take for the spans that are still held.
+const FLUSHING: Duration = Duration::from_secs(2);
 
 /// Keeps telemetry going; [`Telemetry::flush`] sends what is still held.
 pub struct Telemetry {
@@ -60,7 +63,7 @@ impl Telemetry {
     /// Sends the spans that are still held, and stops.
     pub fn flush(self) {
         // Nobody is left to tell if the receiver is away.
-        let _ = self.provider.shutdown();
+        let _ = self.provider.shutdown_with_timeout(FLUSHING);
     }
 }
 

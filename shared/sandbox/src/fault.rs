@@ -48,6 +48,8 @@ pub enum Act {
     HangUpAfter,
     /// It has its effect, and the answer is 200 with a body that is not JSON.
     Garbage,
+    /// It has its effect, and the answer breaks off in its middle.
+    BreakOff,
     /// It has its effect at once, and the answer comes late.
     Late {
         /// How many milliseconds late.

@@ -13,6 +13,7 @@ use axum::{
     middleware::{self, Next},
     routing::post,
 };
+use futures_util::{StreamExt, stream};
 
 use crate::{
     fault::{Act, Faults},
@@ -114,6 +115,7 @@ async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
             next.run(request).await;
             Response::new(Body::from("<html><body>It works!</body></html>"))
         }
+        Act::BreakOff => broken_off(next.run(request).await).await,
         Act::Late { ms } => {
             let answer = next.run(request).await;
             tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
@@ -134,6 +136,16 @@ fn refusal(status: StatusCode, name: HeaderName, value: &str) -> Response<Body> 
         answer.headers_mut().insert(name, value);
     }
     answer
+}
+
+/// An answer of which half comes before the connection closes.
+async fn broken_off(answer: Response<Body>) -> Response<Body> {
+    let (head, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let half = stream::iter([Ok(body.slice(..body.len() / 2))]);
+    // What has come is sent when there is nothing more for the moment.
+    let end = stream::once(tokio::task::yield_now()).map(|()| Err(HangUp));
+    Response::from_parts(head, Body::from_stream(half.chain(end)))
 }
 
 fn hang_up() -> Response<Body> {

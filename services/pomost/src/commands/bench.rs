@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU8,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use pomost_http::Clients;
-use pomost_models::{Outcome, Trigger};
+use pomost_models::{Outcome, Period, Trigger};
 use pomost_project::Project;
 use pomost_runtime::{Backends, backends::Servers, shutdown};
 use pomost_sandbox::{CrmOptions, ShopOptions};
@@ -36,6 +37,12 @@ pub struct Arguments {
     /// How many customers cross
     #[arg(long, default_value_t = 20_000)]
     customers: u32,
+    /// How many loaders there are
+    #[arg(long, default_value = "1")]
+    loaders: NonZeroU8,
+    /// How long each answer of the shop takes: 20ms, for example
+    #[arg(long, default_value = "0ms")]
+    latency: Period,
     /// The RabbitMQ to use
     #[arg(long, env = "POMOST_AMQP_URL", value_name = "AMQP_URL", hide_env_values = true)]
     broker: SecretString,
@@ -49,62 +56,74 @@ pub struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let Arguments { customers, broker, database, database_ca } = arguments;
+    let Arguments { customers, loaders, latency, broker, database, database_ca } = arguments;
     let servers = Servers { amqp_url: broker, database_url: database, database_ca };
     let servers = OwnNamespace::new("pomost_bench", servers);
-    let measured = shutdown.run_until_cancelled(measure(customers, &servers)).await;
+    let bench = Bench { customers, loaders: loaders.get().into(), latency, servers: &servers };
+    let measured = shutdown.run_until_cancelled(bench.measure()).await;
     let removed = servers.remove(FLOW).await.context("removing the bench from the servers");
     measured.context("stopped before the end")??.print();
     removed?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn measure(customers: u32, servers: &OwnNamespace) -> anyhow::Result<Report> {
-    let directory = tempfile::Builder::new().prefix("pomost-bench-").tempdir()?;
-    let (crm, crm_url) = crm(customers).await?;
-    let bare = bare_loop(directory.path(), &crm_url).await?;
-    let (shop, shop_url) = shop().await?;
-    let systems = systems(&crm_url, &shop_url);
-    project(directory.path(), &systems)?;
-    let environment = environment(servers, directory.path(), &systems);
-    pipeline(servers, &environment, vec![crm, shop], bare).await
+/// What is to be measured.
+struct Bench<'a> {
+    customers: u32,
+    loaders: usize,
+    latency: Period,
+    servers: &'a OwnNamespace,
 }
 
-/// How long the bare loop takes, to a shop of its own.
-async fn bare_loop(directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
-    let (_shop, shop_url) = shop().await?;
-    let project = project(directory, &systems(crm_url, &shop_url))?;
-    let clients = Clients::new(&project, &Backends::embedded_beside(directory).await?.store)?;
-    let bodies = bare::bodies(&project, &clients, FLOW).await?;
-    bare::post(&project, &clients, FLOW, bodies).await
-}
-
-async fn pipeline(
-    servers: &OwnNamespace,
-    environment: &[(&str, String)],
-    sandboxes: Vec<Process>,
-    bare: Duration,
-) -> anyhow::Result<Report> {
-    let backends = servers.open().await?;
-    let services = services(environment).await?;
-    let mut processes: Vec<Process> = services.into_iter().chain(sandboxes).collect();
-    let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
-    let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
-    let run = backends.store.request_run(&request).await?;
-    let summary = progress::follow(&*backends.store, run, "pipeline").await?;
-    let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
-    let used = |(process, before): (&Process, Usage)| {
-        let after = process.usage();
-        (process.name, Usage { cpu: after.cpu - before.cpu, ..after })
-    };
-    let usage = processes.iter().zip(before).map(used).collect();
-    ensure!(summary.error.is_none(), "the run failed: {}", summary.error.unwrap_or_default());
-    for process in processes.drain(..3) {
-        process.end().await?;
+impl Bench<'_> {
+    async fn measure(&self) -> anyhow::Result<Report> {
+        let directory = tempfile::Builder::new().prefix("pomost-bench-").tempdir()?;
+        let (crm, crm_url) = crm(self.customers).await?;
+        let bare = self.bare_loop(directory.path(), &crm_url).await?;
+        let (shop, shop_url) = shop(self.latency).await?;
+        let systems = systems(&crm_url, &shop_url);
+        project(directory.path(), &systems)?;
+        let environment = environment(self.servers, directory.path(), &systems);
+        self.pipeline(&environment, vec![crm, shop], bare).await
     }
-    let counts = &summary.counts;
-    let created = counts.of(Outcome::Created);
-    Ok(Report { records: counts.records, created, pipeline, bare, processes: usage, machine })
+
+    /// How long the bare loop takes, to a shop of its own.
+    async fn bare_loop(&self, directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
+        let (_shop, shop_url) = shop(self.latency).await?;
+        let project = project(directory, &systems(crm_url, &shop_url))?;
+        let clients = Clients::new(&project, &Backends::embedded_beside(directory).await?.store)?;
+        let bodies = bare::bodies(&project, &clients, FLOW).await?;
+        bare::post(&project, &clients, FLOW, bodies).await
+    }
+
+    async fn pipeline(
+        &self,
+        environment: &[(&str, String)],
+        sandboxes: Vec<Process>,
+        bare: Duration,
+    ) -> anyhow::Result<Report> {
+        let backends = self.servers.open().await?;
+        let mut processes = services(environment, self.loaders).await?;
+        let services = processes.len();
+        processes.extend(sandboxes);
+        let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
+        let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
+        let run = backends.store.request_run(&request).await?;
+        let summary = progress::follow(&*backends.store, run, "pipeline").await?;
+        let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
+        let used = |(process, before): (&Process, Usage)| {
+            let after = process.usage();
+            (process.name, Usage { cpu: after.cpu - before.cpu, ..after })
+        };
+        let usage = processes.iter().zip(before).map(used).collect();
+        ensure!(summary.error.is_none(), "the run failed: {}", summary.error.unwrap_or_default());
+        for process in processes.drain(..services) {
+            process.end().await?;
+        }
+        let counts = &summary.counts;
+        let created = counts.of(Outcome::Created);
+        Ok(Report { records: counts.records, created, pipeline, bare, processes: usage, machine })
+    }
 }
 
 /// What the services are told. The systems as well: what this process is told of its own must not
@@ -123,10 +142,10 @@ fn environment(servers: &OwnNamespace, project: &Path, systems: &Systems) -> Vec
     told.map(|(name, value)| (name, value.to_owned())).chain(paths).collect()
 }
 
-/// Starts the three services and waits until each is ready.
-async fn services(environment: &[(&str, String)]) -> anyhow::Result<Vec<Process>> {
+/// Starts the services and waits until each is ready.
+async fn services(environment: &[(&str, String)], loaders: usize) -> anyhow::Result<Vec<Process>> {
     let mut services = Vec::new();
-    for name in ["extractor", "transformer", "loader"] {
+    for name in ["extractor", "transformer"].into_iter().chain(std::iter::repeat_n("loader", loaders)) {
         let address = free_address()?;
         let mut service = Process::service(name, environment, address)?;
         // Health is served when the queues are declared.
@@ -147,8 +166,10 @@ async fn crm(customers: u32) -> anyhow::Result<(Process, String)> {
     Process::sandbox("sandbox CRM", &["crm".into(), "--customers".into(), customers.to_string()]).await
 }
 
-async fn shop() -> anyhow::Result<(Process, String)> {
-    Process::sandbox("sandbox shop", &["shop".into(), "--allow-duplicates".into()]).await
+async fn shop(latency: Period) -> anyhow::Result<(Process, String)> {
+    let latency = format!("{}ms", latency.0.as_millis());
+    let arguments = ["shop", "--allow-duplicates", "--latency", &latency].map(str::to_owned);
+    Process::sandbox("sandbox shop", &arguments).await
 }
 
 fn systems(crm_url: &str, shop_url: &str) -> Systems {

@@ -26,7 +26,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let settings = open::settings(&arguments.directory)?;
     let backends = open::to_run(&settings).await?;
-    let context = Context { project, backends, claim: settings.claim(), shutdown };
+    let claim = settings.claim();
+    let context = Context { project, backends, claim, shutdown: shutdown.clone() };
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
@@ -34,8 +35,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let clients = Clients::new(&context.project, &context.backends.store)?;
     let receiver = Receiver::bind(context.clone(), &clients, settings.webhook_addr).await?;
     let receiving = tokio::spawn(receiver.serve());
-    let ran = runner::run(context, clients, Scheduling::On).await;
-    receiving.await?;
-    ran?;
+    let running = async {
+        let ran = runner::run(context, clients, Scheduling::On).await;
+        receiving.await?;
+        ran
+    };
+    shutdown::in_time(&shutdown, running).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Subcommand;
-use pomost_sandbox::{CrmOptions, ShopOptions, run_crm, run_shop};
+use pomost_models::Period;
+use pomost_sandbox::{CrmOptions, Faults, ShopOptions, run_crm, run_shop};
 
 /// The arguments of `pomost sandbox`.
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,9 @@ enum System {
         /// Take two customers with one e-mail address
         #[arg(long)]
         allow_duplicates: bool,
+        /// How long each answer takes: 20ms, for example
+        #[arg(long, default_value = "0ms")]
+        latency: Period,
     },
 }
 
@@ -42,8 +46,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let options = CrmOptions { customers, address, ..CrmOptions::default() };
             run_crm(options, |crm| println!("{}", crm.url())).await?;
         }
-        System::Shop { address, allow_duplicates } => {
-            let options = ShopOptions { address, allow_duplicates, ..ShopOptions::default() };
+        System::Shop { address, allow_duplicates, latency } => {
+            let delay_ms = latency.0.as_millis().try_into()?;
+            let faults = Faults { delay_ms, ..Faults::default() };
+            let options = ShopOptions { address, allow_duplicates, faults, ..ShopOptions::default() };
             run_shop(options, |shop| println!("{}", shop.url())).await?;
         }
     }

@@ -1,6 +1,10 @@
 //! Taking messages from a queue in the database.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -35,6 +39,8 @@ pub(super) struct Session {
     prefetch: usize,
     /// A permit for each message that may still be taken.
     room: Semaphore,
+    /// Messages whose acknowledgement could not be written. It is made up for when more are taken.
+    late: Mutex<Vec<i64>>,
     stopped: CancellationToken,
 }
 
@@ -85,8 +91,8 @@ impl Drop for SqliteConsumer {
 impl Session {
     pub(super) fn new(hub: Arc<Hub>, queue: String, prefetch: u16) -> Session {
         let (consumer, prefetch) = (Uuid::new_v4().to_string(), usize::from(prefetch.max(1)));
-        let room = Semaphore::new(prefetch);
-        Session { hub, queue, consumer, prefetch, room, stopped: CancellationToken::new() }
+        let (room, late) = (Semaphore::new(prefetch), Mutex::default());
+        Session { hub, queue, consumer, prefetch, room, late, stopped: CancellationToken::new() }
     }
 
     /// Waits for room and for messages, and leases them. Nothing only when stopped.
@@ -115,7 +121,11 @@ impl Session {
     }
 
     fn holds_nothing(&self) -> bool {
-        self.room.available_permits() == self.prefetch
+        self.room.available_permits() == self.prefetch && self.late().is_empty()
+    }
+
+    fn late(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many messages may be taken: at least one.
@@ -127,18 +137,24 @@ impl Session {
 
     /// Looks before it asks for the right to write, of which there is only one.
     async fn try_to_take(self: &Arc<Self>, room: usize) -> Result<Vec<Leased>> {
-        if self.next_available_in().await? != Some(Duration::ZERO) {
+        let late = self.late().clone();
+        if late.is_empty() && self.next_available_in().await? != Some(Duration::ZERO) {
             return Ok(Vec::new());
         }
-        let session = Arc::clone(self);
+        let (session, made_up_for) = (Arc::clone(self), late.len());
         let leased = self.hub.database.write(move |transaction| {
             // Whoever dropped the consumer has released its leases: there must be no more.
             if session.stopped.is_cancelled() {
                 return Ok(Vec::new());
             }
+            for sequence in late {
+                queries::acknowledge(transaction, sequence, &session.consumer)?;
+            }
             queries::lease(transaction, &session.queue, &session.consumer, room, milliseconds_since_1970())
         });
-        self.hub.asked(leased.await)
+        let leased = self.hub.asked(leased.await)?;
+        self.late().drain(..made_up_for);
+        Ok(leased)
     }
 
     async fn pause(&self) -> Duration {
@@ -168,16 +184,20 @@ struct Acknowledger {
 #[async_trait]
 impl Acknowledge for Acknowledger {
     async fn acknowledge(self: Box<Self>) -> Result<()> {
-        let (consumer, sequence) = (self.session.consumer.clone(), self.sequence);
-        let hub = &self.session.hub;
+        let Acknowledger { session, sequence } = *self;
+        let (hub, consumer) = (&session.hub, session.consumer.clone());
         let acknowledged = hub
             .database
             .write(move |transaction| queries::acknowledge(transaction, sequence, &consumer))
             .await;
-        if !hub.asked(acknowledged)? {
-            return Err(hub.unavailable("the consumer that took the message is gone; it is delivered again"));
+        let acknowledged = hub.asked(acknowledged).inspect_err(|_| session.late().push(sequence));
+        // Also where it failed: who takes more makes up for it.
+        session.room.add_permits(1);
+        match acknowledged? {
+            true => Ok(()),
+            false => {
+                Err(hub.unavailable("the consumer that took the message is gone; it is delivered again"))
+            }
         }
-        self.session.room.add_permits(1);
-        Ok(())
     }
 }

@@ -55,6 +55,12 @@ impl SqliteBroker {
     pub async fn release_everything(&self) -> Result<()> {
         self.hub.release(Whose::Anybodys).await
     }
+
+    /// How many messages there are, delayed ones and those in hand too.
+    #[cfg(feature = "testing")]
+    pub async fn count_messages(&self) -> Result<u32> {
+        self.hub.asked(self.hub.database.read(queries::count).await)
+    }
 }
 
 #[async_trait]

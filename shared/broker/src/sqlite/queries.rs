@@ -33,6 +33,11 @@ pub(super) fn ping(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("SELECT 1", [], |_| Ok(()))
 }
 
+#[cfg(feature = "testing")]
+pub(super) fn count(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))
+}
+
 pub(super) fn declare(transaction: &Transaction<'_>, names: &[String]) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO queues (name) VALUES (?1)")?;
     names.iter().try_for_each(|name| insert.execute([name]).map(drop))

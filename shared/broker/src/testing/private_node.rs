@@ -106,11 +106,28 @@ impl PrivateNode {
         self.start_again().await;
     }
 
+    /// Has it want more memory than it may have, or no longer: an alarm, during which it takes nothing
+    /// from whoever publishes. Returns once the node knows.
+    pub async fn set_memory_alarm(&self, on: bool) {
+        let share = if on { "0.000001" } else { "0.4" };
+        let mut command = self.environment(ending_with_us(control()));
+        command.args(["set_vm_memory_high_watermark", share]);
+        let set = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+    }
+
     /// The script waits for the node, so the end of the one is the end of the other.
     fn command(&self) -> Command {
         let home = self.directory.path();
         let log = File::options().create(true).append(true).open(home.join("output")).unwrap();
-        let mut command = ending_with_us(script());
+        let mut command = self.environment(ending_with_us(script()));
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command
+    }
+
+    /// What its programs have to know of it.
+    fn environment(&self, mut command: Command) -> Command {
+        let home = self.directory.path();
         command
             .env("HOME", home)
             .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
@@ -124,10 +141,7 @@ impl PrivateNode {
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
             .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
-            .current_dir(home)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
+            .current_dir(home);
         command
     }
 
@@ -207,6 +221,11 @@ fn ending_with_us(program: impl AsRef<OsStr>) -> Command {
 
 fn listens(port: u16) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// The program that tells a running node what to do, beside the script.
+fn control() -> PathBuf {
+    script().with_file_name("rabbitmqctl")
 }
 
 fn script() -> PathBuf {

@@ -56,6 +56,16 @@ async fn a_write_may_be_applied_and_answered_with_garbage() {
 }
 
 #[tokio::test]
+async fn a_write_may_be_applied_and_its_answer_break_off() {
+    let shop = faulty(When::Always, Act::BreakOff).await;
+    let mut answer = post(&shop, &customer(1)).await;
+    assert_eq!(answer.status(), 201);
+    assert!(answer.chunk().await.unwrap().unwrap().starts_with(b"{\"customer\":"));
+    assert!(answer.chunk().await.is_err());
+    assert_eq!(shop.counts().created, 1);
+}
+
+#[tokio::test]
 async fn a_late_answer_has_its_effect_although_nobody_waits_for_it() {
     let shop = faulty(When::Always, Act::Late { ms: 60_000 }).await;
     let request = client().post(format!("{}/customers", shop.url())).header("X-Api-Key", "sandbox-shop-key");

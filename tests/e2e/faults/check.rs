@@ -1,0 +1,89 @@
+//! What must be true at the end of a round.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use pomost_models::{Outcome, RunId};
+use pomost_sandbox::{Counts, Crm, Expected};
+use pomost_store::RunSummary;
+use pomost_tests::{FLOW, Stack};
+
+use super::counts;
+
+/// What the shop must have once a wave has crossed, and what its run has to read.
+pub(super) struct Due {
+    pub(super) expected: Expected,
+    /// The keys of all rows.
+    pub(super) rows: BTreeSet<String>,
+}
+
+/// How far before its cursor the example's flow begins to read.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+
+impl Due {
+    /// All that the CRM has, for a first run.
+    pub(super) fn at_first(crm: &Crm) -> Due {
+        Due { expected: crm.expected(), rows: crm.customers().map(|customer| customer.id).collect() }
+    }
+
+    /// What has changed since the cursor, for a run that is not requested yet.
+    pub(super) async fn since_the_cursor(stack: &Stack) -> Due {
+        let cursor = stack.store.cursor(FLOW).await.unwrap().unwrap();
+        let since = cursor.parse::<Timestamp>().unwrap() - OVERLAP;
+        let changed = stack.crm.customers().filter(|customer| time(&customer.updated_at) >= since);
+        Due { rows: changed.map(|customer| customer.id).collect(), expected: stack.crm.expected() }
+    }
+
+    /// Every row was counted once, and those that cannot cross, and no others, are dead.
+    pub(super) async fn was_read(&self, stack: &Stack, summary: &RunSummary) {
+        counts::add_up(summary);
+        assert_eq!((summary.counts.waiting, summary.counts.records), (0, self.rows.len() as u64));
+        let hopeless: Vec<&str> = self.hopeless().collect();
+        assert_eq!(dead(stack, summary.id).await, hopeless, "the dead letters");
+        assert_eq!(summary.counts.of(Outcome::Dead), hopeless.len() as u64, "{:?}", summary.counts);
+    }
+
+    fn hopeless(&self) -> impl Iterator<Item = &str> {
+        self.expected.dead.keys().map(String::as_str).filter(|key| self.rows.contains(*key))
+    }
+}
+
+/// The keys of a run's dead letters, in order.
+async fn dead(stack: &Stack, run: RunId) -> Vec<String> {
+    let letters = stack.dead_letters().await.into_iter().filter(|letter| letter.run == run);
+    let mut keys: Vec<String> = letters.map(|letter| letter.key().to_owned()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// The shop has what it must, and was asked for what was due: nobody was created twice, and what was sent
+/// again was what was there.
+pub(super) fn the_shop_was_asked_for_what_was_due(stack: &Stack, waves: [&Due; 2], overlapping: bool) {
+    stack.has_what_it_must();
+    let twice: BTreeMap<_, _> =
+        stack.shop.snapshot().tallies.into_iter().filter(|(_, tally)| tally.created > 1).collect();
+    assert!(twice.is_empty(), "created more than once: {twice:?}");
+    let (due, counts) = (requests(waves), stack.shop.counts());
+    let done = [counts.created, counts.updated - counts.repeated, counts.deleted];
+    // Of a record that changes while it is under way, the state before may never arrive.
+    let as_due = if overlapping { done.iter().zip(due).all(|(done, due)| *done <= due) } else { done == due };
+    assert!(as_due, "due to create, update and delete were {due:?}, done were {done:?}: {counts:?}");
+    nothing_but_what_was_asked_for(&counts);
+}
+
+/// How many creates, updates and deletes the two waves are due.
+fn requests([before, after]: [&Due; 2]) -> [u64; 3] {
+    let (before, after) = (&before.expected.present, &after.expected.present);
+    let new = after.keys().filter(|key| !before.contains_key(*key)).count();
+    let gone = before.keys().filter(|key| !after.contains_key(*key)).count();
+    let changed = after.iter().filter(|(key, now)| before.get(*key).is_some_and(|then| then != *now)).count();
+    [before.len() + new, changed, gone].map(|requests| requests as u64)
+}
+
+fn nothing_but_what_was_asked_for(counts: &Counts) {
+    assert_eq!((counts.refused, counts.conflicts), (0, 0), "{counts:?}");
+}

@@ -1,0 +1,124 @@
+//! What a round is, drawn from a seed.
+
+use std::{fmt, ops::Range, time::Duration};
+
+use pomost_tests::Chance;
+
+use super::{
+    fault::{
+        Fault::{self, *},
+        System::{self, *},
+        Wrong::{self, *},
+    },
+    ground::Wire::*,
+};
+
+/// A round: records cross while faults strike, then what changed crosses while others do.
+pub(super) struct Schedule {
+    pub(super) seed: u64,
+    /// Whether it is `pomost run` on its embedded files.
+    pub(super) embedded: bool,
+    /// How many processes there are of each service.
+    pub(super) replicas: usize,
+    /// Whether the changes come while the records before them are still under way.
+    pub(super) overlapping: bool,
+    pub(super) waves: [Vec<Blow>; 2],
+}
+
+/// Faults that strike together.
+#[derive(Debug)]
+pub(super) struct Blow {
+    /// When so many of a hundred records of the wave have settled.
+    pub(super) at: u64,
+    pub(super) faults: Vec<Fault>,
+    pub(super) lasts: Duration,
+}
+
+/// One round in so many is of an embedded runner.
+const EMBEDDED: usize = 6;
+
+const SERVICES: [&str; 3] = ["extractor", "transformer", "loader"];
+
+const WRONGS: [Wrong; 9] = [
+    Throttles,
+    IsNotReady,
+    Fails,
+    RefusesCredentials,
+    HangsUp,
+    HangsUpAfter,
+    BreaksOff,
+    AnswersLate,
+    TalksNonsense,
+];
+
+impl Schedule {
+    pub(super) fn draw(seed: u64) -> Schedule {
+        let mut chance = Chance::of(seed);
+        let embedded = chance.below(EMBEDDED) == 0;
+        let replicas = if embedded { 1 } else { 1 + chance.below(2) };
+        let overlapping = chance.below(2) == 0;
+        let waves = [3, 2].map(|blows| wave(&mut chance, blows, embedded));
+        Schedule { seed, embedded, replicas, overlapping, waves }
+    }
+}
+
+/// One blow in each equal part of the wave.
+fn wave(chance: &mut Chance, blows: u64, embedded: bool) -> Vec<Blow> {
+    let moments = chance.moments(blows, 90);
+    moments.into_iter().map(|at| blow(chance, at, embedded)).collect()
+}
+
+fn blow(chance: &mut Chance, at: u64, embedded: bool) -> Blow {
+    let mut faults: Vec<Fault> = Vec::new();
+    for _ in 0..=chance.below(3) {
+        let fault = fault(chance, embedded);
+        if faults.iter().all(|other| other.strikes() != fault.strikes()) {
+            faults.push(fault);
+        }
+    }
+    let lasts = faults.iter().map(|fault| {
+        let Range { start, end } = fault.lasts();
+        start + chance.below((end - start) as usize) as u64
+    });
+    let lasts = Duration::from_millis(lasts.max().unwrap_or(0));
+    Blow { at, faults, lasts }
+}
+
+/// What strikes the services comes most often, and the broker least, which takes long to be back.
+fn fault(chance: &mut Chance, embedded: bool) -> Fault {
+    let service = if embedded { "pomost" } else { chance.pick(SERVICES.into()) };
+    let of_the_service = [Killed(service), ToldToEnd(service), Frozen(service)];
+    let kinds = match (embedded, chance.below(12)) {
+        (true, 0..5) => of_the_service.to_vec(),
+        (true, 5..8) => vec![DiskFull],
+        (false, 0..4) => of_the_service.into_iter().chain([Succeeded(service)]).collect(),
+        (false, 4) => vec![BrokerRestarts, BrokerAlarm],
+        (false, 5..7) => vec![DatabaseRestarts, DatabaseCrashes, DatabaseDisconnects],
+        (false, 7..9) => {
+            let wire = chance.pick(vec![ToTheBroker, ToTheDatabase]);
+            vec![Cut(wire), Slow(wire), Silent(wire)]
+        }
+        _ => of_a_system(chance),
+    };
+    chance.pick(kinds)
+}
+
+/// A source that talks nonsense ends its run, and that is as it must be.
+fn of_a_system(chance: &mut Chance) -> Vec<Fault> {
+    let system: System = chance.pick(vec![Crm, Shop]);
+    let wrongs = WRONGS.into_iter().filter(|wrong| system == Shop || *wrong != TalksNonsense);
+    wrongs.map(|wrong| Fault::Wrong(system, wrong)).chain([Away(system)]).collect()
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Schedule { seed, embedded, replicas, overlapping, waves } = self;
+        let stack = if *embedded { "embedded".to_owned() } else { format!("{replicas} of each service") };
+        let changes = if *overlapping { "overlapping changes" } else { "changes" };
+        write!(f, "POMOST_TEST_SEED={seed}, {stack}, {changes}")?;
+        for blow in waves.iter().flatten() {
+            write!(f, "\n  at {} %, for {:?}: {:?}", blow.at, blow.lasts, blow.faults)?;
+        }
+        Ok(())
+    }
+}
