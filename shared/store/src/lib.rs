@@ -143,10 +143,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes, before they are published, the records of batches of one run as changes that later ones of
     /// their keys wait for. What was noted of the same batches before, when they held other records, is
-    /// forgotten, unless it was published.
+    /// forgotten, unless it was published. What was dead is under way again.
     async fn expect_changes(&self, batches: &[&Batch]) -> Result<()>;
 
-    /// Notes that batches of one run were published. What was dead of them is under way again.
+    /// Notes that batches of one run were published.
     async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()>;
 
     /// Forgets changes that were noted longer ago than `patience` and never confirmed: whoever noted them

@@ -25,7 +25,7 @@ const EXPECT: &str = "
     INSERT INTO changes (flow, key, version, run, batch)
     SELECT $1, key, version, $2, batch FROM expected ORDER BY key COLLATE \"C\", version COLLATE \"C\"
     ON CONFLICT (flow, key, version) DO UPDATE
-        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at";
+        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = false";
 
 /// A change that somebody has locked is being settled already, or noted anew.
 const CONFIRM: &str = "
@@ -33,7 +33,7 @@ const CONFIRM: &str = "
         SELECT flow, key, version FROM changes
         WHERE run = $1 AND batch = ANY ($2::text[]) FOR UPDATE SKIP LOCKED
     )
-    UPDATE changes SET confirmed = true, dead = false FROM noted
+    UPDATE changes SET confirmed = true FROM noted
     WHERE changes.flow = noted.flow AND changes.key = noted.key AND changes.version = noted.version";
 
 const BEHIND: &str = "

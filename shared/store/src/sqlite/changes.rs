@@ -17,7 +17,7 @@ const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2 AND NOT 
 const EXPECT: &str = "
     INSERT INTO changes (flow, key, version, run, batch, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (flow, key, version) DO UPDATE
-        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at";
+        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
 
 /// Versions of different types (the first character) do not compare.
 const EARLIER: &str = "
@@ -59,7 +59,7 @@ pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()
 pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<()> {
     let batches: Vec<_> = batches.iter().map(|batch| (batch.run.to_string(), batch.id.clone())).collect();
     let confirmed = database.write(move |transaction| {
-        let sql = "UPDATE changes SET confirmed = 1, dead = 0 WHERE run = ?1 AND batch = ?2";
+        let sql = "UPDATE changes SET confirmed = 1 WHERE run = ?1 AND batch = ?2";
         let mut statement = transaction.prepare_cached(sql)?;
         batches.iter().try_for_each(|batch| statement.execute((&batch.0, &batch.1)).map(drop))
     });
