@@ -119,11 +119,12 @@ async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing(
     let twice = told(&hook, 2).await;
     assert_eq!(twice[0], twice[1]);
     let store = world.backends().await.store;
-    eventually(async || match store.alerts().await.unwrap().as_slice() {
-        [alert] => Ok(assert_eq!(alert.text, twice[0])),
+    let stands = eventually(async || match store.alerts().await.unwrap().as_slice() {
+        [alert] => Ok(alert.text.clone()),
         alerts => Err(format!("{alerts:?}")),
     })
     .await;
+    assert_eq!(stands, twice[0]);
     running.stop().await;
 }
 

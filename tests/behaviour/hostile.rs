@@ -3,7 +3,7 @@
 use pomost_models::{DeadLetter, Reason};
 use serde_json::json;
 
-use crate::support::{Flow, Reply, Server, World, failure, outcomes};
+use crate::support::{Flow, Reply, Rows, Server, World, failure, outcomes};
 
 async fn failure_of_a_source_that_answers(body: impl Into<Vec<u8>>) -> String {
     let body = body.into();
@@ -121,4 +121,29 @@ async fn a_record_too_long_for_a_message_dies_alone_and_long_ones_cross() {
     let letter = world.only_dead().await;
     assert_eq!((letter.key(), letter.record.as_ref().unwrap().data.get()), ("a", "null"));
     assert!(letter.error.contains("longer than 4 MiB"), "{}", letter.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_without_end_or_measure_kills_its_record_alone() {
+    let mappings = [
+        ("repeat(empty)", "more than 5000000 steps"),
+        ("reduce range(60) as $i (.key; . + .)", "a text longer than 16 MiB"),
+        ("reduce range(100000) as $i (.; [.])", "nested deeper than 128 levels"),
+        ("reduce range(60) as $i (.; [., .])", "larger than 128 MiB"),
+        ("repeat(.)", "more than 100000 outputs"),
+        ("range(1000) as $i | { key, text: (\"x\" * 500000) }", "larger than 128 MiB"),
+    ];
+    let rows = Rows::default();
+    rows.set_json([0, 1, 2, 3, 4, 5, 6, 7].map(|key| format!(r#"{{"key":"{key}"}}"#)));
+    let cases =
+        mappings.iter().zip(0..).map(|((mapping, _), key)| format!("if .key == \"{key}\" then {mapping} el"));
+    let transform = format!("map: |\n  {}se . end", cases.collect::<String>());
+    let flow = Flow { transform: transform.leak(), ..Flow::default() };
+    let world = World::new(rows.serve().await, flow).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", mappings.len() as u64)]);
+    for letter in world.dead().await {
+        let (_, bound) = mappings[letter.key().parse::<usize>().unwrap()];
+        assert_eq!(letter.reason, Reason::Invalid);
+        assert!(letter.error.contains(bound) || letter.error.contains("longer than 5 s"), "{}", letter.error);
+    }
 }

@@ -17,6 +17,7 @@ mod failures;
 mod files;
 mod formats;
 mod hostile;
+mod hostile_messages;
 mod if_match;
 mod messages;
 mod modes;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use pomost_models::Trigger;
 use pomost_runtime::Backends;
-use pomost_store::{RunRequest, Store};
+use pomost_store::{Outage, RunRequest, Store};
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -33,7 +33,7 @@ fn failing(status: u16) -> impl Fn(&Seen) -> Option<Reply> {
 /// Waits until the systems that are down are these, and returns why.
 async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
     eventually(async || {
-        let outages = backends.store.outages().await.unwrap();
+        let outages = backends.store.outages(Outage::REMEMBERED).await.unwrap();
         let names: Vec<&str> = outages.iter().map(|outage| &*outage.system).collect();
         match names == systems {
             true => Ok(outages.into_iter().map(|outage| outage.reason).collect()),
@@ -124,7 +124,7 @@ async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_
     let (world, _) = world(one_attempt()).await;
     world.shop.intercept(|seen| seen.body.contains("k007").then(|| Reply::json(500, &json!({}))));
     assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64 - 1), ("dead", 1)]);
-    assert_eq!(world.backends().await.store.outages().await.unwrap(), []);
+    assert_eq!(world.backends().await.store.outages(Outage::REMEMBERED).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +167,7 @@ async fn an_outage_that_a_killed_process_left_behind_ends_with_the_first_success
     let (world, _) = world(Flow::default()).await;
     let store: Arc<dyn Store> = world.backends().await.store;
     for system in ["shop", "source"] {
-        store.begin_outage(system, "transient", "it was down").await.unwrap();
+        store.begin_outage(system, "transient", "it was down", Outage::REMEMBERED).await.unwrap();
     }
     assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64)]);
     down(&world.backends().await, &[]).await;

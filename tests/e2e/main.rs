@@ -3,6 +3,7 @@
 
 mod backpressure;
 mod broker;
+mod canaries;
 mod crossing;
 mod database;
 mod demo;

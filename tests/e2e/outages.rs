@@ -45,14 +45,14 @@ async fn a_shop_that_refuses_the_key_fails_or_throttles_is_waited_for() {
         let faults = [
             Fault::new(When::Next(5), Act::answer(401)),
             Fault::new(When::Next(5), Act::answer(403)),
-            Fault::new(When::Next(5), Act::answer(500)).on("POST"),
-            Fault::new(When::Next(5), answer(503, "1")),
-            Fault::new(When::Next(20), answer(429, "1")),
+            Fault::new(When::Next(2), Act::answer(500)).on("POST"),
+            Fault::new(When::Next(2), answer(503, "1")),
+            Fault::new(When::Next(2), answer(429, "1")),
         ];
         stack.shop.set_faults(Faults { delay_ms: 0, faults: faults.into() });
         let run = stack.request_run().await;
         stack.all_crossed_once(run).await;
-        assert_eq!(stack.shop.counts().struck, 40);
+        assert_eq!(stack.shop.counts().struck, 16);
         assert!(stack.loader.log().contains("the system is up again"));
     })
     .await;

@@ -19,10 +19,13 @@ pub struct Collector {
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is to be.
     pub url: String,
     spans: Spans,
+    bodies: Bodies,
     serving: JoinHandle<()>,
 }
 
 type Spans = Arc<Mutex<Vec<Span>>>;
+
+type Bodies = Arc<Mutex<Vec<Bytes>>>;
 
 /// A span as it arrived.
 #[derive(Debug, Clone)]
@@ -51,10 +54,16 @@ impl Collector {
     pub async fn start() -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let spans = Spans::default();
-        let router = Router::new().route("/v1/traces", post(receive)).with_state(spans.clone());
+        let (spans, bodies) = (Spans::default(), Bodies::default());
+        let router = Router::new().route("/v1/traces", post(receive));
+        let router = router.with_state((spans.clone(), bodies.clone()));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Collector { url, spans, serving }
+        Collector { url, spans, bodies, serving }
+    }
+
+    /// All that has arrived, as it was sent.
+    pub fn sent(&self) -> Vec<u8> {
+        self.bodies.lock().unwrap().concat()
     }
 
     /// All that has arrived.
@@ -90,7 +99,8 @@ impl Span {
     }
 }
 
-async fn receive(State(spans): State<Spans>, body: Bytes) {
+async fn receive(State((spans, bodies)): State<(Spans, Bodies)>, body: Bytes) {
+    bodies.lock().unwrap().push(body.clone());
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     for resource in request.resource_spans {
         let of = attributes(resource.resource.unwrap_or_default().attributes);

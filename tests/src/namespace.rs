@@ -75,11 +75,17 @@ impl Namespace {
 
     /// Removes everything of it from the servers.
     pub async fn delete(&self) -> Result<(), String> {
+        self.delete_with([FLOW]).await
+    }
+
+    /// The same where the services had these flows.
+    pub async fn delete_with(&self, flows: impl IntoIterator<Item = &str>) -> Result<(), String> {
         let removed = PostgresStore::remove(&self.database_url, None, &self.name).await;
         removed.map_err(|error| error.to_string())?;
         let broker =
             RabbitMq::connect(&self.amqp_url, &self.name).await.map_err(|error| error.to_string())?;
-        broker.delete_everything(&[FLOW.to_owned()]).await.map_err(|error| error.to_string())
+        let flows: Vec<String> = flows.into_iter().map(str::to_owned).collect();
+        broker.delete_everything(&flows).await.map_err(|error| error.to_string())
     }
 
     /// Whether nothing of it is on the servers.

@@ -53,6 +53,8 @@ fn is_of(parameters: &str, relation: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn next(values: &[&str]) -> Option<String> {
@@ -88,5 +90,13 @@ mod tests {
             assert_eq!(next(&[value]), None, "{value}");
         }
         assert_eq!(next(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_has_links_or_none(value in "[<>;,=\"\\\\a-z /ż]{0,40}|(<[a-z]{0,3}>; ?rel=\"?[a-z ]{0,6}\"?,?){0,4}") {
+            let value = http::HeaderValue::from_bytes(value.as_bytes());
+            target(&HeaderMap::from_iter(value.ok().map(|value| (header::LINK, value))), "next");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use pomost_http::{Class, Client, Clients, Failure};
-use pomost_models::{Batch, Record};
+use pomost_models::{Batch, Lane, Record};
 use pomost_project::{
     Flow,
     flow::{Requests, To},
@@ -26,7 +26,8 @@ use crate::{
 /// How many files of a flow are written at a time.
 const FILES: usize = 4;
 
-/// Where a flow's records go.
+/// Where a flow's records go. Clones share connections.
+#[derive(Clone)]
 pub struct Destination {
     /// The flow.
     pub flow: Arc<Flow>,
@@ -34,7 +35,7 @@ pub struct Destination {
     pub(crate) requests: Arc<Requests>,
     client: Option<Client>,
     /// What takes many records at once.
-    pub(crate) many: Box<dyn Many>,
+    pub(crate) many: Arc<dyn Many>,
     /// What the flow does to records, and what it has for finding out what is there.
     pub(crate) means: Means,
     /// What may be under way at a time.
@@ -52,10 +53,10 @@ impl Destination {
             To::Table(table) => {
                 let writer = table::Writer::new(table.clone());
                 let writer = writer.with_context(|| format!("the flow '{}', load.table", flow.name))?;
-                Destination::by_key(flow.clone(), Box::new(writer), table.concurrency)
+                Destination::by_key(flow.clone(), Arc::new(writer), table.concurrency)
             }
             To::Files(files) => {
-                Destination::by_key(flow.clone(), Box::new(files::Writer::new(files.clone())), FILES)
+                Destination::by_key(flow.clone(), Arc::new(files::Writer::new(files.clone())), FILES)
             }
         })
     }
@@ -64,11 +65,21 @@ impl Destination {
         let (means, concurrency) = (means(&requests), client.concurrency());
         let many =
             BatchRequests { client: client.clone(), flow: flow.name.clone(), requests: requests.clone() };
-        Destination { flow, requests, client: Some(client), many: Box::new(many), means, concurrency }
+        Destination { flow, requests, client: Some(client), many: Arc::new(many), means, concurrency }
+    }
+
+    /// The same, whose requests go first or leave others their turns.
+    pub fn in_lane(&self, lane: Lane) -> Destination {
+        match &self.client {
+            Some(client) => {
+                Destination::system(self.flow.clone(), self.requests.clone(), client.in_lane(lane))
+            }
+            None => self.clone(),
+        }
     }
 
     /// What takes records by their keys, together, and as often as one likes.
-    pub(crate) fn by_key(flow: Arc<Flow>, many: Box<dyn Many>, concurrency: usize) -> Destination {
+    pub(crate) fn by_key(flow: Arc<Flow>, many: Arc<dyn Many>, concurrency: usize) -> Destination {
         let means = Means {
             creates: true,
             updates: true,

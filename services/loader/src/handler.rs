@@ -74,7 +74,7 @@ impl LoadHandler {
         superseded: Vec<Record>,
         until: Instant,
     ) -> Result<(), Trouble> {
-        let began = Instant::now();
+        let (began, was_down) = (Instant::now(), self.destination.is_closed());
         let claim = Claim {
             flow: batch.flow.clone(),
             token: ClaimToken::generate(),
@@ -84,7 +84,8 @@ impl LoadHandler {
         let answers = self.context.store().claim(&claim, self.context.claim).await?;
         let ends = self.act_while_renewing(batch, &records, &claim, &answers, until).await;
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
-        if self.destination.was_down_since(began.into()) {
+        // Records that only fail when they come again may be what brings the system down, not the other way round.
+        if was_down || (batch.attempt == 0 && self.destination.was_down_since(began.into())) {
             tally.spare_attempts();
         }
         superseded.into_iter().for_each(|record| tally.superseded(record));
@@ -151,7 +152,7 @@ impl LoadHandler {
             outbox::send(broker, &route, &[&batch]).await?;
         }
         dead::publish(broker, tally.letters()).await?;
-        Ok(self.turns.after(&tally).await?)
+        self.turns.after(&tally).await
     }
 
     /// Writes a settlement, and writes it again while the store is away. What was written already is

@@ -43,14 +43,15 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
         let turns = Arc::new(Turns::new(context.clone(), flow.clone()));
+        let destination = Destination::of(flow, &clients)?;
         for lane in Lane::ALL {
-            let destination = Destination::of(flow, &clients.in_lane(lane))?;
+            let destination = destination.in_lane(lane);
             let handler = LoadHandler { context: context.clone(), destination, turns: turns.clone() };
             let (context, flow) = (context.clone(), name.clone());
             workers.spawn(worker::work(context, flow, Stage::Load, lane, CONCURRENCY, Arc::new(handler)));
         }
         workers.spawn(async move {
-            turns.bring_back().await;
+            turns.look_after_all().await;
             Ok(())
         });
     }

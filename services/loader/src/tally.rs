@@ -356,7 +356,7 @@ mod tests {
             tally.spare_attempts();
             comes_again(tally, class, None).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
         };
-        assert_eq!(after(Class::Transient), Some((7, 2, 1)));
+        assert_eq!(after(Class::Transient), Some((7, 2, 5)));
         assert_eq!(after(Class::Invalid), None);
     }
 

@@ -6,18 +6,18 @@ use pomost_broker::{Queue, Route};
 use pomost_models::{Batch, Record, Stage};
 use pomost_project::{Flow, flow::Order};
 use pomost_runtime::{Context, outbox, worker::Trouble};
-use pomost_store::Error;
-use tokio::{sync::Notify, time::timeout};
+use pomost_store::{ClaimToken, Error, Taking};
+use tokio::time::sleep;
 use tracing::warn;
 
 use crate::tally::Tally;
 
-/// How long parked records are looked for without being called: another process may have settled what they
-/// wait for, or somebody discarded it.
+/// How often all parked records are looked through: what they wait for may have settled while they were being
+/// parked, or somebody discarded it.
 const TURN: Duration = Duration::from_secs(5);
 
-/// How long a change is waited for that may never have been published.
-const UNCONFIRMED: Duration = Duration::from_secs(3600);
+/// How long a change is waited for that may never have been published. Publishing is given up long before.
+const UNCONFIRMED: Duration = Duration::from_secs(600);
 
 /// How long parked records are nobody else's: longer than publishing may take.
 const PUBLISHING: Duration = Duration::from_secs(300);
@@ -31,13 +31,12 @@ const TOGETHER: u32 = 100;
 pub struct Turns {
     context: Context,
     flow: Arc<Flow>,
-    called: Notify,
 }
 
 impl Turns {
     /// The turns of a flow's records.
     pub fn new(context: Context, flow: Arc<Flow>) -> Turns {
-        Turns { context, flow, called: Notify::new() }
+        Turns { context, flow }
     }
 
     /// Parks those of a batch's records whose turn it is not, and returns the others.
@@ -47,50 +46,63 @@ impl Turns {
         }
         let batch = batch.with_records(records);
         let behind = self.context.store().are_behind(&batch).await?;
-        let (mut ready, mut parked) = (Vec::with_capacity(batch.records.len()), Vec::new());
-        for (record, is_behind) in batch.records.iter().zip(behind) {
-            if is_behind { &mut parked } else { &mut ready }.push(record.clone());
+        let (mut ready, mut parked) = (Vec::with_capacity(behind.len()), batch.with_records(Vec::new()));
+        for (record, is_behind) in batch.records.into_iter().zip(behind) {
+            if is_behind { &mut parked.records } else { &mut ready }.push(record);
         }
-        if !parked.is_empty() {
-            self.context.store().park(&batch.with_records(parked)).await?;
+        if !parked.records.is_empty() {
+            self.context.store().park(&parked).await?;
         }
         Ok(ready)
     }
 
     /// What follows from what came of a batch: older versions that are dead are stale, or it is the next
     /// change's turn.
-    pub async fn after(&self, tally: &Tally<'_>) -> Result<(), Error> {
+    pub async fn after(&self, tally: &Tally<'_>) -> Result<(), Trouble> {
         let store = self.context.store();
         match self.flow.load.order {
-            Order::Latest => store.supersede(&self.flow.name, &tally.applied()).await.map(drop),
+            Order::Latest => match tally.applied() {
+                applied if applied.is_empty() => Ok(()),
+                applied => Ok(store.supersede(&self.flow.name, &applied).await.map(drop)?),
+            },
             Order::Every => {
-                store.settle_changes(&tally.settled()).await?;
-                self.called.notify_one();
-                Ok(())
+                let settled = tally.settled();
+                store.settle_changes(&settled).await?;
+                let keys: Vec<&str> = settled.records.iter().map(|record| record.key.as_str()).collect();
+                self.bring_back(Some(&keys)).await
             }
         }
     }
 
-    /// Brings parked records back until shutdown. A flow that applies the latest may have applied every one
-    /// before: what is parked then need not wait.
-    pub async fn bring_back(&self) {
-        while !self.context.shutdown.is_cancelled() {
-            if let Err(error) = self.bring_back_all().await {
-                warn!(flow = self.flow.name, %error, "records that wait for earlier changes stay parked for now");
+    /// Looks all parked records through, again and again until shutdown.
+    pub async fn look_after_all(&self) {
+        let looking = async {
+            loop {
+                if let Err(error) = self.look_through().await {
+                    warn!(flow = self.flow.name, %error, "records that wait for earlier changes stay parked for now");
+                }
+                sleep(TURN).await;
             }
-            let called = timeout(TURN, self.called.notified());
-            self.context.shutdown.run_until_cancelled(called).await;
-        }
+        };
+        self.context.shutdown.run_until_cancelled(looking).await;
     }
 
-    async fn bring_back_all(&self) -> Result<(), Trouble> {
+    /// A flow that applies the latest may have applied every one before: what is parked need not wait then.
+    async fn look_through(&self) -> Result<(), Trouble> {
         let (store, flow) = (self.context.store(), &self.flow.name);
         match self.flow.load.order {
             Order::Latest => store.forget_changes(flow).await?,
             Order::Every => store.give_up_changes(flow, UNCONFIRMED).await?,
         }
+        self.bring_back(None).await
+    }
+
+    /// Publishes the parked records of these keys, or of all, whose turn it is.
+    async fn bring_back(&self, keys: Option<&[&str]>) -> Result<(), Trouble> {
+        let (store, flow) = (self.context.store(), &self.flow.name);
+        let taking = Taking { taker: ClaimToken::generate(), ttl: PUBLISHING, limit: TOGETHER };
         loop {
-            let parked = store.take_parked(flow, PUBLISHING, TOGETHER).await?;
+            let parked = store.take_parked(flow, keys, taking).await?;
             if parked.is_empty() {
                 return Ok(());
             }
@@ -98,7 +110,7 @@ impl Turns {
                 let route = Route::to(Queue::of(Stage::Load, &of_lane[0]));
                 outbox::send(self.context.broker(), &route, &of_lane.iter().collect::<Vec<_>>()).await?;
             }
-            store.unpark(&parked).await?;
+            store.unpark(taking.taker, &parked).await?;
         }
     }
 }

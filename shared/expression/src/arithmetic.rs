@@ -10,7 +10,7 @@ use std::mem::take;
 use bigdecimal::{BigDecimal, RoundingMode, Zero, num_bigint::Sign};
 use jaq_core::{
     Cv, Error, ValR, ValXs,
-    data::JustLut,
+    box_iter::box_once,
     load::parse::{BinaryOp, Pattern, Term},
     native::{Fun, bome, run, v},
     ops::{Cmp, Math},
@@ -19,18 +19,13 @@ use jaq_json::Num;
 
 use crate::{
     Value,
-    decimal::{decimal, shortest},
+    budget::{Bound, Budget, Data, Evaluation, MAX_ITEMS, MAX_TEXT},
+    decimal::{NO_DECIMAL, decimal, has_few_digits, shortest},
     syntax,
 };
 
 /// What is said of a division by zero.
 pub(crate) const NO_DIVISOR: &str = "expected a divisor other than 0";
-
-/// What is said of a text that is repeated too often.
-pub(crate) const NO_TEXT: &str = "expected text of at most 16 MiB";
-
-/// How long a text may become by being multiplied: a record's `9e18` would take the process with it.
-const MAX_TEXT: usize = 16 << 20;
 
 /// The digits of a quotient that has no end, as IEEE 754 has them for decimals of 128 bits.
 const QUOTIENT_DIGITS: u64 = 34;
@@ -54,7 +49,7 @@ pub(crate) fn make_exact(term: &mut Term<&str>) {
 }
 
 /// The operators, each a function of two values by a name that no expression can call.
-pub(crate) fn natives() -> [Fun<JustLut<Value>>; 11] {
+pub(crate) fn natives() -> [Fun<Data>; 11] {
     [
         run(("+", v(2), |cv| reckon(cv, Math::Add))),
         run(("-", v(2), |cv| reckon(cv, Math::Sub))),
@@ -70,16 +65,19 @@ pub(crate) fn natives() -> [Fun<JustLut<Value>>; 11] {
     ]
 }
 
-/// Whether an operation is seen to be on what is no number: that is left to jaq, which is faster.
+/// Whether an operation is seen to be on what is no number, and to give little: that is left to jaq, which
+/// is faster.
 fn is_jaqs_own(left: &Term<&str>, operator: &BinaryOp<&str>, right: &Term<&str>) -> bool {
-    // Text can be multiplied, by a number that a record has.
-    let multiplies = matches!(operator, BinaryOp::Math(Math::Mul) | BinaryOp::UpdateMath(Math::Mul));
-    !multiplies && (is_no_number(left) || is_no_number(right))
+    let gives_little = match operator {
+        BinaryOp::Math(operator) | BinaryOp::UpdateMath(operator) => *operator == Math::Add,
+        _ => true,
+    };
+    gives_little && (is_no_number(left) || is_no_number(right))
 }
 
 fn is_no_number(term: &Term<&str>) -> bool {
     match term {
-        Term::Str(..) | Term::Arr(_) | Term::Obj(_) => true,
+        Term::Str(..) => syntax::literal(term).is_some(),
         Term::Call(name, arguments) => arguments.is_empty() && ["true", "false", "null"].contains(name),
         _ => false,
     }
@@ -96,31 +94,24 @@ fn update<'s>(operator: &'s str, path: Term<&'s str>, value: Term<&'s str>) -> T
     Term::BinOp(value.into(), BinaryOp::Pipe(Some(Pattern::Var(OPERAND))), update.into())
 }
 
-fn reckon<'a>(mut cv: Cv<'a, JustLut<Value>>, operator: Math) -> ValXs<'a, Value> {
-    let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
+fn reckon<'a>(cv: Cv<'a, Data>, operator: Math) -> ValXs<'a, Value> {
+    let (evaluation, left, right) = operands(cv);
+    if let Err(halt) = evaluation.or_halt(bounded(evaluation.budget, &left, operator, &right)) {
+        return box_once(Err(halt));
+    }
     bome(match (&left, &right) {
         (Value::Num(x), Value::Num(y)) if !is_jaqs(x, y, operator) => exact(x, operator, y),
-        (Value::TStr(text) | Value::BStr(text), Value::Num(times))
-        | (Value::Num(times), Value::TStr(text) | Value::BStr(text))
-            if operator == Math::Mul && !fits(text.len(), times) =>
-        {
-            Err(Error::str(NO_TEXT))
-        }
+        (Value::Num(_), Value::Num(_)) => operator.run(left, right).and_then(of_few_digits),
         _ => operator.run(left, right),
     })
 }
 
-/// Whether a text so many times is within bounds.
-fn fits(length: usize, times: &Num) -> bool {
-    match times {
-        Num::Int(times) => length.saturating_mul(usize::try_from(*times).unwrap_or(0)) <= MAX_TEXT,
-        Num::BigInt(times) => length == 0 || times.sign() == Sign::Minus,
-        _ => true,
+fn compare<'a>(cv: Cv<'a, Data>, operator: Cmp) -> ValXs<'a, Value> {
+    let (evaluation, left, right) = operands(cv);
+    let weighed = [&left, &right].into_iter().try_for_each(|value| evaluation.budget.weigh(value));
+    if let Err(halt) = evaluation.or_halt(weighed) {
+        return box_once(Err(halt));
     }
-}
-
-fn compare<'a>(mut cv: Cv<'a, JustLut<Value>>, operator: Cmp) -> ValXs<'a, Value> {
-    let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
     let decimals = match (&left, &right) {
         // Integers are compared exactly, and numbers beyond all bounds as floats.
         (Value::Num(x), Value::Num(y)) if !is_jaqs(x, y, Math::Sub) => decimal(x).ok().zip(decimal(y).ok()),
@@ -130,6 +121,62 @@ fn compare<'a>(mut cv: Cv<'a, JustLut<Value>>, operator: Cmp) -> ValXs<'a, Value
         Some((left, right)) => operator.run(&left, &right),
         None => operator.run(&left, &right),
     })))
+}
+
+/// The operands. The input is let go: while anybody else has it, an array is copied to be added to.
+fn operands<'a>((mut context, _): Cv<'a, Data>) -> (Evaluation<'a>, Value, Value) {
+    let (right, left) = (context.pop_var(), context.pop_var());
+    (*context.data(), left, right)
+}
+
+/// Whether what comes of an operation on texts, arrays and objects is within bounds, and so is the way to it.
+fn bounded(budget: &Budget, left: &Value, operator: Math, right: &Value) -> Result<(), Bound> {
+    match (operator, left, right) {
+        (Math::Add, Value::TStr(l) | Value::BStr(l), Value::TStr(r) | Value::BStr(r)) => {
+            within(l.len() + r.len(), MAX_TEXT, Bound::Text)
+        }
+        (Math::Add, Value::Arr(l), Value::Arr(r)) => within(l.len() + r.len(), MAX_ITEMS, Bound::Items),
+        (Math::Mul, Value::TStr(text) | Value::BStr(text), Value::Num(times))
+        | (Math::Mul, Value::Num(times), Value::TStr(text) | Value::BStr(text)) => {
+            within(text.len().saturating_mul(whole(times)), MAX_TEXT, Bound::Text)
+        }
+        (Math::Div, Value::TStr(text) | Value::BStr(text), Value::TStr(by) | Value::BStr(by)) => {
+            within(parts(text, by), MAX_ITEMS, Bound::Items)
+        }
+        (Math::Sub, Value::Arr(_), Value::Arr(_)) | (Math::Mul, Value::Obj(_), Value::Obj(_)) => {
+            budget.weigh(left).and_then(|()| budget.weigh(right))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn within(size: usize, most: usize, bound: Bound) -> Result<(), Bound> {
+    if size > most { Err(bound) } else { Ok(()) }
+}
+
+/// How often a text is repeated by a number; by one that is not whole, it is not.
+fn whole(times: &Num) -> usize {
+    match times {
+        Num::Int(times) => usize::try_from(*times).unwrap_or(0),
+        Num::BigInt(times) if times.sign() != Sign::Minus => usize::MAX,
+        _ => 0,
+    }
+}
+
+/// Into how many parts a text is split; a short one is not looked at, since it cannot have too many.
+fn parts(text: &[u8], by: &[u8]) -> usize {
+    match std::str::from_utf8(text).ok().zip(std::str::from_utf8(by).ok()) {
+        Some((text, by)) if text.len() > MAX_ITEMS && !by.is_empty() => text.matches(by).count() + 1,
+        _ => text.len(),
+    }
+}
+
+/// Integers grow as they are multiplied.
+fn of_few_digits(number: Value) -> ValR<Value> {
+    match &number {
+        Value::Num(Num::BigInt(integer)) if !has_few_digits(integer) => Err(Error::str(NO_DECIMAL)),
+        _ => Ok(number),
+    }
 }
 
 /// Whether jaq does it as it should be done: it does integers exactly, but divides in floats.

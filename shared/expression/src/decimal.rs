@@ -1,6 +1,6 @@
 //! Numbers with all their digits, to reckon with.
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, num_bigint::BigInt};
 use jaq_core::{Error, ValR, ValT as _};
 use jaq_json::Num;
 
@@ -17,16 +17,19 @@ pub(crate) const NO_DECIMAL: &str = "expected a number of at most 1000 digits";
 pub(crate) fn decimal(number: &Num) -> Result<BigDecimal, Error<Value>> {
     let decimal = match number {
         Num::Int(integer) => Some(BigDecimal::from(*integer as i64)),
-        // A digit takes more than three bits.
-        Num::BigInt(integer) if integer.bits() <= 4 * MAX_DIGITS => {
-            Some(BigDecimal::from((**integer).clone()))
-        }
+        Num::BigInt(integer) if has_few_digits(integer) => Some(BigDecimal::from((**integer).clone())),
         Num::BigInt(_) => None,
         // A float stands for the decimal that it is written as.
         Num::Float(float) => of_text(&float.to_string()),
         Num::Dec(text) => of_text(text),
     };
     decimal.ok_or_else(|| Error::str(NO_DECIMAL))
+}
+
+/// Whether an integer may be reckoned with.
+pub(crate) fn has_few_digits(integer: &BigInt) -> bool {
+    // A digit takes more than three bits.
+    integer.bits() <= 4 * MAX_DIGITS
 }
 
 /// The value of a number, written as short as it can be: an integer where it is one.

@@ -1,5 +1,7 @@
 //! What is wrong with an expression, or with what it was run on.
 
+use std::fmt::{self, Write as _};
+
 use jaq_core::{
     Error as JaqError,
     compile::{self, Undefined},
@@ -9,7 +11,11 @@ use jaq_core::{
     },
 };
 
-use crate::{Value, functions, variables};
+use crate::{
+    Value,
+    budget::{Bound, MAX_TEXT},
+    functions, variables,
+};
 
 /// An expression that is not jq as flows have it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,14 +45,31 @@ impl EvaluationError {
         EvaluationError { pointer: None, message: message.into() }
     }
 
+    /// The error of an evaluation that ran into a bound.
+    pub(crate) fn exceeded(bound: Bound) -> EvaluationError {
+        EvaluationError::new(bound.to_string())
+    }
+
     /// The error without the values that jaq puts into its messages.
     pub(crate) fn of(error: JaqError<Value>, source: &str) -> EvaluationError {
-        let raised = match error.clone().into_val() {
-            Value::TStr(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let raised = match is_short(&error).then(|| error.into_val()) {
+            Some(Value::TStr(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
             _ => String::new(),
         };
         EvaluationError::new(without_values(&raised, source))
     }
+}
+
+/// Whether an error may be written: jaq puts values into it as a whole, however large.
+fn is_short(error: &JaqError<Value>) -> bool {
+    struct Room(usize);
+    impl fmt::Write for Room {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+    write!(Room(MAX_TEXT), "{error}").is_ok()
 }
 
 fn without_values(message: &str, source: &str) -> String {

@@ -7,17 +7,19 @@ use std::{
 
 use jaq_core::{
     Compiler, Ctx, Filter, Vars,
-    data::JustLut,
     load::{
         Arena, File, Loader,
         parse::{Def, Term},
     },
-    unwrap_valr,
 };
 
 use crate::{
-    CompileError, EvaluationError, Value, Variables, arithmetic, brackets::Brackets, error::compile_error,
-    field::Field, functions, literals, recursion, syntax, variables,
+    CompileError, EvaluationError, Value, Variables, arithmetic, bounds,
+    brackets::Brackets,
+    budget::{Bound, Budget, Data, Evaluation, MAX_SIZE, weigh},
+    error::compile_error,
+    field::Field,
+    functions, literals, recursion, syntax, variables,
 };
 
 /// The most outputs one evaluation may have: more is an endless loop or a mistake.
@@ -32,7 +34,7 @@ pub struct Expression(Arc<Compiled>);
 
 struct Compiled {
     source: String,
-    filter: Filter<JustLut<Value>>,
+    filter: Filter<Data>,
     variables: Vec<&'static str>,
     fields: OnceLock<Vec<Field>>,
 }
@@ -45,6 +47,7 @@ impl Expression {
         let mut term = syntax::parse(source)?;
         literals::refuse(source, &mut term)?;
         arithmetic::make_exact(&mut term);
+        bounds::bound(&mut term);
         let variables = variables::used_in(source);
         let arena = Arena::default();
         let name = name_of(source);
@@ -96,10 +99,14 @@ impl Expression {
         !name.is_some_and(|name| variables::NAMES.contains(&name))
     }
 
-    /// All outputs. The first error is the error of the whole: no output before it counts.
+    /// All outputs. The first error is the error of the whole: no output before it counts. What takes
+    /// too many steps, too long or too much room is an error.
     pub fn outputs(&self, input: Value, variables: &Variables) -> Result<Vec<Value>, EvaluationError> {
-        self.run(input.clone(), variables).map_err(|mut error| {
-            error.pointer = self.failing_field(input, variables);
+        let budget = Budget::new();
+        self.run(input.clone(), variables, &budget).map_err(|mut error| {
+            if !budget.is_spent() {
+                error.pointer = self.failing_field(input, variables);
+            }
             error
         })
     }
@@ -123,16 +130,31 @@ impl Expression {
         }
     }
 
-    fn run(&self, input: Value, variables: &Variables) -> Result<Vec<Value>, EvaluationError> {
+    pub(crate) fn run(
+        &self,
+        input: Value,
+        variables: &Variables,
+        budget: &Budget,
+    ) -> Result<Vec<Value>, EvaluationError> {
         let compiled = &*self.0;
         let values = compiled.variables.iter().map(|name| variables.get(name));
-        let context = Ctx::<JustLut<Value>>::new(&compiled.filter.lut, Vars::new(values));
-        let mut outputs = Vec::new();
-        for output in compiled.filter.id.run((context, input)).map(unwrap_valr) {
+        let evaluation = Evaluation { lut: &compiled.filter.lut, budget };
+        let context = Ctx::<Data>::new(evaluation, Vars::new(values));
+        let (mut outputs, mut size) = (Vec::new(), 0);
+        for output in compiled.filter.id.run((context, input)) {
             if outputs.len() == MAX_OUTPUTS {
                 return Err(EvaluationError::new(format!("more than {MAX_OUTPUTS} outputs")));
             }
-            outputs.push(output.map_err(|error| EvaluationError::of(error, &compiled.source))?);
+            let output = output.map_err(|exception| match exception.get_err() {
+                Ok(error) => EvaluationError::of(error, &compiled.source),
+                Err(_) => budget.error(),
+            })?;
+            // What leaves here is written and compared by others, who look at no bounds.
+            size += weigh(&output).map_err(EvaluationError::exceeded)?;
+            if size > MAX_SIZE {
+                return Err(EvaluationError::exceeded(Bound::Size));
+            }
+            outputs.push(output);
         }
         Ok(outputs)
     }
@@ -141,7 +163,7 @@ impl Expression {
     /// failure, since a mapping that works never asks.
     fn failing_field(&self, input: Value, variables: &Variables) -> Option<String> {
         let fields = self.0.fields.get_or_init(|| Field::all_of(&self.0.source));
-        let fails = |field: &&Field| field.expression.run(input.clone(), variables).is_err();
+        let fails = |field: &&Field| field.expression.run(input.clone(), variables, &Budget::new()).is_err();
         fields.iter().find(fails).map(|field| field.pointer.clone()).filter(|pointer| !pointer.is_empty())
     }
 }

@@ -5,7 +5,9 @@
 //! jq, and what it lacks, stands in [`functions`]; its arithmetic is exact.
 
 mod arithmetic;
+mod bounds;
 mod brackets;
+mod budget;
 mod decimal;
 mod error;
 mod expression;

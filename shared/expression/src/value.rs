@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use crate::Value;
 
 /// How deep JSON may be nested: deeper input would overflow the stack of a parser somewhere.
-const MAX_DEPTH: usize = 128;
+pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Why a text is not JSON.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -26,6 +26,8 @@ pub(crate) struct Breaker {
     /// Grows with each change, and each probe is one. What fails counts only if it was begun since.
     era: u64,
     closed_at: Option<Instant>,
+    /// How many probes have failed.
+    failed_probes: u32,
 }
 
 enum State {
@@ -74,7 +76,7 @@ pub(crate) enum Change {
 impl Breaker {
     /// That of a system which is taken to be up.
     pub(crate) fn new() -> Breaker {
-        Breaker { state: State::Closed { failures: 0 }, era: 0, closed_at: None }
+        Breaker { state: State::Closed { failures: 0 }, era: 0, closed_at: None, failed_probes: 0 }
     }
 
     /// Whether a request may be made; otherwise how long it takes until one may.
@@ -107,6 +109,7 @@ impl Breaker {
             }
             (State::Open(rest), Sign::Down(asked)) => {
                 *rest = Rest::of((rest.length * 2).min(LONGEST_REST), asked, now);
+                self.failed_probes = self.failed_probes.wrapping_add(1);
             }
             (State::Open(rest), Sign::None) => *rest = Rest::of(rest.length, None, now),
             (State::Closed { .. }, Sign::None) => {}
@@ -120,6 +123,11 @@ impl Breaker {
             State::Closed { .. } => None,
             State::Open(rest) => rest.probe.is_none().then_some(rest.until),
         }
+    }
+
+    /// Grows with each probe that fails.
+    pub(crate) fn failed_probes(&self) -> u32 {
+        self.failed_probes
     }
 
     /// Whether the system has been down since then.

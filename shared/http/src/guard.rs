@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use pomost_store::Store;
+use pomost_store::{Outage, Store};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
@@ -42,8 +42,9 @@ enum Standing {
     Unknown,
     /// It has answered.
     Up,
-    /// It is down, because of this; the next one may try it then.
-    Down { class: Class, reason: String, next_probe: Option<Instant> },
+    /// It is down, because of this; the next one may try it then. The number tells one failure of a probe from
+    /// the next.
+    Down { class: Class, reason: String, next_probe: Option<Instant>, failed_probes: u32 },
 }
 
 impl Guard {
@@ -139,18 +140,18 @@ impl Guard {
     fn learn(&self, ticket: Ticket, sign: Sign, failure: Option<&Failure>) {
         let mut breaker = self.breaker();
         match (breaker.end(ticket, sign, Instant::now()), failure) {
-            (Some(Change::Opened), Some(failure)) => self.goes_down(failure),
+            (Some(Change::Opened), Some(failure)) => self.goes_down(failure, breaker.failed_probes()),
             (Some(Change::Closed), _) => info!(system = self.system, "the system is up again"),
             _ => {}
         }
         self.show(&breaker, sign == Sign::Up);
     }
 
-    fn goes_down(&self, failure: &Failure) {
+    fn goes_down(&self, failure: &Failure, failed_probes: u32) {
         let (class, reason) = (failure.class, failure.message.clone());
         error!(system = self.system, class = class.as_str(), reason, "the system is down; its flows wait");
         metrics::set_up(&self.system, false);
-        self.standing.send_replace(Standing::Down { class, reason, next_probe: None });
+        self.standing.send_replace(Standing::Down { class, reason, next_probe: None, failed_probes });
     }
 
     fn show(&self, breaker: &Breaker, is_up: bool) {
@@ -162,8 +163,8 @@ impl Guard {
                 true
             }
             Standing::Unknown => false,
-            Standing::Down { next_probe, .. } => {
-                *next_probe = breaker.next_probe();
+            Standing::Down { next_probe, failed_probes, .. } => {
+                (*next_probe, *failed_probes) = (breaker.next_probe(), breaker.failed_probes());
                 true
             }
         });
@@ -204,20 +205,34 @@ impl Drop for Trial<'_> {
 }
 
 /// Tells the store what is known of a system, until its guard is gone: with the first answer that it is not
-/// down, since whoever said so may have died, and from then on each change. A store that is away is told
-/// later.
+/// down, since whoever said so may have died, and from then on each change and each probe that fails. That
+/// a probe begins is no news: another process may have found meanwhile that the system is up. A store
+/// that is away is told later.
 async fn tell(store: Arc<dyn Store>, system: String, mut standing: watch::Receiver<Standing>) {
+    let mut told = None;
     while standing.changed().await.is_ok() {
         let known = standing.borrow_and_update().clone();
-        let told = match &known {
+        let news = match &known {
+            Standing::Down { failed_probes, .. } => Some(*failed_probes),
+            Standing::Unknown | Standing::Up => None,
+        };
+        if told == Some(news) {
+            continue;
+        }
+        let telling = match &known {
             Standing::Unknown => Ok(()),
             Standing::Up => store.end_outage(&system).await,
-            Standing::Down { class, reason, .. } => store.begin_outage(&system, class.as_str(), reason).await,
+            Standing::Down { class, reason, .. } => {
+                store.begin_outage(&system, class.as_str(), reason, Outage::REMEMBERED).await
+            }
         };
-        if let Err(error) = told {
-            warn!(system, %error, "others do not know yet whether the system is down");
-            standing.mark_changed();
-            sleep(AFTER_FAILURE).await;
+        match telling {
+            Ok(()) => told = Some(news),
+            Err(error) => {
+                warn!(system, %error, "others do not know yet whether the system is down");
+                standing.mark_changed();
+                sleep(AFTER_FAILURE).await;
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit},
     time::Instant,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct InFlight {
     room: Semaphore,
     /// Requests that leave others their turns do not take all the room, where there is any to leave.
     room_behind: Semaphore,
+    /// They wait one by one: no live request waits behind more than one of them.
+    behind: AsyncMutex<()>,
     state: Mutex<State>,
 }
 
@@ -65,15 +67,16 @@ impl InFlight {
         let state = State { limit: Limit::new(ceiling), permits: ceiling };
         let room_behind = Semaphore::new(ceiling.saturating_sub(1).max(1));
         let (system, room) = (system.to_owned(), Semaphore::new(ceiling));
-        InFlight { system, room, room_behind, state: Mutex::new(state) }
+        let behind = AsyncMutex::new(());
+        InFlight { system, room, room_behind, behind, state: Mutex::new(state) }
     }
 
     /// Waits for a place.
     pub(crate) async fn enter(&self, lane: Lane) -> Place<'_> {
         // The semaphores are never closed; if they were, going on without them only loses the limit.
-        let behind = match lane {
-            Lane::Live => None,
-            Lane::Backfill => self.room_behind.acquire().await.ok(),
+        let (_turn, behind) = match lane {
+            Lane::Live => (None, None),
+            Lane::Backfill => (Some(self.behind.lock().await), self.room_behind.acquire().await.ok()),
         };
         Place { in_flight: self, permit: self.room.acquire().await.ok(), _behind: behind }
     }

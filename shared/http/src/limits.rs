@@ -127,8 +127,20 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use http::{HeaderName, HeaderValue};
+    use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::*;
+
+    const NAMES: [&str; 8] = [
+        "retry-after",
+        "date",
+        "ratelimit",
+        "ratelimit-policy",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    ];
 
     const OK: StatusCode = StatusCode::OK;
     const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
@@ -197,6 +209,22 @@ mod tests {
         assert_eq!(limits(&[reset]).pause(TOO_MANY), seconds(30));
         assert_eq!(limits(&[reset, ("retry-after", "5")]).delay(TOO_MANY), seconds(5));
         assert_eq!(limits(&[reset, ("ratelimit-remaining", "20")]).delay(TOO_MANY), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_headers_are_waited_for_within_bounds(
+            headers in vec((select(NAMES.to_vec()), "[-+0-9a-z=;, \"./:]{0,24}|[ -~]{0,24}|[0-9]{1,40}|(-?inf|nan|1e999)"), 0..6),
+        ) {
+            let headers = headers.iter().filter_map(|(name, value)| {
+                Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
+            });
+            let limits = Limits::of(&headers.collect());
+            for status in [OK, TOO_MANY, StatusCode::SERVICE_UNAVAILABLE] {
+                prop_assert!(limits.delay(status).is_none_or(|delay| delay <= LONGEST));
+                prop_assert!(limits.pause(status).is_none_or(|pause| pause <= LONGEST));
+            }
+        }
     }
 
     #[test]

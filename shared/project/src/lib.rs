@@ -26,6 +26,7 @@ pub mod schema;
 pub mod system;
 pub mod table;
 pub mod webhook;
+pub mod writings;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 

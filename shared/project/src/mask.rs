@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use pomost_expression::{Expression, Value, Variables, text};
 
-use crate::Flow;
-
-/// What stands for a value that is hidden.
-const MASK: &str = "***";
+use crate::{
+    Flow,
+    writings::{self, MASK},
+};
 
 /// Shorter values are not hunted for inside texts: `1` stands in every other error.
 const HUNTED: usize = 3;
@@ -30,10 +30,7 @@ impl Flow {
         for path in &self.sensitive {
             found_at(path, record).iter().for_each(|value| collect(value, &mut values));
         }
-        let mut values: Vec<String> = values.into_iter().collect();
-        // A value that holds another one goes first, or its rest would be left standing.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values
+        values.into_iter().collect()
     }
 }
 
@@ -82,35 +79,6 @@ fn masked(value: &Value, values: &[String]) -> Value {
 }
 
 fn hide(values: &[String], text: &str) -> String {
-    let hunted = || values.iter().map(String::as_str).filter(|value| value.chars().count() >= HUNTED);
-    let hidden = hunted().flat_map(writings).fold(text.to_owned(), |text, value| text.replace(&value, MASK));
-    match hidden.strip_suffix('…') {
-        Some(cut) => format!("{}…", hunted().fold(cut.to_owned(), without_beginning)),
-        None => hidden,
-    }
-}
-
-/// A value as it stands in a text and, where that differs, in JSON: as we write it and as those do
-/// who escape everything beyond ASCII.
-fn writings(value: &str) -> BTreeSet<String> {
-    let json = serde_json::Value::from(value).to_string();
-    let escaped = json[1..json.len() - 1].to_owned();
-    BTreeSet::from([value.to_owned(), ascii(&escaped), escaped])
-}
-
-fn ascii(json: &str) -> String {
-    let escape = |c: char| match c.is_ascii() {
-        true => c.to_string(),
-        false => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
-    };
-    json.chars().map(escape).collect()
-}
-
-/// The text without the beginning of a value that was cut off at its end.
-fn without_beginning(text: String, value: &str) -> String {
-    let beginnings = value.char_indices().skip(HUNTED).map(|(end, _)| &value[..end]);
-    match beginnings.filter_map(|beginning| text.strip_suffix(beginning)).last() {
-        Some(rest) => format!("{rest}{MASK}"),
-        None => text,
-    }
+    let hunted = values.iter().map(String::as_str).filter(|value| value.chars().count() >= HUNTED);
+    writings::hide(hunted, text)
 }

@@ -1,5 +1,7 @@
 //! What people are to know: systems that are down, and what has been announced.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 /// A system that is down.
@@ -16,6 +18,10 @@ pub struct Outage {
 }
 
 impl Outage {
+    /// How long an outage is remembered that nobody sees any more: longer than a system which is down may ask
+    /// to be left alone.
+    pub const REMEMBERED: Duration = Duration::from_secs(900);
+
     /// Whether somebody has to mend our credentials, or what they are granted.
     pub fn is_of_credentials(&self) -> bool {
         self.class == "unauthorised"

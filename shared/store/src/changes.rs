@@ -1,8 +1,21 @@
-//! What both implementations keep of records that wait for earlier changes of their key.
+//! Records that wait for earlier changes of their key.
+
+use std::time::Duration;
 
 use pomost_models::{Batch, Record};
 
-use crate::{Error, Result};
+use crate::{ClaimToken, Error, Result};
+
+/// How parked records are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Taking {
+    /// Who takes them, to publish them.
+    pub taker: ClaimToken,
+    /// For how long nobody else gets them.
+    pub ttl: Duration,
+    /// How many at most.
+    pub limit: u32,
+}
 
 /// The message that brings one record of a batch back.
 pub(crate) fn message(batch: &Batch, record: &Record) -> String {

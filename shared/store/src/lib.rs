@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
 pub use alerts::{Alert, Outage};
+pub use changes::Taking;
 pub use grants::{Grant, GrantKey};
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
 pub use runs::{
@@ -142,10 +143,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes, before they are published, the records of batches of one run as changes that later ones of
     /// their keys wait for. What was noted of the same batches before, when they held other records, is
-    /// forgotten.
+    /// forgotten, unless it was published.
     async fn expect_changes(&self, batches: &[&Batch]) -> Result<()>;
 
-    /// Notes that batches of one run were published.
+    /// Notes that batches of one run were published. What was dead of them is under way again.
     async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()>;
 
     /// Forgets changes that were noted longer ago than `patience` and never confirmed: whoever noted them
@@ -164,12 +165,12 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps the records of a batch until earlier changes of their keys have settled.
     async fn park(&self, batch: &Batch) -> Result<()>;
 
-    /// Up to `limit` records that were parked and have no earlier changes to wait for any more, each as a
-    /// batch to be published. For `ttl` nobody else gets them.
-    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>>;
+    /// Records that were parked and have no earlier changes to wait for any more, of these keys or of all,
+    /// each as a batch to be published.
+    async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>>;
 
-    /// Forgets parked records: they were published.
-    async fn unpark(&self, batches: &[Batch]) -> Result<()>;
+    /// Forgets parked records that were published, unless they were parked again since they were taken.
+    async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()>;
 
     // --- dead letters, and replays: dead letters on their way back to a stage ---
 
@@ -180,8 +181,8 @@ pub trait Store: Send + Sync + 'static {
     /// The dead letters that a filter leaves, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
 
-    /// Closes the open dead letters of these keys whose version is older than the one that was applied; the
-    /// records in them are [`pomost_models::Outcome::Stale`]. Returns how many there were.
+    /// Closes the open dead letters of these keys whose version is older than the one that was applied, so that
+    /// nothing waits for their records any more, which are [`pomost_models::Outcome::Stale`]. Returns how many there were.
     async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64>;
 
     /// Closes dead letters for good, so that nothing waits for their records any more. Returns how many were
@@ -225,15 +226,16 @@ pub trait Store: Send + Sync + 'static {
 
     // --- outages and alerts: what people are to know ---
 
-    /// Notes that a system is down since now, and by what kind of failure; where it is known to be down
-    /// already, nothing changes.
-    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()>;
+    /// Notes that a system is seen to be down, and by what kind of failure. It is down since now, unless it was
+    /// seen to be so within the time that an outage is `remembered`.
+    async fn begin_outage(&self, system: &str, class: &str, reason: &str, remembered: Duration)
+    -> Result<()>;
 
     /// Notes that a system is not down, or not any more.
     async fn end_outage(&self, system: &str) -> Result<()>;
 
-    /// The systems that are down, by name.
-    async fn outages(&self) -> Result<Vec<Outage>>;
+    /// The systems that were seen to be down within the time that an outage is `remembered`, by name.
+    async fn outages(&self, remembered: Duration) -> Result<Vec<Outage>>;
 
     /// Notes that something was announced, now; where its subject stands already, nothing changes.
     async fn raise_alert(&self, subject: &str, text: &str) -> Result<()>;

@@ -7,8 +7,8 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::{Hooked, hooked};
-use crate::support::{Flow, Reply, Server, World, outcomes};
+use super::{HOOK, Hooked, hooked};
+use crate::support::{Flow, Reply, Server, World, outcomes, replayed_in};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_and_reading_send_the_same_change_once() {
@@ -51,6 +51,34 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
     // Its batch and its request take a moment, in which some of the others have their turns.
     assert!(live < before + 10, "it was request {live}, delivered after {before}");
     assert_eq!(outcomes(&hooked.running.ended(run).await), [("created", 60)]);
+    hooked.running.stop().await;
+}
+
+/// Deliveries go on with the batch of those before them.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
+    let extract = Box::leak(format!("version: .n\n{HOOK}").into_boxed_str());
+    let hooked = Hooked::start(Flow { extract, load: "order: every", ..Flow::default() }).await;
+    let first = json!({ "key": "a", "n": 1 }).to_string();
+    let refused = first.clone();
+    hooked.world.shop.intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
+    for (id, key, n) in [("1", "a", 1), ("2", "b", 1), ("3", "a", 2)] {
+        let body = json!({ "key": key, "n": n }).to_string();
+        assert_eq!(hooked.sender.deliver(&[("X-Id", id)], &body).await.status, 200);
+    }
+    let store = hooked.world.backends().await.store;
+    eventually(async || match store.runs(Some("things"), 1).await.unwrap().first() {
+        Some(run) if run.blocked == 1 && run.counts.waiting == 1 => Ok(()),
+        run => Err(format!("{run:?}")),
+    })
+    .await;
+    hooked.world.shop.mend();
+    let replayed = hooked.world.pomost(&["dead", "replay", "--all"]).await;
+    assert_eq!(outcomes(&hooked.running.ended(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(hooked.outcomes().await, [("created", 1), ("updated", 1), ("dead", 1)]);
+    let sent = hooked.world.shop.server.seen().into_iter().filter(|seen| seen.body.contains("\"a\""));
+    let second = json!({ "key": "a", "n": 2 }).to_string();
+    assert_eq!(sent.map(|seen| seen.body).collect::<Vec<_>>(), [first.clone(), first, second]);
     hooked.running.stop().await;
 }
 

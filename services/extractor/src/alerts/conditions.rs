@@ -31,8 +31,10 @@ impl<'a> Conditions<'a> {
         Ok(now)
     }
 
+    /// Of a system that the project does not have any more, nobody will find out that it is back.
     async fn outages(&self) -> Result<BTreeMap<String, String>> {
-        let outages = self.context.store().outages().await?.into_iter();
+        let outages = self.context.store().outages(Outage::REMEMBERED).await?.into_iter();
+        let outages = outages.filter(|outage| self.context.project.systems.contains_key(&outage.system));
         Ok(outages.map(|outage| (format!("outage:{}", outage.system), down(&outage))).collect())
     }
 

@@ -6,7 +6,7 @@
 
 mod conditions;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use pomost_http::{Failure, Hook};
@@ -39,23 +39,8 @@ enum Error {
 /// is tried again, and holds up nothing else.
 pub async fn tell(context: Context, hook: Hook) {
     let Some(alerts) = &context.project.alerts else { return };
-    let mut teller = Teller { context: &context, hook, conditions: Conditions::new(&context, alerts) };
-    let mut pauses = pauses();
-    loop {
-        let pause = match teller.turn().await {
-            Ok(()) => {
-                pauses = self::pauses();
-                TURN
-            }
-            Err(error) => {
-                warn!(%error, "people are not told what they have to know; trying again");
-                pauses.next().unwrap_or(LONGEST_PAUSE)
-            }
-        };
-        if context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            return;
-        }
-    }
+    let teller = Teller { context: &context, hook, conditions: Conditions::new(&context, alerts) };
+    context.shutdown.run_until_cancelled(teller.tell()).await;
 }
 
 /// Who tells people.
@@ -66,20 +51,39 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    async fn tell(mut self) -> Infallible {
+        let mut pauses = pauses();
+        loop {
+            let pause = match self.turn().await {
+                Ok(()) => {
+                    pauses = self::pauses();
+                    TURN
+                }
+                Err(error) => {
+                    warn!(%error, "people are not told what they have to know; trying again");
+                    pauses.next().unwrap_or(LONGEST_PAUSE)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// One look, if no other process does it.
     async fn turn(&mut self) -> Result<(), Error> {
         let store = self.context.store();
-        if store.acquire_lease(LEASE, self.context.holder(), LEASE_FOR).await?.is_none() {
+        let Some(lease) = store.acquire_lease(LEASE, self.context.holder(), LEASE_FOR).await? else {
             return Ok(());
-        }
+        };
         let standing = store.alerts().await?.into_iter().map(|alert| (alert.subject, alert.text));
         let standing: BTreeMap<String, String> = standing.collect();
         let now = self.conditions.now().await?;
         for (subject, text) in now.iter().filter(|(subject, _)| !standing.contains_key(*subject)) {
+            store.renew_lease(&lease, LEASE_FOR).await?;
             self.hook.say(text).await?;
             store.raise_alert(subject, text).await?;
         }
         for (subject, text) in standing.iter().filter(|(subject, _)| !now.contains_key(*subject)) {
+            store.renew_lease(&lease, LEASE_FOR).await?;
             self.hook.say(&format!("Over: {text}")).await?;
             store.clear_alert(subject).await?;
         }

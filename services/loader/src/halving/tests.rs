@@ -42,7 +42,7 @@ impl Many for Picky {
 impl Picky {
     /// Writes `count` rows; returns whether each was done.
     async fn write_all(&self, flow: Arc<Flow>, count: usize) -> Vec<bool> {
-        let destination = Destination::by_key(flow, Box::new(Picky::default()), 1);
+        let destination = Destination::by_key(flow, std::sync::Arc::new(Picky::default()), 1);
         let (batch, record, answer) = (batch(), record(), Answer::Act(Known::default()));
         let (act, _) = destination.begin(&batch, &record, &[0; 16], &answer);
         let ids: Vec<String> = (0..count).map(|row| row.to_string()).collect();

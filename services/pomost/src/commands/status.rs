@@ -24,7 +24,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let directory = &arguments.project.project;
     let settings = open::settings(directory)?;
     let backends = open::to_look(&settings).await?;
-    let outages = backends.store.outages().await?;
+    let outages = backends.store.outages(Outage::REMEMBERED).await?;
     show(&outages);
     let waits = Waits::of(directory, &outages);
     let runs = backends.store.runs(arguments.flow.as_deref(), arguments.limit).await?;

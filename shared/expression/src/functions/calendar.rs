@@ -5,12 +5,12 @@
 
 use jaq_core::{
     Error, ValR,
-    data::JustLut,
     load::{parse, parse::Def},
     native::{Fun, bome, run, v},
 };
 use jaq_std::ValT as _;
 
+use super::Data;
 use crate::Value;
 
 /// What is said of a time that no calendar has.
@@ -35,18 +35,13 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
 }
 
 /// The check.
-pub(super) fn native() -> Fun<JustLut<Value>> {
+pub(super) fn native() -> Fun<Data> {
     run(("checked_time", v(0), |cv| bome(checked(cv.1))))
 }
 
 /// The name that a native function goes by behind its check.
 pub(super) fn renamed(name: &'static str) -> &'static str {
     RENAMED.into_iter().find(|(usual, _)| *usual == name).map_or(name, |(_, unchecked)| unchecked)
-}
-
-/// Whether a function is there for others alone.
-pub(super) fn is_internal(name: &str) -> bool {
-    name == "checked_time" || name.starts_with("unchecked_")
 }
 
 fn checked(time: Value) -> ValR<Value> {

@@ -29,6 +29,17 @@ all digits of an integer.
 
 A mapping is a function of its record alone, so there is no `env`, `$ENV`, `now`, `localtime`, `strflocaltime`, `input`,
 `inputs`, `debug`, `stderr`, `halt`, `halt_error`, and no `import`. A definition cannot call itself.
+
+## Bounds
+
+An expression without end or measure is ended, and its record becomes a dead letter that names the bound. No `try` catches
+that. For one record, an expression may take
+
+- 5 000 000 steps: items gone through, calls, rounds, fields made;
+- 5 seconds of a processor, whatever else the machine does;
+- texts of 16 MiB, arrays of 5 000 000 items, and values of 128 MiB as JSON, in all its outputs together;
+- 128 levels of arrays and objects within each other;
+- 100 000 outputs, and decimals of 1000 digits.
 ";
 
 /// The added functions, each with its example, as Markdown.

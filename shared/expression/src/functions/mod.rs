@@ -13,11 +13,13 @@ mod regex;
 mod text;
 mod time;
 
-use jaq_core::{Error, data::JustLut, load::parse::Def, native::Fun};
+use jaq_core::{Error, load::parse::Def, native::Fun};
 
 use crate::{
     Value,
-    arithmetic::{self, NO_DIVISOR, NO_TEXT},
+    arithmetic::{self, NO_DIVISOR},
+    bounds,
+    budget::{self, Data},
     decimal::NO_DECIMAL,
 };
 
@@ -91,14 +93,12 @@ const REPLACED: [&str; 14] = [
     "split_",
 ];
 
-type Data = JustLut<Value>;
-
 /// Whether a message is one that an added function raises: those hold nothing of a record, unless it
 /// be an argument that is not written in the expression.
 pub(crate) fn is_own_message(message: &str, is_written: &dyn Fn(&str) -> bool) -> bool {
     let about =
         |subject: &Subject| subject.messages_about.iter().find_map(|about| message.strip_prefix(about));
-    [NO_DECIMAL, NO_DIVISOR, NO_TEXT, calendar::NO_TIME].contains(&message)
+    [NO_DECIMAL, NO_DIVISOR, calendar::NO_TIME].contains(&message)
         || SUBJECTS.iter().any(|subject| subject.messages.contains(&message))
         || SUBJECTS.iter().find_map(about).is_some_and(is_written)
 }
@@ -113,7 +113,7 @@ pub(crate) fn check(name: &str, arguments: &[Option<String>]) -> Result<(), Stri
 pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
     let standard = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let standard = standard.filter(|(name, _, _)| is_kept(name));
-    let standard = standard.map(|(name, arguments, native)| (calendar::renamed(name), arguments, native));
+    let standard = standard.map(|(name, arguments, native)| (renamed(name), arguments, native));
     standard.chain(added()).chain(replacing())
 }
 
@@ -121,19 +121,27 @@ pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let standard = standard.filter(|definition| is_kept(definition.name));
-    standard.map(exact).chain(calendar::definitions())
+    bounds::definitions().chain(standard.map(exact)).chain(calendar::definitions()).map(bounded)
 }
 
 /// The names of all functions, for those who write expressions.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let names = all().map(|(name, _, _)| name).chain(definitions().map(|definition| definition.name));
-    names.filter(|name| {
-        !calendar::is_internal(name) && name.starts_with(|c: char| c.is_alphabetic() || c == '@')
-    })
+    names.filter(|name| !is_internal(name) && name.starts_with(|c: char| c.is_alphabetic() || c == '@'))
+}
+
+/// Whether a function is there for others alone.
+fn is_internal(name: &str) -> bool {
+    name.starts_with("unchecked_") || name.ends_with('!') || name == "checked_time"
 }
 
 fn is_kept(name: &str) -> bool {
     !LEFT_OUT.contains(&name) && !REPLACED.contains(&name)
+}
+
+/// The name of a function of jaq's that is behind a check.
+fn renamed(name: &'static str) -> &'static str {
+    bounds::renamed(calendar::renamed(name))
 }
 
 fn added() -> impl Iterator<Item = Fun<Data>> {
@@ -147,6 +155,7 @@ fn replacing() -> impl Iterator<Item = Fun<Data>> {
         .chain(regex::natives())
         .chain(arithmetic::natives())
         .chain([calendar::native()])
+        .chain(budget::natives())
 }
 
 /// Of jq's definitions, only the sums calculate with what is in a record.
@@ -154,6 +163,11 @@ fn exact(mut definition: Def<&'static str>) -> Def<&'static str> {
     if definition.name == "add" {
         arithmetic::make_exact(&mut definition.body);
     }
+    definition
+}
+
+fn bounded(mut definition: Def<&'static str>) -> Def<&'static str> {
+    bounds::bound_definition(&mut definition);
     definition
 }
 

@@ -6,7 +6,8 @@
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use jaq_core::{
-    Cv, Error, ValR, ValT as _,
+    Cv, Error, ValR, ValT as _, ValX,
+    box_iter::box_once,
     native::{Fun, bome, run, v},
 };
 use jaq_std::ValT as _;
@@ -17,6 +18,9 @@ use crate::Value;
 
 /// How many regexes a thread keeps for the same flags. A mapping has a few; more come from records, and are let go.
 const KEPT: usize = 256;
+
+/// What a group of a match counts for: it is an object of four fields, each with its name.
+const STEPS_OF_A_GROUP: usize = 8;
 
 thread_local! {
     static COMPILED: RefCell<HashMap<Flags, HashMap<String, Rc<Regex>>>> = RefCell::default();
@@ -30,9 +34,9 @@ pub(super) fn natives() -> [Fun<Data>; 6] {
             let (flags, regex) = (cv.0.pop_var(), cv.0.pop_var());
             bome(string(&flags).and_then(|flags| test(&cv.1, &regex, &flags)))
         })),
-        run(("matches", v(2), |cv| bome(apply(cv, false, true)))),
-        run(("split_matches", v(2), |cv| bome(apply(cv, true, true)))),
-        run(("split_", v(2), |cv| bome(apply(cv, true, false)))),
+        run(("matches", v(2), |cv| box_once(apply(cv, false, true)))),
+        run(("split_matches", v(2), |cv| box_once(apply(cv, true, true)))),
+        run(("split_", v(2), |cv| box_once(apply(cv, true, false)))),
         run(("capture_of_match", v(0), |cv| bome(named(cv.1)))),
     ]
 }
@@ -65,8 +69,9 @@ fn test(text: &Value, pattern: &Value, flags: &str) -> ValR<Value> {
 }
 
 /// The parts of a text: those that match, each with its groups, and those between them.
-fn apply(mut cv: Cv<'_, Data>, others: bool, matches: bool) -> ValR<Value> {
-    let (flags, pattern, text) = (string(&cv.0.pop_var())?, string(&cv.0.pop_var())?, cv.1);
+fn apply<'a>(mut cv: Cv<'a, Data>, others: bool, matches: bool) -> ValX<'a, Value> {
+    let (flags, pattern) = (string(&cv.0.pop_var())?, string(&cv.0.pop_var())?);
+    let (evaluation, text) = (*cv.0.data(), cv.1);
     let flags = Flags::of(&flags).map_err(Error::str)?;
     let regex = compiled(&pattern, flags).map_err(Error::str)?;
     let bytes = text.try_as_utf8_bytes()?;
@@ -81,8 +86,10 @@ fn apply(mut cv: Cv<'_, Data>, others: bool, matches: bool) -> ValR<Value> {
             end = whole.end();
         }
         if matches {
+            evaluation.or_halt(evaluation.budget.take(STEPS_OF_A_GROUP * captures.len()))?;
             parts.push(groups(&text, &regex, &captures, &mut place)?);
         }
+        evaluation.or_halt(evaluation.budget.take(1))?;
         if !flags.global {
             break;
         }

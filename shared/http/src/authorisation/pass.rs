@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pomost_project::auth::TokenPlace;
+use pomost_project::{auth::TokenPlace, writings};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -63,10 +63,8 @@ impl Pass {
 
     /// A query parameter.
     pub(crate) fn query(name: &str, value: &SecretString) -> Pass {
-        let encoded: String =
-            url::form_urlencoded::byte_serialize(value.expose_secret().as_bytes()).collect();
         let carried = Carried::Query(name.to_owned(), value.clone());
-        Pass { generation: None, carried, secrets: vec![value.clone(), encoded.into()] }
+        Pass { generation: None, carried, secrets: vec![value.clone()] }
     }
 
     /// A token where the system expects it.
@@ -110,10 +108,8 @@ impl Pass {
 
 /// A text without secrets.
 pub(crate) fn hide<'s>(secrets: impl IntoIterator<Item = &'s SecretString>, text: &str) -> String {
-    let mut secrets: Vec<&str> = secrets.into_iter().map(ExposeSecret::expose_secret).collect();
-    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let long = secrets.into_iter().filter(|secret| secret.chars().count() >= SHORTEST_HIDDEN);
-    long.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    let secrets = secrets.into_iter().map(ExposeSecret::expose_secret);
+    writings::hide(secrets.filter(|secret| secret.chars().count() >= SHORTEST_HIDDEN), text)
 }
 
 /// Cookies stand in one header (RFC 6265 §5.4).

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use pomost_http::Hook;
 use tracing::Level;
 
 use crate::support::{Authority, Fault, Reply, Server, SystemFile, things};
@@ -26,6 +27,9 @@ impl io::Write for Log {
 
 impl Log {
     fn start() -> (Log, tracing::subscriber::DefaultGuard) {
+        // While there is one subscriber alone, what another test's thread is first to log counts as wanted by
+        // nobody (tracing-core asks the thread's default).
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -95,4 +99,20 @@ async fn a_login_is_in_no_log_no_error_and_no_debug_text() {
         log.contains("http.request") && !log.contains("CANARY") && !shown.contains("CANARY"),
         "{shown}{log}"
     );
+}
+
+/// Whoever knows the URL of a hook is let in.
+#[tokio::test]
+async fn the_url_of_a_hook_is_in_no_log_and_no_error() {
+    let (log, _guard) = Log::start();
+    let server = Server::start(|seen| Reply::of(404, format!("no {}", seen.path))).await;
+    let mut shown = String::new();
+    for url in [&server.url, "http://127.0.0.1:1"] {
+        let hook = Hook::new(format!("{url}/CANARY").into()).unwrap();
+        let failure = hook.say("the shop is down").await.unwrap_err();
+        shown.push_str(&format!("{failure} {failure:?}"));
+    }
+    assert_eq!(server.asked("/CANARY"), 1);
+    assert!(shown.contains("alerts.yaml: POST to 'url' answered 404 Not Found"), "{shown}");
+    assert!(!shown.contains("CANARY") && !log.text().contains("CANARY"), "{shown}{}", log.text());
 }

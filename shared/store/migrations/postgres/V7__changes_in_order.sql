@@ -23,6 +23,7 @@ CREATE TABLE parked (
     flow        text COLLATE "C" NOT NULL,
     key         text COLLATE "C" NOT NULL,
     version     text COLLATE "C" NOT NULL,
+    taken_by    uuid,
     taken_until timestamptz,
     message     text NOT NULL,
     PRIMARY KEY (run, batch, slot)

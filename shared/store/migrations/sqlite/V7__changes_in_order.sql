@@ -23,6 +23,7 @@ CREATE TABLE parked (
     flow        TEXT NOT NULL,
     key         TEXT NOT NULL,
     version     TEXT NOT NULL,
+    taken_by    BLOB,
     taken_until INTEGER,
     message     TEXT NOT NULL,
     PRIMARY KEY (run, batch, slot)

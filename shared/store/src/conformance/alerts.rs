@@ -14,7 +14,7 @@ use super::{
 use crate::{Outage, RunRequest, Store};
 
 async fn outages(store: &Arc<dyn Store>) -> Vec<(String, String, String)> {
-    let outages = store.outages().await.unwrap().into_iter();
+    let outages = store.outages(MINUTE).await.unwrap().into_iter();
     outages.map(|Outage { system, class, reason, .. }| (system, class, reason)).collect()
 }
 
@@ -24,19 +24,28 @@ fn outage(system: &str, class: &str, reason: &str) -> (String, String, String) {
 
 /// Who notices it later changes neither what happened nor when.
 pub async fn an_outage_is_of_who_noticed_it_first_until_it_ends(store: Arc<dyn Store>) {
-    store.begin_outage("shop", "transient", "shop: POST /things answered 500").await.unwrap();
-    let began = store.outages().await.unwrap()[0].since;
-    store.begin_outage("shop", "unauthorised", "shop: POST /things answered 401").await.unwrap();
-    store.begin_outage("crm", "unreachable", "crm: a\0b").await.unwrap();
+    store.begin_outage("shop", "transient", "shop: POST /things answered 500", MINUTE).await.unwrap();
+    let began = store.outages(MINUTE).await.unwrap()[0].since;
+    store.begin_outage("shop", "unauthorised", "shop: POST /things answered 401", MINUTE).await.unwrap();
+    store.begin_outage("crm", "unreachable", "crm: a\0b", MINUTE).await.unwrap();
     let both = [
         outage("crm", "unreachable", "crm: a\0b"),
         outage("shop", "transient", "shop: POST /things answered 500"),
     ];
     assert_eq!(outages(&store).await, both);
-    assert_eq!(store.outages().await.unwrap()[1].since, began);
+    assert_eq!(store.outages(MINUTE).await.unwrap()[1].since, began);
     store.end_outage("shop").await.unwrap();
     store.end_outage("shop").await.unwrap();
     assert_eq!(outages(&store).await, both[..1]);
+}
+
+/// Who saw it may be gone, and somebody sees another.
+pub async fn an_outage_that_nobody_sees_any_more_is_forgotten(store: Arc<dyn Store>) {
+    store.begin_outage("crm", "unreachable", "nobody answered", MINUTE).await.unwrap();
+    assert_eq!(store.outages(std::time::Duration::ZERO).await.unwrap(), []);
+    let long_ago = std::time::Duration::ZERO;
+    store.begin_outage("crm", "transient", "crm: GET /a answered 500", long_ago).await.unwrap();
+    assert_eq!(outages(&store).await, [outage("crm", "transient", "crm: GET /a answered 500")]);
 }
 
 /// Raised twice it is one, as it was raised first.

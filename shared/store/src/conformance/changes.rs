@@ -6,7 +6,7 @@ use pomost_models::{Batch, DeadLetter, Lane, Op, Record, RunId, Version};
 use serde_json::value::RawValue;
 
 use super::{MINUTE, Worker, act_on, dead_letters::letter, manual};
-use crate::{Answer, Claim, Store};
+use crate::{Answer, Claim, ClaimToken, Store, Taking};
 
 fn record(slot: u32, key: &str, version: &str) -> Record {
     let data = RawValue::from_string(format!("{{\"version\":\"{version}\"}}")).unwrap();
@@ -24,9 +24,13 @@ async fn expect(store: &Arc<dyn Store>, batch: &Batch) {
     store.confirm_changes(&[batch]).await.unwrap();
 }
 
-/// Parks a batch and returns what comes back at once.
+fn taking(ttl: Duration, limit: u32) -> Taking {
+    Taking { taker: ClaimToken::generate(), ttl, limit }
+}
+
+/// What comes back, of all keys.
 async fn take(store: &Arc<dyn Store>) -> Vec<(String, String)> {
-    let taken = store.take_parked("customers", MINUTE, 10).await.unwrap();
+    let taken = store.take_parked("customers", None, taking(MINUTE, 10)).await.unwrap();
     let record = |batch: &Batch| {
         let Record { key, version, .. } = &batch.records[0];
         (key.clone(), version.to_string())
@@ -58,14 +62,15 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
     assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
 }
 
-/// A page that is read again after a crash may have other records in it.
+/// A page that is read again after a crash may have other records in it. What was published before will settle.
 pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<dyn Store>) {
-    let (first, other) = (batch("1", &[("a", "1"), ("b", "1")]), batch("1", &[("b", "1")]));
-    expect(&store, &first).await;
-    expect(&store, &batch("2", &[("d", "1")])).await;
-    expect(&store, &Batch { run: first.run, ..other }).await;
-    let later = batch("3", &[("a", "2"), ("b", "2"), ("d", "2")]);
-    assert_eq!(store.are_behind(&later).await.unwrap(), [false, true, true]);
+    let (first, published) = (batch("1", &[("a", "1"), ("b", "1")]), batch("2", &[("d", "1")]));
+    store.expect_changes(&[&first]).await.unwrap();
+    expect(&store, &published).await;
+    store.expect_changes(&[&Batch { run: first.run, ..batch("1", &[("b", "1")]) }]).await.unwrap();
+    store.expect_changes(&[&Batch { run: published.run, ..batch("2", &[("e", "1")]) }]).await.unwrap();
+    let later = batch("3", &[("a", "2"), ("b", "2"), ("d", "2"), ("e", "2")]);
+    assert_eq!(store.are_behind(&later).await.unwrap(), [false, true, true, true]);
 }
 
 /// Whoever noted it may have died before it published it.
@@ -88,19 +93,35 @@ pub async fn a_parked_record_comes_back_when_nothing_is_before_it(store: Arc<dyn
     store.park(&later).await.unwrap();
     assert_eq!(take(&store).await, records(&[("b", "1")]));
     store.settle_changes(&first).await.unwrap();
-    let released = store.take_parked("customers", Duration::ZERO, 10).await.unwrap();
+    let taking = taking(Duration::ZERO, 10);
+    assert!(store.take_parked("customers", Some(&["b"]), taking).await.unwrap().is_empty());
+    let released = store.take_parked("customers", Some(&["b", "a"]), taking).await.unwrap();
     assert_eq!(released.len(), 1);
     let whole = later.with_records(vec![later.records[0].clone()]);
     assert_eq!(released[0].encode(), whole.encode());
     store.settle_changes(&whole).await.unwrap();
-    store.unpark(&released).await.unwrap();
+    store.unpark(taking.taker, &released).await.unwrap();
     assert_eq!(take(&store).await, records(&[("a", "3")]));
+}
+
+/// An earlier change may come up while it is published.
+pub async fn a_record_that_is_parked_again_is_not_forgotten_by_who_took_it(store: Arc<dyn Store>) {
+    let parked = batch("1", &[("a", "1")]);
+    store.park(&parked).await.unwrap();
+    let (first, second) = (taking(Duration::ZERO, 10), taking(Duration::ZERO, 10));
+    let released = store.take_parked("customers", None, first).await.unwrap();
+    store.park(&parked).await.unwrap();
+    store.unpark(first.taker, &released).await.unwrap();
+    assert_eq!(store.take_parked("customers", None, second).await.unwrap().len(), 1);
+    store.unpark(first.taker, &released).await.unwrap();
+    store.unpark(second.taker, &released).await.unwrap();
+    assert!(take(&store).await.is_empty());
 }
 
 /// Whoever took it is about to publish it.
 pub async fn a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while(store: Arc<dyn Store>) {
     store.park(&batch("1", &[("a", "1"), ("b", "1")])).await.unwrap();
-    assert_eq!(store.take_parked("customers", Duration::ZERO, 1).await.unwrap().len(), 1);
+    assert_eq!(store.take_parked("customers", None, taking(Duration::ZERO, 1)).await.unwrap().len(), 1);
     assert_eq!(take(&store).await.len(), 2);
     assert_eq!(take(&store).await, []);
 }
@@ -121,6 +142,20 @@ pub async fn a_dead_change_blocks_those_behind_it_until_it_is_discarded(store: A
     assert_eq!(store.discard_dead_letters(&[letter.id]).await.unwrap(), 1);
     assert_eq!(blocked().await, 0);
     assert_eq!(take(&store).await, records(&[("a", "2")]));
+}
+
+/// A newer one was applied without it, by whoever did not wait for it.
+pub async fn nobody_waits_for_a_dead_change_that_is_outdated(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    let dead = batch("1", &[("a", "1")]);
+    expect(&store, &dead).await;
+    let letter = DeadLetter { record: dead.records.first().cloned(), ..letter(run, "1", 0) };
+    store.archive(&[letter]).await.unwrap();
+    let later = batch("2", &[("a", "3")]);
+    assert_eq!(store.are_behind(&later).await.unwrap(), [true]);
+    Worker::new(&store).apply("a", "2", 1).await;
+    assert_eq!(store.supersede("customers", &["a"]).await.unwrap(), 1);
+    assert_eq!(store.are_behind(&later).await.unwrap(), [false]);
 }
 
 /// Orders of extraction are no versions of the source's, and compare with none.

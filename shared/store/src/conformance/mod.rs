@@ -104,6 +104,8 @@ macro_rules! every_behaviour {
             a_change_that_was_not_confirmed_is_given_up_after_a_while
             a_parked_record_comes_back_when_nothing_is_before_it
             a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while
+            a_record_that_is_parked_again_is_not_forgotten_by_who_took_it
+            nobody_waits_for_a_dead_change_that_is_outdated
             a_dead_change_blocks_those_behind_it_until_it_is_discarded
             a_version_of_another_type_than_the_one_applied_is_refused_by_those_who_ask_for_it
             a_dead_letter_is_kept_whole_and_once
@@ -133,6 +135,7 @@ macro_rules! every_behaviour {
             a_new_pace_counts_from_the_last_slot_on
             of_many_who_reserve_slots_each_gets_its_own
             an_outage_is_of_who_noticed_it_first_until_it_ends
+            an_outage_that_nobody_sees_any_more_is_forgotten
             an_alert_stands_until_it_is_cleared
             open_dead_letters_are_counted_by_flow_from_a_time_on
             the_last_success_is_the_newest_run_of_which_all_has_settled

@@ -1,6 +1,6 @@
 //! Systems that are down, and what has been announced.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use pomost_models::Outcomes;
@@ -16,19 +16,28 @@ pub(super) async fn begin_outage(
     system: &str,
     class: &str,
     reason: &str,
+    remembered: Duration,
 ) -> Result<()> {
     let sql = "
-        INSERT INTO outages (system, class, reason) VALUES ($1, $2, $3) ON CONFLICT (system) DO NOTHING";
-    connections.execute(sql, &[&system, &class, &stored(reason)]).await.map(drop)
+        INSERT INTO outages AS known (system, class, reason) VALUES ($1, $2, $3)
+        ON CONFLICT (system) DO UPDATE SET (class, reason, since, seen_at) = (
+            SELECT CASE WHEN lasts THEN known.class ELSE excluded.class END,
+                CASE WHEN lasts THEN known.reason ELSE excluded.reason END,
+                CASE WHEN lasts THEN known.since ELSE excluded.since END,
+                excluded.seen_at
+            FROM (SELECT known.seen_at > clock_timestamp() - make_interval(secs => $4) AS lasts) AS it)";
+    connections.execute(sql, &[&system, &class, &stored(reason), &remembered.as_secs_f64()]).await.map(drop)
 }
 
 pub(super) async fn end_outage(connections: &Connections, system: &str) -> Result<()> {
     connections.execute("DELETE FROM outages WHERE system = $1", &[&system]).await.map(drop)
 }
 
-pub(super) async fn outages(connections: &Connections) -> Result<Vec<Outage>> {
-    let rows =
-        connections.query("SELECT system, class, reason, since FROM outages ORDER BY system", &[]).await?;
+pub(super) async fn outages(connections: &Connections, remembered: Duration) -> Result<Vec<Outage>> {
+    let sql = "
+        SELECT system, class, reason, since FROM outages
+        WHERE seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY system";
+    let rows = connections.query(sql, &[&remembered.as_secs_f64()]).await?;
     let outage = |row: tokio_postgres::Row| Outage {
         system: row.get(0),
         class: row.get(1),

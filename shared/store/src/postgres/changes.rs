@@ -1,30 +1,40 @@
 //! The changes of flows that apply every one of them, and the records that wait for earlier ones.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use pomost_models::{Batch, Record};
 use uuid::Uuid;
 
 use super::{connection::Connections, text::stored};
-use crate::{Result, changes};
+use crate::{
+    ClaimToken, Result,
+    changes::{self, Taking},
+};
 
-/// Two statements that note the same changes lock them in the same order.
+/// Statements that write the same changes lock them in the same order.
 const EXPECT: &str = "
     WITH expected AS (
         SELECT DISTINCT ON (key, version) batch, key, version
-        FROM unnest($4::text[], $5::text[], $6::text[]) AS expected (batch, key, version)
+        FROM unnest($3::text[], $4::text[], $5::text[]) AS expected (batch, key, version)
         ORDER BY key, version
     ), forgotten AS (
-        DELETE FROM changes WHERE run = $2 AND batch = ANY ($3::text[]) AND NOT EXISTS (
+        DELETE FROM changes
+        WHERE run = $2 AND batch = ANY ($3::text[]) AND NOT confirmed AND NOT dead AND NOT EXISTS (
             SELECT FROM expected WHERE expected.key = changes.key AND expected.version = changes.version)
     )
     INSERT INTO changes (flow, key, version, run, batch)
     SELECT $1, key, version, $2, batch FROM expected ORDER BY key COLLATE \"C\", version COLLATE \"C\"
     ON CONFLICT (flow, key, version) DO UPDATE
-        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = false";
+        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at";
 
+/// A change that somebody has locked is being settled already, or noted anew.
 const CONFIRM: &str = "
-    UPDATE changes SET confirmed = true WHERE run = $1 AND batch = ANY ($2::text[]) AND NOT confirmed";
+    WITH noted AS (
+        SELECT flow, key, version FROM changes
+        WHERE run = $1 AND batch = ANY ($2::text[]) FOR UPDATE SKIP LOCKED
+    )
+    UPDATE changes SET confirmed = true, dead = false FROM noted
+    WHERE changes.flow = noted.flow AND changes.key = noted.key AND changes.version = noted.version";
 
 const BEHIND: &str = "
     SELECT EXISTS (
@@ -33,7 +43,12 @@ const BEHIND: &str = "
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (key, version, place) ORDER BY place";
 
 const SETTLE: &str = "
-    DELETE FROM changes USING unnest($2::text[], $3::text[]) AS settled (key, version)
+    WITH settled AS (
+        SELECT changes.key, changes.version FROM unnest($2::text[], $3::text[]) AS settled (key, version)
+        JOIN changes ON changes.flow = $1 AND changes.key = settled.key AND changes.version = settled.version
+        ORDER BY changes.key, changes.version FOR UPDATE OF changes
+    )
+    DELETE FROM changes USING settled
     WHERE flow = $1 AND changes.key = settled.key AND changes.version = settled.version";
 
 const PARK: &str = "
@@ -41,23 +56,33 @@ const PARK: &str = "
     SELECT $1, $2, slot, $3, key, version, message
     FROM unnest($4::bigint[], $5::text[], $6::text[], $7::text[]) AS parked (slot, key, version, message)
     ON CONFLICT (run, batch, slot) DO UPDATE
-        SET key = excluded.key, version = excluded.version, message = excluded.message, taken_until = NULL";
+        SET key = excluded.key, version = excluded.version, message = excluded.message,
+            taken_by = NULL, taken_until = NULL";
 
-const TAKE: &str = "
-    WITH free AS (
-        SELECT run, batch, slot FROM parked
-        WHERE flow = $1 AND (taken_until IS NULL OR taken_until <= now()) AND NOT EXISTS (
-            SELECT FROM changes
-            WHERE changes.flow = $1 AND changes.key = parked.key AND is_older(changes.version, parked.version))
-        ORDER BY key, version LIMIT $3 FOR UPDATE SKIP LOCKED
+/// With a condition on the keys in question.
+fn take_sql(which: &str) -> String {
+    format!(
+        "WITH free AS (
+            SELECT run, batch, slot FROM parked
+            WHERE flow = $1 AND {which} AND (taken_until IS NULL OR taken_until <= now()) AND NOT EXISTS (
+                SELECT FROM changes
+                WHERE changes.flow = $1 AND changes.key = parked.key AND is_older(changes.version, parked.version))
+            ORDER BY key, version LIMIT $4 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE parked SET taken_by = $2, taken_until = now() + make_interval(secs => $3) FROM free
+        WHERE parked.run = free.run AND parked.batch = free.batch AND parked.slot = free.slot
+        RETURNING message"
     )
-    UPDATE parked SET taken_until = now() + make_interval(secs => $2) FROM free
-    WHERE parked.run = free.run AND parked.batch = free.batch AND parked.slot = free.slot
-    RETURNING message";
+}
 
+static TAKE: LazyLock<String> = LazyLock::new(|| take_sql("true"));
+static TAKE_OF_KEYS: LazyLock<String> = LazyLock::new(|| take_sql("key = ANY ($5::text[])"));
+
+/// What was parked again meanwhile, or taken by somebody else, stays.
 const UNPARK: &str = "
-    DELETE FROM parked USING unnest($1::uuid[], $2::text[], $3::bigint[]) AS released (run, batch, slot)
-    WHERE parked.run = released.run AND parked.batch = released.batch AND parked.slot = released.slot";
+    DELETE FROM parked USING unnest($2::uuid[], $3::text[], $4::bigint[]) AS released (run, batch, slot)
+    WHERE parked.run = released.run AND parked.batch = released.batch AND parked.slot = released.slot
+        AND taken_by = $1";
 
 const SUPERSEDE: &str = "
     WITH closed AS (
@@ -69,24 +94,33 @@ const SUPERSEDE: &str = "
             WHERE older.flow = $1 AND older.key = applied.key AND older.state = 'open' AND older.replayed_in IS NULL
                 AND is_older(older.version, known.version)
         ) AS older
-        WHERE dead_letters.id = older.id RETURNING run, batch, slot
+        WHERE dead_letters.id = older.id RETURNING run, batch, slot, dead_letters.key, dead_letters.version
+    ), outdated AS (
+        SELECT changes.key, changes.version FROM closed
+        JOIN changes ON changes.flow = $1 AND changes.key = closed.key AND changes.version = closed.version
+        ORDER BY changes.key, changes.version FOR UPDATE OF changes
+    ), settled AS (
+        DELETE FROM changes USING outdated
+        WHERE flow = $1 AND changes.key = outdated.key AND changes.version = outdated.version
     ), slots AS (
         SELECT run, batch, array_agg(slot) AS slots FROM closed GROUP BY run, batch
+    ), held AS (
+        SELECT slots.* FROM slots JOIN run_batches ON run_batches.run = slots.run AND run_batches.batch = slots.batch
+        ORDER BY run_batches.run, run_batches.batch FOR UPDATE OF run_batches
     ), counted AS (
-        UPDATE run_batches SET outcomes = stale_instead_of_dead(outcomes, slots) FROM slots
-        WHERE run_batches.run = slots.run AND run_batches.batch = slots.batch
+        UPDATE run_batches SET outcomes = stale_instead_of_dead(outcomes, slots) FROM held
+        WHERE run_batches.run = held.run AND run_batches.batch = held.batch
     )
     SELECT count(*) FROM closed";
 
 pub(super) async fn expect(connections: &Connections, batches: &[&Batch]) -> Result<()> {
     let Some(first) = batches.first() else { return Ok(()) };
-    let ids: Vec<_> = batches.iter().map(|batch| stored(&batch.id)).collect();
     let records =
         || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (*batch, record)));
     let of: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
     let (keys, versions) = columns(records().map(|(_, record)| record));
-    let parameters = [&first.flow as _, &first.run.0 as _, &ids as _, &of as _, &keys as _, &versions as _];
-    connections.execute(EXPECT, &parameters).await.map(drop)
+    let (flow, run) = (&first.flow, first.run.0);
+    connections.execute(EXPECT, &[flow, &run, &of, &keys, &versions]).await.map(drop)
 }
 
 pub(super) async fn confirm(connections: &Connections, batches: &[&Batch]) -> Result<()> {
@@ -128,19 +162,26 @@ pub(super) async fn park(connections: &Connections, batch: &Batch) -> Result<()>
 pub(super) async fn take(
     connections: &Connections,
     flow: &str,
-    ttl: Duration,
-    limit: u32,
+    keys: Option<&[&str]>,
+    taking: Taking,
 ) -> Result<Vec<Batch>> {
-    let rows = connections.query(TAKE, &[&flow, &ttl.as_secs_f64(), &i64::from(limit)]).await?;
+    let (taker, seconds, limit) = (taking.taker.0, taking.ttl.as_secs_f64(), i64::from(taking.limit));
+    let rows = match keys {
+        None => connections.query(&TAKE, &[&flow, &taker, &seconds, &limit]).await?,
+        Some(keys) => {
+            let keys: Vec<_> = keys.iter().map(|key| stored(key)).collect();
+            connections.query(&TAKE_OF_KEYS, &[&flow, &taker, &seconds, &limit, &keys]).await?
+        }
+    };
     rows.iter().map(|row| changes::from_message(row.get(0))).collect()
 }
 
-pub(super) async fn unpark(connections: &Connections, batches: &[Batch]) -> Result<()> {
+pub(super) async fn unpark(connections: &Connections, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
     let records = || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
     let runs: Vec<Uuid> = records().map(|(batch, _)| batch.run.0).collect();
     let ids: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
     let slots: Vec<i64> = records().map(|(_, record)| record.slot.into()).collect();
-    connections.execute(UNPARK, &[&runs, &ids, &slots]).await.map(drop)
+    connections.execute(UNPARK, &[&taker.0, &runs, &ids, &slots]).await.map(drop)
 }
 
 pub(super) async fn supersede(connections: &Connections, flow: &str, keys: &[&str]) -> Result<u64> {

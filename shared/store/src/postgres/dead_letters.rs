@@ -12,9 +12,13 @@ const ARCHIVE: &str = "
         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
             $11::text[], $12::bigint[], $13::text[], $14::text[])
             AS letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version)
+    ), died AS (
+        SELECT changes.flow, changes.key, changes.version FROM letters JOIN changes
+            ON changes.flow = letters.flow AND changes.key = letters.key AND changes.version = letters.version
+        ORDER BY changes.flow, changes.key, changes.version FOR UPDATE OF changes
     ), noted AS (
-        UPDATE changes SET dead = true FROM letters
-        WHERE changes.flow = letters.flow AND changes.key = letters.key AND changes.version = letters.version
+        UPDATE changes SET dead = true FROM died
+        WHERE changes.flow = died.flow AND changes.key = died.key AND changes.version = died.version
     ), counted AS (
         INSERT INTO run_batches (run, batch, outcomes)
         SELECT * FROM unnest($8::uuid[], $9::text[], $10::text[]) AS dead (run, batch, outcomes) ORDER BY run, batch

@@ -19,8 +19,9 @@ use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Alert, Answer, Arrival, Claim, DeadLetterFilter, Grant, GrantKey, Lease, Outage, Pace, PageProgress,
-    Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys, Store,
+    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Grant, GrantKey, Lease, Outage, Pace,
+    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
+    Store, Taking,
 };
 use connection::Connections;
 
@@ -183,12 +184,12 @@ impl Store for PostgresStore {
         changes::park(&self.connections, batch).await
     }
 
-    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
-        changes::take(&self.connections, flow, ttl, limit).await
+    async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>> {
+        changes::take(&self.connections, flow, keys, taking).await
     }
 
-    async fn unpark(&self, batches: &[Batch]) -> Result<()> {
-        changes::unpark(&self.connections, batches).await
+    async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
+        changes::unpark(&self.connections, taker, batches).await
     }
 
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
@@ -239,16 +240,22 @@ impl Store for PostgresStore {
         slots::hold(&self.connections, system, length).await
     }
 
-    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
-        alerts::begin_outage(&self.connections, system, class, reason).await
+    async fn begin_outage(
+        &self,
+        system: &str,
+        class: &str,
+        reason: &str,
+        remembered: Duration,
+    ) -> Result<()> {
+        alerts::begin_outage(&self.connections, system, class, reason, remembered).await
     }
 
     async fn end_outage(&self, system: &str) -> Result<()> {
         alerts::end_outage(&self.connections, system).await
     }
 
-    async fn outages(&self) -> Result<Vec<Outage>> {
-        alerts::outages(&self.connections).await
+    async fn outages(&self, remembered: Duration) -> Result<Vec<Outage>> {
+        alerts::outages(&self.connections, remembered).await
     }
 
     async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Systems that are down, and what has been announced.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use pomost_models::Outcomes;
@@ -10,10 +10,23 @@ use rusqlite::OptionalExtension;
 use super::values;
 use crate::{Alert, Outage, Result};
 
-pub(super) async fn begin_outage(database: &Database, system: &str, class: &str, reason: &str) -> Result<()> {
-    let outage = (system.to_owned(), class.to_owned(), reason.to_owned(), values::now());
-    let sql = "INSERT INTO outages VALUES (?1, ?2, ?3, ?4) ON CONFLICT (system) DO NOTHING";
-    Ok(database.write(move |transaction| transaction.execute(sql, outage).map(drop)).await?)
+pub(super) async fn begin_outage(
+    database: &Database,
+    system: &str,
+    class: &str,
+    reason: &str,
+    remembered: Duration,
+) -> Result<()> {
+    let (system, class, reason) = (system.to_owned(), class.to_owned(), reason.to_owned());
+    let begun = database.write(move |transaction| {
+        let forget = "DELETE FROM outages WHERE system = ?1 AND seen_at <= ?2";
+        transaction.execute(forget, (&system, values::before(remembered)))?;
+        let note = "
+            INSERT INTO outages (system, class, reason, since, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)
+            ON CONFLICT (system) DO UPDATE SET seen_at = excluded.seen_at";
+        transaction.execute(note, (&system, class, reason, values::now())).map(drop)
+    });
+    Ok(begun.await?)
 }
 
 pub(super) async fn end_outage(database: &Database, system: &str) -> Result<()> {
@@ -22,11 +35,11 @@ pub(super) async fn end_outage(database: &Database, system: &str) -> Result<()> 
     Ok(database.write(move |transaction| transaction.execute(sql, [system]).map(drop)).await?)
 }
 
-pub(super) async fn outages(database: &Database) -> Result<Vec<Outage>> {
-    let outages = database.read(|connection| {
-        let sql = "SELECT system, class, reason, since FROM outages ORDER BY system";
+pub(super) async fn outages(database: &Database, remembered: Duration) -> Result<Vec<Outage>> {
+    let outages = database.read(move |connection| {
+        let sql = "SELECT system, class, reason, since FROM outages WHERE seen_at > ?1 ORDER BY system";
         let mut statement = connection.prepare_cached(sql)?;
-        let outages = statement.query_map([], |row| {
+        let outages = statement.query_map([values::before(remembered)], |row| {
             let (system, class, reason) = (row.get(0)?, row.get(1)?, row.get(2)?);
             Ok(Outage { system, class, reason, since: values::time(3, row.get(3)?)? })
         });

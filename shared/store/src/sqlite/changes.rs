@@ -7,14 +7,17 @@ use pomost_sqlite::Database;
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::values;
-use crate::{Result, changes};
+use crate::{
+    ClaimToken, Result,
+    changes::{self, Taking},
+};
 
-const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2";
+const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2 AND NOT confirmed AND NOT dead";
 
 const EXPECT: &str = "
     INSERT INTO changes (flow, key, version, run, batch, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (flow, key, version) DO UPDATE
-        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
+        SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at";
 
 /// Versions of different types (the first character) do not compare.
 const EARLIER: &str = "
@@ -26,16 +29,17 @@ const PARK: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 const TAKE: &str = "
-    UPDATE parked SET taken_until = ?3 WHERE (run, batch, slot) IN (
+    UPDATE parked SET taken_by = ?2, taken_until = ?3 WHERE (run, batch, slot) IN (
         SELECT run, batch, slot FROM parked
-        WHERE flow = ?1 AND (taken_until IS NULL OR taken_until <= ?2) AND NOT EXISTS (
+        WHERE flow = ?1 AND (?6 IS NULL OR key = ?6) AND (taken_until IS NULL OR taken_until <= ?5) AND NOT EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key
                 AND changes.version < parked.version
                 AND substr(changes.version, 1, 1) = substr(parked.version, 1, 1))
         ORDER BY key, version LIMIT ?4)
     RETURNING message";
 
-const UNPARK: &str = "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3";
+/// What was parked again meanwhile, or taken by somebody else, stays.
+const UNPARK: &str = "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND taken_by = ?4";
 
 const OLDER: &str = "
     SELECT older.id, older.run, older.batch, older.slot FROM dead_letters AS older
@@ -46,10 +50,7 @@ const OLDER: &str = "
 pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
     let expected = database.write(move |transaction| {
-        batches.iter().try_for_each(|batch| {
-            let run = batch.run.to_string();
-            transaction.prepare_cached(FORGET)?.execute((&run, &batch.id)).map(drop)
-        })?;
+        batches.iter().try_for_each(|batch| forget_batch(transaction, batch))?;
         batches.iter().try_for_each(|batch| expect_batch(transaction, batch))
     });
     Ok(expected.await?)
@@ -58,7 +59,7 @@ pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()
 pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<()> {
     let batches: Vec<_> = batches.iter().map(|batch| (batch.run.to_string(), batch.id.clone())).collect();
     let confirmed = database.write(move |transaction| {
-        let sql = "UPDATE changes SET confirmed = 1 WHERE run = ?1 AND batch = ?2";
+        let sql = "UPDATE changes SET confirmed = 1, dead = 0 WHERE run = ?1 AND batch = ?2";
         let mut statement = transaction.prepare_cached(sql)?;
         batches.iter().try_for_each(|batch| statement.execute((&batch.0, &batch.1)).map(drop))
     });
@@ -67,7 +68,7 @@ pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<(
 
 pub(super) async fn give_up(database: &Database, flow: &str, patience: Duration) -> Result<()> {
     let flow = flow.to_owned();
-    let before = values::now().saturating_sub(i64::try_from(patience.as_micros()).unwrap_or(i64::MAX));
+    let before = values::before(patience);
     let given_up = database.write(move |transaction| {
         let sql = "DELETE FROM changes WHERE flow = ?1 AND NOT confirmed AND NOT dead AND expected_at <= ?2";
         transaction.prepare_cached(sql)?.execute((flow, before)).map(drop)
@@ -120,25 +121,39 @@ pub(super) async fn park(database: &Database, batch: &Batch) -> Result<()> {
     Ok(parked.await?)
 }
 
-pub(super) async fn take(database: &Database, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
+pub(super) async fn take(
+    database: &Database,
+    flow: &str,
+    keys: Option<&[&str]>,
+    taking: Taking,
+) -> Result<Vec<Batch>> {
     let flow = flow.to_owned();
+    let keys: Vec<Option<String>> = match keys {
+        None => vec![None],
+        Some(keys) => keys.iter().map(|&key| Some(key.to_owned())).collect(),
+    };
     let taken = database.write(move |transaction| {
-        let (now, until) = (values::now(), values::in_future(ttl));
         let mut take = transaction.prepare_cached(TAKE)?;
-        take.query_map((&flow, now, until, limit), |row| row.get(0))?
-            .collect::<rusqlite::Result<Vec<String>>>()
+        let (taker, until, now) = (taking.taker.0, values::in_future(taking.ttl), values::now());
+        let mut messages: Vec<String> = Vec::new();
+        for key in &keys {
+            let parameters = params![flow, taker.as_bytes(), until, taking.limit, now, key];
+            let of_key = take.query_map(parameters, |row| row.get(0))?;
+            messages.extend(of_key.collect::<rusqlite::Result<Vec<String>>>()?);
+        }
+        Ok(messages)
     });
     taken.await?.iter().map(|message| changes::from_message(message)).collect()
 }
 
-pub(super) async fn unpark(database: &Database, batches: &[Batch]) -> Result<()> {
+pub(super) async fn unpark(database: &Database, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(Batch::bare).collect();
     let unparked = database.write(move |transaction| {
         let mut unpark = transaction.prepare_cached(UNPARK)?;
         let records =
             batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
         for (batch, record) in records {
-            unpark.execute((batch.run.to_string(), &batch.id, record.slot))?;
+            unpark.execute((batch.run.to_string(), &batch.id, record.slot, taker.0.as_bytes()))?;
         }
         Ok(())
     });
@@ -186,6 +201,10 @@ pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u
     Ok(count.unsigned_abs())
 }
 
+fn forget_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    transaction.prepare_cached(FORGET)?.execute((batch.run.to_string(), &batch.id)).map(drop)
+}
+
 fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let mut expect = transaction.prepare_cached(EXPECT)?;
     let (run, now) = (batch.run.to_string(), values::now());
@@ -208,7 +227,7 @@ impl Letter {
         Ok(Letter { id: row.get(0)?, run: row.get(1)?, batch: row.get(2)?, slot: row.get(3)? })
     }
 
-    /// Closes the letter, unless somebody else did. Its slot was dead, and is stale.
+    /// Closes the letter, unless somebody else did, and nobody waits for it. Its slot was dead, and is stale.
     fn supersede(&self, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
         let close = "
             UPDATE dead_letters SET state = 'superseded' WHERE id = ?1 AND state = 'open' AND replayed_in IS NULL";
@@ -216,7 +235,11 @@ impl Letter {
             UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || 's' || substr(outcomes, ?3 + 2)
             WHERE run = ?1 AND batch = ?2 AND substr(outcomes, ?3 + 1, 1) = 'x'";
         let closed = transaction.prepare_cached(close)?.execute([&self.id])?;
+        let outdated = "
+            DELETE FROM changes WHERE (flow, key, version) IN (
+                SELECT flow, key, version FROM dead_letters WHERE id = ?1)";
         if closed > 0 {
+            transaction.prepare_cached(outdated)?.execute([&self.id])?;
             transaction.prepare_cached(settle)?.execute((&self.run, &self.batch, self.slot))?;
         }
         Ok(closed as u64)

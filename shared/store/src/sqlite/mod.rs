@@ -19,9 +19,9 @@ use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::Delive
 use pomost_sqlite::Database;
 
 use crate::{
-    Alert, Answer, Arrival, Claim, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
+    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
     PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
-    Store,
+    Store, Taking,
 };
 
 mod embedded {
@@ -189,12 +189,12 @@ impl Store for SqliteStore {
         changes::park(&self.database, batch).await
     }
 
-    async fn take_parked(&self, flow: &str, ttl: Duration, limit: u32) -> Result<Vec<Batch>> {
-        changes::take(&self.database, flow, ttl, limit).await
+    async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>> {
+        changes::take(&self.database, flow, keys, taking).await
     }
 
-    async fn unpark(&self, batches: &[Batch]) -> Result<()> {
-        changes::unpark(&self.database, batches).await
+    async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
+        changes::unpark(&self.database, taker, batches).await
     }
 
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
@@ -245,16 +245,22 @@ impl Store for SqliteStore {
         slots::hold(&self.database, system, length).await
     }
 
-    async fn begin_outage(&self, system: &str, class: &str, reason: &str) -> Result<()> {
-        alerts::begin_outage(&self.database, system, class, reason).await
+    async fn begin_outage(
+        &self,
+        system: &str,
+        class: &str,
+        reason: &str,
+        remembered: Duration,
+    ) -> Result<()> {
+        alerts::begin_outage(&self.database, system, class, reason, remembered).await
     }
 
     async fn end_outage(&self, system: &str) -> Result<()> {
         alerts::end_outage(&self.database, system).await
     }
 
-    async fn outages(&self) -> Result<Vec<Outage>> {
-        alerts::outages(&self.database).await
+    async fn outages(&self, remembered: Duration) -> Result<Vec<Outage>> {
+        alerts::outages(&self.database, remembered).await
     }
 
     async fn raise_alert(&self, subject: &str, text: &str) -> Result<()> {

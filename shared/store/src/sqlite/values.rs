@@ -16,6 +16,11 @@ pub(super) fn in_future(ttl: Duration) -> i64 {
     now().saturating_add(ttl.as_micros().try_into().unwrap_or(i64::MAX))
 }
 
+/// The time since which `ago` has passed.
+pub(super) fn before(ago: Duration) -> i64 {
+    now().saturating_sub(ago.as_micros().try_into().unwrap_or(i64::MAX))
+}
+
 pub(super) fn time(column: usize, microseconds: i64) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(microseconds).map_err(|_| unreadable(column, Type::Integer, "a time"))
 }

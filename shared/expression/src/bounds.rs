@@ -1,0 +1,183 @@
+//! Puts the checks of the [`budget`](crate::budget) where an expression can go round and round.
+//!
+//! jaq goes on for ever, or for very long, in a few ways: through what gives many outputs (`.[]`, `..`,
+//! `a, b`, `range`), round a fold, and by calls. Each output, round and call is made a step. What jaq goes
+//! through as a whole without giving an account of it (`tojson`, `sort`, `==` and the like) is weighed first.
+
+use std::mem::take;
+
+use jaq_core::{
+    load::{
+        self,
+        lex::StrPart,
+        parse::{BinaryOp, Def, Term},
+    },
+    path::Part,
+};
+
+use crate::{
+    budget::{AS_TEXT, CHECKS, MADE, STEP, WEIGHED},
+    syntax,
+};
+
+/// Functions of jaq's that go through a whole value, and their checks: jaq's own go by the name of
+/// `unchecked_…`, the checks by their names without the mark at the end.
+const CHECKED: &str = "
+    def tojson: as_text | unchecked_tojson;
+    def tobytes: as_text | unchecked_tobytes;
+    def explode: as_text | unchecked_explode;
+    def contains($part): weighed | unchecked_contains($part | weighed);
+    def indices($part): weighed | unchecked_indices($part | weighed);
+    def bsearch($item): weighed | unchecked_bsearch($item | weighed);
+    def sort: weighed | unchecked_sort;
+    def sort_by(f): unchecked_sort_by(step | f | weighed);
+    def group_by(f): unchecked_group_by(step | f | weighed);
+    def min_by_or_empty(f): unchecked_min_by_or_empty(step | f | weighed);
+    def max_by_or_empty(f): unchecked_max_by_or_empty(step | f | weighed);
+";
+
+/// The functions of jaq's that are behind a check.
+const UNCHECKED: [(&str, &str); 11] = [
+    ("tojson", "unchecked_tojson"),
+    ("tobytes", "unchecked_tobytes"),
+    ("explode", "unchecked_explode"),
+    ("contains", "unchecked_contains"),
+    ("indices", "unchecked_indices"),
+    ("bsearch", "unchecked_bsearch"),
+    ("sort", "unchecked_sort"),
+    ("sort_by", "unchecked_sort_by"),
+    ("group_by", "unchecked_group_by"),
+    ("min_by_or_empty", "unchecked_min_by_or_empty"),
+    ("max_by_or_empty", "unchecked_max_by_or_empty"),
+];
+
+/// The definitions that check.
+pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+    let definitions = load::parse(CHECKED, |parser| parser.defs()).unwrap_or_default();
+    definitions.into_iter().map(|mut definition| {
+        syntax::visit(&mut definition.body, &mut |term| {
+            let Term::Call(name, _) = term else { return };
+            *name = CHECKS.into_iter().find(|check| check.strip_suffix('!') == Some(name)).unwrap_or(name);
+        });
+        definition
+    })
+}
+
+/// The name that a native function goes by behind its check.
+pub(crate) fn renamed(name: &'static str) -> &'static str {
+    UNCHECKED.into_iter().find(|(usual, _)| *usual == name).map_or(name, |(_, unchecked)| unchecked)
+}
+
+/// Bounds a definition of jq's standard library.
+pub(crate) fn bound_definition(definition: &mut Def<&str>) {
+    let mut calls_itself = false;
+    syntax::visit(&mut definition.body, &mut |term| {
+        calls_itself |= matches!(term, Term::Call(name, _) if *name == definition.name);
+    });
+    bound(&mut definition.body);
+    if calls_itself {
+        before(&mut definition.body, WEIGHED);
+    }
+}
+
+/// Bounds a term, and every term within it.
+pub(crate) fn bound(term: &mut Term<&str>) {
+    syntax::visit(term, &mut |term| match term {
+        Term::Path(_, path) if path.0.iter().any(|(part, _)| matches!(part, Part::Range(..))) => {
+            after(term, STEP);
+        }
+        Term::Call("range", arguments) if arguments.len() == 3 => after(term, STEP),
+        // Before the last alternative, so that it can still be a call that jaq does without recursion.
+        Term::BinOp(_, BinaryOp::Comma, last) => before(last, STEP),
+        Term::Arr(Some(_)) => after(term, MADE),
+        Term::Obj(fields) if !fields.is_empty() => after(term, MADE),
+        Term::Recurse => {
+            before(term, WEIGHED);
+            after(term, STEP);
+        }
+        Term::Fold(_, _, _, arguments) => {
+            arguments.iter_mut().skip(1).take(1).for_each(|round| after(round, STEP))
+        }
+        Term::Def(definitions, _) => {
+            definitions.iter_mut().for_each(|definition| before(&mut definition.body, STEP));
+        }
+        Term::Str(_, parts) if parts.iter().any(|part| matches!(part, StrPart::Term(_))) => {
+            bound_interpolated(parts);
+            after(term, STEP);
+        }
+        _ => {}
+    });
+}
+
+/// Bounds what a text interpolates.
+fn bound_interpolated<'s>(parts: &mut [StrPart<&'s str, Term<&'s str>>]) {
+    for part in parts {
+        if let StrPart::Term(term) = part {
+            after(term, AS_TEXT);
+        }
+    }
+}
+
+fn after(term: &mut Term<&str>, check: &'static str) {
+    let checked = take(term);
+    *term = pipe(checked, Term::Call(check, Vec::new()));
+}
+
+fn before(term: &mut Term<&str>, check: &'static str) {
+    let checked = take(term);
+    *term = pipe(Term::Call(check, Vec::new()), checked);
+}
+
+fn pipe<'s>(from: Term<&'s str>, to: Term<&'s str>) -> Term<&'s str> {
+    Term::BinOp(from.into(), BinaryOp::Pipe(None), to.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::{Expression, Value, Variables, budget::Budget};
+
+    /// The bound that an expression runs into when it may take few steps.
+    fn refusal(source: &str) -> String {
+        let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+        let outcome = expression.run(Value::Null, &Variables::default(), &Budget::of_steps(50_000));
+        outcome.err().unwrap_or_else(|| panic!("{source} ends")).message
+    }
+
+    #[test]
+    fn whatever_goes_round_and_round_is_counted() {
+        let endless = [
+            "last(repeat(1))",
+            "repeat(empty)",
+            "until(false; .)",
+            "[while(true; .)]",
+            "last(recurse(.))",
+            "[range(1e12)]",
+            "last(range(0; 1; 0))",
+            "reduce range(1e12) as $i (0; . + 1)",
+            "first(foreach range(1e12) as $i (0; . + 1; empty))",
+            "[limit(1e12; repeat(1))]",
+            "try repeat(empty) catch .",
+            "[.[]?, repeat(empty)?] // 1",
+            "label $out | repeat(empty)",
+            "[range(100) | [range(1000)]] | [combinations]",
+            "[range(1000)] as $a | $a[] as $x | $a[] as $y | $a[] as $z | empty",
+            "[range(1000)] as $a | $a | .[] |= reduce $a[] as $x (0; . + $x)",
+            "[range(1000)] as $a | $a | [paths($a[] as $x | $a[] as $y | false)]",
+            "[range(1000)] | min_by([range(1000)] | min_by([range(1000)] | min_by(.)))",
+            "[range(1000)] | group_by([range(1000)] | sort_by([range(1000)]))",
+            "[range(1000) | []] | .[0] = [range(1000)] | transpose",
+            "reduce range(40) as $i (0; ., .)",
+            "last((0, 1) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .)
+                | (., .) | (., .) | (., .) | (., .) | (., .))",
+            "def a: .|.; def b: a|a|a|a|a|a|a|a; def c: b|b|b|b|b|b|b|b; def d: c|c|c|c|c|c|c|c; def e: d|d|d|d|d|d|d|d;
+             def f: e|e|e|e|e|e|e|e; def g: f|f|f|f|f|f|f|f; g",
+            "[range(1000) | [limit(100; repeat(0))] | {a: 1, b: 2, c: 3}, {a: ., b: .}]",
+            "\"a\" * 100000 | gsub(\"\"; \"b\")",
+            "\"a\" * 100000 | [splits(\"\")]",
+        ];
+        for source in endless {
+            assert_eq!(refusal(source), "the expression takes more than 5000000 steps", "{source}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Expressions without end or measure are ended, in good time and with an error that names the bound.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, Instant};
+
+use pomost_expression::{EvaluationError, Expression, Value, Variables, read};
+
+/// What the slowest machine that tests run on may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn run(source: &str, input: &str) -> Result<Vec<Value>, EvaluationError> {
+    let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    let begin = Instant::now();
+    let outcome = expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default());
+    assert!(begin.elapsed() < PATIENCE, "{source}: {:?}", begin.elapsed());
+    outcome
+}
+
+fn refusal(source: &str) -> String {
+    run(source, "null").expect_err(source).message
+}
+
+#[test]
+fn what_has_no_end_is_ended_by_its_steps_or_its_time() {
+    for source in
+        ["repeat(empty)", "[range(1e12)]", "[range(1e5)] | [range(1e5)] - [.[] | [.]] | repeat(empty)"]
+    {
+        let error = refusal(source);
+        assert!(
+            error.contains("more than 5000000 steps") || error.contains("longer than 5 s"),
+            "{source}: {error}"
+        );
+    }
+}
+
+#[test]
+fn many_outputs_are_cut_off() {
+    assert_eq!(refusal("repeat(1)"), "more than 100000 outputs");
+}
+
+#[test]
+fn a_text_that_grows_is_ended_by_its_length() {
+    for source in [
+        r#""x" * 1000000000"#,
+        r#"reduce range(60) as $i ("x"; . + .)"#,
+        r#"reduce range(60) as $i ("x"; "\(.)\(.)")"#,
+        r#"reduce range(60) as $i ("\\"; tojson)"#,
+        r#"reduce range(60) as $i ("\\"; @json)"#,
+        r#"reduce range(200) as $i ("x"; @base64)"#,
+        r#"reduce range(60) as $i ("x"; [., .] | add)"#,
+        r#"reduce range(60) as $i ("x"; [., .] | join("-"))"#,
+        r#"last("x" | recurse(. + .))"#,
+        r#""x" | until(false; . + .)"#,
+    ] {
+        assert_eq!(refusal(source), "the expression makes a text longer than 16 MiB", "{source}");
+    }
+}
+
+#[test]
+fn an_array_that_grows_is_ended_by_its_items() {
+    for source in ["reduce range(60) as $i ([1]; . + .)", r#""x" * 8000000 / """#] {
+        assert_eq!(refusal(source), "the expression makes an array of more than 5000000 items", "{source}");
+    }
+}
+
+#[test]
+fn a_value_that_is_small_in_memory_alone_is_not_gone_through() {
+    let doubled = "reduce range(60) as $i (1; [., .])";
+    for what in ["", "| . == 1"] {
+        let error = refusal(&format!("{doubled} {what}"));
+        assert!(error.contains("larger than 128 MiB"), "{what}: {error}");
+    }
+}
+
+#[test]
+fn a_number_that_grows_is_ended_by_its_digits() {
+    for source in ["reduce range(60) as $i (3; . * .)", "reduce range(60) as $i (1.5; . * .)"] {
+        assert!(refusal(source).contains("at most 1000 digits"), "{source}");
+    }
+}
+
+#[test]
+fn a_value_that_is_nested_ever_deeper_is_ended_by_its_depth() {
+    for source in [
+        "reduce range(129) as $i (0; [.])",
+        "reduce range(1000000) as $i (0; [.])",
+        "reduce range(1000000) as $i ({}; {a: .})",
+        "reduce range(1000000) as $i ([]; [., $i])",
+        "reduce range(1000000) as $i ([]; [$i, [1, 2, 3], .])",
+        "reduce range(1000000) as $i ({}; .a = .)",
+        "[foreach range(1000000) as $i (0; [.]; length)]",
+        "[range(1000000)] as $path | reduce $path[] as $p ({}; {a: ., b: [$path | length]})",
+        "reduce range(1000000) as $i (0; DEEPER)",
+        "last(recurse([.]))",
+        "0 | until(false; [.])",
+        "last(0 | while(true; [.]))",
+        "reduce range(1000000) as $i (0; [.]) | length",
+        "reduce range(300) as $i (0; [.]) | tojson",
+        "reduce range(300) as $i (0; [.]) | . == 1",
+        "reduce range(300) as $i (0; [.]) | [..]",
+        "reduce range(300) as $i (0; [.]) | flatten(1000)",
+        "reduce range(300) as $i (0; [.]) | flatten",
+        "reduce range(20) as $i ([[1]]; walk([.]))",
+        "(reduce range(100000) as $i (.; .)) |= 1",
+    ] {
+        let error = refusal(&source.replace("DEEPER", &format!("{}.{}", "[".repeat(120), "]".repeat(120))));
+        assert!(error.contains("nested deeper than 128 levels"), "{source}: {error}");
+    }
+    assert!(run("reduce range(128) as $i (0; [.])", "null").is_ok());
+}
+
+#[test]
+fn a_hostile_text_does_not_make_a_good_mapping_endless() {
+    let text = format!("{:?}", "a1 ".repeat(200_000));
+    for source in [
+        r#"gsub("[^0-9]"; "")"#,
+        r#"split(" ") | join("")"#,
+        r#"test("(a+)+$")"#,
+        "explode | implode",
+        "digits",
+        "slug",
+        "decimal",
+    ] {
+        match run(source, &text) {
+            Ok(outputs) => assert_eq!(outputs.len(), 1, "{source}"),
+            Err(error) => assert!(!error.message.contains("a1"), "{source}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn no_definition_takes_the_place_of_a_check() {
+    let own = "def step: 1; def made: 2; def weighed: 3; def as_text: 4; def unchecked_sort: 5;";
+    let outputs = run(&format!("{own} [[2, 1] | sort[] | step, made, weighed, as_text]"), "null").unwrap();
+    assert_eq!(pomost_expression::write(&outputs[0]).unwrap(), "[1,2,3,4,1,2,3,4]");
+    assert!(refusal(&format!("{own} repeat(empty)")).contains("the expression takes"));
+}

@@ -1,0 +1,1 @@
+. as $p | "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab" | test($p)?

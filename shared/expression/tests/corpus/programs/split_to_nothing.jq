@@ -1,0 +1,1 @@
+tostring * 1000 | split("")

@@ -1,0 +1,137 @@
+//! The ways in which a text may hold a value that is to be hidden in it.
+
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
+
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stands for a value that is hidden.
+pub const MASK: &str = "***";
+
+/// Everything but the unreserved characters of RFC 3986 §2.3: how values stand in our URLs.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The same as JavaScript's `encodeURIComponent` has it.
+const COMPONENT: &AsciiSet = &RESERVED.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
+
+/// What no URL may hold as it is.
+const NO_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
+
+/// The beginning of a value that was cut off is hidden where it is at least so long, in characters.
+const BEGINNING: usize = 3;
+
+/// What stands in a text for what was cut off at its end.
+const CUT: char = '…';
+
+/// A text in which each of the values is hidden, however it is written there: as it is, on one line, escaped as
+/// JSON and HTML escape it, percent-encoded as in a URL or a form. Whoever is sent a value may quote it in any of
+/// these. Where the text is cut off, so may be a value.
+pub fn hide<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
+    let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
+    // A value that holds another one goes first, or its rest would be left standing.
+    writings.sort_by_key(|writing| Reverse(writing.len()));
+    let hidden = writings.iter().fold(text.to_owned(), |text, writing| text.replace(writing, MASK));
+    match hidden.strip_suffix(CUT) {
+        Some(cut) => format!("{}{CUT}", without_beginning(cut, &writings)),
+        None => hidden,
+    }
+}
+
+/// The text without the beginning of a value that stands at its end.
+fn without_beginning(text: &str, writings: &[String]) -> String {
+    let beginnings = writings
+        .iter()
+        .flat_map(|writing| writing.char_indices().skip(BEGINNING).map(|(end, _)| &writing[..end]));
+    match beginnings.filter_map(|beginning| text.strip_suffix(beginning)).min_by_key(|rest| rest.len()) {
+        Some(rest) => format!("{rest}{MASK}"),
+        None => text.to_owned(),
+    }
+}
+
+fn writings(value: &str) -> BTreeSet<String> {
+    let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
+    let json = serde_json::Value::from(value).to_string();
+    let json = &json[1..json.len() - 1];
+    let mut writings: BTreeSet<String> = [value.to_owned(), line, json.to_owned(), ascii(json)].into();
+    // PHP escapes the slash as well.
+    writings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
+    for encoded in [RESERVED, COMPONENT, NO_URL].map(|set| utf8_percent_encode(value, set).to_string()) {
+        writings.extend([in_lower_case(&encoded), encoded.replace("%20", "+"), encoded]);
+    }
+    writings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
+    writings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
+    writings.remove("");
+    writings
+}
+
+fn ascii(json: &str) -> String {
+    let escape = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+    };
+    json.chars().map(escape).collect()
+}
+
+/// The hexadecimal digits of a percent-encoding in lower case.
+fn in_lower_case(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let begin = parts.next().unwrap_or_default().to_owned();
+    parts.fold(begin, |text, part| {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        format!("{text}%{}{rest}", digits.to_ascii_lowercase())
+    })
+}
+
+fn html(value: &str, apostrophe: &str) -> String {
+    let escape = |c: char| match c {
+        '&' => "&amp;".into(),
+        '<' => "&lt;".into(),
+        '>' => "&gt;".into(),
+        '"' => "&quot;".into(),
+        '\'' => apostrophe.to_owned().into(),
+        other => Cow::from(other.to_string()),
+    };
+    value.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_hidden_however_it_is_written() {
+        let value = "Ż'a/b@c.pl & \"d\" e";
+        for written in [
+            value,
+            r#"Ż'a/b@c.pl & \"d\" e"#,
+            r#"\u017b'a\/b@c.pl & \"d\" e"#,
+            "%C5%BB%27a%2Fb%40c.pl%20%26%20%22d%22%20e",
+            "%c5%bb%27a%2fb%40c.pl%20%26%20%22d%22%20e",
+            "%C5%BB'a%2Fb%40c.pl%20%26%20%22d%22%20e",
+            "%C5%BB%27a%2Fb%40c.pl+%26+%22d%22+e",
+            "Ż&#39;a/b@c.pl &amp; &quot;d&quot; e",
+            "Ż&apos;a/b@c.pl &amp; &quot;d&quot; e",
+        ] {
+            assert_eq!(hide([value], &format!("no {written}, sorry")), "no ***, sorry");
+        }
+    }
+
+    #[test]
+    fn a_value_that_was_cut_off_is_hidden_however_it_is_written() {
+        let value = "a\"b@c.pl";
+        for cut in ["a\"b@", r#"a\"b@c."#, "a%22b%40c", "a&quot;b"] {
+            assert_eq!(hide([value], &format!("no {cut}…")), "no ***…", "{cut}");
+        }
+        assert_eq!(hide([value], "no a\"…"), "no a\"…");
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_hidden_on_one() {
+        assert_eq!(hide(["a  b\nc"], "no a b c"), "no ***");
+        assert_eq!(hide([""], "no"), "no");
+    }
+
+    #[test]
+    fn the_longest_goes_first() {
+        assert_eq!(hide(["abc", "abc&def"], "abc&def abc abc%26def"), "*** *** ***");
+    }
+}

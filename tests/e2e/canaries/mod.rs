@@ -1,0 +1,203 @@
+//! Marked secrets and personal data go every way there is, and are looked for wherever people look.
+
+mod look;
+mod project;
+mod server;
+mod tables;
+
+use std::net::SocketAddr;
+
+use futures_util::FutureExt;
+use pomost_tests::{Collector, Namespace, Service, eventually, pomost, test_url};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use look::{Looked, looked};
+use project::{BROKEN, FLOWS, FlowFile};
+use server::Server;
+use tables::Tables;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_and_no_sensitive_value_is_seen_on_the_embedded_backends() {
+    let scene = Scene::start(Vec::new()).await;
+    let tables = Tables::Embedded(scene.project.path().join(".pomost"));
+    scene.prove(&tables).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
+    let (amqp, database) = (test_url("POMOST_TEST_AMQP_URL"), test_url("POMOST_TEST_DATABASE_URL"));
+    let namespace = Namespace::new(amqp, database);
+    let servers = vec![
+        ("POMOST_AMQP_URL", namespace.amqp_url.clone()),
+        ("POMOST_DATABASE_URL", namespace.database_url.clone()),
+        ("POMOST_NAMESPACE", namespace.name.clone()),
+    ];
+    let scene = Scene::start(servers).await;
+    let tables = Tables::Servers(namespace.name.clone());
+    let proven = std::panic::AssertUnwindSafe(scene.prove(&tables)).catch_unwind().await;
+    namespace.delete_with(FLOWS.iter().map(|flow| flow.name)).await.unwrap();
+    proven.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+/// The whole program at work on a project of canaries.
+struct Scene {
+    project: TempDir,
+    environment: Vec<(String, String)>,
+    webhooks: SocketAddr,
+    collector: Collector,
+    server: Server,
+    runner: Service,
+    looked: Looked,
+}
+
+impl Scene {
+    async fn start(servers: Vec<(&'static str, String)>) -> Scene {
+        let (project, collector, server) =
+            (tempfile::tempdir().unwrap(), Collector::start().await, Server::start().await);
+        project::write(project.path(), &server.url);
+        let webhooks = free_address().await;
+        let mut environment = vec![
+            ("POMOST_PROJECT", project.path().display().to_string()),
+            ("POMOST_HTTP_ADDR", "127.0.0.1:0".into()),
+            ("POMOST_WEBHOOK_ADDR", webhooks.to_string()),
+            ("POMOST_CLAIM_SECONDS", "2".into()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
+            ("RUST_LOG", "trace".into()),
+        ];
+        environment.extend(servers);
+        let environment: Vec<_> =
+            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let runner = Service::new("pomost", environment.clone(), project.path().to_owned()).with(&["run"]);
+        Scene { project, environment, webhooks, collector, server, runner, looked: looked() }
+    }
+
+    async fn prove(mut self, tables: &Tables) {
+        self.runner.start();
+        self.runner.ready().await;
+        self.server.is_written_to().await;
+        self.runner.kill().await;
+        self.runner.start();
+        self.runner.ready().await;
+        self.deliver().await;
+        self.all_have_died().await;
+        self.server.fail_again();
+        self.sync_beside().await;
+        self.runner.kill().await;
+        self.runner.start();
+        self.runner.ready().await;
+        self.all_have_died().await;
+        self.look_at_what_is_told().await;
+        assert!(self.runner.terminate().await.status.success());
+        self.looked.at("the log", &self.runner.log());
+        assert!(self.runner.log().contains("DEBUG"), "the log is to be detailed");
+        self.looked.at_bytes("the traces", &self.collector.sent());
+        assert!(!self.collector.spans().is_empty());
+        tables.look(&mut self.looked).await;
+        self.look_at_a_broken_project().await;
+        self.looked.found_nothing();
+        assert_eq!(self.server.never_seen(), Vec::<&str>::new(), "every secret is to be in use");
+    }
+
+    /// Waits until every flow has the dead letters that it makes.
+    async fn all_have_died(&self) {
+        eventually(async || {
+            let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
+            let died = |flow: &&FlowFile| listed.contains(&format!(" {} ", flow.name));
+            match FLOWS.iter().filter(|flow| flow.dies).find(|flow| !died(flow)) {
+                None => Ok(()),
+                Some(flow) => Err(format!("no dead letter of {}: {listed}", flow.name)),
+            }
+        })
+        .await;
+    }
+
+    /// Other runs, asked for at the command line while the program runs.
+    async fn sync_beside(&mut self) {
+        for flow in ["flaky", "refused", "broken_json"] {
+            let printed = self.pomost(&["sync", flow]).await;
+            self.looked.at(&format!("sync {flow}"), &printed);
+        }
+    }
+
+    /// Deliveries: one that is right, and others that are refused for each of the reasons there are.
+    async fn deliver(&mut self) {
+        let right = project::delivery();
+        let cases = [
+            (project::WEBHOOK_SECRET, "application/json", right.as_str(), "200"),
+            ("CANARY-wrong", "application/json", right.as_str(), "401"),
+            (project::WEBHOOK_SECRET, "application/json", &right[1..], "400"),
+            (project::WEBHOOK_SECRET, "text/csv", right.as_str(), "200"),
+            (project::WEBHOOK_SECRET, "image/CANARY", right.as_str(), "415"),
+        ];
+        for (secret, content_type, body, status) in cases {
+            let answer = deliver(self.webhooks, secret, content_type, body).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{content_type}: {answer}");
+            self.looked.at("an answer to a delivery", &answer);
+        }
+    }
+
+    async fn look_at_what_is_told(&mut self) {
+        let checked = self.check().await;
+        assert!(checked.contains("flows"), "{checked}");
+        self.looked.at("check", &checked);
+        for arguments in
+            [&["status"][..], &["dead", "list", "--limit", "1000"], &["cursor", "show", "refused"]]
+        {
+            let printed = self.pomost(arguments).await;
+            self.looked.at(&arguments.join(" "), &printed);
+        }
+        let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
+        let ids: Vec<&str> = listed.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+        assert!(ids.len() >= FLOWS.len());
+        for id in ids {
+            let printed = self.pomost(&["dead", "show", id]).await;
+            self.looked.at(&format!("dead show of {printed:.200}"), &printed);
+        }
+        for path in ["/metrics", "/readyz"] {
+            let (_, told) = self.runner.get(path).await;
+            self.looked.at(path, &told);
+        }
+    }
+
+    /// What is said of a project in which secrets are where they must not be, or are no such thing.
+    async fn look_at_a_broken_project(&mut self) {
+        for (file, text) in BROKEN {
+            std::fs::write(self.project.path().join(file), text).unwrap();
+            let printed = self.check().await;
+            assert!(printed.contains(file), "{printed}");
+            self.looked.at(&format!("check of {file}"), &printed);
+            std::fs::remove_file(self.project.path().join(file)).unwrap();
+        }
+    }
+
+    async fn check(&self) -> String {
+        self.pomost(&["check", self.project.path().to_str().unwrap()]).await
+    }
+
+    async fn pomost(&self, arguments: &[&str]) -> String {
+        let mut command = pomost(arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let output = command.output().await.unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+}
+
+async fn deliver(address: SocketAddr, secret: &str, content_type: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /hook HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: {content_type}\r\nX-Token: {secret}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
