@@ -2,11 +2,11 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
+use pomost_broker::testing::listen_below_the_kernels_ports;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -27,7 +27,7 @@ impl PrivatePostgres {
     /// Makes a server and waits until it answers.
     pub async fn start() -> PrivatePostgres {
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = listen_below_the_kernels_ports().local_addr().unwrap().port();
         let password = format!("{:016x}", fastrand::u64(..));
         std::fs::write(directory.path().join("password"), &password).unwrap();
         give_away(directory.path()).await;

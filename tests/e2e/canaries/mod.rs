@@ -30,7 +30,7 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_the_embedded_backends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
     let (amqp, database) = (test_url("POMOST_TEST_AMQP_URL"), test_url("POMOST_TEST_DATABASE_URL"));
-    let namespace = Namespace::new(amqp, database.clone());
+    let namespace = Namespace::new(amqp, database);
     let servers = vec![
         ("POMOST_AMQP_URL", namespace.amqp_url.clone()),
         ("POMOST_DATABASE_URL", namespace.database_url.clone()),

@@ -31,9 +31,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
-    info!(%address, flows = context.project.flows.len(), "running");
     let clients = Clients::new(&context.project, &context.backends.store)?;
     let receiver = Receiver::bind(context.clone(), &clients, settings.webhook_addr).await?;
+    info!(%address, flows = context.project.flows.len(), "running");
     let receiving = tokio::spawn(receiver.serve());
     let running = async {
         let ran = runner::run(context, clients, Scheduling::On).await;

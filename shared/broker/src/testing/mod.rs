@@ -2,4 +2,4 @@
 
 mod private_node;
 
-pub use private_node::{Ports, PrivateNode};
+pub use private_node::{Ports, PrivateNode, listen_below_the_kernels_ports};

@@ -13,6 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::RabbitMq;
 
@@ -188,10 +189,18 @@ impl Drop for PrivateNode {
     }
 }
 
+/// A listener on a port below the range from which the kernel takes ports: who goes away for a while would
+/// find one of those taken by somebody's connection.
+pub fn listen_below_the_kernels_ports() -> TcpListener {
+    let ports = std::iter::repeat_with(|| 12_000 + (Uuid::new_v4().as_u128() % 20_000) as u16);
+    let mut free = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    free.next().expect("there is no end to it")
+}
+
 impl Ports {
     /// All are taken before any is given back, so that they differ.
     fn free() -> Ports {
-        let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let sockets = [(); 3].map(|()| listen_below_the_kernels_ports());
         let [amqp, distribution, epmd] = sockets.map(|socket| socket.local_addr().unwrap().port());
         Ports { amqp, distribution, epmd }
     }
