@@ -9,8 +9,16 @@ use serde_json::Value;
 use super::look::Looked;
 
 /// The columns that may hold data of records, beside those of dead letters: keys, which may be personal, the ids
-/// that a destination gave, and what is in the queues.
-const DATA: [(&str, &str); 3] = [("ledger", "key"), ("ledger", "id"), ("bodies", "body")];
+/// that a destination gave, what is in the queues, and what waits for earlier changes.
+const DATA: [(&str, &str); 7] = [
+    ("ledger", "key"),
+    ("ledger", "id"),
+    ("dead_letters", "key"),
+    ("changes", "key"),
+    ("parked", "key"),
+    ("parked", "message"),
+    ("bodies", "body"),
+];
 
 /// The members of a dead letter that are its record.
 const RECORD: [&str; 2] = ["record", "message"];
