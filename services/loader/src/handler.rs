@@ -85,7 +85,8 @@ impl LoadHandler {
         let ends = self.act_while_renewing(batch, &records, &claim, &answers, until).await;
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
         // Records that only fail when they come again may be what brings the system down, not the other way round.
-        if was_down || (batch.attempt == 0 && self.destination.was_down_since(began.into())) {
+        let is_first = batch.attempt == 0 && batch.waits == 0;
+        if was_down || (is_first && self.destination.was_down_since(began.into())) {
             tally.spare_attempts();
         }
         superseded.into_iter().for_each(|record| tally.superseded(record));
@@ -152,7 +153,7 @@ impl LoadHandler {
             outbox::send(broker, &route, &[&batch]).await?;
         }
         dead::publish(broker, tally.letters()).await?;
-        self.turns.after(&tally).await
+        Ok(self.turns.after(&tally).await?)
     }
 
     /// Writes a settlement, and writes it again while the store is away. What was written already is

@@ -151,13 +151,12 @@ impl<'a> Tally<'a> {
     /// Has records come again whose keys others took over: what was done to them is not in the ledger, and
     /// whoever waits for that would wait in vain. The destination or the ledger says what became of them.
     pub fn lose(&mut self, keys: &[String]) {
-        let acted = self
-            .settled
-            .iter()
-            .filter(|(record, outcome)| *outcome != Outcome::Stale && keys.contains(&record.key));
-        let lost: Vec<Record> = acted.map(|(record, _)| record.clone()).collect();
+        let settled = std::mem::take(&mut self.settled).into_iter();
+        let (lost, settled): (Vec<_>, Vec<_>) =
+            settled.partition(|(record, outcome)| *outcome != Outcome::Stale && keys.contains(&record.key));
+        self.settled = settled;
         let again = Again { delay: SHORTLY, ..self.as_it_came() };
-        lost.into_iter().for_each(|record| self.come_again(record, again));
+        lost.into_iter().for_each(|(record, _)| self.come_again(record, again));
     }
 
     /// What the store is to write. Dead letters count when they are archived.

@@ -1,13 +1,18 @@
 //! Whose turn it is among the changes of one key.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use pomost_broker::{Queue, Route};
 use pomost_models::{Batch, Record, Stage};
 use pomost_project::{Flow, flow::Order};
 use pomost_runtime::{Context, outbox, worker::Trouble};
 use pomost_store::{ClaimToken, Error, Taking};
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::timeout};
 use tracing::warn;
 
 use crate::tally::Tally;
@@ -31,12 +36,23 @@ const TOGETHER: u32 = 100;
 pub struct Turns {
     context: Context,
     flow: Arc<Flow>,
+    /// Names this process among those that take parked records.
+    taker: ClaimToken,
+    /// The keys of which changes have settled since the parked records were looked through for them.
+    settled: Mutex<HashSet<String>>,
+    called: Notify,
 }
 
 impl Turns {
     /// The turns of a flow's records.
     pub fn new(context: Context, flow: Arc<Flow>) -> Turns {
-        Turns { context, flow }
+        Turns {
+            context,
+            flow,
+            taker: ClaimToken::generate(),
+            settled: Mutex::default(),
+            called: Notify::new(),
+        }
     }
 
     /// Parks those of a batch's records whose turn it is not, and returns the others.
@@ -58,33 +74,43 @@ impl Turns {
 
     /// What follows from what came of a batch: older versions that are dead are stale, or it is the next
     /// change's turn.
-    pub async fn after(&self, tally: &Tally<'_>) -> Result<(), Trouble> {
+    pub async fn after(&self, tally: &Tally<'_>) -> Result<(), Error> {
         let store = self.context.store();
         match self.flow.load.order {
             Order::Latest => match tally.applied() {
                 applied if applied.is_empty() => Ok(()),
-                applied => Ok(store.supersede(&self.flow.name, &applied).await.map(drop)?),
+                applied => store.supersede(&self.flow.name, &applied).await.map(drop),
             },
             Order::Every => {
                 let settled = tally.settled();
                 store.settle_changes(&settled).await?;
-                let keys: Vec<&str> = settled.records.iter().map(|record| record.key.as_str()).collect();
-                self.bring_back(Some(&keys)).await
+                self.settled().extend(settled.records.into_iter().map(|record| record.key));
+                self.called.notify_one();
+                Ok(())
             }
         }
     }
 
-    /// Looks all parked records through, again and again until shutdown.
+    /// Brings parked records back when it is their turn, until shutdown. No worker does: the queue may be full,
+    /// and workers are who makes room in it.
     pub async fn look_after_all(&self) {
-        let looking = async {
-            loop {
-                if let Err(error) = self.look_through().await {
-                    warn!(flow = self.flow.name, %error, "records that wait for earlier changes stay parked for now");
-                }
-                sleep(TURN).await;
+        self.context.shutdown.run_until_cancelled(self.look_again_and_again()).await;
+        self.give_back().await;
+    }
+
+    async fn look_again_and_again(&self) -> Infallible {
+        let mut looked_through = None;
+        loop {
+            let is_time = looked_through.is_none_or(|then: Instant| then.elapsed() >= TURN);
+            let looked = if is_time { self.look_through().await } else { self.look_for_settled().await };
+            looked_through = if is_time { Some(Instant::now()) } else { looked_through };
+            if let Err(error) = looked {
+                warn!(flow = self.flow.name, %error, "records that wait for earlier changes stay parked for now");
+                self.give_back().await;
             }
-        };
-        self.context.shutdown.run_until_cancelled(looking).await;
+            // However often it is called, all are looked through in their time.
+            let _ = timeout(TURN, self.called.notified()).await;
+        }
     }
 
     /// A flow that applies the latest may have applied every one before: what is parked need not wait then.
@@ -94,13 +120,22 @@ impl Turns {
             Order::Latest => store.forget_changes(flow).await?,
             Order::Every => store.give_up_changes(flow, UNCONFIRMED).await?,
         }
+        self.settled().clear();
         self.bring_back(None).await
+    }
+
+    async fn look_for_settled(&self) -> Result<(), Trouble> {
+        let settled = std::mem::take(&mut *self.settled());
+        match settled.is_empty() {
+            true => Ok(()),
+            false => self.bring_back(Some(&settled.iter().map(String::as_str).collect::<Vec<_>>())).await,
+        }
     }
 
     /// Publishes the parked records of these keys, or of all, whose turn it is.
     async fn bring_back(&self, keys: Option<&[&str]>) -> Result<(), Trouble> {
         let (store, flow) = (self.context.store(), &self.flow.name);
-        let taking = Taking { taker: ClaimToken::generate(), ttl: PUBLISHING, limit: TOGETHER };
+        let taking = Taking { taker: self.taker, ttl: PUBLISHING, limit: TOGETHER };
         loop {
             let parked = store.take_parked(flow, keys, taking).await?;
             if parked.is_empty() {
@@ -110,7 +145,18 @@ impl Turns {
                 let route = Route::to(Queue::of(Stage::Load, &of_lane[0]));
                 outbox::send(self.context.broker(), &route, &of_lane.iter().collect::<Vec<_>>()).await?;
             }
-            store.unpark(taking.taker, &parked).await?;
+            store.unpark(self.taker, &parked).await?;
         }
+    }
+
+    /// What was taken and not published, others may take at once.
+    async fn give_back(&self) {
+        if let Err(error) = self.context.store().return_parked(&self.flow.name, self.taker).await {
+            warn!(flow = self.flow.name, %error, "parked records are free again only after a while");
+        }
+    }
+
+    fn settled(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,11 +21,19 @@ use crate::{
 };
 
 /// Functions of jaq's that go through a whole value, and their checks: jaq's own go by the name of
-/// `unchecked_…`, the checks by their names without the mark at the end.
+/// `unchecked_…`. These and the checks have a mark at the end, so that no expression can call them; here it
+/// is left out.
 const CHECKED: &str = "
     def tojson: as_text | unchecked_tojson;
     def tobytes: as_text | unchecked_tobytes;
     def explode: as_text | unchecked_explode;
+    def escape_sh: as_text | unchecked_escape_sh;
+    def escape_html: as_text | unchecked_escape_html;
+    def unescape_html: as_text | unchecked_unescape_html;
+    def encode_uri: as_text | unchecked_encode_uri;
+    def decode_uri: as_text | unchecked_decode_uri;
+    def encode_base64: as_text | unchecked_encode_base64;
+    def decode_base64: as_text | unchecked_decode_base64;
     def contains($part): weighed | unchecked_contains($part | weighed);
     def indices($part): weighed | unchecked_indices($part | weighed);
     def bsearch($item): weighed | unchecked_bsearch($item | weighed);
@@ -37,18 +45,25 @@ const CHECKED: &str = "
 ";
 
 /// The functions of jaq's that are behind a check.
-const UNCHECKED: [(&str, &str); 11] = [
-    ("tojson", "unchecked_tojson"),
-    ("tobytes", "unchecked_tobytes"),
-    ("explode", "unchecked_explode"),
-    ("contains", "unchecked_contains"),
-    ("indices", "unchecked_indices"),
-    ("bsearch", "unchecked_bsearch"),
-    ("sort", "unchecked_sort"),
-    ("sort_by", "unchecked_sort_by"),
-    ("group_by", "unchecked_group_by"),
-    ("min_by_or_empty", "unchecked_min_by_or_empty"),
-    ("max_by_or_empty", "unchecked_max_by_or_empty"),
+const UNCHECKED: [(&str, &str); 18] = [
+    ("tojson", "unchecked_tojson!"),
+    ("tobytes", "unchecked_tobytes!"),
+    ("explode", "unchecked_explode!"),
+    ("escape_sh", "unchecked_escape_sh!"),
+    ("escape_html", "unchecked_escape_html!"),
+    ("unescape_html", "unchecked_unescape_html!"),
+    ("encode_uri", "unchecked_encode_uri!"),
+    ("decode_uri", "unchecked_decode_uri!"),
+    ("encode_base64", "unchecked_encode_base64!"),
+    ("decode_base64", "unchecked_decode_base64!"),
+    ("contains", "unchecked_contains!"),
+    ("indices", "unchecked_indices!"),
+    ("bsearch", "unchecked_bsearch!"),
+    ("sort", "unchecked_sort!"),
+    ("sort_by", "unchecked_sort_by!"),
+    ("group_by", "unchecked_group_by!"),
+    ("min_by_or_empty", "unchecked_min_by_or_empty!"),
+    ("max_by_or_empty", "unchecked_max_by_or_empty!"),
 ];
 
 /// The definitions that check.
@@ -57,7 +72,8 @@ pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     definitions.into_iter().map(|mut definition| {
         syntax::visit(&mut definition.body, &mut |term| {
             let Term::Call(name, _) = term else { return };
-            *name = CHECKS.into_iter().find(|check| check.strip_suffix('!') == Some(name)).unwrap_or(name);
+            let mut marked = CHECKS.into_iter().chain(UNCHECKED.map(|(_, unchecked)| unchecked));
+            *name = marked.find(|marked| marked.strip_suffix('!') == Some(name)).unwrap_or(name);
         });
         definition
     })

@@ -54,6 +54,7 @@ fn writings(value: &str) -> BTreeSet<String> {
     let mut writings: BTreeSet<String> = [value.to_owned(), line, json.to_owned(), ascii(json)].into();
     // PHP escapes the slash as well.
     writings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
+    writings.extend([as_go_does(json), as_dotnet_does(json)]);
     for encoded in [RESERVED, COMPONENT, NO_URL].map(|set| utf8_percent_encode(value, set).to_string()) {
         writings.extend([in_lower_case(&encoded), encoded.replace("%20", "+"), encoded]);
     }
@@ -69,6 +70,25 @@ fn ascii(json: &str) -> String {
         false => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
     };
     json.chars().map(escape).collect()
+}
+
+/// As Go's encoder writes JSON: what HTML minds is escaped.
+fn as_go_does(json: &str) -> String {
+    let escape = |c: char| match c {
+        '&' | '<' | '>' => format!("\\u{:04x}", u32::from(c)),
+        other => other.to_string(),
+    };
+    json.chars().map(escape).collect()
+}
+
+/// As .NET's encoder writes JSON: all that any context might mind, and all that is not ASCII.
+fn as_dotnet_does(json: &str) -> String {
+    let escape = |c: char| match c {
+        '&' | '<' | '>' | '\'' | '+' | '`' => format!("\\u{:04X}", u32::from(c)),
+        c if c.is_ascii() => c.to_string(),
+        c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04X}")).collect(),
+    };
+    json.replace("\\\"", "\\u0022").chars().map(escape).collect()
 }
 
 /// The hexadecimal digits of a percent-encoding in lower case.
@@ -104,6 +124,8 @@ mod tests {
             value,
             r#"Ż'a/b@c.pl & \"d\" e"#,
             r#"\u017b'a\/b@c.pl & \"d\" e"#,
+            r#"Ż'a/b@c.pl \u0026 \"d\" e"#,
+            r#"\u017B\u0027a/b@c.pl \u0026 \u0022d\u0022 e"#,
             "%C5%BB%27a%2Fb%40c.pl%20%26%20%22d%22%20e",
             "%c5%bb%27a%2fb%40c.pl%20%26%20%22d%22%20e",
             "%C5%BB'a%2Fb%40c.pl%20%26%20%22d%22%20e",

@@ -169,6 +169,9 @@ pub trait Store: Send + Sync + 'static {
     /// each as a batch to be published.
     async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>>;
 
+    /// Gives back what somebody took and did not publish.
+    async fn return_parked(&self, flow: &str, taker: ClaimToken) -> Result<()>;
+
     /// Forgets parked records that were published, unless they were parked again since they were taken.
     async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()>;
 

@@ -126,6 +126,17 @@ pub async fn a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while(s
     assert_eq!(take(&store).await, []);
 }
 
+/// Who took it could not publish it, or is to end.
+pub async fn a_record_that_is_given_back_to_the_park_is_anybody_s_again(store: Arc<dyn Store>) {
+    let taking = taking(MINUTE, 10);
+    store.park(&batch("1", &[("a", "1")])).await.unwrap();
+    assert_eq!(store.take_parked("customers", None, taking).await.unwrap().len(), 1);
+    store.return_parked("customers", ClaimToken::generate()).await.unwrap();
+    assert_eq!(take(&store).await, []);
+    store.return_parked("customers", taking.taker).await.unwrap();
+    assert_eq!(take(&store).await, records(&[("a", "1")]));
+}
+
 /// Those that wait for it can be told from those that wait for what is under way.
 pub async fn a_dead_change_blocks_those_behind_it_until_it_is_discarded(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();

@@ -104,6 +104,7 @@ macro_rules! every_behaviour {
             a_change_that_was_not_confirmed_is_given_up_after_a_while
             a_parked_record_comes_back_when_nothing_is_before_it
             a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while
+            a_record_that_is_given_back_to_the_park_is_anybody_s_again
             a_record_that_is_parked_again_is_not_forgotten_by_who_took_it
             nobody_waits_for_a_dead_change_that_is_outdated
             a_dead_change_blocks_those_behind_it_until_it_is_discarded

@@ -176,6 +176,11 @@ pub(super) async fn take(
     rows.iter().map(|row| changes::from_message(row.get(0))).collect()
 }
 
+pub(super) async fn give_back(connections: &Connections, flow: &str, taker: ClaimToken) -> Result<()> {
+    let sql = "UPDATE parked SET taken_by = NULL, taken_until = NULL WHERE flow = $1 AND taken_by = $2";
+    connections.execute(sql, &[&flow, &taker.0]).await.map(drop)
+}
+
 pub(super) async fn unpark(connections: &Connections, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
     let records = || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
     let runs: Vec<Uuid> = records().map(|(batch, _)| batch.run.0).collect();

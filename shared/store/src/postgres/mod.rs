@@ -188,6 +188,10 @@ impl Store for PostgresStore {
         changes::take(&self.connections, flow, keys, taking).await
     }
 
+    async fn return_parked(&self, flow: &str, taker: ClaimToken) -> Result<()> {
+        changes::give_back(&self.connections, flow, taker).await
+    }
+
     async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
         changes::unpark(&self.connections, taker, batches).await
     }

@@ -146,6 +146,14 @@ pub(super) async fn take(
     taken.await?.iter().map(|message| changes::from_message(message)).collect()
 }
 
+pub(super) async fn give_back(database: &Database, flow: &str, taker: ClaimToken) -> Result<()> {
+    let flow = flow.to_owned();
+    let sql = "UPDATE parked SET taken_by = NULL, taken_until = NULL WHERE flow = ?1 AND taken_by = ?2";
+    let given_back =
+        database.write(move |transaction| transaction.execute(sql, (flow, taker.0.as_bytes())).map(drop));
+    Ok(given_back.await?)
+}
+
 pub(super) async fn unpark(database: &Database, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(Batch::bare).collect();
     let unparked = database.write(move |transaction| {

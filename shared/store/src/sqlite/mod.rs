@@ -193,6 +193,10 @@ impl Store for SqliteStore {
         changes::take(&self.database, flow, keys, taking).await
     }
 
+    async fn return_parked(&self, flow: &str, taker: ClaimToken) -> Result<()> {
+        changes::give_back(&self.database, flow, taker).await
+    }
+
     async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
         changes::unpark(&self.database, taker, batches).await
     }
