@@ -31,9 +31,7 @@ const CHECKED: &str = "
     def escape_html: as_text | unchecked_escape_html;
     def unescape_html: as_text | unchecked_unescape_html;
     def encode_uri: as_text | unchecked_encode_uri;
-    def decode_uri: as_text | unchecked_decode_uri;
     def encode_base64: as_text | unchecked_encode_base64;
-    def decode_base64: as_text | unchecked_decode_base64;
     def contains($part): weighed | unchecked_contains($part | weighed);
     def indices($part): weighed | unchecked_indices($part | weighed);
     def bsearch($item): weighed | unchecked_bsearch($item | weighed);
@@ -45,7 +43,7 @@ const CHECKED: &str = "
 ";
 
 /// The functions of jaq's that are behind a check.
-const UNCHECKED: [(&str, &str); 18] = [
+const UNCHECKED: [(&str, &str); 16] = [
     ("tojson", "unchecked_tojson!"),
     ("tobytes", "unchecked_tobytes!"),
     ("explode", "unchecked_explode!"),
@@ -53,9 +51,7 @@ const UNCHECKED: [(&str, &str); 18] = [
     ("escape_html", "unchecked_escape_html!"),
     ("unescape_html", "unchecked_unescape_html!"),
     ("encode_uri", "unchecked_encode_uri!"),
-    ("decode_uri", "unchecked_decode_uri!"),
     ("encode_base64", "unchecked_encode_base64!"),
-    ("decode_base64", "unchecked_decode_base64!"),
     ("contains", "unchecked_contains!"),
     ("indices", "unchecked_indices!"),
     ("bsearch", "unchecked_bsearch!"),
