@@ -53,25 +53,27 @@ async fn asked(server: &Server, times: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
-    for status in [500, 401] {
-        let (world, _) = world(one_attempt()).await;
-        world.shop.intercept(failing(status));
-        let running = world.start().await;
-        let run = running.request(None).await;
-        let backends = world.backends().await;
-        let why = down(&backends, &["shop"]).await.remove(0);
-        assert!(why.starts_with(&format!("shop: POST /things answered {status}")), "{why}");
-        let first = world.shop.server.seen().len();
-        assert!((10..=IN_FLIGHT + 9).contains(&first), "{first} requests until it was seen to be down");
-        asked(&world.shop.server, first + 2).await;
-        world.shop.mend();
-        assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}");
-        running.stop().await;
-        down(&backends, &[]).await;
-        assert!(world.dead().await.is_empty());
-        let things: BTreeSet<String> = world.shop.things().into_iter().collect();
-        assert_eq!((things.len(), world.shop.things().len()), (ROWS, ROWS));
-    }
+    tokio::join!(outage_ends_by_itself(500), outage_ends_by_itself(401));
+}
+
+async fn outage_ends_by_itself(status: u16) {
+    let (world, _) = world(one_attempt()).await;
+    world.shop.intercept(failing(status));
+    let running = world.start().await;
+    let run = running.request(None).await;
+    let backends = world.backends().await;
+    let why = down(&backends, &["shop"]).await.remove(0);
+    assert!(why.starts_with(&format!("shop: POST /things answered {status}")), "{why}");
+    let first = world.shop.server.seen().len();
+    assert!((10..=IN_FLIGHT + 9).contains(&first), "{first} requests until it was seen to be down");
+    asked(&world.shop.server, first + 2).await;
+    world.shop.mend();
+    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}");
+    running.stop().await;
+    down(&backends, &[]).await;
+    assert!(world.dead().await.is_empty());
+    let things: BTreeSet<String> = world.shop.things().into_iter().collect();
+    assert_eq!((things.len(), world.shop.things().len()), (ROWS, ROWS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
