@@ -86,7 +86,7 @@ impl LoadHandler {
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
         // Records that only fail when they come again may be what brings the system down, not the other way round.
         let is_first = batch.attempt == 0 && batch.waits == 0;
-        if was_down || (is_first && self.destination.was_down_since(began.into())) {
+        if was_down || (is_first && self.destination.may_have_been_down_since(began.into())) {
             tally.spare_attempts();
         }
         superseded.into_iter().for_each(|record| tally.superseded(record));

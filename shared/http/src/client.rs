@@ -129,9 +129,9 @@ impl Client {
         self.guard.is_down()
     }
 
-    /// Whether the system is down, or has been at some time since then.
-    pub fn was_down_since(&self, then: Instant) -> bool {
-        self.guard.was_down_since(then)
+    /// Whether the system has been down at some time since then, or may be now: its last request failed.
+    pub fn may_have_been_down_since(&self, then: Instant) -> bool {
+        self.guard.may_have_been_down_since(then)
     }
 
     /// Waits until the system is down, or until it is not.
