@@ -19,11 +19,11 @@ const ROWS: usize = 100;
 /// More rows than it takes failures to see that a system is down, in several batches.
 async fn world(flow: Flow) -> (World, Rows) {
     let rows: [Value; ROWS] = std::array::from_fn(|key| json!({ "key": format!("k{key:03}") }));
-    World::with_rows(rows, Flow { rest: "batch_size: 20", ..flow }).await
+    World::with_rows(rows, flow).await
 }
 
 fn one_attempt() -> Flow {
-    Flow { load: "retry: { attempts: 1 }", ..Flow::default() }
+    Flow { load: "retry: { attempts: 1 }", rest: "batch_size: 20", ..Flow::default() }
 }
 
 fn failing(status: u16) -> impl Fn(&Seen) -> Option<Reply> {
@@ -53,11 +53,13 @@ async fn asked(server: &Server, times: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
-    tokio::join!(outage_ends_by_itself(500), outage_ends_by_itself(401));
+    let (large, small) = ("batch_size: 20", "batch_size: 1");
+    // Of small batches some are over before it is seen that the system is down.
+    tokio::join!(ends_by_itself(500, large), ends_by_itself(401, large), ends_by_itself(500, small));
 }
 
-async fn outage_ends_by_itself(status: u16) {
-    let (world, _) = world(one_attempt()).await;
+async fn ends_by_itself(status: u16, rest: &'static str) {
+    let (world, _) = world(Flow { rest, ..one_attempt() }).await;
     world.shop.intercept(failing(status));
     let running = world.start().await;
     let run = running.request(None).await;
@@ -68,7 +70,7 @@ async fn outage_ends_by_itself(status: u16) {
     assert!((10..=IN_FLIGHT + 9).contains(&first), "{first} requests until it was seen to be down");
     asked(&world.shop.server, first + 2).await;
     world.shop.mend();
-    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}");
+    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}, {rest}");
     running.stop().await;
     down(&backends, &[]).await;
     assert!(world.dead().await.is_empty());

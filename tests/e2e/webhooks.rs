@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
+use pomost_broker::testing::address_of_our_own;
 use pomost_models::Trigger;
 use pomost_sandbox::CrmOptions;
 use pomost_store::RunState;
@@ -14,7 +15,7 @@ use pomost_tests::{Chance, FLOW, Options, Stack, eventually, prove};
 use serde_json::value::RawValue;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 const CUSTOMERS: u32 = 1_500;
@@ -32,7 +33,7 @@ const WEBHOOK: &str = "  webhook:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_extractor_loses_and_doubles_no_delivery() {
-    let address = free_address().await;
+    let address = address_of_our_own(8080);
     let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
     let options = Options { customers: CUSTOMERS, environment, extract: WEBHOOK, ..Options::default() };
     let mut chance = Chance::new();
@@ -126,9 +127,4 @@ async fn exchange(address: SocketAddr, request: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;
     Some(answer)
-}
-
-/// An address that nobody listens at, so that a service can be started there again.
-async fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

@@ -2,11 +2,12 @@
 
 use std::{
     fs::File,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use pomost_broker::testing::listen_below_the_kernels_ports;
+use pomost_broker::testing::address_of_our_own;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -14,11 +15,11 @@ use tokio_postgres::NoTls;
 
 use crate::eventually;
 
-/// A PostgreSQL server on loopback, with its own data, password and port. All of it goes with the
+/// A PostgreSQL server on loopback, with its own data, password and address. All of it goes with the
 /// value, and its processes with ours.
 pub struct PrivatePostgres {
     directory: TempDir,
-    port: u16,
+    address: SocketAddr,
     password: String,
     server: Option<Child>,
 }
@@ -27,11 +28,11 @@ impl PrivatePostgres {
     /// Makes a server and waits until it answers.
     pub async fn start() -> PrivatePostgres {
         let directory = tempfile::tempdir().unwrap();
-        let port = listen_below_the_kernels_ports().local_addr().unwrap().port();
         let password = format!("{:016x}", fastrand::u64(..));
         std::fs::write(directory.path().join("password"), &password).unwrap();
         give_away(directory.path()).await;
-        let mut postgres = PrivatePostgres { directory, port, password, server: None };
+        let mut postgres =
+            PrivatePostgres { directory, address: address_of_our_own(5432), password, server: None };
         postgres.initialise().await;
         postgres.start_again().await;
         postgres
@@ -39,7 +40,7 @@ impl PrivatePostgres {
 
     /// Where it listens, with a user who may do everything.
     pub fn url(&self) -> String {
-        format!("postgres://pomost:{}@127.0.0.1:{}/postgres", self.password, self.port)
+        format!("postgres://pomost:{}@{}/postgres", self.password, self.address)
     }
 
     /// Asks it to stop, as an upgrade would, and waits until it has: connections are closed.
@@ -56,8 +57,8 @@ impl PrivatePostgres {
     pub async fn start_again(&mut self) {
         let log = File::options().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = self.program("postgres");
-        command.args(["-D", "data", "-h", "127.0.0.1", "-k", "", "-c", "max_connections=300"]);
-        command.args(["-p", &self.port.to_string()]);
+        command.args(["-D", "data", "-k", "", "-c", "max_connections=300"]);
+        command.args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.server = Some(command.spawn().unwrap());
         eventually(async || tokio_postgres::connect(&self.url(), NoTls).await.map(drop)).await;

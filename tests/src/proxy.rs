@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use pomost_broker::testing::listen_below_the_kernels_ports;
+use pomost_broker::testing::address_of_our_own;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -41,7 +41,7 @@ impl Proxy {
     pub async fn start(url: &str, default_port: u16) -> Proxy {
         let url = Url::parse(url).unwrap();
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(default_port));
-        let address = listen_below_the_kernels_ports().local_addr().unwrap();
+        let address = address_of_our_own(default_port);
         let listener = TcpListener::bind(address).await.unwrap();
         let flow = watch::Sender::new(Flow::Free);
         let accepting = tokio::spawn(accept(listener, server.clone(), flow.subscribe()));

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use pomost::example::{self, Systems};
-use pomost_broker::{SqliteBroker, testing::listen_below_the_kernels_ports};
+use pomost_broker::{SqliteBroker, testing::address_of_our_own};
 use pomost_models::{DeadLetter, RunId, Trigger};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
 use pomost_store::{
@@ -258,10 +258,9 @@ impl Stack {
 }
 
 async fn sandbox(customers: u32, crm_token: String, shop_key: String) -> (Crm, Shop, Systems) {
-    // They go away and come back.
-    let address = || listen_below_the_kernels_ports().local_addr().unwrap();
-    let mut crm = CrmOptions { customers, address: address(), ..CrmOptions::default() };
-    let mut shop = ShopOptions { allow_duplicates: true, address: address(), ..ShopOptions::default() };
+    let mut crm = CrmOptions { customers, address: address_of_our_own(8080), ..CrmOptions::default() };
+    let mut shop =
+        ShopOptions { allow_duplicates: true, address: address_of_our_own(8080), ..ShopOptions::default() };
     if !crm_token.is_empty() {
         crm.token = crm_token;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use pomost_http::{Class, Client, Clients, Failure};
+use pomost_http::{Class, Client, Clients, Failure, Permit};
 use pomost_models::{Batch, Lane, Record};
 use pomost_project::{
     Flow,
@@ -99,6 +99,7 @@ impl Destination {
         record: &'a Record,
         hash: &'a ContentHash,
         answer: &Answer,
+        permit: Permit<'a>,
     ) -> (Box<Act<'a>>, Step) {
         let known = answer.known().cloned().unwrap_or_default();
         let case = Case {
@@ -108,7 +109,7 @@ impl Destination {
             was_there: known.id.is_some(),
             means: self.means,
         };
-        (Box::new(Act::new(self, batch, record, hash, case, known)), case.first(answer))
+        (Box::new(Act::new(self, batch, record, hash, case, known, permit)), case.first(answer))
     }
 
     /// Whether a step is taken for many records together.
@@ -116,9 +117,9 @@ impl Destination {
         Kind::of(step).is_some_and(|kind| self.many.takes(kind).is_some())
     }
 
-    /// Whether the system is down, or has been since then.
-    pub(crate) fn was_down_since(&self, then: Instant) -> bool {
-        self.client.as_ref().is_some_and(|client| client.was_down_since(then))
+    /// Whether the system has been down since then, or may be now.
+    pub(crate) fn may_have_been_down_since(&self, then: Instant) -> bool {
+        self.client.as_ref().is_some_and(|client| client.may_have_been_down_since(then))
     }
 
     /// The system's client.

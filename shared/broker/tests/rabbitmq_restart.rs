@@ -1,12 +1,12 @@
 //! RabbitMQ goes away in the middle of the work.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::HashSet, process::Stdio, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
 use pomost_broker::{
     Broker, Queue, RabbitMq, Route,
     conformance::{FLOW, message, next},
-    testing::{Ports, PrivateNode},
+    testing::PrivateNode,
 };
 use pomost_models::Stage;
 use tokio::{
@@ -111,8 +111,8 @@ async fn a_consumer_can_be_stopped_and_a_publish_fails_while_the_broker_is_away(
 #[allow(clippy::print_stdout, reason = "this is how the other process learns it")]
 async fn a_process_with_a_node() {
     let node = PrivateNode::start().await;
-    let Ports { amqp, distribution, epmd } = node.ports();
-    println!("ports {amqp} {distribution} {epmd}");
+    let [clients, nodes, epmd] = node.addresses();
+    println!("addresses {clients} {nodes} {epmd}");
     std::future::pending::<()>().await;
 }
 
@@ -122,20 +122,20 @@ async fn a_node_and_its_epmd_end_with_the_process_that_started_them_even_if_that
     command.args(["--exact", "a_process_with_a_node", "--ignored", "--nocapture"]).kill_on_drop(true);
     let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let ports = loop {
+    let addresses = loop {
         let line = lines.next_line().await.unwrap().expect("it did not start a node");
-        if let Some((_, ports)) = line.split_once("ports ") {
-            break ports.split(' ').map(|port| port.parse().unwrap()).collect::<Vec<u16>>();
+        if let Some((_, addresses)) = line.split_once("addresses ") {
+            break addresses.split(' ').map(|address| address.parse().unwrap()).collect::<Vec<SocketAddr>>();
         }
     };
-    let listens = async |port| TcpStream::connect(("127.0.0.1", port)).await.is_ok();
-    for &port in &ports {
-        assert!(listens(port).await, "{port}");
+    let listens = async |address| TcpStream::connect(address).await.is_ok();
+    for &address in &addresses {
+        assert!(listens(address).await, "{address}");
     }
     process.kill().await.unwrap();
     let ending = async {
-        for &port in &ports {
-            while listens(port).await {
+        for &address in &addresses {
+            while listens(address).await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -130,9 +130,10 @@ impl Breaker {
         self.failed_probes
     }
 
-    /// Whether the system has been down since then.
-    pub(crate) fn was_open_since(&self, then: Instant) -> bool {
-        matches!(self.state, State::Open(_)) || self.closed_at.is_some_and(|closed_at| closed_at >= then)
+    /// Whether the system has been down since then, or may be now: the last that came of it was a failure.
+    pub(crate) fn may_have_been_open_since(&self, then: Instant) -> bool {
+        let is_in_order = matches!(self.state, State::Closed { failures: 0 });
+        !is_in_order || self.closed_at.is_some_and(|closed_at| closed_at >= then)
     }
 
     fn open(&mut self, asked: Option<Duration>, now: Instant) -> Change {
@@ -337,13 +338,22 @@ mod tests {
     fn it_is_known_whether_it_was_open_since_something_began() {
         let mut scene = Scene::new();
         let before = scene.now;
-        assert!(!scene.breaker.was_open_since(before));
+        assert!(!scene.breaker.may_have_been_open_since(before));
         scene = Scene { now: before, ..Scene::down() };
-        assert!(scene.breaker.was_open_since(before));
+        assert!(scene.breaker.may_have_been_open_since(before));
         scene.pass(5);
         scene.request(Sign::Up);
-        assert!(scene.breaker.was_open_since(before));
-        assert!(!scene.breaker.was_open_since(scene.now + Duration::from_secs(1)));
+        assert!(scene.breaker.may_have_been_open_since(before));
+        assert!(!scene.breaker.may_have_been_open_since(scene.now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn after_a_failure_it_is_not_known_whether_the_system_is_down_until_something_succeeds() {
+        let mut scene = Scene::new();
+        scene.request(DOWN);
+        assert!(scene.breaker.may_have_been_open_since(scene.now));
+        scene.request(Sign::Up);
+        assert!(!scene.breaker.may_have_been_open_since(scene.now));
     }
 
     #[test]

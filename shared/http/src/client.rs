@@ -129,9 +129,9 @@ impl Client {
         self.guard.is_down()
     }
 
-    /// Whether the system is down, or has been at some time since then.
-    pub fn was_down_since(&self, then: Instant) -> bool {
-        self.guard.was_down_since(then)
+    /// Whether the system has been down at some time since then, or may be now: its last request failed.
+    pub fn may_have_been_down_since(&self, then: Instant) -> bool {
+        self.guard.may_have_been_down_since(then)
     }
 
     /// Waits until the system is down, or until it is not.
@@ -314,6 +314,10 @@ impl Client {
         }
         let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
+        if !call.permit.holds() {
+            let message = format!("{}: its turn came too late to begin it", self.place(call));
+            return Err(Failure::unasked(Class::Throttled, message));
+        }
         let began = Instant::now();
         let response = timeout(self.system.read_timeout, request.send()).await;
         if let Some(load) = load(&response) {

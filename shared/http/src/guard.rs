@@ -80,9 +80,9 @@ impl Guard {
         outcome
     }
 
-    /// Whether the system has been down since then.
-    pub(crate) fn was_down_since(&self, then: Instant) -> bool {
-        self.breaker().was_open_since(then)
+    /// Whether the system has been down since then, or may be now.
+    pub(crate) fn may_have_been_down_since(&self, then: Instant) -> bool {
+        self.breaker().may_have_been_open_since(then)
     }
 
     /// Whether the system is down.

@@ -8,11 +8,12 @@ mod tables;
 use std::net::SocketAddr;
 
 use futures_util::FutureExt;
+use pomost_broker::testing::address_of_our_own;
 use pomost_tests::{Collector, Namespace, Service, eventually, pomost, test_url};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 use look::{Looked, looked};
@@ -59,7 +60,7 @@ impl Scene {
         let (project, collector, server) =
             (tempfile::tempdir().unwrap(), Collector::start().await, Server::start().await);
         project::write(project.path(), &server.url);
-        let webhooks = free_address().await;
+        let webhooks = address_of_our_own(8080);
         let mut environment = vec![
             ("POMOST_PROJECT", project.path().display().to_string()),
             ("POMOST_HTTP_ADDR", "127.0.0.1:0".into()),
@@ -196,8 +197,4 @@ async fn deliver(address: SocketAddr, secret: &str, content_type: &str, body: &s
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
-}
-
-async fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

@@ -22,6 +22,8 @@ pub(super) struct Schedule {
     pub(super) replicas: usize,
     /// Whether the changes come while the records before them are still under way.
     pub(super) overlapping: bool,
+    /// Whether each change is applied, in order; otherwise the latest.
+    pub(super) every: bool,
     pub(super) waves: [Vec<Blow>; 2],
 }
 
@@ -56,9 +58,9 @@ impl Schedule {
         let mut chance = Chance::of(seed);
         let embedded = chance.below(EMBEDDED) == 0;
         let replicas = if embedded { 1 } else { 1 + chance.below(2) };
-        let overlapping = chance.below(2) == 0;
+        let [overlapping, every] = [(); 2].map(|()| chance.below(2) == 0);
         let waves = [3, 2].map(|blows| wave(&mut chance, blows, embedded));
-        Schedule { seed, embedded, replicas, overlapping, waves }
+        Schedule { seed, embedded, replicas, overlapping, every, waves }
     }
 }
 
@@ -112,10 +114,11 @@ fn of_a_system(chance: &mut Chance) -> Vec<Fault> {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Schedule { seed, embedded, replicas, overlapping, waves } = self;
+        let Schedule { seed, embedded, replicas, overlapping, every, waves } = self;
         let stack = if *embedded { "embedded".to_owned() } else { format!("{replicas} of each service") };
         let changes = if *overlapping { "overlapping changes" } else { "changes" };
-        write!(f, "POMOST_TEST_SEED={seed}, {stack}, {changes}")?;
+        let order = if *every { "each in order" } else { "the latest" };
+        write!(f, "POMOST_TEST_SEED={seed}, {stack}, {changes}, {order}")?;
         for blow in waves.iter().flatten() {
             write!(f, "\n  at {} %, for {:?}: {:?}", blow.at, blow.lasts, blow.faults)?;
         }

@@ -1,5 +1,7 @@
 //! What other crates' tests need too.
 
+mod address;
 mod private_node;
 
-pub use private_node::{Ports, PrivateNode, listen_below_the_kernels_ports};
+pub use address::address_of_our_own;
+pub use private_node::PrivateNode;

@@ -4,7 +4,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    net::TcpListener,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,12 +13,15 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
-use uuid::Uuid;
 
+use super::address_of_our_own;
 use crate::RabbitMq;
 
 /// How long a node may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Nobody else asks its epmd.
+const NAME: &str = "pomost@localhost";
 
 /// Where packages put the script itself. The one in `/usr/sbin` changes the user and the directory.
 const SCRIPTS: [&str; 3] = [
@@ -27,49 +30,44 @@ const SCRIPTS: [&str; 3] = [
     "/usr/local/sbin/rabbitmq-server",
 ];
 
-/// A RabbitMQ node on loopback, with its own data, cookie and ports. All of it goes with the value,
+/// A RabbitMQ node on loopback, with its own data, cookie and address. All of it goes with the value,
 /// and its processes with ours, however that ends.
 ///
 /// Its methods panic where the node does not do what it is told: they are for tests.
 pub struct PrivateNode {
     directory: TempDir,
-    ports: Ports,
+    address: SocketAddr,
+    distribution: u16,
     process: Option<Child>,
-    /// Of our own: the node would start one that outlives it.
-    epmd: Child,
-}
-
-/// Where a node and its epmd listen.
-#[derive(Debug, Clone, Copy)]
-pub struct Ports {
-    /// The node, for clients.
-    pub amqp: u16,
-    /// The node, for other nodes.
-    pub distribution: u16,
-    /// The epmd, which tells nodes of each other.
-    pub epmd: u16,
+    epmd: Epmd,
 }
 
 impl PrivateNode {
     /// Starts a node and waits until it answers.
     pub async fn start() -> PrivateNode {
         let directory = tempfile::tempdir().unwrap();
-        let ports = Ports::free();
         std::fs::write(directory.path().join("enabled_plugins"), "[].").unwrap();
         std::fs::write(directory.path().join("rabbitmq.conf"), "").unwrap();
-        let mut node = PrivateNode { directory, ports, process: None, epmd: start_epmd(ports.epmd).await };
+        let address = address_of_our_own(5672);
+        let mut node = PrivateNode {
+            directory,
+            address,
+            distribution: free_port(),
+            process: None,
+            epmd: Epmd::start().await,
+        };
         node.start_again().await;
         node
     }
 
     /// Where it listens, with the user it comes with.
     pub fn url(&self) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{}", self.ports.amqp)
+        format!("amqp://guest:guest@{}", self.address)
     }
 
-    /// Where its processes listen.
-    pub fn ports(&self) -> Ports {
-        self.ports
+    /// Where its processes listen: for clients, for other nodes, and to tell nodes of each other.
+    pub fn addresses(&self) -> [SocketAddr; 3] {
+        [self.address, loopback(self.distribution), loopback(self.epmd.port)]
     }
 
     /// Asks it to stop, as an upgrade would, and waits until it has.
@@ -95,8 +93,8 @@ impl PrivateNode {
         self.process = Some(self.command().spawn().unwrap());
         let deadline = Instant::now() + PATIENCE;
         while let Err(error) = RabbitMq::connect(&self.url(), "probe").await {
-            let exit = self.process.as_mut().unwrap().try_wait().unwrap();
-            assert!(exit.is_none() && Instant::now() < deadline, "{error}; its log: {}", self.log());
+            assert!(Instant::now() < deadline, "{error}; its log: {}", self.log());
+            self.choose_another_port_if_it_gave_up();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -117,6 +115,14 @@ impl PrivateNode {
         assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
     }
 
+    /// It does where somebody took the one it had.
+    fn choose_another_port_if_it_gave_up(&mut self) {
+        if self.process.as_mut().expect("it was started").try_wait().unwrap().is_some() {
+            self.distribution = free_port();
+            self.process = Some(self.command().spawn().unwrap());
+        }
+    }
+
     /// The script waits for the node, so the end of the one is the end of the other.
     fn command(&self) -> Command {
         let home = self.directory.path();
@@ -131,12 +137,12 @@ impl PrivateNode {
         let home = self.directory.path();
         command
             .env("HOME", home)
-            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
+            .env("ERL_EPMD_PORT", self.epmd.port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODENAME", self.name())
-            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODE_PORT", self.ports.amqp.to_string())
-            .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
+            .env("RABBITMQ_NODENAME", NAME)
+            .env("RABBITMQ_NODE_IP_ADDRESS", self.address.ip().to_string())
+            .env("RABBITMQ_NODE_PORT", self.address.port().to_string())
+            .env("RABBITMQ_DIST_PORT", self.distribution.to_string())
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
             .env("RABBITMQ_LOG_BASE", home.join("log"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
@@ -150,7 +156,7 @@ impl PrivateNode {
         let mut process = self.process.take().expect("the node is running");
         signal(Pid::from_child(&process)).unwrap();
         let deadline = Instant::now() + PATIENCE;
-        while process.try_wait().unwrap().is_none() || listens(self.ports.amqp) {
+        while process.try_wait().unwrap().is_none() || listens(self.address) {
             assert!(Instant::now() < deadline, "the node does not end; its log: {}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -158,8 +164,7 @@ impl PrivateNode {
 
     /// Each quorum queue has a directory whose name the list repeats.
     fn lists_all_queues(&self) -> bool {
-        let name = self.name();
-        let quorum = self.directory.path().join("data").join(&name).join("quorum").join(&name);
+        let quorum = self.directory.path().join("data").join(NAME).join("quorum").join(NAME);
         let list = std::fs::read(quorum.join("names.dets")).unwrap();
         let entries = std::fs::read_dir(&quorum).unwrap().map(|entry| entry.unwrap());
         let mut queues = entries.filter(|entry| entry.file_type().unwrap().is_dir());
@@ -167,10 +172,6 @@ impl PrivateNode {
             let queue = queue.file_name();
             list.windows(queue.len()).any(|window| window == queue.as_encoded_bytes())
         })
-    }
-
-    fn name(&self) -> String {
-        format!("pomost-{}@localhost", self.ports.amqp)
     }
 
     fn log(&self) -> String {
@@ -184,40 +185,45 @@ impl Drop for PrivateNode {
             let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
             let _ = process.wait();
         }
-        let _ = self.epmd.kill();
-        let _ = self.epmd.wait();
     }
 }
 
-/// A listener on a port below the range from which the kernel takes ports: who goes away for a while would
-/// find one of those taken by somebody's connection.
-pub fn listen_below_the_kernels_ports() -> TcpListener {
-    let ports = std::iter::repeat_with(|| 12_000 + (Uuid::new_v4().as_u128() % 20_000) as u16);
-    let mut free = ports.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-    free.next().expect("there is no end to it")
+/// What tells nodes of each other. Of our own: the node would start one that outlives it.
+struct Epmd {
+    port: u16,
+    process: Child,
 }
 
-impl Ports {
-    /// All are taken before any is given back, so that they differ.
-    fn free() -> Ports {
-        let sockets = [(); 3].map(|()| listen_below_the_kernels_ports());
-        let [amqp, distribution, epmd] = sockets.map(|socket| socket.local_addr().unwrap().port());
-        Ports { amqp, distribution, epmd }
+impl Epmd {
+    /// Starts one and waits until it answers, with another port where somebody took the first meanwhile.
+    async fn start() -> Epmd {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut epmd = Epmd::spawn();
+            while epmd.process.try_wait().unwrap().is_none() {
+                if listens(loopback(epmd.port)) {
+                    return epmd;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(Instant::now() < deadline, "epmd does not start");
+        }
+    }
+
+    fn spawn() -> Epmd {
+        let port = free_port();
+        let mut command = ending_with_us("epmd");
+        command.args(["-port", &port.to_string(), "-address", "127.0.0.1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Epmd { port, process: command.spawn().unwrap() }
     }
 }
 
-/// Starts an epmd and waits until it answers: a node that finds none starts its own.
-async fn start_epmd(port: u16) -> Child {
-    let mut command = ending_with_us("epmd");
-    command.args(["-port", &port.to_string(), "-address", "127.0.0.1"]).stdin(Stdio::null());
-    let mut epmd = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while !listens(port) {
-        let exit = epmd.try_wait().unwrap();
-        assert!(exit.is_none() && Instant::now() < deadline, "epmd does not start: {exit:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+impl Drop for Epmd {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
-    epmd
 }
 
 /// A command that is asked to end when we have ended, even if we are killed. A group of its own keeps
@@ -228,8 +234,17 @@ fn ending_with_us(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-fn listens(port: u16) -> bool {
-    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// A port of 127.0.0.1 that nobody has now: for what listens at no address of our own.
+fn free_port() -> u16 {
+    TcpListener::bind(loopback(0)).unwrap().local_addr().unwrap().port()
+}
+
+fn listens(address: SocketAddr) -> bool {
+    std::net::TcpStream::connect(address).is_ok()
 }
 
 /// The program that tells a running node what to do, beside the script.
