@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use pomost_models::Trigger;
 use pomost_runtime::Backends;
-use pomost_store::{Outage, RunRequest, Store};
+use pomost_store::{Outage, RunRequest, RunState, Store};
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -129,6 +129,38 @@ async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_
     world.shop.intercept(|seen| seen.body.contains("k007").then(|| Reply::json(500, &json!({}))));
     assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64 - 1), ("dead", 1)]);
     assert_eq!(world.backends().await.store.outages(Outage::REMEMBERED).await.unwrap(), []);
+}
+
+/// There are enough of them for the shop to seem down again and again. Others, of another flow as well, cross
+/// all the while.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
+    const BAD: u64 = 20;
+    let (world, rows) = world(one_attempt()).await;
+    world.shop.intercept(failing(500));
+    let others = Flow { transform: "map: 'select(.key >= \"k020\")'", ..one_attempt() };
+    world.write("flows/others.yaml", &others.text().replace("flow: things", "flow: others"));
+    let running = world.start().await;
+    let run = running.request(None).await;
+    down(&world.backends().await, &["shop"]).await;
+    world.shop.intercept(|seen| {
+        let is_bad = seen.body.contains("k00") || seen.body.contains("k01");
+        is_bad.then(|| Reply::json(500, &json!({})))
+    });
+    let store = world.backends().await.store;
+    for round in 0.. {
+        let request = RunRequest { flow: "others".into(), trigger: Trigger::Manual, since: None };
+        let written = if round == 0 { "created" } else { "updated" };
+        let summary = running.ended(store.request_run(&request).await.unwrap()).await;
+        assert_eq!(outcomes(&summary), [(written, ROWS as u64 - BAD), ("filtered", BAD)]);
+        if store.run(run).await.unwrap().unwrap().state == RunState::Settled {
+            break;
+        }
+        rows.set(std::array::from_fn::<_, ROWS, _>(|key| json!({ "key": format!("k{key:03}"), "n": round })));
+    }
+    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64 - BAD), ("dead", BAD)]);
+    running.stop().await;
+    down(&world.backends().await, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
