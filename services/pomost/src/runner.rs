@@ -6,9 +6,8 @@ use pomost_runtime::Context;
 use tokio::task::JoinSet;
 
 /// Runs the extractor, the transformer and the loader until shutdown, or until one of them fails:
-/// then the others are stopped as well.
+/// then the others are stopped as well. The queues are declared.
 pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
-    context.declare().await?;
     let mut services = JoinSet::new();
     services.spawn(pomost_extractor::run(context.clone(), clients.clone(), scheduling));
     services.spawn(pomost_transformer::run(context.clone()));

@@ -66,6 +66,7 @@ async fn tell(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let demo = start(arguments, servers, shutdown.child_token()).await?;
+    demo.context.declare().await?;
     let services = tokio::spawn(runner::run(demo.context.clone(), demo.clients.clone(), Scheduling::Off));
     let told = demo.context.shutdown.run_until_cancelled(demo.tell()).await;
     if let (true, Some(Ok(()))) = (arguments.keep, &told) {

@@ -28,6 +28,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let backends = open::to_run(&settings).await?;
     let claim = settings.claim();
     let context = Context { project, backends, claim, shutdown: shutdown.clone() };
+    context.declare().await?;
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;

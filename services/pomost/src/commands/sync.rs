@@ -52,7 +52,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 stop.cancelled().await;
                 Ok(())
             }
-            false => runner::run(context.clone(), clients, Scheduling::Off).await,
+            false => {
+                context.declare().await?;
+                runner::run(context.clone(), clients, Scheduling::Off).await
+            }
         }
     };
     let (summaries, ran) = tokio::join!(stopped_by(&stop, following), running);
