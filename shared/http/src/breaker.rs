@@ -13,9 +13,6 @@ const FAILURES: u32 = 10;
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
-/// The longest time that a system which is down may ask to be left alone.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
-
 /// After how long a try counts as lost: above all that a request may wait for and take.
 const LOST: Duration = Duration::from_secs(600);
 
@@ -152,8 +149,7 @@ impl Breaker {
 
 impl Rest {
     fn of(length: Duration, asked: Option<Duration>, now: Instant) -> Rest {
-        let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
-        Rest { length, until: now + length.max(asked), probe: None }
+        Rest { length, until: now + length.max(asked.unwrap_or_default()), probe: None }
     }
 
     /// When a probe may be made; none while it is not known when the one under way ends.
@@ -329,9 +325,6 @@ mod tests {
         scene.pass(1);
         scene.request(Sign::Down(Some(Duration::from_secs(100))));
         assert_eq!(scene.ask(), Err(100));
-        scene.pass(100);
-        scene.request(Sign::Down(Some(Duration::from_secs(86_400))));
-        assert_eq!(scene.ask(), Err(LONGEST_ASKED.as_secs()));
     }
 
     #[test]

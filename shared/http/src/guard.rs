@@ -17,10 +17,11 @@ use crate::{
     Class, Failure,
     breaker::{Breaker, Change, Sign, Ticket},
     metrics,
+    probe::Right,
 };
 
-/// How long the right to try a system outlives who has it.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long the right to try a system outlives a process that has it.
+const OUTLIVES: Duration = Duration::from_secs(30);
 
 /// How long the store is left alone that did not take what it was told.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -118,17 +119,11 @@ impl Guard {
 
     /// Does it while no other replica does; nothing where one is at it. A store that is away lets all try.
     async fn alone<T>(&self, request: impl Future<Output = T>) -> Option<T> {
-        let name = format!("probe:{}", self.system);
-        let lease = match self.store.acquire_lease(&name, &self.holder, LEASE).await {
-            Ok(Some(lease)) => lease,
-            Ok(None) => return None,
-            Err(_) => return Some(request.await),
-        };
-        let outcome = request.await;
-        if let Err(error) = self.store.release_lease(&lease).await {
-            warn!(system = self.system, %error, "the right to try the system ends by itself");
+        match Right::take(&self.store, &self.system, &self.holder, OUTLIVES).await {
+            Ok(Some(right)) => Some(right.during(request).await),
+            Ok(None) => None,
+            Err(_) => Some(request.await),
         }
-        Some(outcome)
     }
 
     fn turned_away(&self, place: &str, left: Option<Duration>) -> Failure {
