@@ -129,6 +129,11 @@ impl Client {
         self.guard.is_down()
     }
 
+    /// Whether the system has been down at some time since then.
+    pub fn has_been_down_since(&self, then: Instant) -> bool {
+        self.guard.has_been_down_since(then)
+    }
+
     /// Whether the system has been down at some time since then, or may be now: its last request failed.
     pub fn may_have_been_down_since(&self, then: Instant) -> bool {
         self.guard.may_have_been_down_since(then)

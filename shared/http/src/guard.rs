@@ -77,8 +77,13 @@ impl Guard {
             true => self.alone(request).await.unwrap_or_else(|| Err(turned_away(None))),
             false => request.await,
         };
-        trial.end(&outcome);
-        outcome
+        let is_first = trial.end(&outcome);
+        outcome.map_err(|failure| Failure { is_first, ..failure })
+    }
+
+    /// Whether the system has been down since then.
+    pub(crate) fn has_been_down_since(&self, then: Instant) -> bool {
+        self.breaker().has_been_open_since(then)
     }
 
     /// Whether the system has been down since then, or may be now.
@@ -132,14 +137,17 @@ impl Guard {
         Failure { retry_after: left, ..Failure::unasked(Class::Throttled, message) }
     }
 
-    fn learn(&self, ticket: Ticket, sign: Sign, failure: Option<&Failure>) {
+    /// Learns how a request ended. Whether it was the first to fail since something succeeded.
+    fn learn(&self, ticket: Ticket, sign: Sign, failure: Option<&Failure>) -> bool {
         let mut breaker = self.breaker();
+        let was_in_order = breaker.is_in_order();
         match (breaker.end(ticket, sign, Instant::now()), failure) {
             (Some(Change::Opened), Some(failure)) => self.goes_down(failure, breaker.failed_probes()),
             (Some(Change::Closed), _) => info!(system = self.system, "the system is up again"),
             _ => {}
         }
         self.show(&breaker, sign == Sign::Up);
+        was_in_order && !breaker.is_in_order()
     }
 
     fn goes_down(&self, failure: &Failure, failed_probes: u32) {
@@ -184,10 +192,9 @@ impl<'a> Trial<'a> {
         Trial { guard, ticket: Some(ticket) }
     }
 
-    fn end<T>(mut self, outcome: &Result<T, Failure>) {
-        if let Some(ticket) = self.ticket.take() {
-            self.guard.learn(ticket, Sign::of(outcome), outcome.as_ref().err());
-        }
+    fn end<T>(mut self, outcome: &Result<T, Failure>) -> bool {
+        let ticket = self.ticket.take();
+        ticket.is_some_and(|ticket| self.guard.learn(ticket, Sign::of(outcome), outcome.as_ref().err()))
     }
 }
 
