@@ -322,15 +322,14 @@ mod tests {
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
     fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
         let flow = flow();
-        comes_again(Tally::new(&flow, &batch, ClaimToken::generate()), class, retry_after)
+        comes_again(Tally::new(&flow, &batch, ClaimToken::generate()), failure(class, retry_after))
     }
 
-    fn comes_again(
-        mut tally: Tally<'_>,
-        class: Class,
-        retry_after: Option<Duration>,
-    ) -> Option<(u32, Batch)> {
-        let failure = Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) };
+    fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
+        Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) }
+    }
+
+    fn comes_again(mut tally: Tally<'_>, failure: Failure) -> Option<(u32, Batch)> {
         let record = Record {
             slot: 0,
             key: "a".to_owned(),
@@ -365,10 +364,23 @@ mod tests {
         let after = |class| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
             tally.spare_attempts(Spared::All);
-            comes_again(tally, class, None).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
+            comes_again(tally, failure(class, None)).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
         };
         assert_eq!(after(Class::Transient), Some((7, 2, 5)));
         assert_eq!(after(Class::Invalid), None);
+    }
+
+    #[test]
+    fn when_the_system_goes_down_meanwhile_only_its_first_failure_costs_an_attempt() {
+        let (flow, batch) = (flow(), batch(1, 1));
+        let after = |is_first| {
+            let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
+            tally.spare_attempts(Spared::AllButTheFirst);
+            let failure = Failure { is_first, ..failure(Class::Transient, None) };
+            let (_, batch) = comes_again(tally, failure).unwrap();
+            (batch.attempt, batch.waits)
+        };
+        assert_eq!([true, false].map(after), [(2, 1), (1, 2)]);
     }
 
     #[test]

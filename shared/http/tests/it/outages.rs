@@ -50,8 +50,12 @@ async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succee
     let server = server(&status).await;
     let client = SystemFile::at(&server.url).lone().await;
     let began = Instant::now();
-    goes_down(&client, &server).await;
-    assert_eq!(server.seen().len(), 10);
+    let mut firsts = Vec::new();
+    while !client.is_down() {
+        firsts.push(client.send(things(&server.url)).await.unwrap_err().is_first);
+    }
+    assert_eq!(firsts, (0..10).map(|number| number == 0).collect::<Vec<_>>());
+    assert!(client.has_been_down_since(Instant::now()));
     for _ in 0..5 {
         let left = turned_away(&client, &server).await.retry_after.unwrap();
         assert!(left <= Duration::from_secs(1), "{left:?}");
