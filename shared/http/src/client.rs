@@ -109,7 +109,8 @@ impl Client {
         let guard = Arc::new(Guard::new(&system.name, store.clone()));
         let authorisation = Authorisation::new(&system, tokens, store.clone())?;
         let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
-        let (pause, lane) = (Arc::new(Pause::new(&system.name, store.clone())), Lane::Live);
+        let pause = Arc::new(Pause::new(&system.name, store));
+        let lane = Lane::Live;
         Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause, rate, lane })
     }
 

@@ -27,8 +27,8 @@ const AHEAD: Duration = Duration::from_secs(1);
 /// one question to it.
 const LEAD: Duration = Duration::from_millis(20);
 
-/// Slots are taken at a time for requests that leave others their turns: those of so long, or one. Live requests
-/// of other processes wait for them.
+/// How much time's slots are taken at once for requests that leave others their turns; one where they are further
+/// apart. Live requests of other processes come after them.
 const BEHIND: Duration = Duration::from_millis(50);
 
 /// How long a slot is good after its time. Of those who waited for it nobody may be left.
