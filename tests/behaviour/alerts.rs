@@ -158,8 +158,8 @@ async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
 async fn a_flow_that_stays_overdue_is_not_told_again_by_the_next_process() {
     let hook = hook().await;
     let flow = Flow { extract: "schedule: { every: 1s }", ..Flow::default() };
-    let world = world(1, flow, &hook, "overdue: 5").await;
-    world.shop.intercept(|_| Some(Reply::json(500, &json!({}))));
+    let world = world(1, flow, &hook, "overdue: 4").await;
+    world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
     let running = start(&world).await;
     let first = told(&hook, 1).await.remove(0);
     let store = world.backends().await.store;
