@@ -10,7 +10,7 @@ use pomost_store::Outage;
 use pomost_tests::{eventually, for_a_while};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Reply, Running, Server, World};
+use crate::support::{Flow, LOOKUP, Reply, Running, Server, World};
 
 /// A world with so many rows and with people to tell at a hook.
 async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World {
@@ -157,7 +157,7 @@ async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_that_stays_overdue_is_not_told_again_by_the_next_process() {
     let hook = hook().await;
-    let flow = Flow { extract: "schedule: { every: 1s }", ..Flow::default() };
+    let flow = Flow { extract: "schedule: { every: 1s }", load: LOOKUP, ..Flow::default() };
     let world = world(1, flow, &hook, "overdue: 4").await;
     world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
     let running = start(&world).await;
