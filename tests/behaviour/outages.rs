@@ -143,7 +143,7 @@ async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     world.shop.intercept(move |_| {
         let number = asked.fetch_add(1, Ordering::Relaxed);
         let failing = || Reply::With("retry-after", "1".into(), Reply::json(500, &json!({})).into());
-        (number < 3 * 12 && number % 12 > 0).then(failing)
+        (number < 3 * 12 && !number.is_multiple_of(12)).then(failing)
     });
     let outcomes = outcomes(&world.sync().await);
     let dead = outcomes.iter().find(|(outcome, _)| *outcome == "dead").map_or(0, |(_, records)| *records);
