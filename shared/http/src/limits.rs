@@ -6,8 +6,11 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::moment;
 
-/// The longest time that is taken from an answer, in case the system's idea of time is odd.
+/// The longest time that is taken from `Retry-After`, in case the system's idea of time is odd.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// And from the other headers, of which nobody has said in which unit they are: who asks again too early is told so.
+const LONGEST_RESET: Duration = Duration::from_secs(3600);
 
 /// What the names begin with of the headers `…-Remaining` and `…-Reset`.
 const PREFIXES: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
@@ -65,11 +68,11 @@ impl Limits {
     }
 
     fn bounded(self) -> Limits {
-        let bound = |delay: Option<Duration>| delay.map(|delay| delay.min(LONGEST));
+        let bound = |delay: Option<Duration>, longest| delay.map(|delay| delay.min(longest));
         Limits {
-            retry_after: bound(self.retry_after),
-            reset: bound(self.reset),
-            exhausted: bound(self.exhausted),
+            retry_after: bound(self.retry_after, LONGEST),
+            reset: bound(self.reset, LONGEST_RESET),
+            exhausted: bound(self.exhausted, LONGEST_RESET),
         }
     }
 }
