@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pomost_expression::{Expression, Value, Variables, text, write};
-use pomost_http::{Answer, Call, Class, Client, Failure};
+use pomost_http::{Answer, Call, Class, Client, Effect, Failure};
 use pomost_project::{
     flow::{self, Requests},
     request::Request,
@@ -63,6 +63,7 @@ impl BatchRequests {
         let input = if request.needs_input() { list(rows)? } else { Value::Null };
         let mut call = self.client.call(request, &self.load().answers, &input, &self.variables())?;
         call.body = call.body.or_else(|| Some(mapped(rows)));
+        call.needs_body = false;
         Ok(call)
     }
 
@@ -162,7 +163,7 @@ impl Verdicts<'_> {
         match self.refusal(&verdict) {
             Ok(None) => self.accepted(verdict),
             Ok(Some(failure)) => {
-                let in_doubt = failure.class.leaves_doubt();
+                let in_doubt = failure.effect != Effect::None;
                 Written::Failed(Failed { failure, in_doubt })
             }
             Err(failure) => unknown(failure),

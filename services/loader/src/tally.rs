@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Value, read};
-use pomost_http::Failure;
+use pomost_http::{Class, Failure};
 use pomost_models::{
     Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage,
     retry::{asked_delay, growing_delay},
@@ -186,10 +186,10 @@ impl<'a> Tally<'a> {
         self.note_trouble(&failure);
         if failure.class.is_of_the_system() {
             self.wait(record, failure.retry_after);
-        } else if failure.class.leaves_doubt() && self.has_attempts_left() {
+        } else if failure.class == Class::Transient && self.has_attempts_left() {
             self.try_again(record, failure.retry_after);
         } else {
-            let reason = if failure.class.leaves_doubt() { Reason::Transient } else { Reason::Invalid };
+            let reason = if failure.class == Class::Transient { Reason::Transient } else { Reason::Invalid };
             self.bury(record, reason, &failure, "");
         }
     }
@@ -277,7 +277,6 @@ fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_http::Class;
     use pomost_models::{Lane, Op, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use pomost_store::Known;

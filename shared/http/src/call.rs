@@ -31,6 +31,9 @@ pub struct Call<'a> {
     pub body: Option<Bytes>,
     /// What its answers mean, before what the system's rules say.
     pub answers: &'a [AnswerRule],
+    /// Whether an answer without a body that can be read is none. Otherwise it is one where its status says
+    /// that the request was carried out, and whoever wants its [value](crate::Answer::value) learns of it.
+    pub needs_body: bool,
 }
 
 impl Client {
@@ -48,7 +51,8 @@ impl Client {
         })?;
         let url = filled.url(&self.system).map_err(|message| self.refused(message))?;
         let (method, label) = (request.method.clone(), &request.label);
-        Ok(Call { method, url, label, headers: filled.headers, body: filled.body, answers })
+        let Filled { headers, body, .. } = filled;
+        Ok(Call { method, url, label, headers, body, answers, needs_body: true })
     }
 }
 

@@ -23,9 +23,9 @@ mod redirect;
 mod streamed;
 mod transport;
 
-pub use answer::{Answer, content_type};
+pub use answer::{Answer, Unreadable, content_type};
 pub use call::Call;
 pub use client::{Client, Clients};
-pub use failure::{Class, Failure};
+pub use failure::{Class, Effect, Failure};
 pub use hook::Hook;
 pub use streamed::{StreamLimits, Streamed};
