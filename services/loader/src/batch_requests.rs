@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pomost_expression::{Expression, Value, Variables, text, write};
-use pomost_http::{Answer, Call, Class, Client, Effect, Failure};
+use pomost_http::{Answer, Call, Class, Client, Failure};
 use pomost_project::{
     flow::{self, Requests},
     request::Request,
@@ -162,10 +162,7 @@ impl Verdicts<'_> {
         };
         match self.refusal(&verdict) {
             Ok(None) => self.accepted(verdict),
-            Ok(Some(failure)) => {
-                let in_doubt = failure.effect != Effect::None;
-                Written::Failed(Failed { failure, in_doubt })
-            }
+            Ok(Some(failure)) => Written::Failed(Failed { effect: failure.effect, failure }),
             Err(failure) => unknown(failure),
         }
     }

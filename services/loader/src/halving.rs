@@ -66,8 +66,8 @@ fn may_be_of_one(failure: &Failure) -> bool {
 /// What an answer says that is about several records may be of any of them: it is not told of this one.
 fn failed(row: &Row<'_>, failure: &Failure, together: usize) -> Written {
     let answer = if together == 1 { failure.answer.clone() } else { String::new() };
-    let in_doubt = row.act.leaves_doubt(failure, row.id);
-    Written::Failed(Failed { failure: Failure { answer, ..failure.clone() }, in_doubt })
+    let effect = row.act.effect(failure, row.id);
+    Written::Failed(Failed { failure: Failure { answer, ..failure.clone() }, effect })
 }
 
 #[cfg(test)]

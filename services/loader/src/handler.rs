@@ -80,6 +80,7 @@ impl LoadHandler {
             token: ClaimToken::generate(),
             entries: records.iter().map(prepare::claim_entry).collect(),
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
+            patience: self.destination.patience(),
         };
         let answers = self.context.store().claim(&claim, self.context.claim).await?;
         let ends = self.act_while_renewing(batch, &records, &claim, &answers, until).await;

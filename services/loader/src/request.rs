@@ -80,19 +80,18 @@ impl Act<'_> {
         call.needs_body = false;
         let client = self.destination.client().map_err(Failed::without_effect)?;
         let sent = client.send(call).await;
-        sent.map_err(|failure| Failed { in_doubt: self.leaves_doubt(&failure, id), failure })
+        sent.map_err(|failure| Failed { effect: self.effect(&failure, id), failure })
     }
 
     /// That a destination did nothing which says that it failed is only likely. Where finding out is cheap it
     /// is found out, as whatever is done to a record whose id is known: that can be done again. Where it is
     /// impossible the likely is taken for true.
-    pub(crate) fn leaves_doubt(&self, failure: &Failure, id: Option<&str>) -> bool {
+    pub(crate) fn effect(&self, failure: &Failure, id: Option<&str>) -> Effect {
         let means = self.case.means;
         let can_tell = means.lookup || means.repeats != Repeats::Never || (means.id_is_key && means.updates);
         match failure.effect {
-            Effect::None => false,
-            Effect::Unlikely => id.is_some() || can_tell,
-            Effect::Unknown => true,
+            Effect::Unlikely if id.is_none() && !can_tell => Effect::None,
+            effect => effect,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Value, read};
-use pomost_http::{Class, Failure};
+use pomost_http::{Class, Effect, Failure};
 use pomost_models::{
     Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage,
     retry::{asked_delay, growing_delay},
@@ -94,6 +94,10 @@ impl<'a> Tally<'a> {
                 self.come_again(record, Again { delay: SHORTLY, ..self.as_it_came() });
                 Settled::Released
             }
+            End::NotYet => {
+                self.wait(record, None);
+                Settled::Released
+            }
             End::InDoubt { may_clear } => {
                 self.leave_in_doubt(record, may_clear);
                 Settled::InDoubt
@@ -107,9 +111,13 @@ impl<'a> Tally<'a> {
                 self.bury(record, Reason::Conflict, &failure, CHANGED);
                 Settled::Released
             }
-            End::Failed(Failed { failure, in_doubt }) => {
+            End::Failed(Failed { failure, effect }) => {
                 self.fail(record, failure);
-                if in_doubt { Settled::InDoubt } else { Settled::Released }
+                match effect {
+                    Effect::None => Settled::Released,
+                    Effect::Unlikely => Settled::InDoubt,
+                    Effect::Unknown => Settled::UnderWay,
+                }
             }
         };
         if answer.known().is_some() {
@@ -327,7 +335,7 @@ mod tests {
             source: None,
         };
         let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
-        tally.add(record, entry, &answer, End::Failed(Failed { failure, in_doubt: false }));
+        tally.add(record, entry, &answer, End::Failed(Failed::without_effect(failure)));
         tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
     }
 

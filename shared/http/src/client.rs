@@ -124,6 +124,11 @@ impl Client {
         self.system.concurrency
     }
 
+    /// How long an answer is waited for.
+    pub fn timeout(&self) -> Duration {
+        self.system.timeout
+    }
+
     /// Whether the system is down: it failed ten times in a row, and requests are turned away at no cost until
     /// one that is let through succeeds.
     pub fn is_down(&self) -> bool {
