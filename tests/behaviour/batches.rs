@@ -263,7 +263,9 @@ async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be_read() {
     let (world, _) = world(20, everything()).await;
-    world.shop.intercept(|_| Some(Reply::BreakOff));
+    world.shop.intercept(|_| {
+        Some(Reply::With("content-encoding", "br".to_owned(), Box::new(Reply::Answer(200, b"{}".to_vec()))))
+    });
     assert_eq!(outcomes(&world.sync().await), [("created", 20)]);
     assert_eq!(world.shop.server.seen().len(), 1);
 }
