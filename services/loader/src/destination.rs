@@ -124,6 +124,11 @@ impl Destination {
         self.client.as_ref().map_or(Duration::ZERO, Client::timeout)
     }
 
+    /// Whether the system has been down since then.
+    pub(crate) fn has_been_down_since(&self, then: Instant) -> bool {
+        self.client.as_ref().is_some_and(|client| client.has_been_down_since(then))
+    }
+
     /// Whether the system has been down since then, or may be now.
     pub(crate) fn may_have_been_down_since(&self, then: Instant) -> bool {
         self.client.as_ref().is_some_and(|client| client.may_have_been_down_since(then))
