@@ -217,7 +217,7 @@ async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_meets_its_first_attempt_to_the_end_says_so() {
-    let flow = Flow { load: "retry: { attempts: 1 }", ..idempotent() };
+    let flow = Flow { load: "retry: { attempts: 2 }", ..idempotent() };
     let (world, _) = World::with_rows(thing(1), flow).await;
     creates_are_answered(&world, [504, 409]);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);

@@ -105,6 +105,7 @@ async fn after_an_update_that_failed_the_content_before_it_is_sent_again() {
         world.shop.lose_answers("PUT", 2, move || Reply::json(status, &json!({})));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{status}");
         assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
+        world.shop.mend();
         rows.set([json!({"key": "a", "v": 3, "n": 1})]);
         assert_eq!(outcomes(&world.sync().await), [("updated", 1)], "{status}");
         assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
