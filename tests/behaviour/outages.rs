@@ -10,7 +10,7 @@ use std::{
 
 use pomost_models::Trigger;
 use pomost_runtime::Backends;
-use pomost_store::{Outage, RunRequest, Store};
+use pomost_store::{Outage, RunRequest, RunState, Store};
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -151,6 +151,38 @@ async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     let outcomes = outcomes(&world.sync().await);
     let dead = outcomes.iter().find(|(outcome, _)| *outcome == "dead").map_or(0, |(_, records)| *records);
     assert!(dead <= 2, "{outcomes:?}");
+}
+
+/// There are enough of them for the shop to seem down again and again. Others, of another flow as well, cross
+/// all the while.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
+    const BAD: u64 = 20;
+    let (world, rows) = world(one_attempt()).await;
+    world.shop.intercept(failing(500));
+    let others = Flow { transform: "map: 'select(.key >= \"k020\")'", ..one_attempt() };
+    world.write("flows/others.yaml", &others.text().replace("flow: things", "flow: others"));
+    let running = world.start().await;
+    let run = running.request(None).await;
+    down(&world.backends().await, &["shop"]).await;
+    world.shop.intercept(|seen| {
+        let is_bad = seen.body.contains("k00") || seen.body.contains("k01");
+        is_bad.then(|| Reply::json(500, &json!({})))
+    });
+    let store = world.backends().await.store;
+    for round in 0.. {
+        let request = RunRequest { flow: "others".into(), trigger: Trigger::Manual, since: None };
+        let written = if round == 0 { "created" } else { "updated" };
+        let summary = running.ended(store.request_run(&request).await.unwrap()).await;
+        assert_eq!(outcomes(&summary), [(written, ROWS as u64 - BAD), ("filtered", BAD)]);
+        if store.run(run).await.unwrap().unwrap().state == RunState::Settled {
+            break;
+        }
+        rows.set(std::array::from_fn::<_, ROWS, _>(|key| json!({ "key": format!("k{key:03}"), "n": round })));
+    }
+    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64 - BAD), ("dead", BAD)]);
+    running.stop().await;
+    down(&world.backends().await, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

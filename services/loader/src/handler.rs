@@ -52,6 +52,9 @@ impl Handler for LoadHandler {
         let Prepared { rounds, mut superseded } = prepare(self.destination.flow.load.order, records);
         for records in rounds {
             let records = self.turns.whose_turn_it_is(&batch, records).await?;
+            if records.is_empty() && superseded.is_empty() {
+                continue;
+            }
             self.load(&batch, records, std::mem::take(&mut superseded), until).await?;
         }
         Ok(())

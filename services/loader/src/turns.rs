@@ -21,6 +21,9 @@ use crate::tally::Tally;
 /// parked, or somebody discarded it.
 const TURN: Duration = Duration::from_secs(5);
 
+/// How often where the flow applies the latest: only a process that has an older file of it still parks any.
+const SELDOM: Duration = Duration::from_secs(60);
+
 /// How long a change is waited for that may never have been published. Publishing is given up long before.
 const UNCONFIRMED: Duration = Duration::from_secs(600);
 
@@ -99,9 +102,13 @@ impl Turns {
     }
 
     async fn look_again_and_again(&self) -> Infallible {
+        let turn = match self.flow.load.order {
+            Order::Latest => SELDOM,
+            Order::Every => TURN,
+        };
         let mut looked_through = None;
         loop {
-            let is_time = looked_through.is_none_or(|then: Instant| then.elapsed() >= TURN);
+            let is_time = looked_through.is_none_or(|then: Instant| then.elapsed() >= turn);
             let looked = if is_time { self.look_through().await } else { self.look_for_settled().await };
             looked_through = if is_time { Some(Instant::now()) } else { looked_through };
             if let Err(error) = looked {
@@ -109,7 +116,7 @@ impl Turns {
                 self.give_back().await;
             }
             // However often it is called, all are looked through in their time.
-            let _ = timeout(TURN, self.called.notified()).await;
+            let _ = timeout(turn, self.called.notified()).await;
         }
     }
 

@@ -100,7 +100,7 @@ fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Tra
     let (mut mapped, mut split, mut letters) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     let (mut filtered, every) = (Vec::new(), flow.load.order == Order::Every);
     let mut records = records.into_iter();
-    while let Some(record) = records.next() {
+    for record in records.by_ref() {
         let (slot, change) = (record.slot, every.then(|| record.bare()));
         match map::transform(flow, batch.run, record) {
             Ok(mut outputs) => match outputs.len() {

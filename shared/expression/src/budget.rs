@@ -130,7 +130,8 @@ impl Budget {
         Ok(())
     }
 
-    fn look_at_time(&self) -> Result<(), Bound> {
+    /// Whether there is time left.
+    pub(crate) fn look_at_time(&self) -> Result<(), Bound> {
         let now = processor_time();
         let begin = self.begin.get().unwrap_or(now);
         self.begin.set(Some(begin));

@@ -123,6 +123,28 @@ fn a_hostile_text_does_not_make_a_good_mapping_endless() {
 }
 
 #[test]
+fn a_regex_is_ended_before_or_while_it_is_searched_for() {
+    let error = refusal(r#""a" * 100000 | test("(a?){5000}b")"#);
+    assert_eq!(error, "the expression takes more than 5000000 steps");
+    // Each search goes through all that is left.
+    let error = refusal(r#""a" * 200000 | [scan("a*b|a")] | length"#);
+    assert!(error.contains("longer than 5 s"), "{error}");
+}
+
+#[test]
+fn regexes_of_common_size_go_through_long_texts() {
+    let address = r"^[\\w.+-]{1,64}@[\\w-]{1,63}([.][\\w-]{1,63}){1,8}$";
+    for (source, length) in [
+        (r#"test("^[A-Za-z0-9+/]*=*$")"#.to_owned(), 4_000_000),
+        (r#"gsub("[^0-9 ]+"; "") | length == 0"#.to_owned(), 1_000_000),
+        (format!(r#"test("{address}") | not"#), 10_000),
+    ] {
+        let outputs = run(&source, &format!("{:?}", "a".repeat(length))).unwrap();
+        assert_eq!(outputs, [Value::from(true)], "{source}");
+    }
+}
+
+#[test]
 fn no_definition_takes_the_place_of_a_check() {
     let own = "def step: 1; def made: 2; def weighed: 3; def as_text: 4; def unchecked_sort: 5;";
     let outputs = run(&format!("{own} [[2, 1] | sort[] | step, made, weighed, as_text]"), "null").unwrap();

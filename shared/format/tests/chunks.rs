@@ -8,7 +8,7 @@ mod support;
 use fastrand::Rng;
 use pomost_format::{CsvOptions, DecodeError, Format, Limits, Problem, RowPath, Syntax};
 
-use support::{Outcome, bodies, outcome};
+use support::{Outcome, PIECES, bodies, outcome};
 
 #[test]
 fn every_body_can_be_read() {
@@ -133,32 +133,6 @@ fn same_however_it_is_cut(format: &Format, list: Option<&RowPath>, body: &[u8]) 
 
 /// The body with a piece of it dropped, doubled, or overwritten with what means something.
 fn mutated(body: &[u8], rng: &mut Rng) -> Vec<u8> {
-    const PIECES: [&[u8]; 24] = [
-        b"\"",
-        b"'",
-        b"\\",
-        b"[",
-        b"]",
-        b"{",
-        b"}",
-        b",",
-        b":",
-        b"\n",
-        b"\r",
-        b"<",
-        b">",
-        b"/>",
-        b"&",
-        b"<!--",
-        b"]]>",
-        b"<![CDATA[",
-        b"?>",
-        b"\xff",
-        b"\xc5",
-        b"\0",
-        b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
-        b"items",
-    ];
     let from = rng.usize(0..=body.len());
     let to = (from + rng.usize(0..6)).min(body.len());
     let piece: &[u8] = match rng.u8(0..3) {

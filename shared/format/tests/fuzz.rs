@@ -10,51 +10,7 @@ use std::{fs, path::Path};
 use pomost_format::{CsvOptions, Format, RowPath, Syntax, TextOptions};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use support::{bodies, list, outcome, xml};
-
-/// Pieces that mean something in one of the formats.
-const PIECES: [&[u8]; 40] = [
-    b"\"",
-    b"'",
-    b"\\",
-    b"[",
-    b"]",
-    b"{",
-    b"}",
-    b",",
-    b":",
-    b";",
-    b"\n",
-    b"\r\n",
-    b"\t",
-    b" ",
-    b"&",
-    b"=",
-    b"%",
-    b"%C5%BC",
-    b"+",
-    b"<",
-    b">",
-    b"/>",
-    b"</",
-    b"<a>",
-    b"</a>",
-    b"<a b='c'>",
-    b"<!--",
-    b"-->",
-    b"<![CDATA[",
-    b"]]>",
-    b"<?xml version='1.0' encoding='",
-    b"?>",
-    b"<!DOCTYPE a [",
-    b"&#x110000;",
-    b"1e999",
-    b"null",
-    b"\xef\xbb\xbf",
-    b"\xff\xfe",
-    b"\x00",
-    b"\xc5",
-];
+use support::{PIECES, bodies, list, outcome, xml};
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![

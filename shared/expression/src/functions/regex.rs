@@ -14,7 +14,7 @@ use jaq_std::ValT as _;
 use regex_bites::bytes::{Captures, Regex, RegexBuilder};
 
 use super::{Data, string};
-use crate::Value;
+use crate::{Value, budget::Evaluation};
 
 /// How many regexes a thread keeps for the same flags. A mapping has a few; more come from records, and are let go.
 const KEPT: usize = 256;
@@ -22,18 +22,30 @@ const KEPT: usize = 256;
 /// What a group of a match counts for: it is an object of four fields, each with its name.
 const STEPS_OF_A_GROUP: usize = 8;
 
+/// How large a compiled regex may be, in bytes. Sizes are told apart from the smallest on, each twice the
+/// one before.
+const SMALLEST: usize = 512;
+const LARGEST: usize = SMALLEST << 14;
+
+/// How much is searched in the time of a step: the bytes of a text, times the bytes of the regex. In the worst case
+/// each byte is held against each part of the regex, and nothing can interrupt that.
+const SEARCHED_IN_A_STEP: usize = 4096;
+
 thread_local! {
-    static COMPILED: RefCell<HashMap<Flags, HashMap<String, Rc<Regex>>>> = RefCell::default();
+    static COMPILED: RefCell<HashMap<Flags, HashMap<String, Rc<Compiled>>>> = RefCell::default();
+}
+
+/// A regex, and how large it is at most.
+struct Compiled {
+    regex: Regex,
+    size: usize,
 }
 
 /// `test`, and what jq's definitions of `match`, `capture`, `scan`, `split`, `sub` and the like stand on.
 pub(super) fn natives() -> [Fun<Data>; 6] {
     [
-        run(("test", v(1), |mut cv| bome(test(&cv.1, &cv.0.pop_var(), "")))),
-        run(("test", v(2), |mut cv| {
-            let (flags, regex) = (cv.0.pop_var(), cv.0.pop_var());
-            bome(string(&flags).and_then(|flags| test(&cv.1, &regex, &flags)))
-        })),
+        run(("test", v(1), |cv| box_once(test(cv, |_| Ok(String::new()))))),
+        run(("test", v(2), |cv| box_once(test(cv, |cv| string(&cv.0.pop_var()))))),
         run(("matches", v(2), |cv| box_once(apply(cv, false, true)))),
         run(("split_matches", v(2), |cv| box_once(apply(cv, true, true)))),
         run(("split_", v(2), |cv| box_once(apply(cv, true, false)))),
@@ -56,10 +68,16 @@ pub(super) fn check(function: &str, arguments: &[Option<String>]) -> Result<(), 
 }
 
 /// Whether a text matches.
-fn test(text: &Value, pattern: &Value, flags: &str) -> ValR<Value> {
-    let flags = Flags::of(flags).map_err(Error::str)?;
-    let regex = compiled(&string(pattern)?, flags).map_err(Error::str)?;
-    let bytes = text.try_as_utf8_bytes()?;
+fn test<'a>(
+    mut cv: Cv<'a, Data>,
+    flags: impl Fn(&mut Cv<'a, Data>) -> Result<String, Error<Value>>,
+) -> ValX<'a, Value> {
+    let (flags, pattern) = (flags(&mut cv)?, string(&cv.0.pop_var())?);
+    let (evaluation, text) = (*cv.0.data(), cv.1);
+    let flags = Flags::of(&flags).map_err(Error::str)?;
+    let compiled = compiled(&pattern, flags).map_err(Error::str)?;
+    let (regex, bytes) = (&compiled.regex, text.try_as_utf8_bytes()?);
+    compiled.take_steps(evaluation, bytes)?;
     let matches = match flags.ignore_empty {
         false => regex.is_match(bytes),
         // Without the flag for all matches, jq looks at the first that is not empty.
@@ -73,8 +91,9 @@ fn apply<'a>(mut cv: Cv<'a, Data>, others: bool, matches: bool) -> ValX<'a, Valu
     let (flags, pattern) = (string(&cv.0.pop_var())?, string(&cv.0.pop_var())?);
     let (evaluation, text) = (*cv.0.data(), cv.1);
     let flags = Flags::of(&flags).map_err(Error::str)?;
-    let regex = compiled(&pattern, flags).map_err(Error::str)?;
-    let bytes = text.try_as_utf8_bytes()?;
+    let compiled = compiled(&pattern, flags).map_err(Error::str)?;
+    let (regex, bytes) = (&compiled.regex, text.try_as_utf8_bytes()?);
+    compiled.take_steps(evaluation, bytes)?;
     let (mut parts, mut end, mut place) = (Vec::new(), 0, Place::default());
     for captures in regex.captures_iter(bytes) {
         let Some(whole) = captures.get(0) else { continue };
@@ -87,9 +106,10 @@ fn apply<'a>(mut cv: Cv<'a, Data>, others: bool, matches: bool) -> ValX<'a, Valu
         }
         if matches {
             evaluation.or_halt(evaluation.budget.take(STEPS_OF_A_GROUP * captures.len()))?;
-            parts.push(groups(&text, &regex, &captures, &mut place)?);
+            parts.push(groups(&text, regex, &captures, &mut place)?);
         }
-        evaluation.or_halt(evaluation.budget.take(1))?;
+        // What was searched for this match may be searched for the next one as well.
+        evaluation.or_halt(evaluation.budget.take(1).and_then(|()| evaluation.budget.look_at_time()))?;
         if !flags.global {
             break;
         }
@@ -187,20 +207,40 @@ impl Flags {
         Ok(flags)
     }
 
-    fn compile(self, pattern: &str) -> Result<Regex, String> {
-        let built = RegexBuilder::new(pattern)
+    fn compile(self, pattern: &str) -> Result<Compiled, String> {
+        // It is larger than what it is written as.
+        let mut size = pattern.len().next_power_of_two().clamp(SMALLEST, LARGEST);
+        loop {
+            match self.compile_within(size, pattern) {
+                Ok(regex) => return Ok(Compiled { regex, size }),
+                Err(_) if size < LARGEST => size *= 2,
+                Err(error) => return Err(format!("invalid regex: {error}")),
+            }
+        }
+    }
+
+    fn compile_within(self, size: usize, pattern: &str) -> Result<Regex, regex_bites::Error> {
+        RegexBuilder::new(pattern)
             .case_insensitive(self.case_insensitive)
             .multi_line(self.multi_line)
             .dot_matches_new_line(self.dot_matches_new_line)
             .swap_greed(self.swap_greed)
             .ignore_whitespace(self.ignore_whitespace)
-            .build();
-        built.map_err(|error| format!("invalid regex: {error}"))
+            .size_limit(size)
+            .build()
+    }
+}
+
+impl Compiled {
+    /// Takes steps for a search through a text.
+    fn take_steps<'a>(&self, evaluation: Evaluation<'_>, text: &[u8]) -> ValX<'a, (), Value> {
+        let steps = text.len().saturating_mul(self.size) / SEARCHED_IN_A_STEP;
+        evaluation.or_halt(evaluation.budget.take(steps).and_then(|()| evaluation.budget.look_at_time()))
     }
 }
 
 /// A regex that this thread has compiled before, or compiles now.
-fn compiled(pattern: &str, flags: Flags) -> Result<Rc<Regex>, String> {
+fn compiled(pattern: &str, flags: Flags) -> Result<Rc<Compiled>, String> {
     COMPILED.with_borrow_mut(|compiled| {
         let compiled = compiled.entry(flags).or_default();
         if let Some(regex) = compiled.get(pattern) {

@@ -19,10 +19,7 @@ const EXPECT: &str = "
     ON CONFLICT (flow, key, version) DO UPDATE
         SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
 
-/// Versions of different types (the first character) do not compare.
-const EARLIER: &str = "
-    SELECT 1 FROM changes
-    WHERE flow = ?1 AND key = ?2 AND version < ?3 AND substr(version, 1, 1) = substr(?3, 1, 1)";
+const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND is_older(version, ?3)";
 
 const PARK: &str = "
     INSERT OR REPLACE INTO parked (run, batch, slot, flow, key, version, message)
@@ -33,8 +30,7 @@ const TAKE: &str = "
         SELECT run, batch, slot FROM parked
         WHERE flow = ?1 AND (?6 IS NULL OR key = ?6) AND (taken_until IS NULL OR taken_until <= ?5) AND NOT EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key
-                AND changes.version < parked.version
-                AND substr(changes.version, 1, 1) = substr(parked.version, 1, 1))
+                AND is_older(changes.version, parked.version))
         ORDER BY key, version LIMIT ?4)
     RETURNING message";
 
@@ -45,7 +41,7 @@ const OLDER: &str = "
     SELECT older.id, older.run, older.batch, older.slot FROM dead_letters AS older
     JOIN ledger AS known ON known.flow = older.flow AND known.key = older.key
     WHERE older.flow = ?1 AND older.key = ?2 AND older.state = 'open' AND older.replayed_in IS NULL
-        AND older.version < known.version AND substr(older.version, 1, 1) = substr(known.version, 1, 1)";
+        AND is_older(older.version, known.version)";
 
 pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
@@ -203,8 +199,7 @@ pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u
     let sql = "
         SELECT count(*) FROM parked WHERE run = ?1 AND EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
-                AND changes.version < parked.version
-                AND substr(changes.version, 1, 1) = substr(parked.version, 1, 1))";
+                AND is_older(changes.version, parked.version))";
     let count = connection.prepare_cached(sql)?.query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
     Ok(count.unsigned_abs())
 }

@@ -263,7 +263,8 @@ fn settle_key(
     Ok(rows > 0)
 }
 
-/// Versions of different types (the first character of their order keys) do not compare.
-fn is_older(version: &str, than: &str) -> bool {
+/// Whether a version is older than another. Those of different types (the first character of their order
+/// keys) do not compare.
+pub(super) fn is_older(version: &str, than: &str) -> bool {
     version.chars().next() == than.chars().next() && version < than
 }

@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
+use rusqlite::{Connection, functions::FunctionFlags};
 
 use crate::{
     Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
@@ -38,7 +39,9 @@ impl SqliteStore {
     /// Opens the file, creating it and its directory where they are missing, and brings its tables
     /// up to date.
     pub async fn open(path: &Path) -> Result<SqliteStore> {
-        Ok(SqliteStore { database: Database::open(path, embedded::migrations::runner()).await? })
+        Ok(SqliteStore {
+            database: Database::open(path, embedded::migrations::runner(), add_functions).await?,
+        })
     }
 
     /// Frees every lease, and every claim so that the next one answers [`Answer::Unknown`]. For the
@@ -46,6 +49,15 @@ impl SqliteStore {
     pub async fn expire_claims_and_leases(&self) -> Result<()> {
         ledger::expire_claims_and_leases(&self.database).await
     }
+}
+
+/// `is_older(version, than)`, as PostgreSQL has it.
+fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("is_older", 2, flags, |arguments| {
+        let (version, than) = (arguments.get::<Option<String>>(0)?, arguments.get::<Option<String>>(1)?);
+        Ok(version.zip(than).is_some_and(|(version, than)| ledger::is_older(&version, &than)))
+    })
 }
 
 impl From<pomost_sqlite::Error> for Error {
