@@ -291,6 +291,8 @@ async fn remembering(
 fn write_project(directory: &Path, systems: &Systems, extract: &str, edits: &[(&str, &str, &str)]) {
     example::write(directory, systems).unwrap();
     edit(directory, "flows/customers.yaml", "  schedule: { every: 5m }\n", extract);
+    // So long what somebody who died may have asked for is waited for.
+    edit(directory, "systems/shop.yaml", "timeout: 30s", "timeout: 5s");
     edits.iter().for_each(|(file, before, after)| edit(directory, file, before, after));
 }
 

@@ -22,7 +22,7 @@ use crate::{
     destination::Destination,
     hold::Hold,
     prepare::{self, Prepared, prepare},
-    tally::Tally,
+    tally::{Spared, Tally},
     turns::Turns,
 };
 
@@ -82,6 +82,7 @@ impl LoadHandler {
             token: ClaimToken::generate(),
             entries: records.iter().map(prepare::claim_entry).collect(),
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
+            patience: self.destination.patience(),
         };
         let (store, ttl) = (self.context.store(), self.context.claim);
         let answers = store.claim(&claim, ttl).await?;
@@ -92,7 +93,9 @@ impl LoadHandler {
         // Records that only fail when they come again may be what brings the system down, not the other way round.
         let is_first = batch.attempt == 0 && batch.waits == 0;
         if was_down || (is_first && self.destination.may_have_been_down_since(began)) {
-            tally.spare_attempts();
+            tally.spare_attempts(Spared::All);
+        } else if self.destination.has_been_down_since(began) {
+            tally.spare_attempts(Spared::AllButTheFirst);
         }
         superseded.into_iter().for_each(|record| tally.superseded(record));
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use pomost_models::Lane;
@@ -12,7 +13,7 @@ use tracing::{Instrument, Span, field};
 use url::Url;
 
 use crate::{
-    Answer, Call, Class, Failure, StreamLimits, Streamed,
+    Answer, Call, Class, Effect, Failure, StreamLimits, Streamed,
     answer::Verdict,
     authorisation::{Authorisation, Pass},
     body::{self, Body, BodyError},
@@ -107,9 +108,10 @@ impl Client {
         let Transport { reading, writing, tokens } = Transport::new(&system)?;
         let rate = Rate::of(&system, store.clone()).map(Arc::new);
         let guard = Arc::new(Guard::new(&system.name, store.clone()));
-        let authorisation = Authorisation::new(&system, tokens, store)?;
+        let authorisation = Authorisation::new(&system, tokens, store.clone())?;
         let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
-        let (pause, lane) = (Arc::default(), Lane::Live);
+        let pause = Arc::new(Pause::new(&system.name, store));
+        let lane = Lane::Live;
         Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause, rate, lane })
     }
 
@@ -123,10 +125,20 @@ impl Client {
         self.system.concurrency
     }
 
+    /// How long an answer is waited for.
+    pub fn timeout(&self) -> Duration {
+        self.system.timeout
+    }
+
     /// Whether the system is down: it failed ten times in a row, and requests are turned away at no cost until
     /// one that is let through succeeds.
     pub fn is_down(&self) -> bool {
         self.guard.is_down()
+    }
+
+    /// Whether the system has been down at some time since then.
+    pub fn has_been_down_since(&self, then: Instant) -> bool {
+        self.guard.has_been_down_since(then)
     }
 
     /// Whether the system has been down at some time since then, or may be now: its last request failed.
@@ -288,7 +300,7 @@ impl Client {
             self.authorisation.accept(&pass);
             let headers = response.headers().clone();
             let body = body::of(response, limit, self.system.read_timeout);
-            let body = body.await.map_err(|error| self.broken(call, &error))?;
+            let body = body.await.map_err(|error| self.broken(call, status, &error))?;
             return Ok((status, headers, body));
         }
         let answer = self.read(call, &pass, response).await?;
@@ -301,7 +313,7 @@ impl Client {
         refused: Option<i64>,
         deadline: Option<Instant>,
     ) -> Result<(Arc<Pass>, reqwest::Response), Failure> {
-        let pass = self.authorisation.pass(refused, deadline).await?;
+        let pass = self.authorisation.pass(refused, deadline).await.map_err(Failure::before_the_request)?;
         let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
         if call.body.is_some() {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -324,17 +336,24 @@ impl Client {
             self.in_flight.learn(began, load);
         }
         let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
-        if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
-            self.leave_alone(pause).await;
-        }
+        self.heed_limits(&response, began).await;
         Ok((pass, response))
     }
 
-    /// The other replicas learn of it where they share a rate limit.
-    async fn leave_alone(&self, pause: Duration) {
-        self.pause.begin(&self.system.name, pause);
-        if let Some(rate) = &self.rate {
-            rate.hold(pause).await;
+    /// What a response says of how much the system takes, for all who call it. Where it was one too many and no
+    /// time is named, they wait for a while, and go on slower where their rate is known.
+    async fn heed_limits(&self, response: &reqwest::Response, began: Instant) {
+        let status = response.status();
+        match (Limits::of(response.headers()).pause(status), &self.rate) {
+            (Some(length), _) => self.pause.begin(length).await,
+            (None, _) if status != StatusCode::TOO_MANY_REQUESTS => self.pause.taken(began),
+            (None, rate) => {
+                if self.pause.refused(began).await
+                    && let Some(rate) = rate
+                {
+                    rate.slow(began).await;
+                }
+            }
         }
     }
 
@@ -347,8 +366,12 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let System { max_answer, read_timeout, .. } = &*self.system;
         let body = async { body::whole(body::of(response, Some(*max_answer), *read_timeout).await?).await };
-        let body = body.await.map_err(|error| self.broken(call, &error))?;
-        let answer = Answer { status, headers, body, pass: Some(pass.clone()) };
+        let (body, unread) = match body.await {
+            Ok(body) => (body, None),
+            Err(error) if self.goes_without_body(call, status) => (Bytes::new(), Some(error.to_string())),
+            Err(error) => return Err(self.broken(call, status, &error).into()),
+        };
+        let answer = Answer { status, headers, body, unread, pass: Some(pass.clone()) };
         let Some(verdict) = answer.verdict(self.rules(call)) else {
             self.authorisation.accept(pass);
             return Ok(answer);
@@ -366,8 +389,19 @@ impl Client {
         call.answers.iter().chain(&self.system.answers)
     }
 
-    fn broken(&self, call: &Call<'_>, error: &BodyError) -> Failure {
-        Failure::new(error.class(), format!("{}: {error}", self.place(call)))
+    /// Whether the status of an answer says all that is to be known of it.
+    fn goes_without_body(&self, call: &Call<'_>, status: StatusCode) -> bool {
+        match Verdict::by_status(status, self.rules(call)) {
+            Some(None) => !call.needs_body,
+            Some(Some(_)) => true,
+            None => false,
+        }
+    }
+
+    fn broken(&self, call: &Call<'_>, status: StatusCode, error: &BodyError) -> Failure {
+        let effect = if status.is_client_error() { Effect::None } else { Effect::Unknown };
+        let failure = Failure::new(error.class(), format!("{}: {error}", self.place(call)));
+        Failure { status: Some(status.as_u16()), effect, ..failure }
     }
 
     fn silent(&self, call: &Call<'_>, patience: Duration) -> Failure {

@@ -58,6 +58,7 @@ pub(super) enum Wrong {
     RefusesCredentials,
     HangsUp,
     HangsUpAfter,
+    ActsLate,
     BreaksOff,
     AnswersLate,
     TalksNonsense,
@@ -109,7 +110,7 @@ impl Fault {
             Fault::ToldToEnd(service) => {
                 let service = stack.service(service);
                 let ended = service.ended().await;
-                assert!(ended.status.success() && ended.took < LIMIT, "{}: {ended:?}", service.name);
+                assert!(ended.is_in_order() && ended.took < LIMIT, "{}: {ended:?}", service.name);
                 service.start();
             }
             Fault::Frozen(service) => stack.service(service).resume(),
@@ -165,6 +166,9 @@ const LIMIT: Duration = Duration::from_secs(25);
 pub(super) const CRM: Faults = Faults { delay_ms: 120, faults: Vec::new() };
 pub(super) const SHOP: Faults = Faults { delay_ms: 20, faults: Vec::new() };
 
+/// After the connection was closed, within the time for which that is reckoned with.
+const ACT_LATE: Act = Act::EffectAfter { ms: 1_500 };
+
 /// Longer than the project's patience.
 const LATE: Act = Act::Late { ms: 2_500 };
 
@@ -179,10 +183,14 @@ impl Wrong {
             Wrong::RefusesCredentials => (When::Always, Act::answer(401)),
             Wrong::HangsUp => (When::OneIn(2), Act::HangUp),
             Wrong::HangsUpAfter => (When::OneIn(3), Act::HangUpAfter),
+            Wrong::ActsLate => (When::OneIn(3), ACT_LATE),
             Wrong::BreaksOff => (When::OneIn(3), Act::BreakOff),
             Wrong::AnswersLate => (When::OneIn(4), LATE),
             Wrong::TalksNonsense => (When::OneIn(3), Act::Garbage),
         };
-        Faults { faults: vec![Struck::new(when, act)], ..usual }
+        let fault = Struck::new(when, act);
+        // A change that is made late undoes one that came after it, and nobody could know.
+        let fault = if self == Wrong::ActsLate { fault.on("POST") } else { fault };
+        Faults { faults: vec![fault], ..usual }
     }
 }

@@ -20,7 +20,7 @@ const CUSTOMERS: u32 = 300;
 const EDITS: [(&str, &str, &str); 3] = [
     ("flows/customers.yaml", "limit=200", "limit=20"),
     ("systems/crm.yaml", "timeout: 30s", "timeout: 2s"),
-    ("systems/shop.yaml", "timeout: 30s", "timeout: 2s"),
+    ("systems/shop.yaml", "timeout: 5s", "timeout: 2s"),
 ];
 const EVERY_IN_ORDER: [(&str, &str, &str); 4] = {
     let [pages, crm, shop] = EDITS;

@@ -41,13 +41,14 @@ const EMBEDDED: usize = 6;
 
 const SERVICES: [&str; 3] = ["extractor", "transformer", "loader"];
 
-const WRONGS: [Wrong; 9] = [
+const WRONGS: [Wrong; 10] = [
     Throttles,
     IsNotReady,
     Fails,
     RefusesCredentials,
     HangsUp,
     HangsUpAfter,
+    ActsLate,
     BreaksOff,
     AnswersLate,
     TalksNonsense,
@@ -105,10 +106,11 @@ fn fault(chance: &mut Chance, embedded: bool) -> Fault {
     chance.pick(kinds)
 }
 
-/// A source that talks nonsense ends its run, and that is as it must be.
+/// A source that talks nonsense ends its run, and that is as it must be; and it does nothing that could be late.
 fn of_a_system(chance: &mut Chance) -> Vec<Fault> {
     let system: System = chance.pick(vec![Crm, Shop]);
-    let wrongs = WRONGS.into_iter().filter(|wrong| system == Shop || *wrong != TalksNonsense);
+    let wrongs =
+        WRONGS.into_iter().filter(|wrong| system == Shop || !matches!(wrong, TalksNonsense | ActsLate));
     wrongs.map(|wrong| Fault::Wrong(system, wrong)).chain([Away(system)]).collect()
 }
 

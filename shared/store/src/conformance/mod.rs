@@ -87,6 +87,8 @@ macro_rules! every_behaviour {
             somebody_s_word_resolves_a_doubt
             somebody_s_word_changes_nothing_where_there_is_no_doubt
             while_a_key_is_in_doubt_what_was_attempted_first_is_known
+            what_is_in_doubt_may_be_under_way_for_a_while
+            what_an_expired_claim_asked_for_may_be_under_way_for_a_while
             an_older_version_is_stale_even_in_doubt
             a_renewed_claim_does_not_run_out
             who_lost_a_claim_cannot_settle_it_and_is_told_so
@@ -132,6 +134,8 @@ macro_rules! every_behaviour {
             slots_are_given_away_one_interval_apart
             slots_are_given_away_no_further_ahead_than_asked_for
             slots_that_nobody_took_in_time_are_late_up_to_the_burst
+            it_is_known_for_how_long_a_system_is_held
+            slots_of_a_slowed_system_are_further_apart
             a_hold_moves_the_next_slot_of_its_system
             a_new_pace_counts_from_the_last_slot_on
             of_many_who_reserve_slots_each_gets_its_own
@@ -203,6 +207,7 @@ impl Worker {
             token: self.token,
             entries: entries.collect(),
             refuses_mixed: false,
+            patience: Duration::ZERO,
         }
     }
 
@@ -254,5 +259,5 @@ fn known(key: &str) -> Known {
 
 /// The answer where this content was attempted and its outcome is not known.
 fn unknown(known: Known, attempted: u8) -> Answer {
-    Answer::Unknown { known, attempted: Some([attempted; 16]) }
+    Answer::Unknown { known, attempted: Some([attempted; 16]), under_way: false }
 }
