@@ -22,6 +22,7 @@ mod if_match;
 mod messages;
 mod modes;
 mod order;
+mod order_of_extraction;
 mod outages;
 mod paging;
 mod rate_limit;

@@ -22,7 +22,7 @@ use crate::{
     act::End,
     acting::Acting,
     destination::Destination,
-    prepare::{self, Prepared, prepare},
+    prepare::{self, Round, prepare},
     tally::Tally,
     turns::Turns,
 };
@@ -50,10 +50,9 @@ impl Handler for LoadHandler {
     async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
         let until = Instant::now() + STARTING;
         let records = std::mem::take(&mut batch.records);
-        let Prepared { rounds, mut superseded } = prepare(self.destination.flow.load.order, records);
-        for records in rounds {
-            let records = self.turns.whose_turn_it_is(&batch, records).await?;
-            self.load(&batch, records, std::mem::take(&mut superseded), until).await?;
+        for round in prepare(self.destination.flow.load.order, records) {
+            let records = self.turns.whose_turn_it_is(&batch, round.records).await?;
+            self.load(&batch, Round { records, ..round }, until).await?;
         }
         Ok(())
     }
@@ -70,8 +69,7 @@ impl LoadHandler {
     async fn load(
         &self,
         batch: &Batch,
-        records: Vec<Record>,
-        superseded: Vec<Record>,
+        Round { records, superseded }: Round,
         until: Instant,
     ) -> Result<(), Trouble> {
         let (began, was_down) = (Instant::now(), self.destination.is_closed());
@@ -89,11 +87,11 @@ impl LoadHandler {
         if was_down || (is_first && self.destination.may_have_been_down_since(began.into())) {
             tally.spare_attempts();
         }
-        superseded.into_iter().for_each(|record| tally.superseded(record));
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
         for ((record, entry), (answer, end)) in acted {
             tally.add(record, entry, &answer, end);
         }
+        superseded.into_iter().for_each(|record| tally.superseded(record));
         self.settle(tally).await
     }
 

@@ -78,11 +78,6 @@ impl<'a> Tally<'a> {
         self.spares_attempts = true;
     }
 
-    /// Adds a record that a newer one in the same batch replaces.
-    pub fn superseded(&mut self, record: Record) {
-        self.settle(record, Outcome::Stale);
-    }
-
     /// Adds a record, what the ledger answered for it and how acting on it ended.
     pub fn add(&mut self, record: Record, entry: ClaimEntry, answer: &Answer, end: End) {
         let settled = match end {
@@ -114,6 +109,22 @@ impl<'a> Tally<'a> {
         };
         if answer.known().is_some() {
             self.settlement.entries.push(SettledEntry { key: entry.key, settled });
+        }
+    }
+
+    /// Adds a record that is older than one of its key that was added before. It is stale once that has
+    /// settled, and comes again with it. Where that is dead it is the newest of those left, and comes again
+    /// for its own sake.
+    pub fn superseded(&mut self, record: Record) {
+        let is_among = |records: &[Record]| records.iter().any(|newer| newer.key == record.key);
+        let newer = self.again.iter().find(|(_, records)| is_among(records));
+        let again = newer.map(|(again, _)| *again);
+        match again {
+            Some(again) => self.come_again(record, again),
+            None if self.settled.iter().any(|(newer, _)| newer.key == record.key) => {
+                self.settle(record, Outcome::Stale);
+            }
+            None => self.come_again(record, Again { delay: SHORTLY, attempt: 0, waits: 0 }),
         }
     }
 
@@ -152,8 +163,7 @@ impl<'a> Tally<'a> {
     /// whoever waits for that would wait in vain. The destination or the ledger says what became of them.
     pub fn lose(&mut self, keys: &[String]) {
         let settled = std::mem::take(&mut self.settled).into_iter();
-        let (lost, settled): (Vec<_>, Vec<_>) =
-            settled.partition(|(record, outcome)| *outcome != Outcome::Stale && keys.contains(&record.key));
+        let (lost, settled): (Vec<_>, Vec<_>) = settled.partition(|(record, _)| keys.contains(&record.key));
         self.settled = settled;
         let again = Again { delay: SHORTLY, ..self.as_it_came() };
         lost.into_iter().for_each(|(record, _)| self.come_again(record, again));

@@ -25,6 +25,9 @@ const SETTINGS: &str = "PRAGMA busy_timeout = 10000;
     PRAGMA foreign_keys = OFF;
     PRAGMA journal_size_limit = 67108864;";
 
+/// Defines the functions that the statements on a connection use.
+type Define = fn(&Connection) -> rusqlite::Result<()>;
+
 /// A SQLite file. Clones share its connections.
 ///
 /// Other processes may have the same file open. It is to be dropped inside a Tokio runtime, which
@@ -40,11 +43,17 @@ impl Database {
     /// Opens the file, creating it and its directory where they are missing, and brings its tables
     /// up to date. Several processes may do so at once.
     pub async fn open(path: &Path, migrations: Runner) -> Result<Database, Error> {
+        Database::open_with(path, migrations, |_| Ok(())).await
+    }
+
+    /// The same, with SQL functions that are defined on each connection.
+    pub async fn open_with(path: &Path, migrations: Runner, define: Define) -> Result<Database, Error> {
         let place = path.display().to_string();
         create_directory_of(path).map_err(|error| Error::unavailable(&place, error))?;
-        let writer = pool(path, 1, "").map_err(|error| Error::unavailable(&place, error))?;
-        let readers = pool(path, READERS, "PRAGMA query_only = ON;")
-            .map_err(|error| Error::unavailable(&place, error))?;
+        let pool = |size, settings| {
+            pool(path, size, settings, define).map_err(|error| Error::unavailable(&place, error))
+        };
+        let (writer, readers) = (pool(1, "")?, pool(READERS, "PRAGMA query_only = ON;")?);
         let database = Database { place, writer, readers };
         database.migrate(path, migrations).await?;
         Ok(database)
@@ -162,13 +171,23 @@ fn create_directory_of(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)
 }
 
-fn pool(path: &Path, size: usize, more_settings: &'static str) -> Result<Pool, impl ToString> {
+fn pool(
+    path: &Path,
+    size: usize,
+    more_settings: &'static str,
+    define: Define,
+) -> Result<Pool, impl ToString> {
     let config = Config { path: path.to_owned(), pool: Some(PoolConfig::new(size)) };
     let Ok(builder) = config.builder(Runtime::Tokio1);
     builder
         .post_create(Hook::async_fn(move |connection, _| {
             Box::pin(async move {
-                let set_up = connection.interact(move |connection| set_up(connection, more_settings)).await;
+                let set_up = connection
+                    .interact(move |connection| {
+                        set_up(connection, more_settings)?;
+                        define(connection)
+                    })
+                    .await;
                 set_up.map_err(|error| HookError::message(error.to_string()))?.map_err(HookError::Backend)
             })
         }))

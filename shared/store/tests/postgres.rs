@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use pomost_models::{Outcome, Outcomes};
+use pomost_models::{Outcome, Outcomes, Version, version};
 use pomost_postgres::testing::{certificate, encrypted, readable};
 use pomost_store::{Error, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
 
 pomost_store::every_behaviour!(on_a_store);
 
@@ -97,6 +98,35 @@ async fn masks_are_merged_as_the_models_merge_them() {
     .await;
 }
 
+#[tokio::test]
+async fn versions_compare_as_the_models_compare_them() {
+    in_a_schema(|namespace| async move {
+        PostgresStore::connect(&url(), None, &namespace).await.unwrap();
+        let client = client().await;
+        let (moments, given) =
+            ([Uuid::now_v7(), Uuid::now_v7()], ["9", "10", "-1.5", "2026-01-01T00:00:00Z", "b"]);
+        let orders = moments.map(|moment| Version::of_extraction(moment, 7));
+        let read = |text: &str| orders.each_ref().map(|order| Version::new(text).extracted(order));
+        let plain = given.map(Version::new);
+        let all = given.into_iter().flat_map(read).chain(plain).chain(orders.clone());
+        let keys: Vec<String> = all.map(|version| version.order_key()).collect();
+        for (name, compare) in
+            [("is_older", version::is_older as fn(&str, &str) -> bool), ("waits_for", version::waits_for)]
+        {
+            let sql = format!("SET search_path = \"{namespace}\"");
+            client.batch_execute(&sql).await.unwrap();
+            let statement = client.prepare(&format!("SELECT {name}($1, $2)")).await.unwrap();
+            for one in &keys {
+                for other in &keys {
+                    let found: bool = client.query_one(&statement, &[one, other]).await.unwrap().get(0);
+                    assert_eq!(found, compare(one, other), "{name} {one:?} {other:?}");
+                }
+            }
+        }
+    })
+    .await;
+}
+
 /// A mask of up to 8 slots, one in three of which has settled.
 fn mask(seed: &mut u64) -> String {
     let mut roll = |sides: u64| {
@@ -117,7 +147,7 @@ async fn a_store_of_a_newer_version_is_refused_with_advice() {
     in_a_schema(|namespace| async move {
         PostgresStore::connect(&url(), None, &namespace).await.unwrap();
         let newer = format!(
-            "INSERT INTO \"{namespace}\".refinery_schema_history VALUES (9, 'later', '2030-01-01T00:00:00Z', '1')"
+            "INSERT INTO \"{namespace}\".refinery_schema_history VALUES (10, 'later', '2030-01-01T00:00:00Z', '1')"
         );
         client().await.batch_execute(&newer).await.unwrap();
         let Err(Error::Unreadable(error)) = PostgresStore::connect(&url(), None, &namespace).await else {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pomost_models::{Batch, DeadLetter, Lane, Op, Record, RunId, Version};
 use serde_json::value::RawValue;
 
-use super::{MINUTE, Worker, act_on, dead_letters::letter, manual};
+use super::{MINUTE, Worker, act_on, dead_letters::letter, manual, order, read};
 use crate::{Answer, Claim, ClaimToken, Store, Taking};
 
 fn record(slot: u32, key: &str, version: &str) -> Record {
@@ -60,6 +60,35 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
     expect(&store, &first).await;
     store.forget_changes("customers").await.unwrap();
     assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
+}
+
+/// As they do with a deletion that has no version.
+pub async fn changes_of_one_version_wait_for_those_that_were_read_before_them(store: Arc<dyn Store>) {
+    let (first, second, third) = (read("1", 1), read("1", 2), order(3).to_string());
+    let changes = batch("1", &[("a", &first), ("a", &second), ("a", &third)]);
+    expect(&store, &changes).await;
+    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, true, true]);
+    let settle = async |slot: usize| {
+        store.settle_changes(&changes.with_records(vec![changes.records[slot].clone()])).await.unwrap();
+    };
+    settle(0).await;
+    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, false, true]);
+    settle(1).await;
+    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, false, false]);
+}
+
+/// It was paused for longer than its lease, and reads the page on that another has read anew.
+pub async fn who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_it(store: Arc<dyn Store>) {
+    let (earlier, later) = (read("1", 1), read("1", 2));
+    let successor = batch("1", &[("a", &later)]);
+    let paused = Batch { run: successor.run, ..batch("1", &[("a", &earlier)]) };
+    store.expect_changes(&[&successor]).await.unwrap();
+    expect(&store, &paused).await;
+    store.settle_changes(&paused).await.unwrap();
+    let next = batch("2", &[("a", "2")]);
+    assert_eq!(store.are_behind(&next).await.unwrap(), [true]);
+    store.give_up_changes("customers", Duration::ZERO).await.unwrap();
+    assert_eq!(store.are_behind(&next).await.unwrap(), [false]);
 }
 
 /// A page that is read again after a crash may have other records in it. What was published before will settle.

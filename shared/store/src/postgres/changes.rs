@@ -11,7 +11,8 @@ use crate::{
     changes::{self, Taking},
 };
 
-/// Statements that write the same changes lock them in the same order.
+/// Statements that write the same changes lock them in the same order. What was read later than what is noted
+/// now stays: whoever read it has succeeded whoever notes this.
 const EXPECT: &str = "
     WITH expected AS (
         SELECT DISTINCT ON (key, version) batch, key, version
@@ -21,6 +22,7 @@ const EXPECT: &str = "
         DELETE FROM changes
         WHERE run = $2 AND batch = ANY ($3::text[]) AND NOT confirmed AND NOT dead AND NOT EXISTS (
             SELECT FROM expected WHERE expected.key = changes.key AND expected.version = changes.version)
+            AND extraction(version) COLLATE \"C\" <= (SELECT max(extraction(version) COLLATE \"C\") FROM expected)
     )
     INSERT INTO changes (flow, key, version, run, batch)
     SELECT $1, key, version, $2, batch FROM expected ORDER BY key COLLATE \"C\", version COLLATE \"C\"
@@ -30,15 +32,16 @@ const EXPECT: &str = "
 /// A change that somebody has locked is being settled already, or noted anew.
 const CONFIRM: &str = "
     WITH noted AS (
-        SELECT flow, key, version FROM changes
-        WHERE run = $1 AND batch = ANY ($2::text[]) FOR UPDATE SKIP LOCKED
+        SELECT changes.key, changes.version FROM unnest($2::text[], $3::text[]) AS published (key, version)
+        JOIN changes ON changes.flow = $1 AND changes.key = published.key AND changes.version = published.version
+        FOR UPDATE OF changes SKIP LOCKED
     )
     UPDATE changes SET confirmed = true FROM noted
-    WHERE changes.flow = noted.flow AND changes.key = noted.key AND changes.version = noted.version";
+    WHERE flow = $1 AND changes.key = noted.key AND changes.version = noted.version";
 
 const BEHIND: &str = "
     SELECT EXISTS (
-        SELECT FROM changes WHERE flow = $1 AND changes.key = wanted.key AND is_older(changes.version, wanted.version)
+        SELECT FROM changes WHERE flow = $1 AND changes.key = wanted.key AND waits_for(wanted.version, changes.version)
     )
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (key, version, place) ORDER BY place";
 
@@ -66,7 +69,7 @@ fn take_sql(which: &str) -> String {
             SELECT run, batch, slot FROM parked
             WHERE flow = $1 AND {which} AND (taken_until IS NULL OR taken_until <= now()) AND NOT EXISTS (
                 SELECT FROM changes
-                WHERE changes.flow = $1 AND changes.key = parked.key AND is_older(changes.version, parked.version))
+                WHERE changes.flow = $1 AND changes.key = parked.key AND waits_for(parked.version, changes.version))
             ORDER BY key, version LIMIT $4 FOR UPDATE SKIP LOCKED
         )
         UPDATE parked SET taken_by = $2, taken_until = now() + make_interval(secs => $3) FROM free
@@ -125,8 +128,8 @@ pub(super) async fn expect(connections: &Connections, batches: &[&Batch]) -> Res
 
 pub(super) async fn confirm(connections: &Connections, batches: &[&Batch]) -> Result<()> {
     let Some(first) = batches.first() else { return Ok(()) };
-    let ids: Vec<_> = batches.iter().map(|batch| stored(&batch.id)).collect();
-    connections.execute(CONFIRM, &[&first.run.0, &ids]).await.map(drop)
+    let (keys, versions) = columns(batches.iter().flat_map(|batch| &batch.records));
+    connections.execute(CONFIRM, &[&first.flow, &keys, &versions]).await.map(drop)
 }
 
 pub(super) async fn give_up(connections: &Connections, flow: &str, patience: Duration) -> Result<()> {

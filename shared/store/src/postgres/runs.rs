@@ -99,21 +99,11 @@ pub(super) async fn record_page(connections: &Connections, lease: &Lease, page: 
     });
     let (batches, masks) = waiting(&page.batches);
     let checkpoint = page.checkpoint.to_string();
-    let (keys, versions, forgotten) = source_keys::columns(page);
+    let (listed, forgotten) = source_keys::columns(page);
     let held = connections
         .query_one(
             &SQL,
-            &[
-                &lease.name,
-                &lease.token,
-                &page.run.0,
-                &checkpoint,
-                &batches,
-                &masks,
-                &keys,
-                &versions,
-                &forgotten,
-            ],
+            &[&lease.name, &lease.token, &page.run.0, &checkpoint, &batches, &masks, &listed, &forgotten],
         )
         .await?;
     unless_lost(held.is_some(), lease)

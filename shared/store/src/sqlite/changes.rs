@@ -12,17 +12,17 @@ use crate::{
     changes::{self, Taking},
 };
 
-const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2 AND NOT confirmed AND NOT dead";
+/// What was read later than what is noted now stays: whoever read it has succeeded whoever notes this.
+const FORGET: &str = "
+    DELETE FROM changes
+    WHERE run = ?1 AND batch = ?2 AND NOT confirmed AND NOT dead AND NOT was_read_before(?3, version)";
 
 const EXPECT: &str = "
     INSERT INTO changes (flow, key, version, run, batch, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (flow, key, version) DO UPDATE
         SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
 
-/// Versions of different types (the first character) do not compare.
-const EARLIER: &str = "
-    SELECT 1 FROM changes
-    WHERE flow = ?1 AND key = ?2 AND version < ?3 AND substr(version, 1, 1) = substr(?3, 1, 1)";
+const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND waits_for(?3, version)";
 
 const PARK: &str = "
     INSERT OR REPLACE INTO parked (run, batch, slot, flow, key, version, message)
@@ -33,8 +33,7 @@ const TAKE: &str = "
         SELECT run, batch, slot FROM parked
         WHERE flow = ?1 AND (?6 IS NULL OR key = ?6) AND (taken_until IS NULL OR taken_until <= ?5) AND NOT EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key
-                AND changes.version < parked.version
-                AND substr(changes.version, 1, 1) = substr(parked.version, 1, 1))
+                AND waits_for(parked.version, changes.version))
         ORDER BY key, version LIMIT ?4)
     RETURNING message";
 
@@ -45,7 +44,7 @@ const OLDER: &str = "
     SELECT older.id, older.run, older.batch, older.slot FROM dead_letters AS older
     JOIN ledger AS known ON known.flow = older.flow AND known.key = older.key
     WHERE older.flow = ?1 AND older.key = ?2 AND older.state = 'open' AND older.replayed_in IS NULL
-        AND older.version < known.version AND substr(older.version, 1, 1) = substr(known.version, 1, 1)";
+        AND is_older(older.version, known.version)";
 
 pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
@@ -57,11 +56,10 @@ pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()
 }
 
 pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<()> {
-    let batches: Vec<_> = batches.iter().map(|batch| (batch.run.to_string(), batch.id.clone())).collect();
+    let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
     let confirmed = database.write(move |transaction| {
-        let sql = "UPDATE changes SET confirmed = 1 WHERE run = ?1 AND batch = ?2";
-        let mut statement = transaction.prepare_cached(sql)?;
-        batches.iter().try_for_each(|batch| statement.execute((&batch.0, &batch.1)).map(drop))
+        let sql = "UPDATE changes SET confirmed = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
+        batches.iter().try_for_each(|batch| for_each_change(transaction, sql, batch))
     });
     Ok(confirmed.await?)
 }
@@ -97,11 +95,7 @@ pub(super) async fn settle(database: &Database, batch: &Batch) -> Result<()> {
     let batch = batch.bare();
     let settled = database.write(move |transaction| {
         let sql = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
-        let mut statement = transaction.prepare_cached(sql)?;
-        let settle = |record: &Record| {
-            statement.execute((&batch.flow, &record.key, record.version.order_key())).map(drop)
-        };
-        batch.records.iter().try_for_each(settle)
+        for_each_change(transaction, sql, &batch)
     });
     Ok(settled.await?)
 }
@@ -203,14 +197,23 @@ pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u
     let sql = "
         SELECT count(*) FROM parked WHERE run = ?1 AND EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
-                AND changes.version < parked.version
-                AND substr(changes.version, 1, 1) = substr(parked.version, 1, 1))";
+                AND waits_for(parked.version, changes.version))";
     let count = connection.prepare_cached(sql)?.query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
     Ok(count.unsigned_abs())
 }
 
+/// Executes a statement on the flow, the key and the version of each record of a batch.
+fn for_each_change(transaction: &Transaction<'_>, sql: &str, batch: &Batch) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(sql)?;
+    let execute =
+        |record: &Record| statement.execute((&batch.flow, &record.key, record.version.order_key())).map(drop);
+    batch.records.iter().try_for_each(execute)
+}
+
 fn forget_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
-    transaction.prepare_cached(FORGET)?.execute((batch.run.to_string(), &batch.id)).map(drop)
+    let Some(last) = batch.records.last() else { return Ok(()) };
+    let parameters = (batch.run.to_string(), &batch.id, last.version.order_key());
+    transaction.prepare_cached(FORGET)?.execute(parameters).map(drop)
 }
 
 fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {

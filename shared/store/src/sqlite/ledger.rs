@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pomost_models::version::is_older;
 use pomost_sqlite::Database;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
@@ -228,9 +229,4 @@ fn settle_key(
         }
     };
     Ok(rows > 0)
-}
-
-/// Versions of different types (the first character of their order keys) do not compare.
-fn is_older(version: &str, than: &str) -> bool {
-    version.chars().next() == than.chars().next() && version < than
 }

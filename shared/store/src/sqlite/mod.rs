@@ -5,6 +5,7 @@ mod changes;
 mod dead_letters;
 mod grants;
 mod ledger;
+mod order;
 mod replays;
 mod runs;
 mod slots;
@@ -20,8 +21,7 @@ use pomost_sqlite::Database;
 
 use crate::{
     Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
-    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
-    Store, Taking,
+    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKeys, Store, Taking,
 };
 
 mod embedded {
@@ -38,7 +38,9 @@ impl SqliteStore {
     /// Opens the file, creating it and its directory where they are missing, and brings its tables
     /// up to date.
     pub async fn open(path: &Path) -> Result<SqliteStore> {
-        Ok(SqliteStore { database: Database::open(path, embedded::migrations::runner()).await? })
+        Ok(SqliteStore {
+            database: Database::open_with(path, embedded::migrations::runner(), order::define).await?,
+        })
     }
 
     /// Frees every lease, and every claim so that the next one answers [`Answer::Unknown`]. For the
@@ -105,7 +107,7 @@ impl Store for SqliteStore {
         runs::fail(&self.database, lease, run, error).await
     }
 
-    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<String>> {
         source_keys::missing(&self.database, flow, run, after, limit).await
     }
 
