@@ -317,6 +317,17 @@ mod tests {
         }
     }
 
+    fn record(slot: u32) -> Record {
+        Record {
+            slot,
+            key: "a".to_owned(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data: RawValue::from_string("{}".to_owned()).unwrap(),
+            source: None,
+        }
+    }
+
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
     fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
         let flow = flow();
@@ -329,14 +340,7 @@ mod tests {
         retry_after: Option<Duration>,
     ) -> Option<(u32, Batch)> {
         let failure = Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) };
-        let record = Record {
-            slot: 0,
-            key: "a".to_owned(),
-            version: Version::new("1"),
-            op: Op::Upsert,
-            data: RawValue::from_string("{}".to_owned()).unwrap(),
-            source: None,
-        };
+        let record = record(0);
         let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
         tally.add(record, entry, &answer, End::Failed(Failed { failure, in_doubt: false }));
         tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
@@ -375,5 +379,32 @@ mod tests {
             let (delay, _) = again(batch(0, 0), class, Some(Duration::from_secs(100))).unwrap();
             assert_eq!(delay, 100);
         }
+    }
+
+    /// What comes again of two records of which one, whose request ends so, replaces the other: their slots, with the
+    /// delay and the attempt; and which slots are settled.
+    fn beside_a_newer_one(end: End) -> (Vec<(Vec<u32>, u32, u32)>, Vec<u32>) {
+        let (flow, batch) = (flow(), batch(3, 1));
+        let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
+        let (newer, answer) = (record(0), Answer::Act(Known::default()));
+        tally.add(newer.clone(), prepare::claim_entry(&newer), &answer, end);
+        tally.superseded(record(1));
+        let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect();
+        let again = tally.coming_again();
+        let again = again.iter().map(|(route, batch)| (slots(batch), route.delay.unwrap(), batch.attempt));
+        (again.collect(), slots(&tally.settled()))
+    }
+
+    #[test]
+    fn what_a_newer_record_beside_it_replaces_is_stale_once_that_has_settled_and_waits_with_it_until_then() {
+        let applied = End::Applied { outcome: Outcome::Created, known: Known::default() };
+        assert_eq!(beside_a_newer_one(applied), (vec![], vec![0, 1]));
+        assert_eq!(beside_a_newer_one(End::LeftAlone), (vec![], vec![0, 1]));
+        assert_eq!(beside_a_newer_one(End::NotNow), (vec![(vec![0, 1], 1, 3)], vec![]));
+        let failed = |class| {
+            End::Failed(Failed { failure: Failure::new(class, "it failed".to_owned()), in_doubt: false })
+        };
+        assert_eq!(beside_a_newer_one(failed(Class::Transient)), (vec![(vec![0, 1], 120, 4)], vec![]));
+        assert_eq!(beside_a_newer_one(failed(Class::Invalid)), (vec![(vec![1], 1, 0)], vec![]));
     }
 }

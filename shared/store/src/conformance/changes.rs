@@ -9,7 +9,7 @@ use super::{MINUTE, Worker, act_on, dead_letters::letter, manual, order, read};
 use crate::{Answer, Claim, ClaimToken, Store, Taking};
 
 fn record(slot: u32, key: &str, version: &str) -> Record {
-    let data = RawValue::from_string(format!("{{\"version\":\"{version}\"}}")).unwrap();
+    let data = RawValue::from_string(serde_json::json!({ "version": version }).to_string()).unwrap();
     Record { slot, key: key.into(), version: Version::new(version), op: Op::Upsert, data, source: None }
 }
 
