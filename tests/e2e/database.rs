@@ -17,6 +17,29 @@ async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
     .await;
 }
 
+/// Others may have taken over what it claimed, for all that it knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
+    const CUSTOMERS: u32 = 200;
+    let direct = test_url("POMOST_TEST_DATABASE_URL");
+    let mut wire = Proxy::start(&direct, 5432).await;
+    let options =
+        Options { customers: CUSTOMERS, database_url: Some(wire.url(&direct)), ..Options::default() };
+    prove(options, async |stack| {
+        stack.shop.set_faults(Faults { delay_ms: 250, ..Faults::default() });
+        let run = stack.request_run().await;
+        stack.created(10).await;
+        wire.cut().await;
+        stack.loader.says("what was done is not recorded yet").await;
+        let created = stack.shop.counts().created;
+        assert!(created < u64::from(CUSTOMERS) / 2, "{created} were created");
+        wire.mend().await;
+        stack.all_crossed_once(run).await;
+        assert_eq!(stack.shop.counts().updated, 0, "something was sent again");
+    })
+    .await;
+}
+
 /// While the database is away a service lives but is not ready, and says why.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_database_loses_and_doubles_nothing() {

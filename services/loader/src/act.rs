@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use http::StatusCode;
 use pomost_expression::Value;
-use pomost_http::{Class, Failure};
+use pomost_http::{Class, Failure, Permit};
 use pomost_models::{Batch, Outcome, Record};
 use pomost_project::flow::{IfMatch, Requests, Update};
 use pomost_store::{Known, ledger::ContentHash};
@@ -60,6 +60,8 @@ pub struct Act<'a> {
     pub(crate) case: Case<'a>,
     /// What is known of it at the destination by now.
     pub(crate) known: Known,
+    /// Whether anything may still be begun.
+    pub(crate) permit: Permit<'a>,
     /// The record's data, once somebody needed it.
     pub(crate) parsed: OnceLock<Value>,
     /// Whether it has been looked up.
@@ -91,9 +93,10 @@ impl<'a> Act<'a> {
         hash: &'a ContentHash,
         case: Case<'a>,
         known: Known,
+        permit: Permit<'a>,
     ) -> Act<'a> {
         let (looked, refused, parsed) = (false, None, OnceLock::new());
-        Act { destination, batch, record, hash, case, known, parsed, looked, refused }
+        Act { destination, batch, record, hash, case, known, permit, parsed, looked, refused }
     }
 
     /// Each step leads to an end, or to one that was not taken before: what would lead round in a circle

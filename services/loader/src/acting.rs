@@ -14,8 +14,6 @@ use crate::{
 pub(crate) struct Acting<'a> {
     /// Where they go.
     pub(crate) destination: &'a Destination,
-    /// Whether there is time to begin something.
-    pub(crate) may_start: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// A record and the step it is to take.
@@ -59,7 +57,7 @@ impl<'a> Acting<'a> {
     }
 
     async fn go_on(&self, Waiting { place, act, step }: Waiting<'a>) -> (usize, Reached<'a>) {
-        match (self.may_start)() {
+        match act.permit.holds() {
             true => (place, act.go_on(step).await),
             false => (place, Reached::End(End::NotNow)),
         }
@@ -91,7 +89,7 @@ impl<'a> Acting<'a> {
         for alike in waiting.chunk_by(|one, other| kind(one) == kind(other)) {
             let Some(kind) = alike.first().and_then(kind) else { continue };
             let size = many.takes(kind).unwrap_or(1);
-            let halving = Halving { many, kind, may_start: self.may_start };
+            let halving = Halving { many, kind };
             parts.extend(alike.chunks(size).map(|part| async move {
                 let rows: Vec<Row<'_>> = part.iter().map(row).collect();
                 halving.write(&rows).await

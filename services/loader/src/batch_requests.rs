@@ -59,10 +59,11 @@ impl BatchRequests {
         }
     }
 
-    fn call<'a>(&'a self, request: &'a Request, rows: &[Row<'_>]) -> Result<Call<'a>, Failure> {
+    fn call<'a>(&'a self, request: &'a Request, rows: &[Row<'a>]) -> Result<Call<'a>, Failure> {
         let input = if request.needs_input() { list(rows)? } else { Value::Null };
         let mut call = self.client.call(request, &self.load().answers, &input, &self.variables())?;
         call.body = call.body.or_else(|| Some(mapped(rows)));
+        call.permit = rows.first().map(|row| row.act.permit).unwrap_or_default();
         Ok(call)
     }
 

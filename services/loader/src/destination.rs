@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use pomost_http::{Class, Client, Clients, Failure};
+use pomost_http::{Class, Client, Clients, Failure, Permit};
 use pomost_models::{Batch, Lane, Record};
 use pomost_project::{
     Flow,
@@ -99,6 +99,7 @@ impl Destination {
         record: &'a Record,
         hash: &'a ContentHash,
         answer: &Answer,
+        permit: Permit<'a>,
     ) -> (Box<Act<'a>>, Step) {
         let known = answer.known().cloned().unwrap_or_default();
         let case = Case {
@@ -108,7 +109,7 @@ impl Destination {
             was_there: known.id.is_some(),
             means: self.means,
         };
-        (Box::new(Act::new(self, batch, record, hash, case, known)), case.first(answer))
+        (Box::new(Act::new(self, batch, record, hash, case, known, permit)), case.first(answer))
     }
 
     /// Whether a step is taken for many records together.

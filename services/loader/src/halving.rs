@@ -16,8 +16,6 @@ pub(crate) struct Halving<'a> {
     pub(crate) many: &'a dyn Many,
     /// What is done to them.
     pub(crate) kind: Kind,
-    /// Whether there is time to begin something.
-    pub(crate) may_start: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Halving<'_> {
@@ -32,7 +30,7 @@ impl Halving<'_> {
         Self: 'f,
     {
         async move {
-            if !(self.may_start)() {
+            if !rows.iter().all(|row| row.act.permit.holds()) {
                 return (rows.iter().map(|_| Written::NotTried).collect(), false);
             }
             match self.many.write(self.kind, rows).await {

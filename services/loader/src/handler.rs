@@ -1,13 +1,10 @@
 //! What the loader does with a batch.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
+use pomost_http::Permit;
 use pomost_models::{Batch, Record};
 use pomost_runtime::{
     Context, dead,
@@ -15,13 +12,15 @@ use pomost_runtime::{
     outbox,
     worker::{Handler, Trouble},
 };
-use pomost_store::{Answer, Claim, ClaimToken, Error, Settlement};
+use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken, Error, Settlement};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     act::End,
     acting::Acting,
     destination::Destination,
+    hold::Hold,
     prepare::{self, Round, prepare},
     tally::Tally,
     turns::Turns,
@@ -79,12 +78,15 @@ impl LoadHandler {
             entries: records.iter().map(prepare::claim_entry).collect(),
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
         };
-        let answers = self.context.store().claim(&claim, self.context.claim).await?;
-        let ends = self.act_while_renewing(batch, &records, &claim, &answers, until).await;
+        let (store, ttl) = (self.context.store(), self.context.claim);
+        let answers = store.claim(&claim, ttl).await?;
+        let hold = Hold::of(store, &claim, &answers, ttl, began);
+        let claimed = claim.entries.iter().zip(&answers);
+        let ends = self.act_while_holding(batch, &records, &hold, claimed, until).await;
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
         // Records that only fail when they come again may be what brings the system down, not the other way round.
         let is_first = batch.attempt == 0 && batch.waits == 0;
-        if was_down || (is_first && self.destination.may_have_been_down_since(began.into())) {
+        if was_down || (is_first && self.destination.may_have_been_down_since(began)) {
             tally.spare_attempts();
         }
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
@@ -95,45 +97,27 @@ impl LoadHandler {
         self.settle(tally).await
     }
 
-    async fn act_while_renewing(
+    /// Acts on the records as long as their keys are ours for certain and there is time. If the claim is lost all
+    /// the same, the settlement finds out who has the keys.
+    async fn act_while_holding(
         &self,
         batch: &Batch,
         records: &[Record],
-        claim: &Claim,
-        answers: &[Answer],
+        hold: &Hold<'_>,
+        claimed: impl Iterator<Item = (&ClaimEntry, &Answer)>,
         until: Instant,
     ) -> Vec<End> {
+        let may_begin =
+            || Instant::now() <= until && !self.context.shutdown.is_cancelled() && hold.is_certain();
+        let permit = Permit::as_long_as(&may_begin);
+        let begun = records.iter().zip(claimed).map(|(record, (entry, answer))| {
+            self.destination.begin(batch, record, &entry.hash, answer, permit)
+        });
+        let acting = Acting { destination: &self.destination };
         tokio::select! {
-            ends = self.act_on_all(batch, records, claim, answers, until) => ends,
-            never = self.keep(claim) => match never {},
+            ends = acting.carry_out(begun) => ends,
+            never = hold.keep() => match never {},
         }
-    }
-
-    /// Renews a claim for as long as it is polled. A renewal that fails is tried again at the next turn; if
-    /// all fail the claim expires, and the settlement finds out who has the keys.
-    async fn keep(&self, claim: &Claim) -> Infallible {
-        loop {
-            tokio::time::sleep(self.context.claim / 3).await;
-            let renewed = self.context.store().renew_claim(claim, self.context.claim).await;
-            if let Err(error) = renewed {
-                warn!(%error, "a claim was not renewed");
-            }
-        }
-    }
-
-    async fn act_on_all(
-        &self,
-        batch: &Batch,
-        records: &[Record],
-        claim: &Claim,
-        answers: &[Answer],
-        until: Instant,
-    ) -> Vec<End> {
-        let may_start = || Instant::now() <= until && !self.context.shutdown.is_cancelled();
-        let claimed = records.iter().zip(&claim.entries).zip(answers);
-        let begun = claimed
-            .map(|((record, entry), answer)| self.destination.begin(batch, record, &entry.hash, answer));
-        Acting { destination: &self.destination, may_start: &may_start }.carry_out(begun).await
     }
 
     /// First what was applied is settled, and the other keys are let go, before their claims can run
@@ -141,11 +125,13 @@ impl LoadHandler {
     /// are dead: a crash before those are published brings the whole batch again.
     async fn settle(&self, mut tally: Tally<'_>) -> Result<(), Trouble> {
         let lost = self.record(tally.settlement()).await?;
-        tally.report();
         if !lost.is_empty() {
             warn!(records = lost.len(), "another worker took over records that were held for too long");
             tally.lose(&lost);
+            let Settlement { run, batch, outcomes, .. } = tally.settlement();
+            self.context.store().record_outcomes(*run, batch, outcomes).await?;
         }
+        tally.report();
         let broker = self.context.broker();
         for (route, batch) in tally.coming_again() {
             outbox::send(broker, &route, &[&batch]).await?;

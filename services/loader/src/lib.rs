@@ -15,6 +15,7 @@ pub mod destination;
 mod files;
 mod halving;
 pub mod handler;
+mod hold;
 pub mod idempotency;
 mod many;
 pub mod prepare;

@@ -100,7 +100,9 @@ impl Act<'_> {
 
     fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
         let record = if request.needs_input() { self.parsed()? } else { Value::Null };
-        self.destination.client()?.call(request, &self.load().answers, &record, &self.variables(id))
+        let call =
+            self.destination.client()?.call(request, &self.load().answers, &record, &self.variables(id))?;
+        Ok(Call { permit: self.permit, ..call })
     }
 
     /// An answer's entity tag, where the flow has a use for it.

@@ -164,7 +164,8 @@ impl<'a> Tally<'a> {
     pub fn lose(&mut self, keys: &[String]) {
         let settled = std::mem::take(&mut self.settled).into_iter();
         let (lost, settled): (Vec<_>, Vec<_>) = settled.partition(|(record, _)| keys.contains(&record.key));
-        self.settled = settled;
+        self.settlement.outcomes = Outcomes::waiting(0);
+        settled.into_iter().for_each(|(record, outcome)| self.settle(record, outcome));
         let again = Again { delay: SHORTLY, ..self.as_it_came() };
         lost.into_iter().for_each(|(record, _)| self.come_again(record, again));
     }

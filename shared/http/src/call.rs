@@ -1,5 +1,7 @@
 //! Making a request of what a flow says.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -31,6 +33,31 @@ pub struct Call<'a> {
     pub body: Option<Bytes>,
     /// What its answers mean, before what the system's rules say.
     pub answers: &'a [AnswerRule],
+    /// Whether it is still to be made when its turn comes.
+    pub permit: Permit<'a>,
+}
+
+/// Says whether something may still be begun: a request's turn may come long after it was asked for. Without a
+/// condition it always may.
+#[derive(Clone, Copy, Default)]
+pub struct Permit<'a>(Option<&'a (dyn Fn() -> bool + Send + Sync)>);
+
+impl<'a> Permit<'a> {
+    /// It may as long as that is so.
+    pub fn as_long_as(condition: &'a (dyn Fn() -> bool + Send + Sync)) -> Permit<'a> {
+        Permit(Some(condition))
+    }
+
+    /// Whether it may now.
+    pub fn holds(self) -> bool {
+        self.0.is_none_or(|condition| condition())
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
 }
 
 impl Client {
@@ -48,7 +75,8 @@ impl Client {
         })?;
         let url = filled.url(&self.system).map_err(|message| self.refused(message))?;
         let (method, label) = (request.method.clone(), &request.label);
-        Ok(Call { method, url, label, headers: filled.headers, body: filled.body, answers })
+        let Filled { headers, body, .. } = filled;
+        Ok(Call { method, url, label, headers, body, answers, permit: Permit::default() })
     }
 }
 

@@ -314,6 +314,10 @@ impl Client {
         }
         let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
+        if !call.permit.holds() {
+            let message = format!("{}: its turn came too late to begin it", self.place(call));
+            return Err(Failure::unasked(Class::Throttled, message));
+        }
         let began = Instant::now();
         let response = timeout(self.system.read_timeout, request.send()).await;
         if let Some(load) = load(&response) {

@@ -24,7 +24,7 @@ mod streamed;
 mod transport;
 
 pub use answer::{Answer, content_type};
-pub use call::Call;
+pub use call::{Call, Permit};
 pub use client::{Client, Clients};
 pub use failure::{Class, Failure};
 pub use hook::Hook;

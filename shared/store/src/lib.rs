@@ -124,12 +124,12 @@ pub trait Store: Send + Sync + 'static {
     /// entries; keys must differ.
     async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>>;
 
-    /// Makes the keys that a claim got, and still has, run out in `ttl` from now.
-    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<()>;
+    /// Makes those of a claim's keys that it still has run out in `ttl` from now. Whether those are all.
+    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<bool>;
 
     /// Writes, in one transaction and one round trip, what became of claimed keys and the outcomes
     /// of their batch. Returns the keys whose claim somebody else has taken meanwhile: nothing was
-    /// written for them in the ledger.
+    /// written for them in the ledger, and no outcome at all, since theirs are among them.
     async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>>;
 
     /// Takes somebody's word for what the destination has of a key that is in doubt: the record of

@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use pomost_http::Permit;
 use pomost_models::{Batch, Lane, Op, Record, RunId, Version};
 use pomost_project::{Flow, Project, environment::Environment};
 use pomost_store::{Answer, Known};
@@ -44,10 +45,10 @@ impl Picky {
     async fn write_all(&self, flow: Arc<Flow>, count: usize) -> Vec<bool> {
         let destination = Destination::by_key(flow, std::sync::Arc::new(Picky::default()), 1);
         let (batch, record, answer) = (batch(), record(), Answer::Act(Known::default()));
-        let (act, _) = destination.begin(&batch, &record, &[0; 16], &answer);
+        let (act, _) = destination.begin(&batch, &record, &[0; 16], &answer, Permit::default());
         let ids: Vec<String> = (0..count).map(|row| row.to_string()).collect();
         let rows: Vec<Row<'_>> = ids.iter().map(|id| Row { act: &act, id: Some(id) }).collect();
-        let halving = Halving { many: self, kind: Kind::Update, may_start: &|| true };
+        let halving = Halving { many: self, kind: Kind::Update };
         halving.write(&rows).await.into_iter().map(|written| matches!(written, Written::Done(_))).collect()
     }
 }

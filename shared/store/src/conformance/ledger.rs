@@ -224,21 +224,27 @@ pub async fn a_renewed_claim_does_not_run_out(store: Arc<dyn Store>) {
     let worker = Worker::new(&store);
     worker.claim_for(Duration::ZERO, &[("k", "1", 1)]).await;
     let claim = worker.claim_of(&[("k", "1", 1), ("taken", "1", 1), ("missing", "1", 1)]);
-    store.renew_claim(&claim, MINUTE).await.unwrap();
+    assert!(!store.renew_claim(&claim, MINUTE).await.unwrap(), "it has not got all of these");
+    assert!(store.renew_claim(&worker.claim_of(&[("k", "1", 1)]), MINUTE).await.unwrap());
     let answers =
         Worker::new(&store).claim_for(MINUTE, &[("k", "1", 1), ("taken", "1", 1), ("missing", "1", 1)]).await;
     assert_eq!(answers, [Answer::Busy, unknown(Known::default(), 1), Answer::Act(Known::default())]);
 }
 
-/// A worker that was paused past its claim does not write over its successor.
+/// A worker that was paused past its claim does not write over its successor, and counts nothing: who settled its
+/// records is told by that.
 pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Store>) {
     let paused = Worker::new(&store);
     paused.claim_for(Duration::ZERO, &[("lost", "1", 1), ("kept", "1", 1)]).await;
     Worker::new(&store).apply("lost", "2", 2).await;
     let entries =
         [("lost", applied("lost", "1", 1)), ("kept", applied("kept", "1", 1)), ("never", Settled::InDoubt)];
-    let lost = store.settle(&paused.settlement(&entries)).await.unwrap();
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    store.record_outcomes(run, "1", &Outcomes::waiting(2)).await.unwrap();
+    let outcomes = mask(&[(0, Outcome::Created), (1, Outcome::Created)]);
+    let lost = store.settle(&Settlement { run, outcomes, ..paused.settlement(&entries) }).await.unwrap();
     assert_eq!(lost, ["lost", "never"]);
+    assert_eq!(store.run(run).await.unwrap().unwrap().counts.waiting, 2);
     let answers =
         Worker::new(&store).claim_for(MINUTE, &[("lost", "2", 2), ("kept", "1", 1), ("never", "1", 1)]).await;
     assert_eq!(answers, [Answer::Unchanged, Answer::Unchanged, Answer::Act(Known::default())]);

@@ -109,7 +109,8 @@ const SETTLE: &str = "
         WHERE known.claim = $2
         RETURNING key
     ), counted AS (
-        INSERT INTO run_batches (run, batch, outcomes) VALUES ($10, $11, $12)
+        INSERT INTO run_batches (run, batch, outcomes)
+        SELECT $10::uuid, $11::text, $12::text WHERE (SELECT count(*) FROM written) = (SELECT count(*) FROM settled)
         ON CONFLICT (run, batch) DO UPDATE
             SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)
     )
@@ -147,9 +148,10 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
     rows.iter().map(|row| answer(connections, row)).collect()
 }
 
-pub(super) async fn renew(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<()> {
+pub(super) async fn renew(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<bool> {
     let (keys, seconds) = (keys_of(claim), ttl.as_secs_f64());
-    connections.execute(RENEW, &[&claim.flow, &claim.token.0, &keys, &seconds]).await.map(drop)
+    let renewed = connections.execute(RENEW, &[&claim.flow, &claim.token.0, &keys, &seconds]).await?;
+    Ok(renewed == keys.len() as u64)
 }
 
 pub(super) async fn settle(connections: &Connections, settlement: &Settlement) -> Result<Vec<String>> {

@@ -143,7 +143,7 @@ impl Store for PostgresStore {
         ledger::claim(&self.connections, claim, ttl).await
     }
 
-    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<()> {
+    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<bool> {
         ledger::renew(&self.connections, claim, ttl).await
     }
 

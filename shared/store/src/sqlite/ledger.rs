@@ -32,14 +32,18 @@ pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> 
     Ok(answers.await?)
 }
 
-pub(super) async fn renew(database: &Database, claim: &Claim, ttl: Duration) -> Result<()> {
+pub(super) async fn renew(database: &Database, claim: &Claim, ttl: Duration) -> Result<bool> {
     let (flow, token) = (claim.flow.clone(), claim.token);
     let keys: Vec<String> = claim.entries.iter().map(|entry| entry.key.clone()).collect();
     let sql = "UPDATE ledger SET claimed_until = ?4 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
     let renewed = database.write(move |transaction| {
         let mut statement = transaction.prepare_cached(sql)?;
         let until = values::in_future(ttl);
-        keys.iter().try_for_each(|key| statement.execute((&flow, key, token.0.as_bytes(), until)).map(drop))
+        let mut renewed = 0;
+        for key in &keys {
+            renewed += statement.execute((&flow, key, token.0.as_bytes(), until))?;
+        }
+        Ok(renewed == keys.len())
     });
     Ok(renewed.await?)
 }
@@ -53,7 +57,9 @@ pub(super) async fn settle(database: &Database, settlement: &Settlement) -> Resu
                 lost.push(key);
             }
         }
-        runs::merge_batch(transaction, run, &batch, outcomes.mask())?;
+        if lost.is_empty() {
+            runs::merge_batch(transaction, run, &batch, outcomes.mask())?;
+        }
         Ok(lost)
     });
     Ok(lost.await?)

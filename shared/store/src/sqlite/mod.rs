@@ -151,7 +151,7 @@ impl Store for SqliteStore {
         ledger::claim(&self.database, claim, ttl).await
     }
 
-    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<()> {
+    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<bool> {
         ledger::renew(&self.database, claim, ttl).await
     }
 

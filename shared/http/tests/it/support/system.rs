@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use http::{HeaderMap, Method};
-use pomost_http::{Call, Client, Clients};
+use pomost_http::{Call, Client, Clients, Permit};
 use pomost_project::{Project, environment::Environment};
 use pomost_store::{Store, sqlite::SqliteStore};
 use tempfile::TempDir;
@@ -91,6 +91,7 @@ pub(crate) fn things(server: &str) -> Call<'static> {
         headers: HeaderMap::new(),
         body: None,
         answers: &[],
+        permit: Permit::default(),
     }
 }
 
