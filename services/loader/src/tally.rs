@@ -382,9 +382,11 @@ mod tests {
         }
     }
 
-    /// What comes again of two records of which one, whose request ends so, replaces the other: their slots, with the
-    /// delay and the attempt; and which slots are settled.
-    fn beside_a_newer_one(end: End) -> (Vec<(Vec<u32>, u32, u32)>, Vec<u32>) {
+    /// Slots, with the delay by which and the attempt as which they come again.
+    type ComingAgain = (Vec<u32>, u32, u32);
+
+    /// What comes again of two records of which one, whose request ends so, replaces the other; and which are settled.
+    fn beside_a_newer_one(end: End) -> (Vec<ComingAgain>, Vec<u32>) {
         let (flow, batch) = (flow(), batch(3, 1));
         let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
         let (newer, answer) = (record(0), Answer::Act(Known::default()));

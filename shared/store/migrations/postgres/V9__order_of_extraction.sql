@@ -23,3 +23,8 @@ $$;
 
 -- What a source does not list any more is deleted by the order of extraction.
 ALTER TABLE source_keys DROP COLUMN version;
+
+-- A slot that is read again after a crash is another change of the same version, which settles for itself.
+ALTER TABLE parked
+    DROP CONSTRAINT parked_pkey,
+    ADD PRIMARY KEY (run, batch, slot, version);

@@ -133,6 +133,31 @@ pub async fn a_parked_record_comes_back_when_nothing_is_before_it(store: Arc<dyn
     assert_eq!(take(&store).await, records(&[("a", "3")]));
 }
 
+/// The page was read again after a crash, and what was published of it before is under way all the same.
+pub async fn a_slot_that_was_read_twice_is_parked_twice_and_waited_for_once(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    let dead = batch("1", &[("a", "1")]);
+    let again = |row| Batch { run, ..batch("2", &[("a", &read("2", row))]) };
+    let (first, second) = (again(1), again(2));
+    for noted in [&dead, &first, &second] {
+        expect(&store, noted).await;
+    }
+    store.park(&second).await.unwrap();
+    store.park(&first).await.unwrap();
+    let letter = DeadLetter { record: dead.records.first().cloned(), ..letter(dead.run, "1", 0) };
+    store.archive(std::slice::from_ref(&letter)).await.unwrap();
+    assert_eq!(store.run(run).await.unwrap().unwrap().blocked, 1);
+    store.discard_dead_letters(&[letter.id]).await.unwrap();
+    for read in [first, second] {
+        let taking = taking(MINUTE, 10);
+        let released = store.take_parked("customers", None, taking).await.unwrap();
+        assert_eq!(released.iter().map(Batch::encode).collect::<Vec<_>>(), [read.encode()]);
+        store.unpark(taking.taker, &released).await.unwrap();
+        store.settle_changes(&read).await.unwrap();
+    }
+    assert_eq!(take(&store).await, []);
+}
+
 /// An earlier change may come up while it is published.
 pub async fn a_record_that_is_parked_again_is_not_forgotten_by_who_took_it(store: Arc<dyn Store>) {
     let parked = batch("1", &[("a", "1")]);

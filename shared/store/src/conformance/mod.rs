@@ -108,6 +108,7 @@ macro_rules! every_behaviour {
             who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_it
             a_change_that_was_not_confirmed_is_given_up_after_a_while
             a_parked_record_comes_back_when_nothing_is_before_it
+            a_slot_that_was_read_twice_is_parked_twice_and_waited_for_once
             a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while
             a_record_that_is_given_back_to_the_park_is_anybody_s_again
             a_record_that_is_parked_again_is_not_forgotten_by_who_took_it

@@ -54,19 +54,19 @@ const SETTLE: &str = "
     DELETE FROM changes USING settled
     WHERE flow = $1 AND changes.key = settled.key AND changes.version = settled.version";
 
+/// A page that is read again has another record in each slot, and each settles the change that was noted of it.
 const PARK: &str = "
     INSERT INTO parked (run, batch, slot, flow, key, version, message)
     SELECT $1, $2, slot, $3, key, version, message
     FROM unnest($4::bigint[], $5::text[], $6::text[], $7::text[]) AS parked (slot, key, version, message)
-    ON CONFLICT (run, batch, slot) DO UPDATE
-        SET key = excluded.key, version = excluded.version, message = excluded.message,
-            taken_by = NULL, taken_until = NULL";
+    ON CONFLICT (run, batch, slot, version) DO UPDATE
+        SET key = excluded.key, message = excluded.message, taken_by = NULL, taken_until = NULL";
 
 /// With a condition on the keys in question.
 fn take_sql(which: &str) -> String {
     format!(
         "WITH free AS (
-            SELECT run, batch, slot FROM parked
+            SELECT run, batch, slot, version FROM parked
             WHERE flow = $1 AND {which} AND (taken_until IS NULL OR taken_until <= now()) AND NOT EXISTS (
                 SELECT FROM changes
                 WHERE changes.flow = $1 AND changes.key = parked.key AND waits_for(parked.version, changes.version))
@@ -74,6 +74,7 @@ fn take_sql(which: &str) -> String {
         )
         UPDATE parked SET taken_by = $2, taken_until = now() + make_interval(secs => $3) FROM free
         WHERE parked.run = free.run AND parked.batch = free.batch AND parked.slot = free.slot
+            AND parked.version = free.version
         RETURNING message"
     )
 }
@@ -83,9 +84,10 @@ static TAKE_OF_KEYS: LazyLock<String> = LazyLock::new(|| take_sql("key = ANY ($5
 
 /// What was parked again meanwhile, or taken by somebody else, stays.
 const UNPARK: &str = "
-    DELETE FROM parked USING unnest($2::uuid[], $3::text[], $4::bigint[]) AS released (run, batch, slot)
+    DELETE FROM parked
+    USING unnest($2::uuid[], $3::text[], $4::bigint[], $5::text[]) AS released (run, batch, slot, version)
     WHERE parked.run = released.run AND parked.batch = released.batch AND parked.slot = released.slot
-        AND taken_by = $1";
+        AND parked.version = released.version AND taken_by = $1";
 
 const SUPERSEDE: &str = "
     WITH closed AS (
@@ -189,7 +191,8 @@ pub(super) async fn unpark(connections: &Connections, taker: ClaimToken, batches
     let runs: Vec<Uuid> = records().map(|(batch, _)| batch.run.0).collect();
     let ids: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
     let slots: Vec<i64> = records().map(|(_, record)| record.slot.into()).collect();
-    connections.execute(UNPARK, &[&taker.0, &runs, &ids, &slots]).await.map(drop)
+    let (_, versions) = columns(records().map(|(_, record)| record));
+    connections.execute(UNPARK, &[&taker.0, &runs, &ids, &slots, &versions]).await.map(drop)
 }
 
 pub(super) async fn supersede(connections: &Connections, flow: &str, keys: &[&str]) -> Result<u64> {

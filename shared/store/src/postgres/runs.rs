@@ -163,9 +163,9 @@ static SUMMARY: LazyLock<String> = LazyLock::new(|| {
     let counts = Counts::columns();
     format!(
         "SELECT id, flow, trigger, requested_at, extracted_at, error, checkpoint IS NOT NULL, warning, (
-            SELECT count(*) FROM parked WHERE parked.run = runs.id AND EXISTS (
+            SELECT count(DISTINCT (batch, slot)) FROM parked WHERE parked.run = runs.id AND EXISTS (
                 SELECT FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
-                    AND is_older(changes.version, parked.version))
+                    AND waits_for(parked.version, changes.version))
         ), counts.*
         FROM runs, LATERAL (SELECT {counts} FROM run_batches WHERE run = runs.id) AS counts"
     )

@@ -24,13 +24,14 @@ const EXPECT: &str = "
 
 const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND waits_for(?3, version)";
 
+/// A page that is read again has another record in each slot, and each settles the change that was noted of it.
 const PARK: &str = "
     INSERT OR REPLACE INTO parked (run, batch, slot, flow, key, version, message)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 const TAKE: &str = "
-    UPDATE parked SET taken_by = ?2, taken_until = ?3 WHERE (run, batch, slot) IN (
-        SELECT run, batch, slot FROM parked
+    UPDATE parked SET taken_by = ?2, taken_until = ?3 WHERE (run, batch, slot, version) IN (
+        SELECT run, batch, slot, version FROM parked
         WHERE flow = ?1 AND (?6 IS NULL OR key = ?6) AND (taken_until IS NULL OR taken_until <= ?5) AND NOT EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key
                 AND waits_for(parked.version, changes.version))
@@ -38,7 +39,8 @@ const TAKE: &str = "
     RETURNING message";
 
 /// What was parked again meanwhile, or taken by somebody else, stays.
-const UNPARK: &str = "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND taken_by = ?4";
+const UNPARK: &str =
+    "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND version = ?4 AND taken_by = ?5";
 
 const OLDER: &str = "
     SELECT older.id, older.run, older.batch, older.slot FROM dead_letters AS older
@@ -155,7 +157,9 @@ pub(super) async fn unpark(database: &Database, taker: ClaimToken, batches: &[Ba
         let records =
             batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
         for (batch, record) in records {
-            unpark.execute((batch.run.to_string(), &batch.id, record.slot, taker.0.as_bytes()))?;
+            let Record { slot, version, .. } = record;
+            let of = (batch.run.to_string(), &batch.id, slot, version.order_key(), taker.0.as_bytes());
+            unpark.execute(of)?;
         }
         Ok(())
     });
@@ -195,9 +199,9 @@ pub(super) fn note_dead(transaction: &Transaction<'_>, letters: &[DeadLetter]) -
 /// How many records of a run wait for a dead letter.
 pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u64> {
     let sql = "
-        SELECT count(*) FROM parked WHERE run = ?1 AND EXISTS (
+        SELECT count(*) FROM (SELECT DISTINCT batch, slot FROM parked WHERE run = ?1 AND EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
-                AND waits_for(parked.version, changes.version))";
+                AND waits_for(parked.version, changes.version)))";
     let count = connection.prepare_cached(sql)?.query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
     Ok(count.unsigned_abs())
 }
