@@ -31,7 +31,8 @@ async fn a_record_whose_attempts_are_used_up_is_dead() {
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
     assert_eq!((letter.stage, letter.reason, letter.attempts), (Stage::Load, Reason::Transient, 2));
-    assert_eq!(world.shop.server.asked("POST"), 2);
+    // The first is not charged: it may be an outage's.
+    assert_eq!(world.shop.server.asked("POST"), 3);
     let said = "shop: POST /things answered 500 Internal Server Error";
     assert!(letter.error.starts_with(said), "{}", letter.error);
 }

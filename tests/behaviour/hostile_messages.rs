@@ -89,9 +89,7 @@ async fn any_message_is_worked_on_or_buried_and_the_flow_goes_on() {
     let mut messages = corpus();
     messages.extend((0..cases).map(|_| message().new_tree(&mut runner).unwrap().current()));
     for queue in [Queue::work(Stage::Transform, "things"), Queue::work(Stage::Load, "things"), Queue::Dead] {
-        for message in &messages {
-            world.publish(queue.clone(), message.clone()).await;
-        }
+        world.publish(queue, messages.clone()).await;
     }
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     let running = world.start().await;

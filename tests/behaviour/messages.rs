@@ -44,7 +44,7 @@ async fn a_message_that_cannot_be_read_is_buried_and_its_neighbours_go_on() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
     let unreadable = message(BATCH_TYPE, r#"{"email":"bob@example.com""#);
     for (kind, body) in [(BATCH_TYPE, &unreadable.body[..]), ("pomost.batch.v9", b"{}"), ("", b"\xff")] {
-        world.publish(Queue::work(Stage::Transform, "things"), message(kind, body)).await;
+        world.publish(Queue::work(Stage::Transform, "things"), vec![message(kind, body)]).await;
     }
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     let running = world.start().await;
@@ -53,7 +53,7 @@ async fn a_message_that_cannot_be_read_is_buried_and_its_neighbours_go_on() {
         assert_eq!((letter.flow.as_str(), letter.trace_id()), ("things", Some(TRACE)));
     }
     assert_eq!(world.pomost(&["dead", "discard", "--all"]).await.out, "3 dead letters discarded\n");
-    world.publish(Queue::work(Stage::Transform, "things"), unreadable).await;
+    world.publish(Queue::work(Stage::Transform, "things"), vec![unreadable]).await;
     let again = letters(&world, 1).await.remove(0);
     running.stop().await;
     assert!(!again.error.contains("bob@"), "{}", again.error);
@@ -69,7 +69,7 @@ async fn a_batch_that_kills_its_workers_becomes_dead_letters_with_its_trace() {
     let (world, _) = World::with_rows([], Flow::default()).await;
     let poison = batch(vec![record(0, "a"), record(1, "b")]);
     let queue = Queue::work(Stage::Load, "things");
-    world.publish(queue.clone(), message(BATCH_TYPE, poison.encode())).await;
+    world.publish(queue.clone(), vec![message(BATCH_TYPE, poison.encode())]).await;
     let broker = world.backends().await.broker;
     for _ in 0..=pomost_broker::Limits::default().deliveries {
         let mut consumer = broker.consume(&queue, 1).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_dead_letter_that_names_too_many_slots_is_a_message_that_cannot_be_rea
     };
     for (size, slot) in [(u32::MAX, 0), (2, u32::MAX), (1, 0)] {
         let body = letter(size, slot).to_string();
-        world.publish(Queue::Dead, message(DEAD_LETTERS_TYPE, body)).await;
+        world.publish(Queue::Dead, vec![message(DEAD_LETTERS_TYPE, body)]).await;
     }
     let running = world.start().await;
     let letters = letters(&world, 3).await;

@@ -53,26 +53,29 @@ async fn asked(server: &Server, times: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
+    let (large, small) = ("batch_size: 20", "batch_size: 1");
     // Of small batches some are over before it is seen that the system is down.
-    for (status, rest) in [(500, "batch_size: 20"), (401, "batch_size: 20"), (500, "batch_size: 1")] {
-        let (world, _) = world(Flow { rest, ..one_attempt() }).await;
-        world.shop.intercept(failing(status));
-        let running = world.start().await;
-        let run = running.request(None).await;
-        let backends = world.backends().await;
-        let why = down(&backends, &["shop"]).await.remove(0);
-        assert!(why.starts_with(&format!("shop: POST /things answered {status}")), "{why}");
-        let first = world.shop.server.seen().len();
-        assert!((10..=IN_FLIGHT + 9).contains(&first), "{first} requests until it was seen to be down");
-        asked(&world.shop.server, first + 2).await;
-        world.shop.mend();
-        assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}, {rest}");
-        running.stop().await;
-        down(&backends, &[]).await;
-        assert!(world.dead().await.is_empty());
-        let things: BTreeSet<String> = world.shop.things().into_iter().collect();
-        assert_eq!((things.len(), world.shop.things().len()), (ROWS, ROWS));
-    }
+    tokio::join!(ends_by_itself(500, large), ends_by_itself(401, large), ends_by_itself(500, small));
+}
+
+async fn ends_by_itself(status: u16, rest: &'static str) {
+    let (world, _) = world(Flow { rest, ..one_attempt() }).await;
+    world.shop.intercept(failing(status));
+    let running = world.start().await;
+    let run = running.request(None).await;
+    let backends = world.backends().await;
+    let why = down(&backends, &["shop"]).await.remove(0);
+    assert!(why.starts_with(&format!("shop: POST /things answered {status}")), "{why}");
+    let first = world.shop.server.seen().len();
+    assert!((10..=IN_FLIGHT + 9).contains(&first), "{first} requests until it was seen to be down");
+    asked(&world.shop.server, first + 2).await;
+    world.shop.mend();
+    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}, {rest}");
+    running.stop().await;
+    down(&backends, &[]).await;
+    assert!(world.dead().await.is_empty());
+    let things: BTreeSet<String> = world.shop.things().into_iter().collect();
+    assert_eq!((things.len(), world.shop.things().len()), (ROWS, ROWS));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -212,13 +212,6 @@ async fn a_search_takes_its_page_in_the_body_and_a_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_without_rows_and_without_an_end_fails_the_run() {
-    let source = Server::start(|_| Reply::json(200, &json!({ "rows": [], "more": true }))).await;
-    let (_, error) = fails(source, "paginate: { page: { param: page, last: .more | not } }").await;
-    assert!(error.contains("without rows"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_next_url_on_another_host_is_refused_and_gets_no_credentials() {
     let elsewhere = Server::start(|_| Reply::rows(page(1))).await;
     let url = elsewhere.url.clone();

@@ -53,7 +53,8 @@ async fn a_demo_on_the_servers_can_be_explored_and_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bench_measures_and_reaches_no_system_that_the_environment_names() {
-    let mut bench = pomost(&["bench", "--customers", "300", "--loaders", "2", "--latency", "5ms"]);
+    let mut bench =
+        pomost(&["bench", "--customers", "300", "--loaders", "2", "--latency", "5ms", "--outage"]);
     let elsewhere = [("CRM_URL", "http://127.0.0.1:1"), ("SHOP_URL", "http://127.0.0.1:1")];
     let output = bench.envs(servers()).envs(elsewhere).output().await.unwrap();
     let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

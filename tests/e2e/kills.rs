@@ -3,7 +3,7 @@
 use pomost_sandbox::Faults;
 use pomost_tests::{Chance, Options, Service, Stack, prove};
 
-const CUSTOMERS: u32 = 3_000;
+const CUSTOMERS: u32 = 2_000;
 
 const KILLS: u64 = 6;
 

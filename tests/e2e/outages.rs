@@ -73,7 +73,7 @@ async fn creates_that_took_place_with_a_senseless_answer_are_not_repeated() {
 async fn creates_in_doubt_wait_for_the_lookup() {
     prove(options(), async |stack| {
         let silent = Fault::new(When::OneIn(5), Act::HangUpAfter).on("POST");
-        let search_fails = Fault::new(When::Next(20), answer(503, "1")).on("GET");
+        let search_fails = Fault::new(When::Next(5), answer(503, "1")).on("GET");
         stack.shop.set_faults(Faults { delay_ms: 0, faults: vec![silent, search_fails] });
         let run = stack.request_run().await;
         stack.all_crossed_once(run).await;

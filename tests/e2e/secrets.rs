@@ -14,7 +14,7 @@ const KEY: &str = "canary-shop-key";
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
     let options = Options {
-        customers: 700,
+        customers: 300,
         crm_token: TOKEN.into(),
         shop_key: KEY.into(),
         environment: vec![("RUST_LOG", "debug".into())],
@@ -23,7 +23,7 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
     prove(options, async |stack| {
         let silent = Fault::new(When::OneIn(9), Act::HangUpAfter).on("POST");
         let refusing = Fault::new(When::OneIn(50), Act::answer(422)).on("POST");
-        let failing = Fault::new(When::OneIn(5), Act::answer(500)).on("GET");
+        let failing = Fault::new(When::Next(5), Act::answer(500)).on("GET");
         stack.shop.set_faults(Faults { delay_ms: 0, faults: vec![silent, refusing, failing] });
         let run = stack.request_run().await;
         stack.settled(run).await;

@@ -119,6 +119,7 @@ async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
         wires.iter().for_each(|wire| wire.set(Flow::Silent));
         and(stack, &mut all_in_one).await;
         wires.iter().for_each(|wire| wire.set(Flow::Free));
+        stack.crm.set_faults(Faults::default());
         stack.start_services().await;
         stack.all_crossed_once(run).await;
     })

@@ -76,7 +76,7 @@ impl Extraction<'_> {
             None => {
                 let mut page = self.source.open(listing, &place.position, variables).await?;
                 let rows = page.all_rows().await?;
-                memory.seen.note(&page)?;
+                memory.seen.note(page.position(), page.hash())?;
                 ParentsPage { position: place.position.clone(), rows, next: page.next()? }
             }
         };

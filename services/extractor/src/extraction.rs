@@ -190,7 +190,7 @@ impl Extraction<'_> {
         while let Some(rows) = page.rows().await? {
             unit.add(self.source.fetched(rows, variables).await?, variables).await?;
         }
-        seen.note(page)?;
+        seen.note(page.position(), page.hash())?;
         page.next()
     }
 
@@ -208,7 +208,7 @@ impl Extraction<'_> {
                 unit.add_row(rows::deletion(deletions, row, unit.order(), variables)).await?;
             }
         }
-        memory.seen.note(&page)?;
+        memory.seen.note(page.position(), page.hash())?;
         Ok(page.next()?.map(|next| place.at(next)))
     }
 

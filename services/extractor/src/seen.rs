@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::{extraction::Error, page::Page, position::Position};
+use crate::{extraction::Error, position::Position};
 
 /// How many pages in a row may be without rows.
 const MAX_EMPTY_PAGES: usize = 10_000;
@@ -22,12 +22,13 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Notes a page whose rows have all come, or says why reading on would not end.
-    pub fn note(&mut self, page: &Page<'_>) -> Result<(), Error> {
-        if !self.positions.insert(page.position().clone()) {
+    /// Notes a page whose rows have all come, with their hash where there are any, or says why reading on
+    /// would not end.
+    pub fn note(&mut self, position: &Position, rows: Option<u64>) -> Result<(), Error> {
+        if !self.positions.insert(position.clone()) {
             return Err(Error::Source("the source leads to a page that this run has read already".into()));
         }
-        let Some(hash) = page.hash() else { return self.note_empty() };
+        let Some(hash) = rows else { return self.note_empty() };
         self.empty = 0;
         self.repeated = if self.pages.insert(hash) { 0 } else { self.repeated + 1 };
         if self.repeated > MAX_REPEATED_PAGES {
@@ -46,5 +47,25 @@ impl Seen {
         Err(Error::Source(format!(
             "the source answers {MAX_EMPTY_PAGES} pages in a row without rows; check paginate"
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_without_rows_and_without_an_end_is_found_out() {
+        let mut seen = Seen::default();
+        let mut note = |page: usize, rows| seen.note(&Position::Number(page as u64), rows);
+        for page in 1..MAX_EMPTY_PAGES {
+            note(page, None).unwrap();
+        }
+        note(MAX_EMPTY_PAGES, Some(1)).unwrap();
+        for page in 1..MAX_EMPTY_PAGES {
+            note(MAX_EMPTY_PAGES + page, None).unwrap();
+        }
+        let error = note(2 * MAX_EMPTY_PAGES, None).unwrap_err();
+        assert!(error.to_string().contains("10000 pages in a row without rows"), "{error}");
     }
 }

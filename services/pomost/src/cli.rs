@@ -6,9 +6,7 @@ use clap::{Parser, Subcommand};
 use pomost_project::Problems;
 use pomost_runtime::telemetry;
 
-use crate::commands::{
-    self, bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync,
-};
+use crate::commands::{bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync};
 
 /// The exit code of a project with problems.
 const PROBLEMS: u8 = 2;
@@ -63,7 +61,7 @@ impl Cli {
     /// well, 2 for a project with problems or an expression that does not compile, 1 for anything else.
     pub fn run(self) -> ExitCode {
         let telemetry = telemetry::start_with("pomost", self.command.log_level());
-        let outcome = commands::in_runtime(async move {
+        let outcome = pomost_runtime::run_to_the_end(async move {
             match self.command {
                 Command::Demo(arguments) => demo::run(arguments).await,
                 Command::Init(arguments) => init::run(arguments),

@@ -25,8 +25,9 @@ impl OwnNamespace {
         Backends::servers(&self.servers, &self.name).await
     }
 
-    /// Removes everything of it from the servers; for when nobody works on it any more.
-    pub async fn remove(&self, flow: &str) -> Result<(), backends::Error> {
-        Backends::remove(&self.servers, &self.name, &[flow.to_owned()]).await
+    /// Removes everything of it and of these flows from the servers; for when nobody works on it any more.
+    pub async fn remove(&self, flows: &[&str]) -> Result<(), backends::Error> {
+        let flows: Vec<String> = flows.iter().map(|flow| (*flow).to_owned()).collect();
+        Backends::remove(&self.servers, &self.name, &flows).await
     }
 }

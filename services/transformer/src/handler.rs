@@ -1,6 +1,9 @@
 //! What the transformer does with a batch.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use pomost_broker::{Queue, Route};
@@ -12,6 +15,13 @@ use pomost_runtime::{
 };
 
 use crate::map;
+
+/// How long a batch is worked on. The rest is handed back: a delivery must be acknowledged within
+/// 10 minutes, and each record may take the seconds that an expression has.
+const AT_A_TIME: Duration = Duration::from_secs(120);
+
+/// The delay of a rest that is handed back, in seconds.
+const SHORTLY: u32 = 1;
 
 /// Transforms the batches of one flow.
 pub struct TransformHandler {
@@ -25,9 +35,11 @@ pub struct TransformHandler {
 impl Handler for TransformHandler {
     async fn handle(&self, batch: Batch) -> Result<(), Trouble> {
         let flow = self.flow.clone();
-        let span = tracing::Span::current();
+        let (span, until) = (tracing::Span::current(), Instant::now() + AT_A_TIME);
+        let may_go_on = move || Instant::now() < until;
         // Mapping computes for milliseconds at a time; it must not keep the sockets waiting.
-        let mapping = tokio::task::spawn_blocking(move || span.in_scope(|| transform(&flow, batch)));
+        let mapping =
+            tokio::task::spawn_blocking(move || span.in_scope(|| transform(&flow, batch, may_go_on)));
         match mapping.await {
             Ok(transformed) => self.pass_on(transformed).await,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -37,13 +49,17 @@ impl Handler for TransformHandler {
 
 impl TransformHandler {
     async fn pass_on(&self, transformed: Transformed) -> Result<(), Trouble> {
-        let Transformed { mapped, split, filtered, letters, outcomes } = transformed;
+        let Transformed { mapped, split, filtered, letters, outcomes, rest } = transformed;
         let broker = self.context.broker();
         let (run, batch) = (mapped.run, mapped.id.clone());
         let next: Vec<&Batch> =
             [&mapped, &split].into_iter().filter(|batch| !batch.records.is_empty()).collect();
         let route = Route::to(Queue::of(Stage::Load, &mapped));
         outbox::send(broker, &route, &next).await?;
+        if !rest.records.is_empty() {
+            let route = Route::delayed(Queue::of(Stage::Transform, &rest), SHORTLY);
+            outbox::send(broker, &route, &[&rest]).await?;
+        }
         dead::publish(broker, &letters).await?;
         let store = self.context.store();
         if split.size > 0 {
@@ -72,15 +88,19 @@ struct Transformed {
     letters: Vec<DeadLetter>,
     /// The slots that end here: filtered and split.
     outcomes: Outcomes,
+    /// The records that there was no time for.
+    rest: Batch,
 }
 
-fn transform(flow: &Flow, mut batch: Batch) -> Transformed {
+/// One record at least, so that those that take long come to their ends as well.
+fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Transformed {
     let records = std::mem::take(&mut batch.records);
     let first = records.first().map_or(0, |record| record.slot);
     let mut outcomes = Outcomes::waiting(0);
     let (mut mapped, mut split, mut letters) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     let (mut filtered, every) = (Vec::new(), flow.load.order == Order::Every);
-    for record in records {
+    let mut records = records.into_iter();
+    while let Some(record) = records.next() {
         let (slot, change) = (record.slot, every.then(|| record.bare()));
         match map::transform(flow, batch.run, record) {
             Ok(mut outputs) => match outputs.len() {
@@ -98,9 +118,13 @@ fn transform(flow: &Flow, mut batch: Batch) -> Transformed {
                 letters.push(dead::letter(&batch, refused.record, Stage::Transform, refused.diagnosis));
             }
         }
+        if !may_go_on() {
+            break;
+        }
     }
     let split = split_batch(&batch, first, split);
-    Transformed { split, mapped: batch.with_records(mapped), filtered, letters, outcomes }
+    let rest = batch.with_records(records.collect());
+    Transformed { split, mapped: batch.with_records(mapped), filtered, letters, outcomes, rest }
 }
 
 fn settle(outcomes: &mut Outcomes, flow: &Flow, slot: u32, outcome: Outcome) {
@@ -117,4 +141,65 @@ fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
     let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
     let place = if first == 0 { String::new() } else { format!(".{first}") };
     Batch { id: format!("{}/split{place}", batch.id), size, ..batch.with_records(records) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_models::{Lane, Op, RunId, Version};
+    use pomost_project::{Project, environment::Environment};
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    const CUSTOMER: &str =
+        r#"{"id":"a","updated_at":"2026-01-01T00:00:00Z","email":"ann@example.com","name":"Ann"}"#;
+
+    fn batch(size: u32) -> Batch {
+        let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
+        let data = || {
+            RawValue::from_string(
+                r#"{"id":"a","updated_at":"2026-01-01T00:00:00Z","email":"ann@example.com","name":"Ann"}"#
+                    .to_owned(),
+            )
+            .unwrap()
+        };
+        let record = |slot: u32| Record {
+            slot,
+            key: slot.to_string(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data: data(),
+            source: None,
+        };
+        Batch {
+            flow,
+            run,
+            id,
+            size,
+            attempt: 0,
+            waits: 0,
+            lane: Lane::Live,
+            records: (0..size).map(record).collect(),
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_time_for_is_left_as_it_came_and_one_record_there_always_is() {
+        let directory = tempfile::tempdir().unwrap();
+        pomost_project::init(directory.path()).unwrap();
+        let project = Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
+        let flow = &project.flows["customers"];
+        let whole = batch(3);
+        let Transformed { mapped, rest, letters, .. } = transform(flow, whole.clone(), || false);
+        assert!(letters.is_empty(), "{}", letters[0].error);
+        let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect::<Vec<_>>();
+        assert_eq!((slots(&mapped), slots(&rest)), (vec![0], vec![1, 2]));
+        assert_eq!(
+            (rest.size, rest.attempt, rest.records[0].data.get()),
+            (3, 0, whole.records[1].data.get())
+        );
+        let Transformed { mapped, rest, .. } = transform(flow, rest, || true);
+        assert_eq!((slots(&mapped), slots(&rest)), (vec![1, 2], vec![]));
+    }
 }

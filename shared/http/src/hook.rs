@@ -7,7 +7,7 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::{Class, Failure};
+use crate::{Class, Failure, trust::trusting_the_platform};
 
 /// How long a hook may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,11 +27,11 @@ impl Hook {
     pub fn new(url: SecretString) -> Result<Hook, Failure> {
         // Whoever comes first installs it; a second time is no error of ours.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("pomost/", env!("CARGO_PKG_VERSION")))
             .timeout(TIMEOUT)
-            .redirect(Policy::none())
-            .build();
+            .redirect(Policy::none());
+        let http = trusting_the_platform(builder).build();
         let http = http.map_err(|error| Failure::from_reqwest(NAME, "making a client", error))?;
         Ok(Hook { http, url })
     }

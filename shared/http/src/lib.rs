@@ -22,6 +22,7 @@ mod rate;
 mod redirect;
 mod streamed;
 mod transport;
+mod trust;
 
 pub use answer::{Answer, content_type};
 pub use call::{Call, Permit};

@@ -5,7 +5,7 @@ use pomost_project::System;
 use reqwest::{Certificate, ClientBuilder, Identity, redirect::Policy};
 use secrecy::ExposeSecret;
 
-use crate::{Failure, body, redirect};
+use crate::{Failure, body, redirect, trust::trusting_the_platform};
 
 /// Connections to a system.
 pub(crate) struct Transport {
@@ -44,6 +44,9 @@ fn builder(system: &System) -> reqwest::Result<ClientBuilder> {
         .no_zstd()
         .connect_timeout(system.connect_timeout)
         .pool_max_idle_per_host(system.concurrency);
+    if system.tls.ca.is_none() && system.tls.identity.is_none() {
+        return Ok(trusting_the_platform(builder));
+    }
     if let Some(pem) = &system.tls.ca {
         builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem.as_bytes())?);
     }

@@ -23,5 +23,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use backends::Backends;
 pub use context::Context;
-pub use serve::serve;
+pub use serve::{run_to_the_end, serve};
 pub use settings::Settings;

@@ -27,9 +27,9 @@ where
     Running: Future<Output = anyhow::Result<()>>,
 {
     let telemetry = telemetry::start(service);
-    let code = match start_runtime().map(|runtime| runtime.block_on(serve_until_shutdown(run))) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) | Err(failure) => {
+    let code = match run_to_the_end(serve_until_shutdown(run)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
             error!(error = format!("{failure:#}"), "{service} ends");
             ExitCode::from(if failure.is::<Misconfigured>() { MISCONFIGURED } else { 1 })
         }
@@ -38,8 +38,13 @@ where
     code
 }
 
-fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+/// Runs something in an async runtime of its own, and leaves behind what still computes then: a mapping may take
+/// long, and nobody would hear of what came of it.
+pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(running);
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve_until_shutdown<Run, Running>(run: Run) -> anyhow::Result<()>

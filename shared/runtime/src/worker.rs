@@ -67,6 +67,9 @@ pub enum Trouble {
 /// then what was only taken is handed back, and what is in hand is finished within
 /// [`shutdown::GRACE`]. While the handler's gate is closed the messages stay in their queue, but for one
 /// at a time to try with.
+///
+/// What brings a process down comes again, and so does all that it had taken. Each of those is taken alone at
+/// first, so that only the one at fault comes too often.
 pub async fn work(
     context: Context,
     flow: String,
@@ -77,16 +80,15 @@ pub async fn work(
 ) -> Result<(), pomost_broker::Error> {
     let queue = Queue::in_lane(stage, flow, lane);
     let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
-    let mut consumer = context.broker().consume(&queue, prefetch).await?;
+    let consumer = context.broker().consume(&queue, 1).await?;
     let worker = Worker { context, queue, stage, handler };
-    loop {
-        worker.take(consumer, concurrency).await;
+    worker.take(consumer, 1, |delivery| !delivery.redelivered).await;
+    worker.try_one_by_one().await;
+    while let Some(consumer) = worker.consume_again(prefetch).await {
+        worker.take(consumer, concurrency, |_| false).await;
         worker.try_one_by_one().await;
-        match worker.consume_again(prefetch).await {
-            Some(again) => consumer = again,
-            None => return Ok(()),
-        }
     }
+    Ok(())
 }
 
 #[derive(Clone)]
@@ -98,8 +100,14 @@ struct Worker {
 }
 
 impl Worker {
-    /// Takes messages until the gate closes or everything is to end; then hands back what was only taken.
-    async fn take(&self, mut consumer: Box<dyn Consumer>, concurrency: usize) {
+    /// Takes messages until the gate closes, everything is to end or one is the last; then hands back what was only
+    /// taken.
+    async fn take(
+        &self,
+        mut consumer: Box<dyn Consumer>,
+        concurrency: usize,
+        is_last: impl Fn(&Delivery) -> bool,
+    ) {
         let mut in_hand = JoinSet::new();
         loop {
             tokio::select! {
@@ -107,7 +115,13 @@ impl Worker {
                 () = self.handler.gate().closed() => break,
                 Some(_) = in_hand.join_next() => {}
                 delivery = consumer.next(), if in_hand.len() < concurrency => match delivery {
-                    Some(delivery) => { in_hand.spawn(self.clone().settle(delivery)); }
+                    Some(delivery) => {
+                        let is_last = is_last(&delivery);
+                        in_hand.spawn(self.clone().settle(delivery));
+                        if is_last {
+                            break;
+                        }
+                    }
                     None => break,
                 },
             }

@@ -11,7 +11,7 @@ use pomost_extractor::{
 use pomost_http::Clients;
 use pomost_models::{RunId, Trigger};
 use pomost_runtime::{Backends, Context};
-use pomost_store::{RunRequest, RunState, RunSummary};
+use pomost_store::{RunRequest, RunState, RunSummary, Store};
 use pomost_tests::eventually;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -43,9 +43,7 @@ impl Running {
     }
 
     pub(crate) async fn request(&self, since: Option<&str>) -> RunId {
-        let since = since.map(str::to_owned);
-        let request = RunRequest { flow: "things".into(), trigger: Trigger::Manual, since };
-        self.context.store().request_run(&request).await.unwrap()
+        request(self.context.store(), since).await
     }
 
     /// Waits until a run has ended. No record may be missing from its counts.
@@ -88,4 +86,11 @@ impl Running {
         self.services.abort();
         let _ = self.services.await;
     }
+}
+
+/// Asks for a run of the flow.
+pub(super) async fn request(store: &dyn Store, since: Option<&str>) -> RunId {
+    let since = since.map(str::to_owned);
+    let request = RunRequest { flow: "things".into(), trigger: Trigger::Manual, since };
+    store.request_run(&request).await.unwrap()
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{Flow, Jammed, Rows, Running, Server, Shop};
+use super::{Flow, Jammed, Rows, Running, Server, Shop, running::request};
 
 /// A source, a shop, and a project between them.
 pub(crate) struct World {
@@ -72,12 +72,10 @@ impl World {
         self.sync_since(None).await
     }
 
+    /// The run is there when the services look for the first time, so that nobody waits for their next look.
     pub(crate) async fn sync_since(&self, since: Option<&str>) -> RunSummary {
-        let running = self.start().await;
-        let run = running.request(since).await;
-        let summary = running.ended(run).await;
-        running.stop().await;
-        summary
+        let run = request(&*self.backends().await.store, since).await;
+        self.finish(run).await
     }
 
     /// Works on what there is until a run has ended that was requested elsewhere.
@@ -121,11 +119,11 @@ impl World {
         Backends::embedded_beside(self.directory()).await.unwrap()
     }
 
-    /// Puts a message into a queue of the flow.
-    pub(crate) async fn publish(&self, queue: Queue, message: Message) {
+    /// Puts messages into a queue of the flow.
+    pub(crate) async fn publish(&self, queue: Queue, messages: Vec<Message>) {
         let broker = self.backends().await.broker;
         broker.declare(&["things".to_owned()]).await.unwrap();
-        broker.publish(&Route::to(queue), vec![message]).await.unwrap();
+        broker.publish(&Route::to(queue), messages).await.unwrap();
     }
 
     /// What is kept of the last run and all before it.

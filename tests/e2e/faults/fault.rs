@@ -147,10 +147,11 @@ impl Fault {
         }
     }
 
-    /// For how long it lasts, in milliseconds. What stands still does so past its claims.
+    /// For how long it lasts, in milliseconds. What stands still does so past its claims, and some past the broker's
+    /// patience.
     pub(super) fn lasts(self) -> Range<u64> {
         match self {
-            Fault::Frozen(_) => 1_300..3_000,
+            Fault::Frozen(_) => 1_300..8_000,
             Fault::Succeeded(_) => 500..2_000,
             _ => 0..2_000,
         }

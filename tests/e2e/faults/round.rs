@@ -31,7 +31,8 @@ const EVERY_IN_ORDER: [(&str, &str, &str); 4] = {
 pub(super) async fn run(schedule: &Schedule, ground: &mut Ground) {
     let options = Options {
         customers: CUSTOMERS,
-        amqp_url: Some(ground.broker_wire.url(&ground.broker.url())),
+        // So that the broker soon gives what somebody who stands still has taken to others.
+        amqp_url: Some(format!("{}?heartbeat=2", ground.broker_wire.url(&ground.broker.url()))),
         database: Some(ground.database.url()),
         database_url: Some(ground.database_wire.url(&ground.database.url())),
         embedded: schedule.embedded,

@@ -14,7 +14,7 @@ use pomost_models::{Outcome, Period, Trigger};
 use pomost_project::Project;
 use pomost_runtime::{Backends, backends::Servers, shutdown};
 use pomost_sandbox::{CrmOptions, ShopOptions};
-use pomost_store::RunRequest;
+use pomost_store::{Outage, RunRequest, Store};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
 
@@ -31,6 +31,10 @@ use crate::{
 
 const FLOW: &str = "customers";
 
+/// The same customers once more, to a system where nobody is.
+const WAITING_FLOW: &str = "waiting";
+const AWAY: &str = "system: away\nbase_url: http://127.0.0.1:1\n";
+
 /// The arguments of `pomost bench`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -43,6 +47,9 @@ pub struct Arguments {
     /// How long each answer of the shop takes: 20ms, for example
     #[arg(long, default_value = "0ms")]
     latency: Period,
+    /// Have the same customers wait beside them for a system that is down
+    #[arg(long)]
+    outage: bool,
     /// The RabbitMQ to use
     #[arg(long, env = "POMOST_AMQP_URL", value_name = "AMQP_URL", hide_env_values = true)]
     broker: SecretString,
@@ -56,12 +63,12 @@ pub struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let Arguments { customers, loaders, latency, broker, database, database_ca } = arguments;
+    let Arguments { customers, loaders, latency, outage, broker, database, database_ca } = arguments;
     let servers = Servers { amqp_url: broker, database_url: database, database_ca };
     let servers = OwnNamespace::new("pomost_bench", servers);
-    let bench = Bench { customers, loaders: loaders.get().into(), latency, servers: &servers };
+    let bench = Bench { customers, loaders: loaders.get().into(), latency, outage, servers: &servers };
     let measured = shutdown.run_until_cancelled(bench.measure()).await;
-    let removed = servers.remove(FLOW).await.context("removing the bench from the servers");
+    let removed = servers.remove(&[FLOW, WAITING_FLOW]).await.context("removing the bench from the servers");
     measured.context("stopped before the end")??.print();
     removed?;
     Ok(ExitCode::SUCCESS)
@@ -72,6 +79,7 @@ struct Bench<'a> {
     customers: u32,
     loaders: usize,
     latency: Period,
+    outage: bool,
     servers: &'a OwnNamespace,
 }
 
@@ -106,9 +114,11 @@ impl Bench<'_> {
         let mut processes = services(environment, self.loaders).await?;
         let services = processes.len();
         processes.extend(sandboxes);
+        if self.outage {
+            wait_for_the_system_that_is_down(&*backends.store).await?;
+        }
         let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
-        let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
-        let run = backends.store.request_run(&request).await?;
+        let run = backends.store.request_run(&request(FLOW)).await?;
         let summary = progress::follow(&*backends.store, run, "pipeline").await?;
         let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
         let used = |(process, before): (&Process, Usage)| {
@@ -123,6 +133,22 @@ impl Bench<'_> {
         let counts = &summary.counts;
         let created = counts.of(Outcome::Created);
         Ok(Report { records: counts.records, created, pipeline, bare, processes: usage, machine })
+    }
+}
+
+fn request(flow: &str) -> RunRequest {
+    RunRequest { flow: flow.into(), trigger: Trigger::Manual, since: None }
+}
+
+/// Returns once all that is for the system is read and waits for it.
+async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<()> {
+    let run = store.request_run(&request(WAITING_FLOW)).await?;
+    loop {
+        let is_read = store.run(run).await?.is_some_and(|summary| summary.extracted_at.is_some());
+        if is_read && !store.outages(Outage::REMEMBERED).await?.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -181,12 +207,19 @@ fn systems(crm_url: &str, shop_url: &str) -> Systems {
     }
 }
 
-/// The example without its schedule: the bench says when it runs.
+/// The example without its schedule: the bench says when it runs. And the flow that waits.
 fn project(directory: &Path, systems: &Systems) -> anyhow::Result<Project> {
     example::write(directory, systems)?;
     let flow = directory.join("flows/customers.yaml");
     let text = std::fs::read_to_string(&flow)?;
-    std::fs::write(&flow, text.replace("  schedule: { every: 5m }\n", ""))?;
+    let text = text.replace("  schedule: { every: 5m }\n", "");
+    let waiting = text.replace("flow: customers\n", &format!("flow: {WAITING_FLOW}\n"));
+    std::fs::write(
+        directory.join("flows/waiting.yaml"),
+        waiting.replace("system: shop\n", "system: away\n"),
+    )?;
+    std::fs::write(directory.join("systems/away.yaml"), AWAY)?;
+    std::fs::write(&flow, text)?;
     example::load(directory, systems).context("the example project")
 }
 

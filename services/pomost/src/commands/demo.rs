@@ -52,7 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let servers = arguments.servers().map(|servers| OwnNamespace::new("pomost_demo", servers));
     let told = tell(&arguments, servers.as_ref(), &shutdown).await;
     if let Some(servers) = servers {
-        let removed = servers.remove(FLOW).await.context("removing the demo from the servers");
+        let removed = servers.remove(&[FLOW]).await.context("removing the demo from the servers");
         told.and(removed)?;
     } else {
         told?;

@@ -51,14 +51,15 @@ impl FromStr for Place {
     }
 }
 
-/// Tries a behaviour on an SQLite store and on a PostgreSQL store.
+/// Tries a behaviour on an SQLite store and, at the same time, on a PostgreSQL store.
 pub(crate) async fn on_both<Running>(behaviour: impl Fn(Place) -> Running)
 where
     Running: Future<Output = ()> + Send + 'static,
 {
     let directory = tempfile::tempdir().unwrap();
-    behaviour(Place::Sqlite(directory.path().join("state.db"))).await;
+    let on_sqlite = tokio::spawn(behaviour(Place::Sqlite(directory.path().join("state.db"))));
     on_postgres(behaviour).await;
+    on_sqlite.await.unwrap();
 }
 
 /// Tries a behaviour on a PostgreSQL store.

@@ -1,0 +1,114 @@
+//! What a worker takes after it was brought down.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use pomost_broker::{Limits, Message, Queue, Route};
+use pomost_models::{Batch, Lane, RunId, Stage, batch::BATCH_TYPE};
+use pomost_project::{Project, environment::Environment};
+use pomost_runtime::{
+    Backends, Context,
+    worker::{self, Handler, Trouble},
+};
+use tokio::{runtime::Runtime, sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+const FLOW: &str = "customers";
+const CONCURRENCY: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// As many as a worker takes at a time, and more.
+const BATCHES: usize = 12;
+
+/// A process that dies of one batch, with all that it has in hand.
+#[derive(Default)]
+struct Process {
+    settled: Mutex<BTreeSet<String>>,
+    dying: Notify,
+}
+
+/// A life of it.
+struct Life {
+    process: Arc<Process>,
+    is_over: Mutex<bool>,
+}
+
+#[async_trait]
+impl Handler for Life {
+    async fn handle(&self, batch: Batch) -> Result<(), Trouble> {
+        let dies = batch.id == "0";
+        *self.is_over.lock().unwrap() |= dies;
+        // What is taken together with the one comes this far after it.
+        tokio::task::yield_now().await;
+        if *self.is_over.lock().unwrap() {
+            self.process.dying.notify_one();
+            return std::future::pending().await;
+        }
+        self.process.settled.lock().unwrap().insert(batch.id);
+        Ok(())
+    }
+}
+
+async fn context(directory: &Path) -> Context {
+    let project = Project::load(directory, &Environment::of_process(directory)).unwrap();
+    let backends = Backends::embedded(directory).await.unwrap();
+    let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
+    Context { project: Arc::new(project), backends, claim, shutdown }
+}
+
+fn message(id: usize) -> Message {
+    let (flow, run, id) = (FLOW.to_owned(), RunId::generate(), id.to_string());
+    let batch = Batch { flow, run, id, size: 0, attempt: 0, waits: 0, lane: Lane::Live, records: Vec::new() };
+    let (id, body) = (batch.id.clone(), batch.encode().into());
+    Message { id, kind: BATCH_TYPE.to_owned(), body, traceparent: None }
+}
+
+/// Each life is a runtime of its own, on the files that the one before left behind.
+#[test]
+fn a_batch_that_brings_its_workers_down_takes_no_other_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    pomost_project::init(directory.path()).unwrap();
+    let process = Arc::new(Process::default());
+    for life in 0..=Limits::default().deliveries {
+        let living = live(directory.path(), &process, life == 0, async |process, _| {
+            process.dying.notified().await;
+        });
+        Runtime::new().unwrap().block_on(living);
+    }
+    let last = live(directory.path(), &process, false, async |process, context| {
+        let mut dead = context.broker().consume(&Queue::Dead, 1).await.unwrap();
+        assert_eq!(dead.next().await.unwrap().message.id, "0");
+        while process.settled.lock().unwrap().len() < BATCHES - 1 {
+            tokio::task::yield_now().await;
+        }
+    });
+    Runtime::new().unwrap().block_on(last);
+}
+
+/// Works until something is so.
+async fn live(
+    directory: &Path,
+    process: &Arc<Process>,
+    is_first: bool,
+    until: impl AsyncFnOnce(&Process, &Context),
+) {
+    let context = context(directory).await;
+    if is_first {
+        context.declare().await.unwrap();
+        let messages = (0..BATCHES).map(message).collect();
+        context.broker().publish(&Route::to(Queue::work(Stage::Load, FLOW)), messages).await.unwrap();
+    }
+    let handler = Arc::new(Life { process: process.clone(), is_over: Mutex::default() });
+    let working =
+        worker::work(context.clone(), FLOW.to_owned(), Stage::Load, Lane::Live, CONCURRENCY, handler);
+    tokio::select! {
+        ended = working => panic!("it ended by itself: {ended:?}"),
+        ended = timeout(PATIENCE, until(process, &context)) => ended.expect("it does not come to its end"),
+    }
+}
