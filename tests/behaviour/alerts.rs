@@ -6,10 +6,11 @@ use std::sync::{
 };
 
 use pomost_extractor::Scheduling;
-use pomost_tests::eventually;
+use pomost_store::Outage;
+use pomost_tests::{eventually, for_a_while};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Reply, Running, Server, World};
+use crate::support::{Flow, LOOKUP, Reply, Running, Server, World};
 
 /// A world with so many rows and with people to tell at a hook.
 async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World {
@@ -125,6 +126,52 @@ async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing(
     })
     .await;
     assert_eq!(stands, twice[0]);
+    running.stop().await;
+}
+
+/// It would be tried again before the others, and be refused again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
+    let hook = Server::start(|seen| match seen.body.contains("dead letters") {
+        true => Reply::json(400, &json!({})),
+        false => Reply::Answer(200, b"ok".to_vec()),
+    })
+    .await;
+    let world = world(20, Flow::default(), &hook, "dead_letters: { count: 1, within: 1h }").await;
+    world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
+    let running = start(&world).await;
+    let run = running.request(None).await;
+    running.ended(run).await;
+    told(&hook, 1).await;
+    let store = world.backends().await.store;
+    store.begin_outage("shop", "transient", "it was down", Outage::REMEMBERED).await.unwrap();
+    eventually(async || match told(&hook, 1).await.iter().any(|text| text.contains("shop is down")) {
+        true => Ok(()),
+        false => Err("the outage is not told"),
+    })
+    .await;
+    running.stop().await;
+}
+
+/// Since when a flow is overdue that never succeeded the next process does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_stays_overdue_is_not_told_again_by_the_next_process() {
+    let hook = hook().await;
+    let flow = Flow { extract: "schedule: { every: 1s }", load: LOOKUP, ..Flow::default() };
+    let world = world(1, flow, &hook, "overdue: 4").await;
+    world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
+    let running = start(&world).await;
+    let first = told(&hook, 1).await.remove(0);
+    let store = world.backends().await.store;
+    eventually(
+        async || if store.alerts().await.unwrap().is_empty() { Err("nothing stands") } else { Ok(()) },
+    )
+    .await;
+    running.kill().await;
+    let running = start(&world).await;
+    for_a_while(async || assert_eq!(told(&hook, 1).await, std::slice::from_ref(&first))).await;
+    world.shop.mend();
+    assert_eq!(told(&hook, 2).await[1], format!("Over: {first}"));
     running.stop().await;
 }
 

@@ -1,6 +1,12 @@
 //! A system that is down: its flows wait, at no cost, and nobody else's do.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use pomost_models::Trigger;
 use pomost_runtime::Backends;
@@ -129,6 +135,22 @@ async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_
     world.shop.intercept(|seen| seen.body.contains("k007").then(|| Reply::json(500, &json!({}))));
     assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64 - 1), ("dead", 1)]);
     assert_eq!(world.backends().await.store.outages(Outage::REMEMBERED).await.unwrap(), []);
+}
+
+/// It takes one request and fails ten, and one that is under way as well; three times. The first time costs nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
+    let (world, _) = world(Flow { rest: "batch_size: 100", ..one_attempt() }).await;
+    world.write("systems/shop.yaml", &format!("{}concurrency: 2\n", world.system("shop")));
+    let asked = AtomicUsize::new(0);
+    world.shop.intercept(move |_| {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        let failing = || Reply::With("retry-after", "1".into(), Reply::json(500, &json!({})).into());
+        (number < 3 * 12 && !number.is_multiple_of(12)).then(failing)
+    });
+    let outcomes = outcomes(&world.sync().await);
+    let dead = outcomes.iter().find(|(outcome, _)| *outcome == "dead").map_or(0, |(_, records)| *records);
+    assert!(dead <= 2, "{outcomes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     net::SocketAddr,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -42,6 +43,17 @@ pub struct Ended {
     pub status: ExitStatus,
     /// How long it took from the signal to its end.
     pub took: Duration,
+    /// Whether it had said that it is ready.
+    pub was_ready: bool,
+}
+
+impl Ended {
+    /// Whether it ended as one does that is told to: with code 0, or by the signal where that came before it heard
+    /// signals at all.
+    pub fn is_in_order(&self) -> bool {
+        let by_the_signal = self.status.signal() == Some(Signal::TERM.as_raw());
+        self.status.success() || (by_the_signal && !self.was_ready)
+    }
 }
 
 impl Service {
@@ -133,10 +145,11 @@ impl Service {
 
     /// Waits until it has ended after [`Service::ask_to_end`].
     pub async fn ended(&mut self) -> Ended {
+        let was_ready = self.address().is_some();
         let mut child = self.child.take().unwrap();
         let ending = tokio::time::timeout(Duration::from_secs(60), child.wait());
         let status = ending.await.unwrap_or_else(|_| panic!("{} does not end", self.name));
-        Ended { status: status.unwrap(), took: self.told.elapsed() }
+        Ended { status: status.unwrap(), took: self.told.elapsed(), was_ready }
     }
 
     /// Stops its clock, so to speak: it is there and does nothing.

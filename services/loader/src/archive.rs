@@ -19,8 +19,8 @@ const PREFETCH: u16 = 8;
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// Archives dead letters until shutdown. What is not archived by then stays in the queue.
-pub async fn run(context: Context) -> Result<(), pomost_broker::Error> {
-    let mut consumer = context.broker().consume(&Queue::Dead, PREFETCH).await?;
+pub async fn run(context: Context) {
+    let Some(mut consumer) = worker::consume(&context, &Queue::Dead, PREFETCH).await else { return };
     while let Some(Some(delivery)) = context.shutdown.run_until_cancelled(consumer.next()).await {
         let letters = letters(&delivery);
         if context.shutdown.run_until_cancelled(archive(&context, &letters)).await.is_none() {
@@ -37,7 +37,6 @@ pub async fn run(context: Context) -> Result<(), pomost_broker::Error> {
     };
     // A broker that is away notices by itself.
     let _ = tokio::time::timeout(GIVING_BACK, giving_back).await;
-    Ok(())
 }
 
 /// Goes on until the store has them: there is nowhere else they could go.

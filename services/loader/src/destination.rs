@@ -117,6 +117,11 @@ impl Destination {
         Kind::of(step).is_some_and(|kind| self.many.takes(kind).is_some())
     }
 
+    /// Whether the system has been down since then.
+    pub(crate) fn has_been_down_since(&self, then: Instant) -> bool {
+        self.client.as_ref().is_some_and(|client| client.has_been_down_since(then))
+    }
+
     /// Whether the system has been down since then, or may be now.
     pub(crate) fn may_have_been_down_since(&self, then: Instant) -> bool {
         self.client.as_ref().is_some_and(|client| client.may_have_been_down_since(then))

@@ -22,7 +22,7 @@ use crate::{
     destination::Destination,
     hold::Hold,
     prepare::{self, Round, prepare},
-    tally::Tally,
+    tally::{Spared, Tally},
     turns::Turns,
 };
 
@@ -87,7 +87,9 @@ impl LoadHandler {
         // Records that only fail when they come again may be what brings the system down, not the other way round.
         let is_first = batch.attempt == 0 && batch.waits == 0;
         if was_down || (is_first && self.destination.may_have_been_down_since(began)) {
-            tally.spare_attempts();
+            tally.spare_attempts(Spared::All);
+        } else if self.destination.has_been_down_since(began) {
+            tally.spare_attempts(Spared::AllButTheFirst);
         }
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
         for ((record, entry), (answer, end)) in acted {

@@ -51,15 +51,12 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
             let (context, flow) = (context.clone(), name.clone());
             workers.spawn(worker::work(context, flow, Stage::Load, lane, CONCURRENCY, Arc::new(handler)));
         }
-        workers.spawn(async move {
-            turns.look_after_all().await;
-            Ok(())
-        });
+        workers.spawn(async move { turns.look_after_all().await });
     }
     let _closing = closing(context.clone(), clients.clone());
     workers.spawn(archive::run(context));
     while let Some(ended) = workers.join_next().await {
-        ended??;
+        ended?;
     }
     clients.finish().await;
     Ok(())

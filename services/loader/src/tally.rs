@@ -44,8 +44,18 @@ pub struct Tally<'a> {
     again: BTreeMap<Again, Vec<Record>>,
     letters: Vec<DeadLetter>,
     troubles: BTreeMap<&'static str, (u64, String)>,
-    /// Whether failures that may pass cost no attempt.
-    spares_attempts: bool,
+    spared: Spared,
+}
+
+/// Which failures that may pass cost no attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spared {
+    /// None.
+    Nothing,
+    /// Those that followed another one: the system went down meanwhile, and who was first may be why.
+    AllButTheFirst,
+    /// All: the system is down, and that is nobody's fault here.
+    All,
 }
 
 /// When and as what records come again; those that share it share a batch.
@@ -68,14 +78,13 @@ impl<'a> Tally<'a> {
             outcomes: Outcomes::waiting(0),
         };
         let (settled, again, troubles) = Default::default();
-        let (letters, spares_attempts) = (Vec::new(), false);
-        Tally { flow, batch, settlement, settled, again, letters, troubles, spares_attempts }
+        let (letters, spared) = (Vec::new(), Spared::Nothing);
+        Tally { flow, batch, settlement, settled, again, letters, troubles, spared }
     }
 
-    /// Has failures that may pass cost no attempt from here on: the system is down, and that is nobody's
-    /// fault here.
-    pub fn spare_attempts(&mut self) {
-        self.spares_attempts = true;
+    /// Has failures that may pass cost no attempt from here on.
+    pub fn spare_attempts(&mut self, spared: Spared) {
+        self.spared = spared;
     }
 
     /// Adds a record, what the ledger answered for it and how acting on it ended.
@@ -195,7 +204,12 @@ impl<'a> Tally<'a> {
     /// used up, or are given up at once.
     fn fail(&mut self, record: Record, failure: Failure) {
         self.note_trouble(&failure);
-        if failure.class.is_of_the_system() {
+        let is_spared = match self.spared {
+            Spared::Nothing => false,
+            Spared::AllButTheFirst => !failure.is_first,
+            Spared::All => true,
+        };
+        if failure.class.is_of_the_system() || failure.class.leaves_doubt() && is_spared {
             self.wait(record, failure.retry_after);
         } else if failure.class.leaves_doubt() && self.has_attempts_left() {
             self.try_again(record, failure.retry_after);
@@ -220,14 +234,15 @@ impl<'a> Tally<'a> {
     }
 
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
-        match may_clear && self.has_attempts_left() {
-            true => self.try_again(record, None),
-            false => self.bury_in_doubt(record, may_clear),
+        match (may_clear, self.spared) {
+            (true, Spared::All | Spared::AllButTheFirst) => self.wait(record, None),
+            (true, Spared::Nothing) if self.has_attempts_left() => self.try_again(record, None),
+            _ => self.bury_in_doubt(record, may_clear),
         }
     }
 
     fn has_attempts_left(&self) -> bool {
-        self.spares_attempts || self.batch.attempt + 1 < self.flow.load.attempts
+        self.batch.attempt + 1 < self.flow.load.attempts
     }
 
     fn wait(&mut self, record: Record, asked: Option<Duration>) {
@@ -237,9 +252,6 @@ impl<'a> Tally<'a> {
     }
 
     fn try_again(&mut self, record: Record, asked: Option<Duration>) {
-        if self.spares_attempts {
-            return self.wait(record, asked);
-        }
         let attempt = self.batch.attempt + 1;
         let delay = delay(attempt, u32::MAX, asked);
         self.come_again(record, Again { delay, attempt, ..self.as_it_came() });
@@ -332,15 +344,14 @@ mod tests {
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
     fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
         let flow = flow();
-        comes_again(Tally::new(&flow, &batch, ClaimToken::generate()), class, retry_after)
+        comes_again(Tally::new(&flow, &batch, ClaimToken::generate()), failure(class, retry_after))
     }
 
-    fn comes_again(
-        mut tally: Tally<'_>,
-        class: Class,
-        retry_after: Option<Duration>,
-    ) -> Option<(u32, Batch)> {
-        let failure = Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) };
+    fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
+        Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) }
+    }
+
+    fn comes_again(mut tally: Tally<'_>, failure: Failure) -> Option<(u32, Batch)> {
         let record = record(0);
         let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
         tally.add(record, entry, &answer, End::Failed(Failed { failure, in_doubt: false }));
@@ -367,11 +378,24 @@ mod tests {
         let (flow, batch) = (flow(), batch(7, 1));
         let after = |class| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
-            tally.spare_attempts();
-            comes_again(tally, class, None).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
+            tally.spare_attempts(Spared::All);
+            comes_again(tally, failure(class, None)).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
         };
         assert_eq!(after(Class::Transient), Some((7, 2, 5)));
         assert_eq!(after(Class::Invalid), None);
+    }
+
+    #[test]
+    fn when_the_system_goes_down_meanwhile_only_its_first_failure_costs_an_attempt() {
+        let (flow, batch) = (flow(), batch(1, 1));
+        let after = |is_first| {
+            let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
+            tally.spare_attempts(Spared::AllButTheFirst);
+            let failure = Failure { is_first, ..failure(Class::Transient, None) };
+            let (_, batch) = comes_again(tally, failure).unwrap();
+            (batch.attempt, batch.waits)
+        };
+        assert_eq!([true, false].map(after), [(2, 1), (1, 2)]);
     }
 
     #[test]

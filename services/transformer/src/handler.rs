@@ -157,13 +157,7 @@ mod tests {
 
     fn batch(size: u32) -> Batch {
         let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
-        let data = || {
-            RawValue::from_string(
-                r#"{"id":"a","updated_at":"2026-01-01T00:00:00Z","email":"ann@example.com","name":"Ann"}"#
-                    .to_owned(),
-            )
-            .unwrap()
-        };
+        let data = || RawValue::from_string(CUSTOMER.to_owned()).unwrap();
         let record = |slot: u32| Record {
             slot,
             key: slot.to_string(),
@@ -172,16 +166,8 @@ mod tests {
             data: data(),
             source: None,
         };
-        Batch {
-            flow,
-            run,
-            id,
-            size,
-            attempt: 0,
-            waits: 0,
-            lane: Lane::Live,
-            records: (0..size).map(record).collect(),
-        }
+        let records = (0..size).map(record).collect();
+        Batch { flow, run, id, size, attempt: 0, waits: 0, lane: Lane::Live, records }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub async fn run(context: Context) -> anyhow::Result<()> {
         }
     }
     while let Some(ended) = workers.join_next().await {
-        ended??;
+        ended?;
     }
     Ok(())
 }

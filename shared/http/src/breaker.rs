@@ -13,7 +13,8 @@ const FAILURES: u32 = 10;
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
-/// The longest time that a system which is down may ask to be left alone.
+/// The longest time that a system which is down may ask to be left alone: it would not be known to be down any more
+/// ([`pomost_store::Outage::REMEMBERED`]).
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// After how long a try counts as lost: above all that a request may wait for and take.
@@ -130,10 +131,19 @@ impl Breaker {
         self.failed_probes
     }
 
+    /// Whether a failure now would be the first since something succeeded.
+    pub(crate) fn is_in_order(&self) -> bool {
+        matches!(self.state, State::Closed { failures: 0 })
+    }
+
+    /// Whether the system has been down since then.
+    pub(crate) fn has_been_open_since(&self, then: Instant) -> bool {
+        matches!(self.state, State::Open(_)) || self.closed_at.is_some_and(|closed_at| closed_at >= then)
+    }
+
     /// Whether the system has been down since then, or may be now: the last that came of it was a failure.
     pub(crate) fn may_have_been_open_since(&self, then: Instant) -> bool {
-        let is_in_order = matches!(self.state, State::Closed { failures: 0 });
-        !is_in_order || self.closed_at.is_some_and(|closed_at| closed_at >= then)
+        !self.is_in_order() || self.has_been_open_since(then)
     }
 
     fn open(&mut self, asked: Option<Duration>, now: Instant) -> Change {
@@ -352,6 +362,7 @@ mod tests {
         let mut scene = Scene::new();
         scene.request(DOWN);
         assert!(scene.breaker.may_have_been_open_since(scene.now));
+        assert!(!scene.breaker.has_been_open_since(scene.now));
         scene.request(Sign::Up);
         assert!(!scene.breaker.may_have_been_open_since(scene.now));
     }

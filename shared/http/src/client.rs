@@ -107,9 +107,10 @@ impl Client {
         let Transport { reading, writing, tokens } = Transport::new(&system)?;
         let rate = Rate::of(&system, store.clone()).map(Arc::new);
         let guard = Arc::new(Guard::new(&system.name, store.clone()));
-        let authorisation = Authorisation::new(&system, tokens, store)?;
+        let authorisation = Authorisation::new(&system, tokens, store.clone())?;
         let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
-        let (pause, lane) = (Arc::default(), Lane::Live);
+        let pause = Arc::new(Pause::new(&system.name, store));
+        let lane = Lane::Live;
         Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause, rate, lane })
     }
 
@@ -127,6 +128,11 @@ impl Client {
     /// one that is let through succeeds.
     pub fn is_down(&self) -> bool {
         self.guard.is_down()
+    }
+
+    /// Whether the system has been down at some time since then.
+    pub fn has_been_down_since(&self, then: Instant) -> bool {
+        self.guard.has_been_down_since(then)
     }
 
     /// Whether the system has been down at some time since then, or may be now: its last request failed.
@@ -324,17 +330,24 @@ impl Client {
             self.in_flight.learn(began, load);
         }
         let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
-        if let Some(pause) = Limits::of(response.headers()).pause(response.status()) {
-            self.leave_alone(pause).await;
-        }
+        self.heed_limits(&response, began).await;
         Ok((pass, response))
     }
 
-    /// The other replicas learn of it where they share a rate limit.
-    async fn leave_alone(&self, pause: Duration) {
-        self.pause.begin(&self.system.name, pause);
-        if let Some(rate) = &self.rate {
-            rate.hold(pause).await;
+    /// What a response says of how much the system takes, for all who call it. Where it was one too many and no
+    /// time is named, they wait for a while, and go on slower where their rate is known.
+    async fn heed_limits(&self, response: &reqwest::Response, began: Instant) {
+        let status = response.status();
+        match (Limits::of(response.headers()).pause(status), &self.rate) {
+            (Some(length), _) => self.pause.begin(length).await,
+            (None, _) if status != StatusCode::TOO_MANY_REQUESTS => self.pause.taken(began),
+            (None, rate) => {
+                if self.pause.refused(began).await
+                    && let Some(rate) = rate
+                {
+                    rate.slow(began).await;
+                }
+            }
         }
     }
 

@@ -33,6 +33,9 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether nothing was asked of the system, so that the failure says nothing about it.
     pub unasked: bool,
+    /// Whether it was the first that came of the system since something succeeded: others that follow may be for the
+    /// same reason.
+    pub is_first: bool,
 }
 
 /// What is to be done about a failure.
@@ -109,7 +112,8 @@ impl Class {
 impl Failure {
     /// A failure without an answer.
     pub fn new(class: Class, message: String) -> Failure {
-        Failure { class, message, answer: String::new(), status: None, retry_after: None, unasked: false }
+        let (answer, status, retry_after) = (String::new(), None, None);
+        Failure { class, message, answer, status, retry_after, unasked: false, is_first: false }
     }
 
     /// A failure of our own, before anything was asked of the system.
@@ -147,6 +151,7 @@ impl Failure {
             status: Some(answer.status.as_u16()),
             retry_after: Limits::of(&answer.headers).delay(answer.status),
             unasked: false,
+            is_first: false,
         }
     }
 }

@@ -17,10 +17,11 @@ use crate::{
     Class, Failure,
     breaker::{Breaker, Change, Sign, Ticket},
     metrics,
+    probe::Right,
 };
 
-/// How long the right to try a system outlives who has it.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long the right to try a system outlives a process that has it.
+const OUTLIVES: Duration = Duration::from_secs(30);
 
 /// How long the store is left alone that did not take what it was told.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -76,8 +77,13 @@ impl Guard {
             true => self.alone(request).await.unwrap_or_else(|| Err(turned_away(None))),
             false => request.await,
         };
-        trial.end(&outcome);
-        outcome
+        let is_first = trial.end(&outcome);
+        outcome.map_err(|failure| Failure { is_first, ..failure })
+    }
+
+    /// Whether the system has been down since then.
+    pub(crate) fn has_been_down_since(&self, then: Instant) -> bool {
+        self.breaker().has_been_open_since(then)
     }
 
     /// Whether the system has been down since then, or may be now.
@@ -118,17 +124,11 @@ impl Guard {
 
     /// Does it while no other replica does; nothing where one is at it. A store that is away lets all try.
     async fn alone<T>(&self, request: impl Future<Output = T>) -> Option<T> {
-        let name = format!("probe:{}", self.system);
-        let lease = match self.store.acquire_lease(&name, &self.holder, LEASE).await {
-            Ok(Some(lease)) => lease,
-            Ok(None) => return None,
-            Err(_) => return Some(request.await),
-        };
-        let outcome = request.await;
-        if let Err(error) = self.store.release_lease(&lease).await {
-            warn!(system = self.system, %error, "the right to try the system ends by itself");
+        match Right::take(&self.store, &self.system, &self.holder, OUTLIVES).await {
+            Ok(Some(right)) => Some(right.during(request).await),
+            Ok(None) => None,
+            Err(_) => Some(request.await),
         }
-        Some(outcome)
     }
 
     fn turned_away(&self, place: &str, left: Option<Duration>) -> Failure {
@@ -137,14 +137,17 @@ impl Guard {
         Failure { retry_after: left, ..Failure::unasked(Class::Throttled, message) }
     }
 
-    fn learn(&self, ticket: Ticket, sign: Sign, failure: Option<&Failure>) {
+    /// Learns how a request ended. Whether it was the first to fail since something succeeded.
+    fn learn(&self, ticket: Ticket, sign: Sign, failure: Option<&Failure>) -> bool {
         let mut breaker = self.breaker();
+        let was_in_order = breaker.is_in_order();
         match (breaker.end(ticket, sign, Instant::now()), failure) {
             (Some(Change::Opened), Some(failure)) => self.goes_down(failure, breaker.failed_probes()),
             (Some(Change::Closed), _) => info!(system = self.system, "the system is up again"),
             _ => {}
         }
         self.show(&breaker, sign == Sign::Up);
+        was_in_order && !breaker.is_in_order()
     }
 
     fn goes_down(&self, failure: &Failure, failed_probes: u32) {
@@ -189,10 +192,9 @@ impl<'a> Trial<'a> {
         Trial { guard, ticket: Some(ticket) }
     }
 
-    fn end<T>(mut self, outcome: &Result<T, Failure>) {
-        if let Some(ticket) = self.ticket.take() {
-            self.guard.learn(ticket, Sign::of(outcome), outcome.as_ref().err());
-        }
+    fn end<T>(mut self, outcome: &Result<T, Failure>) -> bool {
+        let ticket = self.ticket.take();
+        ticket.is_some_and(|ticket| self.guard.learn(ticket, Sign::of(outcome), outcome.as_ref().err()))
     }
 }
 

@@ -18,6 +18,7 @@ mod limits;
 mod metrics;
 mod moment;
 mod pause;
+mod probe;
 mod rate;
 mod redirect;
 mod streamed;

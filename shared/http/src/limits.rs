@@ -6,8 +6,11 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::moment;
 
-/// The longest delay that is taken from an answer.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// The longest time that is taken from `Retry-After`, in case the system's idea of time is odd.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// And from the other headers, of which nobody has said in which unit they are: who asks again too early is told so.
+const LONGEST_RESET: Duration = Duration::from_secs(3600);
 
 /// What the names begin with of the headers `…-Remaining` and `…-Reset`.
 const PREFIXES: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
@@ -55,20 +58,21 @@ impl Limits {
         self.retry_after.or(self.reset.filter(|_| status == StatusCode::TOO_MANY_REQUESTS))
     }
 
-    /// How long no further request is to be started, whatever it is.
+    /// How long no further request is to be started, whatever it is; nothing where no time is named.
     pub(crate) fn pause(&self, status: StatusCode) -> Option<Duration> {
         match status {
             StatusCode::TOO_MANY_REQUESTS => self.delay(status),
             _ => self.exhausted,
         }
+        .filter(|pause| !pause.is_zero())
     }
 
     fn bounded(self) -> Limits {
-        let bound = |delay: Option<Duration>| delay.map(|delay| delay.min(LONGEST));
+        let bound = |delay: Option<Duration>, longest| delay.map(|delay| delay.min(longest));
         Limits {
-            retry_after: bound(self.retry_after),
-            reset: bound(self.reset),
-            exhausted: bound(self.exhausted),
+            retry_after: bound(self.retry_after, LONGEST),
+            reset: bound(self.reset, LONGEST_RESET),
+            exhausted: bound(self.exhausted, LONGEST_RESET),
         }
     }
 }

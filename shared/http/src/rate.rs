@@ -19,8 +19,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::pause;
-
 /// How far ahead slots are taken, and so how soon everybody notices that the next ones were moved.
 const AHEAD: Duration = Duration::from_secs(1);
 
@@ -28,6 +26,10 @@ const AHEAD: Duration = Duration::from_secs(1);
 /// where the store takes longer to answer, twice as long as that. Those who come until then get theirs with
 /// one question to it.
 const LEAD: Duration = Duration::from_millis(20);
+
+/// How much time's slots are taken at once for requests that leave others their turns; one where they are further
+/// apart. Live requests of other processes come after them.
+const BEHIND: Duration = Duration::from_millis(50);
 
 /// How long a slot is good after its time. Of those who waited for it nobody may be left.
 const LATE: Duration = Duration::from_millis(100);
@@ -41,8 +43,9 @@ pub(crate) struct Rate {
     system: String,
     pace: Pace,
     store: Arc<dyn Store>,
-    /// How many requests wait for a slot.
+    /// How many requests wait for a slot: live ones, and those that leave others their turns.
     waiting: AtomicU32,
+    waiting_behind: AtomicU32,
     /// Those that leave others their turns come through here one by one: no live request waits behind more
     /// than one of them.
     behind: Mutex<()>,
@@ -70,6 +73,7 @@ impl Rate {
             pace: Pace { interval: limit.interval, burst: limit.burst, ahead: AHEAD },
             store,
             waiting: AtomicU32::new(0),
+            waiting_behind: AtomicU32::new(0),
             behind: Mutex::new(()),
             held: Mutex::new(Held { slots: VecDeque::new(), ask_at: Instant::now() }),
             closed: CancellationToken::new(),
@@ -81,9 +85,9 @@ impl Rate {
     pub(crate) async fn slot(&self, lane: Lane) -> Result<(), NoSlot> {
         let until = Instant::now() + PATIENCE;
         let waited = self.closed.run_until_cancelled(async {
-            let waiting = Waiting::in_line(&self.waiting);
+            let waiting = Waiting::in_line(self.line(lane));
             // Held until the slot is due: the slots after it are for whoever comes first then.
-            let (slot, _turn) = timeout_at(until, self.take(lane, &waiting, until))
+            let (slot, _turn) = timeout_at(until, self.take(lane, until))
                 .await
                 .unwrap_or(Err(NoSlot::Later(self.pace.interval)))?;
             drop(waiting);
@@ -93,10 +97,11 @@ impl Rate {
         waited.await.unwrap_or(Err(NoSlot::Closed))
     }
 
-    /// Has nobody make a request for so long; other processes notice with the next slots they ask for.
-    pub(crate) async fn hold(&self, length: Duration) {
-        if let Err(error) = self.store.hold_slots(&self.system, length.min(pause::LONGEST)).await {
-            warn!(system = self.system, %error, "other replicas do not know that it takes no more requests");
+    /// Has everybody go on slower: a request that was sent then was one too many. Other processes notice with the
+    /// next slots they ask for.
+    pub(crate) async fn slow(&self, began: Instant) {
+        if let Err(error) = self.store.slow_slots(&self.system, began.elapsed() + AHEAD).await {
+            warn!(system = self.system, %error, "its rate limit is not lowered, and is too high");
         }
     }
 
@@ -108,18 +113,17 @@ impl Rate {
     async fn take(
         &self,
         lane: Lane,
-        waiting: &Waiting<'_>,
         until: Instant,
     ) -> Result<(Instant, Option<MutexGuard<'_, ()>>), NoSlot> {
         let turn = match lane {
             Lane::Live => None,
             Lane::Backfill => Some(self.behind.lock().await),
         };
-        Ok((self.next(waiting, until).await?, turn))
+        Ok((self.next(lane, until).await?, turn))
     }
 
-    /// One of those who wait asks for all of them.
-    async fn next(&self, waiting: &Waiting<'_>, until: Instant) -> Result<Instant, NoSlot> {
+    /// One of those who wait asks for all of them, but for those behind it.
+    async fn next(&self, lane: Lane, until: Instant) -> Result<Instant, NoSlot> {
         let mut held = self.held.lock().await;
         loop {
             if let Some(slot) = held.take(Instant::now()) {
@@ -130,8 +134,26 @@ impl Rate {
             }
             sleep_until(held.ask_at).await;
             let asked = Instant::now();
-            let slots = self.store.reserve_slots(&self.system, self.pace, waiting.count()).await?;
-            held.put(slots, self.pace.interval, LEAD.max(asked.elapsed() * 2));
+            let slots = self.store.reserve_slots(&self.system, self.pace, self.wanted(lane)).await?;
+            held.put(slots, LEAD.max(asked.elapsed() * 2));
+        }
+    }
+
+    /// How many slots to ask for.
+    fn wanted(&self, lane: Lane) -> u32 {
+        let [live, behind] = Lane::ALL.map(|lane| self.line(lane).load(Ordering::Relaxed));
+        let most = BEHIND.as_micros() / self.pace.interval.as_micros().max(1);
+        let most = u32::try_from(most).unwrap_or(u32::MAX).max(1);
+        match lane {
+            Lane::Live => live,
+            Lane::Backfill => live.saturating_add(behind.min(most)),
+        }
+    }
+
+    fn line(&self, lane: Lane) -> &AtomicU32 {
+        match lane {
+            Lane::Live => &self.waiting,
+            Lane::Backfill => &self.waiting_behind,
         }
     }
 }
@@ -155,7 +177,7 @@ impl Held {
 
     /// The store answers in how long slots are due, not when, since clocks differ; what its answer took
     /// makes them later, never earlier.
-    fn put(&mut self, Slots { count, first_in }: Slots, interval: Duration, lead: Duration) {
+    fn put(&mut self, Slots { count, first_in, interval }: Slots, lead: Duration) {
         let now = Instant::now();
         let wait = |number: u32| {
             let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
@@ -174,11 +196,6 @@ impl<'a> Waiting<'a> {
     fn in_line(all: &'a AtomicU32) -> Waiting<'a> {
         all.fetch_add(1, Ordering::Relaxed);
         Waiting(all)
-    }
-
-    /// How many wait.
-    fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -199,7 +216,8 @@ mod tests {
     fn held(count: u32, first_in: i64) -> (Held, Instant) {
         let now = Instant::now();
         let mut held = Held { slots: VecDeque::new(), ask_at: now };
-        held.put(Slots { count, first_in: SignedDuration::from_secs(first_in) }, INTERVAL, LEAD);
+        let first_in = SignedDuration::from_secs(first_in);
+        held.put(Slots { count, first_in, interval: INTERVAL }, LEAD);
         (held, now)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The delays before the tries that follow each other, in seconds.
 const GROWING: [u32; 6] = [1, 5, 30, 120, 600, 3600];
 
-/// The longest that a server is believed that asks to be left alone, in seconds.
+/// The longest delay at a time, in seconds.
 const LONGEST_ASKED: u32 = 3600;
 
 /// The delay before try number `tries + 1`, after `tries` that did not succeed (at least 1), in seconds:
@@ -16,7 +16,8 @@ pub fn growing_delay(tries: u32) -> u32 {
 }
 
 /// The delay that a server asked for with `Retry-After` (RFC 9110 §10.2.3), in whole seconds: no less than
-/// that, at least one and at most an hour.
+/// that, at least one and at most an hour. What comes back earlier than the server asked for is told how much of
+/// that is left, and waits again.
 pub fn asked_delay(asked: Duration) -> u32 {
     let seconds = asked.as_secs() + u64::from(asked.subsec_nanos() > 0);
     u32::try_from(seconds).unwrap_or(LONGEST_ASKED).clamp(1, LONGEST_ASKED)

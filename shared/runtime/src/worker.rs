@@ -77,18 +77,45 @@ pub async fn work(
     lane: Lane,
     concurrency: usize,
     handler: Arc<dyn Handler>,
-) -> Result<(), pomost_broker::Error> {
+) {
     let queue = Queue::in_lane(stage, flow, lane);
     let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
-    let consumer = context.broker().consume(&queue, 1).await?;
     let worker = Worker { context, queue, stage, handler };
-    worker.take(consumer, 1, |delivery| !delivery.redelivered).await;
-    worker.try_one_by_one().await;
-    while let Some(consumer) = worker.consume_again(prefetch).await {
+    if let Some(consumer) = worker.consume(1).await {
+        worker.take(consumer, 1, |delivery| !delivery.redelivered).await;
+        worker.try_one_by_one().await;
+    }
+    while let Some(consumer) = worker.consume(prefetch).await {
         worker.take(consumer, concurrency, |_| false).await;
         worker.try_one_by_one().await;
     }
-    Ok(())
+}
+
+/// Consumes a queue, when the broker lets us; nothing where everything is to end.
+pub async fn consume(context: &Context, queue: &Queue, prefetch: u16) -> Option<Box<dyn Consumer>> {
+    let consuming = async {
+        let mut pauses = pauses();
+        loop {
+            match context.broker().consume(queue, prefetch).await {
+                Ok(consumer) => return consumer,
+                Err(error) => {
+                    warn!(%queue, %error, "not consuming yet; trying again");
+                    pause_after(context, &error, &mut pauses).await;
+                }
+            }
+        }
+    };
+    context.shutdown.run_until_cancelled(consuming).await
+}
+
+/// Somebody may have deleted a queue: then it is declared again.
+async fn pause_after(context: &Context, error: &Error, pauses: &mut ExponentialBackoff) {
+    tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+    if matches!(error, Error::Unroutable(_))
+        && let Err(error) = context.declare().await
+    {
+        warn!(%error, "the queues cannot be declared again");
+    }
 }
 
 #[derive(Clone)]
@@ -137,7 +164,7 @@ impl Worker {
             if self.context.shutdown.run_until_cancelled(gate.ready()).await.is_none() {
                 return;
             }
-            let Some(mut consumer) = self.consume_again(1).await else { return };
+            let Some(mut consumer) = self.consume(1).await else { return };
             let mut in_hand = JoinSet::new();
             if let Some(delivery) = self.next_to_try(&mut *consumer).await {
                 in_hand.spawn(self.clone().settle(delivery));
@@ -155,21 +182,8 @@ impl Worker {
         }
     }
 
-    /// Consumes again, when the broker lets us; nothing where everything is to end.
-    async fn consume_again(&self, prefetch: u16) -> Option<Box<dyn Consumer>> {
-        let consuming = async {
-            let mut pauses = pauses();
-            loop {
-                match self.context.broker().consume(&self.queue, prefetch).await {
-                    Ok(consumer) => return consumer,
-                    Err(error) => {
-                        warn!(queue = %self.queue, %error, "not consuming yet; trying again");
-                        self.pause_after(&error, &mut pauses).await;
-                    }
-                }
-            }
-        };
-        self.context.shutdown.run_until_cancelled(consuming).await
+    async fn consume(&self, prefetch: u16) -> Option<Box<dyn Consumer>> {
+        consume(&self.context, &self.queue, prefetch).await
     }
 
     /// Hands back what was only taken and finishes what is in hand: where everything is to end, as far as
@@ -260,19 +274,9 @@ impl Worker {
         let mut pauses = pauses();
         while let Err(error) = outbox::publish(self.context.broker(), &route, vec![message.clone()]).await {
             error!(queue = %self.queue, %error, "a batch cannot be handed back; trying again");
-            self.pause_after(&error, &mut pauses).await;
+            pause_after(&self.context, &error, &mut pauses).await;
         }
         acknowledge(delivery).await;
-    }
-
-    /// Somebody may have deleted a queue: then it is declared again.
-    async fn pause_after(&self, error: &Error, pauses: &mut ExponentialBackoff) {
-        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
-        if matches!(error, Error::Unroutable(_))
-            && let Err(error) = self.context.declare().await
-        {
-            warn!(%error, "the queues cannot be declared again");
-        }
     }
 
     /// A handler that panics on a batch would do so again: its records become dead letters.

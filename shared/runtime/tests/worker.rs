@@ -108,7 +108,7 @@ async fn live(
     let working =
         worker::work(context.clone(), FLOW.to_owned(), Stage::Load, Lane::Live, CONCURRENCY, handler);
     tokio::select! {
-        ended = working => panic!("it ended by itself: {ended:?}"),
+        () = working => panic!("it ended by itself"),
         ended = timeout(PATIENCE, until(process, &context)) => ended.expect("it does not come to its end"),
     }
 }

@@ -225,6 +225,14 @@ pub trait Store: Send + Sync + 'static {
     /// Has no slot of a system due for `length` from now, but for those that were given away.
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()>;
 
+    /// For how long from now a system is held; nothing where it is not.
+    async fn held_for(&self, system: &str) -> Result<Duration>;
+
+    /// Gives the slots of a system away at half the pace, down to a hundredth. The whole of it comes back
+    /// evenly, within five minutes. Where that was done less than `since` ago, nothing changes: whoever found the
+    /// pace too high had its slot from before.
+    async fn slow_slots(&self, system: &str, since: Duration) -> Result<()>;
+
     // --- outages and alerts: what people are to know ---
 
     /// Notes that a system is seen to be down, and by what kind of failure. It is down since now, unless it was

@@ -4,6 +4,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+/// The whole of a pace, and the least that a system is slowed to, in millionths.
+pub(crate) const WHOLE: i64 = 1_000_000;
+pub(crate) const LEAST: i64 = WHOLE / 100;
+
+/// How long it takes until one more millionth of the pace has come back, in microseconds: five minutes for the
+/// whole.
+pub(crate) const COMES_BACK: i64 = 300;
+
 /// How the slots of a system follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -15,7 +23,7 @@ pub struct Pace {
     pub ahead: Duration,
 }
 
-/// Slots that were given away, one interval apart: each is the right to make one request from its time on.
+/// Slots that were given away, evenly apart: each is the right to make one request from its time on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slots {
     /// How many; none where the next one is too far ahead.
@@ -23,4 +31,6 @@ pub struct Slots {
     /// How long from now the first one is due, or the next one where there are none. Less than nothing
     /// where it is late.
     pub first_in: SignedDuration,
+    /// From one to the next: the interval of the pace, or more while the system is slowed.
+    pub interval: Duration,
 }

@@ -147,7 +147,7 @@ async fn a_store_of_a_newer_version_is_refused_with_advice() {
     in_a_schema(|namespace| async move {
         PostgresStore::connect(&url(), None, &namespace).await.unwrap();
         let newer = format!(
-            "INSERT INTO \"{namespace}\".refinery_schema_history VALUES (10, 'later', '2030-01-01T00:00:00Z', '1')"
+            "INSERT INTO \"{namespace}\".refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')"
         );
         client().await.batch_execute(&newer).await.unwrap();
         let Err(Error::Unreadable(error)) = PostgresStore::connect(&url(), None, &namespace).await else {

@@ -23,11 +23,15 @@ impl<'a> Conditions<'a> {
         Conditions { context, alerts, since: Timestamp::now(), successes: BTreeMap::new() }
     }
 
-    /// What people have to know now: a text for each subject, without secrets and values of records.
-    pub(super) async fn now(&mut self) -> Result<BTreeMap<String, String>> {
+    /// What people have to know now: a text for each subject, without secrets and values of records. They may know
+    /// it already: then it stands.
+    pub(super) async fn now(
+        &mut self,
+        standing: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>> {
         let mut now = self.outages().await?;
         now.extend(self.bursts().await?);
-        now.extend(self.overdue().await?);
+        now.extend(self.overdue(standing).await?);
         Ok(now)
     }
 
@@ -52,24 +56,27 @@ impl<'a> Conditions<'a> {
         Ok(bursts.collect())
     }
 
-    async fn overdue(&mut self) -> Result<BTreeMap<String, String>> {
+    async fn overdue(&mut self, standing: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
         let mut overdue = BTreeMap::new();
         for flow in self.context.project.flows.values() {
-            if self.is_overdue(flow).await? {
-                overdue.insert(format!("overdue:{}", flow.name), self.late(flow));
+            let subject = format!("overdue:{}", flow.name);
+            if self.is_overdue(flow, standing.contains_key(&subject)).await? {
+                overdue.insert(subject, self.late(flow));
             }
         }
         Ok(overdue)
     }
 
-    async fn is_overdue(&mut self, flow: &Flow) -> Result<bool> {
-        if !self.seems_overdue(flow) {
+    /// What people were told by a process that began earlier stands until the flow succeeds.
+    async fn is_overdue(&mut self, flow: &Flow, stands: bool) -> Result<bool> {
+        if !stands && !self.seems_overdue(flow) {
             return Ok(false);
         }
         if let Some(success) = self.context.store().last_success(&flow.name).await? {
             self.successes.insert(flow.name.clone(), success);
         }
-        Ok(self.seems_overdue(flow))
+        let has_never_succeeded = flow.extract.schedule.is_some() && !self.successes.contains_key(&flow.name);
+        Ok(stands && has_never_succeeded || self.seems_overdue(flow))
     }
 
     /// As far as it is known here when the flow succeeded.

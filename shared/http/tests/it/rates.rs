@@ -2,12 +2,16 @@
 
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
 use pomost_http::{Class, Client, Failure};
+use pomost_models::Lane;
 use pomost_store::Store;
 use tokio::time::timeout;
 
@@ -56,15 +60,88 @@ async fn what_was_not_used_may_come_later_at_once_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
+    for (limit, seconds) in [("rate_limit: 50/s", 300), ("", 7200)] {
+        on_both(|place| async move {
+            let server = Server::start(move |_| Reply::of(429, "{}").with("retry-after", seconds)).await;
+            let [one, other] = two(&SystemFile::at(&server.url).with(limit), &place).await;
+            assert_eq!(throttled(&one, &server.url).await.status, Some(429));
+            let told = throttled(&other, &server.url).await;
+            assert_eq!(told.status, None);
+            let left = told.retry_after.unwrap().as_secs();
+            assert!(left > seconds - 100 && left <= seconds, "{left}");
+            assert_eq!(server.seen().len(), 1);
+        })
+        .await;
+    }
+}
+
+/// They wait for a second, and go on at half the rate.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_one_replica_asked_too_often_and_no_time_is_named_all_wait_and_then_ask_half_as_often() {
     on_both(|place| async move {
-        let server = Server::start(|_| Reply::of(429, "{}").with("retry-after", 300)).await;
-        let [one, other] = two(&SystemFile::at(&server.url).with("rate_limit: 50/s"), &place).await;
+        let first = AtomicBool::new(true);
+        let server = Server::start(move |_| match first.swap(false, Ordering::SeqCst) {
+            true => Reply::of(429, "{}"),
+            false => Reply::ok(),
+        })
+        .await;
+        let [one, other] = two(&SystemFile::at(&server.url).with("rate_limit: 2/s"), &place).await;
+        let began = Instant::now();
         assert_eq!(throttled(&one, &server.url).await.status, Some(429));
-        let told = throttled(&other, &server.url).await;
-        assert_eq!(told.status, None);
-        let left = told.retry_after.unwrap();
-        assert!(left > Duration::from_secs(200) && left <= Duration::from_secs(300), "{left:?}");
-        assert_eq!(server.seen().len(), 1);
+        for milliseconds in [900, 1800] {
+            other.send(things(&server.url)).await.unwrap();
+            let took = began.elapsed();
+            assert!(took >= Duration::from_millis(milliseconds), "{took:?}");
+        }
+    })
+    .await;
+}
+
+/// A bucket that holds five requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_half_the_rate_and_names_no_time_refuses_hardly_any() {
+    on_both(|place| async move {
+        let (taken, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (began, counted) = (Instant::now(), (taken.clone(), refused.clone()));
+        let server = Server::start(move |_| {
+            let allowed = 5 + began.elapsed().as_millis() as usize / 50;
+            match counted.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
+                (taken < allowed).then_some(taken.max(allowed - 5) + 1)
+            }) {
+                Ok(_) => Reply::ok(),
+                Err(_) => {
+                    counted.1.fetch_add(1, Ordering::SeqCst);
+                    Reply::of(429, "{}")
+                }
+            }
+        })
+        .await;
+        let clients = two(&SystemFile::at(&server.url).with("rate_limit: 40/s"), &place).await;
+        join_all((0..120).map(|number| clients[number % 2].send(things(&server.url)))).await;
+        let (seen, refused) = (server.seen().len(), refused.load(Ordering::SeqCst));
+        assert!(refused > 0 && refused * 8 <= seen, "{refused} of {seen} were refused");
+    })
+    .await;
+}
+
+/// Requests that leave others their turns take no slots long before their times.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_request_does_not_wait_for_those_behind_it_in_another_process() {
+    on_both(|place| async move {
+        let server = Server::start(|_| Reply::ok()).await;
+        let [live, other] = two(&SystemFile::at(&server.url).with("rate_limit: 10/s"), &place).await;
+        let (behind, url) = (other.in_lane(Lane::Backfill), server.url.clone());
+        let sending = tokio::spawn(async move { join_all((0..30).map(|_| behind.send(things(&url)))).await });
+        while server.seen().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let mut call = things(&server.url);
+        call.url.set_query(Some("live"));
+        let before = server.seen().len();
+        live.send(call).await.unwrap();
+        let place = server.seen().iter().position(|seen| seen.query == "live").unwrap();
+        assert!(place <= before + 3, "{} went before it", place - before);
+        sending.abort();
     })
     .await;
 }

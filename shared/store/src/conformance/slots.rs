@@ -19,14 +19,14 @@ async fn reserve(store: &Arc<dyn Store>, pace: Pace, count: u32) -> (u32, i64) {
     counted(store.reserve_slots("shop", pace, count).await.unwrap())
 }
 
-fn counted(Slots { count, first_in }: Slots) -> (u32, i64) {
+fn counted(Slots { count, first_in, .. }: Slots) -> (u32, i64) {
     (count, (first_in + SignedDuration::from_mins(30)).as_secs().div_euclid(3600))
 }
 
 /// The first is due at once; who asks next gets those that follow.
 pub async fn slots_are_given_away_one_interval_apart(store: Arc<dyn Store>) {
     let first = store.reserve_slots("shop", pace(0, 100), 2).await.unwrap();
-    assert_eq!(first, Slots { count: 2, first_in: SignedDuration::ZERO });
+    assert_eq!(first, Slots { count: 2, first_in: SignedDuration::ZERO, interval: HOUR });
     assert_eq!(reserve(&store, pace(0, 100), 3).await, (3, 2));
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 5));
 }
@@ -58,6 +58,36 @@ pub async fn a_hold_moves_the_next_slot_of_its_system(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(3, 9), 2).await, (2, 5));
     store.hold_slots("shop", HOUR).await.unwrap();
     assert_eq!(reserve(&store, pace(3, 9), 1).await, (1, 7));
+}
+
+/// Everybody can know it, whoever needs no slots too.
+pub async fn it_is_known_for_how_long_a_system_is_held(store: Arc<dyn Store>) {
+    assert_eq!(store.held_for("shop").await.unwrap(), Duration::ZERO);
+    store.hold_slots("shop", 5 * HOUR).await.unwrap();
+    let left = store.held_for("shop").await.unwrap();
+    assert!(left > 4 * HOUR && left <= 5 * HOUR, "{left:?}");
+    assert_eq!(store.held_for("crm").await.unwrap(), Duration::ZERO);
+    reserve(&store, pace(0, 1), 1).await;
+    assert!(store.held_for("shop").await.unwrap() > 4 * HOUR);
+}
+
+/// Each time by half, but for those whose slots were given away before, and never for good.
+pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
+    assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 0));
+    for expected in [2, 2, 4] {
+        let since = if expected == 2 { HOUR } else { Duration::ZERO };
+        store.slow_slots("shop", since).await.unwrap();
+        let interval = store.reserve_slots("shop", pace(0, 0), 1).await.unwrap().interval;
+        let hours = interval.as_secs_f64() / HOUR.as_secs_f64();
+        assert!(hours > f64::from(expected) - 0.5 && hours <= f64::from(expected), "{hours}");
+    }
+    assert_eq!(reserve(&store, pace(0, 100), 2).await, (2, 4));
+    assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 12));
+    for _ in 0..20 {
+        store.slow_slots("shop", Duration::ZERO).await.unwrap();
+    }
+    let interval = store.reserve_slots("shop", pace(0, 0), 1).await.unwrap().interval;
+    assert!(interval > 50 * HOUR && interval <= 100 * HOUR, "{interval:?}");
 }
 
 /// Who changes the limit does not wait for what followed from the old one.

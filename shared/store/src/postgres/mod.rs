@@ -243,6 +243,14 @@ impl Store for PostgresStore {
         slots::hold(&self.connections, system, length).await
     }
 
+    async fn held_for(&self, system: &str) -> Result<Duration> {
+        slots::held_for(&self.connections, system).await
+    }
+
+    async fn slow_slots(&self, system: &str, since: Duration) -> Result<()> {
+        slots::slow(&self.connections, system, since).await
+    }
+
     async fn begin_outage(
         &self,
         system: &str,

@@ -6,7 +6,10 @@ use jiff::SignedDuration;
 use tokio_postgres::Row;
 
 use super::connection::Connections;
-use crate::{Pace, Result, Slots};
+use crate::{
+    Pace, Result, Slots,
+    slots::{COMES_BACK, LEAST, WHOLE},
+};
 
 /// Now, in microseconds since 1970.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
@@ -37,20 +40,25 @@ async fn reserve_from_row(
     let sql = format!(
         "
         WITH stored AS MATERIALIZED (
-            SELECT last_slot, held_until FROM rate_limits WHERE system = $1 FOR UPDATE
+            SELECT * FROM rate_limits WHERE system = $1 FOR UPDATE
         ), asked AS MATERIALIZED (
-            SELECT last_slot, held_until, {NOW} AS now FROM stored
+            SELECT *, {NOW} AS now FROM stored
+        ), slowed AS (
+            SELECT *, ($3::bigint * ({WHOLE}.0 / {share}))::bigint AS interval FROM asked
         ), next AS (
-            SELECT now, greatest(least(last_slot, now + $5) + $3, now - $4, held_until) AS first FROM asked
+            SELECT now, interval,
+                greatest(least(last_slot, now + $5) + interval, now - $4, held_until) AS first
+            FROM slowed
         ), given AS (
-            SELECT now, first, CASE WHEN first > now + $5 THEN 0
-                ELSE least($2, (now + $5 - first) / $3 + 1) END AS count
+            SELECT now, interval, first, CASE WHEN first > now + $5 THEN 0
+                ELSE least($2, (now + $5 - first) / interval + 1) END AS count
             FROM next
         )
         UPDATE rate_limits
-        SET last_slot = CASE WHEN count = 0 THEN last_slot ELSE first + (count - 1) * $3 END
+        SET last_slot = CASE WHEN count = 0 THEN last_slot ELSE first + (count - 1) * interval END
         FROM given WHERE system = $1
-        RETURNING count, first - now"
+        RETURNING count, first - now, interval",
+        share = share("", "now"),
     );
     let interval = micros(pace.interval).max(1);
     let (late, ahead) = (interval.saturating_mul(pace.burst.into()), micros(pace.ahead));
@@ -69,10 +77,36 @@ pub(super) async fn hold(connections: &Connections, system: &str, length: Durati
     connections.execute(&sql, &[&system, &micros(length)]).await.map(drop)
 }
 
+pub(super) async fn held_for(connections: &Connections, system: &str) -> Result<Duration> {
+    let sql = format!("SELECT held_until - {NOW} FROM rate_limits WHERE system = $1");
+    let row = connections.query_one(&sql, &[&system]).await?;
+    let micros = row.map_or(0, |row| row.get::<_, i64>(0));
+    Ok(Duration::from_micros(micros.try_into().unwrap_or(0)))
+}
+
+pub(super) async fn slow(connections: &Connections, system: &str, since: Duration) -> Result<()> {
+    let sql = format!(
+        "
+        INSERT INTO rate_limits AS stored VALUES ($1, 0, 0, {WHOLE} / 2, {NOW})
+        ON CONFLICT (system) DO UPDATE
+        SET slowed_to = greatest({LEAST}, {share} / 2), slowed_at = excluded.slowed_at
+        WHERE stored.slowed_at <= excluded.slowed_at - $2",
+        share = share("stored.", "excluded.slowed_at"),
+    );
+    connections.execute(&sql, &[&system, &micros(since)]).await.map(drop)
+}
+
+/// The share of its pace at which a system gets slots then, in millionths.
+fn share(row: &str, then: &str) -> String {
+    format!("least({WHOLE}, {row}slowed_to + greatest({then} - {row}slowed_at, 0) / {COMES_BACK})")
+}
+
 fn slots(row: &Row) -> Slots {
     let count: i64 = row.get(0);
     let first_in = SignedDuration::from_micros(row.get(1));
-    Slots { count: u32::try_from(count).unwrap_or(0), first_in }
+    let interval: i64 = row.get(2);
+    let interval = Duration::from_micros(interval.try_into().unwrap_or(1));
+    Slots { count: u32::try_from(count).unwrap_or(0), first_in, interval }
 }
 
 fn micros(length: Duration) -> i64 {

@@ -251,6 +251,14 @@ impl Store for SqliteStore {
         slots::hold(&self.database, system, length).await
     }
 
+    async fn held_for(&self, system: &str) -> Result<Duration> {
+        slots::held_for(&self.database, system).await
+    }
+
+    async fn slow_slots(&self, system: &str, since: Duration) -> Result<()> {
+        slots::slow(&self.database, system, since).await
+    }
+
     async fn begin_outage(
         &self,
         system: &str,
