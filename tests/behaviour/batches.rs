@@ -243,3 +243,37 @@ async fn what_an_answer_says_about_several_records_is_told_of_none_of_them() {
         assert!(dead.error.contains("500") && !dead.error.contains("anna"), "{}", dead.error);
     }
 }
+
+/// What was carried out is not sent again to find out which record is at fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
+    let (world, _) = world(20, creates()).await;
+    world.shop.intercept(|seen| match &*seen.path {
+        "/batch" => {
+            let reply = verdicts(seen, accepted);
+            Some(Reply::With("content-encoding", "br".to_owned(), Box::new(reply)))
+        }
+        "/things" => Some(Reply::json(200, &json!({ "found": seen.query["key"] }))),
+        _ => Some(Reply::json(200, &json!({}))),
+    });
+    assert_eq!(outcomes(&world.sync().await), [("updated", 20)]);
+    assert_eq!(sizes(&world), [20]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be_read() {
+    let (world, _) = world(20, everything()).await;
+    world.shop.intercept(|_| {
+        Some(Reply::With("content-encoding", "br".to_owned(), Box::new(Reply::Answer(200, b"{}".to_vec()))))
+    });
+    assert_eq!(outcomes(&world.sync().await), [("created", 20)]);
+    assert_eq!(world.shop.server.seen().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_leads_elsewhere_is_not_halved() {
+    let (world, _) = world(20, creates()).await;
+    world.shop.fail("POST", usize::MAX, || Reply::Redirect(303, "/done".to_owned()));
+    assert_eq!(outcomes(&world.sync().await), [("dead", 20)]);
+    assert_eq!(sizes(&world), [20]);
+}

@@ -177,3 +177,51 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
     running.stop().await;
     assert!(world.shop.things().is_empty());
 }
+
+/// Answers the first creates so, with no effect; the others as usual.
+fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) {
+    let statuses: Vec<u16> = statuses.into_iter().collect();
+    let left = std::sync::Mutex::new(statuses.into_iter());
+    world.shop.intercept(move |seen| {
+        let status = (seen.method == "POST").then(|| left.lock().unwrap().next()).flatten()?;
+        Some(Reply::json(status, &json!({})))
+    });
+}
+
+/// A server that is still at a request says 409 to its repetition, and may fail after all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended() {
+    let only_creates = "create: { request: POST /things, id: .id, idempotency_header: Idempotency-Key }";
+    let flows = [
+        idempotent(),
+        Flow { load: LOOKUP, ..idempotent() },
+        Flow { writes: only_creates, ..Flow::default() },
+        Flow { writes: only_creates, load: LOOKUP, ..Flow::default() },
+    ];
+    futures_util::future::join_all(flows.map(async |flow| {
+        let (world, _) = World::with_rows(thing(1), flow).await;
+        creates_are_answered(&world, [500, 409]);
+        assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+        assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (3, 1));
+        let keys: Vec<_> = world
+            .shop
+            .server
+            .seen()
+            .into_iter()
+            .filter_map(|mut seen| seen.headers.remove("idempotency-key"))
+            .collect();
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_meets_its_first_attempt_to_the_end_says_so() {
+    let flow = Flow { load: "retry: { attempts: 2 }", ..idempotent() };
+    let (world, _) = World::with_rows(thing(1), flow).await;
+    creates_are_answered(&world, [504, 409]);
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let letter = world.only_dead().await;
+    assert_eq!(letter.reason, Reason::Transient);
+    assert!(letter.error.contains("an earlier attempt may still be under way"), "{}", letter.error);
+}

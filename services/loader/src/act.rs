@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use http::StatusCode;
 use pomost_expression::Value;
-use pomost_http::{Class, Failure, Permit};
+use pomost_http::{Class, Effect, Failure, Permit};
 use pomost_models::{Batch, Outcome, Record};
 use pomost_project::flow::{IfMatch, Requests, Update};
 use pomost_store::{Known, ledger::ContentHash};
@@ -31,6 +31,8 @@ pub enum End {
     LeftAlone,
     /// Nothing was done: another worker is at it, or time ran out. It is to come again shortly.
     NotNow,
+    /// Nothing was done: what an earlier attempt asked for may still be under way.
+    NotYet,
     /// Nothing was done: the destination may have the record.
     InDoubt {
         /// Whether somebody else may find out, so that it is worth trying again.
@@ -48,7 +50,7 @@ pub struct Failed {
     /// How.
     pub failure: Failure,
     /// Whether the destination may have changed all the same.
-    pub in_doubt: bool,
+    pub effect: Effect,
 }
 
 /// One record at work.
@@ -130,6 +132,7 @@ impl<'a> Act<'a> {
             Step::LeaveAlone => End::LeftAlone,
             Step::Wait => End::NotNow,
             Step::Await => End::InDoubt { may_clear: true },
+            Step::NotYet => End::NotYet,
             Step::Refuse => End::InDoubt { may_clear: false },
             Step::RefuseVersion => {
                 return Failed::without_effect(Failure::new(Class::Invalid, MIXED.to_owned())).into();
@@ -159,7 +162,7 @@ impl<'a> Act<'a> {
         };
         self.looked = true;
         match (found, self.refused.take()) {
-            (None, Some(refused)) => refused.into(),
+            (None, Some(refused)) => self.refused_for_now(refused).into(),
             (found, _) => Next::Step(self.case.after_lookup(found)),
         }
     }
@@ -179,8 +182,19 @@ impl<'a> Act<'a> {
                 self.refused = Some(failed);
                 Next::Step(step)
             }
-            _ => failed.into(),
+            _ => self.refused_for_now(failed).into(),
         }
+    }
+
+    /// Nothing leads to what is in the way of a create. Where an earlier attempt is in doubt, it may be that:
+    /// servers refuse a request under an idempotency key that they are still at
+    /// (draft-ietf-httpapi-idempotency-key-header).
+    fn refused_for_now(&self, failed: Failed) -> Failed {
+        if self.case.doubt == Doubt::None {
+            return failed;
+        }
+        let message = format!("{}; an earlier attempt may still be under way", failed.failure.message);
+        Failed::without_effect(Failure { class: Class::Transient, message, ..failed.failure })
     }
 
     fn after_update(&mut self, updated: Result<(), Failed>, id: String) -> Next {
@@ -254,11 +268,11 @@ impl<'a> Act<'a> {
 
 impl Failed {
     pub(crate) fn with_effect(failure: Failure) -> Failed {
-        Failed { failure, in_doubt: true }
+        Failed { failure, effect: Effect::Unknown }
     }
 
     pub(crate) fn without_effect(failure: Failure) -> Failed {
-        Failed { failure, in_doubt: false }
+        Failed { failure, effect: Effect::None }
     }
 
     fn is(&self, class: Class) -> bool {

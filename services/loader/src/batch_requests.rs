@@ -63,6 +63,7 @@ impl BatchRequests {
         let input = if request.needs_input() { list(rows)? } else { Value::Null };
         let mut call = self.client.call(request, &self.load().answers, &input, &self.variables())?;
         call.body = call.body.or_else(|| Some(mapped(rows)));
+        call.needs_body = false;
         call.permit = rows.first().map(|row| row.act.permit).unwrap_or_default();
         Ok(call)
     }
@@ -162,10 +163,7 @@ impl Verdicts<'_> {
         };
         match self.refusal(&verdict) {
             Ok(None) => self.accepted(verdict),
-            Ok(Some(failure)) => {
-                let in_doubt = failure.class.leaves_doubt();
-                Written::Failed(Failed { failure, in_doubt })
-            }
+            Ok(Some(failure)) => Written::Failed(Failed { effect: failure.effect, failure }),
             Err(failure) => unknown(failure),
         }
     }

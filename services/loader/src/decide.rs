@@ -26,6 +26,8 @@ pub enum Step {
     /// Nothing for a while: other content may have been created, and only whoever brings that again
     /// can find out, by repeating the create or looking it up.
     Await,
+    /// Nothing yet: the destination does not have it, but may be at what was asked of it before.
+    NotYet,
     /// Give it up: whether the destination has it is not known, and nothing can tell.
     Refuse,
     /// Give it up: its version has no order with the one that was applied.
@@ -85,6 +87,11 @@ impl Doubt {
     }
 }
 
+/// Whether what an earlier attempt asked for may still be under way.
+pub fn is_under_way(answer: &Answer) -> bool {
+    matches!(answer, Answer::Unknown { under_way: true, .. })
+}
+
 /// What a record's steps are decided on.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -94,6 +101,8 @@ pub struct Case<'a> {
     pub op: Op,
     /// What may have happened to it.
     pub doubt: Doubt,
+    /// Whether that may happen yet.
+    pub under_way: bool,
     /// Whether the destination had it, as far as is known.
     pub was_there: bool,
     /// What can be done to it, and found out about it.
@@ -129,7 +138,7 @@ impl Case<'_> {
             // A deletion is looked up by the row, and what was created was made of it: only whoever brings
             // that again can find it for certain.
             None if self.op == Op::Delete && self.doubt == Doubt::Other => Step::Await,
-            None => self.without(),
+            None => self.absent(),
         }
     }
 
@@ -137,17 +146,18 @@ impl Case<'_> {
     /// deleted there, or an earlier attempt found that as well and may have made another.
     pub fn after_gone(self) -> Step {
         match self.doubt {
-            _ if self.means.id_is_key => self.without(),
+            _ if self.means.id_is_key => self.absent(),
             Doubt::None if self.op == Op::Delete || !self.means.lookup => self.without(),
             _ => self.in_doubt(),
         }
     }
 
     /// The step after the destination refused a create because it has the record; none where nothing
-    /// leads to it.
+    /// leads to it. What is in the way of a create in doubt may be the earlier attempt itself, of which nobody
+    /// knows how it ends.
     pub fn after_conflict(self) -> Option<Step> {
         match self.means {
-            Means { updates: false, .. } => Some(Step::LeaveAlone),
+            Means { updates: false, .. } => (self.doubt == Doubt::None).then_some(Step::LeaveAlone),
             Means { lookup: true, .. } => Some(Step::LookUp),
             Means { id_is_key: true, .. } => Some(Step::Update(self.key.to_owned())),
             _ => None,
@@ -168,6 +178,16 @@ impl Case<'_> {
             Op::Upsert => Step::Update(id),
             Op::Delete => Step::Delete(id),
         }
+    }
+
+    /// The destination does not have it. While an earlier create may be under way that says nothing, unless
+    /// one more replaces what that makes.
+    fn absent(self) -> Step {
+        let may_come = match self.op {
+            Op::Upsert => self.means.repeats != Repeats::Always,
+            Op::Delete => self.doubt == Doubt::Other,
+        };
+        if self.under_way && may_come { Step::NotYet } else { self.without() }
     }
 
     /// What the destination does not have needs no deleting.
@@ -247,12 +267,18 @@ mod tests {
 
     /// In doubt after an attempt at this content.
     fn unknown(id: Option<&str>, attempted: u8) -> Answer {
-        Answer::Unknown { known: known(id), attempted: Some([attempted; 16]) }
+        Answer::Unknown { known: known(id), attempted: Some([attempted; 16]), under_way: false }
+    }
+
+    /// In doubt since a moment ago.
+    fn under_way(attempted: u8) -> Answer {
+        Answer::Unknown { known: known(None), attempted: Some([attempted; 16]), under_way: true }
     }
 
     fn case(op: Op, answer: &Answer, means: Means) -> Case<'static> {
         let was_there = answer.known().is_some_and(|known| known.id.is_some());
-        Case { key: "k", op, doubt: Doubt::of(answer, &OURS), was_there, means }
+        let under_way = is_under_way(answer);
+        Case { key: "k", op, doubt: Doubt::of(answer, &OURS), under_way, was_there, means }
     }
 
     fn first(op: Op, answer: &Answer, means: Means) -> Step {
@@ -281,7 +307,7 @@ mod tests {
     fn a_create_of_unknown_outcome_is_not_repeated_with_other_content() {
         assert_eq!(first(Op::Upsert, &unknown(None, 2), LOOKUP), Step::LookUp);
         assert_eq!(first(Op::Upsert, &unknown(None, 2), IDEMPOTENT), Step::Await);
-        let never_noted = Answer::Unknown { known: known(None), attempted: None };
+        let never_noted = Answer::Unknown { known: known(None), attempted: None, under_way: false };
         assert_eq!(first(Op::Upsert, &never_noted, IDEMPOTENT), Step::Await);
     }
 
@@ -327,6 +353,21 @@ mod tests {
         assert_eq!(case(Op::Upsert).after_lookup(Some("7".into())), Step::Update("7".into()));
         assert_eq!(case(Op::Upsert).after_lookup(None), Step::Create);
         assert_eq!(case(Op::Delete).after_lookup(None), Step::Leave(Outcome::Unchanged));
+    }
+
+    #[test]
+    fn what_is_not_found_may_still_come_while_the_attempt_in_doubt_may_be_under_way() {
+        for attempted in [1, 2] {
+            let case = |op, means| case(op, &under_way(attempted), means);
+            assert_eq!(case(Op::Upsert, LOOKUP).after_lookup(None), Step::NotYet);
+            assert_eq!(case(Op::Upsert, LOOKUP).after_lookup(Some("7".into())), Step::Update("7".into()));
+            assert_eq!(case(Op::Upsert, BY_KEY).after_gone(), Step::NotYet);
+            let replaces = Means { repeats: Repeats::Always, ..BY_KEY };
+            assert_eq!(case(Op::Upsert, replaces).after_gone(), Step::Create);
+        }
+        assert_eq!(case(Op::Delete, &under_way(2), BY_KEY).after_gone(), Step::NotYet);
+        let deleted_before = case(Op::Delete, &under_way(1), BY_KEY).after_gone();
+        assert_eq!(deleted_before, Step::Leave(Outcome::Unchanged));
     }
 
     #[test]
@@ -403,5 +444,13 @@ mod tests {
         let after = |means| case(Op::Upsert, &act(None), means).after_conflict();
         assert_eq!(after(LOOKUP), Some(Step::LookUp));
         assert_eq!(after(NONE), None);
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_a_create_in_doubt_may_be_the_earlier_attempt() {
+        let creates = Means { repeats: Repeats::SameContent, ..CREATES };
+        assert_eq!(case(Op::Upsert, &act(None), creates).after_conflict(), Some(Step::LeaveAlone));
+        assert_eq!(case(Op::Upsert, &unknown(None, 1), creates).after_conflict(), None);
+        assert_eq!(case(Op::Upsert, &unknown(None, 1), IDEMPOTENT).after_conflict(), None);
     }
 }

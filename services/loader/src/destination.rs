@@ -1,6 +1,6 @@
 //! Where a flow's records go.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     act::Act,
     batch_requests::BatchRequests,
-    decide::{Case, Doubt, Means, Repeats, Step},
+    decide::{Case, Doubt, Means, Repeats, Step, is_under_way},
     files,
     many::{Kind, Many},
     table,
@@ -106,6 +106,7 @@ impl Destination {
             key: &record.key,
             op: record.op,
             doubt: Doubt::of(answer, hash),
+            under_way: is_under_way(answer),
             was_there: known.id.is_some(),
             means: self.means,
         };
@@ -115,6 +116,12 @@ impl Destination {
     /// Whether a step is taken for many records together.
     pub(crate) fn takes_together(&self, step: &Step) -> bool {
         Kind::of(step).is_some_and(|kind| self.many.takes(kind).is_some())
+    }
+
+    /// How long what was asked of it may still be under way there after it was given up: as long again as it
+    /// was waited for.
+    pub(crate) fn patience(&self) -> Duration {
+        self.client.as_ref().map_or(Duration::ZERO, Client::timeout)
     }
 
     /// Whether the system has been down since then.

@@ -1,7 +1,7 @@
 //! Finding what is at fault among many records that are refused together.
 
 use futures_util::{FutureExt, future::BoxFuture};
-use pomost_http::{Class, Failure};
+use pomost_http::{Class, Effect, Failure};
 
 use crate::{
     act::Failed,
@@ -57,14 +57,15 @@ impl Halving<'_> {
 
 /// Whether one of several records may be at fault, and not all or none of them.
 fn may_be_of_one(failure: &Failure) -> bool {
-    matches!(failure.class, Class::Invalid | Class::Conflict | Class::Gone)
+    let is_refused = matches!(failure.class, Class::Invalid | Class::Conflict | Class::Gone);
+    is_refused && failure.effect == Effect::None
 }
 
 /// What an answer says that is about several records may be of any of them: it is not told of this one.
 fn failed(row: &Row<'_>, failure: &Failure, together: usize) -> Written {
     let answer = if together == 1 { failure.answer.clone() } else { String::new() };
-    let in_doubt = row.act.leaves_doubt(failure);
-    Written::Failed(Failed { failure: Failure { answer, ..failure.clone() }, in_doubt })
+    let effect = row.act.effect(failure, row.id);
+    Written::Failed(Failed { failure: Failure { answer, ..failure.clone() }, effect })
 }
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ impl LoadHandler {
             token: ClaimToken::generate(),
             entries: records.iter().map(prepare::claim_entry).collect(),
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
+            patience: self.destination.patience(),
         };
         let (store, ttl) = (self.context.store(), self.context.claim);
         let answers = store.claim(&claim, ttl).await?;

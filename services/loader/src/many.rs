@@ -15,7 +15,7 @@ pub(crate) trait Many: Send + Sync {
     fn takes(&self, kind: Kind) -> Option<usize>;
 
     /// Does it to all rows, and says what became of each, in their order. A failure is of all of them:
-    /// nothing was done where it is not one that [leaves a doubt](pomost_http::Class::leaves_doubt).
+    /// nothing was done where it had no [effect](pomost_http::Effect).
     async fn write(&self, kind: Kind, rows: &[Row<'_>]) -> Result<Vec<Written>, Failure>;
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use pomost_expression::{Expression, Value, Variables, read, text};
-use pomost_http::{Answer, Call, Class, Failure};
+use pomost_http::{Answer, Call, Class, Effect, Failure};
 use pomost_models::Op;
 use pomost_project::flow::{Request, Update};
 use url::Url;
@@ -77,24 +77,21 @@ impl Act<'_> {
             call.body = Some(Bytes::copy_from_slice(self.record.data.get().as_bytes()));
         }
         call.headers.extend(headers);
+        call.needs_body = false;
         let client = self.destination.client().map_err(Failed::without_effect)?;
         let sent = client.send(call).await;
-        sent.map_err(|failure| Failed { in_doubt: self.leaves_doubt(&failure), failure })
+        sent.map_err(|failure| Failed { effect: self.effect(&failure, id), failure })
     }
 
-    /// A 500 says that the destination failed; that it did nothing is only likely, as after a 503, which
-    /// may be of a gateway that waited no longer. Where finding out is cheap it is found out, where it is
-    /// impossible the likely is taken for true, and only silence and gateways (502, 504) leave a doubt.
-    pub(crate) fn leaves_doubt(&self, failure: &Failure) -> bool {
+    /// That a destination did nothing which says that it failed is only likely. Where finding out is cheap it
+    /// is found out, as whatever is done to a record whose id is known: that can be done again. Where it is
+    /// impossible the likely is taken for true.
+    pub(crate) fn effect(&self, failure: &Failure, id: Option<&str>) -> Effect {
         let means = self.case.means;
-        let can_tell = means.lookup
-            || means.repeats != Repeats::Never
-            || (means.id_is_key && means.updates)
-            || self.record.op == Op::Delete;
-        match failure.status {
-            Some(503) => can_tell,
-            None | Some(502 | 504) => failure.class.leaves_doubt(),
-            Some(_) => failure.class.leaves_doubt() && can_tell,
+        let can_tell = means.lookup || means.repeats != Repeats::Never || (means.id_is_key && means.updates);
+        match failure.effect {
+            Effect::Unlikely if id.is_none() && !can_tell => Effect::None,
+            effect => effect,
         }
     }
 

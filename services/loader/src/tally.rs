@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Value, read};
-use pomost_http::Failure;
+use pomost_http::{Class, Effect, Failure};
 use pomost_models::{
     Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage,
     retry::{asked_delay, growing_delay},
@@ -98,6 +98,10 @@ impl<'a> Tally<'a> {
                 self.come_again(record, Again { delay: SHORTLY, ..self.as_it_came() });
                 Settled::Released
             }
+            End::NotYet => {
+                self.wait(record, None);
+                Settled::Released
+            }
             End::InDoubt { may_clear } => {
                 self.leave_in_doubt(record, may_clear);
                 Settled::InDoubt
@@ -111,9 +115,13 @@ impl<'a> Tally<'a> {
                 self.bury(record, Reason::Conflict, &failure, CHANGED);
                 Settled::Released
             }
-            End::Failed(Failed { failure, in_doubt }) => {
+            End::Failed(Failed { failure, effect }) => {
                 self.fail(record, failure);
-                if in_doubt { Settled::InDoubt } else { Settled::Released }
+                match effect {
+                    Effect::None => Settled::Released,
+                    Effect::Unlikely => Settled::InDoubt,
+                    Effect::Unknown => Settled::UnderWay,
+                }
             }
         };
         if answer.known().is_some() {
@@ -209,12 +217,12 @@ impl<'a> Tally<'a> {
             Spared::AllButTheFirst => !failure.is_first,
             Spared::All => true,
         };
-        if failure.class.is_of_the_system() || failure.class.leaves_doubt() && is_spared {
+        if failure.class.is_of_the_system() || failure.class == Class::Transient && is_spared {
             self.wait(record, failure.retry_after);
-        } else if failure.class.leaves_doubt() && self.has_attempts_left() {
+        } else if failure.class == Class::Transient && self.has_attempts_left() {
             self.try_again(record, failure.retry_after);
         } else {
-            let reason = if failure.class.leaves_doubt() { Reason::Transient } else { Reason::Invalid };
+            let reason = if failure.class == Class::Transient { Reason::Transient } else { Reason::Invalid };
             self.bury(record, reason, &failure, "");
         }
     }
@@ -300,7 +308,6 @@ fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_http::Class;
     use pomost_models::{Lane, Op, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use pomost_store::Known;
@@ -354,7 +361,7 @@ mod tests {
     fn comes_again(mut tally: Tally<'_>, failure: Failure) -> Option<(u32, Batch)> {
         let record = record(0);
         let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
-        tally.add(record, entry, &answer, End::Failed(Failed { failure, in_doubt: false }));
+        tally.add(record, entry, &answer, End::Failed(Failed::without_effect(failure)));
         tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
     }
 

@@ -17,10 +17,23 @@ pub struct Answer {
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, decompressed.
+    /// Its body, decompressed; empty where it could not be read.
     pub body: Bytes,
+    /// Why its body could not be read.
+    pub(crate) unread: Option<String>,
     /// What its request was let in by.
     pub(crate) pass: Option<Arc<Pass>>,
+}
+
+/// Why there is no value in an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// Its body did not come, or not as asked for.
+    #[error("{0}")]
+    Body(String),
+    /// Its body is not what it was taken for.
+    #[error(transparent)]
+    Content(#[from] DecodeError),
 }
 
 /// What an answer means that is not what was asked for.
@@ -68,7 +81,10 @@ impl Answer {
 
     /// The whole body as one value: of the given format, or of that which its Content-Type names, or
     /// else JSON. Of a format with rows it is the list of them.
-    pub fn value(&self, given: Option<&Format>) -> Result<Value, DecodeError> {
+    pub fn value(&self, given: Option<&Format>) -> Result<Value, Unreadable> {
+        if let Some(reason) = &self.unread {
+            return Err(Unreadable::Body(reason.clone()));
+        }
         let format = self.format(given);
         let (rows, _) = decode(&format, None, &self.body)?;
         Ok(match format.syntax.is_one_document() {

@@ -33,6 +33,9 @@ pub struct Call<'a> {
     pub body: Option<Bytes>,
     /// What its answers mean, before what the system's rules say.
     pub answers: &'a [AnswerRule],
+    /// Whether an answer without a body that can be read is none. Otherwise it is one where its status says
+    /// that the request was carried out, and whoever wants its [value](crate::Answer::value) learns of it.
+    pub needs_body: bool,
     /// Whether it is still to be made when its turn comes.
     pub permit: Permit<'a>,
 }
@@ -76,7 +79,8 @@ impl Client {
         let url = filled.url(&self.system).map_err(|message| self.refused(message))?;
         let (method, label) = (request.method.clone(), &request.label);
         let Filled { headers, body, .. } = filled;
-        Ok(Call { method, url, label, headers, body, answers, permit: Permit::default() })
+        let permit = Permit::default();
+        Ok(Call { method, url, label, headers, body, answers, needs_body: true, permit })
     }
 }
 

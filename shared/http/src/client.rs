@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use pomost_models::Lane;
@@ -12,7 +13,7 @@ use tracing::{Instrument, Span, field};
 use url::Url;
 
 use crate::{
-    Answer, Call, Class, Failure, StreamLimits, Streamed,
+    Answer, Call, Class, Effect, Failure, StreamLimits, Streamed,
     answer::Verdict,
     authorisation::{Authorisation, Pass},
     body::{self, Body, BodyError},
@@ -122,6 +123,11 @@ impl Client {
     /// How many requests it has in flight at most.
     pub fn concurrency(&self) -> usize {
         self.system.concurrency
+    }
+
+    /// How long an answer is waited for.
+    pub fn timeout(&self) -> Duration {
+        self.system.timeout
     }
 
     /// Whether the system is down: it failed ten times in a row, and requests are turned away at no cost until
@@ -294,7 +300,7 @@ impl Client {
             self.authorisation.accept(&pass);
             let headers = response.headers().clone();
             let body = body::of(response, limit, self.system.read_timeout);
-            let body = body.await.map_err(|error| self.broken(call, &error))?;
+            let body = body.await.map_err(|error| self.broken(call, status, &error))?;
             return Ok((status, headers, body));
         }
         let answer = self.read(call, &pass, response).await?;
@@ -307,7 +313,7 @@ impl Client {
         refused: Option<i64>,
         deadline: Option<Instant>,
     ) -> Result<(Arc<Pass>, reqwest::Response), Failure> {
-        let pass = self.authorisation.pass(refused, deadline).await?;
+        let pass = self.authorisation.pass(refused, deadline).await.map_err(Failure::before_the_request)?;
         let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
         if call.body.is_some() {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -360,8 +366,12 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let System { max_answer, read_timeout, .. } = &*self.system;
         let body = async { body::whole(body::of(response, Some(*max_answer), *read_timeout).await?).await };
-        let body = body.await.map_err(|error| self.broken(call, &error))?;
-        let answer = Answer { status, headers, body, pass: Some(pass.clone()) };
+        let (body, unread) = match body.await {
+            Ok(body) => (body, None),
+            Err(error) if self.goes_without_body(call, status) => (Bytes::new(), Some(error.to_string())),
+            Err(error) => return Err(self.broken(call, status, &error).into()),
+        };
+        let answer = Answer { status, headers, body, unread, pass: Some(pass.clone()) };
         let Some(verdict) = answer.verdict(self.rules(call)) else {
             self.authorisation.accept(pass);
             return Ok(answer);
@@ -379,8 +389,19 @@ impl Client {
         call.answers.iter().chain(&self.system.answers)
     }
 
-    fn broken(&self, call: &Call<'_>, error: &BodyError) -> Failure {
-        Failure::new(error.class(), format!("{}: {error}", self.place(call)))
+    /// Whether the status of an answer says all that is to be known of it.
+    fn goes_without_body(&self, call: &Call<'_>, status: StatusCode) -> bool {
+        match Verdict::by_status(status, self.rules(call)) {
+            Some(None) => !call.needs_body,
+            Some(Some(_)) => true,
+            None => false,
+        }
+    }
+
+    fn broken(&self, call: &Call<'_>, status: StatusCode, error: &BodyError) -> Failure {
+        let effect = if status.is_client_error() { Effect::None } else { Effect::Unknown };
+        let failure = Failure::new(error.class(), format!("{}: {error}", self.place(call)));
+        Failure { status: Some(status.as_u16()), effect, ..failure }
     }
 
     fn silent(&self, call: &Call<'_>, patience: Duration) -> Failure {

@@ -36,6 +36,19 @@ pub struct Failure {
     /// Whether it was the first that came of the system since something succeeded: others that follow may be for the
     /// same reason.
     pub is_first: bool,
+    /// Whether the request may have had an effect all the same.
+    pub effect: Effect,
+}
+
+/// What a request did that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: it was not made, or it was refused.
+    None,
+    /// Nothing, most likely: the system says that it failed.
+    Unlikely,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// What is to be done about a failure.
@@ -47,8 +60,7 @@ pub enum Class {
     Throttled,
     /// The system refuses our credentials (401, 403). Wait for somebody to mend them.
     Unauthorised,
-    /// It may pass: a time-out, a broken connection, 408, 425, 5xx. Whether the request had an
-    /// effect is not known. Try again.
+    /// It may pass: a time-out, a broken connection, 408, 425, 5xx. Try again.
     Transient,
     /// The system does not have it (404, 410).
     Gone,
@@ -76,11 +88,6 @@ impl Class {
     /// no attempt.
     pub fn is_of_the_system(self) -> bool {
         matches!(self, Class::Unreachable | Class::Throttled | Class::Unauthorised)
-    }
-
-    /// Whether the request may have had an effect all the same.
-    pub fn leaves_doubt(self) -> bool {
-        self == Class::Transient
     }
 
     /// What a rule says that something means; none where that is what was asked for.
@@ -112,13 +119,20 @@ impl Class {
 impl Failure {
     /// A failure without an answer.
     pub fn new(class: Class, message: String) -> Failure {
-        let (answer, status, retry_after) = (String::new(), None, None);
-        Failure { class, message, answer, status, retry_after, unasked: false, is_first: false }
+        let effect = if class == Class::Transient { Effect::Unknown } else { Effect::None };
+        let (answer, status, retry_after) = Default::default();
+        let (unasked, is_first) = (false, false);
+        Failure { class, message, answer, status, retry_after, unasked, is_first, effect }
     }
 
     /// A failure of our own, before anything was asked of the system.
     pub(crate) fn unasked(class: Class, message: String) -> Failure {
         Failure { unasked: true, ..Failure::new(class, message) }
+    }
+
+    /// The failure of something else that a request needed, which was not made then.
+    pub(crate) fn before_the_request(self) -> Failure {
+        Failure { effect: Effect::None, ..self }
     }
 
     pub(crate) fn from_reqwest(system: &str, label: &str, error: reqwest::Error) -> Failure {
@@ -152,6 +166,23 @@ impl Failure {
             retry_after: Limits::of(&answer.headers).delay(answer.status),
             unasked: false,
             is_first: false,
+            effect: Effect::of(class, answer.status),
+        }
+    }
+}
+
+impl Effect {
+    /// What an answer says about it, by RFC 9110 §15 and, from 520 on, by what gateways answer. A time-out
+    /// and an answer that a gateway did not understand say nothing of what the system behind it did; and
+    /// whoever sees what came of a request is often sent there (301 to 303) after it was carried out.
+    fn of(class: Class, status: StatusCode) -> Effect {
+        match (class, status.as_u16()) {
+            (Class::Invalid, 301..=303) => Effect::Unknown,
+            (Class::Transient, 408 | 502 | 504 | 520 | 522 | 524 | 598 | 599) => Effect::Unknown,
+            // It was refused, or the system was not reached.
+            (Class::Transient, 425 | 501 | 505 | 511 | 521 | 523 | 525 | 526 | 530) => Effect::None,
+            (Class::Transient, _) | (Class::Throttled, 503) => Effect::Unlikely,
+            _ => Effect::None,
         }
     }
 }
@@ -197,6 +228,28 @@ mod tests {
         assert_eq!(class(302), Class::Invalid);
         assert_eq!(class(429), Class::Throttled);
         assert_eq!(class(502), Class::Transient);
+    }
+
+    #[test]
+    fn a_status_says_whether_the_request_may_have_had_an_effect() {
+        let effect = |status: u16| {
+            let status = StatusCode::from_u16(status).unwrap();
+            Effect::of(Class::of(status), status)
+        };
+        let all = |statuses: &[u16], expected| {
+            statuses.iter().for_each(|&status| assert_eq!(effect(status), expected, "{status}"));
+        };
+        all(&[301, 302, 303, 408, 502, 504, 520, 522, 524, 599], Effect::Unknown);
+        all(&[500, 503, 507, 529], Effect::Unlikely);
+        all(&[304, 307, 401, 404, 409, 422, 425, 429, 501, 521, 523, 525], Effect::None);
+    }
+
+    #[test]
+    fn what_a_rule_calls_transient_most_likely_had_no_effect_unless_a_gateway_says_it() {
+        assert_eq!(Effect::of(Class::Transient, StatusCode::OK), Effect::Unlikely);
+        assert_eq!(Effect::of(Class::Transient, StatusCode::BAD_GATEWAY), Effect::Unknown);
+        assert_eq!(Effect::of(Class::Invalid, StatusCode::BAD_GATEWAY), Effect::None);
+        assert_eq!(Effect::of(Class::Unauthorised, StatusCode::FOUND), Effect::None);
     }
 
     #[test]

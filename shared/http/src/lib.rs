@@ -25,9 +25,9 @@ mod streamed;
 mod transport;
 mod trust;
 
-pub use answer::{Answer, content_type};
+pub use answer::{Answer, Unreadable, content_type};
 pub use call::{Call, Permit};
 pub use client::{Client, Clients};
-pub use failure::{Class, Failure};
+pub use failure::{Class, Effect, Failure};
 pub use hook::Hook;
 pub use streamed::{StreamLimits, Streamed};

@@ -46,6 +46,11 @@ pub enum Act {
     HangUp,
     /// It has its effect, and the connection closes without an answer.
     HangUpAfter,
+    /// The connection closes without an answer, and it has its effect after that.
+    EffectAfter {
+        /// How many milliseconds after that.
+        ms: u64,
+    },
     /// It has its effect, and the answer is 200 with a body that is not JSON.
     Garbage,
     /// It has its effect, and the answer breaks off in its middle.

@@ -1,8 +1,11 @@
 //! What every request passes before it reaches a system: credentials, then faults.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -111,6 +114,10 @@ async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
             next.run(request).await;
             hang_up()
         }
+        Act::EffectAfter { ms } => {
+            carry_out_after(Duration::from_millis(ms), request, next).await;
+            hang_up()
+        }
         Act::Garbage => {
             next.run(request).await;
             Response::new(Body::from("<html><body>It works!</body></html>"))
@@ -118,10 +125,20 @@ async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
         Act::BreakOff => broken_off(next.run(request).await).await,
         Act::Late { ms } => {
             let answer = next.run(request).await;
-            tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
             answer
         }
     }
+}
+
+/// Takes the request in, and carries it out when nobody waits for it any more.
+async fn carry_out_after(delay: Duration, request: Request, next: Next) {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        next.run(Request::from_parts(head, Body::from(body))).await
+    });
 }
 
 /// An answer that says no, with one header where its value is not empty.

@@ -1,6 +1,6 @@
 //! The ledger: what was last applied at the destination for each key, and who is at work on it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use pomost_models::{Outcomes, RunId, Version};
 use uuid::Uuid;
@@ -35,6 +35,8 @@ pub struct Claim {
     /// Whether a version is refused that is not of the same type as the one applied before; otherwise it
     /// counts as newer.
     pub refuses_mixed: bool,
+    /// How long what was asked of the destination may still be under way there.
+    pub patience: Duration,
 }
 
 /// One key of a claim.
@@ -75,6 +77,9 @@ pub enum Answer {
         known: Known,
         /// What that somebody was to apply, where that is known.
         attempted: Option<ContentHash>,
+        /// Whether that may still be under way at the destination, so that what is not there may yet come
+        /// to be.
+        under_way: bool,
     },
     /// The same content was applied before. The key is not claimed.
     Unchanged,
@@ -139,4 +144,6 @@ pub enum Settled {
     /// Something may have been changed at the destination: the next claim answers
     /// [`Answer::Unknown`].
     InDoubt,
+    /// The same, and what was asked for may still be under way there.
+    UnderWay,
 }

@@ -24,7 +24,8 @@ async fn open(directory: &Path) -> SqliteStore {
 async fn claim(store: &SqliteStore, version: &str) -> Answer {
     let entry = ClaimEntry { key: "k".to_owned(), version: Version::new(version), hash: [1; 16] };
     let token = ClaimToken::generate();
-    let claim = Claim { flow: "customers".to_owned(), token, entries: vec![entry], refuses_mixed: false };
+    let (flow, patience) = ("customers".to_owned(), Duration::from_secs(3600));
+    let claim = Claim { flow, token, entries: vec![entry], refuses_mixed: false, patience };
     store.claim(&claim, Duration::from_secs(3600)).await.unwrap().remove(0)
 }
 
@@ -39,7 +40,7 @@ async fn what_a_killed_process_held_is_free_when_the_next_one_starts() {
     next.expire_claims_and_leases().await.unwrap();
     assert_eq!(
         claim(&next, "1").await,
-        Answer::Unknown { known: Known::default(), attempted: Some([1; 16]) }
+        Answer::Unknown { known: Known::default(), attempted: Some([1; 16]), under_way: true }
     );
     assert!(next.acquire_lease("extract.customers", "next", ttl).await.unwrap().is_some());
     assert!(matches!(killed.renew_lease(&lease, ttl).await, Err(Error::LeaseLost(_))));

@@ -41,7 +41,8 @@ impl Fault {
             None => (self.class(), self.reason()),
         };
         let in_doubt = self.breaks_off() || class == Class::Transient && self.refusal().is_none();
-        Failed { failure: Failure::new(class, format!("{place}: {what}")), in_doubt }
+        let failure = Failure::new(class, format!("{place}: {what}"));
+        if in_doubt { Failed::with_effect(failure) } else { Failed::without_effect(failure) }
     }
 
     /// What the database said.

@@ -79,8 +79,8 @@ impl Writer {
                 Written::Failed(Failed::without_effect(Failure::new(Class::Invalid, no_object())))
             }
             Ok(()) => Written::Done(None),
-            Err(Failed { failure, in_doubt }) => {
-                Written::Failed(Failed { failure: failure.clone(), in_doubt: *in_doubt })
+            Err(Failed { failure, effect }) => {
+                Written::Failed(Failed { failure: failure.clone(), effect: *effect })
             }
         }
     }

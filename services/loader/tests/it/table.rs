@@ -196,7 +196,8 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         let row = record("a", r#"{"total":2}"#);
         let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#))];
         let token = ClaimToken::generate();
-        let next = Claim { flow: "sales".into(), token, entries, refuses_mixed: true };
+        let next =
+            Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
         let break_off = async {
             while schema.waiting(&schema.name).await == 0 {}
             schema.disconnect(&schema.name).await
@@ -222,7 +223,8 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
         let records = [record("a", r#"{"total":1}"#), deleted("b")];
         let entries = records.iter().map(pomost_loader::prepare::claim_entry).collect();
         let token = ClaimToken::generate();
-        let claim = Claim { flow: "sales".into(), token, entries, refuses_mixed: true };
+        let claim =
+            Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
         scene.context.store().claim(&claim, Duration::ZERO).await.unwrap();
         scene.load(batch(records)).await;
         assert_eq!(schema.rows("sales").await, ["(a,1,,)", "(kept,0,,)"]);

@@ -53,7 +53,7 @@ impl Login {
         let body = body.await.map_err(|error| {
             Denied::unreachable(format!("{}: {}: {error}", self.system.name, self.label()))
         })?;
-        Ok(Answer { status, headers, body, pass: None })
+        Ok(Answer { status, headers, body, unread: None, pass: None })
     }
 
     /// What the login's expressions see; made for each login and not kept.

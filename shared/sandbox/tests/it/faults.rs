@@ -75,6 +75,16 @@ async fn a_late_answer_has_its_effect_although_nobody_waits_for_it() {
 }
 
 #[tokio::test]
+async fn a_write_may_be_applied_after_the_connection_was_closed() {
+    let shop = faulty(When::Next(1), Act::EffectAfter { ms: 200 }).await;
+    assert!(ask(&shop, Method::POST, "/customers", &customer(1).to_string()).await.is_err());
+    assert_eq!(shop.counts().created, 0);
+    while shop.counts().created == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn every_request_waits_for_the_delay() {
     let shop = shop().await;
     shop.set_faults(Faults { delay_ms: 50, faults: Vec::new() });

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pomost_models::{Outcome, Outcomes, Version};
 
 use super::{MINUTE, Worker, act_on, applied, known, manual, mask, order, read, unknown};
-use crate::{Answer, Known, Settled, Settlement, Store};
+use crate::{Answer, Claim, Known, Settled, Settlement, Store};
 
 /// Nothing is known of a key that nobody acted on.
 pub async fn a_new_key_is_ours_to_act_on(store: Arc<dyn Store>) {
@@ -207,6 +207,44 @@ pub async fn while_a_key_is_in_doubt_what_was_attempted_first_is_known(store: Ar
     assert_eq!(worker.claim("k", "5", 5).await, act_on("k"));
     worker.settle("k", Settled::InDoubt).await;
     assert_eq!(Worker::new(&store).claim("k", "5", 6).await, unknown(known("k"), 5));
+}
+
+/// What is asked for and not answered may take effect later, however often somebody looked meanwhile; a
+/// failure that was answered has ended.
+pub async fn what_is_in_doubt_may_be_under_way_for_a_while(store: Arc<dyn Store>) {
+    for (key, settled) in [("ended", Settled::InDoubt), ("asked", Settled::UnderWay)] {
+        let worker = Worker::new(&store);
+        worker.claim(key, "1", 1).await;
+        worker.settle(key, settled).await;
+    }
+    assert!(!is_under_way(&store, "ended", MINUTE).await);
+    assert!(is_under_way(&store, "asked", MINUTE).await);
+    while is_under_way(&store, "asked", Duration::from_millis(50)).await {}
+    Worker::new(&store).apply("asked", "1", 1).await;
+    let worker = Worker::new(&store);
+    worker.claim("asked", "2", 2).await;
+    worker.settle("asked", Settled::InDoubt).await;
+    assert!(!is_under_way(&store, "asked", MINUTE).await, "what was before is known");
+}
+
+/// Whoever held it may have asked for something at its very end.
+pub async fn what_an_expired_claim_asked_for_may_be_under_way_for_a_while(store: Arc<dyn Store>) {
+    Worker::new(&store).claim_for(Duration::ZERO, &[("k", "1", 1)]).await;
+    assert!(is_under_way(&store, "k", MINUTE).await);
+    while is_under_way(&store, "k", Duration::from_millis(50)).await {}
+    assert!(is_under_way(&store, "k", MINUTE).await);
+}
+
+/// What somebody is told who looks and finds nothing out.
+async fn is_under_way(store: &Arc<dyn Store>, key: &str, patience: Duration) -> bool {
+    let worker = Worker::new(store);
+    let claim = Claim { patience, ..worker.claim_of(&[(key, "9", 9)]) };
+    let answer = store.claim(&claim, MINUTE).await.unwrap().remove(0);
+    worker.settle(key, Settled::Released).await;
+    match answer {
+        Answer::Unknown { under_way, .. } => under_way,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Whatever the worker that died did, content older than what was applied before it is old.

@@ -90,6 +90,8 @@ macro_rules! every_behaviour {
             somebody_s_word_resolves_a_doubt
             somebody_s_word_changes_nothing_where_there_is_no_doubt
             while_a_key_is_in_doubt_what_was_attempted_first_is_known
+            what_is_in_doubt_may_be_under_way_for_a_while
+            what_an_expired_claim_asked_for_may_be_under_way_for_a_while
             an_older_version_is_stale_even_in_doubt
             a_renewed_claim_does_not_run_out
             who_lost_a_claim_cannot_settle_it_and_is_told_so
@@ -223,6 +225,7 @@ impl Worker {
             token: self.token,
             entries: entries.collect(),
             refuses_mixed: false,
+            patience: Duration::ZERO,
         }
     }
 
@@ -274,5 +277,5 @@ fn known(key: &str) -> Known {
 
 /// The answer where this content was attempted and its outcome is not known.
 fn unknown(known: Known, attempted: u8) -> Answer {
-    Answer::Unknown { known, attempted: Some([attempted; 16]) }
+    Answer::Unknown { known, attempted: Some([attempted; 16]), under_way: false }
 }

@@ -20,6 +20,7 @@ use crate::{Answer, Claim, Known, Result, Settled, SettledEntry, Settlement, led
 /// written only if that still holds: who lost a race is told that the key is busy. Content that is
 /// unchanged may be of a newer version, which is noted, so that older content that comes late is stale.
 /// What was attempted stays while the key is in doubt: nobody creates anything else before that is known.
+/// Whoever lost a claim may have asked for something as long as that lasted.
 const CLAIM: &str = "
     WITH wanted AS (
         SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY
@@ -55,16 +56,18 @@ const CLAIM: &str = "
             claimed_until = excluded.claimed_until,
             in_doubt = known.in_doubt OR coalesce(known.claim <> excluded.claim, false),
             attempted = CASE WHEN known.in_doubt OR known.claim <> excluded.claim
-                THEN known.attempted ELSE excluded.attempted END
+                THEN known.attempted ELSE excluded.attempted END,
+            asked_at = CASE WHEN known.claim <> excluded.claim THEN known.claimed_until ELSE known.asked_at END
         WHERE known.hash IS NOT DISTINCT FROM excluded.hash AND CASE
             WHEN excluded.claim IS NULL
                 THEN known.claim IS NULL AND NOT known.in_doubt AND NOT is_older(excluded.version, known.version)
             ELSE known.version IS NOT DISTINCT FROM excluded.version
                 AND (known.claim IS NULL OR known.claim = excluded.claim OR known.claimed_until <= now())
             END
-        RETURNING key, id, etag, incarnation, attempted, in_doubt
+        RETURNING key, id, etag, incarnation, attempted, in_doubt,
+            coalesce(asked_at > now() - make_interval(secs => $8), false) AS under_way
     )
-    SELECT written.id, written.etag, written.incarnation, written.attempted, CASE
+    SELECT written.id, written.etag, written.incarnation, written.attempted, written.under_way, CASE
             WHEN seen.answer IN ('act', 'newer') AND written.key IS NULL THEN 'busy'
             WHEN seen.answer = 'newer' THEN 'unchanged'
             WHEN written.in_doubt THEN 'unknown'
@@ -86,12 +89,13 @@ const RENEW: &str = "
 /// leaves what is known as it is, and doubt as well.
 const SETTLE: &str = "
     WITH settled AS (
-        SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::boolean[])
-            WITH ORDINALITY AS settled (key, id, etag, incarnation, version, hash, in_doubt, place)
+        SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::boolean[],
+            $13::boolean[])
+            WITH ORDINALITY AS settled (key, id, etag, incarnation, version, hash, in_doubt, under_way, place)
     ), written AS (
-        INSERT INTO ledger AS known (flow, key, id, etag, incarnation, version, hash, in_doubt)
+        INSERT INTO ledger AS known (flow, key, id, etag, incarnation, version, hash, in_doubt, asked_at)
         SELECT $1, settled.key, settled.id, settled.etag, settled.incarnation, settled.version, settled.hash,
-            settled.in_doubt
+            settled.in_doubt, CASE WHEN settled.under_way THEN now() END
         FROM settled, LATERAL (
             SELECT key FROM ledger WHERE ledger.flow = $1 AND ledger.key = settled.key AND ledger.claim = $2 LIMIT 1
         ) AS held ORDER BY held.key
@@ -104,6 +108,7 @@ const SETTLE: &str = "
             in_doubt = excluded.in_doubt OR (known.in_doubt AND excluded.hash IS NULL),
             attempted = CASE WHEN excluded.in_doubt OR (known.in_doubt AND excluded.hash IS NULL)
                 THEN known.attempted END,
+            asked_at = CASE WHEN excluded.hash IS NULL THEN coalesce(excluded.asked_at, known.asked_at) END,
             claim = NULL,
             claimed_until = NULL
         WHERE known.claim = $2
@@ -123,8 +128,9 @@ const RESOLVE: &str = "
         SELECT claim IS NOT NULL AND claimed_until > now() AS held FROM ledger
         WHERE flow = $1 AND key = $2 AND (in_doubt OR claim IS NOT NULL) FOR UPDATE
     ), resolved AS (
-        UPDATE ledger SET id = $3, etag = NULL, hash = NULL, attempted = NULL, in_doubt = false, claim = NULL,
-            claimed_until = NULL, incarnation = incarnation + CASE WHEN $3::text IS NULL THEN 1 ELSE 0 END
+        UPDATE ledger SET id = $3, etag = NULL, hash = NULL, attempted = NULL, asked_at = NULL,
+            in_doubt = false, claim = NULL, claimed_until = NULL,
+            incarnation = incarnation + CASE WHEN $3::text IS NULL THEN 1 ELSE 0 END
         FROM known WHERE flow = $1 AND key = $2 AND NOT known.held
     )
     SELECT FROM known WHERE held";
@@ -134,7 +140,7 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
     let versions: Vec<_> = claim.entries.iter().map(|entry| entry.version.order_key()).collect();
     let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
     let hashes: Vec<&[u8]> = claim.entries.iter().map(|entry| entry.hash.as_slice()).collect();
-    let (token, seconds) = (claim.token.0, ttl.as_secs_f64());
+    let (token, seconds, patience) = (claim.token.0, ttl.as_secs_f64(), claim.patience.as_secs_f64());
     let parameters = [
         &claim.flow as _,
         &keys as _,
@@ -143,6 +149,7 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
         &token as _,
         &seconds as _,
         &claim.refuses_mixed as _,
+        &patience as _,
     ];
     let rows = connections.query(CLAIM, &parameters).await?;
     rows.iter().map(|row| answer(connections, row)).collect()
@@ -173,6 +180,7 @@ pub(super) async fn settle(connections: &Connections, settlement: &Settlement) -
                 &run.0,
                 &stored(batch),
                 &outcomes.mask(),
+                &columns.under_way,
             ],
         )
         .await?;
@@ -197,7 +205,9 @@ fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
 fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
     Ok(match row.get("answer") {
         "act" => Answer::Act(known(row)),
-        "unknown" => Answer::Unknown { known: known(row), attempted: attempted(row) },
+        "unknown" => {
+            Answer::Unknown { known: known(row), attempted: attempted(row), under_way: row.get("under_way") }
+        }
         "unchanged" => Answer::Unchanged,
         "stale" => Answer::Stale,
         "busy" => Answer::Busy,
@@ -227,6 +237,7 @@ struct Columns<'a> {
     versions: Vec<Option<String>>,
     hashes: Vec<Option<&'a [u8]>>,
     in_doubt: Vec<bool>,
+    under_way: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -236,9 +247,10 @@ impl<'a> Columns<'a> {
             columns.keys.push(stored(key));
             match settled {
                 Settled::Applied { known, version, hash } => columns.push_applied(known, version, hash),
-                Settled::Released => columns.push_unapplied(false),
-                Settled::InDoubt => columns.push_unapplied(true),
+                Settled::Released | Settled::InDoubt | Settled::UnderWay => columns.push_unapplied(),
             }
+            columns.in_doubt.push(matches!(settled, Settled::InDoubt | Settled::UnderWay));
+            columns.under_way.push(*settled == Settled::UnderWay);
         }
         columns
     }
@@ -249,15 +261,13 @@ impl<'a> Columns<'a> {
         self.incarnations.push(known.incarnation.into());
         self.versions.push(Some(stored(&version.order_key()).into_owned()));
         self.hashes.push(Some(hash));
-        self.in_doubt.push(false);
     }
 
-    fn push_unapplied(&mut self, in_doubt: bool) {
+    fn push_unapplied(&mut self) {
         self.ids.push(None);
         self.etags.push(None);
         self.incarnations.push(0);
         self.versions.push(None);
         self.hashes.push(None);
-        self.in_doubt.push(in_doubt);
     }
 }

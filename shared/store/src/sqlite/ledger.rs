@@ -14,6 +14,7 @@ use crate::{
 
 pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
     let (flow, token, refuses_mixed) = (claim.flow.clone(), claim.token, claim.refuses_mixed);
+    let patience = claim.patience;
     let wanted: Vec<Wanted> = claim
         .entries
         .iter()
@@ -25,8 +26,8 @@ pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> 
         })
         .collect();
     let answers = database.write(move |transaction| {
-        let (now, until) = (values::now(), values::in_future(ttl));
-        let claim_one = |wanted| claim_key(transaction, &flow, token, wanted, now, until);
+        let times = Times::of(patience, ttl);
+        let claim_one = |wanted| claim_key(transaction, &flow, token, wanted, times);
         wanted.iter().map(claim_one).collect()
     });
     Ok(answers.await?)
@@ -75,8 +76,8 @@ pub(super) async fn resolve_doubt(
     let resolved = database.write(move |transaction| {
         // A claim that ran out leaves a doubt as well.
         let sql = "
-            UPDATE ledger SET id = ?3, etag = NULL, hash = NULL, attempted = NULL, in_doubt = 0, claim = NULL,
-                claimed_until = NULL, incarnation = incarnation + (?3 IS NULL)
+            UPDATE ledger SET id = ?3, etag = NULL, hash = NULL, attempted = NULL, asked_at = NULL, in_doubt = 0,
+                claim = NULL, claimed_until = NULL, incarnation = incarnation + (?3 IS NULL)
             WHERE flow = ?1 AND key = ?2 AND (in_doubt OR claim IS NOT NULL)
                 AND (claim IS NULL OR claimed_until <= ?4)";
         transaction.execute(sql, (&flow, &key, id, values::now()))?;
@@ -89,9 +90,13 @@ pub(super) async fn resolve_doubt(
 /// Claims that nobody will settle put their keys in doubt.
 pub(super) async fn expire_claims_and_leases(database: &Database) -> Result<()> {
     let freed = database.write(|transaction| {
+        transaction.execute(
+            "UPDATE ledger SET claim = NULL, claimed_until = NULL, in_doubt = 1, asked_at = ?1
+             WHERE claim IS NOT NULL",
+            [values::now()],
+        )?;
         transaction.execute_batch(
-            "UPDATE ledger SET claim = NULL, claimed_until = NULL, in_doubt = 1 WHERE claim IS NOT NULL;
-             UPDATE leases SET token = token + 1, expires_at = 0;
+            "UPDATE leases SET token = token + 1, expires_at = 0;
              UPDATE parked SET taken_until = NULL;",
         )
     });
@@ -106,6 +111,22 @@ struct Wanted {
     refuses_mixed: bool,
 }
 
+/// The times that matter to a claim.
+#[derive(Clone, Copy)]
+struct Times {
+    now: i64,
+    /// What was asked for before has ended by now.
+    patient_since: i64,
+    /// The end of the claim.
+    until: i64,
+}
+
+impl Times {
+    fn of(patience: Duration, ttl: Duration) -> Times {
+        Times { now: values::now(), patient_since: values::before(patience), until: values::in_future(ttl) }
+    }
+}
+
 /// The row of one key.
 struct Held {
     known: Known,
@@ -115,6 +136,7 @@ struct Held {
     claimed_until: Option<i64>,
     in_doubt: bool,
     attempted: Option<ContentHash>,
+    asked_at: Option<i64>,
 }
 
 impl Held {
@@ -127,13 +149,14 @@ impl Held {
             claimed_until: row.get("claimed_until")?,
             in_doubt: row.get("in_doubt")?,
             attempted: row.get("attempted")?,
+            asked_at: row.get("asked_at")?,
         })
     }
 
     /// The answer to a claim by `token`.
-    fn answer(&self, token: ClaimToken, wanted: &Wanted, now: i64) -> Answer {
+    fn answer(&self, token: ClaimToken, wanted: &Wanted, times: Times) -> Answer {
         let claimed_by_us = self.claim.as_deref() == Some(token.0.as_bytes());
-        if !claimed_by_us && self.claimed_until.is_some_and(|until| until > now) {
+        if !claimed_by_us && self.claimed_until.is_some_and(|until| until > times.now) {
             return Answer::Busy;
         }
         if !claimed_by_us && self.is_mixed(wanted) {
@@ -144,7 +167,9 @@ impl Held {
         }
         let abandoned = self.claim.is_some() && !claimed_by_us;
         if self.in_doubt || abandoned {
-            return Answer::Unknown { known: self.known.clone(), attempted: self.attempted };
+            let asked_at = if abandoned { self.claimed_until } else { self.asked_at };
+            let under_way = asked_at.is_some_and(|asked_at| asked_at > times.patient_since);
+            return Answer::Unknown { known: self.known.clone(), attempted: self.attempted, under_way };
         }
         if !claimed_by_us && self.hash.as_deref() == Some(&wanted.hash) {
             return Answer::Unchanged;
@@ -166,24 +191,24 @@ fn claim_key(
     flow: &str,
     token: ClaimToken,
     wanted: &Wanted,
-    now: i64,
-    until: i64,
+    times: Times,
 ) -> rusqlite::Result<Answer> {
     let held = transaction
         .prepare_cached("SELECT * FROM ledger WHERE flow = ?1 AND key = ?2")?
         .query_row((flow, &wanted.key), Held::from_row)
         .optional()?;
-    let answer = held.map_or(Answer::Act(Known::default()), |held| held.answer(token, wanted, now));
+    let answer = held.map_or(Answer::Act(Known::default()), |held| held.answer(token, wanted, times));
     match answer {
-        Answer::Act(_) => hold(transaction, flow, token, wanted, until, false)?,
-        Answer::Unknown { .. } => hold(transaction, flow, token, wanted, until, true)?,
+        Answer::Act(_) => hold(transaction, flow, token, wanted, times.until, false)?,
+        Answer::Unknown { .. } => hold(transaction, flow, token, wanted, times.until, true)?,
         Answer::Unchanged => note_version(transaction, flow, wanted)?,
         Answer::Stale | Answer::Busy | Answer::Mixed => {}
     }
     Ok(answer)
 }
 
-/// What was attempted stays while the key is in doubt.
+/// What was attempted stays while the key is in doubt. Whoever lost a claim may have asked for something as
+/// long as that lasted.
 fn hold(
     transaction: &Transaction<'_>,
     flow: &str,
@@ -196,7 +221,8 @@ fn hold(
         INSERT INTO ledger (flow, key, claim, claimed_until, in_doubt, attempted) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         ON CONFLICT (flow, key) DO UPDATE SET
             claim = excluded.claim, claimed_until = excluded.claimed_until, in_doubt = excluded.in_doubt,
-            attempted = CASE WHEN excluded.in_doubt THEN attempted ELSE excluded.attempted END";
+            attempted = CASE WHEN excluded.in_doubt THEN attempted ELSE excluded.attempted END,
+            asked_at = CASE WHEN claim <> excluded.claim THEN claimed_until ELSE asked_at END";
     let mut statement = transaction.prepare_cached(sql)?;
     statement.execute((flow, &wanted.key, token.0.as_bytes(), until, in_doubt, wanted.hash)).map(drop)
 }
@@ -220,18 +246,19 @@ fn settle_key(
         Settled::Applied { known: Known { id, etag, incarnation }, version, hash } => {
             let sql = "
                 UPDATE ledger SET id = ?4, etag = ?5, incarnation = ?6, version = ?7, hash = ?8,
-                    in_doubt = 0, attempted = NULL, claim = NULL, claimed_until = NULL
+                    in_doubt = 0, attempted = NULL, asked_at = NULL, claim = NULL, claimed_until = NULL
                 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
             let parameters = (held.0, held.1, held.2, id, etag, incarnation, version.order_key(), hash);
             transaction.prepare_cached(sql)?.execute(parameters)?
         }
-        Settled::Released | Settled::InDoubt => {
+        Settled::Released | Settled::InDoubt | Settled::UnderWay => {
             let sql = "
                 UPDATE ledger SET in_doubt = in_doubt OR ?4, claim = NULL, claimed_until = NULL,
-                    attempted = CASE WHEN in_doubt OR ?4 THEN attempted END
+                    attempted = CASE WHEN in_doubt OR ?4 THEN attempted END, asked_at = coalesce(?5, asked_at)
                 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
-            let in_doubt = *settled == Settled::InDoubt;
-            transaction.prepare_cached(sql)?.execute((held.0, held.1, held.2, in_doubt))?
+            let asked_at = (*settled == Settled::UnderWay).then(values::now);
+            let parameters = (held.0, held.1, held.2, *settled != Settled::Released, asked_at);
+            transaction.prepare_cached(sql)?.execute(parameters)?
         }
     };
     Ok(rows > 0)

@@ -1,0 +1,78 @@
+//! What takes effect at the destination after it was given up.
+
+use pomost_sandbox::{Act, Fault, Faults, Shop, ShopOptions, When};
+use serde_json::json;
+
+use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+
+/// A customer as the sandbox takes it.
+fn customer() -> serde_json::Value {
+    json!({
+        "key": "x-1", "external_id": "x-1", "email": "jan@example.com", "name": "Jan Kos", "customer_since": "2019-11-12",
+        "balance": 0, "newsletter": true, "sms": false,
+    })
+}
+
+const CUSTOMERS: &str = r#"create: { request: POST /customers, id: .customer.id }
+update: { request: "PUT /customers/{$id}" }
+lookup: { request: "GET /customers?email={.email}", id: ".customers[0].id" }"#;
+
+/// Has requests to the shop given up after so long.
+fn with_timeout(world: &World, timeout: &str) {
+    world.write("systems/shop.yaml", &format!("{}timeout: {timeout}\n", world.system("shop")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_takes_effect_after_it_was_given_up_is_not_made_twice() {
+    let faults = Faults::only(Fault::new(When::Next(1), Act::EffectAfter { ms: 3_000 }).on("POST"));
+    let options = ShopOptions {
+        allow_duplicates: true,
+        key: "secret-of-the-tests".to_owned(),
+        faults,
+        ..ShopOptions::default()
+    };
+    let shop = Shop::start(options).await.unwrap();
+    let flow = Flow { writes: CUSTOMERS, transform: "map: del(.key)", ..Flow::default() };
+    let (world, _) = World::with_rows([customer()], flow).await;
+    let auth = "auth: { api_key: { header: X-Api-Key, value: \"${TOKEN}\" } }\ntimeout: 5s";
+    world.write("systems/shop.yaml", &format!("system: shop\nbase_url: {}\n{auth}\n", shop.url()));
+    assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
+    assert_eq!((shop.counts().created, shop.snapshot().customers.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_ended() {
+    let (world, _) =
+        World::with_rows([json!({"key": "a", "n": 1})], Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.shop.fail("POST", 1, || Reply::Hang);
+    let running = world.start().await;
+    let run = running.request(None).await;
+    asked(&world, "POST").await;
+    running.kill().await;
+    let running = world.start().await;
+    asked(&world, "GET").await;
+    world.shop.put("t0001", json!({"key": "a", "n": 1}));
+    assert_eq!(outcomes(&running.ended(run).await), [("updated", 1)]);
+    running.stop().await;
+    assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (1, 1));
+}
+
+/// Waiting for that costs no attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_taken_effect_when_the_time_out_has_passed_again_is_made() {
+    let load = format!("{LOOKUP}\nretry: {{ attempts: 2 }}").leak();
+    let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], Flow { load, ..Flow::default() }).await;
+    with_timeout(&world, "3s");
+    world.shop.fail("POST", 1, || Reply::BreakOff);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    assert_eq!(world.shop.server.asked("POST"), 2);
+    assert!(world.shop.server.asked("GET") > 1, "it was made as soon as it was not found");
+}
+
+async fn asked(world: &World, method: &str) {
+    pomost_tests::eventually(async || match world.shop.server.asked(method) {
+        0 => Err(format!("no {method}")),
+        _ => Ok(()),
+    })
+    .await;
+}
