@@ -435,9 +435,7 @@ mod tests {
         assert_eq!(beside_a_newer_one(applied), (vec![], vec![0, 1]));
         assert_eq!(beside_a_newer_one(End::LeftAlone), (vec![], vec![0, 1]));
         assert_eq!(beside_a_newer_one(End::NotNow), (vec![(vec![0, 1], 1, 3)], vec![]));
-        let failed = |class| {
-            End::Failed(Failed { failure: Failure::new(class, "it failed".to_owned()), in_doubt: false })
-        };
+        let failed = |class| End::Failed(Failed::without_effect(failure(class, None)));
         assert_eq!(beside_a_newer_one(failed(Class::Transient)), (vec![(vec![0, 1], 120, 4)], vec![]));
         assert_eq!(beside_a_newer_one(failed(Class::Invalid)), (vec![(vec![1], 1, 0)], vec![]));
     }
