@@ -24,6 +24,7 @@ mod late;
 mod messages;
 mod modes;
 mod order;
+mod order_of_extraction;
 mod outages;
 mod paging;
 mod rate_limit;

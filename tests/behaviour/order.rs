@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Flow, Reply, Seen, World, outcomes, replayed_in};
 
-const LATEST: Flow = Flow {
+pub(crate) const LATEST: Flow = Flow {
     request: "GET /rows",
     records: ".rows[]",
     extract: "version: .n",
@@ -18,20 +18,20 @@ const LATEST: Flow = Flow {
     rest: "",
 };
 
-const EVERY: Flow = Flow { load: "order: every", ..LATEST };
+pub(crate) const EVERY: Flow = Flow { load: "order: every", ..LATEST };
 
-fn change(key: &str, n: u32) -> Value {
+pub(crate) fn change(key: &str, n: u32) -> Value {
     json!({ "key": key, "n": n })
 }
 
 /// Refuses what is sent of this key and version.
-fn refuse(world: &World, key: &'static str, n: u32) {
+pub(crate) fn refuse(world: &World, key: &'static str, n: u32) {
     let refused = change(key, n).to_string();
     world.shop.intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
 }
 
 /// What was sent to the shop of a key, in this order.
-fn sent(world: &World, key: &str) -> Vec<u64> {
+pub(crate) fn sent(world: &World, key: &str) -> Vec<u64> {
     let number = |seen: Seen| {
         let body: Value = serde_json::from_str(&seen.body).ok()?;
         body["n"].as_u64().filter(|_| body["key"] == key)
@@ -39,8 +39,25 @@ fn sent(world: &World, key: &str) -> Vec<u64> {
     world.shop.server.seen().into_iter().filter_map(number).collect()
 }
 
+/// The outcomes of a run that is asked for, after the source has changed, while the only record of the run before
+/// it waits for the shop. That one turns out to be stale.
+pub(crate) async fn while_the_first_waits(world: &World, change: impl FnOnce()) -> Vec<(&'static str, u64)> {
+    let unready = || Reply::With("retry-after", "5".into(), Box::new(Reply::json(503, &json!({}))));
+    world.shop.fail("POST", 1, unready);
+    let running = world.start().await;
+    let first = running.request(None).await;
+    eventually(async || if world.shop.server.asked("POST") == 1 { Ok(()) } else { Err("not asked yet") })
+        .await;
+    change();
+    let second = running.request(None).await;
+    let later = outcomes(&running.ended(second).await);
+    assert_eq!(outcomes(&running.ended(first).await), [("stale", 1)]);
+    running.stop().await;
+    later
+}
+
 /// The outcomes of a run of which so many records wait for dead letters.
-async fn blocked(world: &World, run: Option<RunId>) -> (RunId, u64, Vec<(&'static str, u64)>) {
+pub(crate) async fn blocked(world: &World, run: Option<RunId>) -> (RunId, u64, Vec<(&'static str, u64)>) {
     let running = world.start().await;
     let run = match run {
         Some(run) => run,
@@ -72,18 +89,27 @@ async fn a_newer_version_that_is_applied_makes_a_dead_older_one_stale() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_that_is_applied_makes_a_waiting_older_one_stale() {
     let (world, rows) = World::with_rows([change("a", 1)], LATEST).await;
-    let unready = || Reply::With("retry-after", "5".into(), Box::new(Reply::json(503, &json!({}))));
-    world.shop.fail("POST", 1, unready);
-    let running = world.start().await;
-    let first = running.request(None).await;
-    eventually(async || if world.shop.server.asked("POST") == 1 { Ok(()) } else { Err("not asked yet") })
-        .await;
-    rows.set([change("a", 2)]);
-    let second = running.request(None).await;
-    assert_eq!(outcomes(&running.ended(second).await), [("created", 1)]);
-    assert_eq!(outcomes(&running.ended(first).await), [("stale", 1)]);
-    running.stop().await;
+    let later = while_the_first_waits(&world, || rows.set([change("a", 2)])).await;
+    assert_eq!(later, [("created", 1)]);
     assert_eq!(sent(&world, "a"), [1, 2]);
+}
+
+/// Both come in one batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_is_applied_where_the_newer_one_beside_it_is_refused() {
+    let (world, _) = World::with_rows([change("a", 1), change("a", 2)], LATEST).await;
+    refuse(&world, "a", 2);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("dead", 1)]);
+    assert_eq!(sent(&world, "a"), [2, 1]);
+    assert_eq!(world.shop.things(), [change("a", 1).to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_waits_with_the_newer_one_beside_it_until_that_is_applied() {
+    let (world, _) = World::with_rows([change("a", 2), change("a", 1)], LATEST).await;
+    world.shop.fail("POST", 2, || Reply::json(500, &json!({})));
+    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("stale", 1)]);
+    assert_eq!(sent(&world, "a"), [2, 2, 2]);
 }
 
 /// Whatever order they come in, and however many of a key come together.
@@ -224,4 +250,18 @@ async fn versions_compare_as_what_the_flow_says_they_are() {
     world.set_flow(Flow { extract: "version: .n\nversion_type: number", ..LATEST });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.error, "extract.version found something else than a number");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_may_be_numbers_with_exponents() {
+    let version = |n: &str| [format!(r#"{{"key":"a","n":{n}}}"#)];
+    for extract in [LATEST.extract, "version: .n\nversion_type: number"] {
+        let (world, rows) = World::with_rows([], Flow { extract, ..LATEST }).await;
+        for (n, outcome) in
+            [("9.99E8", "created"), ("1.0E9", "updated"), ("999999999", "stale"), ("1000000001", "updated")]
+        {
+            rows.set_json(version(n));
+            assert_eq!(outcomes(&world.sync().await), [(outcome, 1)], "{n}");
+        }
+    }
 }

@@ -80,8 +80,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The record of a row. `order` is its version where the flow names none. The slot is the caller's
-/// to set.
+/// The record of a row. `order` is its place in the order of extraction, which is its version where the flow
+/// names none. The slot is the caller's to set.
 pub fn row<'a>(
     reading: impl Into<Reading<'a>>,
     value: Value,
@@ -143,10 +143,13 @@ fn made(
     let key = key.unwrap_or_default();
     let record = Record { slot: 0, key, version: order, op: Op::Upsert, data, source: None };
     match fields.and_then(|fields| fits.map(|()| fields)) {
-        Ok(fields) => Ok(Row {
-            record: Record { version: fields.version.unwrap_or(record.version), op: fields.op, ..record },
-            cursor: fields.cursor,
-        }),
+        Ok(Fields { version, op, cursor }) => {
+            let version = match version {
+                Some(version) => version.extracted(&record.version),
+                None => record.version,
+            };
+            Ok(Row { record: Record { version, op, ..record }, cursor })
+        }
         Err(error) => {
             let diagnosis = Diagnosis { reason: Reason::Invalid, error, pointer: None };
             Err(Box::new(Refused { record, diagnosis }))

@@ -1,7 +1,7 @@
 //! Deleting what a full reading did not list.
 
-use pomost_models::{Op, Record};
-use pomost_store::{SourceKey, SourceKeys};
+use pomost_models::{Op, Record, Version};
+use pomost_store::SourceKeys;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -28,9 +28,10 @@ impl Extraction<'_> {
             self.brake(store.count_keys(&run.flow, run.id).await?)?;
         }
         let missing = store.missing_keys(&run.flow, run.id, after, TOGETHER).await?;
-        let last = missing.last().map(|missing| missing.key.clone());
-        for missing in missing {
-            unit.add_row(Ok(deletion(missing))).await?;
+        let last = missing.last().cloned();
+        for key in missing {
+            let deletion = deletion(key, unit.beginning());
+            unit.add_row(Ok(deletion)).await?;
         }
         Ok(last.map(|last| Place { part: Part::Missing(last), ..place.clone() }))
     }
@@ -48,8 +49,9 @@ impl Extraction<'_> {
     }
 }
 
-/// It has the version that the source had last: whoever changed the record since wins.
-fn deletion(SourceKey { key, version }: SourceKey) -> Row {
+/// It is newer than what was read before the run: whatever the version of that was, the source has it no more.
+/// Whoever was told of the record since the run began wins.
+fn deletion(key: String, version: Version) -> Row {
     let data = RawValue::NULL.to_owned();
     Row { record: Record { slot: 0, key, version, op: Op::Delete, data, source: None }, cursor: None }
 }

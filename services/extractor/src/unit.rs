@@ -7,8 +7,8 @@ use pomost_runtime::{
     metrics, outbox,
     worker::Trouble,
 };
-use pomost_store::{PageProgress, SourceKey};
-use uuid::Uuid;
+use pomost_store::PageProgress;
+use uuid::{Builder, Uuid};
 
 use crate::{
     checkpoint::{Checkpoint, Place},
@@ -34,7 +34,7 @@ pub struct Unit<'a> {
     waiting: Vec<Result<Record, Box<Refused>>>,
     waiting_bytes: usize,
     batches: Vec<(String, u32)>,
-    listed: Vec<SourceKey>,
+    listed: Vec<String>,
     forgotten: Vec<String>,
 }
 
@@ -49,6 +49,13 @@ impl<'a> Unit<'a> {
     /// The order of the next row among all that the source gives.
     pub fn order(&self) -> Version {
         Version::of_extraction(self.moment, self.rows as usize)
+    }
+
+    /// The place of the run's beginning in the order of extraction, after all earlier runs.
+    pub fn beginning(&self) -> Version {
+        let began = self.checkpoint.began.and_then(|began| u64::try_from(began.as_millisecond()).ok());
+        let moment = began.map(|began| Builder::from_unix_timestamp_millis(began, &[0; 10]).into_uuid());
+        Version::of_extraction(moment.unwrap_or(self.moment), 0)
     }
 
     /// Adds the rows of a page. Rows that are gone are deletions, where the flow has such.
@@ -74,9 +81,7 @@ impl<'a> Unit<'a> {
         let record = row.and_then(|row| self.reach(row));
         if let (Ok(record), true) = (&record, self.extraction.flow().extract.sweep.is_some()) {
             match record.op {
-                Op::Upsert => {
-                    self.listed.push(SourceKey { key: record.key.clone(), version: record.version.clone() });
-                }
+                Op::Upsert => self.listed.push(record.key.clone()),
                 Op::Delete => self.forgotten.push(record.key.clone()),
             }
         }

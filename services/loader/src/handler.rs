@@ -21,7 +21,7 @@ use crate::{
     acting::Acting,
     destination::Destination,
     hold::Hold,
-    prepare::{self, Prepared, prepare},
+    prepare::{self, Round, prepare},
     tally::{Spared, Tally},
     turns::Turns,
 };
@@ -49,13 +49,11 @@ impl Handler for LoadHandler {
     async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
         let until = Instant::now() + STARTING;
         let records = std::mem::take(&mut batch.records);
-        let Prepared { rounds, mut superseded } = prepare(self.destination.flow.load.order, records);
-        for records in rounds {
-            let records = self.turns.whose_turn_it_is(&batch, records).await?;
-            if records.is_empty() && superseded.is_empty() {
-                continue;
+        for round in prepare(self.destination.flow.load.order, records) {
+            let round = Round { records: self.turns.whose_turn_it_is(&batch, round.records).await?, ..round };
+            if !round.is_empty() {
+                self.load(&batch, round, until).await?;
             }
-            self.load(&batch, records, std::mem::take(&mut superseded), until).await?;
         }
         Ok(())
     }
@@ -72,8 +70,7 @@ impl LoadHandler {
     async fn load(
         &self,
         batch: &Batch,
-        records: Vec<Record>,
-        superseded: Vec<Record>,
+        Round { records, superseded }: Round,
         until: Instant,
     ) -> Result<(), Trouble> {
         let (began, was_down) = (Instant::now(), self.destination.is_closed());
@@ -97,11 +94,11 @@ impl LoadHandler {
         } else if self.destination.has_been_down_since(began) {
             tally.spare_attempts(Spared::AllButTheFirst);
         }
-        superseded.into_iter().for_each(|record| tally.superseded(record));
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
         for ((record, entry), (answer, end)) in acted {
             tally.add(record, entry, &answer, end);
         }
+        superseded.into_iter().for_each(|record| tally.superseded(record));
         self.settle(tally).await
     }
 

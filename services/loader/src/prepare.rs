@@ -6,65 +6,73 @@ use pomost_models::{Record, load::Order};
 use pomost_store::{ClaimEntry, ledger::ContentHash};
 use sha2::{Digest, Sha256};
 
-/// A batch's records, as they are acted on.
-pub struct Prepared {
-    /// Records that are acted on together, each key once; one round after the other.
-    pub rounds: Vec<Vec<Record>>,
-    /// Those that a newer one of their key in the batch replaces.
+/// Records that are acted on together, each key once.
+#[derive(Default)]
+pub struct Round {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Those that a newer one of their key among them replaces.
     pub superseded: Vec<Record>,
 }
 
-/// Makes a batch's records ready. A key can come twice in a batch when rows shift between two pages, or
-/// when the source lists changes, and a claim takes each key once.
-pub fn prepare(order: Order, records: Vec<Record>) -> Prepared {
+impl Round {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.superseded.is_empty()
+    }
+}
+
+/// Makes a batch's records ready, round after round. A key can come twice in a batch when rows shift between two
+/// pages, or when the source lists changes, and a claim takes each key once.
+pub fn prepare(order: Order, records: Vec<Record>) -> Vec<Round> {
     match order {
         Order::Latest => newest_of_each_key(records),
-        Order::Every => Prepared { rounds: one_after_the_other(records), superseded: Vec::new() },
+        Order::Every => one_after_the_other(records),
     }
 }
 
 /// Keeps the newest record of each key. What has no order with it comes in a round of its own, where the
 /// ledger refuses one of the two.
-fn newest_of_each_key(mut records: Vec<Record>) -> Prepared {
-    let mut prepared = Prepared { rounds: Vec::new(), superseded: Vec::new() };
+fn newest_of_each_key(mut records: Vec<Record>) -> Vec<Round> {
+    let mut rounds = Vec::new();
     while !records.is_empty() {
         let mut places: HashMap<String, usize> = HashMap::with_capacity(records.len());
-        let (mut current, mut mixed) = (Vec::<Record>::with_capacity(records.len()), Vec::new());
+        let (mut round, mut mixed) = (Round::default(), Vec::new());
         for record in records {
-            match places.get(&record.key) {
+            match places.get(&record.key).map(|&place| &mut round.records[place]) {
                 None => {
-                    places.insert(record.key.clone(), current.len());
-                    current.push(record);
+                    places.insert(record.key.clone(), round.records.len());
+                    round.records.push(record);
                 }
-                Some(&place) if !record.version.compares_with(&current[place].version) => mixed.push(record),
-                Some(&place) => prepared.superseded.push(newer_stays(&mut current[place], record)),
+                Some(current) if !record.version.compares_with(&current.version) => mixed.push(record),
+                Some(current) => round.superseded.push(newer_stays(current, record)),
             }
         }
-        prepared.rounds.push(current);
+        rounds.push(round);
         records = mixed;
     }
-    prepared
+    rounds
 }
 
 /// Leaves the newer of two in place and returns the older; of equals the later one is newer.
 fn newer_stays(place: &mut Record, record: Record) -> Record {
-    match record.version.order_key() >= place.version.order_key() {
-        true => std::mem::replace(place, record),
-        false => record,
+    match record.version.is_older(&place.version) {
+        true => record,
+        false => std::mem::replace(place, record),
     }
 }
 
 /// The first changes of all keys, then the second ones, and so on.
-fn one_after_the_other(mut records: Vec<Record>) -> Vec<Vec<Record>> {
+fn one_after_the_other(mut records: Vec<Record>) -> Vec<Round> {
     records.sort_by_cached_key(|record| record.version.order_key());
     let mut changes: HashMap<String, usize> = HashMap::new();
-    let mut rounds: Vec<Vec<Record>> = Vec::new();
+    let mut rounds: Vec<Round> = Vec::new();
     for record in records {
         let round = changes.entry(record.key.clone()).or_default();
         if *round == rounds.len() {
-            rounds.push(Vec::new());
+            rounds.push(Round::default());
         }
-        rounds[*round].push(record);
+        rounds[*round].records.push(record);
         *round += 1;
     }
     rounds
@@ -109,8 +117,8 @@ mod tests {
         records.iter().map(|record| record.slot).collect()
     }
 
-    fn rounds(prepared: &Prepared) -> Vec<Vec<u32>> {
-        prepared.rounds.iter().map(|records| slots(records)).collect()
+    fn rounds(prepared: &[Round]) -> Vec<Vec<u32>> {
+        prepared.iter().map(|round| slots(&round.records)).collect()
     }
 
     #[test]
@@ -123,7 +131,7 @@ mod tests {
         ];
         let prepared = prepare(Order::Latest, records);
         assert_eq!(rounds(&prepared), [[2, 1]]);
-        assert_eq!(slots(&prepared.superseded), [0, 3]);
+        assert_eq!(slots(&prepared[0].superseded), [0, 3]);
     }
 
     #[test]
@@ -133,11 +141,23 @@ mod tests {
     }
 
     #[test]
+    fn of_equal_versions_the_one_extracted_last_stays_wherever_it_stands() {
+        let (moment, version) = (uuid::Uuid::now_v7(), Version::new("1"));
+        let extracted = |slot: u32| {
+            let version = version.clone().extracted(&Version::of_extraction(moment, slot as usize));
+            Record { version, ..record(slot, "a", "", "1") }
+        };
+        let deletion = Record { version: Version::of_extraction(moment, 1), ..extracted(1) };
+        let prepared = prepare(Order::Latest, vec![extracted(2), deletion, extracted(0)]);
+        assert_eq!((rounds(&prepared), slots(&prepared[0].superseded)), (vec![vec![2]], vec![1, 0]));
+    }
+
+    #[test]
     fn versions_without_a_common_order_do_not_replace_each_other() {
         let records = vec![record(0, "a", "1", "1"), record(1, "a", "rev-2", "2"), record(2, "a", "2", "2")];
         let prepared = prepare(Order::Latest, records);
         assert_eq!(rounds(&prepared), [[2], [1]]);
-        assert_eq!(slots(&prepared.superseded), [0]);
+        assert_eq!(slots(&prepared[0].superseded), [0]);
     }
 
     #[test]
@@ -150,7 +170,7 @@ mod tests {
         ];
         let prepared = prepare(Order::Every, records);
         assert_eq!(rounds(&prepared), [vec![1, 2], vec![0], vec![3]]);
-        assert!(prepared.superseded.is_empty());
+        assert!(prepared.iter().all(|round| round.superseded.is_empty()));
     }
 
     #[test]

@@ -87,11 +87,6 @@ impl<'a> Tally<'a> {
         self.spared = spared;
     }
 
-    /// Adds a record that a newer one in the same batch replaces.
-    pub fn superseded(&mut self, record: Record) {
-        self.settle(record, Outcome::Stale);
-    }
-
     /// Adds a record, what the ledger answered for it and how acting on it ended.
     pub fn add(&mut self, record: Record, entry: ClaimEntry, answer: &Answer, end: End) {
         let settled = match end {
@@ -134,6 +129,22 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Adds a record that is older than one of its key that was added before. It is stale once that has
+    /// settled, and comes again with it. Where that is dead it is the newest of those left, and comes again
+    /// for its own sake.
+    pub fn superseded(&mut self, record: Record) {
+        let is_among = |records: &[Record]| records.iter().any(|newer| newer.key == record.key);
+        let newer = self.again.iter().find(|(_, records)| is_among(records));
+        let again = newer.map(|(again, _)| *again);
+        match again {
+            Some(again) => self.come_again(record, again),
+            None if self.settled.iter().any(|(newer, _)| newer.key == record.key) => {
+                self.settle(record, Outcome::Stale);
+            }
+            None => self.come_again(record, Again { delay: SHORTLY, attempt: 0, waits: 0 }),
+        }
+    }
+
     /// The batches that come again, and by which delay.
     pub fn coming_again(&self) -> Vec<(Route, Batch)> {
         let queue = Queue::of(Stage::Load, self.batch);
@@ -169,8 +180,7 @@ impl<'a> Tally<'a> {
     /// whoever waits for that would wait in vain. The destination or the ledger says what became of them.
     pub fn lose(&mut self, keys: &[String]) {
         let settled = std::mem::take(&mut self.settled).into_iter();
-        let (lost, settled): (Vec<_>, Vec<_>) =
-            settled.partition(|(record, outcome)| *outcome != Outcome::Stale && keys.contains(&record.key));
+        let (lost, settled): (Vec<_>, Vec<_>) = settled.partition(|(record, _)| keys.contains(&record.key));
         self.settlement.outcomes = Outcomes::waiting(0);
         settled.into_iter().for_each(|(record, outcome)| self.settle(record, outcome));
         let again = Again { delay: SHORTLY, ..self.as_it_came() };
@@ -327,6 +337,17 @@ mod tests {
         }
     }
 
+    fn record(slot: u32) -> Record {
+        Record {
+            slot,
+            key: "a".to_owned(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data: RawValue::from_string("{}".to_owned()).unwrap(),
+            source: None,
+        }
+    }
+
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
     fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
         let flow = flow();
@@ -338,14 +359,7 @@ mod tests {
     }
 
     fn comes_again(mut tally: Tally<'_>, failure: Failure) -> Option<(u32, Batch)> {
-        let record = Record {
-            slot: 0,
-            key: "a".to_owned(),
-            version: Version::new("1"),
-            op: Op::Upsert,
-            data: RawValue::from_string("{}".to_owned()).unwrap(),
-            source: None,
-        };
+        let record = record(0);
         let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
         tally.add(record, entry, &answer, End::Failed(Failed::without_effect(failure)));
         tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
@@ -397,5 +411,32 @@ mod tests {
             let (delay, _) = again(batch(0, 0), class, Some(Duration::from_secs(100))).unwrap();
             assert_eq!(delay, 100);
         }
+    }
+
+    /// Slots, with the delay by which and the attempt as which they come again.
+    type ComingAgain = (Vec<u32>, u32, u32);
+
+    /// What comes again of two records of which one, whose request ends so, replaces the other; and which are settled.
+    fn beside_a_newer_one(end: End) -> (Vec<ComingAgain>, Vec<u32>) {
+        let (flow, batch) = (flow(), batch(3, 1));
+        let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
+        let (newer, answer) = (record(0), Answer::Act(Known::default()));
+        tally.add(newer.clone(), prepare::claim_entry(&newer), &answer, end);
+        tally.superseded(record(1));
+        let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect();
+        let again = tally.coming_again();
+        let again = again.iter().map(|(route, batch)| (slots(batch), route.delay.unwrap(), batch.attempt));
+        (again.collect(), slots(&tally.settled()))
+    }
+
+    #[test]
+    fn what_a_newer_record_beside_it_replaces_is_stale_once_that_has_settled_and_waits_with_it_until_then() {
+        let applied = End::Applied { outcome: Outcome::Created, known: Known::default() };
+        assert_eq!(beside_a_newer_one(applied), (vec![], vec![0, 1]));
+        assert_eq!(beside_a_newer_one(End::LeftAlone), (vec![], vec![0, 1]));
+        assert_eq!(beside_a_newer_one(End::NotNow), (vec![(vec![0, 1], 1, 3)], vec![]));
+        let failed = |class| End::Failed(Failed::without_effect(failure(class, None)));
+        assert_eq!(beside_a_newer_one(failed(Class::Transient)), (vec![(vec![0, 1], 120, 4)], vec![]));
+        assert_eq!(beside_a_newer_one(failed(Class::Invalid)), (vec![(vec![1], 1, 0)], vec![]));
     }
 }

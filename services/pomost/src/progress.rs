@@ -29,7 +29,7 @@ pub async fn follow(store: &dyn Store, run: RunId, label: &str) -> anyhow::Resul
 pub fn has_ended(summary: &RunSummary) -> bool {
     match summary.state {
         RunState::Settled | RunState::Failed => true,
-        RunState::Settling => summary.counts.waiting == summary.blocked,
+        RunState::Settling => summary.counts.waiting <= summary.blocked,
         RunState::Requested | RunState::Extracting => false,
     }
 }

@@ -25,8 +25,8 @@ const SETTINGS: &str = "PRAGMA busy_timeout = 10000;
     PRAGMA foreign_keys = OFF;
     PRAGMA journal_size_limit = 67108864;";
 
-/// Gives a connection the functions that statements call.
-pub type AddFunctions = fn(&Connection) -> rusqlite::Result<()>;
+/// Defines the functions that the statements on a connection use.
+type Define = fn(&Connection) -> rusqlite::Result<()>;
 
 /// A SQLite file. Clones share its connections.
 ///
@@ -42,16 +42,18 @@ pub struct Database {
 impl Database {
     /// Opens the file, creating it and its directory where they are missing, and brings its tables
     /// up to date. Several processes may do so at once.
-    pub async fn open(
-        path: &Path,
-        migrations: Runner,
-        add_functions: AddFunctions,
-    ) -> Result<Database, Error> {
+    pub async fn open(path: &Path, migrations: Runner) -> Result<Database, Error> {
+        Database::open_with(path, migrations, |_| Ok(())).await
+    }
+
+    /// The same, with SQL functions that are defined on each connection.
+    pub async fn open_with(path: &Path, migrations: Runner, define: Define) -> Result<Database, Error> {
         let place = path.display().to_string();
         create_directory_of(path).map_err(|error| Error::unavailable(&place, error))?;
-        let writer = pool(path, 1, "", add_functions).map_err(|error| Error::unavailable(&place, error))?;
-        let readers = pool(path, READERS, "PRAGMA query_only = ON;", add_functions)
-            .map_err(|error| Error::unavailable(&place, error))?;
+        let pool = |size, settings| {
+            pool(path, size, settings, define).map_err(|error| Error::unavailable(&place, error))
+        };
+        let (writer, readers) = (pool(1, "")?, pool(READERS, "PRAGMA query_only = ON;")?);
         let database = Database { place, writer, readers };
         database.migrate(path, migrations).await?;
         Ok(database)
@@ -173,17 +175,19 @@ fn pool(
     path: &Path,
     size: usize,
     more_settings: &'static str,
-    add_functions: AddFunctions,
+    define: Define,
 ) -> Result<Pool, impl ToString> {
     let config = Config { path: path.to_owned(), pool: Some(PoolConfig::new(size)) };
     let Ok(builder) = config.builder(Runtime::Tokio1);
     builder
         .post_create(Hook::async_fn(move |connection, _| {
             Box::pin(async move {
-                let set_up = move |connection: &mut Connection| {
-                    set_up(connection, more_settings).and_then(|()| add_functions(connection))
-                };
-                let set_up = connection.interact(set_up).await;
+                let set_up = connection
+                    .interact(move |connection| {
+                        set_up(connection, more_settings)?;
+                        define(connection)
+                    })
+                    .await;
                 set_up.map_err(|error| HookError::message(error.to_string()))?.map_err(HookError::Backend)
             })
         }))

@@ -6,5 +6,5 @@
 mod database;
 mod lock;
 
-pub use database::{AddFunctions, Database, Error};
+pub use database::{Database, Error};
 pub use lock::{LockError, ProjectLock};

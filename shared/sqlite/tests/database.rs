@@ -14,7 +14,7 @@ mod embedded {
 }
 
 async fn open(path: &Path) -> Database {
-    Database::open(path, embedded::migrations::runner(), |_| Ok(())).await.unwrap()
+    Database::open(path, embedded::migrations::runner()).await.unwrap()
 }
 
 async fn opened() -> (TempDir, Database) {
@@ -136,9 +136,7 @@ async fn a_file_of_a_newer_version_is_refused_with_advice() {
     let (_directory, database) = opened().await;
     let newer = "INSERT INTO refinery_schema_history VALUES (9, 'later', '2030-01-01T00:00:00Z', '1')";
     database.write(move |t| t.execute(newer, [])).await.unwrap();
-    let Err(error) =
-        Database::open(Path::new(database.place()), embedded::migrations::runner(), |_| Ok(())).await
-    else {
+    let Err(error) = Database::open(Path::new(database.place()), embedded::migrations::runner()).await else {
         panic!("it was opened")
     };
     assert!(error.to_string().contains("use that version"), "{error}");
@@ -147,8 +145,7 @@ async fn a_file_of_a_newer_version_is_refused_with_advice() {
 #[tokio::test]
 async fn a_place_that_cannot_be_opened_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let Err(error) = Database::open(directory.path(), embedded::migrations::runner(), |_| Ok(())).await
-    else {
+    let Err(error) = Database::open(directory.path(), embedded::migrations::runner()).await else {
         panic!("it was opened")
     };
     assert!(error.to_string().contains(&*directory.path().to_string_lossy()), "{error}");

@@ -26,9 +26,7 @@ pub use alerts::{Alert, Outage};
 pub use changes::Taking;
 pub use grants::{Grant, GrantKey};
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
-pub use runs::{
-    Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKey, SourceKeys,
-};
+pub use runs::{Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKeys};
 pub use slots::{Pace, Slots};
 pub use webhooks::Arrival;
 
@@ -87,7 +85,7 @@ pub trait Store: Send + Sync + 'static {
     async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()>;
 
     /// The first keys after `after` that earlier runs of this flow listed and this one did not.
-    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>>;
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<String>>;
 
     /// How many keys are known of this flow's source, and how many of them this run has not listed.
     async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys>;
@@ -143,10 +141,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes, before they are published, the records of batches of one run as changes that later ones of
     /// their keys wait for. What was noted of the same batches before, when they held other records, is
-    /// forgotten, unless it was published. What was dead is under way again.
+    /// forgotten, unless it was published or read later than these. What was dead is under way again.
     async fn expect_changes(&self, batches: &[&Batch]) -> Result<()>;
 
-    /// Notes that batches of one run were published.
+    /// Notes that the records of batches of one flow were published.
     async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()>;
 
     /// Forgets changes that were noted longer ago than `patience` and never confirmed: whoever noted them

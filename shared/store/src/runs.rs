@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pomost_models::{Outcome, Outcomes, RunId, Stage, Trigger, Version};
+use pomost_models::{Outcome, Outcomes, RunId, Stage, Trigger};
 
 /// The right to extract one flow, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,18 +61,9 @@ pub struct PageProgress {
     /// Where to go on after it.
     pub checkpoint: serde_json::Value,
     /// The keys it listed, of a flow that takes those no longer listed for deleted.
-    pub listed: Vec<SourceKey>,
+    pub listed: Vec<String>,
     /// The keys whose deletion it holds: they are not known any more.
     pub forgotten: Vec<String>,
-}
-
-/// A key that a source listed, and the version it had there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceKey {
-    /// The record's key.
-    pub key: String,
-    /// The record's version.
-    pub version: Version,
 }
 
 /// How many keys of a source are known.

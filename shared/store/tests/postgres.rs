@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use pomost_models::{Outcome, Outcomes};
+use pomost_models::{Outcome, Outcomes, Version, version};
 use pomost_postgres::testing::{certificate, encrypted, readable};
 use pomost_store::{Error, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
 
 pomost_store::every_behaviour!(on_a_store);
 
@@ -92,6 +93,35 @@ async fn masks_are_merged_as_the_models_merge_them() {
             let (stored, added) = (mask(&mut seed), mask(&mut seed));
             let merged: String = client.query_one(&statement, &[&stored, &added]).await.unwrap().get(0);
             assert_eq!(merged, Outcomes::merge(&stored, &added), "{stored:?} and {added:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn versions_compare_as_the_models_compare_them() {
+    in_a_schema(|namespace| async move {
+        PostgresStore::connect(&url(), None, &namespace).await.unwrap();
+        let client = client().await;
+        let (moments, given) =
+            ([Uuid::now_v7(), Uuid::now_v7()], ["9", "10", "-1.5", "2026-01-01T00:00:00Z", "b"]);
+        let orders = moments.map(|moment| Version::of_extraction(moment, 7));
+        let read = |text: &str| orders.each_ref().map(|order| Version::new(text).extracted(order));
+        let plain = given.map(Version::new);
+        let all = given.into_iter().flat_map(read).chain(plain).chain(orders.clone());
+        let keys: Vec<String> = all.map(|version| version.order_key()).collect();
+        for (name, compare) in
+            [("is_older", version::is_older as fn(&str, &str) -> bool), ("waits_for", version::waits_for)]
+        {
+            let sql = format!("SET search_path = \"{namespace}\"");
+            client.batch_execute(&sql).await.unwrap();
+            let statement = client.prepare(&format!("SELECT {name}($1, $2)")).await.unwrap();
+            for one in &keys {
+                for other in &keys {
+                    let found: bool = client.query_one(&statement, &[one, other]).await.unwrap().get(0);
+                    assert_eq!(found, compare(one, other), "{name} {one:?} {other:?}");
+                }
+            }
         }
     })
     .await;

@@ -44,10 +44,9 @@ impl SqliteBroker {
 
     /// [`SqliteBroker::open`], with other limits.
     pub async fn open_with(path: &Path, limits: Limits) -> Result<SqliteBroker> {
-        let database =
-            Database::open(path, migrations::migrations::runner(), |_| Ok(())).await.map_err(|error| {
-                Error::Unavailable { place: path.display().to_string(), reason: error.to_string() }
-            })?;
+        let database = Database::open(path, migrations::migrations::runner()).await.map_err(|error| {
+            Error::Unavailable { place: path.display().to_string(), reason: error.to_string() }
+        })?;
         Ok(SqliteBroker { hub: Arc::new(Hub { database, limits, changed: Notify::new() }) })
     }
 

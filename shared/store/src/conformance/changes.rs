@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use pomost_models::{Batch, DeadLetter, Lane, Op, Record, RunId, Version};
 use serde_json::value::RawValue;
 
-use super::{MINUTE, Worker, act_on, dead_letters::letter, manual};
+use super::{MINUTE, Worker, act_on, dead_letters::letter, manual, order, read};
 use crate::{Answer, Claim, ClaimToken, Store, Taking};
 
 fn record(slot: u32, key: &str, version: &str) -> Record {
-    let data = RawValue::from_string(format!("{{\"version\":\"{version}\"}}")).unwrap();
+    let data = RawValue::from_string(serde_json::json!({ "version": version }).to_string()).unwrap();
     Record { slot, key: key.into(), version: Version::new(version), op: Op::Upsert, data, source: None }
 }
 
@@ -62,6 +62,35 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
     assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
 }
 
+/// As they do with a deletion that has no version.
+pub async fn changes_of_one_version_wait_for_those_that_were_read_before_them(store: Arc<dyn Store>) {
+    let (first, second, third) = (read("1", 1), read("1", 2), order(3).to_string());
+    let changes = batch("1", &[("a", &first), ("a", &second), ("a", &third)]);
+    expect(&store, &changes).await;
+    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, true, true]);
+    let settle = async |slot: usize| {
+        store.settle_changes(&changes.with_records(vec![changes.records[slot].clone()])).await.unwrap();
+    };
+    settle(0).await;
+    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, false, true]);
+    settle(1).await;
+    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, false, false]);
+}
+
+/// It was paused for longer than its lease, and reads the page on that another has read anew.
+pub async fn who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_it(store: Arc<dyn Store>) {
+    let (earlier, later) = (read("1", 1), read("1", 2));
+    let successor = batch("1", &[("a", &later)]);
+    let paused = Batch { run: successor.run, ..batch("1", &[("a", &earlier)]) };
+    store.expect_changes(&[&successor]).await.unwrap();
+    expect(&store, &paused).await;
+    store.settle_changes(&paused).await.unwrap();
+    let next = batch("2", &[("a", "2")]);
+    assert_eq!(store.are_behind(&next).await.unwrap(), [true]);
+    store.give_up_changes("customers", Duration::ZERO).await.unwrap();
+    assert_eq!(store.are_behind(&next).await.unwrap(), [false]);
+}
+
 /// A page that is read again after a crash may have other records in it. What was published before will settle.
 pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<dyn Store>) {
     let (first, published) = (batch("1", &[("a", "1"), ("b", "1")]), batch("2", &[("d", "1")]));
@@ -102,6 +131,31 @@ pub async fn a_parked_record_comes_back_when_nothing_is_before_it(store: Arc<dyn
     store.settle_changes(&whole).await.unwrap();
     store.unpark(taking.taker, &released).await.unwrap();
     assert_eq!(take(&store).await, records(&[("a", "3")]));
+}
+
+/// The page was read again after a crash, and what was published of it before is under way all the same.
+pub async fn a_slot_that_was_read_twice_is_parked_twice_and_waited_for_once(store: Arc<dyn Store>) {
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    let dead = batch("1", &[("a", "1")]);
+    let again = |row| Batch { run, ..batch("2", &[("a", &read("2", row))]) };
+    let (first, second) = (again(1), again(2));
+    for noted in [&dead, &first, &second] {
+        expect(&store, noted).await;
+    }
+    store.park(&second).await.unwrap();
+    store.park(&first).await.unwrap();
+    let letter = DeadLetter { record: dead.records.first().cloned(), ..letter(dead.run, "1", 0) };
+    store.archive(std::slice::from_ref(&letter)).await.unwrap();
+    assert_eq!(store.run(run).await.unwrap().unwrap().blocked, 1);
+    store.discard_dead_letters(&[letter.id]).await.unwrap();
+    for read in [first, second] {
+        let taking = taking(MINUTE, 10);
+        let released = store.take_parked("customers", None, taking).await.unwrap();
+        assert_eq!(released.iter().map(Batch::encode).collect::<Vec<_>>(), [read.encode()]);
+        store.unpark(taking.taker, &released).await.unwrap();
+        store.settle_changes(&read).await.unwrap();
+    }
+    assert_eq!(take(&store).await, []);
 }
 
 /// An earlier change may come up while it is published.

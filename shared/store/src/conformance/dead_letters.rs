@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pomost_models::{DeadLetter, Op, Outcome, Reason, Record, RunId, Stage, Version};
 use serde_json::value::RawValue;
 
-use super::{Worker, manual};
+use super::{Worker, manual, read};
 use crate::{DeadLetterFilter, Store};
 
 fn raw(json: &str) -> Box<RawValue> {
@@ -186,10 +186,16 @@ pub async fn a_newer_version_that_was_applied_supersedes_a_dead_letter(store: Ar
     assert_eq!(store.supersede("customers", &["key-1"]).await.unwrap(), 0);
 }
 
-/// The same version may be of another operation: a deletion has the version that its record had.
+/// The same version may be of another operation: a deletion may have the version that its record had.
 pub async fn neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter(store: Arc<dyn Store>) {
     let (superseded, open, stale) = supersede(&store, ["10", "9"]).await;
     assert_eq!((superseded, open.len(), stale), (0, 2, 0));
     Worker::new(&store).apply("key-1", "10", 2).await;
     assert_eq!(store.supersede("customers", &["key-1"]).await.unwrap(), 0);
+}
+
+/// Which is newer of two that a source gives one version, the order of extraction says.
+pub async fn the_same_version_that_was_read_later_supersedes_a_dead_letter(store: Arc<dyn Store>) {
+    let (superseded, open, stale) = supersede(&store, [&read("10", 1), &read("10", 2)]).await;
+    assert_eq!((superseded, open.len(), stale), (1, 1, 1));
 }

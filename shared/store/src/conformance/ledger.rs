@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use pomost_models::{Outcome, Outcomes, Version};
 
-use super::{MINUTE, Worker, act_on, applied, known, manual, mask, unknown};
+use super::{MINUTE, Worker, act_on, applied, known, manual, mask, order, read, unknown};
 use crate::{Answer, Claim, Known, Settled, Settlement, Store};
 
 /// Nothing is known of a key that nobody acted on.
@@ -55,6 +55,29 @@ pub async fn an_older_version_is_stale_and_an_equal_one_is_not(store: Arc<dyn St
     assert_eq!(Worker::new(&store).claim("k", "9", 2).await, Answer::Stale);
     assert_eq!(Worker::new(&store).claim("k", "9", 1).await, Answer::Stale);
     assert_eq!(Worker::new(&store).claim("k", "10.0", 2).await, act_on("k"));
+}
+
+/// Sources count in whole seconds, and a deletion may have the version that its record had.
+pub async fn of_equal_versions_the_one_that_was_read_earlier_is_stale(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", &read("10", 2), 2).await;
+    for earlier in ["10", &read("10.0", 1)] {
+        assert_eq!(Worker::new(&store).claim("k", earlier, 1).await, Answer::Stale, "{earlier:?}");
+    }
+    for same_content in [read("10", 2), read("10", 4)] {
+        assert_eq!(Worker::new(&store).claim("k", &same_content, 2).await, Answer::Unchanged);
+    }
+    assert_eq!(Worker::new(&store).claim("k", &read("10", 3), 3).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", &read("9", 5), 3).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", &read("10", 5), 3).await, act_on("k"));
+}
+
+/// A deletion that the source gives no version is newer than what was read before it, whatever its version.
+pub async fn what_has_no_version_is_ordered_by_when_it_was_read(store: Arc<dyn Store>) {
+    Worker::new(&store).apply("k", &read("10", 2), 2).await;
+    assert_eq!(Worker::new(&store).claim("k", order(1).as_str(), 1).await, Answer::Stale);
+    Worker::new(&store).apply("k", order(4).as_str(), 1).await;
+    assert_eq!(Worker::new(&store).claim("k", &read("11", 3), 3).await, Answer::Stale);
+    assert_eq!(Worker::new(&store).claim("k", &read("1", 5), 3).await, act_on("k"));
 }
 
 /// A source that changed from numbers to times starts anew.

@@ -19,6 +19,7 @@ mod webhooks;
 use std::{sync::Arc, time::Duration};
 
 use pomost_models::{Outcome, Outcomes, RunId, Trigger, Version};
+use uuid::Uuid;
 
 use crate::{
     Answer, Claim, ClaimEntry, ClaimToken, Known, RunRequest, Settled, SettledEntry, Settlement, Store,
@@ -78,6 +79,8 @@ macro_rules! every_behaviour {
             a_deleted_record_has_no_id
             all_that_is_known_of_a_record_at_its_destination_is_kept
             an_older_version_is_stale_and_an_equal_one_is_not
+            of_equal_versions_the_one_that_was_read_earlier_is_stale
+            what_has_no_version_is_ordered_by_when_it_was_read
             versions_of_different_types_do_not_compare
             unchanged_content_of_a_newer_version_makes_late_older_content_stale
             a_key_is_busy_while_another_worker_holds_it
@@ -102,9 +105,12 @@ macro_rules! every_behaviour {
             the_ledger_ends_at_the_newest_version_whoever_wins_the_races
             outcomes_of_one_batch_recorded_by_many_are_all_kept
             a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settled
+            changes_of_one_version_wait_for_those_that_were_read_before_them
             a_batch_noted_again_stands_for_the_records_it_has_then
+            who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_it
             a_change_that_was_not_confirmed_is_given_up_after_a_while
             a_parked_record_comes_back_when_nothing_is_before_it
+            a_slot_that_was_read_twice_is_parked_twice_and_waited_for_once
             a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while
             a_record_that_is_given_back_to_the_park_is_anybody_s_again
             a_record_that_is_parked_again_is_not_forgotten_by_who_took_it
@@ -121,6 +127,7 @@ macro_rules! every_behaviour {
             a_dead_letter_is_discarded_once
             a_newer_version_that_was_applied_supersedes_a_dead_letter
             neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter
+            the_same_version_that_was_read_later_supersedes_a_dead_letter
             a_replay_is_begun_and_ended_and_never_extracted
             a_replay_takes_open_letters_that_no_other_has
             letters_that_a_replay_did_not_send_are_free_again
@@ -161,6 +168,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// It answers when it is asked whether it does.
 pub async fn it_answers_when_asked(store: Arc<dyn Store>) {
     store.ping().await.unwrap();
+}
+
+/// The order of extraction of a row among others.
+fn order(row: usize) -> Version {
+    Version::of_extraction(Uuid::nil(), row)
+}
+
+/// A version that was read there, as messages have it.
+fn read(version: &str, row: usize) -> String {
+    let version = serde_json::to_value(Version::new(version).extracted(&order(row))).unwrap();
+    version.as_str().unwrap().to_owned()
 }
 
 fn manual(flow: &str) -> RunRequest {

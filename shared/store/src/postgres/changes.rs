@@ -11,7 +11,8 @@ use crate::{
     changes::{self, Taking},
 };
 
-/// Statements that write the same changes lock them in the same order.
+/// Statements that write the same changes lock them in the same order. What was read later than what is noted
+/// now stays: whoever read it has succeeded whoever notes this.
 const EXPECT: &str = "
     WITH expected AS (
         SELECT DISTINCT ON (key, version) batch, key, version
@@ -21,6 +22,7 @@ const EXPECT: &str = "
         DELETE FROM changes
         WHERE run = $2 AND batch = ANY ($3::text[]) AND NOT confirmed AND NOT dead AND NOT EXISTS (
             SELECT FROM expected WHERE expected.key = changes.key AND expected.version = changes.version)
+            AND extraction(version) COLLATE \"C\" <= (SELECT max(extraction(version) COLLATE \"C\") FROM expected)
     )
     INSERT INTO changes (flow, key, version, run, batch)
     SELECT $1, key, version, $2, batch FROM expected ORDER BY key COLLATE \"C\", version COLLATE \"C\"
@@ -30,15 +32,16 @@ const EXPECT: &str = "
 /// A change that somebody has locked is being settled already, or noted anew.
 const CONFIRM: &str = "
     WITH noted AS (
-        SELECT flow, key, version FROM changes
-        WHERE run = $1 AND batch = ANY ($2::text[]) FOR UPDATE SKIP LOCKED
+        SELECT changes.key, changes.version FROM unnest($2::text[], $3::text[]) AS published (key, version)
+        JOIN changes ON changes.flow = $1 AND changes.key = published.key AND changes.version = published.version
+        FOR UPDATE OF changes SKIP LOCKED
     )
     UPDATE changes SET confirmed = true FROM noted
-    WHERE changes.flow = noted.flow AND changes.key = noted.key AND changes.version = noted.version";
+    WHERE flow = $1 AND changes.key = noted.key AND changes.version = noted.version";
 
 const BEHIND: &str = "
     SELECT EXISTS (
-        SELECT FROM changes WHERE flow = $1 AND changes.key = wanted.key AND is_older(changes.version, wanted.version)
+        SELECT FROM changes WHERE flow = $1 AND changes.key = wanted.key AND waits_for(wanted.version, changes.version)
     )
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (key, version, place) ORDER BY place";
 
@@ -51,26 +54,27 @@ const SETTLE: &str = "
     DELETE FROM changes USING settled
     WHERE flow = $1 AND changes.key = settled.key AND changes.version = settled.version";
 
+/// A page that is read again has another record in each slot, and each settles the change that was noted of it.
 const PARK: &str = "
     INSERT INTO parked (run, batch, slot, flow, key, version, message)
     SELECT $1, $2, slot, $3, key, version, message
     FROM unnest($4::bigint[], $5::text[], $6::text[], $7::text[]) AS parked (slot, key, version, message)
-    ON CONFLICT (run, batch, slot) DO UPDATE
-        SET key = excluded.key, version = excluded.version, message = excluded.message,
-            taken_by = NULL, taken_until = NULL";
+    ON CONFLICT (run, batch, slot, version) DO UPDATE
+        SET key = excluded.key, message = excluded.message, taken_by = NULL, taken_until = NULL";
 
 /// With a condition on the keys in question.
 fn take_sql(which: &str) -> String {
     format!(
         "WITH free AS (
-            SELECT run, batch, slot FROM parked
+            SELECT run, batch, slot, version FROM parked
             WHERE flow = $1 AND {which} AND (taken_until IS NULL OR taken_until <= now()) AND NOT EXISTS (
                 SELECT FROM changes
-                WHERE changes.flow = $1 AND changes.key = parked.key AND is_older(changes.version, parked.version))
+                WHERE changes.flow = $1 AND changes.key = parked.key AND waits_for(parked.version, changes.version))
             ORDER BY key, version LIMIT $4 FOR UPDATE SKIP LOCKED
         )
         UPDATE parked SET taken_by = $2, taken_until = now() + make_interval(secs => $3) FROM free
         WHERE parked.run = free.run AND parked.batch = free.batch AND parked.slot = free.slot
+            AND parked.version = free.version
         RETURNING message"
     )
 }
@@ -80,9 +84,10 @@ static TAKE_OF_KEYS: LazyLock<String> = LazyLock::new(|| take_sql("key = ANY ($5
 
 /// What was parked again meanwhile, or taken by somebody else, stays.
 const UNPARK: &str = "
-    DELETE FROM parked USING unnest($2::uuid[], $3::text[], $4::bigint[]) AS released (run, batch, slot)
+    DELETE FROM parked
+    USING unnest($2::uuid[], $3::text[], $4::bigint[], $5::text[]) AS released (run, batch, slot, version)
     WHERE parked.run = released.run AND parked.batch = released.batch AND parked.slot = released.slot
-        AND taken_by = $1";
+        AND parked.version = released.version AND taken_by = $1";
 
 const SUPERSEDE: &str = "
     WITH closed AS (
@@ -125,8 +130,8 @@ pub(super) async fn expect(connections: &Connections, batches: &[&Batch]) -> Res
 
 pub(super) async fn confirm(connections: &Connections, batches: &[&Batch]) -> Result<()> {
     let Some(first) = batches.first() else { return Ok(()) };
-    let ids: Vec<_> = batches.iter().map(|batch| stored(&batch.id)).collect();
-    connections.execute(CONFIRM, &[&first.run.0, &ids]).await.map(drop)
+    let (keys, versions) = columns(batches.iter().flat_map(|batch| &batch.records));
+    connections.execute(CONFIRM, &[&first.flow, &keys, &versions]).await.map(drop)
 }
 
 pub(super) async fn give_up(connections: &Connections, flow: &str, patience: Duration) -> Result<()> {
@@ -186,7 +191,8 @@ pub(super) async fn unpark(connections: &Connections, taker: ClaimToken, batches
     let runs: Vec<Uuid> = records().map(|(batch, _)| batch.run.0).collect();
     let ids: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
     let slots: Vec<i64> = records().map(|(_, record)| record.slot.into()).collect();
-    connections.execute(UNPARK, &[&taker.0, &runs, &ids, &slots]).await.map(drop)
+    let (_, versions) = columns(records().map(|(_, record)| record));
+    connections.execute(UNPARK, &[&taker.0, &runs, &ids, &slots, &versions]).await.map(drop)
 }
 
 pub(super) async fn supersede(connections: &Connections, flow: &str, keys: &[&str]) -> Result<u64> {

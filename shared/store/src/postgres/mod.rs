@@ -20,8 +20,7 @@ use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::Delive
 
 use crate::{
     Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Grant, GrantKey, Lease, Outage, Pace,
-    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
-    Store, Taking,
+    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKeys, Store, Taking,
 };
 use connection::Connections;
 
@@ -100,7 +99,7 @@ impl Store for PostgresStore {
         runs::fail(&self.connections, lease, run, error).await
     }
 
-    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<String>> {
         source_keys::missing(&self.connections, flow, run, after, limit).await
     }
 

@@ -99,21 +99,11 @@ pub(super) async fn record_page(connections: &Connections, lease: &Lease, page: 
     });
     let (batches, masks) = waiting(&page.batches);
     let checkpoint = page.checkpoint.to_string();
-    let (keys, versions, forgotten) = source_keys::columns(page);
+    let (listed, forgotten) = source_keys::columns(page);
     let held = connections
         .query_one(
             &SQL,
-            &[
-                &lease.name,
-                &lease.token,
-                &page.run.0,
-                &checkpoint,
-                &batches,
-                &masks,
-                &keys,
-                &versions,
-                &forgotten,
-            ],
+            &[&lease.name, &lease.token, &page.run.0, &checkpoint, &batches, &masks, &listed, &forgotten],
         )
         .await?;
     unless_lost(held.is_some(), lease)
@@ -173,9 +163,9 @@ static SUMMARY: LazyLock<String> = LazyLock::new(|| {
     let counts = Counts::columns();
     format!(
         "SELECT id, flow, trigger, requested_at, extracted_at, error, checkpoint IS NOT NULL, warning, (
-            SELECT count(*) FROM parked WHERE parked.run = runs.id AND EXISTS (
+            SELECT count(DISTINCT (batch, slot)) FROM parked WHERE parked.run = runs.id AND EXISTS (
                 SELECT FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
-                    AND is_older(changes.version, parked.version))
+                    AND waits_for(parked.version, changes.version))
         ), counts.*
         FROM runs, LATERAL (SELECT {counts} FROM run_batches WHERE run = runs.id) AS counts"
     )

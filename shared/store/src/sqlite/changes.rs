@@ -12,30 +12,35 @@ use crate::{
     changes::{self, Taking},
 };
 
-const FORGET: &str = "DELETE FROM changes WHERE run = ?1 AND batch = ?2 AND NOT confirmed AND NOT dead";
+/// What was read later than what is noted now stays: whoever read it has succeeded whoever notes this.
+const FORGET: &str = "
+    DELETE FROM changes
+    WHERE run = ?1 AND batch = ?2 AND NOT confirmed AND NOT dead AND NOT was_read_before(?3, version)";
 
 const EXPECT: &str = "
     INSERT INTO changes (flow, key, version, run, batch, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (flow, key, version) DO UPDATE
         SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
 
-const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND is_older(version, ?3)";
+const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND waits_for(?3, version)";
 
+/// A page that is read again has another record in each slot, and each settles the change that was noted of it.
 const PARK: &str = "
     INSERT OR REPLACE INTO parked (run, batch, slot, flow, key, version, message)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 const TAKE: &str = "
-    UPDATE parked SET taken_by = ?2, taken_until = ?3 WHERE (run, batch, slot) IN (
-        SELECT run, batch, slot FROM parked
+    UPDATE parked SET taken_by = ?2, taken_until = ?3 WHERE (run, batch, slot, version) IN (
+        SELECT run, batch, slot, version FROM parked
         WHERE flow = ?1 AND (?6 IS NULL OR key = ?6) AND (taken_until IS NULL OR taken_until <= ?5) AND NOT EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key
-                AND is_older(changes.version, parked.version))
+                AND waits_for(parked.version, changes.version))
         ORDER BY key, version LIMIT ?4)
     RETURNING message";
 
 /// What was parked again meanwhile, or taken by somebody else, stays.
-const UNPARK: &str = "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND taken_by = ?4";
+const UNPARK: &str =
+    "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND version = ?4 AND taken_by = ?5";
 
 const OLDER: &str = "
     SELECT older.id, older.run, older.batch, older.slot FROM dead_letters AS older
@@ -53,11 +58,10 @@ pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()
 }
 
 pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<()> {
-    let batches: Vec<_> = batches.iter().map(|batch| (batch.run.to_string(), batch.id.clone())).collect();
+    let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
     let confirmed = database.write(move |transaction| {
-        let sql = "UPDATE changes SET confirmed = 1 WHERE run = ?1 AND batch = ?2";
-        let mut statement = transaction.prepare_cached(sql)?;
-        batches.iter().try_for_each(|batch| statement.execute((&batch.0, &batch.1)).map(drop))
+        let sql = "UPDATE changes SET confirmed = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
+        batches.iter().try_for_each(|batch| for_each_change(transaction, sql, batch))
     });
     Ok(confirmed.await?)
 }
@@ -93,11 +97,7 @@ pub(super) async fn settle(database: &Database, batch: &Batch) -> Result<()> {
     let batch = batch.bare();
     let settled = database.write(move |transaction| {
         let sql = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
-        let mut statement = transaction.prepare_cached(sql)?;
-        let settle = |record: &Record| {
-            statement.execute((&batch.flow, &record.key, record.version.order_key())).map(drop)
-        };
-        batch.records.iter().try_for_each(settle)
+        for_each_change(transaction, sql, &batch)
     });
     Ok(settled.await?)
 }
@@ -157,7 +157,9 @@ pub(super) async fn unpark(database: &Database, taker: ClaimToken, batches: &[Ba
         let records =
             batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
         for (batch, record) in records {
-            unpark.execute((batch.run.to_string(), &batch.id, record.slot, taker.0.as_bytes()))?;
+            let Record { slot, version, .. } = record;
+            let of = (batch.run.to_string(), &batch.id, slot, version.order_key(), taker.0.as_bytes());
+            unpark.execute(of)?;
         }
         Ok(())
     });
@@ -197,15 +199,25 @@ pub(super) fn note_dead(transaction: &Transaction<'_>, letters: &[DeadLetter]) -
 /// How many records of a run wait for a dead letter.
 pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u64> {
     let sql = "
-        SELECT count(*) FROM parked WHERE run = ?1 AND EXISTS (
+        SELECT count(*) FROM (SELECT DISTINCT batch, slot FROM parked WHERE run = ?1 AND EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
-                AND is_older(changes.version, parked.version))";
+                AND waits_for(parked.version, changes.version)))";
     let count = connection.prepare_cached(sql)?.query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
     Ok(count.unsigned_abs())
 }
 
+/// Executes a statement on the flow, the key and the version of each record of a batch.
+fn for_each_change(transaction: &Transaction<'_>, sql: &str, batch: &Batch) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(sql)?;
+    let execute =
+        |record: &Record| statement.execute((&batch.flow, &record.key, record.version.order_key())).map(drop);
+    batch.records.iter().try_for_each(execute)
+}
+
 fn forget_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
-    transaction.prepare_cached(FORGET)?.execute((batch.run.to_string(), &batch.id)).map(drop)
+    let Some(last) = batch.records.last() else { return Ok(()) };
+    let parameters = (batch.run.to_string(), &batch.id, last.version.order_key());
+    transaction.prepare_cached(FORGET)?.execute(parameters).map(drop)
 }
 
 fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {

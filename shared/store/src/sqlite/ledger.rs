@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pomost_models::version::is_older;
 use pomost_sqlite::Database;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
@@ -261,10 +262,4 @@ fn settle_key(
         }
     };
     Ok(rows > 0)
-}
-
-/// Whether a version is older than another. Those of different types (the first character of their order
-/// keys) do not compare.
-pub(super) fn is_older(version: &str, than: &str) -> bool {
-    version.chars().next() == than.chars().next() && version < than
 }

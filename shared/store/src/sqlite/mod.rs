@@ -5,6 +5,7 @@ mod changes;
 mod dead_letters;
 mod grants;
 mod ledger;
+mod order;
 mod replays;
 mod runs;
 mod slots;
@@ -17,12 +18,10 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
-use rusqlite::{Connection, functions::FunctionFlags};
 
 use crate::{
     Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
-    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKey, SourceKeys,
-    Store, Taking,
+    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKeys, Store, Taking,
 };
 
 mod embedded {
@@ -40,7 +39,7 @@ impl SqliteStore {
     /// up to date.
     pub async fn open(path: &Path) -> Result<SqliteStore> {
         Ok(SqliteStore {
-            database: Database::open(path, embedded::migrations::runner(), add_functions).await?,
+            database: Database::open_with(path, embedded::migrations::runner(), order::define).await?,
         })
     }
 
@@ -49,15 +48,6 @@ impl SqliteStore {
     pub async fn expire_claims_and_leases(&self) -> Result<()> {
         ledger::expire_claims_and_leases(&self.database).await
     }
-}
-
-/// `is_older(version, than)`, as PostgreSQL has it.
-fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function("is_older", 2, flags, |arguments| {
-        let (version, than) = (arguments.get::<Option<String>>(0)?, arguments.get::<Option<String>>(1)?);
-        Ok(version.zip(than).is_some_and(|(version, than)| ledger::is_older(&version, &than)))
-    })
 }
 
 impl From<pomost_sqlite::Error> for Error {
@@ -117,7 +107,7 @@ impl Store for SqliteStore {
         runs::fail(&self.database, lease, run, error).await
     }
 
-    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<SourceKey>> {
+    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<String>> {
         source_keys::missing(&self.database, flow, run, after, limit).await
     }
 

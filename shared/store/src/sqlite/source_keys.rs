@@ -1,22 +1,20 @@
 //! What a source listed.
 
-use pomost_models::{RunId, Version};
+use pomost_models::RunId;
 use pomost_sqlite::Database;
 use rusqlite::Transaction;
 
-use crate::{PageProgress, Result, SourceKey, SourceKeys};
+use crate::{PageProgress, Result, SourceKeys};
 
 /// Notes the keys that a page listed, and forgets those that it deletes.
 pub(super) fn note(transaction: &Transaction<'_>, page: &PageProgress) -> rusqlite::Result<()> {
     let run = page.run.to_string();
     let list = "
-        INSERT OR REPLACE INTO source_keys (flow, key, version, listed_in)
-        SELECT flow, ?2, ?3, id FROM runs WHERE id = ?1";
+        INSERT OR REPLACE INTO source_keys (flow, key, listed_in)
+        SELECT flow, ?2, id FROM runs WHERE id = ?1";
     let forget = "DELETE FROM source_keys WHERE flow = (SELECT flow FROM runs WHERE id = ?1) AND key = ?2";
     let (mut list, mut forget) = (transaction.prepare_cached(list)?, transaction.prepare_cached(forget)?);
-    for SourceKey { key, version } in &page.listed {
-        list.execute((&run, key, version.as_stored()))?;
-    }
+    page.listed.iter().try_for_each(|key| list.execute((&run, key)).map(drop))?;
     page.forgotten.iter().try_for_each(|key| forget.execute((&run, key)).map(drop))
 }
 
@@ -26,17 +24,14 @@ pub(super) async fn missing(
     run: RunId,
     after: &str,
     limit: u32,
-) -> Result<Vec<SourceKey>> {
+) -> Result<Vec<String>> {
     let (flow, run, after) = (flow.to_owned(), run.to_string(), after.to_owned());
     let sql = "
-        SELECT key, version FROM source_keys
+        SELECT key FROM source_keys
         WHERE flow = ?1 AND listed_in < ?2 AND key > ?3 ORDER BY key LIMIT ?4";
     let missing = database.read(move |connection| {
         let mut statement = connection.prepare_cached(sql)?;
-        let key = |row: &rusqlite::Row<'_>| {
-            Ok(SourceKey { key: row.get(0)?, version: Version::new(row.get::<_, String>(1)?) })
-        };
-        statement.query_map((flow, run, after, limit), key)?.collect()
+        statement.query_map((flow, run, after, limit), |row| row.get(0))?.collect()
     });
     Ok(missing.await?)
 }
