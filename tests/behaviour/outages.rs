@@ -60,13 +60,16 @@ async fn asked(server: &Server, times: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
     let (large, small) = ("batch_size: 20", "batch_size: 1");
-    // Of small batches some are over before it is seen that the system is down.
-    tokio::join!(ends_by_itself(500, large), ends_by_itself(401, large), ends_by_itself(500, small));
+    // Of small batches some are over before it is seen that the system is down; it is by the time they come again.
+    tokio::join!(ends_by_itself(500, large, 0), ends_by_itself(401, large, 0), ends_by_itself(500, small, 3));
 }
 
-async fn ends_by_itself(status: u16, rest: &'static str) {
+async fn ends_by_itself(status: u16, rest: &'static str, seconds: u32) {
     let (world, _) = world(Flow { rest, ..one_attempt() }).await;
-    world.shop.intercept(failing(status));
+    let failing = failing(status);
+    world
+        .shop
+        .intercept(move |seen| Some(Reply::With("retry-after", seconds.to_string(), failing(seen)?.into())));
     let running = world.start().await;
     let run = running.request(None).await;
     let backends = world.backends().await;

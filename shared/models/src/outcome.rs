@@ -70,7 +70,8 @@ impl Outcome {
 /// that have not settled.
 ///
 /// A slot settles once. Merging the same mask again changes nothing, which is what keeps the counts
-/// of a run exact when messages are delivered twice.
+/// of a run exact when messages are delivered twice. Only a dead letter counts though its slot has settled: where
+/// rows shift while a page is read again, that was another record's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcomes {
     mask: Vec<u8>,
@@ -105,12 +106,14 @@ impl Outcomes {
         std::str::from_utf8(&self.mask).unwrap_or_default()
     }
 
-    /// Merges what is stored with what is new: the first outcome of a slot stays, the longer size
-    /// wins.
+    /// Merges what is stored with what is new: the first outcome of a slot stays unless the new one is
+    /// [`Outcome::Dead`], which only [`Outcome::Stale`] outlives: its letter was closed. The longer size wins.
     pub fn merge(stored: &str, new: &str) -> String {
         let (mut stored, mut new) = (stored.chars(), new.chars());
+        let (dead, stale) = (Outcome::Dead.letter(), Outcome::Stale.letter());
         std::iter::from_fn(|| match (stored.next(), new.next()) {
             (Some(Self::WAITING) | None, Some(letter)) => Some(letter),
+            (Some(known), Some(new)) if new == dead && known != stale => Some(dead),
             (known, _) => known,
         })
         .collect()
@@ -124,6 +127,12 @@ mod tests {
     #[test]
     fn a_slot_keeps_its_first_outcome() {
         assert_eq!(Outcomes::merge("c..x", "u=.c"), "c=.x");
+    }
+
+    #[test]
+    fn a_dead_letter_counts_unless_it_is_outdated() {
+        assert_eq!(Outcomes::merge("c=s.", "xxxx"), "xxsx");
+        assert_eq!(Outcomes::merge("xxsx", "c=s."), "xxsx");
     }
 
     #[test]

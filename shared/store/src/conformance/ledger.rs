@@ -297,13 +297,16 @@ pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let outcomes = mask(&[(0, Outcome::Created), (2, Outcome::Stale)]);
     let settlement = Settlement { run, outcomes, ..worker.settlement(&[("k", applied("k", "1", 1))]) };
     store.settle(&settlement).await.unwrap();
-    store
-        .settle(&Settlement { entries: Vec::new(), outcomes: mask(&[(0, Outcome::Dead)]), ..settlement })
-        .await
-        .unwrap();
-    let counts = store.run(run).await.unwrap().unwrap().counts;
-    assert_eq!((counts.records, counts.waiting), (3, 1));
-    assert_eq!((counts.of(Outcome::Created), counts.of(Outcome::Stale), counts.of(Outcome::Dead)), (1, 1, 0));
+    let again = |outcomes| Settlement { entries: Vec::new(), outcomes, ..settlement.clone() };
+    store.settle(&again(mask(&[(0, Outcome::Updated), (2, Outcome::Dead)]))).await.unwrap();
+    let counts = async || {
+        let counts = store.run(run).await.unwrap().unwrap().counts;
+        assert_eq!((counts.records, counts.waiting), (3, 1));
+        [Outcome::Created, Outcome::Stale, Outcome::Dead].map(|outcome| counts.of(outcome))
+    };
+    assert_eq!(counts().await, [1, 1, 0], "what is settled stays so");
+    store.settle(&again(mask(&[(0, Outcome::Dead)]))).await.unwrap();
+    assert_eq!(counts().await, [0, 1, 1], "nobody takes a run with a dead letter for a success");
 }
 
 /// A worker that did not hear that it has settled settles again.
