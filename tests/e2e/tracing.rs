@@ -95,7 +95,7 @@ fn is_a_request(span: &Span, method: &str, status: &str, template: &str) {
     assert_eq!(span.get("http.request.method"), method);
     assert_eq!(span.get("http.response.status_code"), status);
     assert_eq!(span.get("url.template"), template);
-    assert_eq!(span.get("server.address"), "127.0.0.1");
+    assert!(span.get("server.address").starts_with("127."));
     assert!(span.get("server.port").parse::<u16>().is_ok());
     assert!(!span.failed);
 }
