@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use jiff::{SignedDuration, Timestamp};
 use pomost_http::Clients;
 use pomost_models::{Outcome, Period, Trigger};
 use pomost_project::Project;
@@ -33,6 +34,9 @@ const FLOW: &str = "customers";
 
 /// The same customers once more, to a system where nobody is.
 const WAITING_FLOW: &str = "waiting";
+/// How long they wait before others are measured beside them.
+const WAITING: SignedDuration = SignedDuration::from_secs(15);
+
 const AWAY: &str = "system: away\nbase_url: http://127.0.0.1:1\n";
 
 /// The arguments of `pomost bench`.
@@ -140,12 +144,13 @@ fn request(flow: &str) -> RunRequest {
     RunRequest { flow: flow.into(), trigger: Trigger::Manual, since: None }
 }
 
-/// Returns once all that is for the system is read and waits for it.
+/// Returns once the system has been down for a while after all that is for it was read: that is mapped by then.
 async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<()> {
     let run = store.request_run(&request(WAITING_FLOW)).await?;
     loop {
-        let is_read = store.run(run).await?.is_some_and(|summary| summary.extracted_at.is_some());
-        if is_read && !store.outages(Outage::REMEMBERED).await?.is_empty() {
+        let read_at = store.run(run).await?.and_then(|summary| summary.extracted_at);
+        let is_down = !store.outages(Outage::REMEMBERED).await?.is_empty();
+        if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING >= read_at) {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
