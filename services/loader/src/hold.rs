@@ -16,8 +16,8 @@ use tracing::warn;
 /// of a request that is begun then: it would undo a newer one, or create a record twice.
 pub(crate) struct Hold<'a> {
     store: &'a dyn Store,
-    /// With the keys that it got.
-    claim: Claim,
+    claim: &'a Claim,
+    answers: &'a [Answer],
     ttl: Duration,
     /// By our own clock, from before the store was asked.
     until: Mutex<Instant>,
@@ -27,15 +27,12 @@ impl<'a> Hold<'a> {
     /// Of the keys that a claim got, which was asked for at that moment.
     pub(crate) fn of(
         store: &'a dyn Store,
-        claim: &Claim,
-        answers: &[Answer],
+        claim: &'a Claim,
+        answers: &'a [Answer],
         ttl: Duration,
         asked: Instant,
     ) -> Hold<'a> {
-        let entries = claim.entries.iter().zip(answers);
-        let got = entries.filter(|(_, answer)| answer.known().is_some());
-        let claim = Claim { entries: got.map(|(entry, _)| entry.clone()).collect(), ..claim.clone() };
-        Hold { store, claim, ttl, until: Mutex::new(asked + ttl) }
+        Hold { store, claim, answers, ttl, until: Mutex::new(asked + ttl) }
     }
 
     /// Whether all keys are certainly ours still.
@@ -49,7 +46,7 @@ impl<'a> Hold<'a> {
         loop {
             sleep(self.ttl / 3).await;
             let asked = Instant::now();
-            match self.store.renew_claim(&self.claim, self.ttl).await {
+            match self.store.renew_claim(&self.got(), self.ttl).await {
                 Ok(true) => self.holds_until(asked + self.ttl),
                 Ok(false) => {
                     self.holds_until(asked);
@@ -57,6 +54,19 @@ impl<'a> Hold<'a> {
                 }
                 Err(error) => warn!(%error, "a claim was not renewed"),
             }
+        }
+    }
+
+    /// The claim with the keys that it got. Few are ever renewed, so it is not made before.
+    fn got(&self) -> Claim {
+        let got = self.claim.entries.iter().zip(self.answers).filter(|(_, answer)| answer.known().is_some());
+        let Claim { flow, token, refuses_mixed, patience, .. } = self.claim;
+        Claim {
+            flow: flow.clone(),
+            token: *token,
+            entries: got.map(|(entry, _)| entry.clone()).collect(),
+            refuses_mixed: *refuses_mixed,
+            patience: *patience,
         }
     }
 
