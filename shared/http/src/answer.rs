@@ -51,6 +51,11 @@ impl Verdict {
         self.class == Class::Unauthorised && (self.by_rule || status == StatusCode::UNAUTHORIZED)
     }
 
+    /// Whether a rule says that requests are too many, as the statuses 429 and 503 do by themselves.
+    pub(crate) fn is_throttled_by_rule(self) -> bool {
+        self.class == Class::Throttled && self.by_rule
+    }
+
     /// What a status means by itself.
     fn of(status: StatusCode) -> Option<Verdict> {
         (!status.is_success()).then(|| Verdict { class: Class::of(status), by_rule: false })

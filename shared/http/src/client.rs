@@ -256,16 +256,18 @@ impl Client {
     /// limited. A slot in the midst of a pause is lost, or all who waited would go at the end of it.
     async fn turn(&self, call: &Call<'_>) -> Result<(), Failure> {
         loop {
-            self.pause.heed().await.map_err(|left| {
-                let message = format!("{}: the system takes no more requests for now", self.place(call));
-                Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
-            })?;
+            self.pause.heed().await.map_err(|left| self.held(call, left))?;
             let Some(rate) = &self.rate else { return Ok(()) };
             rate.slot(self.lane).await.map_err(|reason| self.no_slot(call, &reason))?;
-            if self.pause.left().is_none() {
+            if !self.pause.is_on().await {
                 return Ok(());
             }
         }
+    }
+
+    fn held(&self, call: &Call<'_>, left: Duration) -> Failure {
+        let message = format!("{}: the system takes no more requests for now", self.place(call));
+        Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
     }
 
     fn no_slot(&self, call: &Call<'_>, reason: &NoSlot) -> Failure {
@@ -314,6 +316,10 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<(Arc<Pass>, reqwest::Response), Failure> {
         let pass = self.authorisation.pass(refused, deadline).await.map_err(Failure::before_the_request)?;
+        // Others may have been told to wait while it waited for tokens.
+        if let Some(left) = self.pause.left() {
+            return Err(self.held(call, left));
+        }
         let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
         if call.body.is_some() {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -382,6 +388,12 @@ impl Client {
         }
         let (system, hide) = (&self.system.name, |text: &str| pass.hide(text));
         let failure = Failure::from_answer(system, call.label, verdict.class, &answer, hide);
+        // Where the status says it by itself, it was heeded before the body was read.
+        if verdict.is_throttled_by_rule()
+            && let (None, Some(length)) = (Limits::of(&answer.headers).pause(status), failure.retry_after)
+        {
+            self.pause.begin(length).await;
+        }
         Err(Refusal { failure, tokens: pass.generation.filter(|_| of_credentials) })
     }
 

@@ -33,6 +33,9 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether nothing was asked of the system, so that the failure says nothing about it.
     pub unasked: bool,
+    /// Whether what gives us tokens failed and there are none to make requests with: whatever is asked of the system
+    /// fails, and it is down with the first of these.
+    pub no_tokens: bool,
     /// Whether it was the first that came of the system since something succeeded: others that follow may be for the
     /// same reason.
     pub is_first: bool,
@@ -121,8 +124,8 @@ impl Failure {
     pub fn new(class: Class, message: String) -> Failure {
         let effect = if class == Class::Transient { Effect::Unknown } else { Effect::None };
         let (answer, status, retry_after) = Default::default();
-        let (unasked, is_first) = (false, false);
-        Failure { class, message, answer, status, retry_after, unasked, is_first, effect }
+        let (unasked, no_tokens, is_first) = (false, false, false);
+        Failure { class, message, answer, status, retry_after, unasked, no_tokens, is_first, effect }
     }
 
     /// A failure of our own, before anything was asked of the system.
@@ -165,6 +168,7 @@ impl Failure {
             status: Some(answer.status.as_u16()),
             retry_after: Limits::of(&answer.headers).delay(answer.status),
             unasked: false,
+            no_tokens: false,
             is_first: false,
             effect: Effect::of(class, answer.status),
         }

@@ -7,7 +7,7 @@ use pomost_extractor::Scheduling;
 use pomost_http::Clients;
 use pomost_models::{Outcome, RunId, Trigger};
 use pomost_runtime::{Backends, Context, Settings, shutdown};
-use pomost_store::{RunRequest, RunState, RunSummary, Store};
+use pomost_store::{RunRequest, RunState, RunSummary};
 use tokio_util::sync::CancellationToken;
 
 use crate::{cli::ProjectArgument, open, progress, runner};
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let context = context(project, opened.backends.clone(), &settings, stop.clone());
     let clients = Clients::new(&context.project, &context.backends.store)?;
     let following = async {
-        let summaries = follow_to_the_end(context.store(), run, &request.flow).await;
+        let summaries = follow_to_the_end(&context, run, &request.flow).await;
         stop.cancel();
         summaries
     };
@@ -71,15 +71,17 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// Follows what earlier runs of the flow left waiting, the oldest first, and then the run itself:
 /// who stopped a sync was told that the next one goes on with its records. Nobody goes on with a
 /// replay whose records were not all sent, but the next `pomost dead replay`.
-async fn follow_to_the_end(store: &dyn Store, run: RunId, flow: &str) -> anyhow::Result<Vec<RunSummary>> {
+async fn follow_to_the_end(context: &Context, run: RunId, flow: &str) -> anyhow::Result<Vec<RunSummary>> {
+    let (store, project) = (context.store(), Some(&*context.project));
     let mut summaries = Vec::new();
     for earlier in store.runs(Some(flow), EARLIER).await?.into_iter().rev() {
         let cut_short = earlier.trigger == Trigger::Replay && earlier.state == RunState::Requested;
         if earlier.id != run && !cut_short && !progress::has_ended(&earlier) {
-            summaries.push(progress::follow(store, earlier.id, &format!("{flow} (an earlier run)")).await?);
+            let label = format!("{flow} (an earlier run)");
+            summaries.push(progress::follow(store, earlier.id, &label, project).await?);
         }
     }
-    summaries.push(progress::follow(store, run, flow).await?);
+    summaries.push(progress::follow(store, run, flow, project).await?);
     Ok(summaries)
 }
 

@@ -11,7 +11,7 @@ use pomost_project::{System, auth::Session};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{denied::Denied, pass, tokens::Obtained};
-use crate::{Answer, Class, Failure, body, call::Filled, limits::Limits, moment};
+use crate::{Answer, Class, Failure, body, call::Filled, moment};
 
 /// The longest answer to a login.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -85,13 +85,15 @@ impl Login {
     fn denied(&self, class: Class, answer: &Answer) -> Denied {
         let hide = |text: &str| pass::hide(self.settings.credentials.values(), text);
         let failure = Failure::from_answer(&self.system.name, self.label(), class, answer, hide);
-        match class {
-            Class::Throttled => {
-                Denied::throttled(failure.message, Limits::of(&answer.headers).delay(answer.status))
-            }
-            Class::Transient | Class::Unreachable => Denied::unreachable(failure.message),
-            _ => Denied { failure: Failure { class: Class::Unauthorised, ..failure }, is_final: false },
-        }
+        // One that says yes may hold a token, and a page is no words.
+        let is_quoted = !answer.status.is_success() && !matches!(failure.answer.as_bytes(), [] | [b'<', ..]);
+        let words = if is_quoted { format!(": {}", failure.answer) } else { String::new() };
+        let denied = match class {
+            Class::Throttled => Denied::throttled,
+            Class::Transient | Class::Unreachable => Denied::unreachable,
+            _ => Denied::refused,
+        };
+        denied(format!("{}{words}", failure.message)).after(failure.retry_after)
     }
 
     fn misread(&self, place: &str, error: &EvaluationError) -> Denied {

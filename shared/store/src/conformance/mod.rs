@@ -146,7 +146,7 @@ macro_rules! every_behaviour {
             a_hold_moves_the_next_slot_of_its_system
             a_new_pace_counts_from_the_last_slot_on
             of_many_who_reserve_slots_each_gets_its_own
-            an_outage_is_of_who_noticed_it_first_until_it_ends
+            an_outage_lasts_since_somebody_noticed_it_first_and_has_the_reason_that_was_seen_last
             an_outage_that_nobody_sees_any_more_is_forgotten
             an_alert_stands_until_it_is_cleared
             open_dead_letters_are_counted_by_flow_from_a_time_on
