@@ -5,6 +5,7 @@ mod bodies;
 mod canary;
 mod keys;
 mod limits;
+mod no_tokens;
 mod oauth2;
 mod outages;
 mod quota;
