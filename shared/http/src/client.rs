@@ -130,8 +130,8 @@ impl Client {
         self.system.timeout
     }
 
-    /// Whether the system is down: it failed ten times in a row, and requests are turned away at no cost until
-    /// one that is let through succeeds.
+    /// Whether the system is down: it failed ten times in a row, or gave no tokens, and requests are turned away at no
+    /// cost until one that is let through succeeds.
     pub fn is_down(&self) -> bool {
         self.guard.is_down()
     }
