@@ -83,8 +83,8 @@ fn show(bar: &ProgressBar, summary: &RunSummary, waiting: &Waiting) {
 struct Waiting(Option<Outage>);
 
 impl Waiting {
-    /// Says it once when the wait begins or is for another kind of failure, and once when it is over; beside the bar,
-    /// which not everybody sees.
+    /// Says it once when the wait begins, or becomes one for another kind of failure; beside the bar, which not
+    /// everybody sees.
     #[expect(clippy::print_stderr, reason = "remarks beside a command's data")]
     fn learn(&mut self, bar: &ProgressBar, label: &str, outage: Option<&Outage>) {
         match (&self.0, outage) {
@@ -92,10 +92,7 @@ impl Waiting {
             (_, Some(Outage { system, since, reason, .. })) => bar.suspend(|| {
                 eprintln!("{label}: waits for {system}, which is down since {since:.0}: {reason}");
             }),
-            (Some(Outage { system, .. }), None) => {
-                bar.suspend(|| eprintln!("{label}: does not wait for {system} any more"));
-            }
-            (None, None) => {}
+            (_, None) => {}
         }
         self.0 = outage.cloned();
     }

@@ -16,11 +16,6 @@ use crate::{Class, Failure};
 /// How long asking for tokens may take. Whoever ends waits for it.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A little less than a request may take: that one is to learn why there are no tokens.
-fn timeout(system: &System) -> Duration {
-    (system.timeout * 9 / 10).min(LONGEST_TIMEOUT)
-}
-
 /// Where tokens come from.
 pub(crate) enum Source {
     /// An authorisation server.
@@ -84,6 +79,11 @@ impl Source {
             }
         }
     }
+}
+
+/// A little less than a request may take: that one is to learn why there are no tokens.
+fn timeout(system: &System) -> Duration {
+    (system.timeout * 9 / 10).min(LONGEST_TIMEOUT)
 }
 
 fn seal(system: &System, configuration: &[&str], secret: &SecretString) -> Result<Seal, Failure> {
