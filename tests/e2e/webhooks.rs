@@ -68,7 +68,7 @@ const TOLD: &str =
     path: /customers
     verify: { token: { secrets: [\"${CRM_TOKEN}\"], header: X-Token } }
     records: \".offsets[] | { offset: . }\"
-    delivery: { value: .offsets[0] }
+    delivery: { value: \".offsets[0]\" }
 ";
 
 /// Customers that are told of at once.
