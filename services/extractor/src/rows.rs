@@ -130,10 +130,9 @@ pub fn told<'a>(
 ) -> Result<Record, Box<Refused>> {
     let key = key(reading.into().key, value, variables).unwrap_or_default();
     let (row, fits) = data(value);
-    let (data, source) = (headers.to_owned(), Some(row));
-    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data, source };
+    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: row, source: None };
     match fits {
-        Ok(()) => Ok(record),
+        Ok(()) => Ok(Record { source: Some(record.data), data: headers.to_owned(), ..record }),
         Err(error) => Err(invalid(record, error)),
     }
 }

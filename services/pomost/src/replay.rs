@@ -193,6 +193,9 @@ const WITHOUT_HEADERS: &str = "it was delivered to a webhook that reads it by th
 const WITHOUT_PARENT: &str = "it was read for a record of another listing, $parent, which is not kept and which its key \
                               or version is made of: start a run, or replay it from load";
 
+const WITHOUT_PLACE: &str = "extract.fetch asks about it by $cursor, $until or $page of the run that read it, which are \
+                             not kept: start a run";
+
 /// The record as the stage takes it.
 fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Record> {
     let Some(record) = &letter.record else {
@@ -214,6 +217,7 @@ fn told(flow: &Flow, letter: &DeadLetter, record: &Record) -> anyhow::Result<Rec
     let uses = |name| reading.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
     ensure!(!uses("headers") || record.data.get() != "null", WITHOUT_HEADERS);
     ensure!(!uses("parent"), WITHOUT_PARENT);
+    ensure!(!["cursor", "until", "page"].into_iter().any(uses), WITHOUT_PLACE);
     Ok(record.clone())
 }
 

@@ -125,3 +125,32 @@ pub async fn publish(broker: &dyn Broker, route: &Route, messages: Vec<Message>)
         })
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_models::{Op, RunId, Version};
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn message(slots: &[u32]) -> Batch {
+        let record = |slot: &u32| Record {
+            slot: *slot,
+            key: slot.to_string(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data: RawValue::NULL.to_owned(),
+            source: None,
+        };
+        let (flow, run, lane) = ("things".to_owned(), RunId::generate(), Lane::Live);
+        let records = slots.iter().map(record).collect();
+        Batch { flow, run, id: "0.0".into(), size: 9, attempt: 0, waits: 0, lane, records }
+    }
+
+    #[test]
+    fn messages_of_one_batch_are_noted_by_names_of_their_own() {
+        let names = [&[0, 1][..], &[2, 3], &[2, 3], &[3]].map(|slots| changes_of(&message(slots)).id);
+        assert_eq!(names, ["0.0", "0.0/2", "0.0/2", "0.0/3"]);
+    }
+}
