@@ -1,7 +1,7 @@
 //! Making records of the rows of a page.
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
-use pomost_models::{Op, Reason, Record, Version, VersionType};
+use pomost_models::{Op, Reason, Record, Stage, Version, VersionType};
 use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
@@ -119,17 +119,41 @@ pub fn deletion(
     })
 }
 
-/// A row that is no record for another reason than itself.
+/// The record of a row that the source told and has yet to be asked about, with the headers it was told by
+/// where those are needed for that. It has the key that can be read from it for now, if any.
+pub fn told<'a>(
+    reading: impl Into<Reading<'a>>,
+    value: &Value,
+    headers: &RawValue,
+    order: Version,
+    variables: &Variables,
+) -> Result<Record, Box<Refused>> {
+    let key = key(reading.into().key, value, variables).unwrap_or_default();
+    let (row, fits) = data(value);
+    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: row, source: None };
+    match fits {
+        Ok(()) => Ok(Record { source: Some(record.data), data: headers.to_owned(), ..record }),
+        Err(error) => Err(invalid(record, error)),
+    }
+}
+
+/// A row that the source refuses to say more about: as it was told, so that it can be asked about again.
 pub fn refused<'a>(
     reading: impl Into<Reading<'a>>,
-    value: Value,
+    value: &Value,
     order: Version,
     error: String,
     variables: &Variables,
 ) -> Box<Refused> {
-    let key = key(reading.into().key, &value, variables).unwrap_or_default();
-    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: data(&value).0, source: None };
-    Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
+    match told(reading, value, RawValue::NULL, order, variables) {
+        Ok(record) => invalid(record, error),
+        Err(refused) => refused,
+    }
+}
+
+/// Whether a record is what was told of a row, by which the source is to be asked about it, and not the row.
+pub fn is_told(record: &Record, stage: Stage) -> bool {
+    stage == Stage::Extract && record.source.is_some()
 }
 
 fn made(
@@ -150,11 +174,12 @@ fn made(
             };
             Ok(Row { record: Record { version, op, ..record }, cursor })
         }
-        Err(error) => {
-            let diagnosis = Diagnosis { reason: Reason::Invalid, error, pointer: None };
-            Err(Box::new(Refused { record, diagnosis }))
-        }
+        Err(error) => Err(invalid(record, error)),
     }
+}
+
+fn invalid(record: Record, error: String) -> Box<Refused> {
+    Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
 }
 
 /// The JSON of a row, or null where it is too long or cannot be written; then also why.

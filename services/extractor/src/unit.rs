@@ -67,7 +67,9 @@ impl<'a> Unit<'a> {
                 fetch::Row::There(value) => rows::row(flow, value, order, variables),
                 fetch::Row::Gone(value) if flow.load.deletes() => rows::gone(flow, value, order, variables),
                 fetch::Row::Gone(_) => continue,
-                fetch::Row::Refused(value, error) => Err(rows::refused(flow, value, order, error, variables)),
+                fetch::Row::Refused(value, error) => {
+                    Err(rows::refused(flow, &value, order, error, variables))
+                }
             };
             self.add_row(row).await?;
         }

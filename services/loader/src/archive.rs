@@ -102,8 +102,9 @@ fn unreadable(delivery: &Delivery, queue: &str, reason: String) -> DeadLetter {
     worker::unreadable(delivery, queue, stage_of(queue), reason)
 }
 
+/// The stage is the first word of a queue's name.
 fn stage_of(queue: &str) -> Stage {
-    if queue.contains("transform.") { Stage::Transform } else { Stage::Load }
+    queue.split('.').next().and_then(|word| word.parse().ok()).unwrap_or(Stage::Load)
 }
 
 fn count(letters: &[DeadLetter]) {

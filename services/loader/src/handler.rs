@@ -22,7 +22,7 @@ use crate::{
     destination::Destination,
     hold::Hold,
     prepare::{self, Round, prepare},
-    tally::{Spared, Tally},
+    tally::Tally,
     turns::Turns,
 };
 
@@ -87,13 +87,7 @@ impl LoadHandler {
         let claimed = claim.entries.iter().zip(&answers);
         let ends = self.act_while_holding(batch, &records, &hold, claimed, until).await;
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
-        // Records that only fail when they come again may be what brings the system down, not the other way round.
-        let is_first = batch.attempt == 0 && batch.waits == 0;
-        if was_down || (is_first && self.destination.may_have_been_down_since(began)) {
-            tally.spare_attempts(Spared::All);
-        } else if self.destination.has_been_down_since(began) {
-            tally.spare_attempts(Spared::AllButTheFirst);
-        }
+        tally.spare_attempts(self.destination.spares(batch, began, was_down));
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
         for ((record, entry), (answer, end)) in acted {
             tally.add(record, entry, &answer, end);

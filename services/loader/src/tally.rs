@@ -1,14 +1,11 @@
 //! What came of a batch: what is settled, what comes again, what is dead.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Value, read};
-use pomost_http::{Class, Effect, Failure};
-use pomost_models::{
-    Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage,
-    retry::{asked_delay, growing_delay},
-};
+use pomost_http::{Again, Class, Effect, Failure, Spared, Tries};
+use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
     dead::{self, Diagnosis},
@@ -18,12 +15,6 @@ use pomost_store::{Answer, ClaimEntry, ClaimToken, Settled, SettledEntry, Settle
 use tracing::{info, warn};
 
 use crate::act::{End, Failed};
-
-/// The delay for a record that somebody else holds, in seconds.
-const SHORTLY: u32 = 1;
-
-/// The longest delay for a destination that is not ready, as a number of tries: level 30 s.
-const LONGEST_WAIT: u32 = 3;
 
 const IN_DOUBT: &str = "an earlier create may have taken place, and the flow has neither load.lookup nor \
     load.create.idempotency_header to find out; look at the destination, then replay it with --absent or \
@@ -44,26 +35,7 @@ pub struct Tally<'a> {
     again: BTreeMap<Again, Vec<Record>>,
     letters: Vec<DeadLetter>,
     troubles: BTreeMap<&'static str, (u64, String)>,
-    spared: Spared,
-}
-
-/// Which failures that may pass cost no attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spared {
-    /// None.
-    Nothing,
-    /// Those that followed another one: the system went down meanwhile, and who was first may be why.
-    AllButTheFirst,
-    /// All: the system is down, and that is nobody's fault here.
-    All,
-}
-
-/// When and as what records come again; those that share it share a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Again {
-    delay: u32,
-    attempt: u32,
-    waits: u32,
+    tries: Tries,
 }
 
 impl<'a> Tally<'a> {
@@ -78,13 +50,13 @@ impl<'a> Tally<'a> {
             outcomes: Outcomes::waiting(0),
         };
         let (settled, again, troubles) = Default::default();
-        let (letters, spared) = (Vec::new(), Spared::Nothing);
-        Tally { flow, batch, settlement, settled, again, letters, troubles, spared }
+        let (letters, tries) = (Vec::new(), Tries::of(batch, flow.load.attempts));
+        Tally { flow, batch, settlement, settled, again, letters, troubles, tries }
     }
 
     /// Has failures that may pass cost no attempt from here on.
     pub fn spare_attempts(&mut self, spared: Spared) {
-        self.spared = spared;
+        self.tries.spared = spared;
     }
 
     /// Adds a record, what the ledger answered for it and how acting on it ended.
@@ -95,11 +67,11 @@ impl<'a> Tally<'a> {
                 Settled::Applied { known, version: entry.version, hash: entry.hash }
             }
             End::NotNow => {
-                self.come_again(record, Again { delay: SHORTLY, ..self.as_it_came() });
+                self.come_again(record, self.tries.shortly());
                 Settled::Released
             }
             End::NotYet => {
-                self.wait(record, None);
+                self.come_again(record, self.tries.wait(None));
                 Settled::Released
             }
             End::InDoubt { may_clear } => {
@@ -141,7 +113,7 @@ impl<'a> Tally<'a> {
             None if self.settled.iter().any(|(newer, _)| newer.key == record.key) => {
                 self.settle(record, Outcome::Stale);
             }
-            None => self.come_again(record, Again { delay: SHORTLY, attempt: 0, waits: 0 }),
+            None => self.come_again(record, Again { attempt: 0, waits: 0, ..self.tries.shortly() }),
         }
     }
 
@@ -183,7 +155,7 @@ impl<'a> Tally<'a> {
         let (lost, settled): (Vec<_>, Vec<_>) = settled.partition(|(record, _)| keys.contains(&record.key));
         self.settlement.outcomes = Outcomes::waiting(0);
         settled.into_iter().for_each(|(record, outcome)| self.settle(record, outcome));
-        let again = Again { delay: SHORTLY, ..self.as_it_came() };
+        let again = self.tries.shortly();
         lost.into_iter().for_each(|(record, _)| self.come_again(record, again));
     }
 
@@ -212,18 +184,10 @@ impl<'a> Tally<'a> {
     /// used up, or are given up at once.
     fn fail(&mut self, record: Record, failure: Failure) {
         self.note_trouble(&failure);
-        let is_spared = match self.spared {
-            Spared::Nothing => false,
-            Spared::AllButTheFirst => !failure.is_first,
-            Spared::All => true,
-        };
-        if failure.class.is_of_the_system() || failure.class == Class::Transient && is_spared {
-            self.wait(record, failure.retry_after);
-        } else if failure.class == Class::Transient && self.has_attempts_left() {
-            self.try_again(record, failure.retry_after);
-        } else {
-            let reason = if failure.class == Class::Transient { Reason::Transient } else { Reason::Invalid };
-            self.bury(record, reason, &failure, "");
+        match self.tries.after(&failure) {
+            Some(again) => self.come_again(record, again),
+            None if failure.class == Class::Transient => self.bury(record, Reason::Transient, &failure, ""),
+            None => self.bury(record, Reason::Invalid, &failure, ""),
         }
     }
 
@@ -242,27 +206,15 @@ impl<'a> Tally<'a> {
     }
 
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
-        match (may_clear, self.spared) {
-            (true, Spared::All | Spared::AllButTheFirst) => self.wait(record, None),
-            (true, Spared::Nothing) if self.has_attempts_left() => self.try_again(record, None),
-            _ => self.bury_in_doubt(record, may_clear),
+        let again = match self.tries.spared {
+            _ if !may_clear => None,
+            Spared::All | Spared::AllButTheFirst => Some(self.tries.wait(None)),
+            Spared::Nothing => self.tries.try_again(None),
+        };
+        match again {
+            Some(again) => self.come_again(record, again),
+            None => self.bury_in_doubt(record, may_clear),
         }
-    }
-
-    fn has_attempts_left(&self) -> bool {
-        self.batch.attempt + 1 < self.flow.load.attempts
-    }
-
-    fn wait(&mut self, record: Record, asked: Option<Duration>) {
-        let came = self.as_it_came();
-        let delay = delay(came.waits + 1, LONGEST_WAIT, asked);
-        self.come_again(record, Again { delay, waits: came.waits + 1, ..came });
-    }
-
-    fn try_again(&mut self, record: Record, asked: Option<Duration>) {
-        let attempt = self.batch.attempt + 1;
-        let delay = delay(attempt, u32::MAX, asked);
-        self.come_again(record, Again { delay, attempt, ..self.as_it_came() });
     }
 
     fn bury_in_doubt(&mut self, record: Record, may_clear: bool) {
@@ -294,20 +246,13 @@ impl<'a> Tally<'a> {
     fn come_again(&mut self, record: Record, again: Again) {
         self.again.entry(again).or_default().push(record);
     }
-
-    fn as_it_came(&self) -> Again {
-        Again { delay: 0, attempt: self.batch.attempt, waits: self.batch.waits }
-    }
-}
-
-/// What the server asked for, or a delay that grows with the tries.
-fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
-    asked.map_or_else(|| growing_delay(tries.min(longest)), asked_delay)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use pomost_models::{Lane, Op, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use pomost_store::Known;

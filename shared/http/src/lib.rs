@@ -23,6 +23,7 @@ mod rate;
 mod redirect;
 mod streamed;
 mod transport;
+mod tries;
 mod trust;
 
 pub use answer::{Answer, Unreadable, content_type};
@@ -31,3 +32,4 @@ pub use client::{Client, Clients};
 pub use failure::{Class, Effect, Failure};
 pub use hook::Hook;
 pub use streamed::{StreamLimits, Streamed};
+pub use tries::{Again, Spared, Tries};
