@@ -236,6 +236,8 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         died_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         record: None,
         message: None,
+        flow_version: None,
+        newest_alone: false,
     };
     let store = world.backends().await.store;
     store.archive(&ids.map(letter).collect::<Vec<_>>()).await.unwrap();

@@ -194,7 +194,7 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         let held = schema.client().await;
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
         let row = record("a", r#"{"total":2}"#);
-        let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#))];
+        let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#), None)];
         let token = ClaimToken::generate();
         let next =
             Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
