@@ -240,12 +240,12 @@ impl<'a> Tally<'a> {
             false => format!(": {}", self.masked(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
-        self.give_up(record, Diagnosis { reason, error, pointer: None });
+        let letter = self.letter(record, Diagnosis { reason, error, pointer: None });
+        self.letters.push(letter);
     }
 
-    fn give_up(&mut self, record: Record, diagnosis: Diagnosis) {
-        let under = Some(self.flow.into());
-        self.letters.push(dead::letter(under, self.batch, record, Stage::Load, diagnosis));
+    fn letter(&self, record: Record, diagnosis: Diagnosis) -> DeadLetter {
+        dead::letter(Some(self.flow.into()), self.batch, record, Stage::Load, diagnosis)
     }
 
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
@@ -277,7 +277,10 @@ impl<'a> Tally<'a> {
             true => OTHER_CONTENT_IN_DOUBT,
             false => IN_DOUBT,
         };
-        self.give_up(record, Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None });
+        let letter =
+            self.letter(record, Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None });
+        // An older letter may have the content whose replay clears the doubt.
+        self.letters.push(DeadLetter { newest_alone: letter.newest_alone && !may_clear, ..letter });
     }
 
     /// The answer without the sensitive values of the record, mapped and as it was extracted.

@@ -221,7 +221,8 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
         scene.load(batch([record("kept", r#"{"total":0}"#)])).await;
         schema.execute("INSERT INTO sales VALUES ('a', 1), ('b', 1)").await;
         let records = [record("a", r#"{"total":1}"#), deleted("b")];
-        let entries = records.iter().map(|record| pomost_loader::prepare::claim_entry(record, None)).collect();
+        let entries =
+            records.iter().map(|record| pomost_loader::prepare::claim_entry(record, None)).collect();
         let token = ClaimToken::generate();
         let claim =
             Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
