@@ -171,7 +171,8 @@ impl<'a> Unit<'a> {
             }
             batch.size += 1;
         }
-        let letter = |(record, diagnosis)| dead::letter(&batch, record, Stage::Extract, diagnosis);
+        let under = || Some(self.extraction.flow().into());
+        let letter = |(record, diagnosis)| dead::letter(under(), &batch, record, Stage::Extract, diagnosis);
         letters.extend(refused.into_iter().map(letter));
         batch
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use pomost_http::Permit;
-use pomost_models::{Batch, Record};
+use pomost_models::{Batch, Fate, Record};
 use pomost_runtime::{
     Context, dead,
     gate::Gate,
@@ -77,7 +77,10 @@ impl LoadHandler {
         let claim = Claim {
             flow: batch.flow.clone(),
             token: ClaimToken::generate(),
-            entries: records.iter().map(prepare::claim_entry).collect(),
+            entries: records
+                .iter()
+                .map(|record| prepare::claim_entry(record, self.fate(batch, record)))
+                .collect(),
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
             patience: self.destination.patience(),
         };
@@ -94,6 +97,10 @@ impl LoadHandler {
         }
         superseded.into_iter().for_each(|record| tally.superseded(record));
         self.settle(tally).await
+    }
+
+    fn fate(&self, batch: &Batch, record: &Record) -> Option<Fate> {
+        prepare::fate(&self.destination.flow, batch, record)
     }
 
     /// Acts on the records as long as their keys are ours for certain and there is time. If the claim is lost all

@@ -159,7 +159,7 @@ impl<'a> Tally<'a> {
         lost.into_iter().for_each(|(record, _)| self.come_again(record, again));
     }
 
-    /// What the store is to write. Dead letters count when they are archived.
+    /// What the store is to write. Dead letters count when they are archived; those of records that died before are.
     pub fn settlement(&self) -> &Settlement {
         &self.settlement
     }
@@ -174,6 +174,13 @@ impl<'a> Tally<'a> {
         }
         for (class, (records, example)) in &self.troubles {
             warn!(class, records, example, "requests failed");
+        }
+        let dead_before = self.settled.iter().filter(|(_, outcome)| *outcome == Outcome::Dead).count();
+        if dead_before > 0 {
+            info!(
+                records = dead_before,
+                "records are dead as before and were not sent; see `pomost dead list`"
+            );
         }
         if !self.letters.is_empty() {
             info!(records = self.letters.len(), "records became dead letters; see `pomost dead list`");
@@ -197,12 +204,12 @@ impl<'a> Tally<'a> {
             false => format!(": {}", self.masked(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
-        self.letters.push(dead::letter(
-            self.batch,
-            record,
-            Stage::Load,
-            Diagnosis { reason, error, pointer: None },
-        ));
+        let letter = self.letter(record, Diagnosis { reason, error, pointer: None });
+        self.letters.push(letter);
+    }
+
+    fn letter(&self, record: Record, diagnosis: Diagnosis) -> DeadLetter {
+        dead::letter(Some(self.flow.into()), self.batch, record, Stage::Load, diagnosis)
     }
 
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
@@ -222,8 +229,10 @@ impl<'a> Tally<'a> {
             true => OTHER_CONTENT_IN_DOUBT,
             false => IN_DOUBT,
         };
-        let diagnosis = Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None };
-        self.letters.push(dead::letter(self.batch, record, Stage::Load, diagnosis));
+        let letter =
+            self.letter(record, Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None });
+        // An older letter may have the content whose replay clears the doubt.
+        self.letters.push(DeadLetter { newest_alone: letter.newest_alone && !may_clear, ..letter });
     }
 
     /// The answer without the sensitive values of the record, mapped and as it was extracted.
@@ -305,7 +314,7 @@ mod tests {
 
     fn comes_again(mut tally: Tally<'_>, failure: Failure) -> Option<(u32, Batch)> {
         let record = record(0);
-        let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
+        let (entry, answer) = (prepare::claim_entry(&record, None), Answer::Act(Known::default()));
         tally.add(record, entry, &answer, End::Failed(Failed::without_effect(failure)));
         tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
     }
@@ -366,7 +375,7 @@ mod tests {
         let (flow, batch) = (flow(), batch(3, 1));
         let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
         let (newer, answer) = (record(0), Answer::Act(Known::default()));
-        tally.add(newer.clone(), prepare::claim_entry(&newer), &answer, end);
+        tally.add(newer.clone(), prepare::claim_entry(&newer, None), &answer, end);
         tally.superseded(record(1));
         let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect();
         let again = tally.coming_again();

@@ -45,6 +45,12 @@ pub async fn follow(
     }
 }
 
+/// Says something beside a command's data.
+#[expect(clippy::print_stderr, reason = "a remark beside a command's data")]
+pub fn remark(text: String) {
+    eprintln!("{text}");
+}
+
 /// Whether a run has failed, or all its records have settled but for those that wait until somebody replays
 /// or discards a dead letter.
 pub fn has_ended(summary: &RunSummary) -> bool {

@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod schema;
 pub mod system;
 pub mod table;
+mod version;
 pub mod webhook;
 pub mod writings;
 
