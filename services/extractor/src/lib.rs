@@ -10,6 +10,7 @@ pub mod alerts;
 pub mod checkpoint;
 pub mod children;
 pub mod cursor;
+mod cursor_type;
 pub mod extraction;
 pub mod fetch;
 pub mod link;
