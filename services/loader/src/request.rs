@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use pomost_expression::{Expression, Value, Variables, given, name, read};
+use pomost_expression::{Expression, Value, Variables, given, read, scalar_name};
 use pomost_http::{Answer, Call, Class, Effect, Failure};
 use pomost_models::Op;
 use pomost_project::flow::{Request, Update};
@@ -157,9 +157,8 @@ pub(crate) fn read_id(
     let id = id
         .one(answer, variables)
         .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
-    match (&id, name(&id)) {
+    match (&id, scalar_name(&id)) {
         (Value::Null, _) => Ok(None),
-        (Value::Arr(_) | Value::Obj(_), _) => Err(invalid("the id in the answer is neither text nor a number".into())),
         (_, Some(id)) if !id.is_empty() => Ok(Some(id)),
         _ => Err(invalid("the id in the answer is neither text nor a number".into())),
     }

@@ -181,12 +181,14 @@ pub fn equal(left: &Value, right: &Value) -> bool {
 /// be a name, such as null.
 pub fn name(value: &Value) -> Option<String> {
     match value {
-        Value::Null => None,
-        Value::TStr(_) | Value::Bool(_) => text(value),
-        Value::Num(_) => number(value),
         Value::Arr(_) | Value::Obj(_) => write(&with_canonical_numbers(value, false)?).ok(),
-        Value::BStr(_) => None,
+        scalar => scalar_name(scalar),
     }
+}
+
+/// The same of text, numbers, true and false; none of lists and objects.
+pub fn scalar_name(value: &Value) -> Option<String> {
+    if let Value::Num(_) = value { number(value) } else { text(value) }
 }
 
 fn number(value: &Value) -> Option<String> {

@@ -22,7 +22,7 @@ mod value;
 mod variables;
 
 pub use error::{CompileError, EvaluationError};
-pub use exact::{Exact, canonical, equal, given, name};
+pub use exact::{Exact, canonical, equal, given, name, scalar_name};
 pub use expression::Expression;
 pub use jaq_json::Val as Value;
 pub use template::Template;
