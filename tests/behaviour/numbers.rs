@@ -64,7 +64,8 @@ paginate: { offset: { last: ".total <= $page + 2" } }"#;
             Some(number) => Reply::json(200, &clamped(number as usize)),
             None => Reply::json(422, &json!({ "error": "page: expected an integer" })),
         });
-        let world = World::new(source.await, Flow { request: "POST /rows", extract, ..Flow::default() }).await;
+        let world =
+            World::new(source.await, Flow { request: "POST /rows", extract, ..Flow::default() }).await;
         assert_eq!(outcomes(&world.sync().await), [("created", 5)], "{extract}");
         assert_eq!(asked(&world).len(), 3);
     }
@@ -96,7 +97,8 @@ async fn a_cursor_of_numbers_is_a_number() {
         "body: \"{ since: $cursor, next: ($cursor + 1) }\"\ncursor: { value: .n, start: \"0\" }",
     ] {
         let flow = Flow { request: "POST /rows", extract, ..Flow::default() };
-        let (world, rows) = World::with_rows([json!({ "key": "a", "n": 9_007_199_254_740_993_u64 })], flow).await;
+        let (world, rows) =
+            World::with_rows([json!({ "key": "a", "n": 9_007_199_254_740_993_u64 })], flow).await;
         world.sync().await;
         rows.set([]);
         world.sync().await;
@@ -138,10 +140,8 @@ async fn windows_of_seconds_are_between_numbers() {
     let (world, _) = World::with_rows([json!({ "key": "a", "n": begin + 5 })], flow).await;
     world.sync_since(Some(&begin.to_string())).await;
     let day = 86_400;
-    let expected = [
-        json!({ "from": begin, "to": begin + day }),
-        json!({ "from": begin + day, "to": begin + 2 * day }),
-    ];
+    let expected =
+        [json!({ "from": begin, "to": begin + day }), json!({ "from": begin + day, "to": begin + 2 * day })];
     assert_eq!(asked(&world), expected);
 }
 
@@ -198,7 +198,8 @@ async fn an_id_that_is_a_number_is_its_value() {
 async fn a_verdict_is_told_by_the_value_of_its_key() {
     let writes = r#"create: { request: POST /batch, body: "{ things: . }", id: .id }
 batch: { results: ".results[]", key: .key }"#;
-    let (world, rows) = World::with_rows([], Flow { writes, extract: "version: .v", ..Flow::default() }).await;
+    let (world, rows) =
+        World::with_rows([], Flow { writes, extract: "version: .v", ..Flow::default() }).await;
     rows.set_json([1, 2].map(|key| format!(r#"{{"key":{key},"v":{key}}}"#)));
     world.shop.intercept(|seen| {
         let results = json!([{ "key": 2.0, "id": "two" }, { "key": 1.0, "id": "one" }]);

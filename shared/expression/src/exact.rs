@@ -69,7 +69,9 @@ impl Exact {
     /// Whether it is a multiple of another, of which `divisor` has the digits (at most 18) as a number.
     fn is_multiple(&self, divisor: u64, zeros: i64) -> bool {
         // Neither has zeros behind its digits, so whatever has fewer behind its point has the divisor's tens.
-        let Ok(zeros) = u64::try_from(self.point - self.length() - zeros) else { return self.digits.is_empty() };
+        let Ok(zeros) = u64::try_from(self.point - self.length() - zeros) else {
+            return self.digits.is_empty();
+        };
         let modulus = u128::from(divisor);
         let times_ten = |rest: u128, digit: u8| (rest * 10 + u128::from(digit - b'0')) % modulus;
         let rest = self.digits.bytes().fold(0, times_ten);
@@ -209,7 +211,9 @@ fn with_canonical_numbers(value: &Value, sorted: bool) -> Option<Value> {
         Value::Num(_) => Some(Value::Num(Num::Dec(number(value)?.into()))),
         Value::Arr(items) => items.iter().map(|item| with_canonical_numbers(item, sorted)).collect(),
         Value::Obj(fields) => {
-            let field = |(name, field): (&Value, &Value)| Some((name.clone(), with_canonical_numbers(field, sorted)?));
+            let field = |(name, field): (&Value, &Value)| {
+                Some((name.clone(), with_canonical_numbers(field, sorted)?))
+            };
             let mut fields: Vec<_> = fields.iter().map(field).collect::<Option<_>>()?;
             if sorted {
                 fields.sort_by(|(name, _), (other, _)| name.cmp(other));
@@ -252,7 +256,10 @@ mod tests {
             ("-0.05", &["-0.05", "-5e-2", "-0.0500"]),
             ("1200", &["1200", "1.2e3", "12e2"]),
             ("9007199254740993", &["9007199254740993", "9007199254740993.0", "9.007199254740993e15"]),
-            ("123456789012345678901234567890", &["123456789012345678901234567890", "12345678901234567890123456789e1"]),
+            (
+                "123456789012345678901234567890",
+                &["123456789012345678901234567890", "12345678901234567890123456789e1"],
+            ),
             ("1e999999999", &["1e999999999", "10e999999998", "0.1e1000000000"]),
             ("-25e-2001", &["-25e-2001", "-2.5E-2000"]),
         ] {
@@ -279,8 +286,23 @@ mod tests {
     #[test]
     fn numbers_are_ordered_by_every_digit() {
         let ascending = [
-            "-1e400", "-10", "-9.5", "-9", "-0.1", "-1e-400", "0", "1e-400", "0.09999999999999999999", "0.1",
-            "0.10000000000000000001", "1", "9", "9007199254740992", "9007199254740992.5", "9007199254740993", "1e400",
+            "-1e400",
+            "-10",
+            "-9.5",
+            "-9",
+            "-0.1",
+            "-1e-400",
+            "0",
+            "1e-400",
+            "0.09999999999999999999",
+            "0.1",
+            "0.10000000000000000001",
+            "1",
+            "9",
+            "9007199254740992",
+            "9007199254740992.5",
+            "9007199254740993",
+            "1e400",
         ];
         for (place, number) in ascending.iter().enumerate() {
             for (other_place, other) in ascending.iter().enumerate() {
@@ -305,9 +327,14 @@ mod tests {
         ] {
             assert!(is_multiple(number, of), "{number} {of}");
         }
-        for (number, of) in
-            [("0.075", "0.01"), ("36893488147419103233", "2"), ("1e308", "3"), ("35", "10"), ("0.5", "1"), ("1e-400", "2")]
-        {
+        for (number, of) in [
+            ("0.075", "0.01"),
+            ("36893488147419103233", "2"),
+            ("1e308", "3"),
+            ("35", "10"),
+            ("0.5", "1"),
+            ("1e-400", "2"),
+        ] {
             assert!(!is_multiple(number, of), "{number} {of}");
         }
         assert!(exact("0").multiples().is_none() && exact("-1").multiples().is_none());
@@ -315,9 +342,15 @@ mod tests {
 
     #[test]
     fn values_are_equal_by_their_numbers_and_fields() {
-        let is_equal = |left: &str, right: &str| equal(&read(left.as_bytes()).unwrap(), &read(right.as_bytes()).unwrap());
+        let is_equal = |left: &str, right: &str| {
+            equal(&read(left.as_bytes()).unwrap(), &read(right.as_bytes()).unwrap())
+        };
         assert!(is_equal(r#"{"a":[1.0],"b":1e2}"#, r#"{"b":100,"a":[1]}"#));
-        assert!(!is_equal("9007199254740993.0", "9007199254740992") && !is_equal("1", r#""1""#) && !is_equal("[1]", "[1,1]"));
+        assert!(
+            !is_equal("9007199254740993.0", "9007199254740992")
+                && !is_equal("1", r#""1""#)
+                && !is_equal("[1]", "[1,1]")
+        );
         assert!(!is_equal(r#"{"a":1}"#, r#"{"b":1}"#));
     }
 

@@ -193,7 +193,10 @@ pub struct CursorSection {
 /// Text, or an integer by its digits.
 fn text_or_integer<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected text, or an integer of at most 19 digits; longer ones go into quotes")]
+    #[serde(
+        untagged,
+        expecting = "expected text, or an integer of at most 19 digits; longer ones go into quotes"
+    )]
     enum Written {
         Text(String),
         Integer(i64),

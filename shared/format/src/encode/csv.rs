@@ -63,15 +63,20 @@ impl Table {
             // A row with nothing in it would be read as a blank line.
             let is_alone = text.is_empty() && fields.len() == 1;
             if is_alone && self.nulls && field.is_none() {
-                return Err(format!("the column '{column}' is null, which alone in a row would be a blank line"));
+                return Err(format!(
+                    "the column '{column}' is null, which alone in a row would be a blank line"
+                ));
             }
             let is_told = text.is_empty() && self.nulls && field.is_some();
             if self.is_special(text) || is_alone || is_told {
                 let quote = self.quote.ok_or_else(|| {
-                    format!("the column '{column}' holds what only quotes can tell from {}", match is_told {
-                        true => "null",
-                        false => "a delimiter or line break",
-                    })
+                    format!(
+                        "the column '{column}' holds what only quotes can tell from {}",
+                        match is_told {
+                            true => "null",
+                            false => "a delimiter or line break",
+                        }
+                    )
                 })?;
                 self.write_quoted(text, quote, written);
             } else {

@@ -7,7 +7,10 @@ use jsonschema::{Keyword, ValidationError, ValidationOptions, paths::Location};
 use pomost_expression::{Exact, Value, equal, text, write};
 use serde_json::{Map, Value as Schema};
 
-use super::{numbers::Numbers, records::{Number, Records}};
+use super::{
+    numbers::Numbers,
+    records::{Number, Records},
+};
 
 type Options<'a, R> = ValidationOptions<'a, R, Records>;
 type Made<'a> = Result<Box<dyn for<'i> Keyword<'i, Records>>, ValidationError<'a>>;
@@ -17,9 +20,12 @@ pub(super) fn register<'a, R>(options: Options<'a, R>, numbers: Numbers) -> Opti
     let numbers = Arc::new(numbers);
     let options = BOUNDS.into_iter().fold(options, |options, bound| {
         let numbers = numbers.clone();
-        options.with_keyword(bound.keyword, move |parent: &Map<String, Schema>, limit: &Schema, _: Location| {
-            bound.made(parent, numbers.written(limit))
-        })
+        options.with_keyword(
+            bound.keyword,
+            move |parent: &Map<String, Schema>, limit: &Schema, _: Location| {
+                bound.made(parent, numbers.written(limit))
+            },
+        )
     });
     let (of, one, among) = (numbers.clone(), numbers.clone(), numbers.clone());
     let options = options

@@ -60,7 +60,8 @@ impl Numbers {
             Value::Num(_) => Schema::Number(exactly(value).unwrap_or_else(|| self.stand_in(value))),
             Value::Arr(items) => items.iter().map(|item| self.stood_in(item)).collect(),
             Value::Obj(fields) => {
-                let field = |(name, field): (&Value, &Value)| (text(name).unwrap_or_default(), self.stood_in(field));
+                let field =
+                    |(name, field): (&Value, &Value)| (text(name).unwrap_or_default(), self.stood_in(field));
                 fields.iter().map(field).collect()
             }
             other => to_json(other),
@@ -72,7 +73,8 @@ impl Numbers {
         let nearest = to_json(value).as_f64().unwrap_or(f64::MAX);
         let mut size = nearest.abs().max(f64::from_bits(1));
         let step = if size > 1.0 { f64::next_down } else { f64::next_up };
-        let with_sign = |size: f64| if text(value).is_some_and(|text| text.starts_with('-')) { -size } else { size };
+        let with_sign =
+            |size: f64| if text(value).is_some_and(|text| text.starts_with('-')) { -size } else { size };
         while !self.taken.insert(with_sign(size).to_bits()) {
             size = step(size);
         }
