@@ -24,6 +24,7 @@ mod if_match;
 mod late;
 mod messages;
 mod modes;
+mod numbers;
 mod order;
 mod order_of_extraction;
 mod outages;

@@ -22,6 +22,12 @@ pub struct Checkpoint {
     /// When the run began to read.
     #[serde(default)]
     pub began: Option<Timestamp>,
+    /// Whether the source gives cursors as text that look like numbers, as far as it was known when the run began.
+    #[serde(default)]
+    pub gives_text: bool,
+    /// The same of the cursor seen last.
+    #[serde(default)]
+    pub reached_is_text: Option<bool>,
 }
 
 /// What is read at a time.

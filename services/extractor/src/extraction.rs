@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pomost_expression::{Value, Variables};
+use pomost_expression::{Value, Variables, given};
 use pomost_http::{Client, Failure};
 use pomost_models::{Lane, Stage, Version};
 use pomost_project::{Flow, flow::Listing};
@@ -99,6 +99,7 @@ impl Extraction<'_> {
                 memory = Memory::default();
             }
         }
+        self.keep_type(&checkpoint).await?;
         self.finish(&checkpoint).await
     }
 
@@ -111,7 +112,17 @@ impl Extraction<'_> {
         let since = self.since(stored.as_deref()).map_err(Error::Source)?;
         let place = self.beginning(Part::Records, since.as_deref())?;
         let (reached, began) = (stored.map(Version::new), Some(Timestamp::now()));
-        Ok(Checkpoint { place: Some(place), pages: 0, rows: 0, since, reached, began })
+        let (gives_text, reached_is_text) = (self.gives_text().await?, None);
+        Ok(Checkpoint {
+            place: Some(place),
+            pages: 0,
+            rows: 0,
+            since,
+            reached,
+            began,
+            gives_text,
+            reached_is_text,
+        })
     }
 
     fn since(&self, stored: Option<&str>) -> Result<Option<String>, String> {
@@ -277,11 +288,12 @@ impl Extraction<'_> {
 
     fn variables(&self, checkpoint: &Checkpoint, place: &Place) -> Variables {
         let text = |text: &str| Value::from(text.to_owned());
+        let given = |text: &str| given(text, checkpoint.gives_text);
         let window = place.window.as_ref();
         let since = window.map(|window| &*window.from).or(checkpoint.since.as_deref());
         Variables {
-            cursor: since.map_or(Value::Null, text),
-            until: window.map_or(Value::Null, |window| text(&window.until)),
+            cursor: since.map_or(Value::Null, given),
+            until: window.map_or(Value::Null, |window| given(&window.until)),
             page: place.position.variable(),
             flow: text(&self.run.flow),
             run: text(&self.run.id.to_string()),

@@ -11,6 +11,7 @@ mod asking;
 pub mod checkpoint;
 pub mod children;
 pub mod cursor;
+mod cursor_type;
 pub mod extraction;
 pub mod fetch;
 pub mod fetching;

@@ -1,6 +1,6 @@
 //! Making records of the rows of a page.
 
-use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
+use pomost_expression::{EvaluationError, Expression, Value, Variables, given, name, text, write};
 use pomost_models::{Op, Reason, Record, Stage, Version, VersionType};
 use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
 use pomost_runtime::dead::Diagnosis;
@@ -229,19 +229,23 @@ fn found_version(
     let text = text(&found).filter(|text| !text.is_empty());
     let version = text.and_then(|text| match expected {
         Some(expected) => Version::of_type(&text, expected),
-        None => Some(Version::new(text)),
+        None => Some(version_of(&found, text)),
     });
     let expected = expected.map_or("a time, a number or text", VersionType::expected);
     version.map(Some).ok_or_else(|| format!("{place} found something else than {expected}"))
 }
 
-/// Keys of several fields, `[.shop, .number]`, are their JSON.
+/// The version of a text. Where it looks like a number and the source gave it as text, it says so.
+fn version_of(found: &Value, text: String) -> Version {
+    let is_text = matches!(found, Value::TStr(_)) && matches!(given(&text, false), Value::Num(_));
+    let version = Version::new(text);
+    if is_text { version.as_text() } else { version }
+}
+
+/// Keys of several fields, `[.shop, .number]`, are their JSON. `1`, `1.0` and `1e0` are one key.
 fn key_text(key: &Value) -> Result<String, String> {
-    let found = match key {
-        Value::Null => None,
-        key => text(key).or_else(|| raw(key).map(|json| json.get().to_owned())).filter(|key| !key.is_empty()),
-    };
-    match found {
+    match name(key).filter(|key| !key.is_empty()) {
+        None if matches!(key, Value::Num(_)) => Err("a number beyond all bounds".into()),
         None => Err("null; a record without a key cannot be told from others".into()),
         Some(key) if key.len() > MAX_KEY => Err(format!("a key longer than {MAX_KEY} bytes")),
         Some(key) => Ok(key),

@@ -117,6 +117,9 @@ impl<'a> Unit<'a> {
         let began = self.checkpoint.began;
         let cursor =
             cursor.filter(|cursor| began.is_none_or(|began| !cursor::is_later(cursor.as_str(), began)));
+        self.checkpoint.reached_is_text =
+            cursor.as_ref().map(Version::is_text).or(self.checkpoint.reached_is_text);
+        let cursor = cursor.map(|cursor| Version::new(cursor.as_str()));
         let (reached, fits) = match (reached, cursor) {
             (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
             (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use pomost_expression::{Expression, Value, Variables, read, text};
+use pomost_expression::{Expression, Value, Variables, given, read, scalar_name};
 use pomost_http::{Answer, Call, Class, Effect, Failure};
 use pomost_models::Op;
 use pomost_project::flow::{Request, Update};
@@ -137,7 +137,7 @@ impl Act<'_> {
         let text = |text: &str| Value::from(text.to_owned());
         Variables {
             key: text(&self.record.key),
-            version: text(self.record.version.as_str()),
+            version: given(self.record.version.as_str(), self.record.version.is_text()),
             op: text(self.record.op.as_str()),
             id: id.map_or(Value::Null, text),
             flow: text(&self.destination.flow.name),
@@ -157,9 +157,9 @@ pub(crate) fn read_id(
     let id = id
         .one(answer, variables)
         .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
-    match (&id, text(&id)) {
+    match (&id, scalar_name(&id)) {
         (Value::Null, _) => Ok(None),
-        (_, Some(text)) if !text.is_empty() => Ok(Some(text)),
+        (_, Some(id)) if !id.is_empty() => Ok(Some(id)),
         _ => Err(invalid("the id in the answer is neither text nor a number".into())),
     }
 }

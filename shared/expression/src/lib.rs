@@ -10,6 +10,7 @@ mod brackets;
 mod budget;
 mod decimal;
 mod error;
+mod exact;
 mod expression;
 mod field;
 pub mod functions;
@@ -21,6 +22,7 @@ mod value;
 mod variables;
 
 pub use error::{CompileError, EvaluationError};
+pub use exact::{Exact, canonical, equal, given, name, scalar_name};
 pub use expression::Expression;
 pub use jaq_json::Val as Value;
 pub use template::Template;

@@ -1,7 +1,7 @@
 //! The section `extract` of a flow file.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     Period, VersionType,
@@ -175,7 +175,10 @@ fn first_page() -> u64 {
 pub struct CursorSection {
     /// The value in a record: the next run begins at the highest one seen.
     pub value: Jq,
-    /// Where the first run begins.
+    /// Where the first run begins: text or a number. What is written as a number is one in expressions,
+    /// until the source gives such values as text.
+    #[serde(deserialize_with = "text_or_integer")]
+    #[schemars(extend("type" = ["string", "integer"]))]
     pub start: String,
     /// How far each run reaches back behind the cursor, for changes the source shows late. What is
     /// read twice is sent once.
@@ -185,6 +188,23 @@ pub struct CursorSection {
     /// that answer only so much time at once.
     #[serde(default)]
     pub step: Option<Period>,
+}
+
+/// Text, or an integer by its digits.
+fn text_or_integer<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected text, or an integer of at most 19 digits; longer ones go into quotes"
+    )]
+    enum Written {
+        Text(String),
+        Integer(i64),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Text(text) => text.into(),
+        Written::Integer(integer) => integer.to_string().into(),
+    })
 }
 
 /// When a flow runs by itself: `{ every: 5m }`, or by the clock, `{ cron: "0 6 * * MON-FRI" }`.

@@ -1,6 +1,6 @@
 //! Reading a delivery: pure functions of the request and its flow.
 
-use pomost_expression::{Value, Variables, text, write};
+use pomost_expression::{Value, Variables, scalar_name, write};
 use pomost_models::{Record, RunId, Version, webhook::DeliveryId};
 use pomost_project::{
     Flow,
@@ -98,7 +98,7 @@ fn id(
             let place = "extract.webhook.delivery.value";
             let value = value.one(first.cloned().unwrap_or_default(), variables);
             let value = value.map_err(|error| Refusal::Payload(format!("{place}: {}", error.message)))?;
-            (text(&value), place.to_owned())
+            (scalar_name(&value), place.to_owned())
         }
     };
     match found.filter(|id| !id.is_empty()) {
