@@ -76,7 +76,7 @@ async fn a_sync_without_dead_letters_ends_with_0() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_cannot_read_its_source_ends_with_1() {
-    let source = crate::support::Server::start(|_| Reply::Answer(200, "<html>".into())).await;
+    let source = crate::support::Server::start(|_| Reply::Answer(200, "Welcome".into())).await;
     let world = World::new(source, Flow::default()).await;
     expect("sync-failed", 1, &world.pomost(&["sync", "things"]).await);
     expect("status-failed", 0, &world.pomost(&["status"]).await);

@@ -1,11 +1,18 @@
 //! Asking about each row, where a list gives little more than ids.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use http::{
+    HeaderName, StatusCode,
+    header::{IF_MODIFIED_SINCE, IF_NONE_MATCH},
+};
 use pomost_expression::{Value, Variables};
-use pomost_http::Class;
+use pomost_http::{Call, Class};
 use pomost_project::flow::Fetch;
 
 use crate::extraction::{Error, Source};
+
+/// What a request says that wants a row only if it has changed: then a 304 is no sign that it is gone.
+const CONDITIONS: [HeaderName; 2] = [IF_MODIFIED_SINCE, IF_NONE_MATCH];
 
 /// A row as the source has it.
 #[derive(Debug)]
@@ -30,10 +37,15 @@ impl Source {
 
     async fn fetch(&self, fetch: &Fetch, row: Value, variables: &Variables) -> Result<Row, Error> {
         let call = match self.call(&fetch.request, &row, variables) {
-            Ok(call) => call,
+            Ok(call) => Call { format: fetch.format.as_ref(), ..call },
             Err(failure) => return Ok(Row::Refused(row, failure.message)),
         };
+        let is_conditional = CONDITIONS.iter().any(|condition| call.headers.contains_key(condition));
         match self.ask(call).await {
+            Ok(answer) if answer.status == StatusCode::NOT_MODIFIED && is_conditional => {
+                Ok(Row::Refused(row, format!("{} answered 304 Not Modified", fetch.request.label)))
+            }
+            Ok(answer) if answer.is_empty() => Ok(Row::Gone(row)),
             Ok(answer) => match answer.value(fetch.format.as_ref()) {
                 Ok(value) => Ok(record(fetch, row, value, variables)),
                 Err(error) => Ok(Row::Refused(

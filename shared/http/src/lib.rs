@@ -24,6 +24,7 @@ mod redirect;
 mod streamed;
 mod transport;
 mod trust;
+mod web_page;
 
 pub use answer::{Answer, Unreadable, content_type};
 pub use call::{Call, Permit};

@@ -15,3 +15,4 @@ mod sessions;
 mod streams;
 mod support;
 mod tls;
+mod web_pages;
