@@ -91,9 +91,10 @@ async fn a_create_that_leads_elsewhere_is_repeated_under_its_idempotency_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_always_leads_elsewhere_is_dead_in_doubt_with_its_answer() {
+    let idempotent = "idempotency_header: Idempotency-Key";
     let flows = [
         (1, Flow::default()),
-        (2, Flow { create: "idempotency_header: Idempotency-Key", ..Flow::default() }),
+        (2, Flow { create: idempotent, load: "retry: { attempts: 2 }", ..Flow::default() }),
         (2, Flow { load: LOOKUP, ..Flow::default() }),
     ];
     join_all(flows.map(async |(times, flow)| {
