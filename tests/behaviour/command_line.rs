@@ -93,6 +93,26 @@ async fn checking_a_project_with_problems_ends_with_2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dot_env_that_cannot_be_read_is_a_problem_and_never_none() {
+    let world = world().await;
+    let directory = world.directory().to_str().unwrap().to_owned();
+    world.write(".env", "TOKEN=secret-of-the-tests\nsecret-of-the-tests\n");
+    for arguments in [["check", &directory], ["sync", "things"], ["run", &directory]] {
+        let printed = world.pomost(&arguments).await;
+        let said = format!("{}{}", printed.out, printed.err);
+        assert!(
+            printed.code == 2 && said.contains(".env:2:1: expected NAME=value"),
+            "{arguments:?}: {printed:?}"
+        );
+        assert!(!said.contains("secret-of-the-tests"), "{said}");
+    }
+    std::fs::remove_file(world.directory().join(".env")).unwrap();
+    std::fs::create_dir(world.directory().join(".env")).unwrap();
+    let printed = world.pomost(&["check", &directory]).await;
+    assert!(printed.err.contains(".env: cannot be read: "), "{printed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_says_when_there_are_more_letters_than_it_shows() {
     let world = world().await;
     world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));

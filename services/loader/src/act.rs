@@ -177,15 +177,16 @@ impl<'a> Act<'a> {
         match created {
             Ok(id) => Next::End(self.applied(Outcome::Created, Some(id))),
             Err(failed) if failed.is(Class::Conflict) => self.exists(failed),
-            Err(failed) => match self.taken_for_passing(failed) {
-                failed
-                    if failed.effect == Effect::Unknown
-                        && (failed.is(Class::Invalid) || !self.can_tell()) =>
-                {
-                    Next::End(End::CreatedPerhaps(failed.failure))
-                }
-                failed => failed.into(),
-            },
+            Err(failed) => self.not_created(failed),
+        }
+    }
+
+    fn not_created(&self, failed: Failed) -> Next {
+        let failed = self.taken_for_passing(failed);
+        let leads_nowhere = failed.is(Class::Invalid) || !self.can_tell();
+        match failed.effect == Effect::Unknown && leads_nowhere {
+            true => Next::End(End::CreatedPerhaps(failed.failure)),
+            false => failed.into(),
         }
     }
 

@@ -33,7 +33,8 @@ pub(crate) fn is_web_page(headers: &HeaderMap, beginning: &[u8], expected: Optio
     let body = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
     let Some(first) = body.first() else { return false };
     let is_something_else = matches!(first, b'{' | b'[') || body.starts_with(b"<?xml");
-    begins_as_page(body, &expected_format(headers, expected)) || says_page(headers) && !is_something_else
+    let begins_as_page = *first == b'<' && begins_as_page(body, &expected_format(headers, expected));
+    begins_as_page || says_page(headers) && !is_something_else
 }
 
 /// What is meant to be XML or text may have elements of those names.
