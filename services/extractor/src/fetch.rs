@@ -1,6 +1,10 @@
 //! Asking about each row, where a list gives little more than ids.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use http::{
+    HeaderName, StatusCode,
+    header::{IF_MODIFIED_SINCE, IF_NONE_MATCH},
+};
 use pomost_expression::{Value, Variables};
 use pomost_http::{Call, Class, Failure, Permit};
 use pomost_project::flow::Fetch;
@@ -9,6 +13,9 @@ use crate::{
     extraction::{Error, Source},
     patience::Patience,
 };
+
+/// What a request says that wants a row only if it has changed: then a 304 is no sign that it is gone.
+const CONDITIONS: [HeaderName; 2] = [IF_MODIFIED_SINCE, IF_NONE_MATCH];
 
 /// A row as the source has it.
 #[derive(Debug)]
@@ -56,10 +63,16 @@ impl Source {
         permit: Permit<'_>,
     ) -> Result<Row, Failure> {
         let call = match self.call(&fetch.request, row, variables) {
-            Ok(call) => call,
+            Ok(call) => Call { format: fetch.format.as_ref(), permit, ..call },
             Err(failure) => return Ok(Row::Refused(row.clone(), failure.message)),
         };
-        match self.client.send(Call { permit, ..call }).await {
+        let is_conditional = CONDITIONS.iter().any(|condition| call.headers.contains_key(condition));
+        match self.client.send(call).await {
+            Ok(answer) if answer.status == StatusCode::NOT_MODIFIED && is_conditional => Ok(Row::Refused(
+                row.clone(),
+                format!("{} answered 304 Not Modified", fetch.request.label),
+            )),
+            Ok(answer) if answer.is_empty() => Ok(Row::Gone(row.clone())),
             Ok(answer) => match answer.value(fetch.format.as_ref()) {
                 Ok(value) => Ok(record(fetch, row, value, variables)),
                 Err(error) => Ok(Row::Refused(

@@ -7,7 +7,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use pomost_expression::{Expression, Value, Variables};
 use pomost_format::{DecodeError, Decoder, Format, Limits, Syntax};
 use pomost_http::{Answer, Call, Failure, StreamLimits, content_type};
@@ -26,6 +26,15 @@ use crate::{
 /// A body, chunk by chunk.
 type Body = BoxStream<'static, Result<Bytes, Failure>>;
 
+/// What a listing answered.
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    /// Whether it has nothing to say.
+    is_empty: bool,
+    body: Body,
+}
+
 /// How many rows come at a time, and how many bytes of the answer are read for that.
 const TOGETHER: usize = 1000;
 const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
@@ -43,6 +52,8 @@ pub struct Page<'a> {
     /// What makes records of what the decoder gives, and whether that is the whole answer.
     each: &'a Expression,
     whole: bool,
+    /// Whether the answer has nothing to say: no rows, and no page after it.
+    is_empty: bool,
     ended: bool,
     rows: usize,
     hash: DefaultHasher,
@@ -59,7 +70,10 @@ impl Source {
         let variables = Variables { page: position.variable(), ..variables.clone() };
         let call = self.page_call(listing, position, &variables)?;
         let url = call.url.clone();
-        let (headers, body) = self.answer(call).await?;
+        let Answered { status, headers, is_empty, body } = self.answer(call).await?;
+        if status == StatusCode::NOT_MODIFIED && self.flow.extract.sweep.is_some() {
+            return Err(self.says_nothing_of_deletions(listing));
+        }
         let format = self.bounded(Format::of_answer(listing.format.as_ref(), content_type(&headers)));
         let list = listing.list.as_ref().filter(|_| format.syntax == Syntax::Json);
         Ok(Page {
@@ -73,7 +87,8 @@ impl Source {
             decoder: Decoder::new(&format, list.map(|list| list.path.clone())),
             each: list.map_or(&listing.records, |list| &list.each),
             whole: list.is_none() && format.syntax.is_one_document(),
-            ended: false,
+            is_empty,
+            ended: is_empty,
             rows: 0,
             hash: DefaultHasher::new(),
         })
@@ -81,14 +96,26 @@ impl Source {
 
     /// The answer as it comes. Where its rows lead to requests of their own it comes as a whole: those take
     /// long, and a source that is kept waiting in the midst of an answer gives it up.
-    async fn answer(&self, call: Call<'_>) -> Result<(HeaderMap, Body), Failure> {
+    async fn answer(&self, call: Call<'_>) -> Result<Answered, Failure> {
         let extract = &self.flow.extract;
         if extract.fetch.is_some() || extract.for_each.is_some() {
             let answer = self.ask(call).await?;
-            return Ok((answer.headers, stream::iter([Ok(answer.body)]).boxed()));
+            let is_empty = answer.is_empty();
+            let Answer { status, headers, body, .. } = answer;
+            return Ok(Answered { status, headers, is_empty, body: stream::iter([Ok(body)]).boxed() });
         }
         let streamed = self.client.open(call, StreamLimits::default()).await?;
-        Ok((streamed.headers.clone(), streamed.boxed()))
+        let (status, headers, is_empty) = (streamed.status, streamed.headers.clone(), streamed.is_empty());
+        Ok(Answered { status, headers, is_empty, body: streamed.boxed() })
+    }
+
+    /// Records that a source does not list because none has changed are not missing.
+    fn says_nothing_of_deletions(&self, listing: &Listing) -> Error {
+        Error::Source(format!(
+            "{} answered 304 Not Modified, which does not say what extract.sweep is to delete; ask for all records, \
+             without If-Modified-Since and If-None-Match",
+            listing.request.label
+        ))
     }
 
     /// What is read as one document is held, and so no longer than an answer may be.
@@ -125,6 +152,7 @@ impl Source {
         variables: &Variables,
     ) -> Result<Call<'a>, Failure> {
         let mut call = self.call(&listing.request, &Value::Null, variables)?;
+        call.format = listing.format.as_ref();
         if let Position::Url(next) = position {
             call.url = self.client.follow(&call.url, next)?;
         }
@@ -168,8 +196,12 @@ impl Page<'_> {
         (self.rows > 0).then(|| self.hash.finish())
     }
 
-    /// Where the next page is, once all rows have come; none after the last page.
+    /// Where the next page is, once all rows have come; none after the last page, which an answer is that has
+    /// nothing to say.
     pub fn next(&self) -> Result<Option<Position>, Error> {
+        if self.is_empty {
+            return Ok(None);
+        }
         let Page { listing, variables, .. } = self;
         let next =
             self.position.next(&listing.paginate, self.decoder.rest(), &self.headers, self.rows, variables);

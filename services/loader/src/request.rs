@@ -26,6 +26,9 @@ impl Act<'_> {
             Err(failure) if failure.class == Class::Gone => return Ok(None),
             Err(failure) => return Err(failure),
         };
+        if answer.is_empty() {
+            return Ok(None);
+        }
         let id = self.id_in(&answer, &lookup.id)?;
         self.known.etag = id.as_ref().and_then(|id| self.is_at(&url, id).then(|| self.etag(&answer))?);
         Ok(id)
@@ -87,12 +90,16 @@ impl Act<'_> {
     /// is found out, as whatever is done to a record whose id is known: that can be done again. Where it is
     /// impossible the likely is taken for true.
     pub(crate) fn effect(&self, failure: &Failure, id: Option<&str>) -> Effect {
-        let means = self.case.means;
-        let can_tell = means.lookup || means.repeats != Repeats::Never || (means.id_is_key && means.updates);
         match failure.effect {
-            Effect::Unlikely if id.is_none() && !can_tell => Effect::None,
+            Effect::Unlikely if id.is_none() && !self.can_tell() => Effect::None,
             effect => effect,
         }
+    }
+
+    /// Whether it can be found out if a create took place, or does not matter.
+    pub(crate) fn can_tell(&self) -> bool {
+        let means = self.case.means;
+        means.lookup || means.repeats != Repeats::Never || (means.id_is_key && means.updates)
     }
 
     fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {

@@ -23,6 +23,9 @@ const IN_DOUBT: &str = "an earlier create may have taken place, and the flow has
 const CHANGED: &str = "; somebody else changed the record there after it was last written or read; look at it, then \
     replay this letter to overwrite the change, or discard it";
 
+const CREATED_PERHAPS: &str = "; the record may have been created all the same: look at the destination, then replay \
+    it with --absent or --present, or discard it";
+
 const OTHER_CONTENT_IN_DOUBT: &str = "an earlier create of other content may have taken place; it can only be \
     repeated or looked up with that content, which has not come again; look at the destination, then replay it with --absent or --present, or discard it";
 
@@ -86,6 +89,11 @@ impl<'a> Tally<'a> {
                 self.note_trouble(&failure);
                 self.bury(record, Reason::Conflict, &failure, CHANGED);
                 Settled::Released
+            }
+            End::CreatedPerhaps(failure) => {
+                self.note_trouble(&failure);
+                self.bury(record, Reason::InDoubt, &failure, CREATED_PERHAPS);
+                Settled::UnderWay
             }
             End::Failed(Failed { failure, effect }) => {
                 self.fail(record, failure);

@@ -25,6 +25,7 @@ mod streamed;
 mod transport;
 mod tries;
 mod trust;
+mod web_page;
 
 pub use answer::{Answer, Unreadable, content_type};
 pub use call::{Call, Permit};

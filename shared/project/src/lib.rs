@@ -11,6 +11,7 @@ pub mod auth;
 mod compile;
 pub mod destination;
 mod document;
+mod dot_env;
 pub mod environment;
 pub mod extract;
 mod file_schema;

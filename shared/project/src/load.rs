@@ -29,6 +29,7 @@ impl Project {
             loading.problems.push(Problem::of_file(directory, "there is no such directory"));
             return Err(loading.problems);
         }
+        loading.refuse(environment.problems.clone());
         let systems = loading.systems(environment);
         let flows = loading.flows(&systems, environment);
         let alerts = loading.alerts(environment);

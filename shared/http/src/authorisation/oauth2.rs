@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use pomost_project::auth::{ClientProof, Grant, OAuth2};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -14,7 +14,11 @@ use serde_json::Value;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{denied::Denied, jwt::Signer, pass, tokens::Obtained};
-use crate::{Failure, body, limits::Limits};
+use crate::{
+    Call, Failure, body,
+    limits::Limits,
+    web_page::{self, WebPage, is_web_page},
+};
 
 /// The longest answer of a token endpoint.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -69,8 +73,13 @@ impl TokenEndpoint {
         }
         let response = request.send().await.map_err(|error| self.broken(error))?;
         let (status, limits) = (response.status(), Limits::of(response.headers()));
+        let headers = response.headers().clone();
         let body = async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
         let body = body.await.map_err(|error| Denied::unreachable(format!("{}: {error}", self.name())))?;
+        if status.is_success() && is_web_page(&headers, &body, None) {
+            let page = WebPage { status, headers: &headers, beginning: &body };
+            return Err(Denied::unreachable(self.page(&page, &shown)));
+        }
         match serde_json::from_slice(&body) {
             Ok(answer @ TokenAnswer { error: None, .. }) if status.is_success() => {
                 self.obtained(answer, &shown)
@@ -191,6 +200,11 @@ impl TokenEndpoint {
              again there, and put the new refresh token into {place}",
             self.system
         )
+    }
+
+    fn page(&self, page: &WebPage<'_>, shown: &Shown) -> String {
+        let call = Call::bare(Method::POST, self.settings.token_url.clone(), "");
+        web_page::failure(page, &self.name(), &call, |text| pass::hide(shown.secrets(), text)).message
     }
 
     fn broken(&self, error: reqwest::Error) -> Denied {

@@ -16,3 +16,4 @@ mod sessions;
 mod streams;
 mod support;
 mod tls;
+mod web_pages;
