@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use pomost_broker::{Queue, Route};
 use pomost_http::{Again, Failure, Permit, Tries};
 use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage};
+use pomost_project::Flow;
 use pomost_runtime::{
     Context,
     dead::{self, Diagnosis},
@@ -55,7 +56,7 @@ impl Handler for FetchHandler {
         let ends = self.ends(&batch, &told).await;
         let mut tries = Tries::of(&batch, self.source.flow.load.attempts);
         tries.spared = self.source.client.spares(&batch, began, was_down);
-        let mut fetched = Fetched::nothing_of(&batch);
+        let mut fetched = Fetched::nothing_of(&self.source.flow, &batch);
         told.into_iter().zip(ends).for_each(|(told, end)| fetched.add(told, end, tries));
         fetched.report();
         self.pass_on(fetched).await
@@ -139,6 +140,7 @@ impl Gate for FetchHandler {
 
 /// What came of a batch.
 struct Fetched<'a> {
+    flow: &'a Flow,
     /// The batch, without its records.
     batch: &'a Batch,
     /// What the source has, each in the slot of what was told of it.
@@ -153,9 +155,9 @@ struct Fetched<'a> {
 }
 
 impl<'a> Fetched<'a> {
-    fn nothing_of(batch: &'a Batch) -> Fetched<'a> {
+    fn nothing_of(flow: &'a Flow, batch: &'a Batch) -> Fetched<'a> {
         let (records, letters, again, troubles) = Default::default();
-        Fetched { batch, records, letters, outcomes: Outcomes::waiting(0), again, troubles }
+        Fetched { flow, batch, records, letters, outcomes: Outcomes::waiting(0), again, troubles }
     }
 
     fn add(&mut self, told: Record, end: End, tries: Tries) {
@@ -188,7 +190,8 @@ impl<'a> Fetched<'a> {
     }
 
     fn bury(&mut self, record: Record, diagnosis: Diagnosis) {
-        self.letters.push(dead::letter(self.batch, record, Stage::Extract, diagnosis));
+        let under = Some(self.flow.into());
+        self.letters.push(dead::letter(under, self.batch, record, Stage::Extract, diagnosis));
     }
 
     /// Says once what kinds of failure there were.
