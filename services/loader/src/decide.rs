@@ -345,6 +345,7 @@ mod tests {
     fn nothing_is_sent_for_what_the_ledger_has_settled_or_another_worker_holds() {
         assert_eq!(first(Op::Upsert, &Answer::Unchanged, LOOKUP), Step::Leave(Outcome::Unchanged));
         assert_eq!(first(Op::Delete, &Answer::Stale, LOOKUP), Step::Leave(Outcome::Stale));
+        assert_eq!(first(Op::Upsert, &Answer::Dead, LOOKUP), Step::Leave(Outcome::Dead));
         assert_eq!(first(Op::Upsert, &Answer::Busy, LOOKUP), Step::Wait);
     }
 

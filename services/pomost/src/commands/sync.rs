@@ -8,7 +8,7 @@ use pomost_http::Clients;
 use pomost_models::{Outcome, RunId, Trigger};
 use pomost_project::Project;
 use pomost_runtime::{Context, Settings, shutdown};
-use pomost_store::{RunRequest, RunState, RunSummary, Store};
+use pomost_store::{DeadLetterFilter, RunRequest, RunState, RunSummary, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 
 /// How many of a flow's newest runs are looked at for records that still wait.
 const EARLIER: u32 = 100;
+
+const DISCARDED: &str =
+    "the dead letters were discarded; their records are tried again when they or a file of the flow change";
 
 /// The arguments of `pomost sync`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (summaries, ran) = tokio::join!(stopped_by(&stop, following), running);
     ran?;
     match summaries {
-        Some(summaries) => Ok(report_all(&summaries?)),
+        Some(summaries) => report_all(&*opened.backends.store, &summaries?).await,
         None => {
             anyhow::bail!("stopped before every record had settled; the next sync or run goes on with them")
         }
@@ -118,14 +121,21 @@ async fn stopped_by<T>(stop: &CancellationToken, following: impl Future<Output =
     }
 }
 
-fn report_all(summaries: &[RunSummary]) -> ExitCode {
-    let codes: Vec<ExitCode> = summaries.iter().map(report).collect();
-    codes.into_iter().find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS)
+async fn report_all(store: &dyn Store, summaries: &[RunSummary]) -> anyhow::Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for summary in summaries {
+        let letters =
+            DeadLetterFilter { flow: Some(summary.flow.clone()), limit: 1, ..DeadLetterFilter::default() };
+        let has_letters = !store.dead_letters(&letters).await?.is_empty();
+        let reported = report(summary, has_letters);
+        code = if code == ExitCode::SUCCESS { reported } else { code };
+    }
+    Ok(code)
 }
 
 /// A run with dead letters is not a success, and neither is an odd one.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's data, and remarks beside it")]
-fn report(summary: &RunSummary) -> ExitCode {
+fn report(summary: &RunSummary, has_letters: bool) -> ExitCode {
     println!("{} {}: {}", summary.flow, summary.state.as_str(), progress::in_words(summary));
     if summary.state == RunState::Failed {
         eprintln!("{}", summary.error.as_deref().unwrap_or_default());
@@ -139,7 +149,10 @@ fn report(summary: &RunSummary) -> ExitCode {
         return ExitCode::FAILURE;
     }
     if summary.counts.of(Outcome::Dead) + summary.blocked > 0 {
-        eprintln!("see `pomost dead list --flow {}`", summary.flow);
+        match has_letters {
+            true => eprintln!("see `pomost dead list --flow {}`", summary.flow),
+            false => eprintln!("{DISCARDED}"),
+        }
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -171,7 +171,7 @@ impl Model {
 
     async fn discard_one(&mut self) {
         let Some(letter) = self.any_open().await else { return };
-        assert_eq!(self.store.discard_dead_letters(&[letter.id.clone()]).await.unwrap(), 1);
+        assert_eq!(self.store.discard_dead_letters(std::slice::from_ref(&letter.id)).await.unwrap(), 1);
         let standing = &mut self.keys.get_mut(letter.key()).unwrap().standing;
         standing.as_mut().unwrap().2 = false;
     }
