@@ -82,13 +82,15 @@ fn corpus() -> Vec<Message> {
 /// `PROPTEST_CASES` says how many messages are tried.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_message_is_worked_on_or_buried_and_the_flow_goes_on() {
-    let flow = Flow { transform: "map: .", ..Flow::default() };
+    let extract = "fetch: { request: \"GET /rows/{.key}\", record: \".rows[0]\" }";
+    let flow = Flow { extract, transform: "map: .", ..Flow::default() };
     let (world, _) = World::with_rows([json!({"key": "good"})], flow).await;
     let mut runner = TestRunner::deterministic();
     let cases = runner.config().cases as usize;
     let mut messages = corpus();
     messages.extend((0..cases).map(|_| message().new_tree(&mut runner).unwrap().current()));
-    for queue in [Queue::work(Stage::Transform, "things"), Queue::work(Stage::Load, "things"), Queue::Dead] {
+    let works = [Stage::Extract, Stage::Transform, Stage::Load].map(|stage| Queue::work(stage, "things"));
+    for queue in works.into_iter().chain([Queue::Dead]) {
         world.publish(queue, messages.clone()).await;
     }
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);

@@ -11,7 +11,7 @@ use pomost_models::{
 use pomost_tests::eventually;
 use serde_json::{json, value::RawValue};
 
-use crate::support::{Flow, Refusing, World, outcomes};
+use crate::support::{Flow, Refusing, Running, World, outcomes};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -66,9 +66,24 @@ async fn a_message_that_cannot_be_read_is_buried_and_its_neighbours_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_kills_its_workers_becomes_dead_letters_with_its_trace() {
+    let (world, running) = after_killing_its_workers(Stage::Load).await;
+    running.stop().await;
+    let replayed = world.pomost(&["dead", "replay", "--class", "poison"]).await;
+    let summary = world.finish(crate::support::replayed_in(&replayed)).await;
+    assert_eq!(outcomes(&summary), [("created", 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_and_kills_who_asks_about_it_becomes_dead_letters_of_its_stage() {
+    let (_, running) = after_killing_its_workers(Stage::Extract).await;
+    running.stop().await;
+}
+
+/// A batch of two records has killed the workers of a stage, one after the other, and is buried.
+async fn after_killing_its_workers(stage: Stage) -> (World, Running) {
     let (world, _) = World::with_rows([], Flow::default()).await;
     let poison = batch(vec![record(0, "a"), record(1, "b")]);
-    let queue = Queue::work(Stage::Load, "things");
+    let queue = Queue::work(stage, "things");
     world.publish(queue.clone(), vec![message(BATCH_TYPE, poison.encode())]).await;
     let broker = world.backends().await.broker;
     for _ in 0..=pomost_broker::Limits::default().deliveries {
@@ -77,13 +92,10 @@ async fn a_batch_that_kills_its_workers_becomes_dead_letters_with_its_trace() {
     }
     let running = world.start().await;
     for letter in letters(&world, 2).await {
-        assert_eq!((letter.reason, letter.stage), (Reason::Poison, Stage::Load));
+        assert_eq!((letter.reason, letter.stage), (Reason::Poison, stage));
         assert_eq!((letter.run, letter.trace_id()), (poison.run, Some(TRACE)));
     }
-    running.stop().await;
-    let replayed = world.pomost(&["dead", "replay", "--class", "poison"]).await;
-    let summary = world.finish(crate::support::replayed_in(&replayed)).await;
-    assert_eq!(outcomes(&summary), [("created", 2)]);
+    (world, running)
 }
 
 /// Memory is reserved for every slot that a letter names.

@@ -14,7 +14,7 @@ pub enum Outcome {
     Deleted,
     /// The destination has the same content already; nothing was sent.
     Unchanged,
-    /// The mapping left it out.
+    /// The mapping left it out, or the flow does not do what it needs.
     Filtered,
     /// The mapping made several records of it, which are counted in a batch of their own.
     Split,

@@ -20,10 +20,11 @@ pub struct Record {
     pub version: Version,
     /// What is to happen at the destination.
     pub op: Op,
-    /// The record as the stage that reads it needs it: extracted before, mapped after `transform`.
+    /// The record as the stage that reads it needs it: extracted before, mapped after `transform`. On its way
+    /// to `extract`, what the row was told by that is needed to ask about it: headers, or null.
     pub data: Box<RawValue>,
-    /// The record as it was extracted, where `data` is no longer that. A dead letter keeps it, so
-    /// that a mended mapping can be run on it again.
+    /// The record as it was extracted, where `data` is no longer that, or the row as it was told, where `data` is
+    /// not yet. A dead letter keeps it, so that a mended mapping can be run on it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Box<RawValue>>,
 }

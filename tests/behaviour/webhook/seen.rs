@@ -71,7 +71,7 @@ async fn a_delivery_s_trace_goes_on_to_the_destination_and_no_log_has_its_conten
 /// The delivery, what its source was asked, and what the destination was sent, over three queues.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_a_delivery_over_asking_about_it_to_the_destination() {
-    let extract = "fetch: { request: \"GET /rows/{.key}\", record: .rows[0] }\nwebhook:
+    let extract = "fetch: { request: \"GET /rows/{.key}\", record: \".rows[0]\" }\nwebhook:
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }";
     let (world, rows) = World::with_rows([], Flow { extract, ..Flow::default() }).await;
