@@ -75,7 +75,7 @@ impl Exact {
         let modulus = u128::from(divisor);
         let times_ten = |rest: u128, digit: u8| (rest * 10 + u128::from(digit - b'0')) % modulus;
         let rest = self.digits.bytes().fold(0, times_ten);
-        rest * power_of_ten(zeros, modulus) % modulus == 0
+        (rest * power_of_ten(zeros, modulus)).is_multiple_of(modulus)
     }
 
     /// What tells whether a number is a multiple of this one; none where it has more than 18 digits, or is
@@ -97,9 +97,10 @@ impl Exact {
         if point.abs() >= FARTHEST_POINT {
             return None;
         }
+        let plain = if behind <= 0 { *point } else { self.length() + 2 + (-point).max(0) };
         Some(match usize::try_from(*point) {
             _ if digits.is_empty() => "0".to_owned(),
-            _ if point.abs() + self.length() > LONGEST_PLAIN => format!("{sign}{digits}e{}", -behind),
+            _ if plain > LONGEST_PLAIN => format!("{sign}{digits}e{}", -behind),
             Ok(_) if behind <= 0 => format!("{sign}{digits}{}", zeros(-behind)),
             Ok(before @ 1..) => format!("{sign}{}.{}", &digits[..before], &digits[before..]),
             _ => format!("{sign}0.{}{digits}", zeros(-point)),
@@ -151,7 +152,7 @@ fn bounded(exponent: &str) -> Option<i64> {
 fn power_of_ten(exponent: u64, modulus: u128) -> u128 {
     let (mut power, mut base, mut left) = (1 % modulus, 10 % modulus, exponent);
     while left > 0 {
-        if left % 2 == 1 {
+        if !left.is_multiple_of(2) {
             power = power * base % modulus;
         }
         (base, left) = (base * base % modulus, left / 2);
@@ -195,7 +196,7 @@ pub fn scalar_name(value: &Value) -> Option<String> {
 
 fn number(value: &Value) -> Option<String> {
     match value {
-        Value::Num(Num::Int(_) | Num::BigInt(_)) => text(value),
+        Value::Num(Num::Int(_)) => text(value),
         _ => Exact::of(value)?.canonical(),
     }
 }
@@ -227,16 +228,22 @@ fn with_canonical_numbers(value: &Value, sorted: bool) -> Option<Value> {
 /// The value that a source gave as a number or as text, of which only the text is kept: a number where it is
 /// written as one. Text that the source gave as such stays text, however it looks.
 pub fn given(source: &str, as_text: bool) -> Value {
-    let may_be_number = !as_text && source.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    match read(source.as_bytes()) {
-        Ok(number @ Value::Num(_)) if may_be_number && text(&number).as_deref() == Some(source) => number,
-        _ => Value::from(source.to_owned()),
-    }
+    let number = if as_text { None } else { number_of(source) };
+    number.unwrap_or_else(|| Value::from(source.to_owned()))
+}
+
+/// The number whose text it is. Most texts are told from numbers by a letter or a colon.
+fn number_of(source: &str) -> Option<Value> {
+    let is_of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    let number = Some(source).filter(|source| source.bytes().all(is_of_number))?;
+    read(number.as_bytes()).ok().filter(|number| text(number).as_deref() == Some(source))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn exact(text: &str) -> Exact {
@@ -268,6 +275,34 @@ mod tests {
             }
         }
         assert_eq!(named("1e99999999999999999999"), None);
+    }
+
+    #[test]
+    fn an_integer_is_called_by_its_digits_as_long_as_a_key_may_be() {
+        let digits = format!("1{}7", "0".repeat(1000));
+        for written in [digits.clone(), format!("{digits}.0"), format!("{digits}0e-1")] {
+            assert_eq!(named(&written).as_ref(), Some(&digits));
+        }
+        assert_eq!(named(&format!("1{}", "0".repeat(2000))).as_deref(), Some("1e2000"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_has_one_name_which_is_a_number_of_its_value(
+            negative: bool, whole in "0|[1-9][0-9]{0,30}", fraction in "[0-9]{1,30}", exponent in -2000..2000_i64,
+        ) {
+            let sign = if negative { "-" } else { "" };
+            let written = format!("{sign}{whole}.{fraction}e{exponent}");
+            let digits = format!("{whole}{fraction}");
+            let shifted = match digits.trim_start_matches('0') {
+                "" => format!("{sign}0E{exponent}"),
+                digits => format!("{sign}{digits}000E{}", exponent - fraction.len() as i64 - 3),
+            };
+            let name = named(&written).unwrap();
+            prop_assert_eq!(named(&shifted), Some(name.clone()));
+            prop_assert_eq!(named(&name), Some(name.clone()));
+            prop_assert_eq!(exact(&name), exact(&written));
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The value for those who need not every digit: schema validators.
+/// The value for those who need not every digit: of a number that is none of theirs, they get the nearest float.
 pub fn to_json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {

@@ -12,7 +12,6 @@ use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use numbers::Numbers;
 use pomost_expression::{Value, read};
 use records::Records;
-use serde::de::IgnoredAny;
 
 use crate::{Problem, document::Document};
 
@@ -40,7 +39,8 @@ impl Schema {
     pub(crate) fn read(directory: &Path, file: &Path) -> Result<Schema, Problem> {
         let source = fs::read(directory.join(file))
             .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
-        serde_json::from_slice::<IgnoredAny>(&source).map_err(|error| not_json(file, &error))?;
+        // Its errors say more than ours.
+        serde_json::from_slice::<serde_json::Value>(&source).map_err(|error| not_json(file, &error))?;
         let schema = read(&source).map_err(|error| Problem::of_file(file, error.to_string()))?;
         compiled(&schema).map_err(|error| {
             let pointer = error.instance_path().as_str();

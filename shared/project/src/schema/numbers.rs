@@ -70,8 +70,8 @@ impl Numbers {
 
     /// A float of the same sign and about the same size that stands for nothing else.
     fn stand_in(&mut self, value: &Value) -> Number {
-        let nearest = to_json(value).as_f64().unwrap_or(f64::MAX);
-        let mut size = nearest.abs().max(f64::from_bits(1));
+        let nearest = text(value).and_then(|text| text.parse().ok()).unwrap_or(f64::MAX);
+        let mut size = nearest.abs().clamp(f64::from_bits(1), f64::MAX);
         let step = if size > 1.0 { f64::next_down } else { f64::next_up };
         let with_sign =
             |size: f64| if text(value).is_some_and(|text| text.starts_with('-')) { -size } else { size };
