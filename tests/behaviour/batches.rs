@@ -271,9 +271,10 @@ async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_leads_elsewhere_is_not_halved() {
+async fn a_batch_that_leads_elsewhere_is_made_once_more_and_not_halved() {
     let (world, _) = world(20, creates()).await;
+    world.write("systems/shop.yaml", &format!("{}timeout: 1s\n", world.system("shop")));
     world.shop.fail("POST", usize::MAX, || Reply::Redirect(303, "/done".to_owned()));
     assert_eq!(outcomes(&world.sync().await), [("dead", 20)]);
-    assert_eq!(sizes(&world), [20]);
+    assert_eq!(sizes(&world), [20, 20]);
 }

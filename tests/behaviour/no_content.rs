@@ -72,6 +72,20 @@ async fn a_page_with_nothing_to_say_is_the_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_says_by_itself_whether_another_page_follows() {
+    let source = Server::start(|seen| match &*seen.query["page"] {
+        "1" => Reply::Answer(200, json!({ "rows": [row(1)], "more": true }).to_string().into()),
+        _ => nothing(NOTHING[0]),
+    })
+    .await;
+    let extract = "format: text\npaginate: { page: { param: page, last: 'fromjson | .more | not' } }";
+    let world =
+        World::new(source, Flow { extract, records: "'fromjson | .rows[]'", ..Flow::default() }).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    assert_eq!(world.source.asked_for("page"), ["1", "2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_listing_of_deletions_with_nothing_to_say_deletes_nothing() {
     let extract = "deletions: { request: GET /deleted, records: \".deleted[]\", key: .id }";
     let source = Server::start(|seen| match seen.path.as_str() {

@@ -27,7 +27,7 @@ async fn a_write_that_is_redirected_to_a_read_has_failed() {
         world.shop.intercept(redirects("POST", status, "/elsewhere"));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{status}");
         let letter = world.only_dead().await;
-        assert_eq!(letter.reason, Reason::Invalid);
+        assert_eq!(letter.reason, Reason::InDoubt);
         let said = format!("shop: POST /things answered {status} ");
         assert!(letter.error.starts_with(&said) && letter.error.contains("not followed"), "{}", letter.error);
         assert_eq!(world.shop.server.asked("GET"), 0);

@@ -9,12 +9,13 @@ use crate::{Limits, buffer::Buffer, decode::Rows, error::Fault};
 /// where a name occurs several times.
 pub(crate) struct Form {
     limit: usize,
-    done: bool,
+    /// Its fields, once it has come to its end.
+    form: Option<Value>,
 }
 
 impl Form {
     pub(crate) fn new(limits: Limits) -> Form {
-        Form { limit: limits.row, done: false }
+        Form { limit: limits.row, form: None }
     }
 }
 
@@ -23,16 +24,20 @@ impl Rows for Form {
         if buffer.len() > self.limit {
             return Err(Fault::too_large(buffer.place(), "the form", self.limit));
         }
-        if self.done || !buffer.ended() {
+        if self.form.is_some() || !buffer.ended() {
             return Ok(None);
         }
-        self.done = true;
         let mut fields = Map::default();
         for (name, value) in form_urlencoded::parse(buffer.bytes()) {
             add(&mut fields, &name, Value::utf8_str(value.into_owned()), false);
         }
         buffer.consume(buffer.len());
-        Ok(Some(Value::obj(fields)))
+        self.form = Some(Value::obj(fields));
+        Ok(self.form.clone())
+    }
+
+    fn rest(&self) -> &Value {
+        self.form.as_ref().unwrap_or(&Value::Null)
     }
 }
 

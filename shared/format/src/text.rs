@@ -16,7 +16,7 @@ pub(crate) fn rows(options: &TextOptions, limits: Limits) -> Box<dyn Rows> {
     if options.lines {
         Box::new(TextLines { limit: limits.row, lines: Lines::default() })
     } else {
-        Box::new(Whole { limit: limits.document, done: false })
+        Box::new(Whole { limit: limits.document, text: None })
     }
 }
 
@@ -38,7 +38,8 @@ impl Rows for TextLines {
 /// The text is one row.
 struct Whole {
     limit: usize,
-    done: bool,
+    /// The text, once it has come to its end.
+    text: Option<Value>,
 }
 
 impl Rows for Whole {
@@ -46,13 +47,16 @@ impl Rows for Whole {
         if buffer.len() > self.limit {
             return Err(Fault::too_large(buffer.place(), "the text", self.limit));
         }
-        if self.done || !buffer.ended() {
+        if self.text.is_some() || !buffer.ended() {
             return Ok(None);
         }
-        self.done = true;
-        let row = Value::utf8_str(utf8(buffer.bytes()));
+        self.text = Some(Value::utf8_str(utf8(buffer.bytes())));
         buffer.consume(buffer.len());
-        Ok(Some(row))
+        Ok(self.text.clone())
+    }
+
+    fn rest(&self) -> &Value {
+        self.text.as_ref().unwrap_or(&Value::Null)
     }
 }
 
@@ -83,6 +87,13 @@ mod tests {
         assert_eq!(rows(true, b"\xbf\xf3\xb3w\r\n\n2").unwrap(), ["żółw", "", "2"]);
         assert_eq!(rows(true, b"1\n").unwrap(), ["1"]);
         assert_eq!(rows(true, b"").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_text_that_is_one_row_is_there_for_what_leads_to_the_next_page() {
+        let (_, rest) =
+            decode(&Syntax::Text(TextOptions::default()).into(), None, "next: 2".as_bytes()).unwrap();
+        assert_eq!(text(&rest).unwrap(), "next: 2");
     }
 
     #[test]
