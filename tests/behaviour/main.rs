@@ -35,6 +35,7 @@ mod resolving;
 mod schedule;
 mod services;
 mod support;
+mod sync_token;
 mod tracing;
 mod transforming;
 mod webhook;

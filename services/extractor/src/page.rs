@@ -8,16 +8,17 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use http::HeaderMap;
-use pomost_expression::{Expression, Value, Variables};
+use pomost_expression::{Expression, Value, Variables, text};
 use pomost_format::{DecodeError, Decoder, Format, Limits, Syntax};
 use pomost_http::{Answer, Call, Failure, StreamLimits, content_type};
 use pomost_project::{
-    flow::{Listing, Paginate},
+    flow::{Listing, Paginate, SyncToken, ToldBy},
     request::Request,
 };
 use url::Url;
 
 use crate::{
+    cursor,
     extraction::{Error, Source},
     patience::Patience,
     position::Position,
@@ -127,6 +128,12 @@ impl Source {
         let mut call = self.call(&listing.request, &Value::Null, variables)?;
         if let Position::Url(next) = position {
             call.url = self.client.follow(&call.url, next)?;
+            return Ok(call);
+        }
+        let token = listing.sync_token.as_ref().and_then(|token| token.param.as_deref());
+        let since = text(&variables.cursor).filter(|since| !since.is_empty());
+        if let (Some(param), Some(since)) = (token, since) {
+            call.url.query_pairs_mut().append_pair(param, &since);
         }
         if let (Some(param), Some(value)) = (param(&listing.paginate), position.value()) {
             call.url.query_pairs_mut().append_pair(param, &value);
@@ -175,6 +182,31 @@ impl Page<'_> {
             self.position.next(&listing.paginate, self.decoder.rest(), &self.headers, self.rows, variables);
         let next = next.map_err(|error| self.failed("paginate", &error.message))?;
         Ok(next.map(|next| self.absolute(next)).transpose()?)
+    }
+
+    /// What the answer says of where the next run begins, once all rows have come; none where it says nothing.
+    pub fn sync_token(&self) -> Result<Option<String>, Error> {
+        let Some(SyncToken { value, .. }) = &self.listing.sync_token else { return Ok(None) };
+        let failed = |message: &str| self.failed("cursor", message);
+        let found = value.one(self.decoder.rest().clone(), &self.variables);
+        let found = match found.map_err(|error| failed(&error.message))? {
+            Value::Null => return Ok(None),
+            found => {
+                text(&found).ok_or_else(|| failed("expected a token or a URL, and found something else"))?
+            }
+        };
+        let cursor = self.source.flow.extract.cursor.as_ref();
+        let token = match cursor.map(|cursor| &cursor.told_by) {
+            Some(ToldBy::Link) if !found.is_empty() => self.source.client.follow(&self.url, &found)?.into(),
+            _ => found,
+        };
+        match token.len() {
+            0 => Ok(None),
+            1..=cursor::LONGEST => Ok(Some(token)),
+            length => {
+                Err(failed(&format!("a token or URL of {length} bytes, more than {}", cursor::LONGEST)))
+            }
+        }
     }
 
     fn take(&mut self, row: Result<Value, DecodeError>, rows: &mut Vec<Value>) -> Result<(), Error> {

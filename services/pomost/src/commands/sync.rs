@@ -6,11 +6,16 @@ use anyhow::Context as _;
 use pomost_extractor::Scheduling;
 use pomost_http::Clients;
 use pomost_models::{Outcome, RunId, Trigger};
+use pomost_project::Flow;
 use pomost_runtime::{Backends, Context, Settings, shutdown};
 use pomost_store::{RunRequest, RunState, RunSummary, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::ProjectArgument, open, progress, runner};
+use super::cursor;
+use crate::{
+    cli::{Nonsense, ProjectArgument},
+    open, progress, runner,
+};
 
 /// How many of a flow's newest runs are looked at for records that still wait.
 const EARLIER: u32 = 100;
@@ -36,6 +41,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("there is no flow '{}'; there are: {flows}", arguments.flow))?;
     let settings = open::settings(&arguments.project.project)?;
     let opened = open::to_run_or_join(&settings).await?;
+    if let Some(since) = &arguments.since {
+        let flow = project.flows.get(&arguments.flow).context("the flow is missing")?;
+        check(flow, &*opened.backends.store, since).await?;
+    }
     let request = RunRequest { flow: arguments.flow, trigger: Trigger::Manual, since: arguments.since };
     let run = opened.backends.store.request_run(&request).await?;
     let stop = shutdown.child_token();
@@ -66,6 +75,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             anyhow::bail!("stopped before every record had settled; the next sync or run goes on with them")
         }
     }
+}
+
+/// Refuses a place that no run of the flow can begin at.
+async fn check(flow: &Flow, store: &dyn Store, since: &str) -> anyhow::Result<()> {
+    let none = || Nonsense("--since needs extract.cursor, which the flow has not".into());
+    let cursor = flow.extract.cursor.as_ref().ok_or_else(none)?;
+    let stored = store.cursor(&flow.name).await?;
+    cursor::check(&flow.extract, cursor, stored.as_deref(), since)
+        .map_err(|Nonsense(problem)| Nonsense(format!("--since: {problem}")).into())
 }
 
 /// Follows what earlier runs of the flow left waiting, the oldest first, and then the run itself:
