@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use pomost_extractor::Scheduling;
@@ -71,6 +71,39 @@ async fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
         (request.path.as_str(), &*request.headers["content-type"]),
         ("/hooks/s3cret", "application/json")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_that_refuses_us_is_told_once_with_its_reason_and_once_when_it_is_over() {
+    let hook = hook().await;
+    let is_refused = Arc::new(AtomicBool::new(true));
+    let refused = is_refused.clone();
+    let authority = Server::start(move |_| match refused.load(Ordering::Relaxed) {
+        true => Reply::json(
+            400,
+            &json!({ "error": "invalid_client", "error_description": "no secret-of-the-tests" }),
+        ),
+        false => Reply::json(200, &json!({ "access_token": "token-1" })),
+    })
+    .await;
+    let world = world(1, Flow::default(), &hook, "").await;
+    let (url, token_url) = (&world.shop.server.url, &authority.url);
+    let auth = format!(
+        "oauth2: {{ grant: client_credentials, token_url: {token_url}, client_id: us, client_secret: '${{TOKEN}}', \
+         client_auth: body }}"
+    );
+    world.write("systems/shop.yaml", &format!("system: shop\nbase_url: {url}\nauth: {{ {auth} }}\n"));
+    let running = start(&world).await;
+    let run = running.request(None).await;
+    let first = told(&hook, 1).await.remove(0);
+    let reason =
+        "shop: the token endpoint at 127.0.0.1 answers 400 Bad Request: invalid_client no ***. Mend its";
+    assert!(first.contains(reason), "{first}");
+    is_refused.store(false, Ordering::Relaxed);
+    running.ended(run).await;
+    nothing_stands(&world).await;
+    running.stop().await;
+    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,7 @@ async fn a_sync_without_dead_letters_ends_with_0() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_cannot_read_its_source_ends_with_1() {
-    let source = crate::support::Server::start(|_| Reply::Answer(200, "<html>".into())).await;
+    let source = crate::support::Server::start(|_| Reply::Answer(200, "Welcome".into())).await;
     let world = World::new(source, Flow::default()).await;
     expect("sync-failed", 1, &world.pomost(&["sync", "things"]).await);
     expect("status-failed", 0, &world.pomost(&["status"]).await);
@@ -106,6 +106,26 @@ async fn checking_a_project_with_problems_ends_with_2() {
     world.write("flows/things.yaml", "flow: things\nextarct: {}\n");
     expect("check-problems", 2, &world.pomost(&["check", &directory]).await);
     expect("check-problems", 2, &world.pomost(&["sync", "things"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dot_env_that_cannot_be_read_is_a_problem_and_never_none() {
+    let world = world().await;
+    let directory = world.directory().to_str().unwrap().to_owned();
+    world.write(".env", "TOKEN=secret-of-the-tests\nsecret-of-the-tests\n");
+    for arguments in [["check", &directory], ["sync", "things"], ["run", &directory]] {
+        let printed = world.pomost(&arguments).await;
+        let said = format!("{}{}", printed.out, printed.err);
+        assert!(
+            printed.code == 2 && said.contains(".env:2:1: expected NAME=value"),
+            "{arguments:?}: {printed:?}"
+        );
+        assert!(!said.contains("secret-of-the-tests"), "{said}");
+    }
+    std::fs::remove_file(world.directory().join(".env")).unwrap();
+    std::fs::create_dir(world.directory().join(".env")).unwrap();
+    let printed = world.pomost(&["check", &directory]).await;
+    assert!(printed.err.contains(".env: cannot be read: "), "{printed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,9 +208,8 @@ async fn a_second_process_on_the_same_project_is_told_that_it_is_in_use() {
     let synced = world.pomost(&["sync", "things"]).await;
     assert_eq!(synced.out, "things settled: 2 created, 1 dead\n", "{synced:?}");
     first.kill().await.unwrap();
-    world.shop.mend();
     eventually(async || match world.pomost(&["sync", "things"]).await {
-        printed if printed.code == 0 => Ok(()),
+        printed if printed.out == "things settled: 2 unchanged, 1 dead\n" => Ok(()),
         printed => Err(format!("{printed:?}")),
     })
     .await;

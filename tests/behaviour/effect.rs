@@ -55,18 +55,108 @@ async fn a_refusal_is_one_though_the_rest_of_it_cannot_be_read() {
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
 }
 
+/// The answer to a create that leads elsewhere.
+fn elsewhere(status: u16) -> Reply {
+    Reply::Redirect(status, "/things/t0001".to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_leads_elsewhere_may_have_made_something() {
-    for status in [301, 302, 303] {
-        let (world, rows) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
-        world.shop.lose_answers("POST", 1, move || Reply::Redirect(status, "/things/t0001".to_owned()));
-        assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{status}");
-        let error = world.only_dead().await.error;
-        assert!(error.contains("which is not followed"), "{error}");
-        rows.set(thing(2));
+async fn a_create_that_leads_elsewhere_is_looked_up() {
+    join_all([301, 302, 303].map(async |status| {
+        let (world, _) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
+        world.shop.lose_answers("POST", 1, move || elsewhere(status));
         assert_eq!(outcomes(&world.sync().await), [("updated", 1)], "{status}");
-        assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (1, 1));
+        assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (1, 1), "{status}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_leads_elsewhere_is_made_again_where_it_is_not_found() {
+    let (world, _) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.write("systems/shop.yaml", &format!("{}timeout: 1s\n", world.system("shop")));
+    world.shop.fail("POST", 1, || elsewhere(302));
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_leads_elsewhere_is_repeated_under_its_idempotency_key() {
+    let flow = Flow { create: "idempotency_header: Idempotency-Key", ..Flow::default() };
+    let (world, _) = World::with_rows(thing(1), flow).await;
+    world.shop.lose_answers("POST", 1, || elsewhere(303));
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_always_leads_elsewhere_is_dead_in_doubt_with_its_answer() {
+    let idempotent = "idempotency_header: Idempotency-Key";
+    let flows = [
+        (1, Flow::default()),
+        (2, Flow { create: idempotent, load: "retry: { attempts: 2 }", ..Flow::default() }),
+        (2, Flow { load: LOOKUP, ..Flow::default() }),
+    ];
+    join_all(flows.map(async |(times, flow)| {
+        let (world, rows) = World::with_rows(thing(1), flow).await;
+        world.write("systems/shop.yaml", &format!("{}timeout: 1s\n", world.system("shop")));
+        world.shop.fail("POST", 10, || elsewhere(302));
+        assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+        let letter = world.only_dead().await;
+        assert_eq!((letter.reason, world.shop.server.asked("POST")), (Reason::InDoubt, times));
+        assert!(letter.error.contains("answered 302 Found, which is not followed"), "{}", letter.error);
+        assert!(letter.error.contains("replay it with --absent or --present"), "{}", letter.error);
+        world.shop.mend();
+        world.shop.put("t9", json!({"key": "a", "n": 0}));
+        rows.set(thing(2));
+        world.sync().await;
+        assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (times, 1));
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_leads_elsewhere_is_made_once_more() {
+    let (world, rows) = World::with_rows(thing(1), Flow::default()).await;
+    world.sync().await;
+    for (times, n, outcome) in [(1, 2, "updated"), (10, 3, "dead")] {
+        world.shop.server.forget();
+        rows.set(thing(n));
+        world.shop.fail("PUT", times, || elsewhere(302));
+        assert_eq!(outcomes(&world.sync().await), [(outcome, 1)]);
+        assert_eq!(world.shop.server.asked("PUT"), 2);
     }
+    assert!(world.only_dead().await.error.contains("which is not followed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_creates_that_lead_elsewhere_are_looked_up_one_by_one() {
+    let writes = "create: { request: POST /many, body: \"[.[] | .data]\" }\nbatch: { size: 10 }";
+    let lookup = "lookup: { request: \"GET /things?key={$key}\", id: .found }";
+    let (world, _) = World::with_rows(
+        [json!({"key": "a"}), json!({"key": "b"})],
+        Flow { writes, load: lookup, ..Flow::default() },
+    )
+    .await;
+    world.shop.put("t1", json!({"key": "a"}));
+    world.shop.put("t2", json!({"key": "b"}));
+    world.shop.fail("POST", 1, || elsewhere(302));
+    assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
+    assert_eq!(world.shop.server.asked("POST"), 1);
+}
+
+/// What was to tell does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_in_doubt_whose_look_up_is_refused_is_dead_in_doubt() {
+    let (world, _) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
+    world.shop.intercept(|seen| match seen.method.as_str() {
+        "POST" => Some(Reply::BreakOff),
+        _ => Some(Reply::Redirect(302, "https://elsewhere.example/login".to_owned())),
+    });
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let letter = world.only_dead().await;
+    assert_eq!((letter.reason, world.shop.server.asked("POST")), (Reason::InDoubt, 1));
+    assert!(letter.error.contains("GET /things?key={.key} answered 302 Found"), "{}", letter.error);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,9 +49,9 @@ async fn a_change_names_the_etag_of_the_last_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_changed_is_not_overwritten_before_somebody_says_so() {
     let (world, _) = changed_world(REFUSES).await;
-    for letters in 1..3 {
+    for _ in 0..2 {
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-        assert_eq!(world.dead().await.len(), letters);
+        assert_eq!(world.dead().await.len(), 1);
     }
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":"theirs"}"#]);
     let letters = world.dead().await;

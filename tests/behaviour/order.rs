@@ -40,10 +40,10 @@ pub(crate) fn sent(world: &World, key: &str) -> Vec<u64> {
 }
 
 /// The outcomes of a run that is asked for, after the source has changed, while the only record of the run before
-/// it waits for the shop. That one turns out to be stale.
+/// it waits for the shop, which takes others. That one turns out to be stale.
 pub(crate) async fn while_the_first_waits(world: &World, change: impl FnOnce()) -> Vec<(&'static str, u64)> {
-    let unready = || Reply::With("retry-after", "5".into(), Box::new(Reply::json(503, &json!({}))));
-    world.shop.fail("POST", 1, unready);
+    let too_early = || Reply::With("retry-after", "5".into(), Box::new(Reply::json(425, &json!({}))));
+    world.shop.fail("POST", 1, too_early);
     let running = world.start().await;
     let first = running.request(None).await;
     eventually(async || if world.shop.server.asked("POST") == 1 { Ok(()) } else { Err("not asked yet") })

@@ -15,7 +15,7 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::support::{Flow, Reply, Rows, Seen, Server, World, outcomes};
+use crate::support::{Flow, Printed, Reply, Rows, Seen, Server, World, outcomes};
 
 /// How many requests may be in flight when a system is seen to be down.
 const IN_FLIGHT: usize = 16;
@@ -221,6 +221,81 @@ async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World 
     });
     let extract = r#"fetch: { request: "GET /rows/{.key}" }"#;
     World::new(source.await, Flow { extract, ..Flow::default() }).await
+}
+
+/// What gives tokens. It answers so until it is open.
+async fn authority(is_open: watch::Receiver<bool>, status: u16) -> Server {
+    Server::start(move |_| match *is_open.borrow() {
+        true => Reply::json(200, &json!({ "access_token": "token-1", "expires_in": 3600 })),
+        false => Reply::json(status, &json!({ "error": "invalid_client" })),
+    })
+    .await
+}
+
+/// Has a system's requests need tokens from there.
+fn needs_tokens(world: &World, system: &str, url: &str, authority: &Server) {
+    let auth = format!(
+        "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{}/token', client_id: us, client_secret: \
+         '${{TOKEN}}' }} }}",
+        authority.url
+    );
+    world.write(&format!("systems/{system}.yaml"), &format!("system: {system}\nbase_url: {url}\n{auth}\n"));
+}
+
+const UNTIL_OPEN: [(u16, &str, bool); 2] = [
+    (401, "the token endpoint at 127.0.0.1 answers 401 Unauthorized: invalid_client", true),
+    (500, "the token endpoint at 127.0.0.1 answers 500 Internal Server Error: invalid_client", false),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_say_so() {
+    for (status, answered, is_of_credentials) in UNTIL_OPEN {
+        let (open, is_open) = watch::channel(false);
+        let authority = authority(is_open, status).await;
+        let (world, _) = World::with_rows([json!({ "key": "a" })], Flow::default()).await;
+        needs_tokens(&world, "source", &world.source.url, &authority);
+        let mut command = world.command(&["sync", "things"]);
+        let syncing = tokio::spawn(async move { command.output().await.unwrap() });
+        let backends = world.backends().await;
+        assert_eq!(down(&backends, &["source"]).await, [format!("source: {answered}")]);
+        let said = world.pomost(&["status"]).await;
+        let since = backends.store.outages(Outage::REMEMBERED).await.unwrap().remove(0).since;
+        for text in [answered, &format!("no records, waits for source since {since:.0}")] {
+            assert!(said.out.contains(text), "{text} is not in {said:?}");
+        }
+        let advice = "source does not let us in: mend the credentials";
+        assert_eq!(said.out.contains(advice), is_of_credentials, "{said:?}");
+        asked(&authority, 2).await;
+        open.send_replace(true);
+        let synced = Printed::of(syncing.await.unwrap());
+        assert_eq!((synced.code, world.shop.things().len()), (0, 1), "{synced:?}");
+        let waits = format!("things: waits for source, which is down since {since:.0}: source: {answered}");
+        assert_eq!(synced.err.matches(&waits).count(), 1, "{synced:?}");
+        down(&backends, &[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_one_request_at_a_time() {
+    for (status, answered, _) in UNTIL_OPEN {
+        let (open, is_open) = watch::channel(false);
+        let authority = authority(is_open, status).await;
+        let (world, _) = world(one_attempt()).await;
+        needs_tokens(&world, "shop", &world.shop.server.url, &authority);
+        let running = world.start().await;
+        let run = running.request(None).await;
+        let backends = world.backends().await;
+        assert_eq!(down(&backends, &["shop"]).await, [format!("shop: {answered}")]);
+        asked(&authority, 3).await;
+        let (tried, written) = (authority.seen().len(), world.shop.server.seen().len());
+        assert!(tried < 10 && written == 0, "asked for tokens {tried} times, {written} requests");
+        open.send_replace(true);
+        assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}");
+        running.stop().await;
+        down(&backends, &[]).await;
+        assert!(world.dead().await.is_empty());
+        assert_eq!(world.shop.things().len(), ROWS);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

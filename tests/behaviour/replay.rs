@@ -193,7 +193,7 @@ async fn a_replay_that_was_cut_short_is_taken_up_by_the_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_twice_by_a_replay_that_was_cut_short_dies_once() {
-    let (world, _) = world_of_three_letters().await;
+    let (world, rows) = world_of_three_letters().await;
     replay_cut_short_after(&world, 1).await;
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
     let running = world.start().await;
@@ -204,9 +204,10 @@ async fn what_was_sent_twice_by_a_replay_that_was_cut_short_dies_once() {
     })
     .await;
     running.stop().await;
-    // Its letters are archived after all those before them.
-    assert_eq!(outcomes(&world.sync().await), [("dead", 3)]);
-    assert_eq!(world.dead().await.len(), 3 + 3);
+    // Its letter is archived after all those before it.
+    rows.set([json!({ "key": "d" })]);
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    assert_eq!(world.dead().await.len(), 3 + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,6 +237,8 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         died_at: "2026-01-01T00:00:00Z".parse().unwrap(),
         record: None,
         message: None,
+        flow_version: None,
+        newest_alone: false,
     };
     let store = world.backends().await.store;
     store.archive(&ids.map(letter).collect::<Vec<_>>()).await.unwrap();

@@ -42,8 +42,9 @@ async fn an_update_that_is_redirected_to_a_read_is_not_taken_for_applied() {
     rows.set([json!({"key": "a", "n": 2})]);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     world.shop.mend();
+    rows.set([json!({"key": "a", "n": 3})]);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
+    assert_eq!(world.shop.things(), [r#"{"key":"a","n":3}"#]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

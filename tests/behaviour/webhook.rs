@@ -1,5 +1,6 @@
 //! What sources deliver by themselves.
 
+mod asked;
 mod order;
 mod refused;
 mod seen;

@@ -10,6 +10,7 @@ mod demo;
 mod disk;
 mod faults;
 mod health;
+mod image;
 mod kills;
 mod outages;
 mod replicas;

@@ -42,11 +42,7 @@ async fn killing_the_extractor_loses_and_doubles_no_delivery() {
         let delivering = deliver_all(address, customers(stack).await, &taken);
         let killing = async {
             for so_many in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
-                eventually(async || match taken.load(Ordering::SeqCst) {
-                    taken if taken >= so_many => Ok(()),
-                    taken => Err(format!("{taken} of {so_many} deliveries taken")),
-                })
-                .await;
+                until_taken(&taken, so_many).await;
                 chance.moment().await;
                 stack.extractor.kill().await;
                 stack.extractor.start();
@@ -61,6 +57,57 @@ async fn killing_the_extractor_loses_and_doubles_no_delivery() {
         let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
         let expected = stack.crm.expected();
         assert_eq!(dead, expected.dead.keys().map(String::as_str).collect());
+    })
+    .await;
+}
+
+/// What a delivery says is where the CRM lists some customers; who they are it is asked.
+const TOLD: &str =
+    "  fetch: { request: \"GET /offsets/customers?offset={.offset}&limit=1\", record: \".customers[0]\" }
+  webhook:
+    path: /customers
+    verify: { token: { secrets: [\"${CRM_TOKEN}\"], header: X-Token } }
+    records: \".offsets[] | { offset: . }\"
+    delivery: { value: \".offsets[0]\" }
+";
+
+/// Customers that are told of at once.
+const TOGETHER: usize = 10;
+
+/// Each time some are taken that the CRM has not been asked about, or that have been and are not passed on.
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothing() {
+    let address = address_of_our_own(8080);
+    let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
+    let options = Options { customers: CUSTOMERS, environment, extract: TOLD, ..Options::default() };
+    let mut chance = Chance::new();
+    prove(options, async |stack| {
+        let taken = AtomicU64::new(0);
+        let offsets: Vec<u32> = (0..CUSTOMERS).collect();
+        let told =
+            offsets.chunks(TOGETHER).map(|offsets| serde_json::json!({ "offsets": offsets }).to_string());
+        let delivering = deliver_all(address, told.collect(), &taken);
+        let deliveries = u64::from(CUSTOMERS) / TOGETHER as u64;
+        let killing = async {
+            for so_many in chance.moments(KILLS, deliveries * 9 / 10) {
+                until_taken(&taken, so_many).await;
+                chance.moment().await;
+                stack.extractor.kill().await;
+                stack.extractor.start();
+            }
+        };
+        tokio::join!(delivering, killing);
+        all_is_settled(stack).await;
+        stack.finish().await;
+        stack.shop_is_right();
+    })
+    .await;
+}
+
+async fn until_taken(taken: &AtomicU64, so_many: u64) {
+    eventually(async || match taken.load(Ordering::SeqCst) {
+        taken if taken >= so_many => Ok(()),
+        taken => Err(format!("{taken} of {so_many} deliveries taken")),
     })
     .await;
 }
@@ -82,9 +129,9 @@ async fn all_is_settled(stack: &Stack) {
 }
 
 /// Delivers each until it is taken.
-async fn deliver_all(address: SocketAddr, customers: Vec<Box<RawValue>>, taken: &AtomicU64) {
-    let delivering = stream::iter(customers).for_each_concurrent(SENDERS, |customer| async move {
-        eventually(async || match deliver(address, customer.get()).await {
+async fn deliver_all(address: SocketAddr, bodies: Vec<String>, taken: &AtomicU64) {
+    let delivering = stream::iter(bodies).for_each_concurrent(SENDERS, |body| async move {
+        eventually(async || match deliver(address, &body).await {
             Some(200) => Ok(()),
             other => Err(format!("answered {other:?}")),
         })
@@ -103,7 +150,7 @@ async fn deliver(address: SocketAddr, body: &str) -> Option<u16> {
 }
 
 /// What the CRM has, digit for digit.
-async fn customers(stack: &Stack) -> Vec<Box<RawValue>> {
+async fn customers(stack: &Stack) -> Vec<String> {
     let address = stack.crm.url().trim_start_matches("http://").parse().unwrap();
     let token = CrmOptions::default().token;
     let mut path = "/customers?limit=500".to_owned();
@@ -113,7 +160,8 @@ async fn customers(stack: &Stack) -> Vec<Box<RawValue>> {
         let answer = exchange(address, &request).await.unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let mut page: BTreeMap<String, Box<RawValue>> = serde_json::from_str(body).unwrap();
-        customers.extend(serde_json::from_str::<Vec<Box<RawValue>>>(page["customers"].get()).unwrap());
+        let of_page: Vec<Box<RawValue>> = serde_json::from_str(page["customers"].get()).unwrap();
+        customers.extend(of_page.iter().map(|customer| customer.get().to_owned()));
         match serde_json::from_str::<Option<String>>(page.remove("next").unwrap().get()).unwrap() {
             Some(next) => path = next.trim_start_matches(&stack.crm.url()).to_owned(),
             None => return customers,

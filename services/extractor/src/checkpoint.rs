@@ -40,6 +40,12 @@ pub struct Checkpoint {
     /// How many rows had none.
     #[serde(default)]
     pub undated: u64,
+    /// Whether the source gives cursors as text that look like numbers, as far as it was known when the run began.
+    #[serde(default)]
+    pub gives_text: bool,
+    /// The same of the cursor seen last.
+    #[serde(default)]
+    pub reached_is_text: Option<bool>,
 }
 
 /// What is read at a time.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pomost_expression::{Value, Variables};
+use pomost_expression::{Value, Variables, given};
 use pomost_http::{Client, Failure};
 use pomost_models::{Lane, Stage, Version};
 use pomost_project::{
@@ -105,6 +105,7 @@ impl Extraction<'_> {
                 memory = Memory::default();
             }
         }
+        self.keep_type(&checkpoint).await?;
         self.finish(&checkpoint).await
     }
 
@@ -119,7 +120,8 @@ impl Extraction<'_> {
         let (found, began) = (Some(stored.clone().unwrap_or_default()), Some(Timestamp::now()));
         let by_value = self.flow().extract.cursor.as_ref().is_some_and(|cursor| cursor.value().is_some());
         let reached = stored.filter(|_| by_value).map(Version::new);
-        Ok(Checkpoint { place, since, reached, began, found, ..Checkpoint::default() })
+        let gives_text = self.gives_text().await?;
+        Ok(Checkpoint { place, since, reached, began, found, gives_text, ..Checkpoint::default() })
     }
 
     fn since(&self, stored: Option<&str>) -> Result<Option<String>, String> {
@@ -266,11 +268,12 @@ impl Extraction<'_> {
 
     fn variables(&self, checkpoint: &Checkpoint, place: &Place) -> Variables {
         let text = |text: &str| Value::from(text.to_owned());
+        let given = |text: &str| given(text, checkpoint.gives_text);
         let window = place.window.as_ref();
         let since = window.map(|window| &*window.from).or(checkpoint.since.as_deref());
         Variables {
-            cursor: since.map_or(Value::Null, text),
-            until: window.map_or(Value::Null, |window| text(&window.until)),
+            cursor: since.map_or(Value::Null, given),
+            until: window.map_or(Value::Null, |window| given(&window.until)),
             page: place.position.variable(),
             flow: text(&self.run.flow),
             run: text(&self.run.id.to_string()),

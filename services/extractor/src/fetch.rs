@@ -1,11 +1,21 @@
 //! Asking about each row, where a list gives little more than ids.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use http::{
+    HeaderName, StatusCode,
+    header::{IF_MODIFIED_SINCE, IF_NONE_MATCH},
+};
 use pomost_expression::{Value, Variables};
-use pomost_http::Class;
+use pomost_http::{Call, Class, Failure, Permit};
 use pomost_project::flow::Fetch;
 
-use crate::extraction::{Error, Source};
+use crate::{
+    extraction::{Error, Source},
+    patience::Patience,
+};
+
+/// What a request says that wants a row only if it has changed: then a 304 is no sign that it is gone.
+const CONDITIONS: [HeaderName; 2] = [IF_MODIFIED_SINCE, IF_NONE_MATCH];
 
 /// A row as the source has it.
 #[derive(Debug)]
@@ -24,38 +34,65 @@ impl Source {
         let Some(fetch) = &self.flow.extract.fetch else {
             return Ok(rows.into_iter().map(Row::There).collect());
         };
-        let fetching: Vec<_> = rows.into_iter().map(|row| self.fetch(fetch, row, variables)).collect();
+        let fetching: Vec<_> =
+            rows.into_iter().map(|row| self.fetch_patiently(fetch, row, variables)).collect();
         stream::iter(fetching).buffered(self.client.concurrency()).try_collect().await
     }
 
-    async fn fetch(&self, fetch: &Fetch, row: Value, variables: &Variables) -> Result<Row, Error> {
-        let call = match self.call(&fetch.request, &row, variables) {
-            Ok(call) => call,
-            Err(failure) => return Ok(Row::Refused(row, failure.message)),
+    /// Asks about a row again and again while that may help.
+    async fn fetch_patiently(&self, fetch: &Fetch, row: Value, variables: &Variables) -> Result<Row, Error> {
+        let mut patience = Patience::default();
+        loop {
+            let failure = match self.fetch(fetch, &row, variables, Permit::default()).await {
+                Ok(row) => return Ok(row),
+                Err(failure) => failure,
+            };
+            let waited = patience.wait(&self.client, &self.flow.name, failure).await;
+            // It has been asked for often enough.
+            waited.map_err(|failure| Error::Source(failure.message))?;
+        }
+    }
+
+    /// Asks about a row once, if that is still permitted when its turn comes. A failure is of the source,
+    /// or may pass; what is wrong with the row itself is a row that is refused.
+    pub(crate) async fn fetch(
+        &self,
+        fetch: &Fetch,
+        row: &Value,
+        variables: &Variables,
+        permit: Permit<'_>,
+    ) -> Result<Row, Failure> {
+        let call = match self.call(&fetch.request, row, variables) {
+            Ok(call) => Call { format: fetch.format.as_ref(), permit, ..call },
+            Err(failure) => return Ok(Row::Refused(row.clone(), failure.message)),
         };
-        match self.ask(call).await {
+        let is_conditional = CONDITIONS.iter().any(|condition| call.headers.contains_key(condition));
+        match self.client.send(call).await {
+            Ok(answer) if answer.status == StatusCode::NOT_MODIFIED && is_conditional => {
+                Ok(Row::Refused(row.clone(), format!("{} answered 304 Not Modified", fetch.request.label)))
+            }
+            Ok(answer) if answer.is_empty() => Ok(Row::Gone(row.clone())),
             Ok(answer) => match answer.value(fetch.format.as_ref()) {
                 Ok(value) => Ok(record(fetch, row, value, variables)),
                 Err(error) => Ok(Row::Refused(
-                    row,
+                    row.clone(),
                     format!("{}: the answer cannot be read: {error}", fetch.request.label),
                 )),
             },
-            Err(failure) if failure.class == Class::Gone => Ok(Row::Gone(row)),
+            Err(failure) if failure.class == Class::Gone => Ok(Row::Gone(row.clone())),
             Err(failure) if matches!(failure.class, Class::Invalid | Class::Conflict) => {
-                Ok(Row::Refused(row, failure.message))
+                Ok(Row::Refused(row.clone(), failure.message))
             }
-            // It has been asked for often enough.
-            Err(failure) => Err(Error::Source(failure.message)),
+            Err(failure) => Err(failure),
         }
     }
 }
 
-fn record(fetch: &Fetch, row: Value, answer: Value, variables: &Variables) -> Row {
+fn record(fetch: &Fetch, row: &Value, answer: Value, variables: &Variables) -> Row {
     let Some(record) = &fetch.record else { return Row::There(answer) };
     match record.one(answer, variables) {
-        Ok(Value::Null) => Row::Gone(row),
+        Ok(Value::Null) => Row::Gone(row.clone()),
         Ok(record) => Row::There(record),
-        Err(error) => Row::Refused(row, format!("extract.fetch.record: {}", error.message)),
+        Err(error) => Row::Refused(row.clone(), format!("extract.fetch.record: {}", error.message)),
     }
 }

@@ -7,12 +7,12 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use pomost_expression::{Expression, Value, Variables, text};
 use pomost_format::{DecodeError, Decoder, Format, Limits, Syntax};
 use pomost_http::{Answer, Call, Failure, StreamLimits, content_type};
 use pomost_project::{
-    flow::{Listing, Paginate, SyncToken, ToldBy},
+    flow::{Listing, Paginate, ToldBy},
     request::Request,
 };
 use url::Url;
@@ -26,6 +26,15 @@ use crate::{
 
 /// A body, chunk by chunk.
 type Body = BoxStream<'static, Result<Bytes, Failure>>;
+
+/// What a listing answered.
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    /// Whether it has nothing to say.
+    is_empty: bool,
+    body: Body,
+}
 
 /// How many rows come at a time, and how many bytes of the answer are read for that.
 const TOGETHER: usize = 1000;
@@ -44,9 +53,19 @@ pub struct Page<'a> {
     /// What makes records of what the decoder gives, and whether that is the whole answer.
     each: &'a Expression,
     whole: bool,
+    /// Whether the answer has nothing to say: no rows, and no page after it.
+    is_empty: bool,
     ended: bool,
     rows: usize,
     hash: DefaultHasher,
+}
+
+/// What an answer says of where the next run begins.
+pub struct SyncToken {
+    /// The token, or the absolute URL.
+    pub token: String,
+    /// Whether it was given as text: then it is text in expressions, though it look like a number.
+    pub is_text: bool,
 }
 
 impl Source {
@@ -60,7 +79,10 @@ impl Source {
         let variables = Variables { page: position.variable(), ..variables.clone() };
         let call = self.page_call(listing, position, &variables)?;
         let url = call.url.clone();
-        let (headers, body) = self.answer(call).await?;
+        let Answered { status, headers, is_empty, body } = self.answer(call).await?;
+        if status == StatusCode::NOT_MODIFIED && self.flow.extract.sweep.is_some() {
+            return Err(self.says_nothing_of_deletions(listing));
+        }
         let format = self.bounded(Format::of_answer(listing.format.as_ref(), content_type(&headers)));
         let list = listing.list.as_ref().filter(|_| format.syntax == Syntax::Json);
         Ok(Page {
@@ -74,7 +96,8 @@ impl Source {
             decoder: Decoder::new(&format, list.map(|list| list.path.clone())),
             each: list.map_or(&listing.records, |list| &list.each),
             whole: list.is_none() && format.syntax.is_one_document(),
-            ended: false,
+            is_empty,
+            ended: is_empty,
             rows: 0,
             hash: DefaultHasher::new(),
         })
@@ -82,14 +105,26 @@ impl Source {
 
     /// The answer as it comes. Where its rows lead to requests of their own it comes as a whole: those take
     /// long, and a source that is kept waiting in the midst of an answer gives it up.
-    async fn answer(&self, call: Call<'_>) -> Result<(HeaderMap, Body), Failure> {
+    async fn answer(&self, call: Call<'_>) -> Result<Answered, Failure> {
         let extract = &self.flow.extract;
         if extract.fetch.is_some() || extract.for_each.is_some() {
             let answer = self.ask(call).await?;
-            return Ok((answer.headers, stream::iter([Ok(answer.body)]).boxed()));
+            let is_empty = answer.is_empty();
+            let Answer { status, headers, body, .. } = answer;
+            return Ok(Answered { status, headers, is_empty, body: stream::iter([Ok(body)]).boxed() });
         }
         let streamed = self.client.open(call, StreamLimits::default()).await?;
-        Ok((streamed.headers.clone(), streamed.boxed()))
+        let (status, headers, is_empty) = (streamed.status, streamed.headers.clone(), streamed.is_empty());
+        Ok(Answered { status, headers, is_empty, body: streamed.boxed() })
+    }
+
+    /// Records that a source does not list because none has changed are not missing.
+    fn says_nothing_of_deletions(&self, listing: &Listing) -> Error {
+        Error::Source(format!(
+            "{} answered 304 Not Modified, which does not say what extract.sweep is to delete; ask for all records, \
+             without If-Modified-Since and If-None-Match",
+            listing.request.label
+        ))
     }
 
     /// What is read as one document is held, and so no longer than an answer may be.
@@ -126,6 +161,7 @@ impl Source {
         variables: &Variables,
     ) -> Result<Call<'a>, Failure> {
         let mut call = self.call(&listing.request, &Value::Null, variables)?;
+        call.format = listing.format.as_ref();
         if let Position::Url(next) = position {
             call.url = self.client.follow(&call.url, next)?;
             return Ok(call);
@@ -175,8 +211,12 @@ impl Page<'_> {
         (self.rows > 0).then(|| self.hash.finish())
     }
 
-    /// Where the next page is, once all rows have come; none after the last page.
+    /// Where the next page is, once all rows have come; none after the last page, which an answer is that has
+    /// nothing to say.
     pub fn next(&self) -> Result<Option<Position>, Error> {
+        if self.is_empty {
+            return Ok(None);
+        }
         let Page { listing, variables, .. } = self;
         let next =
             self.position.next(&listing.paginate, self.decoder.rest(), &self.headers, self.rows, variables);
@@ -185,28 +225,27 @@ impl Page<'_> {
     }
 
     /// What the answer says of where the next run begins, once all rows have come; none where it says nothing.
-    pub fn sync_token(&self) -> Result<Option<String>, Error> {
-        let Some(SyncToken { value, .. }) = &self.listing.sync_token else { return Ok(None) };
+    pub fn sync_token(&self) -> Result<Option<SyncToken>, Error> {
+        let Some(wanted) = &self.listing.sync_token else { return Ok(None) };
         let failed = |message: &str| self.failed("cursor", message);
-        let found = value.one(self.decoder.rest().clone(), &self.variables);
-        let found = match found.map_err(|error| failed(&error.message))? {
-            Value::Null => return Ok(None),
-            found => {
-                text(&found).ok_or_else(|| failed("expected a token or a URL, and found something else"))?
-            }
+        let found = wanted.value.one(self.decoder.rest().clone(), &self.variables);
+        let found = found.map_err(|error| failed(&error.message))?;
+        let token = match (&found, text(&found)) {
+            (Value::Null, _) => return Ok(None),
+            (_, Some(token)) if token.is_empty() => return Ok(None),
+            (_, Some(token)) => token,
+            (_, None) => return Err(failed("expected a token or a URL, and found something else")),
         };
         let cursor = self.source.flow.extract.cursor.as_ref();
         let token = match cursor.map(|cursor| &cursor.told_by) {
-            Some(ToldBy::Link) if !found.is_empty() => self.source.client.follow(&self.url, &found)?.into(),
-            _ => found,
+            Some(ToldBy::Link) => self.source.client.follow(&self.url, &token)?.into(),
+            _ => token,
         };
-        match token.len() {
-            0 => Ok(None),
-            1..=cursor::LONGEST => Ok(Some(token)),
-            length => {
-                Err(failed(&format!("a token or URL of {length} bytes, more than {}", cursor::LONGEST)))
-            }
+        if token.len() > cursor::LONGEST {
+            let message = format!("a token or URL of {} bytes, more than {}", token.len(), cursor::LONGEST);
+            return Err(failed(&message));
         }
+        Ok(Some(SyncToken { token, is_text: matches!(found, Value::TStr(_)) }))
     }
 
     fn take(&mut self, row: Result<Value, DecodeError>, rows: &mut Vec<Value>) -> Result<(), Error> {

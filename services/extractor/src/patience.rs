@@ -32,9 +32,11 @@ impl Patience {
     /// credentials is waited for, however long; a failure that may pass is waited for a few times; any
     /// other comes back.
     pub async fn wait(&mut self, client: &Client, flow: &str, failure: Failure) -> Result<(), Failure> {
-        let Some(delay) = self.delay(&failure, client.is_down()) else { return Err(failure) };
+        let is_down = client.is_down();
+        let Some(delay) = self.delay(&failure, is_down) else { return Err(failure) };
         let (class, wait) = (failure.class.as_str(), delay.as_secs_f64());
-        match failure.unasked {
+        // That a system is down has been said.
+        match failure.unasked || is_down {
             true => debug!(flow, error = %failure, class, wait, "the source waits"),
             false => warn!(flow, error = %failure, class, wait, "the source waits"),
         }

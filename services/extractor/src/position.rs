@@ -1,7 +1,7 @@
 //! Where a run stands among the pages of its source, and where the next page is.
 
 use http::HeaderMap;
-use pomost_expression::{EvaluationError, Value, Variables, text};
+use pomost_expression::{EvaluationError, Value, Variables, given, text};
 use pomost_project::flow::Paginate;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ pub enum Position {
     First,
     /// At a URL that an answer named, absolute.
     Url(String),
-    /// At a page number or an offset.
+    /// At a page number or an offset, or at a token that is a number where an answer names it.
     Number(u64),
-    /// At a token that an answer named.
+    /// At another token that an answer named.
     Token(String),
 }
 
@@ -43,15 +43,12 @@ impl Position {
         rows: usize,
         variables: &Variables,
     ) -> Result<Option<Position>, EvaluationError> {
-        let named = |expression: &pomost_expression::Expression| {
-            let value = expression.one(answer.clone(), variables)?;
-            Ok(text(&value).filter(|text| !text.is_empty()))
-        };
+        let found = |expression: &pomost_expression::Expression| expression.one(answer.clone(), variables);
         match paginate {
             Paginate::None => Ok(None),
-            Paginate::Next(url) => Ok(named(url)?.map(Position::Url)),
+            Paginate::Next(url) => Ok(named(&found(url)?).map(Position::Url)),
             Paginate::Link(relation) => Ok(link::target(headers, relation).map(Position::Url)),
-            Paginate::Token { value, .. } => Ok(named(value)?.map(Position::Token)),
+            Paginate::Token { value, .. } => Ok(Position::token(&found(value)?)),
             Paginate::Page { last, .. } => self.advance(1, last.as_ref(), answer, rows, variables),
             Paginate::Offset { last, .. } => {
                 self.advance(rows as u64, last.as_ref(), answer, rows, variables)
@@ -59,9 +56,10 @@ impl Position {
         }
     }
 
-    /// The value of `$page`.
+    /// The value of `$page`: a number, or a token as the source gave it.
     pub fn variable(&self) -> Value {
-        self.value().map_or(Value::Null, Value::from)
+        let is_token = matches!(self, Position::Token(_));
+        self.value().map_or(Value::Null, |value| given(&value, is_token))
     }
 
     /// The text for the query parameter that takes the page.
@@ -70,6 +68,14 @@ impl Position {
             Position::First | Position::Url(_) => None,
             Position::Number(number) => Some(number.to_string()),
             Position::Token(token) => Some(token.clone()),
+        }
+    }
+
+    fn token(found: &Value) -> Option<Position> {
+        let token = named(found)?;
+        match (found, token.parse()) {
+            (Value::Num(_), Ok(number)) => Some(Position::Number(number)),
+            _ => Some(Position::Token(token)),
         }
     }
 
@@ -89,5 +95,26 @@ impl Position {
             Position::Number(number) if !is_last => Ok(Some(Position::Number(number + by))),
             _ => Ok(None),
         }
+    }
+}
+
+/// The text that an answer names; none where it names nothing.
+fn named(found: &Value) -> Option<String> {
+    text(found).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_a_number_and_a_token_is_what_the_source_gave() {
+        let token = |text: &str| Position::token(&Value::from(text.to_owned())).map(|token| token.variable());
+        assert_eq!(Position::Number(3).variable(), given("3", false));
+        assert_eq!(Position::token(&given("7", false)), Some(Position::Number(7)));
+        for opaque in ["7", "1e3", "abc"] {
+            assert_eq!(token(opaque), Some(Value::from(opaque.to_owned())), "{opaque}");
+        }
+        assert_eq!((token(""), Position::token(&Value::Null)), (None, None));
     }
 }

@@ -1,7 +1,7 @@
 //! Making records of the rows of a page.
 
-use pomost_expression::{EvaluationError, Expression, Value, Variables, text, write};
-use pomost_models::{Op, Reason, Record, Version, VersionType};
+use pomost_expression::{EvaluationError, Expression, Value, Variables, given, name, text, write};
+use pomost_models::{Op, Reason, Record, Stage, Version, VersionType};
 use pomost_project::{
     Flow,
     flow::{Cursor, Deletions},
@@ -133,17 +133,41 @@ pub fn deletion(
     })
 }
 
-/// A row that is no record for another reason than itself.
+/// The record of a row that the source told and has yet to be asked about, with the headers it was told by
+/// where those are needed for that. It has the key that can be read from it for now, if any.
+pub fn told<'a>(
+    reading: impl Into<Reading<'a>>,
+    value: &Value,
+    headers: &RawValue,
+    order: Version,
+    variables: &Variables,
+) -> Result<Record, Box<Refused>> {
+    let key = key(reading.into().key, value, variables).unwrap_or_default();
+    let (row, fits) = data(value);
+    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: row, source: None };
+    match fits {
+        Ok(()) => Ok(Record { source: Some(record.data), data: headers.to_owned(), ..record }),
+        Err(error) => Err(invalid(record, error)),
+    }
+}
+
+/// A row that the source refuses to say more about: as it was told, so that it can be asked about again.
 pub fn refused<'a>(
     reading: impl Into<Reading<'a>>,
-    value: Value,
+    value: &Value,
     order: Version,
     error: String,
     variables: &Variables,
 ) -> Box<Refused> {
-    let key = key(reading.into().key, &value, variables).unwrap_or_default();
-    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: data(&value).0, source: None };
-    Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
+    match told(reading, value, RawValue::NULL, order, variables) {
+        Ok(record) => invalid(record, error),
+        Err(refused) => refused,
+    }
+}
+
+/// Whether a record is what was told of a row, by which the source is to be asked about it, and not the row.
+pub fn is_told(record: &Record, stage: Stage) -> bool {
+    stage == Stage::Extract && record.source.is_some()
 }
 
 fn made(
@@ -164,11 +188,12 @@ fn made(
             };
             Ok(Row { record: Record { version, op, ..record }, cursor })
         }
-        Err(error) => {
-            let diagnosis = Diagnosis { reason: Reason::Invalid, error, pointer: None };
-            Err(Box::new(Refused { record, diagnosis }))
-        }
+        Err(error) => Err(invalid(record, error)),
     }
+}
+
+fn invalid(record: Record, error: String) -> Box<Refused> {
+    Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
 }
 
 /// The JSON of a row, or null where it is too long or cannot be written; then also why.
@@ -198,7 +223,7 @@ fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<
     Ok(Fields {
         version: found_version(reading.version, reading.version_type, reading.clock, value, variables)?,
         op: if deleted { Op::Delete } else { Op::Upsert },
-        cursor: found(reading.cursor, value, variables)?.map(|(_, cursor)| Version::new(cursor)),
+        cursor: found_cursor(reading.cursor, value, variables)?,
     })
 }
 
@@ -215,7 +240,9 @@ fn found_version(
     value: &Value,
     variables: &Variables,
 ) -> Result<Option<Version>, String> {
-    let Some(((place, version), text)) = found(version, value, variables)? else { return Ok(None) };
+    let Some(Found { place, expression, value, text }) = found(version, value, variables)? else {
+        return Ok(None);
+    };
     let of_type = |expected| {
         let of_type = Version::of_type(&text, expected);
         of_type
@@ -223,36 +250,60 @@ fn found_version(
     };
     match expected {
         Some(expected @ (VersionType::Number | VersionType::Text)) => of_type(expected).map(Some),
+        None if looks_like_another(&value, &text) => Ok(Some(Version::new(text).as_text())),
         Some(VersionType::Time) | None => {
             expected.map(of_type).transpose()?;
-            let converted = version.clock().map(|zone| wall_clock::converted(&text, zone));
+            let converted = expression.clock().map(|zone| wall_clock::converted(&text, zone));
             Ok(Some(converted.unwrap_or_else(|| clock.version(&text))))
         }
     }
 }
 
-/// The text of a time, a number or text that an expression finds; none where it finds null, or a text of nothing.
+fn found_cursor(
+    cursor: Option<Placed<'_>>,
+    value: &Value,
+    variables: &Variables,
+) -> Result<Option<Version>, String> {
+    let found = found(cursor, value, variables)?;
+    Ok(found.map(|Found { value, text, .. }| match looks_like_another(&value, &text) {
+        true => Version::new(text).as_text(),
+        false => Version::new(text),
+    }))
+}
+
+/// A time, a number or text that an expression found.
+struct Found<'a> {
+    place: &'static str,
+    expression: &'a Expression,
+    value: Value,
+    text: String,
+}
+
+/// None where the expression finds null, or a text of nothing.
 fn found<'a>(
     wanted: Option<Placed<'a>>,
     value: &Value,
     variables: &Variables,
-) -> Result<Option<(Placed<'a>, String)>, String> {
+) -> Result<Option<Found<'a>>, String> {
     let Some((place, expression)) = wanted else { return Ok(None) };
-    let found = expression.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
-    match (&found, text(&found)) {
+    let value = expression.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
+    match (&value, text(&value)) {
         (Value::Null, _) => Ok(None),
-        (_, Some(text)) => Ok(Some(((place, expression), text)).filter(|(_, text)| !text.is_empty())),
+        (_, Some(text)) if text.is_empty() => Ok(None),
+        (_, Some(text)) => Ok(Some(Found { place, expression, value, text })),
         (_, None) => Err(format!("{place} found something else than a time, a number or text")),
     }
 }
 
-/// Keys of several fields, `[.shop, .number]`, are their JSON.
+/// Whether a source gave as text what looks like a number: it is ordered as that, and is text in expressions.
+fn looks_like_another(value: &Value, text: &str) -> bool {
+    matches!(value, Value::TStr(_)) && matches!(given(text, false), Value::Num(_))
+}
+
+/// Keys of several fields, `[.shop, .number]`, are their JSON. `1`, `1.0` and `1e0` are one key.
 fn key_text(key: &Value) -> Result<String, String> {
-    let found = match key {
-        Value::Null => None,
-        key => text(key).or_else(|| raw(key).map(|json| json.get().to_owned())).filter(|key| !key.is_empty()),
-    };
-    match found {
+    match name(key).filter(|key| !key.is_empty()) {
+        None if matches!(key, Value::Num(_)) => Err("a number beyond all bounds".into()),
         None => Err("null; a record without a key cannot be told from others".into()),
         Some(key) if key.len() > MAX_KEY => Err(format!("a key longer than {MAX_KEY} bytes")),
         Some(key) => Ok(key),

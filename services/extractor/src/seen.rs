@@ -33,7 +33,8 @@ impl Seen {
         self.repeated = if self.pages.insert(hash) { 0 } else { self.repeated + 1 };
         if self.repeated > MAX_REPEATED_PAGES {
             let message = "the source answers page after page of this run with the same rows: it ignores the page it is \
-                           asked for; check paginate";
+                           asked for, or answers the last one again past the end; check paginate, and name the \
+                           last page by 'last'";
             return Err(Error::Source(message.into()));
         }
         Ok(())

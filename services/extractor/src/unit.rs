@@ -15,6 +15,7 @@ use crate::{
     cursor::{self, Kind},
     extraction::{Error, Extraction},
     fetch,
+    page::SyncToken,
     rows::{self, Refused, Row},
     wall_clock::WallClock,
 };
@@ -72,7 +73,9 @@ impl<'a> Unit<'a> {
                 }
                 fetch::Row::Gone(value) if flow.load.deletes() => rows::gone(flow, value, order, variables),
                 fetch::Row::Gone(_) => continue,
-                fetch::Row::Refused(value, error) => Err(rows::refused(flow, value, order, error, variables)),
+                fetch::Row::Refused(value, error) => {
+                    Err(rows::refused(flow, &value, order, error, variables))
+                }
             };
             self.add_row(row).await?;
         }
@@ -80,8 +83,10 @@ impl<'a> Unit<'a> {
     }
 
     /// Notes what an answer says of where the next run begins; the last that says so counts.
-    pub fn note_token(&mut self, token: Option<String>) {
-        self.checkpoint.token = token.or(self.checkpoint.token.take());
+    pub fn note_token(&mut self, token: Option<SyncToken>) {
+        let Some(SyncToken { token, is_text }) = token else { return };
+        self.checkpoint.token = Some(token);
+        self.checkpoint.reached_is_text = Some(is_text);
     }
 
     /// Adds one row, and publishes those that wait where they are enough for it. When that is depends on
@@ -135,6 +140,9 @@ impl<'a> Unit<'a> {
         let cursor = cursor
             .filter(|cursor| began.is_none_or(|began| !cursor::is_later(cursor.as_str(), began, clock)));
         self.checkpoint.contradicted |= cursor.as_ref().is_some_and(|cursor| self.contradicts(cursor));
+        self.checkpoint.reached_is_text =
+            cursor.as_ref().map(Version::is_text).or(self.checkpoint.reached_is_text);
+        let cursor = cursor.map(|cursor| Version::new(cursor.as_str()));
         let (reached, fits) = match (reached, cursor) {
             (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
             (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),
@@ -198,7 +206,8 @@ impl<'a> Unit<'a> {
             }
             batch.size += 1;
         }
-        let letter = |(record, diagnosis)| dead::letter(&batch, record, Stage::Extract, diagnosis);
+        let under = || Some(self.extraction.flow().into());
+        let letter = |(record, diagnosis)| dead::letter(under(), &batch, record, Stage::Extract, diagnosis);
         letters.extend(refused.into_iter().map(letter));
         batch
     }

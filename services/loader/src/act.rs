@@ -40,6 +40,9 @@ pub enum End {
     },
     /// Nothing was done: somebody else changed the record there.
     Changed(Failure),
+    /// A request failed, and with that nobody knows if the record has been created: nothing can tell, or what
+    /// was to tell does not.
+    CreatedPerhaps(Failure),
     /// A request failed.
     Failed(Failed),
 }
@@ -158,6 +161,9 @@ impl<'a> Act<'a> {
     async fn look_up(&mut self) -> Next {
         let found = match self.found().await {
             Ok(found) => found,
+            Err(failure) if self.is_create_in_doubt() && failure.class == Class::Invalid => {
+                return Next::End(End::CreatedPerhaps(failure));
+            }
             Err(failure) => return Failed::without_effect(failure).into(),
         };
         self.looked = true;
@@ -171,8 +177,31 @@ impl<'a> Act<'a> {
         match created {
             Ok(id) => Next::End(self.applied(Outcome::Created, Some(id))),
             Err(failed) if failed.is(Class::Conflict) => self.exists(failed),
-            Err(failed) => failed.into(),
+            Err(failed) => self.not_created(failed),
         }
+    }
+
+    fn not_created(&self, failed: Failed) -> Next {
+        let failed = self.taken_for_passing(failed);
+        let leads_nowhere = failed.is(Class::Invalid) || !self.can_tell();
+        match failed.effect == Effect::Unknown && leads_nowhere {
+            true => Next::End(End::CreatedPerhaps(failed.failure)),
+            false => failed.into(),
+        }
+    }
+
+    /// What is neither a yes nor a refusal (a redirect, a yes without the id that it should have) may pass once:
+    /// whoever comes again finds out what was done, or does it again. Then it is how the destination answers.
+    fn taken_for_passing(&self, failed: Failed) -> Failed {
+        let may_pass = failed.effect == Effect::Unknown && self.case.doubt == Doubt::None;
+        match may_pass && failed.is(Class::Invalid) {
+            true => Failed { failure: Failure { class: Class::Transient, ..failed.failure }, ..failed },
+            false => failed,
+        }
+    }
+
+    fn is_create_in_doubt(&self) -> bool {
+        self.case.doubt != Doubt::None && self.known.id.is_none() && self.case.means.creates
     }
 
     /// A create that the destination refuses because it has the record leads to that record, once.
@@ -236,7 +265,7 @@ impl<'a> Act<'a> {
             failed if failed.is_precondition() && self.destination.keeps_etags() => {
                 Next::End(End::Changed(failed.failure))
             }
-            failed => failed.into(),
+            failed => self.taken_for_passing(failed).into(),
         }
     }
 

@@ -22,7 +22,7 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 pub async fn run(context: Context) {
     let Some(mut consumer) = worker::consume(&context, &Queue::Dead, PREFETCH).await else { return };
     while let Some(Some(delivery)) = context.shutdown.run_until_cancelled(consumer.next()).await {
-        let letters = letters(&delivery);
+        let letters = letters(&context, &delivery);
         if context.shutdown.run_until_cancelled(archive(&context, &letters)).await.is_none() {
             break;
         }
@@ -55,15 +55,15 @@ async fn archive(context: &Context, letters: &[DeadLetter]) {
 async fn keep(store: &dyn Store, letters: &[DeadLetter]) -> Result<(), pomost_store::Error> {
     store.archive(letters).await?;
     for of_flow in letters.chunk_by(|one, next| one.flow == next.flow) {
-        let keys: Vec<&str> = of_flow.iter().map(DeadLetter::key).collect();
+        let keys: Vec<&str> = of_flow.iter().map(DeadLetter::key).filter(|key| !key.is_empty()).collect();
         store.supersede(&of_flow[0].flow, &keys).await?;
     }
     Ok(())
 }
 
-fn letters(delivery: &Delivery) -> Vec<DeadLetter> {
+fn letters(context: &Context, delivery: &Delivery) -> Vec<DeadLetter> {
     match &delivery.poisoned {
-        Some(queue) => poisoned(delivery, queue),
+        Some(queue) => poisoned(context, delivery, queue),
         None => written(delivery)
             .unwrap_or_else(|| vec![unreadable(delivery, "dead", "not a message of dead letters".into())]),
     }
@@ -78,7 +78,7 @@ fn written(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
 }
 
 /// A batch on which workers kept dying: the broker gave it up, and every record in it with it.
-fn poisoned(delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
+fn poisoned(context: &Context, delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
     let stage = stage_of(queue);
     let diagnosis = Diagnosis {
         reason: Reason::Poison,
@@ -88,9 +88,11 @@ fn poisoned(delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
     match worker::decode(delivery) {
         Ok(mut batch) => {
             let records = std::mem::take(&mut batch.records);
+            let flow = context.project.flows.get(&batch.flow);
+            let under = || flow.map(|flow| (&**flow).into());
             let letter = |record| DeadLetter {
                 traceparent: delivery.message.traceparent.clone(),
-                ..dead::letter(&batch, record, stage, diagnosis.clone())
+                ..dead::letter(under(), &batch, record, stage, diagnosis.clone())
             };
             records.into_iter().map(letter).collect()
         }
@@ -102,8 +104,9 @@ fn unreadable(delivery: &Delivery, queue: &str, reason: String) -> DeadLetter {
     worker::unreadable(delivery, queue, stage_of(queue), reason)
 }
 
+/// The stage is the first word of a queue's name.
 fn stage_of(queue: &str) -> Stage {
-    if queue.contains("transform.") { Stage::Transform } else { Stage::Load }
+    queue.split('.').next().and_then(|word| word.parse().ok()).unwrap_or(Stage::Load)
 }
 
 fn count(letters: &[DeadLetter]) {

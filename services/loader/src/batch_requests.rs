@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pomost_expression::{Expression, Value, Variables, text, write};
+use pomost_expression::{Expression, Value, Variables, given, name, text, write};
 use pomost_http::{Answer, Call, Class, Client, Failure};
 use pomost_project::{
     flow::{self, Requests},
@@ -94,7 +94,7 @@ fn list(rows: &[Row<'_>]) -> Result<Value, Failure> {
             ("key", value(&record.key)),
             ("id", row.id.map_or(Value::Null, value)),
             ("op", value(record.op.as_str())),
-            ("version", value(record.version.as_str())),
+            ("version", given(record.version.as_str(), record.version.is_text())),
             ("data", row.act.parsed()?),
         ];
         Ok(Value::obj(fields.map(|(name, field)| (value(name), field)).into_iter().collect()))
@@ -152,7 +152,7 @@ impl Verdicts<'_> {
                 }
             };
         };
-        let keyed = |verdict: Value| Some((text(&key.one(verdict.clone(), &self.variables).ok()?)?, verdict));
+        let keyed = |verdict: Value| Some((name(&key.one(verdict.clone(), &self.variables).ok()?)?, verdict));
         let mut verdicts: HashMap<String, Value> = verdicts.into_iter().filter_map(keyed).collect();
         Ok(rows.iter().map(|row| verdicts.remove(&row.act.record.key)).collect())
     }

@@ -117,6 +117,7 @@ impl Case<'_> {
             Answer::Stale => return Step::Leave(Outcome::Stale),
             Answer::Busy => return Step::Wait,
             Answer::Mixed => return Step::RefuseVersion,
+            Answer::Dead => return Step::Leave(Outcome::Dead),
             Answer::Act(known) | Answer::Unknown { known, .. } => known,
         };
         match &known.id {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use pomost_http::{Class, Client, Clients, Failure, Permit};
+use pomost_http::{Class, Client, Clients, Failure, Permit, Spared};
 use pomost_models::{Batch, Lane, Record};
 use pomost_project::{
     Flow,
@@ -124,14 +124,10 @@ impl Destination {
         self.client.as_ref().map_or(Duration::ZERO, Client::timeout)
     }
 
-    /// Whether the system has been down since then.
-    pub(crate) fn has_been_down_since(&self, then: Instant) -> bool {
-        self.client.as_ref().is_some_and(|client| client.has_been_down_since(then))
-    }
-
-    /// Whether the system has been down since then, or may be now.
-    pub(crate) fn may_have_been_down_since(&self, then: Instant) -> bool {
-        self.client.as_ref().is_some_and(|client| client.may_have_been_down_since(then))
+    /// Which failures of a batch cost no attempt that was begun then, when the system was down or not.
+    pub(crate) fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> Spared {
+        let spares = |client: &Client| client.spares(batch, began, was_down);
+        self.client.as_ref().map_or(Spared::Nothing, spares)
     }
 
     /// The system's client.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use pomost_http::Permit;
-use pomost_models::{Batch, Record};
+use pomost_models::{Batch, Fate, Record};
 use pomost_runtime::{
     Context, dead,
     gate::Gate,
@@ -22,7 +22,7 @@ use crate::{
     destination::Destination,
     hold::Hold,
     prepare::{self, Round, prepare},
-    tally::{Spared, Tally},
+    tally::Tally,
     turns::Turns,
 };
 
@@ -77,7 +77,10 @@ impl LoadHandler {
         let claim = Claim {
             flow: batch.flow.clone(),
             token: ClaimToken::generate(),
-            entries: records.iter().map(prepare::claim_entry).collect(),
+            entries: records
+                .iter()
+                .map(|record| prepare::claim_entry(record, self.fate(batch, record)))
+                .collect(),
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
             patience: self.destination.patience(),
         };
@@ -87,19 +90,17 @@ impl LoadHandler {
         let claimed = claim.entries.iter().zip(&answers);
         let ends = self.act_while_holding(batch, &records, &hold, claimed, until).await;
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
-        // Records that only fail when they come again may be what brings the system down, not the other way round.
-        let is_first = batch.attempt == 0 && batch.waits == 0;
-        if was_down || (is_first && self.destination.may_have_been_down_since(began)) {
-            tally.spare_attempts(Spared::All);
-        } else if self.destination.has_been_down_since(began) {
-            tally.spare_attempts(Spared::AllButTheFirst);
-        }
+        tally.spare_attempts(self.destination.spares(batch, began, was_down));
         let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
         for ((record, entry), (answer, end)) in acted {
             tally.add(record, entry, &answer, end);
         }
         superseded.into_iter().for_each(|record| tally.superseded(record));
         self.settle(tally).await
+    }
+
+    fn fate(&self, batch: &Batch, record: &Record) -> Option<Fate> {
+        prepare::fate(&self.destination.flow, batch, record)
     }
 
     /// Acts on the records as long as their keys are ours for certain and there is time. If the claim is lost all

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use pomost_models::{Record, load::Order};
+use pomost_models::{Batch, Fate, Record, load::Order};
+use pomost_project::Flow;
 use pomost_store::{ClaimEntry, ledger::ContentHash};
 use sha2::{Digest, Sha256};
 
@@ -78,9 +79,15 @@ fn one_after_the_other(mut records: Vec<Record>) -> Vec<Round> {
     rounds
 }
 
-/// What the ledger is asked about a record.
-pub fn claim_entry(record: &Record) -> ClaimEntry {
-    ClaimEntry { key: record.key.clone(), version: record.version.clone(), hash: content_hash(record) }
+/// What the ledger is asked about a record of this fate.
+pub fn claim_entry(record: &Record, fate: Option<Fate>) -> ClaimEntry {
+    ClaimEntry { key: record.key.clone(), version: record.version.clone(), hash: content_hash(record), fate }
+}
+
+/// What decides what becomes of a record of a batch; nothing of one that a person sent again, which is to be tried
+/// though it died before.
+pub fn fate(flow: &Flow, batch: &Batch, record: &Record) -> Option<Fate> {
+    (!batch.is_replay()).then(|| Fate::of(&flow.version, record))
 }
 
 /// The hash of what would be applied: the operation and the bytes that would be sent.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use pomost_expression::{Expression, Value, Variables, read, text};
+use pomost_expression::{Expression, Value, Variables, given, read, scalar_name};
 use pomost_http::{Answer, Call, Class, Effect, Failure};
 use pomost_models::Op;
 use pomost_project::flow::{Request, Update};
@@ -26,6 +26,9 @@ impl Act<'_> {
             Err(failure) if failure.class == Class::Gone => return Ok(None),
             Err(failure) => return Err(failure),
         };
+        if answer.is_empty() {
+            return Ok(None);
+        }
         let id = self.id_in(&answer, &lookup.id)?;
         self.known.etag = id.as_ref().and_then(|id| self.is_at(&url, id).then(|| self.etag(&answer))?);
         Ok(id)
@@ -87,12 +90,16 @@ impl Act<'_> {
     /// is found out, as whatever is done to a record whose id is known: that can be done again. Where it is
     /// impossible the likely is taken for true.
     pub(crate) fn effect(&self, failure: &Failure, id: Option<&str>) -> Effect {
-        let means = self.case.means;
-        let can_tell = means.lookup || means.repeats != Repeats::Never || (means.id_is_key && means.updates);
         match failure.effect {
-            Effect::Unlikely if id.is_none() && !can_tell => Effect::None,
+            Effect::Unlikely if id.is_none() && !self.can_tell() => Effect::None,
             effect => effect,
         }
+    }
+
+    /// Whether it can be found out if a create took place, or does not matter.
+    pub(crate) fn can_tell(&self) -> bool {
+        let means = self.case.means;
+        means.lookup || means.repeats != Repeats::Never || (means.id_is_key && means.updates)
     }
 
     fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
@@ -137,7 +144,7 @@ impl Act<'_> {
         let text = |text: &str| Value::from(text.to_owned());
         Variables {
             key: text(&self.record.key),
-            version: text(self.record.version.as_str()),
+            version: given(self.record.version.as_str(), self.record.version.is_text()),
             op: text(self.record.op.as_str()),
             id: id.map_or(Value::Null, text),
             flow: text(&self.destination.flow.name),
@@ -157,9 +164,9 @@ pub(crate) fn read_id(
     let id = id
         .one(answer, variables)
         .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
-    match (&id, text(&id)) {
+    match (&id, scalar_name(&id)) {
         (Value::Null, _) => Ok(None),
-        (_, Some(text)) if !text.is_empty() => Ok(Some(text)),
+        (_, Some(id)) if !id.is_empty() => Ok(Some(id)),
         _ => Err(invalid("the id in the answer is neither text nor a number".into())),
     }
 }

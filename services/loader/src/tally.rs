@@ -1,14 +1,11 @@
 //! What came of a batch: what is settled, what comes again, what is dead.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use pomost_broker::{Queue, Route};
 use pomost_expression::{Value, read};
-use pomost_http::{Class, Effect, Failure};
-use pomost_models::{
-    Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage,
-    retry::{asked_delay, growing_delay},
-};
+use pomost_http::{Again, Class, Effect, Failure, Spared, Tries};
+use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
     dead::{self, Diagnosis},
@@ -19,18 +16,15 @@ use tracing::{info, warn};
 
 use crate::act::{End, Failed};
 
-/// The delay for a record that somebody else holds, in seconds.
-const SHORTLY: u32 = 1;
-
-/// The longest delay for a destination that is not ready, as a number of tries: level 30 s.
-const LONGEST_WAIT: u32 = 3;
-
 const IN_DOUBT: &str = "an earlier create may have taken place, and the flow has neither load.lookup nor \
     load.create.idempotency_header to find out; look at the destination, then replay it with --absent or \
     --present, or discard it";
 
 const CHANGED: &str = "; somebody else changed the record there after it was last written or read; look at it, then \
     replay this letter to overwrite the change, or discard it";
+
+const CREATED_PERHAPS: &str = "; the record may have been created all the same: look at the destination, then replay \
+    it with --absent or --present, or discard it";
 
 const OTHER_CONTENT_IN_DOUBT: &str = "an earlier create of other content may have taken place; it can only be \
     repeated or looked up with that content, which has not come again; look at the destination, then replay it with --absent or --present, or discard it";
@@ -44,26 +38,7 @@ pub struct Tally<'a> {
     again: BTreeMap<Again, Vec<Record>>,
     letters: Vec<DeadLetter>,
     troubles: BTreeMap<&'static str, (u64, String)>,
-    spared: Spared,
-}
-
-/// Which failures that may pass cost no attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spared {
-    /// None.
-    Nothing,
-    /// Those that followed another one: the system went down meanwhile, and who was first may be why.
-    AllButTheFirst,
-    /// All: the system is down, and that is nobody's fault here.
-    All,
-}
-
-/// When and as what records come again; those that share it share a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Again {
-    delay: u32,
-    attempt: u32,
-    waits: u32,
+    tries: Tries,
 }
 
 impl<'a> Tally<'a> {
@@ -78,13 +53,13 @@ impl<'a> Tally<'a> {
             outcomes: Outcomes::waiting(0),
         };
         let (settled, again, troubles) = Default::default();
-        let (letters, spared) = (Vec::new(), Spared::Nothing);
-        Tally { flow, batch, settlement, settled, again, letters, troubles, spared }
+        let (letters, tries) = (Vec::new(), Tries::of(batch, flow.load.attempts));
+        Tally { flow, batch, settlement, settled, again, letters, troubles, tries }
     }
 
     /// Has failures that may pass cost no attempt from here on.
     pub fn spare_attempts(&mut self, spared: Spared) {
-        self.spared = spared;
+        self.tries.spared = spared;
     }
 
     /// Adds a record, what the ledger answered for it and how acting on it ended.
@@ -95,11 +70,11 @@ impl<'a> Tally<'a> {
                 Settled::Applied { known, version: entry.version, hash: entry.hash }
             }
             End::NotNow => {
-                self.come_again(record, Again { delay: SHORTLY, ..self.as_it_came() });
+                self.come_again(record, self.tries.shortly());
                 Settled::Released
             }
             End::NotYet => {
-                self.wait(record, None);
+                self.come_again(record, self.tries.wait(None));
                 Settled::Released
             }
             End::InDoubt { may_clear } => {
@@ -114,6 +89,11 @@ impl<'a> Tally<'a> {
                 self.note_trouble(&failure);
                 self.bury(record, Reason::Conflict, &failure, CHANGED);
                 Settled::Released
+            }
+            End::CreatedPerhaps(failure) => {
+                self.note_trouble(&failure);
+                self.bury(record, Reason::InDoubt, &failure, CREATED_PERHAPS);
+                Settled::UnderWay
             }
             End::Failed(Failed { failure, effect }) => {
                 self.fail(record, failure);
@@ -141,7 +121,7 @@ impl<'a> Tally<'a> {
             None if self.settled.iter().any(|(newer, _)| newer.key == record.key) => {
                 self.settle(record, Outcome::Stale);
             }
-            None => self.come_again(record, Again { delay: SHORTLY, attempt: 0, waits: 0 }),
+            None => self.come_again(record, Again { attempt: 0, waits: 0, ..self.tries.shortly() }),
         }
     }
 
@@ -183,11 +163,11 @@ impl<'a> Tally<'a> {
         let (lost, settled): (Vec<_>, Vec<_>) = settled.partition(|(record, _)| keys.contains(&record.key));
         self.settlement.outcomes = Outcomes::waiting(0);
         settled.into_iter().for_each(|(record, outcome)| self.settle(record, outcome));
-        let again = Again { delay: SHORTLY, ..self.as_it_came() };
+        let again = self.tries.shortly();
         lost.into_iter().for_each(|(record, _)| self.come_again(record, again));
     }
 
-    /// What the store is to write. Dead letters count when they are archived.
+    /// What the store is to write. Dead letters count when they are archived; those of records that died before are.
     pub fn settlement(&self) -> &Settlement {
         &self.settlement
     }
@@ -203,6 +183,13 @@ impl<'a> Tally<'a> {
         for (class, (records, example)) in &self.troubles {
             warn!(class, records, example, "requests failed");
         }
+        let dead_before = self.settled.iter().filter(|(_, outcome)| *outcome == Outcome::Dead).count();
+        if dead_before > 0 {
+            info!(
+                records = dead_before,
+                "records are dead as before and were not sent; see `pomost dead list`"
+            );
+        }
         if !self.letters.is_empty() {
             info!(records = self.letters.len(), "records became dead letters; see `pomost dead list`");
         }
@@ -212,18 +199,10 @@ impl<'a> Tally<'a> {
     /// used up, or are given up at once.
     fn fail(&mut self, record: Record, failure: Failure) {
         self.note_trouble(&failure);
-        let is_spared = match self.spared {
-            Spared::Nothing => false,
-            Spared::AllButTheFirst => !failure.is_first,
-            Spared::All => true,
-        };
-        if failure.class.is_of_the_system() || failure.class == Class::Transient && is_spared {
-            self.wait(record, failure.retry_after);
-        } else if failure.class == Class::Transient && self.has_attempts_left() {
-            self.try_again(record, failure.retry_after);
-        } else {
-            let reason = if failure.class == Class::Transient { Reason::Transient } else { Reason::Invalid };
-            self.bury(record, reason, &failure, "");
+        match self.tries.after(&failure) {
+            Some(again) => self.come_again(record, again),
+            None if failure.class == Class::Transient => self.bury(record, Reason::Transient, &failure, ""),
+            None => self.bury(record, Reason::Invalid, &failure, ""),
         }
     }
 
@@ -233,36 +212,24 @@ impl<'a> Tally<'a> {
             false => format!(": {}", self.masked(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
-        self.letters.push(dead::letter(
-            self.batch,
-            record,
-            Stage::Load,
-            Diagnosis { reason, error, pointer: None },
-        ));
+        let letter = self.letter(record, Diagnosis { reason, error, pointer: None });
+        self.letters.push(letter);
+    }
+
+    fn letter(&self, record: Record, diagnosis: Diagnosis) -> DeadLetter {
+        dead::letter(Some(self.flow.into()), self.batch, record, Stage::Load, diagnosis)
     }
 
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
-        match (may_clear, self.spared) {
-            (true, Spared::All | Spared::AllButTheFirst) => self.wait(record, None),
-            (true, Spared::Nothing) if self.has_attempts_left() => self.try_again(record, None),
-            _ => self.bury_in_doubt(record, may_clear),
+        let again = match self.tries.spared {
+            _ if !may_clear => None,
+            Spared::All | Spared::AllButTheFirst => Some(self.tries.wait(None)),
+            Spared::Nothing => self.tries.try_again(None),
+        };
+        match again {
+            Some(again) => self.come_again(record, again),
+            None => self.bury_in_doubt(record, may_clear),
         }
-    }
-
-    fn has_attempts_left(&self) -> bool {
-        self.batch.attempt + 1 < self.flow.load.attempts
-    }
-
-    fn wait(&mut self, record: Record, asked: Option<Duration>) {
-        let came = self.as_it_came();
-        let delay = delay(came.waits + 1, LONGEST_WAIT, asked);
-        self.come_again(record, Again { delay, waits: came.waits + 1, ..came });
-    }
-
-    fn try_again(&mut self, record: Record, asked: Option<Duration>) {
-        let attempt = self.batch.attempt + 1;
-        let delay = delay(attempt, u32::MAX, asked);
-        self.come_again(record, Again { delay, attempt, ..self.as_it_came() });
     }
 
     fn bury_in_doubt(&mut self, record: Record, may_clear: bool) {
@@ -270,8 +237,10 @@ impl<'a> Tally<'a> {
             true => OTHER_CONTENT_IN_DOUBT,
             false => IN_DOUBT,
         };
-        let diagnosis = Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None };
-        self.letters.push(dead::letter(self.batch, record, Stage::Load, diagnosis));
+        let letter =
+            self.letter(record, Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None });
+        // An older letter may have the content whose replay clears the doubt.
+        self.letters.push(DeadLetter { newest_alone: letter.newest_alone && !may_clear, ..letter });
     }
 
     /// The answer without the sensitive values of the record, mapped and as it was extracted.
@@ -294,20 +263,13 @@ impl<'a> Tally<'a> {
     fn come_again(&mut self, record: Record, again: Again) {
         self.again.entry(again).or_default().push(record);
     }
-
-    fn as_it_came(&self) -> Again {
-        Again { delay: 0, attempt: self.batch.attempt, waits: self.batch.waits }
-    }
-}
-
-/// What the server asked for, or a delay that grows with the tries.
-fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
-    asked.map_or_else(|| growing_delay(tries.min(longest)), asked_delay)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use pomost_models::{Lane, Op, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use pomost_store::Known;
@@ -360,7 +322,7 @@ mod tests {
 
     fn comes_again(mut tally: Tally<'_>, failure: Failure) -> Option<(u32, Batch)> {
         let record = record(0);
-        let (entry, answer) = (prepare::claim_entry(&record), Answer::Act(Known::default()));
+        let (entry, answer) = (prepare::claim_entry(&record, None), Answer::Act(Known::default()));
         tally.add(record, entry, &answer, End::Failed(Failed::without_effect(failure)));
         tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
     }
@@ -421,7 +383,7 @@ mod tests {
         let (flow, batch) = (flow(), batch(3, 1));
         let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
         let (newer, answer) = (record(0), Answer::Act(Known::default()));
-        tally.add(newer.clone(), prepare::claim_entry(&newer), &answer, end);
+        tally.add(newer.clone(), prepare::claim_entry(&newer, None), &answer, end);
         tally.superseded(record(1));
         let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect();
         let again = tally.coming_again();

@@ -15,7 +15,7 @@ use pomost_store::{ClaimToken, Error, Taking};
 use tokio::{sync::Notify, time::timeout};
 use tracing::warn;
 
-use crate::tally::Tally;
+use crate::{prepare, tally::Tally};
 
 /// How often all parked records are looked through: what they wait for may have settled while they were being
 /// parked, or somebody discarded it.
@@ -58,13 +58,16 @@ impl Turns {
         }
     }
 
-    /// Parks those of a batch's records whose turn it is not, and returns the others.
+    /// Parks those of a batch's records whose turn it is not, and returns the others; those that died before and are
+    /// read again are among these.
     pub async fn whose_turn_it_is(&self, batch: &Batch, records: Vec<Record>) -> Result<Vec<Record>, Error> {
         if self.flow.load.order == Order::Latest {
             return Ok(records);
         }
         let batch = batch.with_records(records);
-        let behind = self.context.store().are_behind(&batch).await?;
+        let fates: Vec<_> =
+            batch.records.iter().map(|record| prepare::fate(&self.flow, &batch, record)).collect();
+        let behind = self.context.store().are_behind(&batch, &fates).await?;
         let (mut ready, mut parked) = (Vec::with_capacity(behind.len()), batch.with_records(Vec::new()));
         for (record, is_behind) in batch.records.into_iter().zip(behind) {
             if is_behind { &mut parked.records } else { &mut ready }.push(record);

@@ -17,3 +17,4 @@ pub mod replay;
 pub mod runner;
 pub mod selection;
 pub mod table;
+pub mod waits;

@@ -122,16 +122,16 @@ impl Replayer<'_> {
             ..DeadLetterFilter::default()
         };
         let letters = self.store().dead_letters(&its).await?;
-        let (mut records, mut sent) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        let (mut records, mut sent) = (BTreeMap::<Kind, Vec<_>>::new(), Vec::new());
         let mut replaced = Vec::new();
         for letter in &letters {
             match self.flow(&letter.flow).and_then(|flow| record(flow, letter, replay.stage)) {
                 Ok(record) => {
-                    let delivered = letter.batch.starts_with(webhook::BATCHES);
-                    replaced.extend(
-                        letter.record.as_ref().filter(|old| is_another(old, &record)).map(Record::bare),
-                    );
-                    records.entry(delivered).or_default().push(record);
+                    let kind = Kind::of(letter, &record);
+                    let old = letter.record.as_ref();
+                    let old = old.filter(|old| kind.told || is_another(old, &record));
+                    replaced.extend(old.map(Record::bare));
+                    records.entry(kind).or_default().push(record);
                     sent.push(letter.id.clone());
                 }
                 Err(reason) => report.skipped.push((letter.id.clone(), reason)),
@@ -144,26 +144,28 @@ impl Replayer<'_> {
         Ok(())
     }
 
-    /// Publishes records in batches, those that were delivered apart from others, and returns the
-    /// batches' ids and sizes.
+    /// Publishes records in batches, those of each kind apart from others, and returns the batches' ids and
+    /// sizes. A row that is extracted again has only to be mapped, unless the source has yet to be asked about it.
     async fn send(
         &self,
         replay: &Replay,
-        records: BTreeMap<bool, Vec<Record>>,
+        records: BTreeMap<Kind, Vec<Record>>,
     ) -> anyhow::Result<Vec<(String, u32)>> {
         let size = self.flow(&replay.flow).map_or(1, |flow| flow.batch_size);
-        let made = |(delivered, records): (&bool, &Vec<Record>)| batches(replay, *delivered, records, size);
-        let batches: Vec<Batch> = records.iter().flat_map(made).collect();
-        // A row that is extracted again has only to be mapped.
-        let stage = replay.stage.max(Stage::Transform);
-        let new: Vec<&Batch> = batches.iter().collect();
-        outbox::enter(self.backends, self.flow(&replay.flow)?, stage, &new, &[]).await?;
-        Ok(batches.into_iter().map(|batch| (batch.id, batch.size)).collect())
+        let mut sizes = Vec::new();
+        for (kind, records) in records {
+            let stage = if kind.told { Stage::Extract } else { replay.stage.max(Stage::Transform) };
+            let batches = batches(replay, kind, &records, size);
+            let new: Vec<&Batch> = batches.iter().collect();
+            outbox::enter(self.backends, self.flow(&replay.flow)?, stage, &new, &[]).await?;
+            sizes.extend(batches.into_iter().map(|batch| (batch.id, batch.size)));
+        }
+        Ok(sizes)
     }
 
     /// Nothing is to wait for changes whose keys or versions are read otherwise now.
     async fn settle_replaced(&self, replay: &Replay, replaced: &[Record]) -> anyhow::Result<()> {
-        let old = batches(replay, false, replaced, replaced.len().max(1));
+        let old = batches(replay, Kind::default(), replaced, replaced.len().max(1));
         for batch in &old {
             self.store().settle_changes(batch).await?;
         }
@@ -191,6 +193,9 @@ const WITHOUT_HEADERS: &str = "it was delivered to a webhook that reads it by th
 const WITHOUT_PARENT: &str = "it was read for a record of another listing, $parent, which is not kept and which its key \
                               or version is made of: start a run, or replay it from load";
 
+const WITHOUT_PLACE: &str = "extract.fetch asks about it by $cursor, $until or $page of the run that read it, which are \
+                             not kept: start a run";
+
 /// The record as the stage takes it.
 fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Record> {
     let Some(record) = &letter.record else {
@@ -200,7 +205,41 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
         Stage::Load => Ok(record.clone()),
         // As it came to that stage: nothing was made of it yet.
         Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => Ok(record.clone()),
+        Stage::Extract if rows::is_told(record, letter.stage) => told(flow, letter, record),
         Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
+    }
+}
+
+/// What was told, of which the source is asked once more. What it has then is a newer record, so nothing waits
+/// for the one that died.
+fn told(flow: &Flow, letter: &DeadLetter, record: &Record) -> anyhow::Result<Record> {
+    let (reading, fetch) = (Reading::of_batch(flow, &letter.batch), webhook::fetch_of(flow, &letter.batch));
+    let uses = |name| reading.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
+    ensure!(!uses("headers") || record.data.get() != "null", WITHOUT_HEADERS);
+    ensure!(!uses("parent"), WITHOUT_PARENT);
+    ensure!(!["cursor", "until", "page"].into_iter().any(uses), WITHOUT_PLACE);
+    Ok(record.clone())
+}
+
+/// Records that share batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    /// They were delivered, and are read as deliveries are.
+    delivered: bool,
+    /// They were told, and the source has yet to be asked about them.
+    told: bool,
+}
+
+impl Kind {
+    fn of(letter: &DeadLetter, record: &Record) -> Kind {
+        let delivered = letter.batch.starts_with(webhook::BATCHES);
+        Kind { delivered, told: rows::is_told(record, letter.stage) }
+    }
+
+    /// What the ids of their batches begin with.
+    fn prefix(self) -> String {
+        let (delivered, told) = (self.delivered.then_some(webhook::BATCHES), self.told.then_some("told."));
+        delivered.into_iter().chain(told).collect()
     }
 }
 
@@ -221,8 +260,8 @@ fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
     }
 }
 
-fn batches(replay: &Replay, delivered: bool, records: &[Record], size: usize) -> Vec<Batch> {
-    let prefix = if delivered { webhook::BATCHES } else { "" };
+fn batches(replay: &Replay, kind: Kind, records: &[Record], size: usize) -> Vec<Batch> {
+    let prefix = kind.prefix();
     let batch = |(number, records): (usize, &[Record])| {
         let records: Vec<Record> =
             (0..).zip(records).map(|(slot, record)| Record { slot, ..record.clone() }).collect();

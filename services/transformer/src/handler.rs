@@ -14,7 +14,7 @@ use pomost_runtime::{
     worker::{Handler, Trouble},
 };
 
-use crate::map;
+use crate::map::{self, Refused};
 
 /// How long a batch is worked on. The rest is handed back: a delivery must be acknowledged within
 /// 10 minutes, and each record may take the seconds that an expression has.
@@ -115,7 +115,8 @@ fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Tra
                 }
             },
             Err(refused) => {
-                letters.push(dead::letter(&batch, refused.record, Stage::Transform, refused.diagnosis));
+                let Refused { record, diagnosis } = *refused;
+                letters.push(dead::letter(Some(flow.into()), &batch, record, Stage::Transform, diagnosis));
             }
         }
         if !may_go_on() {

@@ -1,6 +1,6 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
-use pomost_expression::{EvaluationError, Value, Variables, read, write};
+use pomost_expression::{EvaluationError, Value, Variables, given, read, write};
 use pomost_models::{Op, Reason, Record, RunId};
 use pomost_project::{Flow, flow::Order, schema::Schema};
 use pomost_runtime::dead::Diagnosis;
@@ -77,7 +77,7 @@ fn variables(flow: &Flow, run: RunId, record: &Record) -> Variables {
     let text = |text: &str| Value::from(text.to_owned());
     Variables {
         key: text(&record.key),
-        version: text(record.version.as_str()),
+        version: given(record.version.as_str(), record.version.is_text()),
         op: text(record.op.as_str()),
         flow: text(&flow.name),
         run: text(&run.to_string()),

@@ -57,6 +57,7 @@ macro_rules! broker_conformance {
             a_dead_letter_arrives_and_is_not_poisoned,
             a_message_whose_consumers_keep_dying_becomes_a_poisoned_dead_letter,
             a_full_queue_says_so_and_takes_again_once_drained,
+            what_a_source_told_is_taken_however_much_of_it_waits,
             a_queue_that_was_not_declared_is_unroutable,
             a_delay_is_kept_to_the_second,
             declaring_again_changes_nothing,
@@ -225,6 +226,18 @@ behaviours! {
         }
         timeout(PATIENCE, publish_when_there_is_room(&broker)).await.expect("it stayed full");
         assert_eq!(settle_next(&mut consumer).await, "late");
+    }
+
+    what_a_source_told_is_taken_however_much_of_it_waits(fixture) {
+        let broker = fixture.broker(Limits { length: 5, ..Limits::default() }).await;
+        let told = Queue::work(Stage::Extract, FLOW);
+        for number in 0..20 {
+            broker.publish(&Route::to(told.clone()), vec![message(number)]).await.unwrap();
+        }
+        let mut consumer = broker.consume(&told, 1).await.unwrap();
+        for number in 0..20 {
+            assert_eq!(settle_next(&mut consumer).await, number.to_string());
+        }
     }
 
     a_queue_that_was_not_declared_is_unroutable(fixture) {

@@ -5,7 +5,8 @@
 pub struct Limits {
     /// Messages waiting in a queue from which on [`crate::Error::Full`] answers who publishes to it.
     /// A call is taken or refused as a whole, and calls at the same time may pass the limit together.
-    /// What is to be delayed is always taken, and so is what comes back from a delay.
+    /// What is to be delayed is always taken, and so is what comes back from a delay, and what a source
+    /// told ([`crate::Queue::is_bounded`]).
     pub length: u32,
     /// Deliveries without an acknowledgement that a message survives; the one after that many
     /// makes it a poisoned dead letter. It only brakes messages that bring their consumers down:

@@ -9,7 +9,7 @@ use pomost_models::{Batch, Lane, Stage};
 pub enum Queue {
     /// The work of one stage of one flow.
     Work {
-        /// `transform` or `load`.
+        /// `extract` for what a source told and has yet to be asked about, `transform` or `load`.
         stage: Stage,
         /// The flow.
         flow: String,
@@ -36,14 +36,23 @@ impl Queue {
         Queue::in_lane(stage, &batch.flow, batch.lane)
     }
 
-    /// The queues that a flow needs.
+    /// The queues that a flow needs. What a source tells is never backfill.
     pub fn of_flow(flow: &str) -> impl Iterator<Item = Queue> {
         let stages = [Stage::Transform, Stage::Load];
-        stages.into_iter().flat_map(move |stage| Lane::ALL.map(|lane| Queue::in_lane(stage, flow, lane)))
+        let told = Queue::work(Stage::Extract, flow);
+        let others =
+            stages.into_iter().flat_map(move |stage| Lane::ALL.map(|lane| Queue::in_lane(stage, flow, lane)));
+        std::iter::once(told).chain(others)
+    }
+
+    /// Whether it takes no more once it holds as many messages as the limit. Whoever reads a source can wait
+    /// then; a source that tells cannot, and many of them do not tell again.
+    pub fn is_bounded(&self) -> bool {
+        !matches!(self, Queue::Work { stage: Stage::Extract, .. })
     }
 }
 
-/// The name after the namespace's prefix; also the routing key: `transform.customers`,
+/// The name after the namespace's prefix; also the routing key: `extract.customers`, `transform.customers`,
 /// `load.customers.backfill`, `dead`.
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -56,7 +56,7 @@ async fn a_queue_with_other_properties_is_incompatible() {
         let broker = RabbitMq::connect_with(&url(), &fixture.name, other).await.unwrap();
         let error = broker.declare(&[FLOW.to_owned()]).await.unwrap_err();
         let Error::Incompatible { what, reason } = error else { panic!("{error}") };
-        assert_eq!(what, format!("{}.transform.{FLOW}", fixture.name));
+        assert_eq!(what, format!("{}.extract.{FLOW}", fixture.name));
         assert!(reason.contains("x-delivery-limit"), "{reason}");
     })
     .await;

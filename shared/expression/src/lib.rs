@@ -11,6 +11,7 @@ mod budget;
 mod clock;
 mod decimal;
 mod error;
+mod exact;
 mod expression;
 mod field;
 pub mod functions;
@@ -22,6 +23,7 @@ mod value;
 mod variables;
 
 pub use error::{CompileError, EvaluationError};
+pub use exact::{Exact, canonical, equal, given, name, scalar_name};
 pub use expression::Expression;
 pub use jaq_json::Val as Value;
 pub use template::Template;

@@ -29,6 +29,11 @@ impl Charset {
         self.0.name()
     }
 
+    /// The text of these bytes for people to read: what is not of the charset is replaced.
+    pub fn lossy(self, bytes: &[u8]) -> String {
+        self.0.decode(bytes).0.into_owned()
+    }
+
     /// Whether text can be written in it. UTF-16 is only read, as on the web.
     pub fn is_written(self) -> bool {
         self.0.output_encoding() == self.0

@@ -62,6 +62,7 @@ fn csv_options(csv: &CsvSection) -> Result<CsvOptions, SettingsError> {
         skip: csv.skip,
         trim: csv.trim,
         lenient: csv.lenient,
+        nulls: csv.nulls,
     };
     if !header && csv.names.is_empty() {
         return Err(wrong("/csv", "header", "without a header the columns need names".into()));
@@ -132,7 +133,7 @@ mod tests {
     fn settings_become_options() {
         let csv = format(json!({ "csv": {
             "delimiter": "\t", "quote": "", "escape": "\\", "names": ["a", "b"], "skip": 1, "trim": true,
-            "lenient": true, "encoding": "Windows-1250"
+            "lenient": true, "nulls": true, "encoding": "Windows-1250"
         } }));
         let options = CsvOptions {
             delimiter: b'\t',
@@ -143,6 +144,7 @@ mod tests {
             skip: 1,
             trim: true,
             lenient: true,
+            nulls: true,
         };
         let charset = Charset::of_label("windows-1250");
         assert_eq!(csv, Ok(Format { charset, ..Syntax::Csv(options).into() }));

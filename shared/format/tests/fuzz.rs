@@ -40,12 +40,14 @@ fn formats() -> Vec<(Format, Option<RowPath>)> {
     let content_types = ["text/csv; charset=windows-1250", "application/x-ndjson; charset=utf-16"];
     let declared = content_types.into_iter().filter_map(Format::of_content_type).map(|format| (format, None));
     let lenient = CsvOptions { lenient: true, escape: Some(b'\\'), skip: 1, ..CsvOptions::default() };
+    let nulls = CsvOptions { nulls: true, ..CsvOptions::default() };
     let written = [
         (Format::default(), None),
         (Format::default(), Some(list(".items[]"))),
         (Syntax::JsonLines.into(), None),
         (Syntax::Csv(CsvOptions::default()).into(), None),
         (Syntax::Csv(lenient).into(), None),
+        (Syntax::Csv(nulls).into(), None),
         (xml("/a/a"), None),
         (xml(""), None),
         (Syntax::Text(TextOptions { lines: true }).into(), None),

@@ -28,7 +28,7 @@ fn the_schema_and_the_reader_agree() {
     }
     agree(
         json!({ "csv": { "delimiter": "\t", "quote": "", "escape": "\\", "header": true, "names": ["a"], "skip": 1,
-            "trim": true, "lenient": true } }),
+            "trim": true, "lenient": true, "nulls": true } }),
         true,
     );
     agree(json!({ "xml": { "record": "/a/b", "list": ["c"], "prefixes": true } }), true);

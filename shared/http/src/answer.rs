@@ -3,12 +3,16 @@
 use std::{cell::OnceCell, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pomost_expression::{Value, read};
 use pomost_format::{DecodeError, Format, decode};
 use pomost_project::request::AnswerRule;
 
-use crate::{Class, authorisation::Pass};
+use crate::{
+    Class,
+    authorisation::Pass,
+    web_page::{is_web_page, says_page},
+};
 
 /// An answer that is what was asked for: by its status (2xx), or by a rule.
 #[derive(Debug)]
@@ -36,10 +40,11 @@ pub enum Unreadable {
     Content(#[from] DecodeError),
 }
 
-/// What an answer means that is not what was asked for.
+/// What an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    pub(crate) class: Class,
+    /// What is to be done about it; nothing where it is what was asked for.
+    pub(crate) class: Option<Class>,
     /// Whether a rule says so, not the status.
     pub(crate) by_rule: bool,
 }
@@ -48,35 +53,61 @@ impl Verdict {
     /// Whether other credentials could help. The status 403 alone says that they are known and not
     /// enough.
     pub(crate) fn is_of_credentials(self, status: StatusCode) -> bool {
-        self.class == Class::Unauthorised && (self.by_rule || status == StatusCode::UNAUTHORIZED)
+        self.class == Some(Class::Unauthorised) && (self.by_rule || status == StatusCode::UNAUTHORIZED)
     }
 
-    /// What a status means by itself.
-    fn of(status: StatusCode) -> Option<Verdict> {
-        (!status.is_success()).then(|| Verdict { class: Class::of(status), by_rule: false })
+    /// Whether a rule says that requests are too many, as the statuses 429 and 503 do by themselves.
+    pub(crate) fn is_throttled_by_rule(self) -> bool {
+        self.class == Some(Class::Throttled) && self.by_rule
     }
 
-    fn of_rule(rule: &AnswerRule) -> Option<Verdict> {
-        Class::meant_by(rule.means).map(|class| Verdict { class, by_rule: true })
+    /// Whether it is what was asked for, as far as the status says.
+    pub(crate) fn is_yes_by_status(self) -> bool {
+        self.class.is_none() && !self.by_rule
+    }
+
+    /// What a status means by itself. That nothing has changed answers who asks (RFC 9110 §15.4.5).
+    fn of(status: StatusCode, method: &Method) -> Verdict {
+        let is_answer = status.is_success() || status == StatusCode::NOT_MODIFIED && method.is_safe();
+        Verdict { class: (!is_answer).then(|| Class::of(status)), by_rule: false }
+    }
+
+    fn of_rule(rule: &AnswerRule) -> Verdict {
+        Verdict { class: Class::meant_by(rule.means), by_rule: true }
     }
 
     /// What an answer means whose body has not been read; nothing where a rule may want to see it.
     pub(crate) fn by_status<'r>(
         status: StatusCode,
+        method: &Method,
         mut rules: impl Iterator<Item = &'r AnswerRule>,
-    ) -> Option<Option<Verdict>> {
+    ) -> Option<Verdict> {
         match rules.find(|rule| rule.may_be_about(status)) {
             Some(rule) if rule.when.is_some() => None,
             Some(rule) => Some(Verdict::of_rule(rule)),
-            None => Some(Verdict::of(status)),
+            None => Some(Verdict::of(status, method)),
         }
     }
+}
+
+/// Whether an answer has nothing to say: by its status (RFC 9110 §15.3.5, §15.3.6, §15.4.5), or because all of
+/// its body has come and there is nothing in it.
+pub(crate) fn is_empty(status: StatusCode, body: impl IntoIterator<Item = impl AsRef<[u8]>>) -> bool {
+    const WITHOUT_CONTENT: [StatusCode; 3] =
+        [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
+    let is_blank = |chunk: &[u8]| chunk.iter().all(u8::is_ascii_whitespace);
+    WITHOUT_CONTENT.contains(&status) || body.into_iter().all(|chunk| is_blank(chunk.as_ref()))
 }
 
 impl Answer {
     /// A text of the answer without what its request was let in by: a system may echo what it was sent.
     pub fn without_secrets(&self, text: &str) -> String {
         self.pass.as_ref().map_or_else(|| text.to_owned(), |pass| pass.hide(text))
+    }
+
+    /// Whether it has nothing to say: a 204, a 304, or a body with nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.unread.is_none() && is_empty(self.status, [&self.body])
     }
 
     /// The whole body as one value: of the given format, or of that which its Content-Type names, or
@@ -93,17 +124,30 @@ impl Answer {
         })
     }
 
+    /// Whether it is a web page in the place of one in this format. Of one whose body could not be read that
+    /// is known by its type alone.
+    pub(crate) fn is_web_page(&self, format: Option<&Format>) -> bool {
+        match self.unread {
+            Some(_) => says_page(&self.headers),
+            None => is_web_page(&self.headers, &self.body, format),
+        }
+    }
+
     fn format(&self, given: Option<&Format>) -> Format {
         Format::of_answer(given, content_type(&self.headers))
     }
 
-    /// What kind of failure it is; none where it is what was asked for. The first rule that is about
-    /// it decides, and where none is, its status.
-    pub(crate) fn verdict<'r>(&self, mut rules: impl Iterator<Item = &'r AnswerRule>) -> Option<Verdict> {
+    /// What it means to who asked by this method. The first rule that is about it decides, and where none is,
+    /// its status.
+    pub(crate) fn verdict<'r>(
+        &self,
+        method: &Method,
+        mut rules: impl Iterator<Item = &'r AnswerRule>,
+    ) -> Verdict {
         let parts = OnceCell::new();
         let rule =
             rules.find(|rule| rule.is_about(self.status, || parts.get_or_init(|| self.parts()).clone()));
-        rule.map_or_else(|| Verdict::of(self.status), Verdict::of_rule)
+        rule.map_or_else(|| Verdict::of(self.status, method), Verdict::of_rule)
     }
 
     /// `{status, headers, body}`; a body that is not JSON is text, and so are several headers of one

@@ -61,6 +61,8 @@ pub(crate) enum Sign {
     Up,
     /// It failed, and asked to be left alone for so long.
     Down(Option<Duration>),
+    /// No request can be made, since what gives us tokens failed, and asked to be left alone for so long.
+    Shut(Option<Duration>),
     /// Nothing.
     None,
 }
@@ -108,7 +110,9 @@ impl Breaker {
                     return Some(self.open(asked, now));
                 }
             }
-            (State::Open(rest), Sign::Down(asked)) => {
+            // One request for tokens stands for all that need them.
+            (State::Closed { .. }, Sign::Shut(asked)) => return Some(self.open(asked, now)),
+            (State::Open(rest), Sign::Down(asked) | Sign::Shut(asked)) => {
                 *rest = Rest::of((rest.length * 2).min(LONGEST_REST), asked, now);
                 self.failed_probes = self.failed_probes.wrapping_add(1);
             }
@@ -182,6 +186,7 @@ impl Sign {
         let Err(failure) = outcome else { return Sign::Up };
         match failure.class {
             _ if failure.unasked => Sign::None,
+            _ if failure.no_tokens => Sign::Shut(failure.retry_after),
             Class::Unreachable | Class::Transient | Class::Unauthorised => Sign::Down(failure.retry_after),
             Class::Throttled if failure.status == Some(503) => Sign::Down(failure.retry_after),
             Class::Gone | Class::Conflict | Class::Invalid if failure.status.is_some() => Sign::Up,
@@ -243,6 +248,18 @@ mod tests {
             assert_eq!(scene.request(sign), None);
         }
         assert_eq!(scene.request(DOWN), Some(Change::Opened));
+    }
+
+    #[test]
+    fn one_failure_to_get_tokens_opens_it_and_the_next_ones_lengthen_its_rest() {
+        let mut scene = Scene::new();
+        let early = scene.ask().unwrap();
+        assert_eq!(scene.request(Sign::Shut(None)), Some(Change::Opened));
+        assert_eq!(scene.end(early, Sign::Shut(None)), None);
+        assert_eq!(scene.ask(), Err(1));
+        scene.pass(1);
+        assert_eq!(scene.request(Sign::Shut(None)), None);
+        assert_eq!(scene.ask(), Err(2));
     }
 
     #[test]
@@ -387,6 +404,10 @@ mod tests {
             assert_eq!(sign(class, None, false), Sign::None, "{class:?}");
         }
         assert_eq!(sign(Class::Throttled, Some(429), false), Sign::None);
+        for (unasked, sign) in [(false, Sign::Shut(None)), (true, Sign::None)] {
+            let failure = Failure::new(Class::Throttled, "no tokens".into());
+            assert_eq!(Sign::of::<()>(&Err(Failure { no_tokens: true, unasked, ..failure })), sign);
+        }
         assert_eq!(Sign::of(&Ok(())), Sign::Up);
     }
 }

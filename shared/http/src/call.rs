@@ -8,7 +8,7 @@ use http::{
     header::{CONTENT_TYPE, Entry},
 };
 use pomost_expression::{EvaluationError, Template, Value, Variables};
-use pomost_format::encode_one;
+use pomost_format::{Format, encode_one};
 use pomost_project::{
     System,
     request::{AnswerRule, Request},
@@ -33,6 +33,8 @@ pub struct Call<'a> {
     pub body: Option<Bytes>,
     /// What its answers mean, before what the system's rules say.
     pub answers: &'a [AnswerRule],
+    /// What its answers are written in; left out, what their Content-Type says, or else JSON.
+    pub format: Option<&'a Format>,
     /// Whether an answer without a body that can be read is none. Otherwise it is one where its status says
     /// that the request was carried out, and whoever wants its [value](crate::Answer::value) learns of it.
     pub needs_body: bool,
@@ -63,6 +65,15 @@ impl fmt::Debug for Permit<'_> {
     }
 }
 
+impl<'a> Call<'a> {
+    /// One of nothing but its method and URL.
+    pub(crate) fn bare(method: Method, url: Url, label: &'a str) -> Call<'a> {
+        let (headers, body, answers, format) = (HeaderMap::new(), None, &[], None);
+        let permit = Permit::default();
+        Call { method, url, label, headers, body, answers, format, needs_body: true, permit }
+    }
+}
+
 impl Client {
     /// The call that a flow's request is for this input.
     pub fn call<'a>(
@@ -77,10 +88,8 @@ impl Client {
             Failure::new(Class::Invalid, message)
         })?;
         let url = filled.url(&self.system).map_err(|message| self.refused(message))?;
-        let (method, label) = (request.method.clone(), &request.label);
         let Filled { headers, body, .. } = filled;
-        let permit = Permit::default();
-        Ok(Call { method, url, label, headers, body, answers, needs_body: true, permit })
+        Ok(Call { headers, body, answers, ..Call::bare(request.method.clone(), url, &request.label) })
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     pause::Pause,
     rate::{NoSlot, Rate},
     transport::Transport,
+    web_page::{self, WebPage, is_web_page},
 };
 
 /// How long the end of a process waits for tokens that are being renewed.
@@ -130,8 +131,8 @@ impl Client {
         self.system.timeout
     }
 
-    /// Whether the system is down: it failed ten times in a row, and requests are turned away at no cost until
-    /// one that is let through succeeds.
+    /// Whether the system is down: it failed ten times in a row, or gave no tokens, and requests are turned away at no
+    /// cost until one that is let through succeeds.
     pub fn is_down(&self) -> bool {
         self.guard.is_down()
     }
@@ -210,8 +211,16 @@ impl Client {
     async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
         let open = async |refused, deadline| {
             let begun = async {
-                let opened = self.opened(call, refused, deadline, limits.max_bytes).await?;
-                Ok(Streamed::new(opened, self.place(call)).await?)
+                let (unjudged, opened) = self.opened(call, refused, deadline, limits.max_bytes).await?;
+                let streamed = Streamed::new(opened, self.place(call)).await?;
+                let Some(pass) = unjudged else { return Ok(streamed) };
+                let (status, headers) = (streamed.status, &streamed.headers);
+                if is_web_page(headers, &streamed.beginning(web_page::TELLING), call.format) {
+                    let beginning = &streamed.beginning(web_page::SEARCHED);
+                    return Err(self.page(call, &pass, &WebPage { status, headers, beginning }).into());
+                }
+                self.authorisation.accept(&pass);
+                Ok(streamed)
             };
             // What is not the answer, or is short, is read here.
             let begun = timeout(self.system.timeout, begun).await;
@@ -256,16 +265,18 @@ impl Client {
     /// limited. A slot in the midst of a pause is lost, or all who waited would go at the end of it.
     async fn turn(&self, call: &Call<'_>) -> Result<(), Failure> {
         loop {
-            self.pause.heed().await.map_err(|left| {
-                let message = format!("{}: the system takes no more requests for now", self.place(call));
-                Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
-            })?;
+            self.pause.heed().await.map_err(|left| self.held(call, left))?;
             let Some(rate) = &self.rate else { return Ok(()) };
             rate.slot(self.lane).await.map_err(|reason| self.no_slot(call, &reason))?;
-            if self.pause.left().is_none() {
+            if !self.pause.is_on().await {
                 return Ok(());
             }
         }
+    }
+
+    fn held(&self, call: &Call<'_>, left: Duration) -> Failure {
+        let message = format!("{}: the system takes no more requests for now", self.place(call));
+        Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
     }
 
     fn no_slot(&self, call: &Call<'_>, reason: &NoSlot) -> Failure {
@@ -287,24 +298,27 @@ impl Client {
         self.read(call, &pass, response).await
     }
 
+    /// The answer, and what let its request in where it may be a web page still.
     async fn opened(
         &self,
         call: &Call<'_>,
         refused: Option<i64>,
         deadline: Option<Instant>,
         limit: Option<u64>,
-    ) -> Result<(StatusCode, HeaderMap, Body), Refusal> {
+    ) -> Result<(Option<Arc<Pass>>, (StatusCode, HeaderMap, Body)), Refusal> {
         let (pass, response) = self.response(call, refused, deadline).await?;
         let status = response.status();
-        if Verdict::by_status(status, self.rules(call)) == Some(None) {
-            self.authorisation.accept(&pass);
+        if let Some(Verdict { class: None, by_rule }) = self.by_status(call, status) {
             let headers = response.headers().clone();
             let body = body::of(response, limit, self.system.read_timeout);
             let body = body.await.map_err(|error| self.broken(call, status, &error))?;
-            return Ok((status, headers, body));
+            if by_rule {
+                self.authorisation.accept(&pass);
+            }
+            return Ok(((!by_rule).then_some(pass), (status, headers, body)));
         }
         let answer = self.read(call, &pass, response).await?;
-        Ok((answer.status, answer.headers, stream::iter([Ok(answer.body)]).boxed()))
+        Ok((None, (answer.status, answer.headers, stream::iter([Ok(answer.body)]).boxed())))
     }
 
     async fn response(
@@ -314,6 +328,10 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<(Arc<Pass>, reqwest::Response), Failure> {
         let pass = self.authorisation.pass(refused, deadline).await.map_err(Failure::before_the_request)?;
+        // Others may have been told to wait while it waited for tokens.
+        if let Some(left) = self.pause.left() {
+            return Err(self.held(call, left));
+        }
         let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
         if call.body.is_some() {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -372,17 +390,37 @@ impl Client {
             Err(error) => return Err(self.broken(call, status, &error).into()),
         };
         let answer = Answer { status, headers, body, unread, pass: Some(pass.clone()) };
-        let Some(verdict) = answer.verdict(self.rules(call)) else {
-            self.authorisation.accept(pass);
-            return Ok(answer);
-        };
+        let verdict = answer.verdict(&call.method, self.rules(call));
+        if verdict.is_yes_by_status() && answer.is_web_page(call.format) {
+            let page = WebPage { status, headers: &answer.headers, beginning: &answer.body };
+            return Err(self.page(call, pass, &page).into());
+        }
         let of_credentials = verdict.is_of_credentials(status);
         if !of_credentials {
             self.authorisation.accept(pass);
         }
+        let Some(class) = verdict.class else { return Ok(answer) };
         let (system, hide) = (&self.system.name, |text: &str| pass.hide(text));
-        let failure = Failure::from_answer(system, call.label, verdict.class, &answer, hide);
+        let failure = Failure::from_answer(system, call.label, class, &answer, hide);
+        // Where the status says it by itself, it was heeded before the body was read.
+        if verdict.is_throttled_by_rule()
+            && let (None, Some(length)) = (Limits::of(&answer.headers).pause(status), failure.retry_after)
+        {
+            self.pause.begin(length).await;
+        }
         Err(Refusal { failure, tokens: pass.generation.filter(|_| of_credentials) })
+    }
+
+    /// The failure that a web page is. It says nothing of the credentials: it may be a login.
+    fn page(&self, call: &Call<'_>, pass: &Pass, page: &WebPage<'_>) -> Failure {
+        let failure = web_page::failure(page, &self.place(call), call, |text| pass.hide(text));
+        let rule = format!("{{ status: {}, means: ok }}", page.status.as_u16());
+        let message = format!("{}; if that is its answer, say so in answers: {rule}", failure.message);
+        Failure { message, ..failure }
+    }
+
+    fn by_status(&self, call: &Call<'_>, status: StatusCode) -> Option<Verdict> {
+        Verdict::by_status(status, &call.method, self.rules(call))
     }
 
     fn rules<'c>(&'c self, call: &'c Call<'_>) -> impl Iterator<Item = &'c AnswerRule> {
@@ -391,11 +429,8 @@ impl Client {
 
     /// Whether the status of an answer says all that is to be known of it.
     fn goes_without_body(&self, call: &Call<'_>, status: StatusCode) -> bool {
-        match Verdict::by_status(status, self.rules(call)) {
-            Some(None) => !call.needs_body,
-            Some(Some(_)) => true,
-            None => false,
-        }
+        let verdict = self.by_status(call, status);
+        verdict.is_some_and(|verdict| verdict.class.is_some() || !call.needs_body)
     }
 
     fn broken(&self, call: &Call<'_>, status: StatusCode, error: &BodyError) -> Failure {

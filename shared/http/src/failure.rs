@@ -33,6 +33,9 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether nothing was asked of the system, so that the failure says nothing about it.
     pub unasked: bool,
+    /// Whether what gives us tokens failed and there are none to make requests with: whatever is asked of the system
+    /// fails, and it is down with the first of these.
+    pub no_tokens: bool,
     /// Whether it was the first that came of the system since something succeeded: others that follow may be for the
     /// same reason.
     pub is_first: bool,
@@ -121,8 +124,8 @@ impl Failure {
     pub fn new(class: Class, message: String) -> Failure {
         let effect = if class == Class::Transient { Effect::Unknown } else { Effect::None };
         let (answer, status, retry_after) = Default::default();
-        let (unasked, is_first) = (false, false);
-        Failure { class, message, answer, status, retry_after, unasked, is_first, effect }
+        let (unasked, no_tokens, is_first) = (false, false, false);
+        Failure { class, message, answer, status, retry_after, unasked, no_tokens, is_first, effect }
     }
 
     /// A failure of our own, before anything was asked of the system.
@@ -155,7 +158,9 @@ impl Failure {
     ) -> Failure {
         let means = match answer.status {
             status if status.is_success() => format!(", which means {}", class.as_str()),
-            status if status.is_redirection() => ", which is not followed".to_owned(),
+            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+                ", which is not followed".to_owned()
+            }
             _ => String::new(),
         };
         Failure {
@@ -165,6 +170,7 @@ impl Failure {
             status: Some(answer.status.as_u16()),
             retry_after: Limits::of(&answer.headers).delay(answer.status),
             unasked: false,
+            no_tokens: false,
             is_first: false,
             effect: Effect::of(class, answer.status),
         }
@@ -177,7 +183,7 @@ impl Effect {
     /// whoever sees what came of a request is often sent there (301 to 303) after it was carried out.
     fn of(class: Class, status: StatusCode) -> Effect {
         match (class, status.as_u16()) {
-            (Class::Invalid, 301..=303) => Effect::Unknown,
+            (Class::Invalid | Class::Transient, 301..=303) => Effect::Unknown,
             (Class::Transient, 408 | 502 | 504 | 520 | 522 | 524 | 598 | 599) => Effect::Unknown,
             // It was refused, or the system was not reached.
             (Class::Transient, 425 | 501 | 505 | 511 | 521 | 523 | 525 | 526 | 530) => Effect::None,
@@ -188,7 +194,7 @@ impl Effect {
 }
 
 /// The beginning of an answer on one line, without what is hidden.
-fn quote(body: &[u8], hide: impl Fn(&str) -> String) -> String {
+pub(crate) fn quote(body: &[u8], hide: impl Fn(&str) -> String) -> String {
     let beginning = &body[..body.len().min(LOOKED_AT)];
     let mut text = hide(&String::from_utf8_lossy(beginning));
     if beginning.len() < body.len() {
@@ -248,6 +254,7 @@ mod tests {
     fn what_a_rule_calls_transient_most_likely_had_no_effect_unless_a_gateway_says_it() {
         assert_eq!(Effect::of(Class::Transient, StatusCode::OK), Effect::Unlikely);
         assert_eq!(Effect::of(Class::Transient, StatusCode::BAD_GATEWAY), Effect::Unknown);
+        assert_eq!(Effect::of(Class::Transient, StatusCode::FOUND), Effect::Unknown);
         assert_eq!(Effect::of(Class::Invalid, StatusCode::BAD_GATEWAY), Effect::None);
         assert_eq!(Effect::of(Class::Unauthorised, StatusCode::FOUND), Effect::None);
     }

@@ -43,8 +43,8 @@ enum Standing {
     Unknown,
     /// It has answered.
     Up,
-    /// It is down, because of this; the next one may try it then. The number tells one failure of a probe from
-    /// the next.
+    /// It is down, because of what failed last; the next one may try it then. The number tells one failure of a probe
+    /// from the next.
     Down { class: Class, reason: String, next_probe: Option<Instant>, failed_probes: u32 },
 }
 
@@ -140,21 +140,29 @@ impl Guard {
     /// Learns how a request ended. Whether it was the first to fail since something succeeded.
     fn learn(&self, ticket: Ticket, sign: Sign, failure: Option<&Failure>) -> bool {
         let mut breaker = self.breaker();
-        let was_in_order = breaker.is_in_order();
-        match (breaker.end(ticket, sign, Instant::now()), failure) {
-            (Some(Change::Opened), Some(failure)) => self.goes_down(failure, breaker.failed_probes()),
-            (Some(Change::Closed), _) => info!(system = self.system, "the system is up again"),
-            _ => {}
+        let (was_in_order, failed_probes) = (breaker.is_in_order(), breaker.failed_probes());
+        let change = breaker.end(ticket, sign, Instant::now());
+        if change == Some(Change::Closed) {
+            info!(system = self.system, "the system is up again");
+        }
+        let has_failed = change == Some(Change::Opened) || breaker.failed_probes() != failed_probes;
+        if let Some(failure) = failure.filter(|_| has_failed) {
+            self.is_down_by(failure, breaker.failed_probes());
         }
         self.show(&breaker, sign == Sign::Up);
         was_in_order && !breaker.is_in_order()
     }
 
-    fn goes_down(&self, failure: &Failure, failed_probes: u32) {
-        let (class, reason) = (failure.class, failure.message.clone());
-        error!(system = self.system, class = class.as_str(), reason, "the system is down; its flows wait");
+    /// The failure of a probe may be another one than that with which the system went down: then that is what is to
+    /// be mended now.
+    fn is_down_by(&self, failure: &Failure, failed_probes: u32) {
+        let (now, reason) = (failure.class, failure.message.clone());
+        let is_known = matches!(*self.standing.borrow(), Standing::Down { class, .. } if class == now);
+        if !is_known {
+            error!(system = self.system, class = now.as_str(), reason, "the system is down; its flows wait");
+        }
         metrics::set_up(&self.system, false);
-        self.standing.send_replace(Standing::Down { class, reason, next_probe: None, failed_probes });
+        self.standing.send_replace(Standing::Down { class: now, reason, next_probe: None, failed_probes });
     }
 
     fn show(&self, breaker: &Breaker, is_up: bool) {

@@ -23,7 +23,9 @@ mod rate;
 mod redirect;
 mod streamed;
 mod transport;
+mod tries;
 mod trust;
+mod web_page;
 
 pub use answer::{Answer, Unreadable, content_type};
 pub use call::{Call, Permit};
@@ -31,3 +33,4 @@ pub use client::{Client, Clients};
 pub use failure::{Class, Effect, Failure};
 pub use hook::Hook;
 pub use streamed::{StreamLimits, Streamed};
+pub use tries::{Again, Spared, Tries};

@@ -58,10 +58,13 @@ impl Limits {
         self.retry_after.or(self.reset.filter(|_| status == StatusCode::TOO_MANY_REQUESTS))
     }
 
-    /// How long no further request is to be started, whatever it is; nothing where no time is named.
+    /// How long no further request is to be started, whatever it is; nothing where no time is named. With 503, which
+    /// is about the whole system, `Retry-After` says it as with 429 (RFC 9110 §15.6.4, RFC 6585 §4); with any other
+    /// status it may be about that one request.
     pub(crate) fn pause(&self, status: StatusCode) -> Option<Duration> {
         match status {
             StatusCode::TOO_MANY_REQUESTS => self.delay(status),
+            StatusCode::SERVICE_UNAVAILABLE => self.retry_after.or(self.exhausted),
             _ => self.exhausted,
         }
         .filter(|pause| !pause.is_zero())
@@ -84,9 +87,15 @@ fn is_nothing(remaining: f64) -> bool {
 
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = text(headers, header::RETRY_AFTER.as_str())?;
-    let in_seconds = || text.parse().ok().map(Duration::from_secs);
     let at_date = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
-    in_seconds().or_else(at_date)
+    seconds(text).or_else(at_date)
+}
+
+/// Whole seconds, as RFC 9110 has it, or the decimal that Shopify and others send.
+fn seconds(text: &str) -> Option<Duration> {
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds: f64 = text.parse().ok().filter(|_| is_decimal)?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// `RateLimit-Remaining: 0`, `RateLimit-Reset: 30`.
@@ -165,12 +174,32 @@ mod tests {
         assert_eq!(limits(&[("retry-after", "120")]).delay(OK), seconds(120));
         let date = limits(&[("retry-after", "Tue, 14 Nov 2023 22:13:50 GMT")]);
         assert_eq!(date.delay(StatusCode::SERVICE_UNAVAILABLE), seconds(30));
-        assert_eq!(date.pause(StatusCode::SERVICE_UNAVAILABLE), None);
+    }
+
+    #[test]
+    fn decimal_seconds_are_read_as_whole_ones_are() {
+        for (value, milliseconds) in [("6.0", 6000), ("0.5", 500), (" 6 ", 6000), ("1.5", 1500), ("2.", 2000)]
+        {
+            let delay = limits(&[("retry-after", value)]).delay(TOO_MANY);
+            assert_eq!(delay, Some(Duration::from_millis(milliseconds)), "{value}");
+        }
+    }
+
+    #[test]
+    fn retry_after_holds_the_system_where_the_status_is_about_all_of_it() {
+        let asked = limits(&[("retry-after", "30")]);
+        let pause = |status: u16| asked.pause(StatusCode::from_u16(status).unwrap());
+        assert_eq!([429, 503].map(pause), [seconds(30), seconds(30)]);
+        assert_eq!([200, 301, 408, 413, 425, 500, 502, 504].map(pause), [None; 8]);
+        let exhausted = limits(&[("ratelimit-remaining", "0"), ("ratelimit-reset", "7")]);
+        assert_eq!(exhausted.pause(StatusCode::SERVICE_UNAVAILABLE), seconds(7));
     }
 
     #[test]
     fn a_retry_after_that_says_nothing_is_left_out() {
-        for value in ["soon", "-1", "", "1.5", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        for value in
+            ["soon", "-1", "", ".", "1.2.3", "1e3", "inf", "nan", "6s", "Sun, 06 Nov 1994 08:49:37 GMT"]
+        {
             assert_eq!(limits(&[("retry-after", value)]), Limits::default(), "{value}");
         }
     }
@@ -233,7 +262,9 @@ mod tests {
 
     #[test]
     fn no_answer_makes_anybody_wait_for_ever() {
-        let long = limits(&[("retry-after", "99999999999"), ("ratelimit-reset", "inf")]);
-        assert_eq!(long.delay(TOO_MANY), Some(LONGEST));
+        for value in ["99999999999", "99999999999999999999999.5"] {
+            let long = limits(&[("retry-after", value), ("ratelimit-reset", "inf")]);
+            assert_eq!(long.delay(TOO_MANY), Some(LONGEST));
+        }
     }
 }

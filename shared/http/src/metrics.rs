@@ -23,7 +23,10 @@ pub(crate) fn set_concurrency(system: &str, limit: usize) {
 
 /// Says what they are. To be called when the process's recorder is there.
 pub(crate) fn describe() {
-    describe_gauge!(UP, "Whether a system is up: 0 from ten failures in a row until a probe succeeds.");
+    describe_gauge!(
+        UP,
+        "Whether a system is up: 0 from ten failures in a row, or one to get tokens, until a probe succeeds."
+    );
     describe_gauge!(
         CONCURRENCY,
         "Requests that a system takes at a time, by how it answers; at most its `concurrency`."

@@ -21,8 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_UNNAMED: Duration = Duration::from_secs(1);
 const LONGEST_UNNAMED: Duration = Duration::from_secs(30);
 
-/// How often somebody who makes requests looks whether others are to leave the system alone, and how long for.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often somebody who makes requests looks whether others were told to leave the system alone: so soon all know.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a look is waited for.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// Until when a system takes no request.
 pub(crate) struct Pause {
@@ -52,8 +55,7 @@ impl Pause {
         Pause { system: system.to_owned(), store, known: Mutex::default(), looked_at: AsyncMutex::default() }
     }
 
-    /// Begins a pause, or makes it last longer. The others notice within [`LOOK`], or with the next slots that
-    /// they ask for.
+    /// Begins a pause, or makes it last longer: here at once, in other processes within [`LOOK`] of its being stored.
     pub(crate) async fn begin(&self, length: Duration) {
         self.lasts(length);
         if let Err(error) = self.store.hold_slots(&self.system, length).await {
@@ -94,13 +96,21 @@ impl Pause {
         left.filter(|left| !left.is_zero())
     }
 
-    /// Looks, now and then, whether somebody else began one. A store that is away holds up nobody.
+    /// Whether there is one, also of somebody else.
+    pub(crate) async fn is_on(&self) -> bool {
+        self.look().await;
+        self.left().is_some()
+    }
+
+    /// Looks, now and then, whether somebody else began one. Whoever comes while somebody looks waits for what is
+    /// seen: requests that come all at once after a rest would go without it. A store that is away holds up nobody
+    /// for long.
     async fn look(&self) {
-        let Ok(mut looked_at) = self.looked_at.try_lock() else { return };
+        let mut looked_at = self.looked_at.lock().await;
         if looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOK) {
             return;
         }
-        if let Ok(Ok(left)) = timeout(LOOK, self.store.held_for(&self.system)).await {
+        if let Ok(Ok(left)) = timeout(LONGEST_LOOK, self.store.held_for(&self.system)).await {
             self.lasts(left);
         }
         *looked_at = Some(Instant::now());

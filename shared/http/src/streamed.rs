@@ -1,20 +1,19 @@
 //! Answers whose bodies are read as they come.
 
 use std::{
+    borrow::Cow,
+    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{
-    Stream, StreamExt, TryStreamExt,
-    stream::{self, BoxStream},
-};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    Failure,
+    Failure, answer,
     body::{Body, BodyError},
 };
 
@@ -40,7 +39,10 @@ pub struct Streamed {
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    body: BoxStream<'static, Result<Bytes, Failure>>,
+    /// What has come of its body, and whether that is all.
+    begun: VecDeque<Bytes>,
+    is_whole: bool,
+    rest: BoxStream<'static, Result<Bytes, Failure>>,
 }
 
 impl Streamed {
@@ -50,15 +52,29 @@ impl Streamed {
         place: String,
     ) -> Result<Streamed, Failure> {
         let failed = move |error: BodyError| Failure::new(error.class(), format!("{place}: {error}"));
-        let mut body = body.map_err(failed).fuse();
-        let (mut begun, mut length) = (Vec::new(), 0);
+        let mut rest = body.map_err(failed).fuse();
+        let (mut begun, mut length) = (VecDeque::new(), 0);
         while length < SHORT
-            && let Some(chunk) = body.try_next().await?
+            && let Some(chunk) = rest.try_next().await?
         {
             length += chunk.len();
-            begun.push(Ok(chunk));
+            begun.push_back(chunk);
         }
-        Ok(Streamed { status, headers, body: stream::iter(begun).chain(body).boxed() })
+        let is_whole = rest.is_done();
+        Ok(Streamed { status, headers, begun, is_whole, rest: rest.boxed() })
+    }
+
+    /// Whether it has nothing to say: a 204, a 304, or a body with nothing in it. To be asked before it is read.
+    pub fn is_empty(&self) -> bool {
+        self.is_whole && answer::is_empty(self.status, &self.begun)
+    }
+
+    /// The beginning of its body, of so many bytes if that many have come.
+    pub(crate) fn beginning(&self, length: usize) -> Cow<'_, [u8]> {
+        match self.begun.front() {
+            Some(first) if self.begun.len() == 1 || first.len() >= length => first[..].into(),
+            _ => self.begun.iter().flatten().copied().take(length).collect(),
+        }
     }
 }
 
@@ -66,6 +82,9 @@ impl Stream for Streamed {
     type Item = Result<Bytes, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.body.poll_next_unpin(context)
+        match self.begun.pop_front() {
+            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+            None => self.rest.poll_next_unpin(context),
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{Op, Record, RunId, Stage, Version, run::UnknownWord};
+use crate::{Fate, Op, Record, RunId, Stage, Version, run::UnknownWord};
 
 /// The AMQP `type` of a message of dead letters: a JSON array of [`DeadLetter`].
 pub const DEAD_LETTERS_TYPE: &str = "pomost.dead.v1";
@@ -46,6 +46,13 @@ pub struct DeadLetter {
     /// The message itself where it could not be read, as JSON text of its bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Box<RawValue>>,
+    /// The version of the flow's files under which it died; none where the letter was written by an older release
+    /// or by a process that does not know the flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow_version: Option<String>,
+    /// Whether the flow applies the newest version of a key alone, so that this letter outdates those of older ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub newest_alone: bool,
 }
 
 impl DeadLetter {
@@ -87,6 +94,12 @@ impl DeadLetter {
     /// The record's version.
     pub fn version(&self) -> Option<&Version> {
         self.record.as_ref().map(|record| &record.version)
+    }
+
+    /// What decided what became of the record, where that is known: a record of equal fate that is read again
+    /// needs no letter of its own.
+    pub fn fate(&self) -> Option<Fate> {
+        Some(Fate::of(self.flow_version.as_deref()?, self.record.as_ref()?))
     }
 
     /// What was to happen to the record.

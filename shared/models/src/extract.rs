@@ -1,7 +1,7 @@
 //! The section `extract` of a flow file.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     Period, VersionType,
@@ -198,7 +198,10 @@ pub struct CursorSection {
     #[serde(default)]
     pub param: Option<String>,
     /// Where the first run begins; of a token, left out where there is none to begin at, as of a link.
-    #[serde(default)]
+    /// Text or a number: what is written as a number is one in expressions, until the source gives such values as
+    /// text.
+    #[serde(default, deserialize_with = "optional_text_or_integer")]
+    #[schemars(extend("type" = ["string", "integer"]))]
     pub start: Option<String>,
     /// How far each run reaches back behind the cursor, for changes the source shows late. What is
     /// read twice is sent once.
@@ -208,6 +211,27 @@ pub struct CursorSection {
     /// that answer only so much time at once.
     #[serde(default)]
     pub step: Option<Period>,
+}
+
+/// Text, or an integer by its digits.
+fn text_or_integer<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected text, or an integer of at most 19 digits; longer ones go into quotes"
+    )]
+    enum Written {
+        Text(String),
+        Integer(i64),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Text(text) => text.into(),
+        Written::Integer(integer) => integer.to_string().into(),
+    })
+}
+
+fn optional_text_or_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text_or_integer(deserializer).map(Some)
 }
 
 /// When a flow runs by itself: `{ every: 5m }`, or by the clock, `{ cron: "0 6 * * MON-FRI" }`.

@@ -99,6 +99,11 @@ section!(
         /// too many, which are dropped; otherwise such a row is an error.
         #[serde(default)]
         pub lenient: bool,
+        /// Whether an empty field that is not in quotes is null and `""` empty text, both in what is read and
+        /// in what is written, as in PostgreSQL's `COPY`; otherwise both are empty text, and null is written as
+        /// an empty field.
+        #[serde(default)]
+        pub nulls: bool,
     }
 );
 

@@ -4,7 +4,7 @@
 //! command line agree on these types and on nothing else.
 //!
 //! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
-//! [`dead_letter`] (how it fails), [`retry`] (when it is tried again), then the files:
+//! [`dead_letter`] and [`fate`] (how it fails), [`retry`] (when it is tried again), then the files:
 //! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`], and [`alerts`].
 
 pub mod alerts;
@@ -12,6 +12,7 @@ pub mod auth;
 pub mod batch;
 pub mod dead_letter;
 pub mod extract;
+pub mod fate;
 pub mod files;
 pub mod flow;
 pub mod format;
@@ -33,6 +34,7 @@ pub mod webhook;
 
 pub use batch::Batch;
 pub use dead_letter::{DeadLetter, Reason};
+pub use fate::Fate;
 pub use lane::Lane;
 pub use outcome::{Outcome, Outcomes};
 pub use period::Period;

@@ -40,6 +40,9 @@ const ORDER: char = '@';
 
 /// What stands between the text that a source gave and another one that it is ordered as.
 const ORDERED_AS: char = '\u{3}';
+/// What a version ends with that its source gave as text, though it looks like a number. Whoever does not know
+/// it takes it for a part of the order of extraction, where it changes nothing.
+const AS_TEXT: char = '\u{4}';
 
 impl Version {
     /// The version a source gave.
@@ -62,6 +65,18 @@ impl Version {
         Version(format!("{}{ORDERED_AS}{text}", self.0))
     }
 
+    /// The same version, given as text that looks like a number. It is ordered as the number, and is text in
+    /// expressions.
+    pub fn as_text(self) -> Version {
+        if self.0.ends_with(AS_TEXT) { self } else { Version(format!("{}{AS_TEXT}", self.0)) }
+    }
+
+    /// Whether it is text in expressions whatever it looks like: so it was given, or its flow says that versions
+    /// are text.
+    pub fn is_text(&self) -> bool {
+        self.is_of_extraction() || self.0.starts_with(TEXT) || self.0.ends_with(AS_TEXT)
+    }
+
     /// The version of a record whose source gives none: the order of extraction. Its `moment` is an id
     /// that grows with time (UUID version 7, RFC 9562): of when its page was asked for, or of when it
     /// arrived where its source delivered it. So what is delivered after a page was asked for is newer
@@ -72,10 +87,10 @@ impl Version {
 
     /// The version that a source gave of a record which has this place in the order of extraction.
     pub fn extracted(self, order: &Version) -> Version {
-        match order.parts() {
-            (_, Some(order)) => Version(format!("{}{}{order}", self.0, order::EXTRACTED)),
-            (_, None) => self,
-        }
+        let (_, Some(order)) = order.parts() else { return self };
+        let given = self.0.strip_suffix(AS_TEXT);
+        let extracted = Version(format!("{}{}{order}", given.unwrap_or(&self.0), order::EXTRACTED));
+        if given.is_some() { extracted.as_text() } else { extracted }
     }
 
     /// The text as the source wrote it.
@@ -102,7 +117,11 @@ impl Version {
         match self.parts() {
             (None, order) => format!("{}{}", order::OF_EXTRACTION, order.unwrap_or_default()),
             (Some(given), None) => order::of_given(given),
-            (Some(given), Some(order)) => format!("{}{}{order}", order::of_given(given), order::EXTRACTED),
+            // With its end, as whoever does not know that has it in the ledger.
+            (Some(given), Some(order)) => {
+                let end = if self.0.ends_with(AS_TEXT) { &AS_TEXT.to_string() } else { "" };
+                format!("{}{}{order}{end}", order::of_given(given), order::EXTRACTED)
+            }
         }
     }
 
@@ -124,10 +143,11 @@ impl Version {
 
     /// What the source gave, and the order of extraction.
     fn parts(&self) -> (Option<&str>, Option<&str>) {
-        match (self.0.split_once(order::EXTRACTED), self.0.strip_prefix(ORDER)) {
+        let version = self.0.strip_suffix(AS_TEXT).unwrap_or(&self.0);
+        match (version.split_once(order::EXTRACTED), version.strip_prefix(ORDER)) {
             (Some((given, order)), _) => (Some(given), Some(order)),
             (None, Some(order)) => (None, Some(order)),
-            (None, None) => (Some(&self.0), None),
+            (None, None) => (Some(version), None),
         }
     }
 }

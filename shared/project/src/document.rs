@@ -11,6 +11,7 @@ use pomost_expression::CompileError;
 use saphyr::{MarkedYaml, Marker, Scalar, ScanError, YamlData, YamlLoader};
 use saphyr_parser::{Event, Parser, SpannedEventReceiver};
 use serde_json::{Map, Number, Value};
+use sha2::{Digest, Sha256};
 
 use crate::Problem;
 
@@ -55,6 +56,11 @@ impl Document {
         let value = reading.value(node, String::new(), None)?;
         let places = reading.places;
         Ok(Document { file: file.to_owned(), source: source.chars().collect(), value, places })
+    }
+
+    /// A hash of its text.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.source.iter().collect::<String>()).into()
     }
 
     /// A problem with the value at a JSON pointer.

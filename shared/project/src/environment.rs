@@ -6,27 +6,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::{Problem, dot_env};
+
 /// The values that a project's files may refer to. It does not print them.
 #[derive(Clone)]
 pub struct Environment {
     variables: HashMap<String, String>,
     directory: PathBuf,
+    /// What is wrong with the project's `.env`.
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Environment {
-    /// The process's environment over the project's `.env`.
+    /// The process's environment over the project's `.env`. What is wrong with that is a problem of the project
+    /// that is loaded with it.
     pub fn of_process(directory: &Path) -> Environment {
-        let mut variables = dot_env(&fs::read_to_string(directory.join(".env")).unwrap_or_default());
+        let (mut variables, problems) = dot_env::read(directory);
         variables.extend(
             std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
-        Environment { variables, directory: directory.to_owned() }
+        Environment { variables, directory: directory.to_owned(), problems }
     }
 
     /// These variables and no others.
     pub fn of(directory: &Path, variables: impl IntoIterator<Item = (String, String)>) -> Environment {
-        Environment { variables: variables.into_iter().collect(), directory: directory.to_owned() }
+        let variables = variables.into_iter().collect();
+        Environment { variables, directory: directory.to_owned(), problems: Vec::new() }
     }
 
     /// A text with every reference in it replaced. The error says what is missing, never a value.
@@ -65,42 +71,10 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// `NAME=value` a line; `export` before it, quotes around the value and `#` comments are allowed.
-fn dot_env(text: &str) -> HashMap<String, String> {
-    let variable = |line: &str| {
-        let line = line.trim();
-        let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
-        let name = name.trim();
-        (!name.is_empty() && !name.starts_with('#')).then(|| (name.to_owned(), unquoted(value.trim())))
-    };
-    text.lines().filter_map(variable).collect()
-}
-
-fn unquoted(value: &str) -> String {
-    for quote in ['"', '\''] {
-        if let Some((inner, _)) = value.strip_prefix(quote).and_then(|rest| rest.rsplit_once(quote)) {
-            return inner.to_owned();
-        }
-    }
-    value.split(" #").next().unwrap_or_default().trim_end().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn dot_env_knows_quotes_comments_and_export() {
-        let text = "# a comment\nA=1\nexport B = \"two # 2\"\nC='$x' # c\nD=a=b # d\n\nbroken\n";
-        let variables = dot_env(text);
-        let value = |name: &str| variables.get(name).map(String::as_str);
-        assert_eq!(
-            [value("A"), value("B"), value("C"), value("D")],
-            [Some("1"), Some("two # 2"), Some("$x"), Some("a=b")]
-        );
-        assert_eq!(variables.len(), 4);
-    }
 
     #[test]
     fn references_are_replaced_and_missing_ones_are_named() {

@@ -87,6 +87,14 @@ pub struct Fetch {
     pub record: Option<Expression>,
 }
 
+impl Fetch {
+    /// Whether one of its expressions uses a variable, named without its dollar sign.
+    pub fn uses_variable(&self, name: &str) -> bool {
+        self.request.uses_variable(name)
+            || self.record.as_ref().is_some_and(|record| record.uses_variable(name))
+    }
+}
+
 /// A listing of what the source deleted.
 #[derive(Debug)]
 pub struct Deletions {

@@ -10,6 +10,9 @@ pub use crate::{destination::*, extract::*, files::Files, request::Request, tabl
 pub struct Flow {
     /// Its name.
     pub name: String,
+    /// The version of its files: a hash of the texts of its own, of its systems' and of its schemas'. Values
+    /// from the environment are no part of it, so that no secret is.
+    pub version: String,
     /// Where the records come from.
     pub extract: Extract,
     /// What becomes of them on the way.

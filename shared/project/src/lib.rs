@@ -11,6 +11,7 @@ pub mod auth;
 mod compile;
 pub mod destination;
 mod document;
+mod dot_env;
 pub mod environment;
 pub mod extract;
 mod file_schema;
@@ -25,6 +26,7 @@ pub mod schedule;
 pub mod schema;
 pub mod system;
 pub mod table;
+mod version;
 pub mod webhook;
 pub mod writings;
 

@@ -18,6 +18,7 @@ use crate::{
     environment::Environment,
     file_schema::{self, FileSchema},
     schema::Schema,
+    version,
 };
 
 impl Project {
@@ -28,6 +29,7 @@ impl Project {
             loading.problems.push(Problem::of_file(directory, "there is no such directory"));
             return Err(loading.problems);
         }
+        loading.refuse(environment.problems.clone());
         let systems = loading.systems(environment);
         let flows = loading.flows(&systems, environment);
         let alerts = loading.alerts(environment);
@@ -72,7 +74,9 @@ impl Loading<'_> {
                 flow::compile(&mut self.compiling(&document), &file, &name, &names, environment)
             {
                 self.check_webhook(&document, &flow, &flows);
-                flows.insert(name, Arc::new(flow));
+                let system = |name: &str| systems.get(name)?.as_deref();
+                let version = version::of_files(self.directory, document.digest(), &file, system);
+                flows.insert(name, Arc::new(Flow { version, ..flow }));
             }
         }
         flows

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pomost_expression::{Expression, Value, Variables, text};
+use pomost_expression::{Expression, Value, Variables, name, text};
 
 use crate::{
     Flow,
@@ -57,7 +57,11 @@ fn collect(value: &Value, values: &mut BTreeSet<String>) {
         Value::Arr(items) => items.iter().for_each(|item| collect(item, values)),
         Value::Obj(fields) => fields.values().for_each(|field| collect(field, values)),
         Value::Bool(_) | Value::Null => {}
-        scalar => values.extend(text(scalar).filter(|text| !text.is_empty())),
+        // Keys and ids are called by the name of a number, 1.1 where 1.10 was written.
+        scalar => {
+            let found = [text(scalar), name(scalar)].into_iter().flatten();
+            values.extend(found.filter(|text| !text.is_empty()));
+        }
     }
 }
 

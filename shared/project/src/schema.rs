@@ -1,14 +1,23 @@
 //! JSON Schemas that records must satisfy.
 
+mod keywords;
+mod numbers;
+mod records;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, fs, path::Path};
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
-use pomost_expression::{Value, to_json};
+use numbers::Numbers;
+use pomost_expression::{Value, read};
+use records::Records;
+use serde::de::IgnoredAny;
 
 use crate::{Problem, document::Document};
 
-/// A compiled JSON Schema.
-pub struct Schema(Validator);
+/// A compiled JSON Schema. Numbers are compared by every digit.
+pub struct Schema(Validator<Records>);
 
 /// The first way in which a record does not satisfy a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +31,8 @@ pub struct SchemaError {
 
 impl Schema {
     /// Compiles a schema. References lead within it: nothing is fetched and no file is read.
-    pub fn compile(schema: &serde_json::Value) -> Result<Schema, String> {
-        jsonschema::validator_for(schema).map(Schema).map_err(|error| not_a_schema(&error))
+    pub fn compile(schema: &Value) -> Result<Schema, String> {
+        compiled(schema).map_err(|error| not_a_schema(&error))
     }
 
     /// Reads and compiles a schema file of a project. References lead within it: nothing is fetched and
@@ -31,8 +40,9 @@ impl Schema {
     pub(crate) fn read(directory: &Path, file: &Path) -> Result<Schema, Problem> {
         let source = fs::read(directory.join(file))
             .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
-        let json = serde_json::from_slice(&source).map_err(|error| not_json(file, &error))?;
-        jsonschema::validator_for(&json).map(Schema).map_err(|error| {
+        serde_json::from_slice::<IgnoredAny>(&source).map_err(|error| not_json(file, &error))?;
+        let schema = read(&source).map_err(|error| Problem::of_file(file, error.to_string()))?;
+        compiled(&schema).map_err(|error| {
             let pointer = error.instance_path().as_str();
             let message = format!("not a JSON Schema: {}", not_a_schema(&error));
             // JSON is YAML, and a document knows the places of its values.
@@ -45,15 +55,19 @@ impl Schema {
 
     /// Whether a record satisfies the schema.
     pub fn check(&self, record: &Value) -> Result<(), SchemaError> {
-        let record = to_json(record);
-        if self.0.is_valid(&record) {
+        if self.0.is_valid(record) {
             return Ok(());
         }
-        self.0.validate(&record).map_err(|error| SchemaError {
+        self.0.validate(record).map_err(|error| SchemaError {
             pointer: error.instance_path().to_string(),
             message: error.masked_with("the value").to_string(),
         })
     }
+}
+
+fn compiled(schema: &Value) -> Result<Schema, ValidationError<'static>> {
+    let (schema, numbers) = Numbers::of(schema);
+    keywords::register(jsonschema::options_for::<Records>(), numbers).build(&schema).map(Schema)
 }
 
 fn not_a_schema(error: &ValidationError<'_>) -> String {

@@ -13,6 +13,8 @@ use crate::request::AnswerRule;
 pub struct System {
     /// Its name.
     pub name: String,
+    /// The hash of its file's text.
+    pub digest: [u8; 32],
     /// Where its API is; ends with a slash, so that paths are joined to it, never replace it.
     pub base_url: Url,
     /// How requests prove who sends them.

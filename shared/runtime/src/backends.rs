@@ -6,7 +6,7 @@ use std::{
 };
 
 use pomost_broker::{Broker, rabbitmq::RabbitMq, sqlite::SqliteBroker};
-use pomost_sqlite::ProjectLock;
+use pomost_sqlite::{LockError, ProjectLock};
 use pomost_store::{Store, postgres::PostgresStore, sqlite::SqliteStore};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -70,7 +70,7 @@ pub enum Error {
     },
     /// Another process runs the same embedded project.
     #[error(transparent)]
-    Locked(#[from] pomost_sqlite::LockError),
+    Locked(#[from] LockError),
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] pomost_broker::Error),
@@ -80,6 +80,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Who runs the embedded project, where that is why there are no backends: `process 1234`.
+    pub fn holder(&self) -> Option<&str> {
+        match self {
+            Error::Locked(LockError::InUse { holder, .. }) => Some(holder),
+            _ => None,
+        }
+    }
+
     /// Whether the same might work later: a server that is away, not a setting that is wrong.
     pub fn may_pass(&self) -> bool {
         matches!(

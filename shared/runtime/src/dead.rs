@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pomost_broker::{Broker, Message, Queue, Route};
 use pomost_models::{Batch, DeadLetter, Reason, Record, Stage, dead_letter::DEAD_LETTERS_TYPE};
+use pomost_project::{Flow, flow::Order};
 use tracing::Span;
 
 use crate::{outbox, telemetry};
@@ -19,8 +20,29 @@ pub struct Diagnosis {
     pub pointer: Option<String>,
 }
 
-/// The dead letter of one record of a batch, in the trace of the current span.
-pub fn letter(batch: &Batch, record: Record, stage: Stage, diagnosis: Diagnosis) -> DeadLetter {
+/// What dead letters tell of the flow that their records died under.
+#[derive(Debug, Clone)]
+pub struct Under {
+    version: String,
+    newest_alone: bool,
+}
+
+impl From<&Flow> for Under {
+    fn from(flow: &Flow) -> Under {
+        Under { version: flow.version.clone(), newest_alone: flow.load.order == Order::Latest }
+    }
+}
+
+/// The dead letter of one record of a batch, in the trace of the current span. A process that does not know the flow
+/// cannot tell what it is `under`.
+pub fn letter(
+    under: Option<Under>,
+    batch: &Batch,
+    record: Record,
+    stage: Stage,
+    diagnosis: Diagnosis,
+) -> DeadLetter {
+    let (flow_version, newest_alone) = under.map(|under| (under.version, under.newest_alone)).unzip();
     DeadLetter {
         id: DeadLetter::id_of(batch.run, &batch.id, stage, &record),
         flow: batch.flow.clone(),
@@ -36,6 +58,8 @@ pub fn letter(batch: &Batch, record: Record, stage: Stage, diagnosis: Diagnosis)
         died_at: Timestamp::now(),
         record: Some(record),
         message: None,
+        flow_version,
+        newest_alone: newest_alone.unwrap_or_default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use pomost_broker::{Broker, Error, Message, Queue, Route};
-use pomost_models::{Batch, DeadLetter, Lane, Stage, batch::BATCH_TYPE};
+use pomost_models::{Batch, DeadLetter, Lane, Record, Stage, batch::BATCH_TYPE};
 use pomost_project::{Flow, flow::Order};
 use tracing::{Instrument, info_span, warn};
 
@@ -21,7 +21,7 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// Publishes what comes into a flow: batches of one run and one lane, and the dead letters of what could not become
 /// records of them. Where the flow applies every change, later ones of their keys wait for these from now
-/// on.
+/// on; but of what the source has yet to be asked about, which has no version so far, only once that was done.
 pub async fn enter(
     backends: &Backends,
     flow: &Flow,
@@ -32,7 +32,8 @@ pub async fn enter(
     let changes = match flow.load.order {
         Order::Latest => Vec::new(),
         Order::Every => {
-            batches.iter().map(|batch| batch.bare()).chain(letters.iter().filter_map(change)).collect()
+            let entering = batches.iter().filter(|_| stage > Stage::Extract).map(|batch| changes_of(batch));
+            entering.chain(letters.iter().filter_map(change)).collect()
         }
     };
     let changes: Vec<&Batch> = changes.iter().collect();
@@ -48,6 +49,15 @@ pub async fn enter(
         backends.store.confirm_changes(&changes).await?;
     }
     Ok(())
+}
+
+/// The changes of a batch. It may come in several messages at a time, and each knows nothing of the others:
+/// it is noted by its own name, which it has again when it comes again.
+fn changes_of(batch: &Batch) -> Batch {
+    match batch.records.first() {
+        Some(Record { slot: slot @ 1.., .. }) => Batch { id: format!("{}/{slot}", batch.id), ..batch.bare() },
+        _ => batch.bare(),
+    }
 }
 
 /// The change that a dead letter is, where its key could be read.
@@ -114,4 +124,33 @@ pub async fn publish(broker: &dyn Broker, route: &Route, messages: Vec<Message>)
             }
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_models::{Op, RunId, Version};
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn message(slots: &[u32]) -> Batch {
+        let record = |slot: &u32| Record {
+            slot: *slot,
+            key: slot.to_string(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data: RawValue::NULL.to_owned(),
+            source: None,
+        };
+        let (flow, run, lane) = ("things".to_owned(), RunId::generate(), Lane::Live);
+        let records = slots.iter().map(record).collect();
+        Batch { flow, run, id: "0.0".into(), size: 9, attempt: 0, waits: 0, lane, records }
+    }
+
+    #[test]
+    fn messages_of_one_batch_are_noted_by_names_of_their_own() {
+        let names = [&[0, 1][..], &[2, 3], &[2, 3], &[3]].map(|slots| changes_of(&message(slots)).id);
+        assert_eq!(names, ["0.0", "0.0/2", "0.0/2", "0.0/3"]);
+    }
 }

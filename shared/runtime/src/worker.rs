@@ -18,7 +18,7 @@ use tracing::{Instrument, Span, error, field, info_span, warn};
 
 use crate::{
     Context,
-    dead::{self, Diagnosis},
+    dead::{self, Diagnosis, Under},
     gate::{AlwaysOpen, Gate},
     metrics, outbox, shutdown, telemetry,
 };
@@ -288,7 +288,11 @@ impl Worker {
             pointer: None,
         };
         let records = std::mem::take(&mut batch.records);
-        let letter = |record| dead::letter(&batch, record, self.stage, diagnosis.clone());
+        let flow = self.context.project.flows.get(&batch.flow);
+        let letter = |record| {
+            let under = flow.map(|flow| Under::from(&**flow));
+            dead::letter(under, &batch, record, self.stage, diagnosis.clone())
+        };
         self.bury(delivery, records.into_iter().map(letter).collect()).await;
     }
 
@@ -329,6 +333,8 @@ pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String
         died_at,
         record: None,
         message: serde_json::value::to_raw_value(&body).ok(),
+        flow_version: None,
+        newest_alone: false,
     }
 }
 

@@ -69,8 +69,10 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
     let (token, version) = (ClaimToken::generate(), Version::new(version));
     let hash = *token.0.as_bytes();
     let keys: Vec<String> = (0..BATCH).map(|slot| format!("customer-{}", batch * BATCH + slot)).collect();
-    let entries =
-        keys.iter().map(|key| ClaimEntry { key: key.clone(), version: version.clone(), hash }).collect();
+    let entries = keys
+        .iter()
+        .map(|key| ClaimEntry { key: key.clone(), version: version.clone(), hash, fate: None })
+        .collect();
     let claim =
         Claim { flow: flow.to_owned(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
     let answers = store.claim(&claim, Duration::from_secs(60)).await.unwrap();

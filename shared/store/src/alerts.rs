@@ -9,11 +9,11 @@ use jiff::Timestamp;
 pub struct Outage {
     /// Its name.
     pub system: String,
-    /// The kind of failure with which it began, by its word.
+    /// The kind of failure that was last seen, by its word.
     pub class: String,
-    /// What happened then, without secrets and values of records.
+    /// That failure, without secrets and values of records.
     pub reason: String,
-    /// When that was.
+    /// When the first was seen.
     pub since: Timestamp,
 }
 

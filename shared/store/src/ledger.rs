@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use pomost_models::{Outcomes, RunId, Version};
+use pomost_models::{Fate, Outcomes, RunId, Version};
 use uuid::Uuid;
 
 /// Names one claim. Whoever settles must still hold it, so a worker that was paused past its claim
@@ -48,6 +48,8 @@ pub struct ClaimEntry {
     pub version: Version,
     /// What would be applied: equal content, equal hash.
     pub hash: ContentHash,
+    /// What decides what becomes of it; none of a record that is to be tried though it died before, as a replay's is.
+    pub fate: Option<Fate>,
 }
 
 /// Identifies what is applied at the destination: the operation and the data.
@@ -89,6 +91,8 @@ pub enum Answer {
     Busy,
     /// A version of another type was applied before: the two have no order. The key is not claimed.
     Mixed,
+    /// The record died here before, of the same fate, and nobody has replayed it since. The key is not claimed.
+    Dead,
 }
 
 impl Answer {
@@ -96,7 +100,7 @@ impl Answer {
     pub fn known(&self) -> Option<&Known> {
         match self {
             Answer::Act(known) | Answer::Unknown { known, .. } => Some(known),
-            Answer::Unchanged | Answer::Stale | Answer::Busy | Answer::Mixed => None,
+            Answer::Unchanged | Answer::Stale | Answer::Busy | Answer::Mixed | Answer::Dead => None,
         }
     }
 }

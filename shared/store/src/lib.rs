@@ -20,7 +20,7 @@ pub mod conformance;
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{Batch, DeadLetter, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Fate, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
 
 pub use alerts::{Alert, Outage};
 pub use changes::Taking;
@@ -154,8 +154,9 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets all changes of a flow: nothing waits for them any more.
     async fn forget_changes(&self, flow: &str) -> Result<()>;
 
-    /// Whether earlier changes of its key have not settled, for each record of a batch.
-    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>>;
+    /// Whether earlier changes of its key have not settled, for each record of a batch, with its fate as in a
+    /// claim. One that a claim would find dead has nothing to wait for.
+    async fn are_behind(&self, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>>;
 
     /// Notes that nobody has to wait for the records of a batch any more.
     async fn settle_changes(&self, batch: &Batch) -> Result<()>;
@@ -177,17 +178,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps dead letters and counts their slots as [`pomost_models::Outcome::Dead`], in one
     /// transaction. One that is kept already stays as it is; one without a record has no slot.
+    ///
+    /// A letter *stands* while it is open and in no replay, and after it was discarded: a record of the same
+    /// flow, stage, key and fate that dies is not kept once more, and its change is one that nobody waits for.
+    /// Where the newest version of a key alone matters, a letter that is kept closes those that stand of older ones;
+    /// their slots stay dead.
     async fn archive(&self, letters: &[DeadLetter]) -> Result<()>;
 
     /// The dead letters that a filter leaves, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
 
-    /// Closes the open dead letters of these keys whose version is older than the one that was applied, so that
-    /// nothing waits for their records any more, which are [`pomost_models::Outcome::Stale`]. Returns how many there were.
+    /// Closes the dead letters that stand of these keys and whose version is older than the one that was applied, so
+    /// that nothing waits for their records any more. Those of open ones are [`pomost_models::Outcome::Stale`].
+    /// Returns how many there were.
     async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64>;
 
-    /// Closes dead letters for good, so that nothing waits for their records any more. Returns how many were
-    /// open.
+    /// Closes dead letters for good, so that nothing waits for their records any more. They stand on, so that records
+    /// of equal fate stay dead without a letter. Returns how many were open.
     async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64>;
 
     /// Begins a replay of open letters, in one transaction: they belong to it, and its run is wanted.

@@ -63,9 +63,8 @@ impl Running {
 
     /// Takes webhooks as well; returns where, and the task that ends with them.
     pub(crate) async fn take_webhooks(&self, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
-        let clients = Clients::new(&self.context.project, &self.context.backends.store).unwrap();
         let any = Some(([127, 0, 0, 1], 0).into());
-        let mut receiver = Receiver::bind(self.context.clone(), &clients, any).await.unwrap();
+        let mut receiver = Receiver::bind(self.context.clone(), any).await.unwrap();
         let address = receiver.address().unwrap();
         receiver.limits = limits;
         (address, tokio::spawn(receiver.serve()))

@@ -1,13 +1,13 @@
 //! Deliveries as traces, logs and listings show them.
 
 use pomost_tests::{Collector, Service, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     hooked,
     sender::{Sender, TOKEN},
 };
-use crate::support::World;
+use crate::support::{Flow, World};
 
 /// `pomost run` on the world's project, with its traces going to a collector.
 fn runner(world: &World, more: &[(&str, &str)]) -> Service {
@@ -66,6 +66,39 @@ async fn a_delivery_s_trace_goes_on_to_the_destination_and_no_log_has_its_conten
         assert!(!log.contains(secret), "{secret} in {log}");
     }
     assert!(log.contains("a delivery is refused"), "{log}");
+}
+
+/// The delivery, what its source was asked, and what the destination was sent, over three queues.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_leads_from_a_delivery_over_asking_about_it_to_the_destination() {
+    let extract = "fetch: { request: \"GET /rows/{.key}\", record: .rows[0] }\nwebhook:
+  path: /things
+  verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }";
+    let (world, rows) = World::with_rows([], Flow { extract, ..Flow::default() }).await;
+    rows.set([json!({ "key": "a", "n": 1 })]);
+    let collector = Collector::start().await;
+    let more = [("POMOST_WEBHOOK_ADDR", "127.0.0.1:0"), ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url)];
+    let mut runner = runner(&world, &more);
+    runner.says("taking webhooks").await;
+    let sender = webhook_address(&runner).unwrap();
+    assert_eq!(sender.deliver(&[], r#"{"key":"a"}"#).await.status, 200);
+    eventually(async || match world.shop.things().len() {
+        1 => Ok(()),
+        _ => Err("nothing has crossed"),
+    })
+    .await;
+    assert!(runner.terminate().await.status.success());
+    let spans = collector.spans();
+    let one = |name: &str| {
+        spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {spans:#?}"))
+    };
+    let path = ["webhook things", "send extract.things", "process extract.things"];
+    assert!(path.windows(2).all(|pair| one(pair[1]).parent == one(pair[0]).id), "{spans:#?}");
+    let asking = one("process extract.things");
+    for name in ["GET /rows/{.key}", "send transform.things"] {
+        assert_eq!(one(name).parent, asking.id, "{name}");
+    }
+    assert_eq!(one("process load.things").trace, one("webhook things").trace);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,7 +109,7 @@ async fn a_delivery_of_ids_is_asked_about() {
   records: '.ids[] | { key: . }'";
     let hooked = Hooked::between(source, Flow { extract, ..Flow::default() }).await;
     assert_eq!(hooked.sender.deliver(&[], r#"{"ids":["a","gone"]}"#).await.status, 200);
-    assert_eq!(hooked.outcomes().await, [("created", 1)]);
+    assert_eq!(hooked.outcomes().await, [("created", 1), ("filtered", 1)]);
     assert_eq!(hooked.world.shop.things(), [r#"{"key":"a","n":1}"#]);
     hooked.running.stop().await;
 }

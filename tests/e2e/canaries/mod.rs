@@ -135,9 +135,11 @@ impl Scene {
             (project::WEBHOOK_SECRET, "image/CANARY", right.as_str(), "415"),
         ];
         for (secret, content_type, body, status) in cases {
-            let answer = deliver(self.webhooks, secret, content_type, body).await;
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{content_type}: {answer}");
-            self.looked.at("an answer to a delivery", &answer);
+            for path in ["/hook", "/told"] {
+                let answer = deliver(self.webhooks, path, secret, content_type, body).await;
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{content_type}: {answer}");
+                self.looked.at("an answer to a delivery", &answer);
+            }
         }
     }
 
@@ -187,10 +189,10 @@ impl Scene {
     }
 }
 
-async fn deliver(address: SocketAddr, secret: &str, content_type: &str, body: &str) -> String {
+async fn deliver(address: SocketAddr, path: &str, secret: &str, content_type: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
-        "POST /hook HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: {content_type}\r\nX-Token: {secret}\r\nContent-Length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: {content_type}\r\nX-Token: {secret}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();

@@ -63,7 +63,7 @@ const fn lives(name: &'static str, text: &'static str) -> FlowFile {
 }
 
 /// The flows. `ROWS` stands for reading rows, `TO` for a system that is written to.
-pub(crate) const FLOWS: [FlowFile; 27] = [
+pub(crate) const FLOWS: [FlowFile; 28] = [
     dies(
         "refused",
         "ROWS\nload: { system: header, create: { request: \"POST /answer/422?mail={.email}\", id: .id } }",
@@ -110,6 +110,10 @@ pub(crate) const FLOWS: [FlowFile; 27] = [
     dies(
         "hooked",
         "extract: { system: bearer, key: .key, webhook: { path: /hook, verify: { token: { secrets: [\"${WEBHOOK}\"], header: X-Token } } } }\nload: { system: query, create: { request: \"POST /answer/422\", id: .id } }",
+    ),
+    dies(
+        "told",
+        "extract: { system: bearer, key: .key, fetch: { request: \"GET /answer/422?mail={.email}\" }, webhook: { path: /told, verify: { token: { secrets: [\"${WEBHOOK}\"], header: X-Token } } } }\nload: { system: query, create: { request: \"POST /answer/422\", id: .id } }",
     ),
     lives(
         "flaky",

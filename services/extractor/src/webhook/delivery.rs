@@ -1,46 +1,32 @@
 //! Reading a delivery: pure functions of the request and its flow.
 
-use pomost_expression::{Value, Variables, text};
+use pomost_expression::{Value, Variables, scalar_name, write};
 use pomost_models::{Record, RunId, Version, webhook::DeliveryId};
 use pomost_project::{
     Flow,
     webhook::{IdPlace, Webhook},
 };
-use uuid::Uuid;
+use serde_json::value::RawValue;
 
-use super::{answer::Refusal, payload, received::Received, verify::verify};
-use crate::{
-    fetch,
-    rows::{self, Reading, Refused, Row},
-};
+use super::{answer::Refusal, asks, payload, received::Received, verify::verify};
+use crate::rows::{self, Reading, Refused};
 
-/// A delivery that is believed, and the rows in it.
-#[derive(Debug)]
-pub(super) struct Told {
-    /// The rows.
-    pub(super) rows: Vec<Value>,
-    /// What expressions see beside them.
-    pub(super) variables: Variables,
-    run: RunId,
-    id: Option<DeliveryId>,
-    arrival: Uuid,
-}
-
-/// A delivery whose rows are records.
+/// A delivery that is believed.
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// The run of its hour.
     pub(super) run: RunId,
     /// What tells it from others.
     pub(super) id: Option<DeliveryId>,
-    /// Its records; their slots are the intake's to set.
+    /// Its records, or what it tells of records that the source has yet to be asked about; their slots are
+    /// the intake's to set.
     pub(super) records: Vec<Record>,
     /// What of it is no record of its flow.
     pub(super) refused: Vec<Refused>,
 }
 
 /// Reads a delivery, if it is believed.
-pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Result<Told, Refusal> {
+pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Result<Delivery, Refusal> {
     verify(&webhook.verify, received)?;
     let payload = payload::read(webhook, received)?;
     let run = RunId::of_webhook(&flow.name, received.at);
@@ -55,34 +41,47 @@ pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Resul
     let rows = rows.collect::<Result<Vec<_>, _>>();
     let rows =
         rows.map_err(|error| Refusal::Payload(format!("extract.webhook.records: {}", error.message)))?;
-    Ok(Told { rows: rows.concat(), variables, run, id, arrival: received.arrival })
+    let reader =
+        Reader { reading: Reading::of_webhook(flow, webhook), headers: headers(flow, webhook, &variables) };
+    let mut delivery = Delivery { run, id, records: Vec::new(), refused: Vec::new() };
+    for (number, row) in rows.into_iter().flatten().enumerate() {
+        let order = Version::of_extraction(received.arrival, number);
+        match reader.record(row, order, &variables) {
+            Ok(record) => delivery.records.push(record),
+            Err(refused) => delivery.refused.push(*refused),
+        }
+    }
+    Ok(delivery)
 }
 
-impl Told {
-    /// The delivery's records, of its rows as the source has them. Rows that are gone are deletions,
-    /// where the flow has such.
-    pub(super) fn delivery(self, flow: &Flow, webhook: &Webhook, rows: Vec<fetch::Row>) -> Delivery {
-        let reading = Reading::of_webhook(flow, webhook);
-        let mut delivery = Delivery { run: self.run, id: self.id, records: Vec::new(), refused: Vec::new() };
-        for (number, row) in rows.into_iter().enumerate() {
-            let order = Version::of_extraction(self.arrival, number);
-            let row = match row {
-                fetch::Row::There(value) => rows::row(reading, value, order, &self.variables),
-                fetch::Row::Gone(value) if flow.load.deletes() => {
-                    rows::gone(reading, value, order, &self.variables)
-                }
-                fetch::Row::Gone(_) => continue,
-                fetch::Row::Refused(value, error) => {
-                    Err(rows::refused(reading, value, order, error, &self.variables))
-                }
-            };
-            match row {
-                Ok(Row { record, .. }) => delivery.records.push(record),
-                Err(refused) => delivery.refused.push(*refused),
-            }
+/// Makes records of rows.
+struct Reader<'a> {
+    reading: Reading<'a>,
+    /// What is kept beside rows that the source has yet to be asked about; nothing where they are complete.
+    headers: Option<Box<RawValue>>,
+}
+
+impl Reader<'_> {
+    fn record(&self, row: Value, order: Version, variables: &Variables) -> Result<Record, Box<Refused>> {
+        match &self.headers {
+            None => rows::row(self.reading, row, order, variables).map(|row| row.record),
+            Some(headers) => rows::told(self.reading, &row, headers, order, variables),
         }
-        delivery
     }
+}
+
+/// The headers of a delivery that the source has yet to be asked about, where they are needed then; they may
+/// be longer than its rows.
+fn headers(flow: &Flow, webhook: &Webhook, variables: &Variables) -> Option<Box<RawValue>> {
+    let fetch = asks(flow, webhook)?;
+    let are_needed =
+        Reading::of_webhook(flow, webhook).uses_variable("headers") || fetch.uses_variable("headers");
+    let headers = are_needed.then(|| write(&variables.headers).ok()).flatten();
+    Some(
+        headers
+            .and_then(|json| RawValue::from_string(json).ok())
+            .unwrap_or_else(|| RawValue::NULL.to_owned()),
+    )
 }
 
 /// A delivery that does not say which it is could be any of those before.
@@ -99,7 +98,7 @@ fn id(
             let place = "extract.webhook.delivery.value";
             let value = value.one(first.cloned().unwrap_or_default(), variables);
             let value = value.map_err(|error| Refusal::Payload(format!("{place}: {}", error.message)))?;
-            (text(&value), place.to_owned())
+            (scalar_name(&value), place.to_owned())
         }
     };
     match found.filter(|id| !id.is_empty()) {
@@ -136,10 +135,7 @@ mod tests {
     }
 
     fn read_whole(flow: &Flow, received: &Received) -> Result<Delivery, Refusal> {
-        let webhook = flow.extract.webhook.as_ref().unwrap();
-        let mut told = read(flow, webhook, received)?;
-        let rows = std::mem::take(&mut told.rows).into_iter().map(fetch::Row::There).collect();
-        Ok(told.delivery(flow, webhook, rows))
+        read(flow, flow.extract.webhook.as_ref().unwrap(), received)
     }
 
     #[test]

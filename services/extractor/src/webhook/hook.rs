@@ -6,9 +6,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, request::Parts};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use pomost_expression::{Value, Variables};
 use pomost_models::Stage;
-use pomost_project::webhook::Webhook;
+use pomost_project::{Flow, webhook::Webhook};
 use pomost_runtime::{metrics, telemetry};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{Instrument, Span, error, field, info, info_span, warn};
@@ -20,11 +19,10 @@ use super::{
     intake::Intake,
     received::Received,
 };
-use crate::{extraction::Source, fetch};
 
 /// One path of one flow.
 pub(super) struct Hook {
-    pub(super) source: Source,
+    pub(super) flow: Arc<Flow>,
     pub(super) webhook: Arc<Webhook>,
     pub(super) intake: Intake,
 }
@@ -64,11 +62,8 @@ impl Hooks {
         }
         let _room = self.room_for(&hook.webhook, request.body())?;
         let received = self.receive(&hook.webhook, request).await?;
-        let (flow, webhook) = (hook.source.flow.clone(), hook.webhook.clone());
-        let mut told = self.compute(move || delivery::read(&flow, &webhook, &received)).await??;
-        let rows = self.fetched(hook, std::mem::take(&mut told.rows), &told.variables).await?;
-        let (flow, webhook) = (hook.source.flow.clone(), hook.webhook.clone());
-        let delivery = self.compute(move || told.delivery(&flow, &webhook, rows)).await?;
+        let (flow, webhook) = (hook.flow.clone(), hook.webhook.clone());
+        let delivery = self.compute(move || delivery::read(&flow, &webhook, &received)).await??;
         hook.intake.take(delivery).await
     }
 
@@ -93,24 +88,6 @@ impl Hooks {
         Ok(Received::new(headers, uri.query().map(str::to_owned), body.to_bytes()))
     }
 
-    /// Asks the source about the rows, where the flow says so. What it says of them counts as what was
-    /// delivered; if it cannot say, the delivery is to come again.
-    async fn fetched(
-        &self,
-        hook: &Hook,
-        rows: Vec<Value>,
-        variables: &Variables,
-    ) -> Result<Vec<fetch::Row>, Refusal> {
-        if !hook.webhook.fetch {
-            return Ok(rows.into_iter().map(fetch::Row::There).collect());
-        }
-        let fetched = tokio::time::timeout(self.limits.fetch, hook.source.fetched(rows, variables)).await;
-        fetched.map_err(|_| Refusal::NotReady)?.map_err(|error| {
-            warn!(flow = hook.source.flow.name, %error, "the source cannot be asked about a delivery");
-            Refusal::NotReady
-        })
-    }
-
     /// Computes apart from the sockets, which must not be kept waiting.
     async fn compute<T: Send + 'static>(
         &self,
@@ -128,14 +105,14 @@ impl Hook {
         let span = info_span!(
             target: telemetry::STAGE_SPANS,
             "webhook",
-            otel.name = %format_args!("webhook {}", self.source.flow.name),
+            otel.name = %format_args!("webhook {}", self.flow.name),
             otel.kind = "server",
             otel.status_code = field::Empty,
             http.request.method = %request.method(),
             http.route = request.uri().path(),
             http.response.status_code = field::Empty,
             stage = %Stage::Extract,
-            flow = %self.source.flow.name,
+            flow = %self.flow.name,
             run = field::Empty,
             batch = field::Empty,
             trace_id = field::Empty,
@@ -147,7 +124,7 @@ impl Hook {
 
     fn note(&self, taken: &Result<Accepted, Refusal>, status: u16) {
         Span::current().record("http.response.status_code", status);
-        metrics::count_delivery(&self.source.flow.name, status);
+        metrics::count_delivery(&self.flow.name, status);
         match taken {
             Ok(_) => {}
             Err(Refusal::Broken) => {

@@ -3,15 +3,16 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use pomost_models::{Batch, RunId, Stage, webhook::DeliveryId};
-use pomost_project::Flow;
+use pomost_project::{Flow, webhook::Webhook};
 use pomost_runtime::{Context, metrics, outbox, telemetry, worker::Trouble};
 use pomost_store::Arrival;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span, warn};
 
 use super::{
-    Limits,
+    Limits, TOGETHER,
     answer::{Accepted, Refusal},
+    asks,
     delivery::Delivery,
     made::{Made, Open},
 };
@@ -33,10 +34,12 @@ impl Intake {
     pub(super) fn new(
         context: Context,
         flow: Arc<Flow>,
+        webhook: &Webhook,
         limits: Limits,
     ) -> (Intake, impl Future<Output = ()> + Send + use<>) {
         let (sender, receiver) = mpsc::channel(limits.connections);
-        let gathering = Gathering { context, flow, patience: limits.patience, open: None };
+        let stage = if asks(&flow, webhook).is_some() { Stage::Extract } else { Stage::Transform };
+        let gathering = Gathering { context, flow, stage, patience: limits.patience, open: None };
         (Intake { waiting: sender }, gathering.gather(receiver))
     }
 
@@ -55,15 +58,23 @@ impl Intake {
 struct Gathering {
     context: Context,
     flow: Arc<Flow>,
+    /// Where deliveries go on: rows that the source has yet to be asked about have not been extracted.
+    stage: Stage,
     patience: Duration,
     open: Option<Open>,
 }
 
 impl Gathering {
-    /// What comes while a group is handed on is the next group.
+    /// What comes while a group is handed on is the next group, up to a batch of records.
     async fn gather(mut self, mut waiting: mpsc::Receiver<Waiting>) {
         let mut group = Vec::new();
-        while waiting.recv_many(&mut group, self.flow.batch_size).await > 0 {
+        while let Some(first) = waiting.recv().await {
+            group.push(first);
+            while rows(&group) < self.flow.batch_size
+                && let Ok(next) = waiting.try_recv()
+            {
+                group.push(next);
+            }
             // A sender that went away delivers again.
             group.retain(|waiting| !waiting.done.is_closed());
             self.settle(&mut group).await;
@@ -71,7 +82,8 @@ impl Gathering {
     }
 
     async fn settle(&mut self, group: &mut Vec<Waiting>) {
-        let handed_on = tokio::time::timeout(self.patience, self.hand_on(group)).await;
+        let times = u32::try_from(rows(group) / TOGETHER).unwrap_or(u32::MAX).saturating_add(1);
+        let handed_on = tokio::time::timeout(self.patience.saturating_mul(times), self.hand_on(group)).await;
         let outcomes = match handed_on {
             Ok(Ok(outcomes)) => outcomes,
             failed => {
@@ -139,7 +151,7 @@ impl Gathering {
 
     async fn publish(&self, made: &Made) -> Result<(), Trouble> {
         let batches: Vec<&Batch> = made.batches.iter().collect();
-        outbox::enter(&self.context.backends, &self.flow, Stage::Transform, &batches, &made.letters).await
+        outbox::enter(&self.context.backends, &self.flow, self.stage, &batches, &made.letters).await
     }
 
     async fn record(&self, made: &Made, taken: &[&mut Waiting]) -> Result<(), Trouble> {
@@ -155,9 +167,14 @@ impl Gathering {
             remember: remember.map(|delivery| delivery.remember).unwrap_or_default(),
         };
         self.context.store().record_arrival(&arrival).await?;
+        let records = if self.stage == Stage::Extract { 0 } else { records };
         metrics::count_extracted(&self.flow.name, records + made.letters.len());
         Ok(())
     }
+}
+
+fn rows(group: &[Waiting]) -> usize {
+    group.iter().map(|Waiting { delivery, .. }| delivery.records.len() + delivery.refused.len()).sum()
 }
 
 fn reason(failed: &Result<Vec<Accepted>, Trouble>) -> String {

@@ -29,6 +29,7 @@ pub(super) struct Made {
     /// The run of all of them.
     pub(super) run: RunId,
     flow: String,
+    under: dead::Under,
     batch_size: usize,
     open: Option<Open>,
 }
@@ -41,6 +42,7 @@ impl Made {
             letters: Vec::new(),
             run,
             flow: flow.name.clone(),
+            under: flow.into(),
             batch_size: flow.batch_size,
             open: open.filter(|open| open.run == run),
         }
@@ -73,7 +75,8 @@ impl Made {
     /// Makes a dead letter, in the trace of the current span.
     pub(super) fn bury(&mut self, refused: Refused) {
         let batch = self.batch(new_id(), 1);
-        self.letters.push(dead::letter(&batch, refused.record, Stage::Extract, refused.diagnosis));
+        let under = Some(self.under.clone());
+        self.letters.push(dead::letter(under, &batch, refused.record, Stage::Extract, refused.diagnosis));
     }
 
     fn batch(&self, id: String, size: u32) -> Batch {

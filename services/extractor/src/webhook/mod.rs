@@ -8,6 +8,10 @@
 //! them, in that order, and with 503 when that cannot be: its sender then delivers it again. Nothing is
 //! kept in between, so a crash loses nothing.
 //!
+//! **Rows that are asked about.** Of a flow with `extract.fetch` a delivery says little more than which
+//! records changed. That is taken into `extract.<flow>` as it was told, whatever the state of the source, and
+//! its rows are asked about from there ([`crate::fetching`]). Each keeps its slot.
+//!
 //! **Runs.** All that a source delivers to a flow within an hour (UTC) is one run. A run for each
 //! delivery would bury the others in every listing at a hundred a second, and a run without end would
 //! never settle. Every process comes to the hour's id by itself, so there is nothing to agree upon, to
@@ -39,13 +43,12 @@ mod verify;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use pomost_http::Clients;
-use pomost_project::{Flow, webhook::Webhook};
+use pomost_project::{Flow, Project, flow::Fetch, webhook::Webhook};
 use pomost_runtime::Context;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{info, warn};
 
-use crate::{extraction::Source, rows::Reading};
+use crate::rows::Reading;
 use hook::{Hook, Hooks};
 use intake::Intake;
 
@@ -58,9 +61,12 @@ pub struct Receiver {
     /// What it bears.
     pub limits: Limits,
     context: Context,
-    sources: Vec<(Source, Arc<Webhook>)>,
+    hooks: Vec<(Arc<Flow>, Arc<Webhook>)>,
     listener: Option<TcpListener>,
 }
+
+/// How many records are handed on within one [`Limits::patience`].
+pub const TOGETHER: usize = 10_000;
 
 /// What senders may ask of a receiver.
 #[derive(Debug, Clone, Copy)]
@@ -69,10 +75,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long the body of a request may take.
     pub body: Duration,
-    /// How long the source may take to be asked about the rows of a delivery.
-    pub fetch: Duration,
-    /// How long handing on may take. Senders wait for as little as five seconds for their answer, and
-    /// a delivery may have to wait for those before it.
+    /// How long handing on may take, and as long again for every further [`TOGETHER`] records. Senders wait
+    /// for as little as five seconds for their answer, and a delivery may have to wait for those before it.
     pub patience: Duration,
     /// Connections at a time.
     pub connections: usize,
@@ -85,7 +89,6 @@ impl Default for Limits {
         Limits {
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
-            fetch: Duration::from_secs(3),
             patience: Duration::from_secs(2),
             connections: 1024,
             bytes: 64 << 20,
@@ -96,17 +99,13 @@ impl Default for Limits {
 impl Receiver {
     /// Listens at the address where one is given and the project has webhooks. Where it has some and
     /// no address is given, it says so and takes nothing.
-    pub async fn bind(
-        context: Context,
-        clients: &Clients,
-        address: Option<SocketAddr>,
-    ) -> anyhow::Result<Receiver> {
-        let sources = sources(&context, clients)?;
+    pub async fn bind(context: Context, address: Option<SocketAddr>) -> anyhow::Result<Receiver> {
+        let hooks = hooks(&context.project);
         let listener = match address {
-            _ if sources.is_empty() => None,
+            _ if hooks.is_empty() => None,
             Some(address) => Some(listen(address).await?),
             None => {
-                let flows: Vec<&str> = sources.iter().map(|(source, _)| &*source.flow.name).collect();
+                let flows: Vec<&str> = hooks.iter().map(|(flow, _)| &*flow.name).collect();
                 warn!(
                     flows = flows.join(", "),
                     "these flows have webhooks and nothing is taken for them here: set POMOST_WEBHOOK_ADDR, such as \
@@ -115,7 +114,7 @@ impl Receiver {
                 None
             }
         };
-        Ok(Receiver { limits: Limits::default(), context, sources, listener })
+        Ok(Receiver { limits: Limits::default(), context, hooks, listener })
     }
 
     /// Where it listens.
@@ -129,10 +128,10 @@ impl Receiver {
         let Some(listener) = self.listener else { return };
         let mut intakes = JoinSet::new();
         let mut hooks = HashMap::new();
-        for (source, webhook) in self.sources {
-            let (intake, gathering) = Intake::new(self.context.clone(), source.flow.clone(), self.limits);
+        for (flow, webhook) in self.hooks {
+            let (intake, gathering) = Intake::new(self.context.clone(), flow.clone(), &webhook, self.limits);
             intakes.spawn(gathering);
-            hooks.insert(webhook.path.clone(), Hook { source, webhook, intake });
+            hooks.insert(webhook.path.clone(), Hook { flow, webhook, intake });
         }
         let hooks = Arc::new(Hooks::new(hooks, self.limits));
         server::serve(listener, hooks, self.limits, self.context.shutdown).await;
@@ -151,17 +150,22 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn sources(context: &Context, clients: &Clients) -> anyhow::Result<Vec<(Source, Arc<Webhook>)>> {
-    let with_webhooks = context.project.flows.values().filter_map(|flow| {
-        let webhook = flow.extract.webhook.clone()?;
-        Some((flow, webhook))
-    });
-    with_webhooks
-        .map(|(flow, webhook)| {
-            let client = clients.of(&flow.extract.system).context("a flow's system has no client")?.clone();
-            Ok((Source { client, flow: flow.clone() }, webhook))
-        })
-        .collect()
+/// What the source is asked about the rows of a delivery, where it is.
+fn asks<'a>(flow: &'a Flow, webhook: &Webhook) -> Option<&'a Fetch> {
+    flow.extract.fetch.as_ref().filter(|_| webhook.fetch)
+}
+
+/// What the source is asked about the rows of a batch that were told, where it still is.
+pub fn fetch_of<'a>(flow: &'a Flow, batch: &str) -> Option<&'a Fetch> {
+    match &flow.extract.webhook {
+        Some(webhook) if batch.starts_with(BATCHES) => asks(flow, webhook),
+        _ => flow.extract.fetch.as_ref(),
+    }
+}
+
+fn hooks(project: &Project) -> Vec<(Arc<Flow>, Arc<Webhook>)> {
+    let hook = |flow: &Arc<Flow>| Some((flow.clone(), flow.extract.webhook.clone()?));
+    project.flows.values().filter_map(hook).collect()
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -194,7 +194,7 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         let held = schema.client().await;
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
         let row = record("a", r#"{"total":2}"#);
-        let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#))];
+        let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#), None)];
         let token = ClaimToken::generate();
         let next =
             Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
@@ -221,7 +221,8 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
         scene.load(batch([record("kept", r#"{"total":0}"#)])).await;
         schema.execute("INSERT INTO sales VALUES ('a', 1), ('b', 1)").await;
         let records = [record("a", r#"{"total":1}"#), deleted("b")];
-        let entries = records.iter().map(pomost_loader::prepare::claim_entry).collect();
+        let entries =
+            records.iter().map(|record| pomost_loader::prepare::claim_entry(record, None)).collect();
         let token = ClaimToken::generate();
         let claim =
             Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };

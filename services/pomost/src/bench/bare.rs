@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt, stream};
-use pomost_expression::{Value, Variables};
+use pomost_expression::{Value, Variables, given};
 use pomost_extractor::{extraction::Source, position::Position, rows};
 use pomost_http::{Call, Client, Clients};
 use pomost_models::{Op, Record, RunId, Version};
@@ -18,8 +18,8 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
     let flow = project.flows.get(flow).context("the flow is missing")?.clone();
     let client = clients.of(&flow.extract.system).context("the source is missing")?.clone();
     let source = Source { client, flow: flow.clone() };
-    let start =
-        flow.extract.cursor.as_ref().and_then(|cursor| cursor.start.clone()).map_or(Value::Null, Value::from);
+    let start = flow.extract.cursor.as_ref().and_then(|cursor| cursor.start.as_deref());
+    let start = start.map_or(Value::Null, |start| given(start, false));
     let variables = Variables { cursor: start, ..Variables::default() };
     let (run, mut records) = (RunId::generate(), Vec::new());
     let listing = flow.extract.listing.as_ref().context("the flow reads nothing")?;

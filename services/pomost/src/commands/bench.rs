@@ -123,7 +123,7 @@ impl Bench<'_> {
         }
         let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
         let run = backends.store.request_run(&request(FLOW)).await?;
-        let summary = progress::follow(&*backends.store, run, "pipeline").await?;
+        let summary = progress::follow(&*backends.store, run, "pipeline", None).await?;
         let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
         let used = |(process, before): (&Process, Usage)| {
             let after = process.usage();

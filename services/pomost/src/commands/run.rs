@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
     let clients = Clients::new(&context.project, &context.backends.store)?;
-    let receiver = Receiver::bind(context.clone(), &clients, settings.webhook_addr).await?;
+    let receiver = Receiver::bind(context.clone(), settings.webhook_addr).await?;
     info!(%address, flows = context.project.flows.len(), "running");
     let receiving = tokio::spawn(receiver.serve());
     let running = async {

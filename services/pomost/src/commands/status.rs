@@ -1,11 +1,10 @@
 //! `pomost status`
 
-use std::{collections::BTreeSet, path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use pomost_project::{Project, flow::To};
-use pomost_store::{Outage, RunState, RunSummary};
+use pomost_store::{Outage, RunSummary};
 
-use crate::{cli::ProjectArgument, open, progress, table::Table};
+use crate::{cli::ProjectArgument, open, progress, table::Table, waits};
 
 /// The arguments of `pomost status`.
 #[derive(Debug, clap::Args)]
@@ -26,11 +25,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let backends = open::to_look(&settings).await?;
     let outages = backends.store.outages(Outage::REMEMBERED).await?;
     show(&outages);
-    let waits = Waits::of(directory, &outages);
+    // Where the project cannot be read here, less is shown.
+    let project = if outages.is_empty() { None } else { open::project(directory).ok() };
+    let waits_for = |run: &RunSummary| {
+        let outage = waits::outage_of(project.as_ref()?, &outages, run);
+        outage.map(|outage| format!(", {}", waits::in_words(outage)))
+    };
     let runs = backends.store.runs(arguments.flow.as_deref(), arguments.limit).await?;
     let mut table = Table::new(["REQUESTED", "FLOW", "TRIGGER", "STATE", "RECORDS", "OUTCOMES", "RUN"]);
     for run in runs {
-        let waiting = waits.in_words(&run);
+        let waiting = waits_for(&run).unwrap_or_default();
         let trouble = run.error.as_ref().or(run.warning.as_ref());
         let outcomes = trouble.cloned().unwrap_or_else(|| progress::in_words(&run));
         table.row([
@@ -65,34 +69,4 @@ fn show(outages: &[Outage]) {
         );
     }
     println!();
-}
-
-/// What runs wait for.
-struct Waits<'a> {
-    /// None where it cannot be read here, which only shows less.
-    project: Option<Project>,
-    down: BTreeSet<&'a str>,
-}
-
-impl<'a> Waits<'a> {
-    fn of(directory: &Path, outages: &'a [Outage]) -> Waits<'a> {
-        let project = if outages.is_empty() { None } else { open::project(directory).ok() };
-        Waits { project, down: outages.iter().map(|outage| &*outage.system).collect() }
-    }
-
-    /// The system that a run waits for, after a comma.
-    fn in_words(&self, run: &RunSummary) -> String {
-        let system = self.system(run).filter(|system| self.down.contains(system));
-        system.map(|system| format!(", waits for {system}")).unwrap_or_default()
-    }
-
-    /// The system that a run is at.
-    fn system(&self, run: &RunSummary) -> Option<&str> {
-        let flow = self.project.as_ref()?.flows.get(&run.flow)?;
-        match (run.state, &flow.load.to) {
-            (RunState::Requested | RunState::Extracting, _) => Some(&flow.extract.system),
-            (RunState::Settling, To::System(requests)) => Some(&requests.system),
-            _ => None,
-        }
-    }
 }

@@ -6,15 +6,16 @@ use anyhow::Context as _;
 use pomost_extractor::Scheduling;
 use pomost_http::Clients;
 use pomost_models::{Outcome, RunId, Trigger};
-use pomost_project::Flow;
-use pomost_runtime::{Backends, Context, Settings, shutdown};
+use pomost_project::{Flow, Project};
+use pomost_runtime::{Context, Settings, shutdown};
 use pomost_store::{RunRequest, RunState, RunSummary, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::cursor;
 use crate::{
     cli::{Nonsense, ProjectArgument},
-    open, progress, runner,
+    open::{self, Opened},
+    progress, runner,
 };
 
 /// How many of a flow's newest runs are looked at for records that still wait.
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let flows = project.flows.keys().cloned().collect::<Vec<_>>().join(", ");
     let project = project
         .only(&arguments.flow)
+        .map(Arc::new)
         .with_context(|| format!("there is no flow '{}'; there are: {flows}", arguments.flow))?;
     let settings = open::settings(&arguments.project.project)?;
     let opened = open::to_run_or_join(&settings).await?;
@@ -48,24 +50,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let request = RunRequest { flow: arguments.flow, trigger: Trigger::Manual, since: arguments.since };
     let run = opened.backends.store.request_run(&request).await?;
     let stop = shutdown.child_token();
-    let context = context(project, opened.backends.clone(), &settings, stop.clone());
-    let clients = Clients::new(&context.project, &context.backends.store)?;
     let following = async {
-        let summaries = follow_to_the_end(context.store(), run, &request.flow).await;
+        let summaries = follow_to_the_end(&*opened.backends.store, &project, run, &request.flow).await;
         stop.cancel();
         summaries
     };
+    // Nobody follows what nobody runs any more.
     let running = async {
-        match opened.run_elsewhere {
-            true => {
-                stop.cancelled().await;
-                Ok(())
-            }
-            false => {
-                context.declare().await?;
-                runner::run(context.clone(), clients, Scheduling::Off).await
-            }
-        }
+        let ran = run_services(project.clone(), &opened, &settings, &stop).await;
+        stop.cancel();
+        ran
     };
     let (summaries, ran) = tokio::join!(stopped_by(&stop, following), running);
     ran?;
@@ -86,18 +80,45 @@ async fn check(flow: &Flow, store: &dyn Store, since: &str) -> anyhow::Result<()
         .map_err(|Nonsense(problem)| Nonsense(format!("--since: {problem}")).into())
 }
 
+/// Runs the services until all is to stop. While another process runs the project, that one does what is asked for;
+/// whoever waits for it goes on in its place when it ends.
+async fn run_services(
+    project: Arc<Project>,
+    opened: &Opened,
+    settings: &Settings,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let backends = match opened.run_elsewhere {
+        false => opened.backends.clone(),
+        true => match stop.run_until_cancelled(open::to_take_over(settings, progress::remark)).await {
+            Some(backends) => backends?,
+            None => return Ok(()),
+        },
+    };
+    let context = Context { project, backends, claim: settings.claim(), shutdown: stop.clone() };
+    context.declare().await?;
+    let clients = Clients::new(&context.project, &context.backends.store)?;
+    runner::run(context, clients, Scheduling::Off).await
+}
+
 /// Follows what earlier runs of the flow left waiting, the oldest first, and then the run itself:
 /// who stopped a sync was told that the next one goes on with its records. Nobody goes on with a
 /// replay whose records were not all sent, but the next `pomost dead replay`.
-async fn follow_to_the_end(store: &dyn Store, run: RunId, flow: &str) -> anyhow::Result<Vec<RunSummary>> {
+async fn follow_to_the_end(
+    store: &dyn Store,
+    project: &Project,
+    run: RunId,
+    flow: &str,
+) -> anyhow::Result<Vec<RunSummary>> {
     let mut summaries = Vec::new();
     for earlier in store.runs(Some(flow), EARLIER).await?.into_iter().rev() {
         let cut_short = earlier.trigger == Trigger::Replay && earlier.state == RunState::Requested;
         if earlier.id != run && !cut_short && !progress::has_ended(&earlier) {
-            summaries.push(progress::follow(store, earlier.id, &format!("{flow} (an earlier run)")).await?);
+            let label = format!("{flow} (an earlier run)");
+            summaries.push(progress::follow(store, earlier.id, &label, Some(project)).await?);
         }
     }
-    summaries.push(progress::follow(store, run, flow).await?);
+    summaries.push(progress::follow(store, run, flow, Some(project)).await?);
     Ok(summaries)
 }
 
@@ -108,15 +129,6 @@ async fn stopped_by<T>(stop: &CancellationToken, following: impl Future<Output =
         followed = following => Some(followed),
         () = stop.cancelled() => None,
     }
-}
-
-fn context(
-    project: pomost_project::Project,
-    backends: Backends,
-    settings: &Settings,
-    shutdown: CancellationToken,
-) -> Context {
-    Context { project: Arc::new(project), backends, claim: settings.claim(), shutdown }
 }
 
 fn report_all(summaries: &[RunSummary]) -> ExitCode {

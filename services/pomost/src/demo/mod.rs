@@ -77,7 +77,7 @@ impl Demo {
         let started = Instant::now();
         let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
         let run: RunId = self.store().request_run(&request).await?;
-        let summary = progress::follow(self.store(), run, "   ").await?;
+        let summary = progress::follow(self.store(), run, "   ", None).await?;
         report(&summary, started.elapsed());
         if let Some(error) = summary.error {
             bail!("the run failed: {error}");

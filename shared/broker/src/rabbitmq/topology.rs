@@ -127,7 +127,8 @@ impl Topology {
             (None, Queue::Dead) => (self.dead_letter_exchange(), to.clone()),
             (None, Queue::Work { .. }) => (self.namespace.clone(), to.clone()),
         };
-        let bounded = longest.is_none().then(|| self.queue_name(&route.to));
+        let is_bounded = longest.is_none() && route.to.is_bounded();
+        let bounded = is_bounded.then(|| self.queue_name(&route.to));
         Destination { exchange, routing_key, to, bounded, limit: self.limits.length }
     }
 
@@ -224,6 +225,7 @@ mod tests {
         let mut expected = vec!["pomost.dead"];
         let delays: Vec<String> = delays.collect();
         expected.extend(delays.iter().map(String::as_str));
+        expected.push("pomost.extract.customers");
         expected.extend(["pomost.transform.customers", "pomost.transform.customers.backfill"]);
         expected.extend(["pomost.load.customers", "pomost.load.customers.backfill"]);
         assert_eq!(names, expected);

@@ -84,7 +84,7 @@ impl Broker for SqliteBroker {
 
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
         let queue = route.to.to_string();
-        match self.hub.publish(queue.clone(), route.delay, messages).await? {
+        match self.hub.publish(route, messages).await? {
             Verdict::Stored => Ok(()),
             Verdict::Full => Err(Error::Full(queue)),
             Verdict::Unroutable => Err(Error::Unroutable(queue)),
@@ -103,8 +103,9 @@ impl Broker for SqliteBroker {
 }
 
 impl Hub {
-    async fn publish(&self, queue: String, delay: Option<u32>, messages: Vec<Message>) -> Result<Verdict> {
-        let limit = if delay.is_some() { None } else { Some(self.limits.length) };
+    async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<Verdict> {
+        let (queue, delay) = (route.to.to_string(), route.delay);
+        let limit = (delay.is_none() && route.to.is_bounded()).then_some(self.limits.length);
         let now = milliseconds_since_1970();
         let available_at = now + i64::from(delay.unwrap_or(0)) * 1000;
         let published = self.database.write(move |transaction| {

@@ -31,6 +31,9 @@ pub struct CsvOptions {
     /// Whether rows may have too few fields, which makes the last columns null, or empty ones too
     /// many, which are dropped.
     pub lenient: bool,
+    /// Whether an empty field that is not in quotes is null, as it is in PostgreSQL's `COPY`; otherwise it is
+    /// empty text, as one in quotes is.
+    pub nulls: bool,
 }
 
 impl Default for CsvOptions {
@@ -44,11 +47,12 @@ impl Default for CsvOptions {
             skip: 0,
             trim: false,
             lenient: false,
+            nulls: false,
         }
     }
 }
 
-/// Reads each row of a table as an object of texts, in the order of the columns.
+/// Reads each row of a table as an object of texts and, with [`CsvOptions::nulls`], nulls, in the order of the columns.
 pub(crate) struct Table {
     options: CsvOptions,
     limit: usize,
@@ -105,7 +109,11 @@ impl Table {
             let message = format!("expected {columns} fields, one for each column; found {found}");
             return Err(Fault::malformed(self.records.place(), message));
         }
-        let values = self.fields().map(Value::utf8_str).chain(std::iter::repeat(Value::Null));
+        let value = |(place, field): (usize, String)| match self.options.nulls && field.is_empty() {
+            true if !self.records.is_quoted(place) => Value::Null,
+            _ => Value::utf8_str(field),
+        };
+        let values = self.fields().enumerate().map(value).chain(std::iter::repeat(Value::Null));
         Ok(Value::obj(names.iter().cloned().zip(values).collect::<Map>()))
     }
 
@@ -195,6 +203,37 @@ mod tests {
             [r#"{"a":"1","b":null}"#, r#"{"a":"2","b":"3"}"#]
         );
         assert!(error(lenient(), "x\na,b\n1,2,,3\n").contains("found 4"));
+    }
+
+    #[test]
+    fn an_empty_field_is_text_or_null_where_it_is_not_in_quotes() {
+        let body = "a,b,c\r\n,\"\",x\r\n\"\",,\r\n\"\"\"\",\",\", \n\n1,2,";
+        let texts = [
+            r#"{"a":"","b":"","c":"x"}"#,
+            r#"{"a":"","b":"","c":""}"#,
+            r#"{"a":"\"","b":",","c":" "}"#,
+            r#"{"a":"1","b":"2","c":""}"#,
+        ];
+        assert_eq!(rows(CsvOptions::default(), body).unwrap(), texts);
+        let nulls = || CsvOptions { nulls: true, ..CsvOptions::default() };
+        let told = [
+            r#"{"a":null,"b":"","c":"x"}"#,
+            r#"{"a":"","b":null,"c":null}"#,
+            r#"{"a":"\"","b":",","c":" "}"#,
+            r#"{"a":"1","b":"2","c":null}"#,
+        ];
+        assert_eq!(rows(nulls(), body).unwrap(), told);
+        let trimmed = CsvOptions { trim: true, ..nulls() };
+        assert_eq!(rows(trimmed, "a,b\n  ,\" \"\n").unwrap(), [r#"{"a":null,"b":""}"#]);
+        let unquoted = CsvOptions { quote: None, ..nulls() };
+        assert_eq!(rows(unquoted, "a,b\n,\"\"\n").unwrap(), [r#"{"a":null,"b":"\"\""}"#]);
+        let wide = Format::from(Syntax::Csv(nulls()));
+        let (header, line) = ((0..40).map(|n| n.to_string()).collect::<Vec<_>>().join(","), ",".repeat(39));
+        let (read, _) = decode(&wide, None, format!("{header}\n{line}\n").as_bytes()).unwrap();
+        let Value::Obj(fields) = &read[0] else { panic!("an object") };
+        assert_eq!((fields.len(), fields.values().all(|field| *field == Value::Null)), (40, true));
+        assert!(error(nulls(), "a,b\n1,\"").contains("expected the quote that ends a field"));
+        assert!(error(nulls(), &",".repeat(200)).contains("longer than 100 bytes"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The records of a table, field by field.
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use csv_core::{ReadFieldResult, ReadRecordResult, Reader, ReaderBuilder};
 
 use crate::{CsvOptions, Place, buffer::Buffer, error::Fault, text::utf8};
 
@@ -22,6 +22,11 @@ pub(crate) struct Records {
     text_length: usize,
     ends: Vec<usize>,
     fields: usize,
+    /// What stands around fields, where it is told which of them have it.
+    told: Option<u8>,
+    /// Whether a field begins here.
+    at_field: bool,
+    quoted: Vec<bool>,
 }
 
 impl Records {
@@ -43,6 +48,9 @@ impl Records {
             text_length: 0,
             ends: vec![0; 32],
             fields: 0,
+            told: options.quote.filter(|_| options.nulls),
+            at_field: true,
+            quoted: Vec::new(),
         }
     }
 
@@ -92,6 +100,11 @@ impl Records {
         ranges.map(|(start, end)| utf8(&self.text[start..end]))
     }
 
+    /// Whether a field stands in quotes, where that is told.
+    pub(crate) fn is_quoted(&self, field: usize) -> bool {
+        self.quoted.get(field).copied().unwrap_or_default()
+    }
+
     /// How many bytes of the record are held.
     pub(crate) fn held(&self) -> usize {
         self.text_length
@@ -104,6 +117,8 @@ impl Records {
         self.inside = !buffer.is_empty();
         self.line = self.passed_lines + 1;
         (self.read, self.text_length, self.fields) = (0, 0, 0);
+        self.quoted.clear();
+        self.at_field = true;
     }
 
     /// Reads on. At the end of the body a line break is read, which ends every record but one that
@@ -115,13 +130,41 @@ impl Records {
         if self.text.len() < room {
             self.text.resize(room, 0);
         }
-        let (text, ends) = (&mut self.text[self.text_length..], &mut self.ends[self.fields..]);
-        let (result, read, written, ended) = self.reader.read_record(input, text, ends);
+        let (result, read, written, ended) = match self.told {
+            Some(quote) => self.read_field(input, quote),
+            None => {
+                let (text, ends) = (&mut self.text[self.text_length..], &mut self.ends[self.fields..]);
+                self.reader.read_record(input, text, ends)
+            }
+        };
         self.text_length += written;
         self.fields += ended;
         self.read += read;
         self.pass(read, buffer);
         result
+    }
+
+    /// Reads on in one field, and looks at its first byte: the reader takes the quotes away.
+    fn read_field(&mut self, input: &[u8], quote: u8) -> (ReadRecordResult, usize, usize, usize) {
+        if self.fields == self.ends.len() {
+            return (ReadRecordResult::OutputEndsFull, 0, 0, 0);
+        }
+        if std::mem::take(&mut self.at_field) {
+            self.quoted.push(input.first() == Some(&quote));
+        }
+        let (result, read, written) = self.reader.read_field(input, &mut self.text[self.text_length..]);
+        let (result, ended) = match result {
+            ReadFieldResult::Field { record_end: true } => (ReadRecordResult::Record, 1),
+            ReadFieldResult::Field { record_end: false } => (ReadRecordResult::OutputFull, 1),
+            ReadFieldResult::OutputFull => (ReadRecordResult::OutputFull, 0),
+            ReadFieldResult::InputEmpty => (ReadRecordResult::InputEmpty, 0),
+            ReadFieldResult::End => (ReadRecordResult::End, 0),
+        };
+        if ended > 0 {
+            self.ends[self.fields] = self.text_length + written;
+            self.at_field = true;
+        }
+        (result, read, written, ended)
     }
 
     fn pass(&mut self, bytes: usize, buffer: &mut Buffer) {

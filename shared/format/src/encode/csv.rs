@@ -8,12 +8,14 @@ use crate::{
 };
 
 /// Writes each record as a row (RFC 4180). The columns are those that are given, or the fields of the
-/// first record. A field that a record lacks is empty, as null is; one that has no column is an error.
+/// first record. A field that a record lacks is empty, as null is, and as empty text is unless nulls are told
+/// from it: then that stands in quotes. A field that has no column is an error.
 pub(crate) struct Table {
     delimiter: char,
     quote: Option<char>,
     escape: Option<char>,
     header: bool,
+    nulls: bool,
     columns: Vec<String>,
 }
 
@@ -24,11 +26,13 @@ impl Table {
             quote: options.quote.map(char::from),
             escape: options.escape.map(char::from),
             header: options.header,
+            nulls: options.nulls,
             columns: options.names.clone(),
         }
     }
 
-    fn fields(&self, record: &Value) -> Result<Vec<String>, String> {
+    /// The text in each column; none where that is null.
+    fn fields(&self, record: &Value) -> Result<Vec<Option<String>>, String> {
         let Value::Obj(fields) = record else {
             return Err(format!("expected an object; found {}", kind(record)));
         };
@@ -36,32 +40,47 @@ impl Table {
             return Err(format!("the field '{other}' has no column"));
         }
         let field = |column: &String| match fields.get(&Value::from(column.clone())) {
-            None | Some(Value::Null) => Ok(String::new()),
-            Some(value) => text(value).ok_or_else(|| format!("the column '{column}' holds {}", kind(value))),
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let text = text(value);
+                text.map(Some).ok_or_else(|| format!("the column '{column}' holds {}", kind(value)))
+            }
         };
         self.columns.iter().map(field).collect()
     }
 
     fn write_header(&mut self, written: &mut String) -> Result<(), String> {
-        if std::mem::take(&mut self.header) { self.write_row(&self.columns, written) } else { Ok(()) }
+        let names: Vec<_> = self.columns.iter().map(|name| Some(name.as_str())).collect();
+        if std::mem::take(&mut self.header) { self.write_row(&names, written) } else { Ok(()) }
     }
 
-    fn write_row(&self, fields: &[String], written: &mut String) -> Result<(), String> {
+    fn write_row(&self, fields: &[Option<&str>], written: &mut String) -> Result<(), String> {
         for (index, field) in fields.iter().enumerate() {
             if index > 0 {
                 written.push(self.delimiter);
             }
+            let (column, text) = (&self.columns[index], field.unwrap_or_default());
             // A row with nothing in it would be read as a blank line.
-            if self.is_special(field) || (field.is_empty() && fields.len() == 1) {
-                let column = &self.columns[index];
+            let is_alone = text.is_empty() && fields.len() == 1;
+            if is_alone && self.nulls && field.is_none() {
+                return Err(format!(
+                    "the column '{column}' is null, which alone in a row would be a blank line"
+                ));
+            }
+            let is_told = text.is_empty() && self.nulls && field.is_some();
+            if self.is_special(text) || is_alone || is_told {
                 let quote = self.quote.ok_or_else(|| {
                     format!(
-                        "the column '{column}' holds what only quotes can tell from a delimiter or line break"
+                        "the column '{column}' holds what only quotes can tell from {}",
+                        match is_told {
+                            true => "null",
+                            false => "a delimiter or line break",
+                        }
                     )
                 })?;
-                self.write_quoted(field, quote, written);
+                self.write_quoted(text, quote, written);
             } else {
-                written.push_str(field);
+                written.push_str(text);
             }
         }
         written.push_str("\r\n");
@@ -103,6 +122,7 @@ impl Writer for Table {
         }
         let fields = self.fields(record)?;
         self.write_header(written)?;
+        let fields: Vec<_> = fields.iter().map(Option::as_deref).collect();
         self.write_row(&fields, written)
     }
 }
@@ -160,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn empty_text_is_told_from_null_where_that_is_set() {
+        let nulls = || CsvOptions { nulls: true, ..CsvOptions::default() };
+        let records = r#"[{"a":null,"b":"","c":"x"},{"a":"","c":null}]"#;
+        assert_eq!(written(&csv(nulls()), records).unwrap(), "a,b,c\r\n,\"\",x\r\n\"\",,\r\n");
+        assert_eq!(written(&csv(CsvOptions::default()), records).unwrap(), "a,b,c\r\n,,x\r\n,,\r\n");
+        let error = |options, records| written(&csv(options), records).unwrap_err().to_string();
+        assert!(error(nulls(), r#"[{"a":null}]"#).contains("the column 'a' is null, which alone in a row"));
+        let unquoted = CsvOptions { quote: None, ..nulls() };
+        assert!(error(unquoted, r#"[{"a":"","b":1}]"#).contains("only quotes can tell from null"));
+    }
+
+    #[test]
     fn a_table_is_written_in_its_charset_or_not_at_all() {
         let format = Format { charset: Charset::of_label("windows-1250"), ..csv(CsvOptions::default()) };
         let records = [read(r#"{"a":"żółw"}"#.as_bytes()).unwrap()];
@@ -178,6 +210,7 @@ mod tests {
             CsvOptions::default(),
             CsvOptions { delimiter: b';', quote: Some(b'\''), ..CsvOptions::default() },
             CsvOptions { delimiter: b'\t', escape: Some(b'\\'), ..CsvOptions::default() },
+            CsvOptions { nulls: true, ..CsvOptions::default() },
         ];
         for options in every {
             for first in fields {

@@ -137,6 +137,11 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
             b"x'\n\r\na;'b'\n'\\'x';  y \r\n1\n2;3;;\n",
         ),
         (
+            csv(CsvOptions { nulls: true, ..CsvOptions::default() }),
+            None,
+            b"a,b\r\n,\"\"\r\n\"\",\n\"x\"\"\",",
+        ),
+        (
             Format {
                 charset: pomost_format::Charset::of_label("windows-1250"),
                 ..csv(CsvOptions::default())

@@ -13,19 +13,26 @@ pub(crate) struct Denied {
 }
 
 impl Denied {
-    /// The store, where tokens are kept, does not work.
-    pub(crate) fn by_the_store(message: String) -> Denied {
+    /// Something of our own does not work: the store, where tokens are kept, or the lease under which they are
+    /// renewed. That says nothing of the system.
+    pub(crate) fn by_us(message: String) -> Denied {
         Denied { failure: Failure::unasked(Class::Unreachable, message), is_final: false }
+    }
+
+    /// The system itself refuses the tokens that we were given.
+    pub(crate) fn by_the_system(message: String, wait: Duration) -> Denied {
+        let failure = Failure::new(Class::Unauthorised, message);
+        Denied { failure: Failure { retry_after: Some(wait), ..failure }, is_final: false }
     }
 
     /// What gives tokens cannot be reached or does not work.
     pub(crate) fn unreachable(message: String) -> Denied {
-        Denied { failure: Failure::new(Class::Unreachable, message), is_final: false }
+        Denied::by_the_source(Class::Unreachable, message)
     }
 
     /// It refuses what we show.
     pub(crate) fn refused(message: String) -> Denied {
-        Denied { failure: Failure::new(Class::Unauthorised, message), is_final: false }
+        Denied::by_the_source(Class::Unauthorised, message)
     }
 
     /// Somebody has to authorise us again.
@@ -33,9 +40,18 @@ impl Denied {
         Denied { is_final: true, ..Denied::refused(message) }
     }
 
-    /// It is asked too often.
-    pub(crate) fn throttled(message: String, delay: Option<Duration>) -> Denied {
-        let failure = Failure { retry_after: delay, ..Failure::new(Class::Throttled, message) };
-        Denied { failure, is_final: false }
+    /// It is asked too often, or is not ready.
+    pub(crate) fn throttled(message: String) -> Denied {
+        Denied::by_the_source(Class::Throttled, message)
+    }
+
+    /// The same, where it asked to be left alone for so long.
+    pub(crate) fn after(self, delay: Option<Duration>) -> Denied {
+        Denied { failure: Failure { retry_after: delay, ..self.failure }, ..self }
+    }
+
+    /// As it fails, so does every request that needs tokens.
+    fn by_the_source(class: Class, message: String) -> Denied {
+        Denied { failure: Failure { no_tokens: true, ..Failure::new(class, message) }, is_final: false }
     }
 }

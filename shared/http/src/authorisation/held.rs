@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::error;
 
 use super::{denied::Denied, tokens::Tokens};
-use crate::{Class, Failure};
+use crate::Failure;
 
-/// The longest time that a failure is answered from memory.
+/// The longest time without another try to renew tokens that are still good.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// How long a failure is the answer where there are no tokens that are good: it is of all who waited for it. Less than
+/// a system that is down is left alone for, so that each probe asks anew.
+const ECHO: Duration = Duration::from_millis(500);
 
 /// Tokens and their place in the order of all that were granted.
 #[derive(Clone)]
@@ -31,15 +34,13 @@ struct Trouble {
     failure: Failure,
     is_final: bool,
     times: u32,
-    until: Instant,
+    since: Instant,
+    wait: Duration,
 }
 
 impl Trouble {
-    /// The failure once more. That what gives tokens did not answer before says nothing of now; that it
-    /// refuses us does.
-    fn again(&self) -> Failure {
-        let unasked = self.failure.unasked || self.failure.class != Class::Unauthorised;
-        Failure { unasked, ..self.failure.clone() }
+    fn is_younger_than(&self, age: Duration) -> bool {
+        self.since.elapsed() < age
     }
 }
 
@@ -49,11 +50,13 @@ impl Held {
     /// are over.
     pub(crate) fn known(&self, refused: Option<i64>, now: Timestamp) -> Option<Result<Granted, Failure>> {
         let granted = self.granted.as_ref().filter(|granted| Some(granted.generation) > refused);
-        let trouble = self.trouble.as_ref().filter(|trouble| Instant::now() < trouble.until);
-        match (granted, trouble) {
+        let granted = granted.filter(|granted| !granted.tokens.are_over(now));
+        match (granted, &self.trouble) {
             (Some(granted), _) if !granted.tokens.are_due(now) => Some(Ok(granted.clone())),
-            (Some(granted), Some(_)) if !granted.tokens.are_over(now) => Some(Ok(granted.clone())),
-            (_, Some(trouble)) => Some(Err(trouble.again())),
+            (Some(granted), Some(trouble)) if trouble.is_younger_than(trouble.wait) => {
+                Some(Ok(granted.clone()))
+            }
+            (None, Some(trouble)) if trouble.is_younger_than(ECHO) => Some(Err(trouble.failure.clone())),
             _ => None,
         }
     }
@@ -66,16 +69,14 @@ impl Held {
         }
     }
 
-    /// Notes why there are no better tokens, and says so once where somebody has to do something.
-    pub(crate) fn note(&mut self, denied: Denied) {
+    /// Notes why there are no better tokens. Whether that is news.
+    pub(crate) fn note(&mut self, Denied { failure, is_final }: Denied) -> bool {
         let before = self.trouble.take();
-        let Denied { failure, is_final } = denied;
-        if is_final && !before.as_ref().is_some_and(|before| before.is_final) {
-            error!("{failure}");
-        }
+        let is_news = before.as_ref().is_none_or(|before| is_final && !before.is_final);
         let times = before.map_or(0, |before| before.times.saturating_add(1));
         let growing = Duration::from_secs(2_u64.saturating_pow(times.min(10)));
         let wait = failure.retry_after.filter(|_| !is_final).unwrap_or(growing).min(LONGEST);
-        self.trouble = Some(Trouble { failure, is_final, times, until: Instant::now() + wait });
+        self.trouble = Some(Trouble { failure, is_final, times, since: Instant::now(), wait });
+        is_news
     }
 }

@@ -90,8 +90,9 @@ impl Authorisation {
         };
         let Some(deadline) = deadline else { return renewal.pass(refused).await.map(Arc::new) };
         let pass = timeout_at(deadline, renewal.pass(refused)).await.unwrap_or_else(|_| {
+            // What gives tokens has less time than a request, so it is not that which does not answer.
             let message = format!("{}: its tokens were not renewed within the time-out", renewal.system);
-            Err(Failure::new(Class::Unreachable, message))
+            Err(Failure::unasked(Class::Unreachable, message))
         });
         pass.map(Arc::new)
     }

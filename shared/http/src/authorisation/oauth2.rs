@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use pomost_project::auth::{ClientProof, Grant, OAuth2};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -14,7 +14,11 @@ use serde_json::Value;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{denied::Denied, jwt::Signer, pass, tokens::Obtained};
-use crate::{Failure, body, limits::Limits};
+use crate::{
+    Call, Failure, body,
+    limits::Limits,
+    web_page::{self, WebPage, is_web_page},
+};
 
 /// The longest answer of a token endpoint.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -69,12 +73,19 @@ impl TokenEndpoint {
         }
         let response = request.send().await.map_err(|error| self.broken(error))?;
         let (status, limits) = (response.status(), Limits::of(response.headers()));
+        let headers = response.headers().clone();
         let body = async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
         let body = body.await.map_err(|error| Denied::unreachable(format!("{}: {error}", self.name())))?;
-        let answer = serde_json::from_slice(&body).ok();
-        match answer {
-            Some(answer @ TokenAnswer { error: None, .. }) if status.is_success() => self.obtained(answer),
-            answer => Err(self.denied(status, &limits, answer, &shown)),
+        if status.is_success() && is_web_page(&headers, &body, None) {
+            let page = WebPage { status, headers: &headers, beginning: &body };
+            return Err(Denied::unreachable(self.page(&page, &shown)));
+        }
+        match serde_json::from_slice(&body) {
+            Ok(answer @ TokenAnswer { error: None, .. }) if status.is_success() => {
+                self.obtained(answer, &shown)
+            }
+            Ok(answer) => Err(self.denied(status, answer, &shown).after(limits.delay(status))),
+            Err(_) => Err(self.not_understood(status, &body).after(limits.delay(status))),
         }
     }
 
@@ -132,11 +143,11 @@ impl TokenEndpoint {
         signer.assertion(claims).map_err(|error| refused(error.to_string()))
     }
 
-    fn obtained(&self, answer: TokenAnswer) -> Result<Obtained, Denied> {
+    fn obtained(&self, answer: TokenAnswer, shown: &Shown) -> Result<Obtained, Denied> {
         let refused = |what: &str| Err(Denied::refused(format!("{} answers {what}", self.name())));
-        let bearer = |kind: String| kind.eq_ignore_ascii_case("bearer");
-        if !answer.token_type.is_none_or(bearer) {
-            return refused("with a token of another type, expected Bearer");
+        if let Some(kind) = answer.token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            let kind = quoted(&kind, shown);
+            return refused(&format!("with a token of the type '{kind}', expected Bearer"));
         }
         let Some(token) = answer.access_token.filter(|token| !token.expose_secret().is_empty()) else {
             return refused("without an access_token");
@@ -145,29 +156,35 @@ impl TokenEndpoint {
         Ok(Obtained { token, refresh_token, lifetime: answer.expires_in.and_then(seconds) })
     }
 
-    fn denied(
-        &self,
-        status: StatusCode,
-        limits: &Limits,
-        answer: Option<TokenAnswer>,
-        shown: &Shown,
-    ) -> Denied {
-        let (error, description) =
-            answer.map(|answer| (answer.error, answer.error_description)).unwrap_or_default();
+    fn denied(&self, status: StatusCode, answer: TokenAnswer, shown: &Shown) -> Denied {
+        let TokenAnswer { error, error_description, .. } = answer;
+        let words = [&error, &error_description].into_iter().flatten().filter_map(Value::as_str);
+        let words = quoted(&words.collect::<Vec<_>>().join(" "), shown);
+        let words = if words.is_empty() { words } else { format!(": {words}") };
+        let message = format!("{} answers {status}{words}", self.name());
         let code = error.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let message = format!(
-            "{} answers {status}{}",
-            self.name(),
-            self.quoted([error.as_ref(), description.as_ref()], shown)
-        );
         match (status.as_u16(), code, &self.settings.grant) {
-            (429 | 503, ..) | (_, "temporarily_unavailable" | "slow_down", _) => {
-                Denied::throttled(message, limits.delay(status))
-            }
+            (429 | 503, ..) | (_, "temporarily_unavailable" | "slow_down", _) => Denied::throttled(message),
             (_, "invalid_grant", Grant::RefreshToken { .. }) => {
                 Denied::finally(self.needs_authorisation(&message))
             }
             (408 | 425 | 500.., ..) => Denied::unreachable(message),
+            _ => Denied::refused(message),
+        }
+    }
+
+    /// An answer that is not JSON is not of a token endpoint, but of what stands before it or in its place. It is
+    /// not quoted: it may hold tokens in a form that is not known here.
+    fn not_understood(&self, status: StatusCode, body: &[u8]) -> Denied {
+        let what = match body.trim_ascii_start() {
+            [] => "nothing",
+            [b'<', ..] => "a web page or XML",
+            _ => "something else",
+        };
+        let message = format!("{} answers {status} with {what}, expected JSON", self.name());
+        match status.as_u16() {
+            429 | 503 => Denied::throttled(message),
+            408 | 425 | 500.. | 200..=299 => Denied::unreachable(message),
             _ => Denied::refused(message),
         }
     }
@@ -185,25 +202,21 @@ impl TokenEndpoint {
         )
     }
 
-    /// The error in the server's words, without what is secret and without line breaks.
-    fn quoted(&self, texts: [Option<&Value>; 2], shown: &Shown) -> String {
-        let texts = texts.into_iter().flatten().filter_map(Value::as_str);
-        let line = texts.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
-        let hidden = pass::hide(shown.secrets(), &line);
-        let short: String = hidden.chars().filter(|c| !c.is_control()).take(QUOTED).collect();
-        if short.is_empty() { short } else { format!(": {short}") }
+    fn page(&self, page: &WebPage<'_>, shown: &Shown) -> String {
+        let call = Call::bare(Method::POST, self.settings.token_url.clone(), "");
+        web_page::failure(page, &self.name(), &call, |text| pass::hide(shown.secrets(), text)).message
     }
 
     fn broken(&self, error: reqwest::Error) -> Denied {
-        Denied::unreachable(Failure::from_reqwest(&self.system, "asking for a token", error).message)
+        Denied::unreachable(Failure::from_reqwest(&self.system, &self.label(), error).message)
     }
 
     fn name(&self) -> String {
-        format!(
-            "{}: the token endpoint at {}",
-            self.system,
-            self.settings.token_url.host_str().unwrap_or_default()
-        )
+        format!("{}: {}", self.system, self.label())
+    }
+
+    fn label(&self) -> String {
+        format!("the token endpoint at {}", self.settings.token_url.host_str().unwrap_or_default())
     }
 }
 
@@ -211,6 +224,13 @@ impl Shown {
     fn secrets(&self) -> impl Iterator<Item = &SecretString> {
         self.parameters.iter().map(|(_, secret)| secret).chain(&self.basic)
     }
+}
+
+/// A text of the server in one line, without what is secret.
+fn quoted(text: &str, shown: &Shown) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let hidden = pass::hide(shown.secrets(), &line);
+    hidden.chars().filter(|c| !c.is_control()).take(QUOTED).collect()
 }
 
 /// The name and the secret are encoded as in a form before they are joined (RFC 6749 §2.3.1).

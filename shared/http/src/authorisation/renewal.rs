@@ -75,8 +75,7 @@ impl Renewal {
             None => {
                 // Whoever waits may give up; what was begun is brought to its end all the same.
                 let renewing = self.clone().renew(held, refused).in_current_span();
-                let cut_off =
-                    |_| Failure::new(Class::Unreachable, self.message("renewing its tokens was cut off"));
+                let cut_off = |_| Denied::by_us(self.message("renewing its tokens was cut off")).failure;
                 tokio::spawn(renewing).await.map_err(cut_off)?
             }
         }
@@ -104,10 +103,17 @@ impl Renewal {
             }
             Err(denied) => {
                 let failure = denied.failure.clone();
-                held.note(denied);
+                let is_news = held.note(denied);
                 // What is only due is good for a while.
-                let known = held.known(refused, Timestamp::now()).unwrap_or(Err(failure));
-                known.and_then(|granted| self.pass_of(&granted))
+                match held.known(refused, Timestamp::now()) {
+                    Some(Ok(granted)) => {
+                        if is_news {
+                            warn!(system = self.system, error = %failure, "no new tokens; the old ones are used while they last");
+                        }
+                        self.pass_of(&granted)
+                    }
+                    _ => Err(failure),
+                }
             }
         }
     }
@@ -129,7 +135,7 @@ impl Renewal {
                 return renewed;
             }
             if Instant::now() > until {
-                return Err(Denied::unreachable(
+                return Err(Denied::by_us(
                     self.message("another replica does not come to an end with its tokens"),
                 ));
             }
@@ -196,9 +202,8 @@ impl Renewal {
         match tokens.wait(in_vain, Timestamp::now()) {
             None => Ok(in_vain),
             Some(wait) => {
-                let denied = Denied::refused(self.message("refuses tokens that were just given to us"));
-                let failure = Failure { retry_after: Some(wait), ..denied.failure };
-                Err(Denied { failure, ..denied })
+                let message = self.message("refuses tokens that were just given to us");
+                Err(Denied::by_the_system(message, wait))
             }
         }
     }
@@ -208,7 +213,7 @@ impl Renewal {
         let plain = serde_json::to_vec(&tokens).ok();
         let sealed = plain.and_then(|plain| self.seal.seal(&plain).ok());
         let sealed =
-            sealed.ok_or_else(|| Denied::unreachable(self.message("its tokens could not be encrypted")))?;
+            sealed.ok_or_else(|| Denied::by_us(self.message("its tokens could not be encrypted")))?;
         let put = || self.store.put_grant(&self.seal.key, after, &sealed);
         let notify = |error: &pomost_store::Error, _| warn!(system = self.system, %error, "new tokens wait for the store");
         let is_next = put.retry(pauses().with_max_delay(LEASE / 2)).notify(notify).await;
@@ -237,7 +242,7 @@ impl Renewal {
             Some(tokens) if stored.generation > after => {
                 Ok(Granted { generation: stored.generation, tokens })
             }
-            _ => Err(Denied::unreachable(self.message("its stored tokens were taken away"))),
+            _ => Err(Denied::by_us(self.message("its stored tokens were taken away"))),
         }
     }
 
@@ -265,7 +270,7 @@ impl Renewal {
     }
 
     fn store_failed(&self, error: &pomost_store::Error) -> Denied {
-        Denied::by_the_store(self.message(&format!("its tokens are kept in the store: {error}")))
+        Denied::by_us(self.message(&format!("its tokens are kept in the store: {error}")))
     }
 
     fn message(&self, text: &str) -> String {

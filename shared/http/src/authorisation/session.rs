@@ -11,7 +11,12 @@ use pomost_project::{System, auth::Session};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{denied::Denied, pass, tokens::Obtained};
-use crate::{Answer, Class, Failure, body, call::Filled, limits::Limits, moment};
+use crate::{
+    Answer, Call, Class, Failure, body,
+    call::Filled,
+    moment,
+    web_page::{self, WebPage},
+};
 
 /// The longest answer to a login.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -28,9 +33,14 @@ impl Login {
     /// Logs in and reads the token from the answer.
     pub(crate) async fn obtain(&self) -> Result<Obtained, Denied> {
         let answer = self.answer().await?;
-        match answer.verdict(self.system.answers.iter()) {
-            None => self.obtained(&answer),
-            Some(verdict) => Err(self.denied(verdict.class, &answer)),
+        let verdict = answer.verdict(&self.settings.request.method, self.system.answers.iter());
+        match (verdict.class, self.obtained(&answer)) {
+            (Some(class), _) => Err(self.denied(class, &answer)),
+            // A token may be in a header beside a page.
+            (None, Err(_)) if verdict.is_yes_by_status() && answer.is_web_page(None) => {
+                Err(Denied::unreachable(self.page(&answer)))
+            }
+            (None, obtained) => obtained,
         }
     }
 
@@ -85,13 +95,24 @@ impl Login {
     fn denied(&self, class: Class, answer: &Answer) -> Denied {
         let hide = |text: &str| pass::hide(self.settings.credentials.values(), text);
         let failure = Failure::from_answer(&self.system.name, self.label(), class, answer, hide);
-        match class {
-            Class::Throttled => {
-                Denied::throttled(failure.message, Limits::of(&answer.headers).delay(answer.status))
-            }
-            Class::Transient | Class::Unreachable => Denied::unreachable(failure.message),
-            _ => Denied { failure: Failure { class: Class::Unauthorised, ..failure }, is_final: false },
-        }
+        // One that says yes may hold a token, and a page is no words.
+        let is_quoted = !answer.status.is_success() && !matches!(failure.answer.as_bytes(), [] | [b'<', ..]);
+        let words = if is_quoted { format!(": {}", failure.answer) } else { String::new() };
+        let denied = match class {
+            Class::Throttled => Denied::throttled,
+            Class::Transient | Class::Unreachable => Denied::unreachable,
+            _ => Denied::refused,
+        };
+        denied(format!("{}{words}", failure.message)).after(failure.retry_after)
+    }
+
+    fn page(&self, answer: &Answer) -> String {
+        let page = WebPage { status: answer.status, headers: &answer.headers, beginning: &answer.body };
+        let place = format!("{}: {}", self.system.name, self.label());
+        let call =
+            Call::bare(self.settings.request.method.clone(), self.system.base_url.clone(), self.label());
+        let hide = |text: &str| pass::hide(self.settings.credentials.values(), text);
+        web_page::failure(&page, &place, &call, hide).message
     }
 
     fn misread(&self, place: &str, error: &EvaluationError) -> Denied {

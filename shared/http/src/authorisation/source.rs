@@ -39,7 +39,7 @@ impl Source {
             system: system.name.clone(),
             settings: settings.clone(),
             http,
-            timeout: system.timeout.min(LONGEST_TIMEOUT),
+            timeout: timeout(system),
             signer,
         };
         let secret = settings.secret().or(system.tls.identity.as_ref()).cloned().unwrap_or_default();
@@ -52,12 +52,8 @@ impl Source {
         settings: &Arc<Session>,
         http: reqwest::Client,
     ) -> Result<(Source, Seal), Failure> {
-        let login = Login {
-            system: system.clone(),
-            settings: settings.clone(),
-            http,
-            timeout: system.timeout.min(LONGEST_TIMEOUT),
-        };
+        let login =
+            Login { system: system.clone(), settings: settings.clone(), http, timeout: timeout(system) };
         let secrets = settings.credentials.values().map(ExposeSecret::expose_secret);
         let secret = secrets.collect::<Vec<_>>().join("\0").into();
         let configuration = [system.base_url.as_str(), &settings.request.label];
@@ -83,6 +79,11 @@ impl Source {
             }
         }
     }
+}
+
+/// A little less than a request may take: that one is to learn why there are no tokens.
+fn timeout(system: &System) -> Duration {
+    (system.timeout * 9 / 10).min(LONGEST_TIMEOUT)
 }
 
 fn seal(system: &System, configuration: &[&str], secret: &SecretString) -> Result<Seal, Failure> {

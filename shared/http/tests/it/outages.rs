@@ -147,21 +147,3 @@ async fn waiting_of_our_own_is_no_outage() {
     }
     assert!(!client.is_down());
 }
-
-/// The API itself is never asked.
-#[tokio::test]
-async fn lost_authorisation_is_an_outage() {
-    let server = Server::start(|seen| match seen.path.as_str() {
-        "/token" => Reply::of(401, r#"{"error":"invalid_client"}"#),
-        _ => Reply::ok(),
-    })
-    .await;
-    let token_url = format!("{}/token", server.url);
-    let auth = format!(
-        "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{token_url}', client_id: us, client_secret: '${{SECRET}}' }} }}"
-    );
-    let client = SystemFile::at(&server.url).with(&auth).set("SECRET", "s").lone().await;
-    goes_down(&client, &server).await;
-    assert_eq!(server.asked("/things"), 0);
-    turned_away(&client, &server).await;
-}

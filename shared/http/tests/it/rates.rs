@@ -60,19 +60,58 @@ async fn what_was_not_used_may_come_later_at_once_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
-    for (limit, seconds) in [("rate_limit: 50/s", 300), ("", 7200)] {
+    const BY_RULE: &str = "answers: [{ status: 403, means: throttled }]";
+    for (status, asked, lines) in [
+        (429, "300", "rate_limit: 50/s"),
+        (503, "300.0", "rate_limit: 50/s"),
+        (503, "300", ""),
+        (403, "300", BY_RULE),
+    ] {
         on_both(|place| async move {
-            let server = Server::start(move |_| Reply::of(429, "{}").with("retry-after", seconds)).await;
-            let [one, other] = two(&SystemFile::at(&server.url).with(limit), &place).await;
-            assert_eq!(throttled(&one, &server.url).await.status, Some(429));
-            let told = throttled(&other, &server.url).await;
-            assert_eq!(told.status, None);
-            let left = told.retry_after.unwrap().as_secs();
-            assert!(left > seconds - 100 && left <= seconds, "{left}");
+            let server = Server::start(move |_| Reply::of(status, "{}").with("retry-after", asked)).await;
+            let [one, other] = two(&SystemFile::at(&server.url).with(lines), &place).await;
+            assert_eq!(throttled(&one, &server.url).await.status, Some(status));
+            // All at once, as the requests of a batch: nobody has looked before.
+            for told in join_all((0..10).map(|_| throttled(&other, &server.url))).await {
+                let left = told.retry_after.unwrap().as_secs();
+                assert!(told.unasked && left > 200 && left <= 300, "{told}");
+            }
             assert_eq!(server.seen().len(), 1);
         })
         .await;
     }
+}
+
+/// The other one asks all the while, and had looked just before.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_one_replica_is_told_that_the_system_is_not_ready_the_others_stop_within_a_second() {
+    for limit in ["", "rate_limit: 200/s"] {
+        on_both(|place| async move {
+            let server = Server::start(|seen| match seen.query.as_str() {
+                "refused" => Reply::of(503, "{}").with("retry-after", "300.0"),
+                _ => Reply::ok(),
+            })
+            .await;
+            let [one, other] = two(&SystemFile::at(&server.url).with(limit), &place).await;
+            other.send(things(&server.url)).await.unwrap();
+            let mut refused = things(&server.url);
+            refused.url.set_query(Some("refused"));
+            assert_eq!(one.send(refused).await.unwrap_err().status, Some(503));
+            let told = Instant::now();
+            while other.send(things(&server.url)).await.is_ok() {}
+            assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_their_turns_are_not_made_once_one_was_told_that_the_system_is_not_ready() {
+    let server = Server::start(|_| Reply::of(503, "{}").with("retry-after", "300")).await;
+    let client = SystemFile::at(&server.url).with("rate_limit: 1/s").lone().await;
+    let failures = join_all((0..8).map(|_| client.send(things(&server.url)))).await;
+    let told = failures.into_iter().filter(|failure| failure.as_ref().unwrap_err().unasked).count();
+    assert_eq!((told, server.seen().len()), (7, 1));
 }
 
 /// They wait for a second, and go on at half the rate.

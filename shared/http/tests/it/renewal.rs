@@ -181,6 +181,7 @@ async fn tokens_that_are_due_are_used_while_there_are_no_new_ones() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     client.send(things(&authority.url)).await.unwrap();
+    assert!(!client.is_down());
 }
 
 #[tokio::test(flavor = "multi_thread")]

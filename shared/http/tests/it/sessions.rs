@@ -107,8 +107,16 @@ async fn a_login_that_fails_is_never_a_record_s_fault() {
     ];
     for (answer, class) in cases {
         let server = Server::start(move |_| answer()).await;
-        let failure = system(&server, "").lone().await.send(things(&server.url)).await.unwrap_err();
+        let client = system(&server, "").lone().await;
+        let failure = client.send(things(&server.url)).await.unwrap_err();
         assert_eq!((failure.class, server.asked("/things")), (class, 0), "{failure}");
-        assert!(!failure.message.contains("hunter2"), "{failure}");
+        assert!(client.is_down() && !failure.message.contains("hunter2"), "{failure}");
     }
+}
+
+#[tokio::test]
+async fn a_refused_login_is_told_in_the_words_of_the_system_without_credentials() {
+    let server = Server::start(|_| Reply::of(401, r#"{"error":"not hunter2"}"#)).await;
+    let failure = system(&server, "").lone().await.send(things(&server.url)).await.unwrap_err();
+    assert_eq!(failure.message, r#"shop: POST /login answered 401 Unauthorized: {"error":"not ***"}"#);
 }

@@ -159,3 +159,42 @@ fn a_version_shows_as_it_was_written_and_travels_with_its_order_of_extraction() 
     let message = serde_json::to_string(&version).unwrap();
     assert_eq!(serde_json::from_str::<Version>(&message).unwrap(), version);
 }
+
+#[test]
+fn text_that_looks_like_a_number_is_ordered_as_one_and_says_that_it_is_text() {
+    let [first, second] = moments();
+    let text =
+        |text: &str, moment| Version::new(text).as_text().extracted(&Version::of_extraction(moment, 0));
+    assert!(
+        text("9", second).is_older(&read("10", first, 0))
+            && read("9", second, 0).is_older(&text("10", first))
+    );
+    assert!(
+        text("10", first).is_older(&text("10", second))
+            && text("10", first).is_older(&read("10.0", second, 0))
+    );
+    let version = text("10", first);
+    assert_eq!((version.as_str(), version.given()), ("10", Some("10")));
+    assert!(
+        version.is_text()
+            && Version::new("10").as_text().as_text().is_text()
+            && !read("10", first, 0).is_text()
+    );
+    assert!(Version::of_extraction(first, 0).is_text());
+    assert!(Version::of_type("10", VersionType::Text).is_some_and(|version| version.is_text()));
+    // A record that is made anew of a dead letter takes the place of the one that died.
+    assert_eq!(Version::new("10").as_text().extracted(&version), version);
+    assert_eq!(Version::new("10").extracted(&version), read("10", first, 0));
+}
+
+#[test]
+fn readers_that_do_not_know_of_text_order_it_the_same() {
+    let [first, _] = moments();
+    let version = Version::new("10").as_text().extracted(&Version::of_extraction(first, 0));
+    let stored = serde_json::to_value(&version).unwrap();
+    let (given, order) = stored.as_str().unwrap().split_once(order::EXTRACTED).unwrap();
+    assert_eq!(
+        version.order_key(),
+        format!("{}{}{order}", Version::new(given).order_key(), order::EXTRACTED)
+    );
+}

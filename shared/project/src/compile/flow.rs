@@ -27,6 +27,7 @@ pub(crate) fn compile(
     let sensitive: Vec<Option<Expression>> = sensitive.collect();
     Some(Flow {
         name: name.to_owned(),
+        version: String::new(),
         extract: extract?,
         transform: transform?,
         load: load?,

@@ -53,6 +53,7 @@ pub(crate) fn compile(
     let answers = compile.answers("/answers", &file.answers);
     Some(System {
         name: name.to_owned(),
+        digest: compile.document.digest(),
         base_url: base_url?,
         auth: auth?,
         tls: tls?,

@@ -71,9 +71,11 @@ fn check_sizes(compile: &mut Compile<'_>, section: &WebhookSection) {
     }
 }
 
-/// Records that nothing puts in order are in the order of their arrival.
+/// Records that nothing puts in order are in the order of their arrival, or of when the source was asked about
+/// them: then an old delivery brings what is so by now.
 fn check_order(compile: &mut Compile<'_>, section: &WebhookSection, extract: &ExtractSection, has_id: bool) {
-    if !has_id && section.version.is_none() && extract.version.is_none() {
+    let asks = section.fetch && extract.fetch.is_some() && section.deleted.is_none();
+    if !has_id && !asks && section.version.is_none() && extract.version.is_none() {
         compile.warn(
             SECTION,
             "neither a version nor a delivery's id is given: an old delivery that is sent again would replace what is \

@@ -22,15 +22,17 @@ fn outage(system: &str, class: &str, reason: &str) -> (String, String, String) {
     (system.to_owned(), class.to_owned(), reason.to_owned())
 }
 
-/// Who notices it later changes neither what happened nor when.
-pub async fn an_outage_is_of_who_noticed_it_first_until_it_ends(store: Arc<dyn Store>) {
+/// The reason may change while it lasts: people are to know what is to be mended now.
+pub async fn an_outage_lasts_since_somebody_noticed_it_first_and_has_the_reason_that_was_seen_last(
+    store: Arc<dyn Store>,
+) {
     store.begin_outage("shop", "transient", "shop: POST /things answered 500", MINUTE).await.unwrap();
     let began = store.outages(MINUTE).await.unwrap()[0].since;
     store.begin_outage("shop", "unauthorised", "shop: POST /things answered 401", MINUTE).await.unwrap();
     store.begin_outage("crm", "unreachable", "crm: a\0b", MINUTE).await.unwrap();
     let both = [
         outage("crm", "unreachable", "crm: a\0b"),
-        outage("shop", "transient", "shop: POST /things answered 500"),
+        outage("shop", "unauthorised", "shop: POST /things answered 401"),
     ];
     assert_eq!(outages(&store).await, both);
     assert_eq!(store.outages(MINUTE).await.unwrap()[1].since, began);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Batch, DeadLetter, Lane, Op, Record, RunId, Version};
+use pomost_models::{Batch, DeadLetter, Fate, Lane, Op, Record, RunId, Version};
 use serde_json::value::RawValue;
 
 use super::{MINUTE, Worker, act_on, dead_letters::letter, manual, order, read};
@@ -17,6 +17,10 @@ fn batch(id: &str, records: &[(&str, &str)]) -> Batch {
     let records = (0..).zip(records).map(|(slot, (key, version))| record(slot, key, version)).collect();
     let (flow, run) = ("customers".to_owned(), RunId::generate());
     Batch { flow, run, id: id.to_owned(), size: 9, attempt: 2, waits: 3, lane: Lane::Live, records }
+}
+
+fn none(batch: &Batch) -> Vec<Option<Fate>> {
+    vec![None; batch.records.len()]
 }
 
 async fn expect(store: &Arc<dyn Store>, batch: &Batch) {
@@ -53,13 +57,13 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
         "2",
         &[("a", "10"), ("a", "9"), ("a", "8"), ("b", "10"), ("b", "2026-01-02T00:00:00Z"), ("c", "2")],
     );
-    let behind = store.are_behind(&later).await.unwrap();
+    let behind = store.are_behind(&later, &none(&later)).await.unwrap();
     assert_eq!(behind, [true, false, false, false, true, false]);
     store.settle_changes(&first).await.unwrap();
-    assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
+    assert_eq!(store.are_behind(&later, &none(&later)).await.unwrap(), [false; 6]);
     expect(&store, &first).await;
     store.forget_changes("customers").await.unwrap();
-    assert_eq!(store.are_behind(&later).await.unwrap(), [false; 6]);
+    assert_eq!(store.are_behind(&later, &none(&later)).await.unwrap(), [false; 6]);
 }
 
 /// As they do with a deletion that has no version.
@@ -67,14 +71,14 @@ pub async fn changes_of_one_version_wait_for_those_that_were_read_before_them(st
     let (first, second, third) = (read("1", 1), read("1", 2), order(3).to_string());
     let changes = batch("1", &[("a", &first), ("a", &second), ("a", &third)]);
     expect(&store, &changes).await;
-    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, true, true]);
+    assert_eq!(store.are_behind(&changes, &none(&changes)).await.unwrap(), [false, true, true]);
     let settle = async |slot: usize| {
         store.settle_changes(&changes.with_records(vec![changes.records[slot].clone()])).await.unwrap();
     };
     settle(0).await;
-    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, false, true]);
+    assert_eq!(store.are_behind(&changes, &none(&changes)).await.unwrap(), [false, false, true]);
     settle(1).await;
-    assert_eq!(store.are_behind(&changes).await.unwrap(), [false, false, false]);
+    assert_eq!(store.are_behind(&changes, &none(&changes)).await.unwrap(), [false, false, false]);
 }
 
 /// It was paused for longer than its lease, and reads the page on that another has read anew.
@@ -86,9 +90,9 @@ pub async fn who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_
     expect(&store, &paused).await;
     store.settle_changes(&paused).await.unwrap();
     let next = batch("2", &[("a", "2")]);
-    assert_eq!(store.are_behind(&next).await.unwrap(), [true]);
+    assert_eq!(store.are_behind(&next, &none(&next)).await.unwrap(), [true]);
     store.give_up_changes("customers", Duration::ZERO).await.unwrap();
-    assert_eq!(store.are_behind(&next).await.unwrap(), [false]);
+    assert_eq!(store.are_behind(&next, &none(&next)).await.unwrap(), [false]);
 }
 
 /// A page that is read again after a crash may have other records in it. What was published before will settle.
@@ -99,7 +103,7 @@ pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<d
     store.expect_changes(&[&Batch { run: first.run, ..batch("1", &[("b", "1")]) }]).await.unwrap();
     store.expect_changes(&[&Batch { run: published.run, ..batch("2", &[("e", "1")]) }]).await.unwrap();
     let later = batch("3", &[("a", "2"), ("b", "2"), ("d", "2"), ("e", "2")]);
-    assert_eq!(store.are_behind(&later).await.unwrap(), [false, true, true, true]);
+    assert_eq!(store.are_behind(&later, &none(&later)).await.unwrap(), [false, true, true, true]);
 }
 
 /// Whoever noted it may have died before it published it.
@@ -108,9 +112,9 @@ pub async fn a_change_that_was_not_confirmed_is_given_up_after_a_while(store: Ar
     expect(&store, &batch("2", &[("b", "1")])).await;
     let later = batch("3", &[("a", "2"), ("b", "2")]);
     store.give_up_changes("customers", MINUTE).await.unwrap();
-    assert_eq!(store.are_behind(&later).await.unwrap(), [true, true]);
+    assert_eq!(store.are_behind(&later, &none(&later)).await.unwrap(), [true, true]);
     store.give_up_changes("customers", Duration::ZERO).await.unwrap();
-    assert_eq!(store.are_behind(&later).await.unwrap(), [false, true]);
+    assert_eq!(store.are_behind(&later, &none(&later)).await.unwrap(), [false, true]);
 }
 
 /// It comes back as it was, one at a time of each key.
@@ -217,10 +221,10 @@ pub async fn nobody_waits_for_a_dead_change_that_is_outdated(store: Arc<dyn Stor
     let letter = DeadLetter { record: dead.records.first().cloned(), ..letter(run, "1", 0) };
     store.archive(&[letter]).await.unwrap();
     let later = batch("2", &[("a", "3")]);
-    assert_eq!(store.are_behind(&later).await.unwrap(), [true]);
+    assert_eq!(store.are_behind(&later, &none(&later)).await.unwrap(), [true]);
     Worker::new(&store).apply("a", "2", 1).await;
     assert_eq!(store.supersede("customers", &["a"]).await.unwrap(), 1);
-    assert_eq!(store.are_behind(&later).await.unwrap(), [false]);
+    assert_eq!(store.are_behind(&later, &none(&later)).await.unwrap(), [false]);
 }
 
 /// Orders of extraction are no versions of the source's, and compare with none.

@@ -36,6 +36,8 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         died_at: jiff::Timestamp::from_second(1_000 + i64::from(slot)).unwrap(),
         record: Some(record),
         message: None,
+        flow_version: None,
+        newest_alone: false,
     }
 }
 

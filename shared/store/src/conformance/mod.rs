@@ -14,6 +14,8 @@ mod replays;
 mod runs;
 mod slots;
 mod source_keys;
+mod standing;
+mod standing_model;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -36,6 +38,8 @@ pub use replays::*;
 pub use runs::*;
 pub use slots::*;
 pub use source_keys::*;
+pub use standing::*;
+pub use standing_model::*;
 pub use webhooks::*;
 
 /// Makes one `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls the
@@ -128,6 +132,17 @@ macro_rules! every_behaviour {
             a_newer_version_that_was_applied_supersedes_a_dead_letter
             neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter
             the_same_version_that_was_read_later_supersedes_a_dead_letter
+            a_record_that_died_is_dead_when_it_is_read_again
+            a_record_that_died_before_the_load_is_tried_there
+            what_was_applied_meanwhile_makes_a_dead_record_one_to_be_tried_again
+            of_letters_of_equal_fate_one_is_kept_and_every_slot_counts
+            a_letter_that_comes_again_is_not_its_own_repetition
+            a_record_without_a_key_is_known_by_its_content
+            a_discarded_letter_stands_and_a_replayed_one_does_not
+            a_letter_outdates_those_of_older_versions_where_the_newest_alone_matters
+            what_died_of_every_change_is_kept
+            a_dead_change_that_is_read_again_waits_for_nothing_and_nothing_for_it
+            letters_are_as_a_model_of_them_whatever_happens
             a_replay_is_begun_and_ended_and_never_extracted
             a_replay_takes_open_letters_that_no_other_has
             letters_that_a_replay_did_not_send_are_free_again
@@ -146,7 +161,7 @@ macro_rules! every_behaviour {
             a_hold_moves_the_next_slot_of_its_system
             a_new_pace_counts_from_the_last_slot_on
             of_many_who_reserve_slots_each_gets_its_own
-            an_outage_is_of_who_noticed_it_first_until_it_ends
+            an_outage_lasts_since_somebody_noticed_it_first_and_has_the_reason_that_was_seen_last
             an_outage_that_nobody_sees_any_more_is_forgotten
             an_alert_stands_until_it_is_cleared
             open_dead_letters_are_counted_by_flow_from_a_time_on
@@ -219,6 +234,7 @@ impl Worker {
             key: (*key).to_owned(),
             version: Version::new(*version),
             hash: [*content; 16],
+            fate: None,
         });
         Claim {
             flow: "customers".to_owned(),

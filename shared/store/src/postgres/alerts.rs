@@ -20,12 +20,9 @@ pub(super) async fn begin_outage(
 ) -> Result<()> {
     let sql = "
         INSERT INTO outages AS known (system, class, reason) VALUES ($1, $2, $3)
-        ON CONFLICT (system) DO UPDATE SET (class, reason, since, seen_at) = (
-            SELECT CASE WHEN lasts THEN known.class ELSE excluded.class END,
-                CASE WHEN lasts THEN known.reason ELSE excluded.reason END,
-                CASE WHEN lasts THEN known.since ELSE excluded.since END,
-                excluded.seen_at
-            FROM (SELECT known.seen_at > clock_timestamp() - make_interval(secs => $4) AS lasts) AS it)";
+        ON CONFLICT (system) DO UPDATE SET class = excluded.class, reason = excluded.reason, seen_at = excluded.seen_at,
+            since = CASE WHEN known.seen_at > clock_timestamp() - make_interval(secs => $4) THEN known.since
+                ELSE excluded.since END";
     connections.execute(sql, &[&system, &class, &stored(reason), &remembered.as_secs_f64()]).await.map(drop)
 }
 

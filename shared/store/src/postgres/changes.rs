@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
-use pomost_models::{Batch, Record};
+use pomost_models::{Batch, Fate, Record};
 use uuid::Uuid;
 
 use super::{connection::Connections, text::stored};
@@ -42,8 +42,13 @@ const CONFIRM: &str = "
 const BEHIND: &str = "
     SELECT EXISTS (
         SELECT FROM changes WHERE flow = $1 AND changes.key = wanted.key AND waits_for(wanted.version, changes.version)
+    ) AND NOT EXISTS (
+        SELECT FROM dead_letters AS dead
+        WHERE dead.flow = $1 AND dead.key = wanted.key AND dead.fate = wanted.fate AND dead.stage = 'load'
+            AND dead.state IN ('open', 'discarded') AND dead.replayed_in IS NULL
     )
-    FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS wanted (key, version, place) ORDER BY place";
+    FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS wanted (key, version, fate, place)
+    ORDER BY place";
 
 const SETTLE: &str = "
     WITH settled AS (
@@ -93,13 +98,14 @@ const SUPERSEDE: &str = "
     WITH closed AS (
         UPDATE dead_letters SET state = 'superseded'
         FROM unnest($2::text[]) AS applied (key), LATERAL (
-            SELECT id FROM dead_letters AS older, LATERAL (
+            SELECT id, state FROM dead_letters AS older, LATERAL (
                 SELECT version FROM ledger WHERE ledger.flow = $1 AND ledger.key = applied.key LIMIT 1
             ) AS known
-            WHERE older.flow = $1 AND older.key = applied.key AND older.state = 'open' AND older.replayed_in IS NULL
-                AND is_older(older.version, known.version)
+            WHERE older.flow = $1 AND older.key = applied.key
+                AND older.state IN ('open', 'discarded') AND older.replayed_in IS NULL AND is_older(older.version, known.version)
         ) AS older
-        WHERE dead_letters.id = older.id RETURNING run, batch, slot, dead_letters.key, dead_letters.version
+        WHERE dead_letters.id = older.id
+        RETURNING run, batch, slot, dead_letters.key, dead_letters.version, older.state = 'open' AS was_open
     ), outdated AS (
         SELECT changes.key, changes.version FROM closed
         JOIN changes ON changes.flow = $1 AND changes.key = closed.key AND changes.version = closed.version
@@ -108,7 +114,7 @@ const SUPERSEDE: &str = "
         DELETE FROM changes USING outdated
         WHERE flow = $1 AND changes.key = outdated.key AND changes.version = outdated.version
     ), slots AS (
-        SELECT run, batch, array_agg(slot) AS slots FROM closed GROUP BY run, batch
+        SELECT run, batch, array_agg(slot) AS slots FROM closed WHERE was_open GROUP BY run, batch
     ), held AS (
         SELECT slots.* FROM slots JOIN run_batches ON run_batches.run = slots.run AND run_batches.batch = slots.batch
         ORDER BY run_batches.run, run_batches.batch FOR UPDATE OF run_batches
@@ -145,9 +151,14 @@ pub(super) async fn forget(connections: &Connections, flow: &str) -> Result<()> 
     connections.execute("DELETE FROM changes WHERE flow = $1", &[&flow]).await.map(drop)
 }
 
-pub(super) async fn behind(connections: &Connections, batch: &Batch) -> Result<Vec<bool>> {
+pub(super) async fn behind(
+    connections: &Connections,
+    batch: &Batch,
+    fates: &[Option<Fate>],
+) -> Result<Vec<bool>> {
     let (keys, versions) = columns(&batch.records);
-    let rows = connections.query(BEHIND, &[&batch.flow, &keys, &versions]).await?;
+    let fates: Vec<Option<&[u8]>> = fates.iter().map(|fate| Some(&fate.as_ref()?.0[..])).collect();
+    let rows = connections.query(BEHIND, &[&batch.flow, &keys, &versions, &fates]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

@@ -7,25 +7,52 @@ use uuid::Uuid;
 use super::{connection::Connections, text::stored};
 use crate::{DeadLetterFilter, Result, dead_letters};
 
+/// Of letters of equal fate one is kept: the one that stands, or the first of them. Nobody waits for the changes of
+/// the others but for its.
 const ARCHIVE: &str = "
-    WITH letters AS (
+    WITH sent AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-            $11::text[], $12::bigint[], $13::text[], $14::text[])
-            AS letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version)
+            $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::boolean[])
+            AS sent (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate, newest_alone)
+    ), compared AS (
+        SELECT sent.*, EXISTS (SELECT FROM dead_letters AS kept WHERE kept.id = sent.id) AS is_kept, EXISTS (
+            SELECT FROM dead_letters AS other
+            WHERE other.flow = sent.flow AND other.key = sent.key AND other.fate = sent.fate AND other.stage = sent.stage
+                AND other.state IN ('open', 'discarded') AND other.replayed_in IS NULL) AS has_equal
+        FROM sent
+    ), letters AS MATERIALIZED (
+        SELECT *, is_kept OR fate IS NULL OR NOT has_equal AND 1 = row_number() OVER (
+            PARTITION BY flow, stage, key, fate, is_kept ORDER BY id) AS stays
+        FROM compared
     ), died AS (
-        SELECT changes.flow, changes.key, changes.version FROM letters JOIN changes
+        SELECT changes.flow, changes.key, changes.version, letters.stays FROM letters JOIN changes
             ON changes.flow = letters.flow AND changes.key = letters.key AND changes.version = letters.version
         ORDER BY changes.flow, changes.key, changes.version FOR UPDATE OF changes
     ), noted AS (
         UPDATE changes SET dead = true FROM died
-        WHERE changes.flow = died.flow AND changes.key = died.key AND changes.version = died.version
+        WHERE died.stays
+            AND changes.flow = died.flow AND changes.key = died.key AND changes.version = died.version
+    ), settled AS (
+        DELETE FROM changes USING died
+        WHERE NOT died.stays
+            AND changes.flow = died.flow AND changes.key = died.key AND changes.version = died.version
     ), counted AS (
         INSERT INTO run_batches (run, batch, outcomes)
         SELECT * FROM unnest($8::uuid[], $9::text[], $10::text[]) AS dead (run, batch, outcomes) ORDER BY run, batch
         ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)
+    ), older AS (
+        SELECT dead_letters.id FROM letters JOIN dead_letters
+            ON dead_letters.flow = letters.flow AND dead_letters.key = letters.key AND letters.key <> ''
+                AND dead_letters.state IN ('open', 'discarded') AND dead_letters.replayed_in IS NULL
+                AND is_older(dead_letters.version, letters.version)
+        WHERE letters.newest_alone AND letters.stays AND NOT letters.is_kept
+        ORDER BY dead_letters.id FOR UPDATE OF dead_letters
+    ), outdated AS (
+        UPDATE dead_letters SET state = 'superseded' FROM older WHERE dead_letters.id = older.id
     )
-    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version)
-    SELECT * FROM letters ORDER BY id
+    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate)
+    SELECT id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate
+    FROM letters WHERE stays ORDER BY id
     ON CONFLICT (id) DO NOTHING";
 
 const LIST: &str = "
@@ -39,7 +66,8 @@ const LIST: &str = "
 
 const DISCARD: &str = "
     WITH discarded AS (
-        UPDATE dead_letters SET state = 'discarded' WHERE id = ANY($1::text[]) AND state = 'open'
+        UPDATE dead_letters SET state = 'discarded', replayed_in = NULL
+        WHERE id = ANY($1::text[]) AND state = 'open'
         RETURNING flow, key, version
     ), settled AS (
         DELETE FROM changes USING discarded
@@ -62,7 +90,9 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
     let keys: Vec<_> = of_record.clone().map(|record| Some(stored(&record?.key))).collect();
     let versions: Vec<Option<String>> =
         of_record.map(|record| Some(stored(&record?.version.order_key()).into_owned())).collect();
-    let parameters: [&(dyn ToSql + Sync); 14] = [
+    let fates: Vec<Option<Vec<u8>>> = letters.iter().map(|letter| Some(letter.fate()?.0.to_vec())).collect();
+    let newest_alone: Vec<bool> = letters.iter().map(|letter| letter.newest_alone).collect();
+    let parameters: [&(dyn ToSql + Sync); 16] = [
         &column(|letter| &letter.id),
         &column(|letter| &letter.flow),
         &runs,
@@ -77,6 +107,8 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
         &record_slots,
         &keys,
         &versions,
+        &fates,
+        &newest_alone,
     ];
     connections.execute(ARCHIVE, &parameters).await.map(drop)
 }

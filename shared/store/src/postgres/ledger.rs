@@ -20,23 +20,29 @@ use crate::{Answer, Claim, Known, Result, Settled, SettledEntry, Settlement, led
 /// written only if that still holds: who lost a race is told that the key is busy. Content that is
 /// unchanged may be of a newer version, which is noted, so that older content that comes late is stale.
 /// What was attempted stays while the key is in doubt: nobody creates anything else before that is known.
-/// Whoever lost a claim may have asked for something as long as that lasted.
+/// Whoever lost a claim may have asked for something as long as that lasted. Dead letters are looked for only where
+/// there would be something to do.
 const CLAIM: &str = "
     WITH wanted AS (
-        SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY
-            AS wanted (key, version, hash, place)
+        SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[], $9::bytea[]) WITH ORDINALITY
+            AS wanted (key, version, hash, fate, place)
     ), seen AS MATERIALIZED (
         SELECT wanted.key, wanted.place, wanted.version AS wanted_version, wanted.hash AS wanted_hash,
             known.version, known.hash,
             CASE
-                WHEN known.key IS NULL OR known.claim = $5 THEN 'act'
+                WHEN known.claim = $5 THEN 'act'
                 WHEN known.claimed_until > now() THEN 'busy'
                 WHEN $7 AND left(wanted.version, 1) <> left(known.version, 1)
                     AND 'e' NOT IN (left(wanted.version, 1), left(known.version, 1)) THEN 'mixed'
                 WHEN is_older(wanted.version, known.version) THEN 'stale'
-                WHEN known.claim IS NOT NULL OR known.in_doubt OR known.hash IS DISTINCT FROM wanted.hash THEN 'act'
-                WHEN known.version = wanted.version THEN 'unchanged'
-                ELSE 'newer'
+                WHEN known.claim IS NULL AND NOT known.in_doubt AND known.hash = wanted.hash
+                    THEN CASE WHEN known.version = wanted.version THEN 'unchanged' ELSE 'newer' END
+                WHEN EXISTS (
+                    SELECT FROM dead_letters AS dead
+                    WHERE dead.flow = $1 AND dead.key = wanted.key AND dead.fate = wanted.fate AND dead.stage = 'load'
+                        AND dead.state IN ('open', 'discarded') AND dead.replayed_in IS NULL
+                        AND NOT is_older(dead.version, known.version)) THEN 'dead'
+                ELSE 'act'
             END AS answer
         FROM wanted LEFT JOIN LATERAL (
             SELECT * FROM ledger WHERE ledger.flow = $1 AND ledger.key = wanted.key LIMIT 1
@@ -140,6 +146,8 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
     let versions: Vec<_> = claim.entries.iter().map(|entry| entry.version.order_key()).collect();
     let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
     let hashes: Vec<&[u8]> = claim.entries.iter().map(|entry| entry.hash.as_slice()).collect();
+    let fates: Vec<Option<&[u8]>> =
+        claim.entries.iter().map(|entry| Some(&entry.fate.as_ref()?.0[..])).collect();
     let (token, seconds, patience) = (claim.token.0, ttl.as_secs_f64(), claim.patience.as_secs_f64());
     let parameters = [
         &claim.flow as _,
@@ -150,6 +158,7 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
         &seconds as _,
         &claim.refuses_mixed as _,
         &patience as _,
+        &fates as _,
     ];
     let rows = connections.query(CLAIM, &parameters).await?;
     rows.iter().map(|row| answer(connections, row)).collect()
@@ -212,6 +221,7 @@ fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
         "stale" => Answer::Stale,
         "busy" => Answer::Busy,
         "mixed" => Answer::Mixed,
+        "dead" => Answer::Dead,
         other => return Err(connections.unreadable(format!("the answer '{other}' to a claim"))),
     })
 }

@@ -16,7 +16,7 @@ mod webhooks;
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Fate, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
     Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Grant, GrantKey, Lease, Outage, Pace,
@@ -171,8 +171,8 @@ impl Store for PostgresStore {
         changes::forget(&self.connections, flow).await
     }
 
-    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>> {
-        changes::behind(&self.connections, batch).await
+    async fn are_behind(&self, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>> {
+        changes::behind(&self.connections, batch, fates).await
     }
 
     async fn settle_changes(&self, batch: &Batch) -> Result<()> {

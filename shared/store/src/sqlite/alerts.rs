@@ -23,7 +23,8 @@ pub(super) async fn begin_outage(
         transaction.execute(forget, (&system, values::before(remembered)))?;
         let note = "
             INSERT INTO outages (system, class, reason, since, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)
-            ON CONFLICT (system) DO UPDATE SET seen_at = excluded.seen_at";
+            ON CONFLICT (system) DO UPDATE
+            SET class = excluded.class, reason = excluded.reason, seen_at = excluded.seen_at";
         transaction.execute(note, (&system, class, reason, values::now())).map(drop)
     });
     Ok(begun.await?)

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use pomost_models::{Batch, DeadLetter, Record, RunId};
+use pomost_models::{Batch, Fate, Record, RunId, Stage};
 use pomost_sqlite::Database;
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::values;
+use super::{dead_letters, values};
 use crate::{
     ClaimToken, Result,
     changes::{self, Taking},
@@ -21,6 +21,8 @@ const EXPECT: &str = "
     INSERT INTO changes (flow, key, version, run, batch, expected_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (flow, key, version) DO UPDATE
         SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
+
+const SETTLE: &str = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
 
 const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND waits_for(?3, version)";
 
@@ -43,9 +45,9 @@ const UNPARK: &str =
     "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND version = ?4 AND taken_by = ?5";
 
 const OLDER: &str = "
-    SELECT older.id, older.run, older.batch, older.slot FROM dead_letters AS older
+    SELECT older.id, older.run, older.batch, older.slot, older.state = 'open' FROM dead_letters AS older
     JOIN ledger AS known ON known.flow = older.flow AND known.key = older.key
-    WHERE older.flow = ?1 AND older.key = ?2 AND older.state = 'open' AND older.replayed_in IS NULL
+    WHERE older.flow = ?1 AND older.key = ?2 AND older.state IN ('open', 'discarded') AND older.replayed_in IS NULL
         AND is_older(older.version, known.version)";
 
 pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
@@ -82,23 +84,24 @@ pub(super) async fn forget(database: &Database, flow: &str) -> Result<()> {
     Ok(database.write(move |transaction| transaction.execute(sql, [flow]).map(drop)).await?)
 }
 
-pub(super) async fn behind(database: &Database, batch: &Batch) -> Result<Vec<bool>> {
-    let batch = batch.bare();
+pub(super) async fn behind(database: &Database, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>> {
+    let (batch, fates) = (batch.bare(), fates.to_owned());
     let behind = database.read(move |connection| {
         let mut earlier = connection.prepare_cached(EARLIER)?;
-        let records = batch.records.iter();
-        let behind = |record: &Record| earlier.exists((&batch.flow, &record.key, record.version.order_key()));
-        records.map(behind).collect()
+        let behind = |(record, fate): (&Record, &Option<Fate>)| {
+            let is_behind = earlier.exists((&batch.flow, &record.key, record.version.order_key()))?;
+            let is_dead =
+                |fate| dead_letters::stands(connection, (&batch.flow, &record.key, fate), Stage::Load, None);
+            Ok(is_behind && !fate.map_or(Ok(false), is_dead)?)
+        };
+        batch.records.iter().zip(&fates).map(behind).collect()
     });
     Ok(behind.await?)
 }
 
 pub(super) async fn settle(database: &Database, batch: &Batch) -> Result<()> {
     let batch = batch.bare();
-    let settled = database.write(move |transaction| {
-        let sql = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
-        for_each_change(transaction, sql, &batch)
-    });
+    let settled = database.write(move |transaction| for_each_change(transaction, SETTLE, &batch));
     Ok(settled.await?)
 }
 
@@ -184,16 +187,17 @@ pub(super) async fn supersede(database: &Database, flow: &str, keys: &[&str]) ->
     Ok(closed.await?)
 }
 
-/// Notes that the changes that died are waited for until somebody replays or discards them.
-pub(super) fn note_dead(transaction: &Transaction<'_>, letters: &[DeadLetter]) -> rusqlite::Result<()> {
+/// Notes that a change that died is waited for until somebody replays or discards it.
+pub(super) fn note_dead(transaction: &Transaction<'_>, flow: &str, record: &Record) -> rusqlite::Result<()> {
     let sql = "UPDATE changes SET dead = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
-    let mut statement = transaction.prepare_cached(sql)?;
-    for letter in letters {
-        if let Some(record) = &letter.record {
-            statement.execute((&letter.flow, &record.key, record.version.order_key()))?;
-        }
-    }
-    Ok(())
+    let change = (flow, &record.key, record.version.order_key());
+    transaction.prepare_cached(sql)?.execute(change).map(drop)
+}
+
+/// Notes that nobody waits for a change any more.
+pub(super) fn settle_one(transaction: &Transaction<'_>, flow: &str, record: &Record) -> rusqlite::Result<()> {
+    let change = (flow, &record.key, record.version.order_key());
+    transaction.prepare_cached(SETTLE)?.execute(change).map(drop)
 }
 
 /// How many records of a run wait for a dead letter.
@@ -235,26 +239,37 @@ struct Letter {
     run: String,
     batch: String,
     slot: u32,
+    is_open: bool,
 }
 
 impl Letter {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Letter> {
-        Ok(Letter { id: row.get(0)?, run: row.get(1)?, batch: row.get(2)?, slot: row.get(3)? })
+        Ok(Letter {
+            id: row.get(0)?,
+            run: row.get(1)?,
+            batch: row.get(2)?,
+            slot: row.get(3)?,
+            is_open: row.get(4)?,
+        })
     }
 
-    /// Closes the letter, unless somebody else did, and nobody waits for it. Its slot was dead, and is stale.
+    /// Closes the letter, unless somebody else did, and nobody waits for it. Its slot was dead, and is stale where
+    /// the letter was open.
     fn supersede(&self, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
         let close = "
-            UPDATE dead_letters SET state = 'superseded' WHERE id = ?1 AND state = 'open' AND replayed_in IS NULL";
+            UPDATE dead_letters SET state = 'superseded'
+            WHERE id = ?1 AND state = CASE WHEN ?2 THEN 'open' ELSE 'discarded' END AND replayed_in IS NULL";
         let settle = "
             UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || 's' || substr(outcomes, ?3 + 2)
             WHERE run = ?1 AND batch = ?2 AND substr(outcomes, ?3 + 1, 1) = 'x'";
-        let closed = transaction.prepare_cached(close)?.execute([&self.id])?;
+        let closed = transaction.prepare_cached(close)?.execute((&self.id, self.is_open))?;
         let outdated = "
             DELETE FROM changes WHERE (flow, key, version) IN (
                 SELECT flow, key, version FROM dead_letters WHERE id = ?1)";
         if closed > 0 {
             transaction.prepare_cached(outdated)?.execute([&self.id])?;
+        }
+        if closed > 0 && self.is_open {
             transaction.prepare_cached(settle)?.execute((&self.run, &self.batch, self.slot))?;
         }
         Ok(closed as u64)

@@ -1,15 +1,15 @@
 //! Dead letters, kept whole beside the columns they are searched by.
 
-use pomost_models::{DeadLetter, Version};
+use pomost_models::{DeadLetter, Fate, Record, Stage, Version};
 use pomost_sqlite::Database;
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::{changes, runs};
 use crate::{DeadLetterFilter, Result, dead_letters};
 
 const INSERT: &str = "
-    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
     ON CONFLICT (id) DO NOTHING";
 
 const LIST: &str = "
@@ -21,7 +21,19 @@ const LIST: &str = "
         AND (?6 IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = ?6))
     ORDER BY died_at, id LIMIT ?7";
 
-const DISCARD: &str = "UPDATE dead_letters SET state = 'discarded' WHERE id = ?1 AND state = 'open'";
+const DISCARD: &str =
+    "UPDATE dead_letters SET state = 'discarded', replayed_in = NULL WHERE id = ?1 AND state = 'open'";
+
+/// Where an older version was applied than the letter's, which is then outdated.
+const STANDS: &str = "
+    SELECT 1 FROM dead_letters
+    WHERE flow = ?1 AND key = ?2 AND fate = ?3 AND state IN ('open', 'discarded') AND replayed_in IS NULL
+        AND stage = ?4 AND NOT is_older(version, ?5)";
+
+const OUTDATE: &str = "
+    UPDATE dead_letters SET state = 'superseded'
+    WHERE flow = ?1 AND key = ?2 AND key <> '' AND id <> ?3 AND state IN ('open', 'discarded') AND replayed_in IS NULL
+        AND is_older(version, ?4)";
 
 const SETTLE: &str = "
     DELETE FROM changes WHERE (flow, key, version) IN (
@@ -34,8 +46,7 @@ pub(super) async fn archive(database: &Database, letters: &[DeadLetter]) -> Resu
         for ((run, batch), outcomes) in dead_letters::slots(&letters) {
             runs::merge_batch(transaction, run, batch, outcomes.mask())?;
         }
-        changes::note_dead(transaction, &letters)?;
-        letters.iter().zip(texts).try_for_each(|(letter, text)| insert(transaction, letter, text))
+        letters.iter().zip(texts).try_for_each(|(letter, text)| keep(transaction, letter, text))
     });
     Ok(archived.await?)
 }
@@ -74,6 +85,42 @@ pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> 
     Ok(discarded.await?)
 }
 
+/// Whether a letter stands of this flow, key and fate, at this stage, that is not older than the version that was
+/// applied.
+pub(super) fn stands(
+    connection: &Connection,
+    (flow, key, fate): (&str, &str, Fate),
+    stage: Stage,
+    applied: Option<&str>,
+) -> rusqlite::Result<bool> {
+    connection.prepare_cached(STANDS)?.exists((flow, key, fate.0, stage.as_str(), applied))
+}
+
+/// Keeps a letter, unless it or one of equal fate is kept. Nobody waits for its change then but for the other's.
+fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {
+    let is_kept =
+        transaction.prepare_cached("SELECT 1 FROM dead_letters WHERE id = ?1")?.exists([&letter.id])?;
+    if let (false, Some(record), Some(fate)) = (is_kept, &letter.record, letter.fate())
+        && stands(transaction, (&letter.flow, &record.key, fate), letter.stage, None)?
+    {
+        return changes::settle_one(transaction, &letter.flow, record);
+    }
+    if let Some(record) = &letter.record {
+        changes::note_dead(transaction, &letter.flow, record)?;
+    }
+    if is_kept {
+        return Ok(());
+    }
+    insert(transaction, letter, text)?;
+    match &letter.record {
+        Some(Record { key, version, .. }) if letter.newest_alone => {
+            let newer = (&letter.flow, key, &letter.id, version.order_key());
+            transaction.prepare_cached(OUTDATE)?.execute(newer).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn insert(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(INSERT)?;
     let (stage, reason) = (letter.stage.as_str(), letter.reason.as_str());
@@ -81,7 +128,8 @@ fn insert(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> r
     let version = letter.version().map(Version::order_key);
     let (slot, key) = letter.record.as_ref().map(|record| (record.slot, &record.key)).unzip();
     let (run, batch) = (letter.run.to_string(), &letter.batch);
+    let fate = letter.fate().map(|fate| fate.0);
     let parameters =
-        params![letter.id, letter.flow, run, stage, reason, died_at, text, batch, slot, key, version];
+        params![letter.id, letter.flow, run, stage, reason, died_at, text, batch, slot, key, version, fate];
     statement.execute(parameters).map(drop)
 }

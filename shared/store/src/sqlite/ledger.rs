@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use pomost_models::version::is_older;
+use pomost_models::{Fate, Stage, version::is_older};
 use pomost_sqlite::Database;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
-use super::{runs, values};
+use super::{dead_letters, runs, values};
 use crate::{
     Answer, Claim, Known, Result, Settled, SettledEntry, Settlement,
     ledger::{ClaimToken, ContentHash},
@@ -22,6 +22,7 @@ pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> 
             key: entry.key.clone(),
             version: entry.version.order_key(),
             hash: entry.hash,
+            fate: entry.fate,
             refuses_mixed,
         })
         .collect();
@@ -108,6 +109,7 @@ struct Wanted {
     key: String,
     version: String,
     hash: ContentHash,
+    fate: Option<Fate>,
     refuses_mixed: bool,
 }
 
@@ -155,7 +157,7 @@ impl Held {
 
     /// The answer to a claim by `token`.
     fn answer(&self, token: ClaimToken, wanted: &Wanted, times: Times) -> Answer {
-        let claimed_by_us = self.claim.as_deref() == Some(token.0.as_bytes());
+        let claimed_by_us = self.is_claimed_by(token);
         if !claimed_by_us && self.claimed_until.is_some_and(|until| until > times.now) {
             return Answer::Busy;
         }
@@ -175,6 +177,10 @@ impl Held {
             return Answer::Unchanged;
         }
         Answer::Act(self.known.clone())
+    }
+
+    fn is_claimed_by(&self, token: ClaimToken) -> bool {
+        self.claim.as_deref() == Some(token.0.as_bytes())
     }
 
     /// Orders of extraction are no versions of the source's.
@@ -197,12 +203,22 @@ fn claim_key(
         .prepare_cached("SELECT * FROM ledger WHERE flow = ?1 AND key = ?2")?
         .query_row((flow, &wanted.key), Held::from_row)
         .optional()?;
+    let is_ours = held.as_ref().is_some_and(|held| held.is_claimed_by(token));
+    let known = held.as_ref().and_then(|held| held.version.clone());
     let answer = held.map_or(Answer::Act(Known::default()), |held| held.answer(token, wanted, times));
+    let is_dead = || match wanted.fate {
+        Some(fate) if !is_ours && answer.known().is_some() => {
+            let of = (flow, wanted.key.as_str(), fate);
+            dead_letters::stands(transaction, of, Stage::Load, known.as_deref())
+        }
+        _ => Ok(false),
+    };
+    let answer = if is_dead()? { Answer::Dead } else { answer };
     match answer {
         Answer::Act(_) => hold(transaction, flow, token, wanted, times.until, false)?,
         Answer::Unknown { .. } => hold(transaction, flow, token, wanted, times.until, true)?,
         Answer::Unchanged => note_version(transaction, flow, wanted)?,
-        Answer::Stale | Answer::Busy | Answer::Mixed => {}
+        Answer::Stale | Answer::Busy | Answer::Mixed | Answer::Dead => {}
     }
     Ok(answer)
 }

@@ -16,7 +16,7 @@ mod webhooks;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{Batch, DeadLetter, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{Batch, DeadLetter, Fate, Outcomes, RunId, Trigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 
 use crate::{
@@ -179,8 +179,8 @@ impl Store for SqliteStore {
         changes::forget(&self.database, flow).await
     }
 
-    async fn are_behind(&self, batch: &Batch) -> Result<Vec<bool>> {
-        changes::behind(&self.database, batch).await
+    async fn are_behind(&self, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>> {
+        changes::behind(&self.database, batch, fates).await
     }
 
     async fn settle_changes(&self, batch: &Batch) -> Result<()> {

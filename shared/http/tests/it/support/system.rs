@@ -91,6 +91,7 @@ pub(crate) fn things(server: &str) -> Call<'static> {
         headers: HeaderMap::new(),
         body: None,
         answers: &[],
+        format: None,
         needs_body: true,
         permit: Permit::default(),
     }

@@ -1,0 +1,110 @@
+//! What follows for a record from a failure of its request: it waits, is tried again, or is given up.
+
+use std::time::Duration;
+
+use pomost_models::{
+    Batch,
+    retry::{asked_delay, growing_delay},
+};
+use tokio::time::Instant;
+
+use crate::{Class, Client, Failure};
+
+/// The delay of what there was no time for, or what somebody else holds, in seconds.
+const SHORTLY: u32 = 1;
+
+/// The longest delay for a system that is not ready, as a number of tries: level 30 s.
+const LONGEST_WAIT: u32 = 3;
+
+/// How often the records of a batch were tried, and how often they may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Tries {
+    attempt: u32,
+    waits: u32,
+    attempts: u32,
+    /// Which failures that may pass cost no attempt.
+    pub spared: Spared,
+}
+
+/// When and as what records come again; those that share it share a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Again {
+    /// In how many seconds.
+    pub delay: u32,
+    /// The batch's `attempt` then.
+    pub attempt: u32,
+    /// The batch's `waits` then.
+    pub waits: u32,
+}
+
+/// Which failures that may pass cost no attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spared {
+    /// None.
+    Nothing,
+    /// Those that followed another one: the system went down meanwhile, and who was first may be why.
+    AllButTheFirst,
+    /// All: the system is down, and that is nobody's fault here.
+    All,
+}
+
+impl Tries {
+    /// Those of a batch whose records are tried so many times. Every failure that may pass costs one.
+    pub fn of(batch: &Batch, attempts: u32) -> Tries {
+        Tries { attempt: batch.attempt, waits: batch.waits, attempts, spared: Spared::Nothing }
+    }
+
+    /// What follows from a failure. One of the system costs no attempt and waits; one that may pass comes
+    /// again until the attempts are used up; nothing follows from any other: it is given up at once.
+    pub fn after(self, failure: &Failure) -> Option<Again> {
+        let is_spared = match self.spared {
+            Spared::Nothing => false,
+            Spared::AllButTheFirst => !failure.is_first,
+            Spared::All => true,
+        };
+        match failure.class {
+            class if class.is_of_the_system() => Some(self.wait(failure.retry_after)),
+            Class::Transient if is_spared => Some(self.wait(failure.retry_after)),
+            Class::Transient => self.try_again(failure.retry_after),
+            _ => None,
+        }
+    }
+
+    /// At no cost, as long as was asked for, or longer each time.
+    pub fn wait(self, asked: Option<Duration>) -> Again {
+        let waits = self.waits + 1;
+        Again { delay: delay(waits, LONGEST_WAIT, asked), waits, ..self.shortly() }
+    }
+
+    /// For one more attempt, if there is one left.
+    pub fn try_again(self, asked: Option<Duration>) -> Option<Again> {
+        let attempt = self.attempt + 1;
+        let again = Again { delay: delay(attempt, u32::MAX, asked), attempt, ..self.shortly() };
+        (attempt < self.attempts).then_some(again)
+    }
+
+    /// Soon, as it came.
+    pub fn shortly(self) -> Again {
+        Again { delay: SHORTLY, attempt: self.attempt, waits: self.waits }
+    }
+}
+
+/// What the server asked for, or a delay that grows with the tries.
+fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
+    asked.map_or_else(|| growing_delay(tries.min(longest)), asked_delay)
+}
+
+impl Client {
+    /// Which failures of a batch are spared whose requests began then. Records that only fail when they come
+    /// again may be what brings the system down, not the other way round.
+    pub fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> Spared {
+        let is_first = batch.attempt == 0 && batch.waits == 0;
+        if was_down || (is_first && self.may_have_been_down_since(began)) {
+            Spared::All
+        } else if self.has_been_down_since(began) {
+            Spared::AllButTheFirst
+        } else {
+            Spared::Nothing
+        }
+    }
+}

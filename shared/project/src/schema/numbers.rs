@@ -1,0 +1,96 @@
+//! The numbers of a schema, each with all its digits.
+
+use std::collections::{HashMap, HashSet};
+
+use pomost_expression::{Exact, Value, text, to_json};
+use serde_json::{Number, Value as Schema};
+
+/// The numbers of a schema that no float is, each by the bits of a float that stands for it where the
+/// validator reads the schema.
+#[derive(Default)]
+pub(super) struct Numbers {
+    taken: HashSet<u64>,
+    stand_ins: HashMap<u64, Value>,
+}
+
+impl Numbers {
+    /// The schema as the validator reads it, and its numbers.
+    pub(super) fn of(schema: &Value) -> (Schema, Numbers) {
+        let mut numbers = Numbers::default();
+        numbers.take_floats(schema);
+        (numbers.stood_in(schema), numbers)
+    }
+
+    /// Whether floats stand for other numbers.
+    pub(super) fn has_stand_ins(&self) -> bool {
+        !self.stand_ins.is_empty()
+    }
+
+    /// The value that is written in the schema where the validator reads this one.
+    pub(super) fn written(&self, read: &Schema) -> Value {
+        match read {
+            Schema::Null => Value::Null,
+            Schema::Bool(truth) => Value::Bool(*truth),
+            Schema::Number(number) => self.number(number),
+            Schema::String(text) => text.clone().into(),
+            Schema::Array(items) => items.iter().map(|item| self.written(item)).collect(),
+            Schema::Object(fields) => {
+                let field = |(name, field): (&String, &Schema)| (name.clone().into(), self.written(field));
+                Value::obj(fields.iter().map(field).collect())
+            }
+        }
+    }
+
+    fn number(&self, number: &Number) -> Value {
+        let stand_in = bits(number).and_then(|bits| self.stand_ins.get(&bits).cloned());
+        stand_in.unwrap_or_else(|| pomost_expression::given(&number.to_string(), false))
+    }
+
+    fn take_floats(&mut self, value: &Value) {
+        match value {
+            Value::Num(_) => self.taken.extend(exactly(value).as_ref().and_then(bits)),
+            Value::Arr(items) => items.iter().for_each(|item| self.take_floats(item)),
+            Value::Obj(fields) => fields.values().for_each(|field| self.take_floats(field)),
+            _ => {}
+        }
+    }
+
+    fn stood_in(&mut self, value: &Value) -> Schema {
+        match value {
+            Value::Num(_) => Schema::Number(exactly(value).unwrap_or_else(|| self.stand_in(value))),
+            Value::Arr(items) => items.iter().map(|item| self.stood_in(item)).collect(),
+            Value::Obj(fields) => {
+                let field =
+                    |(name, field): (&Value, &Value)| (text(name).unwrap_or_default(), self.stood_in(field));
+                fields.iter().map(field).collect()
+            }
+            other => to_json(other),
+        }
+    }
+
+    /// A float of the same sign and about the same size that stands for nothing else.
+    fn stand_in(&mut self, value: &Value) -> Number {
+        let nearest = to_json(value).as_f64().unwrap_or(f64::MAX);
+        let mut size = nearest.abs().max(f64::from_bits(1));
+        let step = if size > 1.0 { f64::next_down } else { f64::next_up };
+        let with_sign =
+            |size: f64| if text(value).is_some_and(|text| text.starts_with('-')) { -size } else { size };
+        while !self.taken.insert(with_sign(size).to_bits()) {
+            size = step(size);
+        }
+        self.stand_ins.insert(with_sign(size).to_bits(), value.clone());
+        // Its size is finite and not zero.
+        Number::from_f64(with_sign(size)).unwrap_or_else(|| 0.into())
+    }
+}
+
+/// The number where the validator can read it as it is.
+fn exactly(value: &Value) -> Option<Number> {
+    let Schema::Number(number) = to_json(value) else { return None };
+    (Exact::parse(&number.to_string()) == Exact::of(value)).then_some(number)
+}
+
+/// The bits of a float; none of an integer.
+fn bits(number: &Number) -> Option<u64> {
+    number.as_f64().filter(|_| number.is_f64()).map(f64::to_bits)
+}

@@ -1,0 +1,190 @@
+//! Answers with nothing in them.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
+
+const DELETE: &str = "delete: { request: \"DELETE /things/{$id}\" }";
+
+/// What a source answers that has nothing to say.
+const NOTHING: [(u16, &str); 4] = [(204, ""), (304, ""), (200, ""), (200, "\r\n")];
+
+fn nothing((status, body): (u16, &'static str)) -> Reply {
+    Reply::Answer(status, body.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_with_nothing_to_say_has_no_rows() {
+    let formats = [
+        ("", ".rows[]"),
+        ("format: jsonl", ".rows[]"),
+        ("format: csv", "'.'"),
+        ("format: { xml: { record: row } }", "'.'"),
+        ("format: xml", ".rows.row[]"),
+        ("format: text", "'fromjson | .rows[]'"),
+        ("fetch: { request: \"GET /rows/{.key}\" }", ".rows[]"),
+        ("for_each: { request: GET /parents, records: \".rows[]\" }", ".rows[]"),
+        ("paginate: { next: '.links.next | ltrimstr(\"x\")' }", ".rows[]"),
+    ];
+    let cases = formats.into_iter().flat_map(|format| NOTHING.map(|answer| (format, answer)));
+    join_all(cases.map(async |((extract, records), answer)| {
+        let source = Server::start(move |_| nothing(answer)).await;
+        let world = World::new(source, Flow { extract, records, ..Flow::default() }).await;
+        assert_eq!(outcomes(&world.sync().await), [], "{extract}, {answer:?}");
+        assert_eq!(world.source.seen().len(), 1, "{extract}, {answer:?}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_with_nothing_to_say_is_the_last() {
+    let paginates = [
+        "paginate: { page: { param: page } }",
+        "paginate: { page: { param: page, last: \".more | not\" } }",
+        "paginate: { page: { param: page, last: \".info.total / 5 < 1\" } }",
+        "paginate: { offset: { param: page, last: \".info.total - 5 < 1\" } }",
+        "paginate: { next: '\"?page=\" + .next' }",
+        "paginate: { token: { value: '\"x\" + .next', param: page } }",
+        "paginate: { link: next }",
+    ];
+    let page = |seen: &Seen, answer| match seen.query.get("page").map(String::as_str) {
+        None | Some("0" | "1") => {
+            let rows = json!({ "rows": [row(1)], "more": true, "next": "2", "info": { "total": 100 } });
+            Reply::Headed("link", "<?page=2>; rel=next".into(), rows.to_string().into())
+        }
+        _ => Reply::With("link", "<?page=3>; rel=next".into(), Box::new(nothing(answer))),
+    };
+    let start = |paginate: &str| if paginate.contains("offset") { 0 } else { 1 };
+    let cases = paginates.into_iter().flat_map(|paginate| NOTHING.map(|answer| (paginate, answer)));
+    join_all(cases.map(async |(extract, answer)| {
+        let first = start(extract);
+        let source = Server::start(move |seen| match (first, seen.query.get("page").map(String::as_str)) {
+            (0, Some("1")) => nothing(answer),
+            _ => page(seen, answer),
+        })
+        .await;
+        let world = World::new(source, Flow { extract, ..Flow::default() }).await;
+        assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{extract}, {answer:?}");
+        assert_eq!(world.source.seen().len(), 2, "{extract}, {answer:?}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_of_deletions_with_nothing_to_say_deletes_nothing() {
+    let extract = "deletions: { request: GET /deleted, records: \".deleted[]\", key: .id }";
+    let source = Server::start(|seen| match seen.path.as_str() {
+        "/rows" => Reply::rows(json!([row(1)])),
+        _ => nothing(NOTHING[0]),
+    })
+    .await;
+    let world = World::new(source, Flow { extract, load: DELETE, ..Flow::default() }).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_suddenly_has_nothing_to_say_is_no_success() {
+    let left = std::sync::Mutex::new(1);
+    let source = Server::start(move |_| match std::mem::take(&mut *left.lock().unwrap()) {
+        1 => Reply::rows(json!([row(1)])),
+        _ => nothing(NOTHING[0]),
+    })
+    .await;
+    let world = World::new(source, Flow::default()).await;
+    assert_eq!(world.sync().await.warning, None);
+    assert!(world.sync().await.warning.unwrap().contains("no records at all"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_deletes_nothing_where_nothing_was_said() {
+    let cases = [(304, "304 Not Modified", 100), (204, "does not list 1 of the 1 records", 10)];
+    join_all(cases.map(async |(status, said, max_deletes)| {
+        let left = std::sync::Mutex::new(1);
+        let source = Server::start(move |_| match std::mem::take(&mut *left.lock().unwrap()) {
+            1 => Reply::rows(json!([row(1)])),
+            _ => nothing((status, "")),
+        })
+        .await;
+        let extract = format!("sweep: {{ max_deletes: {max_deletes} }}").leak();
+        let world = World::new(source, Flow { extract, load: DELETE, ..Flow::default() }).await;
+        world.sync().await;
+        let error = failure(world.sync().await);
+        assert!(error.contains(said), "{error}");
+        assert_eq!(world.shop.server.asked("DELETE"), 0);
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_with_nothing_to_say_has_found_nothing() {
+    let load = r#"lookup: { request: "GET /things?key={.key}", id: ".rows[0].id", before_create: true }"#;
+    join_all(NOTHING.map(async |answer| {
+        let (world, _) = World::with_rows([row(1)], Flow { load, ..Flow::default() }).await;
+        world.shop.intercept(move |seen| (seen.method == "GET").then(|| nothing(answer)));
+        assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{answer:?}");
+        assert_eq!(world.shop.server.asked("GET"), 1, "{answer:?}");
+    }))
+    .await;
+}
+
+/// A source of one row, `a`, of which the details are these.
+async fn with_details(answer: (u16, &'static str), extract: &'static str) -> World {
+    let source = Server::start(move |seen| match seen.path.as_str() {
+        "/rows" => Reply::rows(json!([{ "key": "a" }])),
+        _ => nothing(answer),
+    })
+    .await;
+    World::new(source, Flow { extract, load: DELETE, ..Flow::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_details_have_nothing_to_say_is_gone() {
+    join_all(NOTHING.map(async |answer| {
+        let world = with_details(answer, "fetch: { request: \"GET /rows/{.key}\" }").await;
+        assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)], "{answer:?}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_only_asked_for_if_it_has_changed_is_not_gone() {
+    let extract = "fetch: { request: \"GET /rows/{.key}\", headers: { If-None-Match: '\"1\"' } }";
+    let world = with_details((304, ""), extract).await;
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    assert!(world.only_dead().await.error.contains("answered 304 Not Modified"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_with_nothing_to_say_where_its_id_should_be_is_looked_up() {
+    join_all([(204, ""), (201, ""), (200, "\n")].map(async |answer| {
+        let flow = Flow { load: LOOKUP, ..Flow::default() };
+        let (world, _) = World::with_rows([json!({"key": "a"})], flow).await;
+        world.shop.lose_answers("POST", 1, move || nothing(answer));
+        assert_eq!(outcomes(&world.sync().await), [("updated", 1)], "{answer:?}");
+        assert_eq!(world.shop.server.asked("POST"), 1, "{answer:?}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_breaks_off_before_its_first_byte_is_not_empty() {
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let whole = json!({ "rows": [row(1)] }).to_string();
+    tokio::spawn(async move {
+        for body in ["", &whole] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let length = whole.len();
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let (world, _) = World::with_rows::<0>([], Flow::default()).await;
+    let system = world.system("source").replace(&world.source.url, &url);
+    world.write("systems/source.yaml", &system);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+}
