@@ -63,6 +63,22 @@ async fn the_cursor_can_be_shown_and_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_to_begin_at_that_makes_no_sense_is_refused_with_2() {
+    let world = world().await;
+    for value in ["yesterday", "2026-02-30", "17", "", "9999-12-31"] {
+        let set = world.pomost(&["cursor", "set", "things", value]).await;
+        let since = world.pomost(&["sync", "things", "--since", value]).await;
+        assert_eq!((set.code, since.code), (2, 2), "{value}: {} {}", set.err, since.err);
+        assert!(set.err.starts_with("error: ") && since.err.starts_with("error: --since: "), "{}", since.err);
+    }
+    let refused = world.pomost(&["cursor", "set", "things", "yesterday"]).await.err;
+    assert!(refused.contains("expected a time") && refused.contains("\"yesterday\""), "{refused}");
+    assert!(world.source.seen().is_empty());
+    assert_eq!(world.cursor().await, None);
+    assert!(world.backends().await.store.runs(None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sync_without_dead_letters_ends_with_0() {
     let world = world().await;
     world.shop.mend();

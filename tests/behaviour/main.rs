@@ -39,6 +39,7 @@ mod schedule;
 mod services;
 mod side_by_side;
 mod support;
+mod sync_token;
 mod tracing;
 mod transforming;
 mod web_pages;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::position::Position;
 
 /// Where a run goes on after a crash. It is stored with each page that the broker has confirmed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// What to read next; none when all has been read.
     pub place: Option<Place>,
@@ -22,6 +22,24 @@ pub struct Checkpoint {
     /// When the run began to read.
     #[serde(default)]
     pub began: Option<Timestamp>,
+    /// The flow's cursor when the run began, empty where there was none; none in checkpoints of earlier versions.
+    #[serde(default)]
+    pub found: Option<String>,
+    /// What the answers so far say of where the next run begins, where they do.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// Whether the run began anew, since the source did not know the place any more at which it was to begin.
+    #[serde(default)]
+    pub anew: bool,
+    /// Whether the source listed what is less than the text it was asked from.
+    #[serde(default)]
+    pub contradicted: bool,
+    /// How many rows had a cursor.
+    #[serde(default)]
+    pub dated: u64,
+    /// How many rows had none.
+    #[serde(default)]
+    pub undated: u64,
     /// Whether the source gives cursors as text that look like numbers, as far as it was known when the run began.
     #[serde(default)]
     pub gives_text: bool,

@@ -6,11 +6,14 @@ use jiff::Timestamp;
 use pomost_expression::{Value, Variables, given};
 use pomost_http::{Client, Failure};
 use pomost_models::{Lane, Stage, Version};
-use pomost_project::{Flow, flow::Listing};
+use pomost_project::{
+    Flow,
+    flow::{Cursor, Listing},
+};
 use pomost_runtime::{Context, telemetry, worker::Trouble};
 use pomost_store::{Lease, Run};
 use serde::Deserialize;
-use tracing::{Instrument, field, info, info_span, warn};
+use tracing::{Instrument, field, info_span};
 
 use crate::{
     checkpoint::{Checkpoint, Part, Place},
@@ -90,12 +93,15 @@ impl Extraction<'_> {
         while let Some(place) = checkpoint.place.clone() {
             let span = self.span(&checkpoint);
             telemetry::note_trace_id(&span);
-            checkpoint = self.read(&checkpoint, &place, &mut memory).instrument(span).await?;
-            if checkpoint
-                .place
-                .as_ref()
-                .is_none_or(|next| next.part != place.part || next.window != place.window)
-            {
+            let read = self.read(&checkpoint, &place, &mut memory).instrument(span).await;
+            let began_anew = checkpoint.anew;
+            checkpoint = match read {
+                Err(Error::Request(failure)) => self.anew(checkpoint, &place, failure)?,
+                read => read?,
+            };
+            let next = checkpoint.place.as_ref();
+            let goes_on = next.is_some_and(|next| next.part == place.part && next.window == place.window);
+            if !goes_on || checkpoint.anew != began_anew {
                 memory = Memory::default();
             }
         }
@@ -110,19 +116,12 @@ impl Extraction<'_> {
         }
         let stored = self.context.store().cursor(&self.run.flow).await?;
         let since = self.since(stored.as_deref()).map_err(Error::Source)?;
-        let place = self.beginning(Part::Records, since.as_deref())?;
-        let (reached, began) = (stored.map(Version::new), Some(Timestamp::now()));
-        let (gives_text, reached_is_text) = (self.gives_text().await?, None);
-        Ok(Checkpoint {
-            place: Some(place),
-            pages: 0,
-            rows: 0,
-            since,
-            reached,
-            began,
-            gives_text,
-            reached_is_text,
-        })
+        let place = Some(self.beginning(Part::Records, since.as_deref())?);
+        let (found, began) = (Some(stored.clone().unwrap_or_default()), Some(Timestamp::now()));
+        let by_value = self.flow().extract.cursor.as_ref().is_some_and(|cursor| cursor.value().is_some());
+        let reached = stored.filter(|_| by_value).map(Version::new);
+        let gives_text = self.gives_text().await?;
+        Ok(Checkpoint { place, since, reached, began, found, gives_text, ..Checkpoint::default() })
     }
 
     fn since(&self, stored: Option<&str>) -> Result<Option<String>, String> {
@@ -130,7 +129,8 @@ impl Extraction<'_> {
         match (&self.flow().extract.cursor, asked) {
             (None, None) => Ok(None),
             (None, Some(_)) => Err("--since needs extract.cursor, which the flow has not".into()),
-            (Some(cursor), _) => cursor::beginning(cursor, asked, stored).map(Some),
+            (Some(cursor), _) => cursor::beginning(&self.flow().extract, cursor, asked, stored)
+                .map_err(|problem| format!("extract.cursor cannot begin there: {problem}")),
         }
     }
 
@@ -202,6 +202,7 @@ impl Extraction<'_> {
             unit.add(self.source.fetched(rows, variables).await?, variables).await?;
         }
         seen.note(page.position(), page.hash())?;
+        unit.note_token(page.sync_token()?);
         page.next()
     }
 
@@ -216,7 +217,8 @@ impl Extraction<'_> {
         let mut page = self.source.open(&deletions.listing, &place.position, variables).await?;
         while let Some(rows) = page.rows().await? {
             for row in rows {
-                unit.add_row(rows::deletion(deletions, row, unit.order(), variables)).await?;
+                let clock = self.flow().extract.timezone.as_ref().into();
+                unit.add_row(rows::deletion(deletions, clock, row, unit.order(), variables)).await?;
             }
         }
         memory.seen.note(page.position(), page.hash())?;
@@ -228,20 +230,22 @@ impl Extraction<'_> {
         let extract = &self.flow().extract;
         if let (Some(window), Some(cursor)) = (&place.window, &extract.cursor)
             && let Some(step) = cursor.step
-            && !cursor::is_past(&window.until, Timestamp::now())
+            && !cursor::is_past(&window.until, Timestamp::now(), extract.timezone.as_ref().into())
         {
             let window = cursor::window(window.until.clone(), step).map_err(Error::Source)?;
             return Ok(Some(Place { window: Some(window), ..self.beginning(Part::Records, since)? }));
         }
         let next = match &place.part {
             Part::Records if extract.deletions.is_some() => Some(Part::Deletions),
-            Part::Records | Part::Deletions if extract.sweep.is_some() => Some(Part::Missing(String::new())),
+            Part::Records | Part::Deletions if extract.sweep.is_some() && self.reads_everything(since) => {
+                Some(Part::Missing(String::new()))
+            }
             _ => None,
         };
         next.map(|part| self.beginning(part, since)).transpose()
     }
 
-    fn beginning(&self, part: Part, since: Option<&str>) -> Result<Place, Error> {
+    pub(crate) fn beginning(&self, part: Part, since: Option<&str>) -> Result<Place, Error> {
         let extract = &self.flow().extract;
         let listing = match (&part, &extract.deletions, &extract.for_each) {
             (Part::Deletions, Some(deletions), _) => &deletions.listing,
@@ -255,35 +259,11 @@ impl Extraction<'_> {
             }
             _ => None,
         };
-        Ok(Place { part, window, position: Position::first(&listing.paginate), parents: 0 })
-    }
-
-    /// The cursor moves only here, when every page is with the broker: pages need not be in its
-    /// order. It never moves back, so a run from an earlier `--since` leaves it where it is; and it
-    /// stays after a run from a later one, or what lies between would never be read.
-    async fn finish(&self, end: &Checkpoint) -> Result<(), Error> {
-        let store = self.context.store();
-        let stored = store.cursor(&self.run.flow).await?.map(Version::new);
-        let start = self.flow().extract.cursor.as_ref().map(|cursor| Version::new(&*cursor.start));
-        let known = stored.clone().or(start);
-        let leaves_a_gap = latest(known.clone(), self.run.since.clone().map(Version::new)) != known;
-        let cursor = if leaves_a_gap { stored } else { latest(stored, end.reached.clone()) };
-        let cursor = cursor.as_ref().map(Version::as_str);
-        let warning = self.warning(end).await?;
-        store.finish_extraction(self.lease, self.run.id, cursor, warning).await?;
-        info!(flow = self.run.flow, run = %self.run.id, pages = end.pages, rows = end.rows, "extracted");
-        Ok(())
-    }
-
-    /// A source that had records and suddenly lists none is more likely at fault than empty.
-    async fn warning(&self, end: &Checkpoint) -> Result<Option<&'static str>, Error> {
-        let reads_everything = self.flow().extract.cursor.is_none();
-        if end.rows > 0 || !reads_everything || !self.context.store().has_applied(&self.run.flow).await? {
-            return Ok(None);
-        }
-        let warning = "the source listed no records at all, though it had some before";
-        warn!(flow = self.run.flow, run = %self.run.id, warning);
-        Ok(Some(warning))
+        let link =
+            since.filter(|_| part == Part::Records && extract.cursor.as_ref().is_some_and(Cursor::is_link));
+        let position =
+            link.map_or_else(|| Position::first(&listing.paginate), |link| Position::Url(link.to_owned()));
+        Ok(Place { part, window, position, parents: 0 })
     }
 
     fn variables(&self, checkpoint: &Checkpoint, place: &Place) -> Variables {
@@ -322,12 +302,5 @@ impl Extraction<'_> {
 
     pub(crate) fn flow(&self) -> &Flow {
         &self.source.flow
-    }
-}
-
-fn latest(one: Option<Version>, other: Option<Version>) -> Option<Version> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.max(other)),
-        (one, other) => one.or(other),
     }
 }

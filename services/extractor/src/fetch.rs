@@ -68,10 +68,9 @@ impl Source {
         };
         let is_conditional = CONDITIONS.iter().any(|condition| call.headers.contains_key(condition));
         match self.client.send(call).await {
-            Ok(answer) if answer.status == StatusCode::NOT_MODIFIED && is_conditional => Ok(Row::Refused(
-                row.clone(),
-                format!("{} answered 304 Not Modified", fetch.request.label),
-            )),
+            Ok(answer) if answer.status == StatusCode::NOT_MODIFIED && is_conditional => {
+                Ok(Row::Refused(row.clone(), format!("{} answered 304 Not Modified", fetch.request.label)))
+            }
             Ok(answer) if answer.is_empty() => Ok(Row::Gone(row.clone())),
             Ok(answer) => match answer.value(fetch.format.as_ref()) {
                 Ok(value) => Ok(record(fetch, row, value, variables)),

@@ -2,11 +2,13 @@
 //!
 //! [`tend`] waits for the runs of one flow; [`extraction`] is one run, page by page; of a page,
 //! [`page`] fetches and [`rows`] makes records of it, [`unit`] makes batches of these, and [`position`]
-//! says where the next page is. [`checkpoint`] is where a run goes on after a crash. Beside the plain
-//! listing there are [`children`], [`fetch`] and [`sweep`], and [`webhook`] for what sources send by
-//! themselves, of which [`fetching`] asks about the rows that were only told. [`alerts`] tells people what they have to know.
+//! says where the next page is. [`checkpoint`] is where a run goes on after a crash, [`cursor`] where one
+//! begins, by times on a [`wall_clock`] perhaps. Beside the plain listing there are [`children`],
+//! [`fetch`] and [`sweep`], and [`webhook`] for what sources send by themselves, of which [`fetching`] asks
+//! about the rows that were only told. [`alerts`] tells people what they have to know.
 
 pub mod alerts;
+mod anew;
 mod asking;
 pub mod checkpoint;
 pub mod children;
@@ -15,6 +17,7 @@ mod cursor_type;
 pub mod extraction;
 pub mod fetch;
 pub mod fetching;
+mod finish;
 pub mod link;
 pub mod page;
 pub mod patience;
@@ -24,6 +27,7 @@ pub mod seen;
 pub mod sweep;
 pub mod tend;
 pub mod unit;
+pub mod wall_clock;
 pub mod webhook;
 
 use std::{net::SocketAddr, sync::Arc};

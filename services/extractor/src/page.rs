@@ -8,16 +8,17 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use http::{HeaderMap, StatusCode};
-use pomost_expression::{Expression, Value, Variables};
+use pomost_expression::{Expression, Value, Variables, text};
 use pomost_format::{DecodeError, Decoder, Format, Limits, Syntax};
 use pomost_http::{Answer, Call, Failure, StreamLimits, content_type};
 use pomost_project::{
-    flow::{Listing, Paginate},
+    flow::{Listing, Paginate, ToldBy},
     request::Request,
 };
 use url::Url;
 
 use crate::{
+    cursor,
     extraction::{Error, Source},
     patience::Patience,
     position::Position,
@@ -57,6 +58,14 @@ pub struct Page<'a> {
     ended: bool,
     rows: usize,
     hash: DefaultHasher,
+}
+
+/// What an answer says of where the next run begins.
+pub struct SyncToken {
+    /// The token, or the absolute URL.
+    pub token: String,
+    /// Whether it was given as text: then it is text in expressions, though it look like a number.
+    pub is_text: bool,
 }
 
 impl Source {
@@ -155,6 +164,12 @@ impl Source {
         call.format = listing.format.as_ref();
         if let Position::Url(next) = position {
             call.url = self.client.follow(&call.url, next)?;
+            return Ok(call);
+        }
+        let token = listing.sync_token.as_ref().and_then(|token| token.param.as_deref());
+        let since = text(&variables.cursor).filter(|since| !since.is_empty());
+        if let (Some(param), Some(since)) = (token, since) {
+            call.url.query_pairs_mut().append_pair(param, &since);
         }
         if let (Some(param), Some(value)) = (param(&listing.paginate), position.value()) {
             call.url.query_pairs_mut().append_pair(param, &value);
@@ -207,6 +222,30 @@ impl Page<'_> {
             self.position.next(&listing.paginate, self.decoder.rest(), &self.headers, self.rows, variables);
         let next = next.map_err(|error| self.failed("paginate", &error.message))?;
         Ok(next.map(|next| self.absolute(next)).transpose()?)
+    }
+
+    /// What the answer says of where the next run begins, once all rows have come; none where it says nothing.
+    pub fn sync_token(&self) -> Result<Option<SyncToken>, Error> {
+        let Some(wanted) = &self.listing.sync_token else { return Ok(None) };
+        let failed = |message: &str| self.failed("cursor", message);
+        let found = wanted.value.one(self.decoder.rest().clone(), &self.variables);
+        let found = found.map_err(|error| failed(&error.message))?;
+        let token = match (&found, text(&found)) {
+            (Value::Null, _) => return Ok(None),
+            (_, Some(token)) if token.is_empty() => return Ok(None),
+            (_, Some(token)) => token,
+            (_, None) => return Err(failed("expected a token or a URL, and found something else")),
+        };
+        let cursor = self.source.flow.extract.cursor.as_ref();
+        let token = match cursor.map(|cursor| &cursor.told_by) {
+            Some(ToldBy::Link) => self.source.client.follow(&self.url, &token)?.into(),
+            _ => token,
+        };
+        if token.len() > cursor::LONGEST {
+            let message = format!("a token or URL of {} bytes, more than {}", token.len(), cursor::LONGEST);
+            return Err(failed(&message));
+        }
+        Ok(Some(SyncToken { token, is_text: matches!(found, Value::TStr(_)) }))
     }
 
     fn take(&mut self, row: Result<Value, DecodeError>, rows: &mut Vec<Value>) -> Result<(), Error> {

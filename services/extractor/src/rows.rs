@@ -2,9 +2,15 @@
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, given, name, text, write};
 use pomost_models::{Op, Reason, Record, Stage, Version, VersionType};
-use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
+use pomost_project::{
+    Flow,
+    flow::{Cursor, Deletions},
+    webhook::Webhook,
+};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
+
+use crate::wall_clock::{self, WallClock};
 
 /// What one row of a source is.
 #[derive(Debug)]
@@ -37,6 +43,7 @@ pub struct Reading<'a> {
     key: Placed<'a>,
     version: Option<Placed<'a>>,
     version_type: Option<VersionType>,
+    clock: WallClock<'a>,
     deleted: Option<Placed<'a>>,
     cursor: Option<Placed<'a>>,
 }
@@ -51,8 +58,13 @@ impl<'a> From<&'a Flow> for Reading<'a> {
             key: ("extract.key", &extract.key),
             version: extract.version.as_ref().map(|version| ("extract.version", version)),
             version_type: extract.version_type,
+            clock: extract.timezone.as_ref().into(),
             deleted: extract.deleted.as_ref().map(|deleted| ("extract.deleted", deleted)),
-            cursor: extract.cursor.as_ref().map(|cursor| ("extract.cursor.value", &cursor.value)),
+            cursor: extract
+                .cursor
+                .as_ref()
+                .and_then(Cursor::value)
+                .map(|value| ("extract.cursor.value", value)),
         }
     }
 }
@@ -68,6 +80,7 @@ impl<'a> Reading<'a> {
             key: webhook.key.as_ref().map_or(extract.key, |key| ("extract.webhook.key", key)),
             version: version.or(extract.version),
             version_type: extract.version_type,
+            clock: extract.clock,
             deleted: deleted.or(extract.deleted),
             cursor: None,
         }
@@ -107,6 +120,7 @@ pub fn gone<'a>(
 /// The deletion that a row of `extract.deletions` is.
 pub fn deletion(
     deletions: &Deletions,
+    clock: WallClock<'_>,
     value: Value,
     order: Version,
     variables: &Variables,
@@ -114,7 +128,7 @@ pub fn deletion(
     let key = key(("extract.deletions.key", &deletions.key), &value, variables);
     made(value, key, order, |value| {
         let version = deletions.version.as_ref().map(|version| ("extract.deletions.version", version));
-        let version = found_version(version, deletions.version_type, value, variables)?;
+        let version = found_version(version, deletions.version_type, clock, value, variables)?;
         Ok(Fields { version, op: Op::Delete, cursor: None })
     })
 }
@@ -207,9 +221,9 @@ fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<
         None => false,
     };
     Ok(Fields {
-        version: found_version(reading.version, reading.version_type, value, variables)?,
+        version: found_version(reading.version, reading.version_type, reading.clock, value, variables)?,
         op: if deleted { Op::Delete } else { Op::Upsert },
-        cursor: found_version(reading.cursor, None, value, variables)?,
+        cursor: found_cursor(reading.cursor, value, variables)?,
     })
 }
 
@@ -218,28 +232,72 @@ fn key((place, key): Placed<'_>, value: &Value, variables: &Variables) -> Result
     key_text(&key).map_err(|problem| format!("{place} found {problem}"))
 }
 
+/// A row without a version is ordered by when it was read, as all are where the flow names none.
 fn found_version(
     version: Option<Placed<'_>>,
     expected: Option<VersionType>,
+    clock: WallClock<'_>,
     value: &Value,
     variables: &Variables,
 ) -> Result<Option<Version>, String> {
-    let Some((place, version)) = version else { return Ok(None) };
-    let found = version.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
-    let text = text(&found).filter(|text| !text.is_empty());
-    let version = text.and_then(|text| match expected {
-        Some(expected) => Version::of_type(&text, expected),
-        None => Some(version_of(&found, text)),
-    });
-    let expected = expected.map_or("a time, a number or text", VersionType::expected);
-    version.map(Some).ok_or_else(|| format!("{place} found something else than {expected}"))
+    let Some(Found { place, expression, value, text }) = found(version, value, variables)? else {
+        return Ok(None);
+    };
+    let of_type = |expected| {
+        let of_type = Version::of_type(&text, expected);
+        of_type
+            .ok_or_else(|| format!("{place} found something else than {}", VersionType::expected(expected)))
+    };
+    match expected {
+        Some(expected @ (VersionType::Number | VersionType::Text)) => of_type(expected).map(Some),
+        None if looks_like_another(&value, &text) => Ok(Some(Version::new(text).as_text())),
+        Some(VersionType::Time) | None => {
+            expected.map(of_type).transpose()?;
+            let converted = expression.clock().map(|zone| wall_clock::converted(&text, zone));
+            Ok(Some(converted.unwrap_or_else(|| clock.version(&text))))
+        }
+    }
 }
 
-/// The version of a text. Where it looks like a number and the source gave it as text, it says so.
-fn version_of(found: &Value, text: String) -> Version {
-    let is_text = matches!(found, Value::TStr(_)) && matches!(given(&text, false), Value::Num(_));
-    let version = Version::new(text);
-    if is_text { version.as_text() } else { version }
+fn found_cursor(
+    cursor: Option<Placed<'_>>,
+    value: &Value,
+    variables: &Variables,
+) -> Result<Option<Version>, String> {
+    let found = found(cursor, value, variables)?;
+    Ok(found.map(|Found { value, text, .. }| match looks_like_another(&value, &text) {
+        true => Version::new(text).as_text(),
+        false => Version::new(text),
+    }))
+}
+
+/// A time, a number or text that an expression found.
+struct Found<'a> {
+    place: &'static str,
+    expression: &'a Expression,
+    value: Value,
+    text: String,
+}
+
+/// None where the expression finds null, or a text of nothing.
+fn found<'a>(
+    wanted: Option<Placed<'a>>,
+    value: &Value,
+    variables: &Variables,
+) -> Result<Option<Found<'a>>, String> {
+    let Some((place, expression)) = wanted else { return Ok(None) };
+    let value = expression.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
+    match (&value, text(&value)) {
+        (Value::Null, _) => Ok(None),
+        (_, Some(text)) if text.is_empty() => Ok(None),
+        (_, Some(text)) => Ok(Some(Found { place, expression, value, text })),
+        (_, None) => Err(format!("{place} found something else than a time, a number or text")),
+    }
+}
+
+/// Whether a source gave as text what looks like a number: it is ordered as that, and is text in expressions.
+fn looks_like_another(value: &Value, text: &str) -> bool {
+    matches!(value, Value::TStr(_)) && matches!(given(text, false), Value::Num(_))
 }
 
 /// Keys of several fields, `[.shop, .number]`, are their JSON. `1`, `1.0` and `1e0` are one key.

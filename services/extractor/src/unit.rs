@@ -12,10 +12,12 @@ use uuid::{Builder, Uuid};
 
 use crate::{
     checkpoint::{Checkpoint, Place},
-    cursor,
+    cursor::{self, Kind},
     extraction::{Error, Extraction},
     fetch,
+    page::SyncToken,
     rows::{self, Refused, Row},
+    wall_clock::WallClock,
 };
 
 /// Batches published together: one wait for their confirms.
@@ -64,7 +66,11 @@ impl<'a> Unit<'a> {
         for row in rows {
             let order = self.order();
             let row = match row {
-                fetch::Row::There(value) => rows::row(flow, value, order, variables),
+                fetch::Row::There(value) => {
+                    let row = rows::row(flow, value, order, variables);
+                    self.count(&row);
+                    row
+                }
                 fetch::Row::Gone(value) if flow.load.deletes() => rows::gone(flow, value, order, variables),
                 fetch::Row::Gone(_) => continue,
                 fetch::Row::Refused(value, error) => {
@@ -74,6 +80,13 @@ impl<'a> Unit<'a> {
             self.add_row(row).await?;
         }
         Ok(())
+    }
+
+    /// Notes what an answer says of where the next run begins; the last that says so counts.
+    pub fn note_token(&mut self, token: Option<SyncToken>) {
+        let Some(SyncToken { token, is_text }) = token else { return };
+        self.checkpoint.token = Some(token);
+        self.checkpoint.reached_is_text = Some(is_text);
     }
 
     /// Adds one row, and publishes those that wait where they are enough for it. When that is depends on
@@ -109,14 +122,24 @@ impl<'a> Unit<'a> {
         Ok(next)
     }
 
+    fn count(&mut self, row: &Result<Row, Box<Refused>>) {
+        match row {
+            Ok(Row { cursor: Some(_), .. }) => self.checkpoint.dated += 1,
+            Ok(Row { cursor: None, .. }) => self.checkpoint.undated += 1,
+            Err(_) => {}
+        }
+    }
+
     /// The record of a row, and how far the source has been read with it. A cursor of another type
     /// than those before it would outrank them all, or be outranked, for ever. One later than the run's
     /// beginning does not count: a row on an earlier page may have changed before it, and since it was read.
     fn reach(&mut self, Row { record, cursor }: Row) -> Result<Record, Box<Refused>> {
         let reached = self.checkpoint.reached.take();
         let began = self.checkpoint.began;
-        let cursor =
-            cursor.filter(|cursor| began.is_none_or(|began| !cursor::is_later(cursor.as_str(), began)));
+        let clock = WallClock::from(self.extraction.flow().extract.timezone.as_ref());
+        let cursor = cursor
+            .filter(|cursor| began.is_none_or(|began| !cursor::is_later(cursor.as_str(), began, clock)));
+        self.checkpoint.contradicted |= cursor.as_ref().is_some_and(|cursor| self.contradicts(cursor));
         self.checkpoint.reached_is_text =
             cursor.as_ref().map(Version::is_text).or(self.checkpoint.reached_is_text);
         let cursor = cursor.map(|cursor| Version::new(cursor.as_str()));
@@ -133,6 +156,15 @@ impl<'a> Unit<'a> {
                      text have no common order";
         let diagnosis = Diagnosis { reason: Reason::Invalid, error: error.into(), pointer: None };
         Err(Box::new(Refused { record, diagnosis }))
+    }
+
+    /// Whether the source listed what is less than the text it was asked from: then it does not compare texts as we
+    /// do. Nothing is asked from before a text.
+    fn contradicts(&self, cursor: &Version) -> bool {
+        let since =
+            self.checkpoint.since.as_deref().filter(|since| Some(*since) == self.checkpoint.found.as_deref());
+        let is_text = |text: &str| Kind::of(text) == Kind::Text;
+        since.is_some_and(|since| is_text(since) && is_text(cursor.as_str()) && cursor.as_str() < since)
     }
 
     /// Publishes the rows that wait.

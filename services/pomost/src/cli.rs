@@ -1,6 +1,6 @@
 //! The commands and their arguments.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use pomost_project::Problems;
@@ -8,8 +8,20 @@ use pomost_runtime::telemetry;
 
 use crate::commands::{bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync};
 
-/// The exit code of a project with problems.
+/// The exit code of a project with problems, and of an argument that makes no sense.
 const PROBLEMS: u8 = 2;
+
+/// An argument that makes no sense for the project's flow, and what was expected.
+#[derive(Debug)]
+pub(crate) struct Nonsense(pub(crate) String);
+
+impl fmt::Display for Nonsense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Nonsense {}
 
 /// Moves business records between systems that only have HTTP APIs in common.
 #[derive(Debug, Parser)]
@@ -58,7 +70,8 @@ pub struct ProjectArgument {
 
 impl Cli {
     /// Runs the command to its end. Errors go to standard error; the exit code is 0 where all is
-    /// well, 2 for a project with problems or an expression that does not compile, 1 for anything else.
+    /// well, 2 for a project with problems, an expression that does not compile or an argument that makes no sense,
+    /// 1 for anything else.
     pub fn run(self) -> ExitCode {
         let telemetry = telemetry::start_with("pomost", self.command.log_level());
         let outcome = pomost_runtime::run_to_the_end(async move {
@@ -100,5 +113,5 @@ fn report(error: anyhow::Error) -> ExitCode {
         return ExitCode::from(PROBLEMS);
     }
     eprintln!("error: {error:#}");
-    ExitCode::FAILURE
+    if error.is::<Nonsense>() { ExitCode::from(PROBLEMS) } else { ExitCode::FAILURE }
 }

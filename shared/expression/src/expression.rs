@@ -12,11 +12,13 @@ use jaq_core::{
         parse::{Def, Term},
     },
 };
+use jiff::tz::TimeZone;
 
 use crate::{
     CompileError, EvaluationError, Value, Variables, arithmetic, bounds,
     brackets::Brackets,
     budget::{Bound, Budget, Data, Evaluation, MAX_SIZE, weigh},
+    clock,
     error::compile_error,
     field::Field,
     functions, literals, recursion, syntax, variables,
@@ -36,6 +38,7 @@ struct Compiled {
     source: String,
     filter: Filter<Data>,
     variables: Vec<&'static str>,
+    clock: Option<TimeZone>,
     fields: OnceLock<Vec<Field>>,
 }
 
@@ -46,6 +49,7 @@ impl Expression {
         recursion::refuse(source)?;
         let mut term = syntax::parse(source)?;
         literals::refuse(source, &mut term)?;
+        let clock = clock::of(&mut term);
         arithmetic::make_exact(&mut term);
         bounds::bound(&mut term);
         let variables = variables::used_in(source);
@@ -64,6 +68,7 @@ impl Expression {
             source: source.to_owned(),
             filter,
             variables,
+            clock,
             fields: OnceLock::new(),
         })))
     }
@@ -76,6 +81,11 @@ impl Expression {
     /// Whether it uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         self.0.variables.contains(&name)
+    }
+
+    /// The time zone that is written out in it and whose clock it reads times of, if there is one.
+    pub fn clock(&self) -> Option<&TimeZone> {
+        self.0.clock.as_ref()
     }
 
     /// Whether it is nothing but a path to fields and elements, `.data.items[]`: its outputs are what

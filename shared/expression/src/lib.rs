@@ -8,6 +8,7 @@ mod arithmetic;
 mod bounds;
 mod brackets;
 mod budget;
+mod clock;
 mod decimal;
 mod error;
 mod exact;

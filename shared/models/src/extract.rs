@@ -37,6 +37,11 @@ pub struct ExtractSection {
     /// count as older.
     #[serde(default)]
     pub version_type: Option<VersionType>,
+    /// The zone of the clock by which the source writes times that name none, `Europe/Warsaw`, where its versions or
+    /// its cursor are such; left out, it may be any: a time that comes twice on any clock of the earth, when that is
+    /// put back, is taken for one that does so here.
+    #[serde(default)]
+    pub timezone: Option<String>,
     /// How far the source has been read; left out, every run reads everything.
     #[serde(default)]
     pub cursor: Option<CursorSection>,
@@ -46,7 +51,8 @@ pub struct ExtractSection {
     /// A listing of what the source deleted, read after the records.
     #[serde(default)]
     pub deletions: Option<DeletionsSection>,
-    /// Takes what the source no longer lists for deleted; for flows that read everything each time.
+    /// Takes what the source no longer lists for deleted; for runs that read everything, as of flows without a
+    /// cursor, and those that begin without a token or a link.
     #[serde(default)]
     pub sweep: Option<SweepSection>,
     /// When to run by itself; left out, only `pomost sync` runs it.
@@ -169,17 +175,34 @@ fn first_page() -> u64 {
     1
 }
 
-/// How far the source has been read.
+/// How far the source has been read: a value in its records, of which the highest counts, or what its last answer
+/// says, a token or a link.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CursorSection {
-    /// The value in a record: the next run begins at the highest one seen.
-    pub value: Jq,
-    /// Where the first run begins: text or a number. What is written as a number is one in expressions,
-    /// until the source gives such values as text.
-    #[serde(deserialize_with = "text_or_integer")]
+    /// The value in a record: the next run begins at the highest one seen. Null where a record has none, which then
+    /// says nothing about how far was read.
+    #[serde(default)]
+    pub value: Option<Jq>,
+    /// The token in an answer that stands for what has been read, `.nextSyncToken`: the next run begins at that of
+    /// the last answer which has one, whatever it looks like. A source that does not know it any more (404, 410) is
+    /// read anew.
+    #[serde(default)]
+    pub token: Option<Jq>,
+    /// The URL in an answer of what will have changed, `.["@odata.deltaLink"]`: the next run begins there, as by a
+    /// token.
+    #[serde(default)]
+    pub link: Option<Jq>,
+    /// The query parameter that takes the token, which the request has none of where there is no token yet; left
+    /// out where the request uses `$cursor`.
+    #[serde(default)]
+    pub param: Option<String>,
+    /// Where the first run begins; of a token, left out where there is none to begin at, as of a link.
+    /// Text or a number: what is written as a number is one in expressions, until the source gives such values as
+    /// text.
+    #[serde(default, deserialize_with = "optional_text_or_integer")]
     #[schemars(extend("type" = ["string", "integer"]))]
-    pub start: String,
+    pub start: Option<String>,
     /// How far each run reaches back behind the cursor, for changes the source shows late. What is
     /// read twice is sent once.
     #[serde(default)]
@@ -205,6 +228,10 @@ fn text_or_integer<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) 
         Written::Text(text) => text.into(),
         Written::Integer(integer) => integer.to_string().into(),
     })
+}
+
+fn optional_text_or_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text_or_integer(deserializer).map(Some)
 }
 
 /// When a flow runs by itself: `{ every: 5m }`, or by the clock, `{ cron: "0 6 * * MON-FRI" }`.

@@ -38,6 +38,8 @@ const TEXT: char = '\u{2}';
 /// What a version begins with that is nothing but an order of extraction.
 const ORDER: char = '@';
 
+/// What stands between the text that a source gave and another one that it is ordered as.
+const ORDERED_AS: char = '\u{3}';
 /// What a version ends with that its source gave as text, though it looks like a number. Whoever does not know
 /// it takes it for a part of the order of extraction, where it changes nothing.
 const AS_TEXT: char = '\u{4}';
@@ -55,6 +57,12 @@ impl Version {
             VersionType::Number => order::of_number(text).map(|_| Version::new(text)),
             VersionType::Text => Some(Version(format!("{TEXT}{text}"))),
         }
+    }
+
+    /// The same version, ordered as another text that a source could have given is. So those that are
+    /// ordered as the same are equal, and of these the one read later is newer.
+    pub fn ordered_as(self, text: &str) -> Version {
+        Version(format!("{}{ORDERED_AS}{text}", self.0))
     }
 
     /// The same version, given as text that looks like a number. It is ordered as the number, and is text in
@@ -87,7 +95,9 @@ impl Version {
 
     /// The text as the source wrote it.
     pub fn as_str(&self) -> &str {
-        self.given().map_or(&self.0, |given| given.strip_prefix(TEXT).unwrap_or(given))
+        let Some(given) = self.given() else { return &self.0 };
+        let written = given.split_once(ORDERED_AS).map_or(given, |(written, _)| written);
+        written.strip_prefix(TEXT).unwrap_or(written)
     }
 
     /// What the source gave, without the order of extraction: the text of which [`Version::new`] makes the

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::tz::TimeZone;
 use pomost_expression::Expression;
 use pomost_format::{Format, RowPath};
 use pomost_models::VersionType;
@@ -29,6 +30,8 @@ pub struct Extract {
     pub version: Option<Expression>,
     /// What versions are, where the flow says it.
     pub version_type: Option<VersionType>,
+    /// The zone of the clock of times that name none, where the flow says it.
+    pub timezone: Option<TimeZone>,
     /// How far the source has been read.
     pub cursor: Option<Cursor>,
     /// Whether the source deleted the record.
@@ -60,6 +63,8 @@ pub struct Listing {
     pub records: Expression,
     /// The same rows of a JSON answer as they come, where nothing else needs the whole answer.
     pub list: Option<List>,
+    /// What in its answers says how far the source has been read, where they do.
+    pub sync_token: Option<SyncToken>,
 }
 
 /// The rows of one list in a JSON answer.
@@ -140,12 +145,47 @@ pub enum Paginate {
 /// How far the source has been read.
 #[derive(Debug)]
 pub struct Cursor {
-    /// The value in a record.
-    pub value: Expression,
-    /// Where the first run begins.
-    pub start: String,
+    /// What says it.
+    pub told_by: ToldBy,
+    /// Where the first run begins; only where a token or a link says how far was read is there none.
+    pub start: Option<String>,
     /// How far each run reaches back behind the cursor.
     pub overlap: Option<Duration>,
     /// How much time is read at once.
     pub step: Option<Duration>,
+}
+
+/// What says how far the source has been read.
+#[derive(Debug)]
+pub enum ToldBy {
+    /// The highest of these values in its records.
+    Value(Expression),
+    /// The token in its last answer, which is not compared.
+    Token,
+    /// The URL in its last answer.
+    Link,
+}
+
+impl Cursor {
+    /// The value in a record, where such say how far was read.
+    pub fn value(&self) -> Option<&Expression> {
+        match &self.told_by {
+            ToldBy::Value(value) => Some(value),
+            ToldBy::Token | ToldBy::Link => None,
+        }
+    }
+
+    /// Whether it is the URL of what will have changed.
+    pub fn is_link(&self) -> bool {
+        matches!(self.told_by, ToldBy::Link)
+    }
+}
+
+/// What in an answer says how far the source has been read, and what takes that.
+#[derive(Debug)]
+pub struct SyncToken {
+    /// The token, or the URL.
+    pub value: Expression,
+    /// The query parameter that takes the token.
+    pub param: Option<String>,
 }

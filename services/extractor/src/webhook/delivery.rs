@@ -173,7 +173,7 @@ mod tests {
     fn what_fails_is_named_where_it_stands() {
         let delivery = delivered("key: .id | tonumber\nversion: .v", &[], r#"{"id":"x"}"#).unwrap();
         assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.key: "), "{delivery:?}");
-        let delivery = delivered("version: .v", &[], r#"{"key":"x"}"#).unwrap();
+        let delivery = delivered("version: .v", &[], r#"{"key":"x","v":[]}"#).unwrap();
         assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.version found"));
         assert_eq!(delivery.refused[0].record.key, "x");
     }

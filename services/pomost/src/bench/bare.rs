@@ -18,7 +18,8 @@ pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow:
     let flow = project.flows.get(flow).context("the flow is missing")?.clone();
     let client = clients.of(&flow.extract.system).context("the source is missing")?.clone();
     let source = Source { client, flow: flow.clone() };
-    let start = flow.extract.cursor.as_ref().map_or(Value::Null, |cursor| given(&cursor.start, false));
+    let start = flow.extract.cursor.as_ref().and_then(|cursor| cursor.start.as_deref());
+    let start = start.map_or(Value::Null, |start| given(start, false));
     let variables = Variables { cursor: start, ..Variables::default() };
     let (run, mut records) = (RunId::generate(), Vec::new());
     let listing = flow.extract.listing.as_ref().context("the flow reads nothing")?;

@@ -6,13 +6,14 @@ use anyhow::Context as _;
 use pomost_extractor::Scheduling;
 use pomost_http::Clients;
 use pomost_models::{Outcome, RunId, Trigger};
-use pomost_project::Project;
+use pomost_project::{Flow, Project};
 use pomost_runtime::{Context, Settings, shutdown};
 use pomost_store::{DeadLetterFilter, RunRequest, RunState, RunSummary, Store};
 use tokio_util::sync::CancellationToken;
 
+use super::cursor;
 use crate::{
-    cli::ProjectArgument,
+    cli::{Nonsense, ProjectArgument},
     open::{self, Opened},
     progress, runner,
 };
@@ -45,6 +46,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("there is no flow '{}'; there are: {flows}", arguments.flow))?;
     let settings = open::settings(&arguments.project.project)?;
     let opened = open::to_run_or_join(&settings).await?;
+    if let Some(since) = &arguments.since {
+        let flow = project.flows.get(&arguments.flow).context("the flow is missing")?;
+        check(flow, &*opened.backends.store, since).await?;
+    }
     let request = RunRequest { flow: arguments.flow, trigger: Trigger::Manual, since: arguments.since };
     let run = opened.backends.store.request_run(&request).await?;
     let stop = shutdown.child_token();
@@ -69,6 +74,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Refuses a place that no run of the flow can begin at.
+async fn check(flow: &Flow, store: &dyn Store, since: &str) -> anyhow::Result<()> {
+    let none = || Nonsense("--since needs extract.cursor, which the flow has not".into());
+    let cursor = flow.extract.cursor.as_ref().ok_or_else(none)?;
+    let stored = store.cursor(&flow.name).await?;
+    cursor::check(&flow.extract, cursor, stored.as_deref(), since)
+        .map_err(|Nonsense(problem)| Nonsense(format!("--since: {problem}")).into())
+}
+
 /// Runs the services until all is to stop. While another process runs the project, that one does what is asked for;
 /// whoever waits for it goes on in its place when it ends.
 async fn run_services(
@@ -84,8 +98,7 @@ async fn run_services(
             None => return Ok(()),
         },
     };
-    let context =
-        Context { project, backends, claim: settings.claim(), shutdown: stop.clone() };
+    let context = Context { project, backends, claim: settings.claim(), shutdown: stop.clone() };
     context.declare().await?;
     let clients = Clients::new(&context.project, &context.backends.store)?;
     runner::run(context, clients, Scheduling::Off).await

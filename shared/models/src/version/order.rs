@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::TEXT;
+use super::{ORDERED_AS, TEXT};
 
 /// The longest exponent of a number, either way: beyond those of doubles (308), and short when it is
 /// written out.
@@ -63,6 +63,7 @@ fn extraction(key: &str) -> Option<&str> {
 
 /// The order key of a version that a source gave.
 pub(super) fn of_given(text: &str) -> String {
+    let text = text.split_once(ORDERED_AS).map_or(text, |(_, ordered_as)| ordered_as);
     of_text(text).or_else(|| of_number(text)).or_else(|| of_time(text)).unwrap_or_else(|| format!("s{text}"))
 }
 

@@ -118,6 +118,21 @@ fn a_version_decides_before_the_order_of_extraction() {
 }
 
 #[test]
+fn versions_that_are_ordered_as_the_same_are_told_apart_by_when_they_were_read() {
+    let [first, second] = moments();
+    let hour = |text: &str, moment| {
+        let version = Version::new(text).ordered_as("2026-10-25 02:00");
+        version.extracted(&Version::of_extraction(moment, 0))
+    };
+    let (earlier, later) = (hour("2026-10-25 02:50:00", first), hour("2026-10-25 02:10:00", second));
+    assert!(earlier.is_older(&later) && !later.is_older(&earlier));
+    assert!(read("2026-10-25 01:59:59.9", second, 0).is_older(&earlier));
+    assert!(later.is_older(&read("2026-10-25 03:00", first, 0)));
+    assert_eq!((later.as_str(), earlier.as_str()), ("2026-10-25 02:10:00", "2026-10-25 02:50:00"));
+    assert_eq!(Version::new(later.given().unwrap()).order_key(), "s2026-10-25 02:00");
+}
+
+#[test]
 fn an_order_of_extraction_compares_with_every_version_that_says_when_it_was_read() {
     let [first, second] = moments();
     for text in ["10", "2026-01-01T00:00:00Z", "rev"] {

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use pomost_expression::Expression;
 use pomost_format::{Syntax, row_path};
 use pomost_models::{
-    flow::{
-        CursorSection, DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection,
-        PaginateSection,
-    },
+    flow::{DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection, PaginateSection},
     format::FormatSettings,
 };
 
-use super::{Compile, optional, schedule, webhook};
+use super::{Compile, cursor, optional, schedule, webhook};
 use crate::{
     environment::Environment,
-    flow::{Cursor, Deletions, Extract, Fetch, List, Listing, Paginate, Request},
+    flow::{Deletions, Extract, Fetch, List, Listing, Paginate, Request, SyncToken},
 };
 
 pub(crate) fn compile(
@@ -27,16 +24,21 @@ pub(crate) fn compile(
     check_deletes(compile, file);
     check_sweep(compile, section);
     check_is_read(compile, section);
-    let listing = optional(section.listing.as_ref(), |section| self::listing(compile, "/extract", section));
-    let for_each =
-        optional(section.for_each.as_ref(), |section| self::listing(compile, "/extract/for_each", section));
+    let cursor = optional(section.cursor.as_ref(), |section| cursor::cursor(compile, section));
+    let listing = optional(section.listing.as_ref(), |listing| {
+        let token = section.cursor.as_ref().map_or(Some(None), |cursor| cursor::sync_token(compile, cursor));
+        self::listing(compile, "/extract", listing, token?)
+    });
+    let for_each = optional(section.for_each.as_ref(), |section| {
+        self::listing(compile, "/extract/for_each", section, None)
+    });
     let fetch = optional(section.fetch.as_ref(), |section| fetch(compile, section));
     let deletions =
         optional(section.deletions.as_ref(), |deletions| self::deletions(compile, section, deletions));
     let key = compile.expression("/extract/key", &section.key);
     let version = compile.optional("/extract/version", section.version.as_ref());
     check_version_type(compile, section);
-    let cursor = optional(section.cursor.as_ref(), |section| cursor(compile, section));
+    let timezone = schedule::zone(compile, "/extract/timezone", section.timezone.as_ref());
     let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
     let schedule = optional(section.schedule.as_ref(), |section| schedule::schedule(compile, section));
     let webhook = optional(section.webhook.as_ref(), |webhook| {
@@ -54,6 +56,7 @@ pub(crate) fn compile(
         key: key?,
         version: version?,
         version_type: section.version_type,
+        timezone: timezone?,
         cursor: cursor?,
         deleted: deleted?,
         deletions: deletions?,
@@ -126,7 +129,8 @@ const OF_READING: [&str; 13] = [
 ];
 
 fn check_sweep(compile: &mut Compile<'_>, section: &ExtractSection) {
-    if section.sweep.is_some() && section.cursor.is_some() {
+    let by_value = section.cursor.as_ref().is_some_and(|cursor| cursor.value.is_some());
+    if section.sweep.is_some() && by_value {
         compile.refuse_with_help(
             "/extract/sweep",
             "a flow with a cursor reads only what is new, so what it does not list is not deleted",
@@ -135,15 +139,20 @@ fn check_sweep(compile: &mut Compile<'_>, section: &ExtractSection) {
     }
 }
 
-fn listing(compile: &mut Compile<'_>, pointer: &str, section: &ListingSection) -> Option<Listing> {
+fn listing(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    section: &ListingSection,
+    sync_token: Option<SyncToken>,
+) -> Option<Listing> {
     let request = compile.request(pointer, &section.request);
     let paginate = paginate(compile, pointer, section.paginate.as_ref(), request.as_ref());
     let format = compile.format(&format!("{pointer}/format"), section.format.as_ref());
     let records = records(compile, pointer, section);
     let (request, paginate, format, records) = (request?, paginate?, format?, records?);
-    let list = list(&records, &paginate);
+    let list = list(&records, &paginate, sync_token.as_ref());
     let place = pointer.trim_start_matches('/').replace('/', ".");
-    let listing = Listing { place, request, paginate, format, records, list };
+    let listing = Listing { place, request, paginate, format, records, list, sync_token };
     check_rows_are_counted(compile, pointer, &listing);
     Some(listing)
 }
@@ -161,10 +170,10 @@ fn records(compile: &mut Compile<'_>, pointer: &str, section: &ListingSection) -
     compile.expression(&format!("{pointer}/records"), records)
 }
 
-/// The list that the rows are elements of, where it need not be kept: where paging looks elsewhere.
-fn list(records: &Expression, paginate: &Paginate) -> Option<List> {
+/// The list that the rows are elements of, where it need not be kept: where paging and cursor look elsewhere.
+fn list(records: &Expression, paginate: &Paginate, sync_token: Option<&SyncToken>) -> Option<List> {
     let (path, each) = row_path(records.source())?;
-    let looked_at = match paginate {
+    let pages = match paginate {
         Paginate::Next(expression) | Paginate::Token { value: expression, .. } => Some(expression),
         Paginate::Page { last, .. } | Paginate::Offset { last, .. } => last.as_ref(),
         Paginate::None | Paginate::Link(_) => None,
@@ -174,7 +183,8 @@ fn list(records: &Expression, paginate: &Paginate) -> Option<List> {
         expression.is_path() && first.is_some_and(|first| !expression.source().contains(first.as_str()))
     };
     let each = Expression::compile(each).ok()?;
-    looked_at.is_none_or(elsewhere).then_some(List { path, each })
+    let mut looked_at = pages.into_iter().chain(sync_token.map(|token| &token.value));
+    looked_at.all(elsewhere).then_some(List { path, each })
 }
 
 fn fetch(compile: &mut Compile<'_>, section: &FetchSection) -> Option<Fetch> {
@@ -189,7 +199,7 @@ fn deletions(
     extract: &ExtractSection,
     section: &DeletionsSection,
 ) -> Option<Deletions> {
-    let listing = listing(compile, "/extract/deletions", &section.listing);
+    let listing = listing(compile, "/extract/deletions", &section.listing, None);
     let key = compile.expression("/extract/deletions/key", &section.key);
     let version = compile.optional("/extract/deletions/version", section.version.as_ref());
     if extract.version.is_some() && section.version.is_none() {
@@ -222,8 +232,7 @@ fn check_variables(
 ) {
     let requests: Vec<_> =
         [Some(listing), for_each].into_iter().flatten().map(|listing| &listing.request).collect();
-    check_cursor(compile, section, &requests);
-    check_overlap(compile, section, listing);
+    cursor::check_requests(compile, section, listing, &requests);
     if section.for_each.is_some() && !listing.request.uses_variable("parent") {
         compile.warn(
             "/extract/for_each",
@@ -236,55 +245,6 @@ fn check_variables(
             "$parent is used, but nothing says whose the records are",
             "add extract.for_each, which lists the parents",
         );
-    }
-}
-
-/// Rows move when others before them change or go; what then stands on a page that was read already is
-/// found only by reading back.
-fn check_overlap(compile: &mut Compile<'_>, section: &ExtractSection, listing: &Listing) {
-    let by_place = matches!(listing.paginate, Paginate::Page { .. } | Paginate::Offset { .. });
-    if by_place && section.cursor.as_ref().is_some_and(|cursor| cursor.overlap.is_none()) {
-        compile.warn(
-            "/extract/cursor",
-            "pages by number and by offset miss rows that move while they are read, and without 'overlap' no later run \
-             finds them; give one that is longer than a run takes",
-        );
-    }
-}
-
-fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<Cursor> {
-    let value = compile.expression("/extract/cursor/value", &section.value)?;
-    let (overlap, step) = (section.overlap.map(|period| period.0), section.step.map(|period| period.0));
-    compile.check_not_zero("/extract/cursor/step", step);
-    Some(Cursor { value, start: section.start.clone(), overlap, step })
-}
-
-/// What a run is to begin at, and where a window ends, has to stand in the request.
-fn check_cursor(compile: &mut Compile<'_>, section: &ExtractSection, requests: &[&Request]) {
-    let uses = |name| requests.iter().any(|request| request.uses_variable(name));
-    let step = section.cursor.as_ref().is_some_and(|cursor| cursor.step.is_some());
-    match (section.cursor.is_some(), uses("cursor")) {
-        (true, false) => compile
-            .warn("/extract/cursor", "extract.request does not use $cursor, so every run reads everything"),
-        (false, true) => compile.refuse_with_help(
-            "/extract/request",
-            "$cursor is used, but the flow has no cursor",
-            "add extract.cursor with value and start",
-        ),
-        _ => {}
-    }
-    match (step, uses("until")) {
-        (true, false) => compile.refuse_with_help(
-            "/extract/cursor/step",
-            "nothing takes the end of a window",
-            "use $until in extract.request, beside $cursor",
-        ),
-        (false, true) => compile.refuse_with_help(
-            "/extract/request",
-            "$until is used, but the flow does not read in windows",
-            "add extract.cursor.step",
-        ),
-        _ => {}
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 mod auth;
 mod batch;
+mod cursor;
 mod extract;
 mod files;
 pub(crate) mod flow;

@@ -4,7 +4,7 @@ use croner::{Cron, errors::CronError};
 use jiff::{Timestamp, tz::TimeZone};
 use pomost_models::flow::ScheduleSection;
 
-use super::Compile;
+use super::{Compile, optional};
 use crate::schedule::Schedule;
 
 const SECTION: &str = "/extract/schedule";
@@ -57,6 +57,19 @@ fn timezone(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<Time
         compile.refuse_with_help(&pointer, "an interval has no time zone", "leave this out, or use 'cron'");
         return None;
     }
+    named(compile, &pointer, name)
+}
+
+/// The zone of a name; the inner `None` where there is no name.
+pub(super) fn zone(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    name: Option<&String>,
+) -> Option<Option<TimeZone>> {
+    optional(name, |name| named(compile, pointer, name))
+}
+
+fn named(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<TimeZone> {
     let zone = TimeZone::get(name);
-    zone.map_err(|_| compile.refuse(&pointer, "expected the name of a time zone, such as Europe/Warsaw")).ok()
+    zone.map_err(|_| compile.refuse(pointer, "expected the name of a time zone, such as Europe/Warsaw")).ok()
 }

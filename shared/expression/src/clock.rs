@@ -1,0 +1,40 @@
+//! The clock on whose times an expression depends.
+
+use jaq_core::load::parse::Term;
+use jiff::tz::TimeZone;
+
+use crate::syntax;
+
+/// The time zone, written out, in which the source reads times that name none: that of
+/// `datetime($format; $zone)`. Its instants are those of a clock which is put back, so they may repeat.
+pub(crate) fn of(term: &mut Term<&str>) -> Option<TimeZone> {
+    let mut zones = Vec::new();
+    syntax::visit(term, &mut |term| {
+        if let Term::Call("datetime", arguments) = term {
+            zones.extend(arguments.get(1).and_then(syntax::literal));
+        }
+    });
+    zones.iter().find_map(|zone| TimeZone::get(zone).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Expression;
+
+    #[test]
+    fn an_expression_that_reads_times_of_a_clock_says_whose() {
+        let zone = |source: &str| {
+            let expression = Expression::compile(source).unwrap();
+            expression.clock().and_then(|zone| zone.iana_name()).map(str::to_owned)
+        };
+        let warsaw = Some("Europe/Warsaw".to_owned());
+        assert_eq!(zone(r#".at | datetime("%F %T"; "Europe/Warsaw")"#), warsaw);
+        assert_eq!(
+            zone(r#"(.at // .made) | if . then datetime("%F"; "Europe/Warsaw") else null end"#),
+            warsaw
+        );
+        assert_eq!(zone(r#".at | datetime("%F %T%z")"#), None);
+        assert_eq!(zone(r#".at | in_zone("Europe/Warsaw")"#), None);
+        assert_eq!(zone(r#".at | datetime("%F"; .zone)"#), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! Sources that say with their last answer where to go on: by a token, or by a link.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use pomost_tests::eventually;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::support::{Flow, Reply, Seen, Server, World, failure, outcomes};
+
+const FLOW: Flow = Flow {
+    request: "GET /rows?all=true",
+    records: ".rows[]",
+    extract: "paginate: { token: { value: .next, param: page } }\ncursor: { token: .sync, param: sync }",
+    transform: "",
+    load: "delete: { request: \"DELETE /things/{$id}\" }",
+    create: "",
+    writes: "",
+    rest: "",
+};
+
+/// The pages by what they are asked for: all from the start on, then what changed after a token, by which no
+/// token is higher than another.
+fn answer(seen: &Seen) -> Value {
+    let asked = |name: &str| seen.query.get(name).map_or("", String::as_str);
+    match (asked("sync"), asked("page")) {
+        ("", "") => json!({ "rows": [{ "key": "a" }, { "key": "b" }], "next": "2" }),
+        ("", "2") => json!({ "rows": [{ "key": "c" }], "sync": "Z" }),
+        ("Z", "") => json!({ "rows": [{ "key": "d" }], "next": "2" }),
+        ("Z", "2") => json!({ "rows": [], "sync": "M" }),
+        ("M", "") => json!({ "rows": [{ "key": "e" }], "sync": "X" }),
+        _ => json!({ "rows": [], "sync": "X" }),
+    }
+}
+
+/// A source whose tokens expire when the flag is set, with this status.
+async fn source(expired: &Arc<AtomicBool>, status: u16) -> Server {
+    let expired = expired.clone();
+    Server::start(move |seen| match seen.query.contains_key("sync") && expired.load(Ordering::Relaxed) {
+        true => Reply::json(status, &json!({ "error": "EXPIRED_SYNC_TOKEN" })),
+        false => Reply::json(200, &answer(seen)),
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_run_begins_at_the_token_of_the_last_page_whatever_it_looks_like() {
+    let world = World::new(source(&Arc::default(), 410).await, FLOW).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
+    assert_eq!(world.cursor().await.unwrap(), "Z");
+    for (cursor, created) in [("M", 1), ("X", 1)] {
+        let summary = world.sync().await;
+        assert_eq!((outcomes(&summary), summary.warning), (vec![("created", created)], None));
+        assert_eq!(world.cursor().await.unwrap(), cursor);
+    }
+    assert_eq!(world.source.asked_for("sync"), ["", "", "Z", "Z", "M"]);
+    assert_eq!(world.source.asked_for("page"), ["", "2", "", "2", ""]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_does_not_know_the_token_any_more_is_read_anew() {
+    let expired = Arc::default();
+    let world = World::new(source(&expired, 410).await, FLOW).await;
+    world.sync().await;
+    expired.store(true, Ordering::Relaxed);
+    world.source.forget();
+    let summary = world.sync().await;
+    assert_eq!(outcomes(&summary), [("unchanged", 3)]);
+    assert!(summary.warning.unwrap().contains("read anew"));
+    assert_eq!(world.source.asked_for("sync"), ["Z", "", ""]);
+    expired.store(false, Ordering::Relaxed);
+    let summary = world.sync().await;
+    assert_eq!((outcomes(&summary), summary.warning), (vec![("created", 1)], None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_says_by_what_else_a_source_means_that_a_token_is_gone() {
+    let expired = Arc::default();
+    let extract: &str = format!(
+        "{}\nanswers: [{{ status: 400, when: .body.error == \"EXPIRED_SYNC_TOKEN\", means: gone }}]",
+        FLOW.extract
+    )
+    .leak();
+    let world = World::new(source(&expired, 400).await, Flow { extract, ..FLOW }).await;
+    world.sync().await;
+    expired.store(true, Ordering::Relaxed);
+    assert!(world.sync().await.warning.unwrap().contains("read anew"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_altogether_fails_the_run_and_the_token_stays() {
+    let gone: Arc<AtomicBool> = Arc::default();
+    let is_gone = gone.clone();
+    let source = Server::start(move |seen| match is_gone.load(Ordering::Relaxed) {
+        true => Reply::json(404, &json!({})),
+        false => Reply::json(200, &answer(seen)),
+    });
+    let world = World::new(source.await, FLOW).await;
+    world.sync().await;
+    gone.store(true, Ordering::Relaxed);
+    world.source.forget();
+    assert!(failure(world.sync().await).contains("404"));
+    assert_eq!(world.source.asked_for("sync"), ["Z", ""]);
+    assert_eq!(world.cursor().await.unwrap(), "Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_reading_does_not_list_any_more_is_swept_and_no_other_run_sweeps() {
+    let expired: Arc<AtomicBool> = Arc::default();
+    let is_expired = expired.clone();
+    let source =
+        Server::start(move |seen| match (seen.query.get("sync"), is_expired.load(Ordering::Relaxed)) {
+            (Some(_), true) => Reply::json(410, &json!({})),
+            (None, true) => {
+                Reply::json(200, &json!({ "rows": [{ "key": "b" }, { "key": "d" }], "sync": "Y" }))
+            }
+            _ => Reply::json(200, &answer(seen)),
+        });
+    let extract: &str = format!("{}\nsweep: {{ max_deletes: 100 }}", FLOW.extract).leak();
+    let world = World::new(source.await, Flow { extract, ..FLOW }).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    expired.store(true, Ordering::Relaxed);
+    assert_eq!(outcomes(&world.sync().await), [("deleted", 2), ("unchanged", 2)]);
+    assert_eq!(world.shop.things().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_from_a_token_that_somebody_names_leaves_the_cursor_where_it_is() {
+    let world = World::new(source(&Arc::default(), 410).await, FLOW).await;
+    world.sync().await;
+    assert_eq!(outcomes(&world.sync_since(Some("M")).await), [("created", 1)]);
+    assert_eq!(world.cursor().await.unwrap(), "Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_not_read_to_its_end_leaves_the_token() {
+    let source = Server::start(|seen| match seen.query.get("page") {
+        None => Reply::json(200, &json!({ "rows": [{ "key": "a" }], "next": "2", "sync": "A" })),
+        Some(_) => Reply::json(400, &json!({})),
+    });
+    let world = World::new(source.await, FLOW).await;
+    failure(world.sync().await);
+    assert_eq!(world.cursor().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_not_forgotten_when_the_run_is_killed_after_the_page_that_had_it() {
+    let (_open, gate) = watch::channel(false);
+    let killed: Arc<AtomicBool> = Arc::default();
+    let was_killed = killed.clone();
+    let source =
+        Server::start(move |seen| match (seen.query.get("page"), was_killed.load(Ordering::Relaxed)) {
+            (None, _) => Reply::json(200, &json!({ "rows": [{ "key": "a" }], "next": "2", "sync": "A" })),
+            (Some(_), false) => Reply::json(200, &json!({})).behind(gate.clone()),
+            (Some(_), true) => Reply::json(200, &json!({ "rows": [{ "key": "b" }] })),
+        });
+    let world = World::new(source.await, FLOW).await;
+    let running = world.start().await;
+    let run = running.request(None).await;
+    eventually(async || if world.source.seen().len() == 2 { Ok(()) } else { Err("not there yet") }).await;
+    running.kill().await;
+    killed.store(true, Ordering::Relaxed);
+    assert_eq!(outcomes(&world.finish(run).await), [("created", 2)]);
+    assert_eq!(world.source.asked_for("page"), ["", "2", "2"]);
+    assert_eq!(world.cursor().await.unwrap(), "A");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_gives_no_token_is_told() {
+    let source = Server::start(|_| Reply::json(200, &json!({ "rows": [{ "key": "a" }] }))).await;
+    let world = World::new(source, FLOW).await;
+    assert!(world.sync().await.warning.unwrap().contains("no answer had what extract.cursor"));
+    assert_eq!(world.cursor().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_longer_than_any_url_fails_the_run() {
+    let source =
+        Server::start(|_| Reply::json(200, &json!({ "rows": [], "sync": "x".repeat(20_000) }))).await;
+    let world = World::new(source, FLOW).await;
+    assert!(failure(world.sync().await).contains("20000 bytes"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_go_into_a_body_and_is_null_at_first() {
+    let source = Server::start(|seen| {
+        let asked: Value = serde_json::from_str(&seen.body).unwrap();
+        let next = if asked["cursor"].is_null() { "second" } else { "third" };
+        Reply::json(200, &json!({ "rows": [{ "key": next }], "sync": next }))
+    });
+    let extract = "body: \"{ cursor: $cursor }\"\ncursor: { token: .sync }";
+    let world = World::new(source.await, Flow { request: "POST /sync", extract, ..FLOW }).await;
+    world.sync().await;
+    world.sync().await;
+    assert_eq!(world.cursor().await.unwrap(), "third");
+    assert_eq!(world.source.seen()[1].body, r#"{"cursor":"second"}"#);
+}
+
+/// By links, as of Microsoft Graph: the first page, the next one, and then what changed.
+async fn linked() -> Server {
+    Server::start(|seen| {
+        let link = |token: &str| format!("/rows?token={token}");
+        Reply::json(
+            200,
+            &match seen.query.get("token").map(String::as_str) {
+                None => json!({ "rows": [{ "key": "a" }], "@odata.nextLink": link("n1") }),
+                Some("n1") => json!({ "rows": [{ "key": "b" }], "@odata.deltaLink": link("d1") }),
+                Some("d1") => json!({ "rows": [{ "key": "c" }], "@odata.nextLink": link("n2") }),
+                Some("n2") => json!({ "rows": [], "@odata.deltaLink": link("d0") }),
+                _ => return Reply::json(410, &json!({})),
+            },
+        )
+    })
+    .await
+}
+
+const LINKS: Flow = Flow {
+    request: "GET /rows",
+    extract: "paginate: { next: '.[\"@odata.nextLink\"]' }\ncursor: { link: '.[\"@odata.deltaLink\"]' }",
+    ..FLOW
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_run_begins_at_the_link_of_the_last_page_and_anew_where_that_is_gone() {
+    let world = World::new(linked().await, LINKS).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
+    assert_eq!(world.cursor().await.unwrap(), format!("{}/rows?token=d1", world.source.url));
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    let summary = world.sync().await;
+    assert_eq!(outcomes(&summary), [("unchanged", 2)]);
+    assert!(summary.warning.unwrap().contains("read anew"));
+    assert_eq!(world.source.asked_for("token"), ["", "n1", "d1", "n2", "d0", "", "n1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_out_of_the_system_is_refused_before_it_is_kept() {
+    let source = Server::start(|_| {
+        Reply::json(200, &json!({ "rows": [], "@odata.deltaLink": "https://elsewhere.example/rows" }))
+    });
+    let world = World::new(source.await, LINKS).await;
+    assert!(failure(world.sync().await).contains("outside"));
+    assert_eq!(world.cursor().await, None);
+}
