@@ -11,7 +11,7 @@ use bigdecimal::{BigDecimal, RoundingMode, Zero, num_bigint::Sign};
 use jaq_core::{
     Cv, Error, ValR, ValXs,
     box_iter::box_once,
-    load::parse::{BinaryOp, Pattern, Term},
+    load::parse::{BinaryOp, Term},
     native::{Fun, bome, run, v},
     ops::{Cmp, Math},
 };
@@ -21,7 +21,7 @@ use crate::{
     Value,
     budget::{Bound, Budget, Data, Evaluation, MAX_ITEMS, MAX_TEXT},
     decimal::{NO_DECIMAL, decimal, has_few_digits, shortest},
-    syntax,
+    syntax::{self, call},
 };
 
 /// What is said of a division by zero.
@@ -30,9 +30,6 @@ pub(crate) const NO_DIVISOR: &str = "expected a divisor other than 0";
 /// The digits of a quotient that has no end, as IEEE 754 has them for decimals of 128 bits.
 const QUOTIENT_DIGITS: u64 = 34;
 
-/// A variable that no expression can name.
-const OPERAND: &str = "$operand of an update";
-
 /// Makes the arithmetic and the comparisons of a term exact.
 pub(crate) fn make_exact(term: &mut Term<&str>) {
     syntax::visit(term, &mut |term| {
@@ -40,9 +37,8 @@ pub(crate) fn make_exact(term: &mut Term<&str>) {
         let (left, right) = (&mut **left, &mut **right);
         match operator {
             _ if is_jaqs_own(left, operator, right) => {}
-            BinaryOp::Math(operator) => *term = call(operator.as_str(), take(left), take(right)),
-            BinaryOp::Cmp(operator) => *term = call(operator.as_str(), take(left), take(right)),
-            BinaryOp::UpdateMath(operator) => *term = update(operator.as_str(), take(left), take(right)),
+            BinaryOp::Math(operator) => *term = call(operator.as_str(), [take(left), take(right)]),
+            BinaryOp::Cmp(operator) => *term = call(operator.as_str(), [take(left), take(right)]),
             _ => {}
         }
     });
@@ -69,7 +65,7 @@ pub(crate) fn natives() -> [Fun<Data>; 11] {
 /// is faster.
 fn is_jaqs_own(left: &Term<&str>, operator: &BinaryOp<&str>, right: &Term<&str>) -> bool {
     let gives_little = match operator {
-        BinaryOp::Math(operator) | BinaryOp::UpdateMath(operator) => *operator == Math::Add,
+        BinaryOp::Math(operator) => *operator == Math::Add,
         _ => true,
     };
     gives_little && (is_no_number(left) || is_no_number(right))
@@ -81,17 +77,6 @@ fn is_no_number(term: &Term<&str>) -> bool {
         Term::Call(name, arguments) => arguments.is_empty() && ["true", "false", "null"].contains(name),
         _ => false,
     }
-}
-
-fn call<'s>(operator: &'s str, left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
-    Term::Call(operator, vec![left, right])
-}
-
-/// `path += value` is `value as $operand | path |= . + $operand`.
-fn update<'s>(operator: &'s str, path: Term<&'s str>, value: Term<&'s str>) -> Term<&'s str> {
-    let sum = call(operator, Term::Id, Term::Var(OPERAND));
-    let update = Term::BinOp(path.into(), BinaryOp::Update, sum.into());
-    Term::BinOp(value.into(), BinaryOp::Pipe(Some(Pattern::Var(OPERAND))), update.into())
 }
 
 fn reckon<'a>(cv: Cv<'a, Data>, operator: Math) -> ValXs<'a, Value> {

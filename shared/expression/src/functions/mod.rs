@@ -8,6 +8,7 @@ mod code;
 mod digest;
 mod document;
 mod number;
+pub(crate) mod paths;
 mod phone;
 mod regex;
 mod text;
@@ -121,7 +122,9 @@ pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let standard = standard.filter(|definition| is_kept(definition.name));
-    bounds::definitions().chain(standard.map(exact)).chain(calendar::definitions()).map(bounded)
+    let before = bounds::definitions().chain(paths::definitions());
+    let after = calendar::definitions().chain(paths::later_definitions());
+    before.chain(standard.map(exact)).chain(after).map(bounded)
 }
 
 /// The names of all functions, for those who write expressions.
@@ -136,12 +139,12 @@ fn is_internal(name: &str) -> bool {
 }
 
 fn is_kept(name: &str) -> bool {
-    !LEFT_OUT.contains(&name) && !REPLACED.contains(&name)
+    !LEFT_OUT.contains(&name) && !REPLACED.contains(&name) && !paths::REPLACED.contains(&name)
 }
 
 /// The name of a function of jaq's that is behind a check.
 fn renamed(name: &'static str) -> &'static str {
-    bounds::renamed(calendar::renamed(name))
+    bounds::renamed(calendar::renamed(paths::renamed(name)))
 }
 
 fn added() -> impl Iterator<Item = Fun<Data>> {
@@ -156,6 +159,7 @@ fn replacing() -> impl Iterator<Item = Fun<Data>> {
         .chain(arithmetic::natives())
         .chain([calendar::native()])
         .chain(budget::natives())
+        .chain(paths::natives())
 }
 
 /// Of jq's definitions, only the sums calculate with what is in a record.
