@@ -43,9 +43,9 @@ impl Expression {
     /// Compiles an expression. The error points at a byte of `source`.
     pub fn compile(source: &str) -> Result<Expression, CompileError> {
         refuse_deep_nesting(source)?;
-        recursion::refuse(source)?;
         let arena = Arena::default();
         let mut term = syntax::parse(source, &arena)?;
+        recursion::refuse(source, &mut term)?;
         literals::refuse(source, &mut term)?;
         forms::replace(source, &arena, &mut term)?;
         arithmetic::make_exact(&mut term);

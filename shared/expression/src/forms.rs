@@ -5,7 +5,7 @@
 //! (`as [$a] ?// $b`), updates (`=`, `|=`, `+=`), folds whose rounds give other than one output,
 //! keys of objects that are computed, and `$__loc__`. The functions are those of `functions/paths.rs`.
 
-use std::{mem::take, sync::LazyLock};
+use std::mem::take;
 
 use jaq_core::{
     load::{
@@ -19,6 +19,7 @@ use jaq_core::{
 
 use crate::{
     CompileError,
+    arithmetic::NEGATED,
     error::literal_error,
     functions::paths::{ASSIGN, FIELD_NAME, INDEX, INDEX_IF_POSSIBLE, LAST, MODIFY, NULL, SLICE, SLICE_IF_POSSIBLE},
     syntax::{self, bind, call, pipe},
@@ -48,6 +49,7 @@ pub(crate) fn replace<'s>(
     refused.map_or(Ok(()), Err)
 }
 
+#[derive(Clone, Copy)]
 struct Forms<'s> {
     source: &'s str,
     arena: &'s Arena,
@@ -62,14 +64,14 @@ impl<'s> Forms<'s> {
             }
             Term::BinOp(from, BinaryOp::Pipe(Some(pattern)), body) if !is_variable(pattern) => {
                 self.check_keys(pattern)?;
-                *term = destructured(take(from), pattern.clone(), take(body), 0);
+                *term = self.destructured(take(from), pattern.clone(), take(body), 0);
             }
             Term::BinOp(path, operator, value) if is_update(operator) => {
                 *term = updated(take(path), operator, take(value));
             }
             Term::Fold(name, _, pattern, rounds) => {
                 self.check_keys(pattern)?;
-                fold(name, pattern, rounds);
+                self.fold(name, pattern, rounds);
             }
             Term::Obj(fields) => {
                 for (key, value) in fields {
@@ -77,6 +79,11 @@ impl<'s> Forms<'s> {
                     self.field(key, value);
                 }
             }
+            Term::Def(definitions, _) => definitions.iter_mut().for_each(callable_arguments),
+            Term::Str(_, parts) if parts.iter().filter(|part| gives_several(part)).count() > 1 => {
+                *term = self.from_last_to_first(take(term));
+            }
+            Term::Neg(inner) if !matches!(**inner, Term::Num(_)) => *term = call(NEGATED, [take(&mut **inner)]),
             Term::Var(name @ "$__loc__") => *term = self.place(name),
             _ => {}
         }
@@ -93,9 +100,9 @@ impl<'s> Forms<'s> {
 
     fn field(&self, key: &mut Term<&'s str>, value: &mut Option<Term<&'s str>>) {
         match key {
-            Term::Var("$__loc__") if value.is_none() => {
-                let place = Term::Var("$__loc__");
-                *value = Some(place);
+            // Of the variables, only `$__loc__` has become an object by now.
+            Term::Obj(_) if value.is_none() => {
+                *value = Some(std::mem::replace(key, Term::Str(None, vec![StrPart::Str("__loc__")])));
             }
             Term::Str(..) => {}
             Term::Var(_) if value.is_none() => {}
@@ -131,6 +138,110 @@ impl<'s> Forms<'s> {
             )),
             None => Ok(()),
         }
+    }
+}
+
+impl<'s> Forms<'s> {
+    /// `value as pattern | body`, the pattern being within so many others.
+    fn destructured(
+        self,
+        value: Term<&'s str>,
+        pattern: Pattern<&'s str>,
+        body: Term<&'s str>,
+        depth: usize,
+    ) -> Term<&'s str> {
+        let whole = self.whole(depth);
+        let part = |key: Term<&'s str>| pipe(Term::Var(whole), looked_up(Term::Id, (Part::Index(key), Opt::Essential)));
+        let items: Vec<_> = match pattern {
+            Pattern::Var(name) => return bind(value, name, body),
+            Pattern::Obj(fields) if is_alternatives(&fields) => {
+                let patterns = fields.into_iter().map(|(_, pattern)| pattern).collect();
+                return bind(value, whole, self.alternatives(whole, patterns, body, depth + 1));
+            }
+            Pattern::Arr(items) => {
+                let number = |place: usize| Term::Num(&**self.arena.alloc(place.to_string()));
+                items.into_iter().enumerate().map(|(place, item)| (number(place), item)).collect()
+            }
+            Pattern::Obj(fields) => fields,
+        };
+        let parts = items.into_iter().rev();
+        bind(value, whole, parts.fold(body, |body, (key, item)| self.destructured(part(key), item, body, depth + 1)))
+    }
+
+    /// Tries one pattern after the other, until one fits and its body raises no error. All patterns' variables
+    /// are there in the body, null where the pattern has them not.
+    fn alternatives(
+        self,
+        value: &'s str,
+        patterns: Vec<Pattern<&'s str>>,
+        body: Term<&'s str>,
+        depth: usize,
+    ) -> Term<&'s str> {
+        let mut variables = Vec::new();
+        patterns.iter().for_each(|pattern| collect_variables(pattern, &mut variables));
+        variables.sort_unstable();
+        variables.dedup();
+        let tried = patterns.into_iter().rev().fold(None, |next, pattern| {
+            let mut own = Vec::new();
+            collect_variables(&pattern, &mut own);
+            let argument = |name: &&'s str| if own.contains(name) { Term::Var(*name) } else { call(NULL, []) };
+            let arguments: Vec<_> = variables.iter().map(argument).collect();
+            let attempt = self.destructured(Term::Var(value), pattern, call(BODY, arguments), depth);
+            Some(match next {
+                None => attempt,
+                Some(next) => {
+                    Term::TryCatch(attempt.into(), Some(pipe(Term::Var(INPUT), next).into()))
+                }
+            })
+        });
+        let definition = Def { name: BODY, args: variables, body };
+        let tried = bind(Term::Id, INPUT, tried.unwrap_or_default());
+        Term::Def(vec![definition], tried.into())
+    }
+
+    /// Patterns go into the rounds. A round's last output is the state of the next; of a round without any it is
+    /// null.
+    fn fold(self, name: &str, pattern: &mut Pattern<&'s str>, rounds: &mut Vec<Term<&'s str>>) {
+        if !is_variable(pattern) {
+            let variable = self.whole(0);
+            let pattern = std::mem::replace(pattern, Pattern::Var(variable));
+            for round in rounds.iter_mut().skip(1) {
+                *round = self.destructured(Term::Var(variable), pattern.clone(), take(round), 1);
+            }
+        }
+        match (name, &mut rounds[..]) {
+            ("reduce", [_, round]) if !gives_one(round) => *round = call(LAST, [take(round)]),
+            ("foreach", [begin, round, shown @ ..]) if !gives_one(round) => {
+                // All outputs of a round together are the state, of which the next round takes the last.
+                let last = call(INDEX, [Term::Num("-1")]);
+                let outputs = Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
+                let shown = shown.first_mut().map(take).unwrap_or_default();
+                *begin = pipe(take(begin), Term::Arr(Some(Term::Id.into())));
+                *round = Term::Arr(Some(pipe(last, take(round)).into()));
+                rounds.truncate(2);
+                rounds.push(pipe(outputs, shown));
+            }
+            _ => {}
+        }
+    }
+
+    /// Of a text that interpolates several outputs in several places, the last place goes round most slowly.
+    fn from_last_to_first(self, text: Term<&'s str>) -> Term<&'s str> {
+        let Term::Str(format, mut parts) = text else { return text };
+        let mut bound = Vec::new();
+        for (place, part) in parts.iter_mut().enumerate() {
+            if let StrPart::Term(term) = part {
+                let variable = self.whole(place);
+                bound.push((variable, std::mem::replace(term, Term::Var(variable))));
+            }
+        }
+        let text = Term::Str(format, parts);
+        bound.into_iter().fold(text, |text, (variable, term)| bind(term, variable, text))
+    }
+
+    /// A variable that no expression can name, for each depth of a pattern or place in a text.
+    fn whole(self, number: usize) -> &'s str {
+        self.arena.alloc(format!("$whole {number}"))
     }
 }
 
@@ -190,72 +301,9 @@ fn is_variable(pattern: &Pattern<&str>) -> bool {
     matches!(pattern, Pattern::Var(_))
 }
 
-/// `value as pattern | body`, the pattern being within so many others.
-fn destructured<'s>(
-    value: Term<&'s str>,
-    pattern: Pattern<&'s str>,
-    body: Term<&'s str>,
-    depth: usize,
-) -> Term<&'s str> {
-    let whole = whole(depth);
-    let part = |key: Term<&'s str>| pipe(Term::Var(whole), looked_up(Term::Id, (Part::Index(key), Opt::Essential)));
-    let items: Vec<_> = match pattern {
-        Pattern::Var(name) => return bind(value, name, body),
-        Pattern::Obj(fields) if is_alternatives(&fields) => {
-            let patterns = fields.into_iter().map(|(_, pattern)| pattern).collect();
-            return bind(value, whole, alternatives(whole, patterns, body, depth + 1));
-        }
-        Pattern::Arr(items) => {
-            items.into_iter().zip(NUMBERS.iter()).map(|(item, number)| (Term::Num(&**number), item)).collect()
-        }
-        Pattern::Obj(fields) => fields,
-    };
-    let parts = items.into_iter().rev();
-    bind(value, whole, parts.fold(body, |body, (key, item)| destructured(part(key), item, body, depth + 1)))
-}
-
-/// The places of an array's items in a pattern, as jq writes them.
-static NUMBERS: LazyLock<Vec<String>> = LazyLock::new(|| (0..1000).map(|number| number.to_string()).collect());
-
-/// The variable of what a pattern destructures that is within so many others.
-fn whole(depth: usize) -> &'static str {
-    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..256).map(|depth| format!("$whole {depth}")).collect());
-    &NAMES[depth.min(NAMES.len() - 1)]
-}
-
 fn is_alternatives(fields: &[(Term<&str>, Pattern<&str>)]) -> bool {
     let key = fields.first().map(|(key, _)| key);
     matches!(key, Some(Term::Str(None, parts)) if matches!(parts[..], [StrPart::Str(key)] if std::ptr::eq(key, ALTERNATIVE)))
-}
-
-/// Tries one pattern after the other, until one fits and its body raises no error. All patterns' variables
-/// are there in the body, null where the pattern has them not.
-fn alternatives<'s>(
-    value: &'s str,
-    patterns: Vec<Pattern<&'s str>>,
-    body: Term<&'s str>,
-    depth: usize,
-) -> Term<&'s str> {
-    let mut variables = Vec::new();
-    patterns.iter().for_each(|pattern| collect_variables(pattern, &mut variables));
-    variables.sort_unstable();
-    variables.dedup();
-    let tried = patterns.into_iter().rev().fold(None, |next, pattern| {
-        let mut own = Vec::new();
-        collect_variables(&pattern, &mut own);
-        let argument = |name: &&'s str| if own.contains(name) { Term::Var(*name) } else { call(NULL, []) };
-        let arguments: Vec<_> = variables.iter().map(argument).collect();
-        let attempt = destructured(Term::Var(value), pattern, call(BODY, arguments), depth);
-        Some(match next {
-            None => attempt,
-            Some(next) => {
-                Term::TryCatch(attempt.into(), Some(pipe(Term::Var(INPUT), next).into()))
-            }
-        })
-    });
-    let definition = Def { name: BODY, args: variables, body };
-    let tried = bind(Term::Id, INPUT, tried.unwrap_or_default());
-    Term::Def(vec![definition], tried.into())
 }
 
 fn collect_variables<'s>(pattern: &Pattern<&'s str>, variables: &mut Vec<&'s str>) {
@@ -284,30 +332,24 @@ fn updated<'s>(path: Term<&'s str>, operator: &BinaryOp<&'s str>, value: Term<&'
     }
 }
 
-/// Patterns go into the rounds. A round's last output is the state of the next; of a round without any it is
-/// null.
-fn fold<'s>(name: &str, pattern: &mut Pattern<&'s str>, rounds: &mut Vec<Term<&'s str>>) {
-    if !is_variable(pattern) {
-        let variable = whole(0);
-        let pattern = std::mem::replace(pattern, Pattern::Var(variable));
-        for round in rounds.iter_mut().skip(1) {
-            *round = destructured(Term::Var(variable), pattern.clone(), take(round), 1);
+/// In `def f($a): …`, the body may call `a` as well: then what is handed over is a function.
+fn callable_arguments(definition: &mut Def<&str>) {
+    for place in (0..definition.args.len()).rev() {
+        let variable = definition.args[place];
+        let Some(name) = variable.strip_prefix('$') else { continue };
+        let mut is_called = false;
+        syntax::visit(&mut definition.body, &mut |term| {
+            is_called |= matches!(term, Term::Call(called, arguments) if *called == name && arguments.is_empty());
+        });
+        if is_called {
+            definition.args[place] = name;
+            definition.body = bind(call(name, []), variable, take(&mut definition.body));
         }
     }
-    match (name, &mut rounds[..]) {
-        ("reduce", [_, round]) if !gives_one(round) => *round = call(LAST, [take(round)]),
-        ("foreach", [begin, round, shown @ ..]) if !gives_one(round) => {
-            // All outputs of a round together are the state, of which the next round takes the last.
-            let last = call(INDEX, [Term::Num("-1")]);
-            let outputs = Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
-            let shown = shown.first_mut().map(take).unwrap_or_default();
-            *begin = pipe(take(begin), Term::Arr(Some(Term::Id.into())));
-            *round = Term::Arr(Some(pipe(last, take(round)).into()));
-            rounds.truncate(2);
-            rounds.push(pipe(outputs, shown));
-        }
-        _ => {}
-    }
+}
+
+fn gives_several(part: &StrPart<&str, Term<&str>>) -> bool {
+    matches!(part, StrPart::Term(term) if !gives_one(term))
 }
 
 /// Whether a term is seen to have exactly one output, or an error.
@@ -332,6 +374,7 @@ fn gives_one(term: &Term<&str>) -> bool {
             gives_one(head) && parts.iter().all(looks_up)
         }
         Term::Call(MODIFY | NULL | FIELD_NAME, _) => true,
+        Term::Call(NEGATED, arguments) => arguments.iter().all(gives_one),
         Term::Call(INDEX | SLICE, arguments) => arguments.iter().all(gives_one),
         Term::Call(ASSIGN, arguments) => arguments.last().is_none_or(gives_one),
         Term::Fold("reduce", _, _, rounds) => rounds.first().is_none_or(gives_one),

@@ -21,7 +21,7 @@ use jaq_core::{
     native::{Fun, bome, run, v},
 };
 
-use self::error::{described, kind};
+pub(crate) use self::error::{described, kind};
 use crate::{
     Value,
     budget::{Bound, Data, Evaluation},
