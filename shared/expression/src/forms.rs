@@ -24,6 +24,7 @@ use crate::{
     functions::paths::{ASSIGN, FIELD_NAME, INDEX, INDEX_IF_POSSIBLE, LAST, MODIFY, NULL, SLICE, SLICE_IF_POSSIBLE},
     syntax::{self, bind, call, pipe},
     tokens::ALTERNATIVE,
+    trail::LOCATED,
 };
 
 /// Variables and definitions that no expression can name.
@@ -376,7 +377,7 @@ fn gives_one(term: &Term<&str>) -> bool {
         Term::Call(MODIFY | NULL | FIELD_NAME, _) => true,
         Term::Call(NEGATED, arguments) => arguments.iter().all(gives_one),
         Term::Call(INDEX | SLICE, arguments) => arguments.iter().all(gives_one),
-        Term::Call(ASSIGN, arguments) => arguments.last().is_none_or(gives_one),
+        Term::Call(ASSIGN | LOCATED, arguments) => arguments.last().is_none_or(gives_one),
         Term::Fold("reduce", _, _, rounds) => rounds.first().is_none_or(gives_one),
         _ => false,
     }

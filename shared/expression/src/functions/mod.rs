@@ -22,6 +22,7 @@ use crate::{
     bounds,
     budget::{self, Data},
     decimal::NO_DECIMAL,
+    trail,
 };
 
 pub use document::document;
@@ -160,6 +161,7 @@ fn replacing() -> impl Iterator<Item = Fun<Data>> {
         .chain([calendar::native()])
         .chain(budget::natives())
         .chain(paths::natives())
+        .chain(trail::natives())
 }
 
 /// Of jq's definitions, only the sums calculate with what is in a record.
