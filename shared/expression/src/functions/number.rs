@@ -80,8 +80,11 @@ fn natives() -> Vec<Fun<Data>> {
 }
 
 /// jq's own rounding to integers, which jaq does by way of floats.
-pub(super) fn rounding() -> [Fun<Data>; 3] {
+pub(super) fn rounding() -> [Fun<Data>; 6] {
     [
+        run(("trunc", v(0), |cv| bome(integer(cv.1, RoundingMode::Down)))),
+        run(("rint", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfEven)))),
+        run(("nearbyint", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfEven)))),
         run(("floor", v(0), |cv| bome(integer(cv.1, RoundingMode::Floor)))),
         run(("round", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfUp)))),
         run(("ceil", v(0), |cv| bome(integer(cv.1, RoundingMode::Ceiling)))),
