@@ -2,13 +2,17 @@
 //! it is one.
 
 use jaq_core::{
-    Error,
+    Cv, Error, ValR,
     native::{Fun, bome, run, v},
 };
 use jaq_std::ValT as _;
 
 use super::Data;
 use crate::Value;
+
+/// The largest order of a Bessel function, and what is said of a larger one.
+const LARGEST_ORDER: f64 = 1000.0;
+pub(super) const NO_ORDER: &str = "expected an order from -1000 to 1000";
 
 /// The largest number up to which a float has every whole number.
 const LARGEST_WHOLE: f64 = (1_u64 << 53) as f64;
@@ -121,16 +125,28 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
     natives.extend(of_two! {
         "atan2": libm::atan2, "copysign": libm::copysign, "drem": libm::remainder, "fdim": libm::fdim,
         "fmax": libm::fmax, "fmin": libm::fmin, "fmod": libm::fmod, "hypot": libm::hypot,
-        "jn": |n: f64, x| libm::jn(n as i32, x), "ldexp": |x, n: f64| libm::ldexp(x, n as i32),
+        "ldexp": |x, n: f64| libm::ldexp(x, n as i32),
         "nextafter": libm::nextafter, "nexttoward": libm::nextafter, "pow": libm::pow,
         "remainder": libm::remainder, "scalb": |x: f64, n| x * libm::exp2(n),
-        "scalbln": |x, n: f64| libm::scalbn(x, n as i32), "yn": |n: f64, x| libm::yn(n as i32, x),
+        "scalbln": |x, n: f64| libm::scalbn(x, n as i32),
     });
+    natives.push(run(("jn", v(2), |cv| bome(bessel(cv, libm::jn)))));
+    natives.push(run(("yn", v(2), |cv| bome(bessel(cv, libm::yn)))));
     natives.push(run(("fma", v(3), |mut cv| {
         let (z, y, x) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
         bome(float(&x).and_then(|x| Ok(shortest(libm::fma(x, float(&y)?, float(&z)?)))))
     })));
     natives
+}
+
+/// A Bessel function, whose order is how many rounds it goes.
+fn bessel(mut cv: Cv<'_, Data>, function: fn(i32, f64) -> f64) -> ValR<Value> {
+    let (x, order) = (cv.0.pop_var(), cv.0.pop_var());
+    let order = float(&order)?;
+    if order.abs() > LARGEST_ORDER {
+        return Err(Error::str(NO_ORDER));
+    }
+    Ok(shortest(function(order as i32, float(&x)?)))
 }
 
 fn float(value: &Value) -> Result<f64, Error<Value>> {
@@ -184,6 +200,7 @@ mod tests {
             assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
         }
         assert_eq!(refusal(r#""4" | sqrt"#), "cannot use text as number");
+        assert_eq!(refusal("jn(1e9; 1)"), super::NO_ORDER);
         assert_eq!(refusal(r#"pow("2"; 2)"#), "cannot use text as number");
     }
 }

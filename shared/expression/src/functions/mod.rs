@@ -142,11 +142,12 @@ const REPLACED: [&str; 57] = [
 ];
 
 /// What functions of jq's say when they do not convert.
-const MESSAGES: [&str; 17] = [
+const MESSAGES: [&str; 18] = [
     NO_DECIMAL,
     NO_DIVISOR,
     calendar::NO_TIME,
     calendar::NO_PARTS,
+    math::NO_ORDER,
     regex::NO_REGEX,
     rows::NO_FIELD,
     rows::NO_PART,

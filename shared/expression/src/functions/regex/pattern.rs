@@ -13,8 +13,8 @@ use std::{
 
 use fancy_regex::RegexInput;
 use regex_syntax::{
-    ParserBuilder,
-    hir::{Class, Hir, HirKind},
+    ast::{self, Ast},
+    hir::{Class, Hir, HirKind, translate::TranslatorBuilder},
 };
 
 use super::flags::Flags;
@@ -95,8 +95,8 @@ impl Pattern {
     }
 
     pub(super) fn compile(source: &str, flags: Flags) -> Result<Pattern, String> {
-        match parser(flags).parse(source) {
-            Ok(hir) if !flags.backtracks() => Pattern::automaton(source, flags, &hir),
+        match automaton_of(source, flags) {
+            Some(hir) if !flags.backtracks() => Pattern::automaton(source, flags, &hir),
             _ => Pattern::backtracking(source, flags),
         }
     }
@@ -195,13 +195,35 @@ fn backtracking(source: &str, flags: Flags, tries: usize) -> Result<fancy_regex:
         .build()
 }
 
-fn parser(flags: Flags) -> regex_syntax::Parser {
-    ParserBuilder::new()
-        .case_insensitive(flags.case_insensitive)
-        .dot_matches_new_line(flags.dot_matches_new_line)
-        .ignore_whitespace(flags.ignore_whitespace)
-        .nest_limit(MAX_NESTING)
-        .build()
+/// The regex, where it is one for automata.
+fn automaton_of(source: &str, flags: Flags) -> Option<Hir> {
+    let mut parser = ast::parse::ParserBuilder::new();
+    let parser = parser.ignore_whitespace(flags.ignore_whitespace).nest_limit(MAX_NESTING);
+    let ast = parser.build().parse(source).ok()?;
+    ast::visit(&ast, Possessive).ok()?;
+    let mut translator = TranslatorBuilder::new();
+    let translator =
+        translator.case_insensitive(flags.case_insensitive).dot_matches_new_line(flags.dot_matches_new_line);
+    translator.build().translate(source, &ast).ok()
+}
+
+/// Looks for repetitions that are repeated, such as `a++`: jq's give back nothing of what they took.
+struct Possessive;
+
+impl ast::Visitor for Possessive {
+    type Output = ();
+    type Err = ();
+
+    fn finish(self) -> Result<(), ()> {
+        Ok(())
+    }
+
+    fn visit_pre(&mut self, ast: &Ast) -> Result<(), ()> {
+        match ast {
+            Ast::Repetition(outer) if matches!(*outer.ast, Ast::Repetition(_)) => Err(()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a regex takes, in places and in bytes.
