@@ -17,7 +17,7 @@ use jaq_core::{
 
 use crate::{
     budget::{AS_TEXT, CHECKS, MADE, STEP, WEIGHED},
-    syntax,
+    syntax::{self, pipe},
 };
 
 /// Functions of jaq's that go through a whole value, and their checks: jaq's own go by the name of
@@ -139,10 +139,6 @@ fn after(term: &mut Term<&str>, check: &'static str) {
 fn before(term: &mut Term<&str>, check: &'static str) {
     let checked = take(term);
     *term = pipe(Term::Call(check, Vec::new()), checked);
-}
-
-fn pipe<'s>(from: Term<&'s str>, to: Term<&'s str>) -> Term<&'s str> {
-    Term::BinOp(from.into(), BinaryOp::Pipe(None), to.into())
 }
 
 #[cfg(test)]

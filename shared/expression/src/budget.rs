@@ -123,7 +123,12 @@ impl Budget {
 
     /// Takes a step with a value.
     fn step(&self, value: &Value) -> Result<(), Bound> {
-        self.take(1)?;
+        self.take_with(1, value)
+    }
+
+    /// Takes so many steps with a value.
+    pub(crate) fn take_with(&self, steps: usize, value: &Value) -> Result<(), Bound> {
+        self.take(steps)?;
         if self.steps_left.get() <= self.next_look.get() {
             self.next_look.set(self.steps_left.get().saturating_sub(LOOK_EVERY));
             self.look_at_time()?;

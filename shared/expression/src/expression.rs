@@ -19,7 +19,7 @@ use crate::{
     budget::{Bound, Budget, Data, Evaluation, MAX_SIZE, weigh},
     error::compile_error,
     field::Field,
-    functions, literals, recursion, syntax, variables,
+    forms, functions, literals, recursion, syntax, variables,
 };
 
 /// The most outputs one evaluation may have: more is an endless loop or a mistake.
@@ -43,13 +43,14 @@ impl Expression {
     /// Compiles an expression. The error points at a byte of `source`.
     pub fn compile(source: &str) -> Result<Expression, CompileError> {
         refuse_deep_nesting(source)?;
-        recursion::refuse(source)?;
-        let mut term = syntax::parse(source)?;
+        let arena = Arena::default();
+        let mut term = syntax::parse(source, &arena)?;
+        recursion::refuse(source, &mut term)?;
         literals::refuse(source, &mut term)?;
+        forms::replace(source, &arena, &mut term)?;
         arithmetic::make_exact(&mut term);
         bounds::bound(&mut term);
         let variables = variables::used_in(source);
-        let arena = Arena::default();
         let name = name_of(source);
         let modules = Loader::new(definitions(&name, term))
             .load(&arena, File { code: &name, path: () })

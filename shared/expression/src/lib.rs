@@ -12,11 +12,14 @@ mod decimal;
 mod error;
 mod expression;
 mod field;
+mod forms;
 pub mod functions;
 mod literals;
+mod operators;
 mod recursion;
 mod syntax;
 mod template;
+mod tokens;
 mod value;
 mod variables;
 

@@ -7,7 +7,7 @@ use jaq_core::{
 };
 use jaq_std::ValT as _;
 
-use super::Data;
+use super::{Data, errors};
 use crate::Value;
 
 /// The largest order of a Bessel function, and what is said of a larger one.
@@ -150,7 +150,7 @@ fn bessel(mut cv: Cv<'_, Data>, function: fn(i32, f64) -> f64) -> ValR<Value> {
 }
 
 fn float(value: &Value) -> Result<f64, Error<Value>> {
-    value.as_f64().ok_or_else(|| Error::typ(value.clone(), "number"))
+    value.as_f64().ok_or_else(|| errors::of(value, "number required"))
 }
 
 /// The number, as a whole one where it is one; a zero below zero stays what it is.
@@ -199,8 +199,8 @@ mod tests {
         for (source, result) in cases {
             assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
         }
-        assert_eq!(refusal(r#""4" | sqrt"#), "cannot use text as number");
+        assert_eq!(refusal(r#""4" | sqrt"#), "cannot reckon with text: expected a number");
         assert_eq!(refusal("jn(1e9; 1)"), super::NO_ORDER);
-        assert_eq!(refusal(r#"pow("2"; 2)"#), "cannot use text as number");
+        assert_eq!(refusal(r#"pow("2"; 2)"#), "cannot reckon with text: expected a number");
     }
 }

@@ -7,8 +7,10 @@ mod calendar;
 mod code;
 mod digest;
 mod document;
+pub(crate) mod errors;
 mod math;
 mod number;
+pub(crate) mod paths;
 mod phone;
 mod regex;
 mod rows;
@@ -81,9 +83,19 @@ const LEFT_OUT: [&str; 13] = [
 ];
 
 /// Those that are here in another way: as jq's documentation has them, strict, exact, or compiled once.
-const REPLACED: [&str; 57] = [
+const REPLACED: [&str; 67] = [
     "tonumber",
     "toboolean",
+    "reverse",
+    "bsearch",
+    "utf8bytelength",
+    "startswith",
+    "endswith",
+    "ltrimstr",
+    "rtrimstr",
+    "trim",
+    "ltrim",
+    "rtrim",
     "fromjson",
     "tojson",
     "tostring",
@@ -142,24 +154,17 @@ const REPLACED: [&str; 57] = [
 ];
 
 /// What functions of jq's say when they do not convert.
-const MESSAGES: [&str; 18] = [
+const MESSAGES: [&str; 11] = [
     NO_DECIMAL,
     NO_DIVISOR,
     calendar::NO_TIME,
-    calendar::NO_PARTS,
     math::NO_ORDER,
     regex::NO_REGEX,
-    rows::NO_FIELD,
-    rows::NO_PART,
-    rows::NO_WORD,
-    streams::NO_DEPTH,
     streams::NO_ENTRY,
     streams::NO_EVENT,
     streams::NO_TIMES,
     values::NO_CHARACTERS,
-    values::NO_CONTAINER,
     values::NO_JSON_VALUE,
-    values::NO_TRUTH,
     text::NO_UTF8,
 ];
 
@@ -193,7 +198,9 @@ pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let standard = standard.filter(|definition| is_kept(definition.name));
-    bounds::definitions().chain(standard.map(exact)).chain(standard::definitions()).map(bounded)
+    let before = bounds::definitions().chain(paths::definitions());
+    let after = standard::definitions().chain(paths::later_definitions());
+    before.chain(standard.map(exact)).chain(after).map(bounded)
 }
 
 /// The names of all functions, for those who write expressions.
@@ -208,12 +215,13 @@ fn is_public(name: &str) -> bool {
 }
 
 fn is_kept(name: &str) -> bool {
-    !LEFT_OUT.contains(&name) && !REPLACED.contains(&name) && !math::NAMES.contains(&name)
+    let replaced = [&REPLACED[..], &math::NAMES, &paths::REPLACED];
+    !LEFT_OUT.contains(&name) && !replaced.iter().any(|names| names.contains(&name))
 }
 
 /// The name of a function of jaq's that is behind a check.
 fn renamed(name: &'static str) -> &'static str {
-    bounds::renamed(name)
+    bounds::renamed(paths::renamed(name))
 }
 
 fn added() -> impl Iterator<Item = Fun<Data>> {
@@ -232,6 +240,7 @@ fn replacing() -> impl Iterator<Item = Fun<Data>> {
         .chain(calendar::natives())
         .chain(arithmetic::natives())
         .chain(budget::natives())
+        .chain(paths::natives())
 }
 
 /// Of jq's definitions, only the sums calculate with what is in a record.

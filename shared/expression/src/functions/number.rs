@@ -7,7 +7,7 @@ use jaq_core::{
 };
 use jaq_json::Num;
 
-use super::{Added, Data, Subject, no_check, string};
+use super::{Added, Data, Subject, errors, no_check, str_of, string};
 use crate::{
     Value,
     decimal::{decimal as exact, shortest},
@@ -96,10 +96,13 @@ pub(super) fn number(value: Value) -> ValR<Value> {
     if let Value::Num(_) = value {
         return Ok(value);
     }
-    let text = string(&value)?;
+    let text = match &value {
+        Value::TStr(_) => str_of(&value)?,
+        _ => "",
+    };
     match read(text.as_bytes()) {
         Ok(number @ Value::Num(_)) if text.trim() == text => Ok(number),
-        _ => Err(Error::str(NO_NUMBER)),
+        _ => Err(errors::of(&value, "cannot be parsed as a number")),
     }
 }
 

@@ -7,18 +7,11 @@ use jaq_core::{
 };
 use jaq_json::Num;
 
-use super::{Data, str_of};
+use super::{Data, errors, str_of};
 use crate::{
     Value,
     budget::{Bound, Evaluation, MAX_TEXT},
 };
-
-/// What is said of what has no place in a row.
-pub(super) const NO_FIELD: &str = "expected text, a number, a boolean or null in a row";
-/// What is said of what cannot be joined.
-pub(super) const NO_PART: &str = "expected text, numbers, booleans and null to join";
-/// What is said of what cannot be quoted.
-pub(super) const NO_WORD: &str = "expected text, a number, a boolean or null to quote for a shell";
 
 pub(super) fn natives() -> [Fun<Data>; 4] {
     [
@@ -26,9 +19,15 @@ pub(super) fn natives() -> [Fun<Data>; 4] {
             let separator = cv.0.pop_var();
             box_once(joined(&cv, &separator))
         })),
-        run(("@csv", v(0), |cv| box_once(row(&cv, ",", "\"", &[('"', "\"\"")])))),
+        run(("@csv", v(0), |cv| box_once(row(&cv, "csv", ",", "\"", &[('"', "\"\"")])))),
         run(("@tsv", v(0), |cv| {
-            box_once(row(&cv, "\t", "", &[('\t', "\\t"), ('\r', "\\r"), ('\n', "\\n"), ('\\', "\\\\")]))
+            box_once(row(
+                &cv,
+                "tsv",
+                "\t",
+                "",
+                &[('\t', "\\t"), ('\r', "\\r"), ('\n', "\\n"), ('\\', "\\\\")],
+            ))
         })),
         run(("@sh", v(0), |cv| box_once(words(&cv)))),
     ]
@@ -41,7 +40,12 @@ fn joined<'a>(cv: &Cv<'a, Data>, separator: &Value) -> ValX<'a, Value> {
         if !std::mem::take(&mut first) && *separator != Value::Null {
             text.push(str_of(separator)?)?;
         }
-        text.push_scalar(part, NO_PART, |text, part| text.push(part))
+        if matches!(part, Value::Arr(_) | Value::Obj(_)) {
+            return Err(
+                errors::of_two(&std::mem::take(&mut text.text).into(), part, "cannot be added").into()
+            );
+        }
+        text.push_scalar(part, "", |text, part| text.push(part))
     };
     match &cv.1 {
         Value::Arr(parts) => parts.iter().try_for_each(&mut join)?,
@@ -52,12 +56,20 @@ fn joined<'a>(cv: &Cv<'a, Data>, separator: &Value) -> ValX<'a, Value> {
 }
 
 /// A row of an array's items, set apart by a separator; text stands between quotes.
-fn row<'a>(cv: &Cv<'a, Data>, separator: &str, quote: &str, escapes: &[(char, &str)]) -> ValX<'a, Value> {
-    let Value::Arr(items) = &cv.1 else { return Err(Error::typ(cv.1.clone(), "array").into()) };
+fn row<'a>(
+    cv: &Cv<'a, Data>,
+    format: &str,
+    separator: &str,
+    quote: &str,
+    escapes: &[(char, &str)],
+) -> ValX<'a, Value> {
+    let Value::Arr(items) = &cv.1 else {
+        return Err(errors::of(&cv.1, &format!("cannot be {format}-formatted, only array")).into());
+    };
     let mut text = Text::new(*cv.0.data());
     for (place, item) in items.iter().enumerate() {
         text.push(if place == 0 { "" } else { separator })?;
-        text.push_scalar(item, NO_FIELD, |text, item| {
+        text.push_scalar(item, "is not valid in a csv row", |text, item| {
             text.push(quote)?;
             text.push_escaped(item, escapes)?;
             text.push(quote)
@@ -77,7 +89,7 @@ fn words<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
         text.push(if place == 0 { "" } else { " " })?;
         match item {
             Value::Null => text.push("null")?,
-            other => text.push_scalar(other, NO_WORD, |text, word| {
+            other => text.push_scalar(other, "can not be escaped for shell", |text, word| {
                 text.push("'")?;
                 text.push_escaped(word, &[('\'', "'\\''")])?;
                 text.push("'")
@@ -122,7 +134,7 @@ impl<'e> Text<'e> {
     fn push_scalar<'a>(
         &mut self,
         value: &Value,
-        refusal: &'static str,
+        refusal: &str,
         push_text: impl FnOnce(&mut Text<'e>, &str) -> ValX<'a, (), Value>,
     ) -> ValX<'a, (), Value> {
         self.evaluation.or_halt(self.evaluation.budget.take(1))?;
@@ -131,7 +143,7 @@ impl<'e> Text<'e> {
             Value::Num(Num::Float(number)) if number.is_nan() => Ok(()),
             Value::Num(_) | Value::Bool(_) => self.push(&crate::text(value).unwrap_or_default()),
             Value::TStr(_) => push_text(self, str_of(value)?),
-            _ => Err(Error::str(refusal).into()),
+            _ => Err(errors::of(value, refusal).into()),
         }
     }
 
@@ -157,7 +169,7 @@ mod tests {
         for (source, result) in cases {
             assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
         }
-        assert_eq!(refusal(r#"["a", ["b"]] | join(",")"#), super::NO_PART);
+        assert_eq!(refusal(r#"["a", ["b"]] | join(",")"#), "cannot calculate text + array");
         assert_eq!(refusal(r#"["a", "b"] | join(1)"#), "cannot use a number as string");
     }
 
@@ -172,8 +184,14 @@ mod tests {
         for (source, result) in cases {
             assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
         }
-        assert_eq!(refusal("[[]] | @csv"), super::NO_FIELD);
-        assert_eq!(refusal("[{}] | @sh"), super::NO_WORD);
-        assert_eq!(refusal("1 | @tsv"), "cannot use a number as array");
+        assert_eq!(
+            refusal("[[]] | @csv"),
+            "expected text, a number, a boolean or null in a row, found array"
+        );
+        assert_eq!(
+            refusal("[{}] | @sh"),
+            "expected text, a number, a boolean or null to quote for a shell, found object"
+        );
+        assert_eq!(refusal("1 | @tsv"), "cannot write number as a row: expected an array");
     }
 }

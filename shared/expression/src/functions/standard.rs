@@ -17,7 +17,6 @@ const DEFINITIONS: &str = r#"
     def inside(xs): . as $part | xs | contains($part);
     def index($part): indices($part) | .[0];
     def rindex($part): indices($part) | .[-1:][0];
-    def leaf_paths: paths(scalars);
     def with_entries(f): to_entries | map(f) | from_entries;
 
     def trimstr($text): ltrimstr($text) | rtrimstr($text);

@@ -16,8 +16,6 @@ use crate::{
     value::MAX_DEPTH,
 };
 
-/// What is said of a depth below zero.
-pub(super) const NO_DEPTH: &str = "expected a depth of at least 0";
 /// What is said of a number of repetitions that is none.
 pub(super) const NO_TIMES: &str = "expected a number of repetitions";
 /// What is said of events that make no value.
@@ -109,7 +107,7 @@ pub(super) const NO_ENTRY: &str = "expected entries: objects with a key and a va
 fn depth_of<'a>(depth: &Value) -> ValX<'a, f64, Value> {
     match depth.as_f64() {
         Some(depth) if depth >= 0.0 => Ok(depth),
-        _ => Err(Error::str(NO_DEPTH).into()),
+        _ => Err(Error::str("flatten depth must not be negative").into()),
     }
 }
 

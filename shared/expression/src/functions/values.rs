@@ -11,21 +11,17 @@ use jaq_core::{
 use jaq_json::Num;
 use jaq_std::ValT as _;
 
-use super::{Data, all, definitions, is_public, str_of};
+use super::{Data, all, definitions, errors, is_public, paths::kind, str_of};
 use crate::{
     Value,
     budget::{Bound, Budget, Evaluation},
     write,
 };
 
-/// What is said of text and other things that are no boolean.
-pub(super) const NO_TRUTH: &str = "expected a boolean, or text that is true or false";
 /// What is said of numbers that are no characters.
 pub(super) const NO_CHARACTERS: &str = "expected an array of numbers of Unicode characters";
 /// What is said of what JSON lacks.
 pub(super) const NO_JSON_VALUE: &str = "expected a value that JSON can express";
-/// What is said of values that cannot contain each other.
-pub(super) const NO_CONTAINER: &str = "expected two values of the same type";
 
 /// Pairs of items that are held against each other in the time of a step.
 const PAIRS_IN_A_STEP: usize = 8;
@@ -35,7 +31,28 @@ const BYTES_IN_A_STEP: usize = 512;
 
 pub(super) fn natives() -> Vec<Fun<Data>> {
     vec![
-        run(("type", v(0), |cv| bome(Ok(type_of(&cv.1).to_owned().into())))),
+        run(("type", v(0), |cv| bome(Ok(kind(&cv.1).to_owned().into())))),
+        run(("utf8bytelength", v(0), |cv| {
+            bome(match &cv.1 {
+                Value::TStr(text) => Ok(text.len().into()),
+                other => Err(errors::of(other, "only strings have UTF-8 byte length")),
+            })
+        })),
+        run(("startswith", v(1), |mut cv| {
+            bome(affix(&cv.1, &cv.0.pop_var(), BEGINS).map(|rest| rest.is_some().into()))
+        })),
+        run(("endswith", v(1), |mut cv| {
+            bome(affix(&cv.1, &cv.0.pop_var(), ENDS).map(|rest| rest.is_some().into()))
+        })),
+        run(("ltrimstr", v(1), |mut cv| {
+            bome(affix(&cv.1, &cv.0.pop_var(), BEGINS).map(|rest| rest.unwrap_or(cv.1)))
+        })),
+        run(("rtrimstr", v(1), |mut cv| {
+            bome(affix(&cv.1, &cv.0.pop_var(), ENDS).map(|rest| rest.unwrap_or(cv.1)))
+        })),
+        run(("trim", v(0), |cv| bome(trimmed(&cv.1, str::trim)))),
+        run(("ltrim", v(0), |cv| bome(trimmed(&cv.1, str::trim_start)))),
+        run(("rtrim", v(0), |cv| bome(trimmed(&cv.1, str::trim_end)))),
         run(("isnormal", v(0), |cv| bome(Ok(cv.1.as_f64().is_some_and(f64::is_normal).into())))),
         run(("toboolean", v(0), |cv| bome(to_boolean(cv.1)))),
         run(("length", v(0), |cv| bome(length(cv.1)))),
@@ -46,6 +63,8 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
             Value::TStr(_) => bome(Ok(cv.1)),
             _ => box_once(to_json(&cv)),
         })),
+        run(("reverse", v(0), |cv| bome(reversed(cv.1)))),
+        run(("unchecked_bsearch!", v(1), |mut cv| bome(searched(&cv.1, &cv.0.pop_var())))),
         run(("unchecked_indices!", v(1), |mut cv| {
             let part = cv.0.pop_var();
             box_once(indices(&cv, &part))
@@ -58,14 +77,26 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
     ]
 }
 
-fn type_of(value: &Value) -> &'static str {
+/// A part at the beginning or the end of a text, and what is said where it is none.
+type Affix = (for<'t> fn(&'t str, &str) -> Option<&'t str>, &'static str);
+
+const BEGINS: Affix = (|text, part| text.strip_prefix(part), "startswith() requires string inputs");
+const ENDS: Affix = (|text, part| text.strip_suffix(part), "endswith() requires string inputs");
+
+/// The text without a part, where it has that.
+fn affix(value: &Value, part: &Value, (without, words): Affix) -> Result<Option<Value>, Error<Value>> {
+    match (value, part) {
+        (Value::TStr(_), Value::TStr(_)) => {
+            Ok(without(str_of(value)?, str_of(part)?).map(|rest| value.as_sub_str(rest.as_bytes())))
+        }
+        _ => Err(Error::str(words)),
+    }
+}
+
+fn trimmed(value: &Value, trim: fn(&str) -> &str) -> ValR<Value> {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Num(_) => "number",
-        Value::TStr(_) | Value::BStr(_) => "string",
-        Value::Arr(_) => "array",
-        Value::Obj(_) => "object",
+        Value::TStr(_) => Ok(value.as_sub_str(trim(str_of(value)?).as_bytes())),
+        _ => Err(Error::str("trim input must be a string")),
     }
 }
 
@@ -74,7 +105,7 @@ fn to_boolean(value: Value) -> ValR<Value> {
         Value::Bool(_) => Ok(value),
         Value::TStr(text) if ***text == *b"true" => Ok(true.into()),
         Value::TStr(text) if ***text == *b"false" => Ok(false.into()),
-        _ => Err(Error::str(NO_TRUTH)),
+        _ => Err(errors::of(&value, "cannot be parsed as a boolean")),
     }
 }
 
@@ -96,7 +127,7 @@ fn length(value: Value) -> ValR<Value> {
         Value::BStr(bytes) => bytes.len().into(),
         Value::Arr(items) => items.len().into(),
         Value::Obj(fields) => fields.len().into(),
-        Value::Bool(_) => return Err(Error::typ(value, "iterable (array or object)")),
+        Value::Bool(_) => return Err(errors::of(&value, "has no length")),
     })
 }
 
@@ -111,8 +142,30 @@ fn has(value: &Value, key: &Value) -> ValR<Value> {
     }
 }
 
+fn reversed(value: Value) -> ValR<Value> {
+    match value {
+        Value::Null => Ok(Value::from_iter([])),
+        Value::Arr(items) => Ok(items.iter().rev().cloned().collect()),
+        other => Err(Error::typ(other, "array")),
+    }
+}
+
+/// Where an item is in an array in its order; below zero, where it would be.
+fn searched(value: &Value, item: &Value) -> ValR<Value> {
+    match value {
+        Value::Arr(items) => Ok(items
+            .binary_search(item)
+            .map_or_else(|place| -1 - place as isize, |place| place as isize)
+            .into()),
+        other => Err(errors::of(other, "cannot be searched from")),
+    }
+}
+
 fn implode(value: &Value) -> ValR<Value> {
-    let Value::Arr(numbers) = value else { return Err(Error::typ(value.clone(), "array")) };
+    let Value::Arr(numbers) = value else { return Err(Error::str("implode input must be an array")) };
+    if let Some(other) = numbers.iter().find(|number| !matches!(number, Value::Num(_))) {
+        return Err(errors::of(other, "can't be imploded, unicode codepoint needs to be numeric"));
+    }
     let character = |number: &Value| char::from_u32(number.as_isize()?.try_into().ok()?);
     let text: Option<String> = numbers.iter().map(character).collect();
     text.map(Value::from).ok_or_else(|| Error::str(NO_CHARACTERS))
@@ -162,8 +215,8 @@ fn indices_of_text<'a>(evaluation: Evaluation<'_>, text: &str, part: &str) -> Va
 }
 
 fn contains<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
-    if type_of(&cv.1) != type_of(part) {
-        return Err(Error::str(NO_CONTAINER).into());
+    if kind(&cv.1) != kind(part) {
+        return Err(errors::of_two(&cv.1, part, "cannot have their containment checked").into());
     }
     let evaluation = *cv.0.data();
     evaluation.or_halt(contains_within(evaluation.budget, &cv.1, part)).map(Value::from)

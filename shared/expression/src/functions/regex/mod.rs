@@ -16,7 +16,7 @@ use self::{
     flags::Flags,
     pattern::{Groups, Pattern},
 };
-use super::{Data, str_of};
+use super::{Data, errors, str_of};
 use crate::{
     Value,
     budget::{Bound, Evaluation, MAX_SIZE, MAX_TEXT},
@@ -259,13 +259,17 @@ struct Search<'e, 't> {
 impl<'e, 't> Search<'e, 't> {
     fn of<'a>(cv: &'t Cv<'e, Data>, regex: &Value, flags: &Value) -> ValX<'a, Search<'e, 't>, Value> {
         let evaluation = *cv.0.data();
+        let Value::TStr(_) = &cv.1 else {
+            return Err(errors::of(&cv.1, "cannot be matched, as it is not a string").into());
+        };
+        let text = str_of(&cv.1)?;
         let flags = match flags {
             Value::Null => "",
-            flags => str_of(flags)?,
+            flags => text_of(flags)?,
         };
         let flags = Flags::of(flags).map_err(Error::str)?;
-        let pattern = compiled(evaluation, str_of(regex)?, flags.of_compilation())?;
-        let search = Search { evaluation, text: str_of(&cv.1)?, pattern, flags };
+        let pattern = compiled(evaluation, text_of(regex)?, flags.of_compilation())?;
+        let search = Search { evaluation, text, pattern, flags };
         search.take_steps()?;
         Ok(search)
     }
@@ -336,6 +340,14 @@ impl<'e, 't> Search<'e, 't> {
     /// A part of the text, which it shares; null where a group took no part.
     fn part(&self, text: &Value, part: Option<Range<usize>>) -> Value {
         part.map(|part| text.as_sub_str(&self.text.as_bytes()[part])).unwrap_or_default()
+    }
+}
+
+/// A regex or flags.
+fn text_of(value: &Value) -> Result<&str, Error<Value>> {
+    match value {
+        Value::TStr(_) => str_of(value),
+        other => Err(errors::of(other, "is not a string")),
     }
 }
 
