@@ -21,8 +21,8 @@ use jaq_std::ValT as _;
 use crate::{
     Value,
     budget::{Bound, Budget, Data, Evaluation, MAX_ITEMS, MAX_TEXT},
-    functions::paths::described,
     decimal::{NO_DECIMAL, decimal, has_few_digits, shortest},
+    functions::paths::described,
     syntax::{self, call},
 };
 
@@ -100,7 +100,9 @@ fn reckon<'a>(cv: Cv<'a, Data>, operator: Math) -> ValXs<'a, Value> {
             Ok(remainder_of_infinity(x, y))
         }
         (Value::Num(_), Value::Num(_)) => operator.run(left, right).and_then(of_few_digits),
-        (Value::TStr(text), Value::Num(times)) | (Value::Num(times), Value::TStr(text)) if operator == Math::Mul => {
+        (Value::TStr(text), Value::Num(times)) | (Value::Num(times), Value::TStr(text))
+            if operator == Math::Mul =>
+        {
             Ok(repeated(text, times))
         }
         _ => run_by_jaq(left, operator, right),
@@ -129,7 +131,9 @@ fn run_by_jaq(left: Value, operator: Math, right: Value) -> ValR<Value> {
     };
     match fits {
         true => operator.run(left, right),
-        false => Err(Error::str(format_args!("{} and {} cannot be {done}", described(&left), described(&right)))),
+        false => {
+            Err(Error::str(format_args!("{} and {} cannot be {done}", described(&left), described(&right))))
+        }
     }
 }
 

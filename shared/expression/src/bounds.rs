@@ -24,10 +24,8 @@ use crate::{
 /// `unchecked_…`. These and the checks have a mark at the end, so that no expression can call them; here it
 /// is left out.
 const CHECKED: &str = "
-    def tojson: as_text | unchecked_tojson;
     def tobytes: as_text | unchecked_tobytes;
     def explode: as_text | unchecked_explode;
-    def escape_sh: as_text | unchecked_escape_sh;
     def escape_html: as_text | unchecked_escape_html;
     def unescape_html: as_text | unchecked_unescape_html;
     def encode_uri: as_text | unchecked_encode_uri;
@@ -43,11 +41,9 @@ const CHECKED: &str = "
 ";
 
 /// The functions of jaq's that are behind a check.
-const UNCHECKED: [(&str, &str); 16] = [
-    ("tojson", "unchecked_tojson!"),
+const UNCHECKED: [(&str, &str); 14] = [
     ("tobytes", "unchecked_tobytes!"),
     ("explode", "unchecked_explode!"),
-    ("escape_sh", "unchecked_escape_sh!"),
     ("escape_html", "unchecked_escape_html!"),
     ("unescape_html", "unchecked_unescape_html!"),
     ("encode_uri", "unchecked_encode_uri!"),
@@ -66,13 +62,18 @@ const UNCHECKED: [(&str, &str); 16] = [
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let definitions = load::parse(CHECKED, |parser| parser.defs()).unwrap_or_default();
     definitions.into_iter().map(|mut definition| {
-        syntax::visit(&mut definition.body, &mut |term| {
-            let Term::Call(name, _) = term else { return };
-            let mut marked = CHECKS.into_iter().chain(UNCHECKED.map(|(_, unchecked)| unchecked));
-            *name = marked.find(|marked| marked.strip_suffix('!') == Some(name)).unwrap_or(name);
-        });
+        mark(&mut definition.body);
         definition
     })
+}
+
+/// Gives the checks in a definition, and what is behind them, the marks that no expression can write.
+pub(crate) fn mark(term: &mut Term<&'static str>) {
+    syntax::visit(term, &mut |term| {
+        let Term::Call(name, _) = term else { return };
+        let mut marked = CHECKS.into_iter().chain(UNCHECKED.map(|(_, unchecked)| unchecked));
+        *name = marked.find(|marked| marked.strip_suffix('!') == Some(name)).unwrap_or(name);
+    });
 }
 
 /// The name that a native function goes by behind its check.

@@ -40,6 +40,9 @@ pub(crate) const MAX_SIZE: usize = 128 << 20;
 /// How much of a value is gone through in the time of a step, in bytes as they are written.
 const WEIGHED_IN_A_STEP: usize = 512;
 
+/// How often one search for a regex that looks around, or back, may turn back.
+pub(crate) const MAX_TRIES: usize = 1 << 20;
+
 /// What an object counts for beside its fields: even of one, it takes several hundred bytes.
 const STEPS_OF_AN_OBJECT: usize = 3;
 
@@ -74,6 +77,12 @@ pub(crate) enum Bound {
     Items,
     #[error("the expression makes a value larger than {} MiB", MAX_SIZE >> 20)]
     Size,
+    #[error(
+        "the expression searches more than 64 KiB of text for a regex that looks around or back, or has the flag n or l"
+    )]
+    Searched,
+    #[error("the expression searches for a regex that tries too many ways")]
+    Tries,
     #[error("the expression makes a value that is nested deeper than {MAX_DEPTH} levels")]
     Depth,
 }
@@ -158,7 +167,7 @@ impl Budget {
     }
 
     /// The same for a value of which a text is about to be made.
-    fn weigh_as_text(&self, value: &Value) -> Result<(), Bound> {
+    pub(crate) fn weigh_as_text(&self, value: &Value) -> Result<(), Bound> {
         match value {
             Value::Arr(_) | Value::Obj(_) if weigh(value)? > MAX_TEXT => Err(Bound::Text),
             value => fits(value),

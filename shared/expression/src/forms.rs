@@ -21,7 +21,9 @@ use crate::{
     CompileError,
     arithmetic::NEGATED,
     error::literal_error,
-    functions::paths::{ASSIGN, FIELD_NAME, INDEX, INDEX_IF_POSSIBLE, LAST, MODIFY, NULL, SLICE, SLICE_IF_POSSIBLE},
+    functions::paths::{
+        ASSIGN, FIELD_NAME, INDEX, INDEX_IF_POSSIBLE, LAST, MODIFY, NULL, SLICE, SLICE_IF_POSSIBLE,
+    },
     syntax::{self, bind, call, pipe},
     tokens::ALTERNATIVE,
     trail::LOCATED,
@@ -84,7 +86,9 @@ impl<'s> Forms<'s> {
             Term::Str(_, parts) if parts.iter().filter(|part| gives_several(part)).count() > 1 => {
                 *term = self.from_last_to_first(take(term));
             }
-            Term::Neg(inner) if !matches!(**inner, Term::Num(_)) => *term = call(NEGATED, [take(&mut **inner)]),
+            Term::Neg(inner) if !matches!(**inner, Term::Num(_)) => {
+                *term = call(NEGATED, [take(&mut **inner)])
+            }
             Term::Var(name @ "$__loc__") => *term = self.place(name),
             _ => {}
         }
@@ -126,17 +130,17 @@ impl<'s> Forms<'s> {
     fn check_key(&self, key: &Term<&'s str>, has_value: bool) -> Result<(), CompileError> {
         let wrong = match key {
             Term::Num(number) => Some((*number, "a number")),
-            Term::Call(name @ ("true" | "false"), arguments) if arguments.is_empty() => Some((*name, "a boolean")),
+            Term::Call(name @ ("true" | "false"), arguments) if arguments.is_empty() => {
+                Some((*name, "a boolean"))
+            }
             Term::Call(name @ "null", arguments) if arguments.is_empty() => Some((*name, "null")),
             Term::Arr(None) if has_value => Some((self.source, "an array")),
             _ => None,
         };
         match wrong {
-            Some((place, kind)) => Err(literal_error(
-                self.source,
-                place,
-                format!("the key of a field is text, not {kind}"),
-            )),
+            Some((place, kind)) => {
+                Err(literal_error(self.source, place, format!("the key of a field is text, not {kind}")))
+            }
             None => Ok(()),
         }
     }
@@ -152,7 +156,9 @@ impl<'s> Forms<'s> {
         depth: usize,
     ) -> Term<&'s str> {
         let whole = self.whole(depth);
-        let part = |key: Term<&'s str>| pipe(Term::Var(whole), looked_up(Term::Id, (Part::Index(key), Opt::Essential)));
+        let part = |key: Term<&'s str>| {
+            pipe(Term::Var(whole), looked_up(Term::Id, (Part::Index(key), Opt::Essential)))
+        };
         let items: Vec<_> = match pattern {
             Pattern::Var(name) => return bind(value, name, body),
             Pattern::Obj(fields) if is_alternatives(&fields) => {
@@ -166,7 +172,11 @@ impl<'s> Forms<'s> {
             Pattern::Obj(fields) => fields,
         };
         let parts = items.into_iter().rev();
-        bind(value, whole, parts.fold(body, |body, (key, item)| self.destructured(part(key), item, body, depth + 1)))
+        bind(
+            value,
+            whole,
+            parts.fold(body, |body, (key, item)| self.destructured(part(key), item, body, depth + 1)),
+        )
     }
 
     /// Tries one pattern after the other, until one fits and its body raises no error. All patterns' variables
@@ -185,14 +195,13 @@ impl<'s> Forms<'s> {
         let tried = patterns.into_iter().rev().fold(None, |next, pattern| {
             let mut own = Vec::new();
             collect_variables(&pattern, &mut own);
-            let argument = |name: &&'s str| if own.contains(name) { Term::Var(*name) } else { call(NULL, []) };
+            let argument =
+                |name: &&'s str| if own.contains(name) { Term::Var(*name) } else { call(NULL, []) };
             let arguments: Vec<_> = variables.iter().map(argument).collect();
             let attempt = self.destructured(Term::Var(value), pattern, call(BODY, arguments), depth);
             Some(match next {
                 None => attempt,
-                Some(next) => {
-                    Term::TryCatch(attempt.into(), Some(pipe(Term::Var(INPUT), next).into()))
-                }
+                Some(next) => Term::TryCatch(attempt.into(), Some(pipe(Term::Var(INPUT), next).into())),
             })
         });
         let definition = Def { name: BODY, args: variables, body };
@@ -215,7 +224,8 @@ impl<'s> Forms<'s> {
             ("foreach", [begin, round, shown @ ..]) if !gives_one(round) => {
                 // All outputs of a round together are the state, of which the next round takes the last.
                 let last = call(INDEX, [Term::Num("-1")]);
-                let outputs = Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
+                let outputs =
+                    Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
                 let shown = shown.first_mut().map(take).unwrap_or_default();
                 *begin = pipe(take(begin), Term::Arr(Some(Term::Id.into())));
                 *round = Term::Arr(Some(pipe(last, take(round)).into()));
@@ -273,7 +283,9 @@ fn looked_up<'s>(head: Term<&'s str>, (part, opt): (Part<Term<&'s str>>, Opt)) -
         Part::Range(begin, to) => {
             let name = if if_possible { SLICE_IF_POSSIBLE } else { SLICE };
             let end = |end: Option<Term<&'s str>>| end.unwrap_or_else(|| call(NULL, []));
-            with_key(end(to), END, |to| with_key(end(begin), KEY, |begin| from(head, call(name, [begin, to]))))
+            with_key(end(to), END, |to| {
+                with_key(end(begin), KEY, |begin| from(head, call(name, [begin, to])))
+            })
         }
     }
 }
@@ -340,7 +352,8 @@ fn callable_arguments(definition: &mut Def<&str>) {
         let Some(name) = variable.strip_prefix('$') else { continue };
         let mut is_called = false;
         syntax::visit(&mut definition.body, &mut |term| {
-            is_called |= matches!(term, Term::Call(called, arguments) if *called == name && arguments.is_empty());
+            is_called |=
+                matches!(term, Term::Call(called, arguments) if *called == name && arguments.is_empty());
         });
         if is_called {
             definition.args[place] = name;
@@ -357,7 +370,9 @@ fn gives_several(part: &StrPart<&str, Term<&str>>) -> bool {
 fn gives_one(term: &Term<&str>) -> bool {
     match term {
         Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(_) => true,
-        Term::Str(_, parts) => parts.iter().all(|part| !matches!(part, StrPart::Term(part) if !gives_one(part))),
+        Term::Str(_, parts) => {
+            parts.iter().all(|part| !matches!(part, StrPart::Term(part) if !gives_one(part)))
+        }
         Term::Obj(fields) => {
             fields.iter().all(|(key, value)| gives_one(key) && value.as_ref().is_none_or(gives_one))
         }

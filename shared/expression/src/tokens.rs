@@ -149,7 +149,8 @@ impl<'s> Rewriting<'s> {
 }
 
 fn alternatives<'s>(patterns: Vec<Token<&'s str>>) -> Token<&'s str> {
-    let entry = |pattern| [Token(ALTERNATIVE, Tok::Word), Token(":", Tok::Sym), pattern, Token(",", Tok::Sym)];
+    let entry =
+        |pattern| [Token(ALTERNATIVE, Tok::Word), Token(":", Tok::Sym), pattern, Token(",", Tok::Sym)];
     let mut entries: Vec<_> = patterns.into_iter().flat_map(entry).collect();
     entries.pop();
     entries.push(Token("}", Tok::Sym));

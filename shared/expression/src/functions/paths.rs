@@ -49,8 +49,7 @@ pub(crate) const NULL: &str = "null!";
 pub(crate) const FIELD_NAME: &str = "field name!";
 
 /// jaq's functions and definitions that are here in another way.
-pub(super) const REPLACED: [&str; 7] =
-    ["getpath", "setpath", "delpaths", "del", "map_values", "nth", "pick"];
+pub(super) const REPLACED: [&str; 7] = ["getpath", "setpath", "delpaths", "del", "map_values", "nth", "pick"];
 
 /// jaq's own functions behind the check of their count.
 const RENAMED: [(&str, &str); 2] = [("limit", "unchecked_limit"), ("skip", "unchecked_skip")];
@@ -74,12 +73,10 @@ const LATER_DEFINITIONS: &str = "
 pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let definitions = parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
     definitions.into_iter().map(|mut definition| {
-        syntax::visit(&mut definition.body, &mut |term| {
-            match term {
-                Term::Call(name @ "modify", _) => *name = MODIFY,
-                Term::Call(name @ "nothing", _) => *name = NULL,
-                _ => {}
-            }
+        syntax::visit(&mut definition.body, &mut |term| match term {
+            Term::Call(name @ "modify", _) => *name = MODIFY,
+            Term::Call(name @ "nothing", _) => *name = NULL,
+            _ => {}
         });
         definition
     })
@@ -99,13 +96,21 @@ pub(super) fn renamed(name: &'static str) -> &'static str {
 pub(super) fn natives() -> Vec<Fun<Data>> {
     let (paths, value) = (|| Bind::Fun(()), || Bind::Var(()));
     vec![
-        (INDEX, v(1), Native::new(|cv| at(cv, one, false)).with_paths(|cv| below(cv, one, false, |p, k| p.cons(k)))),
+        (
+            INDEX,
+            v(1),
+            Native::new(|cv| at(cv, one, false)).with_paths(|cv| below(cv, one, false, |p, k| p.cons(k))),
+        ),
         (
             INDEX_IF_POSSIBLE,
             v(1),
             Native::new(|cv| at(cv, one, true)).with_paths(|cv| below(cv, one, true, |p, k| p.cons(k))),
         ),
-        (SLICE, v(2), Native::new(|cv| at(cv, ends, false)).with_paths(|cv| below(cv, ends, false, |p, k| p.cons(k)))),
+        (
+            SLICE,
+            v(2),
+            Native::new(|cv| at(cv, ends, false)).with_paths(|cv| below(cv, ends, false, |p, k| p.cons(k))),
+        ),
         (
             SLICE_IF_POSSIBLE,
             v(2),

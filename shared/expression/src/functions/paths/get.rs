@@ -59,7 +59,9 @@ pub(super) fn at_path(value: &Value, path: &[Value]) -> ValR<Value> {
 /// The steps that it takes to look up what was found.
 pub(super) fn steps(value: &Value, key: &Value, found: &Value) -> usize {
     match (value, key, found) {
-        (Value::Arr(items), Value::Arr(searched), _) => items.len().saturating_mul(searched.len()) / ITEMS_IN_A_STEP,
+        (Value::Arr(items), Value::Arr(searched), _) => {
+            items.len().saturating_mul(searched.len()) / ITEMS_IN_A_STEP
+        }
         (Value::Arr(_), Value::Obj(_), Value::Arr(found)) => 1 + found.len() / ITEMS_IN_A_STEP,
         (Value::TStr(text) | Value::BStr(text), _, _) => 1 + text.len() / 512,
         _ => 0,

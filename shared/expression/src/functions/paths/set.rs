@@ -50,9 +50,7 @@ pub(super) fn at_path(budget: &Budget, value: &mut Value, path: &[Value], new: V
 pub(super) fn take_out(value: &mut Value, path: &[Value]) -> ValR<Value> {
     let Some((key, rest)) = path.split_first() else { return Ok(take(value)) };
     let below = match (&mut *value, key) {
-        (Value::Obj(fields), Value::TStr(_)) if fields.contains_key(key) => {
-            Rc::make_mut(fields).get_mut(key)
-        }
+        (Value::Obj(fields), Value::TStr(_)) if fields.contains_key(key) => Rc::make_mut(fields).get_mut(key),
         (Value::Arr(items), Value::Num(_)) => match get::place(key, items.len()) {
             Some(place) if place < items.len() => Rc::make_mut(items).get_mut(place),
             _ => None,
@@ -93,7 +91,8 @@ fn set_slice(
     new: Value,
 ) -> Result<(), Failure> {
     let places = get::range(key, items.len()).map_err(|refusal| refusal.error(&Value::Null, key))?;
-    let mut slice = if rest.is_empty() { Value::Null } else { items[places.clone()].iter().cloned().collect() };
+    let mut slice =
+        if rest.is_empty() { Value::Null } else { items[places.clone()].iter().cloned().collect() };
     at_path(budget, &mut slice, rest, new)?;
     let Value::Arr(slice) = slice else {
         return Err(Failure::of("A slice of an array can only be assigned another array"));
@@ -105,4 +104,3 @@ fn set_slice(
     Rc::make_mut(items).splice(places, slice.iter().cloned());
     Ok(())
 }
-
