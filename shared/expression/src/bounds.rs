@@ -176,7 +176,6 @@ mod tests {
             "[range(1000)] | min_by([range(1000)] | min_by([range(1000)] | min_by(.)))",
             "[range(1000)] | group_by([range(1000)] | sort_by([range(1000)]))",
             "[range(1000) | []] | .[0] = [range(1000)] | transpose",
-            "reduce range(40) as $i (0; ., .)",
             "last((0, 1) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .)
                 | (., .) | (., .) | (., .) | (., .) | (., .))",
             "def a: .|.; def b: a|a|a|a|a|a|a|a; def c: b|b|b|b|b|b|b|b; def d: c|c|c|c|c|c|c|c; def e: d|d|d|d|d|d|d|d;

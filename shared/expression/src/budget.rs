@@ -4,7 +4,10 @@
 //! (`bounds.rs` puts it there), and what goes through a whole value passes [`WEIGHED`] first. Beyond a
 //! bound they halt the evaluation, which no `try` can catch.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use jaq_core::{
     DataT, Exn, Lut, Native, ValX, ValXs,
@@ -14,7 +17,7 @@ use jaq_core::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{EvaluationError, Value, value::MAX_DEPTH};
+use crate::{EvaluationError, Value, trail::Trail, value::MAX_DEPTH};
 
 /// How many steps an evaluation may take: items gone through, calls, fields and arrays made. A step makes a
 /// hundred bytes at most, so that this bounds its memory too.
@@ -94,6 +97,8 @@ pub(crate) struct Budget {
     /// The updates that are under way within each other.
     updates: Cell<usize>,
     spent: Cell<Option<Bound>>,
+    /// What the marks of an expression have noted of its last error.
+    pub(crate) trail: RefCell<Trail>,
 }
 
 impl Budget {
@@ -108,6 +113,7 @@ impl Budget {
             begin: Cell::default(),
             updates: Cell::default(),
             spent: Cell::default(),
+            trail: RefCell::default(),
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{
     },
     syntax::{self, bind, call, pipe},
     tokens::ALTERNATIVE,
+    trail::LOCATED,
 };
 
 /// Variables and definitions that no expression can name.
@@ -391,7 +392,7 @@ fn gives_one(term: &Term<&str>) -> bool {
         Term::Call(MODIFY | NULL | FIELD_NAME, _) => true,
         Term::Call(NEGATED, arguments) => arguments.iter().all(gives_one),
         Term::Call(INDEX | SLICE, arguments) => arguments.iter().all(gives_one),
-        Term::Call(ASSIGN, arguments) => arguments.last().is_none_or(gives_one),
+        Term::Call(ASSIGN | LOCATED, arguments) => arguments.last().is_none_or(gives_one),
         Term::Fold("reduce", _, _, rounds) => rounds.first().is_none_or(gives_one),
         _ => false,
     }

@@ -29,6 +29,7 @@ use crate::{
     bounds,
     budget::{self, Data},
     decimal::NO_DECIMAL,
+    trail,
 };
 
 pub use differences::{DIFFERENCES, Difference, NOT_HERE};
@@ -243,6 +244,7 @@ fn replacing() -> impl Iterator<Item = Fun<Data>> {
         .chain(arithmetic::natives())
         .chain(budget::natives())
         .chain(paths::natives())
+        .chain(trail::natives())
 }
 
 /// Of jq's definitions, only the sums calculate with what is in a record.
