@@ -127,7 +127,9 @@ fn without_values(message: &str, source: &str) -> String {
     if own || literal(message) {
         return message.to_owned();
     }
-    wording::shown(message, &literal).or_else(|| known_form(message, &literal)).unwrap_or_else(|| UNKNOWN.into())
+    wording::shown(message, &literal)
+        .or_else(|| known_form(message, &literal))
+        .unwrap_or_else(|| UNKNOWN.into())
 }
 
 /// The forms of jaq's own messages, each value replaced by its type.

@@ -212,7 +212,8 @@ impl Compiled {
             None => {
                 let before = &self.source[..offset];
                 let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-                let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+                let (line, column) =
+                    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
                 format!("line {line}, column {column}")
             }
         }

@@ -90,7 +90,9 @@ fn mark_fields<'s>(term: &mut Term<&'s str>) {
             *term = Term::Arr(Some(pipe(items, map).into()));
             mark_fields(term);
         }
-        Term::BinOp(_, BinaryOp::Pipe(_), last) | Term::Def(_, last) | Term::Label(_, last) => mark_fields(last),
+        Term::BinOp(_, BinaryOp::Pipe(_), last) | Term::Def(_, last) | Term::Label(_, last) => {
+            mark_fields(last)
+        }
         Term::BinOp(left, BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Math(Math::Add | Math::Mul), right) => {
             mark_fields(left);
             mark_fields(right);
@@ -187,7 +189,9 @@ impl<'s> Marking<'s> {
 
 fn may_fail(term: &Term<&str>) -> bool {
     match term {
-        Term::Call(name, _) => !["true", "false", "null", "empty", FIELD, ITEM, CAUGHT, LEFT_ALONE].contains(name),
+        Term::Call(name, _) => {
+            !["true", "false", "null", "empty", FIELD, ITEM, CAUGHT, LEFT_ALONE].contains(name)
+        }
         Term::BinOp(_, operator, _) => !matches!(operator, BinaryOp::Pipe(_) | BinaryOp::Comma),
         Term::Neg(inner) => !matches!(**inner, Term::Num(_)),
         Term::Obj(fields) => fields.iter().any(|(key, _)| syntax::literal(key).is_none()),

@@ -20,7 +20,10 @@ const FORMS: &[(&str, &str)] = &[
     ("{} and {} cannot be divided", "cannot calculate {} / {}"),
     ("{} and {} cannot be divided (remainder)", "cannot calculate {} % {}"),
     ("{} and {} cannot be divided because the divisor is zero", "expected a divisor other than 0"),
-    ("{} and {} cannot be divided (remainder) because the divisor is zero", "expected a divisor other than 0"),
+    (
+        "{} and {} cannot be divided (remainder) because the divisor is zero",
+        "expected a divisor other than 0",
+    ),
     ("{} cannot be negated", "cannot calculate -{}: expected a number"),
     ("Cannot use {} as object key", "cannot name a field by {}: expected text"),
     ("Cannot delete {} element of array", "cannot delete an item of an array by {}"),
@@ -35,7 +38,10 @@ const FORMS: &[(&str, &str)] = &[
     ("Array index too large", "cannot set an item after the last one that an array may have"),
     ("Cannot set array element at NaN index", "cannot set an item by what is not a number"),
     ("Cannot update string slices", "cannot set a part of a text"),
-    ("A slice of an array can only be assigned another array", "expected an array to set a part of an array to"),
+    (
+        "A slice of an array can only be assigned another array",
+        "expected an array to set a part of an array to",
+    ),
     ("Array/string slice indices must be integers", "expected numbers or null for the ends of a part"),
     ("limit doesn't support negative count", "expected a count of 0 or more for limit"),
     ("skip doesn't support negative count", "expected a count of 0 or more for skip"),
@@ -104,16 +110,19 @@ fn values<'m>(message: &'m str, form: &str) -> Option<Vec<&'m str>> {
         None => rest.strip_suffix(after).filter(|value| is_value(value)).map(|value| vec![value]),
         Some((between, after)) => {
             let rest = rest.strip_suffix(after)?;
-            let mut splits = rest.match_indices(between).map(|(place, _)| (&rest[..place], &rest[place + between.len()..]));
+            let mut splits = rest
+                .match_indices(between)
+                .map(|(place, _)| (&rest[..place], &rest[place + between.len()..]));
             splits.find(|(one, other)| is_value(one) && is_value(other)).map(|(one, other)| vec![one, other])
         }
     }
 }
 
 fn is_value(text: &str) -> bool {
-    TYPES.iter().filter_map(|(kind, _)| text.strip_prefix(kind)).any(|rest| {
-        rest.is_empty() || rest.starts_with(" (") && rest.ends_with(')')
-    })
+    TYPES
+        .iter()
+        .filter_map(|(kind, _)| text.strip_prefix(kind))
+        .any(|rest| rest.is_empty() || rest.starts_with(" (") && rest.ends_with(')'))
 }
 
 /// The type of a value; the value where it is written.

@@ -5,6 +5,7 @@
 
 mod calendar;
 mod code;
+mod differences;
 mod digest;
 mod document;
 pub(crate) mod errors;
@@ -31,6 +32,7 @@ use crate::{
     trail,
 };
 
+pub use differences::{DIFFERENCES, Difference, NOT_HERE};
 pub use document::document;
 
 /// The functions that jq does not have, or has otherwise, by what they are about. Each converts, or

@@ -105,7 +105,7 @@ fn operators_within_everything_are_exact() {
 #[test]
 fn what_is_not_numbers_is_jqs() {
     let cases = [
-        ("[(1, 2) + (10, 20)]", "[11,21,12,22]"),
+        ("[(1, 2) + (10, 20)]", "[11,12,21,22]"),
         (". + 1", "1"),
         ("\"a\" + \"b\"", "\"ab\""),
         ("[\"a\"] as $a | $a + $a - [\"b\"]", "[\"a\",\"a\"]"),
