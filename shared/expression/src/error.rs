@@ -91,10 +91,18 @@ impl EvaluationError {
         let (text, kind) = (crate::text(&raised).filter(|_| matches!(raised, Value::TStr(_))), kind(&raised));
         let message = match &text {
             Some(text) => without_values(text, source),
-            None => format!("the expression raised {kind} as its error"),
+            None => format!("the expression raised {} as its error, not text", a_type(kind)),
         };
         let raised = text.or_else(|| crate::write(&raised).ok()).map(Raised);
         EvaluationError { raised, ..EvaluationError::new(message) }
+    }
+}
+
+fn a_type(kind: &str) -> String {
+    match kind {
+        "null" => kind.to_owned(),
+        "array" | "object" => format!("an {kind}"),
+        kind => format!("a {kind}"),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     syntax::{self, bind, call, pipe},
     tokens::ALTERNATIVE,
     trail::LOCATED,
+    wording::IN_JQS_WORDS,
 };
 
 /// Variables and definitions that no expression can name.
@@ -81,6 +82,9 @@ impl<'s> Forms<'s> {
                     self.check_key(key, value.is_some())?;
                     self.field(key, value);
                 }
+            }
+            Term::TryCatch(_, Some(handler)) => {
+                *handler = pipe(call(IN_JQS_WORDS, []), take(&mut **handler)).into();
             }
             Term::Def(definitions, _) => definitions.iter_mut().for_each(callable_arguments),
             Term::Str(_, parts) if parts.iter().filter(|part| gives_several(part)).count() > 1 => {

@@ -1,7 +1,13 @@
 //! What is said of errors that jq's own words describe: these hold values of the record, of which only the
 //! types are shown.
 
-use crate::functions::errors;
+use crate::{
+    Value,
+    functions::{errors, paths},
+};
+
+/// The function that puts a caught error into jq's words.
+pub(crate) const IN_JQS_WORDS: &str = "in jq's words!";
 
 /// jq's wording with `{}` for each value (`string ("Ada")`) or its type (`string`), and what is shown, with
 /// `{}` for its type.
@@ -66,6 +72,34 @@ pub(crate) fn shown(message: &str, is_written: &dyn Fn(&str) -> bool) -> Option<
         }
         Some(text)
     })
+}
+
+/// A caught error in jq's words: jaq has some of its own for what `.a` and `.[]` cannot do.
+pub(crate) fn in_jqs_words(caught: Value) -> Value {
+    let Value::TStr(message) = &caught else { return caught };
+    let message = String::from_utf8_lossy(message);
+    let looked_up = || {
+        let (value, key) = message.strip_prefix("cannot index ")?.rsplit_once(" with ")?;
+        let key = crate::read(key.as_bytes()).ok()?;
+        Some(format!("Cannot index {} with {}", kind_of(value), paths::described(&key)))
+    };
+    let gone_through = || {
+        let value = message.strip_prefix("cannot use ")?.strip_suffix(" as iterable (array or object)")?;
+        Some(format!("Cannot iterate over {}", paths::described_as(kind_of(value), &value)))
+    };
+    looked_up().or_else(gone_through).map_or_else(|| caught.clone(), Value::from)
+}
+
+/// jq's name for the type of what is written so.
+fn kind_of(written: &str) -> &'static str {
+    match written.bytes().next() {
+        Some(b'"') => "string",
+        Some(b'[') => "array",
+        Some(b'{') => "object",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
 }
 
 /// What stands in a message in the places of a form's values; a value may hold any text.

@@ -21,12 +21,13 @@ use jaq_core::{
     native::{Fun, bome, run, v},
 };
 
-pub(crate) use self::error::{described, kind};
+pub(crate) use self::error::{described, described_as, kind};
 use crate::{
     Value,
     budget::{Bound, Data, Evaluation},
     syntax,
     value::MAX_DEPTH,
+    wording::{IN_JQS_WORDS, in_jqs_words},
 };
 
 /// `.[key]`.
@@ -130,6 +131,7 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
             }),
         ),
         run((NULL, v(0), |_| box_once(Ok(Value::Null)))),
+        run((IN_JQS_WORDS, v(0), |cv| box_once(Ok(in_jqs_words(cv.1))))),
         run((FIELD_NAME, v(0), |cv| bome(field_name(cv.1)))),
         run((MODIFY, [paths(), paths()].into(), |cv| box_once(modify(cv)))),
         run((ASSIGN, [paths(), value()].into(), |cv| box_once(assign(cv)))),

@@ -57,6 +57,11 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 
 /// A value in an error of jq's: `string ("a")`, its beginning where it is long.
 pub(crate) fn described(value: &Value) -> String {
+    described_as(kind(value), value)
+}
+
+/// The same of a value that is written already.
+pub(crate) fn described_as(kind: &str, value: &impl fmt::Display) -> String {
     let mut shown = Beginning(String::new());
     // What does not fit is an error of the writer, and left out.
     let is_whole = write!(shown, "{value}").is_ok();
@@ -66,7 +71,7 @@ pub(crate) fn described(value: &Value) -> String {
         shown.truncate(shown.floor_char_boundary(SHOWN - end.len()));
         shown.push_str(end);
     }
-    format!("{} ({shown})", kind(value))
+    format!("{kind} ({shown})")
 }
 
 struct Beginning(String);
