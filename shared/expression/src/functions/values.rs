@@ -10,6 +10,7 @@ use jaq_core::{
 };
 use jaq_json::Num;
 use jaq_std::ValT as _;
+use memchr::memmem::Finder;
 
 use super::{Data, all, definitions, errors, is_public, paths::kind, str_of};
 use crate::{
@@ -27,7 +28,7 @@ pub(super) const NO_JSON_VALUE: &str = "expected a value that JSON can express";
 const PAIRS_IN_A_STEP: usize = 8;
 
 /// Bytes that are held against each other in the time of a step.
-const BYTES_IN_A_STEP: usize = 512;
+const BYTES_IN_A_STEP: usize = 64;
 
 pub(super) fn natives() -> Vec<Fun<Data>> {
     vec![
@@ -202,10 +203,12 @@ fn indices<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
 
 fn indices_of_text<'a>(evaluation: Evaluation<'_>, text: &str, part: &str) -> ValX<'a, Value> {
     let (mut found, mut from, mut characters) = (Vec::new(), 0, 0);
+    let (finder, budget) = (Finder::new(part), evaluation.budget);
     while !part.is_empty()
-        && let Some(place) = text[from..].find(part)
+        && let Some(place) = finder.find(&text.as_bytes()[from..])
     {
-        evaluation.or_halt(evaluation.budget.take(1 + part.len() / BYTES_IN_A_STEP))?;
+        let steps = 1 + part.len() / BYTES_IN_A_STEP;
+        evaluation.or_halt(budget.take(steps).and_then(|()| budget.look_at_time()))?;
         characters += text[from..from + place].chars().count();
         found.push(Value::from(characters));
         from += place + text[from + place..].chars().next().map_or(1, char::len_utf8);

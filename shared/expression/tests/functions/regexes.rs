@@ -62,7 +62,7 @@ fn what_matches_is_replaced_by_each_output() {
         (r#""Ab" | sub("a"; "x"; "i"), gsub("[AB]"; "x"; "i")"#, r#"["xb","xx"]"#),
         (r#""ab" | gsub("(?=b)"; "-"), gsub("^"; ">"), gsub("$"; "<")"#, r#"["a-b",">ab","ab<"]"#),
     ]);
-    assert_eq!(refusal(r#""ab" | sub("a"; 1)"#), "cannot use a number as string");
+    assert_eq!(refusal(r#""ab" | sub("b"; 1)"#), "cannot calculate \"a\" + number");
 }
 
 #[test]

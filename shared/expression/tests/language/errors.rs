@@ -45,7 +45,11 @@ fn an_error_in_a_file_names_its_place_there() {
     let place_of = |offset| {
         let before = &source[..offset];
         let line = before.matches('\n').count();
-        Place { offset, line: 12 + line, column: offset - before.rfind('\n').map_or(0, |place| place + 1) + 5 }
+        Place {
+            offset,
+            line: 12 + line,
+            column: offset - before.rfind('\n').map_or(0, |place| place + 1) + 5,
+        }
     };
     let expression = Expression::compile_in("flows/orders.yaml", source, place_of).unwrap();
     let error = expression.outputs(read(RECORD.as_bytes()).unwrap(), &Variables::default()).unwrap_err();
@@ -66,12 +70,17 @@ fn what_an_author_gives_to_error_is_there_for_those_who_mask_it() {
 
 #[test]
 fn an_error_tells_no_value_of_the_record_by_itself() {
-    for source in ["error(\"no customer \\(.name)\")", ".name | error", "error({code: .name})", ".name[0]", ".name.x"] {
+    for source in
+        ["error(\"no customer \\(.name)\")", ".name | error", "error({code: .name})", ".name[0]", ".name.x"]
+    {
         let error = fails(source, RECORD);
         assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
         assert_ne!(error.message, "the expression raised an error", "{source}");
         assert!(error.place.is_some(), "{source}");
     }
     assert_eq!(fails("error(\"no such status\")", RECORD).message, "no such status");
-    assert_eq!(fails("error({code: 1})", RECORD).message, "the expression raised an object as its error, not text");
+    assert_eq!(
+        fails("error({code: 1})", RECORD).message,
+        "the expression raised an object as its error, not text"
+    );
 }

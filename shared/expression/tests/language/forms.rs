@@ -30,11 +30,17 @@ fn of_alternative_patterns_the_first_that_raises_no_error_is_taken() {
 fn a_round_of_a_fold_gives_its_last_output_to_the_next() {
     assert_eq!(gives("reduce (1, 2) as $x (0; . + $x, . + 10 * $x)", "null"), "30");
     assert_eq!(gives("reduce (1, 2, 3) as $x (0; if $x == 2 then empty else . + $x end)", "null"), "3");
-    assert_eq!(gives("[foreach (1, 2) as $x (0; . + $x, . + 10; [$x, .])]", "null"), "[[1,1],[1,10],[2,12],[2,20]]");
+    assert_eq!(
+        gives("[foreach (1, 2) as $x (0; . + $x, . + 10; [$x, .])]", "null"),
+        "[[1,1],[1,10],[2,12],[2,20]]"
+    );
     assert_eq!(gives("[foreach (1, 2, 3) as $x (0; select($x != 2) + $x)]", "null"), "[1,3]");
     assert_eq!(gives("[foreach .[] as [$a, $b] (0; . + $a; [., $b])]", "[[1,2],[3,4]]"), "[[1,2],[4,4]]");
     assert_eq!(gives("reduce .[] as {(\"a\", \"b\"): $x} (0; . + $x)", r#"[{"a":1,"b":2},{"b":4}]"#), "7");
-    assert_eq!(gives("reduce .[] / 2 as $x (0; . + $x), [foreach .[] * 2 as $x (0; . + $x)]", "[2,4]"), "3 [4,12]");
+    assert_eq!(
+        gives("reduce .[] / 2 as $x (0; . + $x), [foreach .[] * 2 as $x (0; . + $x)]", "[2,4]"),
+        "3 [4,12]"
+    );
 }
 
 #[test]
@@ -70,7 +76,10 @@ fn keywords_are_names_of_fields_as_well() {
 
 #[test]
 fn the_line_of_an_expression_is_known() {
-    assert_eq!(gives("1 |\n $__loc__, {$__loc__}.__loc__.line", "null"), r#"{"file":"<top-level>","line":2} 2"#);
+    assert_eq!(
+        gives("1 |\n $__loc__, {$__loc__}.__loc__.line", "null"),
+        r#"{"file":"<top-level>","line":2} 2"#
+    );
 }
 
 #[test]

@@ -10,7 +10,10 @@ fn operators_are_grouped_as_jq_groups_them() {
     assert_eq!(gives("1 + 2 as $x | $x * 2", "null"), "6");
     assert_eq!(gives("1, 2 as $x | $x * 2", "null"), "1 4");
     assert_eq!(gives("true or false and false, (1 < 2) == true, -1 + 3, . * -1", "4"), "true true 2 -4");
-    assert_eq!(gives("def f: . + 1; 1 | f | f as $x | [$x, .], \"\\((1, 2) * 10)\"", "null"), r#"[3,2] "10" "20""#);
+    assert_eq!(
+        gives("def f: . + 1; 1 | f | f as $x | [$x, .], \"\\((1, 2) * 10)\"", "null"),
+        r#"[3,2] "10" "20""#
+    );
 }
 
 #[test]
@@ -45,7 +48,10 @@ fn what_cannot_be_reckoned_with_is_named_by_its_type() {
 
 #[test]
 fn errors_that_are_caught_are_in_jqs_words() {
-    assert_eq!(gives("try (. - 1) catch .", r#""abc""#), r#""string (\"abc\") and number (1) cannot be subtracted""#);
+    assert_eq!(
+        gives("try (. - 1) catch .", r#""abc""#),
+        r#""string (\"abc\") and number (1) cannot be subtracted""#
+    );
     assert_eq!(gives("try .[0] catch .", "{}"), r#""Cannot index object with number (0)""#);
     assert_eq!(gives("try .a catch .", "7"), r#""Cannot index number with string (\"a\")""#);
     assert_eq!(gives("try .[] catch .", "7"), r#""Cannot iterate over number (7)""#);

@@ -2,7 +2,8 @@
 
 use crate::{fails, gives};
 
-const ORDER: &str = r#"{"id":7,"lines":[{"sku":"a","qty":2},{"sku":"b","qty":1},{"sku":"c","qty":5}],"note":null}"#;
+const ORDER: &str =
+    r#"{"id":7,"lines":[{"sku":"a","qty":2},{"sku":"b","qty":1},{"sku":"c","qty":5}],"note":null}"#;
 
 #[test]
 fn a_number_is_looked_up_in_an_array_and_in_nothing_else() {
@@ -18,7 +19,10 @@ fn a_number_is_looked_up_in_an_array_and_in_nothing_else() {
 
 #[test]
 fn slices_are_of_arrays_and_texts_and_there_is_nothing_in_null() {
-    assert_eq!(gives("[.[1:3], .[-2:], .[:-3], .[9:], .[1.2:2.1]]", r#""żółw""#), r#"["ół","łw","ż","","ół"]"#);
+    assert_eq!(
+        gives("[.[1:3], .[-2:], .[:-3], .[9:], .[1.2:2.1]]", r#""żółw""#),
+        r#"["ół","łw","ż","","ół"]"#
+    );
     assert_eq!(gives("map(.qty) | .[1:], .[:1], .[-1:]", r#"[{"qty":2},{"qty":1}]"#), "[1] [2] [1]");
     assert_eq!(gives(".[1:3], .[1:3]?, [.[]?]", "null"), "null null []");
     assert_eq!(gives("[.[1:]?]", "7"), "[]");
@@ -34,7 +38,10 @@ fn what_is_absent_on_the_way_is_made() {
     assert_eq!(gives(".[3] = 1", "null"), "[null,null,null,1]");
     assert_eq!(gives("setpath([\"a\", 0, \"b\"]; 1)", "null"), r#"{"a":[{"b":1}]}"#);
     assert_eq!(gives("(.a, .b) = (1, 2)", "null"), r#"{"a":1,"b":1} {"a":2,"b":2}"#);
-    assert_eq!(gives("getpath([\"a\", \"b\"]), (getpath([\"a\", \"b\"]) |= 5)", "{}"), r#"null {"a":{"b":5}}"#);
+    assert_eq!(
+        gives("getpath([\"a\", \"b\"]), (getpath([\"a\", \"b\"]) |= 5)", "{}"),
+        r#"null {"a":{"b":5}}"#
+    );
     assert_eq!(gives(".a.b |= empty, del(.a.b, .c[0])", "{}"), "{} {}");
 }
 
@@ -63,16 +70,25 @@ fn all_is_deleted_that_was_meant_before_anything_is() {
     assert_eq!(gives("del(.[0], .[1])", "[1,2,3,4]"), "[3,4]");
     assert_eq!(gives("del(.[2], .[-4], .[1:2])", "[1,2,3,4]"), "[4]");
     assert_eq!(gives("del(.[] | select(. > 2))", "[3,1,4,1,5]"), "[1,1]");
-    assert_eq!(gives("del(.lines[0, 2].qty, .lines[1], .note)", ORDER), r#"{"id":7,"lines":[{"sku":"a"},{"sku":"c"}]}"#);
+    assert_eq!(
+        gives("del(.lines[0, 2].qty, .lines[1], .note)", ORDER),
+        r#"{"id":7,"lines":[{"sku":"a"},{"sku":"c"}]}"#
+    );
     assert_eq!(gives(".[1, 0] |= empty", "[1,2,3]"), "[3]");
-    assert_eq!(gives("delpaths([[\"a\", \"b\"], [\"a\"], [\"x\", 0]])", r#"{"a":{"b":1},"c":2}"#), r#"{"c":2}"#);
+    assert_eq!(
+        gives("delpaths([[\"a\", \"b\"], [\"a\"], [\"x\", 0]])", r#"{"a":{"b":1},"c":2}"#),
+        r#"{"c":2}"#
+    );
     assert_eq!(gives("del(.), del(empty)", "[1]"), "null [1]");
     assert_eq!(fails("del(.a)", "[1]").message, r#"cannot index array with "a""#);
 }
 
 #[test]
 fn fields_keep_their_order_when_one_is_deleted() {
-    assert_eq!(gives("del(.b), (.b |= empty)", r#"{"a":1,"b":2,"c":3,"d":4}"#), r#"{"a":1,"c":3,"d":4} {"a":1,"c":3,"d":4}"#);
+    assert_eq!(
+        gives("del(.b), (.b |= empty)", r#"{"a":1,"b":2,"c":3,"d":4}"#),
+        r#"{"a":1,"c":3,"d":4} {"a":1,"c":3,"d":4}"#
+    );
 }
 
 #[test]
@@ -80,8 +96,14 @@ fn an_update_takes_the_first_output_and_sees_what_was_there() {
     assert_eq!(gives(".[] |= (., 7)", "[1,2]"), "[1,2]");
     assert_eq!(gives("map_values(., 7), map_values(empty)", "[1,2]"), "[1,2] []");
     assert_eq!(gives("map_values(select(. > 1))", r#"{"a":1,"b":2}"#), r#"{"b":2}"#);
-    assert_eq!(gives("first(.[]) |= 9, (last(.[]) |= 9), (limit(2; .[]) |= 9)", "[1,2,3]"), "[9,2,3] [1,2,9] [9,9,3]");
-    assert_eq!(gives("(label $out | .[] | if . > 2 then ., break $out else . end) |= 0", "[1,3,5]"), "[0,0,5]");
+    assert_eq!(
+        gives("first(.[]) |= 9, (last(.[]) |= 9), (limit(2; .[]) |= 9)", "[1,2,3]"),
+        "[9,2,3] [1,2,9] [9,9,3]"
+    );
+    assert_eq!(
+        gives("(label $out | .[] | if . > 2 then ., break $out else . end) |= 0", "[1,3,5]"),
+        "[0,0,5]"
+    );
     assert_eq!(gives("(.[] | try if . > 1 then error else . end catch empty) |= 0", "[1,2]"), "[0,2]");
     assert_eq!(gives("(.a // .b) = 1", r#"{"b":0}"#), r#"{"b":1}"#);
     assert_eq!(gives(".. |= (numbers |= . + 1)", r#"[1,[2,{"a":3}]]"#), r#"[2,[3,{"a":4}]]"#);
@@ -96,7 +118,10 @@ fn what_is_picked_stands_where_it_stood() {
 
 #[test]
 fn counts_and_places_are_not_negative() {
-    assert_eq!(gives("[limit(2; .[])], [limit(0; error)], [skip(1; .[])], [nth(0, 2; .[])]", "[1,2,3]"), "[1,2] [] [2,3] [1,3]");
+    assert_eq!(
+        gives("[limit(2; .[])], [limit(0; error)], [skip(1; .[])], [nth(0, 2; .[])]", "[1,2,3]"),
+        "[1,2] [] [2,3] [1,3]"
+    );
     for (source, message) in [
         ("limit(-1; .[])", "expected a count of 0 or more for limit"),
         ("skip(-1; .[])", "expected a count of 0 or more for skip"),

@@ -223,7 +223,8 @@ impl<'e> Texts<'e> {
         }
         let replacement = match replacement {
             Value::Null => "",
-            other => str_of(other)?,
+            Value::TStr(_) => str_of(replacement)?,
+            other => return Err(errors::of_two(&gap.to_owned().into(), other, "cannot be added").into()),
         };
         self.grow(place, gap)?;
         self.grow(place, replacement)

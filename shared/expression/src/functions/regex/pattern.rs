@@ -20,10 +20,13 @@ use regex_syntax::{
 use super::flags::Flags;
 use crate::budget::{Bound, MAX_TRIES};
 
-/// How many regexes a thread keeps for the same flags, and how large they may be together, in bytes. A mapping
-/// has a few; more come from records, and are let go.
+/// How many regexes a thread keeps, and how large they may be together, in bytes. A mapping has a few; more come
+/// from records, and are let go.
 const KEPT: usize = 256;
 const KEPT_SIZE: usize = 64 << 20;
+
+/// How much an automaton may remember of the texts it went through, in bytes.
+const REMEMBERED: usize = 512 << 10;
 
 /// How large a compiled regex may be, in bytes, about.
 const LARGEST: usize = 64 << 20;
@@ -44,7 +47,7 @@ const TRIES: [(usize, usize); 3] =
     [(1 << 10, MAX_TRIES), (8 << 10, MAX_TRIES / 8), (64 << 10, MAX_TRIES / 4)];
 
 thread_local! {
-    static COMPILED: RefCell<HashMap<Flags, Kept>> = RefCell::default();
+    static COMPILED: RefCell<Kept> = RefCell::default();
 }
 
 /// The groups of a match, the whole first; `None` where a group took no part.
@@ -67,29 +70,30 @@ enum Engine {
     Never,
 }
 
-/// The regexes of the same flags that a thread keeps.
+/// The regexes that a thread keeps.
 #[derive(Default)]
 struct Kept {
-    patterns: HashMap<String, Rc<Pattern>>,
+    patterns: HashMap<Flags, HashMap<String, Rc<Pattern>>>,
+    count: usize,
     size: usize,
 }
 
 impl Pattern {
     /// A regex that this thread has compiled before.
     pub(super) fn kept(source: &str, flags: Flags) -> Option<Rc<Pattern>> {
-        COMPILED.with_borrow(|compiled| compiled.get(&flags)?.patterns.get(source).cloned())
+        COMPILED.with_borrow(|kept| kept.patterns.get(&flags)?.get(source).cloned())
     }
 
     /// Compiles a regex, and keeps it.
     pub(super) fn compile_and_keep(source: &str, flags: Flags) -> Result<Rc<Pattern>, String> {
         let pattern = Rc::new(Pattern::compile(source, flags)?);
-        COMPILED.with_borrow_mut(|compiled| {
-            let kept = compiled.entry(flags).or_default();
-            if kept.patterns.len() >= KEPT || kept.size + pattern.size > KEPT_SIZE {
+        COMPILED.with_borrow_mut(|kept| {
+            if kept.count >= KEPT || kept.size + pattern.size > KEPT_SIZE {
                 *kept = Kept::default();
             }
+            kept.count += 1;
             kept.size += pattern.size;
-            kept.patterns.insert(source.to_owned(), pattern.clone());
+            kept.patterns.entry(flags).or_default().insert(source.to_owned(), pattern.clone());
         });
         Ok(pattern)
     }
@@ -112,6 +116,7 @@ impl Pattern {
             .ignore_whitespace(flags.ignore_whitespace)
             .nest_limit(MAX_NESTING)
             .size_limit(2 * LARGEST)
+            .dfa_size_limit(REMEMBERED)
             .build()
             .map_err(|error| format!("invalid regex: {error}"))?;
         let names = regex.capture_names().map(|name| name.map(str::to_owned)).collect();
@@ -191,6 +196,7 @@ fn backtracking(source: &str, flags: Flags, tries: usize) -> Result<fancy_regex:
         .leftmost_longest(flags.longest)
         .backtrack_limit(tries)
         .delegate_size_limit(LARGEST_PART)
+        .delegate_dfa_size_limit(REMEMBERED)
         .max_prog_size(MOST_STEPS)
         .build()
 }
@@ -281,7 +287,7 @@ mod tests {
         for number in 0..3 * KEPT {
             Pattern::compile_and_keep(&format!("a{number}"), flags).unwrap();
         }
-        let kept = COMPILED.with_borrow(|compiled| compiled[&flags].patterns.len());
+        let kept = COMPILED.with_borrow(|kept| kept.patterns[&flags].len());
         assert!((1..=KEPT).contains(&kept), "{kept}");
         assert!(Pattern::compile("(", flags).is_err());
     }
