@@ -32,7 +32,7 @@ use crate::{
     trail,
 };
 
-pub use differences::{DIFFERENCES, Difference, NOT_HERE};
+pub use differences::{DIFFERENCES, Difference, MORE, NOT_HERE};
 pub use document::document;
 
 /// The functions that jq does not have, or has otherwise, by what they are about. Each converts, or
