@@ -34,6 +34,14 @@ fn what_is_said_not_to_be_there_is_not_there() {
 }
 
 #[test]
+fn what_is_said_to_be_there_beside_jq_is_there() {
+    let there = outcome("builtins[]").unwrap();
+    for name in functions::MORE {
+        assert!(there.contains(&format!("\"{name}/")), "{name}");
+    }
+}
+
+#[test]
 fn what_jq_documents_is_there() {
     let documented = "abs/0 acos/0 acosh/0 add/0 add/1 all/0 all/1 all/2 any/0 any/1 any/2 arrays/0 ascii_downcase/0 \
         ascii_upcase/0 asin/0 asinh/0 atan/0 atan2/2 atanh/0 booleans/0 bsearch/1 builtins/0 capture/1 capture/2 cbrt/0 \

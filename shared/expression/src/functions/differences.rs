@@ -215,3 +215,21 @@ pub const NOT_HERE: [&str; 22] = [
     "get_prog_origin",
     "get_jq_origin",
 ];
+
+/// What there is more: of other versions of jq, and of jaq, which runs expressions here.
+pub const MORE: [&str; 14] = [
+    "toarray",
+    "leaf_paths",
+    "date",
+    "dateadd",
+    "datesub",
+    "lgamma_r",
+    "pow10",
+    "isboolean",
+    "isnumber",
+    "isstring",
+    "isarray",
+    "isobject",
+    "tobytes",
+    "@htmld",
+];

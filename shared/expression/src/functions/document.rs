@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Added, DIFFERENCES, Difference, NOT_HERE, SUBJECTS};
+use super::{Added, DIFFERENCES, Difference, MORE, NOT_HERE, SUBJECTS};
 
 const INTRODUCTION: &str = "\
 # Functions
@@ -22,9 +22,8 @@ of strftime. Formats, time zones, regexes and codes that are written out are che
 A number that is not reckoned with crosses as it was written.
 
 The mathematical functions (`sqrt`, `pow`, `log`, …) reckon in floats. What they give is a whole number where it is one, and
-otherwise a float, and so is what is reckoned with that. `sort`, `min`,
-`max`, `unique`, `group_by` and the comparison of arrays and objects look at 15 digits of a decimal, as floats do, and at
-all digits of an integer.
+otherwise a float, and so is what is reckoned with that. `sort`, `min`, `max`, `unique`, `group_by` and the comparison of
+arrays and objects look at 15 digits of a decimal, as floats do, and at all digits of an integer.
 
 ## Bounds
 
@@ -70,9 +69,15 @@ fn entry(document: &mut String, added: &Added) {
 
 fn not_here(document: &mut String) {
     let names = NOT_HERE.map(|name| format!("`{name}`")).join(", ");
-    let text = format!("- A mapping is a function of its record alone, so there is no {names}.");
-    document.push_str(&wrapped(&text).replace('\n', "\n  "));
-    document.push('\n');
+    let text = format!(
+        "- A mapping is a function of its record alone, so there is no {names}, nor what jq names with an underscore at the beginning."
+    );
+    let more = MORE.map(|name| format!("`{name}`")).join(", ");
+    let more = format!("- Beside the functions of this page, these are more than jq documents: {more}.");
+    for item in [text, more] {
+        document.push_str(&wrapped(&item).replace('\n', "\n  "));
+        document.push('\n');
+    }
 }
 
 fn different(document: &mut String, difference: &Difference) {

@@ -3,6 +3,7 @@
 //! It lacks whatever reaches outside the record: a mapping is a pure function. It has conversions
 //! that business records need and that jq lacks or does loosely; see [`SUBJECTS`].
 
+mod arrays;
 mod calendar;
 mod code;
 mod differences;
@@ -17,11 +18,12 @@ mod regex;
 mod rows;
 mod standard;
 mod streams;
+mod strings;
 mod text;
 mod time;
 mod values;
 
-use jaq_core::{Error, load::parse::Def, native::Fun};
+use jaq_core::{Error, ValX, ValXs, box_iter::box_once, load::parse::Def, native::Fun};
 
 use crate::{
     Value,
@@ -32,7 +34,7 @@ use crate::{
     trail,
 };
 
-pub use differences::{DIFFERENCES, Difference, NOT_HERE};
+pub use differences::{DIFFERENCES, Difference, MORE, NOT_HERE};
 pub use document::document;
 
 /// The functions that jq does not have, or has otherwise, by what they are about. Each converts, or
@@ -163,9 +165,9 @@ const MESSAGES: [&str; 11] = [
     calendar::NO_TIME,
     math::NO_ORDER,
     regex::NO_REGEX,
-    streams::NO_ENTRY,
+    arrays::NO_ENTRY,
+    arrays::NO_TIMES,
     streams::NO_EVENT,
-    streams::NO_TIMES,
     values::NO_CHARACTERS,
     values::NO_JSON_VALUE,
     text::NO_UTF8,
@@ -237,6 +239,8 @@ fn replacing() -> impl Iterator<Item = Fun<Data>> {
         .into_iter()
         .chain(math::natives())
         .chain(values::natives())
+        .chain(strings::natives())
+        .chain(arrays::natives())
         .chain(streams::natives())
         .chain(rows::natives())
         .chain(regex::natives())
@@ -262,6 +266,14 @@ fn bounded(mut definition: Def<&'static str>) -> Def<&'static str> {
 
 fn no_check(_: &str, _: &[Option<String>]) -> Result<(), String> {
     Ok(())
+}
+
+/// The outputs that were collected, or why there are none.
+fn each<'a>(outputs: ValX<'a, Vec<Value>, Value>) -> ValXs<'a, Value> {
+    match outputs {
+        Ok(outputs) => Box::new(outputs.into_iter().map(Ok)),
+        Err(error) => box_once(Err(error)),
+    }
 }
 
 /// The text that a value is, where it stands.

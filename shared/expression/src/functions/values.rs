@@ -33,27 +33,6 @@ const BYTES_IN_A_STEP: usize = 64;
 pub(super) fn natives() -> Vec<Fun<Data>> {
     vec![
         run(("type", v(0), |cv| bome(Ok(kind(&cv.1).to_owned().into())))),
-        run(("utf8bytelength", v(0), |cv| {
-            bome(match &cv.1 {
-                Value::TStr(text) => Ok(text.len().into()),
-                other => Err(errors::of(other, "only strings have UTF-8 byte length")),
-            })
-        })),
-        run(("startswith", v(1), |mut cv| {
-            bome(affix(&cv.1, &cv.0.pop_var(), BEGINS).map(|rest| rest.is_some().into()))
-        })),
-        run(("endswith", v(1), |mut cv| {
-            bome(affix(&cv.1, &cv.0.pop_var(), ENDS).map(|rest| rest.is_some().into()))
-        })),
-        run(("ltrimstr", v(1), |mut cv| {
-            bome(affix(&cv.1, &cv.0.pop_var(), BEGINS).map(|rest| rest.unwrap_or(cv.1)))
-        })),
-        run(("rtrimstr", v(1), |mut cv| {
-            bome(affix(&cv.1, &cv.0.pop_var(), ENDS).map(|rest| rest.unwrap_or(cv.1)))
-        })),
-        run(("trim", v(0), |cv| bome(trimmed(&cv.1, str::trim)))),
-        run(("ltrim", v(0), |cv| bome(trimmed(&cv.1, str::trim_start)))),
-        run(("rtrim", v(0), |cv| bome(trimmed(&cv.1, str::trim_end)))),
         run(("isnormal", v(0), |cv| bome(Ok(cv.1.as_f64().is_some_and(f64::is_normal).into())))),
         run(("toboolean", v(0), |cv| bome(to_boolean(cv.1)))),
         run(("length", v(0), |cv| bome(length(cv.1)))),
@@ -76,29 +55,6 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
         })),
         run(("builtins", v(0), |_| bome(Ok(builtins())))),
     ]
-}
-
-/// A part at the beginning or the end of a text, and what is said where it is none.
-type Affix = (for<'t> fn(&'t str, &str) -> Option<&'t str>, &'static str);
-
-const BEGINS: Affix = (|text, part| text.strip_prefix(part), "startswith() requires string inputs");
-const ENDS: Affix = (|text, part| text.strip_suffix(part), "endswith() requires string inputs");
-
-/// The text without a part, where it has that.
-fn affix(value: &Value, part: &Value, (without, words): Affix) -> Result<Option<Value>, Error<Value>> {
-    match (value, part) {
-        (Value::TStr(_), Value::TStr(_)) => {
-            Ok(without(str_of(value)?, str_of(part)?).map(|rest| value.as_sub_str(rest.as_bytes())))
-        }
-        _ => Err(Error::str(words)),
-    }
-}
-
-fn trimmed(value: &Value, trim: fn(&str) -> &str) -> ValR<Value> {
-    match value {
-        Value::TStr(_) => Ok(value.as_sub_str(trim(str_of(value)?).as_bytes())),
-        _ => Err(Error::str("trim input must be a string")),
-    }
 }
 
 fn to_boolean(value: Value) -> ValR<Value> {

@@ -49,6 +49,7 @@ fn values_are_streamed_and_put_together_again() {
         (r#"{a: [1, {b: 2}]} | fromstream(tostream)"#, r#"[{"a":[1,{"b":2}]}]"#),
         (r#"fromstream(([1, [2]], "x") | tostream)"#, r#"[[1,[2]],"x"]"#),
         (r#"{a: [1, 2]} | fromstream(1 | truncate_stream({a: [1, 2]} | tostream))"#, "[[1,2]]"),
+        ("fromstream([[1], 2], [[1]])", "[[null,2]]"),
         ("1 | truncate_stream([[0], 1], [[1, 0], 2], [[1, 0]])", "[[[0],2],[[0]]]"),
     ]);
     assert!(gives("fromstream(1)").is_err());
@@ -116,6 +117,7 @@ fn what_the_library_makes_is_within_bounds() {
     ] {
         assert_eq!(refusal(source), "the expression makes a text longer than 16 MiB", "{source}");
     }
+    assert_eq!(refusal("fromstream([[1000000000], 1])"), "the expression takes more than 5000000 steps");
     assert!(refusal("fromstream([[range(1000) | 0], 1])").contains("nested deeper than 128 levels"));
     assert!(run("[range(2000)] | contains([range(2000)])", "null").is_ok());
 }
