@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 /// message of 16 MiB.
 const MAX_MAPPED: usize = 8 * 1024 * 1024;
 
+/// How much of the text that a mapping raises is shown, in bytes.
+const MAX_MESSAGE: usize = 500;
+
 /// A record that could not be transformed, as it came.
 #[derive(Debug)]
 pub struct Refused {
@@ -39,7 +42,10 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
     let input = read(record.data.get().as_bytes()).map_err(|error| invalid("", &error))?;
     check(flow.transform.expect.as_ref(), &input, "the source's record")?;
     let values = match &flow.transform.map {
-        Some(map) => map.outputs(input, &variables(flow, run, record)).map_err(mapping_failed)?,
+        Some(map) => {
+            let outputs = map.outputs(input.clone(), &variables(flow, run, record));
+            outputs.map_err(|error| mapping_failed(flow, &input, record, error))?
+        }
         None => vec![input],
     };
     values.iter().map(|value| produced(flow, value)).collect()
@@ -102,12 +108,30 @@ fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
     outputs.into_iter().enumerate().map(output).collect()
 }
 
-fn mapping_failed(error: EvaluationError) -> Diagnosis {
+/// What the mapping's author gave to `error` is shown, without what is sensitive in the record.
+fn mapping_failed(flow: &Flow, input: &Value, record: &Record, error: EvaluationError) -> Diagnosis {
+    let message = error.raised.as_ref().map_or_else(
+        || error.message.clone(),
+        |raised| {
+            let extracted = read(record.extracted().get().as_bytes()).unwrap_or_default();
+            flow.mask(&extracted, &flow.mask(input, raised.unmasked()))
+        },
+    );
+    let place = error.place.map(|place| format!(" ({place})")).unwrap_or_default();
     Diagnosis {
         reason: Reason::Invalid,
-        error: format!("the mapping: {}", error.message),
+        error: format!("the mapping: {}{place}", shortened(message)),
         pointer: error.pointer,
     }
+}
+
+/// A text of an author's may be as long as the record: its beginning tells enough.
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 fn invalid(what: &str, error: &dyn std::fmt::Display) -> Diagnosis {

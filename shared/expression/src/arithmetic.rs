@@ -7,31 +7,33 @@
 
 use std::mem::take;
 
-use bigdecimal::{BigDecimal, RoundingMode, Zero, num_bigint::Sign};
+use bigdecimal::{BigDecimal, RoundingMode, Zero};
 use jaq_core::{
     Cv, Error, ValR, ValXs,
     box_iter::box_once,
-    load::parse::{BinaryOp, Pattern, Term},
+    load::parse::{BinaryOp, Term},
     native::{Fun, bome, run, v},
     ops::{Cmp, Math},
 };
 use jaq_json::Num;
+use jaq_std::ValT as _;
 
 use crate::{
     Value,
     budget::{Bound, Budget, Data, Evaluation, MAX_ITEMS, MAX_TEXT},
     decimal::{NO_DECIMAL, decimal, has_few_digits, shortest},
-    syntax,
+    functions::paths::described,
+    syntax::{self, call},
 };
 
 /// What is said of a division by zero.
 pub(crate) const NO_DIVISOR: &str = "expected a divisor other than 0";
 
+/// `-value`
+pub(crate) const NEGATED: &str = "negated!";
+
 /// The digits of a quotient that has no end, as IEEE 754 has them for decimals of 128 bits.
 const QUOTIENT_DIGITS: u64 = 34;
-
-/// A variable that no expression can name.
-const OPERAND: &str = "$operand of an update";
 
 /// Makes the arithmetic and the comparisons of a term exact.
 pub(crate) fn make_exact(term: &mut Term<&str>) {
@@ -40,16 +42,16 @@ pub(crate) fn make_exact(term: &mut Term<&str>) {
         let (left, right) = (&mut **left, &mut **right);
         match operator {
             _ if is_jaqs_own(left, operator, right) => {}
-            BinaryOp::Math(operator) => *term = call(operator.as_str(), take(left), take(right)),
-            BinaryOp::Cmp(operator) => *term = call(operator.as_str(), take(left), take(right)),
-            BinaryOp::UpdateMath(operator) => *term = update(operator.as_str(), take(left), take(right)),
+            // As jq does, of several operands on the right each meets all of those on the left.
+            BinaryOp::Math(operator) => *term = call(operator.as_str(), [take(right), take(left)]),
+            BinaryOp::Cmp(operator) => *term = call(operator.as_str(), [take(right), take(left)]),
             _ => {}
         }
     });
 }
 
 /// The operators, each a function of two values by a name that no expression can call.
-pub(crate) fn natives() -> [Fun<Data>; 11] {
+pub(crate) fn natives() -> [Fun<Data>; 12] {
     [
         run(("+", v(2), |cv| reckon(cv, Math::Add))),
         run(("-", v(2), |cv| reckon(cv, Math::Sub))),
@@ -62,6 +64,7 @@ pub(crate) fn natives() -> [Fun<Data>; 11] {
         run((">=", v(2), |cv| compare(cv, Cmp::Ge))),
         run(("==", v(2), |cv| compare(cv, Cmp::Eq))),
         run(("!=", v(2), |cv| compare(cv, Cmp::Ne))),
+        run((NEGATED, v(1), |mut cv| bome(negated(cv.0.pop_var())))),
     ]
 }
 
@@ -69,7 +72,7 @@ pub(crate) fn natives() -> [Fun<Data>; 11] {
 /// is faster.
 fn is_jaqs_own(left: &Term<&str>, operator: &BinaryOp<&str>, right: &Term<&str>) -> bool {
     let gives_little = match operator {
-        BinaryOp::Math(operator) | BinaryOp::UpdateMath(operator) => *operator == Math::Add,
+        BinaryOp::Math(operator) => *operator == Math::Add,
         _ => true,
     };
     gives_little && (is_no_number(left) || is_no_number(right))
@@ -83,27 +86,96 @@ fn is_no_number(term: &Term<&str>) -> bool {
     }
 }
 
-fn call<'s>(operator: &'s str, left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
-    Term::Call(operator, vec![left, right])
-}
-
-/// `path += value` is `value as $operand | path |= . + $operand`.
-fn update<'s>(operator: &'s str, path: Term<&'s str>, value: Term<&'s str>) -> Term<&'s str> {
-    let sum = call(operator, Term::Id, Term::Var(OPERAND));
-    let update = Term::BinOp(path.into(), BinaryOp::Update, sum.into());
-    Term::BinOp(value.into(), BinaryOp::Pipe(Some(Pattern::Var(OPERAND))), update.into())
-}
-
 fn reckon<'a>(cv: Cv<'a, Data>, operator: Math) -> ValXs<'a, Value> {
     let (evaluation, left, right) = operands(cv);
     if let Err(halt) = evaluation.or_halt(bounded(evaluation.budget, &left, operator, &right)) {
         return box_once(Err(halt));
     }
     bome(match (&left, &right) {
+        (Value::Num(x), Value::Num(y)) if [Math::Div, Math::Rem].contains(&operator) && is_zero(y) => {
+            Err(no_divisor(x, operator, y))
+        }
         (Value::Num(x), Value::Num(y)) if !is_jaqs(x, y, operator) => exact(x, operator, y),
+        (Value::Num(x), Value::Num(y)) if operator == Math::Rem && !(is_finite(x) && is_finite(y)) => {
+            Ok(remainder_of_infinity(x, y))
+        }
         (Value::Num(_), Value::Num(_)) => operator.run(left, right).and_then(of_few_digits),
-        _ => operator.run(left, right),
+        (Value::TStr(text), Value::Num(times)) | (Value::Num(times), Value::TStr(text))
+            if operator == Math::Mul =>
+        {
+            Ok(repeated(text, times))
+        }
+        _ => run_by_jaq(left, operator, right),
     })
+}
+
+/// What jaq does with what is no numbers; its error is in jq's words.
+fn run_by_jaq(left: Value, operator: Math, right: Value) -> ValR<Value> {
+    let done = match operator {
+        Math::Add => "added",
+        Math::Sub => "subtracted",
+        Math::Mul => "multiplied",
+        Math::Div => "divided",
+        Math::Rem => "divided (remainder)",
+    };
+    // A clone is cheap, but what somebody else holds as well is copied to be added to.
+    let fits = match (&left, &right) {
+        (Value::Null, _) | (_, Value::Null) => operator == Math::Add,
+        (Value::TStr(_), Value::TStr(_)) | (Value::BStr(_), Value::BStr(_)) => {
+            [Math::Add, Math::Div].contains(&operator)
+        }
+        (Value::Arr(_), Value::Arr(_)) => [Math::Add, Math::Sub].contains(&operator),
+        (Value::Obj(_), Value::Obj(_)) => [Math::Add, Math::Mul].contains(&operator),
+        (Value::BStr(_), Value::Num(_)) | (Value::Num(_), Value::BStr(_)) => operator == Math::Mul,
+        _ => false,
+    };
+    match fits {
+        true => operator.run(left, right),
+        false => {
+            Err(Error::str(format_args!("{} and {} cannot be {done}", described(&left), described(&right))))
+        }
+    }
+}
+
+fn negated(value: Value) -> ValR<Value> {
+    match value {
+        Value::Num(_) => -value,
+        other => Err(Error::str(format_args!("{} cannot be negated", described(&other)))),
+    }
+}
+
+/// A text so many times, of which the decimals do not count; null of a negative number of times.
+fn repeated(text: &[u8], times: &Num) -> Value {
+    let times = Value::Num(times.clone()).as_f64().unwrap_or(f64::NAN);
+    if times >= 0.0 { Value::utf8_str(text.repeat(times as usize)) } else { Value::Null }
+}
+
+/// Infinity counts as the largest of the integers of 64 bits, and what is no number as 0.
+fn remainder_of_infinity(left: &Num, right: &Num) -> Value {
+    let [left, right] = [left, right].map(|number| Value::Num(number.clone()).as_f64().unwrap_or(f64::NAN));
+    if left.is_nan() || right.is_nan() {
+        return Value::from(f64::NAN);
+    }
+    let remainder = (left as i64).checked_rem((right as i64).saturating_abs());
+    Value::from(remainder.unwrap_or_default() as isize)
+}
+
+fn is_finite(number: &Num) -> bool {
+    !matches!(number, Num::Float(number) if !number.is_finite())
+}
+
+fn is_zero(number: &Num) -> bool {
+    match number {
+        Num::Int(number) => *number == 0,
+        Num::Float(number) => *number == 0.0,
+        other => decimal(other).is_ok_and(|number| number.is_zero()),
+    }
+}
+
+fn no_divisor(left: &Num, operator: Math, right: &Num) -> Error<Value> {
+    let [left, right] = [left, right].map(|number| described(&Value::Num(number.clone())));
+    let kind = if operator == Math::Rem { " (remainder)" } else { "" };
+    Error::str(format_args!("{left} and {right} cannot be divided{kind} because the divisor is zero"))
 }
 
 fn compare<'a>(cv: Cv<'a, Data>, operator: Cmp) -> ValXs<'a, Value> {
@@ -125,7 +197,7 @@ fn compare<'a>(cv: Cv<'a, Data>, operator: Cmp) -> ValXs<'a, Value> {
 
 /// The operands. The input is let go: while anybody else has it, an array is copied to be added to.
 fn operands<'a>((mut context, _): Cv<'a, Data>) -> (Evaluation<'a>, Value, Value) {
-    let (right, left) = (context.pop_var(), context.pop_var());
+    let (left, right) = (context.pop_var(), context.pop_var());
     (*context.data(), left, right)
 }
 
@@ -154,13 +226,9 @@ fn within(size: usize, most: usize, bound: Bound) -> Result<(), Bound> {
     if size > most { Err(bound) } else { Ok(()) }
 }
 
-/// How often a text is repeated by a number; by one that is not whole, it is not.
+/// How often a text is repeated by a number.
 fn whole(times: &Num) -> usize {
-    match times {
-        Num::Int(times) => usize::try_from(*times).unwrap_or(0),
-        Num::BigInt(times) if times.sign() != Sign::Minus => usize::MAX,
-        _ => 0,
-    }
+    Value::Num(times.clone()).as_f64().map_or(0, |times| times as usize)
 }
 
 /// Into how many parts a text is split; a short one is not looked at, since it cannot have too many.
@@ -193,9 +261,6 @@ fn exact(left: &Num, operator: Math, right: &Num) -> ValR<Value> {
         return Ok(Value::from(left / right));
     }
     let (left, right) = (decimal(left)?, decimal(right)?);
-    if right.is_zero() && [Math::Div, Math::Rem].contains(&operator) {
-        return Err(Error::str(NO_DIVISOR));
-    }
     shortest(&match operator {
         Math::Add => left + right,
         Math::Sub => left - right,

@@ -17,17 +17,15 @@ use jaq_core::{
 
 use crate::{
     budget::{AS_TEXT, CHECKS, MADE, STEP, WEIGHED},
-    syntax,
+    syntax::{self, pipe},
 };
 
 /// Functions of jaq's that go through a whole value, and their checks: jaq's own go by the name of
 /// `unchecked_…`. These and the checks have a mark at the end, so that no expression can call them; here it
 /// is left out.
 const CHECKED: &str = "
-    def tojson: as_text | unchecked_tojson;
     def tobytes: as_text | unchecked_tobytes;
     def explode: as_text | unchecked_explode;
-    def escape_sh: as_text | unchecked_escape_sh;
     def escape_html: as_text | unchecked_escape_html;
     def unescape_html: as_text | unchecked_unescape_html;
     def encode_uri: as_text | unchecked_encode_uri;
@@ -43,11 +41,9 @@ const CHECKED: &str = "
 ";
 
 /// The functions of jaq's that are behind a check.
-const UNCHECKED: [(&str, &str); 16] = [
-    ("tojson", "unchecked_tojson!"),
+const UNCHECKED: [(&str, &str); 14] = [
     ("tobytes", "unchecked_tobytes!"),
     ("explode", "unchecked_explode!"),
-    ("escape_sh", "unchecked_escape_sh!"),
     ("escape_html", "unchecked_escape_html!"),
     ("unescape_html", "unchecked_unescape_html!"),
     ("encode_uri", "unchecked_encode_uri!"),
@@ -66,13 +62,18 @@ const UNCHECKED: [(&str, &str); 16] = [
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let definitions = load::parse(CHECKED, |parser| parser.defs()).unwrap_or_default();
     definitions.into_iter().map(|mut definition| {
-        syntax::visit(&mut definition.body, &mut |term| {
-            let Term::Call(name, _) = term else { return };
-            let mut marked = CHECKS.into_iter().chain(UNCHECKED.map(|(_, unchecked)| unchecked));
-            *name = marked.find(|marked| marked.strip_suffix('!') == Some(name)).unwrap_or(name);
-        });
+        mark(&mut definition.body);
         definition
     })
+}
+
+/// Gives the checks in a definition, and what is behind them, the marks that no expression can write.
+pub(crate) fn mark(term: &mut Term<&'static str>) {
+    syntax::visit(term, &mut |term| {
+        let Term::Call(name, _) = term else { return };
+        let mut marked = CHECKS.into_iter().chain(UNCHECKED.map(|(_, unchecked)| unchecked));
+        *name = marked.find(|marked| marked.strip_suffix('!') == Some(name)).unwrap_or(name);
+    });
 }
 
 /// The name that a native function goes by behind its check.
@@ -140,10 +141,6 @@ fn before(term: &mut Term<&str>, check: &'static str) {
     *term = pipe(Term::Call(check, Vec::new()), checked);
 }
 
-fn pipe<'s>(from: Term<&'s str>, to: Term<&'s str>) -> Term<&'s str> {
-    Term::BinOp(from.into(), BinaryOp::Pipe(None), to.into())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -179,7 +176,6 @@ mod tests {
             "[range(1000)] | min_by([range(1000)] | min_by([range(1000)] | min_by(.)))",
             "[range(1000)] | group_by([range(1000)] | sort_by([range(1000)]))",
             "[range(1000) | []] | .[0] = [range(1000)] | transpose",
-            "reduce range(40) as $i (0; ., .)",
             "last((0, 1) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .) | (., .)
                 | (., .) | (., .) | (., .) | (., .) | (., .))",
             "def a: .|.; def b: a|a|a|a|a|a|a|a; def c: b|b|b|b|b|b|b|b; def d: c|c|c|c|c|c|c|c; def e: d|d|d|d|d|d|d|d;

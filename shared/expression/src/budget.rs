@@ -4,7 +4,10 @@
 //! (`bounds.rs` puts it there), and what goes through a whole value passes [`WEIGHED`] first. Beyond a
 //! bound they halt the evaluation, which no `try` can catch.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use jaq_core::{
     DataT, Exn, Lut, Native, ValX, ValXs,
@@ -14,7 +17,7 @@ use jaq_core::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{EvaluationError, Value, value::MAX_DEPTH};
+use crate::{EvaluationError, Value, trail::Trail, value::MAX_DEPTH};
 
 /// How many steps an evaluation may take: items gone through, calls, fields and arrays made. A step makes a
 /// hundred bytes at most, so that this bounds its memory too.
@@ -36,6 +39,9 @@ pub(crate) const MAX_SIZE: usize = 128 << 20;
 
 /// How much of a value is gone through in the time of a step, in bytes as they are written.
 const WEIGHED_IN_A_STEP: usize = 512;
+
+/// How often one search for a regex that looks around, or back, may turn back.
+pub(crate) const MAX_TRIES: usize = 1 << 20;
 
 /// What an object counts for beside its fields: even of one, it takes several hundred bytes.
 const STEPS_OF_AN_OBJECT: usize = 3;
@@ -71,6 +77,12 @@ pub(crate) enum Bound {
     Items,
     #[error("the expression makes a value larger than {} MiB", MAX_SIZE >> 20)]
     Size,
+    #[error(
+        "the expression searches more than 64 KiB of text for a regex that looks around or back, or has the flag n or l"
+    )]
+    Searched,
+    #[error("the expression searches for a regex that tries too many ways")]
+    Tries,
     #[error("the expression makes a value that is nested deeper than {MAX_DEPTH} levels")]
     Depth,
 }
@@ -85,6 +97,8 @@ pub(crate) struct Budget {
     /// The updates that are under way within each other.
     updates: Cell<usize>,
     spent: Cell<Option<Bound>>,
+    /// What the marks of an expression have noted of its last error.
+    pub(crate) trail: RefCell<Trail>,
 }
 
 impl Budget {
@@ -99,6 +113,7 @@ impl Budget {
             begin: Cell::default(),
             updates: Cell::default(),
             spent: Cell::default(),
+            trail: RefCell::default(),
         }
     }
 
@@ -114,7 +129,12 @@ impl Budget {
 
     /// Takes a step with a value.
     fn step(&self, value: &Value) -> Result<(), Bound> {
-        self.take(1)?;
+        self.take_with(1, value)
+    }
+
+    /// Takes so many steps with a value.
+    pub(crate) fn take_with(&self, steps: usize, value: &Value) -> Result<(), Bound> {
+        self.take(steps)?;
         if self.steps_left.get() <= self.next_look.get() {
             self.next_look.set(self.steps_left.get().saturating_sub(LOOK_EVERY));
             self.look_at_time()?;
@@ -147,7 +167,7 @@ impl Budget {
     }
 
     /// The same for a value of which a text is about to be made.
-    fn weigh_as_text(&self, value: &Value) -> Result<(), Bound> {
+    pub(crate) fn weigh_as_text(&self, value: &Value) -> Result<(), Bound> {
         match value {
             Value::Arr(_) | Value::Obj(_) if weigh(value)? > MAX_TEXT => Err(Bound::Text),
             value => fits(value),

@@ -1,15 +1,17 @@
 //! The clock on whose times an expression depends.
 
-use jaq_core::load::parse::Term;
+use jaq_core::load::{Arena, parse::Term};
 use jiff::tz::TimeZone;
 
 use crate::syntax;
 
 /// The time zone, written out, in which the source reads times that name none: that of
 /// `datetime($format; $zone)`. Its instants are those of a clock which is put back, so they may repeat.
-pub(crate) fn of(term: &mut Term<&str>) -> Option<TimeZone> {
+pub(crate) fn of(source: &str) -> Option<TimeZone> {
+    let arena = Arena::default();
+    let mut term = syntax::parse(source, &arena).ok()?;
     let mut zones = Vec::new();
-    syntax::visit(term, &mut |term| {
+    syntax::visit(&mut term, &mut |term| {
         if let Term::Call("datetime", arguments) = term {
             zones.extend(arguments.get(1).and_then(syntax::literal));
         }

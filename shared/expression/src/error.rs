@@ -14,7 +14,8 @@ use jaq_core::{
 use crate::{
     Value,
     budget::{Bound, MAX_TEXT},
-    functions, variables,
+    functions::{self, paths::kind},
+    variables, wording,
 };
 
 /// An expression that is not jq as flows have it.
@@ -30,19 +31,50 @@ pub struct CompileError {
 }
 
 /// An expression that failed on a record.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationError {
     /// The JSON pointer (RFC 6901) of the field under construction, where it is known.
     pub pointer: Option<String>,
     /// What went wrong; it names types and never holds a value of the record.
     pub message: String,
+    /// Where in its file the expression raised it, `file:line:column`; where it stands in none that is
+    /// known, the line and column of the expression.
+    pub place: Option<String>,
+    /// What the expression's author gave to `error`. It may hold values of the record.
+    pub raised: Option<Raised>,
+}
+
+impl std::error::Error for EvaluationError {}
+
+impl fmt::Display for EvaluationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.place.iter().try_for_each(|place| write!(f, " ({place})"))
+    }
+}
+
+/// The text that an expression's author gave to `error`, or the JSON of another value. It may hold values of
+/// the record, so that it is shown to nobody before those are masked that are sensitive.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Raised(String);
+
+impl Raised {
+    /// The text as it is; see above.
+    pub fn unmasked(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Raised(…)")
+    }
 }
 
 impl EvaluationError {
     /// An error that no field is to blame for. The message is to hold no value of the record.
     pub fn new(message: impl Into<String>) -> EvaluationError {
-        EvaluationError { pointer: None, message: message.into() }
+        EvaluationError { pointer: None, message: message.into(), place: None, raised: None }
     }
 
     /// The error of an evaluation that ran into a bound.
@@ -52,13 +84,30 @@ impl EvaluationError {
 
     /// The error without the values that jaq puts into its messages.
     pub(crate) fn of(error: JaqError<Value>, source: &str) -> EvaluationError {
-        let raised = match is_short(&error).then(|| error.into_val()) {
-            Some(Value::TStr(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
-            _ => String::new(),
+        if !is_short(&error) {
+            return EvaluationError::new(UNKNOWN);
+        }
+        let raised = error.into_val();
+        let (text, kind) = (crate::text(&raised).filter(|_| matches!(raised, Value::TStr(_))), kind(&raised));
+        let message = match &text {
+            Some(text) => without_values(text, source),
+            None => format!("the expression raised {} as its error, not text", a_type(kind)),
         };
-        EvaluationError::new(without_values(&raised, source))
+        let raised = text.or_else(|| crate::write(&raised).ok()).map(Raised);
+        EvaluationError { raised, ..EvaluationError::new(message) }
     }
 }
+
+fn a_type(kind: &str) -> String {
+    match kind {
+        "null" => kind.to_owned(),
+        "array" | "object" => format!("an {kind}"),
+        kind => format!("a {kind}"),
+    }
+}
+
+/// What is said of an error whose text may hold values of the record.
+const UNKNOWN: &str = "the expression raised an error whose text may hold values of the record";
 
 /// Whether an error may be written: jaq puts values into it as a whole, however large.
 fn is_short(error: &JaqError<Value>) -> bool {
@@ -78,7 +127,9 @@ fn without_values(message: &str, source: &str) -> String {
     if own || literal(message) {
         return message.to_owned();
     }
-    known_form(message, &literal).unwrap_or_else(|| "the expression raised an error".into())
+    wording::shown(message, &literal)
+        .or_else(|| known_form(message, &literal))
+        .unwrap_or_else(|| UNKNOWN.into())
 }
 
 /// The forms of jaq's own messages, each value replaced by its type.

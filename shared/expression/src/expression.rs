@@ -8,7 +8,7 @@ use std::{
 use jaq_core::{
     Compiler, Ctx, Filter, Vars,
     load::{
-        Arena, File, Loader,
+        self, Arena, Loader,
         parse::{Def, Term},
     },
 };
@@ -20,8 +20,7 @@ use crate::{
     budget::{Bound, Budget, Data, Evaluation, MAX_SIZE, weigh},
     clock,
     error::compile_error,
-    field::Field,
-    functions, literals, recursion, syntax, variables,
+    forms, functions, literals, recursion, syntax, trail, variables,
 };
 
 /// The most outputs one evaluation may have: more is an endless loop or a mistake.
@@ -37,40 +36,52 @@ pub struct Expression(Arc<Compiled>);
 struct Compiled {
     source: String,
     filter: Filter<Data>,
+    /// The same with marks that tell where an error is raised, made at the first error.
+    marked: OnceLock<Option<Filter<Data>>>,
     variables: Vec<&'static str>,
-    clock: Option<TimeZone>,
-    fields: OnceLock<Vec<Field>>,
+    clock: OnceLock<Option<TimeZone>>,
+    file: Option<File>,
+}
+
+/// The file in which an expression stands, and the places of its words there.
+struct File {
+    name: String,
+    places: Vec<Place>,
+}
+
+/// Where a byte of an expression stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The byte of the expression.
+    pub offset: usize,
+    /// The line of the file, from 1.
+    pub line: usize,
+    /// The column, in characters, from 1.
+    pub column: usize,
 }
 
 impl Expression {
     /// Compiles an expression. The error points at a byte of `source`.
     pub fn compile(source: &str) -> Result<Expression, CompileError> {
-        refuse_deep_nesting(source)?;
-        recursion::refuse(source)?;
-        let mut term = syntax::parse(source)?;
-        literals::refuse(source, &mut term)?;
-        let clock = clock::of(&mut term);
-        arithmetic::make_exact(&mut term);
-        bounds::bound(&mut term);
+        Expression::compile_at(source, None)
+    }
+
+    /// The same of an expression in a file, so that its errors name the place there. `place_of` gives the places
+    /// of bytes of the source; it is asked for those at which words begin.
+    pub fn compile_in(
+        file: &str,
+        source: &str,
+        place_of: impl Fn(usize) -> Place,
+    ) -> Result<Expression, CompileError> {
+        let places = words(source).map(place_of).collect();
+        Expression::compile_at(source, Some(File { name: file.to_owned(), places }))
+    }
+
+    fn compile_at(source: &str, file: Option<File>) -> Result<Expression, CompileError> {
         let variables = variables::used_in(source);
-        let arena = Arena::default();
-        let name = name_of(source);
-        let modules = Loader::new(definitions(&name, term))
-            .load(&arena, File { code: &name, path: () })
-            .map_err(|_| CompileError { offset: 0, message: "not jq".into(), help: None })?;
-        let names: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
-        let filter = Compiler::default()
-            .with_funs(functions::all())
-            .with_global_vars(names.iter().map(String::as_str))
-            .compile(modules)
-            .map_err(|errors| compile_error(source, errors))?;
-        Ok(Expression(Arc::new(Compiled {
-            source: source.to_owned(),
-            filter,
-            variables,
-            clock,
-            fields: OnceLock::new(),
-        })))
+        let filter = filter(source, &variables, |_, _, _| {})?;
+        let (source, marked, clock) = (source.to_owned(), OnceLock::new(), OnceLock::new());
+        Ok(Expression(Arc::new(Compiled { source, filter, marked, variables, clock, file })))
     }
 
     /// The text it was compiled from.
@@ -85,7 +96,7 @@ impl Expression {
 
     /// The time zone that is written out in it and whose clock it reads times of, if there is one.
     pub fn clock(&self) -> Option<&TimeZone> {
-        self.0.clock.as_ref()
+        self.0.clock.get_or_init(|| clock::of(&self.0.source)).as_ref()
     }
 
     /// Whether it is nothing but a path to fields and elements, `.data.items[]`: its outputs are what
@@ -113,12 +124,8 @@ impl Expression {
     /// too many steps, too long or too much room is an error.
     pub fn outputs(&self, input: Value, variables: &Variables) -> Result<Vec<Value>, EvaluationError> {
         let budget = Budget::new();
-        self.run(input.clone(), variables, &budget).map_err(|mut error| {
-            if !budget.is_spent() {
-                error.pointer = self.failing_field(input, variables);
-            }
-            error
-        })
+        let outputs = self.run(input.clone(), variables, &budget);
+        outputs.map_err(|error| if budget.is_spent() { error } else { self.explain(error, input, variables) })
     }
 
     /// The output of an expression that has exactly one.
@@ -146,17 +153,48 @@ impl Expression {
         variables: &Variables,
         budget: &Budget,
     ) -> Result<Vec<Value>, EvaluationError> {
+        self.0.run(&self.0.filter, input, variables, budget)
+    }
+
+    /// Adds where in the expression an error was raised, and for which field.
+    fn explain(&self, error: EvaluationError, input: Value, variables: &Variables) -> EvaluationError {
         let compiled = &*self.0;
-        let values = compiled.variables.iter().map(|name| variables.get(name));
-        let evaluation = Evaluation { lut: &compiled.filter.lut, budget };
+        let mark = || filter(&compiled.source, &compiled.variables, trail::mark).ok();
+        let marked = compiled.marked.get_or_init(mark);
+        let (Some(marked), budget) = (marked, Budget::new()) else { return error };
+        match compiled.run(marked, input, variables, &budget) {
+            Err(again) if !budget.is_spent() => {
+                let trail = budget.trail.take();
+                EvaluationError {
+                    pointer: trail.pointer(),
+                    place: trail.offset.map(|offset| compiled.place(offset)),
+                    raised: again.raised.filter(|_| trail.is_raised),
+                    ..error
+                }
+            }
+            _ => error,
+        }
+    }
+}
+
+impl Compiled {
+    fn run(
+        &self,
+        filter: &Filter<Data>,
+        input: Value,
+        variables: &Variables,
+        budget: &Budget,
+    ) -> Result<Vec<Value>, EvaluationError> {
+        let values = self.variables.iter().map(|name| variables.get(name));
+        let evaluation = Evaluation { lut: &filter.lut, budget };
         let context = Ctx::<Data>::new(evaluation, Vars::new(values));
         let (mut outputs, mut size) = (Vec::new(), 0);
-        for output in compiled.filter.id.run((context, input)) {
+        for output in filter.id.run((context, input)) {
             if outputs.len() == MAX_OUTPUTS {
                 return Err(EvaluationError::new(format!("more than {MAX_OUTPUTS} outputs")));
             }
             let output = output.map_err(|exception| match exception.get_err() {
-                Ok(error) => EvaluationError::of(error, &compiled.source),
+                Ok(error) => EvaluationError::of(error, &self.source),
                 Err(_) => budget.error(),
             })?;
             // What leaves here is written and compared by others, who look at no bounds.
@@ -169,13 +207,59 @@ impl Expression {
         Ok(outputs)
     }
 
-    /// The field of the object under construction that fails by itself. Compiled on the first
-    /// failure, since a mapping that works never asks.
-    fn failing_field(&self, input: Value, variables: &Variables) -> Option<String> {
-        let fields = self.0.fields.get_or_init(|| Field::all_of(&self.0.source));
-        let fails = |field: &&Field| field.expression.run(input.clone(), variables, &Budget::new()).is_err();
-        fields.iter().find(fails).map(|field| field.pointer.clone()).filter(|pointer| !pointer.is_empty())
+    /// The place of a byte: in the file, or in the expression.
+    fn place(&self, offset: usize) -> String {
+        let begin = |place: &Place| place.offset <= offset;
+        match &self.file {
+            Some(File { name, places }) => match places.iter().rfind(|place| begin(place)) {
+                Some(Place { offset: word, line, column }) => {
+                    let column = column + self.source[*word..offset].chars().count();
+                    format!("{name}:{line}:{column}")
+                }
+                None => name.clone(),
+            },
+            None => {
+                let before = &self.source[..offset];
+                let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+                let (line, column) =
+                    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+                format!("line {line}, column {column}")
+            }
+        }
     }
+}
+
+/// The bytes at which the words of a source begin.
+fn words(source: &str) -> impl Iterator<Item = usize> {
+    let begins = |(place, _): &(usize, char)| !source[..*place].ends_with(|c: char| !c.is_whitespace());
+    source.char_indices().filter(|(_, c)| !c.is_whitespace()).filter(begins).map(|(place, _)| place)
+}
+
+/// Compiles a source, whose terms `change` may change before they are.
+fn filter(
+    source: &str,
+    variables: &[&str],
+    change: for<'s> fn(&'s str, &'s Arena, &mut Term<&'s str>),
+) -> Result<Filter<Data>, CompileError> {
+    refuse_deep_nesting(source)?;
+    let arena = Arena::default();
+    let mut term = syntax::parse(source, &arena)?;
+    recursion::refuse(source, &mut term)?;
+    literals::refuse(source, &mut term)?;
+    change(source, &arena, &mut term);
+    forms::replace(source, &arena, &mut term)?;
+    arithmetic::make_exact(&mut term);
+    bounds::bound(&mut term);
+    let name = name_of(source);
+    let modules = Loader::new(definitions(&name, term))
+        .load(&arena, load::File { code: &name, path: () })
+        .map_err(|_| CompileError { offset: 0, message: "not jq".into(), help: None })?;
+    let names: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
+    Compiler::default()
+        .with_funs(functions::all())
+        .with_global_vars(names.iter().map(String::as_str))
+        .compile(modules)
+        .map_err(|errors| compile_error(source, errors))
 }
 
 /// jaq reads nested brackets by recursion, without a limit of its own.
@@ -323,13 +407,19 @@ mod tests {
 
     #[test]
     fn a_definition_that_calls_itself_is_refused() {
-        let own =
-            ["def f: 1 + f; f", "def f: def g: f; g; f", "def a: b; def b: a; a", "def f: def g: g; g; f"];
+        let own = ["def f: 1 + f; f", "def f: def g: f; g; f", "def f: def g: g; g; f"];
         for source in own.into_iter().chain(["def f: {f: f}; f", "def f: {(f): 1}; f", "def f: \"\\(f)\"; f"])
         {
             assert!(refusal(source).message.contains("calls itself"), "{source}");
         }
-        for source in ["def a: 1; def b: a; b + a", "def f: .f; f", "def f: {f: 1, g: .f}; f"] {
+        for source in [
+            "def a: 1; def b: a; b + a",
+            "def f: .f; f",
+            "def f: {f: 1, g: .f}; f",
+            "def f: 1; def g: def f: 2; f; g",
+            "def f: def f: 3; f; f",
+            "def f(f): f; f(1)",
+        ] {
             assert!(Expression::compile(source).is_ok(), "{source}");
         }
     }

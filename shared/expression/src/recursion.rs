@@ -3,23 +3,18 @@
 //! jaq bounds neither depth nor time: `def f: 1 + f; f` would overflow the stack and take the whole
 //! process with it. Without recursion of its own a mapping has nothing to do it with.
 
-use std::collections::{HashMap, HashSet};
-
 use jaq_core::load::{
-    Lexer,
-    lex::{StrPart, Tok, Token},
+    parse::{Def, Term},
     span,
 };
 
-use crate::CompileError;
+use crate::{CompileError, syntax};
 
-/// Refuses a source in which a definition calls itself, directly or by way of others.
-pub(crate) fn refuse(source: &str) -> Result<(), CompileError> {
-    // What does not lex is refused with a better message later.
-    let Ok(tokens) = Lexer::new(source).lex() else { return Ok(()) };
+/// Refuses a term in which a definition calls itself, directly or by way of others.
+pub(crate) fn refuse(source: &str, term: &mut Term<&str>) -> Result<(), CompileError> {
     let mut calls = Calls::default();
-    calls.collect(&tokens);
-    match calls.names().find(|name| calls.reaches(name, name, &mut HashSet::new())) {
+    calls.collect(term);
+    match calls.find_recursion() {
         Some(name) => Err(CompileError {
             offset: span(source, name).start,
             message: format!("the definition '{name}' calls itself, which could go on for ever"),
@@ -29,72 +24,81 @@ pub(crate) fn refuse(source: &str) -> Result<(), CompileError> {
     }
 }
 
-/// The words in the body of each definition, by its name.
+/// The definitions of a source, and which of them each calls.
 #[derive(Default)]
-struct Calls<'s>(HashMap<&'s str, Vec<&'s str>>);
+struct Calls<'s> {
+    definitions: Vec<Definition<'s>>,
+    /// What can be called here; the last one of a name and a number of arguments is meant. An argument of a
+    /// definition has no number: it calls nothing that its caller does not call.
+    scope: Vec<(&'s str, usize, Option<usize>)>,
+    /// The definition whose body this is.
+    within: Option<usize>,
+}
+
+struct Definition<'s> {
+    name: &'s str,
+    calls: Vec<usize>,
+    followed: Followed,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Followed {
+    No,
+    UnderWay,
+    Yes,
+}
 
 impl<'s> Calls<'s> {
-    fn collect(&mut self, tokens: &[Token<&'s str>]) {
-        for (place, token) in tokens.iter().enumerate() {
-            if let (Token("def", Tok::Word), Some(name)) = (token, tokens.get(place + 1)) {
-                let mut words = Vec::new();
-                words_of(body(&tokens[place + 2..]), &mut words);
-                self.0.entry(name.0).or_default().append(&mut words);
+    fn collect(&mut self, term: &mut Term<&'s str>) {
+        match term {
+            Term::Def(definitions, rest) => {
+                let outside = self.scope.len();
+                definitions.iter_mut().for_each(|definition| self.define(definition));
+                self.collect(rest);
+                self.scope.truncate(outside);
+                return;
             }
-            for inner in inner(token) {
-                self.collect(inner);
-            }
-        }
-    }
-
-    fn names(&self) -> impl Iterator<Item = &'s str> {
-        self.0.keys().copied()
-    }
-
-    fn reaches(&self, from: &str, to: &str, seen: &mut HashSet<&'s str>) -> bool {
-        let mut called = self.0.get(from).into_iter().flatten();
-        called.any(|name| *name == to || (seen.insert(name) && self.reaches(name, to, seen)))
-    }
-}
-
-/// What stands between a definition's name and the semicolon that ends it; definitions within it
-/// have semicolons of their own.
-fn body<'t, 's>(tokens: &'t [Token<&'s str>]) -> &'t [Token<&'s str>] {
-    let mut open = 1;
-    let end = tokens.iter().position(|token| {
-        match token {
-            Token("def", Tok::Word) => open += 1,
-            Token(";", Tok::Sym) => open -= 1,
+            Term::Call(name, arguments) => self.call(name, arguments.len()),
+            Term::Str(Some(format), _) => self.call(format, 0),
             _ => {}
         }
-        open == 0
-    });
-    &tokens[..end.unwrap_or(tokens.len())]
-}
+        syntax::within(term).into_iter().for_each(|term| self.collect(term));
+    }
 
-fn words_of<'s>(tokens: &[Token<&'s str>], words: &mut Vec<&'s str>) {
-    for (place, token) in tokens.iter().enumerate() {
-        let names_field = tokens.get(place + 1).is_some_and(|next| next.0 == ":");
-        if matches!(token.1, Tok::Word) && !names_field {
-            words.push(token.0);
-        }
-        for inner in inner(token) {
-            words_of(inner, words);
+    fn define(&mut self, definition: &mut Def<&'s str>) {
+        let number = self.definitions.len();
+        let name = definition.name;
+        self.definitions.push(Definition { name, calls: Vec::new(), followed: Followed::No });
+        self.scope.push((name, definition.args.len(), Some(number)));
+        let inside = self.scope.len();
+        self.scope.extend(definition.args.iter().map(|argument| (argument.trim_start_matches('$'), 0, None)));
+        let around = self.within.replace(number);
+        self.collect(&mut definition.body);
+        self.within = around;
+        self.scope.truncate(inside);
+    }
+
+    fn call(&mut self, name: &str, arguments: usize) {
+        let meant = self.scope.iter().rfind(|(known, count, _)| (*known, *count) == (name, arguments));
+        if let (Some((_, _, Some(called))), Some(within)) = (meant, self.within) {
+            self.definitions[within].calls.push(*called);
         }
     }
-}
 
-/// The tokens within a token: of a block, or of what a text interpolates.
-fn inner<'t, 's>(token: &'t Token<&'s str>) -> Vec<&'t [Token<&'s str>]> {
-    match &token.1 {
-        Tok::Block(tokens) => vec![tokens],
-        Tok::Str(parts) => parts
-            .iter()
-            .filter_map(|part| match part {
-                StrPart::Term(token) => Some(std::slice::from_ref(token)),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
+    /// The name of a definition that calls itself.
+    fn find_recursion(&mut self) -> Option<&'s str> {
+        (0..self.definitions.len()).find_map(|number| self.follow(number))
+    }
+
+    fn follow(&mut self, number: usize) -> Option<&'s str> {
+        match self.definitions[number].followed {
+            Followed::Yes => return None,
+            Followed::UnderWay => return Some(self.definitions[number].name),
+            Followed::No => self.definitions[number].followed = Followed::UnderWay,
+        }
+        let calls = std::mem::take(&mut self.definitions[number].calls);
+        let recursive = calls.into_iter().find_map(|called| self.follow(called));
+        self.definitions[number].followed = Followed::Yes;
+        recursive
     }
 }

@@ -4,9 +4,9 @@ use std::iter::once;
 
 use jaq_core::{
     load::{
-        Lexer, Parser,
+        Arena, Lexer, Parser,
         lex::{StrPart, Tok, Token},
-        parse::Term,
+        parse::{BinaryOp, Pattern, Term},
     },
     path::Part,
 };
@@ -14,16 +14,20 @@ use jaq_core::{
 use crate::{
     CompileError,
     error::{lex_error, modules_error, parse_error},
+    operators, tokens,
 };
 
 /// Reads a source. The error points at a byte of it.
-pub(crate) fn parse(source: &str) -> Result<Term<&str>, CompileError> {
+pub(crate) fn parse<'s>(source: &'s str, arena: &'s Arena) -> Result<Term<&'s str>, CompileError> {
     let tokens = Lexer::new(source).lex().map_err(|errors| lex_error(source, errors))?;
     if let Some(Token(word @ ("import" | "include" | "module"), Tok::Word)) = tokens.first() {
         return Err(modules_error(source, word));
     }
+    let tokens = tokens::rewritten(source, arena, tokens);
     let parsed = Parser::new(&tokens).parse(|parser| parser.term());
-    parsed.map_err(|errors| parse_error(source, errors))
+    let mut term = parsed.map_err(|errors| parse_error(source, errors))?;
+    operators::regroup(&mut term);
+    Ok(term)
 }
 
 /// Shows a term, and every term within it, to a visitor that may change it; the innermost come first.
@@ -48,8 +52,8 @@ pub(crate) fn literal(term: &Term<&str>) -> Option<String> {
     Some(text)
 }
 
-/// The terms right below a term. Those in the keys of patterns are left out: keys are names.
-fn within<'t, 's>(term: &'t mut Term<&'s str>) -> Vec<&'t mut Term<&'s str>> {
+/// The terms right below a term.
+pub(crate) fn within<'t, 's>(term: &'t mut Term<&'s str>) -> Vec<&'t mut Term<&'s str>> {
     match term {
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) | Term::Arr(None) => {
             Vec::new()
@@ -57,8 +61,13 @@ fn within<'t, 's>(term: &'t mut Term<&'s str>) -> Vec<&'t mut Term<&'s str>> {
         Term::Arr(Some(inner)) | Term::Neg(inner) | Term::Label(_, inner) => vec![inner],
         Term::Str(_, parts) => parts.iter_mut().filter_map(interpolated).collect(),
         Term::Obj(fields) => fields.iter_mut().flat_map(|(key, value)| once(key).chain(value)).collect(),
-        Term::BinOp(left, _, right) => vec![left, right],
-        Term::Fold(_, over, _, arguments) => once(&mut **over).chain(arguments).collect(),
+        Term::BinOp(left, operator, right) => match operator {
+            BinaryOp::Pipe(Some(pattern)) => [&mut **left, right].into_iter().chain(keys(pattern)).collect(),
+            _ => vec![left, right],
+        },
+        Term::Fold(_, over, pattern, arguments) => {
+            once(&mut **over).chain(keys(pattern)).chain(arguments).collect()
+        }
         Term::TryCatch(tried, handler) => once(&mut **tried).chain(handler.as_deref_mut()).collect(),
         Term::IfThenElse(branches, otherwise) => {
             let branches = branches.iter_mut().flat_map(|(condition, then)| [condition, then]);
@@ -72,6 +81,31 @@ fn within<'t, 's>(term: &'t mut Term<&'s str>) -> Vec<&'t mut Term<&'s str>> {
             once(&mut **from).chain(path.0.iter_mut().flat_map(|(part, _)| indices(part))).collect()
         }
     }
+}
+
+/// The keys of a pattern that destructures objects.
+pub(crate) fn keys<'t, 's>(pattern: &'t mut Pattern<&'s str>) -> Vec<&'t mut Term<&'s str>> {
+    match pattern {
+        Pattern::Var(_) => Vec::new(),
+        Pattern::Arr(items) => items.iter_mut().flat_map(keys).collect(),
+        Pattern::Obj(fields) => {
+            fields.iter_mut().flat_map(|(key, field)| once(key).chain(keys(field))).collect()
+        }
+    }
+}
+
+pub(crate) fn call<'s>(name: &'s str, arguments: impl Into<Vec<Term<&'s str>>>) -> Term<&'s str> {
+    Term::Call(name, arguments.into())
+}
+
+/// `from | to`
+pub(crate) fn pipe<'s>(from: Term<&'s str>, to: Term<&'s str>) -> Term<&'s str> {
+    Term::BinOp(from.into(), BinaryOp::Pipe(None), to.into())
+}
+
+/// `value as $variable | body`
+pub(crate) fn bind<'s>(value: Term<&'s str>, variable: &'s str, body: Term<&'s str>) -> Term<&'s str> {
+    Term::BinOp(value.into(), BinaryOp::Pipe(Some(Pattern::Var(variable))), body.into())
 }
 
 fn interpolated<'t, 's>(part: &'t mut StrPart<&'s str, Term<&'s str>>) -> Option<&'t mut Term<&'s str>> {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pomost_expression::CompileError;
+use pomost_expression::{CompileError, Expression};
 use saphyr::{MarkedYaml, Marker, Scalar, ScanError, YamlData, YamlLoader};
 use saphyr_parser::{Event, Parser, SpannedEventReceiver};
 use serde_json::{Map, Number, Value};
@@ -88,6 +88,14 @@ impl Document {
         let line_start = before.iter().rposition(|&c| c == '\n').map_or(0, |newline| newline + 1);
         let line = 1 + before.iter().filter(|&&c| c == '\n').count();
         at(&self.file, Marker::new(index, line, index - line_start), message)
+    }
+
+    /// Compiles the expression that is the text at a JSON pointer, so that its errors name their place here.
+    pub(crate) fn expression(&self, pointer: &str, source: &str) -> Result<Expression, CompileError> {
+        Expression::compile_in(&self.file.to_string_lossy(), source, |offset| {
+            let Problem { line, column, .. } = self.problem_in_text(pointer, offset, "");
+            pomost_expression::Place { offset, line, column }
+        })
     }
 
     /// A problem with an expression that begins `shift` bytes into the text at a JSON pointer.

@@ -1,86 +1,171 @@
-//! jq's functions of time, kept within the calendar.
+//! jq's functions of time, exact and kept within the calendar.
 //!
-//! jaq reckons in microseconds without looking at overflow: a time that an API gives in microseconds
-//! would become some other date, silently. Here it is an error.
+//! A time that an API gives in microseconds is an error here, and not some other date.
 
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive as _};
 use jaq_core::{
     Error, ValR,
-    load::{parse, parse::Def},
     native::{Fun, bome, run, v},
 };
 use jaq_std::ValT as _;
+use jiff::{
+    Timestamp,
+    civil::DateTime,
+    fmt::strtime::{self, BrokenDownTime},
+    tz::{Offset, TimeZone},
+};
 
-use super::Data;
-use crate::Value;
+use super::{Data, number::exact_number, str_of};
+use crate::{Value, decimal::shortest};
 
 /// What is said of a time that no calendar has.
 pub(crate) const NO_TIME: &str = "expected a time in seconds since 1970, in the years 1 to 9999";
+/// What jq says of what is no broken-down time.
+const NO_PARTS: &str = "mktime requires parsed datetime inputs";
+/// What is said of a text that is not in a format.
+pub(super) const NOT_IN: &str = "expected a whole date in the format ";
+/// What is said of a format that no time can be written in.
+pub(super) const NO_FORMAT: &str = "expected a format of strftime and not ";
 
-/// The last second of the year 9999, and with a minus sign more than enough before the year 1.
-const LAST_SECOND: f64 = 253_402_300_799.0;
-
-/// jaq's own functions, which [`definitions`] put behind a check under their usual names.
-const RENAMED: [(&str, &str); 3] =
-    [("gmtime", "unchecked_gmtime"), ("mktime", "unchecked_mktime"), ("strftime", "unchecked_strftime")];
-
-const DEFINITIONS: &str = "
-    def gmtime: checked_time | unchecked_gmtime;
-    def mktime: checked_time | unchecked_mktime;
-    def strftime($format): checked_time | unchecked_strftime($format);
-";
-
-/// The checked functions, in jq.
-pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
-    parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default().into_iter()
+pub(super) fn natives() -> [Fun<Data>; 4] {
+    [
+        run(("gmtime", v(0), |cv| bome(broken_down(&cv.1)))),
+        run(("mktime", v(0), |cv| bome(to_seconds(&cv.1)))),
+        run(("strftime", v(1), |mut cv| bome(formatted(&cv.1, &cv.0.pop_var())))),
+        run(("strptime", v(1), |mut cv| bome(parsed(&cv.1, &cv.0.pop_var())))),
+    ]
 }
 
-/// The check.
-pub(super) fn native() -> Fun<Data> {
-    run(("checked_time", v(0), |cv| bome(checked(cv.1))))
+/// The parts of a time in seconds, as jq has them; seconds keep their decimals.
+fn broken_down(seconds: &Value) -> ValR<Value> {
+    if !matches!(seconds, Value::Num(_)) {
+        return Err(Error::str("gmtime() requires numeric inputs"));
+    }
+    let seconds = exact_number(seconds)?;
+    let whole = seconds.with_scale_round(0, RoundingMode::Floor);
+    let parts = parts(civil(&whole)?);
+    let second = shortest(&(BigDecimal::from(parts[5]) + seconds - whole))?;
+    let parts = parts.into_iter().enumerate();
+    Ok(parts
+        .map(|(place, part)| if place == 5 { second.clone() } else { Value::from(part as isize) })
+        .collect())
 }
 
-/// The name that a native function goes by behind its check.
-pub(super) fn renamed(name: &'static str) -> &'static str {
-    RENAMED.into_iter().find(|(usual, _)| *usual == name).map_or(name, |(_, unchecked)| unchecked)
+/// The time in UTC so many seconds after the beginning of 1970.
+fn civil(seconds: &BigDecimal) -> Result<DateTime, Error<Value>> {
+    let instant = seconds.to_i64().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let time = instant.map(|instant| TimeZone::UTC.to_datetime(instant));
+    time.filter(|time| (1..=9999).contains(&time.year())).ok_or_else(|| Error::str(NO_TIME))
 }
 
-fn checked(time: Value) -> ValR<Value> {
-    let fits = match &time {
-        Value::Num(_) => time.as_f64().is_some_and(|seconds| seconds.abs() <= LAST_SECOND),
-        // Broken down: the month, from 0, is counted on by one.
-        Value::Arr(parts) => parts.get(1).and_then(Value::as_f64).is_none_or(|month| month < 12.0),
-        _ => true,
+fn parts(time: DateTime) -> [i64; 8] {
+    [
+        time.year().into(),
+        i64::from(time.month()) - 1,
+        time.day().into(),
+        time.hour().into(),
+        time.minute().into(),
+        time.second().into(),
+        time.weekday().to_sunday_zero_offset().into(),
+        i64::from(time.day_of_year()) - 1,
+    ]
+}
+
+/// The time of its parts: year, month and day at least.
+fn civil_of(parts: &Value, refusal: &str) -> Result<DateTime, Error<Value>> {
+    let refused = || Error::str(refusal);
+    let Value::Arr(parts) = parts else { return Err(refused()) };
+    let part = |place: usize| match parts.get(place) {
+        Some(part) => part.as_f64().filter(|part| part.is_finite()).map(|part| part.trunc() as i64),
+        None if place < 3 => None,
+        None => Some(0),
     };
-    if fits { Ok(time) } else { Err(Error::str(NO_TIME)) }
+    let all: Option<Vec<i64>> = (0..8).map(part).collect();
+    let all = all.ok_or_else(refused)?;
+    let small = |part: i64| i8::try_from(part).map_err(|_| Error::str(NO_TIME));
+    let year = i16::try_from(all[0]).map_err(|_| Error::str(NO_TIME))?;
+    let month = small(all[1].saturating_add(1))?;
+    DateTime::new(year, month, small(all[2])?, small(all[3])?, small(all[4])?, small(all[5])?, 0)
+        .ok()
+        .filter(|time| (1..=9999).contains(&time.year()))
+        .ok_or_else(|| Error::str(NO_TIME))
+}
+
+fn to_seconds(parts: &Value) -> ValR<Value> {
+    if !matches!(parts, Value::Arr(_)) {
+        return Err(Error::str("mktime requires array inputs"));
+    }
+    let time = civil_of(parts, NO_PARTS)?.to_zoned(TimeZone::UTC).map_err(|_| Error::str(NO_TIME))?;
+    Ok(Value::from(time.timestamp().as_second() as isize))
+}
+
+fn formatted(time: &Value, format: &Value) -> ValR<Value> {
+    let time = match time {
+        Value::Num(_) => civil(&exact_number(time)?.with_scale_round(0, RoundingMode::Floor))?,
+        parts => civil_of(parts, "strftime/1 requires parsed datetime inputs")?,
+    };
+    let Value::TStr(_) = format else { return Err(Error::str("strftime/1 requires a string format")) };
+    let format = str_of(format)?;
+    let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| Error::str(NO_TIME))?;
+    let written = strtime::format(format, &zoned).map(Value::from);
+    written.map_err(|_| Error::str(format!("{NO_FORMAT}{format}")))
+}
+
+fn parsed(text: &Value, format: &Value) -> ValR<Value> {
+    let (Value::TStr(_), Value::TStr(_)) = (text, format) else {
+        return Err(Error::str("strptime/1 requires string inputs and arguments"));
+    };
+    let (text, format) = (str_of(text)?, str_of(format)?);
+    let refused = || Error::str(format!("{NOT_IN}{format}"));
+    let mut parsed = BrokenDownTime::parse(format, text).map_err(|_| refused())?;
+    if parsed.offset().is_none() && parsed.iana_time_zone().is_none() {
+        parsed.set_offset(Some(Offset::UTC));
+    }
+    let time = parsed.to_zoned().map_err(|_| refused())?.datetime();
+    Ok(parts(time).into_iter().map(|part| Value::from(part as isize)).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use crate::{EvaluationError, Expression, Variables, write};
-
-    fn gives(source: &str) -> Result<String, EvaluationError> {
-        let output = Expression::compile(source).unwrap().one(crate::Value::Null, &Variables::default());
-        output.map(|output| write(&output).unwrap())
-    }
+    use super::{
+        super::tests::{gives, refusal},
+        *,
+    };
 
     #[test]
     fn times_are_formatted_and_reckoned_as_in_jq() {
-        assert_eq!(gives(r#"1795521600 | strftime("%Y-%m-%d")"#).unwrap(), r#""2026-11-24""#);
-        assert_eq!(gives("1795521600 | gmtime | mktime").unwrap(), "1795521600");
-        assert_eq!(
-            gives(r#""24.11.2026" | strptime("%d.%m.%Y") | mktime | todate"#).unwrap(),
-            r#""2026-11-24T00:00:00Z""#
-        );
+        let cases = [
+            (r#"1795521600 | strftime("%Y-%m-%d")"#, r#""2026-11-24""#),
+            ("1795521600 | gmtime | mktime", "1795521600"),
+            (r#""24.11.2026" | strptime("%d.%m.%Y") | mktime | todate"#, r#""2026-11-24T00:00:00Z""#),
+            ("1795521600.125 | gmtime", "[2026,10,24,12,0,0.125,2,327]"),
+            ("-0.5 | gmtime", "[1969,11,31,23,59,59.5,3,364]"),
+            ("[2026, 10, 24] | mktime", "1795478400"),
+            ("[2026, 10, 24, 12.9, 0, 1.9] | mktime", "1795521601"),
+            (r#"[2026, 10, 24, 12] | strftime("%d.%m.%Y %H:%M")"#, r#""24.11.2026 12:00""#),
+            ("1795521600.9 | todate", r#""2026-11-24T12:00:00Z""#),
+            (r#""2026-11-24T12:00:00Z" | fromdate"#, "1795521600"),
+            (r#"1795521600 | dateadd("seconds"; 60) | date"#, r#""2026-11-24T12:01:00Z""#),
+        ];
+        for (source, result) in cases {
+            assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
+        }
     }
 
     #[test]
     fn a_time_beyond_the_calendar_is_an_error_and_no_other_date() {
-        for time in ["1795521600000000", "-1795521600000000000", "1e300", "[2026, 127, 1, 0, 0, 0]"] {
+        for time in
+            ["1795521600000000", "-1795521600000000000", "1e300", "[2026, 127, 1, 0, 0, 0]", "[2026, 12, 1]"]
+        {
             for function in ["gmtime", "mktime", "strftime(\"%Y\")"] {
                 assert!(gives(&format!("{time} | {function}")).is_err(), "{time} | {function}");
             }
         }
-        assert!(gives("1795521600000000 | gmtime").unwrap_err().message.contains("seconds"));
+        assert_eq!(refusal("1795521600000000 | gmtime"), NO_TIME);
+        assert_eq!(refusal("[2026, 12, 1] | mktime"), NO_TIME);
+        assert!(refusal(r#"["2026", 1, 1] | mktime"#).contains("as gmtime gives it"));
+        assert!(refusal(r#"[2026, 1] | strftime("%F")"#).contains("as gmtime gives it"));
+        assert_eq!(refusal(r#""10:00" | strptime("%H:%M")"#), "expected a whole date in the format %H:%M");
+        assert_eq!(refusal(r#"0 | strftime("%")"#), "expected a format of strftime and not %");
     }
 }

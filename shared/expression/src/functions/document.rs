@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Added, SUBJECTS};
+use super::{Added, DIFFERENCES, Difference, MORE, NOT_HERE, SUBJECTS};
 
 const INTRODUCTION: &str = "\
 # Functions
 
-Every expression of a flow is jq, and these functions are added to it. Each converts, or is an error that says what was
-expected: never an empty or a second output. `pomost eval` tries an expression on a record, and `pomost eval --functions`
-prints this text.
+Every expression of a flow is jq, and jq's documentation is its contract: what is otherwise stands [below](#differences-from-jq).
+The functions on this page are added. Each converts, or is an error that says what was expected: never an empty or a second
+output. `pomost eval` tries an expression on a record, and `pomost eval --functions` prints this text.
 
 A function takes its input from the left and its arguments in brackets: `.ordered | date(\"%d.%m.%Y\")`. Formats are those
 of strftime. Formats, time zones, regexes and codes that are written out are checked by `pomost check`.
@@ -21,31 +21,38 @@ of strftime. Formats, time zones, regexes and codes that are written out are che
 `9007199254740993 * 1.0` is `9007199254740993`. A quotient that has no end has 34 digits; a division by zero is an error.
 A number that is not reckoned with crosses as it was written.
 
-The mathematical functions (`sqrt`, `pow`, `log`, …) give floats, and so does what is reckoned with these. `sort`, `min`,
-`max`, `unique`, `group_by` and the comparison of arrays and objects look at 15 digits of a decimal, as floats do, and at
-all digits of an integer.
-
-## What jq has and flows do not
-
-A mapping is a function of its record alone, so there is no `env`, `$ENV`, `now`, `localtime`, `strflocaltime`, `input`,
-`inputs`, `debug`, `stderr`, `halt`, `halt_error`, and no `import`. A definition cannot call itself.
+The mathematical functions (`sqrt`, `pow`, `log`, …) reckon in floats. What they give is a whole number where it is one, and
+otherwise a float, and so is what is reckoned with that. `sort`, `min`, `max`, `unique`, `group_by` and the comparison of
+arrays and objects look at 15 digits of a decimal, as floats do, and at all digits of an integer.
 
 ## Bounds
 
 An expression without end or measure is ended, and its record becomes a dead letter that names the bound. No `try` catches
 that. For one record, an expression may take
 
-- 5 000 000 steps: items gone through, calls, rounds, fields made; a regex takes them by its compiled size times the text's
-  length, so that one of 1 KiB (20 to 40 characters and classes, repetitions written out) goes through 16 MiB;
+- 5 000 000 steps: items gone through, calls, rounds, fields made; a regex takes one for each of its characters and classes,
+  repetitions written out, and each 128 bytes of the text, so that one of 40 characters goes through 15 MiB;
 - 5 seconds of a processor, whatever else the machine does;
 - texts of 16 MiB, arrays of 5 000 000 items, and values of 128 MiB as JSON, in all its outputs together;
+- texts of 64 KiB for a regex that looks around (`(?=…)`, `(?<!…)`) or back (`\\1`), gives back nothing (`a++`), or has the
+  flag `n` or `l`; one that tries too many ways is ended as well;
 - 128 levels of arrays and objects within each other;
 - 100 000 outputs, and decimals of 1000 digits.
 ";
 
-/// The added functions, each with its example, as Markdown.
+const DIFFERENT: &str = "
+## Differences from jq
+
+These are all of them, each chosen, with what it gives here and in jq.
+
+";
+
+/// The added functions, each with its example, and the differences from jq, as Markdown.
 pub fn document() -> String {
     let mut document = INTRODUCTION.to_owned();
+    document.push_str(DIFFERENT);
+    not_here(&mut document);
+    DIFFERENCES.iter().for_each(|difference| different(&mut document, difference));
     for subject in &SUBJECTS {
         document.push_str(&format!("\n## {}\n", subject.title));
         subject.functions.iter().for_each(|added| entry(&mut document, added));
@@ -58,6 +65,33 @@ fn entry(document: &mut String, added: &Added) {
     let description = wrapped(description);
     // Writing to a String does not fail.
     let _ = write!(document, "\n### `{name}`\n\n{description}\n\n```jq\n{example}   # {gives}\n```\n");
+}
+
+fn not_here(document: &mut String) {
+    let names = NOT_HERE.map(|name| format!("`{name}`")).join(", ");
+    let text = format!(
+        "- A mapping is a function of its record alone, so there is no {names}, nor what jq names with an underscore at the beginning."
+    );
+    let more = MORE.map(|name| format!("`{name}`")).join(", ");
+    let more = format!("- Beside the functions of this page, these are more than jq documents: {more}.");
+    for item in [text, more] {
+        document.push_str(&wrapped(&item).replace('\n', "\n  "));
+        document.push('\n');
+    }
+}
+
+fn different(document: &mut String, difference: &Difference) {
+    let Difference { description, example, here, in_jq } = difference;
+    let here = match here {
+        Ok(outputs) => (*outputs).to_owned(),
+        Err(message) => format!("error: {message}"),
+    };
+    let description = wrapped(&format!("- {description}")).replace('\n', "\n  ");
+    // Writing to a String does not fail.
+    let _ = write!(
+        document,
+        "{description}\n\n  ```jq\n  {example}\n  # here: {here}\n  # jq:   {in_jq}\n  ```\n"
+    );
 }
 
 /// The text in lines of at most 120 characters.

@@ -3,17 +3,27 @@
 //! It lacks whatever reaches outside the record: a mapping is a pure function. It has conversions
 //! that business records need and that jq lacks or does loosely; see [`SUBJECTS`].
 
+mod arrays;
 mod calendar;
 mod code;
+mod differences;
 mod digest;
 mod document;
+pub(crate) mod errors;
+mod math;
 mod number;
+pub(crate) mod paths;
 mod phone;
 mod regex;
+mod rows;
+mod standard;
+mod streams;
+mod strings;
 mod text;
 mod time;
+mod values;
 
-use jaq_core::{Error, load::parse::Def, native::Fun};
+use jaq_core::{Error, ValX, ValXs, box_iter::box_once, load::parse::Def, native::Fun};
 
 use crate::{
     Value,
@@ -21,8 +31,10 @@ use crate::{
     bounds,
     budget::{self, Data},
     decimal::NO_DECIMAL,
+    trail,
 };
 
+pub use differences::{DIFFERENCES, Difference, MORE, NOT_HERE};
 pub use document::document;
 
 /// The functions that jq does not have, or has otherwise, by what they are about. Each converts, or
@@ -75,22 +87,90 @@ const LEFT_OUT: [&str; 13] = [
     "input_line_number",
 ];
 
-/// Those that are here in another way: strict, exact, or compiled once.
-const REPLACED: [&str; 14] = [
+/// Those that are here in another way: as jq's documentation has them, strict, exact, or compiled once.
+const REPLACED: [&str; 67] = [
     "tonumber",
+    "toboolean",
+    "reverse",
+    "bsearch",
+    "utf8bytelength",
+    "startswith",
+    "endswith",
+    "ltrimstr",
+    "rtrimstr",
+    "trim",
+    "ltrim",
+    "rtrim",
     "fromjson",
+    "tojson",
+    "tostring",
+    "@text",
+    "type",
+    "length",
+    "has",
+    "in",
+    "inside",
+    "contains",
+    "indices",
+    "index",
+    "rindex",
+    "isnormal",
+    "abs",
+    "walk",
+    "transpose",
+    "implode",
     "floor",
     "round",
     "ceil",
+    "trunc",
+    "rint",
+    "nearbyint",
+    "join",
+    "@sh",
+    "escape_sh",
     "@urid",
     "decode_uri",
     "@base64d",
     "decode_base64",
+    "to_entries",
+    "from_entries",
+    "with_entries",
+    "flatten",
+    "combinations",
     "test",
-    "capture_of_match",
+    "match",
     "matches",
-    "split_matches",
+    "capture",
+    "capture_of_match",
+    "scan",
+    "scan_",
+    "split",
     "split_",
+    "splits",
+    "split_matches",
+    "sub",
+    "gsub",
+    "gmtime",
+    "mktime",
+    "strftime",
+    "strptime",
+    "todate",
+    "todateiso8601",
+];
+
+/// What functions of jq's say when they do not convert.
+const MESSAGES: [&str; 11] = [
+    NO_DECIMAL,
+    NO_DIVISOR,
+    calendar::NO_TIME,
+    math::NO_ORDER,
+    regex::NO_REGEX,
+    arrays::NO_ENTRY,
+    arrays::NO_TIMES,
+    streams::NO_EVENT,
+    values::NO_CHARACTERS,
+    values::NO_JSON_VALUE,
+    text::NO_UTF8,
 ];
 
 /// Whether a message is one that an added function raises: those hold nothing of a record, unless it
@@ -98,9 +178,11 @@ const REPLACED: [&str; 14] = [
 pub(crate) fn is_own_message(message: &str, is_written: &dyn Fn(&str) -> bool) -> bool {
     let about =
         |subject: &Subject| subject.messages_about.iter().find_map(|about| message.strip_prefix(about));
-    [NO_DECIMAL, NO_DIVISOR, calendar::NO_TIME].contains(&message)
+    let about_format = [calendar::NOT_IN, calendar::NO_FORMAT].into_iter();
+    let about_format = || about_format.clone().find_map(|about| message.strip_prefix(about));
+    MESSAGES.contains(&message)
         || SUBJECTS.iter().any(|subject| subject.messages.contains(&message))
-        || SUBJECTS.iter().find_map(about).is_some_and(is_written)
+        || SUBJECTS.iter().find_map(about).or_else(about_format).is_some_and(is_written)
 }
 
 /// Finds what is wrong with the arguments of a call; those that are not written out are nothing.
@@ -121,27 +203,30 @@ pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let standard = standard.filter(|definition| is_kept(definition.name));
-    bounds::definitions().chain(standard.map(exact)).chain(calendar::definitions()).map(bounded)
+    let before = bounds::definitions().chain(paths::definitions());
+    let after = standard::definitions().chain(paths::later_definitions());
+    before.chain(standard.map(exact)).chain(after).map(bounded)
 }
 
 /// The names of all functions, for those who write expressions.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let names = all().map(|(name, _, _)| name).chain(definitions().map(|definition| definition.name));
-    names.filter(|name| !is_internal(name) && name.starts_with(|c: char| c.is_alphabetic() || c == '@'))
+    names.filter(|name| is_public(name))
 }
 
-/// Whether a function is there for others alone.
-fn is_internal(name: &str) -> bool {
-    name.starts_with("unchecked_") || name.ends_with('!') || name == "checked_time"
+/// Whether a function is there for those who write expressions, and not for other functions alone.
+fn is_public(name: &str) -> bool {
+    !name.ends_with('!') && name.starts_with(|c: char| c.is_alphabetic() || c == '@')
 }
 
 fn is_kept(name: &str) -> bool {
-    !LEFT_OUT.contains(&name) && !REPLACED.contains(&name)
+    let replaced = [&REPLACED[..], &math::NAMES, &paths::REPLACED];
+    !LEFT_OUT.contains(&name) && !replaced.iter().any(|names| names.contains(&name))
 }
 
 /// The name of a function of jaq's that is behind a check.
 fn renamed(name: &'static str) -> &'static str {
-    bounds::renamed(calendar::renamed(name))
+    bounds::renamed(paths::renamed(name))
 }
 
 fn added() -> impl Iterator<Item = Fun<Data>> {
@@ -152,10 +237,18 @@ fn added() -> impl Iterator<Item = Fun<Data>> {
 fn replacing() -> impl Iterator<Item = Fun<Data>> {
     number::rounding()
         .into_iter()
+        .chain(math::natives())
+        .chain(values::natives())
+        .chain(strings::natives())
+        .chain(arrays::natives())
+        .chain(streams::natives())
+        .chain(rows::natives())
         .chain(regex::natives())
+        .chain(calendar::natives())
         .chain(arithmetic::natives())
-        .chain([calendar::native()])
         .chain(budget::natives())
+        .chain(paths::natives())
+        .chain(trail::natives())
 }
 
 /// Of jq's definitions, only the sums calculate with what is in a record.
@@ -173,6 +266,22 @@ fn bounded(mut definition: Def<&'static str>) -> Def<&'static str> {
 
 fn no_check(_: &str, _: &[Option<String>]) -> Result<(), String> {
     Ok(())
+}
+
+/// The outputs that were collected, or why there are none.
+fn each<'a>(outputs: ValX<'a, Vec<Value>, Value>) -> ValXs<'a, Value> {
+    match outputs {
+        Ok(outputs) => Box::new(outputs.into_iter().map(Ok)),
+        Err(error) => box_once(Err(error)),
+    }
+}
+
+/// The text that a value is, where it stands.
+fn str_of(value: &Value) -> Result<&str, Error<Value>> {
+    match value {
+        Value::TStr(bytes) => std::str::from_utf8(bytes).map_err(|_| Error::str(text::NO_UTF8)),
+        other => Err(Error::typ(other.clone(), "string")),
+    }
 }
 
 /// The text that a value is.

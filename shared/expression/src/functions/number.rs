@@ -7,7 +7,7 @@ use jaq_core::{
 };
 use jaq_json::Num;
 
-use super::{Added, Data, Subject, no_check, string};
+use super::{Added, Data, Subject, errors, no_check, str_of, string};
 use crate::{
     Value,
     decimal::{decimal as exact, shortest},
@@ -80,8 +80,11 @@ fn natives() -> Vec<Fun<Data>> {
 }
 
 /// jq's own rounding to integers, which jaq does by way of floats.
-pub(super) fn rounding() -> [Fun<Data>; 3] {
+pub(super) fn rounding() -> [Fun<Data>; 6] {
     [
+        run(("trunc", v(0), |cv| bome(integer(cv.1, RoundingMode::Down)))),
+        run(("rint", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfEven)))),
+        run(("nearbyint", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfEven)))),
         run(("floor", v(0), |cv| bome(integer(cv.1, RoundingMode::Floor)))),
         run(("round", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfUp)))),
         run(("ceil", v(0), |cv| bome(integer(cv.1, RoundingMode::Ceiling)))),
@@ -93,10 +96,13 @@ pub(super) fn number(value: Value) -> ValR<Value> {
     if let Value::Num(_) = value {
         return Ok(value);
     }
-    let text = string(&value)?;
+    let text = match &value {
+        Value::TStr(_) => str_of(&value)?,
+        _ => "",
+    };
     match read(text.as_bytes()) {
         Ok(number @ Value::Num(_)) if text.trim() == text => Ok(number),
-        _ => Err(Error::str(NO_NUMBER)),
+        _ => Err(errors::of(&value, "cannot be parsed as a number")),
     }
 }
 

@@ -14,14 +14,14 @@ use jaq_core::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{Added, Data, Subject, no_check, string};
+use super::{Added, Data, Subject, errors, no_check, string, values};
 use crate::{Value, read, text};
 
 pub(super) const SUBJECT: Subject = Subject {
     title: "Text",
     functions: &FUNCTIONS,
     natives,
-    messages: &[NO_BOOLEAN, NO_JSON, NO_UTF8, NO_ASCII, NO_SLUG, NO_PERCENT, NO_BASE64],
+    messages: &[NO_BOOLEAN, NO_JSON, NO_UTF8, NO_ASCII, NO_SLUG],
     messages_about: &[],
     check: no_check,
 };
@@ -88,8 +88,6 @@ const NO_BOOLEAN: &str = "expected tak, nie, yes, no, true, false, 1 or 0";
 const NO_JSON: &str = "expected text that is JSON";
 const NO_ASCII: &str = "expected text of characters that can be transliterated";
 const NO_SLUG: &str = "expected text with a letter or a digit";
-const NO_PERCENT: &str = "expected percent-encoded text, such as a%20b";
-const NO_BASE64: &str = "expected Base64 of text in UTF-8";
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -152,18 +150,32 @@ fn from_json(value: &Value) -> ValR<Value> {
 }
 
 fn from_percent(value: &Value) -> ValR<Value> {
-    let text = string(value)?;
+    let text = as_text(value)?;
     let is_encoded =
         |after: &str| after.get(..2).is_some_and(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
     let decoded =
         percent_decode_str(&text).decode_utf8().ok().filter(|_| text.split('%').skip(1).all(is_encoded));
-    decoded.map(|decoded| decoded.into_owned().into()).ok_or_else(|| Error::str(NO_PERCENT))
+    let refused = || errors::of(&text.clone().into(), "is not a valid uri encoding");
+    decoded.map(|decoded| decoded.into_owned().into()).ok_or_else(refused)
 }
 
 fn from_base64(value: &Value) -> ValR<Value> {
-    let decoded =
-        BASE64.decode(string(value)?.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.map(Value::from).ok_or_else(|| Error::str(NO_BASE64))
+    let text = as_text(value)?;
+    let encoded = text.trim_end_matches('=');
+    let refused = |words: &str| errors::of(&text.clone().into(), words);
+    if encoded.len() % 4 == 1 {
+        return Err(refused("trailing base64 byte found"));
+    }
+    let decoded = BASE64.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.map(Value::from).ok_or_else(|| refused("is not valid base64 data"))
+}
+
+/// The text that a value is, or its JSON.
+fn as_text(value: &Value) -> Result<String, Error<Value>> {
+    match value {
+        Value::TStr(_) => string(value),
+        other => crate::write(other).map_err(|_| Error::str(values::NO_JSON_VALUE)),
+    }
 }
 
 #[cfg(test)]

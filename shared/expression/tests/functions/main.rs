@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arithmetic;
+mod library;
 mod numbers;
 mod regexes;
 mod times;

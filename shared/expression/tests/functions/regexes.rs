@@ -1,118 +1,115 @@
-//! Regexes are matched as jaq's own standard library does it.
+//! Regexes are jq's, Unicode included, and what looks around or back is bounded.
 
-use std::collections::HashSet;
+use crate::{gives, refusal, run};
 
-use jaq_core::{
-    Compiler, Ctx, Vars,
-    data::JustLut,
-    load::{Arena, File, Loader},
-    unwrap_valr,
-};
-use pomost_expression::{Expression, Value, Variables, read, write};
-
-type Data = JustLut<Value>;
-
-const CALLS: [&str; 16] = [
-    "test($p; $f)",
-    "[match($p; $f)]",
-    "[capture($p; $f)]",
-    "[scan($p; $f)]",
-    "split($p; $f)",
-    "[splits($p; $f)]",
-    r#"sub($p; "<\(.a // "x")>"; $f)"#,
-    r#"gsub($p; "<\(.a // "x")>"; $f)"#,
-    r#"[limit(3; gsub($p; "1", "2"; $f))]"#,
-    "test($p)",
-    "[match($p)]",
-    "capture($p)",
-    "[scan($p)]",
-    "[splits($p)]",
-    r#"sub($p; "-")"#,
-    r#"gsub($p; "-")"#,
-];
-
-const PATTERNS: [&str; 22] = [
-    "",
-    "a",
-    "^[^@]+@[^@]+$",
-    "[^0-9]",
-    "(?<a>[a-z]+)|(?<b>[0-9]+)",
-    "(?P<a>.)(?<n>.)?",
-    "(ż|ó)+",
-    "(a)?(b)?",
-    "x*",
-    r"\\d{2,4}",
-    r"\\bA\\b",
-    r"\\w+\\s*",
-    "(?i)ŻÓŁW",
-    "^.",
-    ".$",
-    "a b # c",
-    "a.b",
-    "🐢",
-    "(",
-    "[z-a]",
-    "a{2,1}",
-    r"(\\w)\\1",
-];
-
-const FLAGS: [&str; 10] = ["", "g", "gn", "i", "gi", "gm", "gs", "gl", "gxp", "q"];
-
-const INPUTS: [&str; 11] = [
-    r#""""#,
-    r#""abc 123""#,
-    r#""ada.zolw@example.com""#,
-    r#""żółw ŻÓŁW 🐢 a🐢b""#,
-    r#""a\nb\nab\r\n""#,
-    r#""aabbaabb""#,
-    r#""A a AA""#,
-    r#""(22) 123-45-67""#,
-    r#""\u0000x""#,
-    "1",
-    "null",
-];
-
-/// What jaq itself gives.
-fn of_jaq(source: &str, input: &Value) -> Vec<Value> {
-    let arena = Arena::default();
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    let modules = Loader::new(definitions).load(&arena, File { code: source, path: () }).unwrap();
-    let natives = jaq_core::funs::<Data>().chain(jaq_std::funs()).chain(jaq_json::funs());
-    let filter = Compiler::default().with_funs(natives).compile(modules).unwrap();
-    let context = Ctx::<Data>::new(&filter.lut, Vars::new([]));
-    filter.id.run((context, input.clone())).map(|output| unwrap_valr(output).unwrap()).collect()
-}
-
-fn of_ours(source: &str, input: &Value) -> Vec<Value> {
-    Expression::compile(source).unwrap().outputs(input.clone(), &Variables::default()).unwrap()
-}
-
-#[test]
-fn matching_is_jaqs_own() {
-    let cases: Vec<String> = PATTERNS
-        .iter()
-        .flat_map(|pattern| FLAGS.iter().map(move |flags| format!(r#"["{pattern}","{flags}"]"#)))
-        .collect();
-    let input = format!(r#"{{"cases":[{}],"inputs":[{}]}}"#, cases.join(","), INPUTS.join(","));
-    let input = read(input.as_bytes()).unwrap();
-    let mut different = HashSet::new();
-    for call in CALLS {
-        let source = format!(
-            r#".inputs as $inputs | .cases[] as [$p, $f] | [$inputs[] | [try {call} catch "failed"]]"#
-        );
-        let (ours, jaqs) = (of_ours(&source, &input), of_jaq(&source, &input));
-        assert_eq!((ours.len(), jaqs.len()), (cases.len(), cases.len()));
-        for (case, (ours, jaq)) in cases.iter().zip(ours.iter().zip(&jaqs)) {
-            let (ours, jaq) = (write(ours).unwrap(), write(jaq).unwrap());
-            assert_eq!(ours, jaq, "{call} {case}");
-            different.insert(ours);
-        }
+fn each(cases: &[(&str, &str)]) {
+    for (source, result) in cases {
+        assert_eq!(gives(&format!("[{source}]")).as_deref(), Ok(*result), "{source}");
     }
-    assert!(different.len() > 250, "{}", different.len());
 }
 
 #[test]
-fn groups_that_match_out_of_order_are_found_where_they_are() {
-    let outputs = of_ours(r#"match("(?:(a)|(b))*").captures[].offset"#, &Value::from("ba".to_owned()));
-    assert_eq!(outputs, [Value::from(1_usize), Value::from(0_usize)]);
+fn a_match_is_described_with_all_its_groups() {
+    each(&[
+        (
+            r#""żółw 12" | match("(?<word>\\w+) (\\d+)")"#,
+            r#"[{"offset":0,"length":7,"string":"żółw 12","captures":[{"offset":0,"length":4,"string":"żółw","name":"word"},{"offset":5,"length":2,"string":"12","name":null}]}]"#,
+        ),
+        (
+            r#""b" | match("(a)?(?<rest>b)")"#,
+            r#"[{"offset":0,"length":1,"string":"b","captures":[{"offset":-1,"length":0,"string":null,"name":null},{"offset":0,"length":1,"string":"b","name":"rest"}]}]"#,
+        ),
+        (r#""🐢a🐢b" | match("[ab]"; "g").offset"#, "[1,3]"),
+        (r#""ba" | match("(?:(a)|(b))*").captures[].offset"#, "[1,0]"),
+        (r#""ab" | match(["B", "i"]).string, match(["b"]).offset"#, r#"["b",1]"#),
+        (r#""ab" | test(["B", null]), test(["B", "i"]), test("b")"#, "[false,true,true]"),
+        (
+            r#""x" | capture("(?<a>x)(?<b>y)?"), capture(["(?<a>X)", "i"])"#,
+            r#"[{"a":"x","b":null},{"a":"x"}]"#,
+        ),
+        (r#""aXbx" | capture("(?<a>x)"; "gi")"#, r#"[{"a":"X"},{"a":"x"}]"#),
+    ]);
+}
+
+#[test]
+fn all_matches_are_found_empty_ones_included() {
+    each(&[
+        (r#""ab" | match(""; "g").offset"#, "[0,1,2]"),
+        (r#""aab" | match("a*"; "g") | [.offset, .length]"#, "[[0,2],[2,0],[3,0]]"),
+        (r#""aab" | match("a*"; "gn") | [.offset, .length]"#, "[[0,2]]"),
+        (r#""aab" | test("b*?"; "n"), test("c*"; "n"), test("(?=b)"; "n")"#, "[true,false,false]"),
+        (r#""ż" | match(""; "g").offset"#, "[0,1]"),
+        (r#""a1b22" | scan("\\d+"), scan("([a-z])(\\d)")"#, r#"["1","22",["a","1"],["b","2"]]"#),
+        (r#""a1" | scan("(b)|(1)")"#, r#"[[null,"1"]]"#),
+        (r#""aAa" | scan("a"; "i")"#, r#"["a","A","a"]"#),
+        (r#""a, b,c" | splits(", *")"#, r#"["a","b","c"]"#),
+        (
+            r#""aXbxc" | split("x"; "i"), split("x"; null), split("x")"#,
+            r#"[["a","b","c"],["aXb","c"],["aXb","c"]]"#,
+        ),
+        (r#""" | splits("a"), splits("")"#, r#"["","",""]"#),
+    ]);
+}
+
+#[test]
+fn what_matches_is_replaced_by_each_output() {
+    each(&[
+        (r#""a-b-c" | sub("-"; "+"), gsub("-"; "+")"#, r#"["a+b-c","a+b+c"]"#),
+        (r#""ab" | gsub("(?<x>.)"; "<\(.x)>")"#, r#"["<a><b>"]"#),
+        (r#""b" | sub("(?<x>a)?b"; "\(.x)")"#, r#"["null"]"#),
+        (r#""ab" | gsub("(?<x>.)"; .x, "-")"#, r#"["ab","--"]"#),
+        (r#""ab" | sub("b"; empty), sub("x"; "y"), gsub("."; null)"#, r#"["ab","ab",""]"#),
+        (r#""Ab" | sub("a"; "x"; "i"), gsub("[AB]"; "x"; "i")"#, r#"["xb","xx"]"#),
+        (r#""ab" | gsub("(?=b)"; "-"), gsub("^"; ">"), gsub("$"; "<")"#, r#"["a-b",">ab","ab<"]"#),
+    ]);
+    assert_eq!(refusal(r#""ab" | sub("b"; 1)"#), "cannot calculate \"a\" + number");
+}
+
+#[test]
+fn words_digits_and_case_are_those_of_unicode() {
+    each(&[
+        (r#""Łódź" | test("^\\w+$")"#, "[true]"),
+        (r#""ŻÓŁW" | test("żółw"; "i"), test("(?i)Ż")"#, "[true,true]"),
+        (r#""ząb żab" | scan("\\b\\w")"#, r#"["z","ż"]"#),
+        (r#""e\u0301a" | match("\\w+").length"#, "[3]"),
+        (r#""Ǆ" | test("\\p{Lu}"), test("[[:upper:]]")"#, "[true,false]"),
+        (r#""١" | test("\\d")"#, "[true]"),
+    ]);
+}
+
+#[test]
+fn the_flags_are_jqs() {
+    each(&[
+        (
+            r#""a\nb" | test("a.b"), test("a.b"; "m"), test("a.b"; "p"), test("a.b"; "s")"#,
+            "[false,true,true,false]",
+        ),
+        (r#""a\nb" | test("^b"), test("(?m)^b"), test("a$")"#, "[false,true,false]"),
+        (r#""ab" | match("a|ab").string, match("a|ab"; "l").string"#, r#"["a","ab"]"#),
+        (r#""ab" | test("a b # both"; "x")"#, "[true]"),
+    ]);
+    assert_eq!(refusal(r#""a" | test("a"; "q")"#), "invalid regex flag: q");
+    assert_eq!(refusal(r#""a" | test(1)"#), "expected a regex, or an array of a regex and its flags");
+    assert_eq!(run(r#"test("a"; "g")"#, "1").unwrap_err(), "cannot search number for a regex: expected text");
+}
+
+#[test]
+fn regexes_look_around_and_back() {
+    each(&[
+        (r#""EUR 12 PLN 34" | scan("(?<=PLN )\\d+")"#, r#"["34"]"#),
+        (r#""ab ac" | scan("a(?!b).")"#, r#"["ac"]"#),
+        (r#""aa ab" | scan("(?<x>\\w)\\k<x>") , test("(\\w)\\1")"#, r#"[["a"],true]"#),
+        (r#""12345678" | gsub("(?<=\\d)(?=(\\d{3})+$)"; " ")"#, r#"["12 345 678"]"#),
+        (r#""aaa" | test("a++a"), test("(?>a+)a"), test("a\\Z")"#, "[false,false,true]"),
+    ]);
+    let error = refusal(r#"("a" * 70000) | test("(?=b)")"#);
+    assert!(error.contains("searches more than 64 KiB"), "{error}");
+}
+
+#[test]
+fn a_regex_that_goes_back_and_forth_without_end_is_ended() {
+    for length in [40, 4000, 60_000] {
+        let error = refusal(&format!(r#"("a" * {length}) | try test("^(a|a)*(?=b)\\1$") catch "caught""#));
+        assert!(error.contains("tries too many ways"), "{length}: {error}");
+    }
 }

@@ -80,7 +80,8 @@ impl Compile<'_> {
     }
 
     fn expression(&mut self, pointer: &str, expression: &Jq) -> Option<Expression> {
-        Expression::compile(&expression.0).map_err(|error| self.refuse_expression(pointer, 0, error)).ok()
+        let compiled = self.document.expression(pointer, &expression.0);
+        compiled.map_err(|error| self.refuse_expression(pointer, 0, error)).ok()
     }
 
     /// Nothing where there is none; the inner `None` where it does not compile.

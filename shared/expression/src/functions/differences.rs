@@ -1,0 +1,235 @@
+//! What is otherwise here than jq's documentation says: all of it, each chosen.
+
+/// A difference from jq.
+pub struct Difference {
+    /// What is otherwise, and why.
+    pub description: &'static str,
+    /// An expression that shows it.
+    pub example: &'static str,
+    /// What the expression gives here, or the error that it is.
+    pub here: Result<&'static str, &'static str>,
+    /// What it gives in jq.
+    pub in_jq: &'static str,
+}
+
+/// All differences from jq, beside what is not there ([`NOT_HERE`]) and what there is more.
+pub const DIFFERENCES: &[Difference] = &[
+    Difference {
+        description: "Numbers are reckoned with digit for digit, not as floats.",
+        example: "9007199254740993 + 0, 0.1 + 0.2",
+        here: Ok("9007199254740993, 0.3"),
+        in_jq: "9007199254740992, 0.30000000000000004",
+    },
+    Difference {
+        description: "What is left of a division may have decimals.",
+        example: "5.5 % 2",
+        here: Ok("1.5"),
+        in_jq: "1",
+    },
+    Difference {
+        description: "A number that is not reckoned with is written as it came.",
+        example: r#""[100e-2,1e1000]" | fromjson"#,
+        here: Ok("[100e-2,1e1000]"),
+        in_jq: "[1.00,1E+1000]",
+    },
+    Difference {
+        description: "Infinity, and what is no number, have no JSON: to write them is an error.",
+        example: "[nan]",
+        here: Err("infinity or not a number, which JSON cannot express"),
+        in_jq: "[null]",
+    },
+    Difference {
+        description: "The same goes for text of JSON.",
+        example: "[infinite] | tojson",
+        here: Err("expected a value that JSON can express"),
+        in_jq: r#""[1.7976931348623157e+308]""#,
+    },
+    Difference {
+        description: "In text they are words.",
+        example: r#""\(nan) \(infinite)""#,
+        here: Ok(r#""NaN Infinity""#),
+        in_jq: r#""null 1.7976931348623157e+308""#,
+    },
+    Difference {
+        description: "`tonumber` takes numbers of JSON alone; see `decimal` for what people write.",
+        example: r#"".5" | tonumber"#,
+        here: Err("expected text that is a number, such as 12.50"),
+        in_jq: "0.5",
+    },
+    Difference {
+        description: "`fromjson` takes JSON alone (RFC 8259), one value, of at most 128 levels.",
+        example: r#""[nan]" | fromjson"#,
+        here: Err("expected text that is JSON"),
+        in_jq: "[null]",
+    },
+    Difference {
+        description: "`implode` refuses numbers that are no characters.",
+        example: "[65, 55296] | implode",
+        here: Err("expected an array of numbers of Unicode characters"),
+        in_jq: r#""A\ufffd""#,
+    },
+    Difference {
+        description: "`@base64d` refuses what is not text in UTF-8.",
+        example: r#""/w==" | @base64d"#,
+        here: Err("expected Base64 of text in UTF-8"),
+        in_jq: r#""\ufffd""#,
+    },
+    Difference {
+        description: "`from_entries` knows `k`, `K`, `v` and `V` as well, as jq 1.7 does.",
+        example: r#"[{k: "a", v: 1}] | from_entries"#,
+        here: Ok(r#"{"a":1}"#),
+        in_jq: "an error",
+    },
+    Difference {
+        description: "`$` in a regex is the end of the text alone, not also the place before a line break at its end \
+                      (`\\Z` is both).",
+        example: r#""a\n" | test("a$")"#,
+        here: Ok("false"),
+        in_jq: "true",
+    },
+    Difference {
+        description: "A group in what is looked ahead for has its text, where the match itself is empty.",
+        example: r#""ab" | capture("(?=(?<x>b))")"#,
+        here: Ok(r#"{"x":"b"}"#),
+        in_jq: r#"{"x":""}"#,
+    },
+    Difference {
+        description: "Classes such as `[[:upper:]]` know ASCII alone; `\\p{Lu}`, `\\w`, `\\d`, `\\s`, `\\b` and the flag \
+                      `i` know Unicode.",
+        example: r#""Ż" | test("[[:upper:]]"), test("\\p{Lu}")"#,
+        here: Ok("false, true"),
+        in_jq: "true, true",
+    },
+    Difference {
+        description: "With the flag `x`, blanks between brackets do not count either: write `\\s` or `\\x20`.",
+        example: r#""a b" | test("a[ b]b"; "x")"#,
+        here: Ok("false"),
+        in_jq: "true",
+    },
+    Difference {
+        description: "`\\<` and `\\>` in a regex are the beginning and the end of a word.",
+        example: r#""<a" | test("\\<a"), test("<a")"#,
+        here: Ok("true, true"),
+        in_jq: "true, true, the first for the sign <",
+    },
+    Difference {
+        description: "A time whose parts are beyond the calendar is an error, and not the next month or year.",
+        example: "[2026, 12, 1] | mktime",
+        here: Err("expected a time in seconds since 1970, in the years 1 to 9999"),
+        in_jq: "1798761600",
+    },
+    Difference {
+        description: "`mktime` and `strftime` need year, month and day.",
+        example: "[2026, 1] | mktime",
+        here: Err(
+            "expected a time as gmtime gives it: an array of year, month (from 0), day, and more down to seconds",
+        ),
+        in_jq: "1769817600",
+    },
+    Difference {
+        description: "`gmtime` keeps the decimals of a second.",
+        example: "0.678 | gmtime",
+        here: Ok("[1970,0,1,0,0,0.678,4,0]"),
+        in_jq: "[1970,0,1,0,0,0.6779999733,4,0] or the like",
+    },
+    Difference {
+        description: "`strptime` reads a whole date and the whole text. It knows no abbreviations of time zones (`%Z`).",
+        example: r#""10:00" | strptime("%H:%M")"#,
+        here: Err("expected a whole date in the format %H:%M"),
+        in_jq: "[1900,0,0,10,0,0,0,-1]",
+    },
+    Difference {
+        description: "`fromdate` and `fromdateiso8601` read offsets and decimals of a second as well.",
+        example: r#""2026-11-24T13:00:00.5+01:00" | fromdate"#,
+        here: Ok("1795521600.5"),
+        in_jq: "an error",
+    },
+    Difference {
+        description: "What JSON text, a date or a regex lacks is said in our words where an error is caught; other errors \
+                      have jq's.",
+        example: r#"try ("{" | fromjson) catch ., try ("a" | toboolean) catch ."#,
+        here: Ok(r#""expected text that is JSON", "string (\"a\") cannot be parsed as a boolean""#),
+        in_jq: "other words, and the same",
+    },
+    Difference {
+        description: "A definition cannot call itself, which could go on for ever: `recurse`, `walk`, `reduce`, `until` and \
+                      the like do what it would do.",
+        example: "def f: if . < 3 then . + 1 | f else . end; 1 | f",
+        here: Err("the definition 'f' calls itself, which could go on for ever"),
+        in_jq: "3",
+    },
+    Difference {
+        description: "An error is the error of the whole: no output before it counts.",
+        example: r#"1, error("no")"#,
+        here: Err("no"),
+        in_jq: "1, and the error",
+    },
+    Difference {
+        description: "An error about what is no path has words of our own where it is caught.",
+        example: "try path([1] | first) catch .",
+        here: Ok(r#""invalid path expression with input null""#),
+        in_jq: r#""Invalid path expression near attempt to access element 0 of [1]""#,
+    },
+    Difference {
+        description: "A path has at most 128 keys.",
+        example: "try getpath([range(129)]) catch .",
+        here: Ok(r#""Path too deep""#),
+        in_jq: "null; paths of up to 10000 keys",
+    },
+    Difference {
+        description: "What a bound ends is not caught; see [Bounds](#bounds).",
+        example: r#"try (reduce range(200) as $i (0; [.])) catch "caught""#,
+        here: Err("the expression makes a value that is nested deeper than 128 levels"),
+        in_jq: "200 levels; jq has bounds of its own, such as 10000 levels",
+    },
+    Difference {
+        description: "`range` with a step of 0 goes on until a bound ends it.",
+        example: "[limit(2; range(0; 1; 0))]",
+        here: Ok("[0,0]"),
+        in_jq: "[]",
+    },
+];
+
+/// What jq has and flows do not, since a mapping is a function of its record alone.
+pub const NOT_HERE: [&str; 22] = [
+    "env",
+    "$ENV",
+    "$__prog_args",
+    "$JQ_BUILD_CONFIGURATION",
+    "now",
+    "localtime",
+    "strflocaltime",
+    "input",
+    "inputs",
+    "input_filename",
+    "input_line_number",
+    "debug",
+    "stderr",
+    "halt",
+    "halt_error",
+    "import",
+    "include",
+    "module",
+    "modulemeta",
+    "get_search_list",
+    "get_prog_origin",
+    "get_jq_origin",
+];
+
+/// What there is more: of other versions of jq, and of jaq, which runs expressions here.
+pub const MORE: [&str; 14] = [
+    "toarray",
+    "leaf_paths",
+    "date",
+    "dateadd",
+    "datesub",
+    "lgamma_r",
+    "pow10",
+    "isboolean",
+    "isnumber",
+    "isstring",
+    "isarray",
+    "isobject",
+    "tobytes",
+    "@htmld",
+];

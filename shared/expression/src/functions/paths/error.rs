@@ -1,0 +1,85 @@
+//! What goes wrong with paths, as jq words it.
+
+use std::fmt::{self, Write as _};
+
+use jaq_core::{Error, ValX};
+
+use crate::{
+    Value,
+    budget::{Bound, Evaluation},
+};
+
+/// How much of a value jq shows in an error, in bytes.
+const SHOWN: usize = 29;
+
+/// Why something could not be done.
+pub(super) enum Failure {
+    Error(Error<Value>),
+    Bound(Bound),
+}
+
+impl Failure {
+    pub(super) fn of(message: impl ToString) -> Failure {
+        Failure::Error(Error::str(message))
+    }
+
+    pub(super) fn raise<'a, T>(self, evaluation: &Evaluation<'a>) -> ValX<'a, T, Value> {
+        match self {
+            Failure::Error(error) => Err(error.into()),
+            Failure::Bound(bound) => evaluation.or_halt(Err(bound)),
+        }
+    }
+}
+
+impl From<Error<Value>> for Failure {
+    fn from(error: Error<Value>) -> Failure {
+        Failure::Error(error)
+    }
+}
+
+impl From<Bound> for Failure {
+    fn from(bound: Bound) -> Failure {
+        Failure::Bound(bound)
+    }
+}
+
+/// jq's name for the type of a value.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Num(_) => "number",
+        Value::TStr(_) | Value::BStr(_) => "string",
+        Value::Arr(_) => "array",
+        Value::Obj(_) => "object",
+    }
+}
+
+/// A value in an error of jq's: `string ("a")`, its beginning where it is long.
+pub(crate) fn described(value: &Value) -> String {
+    described_as(kind(value), value)
+}
+
+/// The same of a value that is written already.
+pub(crate) fn described_as(kind: &str, value: &impl fmt::Display) -> String {
+    let mut shown = Beginning(String::new());
+    // What does not fit is an error of the writer, and left out.
+    let is_whole = write!(shown, "{value}").is_ok();
+    let Beginning(mut shown) = shown;
+    if !is_whole {
+        let end = if shown.starts_with('"') { "...\"" } else { "..." };
+        shown.truncate(shown.floor_char_boundary(SHOWN - end.len()));
+        shown.push_str(end);
+    }
+    format!("{kind} ({shown})")
+}
+
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = SHOWN - self.0.len();
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+    }
+}

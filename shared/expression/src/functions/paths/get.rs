@@ -1,0 +1,117 @@
+//! Looking up.
+
+use std::ops::Range;
+
+use jaq_core::{Error, ValT as _};
+use jaq_std::ValT as _;
+
+use super::error::{Failure, described, kind};
+use crate::{Value, budget::Budget};
+
+/// How many items are kept in the room of a step.
+const ITEMS_KEPT_IN_A_STEP: usize = 2;
+
+/// How many items are copied or compared in the time of a step.
+const ITEMS_IN_A_STEP: usize = 32;
+
+/// Why there is nothing to be looked up.
+pub(super) enum Refusal {
+    /// Such values have no such keys.
+    NoSuchKey,
+    /// The ends of a slice are no numbers.
+    NoNumbers,
+}
+
+impl Refusal {
+    pub(super) fn error(self, value: &Value, key: &Value) -> Error<Value> {
+        match self {
+            Refusal::NoSuchKey => {
+                Error::str(format_args!("Cannot index {} with {}", kind(value), described(key)))
+            }
+            Refusal::NoNumbers => Error::str("Array/string slice indices must be integers"),
+        }
+    }
+}
+
+/// What a value has by a key: null where it has nothing.
+pub(super) fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
+    match (value, key) {
+        (Value::Obj(fields), Value::TStr(_)) => Ok(fields.get(key).cloned().unwrap_or_default()),
+        (Value::Arr(items), Value::Num(_)) => {
+            Ok(place(key, items.len()).and_then(|place| items.get(place)).cloned().unwrap_or_default())
+        }
+        (Value::Null, Value::TStr(_) | Value::Num(_) | Value::Obj(_)) => Ok(Value::Null),
+        (Value::Arr(items), Value::Obj(_)) => Ok(items[range(key, items.len())?].iter().cloned().collect()),
+        (Value::TStr(bytes), Value::Obj(_)) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Value::utf8_str(bytes.slice(slice(text, key)?))),
+            Err(_) => Err(Refusal::NoSuchKey),
+        },
+        (Value::Arr(_), Value::Arr(_)) | (Value::BStr(_), Value::Num(_) | Value::Obj(_)) => {
+            value.clone().index(key).map_err(|_| Refusal::NoSuchKey)
+        }
+        _ => Err(Refusal::NoSuchKey),
+    }
+}
+
+/// What a value has at a path.
+pub(super) fn at_path(budget: &Budget, value: &Value, path: &[Value]) -> Result<Value, Failure> {
+    path.iter().try_fold(value.clone(), |value, key| {
+        let found = one(&value, key).map_err(|refusal| refusal.error(&value, key))?;
+        budget.take(steps(&value, key, &found))?;
+        Ok(found)
+    })
+}
+
+/// The steps that it takes to look up what was found.
+pub(super) fn steps(value: &Value, key: &Value, found: &Value) -> usize {
+    match (value, key, found) {
+        (Value::Arr(items), Value::Arr(searched), _) => {
+            items.len().saturating_mul(searched.len()) / ITEMS_IN_A_STEP
+        }
+        (Value::Arr(_), Value::Obj(_), Value::Arr(found)) => 1 + found.len() / ITEMS_KEPT_IN_A_STEP,
+        (Value::TStr(text) | Value::BStr(text), _, _) => 1 + text.len() / 512,
+        _ => 0,
+    }
+}
+
+/// The steps that it takes to copy what somebody else holds as well.
+pub(super) fn steps_of_copy(items: usize) -> usize {
+    items / ITEMS_IN_A_STEP
+}
+
+/// The place of an item by its number, which counts from the end where it is negative and is cut where it
+/// has decimals; none before the first item, and none of a number that is none.
+pub(super) fn place(number: &Value, length: usize) -> Option<usize> {
+    let number = number.as_f64()?.trunc();
+    let place = if number < 0.0 { number + length as f64 } else { number };
+    (place >= 0.0).then_some(place as usize)
+}
+
+/// The places from the start to the end of a slice, which is made wider where these have decimals.
+pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, Refusal> {
+    let (from, to) = (end(key, "start")?, end(key, "end")?);
+    let whole = length as f64;
+    let from_end = |place: f64| if place < 0.0 { place + whole } else { place };
+    let start = from.map_or(0.0, from_end).clamp(0.0, whole).floor();
+    let end = to.map_or(whole, from_end).clamp(start, whole.max(start)).ceil();
+    Ok(start as usize..end as usize)
+}
+
+/// An end of a slice, if it is given and is a number at all.
+fn end(key: &Value, name: &str) -> Result<Option<f64>, Refusal> {
+    let Value::Obj(ends) = key else { return Ok(None) };
+    match ends.get(&Value::from(name.to_owned())) {
+        None | Some(Value::Null) => Ok(None),
+        Some(end @ Value::Num(_)) => Ok(end.as_f64().filter(|end| !end.is_nan())),
+        Some(_) => Err(Refusal::NoNumbers),
+    }
+}
+
+/// The bytes of a part of a text whose places are those of characters.
+fn slice(text: &str, key: &Value) -> Result<Range<usize>, Refusal> {
+    let Range { start, end } = range(key, text.chars().count())?;
+    let mut places = text.char_indices().map(|(place, _)| place).skip(start);
+    let from = places.next().unwrap_or(text.len());
+    let to = if end > start { places.nth(end - start - 1).unwrap_or(text.len()) } else { from };
+    Ok(from..to)
+}

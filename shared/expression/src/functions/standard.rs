@@ -1,0 +1,61 @@
+//! jq's functions that are defined in jq, where jaq lacks them or has them otherwise.
+
+use jaq_core::load::{parse, parse::Def};
+
+use crate::{arithmetic, bounds};
+
+/// Without a step of their own where they do little; what goes round is bounded like any other definition. The
+/// checks stand here without the marks at their ends.
+const DEFINITIONS: &str = r#"
+    def abs: if . < 0 then -. end;
+    def toarray: if type == "array" then . else [.] end;
+    def have_decnum: true;
+    def have_literal_numbers: true;
+
+    def transpose: [range(0; (map(length) | max) // 0) as $place | [.[][$place]]];
+    def in(xs): . as $key | xs | has($key);
+    def inside(xs): . as $part | xs | contains($part);
+    def index($part): indices($part) | .[0];
+    def rindex($part): indices($part) | .[-1:][0];
+    def with_entries(f): to_entries | map(f) | from_entries;
+
+    def trimstr($text): ltrimstr($text) | rtrimstr($text);
+    def split($separator): if type == "string" and ($separator | type) == "string" then . / $separator
+        else error("split input and separator must be strings") end;
+    def @text: tostring;
+
+    def IN(values): any(values == .; .);
+    def IN(source; values): any(source == values; .);
+    def INDEX(rows; key): reduce (rows | {(key | tostring): .}) as $entry ({}; . + $entry);
+    def INDEX(key): INDEX(.[]; key);
+    def JOIN($index; key): [.[] | [., $index[key]]];
+    def JOIN($index; rows; key): rows | [., $index[key]];
+    def JOIN($index; rows; key; joined): rows | [., $index[key]] | joined;
+
+    def truncate_stream(events): . as $depth | null | events
+        | if (.[0] | length) > $depth then [.[0][$depth:]] + .[1:] else empty end;
+
+    def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
+    def todate: todateiso8601;
+    def date: todate;
+    def dateadd(unit; number): . + number;
+    def datesub(unit; number): . - number;
+"#;
+
+/// The definitions, exact as the expressions of flows are.
+pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+    let definitions = parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+    definitions.into_iter().map(|mut definition| {
+        bounds::mark(&mut definition.body);
+        arithmetic::make_exact(&mut definition.body);
+        definition
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_definitions_are_jq() {
+        assert!(super::definitions().count() > 20);
+    }
+}

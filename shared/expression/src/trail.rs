@@ -1,0 +1,286 @@
+//! Where in an expression an error was raised, and which field of the object under construction it was
+//! raised for.
+//!
+//! An expression that fails is run once more, with marks: functions that hand on what is within them, and note
+//! an error that comes by. A mapping that works has no marks and pays nothing.
+
+use std::{iter::empty, mem::take};
+
+use jaq_core::{
+    Bind, Error, Native, ValXs,
+    box_iter::box_once,
+    load::{
+        Arena,
+        lex::StrPart,
+        parse::{BinaryOp, Pattern, Term},
+        span,
+    },
+    native::{Fun, run, v},
+    ops::Math,
+    path::{Opt, Part, Path},
+};
+
+use crate::{
+    Value,
+    budget::{Data, Evaluation},
+    syntax::{self, call, pipe},
+    text,
+};
+
+/// Notes the place of an error that is raised within.
+pub(crate) const LOCATED: &str = "located!";
+/// Notes that the error is one that the expression's author raises.
+const RAISED: &str = "raised!";
+/// Notes the field that an error is raised for.
+const FIELD: &str = "field!";
+/// Notes the place in an array.
+const ITEM: &str = "item!";
+/// Forgets an error that is caught.
+const CAUGHT: &str = "caught!";
+/// The same, of one that is left alone: there is no output.
+const LEFT_ALONE: &str = "left alone!";
+
+/// What is known of the last error.
+#[derive(Default)]
+pub(crate) struct Trail {
+    error: Option<Error<Value>>,
+    /// The byte of the source.
+    pub(crate) offset: Option<usize>,
+    /// Whether the author raises it: by `error`.
+    pub(crate) is_raised: bool,
+    /// The names and places that lead to the field, from the innermost on.
+    names: Vec<String>,
+}
+
+impl Trail {
+    /// The JSON pointer of the field (RFC 6901), if there is one.
+    pub(crate) fn pointer(&self) -> Option<String> {
+        let escaped = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer: String = self.names.iter().rev().map(escaped).collect();
+        Some(pointer).filter(|pointer| !pointer.is_empty())
+    }
+
+    /// The trail of an error, which is another one if another error came by last.
+    fn of(&mut self, error: &Error<Value>) -> (&mut Trail, bool) {
+        let is_new = self.error.as_ref() != Some(error);
+        if is_new {
+            *self = Trail { error: Some(error.clone()), ..Trail::default() };
+        }
+        (self, is_new)
+    }
+}
+
+/// Puts marks into a term.
+pub(crate) fn mark<'s>(source: &'s str, arena: &'s Arena, term: &mut Term<&'s str>) {
+    mark_fields(term);
+    Marking { source, arena }.mark_places(term);
+}
+
+/// Marks the fields of the objects and arrays that are a term's outputs.
+fn mark_fields<'s>(term: &mut Term<&'s str>) {
+    match term {
+        Term::Obj(fields) => fields.iter_mut().for_each(|(key, value)| mark_field(key, value)),
+        Term::Arr(Some(items)) => {
+            mark_fields(items);
+            **items = call(ITEM, [Term::Num("0"), take(&mut **items)]);
+        }
+        Term::Call("map", arguments) => {
+            let items = Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
+            let map = arguments.pop().unwrap_or_default();
+            *term = Term::Arr(Some(pipe(items, map).into()));
+            mark_fields(term);
+        }
+        Term::BinOp(_, BinaryOp::Pipe(_), last) | Term::Def(_, last) | Term::Label(_, last) => {
+            mark_fields(last)
+        }
+        Term::BinOp(left, BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Math(Math::Add | Math::Mul), right) => {
+            mark_fields(left);
+            mark_fields(right);
+        }
+        Term::BinOp(path, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_), value) => {
+            mark_updated(path, value);
+        }
+        Term::IfThenElse(branches, otherwise) => {
+            branches.iter_mut().for_each(|(_, then)| mark_fields(then));
+            otherwise.iter_mut().for_each(|otherwise| mark_fields(otherwise));
+        }
+        Term::TryCatch(tried, handler) => {
+            mark_fields(tried);
+            handler.iter_mut().for_each(|handler| mark_fields(handler));
+        }
+        Term::Fold("reduce", _, _, rounds) => rounds.iter_mut().for_each(mark_fields),
+        _ => {}
+    }
+}
+
+fn mark_field<'s>(key: &Term<&'s str>, value: &mut Option<Term<&'s str>>) {
+    if syntax::literal(key).is_none() {
+        return;
+    }
+    let mut field = value.take().unwrap_or_else(|| {
+        Term::Path(Term::Id.into(), Path(vec![(Part::Index(key.clone()), Opt::Essential)]))
+    });
+    mark_fields(&mut field);
+    *value = Some(call(FIELD, [key.clone(), field]));
+}
+
+/// `.a.b = value` makes the field `b` of `a`.
+fn mark_updated<'s>(path: &Term<&'s str>, value: &mut Term<&'s str>) {
+    let Term::Path(head, Path(parts)) = path else { return };
+    let is_name = |(part, _): &(Part<Term<&str>>, Opt)| matches!(part, Part::Index(key) if syntax::literal(key).is_some());
+    if !matches!(**head, Term::Id) || !parts.iter().all(is_name) {
+        return;
+    }
+    for (part, _) in parts.iter().rev() {
+        if let Part::Index(key) = part {
+            *value = call(FIELD, [key.clone(), take(value)]);
+        }
+    }
+}
+
+struct Marking<'s> {
+    source: &'s str,
+    arena: &'s Arena,
+}
+
+impl<'s> Marking<'s> {
+    /// Marks a term, and every term within it, and says where it begins.
+    fn mark_places(&self, term: &mut Term<&'s str>) -> Option<usize> {
+        let own = self.place(term);
+        let within = syntax::within(term).into_iter().filter_map(|term| self.mark_places(term)).min();
+        let place = own.into_iter().chain(within).min();
+        if let Term::TryCatch(_, handler) = term {
+            let caught = handler.take().map(|handler| pipe(call(CAUGHT, []), *handler));
+            *handler = Some(caught.unwrap_or_else(|| call(LEFT_ALONE, [])).into());
+        }
+        if let Some(place) = place.filter(|_| may_fail(term)) {
+            let mark = if matches!(term, Term::Call("error", _)) { RAISED } else { LOCATED };
+            let place = Term::Num(&**self.arena.alloc(place.to_string()));
+            *term = call(mark, [place, take(term)]);
+        }
+        place
+    }
+
+    /// The byte at which something of a term stands that is a word of the source.
+    fn place(&self, term: &Term<&'s str>) -> Option<usize> {
+        let word = match term {
+            Term::Num(word) | Term::Var(word) | Term::Break(word) | Term::Call(word, _) => Some(*word),
+            Term::Str(Some(word), _) => Some(*word),
+            Term::BinOp(_, BinaryOp::Pipe(Some(pattern)), _) => first_variable(pattern),
+            Term::Str(None, parts) => parts.iter().find_map(|part| match part {
+                StrPart::Str(text) => Some(*text),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let word = word.filter(|word| self.source.as_bytes().as_ptr_range().contains(&word.as_ptr()))?;
+        let before = &self.source[..span(self.source, word).start];
+        let mut begin = before;
+        for sign in ['"', '[', '.'] {
+            begin = begin.strip_suffix(sign).unwrap_or(begin);
+        }
+        // An array's bracket is no part of what stands in it.
+        Some(if begin.len() < before.len() && !self.source[begin.len()..].starts_with('[') {
+            begin.len()
+        } else {
+            before.len()
+        })
+    }
+}
+
+fn first_variable<'s>(pattern: &Pattern<&'s str>) -> Option<&'s str> {
+    match pattern {
+        Pattern::Var(name) => Some(name),
+        Pattern::Arr(items) => items.iter().find_map(first_variable),
+        Pattern::Obj(fields) => fields.iter().find_map(|(_, field)| first_variable(field)),
+    }
+}
+
+fn may_fail(term: &Term<&str>) -> bool {
+    match term {
+        Term::Call(name, _) => {
+            !["true", "false", "null", "empty", FIELD, ITEM, CAUGHT, LEFT_ALONE].contains(name)
+        }
+        Term::BinOp(_, BinaryOp::Pipe(None | Some(Pattern::Var(_))) | BinaryOp::Comma, _) => false,
+        Term::BinOp(..) => true,
+        Term::Neg(inner) => !matches!(**inner, Term::Num(_)),
+        Term::Obj(fields) => fields.iter().any(|(key, _)| syntax::literal(key).is_none()),
+        Term::Path(..) | Term::Str(Some(_), _) => true,
+        _ => false,
+    }
+}
+
+/// Notes what a mark says of an error that comes by as an output, or in place of so many.
+type Note = fn(&mut Trail, &Error<Value>, &Value, usize);
+
+fn note_place(trail: &mut Trail, error: &Error<Value>, place: &Value, _: usize) {
+    // What is within has a narrower place.
+    if let (trail, true) = trail.of(error) {
+        trail.offset = text(place).and_then(|place| place.parse().ok());
+    }
+}
+
+fn note_raised(trail: &mut Trail, error: &Error<Value>, place: &Value, _: usize) {
+    if let (trail, true) = trail.of(error) {
+        trail.offset = text(place).and_then(|place| place.parse().ok());
+        trail.is_raised = true;
+    }
+}
+
+fn note_field(trail: &mut Trail, error: &Error<Value>, name: &Value, _: usize) {
+    trail.of(error).0.names.extend(text(name));
+}
+
+fn note_item(trail: &mut Trail, error: &Error<Value>, _: &Value, place: usize) {
+    trail.of(error).0.names.push(place.to_string());
+}
+
+/// Hands on what comes, and notes the errors.
+fn noted<'a, T: 'a>(
+    evaluation: Evaluation<'a>,
+    argument: Value,
+    outputs: ValXs<'a, T, Value>,
+    note: Note,
+) -> ValXs<'a, T, Value> {
+    Box::new(outputs.enumerate().map(move |(place, output)| {
+        output.map_err(|exception| match exception.get_err() {
+            Ok(error) => {
+                note(&mut evaluation.budget.trail.borrow_mut(), &error, &argument, place);
+                error.into()
+            }
+            Err(other) => other,
+        })
+    }))
+}
+
+macro_rules! mark {
+    ($name:expr, $note:expr) => {{
+        let run = Native::<Data>::new(|mut cv| {
+            let ((f, context), argument) = (cv.0.pop_fun(), cv.0.pop_var());
+            noted(*cv.0.data(), argument, f.run((context, cv.1)), $note)
+        });
+        let paths = run.with_paths(|mut cv| {
+            let ((f, context), argument) = (cv.0.pop_fun(), cv.0.pop_var());
+            noted(*cv.0.data(), argument, f.paths((context, cv.1)), $note)
+        });
+        ($name, [Bind::Var(()), Bind::Fun(())].into(), paths)
+    }};
+}
+
+/// The marks.
+pub(crate) fn natives() -> [Fun<Data>; 6] {
+    [
+        mark!(LOCATED, note_place),
+        mark!(RAISED, note_raised),
+        mark!(FIELD, note_field),
+        mark!(ITEM, note_item),
+        run((CAUGHT, v(0), |cv| {
+            cv.0.data().budget.trail.take();
+            box_once(Ok(cv.1))
+        })),
+        run((LEFT_ALONE, v(0), |cv| {
+            cv.0.data().budget.trail.take();
+            Box::new(empty())
+        })),
+    ]
+}
