@@ -27,8 +27,27 @@ async fn a_record_that_cannot_be_mapped_dies_alone_and_the_field_is_named() {
     assert_eq!(world.shop.things(), [r#"{"key":"a","born":{"on":"1984-03-07"}}"#]);
     let letter = world.only_dead().await;
     assert_eq!((letter.reason, letter.pointer.as_deref()), (Reason::Invalid, Some("/born/on")));
+    let (message, place) = letter.error.rsplit_once(" (").unwrap();
+    assert_eq!(message, "the mapping: expected a date in the format %d.%m.%Y");
+    let [file, line, column] = place.trim_end_matches(')').split(':').collect::<Vec<_>>()[..] else {
+        panic!("{place}");
+    };
+    assert_eq!(file, "flows/things.yaml");
+    let flow = world.flow_text();
+    let line = flow.lines().nth(line.parse::<usize>().unwrap() - 1).unwrap();
+    assert!(line[column.parse::<usize>().unwrap() - 1..].starts_with("date("), "{place}: {line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_mapping_says_of_a_record_is_told_without_what_is_sensitive() {
+    let rows = [json!({"key": "a", "order": 4711, "mail": "ada@example.com"})];
+    let transform = r#"map: error("order \(.order) of \(.mail) has no lines")"#;
+    let flow = Flow { transform, rest: "sensitive: [.mail]", ..Flow::default() };
+    let (world, _) = World::with_rows(rows, flow).await;
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let letter = world.only_dead().await;
     assert!(
-        letter.error.starts_with("the mapping: ") && !letter.error.contains("secret"),
+        letter.error.starts_with("the mapping: order 4711 of *** has no lines (flows/"),
         "{}",
         letter.error
     );

@@ -228,5 +228,5 @@ fn raw(value: &Value) -> Option<Box<RawValue>> {
 }
 
 fn failed(name: &str, error: &EvaluationError) -> String {
-    format!("{name}: {}", error.message)
+    format!("{name}: {error}")
 }

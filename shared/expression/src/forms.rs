@@ -73,9 +73,9 @@ impl<'s> Forms<'s> {
             Term::BinOp(path, operator, value) if is_update(operator) => {
                 *term = updated(take(path), operator, take(value));
             }
-            Term::Fold(name, _, pattern, rounds) => {
+            Term::Fold(name, source, pattern, rounds) => {
                 self.check_keys(pattern)?;
-                self.fold(name, pattern, rounds);
+                self.fold(name, source, pattern, rounds);
             }
             Term::Obj(fields) => {
                 for (key, value) in fields {
@@ -215,10 +215,19 @@ impl<'s> Forms<'s> {
 
     /// Patterns go into the rounds. A round's last output is the state of the next; of a round without any it is
     /// null.
-    fn fold(self, name: &str, pattern: &mut Pattern<&'s str>, rounds: &mut Vec<Term<&'s str>>) {
+    fn fold(
+        self,
+        name: &str,
+        source: &mut Term<&'s str>,
+        pattern: &mut Pattern<&'s str>,
+        rounds: &mut Vec<Term<&'s str>>,
+    ) {
         if !is_variable(pattern) {
             let variable = self.whole(0);
-            let pattern = std::mem::replace(pattern, Pattern::Var(variable));
+            let mut pattern = std::mem::replace(pattern, Pattern::Var(variable));
+            if !syntax::keys(&mut pattern).into_iter().all(|key| gives_one(key)) {
+                pattern = self.all_bindings(source, pattern);
+            }
             for round in rounds.iter_mut().skip(1) {
                 *round = self.destructured(Term::Var(variable), pattern.clone(), take(round), 1);
             }
@@ -252,6 +261,19 @@ impl<'s> Forms<'s> {
         }
         let text = Term::Str(format, parts);
         bound.into_iter().fold(text, |text, (variable, term)| bind(term, variable, text))
+    }
+
+    /// Of a pattern that fits in several ways, each is a round: the source gives the variables' values.
+    fn all_bindings(self, source: &mut Term<&'s str>, pattern: Pattern<&'s str>) -> Pattern<&'s str> {
+        let mut variables = Vec::new();
+        collect_variables(&pattern, &mut variables);
+        let values = variables.iter().map(|name| Term::Var(*name));
+        let comma = |left: Term<&'s str>, right: Term<&'s str>| {
+            Term::BinOp(left.into(), BinaryOp::Comma, right.into())
+        };
+        let values = Term::Arr(values.reduce(comma).map(Box::new));
+        *source = self.destructured(take(source), pattern, values, 1);
+        Pattern::Arr(variables.into_iter().map(Pattern::Var).collect())
     }
 
     /// A variable that no expression can name, for each depth of a pattern or place in a text.

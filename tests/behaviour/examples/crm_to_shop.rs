@@ -17,7 +17,11 @@ async fn customers_cross_to_a_shop_that_has_some_of_them() {
     assert_eq!(shop.customers(), [lucja("+48600100200"), hans(), zoe(), newcomer(), ola()]);
     assert_eq!(
         example.dead().await,
-        [("5".to_owned(), "the mapping: expected a date and time in the format %d.%m.%Y %H:%M".to_owned())]
+        [(
+            "5".to_owned(),
+            "the mapping: expected a date and time in the format %d.%m.%Y %H:%M (flows/customers.yaml:35:40)"
+                .to_owned()
+        )]
     );
     assert_eq!(crm.pages(), 3);
     assert_eq!((shop.tokens_given(), shop.refused()), (1, 0));

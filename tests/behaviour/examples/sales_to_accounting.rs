@@ -33,7 +33,10 @@ async fn sales_become_invoices_that_are_right_to_the_grosz() {
     assert_eq!(accounting.booked(), 9_007_199_254_740_993 + 151_844 + 113 + 1_080);
     assert_eq!(
         example.dead().await,
-        [("FV/2024/09/0001".to_owned(), "the mapping: Netto and VAT do not make Brutto".to_owned())]
+        [(
+            "FV/2024/09/0001".to_owned(),
+            "the mapping: Netto and VAT do not make Brutto (flows/invoices.yaml:31:37)".to_owned()
+        )]
     );
     shop.was_read_quarter_by_quarter();
 }

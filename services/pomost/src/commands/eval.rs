@@ -6,7 +6,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use pomost_expression::{CompileError, Expression, Value, Variables, functions, read, write};
+use pomost_expression::{
+    CompileError, EvaluationError, Expression, Value, Variables, functions, read, write,
+};
 use serde_json::{Deserializer, value::RawValue};
 
 /// The exit code of an expression that does not compile.
@@ -64,13 +66,20 @@ fn standard_input() -> anyhow::Result<Vec<u8>> {
 }
 
 fn outputs(expression: &Expression, input: &RawValue, raw: bool) -> anyhow::Result<Vec<String>> {
-    let outputs = expression.outputs(read(input.get().as_bytes())?, &Variables::default()).map_err(
-        |error| match &error.pointer {
-            Some(pointer) => anyhow::anyhow!("field {pointer}: {error}"),
-            None => error.into(),
-        },
-    )?;
+    let outputs = expression.outputs(read(input.get().as_bytes())?, &Variables::default());
+    let outputs = outputs.map_err(|error| anyhow::anyhow!(explained(error)))?;
     outputs.iter().map(|output| line(output, raw)).collect()
+}
+
+/// Somebody who tries an expression has the record at hand, so what `error` was given is shown as it is.
+fn explained(mut error: EvaluationError) -> String {
+    if let Some(raised) = &error.raised {
+        error.message = raised.unmasked().to_owned();
+    }
+    match &error.pointer {
+        Some(pointer) => format!("field {pointer}: {error}"),
+        None => error.to_string(),
+    }
 }
 
 fn line(output: &Value, raw: bool) -> anyhow::Result<String> {

@@ -152,6 +152,31 @@ pub const DIFFERENCES: &[Difference] = &[
         in_jq: "other words, and the same",
     },
     Difference {
+        description: "A definition cannot call itself, which could go on for ever: `recurse`, `walk`, `reduce`, `until` and \
+                      the like do what it would do.",
+        example: "def f: if . < 3 then . + 1 | f else . end; 1 | f",
+        here: Err("the definition 'f' calls itself, which could go on for ever"),
+        in_jq: "3",
+    },
+    Difference {
+        description: "An error is the error of the whole: no output before it counts.",
+        example: r#"1, error("no")"#,
+        here: Err("no"),
+        in_jq: "1, and the error",
+    },
+    Difference {
+        description: "An error about what is no path has words of our own where it is caught.",
+        example: "try path([1] | first) catch .",
+        here: Ok(r#""invalid path expression with input null""#),
+        in_jq: r#""Invalid path expression near attempt to access element 0 of [1]""#,
+    },
+    Difference {
+        description: "A path has at most 128 keys.",
+        example: "try getpath([range(129)]) catch .",
+        here: Ok(r#""Path too deep""#),
+        in_jq: "null; paths of up to 10000 keys",
+    },
+    Difference {
         description: "What a bound ends is not caught; see [Bounds](#bounds).",
         example: r#"try (reduce range(200) as $i (0; [.])) catch "caught""#,
         here: Err("the expression makes a value that is nested deeper than 128 levels"),

@@ -36,6 +36,7 @@ fn a_round_of_a_fold_gives_its_last_output_to_the_next() {
     );
     assert_eq!(gives("[foreach (1, 2, 3) as $x (0; select($x != 2) + $x)]", "null"), "[1,3]");
     assert_eq!(gives("[foreach .[] as [$a, $b] (0; . + $a; [., $b])]", "[[1,2],[3,4]]"), "[[1,2],[4,4]]");
+    assert_eq!(gives("reduce .[] as {(\"a\", \"b\"): $x} (0; . + $x)", r#"[{"a":1,"b":2},{"b":4}]"#), "7");
     assert_eq!(
         gives("reduce .[] / 2 as $x (0; . + $x), [foreach .[] * 2 as $x (0; . + $x)]", "[2,4]"),
         "3 [4,12]"
