@@ -12,7 +12,7 @@ use jaq_core::{
     load::{
         Arena,
         lex::StrPart,
-        parse::{BinaryOp, Term},
+        parse::{BinaryOp, Pattern, Term},
         span,
     },
     native::{Fun, run, v},
@@ -166,6 +166,7 @@ impl<'s> Marking<'s> {
         let word = match term {
             Term::Num(word) | Term::Var(word) | Term::Break(word) | Term::Call(word, _) => Some(*word),
             Term::Str(Some(word), _) => Some(*word),
+            Term::BinOp(_, BinaryOp::Pipe(Some(pattern)), _) => first_variable(pattern),
             Term::Str(None, parts) => parts.iter().find_map(|part| match part {
                 StrPart::Str(text) => Some(*text),
                 _ => None,
@@ -187,12 +188,21 @@ impl<'s> Marking<'s> {
     }
 }
 
+fn first_variable<'s>(pattern: &Pattern<&'s str>) -> Option<&'s str> {
+    match pattern {
+        Pattern::Var(name) => Some(name),
+        Pattern::Arr(items) => items.iter().find_map(first_variable),
+        Pattern::Obj(fields) => fields.iter().find_map(|(_, field)| first_variable(field)),
+    }
+}
+
 fn may_fail(term: &Term<&str>) -> bool {
     match term {
         Term::Call(name, _) => {
             !["true", "false", "null", "empty", FIELD, ITEM, CAUGHT, LEFT_ALONE].contains(name)
         }
-        Term::BinOp(_, operator, _) => !matches!(operator, BinaryOp::Pipe(_) | BinaryOp::Comma),
+        Term::BinOp(_, BinaryOp::Pipe(None | Some(Pattern::Var(_))) | BinaryOp::Comma, _) => false,
+        Term::BinOp(..) => true,
         Term::Neg(inner) => !matches!(**inner, Term::Num(_)),
         Term::Obj(fields) => fields.iter().any(|(key, _)| syntax::literal(key).is_none()),
         Term::Path(..) | Term::Str(Some(_), _) => true,

@@ -67,6 +67,43 @@ fn a_value_that_is_small_in_memory_alone_is_not_gone_through() {
 }
 
 #[test]
+fn what_goes_along_paths_is_counted() {
+    for source in [
+        "[range(1000)] | [range(100000) as $i | .[1:]]",
+        "[range(1000)] | [range(100000) as $i | getpath([{start: 1}, {start: 1}, {start: 1}])]",
+        "[range(1000) | null | .[100000] = 1]",
+        "[range(100000)] | [range(100) as $i | .[[range(1000)]]]",
+        "[range(10000)] | [range(100000) as $i | del(.[$i:])]",
+    ] {
+        assert_eq!(refusal(source), "the expression takes more than 5000000 steps", "{source}");
+    }
+    let deep = "reduce range(100000) as $i (0; . as $v | setpath([range(100) | \"a\"]; $v))";
+    assert!(refusal(&format!("{deep} | .")).contains("cannot index number"));
+    let deep = "reduce range(100000) as $i (0; . as $v | null | setpath([range(100) | 0]; $v))";
+    assert!(refusal(deep).contains("nested deeper than 128 levels"));
+    let deep = "reduce range(100000) as $i (0; . as $v | null | .a.b.c.d.e.f.g = $v)";
+    assert!(refusal(deep).contains("nested deeper than 128 levels"));
+}
+
+#[test]
+fn as_much_as_records_have_is_updated_and_deleted_in_good_time() {
+    let lines = "[range(10000) | {sku: tostring, qty: .}]";
+    for source in [
+        "(.[].qty |= . + 1) | length",
+        "map_values(.qty += 1 | .note.text = \"x\") | length",
+        "del(.[] | select(.qty % 2 == 0)) | length * 2",
+        "delpaths([paths(type == \"number\")]) | length",
+        "reduce range(10000) as $i (.; .[$i].qty = $i) | length",
+    ] {
+        assert_eq!(
+            run(&format!("{lines} | {source}"), "null").unwrap(),
+            [Value::from(10_000_usize)],
+            "{source}"
+        );
+    }
+}
+
+#[test]
 fn a_number_that_grows_is_ended_by_its_digits() {
     for source in ["reduce range(60) as $i (3; . * .)", "reduce range(60) as $i (1.5; . * .)"] {
         assert!(refusal(source).contains("at most 1000 digits"), "{source}");

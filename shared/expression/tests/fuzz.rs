@@ -16,7 +16,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What programs are made of, beside the functions; `@` stands for another program.
-const FORMS: [&str; 48] = [
+const FORMS: [&str; 60] = [
     ".",
     "..",
     ".a",
@@ -65,6 +65,18 @@ const FORMS: [&str; 48] = [
     "label $f | @ | break $f",
     "def f: @; f | f",
     "def f(g): g | g; f(@)",
+    "def f($a): $a, a; f(@)",
+    "@ as [$x] ?// {a: $x} ?// $x | $x | @",
+    "@ as {(@): $x} | $x",
+    ".[@:@]",
+    ".[@:@] = @",
+    ".[@:]? |= @",
+    ".[@] = @",
+    "del(@)",
+    "path(@)",
+    "getpath(@) |= @",
+    "{a: [@ | {b: @}]}",
+    "error(@)",
 ];
 
 /// Any value, nested a little.

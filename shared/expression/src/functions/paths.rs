@@ -12,7 +12,7 @@ mod set;
 use std::iter::empty;
 
 use jaq_core::{
-    Bind, Ctx, Cv, Error, Exn, Native, ValR, ValX, ValXs,
+    Bind, Ctx, Cv, Error, Native, ValR, ValX, ValXs,
     box_iter::box_once,
     load::{
         parse,
@@ -48,6 +48,9 @@ pub(crate) const LAST: &str = "last or null!";
 pub(crate) const NULL: &str = "null!";
 /// Text as the key of a field, and nothing else.
 pub(crate) const FIELD_NAME: &str = "field name!";
+
+/// How many keys of paths are kept in the room of a step.
+const KEYS_IN_A_STEP: usize = 2;
 
 /// jaq's functions and definitions that are here in another way.
 pub(super) const REPLACED: [&str; 7] = ["getpath", "setpath", "delpaths", "del", "map_values", "nth", "pick"];
@@ -140,16 +143,16 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
             v(1),
             Native::new(|mut cv| {
                 let path = cv.0.pop_var();
-                bome(keys(&path).and_then(|keys| get::at_path(&cv.1, keys)))
+                box_once(at_path(&cv.0, &cv.1, &path))
             })
             .with_paths(|mut cv| {
                 let path = cv.0.pop_var();
                 let (value, before) = cv.1;
-                let found = keys(&path).and_then(|keys| {
-                    let found = get::at_path(&value, keys)?;
-                    Ok((found, keys.iter().cloned().fold(before, |path, key| path.cons(key))))
-                });
-                box_once(found.map_err(Exn::from))
+                let found = at_path(&cv.0, &value, &path);
+                let keys =
+                    if let Value::Arr(keys) = &path { keys.iter().cloned() } else { [].iter().cloned() };
+                let extended = keys.fold(before, |path, key| path.cons(key));
+                box_once(found.map(|found| (found, extended)))
             }),
         ),
         run(("setpath", v(2), |cv| box_once(set_path(cv)))),
@@ -220,6 +223,12 @@ fn field_name(name: Value) -> ValR<Value> {
     }
 }
 
+fn at_path<'a>(context: &Ctx<'a, Data>, value: &Value, path: &Value) -> ValX<'a, Value> {
+    let evaluation = context.data();
+    let found = get::at_path(evaluation.budget, value, keys(path)?);
+    found.or_else(|failure| failure.raise(evaluation))
+}
+
 /// The keys of a path.
 fn keys(path: &Value) -> ValR<&[Value], Value> {
     match path {
@@ -232,12 +241,14 @@ fn keys(path: &Value) -> ValR<&[Value], Value> {
 /// All the paths that a filter leads to. They are collected before anything is changed, so that what holds
 /// them does not hold the value as well: it would have to be copied.
 fn paths_of<'a>(context: &mut Ctx<'a, Data>, value: &Value) -> ValX<'a, Vec<Vec<Value>>, Value> {
+    let evaluation = *context.data();
     let (paths, context) = context.pop_fun();
     let mut all = Vec::new();
     for found in paths.paths((context, (value.clone(), Default::default()))) {
         let (_, path) = found?;
         let mut keys: Vec<Value> = path.iter().cloned().collect();
         keys.reverse();
+        evaluation.or_halt(evaluation.budget.take(keys.len().div_ceil(KEYS_IN_A_STEP)))?;
         all.push(keys);
     }
     Ok(all)
@@ -249,7 +260,8 @@ fn modify<'a>((mut context, mut value): Cv<'a, Data>) -> ValX<'a, Value> {
     let (mut deleted, paths) = (Vec::new(), paths_of(&mut context, &value)?);
     for path in paths {
         check(&evaluation, &path)?;
-        let old = set::take_out(&mut value, &path)?;
+        let old = set::take_out(evaluation.budget, &mut value, &path);
+        let old = old.or_else(|failure| failure.raise(&evaluation))?;
         match update.run((update_context.clone(), old)).next() {
             Some(new) => set(&evaluation, &mut value, &path, new?)?,
             None => deleted.push(path),
@@ -297,9 +309,10 @@ fn set<'a>(
     path: &[Value],
     new: Value,
 ) -> ValX<'a, (), Value> {
+    // Values grow deeper by what is set in them: that is looked at, and not all that it is set in.
+    evaluation.or_halt(evaluation.budget.take_with(path.len() / KEYS_IN_A_STEP, &new))?;
     let done = set::at_path(evaluation.budget, value, path, new);
-    let looked = done.and_then(|()| Ok(evaluation.budget.take_with(1 + path.len(), value)?));
-    looked.or_else(|failure| failure.raise(evaluation))
+    done.or_else(|failure| failure.raise(evaluation))
 }
 
 fn delete<'a>(evaluation: &Evaluation<'a>, mut value: Value, paths: Vec<Vec<Value>>) -> ValX<'a, Value> {

@@ -20,6 +20,7 @@ fn an_error_names_the_line_and_column_of_what_raised_it() {
     assert_eq!(place("{\n  ok: .n,\n  bad: (.name | tonumber)\n}"), "line 3, column 17");
     assert_eq!(place(".n | .[0]"), "line 1, column 6");
     assert_eq!(place(".n | .a.b"), "line 1, column 6");
+    assert_eq!(place(". as [$a] | $a"), "line 1, column 7");
     assert_eq!(place("[.n, (.name + .n)]"), "line 1, column 7");
     assert_eq!(place("def f: tonumber;\n.n, (.name | f)"), "line 1, column 8");
     assert_eq!(place("\"ż\" as $x | .name | error($x)"), "line 1, column 21");

@@ -30,7 +30,7 @@ fn below(budget: &Budget, value: &mut Value, paths: &[Vec<Value>], depth: usize)
             keys.push(&key[0]);
             continue;
         }
-        let mut part = set::take_out(value, key)?;
+        let mut part = set::take_out(budget, value, key)?;
         if !matches!(part, Value::Null) {
             below(budget, &mut part, together, depth + 1)?;
             set::at_path(budget, value, key, part)?;

@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
-use jaq_core::{Error, ValR, ValT as _};
+use jaq_core::{Error, ValT as _};
 use jaq_std::ValT as _;
 
-use super::error::{described, kind};
-use crate::Value;
+use super::error::{Failure, described, kind};
+use crate::{Value, budget::Budget};
 
-/// How many items are copied in the time of a step.
+/// How many items are kept in the room of a step.
+const ITEMS_KEPT_IN_A_STEP: usize = 2;
+
+/// How many items are copied or compared in the time of a step.
 const ITEMS_IN_A_STEP: usize = 32;
 
 /// Why there is nothing to be looked up.
@@ -39,9 +42,9 @@ pub(super) fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
         }
         (Value::Null, Value::TStr(_) | Value::Num(_) | Value::Obj(_)) => Ok(Value::Null),
         (Value::Arr(items), Value::Obj(_)) => Ok(items[range(key, items.len())?].iter().cloned().collect()),
-        (Value::TStr(text), Value::Obj(_)) => match std::str::from_utf8(text) {
-            Ok(text) => slice(text, key),
-            Err(_) => slice(&String::from_utf8_lossy(text), key),
+        (Value::TStr(bytes), Value::Obj(_)) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Value::utf8_str(bytes.slice(slice(text, key)?))),
+            Err(_) => Err(Refusal::NoSuchKey),
         },
         (Value::Arr(_), Value::Arr(_)) | (Value::BStr(_), Value::Num(_) | Value::Obj(_)) => {
             value.clone().index(key).map_err(|_| Refusal::NoSuchKey)
@@ -51,9 +54,12 @@ pub(super) fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
 }
 
 /// What a value has at a path.
-pub(super) fn at_path(value: &Value, path: &[Value]) -> ValR<Value> {
-    let next = |value: Value, key| one(&value, key).map_err(|refusal| refusal.error(&value, key));
-    path.iter().try_fold(value.clone(), next)
+pub(super) fn at_path(budget: &Budget, value: &Value, path: &[Value]) -> Result<Value, Failure> {
+    path.iter().try_fold(value.clone(), |value, key| {
+        let found = one(&value, key).map_err(|refusal| refusal.error(&value, key))?;
+        budget.take(steps(&value, key, &found))?;
+        Ok(found)
+    })
 }
 
 /// The steps that it takes to look up what was found.
@@ -62,7 +68,7 @@ pub(super) fn steps(value: &Value, key: &Value, found: &Value) -> usize {
         (Value::Arr(items), Value::Arr(searched), _) => {
             items.len().saturating_mul(searched.len()) / ITEMS_IN_A_STEP
         }
-        (Value::Arr(_), Value::Obj(_), Value::Arr(found)) => 1 + found.len() / ITEMS_IN_A_STEP,
+        (Value::Arr(_), Value::Obj(_), Value::Arr(found)) => 1 + found.len() / ITEMS_KEPT_IN_A_STEP,
         (Value::TStr(text) | Value::BStr(text), _, _) => 1 + text.len() / 512,
         _ => 0,
     }
@@ -101,10 +107,11 @@ fn end(key: &Value, name: &str) -> Result<Option<f64>, Refusal> {
     }
 }
 
-fn slice(text: &str, key: &Value) -> Result<Value, Refusal> {
+/// The bytes of a part of a text whose places are those of characters.
+fn slice(text: &str, key: &Value) -> Result<Range<usize>, Refusal> {
     let Range { start, end } = range(key, text.chars().count())?;
     let mut places = text.char_indices().map(|(place, _)| place).skip(start);
     let from = places.next().unwrap_or(text.len());
     let to = if end > start { places.nth(end - start - 1).unwrap_or(text.len()) } else { from };
-    Ok(Value::from(text[from..to].to_owned()))
+    Ok(from..to)
 }

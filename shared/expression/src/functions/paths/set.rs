@@ -2,7 +2,6 @@
 
 use std::mem::take;
 
-use jaq_core::ValR;
 use jaq_json::{Map, Rc};
 
 use super::{error::Failure, get, get::Refusal, kind};
@@ -47,7 +46,7 @@ pub(super) fn at_path(budget: &Budget, value: &mut Value, path: &[Value], new: V
 }
 
 /// Takes out what stands at a path and leaves null, so that it can be changed without a copy of it.
-pub(super) fn take_out(value: &mut Value, path: &[Value]) -> ValR<Value> {
+pub(super) fn take_out(budget: &Budget, value: &mut Value, path: &[Value]) -> Result<Value, Failure> {
     let Some((key, rest)) = path.split_first() else { return Ok(take(value)) };
     let below = match (&mut *value, key) {
         (Value::Obj(fields), Value::TStr(_)) if fields.contains_key(key) => Rc::make_mut(fields).get_mut(key),
@@ -58,8 +57,8 @@ pub(super) fn take_out(value: &mut Value, path: &[Value]) -> ValR<Value> {
         _ => None,
     };
     match below {
-        Some(below) => take_out(below, rest),
-        None => get::at_path(value, path),
+        Some(below) => take_out(budget, below, rest),
+        None => get::at_path(budget, value, path),
     }
 }
 
