@@ -148,7 +148,7 @@ impl<'s> Rewriting<'s> {
     }
 }
 
-fn alternatives<'s>(patterns: Vec<Token<&'s str>>) -> Token<&'s str> {
+fn alternatives(patterns: Vec<Token<&str>>) -> Token<&str> {
     let entry =
         |pattern| [Token(ALTERNATIVE, Tok::Word), Token(":", Tok::Sym), pattern, Token(",", Tok::Sym)];
     let mut entries: Vec<_> = patterns.into_iter().flat_map(entry).collect();
