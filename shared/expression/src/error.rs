@@ -159,8 +159,10 @@ fn known_form(message: &str, literal: &dyn Fn(&str) -> bool) -> Option<String> {
         let (left, right) = rest.split_once(operator)?;
         return Some(format!("cannot calculate {}{operator}{}", type_of(left), type_of(right)));
     }
-    let prefixes =
-        ["cannot parse", "cannot convert", "invalid path expression", "invalid regex", "split input"];
+    if message.starts_with("invalid path expression") {
+        return Some("expected a path such as .a[0].b, which what a function makes is not".into());
+    }
+    let prefixes = ["cannot parse", "cannot convert", "invalid regex", "split input"];
     let prefix = prefixes.into_iter().find(|prefix| message.starts_with(prefix))?;
     Some(match message.rsplit_once(" to ") {
         Some((_, "time")) => "cannot convert a value to a time".into(),

@@ -88,7 +88,7 @@ impl<'s> Forms<'s> {
             }
             Term::Def(definitions, _) => definitions.iter_mut().for_each(callable_arguments),
             Term::Str(_, parts) if parts.iter().filter(|part| gives_several(part)).count() > 1 => {
-                *term = self.from_last_to_first(take(term));
+                *term = self.interpolating_the_last_first(take(term));
             }
             Term::Neg(inner) if !matches!(**inner, Term::Num(_)) => {
                 *term = call(NEGATED, [take(&mut **inner)])
@@ -250,7 +250,7 @@ impl<'s> Forms<'s> {
     }
 
     /// Of a text that interpolates several outputs in several places, the last place goes round most slowly.
-    fn from_last_to_first(self, text: Term<&'s str>) -> Term<&'s str> {
+    fn interpolating_the_last_first(self, text: Term<&'s str>) -> Term<&'s str> {
         let Term::Str(format, mut parts) = text else { return text };
         let mut bound = Vec::new();
         for (place, part) in parts.iter_mut().enumerate() {

@@ -25,7 +25,7 @@ pub(crate) fn regroup(term: &mut Term<&str>) {
 
 type Steps<'s> = Peekable<IntoIter<(BinaryOp<&'s str>, Term<&'s str>)>>;
 
-fn regrouped<'s>(term: Term<&'s str>) -> Term<&'s str> {
+fn regrouped(term: Term<&str>) -> Term<&str> {
     let mut steps = Vec::new();
     let first = flatten(term, &mut steps);
     climb(first, &mut steps.into_iter().peekable(), 0)

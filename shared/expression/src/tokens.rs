@@ -148,7 +148,7 @@ impl<'s> Rewriting<'s> {
     }
 }
 
-fn alternatives<'s>(patterns: Vec<Token<&'s str>>) -> Token<&'s str> {
+fn alternatives(patterns: Vec<Token<&str>>) -> Token<&str> {
     let entry =
         |pattern| [Token(ALTERNATIVE, Tok::Word), Token(":", Tok::Sym), pattern, Token(",", Tok::Sym)];
     let mut entries: Vec<_> = patterns.into_iter().flat_map(entry).collect();
@@ -158,13 +158,13 @@ fn alternatives<'s>(patterns: Vec<Token<&'s str>>) -> Token<&'s str> {
 }
 
 /// Words after which an operand begins, and not the arguments of a call.
-const OPERATORS: [&str; 12] =
-    ["if", "then", "elif", "else", "and", "or", "try", "catch", "reduce", "foreach", "not", "end"];
+const OPERATORS: [&str; 10] =
+    ["if", "then", "elif", "else", "and", "or", "try", "catch", "reduce", "foreach"];
 
 fn begins_operand(last: Option<&Token<&str>>) -> bool {
     match last {
         None => true,
-        Some(Token(word, Tok::Word)) => OPERATORS[..10].contains(word),
+        Some(Token(word, Tok::Word)) => OPERATORS.contains(word),
         Some(Token(sign, Tok::Sym)) => *sign != "?",
         Some(_) => false,
     }
@@ -173,7 +173,7 @@ fn begins_operand(last: Option<&Token<&str>>) -> bool {
 fn ends_operand(last: Option<&Token<&str>>) -> bool {
     match last {
         None => false,
-        Some(Token(word, Tok::Word)) => !OPERATORS[..10].contains(word),
+        Some(Token(word, Tok::Word)) => !OPERATORS.contains(word),
         Some(Token(sign, Tok::Sym)) => *sign == "?" || sign.starts_with('.'),
         Some(_) => true,
     }

@@ -77,7 +77,7 @@ pub(crate) fn mark<'s>(source: &'s str, arena: &'s Arena, term: &mut Term<&'s st
 }
 
 /// Marks the fields of the objects and arrays that are a term's outputs.
-fn mark_fields<'s>(term: &mut Term<&'s str>) {
+fn mark_fields(term: &mut Term<&str>) {
     match term {
         Term::Obj(fields) => fields.iter_mut().for_each(|(key, value)| mark_field(key, value)),
         Term::Arr(Some(items)) => {

@@ -127,16 +127,16 @@ pub const DIFFERENCES: &[Difference] = &[
         in_jq: "1769817600",
     },
     Difference {
-        description: "`gmtime` keeps the decimals of a second.",
-        example: "0.678 | gmtime",
-        here: Ok("[1970,0,1,0,0,0.678,4,0]"),
-        in_jq: "[1970,0,1,0,0,0.6779999733,4,0] or the like",
+        description: "`gmtime` keeps the decimals of a second digit for digit.",
+        example: "1425599621.678 | gmtime",
+        here: Ok("[2015,2,5,23,53,41.678,4,63]"),
+        in_jq: "[2015,2,5,23,53,41.67799997329712,4,63]",
     },
     Difference {
         description: "`strptime` reads a whole date and the whole text. It knows no abbreviations of time zones (`%Z`).",
         example: r#""10:00" | strptime("%H:%M")"#,
         here: Err("expected a whole date in the format %H:%M"),
-        in_jq: "[1900,0,0,10,0,0,0,-1]",
+        in_jq: "[1900,0,0,10,0,0,8,367]",
     },
     Difference {
         description: "`fromdate` and `fromdateiso8601` read offsets and decimals of a second as well.",

@@ -53,6 +53,7 @@ fn what_stands_in_the_way_is_an_error() {
     assert_eq!(fails(".lines[-4] = 1", ORDER).message, "cannot set an item before the first one of an array");
     assert!(fails(".[5000000] = 1", "[]").message.contains("after the last one"));
     assert_eq!(fails(".[1:2] = \"x\"", r#""abc""#).message, "cannot set a part of a text");
+    assert!(fails("map(. + 1)[0] = 5", "[1]").message.starts_with("expected a path such as .a[0].b"));
     assert_eq!(fails(".[:1] = 1", "[1]").message, "expected an array to set a part of an array to");
 }
 

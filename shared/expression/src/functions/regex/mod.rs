@@ -83,10 +83,13 @@ fn either<'a>(cv: &mut Cv<'a, Data>) -> Arguments<'a> {
     }
 }
 
+/// The outputs of a function of a text, a regex and its flags.
+type Outputs<'a> = fn(&Cv<'a, Data>, &Value, &Value) -> ValX<'a, Vec<Value>, Value>;
+
 fn each_of<'a>(
     mut cv: Cv<'a, Data>,
     arguments: fn(&mut Cv<'a, Data>) -> Arguments<'a>,
-    outputs: fn(&Cv<'a, Data>, &Value, &Value) -> ValX<'a, Vec<Value>, Value>,
+    outputs: Outputs<'a>,
 ) -> ValXs<'a, Value> {
     let arguments = arguments(&mut cv);
     each(arguments.and_then(|(regex, flags)| outputs(&cv, &regex, &flags)))

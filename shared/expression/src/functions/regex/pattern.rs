@@ -66,8 +66,15 @@ pub(super) struct Pattern {
 
 enum Engine {
     Automaton(regex::Regex),
-    Backtracking { regexes: [OnceCell<fancy_regex::Regex>; TRIES.len()], flags: Flags, source: String },
+    Backtracking(Box<Backtracking>),
     Never,
+}
+
+/// A regex, compiled once for each class of texts' lengths.
+struct Backtracking {
+    regexes: [OnceCell<fancy_regex::Regex>; TRIES.len()],
+    flags: Flags,
+    source: String,
 }
 
 /// The regexes that a thread keeps.
@@ -137,7 +144,8 @@ impl Pattern {
         };
         let names = regex.capture_names().map(|name| name.map(str::to_owned)).collect();
         let regexes = [regex.into(), OnceCell::new(), OnceCell::new()];
-        let engine = Engine::Backtracking { regexes, flags, source: source.to_owned() };
+        let engine =
+            Engine::Backtracking(Box::new(Backtracking { regexes, flags, source: source.to_owned() }));
         Ok(Pattern { engine, names, places, size })
     }
 
@@ -160,8 +168,9 @@ impl Pattern {
                 Ok(captures
                     .map(|groups| groups.iter().map(|group| group.map(|group| group.range())).collect()))
             }
-            Engine::Backtracking { regexes, flags, source } => {
-                let found = within_tries(regexes, *flags, source, text)?
+            Engine::Backtracking(backtracking) => {
+                let found = backtracking
+                    .within_tries(text)?
                     .captures_input(RegexInput::new(text).from_pos(from))
                     .map_err(|_| Bound::Tries)?;
                 Ok(found.map(|groups| groups.iter().map(|group| group.map(|group| group.range())).collect()))
@@ -171,20 +180,17 @@ impl Pattern {
     }
 }
 
-/// The regex that goes back as often as the text's length allows.
-fn within_tries<'r>(
-    regexes: &'r [OnceCell<fancy_regex::Regex>; TRIES.len()],
-    flags: Flags,
-    source: &str,
-    text: &str,
-) -> Result<&'r fancy_regex::Regex, Bound> {
-    let class = TRIES.iter().position(|(length, _)| text.len() <= *length).ok_or(Bound::Searched)?;
-    if regexes[class].get().is_none() {
+impl Backtracking {
+    /// The regex that goes back as often as the text's length allows.
+    fn within_tries(&self, text: &str) -> Result<&fancy_regex::Regex, Bound> {
+        let class = TRIES.iter().position(|(length, _)| text.len() <= *length).ok_or(Bound::Searched)?;
+        if let Some(regex) = self.regexes[class].get() {
+            return Ok(regex);
+        }
         // What was compiled once is compiled again.
-        let regex = backtracking(source, flags, TRIES[class].1).map_err(|_| Bound::Tries)?;
-        return Ok(regexes[class].get_or_init(|| regex));
+        let regex = backtracking(&self.source, self.flags, TRIES[class].1).map_err(|_| Bound::Tries)?;
+        Ok(self.regexes[class].get_or_init(|| regex))
     }
-    regexes[class].get().ok_or(Bound::Tries)
 }
 
 fn backtracking(source: &str, flags: Flags, tries: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
