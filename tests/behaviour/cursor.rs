@@ -223,16 +223,19 @@ async fn a_cursor_that_is_set_while_a_run_reads_stays_as_it_was_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_does_not_compare_its_texts_as_the_cursor_does_is_told() {
-    let extract = "cursor: { value: .t, start: \"-\" }";
+async fn of_texts_that_the_source_orders_otherwise_the_last_one_counts() {
+    let extract = "cursor: { value: '.t // \"-\"', start: \"-\" }";
     let flow = Flow { request: FLOW.request, extract, ..Flow::default() };
     let told = |key: &str, t: &str| json!({ "key": key, "t": t });
-    let (world, rows) = World::with_rows([told("a", "CPz")], flow).await;
-    assert_eq!(world.sync().await.warning, None);
-    rows.set([told("b", "CKq")]);
-    let summary = world.sync().await;
-    assert!(summary.warning.as_ref().unwrap().contains("extract.cursor.token"), "{summary:?}");
-    assert_eq!(outcomes(&summary), [("created", 1)]);
+    let (world, rows) = World::with_rows([json!({ "key": "a" }), told("b", "CPz")], flow).await;
+    for (token, next) in [("CPz", "CKq"), ("CKq", "CAa"), ("CAa", "CZm")] {
+        assert_eq!(world.sync().await.warning, None);
+        assert_eq!(world.cursor().await.unwrap(), token);
+        rows.set([json!({ "key": next }), told("b", next)]);
+    }
+    world.sync().await;
+    assert_eq!(world.cursor().await.unwrap(), "CZm");
+    assert_eq!(world.source.asked_for("since"), ["-", "CPz", "CKq", "CAa"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,7 +93,10 @@ async fn any_message_is_worked_on_or_buried_and_the_flow_goes_on() {
     for queue in works.into_iter().chain([Queue::Dead]) {
         world.publish(queue, messages.clone()).await;
     }
-    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    // A message may have told of the same row, and who asks last has the newest.
+    let settled = outcomes(&world.sync().await);
+    assert!(matches!(settled[..], [("created" | "unchanged" | "stale", 1)]), "{settled:?}");
+    assert_eq!(world.shop.things(), [r#"{"key":"good"}"#]);
     let running = world.start().await;
     eventually(async || match at_once(&world) {
         0 => Ok(()),

@@ -17,7 +17,7 @@ const FLOW: Flow = Flow {
     extract: "paginate: { token: { value: .next, param: page } }\ncursor: { token: .sync, param: sync }",
     transform: "",
     load: "delete: { request: \"DELETE /things/{$id}\" }",
-    create: "",
+    create: "idempotency_header: Idempotency-Key",
     writes: "",
     rest: "",
 };

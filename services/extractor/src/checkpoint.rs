@@ -17,7 +17,7 @@ pub struct Checkpoint {
     pub rows: u64,
     /// Where the run began: the value of `$cursor`.
     pub since: Option<String>,
-    /// The highest cursor seen.
+    /// The highest cursor seen; the last, once the source has contradicted that order.
     pub reached: Option<Version>,
     /// When the run began to read.
     #[serde(default)]

@@ -12,9 +12,9 @@ use crate::{
 const NOTHING_LISTED: &str = "the source listed no records at all, though it had some before";
 const NO_TOKEN: &str =
     "no answer had what extract.cursor looks for in it, so the next run begins where this one did";
-const CONTRADICTED: &str = "the source listed what is less than the text that it was asked from: it does not compare these as extract.cursor does, \
-     character by character. Tokens are found by extract.cursor.token, where the last one counts; of times in another format, \
-     datetime makes some that compare";
+const CONTRADICTED: &str = "the source listed what is less than the text that it was asked from, so it does not order such texts \
+     character by character: the last one counts. Tokens are found by extract.cursor.token; of times in another \
+     format, datetime makes some that compare";
 
 impl Extraction<'_> {
     /// The cursor moves only here, when every page is with the broker: pages need not be in its
@@ -36,12 +36,13 @@ impl Extraction<'_> {
     /// Where the next run begins; none where that stays as it is. Values never move back, so a run from an earlier
     /// `--since` leaves them where they are; and they stay after a run from a later one, or what lies between would
     /// never be read. Of a token from which somebody let a run begin nobody knows whether it is a later one. What the
-    /// source did not know any more, when the run began anew, is not compared with what it told then.
+    /// source did not know any more, when the run began anew, is not compared with what it told then, nor is a text
+    /// that the source orders otherwise.
     fn next(&self, cursor: &Cursor, end: &Checkpoint, stored: Option<String>) -> Option<String> {
         if cursor.value().is_none() {
             return end.token.clone().filter(|_| self.run.since.is_none() || end.anew);
         }
-        if end.anew {
+        if end.anew || end.contradicted {
             return end.reached.as_ref().map(|reached| reached.as_str().to_owned());
         }
         let stored = stored.map(Version::new);
@@ -60,7 +61,6 @@ impl Extraction<'_> {
         let warnings = [
             (end.anew, self.began_anew()),
             (waits_for_token && end.token.is_none(), NO_TOKEN),
-            (end.contradicted, CONTRADICTED),
             (lists_nothing, NOTHING_LISTED),
         ];
         Ok(warnings.into_iter().filter_map(|(is_so, warning)| is_so.then_some(warning)).collect())
@@ -71,6 +71,9 @@ impl Extraction<'_> {
         let (flow, run) = (&self.run.flow, self.run.id);
         if was_set {
             warn!(flow, %run, "extract.cursor was set while the run read, and stays as it was set");
+        }
+        if end.contradicted {
+            warn!(flow, %run, "{CONTRADICTED}");
         }
         let by_value = self.flow().extract.cursor.as_ref().is_some_and(|cursor| cursor.value().is_some());
         if by_value && end.dated == 0 && end.undated > 0 {

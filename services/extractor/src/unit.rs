@@ -145,6 +145,7 @@ impl<'a> Unit<'a> {
         let cursor = cursor.map(|cursor| Version::new(cursor.as_str()));
         let (reached, fits) = match (reached, cursor) {
             (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
+            (Some(_), Some(cursor)) if self.checkpoint.contradicted => (Some(cursor), true),
             (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),
             (reached, cursor) => (reached.or(cursor), true),
         };
@@ -159,7 +160,8 @@ impl<'a> Unit<'a> {
     }
 
     /// Whether the source listed what is less than the text it was asked from: then it does not compare texts as we
-    /// do. Nothing is asked from before a text.
+    /// do, and the one read last counts from there on. It is one that the source told after the one it was asked
+    /// from, so nothing lies between. Nothing is asked from before a text.
     fn contradicts(&self, cursor: &Version) -> bool {
         let since =
             self.checkpoint.since.as_deref().filter(|since| Some(*since) == self.checkpoint.found.as_deref());

@@ -90,9 +90,9 @@ const CASES: [Case; 9] = [
         "answers 503 Service Unavailable with a web page or XML, expected JSON",
     ),
     (
-        |_| Reply::of(200, "\n<!doctype html>"),
+        |_| Reply::of(200, "\n<!doctype html><title>Away</title>"),
         Class::Unreachable,
-        "answers 200 OK with a web page or XML, expected JSON",
+        "answered 200 OK with a web page (no Content-Type, titled 'Away') where JSON was expected",
     ),
     (
         |_| Reply::of(200, "access_token=CANARY"),
