@@ -48,7 +48,7 @@ impl Extraction<'_> {
         let stored = stored.map(Version::new);
         let known = stored.clone().or(cursor.start.clone().map(Version::new));
         let leaves_a_gap = latest(known.clone(), self.run.since.clone().map(Version::new)) != known;
-        let next = if leaves_a_gap { stored } else { latest(stored, end.reached.clone()) };
+        let next = if leaves_a_gap { stored } else { further(stored, end.reached.clone()) };
         next.map(|next| next.as_str().to_owned())
     }
 
@@ -80,6 +80,14 @@ impl Extraction<'_> {
             let rows = end.undated;
             warn!(flow, %run, rows, "no row had a value of extract.cursor: the next run begins where this one did");
         }
+    }
+}
+
+/// The later of the cursor and what was reached; the latter where the former was set in another writing of times.
+fn further(stored: Option<Version>, reached: Option<Version>) -> Option<Version> {
+    match (stored, reached) {
+        (Some(stored), Some(reached)) if !reached.compares_with(&stored) => Some(reached),
+        (stored, reached) => latest(stored, reached),
     }
 }
 

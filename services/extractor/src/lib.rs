@@ -62,8 +62,8 @@ pub async fn serve(context: Context, clients: Clients, webhooks: Option<SocketAd
     extracted
 }
 
-/// Extracts every flow of the project until shutdown, and asks about what their sources told; by their schedules, and telling people what they have
-/// to know, where that is asked for.
+/// Extracts every flow of the project until shutdown, and asks about what their sources told; by their schedules,
+/// and telling people what they have to know, where that is asked for.
 pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
     let mut flows = JoinSet::new();
     let alerts = context.project.alerts.as_ref().filter(|_| scheduling == Scheduling::On);

@@ -144,6 +144,7 @@ impl<'a> Unit<'a> {
             cursor.as_ref().map(Version::is_text).or(self.checkpoint.reached_is_text);
         let cursor = cursor.map(|cursor| Version::new(cursor.as_str()));
         let (reached, fits) = match (reached, cursor) {
+            (Some(reached), Some(cursor)) if self.is_set_otherwise(&reached, &cursor) => (Some(cursor), true),
             (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
             (Some(_), Some(cursor)) if self.checkpoint.contradicted => (Some(cursor), true),
             (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),
@@ -157,6 +158,14 @@ impl<'a> Unit<'a> {
                      text have no common order";
         let diagnosis = Diagnosis { reason: Reason::Invalid, error: error.into(), pointer: None };
         Err(Box::new(Refused { record, diagnosis }))
+    }
+
+    /// Whether the run began at a time that is written otherwise than the source writes times: at a date that
+    /// somebody set where it has instants, or the reverse. Those have no common order.
+    fn is_set_otherwise(&self, reached: &Version, cursor: &Version) -> bool {
+        let is_time = |version: &Version| Kind::of(version.as_str()) == Kind::Time;
+        let is_as_found = self.checkpoint.found.as_deref() == Some(reached.as_str());
+        is_as_found && !cursor.compares_with(reached) && is_time(reached) && is_time(cursor)
     }
 
     /// Whether the source listed what is less than the text it was asked from: then it does not compare texts as we
