@@ -224,7 +224,9 @@ async fn a_cursor_that_is_set_while_a_run_reads_stays_as_it_was_set() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_was_set_in_another_writing_of_times_moves_on_in_the_source_s() {
-    for (set, told) in [("2026-01-01", "2026-03-01T10:00:00Z"), ("2026-01-01T00:00:00Z", "2026-03-01 10:00:00")] {
+    for (set, told) in
+        [("2026-01-01", "2026-03-01T10:00:00Z"), ("2026-01-01T00:00:00Z", "2026-03-01 10:00:00")]
+    {
         let flow = Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() };
         let (world, _) = World::with_rows([json!({ "key": "a", "at": told })], flow).await;
         world.backends().await.store.set_cursor("things", Some(set)).await.unwrap();

@@ -96,7 +96,7 @@ async fn any_message_is_worked_on_or_buried_and_the_flow_goes_on() {
     // A message may have told of the same row, and who asks last has the newest.
     let settled = outcomes(&world.sync().await);
     assert!(matches!(settled[..], [("created" | "unchanged" | "stale", 1)]), "{settled:?}");
-    assert_eq!(world.shop.things(), [r#"{"key":"good"}"#]);
+    assert!(world.shop.things().contains(&r#"{"key":"good"}"#.to_owned()));
     let running = world.start().await;
     eventually(async || match at_once(&world) {
         0 => Ok(()),

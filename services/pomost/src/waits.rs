@@ -1,12 +1,13 @@
 //! For which system a run waits.
 
-use pomost_project::{Project, flow::To};
+use pomost_project::{Flow, Project, flow::To};
 use pomost_store::{Outage, RunState, RunSummary};
 
 /// The outage whose end a run waits for.
 pub fn outage_of<'a>(project: &Project, outages: &'a [Outage], run: &RunSummary) -> Option<&'a Outage> {
-    let system = system(project, run)?;
-    outages.iter().find(|outage| outage.system == system)
+    let systems = systems(project.flows.get(&run.flow)?, run.state);
+    let outage_of = |system: &str| outages.iter().find(|outage| outage.system == system);
+    systems.into_iter().flatten().find_map(outage_of)
 }
 
 /// That as words of a line: `waits for crm since 2026-11-30T22:50:46Z`.
@@ -14,12 +15,16 @@ pub fn in_words(Outage { system, since, .. }: &Outage) -> String {
     format!("waits for {system} since {since:.0}")
 }
 
-/// The system that a run is at.
-fn system<'a>(project: &'a Project, run: &RunSummary) -> Option<&'a str> {
-    let flow = project.flows.get(&run.flow)?;
-    match (run.state, &flow.load.to) {
-        (RunState::Requested | RunState::Extracting, _) => Some(&flow.extract.system),
-        (RunState::Settling, To::System(requests)) => Some(&requests.system),
+/// The systems that a run in this state may be at. A source that told of rows is asked about them while they settle.
+fn systems(flow: &Flow, state: RunState) -> [Option<&str>; 2] {
+    let source = Some(flow.extract.system.as_str());
+    let destination = match &flow.load.to {
+        To::System(requests) => Some(requests.system.as_str()),
         _ => None,
+    };
+    match state {
+        RunState::Requested | RunState::Extracting => [source, None],
+        RunState::Settling => [destination, source.filter(|_| flow.extract.fetch.is_some())],
+        _ => [None, None],
     }
 }

@@ -103,6 +103,8 @@ async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
         assert_eq!(hooked.sender.deliver(&[], &ids([format!("then {n}")])).await.status, 200);
     }
     assert!(hooked.world.shop.things().is_empty());
+    let said = hooked.world.pomost(&["status"]).await;
+    assert!(said.out.contains(", waits for source since 20"), "{said:?}");
     status.store(200, Ordering::SeqCst);
     assert_eq!(hooked.outcomes().await, [("created", 70)]);
     assert!(hooked.world.dead().await.is_empty());
