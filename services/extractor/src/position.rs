@@ -56,6 +56,15 @@ impl Position {
         }
     }
 
+    /// Whether an answer named it; the first is the flow's, and pages and offsets are counted.
+    pub fn is_named(&self, paginate: &Paginate) -> bool {
+        match self {
+            Position::First => false,
+            Position::Number(_) => matches!(paginate, Paginate::Token { .. }),
+            Position::Url(_) | Position::Token(_) => true,
+        }
+    }
+
     /// The value of `$page`: a number, or a token as the source gave it.
     pub fn variable(&self) -> Value {
         let is_token = matches!(self, Position::Token(_));

@@ -27,7 +27,7 @@ mod tries;
 mod trust;
 mod web_page;
 
-pub use answer::{Answer, Unreadable, content_type};
+pub use answer::{Answer, Unreadable, content_type, is_without_content};
 pub use call::{Call, Permit};
 pub use client::{Client, Clients};
 pub use failure::{Class, Effect, Failure};
