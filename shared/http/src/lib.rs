@@ -10,6 +10,7 @@ mod body;
 mod breaker;
 mod call;
 mod client;
+mod echo;
 mod failure;
 mod guard;
 mod hook;
