@@ -275,7 +275,7 @@ async fn a_listing_of_deletions_that_does_not_know_the_token_says_how_to_begin_a
         _ => Reply::json(200, &json!({ "rows": [] })),
     });
     let extract = "cursor: { token: .sync, param: since }\n\
-                   deletions: { request: 'GET /gone?since={$cursor}', records: '.rows[]', key: .key }";
+                   deletions: { request: 'GET /gone?since={$cursor // \"\"}', records: '.rows[]', key: .key }";
     let world = World::new(source.await, Flow { request: "GET /rows", extract, ..FLOW }).await;
     world.sync().await;
     let error = failure(world.sync().await);

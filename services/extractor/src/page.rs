@@ -121,7 +121,7 @@ impl Source {
     }
 
     /// Whether an answer may have nothing to say. A page that an answer named is there, so a blank one in its place
-    /// is a fault that may pass. What sweeps takes no records for missing where nobody said that there are none.
+    /// is a fault that may pass.
     fn may_be_empty(
         &self,
         status: StatusCode,
@@ -130,17 +130,22 @@ impl Source {
         variables: &Variables,
     ) -> Result<(), Error> {
         let label = &listing.request.label;
-        let is_blank = !is_without_content(status);
         let is_named = position.is_named(&listing.paginate) && !self.begins_at(position, variables);
-        if is_blank && is_named {
-            let message =
-                format!("{label} answered {status} without content for a page that the answer before named");
-            return Err(Failure::new(Class::Transient, message).into());
+        if is_without_content(status) || !is_named {
+            return self.may_sweep(status, label);
         }
+        let message =
+            format!("{label} answered {status} without content for a page that the answer before named");
+        Err(Failure::new(Class::Transient, message).into())
+    }
+
+    /// Whether a sweep may take records for missing after an answer without content: not where that does not say that
+    /// there are none.
+    fn may_sweep(&self, status: StatusCode, label: &str) -> Result<(), Error> {
         let hint = match status {
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => return Ok(()),
             StatusCode::NOT_MODIFIED => "ask for all records, without If-Modified-Since and If-None-Match",
-            _ if is_blank => "no records are 204, or an empty list",
-            _ => return Ok(()),
+            _ => "where there are no records, 204 or an empty list says so",
         };
         let message = format!(
             "{label} answered {status} and nothing else, which does not say what extract.sweep is to delete; {hint}"
