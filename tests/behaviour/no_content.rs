@@ -57,6 +57,9 @@ async fn a_page_with_nothing_to_say_is_the_last() {
     };
     let start = |paginate: &str| if paginate.contains("offset") { 0 } else { 1 };
     let cases = paginates.into_iter().flat_map(|paginate| NOTHING.map(|answer| (paginate, answer)));
+    // A page that an answer named is there.
+    let counts = |paginate: &str| paginate.contains(" page: {") || paginate.contains(" offset: {");
+    let cases = cases.filter(|(paginate, (status, _))| *status != 200 || counts(paginate));
     join_all(cases.map(async |(extract, answer)| {
         let first = start(extract);
         let source = Server::start(move |seen| match (first, seen.query.get("page").map(String::as_str)) {
@@ -67,6 +70,38 @@ async fn a_page_with_nothing_to_say_is_the_last() {
         let world = World::new(source, Flow { extract, ..Flow::default() }).await;
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{extract}, {answer:?}");
         assert_eq!(world.source.seen().len(), 2, "{extract}, {answer:?}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blank_page_that_an_answer_named_is_asked_for_again() {
+    let paginates = [
+        "paginate: { next: 'if .next then \"?page=\\(.next)\" else null end' }",
+        "paginate: { token: { value: .next, param: page } }",
+        "paginate: { token: { value: 'if .next then -.next else null end', param: page } }",
+        "paginate: { token: { value: 'if .next then \"two\" else null end', param: page } }",
+        "paginate: { link: next }",
+    ];
+    let cases =
+        paginates.into_iter().flat_map(|paginate| [NOTHING[2], NOTHING[3]].map(|page| (paginate, page)));
+    join_all(cases.map(async |(extract, answer)| {
+        let is_proxy_broken = std::sync::atomic::AtomicBool::new(true);
+        let source = Server::start(move |seen| {
+            let blanks = || is_proxy_broken.swap(false, std::sync::atomic::Ordering::Relaxed);
+            match seen.query.contains_key("page") {
+                false => {
+                    let page = json!({ "rows": [row(1)], "next": 2 }).to_string();
+                    Reply::Headed("link", "<?page=2>; rel=next".into(), page.into())
+                }
+                true if blanks() => nothing(answer),
+                true => Reply::json(200, &json!({ "rows": [json!({ "key": "second" })], "next": null })),
+            }
+        })
+        .await;
+        let world = World::new(source, Flow { extract, ..Flow::default() }).await;
+        assert_eq!(outcomes(&world.sync().await), [("created", 2)], "{extract}, {answer:?}");
+        assert_eq!(world.source.seen().len(), 3, "{extract}, {answer:?}");
     }))
     .await;
 }
@@ -112,12 +147,17 @@ async fn a_source_that_suddenly_has_nothing_to_say_is_no_success() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_deletes_nothing_where_nothing_was_said() {
-    let cases = [(304, "304 Not Modified", 100), (204, "does not list 1 of the 1 records", 10)];
-    join_all(cases.map(async |(status, said, max_deletes)| {
+    let cases = [
+        ((304, ""), "304 Not Modified", 100),
+        ((200, ""), "answered 200 OK and nothing else", 100),
+        ((200, "\r\n"), "answered 200 OK and nothing else", 100),
+        ((204, ""), "does not list 1 of the 1 records", 10),
+    ];
+    join_all(cases.map(async |(answer, said, max_deletes)| {
         let left = std::sync::Mutex::new(1);
         let source = Server::start(move |_| match std::mem::take(&mut *left.lock().unwrap()) {
             1 => Reply::rows(json!([row(1)])),
-            _ => nothing((status, "")),
+            _ => nothing(answer),
         })
         .await;
         let extract = format!("sweep: {{ max_deletes: {max_deletes} }}").leak();
@@ -140,6 +180,25 @@ async fn a_look_up_with_nothing_to_say_has_found_nothing() {
         assert_eq!(world.shop.server.asked("GET"), 1, "{answer:?}");
     }))
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
+    for answer in NOTHING.into_iter().filter(|(status, _)| *status != 204) {
+        let (world, _) =
+            World::with_rows([json!({"key": "a"})], Flow { load: LOOKUP, ..Flow::default() }).await;
+        let (creates, look_ups) = (std::sync::Mutex::new(1), std::sync::Mutex::new(1));
+        let take = |left: &std::sync::Mutex<usize>| std::mem::take(&mut *left.lock().unwrap()) > 0;
+        world.shop.put("t7", json!({"key": "a"}));
+        world.shop.intercept(move |seen| match &*seen.method {
+            "POST" if take(&creates) => Some(Reply::BreakOff),
+            "GET" if take(&look_ups) => Some(nothing(answer)),
+            _ => None,
+        });
+        assert_eq!(outcomes(&world.sync().await), [("updated", 1)], "{answer:?}");
+        let asked = |method| world.shop.server.asked(method);
+        assert_eq!((asked("POST"), asked("GET")), (1, 2), "{answer:?}");
+    }
 }
 
 /// A source of one row, `a`, of which the details are these.

@@ -245,3 +245,39 @@ async fn a_link_out_of_the_system_is_refused_before_it_is_kept() {
     assert!(failure(world.sync().await).contains("outside"));
     assert_eq!(world.cursor().await, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_nothing_to_say_names_no_token_and_a_quiet_run_is_no_oddity() {
+    let cursors =
+        ["cursor: { token: '.sync | tostring', param: sync }", "cursor: { link: '\"?sync=\" + .sync' }"];
+    let answers = [(204, false), (304, false), (200, true)];
+    let cases = cursors.into_iter().flat_map(|cursor| answers.map(|answer| (cursor, answer)));
+    futures_util::future::join_all(cases.map(async |(extract, (status, is_odd))| {
+        let source = Server::start(move |seen| match seen.query.contains_key("sync") {
+            false => Reply::json(200, &json!({ "rows": [{ "key": "a" }], "sync": "A" })),
+            true => Reply::Answer(status, Vec::new()),
+        });
+        let world = World::new(source.await, Flow { request: "GET /rows", extract, ..FLOW }).await;
+        assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{extract}");
+        let cursor = world.cursor().await;
+        let summary = world.sync().await;
+        assert_eq!(summary.warning.is_some(), is_odd, "{extract}, {status}: {:?}", summary.warning);
+        assert_eq!(world.cursor().await, cursor, "{extract}, {status}");
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_of_deletions_that_does_not_know_the_token_says_how_to_begin_anew() {
+    let source = Server::start(|seen| match (&*seen.path, seen.query.get("since").map(String::as_str)) {
+        ("/rows", _) => Reply::json(200, &json!({ "rows": [{ "key": "a" }], "sync": "A" })),
+        (_, Some("A")) => Reply::json(410, &json!({})),
+        _ => Reply::json(200, &json!({ "rows": [] })),
+    });
+    let extract = "cursor: { token: .sync, param: since }\n\
+                   deletions: { request: 'GET /gone?since={$cursor // \"\"}', records: '.rows[]', key: .key }";
+    let world = World::new(source.await, Flow { request: "GET /rows", extract, ..FLOW }).await;
+    world.sync().await;
+    let error = failure(world.sync().await);
+    assert!(error.contains("`pomost cursor set things`"), "{error}");
+}

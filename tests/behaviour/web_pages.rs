@@ -120,6 +120,24 @@ async fn a_create_that_shows_a_page_where_nothing_can_tell_is_dead_in_doubt_with
     assert!(letter.error.contains(said), "{}", letter.error);
 }
 
+/// A page that says again what it was asked about, in groups as it likes.
+fn echo() -> Reply {
+    let page = "<html><title>Nobody here has +48 600 700 801, Li</title></html>";
+    Reply::Headed("content-type", "text/html".into(), page.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_title_that_repeats_what_was_sent_is_told_of_the_record_without_that_and_of_an_outage_not_at_all() {
+    let writes = "create: { request: POST /things, body: \"{ phone: .phone, name: .name }\", body_format: form, id: .id }";
+    let rows = [json!({"key": "a", "phone": "+48 600700801", "name": "Li"})];
+    let (world, _) = World::with_rows(rows, Flow { writes, ..Flow::default() }).await;
+    world.shop.fail("POST", 1, echo);
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let error = world.only_dead().await.error;
+    assert!(error.contains("titled 'Nobody here has *** *** *** *** ***'"), "{error}");
+    assert!(!error.split(": titled").next().unwrap().contains("Nobody"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_and_a_deletion_that_show_a_page_are_made_again() {
     let load = "delete: { request: \"DELETE /things/{$id}\" }";

@@ -28,10 +28,11 @@ impl Extraction<'_> {
         failure: Failure,
     ) -> Result<Checkpoint, Error> {
         let cursor = self.flow().extract.cursor.as_ref().filter(|_| failure.class == Class::Gone);
-        let Some(cursor) = cursor.filter(|_| place.part == Part::Records) else { return Err(failure.into()) };
+        let Some(cursor) = cursor else { return Err(failure.into()) };
         let expired = checkpoint.since.as_deref().filter(|since| Some(*since) != cursor.start.as_deref());
         let Some(expired) = expired.filter(|_| !checkpoint.anew) else { return Err(failure.into()) };
-        if cursor.value().is_some() && Kind::of(expired) != Kind::Text {
+        let is_value = cursor.value().is_some() && Kind::of(expired) != Kind::Text;
+        if is_value || place.part != Part::Records {
             return Err(self.without_its_place(failure));
         }
         warn!(flow = self.run.flow, run = %self.run.id, error = %failure, "the run begins anew");

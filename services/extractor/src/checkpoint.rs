@@ -28,6 +28,9 @@ pub struct Checkpoint {
     /// What the answers so far say of where the next run begins, where they do.
     #[serde(default)]
     pub token: Option<String>,
+    /// Whether an answer had something to say, or should have had: 204 and 304 name no token, as nothing is new.
+    #[serde(default)]
+    pub spoke: bool,
     /// Whether the run began anew, since the source did not know the place any more at which it was to begin.
     #[serde(default)]
     pub anew: bool,

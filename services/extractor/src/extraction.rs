@@ -202,7 +202,7 @@ impl Extraction<'_> {
             unit.add(self.source.fetched(rows, variables).await?, variables).await?;
         }
         seen.note(page.position(), page.hash())?;
-        unit.note_token(page.sync_token()?);
+        unit.note_token(page.sync_token()?, page.should_speak());
         page.next()
     }
 

@@ -49,7 +49,7 @@ impl Source {
             };
             let waited = patience.wait(&self.client, &self.flow.name, failure).await;
             // It has been asked for often enough.
-            waited.map_err(|failure| Error::Source(failure.message))?;
+            waited.map_err(|failure| Error::Source(failure.with_title()))?;
         }
     }
 

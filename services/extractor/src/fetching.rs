@@ -179,7 +179,7 @@ impl<'a> Fetched<'a> {
         match tries.after(&failure) {
             Some(again) => self.come_again(told, again),
             None => {
-                let error = failure.message;
+                let error = failure.with_title();
                 self.bury(told, Diagnosis { reason: Reason::Transient, error, pointer: None });
             }
         }

@@ -60,7 +60,7 @@ impl Extraction<'_> {
         let lists_nothing = lists_nothing && self.context.store().has_applied(&self.run.flow).await?;
         let warnings = [
             (end.anew, self.began_anew()),
-            (waits_for_token && end.token.is_none(), NO_TOKEN),
+            (waits_for_token && end.token.is_none() && end.spoke, NO_TOKEN),
             (lists_nothing, NOTHING_LISTED),
         ];
         Ok(warnings.into_iter().filter_map(|(is_so, warning)| is_so.then_some(warning)).collect())

@@ -10,9 +10,9 @@ use futures_util::{
 use http::{HeaderMap, StatusCode};
 use pomost_expression::{Expression, Value, Variables, text};
 use pomost_format::{DecodeError, Decoder, Format, Limits, Syntax};
-use pomost_http::{Answer, Call, Failure, StreamLimits, content_type};
+use pomost_http::{Answer, Call, Class, Failure, StreamLimits, content_type, is_without_content};
 use pomost_project::{
-    flow::{Listing, Paginate, ToldBy},
+    flow::{Cursor, Listing, Paginate, ToldBy},
     request::Request,
 };
 use url::Url;
@@ -47,6 +47,7 @@ pub struct Page<'a> {
     position: Position,
     variables: Variables,
     url: Url,
+    status: StatusCode,
     headers: HeaderMap,
     body: Body,
     decoder: Decoder,
@@ -80,8 +81,8 @@ impl Source {
         let call = self.page_call(listing, position, &variables)?;
         let url = call.url.clone();
         let Answered { status, headers, is_empty, body } = self.answer(call).await?;
-        if status == StatusCode::NOT_MODIFIED && self.flow.extract.sweep.is_some() {
-            return Err(self.says_nothing_of_deletions(listing));
+        if is_empty {
+            self.may_be_empty(status, listing, position, &variables)?;
         }
         let format = self.bounded(Format::of_answer(listing.format.as_ref(), content_type(&headers)));
         let list = listing.list.as_ref().filter(|_| format.syntax == Syntax::Json);
@@ -91,6 +92,7 @@ impl Source {
             position: position.clone(),
             variables,
             url,
+            status,
             headers,
             body,
             decoder: Decoder::new(&format, list.map(|list| list.path.clone())),
@@ -118,13 +120,43 @@ impl Source {
         Ok(Answered { status, headers, is_empty, body: streamed.boxed() })
     }
 
-    /// Records that a source does not list because none has changed are not missing.
-    fn says_nothing_of_deletions(&self, listing: &Listing) -> Error {
-        Error::Source(format!(
-            "{} answered 304 Not Modified, which does not say what extract.sweep is to delete; ask for all records, \
-             without If-Modified-Since and If-None-Match",
-            listing.request.label
-        ))
+    /// Whether an answer may have nothing to say. A page that an answer named is there, so a blank one in its place
+    /// is a fault that may pass.
+    fn may_be_empty(
+        &self,
+        status: StatusCode,
+        listing: &Listing,
+        position: &Position,
+        variables: &Variables,
+    ) -> Result<(), Error> {
+        let label = &listing.request.label;
+        let is_named = position.is_named(&listing.paginate) && !self.begins_at(position, variables);
+        if is_without_content(status) || !is_named {
+            return self.may_sweep(status, label);
+        }
+        let message =
+            format!("{label} answered {status} without content for a page that the answer before named");
+        Err(Failure::new(Class::Transient, message).into())
+    }
+
+    /// Whether a sweep may take records for missing after an answer without content: not where that does not say that
+    /// there are none.
+    fn may_sweep(&self, status: StatusCode, label: &str) -> Result<(), Error> {
+        let hint = match status {
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => return Ok(()),
+            StatusCode::NOT_MODIFIED => "ask for all records, without If-Modified-Since and If-None-Match",
+            _ => "where there are no records, 204 or an empty list says so",
+        };
+        let message = format!(
+            "{label} answered {status} and nothing else, which does not say what extract.sweep is to delete; {hint}"
+        );
+        self.flow.extract.sweep.map_or(Ok(()), |_| Err(Error::Source(message)))
+    }
+
+    /// Whether a run begins at that position: at the link that is its cursor.
+    fn begins_at(&self, position: &Position, variables: &Variables) -> bool {
+        let is_link = self.flow.extract.cursor.as_ref().is_some_and(Cursor::is_link);
+        is_link && matches!(position, Position::Url(url) if text(&variables.cursor).as_ref() == Some(url))
     }
 
     /// What is read as one document is held, and so no longer than an answer may be.
@@ -224,9 +256,16 @@ impl Page<'_> {
         Ok(next.map(|next| self.absolute(next)).transpose()?)
     }
 
+    /// Whether it has something to say, or should have: its status does not say that it has not.
+    pub fn should_speak(&self) -> bool {
+        !is_without_content(self.status)
+    }
+
     /// What the answer says of where the next run begins, once all rows have come; none where it says nothing.
     pub fn sync_token(&self) -> Result<Option<SyncToken>, Error> {
-        let Some(wanted) = &self.listing.sync_token else { return Ok(None) };
+        let Some(wanted) = self.listing.sync_token.as_ref().filter(|_| !self.is_empty) else {
+            return Ok(None);
+        };
         let failed = |message: &str| self.failed("cursor", message);
         let found = wanted.value.one(self.decoder.rest().clone(), &self.variables);
         let found = found.map_err(|error| failed(&error.message))?;

@@ -17,6 +17,8 @@ pub enum Position {
     Url(String),
     /// At a page number or an offset, or at a token that is a number where an answer names it.
     Number(u64),
+    /// At a token that is another number, as the source wrote it: -1, 1e3, or one of twenty digits.
+    Numeral(String),
     /// At another token that an answer named.
     Token(String),
 }
@@ -56,6 +58,15 @@ impl Position {
         }
     }
 
+    /// Whether an answer named it; the first is the flow's, and pages and offsets are counted.
+    pub fn is_named(&self, paginate: &Paginate) -> bool {
+        match self {
+            Position::First => false,
+            Position::Number(_) => matches!(paginate, Paginate::Token { .. }),
+            Position::Url(_) | Position::Numeral(_) | Position::Token(_) => true,
+        }
+    }
+
     /// The value of `$page`: a number, or a token as the source gave it.
     pub fn variable(&self) -> Value {
         let is_token = matches!(self, Position::Token(_));
@@ -67,16 +78,17 @@ impl Position {
         match self {
             Position::First | Position::Url(_) => None,
             Position::Number(number) => Some(number.to_string()),
-            Position::Token(token) => Some(token.clone()),
+            Position::Numeral(token) | Position::Token(token) => Some(token.clone()),
         }
     }
 
     fn token(found: &Value) -> Option<Position> {
         let token = named(found)?;
-        match (found, token.parse()) {
-            (Value::Num(_), Ok(number)) => Some(Position::Number(number)),
-            _ => Some(Position::Token(token)),
-        }
+        Some(match (found, token.parse()) {
+            (Value::Num(_), Ok(number)) => Position::Number(number),
+            (Value::Num(_), Err(_)) => Position::Numeral(token),
+            _ => Position::Token(token),
+        })
     }
 
     fn advance(
@@ -105,6 +117,9 @@ fn named(found: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pomost_expression::read;
+
     use super::*;
 
     #[test]
@@ -112,6 +127,11 @@ mod tests {
         let token = |text: &str| Position::token(&Value::from(text.to_owned())).map(|token| token.variable());
         assert_eq!(Position::Number(3).variable(), given("3", false));
         assert_eq!(Position::token(&given("7", false)), Some(Position::Number(7)));
+        for number in ["-1", "1e3", "2.0", "12345678901234567890"] {
+            let token = Position::token(&read(number.as_bytes()).unwrap()).unwrap();
+            assert!(matches!(token.variable(), Value::Num(_)), "{number}");
+            assert_eq!(token.value().as_deref(), Some(number));
+        }
         for opaque in ["7", "1e3", "abc"] {
             assert_eq!(token(opaque), Some(Value::from(opaque.to_owned())), "{opaque}");
         }

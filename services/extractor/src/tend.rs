@@ -108,8 +108,11 @@ async fn extract(
     };
     match extracted {
         Err(reason @ (extraction::Error::Source(_) | extraction::Error::Request(_))) => {
-            let reason = reason.to_string();
-            error!(flow = run.flow, run = %id, error = reason, "the run cannot be read to its end");
+            error!(flow = run.flow, run = %id, error = %reason, "the run cannot be read to its end");
+            let reason = match reason {
+                extraction::Error::Request(failure) => failure.with_title(),
+                other => other.to_string(),
+            };
             metrics::count_failed_run(&run.flow);
             Ok(context.store().fail_run(lease, id, &reason).await?)
         }

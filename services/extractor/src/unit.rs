@@ -83,7 +83,8 @@ impl<'a> Unit<'a> {
     }
 
     /// Notes what an answer says of where the next run begins; the last that says so counts.
-    pub fn note_token(&mut self, token: Option<SyncToken>) {
+    pub fn note_token(&mut self, token: Option<SyncToken>, should_be_there: bool) {
+        self.checkpoint.spoke |= should_be_there;
         let Some(SyncToken { token, is_text }) = token else { return };
         self.checkpoint.token = Some(token);
         self.checkpoint.reached_is_text = Some(is_text);

@@ -200,7 +200,7 @@ impl<'a> Act<'a> {
         }
     }
 
-    fn is_create_in_doubt(&self) -> bool {
+    pub(crate) fn is_create_in_doubt(&self) -> bool {
         self.case.doubt != Doubt::None && self.known.id.is_none() && self.case.means.creates
     }
 

@@ -1,7 +1,7 @@
 //! The requests about one record.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pomost_expression::{Expression, Value, Variables, given, read, scalar_name};
 use pomost_http::{Answer, Call, Class, Effect, Failure};
 use pomost_models::Op;
@@ -27,11 +27,24 @@ impl Act<'_> {
             Err(failure) => return Err(failure),
         };
         if answer.is_empty() {
-            return Ok(None);
+            return self.nothing_found(answer.status);
         }
         let id = self.id_in(&answer, &lookup.id)?;
         self.known.etag = id.as_ref().and_then(|id| self.is_at(&url, id).then(|| self.etag(&answer))?);
         Ok(id)
+    }
+
+    /// What an answer with nothing in it says to a look-up: nothing found. While a create is in doubt only a status
+    /// that says so by itself is believed: a gateway that blanks answers would have the record made twice.
+    fn nothing_found(&self, status: StatusCode) -> Result<Option<String>, Failure> {
+        let says_so = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT].contains(&status);
+        if says_so || !self.is_create_in_doubt() {
+            return Ok(None);
+        }
+        let message = format!(
+            "the look-up was answered {status} without content, which does not say if an earlier create took place"
+        );
+        Err(Failure::new(Class::Transient, message))
     }
 
     /// Makes the record and returns its id.

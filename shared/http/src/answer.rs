@@ -93,10 +93,14 @@ impl Verdict {
 /// Whether an answer has nothing to say: by its status (RFC 9110 §15.3.5, §15.3.6, §15.4.5), or because all of
 /// its body has come and there is nothing in it.
 pub(crate) fn is_empty(status: StatusCode, body: impl IntoIterator<Item = impl AsRef<[u8]>>) -> bool {
-    const WITHOUT_CONTENT: [StatusCode; 3] =
-        [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
     let is_blank = |chunk: &[u8]| chunk.iter().all(u8::is_ascii_whitespace);
-    WITHOUT_CONTENT.contains(&status) || body.into_iter().all(|chunk| is_blank(chunk.as_ref()))
+    is_without_content(status) || body.into_iter().all(|chunk| is_blank(chunk.as_ref()))
+}
+
+/// Whether a status says by itself that there is nothing to say. Of any other, an empty body may be all that a
+/// broken proxy has left of an answer.
+pub fn is_without_content(status: StatusCode) -> bool {
+    [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 impl Answer {

@@ -27,6 +27,8 @@ pub struct Failure {
     pub message: String,
     /// The beginning of the system's answer. It may hold personal data: mask it before showing it.
     pub answer: String,
+    /// Whether that is the title of a web page, without the words that were sent.
+    pub is_titled: bool,
     /// The answer's status, where there was an answer.
     pub status: Option<u16>,
     /// How long the system asked to be left alone.
@@ -124,8 +126,26 @@ impl Failure {
     pub fn new(class: Class, message: String) -> Failure {
         let effect = if class == Class::Transient { Effect::Unknown } else { Effect::None };
         let (answer, status, retry_after) = Default::default();
-        let (unasked, no_tokens, is_first) = (false, false, false);
-        Failure { class, message, answer, status, retry_after, unasked, no_tokens, is_first, effect }
+        let (is_titled, unasked, no_tokens, is_first) = (false, false, false, false);
+        Failure {
+            class,
+            message,
+            answer,
+            is_titled,
+            status,
+            retry_after,
+            unasked,
+            no_tokens,
+            is_first,
+            effect,
+        }
+    }
+
+    /// What happened, with the title of a web page that came in the place of an answer: for who may know what the
+    /// request was about.
+    pub fn with_title(&self) -> String {
+        let title = Some(&self.answer).filter(|_| self.is_titled);
+        title.map_or_else(|| self.message.clone(), |title| format!("{}: {title}", self.message))
     }
 
     /// A failure of our own, before anything was asked of the system.
@@ -163,16 +183,13 @@ impl Failure {
             }
             _ => String::new(),
         };
+        let message = format!("{system}: {label} answered {}{means}", answer.status);
         Failure {
-            class,
-            message: format!("{system}: {label} answered {}{means}", answer.status),
             answer: quote(&answer.body, hide),
             status: Some(answer.status.as_u16()),
             retry_after: Limits::of(&answer.headers).delay(answer.status),
-            unasked: false,
-            no_tokens: false,
-            is_first: false,
             effect: Effect::of(class, answer.status),
+            ..Failure::new(class, message)
         }
     }
 }

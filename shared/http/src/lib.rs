@@ -10,6 +10,7 @@ mod body;
 mod breaker;
 mod call;
 mod client;
+mod echo;
 mod failure;
 mod guard;
 mod hook;
@@ -27,7 +28,7 @@ mod tries;
 mod trust;
 mod web_page;
 
-pub use answer::{Answer, Unreadable, content_type};
+pub use answer::{Answer, Unreadable, content_type, is_without_content};
 pub use call::{Call, Permit};
 pub use client::{Client, Clients};
 pub use failure::{Class, Effect, Failure};

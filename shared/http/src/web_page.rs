@@ -4,9 +4,10 @@
 use http::{HeaderMap, StatusCode};
 use pomost_expression::to_json;
 use pomost_format::{Format, Syntax, TextOptions, XmlOptions, decode};
-use url::form_urlencoded;
 
-use crate::{Call, Class, Effect, Failure, answer::content_type, failure::quote, limits::Limits};
+use crate::{
+    Call, Class, Effect, Failure, answer::content_type, echo::without_echo, failure::quote, limits::Limits,
+};
 
 /// How much of an answer tells whether it is a page, in bytes.
 pub(crate) const TELLING: usize = 4 * 1024;
@@ -14,9 +15,8 @@ pub(crate) const TELLING: usize = 4 * 1024;
 /// How much of a page is searched for its title, in bytes.
 pub(crate) const SEARCHED: usize = 64 * 1024;
 
-/// How much of a title is told, in characters, and from how many on a word may be somebody's.
+/// How much of a title is told, in characters.
 const TITLE: usize = 100;
-const SHORTEST_HIDDEN: usize = 4;
 
 /// What pages begin with, and what they do where their beginning is lost; whatever begins with a tag is
 /// neither JSON nor a table (WHATWG MIME Sniffing §7.1).
@@ -59,7 +59,8 @@ pub(crate) struct WebPage<'a> {
 }
 
 /// The failure that a page is. What was asked for may have been done before it was shown. `place` is what its
-/// message begins with; `hide` takes out of it what is secret.
+/// message begins with; `hide` takes out of it what is secret. The message has the title where nothing of that was
+/// sent: it is told of outages too, which are nobody's record.
 pub(crate) fn failure(
     page: &WebPage<'_>,
     place: &str,
@@ -69,13 +70,19 @@ pub(crate) fn failure(
     let &WebPage { status, headers, beginning } = page;
     let expected = expected_format(headers, call.format);
     let kind = content_type(headers).map_or("no Content-Type", media_type);
-    let title = title(headers, beginning).map(|title| hide(&without_echo(&title, call)));
-    let titled = title.as_ref().map(|title| format!(", titled '{title}'")).unwrap_or_default();
+    // What is cut off first may be a part of a secret that is not known as one any more.
+    let title = title(headers, beginning).map(|title| without_echo(&shortened(&hide(&title)), call));
+    let (titled, answer, is_titled) = match title {
+        None => (String::new(), quote(beginning, hide), false),
+        Some((title, false)) => (format!(", titled '{title}'"), String::new(), false),
+        Some((title, true)) => (String::new(), format!("titled '{title}'"), true),
+    };
     let (kind, expected) = (shortened(kind), expected.name());
     let message =
         format!("{place} answered {status} with a web page ({kind}{titled}) where {expected} was expected");
     Failure {
-        answer: if title.is_some() { String::new() } else { quote(beginning, hide) },
+        answer,
+        is_titled,
         status: Some(status.as_u16()),
         retry_after: Limits::of(headers).delay(status),
         effect: Effect::Unknown,
@@ -136,23 +143,14 @@ fn unescaped(title: &str) -> String {
     unescaped.unwrap_or(title).to_owned()
 }
 
+/// The beginning of a text, of whole words where it has some: a part of one would not be known as an echo.
 fn shortened(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TITLE).collect()
-}
-
-/// A title without what may be a record's: the words that were sent. What the flow and the system's file say
-/// is nobody's.
-fn without_echo(title: &str, call: &Call<'_>) -> String {
-    let url = form_urlencoded::parse(call.url.as_str().as_bytes());
-    let url: String = url.map(|(name, value)| format!("{name} {value} ")).collect();
-    let body = call.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    let (sent, known) = (format!("{url} {body}").to_lowercase(), call.label.to_lowercase());
-    let is_sent = |word: &str| {
-        let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        word.chars().count() >= SHORTEST_HIDDEN && sent.contains(&word) && !known.contains(&word)
-    };
-    let words = title.split(' ').map(|word| if is_sent(word) { "***" } else { word });
-    shortened(&words.collect::<Vec<_>>().join(" "))
+    let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
+    if let Some((end, _)) = text.char_indices().nth(TITLE) {
+        let end = text[..end].rfind(' ').unwrap_or(end);
+        text.truncate(end);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -230,13 +228,17 @@ mod tests {
         }
     }
 
-    /// The message of a page of this type that came in the place of JSON.
     fn message(content_type: &str, page: &[u8], url: &str, body: &'static str) -> String {
+        failure(content_type, page, url, body).message
+    }
+
+    /// The failure of a page of this type that came in the place of JSON.
+    fn failure(content_type: &str, page: &[u8], url: &str, body: &'static str) -> Failure {
         let headers = typed(content_type);
         let page = WebPage { status: StatusCode::OK, headers: &headers, beginning: page };
         let url = format!("https://shop.example{url}").parse().unwrap();
         let call = Call { body: Some(body.into()), ..Call::bare(Method::POST, url, "POST /customers") };
-        failure(&page, "shop: POST /customers", &call, |text| text.replace("hunter2", "***")).message
+        super::failure(&page, "shop: POST /customers", &call, |text| text.replace("hunter2", "***"))
     }
 
     #[test]
@@ -259,16 +261,23 @@ mod tests {
 
     #[test]
     fn a_title_is_bounded_and_shows_no_secret_and_nothing_that_was_sent() {
-        let titled = |title: &str, url, body| {
-            message("text/html", format!("<html><title>{title}</title>").as_bytes(), url, body)
+        let failed = |title: &str, url, body| {
+            failure("text/html", format!("<html><title>{title}</title>").as_bytes(), url, body)
         };
+        let titled = |title: &str, url, body| failed(title, url, body).message;
         assert!(titled("the key hunter2", "/", "").contains("'the key ***'"));
-        let echo = titled(
+        for before in TITLE - 8..TITLE {
+            let cut = titled(&format!("{} hunter2", "ż".repeat(before)), "/", "");
+            assert!(!cut.contains(" h"), "{cut}");
+        }
+        let echo = failed(
             "No customers like 'Jan@x.pl' or Kos",
             "/customers?email=jan%40x.pl&n=1",
             "{\"a\":\"KOS\"}",
         );
-        assert!(echo.contains("'No customers like *** or Kos'"), "{echo}");
+        assert_eq!(echo.answer, "titled 'No customers like *** or ***'");
+        assert!(echo.message.ends_with("with a web page (text/html) where JSON was expected"), "{echo}");
+        assert_eq!(echo.with_title(), format!("{}: {}", echo.message, echo.answer));
         let long = titled(&"ż".repeat(1000), "/", "");
         assert!(long.contains(&format!("'{}'", "ż".repeat(TITLE))), "{long}");
     }
