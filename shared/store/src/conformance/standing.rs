@@ -269,9 +269,8 @@ pub async fn of_letters_of_one_key_that_come_together_the_newest_stays_open(stor
 
 /// Nothing else tells whether the destination has the record.
 pub async fn a_doubt_is_outdated_by_a_newer_doubt_alone(store: Arc<dyn Store>) {
-    let in_doubt = |version, row| {
-        newest(DeadLetter { reason: Reason::InDoubt, ..new_dead(0, "a", version, row) })
-    };
+    let in_doubt =
+        |version, row| newest(DeadLetter { reason: Reason::InDoubt, ..new_dead(0, "a", version, row) });
     let (doubt, refused, later) = (in_doubt("1", 0), newest(new_dead(1, "a", "2", 1)), in_doubt("3", 2));
     archive(&store, &[&doubt]).await;
     archive(&store, &[&refused]).await;
