@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pomost_models::Stage;
+use pomost_tests::eventually;
 use serde_json::{Value, json};
 
 use crate::{
@@ -87,6 +88,25 @@ async fn a_dead_record_is_tried_again_when_a_file_of_its_flow_changes() {
     assert_eq!(times_sent(&world), 4);
 }
 
+/// It waited while its flow was mended, and is sent as it was mapped before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_dies_as_older_files_mapped_it_is_tried_as_the_mended_ones_map_it() {
+    let flow = |transform| Flow { transform, ..Flow::default() };
+    let (world, _) = World::with_rows([json!({"key": "a"})], flow("map: '. + { old: true }'")).await;
+    world.shop.fail("POST", 1, || Reply::json(500, &json!({})));
+    let running = world.start().await;
+    let first = running.request(None).await;
+    eventually(async || if world.shop.server.asked("POST") == 1 { Ok(()) } else { Err("not asked yet") })
+        .await;
+    running.stop().await;
+    world.set_flow(flow("map: ."));
+    world.shop.intercept(|seen| seen.body.contains("old").then(|| Reply::json(422, &json!({}))));
+    assert_eq!(outcomes(&world.finish(first).await), [("dead", 1)]);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    assert_eq!(world.shop.things(), [r#"{"key":"a"}"#]);
+    assert!(world.dead().await.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_cannot_be_mapped_has_one_letter_however_often_it_is_read() {
     let mapping = "map: 'if .key == \"bad\" then error(\"no\") else . end'";
@@ -129,7 +149,12 @@ async fn a_record_whose_letter_was_discarded_stays_dead_until_it_changes() {
     world.shop.mend();
     let synced = world.pomost(&["sync", "things"]).await;
     assert_eq!((synced.code, &*synced.out), (1, "things settled: 1 unchanged, 1 dead\n"));
-    assert!(synced.err.starts_with("the dead letters were discarded; "), "{synced:?}");
+    assert!(
+        synced.err.starts_with(
+            "the dead letters were closed meanwhile: discarded, replayed, or outdated by a newer version; "
+        ),
+        "{synced:?}"
+    );
     assert_eq!((times_sent(&world), world.dead().await.len()), (1, 0));
     rows.set([json!({"key": "good"}), bad(2)]);
     assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 1)]);
@@ -156,15 +181,20 @@ async fn a_replayed_record_is_sent_whatever_died_before_and_has_one_letter_if_it
 async fn a_dead_change_that_is_read_again_neither_waits_for_itself_nor_lets_later_ones_go() {
     let (world, _) = World::with_rows([change("a", 1), change("a", 2)], EVERY).await;
     refuse(&world, "a", 1);
+    let mut runs = Vec::new();
     for _ in 0..2 {
-        let (_, waiting, settled) = blocked(&world, None).await;
+        let (run, waiting, settled) = blocked(&world, None).await;
         assert_eq!((waiting, settled), (1, vec![("dead", 1)]));
         world.only_dead().await;
+        runs.push(run);
     }
     assert_eq!(sent(&world, "a"), [1]);
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
     assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    for run in runs {
+        world.finish(run).await;
+    }
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1), ("stale", 1)]);
     assert_eq!(sent(&world, "a"), [1, 1, 2]);
 }

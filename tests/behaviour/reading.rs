@@ -1,6 +1,12 @@
 //! Other ways of reading than page after page: links, windows of time, children, details, deletions.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::{Value, json};
 
@@ -248,6 +254,25 @@ async fn what_a_full_reading_does_not_list_is_deleted() {
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 2)]);
     rows.set(["a", "b", "c"].map(keyed));
     assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 2)]);
+    assert_eq!(keys_in(&world), ["a", "b", "c"]);
+}
+
+/// It is listed: its letter says what is to be done about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_leaves_what_is_listed_and_refused() {
+    let refuses = Arc::new(AtomicBool::new(false));
+    let then = refuses.clone();
+    let source = Server::start(move |seen| match seen.path.strip_prefix("/rows/") {
+        Some("b") if then.load(Ordering::SeqCst) => Reply::json(422, &json!({})),
+        Some(key) => Reply::json(200, &keyed(key)),
+        None => Reply::rows(json!(["a", "b", "c"].map(keyed))),
+    })
+    .await;
+    let extract = "sweep: { max_deletes: 40 }\nfetch: { request: \"GET /rows/{.key}\" }";
+    let world = World::new(source, Flow { extract, ..SWEEP }).await;
+    assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
+    refuses.store(true, Ordering::SeqCst);
+    assert_eq!(outcomes(&world.sync().await), [("unchanged", 2), ("dead", 1)]);
     assert_eq!(keys_in(&world), ["a", "b", "c"]);
 }
 

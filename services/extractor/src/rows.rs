@@ -1,7 +1,7 @@
 //! Making records of the rows of a page.
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, given, name, text, write};
-use pomost_models::{Op, Reason, Record, Stage, Version, VersionType};
+use pomost_models::{Op, Reason, Record, Version, VersionType};
 use pomost_project::{
     Flow,
     flow::{Cursor, Deletions},
@@ -134,7 +134,8 @@ pub fn deletion(
 }
 
 /// The record of a row that the source told and has yet to be asked about, with the headers it was told by
-/// where those are needed for that. It has the key that can be read from it for now, if any.
+/// where those are needed for that. It has the key that can be read from it for now, if any, which may be another
+/// record's: its dead letter has none.
 pub fn told<'a>(
     reading: impl Into<Reading<'a>>,
     value: &Value,
@@ -163,11 +164,6 @@ pub fn refused<'a>(
         Ok(record) => invalid(record, error),
         Err(refused) => refused,
     }
-}
-
-/// Whether a record is what was told of a row, by which the source is to be asked about it, and not the row.
-pub fn is_told(record: &Record, stage: Stage) -> bool {
-    stage == Stage::Extract && record.source.is_some()
 }
 
 fn made(

@@ -95,11 +95,8 @@ impl<'a> Unit<'a> {
     pub async fn add_row(&mut self, row: Result<Row, Box<Refused>>) -> Result<(), Error> {
         self.rows += 1;
         let record = row.and_then(|row| self.reach(row));
-        if let (Ok(record), true) = (&record, self.extraction.flow().extract.sweep.is_some()) {
-            match record.op {
-                Op::Upsert => self.listed.push(record.key.clone()),
-                Op::Delete => self.forgotten.push(record.key.clone()),
-            }
+        if self.extraction.flow().extract.sweep.is_some() {
+            self.note_key(&record);
         }
         self.waiting_bytes += record.as_ref().map_or(0, |record| record.data.get().len());
         self.waiting.push(record);
@@ -121,6 +118,16 @@ impl<'a> Unit<'a> {
         extraction.context.store().record_page(extraction.lease, &progress).await?;
         metrics::count_extracted(&extraction.run.flow, rows as usize);
         Ok(next)
+    }
+
+    /// Notes what the source lists. It also lists a row that is refused, as far as its key can be read.
+    fn note_key(&mut self, row: &Result<Record, Box<Refused>>) {
+        match row {
+            Ok(record) if record.op == Op::Delete => self.forgotten.push(record.key.clone()),
+            Ok(record) => self.listed.push(record.key.clone()),
+            Err(refused) if refused.record.key.is_empty() => {}
+            Err(refused) => self.listed.push(refused.record.key.clone()),
+        }
     }
 
     fn count(&mut self, row: &Result<Row, Box<Refused>>) {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use pomost_http::Permit;
 use pomost_models::{Batch, Fate, Record};
+use pomost_project::flow::Order;
 use pomost_runtime::{
     Context, dead,
     gate::Gate,
@@ -81,6 +82,7 @@ impl LoadHandler {
                 .iter()
                 .map(|record| prepare::claim_entry(record, self.fate(batch, record)))
                 .collect(),
+            newest_alone: self.destination.flow.load.order == Order::Latest,
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
             patience: self.destination.patience(),
         };

@@ -60,12 +60,13 @@ impl<'a> Hold<'a> {
     /// The claim with the keys that it got. Few are ever renewed, so it is not made before.
     fn got(&self) -> Claim {
         let got = self.claim.entries.iter().zip(self.answers).filter(|(_, answer)| answer.known().is_some());
-        let Claim { flow, token, refuses_mixed, patience, .. } = self.claim;
+        let Claim { flow, token, refuses_mixed, newest_alone, patience, .. } = self.claim;
         Claim {
             flow: flow.clone(),
             token: *token,
             entries: got.map(|(entry, _)| entry.clone()).collect(),
             refuses_mixed: *refuses_mixed,
+            newest_alone: *newest_alone,
             patience: *patience,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pomost_models::{Batch, Fate, Record, load::Order};
+use pomost_models::{Batch, Fate, Record, Stage, load::Order};
 use pomost_project::Flow;
 use pomost_store::{ClaimEntry, ledger::ContentHash};
 use sha2::{Digest, Sha256};
@@ -87,7 +87,7 @@ pub fn claim_entry(record: &Record, fate: Option<Fate>) -> ClaimEntry {
 /// What decides what becomes of a record of a batch; nothing of one that a person sent again, which is to be tried
 /// though it died before.
 pub fn fate(flow: &Flow, batch: &Batch, record: &Record) -> Option<Fate> {
-    (!batch.is_replay()).then(|| Fate::of(&flow.version, record))
+    (!batch.is_replay()).then(|| Fate::of(&flow.version, Stage::Load, record))
 }
 
 /// The hash of what would be applied: the operation and the bytes that would be sent.

@@ -110,19 +110,21 @@ impl<'a> Tally<'a> {
     }
 
     /// Adds a record that is older than one of its key that was added before. It is stale once that has
-    /// settled, and comes again with it. Where that is dead it is the newest of those left, and comes again
-    /// for its own sake.
+    /// settled, and comes again with it. Where that is dead, also as it was before, it is the newest of those
+    /// left, and comes again for its own sake.
     pub fn superseded(&mut self, record: Record) {
         let is_among = |records: &[Record]| records.iter().any(|newer| newer.key == record.key);
         let newer = self.again.iter().find(|(_, records)| is_among(records));
         let again = newer.map(|(again, _)| *again);
         match again {
             Some(again) => self.come_again(record, again),
-            None if self.settled.iter().any(|(newer, _)| newer.key == record.key) => {
-                self.settle(record, Outcome::Stale);
-            }
+            None if self.has_settled(&record.key) => self.settle(record, Outcome::Stale),
             None => self.come_again(record, Again { attempt: 0, waits: 0, ..self.tries.shortly() }),
         }
+    }
+
+    fn has_settled(&self, key: &str) -> bool {
+        self.settled.iter().any(|(record, outcome)| record.key == key && *outcome != Outcome::Dead)
     }
 
     /// The batches that come again, and by which delay.
@@ -396,6 +398,8 @@ mod tests {
         let applied = End::Applied { outcome: Outcome::Created, known: Known::default() };
         assert_eq!(beside_a_newer_one(applied), (vec![], vec![0, 1]));
         assert_eq!(beside_a_newer_one(End::LeftAlone), (vec![], vec![0, 1]));
+        let dead_before = End::Applied { outcome: Outcome::Dead, known: Known::default() };
+        assert_eq!(beside_a_newer_one(dead_before), (vec![(vec![1], 1, 0)], vec![0]));
         assert_eq!(beside_a_newer_one(End::NotNow), (vec![(vec![0, 1], 1, 3)], vec![]));
         let failed = |class| End::Failed(Failed::without_effect(failure(class, None)));
         assert_eq!(beside_a_newer_one(failed(Class::Transient)), (vec![(vec![0, 1], 120, 4)], vec![]));

@@ -205,7 +205,7 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
         Stage::Load => Ok(record.clone()),
         // As it came to that stage: nothing was made of it yet.
         Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => Ok(record.clone()),
-        Stage::Extract if rows::is_told(record, letter.stage) => told(flow, letter, record),
+        Stage::Extract if letter.is_told() => told(flow, letter, record),
         Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
     }
 }
@@ -233,7 +233,7 @@ struct Kind {
 impl Kind {
     fn of(letter: &DeadLetter, record: &Record) -> Kind {
         let delivered = letter.batch.starts_with(webhook::BATCHES);
-        Kind { delivered, told: rows::is_told(record, letter.stage) }
+        Kind { delivered, told: record.is_told(letter.stage) }
     }
 
     /// What the ids of their batches begin with.

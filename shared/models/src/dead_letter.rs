@@ -99,7 +99,12 @@ impl DeadLetter {
     /// What decided what became of the record, where that is known: a record of equal fate that is read again
     /// needs no letter of its own.
     pub fn fate(&self) -> Option<Fate> {
-        Some(Fate::of(self.flow_version.as_deref()?, self.record.as_ref()?))
+        Some(Fate::of(self.flow_version.as_deref()?, self.stage, self.record.as_ref()?))
+    }
+
+    /// Whether it is of a row that was told and that the source would not say more about.
+    pub fn is_told(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.is_told(self.stage))
     }
 
     /// What was to happen to the record.

@@ -2,28 +2,38 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::Record;
+use crate::{Record, Stage};
 
 /// Stands for all that decides what becomes of a record: its content, its operation and its version as they were
-/// extracted, and the files of its flow. A record that is read again with the fate of one that died would die again.
+/// extracted, what was mapped of it, and the files of its flow. A record that is read again with the fate of one that
+/// died would die again. What is mapped counts beside the files: it may have waited since it was mapped by older ones.
 ///
-/// The order of extraction is no part of it: it is another one each time a record is read.
+/// The order of extraction is no part of it: it is another one each time a record is read. Nor are the headers that a
+/// row was told by, which are other ones each time it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fate(pub [u8; 16]);
 
 impl Fate {
-    /// The fate of a record under this version of its flow's files.
-    pub fn of(flow_version: &str, record: &Record) -> Fate {
-        let (op, version) = (record.op.as_str(), record.version.given());
+    /// The fate of a record at a stage, under this version of its flow's files.
+    pub fn of(flow_version: &str, stage: Stage, record: &Record) -> Fate {
+        let (op, version) = (record.op.as_str(), record.version.given().unwrap_or_default());
         let mut digest = Sha256::new();
-        for part in [flow_version, op, version.unwrap_or_default()] {
+        for part in [flow_version, op, version, record.extracted().get(), made_of_it(stage, record)] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        digest.update(record.extracted().get());
         let mut fate = [0; 16];
         fate.copy_from_slice(&digest.finalize()[..16]);
         Fate(fate)
+    }
+}
+
+/// What became of a record that is no longer as it was extracted, or not yet.
+fn made_of_it(stage: Stage, record: &Record) -> &str {
+    match record.source {
+        None => "",
+        Some(_) if record.is_told(stage) => "told",
+        Some(_) => record.data.get(),
     }
 }
 
@@ -44,29 +54,42 @@ mod tests {
         Version::new(version).extracted(&Version::of_extraction(uuid::Uuid::now_v7(), row))
     }
 
-    #[test]
-    fn a_record_that_is_read_again_unchanged_has_the_same_fate_also_mapped() {
-        let first = record(0, read(0, "1"), "{}");
-        let again = record(5, read(7, "1"), "{}");
-        let mapped = Record {
-            data: RawValue::from_string("[1]".into()).unwrap(),
-            source: Some(again.data.clone()),
-            ..again.clone()
-        };
-        assert_eq!(Fate::of("f", &first), Fate::of("f", &again));
-        assert_eq!(Fate::of("f", &first), Fate::of("f", &mapped));
+    fn of(flow: &str, record: &Record) -> Fate {
+        Fate::of(flow, Stage::Load, record)
+    }
+
+    fn mapped(record: &Record, data: &str) -> Record {
+        let data = RawValue::from_string(data.to_owned()).unwrap();
+        Record { source: Some(record.data.clone()), data, ..record.clone() }
     }
 
     #[test]
-    fn another_content_version_operation_or_flow_is_another_fate() {
+    fn a_record_that_is_read_again_unchanged_has_the_same_fate_also_mapped() {
+        let (first, again) = (record(0, read(0, "1"), "{}"), record(5, read(7, "1"), "{}"));
+        assert_eq!(of("f", &first), of("f", &again));
+        assert_eq!(of("f", &mapped(&first, "[1]")), of("f", &mapped(&again, "[1]")));
+    }
+
+    #[test]
+    fn another_content_mapping_version_operation_or_flow_is_another_fate() {
         let first = record(0, read(0, "1"), "{}");
         let others = [
             record(0, read(0, "1"), "{ }"),
             record(0, read(0, "2"), "{}"),
             record(0, Version::of_extraction(uuid::Uuid::now_v7(), 0), "{}"),
             Record { op: Op::Delete, ..first.clone() },
+            mapped(&first, "[1]"),
         ];
-        assert!(others.iter().all(|other| Fate::of("f", other) != Fate::of("f", &first)));
-        assert_ne!(Fate::of("g", &first), Fate::of("f", &first));
+        assert!(others.iter().all(|other| of("f", other) != of("f", &first)));
+        assert_ne!(of("f", &mapped(&first, "[1]")), of("f", &mapped(&first, "[2]")));
+        assert_ne!(of("g", &first), of("f", &first));
+    }
+
+    #[test]
+    fn a_row_that_is_told_again_by_other_headers_has_the_same_fate_and_none_of_a_record_s() {
+        let row = record(0, read(0, "1"), "{}");
+        let told = |headers| Fate::of("f", Stage::Extract, &mapped(&row, headers));
+        assert_eq!(told("null"), told(r#"{"id":1}"#));
+        assert_ne!(told("null"), Fate::of("f", Stage::Extract, &row));
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Version;
+use crate::{Stage, Version};
 
 /// One business object.
 ///
@@ -39,6 +39,11 @@ impl Record {
     pub fn bare(&self) -> Record {
         let (key, version) = (self.key.clone(), self.version.clone());
         Record { key, version, data: RawValue::NULL.to_owned(), source: None, ..*self }
+    }
+
+    /// Whether it is what was told of a row, by which the source is to be asked about it, and not the row.
+    pub fn is_told(&self, stage: Stage) -> bool {
+        stage == Stage::Extract && self.source.is_some()
     }
 
     /// The record as it was extracted.

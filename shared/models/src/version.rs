@@ -93,6 +93,17 @@ impl Version {
         if given.is_some() { extracted.as_text() } else { extracted }
     }
 
+    /// The same version, read when the one of this order key was.
+    pub fn read_with(self, order_key: &str) -> Version {
+        let Some(order) = order::extraction(order_key) else { return self };
+        let read = Version(format!("{ORDER}{}", order.trim_end_matches(AS_TEXT)));
+        match self.given() {
+            None => read,
+            Some(given) if self.0.ends_with(AS_TEXT) => Version::new(given).as_text().extracted(&read),
+            Some(given) => Version::new(given).extracted(&read),
+        }
+    }
+
     /// The text as the source wrote it.
     pub fn as_str(&self) -> &str {
         let Some(given) = self.given() else { return &self.0 };

@@ -35,6 +35,9 @@ impl From<&Flow> for Under {
 
 /// The dead letter of one record of a batch, in the trace of the current span. A process that does not know the flow
 /// cannot tell what it is `under`.
+///
+/// That of a row that was told has no key: the flow reads the key from what the source says when it is asked, and what
+/// it finds in the row as it was told may be another record's.
 pub fn letter(
     under: Option<Under>,
     batch: &Batch,
@@ -42,9 +45,14 @@ pub fn letter(
     stage: Stage,
     diagnosis: Diagnosis,
 ) -> DeadLetter {
+    let id = DeadLetter::id_of(batch.run, &batch.id, stage, &record);
+    let record = match record.is_told(stage) {
+        true => Record { key: String::new(), ..record },
+        false => record,
+    };
     let (flow_version, newest_alone) = under.map(|under| (under.version, under.newest_alone)).unzip();
     DeadLetter {
-        id: DeadLetter::id_of(batch.run, &batch.id, stage, &record),
+        id,
         flow: batch.flow.clone(),
         run: batch.run,
         batch: batch.id.clone(),

@@ -73,8 +73,14 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
         .iter()
         .map(|key| ClaimEntry { key: key.clone(), version: version.clone(), hash, fate: None })
         .collect();
-    let claim =
-        Claim { flow: flow.to_owned(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
+    let claim = Claim {
+        flow: flow.to_owned(),
+        token,
+        entries,
+        refuses_mixed: true,
+        newest_alone: true,
+        patience: Duration::ZERO,
+    };
     let answers = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
     assert_eq!(answers.len(), keys.len());
     let mut outcomes = Outcomes::waiting(BATCH);

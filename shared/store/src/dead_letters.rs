@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pomost_models::{DeadLetter, Outcome, Outcomes, RunId};
+use pomost_models::{DeadLetter, Outcome, Outcomes, RunId, Version};
 
 use crate::{Error, Result};
 
@@ -25,9 +25,14 @@ pub(crate) fn to_text(letter: &DeadLetter) -> Result<String> {
     serde_json::to_string(letter).map_err(|_| unreadable(&letter.id))
 }
 
-/// The letter that was stored so. What the parser says may hold values of the record.
-pub(crate) fn from_text(id: &str, text: &str) -> Result<DeadLetter> {
-    serde_json::from_str(text).map_err(|_| unreadable(id))
+/// The letter that was stored so, and beside it the order key of its version, which grows when its record is read
+/// again. What the parser says may hold values of the record.
+pub(crate) fn from_text(id: &str, text: &str, version: Option<&str>) -> Result<DeadLetter> {
+    let mut letter: DeadLetter = serde_json::from_str(text).map_err(|_| unreadable(id))?;
+    if let (Some(record), Some(order_key)) = (&mut letter.record, version) {
+        record.version = std::mem::replace(&mut record.version, Version::new("")).read_with(order_key);
+    }
+    Ok(letter)
 }
 
 fn unreadable(id: &str) -> Error {

@@ -35,6 +35,9 @@ pub struct Claim {
     /// Whether a version is refused that is not of the same type as the one applied before; otherwise it
     /// counts as newer.
     pub refuses_mixed: bool,
+    /// Whether the newest version of a key alone matters: then a dead record that is read again makes its letter as
+    /// new as it is, and where every change matters the letter stays the one of the first.
+    pub newest_alone: bool,
     /// How long what was asked of the destination may still be under way there.
     pub patience: Duration,
 }

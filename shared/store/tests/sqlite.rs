@@ -25,7 +25,8 @@ async fn claim(store: &SqliteStore, version: &str) -> Answer {
     let entry = ClaimEntry { key: "k".to_owned(), version: Version::new(version), hash: [1; 16], fate: None };
     let token = ClaimToken::generate();
     let (flow, patience) = ("customers".to_owned(), Duration::from_secs(3600));
-    let claim = Claim { flow, token, entries: vec![entry], refuses_mixed: false, patience };
+    let claim =
+        Claim { flow, token, entries: vec![entry], refuses_mixed: false, newest_alone: true, patience };
     store.claim(&claim, Duration::from_secs(3600)).await.unwrap().remove(0)
 }
 

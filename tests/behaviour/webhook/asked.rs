@@ -200,6 +200,51 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
     hooked.running.stop().await;
 }
 
+/// What is told is news, and nobody told that it is to be left alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() {
+    let source = Server::start(|seen| match asked(seen) {
+        Some(_) => Reply::json(422, &json!({})),
+        None => Reply::rows(json!([])),
+    })
+    .await;
+    let hooked = Hooked::between(source, asking()).await;
+    for dead in 1..=2 {
+        assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
+        assert_eq!(hooked.outcomes().await, [("dead", dead)]);
+        hooked.world.only_dead().await;
+    }
+    hooked.world.pomost(&["dead", "discard", "--all"]).await;
+    assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
+    assert_eq!(hooked.outcomes().await, [("dead", 3)]);
+    hooked.world.only_dead().await;
+    hooked.running.stop().await;
+}
+
+/// The key is read from the answer: what stands in its place beside the id may be another record's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
+    for load in ["", "order: every"] {
+        let source = Server::start(|seen| match asked(seen) {
+            Some("17") => Reply::json(422, &json!({})),
+            Some(id) => thing(id),
+            None => Reply::rows(json!([])),
+        })
+        .await;
+        let extract = ASKING.replace(".ids[] | { id: . }", ".told[]").leak();
+        let hooked = Hooked::between(source, Flow { extract, load, ..Flow::default() }).await;
+        let tell = async |id: &str| {
+            let told = json!({ "told": [{ "id": id, "key": "5" }] }).to_string();
+            assert_eq!(hooked.sender.deliver(&[], &told).await.status, 200);
+            hooked.outcomes().await
+        };
+        assert_eq!(tell("17").await, [("dead", 1)]);
+        assert_eq!(tell("5").await, [("created", 1), ("dead", 1)]);
+        assert_eq!(hooked.world.only_dead().await.key(), "");
+        hooked.running.stop().await;
+    }
+}
+
 /// What its list says of a row is not the row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_a_listing_that_the_source_refuses_to_say_is_asked_about_again_by_a_replay() {

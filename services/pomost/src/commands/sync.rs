@@ -21,8 +21,8 @@ use crate::{
 /// How many of a flow's newest runs are looked at for records that still wait.
 const EARLIER: u32 = 100;
 
-const DISCARDED: &str =
-    "the dead letters were discarded; their records are tried again when they or a file of the flow change";
+const DISCARDED: &str = "the dead letters were closed meanwhile: discarded, replayed, or outdated by a newer version; records whose \
+     letters were discarded are tried again when they or a file of the flow change";
 
 /// The arguments of `pomost sync`.
 #[derive(Debug, clap::Args)]

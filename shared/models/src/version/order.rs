@@ -57,7 +57,7 @@ pub(super) fn compares(one: &str, other: &str) -> Option<Comparison> {
     (has_order_of_extraction && both_say).then_some(Comparison::ByExtraction)
 }
 
-fn extraction(key: &str) -> Option<&str> {
+pub(super) fn extraction(key: &str) -> Option<&str> {
     key.strip_prefix(OF_EXTRACTION).or_else(|| Some(key.split_once(EXTRACTED)?.1))
 }
 

@@ -198,3 +198,16 @@ fn readers_that_do_not_know_of_text_order_it_the_same() {
         format!("{}{}{order}", Version::new(given).order_key(), order::EXTRACTED)
     );
 }
+
+#[test]
+fn a_version_that_is_read_with_another_is_that_version_read_then() {
+    let [first, later] = [1, 2].map(|row| Version::of_extraction(uuid::Uuid::nil(), row));
+    let given = [Version::new("1.50"), Version::new("7").as_text(), Version::new("b").ordered_as("a")];
+    for version in given {
+        let [read_first, read_later] = [&first, &later].map(|order| version.clone().extracted(order));
+        assert_eq!(read_first.clone().read_with(&read_later.order_key()), read_later);
+        assert_eq!(read_first.clone().read_with(&later.order_key()), read_later);
+        assert_eq!(read_first.clone().read_with("n1"), read_first);
+    }
+    assert_eq!(first.read_with(&later.order_key()), later);
+}

@@ -142,6 +142,14 @@ macro_rules! every_behaviour {
             a_letter_outdates_those_of_older_versions_where_the_newest_alone_matters
             what_died_of_every_change_is_kept
             a_dead_change_that_is_read_again_waits_for_nothing_and_nothing_for_it
+            what_waits_for_a_dead_change_waits_also_when_that_is_found_dead
+            what_a_claim_does_not_find_dead_waits_for_its_turn
+            a_letter_is_as_new_as_its_record_that_was_read_last
+            a_letter_of_every_change_stays_of_the_change_that_died
+            of_letters_of_one_key_that_come_together_the_newest_stays_open
+            a_doubt_is_outdated_by_a_newer_doubt_alone
+            a_row_that_is_told_again_needs_no_second_letter_while_the_first_is_open
+            many_archivers_at_once_keep_one_letter_of_a_fate
             letters_are_as_a_model_of_them_whatever_happens
             a_replay_is_begun_and_ended_and_never_extracted
             a_replay_takes_open_letters_that_no_other_has
@@ -241,6 +249,7 @@ impl Worker {
             token: self.token,
             entries: entries.collect(),
             refuses_mixed: false,
+            newest_alone: true,
             patience: Duration::ZERO,
         }
     }

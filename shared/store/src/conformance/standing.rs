@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pomost_models::{Batch, DeadLetter, Fate, Lane, Outcome, RunId, Stage, Version};
+use pomost_models::{Batch, DeadLetter, Fate, Lane, Outcome, Reason, RunId, Stage, Version};
 
 use super::{
     MINUTE, Worker, act_on,
@@ -189,11 +189,6 @@ pub async fn what_died_of_every_change_is_kept(store: Arc<dyn Store>) {
 
 /// Where it is not even loaded, its letter is what the later ones wait for.
 pub async fn a_dead_change_that_is_read_again_waits_for_nothing_and_nothing_for_it(store: Arc<dyn Store>) {
-    let batch_of = |letters: &[&DeadLetter]| {
-        let (flow, run) = ("customers".to_owned(), RunId::generate());
-        let records = letters.iter().filter_map(|letter| letter.record.clone()).collect();
-        Batch { flow, run, id: "1".into(), size: 9, attempt: 0, waits: 0, lane: Lane::Live, records }
-    };
     let (first, again, next) = (new_dead(0, "a", "1", 0), new_dead(0, "a", "1", 5), new_dead(1, "a", "2", 6));
     store.expect_changes(&[&batch_of(&[&first])]).await.unwrap();
     archive(&store, &[&first]).await;
@@ -206,4 +201,116 @@ pub async fn a_dead_change_that_is_read_again_waits_for_nothing_and_nothing_for_
     assert_eq!(behind().await, [false, true]);
     store.discard_dead_letters(&ids(&[&first])).await.unwrap();
     assert_eq!(behind().await, [false, false]);
+}
+
+/// Its message may come again when its letter is kept already: who kept it may not have lived to acknowledge it.
+pub async fn what_waits_for_a_dead_change_waits_also_when_that_is_found_dead(store: Arc<dyn Store>) {
+    let (first, next) = (new_dead(0, "a", "1", 0), new_dead(1, "a", "2", 1));
+    let changes = batch_of(&[&first, &next]);
+    store.expect_changes(&[&changes]).await.unwrap();
+    archive(&store, &[&first]).await;
+    store.settle_changes(&batch_of(&[&first])).await.unwrap();
+    let is_behind = async || store.are_behind(&batch_of(&[&next]), &[next.fate()]).await.unwrap();
+    assert_eq!(is_behind().await, [true]);
+    let replay = Replay { run: RunId::generate(), flow: "customers".into(), stage: Stage::Load };
+    store.begin_replay(&replay, &ids(&[&first])).await.unwrap();
+    store.settle_changes(&batch_of(&[&first])).await.unwrap();
+    assert_eq!(is_behind().await, [false]);
+}
+
+/// It would be tried, so it waits as others do.
+pub async fn what_a_claim_does_not_find_dead_waits_for_its_turn(store: Arc<dyn Store>) {
+    let (died, between, again) =
+        (new_dead(0, "a", "1", 0), new_dead(1, "a", "1", 4), new_dead(0, "a", "1", 7));
+    archive(&store, &[&died]).await;
+    store.expect_changes(&[&batch_of(&[&between, &again])]).await.unwrap();
+    let is_behind = async || store.are_behind(&batch_of(&[&again]), &[again.fate()]).await.unwrap();
+    assert_eq!(is_behind().await, [false]);
+    Worker::new(&store).apply("a", &read("1", 3), 1).await;
+    assert_eq!(is_behind().await, [true]);
+}
+
+/// What is applied late is older than what was read last, though newer than what died first.
+pub async fn a_letter_is_as_new_as_its_record_that_was_read_last(store: Arc<dyn Store>) {
+    let [found, died] = ["a", "b"].map(|key| newest(new_dead(0, key, "1", 1)));
+    archive(&store, &[&found, &died]).await;
+    assert!(is_dead(&store, &new_dead(3, "a", "1", 5)).await);
+    archive(&store, &[&newest(new_dead(3, "b", "1", 5))]).await;
+    let worker = Worker::new(&store);
+    for key in ["a", "b"] {
+        worker.apply(key, &read("1", 3), 1).await;
+    }
+    assert_eq!(store.supersede("customers", &["a", "b"]).await.unwrap(), 0);
+    let open = store.dead_letters(&any()).await.unwrap();
+    let versions = open.iter().map(|letter| letter.version().unwrap().clone());
+    assert!(versions.eq([5, 5].map(|row| Version::new(read("1", row)))), "{open:?}");
+    for key in ["a", "b"] {
+        worker.apply(key, &read("1", 6), 2).await;
+    }
+    assert_eq!(store.supersede("customers", &["a", "b"]).await.unwrap(), 2);
+}
+
+/// Others wait for the change that died first.
+pub async fn a_letter_of_every_change_stays_of_the_change_that_died(store: Arc<dyn Store>) {
+    let first = new_dead(0, "a", "1", 1);
+    archive(&store, &[&first]).await;
+    archive(&store, &[&new_dead(3, "a", "1", 5)]).await;
+    let open = store.dead_letters(&any()).await.unwrap();
+    assert_eq!(open[0].version().unwrap(), first.version().unwrap());
+}
+
+/// Whatever order they come in.
+pub async fn of_letters_of_one_key_that_come_together_the_newest_stays_open(store: Arc<dyn Store>) {
+    let [old, new] = ["1", "2"].map(|version| newest(new_dead(0, "a", version, 0)));
+    let [other_old, other_new] = ["1", "2"].map(|version| newest(new_dead(1, "b", version, 0)));
+    archive(&store, &[&old, &new, &other_new, &other_old]).await;
+    assert_eq!(open(&store).await, ids(&[&new, &other_new]));
+}
+
+/// Nothing else tells whether the destination has the record.
+pub async fn a_doubt_is_outdated_by_a_newer_doubt_alone(store: Arc<dyn Store>) {
+    let in_doubt =
+        |version, row| newest(DeadLetter { reason: Reason::InDoubt, ..new_dead(0, "a", version, row) });
+    let (doubt, refused, later) = (in_doubt("1", 0), newest(new_dead(1, "a", "2", 1)), in_doubt("3", 2));
+    archive(&store, &[&doubt]).await;
+    archive(&store, &[&refused]).await;
+    assert_eq!(open(&store).await, ids(&[&doubt, &refused]));
+    archive(&store, &[&later]).await;
+    assert_eq!(open(&store).await, ids(&[&later]));
+}
+
+/// As long as somebody still has to look at it.
+pub async fn a_row_that_is_told_again_needs_no_second_letter_while_the_first_is_open(store: Arc<dyn Store>) {
+    let told = |slot, row| {
+        let mut letter = DeadLetter { stage: Stage::Extract, ..newest(new_dead(slot, "", "1", row)) };
+        let record = letter.record.as_mut().unwrap();
+        record.source = Some(record.data.clone());
+        letter
+    };
+    let (first, again, later) = (told(0, 0), told(1, 5), told(2, 9));
+    archive(&store, &[&first]).await;
+    archive(&store, &[&again]).await;
+    assert_eq!(open(&store).await, ids(&[&first]));
+    store.discard_dead_letters(&ids(&[&first])).await.unwrap();
+    archive(&store, &[&later]).await;
+    assert_eq!(open(&store).await, ids(&[&later]));
+}
+
+/// Each archiver keeps one letter of a fate that it sees no other of.
+pub async fn many_archivers_at_once_keep_one_letter_of_a_fate(store: Arc<dyn Store>) {
+    let letters = (0..16).map(|row| newest(new_dead(0, "a", "1", row)));
+    let archived = letters.map(|letter| {
+        let store = store.clone();
+        tokio::spawn(async move { store.archive(&[letter]).await.unwrap() })
+    });
+    for archived in archived.collect::<Vec<_>>() {
+        archived.await.unwrap();
+    }
+    assert_eq!(open(&store).await.len(), 1);
+}
+
+fn batch_of(letters: &[&DeadLetter]) -> Batch {
+    let (flow, run) = ("customers".to_owned(), RunId::generate());
+    let records = letters.iter().filter_map(|letter| letter.record.clone()).collect();
+    Batch { flow, run, id: "1".into(), size: 9, attempt: 0, waits: 0, lane: Lane::Live, records }
 }

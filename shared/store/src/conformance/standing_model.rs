@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use pomost_models::{DeadLetter, Fate, Op, Outcome, Outcomes, Record, RunId, Version};
+use pomost_models::{DeadLetter, Fate, Op, Outcome, Outcomes, Record, RunId, Stage, Version};
 use serde_json::value::RawValue;
 
 use super::{
@@ -99,7 +99,7 @@ impl Model {
         let worker = Worker::new(&self.store);
         let mut claim = worker.claim_of(&[(&record.key, "", content)]);
         claim.entries[0].version = record.version.clone();
-        claim.entries[0].fate = is_remembered.then(|| Fate::of(&flow.to_string(), record));
+        claim.entries[0].fate = is_remembered.then(|| Fate::of(&flow.to_string(), Stage::Load, record));
         let answer = self.store.claim(&claim, MINUTE).await.unwrap().remove(0);
         match (outcome, &answer) {
             (Outcome::Unchanged, Answer::Unchanged) => {}
@@ -184,7 +184,7 @@ impl Model {
         open.sort_by_key(|(key, _)| *key);
         let fate = |(key, Key { standing, .. }): (&&'static str, &Key)| match *standing {
             Some((content, flow, true)) => {
-                Some((*key, Fate::of(&flow.to_string(), &record(0, key, content, 0))))
+                Some((*key, Fate::of(&flow.to_string(), Stage::Load, &record(0, key, content, 0))))
             }
             _ => None,
         };

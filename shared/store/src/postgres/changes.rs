@@ -46,10 +46,13 @@ const BEHIND: &str = "
         SELECT FROM dead_letters AS dead
         WHERE dead.flow = $1 AND dead.key = wanted.key AND dead.fate = wanted.fate AND dead.stage = 'load'
             AND dead.state IN ('open', 'discarded') AND dead.replayed_in IS NULL
+            AND NOT is_older(dead.version, (
+                SELECT version FROM ledger WHERE ledger.flow = $1 AND ledger.key = wanted.key LIMIT 1))
     )
     FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS wanted (key, version, fate, place)
     ORDER BY place";
 
+/// A change that died stays noted as long as its letter is open: its message may come again when the letter is kept.
 const SETTLE: &str = "
     WITH settled AS (
         SELECT changes.key, changes.version FROM unnest($2::text[], $3::text[]) AS settled (key, version)
@@ -57,7 +60,10 @@ const SETTLE: &str = "
         ORDER BY changes.key, changes.version FOR UPDATE OF changes
     )
     DELETE FROM changes USING settled
-    WHERE flow = $1 AND changes.key = settled.key AND changes.version = settled.version";
+    WHERE flow = $1 AND changes.key = settled.key AND changes.version = settled.version AND NOT (changes.dead AND EXISTS (
+        SELECT FROM dead_letters AS standing
+        WHERE standing.flow = $1 AND standing.key = settled.key AND standing.version = settled.version
+            AND standing.state = 'open' AND standing.replayed_in IS NULL))";
 
 /// A page that is read again has another record in each slot, and each settles the change that was noted of it.
 const PARK: &str = "

@@ -71,6 +71,17 @@ impl Connections {
         client.execute(&statement, parameters).await.map_err(|error| self.failed(&error))
     }
 
+    /// Runs statements one after the other, all of them or none.
+    pub(super) async fn execute_together(&self, statements: &[(&str, Parameters<'_>)]) -> Result<()> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(|error| self.failed(&error))?;
+        for (sql, parameters) in statements {
+            let statement = transaction.prepare_cached(sql).await.map_err(|error| self.failed(&error))?;
+            transaction.execute(&statement, parameters).await.map_err(|error| self.failed(&error))?;
+        }
+        transaction.commit().await.map_err(|error| self.failed(&error))
+    }
+
     async fn client(&self) -> Result<Client> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {

@@ -1,28 +1,54 @@
 //! Dead letters, kept whole beside the columns they are searched by.
 
 use pomost_models::DeadLetter;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
-use super::{connection::Connections, text::stored};
+use super::{
+    connection::Connections,
+    text::{restored, stored},
+};
 use crate::{DeadLetterFilter, Result, dead_letters};
 
-/// Of letters of equal fate one is kept: the one that stands, or the first of them. Nobody waits for the changes of
+/// Letters of one flow are archived one after the other: who does not see those of others yet would keep a second one
+/// of equal fate. Locked in one order, so that nobody waits for each other.
+const LOCK: &str = "
+    SELECT pg_advisory_xact_lock(hashtextextended('pomost dead letters of ' || current_schema() || '/' || flow, 0))
+    FROM (SELECT DISTINCT flow FROM unnest($1::text[]) AS sent (flow) ORDER BY flow) AS flows";
+
+/// A record that is read again makes the letter that stands for it as new as it is, where the newest alone matters.
+const RENEW: &str = "
+    WITH newest AS (
+        SELECT flow, stage, key, fate, max(version COLLATE \"C\") AS version
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::boolean[])
+            AS sent (flow, stage, key, version, fate, newest_alone)
+        WHERE newest_alone GROUP BY flow, stage, key, fate
+    ), equal AS (
+        SELECT standing.id, newest.version FROM newest JOIN dead_letters AS standing
+            ON standing.flow = newest.flow AND standing.key = newest.key AND standing.fate = newest.fate
+                AND standing.stage = newest.stage AND standing.state IN ('open', 'discarded')
+                AND standing.replayed_in IS NULL AND is_older(standing.version, newest.version)
+        ORDER BY standing.id FOR UPDATE OF standing
+    )
+    UPDATE dead_letters SET version = equal.version FROM equal WHERE dead_letters.id = equal.id";
+
+/// Of letters of equal fate one is kept: the one that stands, or the newest of them. Nobody waits for the changes of
 /// the others but for its.
 const ARCHIVE: &str = "
     WITH sent AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-            $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::boolean[])
-            AS sent (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate, newest_alone)
+            $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::boolean[], $17::boolean[])
+            AS sent (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate, newest_alone, is_told)
     ), compared AS (
         SELECT sent.*, EXISTS (SELECT FROM dead_letters AS kept WHERE kept.id = sent.id) AS is_kept, EXISTS (
             SELECT FROM dead_letters AS other
             WHERE other.flow = sent.flow AND other.key = sent.key AND other.fate = sent.fate AND other.stage = sent.stage
-                AND other.state IN ('open', 'discarded') AND other.replayed_in IS NULL) AS has_equal
+                AND other.state IN ('open', 'discarded') AND other.replayed_in IS NULL
+                AND (other.state = 'open' OR NOT sent.is_told)) AS has_equal
         FROM sent
     ), letters AS MATERIALIZED (
         SELECT *, is_kept OR fate IS NULL OR NOT has_equal AND 1 = row_number() OVER (
-            PARTITION BY flow, stage, key, fate, is_kept ORDER BY id) AS stays
+            PARTITION BY flow, stage, key, fate, is_kept ORDER BY version COLLATE \"C\" DESC, id) AS stays
         FROM compared
     ), died AS (
         SELECT changes.flow, changes.key, changes.version, letters.stays FROM letters JOIN changes
@@ -45,18 +71,26 @@ const ARCHIVE: &str = "
             ON dead_letters.flow = letters.flow AND dead_letters.key = letters.key AND letters.key <> ''
                 AND dead_letters.state IN ('open', 'discarded') AND dead_letters.replayed_in IS NULL
                 AND is_older(dead_letters.version, letters.version)
+                AND (dead_letters.reason <> 'in_doubt' OR letters.reason = 'in_doubt')
         WHERE letters.newest_alone AND letters.stays AND NOT letters.is_kept
         ORDER BY dead_letters.id FOR UPDATE OF dead_letters
     ), outdated AS (
         UPDATE dead_letters SET state = 'superseded' FROM older WHERE dead_letters.id = older.id
+    ), older_sent AS (
+        SELECT letters.id FROM letters JOIN letters AS newer
+            ON newer.flow = letters.flow AND newer.key = letters.key AND letters.key <> ''
+                AND is_older(letters.version, newer.version)
+                AND (letters.reason <> 'in_doubt' OR newer.reason = 'in_doubt')
+        WHERE newer.newest_alone AND newer.stays AND NOT newer.is_kept
     )
-    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate)
-    SELECT id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate
+    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate, state)
+    SELECT id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate,
+        CASE WHEN id IN (SELECT id FROM older_sent) THEN 'superseded' ELSE 'open' END
     FROM letters WHERE stays ORDER BY id
     ON CONFLICT (id) DO NOTHING";
 
 const LIST: &str = "
-    SELECT id, letter FROM dead_letters
+    SELECT id, letter, version FROM dead_letters
     WHERE ($1::text IS NULL OR starts_with(id, $1)) AND ($8 OR state = 'open')
         AND ($2::text IS NULL OR flow = $2) AND ($3::text IS NULL OR stage = $3)
         AND ($4::text IS NULL OR reason = $4) AND ($5::uuid IS NULL OR run = $5)
@@ -92,11 +126,13 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
         of_record.map(|record| Some(stored(&record?.version.order_key()).into_owned())).collect();
     let fates: Vec<Option<Vec<u8>>> = letters.iter().map(|letter| Some(letter.fate()?.0.to_vec())).collect();
     let newest_alone: Vec<bool> = letters.iter().map(|letter| letter.newest_alone).collect();
-    let parameters: [&(dyn ToSql + Sync); 16] = [
+    let are_told: Vec<bool> = letters.iter().map(DeadLetter::is_told).collect();
+    let (flows, stages) = (column(|letter| &letter.flow), column(|letter| letter.stage.as_str()));
+    let parameters: [&(dyn ToSql + Sync); 17] = [
         &column(|letter| &letter.id),
-        &column(|letter| &letter.flow),
+        &flows,
         &runs,
-        &column(|letter| letter.stage.as_str()),
+        &stages,
         &column(|letter| letter.reason.as_str()),
         &times,
         &texts,
@@ -109,8 +145,10 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
         &versions,
         &fates,
         &newest_alone,
+        &are_told,
     ];
-    connections.execute(ARCHIVE, &parameters).await.map(drop)
+    let renewed: [&(dyn ToSql + Sync); 6] = [&flows, &stages, &keys, &versions, &fates, &newest_alone];
+    connections.execute_together(&[(LOCK, &[&flows]), (RENEW, &renewed), (ARCHIVE, &parameters)]).await
 }
 
 pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
@@ -126,7 +164,9 @@ pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -
         &filter.replayed_in.map(|run| run.0),
     ];
     let rows = connections.query(LIST, &parameters).await?;
-    rows.iter().map(|row| dead_letters::from_text(row.get(0), row.get(1))).collect()
+    let version = |row: &Row| row.get::<_, Option<&str>>(2).map(|version| restored(version.to_owned()));
+    let letter = |row: &Row| dead_letters::from_text(row.get(0), row.get(1), version(row).as_deref());
+    rows.iter().map(letter).collect()
 }
 
 pub(super) async fn discard(connections: &Connections, ids: &[String]) -> Result<u64> {

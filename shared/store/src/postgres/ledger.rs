@@ -27,7 +27,7 @@ const CLAIM: &str = "
         SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[], $9::bytea[]) WITH ORDINALITY
             AS wanted (key, version, hash, fate, place)
     ), seen AS MATERIALIZED (
-        SELECT wanted.key, wanted.place, wanted.version AS wanted_version, wanted.hash AS wanted_hash,
+        SELECT wanted.key, wanted.place, wanted.fate, wanted.version AS wanted_version, wanted.hash AS wanted_hash,
             known.version, known.hash,
             CASE
                 WHEN known.claim = $5 THEN 'act'
@@ -47,6 +47,12 @@ const CLAIM: &str = "
         FROM wanted LEFT JOIN LATERAL (
             SELECT * FROM ledger WHERE ledger.flow = $1 AND ledger.key = wanted.key LIMIT 1
         ) AS known ON true
+    ), renewed AS (
+        UPDATE dead_letters AS dead SET version = seen.wanted_version FROM seen
+        WHERE $10 AND seen.answer = 'dead'
+            AND dead.flow = $1 AND dead.key = seen.key AND dead.fate = seen.fate AND dead.stage = 'load'
+            AND dead.state IN ('open', 'discarded') AND dead.replayed_in IS NULL
+            AND is_older(dead.version, seen.wanted_version)
     ), written AS (
         INSERT INTO ledger AS known (flow, key, version, hash, claim, claimed_until, attempted)
         SELECT $1, key,
@@ -159,6 +165,7 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
         &claim.refuses_mixed as _,
         &patience as _,
         &fates as _,
+        &claim.newest_alone as _,
     ];
     let rows = connections.query(CLAIM, &parameters).await?;
     rows.iter().map(|row| answer(connections, row)).collect()

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use pomost_models::{Batch, Fate, Record, RunId, Stage};
+use pomost_models::{Batch, Fate, Record, RunId};
 use pomost_sqlite::Database;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{dead_letters, values};
+use super::{dead_letters::Standing, values};
 use crate::{
     ClaimToken, Result,
     changes::{self, Taking},
@@ -23,6 +23,13 @@ const EXPECT: &str = "
         SET run = excluded.run, batch = excluded.batch, expected_at = excluded.expected_at, dead = 0";
 
 const SETTLE: &str = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
+
+/// A change that died stays noted as long as its letter is open: its message may come again when the letter is kept.
+const SETTLE_UNLESS_DEAD: &str = "
+    DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3 AND NOT (dead AND EXISTS (
+        SELECT 1 FROM dead_letters AS standing
+        WHERE standing.flow = ?1 AND standing.key = ?2 AND standing.version = ?3 AND standing.state = 'open'
+            AND standing.state IN ('open', 'discarded') AND standing.replayed_in IS NULL))";
 
 const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND waits_for(?3, version)";
 
@@ -90,9 +97,7 @@ pub(super) async fn behind(database: &Database, batch: &Batch, fates: &[Option<F
         let mut earlier = connection.prepare_cached(EARLIER)?;
         let behind = |(record, fate): (&Record, &Option<Fate>)| {
             let is_behind = earlier.exists((&batch.flow, &record.key, record.version.order_key()))?;
-            let is_dead =
-                |fate| dead_letters::stands(connection, (&batch.flow, &record.key, fate), Stage::Load, None);
-            Ok(is_behind && !fate.map_or(Ok(false), is_dead)?)
+            Ok(is_behind && !is_dead(connection, &batch.flow, &record.key, *fate)?)
         };
         batch.records.iter().zip(&fates).map(behind).collect()
     });
@@ -101,7 +106,7 @@ pub(super) async fn behind(database: &Database, batch: &Batch, fates: &[Option<F
 
 pub(super) async fn settle(database: &Database, batch: &Batch) -> Result<()> {
     let batch = batch.bare();
-    let settled = database.write(move |transaction| for_each_change(transaction, SETTLE, &batch));
+    let settled = database.write(move |transaction| for_each_change(transaction, SETTLE_UNLESS_DEAD, &batch));
     Ok(settled.await?)
 }
 
@@ -208,6 +213,15 @@ pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u
                 AND waits_for(parked.version, changes.version)))";
     let count = connection.prepare_cached(sql)?.query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
     Ok(count.unsigned_abs())
+}
+
+/// Whether a record is dead, as a claim of it would find.
+fn is_dead(connection: &Connection, flow: &str, key: &str, fate: Option<Fate>) -> rusqlite::Result<bool> {
+    let Some(fate) = fate else { return Ok(false) };
+    let mut known = connection.prepare_cached("SELECT version FROM ledger WHERE flow = ?1 AND key = ?2")?;
+    let applied: Option<Option<String>> = known.query_row((flow, key), |row| row.get(0)).optional()?;
+    let applied = applied.flatten();
+    Ok(Standing::at_load(flow, key, fate, applied.as_deref()).letter(connection)?.is_some())
 }
 
 /// Executes a statement on the flow, the key and the version of each record of a batch.

@@ -2,7 +2,7 @@
 
 use pomost_models::{DeadLetter, Fate, Record, Stage, Version};
 use pomost_sqlite::Database;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{changes, runs};
 use crate::{DeadLetterFilter, Result, dead_letters};
@@ -13,7 +13,7 @@ const INSERT: &str = "
     ON CONFLICT (id) DO NOTHING";
 
 const LIST: &str = "
-    SELECT id, letter FROM dead_letters
+    SELECT id, letter, version FROM dead_letters
     WHERE (?1 IS NULL OR substr(id, 1, length(?1)) = ?1) AND (?8 OR state = 'open')
         AND (?2 IS NULL OR flow = ?2) AND (?3 IS NULL OR stage = ?3)
         AND (?4 IS NULL OR reason = ?4) AND (?5 IS NULL OR run = ?5)
@@ -24,24 +24,30 @@ const LIST: &str = "
 const DISCARD: &str =
     "UPDATE dead_letters SET state = 'discarded', replayed_in = NULL WHERE id = ?1 AND state = 'open'";
 
-/// Where an older version was applied than the letter's, which is then outdated.
-const STANDS: &str = "
-    SELECT 1 FROM dead_letters
+/// Where a newer version was applied than the letter's, it is outdated. What is told is news, also where the letter of
+/// the same was discarded.
+const STANDING: &str = "
+    SELECT id FROM dead_letters
     WHERE flow = ?1 AND key = ?2 AND fate = ?3 AND state IN ('open', 'discarded') AND replayed_in IS NULL
-        AND stage = ?4 AND NOT is_older(version, ?5)";
+        AND stage = ?4 AND NOT is_older(version, ?5) AND (state = 'open' OR NOT ?6)";
 
+const RENEW: &str = "UPDATE dead_letters SET version = ?2 WHERE id = ?1 AND is_older(version, ?2)";
+
+/// A doubt stays one until it is resolved, unless the newer one is in doubt as well.
 const OUTDATE: &str = "
     UPDATE dead_letters SET state = 'superseded'
     WHERE flow = ?1 AND key = ?2 AND key <> '' AND id <> ?3 AND state IN ('open', 'discarded') AND replayed_in IS NULL
-        AND is_older(version, ?4)";
+        AND is_older(version, ?4) AND (reason <> 'in_doubt' OR ?5 = 'in_doubt')";
 
 const SETTLE: &str = "
     DELETE FROM changes WHERE (flow, key, version) IN (
         SELECT flow, key, version FROM dead_letters WHERE id = ?1 AND state = 'open')";
 
+/// The older ones first, so that newer ones that come with them outdate them.
 pub(super) async fn archive(database: &Database, letters: &[DeadLetter]) -> Result<()> {
+    let mut letters = letters.to_owned();
+    letters.sort_by_cached_key(|letter| letter.version().map(Version::order_key));
     let texts = letters.iter().map(dead_letters::to_text).collect::<Result<Vec<_>>>()?;
-    let letters = letters.to_owned();
     let archived = database.write(move |transaction| {
         for ((run, batch), outcomes) in dead_letters::slots(&letters) {
             runs::merge_batch(transaction, run, batch, outcomes.mask())?;
@@ -67,11 +73,12 @@ pub(super) async fn list(database: &Database, filter: &DeadLetterFilter) -> Resu
                 filter.closed,
                 filter.replayed_in.map(|run| run.to_string()),
             ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        rows.collect::<rusqlite::Result<Vec<(String, String)>>>()
+        rows.collect::<rusqlite::Result<Vec<(String, String, Option<String>)>>>()
     });
-    rows.await?.iter().map(|(id, text)| dead_letters::from_text(id, text)).collect()
+    let rows = rows.await?;
+    rows.iter().map(|(id, text, version)| dead_letters::from_text(id, text, version.as_deref())).collect()
 }
 
 pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> {
@@ -85,24 +92,46 @@ pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> 
     Ok(discarded.await?)
 }
 
-/// Whether a letter stands of this flow, key and fate, at this stage, that is not older than the version that was
-/// applied.
-pub(super) fn stands(
-    connection: &Connection,
-    (flow, key, fate): (&str, &str, Fate),
-    stage: Stage,
-    applied: Option<&str>,
-) -> rusqlite::Result<bool> {
-    connection.prepare_cached(STANDS)?.exists((flow, key, fate.0, stage.as_str(), applied))
+/// Which letter stands of a record.
+pub(super) struct Standing<'a> {
+    pub(super) flow: &'a str,
+    pub(super) key: &'a str,
+    pub(super) fate: Fate,
+    pub(super) stage: Stage,
+    /// What was applied of the key: older letters do not stand any more.
+    pub(super) applied: Option<&'a str>,
+    pub(super) is_told: bool,
+}
+
+impl<'a> Standing<'a> {
+    /// Of a record that comes to be loaded.
+    pub(super) fn at_load(flow: &'a str, key: &'a str, fate: Fate, applied: Option<&'a str>) -> Standing<'a> {
+        Standing { flow, key, fate, stage: Stage::Load, applied, is_told: false }
+    }
+
+    /// The id of the letter, if one stands.
+    pub(super) fn letter(self, connection: &Connection) -> rusqlite::Result<Option<String>> {
+        let Standing { flow, key, fate, stage, applied, is_told } = self;
+        let parameters = (flow, key, fate.0, stage.as_str(), applied, is_told);
+        connection.prepare_cached(STANDING)?.query_row(parameters, |row| row.get(0)).optional()
+    }
+}
+
+/// Makes a letter as new as its record that was read again.
+pub(super) fn renew(transaction: &Transaction<'_>, id: &str, version: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached(RENEW)?.execute((id, version)).map(drop)
 }
 
 /// Keeps a letter, unless it or one of equal fate is kept. Nobody waits for its change then but for the other's.
 fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {
     let is_kept =
         transaction.prepare_cached("SELECT 1 FROM dead_letters WHERE id = ?1")?.exists([&letter.id])?;
-    if let (false, Some(record), Some(fate)) = (is_kept, &letter.record, letter.fate())
-        && stands(transaction, (&letter.flow, &record.key, fate), letter.stage, None)?
+    if let (false, Some(record)) = (is_kept, &letter.record)
+        && let Some(equal) = of_equal_fate(transaction, letter, record)?
     {
+        if letter.newest_alone {
+            renew(transaction, &equal, &record.version.order_key())?;
+        }
         return changes::settle_one(transaction, &letter.flow, record);
     }
     if let Some(record) = &letter.record {
@@ -114,11 +143,21 @@ fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rus
     insert(transaction, letter, text)?;
     match &letter.record {
         Some(Record { key, version, .. }) if letter.newest_alone => {
-            let newer = (&letter.flow, key, &letter.id, version.order_key());
+            let newer = (&letter.flow, key, &letter.id, version.order_key(), letter.reason.as_str());
             transaction.prepare_cached(OUTDATE)?.execute(newer).map(drop)
         }
         _ => Ok(()),
     }
+}
+
+fn of_equal_fate(
+    transaction: &Transaction<'_>,
+    letter: &DeadLetter,
+    record: &Record,
+) -> rusqlite::Result<Option<String>> {
+    let Some(fate) = letter.fate() else { return Ok(None) };
+    let of_load = Standing::at_load(&letter.flow, &record.key, fate, None);
+    Standing { stage: letter.stage, is_told: letter.is_told(), ..of_load }.letter(transaction)
 }
 
 fn insert(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {

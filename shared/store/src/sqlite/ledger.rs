@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use pomost_models::{Fate, Stage, version::is_older};
+use pomost_models::{Fate, version::is_older};
 use pomost_sqlite::Database;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
-use super::{dead_letters, runs, values};
+use super::{
+    dead_letters::{self, Standing},
+    runs, values,
+};
 use crate::{
     Answer, Claim, Known, Result, Settled, SettledEntry, Settlement,
     ledger::{ClaimToken, ContentHash},
 };
 
 pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
-    let (flow, token, refuses_mixed) = (claim.flow.clone(), claim.token, claim.refuses_mixed);
-    let patience = claim.patience;
+    let (flow, token, patience) = (claim.flow.clone(), claim.token, claim.patience);
+    let (refuses_mixed, newest_alone) = (claim.refuses_mixed, claim.newest_alone);
     let wanted: Vec<Wanted> = claim
         .entries
         .iter()
@@ -24,6 +27,7 @@ pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> 
             hash: entry.hash,
             fate: entry.fate,
             refuses_mixed,
+            newest_alone,
         })
         .collect();
     let answers = database.write(move |transaction| {
@@ -111,6 +115,7 @@ struct Wanted {
     hash: ContentHash,
     fate: Option<Fate>,
     refuses_mixed: bool,
+    newest_alone: bool,
 }
 
 /// The times that matter to a claim.
@@ -206,14 +211,16 @@ fn claim_key(
     let is_ours = held.as_ref().is_some_and(|held| held.is_claimed_by(token));
     let known = held.as_ref().and_then(|held| held.version.clone());
     let answer = held.map_or(Answer::Act(Known::default()), |held| held.answer(token, wanted, times));
-    let is_dead = || match wanted.fate {
+    let letter = match wanted.fate {
         Some(fate) if !is_ours && answer.known().is_some() => {
-            let of = (flow, wanted.key.as_str(), fate);
-            dead_letters::stands(transaction, of, Stage::Load, known.as_deref())
+            Standing::at_load(flow, &wanted.key, fate, known.as_deref()).letter(transaction)?
         }
-        _ => Ok(false),
+        _ => None,
     };
-    let answer = if is_dead()? { Answer::Dead } else { answer };
+    if let (Some(letter), true) = (&letter, wanted.newest_alone) {
+        dead_letters::renew(transaction, letter, &wanted.version)?;
+    }
+    let answer = if letter.is_some() { Answer::Dead } else { answer };
     match answer {
         Answer::Act(_) => hold(transaction, flow, token, wanted, times.until, false)?,
         Answer::Unknown { .. } => hold(transaction, flow, token, wanted, times.until, true)?,
