@@ -191,7 +191,7 @@ async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
         let take = |left: &std::sync::Mutex<usize>| std::mem::take(&mut *left.lock().unwrap()) > 0;
         world.shop.put("t7", json!({"key": "a"}));
         world.shop.intercept(move |seen| match &*seen.method {
-            "POST" if take(&creates) => Some(Reply::BreakOff),
+            "POST" if take(&creates) => Some(Reply::json(500, &json!({}))),
             "GET" if take(&look_ups) => Some(nothing(answer)),
             _ => None,
         });
