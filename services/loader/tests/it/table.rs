@@ -196,8 +196,14 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         let row = record("a", r#"{"total":2}"#);
         let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#), None)];
         let token = ClaimToken::generate();
-        let next =
-            Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
+        let next = Claim {
+            flow: "sales".into(),
+            token,
+            entries,
+            refuses_mixed: true,
+            newest_alone: true,
+            patience: Duration::ZERO,
+        };
         let break_off = async {
             while schema.waiting(&schema.name).await == 0 {}
             schema.disconnect(&schema.name).await
@@ -224,8 +230,14 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
         let entries =
             records.iter().map(|record| pomost_loader::prepare::claim_entry(record, None)).collect();
         let token = ClaimToken::generate();
-        let claim =
-            Claim { flow: "sales".into(), token, entries, refuses_mixed: true, patience: Duration::ZERO };
+        let claim = Claim {
+            flow: "sales".into(),
+            token,
+            entries,
+            refuses_mixed: true,
+            newest_alone: true,
+            patience: Duration::ZERO,
+        };
         scene.context.store().claim(&claim, Duration::ZERO).await.unwrap();
         scene.load(batch(records)).await;
         assert_eq!(schema.rows("sales").await, ["(a,1,,)", "(kept,0,,)"]);
