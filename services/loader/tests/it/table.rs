@@ -201,8 +201,8 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
             token,
             entries,
             refuses_mixed: true,
-            patience: Duration::ZERO,
             newest_alone: true,
+            patience: Duration::ZERO,
         };
         let break_off = async {
             while schema.waiting(&schema.name).await == 0 {}
@@ -235,8 +235,8 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
             token,
             entries,
             refuses_mixed: true,
-            patience: Duration::ZERO,
             newest_alone: true,
+            patience: Duration::ZERO,
         };
         scene.context.store().claim(&claim, Duration::ZERO).await.unwrap();
         scene.load(batch(records)).await;
