@@ -13,6 +13,9 @@ const MAX_MAPPED: usize = 8 * 1024 * 1024;
 /// How much of the text that a mapping raises is shown, in bytes.
 const MAX_MESSAGE: usize = 500;
 
+/// How much of it is looked at for what is sensitive, in bytes.
+const MAX_MASKED: usize = 4096;
+
 /// A record that could not be transformed, as it came.
 #[derive(Debug)]
 pub struct Refused {
@@ -114,24 +117,24 @@ fn mapping_failed(flow: &Flow, input: &Value, record: &Record, error: Evaluation
         || error.message.clone(),
         |raised| {
             let extracted = read(record.extracted().get().as_bytes()).unwrap_or_default();
-            flow.mask(&extracted, &flow.mask(input, raised.unmasked()))
+            let raised = shortened(raised.unmasked(), MAX_MASKED);
+            flow.mask(&extracted, &flow.mask(input, &raised))
         },
     );
     let place = error.place.map(|place| format!(" ({place})")).unwrap_or_default();
     Diagnosis {
         reason: Reason::Invalid,
-        error: format!("the mapping: {}{place}", shortened(message)),
+        error: format!("the mapping: {}{place}", shortened(&message, MAX_MESSAGE)),
         pointer: error.pointer,
     }
 }
 
 /// A text of an author's may be as long as the record: its beginning tells enough.
-fn shortened(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-        message.push('…');
+fn shortened(message: &str, longest: usize) -> String {
+    match message.len() > longest {
+        true => format!("{}…", &message[..message.floor_char_boundary(longest)]),
+        false => message.to_owned(),
     }
-    message
 }
 
 fn invalid(what: &str, error: &dyn std::fmt::Display) -> Diagnosis {

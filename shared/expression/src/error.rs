@@ -93,7 +93,9 @@ impl EvaluationError {
             Some(text) => without_values(text, source),
             None => format!("the expression raised {} as its error, not text", a_type(kind)),
         };
-        let raised = text.or_else(|| crate::write(&raised).ok()).map(Raised);
+        // An error of jq's that is caught and raised again says more with types than with its quoted values.
+        let is_told = text.as_ref().is_some_and(|text| wording::shown(text, &|_| false).is_some());
+        let raised = text.or_else(|| crate::write(&raised).ok()).filter(|_| !is_told).map(Raised);
         EvaluationError { raised, ..EvaluationError::new(message) }
     }
 }
