@@ -74,6 +74,17 @@ async fn a_caught_error_that_quotes_a_sensitive_value_is_told_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_has_no_json_is_pointed_at() {
+    let transform = "map: '{ key, lines: [{ \"a/b\": 1 }, { \"a/b\": (.n | sqrt) }] }'";
+    let (world, _) =
+        World::with_rows([json!({"key": "a", "n": -1})], Flow { transform, ..Flow::default() }).await;
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let letter = world.only_dead().await;
+    assert_eq!(letter.pointer.as_deref(), Some("/lines/1/a~1b"));
+    assert!(letter.error.contains("not a number (flows/things.yaml:"), "{}", letter.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mapped_record_that_the_destination_would_not_take_dies_alone() {
     let rows = [json!({"key": "a", "mail": "x@y"}), json!({"key": "b", "mail": "secret"})];
     let transform = "map: '{ key, contact: { mail: .mail } }'\nproduce: schemas/produce.json";

@@ -1,6 +1,6 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
-use pomost_expression::{EvaluationError, Value, Variables, given, read, write};
+use pomost_expression::{EvaluationError, Value, Variables, given, read, text, write};
 use pomost_models::{Op, Reason, Record, RunId};
 use pomost_project::{Flow, flow::Order, schema::Schema};
 use pomost_runtime::dead::Diagnosis;
@@ -66,11 +66,39 @@ fn in_order(flow: &Flow, outputs: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue
 
 fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
     check(flow.transform.produce.as_ref(), value, "the mapped record")?;
-    let text = write(value).map_err(|error| invalid("the mapped record: ", &error))?;
+    let text = write(value).map_err(|error| Diagnosis {
+        pointer: unwritable(value).filter(|pointer| !pointer.is_empty()),
+        ..invalid("the mapped record: ", &format!("{error}{}", place(flow)))
+    })?;
     if text.len() > MAX_MAPPED {
-        return Err(invalid("the mapped record: ", &format!("it is longer than {} MiB", MAX_MAPPED >> 20)));
+        return Err(invalid(
+            "the mapped record: ",
+            &format!("it is longer than {} MiB{}", MAX_MAPPED >> 20, place(flow)),
+        ));
     }
     RawValue::from_string(text).map_err(|_| invalid("the mapped record: ", &"it is not JSON"))
+}
+
+/// The JSON pointer of the first value that has no JSON.
+fn unwritable(value: &Value) -> Option<String> {
+    let below = |name: &str, value| {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        unwritable(value).map(|pointer| format!("/{name}{pointer}"))
+    };
+    match value {
+        Value::Arr(items) => {
+            items.iter().enumerate().find_map(|(place, item)| below(&place.to_string(), item))
+        }
+        Value::Obj(fields) => {
+            fields.iter().find_map(|(key, field)| below(&text(key).unwrap_or_default(), field))
+        }
+        scalar => write(scalar).is_err().then(String::new),
+    }
+}
+
+/// Where the mapping begins.
+fn place(flow: &Flow) -> String {
+    flow.transform.map.as_ref().map(|map| format!(" ({})", map.begin())).unwrap_or_default()
 }
 
 fn check(schema: Option<&Schema>, value: &Value, what: &str) -> Result<(), Diagnosis> {

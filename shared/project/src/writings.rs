@@ -174,8 +174,14 @@ mod tests {
         let value = "jan...kowalski@example.com";
         for quoted in ["jan...", "jan...kowal...", "jan...kowal...\") and number (1", "JAN...KOWAL..."] {
             let hidden = hide([value], &format!("string (\"{quoted} cannot be added"));
-            assert!(!hidden.to_lowercase().contains("jan") && !hidden.to_lowercase().contains("kow"), "{hidden}");
-            assert!(hidden.starts_with("string (\"***...") && hidden.ends_with(" cannot be added"), "{hidden}");
+            assert!(
+                !hidden.to_lowercase().contains("jan") && !hidden.to_lowercase().contains("kow"),
+                "{hidden}"
+            );
+            assert!(
+                hidden.starts_with("string (\"***...") && hidden.ends_with(" cannot be added"),
+                "{hidden}"
+            );
         }
         assert_eq!(hide([value], "wait... then ja..."), "wait... then ja...");
     }
