@@ -81,7 +81,7 @@ async fn a_number_that_has_no_json_is_pointed_at() {
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
     assert_eq!(letter.pointer.as_deref(), Some("/lines/1/a~1b"));
-    assert!(letter.error.contains("not a number (flows/things.yaml:"), "{}", letter.error);
+    assert!(letter.error.contains("cannot express (flows/things.yaml:"), "{}", letter.error);
 }
 
 #[tokio::test(flavor = "multi_thread")]
