@@ -54,6 +54,37 @@ async fn what_a_mapping_says_of_a_record_is_told_without_what_is_sensitive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caught_error_that_quotes_a_sensitive_value_is_told_without_it() {
+    let rows = [json!({"key": "a", "mail": "geheimnowakowska.brzeczyszczykiewicz@example.com"})];
+    for (transform, told) in [
+        (
+            r#"map: 'try (.mail | tonumber) catch error("bad: \(.)")'"#,
+            r#"bad: string ("***...") cannot be parsed"#,
+        ),
+        ("map: 'try (.mail + 1) catch error'", "cannot calculate text + number"),
+        (r#"map: 'error("no \(.mail | ascii_upcase)")'"#, "no ***"),
+    ] {
+        let flow = Flow { transform, rest: "sensitive: [.mail]", ..Flow::default() };
+        let (world, _) = World::with_rows(rows.clone(), flow).await;
+        assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+        let error = world.only_dead().await.error;
+        assert!(error.starts_with(&format!("the mapping: {told}")), "{error}");
+        assert!(!error.to_lowercase().contains("geheim"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_has_no_json_is_pointed_at() {
+    let transform = "map: '{ key, lines: [{ \"a/b\": 1 }, { \"a/b\": (.n | sqrt) }] }'";
+    let (world, _) =
+        World::with_rows([json!({"key": "a", "n": -1})], Flow { transform, ..Flow::default() }).await;
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    let letter = world.only_dead().await;
+    assert_eq!(letter.pointer.as_deref(), Some("/lines/1/a~1b"));
+    assert!(letter.error.contains("cannot express (flows/things.yaml:"), "{}", letter.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mapped_record_that_the_destination_would_not_take_dies_alone() {
     let rows = [json!({"key": "a", "mail": "x@y"}), json!({"key": "b", "mail": "secret"})];
     let transform = "map: '{ key, contact: { mail: .mail } }'\nproduce: schemas/produce.json";

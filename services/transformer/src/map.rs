@@ -1,6 +1,6 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
-use pomost_expression::{EvaluationError, Value, Variables, given, read, write};
+use pomost_expression::{EvaluationError, Value, Variables, given, read, text, write};
 use pomost_models::{Op, Reason, Record, RunId};
 use pomost_project::{Flow, flow::Order, schema::Schema};
 use pomost_runtime::dead::Diagnosis;
@@ -12,6 +12,9 @@ const MAX_MAPPED: usize = 8 * 1024 * 1024;
 
 /// How much of the text that a mapping raises is shown, in bytes.
 const MAX_MESSAGE: usize = 500;
+
+/// How much of it is looked at for what is sensitive, in bytes.
+const MAX_MASKED: usize = 4096;
 
 /// A record that could not be transformed, as it came.
 #[derive(Debug)]
@@ -63,11 +66,39 @@ fn in_order(flow: &Flow, outputs: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue
 
 fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
     check(flow.transform.produce.as_ref(), value, "the mapped record")?;
-    let text = write(value).map_err(|error| invalid("the mapped record: ", &error))?;
+    let text = write(value).map_err(|error| Diagnosis {
+        pointer: unwritable(value).filter(|pointer| !pointer.is_empty()),
+        ..invalid("the mapped record: ", &format!("{error}{}", place(flow)))
+    })?;
     if text.len() > MAX_MAPPED {
-        return Err(invalid("the mapped record: ", &format!("it is longer than {} MiB", MAX_MAPPED >> 20)));
+        return Err(invalid(
+            "the mapped record: ",
+            &format!("it is longer than {} MiB{}", MAX_MAPPED >> 20, place(flow)),
+        ));
     }
     RawValue::from_string(text).map_err(|_| invalid("the mapped record: ", &"it is not JSON"))
+}
+
+/// The JSON pointer of the first value that has no JSON.
+fn unwritable(value: &Value) -> Option<String> {
+    let below = |name: &str, value| {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        unwritable(value).map(|pointer| format!("/{name}{pointer}"))
+    };
+    match value {
+        Value::Arr(items) => {
+            items.iter().enumerate().find_map(|(place, item)| below(&place.to_string(), item))
+        }
+        Value::Obj(fields) => {
+            fields.iter().find_map(|(key, field)| below(&text(key).unwrap_or_default(), field))
+        }
+        scalar => write(scalar).is_err().then(String::new),
+    }
+}
+
+/// Where the mapping begins.
+fn place(flow: &Flow) -> String {
+    flow.transform.map.as_ref().map(|map| format!(" ({})", map.begin())).unwrap_or_default()
 }
 
 fn check(schema: Option<&Schema>, value: &Value, what: &str) -> Result<(), Diagnosis> {
@@ -114,24 +145,24 @@ fn mapping_failed(flow: &Flow, input: &Value, record: &Record, error: Evaluation
         || error.message.clone(),
         |raised| {
             let extracted = read(record.extracted().get().as_bytes()).unwrap_or_default();
-            flow.mask(&extracted, &flow.mask(input, raised.unmasked()))
+            let raised = shortened(raised.unmasked(), MAX_MASKED);
+            flow.mask(&extracted, &flow.mask(input, &raised))
         },
     );
     let place = error.place.map(|place| format!(" ({place})")).unwrap_or_default();
     Diagnosis {
         reason: Reason::Invalid,
-        error: format!("the mapping: {}{place}", shortened(message)),
+        error: format!("the mapping: {}{place}", shortened(&message, MAX_MESSAGE)),
         pointer: error.pointer,
     }
 }
 
 /// A text of an author's may be as long as the record: its beginning tells enough.
-fn shortened(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-        message.push('…');
+fn shortened(message: &str, longest: usize) -> String {
+    match message.len() > longest {
+        true => format!("{}…", &message[..message.floor_char_boundary(longest)]),
+        false => message.to_owned(),
     }
-    message
 }
 
 fn invalid(what: &str, error: &dyn std::fmt::Display) -> Diagnosis {

@@ -82,8 +82,25 @@ impl EvaluationError {
         EvaluationError::new(bound.to_string())
     }
 
+    /// The error with what is known of where it was raised: the word there, and the type that came to it.
+    pub(crate) fn at(self, word: &str, input: &str) -> EvaluationError {
+        if self.message != UNKNOWN {
+            return self;
+        }
+        let came = a_type(if input == "string" { "text" } else { input });
+        let message = match word {
+            "error" => "the expression raised text as its error, which may hold values of the record".into(),
+            "fromdate" | "fromdateiso8601" => {
+                format!("expected a time with its offset, such as 2026-11-24T12:00:00Z, found {came}")
+            }
+            word => format!("'{word}' cannot use {came} as it is"),
+        };
+        EvaluationError { message, ..self }
+    }
+
     /// The error without the values that jaq puts into its messages.
     pub(crate) fn of(error: JaqError<Value>, source: &str) -> EvaluationError {
+        // What is too long to be written is too long to be raised as well.
         if !is_short(&error) {
             return EvaluationError::new(UNKNOWN);
         }
@@ -93,14 +110,16 @@ impl EvaluationError {
             Some(text) => without_values(text, source),
             None => format!("the expression raised {} as its error, not text", a_type(kind)),
         };
-        let raised = text.or_else(|| crate::write(&raised).ok()).map(Raised);
+        // An error of jq's that is caught and raised again says more with types than with its quoted values.
+        let is_told = text.as_ref().is_some_and(|text| wording::shown(text, &|_| false).is_some());
+        let raised = text.or_else(|| crate::write(&raised).ok()).filter(|_| !is_told).map(Raised);
         EvaluationError { raised, ..EvaluationError::new(message) }
     }
 }
 
 fn a_type(kind: &str) -> String {
     match kind {
-        "null" => kind.to_owned(),
+        "null" | "text" => kind.to_owned(),
         "array" | "object" => format!("an {kind}"),
         kind => format!("a {kind}"),
     }
@@ -123,11 +142,12 @@ fn is_short(error: &JaqError<Value>) -> bool {
 
 fn without_values(message: &str, source: &str) -> String {
     let literal = |text: &str| !text.is_empty() && source.contains(text);
-    let own = functions::is_own_message(message, &literal);
-    if own || literal(message) {
+    if literal(message) {
         return message.to_owned();
     }
-    wording::shown(message, &literal)
+    functions::own_message(message, &literal)
+        .or_else(|| wording::shown(message, &literal))
+        .or_else(|| invalid_regex(message))
         .or_else(|| known_form(message, &literal))
         .unwrap_or_else(|| UNKNOWN.into())
 }
@@ -162,13 +182,50 @@ fn known_form(message: &str, literal: &dyn Fn(&str) -> bool) -> Option<String> {
     if message.starts_with("invalid path expression") {
         return Some("expected a path such as .a[0].b, which what a function makes is not".into());
     }
-    let prefixes = ["cannot parse", "cannot convert", "invalid regex", "split input"];
+    let prefixes = ["cannot parse", "cannot convert", "split input"];
     let prefix = prefixes.into_iter().find(|prefix| message.starts_with(prefix))?;
     Some(match message.rsplit_once(" to ") {
         Some((_, "time")) => "cannot convert a value to a time".into(),
         _ => format!("{prefix}: the value is not of the form that is asked for"),
     })
 }
+
+/// Why a regex is none: the libraries' own words, without those that quote the regex.
+fn invalid_regex(message: &str) -> Option<String> {
+    let reason = message.strip_prefix("invalid regex: ")?;
+    let reason = reason.rsplit_once("error: ").map_or(reason, |(_, reason)| reason).trim();
+    let is_plain = |reason: &&str| REASONS.iter().any(|known| reason.ends_with(known));
+    let reason =
+        reason.rsplit(": ").next().filter(is_plain).unwrap_or("it does not follow the rules of regexes");
+    Some(format!("invalid regex: {reason}"))
+}
+
+/// The reasons of the libraries of regexes that hold no part of the regex.
+const REASONS: &[&str] = &[
+    "Opening parenthesis without closing parenthesis",
+    "Unclosed opening parenthesis",
+    "Invalid repeat syntax",
+    "Target of repeat operator is invalid",
+    "Recursion depth exceeded",
+    "Invalid character class",
+    "Invalid hex escape",
+    "Invalid codepoint value",
+    "Invalid back reference",
+    "Invalid group",
+    "Pattern too deeply nested",
+    "Look-behind assertion without constant size",
+    "Backslash without following character",
+    "unclosed group",
+    "unopened group",
+    "unclosed character class",
+    "repetition operator missing expression",
+    "unclosed counted repetition",
+    "invalid character class range, the start must be <= the end",
+    "invalid repetition count range, the start must be <= the end",
+    "unrecognized escape sequence",
+    "empty capture group name",
+    "incomplete escape sequence, reached end of pattern prematurely",
+];
 
 fn type_of(json: &str) -> &'static str {
     match json.bytes().next() {

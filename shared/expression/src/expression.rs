@@ -125,7 +125,15 @@ impl Expression {
     pub fn outputs(&self, input: Value, variables: &Variables) -> Result<Vec<Value>, EvaluationError> {
         let budget = Budget::new();
         let outputs = self.run(input.clone(), variables, &budget);
-        outputs.map_err(|error| if budget.is_spent() { error } else { self.explain(error, input, variables) })
+        let explained = |error| if budget.is_spent() { error } else { self.explain(error, input, variables) };
+        outputs
+            .map_err(explained)
+            .map_err(|error| EvaluationError { place: error.place.or_else(|| Some(self.begin())), ..error })
+    }
+
+    /// Where it begins: the place of errors that concern all of it, `file:line:column`.
+    pub fn begin(&self) -> String {
+        self.0.place(self.source().len() - self.source().trim_start().len())
     }
 
     /// The output of an expression that has exactly one.
@@ -165,6 +173,8 @@ impl Expression {
         match compiled.run(marked, input, variables, &budget) {
             Err(again) if !budget.is_spent() => {
                 let trail = budget.trail.take();
+                let word = trail.offset.map_or("", |offset| word_at(&compiled.source, offset));
+                let error = error.at(word, trail.input.unwrap_or("what came"));
                 EvaluationError {
                     pointer: trail.pointer(),
                     place: trail.offset.map(|offset| compiled.place(offset)),
@@ -227,6 +237,13 @@ impl Compiled {
             }
         }
     }
+}
+
+/// The name that stands at a byte of a source, or the path or sign.
+fn word_at(source: &str, offset: usize) -> &str {
+    let rest = &source[offset..];
+    let end = rest.find(|c: char| !(c.is_alphanumeric() || "_@$.".contains(c))).unwrap_or(rest.len());
+    if end == 0 { rest.split_whitespace().next().unwrap_or_default() } else { &rest[..end] }
 }
 
 /// The bytes at which the words of a source begin.

@@ -23,12 +23,15 @@ use jaq_core::{
 use crate::{
     Value,
     budget::{Data, Evaluation},
+    functions::paths::kind,
     syntax::{self, call, pipe},
     text,
 };
 
 /// Notes the place of an error that is raised within.
 pub(crate) const LOCATED: &str = "located!";
+/// The same of what gives an array its items: where it fails, no item is to blame.
+const ITEMS: &str = "items!";
 /// Notes that the error is one that the expression's author raises.
 const RAISED: &str = "raised!";
 /// Notes the field that an error is raised for.
@@ -48,6 +51,10 @@ pub(crate) struct Trail {
     pub(crate) offset: Option<usize>,
     /// Whether the author raises it: by `error`.
     pub(crate) is_raised: bool,
+    /// jq's name for the type of what the place was given.
+    pub(crate) input: Option<&'static str>,
+    /// Whether what gives an array its items failed.
+    has_no_item: bool,
     /// The names and places that lead to the field, from the innermost on.
     names: Vec<String>,
 }
@@ -61,67 +68,19 @@ impl Trail {
     }
 
     /// The trail of an error, which is another one if another error came by last.
-    fn of(&mut self, error: &Error<Value>) -> (&mut Trail, bool) {
-        let is_new = self.error.as_ref() != Some(error);
-        if is_new {
+    fn of(&mut self, error: &Error<Value>) -> &mut Trail {
+        if self.error.as_ref() != Some(error) {
             *self = Trail { error: Some(error.clone()), ..Trail::default() };
         }
-        (self, is_new)
+        self
     }
 }
 
 /// Puts marks into a term.
 pub(crate) fn mark<'s>(source: &'s str, arena: &'s Arena, term: &mut Term<&'s str>) {
-    mark_fields(term);
-    Marking { source, arena }.mark_places(term);
-}
-
-/// Marks the fields of the objects and arrays that are a term's outputs.
-fn mark_fields(term: &mut Term<&str>) {
-    match term {
-        Term::Obj(fields) => fields.iter_mut().for_each(|(key, value)| mark_field(key, value)),
-        Term::Arr(Some(items)) => {
-            mark_fields(items);
-            **items = call(ITEM, [Term::Num("0"), take(&mut **items)]);
-        }
-        Term::Call("map", arguments) => {
-            let items = Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
-            let map = arguments.pop().unwrap_or_default();
-            *term = Term::Arr(Some(pipe(items, map).into()));
-            mark_fields(term);
-        }
-        Term::BinOp(_, BinaryOp::Pipe(_), last) | Term::Def(_, last) | Term::Label(_, last) => {
-            mark_fields(last)
-        }
-        Term::BinOp(left, BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Math(Math::Add | Math::Mul), right) => {
-            mark_fields(left);
-            mark_fields(right);
-        }
-        Term::BinOp(path, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_), value) => {
-            mark_updated(path, value);
-        }
-        Term::IfThenElse(branches, otherwise) => {
-            branches.iter_mut().for_each(|(_, then)| mark_fields(then));
-            otherwise.iter_mut().for_each(|otherwise| mark_fields(otherwise));
-        }
-        Term::TryCatch(tried, handler) => {
-            mark_fields(tried);
-            handler.iter_mut().for_each(|handler| mark_fields(handler));
-        }
-        Term::Fold("reduce", _, _, rounds) => rounds.iter_mut().for_each(mark_fields),
-        _ => {}
-    }
-}
-
-fn mark_field<'s>(key: &Term<&'s str>, value: &mut Option<Term<&'s str>>) {
-    if syntax::literal(key).is_none() {
-        return;
-    }
-    let mut field = value.take().unwrap_or_else(|| {
-        Term::Path(Term::Id.into(), Path(vec![(Part::Index(key.clone()), Opt::Essential)]))
-    });
-    mark_fields(&mut field);
-    *value = Some(call(FIELD, [key.clone(), field]));
+    let marking = Marking { source, arena };
+    marking.mark_fields(term);
+    marking.mark_places(term);
 }
 
 /// `.a.b = value` makes the field `b` of `a`.
@@ -144,6 +103,63 @@ struct Marking<'s> {
 }
 
 impl<'s> Marking<'s> {
+    /// Marks the fields of the objects and arrays that are a term's outputs.
+    fn mark_fields(&self, term: &mut Term<&'s str>) {
+        match term {
+            Term::Obj(fields) => fields.iter_mut().for_each(|(key, value)| self.mark_field(key, value)),
+            Term::Arr(Some(items)) => {
+                self.mark_fields(items);
+                **items = call(ITEM, [Term::Num("0"), take(&mut **items)]);
+            }
+            Term::Call(word @ "map", arguments) => {
+                let items =
+                    Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
+                let items = match self.offset(word) {
+                    Some(place) => call(ITEMS, [self.number(place), items]),
+                    None => items,
+                };
+                let map = arguments.pop().unwrap_or_default();
+                *term = Term::Arr(Some(pipe(items, map).into()));
+                self.mark_fields(term);
+            }
+            Term::BinOp(_, BinaryOp::Pipe(_), last) | Term::Def(_, last) | Term::Label(_, last) => {
+                self.mark_fields(last)
+            }
+            Term::BinOp(
+                left,
+                BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Math(Math::Add | Math::Mul),
+                right,
+            ) => {
+                self.mark_fields(left);
+                self.mark_fields(right);
+            }
+            Term::BinOp(path, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_), value) => {
+                mark_updated(path, value);
+            }
+            Term::IfThenElse(branches, otherwise) => {
+                branches.iter_mut().for_each(|(_, then)| self.mark_fields(then));
+                otherwise.iter_mut().for_each(|otherwise| self.mark_fields(otherwise));
+            }
+            Term::TryCatch(tried, handler) => {
+                self.mark_fields(tried);
+                handler.iter_mut().for_each(|handler| self.mark_fields(handler));
+            }
+            Term::Fold("reduce", _, _, rounds) => rounds.iter_mut().for_each(|round| self.mark_fields(round)),
+            _ => {}
+        }
+    }
+
+    fn mark_field(&self, key: &Term<&'s str>, value: &mut Option<Term<&'s str>>) {
+        if syntax::literal(key).is_none() {
+            return;
+        }
+        let mut field = value.take().unwrap_or_else(|| {
+            Term::Path(Term::Id.into(), Path(vec![(Part::Index(key.clone()), Opt::Essential)]))
+        });
+        self.mark_fields(&mut field);
+        *value = Some(call(FIELD, [key.clone(), field]));
+    }
+
     /// Marks a term, and every term within it, and says where it begins.
     fn mark_places(&self, term: &mut Term<&'s str>) -> Option<usize> {
         let own = self.place(term);
@@ -155,10 +171,19 @@ impl<'s> Marking<'s> {
         }
         if let Some(place) = place.filter(|_| may_fail(term)) {
             let mark = if matches!(term, Term::Call("error", _)) { RAISED } else { LOCATED };
-            let place = Term::Num(&**self.arena.alloc(place.to_string()));
-            *term = call(mark, [place, take(term)]);
+            *term = call(mark, [self.number(place), take(term)]);
         }
         place
+    }
+
+    fn number(&self, place: usize) -> Term<&'s str> {
+        Term::Num(&**self.arena.alloc(place.to_string()))
+    }
+
+    /// The byte at which a word of the source stands.
+    fn offset(&self, word: &str) -> Option<usize> {
+        let is_within = self.source.as_bytes().as_ptr_range().contains(&word.as_ptr());
+        is_within.then(|| span(self.source, word).start)
     }
 
     /// The byte at which something of a term stands that is a word of the source.
@@ -173,8 +198,7 @@ impl<'s> Marking<'s> {
             }),
             _ => None,
         };
-        let word = word.filter(|word| self.source.as_bytes().as_ptr_range().contains(&word.as_ptr()))?;
-        let before = &self.source[..span(self.source, word).start];
+        let before = &self.source[..self.offset(word?)?];
         let mut begin = before;
         for sign in ['"', '[', '.'] {
             begin = begin.strip_suffix(sign).unwrap_or(begin);
@@ -196,56 +220,72 @@ fn first_variable<'s>(pattern: &Pattern<&'s str>) -> Option<&'s str> {
     }
 }
 
+/// Whether an error may come by that has no narrower place: a dot alone is no word of the source.
 fn may_fail(term: &Term<&str>) -> bool {
     match term {
         Term::Call(name, _) => {
-            !["true", "false", "null", "empty", FIELD, ITEM, CAUGHT, LEFT_ALONE].contains(name)
+            !["true", "false", "null", "empty", ITEM, ITEMS, CAUGHT, LEFT_ALONE].contains(name)
         }
-        Term::BinOp(_, BinaryOp::Pipe(None | Some(Pattern::Var(_))) | BinaryOp::Comma, _) => false,
-        Term::BinOp(..) => true,
         Term::Neg(inner) => !matches!(**inner, Term::Num(_)),
-        Term::Obj(fields) => fields.iter().any(|(key, _)| syntax::literal(key).is_none()),
-        Term::Path(..) | Term::Str(Some(_), _) => true,
+        Term::BinOp(..) | Term::Obj(_) | Term::Path(..) | Term::Str(Some(_), _) => true,
         _ => false,
     }
 }
 
 /// Notes what a mark says of an error that comes by as an output, or in place of so many.
-type Note = fn(&mut Trail, &Error<Value>, &Value, usize);
+type Note = fn(&mut Trail, &Error<Value>, &Value, &Noted);
 
-fn note_place(trail: &mut Trail, error: &Error<Value>, place: &Value, _: usize) {
-    // What is within has a narrower place.
-    if let (trail, true) = trail.of(error) {
+/// Where a mark is: the type of its input, and how many outputs came before.
+struct Noted {
+    input: &'static str,
+    before: usize,
+}
+
+/// Whether the place is a new one: what is within has a narrower place.
+fn note_new(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) -> bool {
+    let trail = trail.of(error);
+    let is_new = trail.offset.is_none();
+    if is_new {
         trail.offset = text(place).and_then(|place| place.parse().ok());
+        trail.input = Some(noted.input);
     }
+    is_new
 }
 
-fn note_raised(trail: &mut Trail, error: &Error<Value>, place: &Value, _: usize) {
-    if let (trail, true) = trail.of(error) {
-        trail.offset = text(place).and_then(|place| place.parse().ok());
-        trail.is_raised = true;
+fn note_place(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) {
+    note_new(trail, error, place, noted);
+}
+
+fn note_items(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) {
+    trail.has_no_item = note_new(trail, error, place, noted);
+}
+
+fn note_raised(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) {
+    trail.is_raised |= note_new(trail, error, place, noted);
+}
+
+fn note_field(trail: &mut Trail, error: &Error<Value>, name: &Value, _: &Noted) {
+    trail.of(error).names.extend(text(name));
+}
+
+fn note_item(trail: &mut Trail, error: &Error<Value>, _: &Value, noted: &Noted) {
+    let trail = trail.of(error);
+    if !take(&mut trail.has_no_item) {
+        trail.names.push(noted.before.to_string());
     }
-}
-
-fn note_field(trail: &mut Trail, error: &Error<Value>, name: &Value, _: usize) {
-    trail.of(error).0.names.extend(text(name));
-}
-
-fn note_item(trail: &mut Trail, error: &Error<Value>, _: &Value, place: usize) {
-    trail.of(error).0.names.push(place.to_string());
 }
 
 /// Hands on what comes, and notes the errors.
 fn noted<'a, T: 'a>(
     evaluation: Evaluation<'a>,
-    argument: Value,
+    (argument, input): (Value, &'static str),
     outputs: ValXs<'a, T, Value>,
     note: Note,
 ) -> ValXs<'a, T, Value> {
-    Box::new(outputs.enumerate().map(move |(place, output)| {
+    Box::new(outputs.enumerate().map(move |(before, output)| {
         output.map_err(|exception| match exception.get_err() {
             Ok(error) => {
-                note(&mut evaluation.budget.trail.borrow_mut(), &error, &argument, place);
+                note(&mut evaluation.budget.trail.borrow_mut(), &error, &argument, &Noted { input, before });
                 error.into()
             }
             Err(other) => other,
@@ -257,20 +297,23 @@ macro_rules! mark {
     ($name:expr, $note:expr) => {{
         let run = Native::<Data>::new(|mut cv| {
             let ((f, context), argument) = (cv.0.pop_fun(), cv.0.pop_var());
-            noted(*cv.0.data(), argument, f.run((context, cv.1)), $note)
+            let input = kind(&cv.1);
+            noted(*cv.0.data(), (argument, input), f.run((context, cv.1)), $note)
         });
         let paths = run.with_paths(|mut cv| {
             let ((f, context), argument) = (cv.0.pop_fun(), cv.0.pop_var());
-            noted(*cv.0.data(), argument, f.paths((context, cv.1)), $note)
+            let input = kind(&cv.1.0);
+            noted(*cv.0.data(), (argument, input), f.paths((context, cv.1)), $note)
         });
         ($name, [Bind::Var(()), Bind::Fun(())].into(), paths)
     }};
 }
 
 /// The marks.
-pub(crate) fn natives() -> [Fun<Data>; 6] {
+pub(crate) fn natives() -> [Fun<Data>; 7] {
     [
         mark!(LOCATED, note_place),
+        mark!(ITEMS, note_items),
         mark!(RAISED, note_raised),
         mark!(FIELD, note_field),
         mark!(ITEM, note_item),

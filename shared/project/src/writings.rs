@@ -19,32 +19,54 @@ const NO_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(
 /// The beginning of a value that was cut off is hidden where it is at least so long, in characters.
 const BEGINNING: usize = 3;
 
+/// The longest beginning of a value that is looked for in the midst of a text, in bytes.
+const LONGEST_BEGINNING: usize = 4096;
+
 /// What stands in a text for what was cut off at its end.
 const CUT: char = '…';
 
+/// What stands for it in the midst of a text: jq's errors, and others, quote the beginnings of values.
+const CUT_WITHIN: &str = "...";
+
 /// A text in which each of the values is hidden, however it is written there: as it is, on one line, escaped as
 /// JSON and HTML escape it, percent-encoded as in a URL or a form. Whoever is sent a value may quote it in any of
-/// these. Where the text is cut off, so may be a value.
+/// these, or in one case. Where the text is cut off, so may be a value.
 pub fn hide<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
     let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
     // A value that holds another one goes first, or its rest would be left standing.
     writings.sort_by_key(|writing| Reverse(writing.len()));
     let hidden = writings.iter().fold(text.to_owned(), |text, writing| text.replace(writing, MASK));
+    let hidden = without_quoted_beginnings(&hidden, &writings);
     match hidden.strip_suffix(CUT) {
-        Some(cut) => format!("{}{CUT}", without_beginning(cut, &writings)),
+        Some(cut) => match before_beginning(cut, &writings, usize::MAX) {
+            Some(rest) => format!("{rest}{MASK}{CUT}"),
+            None => hidden,
+        },
         None => hidden,
     }
 }
 
-/// The text without the beginning of a value that stands at its end.
-fn without_beginning(text: &str, writings: &[String]) -> String {
-    let beginnings = writings
-        .iter()
-        .flat_map(|writing| writing.char_indices().skip(BEGINNING).map(|(end, _)| &writing[..end]));
-    match beginnings.filter_map(|beginning| text.strip_suffix(beginning)).min_by_key(|rest| rest.len()) {
-        Some(rest) => format!("{rest}{MASK}"),
-        None => text.to_owned(),
+/// The text without the beginnings of values that stand before dots; a value may hold such dots itself.
+fn without_quoted_beginnings(text: &str, writings: &[String]) -> String {
+    let (mut rest, mut hidden) = (text, Vec::new());
+    while let Some((before, after)) = rest.rsplit_once(CUT_WITHIN) {
+        let beginning = before_beginning(before, writings, LONGEST_BEGINNING);
+        hidden.extend([after, CUT_WITHIN]);
+        hidden.extend(beginning.map(|_| MASK));
+        rest = beginning.unwrap_or(before);
     }
+    hidden.push(rest);
+    hidden.into_iter().rev().collect()
+}
+
+/// What stands before the beginning of a value at the end of a text, if there is one of at most so many bytes.
+fn before_beginning<'t>(text: &'t str, writings: &[String], longest: usize) -> Option<&'t str> {
+    let longest = longest.min(text.len());
+    let beginnings = writings.iter().flat_map(|writing| {
+        let ends = writing.char_indices().skip(BEGINNING).map(|(end, _)| end);
+        ends.take_while(|end| *end <= longest).map(|end| &writing[..end])
+    });
+    beginnings.filter_map(|beginning| text.strip_suffix(beginning)).min_by_key(|rest| rest.len())
 }
 
 fn writings(value: &str) -> BTreeSet<String> {
@@ -60,6 +82,7 @@ fn writings(value: &str) -> BTreeSet<String> {
     }
     writings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
     writings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
+    writings.extend([value.to_lowercase(), value.to_uppercase()]);
     writings.remove("");
     writings
 }
@@ -144,6 +167,28 @@ mod tests {
             assert_eq!(hide([value], &format!("no {cut}…")), "no ***…", "{cut}");
         }
         assert_eq!(hide([value], "no a\"…"), "no a\"…");
+    }
+
+    #[test]
+    fn a_value_whose_beginning_is_quoted_is_hidden() {
+        let value = "jan...kowalski@example.com";
+        for quoted in ["jan...", "jan...kowal...", "jan...kowal...\") and number (1", "JAN...KOWAL..."] {
+            let hidden = hide([value], &format!("string (\"{quoted} cannot be added"));
+            assert!(
+                !hidden.to_lowercase().contains("jan") && !hidden.to_lowercase().contains("kow"),
+                "{hidden}"
+            );
+            assert!(
+                hidden.starts_with("string (\"***...") && hidden.ends_with(" cannot be added"),
+                "{hidden}"
+            );
+        }
+        assert_eq!(hide([value], "wait... then ja..."), "wait... then ja...");
+    }
+
+    #[test]
+    fn a_value_in_capitals_or_small_letters_is_hidden() {
+        assert_eq!(hide(["Łucja Nowak"], "no ŁUCJA NOWAK, no łucja nowak"), "no ***, no ***");
     }
 
     #[test]

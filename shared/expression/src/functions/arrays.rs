@@ -71,7 +71,7 @@ fn from_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
             fields.find(|field| !matches!(field, Value::Null | Value::Bool(false))).cloned()
         };
         let name = first_of(&["key", "Key", "name", "Name", "k", "K"]).unwrap_or_default();
-        str_of(&name)?;
+        str_of(&name).map_err(|_| Error::str(NO_ENTRY))?;
         let value = ["value", "Value", "v", "V"].iter().find_map(|name| entry.get(&key(name)));
         Ok((name, value.cloned().unwrap_or_default()))
     });
@@ -79,7 +79,7 @@ fn from_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
 }
 
 /// What is said of what is no entry.
-pub(super) const NO_ENTRY: &str = "expected entries: objects with a key and a value";
+pub(super) const NO_ENTRY: &str = "expected entries: objects with a key, which is text, and a value";
 
 fn depth_of<'a>(depth: &Value) -> ValX<'a, f64, Value> {
     match depth.as_f64() {

@@ -145,8 +145,9 @@ pub const DIFFERENCES: &[Difference] = &[
         in_jq: "an error",
     },
     Difference {
-        description: "What JSON text, a date or a regex lacks is said in our words where an error is caught; other errors \
-                      have jq's.",
+        description: "Errors that are caught have jq's words where they are about operators, paths, numbers and rows. What JSON \
+                      text, a date or a regex lacks, and that a function such as `sort` or `floor` needs another type, is \
+                      said in our words.",
         example: r#"try ("{" | fromjson) catch ., try ("a" | toboolean) catch ."#,
         here: Ok(r#""expected text that is JSON", "string (\"a\") cannot be parsed as a boolean""#),
         in_jq: "other words, and the same",

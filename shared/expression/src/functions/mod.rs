@@ -173,16 +173,17 @@ const MESSAGES: [&str; 11] = [
     text::NO_UTF8,
 ];
 
-/// Whether a message is one that an added function raises: those hold nothing of a record, unless it
-/// be an argument that is not written in the expression.
-pub(crate) fn is_own_message(message: &str, is_written: &dyn Fn(&str) -> bool) -> bool {
-    let about =
-        |subject: &Subject| subject.messages_about.iter().find_map(|about| message.strip_prefix(about));
-    let about_format = [calendar::NOT_IN, calendar::NO_FORMAT].into_iter();
-    let about_format = || about_format.clone().find_map(|about| message.strip_prefix(about));
-    MESSAGES.contains(&message)
-        || SUBJECTS.iter().any(|subject| subject.messages.contains(&message))
-        || SUBJECTS.iter().find_map(about).or_else(about_format).is_some_and(is_written)
+/// What is shown of a message that an added function raises: those hold nothing of a record, unless it be an
+/// argument that is not written in the expression, which is left out.
+pub(crate) fn own_message(message: &str, is_written: &dyn Fn(&str) -> bool) -> Option<String> {
+    if MESSAGES.contains(&message) || SUBJECTS.iter().any(|subject| subject.messages.contains(&message)) {
+        return Some(message.to_owned());
+    }
+    let abouts = SUBJECTS.iter().flat_map(|subject| subject.messages_about);
+    let (about, argument) = abouts
+        .chain(&[calendar::NOT_IN, calendar::NO_FORMAT])
+        .find_map(|about| Some((about, message.strip_prefix(about)?)))?;
+    Some(format!("{about}{}", if is_written(argument) { argument } else { "(text that is not written out)" }))
 }
 
 /// Finds what is wrong with the arguments of a call; those that are not written out are nothing.

@@ -90,7 +90,7 @@ fn texts_are_trimmed_and_searched_by_characters() {
         (r#""foobar" | contains("bar"), ([["foobar"]] | contains([["bar"]]))"#, "[true,true]"),
         ("-12345678901234567890.12 | length, abs", "[12345678901234567890.12,12345678901234567890.12]"),
     ]);
-    assert_eq!(refusal(r#""a" | ascii_downcase | ltrimstr(1)"#), "expected text that begins with text");
+    assert_eq!(refusal(r#""a" | ascii_downcase | ltrimstr(1)"#), "expected text, and text as its beginning");
     assert_eq!(refusal("[1] | contains(1)"), "cannot look in array for number");
 }
 

@@ -85,3 +85,47 @@ fn an_error_tells_no_value_of_the_record_by_itself() {
         "the expression raised an object as its error, not text"
     );
 }
+
+#[test]
+fn every_error_says_what_was_expected_and_what_came() {
+    let message = |source: &str| fails(source, RECORD).message;
+    assert_eq!(
+        message("{name: (.name | fromdate)}"),
+        "expected a time with its offset, such as 2026-11-24T12:00:00Z, found text"
+    );
+    assert_eq!(message(".name | date(.)"), "expected a date in the format (text that is not written out)");
+    let format = message("\"%E\" as $e | .name | strptime(\"%E\" + $e)");
+    assert_eq!(format, "expected a whole date in the format (text that is not written out)");
+    assert_eq!(message(".n | ltrimstr(\"a\")"), "expected text, and text as its beginning");
+    assert_eq!(
+        message("\"(\" as $x | .name | test($x)"),
+        "invalid regex: Opening parenthesis without closing parenthesis"
+    );
+    let entries = "expected entries: objects with a key, which is text, and a value";
+    assert_eq!(message("[{}] | from_entries"), entries);
+    for source in [".name | error", ".name | tonumber", "\"(?<\" + .name | . as $x | \"\" | test($x)"] {
+        assert!(
+            !message(source).starts_with("the expression raised an error")
+                && !message(source).contains("geheim")
+        );
+    }
+}
+
+#[test]
+fn what_gives_an_array_its_items_is_placed_and_no_item_is_to_blame() {
+    assert_eq!(
+        (place("{lines: (.n | map(.a))}"), pointer("{lines: (.n | map(.a))}")),
+        ("line 1, column 15".into(), "/lines".into())
+    );
+    assert_eq!((place("1 | map(.)"), pointer("1 | map(.)")), ("line 1, column 5".into(), String::new()));
+    assert_eq!(pointer("{lines: (.lines | map(.q | tonumber))}"), "/lines/1");
+}
+
+#[test]
+fn an_error_without_a_word_of_its_own_has_the_place_around_it() {
+    assert_eq!(place("-."), "line 1, column 1");
+    assert_eq!(place("{ok: .n, bad: (-.)}"), "line 1, column 10");
+    assert_eq!(place(".name | .[.]"), "line 1, column 1");
+    assert_eq!(place("  repeat(1)"), "line 1, column 3");
+    assert_eq!(place(" \"x\" * 1e9"), "line 1, column 2");
+}
