@@ -27,6 +27,9 @@ pub(super) const NOT_IN: &str = "expected a whole date in the format ";
 /// What is said of a format that no time can be written in.
 pub(super) const NO_FORMAT: &str = "expected a format of strftime and not ";
 
+/// How long a format may be, in bytes: each of its directives may write a hundred times as much.
+const LONGEST_FORMAT: usize = 4096;
+
 pub(super) fn natives() -> [Fun<Data>; 4] {
     [
         run(("gmtime", v(0), |cv| bome(broken_down(&cv.1)))),
@@ -106,6 +109,9 @@ fn formatted(time: &Value, format: &Value) -> ValR<Value> {
     };
     let Value::TStr(_) = format else { return Err(Error::str("strftime/1 requires a string format")) };
     let format = str_of(format)?;
+    if format.len() > LONGEST_FORMAT {
+        return Err(Error::str(format!("{NO_FORMAT}one that is longer than {LONGEST_FORMAT} bytes")));
+    }
     let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| Error::str(NO_TIME))?;
     let written = strtime::format(format, &zoned).map(Value::from);
     written.map_err(|_| Error::str(format!("{NO_FORMAT}{format}")))

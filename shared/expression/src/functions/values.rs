@@ -12,7 +12,7 @@ use jaq_json::Num;
 use jaq_std::ValT as _;
 use memchr::memmem::Finder;
 
-use super::{Data, all, definitions, errors, is_public, paths::kind, str_of};
+use super::{Data, all, definitions, errors, is_public, paths::kind, str_of, within_bounds};
 use crate::{
     Value,
     budget::{Bound, Budget, Evaluation},
@@ -37,7 +37,7 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
         run(("toboolean", v(0), |cv| bome(to_boolean(cv.1)))),
         run(("length", v(0), |cv| bome(length(cv.1)))),
         run(("has", v(1), |mut cv| bome(has(&cv.1, &cv.0.pop_var())))),
-        run(("implode", v(0), |cv| bome(implode(&cv.1)))),
+        run(("implode", v(0), |cv| box_once(within_bounds(&cv, implode(&cv.1))))),
         run(("tojson", v(0), |cv| box_once(to_json(&cv)))),
         run(("tostring", v(0), |cv| match cv.1 {
             Value::TStr(_) => bome(Ok(cv.1)),
@@ -131,7 +131,7 @@ fn implode(value: &Value) -> ValR<Value> {
 fn to_json<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
     let evaluation = *cv.0.data();
     evaluation.or_halt(evaluation.budget.weigh_as_text(&cv.1))?;
-    Ok(write(&cv.1).map(Value::from).map_err(|_| Error::str(NO_JSON_VALUE))?)
+    within_bounds(cv, write(&cv.1).map(Value::from).map_err(|_| Error::str(NO_JSON_VALUE)))
 }
 
 /// Where a part is in a text or an array: at which characters, or items.

@@ -28,6 +28,9 @@ const KEPT_SIZE: usize = 64 << 20;
 /// How much an automaton may remember of the texts it went through, in bytes.
 const REMEMBERED: usize = 512 << 10;
 
+/// How long the text of a regex may be, in bytes: to read it takes a hundred times as much memory.
+pub(super) const LONGEST: usize = 64 << 10;
+
 /// How large a compiled regex may be, in bytes, about.
 const LARGEST: usize = 64 << 20;
 
@@ -106,6 +109,9 @@ impl Pattern {
     }
 
     pub(super) fn compile(source: &str, flags: Flags) -> Result<Pattern, String> {
+        if source.len() > LONGEST {
+            return Err(format!("invalid regex: longer than {} KiB", LONGEST >> 10));
+        }
         match automaton_of(source, flags) {
             Some(hir) if !flags.backtracks() => Pattern::automaton(source, flags, &hir),
             _ => Pattern::backtracking(source, flags),
