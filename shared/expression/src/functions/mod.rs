@@ -38,8 +38,7 @@ use crate::{
     bounds,
     budget::{self, Data},
     decimal::NO_DECIMAL,
-    forms,
-    trail,
+    forms, trail,
 };
 
 pub use differences::{DIFFERENCES, Difference, MORE, NOT_HERE};

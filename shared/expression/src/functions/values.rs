@@ -95,6 +95,7 @@ fn has(value: &Value, key: &Value) -> ValR<Value> {
             let place = key.as_f64().unwrap_or(f64::NAN);
             Ok((place > -1.0 && place.trunc() < items.len() as f64).into())
         }
+        (Value::Null, _) => Ok(false.into()),
         _ => Err(Error::index(value.clone(), key.clone())),
     }
 }
@@ -140,7 +141,7 @@ fn indices<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
     match (&cv.1, part) {
         (Value::Null, _) => Ok(Value::Null),
         (Value::TStr(_), Value::TStr(_)) => indices_of_text(evaluation, str_of(&cv.1)?, str_of(part)?),
-        (Value::Arr(_), Value::Arr(part)) if part.is_empty() => Ok(Value::Null),
+        (Value::Arr(_), Value::Arr(part)) if part.is_empty() => Ok(Value::from_iter([])),
         (Value::Arr(items), Value::Arr(part)) => {
             take_for_pairs(evaluation, items.len(), part.len())?;
             let windows = items.windows(part.len()).enumerate();

@@ -17,7 +17,7 @@ use regex_syntax::{
     hir::{Class, Hir, HirKind, translate::TranslatorBuilder},
 };
 
-use super::flags::Flags;
+use super::{flags::Flags, syntax::translated};
 use crate::budget::{Bound, MAX_TRIES};
 
 /// How many regexes a thread keeps, and how large they may be together, in bytes. A mapping has a few; more come
@@ -112,6 +112,7 @@ impl Pattern {
         if source.len() > LONGEST {
             return Err(format!("invalid regex: longer than {} KiB", LONGEST >> 10));
         }
+        let source = &*translated(source, flags.ignore_whitespace);
         match automaton_of(source, flags) {
             Some(hir) if !flags.backtracks() => Pattern::automaton(source, flags, &hir),
             _ => Pattern::backtracking(source, flags),
