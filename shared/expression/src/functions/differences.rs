@@ -125,9 +125,11 @@ pub const DIFFERENCES: &[Difference] = &[
         in_jq: "true",
     },
     Difference {
-        description: "A repetition that takes as little as it can (`a+?`) is an error with the flag `l`, and so are `\\X` and a repetition that is repeated (`o{1}{2}`).",
+        description: "A repetition that takes as little as it can (`a+?`) is an error with the flag `l`, and `\\X` is an error always.",
         example: r#""aaa" | [match("a+?"; "gl").string]"#,
-        here: Err("invalid regex: Error compiling regex: Regex uses currently unimplemented feature: non-greedy quantifiers are not supported in leftmost-longest mode"),
+        here: Err(
+            "invalid regex: Error compiling regex: Regex uses currently unimplemented feature: non-greedy quantifiers are not supported in leftmost-longest mode",
+        ),
         in_jq: r#"["aaa"]"#,
     },
     Difference {

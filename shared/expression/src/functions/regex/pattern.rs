@@ -226,7 +226,8 @@ fn automaton_of(source: &str, flags: Flags) -> Option<Hir> {
     translator.build().translate(source, &ast).ok()
 }
 
-/// Looks for repetitions that are repeated, such as `a++`: jq's give back nothing of what they took.
+/// Looks for repetitions with a `+` behind them, such as `a++`: jq's give back nothing of what they took. Others
+/// that are repeated, such as `a{2}{3}`, are automata's.
 struct Possessive;
 
 impl ast::Visitor for Possessive {
@@ -239,7 +240,12 @@ impl ast::Visitor for Possessive {
 
     fn visit_pre(&mut self, ast: &Ast) -> Result<(), ()> {
         match ast {
-            Ast::Repetition(outer) if matches!(*outer.ast, Ast::Repetition(_)) => Err(()),
+            Ast::Repetition(outer)
+                if outer.op.kind == ast::RepetitionKind::OneOrMore
+                    && matches!(*outer.ast, Ast::Repetition(_)) =>
+            {
+                Err(())
+            }
             _ => Ok(()),
         }
     }
