@@ -21,7 +21,7 @@ use jaq_std::ValT as _;
 use crate::{
     Value,
     budget::{Bound, Budget, Data, Evaluation, MAX_ITEMS, MAX_TEXT},
-    decimal::{NO_DECIMAL, decimal, has_few_digits, shortest},
+    decimal::{NO_DECIMAL, decimal, has_few_decimals, has_few_digits, shortest},
     functions::paths::described,
     syntax::{self, call},
 };
@@ -261,13 +261,14 @@ fn exact(left: &Num, operator: Math, right: &Num) -> ValR<Value> {
         return Ok(Value::from(left / right));
     }
     let (left, right) = (decimal(left)?, decimal(right)?);
-    shortest(&match operator {
+    let result = match operator {
         Math::Add => left + right,
         Math::Sub => left - right,
         Math::Mul => left * right,
         Math::Div => quotient(&left, &right),
         Math::Rem => left % right,
-    })
+    };
+    if has_few_decimals(&result) { shortest(&result) } else { Err(Error::str(NO_DECIMAL)) }
 }
 
 /// Exact where the quotient has an end, otherwise to 34 digits, and to all digits before the point.

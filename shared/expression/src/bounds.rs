@@ -24,12 +24,12 @@ use crate::{
 /// `unchecked_…`. These and the checks have a mark at the end, so that no expression can call them; here it
 /// is left out.
 const CHECKED: &str = "
-    def tobytes: as_text | unchecked_tobytes;
-    def explode: as_text | unchecked_explode;
-    def escape_html: as_text | unchecked_escape_html;
+    def tobytes: as_text | unchecked_tobytes | step;
+    def explode: as_items | unchecked_explode;
+    def escape_html: as_text | unchecked_escape_html | step;
     def unescape_html: as_text | unchecked_unescape_html;
-    def encode_uri: as_text | unchecked_encode_uri;
-    def encode_base64: as_text | unchecked_encode_base64;
+    def encode_uri: as_text | unchecked_encode_uri | step;
+    def encode_base64: as_text | unchecked_encode_base64 | step;
     def contains($part): weighed | unchecked_contains($part | weighed);
     def indices($part): weighed | unchecked_indices($part | weighed);
     def bsearch($item): weighed | unchecked_bsearch($item | weighed);

@@ -37,6 +37,9 @@ pub(crate) const MAX_ITEMS: usize = MAX_STEPS as usize;
 /// that holds another twice has it once in memory: done twenty-six times over, it would be this large.
 pub(crate) const MAX_SIZE: usize = 128 << 20;
 
+/// How many characters of a text are made items in the time of a step.
+const ITEMS_IN_A_STEP: usize = 8;
+
 /// How much of a value is gone through in the time of a step, in bytes as they are written.
 const WEIGHED_IN_A_STEP: usize = 512;
 
@@ -54,7 +57,7 @@ const MAX_UPDATES: usize = MAX_DEPTH;
 const LOOK_EVERY: u32 = 1009;
 
 /// The functions that check, by names that no expression can call or define.
-pub(crate) const CHECKS: [&str; 4] = [STEP, MADE, WEIGHED, AS_TEXT];
+pub(crate) const CHECKS: [&str; 5] = [STEP, MADE, WEIGHED, AS_TEXT, AS_ITEMS];
 /// Takes a step.
 pub(crate) const STEP: &str = "step!";
 /// Takes steps for what was made.
@@ -63,6 +66,9 @@ pub(crate) const MADE: &str = "made!";
 pub(crate) const WEIGHED: &str = "weighed!";
 /// Checks that of which a text is about to be made.
 pub(crate) const AS_TEXT: &str = "as_text!";
+
+/// Checks a text of which an array of its characters is about to be made.
+pub(crate) const AS_ITEMS: &str = "as_items!";
 
 /// A bound that an evaluation ran into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -172,6 +178,15 @@ impl Budget {
             Value::Arr(_) | Value::Obj(_) if weigh(value)? > MAX_TEXT => Err(Bound::Text),
             value => fits(value),
         }
+    }
+
+    /// The same for a text of which an array of its characters is about to be made.
+    pub(crate) fn weigh_as_items(&self, value: &Value) -> Result<(), Bound> {
+        let (Value::TStr(text) | Value::BStr(text)) = value else { return Ok(()) };
+        // All bytes but those that continue a character.
+        let items = text.iter().filter(|byte| (**byte as i8) >= -0x40).count();
+        self.take(items / ITEMS_IN_A_STEP)?;
+        if items > MAX_ITEMS { Err(Bound::Items) } else { Ok(()) }
     }
 
     /// Takes steps for an object that was made and for each of its fields, and one for an array, whose items
@@ -324,11 +339,12 @@ macro_rules! check {
 }
 
 /// The functions that check and hand on what they are given.
-pub(crate) fn natives() -> [Fun<Data>; 4] {
+pub(crate) fn natives() -> [Fun<Data>; 5] {
     [
         check!(STEP, Budget::step),
         check!(MADE, Budget::take_for_making),
         check!(WEIGHED, Budget::weigh),
         check!(AS_TEXT, Budget::weigh_as_text),
+        check!(AS_ITEMS, Budget::weigh_as_items),
     ]
 }

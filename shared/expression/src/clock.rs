@@ -3,13 +3,13 @@
 use jaq_core::load::{Arena, parse::Term};
 use jiff::tz::TimeZone;
 
-use crate::syntax;
+use crate::{surrogates, syntax};
 
 /// The time zone, written out, in which the source reads times that name none: that of
 /// `datetime($format; $zone)`. Its instants are those of a clock which is put back, so they may repeat.
 pub(crate) fn of(source: &str) -> Option<TimeZone> {
     let arena = Arena::default();
-    let mut term = syntax::parse(source, &arena).ok()?;
+    let mut term = syntax::parse(surrogates::hidden(source, &arena), &arena).ok()?;
     let mut zones = Vec::new();
     syntax::visit(&mut term, &mut |term| {
         if let Term::Call("datetime", arguments) = term {

@@ -32,6 +32,12 @@ pub(crate) fn has_few_digits(integer: &BigInt) -> bool {
     integer.bits() <= 4 * MAX_DIGITS
 }
 
+/// Whether a decimal may be reckoned with: it has few digits, and few zeros before or after them.
+pub(crate) fn has_few_decimals(decimal: &BigDecimal) -> bool {
+    let (digits, places) = decimal.as_bigint_and_exponent();
+    has_few_digits(&digits) && places.unsigned_abs() <= MAX_DIGITS
+}
+
 /// The value of a number, written as short as it can be: an integer where it is one.
 pub(crate) fn shortest(decimal: &BigDecimal) -> ValR<Value> {
     Value::from_num(&decimal.normalized().to_plain_string())

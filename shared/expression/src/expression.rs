@@ -20,7 +20,7 @@ use crate::{
     budget::{Bound, Budget, Data, Evaluation, MAX_SIZE, weigh},
     clock,
     error::compile_error,
-    forms, functions, literals, recursion, syntax, trail, variables,
+    forms, functions, literals, recursion, surrogates, syntax, trail, variables,
 };
 
 /// The most outputs one evaluation may have: more is an endless loop or a mistake.
@@ -260,6 +260,7 @@ fn filter(
 ) -> Result<Filter<Data>, CompileError> {
     refuse_deep_nesting(source)?;
     let arena = Arena::default();
+    let source = surrogates::hidden(source, &arena);
     let mut term = syntax::parse(source, &arena)?;
     recursion::refuse(source, &mut term)?;
     literals::refuse(source, &mut term)?;

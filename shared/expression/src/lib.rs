@@ -18,6 +18,7 @@ pub mod functions;
 mod literals;
 mod operators;
 mod recursion;
+mod surrogates;
 mod syntax;
 mod template;
 mod tokens;

@@ -12,6 +12,8 @@ use jaq_core::load::{
     span,
 };
 
+use crate::surrogates;
+
 /// The function that an expression in parentheses is, until its operators are grouped.
 pub(crate) const PARENTHESES: &str = "parentheses!";
 
@@ -27,7 +29,7 @@ pub(crate) fn rewritten<'s>(
     arena: &'s Arena,
     tokens: Vec<Token<&'s str>>,
 ) -> Vec<Token<&'s str>> {
-    Rewriting { source, arena }.sequence(tokens, "")
+    Rewriting { source, arena }.sequence(surrogates::joined(source, tokens), "")
 }
 
 struct Rewriting<'s> {

@@ -8,6 +8,9 @@ use crate::Value;
 /// How deep JSON may be nested: deeper input would overflow the stack of a parser somewhere.
 pub(crate) const MAX_DEPTH: usize = 128;
 
+/// How long a number may be, in characters: integers are read in a time that grows with the square of it.
+const LONGEST_NUMBER: usize = 4096;
+
 /// Why a text is not JSON.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ReadError {
@@ -17,6 +20,9 @@ pub enum ReadError {
     /// It is nested too deeply.
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
+    /// It has a number that is too long.
+    #[error("has a number of more than {LONGEST_NUMBER} characters")]
+    TooLong,
     /// It is not JSON (RFC 8259).
     #[error("not JSON at line {line} column {column}")]
     NotJson {
@@ -44,6 +50,9 @@ pub fn read(bytes: &[u8]) -> Result<Value, ReadError> {
     let not_json =
         |error: serde_json::Error| ReadError::NotJson { line: error.line(), column: error.column() };
     serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
+    if may_have_long_number(bytes) && has_long_number(bytes) {
+        return Err(ReadError::TooLong);
+    }
     jaq_read::parse_single(bytes).map_err(|_| {
         // Half a surrogate pair passes the check above, which does not decode text.
         let error = serde_json::from_str::<serde_json::Value>(text).err();
@@ -155,6 +164,30 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
+/// Whether a number may be too long: then one of these few places is in it.
+fn may_have_long_number(bytes: &[u8]) -> bool {
+    bytes.iter().skip(LONGEST_NUMBER).step_by(LONGEST_NUMBER).any(|byte| is_of_number(*byte))
+}
+
+/// Whether JSON has a number that is too long. The characters of numbers in strings do not count.
+fn has_long_number(bytes: &[u8]) -> bool {
+    let (mut length, mut in_string, mut escaped) = (0_usize, false, false);
+    bytes.iter().any(|&byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            _ => {}
+        }
+        length = if !in_string && is_of_number(byte) { length + 1 } else { 0 };
+        length > LONGEST_NUMBER
+    })
+}
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || b"+-.eE".contains(&byte)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -218,8 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_too_long_is_refused_and_long_digits_in_text_are_not() {
+        for number in ["9".repeat(4097), format!("-1.{}", "0".repeat(3_000_000)), "7".repeat(3_000_000)] {
+            for json in [number.clone(), format!("{{\"a\":\"\\\"\",\"b\":[{number}]}}")] {
+                assert_eq!(read(json.as_bytes()).unwrap_err(), ReadError::TooLong);
+            }
+            assert!(read(format!("[\"\\\"{number}\\\"{number}\"]").as_bytes()).is_ok());
+        }
+        assert!(read(format!("[{}]", "1.5,".repeat(100_000) + "1").as_bytes()).is_ok());
+    }
+
+    #[test]
     fn huge_numbers_do_not_panic() {
-        for json in ["1e999999", "-1e-999999", &"9".repeat(10_000)] {
+        for json in ["1e999999", "-1e-999999", &"9".repeat(4096)] {
             let value = read(json.as_bytes()).unwrap();
             assert_eq!(write(&value).unwrap(), json);
             assert!(to_json(&value).is_number());

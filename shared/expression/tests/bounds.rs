@@ -70,7 +70,7 @@ fn a_value_that_is_small_in_memory_alone_is_not_gone_through() {
 fn what_goes_along_paths_is_counted() {
     for source in [
         "[range(1000)] | [range(100000) as $i | .[1:]]",
-        "[range(1000)] | [range(100000) as $i | getpath([{start: 1}, {start: 1}, {start: 1}])]",
+        "[range(1000)] | [range(100000) as $i | getpath([range(3) | {start: 1, end: null}])]",
         "[range(1000) | null | .[100000] = 1]",
         "[range(100000)] | [range(100) as $i | .[[range(1000)]]]",
         "[range(10000)] | [range(100000) as $i | del(.[$i:])]",
@@ -186,4 +186,56 @@ fn no_definition_takes_the_place_of_a_check() {
     let outputs = run(&format!("{own} [[2, 1] | sort[] | step, made, weighed, as_text]"), "null").unwrap();
     assert_eq!(pomost_expression::write(&outputs[0]).unwrap(), "[1,2,3,4,1,2,3,4]");
     assert!(refusal(&format!("{own} reduce range(200) as $i (0; [.])")).contains("nested deeper"));
+}
+
+#[test]
+fn a_regex_from_a_record_is_refused_before_it_is_read_where_it_is_too_long() {
+    for regex in [r#""[" + ("a" * 10000000) + "]""#, r#""a" * 70000"#, r#""(?=" + ("a" * 70000) + ")""#] {
+        let error = refusal(&format!("({regex}) as $regex | \"x\" | test($regex)"));
+        assert!(error.starts_with("invalid regex"), "{regex}: {error}");
+    }
+    for regex in [r#""[" + ("a" * 60000) + "]""#, r#""\\w" * 30000"#, r#""\\p{L}" * 12000"#] {
+        for flags in ["null", "\"i\""] {
+            let _ = run(&format!("({regex}) as $regex | \"x\" | test($regex; {flags})"), "null");
+        }
+    }
+}
+
+#[test]
+fn an_array_that_is_searched_for_takes_its_steps_first() {
+    for source in ["[range(1e6) | 0] | .[[range(5e5) | 0]]", "[range(1e6) | 0] | getpath([[range(5e5) | 0]])"]
+    {
+        assert_eq!(refusal(source), "the expression takes more than 5000000 steps", "{source}");
+    }
+}
+
+#[test]
+fn a_number_of_very_many_digits_is_not_read() {
+    for source in [r#""1" * 1000000 | tonumber"#, r#""1" * 1000000 | fromjson"#, r#""1" * 1000000 | decimal"#]
+    {
+        refusal(source);
+    }
+    assert!(read("1".repeat(3_000_000).as_bytes()).is_err());
+    assert!(refusal("1e1000 * 1e1000").contains("at most 1000 digits"));
+    let digits = format!("{:?}", "1".repeat(3_000_000));
+    assert_eq!(run("length", &digits).unwrap(), [Value::from(3_000_000_usize)]);
+}
+
+#[test]
+fn a_text_that_becomes_longer_is_ended_by_its_length() {
+    for source in [
+        r#""<" * 10000000 | @html"#,
+        r#""ż" * 8000000 | @uri"#,
+        r#""a" * 16000000 | @base64"#,
+        r#""\u0000" * 10000000 | tojson"#,
+        r#""ﷺ" * 4000000 | unaccent"#,
+        r#""ŉ" * 8000000 | upcase"#,
+        r#"@html "\("<" * 10000000)""#,
+    ] {
+        assert_eq!(refusal(source), "the expression makes a text longer than 16 MiB", "{source}");
+    }
+    let error = refusal(r#""a" * 10000000 | explode"#);
+    assert_eq!(error, "the expression makes an array of more than 5000000 items");
+    refusal(r#"1e999 | format_decimal(2; ","; "'" * 10000000)"#);
+    refusal(r#"0 | strftime("%c" * 5000000)"#);
 }

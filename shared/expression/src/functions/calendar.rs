@@ -27,6 +27,9 @@ pub(super) const NOT_IN: &str = "expected a whole date in the format ";
 /// What is said of a format that no time can be written in.
 pub(super) const NO_FORMAT: &str = "expected a format of strftime and not ";
 
+/// How long a format may be, in bytes: each of its directives may write a hundred times as much.
+const LONGEST_FORMAT: usize = 4096;
+
 pub(super) fn natives() -> [Fun<Data>; 4] {
     [
         run(("gmtime", v(0), |cv| bome(broken_down(&cv.1)))),
@@ -106,8 +109,11 @@ fn formatted(time: &Value, format: &Value) -> ValR<Value> {
     };
     let Value::TStr(_) = format else { return Err(Error::str("strftime/1 requires a string format")) };
     let format = str_of(format)?;
+    if format.len() > LONGEST_FORMAT {
+        return Err(Error::str(format!("{NO_FORMAT}one that is longer than {LONGEST_FORMAT} bytes")));
+    }
     let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| Error::str(NO_TIME))?;
-    let written = strtime::format(format, &zoned).map(Value::from);
+    let written = strtime::format(with_directives(format, jqs), &zoned).map(Value::from);
     written.map_err(|_| Error::str(format!("{NO_FORMAT}{format}")))
 }
 
@@ -117,12 +123,56 @@ fn parsed(text: &Value, format: &Value) -> ValR<Value> {
     };
     let (text, format) = (str_of(text)?, str_of(format)?);
     let refused = || Error::str(format!("{NOT_IN}{format}"));
-    let mut parsed = BrokenDownTime::parse(format, text).map_err(|_| refused())?;
+    // Names of months and days may be short or long, whichever the format says.
+    let lengths = [("%a", "%b"), ("%A", "%B"), ("%a", "%B"), ("%A", "%b")];
+    let parsed = BrokenDownTime::parse(format, text).ok().or_else(|| {
+        lengths.into_iter().find_map(|(day, month)| {
+            BrokenDownTime::parse(with_directives(format, names(day, month)), text).ok()
+        })
+    });
+    let mut parsed = parsed.ok_or_else(refused)?;
     if parsed.offset().is_none() && parsed.iana_time_zone().is_none() {
         parsed.set_offset(Some(Offset::UTC));
     }
     let time = parsed.to_zoned().map_err(|_| refused())?.datetime();
     Ok(parts(time).into_iter().map(|part| Value::from(part as isize)).collect())
+}
+
+/// A format with other directives in place of some of its own, by their letters.
+fn with_directives(format: &str, other: impl Fn(&str) -> Option<&'static str>) -> String {
+    let (mut written, mut rest) = (String::with_capacity(format.len()), format);
+    while let Some((before, directive)) = rest.split_once('%') {
+        let end = directive.chars().next().map_or(0, char::len_utf8);
+        let (letter, after) = directive.split_at(end);
+        written.push_str(before);
+        match other(letter) {
+            Some(other) => written.push_str(other),
+            None => written.extend(["%", letter]),
+        }
+        rest = after;
+    }
+    written + rest
+}
+
+/// What jq writes in the locale "C".
+fn jqs(letter: &str) -> Option<&'static str> {
+    Some(match letter {
+        "c" => "%a %b %e %H:%M:%S %Y",
+        "x" => "%m/%d/%y",
+        "X" => "%H:%M:%S",
+        "r" => "%I:%M:%S %p",
+        "Q" => "%%Q",
+        _ => return None,
+    })
+}
+
+/// The names of days and months, short or long.
+fn names(day: &'static str, month: &'static str) -> impl Fn(&str) -> Option<&'static str> {
+    move |letter| match letter {
+        "a" | "A" => Some(day),
+        "b" | "B" | "h" => Some(month),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ that. For one record, an expression may take
 
 - 5 000 000 steps: items gone through, calls, rounds, fields made; a regex takes one for each of its characters and classes,
   repetitions written out, and each 128 bytes of the text, so that one of 40 characters goes through 15 MiB;
+- numbers of 4096 characters as they are read, also from text; longer ones are an error of the record;
+- regexes of 64 KiB;
 - 5 seconds of a processor, whatever else the machine does;
 - texts of 16 MiB, arrays of 5 000 000 items, and values of 128 MiB as JSON, in all its outputs together;
 - texts of 64 KiB for a regex that looks around (`(?=…)`, `(?<!…)`) or back (`\\1`), gives back nothing (`a++`), or has the

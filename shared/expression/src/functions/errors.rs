@@ -37,6 +37,7 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
     ("endswith() requires string inputs", "expected text, and text as its end"),
     ("split input and separator must be strings", "expected text to split, and text to split by"),
     ("explode input must be a string", "expected text to take apart"),
+    ("Range bounds must be numeric", "expected numbers for the ends of a range"),
     ("flatten depth must not be negative", "expected a depth of at least 0"),
     ("gmtime() requires numeric inputs", "expected a time in seconds since 1970"),
     ("mktime requires array inputs", PARTS),

@@ -23,7 +23,14 @@ mod text;
 mod time;
 mod values;
 
-use jaq_core::{Error, ValX, ValXs, box_iter::box_once, load::parse::Def, native::Fun};
+use std::sync::LazyLock;
+
+use jaq_core::{
+    Cv, Error, ValR, ValX, ValXs,
+    box_iter::box_once,
+    load::{Arena, parse::Def},
+    native::Fun,
+};
 
 use crate::{
     Value,
@@ -31,7 +38,7 @@ use crate::{
     bounds,
     budget::{self, Data},
     decimal::NO_DECIMAL,
-    trail,
+    forms, trail,
 };
 
 pub use differences::{DIFFERENCES, Difference, MORE, NOT_HERE};
@@ -202,11 +209,22 @@ pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
 
 /// Every function of the language that is defined in jq.
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+    static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(all_definitions);
+    DEFINITIONS.iter().cloned()
+}
+
+fn all_definitions() -> Vec<Def<&'static str>> {
+    // They are made once, and stay.
+    let arena: &'static Arena = Box::leak(Box::default());
     let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let standard = standard.filter(|definition| is_kept(definition.name));
+    let standard = standard.map(|mut definition| {
+        forms::replace_in_library(arena, &mut definition.body);
+        exact(definition)
+    });
     let before = bounds::definitions().chain(paths::definitions());
-    let after = standard::definitions().chain(paths::later_definitions());
-    before.chain(standard.map(exact)).chain(after).map(bounded)
+    let after = standard::definitions(arena).chain(paths::later_definitions());
+    before.chain(standard).chain(after).map(bounded).collect()
 }
 
 /// The names of all functions, for those who write expressions.
@@ -275,6 +293,12 @@ fn each<'a>(outputs: ValX<'a, Vec<Value>, Value>) -> ValXs<'a, Value> {
         Ok(outputs) => Box::new(outputs.into_iter().map(Ok)),
         Err(error) => box_once(Err(error)),
     }
+}
+
+/// The output of a function that makes more of a text than it is given, if it is within bounds.
+fn within_bounds<'a>(cv: &Cv<'a, Data>, output: ValR<Value>) -> ValX<'a, Value> {
+    let output = output?;
+    cv.0.data().or_halt(budget::fits(&output)).map(|()| output)
 }
 
 /// The text that a value is, where it stands.

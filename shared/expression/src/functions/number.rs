@@ -10,7 +10,7 @@ use jaq_json::Num;
 use super::{Added, Data, Subject, errors, no_check, str_of, string};
 use crate::{
     Value,
-    decimal::{decimal as exact, shortest},
+    decimal::{NO_DECIMAL, decimal as exact, shortest},
     read,
 };
 
@@ -62,7 +62,10 @@ const FUNCTIONS: [Added; 5] = [
 pub(super) const NO_NUMBER: &str = "expected text that is a number, such as 12.50";
 const NO_AMOUNT: &str = "expected an amount, such as 1 234,50";
 const NO_PLACES: &str = "expected a number of decimal places from 0 to 100";
-const NO_MARK: &str = "expected a mark that is no digit";
+const NO_MARK: &str = "expected a short mark that is no digit";
+
+/// How long the marks of a number may be together, in bytes: one stands between each three digits.
+const LONGEST_MARKS: usize = 64;
 
 fn natives() -> Vec<Fun<Data>> {
     vec![
@@ -129,7 +132,10 @@ fn rounded(value: &Value, places: &Value, mode: RoundingMode) -> ValR<Value> {
 
 fn formatted(value: &Value, places: &Value, mark: &Value, group: &Value) -> ValR<Value> {
     let (mark, group) = (string(mark)?, string(group)?);
-    if mark.is_empty() || format!("{mark}{group}").contains(|c: char| c.is_numeric()) {
+    if mark.is_empty()
+        || mark.len() + group.len() > LONGEST_MARKS
+        || format!("{mark}{group}").contains(|c: char| c.is_numeric())
+    {
         return Err(Error::str(NO_MARK));
     }
     let rounded = exact_number(value)?.with_scale_round(decimal_places(places)?, RoundingMode::HalfUp);
@@ -163,7 +169,7 @@ fn decimal(value: Value) -> ValR<Value> {
     }
     let text = string(&value)?;
     let plain = plain_decimal(&text).ok_or_else(|| Error::str(NO_AMOUNT))?;
-    Value::from_num(&plain)
+    read(plain.as_bytes()).map_err(|_| Error::str(NO_DECIMAL))
 }
 
 /// The digits of an amount as JSON writes them, or nothing where it is none.

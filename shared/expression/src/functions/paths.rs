@@ -202,13 +202,11 @@ fn found<'a>(
     if_possible: bool,
 ) -> Option<ValX<'a, Value, Value>> {
     let evaluation = context.data();
-    match get::one(value, key) {
-        Ok(found) => {
-            let taken = evaluation.budget.take(get::steps(value, key, &found));
-            Some(evaluation.or_halt(taken).map(|()| found))
-        }
-        Err(_) if if_possible => None,
-        Err(refusal) => Some(Err(refusal.error(value, key).into())),
+    match evaluation.or_halt(get::within_budget(evaluation.budget, value, key)) {
+        Ok(Ok(found)) => Some(Ok(found)),
+        Ok(Err(_)) if if_possible => None,
+        Ok(Err(refusal)) => Some(Err(refusal.error(value, key).into())),
+        Err(halt) => Some(Err(halt)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! jq's functions that are defined in jq, where jaq lacks them or has them otherwise.
 
-use jaq_core::load::{parse, parse::Def};
+use jaq_core::load::{Arena, parse, parse::Def};
 
-use crate::{arithmetic, bounds};
+use crate::{arithmetic, bounds, forms};
 
 /// Without a step of their own where they do little; what goes round is bounded like any other definition. The
 /// checks stand here without the marks at their ends.
@@ -12,11 +12,15 @@ const DEFINITIONS: &str = r#"
     def have_decnum: true;
     def have_literal_numbers: true;
 
+    def range($from; $to): if ($from | type) == "number" and ($to | type) == "number" then range($from; $to; 1)
+        else "Range bounds must be numeric" | error_empty end;
+    def range($to): range(0; $to);
+
     def transpose: [range(0; (map(length) | max) // 0) as $place | [.[][$place]]];
     def in(xs): . as $key | xs | has($key);
     def inside(xs): . as $part | xs | contains($part);
     def index($part): indices($part) | .[0];
-    def rindex($part): indices($part) | .[-1:][0];
+    def rindex($part): indices($part) | .[-1];
     def with_entries(f): to_entries | map(f) | from_entries;
 
     def trimstr($text): ltrimstr($text) | rtrimstr($text);
@@ -42,11 +46,12 @@ const DEFINITIONS: &str = r#"
     def datesub(unit; number): . - number;
 "#;
 
-/// The definitions, exact as the expressions of flows are.
-pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+/// The definitions, strict and exact as the expressions of flows are.
+pub(super) fn definitions(arena: &'static Arena) -> impl Iterator<Item = Def<&'static str>> {
     let definitions = parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
-    definitions.into_iter().map(|mut definition| {
+    definitions.into_iter().map(move |mut definition| {
         bounds::mark(&mut definition.body);
+        forms::replace_in_library(arena, &mut definition.body);
         arithmetic::make_exact(&mut definition.body);
         definition
     })
@@ -56,6 +61,6 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
 mod tests {
     #[test]
     fn the_definitions_are_jq() {
-        assert!(super::definitions().count() > 20);
+        assert!(super::definitions(Box::leak(Box::default())).count() > 20);
     }
 }

@@ -10,11 +10,12 @@ use base64::{
 use deunicode::deunicode_char;
 use jaq_core::{
     Error, ValR,
+    box_iter::box_once,
     native::{Fun, bome, run, v},
 };
 use percent_encoding::percent_decode_str;
 
-use super::{Added, Data, Subject, errors, no_check, string, values};
+use super::{Added, Data, Subject, errors, no_check, string, values, within_bounds};
 use crate::{Value, read, text};
 
 pub(super) const SUBJECT: Subject = Subject {
@@ -96,10 +97,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 fn natives() -> Vec<Fun<Data>> {
     vec![
-        run(("downcase", v(0), |cv| bome(string(&cv.1).map(|text| text.to_lowercase().into())))),
-        run(("upcase", v(0), |cv| bome(string(&cv.1).map(|text| text.to_uppercase().into())))),
-        run(("unaccent", v(0), |cv| bome(unaccented(&cv.1)))),
-        run(("slug", v(0), |cv| bome(slug(&cv.1)))),
+        run(("downcase", v(0), |cv| {
+            box_once(within_bounds(&cv, string(&cv.1).map(|text| text.to_lowercase().into())))
+        })),
+        run(("upcase", v(0), |cv| {
+            box_once(within_bounds(&cv, string(&cv.1).map(|text| text.to_uppercase().into())))
+        })),
+        run(("unaccent", v(0), |cv| box_once(within_bounds(&cv, unaccented(&cv.1))))),
+        run(("slug", v(0), |cv| box_once(within_bounds(&cv, slug(&cv.1))))),
         run(("digits", v(0), |cv| bome(string(&cv.1).map(|text| digits(&text))))),
         run(("boolean", v(0), |cv| bome(boolean(cv.1)))),
         run(("fromjson", v(0), |cv| bome(from_json(&cv.1)))),

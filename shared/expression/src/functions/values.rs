@@ -12,7 +12,7 @@ use jaq_json::Num;
 use jaq_std::ValT as _;
 use memchr::memmem::Finder;
 
-use super::{Data, all, definitions, errors, is_public, paths::kind, str_of};
+use super::{Data, all, definitions, errors, is_public, paths::kind, str_of, within_bounds};
 use crate::{
     Value,
     budget::{Bound, Budget, Evaluation},
@@ -37,7 +37,7 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
         run(("toboolean", v(0), |cv| bome(to_boolean(cv.1)))),
         run(("length", v(0), |cv| bome(length(cv.1)))),
         run(("has", v(1), |mut cv| bome(has(&cv.1, &cv.0.pop_var())))),
-        run(("implode", v(0), |cv| bome(implode(&cv.1)))),
+        run(("implode", v(0), |cv| box_once(within_bounds(&cv, implode(&cv.1))))),
         run(("tojson", v(0), |cv| box_once(to_json(&cv)))),
         run(("tostring", v(0), |cv| match cv.1 {
             Value::TStr(_) => bome(Ok(cv.1)),
@@ -95,6 +95,7 @@ fn has(value: &Value, key: &Value) -> ValR<Value> {
             let place = key.as_f64().unwrap_or(f64::NAN);
             Ok((place > -1.0 && place.trunc() < items.len() as f64).into())
         }
+        (Value::Null, _) => Ok(false.into()),
         _ => Err(Error::index(value.clone(), key.clone())),
     }
 }
@@ -131,7 +132,7 @@ fn implode(value: &Value) -> ValR<Value> {
 fn to_json<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
     let evaluation = *cv.0.data();
     evaluation.or_halt(evaluation.budget.weigh_as_text(&cv.1))?;
-    Ok(write(&cv.1).map(Value::from).map_err(|_| Error::str(NO_JSON_VALUE))?)
+    within_bounds(cv, write(&cv.1).map(Value::from).map_err(|_| Error::str(NO_JSON_VALUE)))
 }
 
 /// Where a part is in a text or an array: at which characters, or items.
@@ -140,7 +141,7 @@ fn indices<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
     match (&cv.1, part) {
         (Value::Null, _) => Ok(Value::Null),
         (Value::TStr(_), Value::TStr(_)) => indices_of_text(evaluation, str_of(&cv.1)?, str_of(part)?),
-        (Value::Arr(_), Value::Arr(part)) if part.is_empty() => Ok(Value::Null),
+        (Value::Arr(_), Value::Arr(part)) if part.is_empty() => Ok(Value::from_iter([])),
         (Value::Arr(items), Value::Arr(part)) => {
             take_for_pairs(evaluation, items.len(), part.len())?;
             let windows = items.windows(part.len()).enumerate();

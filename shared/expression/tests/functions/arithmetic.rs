@@ -148,7 +148,7 @@ fn text_is_not_multiplied_without_bound() {
 
 #[test]
 fn numbers_of_no_end_of_digits_are_refused_at_once() {
-    for number in ["1e999999999", "-1e-999999999", &"9".repeat(5000), &format!("0.{}1", "0".repeat(5000))] {
+    for number in ["1e999999999", "-1e-999999999", &"9".repeat(4000), &format!("0.{}1", "0".repeat(4000))] {
         for source in [". + 0.5", ". * 1.5", ". / 3", ". % 1.5", "round(2)", "1.5 - ."] {
             let refused = run(source, number).unwrap_err();
             assert_eq!(refused, "expected a number of at most 1000 digits", "{source}");

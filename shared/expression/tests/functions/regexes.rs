@@ -113,3 +113,27 @@ fn a_regex_that_goes_back_and_forth_without_end_is_ended() {
         assert!(error.contains("tries too many ways"), "{length}: {error}");
     }
 }
+
+#[test]
+fn brackets_hold_characters_and_no_operations_on_sets() {
+    for (source, matches) in [
+        (r#""ab&" | [match("[a&&b]"; "g").string]"#, r#"["a","b","&"]"#),
+        (r#""a~b" | [match("[a~~b]"; "g").string]"#, r#"["a","~","b"]"#),
+        (r#""a-b" | [match("[+--]"; "g").string]"#, r#"["-"]"#),
+        (r#""a-b./" | [match("[--/]"; "g").string]"#, r#"["-",".","/"]"#),
+        (r#""a-b./" | [match("[a-]"; "g").string]"#, r#"["a","-"]"#),
+        (r#""-b" | [match("[\\w-a]"; "g").string]"#, r#"["-","b"]"#),
+        (r#""]a[" | [match("[]a[]"; "g").string]"#, r#"["]","a","["]"#),
+        (r#""[x" | [match("[[x]"; "g").string]"#, r#"["[","x"]"#),
+        (r#""[x]b]" | [match("[^[x]]"; "g").string]"#, r#"["b]"]"#),
+        (r#""a1-" | [match("[[:alpha:]-]"; "g").string]"#, r#"["a","-"]"#),
+        (r#""a.b axb" | [match("\\Qa.b\\E"; "g").string]"#, r#"["a.b"]"#),
+        (r#""oooa" | [match("o{1}{2}"; "g").string]"#, r#"["oo"]"#),
+        (r#""\tx" | [match("\\011"; "g").string]"#, r#"["\t"]"#),
+        (r#""a[b" | [match("a # [\n\\[b"; "gx").string]"#, r#"["a[b"]"#),
+        (r#""za" | [match("[\\x{61}-\\x62\\p{Lu}-]"; "g").string]"#, r#"["a"]"#),
+    ] {
+        assert_eq!(gives(source).as_deref(), Ok(matches), "{source}");
+    }
+    assert!(gives(r#""a-b" | test("[a--c]")"#).is_err());
+}

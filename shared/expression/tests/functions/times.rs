@@ -108,3 +108,19 @@ fn the_program_has_time_zones_of_its_own() {
     let zones = jiff::tz::TimeZoneDatabase::bundled();
     assert!(zones.get("Europe/Warsaw").is_ok() && !jiff::tz::db().is_definitively_empty());
 }
+
+#[test]
+fn times_are_written_and_names_read_as_in_jqs_locale() {
+    let written = gives(r#"1425599621 | strftime("%c|%x|%X|%r|%Q|%%c|%")"#.replace("|%\"", "\"").as_str());
+    let expected = r#""Thu Mar  5 23:53:41 2015|03/05/15|23:53:41|11:53:41 PM|%Q|%c""#;
+    assert_eq!(written.as_deref(), Ok(expected));
+    for (text, format) in [
+        ("5 March 2015", "%d %b %Y"),
+        ("05 Mar 2015", "%d %B %Y"),
+        ("Thursday 05 Mar 2015", "%a %d %b %Y"),
+        ("Thu 05 March 2015", "%a %d %b %Y"),
+    ] {
+        let parsed = gives(&format!("{text:?} | strptime({format:?})"));
+        assert_eq!(parsed.as_deref(), Ok("[2015,2,5,0,0,0,4,63]"), "{text}");
+    }
+}

@@ -6,6 +6,7 @@ mod errors;
 mod forms;
 mod operators;
 mod paths;
+mod strict;
 
 use pomost_expression::{EvaluationError, Expression, Variables, read, write};
 

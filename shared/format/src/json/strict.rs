@@ -14,7 +14,9 @@ pub(crate) struct ErrorAt {
 /// it: then a text that lacks its end was cut off.
 pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, ErrorAt> {
     read(bytes).map_err(|error| match error {
-        ReadError::TooDeep => ErrorAt { index: 0, problem: malformed(format!("a JSON value {error}")) },
+        ReadError::TooDeep | ReadError::TooLong => {
+            ErrorAt { index: 0, problem: malformed(format!("a JSON value {error}")) }
+        }
         ReadError::NotUtf8(index) => ErrorAt { index, problem: malformed("expected UTF-8") },
         ReadError::NotJson { line, column } => {
             let index = index(bytes, line, column);

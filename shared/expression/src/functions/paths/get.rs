@@ -6,7 +6,10 @@ use jaq_core::{Error, ValT as _};
 use jaq_std::ValT as _;
 
 use super::error::{Failure, described, kind};
-use crate::{Value, budget::Budget};
+use crate::{
+    Value,
+    budget::{Bound, Budget},
+};
 
 /// How many items are kept in the room of a step.
 const ITEMS_KEPT_IN_A_STEP: usize = 2;
@@ -34,7 +37,7 @@ impl Refusal {
 }
 
 /// What a value has by a key: null where it has nothing.
-pub(super) fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
+fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
     match (value, key) {
         (Value::Obj(fields), Value::TStr(_)) => Ok(fields.get(key).cloned().unwrap_or_default()),
         (Value::Arr(items), Value::Num(_)) => {
@@ -53,21 +56,33 @@ pub(super) fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
     }
 }
 
+/// The same, which takes its steps. A search for an array takes them first: nothing could interrupt it.
+pub(super) fn within_budget(
+    budget: &Budget,
+    value: &Value,
+    key: &Value,
+) -> Result<Result<Value, Refusal>, Bound> {
+    if let (Value::Arr(items), Value::Arr(searched)) = (value, key) {
+        budget.take(items.len().saturating_mul(searched.len()) / ITEMS_IN_A_STEP)?;
+    }
+    let found = one(value, key);
+    if let Ok(found) = &found {
+        budget.take(steps(value, key, found))?;
+    }
+    Ok(found)
+}
+
 /// What a value has at a path.
 pub(super) fn at_path(budget: &Budget, value: &Value, path: &[Value]) -> Result<Value, Failure> {
     path.iter().try_fold(value.clone(), |value, key| {
-        let found = one(&value, key).map_err(|refusal| refusal.error(&value, key))?;
-        budget.take(steps(&value, key, &found))?;
+        let found = within_budget(budget, &value, key)?.map_err(|refusal| refusal.error(&value, key))?;
         Ok(found)
     })
 }
 
 /// The steps that it takes to look up what was found.
-pub(super) fn steps(value: &Value, key: &Value, found: &Value) -> usize {
+fn steps(value: &Value, key: &Value, found: &Value) -> usize {
     match (value, key, found) {
-        (Value::Arr(items), Value::Arr(searched), _) => {
-            items.len().saturating_mul(searched.len()) / ITEMS_IN_A_STEP
-        }
         (Value::Arr(_), Value::Obj(_), Value::Arr(found)) => 1 + found.len() / ITEMS_KEPT_IN_A_STEP,
         (Value::TStr(text) | Value::BStr(text), _, _) => 1 + text.len() / 512,
         _ => 0,
@@ -101,9 +116,10 @@ pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, Refusal>
 fn end(key: &Value, name: &str) -> Result<Option<f64>, Refusal> {
     let Value::Obj(ends) = key else { return Ok(None) };
     match ends.get(&Value::from(name.to_owned())) {
-        None | Some(Value::Null) => Ok(None),
+        Some(Value::Null) => Ok(None),
         Some(end @ Value::Num(_)) => Ok(end.as_f64().filter(|end| !end.is_nan())),
-        Some(_) => Err(Refusal::NoNumbers),
+        // As jq has it, an end that is not there is no end either: `.[{}]` is a mistake, not a copy.
+        None | Some(_) => Err(Refusal::NoNumbers),
     }
 }
 

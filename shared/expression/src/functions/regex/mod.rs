@@ -4,6 +4,7 @@ mod flags;
 mod pattern;
 mod replace;
 mod search;
+mod syntax;
 
 use jaq_core::{
     Bind, Cv, Error, ValX, ValXs,

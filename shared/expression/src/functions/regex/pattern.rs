@@ -17,7 +17,7 @@ use regex_syntax::{
     hir::{Class, Hir, HirKind, translate::TranslatorBuilder},
 };
 
-use super::flags::Flags;
+use super::{flags::Flags, syntax::translated};
 use crate::budget::{Bound, MAX_TRIES};
 
 /// How many regexes a thread keeps, and how large they may be together, in bytes. A mapping has a few; more come
@@ -27,6 +27,9 @@ const KEPT_SIZE: usize = 64 << 20;
 
 /// How much an automaton may remember of the texts it went through, in bytes.
 const REMEMBERED: usize = 512 << 10;
+
+/// How long the text of a regex may be, in bytes: to read it takes a hundred times as much memory.
+pub(super) const LONGEST: usize = 64 << 10;
 
 /// How large a compiled regex may be, in bytes, about.
 const LARGEST: usize = 64 << 20;
@@ -106,6 +109,10 @@ impl Pattern {
     }
 
     pub(super) fn compile(source: &str, flags: Flags) -> Result<Pattern, String> {
+        if source.len() > LONGEST {
+            return Err(format!("invalid regex: longer than {} KiB", LONGEST >> 10));
+        }
+        let source = &*translated(source, flags.ignore_whitespace);
         match automaton_of(source, flags) {
             Some(hir) if !flags.backtracks() => Pattern::automaton(source, flags, &hir),
             _ => Pattern::backtracking(source, flags),
@@ -219,7 +226,8 @@ fn automaton_of(source: &str, flags: Flags) -> Option<Hir> {
     translator.build().translate(source, &ast).ok()
 }
 
-/// Looks for repetitions that are repeated, such as `a++`: jq's give back nothing of what they took.
+/// Looks for repetitions with a `+` behind them, such as `a++`: jq's give back nothing of what they took. Others
+/// that are repeated, such as `a{2}{3}`, are automata's.
 struct Possessive;
 
 impl ast::Visitor for Possessive {
@@ -232,7 +240,12 @@ impl ast::Visitor for Possessive {
 
     fn visit_pre(&mut self, ast: &Ast) -> Result<(), ()> {
         match ast {
-            Ast::Repetition(outer) if matches!(*outer.ast, Ast::Repetition(_)) => Err(()),
+            Ast::Repetition(outer)
+                if outer.op.kind == ast::RepetitionKind::OneOrMore
+                    && matches!(*outer.ast, Ast::Repetition(_)) =>
+            {
+                Err(())
+            }
             _ => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use jaq_std::ValT as _;
 
 use super::{
     flags::Flags,
-    pattern::{Groups, Pattern},
+    pattern::{Groups, LONGEST, Pattern},
 };
 use crate::{
     Value,
@@ -144,8 +144,9 @@ fn compiled<'a>(evaluation: Evaluation<'_>, source: &str, flags: Flags) -> ValX<
     if let Some(pattern) = Pattern::kept(source, flags) {
         return Ok(pattern);
     }
-    let pattern = Pattern::compile_and_keep(source, flags).map_err(Error::str)?;
     let budget = evaluation.budget;
+    evaluation.or_halt(budget.take(source.len().min(LONGEST)).and_then(|()| budget.look_at_time()))?;
+    let pattern = Pattern::compile_and_keep(source, flags).map_err(Error::str)?;
     evaluation
         .or_halt(budget.take(pattern.size / COMPILED_IN_A_STEP).and_then(|()| budget.look_at_time()))?;
     Ok(pattern)
