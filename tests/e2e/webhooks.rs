@@ -40,14 +40,7 @@ async fn killing_the_extractor_loses_and_doubles_no_delivery() {
     prove(options, async |stack| {
         let taken = AtomicU64::new(0);
         let delivering = deliver_all(address, customers(stack).await, &taken);
-        let killing = async {
-            for so_many in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
-                until_taken(&taken, so_many).await;
-                chance.moment().await;
-                stack.extractor.kill().await;
-                stack.extractor.start();
-            }
-        };
+        let killing = kill_meanwhile(stack, &mut chance, &taken, u64::from(CUSTOMERS));
         tokio::join!(delivering, killing);
         all_is_settled(stack).await;
         stack.finish().await;
@@ -87,21 +80,23 @@ async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothi
         let told =
             offsets.chunks(TOGETHER).map(|offsets| serde_json::json!({ "offsets": offsets }).to_string());
         let delivering = deliver_all(address, told.collect(), &taken);
-        let deliveries = u64::from(CUSTOMERS) / TOGETHER as u64;
-        let killing = async {
-            for so_many in chance.moments(KILLS, deliveries * 9 / 10) {
-                until_taken(&taken, so_many).await;
-                chance.moment().await;
-                stack.extractor.kill().await;
-                stack.extractor.start();
-            }
-        };
+        let killing = kill_meanwhile(stack, &mut chance, &taken, u64::from(CUSTOMERS) / TOGETHER as u64);
         tokio::join!(delivering, killing);
         all_is_settled(stack).await;
         stack.finish().await;
         stack.shop_is_right();
     })
     .await;
+}
+
+/// Kills the extractor now and then while so many deliveries are taken.
+async fn kill_meanwhile(stack: &mut Stack, chance: &mut Chance, taken: &AtomicU64, deliveries: u64) {
+    for so_many in chance.moments(KILLS, deliveries * 9 / 10) {
+        until_taken(taken, so_many).await;
+        chance.moment().await;
+        stack.extractor.kill().await;
+        stack.extractor.start();
+    }
 }
 
 async fn until_taken(taken: &AtomicU64, so_many: u64) {

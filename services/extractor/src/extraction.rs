@@ -118,7 +118,7 @@ impl Extraction<'_> {
         let since = self.since(stored.as_deref()).map_err(Error::Source)?;
         let place = Some(self.beginning(Part::Records, since.as_deref())?);
         let (found, began) = (Some(stored.clone().unwrap_or_default()), Some(Timestamp::now()));
-        let by_value = self.flow().extract.cursor.as_ref().is_some_and(|cursor| cursor.value().is_some());
+        let by_value = self.flow().extract.cursor_value().is_some();
         let reached = stored.filter(|_| by_value).map(Version::new);
         let gives_text = self.gives_text().await?;
         Ok(Checkpoint { place, since, reached, began, found, gives_text, ..Checkpoint::default() })

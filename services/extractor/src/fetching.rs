@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use pomost_broker::{Queue, Route};
-use pomost_http::{Again, Failure, Permit, Tries};
+use pomost_http::{Again, Failure, Permit, Tries, Troubles};
 use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
@@ -58,7 +58,9 @@ impl Handler for FetchHandler {
         tries.spared = self.source.client.spares(&batch, began, was_down);
         let mut fetched = Fetched::nothing_of(&self.source.flow, &batch);
         told.into_iter().zip(ends).for_each(|(told, end)| fetched.add(told, end, tries));
-        fetched.report();
+        for (class, records, example) in fetched.troubles.kinds() {
+            warn!(class, records, example, "requests failed");
+        }
         self.pass_on(fetched).await
     }
 
@@ -151,7 +153,7 @@ struct Fetched<'a> {
     outcomes: Outcomes,
     /// What is to be asked about again.
     again: BTreeMap<Again, Vec<Record>>,
-    troubles: BTreeMap<&'static str, (u64, String)>,
+    troubles: Troubles,
 }
 
 impl<'a> Fetched<'a> {
@@ -174,8 +176,7 @@ impl<'a> Fetched<'a> {
     }
 
     fn fail(&mut self, told: Record, failure: Failure, tries: Tries) {
-        let example = || (0, failure.message.clone());
-        self.troubles.entry(failure.class.as_str()).or_insert_with(example).0 += 1;
+        self.troubles.note(&failure);
         match tries.after(&failure) {
             Some(again) => self.come_again(told, again),
             None => {
@@ -192,12 +193,5 @@ impl<'a> Fetched<'a> {
     fn bury(&mut self, record: Record, diagnosis: Diagnosis) {
         let under = Some(self.flow.into());
         self.letters.push(dead::letter(under, self.batch, record, Stage::Extract, diagnosis));
-    }
-
-    /// Says once what kinds of failure there were.
-    fn report(&self) {
-        for (class, (records, example)) in &self.troubles {
-            warn!(class, records, example, "requests failed");
-        }
     }
 }

@@ -53,8 +53,8 @@ impl Extraction<'_> {
     }
 
     async fn warnings(&self, end: &Checkpoint) -> Result<Vec<&'static str>, Error> {
-        let waits_for_token =
-            self.flow().extract.cursor.as_ref().is_some_and(|cursor| cursor.value().is_none());
+        let extract = &self.flow().extract;
+        let waits_for_token = extract.cursor.is_some() && extract.cursor_value().is_none();
         // A source that had records and suddenly lists none is more likely at fault than empty.
         let lists_nothing = end.rows == 0 && self.reads_everything(end.since.as_deref());
         let lists_nothing = lists_nothing && self.context.store().has_applied(&self.run.flow).await?;
@@ -75,8 +75,7 @@ impl Extraction<'_> {
         if end.contradicted {
             warn!(flow, %run, "{CONTRADICTED}");
         }
-        let by_value = self.flow().extract.cursor.as_ref().is_some_and(|cursor| cursor.value().is_some());
-        if by_value && end.dated == 0 && end.undated > 0 {
+        if self.flow().extract.cursor_value().is_some() && end.dated == 0 && end.undated > 0 {
             let rows = end.undated;
             warn!(flow, %run, rows, "no row had a value of extract.cursor: the next run begins where this one did");
         }

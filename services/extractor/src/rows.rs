@@ -2,11 +2,7 @@
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, given, name, text, write};
 use pomost_models::{Op, Reason, Record, Version, VersionType};
-use pomost_project::{
-    Flow,
-    flow::{Cursor, Deletions},
-    webhook::Webhook,
-};
+use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -60,11 +56,7 @@ impl<'a> From<&'a Flow> for Reading<'a> {
             version_type: extract.version_type,
             clock: extract.timezone.as_ref().into(),
             deleted: extract.deleted.as_ref().map(|deleted| ("extract.deleted", deleted)),
-            cursor: extract
-                .cursor
-                .as_ref()
-                .and_then(Cursor::value)
-                .map(|value| ("extract.cursor.value", value)),
+            cursor: extract.cursor_value().map(|value| ("extract.cursor.value", value)),
         }
     }
 }

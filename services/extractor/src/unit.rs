@@ -178,12 +178,14 @@ impl<'a> Unit<'a> {
 
     /// Whether the source listed what is less than the text it was asked from: then it does not compare texts as we
     /// do, and the one read last counts from there on. It is one that the source told after the one it was asked
-    /// from, so nothing lies between. Nothing is asked from before a text.
+    /// from, so nothing lies between. Nothing is asked from before a text. Most rows are not less, so that is asked
+    /// before what costs more.
     fn contradicts(&self, cursor: &Version) -> bool {
+        let Checkpoint { since, found, .. } = &self.checkpoint;
         let since =
-            self.checkpoint.since.as_deref().filter(|since| Some(*since) == self.checkpoint.found.as_deref());
+            since.as_deref().filter(|since| cursor.as_str() < *since && Some(*since) == found.as_deref());
         let is_text = |text: &str| Kind::of(text) == Kind::Text;
-        since.is_some_and(|since| is_text(since) && is_text(cursor.as_str()) && cursor.as_str() < since)
+        since.is_some_and(|since| is_text(since) && is_text(cursor.as_str()))
     }
 
     /// Publishes the rows that wait.

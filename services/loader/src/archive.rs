@@ -88,11 +88,10 @@ fn poisoned(context: &Context, delivery: &Delivery, queue: &str) -> Vec<DeadLett
     match worker::decode(delivery) {
         Ok(mut batch) => {
             let records = std::mem::take(&mut batch.records);
-            let flow = context.project.flows.get(&batch.flow);
-            let under = || flow.map(|flow| (&**flow).into());
+            let under = context.under(&batch.flow);
             let letter = |record| DeadLetter {
                 traceparent: delivery.message.traceparent.clone(),
-                ..dead::letter(under(), &batch, record, stage, diagnosis.clone())
+                ..dead::letter(under.clone(), &batch, record, stage, diagnosis.clone())
             };
             records.into_iter().map(letter).collect()
         }

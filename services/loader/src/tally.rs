@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use pomost_broker::{Queue, Route};
-use pomost_expression::{Value, read};
-use pomost_http::{Again, Class, Effect, Failure, Spared, Tries};
+use pomost_http::{Again, Class, Effect, Failure, Spared, Tries, Troubles};
 use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
@@ -37,7 +36,7 @@ pub struct Tally<'a> {
     settled: Vec<(Record, Outcome)>,
     again: BTreeMap<Again, Vec<Record>>,
     letters: Vec<DeadLetter>,
-    troubles: BTreeMap<&'static str, (u64, String)>,
+    troubles: Troubles,
     tries: Tries,
 }
 
@@ -86,12 +85,12 @@ impl<'a> Tally<'a> {
                 Settled::Released
             }
             End::Changed(failure) => {
-                self.note_trouble(&failure);
+                self.troubles.note(&failure);
                 self.bury(record, Reason::Conflict, &failure, CHANGED);
                 Settled::Released
             }
             End::CreatedPerhaps(failure) => {
-                self.note_trouble(&failure);
+                self.troubles.note(&failure);
                 self.bury(record, Reason::InDoubt, &failure, CREATED_PERHAPS);
                 Settled::UnderWay
             }
@@ -182,7 +181,7 @@ impl<'a> Tally<'a> {
                 metrics::count_settled(&self.batch.flow, Stage::Load, outcome, records as u64);
             }
         }
-        for (class, (records, example)) in &self.troubles {
+        for (class, records, example) in self.troubles.kinds() {
             warn!(class, records, example, "requests failed");
         }
         let dead_before = self.settled.iter().filter(|(_, outcome)| *outcome == Outcome::Dead).count();
@@ -200,7 +199,7 @@ impl<'a> Tally<'a> {
     /// Failures of the system cost no attempt and wait; others come again until the attempts are
     /// used up, or are given up at once.
     fn fail(&mut self, record: Record, failure: Failure) {
-        self.note_trouble(&failure);
+        self.troubles.note(&failure);
         match self.tries.after(&failure) {
             Some(again) => self.come_again(record, again),
             None if failure.class == Class::Transient => self.bury(record, Reason::Transient, &failure, ""),
@@ -211,7 +210,7 @@ impl<'a> Tally<'a> {
     fn bury(&mut self, record: Record, reason: Reason, failure: &Failure, advice: &str) {
         let answer = match failure.answer.is_empty() {
             true => String::new(),
-            false => format!(": {}", self.masked(&record, &failure.answer)),
+            false => format!(": {}", self.flow.mask_of(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
         let letter = self.letter(record, Diagnosis { reason, error, pointer: None });
@@ -243,18 +242,6 @@ impl<'a> Tally<'a> {
             self.letter(record, Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None });
         // An older letter may have the content whose replay clears the doubt.
         self.letters.push(DeadLetter { newest_alone: letter.newest_alone && !may_clear, ..letter });
-    }
-
-    /// The answer without the sensitive values of the record, mapped and as it was extracted.
-    fn masked(&self, record: &Record, text: &str) -> String {
-        let value = |json: &str| read(json.as_bytes()).unwrap_or(Value::Null);
-        let text = self.flow.mask(&value(record.data.get()), text);
-        self.flow.mask(&value(record.extracted().get()), &text)
-    }
-
-    fn note_trouble(&mut self, failure: &Failure) {
-        let message = || (0, failure.message.clone());
-        self.troubles.entry(failure.class.as_str()).or_insert_with(message).0 += 1;
     }
 
     fn settle(&mut self, record: Record, outcome: Outcome) {

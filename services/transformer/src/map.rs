@@ -1,6 +1,6 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
-use pomost_expression::{EvaluationError, Value, Variables, given, read, text, write};
+use pomost_expression::{EvaluationError, Value, Variables, given, pointer_part, read, text, write};
 use pomost_models::{Op, Reason, Record, RunId};
 use pomost_project::{Flow, flow::Order, schema::Schema};
 use pomost_runtime::dead::Diagnosis;
@@ -46,8 +46,8 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
     check(flow.transform.expect.as_ref(), &input, "the source's record")?;
     let values = match &flow.transform.map {
         Some(map) => {
-            let outputs = map.outputs(input.clone(), &variables(flow, run, record));
-            outputs.map_err(|error| mapping_failed(flow, &input, record, error))?
+            let outputs = map.outputs(input, &variables(flow, run, record));
+            outputs.map_err(|error| mapping_failed(flow, record, error))?
         }
         None => vec![input],
     };
@@ -81,10 +81,8 @@ fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
 
 /// The JSON pointer of the first value that has no JSON.
 fn unwritable(value: &Value) -> Option<String> {
-    let below = |name: &str, value| {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        unwritable(value).map(|pointer| format!("/{name}{pointer}"))
-    };
+    let below =
+        |name: &str, value| unwritable(value).map(|pointer| format!("{}{pointer}", pointer_part(name)));
     match value {
         Value::Arr(items) => {
             items.iter().enumerate().find_map(|(place, item)| below(&place.to_string(), item))
@@ -140,15 +138,11 @@ fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
 }
 
 /// What the mapping's author gave to `error` is shown, without what is sensitive in the record.
-fn mapping_failed(flow: &Flow, input: &Value, record: &Record, error: EvaluationError) -> Diagnosis {
-    let message = error.raised.as_ref().map_or_else(
-        || error.message.clone(),
-        |raised| {
-            let extracted = read(record.extracted().get().as_bytes()).unwrap_or_default();
-            let raised = shortened(raised.unmasked(), MAX_MASKED);
-            flow.mask(&extracted, &flow.mask(input, &raised))
-        },
-    );
+fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagnosis {
+    let message = match &error.raised {
+        Some(raised) => flow.mask_of(record, &shortened(raised.unmasked(), MAX_MASKED)),
+        None => error.message,
+    };
     let place = error.place.map(|place| format!(" ({place})")).unwrap_or_default();
     Diagnosis {
         reason: Reason::Invalid,

@@ -7,7 +7,7 @@ use jaq_core::{
     compile::{self, Undefined},
     load::{
         lex::{self, Token},
-        parse, span,
+        parse,
     },
 };
 
@@ -15,7 +15,7 @@ use crate::{
     Value,
     budget::{Bound, MAX_TEXT},
     functions::{self, paths::kind},
-    variables, wording,
+    syntax, variables, wording,
 };
 
 /// An expression that is not jq as flows have it.
@@ -166,7 +166,7 @@ fn known_form(message: &str, literal: &dyn Fn(&str) -> bool) -> Option<String> {
             "rangeable (array or string)",
             "character",
         ];
-        return known.contains(&wanted).then(|| format!("cannot use {} as {wanted}", a_type_of(value)));
+        return known.contains(&wanted).then(|| format!("cannot use {} as {wanted}", a_type(type_of(value))));
     }
     if let Some(rest) = message.strip_prefix("cannot index ") {
         let (value, index) = rest.rsplit_once(" with ")?;
@@ -227,24 +227,11 @@ const REASONS: &[&str] = &[
     "incomplete escape sequence, reached end of pattern prematurely",
 ];
 
+/// Our name for the type of what is written so.
 fn type_of(json: &str) -> &'static str {
-    match json.bytes().next() {
-        Some(b'"') => "text",
-        Some(b'[') => "array",
-        Some(b'{') => "object",
-        Some(b'n') => "null",
-        Some(b't' | b'f') => "boolean",
-        _ => "number",
-    }
-}
-
-fn a_type_of(json: &str) -> &'static str {
-    match type_of(json) {
-        "array" => "an array",
-        "object" => "an object",
-        "boolean" => "a boolean",
-        "number" => "a number",
-        other => other,
+    match wording::kind_of(json) {
+        "string" => "text",
+        kind => kind,
     }
 }
 
@@ -309,7 +296,6 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<Strin
 }
 
 fn at(source: &str, place: &str, message: String) -> CompileError {
-    let inside = source.as_bytes().as_ptr_range().contains(&place.as_ptr());
-    let offset = if inside { span(source, place).start } else { source.len() };
+    let offset = syntax::offset_of(source, place).unwrap_or(source.len());
     CompileError { offset, message, help: None }
 }

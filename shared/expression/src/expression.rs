@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, LazyLock, OnceLock},
+    sync::{Arc, OnceLock},
 };
 
 use jaq_core::{
@@ -299,11 +299,10 @@ impl fmt::Debug for Expression {
     }
 }
 
-/// The definitions of jq's standard library that are written in jq, parsed once, and after them the
-/// expression itself, by a name: jaq's loader takes terms in no other way.
+/// The definitions of jq's standard library that are written in jq, and after them the expression itself, by a
+/// name: jaq's loader takes terms in no other way.
 fn definitions<'s>(name: &'s str, expression: Term<&'s str>) -> impl Iterator<Item = Def<&'s str>> {
-    static STANDARD: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| functions::definitions().collect());
-    STANDARD.iter().cloned().chain([Def { name, args: Vec::new(), body: expression }])
+    functions::definitions().chain([Def { name, args: Vec::new(), body: expression }])
 }
 
 /// A name that a source does not have, so that it cannot call itself.

@@ -243,13 +243,11 @@ impl<'s> Forms<'s> {
             ("foreach", [begin, round, shown @ ..]) if !gives_one(round) => {
                 // All outputs of a round together are the state, of which the next round takes the last.
                 let last = call(INDEX, [Term::Num("-1")]);
-                let outputs =
-                    Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
                 let shown = shown.first_mut().map(take).unwrap_or_default();
                 *begin = pipe(take(begin), Term::Arr(Some(Term::Id.into())));
                 *round = Term::Arr(Some(pipe(last, take(round)).into()));
                 rounds.truncate(2);
-                rounds.push(pipe(outputs, shown));
+                rounds.push(pipe(syntax::all_items(), shown));
             }
             _ => {}
         }

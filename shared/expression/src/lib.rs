@@ -32,5 +32,5 @@ pub use exact::{Exact, canonical, equal, given, name, scalar_name};
 pub use expression::{Expression, Place};
 pub use jaq_json::Val as Value;
 pub use template::Template;
-pub use value::{ReadError, WriteError, read, text, to_json, write};
+pub use value::{ReadError, WriteError, pointer_part, read, text, to_json, write};
 pub use variables::Variables;

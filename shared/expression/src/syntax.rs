@@ -7,8 +7,9 @@ use jaq_core::{
         Arena, Lexer, Parser,
         lex::{StrPart, Tok, Token},
         parse::{BinaryOp, Pattern, Term},
+        span,
     },
-    path::Part,
+    path::{Opt, Part, Path},
 };
 
 use crate::{
@@ -28,6 +29,12 @@ pub(crate) fn parse<'s>(source: &'s str, arena: &'s Arena) -> Result<Term<&'s st
     let mut term = parsed.map_err(|errors| parse_error(source, errors))?;
     operators::regroup(&mut term);
     Ok(term)
+}
+
+/// The byte of a source at which a word of it stands; none of a word that is not the source's own.
+pub(crate) fn offset_of(source: &str, word: &str) -> Option<usize> {
+    let is_within = source.as_bytes().as_ptr_range().contains(&word.as_ptr());
+    is_within.then(|| span(source, word).start)
 }
 
 /// Shows a term, and every term within it, to a visitor that may change it; the innermost come first.
@@ -96,6 +103,11 @@ pub(crate) fn keys<'t, 's>(pattern: &'t mut Pattern<&'s str>) -> Vec<&'t mut Ter
 
 pub(crate) fn call<'s>(name: &'s str, arguments: impl Into<Vec<Term<&'s str>>>) -> Term<&'s str> {
     Term::Call(name, arguments.into())
+}
+
+/// `.[]`
+pub(crate) fn all_items<'s>() -> Term<&'s str> {
+    Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]))
 }
 
 /// `from | to`

@@ -13,7 +13,6 @@ use jaq_core::{
         Arena,
         lex::StrPart,
         parse::{BinaryOp, Pattern, Term},
-        span,
     },
     native::{Fun, run, v},
     ops::Math,
@@ -24,6 +23,7 @@ use crate::{
     Value,
     budget::{Data, Evaluation},
     functions::paths::kind,
+    pointer_part,
     syntax::{self, call, pipe},
     text,
 };
@@ -62,8 +62,7 @@ pub(crate) struct Trail {
 impl Trail {
     /// The JSON pointer of the field (RFC 6901), if there is one.
     pub(crate) fn pointer(&self) -> Option<String> {
-        let escaped = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        let pointer: String = self.names.iter().rev().map(escaped).collect();
+        let pointer: String = self.names.iter().rev().map(|name| pointer_part(name)).collect();
         Some(pointer).filter(|pointer| !pointer.is_empty())
     }
 
@@ -112,11 +111,9 @@ impl<'s> Marking<'s> {
                 **items = call(ITEM, [Term::Num("0"), take(&mut **items)]);
             }
             Term::Call(word @ "map", arguments) => {
-                let items =
-                    Term::Path(Term::Id.into(), Path(vec![(Part::Range(None, None), Opt::Essential)]));
                 let items = match self.offset(word) {
-                    Some(place) => call(ITEMS, [self.number(place), items]),
-                    None => items,
+                    Some(place) => call(ITEMS, [self.number(place), syntax::all_items()]),
+                    None => syntax::all_items(),
                 };
                 let map = arguments.pop().unwrap_or_default();
                 *term = Term::Arr(Some(pipe(items, map).into()));
@@ -182,8 +179,7 @@ impl<'s> Marking<'s> {
 
     /// The byte at which a word of the source stands.
     fn offset(&self, word: &str) -> Option<usize> {
-        let is_within = self.source.as_bytes().as_ptr_range().contains(&word.as_ptr());
-        is_within.then(|| span(self.source, word).start)
+        syntax::offset_of(self.source, word)
     }
 
     /// The byte at which something of a term stands that is a word of the source.

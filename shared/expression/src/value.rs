@@ -112,6 +112,11 @@ fn append_text(out: &mut Vec<u8>, text: &[u8]) -> Result<(), WriteError> {
     serde_json::to_writer(out, text).map_err(|_| WriteError("text that cannot be written"))
 }
 
+/// The part of a JSON pointer that leads to a field or an item of this name (RFC 6901 §3).
+pub fn pointer_part(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 /// The text of a scalar: text as it is, a number by its digits, `true` or `false`.
 pub fn text(value: &Value) -> Option<String> {
     match value {

@@ -91,7 +91,7 @@ pub(crate) fn in_jqs_words(caught: Value) -> Value {
 }
 
 /// jq's name for the type of what is written so.
-fn kind_of(written: &str) -> &'static str {
+pub(crate) fn kind_of(written: &str) -> &'static str {
     match written.bytes().next() {
         Some(b'"') => "string",
         Some(b'[') => "array",

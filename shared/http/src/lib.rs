@@ -34,4 +34,4 @@ pub use client::{Client, Clients};
 pub use failure::{Class, Effect, Failure};
 pub use hook::Hook;
 pub use streamed::{StreamLimits, Streamed};
-pub use tries::{Again, Spared, Tries};
+pub use tries::{Again, Spared, Tries, Troubles};

@@ -1,6 +1,6 @@
 //! What follows for a record from a failure of its request: it waits, is tried again, or is given up.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use pomost_models::{
     Batch,
@@ -86,6 +86,23 @@ impl Tries {
     /// Soon, as it came.
     pub fn shortly(self) -> Again {
         Again { delay: SHORTLY, attempt: self.attempt, waits: self.waits }
+    }
+}
+
+/// The failures of a batch's requests, by their kinds.
+#[derive(Debug, Default)]
+pub struct Troubles(BTreeMap<&'static str, (u64, String)>);
+
+impl Troubles {
+    /// Notes a failure.
+    pub fn note(&mut self, failure: &Failure) {
+        let example = || (0, failure.message.clone());
+        self.0.entry(failure.class.as_str()).or_insert_with(example).0 += 1;
+    }
+
+    /// What kinds there were, of how many records, with an example of each: to be said once, by who sent them.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64, &str)> {
+        self.0.iter().map(|(class, (records, example))| (*class, *records, example.as_str()))
     }
 }
 

@@ -214,7 +214,7 @@ pub struct CursorSection {
 }
 
 /// Text, or an integer by its digits.
-fn text_or_integer<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+fn optional_text_or_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(
         untagged,
@@ -224,14 +224,10 @@ fn text_or_integer<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) 
         Text(String),
         Integer(i64),
     }
-    Ok(match Written::deserialize(deserializer)? {
-        Written::Text(text) => text.into(),
-        Written::Integer(integer) => integer.to_string().into(),
-    })
-}
-
-fn optional_text_or_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    text_or_integer(deserializer).map(Some)
+    Ok(Some(match Written::deserialize(deserializer)? {
+        Written::Text(text) => text,
+        Written::Integer(integer) => integer.to_string(),
+    }))
 }
 
 /// When a flow runs by itself: `{ every: 5m }`, or by the clock, `{ cron: "0 6 * * MON-FRI" }`.

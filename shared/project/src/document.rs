@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pomost_expression::{CompileError, Expression};
+use pomost_expression::{CompileError, Expression, pointer_part};
 use saphyr::{MarkedYaml, Marker, Scalar, ScanError, YamlData, YamlLoader};
 use saphyr_parser::{Event, Parser, SpannedEventReceiver};
 use serde_json::{Map, Number, Value};
@@ -192,7 +192,7 @@ impl Reading<'_> {
                 let mut map = Map::new();
                 for (key, value) in fields {
                     let name = self.name(key)?;
-                    let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+                    let pointer = format!("{pointer}{}", pointer_part(&name));
                     map.insert(name, self.value(value, pointer, Some(key.span.start))?);
                 }
                 Ok(Value::Object(map))

@@ -155,6 +155,13 @@ pub struct Cursor {
     pub step: Option<Duration>,
 }
 
+impl Extract {
+    /// The value in a record that says how far the source has been read, where such do.
+    pub fn cursor_value(&self) -> Option<&Expression> {
+        self.cursor.as_ref().and_then(Cursor::value)
+    }
+}
+
 /// What says how far the source has been read.
 #[derive(Debug)]
 pub enum ToldBy {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use pomost_expression::{Expression, Value, Variables, name, text};
+use pomost_expression::{Expression, Value, Variables, name, read, text};
+use pomost_models::Record;
+use serde_json::value::RawValue;
 
 use crate::{
     Flow,
@@ -17,6 +19,12 @@ impl Flow {
     /// be logged or listed.
     pub fn mask(&self, record: &Value, text: &str) -> String {
         hide(&self.sensitive_values(record), text)
+    }
+
+    /// The same of a record as it is handed on: of what it was mapped to and of what was extracted.
+    pub fn mask_of(&self, record: &Record, text: &str) -> String {
+        let value = |json: &RawValue| read(json.get().as_bytes()).unwrap_or_default();
+        self.mask(&value(record.extracted()), &self.mask(&value(&record.data), text))
     }
 
     /// The record with its sensitive values hidden, wherever in it they stand.

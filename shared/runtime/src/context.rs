@@ -11,7 +11,7 @@ use pomost_store::Store;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::Backends;
+use crate::{Backends, dead::Under};
 
 /// What a service is given to work with. Clones share everything.
 #[derive(Clone)]
@@ -35,6 +35,11 @@ impl Context {
     /// What is remembered.
     pub fn store(&self) -> &dyn Store {
         &*self.backends.store
+    }
+
+    /// What dead letters tell of the flow of this name; none where the project has no such flow.
+    pub fn under(&self, flow: &str) -> Option<Under> {
+        self.project.flows.get(flow).map(|flow| Under::from(&**flow))
     }
 
     /// Names this process among the holders of leases: for people by host and process, and unlike

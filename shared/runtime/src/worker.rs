@@ -18,7 +18,7 @@ use tracing::{Instrument, Span, error, field, info_span, warn};
 
 use crate::{
     Context,
-    dead::{self, Diagnosis, Under},
+    dead::{self, Diagnosis},
     gate::{AlwaysOpen, Gate},
     metrics, outbox, shutdown, telemetry,
 };
@@ -288,11 +288,8 @@ impl Worker {
             pointer: None,
         };
         let records = std::mem::take(&mut batch.records);
-        let flow = self.context.project.flows.get(&batch.flow);
-        let letter = |record| {
-            let under = flow.map(|flow| Under::from(&**flow));
-            dead::letter(under, &batch, record, self.stage, diagnosis.clone())
-        };
+        let under = self.context.under(&batch.flow);
+        let letter = |record| dead::letter(under.clone(), &batch, record, self.stage, diagnosis.clone());
         self.bury(delivery, records.into_iter().map(letter).collect()).await;
     }
 

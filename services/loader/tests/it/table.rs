@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Scene, batch, deleted, in_a_schema, record, url};
 use pomost_models::{Batch, Record};
-use pomost_store::{Answer, Claim, ClaimToken};
+use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken};
 
 const COLUMNS: &str = "{ total: numeric, paid: boolean, lines: jsonb }";
 
@@ -195,15 +195,7 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
         let row = record("a", r#"{"total":2}"#);
         let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#), None)];
-        let token = ClaimToken::generate();
-        let next = Claim {
-            flow: "sales".into(),
-            token,
-            entries,
-            refuses_mixed: true,
-            newest_alone: true,
-            patience: Duration::ZERO,
-        };
+        let next = claim(entries);
         let break_off = async {
             while schema.waiting(&schema.name).await == 0 {}
             schema.disconnect(&schema.name).await
@@ -219,6 +211,18 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
     .await;
 }
 
+/// A claim as flows make it that want the newest of each key.
+fn claim(entries: Vec<ClaimEntry>) -> Claim {
+    Claim {
+        flow: "sales".into(),
+        token: ClaimToken::generate(),
+        entries,
+        refuses_mixed: true,
+        newest_alone: true,
+        patience: Duration::ZERO,
+    }
+}
+
 /// Somebody died after the statement and before the settlement.
 #[tokio::test]
 async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
@@ -229,15 +233,7 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
         let records = [record("a", r#"{"total":1}"#), deleted("b")];
         let entries =
             records.iter().map(|record| pomost_loader::prepare::claim_entry(record, None)).collect();
-        let token = ClaimToken::generate();
-        let claim = Claim {
-            flow: "sales".into(),
-            token,
-            entries,
-            refuses_mixed: true,
-            newest_alone: true,
-            patience: Duration::ZERO,
-        };
+        let claim = claim(entries);
         scene.context.store().claim(&claim, Duration::ZERO).await.unwrap();
         scene.load(batch(records)).await;
         assert_eq!(schema.rows("sales").await, ["(a,1,,)", "(kept,0,,)"]);

@@ -137,13 +137,20 @@ async fn stopped_by<T>(stop: &CancellationToken, following: impl Future<Output =
 async fn report_all(store: &dyn Store, summaries: &[RunSummary]) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for summary in summaries {
-        let letters =
-            DeadLetterFilter { flow: Some(summary.flow.clone()), limit: 1, ..DeadLetterFilter::default() };
-        let has_letters = !store.dead_letters(&letters).await?.is_empty();
+        let has_letters = is_dead_or_blocked(summary) && has_letters(store, &summary.flow).await?;
         let reported = report(summary, has_letters);
         code = if code == ExitCode::SUCCESS { reported } else { code };
     }
     Ok(code)
+}
+
+async fn has_letters(store: &dyn Store, flow: &str) -> anyhow::Result<bool> {
+    let any = DeadLetterFilter { flow: Some(flow.to_owned()), limit: 1, ..DeadLetterFilter::default() };
+    Ok(!store.dead_letters(&any).await?.is_empty())
+}
+
+fn is_dead_or_blocked(summary: &RunSummary) -> bool {
+    summary.counts.of(Outcome::Dead) + summary.blocked > 0
 }
 
 /// A run with dead letters is not a success, and neither is an odd one.
@@ -161,7 +168,7 @@ fn report(summary: &RunSummary, has_letters: bool) -> ExitCode {
         eprintln!("{warning}");
         return ExitCode::FAILURE;
     }
-    if summary.counts.of(Outcome::Dead) + summary.blocked > 0 {
+    if is_dead_or_blocked(summary) {
         match has_letters {
             true => eprintln!("see `pomost dead list --flow {}`", summary.flow),
             false => eprintln!("{DISCARDED}"),

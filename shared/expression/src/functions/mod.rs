@@ -207,10 +207,11 @@ pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
     standard.chain(added()).chain(replacing())
 }
 
-/// Every function of the language that is defined in jq.
-pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+/// Every function of the language that is defined in jq; they are parsed once.
+pub(crate) fn definitions<'s>() -> impl Iterator<Item = Def<&'s str>> {
     static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(all_definitions);
-    DEFINITIONS.iter().cloned()
+    let definitions: &[Def<&'s str>] = &DEFINITIONS;
+    definitions.iter().cloned()
 }
 
 fn all_definitions() -> Vec<Def<&'static str>> {

@@ -163,13 +163,12 @@ impl TokenEndpoint {
         let words = if words.is_empty() { words } else { format!(": {words}") };
         let message = format!("{} answers {status}{words}", self.name());
         let code = error.as_ref().and_then(Value::as_str).unwrap_or_default();
-        match (status.as_u16(), code, &self.settings.grant) {
-            (429 | 503, ..) | (_, "temporarily_unavailable" | "slow_down", _) => Denied::throttled(message),
-            (_, "invalid_grant", Grant::RefreshToken { .. }) => {
+        match (code, &self.settings.grant) {
+            ("temporarily_unavailable" | "slow_down", _) => Denied::throttled(message),
+            ("invalid_grant", Grant::RefreshToken { .. }) if ![429, 503].contains(&status.as_u16()) => {
                 Denied::finally(self.needs_authorisation(&message))
             }
-            (408 | 425 | 500.., ..) => Denied::unreachable(message),
-            _ => Denied::refused(message),
+            _ => by_status(status, message),
         }
     }
 
@@ -182,11 +181,7 @@ impl TokenEndpoint {
             _ => "something else",
         };
         let message = format!("{} answers {status} with {what}, expected JSON", self.name());
-        match status.as_u16() {
-            429 | 503 => Denied::throttled(message),
-            408 | 425 | 500.. | 200..=299 => Denied::unreachable(message),
-            _ => Denied::refused(message),
-        }
+        if status.is_success() { Denied::unreachable(message) } else { by_status(status, message) }
     }
 
     /// What somebody has to do whose refresh token is worth nothing any more.
@@ -223,6 +218,15 @@ impl TokenEndpoint {
 impl Shown {
     fn secrets(&self) -> impl Iterator<Item = &SecretString> {
         self.parameters.iter().map(|(_, secret)| secret).chain(&self.basic)
+    }
+}
+
+/// What an answer that is no yes means by its status.
+fn by_status(status: StatusCode, message: String) -> Denied {
+    match status.as_u16() {
+        429 | 503 => Denied::throttled(message),
+        408 | 425 | 500.. => Denied::unreachable(message),
+        _ => Denied::refused(message),
     }
 }
 

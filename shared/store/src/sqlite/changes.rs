@@ -25,6 +25,7 @@ const EXPECT: &str = "
 const SETTLE: &str = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
 
 /// A change that died stays noted as long as its letter is open: its message may come again when the letter is kept.
+/// The state is named twice for the index, which holds the letters that are open or discarded.
 const SETTLE_UNLESS_DEAD: &str = "
     DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3 AND NOT (dead AND EXISTS (
         SELECT 1 FROM dead_letters AS standing
