@@ -14,10 +14,25 @@ use crate::support::{Flow, LOOKUP, Reply, Running, Server, World};
 
 /// A world with so many rows and with people to tell at a hook.
 async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World {
-    let rows: Vec<Value> = (0..rows).map(|key| json!({ "key": key.to_string() })).collect();
-    let world = World::new(Server::start(move |_| Reply::rows(rows.clone())).await, flow).await;
-    world.write(".env", &format!("TOKEN=secret-of-the-tests\nALERTS_URL={}/hooks/s3cret\n", hook.url));
-    world.write("alerts.yaml", &format!("url: ${{ALERTS_URL}}\n{settings}\n"));
+    let rows: Vec<Value> = (0..rows)
+        .map(|key| json!({ "key": key.to_string() }))
+        .collect();
+    let world = World::new(
+        Server::start(move |_| Reply::rows(rows.clone())).await,
+        flow,
+    )
+    .await;
+    world.write(
+        ".env",
+        &format!(
+            "TOKEN=secret-of-the-tests\nALERTS_URL={}/hooks/s3cret\n",
+            hook.url
+        ),
+    );
+    world.write(
+        "alerts.yaml",
+        &format!("url: ${{ALERTS_URL}}\n{settings}\n"),
+    );
     world
 }
 
@@ -37,7 +52,12 @@ async fn told(hook: &Server, messages: usize) -> Vec<String> {
         seen => Err(format!("{} messages", seen.len())),
     })
     .await;
-    let text = |body: &str| serde_json::from_str::<Value>(body).unwrap()["text"].as_str().unwrap().to_owned();
+    let text = |body: &str| {
+        serde_json::from_str::<Value>(body).unwrap()["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     seen.iter().map(|seen| text(&seen.body)).collect()
 }
 
@@ -55,17 +75,28 @@ async fn nothing_stands(world: &World) {
 async fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
     let hook = hook().await;
     let world = world(20, Flow::default(), &hook, "").await;
-    world.shop.intercept(|_| Some(Reply::json(401, &json!({ "error": "who are you?" }))));
+    world
+        .shop
+        .intercept(|_| Some(Reply::json(401, &json!({ "error": "who are you?" }))));
     let running = start(&world).await;
     let run = running.request(None).await;
     let first = told(&hook, 1).await.remove(0);
-    assert!(first.starts_with("The system shop is down since 20"), "{first}");
-    assert!(first.contains("shop: POST /things answered 401 Unauthorized. Mend its credentials"), "{first}");
+    assert!(
+        first.starts_with("The system shop is down since 20"),
+        "{first}"
+    );
+    assert!(
+        first.contains("shop: POST /things answered 401 Unauthorized. Mend its credentials"),
+        "{first}"
+    );
     world.shop.mend();
     running.ended(run).await;
     nothing_stands(&world).await;
     running.stop().await;
-    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
+    assert_eq!(
+        told(&hook, 2).await,
+        [first.clone(), format!("Over: {first}")]
+    );
     let request = &hook.seen()[0];
     assert_eq!(
         (request.path.as_str(), &*request.headers["content-type"]),
@@ -92,45 +123,76 @@ async fn a_token_endpoint_that_refuses_us_is_told_once_with_its_reason_and_once_
         "oauth2: {{ grant: client_credentials, token_url: {token_url}, client_id: us, client_secret: '${{TOKEN}}', \
          client_auth: body }}"
     );
-    world.write("systems/shop.yaml", &format!("system: shop\nbase_url: {url}\nauth: {{ {auth} }}\n"));
+    world.write(
+        "systems/shop.yaml",
+        &format!("system: shop\nbase_url: {url}\nauth: {{ {auth} }}\n"),
+    );
     let running = start(&world).await;
     let run = running.request(None).await;
     let first = told(&hook, 1).await.remove(0);
-    let reason =
-        "shop: the token endpoint at 127.0.0.1 answers 400 Bad Request: invalid_client no ***. Mend its";
+    let reason = "shop: the token endpoint at 127.0.0.1 answers 400 Bad Request: invalid_client no ***. Mend its";
     assert!(first.contains(reason), "{first}");
     is_refused.store(false, Ordering::Relaxed);
     running.ended(run).await;
     nothing_stands(&world).await;
     running.stop().await;
-    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
+    assert_eq!(
+        told(&hook, 2).await,
+        [first.clone(), format!("Over: {first}")]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_of_dead_letters_is_told_until_somebody_has_seen_to_it() {
     let hook = hook().await;
-    let world = world(5, Flow::default(), &hook, "dead_letters: { count: 4, within: 1h }").await;
-    world.shop.fail("POST", 4, || Reply::json(422, &json!({ "error": "no" })));
+    let world = world(
+        5,
+        Flow::default(),
+        &hook,
+        "dead_letters: { count: 4, within: 1h }",
+    )
+    .await;
+    world
+        .shop
+        .fail("POST", 4, || Reply::json(422, &json!({ "error": "no" })));
     let running = start(&world).await;
     let run = running.request(None).await;
     running.ended(run).await;
     let first = told(&hook, 1).await.remove(0);
-    assert!(first.starts_with("The flow things has 4 dead letters of the last 1h"), "{first}");
-    assert_eq!(world.pomost(&["dead", "discard", "--flow", "things"]).await.code, 0);
+    assert!(
+        first.starts_with("The flow things has 4 dead letters of the last 1h"),
+        "{first}"
+    );
+    assert_eq!(
+        world
+            .pomost(&["dead", "discard", "--flow", "things"])
+            .await
+            .code,
+        0
+    );
     nothing_stands(&world).await;
     running.stop().await;
-    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
+    assert_eq!(
+        told(&hook, 2).await,
+        [first.clone(), format!("Over: {first}")]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
     let hook = hook().await;
-    let flow = Flow { extract: "schedule: { every: 1s }", ..Flow::default() };
+    let flow = Flow {
+        extract: "schedule: { every: 1s }",
+        ..Flow::default()
+    };
     let world = world(1, flow, &hook, "overdue: 2").await;
     world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
     let running = start(&world).await;
     let first = told(&hook, 1).await.remove(0);
-    assert!(first.starts_with("The flow things has not succeeded for 2 of its intervals, never"), "{first}");
+    assert!(
+        first.starts_with("The flow things has not succeeded for 2 of its intervals, never"),
+        "{first}"
+    );
     world.shop.mend();
     assert_eq!(told(&hook, 2).await[1], format!("Over: {first}"));
     running.stop().await;
@@ -145,7 +207,13 @@ async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing(
         _ => Reply::Answer(200, b"ok".to_vec()),
     })
     .await;
-    let world = world(4, Flow::default(), &hook, "dead_letters: { count: 1, within: 1h }").await;
+    let world = world(
+        4,
+        Flow::default(),
+        &hook,
+        "dead_letters: { count: 1, within: 1h }",
+    )
+    .await;
     world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
     let running = start(&world).await;
     let first = running.request(None).await;
@@ -170,17 +238,32 @@ async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
         false => Reply::Answer(200, b"ok".to_vec()),
     })
     .await;
-    let world = world(20, Flow::default(), &hook, "dead_letters: { count: 1, within: 1h }").await;
+    let world = world(
+        20,
+        Flow::default(),
+        &hook,
+        "dead_letters: { count: 1, within: 1h }",
+    )
+    .await;
     world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
     let running = start(&world).await;
     let run = running.request(None).await;
     running.ended(run).await;
     told(&hook, 1).await;
     let store = world.backends().await.store;
-    store.begin_outage("shop", "transient", "it was down", Outage::REMEMBERED).await.unwrap();
-    eventually(async || match told(&hook, 1).await.iter().any(|text| text.contains("shop is down")) {
-        true => Ok(()),
-        false => Err("the outage is not told"),
+    store
+        .begin_outage("shop", "transient", "it was down", Outage::REMEMBERED)
+        .await
+        .unwrap();
+    eventually(async || {
+        match told(&hook, 1)
+            .await
+            .iter()
+            .any(|text| text.contains("shop is down"))
+        {
+            true => Ok(()),
+            false => Err("the outage is not told"),
+        }
     })
     .await;
     running.stop().await;
@@ -190,15 +273,23 @@ async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_that_stays_overdue_is_not_told_again_by_the_next_process() {
     let hook = hook().await;
-    let flow = Flow { extract: "schedule: { every: 1s }", load: LOOKUP, ..Flow::default() };
+    let flow = Flow {
+        extract: "schedule: { every: 1s }",
+        load: LOOKUP,
+        ..Flow::default()
+    };
     let world = world(1, flow, &hook, "overdue: 4").await;
     world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
     let running = start(&world).await;
     let first = told(&hook, 1).await.remove(0);
     let store = world.backends().await.store;
-    eventually(
-        async || if store.alerts().await.unwrap().is_empty() { Err("nothing stands") } else { Ok(()) },
-    )
+    eventually(async || {
+        if store.alerts().await.unwrap().is_empty() {
+            Err("nothing stands")
+        } else {
+            Ok(())
+        }
+    })
     .await;
     running.kill().await;
     let running = start(&world).await;
@@ -212,21 +303,40 @@ async fn a_flow_that_stays_overdue_is_not_told_again_by_the_next_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_is_not_told_again_by_the_next_process() {
     let hook = hook().await;
-    let world = world(1, Flow::default(), &hook, "dead_letters: { count: 1, within: 1h }").await;
+    let world = world(
+        1,
+        Flow::default(),
+        &hook,
+        "dead_letters: { count: 1, within: 1h }",
+    )
+    .await;
     world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
     let running = start(&world).await;
     let run = running.request(None).await;
     running.ended(run).await;
     let first = told(&hook, 1).await.remove(0);
     let store = world.backends().await.store;
-    eventually(
-        async || if store.alerts().await.unwrap().is_empty() { Err("nothing stands") } else { Ok(()) },
-    )
+    eventually(async || {
+        if store.alerts().await.unwrap().is_empty() {
+            Err("nothing stands")
+        } else {
+            Ok(())
+        }
+    })
     .await;
     running.kill().await;
     let running = start(&world).await;
-    assert_eq!(world.pomost(&["dead", "discard", "--flow", "things"]).await.code, 0);
+    assert_eq!(
+        world
+            .pomost(&["dead", "discard", "--flow", "things"])
+            .await
+            .code,
+        0
+    );
     nothing_stands(&world).await;
     running.stop().await;
-    assert_eq!(told(&hook, 2).await, [first.clone(), format!("Over: {first}")]);
+    assert_eq!(
+        told(&hook, 2).await,
+        [first.clone(), format!("Over: {first}")]
+    );
 }

@@ -31,11 +31,19 @@ delete: { request: POST /all/delete, body: "[.[] | .id]" }
 batch: { size: 100 }"#;
 
 fn creates() -> Flow {
-    Flow { writes: CREATES, load: LOOKUP, ..Flow::default() }
+    Flow {
+        writes: CREATES,
+        load: LOOKUP,
+        ..Flow::default()
+    }
 }
 
 fn everything() -> Flow {
-    Flow { writes: EVERYTHING, extract: "deleted: .gone == true", ..Flow::default() }
+    Flow {
+        writes: EVERYTHING,
+        extract: "deleted: .gone == true",
+        ..Flow::default()
+    }
 }
 
 fn thing(number: usize) -> Value {
@@ -46,7 +54,10 @@ fn thing(number: usize) -> Value {
 async fn source(things: Vec<Value>) -> (Server, Arc<Mutex<Vec<Value>>>) {
     let things = Arc::new(Mutex::new(things));
     let listed = things.clone();
-    (Server::start(move |_| Reply::rows(listed.lock().unwrap().clone())).await, things)
+    (
+        Server::start(move |_| Reply::rows(listed.lock().unwrap().clone())).await,
+        things,
+    )
 }
 
 async fn world(count: usize, flow: Flow) -> (World, Arc<Mutex<Vec<Value>>>) {
@@ -57,7 +68,11 @@ async fn world(count: usize, flow: Flow) -> (World, Arc<Mutex<Vec<Value>>>) {
 /// The things of a request for many.
 fn things_in(seen: &Seen) -> Vec<Value> {
     let body: Value = serde_json::from_str(&seen.body).unwrap();
-    body.get("things").unwrap_or(&body).as_array().unwrap().clone()
+    body.get("things")
+        .unwrap_or(&body)
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 /// The verdict on a thing that is created under its number.
@@ -73,13 +88,18 @@ fn verdicts(seen: &Seen, verdict: impl Fn(&Value) -> Value) -> Reply {
 
 /// A shop that judges each thing of a batch.
 fn judges(world: &World, verdict: impl Fn(&Value) -> Value + Send + Sync + 'static) {
-    world.shop.intercept(move |seen| (seen.path == "/batch").then(|| verdicts(seen, &verdict)));
+    world
+        .shop
+        .intercept(move |seen| (seen.path == "/batch").then(|| verdicts(seen, &verdict)));
 }
 
 fn sizes(world: &World) -> Vec<usize> {
     let seen = world.shop.server.seen();
-    let mut sizes: Vec<usize> =
-        seen.iter().filter(|seen| seen.path == "/batch").map(|seen| things_in(seen).len()).collect();
+    let mut sizes: Vec<usize> = seen
+        .iter()
+        .filter(|seen| seen.path == "/batch")
+        .map(|seen| things_in(seen).len())
+        .collect();
     sizes.sort_unstable();
     sizes
 }
@@ -92,7 +112,10 @@ async fn many_records_go_with_one_request_and_each_gets_its_id_from_its_verdict(
     assert_eq!(sizes(&world), [10, 20, 40, 40, 40]);
     world.shop.put("i7", thing(7));
     things.lock().unwrap()[6]["n"] = json!(70);
-    assert_eq!(outcomes(&world.sync().await), [("updated", 1), ("unchanged", 149)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("updated", 1), ("unchanged", 149)]
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"k007","n":70}"#]);
 }
 
@@ -102,14 +125,23 @@ async fn a_record_that_is_rejected_dies_alone_and_one_that_is_throttled_comes_ag
     let throttled = Mutex::new(true);
     judges(&world, move |thing| match thing["n"].as_u64().unwrap() {
         3 => json!({ "ref": thing["ref"], "error": { "field": "n", "message": "no threes" } }),
-        4 if std::mem::take(&mut *throttled.lock().unwrap()) => json!({ "ref": thing["ref"], "code": 429 }),
+        4 if std::mem::take(&mut *throttled.lock().unwrap()) => {
+            json!({ "ref": thing["ref"], "code": 429 })
+        }
         _ => accepted(thing),
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 9), ("dead", 1)]);
     assert_eq!(sizes(&world), [1, 10]);
     let dead = world.only_dead().await;
-    assert_eq!((dead.key(), dead.reason.as_str(), dead.attempts), ("k003", "invalid", 1));
-    assert!(dead.error.contains("POST /batch") && dead.error.contains("no threes"), "{}", dead.error);
+    assert_eq!(
+        (dead.key(), dead.reason.as_str(), dead.attempts),
+        ("k003", "invalid", 1)
+    );
+    assert!(
+        dead.error.contains("POST /batch") && dead.error.contains("no threes"),
+        "{}",
+        dead.error
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,25 +152,48 @@ async fn a_verdict_can_say_that_the_destination_has_the_record_already() {
         true => json!({ "ref": thing["ref"], "code": 409, "error": "exists" }),
         false => accepted(thing),
     });
-    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("updated", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 2), ("updated", 1)]
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"k002","n":2}"#]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_as_a_whole_is_halved_until_it_is_known_who_is_at_fault() {
-    let (world, _) = world(64, Flow { writes: EVERYTHING, ..Flow::default() }).await;
+    let (world, _) = world(
+        64,
+        Flow {
+            writes: EVERYTHING,
+            ..Flow::default()
+        },
+    )
+    .await;
     let taken: Arc<Mutex<BTreeMap<u64, usize>>> = Arc::default();
     let (kept, bad) = (taken.clone(), |number: u64| number == 5 || number == 40);
     world.shop.intercept(move |seen| {
-        let numbers: Vec<u64> = things_in(seen).iter().map(|thing| thing["n"].as_u64().unwrap()).collect();
+        let numbers: Vec<u64> = things_in(seen)
+            .iter()
+            .map(|thing| thing["n"].as_u64().unwrap())
+            .collect();
         if numbers.iter().any(|number| bad(*number)) {
             return Some(Reply::json(422, &json!({ "error": "one of them is bad" })));
         }
-        numbers.into_iter().for_each(|number| *kept.lock().unwrap().entry(number).or_default() += 1);
+        numbers
+            .into_iter()
+            .for_each(|number| *kept.lock().unwrap().entry(number).or_default() += 1);
         Some(Reply::json(200, &json!({})))
     });
-    assert_eq!(outcomes(&world.sync().await), [("created", 62), ("dead", 2)]);
-    let mut dead: Vec<String> = world.dead().await.iter().map(|letter| letter.key().to_owned()).collect();
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 62), ("dead", 2)]
+    );
+    let mut dead: Vec<String> = world
+        .dead()
+        .await
+        .iter()
+        .map(|letter| letter.key().to_owned())
+        .collect();
     dead.sort();
     assert_eq!(dead, ["k005", "k040"]);
     assert!(taken.lock().unwrap().values().all(|times| *times == 1));
@@ -151,41 +206,77 @@ async fn a_batch_whose_answer_is_lost_is_looked_up_and_nothing_is_made_twice() {
     let (world, _) = world(5, creates()).await;
     let made: Arc<Mutex<Vec<Value>>> = Arc::default();
     let kept = made.clone();
-    world.shop.intercept(move |seen| match (&*seen.method, &*seen.path) {
-        ("POST", "/batch") => {
-            let mut made = kept.lock().unwrap();
-            let is_first = made.is_empty();
-            // Of the first batch three are made, then the connection breaks.
-            let things = things_in(seen);
-            made.extend(things.into_iter().take(if is_first { 3 } else { 5 }));
-            Some(if is_first { Reply::BreakOff } else { verdicts(seen, accepted) })
-        }
-        ("GET", "/things") => {
-            let made = kept.lock().unwrap();
-            let found = made.iter().find(|thing| thing["key"] == seen.query["key"]);
-            Some(Reply::json(200, &json!({ "found": found.map(|thing| format!("i{}", thing["n"])) })))
-        }
-        ("PUT", _) => Some(Reply::json(200, &json!({}))),
-        _ => None,
-    });
-    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("updated", 3)]);
-    let mut keys: Vec<String> = made.lock().unwrap().iter().map(|thing| thing["key"].to_string()).collect();
+    world
+        .shop
+        .intercept(move |seen| match (&*seen.method, &*seen.path) {
+            ("POST", "/batch") => {
+                let mut made = kept.lock().unwrap();
+                let is_first = made.is_empty();
+                // Of the first batch three are made, then the connection breaks.
+                let things = things_in(seen);
+                made.extend(things.into_iter().take(if is_first { 3 } else { 5 }));
+                Some(if is_first {
+                    Reply::BreakOff
+                } else {
+                    verdicts(seen, accepted)
+                })
+            }
+            ("GET", "/things") => {
+                let made = kept.lock().unwrap();
+                let found = made.iter().find(|thing| thing["key"] == seen.query["key"]);
+                Some(Reply::json(
+                    200,
+                    &json!({ "found": found.map(|thing| format!("i{}", thing["n"])) }),
+                ))
+            }
+            ("PUT", _) => Some(Reply::json(200, &json!({}))),
+            _ => None,
+        });
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 2), ("updated", 3)]
+    );
+    let mut keys: Vec<String> = made
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|thing| thing["key"].to_string())
+        .collect();
     keys.sort();
-    assert_eq!(keys, (1..=5).map(|number| format!("\"k{number:03}\"")).collect::<Vec<_>>());
+    assert_eq!(
+        keys,
+        (1..=5)
+            .map(|number| format!("\"k{number:03}\""))
+            .collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_without_a_verdict_is_in_doubt() {
-    let (world, _) = world(3, Flow { load: "", ..creates() }).await;
+    let (world, _) = world(
+        3,
+        Flow {
+            load: "",
+            ..creates()
+        },
+    )
+    .await;
     world.shop.intercept(|seen| {
         let verdicts: Vec<Value> = things_in(seen).iter().skip(1).map(accepted).collect();
         Some(Reply::json(200, &json!({ "results": verdicts })))
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
     let dead = world.only_dead().await;
-    assert!(dead.error.contains("no verdict on the record"), "{}", dead.error);
+    assert!(
+        dead.error.contains("no verdict on the record"),
+        "{}",
+        dead.error
+    );
     // Whether it was made is not known, so it is not made again.
-    assert_eq!(outcomes(&world.sync().await), [("unchanged", 2), ("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("unchanged", 2), ("dead", 1)]
+    );
     assert_eq!(world.shop.server.seen().len(), 1);
 }
 
@@ -200,13 +291,38 @@ fn in_order(seen: &Seen) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn verdicts_without_keys_come_in_the_order_of_the_records() {
-    let writes = "create: { request: POST /all, id: .id }\nbatch: { results: \".[]\", rejected: .error }";
-    let (world, _) = world(3, Flow { writes, ..Flow::default() }).await;
-    world.shop.intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)[1..]))));
+    let writes =
+        "create: { request: POST /all, id: .id }\nbatch: { results: \".[]\", rejected: .error }";
+    let (world, _) = world(
+        3,
+        Flow {
+            writes,
+            ..Flow::default()
+        },
+    )
+    .await;
+    world
+        .shop
+        .intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)[1..]))));
     assert_eq!(outcomes(&world.sync().await), [("dead", 3)]);
-    assert!(world.dead().await.iter().all(|dead| dead.error.contains("2 verdicts on 3 records")));
-    let (world, _) = self::world(3, Flow { writes, ..Flow::default() }).await;
-    world.shop.intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)))));
+    assert!(
+        world
+            .dead()
+            .await
+            .iter()
+            .all(|dead| dead.error.contains("2 verdicts on 3 records"))
+    );
+    let (world, _) = self::world(
+        3,
+        Flow {
+            writes,
+            ..Flow::default()
+        },
+    )
+    .await;
+    world
+        .shop
+        .intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)))));
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
     assert_eq!(world.only_dead().await.key(), "k002");
 }
@@ -224,23 +340,51 @@ async fn changes_and_deletions_go_together_as_well() {
         things[4]["gone"] = json!(true);
         things[5]["gone"] = json!(true);
     }
-    assert_eq!(outcomes(&world.sync().await), [("updated", 2), ("deleted", 2), ("unchanged", 2)]);
-    let mut asked: Vec<(String, String)> =
-        world.shop.server.seen().into_iter().map(|seen| (seen.path, seen.body)).collect();
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("updated", 2), ("deleted", 2), ("unchanged", 2)]
+    );
+    let mut asked: Vec<(String, String)> = world
+        .shop
+        .server
+        .seen()
+        .into_iter()
+        .map(|seen| (seen.path, seen.body))
+        .collect();
     asked.sort();
     let changed = r#"[{"key":"k001","n":10},{"key":"k002","n":20}]"#;
     let expected = [("/all", changed), ("/all/delete", r#"["k005","k006"]"#)];
-    assert_eq!(asked, expected.map(|(path, body)| (path.to_owned(), body.to_owned())));
+    assert_eq!(
+        asked,
+        expected.map(|(path, body)| (path.to_owned(), body.to_owned()))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_answer_says_about_several_records_is_told_of_none_of_them() {
     let retry = "retry: { attempts: 1 }";
-    let (world, _) = world(2, Flow { writes: EVERYTHING, load: retry, ..Flow::default() }).await;
-    world.shop.intercept(|_| Some(Reply::json(500, &json!({ "error": "k001 is anna@example.com" }))));
+    let (world, _) = world(
+        2,
+        Flow {
+            writes: EVERYTHING,
+            load: retry,
+            ..Flow::default()
+        },
+    )
+    .await;
+    world.shop.intercept(|_| {
+        Some(Reply::json(
+            500,
+            &json!({ "error": "k001 is anna@example.com" }),
+        ))
+    });
     assert_eq!(outcomes(&world.sync().await), [("dead", 2)]);
     for dead in world.dead().await {
-        assert!(dead.error.contains("500") && !dead.error.contains("anna"), "{}", dead.error);
+        assert!(
+            dead.error.contains("500") && !dead.error.contains("anna"),
+            "{}",
+            dead.error
+        );
     }
 }
 
@@ -251,7 +395,11 @@ async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
     world.shop.intercept(|seen| match &*seen.path {
         "/batch" => {
             let reply = verdicts(seen, accepted);
-            Some(Reply::With("content-encoding", "br".to_owned(), Box::new(reply)))
+            Some(Reply::With(
+                "content-encoding",
+                "br".to_owned(),
+                Box::new(reply),
+            ))
         }
         "/things" => Some(Reply::json(200, &json!({ "found": seen.query["key"] }))),
         _ => Some(Reply::json(200, &json!({}))),
@@ -264,7 +412,11 @@ async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
 async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be_read() {
     let (world, _) = world(20, everything()).await;
     world.shop.intercept(|_| {
-        Some(Reply::With("content-encoding", "br".to_owned(), Box::new(Reply::Answer(200, b"{}".to_vec()))))
+        Some(Reply::With(
+            "content-encoding",
+            "br".to_owned(),
+            Box::new(Reply::Answer(200, b"{}".to_vec())),
+        ))
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 20)]);
     assert_eq!(world.shop.server.seen().len(), 1);
@@ -273,8 +425,13 @@ async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_leads_elsewhere_is_made_once_more_and_not_halved() {
     let (world, _) = world(20, creates()).await;
-    world.write("systems/shop.yaml", &format!("{}timeout: 1s\n", world.system("shop")));
-    world.shop.fail("POST", usize::MAX, || Reply::Redirect(303, "/done".to_owned()));
+    world.write(
+        "systems/shop.yaml",
+        &format!("{}timeout: 1s\n", world.system("shop")),
+    );
+    world.shop.fail("POST", usize::MAX, || {
+        Reply::Redirect(303, "/done".to_owned())
+    });
     assert_eq!(outcomes(&world.sync().await), [("dead", 20)]);
     assert_eq!(sizes(&world), [20, 20]);
 }

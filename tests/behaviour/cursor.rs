@@ -35,7 +35,17 @@ async fn the_cursor_moves_to_the_highest_value_and_the_next_run_begins_there() {
     assert_eq!(world.cursor().await.unwrap(), "2026-01-09");
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 5)]);
     let since = world.source.asked_for("since");
-    assert_eq!(since, ["2020-01-01", "2020-01-01", "2020-01-01", "2026-01-09", "2026-01-09", "2026-01-09"]);
+    assert_eq!(
+        since,
+        [
+            "2020-01-01",
+            "2020-01-01",
+            "2020-01-01",
+            "2026-01-09",
+            "2026-01-09",
+            "2026-01-09"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,12 +63,22 @@ async fn a_run_that_is_not_read_to_its_end_leaves_the_cursor_where_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overlap_reaches_back_behind_the_cursor() {
     let extract = "cursor: { value: .at, start: \"2020-01-01\", overlap: 2d }";
-    let flow = || Flow { request: FLOW.request, extract, ..Flow::default() };
+    let flow = || Flow {
+        request: FLOW.request,
+        extract,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([row(9)], flow()).await;
     world.sync().await;
     rows.set([row(8), row(9), row(10)]);
-    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("unchanged", 1)]);
-    assert_eq!(world.source.asked_for("since"), ["2020-01-01", "2026-01-07"]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 2), ("unchanged", 1)]
+    );
+    assert_eq!(
+        world.source.asked_for("since"),
+        ["2020-01-01", "2026-01-07"]
+    );
     assert_eq!(world.cursor().await.unwrap(), "2026-01-10");
 }
 
@@ -72,8 +92,14 @@ async fn reading_from_earlier_does_not_move_the_cursor_back() {
     let (world, rows) = World::with_rows([row(9)], flow).await;
     world.sync().await;
     rows.set([row(5)]);
-    assert_eq!(outcomes(&world.sync_since(Some("2026-01-04")).await), [("created", 1)]);
-    assert_eq!(world.source.asked_for("since"), ["2020-01-01", "2026-01-04"]);
+    assert_eq!(
+        outcomes(&world.sync_since(Some("2026-01-04")).await),
+        [("created", 1)]
+    );
+    assert_eq!(
+        world.source.asked_for("since"),
+        ["2020-01-01", "2026-01-04"]
+    );
     assert_eq!(world.cursor().await.unwrap(), "2026-01-09");
 }
 
@@ -93,8 +119,15 @@ async fn a_run_without_records_leaves_the_cursor_where_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_from_beyond_the_cursor_leaves_it_where_it_is_so_that_no_gap_stays_unread() {
-    let (world, rows) =
-        World::with_rows([row(3)], Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() }).await;
+    let (world, rows) = World::with_rows(
+        [row(3)],
+        Flow {
+            request: FLOW.request,
+            extract: CURSOR,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.sync().await;
     rows.set([row(9)]);
     world.sync_since(Some("2026-01-08")).await;
@@ -105,8 +138,15 @@ async fn a_run_from_beyond_the_cursor_leaves_it_where_it_is_so_that_no_gap_stays
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_run_from_beyond_the_start_leaves_no_cursor() {
-    let (world, _) =
-        World::with_rows([row(9)], Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        [row(9)],
+        Flow {
+            request: FLOW.request,
+            extract: CURSOR,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.sync_since(Some("2026-01-08")).await;
     assert_eq!(world.cursor().await, None);
 }
@@ -114,11 +154,19 @@ async fn a_first_run_from_beyond_the_start_leaves_no_cursor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_of_another_type_is_the_row_s_fault_and_does_not_move_the_cursor() {
     let extract = "cursor: { value: .n, start: \"0\" }";
-    let flow = Flow { request: FLOW.request, extract, ..Flow::default() };
+    let flow = Flow {
+        request: FLOW.request,
+        extract,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([json!({ "key": "a", "n": 7 })], flow).await;
     world.sync().await;
     let numbered = |key: &str, n: serde_json::Value| json!({ "key": key, "n": n });
-    rows.set([numbered("b", json!("zzz")), numbered("c", json!([8])), numbered("d", json!(9))]);
+    rows.set([
+        numbered("b", json!("zzz")),
+        numbered("c", json!([8])),
+        numbered("d", json!(9)),
+    ]);
     assert_eq!(outcomes(&world.sync().await), [("created", 1), ("dead", 2)]);
     assert_eq!(world.cursor().await.unwrap(), "9");
 }
@@ -131,34 +179,66 @@ async fn a_beginning_for_a_flow_without_a_cursor_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_from_the_far_future_crosses_and_hides_nothing_that_comes_after_it() {
-    let flow = Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() };
+    let flow = Flow {
+        request: FLOW.request,
+        extract: CURSOR,
+        ..Flow::default()
+    };
     let far = json!({ "key": "far", "at": "9999-12-31T00:00:00Z" });
-    let (world, rows) =
-        World::with_rows([far.clone(), json!({ "key": "a", "at": "2026-01-02T00:00:00Z" })], flow).await;
+    let (world, rows) = World::with_rows(
+        [
+            far.clone(),
+            json!({ "key": "a", "at": "2026-01-02T00:00:00Z" }),
+        ],
+        flow,
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
     assert_eq!(world.cursor().await.unwrap(), "2026-01-02T00:00:00Z");
     rows.set([far, json!({ "key": "b", "at": "2026-01-03T00:00:00Z" })]);
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 1)]);
-    assert_eq!(world.source.asked_for("since"), ["2020-01-01", "2026-01-02T00:00:00Z"]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("unchanged", 1)]
+    );
+    assert_eq!(
+        world.source.asked_for("since"),
+        ["2020-01-01", "2026-01-02T00:00:00Z"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_has_no_cursor_yet_crosses_and_says_nothing_of_how_far_was_read() {
     let extract = "version: .at\ncursor: { value: .at, start: \"2020-01-01\" }";
-    let flow = Flow { request: FLOW.request, extract, ..Flow::default() };
-    let (never, empty) = (json!({ "key": "a", "at": null }), json!({ "key": "b", "at": "" }));
+    let flow = Flow {
+        request: FLOW.request,
+        extract,
+        ..Flow::default()
+    };
+    let (never, empty) = (
+        json!({ "key": "a", "at": null }),
+        json!({ "key": "b", "at": "" }),
+    );
     let (world, rows) = World::with_rows([never.clone(), empty], flow).await;
     let summary = world.sync().await;
-    assert_eq!((outcomes(&summary).as_slice(), summary.warning), ([("created", 2)].as_slice(), None));
+    assert_eq!(
+        (outcomes(&summary).as_slice(), summary.warning),
+        ([("created", 2)].as_slice(), None)
+    );
     assert_eq!(world.cursor().await, None);
     rows.set([never, row(3)]);
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("unchanged", 1)]
+    );
     assert_eq!(world.cursor().await.unwrap(), "2026-01-03");
     // The first change of a record, which had no version before.
     rows.set([json!({ "key": "a", "at": "2026-01-04" })]);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.cursor().await.unwrap(), "2026-01-04");
-    assert_eq!(world.source.asked_for("since"), ["2020-01-01", "2020-01-01", "2026-01-03"]);
+    assert_eq!(
+        world.source.asked_for("since"),
+        ["2020-01-01", "2020-01-01", "2026-01-03"]
+    );
 }
 
 /// A row of a time on the shop's clock, which goes back from 3:00 to 2:00 in this night.
@@ -174,12 +254,24 @@ async fn what_changes_in_the_hour_that_comes_twice_arrives() {
         "version: '.at | datetime(\"%F %T\"; \"Europe/Warsaw\")'",
         "",
     ] {
-        let extract = format!("{version}\ncursor: {{ value: .at, start: \"2020-01-01 00:00:00\" }}");
-        let flow = Flow { request: FLOW.request, extract: extract.leak(), ..Flow::default() };
+        let extract =
+            format!("{version}\ncursor: {{ value: .at, start: \"2020-01-01 00:00:00\" }}");
+        let flow = Flow {
+            request: FLOW.request,
+            extract: extract.leak(),
+            ..Flow::default()
+        };
         let (world, rows) = World::with_rows([at_night("a", "02:50:00", "new")], flow).await;
         world.sync().await;
-        rows.set([at_night("a", "02:10:00", "paid"), at_night("b", "02:12:00", "new")]);
-        assert_eq!(outcomes(&world.sync().await), [("created", 1), ("updated", 1)], "{version}");
+        rows.set([
+            at_night("a", "02:10:00", "paid"),
+            at_night("b", "02:12:00", "new"),
+        ]);
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("created", 1), ("updated", 1)],
+            "{version}"
+        );
         assert_eq!(
             world.source.asked_for("since"),
             ["2020-01-01 00:00:00", "2025-10-26 01:59:59"],
@@ -187,20 +279,32 @@ async fn what_changes_in_the_hour_that_comes_twice_arrives() {
         );
         assert_eq!(world.cursor().await.unwrap(), "2025-10-26 02:50:00");
         rows.set([at_night("a", "01:50:00", "new")]);
-        let stale = if version.is_empty() { "updated" } else { "stale" };
+        let stale = if version.is_empty() {
+            "updated"
+        } else {
+            "stale"
+        };
         assert_eq!(outcomes(&world.sync().await), [(stale, 1)], "{version}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_clock_that_is_not_put_back_versions_decide_all_year_round() {
-    let extract = "version: .at\ntimezone: UTC\ncursor: { value: .at, start: \"2020-01-01 00:00:00\" }";
-    let flow = Flow { request: FLOW.request, extract, ..Flow::default() };
+    let extract =
+        "version: .at\ntimezone: UTC\ncursor: { value: .at, start: \"2020-01-01 00:00:00\" }";
+    let flow = Flow {
+        request: FLOW.request,
+        extract,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([at_night("a", "02:50:00", "new")], flow).await;
     world.sync().await;
     rows.set([at_night("a", "02:10:00", "old")]);
     assert_eq!(outcomes(&world.sync().await), [("stale", 1)]);
-    assert_eq!(world.source.asked_for("since"), ["2020-01-01 00:00:00", "2025-10-26 02:50:00"]);
+    assert_eq!(
+        world.source.asked_for("since"),
+        ["2020-01-01 00:00:00", "2025-10-26 02:50:00"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,14 +312,29 @@ async fn a_cursor_that_is_set_while_a_run_reads_stays_as_it_was_set() {
     let (open, gate) = tokio::sync::watch::channel(false);
     let source = Server::start(move |seen| match seen.query.get("token") {
         None => Reply::json(200, &json!({ "rows": [row(2)], "next": "b" })),
-        Some(_) => Reply::json(200, &json!({ "rows": [row(9)], "next": null })).behind(gate.clone()),
+        Some(_) => {
+            Reply::json(200, &json!({ "rows": [row(9)], "next": null })).behind(gate.clone())
+        }
     })
     .await;
     let world = World::new(source, FLOW).await;
     let running = world.start().await;
     let run = running.request(None).await;
-    eventually(async || if world.source.seen().len() == 2 { Ok(()) } else { Err("not there yet") }).await;
-    world.backends().await.store.set_cursor("things", Some("2026-01-01")).await.unwrap();
+    eventually(async || {
+        if world.source.seen().len() == 2 {
+            Ok(())
+        } else {
+            Err("not there yet")
+        }
+    })
+    .await;
+    world
+        .backends()
+        .await
+        .store
+        .set_cursor("things", Some("2026-01-01"))
+        .await
+        .unwrap();
     open.send(true).unwrap();
     assert_eq!(outcomes(&running.ended(run).await), [("created", 2)]);
     running.stop().await;
@@ -224,12 +343,23 @@ async fn a_cursor_that_is_set_while_a_run_reads_stays_as_it_was_set() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_was_set_in_another_writing_of_times_moves_on_in_the_source_s() {
-    for (set, told) in
-        [("2026-01-01", "2026-03-01T10:00:00Z"), ("2026-01-01T00:00:00Z", "2026-03-01 10:00:00")]
-    {
-        let flow = Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() };
+    for (set, told) in [
+        ("2026-01-01", "2026-03-01T10:00:00Z"),
+        ("2026-01-01T00:00:00Z", "2026-03-01 10:00:00"),
+    ] {
+        let flow = Flow {
+            request: FLOW.request,
+            extract: CURSOR,
+            ..Flow::default()
+        };
         let (world, _) = World::with_rows([json!({ "key": "a", "at": told })], flow).await;
-        world.backends().await.store.set_cursor("things", Some(set)).await.unwrap();
+        world
+            .backends()
+            .await
+            .store
+            .set_cursor("things", Some(set))
+            .await
+            .unwrap();
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
         assert_eq!(world.cursor().await.unwrap(), told);
     }
@@ -238,7 +368,11 @@ async fn a_cursor_that_was_set_in_another_writing_of_times_moves_on_in_the_sourc
 #[tokio::test(flavor = "multi_thread")]
 async fn of_texts_that_the_source_orders_otherwise_the_last_one_counts() {
     let extract = "cursor: { value: '.t // \"-\"', start: \"-\" }";
-    let flow = Flow { request: FLOW.request, extract, ..Flow::default() };
+    let flow = Flow {
+        request: FLOW.request,
+        extract,
+        ..Flow::default()
+    };
     let told = |key: &str, t: &str| json!({ "key": key, "t": t });
     let (world, rows) = World::with_rows([json!({ "key": "a" }), told("b", "CPz")], flow).await;
     for (token, next) in [("CPz", "CKq"), ("CKq", "CAa"), ("CAa", "CZm")] {
@@ -257,23 +391,38 @@ async fn a_text_that_the_source_does_not_know_any_more_is_begun_anew_and_a_time_
     let times = "cursor: { value: .at, start: \"2020-01-01\", overlap: 1d }";
     for (extract, begins_anew) in [(texts, true), (times, false)] {
         let source = Server::start(|seen| match seen.query["since"].as_str() {
-            "-" | "2020-01-01" => Reply::rows([json!({ "key": "a", "t": "Z", "at": "2026-01-05" })]),
+            "-" | "2020-01-01" => {
+                Reply::rows([json!({ "key": "a", "t": "Z", "at": "2026-01-05" })])
+            }
             _ => Reply::json(410, &json!({})),
         });
-        let flow = Flow { request: FLOW.request, extract, ..Flow::default() };
+        let flow = Flow {
+            request: FLOW.request,
+            extract,
+            ..Flow::default()
+        };
         let world = World::new(source.await, flow).await;
         world.sync().await;
         let summary = world.sync().await;
         match begins_anew {
-            true => assert!(summary.warning.as_ref().unwrap().contains("read anew"), "{summary:?}"),
-            false => assert!(failure(summary).contains("`pomost cursor set things` lets the next run")),
+            true => assert!(
+                summary.warning.as_ref().unwrap().contains("read anew"),
+                "{summary:?}"
+            ),
+            false => {
+                assert!(failure(summary).contains("`pomost cursor set things` lets the next run"))
+            }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_beginning_that_makes_no_sense_fails_the_run_before_anything_is_asked() {
-    let flow = Flow { request: FLOW.request, extract: CURSOR, ..Flow::default() };
+    let flow = Flow {
+        request: FLOW.request,
+        extract: CURSOR,
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([row(9)], flow).await;
     assert!(failure(world.sync_since(Some("yesterday")).await).contains("expected a time"));
     assert!(world.source.seen().is_empty());

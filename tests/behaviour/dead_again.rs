@@ -12,14 +12,21 @@ use crate::{
 
 /// Records of which the shop refuses the bad ones.
 async fn world(transform: &'static str) -> (World, Rows) {
-    let flow = Flow { transform, ..Flow::default() };
+    let flow = Flow {
+        transform,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([json!({"key": "good"}), bad(1)], flow).await;
     refuse_bad_ones(&world);
     (world, rows)
 }
 
 fn refuse_bad_ones(world: &World) {
-    world.shop.intercept(|seen| seen.body.contains("bad").then(|| Reply::json(422, &json!({}))));
+    world.shop.intercept(|seen| {
+        seen.body
+            .contains("bad")
+            .then(|| Reply::json(422, &json!({})))
+    });
 }
 
 fn bad(n: u32) -> Value {
@@ -28,7 +35,13 @@ fn bad(n: u32) -> Value {
 
 /// How often a bad record was sent.
 fn times_sent(world: &World) -> usize {
-    world.shop.server.seen().iter().filter(|seen| seen.body.contains("bad")).count()
+    world
+        .shop
+        .server
+        .seen()
+        .iter()
+        .filter(|seen| seen.body.contains("bad"))
+        .count()
 }
 
 const AGAIN: [(&str, u64); 2] = [("unchanged", 1), ("dead", 1)];
@@ -41,10 +54,28 @@ async fn a_dead_record_that_is_read_again_unchanged_is_counted_and_not_sent() {
     let (letter, since) = (world.only_dead().await, Timestamp::now());
     assert_eq!(outcomes(&world.sync().await), AGAIN);
     let synced = world.pomost(&["sync", "things"]).await;
-    assert_eq!((synced.code, &*synced.out), (1, "things settled: 1 unchanged, 1 dead\n"));
-    assert!(synced.err.contains("see `pomost dead list --flow things`"), "{synced:?}");
-    assert_eq!((times_sent(&world), world.only_dead().await.id), (1, letter.id));
-    assert!(world.backends().await.store.count_dead_letters(since).await.unwrap().is_empty());
+    assert_eq!(
+        (synced.code, &*synced.out),
+        (1, "things settled: 1 unchanged, 1 dead\n")
+    );
+    assert!(
+        synced.err.contains("see `pomost dead list --flow things`"),
+        "{synced:?}"
+    );
+    assert_eq!(
+        (times_sent(&world), world.only_dead().await.id),
+        (1, letter.id)
+    );
+    assert!(
+        world
+            .backends()
+            .await
+            .store
+            .count_dead_letters(since)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,10 +88,16 @@ async fn a_dead_record_that_changed_is_tried_again_and_its_new_letter_replaces_t
     assert_eq!(outcomes(&world.sync().await), AGAIN);
     assert_ne!(world.only_dead().await.id, letter.id);
     assert_eq!(times_sent(&world), 2);
-    assert_eq!(outcomes(&world.finish(first.id).await), [("created", 1), ("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(first.id).await),
+        [("created", 1), ("dead", 1)]
+    );
     world.shop.mend();
     rows.set([json!({"key": "good"}), bad(3)]);
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("unchanged", 1)]
+    );
     assert!(world.dead().await.is_empty());
 }
 
@@ -72,8 +109,18 @@ async fn a_dead_record_is_tried_again_when_a_file_of_its_flow_changes() {
     world.sync().await;
     let changes: [&dyn Fn(); 3] = [
         &|| world.write("schemas/any.json", r#"{ "type": "object" }"#),
-        &|| world.write("systems/shop.yaml", &format!("{}timeout: 29s\n", world.system("shop"))),
-        &|| world.write("flows/things.yaml", &format!("{}\nbatch_size: 7\n", world.flow_text())),
+        &|| {
+            world.write(
+                "systems/shop.yaml",
+                &format!("{}timeout: 29s\n", world.system("shop")),
+            )
+        },
+        &|| {
+            world.write(
+                "flows/things.yaml",
+                &format!("{}\nbatch_size: 7\n", world.flow_text()),
+            )
+        },
     ];
     for (times, change) in (2..).zip(changes) {
         change();
@@ -83,7 +130,10 @@ async fn a_dead_record_is_tried_again_when_a_file_of_its_flow_changes() {
         }
         assert_eq!(times_sent(&world), times);
     }
-    world.write("systems/other.yaml", "system: other\nbase_url: https://example.com\n");
+    world.write(
+        "systems/other.yaml",
+        "system: other\nbase_url: https://example.com\n",
+    );
     world.sync().await;
     assert_eq!(times_sent(&world), 4);
 }
@@ -91,16 +141,30 @@ async fn a_dead_record_is_tried_again_when_a_file_of_its_flow_changes() {
 /// It waited while its flow was mended, and is sent as it was mapped before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_dies_as_older_files_mapped_it_is_tried_as_the_mended_ones_map_it() {
-    let flow = |transform| Flow { transform, ..Flow::default() };
-    let (world, _) = World::with_rows([json!({"key": "a"})], flow("map: '. + { old: true }'")).await;
+    let flow = |transform| Flow {
+        transform,
+        ..Flow::default()
+    };
+    let (world, _) =
+        World::with_rows([json!({"key": "a"})], flow("map: '. + { old: true }'")).await;
     world.shop.fail("POST", 1, || Reply::json(500, &json!({})));
     let running = world.start().await;
     let first = running.request(None).await;
-    eventually(async || if world.shop.server.asked("POST") == 1 { Ok(()) } else { Err("not asked yet") })
-        .await;
+    eventually(async || {
+        if world.shop.server.asked("POST") == 1 {
+            Ok(())
+        } else {
+            Err("not asked yet")
+        }
+    })
+    .await;
     running.stop().await;
     world.set_flow(flow("map: ."));
-    world.shop.intercept(|seen| seen.body.contains("old").then(|| Reply::json(422, &json!({}))));
+    world.shop.intercept(|seen| {
+        seen.body
+            .contains("old")
+            .then(|| Reply::json(422, &json!({})))
+    });
     assert_eq!(outcomes(&world.finish(first).await), [("dead", 1)]);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a"}"#]);
@@ -117,8 +181,14 @@ async fn a_record_that_cannot_be_mapped_has_one_letter_however_often_it_is_read(
     assert_eq!(outcomes(&world.sync().await), AGAIN);
     assert_eq!(world.only_dead().await.id, letter.id);
     world.shop.mend();
-    world.set_flow(Flow { transform: "map: .", ..Flow::default() });
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 1)]);
+    world.set_flow(Flow {
+        transform: "map: .",
+        ..Flow::default()
+    });
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("unchanged", 1)]
+    );
     assert!(world.dead().await.is_empty());
 }
 
@@ -135,9 +205,16 @@ async fn rows_without_a_key_have_one_letter_for_each_content() {
 /// The other parts of the record it was split from go their ways.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_record_that_died_is_not_sent_again() {
-    let (world, _) = world("map: 'if .key == \"bad\" then (., { key: \"part\" }) else . end'").await;
-    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("split", 1), ("dead", 1)]);
-    assert_eq!(outcomes(&world.sync().await), [("unchanged", 2), ("split", 1), ("dead", 1)]);
+    let (world, _) =
+        world("map: 'if .key == \"bad\" then (., { key: \"part\" }) else . end'").await;
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 2), ("split", 1), ("dead", 1)]
+    );
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("unchanged", 2), ("split", 1), ("dead", 1)]
+    );
     assert_eq!((times_sent(&world), world.dead().await.len()), (1, 1));
 }
 
@@ -148,7 +225,10 @@ async fn a_record_whose_letter_was_discarded_stays_dead_until_it_changes() {
     world.pomost(&["dead", "discard", "--all"]).await;
     world.shop.mend();
     let synced = world.pomost(&["sync", "things"]).await;
-    assert_eq!((synced.code, &*synced.out), (1, "things settled: 1 unchanged, 1 dead\n"));
+    assert_eq!(
+        (synced.code, &*synced.out),
+        (1, "things settled: 1 unchanged, 1 dead\n")
+    );
     assert!(
         synced.err.starts_with(
             "the dead letters were closed meanwhile: discarded, replayed, or outdated by a newer version; "
@@ -157,7 +237,10 @@ async fn a_record_whose_letter_was_discarded_stays_dead_until_it_changes() {
     );
     assert_eq!((times_sent(&world), world.dead().await.len()), (1, 0));
     rows.set([json!({"key": "good"}), bad(2)]);
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("unchanged", 1)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,13 +249,19 @@ async fn a_replayed_record_is_sent_whatever_died_before_and_has_one_letter_if_it
     world.sync().await;
     let letter = world.only_dead().await;
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("dead", 1)]
+    );
     assert_eq!(outcomes(&world.sync().await), AGAIN);
     assert_ne!(world.only_dead().await.id, letter.id);
     assert_eq!(times_sent(&world), 2);
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 2)]);
 }
 
@@ -191,10 +280,16 @@ async fn a_dead_change_that_is_read_again_neither_waits_for_itself_nor_lets_late
     assert_eq!(sent(&world, "a"), [1]);
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     for run in runs {
         world.finish(run).await;
     }
-    assert_eq!(outcomes(&world.sync().await), [("unchanged", 1), ("stale", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("unchanged", 1), ("stale", 1)]
+    );
     assert_eq!(sent(&world, "a"), [1, 1, 2]);
 }

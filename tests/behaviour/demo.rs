@@ -14,7 +14,10 @@ use crate::support::{Reply, Server, ask};
 
 fn demo() -> Command {
     let mut command = Command::new(binary("pomost"));
-    command.args(["demo", "--customers", "1000"]).env_clear().kill_on_drop(true);
+    command
+        .args(["demo", "--customers", "1000"])
+        .env_clear()
+        .kill_on_drop(true);
     command
 }
 
@@ -27,12 +30,25 @@ struct Begun {
 
 impl Begun {
     async fn new() -> Begun {
-        let mut process = demo().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process = demo()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut first = String::new();
         output.read_line(&mut first).await.unwrap();
-        let shop = first.split_whitespace().next_back().unwrap().trim_end_matches('.').to_owned();
-        Begun { process, output, shop }
+        let shop = first
+            .split_whitespace()
+            .next_back()
+            .unwrap()
+            .trim_end_matches('.')
+            .to_owned();
+        Begun {
+            process,
+            output,
+            shop,
+        }
     }
 
     /// The exit code, and all that was printed on both outputs.
@@ -52,10 +68,18 @@ async fn a_demo_is_verified_and_reaches_no_system_that_the_environment_names() {
     for name in ["CRM", "SHOP"] {
         command.env(format!("{name}_URL"), &business.url);
     }
-    let output = command.env("CRM_TOKEN", "t").env("SHOP_KEY", "k").output().await.unwrap();
+    let output = command
+        .env("CRM_TOKEN", "t")
+        .env("SHOP_KEY", "k")
+        .output()
+        .await
+        .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}");
-    assert!(printed.contains("Verified: the shop has exactly the "), "{printed}");
+    assert!(
+        printed.contains("Verified: the shop has exactly the "),
+        "{printed}"
+    );
     assert!(business.seen().is_empty(), "{:?}", business.seen());
 }
 
@@ -66,7 +90,11 @@ async fn a_demo_fails_when_the_shop_is_sent_more_than_it_must_be() {
     let kept = eventually(async || {
         let (_, state) = ask("GET", &format!("{}/_sandbox/state", demo.shop), "", "").await;
         let snapshot: Snapshot = serde_json::from_str(&state).unwrap();
-        snapshot.customers.into_iter().next().ok_or("the shop is empty")
+        snapshot
+            .customers
+            .into_iter()
+            .next()
+            .ok_or("the shop is empty")
     })
     .await;
     let url = format!("{}/customers/{}", demo.shop, kept.id);
@@ -74,16 +102,28 @@ async fn a_demo_fails_when_the_shop_is_sent_more_than_it_must_be() {
     assert_eq!(ask("PUT", &url, &key, kept.customer.get()).await.0, 200);
     let (code, printed) = demo.end().await;
     assert_eq!(code, 1, "{printed}");
-    assert!(printed.contains("error: the shop was to be sent "), "{printed}");
+    assert!(
+        printed.contains("error: the shop was to be sent "),
+        "{printed}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_fails_when_the_shop_refuses_what_it_must_take() {
     let demo = Begun::new().await;
-    let faults = Faults { delay_ms: 0, faults: vec![Fault::new(When::Next(1), Act::answer(422)).on("POST")] };
+    let faults = Faults {
+        delay_ms: 0,
+        faults: vec![Fault::new(When::Next(1), Act::answer(422)).on("POST")],
+    };
     let faults = serde_json::to_string(&faults).unwrap();
     let headers = "Content-Type: application/json\r\n";
-    let ordered = ask("POST", &format!("{}/_sandbox/faults", demo.shop), headers, &faults).await;
+    let ordered = ask(
+        "POST",
+        &format!("{}/_sandbox/faults", demo.shop),
+        headers,
+        &faults,
+    )
+    .await;
     assert_eq!(ordered.0 / 100, 2, "{ordered:?}");
     let (code, printed) = demo.end().await;
     assert_eq!(code, 1, "{printed}");

@@ -13,7 +13,10 @@ fn thing(n: u32) -> [Value; 1] {
 }
 
 fn idempotent() -> Flow {
-    Flow { create: "idempotency_header: Idempotency-Key", ..Flow::default() }
+    Flow {
+        create: "idempotency_header: Idempotency-Key",
+        ..Flow::default()
+    }
 }
 
 /// A world in which `a` was made once, and then the shop lost it.
@@ -28,7 +31,11 @@ async fn world_that_lost_a_thing(flow: Flow) -> (World, crate::support::Rows) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time() {
-    let (world, _) = world_that_lost_a_thing(Flow { load: LOOKUP, ..Flow::default() }).await;
+    let (world, _) = world_that_lost_a_thing(Flow {
+        load: LOOKUP,
+        ..Flow::default()
+    })
+    .await;
     world.shop.lose_answers("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
@@ -36,11 +43,23 @@ async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
-    let (world, _) = world_that_lost_a_thing(Flow { load: LOOKUP, ..Flow::default() }).await;
+    let (world, _) = world_that_lost_a_thing(Flow {
+        load: LOOKUP,
+        ..Flow::default()
+    })
+    .await;
     world.shop.lose_answers("POST", 1, || Reply::Hang);
     let running = world.start().await;
     let run = running.request(None).await;
-    pomost_tests::eventually(async || world.shop.things().first().cloned().ok_or("nothing was made")).await;
+    pomost_tests::eventually(async || {
+        world
+            .shop
+            .things()
+            .first()
+            .cloned()
+            .ok_or("nothing was made")
+    })
+    .await;
     running.kill().await;
     assert_eq!(outcomes(&world.finish(run).await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
@@ -60,19 +79,35 @@ async fn a_thing_made_again_without_an_answer_is_repeated_under_the_same_idempot
     let (world, rows) = world_that_lost_a_thing(idempotent()).await;
     world.shop.lose_answers("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (2, 1));
+    assert_eq!(
+        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (2, 1)
+    );
     rows.set(thing(3));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
-    let (world, rows) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
+    let (world, rows) = World::with_rows(
+        thing(1),
+        Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.sync().await;
     rows.set(thing(2));
     world.shop.fail("PUT", 2, || Reply::json(404, &json!({})));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!((world.shop.server.asked("POST"), world.shop.server.asked("GET")), (1, 1));
+    assert_eq!(
+        (
+            world.shop.server.asked("POST"),
+            world.shop.server.asked("GET")
+        ),
+        (1, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +116,15 @@ async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
     world.shop.lose_answers("POST", 2, || Reply::BreakOff);
     let running = world.start().await;
     let first = running.request(None).await;
-    pomost_tests::eventually(async || world.shop.things().first().cloned().ok_or("nothing was made")).await;
+    pomost_tests::eventually(async || {
+        world
+            .shop
+            .things()
+            .first()
+            .cloned()
+            .ok_or("nothing was made")
+    })
+    .await;
     rows.set(thing(2));
     let second = running.request(None).await;
     assert_eq!(outcomes(&running.ended(first).await), [("created", 1)]);
@@ -93,7 +136,10 @@ async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_in_doubt_is_not_repeated_with_other_content() {
-    let flow = Flow { load: "retry: { attempts: 1 }", ..idempotent() };
+    let flow = Flow {
+        load: "retry: { attempts: 1 }",
+        ..idempotent()
+    };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     // The first is not charged: it may be an outage's.
     world.shop.lose_answers("POST", 2, || Reply::BreakOff);
@@ -102,16 +148,27 @@ async fn a_create_in_doubt_is_not_repeated_with_other_content() {
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letters = world.dead().await;
     assert_eq!(
-        letters.iter().map(|letter| letter.reason).collect::<Vec<_>>(),
+        letters
+            .iter()
+            .map(|letter| letter.reason)
+            .collect::<Vec<_>>(),
         [Reason::Transient, Reason::InDoubt]
     );
-    assert!(letters[1].error.contains("create of other content"), "{}", letters[1].error);
+    assert!(
+        letters[1].error.contains("create of other content"),
+        "{}",
+        letters[1].error
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_is_made_again_under_another_idempotency_key() {
-    let flow = Flow { extract: "deleted: .gone", load: DELETES, ..idempotent() };
+    let flow = Flow {
+        extract: "deleted: .gone",
+        load: DELETES,
+        ..idempotent()
+    };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     for _ in 0..2 {
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
@@ -136,13 +193,27 @@ async fn what_the_destination_lost_is_made_again_under_another_idempotency_key()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as_deleted() {
     let load = format!("{LOOKUP}\n{DELETES}").leak();
-    let flow = Flow { extract: "deleted: .gone", load, ..Flow::default() };
+    let flow = Flow {
+        extract: "deleted: .gone",
+        load,
+        ..Flow::default()
+    };
     let (world, rows) = world_that_lost_a_thing(flow).await;
     world.shop.lose_answers("POST", 1, || Reply::BreakOff);
     let running = world.start().await;
     let run = running.request(None).await;
-    pomost_tests::eventually(async || world.shop.things().first().cloned().ok_or("nothing was made")).await;
-    world.shop.intercept(|seen| (seen.method == "GET").then(|| Reply::json(422, &json!({}))));
+    pomost_tests::eventually(async || {
+        world
+            .shop
+            .things()
+            .first()
+            .cloned()
+            .ok_or("nothing was made")
+    })
+    .await;
+    world
+        .shop
+        .intercept(|seen| (seen.method == "GET").then(|| Reply::json(422, &json!({}))));
     assert_eq!(outcomes(&running.ended(run).await), [("dead", 1)]);
     running.stop().await;
     world.shop.mend();
@@ -153,8 +224,17 @@ async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_503_after_a_create_that_took_place_makes_nothing_twice() {
-    let (world, _) = World::with_rows(thing(1), Flow { load: LOOKUP, ..Flow::default() }).await;
-    world.shop.lose_answers("POST", 1, || Reply::json(503, &json!({ "error": "timed out" })));
+    let (world, _) = World::with_rows(
+        thing(1),
+        Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        },
+    )
+    .await;
+    world.shop.lose_answers("POST", 1, || {
+        Reply::json(503, &json!({ "error": "timed out" }))
+    });
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things().len(), 1);
 }
@@ -164,12 +244,25 @@ async fn a_503_after_a_create_that_took_place_makes_nothing_twice() {
 async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up() {
     let load = format!("{LOOKUP}\n{DELETES}").leak();
     let transform = "map: \"{ key: (.key | downcase), n }\"";
-    let flow = Flow { extract: "deleted: .gone", transform, load, ..Flow::default() };
+    let flow = Flow {
+        extract: "deleted: .gone",
+        transform,
+        load,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([json!({"key": "A", "n": 1})], flow).await;
     world.shop.lose_answers("POST", 1, || Reply::BreakOff);
     let running = world.start().await;
     let first = running.request(None).await;
-    pomost_tests::eventually(async || world.shop.things().first().cloned().ok_or("nothing was made")).await;
+    pomost_tests::eventually(async || {
+        world
+            .shop
+            .things()
+            .first()
+            .cloned()
+            .ok_or("nothing was made")
+    })
+    .await;
     rows.set([json!({"key": "A", "gone": true})]);
     let second = running.request(None).await;
     assert_eq!(outcomes(&running.ended(first).await), [("updated", 1)]);
@@ -183,7 +276,9 @@ fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) 
     let statuses: Vec<u16> = statuses.into_iter().collect();
     let left = std::sync::Mutex::new(statuses.into_iter());
     world.shop.intercept(move |seen| {
-        let status = (seen.method == "POST").then(|| left.lock().unwrap().next()).flatten()?;
+        let status = (seen.method == "POST")
+            .then(|| left.lock().unwrap().next())
+            .flatten()?;
         Some(Reply::json(status, &json!({})))
     });
 }
@@ -191,18 +286,32 @@ fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) 
 /// A server that is still at a request says 409 to its repetition, and may fail after all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended() {
-    let only_creates = "create: { request: POST /things, id: .id, idempotency_header: Idempotency-Key }";
+    let only_creates =
+        "create: { request: POST /things, id: .id, idempotency_header: Idempotency-Key }";
     let flows = [
         idempotent(),
-        Flow { load: LOOKUP, ..idempotent() },
-        Flow { writes: only_creates, ..Flow::default() },
-        Flow { writes: only_creates, load: LOOKUP, ..Flow::default() },
+        Flow {
+            load: LOOKUP,
+            ..idempotent()
+        },
+        Flow {
+            writes: only_creates,
+            ..Flow::default()
+        },
+        Flow {
+            writes: only_creates,
+            load: LOOKUP,
+            ..Flow::default()
+        },
     ];
     futures_util::future::join_all(flows.map(async |flow| {
         let (world, _) = World::with_rows(thing(1), flow).await;
         creates_are_answered(&world, [500, 409]);
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-        assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (3, 1));
+        assert_eq!(
+            (world.shop.server.asked("POST"), world.shop.things().len()),
+            (3, 1)
+        );
         let keys: Vec<_> = world
             .shop
             .server
@@ -217,12 +326,21 @@ async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_meets_its_first_attempt_to_the_end_says_so() {
-    let flow = Flow { load: "retry: { attempts: 2 }", ..idempotent() };
+    let flow = Flow {
+        load: "retry: { attempts: 2 }",
+        ..idempotent()
+    };
     let (world, _) = World::with_rows(thing(1), flow).await;
     // The first is not charged: it may be an outage's.
     creates_are_answered(&world, [504, 409, 409]);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
     assert_eq!(letter.reason, Reason::Transient);
-    assert!(letter.error.contains("an earlier attempt may still be under way"), "{}", letter.error);
+    assert!(
+        letter
+            .error
+            .contains("an earlier attempt may still be under way"),
+        "{}",
+        letter.error
+    );
 }

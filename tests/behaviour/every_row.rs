@@ -20,9 +20,14 @@ const TOGETHER: usize = 20;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_arrives_after_two_runs_whatever_a_source_does_to_its_pages() {
     let mut chance = Chance::new();
-    let cases: Vec<Case> = (0..CASES).map(|number| Case::new(number, &mut chance)).collect();
-    let tried: Vec<Trouble> =
-        stream::iter(cases).map(every_row_arrives).buffer_unordered(TOGETHER).collect().await;
+    let cases: Vec<Case> = (0..CASES)
+        .map(|number| Case::new(number, &mut chance))
+        .collect();
+    let tried: Vec<Trouble> = stream::iter(cases)
+        .map(every_row_arrives)
+        .buffer_unordered(TOGETHER)
+        .collect()
+        .await;
     for trouble in Trouble::ALL {
         assert!(tried.contains(&trouble), "no source had {trouble:?}");
     }
@@ -30,18 +35,31 @@ async fn every_row_arrives_after_two_runs_whatever_a_source_does_to_its_pages() 
 
 async fn every_row_arrives(case: Case) -> Trouble {
     let source = Source::new(&case);
-    let flow =
-        Flow { request: case.request(), extract: case.extract().leak(), load: LOOKUP, ..Flow::default() };
+    let flow = Flow {
+        request: case.request(),
+        extract: case.extract().leak(),
+        load: LOOKUP,
+        ..Flow::default()
+    };
     let world = World::new(source.serve().await, flow).await;
     let running = world.start().await;
     let first = running.ended(running.request(None).await).await;
     check_first(&case, &source, &first);
     source.change_between_runs();
     let second = running.ended(running.request(None).await).await;
-    assert_eq!(second.state, RunState::Settled, "{case:?}: {:?}", second.error);
+    assert_eq!(
+        second.state,
+        RunState::Settled,
+        "{case:?}: {:?}",
+        second.error
+    );
     running.stop().await;
-    let mut arrived: Vec<Value> =
-        world.shop.things().iter().map(|thing| serde_json::from_str(thing).unwrap()).collect();
+    let mut arrived: Vec<Value> = world
+        .shop
+        .things()
+        .iter()
+        .map(|thing| serde_json::from_str(thing).unwrap())
+        .collect();
     arrived.sort_by_key(|row| row["key"].as_str().unwrap().to_owned());
     // What was deleted may have arrived before.
     arrived.retain(|row| source.has(row["key"].as_str().unwrap()));
@@ -58,7 +76,10 @@ fn check_first(case: &Case, source: &Source, first: &RunSummary) {
         _ => None,
     };
     match failed {
-        Some(said) => assert!(first.state == RunState::Failed && error.contains(said), "{case:?}: {error}"),
+        Some(said) => assert!(
+            first.state == RunState::Failed && error.contains(said),
+            "{case:?}: {error}"
+        ),
         None => assert_eq!(first.state, RunState::Settled, "{case:?}: {error}"),
     }
 }

@@ -21,7 +21,10 @@ fn turned_away(seen: &Seen, header: &str, value: &str) -> Option<Reply> {
 
 /// What a user's name and password look like in the header `Authorization` (RFC 7617).
 fn basic(username: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+    format!(
+        "Basic {}",
+        STANDARD.encode(format!("{username}:{password}"))
+    )
 }
 
 /// The answer to what a system does not have.

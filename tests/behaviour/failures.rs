@@ -17,7 +17,14 @@ fn failed(status: u16) -> impl Fn() -> Reply {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_passes_is_tried_again() {
-    let (world, _) = World::with_rows(one_row(), Flow { load: LOOKUP, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        one_row(),
+        Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.fail("POST", 1, failed(500));
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(world.shop.things().len(), 1);
@@ -26,11 +33,21 @@ async fn a_failure_that_passes_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_whose_attempts_are_used_up_is_dead() {
     let load = "retry: { attempts: 2 }";
-    let (world, _) = World::with_rows(one_row(), Flow { load, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        one_row(),
+        Flow {
+            load,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.fail("POST", usize::MAX, failed(500));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
-    assert_eq!((letter.stage, letter.reason, letter.attempts), (Stage::Load, Reason::Transient, 2));
+    assert_eq!(
+        (letter.stage, letter.reason, letter.attempts),
+        (Stage::Load, Reason::Transient, 2)
+    );
     // The first is not charged: it may be an outage's.
     assert_eq!(world.shop.server.asked("POST"), 3);
     let said = "shop: POST /things answered 500 Internal Server Error";
@@ -39,16 +56,21 @@ async fn a_record_whose_attempts_are_used_up_is_dead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_the_destination_refuses_is_dead_at_once_and_quotes_the_answer_masked() {
-    let flow = Flow { rest: "sensitive: [.email]", ..Flow::default() };
+    let flow = Flow {
+        rest: "sensitive: [.email]",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows(one_row(), flow).await;
     world.shop.fail("POST", 1, || {
-        Reply::json(422, &json!({ "error": "jan@example.com is taken", "at": "/email" }))
+        Reply::json(
+            422,
+            &json!({ "error": "jan@example.com is taken", "at": "/email" }),
+        )
     });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
     assert_eq!((letter.reason, letter.attempts), (Reason::Invalid, 1));
-    let said =
-        r#"shop: POST /things answered 422 Unprocessable Entity: {"at":"/email","error":"*** is taken"}"#;
+    let said = r#"shop: POST /things answered 422 Unprocessable Entity: {"at":"/email","error":"*** is taken"}"#;
     assert!(same_fields(&letter.error, said), "{}", letter.error);
 }
 
@@ -66,7 +88,14 @@ fn same_fields(one: &str, other: &str) -> bool {
 async fn refused_credentials_wait_and_cost_no_attempt() {
     for status in [401, 403, 429, 503] {
         let load = "retry: { attempts: 1 }";
-        let (world, _) = World::with_rows(one_row(), Flow { load, ..Flow::default() }).await;
+        let (world, _) = World::with_rows(
+            one_row(),
+            Flow {
+                load,
+                ..Flow::default()
+            },
+        )
+        .await;
         world.shop.fail("POST", 1, failed(status));
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
         assert_eq!(world.shop.server.asked("POST"), 2);
@@ -80,7 +109,11 @@ async fn a_source_that_is_not_ready_is_waited_for() {
         let source = Server::start(move |_| {
             let mut asked = asked.lock().unwrap();
             *asked += 1;
-            if *asked == 1 { failed(status)() } else { Reply::rows(one_row().to_vec()) }
+            if *asked == 1 {
+                failed(status)()
+            } else {
+                Reply::rows(one_row().to_vec())
+            }
         })
         .await;
         let world = World::new(source, Flow::default()).await;
@@ -100,7 +133,14 @@ async fn a_create_that_broke_off_is_in_doubt_where_nothing_can_tell() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_broke_off_after_it_took_place_is_found_and_not_repeated() {
-    let (world, _) = World::with_rows(one_row(), Flow { load: LOOKUP, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        one_row(),
+        Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.put("t0001", json!({"key": "a"}));
     world.shop.fail("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
@@ -110,14 +150,22 @@ async fn a_create_that_broke_off_after_it_took_place_is_found_and_not_repeated()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_broke_off_is_repeated_under_the_same_idempotency_key() {
-    let flow = || Flow { create: "idempotency_header: Idempotency-Key", ..Flow::default() };
+    let flow = || Flow {
+        create: "idempotency_header: Idempotency-Key",
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows(one_row(), flow()).await;
     world.shop.fail("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     rows.set([json!({"key": "b", "email": "jan@example.com"})]);
     world.sync().await;
-    let keys: Vec<String> =
-        world.shop.server.seen().iter().map(|seen| seen.headers["idempotency-key"].clone()).collect();
+    let keys: Vec<String> = world
+        .shop
+        .server
+        .seen()
+        .iter()
+        .map(|seen| seen.headers["idempotency-key"].clone())
+        .collect();
     assert_eq!(keys.len(), 3);
     assert_eq!(keys[0], keys[1]);
     assert_ne!(keys[1], keys[2]);
@@ -125,7 +173,14 @@ async fn a_create_that_broke_off_is_repeated_under_the_same_idempotency_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_creates_again() {
-    let (world, _) = World::with_rows(one_row(), Flow { load: LOOKUP, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        one_row(),
+        Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.fail("POST", 1, || Reply::Hang);
     let running = world.start().await;
     let run = running.request(None).await;
@@ -137,15 +192,29 @@ async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_crea
     running.kill().await;
     world.shop.put("t0001", json!({"key": "a"}));
     assert_eq!(outcomes(&world.finish(run).await), [("updated", 1)]);
-    assert_eq!((world.shop.server.asked("POST"), world.shop.server.asked("GET")), (1, 1));
+    assert_eq!(
+        (
+            world.shop.server.asked("POST"),
+            world.shop.server.asked("GET")
+        ),
+        (1, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_created_is_known_even_while_dead_letters_cannot_be_published() {
-    let (world, _) = World::with_rows([json!({"key": "a"}), json!({"key": "b"})], Flow::default()).await;
-    world.shop.intercept(|seen| seen.body.contains("\"b\"").then(|| Reply::json(422, &json!({}))));
+    let (world, _) =
+        World::with_rows([json!({"key": "a"}), json!({"key": "b"})], Flow::default()).await;
+    world.shop.intercept(|seen| {
+        seen.body
+            .contains("\"b\"")
+            .then(|| Reply::json(422, &json!({})))
+    });
     let run = world.killed_before_its_dead_letters().await;
-    assert_eq!(outcomes(&world.finish(run).await), [("created", 1), ("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(run).await),
+        [("created", 1), ("dead", 1)]
+    );
     assert_eq!(world.only_dead().await.reason, Reason::Invalid);
     assert_eq!(world.shop.things(), [r#"{"key":"a"}"#]);
 }

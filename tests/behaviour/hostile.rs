@@ -22,7 +22,8 @@ async fn a_source_that_does_not_answer_json_fails_the_run() {
     for (body, reason) in answers {
         let error = failure_of_a_source_that_answers(body).await;
         assert!(
-            error.contains("GET /rows: the answer cannot be read: JSON, ") && error.contains(reason),
+            error.contains("GET /rows: the answer cannot be read: JSON, ")
+                && error.contains(reason),
             "{error}"
         );
     }
@@ -56,9 +57,10 @@ async fn a_source_whose_answer_has_another_shape_fails_the_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_are_no_objects_die_alone() {
-    let source =
-        Server::start(|_| Reply::rows(json!([1, null, "x", [], { "key": "a" }, { "key": { "b": [] } }])))
-            .await;
+    let source = Server::start(|_| {
+        Reply::rows(json!([1, null, "x", [], { "key": "a" }, { "key": { "b": [] } }]))
+    })
+    .await;
     let world = World::new(source, Flow::default()).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 4)]);
 }
@@ -66,7 +68,9 @@ async fn rows_that_are_no_objects_die_alone() {
 async fn letter_of_a_create_that_is_answered(body: &str) -> DeadLetter {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
     let body = body.to_owned();
-    world.shop.fail("POST", 1, move || Reply::Answer(201, body.clone().into()));
+    world
+        .shop
+        .fail("POST", 1, move || Reply::Answer(201, body.clone().into()));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.shop.server.asked("POST"), 1);
     world.only_dead().await
@@ -97,7 +101,9 @@ async fn a_create_that_is_answered_without_an_id_makes_a_dead_letter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_refusal_is_quoted_in_part() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
-    world.shop.fail("POST", 1, || Reply::Answer(400, vec![b'x'; 1 << 20]));
+    world
+        .shop
+        .fail("POST", 1, || Reply::Answer(400, vec![b'x'; 1 << 20]));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let error = world.only_dead().await.error;
     assert!(error.len() < 400 && error.ends_with('…'), "{error}");
@@ -105,44 +111,93 @@ async fn a_long_refusal_is_quoted_in_part() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_too_long_for_a_database_dies_alone() {
-    let rows = [json!({ "key": "k".repeat(1025) }), json!({ "key": "ż".repeat(512) })];
+    let rows = [
+        json!({ "key": "k".repeat(1025) }),
+        json!({ "key": "ż".repeat(512) }),
+    ];
     let (world, _) = World::with_rows(rows, Flow::default()).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1), ("dead", 1)]);
-    assert!(world.only_dead().await.error.contains("longer than 1024 bytes"));
+    assert!(
+        world
+            .only_dead()
+            .await
+            .error
+            .contains("longer than 1024 bytes")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_too_long_for_a_message_dies_alone_and_long_ones_cross() {
     let sized = |key: &str, bytes: usize| json!({ "key": key, "text": "x".repeat(bytes) });
-    let rows = [sized("a", 5 << 20), sized("b", 3 << 20), sized("c", 700_000), sized("d", 700_000)];
-    let (world, _) = World::with_rows(rows, Flow { transform: "map: .", ..Flow::default() }).await;
+    let rows = [
+        sized("a", 5 << 20),
+        sized("b", 3 << 20),
+        sized("c", 700_000),
+        sized("d", 700_000),
+    ];
+    let (world, _) = World::with_rows(
+        rows,
+        Flow {
+            transform: "map: .",
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3), ("dead", 1)]);
     let letter = world.only_dead().await;
-    assert_eq!((letter.key(), letter.record.as_ref().unwrap().data.get()), ("a", "null"));
-    assert!(letter.error.contains("longer than 4 MiB"), "{}", letter.error);
+    assert_eq!(
+        (letter.key(), letter.record.as_ref().unwrap().data.get()),
+        ("a", "null")
+    );
+    assert!(
+        letter.error.contains("longer than 4 MiB"),
+        "{}",
+        letter.error
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_without_end_or_measure_kills_its_record_alone() {
     let mappings = [
         ("repeat(empty)", "more than 5000000 steps"),
-        ("reduce range(60) as $i (.key; . + .)", "a text longer than 16 MiB"),
-        ("reduce range(100000) as $i (.; [.])", "nested deeper than 128 levels"),
+        (
+            "reduce range(60) as $i (.key; . + .)",
+            "a text longer than 16 MiB",
+        ),
+        (
+            "reduce range(100000) as $i (.; [.])",
+            "nested deeper than 128 levels",
+        ),
         ("reduce range(60) as $i (.; [., .])", "larger than 128 MiB"),
         ("repeat(.)", "more than 100000 outputs"),
-        ("range(1000) as $i | { key, text: (\"x\" * 500000) }", "larger than 128 MiB"),
+        (
+            "range(1000) as $i | { key, text: (\"x\" * 500000) }",
+            "larger than 128 MiB",
+        ),
     ];
     let rows = Rows::default();
     rows.set_json([0, 1, 2, 3, 4, 5, 6, 7].map(|key| format!(r#"{{"key":"{key}"}}"#)));
-    let cases =
-        mappings.iter().zip(0..).map(|((mapping, _), key)| format!("if .key == \"{key}\" then {mapping} el"));
+    let cases = mappings
+        .iter()
+        .zip(0..)
+        .map(|((mapping, _), key)| format!("if .key == \"{key}\" then {mapping} el"));
     let transform = format!("map: |\n  {}se . end", cases.collect::<String>());
-    let flow = Flow { transform: transform.leak(), ..Flow::default() };
+    let flow = Flow {
+        transform: transform.leak(),
+        ..Flow::default()
+    };
     let world = World::new(rows.serve().await, flow).await;
-    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", mappings.len() as u64)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 2), ("dead", mappings.len() as u64)]
+    );
     for letter in world.dead().await {
         let (_, bound) = mappings[letter.key().parse::<usize>().unwrap()];
         assert_eq!(letter.reason, Reason::Invalid);
-        assert!(letter.error.contains(bound) || letter.error.contains("longer than 5 s"), "{}", letter.error);
+        assert!(
+            letter.error.contains(bound) || letter.error.contains("longer than 5 s"),
+            "{}",
+            letter.error
+        );
     }
 }

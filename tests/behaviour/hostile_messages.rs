@@ -55,48 +55,76 @@ const PIECES: [&str; 24] = [
 fn message() -> impl Strategy<Value = Message> {
     let damage = (any::<Index>(), 0..12_usize, 0..PIECES.len());
     let kinds = vec![BATCH_TYPE, DEAD_LETTERS_TYPE, "pomost.batch.v9", ""];
-    (select(kinds), select(vec![BATCH, LETTERS]), vec(damage, 0..4)).prop_map(|(kind, body, damages)| {
-        let mut bytes = body.as_bytes().to_vec();
-        for (place, taken, piece) in damages {
-            let start = place.index(bytes.len() + 1);
-            let end = (start + taken).min(bytes.len());
-            bytes.splice(start..end, PIECES[piece].bytes());
-        }
-        of(kind, bytes)
-    })
+    (
+        select(kinds),
+        select(vec![BATCH, LETTERS]),
+        vec(damage, 0..4),
+    )
+        .prop_map(|(kind, body, damages)| {
+            let mut bytes = body.as_bytes().to_vec();
+            for (place, taken, piece) in damages {
+                let start = place.index(bytes.len() + 1);
+                let end = (start + taken).min(bytes.len());
+                bytes.splice(start..end, PIECES[piece].bytes());
+            }
+            of(kind, bytes)
+        })
 }
 
 fn of(kind: &str, body: Vec<u8>) -> Message {
     let traceparent = Some("00-zz-ż".to_owned());
-    Message { id: "m".into(), kind: kind.into(), body: body.into(), traceparent }
+    Message {
+        id: "m".into(),
+        kind: kind.into(),
+        body: body.into(),
+        traceparent,
+    }
 }
 
 fn corpus() -> Vec<Message> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("behaviour/corpus/messages");
-    let files: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+    let files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect();
     let kinds = [BATCH_TYPE, DEAD_LETTERS_TYPE];
-    files.iter().flat_map(|file| kinds.map(|kind| of(kind, file.clone()))).collect()
+    files
+        .iter()
+        .flat_map(|file| kinds.map(|kind| of(kind, file.clone())))
+        .collect()
 }
 
 /// `PROPTEST_CASES` says how many messages are tried.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_message_is_worked_on_or_buried_and_the_flow_goes_on() {
     let extract = "fetch: { request: \"GET /rows/{.key}\", record: \".rows[0]\" }";
-    let flow = Flow { extract, transform: "map: .", ..Flow::default() };
+    let flow = Flow {
+        extract,
+        transform: "map: .",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([json!({"key": "good"})], flow).await;
     let mut runner = TestRunner::deterministic();
     let cases = runner.config().cases as usize;
     let mut messages = corpus();
     messages.extend((0..cases).map(|_| message().new_tree(&mut runner).unwrap().current()));
-    let works = [Stage::Extract, Stage::Transform, Stage::Load].map(|stage| Queue::work(stage, "things"));
+    let works =
+        [Stage::Extract, Stage::Transform, Stage::Load].map(|stage| Queue::work(stage, "things"));
     for queue in works.into_iter().chain([Queue::Dead]) {
         world.publish(queue, messages.clone()).await;
     }
     // A message may have told of the same row, and who asks last has the newest.
     let settled = outcomes(&world.sync().await);
-    assert!(matches!(settled[..], [("created" | "unchanged" | "stale", 1)]), "{settled:?}");
-    assert!(world.shop.things().contains(&r#"{"key":"good"}"#.to_owned()));
+    assert!(
+        matches!(settled[..], [("created" | "unchanged" | "stale", 1)]),
+        "{settled:?}"
+    );
+    assert!(
+        world
+            .shop
+            .things()
+            .contains(&r#"{"key":"good"}"#.to_owned())
+    );
     let running = world.start().await;
     eventually(async || match at_once(&world) {
         0 => Ok(()),

@@ -18,13 +18,23 @@ fn thing(n: u32) -> [Value; 1] {
 
 /// The entity tags that requests of this method named, one for each request; empty where one did not.
 fn conditions(world: &World, method: &str) -> Vec<String> {
-    let seen = world.shop.server.seen().into_iter().filter(|seen| seen.method == method);
-    seen.map(|seen| seen.headers.get("if-match").cloned().unwrap_or_default()).collect()
+    let seen = world
+        .shop
+        .server
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.method == method);
+    seen.map(|seen| seen.headers.get("if-match").cloned().unwrap_or_default())
+        .collect()
 }
 
 /// A world in which `a` was created and somebody else changed it then.
 async fn changed_world(writes: &'static str) -> (World, Rows) {
-    let flow = Flow { extract: "deleted: .gone", writes, ..Flow::default() };
+    let flow = Flow {
+        extract: "deleted: .gone",
+        writes,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     world.shop.put("t0001", json!({"key": "a", "n": "theirs"}));
@@ -34,7 +44,11 @@ async fn changed_world(writes: &'static str) -> (World, Rows) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_names_the_etag_of_the_last_answer() {
-    let flow = Flow { extract: "deleted: .gone", writes: REFUSES, ..Flow::default() };
+    let flow = Flow {
+        extract: "deleted: .gone",
+        writes: REFUSES,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     for n in 1..4 {
         rows.set(thing(n));
@@ -59,7 +73,10 @@ async fn what_somebody_else_changed_is_not_overwritten_before_somebody_says_so()
     let said = "shop: PUT /things/{$id} answered 412 Precondition Failed: {\"error\":\"changed\"}; somebody else changed";
     assert!(letters[0].error.starts_with(said), "{}", letters[0].error);
     let replayed = world.pomost(&["dead", "replay", &letters[0].id]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("updated", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("updated", 1)]
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
 }
 
@@ -104,21 +121,35 @@ async fn what_is_gone_when_its_etag_is_read_is_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_our_own_that_broke_off_is_no_conflict() {
-    let flow = Flow { extract: "deleted: .gone", writes: REFUSES, ..Flow::default() };
+    let flow = Flow {
+        extract: "deleted: .gone",
+        writes: REFUSES,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     world.sync().await;
     rows.set(thing(2));
     world.shop.lose_answers("PUT", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
-    assert_eq!(conditions(&world, "PUT"), [r#""t0001.1""#, r#""t0001.1""#, r#""t0001.2""#]);
+    assert_eq!(
+        conditions(&world, "PUT"),
+        [r#""t0001.1""#, r#""t0001.1""#, r#""t0001.2""#]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_there_is_no_etag_there_is_no_condition() {
     let writes = "create: { request: \"PUT /shelf/{$key}\" }\n\
                   update: { request: \"PUT /shelf/{$key}\", if_match: true }";
-    let (world, rows) = World::with_rows(thing(1), Flow { writes, ..Flow::default() }).await;
+    let (world, rows) = World::with_rows(
+        thing(1),
+        Flow {
+            writes,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.sync().await;
     rows.set(thing(2));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
@@ -130,7 +161,15 @@ async fn a_look_up_of_the_record_itself_tells_its_etag_and_a_list_does_not() {
     let updates = "update: { request: \"PUT /things/{$id}\", if_match: true }";
     let itself = r#"lookup: { request: "GET /things/{$key}", id: .id }"#;
     for (load, condition) in [(itself, r#""a.1""#), (LOOKUP, "")] {
-        let (world, _) = World::with_rows(thing(1), Flow { load, writes: updates, ..Flow::default() }).await;
+        let (world, _) = World::with_rows(
+            thing(1),
+            Flow {
+                load,
+                writes: updates,
+                ..Flow::default()
+            },
+        )
+        .await;
         world.shop.put("a", json!({"key": "a"}));
         assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
         assert_eq!(conditions(&world, "PUT"), [condition]);

@@ -19,7 +19,10 @@ lookup: { request: "GET /customers?email={.email}", id: ".customers[0].id" }"#;
 
 /// Has requests to the shop given up after so long.
 fn with_timeout(world: &World, timeout: &str) {
-    world.write("systems/shop.yaml", &format!("{}timeout: {timeout}\n", world.system("shop")));
+    world.write(
+        "systems/shop.yaml",
+        &format!("{}timeout: {timeout}\n", world.system("shop")),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,18 +35,34 @@ async fn a_create_that_takes_effect_after_it_was_given_up_is_not_made_twice() {
         ..ShopOptions::default()
     };
     let shop = Shop::start(options).await.unwrap();
-    let flow = Flow { writes: CUSTOMERS, transform: "map: del(.key)", ..Flow::default() };
+    let flow = Flow {
+        writes: CUSTOMERS,
+        transform: "map: del(.key)",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([customer()], flow).await;
     let auth = "auth: { api_key: { header: X-Api-Key, value: \"${TOKEN}\" } }\ntimeout: 5s";
-    world.write("systems/shop.yaml", &format!("system: shop\nbase_url: {}\n{auth}\n", shop.url()));
+    world.write(
+        "systems/shop.yaml",
+        &format!("system: shop\nbase_url: {}\n{auth}\n", shop.url()),
+    );
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!((shop.counts().created, shop.snapshot().customers.len()), (1, 1));
+    assert_eq!(
+        (shop.counts().created, shop.snapshot().customers.len()),
+        (1, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_ended() {
-    let (world, _) =
-        World::with_rows([json!({"key": "a", "n": 1})], Flow { load: LOOKUP, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        [json!({"key": "a", "n": 1})],
+        Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.fail("POST", 1, || Reply::Hang);
     let running = world.start().await;
     let run = running.request(None).await;
@@ -54,19 +73,32 @@ async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_end
     world.shop.put("t0001", json!({"key": "a", "n": 1}));
     assert_eq!(outcomes(&running.ended(run).await), [("updated", 1)]);
     running.stop().await;
-    assert_eq!((world.shop.server.asked("POST"), world.shop.things().len()), (1, 1));
+    assert_eq!(
+        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (1, 1)
+    );
 }
 
 /// Waiting for that costs no attempt.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_not_taken_effect_when_the_time_out_has_passed_again_is_made() {
     let load = format!("{LOOKUP}\nretry: {{ attempts: 2 }}").leak();
-    let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], Flow { load, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        [json!({"key": "a", "n": 1})],
+        Flow {
+            load,
+            ..Flow::default()
+        },
+    )
+    .await;
     with_timeout(&world, "3s");
     world.shop.fail("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(world.shop.server.asked("POST"), 2);
-    assert!(world.shop.server.asked("GET") > 1, "it was made as soon as it was not found");
+    assert!(
+        world.shop.server.asked("GET") > 1,
+        "it was made as soon as it was not found"
+    );
 }
 
 async fn asked(world: &World, method: &str) {

@@ -17,17 +17,38 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn message(kind: &str, body: impl Into<Vec<u8>>) -> Message {
     let traceparent = Some(format!("00-{TRACE}-00f067aa0ba902b7-01"));
-    Message { id: "m".into(), kind: kind.into(), body: body.into().into(), traceparent }
+    Message {
+        id: "m".into(),
+        kind: kind.into(),
+        body: body.into().into(),
+        traceparent,
+    }
 }
 
 fn record(slot: u32, key: &str) -> Record {
     let data = RawValue::from_string(format!(r#"{{"key":"{key}"}}"#)).unwrap();
-    Record { slot, key: key.into(), version: Version::new("1"), op: Op::Upsert, data, source: None }
+    Record {
+        slot,
+        key: key.into(),
+        version: Version::new("1"),
+        op: Op::Upsert,
+        data,
+        source: None,
+    }
 }
 
 fn batch(records: Vec<Record>) -> Batch {
     let (flow, run, id) = ("things".to_owned(), RunId::generate(), "0.0".to_owned());
-    Batch { flow, run, id, size: 2, attempt: 0, waits: 0, lane: Lane::Live, records }
+    Batch {
+        flow,
+        run,
+        id,
+        size: 2,
+        attempt: 0,
+        waits: 0,
+        lane: Lane::Live,
+        records,
+    }
 }
 
 async fn letters(world: &World, count: usize) -> Vec<DeadLetter> {
@@ -43,23 +64,49 @@ async fn letters(world: &World, count: usize) -> Vec<DeadLetter> {
 async fn a_message_that_cannot_be_read_is_buried_and_its_neighbours_go_on() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
     let unreadable = message(BATCH_TYPE, r#"{"email":"bob@example.com""#);
-    for (kind, body) in [(BATCH_TYPE, &unreadable.body[..]), ("pomost.batch.v9", b"{}"), ("", b"\xff")] {
-        world.publish(Queue::work(Stage::Transform, "things"), vec![message(kind, body)]).await;
+    for (kind, body) in [
+        (BATCH_TYPE, &unreadable.body[..]),
+        ("pomost.batch.v9", b"{}"),
+        ("", b"\xff"),
+    ] {
+        world
+            .publish(
+                Queue::work(Stage::Transform, "things"),
+                vec![message(kind, body)],
+            )
+            .await;
     }
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     let running = world.start().await;
     for letter in letters(&world, 3).await {
-        assert_eq!((letter.reason, letter.stage), (Reason::Unreadable, Stage::Transform));
-        assert_eq!((letter.flow.as_str(), letter.trace_id()), ("things", Some(TRACE)));
+        assert_eq!(
+            (letter.reason, letter.stage),
+            (Reason::Unreadable, Stage::Transform)
+        );
+        assert_eq!(
+            (letter.flow.as_str(), letter.trace_id()),
+            ("things", Some(TRACE))
+        );
     }
-    assert_eq!(world.pomost(&["dead", "discard", "--all"]).await.out, "3 dead letters discarded\n");
-    world.publish(Queue::work(Stage::Transform, "things"), vec![unreadable]).await;
+    assert_eq!(
+        world.pomost(&["dead", "discard", "--all"]).await.out,
+        "3 dead letters discarded\n"
+    );
+    world
+        .publish(Queue::work(Stage::Transform, "things"), vec![unreadable])
+        .await;
     let again = letters(&world, 1).await.remove(0);
     running.stop().await;
     assert!(!again.error.contains("bob@"), "{}", again.error);
     let shown = world.pomost(&["dead", "show", &again.id]).await.out;
-    assert!(shown.contains(r#""message": "{\"email\":\"bob@example.com\"""#), "{shown}");
-    world.set_flow(Flow { rest: "sensitive: [.email]", ..Flow::default() });
+    assert!(
+        shown.contains(r#""message": "{\"email\":\"bob@example.com\"""#),
+        "{shown}"
+    );
+    world.set_flow(Flow {
+        rest: "sensitive: [.email]",
+        ..Flow::default()
+    });
     let shown = world.pomost(&["dead", "show", &again.id]).await.out;
     assert!(shown.contains(r#""message": "***""#), "{shown}");
 }
@@ -84,7 +131,9 @@ async fn after_killing_its_workers(stage: Stage) -> (World, Running) {
     let (world, _) = World::with_rows([], Flow::default()).await;
     let poison = batch(vec![record(0, "a"), record(1, "b")]);
     let queue = Queue::work(stage, "things");
-    world.publish(queue.clone(), vec![message(BATCH_TYPE, poison.encode())]).await;
+    world
+        .publish(queue.clone(), vec![message(BATCH_TYPE, poison.encode())])
+        .await;
     let broker = world.backends().await.broker;
     for _ in 0..=pomost_broker::Limits::default().deliveries {
         let mut consumer = broker.consume(&queue, 1).await.unwrap();
@@ -112,11 +161,18 @@ async fn a_dead_letter_that_names_too_many_slots_is_a_message_that_cannot_be_rea
     };
     for (size, slot) in [(u32::MAX, 0), (2, u32::MAX), (1, 0)] {
         let body = letter(size, slot).to_string();
-        world.publish(Queue::Dead, vec![message(DEAD_LETTERS_TYPE, body)]).await;
+        world
+            .publish(Queue::Dead, vec![message(DEAD_LETTERS_TYPE, body)])
+            .await;
     }
     let running = world.start().await;
     let letters = letters(&world, 3).await;
-    let count = |reason| letters.iter().filter(|letter| letter.reason == reason).count();
+    let count = |reason| {
+        letters
+            .iter()
+            .filter(|letter| letter.reason == reason)
+            .count()
+    };
     assert_eq!((count(Reason::Unreadable), count(Reason::Invalid)), (2, 1));
     running.stop().await;
 }
@@ -138,5 +194,8 @@ async fn a_batch_that_cannot_be_handed_back_is_tried_again_with_pauses_that_grow
     let asked = broker.into_inner().unwrap().unwrap().delayed();
     let pauses: Vec<Duration> = asked.windows(2).map(|two| two[1] - two[0]).collect();
     assert_eq!(pauses.len(), 4, "{pauses:?}");
-    assert!(pauses[0] >= Duration::from_millis(100) && pauses[3] >= Duration::from_millis(800), "{pauses:?}");
+    assert!(
+        pauses[0] >= Duration::from_millis(100) && pauses[3] >= Duration::from_millis(800),
+        "{pauses:?}"
+    );
 }

@@ -24,13 +24,29 @@ async fn a_listing_with_nothing_to_say_has_no_rows() {
         ("format: xml", ".rows.row[]"),
         ("format: text", "'fromjson | .rows[]'"),
         ("fetch: { request: \"GET /rows/{.key}\" }", ".rows[]"),
-        ("for_each: { request: GET /parents, records: \".rows[]\" }", ".rows[]"),
-        ("paginate: { next: '.links.next | ltrimstr(\"x\")' }", ".rows[]"),
+        (
+            "for_each: { request: GET /parents, records: \".rows[]\" }",
+            ".rows[]",
+        ),
+        (
+            "paginate: { next: '.links.next | ltrimstr(\"x\")' }",
+            ".rows[]",
+        ),
     ];
-    let cases = formats.into_iter().flat_map(|format| NOTHING.map(|answer| (format, answer)));
+    let cases = formats
+        .into_iter()
+        .flat_map(|format| NOTHING.map(|answer| (format, answer)));
     join_all(cases.map(async |((extract, records), answer)| {
         let source = Server::start(move |_| nothing(answer)).await;
-        let world = World::new(source, Flow { extract, records, ..Flow::default() }).await;
+        let world = World::new(
+            source,
+            Flow {
+                extract,
+                records,
+                ..Flow::default()
+            },
+        )
+        .await;
         assert_eq!(outcomes(&world.sync().await), [], "{extract}, {answer:?}");
         assert_eq!(world.source.seen().len(), 1, "{extract}, {answer:?}");
     }))
@@ -50,25 +66,50 @@ async fn a_page_with_nothing_to_say_is_the_last() {
     ];
     let page = |seen: &Seen, answer| match seen.query.get("page").map(String::as_str) {
         None | Some("0" | "1") => {
-            let rows = json!({ "rows": [row(1)], "more": true, "next": "2", "info": { "total": 100 } });
-            Reply::Headed("link", "<?page=2>; rel=next".into(), rows.to_string().into())
+            let rows =
+                json!({ "rows": [row(1)], "more": true, "next": "2", "info": { "total": 100 } });
+            Reply::Headed(
+                "link",
+                "<?page=2>; rel=next".into(),
+                rows.to_string().into(),
+            )
         }
-        _ => Reply::With("link", "<?page=3>; rel=next".into(), Box::new(nothing(answer))),
+        _ => Reply::With(
+            "link",
+            "<?page=3>; rel=next".into(),
+            Box::new(nothing(answer)),
+        ),
     };
     let start = |paginate: &str| if paginate.contains("offset") { 0 } else { 1 };
-    let cases = paginates.into_iter().flat_map(|paginate| NOTHING.map(|answer| (paginate, answer)));
+    let cases = paginates
+        .into_iter()
+        .flat_map(|paginate| NOTHING.map(|answer| (paginate, answer)));
     // A page that an answer named is there.
     let counts = |paginate: &str| paginate.contains(" page: {") || paginate.contains(" offset: {");
     let cases = cases.filter(|(paginate, (status, _))| *status != 200 || counts(paginate));
     join_all(cases.map(async |(extract, answer)| {
         let first = start(extract);
-        let source = Server::start(move |seen| match (first, seen.query.get("page").map(String::as_str)) {
-            (0, Some("1")) => nothing(answer),
-            _ => page(seen, answer),
-        })
+        let source =
+            Server::start(
+                move |seen| match (first, seen.query.get("page").map(String::as_str)) {
+                    (0, Some("1")) => nothing(answer),
+                    _ => page(seen, answer),
+                },
+            )
+            .await;
+        let world = World::new(
+            source,
+            Flow {
+                extract,
+                ..Flow::default()
+            },
+        )
         .await;
-        let world = World::new(source, Flow { extract, ..Flow::default() }).await;
-        assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{extract}, {answer:?}");
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("created", 1)],
+            "{extract}, {answer:?}"
+        );
         assert_eq!(world.source.seen().len(), 2, "{extract}, {answer:?}");
     }))
     .await;
@@ -83,8 +124,9 @@ async fn a_blank_page_that_an_answer_named_is_asked_for_again() {
         "paginate: { token: { value: 'if .next then \"two\" else null end', param: page } }",
         "paginate: { link: next }",
     ];
-    let cases =
-        paginates.into_iter().flat_map(|paginate| [NOTHING[2], NOTHING[3]].map(|page| (paginate, page)));
+    let cases = paginates
+        .into_iter()
+        .flat_map(|paginate| [NOTHING[2], NOTHING[3]].map(|page| (paginate, page)));
     join_all(cases.map(async |(extract, answer)| {
         let is_proxy_broken = std::sync::atomic::AtomicBool::new(true);
         let source = Server::start(move |seen| {
@@ -95,12 +137,26 @@ async fn a_blank_page_that_an_answer_named_is_asked_for_again() {
                     Reply::Headed("link", "<?page=2>; rel=next".into(), page.into())
                 }
                 true if blanks() => nothing(answer),
-                true => Reply::json(200, &json!({ "rows": [json!({ "key": "second" })], "next": null })),
+                true => Reply::json(
+                    200,
+                    &json!({ "rows": [json!({ "key": "second" })], "next": null }),
+                ),
             }
         })
         .await;
-        let world = World::new(source, Flow { extract, ..Flow::default() }).await;
-        assert_eq!(outcomes(&world.sync().await), [("created", 2)], "{extract}, {answer:?}");
+        let world = World::new(
+            source,
+            Flow {
+                extract,
+                ..Flow::default()
+            },
+        )
+        .await;
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("created", 2)],
+            "{extract}, {answer:?}"
+        );
         assert_eq!(world.source.seen().len(), 3, "{extract}, {answer:?}");
     }))
     .await;
@@ -109,13 +165,24 @@ async fn a_blank_page_that_an_answer_named_is_asked_for_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_says_by_itself_whether_another_page_follows() {
     let source = Server::start(|seen| match &*seen.query["page"] {
-        "1" => Reply::Answer(200, json!({ "rows": [row(1)], "more": true }).to_string().into()),
+        "1" => Reply::Answer(
+            200,
+            json!({ "rows": [row(1)], "more": true }).to_string().into(),
+        ),
         _ => nothing(NOTHING[0]),
     })
     .await;
-    let extract = "format: text\npaginate: { page: { param: page, last: 'fromjson | .more | not' } }";
-    let world =
-        World::new(source, Flow { extract, records: "'fromjson | .rows[]'", ..Flow::default() }).await;
+    let extract =
+        "format: text\npaginate: { page: { param: page, last: 'fromjson | .more | not' } }";
+    let world = World::new(
+        source,
+        Flow {
+            extract,
+            records: "'fromjson | .rows[]'",
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(world.source.asked_for("page"), ["1", "2"]);
 }
@@ -128,7 +195,15 @@ async fn a_listing_of_deletions_with_nothing_to_say_deletes_nothing() {
         _ => nothing(NOTHING[0]),
     })
     .await;
-    let world = World::new(source, Flow { extract, load: DELETE, ..Flow::default() }).await;
+    let world = World::new(
+        source,
+        Flow {
+            extract,
+            load: DELETE,
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
 }
 
@@ -142,7 +217,14 @@ async fn a_source_that_suddenly_has_nothing_to_say_is_no_success() {
     .await;
     let world = World::new(source, Flow::default()).await;
     assert_eq!(world.sync().await.warning, None);
-    assert!(world.sync().await.warning.unwrap().contains("no records at all"));
+    assert!(
+        world
+            .sync()
+            .await
+            .warning
+            .unwrap()
+            .contains("no records at all")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +243,15 @@ async fn a_sweep_deletes_nothing_where_nothing_was_said() {
         })
         .await;
         let extract = format!("sweep: {{ max_deletes: {max_deletes} }}").leak();
-        let world = World::new(source, Flow { extract, load: DELETE, ..Flow::default() }).await;
+        let world = World::new(
+            source,
+            Flow {
+                extract,
+                load: DELETE,
+                ..Flow::default()
+            },
+        )
+        .await;
         world.sync().await;
         let error = failure(world.sync().await);
         assert!(error.contains(said), "{error}");
@@ -172,11 +262,25 @@ async fn a_sweep_deletes_nothing_where_nothing_was_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_up_with_nothing_to_say_has_found_nothing() {
-    let load = r#"lookup: { request: "GET /things?key={.key}", id: ".rows[0].id", before_create: true }"#;
+    let load =
+        r#"lookup: { request: "GET /things?key={.key}", id: ".rows[0].id", before_create: true }"#;
     join_all(NOTHING.map(async |answer| {
-        let (world, _) = World::with_rows([row(1)], Flow { load, ..Flow::default() }).await;
-        world.shop.intercept(move |seen| (seen.method == "GET").then(|| nothing(answer)));
-        assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{answer:?}");
+        let (world, _) = World::with_rows(
+            [row(1)],
+            Flow {
+                load,
+                ..Flow::default()
+            },
+        )
+        .await;
+        world
+            .shop
+            .intercept(move |seen| (seen.method == "GET").then(|| nothing(answer)));
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("created", 1)],
+            "{answer:?}"
+        );
         assert_eq!(world.shop.server.asked("GET"), 1, "{answer:?}");
     }))
     .await;
@@ -185,8 +289,14 @@ async fn a_look_up_with_nothing_to_say_has_found_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
     for answer in NOTHING.into_iter().filter(|(status, _)| *status != 204) {
-        let (world, _) =
-            World::with_rows([json!({"key": "a"})], Flow { load: LOOKUP, ..Flow::default() }).await;
+        let (world, _) = World::with_rows(
+            [json!({"key": "a"})],
+            Flow {
+                load: LOOKUP,
+                ..Flow::default()
+            },
+        )
+        .await;
         let (creates, look_ups) = (std::sync::Mutex::new(1), std::sync::Mutex::new(1));
         let take = |left: &std::sync::Mutex<usize>| std::mem::take(&mut *left.lock().unwrap()) > 0;
         world.shop.put("t7", json!({"key": "a"}));
@@ -195,7 +305,11 @@ async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
             "GET" if take(&look_ups) => Some(nothing(answer)),
             _ => None,
         });
-        assert_eq!(outcomes(&world.sync().await), [("updated", 1)], "{answer:?}");
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("updated", 1)],
+            "{answer:?}"
+        );
         let asked = |method| world.shop.server.asked(method);
         assert_eq!((asked("POST"), asked("GET")), (1, 2), "{answer:?}");
     }
@@ -208,14 +322,26 @@ async fn with_details(answer: (u16, &'static str), extract: &'static str) -> Wor
         _ => nothing(answer),
     })
     .await;
-    World::new(source, Flow { extract, load: DELETE, ..Flow::default() }).await
+    World::new(
+        source,
+        Flow {
+            extract,
+            load: DELETE,
+            ..Flow::default()
+        },
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_whose_details_have_nothing_to_say_is_gone() {
     join_all(NOTHING.map(async |answer| {
         let world = with_details(answer, "fetch: { request: \"GET /rows/{.key}\" }").await;
-        assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)], "{answer:?}");
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("unchanged", 1)],
+            "{answer:?}"
+        );
     }))
     .await;
 }
@@ -225,16 +351,29 @@ async fn a_row_that_was_only_asked_for_if_it_has_changed_is_not_gone() {
     let extract = "fetch: { request: \"GET /rows/{.key}\", headers: { If-None-Match: '\"1\"' } }";
     let world = with_details((304, ""), extract).await;
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert!(world.only_dead().await.error.contains("answered 304 Not Modified"));
+    assert!(
+        world
+            .only_dead()
+            .await
+            .error
+            .contains("answered 304 Not Modified")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_with_nothing_to_say_where_its_id_should_be_is_looked_up() {
     join_all([(204, ""), (201, ""), (200, "\n")].map(async |answer| {
-        let flow = Flow { load: LOOKUP, ..Flow::default() };
+        let flow = Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        };
         let (world, _) = World::with_rows([json!({"key": "a"})], flow).await;
         world.shop.lose_answers("POST", 1, move || nothing(answer));
-        assert_eq!(outcomes(&world.sync().await), [("updated", 1)], "{answer:?}");
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("updated", 1)],
+            "{answer:?}"
+        );
         assert_eq!(world.shop.server.asked("POST"), 1, "{answer:?}");
     }))
     .await;
@@ -250,8 +389,9 @@ async fn a_listing_that_breaks_off_before_its_first_byte_is_not_empty() {
         for body in ["", &whole] {
             let (mut stream, _) = listener.accept().await.unwrap();
             let length = whole.len();
-            let answer =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
             stream.write_all(answer.as_bytes()).await.unwrap();
         }

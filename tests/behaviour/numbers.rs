@@ -29,7 +29,10 @@ fn asked(world: &World) -> Vec<Value> {
 /// The bodies of what the shop was sent.
 fn sent(world: &World) -> Vec<Value> {
     let seen = world.shop.server.seen();
-    seen.iter().filter(|seen| seen.method != "GET").map(body).collect()
+    seen.iter()
+        .filter(|seen| seen.method != "GET")
+        .map(body)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +42,14 @@ async fn a_page_is_a_number_that_the_last_one_is_told_by() {
         r#"paginate: { page: { param: page, last: ".total <= $page * 2" } }"#,
         r#"paginate: { page: { param: page, last: "($page | tonumber) == 3" } }"#,
     ] {
-        let world = World::new(Server::start(page_in_query).await, Flow { extract, ..Flow::default() }).await;
+        let world = World::new(
+            Server::start(page_in_query).await,
+            Flow {
+                extract,
+                ..Flow::default()
+            },
+        )
+        .await;
         assert_eq!(outcomes(&world.sync().await), [("created", 5)], "{extract}");
         assert_eq!(world.source.asked_for("page"), ["1", "2", "3"]);
     }
@@ -48,9 +58,19 @@ async fn a_page_is_a_number_that_the_last_one_is_told_by() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_answers_its_last_page_again_past_the_end_is_told_and_loses_nothing() {
     let extract = "paginate: { page: { param: page } }";
-    let world = World::new(Server::start(page_in_query).await, Flow { extract, ..Flow::default() }).await;
+    let world = World::new(
+        Server::start(page_in_query).await,
+        Flow {
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
     let error = failure(world.sync().await);
-    assert!(error.contains("the last one again past the end") && error.contains("'last'"), "{error}");
+    assert!(
+        error.contains("the last one again past the end") && error.contains("'last'"),
+        "{error}"
+    );
     // What was read by then is in the queues, also where it was not yet loaded.
     let running = world.start().await;
     eventually(async || match world.shop.things().len() {
@@ -72,8 +92,15 @@ paginate: { offset: { last: ".total <= $page + 2" } }"#;
             Some(number) => Reply::json(200, &clamped(number as usize)),
             None => Reply::json(422, &json!({ "error": "page: expected an integer" })),
         });
-        let world =
-            World::new(source.await, Flow { request: "POST /rows", extract, ..Flow::default() }).await;
+        let world = World::new(
+            source.await,
+            Flow {
+                request: "POST /rows",
+                extract,
+                ..Flow::default()
+            },
+        )
+        .await;
         assert_eq!(outcomes(&world.sync().await), [("created", 5)], "{extract}");
         assert_eq!(asked(&world).len(), 3);
     }
@@ -92,9 +119,20 @@ paginate: { token: { value: .next } }"#;
         };
         Reply::json(200, &json!({ "rows": rows, "next": next }))
     });
-    let world = World::new(source.await, Flow { request: "POST /rows", extract, ..Flow::default() }).await;
+    let world = World::new(
+        source.await,
+        Flow {
+            request: "POST /rows",
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 4)]);
-    let after: Vec<Value> = asked(&world).iter().map(|body| body["after"].clone()).collect();
+    let after: Vec<Value> = asked(&world)
+        .iter()
+        .map(|body| body["after"].clone())
+        .collect();
     assert_eq!(after, [json!(null), json!(12), json!("0012"), json!("12")]);
 }
 
@@ -104,9 +142,16 @@ async fn a_cursor_of_numbers_is_a_number() {
         "body: \"{ since: $cursor, next: ($cursor + 1) }\"\ncursor: { value: .n, start: 0 }",
         "body: \"{ since: $cursor, next: ($cursor + 1) }\"\ncursor: { value: .n, start: \"0\" }",
     ] {
-        let flow = Flow { request: "POST /rows", extract, ..Flow::default() };
-        let (world, rows) =
-            World::with_rows([json!({ "key": "a", "n": 9_007_199_254_740_993_u64 })], flow).await;
+        let flow = Flow {
+            request: "POST /rows",
+            extract,
+            ..Flow::default()
+        };
+        let (world, rows) = World::with_rows(
+            [json!({ "key": "a", "n": 9_007_199_254_740_993_u64 })],
+            flow,
+        )
+        .await;
         world.sync().await;
         rows.set([]);
         world.sync().await;
@@ -123,33 +168,51 @@ async fn a_cursor_of_numbers_is_a_number() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_the_source_gives_as_text_is_text_though_it_looks_like_a_number() {
     let extract = "body: \"{ since: $cursor }\"\ncursor: { value: .n, start: \"\" }";
-    let flow = Flow { request: "POST /rows", extract, ..Flow::default() };
+    let flow = Flow {
+        request: "POST /rows",
+        extract,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([json!({ "key": "a", "n": "1772323320" })], flow).await;
     world.sync().await;
-    rows.set([json!({ "key": "b", "n": "1772323400" }), json!({ "key": "c", "n": "999" })]);
+    rows.set([
+        json!({ "key": "b", "n": "1772323400" }),
+        json!({ "key": "c", "n": "999" }),
+    ]);
     world.sync().await;
     rows.set([]);
     world.sync().await;
     world.sync_since(Some("1772323000")).await;
-    let expected = ["", "1772323320", "1772323400", "1772323000"].map(|since| json!({ "since": since }));
+    let expected =
+        ["", "1772323320", "1772323400", "1772323000"].map(|since| json!({ "since": since }));
     assert_eq!(asked(&world), expected);
     // A source that has come to give numbers gets numbers.
     rows.set([json!({ "key": "d", "n": 1_772_323_500 })]);
     world.sync().await;
     world.sync().await;
-    assert_eq!(asked(&world).last(), Some(&json!({ "since": 1_772_323_500 })));
+    assert_eq!(
+        asked(&world).last(),
+        Some(&json!({ "since": 1_772_323_500 }))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_of_seconds_are_between_numbers() {
     let begin = jiff::Timestamp::now().as_second() - 86_400 - 3600;
-    let extract = "body: \"{ from: $cursor, to: $until }\"\ncursor: { value: .n, start: 0, step: 1d }";
-    let flow = Flow { request: "POST /rows", extract, ..Flow::default() };
+    let extract =
+        "body: \"{ from: $cursor, to: $until }\"\ncursor: { value: .n, start: 0, step: 1d }";
+    let flow = Flow {
+        request: "POST /rows",
+        extract,
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([json!({ "key": "a", "n": begin + 5 })], flow).await;
     world.sync_since(Some(&begin.to_string())).await;
     let day = 86_400;
-    let expected =
-        [json!({ "from": begin, "to": begin + day }), json!({ "from": begin + day, "to": begin + 2 * day })];
+    let expected = [
+        json!({ "from": begin, "to": begin + day }),
+        json!({ "from": begin + day, "to": begin + 2 * day }),
+    ];
     assert_eq!(asked(&world), expected);
 }
 
@@ -163,28 +226,53 @@ update: { request: "PUT /things/{$id}", body: ". + { loaded: $version }" }"#,
         ..Flow::default()
     };
     let (world, rows) = World::with_rows([json!({ "key": "a", "v": 7 })], flow).await;
-    for version in [json!("00123"), json!("1772323320"), json!("2026-03-01T00:00:00Z")] {
+    for version in [
+        json!("00123"),
+        json!("1772323320"),
+        json!("2026-03-01T00:00:00Z"),
+    ] {
         world.sync().await;
         rows.set([json!({ "key": version, "v": version })]);
     }
     world.sync().await;
-    let versions: Vec<[Value; 2]> =
-        sent(&world).iter().map(|thing| [thing["mapped"].clone(), thing["loaded"].clone()]).collect();
-    let expected = [json!(7), json!("00123"), json!("1772323320"), json!("2026-03-01T00:00:00Z")];
+    let versions: Vec<[Value; 2]> = sent(&world)
+        .iter()
+        .map(|thing| [thing["mapped"].clone(), thing["loaded"].clone()])
+        .collect();
+    let expected = [
+        json!(7),
+        json!("00123"),
+        json!("1772323320"),
+        json!("2026-03-01T00:00:00Z"),
+    ];
     assert_eq!(versions, expected.map(|version| [version.clone(), version]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_of_one_value_are_one_key() {
-    let flow = Flow { transform: "map: \"{ key: \\\"of \\\\(.name)\\\" }\"", ..Flow::default() };
+    let flow = Flow {
+        transform: "map: \"{ key: \\\"of \\\\(.name)\\\" }\"",
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([], flow).await;
     let keyed = |key: &str| format!(r#"{{"key":{key},"name":"x"}}"#);
     rows.set_json(["9007199254740993", "1.10", "[1,2.50]", "\"1.10\""].map(keyed));
     assert_eq!(outcomes(&world.sync().await), [("created", 4)]);
     rows.set_json(["9007199254740993.0", "1.1", "[1.0,25e-1]", "\"1.10\""].map(keyed));
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 4)]);
-    rows.set_json(["9.007199254740993e15", "11e-1", "[1e0,2.5]", "9007199254740992"].map(keyed));
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 3)]);
+    rows.set_json(
+        [
+            "9.007199254740993e15",
+            "11e-1",
+            "[1e0,2.5]",
+            "9007199254740992",
+        ]
+        .map(keyed),
+    );
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("unchanged", 3)]
+    );
     rows.set_json(["1e400", "1e999999999", "1e99999999999999999999"].map(keyed));
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
 }
@@ -206,8 +294,15 @@ async fn an_id_that_is_a_number_is_its_value() {
 async fn a_verdict_is_told_by_the_value_of_its_key() {
     let writes = r#"create: { request: POST /batch, body: "{ things: . }", id: .id }
 batch: { results: ".results[]", key: .key }"#;
-    let (world, rows) =
-        World::with_rows([], Flow { writes, extract: "version: .v", ..Flow::default() }).await;
+    let (world, rows) = World::with_rows(
+        [],
+        Flow {
+            writes,
+            extract: "version: .v",
+            ..Flow::default()
+        },
+    )
+    .await;
     rows.set_json([1, 2].map(|key| format!(r#"{{"key":{key},"v":{key}}}"#)));
     world.shop.intercept(|seen| {
         let results = json!([{ "key": 2.0, "id": "two" }, { "key": 1.0, "id": "one" }]);

@@ -18,7 +18,10 @@ pub(crate) const LATEST: Flow = Flow {
     rest: "",
 };
 
-pub(crate) const EVERY: Flow = Flow { load: "order: every", ..LATEST };
+pub(crate) const EVERY: Flow = Flow {
+    load: "order: every",
+    ..LATEST
+};
 
 pub(crate) fn change(key: &str, n: u32) -> Value {
     json!({ "key": key, "n": n })
@@ -27,7 +30,9 @@ pub(crate) fn change(key: &str, n: u32) -> Value {
 /// Refuses what is sent of this key and version.
 pub(crate) fn refuse(world: &World, key: &'static str, n: u32) {
     let refused = change(key, n).to_string();
-    world.shop.intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
+    world
+        .shop
+        .intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
 }
 
 /// What was sent to the shop of a key, in this order.
@@ -36,18 +41,39 @@ pub(crate) fn sent(world: &World, key: &str) -> Vec<u64> {
         let body: Value = serde_json::from_str(&seen.body).ok()?;
         body["n"].as_u64().filter(|_| body["key"] == key)
     };
-    world.shop.server.seen().into_iter().filter_map(number).collect()
+    world
+        .shop
+        .server
+        .seen()
+        .into_iter()
+        .filter_map(number)
+        .collect()
 }
 
 /// The outcomes of a run that is asked for, after the source has changed, while the only record of the run before
 /// it waits for the shop, which takes others. That one turns out to be stale.
-pub(crate) async fn while_the_first_waits(world: &World, change: impl FnOnce()) -> Vec<(&'static str, u64)> {
-    let too_early = || Reply::With("retry-after", "5".into(), Box::new(Reply::json(425, &json!({}))));
+pub(crate) async fn while_the_first_waits(
+    world: &World,
+    change: impl FnOnce(),
+) -> Vec<(&'static str, u64)> {
+    let too_early = || {
+        Reply::With(
+            "retry-after",
+            "5".into(),
+            Box::new(Reply::json(425, &json!({}))),
+        )
+    };
     world.shop.fail("POST", 1, too_early);
     let running = world.start().await;
     let first = running.request(None).await;
-    eventually(async || if world.shop.server.asked("POST") == 1 { Ok(()) } else { Err("not asked yet") })
-        .await;
+    eventually(async || {
+        if world.shop.server.asked("POST") == 1 {
+            Ok(())
+        } else {
+            Err("not asked yet")
+        }
+    })
+    .await;
     change();
     let second = running.request(None).await;
     let later = outcomes(&running.ended(second).await);
@@ -57,7 +83,10 @@ pub(crate) async fn while_the_first_waits(world: &World, change: impl FnOnce()) 
 }
 
 /// The outcomes of a run of which so many records wait for dead letters.
-pub(crate) async fn blocked(world: &World, run: Option<RunId>) -> (RunId, u64, Vec<(&'static str, u64)>) {
+pub(crate) async fn blocked(
+    world: &World,
+    run: Option<RunId>,
+) -> (RunId, u64, Vec<(&'static str, u64)>) {
     let running = world.start().await;
     let run = match run {
         Some(run) => run,
@@ -66,11 +95,19 @@ pub(crate) async fn blocked(world: &World, run: Option<RunId>) -> (RunId, u64, V
     let store = world.backends().await.store;
     let summary = eventually(async || {
         let summary = store.run(run).await.unwrap().unwrap();
-        if progress::has_ended(&summary) { Ok(summary) } else { Err(format!("{:?}", summary.counts)) }
+        if progress::has_ended(&summary) {
+            Ok(summary)
+        } else {
+            Err(format!("{:?}", summary.counts))
+        }
     })
     .await;
     running.stop().await;
-    let outcomes = summary.counts.outcomes.iter().map(|(outcome, count)| (outcome.as_str(), *count));
+    let outcomes = summary
+        .counts
+        .outcomes
+        .iter()
+        .map(|(outcome, count)| (outcome.as_str(), *count));
     (run, summary.blocked, outcomes.collect())
 }
 
@@ -83,7 +120,10 @@ async fn a_newer_version_that_is_applied_makes_a_dead_older_one_stale() {
     rows.set([change("a", 2)]);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert!(world.dead().await.is_empty());
-    assert_eq!(outcomes(&world.finish(first.id).await), [("created", 1), ("stale", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(first.id).await),
+        [("created", 1), ("stale", 1)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,16 +148,28 @@ async fn an_older_version_is_applied_where_the_newer_one_beside_it_is_refused() 
 async fn an_older_version_waits_with_the_newer_one_beside_it_until_that_is_applied() {
     let (world, _) = World::with_rows([change("a", 2), change("a", 1)], LATEST).await;
     world.shop.fail("POST", 2, || Reply::json(500, &json!({})));
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("stale", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("stale", 1)]
+    );
     assert_eq!(sent(&world, "a"), [2, 2, 2]);
 }
 
 /// Whatever order they come in, and however many of a key come together.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_of_a_key_is_applied_in_the_order_of_the_versions() {
-    let rows = [change("a", 3), change("a", 10), change("b", 2), change("a", 9), change("b", 1)];
+    let rows = [
+        change("a", 3),
+        change("a", 10),
+        change("b", 2),
+        change("a", 9),
+        change("b", 1),
+    ];
     let (world, _) = World::with_rows(rows, EVERY).await;
-    assert_eq!(outcomes(&world.sync().await), [("created", 2), ("updated", 3)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 2), ("updated", 3)]
+    );
     assert_eq!(sent(&world, "a"), [3, 9, 10]);
     assert_eq!(sent(&world, "b"), [1, 2]);
 }
@@ -125,11 +177,17 @@ async fn every_change_of_a_key_is_applied_in_the_order_of_the_versions() {
 /// A batch for each record, so that several are under way at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_applied_in_order_across_batches_and_failures() {
-    let flow = Flow { rest: "batch_size: 1", ..EVERY };
+    let flow = Flow {
+        rest: "batch_size: 1",
+        ..EVERY
+    };
     let rows: [Value; 24] = std::array::from_fn(|n| change(["a", "b", "c"][n % 3], n as u32 / 3));
     let (world, _) = World::with_rows(rows, flow).await;
     world.shop.fail("POST", 2, || Reply::json(500, &json!({})));
-    assert_eq!(outcomes(&world.sync().await), [("created", 3), ("updated", 21)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 3), ("updated", 21)]
+    );
     for key in ["a", "b", "c"] {
         let mut sent = sent(&world, key);
         sent.dedup();
@@ -139,20 +197,35 @@ async fn every_change_is_applied_in_order_across_batches_and_failures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_behind_a_dead_one_go_on_in_order_after_its_replay() {
-    let rows = [change("a", 1), change("a", 2), change("a", 3), change("b", 1), change("b", 2)];
+    let rows = [
+        change("a", 1),
+        change("a", 2),
+        change("a", 3),
+        change("b", 1),
+        change("b", 2),
+    ];
     let (world, all) = World::with_rows(rows, EVERY).await;
     refuse(&world, "a", 1);
     let (run, waiting, outcomes_) = blocked(&world, None).await;
-    assert_eq!((waiting, outcomes_), (2, vec![("created", 1), ("updated", 1), ("dead", 1)]));
+    assert_eq!(
+        (waiting, outcomes_),
+        (2, vec![("created", 1), ("updated", 1), ("dead", 1)])
+    );
     all.set([change("a", 4)]);
     let (later, waiting, _) = blocked(&world, None).await;
     assert_eq!(waiting, 1);
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(outcomes(&world.finish(later).await), [("updated", 1)]);
     let settled = world.finish(run).await;
-    assert_eq!(outcomes(&settled), [("created", 1), ("updated", 3), ("dead", 1)]);
+    assert_eq!(
+        outcomes(&settled),
+        [("created", 1), ("updated", 3), ("dead", 1)]
+    );
     assert_eq!(sent(&world, "a"), [1, 1, 2, 3, 4]);
     assert!(world.dead().await.is_empty());
 }
@@ -164,28 +237,49 @@ async fn changes_behind_a_dead_one_go_on_when_it_is_discarded() {
     let printed = world.pomost(&["sync", "things"]).await;
     assert_eq!(
         (printed.code, printed.out.as_str()),
-        (1, "things settling: 1 dead, 1 waiting (1 for dead letters)\n")
+        (
+            1,
+            "things settling: 1 dead, 1 waiting (1 for dead letters)\n"
+        )
     );
-    assert!(printed.err.contains("1 of the records wait for dead letters of their keys"), "{printed:?}");
+    assert!(
+        printed
+            .err
+            .contains("1 of the records wait for dead letters of their keys"),
+        "{printed:?}"
+    );
     let letter = world.only_dead().await;
     let discarded = world.pomost(&["dead", "discard", &letter.id]).await;
     assert_eq!(discarded.code, 0, "{discarded:?}");
-    assert_eq!(outcomes(&world.finish(letter.run).await), [("created", 1), ("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(letter.run).await),
+        [("created", 1), ("dead", 1)]
+    );
     assert_eq!(sent(&world, "a"), [1, 2]);
 }
 
 /// What a mapping leaves out, nobody waits for; what it cannot map, they do.
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_wait_for_what_cannot_be_mapped_and_not_for_what_is_left_out() {
-    let transform =
-        "map: 'if .key == \"a\" and .n == 1 then error(\"no\") else select(.n > 1 or .key == \"a\") end'";
-    let rows = [change("a", 1), change("a", 2), change("b", 1), change("b", 2)];
+    let transform = "map: 'if .key == \"a\" and .n == 1 then error(\"no\") else select(.n > 1 or .key == \"a\") end'";
+    let rows = [
+        change("a", 1),
+        change("a", 2),
+        change("b", 1),
+        change("b", 2),
+    ];
     let (world, _) = World::with_rows(rows, Flow { transform, ..EVERY }).await;
     let (run, waiting, found) = blocked(&world, None).await;
-    assert_eq!((waiting, found), (1, vec![("created", 1), ("filtered", 1), ("dead", 1)]));
+    assert_eq!(
+        (waiting, found),
+        (1, vec![("created", 1), ("filtered", 1), ("dead", 1)])
+    );
     world.set_flow(EVERY);
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     world.finish(run).await;
     assert_eq!(sent(&world, "a"), [1, 2]);
 }
@@ -193,26 +287,54 @@ async fn changes_wait_for_what_cannot_be_mapped_and_not_for_what_is_left_out() {
 /// Nobody would ever settle a change that is read under another key now.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_reads_another_key_frees_those_that_waited_for_the_old_one() {
-    let rows = [json!({"key": "a", "n": 1, "other": "z"}), json!({"key": "a", "n": 2, "other": "a"})];
+    let rows = [
+        json!({"key": "a", "n": 1, "other": "z"}),
+        json!({"key": "a", "n": 2, "other": "a"}),
+    ];
     let (world, _) = World::with_rows(rows, EVERY).await;
-    world.shop.intercept(|seen| seen.body.contains("\"n\":1").then(|| Reply::json(422, &json!({}))));
+    world.shop.intercept(|seen| {
+        seen.body
+            .contains("\"n\":1")
+            .then(|| Reply::json(422, &json!({})))
+    });
     let (run, waiting, _) = blocked(&world, None).await;
     assert_eq!(waiting, 1);
     world.shop.mend();
-    world.write("flows/things.yaml", &world.flow_text().replace("key: .key", "key: .other"));
-    let replayed = world.pomost(&["dead", "replay", "--all", "--from", "extract"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
-    assert_eq!(outcomes(&world.finish(run).await), [("created", 1), ("dead", 1)]);
+    world.write(
+        "flows/things.yaml",
+        &world.flow_text().replace("key: .key", "key: .other"),
+    );
+    let replayed = world
+        .pomost(&["dead", "replay", "--all", "--from", "extract"])
+        .await;
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
+    assert_eq!(
+        outcomes(&world.finish(run).await),
+        [("created", 1), ("dead", 1)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_that_applies_every_change_splits_no_record() {
-    let flow = Flow { transform: "map: '., .'", ..EVERY };
+    let flow = Flow {
+        transform: "map: '., .'",
+        ..EVERY
+    };
     let (world, _) = World::with_rows([change("a", 1)], flow).await;
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
-    assert_eq!((letter.stage, letter.reason), (Stage::Transform, Reason::Invalid));
-    assert!(letter.error.contains("splits the record"), "{}", letter.error);
+    assert_eq!(
+        (letter.stage, letter.reason),
+        (Stage::Transform, Reason::Invalid)
+    );
+    assert!(
+        letter.error.contains("splits the record"),
+        "{}",
+        letter.error
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +345,10 @@ async fn a_flow_that_applies_the_latest_again_takes_up_what_waited() {
     assert_eq!(waiting, 1);
     world.set_flow(LATEST);
     world.finish(run).await;
-    assert_eq!(outcomes(&world.finish(run).await), [("created", 1), ("stale", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(run).await),
+        [("created", 1), ("stale", 1)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,23 +358,46 @@ async fn versions_of_another_type_than_before_are_refused_unless_the_flow_says_w
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     rows.set([version(json!("rev-2"))]);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert!(world.only_dead().await.error.contains("extract.version_type"));
-    world.set_flow(Flow { extract: "version: .n\nversion_type: text", ..LATEST });
-    let replayed = world.pomost(&["dead", "replay", "--all", "--from", "extract"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("updated", 1)]);
+    assert!(
+        world
+            .only_dead()
+            .await
+            .error
+            .contains("extract.version_type")
+    );
+    world.set_flow(Flow {
+        extract: "version: .n\nversion_type: text",
+        ..LATEST
+    });
+    let replayed = world
+        .pomost(&["dead", "replay", "--all", "--from", "extract"])
+        .await;
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("updated", 1)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_compare_as_what_the_flow_says_they_are() {
-    let flow = Flow { extract: "version: .n\nversion_type: text", ..LATEST };
+    let flow = Flow {
+        extract: "version: .n\nversion_type: text",
+        ..LATEST
+    };
     let (world, rows) = World::with_rows([change("a", 9)], flow).await;
     world.sync().await;
     rows.set([change("a", 10)]);
     assert_eq!(outcomes(&world.sync().await), [("stale", 1)]);
     rows.set([json!({ "key": "a", "n": "soon" })]);
-    world.set_flow(Flow { extract: "version: .n\nversion_type: number", ..LATEST });
+    world.set_flow(Flow {
+        extract: "version: .n\nversion_type: number",
+        ..LATEST
+    });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert_eq!(world.only_dead().await.error, "extract.version found something else than a number");
+    assert_eq!(
+        world.only_dead().await.error,
+        "extract.version found something else than a number"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,9 +405,12 @@ async fn versions_may_be_numbers_with_exponents() {
     let version = |n: &str| [format!(r#"{{"key":"a","n":{n}}}"#)];
     for extract in [LATEST.extract, "version: .n\nversion_type: number"] {
         let (world, rows) = World::with_rows([], Flow { extract, ..LATEST }).await;
-        for (n, outcome) in
-            [("9.99E8", "created"), ("1.0E9", "updated"), ("999999999", "stale"), ("1000000001", "updated")]
-        {
+        for (n, outcome) in [
+            ("9.99E8", "created"),
+            ("1.0E9", "updated"),
+            ("999999999", "stale"),
+            ("1000000001", "updated"),
+        ] {
             rows.set_json(version(n));
             assert_eq!(outcomes(&world.sync().await), [(outcome, 1)], "{n}");
         }

@@ -21,7 +21,10 @@ fn of_one_version(n: u32) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_equal_versions_the_content_that_was_read_later_stays() {
-    let flow = Flow { extract: "version: .v", ..LATEST };
+    let flow = Flow {
+        extract: "version: .v",
+        ..LATEST
+    };
     let (world, rows) = World::with_rows([of_one_version(1)], flow).await;
     let later = while_the_first_waits(&world, || rows.set([of_one_version(2)])).await;
     assert_eq!(later, [("created", 1)]);
@@ -39,10 +42,20 @@ async fn what_is_read_again_with_its_version_costs_no_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waited_while_a_sweep_deleted_it_does_not_come_back() {
-    for extract in ["sweep: { max_deletes: 100 }\nversion: .n", "sweep: { max_deletes: 100 }"] {
-        let flow = Flow { extract, load: DELETES, ..LATEST };
+    for extract in [
+        "sweep: { max_deletes: 100 }\nversion: .n",
+        "sweep: { max_deletes: 100 }",
+    ] {
+        let flow = Flow {
+            extract,
+            load: DELETES,
+            ..LATEST
+        };
         let (world, rows) = World::with_rows([change("a", 1)], flow).await;
-        assert_eq!(while_the_first_waits(&world, || rows.set([])).await, [("unchanged", 1)]);
+        assert_eq!(
+            while_the_first_waits(&world, || rows.set([])).await,
+            [("unchanged", 1)]
+        );
         assert!(world.shop.things().is_empty());
     }
 }
@@ -50,7 +63,11 @@ async fn what_waited_while_a_sweep_deleted_it_does_not_come_back() {
 /// Sources may count from the beginning again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_listed_again_after_a_sweep_is_made_again_whatever_its_version() {
-    let flow = Flow { extract: "sweep: { max_deletes: 100 }\nversion: .n", load: DELETES, ..LATEST };
+    let flow = Flow {
+        extract: "sweep: { max_deletes: 100 }\nversion: .n",
+        load: DELETES,
+        ..LATEST
+    };
     let (world, rows) = World::with_rows([change("a", 5)], flow).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     rows.set([]);
@@ -76,7 +93,11 @@ async fn world_whose_row_may_be_gone(flow: Flow) -> (World, Arc<AtomicBool>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waited_while_its_row_was_found_to_be_gone_does_not_come_back() {
-    let (world, gone) = world_whose_row_may_be_gone(Flow { load: DELETES, ..LATEST }).await;
+    let (world, gone) = world_whose_row_may_be_gone(Flow {
+        load: DELETES,
+        ..LATEST
+    })
+    .await;
     let later = while_the_first_waits(&world, || gone.store(true, Ordering::Relaxed)).await;
     assert_eq!(later, [("unchanged", 1)]);
     assert!(world.shop.things().is_empty());
@@ -93,22 +114,44 @@ async fn a_deletion_without_a_version_waits_for_the_changes_before_it() {
     assert_eq!((waiting, settled), (1, vec![]));
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(outcomes(&world.finish(run).await), [("deleted", 1)]);
     assert!(world.shop.things().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_of_one_version_are_applied_in_the_order_in_which_they_were_read() {
-    let rows = [of_one_version(1), of_one_version(2), json!({ "key": "a", "n": 3, "v": 2 })];
-    let (world, _) = World::with_rows(rows, Flow { extract: "version: .v", ..EVERY }).await;
+    let rows = [
+        of_one_version(1),
+        of_one_version(2),
+        json!({ "key": "a", "n": 3, "v": 2 }),
+    ];
+    let (world, _) = World::with_rows(
+        rows,
+        Flow {
+            extract: "version: .v",
+            ..EVERY
+        },
+    )
+    .await;
     let first = of_one_version(1).to_string();
-    world.shop.intercept(move |seen| (seen.body == first).then(|| Reply::json(422, &json!({}))));
+    world
+        .shop
+        .intercept(move |seen| (seen.body == first).then(|| Reply::json(422, &json!({}))));
     let (run, waiting, settled) = blocked(&world, None).await;
     assert_eq!((waiting, settled), (2, vec![("dead", 1)]));
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
-    assert_eq!(outcomes(&world.finish(run).await), [("updated", 2), ("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
+    assert_eq!(
+        outcomes(&world.finish(run).await),
+        [("updated", 2), ("dead", 1)]
+    );
     assert_eq!(sent(&world, "a"), [1, 1, 2, 3]);
 }

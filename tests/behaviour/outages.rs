@@ -29,7 +29,11 @@ async fn world(flow: Flow) -> (World, Rows) {
 }
 
 fn one_attempt() -> Flow {
-    Flow { load: "retry: { attempts: 1 }", rest: "batch_size: 20", ..Flow::default() }
+    Flow {
+        load: "retry: { attempts: 1 }",
+        rest: "batch_size: 20",
+        ..Flow::default()
+    }
 }
 
 fn failing(status: u16) -> impl Fn(&Seen) -> Option<Reply> {
@@ -61,25 +65,47 @@ async fn asked(server: &Server, times: usize) {
 async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
     let (large, small) = ("batch_size: 20", "batch_size: 1");
     // Of small batches some are over before it is seen that the system is down; it is by the time they come again.
-    tokio::join!(ends_by_itself(500, large, 0), ends_by_itself(401, large, 0), ends_by_itself(500, small, 3));
+    tokio::join!(
+        ends_by_itself(500, large, 0),
+        ends_by_itself(401, large, 0),
+        ends_by_itself(500, small, 3)
+    );
 }
 
 async fn ends_by_itself(status: u16, rest: &'static str, seconds: u32) {
-    let (world, _) = world(Flow { rest, ..one_attempt() }).await;
+    let (world, _) = world(Flow {
+        rest,
+        ..one_attempt()
+    })
+    .await;
     let failing = failing(status);
-    world
-        .shop
-        .intercept(move |seen| Some(Reply::With("retry-after", seconds.to_string(), failing(seen)?.into())));
+    world.shop.intercept(move |seen| {
+        Some(Reply::With(
+            "retry-after",
+            seconds.to_string(),
+            failing(seen)?.into(),
+        ))
+    });
     let running = world.start().await;
     let run = running.request(None).await;
     let backends = world.backends().await;
     let why = down(&backends, &["shop"]).await.remove(0);
-    assert!(why.starts_with(&format!("shop: POST /things answered {status}")), "{why}");
+    assert!(
+        why.starts_with(&format!("shop: POST /things answered {status}")),
+        "{why}"
+    );
     let first = world.shop.server.seen().len();
-    assert!((10..=IN_FLIGHT + 9).contains(&first), "{first} requests until it was seen to be down");
+    assert!(
+        (10..=IN_FLIGHT + 9).contains(&first),
+        "{first} requests until it was seen to be down"
+    );
     asked(&world.shop.server, first + 2).await;
     world.shop.mend();
-    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}, {rest}");
+    assert_eq!(
+        outcomes(&running.ended(run).await),
+        [("created", ROWS as u64)],
+        "{status}, {rest}"
+    );
     running.stop().await;
     down(&backends, &[]).await;
     assert!(world.dead().await.is_empty());
@@ -91,7 +117,10 @@ async fn ends_by_itself(status: u16, rest: &'static str, seconds: u32) {
 async fn a_system_that_nobody_listens_for_is_down_as_well() {
     let (world, _) = world(one_attempt()).await;
     let (system, gone) = (world.system("shop"), world.shop.server.url.clone());
-    world.write("systems/shop.yaml", &system.replace(&gone, "http://127.0.0.1:1"));
+    world.write(
+        "systems/shop.yaml",
+        &system.replace(&gone, "http://127.0.0.1:1"),
+    );
     let running = world.start().await;
     let run = running.request(None).await;
     let backends = world.backends().await;
@@ -99,7 +128,10 @@ async fn a_system_that_nobody_listens_for_is_down_as_well() {
     assert!(why.starts_with("shop: POST /things: "), "{why}");
     running.stop().await;
     world.write("systems/shop.yaml", &system);
-    assert_eq!(outcomes(&world.finish(run).await), [("created", ROWS as u64)]);
+    assert_eq!(
+        outcomes(&world.finish(run).await),
+        [("created", ROWS as u64)]
+    );
     down(&backends, &[]).await;
 }
 
@@ -109,50 +141,96 @@ async fn other_flows_go_on_while_a_system_is_down() {
     let (world, rows) = world(one_attempt()).await;
     world.shop.intercept(failing(500));
     let depot = Server::start(|_| Reply::json(201, &json!({ "id": "d1" }))).await;
-    world.write("systems/depot.yaml", &format!("system: depot\nbase_url: {}\n", depot.url));
-    let other =
-        world.flow_text().replace("flow: things", "flow: others").replace("system: shop", "system: depot");
+    world.write(
+        "systems/depot.yaml",
+        &format!("system: depot\nbase_url: {}\n", depot.url),
+    );
+    let other = world
+        .flow_text()
+        .replace("flow: things", "flow: others")
+        .replace("system: shop", "system: depot");
     world.write("flows/others.yaml", &other);
     let running = world.start().await;
     let waiting = running.request(None).await;
     let backends = world.backends().await;
     down(&backends, &["shop"]).await;
     for round in 1..=3 {
-        let request = RunRequest { flow: "others".into(), trigger: Trigger::Manual, since: None };
+        let request = RunRequest {
+            flow: "others".into(),
+            trigger: Trigger::Manual,
+            since: None,
+        };
         let run = backends.store.request_run(&request).await.unwrap();
         running.ended(run).await;
         assert_eq!(depot.asked("POST"), ROWS * round);
-        rows.set(std::array::from_fn::<_, ROWS, _>(|key| json!({ "key": format!("k{round}{key:03}") })));
+        rows.set(std::array::from_fn::<_, ROWS, _>(
+            |key| json!({ "key": format!("k{round}{key:03}") }),
+        ));
     }
     down(&backends, &["shop"]).await;
     let tried = world.shop.server.seen().len();
     assert!(tried < ROWS, "the shop was asked {tried} times");
     world.shop.mend();
-    assert_eq!(outcomes(&running.ended(waiting).await), [("created", ROWS as u64)]);
+    assert_eq!(
+        outcomes(&running.ended(waiting).await),
+        [("created", ROWS as u64)]
+    );
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_used_up() {
     let (world, _) = world(one_attempt()).await;
-    world.shop.intercept(|seen| seen.body.contains("k007").then(|| Reply::json(500, &json!({}))));
-    assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64 - 1), ("dead", 1)]);
-    assert_eq!(world.backends().await.store.outages(Outage::REMEMBERED).await.unwrap(), []);
+    world.shop.intercept(|seen| {
+        seen.body
+            .contains("k007")
+            .then(|| Reply::json(500, &json!({})))
+    });
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", ROWS as u64 - 1), ("dead", 1)]
+    );
+    assert_eq!(
+        world
+            .backends()
+            .await
+            .store
+            .outages(Outage::REMEMBERED)
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 /// It takes one request and fails ten, and one that is under way as well; three times. The first time costs nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
-    let (world, _) = world(Flow { rest: "batch_size: 100", ..one_attempt() }).await;
-    world.write("systems/shop.yaml", &format!("{}concurrency: 2\n", world.system("shop")));
+    let (world, _) = world(Flow {
+        rest: "batch_size: 100",
+        ..one_attempt()
+    })
+    .await;
+    world.write(
+        "systems/shop.yaml",
+        &format!("{}concurrency: 2\n", world.system("shop")),
+    );
     let asked = AtomicUsize::new(0);
     world.shop.intercept(move |_| {
         let number = asked.fetch_add(1, Ordering::Relaxed);
-        let failing = || Reply::With("retry-after", "1".into(), Reply::json(500, &json!({})).into());
+        let failing = || {
+            Reply::With(
+                "retry-after",
+                "1".into(),
+                Reply::json(500, &json!({})).into(),
+            )
+        };
         (number < 3 * 12 && !number.is_multiple_of(12)).then(failing)
     });
     let outcomes = outcomes(&world.sync().await);
-    let dead = outcomes.iter().find(|(outcome, _)| *outcome == "dead").map_or(0, |(_, records)| *records);
+    let dead = outcomes
+        .iter()
+        .find(|(outcome, _)| *outcome == "dead")
+        .map_or(0, |(_, records)| *records);
     assert!(dead <= 2, "{outcomes:?}");
 }
 
@@ -163,8 +241,14 @@ async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
     const BAD: u64 = 5;
     let (world, rows) = world(one_attempt()).await;
     world.shop.intercept(failing(500));
-    let others = Flow { transform: "map: 'select(.key >= \"k005\")'", ..one_attempt() };
-    world.write("flows/others.yaml", &others.text().replace("flow: things", "flow: others"));
+    let others = Flow {
+        transform: "map: 'select(.key >= \"k005\")'",
+        ..one_attempt()
+    };
+    world.write(
+        "flows/others.yaml",
+        &others.text().replace("flow: things", "flow: others"),
+    );
     let running = world.start().await;
     let run = running.request(None).await;
     down(&world.backends().await, &["shop"]).await;
@@ -174,16 +258,30 @@ async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
     });
     let store = world.backends().await.store;
     for round in 0.. {
-        let request = RunRequest { flow: "others".into(), trigger: Trigger::Manual, since: None };
+        let request = RunRequest {
+            flow: "others".into(),
+            trigger: Trigger::Manual,
+            since: None,
+        };
         let written = if round == 0 { "created" } else { "updated" };
-        let summary = running.ended(store.request_run(&request).await.unwrap()).await;
-        assert_eq!(outcomes(&summary), [(written, ROWS as u64 - BAD), ("filtered", BAD)]);
+        let summary = running
+            .ended(store.request_run(&request).await.unwrap())
+            .await;
+        assert_eq!(
+            outcomes(&summary),
+            [(written, ROWS as u64 - BAD), ("filtered", BAD)]
+        );
         if store.run(run).await.unwrap().unwrap().state == RunState::Settled {
             break;
         }
-        rows.set(std::array::from_fn::<_, ROWS, _>(|key| json!({ "key": format!("k{key:03}"), "n": round })));
+        rows.set(std::array::from_fn::<_, ROWS, _>(
+            |key| json!({ "key": format!("k{key:03}"), "n": round }),
+        ));
     }
-    assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64 - BAD), ("dead", BAD)]);
+    assert_eq!(
+        outcomes(&running.ended(run).await),
+        [("created", ROWS as u64 - BAD), ("dead", BAD)]
+    );
     running.stop().await;
     down(&world.backends().await, &[]).await;
 }
@@ -199,13 +297,21 @@ async fn a_run_waits_for_a_source_that_is_down_and_status_says_so() {
         down(&backends, &["source"]).await;
         let said = world.pomost(&["status"]).await;
         let answered = format!("source: GET /rows/{{.key}} answered {status}");
-        for text in ["SYSTEM  DOWN SINCE", &answered, "no records, waits for source"] {
+        for text in [
+            "SYSTEM  DOWN SINCE",
+            &answered,
+            "no records, waits for source",
+        ] {
             assert!(said.out.contains(text), "{text} is not in {said:?}");
         }
-        let advice = "source does not let us in: mend the credentials that systems/source.yaml refers to";
+        let advice =
+            "source does not let us in: mend the credentials that systems/source.yaml refers to";
         assert_eq!(said.out.contains(advice), status == 401, "{said:?}");
         open.send_replace(true);
-        assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)]);
+        assert_eq!(
+            outcomes(&running.ended(run).await),
+            [("created", ROWS as u64)]
+        );
         running.stop().await;
         down(&backends, &[]).await;
     }
@@ -213,20 +319,35 @@ async fn a_run_waits_for_a_source_that_is_down_and_status_says_so() {
 
 /// A source that is asked about each of its rows and answers with this status until it is open.
 async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World {
-    let rows: Vec<Value> = (0..ROWS).map(|key| json!({ "key": key.to_string() })).collect();
-    let source = Server::start(move |seen| match (seen.path.strip_prefix("/rows/"), *is_open.borrow()) {
-        (None, _) => Reply::rows(rows.clone()),
-        (Some(key), true) => Reply::json(200, &json!({ "key": key })),
-        (Some(_), false) => Reply::json(status, &json!({ "error": "not now" })),
-    });
+    let rows: Vec<Value> = (0..ROWS)
+        .map(|key| json!({ "key": key.to_string() }))
+        .collect();
+    let source =
+        Server::start(
+            move |seen| match (seen.path.strip_prefix("/rows/"), *is_open.borrow()) {
+                (None, _) => Reply::rows(rows.clone()),
+                (Some(key), true) => Reply::json(200, &json!({ "key": key })),
+                (Some(_), false) => Reply::json(status, &json!({ "error": "not now" })),
+            },
+        );
     let extract = r#"fetch: { request: "GET /rows/{.key}" }"#;
-    World::new(source.await, Flow { extract, ..Flow::default() }).await
+    World::new(
+        source.await,
+        Flow {
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await
 }
 
 /// What gives tokens. It answers so until it is open.
 async fn authority(is_open: watch::Receiver<bool>, status: u16) -> Server {
     Server::start(move |_| match *is_open.borrow() {
-        true => Reply::json(200, &json!({ "access_token": "token-1", "expires_in": 3600 })),
+        true => Reply::json(
+            200,
+            &json!({ "access_token": "token-1", "expires_in": 3600 }),
+        ),
         false => Reply::json(status, &json!({ "error": "invalid_client" })),
     })
     .await
@@ -239,12 +360,23 @@ fn needs_tokens(world: &World, system: &str, url: &str, authority: &Server) {
          '${{TOKEN}}' }} }}",
         authority.url
     );
-    world.write(&format!("systems/{system}.yaml"), &format!("system: {system}\nbase_url: {url}\n{auth}\n"));
+    world.write(
+        &format!("systems/{system}.yaml"),
+        &format!("system: {system}\nbase_url: {url}\n{auth}\n"),
+    );
 }
 
 const UNTIL_OPEN: [(u16, &str, bool); 2] = [
-    (401, "the token endpoint at 127.0.0.1 answers 401 Unauthorized: invalid_client", true),
-    (500, "the token endpoint at 127.0.0.1 answers 500 Internal Server Error: invalid_client", false),
+    (
+        401,
+        "the token endpoint at 127.0.0.1 answers 401 Unauthorized: invalid_client",
+        true,
+    ),
+    (
+        500,
+        "the token endpoint at 127.0.0.1 answers 500 Internal Server Error: invalid_client",
+        false,
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,10 +389,22 @@ async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_sa
         let mut command = world.command(&["sync", "things"]);
         let syncing = tokio::spawn(async move { command.output().await.unwrap() });
         let backends = world.backends().await;
-        assert_eq!(down(&backends, &["source"]).await, [format!("source: {answered}")]);
+        assert_eq!(
+            down(&backends, &["source"]).await,
+            [format!("source: {answered}")]
+        );
         let said = world.pomost(&["status"]).await;
-        let since = backends.store.outages(Outage::REMEMBERED).await.unwrap().remove(0).since;
-        for text in [answered, &format!("no records, waits for source since {since:.0}")] {
+        let since = backends
+            .store
+            .outages(Outage::REMEMBERED)
+            .await
+            .unwrap()
+            .remove(0)
+            .since;
+        for text in [
+            answered,
+            &format!("no records, waits for source since {since:.0}"),
+        ] {
             assert!(said.out.contains(text), "{text} is not in {said:?}");
         }
         let advice = "source does not let us in: mend the credentials";
@@ -268,15 +412,21 @@ async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_sa
         asked(&authority, 2).await;
         open.send_replace(true);
         let synced = Printed::of(syncing.await.unwrap());
-        assert_eq!((synced.code, world.shop.things().len()), (0, 1), "{synced:?}");
-        let waits = format!("things: waits for source, which is down since {since:.0}: source: {answered}");
+        assert_eq!(
+            (synced.code, world.shop.things().len()),
+            (0, 1),
+            "{synced:?}"
+        );
+        let waits =
+            format!("things: waits for source, which is down since {since:.0}: source: {answered}");
         assert_eq!(synced.err.matches(&waits).count(), 1, "{synced:?}");
         down(&backends, &[]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_one_request_at_a_time() {
+async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_one_request_at_a_time()
+ {
     for (status, answered, _) in UNTIL_OPEN {
         let (open, is_open) = watch::channel(false);
         let authority = authority(is_open, status).await;
@@ -285,12 +435,22 @@ async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_
         let running = world.start().await;
         let run = running.request(None).await;
         let backends = world.backends().await;
-        assert_eq!(down(&backends, &["shop"]).await, [format!("shop: {answered}")]);
+        assert_eq!(
+            down(&backends, &["shop"]).await,
+            [format!("shop: {answered}")]
+        );
         asked(&authority, 3).await;
         let (tried, written) = (authority.seen().len(), world.shop.server.seen().len());
-        assert!(tried < 10 && written == 0, "asked for tokens {tried} times, {written} requests");
+        assert!(
+            tried < 10 && written == 0,
+            "asked for tokens {tried} times, {written} requests"
+        );
         open.send_replace(true);
-        assert_eq!(outcomes(&running.ended(run).await), [("created", ROWS as u64)], "{status}");
+        assert_eq!(
+            outcomes(&running.ended(run).await),
+            [("created", ROWS as u64)],
+            "{status}"
+        );
         running.stop().await;
         down(&backends, &[]).await;
         assert!(world.dead().await.is_empty());
@@ -303,7 +463,10 @@ async fn an_outage_that_a_killed_process_left_behind_ends_with_the_first_success
     let (world, _) = world(Flow::default()).await;
     let store: Arc<dyn Store> = world.backends().await.store;
     for system in ["shop", "source"] {
-        store.begin_outage(system, "transient", "it was down", Outage::REMEMBERED).await.unwrap();
+        store
+            .begin_outage(system, "transient", "it was down", Outage::REMEMBERED)
+            .await
+            .unwrap();
     }
     assert_eq!(outcomes(&world.sync().await), [("created", ROWS as u64)]);
     down(&world.backends().await, &[]).await;

@@ -9,11 +9,16 @@ use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes
 /// Five rows on pages of two, two and one.
 fn page(number: usize) -> Vec<Value> {
     let rows: Vec<Value> = (1..=5).map(row).collect();
-    rows.chunks(2).nth(number).map(<[Value]>::to_vec).unwrap_or_default()
+    rows.chunks(2)
+        .nth(number)
+        .map(<[Value]>::to_vec)
+        .unwrap_or_default()
 }
 
 fn number(seen: &Seen, parameter: &str) -> usize {
-    seen.query.get(parameter).map_or(0, |value| value.parse().unwrap())
+    seen.query
+        .get(parameter)
+        .map_or(0, |value| value.parse().unwrap())
 }
 
 async fn reads_every_row_once(source: Server, flow: Flow) -> World {
@@ -24,7 +29,14 @@ async fn reads_every_row_once(source: Server, flow: Flow) -> World {
 }
 
 async fn fails(source: Server, extract: &'static str) -> (World, String) {
-    let world = World::new(source, Flow { extract, ..Flow::default() }).await;
+    let world = World::new(
+        source,
+        Flow {
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
     let error = failure(world.sync().await);
     (world, error)
 }
@@ -40,7 +52,14 @@ async fn an_absolute_next_url_is_followed() {
         Reply::json(200, &json!({ "rows": page(number), "next": next }))
     })
     .await;
-    let world = reads_every_row_once(source, Flow { extract: NEXT, ..Flow::default() }).await;
+    let world = reads_every_row_once(
+        source,
+        Flow {
+            extract: NEXT,
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(world.source.asked_for("p"), ["", "1", "2"]);
 }
 
@@ -53,24 +72,45 @@ async fn a_relative_next_url_is_relative_to_the_page_that_names_it() {
         _ => Reply::json(404, &json!({})),
     })
     .await;
-    reads_every_row_once(source, Flow { extract: NEXT, ..Flow::default() }).await;
+    reads_every_row_once(
+        source,
+        Flow {
+            extract: NEXT,
+            ..Flow::default()
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn page_numbers_travel_in_a_parameter_of_their_own() {
     let source = Server::start(|seen| Reply::rows(page(number(seen, "page") - 1))).await;
-    let flow = Flow { extract: "paginate: { page: { param: page } }", ..Flow::default() };
+    let flow = Flow {
+        extract: "paginate: { page: { param: page } }",
+        ..Flow::default()
+    };
     let world = reads_every_row_once(source, flow).await;
     assert_eq!(world.source.asked_for("page"), ["1", "2", "3", "4"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn page_numbers_travel_where_the_request_says() {
-    let source =
-        Server::start(|seen| Reply::rows(page(seen.path.trim_start_matches("/rows/").parse().unwrap())))
-            .await;
+    let source = Server::start(|seen| {
+        Reply::rows(page(
+            seen.path.trim_start_matches("/rows/").parse().unwrap(),
+        ))
+    })
+    .await;
     let extract = "paginate: { page: { start: 0 } }";
-    reads_every_row_once(source, Flow { request: "GET /rows/{$page}", extract, ..Flow::default() }).await;
+    reads_every_row_once(
+        source,
+        Flow {
+            request: "GET /rows/{$page}",
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,23 +118,42 @@ async fn the_last_page_may_name_itself() {
     let source = Server::start(|seen| {
         let number = number(seen, "page");
         match number {
-            1..=3 => Reply::json(200, &json!({ "rows": page(number - 1), "last": number == 3 })),
+            1..=3 => Reply::json(
+                200,
+                &json!({ "rows": page(number - 1), "last": number == 3 }),
+            ),
             _ => Reply::json(400, &json!({ "error": "no such page" })),
         }
     })
     .await;
     let extract = "paginate: { page: { param: page, last: .last } }";
-    let world = reads_every_row_once(source, Flow { extract, ..Flow::default() }).await;
+    let world = reads_every_row_once(
+        source,
+        Flow {
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(world.source.asked_for("page"), ["1", "2", "3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets_grow_by_the_rows_that_came() {
     let source = Server::start(|seen| {
-        Reply::rows((1..=5).map(row).skip(number(seen, "skip")).take(2).collect::<Vec<_>>())
+        Reply::rows(
+            (1..=5)
+                .map(row)
+                .skip(number(seen, "skip"))
+                .take(2)
+                .collect::<Vec<_>>(),
+        )
     })
     .await;
-    let flow = Flow { extract: "paginate: { offset: { param: skip } }", ..Flow::default() };
+    let flow = Flow {
+        extract: "paginate: { offset: { param: skip } }",
+        ..Flow::default()
+    };
     let world = reads_every_row_once(source, flow).await;
     assert_eq!(world.source.asked_for("skip"), ["0", "2", "4", "5"]);
 }
@@ -111,20 +170,42 @@ async fn tokens_are_handed_back() {
         Reply::json(200, &json!({ "rows": page(number), "next": next }))
     })
     .await;
-    reads_every_row_once(source, Flow { extract: TOKEN, ..Flow::default() }).await;
+    reads_every_row_once(
+        source,
+        Flow {
+            extract: TOKEN,
+            ..Flow::default()
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_page_and_an_empty_page_in_the_middle_end_nothing() {
-    for extract in ["paginate: { next: '.next | if . then \"?token=\" + . else null end' }", TOKEN] {
+    for extract in [
+        "paginate: { next: '.next | if . then \"?token=\" + . else null end' }",
+        TOKEN,
+    ] {
         let source = Server::start(|seen| {
-            let pages = [vec![row(1), row(2)], vec![row(3)], vec![], vec![row(4), row(5)]];
+            let pages = [
+                vec![row(1), row(2)],
+                vec![row(3)],
+                vec![],
+                vec![row(4), row(5)],
+            ];
             let number = number(seen, "token");
             let next = (number < 3).then(|| (number + 1).to_string());
             Reply::json(200, &json!({ "rows": pages[number], "next": next }))
         })
         .await;
-        reads_every_row_once(source, Flow { extract, ..Flow::default() }).await;
+        reads_every_row_once(
+            source,
+            Flow {
+                extract,
+                ..Flow::default()
+            },
+        )
+        .await;
     }
 }
 
@@ -132,12 +213,21 @@ async fn a_short_page_and_an_empty_page_in_the_middle_end_nothing() {
 async fn a_page_of_which_every_row_is_left_out_does_not_end_next_paging() {
     let source = Server::start(|seen| {
         let number = number(seen, "p");
-        let rows = page(number).into_iter().map(|row| json!({ "row": row, "wanted": number != 1 }));
+        let rows = page(number)
+            .into_iter()
+            .map(|row| json!({ "row": row, "wanted": number != 1 }));
         let next = (number < 2).then(|| format!("?p={}", number + 1));
-        Reply::json(200, &json!({ "rows": rows.collect::<Vec<_>>(), "next": next }))
+        Reply::json(
+            200,
+            &json!({ "rows": rows.collect::<Vec<_>>(), "next": next }),
+        )
     })
     .await;
-    let flow = Flow { records: ".rows[] | select(.wanted) | .row", extract: NEXT, ..Flow::default() };
+    let flow = Flow {
+        records: ".rows[] | select(.wanted) | .row",
+        extract: NEXT,
+        ..Flow::default()
+    };
     let world = World::new(source, flow).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
 }
@@ -160,7 +250,10 @@ async fn a_source_that_names_a_page_again_fails_the_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_ignores_the_page_fails_the_run() {
-    for extract in ["paginate: { page: { param: page } }", "paginate: { offset: { param: skip } }"] {
+    for extract in [
+        "paginate: { page: { param: page } }",
+        "paginate: { offset: { param: skip } }",
+    ] {
         let source = Server::start(|_| Reply::rows(page(0))).await;
         let (world, error) = fails(source, extract).await;
         assert!(error.contains("ignores the page"), "{error}");
@@ -177,8 +270,14 @@ async fn a_page_that_looks_like_the_one_before_it_since_rows_moved_is_no_failure
         _ => Reply::rows(Vec::<Value>::new()),
     })
     .await;
-    let world =
-        World::new(source, Flow { extract: "paginate: { page: { param: page } }", ..Flow::default() }).await;
+    let world = World::new(
+        source,
+        Flow {
+            extract: "paginate: { page: { param: page } }",
+            ..Flow::default()
+        },
+    )
+    .await;
     let summary = world.sync().await;
     assert_eq!((summary.counts.records, world.shop.things().len()), (3, 2));
 }
@@ -201,25 +300,42 @@ async fn a_source_that_ignores_the_page_is_found_out_whatever_else_its_answers_s
 async fn a_search_takes_its_page_in_the_body_and_a_header() {
     let source = Server::start(|seen| {
         let body: Value = serde_json::from_str(&seen.body).unwrap();
-        let number = body["after"].as_str().map_or(0, |after| after.parse().unwrap());
-        assert_eq!((seen.method.as_str(), &*seen.headers["x-page"]), ("POST", &*format!("page '{number}'")));
+        let number = body["after"]
+            .as_str()
+            .map_or(0, |after| after.parse().unwrap());
+        assert_eq!(
+            (seen.method.as_str(), &*seen.headers["x-page"]),
+            ("POST", &*format!("page '{number}'"))
+        );
         let next = (number < 2).then(|| (number + 1).to_string());
         Reply::json(200, &json!({ "rows": page(number), "next": next }))
     })
     .await;
     let extract = "headers: { X-Page: \"page '{$page // \\\"0\\\"}'\" }\nbody: \"{ after: $page }\"\npaginate: { token: { value: .next } }";
-    reads_every_row_once(source, Flow { request: "POST /search", extract, ..Flow::default() }).await;
+    reads_every_row_once(
+        source,
+        Flow {
+            request: "POST /search",
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_next_url_on_another_host_is_refused_and_gets_no_credentials() {
     let elsewhere = Server::start(|_| Reply::rows(page(1))).await;
     let url = elsewhere.url.clone();
-    let source = Server::start(move |_| Reply::json(200, &json!({ "rows": page(0), "next": url }))).await;
+    let source =
+        Server::start(move |_| Reply::json(200, &json!({ "rows": page(0), "next": url }))).await;
     let (world, error) = fails(source, NEXT).await;
     assert!(error.contains("outside the system"), "{error}");
     assert!(elsewhere.seen().is_empty());
-    assert_eq!(world.source.seen()[0].headers["authorization"], "Bearer secret-of-the-tests");
+    assert_eq!(
+        world.source.seen()[0].headers["authorization"],
+        "Bearer secret-of-the-tests"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,7 +350,15 @@ async fn a_killed_run_goes_on_from_its_last_confirmed_page() {
         Reply::json(200, &json!({ "rows": page(number), "next": next }))
     })
     .await;
-    let world = World::new(source, Flow { extract: NEXT, load: LOOKUP, ..Flow::default() }).await;
+    let world = World::new(
+        source,
+        Flow {
+            extract: NEXT,
+            load: LOOKUP,
+            ..Flow::default()
+        },
+    )
+    .await;
     let running = world.start().await;
     let run = running.request(None).await;
     pomost_tests::eventually(async || match world.source.asked("GET") {

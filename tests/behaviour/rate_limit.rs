@@ -11,10 +11,16 @@ use crate::support::{Flow, World, outcomes};
 #[tokio::test(flavor = "multi_thread")]
 async fn records_beyond_the_rate_limit_wait_at_no_cost_and_hold_up_no_shutdown() {
     let rows = ["a", "b", "c", "d", "e", "f"].map(|key| json!({ "key": key }));
-    let flow = Flow { load: "retry: { attempts: 1 }", ..Flow::default() };
+    let flow = Flow {
+        load: "retry: { attempts: 1 }",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows(rows, flow).await;
     let system = format!("system: shop\nbase_url: {}\n", world.shop.server.url);
-    world.write("systems/shop.yaml", &format!("{system}rate_limit: {{ limit: 2/m, burst: 2 }}\n"));
+    world.write(
+        "systems/shop.yaml",
+        &format!("{system}rate_limit: {{ limit: 2/m, burst: 2 }}\n"),
+    );
     let running = world.start().await;
     let run = running.request(None).await;
     eventually(async || match world.shop.things().len() {
@@ -22,7 +28,9 @@ async fn records_beyond_the_rate_limit_wait_at_no_cost_and_hold_up_no_shutdown()
         made => Err(format!("{made} were made")),
     })
     .await;
-    timeout(Duration::from_secs(15), running.stop()).await.expect("it waits for its turn all the same");
+    timeout(Duration::from_secs(15), running.stop())
+        .await
+        .expect("it waits for its turn all the same");
     assert_eq!(world.shop.server.asked("POST"), 3);
     world.write("systems/shop.yaml", &system);
     assert_eq!(outcomes(&world.finish(run).await), [("created", 6)]);

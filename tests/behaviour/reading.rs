@@ -19,8 +19,12 @@ fn keyed(key: &str) -> Value {
 }
 
 fn keys_in(world: &World) -> Vec<String> {
-    let key =
-        |thing: String| serde_json::from_str::<Value>(&thing).unwrap()["key"].as_str().unwrap().to_owned();
+    let key = |thing: String| {
+        serde_json::from_str::<Value>(&thing).unwrap()["key"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     let mut keys: Vec<String> = world.shop.things().into_iter().map(key).collect();
     keys.sort();
     keys
@@ -29,19 +33,32 @@ fn keys_in(world: &World) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_page_may_stand_in_a_link_header() {
     let source = Server::start(|seen| {
-        let number: u32 = seen.query.get("page").map_or(1, |page| page.parse().unwrap());
+        let number: u32 = seen
+            .query
+            .get("page")
+            .map_or(1, |page| page.parse().unwrap());
         let rows = json!({ "rows": [row(number)] }).to_string().into_bytes();
         match number {
             3 => Reply::Headed("link", "</rows?page=1>; rel=\"first\"".into(), rows),
             _ => Reply::Headed(
                 "link",
-                format!("</rows?page=1>; rel=first, <?page={}>; rel=\"next\"", number + 1),
+                format!(
+                    "</rows?page=1>; rel=first, <?page={}>; rel=\"next\"",
+                    number + 1
+                ),
                 rows,
             ),
         }
     })
     .await;
-    let world = World::new(source, Flow { extract: "paginate: { link: next }", ..Flow::default() }).await;
+    let world = World::new(
+        source,
+        Flow {
+            extract: "paginate: { link: next }",
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
     assert_eq!(world.source.asked_for("page"), ["", "2", "3"]);
 }
@@ -50,14 +67,22 @@ async fn the_next_page_may_stand_in_a_link_header() {
 fn in_window(seen: &Seen) -> Reply {
     let days = (1..=28).map(|day| (format!("2026-01-{day:02}"), row(day)));
     let within = |day: &str| *day >= *seen.query["from"] && *day < *seen.query["to"];
-    Reply::rows(days.filter(|(day, _)| within(day)).map(|(_, row)| row).collect::<Vec<_>>())
+    Reply::rows(
+        days.filter(|(day, _)| within(day))
+            .map(|(_, row)| row)
+            .collect::<Vec<_>>(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_of_time_follow_each_other_up_to_now() {
     let source = Server::start(in_window).await;
     let extract = "cursor: { value: .at, start: \"2026-01-01\", step: 90d }";
-    let flow = Flow { request: "GET /rows?from={$cursor}&to={$until}", extract, ..Flow::default() };
+    let flow = Flow {
+        request: "GET /rows?from={$cursor}&to={$until}",
+        extract,
+        ..Flow::default()
+    };
     let world = World::new(source, flow).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 28)]);
     let (from, to) = (world.source.asked_for("from"), world.source.asked_for("to"));
@@ -78,7 +103,11 @@ async fn a_killed_run_goes_on_in_the_window_it_was_in() {
     })
     .await;
     let extract = "cursor: { value: .at, start: \"2026-01-01\", step: 90d }";
-    let flow = Flow { request: "GET /rows?from={$cursor}&to={$until}", extract, ..Flow::default() };
+    let flow = Flow {
+        request: "GET /rows?from={$cursor}&to={$until}",
+        extract,
+        ..Flow::default()
+    };
     let world = World::new(source, flow).await;
     let running = world.start().await;
     let run = running.request(None).await;
@@ -89,24 +118,41 @@ async fn a_killed_run_goes_on_in_the_window_it_was_in() {
     .await;
     running.kill().await;
     assert_eq!(world.finish(run).await.counts.records, 28);
-    assert_eq!(world.source.asked_for("from")[..3], ["2026-01-01", "2026-04-01", "2026-04-01"]);
+    assert_eq!(
+        world.source.asked_for("from")[..3],
+        ["2026-01-01", "2026-04-01", "2026-04-01"]
+    );
 }
 
 /// Five customers on two pages, each with as many orders as its number, on pages of two.
 fn customers_and_orders(seen: &Seen) -> Reply {
-    let page: usize = seen.query.get("page").map_or(0, |page| page.parse().unwrap());
+    let page: usize = seen
+        .query
+        .get("page")
+        .map_or(0, |page| page.parse().unwrap());
     let next = |more: bool| more.then(|| format!("?page={}", page + 1));
-    let answer = |rows: Vec<Value>, more| Reply::json(200, &json!({ "rows": rows, "next": next(more) }));
-    match seen.path.strip_prefix("/customers/").and_then(|rest| rest.strip_suffix("/orders")) {
+    let answer =
+        |rows: Vec<Value>, more| Reply::json(200, &json!({ "rows": rows, "next": next(more) }));
+    match seen
+        .path
+        .strip_prefix("/customers/")
+        .and_then(|rest| rest.strip_suffix("/orders"))
+    {
         None => {
-            let customers: Vec<Value> =
-                (1..=5).map(|id| json!({ "id": id, "name": format!("c{id}") })).collect();
+            let customers: Vec<Value> = (1..=5)
+                .map(|id| json!({ "id": id, "name": format!("c{id}") }))
+                .collect();
             answer(customers.chunks(3).nth(page).unwrap().to_vec(), page == 0)
         }
         Some(customer) => {
             let count: usize = customer.parse().unwrap();
-            let orders: Vec<Value> = (1..=count).map(|number| json!({ "number": number })).collect();
-            answer(orders.chunks(2).nth(page).unwrap().to_vec(), count > 2 * (page + 1))
+            let orders: Vec<Value> = (1..=count)
+                .map(|number| json!({ "number": number }))
+                .collect();
+            answer(
+                orders.chunks(2).nth(page).unwrap().to_vec(),
+                count > 2 * (page + 1),
+            )
         }
     }
 }
@@ -126,10 +172,16 @@ const ORDERS: Flow = Flow {
 async fn records_are_read_for_each_row_of_another_listing() {
     let world = World::new(Server::start(customers_and_orders).await, ORDERS).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 15)]);
-    let expected: Vec<String> =
-        (1..=5).flat_map(|id| (1..=id).map(move |number| format!("{id}-{number}"))).collect();
+    let expected: Vec<String> = (1..=5)
+        .flat_map(|id| (1..=id).map(move |number| format!("{id}-{number}")))
+        .collect();
     assert_eq!(keys_in(&world), expected);
-    assert!(world.shop.things().contains(&r#"{"key":"4-3","customer":"c4"}"#.to_owned()));
+    assert!(
+        world
+            .shop
+            .things()
+            .contains(&r#"{"key":"4-3","customer":"c4"}"#.to_owned())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,9 +190,20 @@ async fn children_are_asked_for_no_more_at_a_time_than_the_system_takes() {
     let system = std::fs::read_to_string(world.directory().join("systems/source.yaml")).unwrap();
     world.write("systems/source.yaml", &format!("{system}concurrency: 1\n"));
     assert_eq!(outcomes(&world.sync().await), [("created", 15)]);
-    let paths: Vec<String> = world.source.seen().into_iter().map(|seen| seen.path).collect();
+    let paths: Vec<String> = world
+        .source
+        .seen()
+        .into_iter()
+        .map(|seen| seen.path)
+        .collect();
     let orders = |id: u32| format!("/customers/{id}/orders");
-    let first_page = ["/customers".to_owned(), orders(1), orders(2), orders(3), orders(3)];
+    let first_page = [
+        "/customers".to_owned(),
+        orders(1),
+        orders(2),
+        orders(3),
+        orders(3),
+    ];
     assert_eq!(paths[..5], first_page);
 }
 
@@ -157,13 +220,33 @@ async fn a_killed_run_goes_on_with_the_parents_it_has_not_read_for() {
     let world = World::new(source, ORDERS).await;
     let running = world.start().await;
     let run = running.request(None).await;
-    let asked_for_4 = || world.source.seen().iter().filter(|seen| seen.path == "/customers/4/orders").count();
-    pomost_tests::eventually(async || if asked_for_4() == 1 { Ok(()) } else { Err("not there yet") }).await;
+    let asked_for_4 = || {
+        world
+            .source
+            .seen()
+            .iter()
+            .filter(|seen| seen.path == "/customers/4/orders")
+            .count()
+    };
+    pomost_tests::eventually(async || {
+        if asked_for_4() == 1 {
+            Ok(())
+        } else {
+            Err("not there yet")
+        }
+    })
+    .await;
     running.kill().await;
     world.source.forget();
     assert_eq!(world.finish(run).await.counts.records, 15);
     assert_eq!(keys_in(&world).len(), 15);
-    assert!(world.source.seen().iter().all(|seen| seen.path != "/customers/1/orders"));
+    assert!(
+        world
+            .source
+            .seen()
+            .iter()
+            .all(|seen| seen.path != "/customers/1/orders")
+    );
 }
 
 fn details(seen: &Seen) -> Reply {
@@ -178,12 +261,28 @@ fn details(seen: &Seen) -> Reply {
 #[tokio::test(flavor = "multi_thread")]
 async fn details_take_the_place_of_what_a_list_says() {
     let extract = "fetch: { request: \"GET /rows/{.id}\", record: .row }";
-    let world = World::new(Server::start(details).await, Flow { extract, ..Flow::default() }).await;
+    let world = World::new(
+        Server::start(details).await,
+        Flow {
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
     let mut things = world.shop.things();
     things.sort();
-    assert_eq!(things, [r#"{"key":"1","full":true}"#, r#"{"key":"2","full":true}"#]);
-    assert!(world.only_dead().await.error.contains("GET /rows/{.id} answered 400"));
+    assert_eq!(
+        things,
+        [r#"{"key":"1","full":true}"#, r#"{"key":"2","full":true}"#]
+    );
+    assert!(
+        world
+            .only_dead()
+            .await
+            .error
+            .contains("GET /rows/{.id} answered 400")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,11 +297,18 @@ async fn a_row_whose_details_are_gone_is_deleted_where_the_flow_deletes() {
         Some(key) => Reply::json(200, &keyed(key)),
     })
     .await;
-    let flow = Flow { extract: "fetch: { request: \"GET /rows/{.key}\" }", load: DELETE, ..Flow::default() };
+    let flow = Flow {
+        extract: "fetch: { request: \"GET /rows/{.key}\" }",
+        load: DELETE,
+        ..Flow::default()
+    };
     let world = World::new(source, flow).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
     *gone.lock().unwrap() = true;
-    assert_eq!(outcomes(&world.sync().await), [("deleted", 1), ("unchanged", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("deleted", 1), ("unchanged", 1)]
+    );
     assert_eq!(keys_in(&world), ["a"]);
 }
 
@@ -211,20 +317,35 @@ async fn a_listing_of_deletions_is_read_after_the_records() {
     let deleted = std::sync::Arc::new(Mutex::new(BTreeMap::<&str, u32>::new()));
     let gone = deleted.clone();
     let source = Server::start(move |seen| match seen.path.as_str() {
-        "/rows" => {
-            Reply::rows(json!([{ "key": "a", "at": 1 }, { "key": "b", "at": 1 }, { "key": "c", "at": 9 }]))
-        }
+        "/rows" => Reply::rows(
+            json!([{ "key": "a", "at": 1 }, { "key": "b", "at": 1 }, { "key": "c", "at": 9 }]),
+        ),
         _ => {
-            let rows =
-                gone.lock().unwrap().iter().map(|(key, at)| json!({ "id": key, "deleted_at": at })).collect();
+            let rows = gone
+                .lock()
+                .unwrap()
+                .iter()
+                .map(|(key, at)| json!({ "id": key, "deleted_at": at }))
+                .collect();
             Reply::json(200, &json!({ "deleted": Value::Array(rows) }))
         }
     })
     .await;
     let extract = "version: .at\ndeletions: { request: GET /deleted, records: \".deleted[]\", key: .id, version: .deleted_at }";
-    let world = World::new(source, Flow { extract, load: DELETE, ..Flow::default() }).await;
+    let world = World::new(
+        source,
+        Flow {
+            extract,
+            load: DELETE,
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
-    deleted.lock().unwrap().extend([("b", 5), ("c", 5), ("never-seen", 5)]);
+    deleted
+        .lock()
+        .unwrap()
+        .extend([("b", 5), ("c", 5), ("never-seen", 5)]);
     let deleted = outcomes(&world.sync().await);
     assert_eq!(
         deleted,
@@ -250,10 +371,16 @@ async fn what_a_full_reading_does_not_list_is_deleted() {
     let (world, rows) = World::with_rows(["a", "b", "c"].map(keyed), SWEEP).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
     rows.set(["a", "c"].map(keyed));
-    assert_eq!(outcomes(&world.sync().await), [("deleted", 1), ("unchanged", 2)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("deleted", 1), ("unchanged", 2)]
+    );
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 2)]);
     rows.set(["a", "b", "c"].map(keyed));
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("unchanged", 2)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("unchanged", 2)]
+    );
     assert_eq!(keys_in(&world), ["a", "b", "c"]);
 }
 
@@ -272,7 +399,10 @@ async fn a_sweep_leaves_what_is_listed_and_refused() {
     let world = World::new(source, Flow { extract, ..SWEEP }).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
     refuses.store(true, Ordering::SeqCst);
-    assert_eq!(outcomes(&world.sync().await), [("unchanged", 2), ("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("unchanged", 2), ("dead", 1)]
+    );
     assert_eq!(keys_in(&world), ["a", "b", "c"]);
 }
 
@@ -282,8 +412,14 @@ async fn a_sweep_that_would_delete_too_much_fails_and_deletes_nothing() {
     world.sync().await;
     rows.set(["a", "b"].map(keyed));
     let error = failure(world.sync().await);
-    assert!(error.contains("does not list 2 of the 4 records") && error.contains("40 %"), "{error}");
-    assert_eq!((world.shop.server.asked("DELETE"), keys_in(&world).len()), (0, 4));
+    assert!(
+        error.contains("does not list 2 of the 4 records") && error.contains("40 %"),
+        "{error}"
+    );
+    assert_eq!(
+        (world.shop.server.asked("DELETE"), keys_in(&world).len()),
+        (0, 4)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,8 +430,25 @@ async fn a_source_that_suddenly_lists_nothing_is_no_success() {
     rows.set([keyed("a")]);
     world.sync().await;
     rows.set([]);
-    assert!(world.sync().await.warning.unwrap().contains("no records at all"));
+    assert!(
+        world
+            .sync()
+            .await
+            .warning
+            .unwrap()
+            .contains("no records at all")
+    );
     let printed = world.pomost(&["sync", "things"]).await;
-    assert_eq!((printed.code, printed.err.contains("no records at all")), (1, true), "{printed:?}");
-    assert!(world.pomost(&["status"]).await.out.contains("no records at all"));
+    assert_eq!(
+        (printed.code, printed.err.contains("no records at all")),
+        (1, true),
+        "{printed:?}"
+    );
+    assert!(
+        world
+            .pomost(&["status"])
+            .await
+            .out
+            .contains("no records at all")
+    );
 }

@@ -14,37 +14,61 @@ use crate::support::{Flow, Printed, Refusing, Reply, Rows, World, outcomes, repl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_replayed_when_the_destination_was_mended() {
-    let (world, _) = World::with_rows([json!({"key": "a"}), json!({"key": "b"})], Flow::default()).await;
+    let (world, _) =
+        World::with_rows([json!({"key": "a"}), json!({"key": "b"})], Flow::default()).await;
     world.shop.fail("POST", 2, || Reply::json(422, &json!({})));
     assert_eq!(outcomes(&world.sync().await), [("dead", 2)]);
     let replayed = world.pomost(&["dead", "replay", "--flow", "things"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 2)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 2)]
+    );
     assert!(world.dead().await.is_empty());
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_goes_through_the_mapping_again_when_that_was_mended() {
-    let flow = |transform| Flow { transform, ..Flow::default() };
-    let (world, _) =
-        World::with_rows([json!({"key": "a", "n": "1,5"})], flow("map: '{ key, n: (.n | tonumber) }'")).await;
+    let flow = |transform| Flow {
+        transform,
+        ..Flow::default()
+    };
+    let (world, _) = World::with_rows(
+        [json!({"key": "a", "n": "1,5"})],
+        flow("map: '{ key, n: (.n | tonumber) }'"),
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     world.set_flow(flow("map: '{ key, n: (.n | decimal) }'"));
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1.5}"#]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_that_died_at_the_destination_can_be_mapped_anew() {
-    let flow = |transform| Flow { transform, ..Flow::default() };
-    let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], flow("map: '{ key, m: .n }'")).await;
-    world.shop.fail("POST", 1, || Reply::json(422, &json!({ "error": "n is missing" })));
+    let flow = |transform| Flow {
+        transform,
+        ..Flow::default()
+    };
+    let (world, _) =
+        World::with_rows([json!({"key": "a", "n": 1})], flow("map: '{ key, m: .n }'")).await;
+    world.shop.fail("POST", 1, || {
+        Reply::json(422, &json!({ "error": "n is missing" }))
+    });
     world.sync().await;
     assert_eq!(world.only_dead().await.stage, Stage::Load);
     world.set_flow(flow("map: '{ key, n: .n }'"));
-    let replayed = world.pomost(&["dead", "replay", "--all", "--from", "transform"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    let replayed = world
+        .pomost(&["dead", "replay", "--all", "--from", "transform"])
+        .await;
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
 }
 
@@ -55,32 +79,65 @@ async fn a_row_without_a_key_is_replayed_when_the_flow_knows_where_the_key_is() 
     let flow = std::fs::read_to_string(world.directory().join("flows/things.yaml")).unwrap();
     world.write("flows/things.yaml", &flow.replace("key: .key", "key: .kay"));
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
 }
 
 /// A part has a key of its own; what is mapped is the row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_row_is_mapped_anew_with_its_whole_row() {
-    let flow = Flow { transform: "map: '.parts[] as $n | { key, n: $n }'", ..Flow::default() };
+    let flow = Flow {
+        transform: "map: '.parts[] as $n | { key, n: $n }'",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([json!({"key": "a", "parts": [1, 2]})], flow).await;
-    world.shop.intercept(|seen| seen.body.contains("2").then(|| Reply::json(422, &json!({}))));
-    assert_eq!(outcomes(&world.sync().await), [("created", 1), ("split", 1), ("dead", 1)]);
+    world.shop.intercept(|seen| {
+        seen.body
+            .contains("2")
+            .then(|| Reply::json(422, &json!({})))
+    });
+    assert_eq!(
+        outcomes(&world.sync().await),
+        [("created", 1), ("split", 1), ("dead", 1)]
+    );
     world.shop.mend();
-    let replayed = world.pomost(&["dead", "replay", "--all", "--from", "transform"]).await;
+    let replayed = world
+        .pomost(&["dead", "replay", "--all", "--from", "transform"])
+        .await;
     let summary = world.finish(replayed_in(&replayed)).await;
-    assert_eq!(outcomes(&summary), [("created", 1), ("unchanged", 1), ("split", 1)]);
-    assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#, r#"{"key":"a","n":2}"#]);
+    assert_eq!(
+        outcomes(&summary),
+        [("created", 1), ("unchanged", 1), ("split", 1)]
+    );
+    assert_eq!(
+        world.shop.things(),
+        [r#"{"key":"a","n":1}"#, r#"{"key":"a","n":2}"#]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_that_goes_back_to_extract_gets_the_key_of_the_flow_of_now() {
-    let flow = Flow { transform: "map: 'error(\"no\")'", ..Flow::default() };
+    let flow = Flow {
+        transform: "map: 'error(\"no\")'",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([json!({"key": "a", "id": "b"})], flow).await;
     world.sync().await;
-    let flow = Flow { transform: "map: '{ key: $key }'", ..Flow::default() }.text();
+    let flow = Flow {
+        transform: "map: '{ key: $key }'",
+        ..Flow::default()
+    }
+    .text();
     world.write("flows/things.yaml", &flow.replace("key: .key", "key: .id"));
-    let replayed = world.pomost(&["dead", "replay", "--all", "--from", "extract"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    let replayed = world
+        .pomost(&["dead", "replay", "--all", "--from", "extract"])
+        .await;
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"b"}"#]);
 }
 
@@ -88,7 +145,14 @@ async fn a_letter_that_goes_back_to_extract_gets_the_key_of_the_flow_of_now() {
 async fn world_of_two_letters() -> World {
     let transform = "map: 'if .n == 1 then error(\"no\") else . end'";
     let rows = [json!({"key": "a", "n": 1}), json!({"key": "b", "n": 2})];
-    let (world, _) = World::with_rows(rows, Flow { transform, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        rows,
+        Flow {
+            transform,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
     assert_eq!(outcomes(&world.sync().await), [("dead", 2)]);
     world
@@ -97,28 +161,51 @@ async fn world_of_two_letters() -> World {
 #[tokio::test(flavor = "multi_thread")]
 async fn letters_are_chosen_by_flow_stage_and_class_together() {
     let world = world_of_two_letters().await;
-    for none in [["--flow", "others"], ["--stage", "extract"], ["--class", "poison"]] {
+    for none in [
+        ["--flow", "others"],
+        ["--stage", "extract"],
+        ["--class", "poison"],
+    ] {
         for action in ["replay", "discard"] {
             world.pomost(&["dead", action, none[0], none[1]]).await;
         }
         assert_eq!(world.dead().await.len(), 2, "{none:?}");
     }
     let chosen = ["--flow", "things", "--class", "invalid", "--stage", "load"];
-    let replayed = world.pomost(&[&["dead", "replay"], &chosen[..]].concat()).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    let replayed = world
+        .pomost(&[&["dead", "replay"], &chosen[..]].concat())
+        .await;
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(world.only_dead().await.stage, Stage::Transform);
-    assert_eq!(world.pomost(&["dead", "discard", "--stage", "transform"]).await.code, 0);
+    assert_eq!(
+        world
+            .pomost(&["dead", "discard", "--stage", "transform"])
+            .await
+            .code,
+        0
+    );
     assert!(world.dead().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_cannot_go_to_a_stage_it_never_reached() {
-    let flow = Flow { transform: "map: 'error(\"no\")'", ..Flow::default() };
+    let flow = Flow {
+        transform: "map: 'error(\"no\")'",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([json!({"key": "a"})], flow).await;
     world.sync().await;
-    let refused = world.pomost(&["dead", "replay", "--all", "--from", "load"]).await;
+    let refused = world
+        .pomost(&["dead", "replay", "--all", "--from", "load"])
+        .await;
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("it has not come as far as load"), "{refused:?}");
+    assert!(
+        refused.err.contains("it has not come as far as load"),
+        "{refused:?}"
+    );
     assert_eq!(world.dead().await.len(), 1);
 }
 
@@ -142,7 +229,10 @@ async fn a_letter_that_dies_again_is_a_letter_again() {
     world.sync().await;
     let first = world.only_dead().await.id;
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("dead", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("dead", 1)]
+    );
     assert_ne!(world.only_dead().await.id, first);
 }
 
@@ -152,7 +242,9 @@ async fn a_discarded_letter_is_neither_listed_nor_replayed() {
     world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
     world.sync().await;
     let id = world.only_dead().await.id;
-    let discarded = world.pomost(&["dead", "discard", "--class", "invalid"]).await;
+    let discarded = world
+        .pomost(&["dead", "discard", "--class", "invalid"])
+        .await;
     assert_eq!(discarded.out, "1 dead letters discarded\n");
     assert!(world.dead().await.is_empty());
     assert_eq!(world.pomost(&["dead", "replay", &id]).await.code, 1);
@@ -164,14 +256,27 @@ async fn replay_cut_short_after(world: &World, messages: usize) {
     let mut backends = world.backends().await;
     backends.broker = Refusing::after(messages, backends.broker);
     let project = open::project(world.directory()).unwrap();
-    let replayer = Replayer { backends: &backends, project: &project };
-    replayer.replay(&world.dead().await, &Wish::default()).await.unwrap_err();
+    let replayer = Replayer {
+        backends: &backends,
+        project: &project,
+    };
+    replayer
+        .replay(&world.dead().await, &Wish::default())
+        .await
+        .unwrap_err();
 }
 
 /// Three letters, each in a message of its own.
 async fn world_of_three_letters() -> (World, Rows) {
     let rows = ["a", "b", "c"].map(|key| json!({ "key": key }));
-    let (world, rows) = World::with_rows(rows, Flow { rest: "batch_size: 1", ..Flow::default() }).await;
+    let (world, rows) = World::with_rows(
+        rows,
+        Flow {
+            rest: "batch_size: 1",
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));
     assert_eq!(outcomes(&world.sync().await), [("dead", 3)]);
     (world, rows)
@@ -185,8 +290,16 @@ async fn a_replay_that_was_cut_short_is_taken_up_by_the_next() {
     world.shop.mend();
     let id = &world.dead().await[0].id;
     let replayed = world.pomost(&["dead", "replay", id]).await;
-    assert!(replayed.out.starts_with("things: 3 dead letters go to load in run "), "{replayed:?}");
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 3)]);
+    assert!(
+        replayed
+            .out
+            .starts_with("things: 3 dead letters go to load in run "),
+        "{replayed:?}"
+    );
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 3)]
+    );
     assert_eq!(world.shop.things().len(), 3);
     assert!(world.dead().await.is_empty());
 }
@@ -197,7 +310,10 @@ async fn what_was_sent_twice_by_a_replay_that_was_cut_short_dies_once() {
     replay_cut_short_after(&world, 1).await;
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
     let running = world.start().await;
-    assert_eq!(outcomes(&running.ended(replayed_in(&replayed)).await), [("dead", 3)]);
+    assert_eq!(
+        outcomes(&running.ended(replayed_in(&replayed)).await),
+        [("dead", 3)]
+    );
     eventually(async || match world.shop.server.asked("POST") {
         7 => Ok(()),
         posts => Err(format!("{posts} of 3, 3 again and 1 twice")),
@@ -216,7 +332,8 @@ async fn a_sync_does_not_wait_for_a_replay_that_was_cut_short() {
     replay_cut_short_after(&world, 0).await;
     world.shop.mend();
     rows.set([json!({ "key": "new" })]);
-    let synced = tokio::time::timeout(Duration::from_secs(60), world.pomost(&["sync", "things"])).await;
+    let synced =
+        tokio::time::timeout(Duration::from_secs(60), world.pomost(&["sync", "things"])).await;
     assert_eq!(synced.expect("it waits").code, 0);
 }
 
@@ -241,7 +358,10 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         newest_alone: false,
     };
     let store = world.backends().await.store;
-    store.archive(&ids.map(letter).collect::<Vec<_>>()).await.unwrap();
+    store
+        .archive(&ids.map(letter).collect::<Vec<_>>())
+        .await
+        .unwrap();
 }
 
 /// More of them than are looked at at a time, and all older than the one that can be replayed.
@@ -249,22 +369,46 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
 async fn letters_that_cannot_be_replayed_hold_back_no_others() {
     let world = world_of_two_letters().await;
     unreadable_letters(&world, (0..1001).map(|number| format!("u{number:023}"))).await;
-    let replayed = world.pomost(&["dead", "replay", "--all", "--from", "load"]).await;
+    let replayed = world
+        .pomost(&["dead", "replay", "--all", "--from", "load"])
+        .await;
     assert_eq!(replayed.code, 1, "{replayed:?}");
     assert_eq!(replayed.out.lines().count(), 1, "{replayed:?}");
-    let kept = |why: &str| replayed.err.lines().filter(|line| line.contains(why)).count();
-    assert_eq!(kept("stays as it is: it is a message that could not be read"), 1001, "{replayed:?}");
-    assert_eq!(kept("stays as it is: it failed at transform; it has not come as far as load"), 1);
-    let run = replayed_in(&Printed { code: 0, ..replayed });
+    let kept = |why: &str| {
+        replayed
+            .err
+            .lines()
+            .filter(|line| line.contains(why))
+            .count()
+    };
+    assert_eq!(
+        kept("stays as it is: it is a message that could not be read"),
+        1001,
+        "{replayed:?}"
+    );
+    assert_eq!(
+        kept("stays as it is: it failed at transform; it has not come as far as load"),
+        1
+    );
+    let run = replayed_in(&Printed {
+        code: 0,
+        ..replayed
+    });
     assert_eq!(outcomes(&world.finish(run).await), [("created", 1)]);
-    let discarded = world.pomost(&["dead", "discard", "--class", "unreadable"]).await;
+    let discarded = world
+        .pomost(&["dead", "discard", "--class", "unreadable"])
+        .await;
     assert_eq!(discarded.out, "1001 dead letters discarded\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_names_one_letter_or_nothing_is_done() {
     let (world, _) = World::with_rows([], Flow::default()).await;
-    unreadable_letters(&world, ["abc1", "abc2", "abd1"].map(str::to_owned).into_iter()).await;
+    unreadable_letters(
+        &world,
+        ["abc1", "abc2", "abd1"].map(str::to_owned).into_iter(),
+    )
+    .await;
     for action in ["replay", "discard", "show"] {
         let empty = world.pomost(&["dead", action, ""]).await;
         assert_eq!(empty.code, 2, "{empty:?}");
@@ -272,11 +416,24 @@ async fn an_id_names_one_letter_or_nothing_is_done() {
     for action in ["replay", "discard"] {
         let several = world.pomost(&["dead", action, "abd1", "abc"]).await;
         assert_eq!(several.code, 1, "{several:?}");
-        assert!(several.err.contains("several dead letters begin with abc"), "{several:?}");
+        assert!(
+            several.err.contains("several dead letters begin with abc"),
+            "{several:?}"
+        );
     }
     assert_eq!(world.dead().await.len(), 3);
-    let discarded = world.pomost(&["dead", "discard", "abd", "none", "abc2"]).await;
-    assert_eq!((discarded.code, discarded.out.as_str()), (1, "2 dead letters discarded\n"));
-    assert!(discarded.err.contains("none stays as it is: no open dead letter has this id"), "{discarded:?}");
+    let discarded = world
+        .pomost(&["dead", "discard", "abd", "none", "abc2"])
+        .await;
+    assert_eq!(
+        (discarded.code, discarded.out.as_str()),
+        (1, "2 dead letters discarded\n")
+    );
+    assert!(
+        discarded
+            .err
+            .contains("none stays as it is: no open dead letter has this id"),
+        "{discarded:?}"
+    );
     assert_eq!(world.only_dead().await.id, "abc1");
 }

@@ -12,7 +12,11 @@ use tokio::sync::watch;
 
 use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, outcomes};
 
-fn redirects(method: &'static str, status: u16, to: &str) -> impl Fn(&Seen) -> Option<Reply> + use<> {
+fn redirects(
+    method: &'static str,
+    status: u16,
+    to: &str,
+) -> impl Fn(&Seen) -> Option<Reply> + use<> {
     let to = to.to_owned();
     move |seen| match seen.path.as_str() {
         "/elsewhere" => Some(Reply::json(200, &json!({ "id": "x" }))),
@@ -24,12 +28,18 @@ fn redirects(method: &'static str, status: u16, to: &str) -> impl Fn(&Seen) -> O
 async fn a_write_that_is_redirected_to_a_read_has_failed() {
     for status in [301, 302, 303] {
         let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
-        world.shop.intercept(redirects("POST", status, "/elsewhere"));
+        world
+            .shop
+            .intercept(redirects("POST", status, "/elsewhere"));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{status}");
         let letter = world.only_dead().await;
         assert_eq!(letter.reason, Reason::InDoubt);
         let said = format!("shop: POST /things answered {status} ");
-        assert!(letter.error.starts_with(&said) && letter.error.contains("not followed"), "{}", letter.error);
+        assert!(
+            letter.error.starts_with(&said) && letter.error.contains("not followed"),
+            "{}",
+            letter.error
+        );
         assert_eq!(world.shop.server.asked("GET"), 0);
     }
 }
@@ -51,10 +61,15 @@ async fn an_update_that_is_redirected_to_a_read_is_not_taken_for_applied() {
 async fn a_redirect_that_repeats_the_write_is_followed_within_the_system() {
     for status in [307, 308] {
         let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
-        world.shop.intercept(redirects("POST", status, "/elsewhere"));
+        world
+            .shop
+            .intercept(redirects("POST", status, "/elsewhere"));
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
         let seen = world.shop.server.seen();
-        assert_eq!((seen[1].method.as_str(), seen[1].path.as_str()), ("POST", "/elsewhere"));
+        assert_eq!(
+            (seen[1].method.as_str(), seen[1].path.as_str()),
+            ("POST", "/elsewhere")
+        );
         assert_eq!(seen[1].body, r#"{"key":"a"}"#);
     }
 }
@@ -64,13 +79,26 @@ async fn no_redirect_leads_out_of_the_system() {
     let stranger = Server::start(|_| Reply::json(201, &json!({ "id": "x" }))).await;
     for (method, status) in [("POST", 307), ("POST", 308), ("GET", 302)] {
         let load = format!("{LOOKUP}\nretry: {{ attempts: 2 }}").leak();
-        let (world, _) = World::with_rows([json!({"key": "a"})], Flow { load, ..Flow::default() }).await;
+        let (world, _) = World::with_rows(
+            [json!({"key": "a"})],
+            Flow {
+                load,
+                ..Flow::default()
+            },
+        )
+        .await;
         let redirect = redirects(method, status, &stranger.url);
-        world.shop.intercept(move |seen| match (method, seen.method.as_str()) {
-            ("GET", "POST") => Some(Reply::BreakOff),
-            _ => redirect(seen),
-        });
-        assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{method} {status}");
+        world
+            .shop
+            .intercept(move |seen| match (method, seen.method.as_str()) {
+                ("GET", "POST") => Some(Reply::BreakOff),
+                _ => redirect(seen),
+            });
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("dead", 1)],
+            "{method} {status}"
+        );
         let error = world.only_dead().await.error;
         assert!(error.contains(&format!("answered {status}")), "{error}");
     }
@@ -86,7 +114,9 @@ async fn an_id_of_dots_is_not_taken_for_steps_in_the_path() {
             ..Flow::default()
         };
         let (world, rows) = World::with_rows([json!({"key": "a"})], flow).await;
-        world.shop.fail("POST", 1, move || Reply::json(201, &json!({ "id": id })));
+        world
+            .shop
+            .fail("POST", 1, move || Reply::json(201, &json!({ "id": id })));
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
         rows.set([json!({"key": "a", "gone": true})]);
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
@@ -99,14 +129,28 @@ async fn an_id_of_dots_is_not_taken_for_steps_in_the_path() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_looked_up_by_nothing() {
     let load = r#"lookup: { request: "GET /things?email={.email}", id: .found }"#;
-    let (world, _) =
-        World::with_rows([json!({"key": "a", "email": ""})], Flow { load, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        [json!({"key": "a", "email": ""})],
+        Flow {
+            load,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.put("t0001", json!({"key": "b", "email": ""}));
-    world.shop.fail("POST", 1, || Reply::json(409, &json!({ "error": "exists" })));
+    world.shop.fail("POST", 1, || {
+        Reply::json(409, &json!({ "error": "exists" }))
+    });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
     assert_eq!(letter.reason, Reason::Invalid);
-    assert!(letter.error.contains("GET /things?email={.email}: {.email} is empty"), "{}", letter.error);
+    assert!(
+        letter
+            .error
+            .contains("GET /things?email={.email}: {.email} is empty"),
+        "{}",
+        letter.error
+    );
     assert_eq!(world.shop.server.asked("GET"), 0);
 }
 
@@ -114,18 +158,31 @@ async fn nobody_is_looked_up_by_nothing() {
 async fn a_refusal_that_repeats_our_credentials_is_quoted_without_them() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
     world.shop.intercept(|seen| {
-        Some(Reply::json(422, &json!({ "error": "no", "you_sent": seen.headers["authorization"] })))
+        Some(Reply::json(
+            422,
+            &json!({ "error": "no", "you_sent": seen.headers["authorization"] }),
+        ))
     });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let error = world.only_dead().await.error;
-    assert!(error.contains("Bearer ***") && !error.contains("secret-of-the-tests"), "{error}");
+    assert!(
+        error.contains("Bearer ***") && !error.contains("secret-of-the-tests"),
+        "{error}"
+    );
 }
 
 /// As long as the gate is closed every create hangs, so all that may be in flight is.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_requests_are_in_flight_than_the_system_allows() {
     let rows: [_; 40] = std::array::from_fn(|key| json!({ "key": key.to_string() }));
-    let (world, _) = World::with_rows(rows, Flow { rest: "batch_size: 10", ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        rows,
+        Flow {
+            rest: "batch_size: 10",
+            ..Flow::default()
+        },
+    )
+    .await;
     let system = format!(
         "system: shop\nbase_url: {}\nauth: {{ bearer: {{ token: \"${{TOKEN}}\" }} }}\nconcurrency: 3\n",
         world.shop.server.url
@@ -140,7 +197,14 @@ async fn no_more_requests_are_in_flight_than_the_system_allows() {
     let running = world.start().await;
     let run = running.request(None).await;
     let server = &world.shop.server;
-    eventually(async || if server.asked("POST") < 3 { Err("too few requests") } else { Ok(()) }).await;
+    eventually(async || {
+        if server.asked("POST") < 3 {
+            Err("too few requests")
+        } else {
+            Ok(())
+        }
+    })
+    .await;
     // Time enough for more to come.
     for _ in 0..50 {
         server.call("OPTIONS").await;

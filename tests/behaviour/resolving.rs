@@ -20,7 +20,12 @@ async fn a_letter_in_doubt_is_not_replayed_without_a_word_on_the_destination() {
     let id = world.only_dead().await.id;
     let replayed = world.pomost(&["dead", "replay", &id]).await;
     assert_eq!((replayed.code, replayed.out.as_str()), (1, ""));
-    assert!(replayed.err.contains("look there, then replay it with --absent or"), "{replayed:?}");
+    assert!(
+        replayed
+            .err
+            .contains("look there, then replay it with --absent or"),
+        "{replayed:?}"
+    );
     assert_eq!(world.only_dead().await.id, id);
 }
 
@@ -28,7 +33,10 @@ async fn a_letter_in_doubt_is_not_replayed_without_a_word_on_the_destination() {
 async fn a_record_that_somebody_did_not_find_is_created() {
     let world = world().await;
     let replayed = world.pomost(&["dead", "replay", "--all", "--absent"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("created", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("created", 1)]
+    );
     assert_eq!(world.shop.things().len(), 1);
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
 }
@@ -38,11 +46,22 @@ async fn a_record_that_somebody_found_is_updated_under_its_id() {
     let world = world().await;
     world.shop.put("t0007", json!({"key": "a"}));
     let id = world.only_dead().await.id;
-    let all = world.pomost(&["dead", "replay", "--all", "--present", "t0007"]).await;
+    let all = world
+        .pomost(&["dead", "replay", "--all", "--present", "t0007"])
+        .await;
     assert_eq!(all.code, 1, "{all:?}");
-    assert!(all.err.contains("--present takes the id of one dead letter"), "{all:?}");
-    let replayed = world.pomost(&["dead", "replay", &id, "--present", "t0007"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("updated", 1)]);
+    assert!(
+        all.err
+            .contains("--present takes the id of one dead letter"),
+        "{all:?}"
+    );
+    let replayed = world
+        .pomost(&["dead", "replay", &id, "--present", "t0007"])
+        .await;
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("updated", 1)]
+    );
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
 }
@@ -52,8 +71,14 @@ async fn a_record_that_somebody_found_is_updated_under_its_id() {
 async fn a_letter_in_doubt_is_replayed_without_a_word_once_the_flow_can_look() {
     let world = world().await;
     world.shop.put("t0001", json!({"key": "a"}));
-    world.set_flow(Flow { load: LOOKUP, ..Flow::default() });
+    world.set_flow(Flow {
+        load: LOOKUP,
+        ..Flow::default()
+    });
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
-    assert_eq!(outcomes(&world.finish(replayed_in(&replayed)).await), [("updated", 1)]);
+    assert_eq!(
+        outcomes(&world.finish(replayed_in(&replayed)).await),
+        [("updated", 1)]
+    );
     assert_eq!(world.shop.things().len(), 1);
 }

@@ -14,14 +14,24 @@ const EVERY: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_with_an_interval_runs_again_each_time_it_has_passed_and_not_before() {
-    let flow = Flow { extract: "schedule: { every: 1s }", ..Flow::default() };
+    let flow = Flow {
+        extract: "schedule: { every: 1s }",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([json!({"key": "a"})], flow).await;
     let running = world.start_with(Scheduling::On, |broker| broker).await;
     let store = world.backends().await.store;
     let runs = eventually(async || {
         let runs = store.runs(Some("things"), 100).await.unwrap();
-        let settled = runs.iter().filter(|run| run.state == RunState::Settled).count();
-        if settled >= 3 { Ok(runs) } else { Err(format!("{settled} runs have settled")) }
+        let settled = runs
+            .iter()
+            .filter(|run| run.state == RunState::Settled)
+            .count();
+        if settled >= 3 {
+            Ok(runs)
+        } else {
+            Err(format!("{settled} runs have settled"))
+        }
     })
     .await;
     running.stop().await;
@@ -35,7 +45,10 @@ async fn a_flow_with_an_interval_runs_again_each_time_it_has_passed_and_not_befo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_runs_by_itself_as_soon_as_pomost_runs() {
-    let flow = Flow { extract: "schedule: { every: 1d }", ..Flow::default() };
+    let flow = Flow {
+        extract: "schedule: { every: 1d }",
+        ..Flow::default()
+    };
     let (world, _) = World::with_rows([json!({"key": "a"})], flow).await;
     let mut command = world.command(&["run", world.directory().to_str().unwrap()]);
     let mut process = command.spawn().unwrap();

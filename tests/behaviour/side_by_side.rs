@@ -19,12 +19,19 @@ impl Command {
     fn start(world: &World, arguments: &'static [&'static str]) -> Command {
         let logs = tempfile::tempdir().unwrap();
         let environment = vec![
-            ("POMOST_PROJECT".to_owned(), world.directory().to_str().unwrap().to_owned()),
+            (
+                "POMOST_PROJECT".to_owned(),
+                world.directory().to_str().unwrap().to_owned(),
+            ),
             ("POMOST_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
         ];
-        let mut service = Service::new("pomost", environment, logs.path().to_owned()).with(arguments);
+        let mut service =
+            Service::new("pomost", environment, logs.path().to_owned()).with(arguments);
         service.start();
-        Command { service, _logs: logs }
+        Command {
+            service,
+            _logs: logs,
+        }
     }
 
     fn sync(world: &World) -> Command {
@@ -45,17 +52,23 @@ async fn source(at_once: usize, gate: watch::Receiver<bool>) -> Server {
     let asked = AtomicUsize::new(0);
     Server::start(move |_| {
         let rows = Reply::rows([row(1), row(2)]);
-        if asked.fetch_add(1, Ordering::Relaxed) < at_once { rows } else { rows.behind(gate.clone()) }
+        if asked.fetch_add(1, Ordering::Relaxed) < at_once {
+            rows
+        } else {
+            rows.behind(gate.clone())
+        }
     })
     .await
 }
 
 async fn requested(world: &World, runs: usize) {
     let store = world.backends().await.store;
-    eventually(async || match store.runs(Some("things"), 10).await.unwrap().len() {
-        requested if requested == runs => Ok(()),
-        requested => Err(format!("{requested} of {runs} runs were requested")),
-    })
+    eventually(
+        async || match store.runs(Some("things"), 10).await.unwrap().len() {
+            requested if requested == runs => Ok(()),
+            requested => Err(format!("{requested} of {runs} runs were requested")),
+        },
+    )
     .await;
 }
 
@@ -63,14 +76,25 @@ async fn requested(world: &World, runs: usize) {
 async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_ends() {
     let ((answer, answers), (take, takes)) = (watch::channel(false), watch::channel(false));
     let world = World::new(source(1, answers).await, Flow::default()).await;
-    world.shop.intercept(move |_| Some(Reply::json(201, &json!({ "id": "1" })).behind(takes.clone())));
+    world
+        .shop
+        .intercept(move |_| Some(Reply::json(201, &json!({ "id": "1" })).behind(takes.clone())));
     let first = Command::sync(&world);
-    eventually(async || if world.shop.server.asked("POST") == 2 { Ok(()) } else { Err("not sent yet") })
-        .await;
+    eventually(async || {
+        if world.shop.server.asked("POST") == 2 {
+            Ok(())
+        } else {
+            Err("not sent yet")
+        }
+    })
+    .await;
     let others = [Command::sync(&world), Command::sync(&world)];
     requested(&world, 3).await;
     for other in &others {
-        other.service.says("runs this project; waiting for it since 20").await;
+        other
+            .service
+            .says("runs this project; waiting for it since 20")
+            .await;
     }
     take.send(true).unwrap();
     assert!(first.ended().await.contains("things settled: 2 created"));
@@ -89,7 +113,14 @@ async fn a_sync_beside_a_run_that_is_told_to_end_goes_on_by_itself() {
     let mut run = Command::start(&world, &["run"]);
     run.service.ready().await;
     let sync = Command::sync(&world);
-    eventually(async || if world.source.asked("GET") == 1 { Ok(()) } else { Err("not read yet") }).await;
+    eventually(async || {
+        if world.source.asked("GET") == 1 {
+            Ok(())
+        } else {
+            Err("not read yet")
+        }
+    })
+    .await;
     assert!(run.service.terminate().await.is_in_order());
     answer.send(true).unwrap();
     let said = sync.ended().await;

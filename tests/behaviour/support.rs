@@ -28,7 +28,12 @@ pub(crate) use world::World;
 /// The outcomes of a settled run, by their words.
 pub(crate) fn outcomes(summary: &RunSummary) -> Vec<(&'static str, u64)> {
     assert_eq!(summary.state, RunState::Settled, "{:?}", summary.error);
-    summary.counts.outcomes.iter().map(|(outcome, count)| (Outcome::as_str(*outcome), *count)).collect()
+    summary
+        .counts
+        .outcomes
+        .iter()
+        .map(|(outcome, count)| (Outcome::as_str(*outcome), *count))
+        .collect()
 }
 
 /// Why a run failed.
@@ -40,7 +45,13 @@ pub(crate) fn failure(summary: RunSummary) -> String {
 /// The run that `dead replay` says it sent letters to.
 pub(crate) fn replayed_in(printed: &Printed) -> RunId {
     assert_eq!(printed.code, 0, "{printed:?}");
-    printed.out.split_whitespace().next_back().unwrap().parse().unwrap()
+    printed
+        .out
+        .split_whitespace()
+        .next_back()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 /// The outcomes of all that was delivered to a flow, once it has settled; none is missing from the
@@ -48,14 +59,25 @@ pub(crate) fn replayed_in(printed: &Printed) -> RunId {
 pub(crate) async fn delivered(store: &dyn Store, flow: &str) -> Vec<(&'static str, u64)> {
     eventually(async || {
         let runs = store.runs(Some(flow), 100).await.unwrap();
-        let runs: Vec<_> = runs.into_iter().filter(|run| run.trigger == Trigger::Webhook).collect();
+        let runs: Vec<_> = runs
+            .into_iter()
+            .filter(|run| run.trigger == Trigger::Webhook)
+            .collect();
         if let Some(run) = runs.iter().find(|run| run.state != RunState::Settled) {
             return Err(format!("{} with {:?}", run.state.as_str(), run.counts));
         }
-        let of = |outcome| (outcome, runs.iter().map(|run| run.counts.of(outcome)).sum::<u64>());
+        let of = |outcome| {
+            (
+                outcome,
+                runs.iter().map(|run| run.counts.of(outcome)).sum::<u64>(),
+            )
+        };
         let outcomes: Vec<(Outcome, u64)> = Outcome::ALL.into_iter().map(of).collect();
         let records: u64 = runs.iter().map(|run| run.counts.records).sum();
-        assert_eq!(records, outcomes.iter().map(|(_, count)| count).sum::<u64>());
+        assert_eq!(
+            records,
+            outcomes.iter().map(|(_, count)| count).sum::<u64>()
+        );
         Ok(outcomes)
     })
     .await

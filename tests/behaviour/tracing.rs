@@ -14,7 +14,11 @@ async fn world() -> World {
 /// What a command says on standard error, with its traces going to a collector.
 async fn run(world: &World, collector: &Collector, arguments: &[&str]) -> String {
     let mut command = world.command(arguments);
-    let output = command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url).output().await.unwrap();
+    let output = command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
+        .output()
+        .await
+        .unwrap();
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -33,13 +37,25 @@ async fn a_replay_is_a_trace_of_its_own_that_links_to_those_in_which_its_letters
     run(&world, &collector, &["sync", "things"]).await;
     let spans = collector.spans();
     let replay = one(&spans, "replay things");
-    assert_eq!((replay.parent.as_str(), replay.links.as_slice()), ("", &[died_in.clone()][..]));
+    assert_eq!(
+        (replay.parent.as_str(), replay.links.as_slice()),
+        ("", &[died_in.clone()][..])
+    );
     assert_ne!(replay.trace, died_in);
-    let its: Vec<Span> = spans.into_iter().filter(|span| span.trace == replay.trace).collect();
+    let its: Vec<Span> = spans
+        .into_iter()
+        .filter(|span| span.trace == replay.trace)
+        .collect();
     let send = one(&its, "send load.things");
-    assert_eq!((&send.parent, send.get("messaging.system")), (&replay.id, "sqlite"));
+    assert_eq!(
+        (&send.parent, send.get("messaging.system")),
+        (&replay.id, "sqlite")
+    );
     let process = one(&its, "process load.things");
-    assert_eq!((&process.parent, process.get("messaging.system")), (&send.id, "sqlite"));
+    assert_eq!(
+        (&process.parent, process.get("messaging.system")),
+        (&send.id, "sqlite")
+    );
 }
 
 /// At the level of warnings, whether traces go anywhere or not.
@@ -47,10 +63,17 @@ async fn a_replay_is_a_trace_of_its_own_that_links_to_those_in_which_its_letters
 async fn a_log_line_carries_the_id_of_its_trace() {
     let world = world().await;
     let said = world.pomost(&["sync", "things"]).await.err;
-    let line = said.lines().find(|line| line.contains("requests failed")).unwrap_or_else(|| panic!("{said}"));
+    let line = said
+        .lines()
+        .find(|line| line.contains("requests failed"))
+        .unwrap_or_else(|| panic!("{said}"));
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["level"], "WARN");
-    let traces: Vec<&str> =
-        line["spans"].as_array().unwrap().iter().filter_map(|span| span["trace_id"].as_str()).collect();
+    let traces: Vec<&str> = line["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|span| span["trace_id"].as_str())
+        .collect();
     assert_eq!(traces, [world.only_dead().await.trace_id().unwrap()]);
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
 
-const PAGE: &str = "<!DOCTYPE html><html><title>Offline for maintenance</title><p>Back soon</p></html>";
+const PAGE: &str =
+    "<!DOCTYPE html><html><title>Offline for maintenance</title><p>Back soon</p></html>";
 
 fn page(content_type: &str) -> Reply {
     Reply::Headed("content-type", content_type.to_owned(), PAGE.into())
@@ -38,16 +39,34 @@ async fn a_page_is_no_row_in_any_format_and_is_asked_for_again() {
         ("", ".rows[]", "{\"rows\":[{\"key\":\"a\"}]}"),
         ("format: csv", "'.'", "key\na\n"),
         ("format: jsonl", "'.'", "{\"key\":\"a\"}\n"),
-        ("format: { xml: { record: row } }", "'.'", "<rows><row><key>a</key></row></rows>"),
+        (
+            "format: { xml: { record: row } }",
+            "'.'",
+            "<rows><row><key>a</key></row></rows>",
+        ),
         ("format: text", "'{ key: . }'", "a"),
         ("format: { text: { lines: true } }", "'{ key: . }'", "a\n"),
     ];
     let called = ["text/html; charset=utf-8", "application/json"];
-    let cases = formats.into_iter().flat_map(|format| called.map(|content_type| (format, content_type)));
+    let cases = formats
+        .into_iter()
+        .flat_map(|format| called.map(|content_type| (format, content_type)));
     join_all(cases.map(async |((extract, records, body), content_type)| {
         let source = source(1, content_type, |_| Reply::Answer(200, body.into())).await;
-        let world = World::new(source, Flow { extract, records, ..Flow::default() }).await;
-        assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{extract}, {content_type}");
+        let world = World::new(
+            source,
+            Flow {
+                extract,
+                records,
+                ..Flow::default()
+            },
+        )
+        .await;
+        assert_eq!(
+            outcomes(&world.sync().await),
+            [("created", 1)],
+            "{extract}, {content_type}"
+        );
         assert_eq!(world.source.asked("GET"), 2, "{extract}, {content_type}");
     }))
     .await;
@@ -58,20 +77,36 @@ async fn a_page_is_no_detail_no_parent_and_no_deletion() {
     let delete = "delete: { request: \"DELETE /things/{$id}\" }";
     let extracts = [
         ("GET /rows", "fetch: { request: \"GET /details/{.key}\" }"),
-        ("GET /children/{$parent.key}", "for_each: { request: GET /rows, records: \".rows[]\" }"),
-        ("GET /rows", "deletions: { request: GET /none, records: \".rows[]\", key: .key }"),
+        (
+            "GET /children/{$parent.key}",
+            "for_each: { request: GET /rows, records: \".rows[]\" }",
+        ),
+        (
+            "GET /rows",
+            "deletions: { request: GET /none, records: \".rows[]\", key: .key }",
+        ),
     ];
     join_all(extracts.map(async |(request, extract)| {
         let known = std::sync::Mutex::new(std::collections::HashSet::new());
-        let source =
-            Server::start(move |seen| match (known.lock().unwrap().insert(seen.path.clone()), &*seen.path) {
+        let source = Server::start(move |seen| {
+            match (known.lock().unwrap().insert(seen.path.clone()), &*seen.path) {
                 (true, _) => page("text/html"),
                 (false, "/none") => Reply::rows(json!([])),
                 (false, "/details/a") => Reply::json(200, &json!({ "key": "a" })),
                 (false, _) => Reply::rows(json!([{ "key": "a" }])),
-            })
-            .await;
-        let world = World::new(source, Flow { request, extract, load: delete, ..Flow::default() }).await;
+            }
+        })
+        .await;
+        let world = World::new(
+            source,
+            Flow {
+                request,
+                extract,
+                load: delete,
+                ..Flow::default()
+            },
+        )
+        .await;
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{extract}");
         assert_eq!(world.source.asked("GET"), 4, "{extract}");
     }))
@@ -83,16 +118,37 @@ async fn a_page_is_data_where_a_rule_says_so() {
     let source = source(9, "text/html", |_| Reply::Hang).await;
     let extract = "format: text\nanswers: [{ status: 200, means: ok }]";
     let records = "'{ key: (capture(\"<title>(?<title>.*)</title>\") | .title) }'";
-    let world = World::new(source, Flow { extract, records, ..Flow::default() }).await;
+    let world = World::new(
+        source,
+        Flow {
+            extract,
+            records,
+            ..Flow::default()
+        },
+    )
+    .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    assert_eq!(world.shop.things(), [r#"{"key":"Offline for maintenance"}"#]);
+    assert_eq!(
+        world.shop.things(),
+        [r#"{"key":"Offline for maintenance"}"#]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_shows_a_page_is_looked_up_and_made_once() {
     for took_place in [true, false] {
-        let (world, _) = World::with_rows([row(1)], Flow { load: LOOKUP, ..Flow::default() }).await;
-        world.write("systems/shop.yaml", &format!("{}timeout: 1s\n", world.system("shop")));
+        let (world, _) = World::with_rows(
+            [row(1)],
+            Flow {
+                load: LOOKUP,
+                ..Flow::default()
+            },
+        )
+        .await;
+        world.write(
+            "systems/shop.yaml",
+            &format!("{}timeout: 1s\n", world.system("shop")),
+        );
         let outcome = match took_place {
             true => {
                 world.shop.lose_answers("POST", 1, || page("text/html"));
@@ -114,7 +170,10 @@ async fn a_create_that_shows_a_page_where_nothing_can_tell_is_dead_in_doubt_with
     world.shop.fail("POST", 1, || page("text/html"));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
-    assert_eq!((letter.reason, world.shop.server.asked("POST")), (Reason::InDoubt, 1));
+    assert_eq!(
+        (letter.reason, world.shop.server.asked("POST")),
+        (Reason::InDoubt, 1)
+    );
     let said = "POST /things answered 200 OK with a web page (text/html, titled 'Offline for maintenance') where JSON was \
                 expected";
     assert!(letter.error.contains(said), "{}", letter.error);
@@ -127,21 +186,39 @@ fn echo() -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_title_that_repeats_what_was_sent_is_told_of_the_record_without_that_and_of_an_outage_not_at_all() {
+async fn a_title_that_repeats_what_was_sent_is_told_of_the_record_without_that_and_of_an_outage_not_at_all()
+ {
     let writes = "create: { request: POST /things, body: \"{ phone: .phone, name: .name }\", body_format: form, id: .id }";
     let rows = [json!({"key": "a", "phone": "+48 600700801", "name": "Li"})];
-    let (world, _) = World::with_rows(rows, Flow { writes, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        rows,
+        Flow {
+            writes,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.fail("POST", 1, echo);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let error = world.only_dead().await.error;
-    assert!(error.contains("titled 'Nobody here has *** *** *** *** ***'"), "{error}");
-    assert!(!error.split(": titled").next().unwrap().contains("Nobody"), "{error}");
+    assert!(
+        error.contains("titled 'Nobody here has *** *** *** *** ***'"),
+        "{error}"
+    );
+    assert!(
+        !error.split(": titled").next().unwrap().contains("Nobody"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_and_a_deletion_that_show_a_page_are_made_again() {
     let load = "delete: { request: \"DELETE /things/{$id}\" }";
-    let flow = Flow { extract: "deleted: .gone == true", load, ..Flow::default() };
+    let flow = Flow {
+        extract: "deleted: .gone == true",
+        load,
+        ..Flow::default()
+    };
     let (world, rows) = World::with_rows([json!({"key": "a"})], flow).await;
     world.sync().await;
     for (method, row, outcome) in [
@@ -161,30 +238,68 @@ async fn many_creates_that_show_a_page_are_looked_up_and_made() {
     let writes = "create: { request: POST /things, body: \"[.[] | .data]\" }\nbatch: { size: 10 }\n\
                   lookup: { request: \"GET /things?key={$key}\", id: .found }";
     let rows = [json!({"key": "a"}), json!({"key": "b"})];
-    let (world, _) = World::with_rows(rows, Flow { writes, ..Flow::default() }).await;
-    world.write("systems/shop.yaml", &format!("{}timeout: 1s\n", world.system("shop")));
+    let (world, _) = World::with_rows(
+        rows,
+        Flow {
+            writes,
+            ..Flow::default()
+        },
+    )
+    .await;
+    world.write(
+        "systems/shop.yaml",
+        &format!("{}timeout: 1s\n", world.system("shop")),
+    );
     world.shop.put("t7", json!({"key": "a"}));
     world.shop.fail("POST", 1, || page("text/html"));
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
-    let bodies: Vec<_> = world.shop.server.seen().into_iter().filter(|seen| seen.method == "POST").collect();
-    assert_eq!((bodies.len(), bodies[1].body.as_str()), (2, r#"[{"key":"b"}]"#));
+    let bodies: Vec<_> = world
+        .shop
+        .server
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.method == "POST")
+        .collect();
+    assert_eq!(
+        (bodies.len(), bodies[1].body.as_str()),
+        (2, r#"[{"key":"b"}]"#)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_up_that_shows_a_page_has_found_nothing_out() {
     let load = r#"lookup: { request: "GET /things?key={.key}", id: .found, before_create: true }"#;
-    let (world, _) = World::with_rows([json!({"key": "a"})], Flow { load, ..Flow::default() }).await;
+    let (world, _) = World::with_rows(
+        [json!({"key": "a"})],
+        Flow {
+            load,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.shop.put("t7", json!({"key": "a", "n": 0}));
     world.shop.fail("GET", 1, || page("text/html"));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!((world.shop.server.asked("GET"), world.shop.server.asked("POST")), (2, 0));
+    assert_eq!(
+        (
+            world.shop.server.asked("GET"),
+            world.shop.server.asked("POST")
+        ),
+        (2, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_on_a_write_is_a_yes_where_a_rule_says_so() {
     let load = "answers: [{ status: 200, means: ok }]";
-    let (world, rows) =
-        World::with_rows([json!({"key": "a", "n": 1})], Flow { load, ..Flow::default() }).await;
+    let (world, rows) = World::with_rows(
+        [json!({"key": "a", "n": 1})],
+        Flow {
+            load,
+            ..Flow::default()
+        },
+    )
+    .await;
     world.sync().await;
     rows.set([json!({"key": "a", "n": 2})]);
     world.shop.lose_answers("PUT", 1, || page("text/html"));
@@ -196,5 +311,8 @@ async fn a_page_on_a_write_is_a_yes_where_a_rule_says_so() {
 async fn a_read_that_is_led_out_of_the_system_fails_the_run() {
     let source = Server::start(|_| Reply::Redirect(302, "https://login.example/".to_owned())).await;
     let error = failure(World::new(source, Flow::default()).await.sync().await);
-    assert!(error.contains("answered 302 Found, which is not followed"), "{error}");
+    assert!(
+        error.contains("answered 302 Found, which is not followed"),
+        "{error}"
+    );
 }

@@ -41,7 +41,12 @@ impl Hooked {
 
     async fn on(world: World, rows: Rows, running: Running, limits: Limits) -> Hooked {
         let (address, _) = running.take_webhooks(limits).await;
-        Hooked { world, rows, running, sender: Sender { address } }
+        Hooked {
+            world,
+            rows,
+            running,
+            sender: Sender { address },
+        }
     }
 
     /// The outcomes of all that was delivered, once it has settled.
@@ -51,5 +56,8 @@ impl Hooked {
 }
 
 fn hooked() -> Flow {
-    Flow { extract: HOOK, ..Flow::default() }
+    Flow {
+        extract: HOOK,
+        ..Flow::default()
+    }
 }

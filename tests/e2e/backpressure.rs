@@ -4,8 +4,11 @@ use pomost_tests::{Namespace, Options, Stack, eventually, for_a_while, prove};
 
 /// One record a message makes many times more messages than the two queues on the way hold.
 const CUSTOMERS: u32 = 50_000;
-const SMALL_BATCHES: &[(&str, &str, &str)] =
-    &[("flows/customers.yaml", "flow: customers\n", "flow: customers\nbatch_size: 1\n")];
+const SMALL_BATCHES: &[(&str, &str, &str)] = &[(
+    "flows/customers.yaml",
+    "flow: customers\n",
+    "flow: customers\nbatch_size: 1\n",
+)];
 
 /// How many messages a queue holds, and how many may come on top of that: those on their way while the
 /// queue fills up.
@@ -17,16 +20,31 @@ const ROOM: u64 = 32 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_stands_still_stops_the_extractor_and_grows_nobody() {
-    filling_up(|stack| Box::pin(async { stack.loader.pause() }), |stack| stack.loader.resume()).await;
+    filling_up(
+        |stack| Box::pin(async { stack.loader.pause() }),
+        |stack| stack.loader.resume(),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_is_not_there_stops_the_extractor_and_grows_nobody() {
-    filling_up(|stack| Box::pin(stack.loader.kill()), |stack| stack.loader.start()).await;
+    filling_up(
+        |stack| Box::pin(stack.loader.kill()),
+        |stack| stack.loader.start(),
+    )
+    .await;
 }
 
-async fn filling_up(stop: impl for<'a> Fn(&'a mut Stack) -> Pending<'a>, go_on: impl Fn(&mut Stack)) {
-    let options = Options { customers: CUSTOMERS, edits: SMALL_BATCHES, ..Options::default() };
+async fn filling_up(
+    stop: impl for<'a> Fn(&'a mut Stack) -> Pending<'a>,
+    go_on: impl Fn(&mut Stack),
+) {
+    let options = Options {
+        customers: CUSTOMERS,
+        edits: SMALL_BATCHES,
+        ..Options::default()
+    };
     prove(options, async |stack| {
         stop(stack).await;
         let memory = memory(stack);
@@ -38,10 +56,15 @@ async fn filling_up(stop: impl for<'a> Fn(&'a mut Stack) -> Pending<'a>, go_on: 
         .await;
         for_a_while(async || {
             let lengths = lengths(&stack.namespace).await;
-            assert!(lengths.iter().all(|length| *length <= FULL + ON_THEIR_WAY), "{lengths:?}");
+            assert!(
+                lengths.iter().all(|length| *length <= FULL + ON_THEIR_WAY),
+                "{lengths:?}"
+            );
             let now = self::memory(stack);
             assert!(
-                now.iter().zip(memory).all(|(now, then)| *now <= then + ROOM),
+                now.iter()
+                    .zip(memory)
+                    .all(|(now, then)| *now <= then + ROOM),
                 "{memory:?}, then {now:?}"
             );
         })
@@ -62,8 +85,8 @@ type Pending<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// How many messages wait in the queues on the way.
 async fn lengths(namespace: &Namespace) -> [u32; 2] {
-    let [transform, load] =
-        ["transform.customers.backfill", "load.customers.backfill"].map(|queue| namespace.length(queue));
+    let [transform, load] = ["transform.customers.backfill", "load.customers.backfill"]
+        .map(|queue| namespace.length(queue));
     let (transform, load) = tokio::join!(transform, load);
     [transform.unwrap(), load.unwrap()]
 }

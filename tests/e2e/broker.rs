@@ -19,9 +19,16 @@ async fn killing_the_broker_loses_and_doubles_nothing() {
 /// While the broker is away a service lives but is not ready, and says why.
 async fn interrupting(interrupt: impl AsyncFn(&mut PrivateNode)) {
     let mut node = PrivateNode::start().await;
-    let options = Options { customers: CUSTOMERS, amqp_url: Some(node.url()), ..Options::default() };
+    let options = Options {
+        customers: CUSTOMERS,
+        amqp_url: Some(node.url()),
+        ..Options::default()
+    };
     prove(options, async |stack| {
-        stack.crm.set_faults(Faults { delay_ms: 250, ..Faults::default() });
+        stack.crm.set_faults(Faults {
+            delay_ms: 250,
+            ..Faults::default()
+        });
         let run = stack.request_run().await;
         for customers in [300, 1_200] {
             stack.created(customers).await;

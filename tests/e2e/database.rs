@@ -5,15 +5,24 @@ use pomost_tests::{Options, Proxy, eventually, prove, test_url};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
-    prove(Options { customers: 3_000, ..Options::default() }, async |stack| {
-        stack.crm.set_faults(Faults { delay_ms: 100, ..Faults::default() });
-        let run = stack.request_run().await;
-        for customers in (100..2_500).step_by(300) {
-            stack.created(customers).await;
-            stack.namespace.disconnect_database().await;
-        }
-        stack.all_crossed_once(run).await;
-    })
+    prove(
+        Options {
+            customers: 3_000,
+            ..Options::default()
+        },
+        async |stack| {
+            stack.crm.set_faults(Faults {
+                delay_ms: 100,
+                ..Faults::default()
+            });
+            let run = stack.request_run().await;
+            for customers in (100..2_500).step_by(300) {
+                stack.created(customers).await;
+                stack.namespace.disconnect_database().await;
+            }
+            stack.all_crossed_once(run).await;
+        },
+    )
     .await;
 }
 
@@ -23,10 +32,16 @@ async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
     const CUSTOMERS: u32 = 200;
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;
-    let options =
-        Options { customers: CUSTOMERS, database_url: Some(wire.url(&direct)), ..Options::default() };
+    let options = Options {
+        customers: CUSTOMERS,
+        database_url: Some(wire.url(&direct)),
+        ..Options::default()
+    };
     prove(options, async |stack| {
-        stack.shop.set_faults(Faults { delay_ms: 250, ..Faults::default() });
+        stack.shop.set_faults(Faults {
+            delay_ms: 250,
+            ..Faults::default()
+        });
         let run = stack.request_run().await;
         stack.created(10).await;
         wire.cut().await;
@@ -45,7 +60,11 @@ async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
 async fn an_unreachable_database_loses_and_doubles_nothing() {
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;
-    let options = Options { customers: 1_000, database_url: Some(wire.url(&direct)), ..Options::default() };
+    let options = Options {
+        customers: 1_000,
+        database_url: Some(wire.url(&direct)),
+        ..Options::default()
+    };
     prove(options, async |stack| {
         let run = stack.request_run().await;
         stack.created(200).await;

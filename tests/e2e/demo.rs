@@ -17,21 +17,47 @@ fn pomost(arguments: &[&str]) -> Command {
 
 fn servers() -> [(&'static str, String); 2] {
     let url = |name: &str| test_url(&format!("POMOST_TEST_{name}"));
-    [("POMOST_AMQP_URL", url("AMQP_URL")), ("POMOST_DATABASE_URL", url("DATABASE_URL"))]
+    [
+        ("POMOST_AMQP_URL", url("AMQP_URL")),
+        ("POMOST_DATABASE_URL", url("DATABASE_URL")),
+    ]
 }
 
 /// What it says to those who explore holds, and no password is in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_on_the_servers_can_be_explored_and_leaves_nothing_behind() {
     let [(_, amqp), (_, database)] = servers();
-    let arguments = ["demo", "--customers", "100", "--keep", "--broker", &amqp, "--database", &database];
+    let arguments = [
+        "demo",
+        "--customers",
+        "100",
+        "--keep",
+        "--broker",
+        &amqp,
+        "--database",
+        &database,
+    ];
     let mut demo = pomost(&arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     let mut said = Vec::new();
-    while !said.last().is_some_and(|line: &String| line.contains("curl")) {
-        said.push(lines.next_line().await.unwrap().unwrap_or_else(|| panic!("it ended: {said:#?}")));
+    while !said
+        .last()
+        .is_some_and(|line: &String| line.contains("curl"))
+    {
+        said.push(
+            lines
+                .next_line()
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("it ended: {said:#?}")),
+        );
     }
-    assert!(!said.iter().any(|line| line.contains(&amqp) || line.contains(&database)), "{said:#?}");
+    assert!(
+        !said
+            .iter()
+            .any(|line| line.contains(&amqp) || line.contains(&database)),
+        "{said:#?}"
+    );
     let after = |beginning: &str| {
         said.iter()
             .find_map(|line| line.trim().strip_prefix(beginning))
@@ -40,29 +66,72 @@ async fn a_demo_on_the_servers_can_be_explored_and_leaves_nothing_behind() {
     let name = after("export POMOST_NAMESPACE=").to_owned();
     let status: Vec<&str> = after("pomost status").split_whitespace().collect();
     let mut look = pomost(&[&["status"], &status[..]].concat());
-    let status = look.envs(servers()).env("POMOST_NAMESPACE", &name).output().await.unwrap();
-    let runs =
-        String::from_utf8(status.stdout).unwrap().lines().filter(|line| line.contains("settled")).count();
+    let status = look
+        .envs(servers())
+        .env("POMOST_NAMESPACE", &name)
+        .output()
+        .await
+        .unwrap();
+    let runs = String::from_utf8(status.stdout)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains("settled"))
+        .count();
     assert_eq!(runs, 3);
     let id = Pid::from_raw(demo.id().unwrap().cast_signed()).unwrap();
     kill_process(id, Signal::TERM).unwrap();
     assert!(demo.wait().await.unwrap().success());
-    let namespace = Namespace { name, amqp_url: amqp, database_url: database };
+    let namespace = Namespace {
+        name,
+        amqp_url: amqp,
+        database_url: database,
+    };
     assert!(namespace.is_gone().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bench_measures_and_reaches_no_system_that_the_environment_names() {
-    let mut bench =
-        pomost(&["bench", "--customers", "300", "--loaders", "2", "--latency", "5ms", "--outage"]);
-    let elsewhere = [("CRM_URL", "http://127.0.0.1:1"), ("SHOP_URL", "http://127.0.0.1:1")];
-    let output = bench.envs(servers()).envs(elsewhere).output().await.unwrap();
+    let mut bench = pomost(&[
+        "bench",
+        "--customers",
+        "300",
+        "--loaders",
+        "2",
+        "--latency",
+        "5ms",
+        "--outage",
+    ]);
+    let elsewhere = [
+        ("CRM_URL", "http://127.0.0.1:1"),
+        ("SHOP_URL", "http://127.0.0.1:1"),
+    ];
+    let output = bench
+        .envs(servers())
+        .envs(elsewhere)
+        .output()
+        .await
+        .unwrap();
     let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success() && printed.contains("ratio"), "{printed}");
-    assert_eq!(printed.lines().filter(|line| line.starts_with("loader ")).count(), 2, "{printed}");
-    eventually(async || match pomost_tests::schemas_like("pomost_bench_%").await.as_slice() {
-        [] => Ok(()),
-        left => Err(format!("{left:?} are left")),
+    assert!(
+        output.status.success() && printed.contains("ratio"),
+        "{printed}"
+    );
+    assert_eq!(
+        printed
+            .lines()
+            .filter(|line| line.starts_with("loader "))
+            .count(),
+        2,
+        "{printed}"
+    );
+    eventually(async || {
+        match pomost_tests::schemas_like("pomost_bench_%")
+            .await
+            .as_slice()
+        {
+            [] => Ok(()),
+            left => Err(format!("{left:?} are left")),
+        }
     })
     .await;
 }
@@ -70,8 +139,16 @@ async fn a_bench_measures_and_reaches_no_system_that_the_environment_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bench_whose_services_cannot_start_says_so() {
     let mut bench = pomost(&["bench", "--customers", "10"]);
-    let output = bench.envs(servers()).env("POMOST_CLAIM_SECONDS", "soon").output().await.unwrap();
+    let output = bench
+        .envs(servers())
+        .env("POMOST_CLAIM_SECONDS", "soon")
+        .output()
+        .await
+        .unwrap();
     let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{printed}");
-    assert!(printed.contains("the extractor ended with exit status: 78 while it started"), "{printed}");
+    assert!(
+        printed.contains("the extractor ended with exit status: 78 while it started"),
+        "{printed}"
+    );
 }

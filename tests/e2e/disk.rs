@@ -5,18 +5,28 @@ use pomost_tests::{Options, prove};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_waited_for_and_loses_and_doubles_nothing() {
-    prove(Options { customers: 2_000, embedded: true, ..Options::default() }, async |stack| {
-        stack.crm.set_faults(Faults { delay_ms: 250, ..Faults::default() });
-        let run = stack.request_run().await;
-        for customers in [100, 500, 1_000] {
-            stack.created(customers).await;
-            let said = stack.all_in_one.log().len();
-            stack.all_in_one.set_full_disk(true);
-            stack.all_in_one.says_after(said, "disk I/O error").await;
-            assert_eq!(stack.all_in_one.get("/healthz").await.0, 200);
-            stack.all_in_one.set_full_disk(false);
-        }
-        stack.all_crossed_once(run).await;
-    })
+    prove(
+        Options {
+            customers: 2_000,
+            embedded: true,
+            ..Options::default()
+        },
+        async |stack| {
+            stack.crm.set_faults(Faults {
+                delay_ms: 250,
+                ..Faults::default()
+            });
+            let run = stack.request_run().await;
+            for customers in [100, 500, 1_000] {
+                stack.created(customers).await;
+                let said = stack.all_in_one.log().len();
+                stack.all_in_one.set_full_disk(true);
+                stack.all_in_one.says_after(said, "disk I/O error").await;
+                assert_eq!(stack.all_in_one.get("/healthz").await.0, 200);
+                stack.all_in_one.set_full_disk(false);
+            }
+            stack.all_crossed_once(run).await;
+        },
+    )
     .await;
 }

@@ -31,6 +31,8 @@ async fn services_tell_that_they_are_ready_and_what_they_did() {
 async fn metric(service: &mut Service, name: &str) -> usize {
     let (status, text) = service.get("/metrics").await;
     assert_eq!(status, 200);
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     value.unwrap_or_else(|| panic!("no {name} in:\n{text}"))
 }

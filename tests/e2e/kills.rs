@@ -8,7 +8,10 @@ const CUSTOMERS: u32 = 2_000;
 const KILLS: u64 = 6;
 
 /// Slow enough a source that all three services are busy until the end.
-const SLOW: Faults = Faults { delay_ms: 250, faults: Vec::new() };
+const SLOW: Faults = Faults {
+    delay_ms: 250,
+    faults: Vec::new(),
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_extractor_loses_and_doubles_nothing() {
@@ -32,17 +35,23 @@ async fn killing_any_service_loses_and_doubles_nothing() {
 
 async fn killing(victims: impl Fn(&mut Stack) -> Vec<&mut Service>) {
     let mut chance = Chance::new();
-    prove(Options { customers: CUSTOMERS, ..Options::default() }, async |stack| {
-        stack.crm.set_faults(SLOW);
-        let run = stack.request_run().await;
-        for customers in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
-            stack.created(customers).await;
-            chance.moment().await;
-            let victim = chance.pick(victims(stack));
-            victim.kill().await;
-            victim.start();
-        }
-        stack.all_crossed_once(run).await;
-    })
+    prove(
+        Options {
+            customers: CUSTOMERS,
+            ..Options::default()
+        },
+        async |stack| {
+            stack.crm.set_faults(SLOW);
+            let run = stack.request_run().await;
+            for customers in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
+                stack.created(customers).await;
+                chance.moment().await;
+                let victim = chance.pick(victims(stack));
+                victim.kill().await;
+                victim.start();
+            }
+            stack.all_crossed_once(run).await;
+        },
+    )
     .await;
 }

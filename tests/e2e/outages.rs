@@ -7,11 +7,17 @@ use pomost_tests::{Options, Stack, eventually, prove};
 const CUSTOMERS: u32 = 500;
 
 fn options() -> Options {
-    Options { customers: CUSTOMERS, ..Options::default() }
+    Options {
+        customers: CUSTOMERS,
+        ..Options::default()
+    }
 }
 
 fn answer(status: u16, retry_after: &str) -> Act {
-    Act::Answer { status, retry_after: Some(retry_after.to_owned()) }
+    Act::Answer {
+        status,
+        retry_after: Some(retry_after.to_owned()),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,7 +26,10 @@ async fn a_shop_that_is_away_is_waited_for() {
         let run = stack.request_run().await;
         stack.created(50).await;
         stack.shop.pause().await;
-        stack.loader.says("the system is down; its flows wait").await;
+        stack
+            .loader
+            .says("the system is down; its flows wait")
+            .await;
         shows(stack, "SYSTEM  DOWN SINCE", true).await;
         stack.shop.resume().await.unwrap();
         stack.all_crossed_once(run).await;
@@ -41,31 +50,48 @@ async fn shows(stack: &Stack, text: &str, shown: bool) {
 /// It is seen to be down, and what strikes it then strikes those who try.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_that_refuses_the_key_fails_or_throttles_is_waited_for() {
-    prove(Options { customers: 50, ..Options::default() }, async |stack| {
-        let faults = [
-            Fault::new(When::Next(5), Act::answer(401)),
-            Fault::new(When::Next(5), Act::answer(403)),
-            Fault::new(When::Next(2), Act::answer(500)).on("POST"),
-            Fault::new(When::Next(2), answer(503, "1")),
-            Fault::new(When::Next(2), answer(429, "1")),
-        ];
-        stack.shop.set_faults(Faults { delay_ms: 0, faults: faults.into() });
-        let run = stack.request_run().await;
-        stack.all_crossed_once(run).await;
-        assert_eq!(stack.shop.counts().struck, 16);
-        assert!(stack.loader.log().contains("the system is up again"));
-    })
+    prove(
+        Options {
+            customers: 50,
+            ..Options::default()
+        },
+        async |stack| {
+            let faults = [
+                Fault::new(When::Next(5), Act::answer(401)),
+                Fault::new(When::Next(5), Act::answer(403)),
+                Fault::new(When::Next(2), Act::answer(500)).on("POST"),
+                Fault::new(When::Next(2), answer(503, "1")),
+                Fault::new(When::Next(2), answer(429, "1")),
+            ];
+            stack.shop.set_faults(Faults {
+                delay_ms: 0,
+                faults: faults.into(),
+            });
+            let run = stack.request_run().await;
+            stack.all_crossed_once(run).await;
+            assert_eq!(stack.shop.counts().struck, 16);
+            assert!(stack.loader.log().contains("the system is up again"));
+        },
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creates_that_took_place_without_an_answer_are_not_repeated() {
-    in_a_shop_that(Fault::new(When::OneIn(5), Act::HangUpAfter).on("POST"), looked_up).await;
+    in_a_shop_that(
+        Fault::new(When::OneIn(5), Act::HangUpAfter).on("POST"),
+        looked_up,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creates_that_took_place_with_a_senseless_answer_are_not_repeated() {
-    in_a_shop_that(Fault::new(When::OneIn(5), Act::Garbage).on("POST"), looked_up).await;
+    in_a_shop_that(
+        Fault::new(When::OneIn(5), Act::Garbage).on("POST"),
+        looked_up,
+    )
+    .await;
 }
 
 /// The shop cannot be searched at first: what is in doubt stays so until it can.
@@ -74,7 +100,10 @@ async fn creates_in_doubt_wait_for_the_lookup() {
     prove(options(), async |stack| {
         let silent = Fault::new(When::OneIn(5), Act::HangUpAfter).on("POST");
         let search_fails = Fault::new(When::Next(5), answer(503, "1")).on("GET");
-        stack.shop.set_faults(Faults { delay_ms: 0, faults: vec![silent, search_fails] });
+        stack.shop.set_faults(Faults {
+            delay_ms: 0,
+            faults: vec![silent, search_fails],
+        });
         let run = stack.request_run().await;
         stack.all_crossed_once(run).await;
     })
@@ -83,7 +112,11 @@ async fn creates_in_doubt_wait_for_the_lookup() {
 
 async fn looked_up(stack: &mut Stack, run: RunId) {
     let updated = stack.settled(run).await.counts.of(Outcome::Updated);
-    assert!(updated > 0 && stack.shop.counts().searched >= updated, "{:?}", stack.shop.counts());
+    assert!(
+        updated > 0 && stack.shop.counts().searched >= updated,
+        "{:?}",
+        stack.shop.counts()
+    );
 }
 
 async fn in_a_shop_that(fault: Fault, and: impl AsyncFn(&mut Stack, RunId)) {
@@ -99,36 +132,56 @@ async fn in_a_shop_that(fault: Fault, and: impl AsyncFn(&mut Stack, RunId)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crm_that_is_away_throttles_and_hangs_up_is_read_to_its_end() {
-    prove(Options { customers: 1_000, ..Options::default() }, async |stack| {
-        let faults = [
-            Fault::new(When::Next(1), answer(503, "1")),
-            Fault::new(When::Next(1), Act::answer(401)),
-            Fault::new(When::Next(1), Act::answer(500)),
-            Fault::new(When::OneIn(2), Act::HangUpAfter),
-        ];
-        stack.crm.set_faults(Faults { delay_ms: 0, faults: faults.into() });
-        stack.crm.pause().await;
-        let run = stack.request_run().await;
-        stack.extractor.says(r#""class":"unreachable""#).await;
-        stack.crm.resume().await.unwrap();
-        stack.all_crossed_once(run).await;
-    })
+    prove(
+        Options {
+            customers: 1_000,
+            ..Options::default()
+        },
+        async |stack| {
+            let faults = [
+                Fault::new(When::Next(1), answer(503, "1")),
+                Fault::new(When::Next(1), Act::answer(401)),
+                Fault::new(When::Next(1), Act::answer(500)),
+                Fault::new(When::OneIn(2), Act::HangUpAfter),
+            ];
+            stack.crm.set_faults(Faults {
+                delay_ms: 0,
+                faults: faults.into(),
+            });
+            stack.crm.pause().await;
+            let run = stack.request_run().await;
+            stack.extractor.says(r#""class":"unreachable""#).await;
+            stack.crm.resume().await.unwrap();
+            stack.all_crossed_once(run).await;
+        },
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_shop_refuses_dies_at_once_and_crosses_when_it_is_replayed() {
     prove(options(), async |stack| {
-        stack.shop.set_faults(Faults::only(Fault::new(When::Next(7), Act::answer(422)).on("POST")));
+        stack.shop.set_faults(Faults::only(
+            Fault::new(When::Next(7), Act::answer(422)).on("POST"),
+        ));
         let run = stack.request_run().await;
         let counts = stack.settled(run).await.counts;
         let refused = dead_at_load(stack).await;
         assert_eq!(refused.len(), 7);
-        assert!(refused.iter().all(|(reason, attempts)| (*reason, *attempts) == (Reason::Invalid, 1)));
-        assert_eq!(counts.of(Outcome::Dead) as usize, stack.crm.expected().dead.len() + 7);
+        assert!(
+            refused
+                .iter()
+                .all(|(reason, attempts)| (*reason, *attempts) == (Reason::Invalid, 1))
+        );
+        assert_eq!(
+            counts.of(Outcome::Dead) as usize,
+            stack.crm.expected().dead.len() + 7
+        );
         let printed = stack.pomost(&["dead", "replay", "--stage", "load"]).await;
         assert!(printed.contains("7 dead letters go to load"), "{printed}");
-        stack.created(stack.crm.expected().present.len() as u64).await;
+        stack
+            .created(stack.crm.expected().present.len() as u64)
+            .await;
         stack.finish().await;
         stack.shop_is_right();
         stack.only_the_hopeless_are_dead().await;
@@ -137,6 +190,12 @@ async fn what_the_shop_refuses_dies_at_once_and_crosses_when_it_is_replayed() {
 }
 
 async fn dead_at_load(stack: &Stack) -> Vec<(Reason, u32)> {
-    let letters = stack.dead_letters().await.into_iter().filter(|letter| letter.stage == Stage::Load);
-    letters.map(|letter| (letter.reason, letter.attempts)).collect()
+    let letters = stack
+        .dead_letters()
+        .await
+        .into_iter()
+        .filter(|letter| letter.stage == Stage::Load);
+    letters
+        .map(|letter| (letter.reason, letter.attempts))
+        .collect()
 }

@@ -8,49 +8,67 @@ use pomost_tests::{Options, Proxy, Stack, eventually, prove, test_url};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
-    prove(Options { customers: 3_000, ..Options::default() }, async |stack| {
-        stack.crm.set_faults(Faults { delay_ms: 250, ..Faults::default() });
-        let run = stack.request_run().await;
-        stack.created(200).await;
-        stack.extractor.pause();
-        let mut successor = stack.another("extractor");
-        successor.start();
-        successor.says(r#""resumed":true"#).await;
-        stack.extractor.resume();
-        stack.settled(run).await;
-        successor.says(r#""message":"extracted""#).await;
-        assert!(successor.terminate().await.status.success());
-        assert!(!stack.extractor.log().contains(r#""message":"extracted""#));
-        stack.all_crossed_once(run).await;
-    })
+    prove(
+        Options {
+            customers: 3_000,
+            ..Options::default()
+        },
+        async |stack| {
+            stack.crm.set_faults(Faults {
+                delay_ms: 250,
+                ..Faults::default()
+            });
+            let run = stack.request_run().await;
+            stack.created(200).await;
+            stack.extractor.pause();
+            let mut successor = stack.another("extractor");
+            successor.start();
+            successor.says(r#""resumed":true"#).await;
+            stack.extractor.resume();
+            stack.settled(run).await;
+            successor.says(r#""message":"extracted""#).await;
+            assert!(successor.terminate().await.status.success());
+            assert!(!stack.extractor.log().contains(r#""message":"extracted""#));
+            stack.all_crossed_once(run).await;
+        },
+    )
     .await;
 }
 
 /// Two changes of each customer are under way at a time, and several loaders take them.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_loaders_apply_changes_in_order() {
-    prove(Options { customers: 500, ..Options::default() }, async |stack| {
-        let mut others = [stack.another("loader"), stack.another("transformer")];
-        others.iter_mut().for_each(|service| service.start());
-        let mut runs = Vec::new();
-        for _ in 0..4 {
-            let run = stack.request_run().await;
-            stack.extracted(run).await;
-            runs.push(run);
-            stack.crm.edit(&Edit { change: (0..500).collect(), ..Edit::default() });
-        }
-        runs.push(stack.request_run().await);
-        let mut dead = 0;
-        for run in runs {
-            dead += stack.settled(run).await.counts.of(Outcome::Dead);
-        }
-        assert_eq!(dead, 5 * stack.crm.expected().dead.len() as u64);
-        for service in &mut others {
-            assert!(service.terminate().await.status.success());
-        }
-        stack.finish().await;
-        verify(&stack.crm.expected(), &stack.shop.snapshot()).unwrap();
-    })
+    prove(
+        Options {
+            customers: 500,
+            ..Options::default()
+        },
+        async |stack| {
+            let mut others = [stack.another("loader"), stack.another("transformer")];
+            others.iter_mut().for_each(|service| service.start());
+            let mut runs = Vec::new();
+            for _ in 0..4 {
+                let run = stack.request_run().await;
+                stack.extracted(run).await;
+                runs.push(run);
+                stack.crm.edit(&Edit {
+                    change: (0..500).collect(),
+                    ..Edit::default()
+                });
+            }
+            runs.push(stack.request_run().await);
+            let mut dead = 0;
+            for run in runs {
+                dead += stack.settled(run).await.counts.of(Outcome::Dead);
+            }
+            assert_eq!(dead, 5 * stack.crm.expected().dead.len() as u64);
+            for service in &mut others {
+                assert!(service.terminate().await.status.success());
+            }
+            stack.finish().await;
+            verify(&stack.crm.expected(), &stack.shop.snapshot()).unwrap();
+        },
+    )
     .await;
 }
 
@@ -62,38 +80,64 @@ async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() 
     let mut wire = Proxy::start(&direct, 5432).await;
     // As many messages as one loader has in hand: those of the deletions are left to the other.
     let edits = &[("flows/customers.yaml", "limit=200", "limit=8")];
-    prove(Options { customers: 32, edits, ..Options::default() }, async |stack| {
-        assert!(stack.loader.terminate().await.status.success());
-        let mut cut_off = stack.another("loader").told("POMOST_DATABASE_URL", wire.url(&direct));
-        cut_off.start();
-        // A loader takes its first message alone.
-        let run = stack.request_run().await;
-        stack.settled(run).await;
-        stack.crm.edit(&Edit { add: 32, ..Edit::default() });
-        let late = Fault::new(When::Always, Act::Late { ms: 2_000 }).on("POST");
-        stack.shop.set_faults(Faults::only(late));
-        let created = stack.request_run().await;
-        stack.created(stack.crm.expected().present.len() as u64).await;
-        wire.cut().await;
-        stack.loader.start();
-        stack.crm.edit(&Edit { archive: (32..64).collect(), ..Edit::default() });
-        let deleted = stack.request_run().await;
-        eventually(async || match stack.shop.counts().searched {
-            8.. => Ok(()),
-            searched => Err(format!("{searched} were looked for")),
-        })
-        .await;
-        wire.mend().await;
-        stack.settled(created).await;
-        stack.settled(deleted).await;
-        assert!(cut_off.terminate().await.status.success());
-        assert!(cut_off.log().contains("another worker took over records"));
-        stack.finish().await;
-        let letters = stack.dead_letters().await;
-        let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
-        assert_eq!(dead, stack.crm.expected().dead.keys().map(String::as_str).collect());
-        stack.has_what_it_must();
-    })
+    prove(
+        Options {
+            customers: 32,
+            edits,
+            ..Options::default()
+        },
+        async |stack| {
+            assert!(stack.loader.terminate().await.status.success());
+            let mut cut_off = stack
+                .another("loader")
+                .told("POMOST_DATABASE_URL", wire.url(&direct));
+            cut_off.start();
+            // A loader takes its first message alone.
+            let run = stack.request_run().await;
+            stack.settled(run).await;
+            stack.crm.edit(&Edit {
+                add: 32,
+                ..Edit::default()
+            });
+            let late = Fault::new(When::Always, Act::Late { ms: 2_000 }).on("POST");
+            stack.shop.set_faults(Faults::only(late));
+            let created = stack.request_run().await;
+            stack
+                .created(stack.crm.expected().present.len() as u64)
+                .await;
+            wire.cut().await;
+            stack.loader.start();
+            stack.crm.edit(&Edit {
+                archive: (32..64).collect(),
+                ..Edit::default()
+            });
+            let deleted = stack.request_run().await;
+            eventually(async || match stack.shop.counts().searched {
+                8.. => Ok(()),
+                searched => Err(format!("{searched} were looked for")),
+            })
+            .await;
+            wire.mend().await;
+            stack.settled(created).await;
+            stack.settled(deleted).await;
+            assert!(cut_off.terminate().await.status.success());
+            assert!(cut_off.log().contains("another worker took over records"));
+            stack.finish().await;
+            let letters = stack.dead_letters().await;
+            let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
+            assert_eq!(
+                dead,
+                stack
+                    .crm
+                    .expected()
+                    .dead
+                    .keys()
+                    .map(String::as_str)
+                    .collect()
+            );
+            stack.has_what_it_must();
+        },
+    )
     .await;
 }
 
@@ -112,18 +156,35 @@ async fn replicas_that_come_and_go_lose_and_repeat_nothing_of_100_000_records() 
 /// Of each service in turn another joins, and the first is told to end.
 async fn come_and_go(customers: u32) {
     const TURNS: u64 = 12;
-    prove(Options { customers, ..Options::default() }, async |stack| {
-        // Slow enough a source that all three services are busy until the end.
-        stack.crm.set_faults(Faults { delay_ms: 100, ..Faults::default() });
-        let run = stack.request_run().await;
-        for (turn, name) in (0..TURNS).zip(["extractor", "transformer", "loader"].into_iter().cycle()) {
-            stack.created(u64::from(customers) * turn / (TURNS + 2)).await;
-            succeed(stack, name).await;
-        }
-        stack.all_crossed_once(run).await;
-        let counts = stack.shop.counts();
-        assert_eq!((counts.updated, counts.searched), (0, 0), "something was sent again, or left in doubt");
-    })
+    prove(
+        Options {
+            customers,
+            ..Options::default()
+        },
+        async |stack| {
+            // Slow enough a source that all three services are busy until the end.
+            stack.crm.set_faults(Faults {
+                delay_ms: 100,
+                ..Faults::default()
+            });
+            let run = stack.request_run().await;
+            for (turn, name) in
+                (0..TURNS).zip(["extractor", "transformer", "loader"].into_iter().cycle())
+            {
+                stack
+                    .created(u64::from(customers) * turn / (TURNS + 2))
+                    .await;
+                succeed(stack, name).await;
+            }
+            stack.all_crossed_once(run).await;
+            let counts = stack.shop.counts();
+            assert_eq!(
+                (counts.updated, counts.searched),
+                (0, 0),
+                "something was sent again, or left in doubt"
+            );
+        },
+    )
     .await;
 }
 

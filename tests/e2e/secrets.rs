@@ -24,7 +24,10 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
         let silent = Fault::new(When::OneIn(9), Act::HangUpAfter).on("POST");
         let refusing = Fault::new(When::OneIn(50), Act::answer(422)).on("POST");
         let failing = Fault::new(When::Next(5), Act::answer(500)).on("GET");
-        stack.shop.set_faults(Faults { delay_ms: 0, faults: vec![silent, refusing, failing] });
+        stack.shop.set_faults(Faults {
+            delay_ms: 0,
+            faults: vec![silent, refusing, failing],
+        });
         let run = stack.request_run().await;
         stack.settled(run).await;
         let shown = shown(stack).await;
@@ -36,8 +39,16 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
             .map(|service| (format!("the log of {}", service.name), service.log()));
         for (place, text) in logs.into_iter().chain(shown) {
             assert!(text.contains("DEBUG"), "{place} is to be at level debug");
-            let leaked: Vec<String> = canaries.iter().filter_map(|canary| leak(&text, canary)).collect();
-            assert!(leaked.is_empty(), "{place} shows {}, such as {:?}", leaked.len(), leaked[0]);
+            let leaked: Vec<String> = canaries
+                .iter()
+                .filter_map(|canary| leak(&text, canary))
+                .collect();
+            assert!(
+                leaked.is_empty(),
+                "{place} shows {}, such as {:?}",
+                leaked.len(),
+                leaked[0]
+            );
         }
     })
     .await;
@@ -45,9 +56,15 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
 
 /// What the command line prints of dead letters.
 async fn shown(stack: &Stack) -> Vec<(String, String)> {
-    let mut shown = vec![("dead list".to_owned(), stack.pomost(&["dead", "list", "--limit", "1000"]).await)];
+    let mut shown = vec![(
+        "dead list".to_owned(),
+        stack.pomost(&["dead", "list", "--limit", "1000"]).await,
+    )];
     let letters = stack.dead_letters().await;
-    assert!(letters.len() > stack.crm.expected().dead.len(), "some are to die in the shop");
+    assert!(
+        letters.len() > stack.crm.expected().dead.len(),
+        "some are to die in the shop"
+    );
     for letter in &letters {
         let printed = stack.pomost(&["dead", "show", &letter.id]).await;
         assert!(printed.contains(letter.key()), "{printed}");
@@ -60,7 +77,11 @@ async fn shown(stack: &Stack) -> Vec<(String, String)> {
 fn canaries(stack: &Stack) -> BTreeSet<String> {
     let mut canaries = BTreeSet::from([TOKEN.to_owned(), KEY.to_owned()]);
     for variable in ["POMOST_TEST_AMQP_URL", "POMOST_TEST_DATABASE_URL"] {
-        let password = Url::parse(&test_url(variable)).unwrap().password().unwrap_or_default().to_owned();
+        let password = Url::parse(&test_url(variable))
+            .unwrap()
+            .password()
+            .unwrap_or_default()
+            .to_owned();
         // RabbitMQ's default password is its user's name, which may be seen.
         canaries.extend(Some(password).filter(|password| password != "guest"));
     }
@@ -69,10 +90,18 @@ fn canaries(stack: &Stack) -> BTreeSet<String> {
         let street = customer.address.map(|address| address.street);
         let email = customer.email.map(|email| email.trim().to_owned());
         canaries.extend(email.as_ref().map(|email| email.to_lowercase()));
-        canaries.extend(email.as_ref().map(|email| email.to_lowercase().replace('@', "%40")));
+        canaries.extend(
+            email
+                .as_ref()
+                .map(|email| email.to_lowercase().replace('@', "%40")),
+        );
         let phone = customer.phone.as_ref();
         canaries.extend(phone.map(|phone| phone.chars().filter(char::is_ascii_digit).collect()));
-        canaries.extend([email, customer.phone, company, street].into_iter().flatten());
+        canaries.extend(
+            [email, customer.phone, company, street]
+                .into_iter()
+                .flatten(),
+        );
     }
     canaries.retain(|canary| !canary.is_empty());
     canaries
@@ -81,5 +110,8 @@ fn canaries(stack: &Stack) -> BTreeSet<String> {
 /// The canary and what is around it, where it is in a text.
 fn leak(text: &str, canary: &str) -> Option<String> {
     let line = text.lines().find(|line| line.contains(canary))?;
-    Some(format!("'{canary}' in {}", line.chars().take(1_000).collect::<String>()))
+    Some(format!(
+        "'{canary}' in {}",
+        line.chars().take(1_000).collect::<String>()
+    ))
 }

@@ -10,15 +10,36 @@ const CUSTOMERS: u32 = 250;
 async fn a_page_is_one_trace_through_both_queues() {
     traced(async |stack, spans| {
         for page in ["0", "1"] {
-            let root = one(spans, |span| span.name == "extract customers" && span.get("page") == page);
-            assert_eq!((root.parent.as_str(), root.service.as_str()), ("", "pomost-extractor"));
-            let request = one(spans, |span| span.parent == root.id && span.kind == SpanKind::Client);
-            is_a_request(request, "GET", "200", "GET /customers?modified_since={$cursor}&limit=200");
-            let batches = through_queue(spans, &[root], "pomost-transformer", "transform.customers.backfill");
-            let batches = through_queue(spans, &batches, "pomost-loader", "load.customers.backfill");
+            let root = one(spans, |span| {
+                span.name == "extract customers" && span.get("page") == page
+            });
+            assert_eq!(
+                (root.parent.as_str(), root.service.as_str()),
+                ("", "pomost-extractor")
+            );
+            let request = one(spans, |span| {
+                span.parent == root.id && span.kind == SpanKind::Client
+            });
+            is_a_request(
+                request,
+                "GET",
+                "200",
+                "GET /customers?modified_since={$cursor}&limit=200",
+            );
+            let batches = through_queue(
+                spans,
+                &[root],
+                "pomost-transformer",
+                "transform.customers.backfill",
+            );
+            let batches =
+                through_queue(spans, &batches, "pomost-loader", "load.customers.backfill");
             are_creates(spans, &batches);
         }
-        let created = spans.iter().filter(|span| span.get("http.request.method") == "POST").count();
+        let created = spans
+            .iter()
+            .filter(|span| span.get("http.request.method") == "POST")
+            .count();
         assert_eq!(created as u64, stack.shop.counts().created);
     })
     .await;
@@ -29,7 +50,9 @@ async fn a_dead_letter_has_the_trace_of_its_page() {
     traced(async |stack, spans| {
         for letter in stack.dead_letters().await {
             let (page, _) = letter.batch.split_once('.').unwrap();
-            let root = one(spans, |span| span.name == "extract customers" && span.get("page") == page);
+            let root = one(spans, |span| {
+                span.name == "extract customers" && span.get("page") == page
+            });
             assert_eq!(letter.trace_id(), Some(root.trace.as_str()));
             let printed = stack.pomost(&["dead", "show", &letter.id]).await;
             assert!(printed.contains(&root.trace), "{printed}");
@@ -41,26 +64,49 @@ async fn a_dead_letter_has_the_trace_of_its_page() {
 async fn traced(behaviour: impl AsyncFnOnce(&mut Stack, &[Span])) {
     let collector = Collector::start().await;
     let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone())];
-    prove(Options { customers: CUSTOMERS, environment, ..Options::default() }, async |stack| {
-        let run = stack.request_run().await;
-        // Ending, the services send what spans they still hold.
-        stack.all_crossed_once(run).await;
-        behaviour(stack, &collector.spans()).await;
-    })
+    prove(
+        Options {
+            customers: CUSTOMERS,
+            environment,
+            ..Options::default()
+        },
+        async |stack| {
+            let run = stack.request_run().await;
+            // Ending, the services send what spans they still hold.
+            stack.all_crossed_once(run).await;
+            behaviour(stack, &collector.spans()).await;
+        },
+    )
     .await;
 }
 
 /// The consumers' spans of the messages that were sent to a queue in these spans.
-fn through_queue<'a>(spans: &'a [Span], senders: &[&Span], consumer: &str, queue: &str) -> Vec<&'a Span> {
+fn through_queue<'a>(
+    spans: &'a [Span],
+    senders: &[&Span],
+    consumer: &str,
+    queue: &str,
+) -> Vec<&'a Span> {
     let mut consumed = Vec::new();
     for sender in senders {
-        let sent = one(spans, |span| span.parent == sender.id && span.kind == SpanKind::Producer);
-        assert_eq!((&sent.name, &sent.service), (&format!("send {queue}"), &sender.service));
+        let sent = one(spans, |span| {
+            span.parent == sender.id && span.kind == SpanKind::Producer
+        });
+        assert_eq!(
+            (&sent.name, &sent.service),
+            (&format!("send {queue}"), &sender.service)
+        );
         is_a_message(sent, "send", queue);
         let received = some(spans, |span| span.parent == sent.id);
         for span in &received {
-            assert_eq!((&span.name, span.service.as_str()), (&format!("process {queue}"), consumer));
-            assert_eq!((span.kind, &span.trace), (SpanKind::Consumer, &sender.trace));
+            assert_eq!(
+                (&span.name, span.service.as_str()),
+                (&format!("process {queue}"), consumer)
+            );
+            assert_eq!(
+                (span.kind, &span.trace),
+                (SpanKind::Consumer, &sender.trace)
+            );
             is_a_message(span, "process", queue);
             assert!(!span.get("messaging.message.id").is_empty());
         }
@@ -72,9 +118,14 @@ fn through_queue<'a>(spans: &'a [Span], senders: &[&Span], consumer: &str, queue
 /// Every customer that crossed is a request of its own, child of its batch.
 fn are_creates(spans: &[Span], batches: &[&Span]) {
     for batch in batches {
-        let requests = some(spans, |span| span.parent == batch.id && span.kind == SpanKind::Client);
+        let requests = some(spans, |span| {
+            span.parent == batch.id && span.kind == SpanKind::Client
+        });
         for request in requests {
-            assert_eq!((&request.trace, request.service.as_str()), (&batch.trace, "pomost-loader"));
+            assert_eq!(
+                (&request.trace, request.service.as_str()),
+                (&batch.trace, "pomost-loader")
+            );
             is_a_request(request, "POST", "201", "POST /customers");
         }
     }
@@ -86,7 +137,12 @@ fn is_a_message(span: &Span, operation: &str, queue: &str) {
     assert_eq!(span.get("messaging.destination.name"), queue);
     assert_eq!(span.get("messaging.operation.name"), operation);
     assert_eq!(span.get("messaging.operation.type"), operation);
-    assert!(span.get("messaging.batch.message_count").parse::<u32>().unwrap() > 0);
+    assert!(
+        span.get("messaging.batch.message_count")
+            .parse::<u32>()
+            .unwrap()
+            > 0
+    );
     assert!(!span.failed);
 }
 
@@ -102,7 +158,11 @@ fn is_a_request(span: &Span, method: &str, status: &str, template: &str) {
 
 fn some(spans: &[Span], is: impl Fn(&Span) -> bool) -> Vec<&Span> {
     let found: Vec<&Span> = spans.iter().filter(|span| is(span)).collect();
-    assert!(!found.is_empty(), "no such span among {} spans", spans.len());
+    assert!(
+        !found.is_empty(),
+        "no such span among {} spans",
+        spans.len()
+    );
     found
 }
 

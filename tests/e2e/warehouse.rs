@@ -22,10 +22,16 @@ async fn figures_become_rows_of_a_table_and_what_is_corrected_takes_their_place(
 
         analytics.counts("2026-11-02", "/kubki", 1105, 852, "0.4");
         analytics.counts("2026-11-03", "/kubki", 7, 7, "0");
-        assert_eq!(example.sync("warehouse").await, "1 created, 1 updated, 2 unchanged");
+        assert_eq!(
+            example.sync("warehouse").await,
+            "1 created, 1 updated, 2 unchanged"
+        );
         let corrected = r#"["2026-11-02","/kubki"] 2026-11-02 /kubki 1105 852 0.4"#;
         let newest = r#"["2026-11-03","/kubki"] 2026-11-03 /kubki 7 7 0"#;
-        assert_eq!(rows(client, schema).await, [kubki, piora, corrected, newest]);
+        assert_eq!(
+            rows(client, schema).await,
+            [kubki, piora, corrected, newest]
+        );
         assert_eq!(example.sync("warehouse").await, "4 unchanged");
     })
     .await;
@@ -33,10 +39,21 @@ async fn figures_become_rows_of_a_table_and_what_is_corrected_takes_their_place(
 
 /// A schema of the test's own, which is dropped in the end, also when the behaviour panics.
 async fn in_a_schema(behaviour: impl AsyncFnOnce(&str, &Client)) {
-    let (client, schema) = (database().await, format!("warehouse-{}", Uuid::new_v4().simple()));
-    client.batch_execute(&format!("CREATE SCHEMA \"{schema}\"")).await.unwrap();
-    let proven = AssertUnwindSafe(behaviour(&schema, &client)).catch_unwind().await;
-    client.batch_execute(&format!("DROP SCHEMA \"{schema}\" CASCADE")).await.unwrap();
+    let (client, schema) = (
+        database().await,
+        format!("warehouse-{}", Uuid::new_v4().simple()),
+    );
+    client
+        .batch_execute(&format!("CREATE SCHEMA \"{schema}\""))
+        .await
+        .unwrap();
+    let proven = AssertUnwindSafe(behaviour(&schema, &client))
+        .catch_unwind()
+        .await;
+    client
+        .batch_execute(&format!("DROP SCHEMA \"{schema}\" CASCADE"))
+        .await
+        .unwrap();
     proven.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
@@ -44,7 +61,9 @@ async fn in_a_schema(behaviour: impl AsyncFnOnce(&str, &Client)) {
 fn url_of(schema: &str) -> String {
     let mut url = Url::parse(&test_url("POMOST_TEST_DATABASE_URL")).unwrap();
     let options = format!("options=-csearch_path%3D{schema}");
-    let query = url.query().map_or(options.clone(), |query| format!("{query}&{options}"));
+    let query = url
+        .query()
+        .map_or(options.clone(), |query| format!("{query}&{options}"));
     url.set_query(Some(&query));
     url.into()
 }
@@ -54,5 +73,11 @@ async fn rows(client: &Client, schema: &str) -> Vec<String> {
     let query = format!(
         "SELECT concat_ws(' ', id, date, page, views, visitors, bounce_rate) FROM \"{schema}\".traffic ORDER BY id COLLATE \"C\""
     );
-    client.query(&query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    client
+        .query(&query, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
 }

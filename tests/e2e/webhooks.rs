@@ -35,7 +35,12 @@ const WEBHOOK: &str = "  webhook:
 async fn killing_the_extractor_loses_and_doubles_no_delivery() {
     let address = address_of_our_own(8080);
     let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
-    let options = Options { customers: CUSTOMERS, environment, extract: WEBHOOK, ..Options::default() };
+    let options = Options {
+        customers: CUSTOMERS,
+        environment,
+        extract: WEBHOOK,
+        ..Options::default()
+    };
     let mut chance = Chance::new();
     prove(options, async |stack| {
         let taken = AtomicU64::new(0);
@@ -72,15 +77,26 @@ const TOGETHER: usize = 10;
 async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothing() {
     let address = address_of_our_own(8080);
     let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
-    let options = Options { customers: CUSTOMERS, environment, extract: TOLD, ..Options::default() };
+    let options = Options {
+        customers: CUSTOMERS,
+        environment,
+        extract: TOLD,
+        ..Options::default()
+    };
     let mut chance = Chance::new();
     prove(options, async |stack| {
         let taken = AtomicU64::new(0);
         let offsets: Vec<u32> = (0..CUSTOMERS).collect();
-        let told =
-            offsets.chunks(TOGETHER).map(|offsets| serde_json::json!({ "offsets": offsets }).to_string());
+        let told = offsets
+            .chunks(TOGETHER)
+            .map(|offsets| serde_json::json!({ "offsets": offsets }).to_string());
         let delivering = deliver_all(address, told.collect(), &taken);
-        let killing = kill_meanwhile(stack, &mut chance, &taken, u64::from(CUSTOMERS) / TOGETHER as u64);
+        let killing = kill_meanwhile(
+            stack,
+            &mut chance,
+            &taken,
+            u64::from(CUSTOMERS) / TOGETHER as u64,
+        );
         tokio::join!(delivering, killing);
         all_is_settled(stack).await;
         stack.finish().await;
@@ -90,7 +106,12 @@ async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothi
 }
 
 /// Kills the extractor now and then while so many deliveries are taken.
-async fn kill_meanwhile(stack: &mut Stack, chance: &mut Chance, taken: &AtomicU64, deliveries: u64) {
+async fn kill_meanwhile(
+    stack: &mut Stack,
+    chance: &mut Chance,
+    taken: &AtomicU64,
+    deliveries: u64,
+) {
     for so_many in chance.moments(KILLS, deliveries * 9 / 10) {
         until_taken(taken, so_many).await;
         chance.moment().await;
@@ -111,9 +132,15 @@ async fn until_taken(taken: &AtomicU64, so_many: u64) {
 async fn all_is_settled(stack: &Stack) {
     eventually(async || {
         let runs = stack.store.runs(Some(FLOW), 100).await.unwrap();
-        let runs: Vec<_> = runs.into_iter().filter(|run| run.trigger == Trigger::Webhook).collect();
+        let runs: Vec<_> = runs
+            .into_iter()
+            .filter(|run| run.trigger == Trigger::Webhook)
+            .collect();
         let counted: u64 = runs.iter().map(|run| run.counts.records).sum();
-        let settled: u64 = runs.iter().map(|run| run.counts.outcomes.values().sum::<u64>()).sum();
+        let settled: u64 = runs
+            .iter()
+            .map(|run| run.counts.outcomes.values().sum::<u64>())
+            .sum();
         let all = runs.iter().all(|run| run.state == RunState::Settled);
         match all && counted == settled && counted >= u64::from(CUSTOMERS) {
             true => Ok(()),
@@ -138,15 +165,22 @@ async fn deliver_all(address: SocketAddr, bodies: Vec<String>, taken: &AtomicU64
 
 async fn deliver(address: SocketAddr, body: &str) -> Option<u16> {
     let token = CrmOptions::default().token;
-    let head =
-        format!("POST /customers HTTP/1.0\r\nX-Token: {token}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /customers HTTP/1.0\r\nX-Token: {token}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let answer = exchange(address, &format!("{head}{body}")).await?;
     answer.split(' ').nth(1)?.parse().ok()
 }
 
 /// What the CRM has, digit for digit.
 async fn customers(stack: &Stack) -> Vec<String> {
-    let address = stack.crm.url().trim_start_matches("http://").parse().unwrap();
+    let address = stack
+        .crm
+        .url()
+        .trim_start_matches("http://")
+        .parse()
+        .unwrap();
     let token = CrmOptions::default().token;
     let mut path = "/customers?limit=500".to_owned();
     let mut customers = Vec::new();

@@ -13,8 +13,10 @@ pub struct Chance(Rng);
 pub fn seed() -> u64 {
     let told = std::env::var("POMOST_TEST_SEED").ok();
     // Short enough to be copied by hand.
-    let seed =
-        told.map_or_else(|| fastrand::u32(..).into(), |seed| seed.parse().expect("a seed is a number"));
+    let seed = told.map_or_else(
+        || fastrand::u32(..).into(),
+        |seed| seed.parse().expect("a seed is a number"),
+    );
     eprintln!("POMOST_TEST_SEED={seed}");
     seed
 }
@@ -33,7 +35,9 @@ impl Chance {
     /// As many moments as asked for between 0 and `end`, in order, one in each equal part.
     pub fn moments(&mut self, count: u64, end: u64) -> Vec<u64> {
         let part = end / count;
-        (0..count).map(|number| number * part + self.0.u64(0..part)).collect()
+        (0..count)
+            .map(|number| number * part + self.0.u64(0..part))
+            .collect()
     }
 
     /// A number below `end`, or 0.

@@ -58,7 +58,12 @@ impl Collector {
         let router = Router::new().route("/v1/traces", post(receive));
         let router = router.with_state((spans.clone(), bodies.clone()));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Collector { url, spans, bodies, serving }
+        Collector {
+            url,
+            spans,
+            bodies,
+            serving,
+        }
     }
 
     /// All that has arrived, as it was sent.
@@ -81,7 +86,10 @@ impl Drop for Collector {
 impl Span {
     /// An attribute as text; empty where it has none of that name.
     pub fn get(&self, attribute: &str) -> &str {
-        self.attributes.get(attribute).map(String::as_str).unwrap_or_default()
+        self.attributes
+            .get(attribute)
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     fn of(service: &str, span: v1::Span) -> Span {
@@ -91,8 +99,14 @@ impl Span {
             trace: hexadecimal(&span.trace_id),
             id: hexadecimal(&span.span_id),
             parent: hexadecimal(&span.parent_span_id),
-            links: span.links.iter().map(|link| hexadecimal(&link.trace_id)).collect(),
-            failed: span.status.is_some_and(|status| status.code() == v1::status::StatusCode::Error),
+            links: span
+                .links
+                .iter()
+                .map(|link| hexadecimal(&link.trace_id))
+                .collect(),
+            failed: span
+                .status
+                .is_some_and(|status| status.code() == v1::status::StatusCode::Error),
             attributes: attributes(span.attributes),
             name: span.name,
         }
@@ -105,13 +119,22 @@ async fn receive(State((spans, bodies)): State<(Spans, Bodies)>, body: Bytes) {
     for resource in request.resource_spans {
         let of = attributes(resource.resource.unwrap_or_default().attributes);
         let service = &of["service.name"];
-        let arrived = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-        spans.lock().unwrap().extend(arrived.map(|span| Span::of(service, span)));
+        let arrived = resource
+            .scope_spans
+            .into_iter()
+            .flat_map(|scope| scope.spans);
+        spans
+            .lock()
+            .unwrap()
+            .extend(arrived.map(|span| Span::of(service, span)));
     }
 }
 
 fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
-    pairs.into_iter().map(|pair| (pair.key, text(pair.value.and_then(|value| value.value)))).collect()
+    pairs
+        .into_iter()
+        .map(|pair| (pair.key, text(pair.value.and_then(|value| value.value))))
+        .collect()
 }
 
 fn text(value: Option<Value>) -> String {

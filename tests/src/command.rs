@@ -21,14 +21,20 @@ impl Printed {
     /// What is in a command's output.
     pub fn of(output: Output) -> Printed {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Printed { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        Printed {
+            code: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 }
 
 /// The program with these arguments, for a project.
 pub fn pomost_in(project: &Path, arguments: &[&str]) -> Command {
     let mut command = pomost(arguments);
-    command.env("POMOST_PROJECT", project).env("POMOST_HTTP_ADDR", "127.0.0.1:0");
+    command
+        .env("POMOST_PROJECT", project)
+        .env("POMOST_HTTP_ADDR", "127.0.0.1:0");
     command
 }
 

@@ -22,7 +22,9 @@ impl Example {
     pub fn new(name: &str, variables: &[(&str, &str)]) -> Example {
         let directory = tempfile::tempdir().unwrap();
         copy(&examples().join(name), directory.path());
-        let lines = variables.iter().map(|(name, value)| format!("{name}={value}\n"));
+        let lines = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"));
         fs::write(directory.path().join(".env"), lines.collect::<String>()).unwrap();
         Example { directory }
     }
@@ -36,14 +38,20 @@ impl Example {
     pub async fn sync(&self, flow: &str) -> String {
         let printed = self.pomost(&["sync", flow]).await;
         let settled = printed.out.strip_prefix(&format!("{flow} settled: "));
-        settled.unwrap_or_else(|| panic!("{printed:?}")).trim_end().to_owned()
+        settled
+            .unwrap_or_else(|| panic!("{printed:?}"))
+            .trim_end()
+            .to_owned()
     }
 
     /// The keys of the dead letters and why they are dead, in order.
     pub async fn dead(&self) -> Vec<(String, String)> {
         let key_and_error = |letter: DeadLetter| (letter.key().to_owned(), letter.error);
-        let mut letters: Vec<_> =
-            dead(&*self.backends().await.store).await.into_iter().map(key_and_error).collect();
+        let mut letters: Vec<_> = dead(&*self.backends().await.store)
+            .await
+            .into_iter()
+            .map(key_and_error)
+            .collect();
         letters.sort();
         letters
     }
@@ -55,7 +63,12 @@ impl Example {
 
     /// Runs the command line on it.
     pub async fn pomost(&self, arguments: &[&str]) -> Printed {
-        Printed::of(pomost_in(self.directory(), arguments).output().await.unwrap())
+        Printed::of(
+            pomost_in(self.directory(), arguments)
+                .output()
+                .await
+                .unwrap(),
+        )
     }
 }
 
@@ -66,7 +79,13 @@ pub fn examples() -> PathBuf {
 
 /// What is kept of all runs that a store knows.
 pub async fn dead(store: &dyn Store) -> Vec<DeadLetter> {
-    store.dead_letters(&DeadLetterFilter { limit: 1000, ..DeadLetterFilter::default() }).await.unwrap()
+    store
+        .dead_letters(&DeadLetterFilter {
+            limit: 1000,
+            ..DeadLetterFilter::default()
+        })
+        .await
+        .unwrap()
 }
 
 /// Copies what an example has in its folders.

@@ -28,8 +28,16 @@ impl Stack {
     /// The shop has exactly the customers it must have, digit for digit.
     pub fn has_what_it_must(&self) {
         if let Err(differences) = verify(&self.crm.expected(), &self.shop.snapshot()) {
-            let some: Vec<String> = differences.iter().take(10).map(ToString::to_string).collect();
-            panic!("{} differences, such as:\n{}", differences.len(), some.join("\n"));
+            let some: Vec<String> = differences
+                .iter()
+                .take(10)
+                .map(ToString::to_string)
+                .collect();
+            panic!(
+                "{} differences, such as:\n{}",
+                differences.len(),
+                some.join("\n")
+            );
         }
     }
 
@@ -39,7 +47,10 @@ impl Stack {
         let mut dead: Vec<&str> = letters.iter().map(|letter| letter.key()).collect();
         dead.sort_unstable();
         let expected = self.crm.expected();
-        assert_eq!(dead, expected.dead.keys().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(
+            dead,
+            expected.dead.keys().map(String::as_str).collect::<Vec<_>>()
+        );
     }
 
     /// In a first run, updates are creates that were sent again to be sure.
@@ -48,10 +59,18 @@ impl Stack {
         let (present, dead) = (expected.present.len() as u64, expected.dead.len() as u64);
         let customers = self.crm.customers().count() as u64;
         assert_eq!(counts.records, customers, "{counts:?}");
-        assert_eq!(counts.of(Outcome::Created) + counts.of(Outcome::Updated), present, "{counts:?}");
+        assert_eq!(
+            counts.of(Outcome::Created) + counts.of(Outcome::Updated),
+            present,
+            "{counts:?}"
+        );
         assert_eq!(counts.of(Outcome::Dead), dead, "{counts:?}");
         // Customers that were archived before they ever crossed.
-        assert_eq!(counts.of(Outcome::Unchanged), customers - present - dead, "{counts:?}");
+        assert_eq!(
+            counts.of(Outcome::Unchanged),
+            customers - present - dead,
+            "{counts:?}"
+        );
         let sent = self.shop.counts();
         assert_eq!(sent.updated, sent.repeated, "{sent:?}");
     }

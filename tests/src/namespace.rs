@@ -22,13 +22,19 @@ pub struct Namespace {
 impl Namespace {
     /// Makes a name up.
     pub fn new(amqp_url: String, database_url: String) -> Namespace {
-        Namespace { name: format!("e2e-{}", Uuid::new_v4().simple()), amqp_url, database_url }
+        Namespace {
+            name: format!("e2e-{}", Uuid::new_v4().simple()),
+            amqp_url,
+            database_url,
+        }
     }
 
     /// The services' environment, with a way to the database other than the direct one perhaps.
     pub(crate) fn environment(&self, way: Option<&str>) -> [(String, String); 3] {
-        let mut url = Url::parse(way.unwrap_or(&self.database_url)).expect("the database's URL is one");
-        url.query_pairs_mut().append_pair("application_name", &self.name);
+        let mut url =
+            Url::parse(way.unwrap_or(&self.database_url)).expect("the database's URL is one");
+        url.query_pairs_mut()
+            .append_pair("application_name", &self.name);
         [
             ("POMOST_AMQP_URL", self.amqp_url.clone()),
             ("POMOST_DATABASE_URL", url.into()),
@@ -53,8 +59,14 @@ impl Namespace {
         let channel = connection.create_channel().await?;
         let mut messages = 0;
         for queue in queues {
-            let look = QueueDeclareOptions { passive: true, ..Default::default() };
-            messages += channel.queue_declare(queue.into(), look, Default::default()).await?.message_count();
+            let look = QueueDeclareOptions {
+                passive: true,
+                ..Default::default()
+            };
+            messages += channel
+                .queue_declare(queue.into(), look, Default::default())
+                .await?
+                .message_count();
         }
         connection.close(200, "OK".into()).await?;
         Ok(messages)
@@ -63,12 +75,18 @@ impl Namespace {
     /// Closes every connection of the services to the database, as a failover would, once there are
     /// any.
     pub async fn disconnect_database(&self) {
-        let terminate =
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
+        let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
         let client = connect(&self.database_url).await;
-        eventually(async || match client.query_one(terminate, &[&self.name]).await.unwrap().get(0) {
-            0_i64 => Err("no connection to the database"),
-            _ => Ok(()),
+        eventually(async || {
+            match client
+                .query_one(terminate, &[&self.name])
+                .await
+                .unwrap()
+                .get(0)
+            {
+                0_i64 => Err("no connection to the database"),
+                _ => Ok(()),
+            }
         })
         .await;
     }
@@ -82,20 +100,33 @@ impl Namespace {
     pub async fn delete_with(&self, flows: impl IntoIterator<Item = &str>) -> Result<(), String> {
         let removed = PostgresStore::remove(&self.database_url, None, &self.name).await;
         removed.map_err(|error| error.to_string())?;
-        let broker =
-            RabbitMq::connect(&self.amqp_url, &self.name).await.map_err(|error| error.to_string())?;
+        let broker = RabbitMq::connect(&self.amqp_url, &self.name)
+            .await
+            .map_err(|error| error.to_string())?;
         let flows: Vec<String> = flows.into_iter().map(str::to_owned).collect();
-        broker.delete_everything(&flows).await.map_err(|error| error.to_string())
+        broker
+            .delete_everything(&flows)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Whether nothing of it is on the servers.
     pub async fn is_gone(&self) -> bool {
-        let connection = lapin::Connection::connect(&self.amqp_url, Default::default()).await.unwrap();
+        let connection = lapin::Connection::connect(&self.amqp_url, Default::default())
+            .await
+            .unwrap();
         for queue in self.queues() {
             // The broker closes the channel on which a queue is missed.
             let channel = connection.create_channel().await.unwrap();
-            let look = QueueDeclareOptions { passive: true, ..Default::default() };
-            if channel.queue_declare(queue.into(), look, Default::default()).await.is_ok() {
+            let look = QueueDeclareOptions {
+                passive: true,
+                ..Default::default()
+            };
+            if channel
+                .queue_declare(queue.into(), look, Default::default())
+                .await
+                .is_ok()
+            {
                 return false;
             }
         }
@@ -103,9 +134,14 @@ impl Namespace {
     }
 
     fn queues(&self) -> Vec<String> {
-        let works = Queue::of_flow(FLOW).chain([Queue::Dead]).map(|queue| queue.to_string());
+        let works = Queue::of_flow(FLOW)
+            .chain([Queue::Dead])
+            .map(|queue| queue.to_string());
         let delays = (0..12).map(|power| format!("delay.{}s", 1 << power));
-        works.chain(delays).map(|queue| format!("{}.{queue}", self.name)).collect()
+        works
+            .chain(delays)
+            .map(|queue| format!("{}.{queue}", self.name))
+            .collect()
     }
 }
 

@@ -22,7 +22,11 @@ pub async fn prove(options: Options, behaviour: impl AsyncFnOnce(&mut Stack)) {
         behaviour(&mut stack).await;
     };
     let proven = AssertUnwindSafe(proving).catch_unwind().await;
-    for service in stack.services().into_iter().filter(|service| service.is_running()) {
+    for service in stack
+        .services()
+        .into_iter()
+        .filter(|service| service.is_running())
+    {
         service.kill().await;
     }
     let deleted = stack.delete().await;

@@ -40,12 +40,21 @@ impl Proxy {
     /// Listens on loopback and passes on to the server of a URL.
     pub async fn start(url: &str, default_port: u16) -> Proxy {
         let url = Url::parse(url).unwrap();
-        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(default_port));
+        let server = format!(
+            "{}:{}",
+            url.host_str().unwrap(),
+            url.port().unwrap_or(default_port)
+        );
         let address = address_of_our_own(default_port);
         let listener = TcpListener::bind(address).await.unwrap();
         let flow = watch::Sender::new(Flow::Free);
         let accepting = tokio::spawn(accept(listener, server.clone(), flow.subscribe()));
-        Proxy { address, server, flow, accepting }
+        Proxy {
+            address,
+            server,
+            flow,
+            accepting,
+        }
     }
 
     /// The server's URL, by way of this.
@@ -93,9 +102,15 @@ async fn accept(listener: TcpListener, server: String, flow: watch::Receiver<Flo
 }
 
 async fn pass(client: TcpStream, server: String, flow: watch::Receiver<Flow>) {
-    let Ok(server) = TcpStream::connect(server).await else { return };
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    tokio::join!(carry(from_client, to_server, flow.clone()), carry(from_server, to_client, flow));
+    let Ok(server) = TcpStream::connect(server).await else {
+        return;
+    };
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
+    tokio::join!(
+        carry(from_client, to_server, flow.clone()),
+        carry(from_server, to_client, flow)
+    );
 }
 
 /// Carries one direction to its end. A connection that breaks is for the two ends to notice.

@@ -62,7 +62,16 @@ impl Service {
     pub fn new(name: &'static str, environment: Vec<(String, String)>, logs: PathBuf) -> Service {
         let (arguments, wrapper): (&[_], &[_]) = (&[], &[]);
         let (starts, child, told) = (0, None, Instant::now());
-        Service { name, arguments, wrapper, environment, logs, starts, child, told }
+        Service {
+            name,
+            arguments,
+            wrapper,
+            environment,
+            logs,
+            starts,
+            child,
+            told,
+        }
     }
 
     /// The same with arguments.
@@ -80,7 +89,10 @@ impl Service {
     /// The same, told by an error that the disk is full, and not by the signal that comes with
     /// [`Service::set_full_disk`].
     pub fn outliving_a_full_disk(self) -> Service {
-        Service { wrapper: &["/usr/bin/env", "--ignore-signal=XFSZ"], ..self }
+        Service {
+            wrapper: &["/usr/bin/env", "--ignore-signal=XFSZ"],
+            ..self
+        }
     }
 
     /// Starts it.
@@ -106,8 +118,18 @@ impl Service {
     /// Starts it again where it has ended by itself before it was ready: servers that went away while it
     /// came up are for whoever looks after it.
     pub fn start_if_it_gave_up(&mut self) {
-        let Some(ended) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) else { return };
-        assert!(self.address().is_none(), "{} was ready, and ended by itself with {ended:?}", self.name);
+        let Some(ended) = self
+            .child
+            .as_mut()
+            .and_then(|child| child.try_wait().unwrap())
+        else {
+            return;
+        };
+        assert!(
+            self.address().is_none(),
+            "{} was ready, and ended by itself with {ended:?}",
+            self.name
+        );
         self.child = None;
         self.start();
     }
@@ -115,8 +137,15 @@ impl Service {
     /// Waits until it is ready; returns where it tells its health.
     pub async fn ready(&mut self) -> SocketAddr {
         eventually(async || {
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
-            assert!(ended.is_none(), "{} ended before it was ready, with {ended:?}", self.name);
+            let ended = self
+                .child
+                .as_mut()
+                .and_then(|child| child.try_wait().unwrap());
+            assert!(
+                ended.is_none(),
+                "{} ended before it was ready, with {ended:?}",
+                self.name
+            );
             self.address().ok_or(format!("{} is not ready", self.name))
         })
         .await
@@ -148,8 +177,14 @@ impl Service {
         let was_ready = self.address().is_some();
         let mut child = self.child.take().unwrap();
         let ending = tokio::time::timeout(Duration::from_secs(60), child.wait());
-        let status = ending.await.unwrap_or_else(|_| panic!("{} does not end", self.name));
-        Ended { status: status.unwrap(), took: self.told.elapsed(), was_ready }
+        let status = ending
+            .await
+            .unwrap_or_else(|_| panic!("{} does not end", self.name));
+        Ended {
+            status: status.unwrap(),
+            took: self.told.elapsed(),
+            was_ready,
+        }
     }
 
     /// Stops its clock, so to speak: it is there and does nothing.
@@ -165,14 +200,22 @@ impl Service {
     /// Has the disk full, or no longer: files are written in their first bytes, where the log is, and no
     /// further.
     pub fn set_full_disk(&self, full: bool) {
-        let limit = Rlimit { current: full.then_some(FULL), maximum: None };
+        let limit = Rlimit {
+            current: full.then_some(FULL),
+            maximum: None,
+        };
         prlimit(Some(self.id()), Resource::Fsize, limit).unwrap();
     }
 
     /// How many bytes of memory it has (resident set).
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id().as_raw_nonzero())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.id().as_raw_nonzero()))
+                .unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
@@ -183,7 +226,9 @@ impl Service {
 
     /// All that it has said in all its lives.
     pub fn log(&self) -> String {
-        (1..=self.starts).map(|start| std::fs::read_to_string(self.log_file(start)).unwrap()).collect()
+        (1..=self.starts)
+            .map(|start| std::fs::read_to_string(self.log_file(start)).unwrap())
+            .collect()
     }
 
     /// Waits until it has said something.
@@ -203,11 +248,17 @@ impl Service {
     /// The status and the body of what it answers to a GET request.
     pub async fn get(&mut self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.ready().await).await.unwrap();
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body.to_owned(),
+        )
     }
 
     async fn end(&mut self, signal: Signal) -> Ended {
@@ -225,7 +276,11 @@ impl Service {
     }
 
     fn id(&self) -> Pid {
-        let id = self.child.as_ref().and_then(Child::id).and_then(|id| Pid::from_raw(id.cast_signed()));
+        let id = self
+            .child
+            .as_ref()
+            .and_then(Child::id)
+            .and_then(|id| Pid::from_raw(id.cast_signed()));
         id.unwrap_or_else(|| panic!("{} does not run", self.name))
     }
 
@@ -237,8 +292,16 @@ impl Service {
 /// The binary of the same build as this test.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
-    assert!(path.exists(), "{} is missing: build the binaries, or use ./tests/run", path.display());
+    let path = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .unwrap()
+        .join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: build the binaries, or use ./tests/run",
+        path.display()
+    );
     path
 }
 

@@ -7,7 +7,8 @@ use pomost_broker::{SqliteBroker, testing::address_of_our_own};
 use pomost_models::{DeadLetter, RunId, Trigger};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
 use pomost_store::{
-    DeadLetterFilter, RunRequest, RunState, RunSummary, Store, postgres::PostgresStore, sqlite::SqliteStore,
+    DeadLetterFilter, RunRequest, RunState, RunSummary, Store, postgres::PostgresStore,
+    sqlite::SqliteStore,
 };
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -76,17 +77,27 @@ pub struct Stack {
 impl Stack {
     /// Prepares it all; the services do not run yet.
     pub(crate) async fn prepare(options: Options) -> Stack {
-        let amqp_url = options.amqp_url.unwrap_or_else(|| test_url("POMOST_TEST_AMQP_URL"));
-        let database = options.database.unwrap_or_else(|| test_url("POMOST_TEST_DATABASE_URL"));
+        let amqp_url = options
+            .amqp_url
+            .unwrap_or_else(|| test_url("POMOST_TEST_AMQP_URL"));
+        let database = options
+            .database
+            .unwrap_or_else(|| test_url("POMOST_TEST_DATABASE_URL"));
         let namespace = Namespace::new(amqp_url, database);
-        let (crm, shop, systems) = sandbox(options.customers, options.crm_token, options.shop_key).await;
+        let (crm, shop, systems) =
+            sandbox(options.customers, options.crm_token, options.shop_key).await;
         let directory = tempfile::tempdir().unwrap();
         write_project(directory.path(), &systems, options.extract, options.edits);
         let mut environment = environment(directory.path());
         if !options.embedded {
             environment.extend(namespace.environment(options.database_url.as_deref()));
         }
-        environment.extend(options.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        environment.extend(
+            options
+                .environment
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
         let (store, embedded) = remembering(&namespace, options.embedded, directory.path()).await;
         let service = |name| Service::new(name, environment.clone(), directory.path().to_owned());
         let [extractor, transformer, loader] = ["extractor", "transformer", "loader"].map(service);
@@ -116,13 +127,20 @@ impl Stack {
 
     /// One of its services.
     pub fn service(&mut self, name: &str) -> &mut Service {
-        let service = self.services().into_iter().find(|service| service.name == name);
+        let service = self
+            .services()
+            .into_iter()
+            .find(|service| service.name == name);
         service.unwrap_or_else(|| panic!("the stack has no {name}"))
     }
 
     /// Starts those services that do not run, and waits until all are ready.
     pub async fn start_services(&mut self) {
-        for service in self.services().into_iter().filter(|service| !service.is_running()) {
+        for service in self
+            .services()
+            .into_iter()
+            .filter(|service| !service.is_running())
+        {
             service.start();
         }
         for service in self.services() {
@@ -132,7 +150,11 @@ impl Stack {
 
     /// Asks for a run of the flow.
     pub async fn request_run(&self) -> RunId {
-        let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
+        let request = RunRequest {
+            flow: FLOW.into(),
+            trigger: Trigger::Manual,
+            since: None,
+        };
         self.store.request_run(&request).await.unwrap()
     }
 
@@ -160,7 +182,11 @@ impl Stack {
 
     /// How a run stands, where the store answers.
     pub async fn run(&self, run: RunId) -> Result<RunSummary, String> {
-        let summary = self.store.run(run).await.map_err(|error| error.to_string())?;
+        let summary = self
+            .store
+            .run(run)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(summary.expect("the run was requested"))
     }
 
@@ -184,7 +210,10 @@ impl Stack {
 
     /// All open dead letters.
     pub async fn dead_letters(&self) -> Vec<DeadLetter> {
-        let filter = DeadLetterFilter { limit: u32::MAX, ..DeadLetterFilter::default() };
+        let filter = DeadLetterFilter {
+            limit: u32::MAX,
+            ..DeadLetterFilter::default()
+        };
         self.store.dead_letters(&filter).await.unwrap()
     }
 
@@ -197,11 +226,17 @@ impl Stack {
     /// What the command line prints, on both outputs, for arguments that it must succeed with.
     pub async fn pomost(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(binary("pomost"));
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         let output = command.args(arguments).output().await.unwrap();
         let printed = [output.stdout, output.stderr].concat();
         let printed = String::from_utf8(printed).unwrap();
-        assert!(output.status.success(), "pomost {arguments:?} ended with {}: {printed}", output.status);
+        assert!(
+            output.status.success(),
+            "pomost {arguments:?} ended with {}: {printed}",
+            output.status
+        );
         printed
     }
 
@@ -218,7 +253,11 @@ impl Stack {
             .await;
             for service in self.services() {
                 let ended = service.terminate().await;
-                assert!(ended.status.success(), "{} ended with {ended:?}", service.name);
+                assert!(
+                    ended.status.success(),
+                    "{} ended with {ended:?}",
+                    service.name
+                );
             }
             if self.messages().await.unwrap() == 0 {
                 return;
@@ -229,8 +268,15 @@ impl Stack {
     /// How many messages wait in its queues, delayed and dead ones too.
     pub async fn messages(&self) -> Result<u32, String> {
         match &self.embedded {
-            Some(broker) => broker.count_messages().await.map_err(|error| error.to_string()),
-            None => self.namespace.messages().await.map_err(|error| error.to_string()),
+            Some(broker) => broker
+                .count_messages()
+                .await
+                .map_err(|error| error.to_string()),
+            None => self
+                .namespace
+                .messages()
+                .await
+                .map_err(|error| error.to_string()),
         }
     }
 
@@ -253,14 +299,24 @@ impl Stack {
             format!("--- {} ---\n{end}\n", service.name)
         };
         let words: String = self.services().into_iter().map(last).collect();
-        format!("{words}The logs and the project are in {}", self.directory.path().display())
+        format!(
+            "{words}The logs and the project are in {}",
+            self.directory.path().display()
+        )
     }
 }
 
 async fn sandbox(customers: u32, crm_token: String, shop_key: String) -> (Crm, Shop, Systems) {
-    let mut crm = CrmOptions { customers, address: address_of_our_own(8080), ..CrmOptions::default() };
-    let mut shop =
-        ShopOptions { allow_duplicates: true, address: address_of_our_own(8080), ..ShopOptions::default() };
+    let mut crm = CrmOptions {
+        customers,
+        address: address_of_our_own(8080),
+        ..CrmOptions::default()
+    };
+    let mut shop = ShopOptions {
+        allow_duplicates: true,
+        address: address_of_our_own(8080),
+        ..ShopOptions::default()
+    };
     if !crm_token.is_empty() {
         crm.token = crm_token;
     }
@@ -268,8 +324,16 @@ async fn sandbox(customers: u32, crm_token: String, shop_key: String) -> (Crm, S
         shop.key = shop_key;
     }
     let (crm_token, shop_key) = (crm.token.clone(), shop.key.clone());
-    let (crm, shop) = (Crm::start(crm).await.unwrap(), Shop::start(shop).await.unwrap());
-    let systems = Systems { crm_url: crm.url(), crm_token, shop_url: shop.url(), shop_key };
+    let (crm, shop) = (
+        Crm::start(crm).await.unwrap(),
+        Shop::start(shop).await.unwrap(),
+    );
+    let systems = Systems {
+        crm_url: crm.url(),
+        crm_token,
+        shop_url: shop.url(),
+        shop_key,
+    };
     (crm, shop, systems)
 }
 
@@ -280,26 +344,46 @@ async fn remembering(
     project: &Path,
 ) -> (Arc<dyn Store>, Option<SqliteBroker>) {
     if !embedded {
-        let store = PostgresStore::connect(&namespace.database_url, None, &namespace.name).await.unwrap();
+        let store = PostgresStore::connect(&namespace.database_url, None, &namespace.name)
+            .await
+            .unwrap();
         return (Arc::new(store), None);
     }
     let files = project.join(EMBEDDED);
     let store = SqliteStore::open(&files.join("state.db")).await.unwrap();
-    (Arc::new(store), Some(SqliteBroker::open(&files.join("queues.db")).await.unwrap()))
+    (
+        Arc::new(store),
+        Some(SqliteBroker::open(&files.join("queues.db")).await.unwrap()),
+    )
 }
 
 fn write_project(directory: &Path, systems: &Systems, extract: &str, edits: &[(&str, &str, &str)]) {
     example::write(directory, systems).unwrap();
-    edit(directory, "flows/customers.yaml", "  schedule: { every: 5m }\n", extract);
+    edit(
+        directory,
+        "flows/customers.yaml",
+        "  schedule: { every: 5m }\n",
+        extract,
+    );
     // So long what somebody who died may have asked for is waited for.
-    edit(directory, "systems/shop.yaml", "timeout: 30s", "timeout: 5s");
-    edits.iter().for_each(|(file, before, after)| edit(directory, file, before, after));
+    edit(
+        directory,
+        "systems/shop.yaml",
+        "timeout: 30s",
+        "timeout: 5s",
+    );
+    edits
+        .iter()
+        .for_each(|(file, before, after)| edit(directory, file, before, after));
 }
 
 fn edit(directory: &Path, file: &str, before: &str, after: &str) {
     let path = directory.join(file);
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(before), "the example's {file} has no '{before}'");
+    assert!(
+        text.contains(before),
+        "the example's {file} has no '{before}'"
+    );
     std::fs::write(path, text.replace(before, after)).unwrap();
 }
 

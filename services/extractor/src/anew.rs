@@ -27,10 +27,22 @@ impl Extraction<'_> {
         place: &Place,
         failure: Failure,
     ) -> Result<Checkpoint, Error> {
-        let cursor = self.flow().extract.cursor.as_ref().filter(|_| failure.class == Class::Gone);
-        let Some(cursor) = cursor else { return Err(failure.into()) };
-        let expired = checkpoint.since.as_deref().filter(|since| Some(*since) != cursor.start.as_deref());
-        let Some(expired) = expired.filter(|_| !checkpoint.anew) else { return Err(failure.into()) };
+        let cursor = self
+            .flow()
+            .extract
+            .cursor
+            .as_ref()
+            .filter(|_| failure.class == Class::Gone);
+        let Some(cursor) = cursor else {
+            return Err(failure.into());
+        };
+        let expired = checkpoint
+            .since
+            .as_deref()
+            .filter(|since| Some(*since) != cursor.start.as_deref());
+        let Some(expired) = expired.filter(|_| !checkpoint.anew) else {
+            return Err(failure.into());
+        };
         let is_value = cursor.value().is_some() && Kind::of(expired) != Kind::Text;
         if is_value || place.part != Part::Records {
             return Err(self.without_its_place(failure));
@@ -38,7 +50,15 @@ impl Extraction<'_> {
         warn!(flow = self.run.flow, run = %self.run.id, error = %failure, "the run begins anew");
         let (since, began) = (cursor.start.clone(), Some(Timestamp::now()));
         let place = Some(self.beginning(Part::Records, since.as_deref())?);
-        Ok(Checkpoint { place, since, began, reached: None, token: None, anew: true, ..checkpoint })
+        Ok(Checkpoint {
+            place,
+            since,
+            began,
+            reached: None,
+            token: None,
+            anew: true,
+            ..checkpoint
+        })
     }
 
     /// What a run has to say that began anew.

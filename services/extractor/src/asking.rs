@@ -48,8 +48,17 @@ impl<'a> Asking<'a> {
             run: Value::from(batch.run.to_string()),
             ..Variables::default()
         };
-        let (reading, fetch) = (Reading::of_batch(flow, &batch.id), webhook::fetch_of(flow, &batch.id));
-        Asking { source, reading, fetch, variables, permit }
+        let (reading, fetch) = (
+            Reading::of_batch(flow, &batch.id),
+            webhook::fetch_of(flow, &batch.id),
+        );
+        Asking {
+            source,
+            reading,
+            fetch,
+            variables,
+            permit,
+        }
     }
 
     /// Asks about a record. What the source has is as new as the moment before it was asked: whatever was told
@@ -62,11 +71,18 @@ impl<'a> Asking<'a> {
             (Ok(row), Ok(headers)) => (row, headers),
             (Err(error), _) | (_, Err(error)) => return refused(told.clone(), error),
         };
-        let variables = Variables { headers, ..self.variables.clone() };
+        let variables = Variables {
+            headers,
+            ..self.variables.clone()
+        };
         let order = Version::of_extraction(Uuid::now_v7(), told.slot as usize);
         let row = match self.fetch {
             None => Ok(Row::There(row)),
-            Some(fetch) => self.source.fetch(fetch, &row, &variables, self.permit).await,
+            Some(fetch) => {
+                self.source
+                    .fetch(fetch, &row, &variables, self.permit)
+                    .await
+            }
         };
         match row {
             Ok(row) => self.read(told, row, order, &variables),
@@ -85,11 +101,21 @@ impl<'a> Asking<'a> {
             Row::Refused(_, error) => return refused(told.clone(), error),
         };
         match row {
-            Ok(row) => End::Record(Record { slot: told.slot, ..row.record }),
+            Ok(row) => End::Record(Record {
+                slot: told.slot,
+                ..row.record
+            }),
             // A message that comes again is to make the same letter, which is known by its version.
             Err(refused) => {
                 let (slot, version) = (told.slot, told.version.clone());
-                End::Refused(Record { slot, version, ..refused.record }, refused.diagnosis)
+                End::Refused(
+                    Record {
+                        slot,
+                        version,
+                        ..refused.record
+                    },
+                    refused.diagnosis,
+                )
             }
         }
     }
@@ -110,5 +136,12 @@ fn value(json: &RawValue) -> Result<Value, String> {
 }
 
 fn refused(told: Record, error: String) -> End {
-    End::Refused(told, Diagnosis { reason: Reason::Invalid, error, pointer: None })
+    End::Refused(
+        told,
+        Diagnosis {
+            reason: Reason::Invalid,
+            error,
+            pointer: None,
+        },
+    )
 }

@@ -89,6 +89,10 @@ pub struct Window {
 impl Place {
     /// The same part and window from another page on.
     pub fn at(&self, position: Position) -> Place {
-        Place { position, parents: 0, ..self.clone() }
+        Place {
+            position,
+            parents: 0,
+            ..self.clone()
+        }
     }
 }

@@ -46,19 +46,28 @@ impl Extraction<'_> {
             .iter()
             .skip(place.parents)
             .take(together)
-            .map(|parent| Variables { parent: parent.clone(), page: Value::Null, ..variables.clone() })
+            .map(|parent| Variables {
+                parent: parent.clone(),
+                page: Value::Null,
+                ..variables.clone()
+            })
             .collect();
         let listing = self.listing()?;
         let first = Position::first(&listing.paginate);
-        let pages: Vec<_> =
-            group.iter().map(|variables| self.source.open(listing, &first, variables)).collect();
+        let pages: Vec<_> = group
+            .iter()
+            .map(|variables| self.source.open(listing, &first, variables))
+            .collect();
         let pages: Vec<Page<'_>> = stream::iter(pages).buffered(together).try_collect().await?;
         let done = place.parents + group.len();
         for (variables, page) in group.iter().zip(pages) {
             self.child(page, variables, unit).await?;
         }
         Ok(match done < page.rows.len() {
-            true => Some(Place { parents: done, ..place.clone() }),
+            true => Some(Place {
+                parents: done,
+                ..place.clone()
+            }),
             false => page.next.clone().map(|next| place.at(next)),
         })
     }
@@ -70,24 +79,41 @@ impl Extraction<'_> {
         variables: &Variables,
         memory: &'m mut Parents,
     ) -> Result<&'m ParentsPage, Error> {
-        let known = memory.page.take().filter(|page| page.position == place.position);
+        let known = memory
+            .page
+            .take()
+            .filter(|page| page.position == place.position);
         let page = match known {
             Some(page) => page,
             None => {
-                let mut page = self.source.open(listing, &place.position, variables).await?;
+                let mut page = self
+                    .source
+                    .open(listing, &place.position, variables)
+                    .await?;
                 let rows = page.all_rows().await?;
                 memory.seen.note(page.position(), page.hash())?;
-                ParentsPage { position: place.position.clone(), rows, next: page.next()? }
+                ParentsPage {
+                    position: place.position.clone(),
+                    rows,
+                    next: page.next()?,
+                }
             }
         };
         Ok(memory.page.insert(page))
     }
 
-    async fn child(&self, first: Page<'_>, variables: &Variables, unit: &mut Unit<'_>) -> Result<(), Error> {
+    async fn child(
+        &self,
+        first: Page<'_>,
+        variables: &Variables,
+        unit: &mut Unit<'_>,
+    ) -> Result<(), Error> {
         let listing = self.listing()?;
         let (mut seen, mut page) = (Seen::default(), first);
         loop {
-            let next = self.read_page(&mut page, variables, &mut seen, unit).await?;
+            let next = self
+                .read_page(&mut page, variables, &mut seen, unit)
+                .await?;
             let Some(next) = next else { return Ok(()) };
             page = self.source.open(listing, &next, variables).await?;
         }

@@ -45,13 +45,18 @@ pub fn beginning(
 /// tells what such places are.
 pub fn check(cursor: &Cursor, stored: Option<&str>, named: &str) -> Result<(), String> {
     if named.is_empty() || named.len() > LONGEST {
-        return Err(format!("expected a place to begin at, of at most {LONGEST} bytes"));
+        return Err(format!(
+            "expected a place to begin at, of at most {LONGEST} bytes"
+        ));
     }
     if cursor.value().is_none() {
         return Ok(());
     }
     let found = Kind::of(named);
-    let known = stored.filter(|stored| !stored.is_empty()).or(cursor.start.as_deref()).unwrap_or_default();
+    let known = stored
+        .filter(|stored| !stored.is_empty())
+        .or(cursor.start.as_deref())
+        .unwrap_or_default();
     let reckons = cursor.overlap.is_some() || cursor.step.is_some();
     let fits = match Kind::of(known) {
         Kind::Time => found == Kind::Time,
@@ -68,7 +73,9 @@ pub fn check(cursor: &Cursor, stored: Option<&str>, named: &str) -> Result<(), S
         Kind::Time => "a time (RFC 3339, or a date, or a date and time)",
         _ => "a time (RFC 3339, or a date, or a date and time) or a number",
     };
-    Err(format!("expected {expected}, as the cursor {known:?} is one, and found {named:?}"))
+    Err(format!(
+        "expected {expected}, as the cursor {known:?} is one, and found {named:?}"
+    ))
 }
 
 /// What the value of a cursor is.
@@ -110,7 +117,8 @@ pub fn is_past(text: &str, now: Timestamp, clock: WallClock<'_>) -> bool {
         return time > clock.time(now);
     }
     let since_1970 = |number: i64| i128::from(number) * nanoseconds_of_one(number);
-    text.parse().is_ok_and(|number| since_1970(number) > now.as_nanosecond())
+    text.parse()
+        .is_ok_and(|number| since_1970(number) > now.as_nanosecond())
 }
 
 /// Whether a cursor is certainly a time later than `moment`. A number may be anything: it counts as a time
@@ -141,14 +149,22 @@ fn earlier(
     let by = signed(overlap.unwrap_or_default())?;
     if let Some(shown) = shown_by(text) {
         let earliest = clock.earliest(shown, by);
-        return Ok(if earliest == shown { text.to_owned() } else { as_written(earliest, text) });
+        return Ok(if earliest == shown {
+            text.to_owned()
+        } else {
+            as_written(earliest, text)
+        });
     }
     if let (Some(zone), Ok(instant)) = (converted, text.parse())
         && let Some(earliest) = wall_clock::earliest_instant(zone, instant, by)
     {
         return Ok(in_the_zone_of(text, earliest));
     }
-    if overlap.is_some() { shifted(text, -by) } else { Ok(text.to_owned()) }
+    if overlap.is_some() {
+        shifted(text, -by)
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 fn signed(period: Duration) -> Result<SignedDuration, String> {
@@ -167,7 +183,9 @@ fn shifted(text: &str, by: SignedDuration) -> Result<String, String> {
     }
     if let Ok(number) = text.parse::<i64>() {
         let by = by.as_nanos() / nanoseconds_of_one(number);
-        return Ok(number.saturating_add(i64::try_from(by).unwrap_or(i64::MAX)).to_string());
+        return Ok(number
+            .saturating_add(i64::try_from(by).unwrap_or(i64::MAX))
+            .to_string());
     }
     Err("extract.cursor.overlap and step need a cursor that is a time (RFC 3339, a date, a date and time, or a \
          number of seconds, milliseconds or microseconds since 1970); leave them out for other cursors"
@@ -204,7 +222,9 @@ fn decimals(text: &str) -> Option<u8> {
 /// With the separator and the decimals of `text`, and without what it leaves out.
 fn as_written(time: DateTime, text: &str) -> String {
     let separator = if text.contains(' ') { b' ' } else { b'T' };
-    let printer = DateTimePrinter::new().separator(separator).precision(decimals(text));
+    let printer = DateTimePrinter::new()
+        .separator(separator)
+        .precision(decimals(text));
     let mut written = printer.datetime_to_string(&time);
     if text.len() <= "2026-01-01 00:00".len() {
         written.truncate(text.len());
@@ -220,12 +240,20 @@ mod tests {
     use super::*;
 
     fn five_minutes_before(text: &str) -> Result<String, String> {
-        earlier(text, Some(Duration::from_secs(300)), WallClock::Unknown, None)
+        earlier(
+            text,
+            Some(Duration::from_secs(300)),
+            WallClock::Unknown,
+            None,
+        )
     }
 
     #[test]
     fn an_overlap_reaches_back_in_the_source_s_own_writing() {
-        assert_eq!(five_minutes_before("2026-03-01T00:02:00Z").unwrap(), "2026-02-28T23:57:00Z");
+        assert_eq!(
+            five_minutes_before("2026-03-01T00:02:00Z").unwrap(),
+            "2026-02-28T23:57:00Z"
+        );
         assert_eq!(
             five_minutes_before("2026-03-01T02:02:00.5+02:00").unwrap(),
             "2026-03-01T01:57:00.5+02:00"
@@ -234,21 +262,42 @@ mod tests {
             five_minutes_before("2026-03-01T02:02:00.000-05:30").unwrap(),
             "2026-03-01T01:57:00.000-05:30"
         );
-        assert_eq!(five_minutes_before("2026-03-01T00:02:00.120Z").unwrap(), "2026-02-28T23:57:00.120Z");
-        assert_eq!(five_minutes_before("2026-03-01 00:02:00").unwrap(), "2026-02-28 23:57:00");
-        assert_eq!(five_minutes_before("2026-03-01T00:02:00.50").unwrap(), "2026-02-28T23:57:00.50");
-        assert_eq!(five_minutes_before("2026-03-01 00:02").unwrap(), "2026-02-28 23:57");
+        assert_eq!(
+            five_minutes_before("2026-03-01T00:02:00.120Z").unwrap(),
+            "2026-02-28T23:57:00.120Z"
+        );
+        assert_eq!(
+            five_minutes_before("2026-03-01 00:02:00").unwrap(),
+            "2026-02-28 23:57:00"
+        );
+        assert_eq!(
+            five_minutes_before("2026-03-01T00:02:00.50").unwrap(),
+            "2026-02-28T23:57:00.50"
+        );
+        assert_eq!(
+            five_minutes_before("2026-03-01 00:02").unwrap(),
+            "2026-02-28 23:57"
+        );
         assert_eq!(five_minutes_before("2026-03-01").unwrap(), "2026-02-28");
         assert_eq!(five_minutes_before("1772323320").unwrap(), "1772323020");
-        assert_eq!(five_minutes_before("1772323320000").unwrap(), "1772323020000");
-        assert_eq!(five_minutes_before("1772323320000000").unwrap(), "1772323020000000");
+        assert_eq!(
+            five_minutes_before("1772323320000").unwrap(),
+            "1772323020000"
+        );
+        assert_eq!(
+            five_minutes_before("1772323320000000").unwrap(),
+            "1772323020000000"
+        );
     }
 
     #[test]
     fn windows_follow_each_other_in_the_source_s_own_writing() {
         let day = Duration::from_secs(86_400);
         let until = |from: &str| window(from.to_owned(), day).unwrap().until;
-        assert_eq!(until("2026-03-28T12:00:00+01:00"), "2026-03-29T12:00:00+01:00");
+        assert_eq!(
+            until("2026-03-28T12:00:00+01:00"),
+            "2026-03-29T12:00:00+01:00"
+        );
         assert_eq!(until("2026-02-28"), "2026-03-01");
         assert_eq!(until("2026-12-31 23:00:00"), "2027-01-01 23:00:00");
         assert_eq!(until("1772323320"), "1772409720");
@@ -268,9 +317,13 @@ mod tests {
         ] {
             assert!(is_past(past, now, WallClock::Unknown), "{past}");
         }
-        for not_yet in
-            ["2026-03-01T12:00:00Z", "2026-03-02 01:59:59", "2026-03-02", "1772366400", "1772366399999"]
-        {
+        for not_yet in [
+            "2026-03-01T12:00:00Z",
+            "2026-03-02 01:59:59",
+            "2026-03-02",
+            "1772366400",
+            "1772366399999",
+        ] {
             assert!(!is_past(not_yet, now, WallClock::Unknown), "{not_yet}");
         }
     }
@@ -279,8 +332,14 @@ mod tests {
     fn only_what_is_certainly_a_time_is_later_than_another() {
         let moment = "2026-03-01T12:00:00Z".parse().unwrap();
         let later = |text| is_later(text, moment, WallClock::Unknown);
-        assert!(later("2026-03-01T12:00:01Z") && later("9999-12-31T00:00:00Z") && later("9999-12-31"));
-        assert!(later("2026-03-01T14:00:00+01:00") && later("2026-03-02 02:00:01") && later("1772366401"));
+        assert!(
+            later("2026-03-01T12:00:01Z") && later("9999-12-31T00:00:00Z") && later("9999-12-31")
+        );
+        assert!(
+            later("2026-03-01T14:00:00+01:00")
+                && later("2026-03-02 02:00:01")
+                && later("1772366401")
+        );
         assert!(!later("2026-03-01T12:00:00Z") && !later("2026-03-01T12:59:00+01:00"));
         assert!(!later("2026-03-01") && !later("2026-03-02 01:00:00") && !later("1772366400"));
         assert!(!later("9999999999") && !later("99991231") && !later("z-9") && !later("-5"));
@@ -288,7 +347,10 @@ mod tests {
 
     #[test]
     fn of_a_clock_whose_zone_is_known_it_is_known_what_is_past() {
-        let (zone, now) = (TimeZone::get("Europe/Warsaw").unwrap(), "2026-03-01T12:00:00Z".parse().unwrap());
+        let (zone, now) = (
+            TimeZone::get("Europe/Warsaw").unwrap(),
+            "2026-03-01T12:00:00Z".parse().unwrap(),
+        );
         let is_past = |text| is_past(text, now, WallClock::Of(&zone));
         assert!(is_past("2026-03-01 13:00:01") && !is_past("2026-03-01 13:00:00"));
     }
@@ -298,33 +360,71 @@ mod tests {
         let zone = TimeZone::get("Europe/Warsaw").unwrap();
         let since = |text, converted| earlier(text, None, WallClock::Unknown, converted).unwrap();
         assert_eq!(since("2026-10-25 02:50:00", None), "2026-10-25 01:59:59");
-        assert_eq!(since("2026-10-25T02:50:00.000", None), "2026-10-25T01:59:59.000");
+        assert_eq!(
+            since("2026-10-25T02:50:00.000", None),
+            "2026-10-25T01:59:59.000"
+        );
         assert_eq!(since("2026-10-25 02:50", None), "2026-10-25 01:59");
-        assert_eq!(since("2026-07-25 02:50:00.10", None), "2026-07-25 02:50:00.10");
+        assert_eq!(
+            since("2026-07-25 02:50:00.10", None),
+            "2026-07-25 02:50:00.10"
+        );
         assert_eq!(since("2026-10-25T00:50:00Z", None), "2026-10-25T00:50:00Z");
-        assert_eq!(since("2026-10-25T00:50:00Z", Some(&zone)), "2026-10-24T23:59:59Z");
-        assert_eq!(since("2026-07-25T00:50:00.5Z", Some(&zone)), "2026-07-25T00:50:00.5Z");
+        assert_eq!(
+            since("2026-10-25T00:50:00Z", Some(&zone)),
+            "2026-10-24T23:59:59Z"
+        );
+        assert_eq!(
+            since("2026-07-25T00:50:00.5Z", Some(&zone)),
+            "2026-07-25T00:50:00.5Z"
+        );
     }
 
     /// A cursor of this start.
     fn cursor(start: &str, overlap: Option<Duration>) -> Cursor {
         let told_by = ToldBy::Value(pomost_expression::Expression::compile(".at").unwrap());
-        Cursor { told_by, start: Some(start.to_owned()), overlap, step: None }
+        Cursor {
+            told_by,
+            start: Some(start.to_owned()),
+            overlap,
+            step: None,
+        }
     }
 
     #[test]
     fn a_place_that_is_not_of_the_cursor_s_kind_is_nonsense() {
         let times = cursor("2020-01-01T00:00:00Z", None);
-        for time in ["2026-01-01", "2026-01-01 10:00", "2026-01-01T10:00:00Z", "2026-01-01T10:00:00+02:00"] {
+        for time in [
+            "2026-01-01",
+            "2026-01-01 10:00",
+            "2026-01-01T10:00:00Z",
+            "2026-01-01T10:00:00+02:00",
+        ] {
             assert_eq!(check(&times, None, time), Ok(()), "{time}");
         }
-        for nonsense in ["yesterday", "2026-02-30", "2026-13-01T00:00:00Z", "5", "", "-1d"] {
-            assert!(check(&times, None, nonsense).unwrap_err().contains("expected"), "{nonsense}");
+        for nonsense in [
+            "yesterday",
+            "2026-02-30",
+            "2026-13-01T00:00:00Z",
+            "5",
+            "",
+            "-1d",
+        ] {
+            assert!(
+                check(&times, None, nonsense)
+                    .unwrap_err()
+                    .contains("expected"),
+                "{nonsense}"
+            );
         }
         let numbers = cursor("0", None);
         assert_eq!(check(&numbers, Some("17"), "5"), Ok(()));
         let refused = check(&numbers, Some("17"), "2026-01-01").unwrap_err();
-        assert!(refused.contains("a number") && refused.contains("17") && refused.contains("2026-01-01"));
+        assert!(
+            refused.contains("a number")
+                && refused.contains("17")
+                && refused.contains("2026-01-01")
+        );
         assert!(check(&numbers, None, "zzz").is_err());
         assert_eq!(check(&numbers, None, "2026-01-01"), Ok(()));
         assert_eq!(check(&numbers, Some("2026-01-05"), "2026-01-01"), Ok(()));
@@ -340,6 +440,10 @@ mod tests {
 
     #[test]
     fn an_overlap_of_something_that_is_no_time_is_refused() {
-        assert!(five_minutes_before("page-7").unwrap_err().contains("overlap"));
+        assert!(
+            five_minutes_before("page-7")
+                .unwrap_err()
+                .contains("overlap")
+        );
     }
 }

@@ -17,11 +17,18 @@ impl Extraction<'_> {
 
     /// Keeps what the run found for the next ones.
     pub(crate) async fn keep_type(&self, end: &Checkpoint) -> Result<(), Error> {
-        let Some(is_text) = end.reached_is_text.filter(|is_text| *is_text != end.gives_text) else {
+        let Some(is_text) = end
+            .reached_is_text
+            .filter(|is_text| *is_text != end.gives_text)
+        else {
             return Ok(());
         };
         let known = is_text.then_some(TEXT);
-        Ok(self.context.store().set_cursor(&self.place_of_type(), known).await?)
+        Ok(self
+            .context
+            .store()
+            .set_cursor(&self.place_of_type(), known)
+            .await?)
     }
 
     /// Beside the flow's cursor, under a name that no flow has: so services of the version before read the

@@ -93,14 +93,18 @@ impl Extraction<'_> {
         while let Some(place) = checkpoint.place.clone() {
             let span = self.span(&checkpoint);
             telemetry::note_trace_id(&span);
-            let read = self.read(&checkpoint, &place, &mut memory).instrument(span).await;
+            let read = self
+                .read(&checkpoint, &place, &mut memory)
+                .instrument(span)
+                .await;
             let began_anew = checkpoint.anew;
             checkpoint = match read {
                 Err(Error::Request(failure)) => self.anew(checkpoint, &place, failure)?,
                 read => read?,
             };
             let next = checkpoint.place.as_ref();
-            let goes_on = next.is_some_and(|next| next.part == place.part && next.window == place.window);
+            let goes_on =
+                next.is_some_and(|next| next.part == place.part && next.window == place.window);
             if !goes_on || checkpoint.anew != began_anew {
                 memory = Memory::default();
             }
@@ -112,16 +116,28 @@ impl Extraction<'_> {
     async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         if let Some(stored) = &self.run.checkpoint {
             let checkpoint = Checkpoint::deserialize(stored);
-            return checkpoint.map_err(|error| pomost_store::Error::Unreadable(error.to_string()).into());
+            return checkpoint
+                .map_err(|error| pomost_store::Error::Unreadable(error.to_string()).into());
         }
         let stored = self.context.store().cursor(&self.run.flow).await?;
         let since = self.since(stored.as_deref()).map_err(Error::Source)?;
         let place = Some(self.beginning(Part::Records, since.as_deref())?);
-        let (found, began) = (Some(stored.clone().unwrap_or_default()), Some(Timestamp::now()));
+        let (found, began) = (
+            Some(stored.clone().unwrap_or_default()),
+            Some(Timestamp::now()),
+        );
         let by_value = self.flow().extract.cursor_value().is_some();
         let reached = stored.filter(|_| by_value).map(Version::new);
         let gives_text = self.gives_text().await?;
-        Ok(Checkpoint { place, since, reached, began, found, gives_text, ..Checkpoint::default() })
+        Ok(Checkpoint {
+            place,
+            since,
+            reached,
+            began,
+            found,
+            gives_text,
+            ..Checkpoint::default()
+        })
     }
 
     fn since(&self, stored: Option<&str>) -> Result<Option<String>, String> {
@@ -146,7 +162,9 @@ impl Extraction<'_> {
         loop {
             match self.try_to_read(checkpoint.clone(), place, memory).await {
                 Err(Error::Request(failure)) => {
-                    patience.wait(&self.source.client, &self.run.flow, failure).await?
+                    patience
+                        .wait(&self.source.client, &self.run.flow, failure)
+                        .await?
                 }
                 read => return read,
             }
@@ -165,7 +183,8 @@ impl Extraction<'_> {
             Part::Records => match &self.flow().extract.for_each {
                 None => self.records(place, &variables, memory, &mut unit).await?,
                 Some(parents) => {
-                    self.children(parents, place, &variables, &mut memory.parents, &mut unit).await?
+                    self.children(parents, place, &variables, &mut memory.parents, &mut unit)
+                        .await?
                 }
             },
             Part::Deletions => self.deletions(place, &variables, memory, &mut unit).await?,
@@ -185,8 +204,13 @@ impl Extraction<'_> {
         memory: &mut Memory,
         unit: &mut Unit<'_>,
     ) -> Result<Option<Place>, Error> {
-        let mut page = self.source.open(self.listing()?, &place.position, variables).await?;
-        let next = self.read_page(&mut page, variables, &mut memory.seen, unit).await?;
+        let mut page = self
+            .source
+            .open(self.listing()?, &place.position, variables)
+            .await?;
+        let next = self
+            .read_page(&mut page, variables, &mut memory.seen, unit)
+            .await?;
         Ok(next.map(|next| place.at(next)))
     }
 
@@ -199,7 +223,8 @@ impl Extraction<'_> {
         unit: &mut Unit<'_>,
     ) -> Result<Option<Position>, Error> {
         while let Some(rows) = page.rows().await? {
-            unit.add(self.source.fetched(rows, variables).await?, variables).await?;
+            unit.add(self.source.fetched(rows, variables).await?, variables)
+                .await?;
         }
         seen.note(page.position(), page.hash())?;
         unit.note_token(page.sync_token()?, page.should_speak());
@@ -213,12 +238,24 @@ impl Extraction<'_> {
         memory: &mut Memory,
         unit: &mut Unit<'_>,
     ) -> Result<Option<Place>, Error> {
-        let Some(deletions) = &self.flow().extract.deletions else { return Ok(None) };
-        let mut page = self.source.open(&deletions.listing, &place.position, variables).await?;
+        let Some(deletions) = &self.flow().extract.deletions else {
+            return Ok(None);
+        };
+        let mut page = self
+            .source
+            .open(&deletions.listing, &place.position, variables)
+            .await?;
         while let Some(rows) = page.rows().await? {
             for row in rows {
                 let clock = self.flow().extract.timezone.as_ref().into();
-                unit.add_row(rows::deletion(deletions, clock, row, unit.order(), variables)).await?;
+                unit.add_row(rows::deletion(
+                    deletions,
+                    clock,
+                    row,
+                    unit.order(),
+                    variables,
+                ))
+                .await?;
             }
         }
         memory.seen.note(page.position(), page.hash())?;
@@ -230,14 +267,23 @@ impl Extraction<'_> {
         let extract = &self.flow().extract;
         if let (Some(window), Some(cursor)) = (&place.window, &extract.cursor)
             && let Some(step) = cursor.step
-            && !cursor::is_past(&window.until, Timestamp::now(), extract.timezone.as_ref().into())
+            && !cursor::is_past(
+                &window.until,
+                Timestamp::now(),
+                extract.timezone.as_ref().into(),
+            )
         {
             let window = cursor::window(window.until.clone(), step).map_err(Error::Source)?;
-            return Ok(Some(Place { window: Some(window), ..self.beginning(Part::Records, since)? }));
+            return Ok(Some(Place {
+                window: Some(window),
+                ..self.beginning(Part::Records, since)?
+            }));
         }
         let next = match &place.part {
             Part::Records if extract.deletions.is_some() => Some(Part::Deletions),
-            Part::Records | Part::Deletions if extract.sweep.is_some() && self.reads_everything(since) => {
+            Part::Records | Part::Deletions
+                if extract.sweep.is_some() && self.reads_everything(since) =>
+            {
                 Some(Part::Missing(String::new()))
             }
             _ => None,
@@ -259,18 +305,28 @@ impl Extraction<'_> {
             }
             _ => None,
         };
-        let link =
-            since.filter(|_| part == Part::Records && extract.cursor.as_ref().is_some_and(Cursor::is_link));
-        let position =
-            link.map_or_else(|| Position::first(&listing.paginate), |link| Position::Url(link.to_owned()));
-        Ok(Place { part, window, position, parents: 0 })
+        let link = since.filter(|_| {
+            part == Part::Records && extract.cursor.as_ref().is_some_and(Cursor::is_link)
+        });
+        let position = link.map_or_else(
+            || Position::first(&listing.paginate),
+            |link| Position::Url(link.to_owned()),
+        );
+        Ok(Place {
+            part,
+            window,
+            position,
+            parents: 0,
+        })
     }
 
     fn variables(&self, checkpoint: &Checkpoint, place: &Place) -> Variables {
         let text = |text: &str| Value::from(text.to_owned());
         let given = |text: &str| given(text, checkpoint.gives_text);
         let window = place.window.as_ref();
-        let since = window.map(|window| &*window.from).or(checkpoint.since.as_deref());
+        let since = window
+            .map(|window| &*window.from)
+            .or(checkpoint.since.as_deref());
         Variables {
             cursor: since.map_or(Value::Null, given),
             until: window.map_or(Value::Null, |window| given(&window.until)),
@@ -295,8 +351,11 @@ impl Extraction<'_> {
     }
 
     pub(crate) fn listing(&self) -> Result<&Listing, Error> {
-        let nothing =
-            || Error::Source("the flow has no extract.request: its source delivers, and is not read".into());
+        let nothing = || {
+            Error::Source(
+                "the flow has no extract.request: its source delivers, and is not read".into(),
+            )
+        };
         self.flow().extract.listing.as_ref().ok_or_else(nothing)
     }
 

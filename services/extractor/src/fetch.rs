@@ -30,17 +30,31 @@ pub enum Row {
 
 impl Source {
     /// The rows of a page, each in the place of what its list said of it, in the same order.
-    pub async fn fetched(&self, rows: Vec<Value>, variables: &Variables) -> Result<Vec<Row>, Error> {
+    pub async fn fetched(
+        &self,
+        rows: Vec<Value>,
+        variables: &Variables,
+    ) -> Result<Vec<Row>, Error> {
         let Some(fetch) = &self.flow.extract.fetch else {
             return Ok(rows.into_iter().map(Row::There).collect());
         };
-        let fetching: Vec<_> =
-            rows.into_iter().map(|row| self.fetch_patiently(fetch, row, variables)).collect();
-        stream::iter(fetching).buffered(self.client.concurrency()).try_collect().await
+        let fetching: Vec<_> = rows
+            .into_iter()
+            .map(|row| self.fetch_patiently(fetch, row, variables))
+            .collect();
+        stream::iter(fetching)
+            .buffered(self.client.concurrency())
+            .try_collect()
+            .await
     }
 
     /// Asks about a row again and again while that may help.
-    async fn fetch_patiently(&self, fetch: &Fetch, row: Value, variables: &Variables) -> Result<Row, Error> {
+    async fn fetch_patiently(
+        &self,
+        fetch: &Fetch,
+        row: Value,
+        variables: &Variables,
+    ) -> Result<Row, Error> {
         let mut patience = Patience::default();
         loop {
             let failure = match self.fetch(fetch, &row, variables, Permit::default()).await {
@@ -63,20 +77,32 @@ impl Source {
         permit: Permit<'_>,
     ) -> Result<Row, Failure> {
         let call = match self.call(&fetch.request, row, variables) {
-            Ok(call) => Call { format: fetch.format.as_ref(), permit, ..call },
+            Ok(call) => Call {
+                format: fetch.format.as_ref(),
+                permit,
+                ..call
+            },
             Err(failure) => return Ok(Row::Refused(row.clone(), failure.message)),
         };
-        let is_conditional = CONDITIONS.iter().any(|condition| call.headers.contains_key(condition));
+        let is_conditional = CONDITIONS
+            .iter()
+            .any(|condition| call.headers.contains_key(condition));
         match self.client.send(call).await {
             Ok(answer) if answer.status == StatusCode::NOT_MODIFIED && is_conditional => {
-                Ok(Row::Refused(row.clone(), format!("{} answered 304 Not Modified", fetch.request.label)))
+                Ok(Row::Refused(
+                    row.clone(),
+                    format!("{} answered 304 Not Modified", fetch.request.label),
+                ))
             }
             Ok(answer) if answer.is_empty() => Ok(Row::Gone(row.clone())),
             Ok(answer) => match answer.value(fetch.format.as_ref()) {
                 Ok(value) => Ok(record(fetch, row, value, variables)),
                 Err(error) => Ok(Row::Refused(
                     row.clone(),
-                    format!("{}: the answer cannot be read: {error}", fetch.request.label),
+                    format!(
+                        "{}: the answer cannot be read: {error}",
+                        fetch.request.label
+                    ),
                 )),
             },
             Err(failure) if failure.class == Class::Gone => Ok(Row::Gone(row.clone())),
@@ -89,10 +115,15 @@ impl Source {
 }
 
 fn record(fetch: &Fetch, row: &Value, answer: Value, variables: &Variables) -> Row {
-    let Some(record) = &fetch.record else { return Row::There(answer) };
+    let Some(record) = &fetch.record else {
+        return Row::There(answer);
+    };
     match record.one(answer, variables) {
         Ok(Value::Null) => Row::Gone(row.clone()),
         Ok(record) => Row::There(record),
-        Err(error) => Row::Refused(row.clone(), format!("extract.fetch.record: {}", error.message)),
+        Err(error) => Row::Refused(
+            row.clone(),
+            format!("extract.fetch.record: {}", error.message),
+        ),
     }
 }

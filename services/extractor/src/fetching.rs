@@ -57,7 +57,9 @@ impl Handler for FetchHandler {
         let mut tries = Tries::of(&batch, self.source.flow.load.attempts);
         tries.spared = self.source.client.spares(&batch, began, was_down);
         let mut fetched = Fetched::nothing_of(&self.source.flow, &batch);
-        told.into_iter().zip(ends).for_each(|(told, end)| fetched.add(told, end, tries));
+        told.into_iter()
+            .zip(ends)
+            .for_each(|(told, end)| fetched.add(told, end, tries));
         for (class, records, example) in fetched.troubles.kinds() {
             warn!(class, records, example, "requests failed");
         }
@@ -78,8 +80,11 @@ impl FetchHandler {
     /// What came of asking about each, in their order. At the end of the process what is in flight is cut off:
     /// it only reads.
     async fn ends(&self, batch: &Batch, told: &[Record]) -> Vec<End> {
-        let (until, held, shutdown) =
-            (Instant::now() + AT_A_TIME, AtomicUsize::new(0), &self.context.shutdown);
+        let (until, held, shutdown) = (
+            Instant::now() + AT_A_TIME,
+            AtomicUsize::new(0),
+            &self.context.shutdown,
+        );
         let has_room = || held.load(Ordering::Relaxed) < TOGETHER_BYTES;
         let may_begin = || Instant::now() < until && has_room() && !shutdown.is_cancelled();
         let asking = &Asking::about(&self.source, batch, Permit::as_long_as(&may_begin));
@@ -99,21 +104,51 @@ impl FetchHandler {
     }
 
     async fn pass_on(&self, fetched: Fetched<'_>) -> Result<(), Trouble> {
-        let Fetched { batch, records, letters, outcomes, again, .. } = fetched;
+        let Fetched {
+            batch,
+            records,
+            letters,
+            outcomes,
+            again,
+            ..
+        } = fetched;
         let (backends, flow) = (&self.context.backends, &*self.source.flow);
         let extracted = records.len() + letters.len();
         // Their attempts were the source's.
-        let next = Batch { attempt: 0, waits: 0, ..batch.with_records(records) };
-        let next: &[&Batch] = if next.records.is_empty() { &[] } else { &[&next] };
+        let next = Batch {
+            attempt: 0,
+            waits: 0,
+            ..batch.with_records(records)
+        };
+        let next: &[&Batch] = if next.records.is_empty() {
+            &[]
+        } else {
+            &[&next]
+        };
         outbox::enter(backends, flow, Stage::Transform, next, &letters).await?;
         for (again, told) in again {
-            let Again { delay, attempt, waits } = again;
+            let Again {
+                delay,
+                attempt,
+                waits,
+            } = again;
             let route = Route::delayed(Queue::of(Stage::Extract, batch), delay);
-            outbox::send(&*backends.broker, &route, &[&Batch { attempt, waits, ..batch.with_records(told) }])
-                .await?;
+            outbox::send(
+                &*backends.broker,
+                &route,
+                &[&Batch {
+                    attempt,
+                    waits,
+                    ..batch.with_records(told)
+                }],
+            )
+            .await?;
         }
         if !outcomes.is_all_waiting() {
-            backends.store.record_outcomes(batch.run, &batch.id, &outcomes).await?;
+            backends
+                .store
+                .record_outcomes(batch.run, &batch.id, &outcomes)
+                .await?;
         }
         metrics::count_extracted(&flow.name, extracted);
         Ok(())
@@ -159,7 +194,15 @@ struct Fetched<'a> {
 impl<'a> Fetched<'a> {
     fn nothing_of(flow: &'a Flow, batch: &'a Batch) -> Fetched<'a> {
         let (records, letters, again, troubles) = Default::default();
-        Fetched { flow, batch, records, letters, outcomes: Outcomes::waiting(0), again, troubles }
+        Fetched {
+            flow,
+            batch,
+            records,
+            letters,
+            outcomes: Outcomes::waiting(0),
+            again,
+            troubles,
+        }
     }
 
     fn add(&mut self, told: Record, end: End, tries: Tries) {
@@ -181,7 +224,14 @@ impl<'a> Fetched<'a> {
             Some(again) => self.come_again(told, again),
             None => {
                 let error = failure.with_title();
-                self.bury(told, Diagnosis { reason: Reason::Transient, error, pointer: None });
+                self.bury(
+                    told,
+                    Diagnosis {
+                        reason: Reason::Transient,
+                        error,
+                        pointer: None,
+                    },
+                );
             }
         }
     }
@@ -192,6 +242,12 @@ impl<'a> Fetched<'a> {
 
     fn bury(&mut self, record: Record, diagnosis: Diagnosis) {
         let under = Some(self.flow.into());
-        self.letters.push(dead::letter(under, self.batch, record, Stage::Extract, diagnosis));
+        self.letters.push(dead::letter(
+            under,
+            self.batch,
+            record,
+            Stage::Extract,
+            diagnosis,
+        ));
     }
 }

@@ -22,12 +22,17 @@ impl Extraction<'_> {
     pub(crate) async fn finish(&self, end: &Checkpoint) -> Result<(), Error> {
         let store = self.context.store();
         let stored = store.cursor(&self.run.flow).await?;
-        let was_set = end.found.as_ref().is_some_and(|found| *found != stored.clone().unwrap_or_default());
+        let was_set = end
+            .found
+            .as_ref()
+            .is_some_and(|found| *found != stored.clone().unwrap_or_default());
         let next = self.flow().extract.cursor.as_ref().filter(|_| !was_set);
         let next = next.and_then(|cursor| self.next(cursor, end, stored));
         let warnings = self.warnings(end).await?.join("; ");
         let warning = Some(warnings.as_str()).filter(|warnings| !warnings.is_empty());
-        store.finish_extraction(self.lease, self.run.id, next.as_deref(), warning).await?;
+        store
+            .finish_extraction(self.lease, self.run.id, next.as_deref(), warning)
+            .await?;
         info!(flow = self.run.flow, run = %self.run.id, pages = end.pages, rows = end.rows, "extracted");
         self.remark(end, was_set);
         Ok(())
@@ -40,15 +45,25 @@ impl Extraction<'_> {
     /// that the source orders otherwise.
     fn next(&self, cursor: &Cursor, end: &Checkpoint, stored: Option<String>) -> Option<String> {
         if cursor.value().is_none() {
-            return end.token.clone().filter(|_| self.run.since.is_none() || end.anew);
+            return end
+                .token
+                .clone()
+                .filter(|_| self.run.since.is_none() || end.anew);
         }
         if end.anew || end.contradicted {
-            return end.reached.as_ref().map(|reached| reached.as_str().to_owned());
+            return end
+                .reached
+                .as_ref()
+                .map(|reached| reached.as_str().to_owned());
         }
         let stored = stored.map(Version::new);
         let known = stored.clone().or(cursor.start.clone().map(Version::new));
         let leaves_a_gap = latest(known.clone(), self.run.since.clone().map(Version::new)) != known;
-        let next = if leaves_a_gap { stored } else { further(stored, end.reached.clone()) };
+        let next = if leaves_a_gap {
+            stored
+        } else {
+            further(stored, end.reached.clone())
+        };
         next.map(|next| next.as_str().to_owned())
     }
 
@@ -57,13 +72,20 @@ impl Extraction<'_> {
         let waits_for_token = extract.cursor.is_some() && extract.cursor_value().is_none();
         // A source that had records and suddenly lists none is more likely at fault than empty.
         let lists_nothing = end.rows == 0 && self.reads_everything(end.since.as_deref());
-        let lists_nothing = lists_nothing && self.context.store().has_applied(&self.run.flow).await?;
+        let lists_nothing =
+            lists_nothing && self.context.store().has_applied(&self.run.flow).await?;
         let warnings = [
             (end.anew, self.began_anew()),
-            (waits_for_token && end.token.is_none() && end.spoke, NO_TOKEN),
+            (
+                waits_for_token && end.token.is_none() && end.spoke,
+                NO_TOKEN,
+            ),
             (lists_nothing, NOTHING_LISTED),
         ];
-        Ok(warnings.into_iter().filter_map(|(is_so, warning)| is_so.then_some(warning)).collect())
+        Ok(warnings
+            .into_iter()
+            .filter_map(|(is_so, warning)| is_so.then_some(warning))
+            .collect())
     }
 
     /// What is worth knowing, though nothing is odd about it.

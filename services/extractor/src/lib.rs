@@ -52,7 +52,11 @@ pub enum Scheduling {
 }
 
 /// Extracts every flow by its schedule and takes what sources deliver by themselves, until shutdown.
-pub async fn serve(context: Context, clients: Clients, webhooks: Option<SocketAddr>) -> anyhow::Result<()> {
+pub async fn serve(
+    context: Context,
+    clients: Clients,
+    webhooks: Option<SocketAddr>,
+) -> anyhow::Result<()> {
     let receiver = Receiver::bind(context.clone(), webhooks).await?;
     let receiving = tokio::spawn(receiver.serve());
     let extracted = run(context.clone(), clients, Scheduling::On).await;
@@ -66,18 +70,41 @@ pub async fn serve(context: Context, clients: Clients, webhooks: Option<SocketAd
 /// and telling people what they have to know, where that is asked for.
 pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
     let mut flows = JoinSet::new();
-    let alerts = context.project.alerts.as_ref().filter(|_| scheduling == Scheduling::On);
+    let alerts = context
+        .project
+        .alerts
+        .as_ref()
+        .filter(|_| scheduling == Scheduling::On);
     if let Some(alerts) = alerts {
-        flows.spawn(alerts::tell(context.clone(), Hook::new(alerts.url.clone())?));
+        flows.spawn(alerts::tell(
+            context.clone(),
+            Hook::new(alerts.url.clone())?,
+        ));
     }
     for flow in context.project.flows.values() {
-        let client = clients.of(&flow.extract.system).context("a flow's system has no client")?.clone();
-        let source = Source { client, flow: flow.clone() };
+        let client = clients
+            .of(&flow.extract.system)
+            .context("a flow's system has no client")?
+            .clone();
+        let source = Source {
+            client,
+            flow: flow.clone(),
+        };
         flows.spawn(tend::tend(context.clone(), source.clone(), scheduling));
-        let handler = FetchHandler { context: context.clone(), source };
+        let handler = FetchHandler {
+            context: context.clone(),
+            source,
+        };
         let (name, concurrency) = (flow.name.clone(), handler.concurrency());
         let (context, handler) = (context.clone(), Arc::new(handler));
-        flows.spawn(worker::work(context, name, Stage::Extract, Lane::Live, concurrency, handler));
+        flows.spawn(worker::work(
+            context,
+            name,
+            Stage::Extract,
+            Lane::Live,
+            concurrency,
+            handler,
+        ));
     }
     while let Some(ended) = flows.join_next().await {
         ended?;

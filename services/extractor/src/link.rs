@@ -5,7 +5,10 @@ use http::{HeaderMap, header};
 /// The target of the first link of this relation. Headers that cannot be read are passed over: a source
 /// without a link is at its last page.
 pub fn target(headers: &HeaderMap, relation: &str) -> Option<String> {
-    let values = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
+    let values = headers
+        .get_all(header::LINK)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     values
         .flat_map(links)
         .find(|(_, parameters)| is_of(parameters, relation))
@@ -16,7 +19,10 @@ pub fn target(headers: &HeaderMap, relation: &str) -> Option<String> {
 fn links(value: &str) -> Vec<(&str, &str)> {
     let mut links = Vec::new();
     let mut rest = value;
-    while let Some((target, after)) = rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
+    while let Some((target, after)) = rest
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'))
+    {
         let end = end_at(',', after);
         links.push((target.trim(), &after[..end]));
         rest = &after[end..];
@@ -45,10 +51,17 @@ fn is_of(parameters: &str, relation: &str) -> bool {
         rest = after.strip_prefix(';').unwrap_or_default();
         found
     });
-    let rel = parameters.filter_map(|parameter| parameter.split_once('=')).find_map(|(name, value)| {
-        name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
-    });
-    rel.is_some_and(|rel| rel.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case(relation)))
+    let rel = parameters
+        .filter_map(|parameter| parameter.split_once('='))
+        .find_map(|(name, value)| {
+            name.trim()
+                .eq_ignore_ascii_case("rel")
+                .then(|| value.trim().trim_matches('"'))
+        });
+    rel.is_some_and(|rel| {
+        rel.split_ascii_whitespace()
+            .any(|word| word.eq_ignore_ascii_case(relation))
+    })
 }
 
 #[cfg(test)]
@@ -58,7 +71,9 @@ mod tests {
     use super::*;
 
     fn next(values: &[&str]) -> Option<String> {
-        let values = values.iter().map(|value| (header::LINK, value.parse().unwrap()));
+        let values = values
+            .iter()
+            .map(|value| (header::LINK, value.parse().unwrap()));
         let mut headers = HeaderMap::new();
         values.for_each(|(name, value)| _ = headers.append(name, value));
         target(&headers, "next")
@@ -67,9 +82,15 @@ mod tests {
     #[test]
     fn the_link_of_the_relation_is_found_among_others() {
         let found = Some("/rows?page=2".to_owned());
-        assert_eq!(next(&[r#"<https://x/>; rel="prev", </rows?page=2>; rel="next"; title="a, b""#]), found);
         assert_eq!(
-            next(&[r#"<x>; title="\", <y>; rel=next"; rel=last"#, "</rows?page=2>;REL = \"last NEXT\""]),
+            next(&[r#"<https://x/>; rel="prev", </rows?page=2>; rel="next"; title="a, b""#]),
+            found
+        );
+        assert_eq!(
+            next(&[
+                r#"<x>; title="\", <y>; rel=next"; rel=last"#,
+                "</rows?page=2>;REL = \"last NEXT\""
+            ]),
             found
         );
         assert_eq!(next(&["</rows?page=2>; rel=next"]), found);

@@ -77,15 +77,29 @@ impl Source {
         position: &Position,
         variables: &Variables,
     ) -> Result<Page<'a>, Error> {
-        let variables = Variables { page: position.variable(), ..variables.clone() };
+        let variables = Variables {
+            page: position.variable(),
+            ..variables.clone()
+        };
         let call = self.page_call(listing, position, &variables)?;
         let url = call.url.clone();
-        let Answered { status, headers, is_empty, body } = self.answer(call).await?;
+        let Answered {
+            status,
+            headers,
+            is_empty,
+            body,
+        } = self.answer(call).await?;
         if is_empty {
             self.may_be_empty(status, listing, position, &variables)?;
         }
-        let format = self.bounded(Format::of_answer(listing.format.as_ref(), content_type(&headers)));
-        let list = listing.list.as_ref().filter(|_| format.syntax == Syntax::Json);
+        let format = self.bounded(Format::of_answer(
+            listing.format.as_ref(),
+            content_type(&headers),
+        ));
+        let list = listing
+            .list
+            .as_ref()
+            .filter(|_| format.syntax == Syntax::Json);
         Ok(Page {
             source: self,
             listing,
@@ -112,12 +126,31 @@ impl Source {
         if extract.fetch.is_some() || extract.for_each.is_some() {
             let answer = self.ask(call).await?;
             let is_empty = answer.is_empty();
-            let Answer { status, headers, body, .. } = answer;
-            return Ok(Answered { status, headers, is_empty, body: stream::iter([Ok(body)]).boxed() });
+            let Answer {
+                status,
+                headers,
+                body,
+                ..
+            } = answer;
+            return Ok(Answered {
+                status,
+                headers,
+                is_empty,
+                body: stream::iter([Ok(body)]).boxed(),
+            });
         }
         let streamed = self.client.open(call, StreamLimits::default()).await?;
-        let (status, headers, is_empty) = (streamed.status, streamed.headers.clone(), streamed.is_empty());
-        Ok(Answered { status, headers, is_empty, body: streamed.boxed() })
+        let (status, headers, is_empty) = (
+            streamed.status,
+            streamed.headers.clone(),
+            streamed.is_empty(),
+        );
+        Ok(Answered {
+            status,
+            headers,
+            is_empty,
+            body: streamed.boxed(),
+        })
     }
 
     /// Whether an answer may have nothing to say. A page that an answer named is there, so a blank one in its place
@@ -134,8 +167,9 @@ impl Source {
         if is_without_content(status) || !is_named {
             return self.may_sweep(status, label);
         }
-        let message =
-            format!("{label} answered {status} without content for a page that the answer before named");
+        let message = format!(
+            "{label} answered {status} without content for a page that the answer before named"
+        );
         Err(Failure::new(Class::Transient, message).into())
     }
 
@@ -144,25 +178,42 @@ impl Source {
     fn may_sweep(&self, status: StatusCode, label: &str) -> Result<(), Error> {
         let hint = match status {
             StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => return Ok(()),
-            StatusCode::NOT_MODIFIED => "ask for all records, without If-Modified-Since and If-None-Match",
+            StatusCode::NOT_MODIFIED => {
+                "ask for all records, without If-Modified-Since and If-None-Match"
+            }
             _ => "where there are no records, 204 or an empty list says so",
         };
         let message = format!(
             "{label} answered {status} and nothing else, which does not say what extract.sweep is to delete; {hint}"
         );
-        self.flow.extract.sweep.map_or(Ok(()), |_| Err(Error::Source(message)))
+        self.flow
+            .extract
+            .sweep
+            .map_or(Ok(()), |_| Err(Error::Source(message)))
     }
 
     /// Whether a run begins at that position: at the link that is its cursor.
     fn begins_at(&self, position: &Position, variables: &Variables) -> bool {
-        let is_link = self.flow.extract.cursor.as_ref().is_some_and(Cursor::is_link);
-        is_link && matches!(position, Position::Url(url) if text(&variables.cursor).as_ref() == Some(url))
+        let is_link = self
+            .flow
+            .extract
+            .cursor
+            .as_ref()
+            .is_some_and(Cursor::is_link);
+        is_link
+            && matches!(position, Position::Url(url) if text(&variables.cursor).as_ref() == Some(url))
     }
 
     /// What is read as one document is held, and so no longer than an answer may be.
     fn bounded(&self, format: Format) -> Format {
         let document = usize::try_from(self.client.max_answer()).unwrap_or(usize::MAX);
-        Format { limits: Limits { document, ..format.limits }, ..format }
+        Format {
+            limits: Limits {
+                document,
+                ..format.limits
+            },
+            ..format
+        }
     }
 
     /// Makes a request, again and again while that may help.
@@ -170,7 +221,11 @@ impl Source {
         let mut patience = Patience::default();
         loop {
             match self.client.send(call.clone()).await {
-                Err(failure) => patience.wait(&self.client, &self.flow.name, failure).await?,
+                Err(failure) => {
+                    patience
+                        .wait(&self.client, &self.flow.name, failure)
+                        .await?
+                }
                 answer => return answer,
             }
         }
@@ -183,7 +238,8 @@ impl Source {
         input: &Value,
         variables: &Variables,
     ) -> Result<Call<'a>, Failure> {
-        self.client.call(request, &self.flow.extract.answers, input, variables)
+        self.client
+            .call(request, &self.flow.extract.answers, input, variables)
     }
 
     fn page_call<'a>(
@@ -198,7 +254,10 @@ impl Source {
             call.url = self.client.follow(&call.url, next)?;
             return Ok(call);
         }
-        let token = listing.sync_token.as_ref().and_then(|token| token.param.as_deref());
+        let token = listing
+            .sync_token
+            .as_ref()
+            .and_then(|token| token.param.as_deref());
         let since = text(&variables.cursor).filter(|since| !since.is_empty());
         if let (Some(param), Some(since)) = (token, since) {
             call.url.query_pairs_mut().append_pair(param, &since);
@@ -249,9 +308,16 @@ impl Page<'_> {
         if self.is_empty {
             return Ok(None);
         }
-        let Page { listing, variables, .. } = self;
-        let next =
-            self.position.next(&listing.paginate, self.decoder.rest(), &self.headers, self.rows, variables);
+        let Page {
+            listing, variables, ..
+        } = self;
+        let next = self.position.next(
+            &listing.paginate,
+            self.decoder.rest(),
+            &self.headers,
+            self.rows,
+            variables,
+        );
         let next = next.map_err(|error| self.failed("paginate", &error.message))?;
         Ok(next.map(|next| self.absolute(next)).transpose()?)
     }
@@ -267,13 +333,19 @@ impl Page<'_> {
             return Ok(None);
         };
         let failed = |message: &str| self.failed("cursor", message);
-        let found = wanted.value.one(self.decoder.rest().clone(), &self.variables);
+        let found = wanted
+            .value
+            .one(self.decoder.rest().clone(), &self.variables);
         let found = found.map_err(|error| failed(&error.message))?;
         let token = match (&found, text(&found)) {
             (Value::Null, _) => return Ok(None),
             (_, Some(token)) if token.is_empty() => return Ok(None),
             (_, Some(token)) => token,
-            (_, None) => return Err(failed("expected a token or a URL, and found something else")),
+            (_, None) => {
+                return Err(failed(
+                    "expected a token or a URL, and found something else",
+                ));
+            }
         };
         let cursor = self.source.flow.extract.cursor.as_ref();
         let token = match cursor.map(|cursor| &cursor.told_by) {
@@ -281,15 +353,29 @@ impl Page<'_> {
             _ => token,
         };
         if token.len() > cursor::LONGEST {
-            let message = format!("a token or URL of {} bytes, more than {}", token.len(), cursor::LONGEST);
+            let message = format!(
+                "a token or URL of {} bytes, more than {}",
+                token.len(),
+                cursor::LONGEST
+            );
             return Err(failed(&message));
         }
-        Ok(Some(SyncToken { token, is_text: matches!(found, Value::TStr(_)) }))
+        Ok(Some(SyncToken {
+            token,
+            is_text: matches!(found, Value::TStr(_)),
+        }))
     }
 
-    fn take(&mut self, row: Result<Value, DecodeError>, rows: &mut Vec<Value>) -> Result<(), Error> {
+    fn take(
+        &mut self,
+        row: Result<Value, DecodeError>,
+        rows: &mut Vec<Value>,
+    ) -> Result<(), Error> {
         let row = row.map_err(|error| {
-            Error::Source(format!("{}: the answer cannot be read: {error}", self.listing.request.label))
+            Error::Source(format!(
+                "{}: the answer cannot be read: {error}",
+                self.listing.request.label
+            ))
         })?;
         if !self.whole {
             row.hash(&mut self.hash);
@@ -319,7 +405,9 @@ impl Page<'_> {
     /// The position with its URL as seen from here (RFC 3986 §5).
     fn absolute(&self, position: Position) -> Result<Position, Failure> {
         match position {
-            Position::Url(next) => Ok(Position::Url(self.source.client.follow(&self.url, &next)?.into())),
+            Position::Url(next) => Ok(Position::Url(
+                self.source.client.follow(&self.url, &next)?.into(),
+            )),
             other => Ok(other),
         }
     }
@@ -332,8 +420,8 @@ impl Page<'_> {
 fn param(paginate: &Paginate) -> Option<&str> {
     match paginate {
         Paginate::None | Paginate::Next(_) | Paginate::Link(_) => None,
-        Paginate::Page { param, .. } | Paginate::Offset { param, .. } | Paginate::Token { param, .. } => {
-            param.as_deref()
-        }
+        Paginate::Page { param, .. }
+        | Paginate::Offset { param, .. }
+        | Paginate::Token { param, .. } => param.as_deref(),
     }
 }

@@ -23,7 +23,10 @@ impl Default for Patience {
             .with_max_delay(Duration::from_secs(30))
             .without_max_times()
             .with_jitter();
-        Patience { delays: delays.build(), attempts: 0 }
+        Patience {
+            delays: delays.build(),
+            attempts: 0,
+        }
     }
 }
 
@@ -31,9 +34,16 @@ impl Patience {
     /// Waits until it is time to ask again. A system that is down, is away, throttles or refuses our
     /// credentials is waited for, however long; a failure that may pass is waited for a few times; any
     /// other comes back.
-    pub async fn wait(&mut self, client: &Client, flow: &str, failure: Failure) -> Result<(), Failure> {
+    pub async fn wait(
+        &mut self,
+        client: &Client,
+        flow: &str,
+        failure: Failure,
+    ) -> Result<(), Failure> {
         let is_down = client.is_down();
-        let Some(delay) = self.delay(&failure, is_down) else { return Err(failure) };
+        let Some(delay) = self.delay(&failure, is_down) else {
+            return Err(failure);
+        };
         let (class, wait) = (failure.class.as_str(), delay.as_secs_f64());
         // That a system is down has been said.
         match failure.unasked || is_down {
@@ -48,7 +58,8 @@ impl Patience {
     /// what its first failures took.
     fn delay(&mut self, failure: &Failure, is_down: bool) -> Option<Duration> {
         self.attempts = if is_down { 0 } else { self.attempts };
-        let waits = failure.class.is_of_the_system() || is_down && failure.class == Class::Transient;
+        let waits =
+            failure.class.is_of_the_system() || is_down && failure.class == Class::Transient;
         self.attempts += usize::from(!waits);
         let may_pass = failure.class == Class::Transient && self.attempts < ATTEMPTS;
         let delay = self.delays.next().filter(|_| waits || may_pass)?;
@@ -66,14 +77,25 @@ mod tests {
 
     /// How often somebody waits, of so many times.
     fn waits(patience: &mut Patience, class: Class, is_down: bool, times: usize) -> usize {
-        (0..times).map_while(|_| patience.delay(&failure(class), is_down)).count()
+        (0..times)
+            .map_while(|_| patience.delay(&failure(class), is_down))
+            .count()
     }
 
     #[test]
     fn a_failure_that_may_pass_is_waited_for_a_few_times_and_any_other_not_at_all() {
-        assert_eq!(waits(&mut Patience::default(), Class::Transient, false, 100), ATTEMPTS - 1);
-        assert_eq!(waits(&mut Patience::default(), Class::Invalid, false, 100), 0);
-        assert_eq!(waits(&mut Patience::default(), Class::Invalid, true, 100), 0);
+        assert_eq!(
+            waits(&mut Patience::default(), Class::Transient, false, 100),
+            ATTEMPTS - 1
+        );
+        assert_eq!(
+            waits(&mut Patience::default(), Class::Invalid, false, 100),
+            0
+        );
+        assert_eq!(
+            waits(&mut Patience::default(), Class::Invalid, true, 100),
+            0
+        );
     }
 
     #[test]
@@ -82,6 +104,9 @@ mod tests {
         assert_eq!(waits(&mut patience, Class::Transient, false, 10), 10);
         assert_eq!(waits(&mut patience, Class::Transient, true, 100), 100);
         assert_eq!(waits(&mut patience, Class::Throttled, false, 100), 100);
-        assert_eq!(waits(&mut patience, Class::Transient, false, 100), ATTEMPTS - 1);
+        assert_eq!(
+            waits(&mut patience, Class::Transient, false, 100),
+            ATTEMPTS - 1
+        );
     }
 }

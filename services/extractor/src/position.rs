@@ -45,7 +45,8 @@ impl Position {
         rows: usize,
         variables: &Variables,
     ) -> Result<Option<Position>, EvaluationError> {
-        let found = |expression: &pomost_expression::Expression| expression.one(answer.clone(), variables);
+        let found =
+            |expression: &pomost_expression::Expression| expression.one(answer.clone(), variables);
         match paginate {
             Paginate::None => Ok(None),
             Paginate::Next(url) => Ok(named(&found(url)?).map(Position::Url)),
@@ -70,7 +71,8 @@ impl Position {
     /// The value of `$page`: a number, or a token as the source gave it.
     pub fn variable(&self) -> Value {
         let is_token = matches!(self, Position::Token(_));
-        self.value().map_or(Value::Null, |value| given(&value, is_token))
+        self.value()
+            .map_or(Value::Null, |value| given(&value, is_token))
     }
 
     /// The text for the query parameter that takes the page.
@@ -124,16 +126,25 @@ mod tests {
 
     #[test]
     fn a_page_is_a_number_and_a_token_is_what_the_source_gave() {
-        let token = |text: &str| Position::token(&Value::from(text.to_owned())).map(|token| token.variable());
+        let token = |text: &str| {
+            Position::token(&Value::from(text.to_owned())).map(|token| token.variable())
+        };
         assert_eq!(Position::Number(3).variable(), given("3", false));
-        assert_eq!(Position::token(&given("7", false)), Some(Position::Number(7)));
+        assert_eq!(
+            Position::token(&given("7", false)),
+            Some(Position::Number(7))
+        );
         for number in ["-1", "1e3", "2.0", "12345678901234567890"] {
             let token = Position::token(&read(number.as_bytes()).unwrap()).unwrap();
             assert!(matches!(token.variable(), Value::Num(_)), "{number}");
             assert_eq!(token.value().as_deref(), Some(number));
         }
         for opaque in ["7", "1e3", "abc"] {
-            assert_eq!(token(opaque), Some(Value::from(opaque.to_owned())), "{opaque}");
+            assert_eq!(
+                token(opaque),
+                Some(Value::from(opaque.to_owned())),
+                "{opaque}"
+            );
         }
         assert_eq!((token(""), Position::token(&Value::Null)), (None, None));
     }

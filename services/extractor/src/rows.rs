@@ -52,11 +52,19 @@ impl<'a> From<&'a Flow> for Reading<'a> {
         let extract = &flow.extract;
         Reading {
             key: ("extract.key", &extract.key),
-            version: extract.version.as_ref().map(|version| ("extract.version", version)),
+            version: extract
+                .version
+                .as_ref()
+                .map(|version| ("extract.version", version)),
             version_type: extract.version_type,
             clock: extract.timezone.as_ref().into(),
-            deleted: extract.deleted.as_ref().map(|deleted| ("extract.deleted", deleted)),
-            cursor: extract.cursor_value().map(|value| ("extract.cursor.value", value)),
+            deleted: extract
+                .deleted
+                .as_ref()
+                .map(|deleted| ("extract.deleted", deleted)),
+            cursor: extract
+                .cursor_value()
+                .map(|value| ("extract.cursor.value", value)),
         }
     }
 }
@@ -66,10 +74,19 @@ impl<'a> Reading<'a> {
     /// source has been read, they do not tell.
     pub fn of_webhook(flow: &'a Flow, webhook: &'a Webhook) -> Reading<'a> {
         let extract = Reading::from(flow);
-        let version = webhook.version.as_ref().map(|version| ("extract.webhook.version", version));
-        let deleted = webhook.deleted.as_ref().map(|deleted| ("extract.webhook.deleted", deleted));
+        let version = webhook
+            .version
+            .as_ref()
+            .map(|version| ("extract.webhook.version", version));
+        let deleted = webhook
+            .deleted
+            .as_ref()
+            .map(|deleted| ("extract.webhook.deleted", deleted));
         Reading {
-            key: webhook.key.as_ref().map_or(extract.key, |key| ("extract.webhook.key", key)),
+            key: webhook
+                .key
+                .as_ref()
+                .map_or(extract.key, |key| ("extract.webhook.key", key)),
             version: version.or(extract.version),
             version_type: extract.version_type,
             clock: extract.clock,
@@ -80,8 +97,12 @@ impl<'a> Reading<'a> {
 
     /// Whether one of the expressions uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
-        let others = [self.version, self.deleted, self.cursor].into_iter().flatten();
-        std::iter::once(self.key).chain(others).any(|(_, expression)| expression.uses_variable(name))
+        let others = [self.version, self.deleted, self.cursor]
+            .into_iter()
+            .flatten();
+        std::iter::once(self.key)
+            .chain(others)
+            .any(|(_, expression)| expression.uses_variable(name))
     }
 }
 
@@ -106,7 +127,13 @@ pub fn gone<'a>(
     variables: &Variables,
 ) -> Result<Row, Box<Refused>> {
     let key = key(reading.into().key, &value, variables);
-    made(value, key, order, |_| Ok(Fields { version: None, op: Op::Delete, cursor: None }))
+    made(value, key, order, |_| {
+        Ok(Fields {
+            version: None,
+            op: Op::Delete,
+            cursor: None,
+        })
+    })
 }
 
 /// The deletion that a row of `extract.deletions` is.
@@ -119,9 +146,16 @@ pub fn deletion(
 ) -> Result<Row, Box<Refused>> {
     let key = key(("extract.deletions.key", &deletions.key), &value, variables);
     made(value, key, order, |value| {
-        let version = deletions.version.as_ref().map(|version| ("extract.deletions.version", version));
+        let version = deletions
+            .version
+            .as_ref()
+            .map(|version| ("extract.deletions.version", version));
         let version = found_version(version, deletions.version_type, clock, value, variables)?;
-        Ok(Fields { version, op: Op::Delete, cursor: None })
+        Ok(Fields {
+            version,
+            op: Op::Delete,
+            cursor: None,
+        })
     })
 }
 
@@ -137,9 +171,20 @@ pub fn told<'a>(
 ) -> Result<Record, Box<Refused>> {
     let key = key(reading.into().key, value, variables).unwrap_or_default();
     let (row, fits) = data(value);
-    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data: row, source: None };
+    let record = Record {
+        slot: 0,
+        key,
+        version: order,
+        op: Op::Upsert,
+        data: row,
+        source: None,
+    };
     match fits {
-        Ok(()) => Ok(Record { source: Some(record.data), data: headers.to_owned(), ..record }),
+        Ok(()) => Ok(Record {
+            source: Some(record.data),
+            data: headers.to_owned(),
+            ..record
+        }),
         Err(error) => Err(invalid(record, error)),
     }
 }
@@ -165,33 +210,68 @@ fn made(
     fields: impl FnOnce(&Value) -> Result<Fields, String>,
 ) -> Result<Row, Box<Refused>> {
     let (data, fits) = data(&value);
-    let fields = key.as_ref().map_err(Clone::clone).and_then(|_| fields(&value));
+    let fields = key
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|_| fields(&value));
     let key = key.unwrap_or_default();
-    let record = Record { slot: 0, key, version: order, op: Op::Upsert, data, source: None };
+    let record = Record {
+        slot: 0,
+        key,
+        version: order,
+        op: Op::Upsert,
+        data,
+        source: None,
+    };
     match fields.and_then(|fields| fits.map(|()| fields)) {
-        Ok(Fields { version, op, cursor }) => {
+        Ok(Fields {
+            version,
+            op,
+            cursor,
+        }) => {
             let version = match version {
                 Some(version) => version.extracted(&record.version),
                 None => record.version,
             };
-            Ok(Row { record: Record { version, op, ..record }, cursor })
+            Ok(Row {
+                record: Record {
+                    version,
+                    op,
+                    ..record
+                },
+                cursor,
+            })
         }
         Err(error) => Err(invalid(record, error)),
     }
 }
 
 fn invalid(record: Record, error: String) -> Box<Refused> {
-    Box::new(Refused { record, diagnosis: Diagnosis { reason: Reason::Invalid, error, pointer: None } })
+    Box::new(Refused {
+        record,
+        diagnosis: Diagnosis {
+            reason: Reason::Invalid,
+            error,
+            pointer: None,
+        },
+    })
 }
 
 /// The JSON of a row, or null where it is too long or cannot be written; then also why.
 fn data(value: &Value) -> (Box<RawValue>, Result<(), String>) {
     match raw(value) {
         Some(data) if data.get().len() <= MAX_RECORD => (data, Ok(())),
-        Some(_) => {
-            (RawValue::NULL.to_owned(), Err(format!("the record is longer than {} MiB", MAX_RECORD >> 20)))
-        }
-        None => (RawValue::NULL.to_owned(), Err("the record cannot be written as JSON".into())),
+        Some(_) => (
+            RawValue::NULL.to_owned(),
+            Err(format!(
+                "the record is longer than {} MiB",
+                MAX_RECORD >> 20
+            )),
+        ),
+        None => (
+            RawValue::NULL.to_owned(),
+            Err("the record cannot be written as JSON".into()),
+        ),
     }
 }
 
@@ -203,20 +283,28 @@ struct Fields {
 
 fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<Fields, String> {
     let deleted = match reading.deleted {
-        Some((place, deleted)) => {
-            deleted.truth(value.clone(), variables).map_err(|error| failed(place, &error))?
-        }
+        Some((place, deleted)) => deleted
+            .truth(value.clone(), variables)
+            .map_err(|error| failed(place, &error))?,
         None => false,
     };
     Ok(Fields {
-        version: found_version(reading.version, reading.version_type, reading.clock, value, variables)?,
+        version: found_version(
+            reading.version,
+            reading.version_type,
+            reading.clock,
+            value,
+            variables,
+        )?,
         op: if deleted { Op::Delete } else { Op::Upsert },
         cursor: found_cursor(reading.cursor, value, variables)?,
     })
 }
 
 fn key((place, key): Placed<'_>, value: &Value, variables: &Variables) -> Result<String, String> {
-    let key = key.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
+    let key = key
+        .one(value.clone(), variables)
+        .map_err(|error| failed(place, &error))?;
     key_text(&key).map_err(|problem| format!("{place} found {problem}"))
 }
 
@@ -228,20 +316,32 @@ fn found_version(
     value: &Value,
     variables: &Variables,
 ) -> Result<Option<Version>, String> {
-    let Some(Found { place, expression, value, text }) = found(version, value, variables)? else {
+    let Some(Found {
+        place,
+        expression,
+        value,
+        text,
+    }) = found(version, value, variables)?
+    else {
         return Ok(None);
     };
     let of_type = |expected| {
         let of_type = Version::of_type(&text, expected);
-        of_type
-            .ok_or_else(|| format!("{place} found something else than {}", VersionType::expected(expected)))
+        of_type.ok_or_else(|| {
+            format!(
+                "{place} found something else than {}",
+                VersionType::expected(expected)
+            )
+        })
     };
     match expected {
         Some(expected @ (VersionType::Number | VersionType::Text)) => of_type(expected).map(Some),
         None if looks_like_another(&value, &text) => Ok(Some(Version::new(text).as_text())),
         Some(VersionType::Time) | None => {
             expected.map(of_type).transpose()?;
-            let converted = expression.clock().map(|zone| wall_clock::converted(&text, zone));
+            let converted = expression
+                .clock()
+                .map(|zone| wall_clock::converted(&text, zone));
             Ok(Some(converted.unwrap_or_else(|| clock.version(&text))))
         }
     }
@@ -253,10 +353,12 @@ fn found_cursor(
     variables: &Variables,
 ) -> Result<Option<Version>, String> {
     let found = found(cursor, value, variables)?;
-    Ok(found.map(|Found { value, text, .. }| match looks_like_another(&value, &text) {
-        true => Version::new(text).as_text(),
-        false => Version::new(text),
-    }))
+    Ok(found.map(
+        |Found { value, text, .. }| match looks_like_another(&value, &text) {
+            true => Version::new(text).as_text(),
+            false => Version::new(text),
+        },
+    ))
 }
 
 /// A time, a number or text that an expression found.
@@ -273,13 +375,24 @@ fn found<'a>(
     value: &Value,
     variables: &Variables,
 ) -> Result<Option<Found<'a>>, String> {
-    let Some((place, expression)) = wanted else { return Ok(None) };
-    let value = expression.one(value.clone(), variables).map_err(|error| failed(place, &error))?;
+    let Some((place, expression)) = wanted else {
+        return Ok(None);
+    };
+    let value = expression
+        .one(value.clone(), variables)
+        .map_err(|error| failed(place, &error))?;
     match (&value, text(&value)) {
         (Value::Null, _) => Ok(None),
         (_, Some(text)) if text.is_empty() => Ok(None),
-        (_, Some(text)) => Ok(Some(Found { place, expression, value, text })),
-        (_, None) => Err(format!("{place} found something else than a time, a number or text")),
+        (_, Some(text)) => Ok(Some(Found {
+            place,
+            expression,
+            value,
+            text,
+        })),
+        (_, None) => Err(format!(
+            "{place} found something else than a time, a number or text"
+        )),
     }
 }
 

@@ -26,11 +26,19 @@ impl Seen {
     /// would not end.
     pub fn note(&mut self, position: &Position, rows: Option<u64>) -> Result<(), Error> {
         if !self.positions.insert(position.clone()) {
-            return Err(Error::Source("the source leads to a page that this run has read already".into()));
+            return Err(Error::Source(
+                "the source leads to a page that this run has read already".into(),
+            ));
         }
-        let Some(hash) = rows else { return self.note_empty() };
+        let Some(hash) = rows else {
+            return self.note_empty();
+        };
         self.empty = 0;
-        self.repeated = if self.pages.insert(hash) { 0 } else { self.repeated + 1 };
+        self.repeated = if self.pages.insert(hash) {
+            0
+        } else {
+            self.repeated + 1
+        };
         if self.repeated > MAX_REPEATED_PAGES {
             let message = "the source answers page after page of this run with the same rows: it ignores the page it is \
                            asked for, or answers the last one again past the end; check paginate, and name the \
@@ -67,6 +75,11 @@ mod tests {
             note(MAX_EMPTY_PAGES + page, None).unwrap();
         }
         let error = note(2 * MAX_EMPTY_PAGES, None).unwrap_err();
-        assert!(error.to_string().contains("10000 pages in a row without rows"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("10000 pages in a row without rows"),
+            "{error}"
+        );
     }
 }

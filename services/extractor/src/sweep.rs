@@ -27,13 +27,18 @@ impl Extraction<'_> {
         if after.is_empty() {
             self.brake(store.count_keys(&run.flow, run.id).await?)?;
         }
-        let missing = store.missing_keys(&run.flow, run.id, after, TOGETHER).await?;
+        let missing = store
+            .missing_keys(&run.flow, run.id, after, TOGETHER)
+            .await?;
         let last = missing.last().cloned();
         for key in missing {
             let deletion = deletion(key, unit.beginning());
             unit.add_row(Ok(deletion)).await?;
         }
-        Ok(last.map(|last| Place { part: Part::Missing(last), ..place.clone() }))
+        Ok(last.map(|last| Place {
+            part: Part::Missing(last),
+            ..place.clone()
+        }))
     }
 
     fn brake(&self, keys: SourceKeys) -> Result<(), Error> {
@@ -53,5 +58,15 @@ impl Extraction<'_> {
 /// Whoever was told of the record since the run began wins.
 fn deletion(key: String, version: Version) -> Row {
     let data = RawValue::NULL.to_owned();
-    Row { record: Record { slot: 0, key, version, op: Op::Delete, data, source: None }, cursor: None }
+    Row {
+        record: Record {
+            slot: 0,
+            key,
+            version,
+            op: Op::Delete,
+            data,
+            source: None,
+        },
+        cursor: None,
+    }
 }

@@ -23,7 +23,12 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Runs a flow whenever it is due or asked for, until shutdown. Any number of replicas may tend the
 /// same flow: its lease lets one at a time extract it.
 pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
-    let tending = Tending { context: &context, source: &source, scheduling, since: Timestamp::now() };
+    let tending = Tending {
+        context: &context,
+        source: &source,
+        scheduling,
+        since: Timestamp::now(),
+    };
     while !context.shutdown.is_cancelled() {
         let pause = match tending.turn().await {
             Ok(true) => Duration::ZERO,
@@ -33,7 +38,10 @@ pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
                 AFTER_FAILURE
             }
         };
-        context.shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
+        context
+            .shutdown
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await;
     }
 }
 
@@ -54,12 +62,18 @@ impl Tending<'_> {
         if !self.is_due().await? && store.open_run(flow).await?.is_none() {
             return Ok(false);
         }
-        let Some(lease) = store.acquire_lease(flow, context.holder(), context.claim).await? else {
+        let Some(lease) = store
+            .acquire_lease(flow, context.holder(), context.claim)
+            .await?
+        else {
             return Ok(false);
         };
         // A shutdown cuts an extraction off between two steps; its run goes on from the last confirmed
         // page, at once where the lease was given back.
-        let ran = context.shutdown.run_until_cancelled(self.run_under(&lease)).await;
+        let ran = context
+            .shutdown
+            .run_until_cancelled(self.run_under(&lease))
+            .await;
         store.release_lease(&lease).await?;
         ran.unwrap_or(Ok(true))
     }
@@ -68,24 +82,42 @@ impl Tending<'_> {
     async fn run_under(&self, lease: &Lease) -> Result<bool, extraction::Error> {
         let (store, flow) = (self.context.store(), &self.source.flow.name);
         if let Some(run) = store.open_run(flow).await? {
-            return extract(self.context, self.source, lease, run).await.map(|()| true);
+            return extract(self.context, self.source, lease, run)
+                .await
+                .map(|()| true);
         }
         if !self.is_due().await? {
             return Ok(false);
         }
-        let request = RunRequest { flow: flow.clone(), trigger: Trigger::Schedule, since: None };
+        let request = RunRequest {
+            flow: flow.clone(),
+            trigger: Trigger::Schedule,
+            since: None,
+        };
         store.request_run(&request).await?;
         match store.open_run(flow).await? {
-            Some(run) => extract(self.context, self.source, lease, run).await.map(|()| true),
+            Some(run) => extract(self.context, self.source, lease, run)
+                .await
+                .map(|()| true),
             None => Ok(false),
         }
     }
 
     async fn is_due(&self) -> Result<bool, extraction::Error> {
         let flow = &self.source.flow;
-        let schedule = flow.extract.schedule.as_ref().filter(|_| self.scheduling == Scheduling::On);
-        let Some(schedule) = schedule else { return Ok(false) };
-        let last = self.context.store().last_requested(&flow.name, Trigger::Schedule).await?;
+        let schedule = flow
+            .extract
+            .schedule
+            .as_ref()
+            .filter(|_| self.scheduling == Scheduling::On);
+        let Some(schedule) = schedule else {
+            return Ok(false);
+        };
+        let last = self
+            .context
+            .store()
+            .last_requested(&flow.name, Trigger::Schedule)
+            .await?;
         Ok(schedule.is_due(last, self.since, Timestamp::now()))
     }
 }
@@ -100,8 +132,17 @@ async fn extract(
     let id = run.id;
     info!(flow = run.flow, run = %id, trigger = run.trigger.as_str(), resumed = run.checkpoint.is_some(), "extracting");
     let lane = lane(context.store(), &source.flow, &run).await?;
-    let source = &Source { client: source.client.in_lane(lane), flow: source.flow.clone() };
-    let extraction = Extraction { context, source, lease, run: &run, lane };
+    let source = &Source {
+        client: source.client.in_lane(lane),
+        flow: source.flow.clone(),
+    };
+    let extraction = Extraction {
+        context,
+        source,
+        lease,
+        run: &run,
+        lane,
+    };
     let extracted = tokio::select! {
         extracted = extraction.extract() => extracted,
         lost = keep(context, lease) => Err(lost),
@@ -127,7 +168,11 @@ async fn lane(store: &dyn Store, flow: &Flow, run: &Run) -> Result<Lane, extract
         Some(_) => run.since.is_some() || store.cursor(&flow.name).await?.is_none(),
         None => flow.extract.webhook.is_some(),
     };
-    Ok(if catches_up { Lane::Backfill } else { Lane::Live })
+    Ok(if catches_up {
+        Lane::Backfill
+    } else {
+        Lane::Live
+    })
 }
 
 /// Renews the lease until that fails.

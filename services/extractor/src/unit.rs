@@ -45,7 +45,17 @@ impl<'a> Unit<'a> {
     pub fn new(extraction: &'a Extraction<'a>, checkpoint: Checkpoint) -> Unit<'a> {
         let (waiting, waiting_bytes, batches, listed, forgotten) = Default::default();
         let moment = Uuid::now_v7();
-        Unit { extraction, checkpoint, moment, rows: 0, waiting, waiting_bytes, batches, listed, forgotten }
+        Unit {
+            extraction,
+            checkpoint,
+            moment,
+            rows: 0,
+            waiting,
+            waiting_bytes,
+            batches,
+            listed,
+            forgotten,
+        }
     }
 
     /// The order of the next row among all that the source gives.
@@ -55,8 +65,12 @@ impl<'a> Unit<'a> {
 
     /// The place of the run's beginning in the order of extraction, after all earlier runs.
     pub fn beginning(&self) -> Version {
-        let began = self.checkpoint.began.and_then(|began| u64::try_from(began.as_millisecond()).ok());
-        let moment = began.map(|began| Builder::from_unix_timestamp_millis(began, &[0; 10]).into_uuid());
+        let began = self
+            .checkpoint
+            .began
+            .and_then(|began| u64::try_from(began.as_millisecond()).ok());
+        let moment =
+            began.map(|began| Builder::from_unix_timestamp_millis(began, &[0; 10]).into_uuid());
         Version::of_extraction(moment.unwrap_or(self.moment), 0)
     }
 
@@ -71,7 +85,9 @@ impl<'a> Unit<'a> {
                     self.count(&row);
                     row
                 }
-                fetch::Row::Gone(value) if flow.load.deletes() => rows::gone(flow, value, order, variables),
+                fetch::Row::Gone(value) if flow.load.deletes() => {
+                    rows::gone(flow, value, order, variables)
+                }
                 fetch::Row::Gone(_) => continue,
                 fetch::Row::Refused(value, error) => {
                     Err(rows::refused(flow, &value, order, error, variables))
@@ -85,7 +101,9 @@ impl<'a> Unit<'a> {
     /// Notes what an answer says of where the next run begins; the last that says so counts.
     pub fn note_token(&mut self, token: Option<SyncToken>, should_be_there: bool) {
         self.checkpoint.spoke |= should_be_there;
-        let Some(SyncToken { token, is_text }) = token else { return };
+        let Some(SyncToken { token, is_text }) = token else {
+            return;
+        };
         self.checkpoint.token = Some(token);
         self.checkpoint.reached_is_text = Some(is_text);
     }
@@ -110,12 +128,34 @@ impl<'a> Unit<'a> {
     /// Publishes what is left, then records what was read and where to go on.
     pub async fn close(mut self, place: Option<Place>) -> Result<Checkpoint, Error> {
         self.publish().await?;
-        let Unit { extraction, checkpoint, rows, batches, listed, forgotten, .. } = self;
-        let next =
-            Checkpoint { place, pages: checkpoint.pages + 1, rows: checkpoint.rows + rows, ..checkpoint };
+        let Unit {
+            extraction,
+            checkpoint,
+            rows,
+            batches,
+            listed,
+            forgotten,
+            ..
+        } = self;
+        let next = Checkpoint {
+            place,
+            pages: checkpoint.pages + 1,
+            rows: checkpoint.rows + rows,
+            ..checkpoint
+        };
         let (run, checkpoint) = (extraction.run.id, serde_json::json!(next));
-        let progress = PageProgress { run, batches, checkpoint, listed, forgotten };
-        extraction.context.store().record_page(extraction.lease, &progress).await?;
+        let progress = PageProgress {
+            run,
+            batches,
+            checkpoint,
+            listed,
+            forgotten,
+        };
+        extraction
+            .context
+            .store()
+            .record_page(extraction.lease, &progress)
+            .await?;
         metrics::count_extracted(&extraction.run.flow, rows as usize);
         Ok(next)
     }
@@ -132,7 +172,9 @@ impl<'a> Unit<'a> {
 
     fn count(&mut self, row: &Result<Row, Box<Refused>>) {
         match row {
-            Ok(Row { cursor: Some(_), .. }) => self.checkpoint.dated += 1,
+            Ok(Row {
+                cursor: Some(_), ..
+            }) => self.checkpoint.dated += 1,
             Ok(Row { cursor: None, .. }) => self.checkpoint.undated += 1,
             Err(_) => {}
         }
@@ -145,15 +187,24 @@ impl<'a> Unit<'a> {
         let reached = self.checkpoint.reached.take();
         let began = self.checkpoint.began;
         let clock = WallClock::from(self.extraction.flow().extract.timezone.as_ref());
-        let cursor = cursor
-            .filter(|cursor| began.is_none_or(|began| !cursor::is_later(cursor.as_str(), began, clock)));
-        self.checkpoint.contradicted |= cursor.as_ref().is_some_and(|cursor| self.contradicts(cursor));
-        self.checkpoint.reached_is_text =
-            cursor.as_ref().map(Version::is_text).or(self.checkpoint.reached_is_text);
+        let cursor = cursor.filter(|cursor| {
+            began.is_none_or(|began| !cursor::is_later(cursor.as_str(), began, clock))
+        });
+        self.checkpoint.contradicted |= cursor
+            .as_ref()
+            .is_some_and(|cursor| self.contradicts(cursor));
+        self.checkpoint.reached_is_text = cursor
+            .as_ref()
+            .map(Version::is_text)
+            .or(self.checkpoint.reached_is_text);
         let cursor = cursor.map(|cursor| Version::new(cursor.as_str()));
         let (reached, fits) = match (reached, cursor) {
-            (Some(reached), Some(cursor)) if self.is_set_otherwise(&reached, &cursor) => (Some(cursor), true),
-            (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => (Some(reached), false),
+            (Some(reached), Some(cursor)) if self.is_set_otherwise(&reached, &cursor) => {
+                (Some(cursor), true)
+            }
+            (Some(reached), Some(cursor)) if !cursor.compares_with(&reached) => {
+                (Some(reached), false)
+            }
             (Some(_), Some(cursor)) if self.checkpoint.contradicted => (Some(cursor), true),
             (Some(reached), Some(cursor)) => (Some(reached.max(cursor)), true),
             (reached, cursor) => (reached.or(cursor), true),
@@ -164,7 +215,11 @@ impl<'a> Unit<'a> {
         }
         let error = "extract.cursor.value found another type of value than in the rows before: times, numbers and \
                      text have no common order";
-        let diagnosis = Diagnosis { reason: Reason::Invalid, error: error.into(), pointer: None };
+        let diagnosis = Diagnosis {
+            reason: Reason::Invalid,
+            error: error.into(),
+            pointer: None,
+        };
         Err(Box::new(Refused { record, diagnosis }))
     }
 
@@ -182,8 +237,9 @@ impl<'a> Unit<'a> {
     /// before what costs more.
     fn contradicts(&self, cursor: &Version) -> bool {
         let Checkpoint { since, found, .. } = &self.checkpoint;
-        let since =
-            since.as_deref().filter(|since| cursor.as_str() < *since && Some(*since) == found.as_deref());
+        let since = since
+            .as_deref()
+            .filter(|since| cursor.as_str() < *since && Some(*since) == found.as_deref());
         let is_text = |text: &str| Kind::of(text) == Kind::Text;
         since.is_some_and(|since| is_text(since) && is_text(cursor.as_str()))
     }
@@ -194,14 +250,22 @@ impl<'a> Unit<'a> {
         let (mut batches, mut letters) = (Vec::new(), Vec::new());
         let mut waiting = std::mem::take(&mut self.waiting).into_iter().peekable();
         while waiting.peek().is_some() {
-            let batch = self.batch(waiting.by_ref().take(self.extraction.flow().batch_size), &mut letters);
+            let batch = self.batch(
+                waiting.by_ref().take(self.extraction.flow().batch_size),
+                &mut letters,
+            );
             self.batches.push((batch.id.clone(), batch.size));
             batches.push(batch);
         }
         let (backends, flow) = (&self.extraction.context.backends, self.extraction.flow());
-        let full: Vec<&Batch> = batches.iter().filter(|batch| !batch.records.is_empty()).collect();
+        let full: Vec<&Batch> = batches
+            .iter()
+            .filter(|batch| !batch.records.is_empty())
+            .collect();
         // However long the queue is full: a page given up would be read anew, from its first row.
-        while let Err(trouble) = outbox::enter(backends, flow, Stage::Transform, &full, &letters).await {
+        while let Err(trouble) =
+            outbox::enter(backends, flow, Stage::Transform, &full, &letters).await
+        {
             if !matches!(trouble, Trouble::Broker(pomost_broker::Error::Full(_))) {
                 return Err(trouble.into());
             }
@@ -217,7 +281,16 @@ impl<'a> Unit<'a> {
         let (flow, run) = (self.extraction.run.flow.clone(), self.extraction.run.id);
         let id = format!("{}.{}", self.checkpoint.pages, self.batches.len());
         let lane = self.extraction.lane;
-        let mut batch = Batch { flow, run, id, size: 0, attempt: 0, waits: 0, lane, records: Vec::new() };
+        let mut batch = Batch {
+            flow,
+            run,
+            id,
+            size: 0,
+            attempt: 0,
+            waits: 0,
+            lane,
+            records: Vec::new(),
+        };
         let mut refused = Vec::new();
         for row in rows {
             let slot = batch.size;
@@ -228,7 +301,8 @@ impl<'a> Unit<'a> {
             batch.size += 1;
         }
         let under = || Some(self.extraction.flow().into());
-        let letter = |(record, diagnosis)| dead::letter(under(), &batch, record, Stage::Extract, diagnosis);
+        let letter =
+            |(record, diagnosis)| dead::letter(under(), &batch, record, Stage::Extract, diagnosis);
         letters.extend(refused.into_iter().map(letter));
         batch
     }

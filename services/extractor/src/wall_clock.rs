@@ -49,7 +49,9 @@ impl WallClock<'_> {
         match self {
             WallClock::Of(zone) => earliest(zone, shown, overlap).unwrap_or(plainly),
             WallClock::Unknown => {
-                let anywhere = ZONES.iter().filter_map(|zone| earliest(zone, shown, overlap));
+                let anywhere = ZONES
+                    .iter()
+                    .filter_map(|zone| earliest(zone, shown, overlap));
                 anywhere.min().unwrap_or(plainly).min(plainly)
             }
         }
@@ -68,9 +70,10 @@ impl WallClock<'_> {
     fn twice(self, time: DateTime) -> Option<Range<DateTime>> {
         match self {
             WallClock::Of(zone) => folds(zone, time.year()).find(|fold| fold.contains(&time)),
-            WallClock::Unknown => {
-                folds_anywhere(time.year()).iter().find(|fold| fold.contains(&time)).cloned()
-            }
+            WallClock::Unknown => folds_anywhere(time.year())
+                .iter()
+                .find(|fold| fold.contains(&time))
+                .cloned(),
         }
     }
 }
@@ -91,7 +94,11 @@ pub fn converted(text: &str, zone: &TimeZone) -> Version {
 
 /// The instant that is made of the earliest time as [`WallClock::earliest`] has it, of an instant that was made
 /// of a time on this zone's clock.
-pub fn earliest_instant(zone: &TimeZone, instant: Timestamp, overlap: SignedDuration) -> Option<Timestamp> {
+pub fn earliest_instant(
+    zone: &TimeZone,
+    instant: Timestamp,
+    overlap: SignedDuration,
+) -> Option<Timestamp> {
     let earliest = earliest(zone, zone.to_datetime(instant), overlap)?;
     zone.to_ambiguous_timestamp(earliest).earlier().ok()
 }
@@ -101,7 +108,9 @@ pub fn earliest_instant(zone: &TimeZone, instant: Timestamp, overlap: SignedDura
 pub fn shown_by(text: &str) -> Option<DateTime> {
     let bytes = text.as_bytes();
     let is_sorted = bytes.len() >= "2026-10-25 02:00".len()
-        && [(4, '-'), (7, '-'), (13, ':')].iter().all(|&(place, c)| bytes[place] == c as u8)
+        && [(4, '-'), (7, '-'), (13, ':')]
+            .iter()
+            .all(|&(place, c)| bytes[place] == c as u8)
         && matches!(bytes[10], b' ' | b'T' | b't');
     if !is_sorted || text.ends_with('Z') || text.parse::<Timestamp>().is_ok() {
         return None;
@@ -117,12 +126,22 @@ fn written_as(text: &str, time: DateTime) -> String {
 /// None where the zone's clock did not show such a time, or nobody can reckon with it.
 fn earliest(zone: &TimeZone, shown: DateTime, overlap: SignedDuration) -> Option<DateTime> {
     const A_DAY: SignedDuration = SignedDuration::from_hours(24);
-    let since = zone.to_ambiguous_timestamp(shown).earlier().ok()?.checked_sub(overlap).ok()?;
+    let since = zone
+        .to_ambiguous_timestamp(shown)
+        .earlier()
+        .ok()?
+        .checked_sub(overlap)
+        .ok()?;
     let soon = since.saturating_add(A_DAY).ok()?;
-    let put_back = zone.following(since).take_while(|transition| transition.timestamp() < soon);
+    let put_back = zone
+        .following(since)
+        .take_while(|transition| transition.timestamp() < soon);
     // The second before: sources may list what is later than what they are asked for.
     let begins = put_back.map(|transition| {
-        transition.offset().to_datetime(transition.timestamp()).saturating_sub(SignedDuration::from_secs(1))
+        transition
+            .offset()
+            .to_datetime(transition.timestamp())
+            .saturating_sub(SignedDuration::from_secs(1))
     });
     begins.chain([zone.to_datetime(since)]).min()
 }
@@ -130,11 +149,23 @@ fn earliest(zone: &TimeZone, shown: DateTime, overlap: SignedDuration) -> Option
 /// The times of about a year that come twice on the clock of a zone.
 fn folds(zone: &TimeZone, year: i16) -> impl Iterator<Item = Range<DateTime>> {
     const A_DAY: SignedDuration = SignedDuration::from_hours(24);
-    let begins = |year| Some(Date::new(year, 1, 1).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    let from = begins(year).and_then(|begins| begins.checked_sub(A_DAY).ok()).unwrap_or(Timestamp::MIN);
+    let begins = |year| {
+        Some(
+            Date::new(year, 1, 1)
+                .ok()?
+                .to_zoned(TimeZone::UTC)
+                .ok()?
+                .timestamp(),
+        )
+    };
+    let from = begins(year)
+        .and_then(|begins| begins.checked_sub(A_DAY).ok())
+        .unwrap_or(Timestamp::MIN);
     let until = begins(year.saturating_add(1)).and_then(|ends| ends.checked_add(A_DAY).ok());
     let until = until.unwrap_or(Timestamp::MAX);
-    let transitions = zone.following(from).take_while(move |transition| transition.timestamp() < until);
+    let transitions = zone
+        .following(from)
+        .take_while(move |transition| transition.timestamp() < until);
     transitions.filter_map(|transition| {
         let at = transition.timestamp();
         let before = zone.to_offset(at.checked_sub(SignedDuration::from_nanos(1)).ok()?);
@@ -146,8 +177,12 @@ fn folds(zone: &TimeZone, year: i16) -> impl Iterator<Item = Range<DateTime>> {
 /// The zones by whose clocks somebody may do business. A station in Antarctica puts its clock back by two hours,
 /// which would be twice as many times for all of Europe.
 static ZONES: LazyLock<Vec<TimeZone>> = LazyLock::new(|| {
-    let names = tz::db().available().filter(|name| !name.as_str().starts_with("Antarctica/"));
-    names.filter_map(|name| tz::db().get(name.as_str()).ok()).collect()
+    let names = tz::db()
+        .available()
+        .filter(|name| !name.as_str().starts_with("Antarctica/"));
+    names
+        .filter_map(|name| tz::db().get(name.as_str()).ok())
+        .collect()
 });
 
 /// The years in which clocks are put back, those of records of our time: a year is reckoned once, which takes
@@ -161,10 +196,18 @@ fn folds_anywhere(year: i16) -> Arc<[Range<DateTime>]> {
     if !YEARS.contains(&year) {
         return Arc::default();
     }
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&year).cloned();
+    let known = KNOWN
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&year)
+        .cloned();
     known.unwrap_or_else(|| {
-        let folds: Arc<[_]> = united(ZONES.iter().flat_map(|zone| folds(zone, year)).collect()).into();
-        KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(year, folds.clone());
+        let folds: Arc<[_]> =
+            united(ZONES.iter().flat_map(|zone| folds(zone, year)).collect()).into();
+        KNOWN
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(year, folds.clone());
         folds
     })
 }

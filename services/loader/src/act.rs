@@ -101,7 +101,18 @@ impl<'a> Act<'a> {
         permit: Permit<'a>,
     ) -> Act<'a> {
         let (looked, refused, parsed) = (false, None, OnceLock::new());
-        Act { destination, batch, record, hash, case, known, permit, parsed, looked, refused }
+        Act {
+            destination,
+            batch,
+            record,
+            hash,
+            case,
+            known,
+            permit,
+            parsed,
+            looked,
+            refused,
+        }
     }
 
     /// Each step leads to an end, or to one that was not taken before: what would lead round in a circle
@@ -138,7 +149,8 @@ impl<'a> Act<'a> {
             Step::NotYet => End::NotYet,
             Step::Refuse => End::InDoubt { may_clear: false },
             Step::RefuseVersion => {
-                return Failed::without_effect(Failure::new(Class::Invalid, MIXED.to_owned())).into();
+                return Failed::without_effect(Failure::new(Class::Invalid, MIXED.to_owned()))
+                    .into();
             }
             Step::Adopt(id) => self.applied(Outcome::Created, Some(id)),
             Step::LookUp => return self.look_up().await,
@@ -195,7 +207,13 @@ impl<'a> Act<'a> {
     fn taken_for_passing(&self, failed: Failed) -> Failed {
         let may_pass = failed.effect == Effect::Unknown && self.case.doubt == Doubt::None;
         match may_pass && failed.is(Class::Invalid) {
-            true => Failed { failure: Failure { class: Class::Transient, ..failed.failure }, ..failed },
+            true => Failed {
+                failure: Failure {
+                    class: Class::Transient,
+                    ..failed.failure
+                },
+                ..failed
+            },
             false => failed,
         }
     }
@@ -222,8 +240,15 @@ impl<'a> Act<'a> {
         if self.case.doubt == Doubt::None {
             return failed;
         }
-        let message = format!("{}; an earlier attempt may still be under way", failed.failure.message);
-        Failed::without_effect(Failure { class: Class::Transient, message, ..failed.failure })
+        let message = format!(
+            "{}; an earlier attempt may still be under way",
+            failed.failure.message
+        );
+        Failed::without_effect(Failure {
+            class: Class::Transient,
+            message,
+            ..failed.failure
+        })
     }
 
     fn after_update(&mut self, updated: Result<(), Failed>, id: String) -> Next {
@@ -252,7 +277,10 @@ impl<'a> Act<'a> {
             || self.batch.is_replay();
         match self.change(change, id).await {
             Err(failed) if change.if_match.is_some() && failed.is_precondition() && overwrites => {
-                self.known.etag = self.current_etag(change, id).await.map_err(|error| error.or(failed))?;
+                self.known.etag = self
+                    .current_etag(change, id)
+                    .await
+                    .map_err(|error| error.or(failed))?;
                 self.change(change, id).await
             }
             changed => changed,
@@ -274,7 +302,11 @@ impl<'a> Act<'a> {
     fn gone(&mut self, failed: Failed) -> Next {
         if self.looked {
             let message = format!("{}, though the look-up found it", failed.failure.message);
-            let failure = Failure { class: Class::Transient, message, ..failed.failure };
+            let failure = Failure {
+                class: Class::Transient,
+                message,
+                ..failed.failure
+            };
             return Failed::without_effect(failure).into();
         }
         self.lose();
@@ -283,11 +315,20 @@ impl<'a> Act<'a> {
 
     /// The destination does not have the record any more.
     fn lose(&mut self) {
-        self.known = Known { incarnation: self.known.incarnation + 1, ..Known::default() };
+        self.known = Known {
+            incarnation: self.known.incarnation + 1,
+            ..Known::default()
+        };
     }
 
     fn applied(&self, outcome: Outcome, id: Option<String>) -> End {
-        End::Applied { outcome, known: Known { id, ..self.known.clone() } }
+        End::Applied {
+            outcome,
+            known: Known {
+                id,
+                ..self.known.clone()
+            },
+        }
     }
 
     pub(crate) fn load(&self) -> &'a Requests {
@@ -297,11 +338,17 @@ impl<'a> Act<'a> {
 
 impl Failed {
     pub(crate) fn with_effect(failure: Failure) -> Failed {
-        Failed { failure, effect: Effect::Unknown }
+        Failed {
+            failure,
+            effect: Effect::Unknown,
+        }
     }
 
     pub(crate) fn without_effect(failure: Failure) -> Failed {
-        Failed { failure, effect: Effect::None }
+        Failed {
+            failure,
+            effect: Effect::None,
+        }
     }
 
     fn is(&self, class: Class) -> bool {

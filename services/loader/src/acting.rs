@@ -26,10 +26,15 @@ struct Waiting<'a> {
 impl<'a> Acting<'a> {
     /// Takes all records to their ends, which come in their order. Each goes on by itself up to a step
     /// that is taken together; those who wait for one take it, and go on.
-    pub(crate) async fn carry_out(&self, begun: impl Iterator<Item = (Box<Act<'a>>, Step)>) -> Vec<End> {
+    pub(crate) async fn carry_out(
+        &self,
+        begun: impl Iterator<Item = (Box<Act<'a>>, Step)>,
+    ) -> Vec<End> {
         let mut ends = Vec::new();
-        let mut going: Vec<_> =
-            begun.enumerate().map(|(place, (act, step))| Waiting { place, act, step }).collect();
+        let mut going: Vec<_> = begun
+            .enumerate()
+            .map(|(place, (act, step))| Waiting { place, act, step })
+            .collect();
         while !going.is_empty() {
             let waiting = self.each_by_itself(going, &mut ends).await;
             going = self.together(waiting, &mut ends).await;
@@ -64,10 +69,22 @@ impl<'a> Acting<'a> {
     }
 
     /// Takes the steps of those who wait, and returns those who then go on.
-    async fn together(&self, waiting: Vec<Waiting<'a>>, ends: &mut Vec<(usize, End)>) -> Vec<Waiting<'a>> {
+    async fn together(
+        &self,
+        waiting: Vec<Waiting<'a>>,
+        ends: &mut Vec<(usize, End)>,
+    ) -> Vec<Waiting<'a>> {
         let written = self.write(&waiting).await;
         let mut going = Vec::new();
-        for (Waiting { place, mut act, step }, written) in waiting.into_iter().zip(written) {
+        for (
+            Waiting {
+                place,
+                mut act,
+                step,
+            },
+            written,
+        ) in waiting.into_iter().zip(written)
+        {
             let next = match written {
                 Written::Done(id) => act.after(step, Ok(id)),
                 Written::Failed(failed) => act.after(step, Err(failed)),
@@ -87,7 +104,9 @@ impl<'a> Acting<'a> {
         let kind = |waiting: &Waiting<'_>| Kind::of(&waiting.step);
         let mut parts = Vec::new();
         for alike in waiting.chunk_by(|one, other| kind(one) == kind(other)) {
-            let Some(kind) = alike.first().and_then(kind) else { continue };
+            let Some(kind) = alike.first().and_then(kind) else {
+                continue;
+            };
             let size = many.takes(kind).unwrap_or(1);
             let halving = Halving { many, kind };
             parts.extend(alike.chunks(size).map(|part| async move {
@@ -95,7 +114,10 @@ impl<'a> Acting<'a> {
                 halving.write(&rows).await
             }));
         }
-        let parts: Vec<_> = stream::iter(parts).buffered(self.destination.concurrency).collect().await;
+        let parts: Vec<_> = stream::iter(parts)
+            .buffered(self.destination.concurrency)
+            .collect()
+            .await;
         parts.into_iter().flatten().collect()
     }
 }

@@ -20,10 +20,17 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// Archives dead letters until shutdown. What is not archived by then stays in the queue.
 pub async fn run(context: Context) {
-    let Some(mut consumer) = worker::consume(&context, &Queue::Dead, PREFETCH).await else { return };
+    let Some(mut consumer) = worker::consume(&context, &Queue::Dead, PREFETCH).await else {
+        return;
+    };
     while let Some(Some(delivery)) = context.shutdown.run_until_cancelled(consumer.next()).await {
         let letters = letters(&context, &delivery);
-        if context.shutdown.run_until_cancelled(archive(&context, &letters)).await.is_none() {
+        if context
+            .shutdown
+            .run_until_cancelled(archive(&context, &letters))
+            .await
+            .is_none()
+        {
             break;
         }
         count(&letters);
@@ -41,7 +48,9 @@ pub async fn run(context: Context) {
 
 /// Goes on until the store has them: there is nowhere else they could go.
 async fn archive(context: &Context, letters: &[DeadLetter]) {
-    let backoff = ExponentialBuilder::default().with_max_delay(Duration::from_secs(10)).without_max_times();
+    let backoff = ExponentialBuilder::default()
+        .with_max_delay(Duration::from_secs(10))
+        .without_max_times();
     let archived = (|| keep(context.store(), letters))
         .retry(backoff)
         .notify(|error, _| warn!(%error, "dead letters wait for the store"))
@@ -55,7 +64,11 @@ async fn archive(context: &Context, letters: &[DeadLetter]) {
 async fn keep(store: &dyn Store, letters: &[DeadLetter]) -> Result<(), pomost_store::Error> {
     store.archive(letters).await?;
     for of_flow in letters.chunk_by(|one, next| one.flow == next.flow) {
-        let keys: Vec<&str> = of_flow.iter().map(DeadLetter::key).filter(|key| !key.is_empty()).collect();
+        let keys: Vec<&str> = of_flow
+            .iter()
+            .map(DeadLetter::key)
+            .filter(|key| !key.is_empty())
+            .collect();
         store.supersede(&of_flow[0].flow, &keys).await?;
     }
     Ok(())
@@ -64,17 +77,26 @@ async fn keep(store: &dyn Store, letters: &[DeadLetter]) -> Result<(), pomost_st
 fn letters(context: &Context, delivery: &Delivery) -> Vec<DeadLetter> {
     match &delivery.poisoned {
         Some(queue) => poisoned(context, delivery, queue),
-        None => written(delivery)
-            .unwrap_or_else(|| vec![unreadable(delivery, "dead", "not a message of dead letters".into())]),
+        None => written(delivery).unwrap_or_else(|| {
+            vec![unreadable(
+                delivery,
+                "dead",
+                "not a message of dead letters".into(),
+            )]
+        }),
     }
 }
 
 /// The letters that a service wrote.
 fn written(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
     let message = &delivery.message;
-    let letters: Vec<DeadLetter> =
-        (message.kind == DEAD_LETTERS_TYPE).then(|| serde_json::from_slice(&message.body).ok()).flatten()?;
-    letters.iter().all(|letter| worker::fits(letter.size, &letter.record)).then_some(letters)
+    let letters: Vec<DeadLetter> = (message.kind == DEAD_LETTERS_TYPE)
+        .then(|| serde_json::from_slice(&message.body).ok())
+        .flatten()?;
+    letters
+        .iter()
+        .all(|letter| worker::fits(letter.size, &letter.record))
+        .then_some(letters)
 }
 
 /// A batch on which workers kept dying: the broker gave it up, and every record in it with it.
@@ -105,7 +127,11 @@ fn unreadable(delivery: &Delivery, queue: &str, reason: String) -> DeadLetter {
 
 /// The stage is the first word of a queue's name.
 fn stage_of(queue: &str) -> Stage {
-    queue.split('.').next().and_then(|word| word.parse().ok()).unwrap_or(Stage::Load)
+    queue
+        .split('.')
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(Stage::Load)
 }
 
 fn count(letters: &[DeadLetter]) {

@@ -33,7 +33,9 @@ pub(crate) struct BatchRequests {
 #[async_trait]
 impl Many for BatchRequests {
     fn takes(&self, kind: Kind) -> Option<usize> {
-        self.load().for_many(self.request(kind)?).map(|batch| batch.size)
+        self.load()
+            .for_many(self.request(kind)?)
+            .map(|batch| batch.size)
     }
 
     async fn write(&self, kind: Kind, rows: &[Row<'_>]) -> Result<Vec<Written>, Failure> {
@@ -45,7 +47,14 @@ impl Many for BatchRequests {
         let created = self.load().create.as_ref().filter(|_| kind == Kind::Create);
         let id = created.and_then(|create| create.id.as_ref());
         let (label, variables) = (&request.label, self.variables());
-        Ok(Verdicts { answer: &answer, batch, id, label, variables }.of_each(rows))
+        Ok(Verdicts {
+            answer: &answer,
+            batch,
+            id,
+            label,
+            variables,
+        }
+        .of_each(rows))
     }
 }
 
@@ -60,8 +69,14 @@ impl BatchRequests {
     }
 
     fn call<'a>(&'a self, request: &'a Request, rows: &[Row<'a>]) -> Result<Call<'a>, Failure> {
-        let input = if request.needs_input() { list(rows)? } else { Value::Null };
-        let mut call = self.client.call(request, &self.load().answers, &input, &self.variables())?;
+        let input = if request.needs_input() {
+            list(rows)?
+        } else {
+            Value::Null
+        };
+        let mut call =
+            self.client
+                .call(request, &self.load().answers, &input, &self.variables())?;
         call.body = call.body.or_else(|| Some(mapped(rows)));
         call.needs_body = false;
         call.permit = rows.first().map(|row| row.act.permit).unwrap_or_default();
@@ -69,7 +84,10 @@ impl BatchRequests {
     }
 
     fn variables(&self) -> Variables {
-        Variables { flow: Value::from(self.flow.clone()), ..Variables::default() }
+        Variables {
+            flow: Value::from(self.flow.clone()),
+            ..Variables::default()
+        }
     }
 
     fn load(&self) -> &Requests {
@@ -80,7 +98,10 @@ impl BatchRequests {
 /// A place for many records that is not there says nothing about any of them, but where it deletes.
 fn of_no_record(kind: Kind, failure: Failure) -> Failure {
     match failure.class {
-        Class::Gone if kind != Kind::Delete => Failure { class: Class::Invalid, ..failure },
+        Class::Gone if kind != Kind::Delete => Failure {
+            class: Class::Invalid,
+            ..failure
+        },
         _ => failure,
     }
 }
@@ -94,10 +115,18 @@ fn list(rows: &[Row<'_>]) -> Result<Value, Failure> {
             ("key", value(&record.key)),
             ("id", row.id.map_or(Value::Null, value)),
             ("op", value(record.op.as_str())),
-            ("version", given(record.version.as_str(), record.version.is_text())),
+            (
+                "version",
+                given(record.version.as_str(), record.version.is_text()),
+            ),
             ("data", row.act.parsed()?),
         ];
-        Ok(Value::obj(fields.map(|(name, field)| (value(name), field)).into_iter().collect()))
+        Ok(Value::obj(
+            fields
+                .map(|(name, field)| (value(name), field))
+                .into_iter()
+                .collect(),
+        ))
     };
     rows.iter().map(entry).collect()
 }
@@ -123,9 +152,14 @@ impl Verdicts<'_> {
         let Some(results) = &self.batch.results else {
             return rows.iter().map(|_| Written::Done(None)).collect();
         };
-        let verdicts = self.results(results).and_then(|verdicts| self.in_order(rows, verdicts));
+        let verdicts = self
+            .results(results)
+            .and_then(|verdicts| self.in_order(rows, verdicts));
         match verdicts {
-            Ok(verdicts) => verdicts.into_iter().map(|verdict| self.written(verdict)).collect(),
+            Ok(verdicts) => verdicts
+                .into_iter()
+                .map(|verdict| self.written(verdict))
+                .collect(),
             Err(failure) => rows.iter().map(|_| unknown(failure.clone())).collect(),
         }
     }
@@ -133,14 +167,21 @@ impl Verdicts<'_> {
     fn results(&self, results: &Expression) -> Result<Vec<Value>, Failure> {
         // A page that says "we are moving house", for example, with the wrong status. It passes.
         let body = self.answer.value(None).map_err(|error| {
-            Failure::new(Class::Transient, format!("{}: the answer cannot be read: {error}", self.label))
+            Failure::new(
+                Class::Transient,
+                format!("{}: the answer cannot be read: {error}", self.label),
+            )
         })?;
         let found = results.outputs(body, &self.variables);
         found.map_err(|error| self.invalid(format!("load.batch.results: {}", error.message)))
     }
 
     /// Each row's verdict, where it has one.
-    fn in_order(&self, rows: &[Row<'_>], verdicts: Vec<Value>) -> Result<Vec<Option<Value>>, Failure> {
+    fn in_order(
+        &self,
+        rows: &[Row<'_>],
+        verdicts: Vec<Value>,
+    ) -> Result<Vec<Option<Value>>, Failure> {
         let Some(key) = &self.batch.key else {
             return match verdicts.len() == rows.len() {
                 true => Ok(verdicts.into_iter().map(Some).collect()),
@@ -152,9 +193,17 @@ impl Verdicts<'_> {
                 }
             };
         };
-        let keyed = |verdict: Value| Some((name(&key.one(verdict.clone(), &self.variables).ok()?)?, verdict));
+        let keyed = |verdict: Value| {
+            Some((
+                name(&key.one(verdict.clone(), &self.variables).ok()?)?,
+                verdict,
+            ))
+        };
         let mut verdicts: HashMap<String, Value> = verdicts.into_iter().filter_map(keyed).collect();
-        Ok(rows.iter().map(|row| verdicts.remove(&row.act.record.key)).collect())
+        Ok(rows
+            .iter()
+            .map(|row| verdicts.remove(&row.act.record.key))
+            .collect())
     }
 
     fn written(&self, verdict: Option<Value>) -> Written {
@@ -163,7 +212,10 @@ impl Verdicts<'_> {
         };
         match self.refusal(&verdict) {
             Ok(None) => self.accepted(verdict),
-            Ok(Some(failure)) => Written::Failed(Failed { effect: failure.effect, failure }),
+            Ok(Some(failure)) => Written::Failed(Failed {
+                effect: failure.effect,
+                failure,
+            }),
             Err(failure) => unknown(failure),
         }
     }
@@ -171,13 +223,19 @@ impl Verdicts<'_> {
     fn refusal(&self, verdict: &Value) -> Result<Option<Failure>, Failure> {
         for rule in &self.batch.verdicts {
             let is_about = rule.when.truth(verdict.clone(), &self.variables);
-            if is_about.map_err(|error| self.invalid(format!("load.batch.verdicts: {}", error.message)))? {
+            if is_about
+                .map_err(|error| self.invalid(format!("load.batch.verdicts: {}", error.message)))?
+            {
                 return Ok(Class::meant_by(rule.means).map(|class| self.refused(class, verdict)));
             }
         }
-        let Some(rejected) = &self.batch.rejected else { return Ok(None) };
+        let Some(rejected) = &self.batch.rejected else {
+            return Ok(None);
+        };
         let rejected = rejected.one(verdict.clone(), &self.variables);
-        match rejected.map_err(|error| self.invalid(format!("load.batch.rejected: {}", error.message)))? {
+        match rejected
+            .map_err(|error| self.invalid(format!("load.batch.rejected: {}", error.message)))?
+        {
             Value::Null | Value::Bool(false) => Ok(None),
             Value::Bool(true) => Ok(Some(self.refused(Class::Invalid, verdict))),
             reason => Ok(Some(self.refused(Class::Invalid, &reason))),
@@ -185,21 +243,32 @@ impl Verdicts<'_> {
     }
 
     fn accepted(&self, verdict: Value) -> Written {
-        let Some(id) = self.id else { return Written::Done(None) };
+        let Some(id) = self.id else {
+            return Written::Done(None);
+        };
         match read_id(id, verdict, &self.variables) {
             Ok(Some(id)) => Written::Done(Some(id)),
-            Ok(None) => unknown(
-                self.invalid("the verdict on a create has no id where load.create.id looks for it".into()),
-            ),
+            Ok(None) => unknown(self.invalid(
+                "the verdict on a create has no id where load.create.id looks for it".into(),
+            )),
             Err(failure) => unknown(failure),
         }
     }
 
     fn refused(&self, class: Class, reason: &Value) -> Failure {
-        let message = format!("{}: the verdict on the record means {}", self.label, class.as_str());
-        let said = text(reason).or_else(|| write(reason).ok()).unwrap_or_default();
+        let message = format!(
+            "{}: the verdict on the record means {}",
+            self.label,
+            class.as_str()
+        );
+        let said = text(reason)
+            .or_else(|| write(reason).ok())
+            .unwrap_or_default();
         let said = self.answer.without_secrets(&said);
-        Failure { answer: said.chars().take(QUOTED).collect(), ..Failure::new(class, message) }
+        Failure {
+            answer: said.chars().take(QUOTED).collect(),
+            ..Failure::new(class, message)
+        }
     }
 
     fn invalid(&self, message: String) -> Failure {

@@ -89,7 +89,13 @@ impl Doubt {
 
 /// Whether what an earlier attempt asked for may still be under way.
 pub fn is_under_way(answer: &Answer) -> bool {
-    matches!(answer, Answer::Unknown { under_way: true, .. })
+    matches!(
+        answer,
+        Answer::Unknown {
+            under_way: true,
+            ..
+        }
+    )
 }
 
 /// What a record's steps are decided on.
@@ -132,7 +138,9 @@ impl Case<'_> {
     pub fn after_lookup(self, found: Option<String>) -> Step {
         match found {
             // Of whoever looked after an attempt of its own that it knows nothing of.
-            Some(id) if self.op == Op::Upsert && !self.means.updates && self.doubt == Doubt::Same => {
+            Some(id)
+                if self.op == Op::Upsert && !self.means.updates && self.doubt == Doubt::Same =>
+            {
                 Step::Adopt(id)
             }
             Some(id) => self.with(id),
@@ -160,13 +168,20 @@ impl Case<'_> {
         match self.means {
             Means { updates: false, .. } => (self.doubt == Doubt::None).then_some(Step::LeaveAlone),
             Means { lookup: true, .. } => Some(Step::LookUp),
-            Means { id_is_key: true, .. } => Some(Step::Update(self.key.to_owned())),
+            Means {
+                id_is_key: true, ..
+            } => Some(Step::Update(self.key.to_owned())),
             _ => None,
         }
     }
 
     fn is_none_of_our_business(self) -> bool {
-        let Means { creates, updates, deletes, .. } = self.means;
+        let Means {
+            creates,
+            updates,
+            deletes,
+            ..
+        } = self.means;
         match self.op {
             Op::Upsert => !creates && !updates,
             Op::Delete => !deletes,
@@ -188,7 +203,11 @@ impl Case<'_> {
             Op::Upsert => self.means.repeats != Repeats::Always,
             Op::Delete => self.doubt == Doubt::Other,
         };
-        if self.under_way && may_come { Step::NotYet } else { self.without() }
+        if self.under_way && may_come {
+            Step::NotYet
+        } else {
+            self.without()
+        }
     }
 
     /// What the destination does not have needs no deleting.
@@ -204,7 +223,12 @@ impl Case<'_> {
     /// Nothing was done to the record before. Where the flow makes the records that it writes, the
     /// destination has none of it, unless it had some before the flow.
     fn unlinked(self) -> Step {
-        let Means { creates, lookup, looks_first, .. } = self.means;
+        let Means {
+            creates,
+            lookup,
+            looks_first,
+            ..
+        } = self.means;
         match self.op {
             _ if !creates && !lookup => self.with(self.key.to_owned()),
             Op::Delete if creates => self.without(),
@@ -224,7 +248,9 @@ impl Case<'_> {
             // What attempted this very deletion has created nothing.
             Op::Delete if self.doubt == Doubt::Same => self.without(),
             Op::Upsert if means.repeats == Repeats::Always => Step::Create,
-            Op::Upsert if means.repeats == Repeats::SameContent && self.doubt == Doubt::Same => Step::Create,
+            Op::Upsert if means.repeats == Repeats::SameContent && self.doubt == Doubt::Same => {
+                Step::Create
+            }
             _ if means.repeats == Repeats::SameContent => Step::Await,
             _ => Step::Refuse,
         }
@@ -248,18 +274,46 @@ mod tests {
         repeats: Repeats::Never,
     };
     /// A flow that does everything and can find out nothing.
-    const NONE: Means = Means { creates: true, updates: true, deletes: true, ..NOTHING };
-    const LOOKUP: Means = Means { lookup: true, ..NONE };
-    const IDEMPOTENT: Means = Means { repeats: Repeats::SameContent, ..NONE };
-    const BY_KEY: Means = Means { id_is_key: true, ..NONE };
-    const CREATES: Means = Means { creates: true, ..NOTHING };
-    const UPDATES: Means = Means { updates: true, id_is_key: true, ..NOTHING };
-    const DELETES: Means = Means { deletes: true, id_is_key: true, ..NOTHING };
+    const NONE: Means = Means {
+        creates: true,
+        updates: true,
+        deletes: true,
+        ..NOTHING
+    };
+    const LOOKUP: Means = Means {
+        lookup: true,
+        ..NONE
+    };
+    const IDEMPOTENT: Means = Means {
+        repeats: Repeats::SameContent,
+        ..NONE
+    };
+    const BY_KEY: Means = Means {
+        id_is_key: true,
+        ..NONE
+    };
+    const CREATES: Means = Means {
+        creates: true,
+        ..NOTHING
+    };
+    const UPDATES: Means = Means {
+        updates: true,
+        id_is_key: true,
+        ..NOTHING
+    };
+    const DELETES: Means = Means {
+        deletes: true,
+        id_is_key: true,
+        ..NOTHING
+    };
 
     const OURS: ContentHash = [1; 16];
 
     fn known(id: Option<&str>) -> Known {
-        Known { id: id.map(str::to_owned), ..Known::default() }
+        Known {
+            id: id.map(str::to_owned),
+            ..Known::default()
+        }
     }
 
     fn act(id: Option<&str>) -> Answer {
@@ -268,18 +322,33 @@ mod tests {
 
     /// In doubt after an attempt at this content.
     fn unknown(id: Option<&str>, attempted: u8) -> Answer {
-        Answer::Unknown { known: known(id), attempted: Some([attempted; 16]), under_way: false }
+        Answer::Unknown {
+            known: known(id),
+            attempted: Some([attempted; 16]),
+            under_way: false,
+        }
     }
 
     /// In doubt since a moment ago.
     fn under_way(attempted: u8) -> Answer {
-        Answer::Unknown { known: known(None), attempted: Some([attempted; 16]), under_way: true }
+        Answer::Unknown {
+            known: known(None),
+            attempted: Some([attempted; 16]),
+            under_way: true,
+        }
     }
 
     fn case(op: Op, answer: &Answer, means: Means) -> Case<'static> {
         let was_there = answer.known().is_some_and(|known| known.id.is_some());
         let under_way = is_under_way(answer);
-        Case { key: "k", op, doubt: Doubt::of(answer, &OURS), under_way, was_there, means }
+        Case {
+            key: "k",
+            op,
+            doubt: Doubt::of(answer, &OURS),
+            under_way,
+            was_there,
+            means,
+        }
     }
 
     fn first(op: Op, answer: &Answer, means: Means) -> Step {
@@ -293,68 +362,141 @@ mod tests {
     #[test]
     fn a_record_is_updated_where_its_id_is_known_and_created_otherwise() {
         assert_eq!(first(Op::Upsert, &act(None), NONE), Step::Create);
-        assert_eq!(first(Op::Upsert, &act(Some("7")), NONE), Step::Update("7".into()));
-        assert_eq!(first(Op::Upsert, &unknown(Some("7"), 2), NONE), Step::Update("7".into()));
+        assert_eq!(
+            first(Op::Upsert, &act(Some("7")), NONE),
+            Step::Update("7".into())
+        );
+        assert_eq!(
+            first(Op::Upsert, &unknown(Some("7"), 2), NONE),
+            Step::Update("7".into())
+        );
     }
 
     #[test]
     fn a_create_of_unknown_outcome_is_looked_up_or_repeated_only_where_that_is_safe() {
         assert_eq!(first(Op::Upsert, &unknown(None, 1), LOOKUP), Step::LookUp);
-        assert_eq!(first(Op::Upsert, &unknown(None, 1), IDEMPOTENT), Step::Create);
+        assert_eq!(
+            first(Op::Upsert, &unknown(None, 1), IDEMPOTENT),
+            Step::Create
+        );
         assert_eq!(first(Op::Upsert, &unknown(None, 1), NONE), Step::Refuse);
     }
 
     #[test]
     fn a_create_of_unknown_outcome_is_not_repeated_with_other_content() {
         assert_eq!(first(Op::Upsert, &unknown(None, 2), LOOKUP), Step::LookUp);
-        assert_eq!(first(Op::Upsert, &unknown(None, 2), IDEMPOTENT), Step::Await);
-        let never_noted = Answer::Unknown { known: known(None), attempted: None, under_way: false };
+        assert_eq!(
+            first(Op::Upsert, &unknown(None, 2), IDEMPOTENT),
+            Step::Await
+        );
+        let never_noted = Answer::Unknown {
+            known: known(None),
+            attempted: None,
+            under_way: false,
+        };
         assert_eq!(first(Op::Upsert, &never_noted, IDEMPOTENT), Step::Await);
     }
 
     #[test]
     fn a_delete_needs_something_to_delete() {
-        assert_eq!(first(Op::Delete, &act(Some("7")), NONE), Step::Delete("7".into()));
-        assert_eq!(first(Op::Delete, &act(None), NONE), Step::Leave(Outcome::Unchanged));
-        assert_eq!(first(Op::Delete, &unknown(None, 1), NONE), Step::Leave(Outcome::Unchanged));
+        assert_eq!(
+            first(Op::Delete, &act(Some("7")), NONE),
+            Step::Delete("7".into())
+        );
+        assert_eq!(
+            first(Op::Delete, &act(None), NONE),
+            Step::Leave(Outcome::Unchanged)
+        );
+        assert_eq!(
+            first(Op::Delete, &unknown(None, 1), NONE),
+            Step::Leave(Outcome::Unchanged)
+        );
         assert_eq!(first(Op::Delete, &unknown(None, 2), LOOKUP), Step::LookUp);
-        assert_eq!(first(Op::Delete, &unknown(None, 2), IDEMPOTENT), Step::Await);
+        assert_eq!(
+            first(Op::Delete, &unknown(None, 2), IDEMPOTENT),
+            Step::Await
+        );
         assert_eq!(first(Op::Delete, &unknown(None, 2), NONE), Step::Refuse);
     }
 
     #[test]
     fn what_is_gone_is_created_again_unless_that_may_have_happened() {
         assert_eq!(after_gone(Op::Upsert, &act(Some("7")), NONE), Step::Create);
-        assert_eq!(after_gone(Op::Upsert, &act(Some("7")), LOOKUP), Step::LookUp);
-        assert_eq!(after_gone(Op::Upsert, &unknown(Some("7"), 1), LOOKUP), Step::LookUp);
-        assert_eq!(after_gone(Op::Upsert, &unknown(Some("7"), 1), IDEMPOTENT), Step::Create);
-        assert_eq!(after_gone(Op::Upsert, &unknown(Some("7"), 2), IDEMPOTENT), Step::Await);
-        assert_eq!(after_gone(Op::Upsert, &unknown(Some("7"), 1), NONE), Step::Refuse);
+        assert_eq!(
+            after_gone(Op::Upsert, &act(Some("7")), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            after_gone(Op::Upsert, &unknown(Some("7"), 1), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            after_gone(Op::Upsert, &unknown(Some("7"), 1), IDEMPOTENT),
+            Step::Create
+        );
+        assert_eq!(
+            after_gone(Op::Upsert, &unknown(Some("7"), 2), IDEMPOTENT),
+            Step::Await
+        );
+        assert_eq!(
+            after_gone(Op::Upsert, &unknown(Some("7"), 1), NONE),
+            Step::Refuse
+        );
     }
 
     #[test]
     fn what_is_gone_was_deleted_unless_it_may_have_been_created_again() {
-        assert_eq!(after_gone(Op::Delete, &act(Some("7")), NONE), Step::Leave(Outcome::Deleted));
-        assert_eq!(after_gone(Op::Delete, &unknown(Some("7"), 1), NONE), Step::Leave(Outcome::Deleted));
-        assert_eq!(after_gone(Op::Delete, &unknown(Some("7"), 2), LOOKUP), Step::LookUp);
-        assert_eq!(after_gone(Op::Delete, &unknown(Some("7"), 2), IDEMPOTENT), Step::Await);
-        assert_eq!(after_gone(Op::Delete, &unknown(Some("7"), 2), NONE), Step::Refuse);
+        assert_eq!(
+            after_gone(Op::Delete, &act(Some("7")), NONE),
+            Step::Leave(Outcome::Deleted)
+        );
+        assert_eq!(
+            after_gone(Op::Delete, &unknown(Some("7"), 1), NONE),
+            Step::Leave(Outcome::Deleted)
+        );
+        assert_eq!(
+            after_gone(Op::Delete, &unknown(Some("7"), 2), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            after_gone(Op::Delete, &unknown(Some("7"), 2), IDEMPOTENT),
+            Step::Await
+        );
+        assert_eq!(
+            after_gone(Op::Delete, &unknown(Some("7"), 2), NONE),
+            Step::Refuse
+        );
     }
 
     #[test]
     fn nothing_is_sent_for_what_the_ledger_has_settled_or_another_worker_holds() {
-        assert_eq!(first(Op::Upsert, &Answer::Unchanged, LOOKUP), Step::Leave(Outcome::Unchanged));
-        assert_eq!(first(Op::Delete, &Answer::Stale, LOOKUP), Step::Leave(Outcome::Stale));
-        assert_eq!(first(Op::Upsert, &Answer::Dead, LOOKUP), Step::Leave(Outcome::Dead));
+        assert_eq!(
+            first(Op::Upsert, &Answer::Unchanged, LOOKUP),
+            Step::Leave(Outcome::Unchanged)
+        );
+        assert_eq!(
+            first(Op::Delete, &Answer::Stale, LOOKUP),
+            Step::Leave(Outcome::Stale)
+        );
+        assert_eq!(
+            first(Op::Upsert, &Answer::Dead, LOOKUP),
+            Step::Leave(Outcome::Dead)
+        );
         assert_eq!(first(Op::Upsert, &Answer::Busy, LOOKUP), Step::Wait);
     }
 
     #[test]
     fn what_a_lookup_finds_decides_the_next_step() {
         let case = |op| case(op, &unknown(None, 1), LOOKUP);
-        assert_eq!(case(Op::Upsert).after_lookup(Some("7".into())), Step::Update("7".into()));
+        assert_eq!(
+            case(Op::Upsert).after_lookup(Some("7".into())),
+            Step::Update("7".into())
+        );
         assert_eq!(case(Op::Upsert).after_lookup(None), Step::Create);
-        assert_eq!(case(Op::Delete).after_lookup(None), Step::Leave(Outcome::Unchanged));
+        assert_eq!(
+            case(Op::Delete).after_lookup(None),
+            Step::Leave(Outcome::Unchanged)
+        );
     }
 
     #[test]
@@ -362,12 +504,21 @@ mod tests {
         for attempted in [1, 2] {
             let case = |op, means| case(op, &under_way(attempted), means);
             assert_eq!(case(Op::Upsert, LOOKUP).after_lookup(None), Step::NotYet);
-            assert_eq!(case(Op::Upsert, LOOKUP).after_lookup(Some("7".into())), Step::Update("7".into()));
+            assert_eq!(
+                case(Op::Upsert, LOOKUP).after_lookup(Some("7".into())),
+                Step::Update("7".into())
+            );
             assert_eq!(case(Op::Upsert, BY_KEY).after_gone(), Step::NotYet);
-            let replaces = Means { repeats: Repeats::Always, ..BY_KEY };
+            let replaces = Means {
+                repeats: Repeats::Always,
+                ..BY_KEY
+            };
             assert_eq!(case(Op::Upsert, replaces).after_gone(), Step::Create);
         }
-        assert_eq!(case(Op::Delete, &under_way(2), BY_KEY).after_gone(), Step::NotYet);
+        assert_eq!(
+            case(Op::Delete, &under_way(2), BY_KEY).after_gone(),
+            Step::NotYet
+        );
         let deleted_before = case(Op::Delete, &under_way(1), BY_KEY).after_gone();
         assert_eq!(deleted_before, Step::Leave(Outcome::Unchanged));
     }
@@ -376,7 +527,10 @@ mod tests {
     fn a_deletion_that_finds_nothing_waits_while_other_content_may_have_been_created() {
         let case = |attempted| case(Op::Delete, &unknown(None, attempted), LOOKUP);
         assert_eq!(case(2).after_lookup(None), Step::Await);
-        assert_eq!(case(2).after_lookup(Some("7".into())), Step::Delete("7".into()));
+        assert_eq!(
+            case(2).after_lookup(Some("7".into())),
+            Step::Delete("7".into())
+        );
         assert_eq!(case(1).after_lookup(None), Step::Leave(Outcome::Unchanged));
     }
 
@@ -385,31 +539,56 @@ mod tests {
         let linked = act(Some("7"));
         assert_eq!(first(Op::Upsert, &linked, CREATES), Step::LeaveAlone);
         assert_eq!(first(Op::Upsert, &act(None), CREATES), Step::Create);
-        assert_eq!(case(Op::Upsert, &act(None), CREATES).after_conflict(), Some(Step::LeaveAlone));
+        assert_eq!(
+            case(Op::Upsert, &act(None), CREATES).after_conflict(),
+            Some(Step::LeaveAlone)
+        );
         assert_eq!(first(Op::Upsert, &linked, DELETES), Step::LeaveAlone);
         assert_eq!(first(Op::Delete, &linked, CREATES), Step::LeaveAlone);
-        assert_eq!(first(Op::Delete, &unknown(Some("7"), 2), UPDATES), Step::LeaveAlone);
+        assert_eq!(
+            first(Op::Delete, &unknown(Some("7"), 2), UPDATES),
+            Step::LeaveAlone
+        );
     }
 
     #[test]
     fn a_flow_that_creates_nothing_looks_records_up_or_knows_them_by_their_keys() {
-        let looking = |means| Means { lookup: true, id_is_key: false, ..means };
+        let looking = |means| Means {
+            lookup: true,
+            id_is_key: false,
+            ..means
+        };
         for answer in [act(None), unknown(None, 1), unknown(None, 2)] {
-            assert_eq!(first(Op::Upsert, &answer, UPDATES), Step::Update("k".into()));
+            assert_eq!(
+                first(Op::Upsert, &answer, UPDATES),
+                Step::Update("k".into())
+            );
             assert_eq!(first(Op::Upsert, &answer, looking(UPDATES)), Step::LookUp);
-            assert_eq!(first(Op::Delete, &answer, DELETES), Step::Delete("k".into()));
+            assert_eq!(
+                first(Op::Delete, &answer, DELETES),
+                Step::Delete("k".into())
+            );
             assert_eq!(first(Op::Delete, &answer, looking(DELETES)), Step::LookUp);
-            assert_eq!(case(Op::Upsert, &answer, looking(UPDATES)).after_lookup(None), Step::LeaveAlone);
+            assert_eq!(
+                case(Op::Upsert, &answer, looking(UPDATES)).after_lookup(None),
+                Step::LeaveAlone
+            );
             assert_eq!(after_gone(Op::Upsert, &answer, UPDATES), Step::LeaveAlone);
         }
     }
 
     #[test]
     fn what_the_destination_may_have_had_before_is_looked_up_before_it_is_created() {
-        let first_lookup = Means { looks_first: true, ..LOOKUP };
+        let first_lookup = Means {
+            looks_first: true,
+            ..LOOKUP
+        };
         assert_eq!(first(Op::Upsert, &act(None), first_lookup), Step::LookUp);
         assert_eq!(first(Op::Upsert, &act(None), LOOKUP), Step::Create);
-        assert_eq!(first(Op::Delete, &act(None), first_lookup), Step::Leave(Outcome::Unchanged));
+        assert_eq!(
+            first(Op::Delete, &act(None), first_lookup),
+            Step::Leave(Outcome::Unchanged)
+        );
     }
 
     #[test]
@@ -420,7 +599,10 @@ mod tests {
             assert_eq!(first(Op::Upsert, &answer, BY_KEY), Step::Update("k".into()));
             assert_eq!(after_gone(Op::Upsert, &answer, BY_KEY), Step::Create);
             assert_eq!(first(Op::Delete, &answer, BY_KEY), Step::Delete("k".into()));
-            assert_eq!(after_gone(Op::Delete, &answer, BY_KEY), Step::Leave(Outcome::Unchanged));
+            assert_eq!(
+                after_gone(Op::Delete, &answer, BY_KEY),
+                Step::Leave(Outcome::Unchanged)
+            );
         }
         let exists = case(Op::Upsert, &act(None), BY_KEY).after_conflict();
         assert_eq!(exists, Some(Step::Update("k".into())));
@@ -428,14 +610,22 @@ mod tests {
 
     #[test]
     fn a_create_that_replaces_what_is_there_is_repeated_with_whatever_content() {
-        let replaces = Means { repeats: Repeats::Always, id_is_key: true, ..CREATES };
+        let replaces = Means {
+            repeats: Repeats::Always,
+            id_is_key: true,
+            ..CREATES
+        };
         assert_eq!(first(Op::Upsert, &unknown(None, 2), replaces), Step::Create);
     }
 
     #[test]
     fn what_an_earlier_attempt_created_is_adopted_by_a_flow_that_changes_nothing() {
-        let creates = Means { lookup: true, ..CREATES };
-        let found = |answer: &Answer| case(Op::Upsert, answer, creates).after_lookup(Some("7".into()));
+        let creates = Means {
+            lookup: true,
+            ..CREATES
+        };
+        let found =
+            |answer: &Answer| case(Op::Upsert, answer, creates).after_lookup(Some("7".into()));
         assert_eq!(found(&unknown(None, 1)), Step::Adopt("7".into()));
         assert_eq!(found(&unknown(None, 2)), Step::LeaveAlone);
         assert_eq!(found(&act(None)), Step::LeaveAlone);
@@ -450,9 +640,21 @@ mod tests {
 
     #[test]
     fn what_is_in_the_way_of_a_create_in_doubt_may_be_the_earlier_attempt() {
-        let creates = Means { repeats: Repeats::SameContent, ..CREATES };
-        assert_eq!(case(Op::Upsert, &act(None), creates).after_conflict(), Some(Step::LeaveAlone));
-        assert_eq!(case(Op::Upsert, &unknown(None, 1), creates).after_conflict(), None);
-        assert_eq!(case(Op::Upsert, &unknown(None, 1), IDEMPOTENT).after_conflict(), None);
+        let creates = Means {
+            repeats: Repeats::SameContent,
+            ..CREATES
+        };
+        assert_eq!(
+            case(Op::Upsert, &act(None), creates).after_conflict(),
+            Some(Step::LeaveAlone)
+        );
+        assert_eq!(
+            case(Op::Upsert, &unknown(None, 1), creates).after_conflict(),
+            None
+        );
+        assert_eq!(
+            case(Op::Upsert, &unknown(None, 1), IDEMPOTENT).after_conflict(),
+            None
+        );
     }
 }

@@ -47,33 +47,50 @@ impl Destination {
     pub fn of(flow: &Arc<Flow>, clients: &Clients) -> anyhow::Result<Destination> {
         Ok(match &flow.load.to {
             To::System(requests) => {
-                let client = clients.of(&requests.system).context("a flow's system has no client")?;
+                let client = clients
+                    .of(&requests.system)
+                    .context("a flow's system has no client")?;
                 Destination::system(flow.clone(), requests.clone(), client.clone())
             }
             To::Table(table) => {
                 let writer = table::Writer::new(table.clone());
-                let writer = writer.with_context(|| format!("the flow '{}', load.table", flow.name))?;
+                let writer =
+                    writer.with_context(|| format!("the flow '{}', load.table", flow.name))?;
                 Destination::by_key(flow.clone(), Arc::new(writer), table.concurrency)
             }
-            To::Files(files) => {
-                Destination::by_key(flow.clone(), Arc::new(files::Writer::new(files.clone())), FILES)
-            }
+            To::Files(files) => Destination::by_key(
+                flow.clone(),
+                Arc::new(files::Writer::new(files.clone())),
+                FILES,
+            ),
         })
     }
 
     fn system(flow: Arc<Flow>, requests: Arc<Requests>, client: Client) -> Destination {
         let (means, concurrency) = (means(&requests), client.concurrency());
-        let many =
-            BatchRequests { client: client.clone(), flow: flow.name.clone(), requests: requests.clone() };
-        Destination { flow, requests, client: Some(client), many: Arc::new(many), means, concurrency }
+        let many = BatchRequests {
+            client: client.clone(),
+            flow: flow.name.clone(),
+            requests: requests.clone(),
+        };
+        Destination {
+            flow,
+            requests,
+            client: Some(client),
+            many: Arc::new(many),
+            means,
+            concurrency,
+        }
     }
 
     /// The same, whose requests go first or leave others their turns.
     pub fn in_lane(&self, lane: Lane) -> Destination {
         match &self.client {
-            Some(client) => {
-                Destination::system(self.flow.clone(), self.requests.clone(), client.in_lane(lane))
-            }
+            Some(client) => Destination::system(
+                self.flow.clone(),
+                self.requests.clone(),
+                client.in_lane(lane),
+            ),
             None => self.clone(),
         }
     }
@@ -89,7 +106,14 @@ impl Destination {
             id_is_key: true,
             repeats: Repeats::Always,
         };
-        Destination { flow, requests: Arc::default(), client: None, many, means, concurrency }
+        Destination {
+            flow,
+            requests: Arc::default(),
+            client: None,
+            many,
+            means,
+            concurrency,
+        }
     }
 
     /// A record of this content at work, and the first step, as the ledger's answer allows.
@@ -110,7 +134,10 @@ impl Destination {
             was_there: known.id.is_some(),
             means: self.means,
         };
-        (Box::new(Act::new(self, batch, record, hash, case, known, permit)), case.first(answer))
+        (
+            Box::new(Act::new(self, batch, record, hash, case, known, permit)),
+            case.first(answer),
+        )
     }
 
     /// Whether a step is taken for many records together.
@@ -170,14 +197,20 @@ fn means(requests: &Requests) -> Means {
         updates: requests.update.is_some(),
         deletes: requests.delete.is_some(),
         lookup: requests.lookup.is_some(),
-        looks_first: requests.lookup.as_ref().is_some_and(|lookup| lookup.before_create),
+        looks_first: requests
+            .lookup
+            .as_ref()
+            .is_some_and(|lookup| lookup.before_create),
         id_is_key: requests.id_is_key(),
         repeats: repeats(requests),
     }
 }
 
 fn repeats(requests: &Requests) -> Repeats {
-    let ignored = requests.create.as_ref().is_some_and(|create| create.idempotency_header.is_some());
+    let ignored = requests
+        .create
+        .as_ref()
+        .is_some_and(|create| create.idempotency_header.is_some());
     match (requests.creates_may_repeat(), ignored) {
         (true, _) => Repeats::Always,
         (false, true) => Repeats::SameContent,

@@ -35,8 +35,15 @@ impl Halving<'_> {
             }
             match self.many.write(self.kind, rows).await {
                 Ok(written) => (written, true),
-                Err(failure) if rows.len() > 1 && may_be_of_one(&failure) => (self.halve(rows).await, false),
-                Err(failure) => (rows.iter().map(|row| failed(row, &failure, rows.len())).collect(), false),
+                Err(failure) if rows.len() > 1 && may_be_of_one(&failure) => {
+                    (self.halve(rows).await, false)
+                }
+                Err(failure) => (
+                    rows.iter()
+                        .map(|row| failed(row, &failure, rows.len()))
+                        .collect(),
+                    false,
+                ),
             }
         }
         .boxed()
@@ -57,15 +64,28 @@ impl Halving<'_> {
 
 /// Whether one of several records may be at fault, and not all or none of them.
 fn may_be_of_one(failure: &Failure) -> bool {
-    let is_refused = matches!(failure.class, Class::Invalid | Class::Conflict | Class::Gone);
+    let is_refused = matches!(
+        failure.class,
+        Class::Invalid | Class::Conflict | Class::Gone
+    );
     is_refused && failure.effect == Effect::None
 }
 
 /// What an answer says that is about several records may be of any of them: it is not told of this one.
 fn failed(row: &Row<'_>, failure: &Failure, together: usize) -> Written {
-    let answer = if together == 1 { failure.answer.clone() } else { String::new() };
+    let answer = if together == 1 {
+        failure.answer.clone()
+    } else {
+        String::new()
+    };
     let effect = row.act.effect(failure, row.id);
-    Written::Failed(Failed { failure: Failure { answer, ..failure.clone() }, effect })
+    Written::Failed(Failed {
+        failure: Failure {
+            answer,
+            ..failure.clone()
+        },
+        effect,
+    })
 }
 
 #[cfg(test)]

@@ -51,7 +51,10 @@ impl Handler for LoadHandler {
         let until = Instant::now() + STARTING;
         let records = std::mem::take(&mut batch.records);
         for round in prepare(self.destination.flow.load.order, records) {
-            let round = Round { records: self.turns.whose_turn_it_is(&batch, round.records).await?, ..round };
+            let round = Round {
+                records: self.turns.whose_turn_it_is(&batch, round.records).await?,
+                ..round
+            };
             if !round.is_empty() {
                 self.load(&batch, round, until).await?;
             }
@@ -71,7 +74,10 @@ impl LoadHandler {
     async fn load(
         &self,
         batch: &Batch,
-        Round { records, superseded }: Round,
+        Round {
+            records,
+            superseded,
+        }: Round,
         until: Instant,
     ) -> Result<(), Trouble> {
         let (began, was_down) = (Instant::now(), self.destination.is_closed());
@@ -90,14 +96,21 @@ impl LoadHandler {
         let answers = store.claim(&claim, ttl).await?;
         let hold = Hold::of(store, &claim, &answers, ttl, began);
         let claimed = claim.entries.iter().zip(&answers);
-        let ends = self.act_while_holding(batch, &records, &hold, claimed, until).await;
+        let ends = self
+            .act_while_holding(batch, &records, &hold, claimed, until)
+            .await;
         let mut tally = Tally::new(&self.destination.flow, batch, claim.token);
         tally.spare_attempts(self.destination.spares(batch, began, was_down));
-        let acted = records.into_iter().zip(claim.entries).zip(answers.into_iter().zip(ends));
+        let acted = records
+            .into_iter()
+            .zip(claim.entries)
+            .zip(answers.into_iter().zip(ends));
         for ((record, entry), (answer, end)) in acted {
             tally.add(record, entry, &answer, end);
         }
-        superseded.into_iter().for_each(|record| tally.superseded(record));
+        superseded
+            .into_iter()
+            .for_each(|record| tally.superseded(record));
         self.settle(tally).await
     }
 
@@ -115,13 +128,20 @@ impl LoadHandler {
         claimed: impl Iterator<Item = (&ClaimEntry, &Answer)>,
         until: Instant,
     ) -> Vec<End> {
-        let may_begin =
-            || Instant::now() <= until && !self.context.shutdown.is_cancelled() && hold.is_certain();
+        let may_begin = || {
+            Instant::now() <= until && !self.context.shutdown.is_cancelled() && hold.is_certain()
+        };
         let permit = Permit::as_long_as(&may_begin);
-        let begun = records.iter().zip(claimed).map(|(record, (entry, answer))| {
-            self.destination.begin(batch, record, &entry.hash, answer, permit)
-        });
-        let acting = Acting { destination: &self.destination };
+        let begun = records
+            .iter()
+            .zip(claimed)
+            .map(|(record, (entry, answer))| {
+                self.destination
+                    .begin(batch, record, &entry.hash, answer, permit)
+            });
+        let acting = Acting {
+            destination: &self.destination,
+        };
         tokio::select! {
             ends = acting.carry_out(begun) => ends,
             never = hold.keep() => match never {},
@@ -134,10 +154,21 @@ impl LoadHandler {
     async fn settle(&self, mut tally: Tally<'_>) -> Result<(), Trouble> {
         let lost = self.record(tally.settlement()).await?;
         if !lost.is_empty() {
-            warn!(records = lost.len(), "another worker took over records that were held for too long");
+            warn!(
+                records = lost.len(),
+                "another worker took over records that were held for too long"
+            );
             tally.lose(&lost);
-            let Settlement { run, batch, outcomes, .. } = tally.settlement();
-            self.context.store().record_outcomes(*run, batch, outcomes).await?;
+            let Settlement {
+                run,
+                batch,
+                outcomes,
+                ..
+            } = tally.settlement();
+            self.context
+                .store()
+                .record_outcomes(*run, batch, outcomes)
+                .await?;
         }
         tally.report();
         let broker = self.context.broker();
@@ -151,7 +182,9 @@ impl LoadHandler {
     /// Writes a settlement, and writes it again while the store is away. What was written already is
     /// written no second time: its claims are gone.
     async fn record(&self, settlement: &Settlement) -> Result<Vec<String>, Error> {
-        let backoff = ExponentialBuilder::default().without_max_times().with_total_delay(Some(SETTLING));
+        let backoff = ExponentialBuilder::default()
+            .without_max_times()
+            .with_total_delay(Some(SETTLING));
         (|| self.context.store().settle(settlement))
             .retry(backoff.with_max_delay(Duration::from_secs(5)).with_jitter())
             .when(|error| matches!(error, Error::Unavailable { .. }))

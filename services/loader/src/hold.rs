@@ -32,7 +32,13 @@ impl<'a> Hold<'a> {
         ttl: Duration,
         asked: Instant,
     ) -> Hold<'a> {
-        Hold { store, claim, answers, ttl, until: Mutex::new(asked + ttl) }
+        Hold {
+            store,
+            claim,
+            answers,
+            ttl,
+            until: Mutex::new(asked + ttl),
+        }
     }
 
     /// Whether all keys are certainly ours still.
@@ -59,8 +65,20 @@ impl<'a> Hold<'a> {
 
     /// The claim with the keys that it got. Few are ever renewed, so it is not made before.
     fn got(&self) -> Claim {
-        let got = self.claim.entries.iter().zip(self.answers).filter(|(_, answer)| answer.known().is_some());
-        let Claim { flow, token, refuses_mixed, newest_alone, patience, .. } = self.claim;
+        let got = self
+            .claim
+            .entries
+            .iter()
+            .zip(self.answers)
+            .filter(|(_, answer)| answer.known().is_some());
+        let Claim {
+            flow,
+            token,
+            refuses_mixed,
+            newest_alone,
+            patience,
+            ..
+        } = self.claim;
         Claim {
             flow: flow.clone(),
             token: *token,

@@ -7,13 +7,20 @@ use sha2::{Digest, Sha256};
 /// record, or after the destination has had and lost the record. A destination that answers a known
 /// key from memory would otherwise name a record that is no longer there.
 pub fn key(flow: &str, key: &str, hash: &ContentHash, incarnation: u32) -> String {
-    let mut digest = Sha256::new().chain_update(flow).chain_update([0]).chain_update(key).chain_update([0]);
+    let mut digest = Sha256::new()
+        .chain_update(flow)
+        .chain_update([0])
+        .chain_update(key)
+        .chain_update([0]);
     digest.update(hash);
     // The first is not told apart from the keys of versions that did not count.
     if incarnation > 0 {
         digest.update(incarnation.to_be_bytes());
     }
-    digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.finalize()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -32,7 +39,10 @@ mod tests {
             key("flow", "k", &[1; 16], 2),
         ];
         for (place, other) in others.iter().enumerate() {
-            assert!(*other != first && !others[..place].contains(other), "{place}");
+            assert!(
+                *other != first && !others[..place].contains(other),
+                "{place}"
+            );
         }
     }
 }

@@ -47,9 +47,20 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
         let destination = Destination::of(flow, &clients)?;
         for lane in Lane::ALL {
             let destination = destination.in_lane(lane);
-            let handler = LoadHandler { context: context.clone(), destination, turns: turns.clone() };
+            let handler = LoadHandler {
+                context: context.clone(),
+                destination,
+                turns: turns.clone(),
+            };
             let (context, flow) = (context.clone(), name.clone());
-            workers.spawn(worker::work(context, flow, Stage::Load, lane, CONCURRENCY, Arc::new(handler)));
+            workers.spawn(worker::work(
+                context,
+                flow,
+                Stage::Load,
+                lane,
+                CONCURRENCY,
+                Arc::new(handler),
+            ));
         }
         workers.spawn(async move { turns.look_after_all().await });
     }

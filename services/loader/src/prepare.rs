@@ -40,12 +40,17 @@ fn newest_of_each_key(mut records: Vec<Record>) -> Vec<Round> {
         let mut places: HashMap<String, usize> = HashMap::with_capacity(records.len());
         let (mut round, mut mixed) = (Round::default(), Vec::new());
         for record in records {
-            match places.get(&record.key).map(|&place| &mut round.records[place]) {
+            match places
+                .get(&record.key)
+                .map(|&place| &mut round.records[place])
+            {
                 None => {
                     places.insert(record.key.clone(), round.records.len());
                     round.records.push(record);
                 }
-                Some(current) if !record.version.compares_with(&current.version) => mixed.push(record),
+                Some(current) if !record.version.compares_with(&current.version) => {
+                    mixed.push(record)
+                }
                 Some(current) => round.superseded.push(newer_stays(current, record)),
             }
         }
@@ -81,7 +86,12 @@ fn one_after_the_other(mut records: Vec<Record>) -> Vec<Round> {
 
 /// What the ledger is asked about a record of this fate.
 pub fn claim_entry(record: &Record, fate: Option<Fate>) -> ClaimEntry {
-    ClaimEntry { key: record.key.clone(), version: record.version.clone(), hash: content_hash(record), fate }
+    ClaimEntry {
+        key: record.key.clone(),
+        version: record.version.clone(),
+        hash: content_hash(record),
+        fate,
+    }
 }
 
 /// What decides what becomes of a record of a batch; nothing of one that a person sent again, which is to be tried
@@ -151,17 +161,32 @@ mod tests {
     fn of_equal_versions_the_one_extracted_last_stays_wherever_it_stands() {
         let (moment, version) = (uuid::Uuid::now_v7(), Version::new("1"));
         let extracted = |slot: u32| {
-            let version = version.clone().extracted(&Version::of_extraction(moment, slot as usize));
-            Record { version, ..record(slot, "a", "", "1") }
+            let version = version
+                .clone()
+                .extracted(&Version::of_extraction(moment, slot as usize));
+            Record {
+                version,
+                ..record(slot, "a", "", "1")
+            }
         };
-        let deletion = Record { version: Version::of_extraction(moment, 1), ..extracted(1) };
+        let deletion = Record {
+            version: Version::of_extraction(moment, 1),
+            ..extracted(1)
+        };
         let prepared = prepare(Order::Latest, vec![extracted(2), deletion, extracted(0)]);
-        assert_eq!((rounds(&prepared), slots(&prepared[0].superseded)), (vec![vec![2]], vec![1, 0]));
+        assert_eq!(
+            (rounds(&prepared), slots(&prepared[0].superseded)),
+            (vec![vec![2]], vec![1, 0])
+        );
     }
 
     #[test]
     fn versions_without_a_common_order_do_not_replace_each_other() {
-        let records = vec![record(0, "a", "1", "1"), record(1, "a", "rev-2", "2"), record(2, "a", "2", "2")];
+        let records = vec![
+            record(0, "a", "1", "1"),
+            record(1, "a", "rev-2", "2"),
+            record(2, "a", "2", "2"),
+        ];
         let prepared = prepare(Order::Latest, records);
         assert_eq!(rounds(&prepared), [[2], [1]]);
         assert_eq!(slots(&prepared[0].superseded), [0]);
@@ -183,8 +208,20 @@ mod tests {
     #[test]
     fn the_hash_is_of_the_operation_and_the_content_alone() {
         let one = record(0, "a", "1", r#"{"n":1.10}"#);
-        assert_eq!(content_hash(&one), content_hash(&record(5, "b", "2", r#"{"n":1.10}"#)));
-        assert_ne!(content_hash(&one), content_hash(&record(0, "a", "1", r#"{"n":1.1}"#)));
-        assert_ne!(content_hash(&one), content_hash(&Record { op: Op::Delete, ..one.clone() }));
+        assert_eq!(
+            content_hash(&one),
+            content_hash(&record(5, "b", "2", r#"{"n":1.10}"#))
+        );
+        assert_ne!(
+            content_hash(&one),
+            content_hash(&record(0, "a", "1", r#"{"n":1.1}"#))
+        );
+        assert_ne!(
+            content_hash(&one),
+            content_hash(&Record {
+                op: Op::Delete,
+                ..one.clone()
+            })
+        );
     }
 }

@@ -18,7 +18,9 @@ use crate::{
 impl Act<'_> {
     /// Looks the record up.
     pub(crate) async fn found(&mut self) -> Result<Option<String>, Failure> {
-        let Some(lookup) = &self.load().lookup else { return Ok(None) };
+        let Some(lookup) = &self.load().lookup else {
+            return Ok(None);
+        };
         let call = self.call(&lookup.request, None)?;
         let url = call.url.clone();
         let answer = match self.destination.client()?.send(call).await {
@@ -30,7 +32,9 @@ impl Act<'_> {
             return self.nothing_found(answer.status);
         }
         let id = self.id_in(&answer, &lookup.id)?;
-        self.known.etag = id.as_ref().and_then(|id| self.is_at(&url, id).then(|| self.etag(&answer))?);
+        self.known.etag = id
+            .as_ref()
+            .and_then(|id| self.is_at(&url, id).then(|| self.etag(&answer))?);
         Ok(id)
     }
 
@@ -49,11 +53,20 @@ impl Act<'_> {
 
     /// Makes the record and returns its id.
     pub(crate) async fn created(&mut self) -> Result<String, Failed> {
-        let Some(create) = &self.load().create else { return Ok(self.record.key.clone()) };
-        let header = create.idempotency_header.clone().zip(self.idempotency_key());
-        let answer = self.write(&create.request, None, header.into_iter().collect()).await?;
+        let Some(create) = &self.load().create else {
+            return Ok(self.record.key.clone());
+        };
+        let header = create
+            .idempotency_header
+            .clone()
+            .zip(self.idempotency_key());
+        let answer = self
+            .write(&create.request, None, header.into_iter().collect())
+            .await?;
         self.known.etag = self.etag(&answer);
-        let Some(id) = &create.id else { return Ok(self.record.key.clone()) };
+        let Some(id) = &create.id else {
+            return Ok(self.record.key.clone());
+        };
         let id = self.id_in(&answer, id).map_err(Failed::with_effect)?;
         id.ok_or_else(|| {
             let message = "the answer to a create has no id where load.create.id looks for it";
@@ -63,19 +76,40 @@ impl Act<'_> {
 
     /// Changes or deletes the record.
     pub(crate) async fn change(&mut self, change: &Update, id: &str) -> Result<(), Failed> {
-        let condition = self.known.etag.as_ref().filter(|_| change.if_match.is_some());
+        let condition = self
+            .known
+            .etag
+            .as_ref()
+            .filter(|_| change.if_match.is_some());
         let condition = condition.and_then(|etag| HeaderValue::from_str(etag).ok());
-        let headers = condition.map(|etag| (header::IF_MATCH, etag)).into_iter().collect();
+        let headers = condition
+            .map(|etag| (header::IF_MATCH, etag))
+            .into_iter()
+            .collect();
         let answer = self.write(&change.request, Some(id), headers).await?;
         self.known.etag = self.etag(&answer);
         Ok(())
     }
 
     /// The entity tag of what is where the record would be changed.
-    pub(crate) async fn current_etag(&self, change: &Update, id: &str) -> Result<Option<String>, Failed> {
-        let call = self.call(&change.request, Some(id)).map_err(Failed::without_effect)?;
-        let label = format!("GET {}", call.label.split_once(' ').map_or("", |(_, path)| path));
-        let call = Call { method: Method::GET, label: &label, body: None, ..call };
+    pub(crate) async fn current_etag(
+        &self,
+        change: &Update,
+        id: &str,
+    ) -> Result<Option<String>, Failed> {
+        let call = self
+            .call(&change.request, Some(id))
+            .map_err(Failed::without_effect)?;
+        let label = format!(
+            "GET {}",
+            call.label.split_once(' ').map_or("", |(_, path)| path)
+        );
+        let call = Call {
+            method: Method::GET,
+            label: &label,
+            body: None,
+            ..call
+        };
         let client = self.destination.client().map_err(Failed::without_effect)?;
         let answer = client.send(call).await.map_err(Failed::without_effect)?;
         Ok(self.etag(&answer))
@@ -87,7 +121,12 @@ impl Act<'_> {
         HeaderValue::from_str(&key).ok()
     }
 
-    async fn write(&self, request: &Request, id: Option<&str>, headers: HeaderMap) -> Result<Answer, Failed> {
+    async fn write(
+        &self,
+        request: &Request,
+        id: Option<&str>,
+        headers: HeaderMap,
+    ) -> Result<Answer, Failed> {
         let mut call = self.call(request, id).map_err(Failed::without_effect)?;
         if call.body.is_none() && self.record.op == Op::Upsert {
             call.body = Some(Bytes::copy_from_slice(self.record.data.get().as_bytes()));
@@ -96,7 +135,10 @@ impl Act<'_> {
         call.needs_body = false;
         let client = self.destination.client().map_err(Failed::without_effect)?;
         let sent = client.send(call).await;
-        sent.map_err(|failure| Failed { effect: self.effect(&failure, id), failure })
+        sent.map_err(|failure| Failed {
+            effect: self.effect(&failure, id),
+            failure,
+        })
     }
 
     /// That a destination did nothing which says that it failed is only likely. Where finding out is cheap it
@@ -116,30 +158,50 @@ impl Act<'_> {
     }
 
     fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
-        let record = if request.needs_input() { self.parsed()? } else { Value::Null };
-        let call =
-            self.destination.client()?.call(request, &self.load().answers, &record, &self.variables(id))?;
-        Ok(Call { permit: self.permit, ..call })
+        let record = if request.needs_input() {
+            self.parsed()?
+        } else {
+            Value::Null
+        };
+        let call = self.destination.client()?.call(
+            request,
+            &self.load().answers,
+            &record,
+            &self.variables(id),
+        )?;
+        Ok(Call {
+            permit: self.permit,
+            ..call
+        })
     }
 
     /// An answer's entity tag, where the flow has a use for it.
     fn etag(&self, answer: &Answer) -> Option<String> {
-        let etag = answer.headers.get(header::ETAG).filter(|_| self.destination.keeps_etags())?;
+        let etag = answer
+            .headers
+            .get(header::ETAG)
+            .filter(|_| self.destination.keeps_etags())?;
         Some(etag.to_str().ok()?.to_owned())
     }
 
     /// Whether what is at that URL is the record of that id, and not a list that it was found in.
     fn is_at(&self, url: &Url, id: &str) -> bool {
         let changes = [&self.load().update, &self.load().delete];
-        let is_at = |change: &Update| self.call(&change.request, Some(id)).is_ok_and(|call| call.url == *url);
+        let is_at = |change: &Update| {
+            self.call(&change.request, Some(id))
+                .is_ok_and(|call| call.url == *url)
+        };
         changes.into_iter().flatten().any(is_at)
     }
 
     fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
         // A page that says "we are moving house", for example, with the wrong status. It passes.
-        let body = answer
-            .value(None)
-            .map_err(|error| Failure::new(Class::Transient, format!("the answer cannot be read: {error}")))?;
+        let body = answer.value(None).map_err(|error| {
+            Failure::new(
+                Class::Transient,
+                format!("the answer cannot be read: {error}"),
+            )
+        })?;
         read_id(id, body, &self.variables(None))
     }
 
@@ -148,8 +210,9 @@ impl Act<'_> {
         if let Some(value) = self.parsed.get() {
             return Ok(value.clone());
         }
-        let value = read(self.record.data.get().as_bytes())
-            .map_err(|error| Failure::new(Class::Invalid, format!("the record is not JSON: {error}")))?;
+        let value = read(self.record.data.get().as_bytes()).map_err(|error| {
+            Failure::new(Class::Invalid, format!("the record is not JSON: {error}"))
+        })?;
         Ok(self.parsed.get_or_init(|| value).clone())
     }
 
@@ -180,7 +243,9 @@ pub(crate) fn read_id(
     match (&id, scalar_name(&id)) {
         (Value::Null, _) => Ok(None),
         (_, Some(id)) if !id.is_empty() => Ok(Some(id)),
-        _ => Err(invalid("the id in the answer is neither text nor a number".into())),
+        _ => Err(invalid(
+            "the id in the answer is neither text nor a number".into(),
+        )),
     }
 }
 
@@ -188,6 +253,9 @@ impl Destination {
     /// Whether entity tags are remembered and sent.
     pub(crate) fn keeps_etags(&self) -> bool {
         let changes = [&self.requests.update, &self.requests.delete];
-        changes.into_iter().flatten().any(|change| change.if_match.is_some())
+        changes
+            .into_iter()
+            .flatten()
+            .any(|change| change.if_match.is_some())
     }
 }

@@ -53,7 +53,16 @@ impl<'a> Tally<'a> {
         };
         let (settled, again, troubles) = Default::default();
         let (letters, tries) = (Vec::new(), Tries::of(batch, flow.load.attempts));
-        Tally { flow, batch, settlement, settled, again, letters, troubles, tries }
+        Tally {
+            flow,
+            batch,
+            settlement,
+            settled,
+            again,
+            letters,
+            troubles,
+            tries,
+        }
     }
 
     /// Has failures that may pass cost no attempt from here on.
@@ -66,7 +75,11 @@ impl<'a> Tally<'a> {
         let settled = match end {
             End::Applied { outcome, known } => {
                 self.settle(record, outcome);
-                Settled::Applied { known, version: entry.version, hash: entry.hash }
+                Settled::Applied {
+                    known,
+                    version: entry.version,
+                    hash: entry.hash,
+                }
             }
             End::NotNow => {
                 self.come_again(record, self.tries.shortly());
@@ -104,7 +117,10 @@ impl<'a> Tally<'a> {
             }
         };
         if answer.known().is_some() {
-            self.settlement.entries.push(SettledEntry { key: entry.key, settled });
+            self.settlement.entries.push(SettledEntry {
+                key: entry.key,
+                settled,
+            });
         }
     }
 
@@ -118,12 +134,21 @@ impl<'a> Tally<'a> {
         match again {
             Some(again) => self.come_again(record, again),
             None if self.has_settled(&record.key) => self.settle(record, Outcome::Stale),
-            None => self.come_again(record, Again { attempt: 0, waits: 0, ..self.tries.shortly() }),
+            None => self.come_again(
+                record,
+                Again {
+                    attempt: 0,
+                    waits: 0,
+                    ..self.tries.shortly()
+                },
+            ),
         }
     }
 
     fn has_settled(&self, key: &str) -> bool {
-        self.settled.iter().any(|(record, outcome)| record.key == key && *outcome != Outcome::Dead)
+        self.settled
+            .iter()
+            .any(|(record, outcome)| record.key == key && *outcome != Outcome::Dead)
     }
 
     /// The batches that come again, and by which delay.
@@ -132,7 +157,14 @@ impl<'a> Tally<'a> {
         let batch = |(again, records): (&Again, &Vec<Record>)| {
             let batch = self.batch.with_records(records.clone());
             let route = Route::delayed(queue.clone(), again.delay);
-            (route, Batch { attempt: again.attempt, waits: again.waits, ..batch })
+            (
+                route,
+                Batch {
+                    attempt: again.attempt,
+                    waits: again.waits,
+                    ..batch
+                },
+            )
         };
         self.again.iter().map(batch).collect()
     }
@@ -151,7 +183,10 @@ impl<'a> Tally<'a> {
     /// The keys that the destination has now as their records want it.
     pub fn applied(&self) -> Vec<&str> {
         let applied = |outcome| {
-            matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Deleted | Outcome::Unchanged)
+            matches!(
+                outcome,
+                Outcome::Created | Outcome::Updated | Outcome::Deleted | Outcome::Unchanged
+            )
         };
         let records = self.settled.iter().filter(|(_, outcome)| applied(*outcome));
         records.map(|(record, _)| record.key.as_str()).collect()
@@ -161,11 +196,15 @@ impl<'a> Tally<'a> {
     /// whoever waits for that would wait in vain. The destination or the ledger says what became of them.
     pub fn lose(&mut self, keys: &[String]) {
         let settled = std::mem::take(&mut self.settled).into_iter();
-        let (lost, settled): (Vec<_>, Vec<_>) = settled.partition(|(record, _)| keys.contains(&record.key));
+        let (lost, settled): (Vec<_>, Vec<_>) =
+            settled.partition(|(record, _)| keys.contains(&record.key));
         self.settlement.outcomes = Outcomes::waiting(0);
-        settled.into_iter().for_each(|(record, outcome)| self.settle(record, outcome));
+        settled
+            .into_iter()
+            .for_each(|(record, outcome)| self.settle(record, outcome));
         let again = self.tries.shortly();
-        lost.into_iter().for_each(|(record, _)| self.come_again(record, again));
+        lost.into_iter()
+            .for_each(|(record, _)| self.come_again(record, again));
     }
 
     /// What the store is to write. Dead letters count when they are archived; those of records that died before are.
@@ -176,7 +215,11 @@ impl<'a> Tally<'a> {
     /// Counts the outcomes and says once what kinds of failure there were.
     pub fn report(&self) {
         for outcome in Outcome::ALL {
-            let records = self.settled.iter().filter(|(_, settled)| *settled == outcome).count();
+            let records = self
+                .settled
+                .iter()
+                .filter(|(_, settled)| *settled == outcome)
+                .count();
             if records > 0 {
                 metrics::count_settled(&self.batch.flow, Stage::Load, outcome, records as u64);
             }
@@ -184,7 +227,11 @@ impl<'a> Tally<'a> {
         for (class, records, example) in self.troubles.kinds() {
             warn!(class, records, example, "requests failed");
         }
-        let dead_before = self.settled.iter().filter(|(_, outcome)| *outcome == Outcome::Dead).count();
+        let dead_before = self
+            .settled
+            .iter()
+            .filter(|(_, outcome)| *outcome == Outcome::Dead)
+            .count();
         if dead_before > 0 {
             info!(
                 records = dead_before,
@@ -192,7 +239,10 @@ impl<'a> Tally<'a> {
             );
         }
         if !self.letters.is_empty() {
-            info!(records = self.letters.len(), "records became dead letters; see `pomost dead list`");
+            info!(
+                records = self.letters.len(),
+                "records became dead letters; see `pomost dead list`"
+            );
         }
     }
 
@@ -202,7 +252,9 @@ impl<'a> Tally<'a> {
         self.troubles.note(&failure);
         match self.tries.after(&failure) {
             Some(again) => self.come_again(record, again),
-            None if failure.class == Class::Transient => self.bury(record, Reason::Transient, &failure, ""),
+            None if failure.class == Class::Transient => {
+                self.bury(record, Reason::Transient, &failure, "")
+            }
             None => self.bury(record, Reason::Invalid, &failure, ""),
         }
     }
@@ -213,12 +265,25 @@ impl<'a> Tally<'a> {
             false => format!(": {}", self.flow.mask_of(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
-        let letter = self.letter(record, Diagnosis { reason, error, pointer: None });
+        let letter = self.letter(
+            record,
+            Diagnosis {
+                reason,
+                error,
+                pointer: None,
+            },
+        );
         self.letters.push(letter);
     }
 
     fn letter(&self, record: Record, diagnosis: Diagnosis) -> DeadLetter {
-        dead::letter(Some(self.flow.into()), self.batch, record, Stage::Load, diagnosis)
+        dead::letter(
+            Some(self.flow.into()),
+            self.batch,
+            record,
+            Stage::Load,
+            diagnosis,
+        )
     }
 
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
@@ -238,10 +303,19 @@ impl<'a> Tally<'a> {
             true => OTHER_CONTENT_IN_DOUBT,
             false => IN_DOUBT,
         };
-        let letter =
-            self.letter(record, Diagnosis { reason: Reason::InDoubt, error: error.into(), pointer: None });
+        let letter = self.letter(
+            record,
+            Diagnosis {
+                reason: Reason::InDoubt,
+                error: error.into(),
+                pointer: None,
+            },
+        );
         // An older letter may have the content whose replay clears the doubt.
-        self.letters.push(DeadLetter { newest_alone: letter.newest_alone && !may_clear, ..letter });
+        self.letters.push(DeadLetter {
+            newest_alone: letter.newest_alone && !may_clear,
+            ..letter
+        });
     }
 
     fn settle(&mut self, record: Record, outcome: Outcome) {
@@ -270,7 +344,8 @@ mod tests {
     fn flow() -> std::sync::Arc<Flow> {
         let directory = tempfile::tempdir().unwrap();
         pomost_project::init(directory.path()).unwrap();
-        let project = Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
+        let project =
+            Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
         project.flows["customers"].clone()
     }
 
@@ -302,42 +377,80 @@ mod tests {
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
     fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
         let flow = flow();
-        comes_again(Tally::new(&flow, &batch, ClaimToken::generate()), failure(class, retry_after))
+        comes_again(
+            Tally::new(&flow, &batch, ClaimToken::generate()),
+            failure(class, retry_after),
+        )
     }
 
     fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
-        Failure { retry_after, ..Failure::new(class, "it failed".to_owned()) }
+        Failure {
+            retry_after,
+            ..Failure::new(class, "it failed".to_owned())
+        }
     }
 
     fn comes_again(mut tally: Tally<'_>, failure: Failure) -> Option<(u32, Batch)> {
         let record = record(0);
-        let (entry, answer) = (prepare::claim_entry(&record, None), Answer::Act(Known::default()));
-        tally.add(record, entry, &answer, End::Failed(Failed::without_effect(failure)));
-        tally.coming_again().pop().map(|(route, batch)| (route.delay.unwrap(), batch))
+        let (entry, answer) = (
+            prepare::claim_entry(&record, None),
+            Answer::Act(Known::default()),
+        );
+        tally.add(
+            record,
+            entry,
+            &answer,
+            End::Failed(Failed::without_effect(failure)),
+        );
+        tally
+            .coming_again()
+            .pop()
+            .map(|(route, batch)| (route.delay.unwrap(), batch))
     }
 
     #[test]
     fn the_delay_grows_with_each_attempt_until_none_is_left() {
         let after = |attempt| again(batch(attempt, 0), Class::Transient, None);
-        let delays: Vec<_> = (0..8).map_while(after).map(|(delay, batch)| (batch.attempt, delay)).collect();
-        assert_eq!(delays, [(1, 1), (2, 5), (3, 30), (4, 120), (5, 600), (6, 3600), (7, 3600)]);
+        let delays: Vec<_> = (0..8)
+            .map_while(after)
+            .map(|(delay, batch)| (batch.attempt, delay))
+            .collect();
+        assert_eq!(
+            delays,
+            [
+                (1, 1),
+                (2, 5),
+                (3, 30),
+                (4, 120),
+                (5, 600),
+                (6, 3600),
+                (7, 3600)
+            ]
+        );
     }
 
     #[test]
     fn waiting_for_the_system_costs_no_attempt_and_never_ends() {
         let after = |waits| again(batch(7, waits), Class::Throttled, None).unwrap();
-        let delays: Vec<_> =
-            [0, 1, 2, 3, 1000].map(after).map(|(delay, batch)| (batch.attempt, batch.waits, delay)).into();
-        assert_eq!(delays, [(7, 1, 1), (7, 2, 5), (7, 3, 30), (7, 4, 30), (7, 1001, 30)]);
+        let delays: Vec<_> = [0, 1, 2, 3, 1000]
+            .map(after)
+            .map(|(delay, batch)| (batch.attempt, batch.waits, delay))
+            .into();
+        assert_eq!(
+            delays,
+            [(7, 1, 1), (7, 2, 5), (7, 3, 30), (7, 4, 30), (7, 1001, 30)]
+        );
     }
 
     #[test]
-    fn while_the_system_is_down_what_may_pass_costs_no_attempt_and_what_is_invalid_is_dead_all_the_same() {
+    fn while_the_system_is_down_what_may_pass_costs_no_attempt_and_what_is_invalid_is_dead_all_the_same()
+     {
         let (flow, batch) = (flow(), batch(7, 1));
         let after = |class| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
             tally.spare_attempts(Spared::All);
-            comes_again(tally, failure(class, None)).map(|(delay, batch)| (batch.attempt, batch.waits, delay))
+            comes_again(tally, failure(class, None))
+                .map(|(delay, batch)| (batch.attempt, batch.waits, delay))
         };
         assert_eq!(after(Class::Transient), Some((7, 2, 5)));
         assert_eq!(after(Class::Invalid), None);
@@ -349,7 +462,10 @@ mod tests {
         let after = |is_first| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
             tally.spare_attempts(Spared::AllButTheFirst);
-            let failure = Failure { is_first, ..failure(Class::Transient, None) };
+            let failure = Failure {
+                is_first,
+                ..failure(Class::Transient, None)
+            };
             let (_, batch) = comes_again(tally, failure).unwrap();
             (batch.attempt, batch.waits)
         };
@@ -372,24 +488,50 @@ mod tests {
         let (flow, batch) = (flow(), batch(3, 1));
         let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
         let (newer, answer) = (record(0), Answer::Act(Known::default()));
-        tally.add(newer.clone(), prepare::claim_entry(&newer, None), &answer, end);
+        tally.add(
+            newer.clone(),
+            prepare::claim_entry(&newer, None),
+            &answer,
+            end,
+        );
         tally.superseded(record(1));
         let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect();
         let again = tally.coming_again();
-        let again = again.iter().map(|(route, batch)| (slots(batch), route.delay.unwrap(), batch.attempt));
+        let again = again
+            .iter()
+            .map(|(route, batch)| (slots(batch), route.delay.unwrap(), batch.attempt));
         (again.collect(), slots(&tally.settled()))
     }
 
     #[test]
-    fn what_a_newer_record_beside_it_replaces_is_stale_once_that_has_settled_and_waits_with_it_until_then() {
-        let applied = End::Applied { outcome: Outcome::Created, known: Known::default() };
+    fn what_a_newer_record_beside_it_replaces_is_stale_once_that_has_settled_and_waits_with_it_until_then()
+     {
+        let applied = End::Applied {
+            outcome: Outcome::Created,
+            known: Known::default(),
+        };
         assert_eq!(beside_a_newer_one(applied), (vec![], vec![0, 1]));
         assert_eq!(beside_a_newer_one(End::LeftAlone), (vec![], vec![0, 1]));
-        let dead_before = End::Applied { outcome: Outcome::Dead, known: Known::default() };
-        assert_eq!(beside_a_newer_one(dead_before), (vec![(vec![1], 1, 0)], vec![0]));
-        assert_eq!(beside_a_newer_one(End::NotNow), (vec![(vec![0, 1], 1, 3)], vec![]));
+        let dead_before = End::Applied {
+            outcome: Outcome::Dead,
+            known: Known::default(),
+        };
+        assert_eq!(
+            beside_a_newer_one(dead_before),
+            (vec![(vec![1], 1, 0)], vec![0])
+        );
+        assert_eq!(
+            beside_a_newer_one(End::NotNow),
+            (vec![(vec![0, 1], 1, 3)], vec![])
+        );
         let failed = |class| End::Failed(Failed::without_effect(failure(class, None)));
-        assert_eq!(beside_a_newer_one(failed(Class::Transient)), (vec![(vec![0, 1], 120, 4)], vec![]));
-        assert_eq!(beside_a_newer_one(failed(Class::Invalid)), (vec![(vec![1], 1, 0)], vec![]));
+        assert_eq!(
+            beside_a_newer_one(failed(Class::Transient)),
+            (vec![(vec![0, 1], 120, 4)], vec![])
+        );
+        assert_eq!(
+            beside_a_newer_one(failed(Class::Invalid)),
+            (vec![(vec![1], 1, 0)], vec![])
+        );
     }
 }

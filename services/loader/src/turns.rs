@@ -60,17 +60,32 @@ impl Turns {
 
     /// Parks those of a batch's records whose turn it is not, and returns the others; those that died before and are
     /// read again are among these.
-    pub async fn whose_turn_it_is(&self, batch: &Batch, records: Vec<Record>) -> Result<Vec<Record>, Error> {
+    pub async fn whose_turn_it_is(
+        &self,
+        batch: &Batch,
+        records: Vec<Record>,
+    ) -> Result<Vec<Record>, Error> {
         if self.flow.load.order == Order::Latest {
             return Ok(records);
         }
         let batch = batch.with_records(records);
-        let fates: Vec<_> =
-            batch.records.iter().map(|record| prepare::fate(&self.flow, &batch, record)).collect();
+        let fates: Vec<_> = batch
+            .records
+            .iter()
+            .map(|record| prepare::fate(&self.flow, &batch, record))
+            .collect();
         let behind = self.context.store().are_behind(&batch, &fates).await?;
-        let (mut ready, mut parked) = (Vec::with_capacity(behind.len()), batch.with_records(Vec::new()));
+        let (mut ready, mut parked) = (
+            Vec::with_capacity(behind.len()),
+            batch.with_records(Vec::new()),
+        );
         for (record, is_behind) in batch.records.into_iter().zip(behind) {
-            if is_behind { &mut parked.records } else { &mut ready }.push(record);
+            if is_behind {
+                &mut parked.records
+            } else {
+                &mut ready
+            }
+            .push(record);
         }
         if !parked.records.is_empty() {
             self.context.store().park(&parked).await?;
@@ -90,7 +105,8 @@ impl Turns {
             Order::Every => {
                 let settled = tally.settled();
                 store.settle_changes(&settled).await?;
-                self.settled().extend(settled.records.into_iter().map(|record| record.key));
+                self.settled()
+                    .extend(settled.records.into_iter().map(|record| record.key));
                 self.called.notify_one();
                 Ok(())
             }
@@ -100,7 +116,10 @@ impl Turns {
     /// Brings parked records back when it is their turn, until shutdown. No worker does: the queue may be full,
     /// and workers are who makes room in it.
     pub async fn look_after_all(&self) {
-        self.context.shutdown.run_until_cancelled(self.look_again_and_again()).await;
+        self.context
+            .shutdown
+            .run_until_cancelled(self.look_again_and_again())
+            .await;
         self.give_back().await;
     }
 
@@ -112,8 +131,16 @@ impl Turns {
         let mut looked_through = None;
         loop {
             let is_time = looked_through.is_none_or(|then: Instant| then.elapsed() >= turn);
-            let looked = if is_time { self.look_through().await } else { self.look_for_settled().await };
-            looked_through = if is_time { Some(Instant::now()) } else { looked_through };
+            let looked = if is_time {
+                self.look_through().await
+            } else {
+                self.look_for_settled().await
+            };
+            looked_through = if is_time {
+                Some(Instant::now())
+            } else {
+                looked_through
+            };
             if let Err(error) = looked {
                 warn!(flow = self.flow.name, %error, "records that wait for earlier changes stay parked for now");
                 self.give_back().await;
@@ -138,14 +165,23 @@ impl Turns {
         let settled = std::mem::take(&mut *self.settled());
         match settled.is_empty() {
             true => Ok(()),
-            false => self.bring_back(Some(&settled.iter().map(String::as_str).collect::<Vec<_>>())).await,
+            false => {
+                self.bring_back(Some(
+                    &settled.iter().map(String::as_str).collect::<Vec<_>>(),
+                ))
+                .await
+            }
         }
     }
 
     /// Publishes the parked records of these keys, or of all, whose turn it is.
     async fn bring_back(&self, keys: Option<&[&str]>) -> Result<(), Trouble> {
         let (store, flow) = (self.context.store(), &self.flow.name);
-        let taking = Taking { taker: self.taker, ttl: PUBLISHING, limit: TOGETHER };
+        let taking = Taking {
+            taker: self.taker,
+            ttl: PUBLISHING,
+            limit: TOGETHER,
+        };
         loop {
             let parked = store.take_parked(flow, keys, taking).await?;
             if parked.is_empty() {
@@ -153,7 +189,12 @@ impl Turns {
             }
             for of_lane in parked.chunk_by(|one, next| one.lane == next.lane) {
                 let route = Route::to(Queue::of(Stage::Load, &of_lane[0]));
-                outbox::send(self.context.broker(), &route, &of_lane.iter().collect::<Vec<_>>()).await?;
+                outbox::send(
+                    self.context.broker(),
+                    &route,
+                    &of_lane.iter().collect::<Vec<_>>(),
+                )
+                .await?;
             }
             store.unpark(self.taker, &parked).await?;
         }
@@ -161,7 +202,12 @@ impl Turns {
 
     /// What was taken and not published, others may take at once.
     async fn give_back(&self) {
-        if let Err(error) = self.context.store().return_parked(&self.flow.name, self.taker).await {
+        if let Err(error) = self
+            .context
+            .store()
+            .return_parked(&self.flow.name, self.taker)
+            .await
+        {
             warn!(flow = self.flow.name, %error, "parked records are free again only after a while");
         }
     }

@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use pomost_project::Problems;
 use pomost_runtime::telemetry;
 
-use crate::commands::{bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync};
+use crate::commands::{
+    bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync,
+};
 
 /// The exit code of a project with problems, and of an argument that makes no sense.
 const PROBLEMS: u8 = 2;
@@ -106,12 +108,19 @@ impl Command {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the command line's errors go to standard error")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the command line's errors go to standard error"
+)]
 fn report(error: anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         eprintln!("{problems}");
         return ExitCode::from(PROBLEMS);
     }
     eprintln!("error: {error:#}");
-    if error.is::<Nonsense>() { ExitCode::from(PROBLEMS) } else { ExitCode::FAILURE }
+    if error.is::<Nonsense>() {
+        ExitCode::from(PROBLEMS)
+    } else {
+        ExitCode::FAILURE
+    }
 }

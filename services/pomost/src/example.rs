@@ -7,11 +7,26 @@ use pomost_project::{Problems, Project, environment::Environment};
 
 /// The example's files, by their paths in the project.
 const FILES: [(&str, &str); 5] = [
-    ("systems/crm.yaml", include_str!("../../../examples/customers/systems/crm.yaml")),
-    ("systems/shop.yaml", include_str!("../../../examples/customers/systems/shop.yaml")),
-    ("flows/customers.yaml", include_str!("../../../examples/customers/flows/customers.yaml")),
-    ("schemas/crm-customer.json", include_str!("../../../examples/customers/schemas/crm-customer.json")),
-    ("schemas/shop-customer.json", include_str!("../../../examples/customers/schemas/shop-customer.json")),
+    (
+        "systems/crm.yaml",
+        include_str!("../../../examples/customers/systems/crm.yaml"),
+    ),
+    (
+        "systems/shop.yaml",
+        include_str!("../../../examples/customers/systems/shop.yaml"),
+    ),
+    (
+        "flows/customers.yaml",
+        include_str!("../../../examples/customers/flows/customers.yaml"),
+    ),
+    (
+        "schemas/crm-customer.json",
+        include_str!("../../../examples/customers/schemas/crm-customer.json"),
+    ),
+    (
+        "schemas/shop-customer.json",
+        include_str!("../../../examples/customers/schemas/shop-customer.json"),
+    ),
 ];
 
 /// Where the example's two systems are, and what they let in.
@@ -32,14 +47,18 @@ pub fn write(directory: &Path, systems: &Systems) -> io::Result<()> {
     for (path, content) in FILES {
         put(&directory.join(path), content)?;
     }
-    let lines = systems.variables().map(|(name, value)| format!("{name}={value}\n"));
+    let lines = systems
+        .variables()
+        .map(|(name, value)| format!("{name}={value}\n"));
     put(&directory.join(".env"), &lines.concat())
 }
 
 /// The example in a directory, between these systems and no others: an environment that names the
 /// systems of somebody's business, as their own project does, has no say in it.
 pub fn load(directory: &Path, systems: &Systems) -> Result<Project, Problems> {
-    let variables = systems.variables().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let variables = systems
+        .variables()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     Project::load(directory, &Environment::of(directory, variables))
 }
 

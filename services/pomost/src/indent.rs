@@ -11,7 +11,11 @@ pub fn indented(json: &str) -> String {
         escaped = was_in_text && c == '\\' && !escaped;
         match c {
             _ if in_text || was_in_text => lines.push(c),
-            '{' | '[' if characters.next_if(|&next| next == '}' || next == ']').is_some() => {
+            '{' | '['
+                if characters
+                    .next_if(|&next| next == '}' || next == ']')
+                    .is_some() =>
+            {
                 lines.push_str(if c == '{' { "{}" } else { "[]" });
             }
             '{' | '[' => {
@@ -50,7 +54,13 @@ mod tests {
     fn lines_are_those_of_serde_json_and_numbers_keep_their_digits() {
         let json = r#"{"a":[1,{"b":"x, \"{y}\": [\\"},[],{}],"c":{"d":null},"e":""}"#;
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
-        assert_eq!(indented(json), serde_json::to_string_pretty(&value).unwrap());
-        assert_eq!(indented("[1.10, 12345678901234567890.5]"), "[\n  1.10,\n  12345678901234567890.5\n]");
+        assert_eq!(
+            indented(json),
+            serde_json::to_string_pretty(&value).unwrap()
+        );
+        assert_eq!(
+            indented("[1.10, 12345678901234567890.5]"),
+            "[\n  1.10,\n  12345678901234567890.5\n]"
+        );
     }
 }

@@ -15,7 +15,11 @@ const MASK: &str = "***";
 /// A dead letter with its record, as JSON on several lines. Numbers keep every digit.
 pub fn shown(letter: &DeadLetter, project: Option<&Project>) -> anyhow::Result<String> {
     let flow = flow(letter, project);
-    let forms = letter.record.as_ref().map(|record| Forms::of(record, flow)).unwrap_or_default();
+    let forms = letter
+        .record
+        .as_ref()
+        .map(|record| Forms::of(record, flow))
+        .unwrap_or_default();
     let shown = Shown {
         id: &letter.id,
         flow: &letter.flow,
@@ -44,8 +48,12 @@ pub fn short(id: &str) -> &str {
 
 /// The record's key; a sensitive field may be a part of it. Hidden where the flow is not known.
 pub fn key(letter: &DeadLetter, project: Option<&Project>) -> String {
-    let Some(record) = &letter.record else { return String::new() };
-    let Some(flow) = flow(letter, project) else { return MASK.to_owned() };
+    let Some(record) = &letter.record else {
+        return String::new();
+    };
+    let Some(flow) = flow(letter, project) else {
+        return MASK.to_owned();
+    };
     let value = |json: &str| read(json.as_bytes()).unwrap_or_default();
     let key = flow.mask(&value(record.data.get()), &record.key);
     flow.mask(&value(record.extracted().get()), &key)
@@ -66,14 +74,26 @@ impl Forms {
     /// What is sensitive in one may stand in the other where no sensitive path leads, so both hide
     /// the values of both. All is hidden where the flow is not known.
     fn of(record: &Record, flow: Option<&Flow>) -> Forms {
-        let Some(flow) = flow else { return Forms { data: json(&mask()), extracted: json(&mask()) } };
+        let Some(flow) = flow else {
+            return Forms {
+                data: json(&mask()),
+                extracted: json(&mask()),
+            };
+        };
         let value = |text: &RawValue| read(text.get().as_bytes()).ok();
         let (data, extracted) = (value(&record.data), value(record.extracted()));
         let shown = |one: &Option<Value>, other: &Option<Value>| {
             let own = flow.mask_record(one.as_ref()?);
-            json(&other.as_ref().map_or(own.clone(), |other| masked_as_part_of(flow, other, &own)))
+            json(
+                &other
+                    .as_ref()
+                    .map_or(own.clone(), |other| masked_as_part_of(flow, other, &own)),
+            )
         };
-        Forms { data: shown(&data, &extracted), extracted: shown(&extracted, &data) }
+        Forms {
+            data: shown(&data, &extracted),
+            extracted: shown(&extracted, &data),
+        }
     }
 }
 
@@ -83,7 +103,11 @@ fn masked_as_part_of(flow: &Flow, record: &Value, value: &Value) -> Value {
     const FIELD: &str = "\0";
     let field = Value::from(FIELD.to_owned());
     let Value::Obj(fields) = record else {
-        return if flow.sensitive.is_empty() { value.clone() } else { mask() };
+        return if flow.sensitive.is_empty() {
+            value.clone()
+        } else {
+            mask()
+        };
     };
     let mut together = (**fields).clone();
     together.insert(field.clone(), value.clone());

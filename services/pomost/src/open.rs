@@ -31,7 +31,10 @@ pub fn project(directory: &Path) -> Result<Project, Problems> {
 
 /// The settings from the environment, for the project of the command line.
 pub fn settings(project: &Path) -> anyhow::Result<Settings> {
-    Ok(Settings { project: PathBuf::from(project), ..Settings::from_environment()? })
+    Ok(Settings {
+        project: PathBuf::from(project),
+        ..Settings::from_environment()?
+    })
 }
 
 /// RabbitMQ and PostgreSQL where both URLs are set, otherwise the embedded default, for running the
@@ -46,10 +49,16 @@ pub async fn to_run(settings: &Settings) -> Result<Backends, backends::Error> {
 /// The same, for running the services if nobody else does on the embedded default.
 pub async fn to_run_or_join(settings: &Settings) -> Result<Opened, backends::Error> {
     match to_run(settings).await {
-        Ok(backends) => Ok(Opened { backends, run_elsewhere: false }),
+        Ok(backends) => Ok(Opened {
+            backends,
+            run_elsewhere: false,
+        }),
         Err(error) if error.holder().is_some() => {
             let backends = Backends::embedded_beside(&settings.project).await?;
-            Ok(Opened { backends, run_elsewhere: true })
+            Ok(Opened {
+                backends,
+                run_elsewhere: true,
+            })
         }
         Err(error) => Err(error),
     }

@@ -17,7 +17,10 @@ pub struct OwnNamespace {
 impl OwnNamespace {
     /// Makes a name up. By chance, since in containers every process may have the same id.
     pub fn new(prefix: &str, servers: Servers) -> OwnNamespace {
-        OwnNamespace { name: format!("{prefix}_{}", Uuid::new_v4().simple()), servers }
+        OwnNamespace {
+            name: format!("{prefix}_{}", Uuid::new_v4().simple()),
+            servers,
+        }
     }
 
     /// Connects to both servers.

@@ -25,10 +25,15 @@ pub async fn follow(
     label: &str,
     project: Option<&Project>,
 ) -> anyhow::Result<RunSummary> {
-    let bar = ProgressBar::new(0).with_style(style()?).with_prefix(label.to_owned());
+    let bar = ProgressBar::new(0)
+        .with_style(style()?)
+        .with_prefix(label.to_owned());
     let (mut waiting, mut looked_at) = (Waiting::default(), None::<Instant>);
     loop {
-        let summary = store.run(run).await?.context("the run is not in the store any more")?;
+        let summary = store
+            .run(run)
+            .await?
+            .context("the run is not in the store any more")?;
         if let Some(project) = project
             && looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK)
         {
@@ -64,9 +69,12 @@ pub fn has_ended(summary: &RunSummary) -> bool {
 /// What became of a run's records, in words: `990 created, 10 dead, 3 waiting (2 for dead letters)`.
 pub fn in_words(summary: &RunSummary) -> String {
     let counts = &summary.counts;
-    let some = Outcome::ALL.into_iter().filter(|&outcome| counts.of(outcome) > 0);
-    let mut words: Vec<String> =
-        some.map(|outcome| format!("{} {}", counts.of(outcome), outcome.as_str())).collect();
+    let some = Outcome::ALL
+        .into_iter()
+        .filter(|&outcome| counts.of(outcome) > 0);
+    let mut words: Vec<String> = some
+        .map(|outcome| format!("{} {}", counts.of(outcome), outcome.as_str()))
+        .collect();
     if counts.waiting > 0 {
         let blocked = match summary.blocked {
             0 => String::new(),
@@ -74,14 +82,25 @@ pub fn in_words(summary: &RunSummary) -> String {
         };
         words.push(format!("{} waiting{blocked}", counts.waiting));
     }
-    if words.is_empty() { "no records".into() } else { words.join(", ") }
+    if words.is_empty() {
+        "no records".into()
+    } else {
+        words.join(", ")
+    }
 }
 
 fn show(bar: &ProgressBar, summary: &RunSummary, waiting: &Waiting) {
     bar.set_length(summary.counts.records);
     bar.set_position(summary.counts.records - summary.counts.waiting);
-    let waits = waiting.0.as_ref().map(|outage| format!(", {}", waits::in_words(outage)));
-    bar.set_message(format!("{}{}", in_words(summary), waits.unwrap_or_default()));
+    let waits = waiting
+        .0
+        .as_ref()
+        .map(|outage| format!(", {}", waits::in_words(outage)));
+    bar.set_message(format!(
+        "{}{}",
+        in_words(summary),
+        waits.unwrap_or_default()
+    ));
 }
 
 /// The outage whose end a run waits for.
@@ -95,7 +114,15 @@ impl Waiting {
     fn learn(&mut self, bar: &ProgressBar, label: &str, outage: Option<&Outage>) {
         match (&self.0, outage) {
             (Some(told), Some(outage)) if told.class == outage.class => {}
-            (_, Some(Outage { system, since, reason, .. })) => bar.suspend(|| {
+            (
+                _,
+                Some(Outage {
+                    system,
+                    since,
+                    reason,
+                    ..
+                }),
+            ) => bar.suspend(|| {
                 eprintln!("{label}: waits for {system}, which is down since {since:.0}: {reason}");
             }),
             (_, None) => {}
@@ -105,5 +132,7 @@ impl Waiting {
 }
 
 fn style() -> anyhow::Result<ProgressStyle> {
-    Ok(ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {per_sec} {msg}")?)
+    Ok(ProgressStyle::with_template(
+        "{prefix} {bar:30} {pos}/{len} {per_sec} {msg}",
+    )?)
 }

@@ -56,7 +56,9 @@ pub struct Report {
 impl Report {
     /// Whether the letter went in one of the replays.
     pub fn has(&self, id: &str) -> bool {
-        self.sent.iter().any(|(_, letters)| letters.iter().any(|letter| letter == id))
+        self.sent
+            .iter()
+            .any(|(_, letters)| letters.iter().any(|letter| letter == id))
     }
 }
 
@@ -76,12 +78,19 @@ impl Replayer<'_> {
         let mut groups: BTreeMap<(String, Stage), Vec<String>> = BTreeMap::new();
         for letter in letters {
             match self.ready(letter, wish).await? {
-                Ok(stage) => groups.entry((letter.flow.clone(), stage)).or_default().push(letter.id.clone()),
+                Ok(stage) => groups
+                    .entry((letter.flow.clone(), stage))
+                    .or_default()
+                    .push(letter.id.clone()),
                 Err(reason) => report.skipped.push((letter.id.clone(), reason)),
             }
         }
         for ((flow, stage), ids) in groups {
-            let replay = Replay { run: RunId::generate(), flow, stage };
+            let replay = Replay {
+                run: RunId::generate(),
+                flow,
+                stage,
+            };
             if self.store().begin_replay(&replay, &ids).await? > 0 {
                 self.carry_out(replay, &mut report).await?;
             }
@@ -90,27 +99,47 @@ impl Replayer<'_> {
     }
 
     /// The stage a letter goes back to, once nothing stands in its way; or what does.
-    async fn ready(&self, letter: &DeadLetter, wish: &Wish) -> anyhow::Result<anyhow::Result<Stage>> {
+    async fn ready(
+        &self,
+        letter: &DeadLetter,
+        wish: &Wish,
+    ) -> anyhow::Result<anyhow::Result<Stage>> {
         let stage = match self.check(letter, wish) {
             Ok(stage) => stage,
             Err(reason) => return Ok(Err(reason)),
         };
-        let (Reason::InDoubt, Some(found)) = (letter.reason, &wish.found) else { return Ok(Ok(stage)) };
+        let (Reason::InDoubt, Some(found)) = (letter.reason, &wish.found) else {
+            return Ok(Ok(stage));
+        };
         let id = match found {
             Found::Nothing => None,
             Found::Record(id) => Some(id.as_str()),
         };
-        let resolved = self.store().resolve_doubt(&letter.flow, letter.key(), id).await?;
-        Ok(if resolved { Ok(stage) } else { Err(anyhow::anyhow!(BUSY)) })
+        let resolved = self
+            .store()
+            .resolve_doubt(&letter.flow, letter.key(), id)
+            .await?;
+        Ok(if resolved {
+            Ok(stage)
+        } else {
+            Err(anyhow::anyhow!(BUSY))
+        })
     }
 
     fn check(&self, letter: &DeadLetter, wish: &Wish) -> anyhow::Result<Stage> {
         let stage = wish.from.unwrap_or(letter.stage);
-        ensure!(stage <= letter.stage, "it failed at {}; it has not come as far as {stage}", letter.stage);
+        ensure!(
+            stage <= letter.stage,
+            "it failed at {}; it has not come as far as {stage}",
+            letter.stage
+        );
         let flow = self.flow(&letter.flow)?;
         record(flow, letter, stage)?;
         let can_tell = flow.load.can_clear_doubt();
-        ensure!(letter.reason != Reason::InDoubt || can_tell || wish.found.is_some(), IN_DOUBT);
+        ensure!(
+            letter.reason != Reason::InDoubt || can_tell || wish.found.is_some(),
+            IN_DOUBT
+        );
         Ok(stage)
     }
 
@@ -125,7 +154,10 @@ impl Replayer<'_> {
         let (mut records, mut sent) = (BTreeMap::<Kind, Vec<_>>::new(), Vec::new());
         let mut replaced = Vec::new();
         for letter in &letters {
-            match self.flow(&letter.flow).and_then(|flow| record(flow, letter, replay.stage)) {
+            match self
+                .flow(&letter.flow)
+                .and_then(|flow| record(flow, letter, replay.stage))
+            {
                 Ok(record) => {
                     let kind = Kind::of(letter, &record);
                     let old = letter.record.as_ref();
@@ -137,7 +169,10 @@ impl Replayer<'_> {
                 Err(reason) => report.skipped.push((letter.id.clone(), reason)),
             }
         }
-        let sizes = self.send(&replay, records).instrument(span(&replay, &letters)).await?;
+        let sizes = self
+            .send(&replay, records)
+            .instrument(span(&replay, &letters))
+            .await?;
         self.settle_replaced(&replay, &replaced).await?;
         self.store().end_replay(replay.run, &sizes, &sent).await?;
         report.sent.push((replay, sent));
@@ -154,7 +189,11 @@ impl Replayer<'_> {
         let size = self.flow(&replay.flow).map_or(1, |flow| flow.batch_size);
         let mut sizes = Vec::new();
         for (kind, records) in records {
-            let stage = if kind.told { Stage::Extract } else { replay.stage.max(Stage::Transform) };
+            let stage = if kind.told {
+                Stage::Extract
+            } else {
+                replay.stage.max(Stage::Transform)
+            };
             let batches = batches(replay, kind, &records, size);
             let new: Vec<&Batch> = batches.iter().collect();
             outbox::enter(self.backends, self.flow(&replay.flow)?, stage, &new, &[]).await?;
@@ -174,7 +213,8 @@ impl Replayer<'_> {
 
     fn flow(&self, name: &str) -> anyhow::Result<&Flow> {
         let flow = self.project.flows.get(name);
-        flow.map(|flow| &**flow).with_context(|| format!("the project has no flow '{name}' any more"))
+        flow.map(|flow| &**flow)
+            .with_context(|| format!("the project has no flow '{name}' any more"))
     }
 
     fn store(&self) -> &dyn Store {
@@ -204,7 +244,9 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
     match stage {
         Stage::Load => Ok(record.clone()),
         // As it came to that stage: nothing was made of it yet.
-        Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => Ok(record.clone()),
+        Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => {
+            Ok(record.clone())
+        }
         Stage::Extract if letter.is_told() => told(flow, letter, record),
         Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
     }
@@ -213,11 +255,21 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
 /// What was told, of which the source is asked once more. What it has then is a newer record, so nothing waits
 /// for the one that died.
 fn told(flow: &Flow, letter: &DeadLetter, record: &Record) -> anyhow::Result<Record> {
-    let (reading, fetch) = (Reading::of_batch(flow, &letter.batch), webhook::fetch_of(flow, &letter.batch));
-    let uses = |name| reading.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
-    ensure!(!uses("headers") || record.data.get() != "null", WITHOUT_HEADERS);
+    let (reading, fetch) = (
+        Reading::of_batch(flow, &letter.batch),
+        webhook::fetch_of(flow, &letter.batch),
+    );
+    let uses =
+        |name| reading.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
+    ensure!(
+        !uses("headers") || record.data.get() != "null",
+        WITHOUT_HEADERS
+    );
     ensure!(!uses("parent"), WITHOUT_PARENT);
-    ensure!(!["cursor", "until", "page"].into_iter().any(uses), WITHOUT_PLACE);
+    ensure!(
+        !["cursor", "until", "page"].into_iter().any(uses),
+        WITHOUT_PLACE
+    );
     Ok(record.clone())
 }
 
@@ -233,12 +285,18 @@ struct Kind {
 impl Kind {
     fn of(letter: &DeadLetter, record: &Record) -> Kind {
         let delivered = letter.batch.starts_with(webhook::BATCHES);
-        Kind { delivered, told: record.is_told(letter.stage) }
+        Kind {
+            delivered,
+            told: record.is_told(letter.stage),
+        }
     }
 
     /// What the ids of their batches begin with.
     fn prefix(self) -> String {
-        let (delivered, told) = (self.delivered.then_some(webhook::BATCHES), self.told.then_some("told."));
+        let (delivered, told) = (
+            self.delivered.then_some(webhook::BATCHES),
+            self.told.then_some("told."),
+        );
         delivered.into_iter().chain(told).collect()
     }
 }
@@ -263,8 +321,13 @@ fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
 fn batches(replay: &Replay, kind: Kind, records: &[Record], size: usize) -> Vec<Batch> {
     let prefix = kind.prefix();
     let batch = |(number, records): (usize, &[Record])| {
-        let records: Vec<Record> =
-            (0..).zip(records).map(|(slot, record)| Record { slot, ..record.clone() }).collect();
+        let records: Vec<Record> = (0..)
+            .zip(records)
+            .map(|(slot, record)| Record {
+                slot,
+                ..record.clone()
+            })
+            .collect();
         Batch {
             flow: replay.flow.clone(),
             run: replay.run,
@@ -283,7 +346,10 @@ fn batches(replay: &Replay, kind: Kind, records: &[Record], size: usize) -> Vec<
 fn span(replay: &Replay, letters: &[DeadLetter]) -> Span {
     let (flow, run) = (&replay.flow, replay.run);
     let span = info_span!(target: telemetry::STAGE_SPANS, "replay", otel.name = %format_args!("replay {flow}"), %run);
-    for traceparent in letters.iter().filter_map(|letter| letter.traceparent.as_deref()) {
+    for traceparent in letters
+        .iter()
+        .filter_map(|letter| letter.traceparent.as_deref())
+    {
         telemetry::link(&span, traceparent);
     }
     span

@@ -9,7 +9,11 @@ use tokio::task::JoinSet;
 /// then the others are stopped as well. The queues are declared.
 pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
     let mut services = JoinSet::new();
-    services.spawn(pomost_extractor::run(context.clone(), clients.clone(), scheduling));
+    services.spawn(pomost_extractor::run(
+        context.clone(),
+        clients.clone(),
+        scheduling,
+    ));
     services.spawn(pomost_transformer::run(context.clone()));
     services.spawn(pomost_loader::run(context.clone(), clients));
     let mut outcome = Ok(());

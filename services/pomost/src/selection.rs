@@ -48,7 +48,12 @@ impl Selection {
     /// of several.
     pub async fn listed(&self, store: &dyn Store, limit: u32) -> anyhow::Result<Vec<DeadLetter>> {
         let mut letters = Vec::new();
-        for id in self.ids.iter().map(Some).chain(self.ids.is_empty().then_some(None)) {
+        for id in self
+            .ids
+            .iter()
+            .map(Some)
+            .chain(self.ids.is_empty().then_some(None))
+        {
             letters.extend(store.dead_letters(&self.filter(id, None, limit)).await?);
         }
         Ok(letters)
@@ -57,10 +62,20 @@ impl Selection {
     /// All open letters, for something to be done with them. An error where nothing narrows them
     /// down and `all` is not said.
     pub fn pages<'a>(&'a self, store: &'a dyn Store, all: bool) -> anyhow::Result<Pages<'a>> {
-        let narrows =
-            !self.ids.is_empty() || self.flow.is_some() || self.stage.is_some() || self.class.is_some();
-        ensure!(narrows || all, "name ids, --flow, --stage or --class; or --all for every open dead letter");
-        Ok(Pages { store, selection: self, after: None, named: false })
+        let narrows = !self.ids.is_empty()
+            || self.flow.is_some()
+            || self.stage.is_some()
+            || self.class.is_some();
+        ensure!(
+            narrows || all,
+            "name ids, --flow, --stage or --class; or --all for every open dead letter"
+        );
+        Ok(Pages {
+            store,
+            selection: self,
+            after: None,
+            named: false,
+        })
     }
 
     /// The one open letter of each id. Several are an error before anything is done.
@@ -71,7 +86,9 @@ impl Selection {
             match (found.pop(), found.pop()) {
                 (None, _) => page.missing.push(id.clone()),
                 (Some(letter), None) => page.letters.push(letter),
-                (Some(_), Some(_)) => bail!("several dead letters begin with {id}; give more of the id"),
+                (Some(_), Some(_)) => {
+                    bail!("several dead letters begin with {id}; give more of the id")
+                }
             }
         }
         Ok(page)
@@ -95,10 +112,20 @@ impl Pages<'_> {
     pub async fn next(&mut self) -> anyhow::Result<Option<Page>> {
         if !self.selection.ids.is_empty() {
             let first = !std::mem::replace(&mut self.named, true);
-            return if first { self.selection.named(self.store).await.map(Some) } else { Ok(None) };
+            return if first {
+                self.selection.named(self.store).await.map(Some)
+            } else {
+                Ok(None)
+            };
         }
-        let letters = self.store.dead_letters(&self.selection.filter(None, self.after.take(), PAGE)).await?;
+        let letters = self
+            .store
+            .dead_letters(&self.selection.filter(None, self.after.take(), PAGE))
+            .await?;
         self.after = letters.last().map(|letter| letter.id.clone());
-        Ok(self.after.is_some().then_some(Page { letters, missing: Vec::new() }))
+        Ok(self.after.is_some().then_some(Page {
+            letters,
+            missing: Vec::new(),
+        }))
     }
 }

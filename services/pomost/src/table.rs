@@ -19,7 +19,10 @@ impl Table {
     pub fn print(&self) {
         let widths = self.widths();
         for row in &self.0 {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             let line: Vec<String> = cells.collect();
             println!("{}", line.join("  ").trim_end());
         }
@@ -27,7 +30,14 @@ impl Table {
 
     fn widths(&self) -> Vec<usize> {
         let columns = self.0.first().map_or(0, Vec::len);
-        let width = |column: usize| self.0.iter().map(|row: &Vec<String>| row[column].chars().count()).max();
-        (0..columns).map(|column| width(column).unwrap_or(0)).collect()
+        let width = |column: usize| {
+            self.0
+                .iter()
+                .map(|row: &Vec<String>| row[column].chars().count())
+                .max()
+        };
+        (0..columns)
+            .map(|column| width(column).unwrap_or(0))
+            .collect()
     }
 }

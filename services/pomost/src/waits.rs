@@ -4,7 +4,11 @@ use pomost_project::{Flow, Project, flow::To};
 use pomost_store::{Outage, RunState, RunSummary};
 
 /// The outage whose end a run waits for.
-pub fn outage_of<'a>(project: &Project, outages: &'a [Outage], run: &RunSummary) -> Option<&'a Outage> {
+pub fn outage_of<'a>(
+    project: &Project,
+    outages: &'a [Outage],
+    run: &RunSummary,
+) -> Option<&'a Outage> {
     let systems = systems(project.flows.get(&run.flow)?, run.state);
     let outage_of = |system: &str| outages.iter().find(|outage| outage.system == system);
     systems.into_iter().flatten().find_map(outage_of)

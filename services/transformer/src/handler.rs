@@ -38,8 +38,9 @@ impl Handler for TransformHandler {
         let (span, until) = (tracing::Span::current(), Instant::now() + AT_A_TIME);
         let may_go_on = move || Instant::now() < until;
         // Mapping computes for milliseconds at a time; it must not keep the sockets waiting.
-        let mapping =
-            tokio::task::spawn_blocking(move || span.in_scope(|| transform(&flow, batch, may_go_on)));
+        let mapping = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| transform(&flow, batch, may_go_on))
+        });
         match mapping.await {
             Ok(transformed) => self.pass_on(transformed).await,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -49,11 +50,20 @@ impl Handler for TransformHandler {
 
 impl TransformHandler {
     async fn pass_on(&self, transformed: Transformed) -> Result<(), Trouble> {
-        let Transformed { mapped, split, filtered, letters, outcomes, rest } = transformed;
+        let Transformed {
+            mapped,
+            split,
+            filtered,
+            letters,
+            outcomes,
+            rest,
+        } = transformed;
         let broker = self.context.broker();
         let (run, batch) = (mapped.run, mapped.id.clone());
-        let next: Vec<&Batch> =
-            [&mapped, &split].into_iter().filter(|batch| !batch.records.is_empty()).collect();
+        let next: Vec<&Batch> = [&mapped, &split]
+            .into_iter()
+            .filter(|batch| !batch.records.is_empty())
+            .collect();
         let route = Route::to(Queue::of(Stage::Load, &mapped));
         outbox::send(broker, &route, &next).await?;
         if !rest.records.is_empty() {
@@ -64,7 +74,9 @@ impl TransformHandler {
         let store = self.context.store();
         if split.size > 0 {
             // Before the records they were split from settle, or the run could seem to have ended.
-            store.record_outcomes(run, &split.id, &Outcomes::waiting(split.size)).await?;
+            store
+                .record_outcomes(run, &split.id, &Outcomes::waiting(split.size))
+                .await?;
         }
         if !outcomes.is_all_waiting() {
             store.record_outcomes(run, &batch, &outcomes).await?;
@@ -97,7 +109,8 @@ fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Tra
     let records = std::mem::take(&mut batch.records);
     let first = records.first().map_or(0, |record| record.slot);
     let mut outcomes = Outcomes::waiting(0);
-    let (mut mapped, mut split, mut letters) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
+    let (mut mapped, mut split, mut letters) =
+        (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     let (mut filtered, every) = (Vec::new(), flow.load.order == Order::Every);
     let mut records = records.into_iter();
     for record in records.by_ref() {
@@ -116,7 +129,13 @@ fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Tra
             },
             Err(refused) => {
                 let Refused { record, diagnosis } = *refused;
-                letters.push(dead::letter(Some(flow.into()), &batch, record, Stage::Transform, diagnosis));
+                letters.push(dead::letter(
+                    Some(flow.into()),
+                    &batch,
+                    record,
+                    Stage::Transform,
+                    diagnosis,
+                ));
             }
         }
         if !may_go_on() {
@@ -125,7 +144,14 @@ fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Tra
     }
     let split = split_batch(&batch, first, split);
     let rest = batch.with_records(records.collect());
-    Transformed { split, mapped: batch.with_records(mapped), filtered, letters, outcomes, rest }
+    Transformed {
+        split,
+        mapped: batch.with_records(mapped),
+        filtered,
+        letters,
+        outcomes,
+        rest,
+    }
 }
 
 fn settle(outcomes: &mut Outcomes, flow: &Flow, slot: u32, outcome: Outcome) {
@@ -140,8 +166,16 @@ fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
         record.slot = slot;
     }
     let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    let place = if first == 0 { String::new() } else { format!(".{first}") };
-    Batch { id: format!("{}/split{place}", batch.id), size, ..batch.with_records(records) }
+    let place = if first == 0 {
+        String::new()
+    } else {
+        format!(".{first}")
+    };
+    Batch {
+        id: format!("{}/split{place}", batch.id),
+        size,
+        ..batch.with_records(records)
+    }
 }
 
 #[cfg(test)]
@@ -168,19 +202,40 @@ mod tests {
             source: None,
         };
         let records = (0..size).map(record).collect();
-        Batch { flow, run, id, size, attempt: 0, waits: 0, lane: Lane::Live, records }
+        Batch {
+            flow,
+            run,
+            id,
+            size,
+            attempt: 0,
+            waits: 0,
+            lane: Lane::Live,
+            records,
+        }
     }
 
     #[test]
     fn what_there_is_no_time_for_is_left_as_it_came_and_one_record_there_always_is() {
         let directory = tempfile::tempdir().unwrap();
         pomost_project::init(directory.path()).unwrap();
-        let project = Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
+        let project =
+            Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
         let flow = &project.flows["customers"];
         let whole = batch(3);
-        let Transformed { mapped, rest, letters, .. } = transform(flow, whole.clone(), || false);
+        let Transformed {
+            mapped,
+            rest,
+            letters,
+            ..
+        } = transform(flow, whole.clone(), || false);
         assert!(letters.is_empty(), "{}", letters[0].error);
-        let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect::<Vec<_>>();
+        let slots = |batch: &Batch| {
+            batch
+                .records
+                .iter()
+                .map(|record| record.slot)
+                .collect::<Vec<_>>()
+        };
         assert_eq!((slots(&mapped), slots(&rest)), (vec![0], vec![1, 2]));
         assert_eq!(
             (rest.size, rest.attempt, rest.records[0].data.get()),

@@ -22,10 +22,20 @@ fn concurrency() -> usize {
 pub async fn run(context: Context) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
-        let handler = Arc::new(TransformHandler { context: context.clone(), flow: flow.clone() });
+        let handler = Arc::new(TransformHandler {
+            context: context.clone(),
+            flow: flow.clone(),
+        });
         for lane in Lane::ALL {
             let (context, flow, handler) = (context.clone(), name.clone(), handler.clone());
-            workers.spawn(worker::work(context, flow, Stage::Transform, lane, concurrency(), handler));
+            workers.spawn(worker::work(
+                context,
+                flow,
+                Stage::Transform,
+                lane,
+                concurrency(),
+                handler,
+            ));
         }
     }
     while let Some(ended) = workers.join_next().await {

@@ -1,6 +1,8 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
-use pomost_expression::{EvaluationError, Value, Variables, given, pointer_part, read, text, write};
+use pomost_expression::{
+    EvaluationError, Value, Variables, given, pointer_part, read, text, write,
+};
 use pomost_models::{Op, Reason, Record, RunId};
 use pomost_project::{Flow, flow::Order, schema::Schema};
 use pomost_runtime::dead::Diagnosis;
@@ -43,7 +45,11 @@ pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>,
 
 fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>>, Diagnosis> {
     let input = read(record.data.get().as_bytes()).map_err(|error| invalid("", &error))?;
-    check(flow.transform.expect.as_ref(), &input, "the source's record")?;
+    check(
+        flow.transform.expect.as_ref(),
+        &input,
+        "the source's record",
+    )?;
     let values = match &flow.transform.map {
         Some(map) => {
             let outputs = map.outputs(input, &variables(flow, run, record));
@@ -57,9 +63,10 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
 /// The parts of a record have no place in the order of their key's changes.
 fn in_order(flow: &Flow, outputs: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue>>, Diagnosis> {
     match flow.load.order == Order::Every && outputs.len() > 1 {
-        true => {
-            Err(invalid("the mapping", &" splits the record, which a flow with load.order: every cannot do"))
-        }
+        true => Err(invalid(
+            "the mapping",
+            &" splits the record, which a flow with load.order: every cannot do",
+        )),
         false => Ok(outputs),
     }
 }
@@ -81,22 +88,28 @@ fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
 
 /// The JSON pointer of the first value that has no JSON.
 fn unwritable(value: &Value) -> Option<String> {
-    let below =
-        |name: &str, value| unwritable(value).map(|pointer| format!("{}{pointer}", pointer_part(name)));
+    let below = |name: &str, value| {
+        unwritable(value).map(|pointer| format!("{}{pointer}", pointer_part(name)))
+    };
     match value {
-        Value::Arr(items) => {
-            items.iter().enumerate().find_map(|(place, item)| below(&place.to_string(), item))
-        }
-        Value::Obj(fields) => {
-            fields.iter().find_map(|(key, field)| below(&text(key).unwrap_or_default(), field))
-        }
+        Value::Arr(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(place, item)| below(&place.to_string(), item)),
+        Value::Obj(fields) => fields
+            .iter()
+            .find_map(|(key, field)| below(&text(key).unwrap_or_default(), field)),
         scalar => write(scalar).is_err().then(String::new),
     }
 }
 
 /// Where the mapping begins.
 fn place(flow: &Flow) -> String {
-    flow.transform.map.as_ref().map(|map| format!(" ({})", map.begin())).unwrap_or_default()
+    flow.transform
+        .map
+        .as_ref()
+        .map(|map| format!(" ({})", map.begin()))
+        .unwrap_or_default()
 }
 
 fn check(schema: Option<&Schema>, value: &Value, what: &str) -> Result<(), Diagnosis> {
@@ -124,7 +137,13 @@ fn variables(flow: &Flow, run: RunId, record: &Record) -> Variables {
 /// makes them.
 fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
     let several = outputs.len() > 1;
-    let key = |n: usize| if several { format!("{}/{n}", record.key) } else { record.key.clone() };
+    let key = |n: usize| {
+        if several {
+            format!("{}/{n}", record.key)
+        } else {
+            record.key.clone()
+        }
+    };
     let source = record.source.clone().unwrap_or_else(|| record.data.clone());
     let output = |(n, data)| Record {
         slot: record.slot,
@@ -143,7 +162,10 @@ fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagn
         Some(raised) => flow.mask_of(record, &shortened(raised.unmasked(), MAX_MASKED)),
         None => error.message,
     };
-    let place = error.place.map(|place| format!(" ({place})")).unwrap_or_default();
+    let place = error
+        .place
+        .map(|place| format!(" ({place})"))
+        .unwrap_or_default();
     Diagnosis {
         reason: Reason::Invalid,
         error: format!("the mapping: {}{place}", shortened(&message, MAX_MESSAGE)),
@@ -160,5 +182,9 @@ fn shortened(message: &str, longest: usize) -> String {
 }
 
 fn invalid(what: &str, error: &dyn std::fmt::Display) -> Diagnosis {
-    Diagnosis { reason: Reason::Invalid, error: format!("{what}{error}"), pointer: None }
+    Diagnosis {
+        reason: Reason::Invalid,
+        error: format!("{what}{error}"),
+        pointer: None,
+    }
 }

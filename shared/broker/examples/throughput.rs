@@ -5,7 +5,8 @@
 use std::{sync::Arc, time::Instant};
 
 use pomost_broker::{
-    Broker, Limits, Message, Queue, RabbitMq, Route, SqliteBroker, conformance, testing::PrivateNode,
+    Broker, Limits, Message, Queue, RabbitMq, Route, SqliteBroker, conformance,
+    testing::PrivateNode,
 };
 use pomost_models::Stage;
 
@@ -18,12 +19,26 @@ const TOGETHER: usize = 10;
 #[tokio::main]
 async fn main() {
     let node = PrivateNode::start().await;
-    let limits = Limits { length: 10_000, ..Limits::default() };
-    measure("RabbitMQ", Arc::new(RabbitMq::connect_with(&node.url(), "throughput", limits).await.unwrap()))
-        .await;
+    let limits = Limits {
+        length: 10_000,
+        ..Limits::default()
+    };
+    measure(
+        "RabbitMQ",
+        Arc::new(
+            RabbitMq::connect_with(&node.url(), "throughput", limits)
+                .await
+                .unwrap(),
+        ),
+    )
+    .await;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("queues.db");
-    measure("SQLite", Arc::new(SqliteBroker::open_with(&path, limits).await.unwrap())).await;
+    measure(
+        "SQLite",
+        Arc::new(SqliteBroker::open_with(&path, limits).await.unwrap()),
+    )
+    .await;
 }
 
 async fn measure(name: &str, broker: Arc<dyn Broker>) {
@@ -43,7 +58,10 @@ async fn measure(name: &str, broker: Arc<dyn Broker>) {
 async fn report(broker: &str, work: &str, run: impl Future<Output = ()>) {
     let started = Instant::now();
     run.await;
-    println!("{broker:9} {work:28} {:6.0} messages/s", MESSAGES as f64 / started.elapsed().as_secs_f64());
+    println!(
+        "{broker:9} {work:28} {:6.0} messages/s",
+        MESSAGES as f64 / started.elapsed().as_secs_f64()
+    );
 }
 
 fn route() -> Route {
@@ -51,7 +69,10 @@ fn route() -> Route {
 }
 
 fn large_message() -> Message {
-    Message { body: vec![b'x'; BODY].into(), ..conformance::message("large") }
+    Message {
+        body: vec![b'x'; BODY].into(),
+        ..conformance::message("large")
+    }
 }
 
 async fn publish_in_calls_of_ten(broker: &Arc<dyn Broker>) {
@@ -65,7 +86,10 @@ async fn publish_singly(broker: &Arc<dyn Broker>) {
     let message = large_message();
     let publishers = (0..TOGETHER).map(|_| async {
         for _ in 0..MESSAGES / TOGETHER {
-            broker.publish(&route(), vec![message.clone()]).await.unwrap();
+            broker
+                .publish(&route(), vec![message.clone()])
+                .await
+                .unwrap();
         }
     });
     futures_util::future::join_all(publishers).await;

@@ -97,7 +97,10 @@ pub fn messages(numbers: std::ops::Range<u32>) -> Vec<Message> {
 
 /// The next delivery, which is to come.
 pub async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
-    timeout(PATIENCE, consumer.next()).await.expect("no delivery came").expect("the consumer ended")
+    timeout(PATIENCE, consumer.next())
+        .await
+        .expect("no delivery came")
+        .expect("the consumer ended")
 }
 
 /// The next delivery's id, acknowledged.

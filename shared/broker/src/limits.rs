@@ -17,6 +17,9 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { length: 1000, deliveries: 20 }
+        Limits {
+            length: 1000,
+            deliveries: 20,
+        }
     }
 }

@@ -28,7 +28,11 @@ impl Queue {
 
     /// The queue of a stage of a flow in a lane.
     pub fn in_lane(stage: Stage, flow: impl Into<String>, lane: Lane) -> Queue {
-        Queue::Work { stage, flow: flow.into(), lane }
+        Queue::Work {
+            stage,
+            flow: flow.into(),
+            lane,
+        }
     }
 
     /// The queue of a stage for a batch.
@@ -40,15 +44,22 @@ impl Queue {
     pub fn of_flow(flow: &str) -> impl Iterator<Item = Queue> {
         let stages = [Stage::Transform, Stage::Load];
         let told = Queue::work(Stage::Extract, flow);
-        let others =
-            stages.into_iter().flat_map(move |stage| Lane::ALL.map(|lane| Queue::in_lane(stage, flow, lane)));
+        let others = stages
+            .into_iter()
+            .flat_map(move |stage| Lane::ALL.map(|lane| Queue::in_lane(stage, flow, lane)));
         std::iter::once(told).chain(others)
     }
 
     /// Whether it takes no more once it holds as many messages as the limit. Whoever reads a source can wait
     /// then; a source that tells cannot, and many of them do not tell again.
     pub fn is_bounded(&self) -> bool {
-        !matches!(self, Queue::Work { stage: Stage::Extract, .. })
+        !matches!(
+            self,
+            Queue::Work {
+                stage: Stage::Extract,
+                ..
+            }
+        )
     }
 }
 
@@ -57,8 +68,16 @@ impl Queue {
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Queue::Work { stage, flow, lane: Lane::Live } => write!(f, "{stage}.{flow}"),
-            Queue::Work { stage, flow, lane: Lane::Backfill } => write!(f, "{stage}.{flow}.backfill"),
+            Queue::Work {
+                stage,
+                flow,
+                lane: Lane::Live,
+            } => write!(f, "{stage}.{flow}"),
+            Queue::Work {
+                stage,
+                flow,
+                lane: Lane::Backfill,
+            } => write!(f, "{stage}.{flow}.backfill"),
             Queue::Dead => f.write_str("dead"),
         }
     }
@@ -79,11 +98,17 @@ pub struct Route {
 impl Route {
     /// Straight there.
     pub fn to(queue: Queue) -> Route {
-        Route { to: queue, delay: None }
+        Route {
+            to: queue,
+            delay: None,
+        }
     }
 
     /// There, after so many seconds, at least one and at most [`LONGEST_DELAY`].
     pub fn delayed(queue: Queue, seconds: u32) -> Route {
-        Route { to: queue, delay: Some(seconds.clamp(1, LONGEST_DELAY)) }
+        Route {
+            to: queue,
+            delay: Some(seconds.clamp(1, LONGEST_DELAY)),
+        }
     }
 }

@@ -30,7 +30,11 @@ fn queue() -> Queue {
 async fn publish_until(broker: Arc<RabbitMq>, enough: watch::Receiver<bool>) -> usize {
     let mut confirmed = 0;
     while !*enough.borrow() {
-        while broker.publish(&Route::to(queue()), vec![message(confirmed)]).await.is_err() {
+        while broker
+            .publish(&Route::to(queue()), vec![message(confirmed)])
+            .await
+            .is_err()
+        {
             tokio::task::yield_now().await;
         }
         confirmed += 1;
@@ -62,14 +66,20 @@ async fn nothing_is_lost_when(interrupt: impl AsyncFnOnce(&mut PrivateNode)) {
     let before = *arrived.borrow();
     wait_for(&mut arrived, before + SOME).await;
     end.send_replace(true);
-    let published = timeout(PATIENCE, publishing).await.expect("publishing stopped").unwrap();
+    let published = timeout(PATIENCE, publishing)
+        .await
+        .expect("publishing stopped")
+        .unwrap();
     wait_for(&mut arrived, published).await;
     taking.abort();
 }
 
 async fn wait_for(arrived: &mut watch::Receiver<usize>, count: usize) {
     let waiting = arrived.wait_for(|&arrived| arrived >= count);
-    timeout(PATIENCE, waiting).await.expect("messages were lost").expect("taking ended");
+    timeout(PATIENCE, waiting)
+        .await
+        .expect("messages were lost")
+        .expect("taking ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,14 +102,27 @@ async fn a_consumer_can_be_stopped_and_a_publish_fails_while_the_broker_is_away(
     let broker = RabbitMq::connect(&node.url(), "pomost").await.unwrap();
     broker.declare(&[FLOW.to_owned()]).await.unwrap();
     let mut consumer = broker.consume(&queue(), 1).await.unwrap();
-    broker.publish(&Route::to(queue()), vec![message("unacknowledged")]).await.unwrap();
+    broker
+        .publish(&Route::to(queue()), vec![message("unacknowledged")])
+        .await
+        .unwrap();
     let delivery = next(&mut consumer).await;
     node.kill().await;
     assert!(delivery.acknowledge().await.is_err());
-    assert!(broker.publish(&Route::to(queue()), vec![message("lost")]).await.is_err());
+    assert!(
+        broker
+            .publish(&Route::to(queue()), vec![message("lost")])
+            .await
+            .is_err()
+    );
     assert!(broker.ping().await.is_err());
     consumer.stop().await;
-    assert!(timeout(PATIENCE, consumer.next()).await.expect("it does not end").is_none());
+    assert!(
+        timeout(PATIENCE, consumer.next())
+            .await
+            .expect("it does not end")
+            .is_none()
+    );
     node.start_again().await;
     let delivery = next(&mut broker.consume(&queue(), 1).await.unwrap()).await;
     assert_eq!(delivery.message.id, "unacknowledged");
@@ -108,7 +131,10 @@ async fn a_consumer_can_be_stopped_and_a_publish_fails_while_the_broker_is_away(
 /// For the test below, which kills it.
 #[tokio::test]
 #[ignore = "it never ends"]
-#[allow(clippy::print_stdout, reason = "this is how the other process learns it")]
+#[allow(
+    clippy::print_stdout,
+    reason = "this is how the other process learns it"
+)]
 async fn a_process_with_a_node() {
     let node = PrivateNode::start().await;
     let [clients, nodes, epmd] = node.addresses();
@@ -119,13 +145,27 @@ async fn a_process_with_a_node() {
 #[tokio::test]
 async fn a_node_and_its_epmd_end_with_the_process_that_started_them_even_if_that_is_killed() {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "a_process_with_a_node", "--ignored", "--nocapture"]).kill_on_drop(true);
+    command
+        .args([
+            "--exact",
+            "a_process_with_a_node",
+            "--ignored",
+            "--nocapture",
+        ])
+        .kill_on_drop(true);
     let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let addresses = loop {
-        let line = lines.next_line().await.unwrap().expect("it did not start a node");
+        let line = lines
+            .next_line()
+            .await
+            .unwrap()
+            .expect("it did not start a node");
         if let Some((_, addresses)) = line.split_once("addresses ") {
-            break addresses.split(' ').map(|address| address.parse().unwrap()).collect::<Vec<SocketAddr>>();
+            break addresses
+                .split(' ')
+                .map(|address| address.parse().unwrap())
+                .collect::<Vec<SocketAddr>>();
         }
     };
     let listens = async |address| TcpStream::connect(address).await.is_ok();

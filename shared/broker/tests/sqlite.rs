@@ -30,7 +30,9 @@ impl OwnFile {
 #[async_trait]
 impl Fixture for OwnFile {
     async fn start() -> OwnFile {
-        OwnFile { directory: tempfile::tempdir().unwrap() }
+        OwnFile {
+            directory: tempfile::tempdir().unwrap(),
+        }
     }
 
     async fn broker(&self, limits: Limits) -> Arc<dyn Broker> {
@@ -59,7 +61,11 @@ async fn take_and_crash(file: &OwnFile, limits: Limits) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_crashed_process_had_taken_comes_again_once_released() {
     let file = OwnFile::start().await;
-    file.open(Limits::default()).await.publish(&Route::to(queue()), messages(0..2)).await.unwrap();
+    file.open(Limits::default())
+        .await
+        .publish(&Route::to(queue()), messages(0..2))
+        .await
+        .unwrap();
     take_and_crash(&file, Limits::default()).await;
     let broker = file.open(Limits::default()).await;
     broker.release_everything().await.unwrap();
@@ -70,9 +76,18 @@ async fn what_a_crashed_process_had_taken_comes_again_once_released() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter() {
-    let (file, limits) = (OwnFile::start().await, Limits { deliveries: 1, ..Limits::default() });
+    let (file, limits) = (
+        OwnFile::start().await,
+        Limits {
+            deliveries: 1,
+            ..Limits::default()
+        },
+    );
     let broker = file.open(limits).await;
-    broker.publish(&Route::to(queue()), messages(0..1)).await.unwrap();
+    broker
+        .publish(&Route::to(queue()), messages(0..1))
+        .await
+        .unwrap();
     for _ in 0..2 {
         take_and_crash(&file, limits).await;
         broker.release_everything().await.unwrap();
@@ -84,9 +99,18 @@ async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_consumer_notices_what_another_process_publishes() {
     let file = OwnFile::start().await;
-    let mut consumer = file.open(Limits::default()).await.consume(&queue(), 1).await.unwrap();
+    let mut consumer = file
+        .open(Limits::default())
+        .await
+        .consume(&queue(), 1)
+        .await
+        .unwrap();
     let publishing = async {
-        file.open(Limits::default()).await.publish(&Route::to(queue()), messages(0..1)).await.unwrap();
+        file.open(Limits::default())
+            .await
+            .publish(&Route::to(queue()), messages(0..1))
+            .await
+            .unwrap();
     };
     let (delivery, ()) = tokio::join!(next(&mut consumer), publishing);
     assert_eq!(delivery.message, message(0));
@@ -97,11 +121,15 @@ async fn a_waiting_consumer_notices_what_another_process_publishes() {
 async fn a_message_whose_acknowledgement_failed_makes_room_and_is_gone_once_that_can_be_written() {
     let file = OwnFile::start().await;
     let broker = file.open(Limits::default()).await;
-    broker.publish(&Route::to(queue()), messages(0..2)).await.unwrap();
+    broker
+        .publish(&Route::to(queue()), messages(0..2))
+        .await
+        .unwrap();
     let mut consumer = broker.consume(&queue(), 1).await.unwrap();
     let delivery = next(&mut consumer).await;
     let database = rusqlite::Connection::open(file.path()).unwrap();
-    let full = "CREATE TRIGGER full BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let full =
+        "CREATE TRIGGER full BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'full'); END";
     database.execute_batch(full).unwrap();
     delivery.acknowledge().await.unwrap_err();
     database.execute_batch("DROP TRIGGER full").unwrap();

@@ -35,8 +35,16 @@ fn main() {
     );
     let record = read(RECORD.as_bytes()).unwrap();
     for source in EXPRESSIONS {
-        let Ok(expression) = Expression::compile(source) else { continue };
-        let run = || drop(expression.one(record.clone(), &Variables::default()).unwrap());
+        let Ok(expression) = Expression::compile(source) else {
+            continue;
+        };
+        let run = || {
+            drop(
+                expression
+                    .one(record.clone(), &Variables::default())
+                    .unwrap(),
+            )
+        };
         println!("{:>9.2?}  {source}", mean(run));
     }
 }

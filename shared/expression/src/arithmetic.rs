@@ -38,7 +38,9 @@ const QUOTIENT_DIGITS: u64 = 34;
 /// Makes the arithmetic and the comparisons of a term exact.
 pub(crate) fn make_exact(term: &mut Term<&str>) {
     syntax::visit(term, &mut |term| {
-        let Term::BinOp(left, operator, right) = term else { return };
+        let Term::BinOp(left, operator, right) = term else {
+            return;
+        };
         let (left, right) = (&mut **left, &mut **right);
         match operator {
             _ if is_jaqs_own(left, operator, right) => {}
@@ -81,7 +83,9 @@ fn is_jaqs_own(left: &Term<&str>, operator: &BinaryOp<&str>, right: &Term<&str>)
 fn is_no_number(term: &Term<&str>) -> bool {
     match term {
         Term::Str(..) => syntax::literal(term).is_some(),
-        Term::Call(name, arguments) => arguments.is_empty() && ["true", "false", "null"].contains(name),
+        Term::Call(name, arguments) => {
+            arguments.is_empty() && ["true", "false", "null"].contains(name)
+        }
         _ => false,
     }
 }
@@ -92,11 +96,15 @@ fn reckon<'a>(cv: Cv<'a, Data>, operator: Math) -> ValXs<'a, Value> {
         return box_once(Err(halt));
     }
     bome(match (&left, &right) {
-        (Value::Num(x), Value::Num(y)) if [Math::Div, Math::Rem].contains(&operator) && is_zero(y) => {
+        (Value::Num(x), Value::Num(y))
+            if [Math::Div, Math::Rem].contains(&operator) && is_zero(y) =>
+        {
             Err(no_divisor(x, operator, y))
         }
         (Value::Num(x), Value::Num(y)) if !is_jaqs(x, y, operator) => exact(x, operator, y),
-        (Value::Num(x), Value::Num(y)) if operator == Math::Rem && !(is_finite(x) && is_finite(y)) => {
+        (Value::Num(x), Value::Num(y))
+            if operator == Math::Rem && !(is_finite(x) && is_finite(y)) =>
+        {
             Ok(remainder_of_infinity(x, y))
         }
         (Value::Num(_), Value::Num(_)) => operator.run(left, right).and_then(of_few_digits),
@@ -131,28 +139,38 @@ fn run_by_jaq(left: Value, operator: Math, right: Value) -> ValR<Value> {
     };
     match fits {
         true => operator.run(left, right),
-        false => {
-            Err(Error::str(format_args!("{} and {} cannot be {done}", described(&left), described(&right))))
-        }
+        false => Err(Error::str(format_args!(
+            "{} and {} cannot be {done}",
+            described(&left),
+            described(&right)
+        ))),
     }
 }
 
 fn negated(value: Value) -> ValR<Value> {
     match value {
         Value::Num(_) => -value,
-        other => Err(Error::str(format_args!("{} cannot be negated", described(&other)))),
+        other => Err(Error::str(format_args!(
+            "{} cannot be negated",
+            described(&other)
+        ))),
     }
 }
 
 /// A text so many times, of which the decimals do not count; null of a negative number of times.
 fn repeated(text: &[u8], times: &Num) -> Value {
     let times = Value::Num(times.clone()).as_f64().unwrap_or(f64::NAN);
-    if times >= 0.0 { Value::utf8_str(text.repeat(times as usize)) } else { Value::Null }
+    if times >= 0.0 {
+        Value::utf8_str(text.repeat(times as usize))
+    } else {
+        Value::Null
+    }
 }
 
 /// Infinity counts as the largest of the integers of 64 bits, and what is no number as 0.
 fn remainder_of_infinity(left: &Num, right: &Num) -> Value {
-    let [left, right] = [left, right].map(|number| Value::Num(number.clone()).as_f64().unwrap_or(f64::NAN));
+    let [left, right] =
+        [left, right].map(|number| Value::Num(number.clone()).as_f64().unwrap_or(f64::NAN));
     if left.is_nan() || right.is_nan() {
         return Value::from(f64::NAN);
     }
@@ -174,19 +192,29 @@ fn is_zero(number: &Num) -> bool {
 
 fn no_divisor(left: &Num, operator: Math, right: &Num) -> Error<Value> {
     let [left, right] = [left, right].map(|number| described(&Value::Num(number.clone())));
-    let kind = if operator == Math::Rem { " (remainder)" } else { "" };
-    Error::str(format_args!("{left} and {right} cannot be divided{kind} because the divisor is zero"))
+    let kind = if operator == Math::Rem {
+        " (remainder)"
+    } else {
+        ""
+    };
+    Error::str(format_args!(
+        "{left} and {right} cannot be divided{kind} because the divisor is zero"
+    ))
 }
 
 fn compare<'a>(cv: Cv<'a, Data>, operator: Cmp) -> ValXs<'a, Value> {
     let (evaluation, left, right) = operands(cv);
-    let weighed = [&left, &right].into_iter().try_for_each(|value| evaluation.budget.weigh(value));
+    let weighed = [&left, &right]
+        .into_iter()
+        .try_for_each(|value| evaluation.budget.weigh(value));
     if let Err(halt) = evaluation.or_halt(weighed) {
         return box_once(Err(halt));
     }
     let decimals = match (&left, &right) {
         // Integers are compared exactly, and numbers beyond all bounds as floats.
-        (Value::Num(x), Value::Num(y)) if !is_jaqs(x, y, Math::Sub) => decimal(x).ok().zip(decimal(y).ok()),
+        (Value::Num(x), Value::Num(y)) if !is_jaqs(x, y, Math::Sub) => {
+            decimal(x).ok().zip(decimal(y).ok())
+        }
         _ => None,
     };
     bome(Ok(Value::Bool(match decimals {
@@ -207,11 +235,15 @@ fn bounded(budget: &Budget, left: &Value, operator: Math, right: &Value) -> Resu
         (Math::Add, Value::TStr(l) | Value::BStr(l), Value::TStr(r) | Value::BStr(r)) => {
             within(l.len() + r.len(), MAX_TEXT, Bound::Text)
         }
-        (Math::Add, Value::Arr(l), Value::Arr(r)) => within(l.len() + r.len(), MAX_ITEMS, Bound::Items),
-        (Math::Mul, Value::TStr(text) | Value::BStr(text), Value::Num(times))
-        | (Math::Mul, Value::Num(times), Value::TStr(text) | Value::BStr(text)) => {
-            within(text.len().saturating_mul(whole(times)), MAX_TEXT, Bound::Text)
+        (Math::Add, Value::Arr(l), Value::Arr(r)) => {
+            within(l.len() + r.len(), MAX_ITEMS, Bound::Items)
         }
+        (Math::Mul, Value::TStr(text) | Value::BStr(text), Value::Num(times))
+        | (Math::Mul, Value::Num(times), Value::TStr(text) | Value::BStr(text)) => within(
+            text.len().saturating_mul(whole(times)),
+            MAX_TEXT,
+            Bound::Text,
+        ),
         (Math::Div, Value::TStr(text) | Value::BStr(text), Value::TStr(by) | Value::BStr(by)) => {
             within(parts(text, by), MAX_ITEMS, Bound::Items)
         }
@@ -228,13 +260,20 @@ fn within(size: usize, most: usize, bound: Bound) -> Result<(), Bound> {
 
 /// How often a text is repeated by a number.
 fn whole(times: &Num) -> usize {
-    Value::Num(times.clone()).as_f64().map_or(0, |times| times as usize)
+    Value::Num(times.clone())
+        .as_f64()
+        .map_or(0, |times| times as usize)
 }
 
 /// Into how many parts a text is split; a short one is not looked at, since it cannot have too many.
 fn parts(text: &[u8], by: &[u8]) -> usize {
-    match std::str::from_utf8(text).ok().zip(std::str::from_utf8(by).ok()) {
-        Some((text, by)) if text.len() > MAX_ITEMS && !by.is_empty() => text.matches(by).count() + 1,
+    match std::str::from_utf8(text)
+        .ok()
+        .zip(std::str::from_utf8(by).ok())
+    {
+        Some((text, by)) if text.len() > MAX_ITEMS && !by.is_empty() => {
+            text.matches(by).count() + 1
+        }
         _ => text.len(),
     }
 }
@@ -251,7 +290,9 @@ fn of_few_digits(number: Value) -> ValR<Value> {
 fn is_jaqs(left: &Num, right: &Num, operator: Math) -> bool {
     let is_integer = |number: &Num| matches!(number, Num::Int(_) | Num::BigInt(_));
     let is_float = |number: &Num| matches!(number, Num::Float(_));
-    is_float(left) || is_float(right) || operator != Math::Div && is_integer(left) && is_integer(right)
+    is_float(left)
+        || is_float(right)
+        || operator != Math::Div && is_integer(left) && is_integer(right)
 }
 
 fn exact(left: &Num, operator: Math, right: &Num) -> ValR<Value> {
@@ -268,7 +309,11 @@ fn exact(left: &Num, operator: Math, right: &Num) -> ValR<Value> {
         Math::Div => quotient(&left, &right),
         Math::Rem => left % right,
     };
-    if has_few_decimals(&result) { shortest(&result) } else { Err(Error::str(NO_DECIMAL)) }
+    if has_few_decimals(&result) {
+        shortest(&result)
+    } else {
+        Err(Error::str(NO_DECIMAL))
+    }
 }
 
 /// Exact where the quotient has an end, otherwise to 34 digits, and to all digits before the point.
@@ -277,7 +322,9 @@ fn quotient(left: &BigDecimal, right: &BigDecimal) -> BigDecimal {
     if &quotient * right == *left {
         return quotient;
     }
-    let before_point = quotient.digits().saturating_add_signed(-quotient.fractional_digit_count());
+    let before_point = quotient
+        .digits()
+        .saturating_add_signed(-quotient.fractional_digit_count());
     let digits = QUOTIENT_DIGITS.max(before_point);
     let places = quotient.fractional_digit_count() + digits as i64 - quotient.digits() as i64;
     quotient.with_scale_round(places, RoundingMode::HalfEven)

@@ -71,14 +71,21 @@ pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
 pub(crate) fn mark(term: &mut Term<&'static str>) {
     syntax::visit(term, &mut |term| {
         let Term::Call(name, _) = term else { return };
-        let mut marked = CHECKS.into_iter().chain(UNCHECKED.map(|(_, unchecked)| unchecked));
-        *name = marked.find(|marked| marked.strip_suffix('!') == Some(name)).unwrap_or(name);
+        let mut marked = CHECKS
+            .into_iter()
+            .chain(UNCHECKED.map(|(_, unchecked)| unchecked));
+        *name = marked
+            .find(|marked| marked.strip_suffix('!') == Some(name))
+            .unwrap_or(name);
     });
 }
 
 /// The name that a native function goes by behind its check.
 pub(crate) fn renamed(name: &'static str) -> &'static str {
-    UNCHECKED.into_iter().find(|(usual, _)| *usual == name).map_or(name, |(_, unchecked)| unchecked)
+    UNCHECKED
+        .into_iter()
+        .find(|(usual, _)| *usual == name)
+        .map_or(name, |(_, unchecked)| unchecked)
 }
 
 /// Bounds a definition of jq's standard library.
@@ -96,7 +103,12 @@ pub(crate) fn bound_definition(definition: &mut Def<&str>) {
 /// Bounds a term, and every term within it.
 pub(crate) fn bound(term: &mut Term<&str>) {
     syntax::visit(term, &mut |term| match term {
-        Term::Path(_, path) if path.0.iter().any(|(part, _)| matches!(part, Part::Range(..))) => {
+        Term::Path(_, path)
+            if path
+                .0
+                .iter()
+                .any(|(part, _)| matches!(part, Part::Range(..))) =>
+        {
             after(term, STEP);
         }
         Term::Call("range", arguments) if arguments.len() == 3 => after(term, STEP),
@@ -108,11 +120,15 @@ pub(crate) fn bound(term: &mut Term<&str>) {
             before(term, WEIGHED);
             after(term, STEP);
         }
-        Term::Fold(_, _, _, arguments) => {
-            arguments.iter_mut().skip(1).take(1).for_each(|round| after(round, STEP))
-        }
+        Term::Fold(_, _, _, arguments) => arguments
+            .iter_mut()
+            .skip(1)
+            .take(1)
+            .for_each(|round| after(round, STEP)),
         Term::Def(definitions, _) => {
-            definitions.iter_mut().for_each(|definition| before(&mut definition.body, STEP));
+            definitions
+                .iter_mut()
+                .for_each(|definition| before(&mut definition.body, STEP));
         }
         Term::Str(_, parts) if parts.iter().any(|part| matches!(part, StrPart::Term(_))) => {
             bound_interpolated(parts);
@@ -148,9 +164,17 @@ mod tests {
 
     /// The bound that an expression runs into when it may take few steps.
     fn refusal(source: &str) -> String {
-        let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
-        let outcome = expression.run(Value::Null, &Variables::default(), &Budget::of_steps(50_000));
-        outcome.err().unwrap_or_else(|| panic!("{source} ends")).message
+        let expression =
+            Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+        let outcome = expression.run(
+            Value::Null,
+            &Variables::default(),
+            &Budget::of_steps(50_000),
+        );
+        outcome
+            .err()
+            .unwrap_or_else(|| panic!("{source} ends"))
+            .message
     }
 
     #[test]
@@ -185,7 +209,11 @@ mod tests {
             "\"a\" * 100000 | [splits(\"\")]",
         ];
         for source in endless {
-            assert_eq!(refusal(source), "the expression takes more than 5000000 steps", "{source}");
+            assert_eq!(
+                refusal(source),
+                "the expression takes more than 5000000 steps",
+                "{source}"
+            );
         }
     }
 }

@@ -142,7 +142,8 @@ impl Budget {
     pub(crate) fn take_with(&self, steps: usize, value: &Value) -> Result<(), Bound> {
         self.take(steps)?;
         if self.steps_left.get() <= self.next_look.get() {
-            self.next_look.set(self.steps_left.get().saturating_sub(LOOK_EVERY));
+            self.next_look
+                .set(self.steps_left.get().saturating_sub(LOOK_EVERY));
             self.look_at_time()?;
             self.weigh(value)?;
         }
@@ -152,7 +153,12 @@ impl Budget {
     /// Takes so many steps at once.
     pub(crate) fn take(&self, steps: usize) -> Result<(), Bound> {
         let steps = u32::try_from(steps).map_err(|_| Bound::Steps)?;
-        self.steps_left.set(self.steps_left.get().checked_sub(steps).ok_or(Bound::Steps)?);
+        self.steps_left.set(
+            self.steps_left
+                .get()
+                .checked_sub(steps)
+                .ok_or(Bound::Steps)?,
+        );
         Ok(())
     }
 
@@ -161,7 +167,11 @@ impl Budget {
         let now = processor_time();
         let begin = self.begin.get().unwrap_or(now);
         self.begin.set(Some(begin));
-        if now.saturating_sub(begin) > MAX_TIME { Err(Bound::Time) } else { Ok(()) }
+        if now.saturating_sub(begin) > MAX_TIME {
+            Err(Bound::Time)
+        } else {
+            Ok(())
+        }
     }
 
     /// Checks a value that is about to be gone through as a whole.
@@ -182,11 +192,17 @@ impl Budget {
 
     /// The same for a text of which an array of its characters is about to be made.
     pub(crate) fn weigh_as_items(&self, value: &Value) -> Result<(), Bound> {
-        let (Value::TStr(text) | Value::BStr(text)) = value else { return Ok(()) };
+        let (Value::TStr(text) | Value::BStr(text)) = value else {
+            return Ok(());
+        };
         // All bytes but those that continue a character.
         let items = text.iter().filter(|byte| (**byte as i8) >= -0x40).count();
         self.take(items / ITEMS_IN_A_STEP)?;
-        if items > MAX_ITEMS { Err(Bound::Items) } else { Ok(()) }
+        if items > MAX_ITEMS {
+            Err(Bound::Items)
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes steps for an object that was made and for each of its fields, and one for an array, whose items
@@ -202,7 +218,11 @@ impl Budget {
     fn begin_update(&self) -> Result<UpdateInProgress<'_>, Bound> {
         self.updates.set(self.updates.get() + 1);
         let update = UpdateInProgress(self);
-        if self.updates.get() > MAX_UPDATES { Err(Bound::Depth) } else { Ok(update) }
+        if self.updates.get() > MAX_UPDATES {
+            Err(Bound::Depth)
+        } else {
+            Ok(update)
+        }
     }
 }
 
@@ -236,7 +256,10 @@ impl Drop for UpdateInProgress<'_> {
 /// The time that this thread has had of a processor.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }
 
 /// Whether a text or an array is within bounds.
@@ -267,7 +290,9 @@ fn weigh_within(value: &Value, levels: usize, size: &mut usize) -> Result<(), Bo
     match value {
         Value::Arr(items) => {
             let levels = levels()?;
-            items.iter().try_for_each(|item| weigh_within(item, levels, size))
+            items
+                .iter()
+                .try_for_each(|item| weigh_within(item, levels, size))
         }
         Value::Obj(fields) => {
             let levels = levels()?;
@@ -324,13 +349,20 @@ macro_rules! check {
         });
         let paths = run.with_paths(|cv| {
             let evaluation = *cv.0.data();
-            box_once(evaluation.or_halt(check(&evaluation, &cv.1.0)).map(|()| cv.1))
+            box_once(
+                evaluation
+                    .or_halt(check(&evaluation, &cv.1.0))
+                    .map(|()| cv.1),
+            )
         });
         let update = paths.with_update(|cv, update| {
             let evaluation = *cv.0.data();
             let begun = check(&evaluation, &cv.1).and_then(|()| evaluation.budget.begin_update());
             match evaluation.or_halt(begun) {
-                Ok(update_in_progress) => Box::new(Updating { outputs: update(cv.1), update_in_progress }),
+                Ok(update_in_progress) => Box::new(Updating {
+                    outputs: update(cv.1),
+                    update_in_progress,
+                }),
                 Err(halt) => box_once(Err(halt)),
             }
         });

@@ -27,7 +27,10 @@ mod tests {
     fn an_expression_that_reads_times_of_a_clock_says_whose() {
         let zone = |source: &str| {
             let expression = Expression::compile(source).unwrap();
-            expression.clock().and_then(|zone| zone.iana_name()).map(str::to_owned)
+            expression
+                .clock()
+                .and_then(|zone| zone.iana_name())
+                .map(str::to_owned)
         };
         let warsaw = Some("Europe/Warsaw".to_owned());
         assert_eq!(zone(r#".at | datetime("%F %T"; "Europe/Warsaw")"#), warsaw);

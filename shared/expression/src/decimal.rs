@@ -17,7 +17,9 @@ pub(crate) const NO_DECIMAL: &str = "expected a number of at most 1000 digits";
 pub(crate) fn decimal(number: &Num) -> Result<BigDecimal, Error<Value>> {
     let decimal = match number {
         Num::Int(integer) => Some(BigDecimal::from(*integer as i64)),
-        Num::BigInt(integer) if has_few_digits(integer) => Some(BigDecimal::from((**integer).clone())),
+        Num::BigInt(integer) if has_few_digits(integer) => {
+            Some(BigDecimal::from((**integer).clone()))
+        }
         Num::BigInt(_) => None,
         // A float stands for the decimal that it is written as.
         Num::Float(float) => of_text(&float.to_string()),

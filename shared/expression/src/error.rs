@@ -49,7 +49,9 @@ impl std::error::Error for EvaluationError {}
 impl fmt::Display for EvaluationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        self.place.iter().try_for_each(|place| write!(f, " ({place})"))
+        self.place
+            .iter()
+            .try_for_each(|place| write!(f, " ({place})"))
     }
 }
 
@@ -74,7 +76,12 @@ impl fmt::Debug for Raised {
 impl EvaluationError {
     /// An error that no field is to blame for. The message is to hold no value of the record.
     pub fn new(message: impl Into<String>) -> EvaluationError {
-        EvaluationError { pointer: None, message: message.into(), place: None, raised: None }
+        EvaluationError {
+            pointer: None,
+            message: message.into(),
+            place: None,
+            raised: None,
+        }
     }
 
     /// The error of an evaluation that ran into a bound.
@@ -89,9 +96,14 @@ impl EvaluationError {
         }
         let came = a_type(if input == "string" { "text" } else { input });
         let message = match word {
-            "error" => "the expression raised text as its error, which may hold values of the record".into(),
+            "error" => {
+                "the expression raised text as its error, which may hold values of the record"
+                    .into()
+            }
             "fromdate" | "fromdateiso8601" => {
-                format!("expected a time with its offset, such as 2026-11-24T12:00:00Z, found {came}")
+                format!(
+                    "expected a time with its offset, such as 2026-11-24T12:00:00Z, found {came}"
+                )
             }
             word => format!("'{word}' cannot use {came} as it is"),
         };
@@ -105,15 +117,29 @@ impl EvaluationError {
             return EvaluationError::new(UNKNOWN);
         }
         let raised = error.into_val();
-        let (text, kind) = (crate::text(&raised).filter(|_| matches!(raised, Value::TStr(_))), kind(&raised));
+        let (text, kind) = (
+            crate::text(&raised).filter(|_| matches!(raised, Value::TStr(_))),
+            kind(&raised),
+        );
         let message = match &text {
             Some(text) => without_values(text, source),
-            None => format!("the expression raised {} as its error, not text", a_type(kind)),
+            None => format!(
+                "the expression raised {} as its error, not text",
+                a_type(kind)
+            ),
         };
         // An error of jq's that is caught and raised again says more with types than with its quoted values.
-        let is_told = text.as_ref().is_some_and(|text| wording::shown(text, &|_| false).is_some());
-        let raised = text.or_else(|| crate::write(&raised).ok()).filter(|_| !is_told).map(Raised);
-        EvaluationError { raised, ..EvaluationError::new(message) }
+        let is_told = text
+            .as_ref()
+            .is_some_and(|text| wording::shown(text, &|_| false).is_some());
+        let raised = text
+            .or_else(|| crate::write(&raised).ok())
+            .filter(|_| !is_told)
+            .map(Raised);
+        EvaluationError {
+            raised,
+            ..EvaluationError::new(message)
+        }
     }
 }
 
@@ -166,24 +192,37 @@ fn known_form(message: &str, literal: &dyn Fn(&str) -> bool) -> Option<String> {
             "rangeable (array or string)",
             "character",
         ];
-        return known.contains(&wanted).then(|| format!("cannot use {} as {wanted}", a_type(type_of(value))));
+        return known
+            .contains(&wanted)
+            .then(|| format!("cannot use {} as {wanted}", a_type(type_of(value))));
     }
     if let Some(rest) = message.strip_prefix("cannot index ") {
         let (value, index) = rest.rsplit_once(" with ")?;
-        let index = if literal(index.trim_matches('"')) { index } else { type_of(index) };
+        let index = if literal(index.trim_matches('"')) {
+            index
+        } else {
+            type_of(index)
+        };
         return Some(format!("cannot index {} with {index}", type_of(value)));
     }
     if let Some(rest) = message.strip_prefix("cannot calculate ") {
-        let operator =
-            [" + ", " - ", " * ", " / ", " % "].into_iter().find(|operator| rest.contains(operator))?;
+        let operator = [" + ", " - ", " * ", " / ", " % "]
+            .into_iter()
+            .find(|operator| rest.contains(operator))?;
         let (left, right) = rest.split_once(operator)?;
-        return Some(format!("cannot calculate {}{operator}{}", type_of(left), type_of(right)));
+        return Some(format!(
+            "cannot calculate {}{operator}{}",
+            type_of(left),
+            type_of(right)
+        ));
     }
     if message.starts_with("invalid path expression") {
         return Some("expected a path such as .a[0].b, which what a function makes is not".into());
     }
     let prefixes = ["cannot parse", "cannot convert", "split input"];
-    let prefix = prefixes.into_iter().find(|prefix| message.starts_with(prefix))?;
+    let prefix = prefixes
+        .into_iter()
+        .find(|prefix| message.starts_with(prefix))?;
     Some(match message.rsplit_once(" to ") {
         Some((_, "time")) => "cannot convert a value to a time".into(),
         _ => format!("{prefix}: the value is not of the form that is asked for"),
@@ -193,10 +232,16 @@ fn known_form(message: &str, literal: &dyn Fn(&str) -> bool) -> Option<String> {
 /// Why a regex is none: the libraries' own words, without those that quote the regex.
 fn invalid_regex(message: &str) -> Option<String> {
     let reason = message.strip_prefix("invalid regex: ")?;
-    let reason = reason.rsplit_once("error: ").map_or(reason, |(_, reason)| reason).trim();
+    let reason = reason
+        .rsplit_once("error: ")
+        .map_or(reason, |(_, reason)| reason)
+        .trim();
     let is_plain = |reason: &&str| REASONS.iter().any(|known| reason.ends_with(known));
-    let reason =
-        reason.rsplit(": ").next().filter(is_plain).unwrap_or("it does not follow the rules of regexes");
+    let reason = reason
+        .rsplit(": ")
+        .next()
+        .filter(is_plain)
+        .unwrap_or("it does not follow the rules of regexes");
     Some(format!("invalid regex: {reason}"))
 }
 
@@ -240,7 +285,9 @@ pub(crate) fn modules_error(source: &str, word: &str) -> CompileError {
 }
 
 pub(crate) fn lex_error(source: &str, errors: Vec<lex::Error<&str>>) -> CompileError {
-    let Some((expected, place)) = errors.into_iter().next() else { return not_jq(source) };
+    let Some((expected, place)) = errors.into_iter().next() else {
+        return not_jq(source);
+    };
     let what = match &expected {
         lex::Expect::Delim(open) => return at(source, open, format!("'{open}' is not closed")),
         expected => expected.as_str(),
@@ -249,7 +296,9 @@ pub(crate) fn lex_error(source: &str, errors: Vec<lex::Error<&str>>) -> CompileE
 }
 
 pub(crate) fn parse_error(source: &str, errors: Vec<parse::TError<'_, &str>>) -> CompileError {
-    let Some((expected, found)) = errors.into_iter().next() else { return not_jq(source) };
+    let Some((expected, found)) = errors.into_iter().next() else {
+        return not_jq(source);
+    };
     let message = match expected {
         parse::Expect::Nothing => "expected nothing more".into(),
         parse::Expect::Term => "expected an expression".into(),
@@ -268,11 +317,21 @@ pub(crate) fn compile_error(source: &str, errors: compile::Errors<&str, ()>) -> 
         Some((name, Undefined::Var)) => {
             let names = variables::NAMES.map(|name| format!("${name}"));
             let help = nearest(name, names.iter().map(String::as_str));
-            CompileError { help, ..at(source, name, format!("there is no variable {name}")) }
+            CompileError {
+                help,
+                ..at(source, name, format!("there is no variable {name}"))
+            }
         }
         Some((name, what)) => {
             let help = nearest(name, functions::names());
-            CompileError { help, ..at(source, name, format!("there is no {} '{name}'", function_or(&what))) }
+            CompileError {
+                help,
+                ..at(
+                    source,
+                    name,
+                    format!("there is no {} '{name}'", function_or(&what)),
+                )
+            }
         }
         None => not_jq(source),
     }
@@ -297,5 +356,9 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<Strin
 
 fn at(source: &str, place: &str, message: String) -> CompileError {
     let offset = syntax::offset_of(source, place).unwrap_or(source.len());
-    CompileError { offset, message, help: None }
+    CompileError {
+        offset,
+        message,
+        help: None,
+    }
 }

@@ -43,7 +43,9 @@ impl Exact {
 
     /// The number that a text is, as JSON writes it (RFC 8259 §6).
     pub fn parse(text: &str) -> Option<Exact> {
-        let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |unsigned| (true, unsigned));
+        let (negative, unsigned) = text
+            .strip_prefix('-')
+            .map_or((false, text), |unsigned| (true, unsigned));
         let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -55,10 +57,18 @@ impl Exact {
         let zeros_before = i64::try_from(all.len() - digits.len()).ok()?;
         let digits = digits.trim_end_matches('0').to_owned();
         if digits.is_empty() {
-            return Some(Exact { negative: false, digits, point: 0 });
+            return Some(Exact {
+                negative: false,
+                digits,
+                point: 0,
+            });
         }
         let point = i64::try_from(whole.len()).ok()? - zeros_before;
-        Some(Exact { negative, digits, point: point.saturating_add(bounded(exponent)?) })
+        Some(Exact {
+            negative,
+            digits,
+            point: point.saturating_add(bounded(exponent)?),
+        })
     }
 
     /// Whether it is a whole number, such as `1.0` or `1e2`.
@@ -81,7 +91,10 @@ impl Exact {
     /// What tells whether a number is a multiple of this one; none where it has more than 18 digits, or is
     /// not positive.
     pub fn multiples(&self) -> Option<impl Fn(&Exact) -> bool + Send + Sync + use<>> {
-        let divisor: u64 = Some(&self.digits).filter(|digits| digits.len() <= 18)?.parse().ok()?;
+        let divisor: u64 = Some(&self.digits)
+            .filter(|digits| digits.len() <= 18)?
+            .parse()
+            .ok()?;
         let zeros = self.point - self.length();
         (!self.negative).then_some(move |number: &Exact| number.is_multiple(divisor, zeros))
     }
@@ -97,7 +110,11 @@ impl Exact {
         if point.abs() >= FARTHEST_POINT {
             return None;
         }
-        let plain = if behind <= 0 { *point } else { self.length() + 2 + (-point).max(0) };
+        let plain = if behind <= 0 {
+            *point
+        } else {
+            self.length() + 2 + (-point).max(0)
+        };
         Some(match usize::try_from(*point) {
             _ if digits.is_empty() => "0".to_owned(),
             _ if plain > LONGEST_PLAIN => format!("{sign}{digits}e{}", -behind),
@@ -114,7 +131,10 @@ impl Exact {
     /// How it compares with another, signs apart.
     fn magnitude(&self, other: &Exact) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
-            (false, false) => self.point.cmp(&other.point).then_with(|| self.digits.cmp(&other.digits)),
+            (false, false) => self
+                .point
+                .cmp(&other.point)
+                .then_with(|| self.digits.cmp(&other.digits)),
             (is_zero, other_is_zero) => other_is_zero.cmp(&is_zero),
         }
     }
@@ -145,7 +165,10 @@ fn bounded(exponent: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let exponent = digits.parse().unwrap_or(FARTHEST_POINT).min(FARTHEST_POINT * 2);
+    let exponent = digits
+        .parse()
+        .unwrap_or(FARTHEST_POINT)
+        .min(FARTHEST_POINT * 2);
     Some(if negative { -exponent } else { exponent })
 }
 
@@ -169,7 +192,11 @@ pub fn equal(left: &Value, right: &Value) -> bool {
             left.is_some() && left == right
         }
         (Value::Arr(left), Value::Arr(right)) => {
-            left.len() == right.len() && left.iter().zip(right.iter()).all(|(left, right)| equal(left, right))
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right.iter())
+                    .all(|(left, right)| equal(left, right))
         }
         (Value::Obj(left), Value::Obj(right)) => {
             let is_there = |(name, field)| right.get(name).is_some_and(|other| equal(field, other));
@@ -191,7 +218,11 @@ pub fn name(value: &Value) -> Option<String> {
 
 /// The same of text, numbers, true and false; none of lists and objects.
 pub fn scalar_name(value: &Value) -> Option<String> {
-    if let Value::Num(_) = value { number(value) } else { text(value) }
+    if let Value::Num(_) = value {
+        number(value)
+    } else {
+        text(value)
+    }
 }
 
 fn number(value: &Value) -> Option<String> {
@@ -210,7 +241,10 @@ fn with_canonical_numbers(value: &Value, sorted: bool) -> Option<Value> {
     match value {
         Value::Num(Num::Int(_)) => Some(value.clone()),
         Value::Num(_) => Some(Value::Num(Num::Dec(number(value)?.into()))),
-        Value::Arr(items) => items.iter().map(|item| with_canonical_numbers(item, sorted)).collect(),
+        Value::Arr(items) => items
+            .iter()
+            .map(|item| with_canonical_numbers(item, sorted))
+            .collect(),
         Value::Obj(fields) => {
             let field = |(name, field): (&Value, &Value)| {
                 Some((name.clone(), with_canonical_numbers(field, sorted)?))
@@ -236,7 +270,9 @@ pub fn given(source: &str, as_text: bool) -> Value {
 fn number_of(source: &str) -> Option<Value> {
     let is_of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     let number = Some(source).filter(|source| source.bytes().all(is_of_number))?;
-    read(number.as_bytes()).ok().filter(|number| text(number).as_deref() == Some(source))
+    read(number.as_bytes())
+        .ok()
+        .filter(|number| text(number).as_deref() == Some(source))
 }
 
 #[cfg(test)]
@@ -262,12 +298,25 @@ mod tests {
             ("1.1", &["1.1", "1.10", "11e-1", "0.11e1"]),
             ("-0.05", &["-0.05", "-5e-2", "-0.0500"]),
             ("1200", &["1200", "1.2e3", "12e2"]),
-            ("9007199254740993", &["9007199254740993", "9007199254740993.0", "9.007199254740993e15"]),
+            (
+                "9007199254740993",
+                &[
+                    "9007199254740993",
+                    "9007199254740993.0",
+                    "9.007199254740993e15",
+                ],
+            ),
             (
                 "123456789012345678901234567890",
-                &["123456789012345678901234567890", "12345678901234567890123456789e1"],
+                &[
+                    "123456789012345678901234567890",
+                    "12345678901234567890123456789e1",
+                ],
             ),
-            ("1e999999999", &["1e999999999", "10e999999998", "0.1e1000000000"]),
+            (
+                "1e999999999",
+                &["1e999999999", "10e999999998", "0.1e1000000000"],
+            ),
             ("-25e-2001", &["-25e-2001", "-2.5E-2000"]),
         ] {
             for json in written {
@@ -280,10 +329,17 @@ mod tests {
     #[test]
     fn an_integer_is_called_by_its_digits_as_long_as_a_key_may_be() {
         let digits = format!("1{}7", "0".repeat(1000));
-        for written in [digits.clone(), format!("{digits}.0"), format!("{digits}0e-1")] {
+        for written in [
+            digits.clone(),
+            format!("{digits}.0"),
+            format!("{digits}0e-1"),
+        ] {
             assert_eq!(named(&written).as_ref(), Some(&digits));
         }
-        assert_eq!(named(&format!("1{}", "0".repeat(2000))).as_deref(), Some("1e2000"));
+        assert_eq!(
+            named(&format!("1{}", "0".repeat(2000))).as_deref(),
+            Some("1e2000")
+        );
     }
 
     proptest! {
@@ -310,7 +366,10 @@ mod tests {
         for (json, name) in [
             (r#""1.10""#, "1.10"),
             (r#""1e0""#, "1e0"),
-            (r#"[1.0,"1.0",{"b":1e1,"a":2}]"#, r#"[1,"1.0",{"b":10,"a":2}]"#),
+            (
+                r#"[1.0,"1.0",{"b":1e1,"a":2}]"#,
+                r#"[1,"1.0",{"b":10,"a":2}]"#,
+            ),
             ("true", "true"),
         ] {
             assert_eq!(named(json).as_deref(), Some(name), "{json}");
@@ -341,7 +400,11 @@ mod tests {
         ];
         for (place, number) in ascending.iter().enumerate() {
             for (other_place, other) in ascending.iter().enumerate() {
-                assert_eq!(exact(number).cmp(&exact(other)), place.cmp(&other_place), "{number} {other}");
+                assert_eq!(
+                    exact(number).cmp(&exact(other)),
+                    place.cmp(&other_place),
+                    "{number} {other}"
+                );
             }
         }
     }
@@ -378,7 +441,10 @@ mod tests {
     #[test]
     fn values_are_equal_by_their_numbers_and_fields() {
         let is_equal = |left: &str, right: &str| {
-            equal(&read(left.as_bytes()).unwrap(), &read(right.as_bytes()).unwrap())
+            equal(
+                &read(left.as_bytes()).unwrap(),
+                &read(right.as_bytes()).unwrap(),
+            )
         };
         assert!(is_equal(r#"{"a":[1.0],"b":1e2}"#, r#"{"b":100,"a":[1]}"#));
         assert!(
@@ -396,8 +462,24 @@ mod tests {
             assert_eq!(text(&given(number, false)).as_deref(), Some(number));
             assert_eq!(given(number, true), Value::from(number.to_owned()));
         }
-        for other in ["", "00123", "-0", "1 ", "+1", ".5", "2026-01-01", "12abc", "null", "[1]", "NaN"] {
-            assert_eq!(given(other, false), Value::from(other.to_owned()), "{other}");
+        for other in [
+            "",
+            "00123",
+            "-0",
+            "1 ",
+            "+1",
+            ".5",
+            "2026-01-01",
+            "12abc",
+            "null",
+            "[1]",
+            "NaN",
+        ] {
+            assert_eq!(
+                given(other, false),
+                Value::from(other.to_owned()),
+                "{other}"
+            );
         }
     }
 }

@@ -74,14 +74,27 @@ impl Expression {
         place_of: impl Fn(usize) -> Place,
     ) -> Result<Expression, CompileError> {
         let places = words(source).map(place_of).collect();
-        Expression::compile_at(source, Some(File { name: file.to_owned(), places }))
+        Expression::compile_at(
+            source,
+            Some(File {
+                name: file.to_owned(),
+                places,
+            }),
+        )
     }
 
     fn compile_at(source: &str, file: Option<File>) -> Result<Expression, CompileError> {
         let variables = variables::used_in(source);
         let filter = filter(source, &variables, |_, _, _| {})?;
         let (source, marked, clock) = (source.to_owned(), OnceLock::new(), OnceLock::new());
-        Ok(Expression(Arc::new(Compiled { source, filter, marked, variables, clock, file })))
+        Ok(Expression(Arc::new(Compiled {
+            source,
+            filter,
+            marked,
+            variables,
+            clock,
+            file,
+        })))
     }
 
     /// The text it was compiled from.
@@ -96,7 +109,10 @@ impl Expression {
 
     /// The time zone that is written out in it and whose clock it reads times of, if there is one.
     pub fn clock(&self) -> Option<&TimeZone> {
-        self.0.clock.get_or_init(|| clock::of(&self.0.source)).as_ref()
+        self.0
+            .clock
+            .get_or_init(|| clock::of(&self.0.source))
+            .as_ref()
     }
 
     /// Whether it is nothing but a path to fields and elements, `.data.items[]`: its outputs are what
@@ -122,18 +138,30 @@ impl Expression {
 
     /// All outputs. The first error is the error of the whole: no output before it counts. What takes
     /// too many steps, too long or too much room is an error.
-    pub fn outputs(&self, input: Value, variables: &Variables) -> Result<Vec<Value>, EvaluationError> {
+    pub fn outputs(
+        &self,
+        input: Value,
+        variables: &Variables,
+    ) -> Result<Vec<Value>, EvaluationError> {
         let budget = Budget::new();
         let outputs = self.run(input.clone(), variables, &budget);
-        let explained = |error| if budget.is_spent() { error } else { self.explain(error, input, variables) };
-        outputs
-            .map_err(explained)
-            .map_err(|error| EvaluationError { place: error.place.or_else(|| Some(self.begin())), ..error })
+        let explained = |error| {
+            if budget.is_spent() {
+                error
+            } else {
+                self.explain(error, input, variables)
+            }
+        };
+        outputs.map_err(explained).map_err(|error| EvaluationError {
+            place: error.place.or_else(|| Some(self.begin())),
+            ..error
+        })
     }
 
     /// Where it begins: the place of errors that concern all of it, `file:line:column`.
     pub fn begin(&self) -> String {
-        self.0.place(self.source().len() - self.source().trim_start().len())
+        self.0
+            .place(self.source().len() - self.source().trim_start().len())
     }
 
     /// The output of an expression that has exactly one.
@@ -142,7 +170,10 @@ impl Expression {
         match (outputs.pop(), outputs.len()) {
             (Some(output), 0) => Ok(output),
             (None, _) => Err(EvaluationError::new("expected one output, found none")),
-            (_, others) => Err(EvaluationError::new(format!("expected one output, found {}", others + 1))),
+            (_, others) => Err(EvaluationError::new(format!(
+                "expected one output, found {}",
+                others + 1
+            ))),
         }
     }
 
@@ -165,15 +196,24 @@ impl Expression {
     }
 
     /// Adds where in the expression an error was raised, and for which field.
-    fn explain(&self, error: EvaluationError, input: Value, variables: &Variables) -> EvaluationError {
+    fn explain(
+        &self,
+        error: EvaluationError,
+        input: Value,
+        variables: &Variables,
+    ) -> EvaluationError {
         let compiled = &*self.0;
         let mark = || filter(&compiled.source, &compiled.variables, trail::mark).ok();
         let marked = compiled.marked.get_or_init(mark);
-        let (Some(marked), budget) = (marked, Budget::new()) else { return error };
+        let (Some(marked), budget) = (marked, Budget::new()) else {
+            return error;
+        };
         match compiled.run(marked, input, variables, &budget) {
             Err(again) if !budget.is_spent() => {
                 let trail = budget.trail.take();
-                let word = trail.offset.map_or("", |offset| word_at(&compiled.source, offset));
+                let word = trail
+                    .offset
+                    .map_or("", |offset| word_at(&compiled.source, offset));
                 let error = error.at(word, trail.input.unwrap_or("what came"));
                 EvaluationError {
                     pointer: trail.pointer(),
@@ -196,12 +236,17 @@ impl Compiled {
         budget: &Budget,
     ) -> Result<Vec<Value>, EvaluationError> {
         let values = self.variables.iter().map(|name| variables.get(name));
-        let evaluation = Evaluation { lut: &filter.lut, budget };
+        let evaluation = Evaluation {
+            lut: &filter.lut,
+            budget,
+        };
         let context = Ctx::<Data>::new(evaluation, Vars::new(values));
         let (mut outputs, mut size) = (Vec::new(), 0);
         for output in filter.id.run((context, input)) {
             if outputs.len() == MAX_OUTPUTS {
-                return Err(EvaluationError::new(format!("more than {MAX_OUTPUTS} outputs")));
+                return Err(EvaluationError::new(format!(
+                    "more than {MAX_OUTPUTS} outputs"
+                )));
             }
             let output = output.map_err(|exception| match exception.get_err() {
                 Ok(error) => EvaluationError::of(error, &self.source),
@@ -222,7 +267,11 @@ impl Compiled {
         let begin = |place: &Place| place.offset <= offset;
         match &self.file {
             Some(File { name, places }) => match places.iter().rfind(|place| begin(place)) {
-                Some(Place { offset: word, line, column }) => {
+                Some(Place {
+                    offset: word,
+                    line,
+                    column,
+                }) => {
                     let column = column + self.source[*word..offset].chars().count();
                     format!("{name}:{line}:{column}")
                 }
@@ -231,8 +280,10 @@ impl Compiled {
             None => {
                 let before = &self.source[..offset];
                 let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-                let (line, column) =
-                    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+                let (line, column) = (
+                    before.matches('\n').count() + 1,
+                    before[line_start..].chars().count() + 1,
+                );
                 format!("line {line}, column {column}")
             }
         }
@@ -242,14 +293,25 @@ impl Compiled {
 /// The name that stands at a byte of a source, or the path or sign.
 fn word_at(source: &str, offset: usize) -> &str {
     let rest = &source[offset..];
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || "_@$.".contains(c))).unwrap_or(rest.len());
-    if end == 0 { rest.split_whitespace().next().unwrap_or_default() } else { &rest[..end] }
+    let end = rest
+        .find(|c: char| !(c.is_alphanumeric() || "_@$.".contains(c)))
+        .unwrap_or(rest.len());
+    if end == 0 {
+        rest.split_whitespace().next().unwrap_or_default()
+    } else {
+        &rest[..end]
+    }
 }
 
 /// The bytes at which the words of a source begin.
 fn words(source: &str) -> impl Iterator<Item = usize> {
-    let begins = |(place, _): &(usize, char)| !source[..*place].ends_with(|c: char| !c.is_whitespace());
-    source.char_indices().filter(|(_, c)| !c.is_whitespace()).filter(begins).map(|(place, _)| place)
+    let begins =
+        |(place, _): &(usize, char)| !source[..*place].ends_with(|c: char| !c.is_whitespace());
+    source
+        .char_indices()
+        .filter(|(_, c)| !c.is_whitespace())
+        .filter(begins)
+        .map(|(place, _)| place)
 }
 
 /// Compiles a source, whose terms `change` may change before they are.
@@ -270,8 +332,18 @@ fn filter(
     bounds::bound(&mut term);
     let name = name_of(source);
     let modules = Loader::new(definitions(&name, term))
-        .load(&arena, load::File { code: &name, path: () })
-        .map_err(|_| CompileError { offset: 0, message: "not jq".into(), help: None })?;
+        .load(
+            &arena,
+            load::File {
+                code: &name,
+                path: (),
+            },
+        )
+        .map_err(|_| CompileError {
+            offset: 0,
+            message: "not jq".into(),
+            help: None,
+        })?;
     let names: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
     Compiler::default()
         .with_funs(functions::all())
@@ -283,7 +355,10 @@ fn filter(
 /// jaq reads nested brackets by recursion, without a limit of its own.
 fn refuse_deep_nesting(source: &str) -> Result<(), CompileError> {
     let mut brackets = Brackets::default();
-    match source.bytes().position(|byte| brackets.take(byte) > MAX_NESTING) {
+    match source
+        .bytes()
+        .position(|byte| brackets.take(byte) > MAX_NESTING)
+    {
         Some(offset) => Err(CompileError {
             offset,
             message: format!("nested deeper than {MAX_NESTING} levels"),
@@ -302,7 +377,11 @@ impl fmt::Debug for Expression {
 /// The definitions of jq's standard library that are written in jq, and after them the expression itself, by a
 /// name: jaq's loader takes terms in no other way.
 fn definitions<'s>(name: &'s str, expression: Term<&'s str>) -> impl Iterator<Item = Def<&'s str>> {
-    functions::definitions().chain([Def { name, args: Vec::new(), body: expression }])
+    functions::definitions().chain([Def {
+        name,
+        args: Vec::new(),
+        body: expression,
+    }])
 }
 
 /// A name that a source does not have, so that it cannot call itself.
@@ -323,7 +402,10 @@ mod tests {
     fn run(source: &str, input: &str) -> Result<Vec<String>, EvaluationError> {
         let expression = Expression::compile(source).unwrap();
         let outputs = expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default())?;
-        Ok(outputs.iter().map(|output| write(output).unwrap()).collect())
+        Ok(outputs
+            .iter()
+            .map(|output| write(output).unwrap())
+            .collect())
     }
 
     fn refusal(source: &str) -> CompileError {
@@ -332,14 +414,22 @@ mod tests {
 
     #[test]
     fn numbers_cross_digit_for_digit() {
-        let input = r#"{"price":1.10,"id":9007199254740993,"big":123456789012345678901234567890,"e":1E+2}"#;
+        let input =
+            r#"{"price":1.10,"id":9007199254740993,"big":123456789012345678901234567890,"e":1E+2}"#;
         assert_eq!(run(".", input).unwrap(), [input]);
-        assert_eq!(run(".price, .id", input).unwrap(), ["1.10", "9007199254740993"]);
+        assert_eq!(
+            run(".price, .id", input).unwrap(),
+            ["1.10", "9007199254740993"]
+        );
     }
 
     #[test]
     fn no_one_and_several_outputs_are_told_apart() {
-        let one = |source: &str| Expression::compile(source).unwrap().one(Value::Null, &Variables::default());
+        let one = |source: &str| {
+            Expression::compile(source)
+                .unwrap()
+                .one(Value::Null, &Variables::default())
+        };
         assert_eq!(write(&one("1").unwrap()).unwrap(), "1");
         assert!(one("empty").unwrap_err().message.contains("found none"));
         assert!(one("1, 2").unwrap_err().message.contains("found 2"));
@@ -348,7 +438,14 @@ mod tests {
     #[test]
     fn a_path_is_told_from_what_leaves_something_out() {
         let is_path = |source: &str| Expression::compile(source).unwrap().is_path();
-        for path in [".", ".[]", ".rows[]", " .a.b[]?.c ", ".[\"a | b\"][]", ".groups[].items[]"] {
+        for path in [
+            ".",
+            ".[]",
+            ".rows[]",
+            " .a.b[]?.c ",
+            ".[\"a | b\"][]",
+            ".groups[].items[]",
+        ] {
             assert!(is_path(path), "{path}");
         }
         for other in [
@@ -373,17 +470,29 @@ mod tests {
     #[test]
     fn only_the_variables_of_flows_are_known() {
         assert!(
-            Expression::compile("[$key, $version, $op, $id, $cursor, $page, $flow, $run, $headers]").is_ok()
+            Expression::compile(
+                "[$key, $version, $op, $id, $cursor, $page, $flow, $run, $headers]"
+            )
+            .is_ok()
         );
         let refused = refusal(". | $kye");
-        assert_eq!((refused.offset, refused.help.as_deref()), (4, Some("did you mean '$key'?")));
+        assert_eq!(
+            (refused.offset, refused.help.as_deref()),
+            (4, Some("did you mean '$key'?"))
+        );
     }
 
     #[test]
     fn a_variable_has_the_value_it_is_given() {
-        let variables = Variables { key: Value::from("k".to_owned()), ..Variables::default() };
+        let variables = Variables {
+            key: Value::from("k".to_owned()),
+            ..Variables::default()
+        };
         let expression = Expression::compile("[$key, $id]").unwrap();
-        assert_eq!(write(&expression.one(Value::Null, &variables).unwrap()).unwrap(), r#"["k",null]"#);
+        assert_eq!(
+            write(&expression.one(Value::Null, &variables).unwrap()).unwrap(),
+            r#"["k",null]"#
+        );
         assert!(expression.uses_variable("id") && !expression.uses_variable("run"));
     }
 
@@ -408,15 +517,22 @@ mod tests {
     #[test]
     fn a_mistake_is_placed_and_a_near_name_is_proposed() {
         let refused = refusal("{a: .b | downcsae}");
-        assert_eq!((refused.offset, refused.help.as_deref()), (9, Some("did you mean 'downcase'?")));
+        assert_eq!(
+            (refused.offset, refused.help.as_deref()),
+            (9, Some("did you mean 'downcase'?"))
+        );
         assert_eq!(refusal("{a: }").offset, 4);
         assert_eq!(refusal(".a | (.b").offset, 5);
     }
 
     #[test]
     fn an_expression_cannot_call_itself() {
-        for source in ["expression", "expression_", "{a: expression, b: expression_}", "def f: expression; f"]
-        {
+        for source in [
+            "expression",
+            "expression_",
+            "{a: expression, b: expression_}",
+            "def f: expression; f",
+        ] {
             assert!(Expression::compile(source).is_err(), "{source}");
         }
         assert_eq!(run("def expression: 1; expression", "null").unwrap(), ["1"]);
@@ -424,9 +540,16 @@ mod tests {
 
     #[test]
     fn a_definition_that_calls_itself_is_refused() {
-        let own = ["def f: 1 + f; f", "def f: def g: f; g; f", "def f: def g: g; g; f"];
-        for source in own.into_iter().chain(["def f: {f: f}; f", "def f: {(f): 1}; f", "def f: \"\\(f)\"; f"])
-        {
+        let own = [
+            "def f: 1 + f; f",
+            "def f: def g: f; g; f",
+            "def f: def g: g; g; f",
+        ];
+        for source in own.into_iter().chain([
+            "def f: {f: f}; f",
+            "def f: {(f): 1}; f",
+            "def f: \"\\(f)\"; f",
+        ]) {
             assert!(refusal(source).message.contains("calls itself"), "{source}");
         }
         for source in [
@@ -460,7 +583,10 @@ mod tests {
         let message = |source: &str| run(source, input).unwrap_err().message;
         assert_eq!(message(".a | .x"), "cannot index text with \"x\"");
         assert_eq!(message(".a + 1"), "cannot calculate text + number");
-        assert_eq!(message(".b | ascii_downcase"), "cannot use an array as string");
+        assert_eq!(
+            message(".b | ascii_downcase"),
+            "cannot use an array as string"
+        );
         assert_eq!(message("error(\"no such status\")"), "no such status");
         for source in [
             "error(.a)",
@@ -472,14 +598,21 @@ mod tests {
             "error(\"\\u0001\" + .a)",
             ".a as $x | {} | .[$x]?, error",
         ] {
-            assert!(!message(source).contains("geheim"), "{source}: {}", message(source));
+            assert!(
+                !message(source).contains("geheim"),
+                "{source}: {}",
+                message(source)
+            );
         }
     }
 
     #[test]
     fn the_field_that_fails_is_pointed_at() {
         let pointer = |source: &str| run(source, r#"{"a":"x","n":1}"#).unwrap_err().pointer;
-        assert_eq!(pointer("{ok: .n, bad: (.a | tonumber)}").as_deref(), Some("/bad"));
+        assert_eq!(
+            pointer("{ok: .n, bad: (.a | tonumber)}").as_deref(),
+            Some("/bad")
+        );
         assert_eq!(
             pointer("def f: tonumber; .a as $a | {n, \"in/ner\": {deep: ($a | f)}}").as_deref(),
             Some("/in~1ner/deep")
@@ -490,15 +623,32 @@ mod tests {
 
     #[test]
     fn a_conversion_that_does_not_convert_is_an_error() {
-        for input in ["\"12,5\"", "\"12 zl\"", "\"0x10\"", "\"\"", "\"NaN\"", "\" 1\"", "null", "[]"] {
+        for input in [
+            "\"12,5\"",
+            "\"12 zl\"",
+            "\"0x10\"",
+            "\"\"",
+            "\"NaN\"",
+            "\" 1\"",
+            "null",
+            "[]",
+        ] {
             assert!(run("tonumber", input).is_err(), "{input}");
         }
         assert_eq!(run("tonumber", "\"1.10\"").unwrap(), ["1.10"]);
-        assert_eq!(run("tonumber", "\"9007199254740993\"").unwrap(), ["9007199254740993"]);
+        assert_eq!(
+            run("tonumber", "\"9007199254740993\"").unwrap(),
+            ["9007199254740993"]
+        );
     }
 
     #[test]
     fn endless_outputs_are_cut_off() {
-        assert!(run("repeat(1)", "null").unwrap_err().message.contains("outputs"));
+        assert!(
+            run("repeat(1)", "null")
+                .unwrap_err()
+                .message
+                .contains("outputs")
+        );
     }
 }

@@ -107,17 +107,25 @@ impl<'s> Forms<'s> {
 
     /// `$__loc__`: the line on which it stands.
     fn place(&self, name: &'s str) -> Term<&'s str> {
-        let line = 1 + self.source[..span(self.source, name).start].matches('\n').count();
+        let line = 1 + self.source[..span(self.source, name).start]
+            .matches('\n')
+            .count();
         let text = |text| Term::Str(None, vec![StrPart::Str(text)]);
         let line = Term::Num(&**self.arena.alloc(line.to_string()));
-        Term::Obj(vec![(text("file"), Some(text("<top-level>"))), (text("line"), Some(line))])
+        Term::Obj(vec![
+            (text("file"), Some(text("<top-level>"))),
+            (text("line"), Some(line)),
+        ])
     }
 
     fn field(&self, key: &mut Term<&'s str>, value: &mut Option<Term<&'s str>>) {
         match key {
             // Of the variables, only `$__loc__` has become an object by now.
             Term::Obj(_) if value.is_none() => {
-                *value = Some(std::mem::replace(key, Term::Str(None, vec![StrPart::Str("__loc__")])));
+                *value = Some(std::mem::replace(
+                    key,
+                    Term::Str(None, vec![StrPart::Str("__loc__")]),
+                ));
             }
             Term::Str(..) => {}
             Term::Var(_) if value.is_none() => {}
@@ -148,9 +156,11 @@ impl<'s> Forms<'s> {
             _ => None,
         };
         match wrong {
-            Some((place, kind)) => {
-                Err(literal_error(self.source, place, format!("the key of a field is text, not {kind}")))
-            }
+            Some((place, kind)) => Err(literal_error(
+                self.source,
+                place,
+                format!("the key of a field is text, not {kind}"),
+            )),
             None => Ok(()),
         }
     }
@@ -167,17 +177,28 @@ impl<'s> Forms<'s> {
     ) -> Term<&'s str> {
         let whole = self.whole(depth);
         let part = |key: Term<&'s str>| {
-            pipe(Term::Var(whole), looked_up(Term::Id, (Part::Index(key), Opt::Essential)))
+            pipe(
+                Term::Var(whole),
+                looked_up(Term::Id, (Part::Index(key), Opt::Essential)),
+            )
         };
         let items: Vec<_> = match pattern {
             Pattern::Var(name) => return bind(value, name, body),
             Pattern::Obj(fields) if is_alternatives(&fields) => {
                 let patterns = fields.into_iter().map(|(_, pattern)| pattern).collect();
-                return bind(value, whole, self.alternatives(whole, patterns, body, depth + 1));
+                return bind(
+                    value,
+                    whole,
+                    self.alternatives(whole, patterns, body, depth + 1),
+                );
             }
             Pattern::Arr(items) => {
                 let number = |place: usize| Term::Num(&**self.arena.alloc(place.to_string()));
-                items.into_iter().enumerate().map(|(place, item)| (number(place), item)).collect()
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(place, item)| (number(place), item))
+                    .collect()
             }
             Pattern::Obj(fields) => fields,
         };
@@ -185,7 +206,9 @@ impl<'s> Forms<'s> {
         bind(
             value,
             whole,
-            parts.fold(body, |body, (key, item)| self.destructured(part(key), item, body, depth + 1)),
+            parts.fold(body, |body, (key, item)| {
+                self.destructured(part(key), item, body, depth + 1)
+            }),
         )
     }
 
@@ -199,22 +222,36 @@ impl<'s> Forms<'s> {
         depth: usize,
     ) -> Term<&'s str> {
         let mut variables = Vec::new();
-        patterns.iter().for_each(|pattern| collect_variables(pattern, &mut variables));
+        patterns
+            .iter()
+            .for_each(|pattern| collect_variables(pattern, &mut variables));
         variables.sort_unstable();
         variables.dedup();
         let tried = patterns.into_iter().rev().fold(None, |next, pattern| {
             let mut own = Vec::new();
             collect_variables(&pattern, &mut own);
-            let argument =
-                |name: &&'s str| if own.contains(name) { Term::Var(*name) } else { call(NULL, []) };
+            let argument = |name: &&'s str| {
+                if own.contains(name) {
+                    Term::Var(*name)
+                } else {
+                    call(NULL, [])
+                }
+            };
             let arguments: Vec<_> = variables.iter().map(argument).collect();
-            let attempt = self.destructured(Term::Var(value), pattern, call(BODY, arguments), depth);
+            let attempt =
+                self.destructured(Term::Var(value), pattern, call(BODY, arguments), depth);
             Some(match next {
                 None => attempt,
-                Some(next) => Term::TryCatch(attempt.into(), Some(pipe(Term::Var(INPUT), next).into())),
+                Some(next) => {
+                    Term::TryCatch(attempt.into(), Some(pipe(Term::Var(INPUT), next).into()))
+                }
             })
         });
-        let definition = Def { name: BODY, args: variables, body };
+        let definition = Def {
+            name: BODY,
+            args: variables,
+            body,
+        };
         let tried = bind(Term::Id, INPUT, tried.unwrap_or_default());
         Term::Def(vec![definition], tried.into())
     }
@@ -231,7 +268,10 @@ impl<'s> Forms<'s> {
         if !is_variable(pattern) {
             let variable = self.whole(0);
             let mut pattern = std::mem::replace(pattern, Pattern::Var(variable));
-            if !syntax::keys(&mut pattern).into_iter().all(|key| gives_one(key)) {
+            if !syntax::keys(&mut pattern)
+                .into_iter()
+                .all(|key| gives_one(key))
+            {
                 pattern = self.all_bindings(source, pattern);
             }
             for round in rounds.iter_mut().skip(1) {
@@ -255,7 +295,9 @@ impl<'s> Forms<'s> {
 
     /// Of a text that interpolates several outputs in several places, the last place goes round most slowly.
     fn interpolating_the_last_first(self, text: Term<&'s str>) -> Term<&'s str> {
-        let Term::Str(format, mut parts) = text else { return text };
+        let Term::Str(format, mut parts) = text else {
+            return text;
+        };
         let mut bound = Vec::new();
         for (place, part) in parts.iter_mut().enumerate() {
             if let StrPart::Term(term) = part {
@@ -264,11 +306,17 @@ impl<'s> Forms<'s> {
             }
         }
         let text = Term::Str(format, parts);
-        bound.into_iter().fold(text, |text, (variable, term)| bind(term, variable, text))
+        bound
+            .into_iter()
+            .fold(text, |text, (variable, term)| bind(term, variable, text))
     }
 
     /// Of a pattern that fits in several ways, each is a round: the source gives the variables' values.
-    fn all_bindings(self, source: &mut Term<&'s str>, pattern: Pattern<&'s str>) -> Pattern<&'s str> {
+    fn all_bindings(
+        self,
+        source: &mut Term<&'s str>,
+        pattern: Pattern<&'s str>,
+    ) -> Pattern<&'s str> {
         let mut variables = Vec::new();
         collect_variables(&pattern, &mut variables);
         let values = variables.iter().map(|name| Term::Var(*name));
@@ -307,11 +355,19 @@ fn looked_up<'s>(head: Term<&'s str>, (part, opt): (Part<Term<&'s str>>, Opt)) -
             head => Term::Path(head.into(), Path(vec![(part, opt)])),
         },
         Part::Index(key) => {
-            let name = if if_possible { INDEX_IF_POSSIBLE } else { INDEX };
+            let name = if if_possible {
+                INDEX_IF_POSSIBLE
+            } else {
+                INDEX
+            };
             with_key(key, KEY, |key| from(head, call(name, [key])))
         }
         Part::Range(begin, to) => {
-            let name = if if_possible { SLICE_IF_POSSIBLE } else { SLICE };
+            let name = if if_possible {
+                SLICE_IF_POSSIBLE
+            } else {
+                SLICE
+            };
             let end = |end: Option<Term<&'s str>>| end.unwrap_or_else(|| call(NULL, []));
             with_key(end(to), END, |to| {
                 with_key(end(begin), KEY, |begin| from(head, call(name, [begin, to])))
@@ -322,7 +378,11 @@ fn looked_up<'s>(head: Term<&'s str>, (part, opt): (Part<Term<&'s str>>, Opt)) -
 
 /// `head | lookup`
 fn from<'s>(head: Term<&'s str>, lookup: Term<&'s str>) -> Term<&'s str> {
-    if matches!(head, Term::Id) { lookup } else { pipe(head, lookup) }
+    if matches!(head, Term::Id) {
+        lookup
+    } else {
+        pipe(head, lookup)
+    }
 }
 
 /// Hands on a key that is the same wherever it stands; any other by a variable.
@@ -352,17 +412,28 @@ fn is_alternatives(fields: &[(Term<&str>, Pattern<&str>)]) -> bool {
 fn collect_variables<'s>(pattern: &Pattern<&'s str>, variables: &mut Vec<&'s str>) {
     match pattern {
         Pattern::Var(name) => variables.push(name),
-        Pattern::Arr(items) => items.iter().for_each(|item| collect_variables(item, variables)),
-        Pattern::Obj(fields) => fields.iter().for_each(|(_, field)| collect_variables(field, variables)),
+        Pattern::Arr(items) => items
+            .iter()
+            .for_each(|item| collect_variables(item, variables)),
+        Pattern::Obj(fields) => fields
+            .iter()
+            .for_each(|(_, field)| collect_variables(field, variables)),
     }
 }
 
 fn is_update(operator: &BinaryOp<&str>) -> bool {
-    matches!(operator, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt)
+    matches!(
+        operator,
+        BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt
+    )
 }
 
 /// `path = value` and its like. The value is reckoned from the input of the whole.
-fn updated<'s>(path: Term<&'s str>, operator: &BinaryOp<&'s str>, value: Term<&'s str>) -> Term<&'s str> {
+fn updated<'s>(
+    path: Term<&'s str>,
+    operator: &BinaryOp<&'s str>,
+    value: Term<&'s str>,
+) -> Term<&'s str> {
     let with_operand = |operator| {
         let update = Term::BinOp(Term::Id.into(), operator, Term::Var(OPERAND).into());
         bind(value.clone(), OPERAND, call(MODIFY, [path.clone(), update]))
@@ -379,11 +450,12 @@ fn updated<'s>(path: Term<&'s str>, operator: &BinaryOp<&'s str>, value: Term<&'
 fn callable_arguments(definition: &mut Def<&str>) {
     for place in (0..definition.args.len()).rev() {
         let variable = definition.args[place];
-        let Some(name) = variable.strip_prefix('$') else { continue };
+        let Some(name) = variable.strip_prefix('$') else {
+            continue;
+        };
         let mut is_called = false;
         syntax::visit(&mut definition.body, &mut |term| {
-            is_called |=
-                matches!(term, Term::Call(called, arguments) if *called == name && arguments.is_empty());
+            is_called |= matches!(term, Term::Call(called, arguments) if *called == name && arguments.is_empty());
         });
         if is_called {
             definition.args[place] = name;
@@ -400,17 +472,19 @@ fn gives_several(part: &StrPart<&str, Term<&str>>) -> bool {
 fn gives_one(term: &Term<&str>) -> bool {
     match term {
         Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(_) => true,
-        Term::Str(_, parts) => {
-            parts.iter().all(|part| !matches!(part, StrPart::Term(part) if !gives_one(part)))
-        }
-        Term::Obj(fields) => {
-            fields.iter().all(|(key, value)| gives_one(key) && value.as_ref().is_none_or(gives_one))
-        }
+        Term::Str(_, parts) => parts
+            .iter()
+            .all(|part| !matches!(part, StrPart::Term(part) if !gives_one(part))),
+        Term::Obj(fields) => fields
+            .iter()
+            .all(|(key, value)| gives_one(key) && value.as_ref().is_none_or(gives_one)),
         Term::Neg(inner) => gives_one(inner),
         Term::BinOp(_, BinaryOp::Comma, _) => false,
         Term::BinOp(left, _, right) => gives_one(left) && gives_one(right),
         Term::IfThenElse(branches, otherwise) => {
-            let branches = branches.iter().all(|(condition, then)| gives_one(condition) && gives_one(then));
+            let branches = branches
+                .iter()
+                .all(|(condition, then)| gives_one(condition) && gives_one(then));
             branches && otherwise.as_deref().is_none_or(gives_one)
         }
         Term::Path(head, Path(parts)) => {

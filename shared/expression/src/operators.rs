@@ -32,7 +32,10 @@ fn regrouped(term: Term<&str>) -> Term<&str> {
 }
 
 /// The operands and operators in the order in which they are written: the first operand is returned.
-fn flatten<'s>(term: Term<&'s str>, steps: &mut Vec<(BinaryOp<&'s str>, Term<&'s str>)>) -> Term<&'s str> {
+fn flatten<'s>(
+    term: Term<&'s str>,
+    steps: &mut Vec<(BinaryOp<&'s str>, Term<&'s str>)>,
+) -> Term<&'s str> {
     let Term::BinOp(left, mut operator, mut right) = term else {
         let mut term = term;
         regroup(&mut term);
@@ -53,10 +56,19 @@ fn flatten<'s>(term: Term<&'s str>, steps: &mut Vec<(BinaryOp<&'s str>, Term<&'s
 }
 
 fn climb<'s>(mut left: Term<&'s str>, steps: &mut Steps<'s>, weakest: u8) -> Term<&'s str> {
-    while let Some((operator, mut right)) = steps.next_if(|(operator, _)| strength(operator).0 >= weakest) {
+    while let Some((operator, mut right)) =
+        steps.next_if(|(operator, _)| strength(operator).0 >= weakest)
+    {
         let (strength_here, is_right) = strength(&operator);
-        let weakest = if is_right { strength_here } else { strength_here + 1 };
-        if steps.peek().is_some_and(|(next, _)| strength(next).0 >= weakest) {
+        let weakest = if is_right {
+            strength_here
+        } else {
+            strength_here + 1
+        };
+        if steps
+            .peek()
+            .is_some_and(|(next, _)| strength(next).0 >= weakest)
+        {
             right = climb(right, steps, weakest);
         }
         left = Term::BinOp(left.into(), operator, right.into());
@@ -71,7 +83,9 @@ fn strength(operator: &BinaryOp<&str>) -> (u8, bool) {
         BinaryOp::Comma => (1, false),
         BinaryOp::Pipe(Some(_)) => (2, true),
         BinaryOp::Alt => (3, true),
-        BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => (4, true),
+        BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
+            (4, true)
+        }
         BinaryOp::Or => (5, false),
         BinaryOp::And => (6, false),
         BinaryOp::Cmp(_) => (7, false),

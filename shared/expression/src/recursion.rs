@@ -53,7 +53,9 @@ impl<'s> Calls<'s> {
         match term {
             Term::Def(definitions, rest) => {
                 let outside = self.scope.len();
-                definitions.iter_mut().for_each(|definition| self.define(definition));
+                definitions
+                    .iter_mut()
+                    .for_each(|definition| self.define(definition));
                 self.collect(rest);
                 self.scope.truncate(outside);
                 return;
@@ -62,16 +64,27 @@ impl<'s> Calls<'s> {
             Term::Str(Some(format), _) => self.call(format, 0),
             _ => {}
         }
-        syntax::within(term).into_iter().for_each(|term| self.collect(term));
+        syntax::within(term)
+            .into_iter()
+            .for_each(|term| self.collect(term));
     }
 
     fn define(&mut self, definition: &mut Def<&'s str>) {
         let number = self.definitions.len();
         let name = definition.name;
-        self.definitions.push(Definition { name, calls: Vec::new(), followed: Followed::No });
+        self.definitions.push(Definition {
+            name,
+            calls: Vec::new(),
+            followed: Followed::No,
+        });
         self.scope.push((name, definition.args.len(), Some(number)));
         let inside = self.scope.len();
-        self.scope.extend(definition.args.iter().map(|argument| (argument.trim_start_matches('$'), 0, None)));
+        self.scope.extend(
+            definition
+                .args
+                .iter()
+                .map(|argument| (argument.trim_start_matches('$'), 0, None)),
+        );
         let around = self.within.replace(number);
         self.collect(&mut definition.body);
         self.within = around;
@@ -79,7 +92,10 @@ impl<'s> Calls<'s> {
     }
 
     fn call(&mut self, name: &str, arguments: usize) {
-        let meant = self.scope.iter().rfind(|(known, count, _)| (*known, *count) == (name, arguments));
+        let meant = self
+            .scope
+            .iter()
+            .rfind(|(known, count, _)| (*known, *count) == (name, arguments));
         if let (Some((_, _, Some(called))), Some(within)) = (meant, self.within) {
             self.definitions[within].calls.push(*called);
         }

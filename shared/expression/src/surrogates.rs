@@ -17,14 +17,21 @@ const COUNT: u32 = 0x400;
 
 /// The source as the lexer reads it; as long as it was.
 pub(crate) fn hidden<'s>(source: &'s str, arena: &'s Arena) -> &'s str {
-    if source.contains("\\u") { arena.alloc(with_hidden(source)) } else { source }
+    if source.contains("\\u") {
+        arena.alloc(with_hidden(source))
+    } else {
+        source
+    }
 }
 
 fn with_hidden(source: &str) -> String {
     let (mut hidden, mut rest) = (String::with_capacity(source.len()), source);
     while let Some(place) = rest.find('\\') {
         let end = rest.len().min(place + 2);
-        let (before, escape) = (&rest[..place], rest.get(place..place + 6).unwrap_or_default());
+        let (before, escape) = (
+            &rest[..place],
+            rest.get(place..place + 6).unwrap_or_default(),
+        );
         hidden.push_str(before);
         match hidden_escape(escape) {
             Some(escape) => {
@@ -32,7 +39,9 @@ fn with_hidden(source: &str) -> String {
                 rest = &rest[place + 6..];
             }
             None => {
-                let end = (end..).find(|end| rest.is_char_boundary(*end)).unwrap_or(rest.len());
+                let end = (end..)
+                    .find(|end| rest.is_char_boundary(*end))
+                    .unwrap_or(rest.len());
                 hidden.push_str(&rest[place..end]);
                 rest = &rest[end..];
             }
@@ -42,8 +51,9 @@ fn with_hidden(source: &str) -> String {
 }
 
 fn hidden_escape(escape: &str) -> Option<String> {
-    let digits =
-        escape.strip_prefix("\\u").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    let digits = escape
+        .strip_prefix("\\u")
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     let code = u32::from_str_radix(digits, 16).ok()?;
     match code {
         0xd800..0xe000 => Some(format!("\\uE{:03x}", code - 0xd800)),
@@ -55,7 +65,10 @@ fn hidden_escape(escape: &str) -> Option<String> {
 /// Puts the characters in the texts of tokens in place of what stands for their halves; U+FFFD where the other
 /// half lacks.
 pub(crate) fn joined<'s>(source: &str, tokens: Vec<Token<&'s str>>) -> Vec<Token<&'s str>> {
-    tokens.into_iter().map(|token| joined_within(source, token)).collect()
+    tokens
+        .into_iter()
+        .map(|token| joined_within(source, token))
+        .collect()
 }
 
 fn joined_within<'s>(source: &str, Token(text, kind): Token<&'s str>) -> Token<&'s str> {
@@ -90,7 +103,9 @@ fn joined_parts<'s>(
                 place += if escape.starts_with("\\u") { 6 } else { 2 };
                 let half = u32::from(character);
                 match half {
-                    _ if !escape.starts_with("\\uE") || half >= SECOND + COUNT => StrPart::Char(character),
+                    _ if !escape.starts_with("\\uE") || half >= SECOND + COUNT => {
+                        StrPart::Char(character)
+                    }
                     FIRST..SECOND => {
                         first = Some(half - FIRST);
                         StrPart::Char(char::REPLACEMENT_CHARACTER)

@@ -45,7 +45,9 @@ impl<'s> Rewriting<'s> {
         while let Some(token) = rest.next() {
             let next = rest.peek().map(|next| next.0);
             match &token {
-                Token(".", Tok::Sym) if !ends_operand(done.last()) && self.is_number(&token, &mut rest) => {
+                Token(".", Tok::Sym)
+                    if !ends_operand(done.last()) && self.is_number(&token, &mut rest) =>
+                {
                     done.push(self.fraction(&mut rest));
                 }
                 Token("reduce" | "foreach", Tok::Word) if next != Some(":") => {
@@ -72,14 +74,24 @@ impl<'s> Rewriting<'s> {
     /// Rewrites what is within a token.
     fn block(&self, Token(text, kind): Token<&'s str>) -> Token<&'s str> {
         let kind = match kind {
-            Tok::Block(tokens) => Tok::Block(self.sequence(tokens, text.get(..1).unwrap_or_default())),
-            Tok::Str(parts) => Tok::Str(parts.into_iter().map(|part| self.interpolated(part)).collect()),
+            Tok::Block(tokens) => {
+                Tok::Block(self.sequence(tokens, text.get(..1).unwrap_or_default()))
+            }
+            Tok::Str(parts) => Tok::Str(
+                parts
+                    .into_iter()
+                    .map(|part| self.interpolated(part))
+                    .collect(),
+            ),
             other => other,
         };
         Token(text, kind)
     }
 
-    fn interpolated(&self, part: StrPart<&'s str, Token<&'s str>>) -> StrPart<&'s str, Token<&'s str>> {
+    fn interpolated(
+        &self,
+        part: StrPart<&'s str, Token<&'s str>>,
+    ) -> StrPart<&'s str, Token<&'s str>> {
         match part {
             StrPart::Term(token) => StrPart::Term(self.block(token)),
             other => other,
@@ -119,7 +131,11 @@ impl<'s> Rewriting<'s> {
 
     /// What stands after an `as`: a pattern, or several with `?//` between them, which become one.
     fn patterns(&self, rest: &mut Tokens<'s>) -> Vec<Token<&'s str>> {
-        let mut patterns: Vec<_> = rest.next().map(|pattern| self.pattern(pattern)).into_iter().collect();
+        let mut patterns: Vec<_> = rest
+            .next()
+            .map(|pattern| self.pattern(pattern))
+            .into_iter()
+            .collect();
         while let Some(sign) = rest.next_if(|next| next.0 == "?") {
             let Some(_) = rest.next_if(|next| next.0 == "//") else {
                 patterns.push(sign);
@@ -127,16 +143,23 @@ impl<'s> Rewriting<'s> {
             };
             patterns.extend(rest.next().map(|pattern| self.pattern(pattern)));
         }
-        if patterns.len() < 2 { patterns } else { vec![alternatives(patterns)] }
+        if patterns.len() < 2 {
+            patterns
+        } else {
+            vec![alternatives(patterns)]
+        }
     }
 
     /// A pattern; its `$name: pattern` becomes `$name, name: pattern`.
     fn pattern(&self, Token(text, kind): Token<&'s str>) -> Token<&'s str> {
-        let Tok::Block(tokens) = kind else { return Token(text, kind) };
+        let Tok::Block(tokens) = kind else {
+            return Token(text, kind);
+        };
         let mut rest = tokens.into_iter().peekable();
         let mut done = Vec::with_capacity(rest.len());
         while let Some(token) = rest.next() {
-            let names_more = matches!(token.1, Tok::Var) && rest.peek().is_some_and(|next| next.0 == ":");
+            let names_more =
+                matches!(token.1, Tok::Var) && rest.peek().is_some_and(|next| next.0 == ":");
             match token.0.strip_prefix('$') {
                 Some(name) if names_more => {
                     done.extend([token, Token(",", Tok::Sym), Token(name, Tok::Word)]);
@@ -151,8 +174,14 @@ impl<'s> Rewriting<'s> {
 }
 
 fn alternatives(patterns: Vec<Token<&str>>) -> Token<&str> {
-    let entry =
-        |pattern| [Token(ALTERNATIVE, Tok::Word), Token(":", Tok::Sym), pattern, Token(",", Tok::Sym)];
+    let entry = |pattern| {
+        [
+            Token(ALTERNATIVE, Tok::Word),
+            Token(":", Tok::Sym),
+            pattern,
+            Token(",", Tok::Sym),
+        ]
+    };
     let mut entries: Vec<_> = patterns.into_iter().flat_map(entry).collect();
     entries.pop();
     entries.push(Token("}", Tok::Sym));
@@ -160,8 +189,9 @@ fn alternatives(patterns: Vec<Token<&str>>) -> Token<&str> {
 }
 
 /// Words after which an operand begins, and not the arguments of a call.
-const OPERATORS: [&str; 10] =
-    ["if", "then", "elif", "else", "and", "or", "try", "catch", "reduce", "foreach"];
+const OPERATORS: [&str; 10] = [
+    "if", "then", "elif", "else", "and", "or", "try", "catch", "reduce", "foreach",
+];
 
 fn begins_operand(last: Option<&Token<&str>>) -> bool {
     match last {

@@ -62,14 +62,22 @@ pub(crate) struct Trail {
 impl Trail {
     /// The JSON pointer of the field (RFC 6901), if there is one.
     pub(crate) fn pointer(&self) -> Option<String> {
-        let pointer: String = self.names.iter().rev().map(|name| pointer_part(name)).collect();
+        let pointer: String = self
+            .names
+            .iter()
+            .rev()
+            .map(|name| pointer_part(name))
+            .collect();
         Some(pointer).filter(|pointer| !pointer.is_empty())
     }
 
     /// The trail of an error, which is another one if another error came by last.
     fn of(&mut self, error: &Error<Value>) -> &mut Trail {
         if self.error.as_ref() != Some(error) {
-            *self = Trail { error: Some(error.clone()), ..Trail::default() };
+            *self = Trail {
+                error: Some(error.clone()),
+                ..Trail::default()
+            };
         }
         self
     }
@@ -84,7 +92,9 @@ pub(crate) fn mark<'s>(source: &'s str, arena: &'s Arena, term: &mut Term<&'s st
 
 /// `.a.b = value` makes the field `b` of `a`.
 fn mark_updated<'s>(path: &Term<&'s str>, value: &mut Term<&'s str>) {
-    let Term::Path(head, Path(parts)) = path else { return };
+    let Term::Path(head, Path(parts)) = path else {
+        return;
+    };
     let is_name = |(part, _): &(Part<Term<&str>>, Opt)| matches!(part, Part::Index(key) if syntax::literal(key).is_some());
     if !matches!(**head, Term::Id) || !parts.iter().all(is_name) {
         return;
@@ -105,7 +115,9 @@ impl<'s> Marking<'s> {
     /// Marks the fields of the objects and arrays that are a term's outputs.
     fn mark_fields(&self, term: &mut Term<&'s str>) {
         match term {
-            Term::Obj(fields) => fields.iter_mut().for_each(|(key, value)| self.mark_field(key, value)),
+            Term::Obj(fields) => fields
+                .iter_mut()
+                .for_each(|(key, value)| self.mark_field(key, value)),
             Term::Arr(Some(items)) => {
                 self.mark_fields(items);
                 **items = call(ITEM, [Term::Num("0"), take(&mut **items)]);
@@ -130,18 +142,30 @@ impl<'s> Marking<'s> {
                 self.mark_fields(left);
                 self.mark_fields(right);
             }
-            Term::BinOp(path, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_), value) => {
+            Term::BinOp(
+                path,
+                BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_),
+                value,
+            ) => {
                 mark_updated(path, value);
             }
             Term::IfThenElse(branches, otherwise) => {
-                branches.iter_mut().for_each(|(_, then)| self.mark_fields(then));
-                otherwise.iter_mut().for_each(|otherwise| self.mark_fields(otherwise));
+                branches
+                    .iter_mut()
+                    .for_each(|(_, then)| self.mark_fields(then));
+                otherwise
+                    .iter_mut()
+                    .for_each(|otherwise| self.mark_fields(otherwise));
             }
             Term::TryCatch(tried, handler) => {
                 self.mark_fields(tried);
-                handler.iter_mut().for_each(|handler| self.mark_fields(handler));
+                handler
+                    .iter_mut()
+                    .for_each(|handler| self.mark_fields(handler));
             }
-            Term::Fold("reduce", _, _, rounds) => rounds.iter_mut().for_each(|round| self.mark_fields(round)),
+            Term::Fold("reduce", _, _, rounds) => {
+                rounds.iter_mut().for_each(|round| self.mark_fields(round))
+            }
             _ => {}
         }
     }
@@ -151,7 +175,10 @@ impl<'s> Marking<'s> {
             return;
         }
         let mut field = value.take().unwrap_or_else(|| {
-            Term::Path(Term::Id.into(), Path(vec![(Part::Index(key.clone()), Opt::Essential)]))
+            Term::Path(
+                Term::Id.into(),
+                Path(vec![(Part::Index(key.clone()), Opt::Essential)]),
+            )
         });
         self.mark_fields(&mut field);
         *value = Some(call(FIELD, [key.clone(), field]));
@@ -160,14 +187,23 @@ impl<'s> Marking<'s> {
     /// Marks a term, and every term within it, and says where it begins.
     fn mark_places(&self, term: &mut Term<&'s str>) -> Option<usize> {
         let own = self.place(term);
-        let within = syntax::within(term).into_iter().filter_map(|term| self.mark_places(term)).min();
+        let within = syntax::within(term)
+            .into_iter()
+            .filter_map(|term| self.mark_places(term))
+            .min();
         let place = own.into_iter().chain(within).min();
         if let Term::TryCatch(_, handler) = term {
-            let caught = handler.take().map(|handler| pipe(call(CAUGHT, []), *handler));
+            let caught = handler
+                .take()
+                .map(|handler| pipe(call(CAUGHT, []), *handler));
             *handler = Some(caught.unwrap_or_else(|| call(LEFT_ALONE, [])).into());
         }
         if let Some(place) = place.filter(|_| may_fail(term)) {
-            let mark = if matches!(term, Term::Call("error", _)) { RAISED } else { LOCATED };
+            let mark = if matches!(term, Term::Call("error", _)) {
+                RAISED
+            } else {
+                LOCATED
+            };
             *term = call(mark, [self.number(place), take(term)]);
         }
         place
@@ -185,7 +221,9 @@ impl<'s> Marking<'s> {
     /// The byte at which something of a term stands that is a word of the source.
     fn place(&self, term: &Term<&'s str>) -> Option<usize> {
         let word = match term {
-            Term::Num(word) | Term::Var(word) | Term::Break(word) | Term::Call(word, _) => Some(*word),
+            Term::Num(word) | Term::Var(word) | Term::Break(word) | Term::Call(word, _) => {
+                Some(*word)
+            }
             Term::Str(Some(word), _) => Some(*word),
             Term::BinOp(_, BinaryOp::Pipe(Some(pattern)), _) => first_variable(pattern),
             Term::Str(None, parts) => parts.iter().find_map(|part| match part {
@@ -200,11 +238,13 @@ impl<'s> Marking<'s> {
             begin = begin.strip_suffix(sign).unwrap_or(begin);
         }
         // An array's bracket is no part of what stands in it.
-        Some(if begin.len() < before.len() && !self.source[begin.len()..].starts_with('[') {
-            begin.len()
-        } else {
-            before.len()
-        })
+        Some(
+            if begin.len() < before.len() && !self.source[begin.len()..].starts_with('[') {
+                begin.len()
+            } else {
+                before.len()
+            },
+        )
     }
 }
 
@@ -219,9 +259,10 @@ fn first_variable<'s>(pattern: &Pattern<&'s str>) -> Option<&'s str> {
 /// Whether an error may come by that has no narrower place: a dot alone is no word of the source.
 fn may_fail(term: &Term<&str>) -> bool {
     match term {
-        Term::Call(name, _) => {
-            !["true", "false", "null", "empty", ITEM, ITEMS, CAUGHT, LEFT_ALONE].contains(name)
-        }
+        Term::Call(name, _) => ![
+            "true", "false", "null", "empty", ITEM, ITEMS, CAUGHT, LEFT_ALONE,
+        ]
+        .contains(name),
         Term::Neg(inner) => !matches!(**inner, Term::Num(_)),
         Term::BinOp(..) | Term::Obj(_) | Term::Path(..) | Term::Str(Some(_), _) => true,
         _ => false,
@@ -281,7 +322,12 @@ fn noted<'a, T: 'a>(
     Box::new(outputs.enumerate().map(move |(before, output)| {
         output.map_err(|exception| match exception.get_err() {
             Ok(error) => {
-                note(&mut evaluation.budget.trail.borrow_mut(), &error, &argument, &Noted { input, before });
+                note(
+                    &mut evaluation.budget.trail.borrow_mut(),
+                    &error,
+                    &argument,
+                    &Noted { input, before },
+                );
                 error.into()
             }
             Err(other) => other,
@@ -294,12 +340,22 @@ macro_rules! mark {
         let run = Native::<Data>::new(|mut cv| {
             let ((f, context), argument) = (cv.0.pop_fun(), cv.0.pop_var());
             let input = kind(&cv.1);
-            noted(*cv.0.data(), (argument, input), f.run((context, cv.1)), $note)
+            noted(
+                *cv.0.data(),
+                (argument, input),
+                f.run((context, cv.1)),
+                $note,
+            )
         });
         let paths = run.with_paths(|mut cv| {
             let ((f, context), argument) = (cv.0.pop_fun(), cv.0.pop_var());
             let input = kind(&cv.1.0);
-            noted(*cv.0.data(), (argument, input), f.paths((context, cv.1)), $note)
+            noted(
+                *cv.0.data(),
+                (argument, input),
+                f.paths((context, cv.1)),
+                $note,
+            )
         });
         ($name, [Bind::Var(()), Bind::Fun(())].into(), paths)
     }};

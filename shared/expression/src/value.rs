@@ -42,13 +42,16 @@ const NOT_UTF8: WriteError = WriteError("text that is not UTF-8");
 
 /// Reads one JSON text (RFC 8259, strictly). Numbers keep every digit.
 pub fn read(bytes: &[u8]) -> Result<Value, ReadError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| ReadError::NotUtf8(error.valid_up_to()))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| ReadError::NotUtf8(error.valid_up_to()))?;
     if depth(bytes) > MAX_DEPTH {
         return Err(ReadError::TooDeep);
     }
     // jaq's reader takes comments, NaN and the like; serde_json's takes JSON alone.
-    let not_json =
-        |error: serde_json::Error| ReadError::NotJson { line: error.line(), column: error.column() };
+    let not_json = |error: serde_json::Error| ReadError::NotJson {
+        line: error.line(),
+        column: error.column(),
+    };
     serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
     if may_have_long_number(bytes) && has_long_number(bytes) {
         return Err(ReadError::TooLong);
@@ -81,7 +84,9 @@ fn append(out: &mut Vec<u8>, value: &Value) -> Result<(), WriteError> {
         Value::BStr(_) => return Err(WriteError("bytes")),
         Value::Arr(items) => append_each(out, *b"[]", items.iter(), append)?,
         Value::Obj(fields) => append_each(out, *b"{}", fields.iter(), |out, (name, field)| {
-            let Value::TStr(name) = name else { return Err(WriteError("a field whose name is not text")) };
+            let Value::TStr(name) = name else {
+                return Err(WriteError("a field whose name is not text"));
+            };
             append_text(out, name)?;
             out.push(b':');
             append(out, field)
@@ -133,11 +138,14 @@ pub fn to_json(value: &Value) -> serde_json::Value {
         Value::Null => Json::Null,
         Value::Bool(truth) => Json::Bool(*truth),
         Value::Num(number) => number_to_json(number),
-        Value::BStr(bytes) | Value::TStr(bytes) => Json::String(String::from_utf8_lossy(bytes).into_owned()),
-        Value::Arr(items) => items.iter().map(to_json).collect(),
-        Value::Obj(fields) => {
-            fields.iter().map(|(name, field)| (text(name).unwrap_or_default(), to_json(field))).collect()
+        Value::BStr(bytes) | Value::TStr(bytes) => {
+            Json::String(String::from_utf8_lossy(bytes).into_owned())
         }
+        Value::Arr(items) => items.iter().map(to_json).collect(),
+        Value::Obj(fields) => fields
+            .iter()
+            .map(|(name, field)| (text(name).unwrap_or_default(), to_json(field)))
+            .collect(),
     }
 }
 
@@ -146,7 +154,12 @@ fn number_to_json(number: &Num) -> serde_json::Value {
         Num::Int(integer) => (*integer as i64).into(),
         Num::Float(float) => (*float).into(),
         // JSON's numbers have no bounds, so what is beyond a float's is still a number.
-        other => other.to_string().parse::<f64>().unwrap_or(f64::MAX).clamp(f64::MIN, f64::MAX).into(),
+        other => other
+            .to_string()
+            .parse::<f64>()
+            .unwrap_or(f64::MAX)
+            .clamp(f64::MIN, f64::MAX)
+            .into(),
     }
 }
 
@@ -171,7 +184,11 @@ fn depth(bytes: &[u8]) -> usize {
 
 /// Whether a number may be too long: then one of these few places is in it.
 fn may_have_long_number(bytes: &[u8]) -> bool {
-    bytes.iter().skip(LONGEST_NUMBER).step_by(LONGEST_NUMBER).any(|byte| is_of_number(*byte))
+    bytes
+        .iter()
+        .skip(LONGEST_NUMBER)
+        .step_by(LONGEST_NUMBER)
+        .any(|byte| is_of_number(*byte))
 }
 
 /// Whether JSON has a number that is too long. The characters of numbers in strings do not count.
@@ -184,7 +201,11 @@ fn has_long_number(bytes: &[u8]) -> bool {
             b'"' => in_string = !in_string,
             _ => {}
         }
-        length = if !in_string && is_of_number(byte) { length + 1 } else { 0 };
+        length = if !in_string && is_of_number(byte) {
+            length + 1
+        } else {
+            0
+        };
         length > LONGEST_NUMBER
     })
 }
@@ -215,7 +236,10 @@ mod tests {
     fn control_characters_stay_escaped() {
         let json = r#""\u0000\u001f\u2028""#;
         let written = write(&read(json.as_bytes()).unwrap()).unwrap();
-        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), "\0\u{1f}\u{2028}");
+        assert_eq!(
+            serde_json::from_str::<String>(&written).unwrap(),
+            "\0\u{1f}\u{2028}"
+        );
     }
 
     #[test]
@@ -236,15 +260,24 @@ mod tests {
             "\"\\x41\"",
         ];
         for json in bad {
-            assert!(matches!(read(json.as_bytes()), Err(ReadError::NotJson { .. })), "{json}");
+            assert!(
+                matches!(read(json.as_bytes()), Err(ReadError::NotJson { .. })),
+                "{json}"
+            );
         }
         assert_eq!(read(b"\"\xff\"").unwrap_err(), ReadError::NotUtf8(1));
-        assert_eq!(read(b"[1,\n\"\\ud800\"]").unwrap_err(), ReadError::NotJson { line: 2, column: 8 });
+        assert_eq!(
+            read(b"[1,\n\"\\ud800\"]").unwrap_err(),
+            ReadError::NotJson { line: 2, column: 8 }
+        );
     }
 
     #[test]
     fn deep_nesting_is_refused_and_brackets_in_text_are_not_nesting() {
-        assert_eq!(read("[".repeat(200_000).as_bytes()).unwrap_err(), ReadError::TooDeep);
+        assert_eq!(
+            read("[".repeat(200_000).as_bytes()).unwrap_err(),
+            ReadError::TooDeep
+        );
         assert!(read(format!("\"{}\"", "[".repeat(1000)).as_bytes()).is_ok());
         assert!(read(format!("{}{}", "[".repeat(128), "]".repeat(128)).as_bytes()).is_ok());
     }
@@ -257,8 +290,15 @@ mod tests {
 
     #[test]
     fn a_number_that_is_too_long_is_refused_and_long_digits_in_text_are_not() {
-        for number in ["9".repeat(4097), format!("-1.{}", "0".repeat(3_000_000)), "7".repeat(3_000_000)] {
-            for json in [number.clone(), format!("{{\"a\":\"\\\"\",\"b\":[{number}]}}")] {
+        for number in [
+            "9".repeat(4097),
+            format!("-1.{}", "0".repeat(3_000_000)),
+            "7".repeat(3_000_000),
+        ] {
+            for json in [
+                number.clone(),
+                format!("{{\"a\":\"\\\"\",\"b\":[{number}]}}"),
+            ] {
                 assert_eq!(read(json.as_bytes()).unwrap_err(), ReadError::TooLong);
             }
             assert!(read(format!("[\"\\\"{number}\\\"{number}\"]").as_bytes()).is_ok());

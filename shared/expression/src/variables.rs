@@ -30,8 +30,9 @@ pub struct Variables {
     pub headers: Value,
 }
 
-pub(crate) const NAMES: [&str; 11] =
-    ["key", "version", "op", "id", "cursor", "until", "page", "parent", "flow", "run", "headers"];
+pub(crate) const NAMES: [&str; 11] = [
+    "key", "version", "op", "id", "cursor", "until", "page", "parent", "flow", "run", "headers",
+];
 
 impl Variables {
     pub(crate) fn get(&self, name: &str) -> Value {
@@ -57,10 +58,10 @@ impl Variables {
 pub(crate) fn used_in(source: &str) -> Vec<&'static str> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let named = |name: &&str| {
-        source
-            .split('$')
-            .skip(1)
-            .any(|rest| rest.strip_prefix(name).is_some_and(|end| !end.starts_with(word)))
+        source.split('$').skip(1).any(|rest| {
+            rest.strip_prefix(name)
+                .is_some_and(|end| !end.starts_with(word))
+        })
     };
     NAMES.into_iter().filter(named).collect()
 }

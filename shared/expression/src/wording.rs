@@ -13,39 +13,96 @@ pub(crate) const IN_JQS_WORDS: &str = "in jq's words!";
 /// `{}` for its type.
 const FORMS: &[(&str, &str)] = &[
     ("Cannot index {} with {}", "cannot index {} with {}"),
-    ("Cannot iterate over {}", "cannot iterate over {}: expected an array or an object"),
+    (
+        "Cannot iterate over {}",
+        "cannot iterate over {}: expected an array or an object",
+    ),
     ("{} and {} cannot be added", "cannot calculate {} + {}"),
     ("{} and {} cannot be subtracted", "cannot calculate {} - {}"),
     ("{} and {} cannot be multiplied", "cannot calculate {} * {}"),
     ("{} and {} cannot be divided", "cannot calculate {} / {}"),
-    ("{} and {} cannot be divided (remainder)", "cannot calculate {} % {}"),
-    ("{} and {} cannot be divided because the divisor is zero", "expected a divisor other than 0"),
+    (
+        "{} and {} cannot be divided (remainder)",
+        "cannot calculate {} % {}",
+    ),
+    (
+        "{} and {} cannot be divided because the divisor is zero",
+        "expected a divisor other than 0",
+    ),
     (
         "{} and {} cannot be divided (remainder) because the divisor is zero",
         "expected a divisor other than 0",
     ),
-    ("{} cannot be negated", "cannot calculate -{}: expected a number"),
-    ("Cannot use {} as object key", "cannot name a field by {}: expected text"),
-    ("Cannot delete {} element of array", "cannot delete an item of an array by {}"),
-    ("Cannot delete {} field of object", "cannot delete a field of an object by {}"),
-    ("Cannot delete fields from {}", "cannot delete from {}: expected an array or an object"),
-    ("Cannot update field at {} index of array", "cannot set an item of an array by {}"),
-    ("Path must be specified as array, not {}", "expected a path as an array, found {}"),
-    ("Path must be specified as an array", "expected a path as an array"),
-    ("Paths must be specified as an array", "expected an array of paths"),
+    (
+        "{} cannot be negated",
+        "cannot calculate -{}: expected a number",
+    ),
+    (
+        "Cannot use {} as object key",
+        "cannot name a field by {}: expected text",
+    ),
+    (
+        "Cannot delete {} element of array",
+        "cannot delete an item of an array by {}",
+    ),
+    (
+        "Cannot delete {} field of object",
+        "cannot delete a field of an object by {}",
+    ),
+    (
+        "Cannot delete fields from {}",
+        "cannot delete from {}: expected an array or an object",
+    ),
+    (
+        "Cannot update field at {} index of array",
+        "cannot set an item of an array by {}",
+    ),
+    (
+        "Path must be specified as array, not {}",
+        "expected a path as an array, found {}",
+    ),
+    (
+        "Path must be specified as an array",
+        "expected a path as an array",
+    ),
+    (
+        "Paths must be specified as an array",
+        "expected an array of paths",
+    ),
     ("Path too deep", "expected a path of at most 128 keys"),
-    ("Out of bounds negative array index", "cannot set an item before the first one of an array"),
-    ("Array index too large", "cannot set an item after the last one that an array may have"),
-    ("Cannot set array element at NaN index", "cannot set an item by what is not a number"),
+    (
+        "Out of bounds negative array index",
+        "cannot set an item before the first one of an array",
+    ),
+    (
+        "Array index too large",
+        "cannot set an item after the last one that an array may have",
+    ),
+    (
+        "Cannot set array element at NaN index",
+        "cannot set an item by what is not a number",
+    ),
     ("Cannot update string slices", "cannot set a part of a text"),
     (
         "A slice of an array can only be assigned another array",
         "expected an array to set a part of an array to",
     ),
-    ("Array/string slice indices must be integers", "expected numbers or null for the ends of a part"),
-    ("limit doesn't support negative count", "expected a count of 0 or more for limit"),
-    ("skip doesn't support negative count", "expected a count of 0 or more for skip"),
-    ("nth doesn't support negative indices", "expected a place of 0 or more for nth"),
+    (
+        "Array/string slice indices must be integers",
+        "expected numbers or null for the ends of a part",
+    ),
+    (
+        "limit doesn't support negative count",
+        "expected a count of 0 or more for limit",
+    ),
+    (
+        "skip doesn't support negative count",
+        "expected a count of 0 or more for skip",
+    ),
+    (
+        "nth doesn't support negative indices",
+        "expected a place of 0 or more for nth",
+    ),
 ];
 
 /// jq's names of types, and those that are shown.
@@ -76,18 +133,33 @@ pub(crate) fn shown(message: &str, is_written: &dyn Fn(&str) -> bool) -> Option<
 
 /// A caught error in jq's words: jaq has some of its own for what `.a` and `.[]` cannot do.
 pub(crate) fn in_jqs_words(caught: Value) -> Value {
-    let Value::TStr(message) = &caught else { return caught };
+    let Value::TStr(message) = &caught else {
+        return caught;
+    };
     let message = String::from_utf8_lossy(message);
     let looked_up = || {
-        let (value, key) = message.strip_prefix("cannot index ")?.rsplit_once(" with ")?;
+        let (value, key) = message
+            .strip_prefix("cannot index ")?
+            .rsplit_once(" with ")?;
         let key = crate::read(key.as_bytes()).ok()?;
-        Some(format!("Cannot index {} with {}", kind_of(value), paths::described(&key)))
+        Some(format!(
+            "Cannot index {} with {}",
+            kind_of(value),
+            paths::described(&key)
+        ))
     };
     let gone_through = || {
-        let value = message.strip_prefix("cannot use ")?.strip_suffix(" as iterable (array or object)")?;
-        Some(format!("Cannot iterate over {}", paths::described_as(kind_of(value), &value)))
+        let value = message
+            .strip_prefix("cannot use ")?
+            .strip_suffix(" as iterable (array or object)")?;
+        Some(format!(
+            "Cannot iterate over {}",
+            paths::described_as(kind_of(value), &value)
+        ))
     };
-    looked_up().or_else(gone_through).map_or_else(|| caught.clone(), Value::from)
+    looked_up()
+        .or_else(gone_through)
+        .map_or_else(|| caught.clone(), Value::from)
 }
 
 /// jq's name for the type of what is written so.
@@ -104,16 +176,23 @@ pub(crate) fn kind_of(written: &str) -> &'static str {
 
 /// What stands in a message in the places of a form's values; a value may hold any text.
 fn values<'m>(message: &'m str, form: &str) -> Option<Vec<&'m str>> {
-    let Some((before, after)) = form.split_once("{}") else { return (message == form).then(Vec::new) };
+    let Some((before, after)) = form.split_once("{}") else {
+        return (message == form).then(Vec::new);
+    };
     let rest = message.strip_prefix(before)?;
     match after.split_once("{}") {
-        None => rest.strip_suffix(after).filter(|value| is_value(value)).map(|value| vec![value]),
+        None => rest
+            .strip_suffix(after)
+            .filter(|value| is_value(value))
+            .map(|value| vec![value]),
         Some((between, after)) => {
             let rest = rest.strip_suffix(after)?;
             let mut splits = rest
                 .match_indices(between)
                 .map(|(place, _)| (&rest[..place], &rest[place + between.len()..]));
-            splits.find(|(one, other)| is_value(one) && is_value(other)).map(|(one, other)| vec![one, other])
+            splits
+                .find(|(one, other)| is_value(one) && is_value(other))
+                .map(|(one, other)| vec![one, other])
         }
     }
 }
@@ -128,7 +207,14 @@ fn is_value(text: &str) -> bool {
 /// The type of a value; the value where it is written.
 fn described(value: &str, is_written: &dyn Fn(&str) -> bool) -> Option<String> {
     let (kind, name) = TYPES.iter().find(|(kind, _)| value.starts_with(kind))?;
-    let written = value.strip_prefix(kind)?.strip_prefix(" (").and_then(|value| value.strip_suffix(')'));
+    let written = value
+        .strip_prefix(kind)?
+        .strip_prefix(" (")
+        .and_then(|value| value.strip_suffix(')'));
     let is_shown = |text: &&str| *kind == "string" && is_written(text.trim_matches('"'));
-    Some(written.filter(is_shown).map_or_else(|| (*name).to_owned(), str::to_owned))
+    Some(
+        written
+            .filter(is_shown)
+            .map_or_else(|| (*name).to_owned(), str::to_owned),
+    )
 }

@@ -10,10 +10,15 @@ use pomost_expression::{EvaluationError, Expression, Value, Variables, read};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn run(source: &str, input: &str) -> Result<Vec<Value>, EvaluationError> {
-    let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    let expression =
+        Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
     let begin = Instant::now();
     let outcome = expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default());
-    assert!(begin.elapsed() < PATIENCE, "{source}: {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < PATIENCE,
+        "{source}: {:?}",
+        begin.elapsed()
+    );
     outcome
 }
 
@@ -24,7 +29,10 @@ fn refusal(source: &str) -> String {
 #[test]
 fn what_has_no_end_is_ended_by_its_steps_or_its_time() {
     let error = refusal("repeat(empty)");
-    assert!(error.contains("more than 5000000 steps") || error.contains("longer than 5 s"), "{error}");
+    assert!(
+        error.contains("more than 5000000 steps") || error.contains("longer than 5 s"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -46,14 +54,25 @@ fn a_text_that_grows_is_ended_by_its_length() {
         r#"last("x" | recurse(. + .))"#,
         r#""x" | until(false; . + .)"#,
     ] {
-        assert_eq!(refusal(source), "the expression makes a text longer than 16 MiB", "{source}");
+        assert_eq!(
+            refusal(source),
+            "the expression makes a text longer than 16 MiB",
+            "{source}"
+        );
     }
 }
 
 #[test]
 fn an_array_that_grows_is_ended_by_its_items() {
-    for source in ["reduce range(60) as $i ([1]; . + .)", r#""x" * 8000000 / """#] {
-        assert_eq!(refusal(source), "the expression makes an array of more than 5000000 items", "{source}");
+    for source in [
+        "reduce range(60) as $i ([1]; . + .)",
+        r#""x" * 8000000 / """#,
+    ] {
+        assert_eq!(
+            refusal(source),
+            "the expression makes an array of more than 5000000 items",
+            "{source}"
+        );
     }
 }
 
@@ -75,7 +94,11 @@ fn what_goes_along_paths_is_counted() {
         "[range(100000)] | [range(100) as $i | .[[range(1000)]]]",
         "[range(10000)] | [range(100000) as $i | del(.[$i:])]",
     ] {
-        assert_eq!(refusal(source), "the expression takes more than 5000000 steps", "{source}");
+        assert_eq!(
+            refusal(source),
+            "the expression takes more than 5000000 steps",
+            "{source}"
+        );
     }
     let deep = "reduce range(100000) as $i (0; . as $v | setpath([range(100) | \"a\"]; $v))";
     assert!(refusal(&format!("{deep} | .")).contains("cannot index number"));
@@ -105,7 +128,10 @@ fn as_much_as_records_have_is_updated_and_deleted_in_good_time() {
 
 #[test]
 fn a_number_that_grows_is_ended_by_its_digits() {
-    for source in ["reduce range(60) as $i (3; . * .)", "reduce range(60) as $i (1.5; . * .)"] {
+    for source in [
+        "reduce range(60) as $i (3; . * .)",
+        "reduce range(60) as $i (1.5; . * .)",
+    ] {
         assert!(refusal(source).contains("at most 1000 digits"), "{source}");
     }
 }
@@ -133,8 +159,14 @@ fn a_value_that_is_nested_ever_deeper_is_ended_by_its_depth() {
         "reduce range(300) as $i (0; [.]) | flatten",
         "reduce range(20) as $i ([[1]]; walk([.]))",
     ] {
-        let error = refusal(&source.replace("DEEPER", &format!("{}.{}", "[".repeat(120), "]".repeat(120))));
-        assert!(error.contains("nested deeper than 128 levels"), "{source}: {error}");
+        let error = refusal(&source.replace(
+            "DEEPER",
+            &format!("{}.{}", "[".repeat(120), "]".repeat(120)),
+        ));
+        assert!(
+            error.contains("nested deeper than 128 levels"),
+            "{source}: {error}"
+        );
     }
     assert!(run("reduce range(128) as $i (0; [.])", "null").is_ok());
 }
@@ -172,7 +204,10 @@ fn regexes_of_common_size_go_through_long_texts() {
     let address = r"^[\\w.+-]{1,64}@[\\w-]{1,63}([.][\\w-]{1,63}){1,8}$";
     for (source, length) in [
         (r#"test("^[A-Za-z0-9+/]*=*$")"#.to_owned(), 4_000_000),
-        (r#"gsub("[^0-9 ]+"; "") | length == 0"#.to_owned(), 1_000_000),
+        (
+            r#"gsub("[^0-9 ]+"; "") | length == 0"#.to_owned(),
+            1_000_000,
+        ),
         (format!(r#"test("{address}") | not"#), 10_000),
     ] {
         let outputs = run(&source, &format!("{:?}", "a".repeat(length))).unwrap();
@@ -183,42 +218,72 @@ fn regexes_of_common_size_go_through_long_texts() {
 #[test]
 fn no_definition_takes_the_place_of_a_check() {
     let own = "def step: 1; def made: 2; def weighed: 3; def as_text: 4; def unchecked_sort: 5;";
-    let outputs = run(&format!("{own} [[2, 1] | sort[] | step, made, weighed, as_text]"), "null").unwrap();
-    assert_eq!(pomost_expression::write(&outputs[0]).unwrap(), "[1,2,3,4,1,2,3,4]");
+    let outputs = run(
+        &format!("{own} [[2, 1] | sort[] | step, made, weighed, as_text]"),
+        "null",
+    )
+    .unwrap();
+    assert_eq!(
+        pomost_expression::write(&outputs[0]).unwrap(),
+        "[1,2,3,4,1,2,3,4]"
+    );
     assert!(refusal(&format!("{own} reduce range(200) as $i (0; [.])")).contains("nested deeper"));
 }
 
 #[test]
 fn a_regex_from_a_record_is_refused_before_it_is_read_where_it_is_too_long() {
-    for regex in [r#""[" + ("a" * 10000000) + "]""#, r#""a" * 70000"#, r#""(?=" + ("a" * 70000) + ")""#] {
+    for regex in [
+        r#""[" + ("a" * 10000000) + "]""#,
+        r#""a" * 70000"#,
+        r#""(?=" + ("a" * 70000) + ")""#,
+    ] {
         let error = refusal(&format!("({regex}) as $regex | \"x\" | test($regex)"));
         assert!(error.starts_with("invalid regex"), "{regex}: {error}");
     }
-    for regex in [r#""[" + ("a" * 60000) + "]""#, r#""\\w" * 30000"#, r#""\\p{L}" * 12000"#] {
+    for regex in [
+        r#""[" + ("a" * 60000) + "]""#,
+        r#""\\w" * 30000"#,
+        r#""\\p{L}" * 12000"#,
+    ] {
         for flags in ["null", "\"i\""] {
-            let _ = run(&format!("({regex}) as $regex | \"x\" | test($regex; {flags})"), "null");
+            let _ = run(
+                &format!("({regex}) as $regex | \"x\" | test($regex; {flags})"),
+                "null",
+            );
         }
     }
 }
 
 #[test]
 fn an_array_that_is_searched_for_takes_its_steps_first() {
-    for source in ["[range(1e6) | 0] | .[[range(5e5) | 0]]", "[range(1e6) | 0] | getpath([[range(5e5) | 0]])"]
-    {
-        assert_eq!(refusal(source), "the expression takes more than 5000000 steps", "{source}");
+    for source in [
+        "[range(1e6) | 0] | .[[range(5e5) | 0]]",
+        "[range(1e6) | 0] | getpath([[range(5e5) | 0]])",
+    ] {
+        assert_eq!(
+            refusal(source),
+            "the expression takes more than 5000000 steps",
+            "{source}"
+        );
     }
 }
 
 #[test]
 fn a_number_of_very_many_digits_is_not_read() {
-    for source in [r#""1" * 1000000 | tonumber"#, r#""1" * 1000000 | fromjson"#, r#""1" * 1000000 | decimal"#]
-    {
+    for source in [
+        r#""1" * 1000000 | tonumber"#,
+        r#""1" * 1000000 | fromjson"#,
+        r#""1" * 1000000 | decimal"#,
+    ] {
         refusal(source);
     }
     assert!(read("1".repeat(3_000_000).as_bytes()).is_err());
     assert!(refusal("1e1000 * 1e1000").contains("at most 1000 digits"));
     let digits = format!("{:?}", "1".repeat(3_000_000));
-    assert_eq!(run("length", &digits).unwrap(), [Value::from(3_000_000_usize)]);
+    assert_eq!(
+        run("length", &digits).unwrap(),
+        [Value::from(3_000_000_usize)]
+    );
 }
 
 #[test]
@@ -232,10 +297,17 @@ fn a_text_that_becomes_longer_is_ended_by_its_length() {
         r#""ŉ" * 8000000 | upcase"#,
         r#"@html "\("<" * 10000000)""#,
     ] {
-        assert_eq!(refusal(source), "the expression makes a text longer than 16 MiB", "{source}");
+        assert_eq!(
+            refusal(source),
+            "the expression makes a text longer than 16 MiB",
+            "{source}"
+        );
     }
     let error = refusal(r#""a" * 10000000 | explode"#);
-    assert_eq!(error, "the expression makes an array of more than 5000000 items");
+    assert_eq!(
+        error,
+        "the expression makes an array of more than 5000000 items"
+    );
     refusal(r#"1e999 | format_decimal(2; ","; "'" * 10000000)"#);
     refusal(r#"0 | strftime("%c" * 5000000)"#);
 }

@@ -7,10 +7,13 @@ use pomost_expression::{Expression, Value, Variables, functions, write};
 /// The outputs of an expression, or why there are none, also because they cannot be written.
 fn outcome(source: &str) -> Result<String, String> {
     let expression = Expression::compile(source).map_err(|error| error.message)?;
-    let outputs =
-        expression.outputs(Value::Null, &Variables::default()).map_err(|error| error.message.clone())?;
+    let outputs = expression
+        .outputs(Value::Null, &Variables::default())
+        .map_err(|error| error.message.clone())?;
     let written: Result<Vec<String>, _> = outputs.iter().map(write).collect();
-    written.map(|outputs| outputs.join(", ")).map_err(|error| error.to_string())
+    written
+        .map(|outputs| outputs.join(", "))
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -63,6 +66,9 @@ fn what_jq_documents_is_there() {
         @json/0 @html/0 @uri/0 @urid/0 @csv/0 @tsv/0 @sh/0 @base64/0 @base64d/0";
     let there = outcome("builtins | join(\" \")").unwrap();
     let there: Vec<&str> = there.trim_matches('"').split(' ').collect();
-    let missing: Vec<&str> = documented.split_whitespace().filter(|name| !there.contains(name)).collect();
+    let missing: Vec<&str> = documented
+        .split_whitespace()
+        .filter(|name| !there.contains(name))
+        .collect();
     assert_eq!(missing, Vec::<&str>::new());
 }

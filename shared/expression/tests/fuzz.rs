@@ -82,15 +82,35 @@ const FORMS: [&str; 60] = [
 /// Any value, nested a little.
 fn value() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
-        select(vec!["null", "true", "0", "-1", "1.10", "1e400", "9007199254740993", "1e-400"])
-            .prop_map(str::to_owned),
+        select(vec![
+            "null",
+            "true",
+            "0",
+            "-1",
+            "1.10",
+            "1e400",
+            "9007199254740993",
+            "1e-400"
+        ])
+        .prop_map(str::to_owned),
         any::<i64>().prop_map(|number| number.to_string()),
         ".{0,12}".prop_map(|text: String| serde_json::Value::from(text).to_string()),
-        select(vec!["2026-11-24T12:00:00Z", "600 100 200", "%E2%82", "(a+)+$", "TAK", "x", "a"])
-            .prop_map(|text| format!("{text:?}")),
+        select(vec![
+            "2026-11-24T12:00:00Z",
+            "600 100 200",
+            "%E2%82",
+            "(a+)+$",
+            "TAK",
+            "x",
+            "a"
+        ])
+        .prop_map(|text| format!("{text:?}")),
     ];
     scalar.prop_recursive(4, 24, 5, |inner| {
-        let field = (select(vec!["a", "b", "key", "value", "name"]), inner.clone());
+        let field = (
+            select(vec!["a", "b", "key", "value", "name"]),
+            inner.clone(),
+        );
         let field = field.prop_map(|(name, value)| format!("{name:?}:{value}"));
         prop_oneof![
             vec(inner, 0..5).prop_map(|items| format!("[{}]", items.join(","))),
@@ -113,30 +133,48 @@ fn program() -> impl Strategy<Value = String> {
             let mut inner = inner.into_iter().cycle();
             form.split('@')
                 .map(str::to_owned)
-                .reduce(|program, rest| format!("{program}({}){rest}", inner.next().unwrap_or_default()))
+                .reduce(|program, rest| {
+                    format!("{program}({}){rest}", inner.next().unwrap_or_default())
+                })
                 .unwrap_or_default()
         })
     })
 }
 
 fn run(source: &str, input: &str) {
-    let Ok(expression) = Expression::compile(source) else { return };
-    let (begin, variables) =
-        (Instant::now(), Variables { page: Value::from(7_usize), ..Variables::default() });
+    let Ok(expression) = Expression::compile(source) else {
+        return;
+    };
+    let (begin, variables) = (
+        Instant::now(),
+        Variables {
+            page: Value::from(7_usize),
+            ..Variables::default()
+        },
+    );
     if let Ok(outputs) = expression.outputs(read(input.as_bytes()).unwrap(), &variables) {
         for output in outputs {
             // What JSON lacks is an error; what is written is JSON.
-            write(&output).into_iter().for_each(|json| drop(read(json.as_bytes()).unwrap()));
+            write(&output)
+                .into_iter()
+                .for_each(|json| drop(read(json.as_bytes()).unwrap()));
             pomost_expression::to_json(&output);
         }
     }
-    assert!(begin.elapsed() < PATIENCE, "{source} takes {:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < PATIENCE,
+        "{source} takes {:?}",
+        begin.elapsed()
+    );
 }
 
 /// Programs that go on to their bounds take seconds, so a quarter of them has to do.
 fn slow() -> ProptestConfig {
     let config = ProptestConfig::default();
-    ProptestConfig { cases: config.cases.div_ceil(4), ..config }
+    ProptestConfig {
+        cases: config.cases.div_ceil(4),
+        ..config
+    }
 }
 
 proptest! {
@@ -177,7 +215,11 @@ fn what_went_wrong_once_does_not_any_more() {
 }
 
 fn corpus(name: &str) -> Vec<String> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(name);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/corpus")
+        .join(name);
     let files = fs::read_dir(directory).unwrap();
-    files.map(|file| String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()).into_owned()).collect()
+    files
+        .map(|file| String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()).into_owned())
+        .collect()
 }

@@ -5,7 +5,14 @@
 use pomost_expression::{Expression, Variables, functions, read};
 
 /// They have no end, or none in good time, on some of the inputs.
-const ENDLESS: [&str; 6] = ["combinations", "repeat", "range", "while", "until", "recurse"];
+const ENDLESS: [&str; 6] = [
+    "combinations",
+    "repeat",
+    "range",
+    "while",
+    "until",
+    "recurse",
+];
 
 const ARGUMENTS: [&str; 9] = [
     "",
@@ -55,7 +62,9 @@ fn no_function_panics_on_any_input() {
     let mut panics = Vec::new();
     for name in functions::names().filter(|name| !ENDLESS.contains(name)) {
         for arguments in ARGUMENTS {
-            let Ok(expression) = Expression::compile(&format!("first({name}{arguments})")) else { continue };
+            let Ok(expression) = Expression::compile(&format!("first({name}{arguments})")) else {
+                continue;
+            };
             tried += 1;
             panics.extend(panics_of(&expression));
         }
@@ -67,33 +76,53 @@ fn no_function_panics_on_any_input() {
 #[test]
 fn no_operator_panics_on_any_input() {
     let inputs = INPUTS.join(", ");
-    for operator in ["+", "-", "*", "/", "%", "<", "<=", ">", ">=", "==", "!=", "+=", "-=", "*=", "/=", "%="]
-    {
-        let source = format!("[({inputs}) as $other | try (. {operator} $other) catch null] | length");
-        assert_eq!(panics_of(&Expression::compile(&source).unwrap()), Vec::<String>::new());
+    for operator in [
+        "+", "-", "*", "/", "%", "<", "<=", ">", ">=", "==", "!=", "+=", "-=", "*=", "/=", "%=",
+    ] {
+        let source =
+            format!("[({inputs}) as $other | try (. {operator} $other) catch null] | length");
+        assert_eq!(
+            panics_of(&Expression::compile(&source).unwrap()),
+            Vec::<String>::new()
+        );
     }
 }
 
 /// The inputs on which an expression panics.
 fn panics_of(expression: &Expression) -> Vec<String> {
     let panics = |input: &&str| {
-        let run = || expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default()).is_ok();
+        let run = || {
+            expression
+                .outputs(read(input.as_bytes()).unwrap(), &Variables::default())
+                .is_ok()
+        };
         std::panic::catch_unwind(run).is_err()
     };
-    INPUTS.into_iter().filter(panics).map(|input| format!("{input} | {}", expression.source())).collect()
+    INPUTS
+        .into_iter()
+        .filter(panics)
+        .map(|input| format!("{input} | {}", expression.source()))
+        .collect()
 }
 
 #[test]
 fn no_error_tells_a_value_of_the_record() {
-    let inputs =
-        [r#""geheim""#, r#"["geheim"]"#, r#"{"geheim":1}"#, r#"["geheim",{"geheim":"geheim"},null,1]"#]
-            .map(|input| read(input.as_bytes()).unwrap());
-    let functions = functions::names().filter(|name| !ENDLESS.contains(name)).flat_map(|name| {
-        ["", "(.)", "(.[0]?)", "(\"x\")", "(.; .)", "(.; \"x\"; .)"]
-            .map(|arguments| format!("first({name}{arguments})"))
-    });
+    let inputs = [
+        r#""geheim""#,
+        r#"["geheim"]"#,
+        r#"{"geheim":1}"#,
+        r#"["geheim",{"geheim":"geheim"},null,1]"#,
+    ]
+    .map(|input| read(input.as_bytes()).unwrap());
+    let functions = functions::names()
+        .filter(|name| !ENDLESS.contains(name))
+        .flat_map(|name| {
+            ["", "(.)", "(.[0]?)", "(\"x\")", "(.; .)", "(.; \"x\"; .)"]
+                .map(|arguments| format!("first({name}{arguments})"))
+        });
     let operators = ["+", "-", "*", "/", "%"].into_iter();
-    let operations = operators.flat_map(|operator| [format!(". {operator} 1"), format!("{{}} {operator} .")]);
+    let operations =
+        operators.flat_map(|operator| [format!(". {operator} 1"), format!("{{}} {operator} .")]);
     let others = [
         "-.",
         ".x",
@@ -118,7 +147,9 @@ fn no_error_tells_a_value_of_the_record() {
     ];
     let mut failed = 0;
     for source in functions.chain(operations).chain(others.map(str::to_owned)) {
-        let Ok(expression) = Expression::compile(&source) else { continue };
+        let Ok(expression) = Expression::compile(&source) else {
+            continue;
+        };
         for input in &inputs {
             if let Err(error) = expression.outputs(input.clone(), &Variables::default()) {
                 failed += 1;

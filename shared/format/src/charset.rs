@@ -68,13 +68,24 @@ impl Transcoder {
     /// A transcoder from a charset, or from what an XML declaration names where `declares`.
     pub(crate) fn new(charset: Option<Charset>, declares: bool) -> Transcoder {
         let head = (declares && charset.is_none()).then(Vec::new);
-        Transcoder { decoder: charset.unwrap_or_default().0.new_decoder(), read: 0, head }
+        Transcoder {
+            decoder: charset.unwrap_or_default().0.new_decoder(),
+            read: 0,
+            head,
+        }
     }
 
     /// Appends the text of the next bytes; `last` where nothing follows. It must not be used again
     /// after an error or after the last bytes.
-    pub(crate) fn decode(&mut self, bytes: &[u8], text: &mut String, last: bool) -> Result<(), Fault> {
-        let Some(mut head) = self.head.take() else { return self.decode_all(bytes, text, last) };
+    pub(crate) fn decode(
+        &mut self,
+        bytes: &[u8],
+        text: &mut String,
+        last: bool,
+    ) -> Result<(), Fault> {
+        let Some(mut head) = self.head.take() else {
+            return self.decode_all(bytes, text, last);
+        };
         head.extend_from_slice(bytes);
         match declaration(&head) {
             Declaration::Incomplete if !last => {
@@ -97,21 +108,37 @@ impl Transcoder {
         while let Some(piece) = pieces.next() {
             self.decode_piece(piece, text, last && pieces.peek().is_none())?;
         }
-        if last && bytes.is_empty() { self.decode_piece(&[], text, true) } else { Ok(()) }
+        if last && bytes.is_empty() {
+            self.decode_piece(&[], text, true)
+        } else {
+            Ok(())
+        }
     }
 
-    fn decode_piece(&mut self, mut bytes: &[u8], text: &mut String, last: bool) -> Result<(), Fault> {
+    fn decode_piece(
+        &mut self,
+        mut bytes: &[u8],
+        text: &mut String,
+        last: bool,
+    ) -> Result<(), Fault> {
         loop {
-            let room = self.decoder.max_utf8_buffer_length_without_replacement(bytes.len());
+            let room = self
+                .decoder
+                .max_utf8_buffer_length_without_replacement(bytes.len());
             text.reserve(room.unwrap_or(STEP));
-            let (result, read) = self.decoder.decode_to_string_without_replacement(bytes, text, last);
+            let (result, read) = self
+                .decoder
+                .decode_to_string_without_replacement(bytes, text, last);
             self.read += read as u64;
             bytes = &bytes[read..];
             match result {
                 DecoderResult::InputEmpty => return Ok(()),
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(length, after) => {
-                    let place = Place::Byte(self.read.saturating_sub(u64::from(length) + u64::from(after)));
+                    let place = Place::Byte(
+                        self.read
+                            .saturating_sub(u64::from(length) + u64::from(after)),
+                    );
                     return Err(self.fault(place, last && bytes.is_empty()));
                 }
             }
@@ -123,7 +150,10 @@ impl Transcoder {
         if at_end {
             return Fault::truncated(place, format!("the rest of a character of {charset}"));
         }
-        Fault { place, problem: Problem::Charset(charset) }
+        Fault {
+            place,
+            problem: Problem::Charset(charset),
+        }
     }
 }
 
@@ -145,7 +175,9 @@ mod tests {
     fn text(label: &str, chunks: &[&[u8]]) -> Result<String, Fault> {
         let mut transcoder = Transcoder::new(Charset::of_label(label), false);
         let mut text = String::new();
-        chunks.iter().try_for_each(|chunk| transcoder.decode(chunk, &mut text, false))?;
+        chunks
+            .iter()
+            .try_for_each(|chunk| transcoder.decode(chunk, &mut text, false))?;
         transcoder.decode(&[], &mut text, true)?;
         Ok(text)
     }
@@ -154,7 +186,10 @@ mod tests {
     fn charsets_of_business_systems_become_utf_8() {
         assert_eq!(text("windows-1250", &[b"\xbf\xf3\xb3w"]).unwrap(), "żółw");
         assert_eq!(text("ISO-8859-2", &[b"\xbf\xf3\xb3w"]).unwrap(), "żółw");
-        assert_eq!(text("utf-16le", &[b"\x7c\x01\xf3", b"\x00B\x01w\x00"]).unwrap(), "żółw");
+        assert_eq!(
+            text("utf-16le", &[b"\x7c\x01\xf3", b"\x00B\x01w\x00"]).unwrap(),
+            "żółw"
+        );
         assert_eq!(text("shift_jis", &[b"\x8b", b"\x54"]).unwrap(), "亀");
         assert!(Charset::of_label("klingon").is_none());
         assert!(Charset::of_label("iso-2022-kr").is_none());
@@ -163,25 +198,53 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_dropped_and_overrules() {
         assert_eq!(text("utf-8", &[b"\xef", b"\xbb\xbfa"]).unwrap(), "a");
-        assert_eq!(text("windows-1250", &[b"\xef\xbb\xbf\xc5\xbc"]).unwrap(), "ż");
+        assert_eq!(
+            text("windows-1250", &[b"\xef\xbb\xbf\xc5\xbc"]).unwrap(),
+            "ż"
+        );
         assert_eq!(text("utf-8", &[b"\xff\xfea\x00"]).unwrap(), "a");
     }
 
     #[test]
     fn what_is_not_of_the_charset_is_an_error_with_its_place() {
-        let wrong =
-            |place, charset| Err(Fault { place: Place::Byte(place), problem: Problem::Charset(charset) });
+        let wrong = |place, charset| {
+            Err(Fault {
+                place: Place::Byte(place),
+                problem: Problem::Charset(charset),
+            })
+        };
         assert_eq!(text("utf-8", &[b"ab\xff\xffcd"]), wrong(2, "UTF-8"));
         assert_eq!(text("utf-8", &[b"ab\xc5", b"cd"]), wrong(2, "UTF-8"));
-        assert_eq!(text("utf-8", &[&[b'a'; 3 * STEP], b"\xc0\x80"]), wrong(3 * STEP as u64, "UTF-8"));
+        assert_eq!(
+            text("utf-8", &[&[b'a'; 3 * STEP], b"\xc0\x80"]),
+            wrong(3 * STEP as u64, "UTF-8")
+        );
         assert_eq!(text("windows-1252", &[b"\x81"]).unwrap(), "\u{81}");
         assert_eq!(text("windows-1253", &[b"a\xd2"]), wrong(1, "windows-1253"));
         let cut = text("utf-8", &[b"a\xc5"]).unwrap_err();
-        assert!(matches!(cut, Fault { place: Place::Byte(1), problem: Problem::Truncated(_) }), "{cut:?}");
+        assert!(
+            matches!(
+                cut,
+                Fault {
+                    place: Place::Byte(1),
+                    problem: Problem::Truncated(_)
+                }
+            ),
+            "{cut:?}"
+        );
         let (mut transcoder, mut text) = (Transcoder::new(None, true), String::new());
         transcoder.decode(b"<?xml \xc5", &mut text, false).unwrap();
         assert_eq!((transcoder.held(), text.as_str()), (7, ""));
         let cut = transcoder.decode(&[], &mut text, true).unwrap_err();
-        assert!(matches!(cut, Fault { place: Place::Byte(6), problem: Problem::Truncated(_) }), "{cut:?}");
+        assert!(
+            matches!(
+                cut,
+                Fault {
+                    place: Place::Byte(6),
+                    problem: Problem::Truncated(_)
+                }
+            ),
+            "{cut:?}"
+        );
     }
 }

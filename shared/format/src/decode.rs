@@ -3,8 +3,8 @@
 use pomost_expression::Value;
 
 use crate::{
-    DecodeError, Format, Limits, RowPath, Syntax, buffer::Buffer, charset::Transcoder, csv, error::Fault,
-    form::Form, json, json_lines::JsonLines, text, xml::Xml,
+    DecodeError, Format, Limits, RowPath, Syntax, buffer::Buffer, charset::Transcoder, csv,
+    error::Fault, form::Form, json, json_lines::JsonLines, text, xml::Xml,
 };
 
 /// Reads a body: fed its chunks, it gives its rows one by one.
@@ -86,7 +86,10 @@ impl Decoder {
         if self.failed || self.fault.is_some() || self.buffer.ended() {
             return;
         }
-        self.fault = self.transcoder.decode(chunk, self.buffer.tail(), last).err();
+        self.fault = self
+            .transcoder
+            .decode(chunk, self.buffer.tail(), last)
+            .err();
     }
 
     fn read(&mut self) -> Result<Option<Value>, Fault> {
@@ -180,8 +183,12 @@ mod tests {
         let mut decoder = Decoder::new(&Syntax::JsonLines.into(), None);
         decoder.feed(b"1\n\"\xff\"\n");
         decoder.finish();
-        let error = decoder.by_ref().find_map(Result::err).map(|error| error.to_string());
-        let expected = "JSON Lines, row 2, byte 3: not UTF-8; give the encoding that the system sends";
+        let error = decoder
+            .by_ref()
+            .find_map(Result::err)
+            .map(|error| error.to_string());
+        let expected =
+            "JSON Lines, row 2, byte 3: not UTF-8; give the encoding that the system sends";
         assert_eq!(error.as_deref(), Some(expected));
     }
 }

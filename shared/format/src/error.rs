@@ -73,18 +73,32 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn malformed(place: Place, message: impl Into<String>) -> Fault {
-        Fault { place, problem: Problem::Malformed(message.into()) }
+        Fault {
+            place,
+            problem: Problem::Malformed(message.into()),
+        }
     }
 
     pub(crate) fn truncated(place: Place, expected: impl Into<String>) -> Fault {
-        Fault { place, problem: Problem::Truncated(expected.into()) }
+        Fault {
+            place,
+            problem: Problem::Truncated(expected.into()),
+        }
     }
 
     pub(crate) fn too_large(place: Place, what: &'static str, limit: usize) -> Fault {
-        Fault { place, problem: Problem::TooLarge { what, limit } }
+        Fault {
+            place,
+            problem: Problem::TooLarge { what, limit },
+        }
     }
 
     pub(crate) fn in_row(self, format: &'static str, row: u64) -> DecodeError {
-        DecodeError { format, row, place: self.place, problem: self.problem }
+        DecodeError {
+            format,
+            row,
+            place: self.place,
+            problem: self.problem,
+        }
     }
 }

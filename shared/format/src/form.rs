@@ -15,7 +15,10 @@ pub(crate) struct Form {
 
 impl Form {
     pub(crate) fn new(limits: Limits) -> Form {
-        Form { limit: limits.row, form: None }
+        Form {
+            limit: limits.row,
+            form: None,
+        }
     }
 }
 
@@ -29,7 +32,12 @@ impl Rows for Form {
         }
         let mut fields = Map::default();
         for (name, value) in form_urlencoded::parse(buffer.bytes()) {
-            add(&mut fields, &name, Value::utf8_str(value.into_owned()), false);
+            add(
+                &mut fields,
+                &name,
+                Value::utf8_str(value.into_owned()),
+                false,
+            );
         }
         buffer.consume(buffer.len());
         self.form = Some(Value::obj(fields));
@@ -47,7 +55,11 @@ pub(crate) fn add(fields: &mut Map, name: &str, value: Value, many: bool) {
     let name = Value::utf8_str(name.to_owned());
     match fields.get_mut(&name) {
         None => {
-            let value = if many { [value].into_iter().collect() } else { value };
+            let value = if many {
+                [value].into_iter().collect()
+            } else {
+                value
+            };
             fields.insert(name, value);
         }
         Some(Value::Arr(values)) => jaq_json::Rc::make_mut(values).push(value),
@@ -67,9 +79,16 @@ mod tests {
 
     #[test]
     fn a_form_is_an_object_of_texts() {
-        let (rows, _) =
-            decode(&Syntax::Form.into(), None, b"name=%C5%BC+%26&tag=a&empty&tag=b&tag=c").unwrap();
-        assert_eq!(write(&rows[0]).unwrap(), r#"{"name":"ż &","tag":["a","b","c"],"empty":""}"#);
+        let (rows, _) = decode(
+            &Syntax::Form.into(),
+            None,
+            b"name=%C5%BC+%26&tag=a&empty&tag=b&tag=c",
+        )
+        .unwrap();
+        assert_eq!(
+            write(&rows[0]).unwrap(),
+            r#"{"name":"ż &","tag":["a","b","c"],"empty":""}"#
+        );
         let (rows, _) = decode(&Syntax::Form.into(), None, b"").unwrap();
         assert_eq!(write(&rows[0]).unwrap(), "{}");
     }

@@ -56,13 +56,19 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { row: 16 << 20, document: 64 << 20 }
+        Limits {
+            row: 16 << 20,
+            document: 64 << 20,
+        }
     }
 }
 
 impl From<Syntax> for Format {
     fn from(syntax: Syntax) -> Format {
-        Format { syntax, ..Format::default() }
+        Format {
+            syntax,
+            ..Format::default()
+        }
     }
 }
 
@@ -75,7 +81,11 @@ impl Format {
             Syntax::Json | Syntax::JsonLines => None,
             _ => charset_of(content_type),
         };
-        Some(Format { syntax, charset, limits: Limits::default() })
+        Some(Format {
+            syntax,
+            charset,
+            limits: Limits::default(),
+        })
     }
 
     /// The format of an answer: the given one or else what its Content-Type says or else JSON. Plain
@@ -84,13 +94,18 @@ impl Format {
     pub fn of_answer(given: Option<&Format>, content_type: Option<&str>) -> Format {
         let named = content_type.and_then(Format::of_content_type);
         let Some(given) = given else {
-            return named.filter(|named| !matches!(named.syntax, Syntax::Text(_))).unwrap_or_default();
+            return named
+                .filter(|named| !matches!(named.syntax, Syntax::Text(_)))
+                .unwrap_or_default();
         };
         let of_header = || match given.syntax {
             Syntax::Json | Syntax::JsonLines => None,
             _ => content_type.and_then(charset_of),
         };
-        Format { charset: given.charset.or_else(of_header), ..given.clone() }
+        Format {
+            charset: given.charset.or_else(of_header),
+            ..given.clone()
+        }
     }
 
     /// The Content-Type of a body that is written in this format.
@@ -132,9 +147,10 @@ impl Syntax {
             | "application/jsonl"
             | "application/x-jsonlines" => Syntax::JsonLines,
             "text/csv" | "application/csv" => Syntax::Csv(CsvOptions::default()),
-            "text/tab-separated-values" => {
-                Syntax::Csv(CsvOptions { delimiter: b'\t', ..CsvOptions::default() })
-            }
+            "text/tab-separated-values" => Syntax::Csv(CsvOptions {
+                delimiter: b'\t',
+                ..CsvOptions::default()
+            }),
             "application/xml" | "text/xml" => Syntax::Xml(XmlOptions::default()),
             "text/plain" => Syntax::Text(TextOptions::default()),
             "application/x-www-form-urlencoded" => Syntax::Form,
@@ -148,7 +164,10 @@ impl Syntax {
 /// The charset of a Content-Type. One that nobody knows is left to the body: what is not UTF-8 then
 /// is an error there.
 fn charset_of(content_type: &str) -> Option<Charset> {
-    let parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let parameters = content_type
+        .split(';')
+        .skip(1)
+        .filter_map(|parameter| parameter.split_once('='));
     let mut charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     let (_, label) = charsets.next()?;
     Charset::of_label(label.trim().trim_matches('"'))
@@ -172,14 +191,22 @@ mod tests {
             ("application/json; charset=iso-8859-2", "JSON", None),
             ("Application/X-NDJSON", "JSON Lines", None),
             ("application/jsonl", "JSON Lines", None),
-            ("text/csv; header=present; Charset=\"Windows-1250\"", "CSV", Some("windows-1250")),
+            (
+                "text/csv; header=present; Charset=\"Windows-1250\"",
+                "CSV",
+                Some("windows-1250"),
+            ),
             ("text/tab-separated-values", "CSV", None),
             ("text/xml;charset=ISO-8859-2", "XML", Some("ISO-8859-2")),
             ("application/atom+xml", "XML", None),
             ("text/plain; charset=klingon", "text", None),
             ("application/x-www-form-urlencoded", "form", None),
         ] {
-            assert_eq!(named(content_type), Some((format, charset)), "{content_type}");
+            assert_eq!(
+                named(content_type),
+                Some((format, charset)),
+                "{content_type}"
+            );
         }
         for content_type in ["", "text/html", "application/pdf", "json", ";charset=utf-8"] {
             assert_eq!(named(content_type), None, "{content_type}");
@@ -188,12 +215,21 @@ mod tests {
 
     #[test]
     fn the_format_of_an_answer_is_the_given_one_then_the_headers_then_json() {
-        let csv = Format::from(Syntax::Csv(CsvOptions { delimiter: b';', ..CsvOptions::default() }));
+        let csv = Format::from(Syntax::Csv(CsvOptions {
+            delimiter: b';',
+            ..CsvOptions::default()
+        }));
         let answer = Format::of_answer(Some(&csv), Some("application/json; charset=windows-1250"));
         assert_eq!(answer.syntax, csv.syntax);
         assert_eq!(answer.charset, Charset::of_label("windows-1250"));
-        let latin = Format { charset: Charset::of_label("iso-8859-2"), ..csv.clone() };
-        assert_eq!(Format::of_answer(Some(&latin), Some("text/csv; charset=utf-8")), latin);
+        let latin = Format {
+            charset: Charset::of_label("iso-8859-2"),
+            ..csv.clone()
+        };
+        assert_eq!(
+            Format::of_answer(Some(&latin), Some("text/csv; charset=utf-8")),
+            latin
+        );
         assert_eq!(Format::of_answer(None, Some("text/xml")).name(), "XML");
         for silent in ["text/html", "text/plain; charset=iso-8859-1"] {
             assert_eq!(Format::of_answer(None, Some(silent)), Format::default());
@@ -213,7 +249,12 @@ mod tests {
             "text/plain; charset=utf-8",
             "application/x-www-form-urlencoded",
         ] {
-            assert_eq!(Format::of_content_type(content_type).unwrap().content_type(), content_type);
+            assert_eq!(
+                Format::of_content_type(content_type)
+                    .unwrap()
+                    .content_type(),
+                content_type
+            );
         }
     }
 }

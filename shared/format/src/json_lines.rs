@@ -2,7 +2,9 @@
 
 use pomost_expression::Value;
 
-use crate::{Limits, Place, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly, lines::Lines};
+use crate::{
+    Limits, Place, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly, lines::Lines,
+};
 
 /// Reads a JSON text from each line. Blank lines are no rows.
 pub(crate) struct JsonLines {
@@ -12,7 +14,10 @@ pub(crate) struct JsonLines {
 
 impl JsonLines {
     pub(crate) fn new(limits: Limits) -> JsonLines {
-        JsonLines { limit: limits.row, lines: Lines::default() }
+        JsonLines {
+            limit: limits.row,
+            lines: Lines::default(),
+        }
     }
 }
 
@@ -21,10 +26,18 @@ impl Rows for JsonLines {
         while let Some(line) = self.lines.find(buffer, self.limit)? {
             let bytes = &buffer.bytes()[..line.text];
             let is_last = buffer.ended() && line.whole == buffer.len();
-            let row = (!bytes.trim_ascii().is_empty()).then(|| read_strictly(bytes, is_last)).transpose();
+            let row = (!bytes.trim_ascii().is_empty())
+                .then(|| read_strictly(bytes, is_last))
+                .transpose();
             let row = row.map_err(|error| {
-                let place = Place::Column { line: self.lines.number(), column: error.index as u64 + 1 };
-                Fault { place, problem: error.problem }
+                let place = Place::Column {
+                    line: self.lines.number(),
+                    column: error.index as u64 + 1,
+                };
+                Fault {
+                    place,
+                    problem: error.problem,
+                }
             })?;
             self.lines.pass(&line, buffer);
             if row.is_some() {
@@ -49,7 +62,10 @@ mod tests {
 
     #[test]
     fn each_line_is_a_row_and_blank_lines_are_none() {
-        assert_eq!(rows("{\"a\":1.10}\r\n\n  \n[2]\n\"x\"").unwrap(), ["{\"a\":1.10}", "[2]", "\"x\""]);
+        assert_eq!(
+            rows("{\"a\":1.10}\r\n\n  \n[2]\n\"x\"").unwrap(),
+            ["{\"a\":1.10}", "[2]", "\"x\""]
+        );
         assert_eq!(rows("").unwrap(), Vec::<String>::new());
         assert_eq!(rows("\n\r\n").unwrap(), Vec::<String>::new());
     }
@@ -67,15 +83,27 @@ mod tests {
             "JSON Lines, row 2, line 2 column 6: the body ends here; expected the rest of a JSON value"
         );
         let error = rows("{}\n{\"a\":\n{}").unwrap_err();
-        assert_eq!(error.to_string(), "JSON Lines, row 2, line 2 column 5: expected JSON as RFC 8259 has it");
+        assert_eq!(
+            error.to_string(),
+            "JSON Lines, row 2, line 2 column 5: expected JSON as RFC 8259 has it"
+        );
         assert!(rows("{} {}\n").is_err());
     }
 
     #[test]
     fn a_line_that_is_too_long_is_refused() {
-        let limits = Limits { row: 10, ..Limits::default() };
-        let format = Format { limits, ..Syntax::JsonLines.into() };
+        let limits = Limits {
+            row: 10,
+            ..Limits::default()
+        };
+        let format = Format {
+            limits,
+            ..Syntax::JsonLines.into()
+        };
         let error = decode(&format, None, b"[1]\n[1,2,3,4,5,6]\n").unwrap_err();
-        assert_eq!(error.to_string(), "JSON Lines, row 2, line 2: a line is longer than 10 bytes");
+        assert_eq!(
+            error.to_string(),
+            "JSON Lines, row 2, line 2: a line is longer than 10 bytes"
+        );
     }
 }

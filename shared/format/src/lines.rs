@@ -31,13 +31,20 @@ impl Lines {
         let end = found.unwrap_or(bytes.len());
         self.scanned = end;
         if end > limit {
-            return Err(Fault::too_large(Place::Line(self.number()), "a line", limit));
+            return Err(Fault::too_large(
+                Place::Line(self.number()),
+                "a line",
+                limit,
+            ));
         }
         if found.is_none() && (bytes.is_empty() || !buffer.ended()) {
             return Ok(None);
         }
         let text = bytes[..end].strip_suffix(b"\r").map_or(end, <[u8]>::len);
-        Ok(Some(Line { text, whole: end + usize::from(found.is_some()) }))
+        Ok(Some(Line {
+            text,
+            whole: end + usize::from(found.is_some()),
+        }))
     }
 
     /// Leaves behind the line that was found.

@@ -19,20 +19,31 @@ impl TryFrom<&FormatSection> for Format {
 
     fn try_from(section: &FormatSection) -> Result<Format, SettingsError> {
         let (syntax, encoding) = match &section.0 {
-            FormatSettings::Json(json) => (Syntax::Json, charset("/json", json.encoding.as_deref())?),
-            FormatSettings::Jsonl(json) => (Syntax::JsonLines, charset("/jsonl", json.encoding.as_deref())?),
-            FormatSettings::Csv(csv) => {
-                (Syntax::Csv(csv_options(csv)?), charset("/csv", csv.encoding.as_deref())?)
+            FormatSettings::Json(json) => {
+                (Syntax::Json, charset("/json", json.encoding.as_deref())?)
             }
-            FormatSettings::Xml(xml) => {
-                (Syntax::Xml(xml_options(xml)?), charset("/xml", xml.encoding.as_deref())?)
-            }
-            FormatSettings::Text(text) => {
-                (Syntax::Text(TextOptions { lines: text.lines }), charset("/text", text.encoding.as_deref())?)
-            }
+            FormatSettings::Jsonl(json) => (
+                Syntax::JsonLines,
+                charset("/jsonl", json.encoding.as_deref())?,
+            ),
+            FormatSettings::Csv(csv) => (
+                Syntax::Csv(csv_options(csv)?),
+                charset("/csv", csv.encoding.as_deref())?,
+            ),
+            FormatSettings::Xml(xml) => (
+                Syntax::Xml(xml_options(xml)?),
+                charset("/xml", xml.encoding.as_deref())?,
+            ),
+            FormatSettings::Text(text) => (
+                Syntax::Text(TextOptions { lines: text.lines }),
+                charset("/text", text.encoding.as_deref())?,
+            ),
             FormatSettings::Form(_) => (Syntax::Form, None),
         };
-        Ok(Format { charset: encoding, ..syntax.into() })
+        Ok(Format {
+            charset: encoding,
+            ..syntax.into()
+        })
     }
 }
 
@@ -65,14 +76,21 @@ fn csv_options(csv: &CsvSection) -> Result<CsvOptions, SettingsError> {
         nulls: csv.nulls,
     };
     if !header && csv.names.is_empty() {
-        return Err(wrong("/csv", "header", "without a header the columns need names".into()));
+        return Err(wrong(
+            "/csv",
+            "header",
+            "without a header the columns need names".into(),
+        ));
     }
-    if let Some(twice) = (1..csv.names.len()).find(|&index| csv.names[..index].contains(&csv.names[index])) {
+    if let Some(twice) =
+        (1..csv.names.len()).find(|&index| csv.names[..index].contains(&csv.names[index]))
+    {
         let message = format!("the column '{}' is named twice", csv.names[twice]);
         return Err(wrong("/csv", &format!("names/{twice}"), message));
     }
     let special = [Some(options.delimiter), options.quote, options.escape];
-    let is_twice = |one: usize, other: usize| special[one].is_some() && special[one] == special[other];
+    let is_twice =
+        |one: usize, other: usize| special[one].is_some() && special[one] == special[other];
     if is_twice(0, 1) || is_twice(0, 2) || is_twice(1, 2) {
         let message = "delimiter, quote and escape must be different characters";
         return Err(wrong("/csv", "delimiter", message.into()));
@@ -84,7 +102,11 @@ fn character(field: &str, text: Option<&str>) -> Result<Option<u8>, SettingsErro
     match text.map(str::as_bytes) {
         None => Ok(None),
         Some(&[byte @ (b'\t' | b' '..=b'~')]) => Ok(Some(byte)),
-        Some(_) => Err(wrong("/csv", field, "expected one character of ASCII".into())),
+        Some(_) => Err(wrong(
+            "/csv",
+            field,
+            "expected one character of ASCII".into(),
+        )),
     }
 }
 
@@ -94,18 +116,28 @@ fn xml_options(xml: &XmlSection) -> Result<XmlOptions, SettingsError> {
             let message = "names have no prefix here; leave it out or set prefixes: true";
             return Err(wrong("/xml", field, message.into()));
         }
-        path.parse::<ElementPath>().map_err(|message| wrong("/xml", field, message))
+        path.parse::<ElementPath>()
+            .map_err(|message| wrong("/xml", field, message))
     };
     let list = xml.list.iter().enumerate();
     Ok(XmlOptions {
-        record: xml.record.as_ref().map(|record| path("record", record)).transpose()?,
-        list: list.map(|(index, item)| path(&format!("list/{index}"), item)).collect::<Result<_, _>>()?,
+        record: xml
+            .record
+            .as_ref()
+            .map(|record| path("record", record))
+            .transpose()?,
+        list: list
+            .map(|(index, item)| path(&format!("list/{index}"), item))
+            .collect::<Result<_, _>>()?,
         prefixes: xml.prefixes,
     })
 }
 
 fn wrong(format: &str, field: &str, message: String) -> SettingsError {
-    SettingsError { field: format!("{format}/{field}"), message }
+    SettingsError {
+        field: format!("{format}/{field}"),
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -123,9 +155,18 @@ mod tests {
     fn settings_that_are_left_out_have_their_defaults() {
         assert_eq!(format(json!("json")), Ok(Format::default()));
         assert_eq!(format(json!("jsonl")), Ok(Syntax::JsonLines.into()));
-        assert_eq!(format(json!("csv")), Ok(Syntax::Csv(CsvOptions::default()).into()));
-        assert_eq!(format(json!("xml")), Ok(Syntax::Xml(XmlOptions::default()).into()));
-        assert_eq!(format(json!("text")), Ok(Syntax::Text(TextOptions::default()).into()));
+        assert_eq!(
+            format(json!("csv")),
+            Ok(Syntax::Csv(CsvOptions::default()).into())
+        );
+        assert_eq!(
+            format(json!("xml")),
+            Ok(Syntax::Xml(XmlOptions::default()).into())
+        );
+        assert_eq!(
+            format(json!("text")),
+            Ok(Syntax::Text(TextOptions::default()).into())
+        );
         assert_eq!(format(json!("form")), Ok(Syntax::Form.into()));
     }
 
@@ -147,8 +188,15 @@ mod tests {
             nulls: true,
         };
         let charset = Charset::of_label("windows-1250");
-        assert_eq!(csv, Ok(Format { charset, ..Syntax::Csv(options).into() }));
-        let xml = format(json!({ "xml": { "record": "/a/b", "list": ["c", "d/e"], "prefixes": true } }));
+        assert_eq!(
+            csv,
+            Ok(Format {
+                charset,
+                ..Syntax::Csv(options).into()
+            })
+        );
+        let xml =
+            format(json!({ "xml": { "record": "/a/b", "list": ["c", "d/e"], "prefixes": true } }));
         let options = XmlOptions {
             record: Some("/a/b".parse().unwrap()),
             list: vec!["c".parse().unwrap(), "d/e".parse().unwrap()],
@@ -164,18 +212,34 @@ mod tests {
             (json!({ "csv": { "delimiter": "" } }), "/csv/delimiter"),
             (json!({ "csv": { "quote": "ż" } }), "/csv/quote"),
             (json!({ "csv": { "escape": "\n" } }), "/csv/escape"),
-            (json!({ "csv": { "quote": ";", "delimiter": ";" } }), "/csv/delimiter"),
+            (
+                json!({ "csv": { "quote": ";", "delimiter": ";" } }),
+                "/csv/delimiter",
+            ),
             (json!({ "csv": { "header": false } }), "/csv/header"),
-            (json!({ "csv": { "names": ["a", "b", "a"] } }), "/csv/names/2"),
+            (
+                json!({ "csv": { "names": ["a", "b", "a"] } }),
+                "/csv/names/2",
+            ),
             (json!({ "csv": { "encoding": "klingon" } }), "/csv/encoding"),
             (json!({ "json": { "encoding": "" } }), "/json/encoding"),
             (json!({ "xml": { "record": "a b" } }), "/xml/record"),
-            (json!({ "xml": { "record": "/s:Envelope/s:Body" } }), "/xml/record"),
+            (
+                json!({ "xml": { "record": "/s:Envelope/s:Body" } }),
+                "/xml/record",
+            ),
             (json!({ "xml": { "list": ["a", "//"] } }), "/xml/list/1"),
         ] {
-            assert_eq!(format(written.clone()).unwrap_err().field, field, "{written}");
+            assert_eq!(
+                format(written.clone()).unwrap_err().field,
+                field,
+                "{written}"
+            );
         }
         let error = format(json!({ "csv": { "header": false } })).unwrap_err();
-        assert_eq!(error.to_string(), "csv.header: without a header the columns need names");
+        assert_eq!(
+            error.to_string(),
+            "csv.header: without a header the columns need names"
+        );
     }
 }

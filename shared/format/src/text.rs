@@ -14,9 +14,15 @@ pub struct TextOptions {
 /// What reads plain text.
 pub(crate) fn rows(options: &TextOptions, limits: Limits) -> Box<dyn Rows> {
     if options.lines {
-        Box::new(TextLines { limit: limits.row, lines: Lines::default() })
+        Box::new(TextLines {
+            limit: limits.row,
+            lines: Lines::default(),
+        })
     } else {
-        Box::new(Whole { limit: limits.document, text: None })
+        Box::new(Whole {
+            limit: limits.document,
+            text: None,
+        })
     }
 }
 
@@ -28,7 +34,9 @@ struct TextLines {
 
 impl Rows for TextLines {
     fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
-        let Some(line) = self.lines.find(buffer, self.limit)? else { return Ok(None) };
+        let Some(line) = self.lines.find(buffer, self.limit)? else {
+            return Ok(None);
+        };
         let row = Value::utf8_str(utf8(&buffer.bytes()[..line.text]));
         self.lines.pass(&line, buffer);
         Ok(Some(row))
@@ -74,25 +82,42 @@ mod tests {
 
     fn rows(lines: bool, body: &[u8]) -> Result<Vec<String>, DecodeError> {
         let charset = Charset::of_label("windows-1250");
-        let limits = Limits { row: 10, document: 20 };
-        let format = Format { syntax: Syntax::Text(TextOptions { lines }), charset, limits };
+        let limits = Limits {
+            row: 10,
+            document: 20,
+        };
+        let format = Format {
+            syntax: Syntax::Text(TextOptions { lines }),
+            charset,
+            limits,
+        };
         let (rows, _) = decode(&format, None, body)?;
         Ok(rows.iter().map(|row| text(row).unwrap()).collect())
     }
 
     #[test]
     fn a_text_is_one_row_or_a_row_for_each_line() {
-        assert_eq!(rows(false, b"\xbf\xf3\xb3w\r\n2\n").unwrap(), ["żółw\r\n2\n"]);
+        assert_eq!(
+            rows(false, b"\xbf\xf3\xb3w\r\n2\n").unwrap(),
+            ["żółw\r\n2\n"]
+        );
         assert_eq!(rows(false, b"").unwrap(), [""]);
-        assert_eq!(rows(true, b"\xbf\xf3\xb3w\r\n\n2").unwrap(), ["żółw", "", "2"]);
+        assert_eq!(
+            rows(true, b"\xbf\xf3\xb3w\r\n\n2").unwrap(),
+            ["żółw", "", "2"]
+        );
         assert_eq!(rows(true, b"1\n").unwrap(), ["1"]);
         assert_eq!(rows(true, b"").unwrap(), Vec::<String>::new());
     }
 
     #[test]
     fn a_text_that_is_one_row_is_there_for_what_leads_to_the_next_page() {
-        let (_, rest) =
-            decode(&Syntax::Text(TextOptions::default()).into(), None, "next: 2".as_bytes()).unwrap();
+        let (_, rest) = decode(
+            &Syntax::Text(TextOptions::default()).into(),
+            None,
+            "next: 2".as_bytes(),
+        )
+        .unwrap();
         assert_eq!(text(&rest).unwrap(), "next: 2");
     }
 

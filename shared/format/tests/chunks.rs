@@ -34,7 +34,11 @@ fn an_error_is_the_same_wherever_a_body_is_cut() {
         let mut rng = Rng::with_seed(1);
         for _ in 0..15 {
             let broken = mutated(body, &mut rng);
-            errors += usize::from(same_however_it_is_cut(&format, list.as_ref(), &broken).error.is_some());
+            errors += usize::from(
+                same_however_it_is_cut(&format, list.as_ref(), &broken)
+                    .error
+                    .is_some(),
+            );
         }
     }
     assert!(errors > 30, "{errors}");
@@ -45,11 +49,22 @@ fn a_limit_holds_wherever_a_body_is_cut() {
     for (format, list, body) in bodies() {
         let mut refused = 0;
         for limit in (0..body.len()).step_by(5) {
-            let format = Format { limits: Limits { row: limit, document: limit }, ..format.clone() };
+            let format = Format {
+                limits: Limits {
+                    row: limit,
+                    document: limit,
+                },
+                ..format.clone()
+            };
             let outcome = outcome(&format, list.as_ref(), [body]);
             for size in 1..8 {
                 let piecewise = support::outcome(&format, list.as_ref(), body.chunks(size));
-                assert_eq!(piecewise, outcome, "{} up to {limit} by {size}", format.name());
+                assert_eq!(
+                    piecewise,
+                    outcome,
+                    "{} up to {limit} by {size}",
+                    format.name()
+                );
             }
             refused += usize::from(too_large(outcome.error.as_ref()));
         }
@@ -99,9 +114,21 @@ fn no_error_tells_a_value() {
     let xml_body = b"<o><r a='xyzzy'><b>xyzzy</b><![CDATA[xyzzy]]></r><c>xyzzy</c></o>";
     let mut errors = 0;
     for (format, list, body) in [
-        (Format::default(), None, &br#"{"a":["xyzzy",{"b":"xyzzy"}],"c":"xyzzy"}"#[..]),
-        (Format::default(), Some(support::list(".a[]")), br#"{"a":["xyzzy",{"b":"xyzzy"}],"c":"xyzzy"}"#),
-        (Syntax::JsonLines.into(), None, b"{\"a\":\"xyzzy\"}\n\"xyzzy\"\n"),
+        (
+            Format::default(),
+            None,
+            &br#"{"a":["xyzzy",{"b":"xyzzy"}],"c":"xyzzy"}"#[..],
+        ),
+        (
+            Format::default(),
+            Some(support::list(".a[]")),
+            br#"{"a":["xyzzy",{"b":"xyzzy"}],"c":"xyzzy"}"#,
+        ),
+        (
+            Syntax::JsonLines.into(),
+            None,
+            b"{\"a\":\"xyzzy\"}\n\"xyzzy\"\n",
+        ),
         (csv, None, b"xyzzy,\"xyzzy\"\nxyzzy,\"xyzzy\"\n"),
         (support::xml("/o/r"), None, xml_body),
         (support::xml(""), None, xml_body),
@@ -109,7 +136,9 @@ fn no_error_tells_a_value() {
         let mut rng = Rng::with_seed(3);
         for _ in 0..3000 {
             let broken = mutated(&mutated(body, &mut rng), &mut rng);
-            let Some(error) = outcome(&format, list.as_ref(), [&broken[..]]).error else { continue };
+            let Some(error) = outcome(&format, list.as_ref(), [&broken[..]]).error else {
+                continue;
+            };
             assert!(!error.to_string().contains("xyz"), "{error}");
             errors += 1;
         }
@@ -121,12 +150,24 @@ fn no_error_tells_a_value() {
 fn same_however_it_is_cut(format: &Format, list: Option<&RowPath>, body: &[u8]) -> Outcome {
     let whole = outcome(format, list, [body]);
     let text = String::from_utf8_lossy(body);
-    assert_eq!(outcome(format, list, body.chunks(1)), whole, "byte by byte: {text}");
+    assert_eq!(
+        outcome(format, list, body.chunks(1)),
+        whole,
+        "byte by byte: {text}"
+    );
     for at in 0..=body.len() {
-        assert_eq!(outcome(format, list, [&body[..at], &body[at..]]), whole, "cut at {at}: {text}");
+        assert_eq!(
+            outcome(format, list, [&body[..at], &body[at..]]),
+            whole,
+            "cut at {at}: {text}"
+        );
     }
     for size in 2..8 {
-        assert_eq!(outcome(format, list, body.chunks(size)), whole, "by {size}: {text}");
+        assert_eq!(
+            outcome(format, list, body.chunks(size)),
+            whole,
+            "by {size}: {text}"
+        );
     }
     whole
 }
@@ -145,9 +186,21 @@ fn mutated(body: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 fn is_truncated(outcome: &Outcome) -> bool {
-    matches!(&outcome.error, Some(DecodeError { problem: Problem::Truncated(_), .. }))
+    matches!(
+        &outcome.error,
+        Some(DecodeError {
+            problem: Problem::Truncated(_),
+            ..
+        })
+    )
 }
 
 fn too_large(error: Option<&DecodeError>) -> bool {
-    matches!(error, Some(DecodeError { problem: Problem::TooLarge { .. }, .. }))
+    matches!(
+        error,
+        Some(DecodeError {
+            problem: Problem::TooLarge { .. },
+            ..
+        })
+    )
 }

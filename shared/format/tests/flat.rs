@@ -12,7 +12,13 @@ const CHUNK: usize = 16 * 1024;
 
 /// Reads a body of 20 MB that is made while it is read: what stands before the rows, rows of a few
 /// hundred bytes, and what stands behind them. Returns how many rows came and the most that was held.
-fn read(format: &Format, list: Option<RowPath>, before: &str, row: &str, behind: &str) -> (usize, usize) {
+fn read(
+    format: &Format,
+    list: Option<RowPath>,
+    before: &str,
+    row: &str,
+    behind: &str,
+) -> (usize, usize) {
     let mut decoder = Decoder::new(format, list);
     let (mut rows, mut held, mut chunk) = (0, 0, before.as_bytes().to_vec());
     let count = 20_000_000 / row.len();
@@ -48,7 +54,10 @@ fn is_flat(format: &Format, list: Option<RowPath>, before: &str, row: &str, behi
 }
 
 fn json_row() -> String {
-    format!(r#"{{"id":17,"name":"ż \"[","tags":["a",{{"b":1.10}}],"note":"{}"}}"#, "x".repeat(400))
+    format!(
+        r#"{{"id":17,"name":"ż \"[","tags":["a",{{"b":1.10}}],"note":"{}"}}"#,
+        "x".repeat(400)
+    )
 }
 
 #[test]
@@ -66,18 +75,36 @@ fn a_long_json_list_is_read_at_flat_memory() {
 
 #[test]
 fn a_long_json_list_of_small_elements_is_read_at_flat_memory() {
-    is_flat(&Format::default(), Some(list(".[]")), "[", &format!("1234567.50{},", " ".repeat(90)), "]");
+    is_flat(
+        &Format::default(),
+        Some(list(".[]")),
+        "[",
+        &format!("1234567.50{},", " ".repeat(90)),
+        "]",
+    );
 }
 
 #[test]
 fn long_json_lines_are_read_at_flat_memory() {
-    is_flat(&Syntax::JsonLines.into(), None, "", &format!("{}\r\n", json_row()), "\n");
+    is_flat(
+        &Syntax::JsonLines.into(),
+        None,
+        "",
+        &format!("{}\r\n", json_row()),
+        "\n",
+    );
 }
 
 #[test]
 fn a_long_table_is_read_at_flat_memory() {
     let row = format!("17,\"ż, \"\"x\"\"\n\",{}\r\n", "x".repeat(400));
-    is_flat(&Syntax::Csv(CsvOptions::default()).into(), None, "id,name,note\r\n", &row, "");
+    is_flat(
+        &Syntax::Csv(CsvOptions::default()).into(),
+        None,
+        "id,name,note\r\n",
+        &row,
+        "",
+    );
 }
 
 #[test]
@@ -86,7 +113,13 @@ fn a_long_xml_document_is_read_at_flat_memory() {
         "\n  <order id='17'><!-- x --><name>ż &amp; x</name><note>{}</note></order>",
         "x".repeat(400)
     );
-    is_flat(&xml("/orders/order"), None, "<orders><next>/2</next>", &row, "\n</orders>");
+    is_flat(
+        &xml("/orders/order"),
+        None,
+        "<orders><next>/2</next>",
+        &row,
+        "\n</orders>",
+    );
 }
 
 #[test]

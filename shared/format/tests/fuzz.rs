@@ -37,10 +37,24 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 
 /// Every format, and JSON with its list.
 fn formats() -> Vec<(Format, Option<RowPath>)> {
-    let content_types = ["text/csv; charset=windows-1250", "application/x-ndjson; charset=utf-16"];
-    let declared = content_types.into_iter().filter_map(Format::of_content_type).map(|format| (format, None));
-    let lenient = CsvOptions { lenient: true, escape: Some(b'\\'), skip: 1, ..CsvOptions::default() };
-    let nulls = CsvOptions { nulls: true, ..CsvOptions::default() };
+    let content_types = [
+        "text/csv; charset=windows-1250",
+        "application/x-ndjson; charset=utf-16",
+    ];
+    let declared = content_types
+        .into_iter()
+        .filter_map(Format::of_content_type)
+        .map(|format| (format, None));
+    let lenient = CsvOptions {
+        lenient: true,
+        escape: Some(b'\\'),
+        skip: 1,
+        ..CsvOptions::default()
+    };
+    let nulls = CsvOptions {
+        nulls: true,
+        ..CsvOptions::default()
+    };
     let written = [
         (Format::default(), None),
         (Format::default(), Some(list(".items[]"))),
@@ -60,8 +74,10 @@ fn same_in_any_chunks(body: &[u8], cuts: &[Index]) {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
     cuts.sort_unstable();
     let starts = [0].into_iter().chain(cuts.iter().copied());
-    let chunks: Vec<&[u8]> =
-        starts.zip(cuts.iter().copied().chain([body.len()])).map(|(start, end)| &body[start..end]).collect();
+    let chunks: Vec<&[u8]> = starts
+        .zip(cuts.iter().copied().chain([body.len()]))
+        .map(|(start, end)| &body[start..end])
+        .collect();
     for (format, list) in formats() {
         let whole = outcome(&format, list.as_ref(), [body]);
         let text = String::from_utf8_lossy(body);
@@ -71,7 +87,12 @@ fn same_in_any_chunks(body: &[u8], cuts: &[Index]) {
             "{} {text}",
             format.name()
         );
-        assert_eq!(outcome(&format, list.as_ref(), body.chunks(1)), whole, "{} {text}", format.name());
+        assert_eq!(
+            outcome(&format, list.as_ref(), body.chunks(1)),
+            whole,
+            "{} {text}",
+            format.name()
+        );
     }
 }
 

@@ -11,7 +11,11 @@ use pomost_format::{Format, Limits, row_path};
 use support::{Outcome, list, outcome};
 
 fn streamed(expression: &str, body: &str) -> Outcome {
-    outcome(&Format::default(), Some(&list(expression)), [body.as_bytes()])
+    outcome(
+        &Format::default(),
+        Some(&list(expression)),
+        [body.as_bytes()],
+    )
 }
 
 fn error(expression: &str, body: &str) -> String {
@@ -29,8 +33,14 @@ fn the_elements_are_rows_and_what_stands_around_them_is_the_rest() {
     );
     assert_eq!(read.error, None);
     let read = streamed(".[]", " [ 1 , 2 ] ");
-    assert_eq!((read.rows, read.rest), (vec!["1".to_owned(), "2".to_owned()], "[]".to_owned()));
-    assert_eq!(streamed(".it\u{65}ms[]", r#"{"it\u0065ms":[1]}"#).rows, ["1"]);
+    assert_eq!(
+        (read.rows, read.rest),
+        (vec!["1".to_owned(), "2".to_owned()], "[]".to_owned())
+    );
+    assert_eq!(
+        streamed(".it\u{65}ms[]", r#"{"it\u0065ms":[1]}"#).rows,
+        ["1"]
+    );
     assert_eq!(streamed(".a[]", "{\"a\":[]}").rows, Vec::<String>::new());
 }
 
@@ -43,14 +53,28 @@ fn an_object_in_place_of_the_list_gives_its_values_as_in_jq() {
 
 #[test]
 fn a_document_without_the_list_is_an_error_unless_the_path_is_optional() {
-    for body in [r#"{"b":[]}"#, r#"{"data":null}"#, r#"{"data":{"items":5}}"#, "null"] {
-        let expected = format!("JSON, row 1, byte {}: expected a list at .data.items", body.len());
+    for body in [
+        r#"{"b":[]}"#,
+        r#"{"data":null}"#,
+        r#"{"data":{"items":5}}"#,
+        "null",
+    ] {
+        let expected = format!(
+            "JSON, row 1, byte {}: expected a list at .data.items",
+            body.len()
+        );
         assert_eq!(error(".data.items[]", body), expected);
         let optional = streamed(".data.items[]?", body);
-        assert_eq!((optional.error, optional.rows.len(), &optional.rest[..]), (None, 0, body));
+        assert_eq!(
+            (optional.error, optional.rows.len(), &optional.rest[..]),
+            (None, 0, body)
+        );
     }
     for body in [r#"{"data":[1]}"#, r#"{"data":"x"}"#, "5", "[1]"] {
-        let expected = format!("JSON, row 1, byte {}: expected a list at .data.items", body.len());
+        let expected = format!(
+            "JSON, row 1, byte {}: expected a list at .data.items",
+            body.len()
+        );
         assert_eq!(error(".data.items[]?", body), expected);
     }
 }
@@ -63,15 +87,33 @@ fn a_list_that_is_no_json_is_an_error_with_its_place() {
         ("[1 2]", "row 2, byte 3: expected , or ] behind an element"),
         ("[1}", "row 2, byte 2: expected , or ] behind an element"),
         ("[01]", "row 1, byte 2: expected JSON as RFC 8259 has it"),
-        ("[{\"a\":1},{\"a\" 2}]", "row 2, byte 14: expected JSON as RFC 8259 has it"),
-        ("[\"a\tb\"]", "row 1, byte 2: expected JSON as RFC 8259 has it"),
+        (
+            "[{\"a\":1},{\"a\" 2}]",
+            "row 2, byte 14: expected JSON as RFC 8259 has it",
+        ),
+        (
+            "[\"a\tb\"]",
+            "row 1, byte 2: expected JSON as RFC 8259 has it",
+        ),
         ("[1] [2]", "row 2, byte 4: expected JSON as RFC 8259 has it"),
         ("[1]]", "row 2, byte 3: expected JSON as RFC 8259 has it"),
         ("[NaN]", "row 1, byte 1: expected JSON as RFC 8259 has it"),
-        ("[1", "row 1, byte 1: the body ends here; expected the rest of an element"),
-        ("[1 ", "row 2, byte 3: the body ends here; expected the rest of the list"),
-        ("[", "row 1, byte 1: the body ends here; expected the rest of the list"),
-        ("", "row 1, byte 0: the body ends here; expected the rest of a JSON value"),
+        (
+            "[1",
+            "row 1, byte 1: the body ends here; expected the rest of an element",
+        ),
+        (
+            "[1 ",
+            "row 2, byte 3: the body ends here; expected the rest of the list",
+        ),
+        (
+            "[",
+            "row 1, byte 1: the body ends here; expected the rest of the list",
+        ),
+        (
+            "",
+            "row 1, byte 0: the body ends here; expected the rest of a JSON value",
+        ),
     ] {
         assert_eq!(error(".[]", body), format!("JSON, {expected}"), "{body}");
     }
@@ -80,26 +122,60 @@ fn a_list_that_is_no_json_is_an_error_with_its_place() {
 #[test]
 fn what_stands_around_a_list_is_strict_json_too() {
     for (body, expected) in [
-        (r#"{"a":[1,2],}"#, "row 3, byte 11: expected JSON as RFC 8259 has it"),
-        (r#"{"a":[1,2],"b":x}"#, "row 3, byte 15: expected JSON as RFC 8259 has it"),
-        (r#"{x:1,"a":[1]}"#, "row 2, byte 1: expected JSON as RFC 8259 has it"),
-        (r#"{"a":[1]"#, "row 2, byte 8: the body ends here; expected the rest of a JSON value"),
-        (r#"{"a":[1],"b":"#, "row 2, byte 13: the body ends here; expected the rest of a JSON value"),
-        (r#"{"a":[1],"a":[2]}"#, "row 2, byte 9: a field on the path .a occurs twice"),
-        (r#"{"a":null,"a":[2]}"#, "row 1, byte 10: a field on the path .a occurs twice"),
+        (
+            r#"{"a":[1,2],}"#,
+            "row 3, byte 11: expected JSON as RFC 8259 has it",
+        ),
+        (
+            r#"{"a":[1,2],"b":x}"#,
+            "row 3, byte 15: expected JSON as RFC 8259 has it",
+        ),
+        (
+            r#"{x:1,"a":[1]}"#,
+            "row 2, byte 1: expected JSON as RFC 8259 has it",
+        ),
+        (
+            r#"{"a":[1]"#,
+            "row 2, byte 8: the body ends here; expected the rest of a JSON value",
+        ),
+        (
+            r#"{"a":[1],"b":"#,
+            "row 2, byte 13: the body ends here; expected the rest of a JSON value",
+        ),
+        (
+            r#"{"a":[1],"a":[2]}"#,
+            "row 2, byte 9: a field on the path .a occurs twice",
+        ),
+        (
+            r#"{"a":null,"a":[2]}"#,
+            "row 1, byte 10: a field on the path .a occurs twice",
+        ),
     ] {
         assert_eq!(error(".a[]", body), format!("JSON, {expected}"), "{body}");
     }
     let twice = r#"{"a":{"b":[1]},"a":{}}"#;
-    assert_eq!(error(".a.b[]", twice), "JSON, row 2, byte 15: a field on the path .a.b occurs twice");
+    assert_eq!(
+        error(".a.b[]", twice),
+        "JSON, row 2, byte 15: a field on the path .a.b occurs twice"
+    );
 }
 
 #[test]
 fn what_is_too_long_or_too_deep_is_refused() {
-    let limits = Limits { row: 10, document: 20 };
-    let format = Format { limits, ..Format::default() };
-    let error =
-        |body: &str| outcome(&format, Some(&list(".a[]")), [body.as_bytes()]).error.unwrap().to_string();
+    let limits = Limits {
+        row: 10,
+        document: 20,
+    };
+    let format = Format {
+        limits,
+        ..Format::default()
+    };
+    let error = |body: &str| {
+        outcome(&format, Some(&list(".a[]")), [body.as_bytes()])
+            .error
+            .unwrap()
+            .to_string()
+    };
     assert_eq!(
         error(r#"{"a":[1,"123456789"]}"#),
         "JSON, row 2, byte 8: an element of the list is longer than 10 bytes"
@@ -110,9 +186,20 @@ fn what_is_too_long_or_too_deep_is_refused() {
     );
     let bomb = format!("[{}", "[".repeat(100_000));
     let read = streamed(".[]", &bomb);
-    assert!(read.error.unwrap().to_string().contains("the rest of an element"));
+    assert!(
+        read.error
+            .unwrap()
+            .to_string()
+            .contains("the rest of an element")
+    );
     let bomb = format!("[{}{}]", "[".repeat(1000), "]".repeat(1000));
-    assert!(streamed(".[]", &bomb).error.unwrap().to_string().contains("nested deeper than 128 levels"));
+    assert!(
+        streamed(".[]", &bomb)
+            .error
+            .unwrap()
+            .to_string()
+            .contains("nested deeper than 128 levels")
+    );
 }
 
 #[test]
@@ -127,7 +214,11 @@ fn the_rows_are_those_of_jq() {
             match jq {
                 Ok(rows) => {
                     let rows: Vec<String> = rows.iter().map(|row| write(row).unwrap()).collect();
-                    assert_eq!((streamed.error, &streamed.rows), (None, &rows), "{expression} {body}");
+                    assert_eq!(
+                        (streamed.error, &streamed.rows),
+                        (None, &rows),
+                        "{expression} {body}"
+                    );
                     found += rows.len();
                 }
                 Err(_) => {
@@ -143,11 +234,22 @@ fn the_rows_are_those_of_jq() {
 #[test]
 fn what_is_left_for_each_row_gives_what_the_whole_expression_gives() {
     let document = r#"{"a":[{"b":[1,2],"c":true},{"b":[],"c":true},{"b":[3],"c":false}]}"#;
-    for expression in [".a[]", ".a[] | select(.c)", ".a[]|.b[]", ".a[] | .b[], .c", ".a[]? | {b} | .b"] {
+    for expression in [
+        ".a[]",
+        ".a[] | select(.c)",
+        ".a[]|.b[]",
+        ".a[] | .b[], .c",
+        ".a[]? | {b} | .b",
+    ] {
         let outputs = |source: &str, input: &str| -> Vec<String> {
             let expression = Expression::compile(source).unwrap();
-            let outputs = expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default()).unwrap();
-            outputs.iter().map(|output| write(output).unwrap()).collect()
+            let outputs = expression
+                .outputs(read(input.as_bytes()).unwrap(), &Variables::default())
+                .unwrap();
+            outputs
+                .iter()
+                .map(|output| write(output).unwrap())
+                .collect()
         };
         let (_, each) = row_path(expression).unwrap();
         let rows = streamed(expression, document).rows;
@@ -170,8 +272,14 @@ fn value(rng: &mut Rng, depth: usize) -> String {
             format!("[{}]", items.join(","))
         }
         _ => {
-            let names: Vec<&str> = ["a", "b", "c"].into_iter().filter(|_| rng.u8(0..4) > 0).collect();
-            let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\":{}", inner(rng))).collect();
+            let names: Vec<&str> = ["a", "b", "c"]
+                .into_iter()
+                .filter(|_| rng.u8(0..4) > 0)
+                .collect();
+            let fields: Vec<String> = names
+                .iter()
+                .map(|name| format!("\"{name}\":{}", inner(rng)))
+                .collect();
             format!("{{{}}}", fields.join(", "))
         }
     };

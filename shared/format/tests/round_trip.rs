@@ -11,7 +11,12 @@ use pomost_format::{Charset, Format, Syntax, XmlOptions, decode, encode, encode_
 use support::xml;
 
 fn object(fields: Vec<(String, Value)>) -> Value {
-    Value::obj(fields.into_iter().map(|(name, value)| (Value::from(name), value)).collect())
+    Value::obj(
+        fields
+            .into_iter()
+            .map(|(name, value)| (Value::from(name), value))
+            .collect(),
+    )
 }
 
 /// The values with the order of their fields, which is not part of their equality.
@@ -32,13 +37,27 @@ fn a_record_that_is_written_is_read_as_it_was() {
         let records: Vec<Value> = (0..rng.usize(0..4)).map(|_| element(&mut rng, 4)).collect();
         let written = encode(&format, &records).unwrap();
         let (rows, _) = decode(&format, None, &written).unwrap();
-        assert_eq!(json(&rows), json(&records), "{}", String::from_utf8_lossy(&written));
+        assert_eq!(
+            json(&rows),
+            json(&records),
+            "{}",
+            String::from_utf8_lossy(&written)
+        );
         let document = object(vec![("ż:root".into(), element(&mut rng, 4))]);
-        let options = XmlOptions { record: None, list: vec!["list".parse().unwrap()], prefixes: true };
+        let options = XmlOptions {
+            record: None,
+            list: vec!["list".parse().unwrap()],
+            prefixes: true,
+        };
         let format = Format::from(Syntax::Xml(options));
         let written = encode_one(&format, &document).unwrap();
         let (rows, _) = decode(&format, None, &written).unwrap();
-        assert_eq!(json(&rows), json(&[document]), "{}", String::from_utf8_lossy(&written));
+        assert_eq!(
+            json(&rows),
+            json(&[document]),
+            "{}",
+            String::from_utf8_lossy(&written)
+        );
     }
 }
 
@@ -54,8 +73,12 @@ fn element(rng: &mut Rng, depth: usize) -> Value {
         }
         let value = match name {
             _ if name.starts_with('@') => Value::from(text(rng)),
-            "list" => (0..rng.usize(1..4)).map(|_| element(rng, depth - 1)).collect(),
-            _ if rng.bool() => (0..rng.usize(2..4)).map(|_| element(rng, depth - 1)).collect(),
+            "list" => (0..rng.usize(1..4))
+                .map(|_| element(rng, depth - 1))
+                .collect(),
+            _ if rng.bool() => (0..rng.usize(2..4))
+                .map(|_| element(rng, depth - 1))
+                .collect(),
             _ => element(rng, depth - 1),
         };
         fields.push((name.into(), value));
@@ -92,7 +115,9 @@ fn text(rng: &mut Rng) -> String {
         "żółw 🐢",
         "\u{7f}\u{85}",
     ];
-    (0..rng.usize(0..4)).map(|_| PIECES[rng.usize(0..PIECES.len())]).collect()
+    (0..rng.usize(0..4))
+        .map(|_| PIECES[rng.usize(0..PIECES.len())])
+        .collect()
 }
 
 #[test]
@@ -109,7 +134,10 @@ fn a_record_is_written_as_people_write_xml() {
         <item/><empty/><note lang=\"pl\">hm</note></order>";
     let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
     let path = xml("/envelope/orders/order");
-    assert_eq!(written(encode_one(&path, &record).unwrap()), format!("{declaration}{order}"));
+    assert_eq!(
+        written(encode_one(&path, &record).unwrap()),
+        format!("{declaration}{order}")
+    );
     assert_eq!(
         written(encode(&path, &[record.clone(), record]).unwrap()),
         format!("{declaration}<envelope><orders>{order}{order}</orders></envelope>")
@@ -118,24 +146,41 @@ fn a_record_is_written_as_people_write_xml() {
         written(encode(&path, &[]).unwrap()),
         format!("{declaration}<envelope><orders></orders></envelope>")
     );
-    let format = Format { charset: Charset::of_label("iso-8859-2"), ..xml("a") };
+    let format = Format {
+        charset: Charset::of_label("iso-8859-2"),
+        ..xml("a")
+    };
     let bytes = encode_one(&format, &Value::from("ż".to_owned())).unwrap();
-    assert_eq!(bytes, b"<?xml version=\"1.0\" encoding=\"ISO-8859-2\"?><a>\xbf</a>");
+    assert_eq!(
+        bytes,
+        b"<?xml version=\"1.0\" encoding=\"ISO-8859-2\"?><a>\xbf</a>"
+    );
 }
 
 #[test]
 fn what_xml_cannot_say_is_an_error_that_names_the_field() {
     let error = |format: &Format, json: &str| {
-        let error = encode_one(format, &read(json.as_bytes()).unwrap()).unwrap_err().to_string();
+        let error = encode_one(format, &read(json.as_bytes()).unwrap())
+            .unwrap_err()
+            .to_string();
         error.strip_prefix("XML, record 1: ").unwrap().to_owned()
     };
     for (record, expected) in [
         (r#"{"a b":1}"#, "'a b' cannot be the name of an element"),
         (r#"{"":1}"#, "'' cannot be the name of an element"),
         (r#"{"@1":1}"#, "'1' cannot be the name of an attribute"),
-        (r#"{"a":"\u0001"}"#, "the field 'a' holds a character that XML does not have"),
-        (r#"{"a":"\ufffe"}"#, "the field 'a' holds a character that XML does not have"),
-        (r#"{"@a":"\u0000"}"#, "the field '@a' holds a character that XML does not have"),
+        (
+            r#"{"a":"\u0001"}"#,
+            "the field 'a' holds a character that XML does not have",
+        ),
+        (
+            r#"{"a":"\ufffe"}"#,
+            "the field 'a' holds a character that XML does not have",
+        ),
+        (
+            r#"{"@a":"\u0000"}"#,
+            "the field '@a' holds a character that XML does not have",
+        ),
         (r#"{"@a":{}}"#, "the field '@a' holds an object"),
         (r##"{"#text":[1]}"##, "the field '#text' holds a list"),
         (r#"{"a":[[1]]}"#, "the field 'a' holds a list"),
@@ -151,9 +196,19 @@ fn what_xml_cannot_say_is_an_error_that_names_the_field() {
         );
     }
     let deep = (0..200).fold(Value::Null, |inner, _| object(vec![("a".into(), inner)]));
-    assert!(encode_one(&xml(""), &deep).unwrap_err().to_string().contains("deeper than 128 levels"));
+    assert!(
+        encode_one(&xml(""), &deep)
+            .unwrap_err()
+            .to_string()
+            .contains("deeper than 128 levels")
+    );
     for format in [xml(""), xml("r"), xml("/r")] {
-        assert!(encode(&format, &[]).unwrap_err().to_string().contains("such as /orders/order"));
+        assert!(
+            encode(&format, &[])
+                .unwrap_err()
+                .to_string()
+                .contains("such as /orders/order")
+        );
     }
     assert!(write(&deep).is_ok());
 }

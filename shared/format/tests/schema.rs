@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 
 #[test]
 fn the_schema_and_the_reader_agree() {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let schema = settings.into_generator().into_root_schema_for::<Option<FormatSection>>().to_value();
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schema = settings
+        .into_generator()
+        .into_root_schema_for::<Option<FormatSection>>()
+        .to_value();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let agree = |written: Value, good: bool| {
         assert_eq!(validator.is_valid(&written), good, "the schema: {written}");
@@ -22,7 +26,10 @@ fn the_schema_and_the_reader_agree() {
     for name in ["json", "jsonl", "csv", "xml", "text", "form"] {
         agree(json!(name), true);
         agree(json!({ (name): {} }), true);
-        agree(json!({ (name): { "encoding": "windows-1250" } }), name != "form");
+        agree(
+            json!({ (name): { "encoding": "windows-1250" } }),
+            name != "form",
+        );
         agree(json!({ (name): { "unknown": 1 } }), false);
         agree(json!({ (name): name }), false);
     }
@@ -31,7 +38,10 @@ fn the_schema_and_the_reader_agree() {
             "trim": true, "lenient": true, "nulls": true } }),
         true,
     );
-    agree(json!({ "xml": { "record": "/a/b", "list": ["c"], "prefixes": true } }), true);
+    agree(
+        json!({ "xml": { "record": "/a/b", "list": ["c"], "prefixes": true } }),
+        true,
+    );
     agree(json!({ "text": { "lines": true } }), true);
     for bad in [
         json!("yaml"),
@@ -45,9 +55,13 @@ fn the_schema_and_the_reader_agree() {
     ] {
         agree(bad, false);
     }
-    for too_strict_for_the_type in
-        [json!({ "csv": { "delimiter": "ab" } }), json!({ "json": { "encoding": "a b" } })]
-    {
-        assert!(!validator.is_valid(&too_strict_for_the_type), "{too_strict_for_the_type}");
+    for too_strict_for_the_type in [
+        json!({ "csv": { "delimiter": "ab" } }),
+        json!({ "json": { "encoding": "a b" } }),
+    ] {
+        assert!(
+            !validator.is_valid(&too_strict_for_the_type),
+            "{too_strict_for_the_type}"
+        );
     }
 }

@@ -53,7 +53,8 @@ impl Verdict {
     /// Whether other credentials could help. The status 403 alone says that they are known and not
     /// enough.
     pub(crate) fn is_of_credentials(self, status: StatusCode) -> bool {
-        self.class == Some(Class::Unauthorised) && (self.by_rule || status == StatusCode::UNAUTHORIZED)
+        self.class == Some(Class::Unauthorised)
+            && (self.by_rule || status == StatusCode::UNAUTHORIZED)
     }
 
     /// Whether a rule says that requests are too many, as the statuses 429 and 503 do by themselves.
@@ -68,12 +69,19 @@ impl Verdict {
 
     /// What a status means by itself. That nothing has changed answers who asks (RFC 9110 §15.4.5).
     fn of(status: StatusCode, method: &Method) -> Verdict {
-        let is_answer = status.is_success() || status == StatusCode::NOT_MODIFIED && method.is_safe();
-        Verdict { class: (!is_answer).then(|| Class::of(status)), by_rule: false }
+        let is_answer =
+            status.is_success() || status == StatusCode::NOT_MODIFIED && method.is_safe();
+        Verdict {
+            class: (!is_answer).then(|| Class::of(status)),
+            by_rule: false,
+        }
     }
 
     fn of_rule(rule: &AnswerRule) -> Verdict {
-        Verdict { class: Class::meant_by(rule.means), by_rule: true }
+        Verdict {
+            class: Class::meant_by(rule.means),
+            by_rule: true,
+        }
     }
 
     /// What an answer means whose body has not been read; nothing where a rule may want to see it.
@@ -92,7 +100,10 @@ impl Verdict {
 
 /// Whether an answer has nothing to say: by its status (RFC 9110 §15.3.5, §15.3.6, §15.4.5), or because all of
 /// its body has come and there is nothing in it.
-pub(crate) fn is_empty(status: StatusCode, body: impl IntoIterator<Item = impl AsRef<[u8]>>) -> bool {
+pub(crate) fn is_empty(
+    status: StatusCode,
+    body: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) -> bool {
     let is_blank = |chunk: &[u8]| chunk.iter().all(u8::is_ascii_whitespace);
     is_without_content(status) || body.into_iter().all(|chunk| is_blank(chunk.as_ref()))
 }
@@ -100,13 +111,20 @@ pub(crate) fn is_empty(status: StatusCode, body: impl IntoIterator<Item = impl A
 /// Whether a status says by itself that there is nothing to say. Of any other, an empty body may be all that a
 /// broken proxy has left of an answer.
 pub fn is_without_content(status: StatusCode) -> bool {
-    [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
+    [
+        StatusCode::NO_CONTENT,
+        StatusCode::RESET_CONTENT,
+        StatusCode::NOT_MODIFIED,
+    ]
+    .contains(&status)
 }
 
 impl Answer {
     /// A text of the answer without what its request was let in by: a system may echo what it was sent.
     pub fn without_secrets(&self, text: &str) -> String {
-        self.pass.as_ref().map_or_else(|| text.to_owned(), |pass| pass.hide(text))
+        self.pass
+            .as_ref()
+            .map_or_else(|| text.to_owned(), |pass| pass.hide(text))
     }
 
     /// Whether it has nothing to say: a 204, a 304, or a body with nothing in it.
@@ -149,8 +167,8 @@ impl Answer {
         mut rules: impl Iterator<Item = &'r AnswerRule>,
     ) -> Verdict {
         let parts = OnceCell::new();
-        let rule =
-            rules.find(|rule| rule.is_about(self.status, || parts.get_or_init(|| self.parts()).clone()));
+        let rule = rules
+            .find(|rule| rule.is_about(self.status, || parts.get_or_init(|| self.parts()).clone()));
         rule.map_or_else(|| Verdict::of(self.status, method), Verdict::of_rule)
     }
 
@@ -159,13 +177,24 @@ impl Answer {
     pub(crate) fn parts(&self) -> Value {
         let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
         let header = |name: &HeaderName| {
-            let values: Vec<_> = self.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-            (Value::from(name.as_str().to_owned()), text(&values.join(&b", "[..])))
+            let values: Vec<_> = self
+                .headers
+                .get_all(name)
+                .iter()
+                .map(HeaderValue::as_bytes)
+                .collect();
+            (
+                Value::from(name.as_str().to_owned()),
+                text(&values.join(&b", "[..])),
+            )
         };
         let body = read(&self.body).unwrap_or_else(|_| text(&self.body));
         let status = Value::from(isize::from(self.status.as_u16() as i16));
-        let parts =
-            [("status", status), ("headers", object(self.headers.keys().map(header))), ("body", body)];
+        let parts = [
+            ("status", status),
+            ("headers", object(self.headers.keys().map(header))),
+            ("body", body),
+        ];
         object(parts.map(|(name, part)| (Value::from(name.to_owned()), part)))
     }
 }

@@ -96,8 +96,12 @@ pub(crate) async fn of(
 
 /// All of a body.
 pub(crate) async fn whole(mut body: Body) -> Result<Bytes, BodyError> {
-    let Some(first) = body.try_next().await? else { return Ok(Bytes::new()) };
-    let Some(second) = body.try_next().await? else { return Ok(first) };
+    let Some(first) = body.try_next().await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = body.try_next().await? else {
+        return Ok(first);
+    };
     let mut all = BytesMut::from(first);
     all.extend_from_slice(&second);
     while let Some(chunk) = body.try_next().await? {
@@ -110,14 +114,21 @@ pub(crate) async fn whole(mut body: Body) -> Result<Bytes, BodyError> {
 /// reads may be waiting for a queue.
 fn heard(body: Body, patience: Duration) -> Body {
     let next = move |mut body: Body| async move {
-        let chunk = timeout(patience, body.next()).await.unwrap_or(Some(Err(BodyError::Silent(patience))));
+        let chunk = timeout(patience, body.next())
+            .await
+            .unwrap_or(Some(Err(BodyError::Silent(patience))));
         chunk.map(|chunk| (chunk, body))
     };
     stream::unfold(body, next).boxed()
 }
 
 fn decompressed(decoder: impl AsyncRead + Send + 'static, limit: Option<u64>) -> Body {
-    bounded(ReaderStream::with_capacity(decoder, CHUNK).map_err(body_error).boxed(), limit)
+    bounded(
+        ReaderStream::with_capacity(decoder, CHUNK)
+            .map_err(body_error)
+            .boxed(),
+        limit,
+    )
 }
 
 /// The error that a reader carried through, or what the decoder found.
@@ -133,7 +144,11 @@ fn bounded(body: Body, limit: Option<u64>) -> Body {
     let counted = body.scan(0_u64, move |length, chunk| {
         let counted = chunk.and_then(|chunk| {
             *length += chunk.len() as u64;
-            if *length > limit { Err(BodyError::TooLong(Size(limit))) } else { Ok(chunk) }
+            if *length > limit {
+                Err(BodyError::TooLong(Size(limit)))
+            } else {
+                Ok(chunk)
+            }
         });
         std::future::ready(Some(counted))
     });
@@ -142,6 +157,10 @@ fn bounded(body: Body, limit: Option<u64>) -> Body {
 
 fn coding(headers: &HeaderMap) -> Option<String> {
     let all: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().collect();
-    let text = all.iter().map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase());
+    let text = all.iter().map(|value| {
+        String::from_utf8_lossy(value.as_bytes())
+            .trim()
+            .to_ascii_lowercase()
+    });
     (!all.is_empty()).then(|| text.collect::<Vec<_>>().join(", "))
 }

@@ -79,7 +79,12 @@ pub(crate) enum Change {
 impl Breaker {
     /// That of a system which is taken to be up.
     pub(crate) fn new() -> Breaker {
-        Breaker { state: State::Closed { failures: 0 }, era: 0, closed_at: None, failed_probes: 0 }
+        Breaker {
+            state: State::Closed { failures: 0 },
+            era: 0,
+            closed_at: None,
+            failed_probes: 0,
+        }
     }
 
     /// Whether a request may be made; otherwise how long it takes until one may.
@@ -95,7 +100,10 @@ impl Breaker {
                 next => return Err(next.map_or(rest.length, |next| next - now)),
             },
         };
-        Ok(Ticket { era: self.era, is_probe })
+        Ok(Ticket {
+            era: self.era,
+            is_probe,
+        })
     }
 
     /// Learns how a request ended.
@@ -142,7 +150,8 @@ impl Breaker {
 
     /// Whether the system has been down since then.
     pub(crate) fn has_been_open_since(&self, then: Instant) -> bool {
-        matches!(self.state, State::Open(_)) || self.closed_at.is_some_and(|closed_at| closed_at >= then)
+        matches!(self.state, State::Open(_))
+            || self.closed_at.is_some_and(|closed_at| closed_at >= then)
     }
 
     /// Whether the system has been down since then, or may be now: the last that came of it was a failure.
@@ -167,7 +176,11 @@ impl Breaker {
 impl Rest {
     fn of(length: Duration, asked: Option<Duration>, now: Instant) -> Rest {
         let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
-        Rest { length, until: now + length.max(asked), probe: None }
+        Rest {
+            length,
+            until: now + length.max(asked),
+            probe: None,
+        }
     }
 
     /// When a probe may be made; none while it is not known when the one under way ends.
@@ -183,11 +196,15 @@ impl Sign {
     /// What the end of a request says. An answer about the record, and one that others are too many, is of
     /// a system that is there; but who is told to wait may be told so by what stands before it.
     pub(crate) fn of<T>(outcome: &Result<T, Failure>) -> Sign {
-        let Err(failure) = outcome else { return Sign::Up };
+        let Err(failure) = outcome else {
+            return Sign::Up;
+        };
         match failure.class {
             _ if failure.unasked => Sign::None,
             _ if failure.no_tokens => Sign::Shut(failure.retry_after),
-            Class::Unreachable | Class::Transient | Class::Unauthorised => Sign::Down(failure.retry_after),
+            Class::Unreachable | Class::Transient | Class::Unauthorised => {
+                Sign::Down(failure.retry_after)
+            }
             Class::Throttled if failure.status == Some(503) => Sign::Down(failure.retry_after),
             Class::Gone | Class::Conflict | Class::Invalid if failure.status.is_some() => Sign::Up,
             _ => Sign::None,
@@ -210,7 +227,10 @@ mod tests {
 
     impl Scene {
         fn new() -> Scene {
-            Scene { breaker: Breaker::new(), now: Instant::now() }
+            Scene {
+                breaker: Breaker::new(),
+                now: Instant::now(),
+            }
         }
 
         fn down() -> Scene {
@@ -366,12 +386,19 @@ mod tests {
         let mut scene = Scene::new();
         let before = scene.now;
         assert!(!scene.breaker.may_have_been_open_since(before));
-        scene = Scene { now: before, ..Scene::down() };
+        scene = Scene {
+            now: before,
+            ..Scene::down()
+        };
         assert!(scene.breaker.may_have_been_open_since(before));
         scene.pass(5);
         scene.request(Sign::Up);
         assert!(scene.breaker.may_have_been_open_since(before));
-        assert!(!scene.breaker.may_have_been_open_since(scene.now + Duration::from_secs(1)));
+        assert!(
+            !scene
+                .breaker
+                .may_have_been_open_since(scene.now + Duration::from_secs(1))
+        );
     }
 
     #[test]
@@ -387,7 +414,11 @@ mod tests {
     #[test]
     fn failures_of_the_system_are_told_from_those_of_a_record_and_from_our_own() {
         let sign = |class, status, unasked| {
-            Sign::of::<()>(&Err(Failure { status, unasked, ..Failure::new(class, "it failed".into()) }))
+            Sign::of::<()>(&Err(Failure {
+                status,
+                unasked,
+                ..Failure::new(class, "it failed".into())
+            }))
         };
         for (class, status) in [
             (Class::Unreachable, None),
@@ -397,7 +428,11 @@ mod tests {
             (Class::Throttled, Some(503)),
         ] {
             assert_eq!(sign(class, status, false), DOWN, "{class:?} {status:?}");
-            assert_eq!(sign(class, status, true), Sign::None, "{class:?} {status:?}");
+            assert_eq!(
+                sign(class, status, true),
+                Sign::None,
+                "{class:?} {status:?}"
+            );
         }
         for class in [Class::Gone, Class::Conflict, Class::Invalid] {
             assert_eq!(sign(class, Some(422), false), Sign::Up, "{class:?}");
@@ -406,7 +441,14 @@ mod tests {
         assert_eq!(sign(Class::Throttled, Some(429), false), Sign::None);
         for (unasked, sign) in [(false, Sign::Shut(None)), (true, Sign::None)] {
             let failure = Failure::new(Class::Throttled, "no tokens".into());
-            assert_eq!(Sign::of::<()>(&Err(Failure { no_tokens: true, unasked, ..failure })), sign);
+            assert_eq!(
+                Sign::of::<()>(&Err(Failure {
+                    no_tokens: true,
+                    unasked,
+                    ..failure
+                })),
+                sign
+            );
         }
         assert_eq!(Sign::of(&Ok(())), Sign::Up);
     }

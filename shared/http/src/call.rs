@@ -70,7 +70,17 @@ impl<'a> Call<'a> {
     pub(crate) fn bare(method: Method, url: Url, label: &'a str) -> Call<'a> {
         let (headers, body, answers, format) = (HeaderMap::new(), None, &[], None);
         let permit = Permit::default();
-        Call { method, url, label, headers, body, answers, format, needs_body: true, permit }
+        Call {
+            method,
+            url,
+            label,
+            headers,
+            body,
+            answers,
+            format,
+            needs_body: true,
+            permit,
+        }
     }
 }
 
@@ -84,12 +94,22 @@ impl Client {
         variables: &Variables,
     ) -> Result<Call<'a>, Failure> {
         let filled = Filled::of(request, input, variables).map_err(|error| {
-            let message = format!("{}: the request {}: {}", self.system.name, request.label, error.message);
+            let message = format!(
+                "{}: the request {}: {}",
+                self.system.name, request.label, error.message
+            );
             Failure::new(Class::Invalid, message)
         })?;
-        let url = filled.url(&self.system).map_err(|message| self.refused(message))?;
+        let url = filled
+            .url(&self.system)
+            .map_err(|message| self.refused(message))?;
         let Filled { headers, body, .. } = filled;
-        Ok(Call { headers, body, answers, ..Call::bare(request.method.clone(), url, &request.label) })
+        Ok(Call {
+            headers,
+            body,
+            answers,
+            ..Call::bare(request.method.clone(), url, &request.label)
+        })
     }
 }
 
@@ -108,17 +128,31 @@ impl Filled {
         variables: &Variables,
     ) -> Result<Filled, EvaluationError> {
         let path = request.path.render(input, variables)?;
-        let headers = request.headers.iter().map(|header| fill_header(header, input, variables));
+        let headers = request
+            .headers
+            .iter()
+            .map(|header| fill_header(header, input, variables));
         let mut headers: HeaderMap = headers.collect::<Result<_, _>>()?;
-        let Some(body) = &request.body else { return Ok(Filled { path, headers, body: None }) };
+        let Some(body) = &request.body else {
+            return Ok(Filled {
+                path,
+                headers,
+                body: None,
+            });
+        };
         let body = encode_one(&request.body_format, &body.one(input.clone(), variables)?);
         let body = body.map_err(|error| EvaluationError::new(format!("the body: {error}")))?;
-        if let (Entry::Vacant(entry), Ok(kind)) =
-            (headers.entry(CONTENT_TYPE), HeaderValue::from_str(&request.body_format.content_type()))
-        {
+        if let (Entry::Vacant(entry), Ok(kind)) = (
+            headers.entry(CONTENT_TYPE),
+            HeaderValue::from_str(&request.body_format.content_type()),
+        ) {
             entry.insert(kind);
         }
-        Ok(Filled { path, headers, body: Some(body.into()) })
+        Ok(Filled {
+            path,
+            headers,
+            body: Some(body.into()),
+        })
     }
 
     /// The URL of its path and query below the system's base URL.
@@ -136,7 +170,9 @@ pub(crate) fn within_system(url: Url, system: &System) -> Result<Url, String> {
         return Ok(url);
     }
     let host = url.host_str().unwrap_or("no host");
-    Err(format!("an answer leads to {host}, outside the system; it is not followed"))
+    Err(format!(
+        "an answer leads to {host}, outside the system; it is not followed"
+    ))
 }
 
 fn fill_header(
@@ -146,7 +182,10 @@ fn fill_header(
 ) -> Result<(HeaderName, HeaderValue), EvaluationError> {
     let text = template.render(input, variables)?;
     let value = HeaderValue::from_str(&text);
-    let refused =
-        |_| EvaluationError::new(format!("the header {name} has characters that no header carries"));
+    let refused = |_| {
+        EvaluationError::new(format!(
+            "the header {name} has characters that no header carries"
+        ))
+    };
     Ok((name.clone(), value.map_err(refused)?))
 }

@@ -41,8 +41,12 @@ impl Clients {
     /// in the store, where all replicas share them.
     pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<Clients, Failure> {
         metrics::describe();
-        let client =
-            |system: &Arc<System>| Ok((system.name.clone(), Client::new(system.clone(), store.clone())?));
+        let client = |system: &Arc<System>| {
+            Ok((
+                system.name.clone(),
+                Client::new(system.clone(), store.clone())?,
+            ))
+        };
         project
             .systems
             .values()
@@ -65,7 +69,10 @@ impl Clients {
     /// Has no request wait any more for its turn under a rate limit: such calls fail as throttled. To be
     /// called when the process is to end.
     pub fn close(&self) {
-        self.0.values().filter_map(|client| client.rate.as_ref()).for_each(|rate| rate.close());
+        self.0
+            .values()
+            .filter_map(|client| client.rate.as_ref())
+            .for_each(|rate| rate.close());
     }
 
     /// Waits, for a while, until no tokens are being renewed. To be called before the process ends: a
@@ -99,26 +106,46 @@ struct Refusal {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Refusal {
-        Refusal { failure, tokens: None }
+        Refusal {
+            failure,
+            tokens: None,
+        }
     }
 }
 
 impl Client {
     /// Makes the client of a system, whose tokens and rate limit are kept in the store.
     pub fn new(system: Arc<System>, store: Arc<dyn Store>) -> Result<Client, Failure> {
-        let Transport { reading, writing, tokens } = Transport::new(&system)?;
+        let Transport {
+            reading,
+            writing,
+            tokens,
+        } = Transport::new(&system)?;
         let rate = Rate::of(&system, store.clone()).map(Arc::new);
         let guard = Arc::new(Guard::new(&system.name, store.clone()));
         let authorisation = Authorisation::new(&system, tokens, store.clone())?;
         let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
         let pause = Arc::new(Pause::new(&system.name, store));
         let lane = Lane::Live;
-        Ok(Client { system, reading, writing, authorisation, in_flight, guard, pause, rate, lane })
+        Ok(Client {
+            system,
+            reading,
+            writing,
+            authorisation,
+            in_flight,
+            guard,
+            pause,
+            rate,
+            lane,
+        })
     }
 
     /// The same client, whose requests go first or leave others their turns.
     pub fn in_lane(&self, lane: Lane) -> Client {
-        Client { lane, ..self.clone() }
+        Client {
+            lane,
+            ..self.clone()
+        }
     }
 
     /// How many requests it has in flight at most.
@@ -165,7 +192,9 @@ impl Client {
     /// The URL that an answer from `from` refers to, absolute or relative (RFC 3986 §5). It must
     /// lie within the system, or credentials would go to whoever the answer names.
     pub fn follow(&self, from: &Url, reference: &str) -> Result<Url, Failure> {
-        let url = from.join(reference).map_err(|error| self.refused(format!("not a URL: {error}")))?;
+        let url = from
+            .join(reference)
+            .map_err(|error| self.refused(format!("not a URL: {error}")))?;
         within_system(url, &self.system).map_err(|message| self.refused(message))
     }
 
@@ -204,20 +233,36 @@ impl Client {
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
         let timeout = Some(self.system.timeout);
-        let answered = self.renewing(call, timeout, |refused, deadline| self.answer(call, refused, deadline));
+        let answered = self.renewing(call, timeout, |refused, deadline| {
+            self.answer(call, refused, deadline)
+        });
         self.guarded(call, answered).await
     }
 
     async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
         let open = async |refused, deadline| {
             let begun = async {
-                let (unjudged, opened) = self.opened(call, refused, deadline, limits.max_bytes).await?;
+                let (unjudged, opened) = self
+                    .opened(call, refused, deadline, limits.max_bytes)
+                    .await?;
                 let streamed = Streamed::new(opened, self.place(call)).await?;
-                let Some(pass) = unjudged else { return Ok(streamed) };
+                let Some(pass) = unjudged else {
+                    return Ok(streamed);
+                };
                 let (status, headers) = (streamed.status, &streamed.headers);
                 if is_web_page(headers, &streamed.beginning(web_page::TELLING), call.format) {
                     let beginning = &streamed.beginning(web_page::SEARCHED);
-                    return Err(self.page(call, &pass, &WebPage { status, headers, beginning }).into());
+                    return Err(self
+                        .page(
+                            call,
+                            &pass,
+                            &WebPage {
+                                status,
+                                headers,
+                                beginning,
+                            },
+                        )
+                        .into());
                 }
                 self.authorisation.accept(&pass);
                 Ok(streamed)
@@ -226,7 +271,8 @@ impl Client {
             let begun = timeout(self.system.timeout, begun).await;
             begun.unwrap_or_else(|_| Err(self.silent(call, self.system.timeout).into()))
         };
-        self.guarded(call, self.renewing(call, limits.timeout, open)).await
+        self.guarded(call, self.renewing(call, limits.timeout, open))
+            .await
     }
 
     /// Makes a request in its place among those in flight, if its system is up.
@@ -253,7 +299,11 @@ impl Client {
         self.turn(call).await?;
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut outcome = attempt(None, deadline).await;
-        if let Err(Refusal { tokens: Some(refused), .. }) = outcome {
+        if let Err(Refusal {
+            tokens: Some(refused),
+            ..
+        }) = outcome
+        {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             self.turn(call).await?;
             outcome = attempt(Some(refused), left.map(|left| Instant::now() + left)).await;
@@ -265,9 +315,16 @@ impl Client {
     /// limited. A slot in the midst of a pause is lost, or all who waited would go at the end of it.
     async fn turn(&self, call: &Call<'_>) -> Result<(), Failure> {
         loop {
-            self.pause.heed().await.map_err(|left| self.held(call, left))?;
-            let Some(rate) = &self.rate else { return Ok(()) };
-            rate.slot(self.lane).await.map_err(|reason| self.no_slot(call, &reason))?;
+            self.pause
+                .heed()
+                .await
+                .map_err(|left| self.held(call, left))?;
+            let Some(rate) = &self.rate else {
+                return Ok(());
+            };
+            rate.slot(self.lane)
+                .await
+                .map_err(|reason| self.no_slot(call, &reason))?;
             if !self.pause.is_on().await {
                 return Ok(());
             }
@@ -275,8 +332,14 @@ impl Client {
     }
 
     fn held(&self, call: &Call<'_>, left: Duration) -> Failure {
-        let message = format!("{}: the system takes no more requests for now", self.place(call));
-        Failure { retry_after: Some(left), ..Failure::unasked(Class::Throttled, message) }
+        let message = format!(
+            "{}: the system takes no more requests for now",
+            self.place(call)
+        );
+        Failure {
+            retry_after: Some(left),
+            ..Failure::unasked(Class::Throttled, message)
+        }
     }
 
     fn no_slot(&self, call: &Call<'_>, reason: &NoSlot) -> Failure {
@@ -285,7 +348,10 @@ impl Client {
             NoSlot::Closed => (Class::Throttled, None),
             NoSlot::Store(_) => (Class::Unreachable, None),
         };
-        Failure { retry_after, ..Failure::unasked(class, format!("{}: {reason}", self.place(call))) }
+        Failure {
+            retry_after,
+            ..Failure::unasked(class, format!("{}: {reason}", self.place(call)))
+        }
     }
 
     async fn answer(
@@ -308,17 +374,30 @@ impl Client {
     ) -> Result<(Option<Arc<Pass>>, (StatusCode, HeaderMap, Body)), Refusal> {
         let (pass, response) = self.response(call, refused, deadline).await?;
         let status = response.status();
-        if let Some(Verdict { class: None, by_rule }) = self.by_status(call, status) {
+        if let Some(Verdict {
+            class: None,
+            by_rule,
+        }) = self.by_status(call, status)
+        {
             let headers = response.headers().clone();
             let body = body::of(response, limit, self.system.read_timeout);
-            let body = body.await.map_err(|error| self.broken(call, status, &error))?;
+            let body = body
+                .await
+                .map_err(|error| self.broken(call, status, &error))?;
             if by_rule {
                 self.authorisation.accept(&pass);
             }
             return Ok(((!by_rule).then_some(pass), (status, headers, body)));
         }
         let answer = self.read(call, &pass, response).await?;
-        Ok((None, (answer.status, answer.headers, stream::iter([Ok(answer.body)]).boxed())))
+        Ok((
+            None,
+            (
+                answer.status,
+                answer.headers,
+                stream::iter([Ok(answer.body)]).boxed(),
+            ),
+        ))
     }
 
     async fn response(
@@ -327,22 +406,35 @@ impl Client {
         refused: Option<i64>,
         deadline: Option<Instant>,
     ) -> Result<(Arc<Pass>, reqwest::Response), Failure> {
-        let pass = self.authorisation.pass(refused, deadline).await.map_err(Failure::before_the_request)?;
+        let pass = self
+            .authorisation
+            .pass(refused, deadline)
+            .await
+            .map_err(Failure::before_the_request)?;
         // Others may have been told to wait while it waited for tokens.
         if let Some(left) = self.pause.left() {
             return Err(self.held(call, left));
         }
         let (mut url, mut headers) = (call.url.clone(), call.headers.clone());
         if call.body.is_some() {
-            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
         }
         pass.put_into(&mut url, &mut headers);
-        let http = if call.method.is_safe() { &self.reading } else { &self.writing };
+        let http = if call.method.is_safe() {
+            &self.reading
+        } else {
+            &self.writing
+        };
         let mut request = http.request(call.method.clone(), url).headers(headers);
         if let Some(deadline) = deadline {
             request = request.timeout(deadline.saturating_duration_since(Instant::now()));
         }
-        let request = call.body.iter().fold(request, |request, body| request.body(body.clone()));
+        let request = call
+            .body
+            .iter()
+            .fold(request, |request, body| request.body(body.clone()));
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
         if !call.permit.holds() {
             let message = format!("{}: its turn came too late to begin it", self.place(call));
@@ -353,7 +445,9 @@ impl Client {
         if let Some(load) = load(&response) {
             self.in_flight.learn(began, load);
         }
-        let response = response.map_err(|_| self.silent(call, self.system.read_timeout))?.map_err(failed)?;
+        let response = response
+            .map_err(|_| self.silent(call, self.system.read_timeout))?
+            .map_err(failed)?;
         self.heed_limits(&response, began).await;
         Ok((pass, response))
     }
@@ -382,40 +476,69 @@ impl Client {
         response: reqwest::Response,
     ) -> Result<Answer, Refusal> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let System { max_answer, read_timeout, .. } = &*self.system;
-        let body = async { body::whole(body::of(response, Some(*max_answer), *read_timeout).await?).await };
+        let System {
+            max_answer,
+            read_timeout,
+            ..
+        } = &*self.system;
+        let body = async {
+            body::whole(body::of(response, Some(*max_answer), *read_timeout).await?).await
+        };
         let (body, unread) = match body.await {
             Ok(body) => (body, None),
-            Err(error) if self.goes_without_body(call, status) => (Bytes::new(), Some(error.to_string())),
+            Err(error) if self.goes_without_body(call, status) => {
+                (Bytes::new(), Some(error.to_string()))
+            }
             Err(error) => return Err(self.broken(call, status, &error).into()),
         };
-        let answer = Answer { status, headers, body, unread, pass: Some(pass.clone()) };
+        let answer = Answer {
+            status,
+            headers,
+            body,
+            unread,
+            pass: Some(pass.clone()),
+        };
         let verdict = answer.verdict(&call.method, self.rules(call));
         if verdict.is_yes_by_status() && answer.is_web_page(call.format) {
-            let page = WebPage { status, headers: &answer.headers, beginning: &answer.body };
+            let page = WebPage {
+                status,
+                headers: &answer.headers,
+                beginning: &answer.body,
+            };
             return Err(self.page(call, pass, &page).into());
         }
         let of_credentials = verdict.is_of_credentials(status);
         if !of_credentials {
             self.authorisation.accept(pass);
         }
-        let Some(class) = verdict.class else { return Ok(answer) };
+        let Some(class) = verdict.class else {
+            return Ok(answer);
+        };
         let (system, hide) = (&self.system.name, |text: &str| pass.hide(text));
         let failure = Failure::from_answer(system, call.label, class, &answer, hide);
         // Where the status says it by itself, it was heeded before the body was read.
         if verdict.is_throttled_by_rule()
-            && let (None, Some(length)) = (Limits::of(&answer.headers).pause(status), failure.retry_after)
+            && let (None, Some(length)) = (
+                Limits::of(&answer.headers).pause(status),
+                failure.retry_after,
+            )
         {
             self.pause.begin(length).await;
         }
-        Err(Refusal { failure, tokens: pass.generation.filter(|_| of_credentials) })
+        Err(Refusal {
+            failure,
+            tokens: pass.generation.filter(|_| of_credentials),
+        })
     }
 
     /// The failure that a web page is. It says nothing of the credentials: it may be a login.
     fn page(&self, call: &Call<'_>, pass: &Pass, page: &WebPage<'_>) -> Failure {
         let failure = web_page::failure(page, &self.place(call), call, |text| pass.hide(text));
         let rule = format!("{{ status: {}, means: ok }}", page.status.as_u16());
-        let message = format!("{}; if that is its answer, say so in answers: {rule}", failure.message);
+        let message = format!(
+            "{}; if that is its answer, say so in answers: {rule}",
+            failure.message
+        );
         Failure { message, ..failure }
     }
 
@@ -434,14 +557,25 @@ impl Client {
     }
 
     fn broken(&self, call: &Call<'_>, status: StatusCode, error: &BodyError) -> Failure {
-        let effect = if status.is_client_error() { Effect::None } else { Effect::Unknown };
+        let effect = if status.is_client_error() {
+            Effect::None
+        } else {
+            Effect::Unknown
+        };
         let failure = Failure::new(error.class(), format!("{}: {error}", self.place(call)));
-        Failure { status: Some(status.as_u16()), effect, ..failure }
+        Failure {
+            status: Some(status.as_u16()),
+            effect,
+            ..failure
+        }
     }
 
     fn silent(&self, call: &Call<'_>, patience: Duration) -> Failure {
         let patience = patience.as_secs_f64();
-        Failure::new(Class::Transient, format!("{}: no answer within {patience} s", self.place(call)))
+        Failure::new(
+            Class::Transient,
+            format!("{}: no answer within {patience} s", self.place(call)),
+        )
     }
 
     fn place(&self, call: &Call<'_>) -> String {
@@ -455,7 +589,10 @@ impl Client {
 
 /// What a response, or its lack, says of how much the system takes; nothing where it failed otherwise.
 fn load(response: &Result<reqwest::Result<reqwest::Response>, Elapsed>) -> Option<Load> {
-    const TOO_MUCH: [StatusCode; 2] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    const TOO_MUCH: [StatusCode; 2] = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
     match response {
         Ok(Ok(response)) if TOO_MUCH.contains(&response.status()) => Some(Load::TooMuch),
         Ok(Ok(_)) => Some(Load::Taken),

@@ -20,9 +20,12 @@ pub(crate) fn without_echo(text: &str, call: &Call<'_>) -> (String, bool) {
     let known: HashSet<&str> = parts(&label).collect();
     let joined: String = parts(&sent).filter(|part| !known.contains(part)).collect();
     let sent: HashSet<&str> = parts(&sent).filter(|part| !known.contains(part)).collect();
-    let is_sent = |part: &str| sent.contains(part) || is_looked_for_within(part) && joined.contains(part);
+    let is_sent =
+        |part: &str| sent.contains(part) || is_looked_for_within(part) && joined.contains(part);
     let is_echo = |word: &str| parts(&word.to_lowercase()).any(is_sent);
-    let words = text.split(' ').map(|word| if is_echo(word) { "***" } else { word });
+    let words = text
+        .split(' ')
+        .map(|word| if is_echo(word) { "***" } else { word });
     let hidden = words.collect::<Vec<_>>().join(" ");
     let has_echo = hidden != text;
     (hidden, has_echo)
@@ -33,7 +36,8 @@ fn is_looked_for_within(part: &str) -> bool {
 }
 
 fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty())
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|part| !part.is_empty())
 }
 
 /// All that a request says, as it is written and as it is read.
@@ -49,7 +53,9 @@ fn sent(call: &Call<'_>) -> String {
     let body = call.body.as_deref().unwrap_or_default();
     sent.push_str(&String::from_utf8_lossy(body));
     let format = Format::of_answer(None, content_type(&call.headers));
-    let read = decode(&format, None, body).map(|(rows, _)| rows).unwrap_or_default();
+    let read = decode(&format, None, body)
+        .map(|(rows, _)| rows)
+        .unwrap_or_default();
     read.iter().for_each(|value| collect(value, &mut sent));
     sent
 }
@@ -72,33 +78,72 @@ mod tests {
 
     fn hidden(title: &str, content_type: &'static str, body: &'static str) -> (String, bool) {
         let url = "https://shop.example/customers/7".parse().unwrap();
-        let mut call =
-            Call { body: Some(body.into()), ..Call::bare(Method::PUT, url, "PUT /customers/{.number}") };
-        call.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let mut call = Call {
+            body: Some(body.into()),
+            ..Call::bare(Method::PUT, url, "PUT /customers/{.number}")
+        };
+        call.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         without_echo(title, &call)
     }
 
     #[test]
     fn what_was_sent_is_hidden_however_it_was_written() {
         let cases = [
-            ("application/x-www-form-urlencoded", "phone=%2B48+600+700+801&name=J%C3%B3+Li"),
-            ("application/x-www-form-urlencoded", "phone=%2B48600700801&name=J%C3%B3&surname=Li"),
-            ("application/xml", "<c><phone>+48-600-700-801</phone><name>J&#xF3; &#76;i</name></c>"),
-            ("application/json", r#"{"phone":"+48 600 700 801","name":"\nJ\u00f3\n\u004ci"}"#),
+            (
+                "application/x-www-form-urlencoded",
+                "phone=%2B48+600+700+801&name=J%C3%B3+Li",
+            ),
+            (
+                "application/x-www-form-urlencoded",
+                "phone=%2B48600700801&name=J%C3%B3&surname=Li",
+            ),
+            (
+                "application/xml",
+                "<c><phone>+48-600-700-801</phone><name>J&#xF3; &#76;i</name></c>",
+            ),
+            (
+                "application/json",
+                r#"{"phone":"+48 600 700 801","name":"\nJ\u00f3\n\u004ci"}"#,
+            ),
         ];
         for (content_type, body) in cases {
-            let (title, has_echo) = hidden("No customer with +48 600 700 801, Jó or Li", content_type, body);
-            assert_eq!((&*title, has_echo), ("No customer with *** *** *** *** *** or ***", true), "{body}");
-            assert_eq!(hidden("No 600700801", content_type, body).0, "No ***", "{body}");
+            let (title, has_echo) = hidden(
+                "No customer with +48 600 700 801, Jó or Li",
+                content_type,
+                body,
+            );
+            assert_eq!(
+                (&*title, has_echo),
+                ("No customer with *** *** *** *** *** or ***", true),
+                "{body}"
+            );
+            assert_eq!(
+                hidden("No 600700801", content_type, body).0,
+                "No ***",
+                "{body}"
+            );
         }
-        assert_eq!(hidden("Customer 7", "text/plain", ""), ("Customer ***".to_owned(), true));
+        assert_eq!(
+            hidden("Customer 7", "text/plain", ""),
+            ("Customer ***".to_owned(), true)
+        );
     }
 
     #[test]
     fn what_was_not_sent_is_shown() {
-        for title in ["Offline for maintenance", "No customers", "502 Bad Gateway", "***", ""] {
+        for title in [
+            "Offline for maintenance",
+            "No customers",
+            "502 Bad Gateway",
+            "***",
+            "",
+        ] {
             let body = r#"{"phone":"+48 600 700 801","name":"Jó"}"#;
-            assert_eq!(hidden(title, "application/json", body), (title.to_owned(), false));
+            assert_eq!(
+                hidden(title, "application/json", body),
+                (title.to_owned(), false)
+            );
         }
     }
 }

@@ -92,7 +92,10 @@ impl Class {
     /// Whether it is the system's state that fails, not the record: such failures wait and cost
     /// no attempt.
     pub fn is_of_the_system(self) -> bool {
-        matches!(self, Class::Unreachable | Class::Throttled | Class::Unauthorised)
+        matches!(
+            self,
+            Class::Unreachable | Class::Throttled | Class::Unauthorised
+        )
     }
 
     /// What a rule says that something means; none where that is what was asked for.
@@ -124,7 +127,11 @@ impl Class {
 impl Failure {
     /// A failure without an answer.
     pub fn new(class: Class, message: String) -> Failure {
-        let effect = if class == Class::Transient { Effect::Unknown } else { Effect::None };
+        let effect = if class == Class::Transient {
+            Effect::Unknown
+        } else {
+            Effect::None
+        };
         let (answer, status, retry_after) = Default::default();
         let (is_titled, unasked, no_tokens, is_first) = (false, false, false, false);
         Failure {
@@ -145,17 +152,26 @@ impl Failure {
     /// request was about.
     pub fn with_title(&self) -> String {
         let title = Some(&self.answer).filter(|_| self.is_titled);
-        title.map_or_else(|| self.message.clone(), |title| format!("{}: {title}", self.message))
+        title.map_or_else(
+            || self.message.clone(),
+            |title| format!("{}: {title}", self.message),
+        )
     }
 
     /// A failure of our own, before anything was asked of the system.
     pub(crate) fn unasked(class: Class, message: String) -> Failure {
-        Failure { unasked: true, ..Failure::new(class, message) }
+        Failure {
+            unasked: true,
+            ..Failure::new(class, message)
+        }
     }
 
     /// The failure of something else that a request needed, which was not made then.
     pub(crate) fn before_the_request(self) -> Failure {
-        Failure { effect: Effect::None, ..self }
+        Failure {
+            effect: Effect::None,
+            ..self
+        }
     }
 
     pub(crate) fn from_reqwest(system: &str, label: &str, error: reqwest::Error) -> Failure {
@@ -165,7 +181,10 @@ impl Failure {
             () => Class::Transient,
         };
         // The URL may hold personal data or a key; the label stands for it.
-        Failure::new(class, format!("{system}: {label}: {}", chain(&error.without_url())))
+        Failure::new(
+            class,
+            format!("{system}: {label}: {}", chain(&error.without_url())),
+        )
     }
 
     /// `hide` takes out of the answer's text what is secret: a system may echo what it was sent.
@@ -216,7 +235,11 @@ pub(crate) fn quote(body: &[u8], hide: impl Fn(&str) -> String) -> String {
     let mut text = hide(&String::from_utf8_lossy(beginning));
     if beginning.len() < body.len() {
         let whole = text.len().saturating_sub(CUT);
-        text.truncate((0..=whole).rfind(|&end| text.is_char_boundary(end)).unwrap_or(0));
+        text.truncate(
+            (0..=whole)
+                .rfind(|&end| text.is_char_boundary(end))
+                .unwrap_or(0),
+        );
     }
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(QUOTED) {
@@ -260,20 +283,43 @@ mod tests {
             Effect::of(Class::of(status), status)
         };
         let all = |statuses: &[u16], expected| {
-            statuses.iter().for_each(|&status| assert_eq!(effect(status), expected, "{status}"));
+            statuses
+                .iter()
+                .for_each(|&status| assert_eq!(effect(status), expected, "{status}"));
         };
-        all(&[301, 302, 303, 408, 502, 504, 520, 522, 524, 599], Effect::Unknown);
+        all(
+            &[301, 302, 303, 408, 502, 504, 520, 522, 524, 599],
+            Effect::Unknown,
+        );
         all(&[500, 503, 507, 529], Effect::Unlikely);
-        all(&[304, 307, 401, 404, 409, 422, 425, 429, 501, 521, 523, 525], Effect::None);
+        all(
+            &[304, 307, 401, 404, 409, 422, 425, 429, 501, 521, 523, 525],
+            Effect::None,
+        );
     }
 
     #[test]
     fn what_a_rule_calls_transient_most_likely_had_no_effect_unless_a_gateway_says_it() {
-        assert_eq!(Effect::of(Class::Transient, StatusCode::OK), Effect::Unlikely);
-        assert_eq!(Effect::of(Class::Transient, StatusCode::BAD_GATEWAY), Effect::Unknown);
-        assert_eq!(Effect::of(Class::Transient, StatusCode::FOUND), Effect::Unknown);
-        assert_eq!(Effect::of(Class::Invalid, StatusCode::BAD_GATEWAY), Effect::None);
-        assert_eq!(Effect::of(Class::Unauthorised, StatusCode::FOUND), Effect::None);
+        assert_eq!(
+            Effect::of(Class::Transient, StatusCode::OK),
+            Effect::Unlikely
+        );
+        assert_eq!(
+            Effect::of(Class::Transient, StatusCode::BAD_GATEWAY),
+            Effect::Unknown
+        );
+        assert_eq!(
+            Effect::of(Class::Transient, StatusCode::FOUND),
+            Effect::Unknown
+        );
+        assert_eq!(
+            Effect::of(Class::Invalid, StatusCode::BAD_GATEWAY),
+            Effect::None
+        );
+        assert_eq!(
+            Effect::of(Class::Unauthorised, StatusCode::FOUND),
+            Effect::None
+        );
     }
 
     #[test]
@@ -287,7 +333,10 @@ mod tests {
     #[test]
     fn a_secret_is_not_quoted_not_even_in_part() {
         let hide = |text: &str| text.replace("hunter2", "***");
-        assert_eq!(quote(b"the key hunter2 is not known", hide), "the key *** is not known");
+        assert_eq!(
+            quote(b"the key hunter2 is not known", hide),
+            "the key *** is not known"
+        );
         for before in [QUOTED - 3, LOOKED_AT - 3, LOOKED_AT - 7, LOOKED_AT] {
             let body = format!("no:{}hunter2", " ".repeat(before - 3));
             assert!(!quote(body.as_bytes(), hide).contains('h'), "{before}");

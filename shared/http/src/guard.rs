@@ -45,7 +45,12 @@ enum Standing {
     Up,
     /// It is down, because of what failed last; the next one may try it then. The number tells one failure of a probe
     /// from the next.
-    Down { class: Class, reason: String, next_probe: Option<Instant>, failed_probes: u32 },
+    Down {
+        class: Class,
+        reason: String,
+        next_probe: Option<Instant>,
+        failed_probes: u32,
+    },
 }
 
 impl Guard {
@@ -71,14 +76,23 @@ impl Guard {
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let turned_away = |left| self.turned_away(&place(), left);
-        let ticket = self.breaker().ask(Instant::now()).map_err(|left| turned_away(Some(left)))?;
+        let ticket = self
+            .breaker()
+            .ask(Instant::now())
+            .map_err(|left| turned_away(Some(left)))?;
         let trial = Trial::begin(self, ticket);
         let outcome = match ticket.is_probe {
-            true => self.alone(request).await.unwrap_or_else(|| Err(turned_away(None))),
+            true => self
+                .alone(request)
+                .await
+                .unwrap_or_else(|| Err(turned_away(None))),
             false => request.await,
         };
         let is_first = trial.end(&outcome);
-        outcome.map_err(|failure| Failure { is_first, ..failure })
+        outcome.map_err(|failure| Failure {
+            is_first,
+            ..failure
+        })
     }
 
     /// Whether the system has been down since then.
@@ -108,7 +122,9 @@ impl Guard {
         let mut standing = self.standing.subscribe();
         loop {
             let seen = standing.borrow_and_update().clone();
-            let Standing::Down { next_probe, .. } = seen else { return };
+            let Standing::Down { next_probe, .. } = seen else {
+                return;
+            };
             let due = async {
                 match next_probe {
                     Some(next) => sleep_until(next).await,
@@ -134,7 +150,10 @@ impl Guard {
     fn turned_away(&self, place: &str, left: Option<Duration>) -> Failure {
         metrics::count_turned_away(&self.system);
         let message = format!("{place}: the system is down; it is tried again by itself");
-        Failure { retry_after: left, ..Failure::unasked(Class::Throttled, message) }
+        Failure {
+            retry_after: left,
+            ..Failure::unasked(Class::Throttled, message)
+        }
     }
 
     /// Learns how a request ended. Whether it was the first to fail since something succeeded.
@@ -157,12 +176,23 @@ impl Guard {
     /// be mended now.
     fn is_down_by(&self, failure: &Failure, failed_probes: u32) {
         let (now, reason) = (failure.class, failure.message.clone());
-        let is_known = matches!(*self.standing.borrow(), Standing::Down { class, .. } if class == now);
+        let is_known =
+            matches!(*self.standing.borrow(), Standing::Down { class, .. } if class == now);
         if !is_known {
-            error!(system = self.system, class = now.as_str(), reason, "the system is down; its flows wait");
+            error!(
+                system = self.system,
+                class = now.as_str(),
+                reason,
+                "the system is down; its flows wait"
+            );
         }
         metrics::set_up(&self.system, false);
-        self.standing.send_replace(Standing::Down { class: now, reason, next_probe: None, failed_probes });
+        self.standing.send_replace(Standing::Down {
+            class: now,
+            reason,
+            next_probe: None,
+            failed_probes,
+        });
     }
 
     fn show(&self, breaker: &Breaker, is_up: bool) {
@@ -174,7 +204,11 @@ impl Guard {
                 true
             }
             Standing::Unknown => false,
-            Standing::Down { next_probe, failed_probes, .. } => {
+            Standing::Down {
+                next_probe,
+                failed_probes,
+                ..
+            } => {
                 (*next_probe, *failed_probes) = (breaker.next_probe(), breaker.failed_probes());
                 true
             }
@@ -197,12 +231,18 @@ impl<'a> Trial<'a> {
         if ticket.is_probe {
             guard.show(&guard.breaker(), false);
         }
-        Trial { guard, ticket: Some(ticket) }
+        Trial {
+            guard,
+            ticket: Some(ticket),
+        }
     }
 
     fn end<T>(mut self, outcome: &Result<T, Failure>) -> bool {
         let ticket = self.ticket.take();
-        ticket.is_some_and(|ticket| self.guard.learn(ticket, Sign::of(outcome), outcome.as_ref().err()))
+        ticket.is_some_and(|ticket| {
+            self.guard
+                .learn(ticket, Sign::of(outcome), outcome.as_ref().err())
+        })
     }
 }
 
@@ -233,7 +273,9 @@ async fn tell(store: Arc<dyn Store>, system: String, mut standing: watch::Receiv
             Standing::Unknown => Ok(()),
             Standing::Up => store.end_outage(&system).await,
             Standing::Down { class, reason, .. } => {
-                store.begin_outage(&system, class.as_str(), reason, Outage::REMEMBERED).await
+                store
+                    .begin_outage(&system, class.as_str(), reason, Outage::REMEMBERED)
+                    .await
             }
         };
         match telling {

@@ -38,12 +38,21 @@ impl Hook {
 
     /// Posts `{"text": …}`. It was taken if it was answered with 2xx.
     pub async fn say(&self, text: &str) -> Result<(), Failure> {
-        let request = self.http.post(self.url.expose_secret()).header(CONTENT_TYPE, "application/json");
-        let answer = request.body(json!({ "text": text }).to_string()).send().await;
+        let request = self
+            .http
+            .post(self.url.expose_secret())
+            .header(CONTENT_TYPE, "application/json");
+        let answer = request
+            .body(json!({ "text": text }).to_string())
+            .send()
+            .await;
         let answer = answer.map_err(|error| Failure::from_reqwest(NAME, LABEL, error))?;
         match answer.status() {
             status if status.is_success() => Ok(()),
-            status => Err(Failure::new(Class::of(status), format!("{NAME}: {LABEL} answered {status}"))),
+            status => Err(Failure::new(
+                Class::of(status),
+                format!("{NAME}: {LABEL} answered {status}"),
+            )),
         }
     }
 }

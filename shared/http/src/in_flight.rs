@@ -64,11 +64,20 @@ impl InFlight {
     /// Room for so many.
     pub(crate) fn new(system: &str, ceiling: usize) -> InFlight {
         metrics::set_concurrency(system, ceiling);
-        let state = State { limit: Limit::new(ceiling), permits: ceiling };
+        let state = State {
+            limit: Limit::new(ceiling),
+            permits: ceiling,
+        };
         let room_behind = Semaphore::new(ceiling.saturating_sub(1).max(1));
         let (system, room) = (system.to_owned(), Semaphore::new(ceiling));
         let behind = AsyncMutex::new(());
-        InFlight { system, room, room_behind, behind, state: Mutex::new(state) }
+        InFlight {
+            system,
+            room,
+            room_behind,
+            behind,
+            state: Mutex::new(state),
+        }
     }
 
     /// Waits for a place.
@@ -76,9 +85,16 @@ impl InFlight {
         // The semaphores are never closed; if they were, going on without them only loses the limit.
         let (_turn, behind) = match lane {
             Lane::Live => (None, None),
-            Lane::Backfill => (Some(self.behind.lock().await), self.room_behind.acquire().await.ok()),
+            Lane::Backfill => (
+                Some(self.behind.lock().await),
+                self.room_behind.acquire().await.ok(),
+            ),
         };
-        Place { in_flight: self, permit: self.room.acquire().await.ok(), _behind: behind }
+        Place {
+            in_flight: self,
+            permit: self.room.acquire().await.ok(),
+            _behind: behind,
+        }
     }
 
     /// Learns how a request ended that was sent at `began`.
@@ -134,7 +150,14 @@ struct Limit {
 impl Limit {
     fn new(ceiling: usize) -> Limit {
         let ceiling = ceiling as f64;
-        Limit { now: ceiling, ceiling, lowered_at: None, latest: 0.0, usual: 0.0, known: 0 }
+        Limit {
+            now: ceiling,
+            ceiling,
+            lowered_at: None,
+            latest: 0.0,
+            usual: 0.0,
+            known: 0,
+        }
     }
 
     fn whole(&self) -> usize {
@@ -147,7 +170,9 @@ impl Limit {
         }
         let is_new = self.lowered_at.is_none_or(|lowered_at| began >= lowered_at);
         match load {
-            Load::Taken if !self.grows_slow() => self.now = (self.now + 1.0 / self.now).min(self.ceiling),
+            Load::Taken if !self.grows_slow() => {
+                self.now = (self.now + 1.0 / self.now).min(self.ceiling)
+            }
             _ if is_new => {
                 self.now = (self.now / 2.0).max(1.0);
                 self.lowered_at = Some(now);
@@ -181,7 +206,10 @@ mod tests {
 
     impl Scene {
         fn of(ceiling: usize) -> Scene {
-            Scene { limit: Limit::new(ceiling), now: Instant::now() }
+            Scene {
+                limit: Limit::new(ceiling),
+                now: Instant::now(),
+            }
         }
 
         /// As many requests one after the other, each taking so long.
@@ -198,7 +226,9 @@ mod tests {
     #[test]
     fn too_much_halves_the_limit_down_to_one_request() {
         let mut scene = Scene::of(16);
-        let limits: Vec<usize> = (0..5).map(|_| scene.requests(1, Load::TooMuch, 10)).collect();
+        let limits: Vec<usize> = (0..5)
+            .map(|_| scene.requests(1, Load::TooMuch, 10))
+            .collect();
         assert_eq!(limits, [8, 4, 2, 1, 1]);
     }
 

@@ -37,14 +37,19 @@ impl Limits {
     /// on them, the older ones too), and the `…RateLimit-Remaining` and `…RateLimit-Reset` that came
     /// before, in seconds or as a time. The answer's own clock counts, where it shows it.
     pub(crate) fn of(headers: &HeaderMap) -> Limits {
-        let date = text(headers, header::DATE.as_str()).and_then(|date| httpdate::parse_http_date(date).ok());
+        let date = text(headers, header::DATE.as_str())
+            .and_then(|date| httpdate::parse_http_date(date).ok());
         Limits::at(headers, date.unwrap_or_else(SystemTime::now))
     }
 
     fn at(headers: &HeaderMap, now: SystemTime) -> Limits {
         let limits = || separate(headers, now).chain(structured(headers, now));
-        let latest =
-            |reached: fn(&Limit) -> bool| limits().filter(reached).filter_map(|limit| limit.reset).max();
+        let latest = |reached: fn(&Limit) -> bool| {
+            limits()
+                .filter(reached)
+                .filter_map(|limit| limit.reset)
+                .max()
+        };
         Limits {
             retry_after: retry_after(headers, now),
             reset: latest(|limit| limit.remaining.is_none_or(is_nothing)),
@@ -55,7 +60,9 @@ impl Limits {
 
     /// When to try again what failed.
     pub(crate) fn delay(&self, status: StatusCode) -> Option<Duration> {
-        self.retry_after.or(self.reset.filter(|_| status == StatusCode::TOO_MANY_REQUESTS))
+        self.retry_after.or(self
+            .reset
+            .filter(|_| status == StatusCode::TOO_MANY_REQUESTS))
     }
 
     /// How long no further request is to be started, whatever it is; nothing where no time is named. With 503, which
@@ -87,13 +94,20 @@ fn is_nothing(remaining: f64) -> bool {
 
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = text(headers, header::RETRY_AFTER.as_str())?;
-    let at_date = || httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
+    let at_date = || {
+        httpdate::parse_http_date(text)
+            .ok()?
+            .duration_since(now)
+            .ok()
+    };
     seconds(text).or_else(at_date)
 }
 
 /// Whole seconds, as RFC 9110 has it, or the decimal that Shopify and others send.
 fn seconds(text: &str) -> Option<Duration> {
-    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_decimal = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds: f64 = text.parse().ok().filter(|_| is_decimal)?;
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
@@ -113,18 +127,28 @@ fn separate(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = Limit>
 /// a time, the window of the policy is the bound.
 fn structured(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = Limit> {
     let text = |name| text(headers, name).unwrap_or_default();
-    let (limits, window) = (text("ratelimit"), parameter(text("ratelimit-policy"), &["w"]));
+    let (limits, window) = (
+        text("ratelimit"),
+        parameter(text("ratelimit-policy"), &["w"]),
+    );
     let limit = move |text: &str| Limit {
         remaining: parameter(text, &["r", "remaining"]),
-        reset: parameter(text, &["t", "reset"]).or(window).and_then(|reset| moment::until(reset, now)),
+        reset: parameter(text, &["t", "reset"])
+            .or(window)
+            .and_then(|reset| moment::until(reset, now)),
     };
     let whole = limits.contains("remaining=");
     limits.split(move |c| c == ',' && !whole).map(limit)
 }
 
 fn parameter(text: &str, names: &[&str]) -> Option<f64> {
-    let pairs = text.split([',', ';']).filter_map(|pair| pair.trim().split_once('='));
-    pairs.into_iter().find(|(name, _)| names.contains(name)).and_then(|(_, value)| number(value))
+    let pairs = text
+        .split([',', ';'])
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .into_iter()
+        .find(|(name, _)| names.contains(name))
+        .and_then(|(_, value)| number(value))
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -160,9 +184,15 @@ mod tests {
 
     fn limits(headers: &[(&'static str, &str)]) -> Limits {
         let header = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
         };
-        Limits::at(&headers.iter().map(header).collect(), UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        Limits::at(
+            &headers.iter().map(header).collect(),
+            UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        )
     }
 
     fn seconds(seconds: u64) -> Option<Duration> {
@@ -178,8 +208,13 @@ mod tests {
 
     #[test]
     fn decimal_seconds_are_read_as_whole_ones_are() {
-        for (value, milliseconds) in [("6.0", 6000), ("0.5", 500), (" 6 ", 6000), ("1.5", 1500), ("2.", 2000)]
-        {
+        for (value, milliseconds) in [
+            ("6.0", 6000),
+            ("0.5", 500),
+            (" 6 ", 6000),
+            ("1.5", 1500),
+            ("2.", 2000),
+        ] {
             let delay = limits(&[("retry-after", value)]).delay(TOO_MANY);
             assert_eq!(delay, Some(Duration::from_millis(milliseconds)), "{value}");
         }
@@ -190,17 +225,33 @@ mod tests {
         let asked = limits(&[("retry-after", "30")]);
         let pause = |status: u16| asked.pause(StatusCode::from_u16(status).unwrap());
         assert_eq!([429, 503].map(pause), [seconds(30), seconds(30)]);
-        assert_eq!([200, 301, 408, 413, 425, 500, 502, 504].map(pause), [None; 8]);
+        assert_eq!(
+            [200, 301, 408, 413, 425, 500, 502, 504].map(pause),
+            [None; 8]
+        );
         let exhausted = limits(&[("ratelimit-remaining", "0"), ("ratelimit-reset", "7")]);
         assert_eq!(exhausted.pause(StatusCode::SERVICE_UNAVAILABLE), seconds(7));
     }
 
     #[test]
     fn a_retry_after_that_says_nothing_is_left_out() {
-        for value in
-            ["soon", "-1", "", ".", "1.2.3", "1e3", "inf", "nan", "6s", "Sun, 06 Nov 1994 08:49:37 GMT"]
-        {
-            assert_eq!(limits(&[("retry-after", value)]), Limits::default(), "{value}");
+        for value in [
+            "soon",
+            "-1",
+            "",
+            ".",
+            "1.2.3",
+            "1e3",
+            "inf",
+            "nan",
+            "6s",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(
+                limits(&[("retry-after", value)]),
+                Limits::default(),
+                "{value}"
+            );
         }
     }
 
@@ -208,14 +259,26 @@ mod tests {
     fn when_nothing_remains_no_request_is_started_before_the_reset() {
         for headers in [
             [("ratelimit-remaining", "0"), ("ratelimit-reset", "30")],
-            [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1700000030")],
-            [("x-rate-limit-remaining", "0"), ("x-rate-limit-reset", "1700000030000")],
+            [
+                ("x-ratelimit-remaining", "0"),
+                ("x-ratelimit-reset", "1700000030"),
+            ],
+            [
+                ("x-rate-limit-remaining", "0"),
+                ("x-rate-limit-reset", "1700000030000"),
+            ],
             [
                 ("ratelimit", "\"default\";r=0;t=30, \"hour\";r=7;t=3000"),
                 ("ratelimit-policy", "\"default\";q=9"),
             ],
-            [("ratelimit", "limit=100, remaining=0, reset=30"), ("ratelimit-policy", "100;w=60")],
-            [("ratelimit", "\"default\";r=0"), ("ratelimit-policy", "\"default\";q=10;w=30")],
+            [
+                ("ratelimit", "limit=100, remaining=0, reset=30"),
+                ("ratelimit-policy", "100;w=60"),
+            ],
+            [
+                ("ratelimit", "\"default\";r=0"),
+                ("ratelimit-policy", "\"default\";q=10;w=30"),
+            ],
         ] {
             assert_eq!(limits(&headers).pause(OK), seconds(30), "{headers:?}");
             assert_eq!(limits(&headers).delay(OK), None, "{headers:?}");
@@ -227,8 +290,14 @@ mod tests {
         for headers in [
             [("ratelimit-remaining", "1"), ("ratelimit-reset", "30")],
             [("x-ratelimit-remaining", "-1"), ("x-ratelimit-reset", "30")],
-            [("x-ratelimit-limit", "0"), ("x-ratelimit-reset", "1700000030")],
-            [("ratelimit", "\"default\";r=5;t=30"), ("ratelimit-policy", "\"default\";q=9")],
+            [
+                ("x-ratelimit-limit", "0"),
+                ("x-ratelimit-reset", "1700000030"),
+            ],
+            [
+                ("ratelimit", "\"default\";r=5;t=30"),
+                ("ratelimit-policy", "\"default\";q=9"),
+            ],
             [("ratelimit", "nonsense;;=,r"), ("ratelimit-policy", "=;w=")],
         ] {
             assert_eq!(limits(&headers).pause(OK), None, "{headers:?}");
@@ -240,8 +309,14 @@ mod tests {
         let reset = ("ratelimit-reset", "30");
         assert_eq!(limits(&[reset]).delay(TOO_MANY), seconds(30));
         assert_eq!(limits(&[reset]).pause(TOO_MANY), seconds(30));
-        assert_eq!(limits(&[reset, ("retry-after", "5")]).delay(TOO_MANY), seconds(5));
-        assert_eq!(limits(&[reset, ("ratelimit-remaining", "20")]).delay(TOO_MANY), None);
+        assert_eq!(
+            limits(&[reset, ("retry-after", "5")]).delay(TOO_MANY),
+            seconds(5)
+        );
+        assert_eq!(
+            limits(&[reset, ("ratelimit-remaining", "20")]).delay(TOO_MANY),
+            None
+        );
     }
 
     proptest! {

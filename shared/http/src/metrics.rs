@@ -31,5 +31,8 @@ pub(crate) fn describe() {
         CONCURRENCY,
         "Requests that a system takes at a time, by how it answers; at most its `concurrency`."
     );
-    describe_counter!(TURNED_AWAY, "Requests that were not made because their system is down.");
+    describe_counter!(
+        TURNED_AWAY,
+        "Requests that were not made because their system is down."
+    );
 }

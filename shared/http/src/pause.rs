@@ -52,7 +52,12 @@ struct Refusals {
 impl Pause {
     /// That of a system, which all who share the store keep.
     pub(crate) fn new(system: &str, store: Arc<dyn Store>) -> Pause {
-        Pause { system: system.to_owned(), store, known: Mutex::default(), looked_at: AsyncMutex::default() }
+        Pause {
+            system: system.to_owned(),
+            store,
+            known: Mutex::default(),
+            looked_at: AsyncMutex::default(),
+        }
     }
 
     /// Begins a pause, or makes it last longer: here at once, in other processes within [`LOOK`] of its being stored.
@@ -137,7 +142,9 @@ impl Refusals {
         if !self.is_since_the_last(began) {
             return None;
         }
-        let length = FIRST_UNNAMED.saturating_mul(2_u32.saturating_pow(self.count)).min(LONGEST_UNNAMED);
+        let length = FIRST_UNNAMED
+            .saturating_mul(2_u32.saturating_pow(self.count))
+            .min(LONGEST_UNNAMED);
         self.count = self.count.saturating_add(1);
         self.last = Some(now);
         Some(length)
@@ -161,7 +168,8 @@ mod tests {
     #[test]
     fn pauses_without_a_named_time_grow_with_refusals_in_a_row_up_to_the_longest() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
-        let another = |refusals: &mut Refusals| refusals.another(now, now).map(|length| length.as_secs());
+        let another =
+            |refusals: &mut Refusals| refusals.another(now, now).map(|length| length.as_secs());
         let lengths: Vec<_> = (0..7).filter_map(|_| another(&mut refusals)).collect();
         assert_eq!(lengths, [1, 2, 4, 8, 16, 30, 30]);
         refusals.end(now);

@@ -21,8 +21,14 @@ impl Right {
         holder: &str,
         outlives: Duration,
     ) -> Result<Option<Right>> {
-        let lease = store.acquire_lease(&format!("probe:{system}"), holder, outlives).await?;
-        Ok(lease.map(|lease| Right { store: store.clone(), lease, outlives }))
+        let lease = store
+            .acquire_lease(&format!("probe:{system}"), holder, outlives)
+            .await?;
+        Ok(lease.map(|lease| Right {
+            store: store.clone(),
+            lease,
+            outlives,
+        }))
     }
 
     /// Keeps it while the request lasts, which may wait for its turn and take its time.
@@ -46,7 +52,9 @@ impl Right {
 /// Whoever is waiting need not wait for its end. Without a runtime the process is at its own.
 impl Drop for Right {
     fn drop(&mut self) {
-        let Ok(runtime) = Handle::try_current() else { return };
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         let (store, lease) = (self.store.clone(), self.lease.clone());
         runtime.spawn(async move {
             if let Err(error) = store.release_lease(&lease).await {
@@ -67,8 +75,11 @@ mod tests {
     async fn a_request_that_takes_longer_than_the_right_lasts_keeps_it() {
         let outlives = Duration::from_secs(1);
         let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(&directory.path().join("state.db")).await.unwrap());
+        let store: Arc<dyn Store> = Arc::new(
+            SqliteStore::open(&directory.path().join("state.db"))
+                .await
+                .unwrap(),
+        );
         let taken = async |holder| Right::take(&store, "shop", holder, outlives).await.unwrap();
         let right = taken("one").await.unwrap();
         let asked_by_another = async {

@@ -70,12 +70,19 @@ impl Rate {
         let limit = system.rate_limit?;
         Some(Rate {
             system: system.name.clone(),
-            pace: Pace { interval: limit.interval, burst: limit.burst, ahead: AHEAD },
+            pace: Pace {
+                interval: limit.interval,
+                burst: limit.burst,
+                ahead: AHEAD,
+            },
             store,
             waiting: AtomicU32::new(0),
             waiting_behind: AtomicU32::new(0),
             behind: Mutex::new(()),
-            held: Mutex::new(Held { slots: VecDeque::new(), ask_at: Instant::now() }),
+            held: Mutex::new(Held {
+                slots: VecDeque::new(),
+                ask_at: Instant::now(),
+            }),
             closed: CancellationToken::new(),
         })
     }
@@ -100,7 +107,11 @@ impl Rate {
     /// Has everybody go on slower: a request that was sent then was one too many. Other processes notice with the
     /// next slots they ask for.
     pub(crate) async fn slow(&self, began: Instant) {
-        if let Err(error) = self.store.slow_slots(&self.system, began.elapsed() + AHEAD).await {
+        if let Err(error) = self
+            .store
+            .slow_slots(&self.system, began.elapsed() + AHEAD)
+            .await
+        {
             warn!(system = self.system, %error, "its rate limit is not lowered, and is too high");
         }
     }
@@ -130,11 +141,16 @@ impl Rate {
                 return Ok(slot);
             }
             if held.ask_at > until {
-                return Err(NoSlot::Later(held.ask_at.saturating_duration_since(Instant::now())));
+                return Err(NoSlot::Later(
+                    held.ask_at.saturating_duration_since(Instant::now()),
+                ));
             }
             sleep_until(held.ask_at).await;
             let asked = Instant::now();
-            let slots = self.store.reserve_slots(&self.system, self.pace, self.wanted(lane)).await?;
+            let slots = self
+                .store
+                .reserve_slots(&self.system, self.pace, self.wanted(lane))
+                .await?;
             held.put(slots, LEAD.max(asked.elapsed() * 2));
         }
     }
@@ -177,14 +193,23 @@ impl Held {
 
     /// The store answers in how long slots are due, not when, since clocks differ; what its answer took
     /// makes them later, never earlier.
-    fn put(&mut self, Slots { count, first_in, interval }: Slots, lead: Duration) {
+    fn put(
+        &mut self,
+        Slots {
+            count,
+            first_in,
+            interval,
+        }: Slots,
+        lead: Duration,
+    ) {
         let now = Instant::now();
         let wait = |number: u32| {
             let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
             let micros = first_in.as_micros() + i128::from(interval) * i128::from(number);
             Duration::from_micros(micros.max(0).try_into().unwrap_or(u64::MAX))
         };
-        self.slots.extend((0..count).map(|number| now + wait(number)));
+        self.slots
+            .extend((0..count).map(|number| now + wait(number)));
         self.ask_at = now + wait(count).saturating_sub(lead);
     }
 }
@@ -215,9 +240,19 @@ mod tests {
 
     fn held(count: u32, first_in: i64) -> (Held, Instant) {
         let now = Instant::now();
-        let mut held = Held { slots: VecDeque::new(), ask_at: now };
+        let mut held = Held {
+            slots: VecDeque::new(),
+            ask_at: now,
+        };
         let first_in = SignedDuration::from_secs(first_in);
-        held.put(Slots { count, first_in, interval: INTERVAL }, LEAD);
+        held.put(
+            Slots {
+                count,
+                first_in,
+                interval: INTERVAL,
+            },
+            LEAD,
+        );
         (held, now)
     }
 

@@ -19,9 +19,16 @@ pub(crate) fn reading(base: Url) -> Policy {
 /// clients go on with a GET (RFC 9110 §15.4), whose success would be taken for that of the write.
 pub(crate) fn writing(base: Url) -> Policy {
     Policy::custom(move |attempt| {
-        let repeats =
-            [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&attempt.status());
-        if repeats && within(&base, &attempt) { attempt.follow() } else { attempt.stop() }
+        let repeats = [
+            StatusCode::TEMPORARY_REDIRECT,
+            StatusCode::PERMANENT_REDIRECT,
+        ]
+        .contains(&attempt.status());
+        if repeats && within(&base, &attempt) {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
     })
 }
 

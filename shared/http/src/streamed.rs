@@ -51,7 +51,8 @@ impl Streamed {
         (status, headers, body): (StatusCode, HeaderMap, Body),
         place: String,
     ) -> Result<Streamed, Failure> {
-        let failed = move |error: BodyError| Failure::new(error.class(), format!("{place}: {error}"));
+        let failed =
+            move |error: BodyError| Failure::new(error.class(), format!("{place}: {error}"));
         let mut rest = body.map_err(failed).fuse();
         let (mut begun, mut length) = (VecDeque::new(), 0);
         while length < SHORT
@@ -61,7 +62,13 @@ impl Streamed {
             begun.push_back(chunk);
         }
         let is_whole = rest.is_done();
-        Ok(Streamed { status, headers, begun, is_whole, rest: rest.boxed() })
+        Ok(Streamed {
+            status,
+            headers,
+            begun,
+            is_whole,
+            rest: rest.boxed(),
+        })
     }
 
     /// Whether it has nothing to say: a 204, a 304, or a body with nothing in it. To be asked before it is read.

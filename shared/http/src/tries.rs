@@ -51,7 +51,12 @@ pub enum Spared {
 impl Tries {
     /// Those of a batch whose records are tried so many times. Every failure that may pass costs one.
     pub fn of(batch: &Batch, attempts: u32) -> Tries {
-        Tries { attempt: batch.attempt, waits: batch.waits, attempts, spared: Spared::Nothing }
+        Tries {
+            attempt: batch.attempt,
+            waits: batch.waits,
+            attempts,
+            spared: Spared::Nothing,
+        }
     }
 
     /// What follows from a failure. One of the system costs no attempt and waits; one that may pass comes
@@ -73,19 +78,31 @@ impl Tries {
     /// At no cost, as long as was asked for, or longer each time.
     pub fn wait(self, asked: Option<Duration>) -> Again {
         let waits = self.waits + 1;
-        Again { delay: delay(waits, LONGEST_WAIT, asked), waits, ..self.shortly() }
+        Again {
+            delay: delay(waits, LONGEST_WAIT, asked),
+            waits,
+            ..self.shortly()
+        }
     }
 
     /// For one more attempt, if there is one left.
     pub fn try_again(self, asked: Option<Duration>) -> Option<Again> {
         let attempt = self.attempt + 1;
-        let again = Again { delay: delay(attempt, u32::MAX, asked), attempt, ..self.shortly() };
+        let again = Again {
+            delay: delay(attempt, u32::MAX, asked),
+            attempt,
+            ..self.shortly()
+        };
         (attempt < self.attempts).then_some(again)
     }
 
     /// Soon, as it came.
     pub fn shortly(self) -> Again {
-        Again { delay: SHORTLY, attempt: self.attempt, waits: self.waits }
+        Again {
+            delay: SHORTLY,
+            attempt: self.attempt,
+            waits: self.waits,
+        }
     }
 }
 
@@ -97,12 +114,17 @@ impl Troubles {
     /// Notes a failure.
     pub fn note(&mut self, failure: &Failure) {
         let example = || (0, failure.message.clone());
-        self.0.entry(failure.class.as_str()).or_insert_with(example).0 += 1;
+        self.0
+            .entry(failure.class.as_str())
+            .or_insert_with(example)
+            .0 += 1;
     }
 
     /// What kinds there were, of how many records, with an example of each: to be said once, by who sent them.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64, &str)> {
-        self.0.iter().map(|(class, (records, example))| (*class, *records, example.as_str()))
+        self.0
+            .iter()
+            .map(|(class, (records, example))| (*class, *records, example.as_str()))
     }
 }
 

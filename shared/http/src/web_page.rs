@@ -6,7 +6,8 @@ use pomost_expression::to_json;
 use pomost_format::{Format, Syntax, TextOptions, XmlOptions, decode};
 
 use crate::{
-    Call, Class, Effect, Failure, answer::content_type, echo::without_echo, failure::quote, limits::Limits,
+    Call, Class, Effect, Failure, answer::content_type, echo::without_echo, failure::quote,
+    limits::Limits,
 };
 
 /// How much of an answer tells whether it is a page, in bytes.
@@ -22,18 +23,28 @@ const TITLE: usize = 100;
 /// neither JSON nor a table (WHATWG MIME Sniffing §7.1).
 const PAGES: [&str; 2] = ["!doctype html", "html"];
 const PARTS: [&str; 15] = [
-    "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title", "b", "body", "br", "p",
-    "center",
+    "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title", "b", "body",
+    "br", "p", "center",
 ];
 
 /// Whether an answer is a web page, by its Content-Type or by how it begins, where something else is
 /// expected. Many servers call by that type whatever a program does not name: what is empty, and what begins
 /// as JSON or declares itself as XML, is what it is.
-pub(crate) fn is_web_page(headers: &HeaderMap, beginning: &[u8], expected: Option<&Format>) -> bool {
-    let body = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
-    let Some(first) = body.first() else { return false };
+pub(crate) fn is_web_page(
+    headers: &HeaderMap,
+    beginning: &[u8],
+    expected: Option<&Format>,
+) -> bool {
+    let body = beginning
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(beginning)
+        .trim_ascii_start();
+    let Some(first) = body.first() else {
+        return false;
+    };
     let is_something_else = matches!(first, b'{' | b'[') || body.starts_with(b"<?xml");
-    let begins_as_page = *first == b'<' && begins_as_page(body, &expected_format(headers, expected));
+    let begins_as_page =
+        *first == b'<' && begins_as_page(body, &expected_format(headers, expected));
     begins_as_page || says_page(headers) && !is_something_else
 }
 
@@ -48,7 +59,9 @@ fn begins_as_page(body: &[u8], expected: &Format) -> bool {
 /// Whether the Content-Type is that of a page.
 pub(crate) fn says_page(headers: &HeaderMap) -> bool {
     let media_type = content_type(headers).map(media_type).unwrap_or_default();
-    ["text/html", "application/xhtml+xml"].iter().any(|page| media_type.eq_ignore_ascii_case(page))
+    ["text/html", "application/xhtml+xml"]
+        .iter()
+        .any(|page| media_type.eq_ignore_ascii_case(page))
 }
 
 /// A page that came in the place of an answer.
@@ -67,19 +80,25 @@ pub(crate) fn failure(
     call: &Call<'_>,
     hide: impl Fn(&str) -> String,
 ) -> Failure {
-    let &WebPage { status, headers, beginning } = page;
+    let &WebPage {
+        status,
+        headers,
+        beginning,
+    } = page;
     let expected = expected_format(headers, call.format);
     let kind = content_type(headers).map_or("no Content-Type", media_type);
     // What is cut off first may be a part of a secret that is not known as one any more.
-    let title = title(headers, beginning).map(|title| without_echo(&shortened(&hide(&title)), call));
+    let title =
+        title(headers, beginning).map(|title| without_echo(&shortened(&hide(&title)), call));
     let (titled, answer, is_titled) = match title {
         None => (String::new(), quote(beginning, hide), false),
         Some((title, false)) => (format!(", titled '{title}'"), String::new(), false),
         Some((title, true)) => (String::new(), format!("titled '{title}'"), true),
     };
     let (kind, expected) = (shortened(kind), expected.name());
-    let message =
-        format!("{place} answered {status} with a web page ({kind}{titled}) where {expected} was expected");
+    let message = format!(
+        "{place} answered {status} with a web page ({kind}{titled}) where {expected} was expected"
+    );
     Failure {
         answer,
         is_titled,
@@ -113,8 +132,12 @@ fn first_tag(mut body: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_named(tag: &[u8], name: &str) -> bool {
-    let ends = tag.get(name.len()).is_none_or(|byte| b" \t\r\n\x0c/>".contains(byte));
-    ends && tag.get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name.as_bytes()))
+    let ends = tag
+        .get(name.len())
+        .is_none_or(|byte| b" \t\r\n\x0c/>".contains(byte));
+    ends && tag
+        .get(..name.len())
+        .is_some_and(|tag| tag.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// The title on one line.
@@ -124,22 +147,34 @@ fn title(headers: &HeaderMap, beginning: &[u8]) -> Option<String> {
     let tag = lower.find("<title")?;
     let start = tag + lower[tag..].find('>')? + 1;
     let end = start + lower[start..].find("</title")?;
-    let line = unescaped(&page[start..end]).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = unescaped(&page[start..end])
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     (!line.is_empty()).then_some(line)
 }
 
 /// The characters of a page; what is none of its charset is replaced.
 fn decoded(headers: &HeaderMap, bytes: &[u8]) -> String {
     let text = Format::from(Syntax::Text(TextOptions::default()));
-    Format::of_answer(Some(&text), content_type(headers)).charset.unwrap_or_default().lossy(bytes)
+    Format::of_answer(Some(&text), content_type(headers))
+        .charset
+        .unwrap_or_default()
+        .lossy(bytes)
 }
 
 /// A text with characters for their references, where it has only such as XML has.
 fn unescaped(title: &str) -> String {
     let element = format!("<title>{title}</title>");
-    let read = decode(&Syntax::Xml(XmlOptions::default()).into(), None, element.as_bytes());
+    let read = decode(
+        &Syntax::Xml(XmlOptions::default()).into(),
+        None,
+        element.as_bytes(),
+    );
     let document = read.ok().map(|(_, document)| to_json(&document));
-    let unescaped = document.as_ref().and_then(|document| document["title"].as_str());
+    let unescaped = document
+        .as_ref()
+        .and_then(|document| document["title"].as_str());
     unescaped.unwrap_or(title).to_owned()
 }
 
@@ -162,17 +197,31 @@ mod tests {
     use super::*;
 
     fn typed(content_type: &str) -> HeaderMap {
-        let value = (!content_type.is_empty()).then(|| HeaderValue::from_str(content_type).unwrap());
+        let value =
+            (!content_type.is_empty()).then(|| HeaderValue::from_str(content_type).unwrap());
         HeaderMap::from_iter(value.map(|value| (CONTENT_TYPE, value)))
     }
 
     fn is_page(content_type: &str, body: &str, expected: Option<Syntax>) -> bool {
-        is_web_page(&typed(content_type), body.as_bytes(), expected.map(Format::from).as_ref())
+        is_web_page(
+            &typed(content_type),
+            body.as_bytes(),
+            expected.map(Format::from).as_ref(),
+        )
     }
 
     fn formats() -> [Option<Syntax>; 5] {
-        let (csv, xml) = (Syntax::Csv(CsvOptions::default()), Syntax::Xml(XmlOptions::default()));
-        [None, Some(Syntax::JsonLines), Some(csv), Some(xml), Some(Syntax::Text(TextOptions::default()))]
+        let (csv, xml) = (
+            Syntax::Csv(CsvOptions::default()),
+            Syntax::Xml(XmlOptions::default()),
+        );
+        [
+            None,
+            Some(Syntax::JsonLines),
+            Some(csv),
+            Some(xml),
+            Some(Syntax::Text(TextOptions::default())),
+        ]
     }
 
     #[test]
@@ -185,9 +234,18 @@ mod tests {
             "<!-- cached --> <!-- again -->\n<html>",
             "<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC \"\">",
         ] {
-            for content_type in ["", "application/json", "text/csv", "application/xml", "text/plain"] {
+            for content_type in [
+                "",
+                "application/json",
+                "text/csv",
+                "application/xml",
+                "text/plain",
+            ] {
                 for expected in formats() {
-                    assert!(is_page(content_type, page, expected), "{content_type}: {page}");
+                    assert!(
+                        is_page(content_type, page, expected),
+                        "{content_type}: {page}"
+                    );
                 }
             }
         }
@@ -195,9 +253,16 @@ mod tests {
 
     #[test]
     fn a_page_is_known_by_its_type() {
-        for content_type in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"] {
+        for content_type in [
+            "text/html",
+            "Text/HTML; charset=utf-8",
+            "application/xhtml+xml",
+        ] {
             for expected in formats() {
-                assert!(is_page(content_type, "We are moving house", expected), "{content_type}");
+                assert!(
+                    is_page(content_type, "We are moving house", expected),
+                    "{content_type}"
+                );
             }
         }
     }
@@ -208,23 +273,45 @@ mod tests {
         for page in [warning, "<!-- offline -->", "<h1>Bad</h1>", "<p>Hello</p>"] {
             let is_page = formats().map(|expected| is_page("application/json", page, expected));
             assert_eq!(is_page, [true, true, true, false, false], "{page}");
-            assert!(!super::is_web_page(&typed("application/xml"), page.as_bytes(), None), "{page}");
+            assert!(
+                !super::is_web_page(&typed("application/xml"), page.as_bytes(), None),
+                "{page}"
+            );
         }
     }
 
     #[test]
     fn what_is_something_else_or_nothing_is_no_page() {
-        for body in ["", " \r\n", "[{\"id\":1}]", "{\"html\":\"<html>\"}", "<?xml version=\"1.0\"?><orders/>"]
-        {
+        for body in [
+            "",
+            " \r\n",
+            "[{\"id\":1}]",
+            "{\"html\":\"<html>\"}",
+            "<?xml version=\"1.0\"?><orders/>",
+        ] {
             for content_type in ["", "text/html", "application/json"] {
                 assert!(
-                    formats().into_iter().all(|expected| !is_page(content_type, body, expected)),
+                    formats()
+                        .into_iter()
+                        .all(|expected| !is_page(content_type, body, expected)),
                     "{body}"
                 );
             }
         }
-        for body in ["id;name\n1;<html>", "<htmlish/>", "<orders/>", "true", "12 < 13", "<"] {
-            assert!(formats().into_iter().all(|expected| !is_page("text/plain", body, expected)), "{body}");
+        for body in [
+            "id;name\n1;<html>",
+            "<htmlish/>",
+            "<orders/>",
+            "true",
+            "12 < 13",
+            "<",
+        ] {
+            assert!(
+                formats()
+                    .into_iter()
+                    .all(|expected| !is_page("text/plain", body, expected)),
+                "{body}"
+            );
         }
     }
 
@@ -235,10 +322,19 @@ mod tests {
     /// The failure of a page of this type that came in the place of JSON.
     fn failure(content_type: &str, page: &[u8], url: &str, body: &'static str) -> Failure {
         let headers = typed(content_type);
-        let page = WebPage { status: StatusCode::OK, headers: &headers, beginning: page };
+        let page = WebPage {
+            status: StatusCode::OK,
+            headers: &headers,
+            beginning: page,
+        };
         let url = format!("https://shop.example{url}").parse().unwrap();
-        let call = Call { body: Some(body.into()), ..Call::bare(Method::POST, url, "POST /customers") };
-        super::failure(&page, "shop: POST /customers", &call, |text| text.replace("hunter2", "***"))
+        let call = Call {
+            body: Some(body.into()),
+            ..Call::bare(Method::POST, url, "POST /customers")
+        };
+        super::failure(&page, "shop: POST /customers", &call, |text| {
+            text.replace("hunter2", "***")
+        })
     }
 
     #[test]
@@ -249,11 +345,24 @@ mod tests {
             "shop: POST /customers answered 200 OK with a web page (text/html, titled 'Offline & żółw') where JSON was \
              expected"
         );
-        let polish = message("text/html; charset=iso-8859-2", b"<html><title>\xbf\xf3\xb3w</title>", "/", "");
+        let polish = message(
+            "text/html; charset=iso-8859-2",
+            b"<html><title>\xbf\xf3\xb3w</title>",
+            "/",
+            "",
+        );
         assert!(polish.contains("titled 'żółw'"), "{polish}");
-        for untitled in ["<html>", "<html><title>", "<html><title> </title>", "<title>x"] {
+        for untitled in [
+            "<html>",
+            "<html><title>",
+            "<html><title> </title>",
+            "<title>x",
+        ] {
             let message = message("", untitled.as_bytes(), "/", "");
-            assert!(message.contains("with a web page (no Content-Type) where"), "{untitled}: {message}");
+            assert!(
+                message.contains("with a web page (no Content-Type) where"),
+                "{untitled}: {message}"
+            );
         }
         let nbsp = message("text/html", b"<html><title>A &nbsp;B</title>", "/", "");
         assert!(nbsp.contains("'A &nbsp;B'"), "{nbsp}");
@@ -262,7 +371,12 @@ mod tests {
     #[test]
     fn a_title_is_bounded_and_shows_no_secret_and_nothing_that_was_sent() {
         let failed = |title: &str, url, body| {
-            failure("text/html", format!("<html><title>{title}</title>").as_bytes(), url, body)
+            failure(
+                "text/html",
+                format!("<html><title>{title}</title>").as_bytes(),
+                url,
+                body,
+            )
         };
         let titled = |title: &str, url, body| failed(title, url, body).message;
         assert!(titled("the key hunter2", "/", "").contains("'the key ***'"));
@@ -276,8 +390,15 @@ mod tests {
             "{\"a\":\"KOS\"}",
         );
         assert_eq!(echo.answer, "titled 'No customers like *** or ***'");
-        assert!(echo.message.ends_with("with a web page (text/html) where JSON was expected"), "{echo}");
-        assert_eq!(echo.with_title(), format!("{}: {}", echo.message, echo.answer));
+        assert!(
+            echo.message
+                .ends_with("with a web page (text/html) where JSON was expected"),
+            "{echo}"
+        );
+        assert_eq!(
+            echo.with_title(),
+            format!("{}: {}", echo.message, echo.answer)
+        );
         let long = titled(&"ż".repeat(1000), "/", "");
         assert!(long.contains(&format!("'{}'", "ż".repeat(TITLE))), "{long}");
     }

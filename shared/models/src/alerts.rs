@@ -42,7 +42,10 @@ pub struct BurstSection {
 
 impl Default for BurstSection {
     fn default() -> BurstSection {
-        BurstSection { count: default_count(), within: default_within() }
+        BurstSection {
+            count: default_count(),
+            within: default_within(),
+        }
     }
 }
 

@@ -81,7 +81,12 @@ impl Batch {
 
     /// The same batch with other records in it: for a retry, or for the next stage.
     pub fn with_records(&self, records: Vec<Record>) -> Batch {
-        Batch { records, flow: self.flow.clone(), id: self.id.clone(), ..*self }
+        Batch {
+            records,
+            flow: self.flow.clone(),
+            id: self.id.clone(),
+            ..*self
+        }
     }
 }
 
@@ -117,14 +122,20 @@ mod tests {
 
     fn slots(batch: &Batch, bytes: usize) -> Vec<Vec<u32>> {
         let parts = batch.parts(bytes);
-        parts.iter().map(|part| part.records.iter().map(|record| record.slot).collect()).collect()
+        parts
+            .iter()
+            .map(|part| part.records.iter().map(|record| record.slot).collect())
+            .collect()
     }
 
     #[test]
     fn a_batch_is_parted_where_it_grows_too_long_and_every_slot_is_in_one_part() {
         assert_eq!(slots(&batch(&[10, 10, 10]), 30), [vec![0, 1, 2]]);
         assert_eq!(slots(&batch(&[10, 10, 10]), 29), [vec![0, 1], vec![2]]);
-        assert_eq!(slots(&batch(&[50, 10, 10, 50]), 29), [vec![0], vec![1, 2], vec![3]]);
+        assert_eq!(
+            slots(&batch(&[50, 10, 10, 50]), 29),
+            [vec![0], vec![1, 2], vec![3]]
+        );
         assert_eq!(slots(&batch(&[]), 29), [Vec::<u32>::new()]);
     }
 }

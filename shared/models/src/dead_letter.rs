@@ -66,10 +66,13 @@ impl DeadLetter {
     /// that is read again after a crash may have another record in it. Nor does an order of extraction,
     /// which is another one then.
     pub fn id_of(run: RunId, batch: &str, stage: Stage, record: &Record) -> String {
-        let Record { slot, key, version, .. } = record;
+        let Record {
+            slot, key, version, ..
+        } = record;
         let version = version.given();
         // Fails only for maps with keys that are no text, of which there are none.
-        let names = serde_json::to_vec(&(run, batch, stage, slot, key, version)).expect("names are JSON");
+        let names =
+            serde_json::to_vec(&(run, batch, stage, slot, key, version)).expect("names are JSON");
         hexadecimal(Sha256::digest(names))
     }
 
@@ -77,7 +80,9 @@ impl DeadLetter {
     /// may come at any time, and must not pass for this one.
     pub fn id_of_message(body: &[u8], died_at: Timestamp) -> String {
         hexadecimal(
-            Sha256::new_with_prefix(died_at.as_nanosecond().to_be_bytes()).chain_update(body).finalize(),
+            Sha256::new_with_prefix(died_at.as_nanosecond().to_be_bytes())
+                .chain_update(body)
+                .finalize(),
         )
     }
 
@@ -99,12 +104,18 @@ impl DeadLetter {
     /// What decided what became of the record, where that is known: a record of equal fate that is read again
     /// needs no letter of its own.
     pub fn fate(&self) -> Option<Fate> {
-        Some(Fate::of(self.flow_version.as_deref()?, self.stage, self.record.as_ref()?))
+        Some(Fate::of(
+            self.flow_version.as_deref()?,
+            self.stage,
+            self.record.as_ref()?,
+        ))
     }
 
     /// Whether it is of a row that was told and that the source would not say more about.
     pub fn is_told(&self) -> bool {
-        self.record.as_ref().is_some_and(|record| record.is_told(self.stage))
+        self.record
+            .as_ref()
+            .is_some_and(|record| record.is_told(self.stage))
     }
 
     /// What was to happen to the record.
@@ -115,7 +126,10 @@ impl DeadLetter {
 
 /// The first 24 digits: 96 bits, so that no two letters of any installation share them by chance.
 fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
-    digest.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.as_ref()[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// What kind of failure made a dead letter.
@@ -178,7 +192,14 @@ mod tests {
 
     fn record(slot: u32, key: &str, version: &str) -> Record {
         let data = RawValue::from_string("{}".into()).unwrap();
-        Record { slot, key: key.into(), version: Version::new(version), op: Op::Upsert, data, source: None }
+        Record {
+            slot,
+            key: key.into(),
+            version: Version::new(version),
+            op: Op::Upsert,
+            data,
+            source: None,
+        }
     }
 
     #[test]
@@ -188,7 +209,12 @@ mod tests {
         let first = id(record(0, "a", "1"));
         assert_eq!(first.len(), 24);
         assert_eq!(first, id(record(0, "a", "1")));
-        let others = [record(0, "b", "1"), record(0, "a", "2"), record(1, "a", "1"), record(0, "a1", "")];
+        let others = [
+            record(0, "b", "1"),
+            record(0, "a", "2"),
+            record(1, "a", "1"),
+            record(0, "a1", ""),
+        ];
         assert!(others.into_iter().all(|other| id(other) != first));
     }
 
@@ -201,7 +227,10 @@ mod tests {
         assert_eq!(id(read(moments[0])), id(read(moments[1])));
         let versioned = moments.map(|moment| {
             let version = Version::new("1").extracted(&Version::of_extraction(moment, 0));
-            id(Record { version, ..record(0, "", "") })
+            id(Record {
+                version,
+                ..record(0, "", "")
+            })
         });
         assert_eq!(versioned, [id(record(0, "", "1")), id(record(0, "", "1"))]);
     }

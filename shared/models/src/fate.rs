@@ -16,9 +16,18 @@ pub struct Fate(pub [u8; 16]);
 impl Fate {
     /// The fate of a record at a stage, under this version of its flow's files.
     pub fn of(flow_version: &str, stage: Stage, record: &Record) -> Fate {
-        let (op, version) = (record.op.as_str(), record.version.given().unwrap_or_default());
+        let (op, version) = (
+            record.op.as_str(),
+            record.version.given().unwrap_or_default(),
+        );
         let mut digest = Sha256::new();
-        for part in [flow_version, op, version, record.extracted().get(), made_of_it(stage, record)] {
+        for part in [
+            flow_version,
+            op,
+            version,
+            record.extracted().get(),
+            made_of_it(stage, record),
+        ] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -47,7 +56,14 @@ mod tests {
 
     fn record(slot: u32, version: Version, data: &str) -> Record {
         let data = RawValue::from_string(data.to_owned()).unwrap();
-        Record { slot, key: "a".into(), version, op: Op::Upsert, data, source: None }
+        Record {
+            slot,
+            key: "a".into(),
+            version,
+            op: Op::Upsert,
+            data,
+            source: None,
+        }
     }
 
     fn read(row: usize, version: &str) -> Version {
@@ -60,14 +76,21 @@ mod tests {
 
     fn mapped(record: &Record, data: &str) -> Record {
         let data = RawValue::from_string(data.to_owned()).unwrap();
-        Record { source: Some(record.data.clone()), data, ..record.clone() }
+        Record {
+            source: Some(record.data.clone()),
+            data,
+            ..record.clone()
+        }
     }
 
     #[test]
     fn a_record_that_is_read_again_unchanged_has_the_same_fate_also_mapped() {
         let (first, again) = (record(0, read(0, "1"), "{}"), record(5, read(7, "1"), "{}"));
         assert_eq!(of("f", &first), of("f", &again));
-        assert_eq!(of("f", &mapped(&first, "[1]")), of("f", &mapped(&again, "[1]")));
+        assert_eq!(
+            of("f", &mapped(&first, "[1]")),
+            of("f", &mapped(&again, "[1]"))
+        );
     }
 
     #[test]
@@ -77,11 +100,17 @@ mod tests {
             record(0, read(0, "1"), "{ }"),
             record(0, read(0, "2"), "{}"),
             record(0, Version::of_extraction(uuid::Uuid::now_v7(), 0), "{}"),
-            Record { op: Op::Delete, ..first.clone() },
+            Record {
+                op: Op::Delete,
+                ..first.clone()
+            },
             mapped(&first, "[1]"),
         ];
         assert!(others.iter().all(|other| of("f", other) != of("f", &first)));
-        assert_ne!(of("f", &mapped(&first, "[1]")), of("f", &mapped(&first, "[2]")));
+        assert_ne!(
+            of("f", &mapped(&first, "[1]")),
+            of("f", &mapped(&first, "[2]"))
+        );
         assert_ne!(of("g", &first), of("f", &first));
     }
 

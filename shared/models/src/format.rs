@@ -179,13 +179,21 @@ impl JsonSchema for FormatSection {
 
 /// The schema of each format's settings, by its name.
 fn formats(settings: &Schema) -> Map<String, Value> {
-    let choices = settings.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    let choices = settings
+        .get("oneOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let mut formats = Map::new();
     for choice in choices {
-        let Some(Value::Object(properties)) = choice.get("properties") else { continue };
+        let Some(Value::Object(properties)) = choice.get("properties") else {
+            continue;
+        };
         for (name, schema) in properties {
             let mut schema = schema.clone();
-            if let (Some(schema), Some(description)) = (schema.as_object_mut(), choice.get("description")) {
+            if let (Some(schema), Some(description)) =
+                (schema.as_object_mut(), choice.get("description"))
+            {
                 schema.insert("description".into(), description.clone());
             }
             formats.insert(name.clone(), schema);
@@ -208,14 +216,19 @@ mod tests {
             let (by_name, with_settings) = (section(json!(name)), section(json!({ (name): {} })));
             assert_eq!(by_name.expect(name), with_settings.expect(name));
         }
-        let csv = section(json!({ "csv": { "delimiter": ";", "names": ["a"], "encoding": "windows-1250" } }));
+        let csv = section(
+            json!({ "csv": { "delimiter": ";", "names": ["a"], "encoding": "windows-1250" } }),
+        );
         let expected = CsvSection {
             delimiter: Some(";".into()),
             names: vec!["a".into()],
             encoding: Some("windows-1250".into()),
             ..CsvSection::default()
         };
-        assert_eq!(csv.expect("a format"), FormatSection(FormatSettings::Csv(expected)));
+        assert_eq!(
+            csv.expect("a format"),
+            FormatSection(FormatSettings::Csv(expected))
+        );
     }
 
     #[test]
@@ -234,7 +247,9 @@ mod tests {
 
     #[test]
     fn the_schema_names_every_format_with_its_settings() {
-        let schema = SchemaGenerator::default().into_root_schema_for::<FormatSection>().to_value();
+        let schema = SchemaGenerator::default()
+            .into_root_schema_for::<FormatSection>()
+            .to_value();
         let properties = schema["properties"].as_object().expect("properties");
         let names: Vec<&String> = properties.keys().collect();
         assert_eq!(names, ["json", "jsonl", "csv", "xml", "text", "form"]);

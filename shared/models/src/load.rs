@@ -210,7 +210,9 @@ pub struct RetrySection {
 
 impl Default for RetrySection {
     fn default() -> RetrySection {
-        RetrySection { attempts: default_attempts() }
+        RetrySection {
+            attempts: default_attempts(),
+        }
     }
 }
 

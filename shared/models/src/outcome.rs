@@ -83,7 +83,9 @@ impl Outcomes {
 
     /// A batch of `size` records of which none has settled.
     pub fn waiting(size: u32) -> Outcomes {
-        Outcomes { mask: vec![Self::WAITING as u8; size as usize] }
+        Outcomes {
+            mask: vec![Self::WAITING as u8; size as usize],
+        }
     }
 
     /// Notes how the record in `slot` settled. A slot beyond the size makes room for itself: a
@@ -98,7 +100,9 @@ impl Outcomes {
 
     /// Whether no slot has settled.
     pub fn is_all_waiting(&self) -> bool {
-        self.mask.iter().all(|&letter| letter == Self::WAITING as u8)
+        self.mask
+            .iter()
+            .all(|&letter| letter == Self::WAITING as u8)
     }
 
     /// The text that is stored.

@@ -70,7 +70,11 @@ mod tests {
 
     #[test]
     fn a_number_and_a_unit_make_a_period() {
-        let seconds = |text: &str| text.parse::<Period>().map(|period| period.0.as_secs_f64()).ok();
+        let seconds = |text: &str| {
+            text.parse::<Period>()
+                .map(|period| period.0.as_secs_f64())
+                .ok()
+        };
         assert_eq!(seconds("500ms"), Some(0.5));
         assert_eq!(seconds("5m"), Some(300.0));
         assert_eq!(seconds("7d"), Some(604_800.0));
@@ -78,7 +82,16 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "5", "m", "5 m", "-5m", "1.5h", "5w", "99999999999999999999d"] {
+        for text in [
+            "",
+            "5",
+            "m",
+            "5 m",
+            "-5m",
+            "1.5h",
+            "5w",
+            "99999999999999999999d",
+        ] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
     }

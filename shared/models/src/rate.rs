@@ -25,7 +25,11 @@ impl Rate {
     /// From one request to the next where they are spread evenly, in whole microseconds: never less than
     /// the rate asks for. None where the rate lets nothing through.
     pub fn interval(self) -> Option<Duration> {
-        let interval = self.period.0.as_micros().div_ceil(u128::from(self.requests).max(1));
+        let interval = self
+            .period
+            .0
+            .as_micros()
+            .div_ceil(u128::from(self.requests).max(1));
         (self.requests > 0).then(|| Duration::from_micros(interval.try_into().unwrap_or(u64::MAX)))
     }
 }
@@ -35,7 +39,8 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Rate, NotARate> {
         let (requests, period) = text.split_once('/').ok_or(NotARate)?;
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(requests) || period.ends_with("ms") {
             return Err(NotARate);
         }
@@ -44,7 +49,10 @@ impl FromStr for Rate {
             false => format!("1{period}").parse(),
         };
         let requests = requests.parse().map_err(|_| NotARate)?;
-        Ok(Rate { requests, period: period.map_err(|_| NotARate)? })
+        Ok(Rate {
+            requests,
+            period: period.map_err(|_| NotARate)?,
+        })
     }
 }
 
@@ -142,8 +150,11 @@ mod tests {
 
     #[test]
     fn requests_and_a_period_make_a_rate() {
-        let rate =
-            |text: &str| text.parse::<Rate>().map(|rate| (rate.requests, rate.period.0.as_secs())).ok();
+        let rate = |text: &str| {
+            text.parse::<Rate>()
+                .map(|rate| (rate.requests, rate.period.0.as_secs()))
+                .ok()
+        };
         assert_eq!(rate("50/s"), Some((50, 1)));
         assert_eq!(rate("1000/h"), Some((1000, 3600)));
         assert_eq!(rate("100/10s"), Some((100, 10)));
@@ -172,7 +183,12 @@ mod tests {
 
     #[test]
     fn requests_are_spread_evenly_and_never_closer_than_the_rate_has_it() {
-        let micros = |text: &str| text.parse::<Rate>().ok()?.interval().map(|interval| interval.as_micros());
+        let micros = |text: &str| {
+            text.parse::<Rate>()
+                .ok()?
+                .interval()
+                .map(|interval| interval.as_micros())
+        };
         assert_eq!(micros("50/s"), Some(20_000));
         assert_eq!(micros("100/10s"), Some(100_000));
         assert_eq!(micros("3/s"), Some(333_334));

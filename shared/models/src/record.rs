@@ -38,7 +38,13 @@ impl Record {
     /// The record without its data: enough to say which change it is.
     pub fn bare(&self) -> Record {
         let (key, version) = (self.key.clone(), self.version.clone());
-        Record { key, version, data: RawValue::NULL.to_owned(), source: None, ..*self }
+        Record {
+            key,
+            version,
+            data: RawValue::NULL.to_owned(),
+            source: None,
+            ..*self
+        }
     }
 
     /// Whether it is what was told of a row, by which the source is to be asked about it, and not the row.

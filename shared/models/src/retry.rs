@@ -20,7 +20,9 @@ pub fn growing_delay(tries: u32) -> u32 {
 /// that is left, and waits again.
 pub fn asked_delay(asked: Duration) -> u32 {
     let seconds = asked.as_secs() + u64::from(asked.subsec_nanos() > 0);
-    u32::try_from(seconds).unwrap_or(LONGEST_ASKED).clamp(1, LONGEST_ASKED)
+    u32::try_from(seconds)
+        .unwrap_or(LONGEST_ASKED)
+        .clamp(1, LONGEST_ASKED)
 }
 
 #[cfg(test)]
@@ -36,6 +38,9 @@ mod tests {
     #[test]
     fn a_server_waits_as_long_as_it_asked_for_to_the_second() {
         let asked = |seconds| asked_delay(Duration::from_secs_f64(seconds));
-        assert_eq!([0.0, 0.2, 6.0, 46.5, 86_400.0].map(asked), [1, 1, 6, 47, 3600]);
+        assert_eq!(
+            [0.0, 0.2, 6.0, 46.5, 86_400.0].map(asked),
+            [1, 1, 6, 47, 3600]
+        );
     }
 }

@@ -77,15 +77,22 @@ impl std::str::FromStr for Trigger {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Trigger, UnknownWord> {
-        [Trigger::Schedule, Trigger::Manual, Trigger::Replay, Trigger::Webhook]
-            .into_iter()
-            .find(|trigger| trigger.as_str() == text)
-            .ok_or_else(|| UnknownWord(text.to_owned()))
+        [
+            Trigger::Schedule,
+            Trigger::Manual,
+            Trigger::Replay,
+            Trigger::Webhook,
+        ]
+        .into_iter()
+        .find(|trigger| trigger.as_str() == text)
+        .ok_or_else(|| UnknownWord(text.to_owned()))
     }
 }
 
 /// The three stages of a flow, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Read from the source.
@@ -150,7 +157,8 @@ mod tests {
     fn the_run_of_an_hour_sorts_by_its_beginning() {
         let hour = run("customers", "2026-03-01T10:59:00Z");
         assert!(
-            run("orders", "2026-03-01T09:00:00Z") < hour && hour < run("customers", "2026-03-01T11:00:00Z")
+            run("orders", "2026-03-01T09:00:00Z") < hour
+                && hour < run("customers", "2026-03-01T11:00:00Z")
         );
         assert!(hour < RunId::generate());
         assert_eq!(hour.0.get_version_num(), 7);

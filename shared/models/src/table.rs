@@ -56,13 +56,24 @@ fn default_timeout() -> Period {
 /// The columns of a table, as they were written.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(inline)]
-pub struct ColumnsSection(#[schemars(with = "BTreeMap<String, ColumnType>")] pub Vec<(String, ColumnType)>);
+pub struct ColumnsSection(
+    #[schemars(with = "BTreeMap<String, ColumnType>")] pub Vec<(String, ColumnType)>,
+);
 
 impl<'de> Deserialize<'de> for ColumnsSection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ColumnsSection, D::Error> {
         let columns = Map::<String, Value>::deserialize(deserializer)?;
-        let column = |(name, value)| Ok((name, ColumnType::deserialize(value).map_err(D::Error::custom)?));
-        columns.into_iter().map(column).collect::<Result<_, _>>().map(ColumnsSection)
+        let column = |(name, value)| {
+            Ok((
+                name,
+                ColumnType::deserialize(value).map_err(D::Error::custom)?,
+            ))
+        };
+        columns
+            .into_iter()
+            .map(column)
+            .collect::<Result<_, _>>()
+            .map(ColumnsSection)
     }
 }
 
@@ -121,6 +132,12 @@ mod tests {
     #[test]
     fn columns_stay_in_the_order_they_were_written_in() {
         let columns: ColumnsSection = serde_json::from_str(r#"{"z":"uuid","a":"double"}"#).unwrap();
-        assert_eq!(columns.0, [("z".into(), ColumnType::Uuid), ("a".into(), ColumnType::Double)]);
+        assert_eq!(
+            columns.0,
+            [
+                ("z".into(), ColumnType::Uuid),
+                ("a".into(), ColumnType::Double)
+            ]
+        );
     }
 }

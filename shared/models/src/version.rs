@@ -68,7 +68,11 @@ impl Version {
     /// The same version, given as text that looks like a number. It is ordered as the number, and is text in
     /// expressions.
     pub fn as_text(self) -> Version {
-        if self.0.ends_with(AS_TEXT) { self } else { Version(format!("{}{AS_TEXT}", self.0)) }
+        if self.0.ends_with(AS_TEXT) {
+            self
+        } else {
+            Version(format!("{}{AS_TEXT}", self.0))
+        }
     }
 
     /// Whether it is text in expressions whatever it looks like: so it was given, or its flow says that versions
@@ -87,27 +91,45 @@ impl Version {
 
     /// The version that a source gave of a record which has this place in the order of extraction.
     pub fn extracted(self, order: &Version) -> Version {
-        let (_, Some(order)) = order.parts() else { return self };
+        let (_, Some(order)) = order.parts() else {
+            return self;
+        };
         let given = self.0.strip_suffix(AS_TEXT);
-        let extracted = Version(format!("{}{}{order}", given.unwrap_or(&self.0), order::EXTRACTED));
-        if given.is_some() { extracted.as_text() } else { extracted }
+        let extracted = Version(format!(
+            "{}{}{order}",
+            given.unwrap_or(&self.0),
+            order::EXTRACTED
+        ));
+        if given.is_some() {
+            extracted.as_text()
+        } else {
+            extracted
+        }
     }
 
     /// The same version, read when the one of this order key was.
     pub fn read_with(self, order_key: &str) -> Version {
-        let Some(order) = order::extraction(order_key) else { return self };
+        let Some(order) = order::extraction(order_key) else {
+            return self;
+        };
         let read = Version(format!("{ORDER}{}", order.trim_end_matches(AS_TEXT)));
         match self.given() {
             None => read,
-            Some(given) if self.0.ends_with(AS_TEXT) => Version::new(given).as_text().extracted(&read),
+            Some(given) if self.0.ends_with(AS_TEXT) => {
+                Version::new(given).as_text().extracted(&read)
+            }
             Some(given) => Version::new(given).extracted(&read),
         }
     }
 
     /// The text as the source wrote it.
     pub fn as_str(&self) -> &str {
-        let Some(given) = self.given() else { return &self.0 };
-        let written = given.split_once(ORDERED_AS).map_or(given, |(written, _)| written);
+        let Some(given) = self.given() else {
+            return &self.0;
+        };
+        let written = given
+            .split_once(ORDERED_AS)
+            .map_or(given, |(written, _)| written);
         written.strip_prefix(TEXT).unwrap_or(written)
     }
 
@@ -130,7 +152,11 @@ impl Version {
             (Some(given), None) => order::of_given(given),
             // With its end, as whoever does not know that has it in the ledger.
             (Some(given), Some(order)) => {
-                let end = if self.0.ends_with(AS_TEXT) { &AS_TEXT.to_string() } else { "" };
+                let end = if self.0.ends_with(AS_TEXT) {
+                    &AS_TEXT.to_string()
+                } else {
+                    ""
+                };
                 format!("{}{}{order}{end}", order::of_given(given), order::EXTRACTED)
             }
         }
@@ -149,13 +175,20 @@ impl Version {
 
     /// The later of two.
     pub fn max(self, other: Version) -> Version {
-        if other.order_key() > self.order_key() { other } else { self }
+        if other.order_key() > self.order_key() {
+            other
+        } else {
+            self
+        }
     }
 
     /// What the source gave, and the order of extraction.
     fn parts(&self) -> (Option<&str>, Option<&str>) {
         let version = self.0.strip_suffix(AS_TEXT).unwrap_or(&self.0);
-        match (version.split_once(order::EXTRACTED), version.strip_prefix(ORDER)) {
+        match (
+            version.split_once(order::EXTRACTED),
+            version.strip_prefix(ORDER),
+        ) {
             (Some((given, order)), _) => (Some(given), Some(order)),
             (None, Some(order)) => (None, Some(order)),
             (None, None) => (Some(version), None),

@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio_postgres::{
     Config, NoTls,
     config::{Host, SslMode},
@@ -62,7 +64,11 @@ impl Database {
     /// somebody says that the server has none would be no protection.
     pub fn by_tls_between_machines(mut self) -> Database {
         if self.config.get_ssl_mode() == SslMode::Prefer {
-            let mode = if self.is_here() { SslMode::Disable } else { SslMode::Require };
+            let mode = if self.is_here() {
+                SslMode::Disable
+            } else {
+                SslMode::Require
+            };
             self.config.ssl_mode(mode);
         }
         self
@@ -70,28 +76,49 @@ impl Database {
 
     /// Where it is, as errors name it: without user and password.
     pub fn place(&self) -> String {
-        let host = self.config.get_hosts().first().map_or_else(String::new, |host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        });
+        let host = self
+            .config
+            .get_hosts()
+            .first()
+            .map_or_else(String::new, |host| match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            });
         let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let database = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
+        let database = self
+            .config
+            .get_dbname()
+            .or(self.config.get_user())
+            .unwrap_or_default();
         format!("postgres://{host}:{port}/{database}")
     }
 
     /// Connections to it, none of which is made yet.
     pub fn pool(mut self, pooling: Pooling<'_>) -> Result<Pool, Error> {
-        let Pooling { connections, timeout, ca, session } = pooling;
+        let Pooling {
+            connections,
+            timeout,
+            ca,
+            session,
+        } = pooling;
         if self.config.get_connect_timeout().is_none() {
             self.config.connect_timeout(timeout);
         }
         let pool = Pool::builder(self.manager(ca)?)
             .max_size(connections)
             .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts { create: Some(timeout), ..Timeouts::default() })
+            .timeouts(Timeouts {
+                create: Some(timeout),
+                ..Timeouts::default()
+            })
             .post_create(Hook::async_fn(move |client, _| {
                 let session = session.clone();
-                Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
+                Box::pin(async move {
+                    client
+                        .batch_execute(&session)
+                        .await
+                        .map_err(HookError::Backend)
+                })
             }))
             .build()
             .expect("it has a runtime for its timeouts");
@@ -101,14 +128,20 @@ impl Database {
     /// Where the server decides whether there is TLS, whoever stands between could decide that there is
     /// none, so its certificate proves nothing, and one that nobody has signed is as good.
     fn manager(self, ca: Option<&str>) -> Result<Manager, Error> {
-        let how = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let how = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
         let trust = match (self.config.get_ssl_mode(), ca) {
             (SslMode::Disable, _) => return Ok(Manager::from_config(self.config, NoTls, how)),
             (_, Some(ca)) => Trust::Given(ca),
             (SslMode::Prefer, None) => Trust::Anybody,
             (_, None) => Trust::Platform,
         };
-        Ok(Manager::from_config(self.config, tls::connector(trust)?, how))
+        Ok(Manager::from_config(
+            self.config,
+            tls::connector(trust)?,
+            how,
+        ))
     }
 
     fn is_here(&self) -> bool {
@@ -119,7 +152,8 @@ impl Database {
                 name == "localhost" || address.is_ok_and(|address| address.is_loopback())
             }
         };
-        self.config.get_hostaddrs().is_empty() && self.config.get_hosts().iter().all(is_this_machine)
+        self.config.get_hostaddrs().is_empty()
+            && self.config.get_hosts().iter().all(is_this_machine)
     }
 }
 
@@ -130,23 +164,37 @@ mod tests {
 
     #[test]
     fn between_machines_tls_is_left_out_on_this_one_or_where_the_url_says_so() {
-        let mode = |url: &str| Database::at(url).unwrap().by_tls_between_machines().config.get_ssl_mode();
-        for here in
-            ["postgres://u@localhost/d", "postgres://u@127.0.0.2/d", "postgres://u@db/d?sslmode=disable"]
-        {
+        let mode = |url: &str| {
+            Database::at(url)
+                .unwrap()
+                .by_tls_between_machines()
+                .config
+                .get_ssl_mode()
+        };
+        for here in [
+            "postgres://u@localhost/d",
+            "postgres://u@127.0.0.2/d",
+            "postgres://u@db/d?sslmode=disable",
+        ] {
             assert_eq!(mode(here), SslMode::Disable, "{here}");
         }
-        for there in
-            ["postgres://u@db/d", "postgres://u@localhost,db/d", "postgres://u@localhost/d?sslmode=require"]
-        {
+        for there in [
+            "postgres://u@db/d",
+            "postgres://u@localhost,db/d",
+            "postgres://u@localhost/d?sslmode=require",
+        ] {
             assert_eq!(mode(there), SslMode::Require, "{there}");
         }
     }
 
     #[test]
     fn a_ca_without_certificates_is_refused() {
-        let pooling =
-            Pooling { connections: 1, timeout: SILENCE_TIMEOUT, ca: Some("none"), session: String::new() };
+        let pooling = Pooling {
+            connections: 1,
+            timeout: SILENCE_TIMEOUT,
+            ca: Some("none"),
+            session: String::new(),
+        };
         let refused = Database::at("postgres://u@db/d").unwrap().pool(pooling);
         assert!(matches!(refused, Err(Error::Tls(_))));
     }

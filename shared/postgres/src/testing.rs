@@ -50,9 +50,14 @@ fn acceptor(certified: &CertifiedKey<KeyPair>) -> TlsAcceptor {
 async fn before(url: &str, acceptor: Option<TlsAcceptor>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut address = Url::parse(url).unwrap();
-    let server = (address.host_str().unwrap().to_owned(), address.port().unwrap_or(5432));
+    let server = (
+        address.host_str().unwrap().to_owned(),
+        address.port().unwrap_or(5432),
+    );
     address.set_host(Some("localhost")).unwrap();
-    address.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+    address
+        .set_port(Some(listener.local_addr().unwrap().port()))
+        .unwrap();
     address.set_query(None);
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
@@ -78,6 +83,8 @@ async fn answer(mut client: TcpStream, acceptor: Option<TlsAcceptor>, server: (S
 }
 
 async fn pass_on(mut client: impl AsyncRead + AsyncWrite + Unpin, server: (String, u16)) {
-    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let Ok(mut server) = TcpStream::connect(server).await else {
+        return;
+    };
     let _ = copy_bidirectional(&mut client, &mut server).await;
 }

@@ -25,11 +25,14 @@ pub(crate) enum Trust<'a> {
 pub(crate) fn connector(trust: Trust<'_>) -> Result<MakeRustlsConnect, Error> {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = match trust {
         Trust::Given(pem) => builder.with_root_certificates(roots(pem)?),
         Trust::Platform => builder.with_platform_verifier()?,
-        Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(algorithms))),
+        Trust::Anybody => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(algorithms))),
     };
     Ok(MakeRustlsConnect::new(builder.with_no_client_auth()))
 }
@@ -40,7 +43,9 @@ fn roots(pem: &str) -> Result<RootCertStore, Error> {
         roots.add(certificate.map_err(|_| CertificateError::BadEncoding)?)?;
     }
     match roots.is_empty() {
-        true => Err(Error::General("expected certificates as PEM (-----BEGIN CERTIFICATE-----)".into())),
+        true => Err(Error::General(
+            "expected certificates as PEM (-----BEGIN CERTIFICATE-----)".into(),
+        )),
         false => Ok(roots),
     }
 }

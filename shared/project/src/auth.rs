@@ -178,10 +178,18 @@ impl OAuth2 {
     pub fn configuration(&self) -> Vec<&str> {
         let mut configuration = vec![self.token_url.as_str(), &self.client_id];
         if !matches!(self.grant, Grant::RefreshToken { .. }) {
-            configuration.extend(self.parameters.iter().flat_map(|(name, value)| [name.as_str(), value]));
+            configuration.extend(
+                self.parameters
+                    .iter()
+                    .flat_map(|(name, value)| [name.as_str(), value]),
+            );
         }
         if let Grant::JwtBearer { claims, .. } = &self.grant {
-            configuration.extend(claims.iter().flat_map(|(name, value)| [name.as_str(), value]));
+            configuration.extend(
+                claims
+                    .iter()
+                    .flat_map(|(name, value)| [name.as_str(), value]),
+            );
         }
         configuration
     }

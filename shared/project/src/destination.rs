@@ -90,7 +90,11 @@ impl Requests {
     /// Whether a create may be made again and again: whatever it sends, it is for one record. PUT is
     /// (RFC 9110 §9.2.2), where the record's key tells which.
     pub fn creates_may_repeat(&self) -> bool {
-        self.id_is_key() && self.create.as_ref().is_some_and(|create| create.request.method == Method::PUT)
+        self.id_is_key()
+            && self
+                .create
+                .as_ref()
+                .is_some_and(|create| create.request.method == Method::PUT)
     }
 
     /// Whether it can be found out if a create took place whose answer never came.

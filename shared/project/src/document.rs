@@ -52,10 +52,18 @@ impl Document {
                 .with_help("leave out the line '---' between them, or make two files"));
             }
         };
-        let mut reading = Reading { file, places: HashMap::new() };
+        let mut reading = Reading {
+            file,
+            places: HashMap::new(),
+        };
         let value = reading.value(node, String::new(), None)?;
         let places = reading.places;
-        Ok(Document { file: file.to_owned(), source: source.chars().collect(), value, places })
+        Ok(Document {
+            file: file.to_owned(),
+            source: source.chars().collect(),
+            value,
+            places,
+        })
     }
 
     /// A hash of its text.
@@ -81,20 +89,39 @@ impl Document {
         offset: usize,
         message: impl Into<String>,
     ) -> Problem {
-        let text = self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let text = self
+            .value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let start = self.place(pointer).value;
         let index = written::index_of(&self.source, start.index(), text, offset);
         let before = &self.source[..index];
-        let line_start = before.iter().rposition(|&c| c == '\n').map_or(0, |newline| newline + 1);
+        let line_start = before
+            .iter()
+            .rposition(|&c| c == '\n')
+            .map_or(0, |newline| newline + 1);
         let line = 1 + before.iter().filter(|&&c| c == '\n').count();
-        at(&self.file, Marker::new(index, line, index - line_start), message)
+        at(
+            &self.file,
+            Marker::new(index, line, index - line_start),
+            message,
+        )
     }
 
     /// Compiles the expression that is the text at a JSON pointer, so that its errors name their place here.
-    pub(crate) fn expression(&self, pointer: &str, source: &str) -> Result<Expression, CompileError> {
+    pub(crate) fn expression(
+        &self,
+        pointer: &str,
+        source: &str,
+    ) -> Result<Expression, CompileError> {
         Expression::compile_in(&self.file.to_string_lossy(), source, |offset| {
             let Problem { line, column, .. } = self.problem_in_text(pointer, offset, "");
-            pomost_expression::Place { offset, line, column }
+            pomost_expression::Place {
+                offset,
+                line,
+                column,
+            }
         })
     }
 
@@ -106,13 +133,23 @@ impl Document {
         error: CompileError,
     ) -> Problem {
         let problem = self.problem_in_text(pointer, shift + error.offset, error.message);
-        Problem { help: error.help, ..problem }
+        Problem {
+            help: error.help,
+            ..problem
+        }
     }
 
     /// The place of a pointer, or of the nearest thing that holds it.
     fn place(&self, pointer: &str) -> Place {
-        let root = Place { value: Marker::new(0, 1, 0), key: None };
-        let holder = || pointer.rsplit_once('/').map_or(root, |(holder, _)| self.place(holder));
+        let root = Place {
+            value: Marker::new(0, 1, 0),
+            key: None,
+        };
+        let holder = || {
+            pointer
+                .rsplit_once('/')
+                .map_or(root, |(holder, _)| self.place(holder))
+        };
         self.places.get(pointer).copied().unwrap_or_else(holder)
     }
 }
@@ -136,16 +173,19 @@ fn nodes<'s>(file: &Path, source: &'s str) -> Result<Vec<MarkedYaml<'s>>, Proble
         let (event, span) = event.map_err(|error| not_yaml(file, &error))?;
         match event {
             Event::Alias(_) => {
-                return Err(
-                    at(file, span.start, "YAML aliases are not used here").with_help("write the value out")
-                );
+                return Err(at(file, span.start, "YAML aliases are not used here")
+                    .with_help("write the value out"));
             }
             Event::MappingStart(..) | Event::SequenceStart(..) => depth += 1,
             Event::MappingEnd | Event::SequenceEnd => depth -= 1,
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(at(file, span.start, format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(at(
+                file,
+                span.start,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
         }
         loader.on_event(event, span);
         if let Some(error) = loader.error() {
@@ -164,7 +204,9 @@ fn not_yaml(file: &Path, error: &ScanError) -> Problem {
         info if info.contains("mapping values are not allowed") => problem(
             "not YAML: a colon is not expected here",
         )
-        .with_help("the keys of one section begin in one column; text with ': ' in it goes into quotes"),
+        .with_help(
+            "the keys of one section begin in one column; text with ': ' in it goes into quotes",
+        ),
         info => problem(&format!("not YAML: {info}")),
     }
 }
@@ -181,7 +223,13 @@ impl Reading<'_> {
         pointer: String,
         key: Option<Marker>,
     ) -> Result<Value, Problem> {
-        self.places.insert(pointer.clone(), Place { value: node.span.start, key });
+        self.places.insert(
+            pointer.clone(),
+            Place {
+                value: node.span.start,
+                key,
+            },
+        );
         match &node.data {
             YamlData::Value(scalar) => self.scalar(scalar, node.span.start),
             YamlData::Sequence(items) => {
@@ -197,10 +245,10 @@ impl Reading<'_> {
                 }
                 Ok(Value::Object(map))
             }
-            _ => {
-                Err(at(self.file, node.span.start, "YAML tags are not used here")
-                    .with_help("leave the '!…' out"))
-            }
+            _ => Err(
+                at(self.file, node.span.start, "YAML tags are not used here")
+                    .with_help("leave the '!…' out"),
+            ),
         }
     }
 
@@ -211,7 +259,9 @@ impl Reading<'_> {
             Scalar::Integer(integer) => (*integer).into(),
             Scalar::FloatingPoint(float) => {
                 let number = number(float.into_inner());
-                Value::Number(number.ok_or_else(|| at(self.file, place, "expected a finite number"))?)
+                Value::Number(
+                    number.ok_or_else(|| at(self.file, place, "expected a finite number"))?,
+                )
             }
             Scalar::String(text) => Value::String(text.clone().into_owned()),
         })
@@ -220,8 +270,12 @@ impl Reading<'_> {
     fn name(&self, key: &MarkedYaml<'_>) -> Result<String, Problem> {
         match &key.data {
             YamlData::Value(Scalar::String(name)) => Ok(name.clone().into_owned()),
-            _ => Err(at(self.file, key.span.start, "expected a name before the colon")
-                .with_help("names that look like numbers, true or null go into quotes")),
+            _ => Err(at(
+                self.file,
+                key.span.start,
+                "expected a name before the colon",
+            )
+            .with_help("names that look like numbers, true or null go into quotes")),
         }
     }
 }
@@ -229,7 +283,11 @@ impl Reading<'_> {
 /// 1e2 is the whole number 100, for JSON Schema and so for us.
 fn number(float: f64) -> Option<Number> {
     let whole = float.fract() == 0.0 && float.abs() < 2_f64.powi(53);
-    if whole { Some((float as i64).into()) } else { Number::from_f64(float) }
+    if whole {
+        Some((float as i64).into())
+    } else {
+        Number::from_f64(float)
+    }
 }
 
 fn at(file: &Path, place: Marker, message: impl Into<String>) -> Problem {

@@ -30,7 +30,9 @@ fn content(path: &Path) -> Result<String, Problem> {
         Err(error) if is_not_there(path, &error) => return Ok(String::new()),
         read => read.map_err(|error| {
             let problem = Problem::of_file(Path::new(FILE), format!("cannot be read: {error}"));
-            problem.with_help("let this user read it, or remove it and set its variables in the environment")
+            problem.with_help(
+                "let this user read it, or remove it and set its variables in the environment",
+            )
         })?,
     };
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -38,7 +40,10 @@ fn content(path: &Path) -> Result<String, Problem> {
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         problem(line, "not UTF-8", "save the file in UTF-8")
     })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(text))
 }
 
 /// A link to nowhere is there.
@@ -77,19 +82,34 @@ const ON_ONE_LINE: &str = "a value stands on one line; longer ones belong in a f
 /// A value without quotes and without the comment behind it. The closing quote is the first with nothing but
 /// a comment behind it.
 fn unquoted(value: &str) -> Result<String, (&'static str, &'static str)> {
-    let Some(quote) = value.chars().next().filter(|first| ['"', '\''].contains(first)) else {
-        return Ok(value.split(" #").next().unwrap_or_default().trim_end().to_owned());
+    let Some(quote) = value
+        .chars()
+        .next()
+        .filter(|first| ['"', '\''].contains(first))
+    else {
+        return Ok(value
+            .split(" #")
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned());
     };
     let inner = &value[1..];
     let ends = |rest: &str| rest.trim_start().is_empty() || rest.trim_start().starts_with('#');
-    let end = inner.match_indices(quote).find(|(at, _)| ends(&inner[at + 1..]));
+    let end = inner
+        .match_indices(quote)
+        .find(|(at, _)| ends(&inner[at + 1..]));
     let (end, _) = end.ok_or(("a quote opens the value and none closes it", ON_ONE_LINE))?;
     Ok(inner[..end].to_owned())
 }
 
 fn problem(line: usize, message: &str, help: &str) -> Problem {
     let problem = Problem::of_file(Path::new(FILE), message).with_help(help);
-    Problem { line, column: 1, ..problem }
+    Problem {
+        line,
+        column: 1,
+        ..problem
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +121,11 @@ mod tests {
     fn said(content: &[u8]) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE), content).unwrap();
-        read(directory.path()).1.iter().map(ToString::to_string).collect()
+        read(directory.path())
+            .1
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -109,8 +133,14 @@ mod tests {
         let text = "# a comment\nA=1\nexport B = \"two # 2\"\nC='$x' # it's \"c\"\nD=a=b # d\n\nE=\"{\"f\":\"g\"}\"\r\nF=\n";
         let (variables, problems) = variables(text);
         let value = |name: &str| variables.get(name).map(String::as_str);
-        assert_eq!(["A", "B", "C", "D"].map(value), [Some("1"), Some("two # 2"), Some("$x"), Some("a=b")]);
-        assert_eq!(["E", "F", "G"].map(value), [Some("{\"f\":\"g\"}"), Some(""), None]);
+        assert_eq!(
+            ["A", "B", "C", "D"].map(value),
+            [Some("1"), Some("two # 2"), Some("$x"), Some("a=b")]
+        );
+        assert_eq!(
+            ["E", "F", "G"].map(value),
+            [Some("{\"f\":\"g\"}"), Some(""), None]
+        );
         assert_eq!((variables.len(), problems), (6, vec![]));
     }
 
@@ -125,8 +155,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join(FILE)).unwrap();
         let (_, problems) = read(directory.path());
-        assert!(problems[0].to_string().starts_with(".env: cannot be read: "), "{}", problems[0]);
-        assert!(problems[0].help.as_ref().unwrap().contains("let this user read it"));
+        assert!(
+            problems[0]
+                .to_string()
+                .starts_with(".env: cannot be read: "),
+            "{}",
+            problems[0]
+        );
+        assert!(
+            problems[0]
+                .help
+                .as_ref()
+                .unwrap()
+                .contains("let this user read it")
+        );
     }
 
     #[cfg(unix)]
@@ -134,22 +176,41 @@ mod tests {
     fn a_dot_env_that_leads_to_nowhere_is_a_problem() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("nowhere", directory.path().join(FILE)).unwrap();
-        assert!(read(directory.path()).1[0].to_string().starts_with(".env: cannot be read: "));
+        assert!(
+            read(directory.path()).1[0]
+                .to_string()
+                .starts_with(".env: cannot be read: ")
+        );
     }
 
     #[test]
     fn a_line_that_is_no_variable_is_a_problem_with_its_place_and_without_its_content() {
         let lines = "A=1\nhunter2\n=hunter2\nB=\"hunter2\nMY NAME=hunter2\nexport hunter2\n";
         let said = said(lines.as_bytes());
-        let places: Vec<&str> = said.iter().map(|said| said.split(": ").next().unwrap()).collect();
-        assert_eq!(places, [".env:2:1", ".env:3:1", ".env:4:1", ".env:5:1", ".env:6:1"]);
-        assert!(said.iter().all(|said| !said.contains("hunter2")), "{said:?}");
-        assert!(said[0].contains("expected NAME=value") && said[2].contains("none closes it"), "{said:?}");
+        let places: Vec<&str> = said
+            .iter()
+            .map(|said| said.split(": ").next().unwrap())
+            .collect();
+        assert_eq!(
+            places,
+            [".env:2:1", ".env:3:1", ".env:4:1", ".env:5:1", ".env:6:1"]
+        );
+        assert!(
+            said.iter().all(|said| !said.contains("hunter2")),
+            "{said:?}"
+        );
+        assert!(
+            said[0].contains("expected NAME=value") && said[2].contains("none closes it"),
+            "{said:?}"
+        );
     }
 
     #[test]
     fn a_dot_env_in_another_charset_is_a_problem_in_the_line_where_that_shows() {
-        assert_eq!(said(b"A=1\nB=\xbf\xf3\n"), [".env:2:1: not UTF-8\n    help: save the file in UTF-8"]);
+        assert_eq!(
+            said(b"A=1\nB=\xbf\xf3\n"),
+            [".env:2:1: not UTF-8\n    help: save the file in UTF-8"]
+        );
         assert_eq!(said("\u{feff}A=1\n".as_bytes()), Vec::<String>::new());
     }
 }

@@ -22,17 +22,27 @@ impl Environment {
     /// that is loaded with it.
     pub fn of_process(directory: &Path) -> Environment {
         let (mut variables, problems) = dot_env::read(directory);
-        variables.extend(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        );
-        Environment { variables, directory: directory.to_owned(), problems }
+        variables.extend(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
+        Environment {
+            variables,
+            directory: directory.to_owned(),
+            problems,
+        }
     }
 
     /// These variables and no others.
-    pub fn of(directory: &Path, variables: impl IntoIterator<Item = (String, String)>) -> Environment {
+    pub fn of(
+        directory: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Environment {
         let variables = variables.into_iter().collect();
-        Environment { variables, directory: directory.to_owned(), problems: Vec::new() }
+        Environment {
+            variables,
+            directory: directory.to_owned(),
+            problems: Vec::new(),
+        }
     }
 
     /// A text with every reference in it replaced. The error says what is missing, never a value.
@@ -59,7 +69,9 @@ impl Environment {
         match reference.strip_prefix("file:") {
             Some(path) => Ok(self.read(path)?.trim_end_matches(['\n', '\r']).to_owned()),
             None => self.variables.get(reference).cloned().ok_or_else(|| {
-                format!("{reference} is not set; set it in the environment or in the project's .env")
+                format!(
+                    "{reference} is not set; set it in the environment or in the project's .env"
+                )
             }),
         }
     }
@@ -67,7 +79,9 @@ impl Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("Environment")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,20 +94,46 @@ mod tests {
     fn references_are_replaced_and_missing_ones_are_named() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("token"), "from-file\n").unwrap();
-        let environment = Environment::of(directory.path(), [("HOST".to_owned(), "example.com".to_owned())]);
-        assert_eq!(environment.resolve("https://${HOST}/v1").unwrap(), "https://example.com/v1");
+        let environment = Environment::of(
+            directory.path(),
+            [("HOST".to_owned(), "example.com".to_owned())],
+        );
+        assert_eq!(
+            environment.resolve("https://${HOST}/v1").unwrap(),
+            "https://example.com/v1"
+        );
         assert_eq!(environment.resolve("${file:token}").unwrap(), "from-file");
-        assert!(environment.resolve("${NOPE}").unwrap_err().starts_with("NOPE is not set"));
-        assert!(environment.resolve("${file:nope}").unwrap_err().contains("cannot read the file nope"));
+        assert!(
+            environment
+                .resolve("${NOPE}")
+                .unwrap_err()
+                .starts_with("NOPE is not set")
+        );
+        assert!(
+            environment
+                .resolve("${file:nope}")
+                .unwrap_err()
+                .contains("cannot read the file nope")
+        );
         assert!(!format!("{environment:?}").contains("example.com"));
     }
 
     #[test]
     fn the_process_s_environment_wins_over_dot_env() {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join(".env"), "PATH=of-the-file\nPOMOST_OF_THE_FILE=here\n").unwrap();
+        fs::write(
+            directory.path().join(".env"),
+            "PATH=of-the-file\nPOMOST_OF_THE_FILE=here\n",
+        )
+        .unwrap();
         let environment = Environment::of_process(directory.path());
-        assert_eq!(environment.resolve("${POMOST_OF_THE_FILE}").unwrap(), "here");
-        assert_eq!(environment.resolve("${PATH}").unwrap(), std::env::var("PATH").unwrap());
+        assert_eq!(
+            environment.resolve("${POMOST_OF_THE_FILE}").unwrap(),
+            "here"
+        );
+        assert_eq!(
+            environment.resolve("${PATH}").unwrap(),
+            std::env::var("PATH").unwrap()
+        );
     }
 }

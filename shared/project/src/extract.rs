@@ -91,7 +91,10 @@ impl Fetch {
     /// Whether one of its expressions uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         self.request.uses_variable(name)
-            || self.record.as_ref().is_some_and(|record| record.uses_variable(name))
+            || self
+                .record
+                .as_ref()
+                .is_some_and(|record| record.uses_variable(name))
     }
 }
 

@@ -43,7 +43,9 @@ impl FileSchema {
 
     /// Every way in which a file is not of its kind.
     pub(crate) fn problems(&self, document: &Document) -> Vec<Problem> {
-        let Some(validator) = &self.validator else { return Vec::new() };
+        let Some(validator) = &self.validator else {
+            return Vec::new();
+        };
         let errors = validator.iter_errors(&document.value);
         errors
             .flat_map(|error| self.of_error(document, error.instance_path().as_str(), error.kind()))
@@ -61,10 +63,15 @@ impl FileSchema {
         let below = |name: &dyn std::fmt::Display| format!("{pointer}/{name}");
         match value {
             Value::Object(fields) => {
-                fields.iter().for_each(|(name, field)| self.collect(below(name), field, found));
+                fields
+                    .iter()
+                    .for_each(|(name, field)| self.collect(below(name), field, found));
             }
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(number, item)| self.collect(below(&number), item, found));
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(number, item)| self.collect(below(&number), item, found));
             }
             Value::String(text) if self.at(&pointer).get("format") == Some(&json!("jq")) => {
                 found.push((pointer, text));
@@ -73,24 +80,36 @@ impl FileSchema {
         }
     }
 
-    fn of_error(&self, document: &Document, pointer: &str, kind: &ValidationErrorKind) -> Vec<Problem> {
+    fn of_error(
+        &self,
+        document: &Document,
+        pointer: &str,
+        kind: &ValidationErrorKind,
+    ) -> Vec<Problem> {
         match kind {
-            ValidationErrorKind::AdditionalProperties { unexpected } => {
-                unexpected.iter().map(|name| self.unknown(document, pointer, name)).collect()
-            }
+            ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+                .iter()
+                .map(|name| self.unknown(document, pointer, name))
+                .collect(),
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
-                let message =
-                    format!("'{name}' is missing{}", self.description(&format!("{pointer}/{name}")));
+                let message = format!(
+                    "'{name}' is missing{}",
+                    self.description(&format!("{pointer}/{name}"))
+                );
                 vec![document.problem_with_key(pointer, message)]
             }
-            ValidationErrorKind::MinProperties { .. } | ValidationErrorKind::MaxProperties { .. } => {
+            ValidationErrorKind::MinProperties { .. }
+            | ValidationErrorKind::MaxProperties { .. } => {
                 let one_of = format!("expected exactly one of {}", self.names(pointer).join(", "));
                 vec![document.problem_with_key(pointer, one_of)]
             }
             ValidationErrorKind::Type { .. } => {
                 let found = found(document.value.pointer(pointer), self.at(pointer));
-                vec![document.problem(pointer, format!("{}; found {found}", self.expected(pointer)))]
+                vec![document.problem(
+                    pointer,
+                    format!("{}; found {found}", self.expected(pointer)),
+                )]
             }
             _ => vec![document.problem(pointer, self.expected(pointer))],
         }
@@ -99,14 +118,22 @@ impl FileSchema {
     fn unknown(&self, document: &Document, pointer: &str, name: &str) -> Problem {
         let known = self.names(pointer);
         let likely = |known: &&String| (strsim::damerau_levenshtein(name, known), known.len());
-        let nearest = known.iter().min_by_key(likely).filter(|known| strsim::jaro_winkler(name, known) > 0.8);
+        let nearest = known
+            .iter()
+            .min_by_key(likely)
+            .filter(|known| strsim::jaro_winkler(name, known) > 0.8);
         let help = match nearest {
             Some(nearest) => format!("did you mean '{nearest}'?"),
             None => format!("here may stand {}", known.join(", ")),
         };
-        let problem =
-            document.problem_with_key(&format!("{pointer}/{name}"), format!("'{name}' is not known here"));
-        Problem { help: Some(help), ..problem }
+        let problem = document.problem_with_key(
+            &format!("{pointer}/{name}"),
+            format!("'{name}' is not known here"),
+        );
+        Problem {
+            help: Some(help),
+            ..problem
+        }
     }
 
     /// What a value is to be, in the words that editors show as well where there are such.
@@ -116,7 +143,10 @@ impl FileSchema {
             return words.to_owned();
         }
         let bound = |name: &str, word: &str| {
-            schema.get(name).map(|bound| format!(", {word} {bound}")).unwrap_or_default()
+            schema
+                .get(name)
+                .map(|bound| format!(", {word} {bound}"))
+                .unwrap_or_default()
         };
         match schema.get("type").and_then(Value::as_str) {
             Some("object") => format!("expected fields: {}", self.names(pointer).join(", ")),
@@ -129,35 +159,56 @@ impl FileSchema {
                 )
             }
             Some("boolean") => "expected true or false".into(),
-            _ => words(schema).map_or("expected text".into(), |words| format!("expected one of {words}")),
+            _ => words(schema).map_or("expected text".into(), |words| {
+                format!("expected one of {words}")
+            }),
         }
     }
 
     /// What a field is, from its documentation, after a colon.
     fn description(&self, pointer: &str) -> String {
         let description = self.at(pointer).get("description").and_then(Value::as_str);
-        description.map(|text| format!(": {}", text.replace('\n', " "))).unwrap_or_default()
+        description
+            .map(|text| format!(": {}", text.replace('\n', " ")))
+            .unwrap_or_default()
     }
 
     fn names(&self, pointer: &str) -> Vec<String> {
-        let properties = self.at(pointer).get("properties").and_then(Value::as_object);
-        properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+        let properties = self
+            .at(pointer)
+            .get("properties")
+            .and_then(Value::as_object);
+        properties
+            .map(|properties| properties.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The part of the schema that is about the value at a pointer.
     fn at(&self, pointer: &str) -> &Value {
-        pointer.split('/').skip(1).fold(&self.schema, |schema, name| {
-            let property = schema.get("properties").and_then(|properties| properties.get(name));
-            let any = || schema.get("items").or_else(|| schema.get("additionalProperties"));
-            property.or_else(any).unwrap_or(&Value::Null)
-        })
+        pointer
+            .split('/')
+            .skip(1)
+            .fold(&self.schema, |schema, name| {
+                let property = schema
+                    .get("properties")
+                    .and_then(|properties| properties.get(name));
+                let any = || {
+                    schema
+                        .get("items")
+                        .or_else(|| schema.get("additionalProperties"))
+                };
+                property.or_else(any).unwrap_or(&Value::Null)
+            })
     }
 }
 
 /// The words of a choice of words.
 fn words(schema: &Value) -> Option<String> {
     let choices = schema.get("oneOf")?.as_array()?;
-    let words: Vec<&str> = choices.iter().filter_map(|choice| choice.get("const")?.as_str()).collect();
+    let words: Vec<&str> = choices
+        .iter()
+        .filter_map(|choice| choice.get("const")?.as_str())
+        .collect();
     Some(words.join(", "))
 }
 
@@ -176,8 +227,12 @@ fn found(value: Option<&Value>, schema: &Value) -> &'static str {
 }
 
 fn of<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
     simplify(&mut schema);
     schema
 }
@@ -212,7 +267,9 @@ fn without_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(values)) = object.get_mut("enum") {
         values.retain(|value| !value.is_null());
     }
-    let Some(Value::Array(choices)) = object.get_mut("anyOf") else { return };
+    let Some(Value::Array(choices)) = object.get_mut("anyOf") else {
+        return;
+    };
     choices.retain(|choice| choice.get("type").is_none_or(|kind| kind != "null"));
     if let [Value::Object(only)] = choices.as_slice() {
         let only = only.clone();
@@ -224,13 +281,17 @@ fn without_null(object: &mut Map<String, Value>) {
 }
 
 fn merge_choice(object: &mut Map<String, Value>) {
-    let Some(Value::Array(choices)) = object.get("oneOf") else { return };
+    let Some(Value::Array(choices)) = object.get("oneOf") else {
+        return;
+    };
     let single = |choice: &Value| {
         let properties = choice.get("properties")?.as_object()?;
         (properties.len() == 1).then(|| properties.clone())
     };
-    let Some(fields) =
-        choices.iter().map(|choice| Some((single(choice)?, choice))).collect::<Option<Vec<_>>>()
+    let Some(fields) = choices
+        .iter()
+        .map(|choice| Some((single(choice)?, choice)))
+        .collect::<Option<Vec<_>>>()
     else {
         return;
     };

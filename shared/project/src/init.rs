@@ -7,11 +7,26 @@ use std::{
 
 /// The files of a new project, by their paths in it.
 const FILES: [(&str, &str); 9] = [
-    ("systems/crm.yaml", include_str!("../template/systems/crm.yaml")),
-    ("systems/shop.yaml", include_str!("../template/systems/shop.yaml")),
-    ("flows/customers.yaml", include_str!("../template/flows/customers.yaml")),
-    ("schemas/crm-customer.json", include_str!("../template/schemas/crm-customer.json")),
-    ("schemas/shop-customer.json", include_str!("../template/schemas/shop-customer.json")),
+    (
+        "systems/crm.yaml",
+        include_str!("../template/systems/crm.yaml"),
+    ),
+    (
+        "systems/shop.yaml",
+        include_str!("../template/systems/shop.yaml"),
+    ),
+    (
+        "flows/customers.yaml",
+        include_str!("../template/flows/customers.yaml"),
+    ),
+    (
+        "schemas/crm-customer.json",
+        include_str!("../template/schemas/crm-customer.json"),
+    ),
+    (
+        "schemas/shop-customer.json",
+        include_str!("../template/schemas/shop-customer.json"),
+    ),
     ("alerts.yaml", include_str!("../template/alerts.yaml")),
     (".env", include_str!("../template/env")),
     (".env.example", include_str!("../template/env")),
@@ -42,7 +57,10 @@ pub fn init(directory: &Path) -> Result<Vec<PathBuf>, InitError> {
         return Err(InitError::Exists(path.clone()));
     }
     for (path, (_, content)) in paths.iter().zip(FILES) {
-        write(path, content).map_err(|reason| InitError::Write { path: path.clone(), reason })?;
+        write(path, content).map_err(|reason| InitError::Write {
+            path: path.clone(),
+            reason,
+        })?;
     }
     Ok(paths)
 }

@@ -24,9 +24,15 @@ use crate::{
 impl Project {
     /// Reads and compiles everything in the directory, or says all that is wrong with it.
     pub fn load(directory: &Path, environment: &Environment) -> Result<Project, Problems> {
-        let mut loading = Loading { directory, problems: Problems::default(), warnings: Problems::default() };
+        let mut loading = Loading {
+            directory,
+            problems: Problems::default(),
+            warnings: Problems::default(),
+        };
         if !directory.is_dir() {
-            loading.problems.push(Problem::of_file(directory, "there is no such directory"));
+            loading
+                .problems
+                .push(Problem::of_file(directory, "there is no such directory"));
             return Err(loading.problems);
         }
         loading.refuse(environment.problems.clone());
@@ -37,8 +43,17 @@ impl Project {
         if !loading.problems.is_empty() {
             return Err(loading.problems);
         }
-        let systems = systems.into_iter().filter_map(|(name, system)| Some((name, system?))).collect();
-        Ok(Project { directory: directory.to_owned(), systems, flows, alerts, warnings: loading.warnings })
+        let systems = systems
+            .into_iter()
+            .filter_map(|(name, system)| Some((name, system?)))
+            .collect();
+        Ok(Project {
+            directory: directory.to_owned(),
+            systems,
+            flows,
+            alerts,
+            warnings: loading.warnings,
+        })
     }
 }
 
@@ -65,14 +80,24 @@ impl Loading<'_> {
         systems
     }
 
-    fn flows(&mut self, systems: &Systems, environment: &Environment) -> BTreeMap<String, Arc<Flow>> {
+    fn flows(
+        &mut self,
+        systems: &Systems,
+        environment: &Environment,
+    ) -> BTreeMap<String, Arc<Flow>> {
         let names: Vec<&str> = systems.keys().map(String::as_str).collect();
         let mut flows = BTreeMap::new();
         for (name, file) in self.files("flows", &file_schema::FLOW) {
-            let Some((document, file)) = file else { continue };
-            if let Some(flow) =
-                flow::compile(&mut self.compiling(&document), &file, &name, &names, environment)
-            {
+            let Some((document, file)) = file else {
+                continue;
+            };
+            if let Some(flow) = flow::compile(
+                &mut self.compiling(&document),
+                &file,
+                &name,
+                &names,
+                environment,
+            ) {
                 self.check_webhook(&document, &flow, &flows);
                 let system = |name: &str| systems.get(name)?.as_deref();
                 let version = version::of_files(self.directory, document.digest(), &file, system);
@@ -90,7 +115,9 @@ impl Loading<'_> {
             return None;
         }
         match self.file(&path, file, &file_schema::ALERTS) {
-            Ok((document, content)) => alerts::compile(&mut self.compiling(&document), &content, environment),
+            Ok((document, content)) => {
+                alerts::compile(&mut self.compiling(&document), &content, environment)
+            }
             Err(problems) => {
                 self.refuse(problems);
                 None
@@ -99,12 +126,25 @@ impl Loading<'_> {
     }
 
     /// A delivery goes to one flow: only then does one answer say what became of it.
-    fn check_webhook(&mut self, document: &Document, flow: &Flow, others: &BTreeMap<String, Arc<Flow>>) {
-        let path = |flow: &Flow| flow.extract.webhook.as_ref().map(|webhook| webhook.path.clone());
-        let other = others.values().find(|other| path(flow).is_some() && path(other) == path(flow));
+    fn check_webhook(
+        &mut self,
+        document: &Document,
+        flow: &Flow,
+        others: &BTreeMap<String, Arc<Flow>>,
+    ) {
+        let path = |flow: &Flow| {
+            flow.extract
+                .webhook
+                .as_ref()
+                .map(|webhook| webhook.path.clone())
+        };
+        let other = others
+            .values()
+            .find(|other| path(flow).is_some() && path(other) == path(flow));
         if let Some(other) = other {
             let message = format!("the flow '{}' has this path already", other.name);
-            self.problems.push(document.problem("/extract/webhook/path", message));
+            self.problems
+                .push(document.problem("/extract/webhook/path", message));
         }
     }
 
@@ -135,26 +175,41 @@ impl Loading<'_> {
     ) -> Vec<(String, Option<(Document, T)>)> {
         let paths = files_of(&self.directory.join(folder), &["yaml", "yml"]);
         if paths.is_empty() {
-            let problem =
-                Problem::of_file(Path::new(folder), "a project has .yaml files here; there are none");
-            self.problems.push(problem.with_help("`pomost init DIR` writes a project to start from"));
+            let problem = Problem::of_file(
+                Path::new(folder),
+                "a project has .yaml files here; there are none",
+            );
+            self.problems
+                .push(problem.with_help("`pomost init DIR` writes a project to start from"));
         }
         let mut files: Vec<(String, Option<(Document, T)>)> = Vec::new();
         for path in paths {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let file = Path::new(folder).join(path.file_name().unwrap_or_default());
             if files.iter().any(|(other, ..)| *other == name) {
-                self.problems.push(Problem::of_file(&file, format!("there is another file named '{name}'")));
+                self.problems.push(Problem::of_file(
+                    &file,
+                    format!("there is another file named '{name}'"),
+                ));
                 continue;
             }
-            let content = self.file(&path, &file, schema).map_err(|problems| self.refuse(problems)).ok();
+            let content = self
+                .file(&path, &file, schema)
+                .map_err(|problems| self.refuse(problems))
+                .ok();
             files.push((name, content));
         }
         files
     }
 
     fn refuse(&mut self, problems: Vec<Problem>) {
-        problems.into_iter().for_each(|problem| self.problems.push(problem));
+        problems
+            .into_iter()
+            .for_each(|problem| self.problems.push(problem));
     }
 
     fn file<T: DeserializeOwned>(
@@ -169,11 +224,13 @@ impl Loading<'_> {
         let mut problems = schema.problems(&document);
         if !problems.is_empty() {
             // A file that is not of its kind is not compiled; what is wrong with its expressions is said all the same.
-            problems.extend(schema.expressions(&document).into_iter().filter_map(|(pointer, text)| {
-                Expression::compile(text)
-                    .err()
-                    .map(|error| document.problem_with_expression(&pointer, 0, error))
-            }));
+            problems.extend(schema.expressions(&document).into_iter().filter_map(
+                |(pointer, text)| {
+                    Expression::compile(text)
+                        .err()
+                        .map(|error| document.problem_with_expression(&pointer, 0, error))
+                },
+            ));
             return Err(problems);
         }
         match T::deserialize(&document.value) {
@@ -185,15 +242,23 @@ impl Loading<'_> {
 
 /// Whether all of it is comments.
 fn says_nothing(source: &str) -> bool {
-    source.lines().map(str::trim_start).all(|line| line.is_empty() || line.starts_with('#'))
+    source
+        .lines()
+        .map(str::trim_start)
+        .all(|line| line.is_empty() || line.starts_with('#'))
 }
 
 fn files_of(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is_wanted = |path: &PathBuf| {
-        path.extension().and_then(OsStr::to_str).is_some_and(|extension| kinds.contains(&extension))
+        path.extension()
+            .and_then(OsStr::to_str)
+            .is_some_and(|extension| kinds.contains(&extension))
     };
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_wanted).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(is_wanted)
+        .collect();
     paths.sort();
     paths
 }

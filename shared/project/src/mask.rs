@@ -24,7 +24,10 @@ impl Flow {
     /// The same of a record as it is handed on: of what it was mapped to and of what was extracted.
     pub fn mask_of(&self, record: &Record, text: &str) -> String {
         let value = |json: &RawValue| read(json.get().as_bytes()).unwrap_or_default();
-        self.mask(&value(record.extracted()), &self.mask(&value(&record.data), text))
+        self.mask(
+            &value(record.extracted()),
+            &self.mask(&value(&record.data), text),
+        )
     }
 
     /// The record with its sensitive values hidden, wherever in it they stand.
@@ -36,7 +39,9 @@ impl Flow {
     fn sensitive_values(&self, record: &Value) -> Vec<String> {
         let mut values = BTreeSet::new();
         for path in &self.sensitive {
-            found_at(path, record).iter().for_each(|value| collect(value, &mut values));
+            found_at(path, record)
+                .iter()
+                .for_each(|value| collect(value, &mut values));
         }
         values.into_iter().collect()
     }
@@ -53,7 +58,10 @@ fn found_at(path: &Expression, record: &Value) -> Vec<Value> {
     let mut path = path.source();
     while let Some((shorter, _)) = path.rsplit_once(['.', '[']) {
         path = shorter;
-        if let Some(found) = Expression::compile(path).ok().and_then(|path| outputs(&path).ok()) {
+        if let Some(found) = Expression::compile(path)
+            .ok()
+            .and_then(|path| outputs(&path).ok())
+        {
             return found;
         }
     }
@@ -76,9 +84,12 @@ fn collect(value: &Value, values: &mut BTreeSet<String>) {
 fn masked(value: &Value, values: &[String]) -> Value {
     match value {
         Value::Arr(items) => items.iter().map(|item| masked(item, values)).collect(),
-        Value::Obj(fields) => {
-            Value::obj(fields.iter().map(|(name, field)| (name.clone(), masked(field, values))).collect())
-        }
+        Value::Obj(fields) => Value::obj(
+            fields
+                .iter()
+                .map(|(name, field)| (name.clone(), masked(field, values)))
+                .collect(),
+        ),
         scalar => match text(scalar) {
             Some(text) if values.contains(&text) => Value::from(MASK.to_owned()),
             Some(text) => match hide(values, &text) {
@@ -91,6 +102,9 @@ fn masked(value: &Value, values: &[String]) -> Value {
 }
 
 fn hide(values: &[String], text: &str) -> String {
-    let hunted = values.iter().map(String::as_str).filter(|value| value.chars().count() >= HUNTED);
+    let hunted = values
+        .iter()
+        .map(String::as_str)
+        .filter(|value| value.chars().count() >= HUNTED);
     writings::hide(hunted, text)
 }

@@ -23,11 +23,20 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn of_file(file: &Path, message: impl Into<String>) -> Problem {
-        Problem { file: file.to_owned(), line: 0, column: 0, message: message.into(), help: None }
+        Problem {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            message: message.into(),
+            help: None,
+        }
     }
 
     pub(crate) fn with_help(self, help: impl Into<String>) -> Problem {
-        Problem { help: Some(help.into()), ..self }
+        Problem {
+            help: Some(help.into()),
+            ..self
+        }
     }
 }
 

@@ -29,18 +29,26 @@ pub struct Request {
 impl Request {
     /// Whether one of its expressions uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
-        self.templates().any(|template| template.uses_variable(name))
-            || self.body.as_ref().is_some_and(|body| body.uses_variable(name))
+        self.templates()
+            .any(|template| template.uses_variable(name))
+            || self
+                .body
+                .as_ref()
+                .is_some_and(|body| body.uses_variable(name))
     }
 
     /// Whether one of its expressions may read the input.
     pub fn needs_input(&self) -> bool {
-        self.templates().any(Template::needs_input) || self.body.as_ref().is_some_and(Expression::needs_input)
+        self.templates().any(Template::needs_input)
+            || self.body.as_ref().is_some_and(Expression::needs_input)
     }
 
     /// Whether its path says which record it is about.
     pub fn names_record(&self) -> bool {
-        self.path.needs_input() || RECORD_VARIABLES.iter().any(|name| self.path.uses_variable(name))
+        self.path.needs_input()
+            || RECORD_VARIABLES
+                .iter()
+                .any(|name| self.path.uses_variable(name))
     }
 
     fn templates(&self) -> impl Iterator<Item = &Template> {
@@ -71,7 +79,8 @@ pub struct StatusRange {
 impl AnswerRule {
     /// Whether it is about answers of this status, or about those of them that pass its test.
     pub fn may_be_about(&self, status: StatusCode) -> bool {
-        self.status.is_none_or(|range| (range.first..=range.last).contains(&status.as_u16()))
+        self.status
+            .is_none_or(|range| (range.first..=range.last).contains(&status.as_u16()))
     }
 
     /// Whether it is about an answer, which `parts` gives as `{status, headers, body}` where the rule

@@ -30,7 +30,9 @@ impl Schedule {
             Schedule::Cron { pattern, timezone } => {
                 let after = last.unwrap_or(since).to_zoned(timezone.clone());
                 // A pattern without a next time, `0 0 30 2 *`, is never due.
-                pattern.find_next_occurrence(&after, false).is_ok_and(|next| next.timestamp() <= now)
+                pattern
+                    .find_next_occurrence(&after, false)
+                    .is_ok_and(|next| next.timestamp() <= now)
             }
         }
     }
@@ -55,7 +57,10 @@ mod tests {
 
     fn cron(pattern: &str, timezone: &str) -> Schedule {
         let timezone = TimeZone::get(timezone).unwrap();
-        Schedule::Cron { pattern: Box::new(pattern.parse().unwrap()), timezone }
+        Schedule::Cron {
+            pattern: Box::new(pattern.parse().unwrap()),
+            timezone,
+        }
     }
 
     fn at(time: &str) -> Timestamp {
@@ -89,7 +94,11 @@ mod tests {
         let before = at("2026-03-28T01:30:00Z");
         assert!(!nightly.is_due(Some(before), before, at("2026-03-29T00:59:59Z")));
         assert!(nightly.is_due(Some(before), before, at("2026-03-29T01:30:00Z")));
-        assert!(!nightly.is_due(Some(at("2026-03-29T01:30:00Z")), before, at("2026-03-29T23:00:00Z")));
+        assert!(!nightly.is_due(
+            Some(at("2026-03-29T01:30:00Z")),
+            before,
+            at("2026-03-29T23:00:00Z")
+        ));
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl Schema {
         let source = fs::read(directory.join(file))
             .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
         // Its errors say more than ours.
-        serde_json::from_slice::<serde_json::Value>(&source).map_err(|error| not_json(file, &error))?;
+        serde_json::from_slice::<serde_json::Value>(&source)
+            .map_err(|error| not_json(file, &error))?;
         let schema = read(&source).map_err(|error| Problem::of_file(file, error.to_string()))?;
         compiled(&schema).map_err(|error| {
             let pointer = error.instance_path().as_str();
@@ -67,7 +68,9 @@ impl Schema {
 
 fn compiled(schema: &Value) -> Result<Schema, ValidationError<'static>> {
     let (schema, numbers) = Numbers::of(schema);
-    keywords::register(jsonschema::options_for::<Records>(), numbers).build(&schema).map(Schema)
+    keywords::register(jsonschema::options_for::<Records>(), numbers)
+        .build(&schema)
+        .map(Schema)
 }
 
 fn not_a_schema(error: &ValidationError<'_>) -> String {
@@ -82,8 +85,16 @@ fn not_a_schema(error: &ValidationError<'_>) -> String {
 
 fn not_json(file: &Path, error: &serde_json::Error) -> Problem {
     let message = format!("not JSON: {error}");
-    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-    Problem { line: error.line(), column: error.column(), ..Problem::of_file(file, message) }
+    let message = message
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    Problem {
+        line: error.line(),
+        column: error.column(),
+        ..Problem::of_file(file, message)
+    }
 }
 
 impl fmt::Debug for Schema {

@@ -16,12 +16,19 @@ pub(crate) fn of_files<'a>(
     file: &FlowFile,
     system: impl Fn(&str) -> Option<&'a System>,
 ) -> String {
-    let systems = [Some(&file.extract.system), file.load.system.as_ref()].into_iter().flatten();
+    let systems = [Some(&file.extract.system), file.load.system.as_ref()]
+        .into_iter()
+        .flatten();
     let systems = systems.filter_map(|name| Some(system(&name.0)?.digest));
-    let schemas = [&file.extract.expect, &file.transform.produce].into_iter().flatten();
+    let schemas = [&file.extract.expect, &file.transform.produce]
+        .into_iter()
+        .flatten();
     // One that cannot be read is a problem of its own, and there is no flow then.
-    let schemas =
-        schemas.map(|path| Sha256::digest(fs::read(directory.join(path)).unwrap_or_default()).into());
+    let schemas = schemas
+        .map(|path| Sha256::digest(fs::read(directory.join(path)).unwrap_or_default()).into());
     let digests: Vec<[u8; 32]> = [digest].into_iter().chain(systems).chain(schemas).collect();
-    Sha256::digest(digests.concat())[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(digests.concat())[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -8,10 +8,19 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 pub const MASK: &str = "***";
 
 /// Everything but the unreserved characters of RFC 3986 §2.3: how values stand in our URLs.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The same as JavaScript's `encodeURIComponent` has it.
-const COMPONENT: &AsciiSet = &RESERVED.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
+const COMPONENT: &AsciiSet = &RESERVED
+    .remove(b'!')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*');
 
 /// What no URL may hold as it is.
 const NO_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
@@ -35,7 +44,9 @@ pub fn hide<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String
     let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
     // A value that holds another one goes first, or its rest would be left standing.
     writings.sort_by_key(|writing| Reverse(writing.len()));
-    let hidden = writings.iter().fold(text.to_owned(), |text, writing| text.replace(writing, MASK));
+    let hidden = writings
+        .iter()
+        .fold(text.to_owned(), |text, writing| text.replace(writing, MASK));
     let hidden = without_quoted_beginnings(&hidden, &writings);
     match hidden.strip_suffix(CUT) {
         Some(cut) => match before_beginning(cut, &writings, usize::MAX) {
@@ -64,21 +75,31 @@ fn before_beginning<'t>(text: &'t str, writings: &[String], longest: usize) -> O
     let longest = longest.min(text.len());
     let beginnings = writings.iter().flat_map(|writing| {
         let ends = writing.char_indices().skip(BEGINNING).map(|(end, _)| end);
-        ends.take_while(|end| *end <= longest).map(|end| &writing[..end])
+        ends.take_while(|end| *end <= longest)
+            .map(|end| &writing[..end])
     });
-    beginnings.filter_map(|beginning| text.strip_suffix(beginning)).min_by_key(|rest| rest.len())
+    beginnings
+        .filter_map(|beginning| text.strip_suffix(beginning))
+        .min_by_key(|rest| rest.len())
 }
 
 fn writings(value: &str) -> BTreeSet<String> {
     let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
     let json = serde_json::Value::from(value).to_string();
     let json = &json[1..json.len() - 1];
-    let mut writings: BTreeSet<String> = [value.to_owned(), line, json.to_owned(), ascii(json)].into();
+    let mut writings: BTreeSet<String> =
+        [value.to_owned(), line, json.to_owned(), ascii(json)].into();
     // PHP escapes the slash as well.
     writings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
     writings.extend([as_go_does(json), as_dotnet_does(json)]);
-    for encoded in [RESERVED, COMPONENT, NO_URL].map(|set| utf8_percent_encode(value, set).to_string()) {
-        writings.extend([in_lower_case(&encoded), encoded.replace("%20", "+"), encoded]);
+    for encoded in
+        [RESERVED, COMPONENT, NO_URL].map(|set| utf8_percent_encode(value, set).to_string())
+    {
+        writings.extend([
+            in_lower_case(&encoded),
+            encoded.replace("%20", "+"),
+            encoded,
+        ]);
     }
     writings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
     writings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
@@ -90,7 +111,11 @@ fn writings(value: &str) -> BTreeSet<String> {
 fn ascii(json: &str) -> String {
     let escape = |c: char| match c.is_ascii() {
         true => c.to_string(),
-        false => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+        false => c
+            .encode_utf16(&mut [0; 2])
+            .iter()
+            .map(|unit| format!("\\u{unit:04x}"))
+            .collect(),
     };
     json.chars().map(escape).collect()
 }
@@ -109,9 +134,16 @@ fn as_dotnet_does(json: &str) -> String {
     let escape = |c: char| match c {
         '&' | '<' | '>' | '\'' | '+' | '`' => format!("\\u{:04X}", u32::from(c)),
         c if c.is_ascii() => c.to_string(),
-        c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04X}")).collect(),
+        c => c
+            .encode_utf16(&mut [0; 2])
+            .iter()
+            .map(|unit| format!("\\u{unit:04X}"))
+            .collect(),
     };
-    json.replace("\\\"", "\\u0022").chars().map(escape).collect()
+    json.replace("\\\"", "\\u0022")
+        .chars()
+        .map(escape)
+        .collect()
 }
 
 /// The hexadecimal digits of a percent-encoding in lower case.
@@ -156,7 +188,10 @@ mod tests {
             "Ż&#39;a/b@c.pl &amp; &quot;d&quot; e",
             "Ż&apos;a/b@c.pl &amp; &quot;d&quot; e",
         ] {
-            assert_eq!(hide([value], &format!("no {written}, sorry")), "no ***, sorry");
+            assert_eq!(
+                hide([value], &format!("no {written}, sorry")),
+                "no ***, sorry"
+            );
         }
     }
 
@@ -172,7 +207,12 @@ mod tests {
     #[test]
     fn a_value_whose_beginning_is_quoted_is_hidden() {
         let value = "jan...kowalski@example.com";
-        for quoted in ["jan...", "jan...kowal...", "jan...kowal...\") and number (1", "JAN...KOWAL..."] {
+        for quoted in [
+            "jan...",
+            "jan...kowal...",
+            "jan...kowal...\") and number (1",
+            "JAN...KOWAL...",
+        ] {
             let hidden = hide([value], &format!("string (\"{quoted} cannot be added"));
             assert!(
                 !hidden.to_lowercase().contains("jan") && !hidden.to_lowercase().contains("kow"),
@@ -188,7 +228,10 @@ mod tests {
 
     #[test]
     fn a_value_in_capitals_or_small_letters_is_hidden() {
-        assert_eq!(hide(["Łucja Nowak"], "no ŁUCJA NOWAK, no łucja nowak"), "no ***, no ***");
+        assert_eq!(
+            hide(["Łucja Nowak"], "no ŁUCJA NOWAK, no łucja nowak"),
+            "no ***, no ***"
+        );
     }
 
     #[test]
@@ -199,6 +242,9 @@ mod tests {
 
     #[test]
     fn the_longest_goes_first() {
-        assert_eq!(hide(["abc", "abc&def"], "abc&def abc abc%26def"), "*** *** ***");
+        assert_eq!(
+            hide(["abc", "abc&def"], "abc&def abc abc%26def"),
+            "*** *** ***"
+        );
     }
 }

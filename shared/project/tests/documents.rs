@@ -17,26 +17,39 @@ fn the_files_that_the_documents_show_pass_check_without_a_warning() {
         let files = files_in(&repository(document));
         assert!(!files.is_empty(), "{document} shows no file");
         for (name, content) in files {
-            assert!(!directory.path().join(&name).exists(), "{document} has another {name}");
+            assert!(
+                !directory.path().join(&name).exists(),
+                "{document} has another {name}"
+            );
             write(directory.path(), &name, &content);
             write_mentioned(directory.path(), &content);
             variables.extend(references(&content).map(|name| (name.to_owned(), value_of(name))));
             count += 1;
         }
     }
-    let project = Project::load(directory.path(), &Environment::of(directory.path(), variables));
+    let project = Project::load(
+        directory.path(),
+        &Environment::of(directory.path(), variables),
+    );
     let project = project.unwrap_or_else(|problems| panic!("{problems}"));
     assert!(project.warnings.is_empty(), "{}", project.warnings);
-    assert_eq!(project.systems.len() + project.flows.len() + usize::from(project.alerts.is_some()), count);
+    assert_eq!(
+        project.systems.len() + project.flows.len() + usize::from(project.alerts.is_some()),
+        count
+    );
 }
 
 /// The blocks of YAML that begin with the name of a file, `# flows/customers.yaml`, by it.
 fn files_in(document: &str) -> Vec<(String, String)> {
-    let blocks = document.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks = document
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
     let file = |block: &str| {
         let first = block.lines().next()?.strip_prefix("# ")?;
         let name = first.split([':', ' ']).next()?;
-        let is_file = name.starts_with("systems/") || name.starts_with("flows/") || name == "alerts.yaml";
+        let is_file =
+            name.starts_with("systems/") || name.starts_with("flows/") || name == "alerts.yaml";
         is_file.then(|| (name.to_owned(), block.to_owned()))
     };
     blocks.filter_map(file).collect()
@@ -46,7 +59,11 @@ fn files_in(document: &str) -> Vec<(String, String)> {
 fn write_mentioned(directory: &Path, content: &str) {
     let words = content.split(|c: char| !c.is_ascii_alphanumeric() && !"./-_".contains(c));
     for name in words {
-        let pem = |file| repository(&format!("shared/project/tests/broken/certificates/{file}.pem"));
+        let pem = |file| {
+            repository(&format!(
+                "shared/project/tests/broken/certificates/{file}.pem"
+            ))
+        };
         match name {
             _ if name.ends_with(".json") => write(directory, name, "{}"),
             _ if name.ends_with("key.pem") => write(directory, name, &pem("key")),
@@ -57,7 +74,10 @@ fn write_mentioned(directory: &Path, content: &str) {
 }
 
 fn references(content: &str) -> impl Iterator<Item = &str> {
-    content.split("${").skip(1).filter_map(|rest| rest.split('}').next())
+    content
+        .split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
 }
 
 fn value_of(variable: &str) -> String {
@@ -77,5 +97,10 @@ fn write(directory: &Path, name: &str, content: &str) {
 
 /// A file of the repository.
 fn repository(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)).unwrap()
+    fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(name),
+    )
+    .unwrap()
 }

@@ -65,11 +65,16 @@ fn a_damaged_project_is_loaded_or_has_problems_with_places() {
     let damages = (0..files.len(), vec(damage(), 1..4));
     // Each loads a whole project, so a quarter of the cases has to do.
     let config = ProptestConfig::with_source_file(file!());
-    let mut runner = TestRunner::new(ProptestConfig { cases: config.cases.div_ceil(4), ..config });
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: config.cases.div_ceil(4),
+        ..config
+    });
     let outcome = runner.run(&damages, |(file, damages)| {
         let (path, content) = &files[file];
         let mut damaged = content.clone();
-        damages.into_iter().for_each(|damage| apply(&mut damaged, damage));
+        damages
+            .into_iter()
+            .for_each(|damage| apply(&mut damaged, damage));
         load_with(directory.path(), path, &damaged);
         fs::write(path, content).unwrap();
         Ok(())
@@ -95,7 +100,9 @@ fn hostile_files_are_refused_with_places() {
 /// Loads the project with another text in one of its files.
 fn load_with(directory: &Path, path: &Path, text: &[u8]) {
     fs::write(path, text).unwrap();
-    let Err(problems) = Project::load(directory, &Environment::of_process(directory)) else { return };
+    let Err(problems) = Project::load(directory, &Environment::of_process(directory)) else {
+        return;
+    };
     assert!(problems.iter().next().is_some());
     for problem in problems.iter() {
         assert!(!problem.file.as_os_str().is_empty(), "{problem}");
@@ -110,8 +117,12 @@ fn apply(bytes: &mut Vec<u8>, (place, taken, piece, times): Damage) {
 
 /// The files of a new project that are read as YAML or JSON.
 fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let is_read =
-        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "json");
+    let is_read = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "json")
+    };
     let written = init(directory).unwrap().into_iter().filter(is_read);
-    written.map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
+    written
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect()
 }

@@ -10,21 +10,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pomost_project::{Project, alerts_schema, environment::Environment, flow_schema, system_schema};
+use pomost_project::{
+    Project, alerts_schema, environment::Environment, flow_schema, system_schema,
+};
 
 /// The values that no problem may show.
 const SECRETS: [&str; 2] = ["hunter2", "crm-token-value"];
 
 #[test]
 fn every_broken_project_is_told_what_is_wrong_where_and_what_to_do() {
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(tests().join("broken")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> = fs::read_dir(tests().join("broken"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     cases.sort();
     let differences: Vec<String> = cases
         .iter()
         .filter_map(|case| {
-            let said =
-                Project::load(case, &environment(case)).expect_err(&case.display().to_string()).to_string();
+            let said = Project::load(case, &environment(case))
+                .expect_err(&case.display().to_string())
+                .to_string();
             assert!(
                 !SECRETS.iter().any(|secret| said.contains(secret)),
                 "{}: a secret is shown",
@@ -40,7 +45,10 @@ fn every_broken_project_is_told_what_is_wrong_where_and_what_to_do() {
 fn what_is_not_wrong_but_worth_knowing_is_a_warning() {
     let case = tests().join("warnings");
     let project = Project::load(&case, &environment(&case)).unwrap();
-    let difference = difference(&case.join("expected-warnings.txt"), &format!("{}\n", project.warnings));
+    let difference = difference(
+        &case.join("expected-warnings.txt"),
+        &format!("{}\n", project.warnings),
+    );
     assert!(difference.is_none(), "{}", difference.unwrap());
 }
 
@@ -48,8 +56,17 @@ fn what_is_not_wrong_but_worth_knowing_is_a_warning() {
 fn the_printed_schemas_are_those_of_the_examples() {
     let schemas = tests().join("../../../examples/schemas");
     let printed = |schema| format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
-    let differences = [("alerts", alerts_schema()), ("flow", flow_schema()), ("system", system_schema())]
-        .map(|(kind, schema)| difference(&schemas.join(format!("{kind}.schema.json")), &printed(schema)));
+    let differences = [
+        ("alerts", alerts_schema()),
+        ("flow", flow_schema()),
+        ("system", system_schema()),
+    ]
+    .map(|(kind, schema)| {
+        difference(
+            &schemas.join(format!("{kind}.schema.json")),
+            &printed(schema),
+        )
+    });
     let differences: Vec<String> = differences.into_iter().flatten().collect();
     assert!(differences.is_empty(), "{}", differences.concat());
 }
@@ -64,11 +81,23 @@ fn environment(directory: &Path) -> Environment {
         ("CRM_TOKEN", "crm-token-value"),
         ("EMPTY", ""),
         ("ALERTS_URL", "http://chat.example/hooks/hunter2"),
-        ("WAREHOUSE", "postgres://reports:hunter2@db.example/warehouse"),
-        ("VERIFIED", "postgres://reports:hunter2@db.example/warehouse?sslmode=verify-full"),
-        ("ROOTED", "postgres://reports:hunter2@db.example/warehouse?sslrootcert=/etc/ca.pem"),
+        (
+            "WAREHOUSE",
+            "postgres://reports:hunter2@db.example/warehouse",
+        ),
+        (
+            "VERIFIED",
+            "postgres://reports:hunter2@db.example/warehouse?sslmode=verify-full",
+        ),
+        (
+            "ROOTED",
+            "postgres://reports:hunter2@db.example/warehouse?sslrootcert=/etc/ca.pem",
+        ),
     ];
-    Environment::of(directory, variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    Environment::of(
+        directory,
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())),
+    )
 }
 
 /// How a file differs from what it should hold, line by line; nothing where it does not.
@@ -81,9 +110,18 @@ fn difference(file: &Path, actual: &str) -> Option<String> {
     if expected == actual {
         return None;
     }
-    let missing = expected.lines().filter(|line| !actual.lines().any(|other| other == *line));
-    let new = actual.lines().filter(|line| !expected.lines().any(|other| other == *line));
-    let lines: String =
-        missing.map(|line| format!("  - {line}\n")).chain(new.map(|line| format!("  + {line}\n"))).collect();
-    Some(format!("\n{}\n{lines}  (UPDATE_EXPECTED=1 writes the file anew)\n", file.display()))
+    let missing = expected
+        .lines()
+        .filter(|line| !actual.lines().any(|other| other == *line));
+    let new = actual
+        .lines()
+        .filter(|line| !expected.lines().any(|other| other == *line));
+    let lines: String = missing
+        .map(|line| format!("  - {line}\n"))
+        .chain(new.map(|line| format!("  + {line}\n")))
+        .collect();
+    Some(format!(
+        "\n{}\n{lines}  (UPDATE_EXPECTED=1 writes the file anew)\n",
+        file.display()
+    ))
 }

@@ -36,9 +36,14 @@ pub struct Servers {
 
 impl Servers {
     fn certificates(&self) -> Result<Option<String>, Error> {
-        let Some(path) = &self.database_ca else { return Ok(None) };
+        let Some(path) = &self.database_ca else {
+            return Ok(None);
+        };
         let read = std::fs::read_to_string(path).map(Some);
-        read.map_err(|source| Error::Certificates { path: path.clone(), source })
+        read.map_err(|source| Error::Certificates {
+            path: path.clone(),
+            source,
+        })
     }
 }
 
@@ -101,16 +106,26 @@ impl Error {
 impl Backends {
     /// RabbitMQ and PostgreSQL.
     pub async fn servers(servers: &Servers, namespace: &str) -> Result<Backends, Error> {
-        let (database, ca) = (servers.database_url.expose_secret(), servers.certificates()?);
+        let (database, ca) = (
+            servers.database_url.expose_secret(),
+            servers.certificates()?,
+        );
         let store = PostgresStore::connect(database, ca.as_deref(), namespace).await?;
         let broker = RabbitMq::connect(servers.amqp_url.expose_secret(), namespace).await?;
-        Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: None })
+        Ok(Backends {
+            broker: Arc::new(broker),
+            store: Arc::new(store),
+            _lock: None,
+        })
     }
 
     /// Removes everything of a namespace from the servers: the tables, the exchanges, and the queues
     /// of these flows with all that is in them.
     pub async fn remove(servers: &Servers, namespace: &str, flows: &[String]) -> Result<(), Error> {
-        let (database, ca) = (servers.database_url.expose_secret(), servers.certificates()?);
+        let (database, ca) = (
+            servers.database_url.expose_secret(),
+            servers.certificates()?,
+        );
         PostgresStore::remove(database, ca.as_deref(), namespace).await?;
         let broker = RabbitMq::connect(servers.amqp_url.expose_secret(), namespace).await?;
         Ok(broker.delete_everything(flows).await?)
@@ -125,7 +140,11 @@ impl Backends {
         // We hold the lock, so whoever held claims, leases and messages before is dead.
         store.expire_claims_and_leases().await?;
         broker.release_everything().await?;
-        Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: Some(Arc::new(lock)) })
+        Ok(Backends {
+            broker: Arc::new(broker),
+            store: Arc::new(store),
+            _lock: Some(Arc::new(lock)),
+        })
     }
 
     /// The embedded broker and store of a project that another process may be running: to look, and
@@ -134,7 +153,11 @@ impl Backends {
         let directory = embedded_directory(project);
         let store = SqliteStore::open(&directory.join("state.db")).await?;
         let broker = SqliteBroker::open(&directory.join("queues.db")).await?;
-        Ok(Backends { broker: Arc::new(broker), store: Arc::new(store), _lock: None })
+        Ok(Backends {
+            broker: Arc::new(broker),
+            store: Arc::new(store),
+            _lock: None,
+        })
     }
 }
 
@@ -143,9 +166,11 @@ impl Settings {
     pub fn servers(&self) -> Result<Option<Servers>, Error> {
         let one_of_two = |set, missing| Err(Error::OneOfTwo { set, missing });
         match (self.amqp_url.clone(), self.database_url.clone()) {
-            (Some(amqp_url), Some(database_url)) => {
-                Ok(Some(Servers { amqp_url, database_url, database_ca: self.database_ca.clone() }))
-            }
+            (Some(amqp_url), Some(database_url)) => Ok(Some(Servers {
+                amqp_url,
+                database_url,
+                database_ca: self.database_ca.clone(),
+            })),
             (None, None) => Ok(None),
             (Some(_), None) => one_of_two("POMOST_AMQP_URL", "POMOST_DATABASE_URL"),
             (None, Some(_)) => one_of_two("POMOST_DATABASE_URL", "POMOST_AMQP_URL"),
@@ -165,10 +190,20 @@ mod tests {
     #[tokio::test]
     async fn certificates_that_are_not_there_are_a_wrong_setting() {
         let url = || SecretString::from("postgres://127.0.0.1:1/nowhere");
-        let servers =
-            Servers { amqp_url: url(), database_url: url(), database_ca: Some("/nowhere/ca.pem".into()) };
-        let Err(error) = Backends::servers(&servers, "pomost").await else { panic!("it connected") };
+        let servers = Servers {
+            amqp_url: url(),
+            database_url: url(),
+            database_ca: Some("/nowhere/ca.pem".into()),
+        };
+        let Err(error) = Backends::servers(&servers, "pomost").await else {
+            panic!("it connected")
+        };
         assert!(!error.may_pass());
-        assert!(error.to_string().starts_with("cannot read POMOST_DATABASE_CA=/nowhere/ca.pem"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot read POMOST_DATABASE_CA=/nowhere/ca.pem"),
+            "{error}"
+        );
     }
 }

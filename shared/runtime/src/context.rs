@@ -39,7 +39,10 @@ impl Context {
 
     /// What dead letters tell of the flow of this name; none where the project has no such flow.
     pub fn under(&self, flow: &str) -> Option<Under> {
-        self.project.flows.get(flow).map(|flow| Under::from(&**flow))
+        self.project
+            .flows
+            .get(flow)
+            .map(|flow| Under::from(&**flow))
     }
 
     /// Names this process among the holders of leases: for people by host and process, and unlike
@@ -47,7 +50,12 @@ impl Context {
     pub fn holder(&self) -> &'static str {
         static HOLDER: LazyLock<String> = LazyLock::new(|| {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            format!("{}:{}:{}", host.trim(), std::process::id(), Uuid::new_v4().simple())
+            format!(
+                "{}:{}:{}",
+                host.trim(),
+                std::process::id(),
+                Uuid::new_v4().simple()
+            )
         });
         &HOLDER
     }

@@ -29,7 +29,10 @@ pub struct Under {
 
 impl From<&Flow> for Under {
     fn from(flow: &Flow) -> Under {
-        Under { version: flow.version.clone(), newest_alone: flow.load.order == Order::Latest }
+        Under {
+            version: flow.version.clone(),
+            newest_alone: flow.load.order == Order::Latest,
+        }
     }
 }
 
@@ -47,10 +50,15 @@ pub fn letter(
 ) -> DeadLetter {
     let id = DeadLetter::id_of(batch.run, &batch.id, stage, &record);
     let record = match record.is_told(stage) {
-        true => Record { key: String::new(), ..record },
+        true => Record {
+            key: String::new(),
+            ..record
+        },
         false => record,
     };
-    let (flow_version, newest_alone) = under.map(|under| (under.version, under.newest_alone)).unzip();
+    let (flow_version, newest_alone) = under
+        .map(|under| (under.version, under.newest_alone))
+        .unzip();
     DeadLetter {
         id,
         flow: batch.flow.clone(),
@@ -75,7 +83,10 @@ pub fn letter(
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// Publishes dead letters, together where they are not too long for one message.
-pub async fn publish(broker: &dyn Broker, letters: &[DeadLetter]) -> Result<(), pomost_broker::Error> {
+pub async fn publish(
+    broker: &dyn Broker,
+    letters: &[DeadLetter],
+) -> Result<(), pomost_broker::Error> {
     if letters.is_empty() {
         return Ok(());
     }
@@ -86,7 +97,12 @@ pub async fn publish(broker: &dyn Broker, letters: &[DeadLetter]) -> Result<(), 
         held = if fits { held } else { 0 };
         fits
     });
-    outbox::publish(broker, &Route::to(Queue::Dead), together.map(message).collect()).await
+    outbox::publish(
+        broker,
+        &Route::to(Queue::Dead),
+        together.map(message).collect(),
+    )
+    .await
 }
 
 fn bytes_of(letter: &DeadLetter) -> usize {
@@ -95,7 +111,10 @@ fn bytes_of(letter: &DeadLetter) -> usize {
 
 fn message(letters: &[DeadLetter]) -> Message {
     Message {
-        id: letters.first().map(|letter| letter.id.clone()).unwrap_or_default(),
+        id: letters
+            .first()
+            .map(|letter| letter.id.clone())
+            .unwrap_or_default(),
         kind: DEAD_LETTERS_TYPE.to_owned(),
         body: Bytes::from(DeadLetter::encode(letters)),
         traceparent: telemetry::traceparent(&Span::current()),

@@ -26,12 +26,14 @@ async fn ready(State(context): State<Context>) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());
     }
     let (broker, store) = tokio::join!(context.broker().ping(), context.store().ping());
-    let troubles: String =
-        [broker.err().map(|error| error.to_string()), store.err().map(|error| error.to_string())]
-            .into_iter()
-            .flatten()
-            .map(|trouble| trouble + "\n")
-            .collect();
+    let troubles: String = [
+        broker.err().map(|error| error.to_string()),
+        store.err().map(|error| error.to_string()),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|trouble| trouble + "\n")
+    .collect();
     match troubles.is_empty() {
         true => (StatusCode::OK, "ok\n".into()),
         false => (StatusCode::SERVICE_UNAVAILABLE, troubles),

@@ -53,7 +53,9 @@ pub fn count_failed_run(flow: &str) {
 }
 
 fn install() -> PrometheusHandle {
-    let buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+    let buckets = [
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    ];
     // The matcher is a literal and the buckets are not empty: this cannot fail, and if it did, the
     // default buckets would do.
     let builder = PrometheusBuilder::new()
@@ -68,11 +70,24 @@ fn install() -> PrometheusHandle {
 }
 
 fn describe() {
-    describe_counter!(RECORDS_EXTRACTED, "Records read from a source and confirmed by the broker.");
-    describe_counter!(DELIVERIES, "Deliveries to webhooks, by the status of the answer.");
-    describe_counter!(RECORDS_SETTLED, "Records that settled, by stage and outcome.");
+    describe_counter!(
+        RECORDS_EXTRACTED,
+        "Records read from a source and confirmed by the broker."
+    );
+    describe_counter!(
+        DELIVERIES,
+        "Deliveries to webhooks, by the status of the answer."
+    );
+    describe_counter!(
+        RECORDS_SETTLED,
+        "Records that settled, by stage and outcome."
+    );
     describe_counter!(BATCHES, "Batches a worker is done with.");
-    describe_histogram!(BATCH_DURATION, Unit::Seconds, "From taking a batch to being done with it.");
+    describe_histogram!(
+        BATCH_DURATION,
+        Unit::Seconds,
+        "From taking a batch to being done with it."
+    );
     describe_counter!(
         HANDED_BACK,
         "Batches put back because the broker, the store or a system was not ready."

@@ -32,7 +32,10 @@ pub async fn enter(
     let changes = match flow.load.order {
         Order::Latest => Vec::new(),
         Order::Every => {
-            let entering = batches.iter().filter(|_| stage > Stage::Extract).map(|batch| changes_of(batch));
+            let entering = batches
+                .iter()
+                .filter(|_| stage > Stage::Extract)
+                .map(|batch| changes_of(batch));
             entering.chain(letters.iter().filter_map(change)).collect()
         }
     };
@@ -55,14 +58,22 @@ pub async fn enter(
 /// it is noted by its own name, which it has again when it comes again.
 fn changes_of(batch: &Batch) -> Batch {
     match batch.records.first() {
-        Some(Record { slot: slot @ 1.., .. }) => Batch { id: format!("{}/{slot}", batch.id), ..batch.bare() },
+        Some(Record {
+            slot: slot @ 1.., ..
+        }) => Batch {
+            id: format!("{}/{slot}", batch.id),
+            ..batch.bare()
+        },
         _ => batch.bare(),
     }
 }
 
 /// The change that a dead letter is, where its key could be read.
 fn change(letter: &DeadLetter) -> Option<Batch> {
-    let record = letter.record.as_ref().filter(|record| !record.key.is_empty())?;
+    let record = letter
+        .record
+        .as_ref()
+        .filter(|record| !record.key.is_empty())?;
     Some(Batch {
         flow: letter.flow.clone(),
         run: letter.run,
@@ -93,7 +104,9 @@ pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Res
     );
     let traceparent = telemetry::traceparent(&span);
     let parts = batches.iter().flat_map(|batch| batch.parts(MAX_BYTES));
-    let messages = parts.map(|batch| message(&batch, traceparent.clone())).collect();
+    let messages = parts
+        .map(|batch| message(&batch, traceparent.clone()))
+        .collect();
     publish(broker, route, messages).instrument(span).await
 }
 
@@ -108,7 +121,11 @@ fn message(batch: &Batch, traceparent: Option<String>) -> Message {
 
 /// Publishes, and publishes again while the broker is away or the queue is full: this is how a slow
 /// destination slows down the source. What comes back as an error is to be handed back.
-pub async fn publish(broker: &dyn Broker, route: &Route, messages: Vec<Message>) -> Result<(), Error> {
+pub async fn publish(
+    broker: &dyn Broker,
+    route: &Route,
+    messages: Vec<Message>,
+) -> Result<(), Error> {
     let backoff = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(2))
@@ -145,12 +162,22 @@ mod tests {
         };
         let (flow, run, lane) = ("things".to_owned(), RunId::generate(), Lane::Live);
         let records = slots.iter().map(record).collect();
-        Batch { flow, run, id: "0.0".into(), size: 9, attempt: 0, waits: 0, lane, records }
+        Batch {
+            flow,
+            run,
+            id: "0.0".into(),
+            size: 9,
+            attempt: 0,
+            waits: 0,
+            lane,
+            records,
+        }
     }
 
     #[test]
     fn messages_of_one_batch_are_noted_by_names_of_their_own() {
-        let names = [&[0, 1][..], &[2, 3], &[2, 3], &[3]].map(|slots| changes_of(&message(slots)).id);
+        let names =
+            [&[0, 1][..], &[2, 3], &[2, 3], &[3]].map(|slots| changes_of(&message(slots)).id);
         assert_eq!(names, ["0.0", "0.0/2", "0.0/2", "0.0/3"]);
     }
 }

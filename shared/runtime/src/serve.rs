@@ -31,7 +31,11 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!(error = format!("{failure:#}"), "{service} ends");
-            ExitCode::from(if failure.is::<Misconfigured>() { MISCONFIGURED } else { 1 })
+            ExitCode::from(if failure.is::<Misconfigured>() {
+                MISCONFIGURED
+            } else {
+                1
+            })
         }
     };
     telemetry.flush();
@@ -41,7 +45,9 @@ where
 /// Runs something in an async runtime of its own, and leaves behind what still computes then: a mapping may take
 /// long, and nobody would hear of what came of it.
 pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let ended = runtime.block_on(running);
     runtime.shutdown_background();
     ended
@@ -54,19 +60,29 @@ where
 {
     let shutdown = shutdown::on_signal()?;
     let settings = Settings::from_environment().context(Misconfigured)?;
-    let project = Project::load(&settings.project, &Environment::of_process(&settings.project));
+    let project = Project::load(
+        &settings.project,
+        &Environment::of_process(&settings.project),
+    );
     let project = project.context(Misconfigured)?;
     let Some(servers) = settings.servers().context(Misconfigured)? else {
         return Err(backends::Error::NoServers).context(Misconfigured);
     };
     let connecting = connect(&servers, &settings.namespace);
-    let Some(backends) = shutdown.run_until_cancelled(connecting).await else { return Ok(()) };
+    let Some(backends) = shutdown.run_until_cancelled(connecting).await else {
+        return Ok(());
+    };
     let backends = match backends {
         Err(error) if !error.may_pass() => return Err(error).context(Misconfigured),
         backends => backends?,
     };
     let claim = settings.claim();
-    let context = Context { project: Arc::new(project), backends, claim, shutdown: shutdown.clone() };
+    let context = Context {
+        project: Arc::new(project),
+        backends,
+        claim,
+        shutdown: shutdown.clone(),
+    };
     context.declare().await?;
     let address = health::serve(settings.http_addr, context.clone())
         .await

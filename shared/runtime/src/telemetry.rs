@@ -51,8 +51,12 @@ pub fn start_with(service: &'static str, default_level: &str) -> Telemetry {
         // Spans of single requests would be made for nobody.
         false => Targets::new().with_target(STAGE_SPANS, LevelFilter::INFO),
     };
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("pomost")).with_filter(spans);
-    let registry = Registry::default().with(layer).with(log_layer(default_level));
+    let layer = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("pomost"))
+        .with_filter(spans);
+    let registry = Registry::default()
+        .with(layer)
+        .with(log_layer(default_level));
     // A second start in one process (tests) keeps the first.
     let _ = registry.try_init();
     global::set_text_map_propagator(TraceContextPropagator::new());
@@ -114,7 +118,8 @@ fn exporting() -> bool {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let disabled = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
-    let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
+    let endpoint =
+        set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
     !disabled && endpoint.is_some()
 }
 
@@ -141,7 +146,11 @@ where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
     let asked = EnvFilter::builder()
-        .with_default_directive(default_level.parse().unwrap_or_else(|_| LevelFilter::INFO.into()))
+        .with_default_directive(
+            default_level
+                .parse()
+                .unwrap_or_else(|_| LevelFilter::INFO.into()),
+        )
         .from_env_lossy();
     // Whatever is logged, its line carries the trace id, which stands in a span.
     let stages = filter_fn(|metadata| metadata.is_span() && metadata.target() == STAGE_SPANS);
@@ -149,7 +158,12 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match std::io::stderr().is_terminal() {
         true => layer.with_target(false).with_filter(filter).boxed(),
-        false => layer.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed(),
+        false => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_filter(filter)
+            .boxed(),
     }
 }
 

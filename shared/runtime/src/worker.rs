@@ -80,9 +80,16 @@ pub async fn work(
 ) {
     let queue = Queue::in_lane(stage, flow, lane);
     let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
-    let worker = Worker { context, queue, stage, handler };
+    let worker = Worker {
+        context,
+        queue,
+        stage,
+        handler,
+    };
     if let Some(consumer) = worker.consume(1).await {
-        worker.take(consumer, 1, |delivery| !delivery.redelivered).await;
+        worker
+            .take(consumer, 1, |delivery| !delivery.redelivered)
+            .await;
         worker.try_one_by_one().await;
     }
     while let Some(consumer) = worker.consume(prefetch).await {
@@ -161,10 +168,18 @@ impl Worker {
     async fn try_one_by_one(&self) {
         let gate = self.handler.gate();
         while gate.is_closed() {
-            if self.context.shutdown.run_until_cancelled(gate.ready()).await.is_none() {
+            if self
+                .context
+                .shutdown
+                .run_until_cancelled(gate.ready())
+                .await
+                .is_none()
+            {
                 return;
             }
-            let Some(mut consumer) = self.consume(1).await else { return };
+            let Some(mut consumer) = self.consume(1).await else {
+                return;
+            };
             let mut in_hand = JoinSet::new();
             if let Some(delivery) = self.next_to_try(&mut *consumer).await {
                 in_hand.spawn(self.clone().settle(delivery));
@@ -246,7 +261,10 @@ impl Worker {
     async fn settle_batch(&self, delivery: Delivery, batch: Batch) {
         let started = Instant::now();
         let (flow, waits) = (batch.flow.clone(), batch.waits);
-        match AssertUnwindSafe(self.handler.handle(batch)).catch_unwind().await {
+        match AssertUnwindSafe(self.handler.handle(batch))
+            .catch_unwind()
+            .await
+        {
             Ok(Ok(())) => {
                 metrics::count_batch(&flow, self.stage, started.elapsed());
                 acknowledge(delivery).await;
@@ -272,7 +290,9 @@ impl Worker {
         let delay = growing_delay(waits.min(LONGEST_HAND_BACK));
         let route = Route::delayed(self.queue.clone(), delay);
         let mut pauses = pauses();
-        while let Err(error) = outbox::publish(self.context.broker(), &route, vec![message.clone()]).await {
+        while let Err(error) =
+            outbox::publish(self.context.broker(), &route, vec![message.clone()]).await
+        {
             error!(queue = %self.queue, %error, "a batch cannot be handed back; trying again");
             pause_after(&self.context, &error, &mut pauses).await;
         }
@@ -281,16 +301,23 @@ impl Worker {
 
     /// A handler that panics on a batch would do so again: its records become dead letters.
     async fn bury_poison(&self, delivery: Delivery) {
-        let Ok(mut batch) = decode(&delivery) else { return };
+        let Ok(mut batch) = decode(&delivery) else {
+            return;
+        };
         let diagnosis = Diagnosis {
             reason: Reason::Poison,
-            error: format!("the {} worker panicked on this record's batch; please report it", self.stage),
+            error: format!(
+                "the {} worker panicked on this record's batch; please report it",
+                self.stage
+            ),
             pointer: None,
         };
         let records = std::mem::take(&mut batch.records);
         let under = self.context.under(&batch.flow);
-        let letter = |record| dead::letter(under.clone(), &batch, record, self.stage, diagnosis.clone());
-        self.bury(delivery, records.into_iter().map(letter).collect()).await;
+        let letter =
+            |record| dead::letter(under.clone(), &batch, record, self.stage, diagnosis.clone());
+        self.bury(delivery, records.into_iter().map(letter).collect())
+            .await;
     }
 
     async fn bury_unreadable(&self, delivery: Delivery, reason: String) {
@@ -339,13 +366,23 @@ pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String
 pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
     let kind = &delivery.message.kind;
     if kind != BATCH_TYPE {
-        return Err(format!("expected a message of type {BATCH_TYPE}, found '{kind}'"));
+        return Err(format!(
+            "expected a message of type {BATCH_TYPE}, found '{kind}'"
+        ));
     }
-    let batch: Batch = serde_json::from_slice(&delivery.message.body)
-        .map_err(|error| format!("not a batch: {:?} error at byte {}", error.classify(), error.column()))?;
+    let batch: Batch = serde_json::from_slice(&delivery.message.body).map_err(|error| {
+        format!(
+            "not a batch: {:?} error at byte {}",
+            error.classify(),
+            error.column()
+        )
+    })?;
     match fits(batch.size, &batch.records) {
         true => Ok(batch),
-        false => Err(format!("a batch of {} slots does not fit its records", batch.size)),
+        false => Err(format!(
+            "a batch of {} slots does not fit its records",
+            batch.size
+        )),
     }
 }
 
@@ -356,7 +393,9 @@ pub fn fits<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> boo
 }
 
 fn pauses() -> ExponentialBackoff {
-    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE);
     pauses.without_max_times().build()
 }
 

@@ -59,14 +59,33 @@ async fn context(directory: &Path) -> Context {
     let project = Project::load(directory, &Environment::of_process(directory)).unwrap();
     let backends = Backends::embedded(directory).await.unwrap();
     let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
-    Context { project: Arc::new(project), backends, claim, shutdown }
+    Context {
+        project: Arc::new(project),
+        backends,
+        claim,
+        shutdown,
+    }
 }
 
 fn message(id: usize) -> Message {
     let (flow, run, id) = (FLOW.to_owned(), RunId::generate(), id.to_string());
-    let batch = Batch { flow, run, id, size: 0, attempt: 0, waits: 0, lane: Lane::Live, records: Vec::new() };
+    let batch = Batch {
+        flow,
+        run,
+        id,
+        size: 0,
+        attempt: 0,
+        waits: 0,
+        lane: Lane::Live,
+        records: Vec::new(),
+    };
     let (id, body) = (batch.id.clone(), batch.encode().into());
-    Message { id, kind: BATCH_TYPE.to_owned(), body, traceparent: None }
+    Message {
+        id,
+        kind: BATCH_TYPE.to_owned(),
+        body,
+        traceparent: None,
+    }
 }
 
 /// Each life is a runtime of its own, on the files that the one before left behind.
@@ -81,13 +100,18 @@ fn a_batch_that_brings_its_workers_down_takes_no_other_with_it() {
         });
         Runtime::new().unwrap().block_on(living);
     }
-    let last = live(directory.path(), &process, false, async |process, context| {
-        let mut dead = context.broker().consume(&Queue::Dead, 1).await.unwrap();
-        assert_eq!(dead.next().await.unwrap().message.id, "0");
-        while process.settled.lock().unwrap().len() < BATCHES - 1 {
-            tokio::task::yield_now().await;
-        }
-    });
+    let last = live(
+        directory.path(),
+        &process,
+        false,
+        async |process, context| {
+            let mut dead = context.broker().consume(&Queue::Dead, 1).await.unwrap();
+            assert_eq!(dead.next().await.unwrap().message.id, "0");
+            while process.settled.lock().unwrap().len() < BATCHES - 1 {
+                tokio::task::yield_now().await;
+            }
+        },
+    );
     Runtime::new().unwrap().block_on(last);
 }
 
@@ -102,11 +126,24 @@ async fn live(
     if is_first {
         context.declare().await.unwrap();
         let messages = (0..BATCHES).map(message).collect();
-        context.broker().publish(&Route::to(Queue::work(Stage::Load, FLOW)), messages).await.unwrap();
+        context
+            .broker()
+            .publish(&Route::to(Queue::work(Stage::Load, FLOW)), messages)
+            .await
+            .unwrap();
     }
-    let handler = Arc::new(Life { process: process.clone(), is_over: Mutex::default() });
-    let working =
-        worker::work(context.clone(), FLOW.to_owned(), Stage::Load, Lane::Live, CONCURRENCY, handler);
+    let handler = Arc::new(Life {
+        process: process.clone(),
+        is_over: Mutex::default(),
+    });
+    let working = worker::work(
+        context.clone(),
+        FLOW.to_owned(),
+        Stage::Load,
+        Lane::Live,
+        CONCURRENCY,
+        handler,
+    );
     tokio::select! {
         () = working => panic!("it ended by itself"),
         ended = timeout(PATIENCE, until(process, &context)) => ended.expect("it does not come to its end"),

@@ -8,7 +8,9 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 impl Dice {
     /// Dice for one purpose of one customer; other streams do not move when one rolls more often.
     pub(crate) fn new(seed: u64, position: u32, stream: u64) -> Dice {
-        Dice(scramble(scramble(seed ^ scramble(position.into())).wrapping_add(stream)))
+        Dice(scramble(
+            scramble(seed ^ scramble(position.into())).wrapping_add(stream),
+        ))
     }
 
     /// A number under `limit`, which is at least 1.

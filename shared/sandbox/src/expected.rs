@@ -72,26 +72,42 @@ impl ShopCustomer<'_> {
             external_id: &customer.id,
             email: email(customer.email.as_deref()).ok_or("email")?,
             name: name(customer),
-            company_name: customer.company.as_ref().map(|company| company.name.as_str()),
-            tax_id: customer.company.as_ref().map(|company| digits(&company.nip)),
+            company_name: customer
+                .company
+                .as_ref()
+                .map(|company| company.name.as_str()),
+            tax_id: customer
+                .company
+                .as_ref()
+                .map(|company| digits(&company.nip)),
             phone: customer.phone.as_deref().and_then(phone),
             born: optional(&customer.birth_date, date).ok_or("birth_date")?,
             customer_since: date(&customer.registered).ok_or("registered")?,
             address: optional(&customer.address, address).ok_or("address.country")?,
             balance: amount(&customer.balance).ok_or("balance")?,
-            credit_limit: optional(&customer.credit_limit, |text| amount(text)).ok_or("credit_limit")?,
+            credit_limit: optional(&customer.credit_limit, |text| amount(text))
+                .ok_or("credit_limit")?,
             newsletter: optional(&customer.newsletter, |text| yes(text))
                 .ok_or("newsletter")?
                 .unwrap_or(false),
-            sms: optional(&customer.sms, |text| yes(text)).ok_or("sms")?.unwrap_or(false),
+            sms: optional(&customer.sms, |text| yes(text))
+                .ok_or("sms")?
+                .unwrap_or(false),
         };
-        to_raw_value(&shop_customer).map(|document| Fields::of(&document)).map_err(|_| "")
+        to_raw_value(&shop_customer)
+            .map(|document| Fields::of(&document))
+            .map_err(|_| "")
     }
 }
 
 /// Nothing stays nothing; something must convert.
-fn optional<'a, A, B>(value: &'a Option<A>, convert: impl Fn(&'a A) -> Option<B>) -> Option<Option<B>> {
-    value.as_ref().map_or(Some(None), |value| convert(value).map(Some))
+fn optional<'a, A, B>(
+    value: &'a Option<A>,
+    convert: impl Fn(&'a A) -> Option<B>,
+) -> Option<Option<B>> {
+    value
+        .as_ref()
+        .map_or(Some(None), |value| convert(value).map(Some))
 }
 
 fn email(text: Option<&str>) -> Option<String> {
@@ -126,21 +142,43 @@ fn date(text: &(impl AsRef<str> + ?Sized)) -> Option<Date> {
 }
 
 fn address(address: &Address) -> Option<ShopAddress<'_>> {
-    let country = match address.country.as_deref().unwrap_or("PL").to_lowercase().as_str() {
+    let country = match address
+        .country
+        .as_deref()
+        .unwrap_or("PL")
+        .to_lowercase()
+        .as_str()
+    {
         "pl" | "polska" => "PL",
         "niemcy" => "DE",
         _ => return None,
     };
-    let Address { street, postal_code, city, .. } = address;
-    Some(ShopAddress { street, postal_code, city, country })
+    let Address {
+        street,
+        postal_code,
+        city,
+        ..
+    } = address;
+    Some(ShopAddress {
+        street,
+        postal_code,
+        city,
+        country,
+    })
 }
 
 fn amount(text: &str) -> Option<Box<RawValue>> {
     let (whole, cents) = text.split_once(',')?;
-    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));
-    let is_number = whole.chars().all(|c| c.is_whitespace() || c.is_ascii_digit());
+    let (sign, whole) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |whole| ("-", whole));
+    let is_number = whole
+        .chars()
+        .all(|c| c.is_whitespace() || c.is_ascii_digit());
     let text = format!("{sign}{}.{cents}", digits(whole));
-    is_number.then(|| RawValue::from_string(text).ok()).flatten()
+    is_number
+        .then(|| RawValue::from_string(text).ok())
+        .flatten()
 }
 
 fn yes(text: &str) -> Option<bool> {
@@ -157,8 +195,18 @@ mod tests {
 
     #[test]
     fn phone_numbers_of_all_forms_become_the_same() {
-        let forms = ["+48 600 100 200", "600-100-200", "0048600100200", "48 600100200", "tel. 600 100 200"];
-        assert!(forms.iter().all(|form| phone(form).as_deref() == Some("+48600100200")));
+        let forms = [
+            "+48 600 100 200",
+            "600-100-200",
+            "0048600100200",
+            "48 600100200",
+            "tel. 600 100 200",
+        ];
+        assert!(
+            forms
+                .iter()
+                .all(|form| phone(form).as_deref() == Some("+48600100200"))
+        );
         assert_eq!(phone("(22) 123 45 67").as_deref(), Some("+48221234567"));
         assert_eq!(phone("+49 30 500123").as_deref(), Some("+4930500123"));
         assert_eq!(phone(""), None);
@@ -168,13 +216,19 @@ mod tests {
     fn amounts_keep_their_digits_whatever_groups_them() {
         let text = |amount_text| amount(amount_text).map(|number| number.get().to_owned());
         assert_eq!(text("1 234,50").as_deref(), Some("1234.50"));
-        assert_eq!(text("-1\u{a0}234\u{202f}567,00").as_deref(), Some("-1234567.00"));
+        assert_eq!(
+            text("-1\u{a0}234\u{202f}567,00").as_deref(),
+            Some("-1234567.00")
+        );
         assert_eq!(text("brak danych"), None);
     }
 
     #[test]
     fn days_that_do_not_exist_do_not_convert() {
-        assert_eq!(date("07.03.1984").map(|day| day.to_string()).as_deref(), Some("1984-03-07"));
+        assert_eq!(
+            date("07.03.1984").map(|day| day.to_string()).as_deref(),
+            Some("1984-03-07")
+        );
         assert_eq!(date("31.02.1984"), None);
     }
 

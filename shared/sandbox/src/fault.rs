@@ -77,12 +77,20 @@ pub enum When {
 impl Fault {
     /// A fault that strikes requests of all methods.
     pub fn new(when: When, act: Act) -> Fault {
-        Fault { act, when, method: None, seen: 0 }
+        Fault {
+            act,
+            when,
+            method: None,
+            seen: 0,
+        }
     }
 
     /// The fault for requests of one method only.
     pub fn on(self, method: &str) -> Fault {
-        Fault { method: Some(method.to_owned()), ..self }
+        Fault {
+            method: Some(method.to_owned()),
+            ..self
+        }
     }
 
     fn strikes(&mut self, method: &str) -> bool {
@@ -101,20 +109,28 @@ impl Fault {
 impl Act {
     /// An answer with a status and nothing else.
     pub fn answer(status: u16) -> Act {
-        Act::Answer { status, retry_after: None }
+        Act::Answer {
+            status,
+            retry_after: None,
+        }
     }
 }
 
 impl Faults {
     /// One fault and nothing else.
     pub fn only(fault: Fault) -> Faults {
-        Faults { delay_ms: 0, faults: vec![fault] }
+        Faults {
+            delay_ms: 0,
+            faults: vec![fault],
+        }
     }
 
     /// What is to happen to the next request.
     pub(crate) fn next(&mut self, method: &str) -> (Duration, Option<Act>) {
-        let struck =
-            self.faults.iter_mut().find_map(|fault| fault.strikes(method).then(|| fault.act.clone()));
+        let struck = self
+            .faults
+            .iter_mut()
+            .find_map(|fault| fault.strikes(method).then(|| fault.act.clone()));
         (Duration::from_millis(self.delay_ms), struck)
     }
 }
@@ -126,7 +142,9 @@ mod tests {
     fn struck(when: When) -> Vec<usize> {
         let mut faults = Faults::only(Fault::new(when, Act::HangUp).on("POST"));
         let mut strike = |method| faults.next(method).1.is_some();
-        (1..=10).filter(|_| !strike("GET") && strike("POST")).collect()
+        (1..=10)
+            .filter(|_| !strike("GET") && strike("POST"))
+            .collect()
     }
 
     #[test]

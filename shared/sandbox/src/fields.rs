@@ -21,7 +21,11 @@ impl Fields {
         match serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()) {
             Ok(members) => {
                 for (name, member) in members {
-                    let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+                    let path = if path.is_empty() {
+                        name
+                    } else {
+                        format!("{path}.{name}")
+                    };
                     self.collect(&path, member);
                 }
             }
@@ -57,7 +61,10 @@ mod tests {
     #[test]
     fn numbers_keep_their_digits() {
         assert_ne!(fields(r#"{"a": 1.50}"#), fields(r#"{"a": 1.5}"#));
-        assert_eq!(fields(r#"{"a": 9007199254740993.10}"#).0["a"], "9007199254740993.10");
+        assert_eq!(
+            fields(r#"{"a": 9007199254740993.10}"#).0["a"],
+            "9007199254740993.10"
+        );
     }
 
     #[test]

@@ -57,8 +57,12 @@ impl Gate {
     /// Puts the gate before the routes of the API and adds `POST /_sandbox/faults`, which is, like
     /// all of `/_sandbox`, for whoever runs the sandbox: without credentials and never at fault.
     pub(crate) fn before(self: &Arc<Gate>, api: Router, sandbox: Router) -> Router {
-        let control = Router::new().route("/_sandbox/faults", post(set_faults)).with_state(self.clone());
-        api.layer(middleware::from_fn_with_state(self.clone(), pass)).merge(control).merge(sandbox)
+        let control = Router::new()
+            .route("/_sandbox/faults", post(set_faults))
+            .with_state(self.clone());
+        api.layer(middleware::from_fn_with_state(self.clone(), pass))
+            .merge(control)
+            .merge(sandbox)
     }
 
     /// Replaces the faults; their counting starts anew.
@@ -76,7 +80,10 @@ impl Gate {
     }
 
     fn lets_in(&self, request: &Request) -> bool {
-        request.headers().get(&self.header).is_some_and(|sent| sent.as_bytes() == self.credentials.as_bytes())
+        request
+            .headers()
+            .get(&self.header)
+            .is_some_and(|sent| sent.as_bytes() == self.credentials.as_bytes())
     }
 }
 
@@ -88,7 +95,11 @@ async fn set_faults(State(gate): State<Arc<Gate>>, Json(faults): Json<Faults>) -
 async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response<Body> {
     let _in_flight = InFlight::enter(&gate);
     if !gate.lets_in(&request) {
-        return refusal(StatusCode::UNAUTHORIZED, header::WWW_AUTHENTICATE, gate.challenge);
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            header::WWW_AUTHENTICATE,
+            gate.challenge,
+        );
     }
     let (delay, act) = gate.faults().next(request.method().as_str());
     if !delay.is_zero() {
@@ -105,9 +116,16 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
 
 async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
     match act {
-        Act::Answer { status, retry_after } => {
+        Act::Answer {
+            status,
+            retry_after,
+        } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            refusal(status, header::RETRY_AFTER, retry_after.as_deref().unwrap_or_default())
+            refusal(
+                status,
+                header::RETRY_AFTER,
+                retry_after.as_deref().unwrap_or_default(),
+            )
         }
         Act::HangUp => hang_up(),
         Act::HangUpAfter => {
@@ -134,7 +152,9 @@ async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
 /// Takes the request in, and carries it out when nobody waits for it any more.
 async fn carry_out_after(delay: Duration, request: Request, next: Next) {
     let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .unwrap_or_default();
     tokio::spawn(async move {
         tokio::time::sleep(delay).await;
         next.run(Request::from_parts(head, Body::from(body))).await
@@ -146,7 +166,10 @@ fn refusal(status: StatusCode, name: HeaderName, value: &str) -> Response<Body> 
     let text = status.canonical_reason().unwrap_or("refused");
     let mut answer = Response::new(Body::from(format!(r#"{{"error":"{text}"}}"#)));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     if let Ok(value) = HeaderValue::from_str(value)
         && !value.is_empty()
     {
@@ -158,7 +181,9 @@ fn refusal(status: StatusCode, name: HeaderName, value: &str) -> Response<Body> 
 /// An answer of which half comes before the connection closes.
 async fn broken_off(answer: Response<Body>) -> Response<Body> {
     let (head, body) = answer.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .unwrap_or_default();
     let half = stream::iter([Ok(body.slice(..body.len() / 2))]);
     // What has come is sent when there is nothing more for the moment.
     let end = stream::once(tokio::task::yield_now()).map(|()| Err(HangUp));

@@ -41,7 +41,11 @@ pub fn is_hopeless(position: u32) -> bool {
 }
 
 fn hopeless(position: u32) -> Option<Hopeless> {
-    let kinds = [Hopeless::EmailMissing, Hopeless::DayImpossible, Hopeless::AmountUnknown];
+    let kinds = [
+        Hopeless::EmailMissing,
+        Hopeless::DayImpossible,
+        Hopeless::AmountUnknown,
+    ];
     (position % 100 == 41).then(|| kinds[(position / 100 % 3) as usize])
 }
 
@@ -49,7 +53,11 @@ fn hopeless(position: u32) -> Option<Hopeless> {
 /// were archived long ago.
 pub(crate) fn first_entry(seed: u64, position: u32) -> Entry {
     let minute = i64::from(position / 3) + Dice::new(seed, position, 1).below(30) as i64;
-    Entry { updated_at: FIRST_UPDATE + 60 * minute, revision: 0, archived: position % 200 == 87 }
+    Entry {
+        updated_at: FIRST_UPDATE + 60 * minute,
+        revision: 0,
+        archived: position % 200 == 87,
+    }
 }
 
 /// 2025-01-01T00:00:00Z.
@@ -96,9 +104,15 @@ impl Name {
     fn roll(dice: &mut Dice) -> Name {
         let (female, male) = dice.pick(&SURNAMES);
         if dice.one_in(2) {
-            Name { first: dice.pick(&WOMEN), last: female }
+            Name {
+                first: dice.pick(&WOMEN),
+                last: female,
+            }
         } else {
-            Name { first: dice.pick(&MEN), last: male }
+            Name {
+                first: dice.pick(&MEN),
+                last: male,
+            }
         }
     }
 
@@ -108,8 +122,18 @@ impl Name {
 }
 
 /// The position makes the address unique; nothing else of it would.
-fn email(dice: &mut Dice, position: u32, name: &Name, hopeless: Option<Hopeless>) -> Option<String> {
-    let address = format!("{}.{}.{position}@{}", name.first, name.last, dice.pick(&DOMAINS));
+fn email(
+    dice: &mut Dice,
+    position: u32,
+    name: &Name,
+    hopeless: Option<Hopeless>,
+) -> Option<String> {
+    let address = format!(
+        "{}.{}.{position}@{}",
+        name.first,
+        name.last,
+        dice.pick(&DOMAINS)
+    );
     let email = messy::email(dice, &address);
     match hopeless {
         Some(Hopeless::EmailMissing) => (position / 300 % 2 == 1).then(String::new),
@@ -133,18 +157,30 @@ fn registered(dice: &mut Dice, hopeless: Option<Hopeless>) -> String {
 }
 
 fn day(dice: &mut Dice, first_year: u64, last_year: u64) -> String {
-    let (year, month, day) = (dice.between(first_year, last_year), dice.between(1, 12), dice.between(1, 28));
+    let (year, month, day) = (
+        dice.between(first_year, last_year),
+        dice.between(1, 12),
+        dice.between(1, 28),
+    );
     format!("{day:02}.{month:02}.{year}")
 }
 
 fn company(dice: &mut Dice, owner: &str) -> Company {
     let name = format!("{} {owner} {}", dice.pick(&TRADES), dice.pick(&LEGAL_FORMS));
-    Company { name, nip: messy::nip(dice) }
+    Company {
+        name,
+        nip: messy::nip(dice),
+    }
 }
 
 fn address(dice: &mut Dice, (city, post, _): (&str, &str, &str)) -> Address {
     Address {
-        street: format!("{} {}/{}", dice.pick(&STREETS), dice.between(1, 150), dice.between(1, 40)),
+        street: format!(
+            "{} {}/{}",
+            dice.pick(&STREETS),
+            dice.between(1, 150),
+            dice.between(1, 40)
+        ),
         postal_code: format!("{post}-{:03}", dice.below(1000)),
         city: city.to_owned(),
         country: (!dice.one_in(10)).then(|| dice.pick(&COUNTRIES).to_owned()),
@@ -163,7 +199,11 @@ fn balance(seed: u64, position: u32, revision: u32, hopeless: Option<Hopeless>) 
 
 fn order(dice: &mut Dice) -> Order {
     let number = format!("ZAM/{:06}", dice.below(1_000_000));
-    Order { number, date: day(dice, 2023, 2024), total: messy::amount(dice, 1_000_000) }
+    Order {
+        number,
+        date: day(dice, 2023, 2024),
+        total: messy::amount(dice, 1_000_000),
+    }
 }
 
 /// Now and then a limit that a double cannot hold, so that a lost digit shows.

@@ -32,7 +32,9 @@ pub use verify::{Difference, verify};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is taken or not this machine's.
-    #[error("cannot listen on {address}: {source}; choose another address, or port 0 for any free port")]
+    #[error(
+        "cannot listen on {address}: {source}; choose another address, or port 0 for any free port"
+    )]
     Listen {
         /// The address asked for.
         address: std::net::SocketAddr,

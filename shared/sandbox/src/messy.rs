@@ -19,12 +19,18 @@ fn without_diacritics(letter: char) -> char {
     const POLISH: &str = "ąćęłńóśźżĄĆĘŁŃÓŚŹŻ";
     const PLAIN: &str = "acelnoszzACELNOSZZ";
     let place = POLISH.chars().position(|polish| polish == letter);
-    place.and_then(|place| PLAIN.chars().nth(place)).unwrap_or(letter)
+    place
+        .and_then(|place| PLAIN.chars().nth(place))
+        .unwrap_or(letter)
 }
 
 /// A phone number that is valid, whatever it looks like; rarely none at all.
 pub(crate) fn phone(dice: &mut Dice, area: &str) -> String {
-    let (a, b, c) = (dice.pick(&MOBILE) + dice.below(100), dice.below(1000), dice.below(1000));
+    let (a, b, c) = (
+        dice.pick(&MOBILE) + dice.below(100),
+        dice.below(1000),
+        dice.below(1000),
+    );
     let (d, e) = (dice.below(100), dice.below(100));
     match dice.below(24) {
         0..5 => format!("+48 {a} {b:03} {c:03}"),
@@ -46,15 +52,26 @@ const MOBILE: [u64; 4] = [500, 600, 700, 800];
 /// An amount under `limit` hundredths: `1 234,56`.
 pub(crate) fn amount(dice: &mut Dice, limit: u64) -> String {
     let hundredths = dice.below(limit);
-    let cents = if dice.one_in(3) { hundredths % 10 * 10 } else { hundredths % 100 };
-    format!("{},{cents:02}", grouped(hundredths / 100, dice.pick(&SPACES)))
+    let cents = if dice.one_in(3) {
+        hundredths % 10 * 10
+    } else {
+        hundredths % 100
+    };
+    format!(
+        "{},{cents:02}",
+        grouped(hundredths / 100, dice.pick(&SPACES))
+    )
 }
 
 fn grouped(number: u64, space: &str) -> String {
     if number < 1000 {
         return number.to_string();
     }
-    format!("{}{space}{:03}", grouped(number / 1000, space), number % 1000)
+    format!(
+        "{}{space}{:03}",
+        grouped(number / 1000, space),
+        number % 1000
+    )
 }
 
 /// Yes, no or nothing.
@@ -77,14 +94,23 @@ pub(crate) fn nip(dice: &mut Dice) -> String {
     match dice.below(3) {
         0 => digits,
         1 => format!("PL{digits}"),
-        _ => format!("{}-{}-{}-{}", &digits[..3], &digits[3..6], &digits[6..8], &digits[8..]),
+        _ => format!(
+            "{}-{}-{}-{}",
+            &digits[..3],
+            &digits[3..6],
+            &digits[6..8],
+            &digits[8..]
+        ),
     }
 }
 
 fn nip_check(body: u64) -> Option<u64> {
     const WEIGHTS: [u64; 9] = [7, 6, 5, 4, 3, 2, 7, 5, 6];
     let digits = (0..9u32).map(|place| body / 10u64.pow(place) % 10);
-    let sum: u64 = digits.zip(WEIGHTS).map(|(digit, weight)| digit * weight).sum();
+    let sum: u64 = digits
+        .zip(WEIGHTS)
+        .map(|(digit, weight)| digit * weight)
+        .sum();
     (sum % 11 < 10).then_some(sum % 11)
 }
 

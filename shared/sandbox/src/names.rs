@@ -144,17 +144,32 @@ pub(crate) const TRADES: [&str; 12] = [
     "Zakład Mechaniczny",
 ];
 
-pub(crate) const LEGAL_FORMS: [&str; 5] =
-    ["i Wspólnicy", "S.A.", "sp. j.", "sp. z o.o.", "„Żubr” sp. z o.o."];
+pub(crate) const LEGAL_FORMS: [&str; 5] = [
+    "i Wspólnicy",
+    "S.A.",
+    "sp. j.",
+    "sp. z o.o.",
+    "„Żubr” sp. z o.o.",
+];
 
 /// Domains that belong to nobody (RFC 2606).
-pub(crate) const DOMAINS: [&str; 5] =
-    ["Example.com", "Example.net", "Poczta.example", "Firma.example", "Biuro.Firma.example"];
+pub(crate) const DOMAINS: [&str; 5] = [
+    "Example.com",
+    "Example.net",
+    "Poczta.example",
+    "Firma.example",
+    "Biuro.Firma.example",
+];
 
 pub(crate) const SEGMENTS: [&str; 5] = ["detal", "hurt", "vip", "sezonowy", "uśpiony"];
 
-pub(crate) const CHANNELS: [&str; 5] =
-    ["targi w Poznaniu", "sklep stacjonarny", "polecenie", "formularz WWW", "infolinia"];
+pub(crate) const CHANNELS: [&str; 5] = [
+    "targi w Poznaniu",
+    "sklep stacjonarny",
+    "polecenie",
+    "formularz WWW",
+    "infolinia",
+];
 
 pub(crate) const NOTES: [&str; 6] = [
     "Prosi o kontakt telefoniczny po godzinie 16:00; faktury wyłącznie elektronicznie, bez wydruku.",
@@ -170,4 +185,6 @@ pub(crate) const YES: [&str; 7] = ["tak", "Tak", "TAK", "T", "t", "1", "yes"];
 pub(crate) const NO: [&str; 7] = ["nie", "Nie", "NIE", "N", "n", "0", "no"];
 
 /// Ways of naming the country; the last ones are abroad.
-pub(crate) const COUNTRIES: [&str; 8] = ["PL", "PL", "PL", "pl", "Polska", "Polska", "POLSKA", "Niemcy"];
+pub(crate) const COUNTRIES: [&str; 8] = [
+    "PL", "PL", "PL", "pl", "Polska", "Polska", "POLSKA", "Niemcy",
+];

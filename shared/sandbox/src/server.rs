@@ -31,7 +31,10 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { address, accepting: tokio::spawn(accept(listener, router)) })
+        Ok(Server {
+            address,
+            accepting: tokio::spawn(accept(listener, router)),
+        })
     }
 
     /// Stops, and returns when the port is free again.
@@ -74,7 +77,9 @@ async fn serve(stream: TcpStream, router: Router) {
         async move { unless_hung_up(answer.await) }
     });
     // A connection that breaks is the client's to notice.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 fn unless_hung_up(answer: Result<Response<Body>, Infallible>) -> Result<Response<Body>, HangUp> {

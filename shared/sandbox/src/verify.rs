@@ -55,18 +55,29 @@ pub fn verify(expected: &Expected, snapshot: &Snapshot) -> Result<(), Vec<Differ
         found.entry(&kept.external_id).or_default().push(kept);
     }
     let mut differences = doubled(snapshot);
-    let keys: BTreeSet<&str> =
-        expected.present.keys().map(String::as_str).chain(found.keys().copied()).collect();
+    let keys: BTreeSet<&str> = expected
+        .present
+        .keys()
+        .map(String::as_str)
+        .chain(found.keys().copied())
+        .collect();
     for key in keys {
         let kept = found.get(key).map(Vec::as_slice).unwrap_or_default();
         differences.extend(compare(key, expected.present.get(key), kept));
     }
     differences.sort_by(|a, b| a.key().cmp(b.key()));
-    if differences.is_empty() { Ok(()) } else { Err(differences) }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(differences)
+    }
 }
 
 fn doubled(snapshot: &Snapshot) -> Vec<Difference> {
-    let too_often = snapshot.tallies.iter().filter(|(_, tally)| tally.created > tally.deleted + 1);
+    let too_often = snapshot
+        .tallies
+        .iter()
+        .filter(|(_, tally)| tally.created > tally.deleted + 1);
     too_often
         .map(|(key, tally)| Difference::Doubled {
             key: key.clone(),
@@ -78,11 +89,19 @@ fn doubled(snapshot: &Snapshot) -> Vec<Difference> {
 
 fn compare(key: &str, expected: Option<&Fields>, found: &[&Kept]) -> Vec<Difference> {
     match (expected, found) {
-        (Some(_), []) => vec![Difference::Missing { key: key.to_owned() }],
-        (Some(expected), found) => found.iter().flat_map(|kept| wrong(key, expected, kept)).collect(),
+        (Some(_), []) => vec![Difference::Missing {
+            key: key.to_owned(),
+        }],
+        (Some(expected), found) => found
+            .iter()
+            .flat_map(|kept| wrong(key, expected, kept))
+            .collect(),
         (None, found) => found
             .iter()
-            .map(|kept| Difference::Unexpected { key: key.to_owned(), id: kept.id.clone() })
+            .map(|kept| Difference::Unexpected {
+                key: key.to_owned(),
+                id: kept.id.clone(),
+            })
             .collect(),
     }
 }
@@ -121,12 +140,30 @@ impl fmt::Display for Difference {
             Difference::Unexpected { key, id } => {
                 write!(f, "{key}: must not be in the shop, but is, as {id}")
             }
-            Difference::Doubled { key, created, deleted } => {
-                write!(f, "{key}: created {created} times and deleted {deleted} times")
+            Difference::Doubled {
+                key,
+                created,
+                deleted,
+            } => {
+                write!(
+                    f,
+                    "{key}: created {created} times and deleted {deleted} times"
+                )
             }
-            Difference::Wrong { key, field, expected, found } => {
-                let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-                write!(f, "{key}: {field} must be {}, but is {}", shown(expected), shown(found))
+            Difference::Wrong {
+                key,
+                field,
+                expected,
+                found,
+            } => {
+                let shown =
+                    |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+                write!(
+                    f,
+                    "{key}: {field} must be {}, but is {}",
+                    shown(expected),
+                    shown(found)
+                )
             }
         }
     }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use deadpool_sqlite::{
-    Config, Connection as PooledConnection, Hook, HookError, InteractError, Pool, PoolConfig, Runtime,
+    Config, Connection as PooledConnection, Hook, HookError, InteractError, Pool, PoolConfig,
+    Runtime,
 };
 use refinery::Runner;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -47,14 +48,22 @@ impl Database {
     }
 
     /// The same, with SQL functions that are defined on each connection.
-    pub async fn open_with(path: &Path, migrations: Runner, define: Define) -> Result<Database, Error> {
+    pub async fn open_with(
+        path: &Path,
+        migrations: Runner,
+        define: Define,
+    ) -> Result<Database, Error> {
         let place = path.display().to_string();
         create_directory_of(path).map_err(|error| Error::unavailable(&place, error))?;
         let pool = |size, settings| {
             pool(path, size, settings, define).map_err(|error| Error::unavailable(&place, error))
         };
         let (writer, readers) = (pool(1, "")?, pool(READERS, "PRAGMA query_only = ON;")?);
-        let database = Database { place, writer, readers };
+        let database = Database {
+            place,
+            writer,
+            readers,
+        };
         database.migrate(path, migrations).await?;
         Ok(database)
     }
@@ -71,7 +80,8 @@ impl Database {
         T: Send + 'static,
         Work: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.transact(&self.writer, TransactionBehavior::Immediate, work).await
+        self.transact(&self.writer, TransactionBehavior::Immediate, work)
+            .await
     }
 
     /// Runs `work` on one consistent state of the database, which it cannot change.
@@ -80,7 +90,12 @@ impl Database {
         T: Send + 'static,
         Work: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.transact(&self.readers, TransactionBehavior::Deferred, |transaction| work(transaction)).await
+        self.transact(
+            &self.readers,
+            TransactionBehavior::Deferred,
+            |transaction| work(transaction),
+        )
+        .await
     }
 
     async fn transact<T, Work>(
@@ -116,15 +131,24 @@ impl Database {
         let lock = lock.map_err(|error| Error::unavailable(&self.place, error))?;
         let connection = self.connection(&self.writer).await?;
         let migrated = connection
-            .interact(move |connection| migrations.run(connection).map_err(|error| error.to_string()))
+            .interact(move |connection| {
+                migrations
+                    .run(connection)
+                    .map_err(|error| error.to_string())
+            })
             .await
             .map_err(|error| self.interrupted(error))?;
         drop(lock);
-        migrated.map(drop).map_err(|reason| Error::Migrations { place: self.place.clone(), reason })
+        migrated.map(drop).map_err(|reason| Error::Migrations {
+            place: self.place.clone(),
+            reason,
+        })
     }
 
     async fn connection(&self, pool: &Pool) -> Result<PooledConnection, Error> {
-        pool.get().await.map_err(|error| Error::unavailable(&self.place, error))
+        pool.get()
+            .await
+            .map_err(|error| Error::unavailable(&self.place, error))
     }
 
     /// The pool throws a connection away on which something panicked.
@@ -163,7 +187,10 @@ pub enum Error {
 
 impl Error {
     fn unavailable(place: &str, reason: impl ToString) -> Error {
-        Error::Unavailable { place: place.to_owned(), reason: reason.to_string() }
+        Error::Unavailable {
+            place: place.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -177,7 +204,10 @@ fn pool(
     more_settings: &'static str,
     define: Define,
 ) -> Result<Pool, impl ToString> {
-    let config = Config { path: path.to_owned(), pool: Some(PoolConfig::new(size)) };
+    let config = Config {
+        path: path.to_owned(),
+        pool: Some(PoolConfig::new(size)),
+    };
     let Ok(builder) = config.builder(Runtime::Tokio1);
     builder
         .post_create(Hook::async_fn(move |connection, _| {
@@ -188,7 +218,9 @@ fn pool(
                         define(connection)
                     })
                     .await;
-                set_up.map_err(|error| HookError::message(error.to_string()))?.map_err(HookError::Backend)
+                set_up
+                    .map_err(|error| HookError::message(error.to_string()))?
+                    .map_err(HookError::Backend)
             })
         }))
         .build()
@@ -210,7 +242,11 @@ fn migration_lock_path(path: &Path) -> PathBuf {
 }
 
 fn wait_for_lock(path: &Path) -> io::Result<File> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
     file.lock()?;
     Ok(file)
 }

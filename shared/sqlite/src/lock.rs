@@ -17,13 +17,19 @@ impl ProjectLock {
     /// Takes the lock of the directory, creating the directory where it is missing. Does not wait.
     pub fn acquire(directory: &Path) -> Result<ProjectLock, LockError> {
         let path = directory.join("lock");
-        let unavailable = |error: io::Error| LockError::Unavailable { path: path.clone(), source: error };
+        let unavailable = |error: io::Error| LockError::Unavailable {
+            path: path.clone(),
+            source: error,
+        };
         create_private(directory).map_err(unavailable)?;
         let mut file = open(&path).map_err(unavailable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LockError::InUse { directory: directory.to_owned(), holder: holder(file) });
+                return Err(LockError::InUse {
+                    directory: directory.to_owned(),
+                    holder: holder(file),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(unavailable(error)),
         }
@@ -65,14 +71,25 @@ pub enum LockError {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).read(true).write(true).open(path)
+    File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
 }
 
 /// The number in the file is only a hint for people: it may not be written yet.
 fn holder(mut file: File) -> String {
     let mut text = String::new();
-    let process: Option<u32> = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-    process.map_or_else(|| "another process".to_owned(), |process| format!("process {process}"))
+    let process: Option<u32> = file
+        .read_to_string(&mut text)
+        .ok()
+        .and_then(|_| text.trim().parse().ok());
+    process.map_or_else(
+        || "another process".to_owned(),
+        |process| format!("process {process}"),
+    )
 }
 
 fn write_process_id(file: &mut File) -> io::Result<()> {

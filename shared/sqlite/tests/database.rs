@@ -14,7 +14,9 @@ mod embedded {
 }
 
 async fn open(path: &Path) -> Database {
-    Database::open(path, embedded::migrations::runner()).await.unwrap()
+    Database::open(path, embedded::migrations::runner())
+        .await
+        .unwrap()
 }
 
 async fn opened() -> (TempDir, Database) {
@@ -25,12 +27,18 @@ async fn opened() -> (TempDir, Database) {
 
 async fn note(database: &Database, writer: i64) -> Result<usize, Error> {
     database
-        .write(move |t| t.prepare_cached("INSERT INTO notes (writer) VALUES (?)")?.execute([writer]))
+        .write(move |t| {
+            t.prepare_cached("INSERT INTO notes (writer) VALUES (?)")?
+                .execute([writer])
+        })
         .await
 }
 
 async fn count(database: &Database) -> i64 {
-    database.read(|c| c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))).await.unwrap()
+    database
+        .read(|c| c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0)))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -85,7 +93,12 @@ async fn a_panic_undoes_its_transaction_and_the_next_one_works() {
 #[tokio::test]
 async fn a_reader_cannot_write() {
     let (_directory, database) = opened().await;
-    assert!(database.read(|c| c.execute("INSERT INTO notes (writer) VALUES (1)", [])).await.is_err());
+    assert!(
+        database
+            .read(|c| c.execute("INSERT INTO notes (writer) VALUES (1)", []))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,14 +118,20 @@ async fn writers_take_turns_in_the_order_they_came() {
         writer.await.unwrap();
     }
     assert_eq!(count(&database).await, 800);
-    assert!(longest_wait(&database).await <= 64, "a writer was passed by too often");
+    assert!(
+        longest_wait(&database).await <= 64,
+        "a writer was passed by too often"
+    );
 }
 
 /// The most notes of others between two notes of one writer.
 async fn longest_wait(database: &Database) -> i64 {
     let sql = "SELECT max(gap) FROM (
         SELECT number - lag(number) OVER (PARTITION BY writer ORDER BY number) AS gap FROM notes)";
-    database.read(move |c| c.query_row(sql, [], |row| row.get(0))).await.unwrap()
+    database
+        .read(move |c| c.query_row(sql, [], |row| row.get(0)))
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,9 +153,12 @@ async fn opening_a_new_file_many_times_at_once_migrates_it_once() {
 #[tokio::test]
 async fn a_file_of_a_newer_version_is_refused_with_advice() {
     let (_directory, database) = opened().await;
-    let newer = "INSERT INTO refinery_schema_history VALUES (9, 'later', '2030-01-01T00:00:00Z', '1')";
+    let newer =
+        "INSERT INTO refinery_schema_history VALUES (9, 'later', '2030-01-01T00:00:00Z', '1')";
     database.write(move |t| t.execute(newer, [])).await.unwrap();
-    let Err(error) = Database::open(Path::new(database.place()), embedded::migrations::runner()).await else {
+    let Err(error) =
+        Database::open(Path::new(database.place()), embedded::migrations::runner()).await
+    else {
         panic!("it was opened")
     };
     assert!(error.to_string().contains("use that version"), "{error}");
@@ -148,7 +170,12 @@ async fn a_place_that_cannot_be_opened_is_named() {
     let Err(error) = Database::open(directory.path(), embedded::migrations::runner()).await else {
         panic!("it was opened")
     };
-    assert!(error.to_string().contains(&*directory.path().to_string_lossy()), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&*directory.path().to_string_lossy()),
+        "{error}"
+    );
 }
 
 #[test]
@@ -156,8 +183,16 @@ fn the_second_process_is_told_who_has_the_project() {
     use pomost_sqlite::ProjectLock;
     let directory = tempfile::tempdir().unwrap();
     let lock = ProjectLock::acquire(directory.path()).unwrap();
-    let error = ProjectLock::acquire(directory.path()).unwrap_err().to_string();
-    assert!(error.contains(&format!("is in use by process {}; stop it", std::process::id())), "{error}");
+    let error = ProjectLock::acquire(directory.path())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&format!(
+            "is in use by process {}; stop it",
+            std::process::id()
+        )),
+        "{error}"
+    );
     drop(lock);
     ProjectLock::acquire(directory.path()).unwrap();
 }
@@ -166,7 +201,9 @@ fn the_second_process_is_told_who_has_the_project() {
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn hold_the_lock_until_killed() {
-    let Ok(directory) = std::env::var("LOCKED") else { return };
+    let Ok(directory) = std::env::var("LOCKED") else {
+        return;
+    };
     let lock = pomost_sqlite::ProjectLock::acquire(Path::new(&directory)).unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
     drop(lock);
@@ -184,8 +221,13 @@ fn a_killed_process_leaves_no_lock_behind() {
         .spawn()
         .unwrap();
     let expected = format!("process {}", holder.id());
-    while !std::fs::read_to_string(directory.path().join("lock")).is_ok_and(|text| text.ends_with('\n')) {
-        assert!(holder.try_wait().unwrap().is_none(), "the other process ended");
+    while !std::fs::read_to_string(directory.path().join("lock"))
+        .is_ok_and(|text| text.ends_with('\n'))
+    {
+        assert!(
+            holder.try_wait().unwrap().is_none(),
+            "the other process ended"
+        );
         std::thread::yield_now();
     }
     let refused = ProjectLock::acquire(directory.path()).unwrap_err();

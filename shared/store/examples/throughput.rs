@@ -11,8 +11,8 @@ use std::{
 
 use pomost_models::{Outcome, Outcomes, RunId, Version};
 use pomost_store::{
-    Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement, Store, postgres::PostgresStore,
-    sqlite::SqliteStore,
+    Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement, Store,
+    postgres::PostgresStore, sqlite::SqliteStore,
 };
 
 const BATCH: u32 = 100;
@@ -20,15 +20,30 @@ const BATCHES: u32 = 200;
 
 #[tokio::main]
 async fn main() {
-    let rounds: u32 = std::env::args().nth(1).map_or(3, |text| text.parse().unwrap());
+    let rounds: u32 = std::env::args()
+        .nth(1)
+        .map_or(3, |text| text.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    measure("SQLite", rounds, Arc::new(SqliteStore::open(&directory.path().join("state.db")).await.unwrap()))
-        .await;
-    let url = std::env::var("POMOST_TEST_DATABASE_URL").expect("POMOST_TEST_DATABASE_URL must be set");
+    measure(
+        "SQLite",
+        rounds,
+        Arc::new(
+            SqliteStore::open(&directory.path().join("state.db"))
+                .await
+                .unwrap(),
+        ),
+    )
+    .await;
+    let url =
+        std::env::var("POMOST_TEST_DATABASE_URL").expect("POMOST_TEST_DATABASE_URL must be set");
     measure(
         "PostgreSQL",
         rounds,
-        Arc::new(PostgresStore::connect(&url, None, "pomost_throughput").await.unwrap()),
+        Arc::new(
+            PostgresStore::connect(&url, None, "pomost_throughput")
+                .await
+                .unwrap(),
+        ),
     )
     .await;
 }
@@ -47,7 +62,12 @@ async fn measure(name: &str, rounds: u32, store: Arc<dyn Store>) {
 }
 
 /// Claims and settles all records once, shared among the workers, and returns records a second.
-async fn all_workers(store: &Arc<dyn Store>, flow: &str, workers: u32, version: &'static str) -> f64 {
+async fn all_workers(
+    store: &Arc<dyn Store>,
+    flow: &str,
+    workers: u32,
+    version: &'static str,
+) -> f64 {
     let (started, run) = (Instant::now(), RunId::generate());
     let working: Vec<_> = (0..workers)
         .map(|worker| {
@@ -68,10 +88,17 @@ async fn all_workers(store: &Arc<dyn Store>, flow: &str, workers: u32, version: 
 async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32, version: &str) {
     let (token, version) = (ClaimToken::generate(), Version::new(version));
     let hash = *token.0.as_bytes();
-    let keys: Vec<String> = (0..BATCH).map(|slot| format!("customer-{}", batch * BATCH + slot)).collect();
+    let keys: Vec<String> = (0..BATCH)
+        .map(|slot| format!("customer-{}", batch * BATCH + slot))
+        .collect();
     let entries = keys
         .iter()
-        .map(|key| ClaimEntry { key: key.clone(), version: version.clone(), hash, fate: None })
+        .map(|key| ClaimEntry {
+            key: key.clone(),
+            version: version.clone(),
+            hash,
+            fate: None,
+        })
         .collect();
     let claim = Claim {
         flow: flow.to_owned(),
@@ -86,8 +113,15 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
     let mut outcomes = Outcomes::waiting(BATCH);
     (0..BATCH).for_each(|slot| outcomes.settle(slot, Outcome::Created));
     let entries = keys.into_iter().map(|key| {
-        let known = Known { id: Some(format!("shop-{key}")), ..Known::default() };
-        let settled = Settled::Applied { known, version: version.clone(), hash };
+        let known = Known {
+            id: Some(format!("shop-{key}")),
+            ..Known::default()
+        };
+        let settled = Settled::Applied {
+            known,
+            version: version.clone(),
+            hash,
+        };
         SettledEntry { key, settled }
     });
     let settlement = Settlement {

@@ -30,7 +30,8 @@ pub(crate) fn to_text(letter: &DeadLetter) -> Result<String> {
 pub(crate) fn from_text(id: &str, text: &str, version: Option<&str>) -> Result<DeadLetter> {
     let mut letter: DeadLetter = serde_json::from_str(text).map_err(|_| unreadable(id))?;
     if let (Some(record), Some(order_key)) = (&mut letter.record, version) {
-        record.version = std::mem::replace(&mut record.version, Version::new("")).read_with(order_key);
+        record.version =
+            std::mem::replace(&mut record.version, Version::new("")).read_with(order_key);
     }
     Ok(letter)
 }

@@ -20,13 +20,17 @@ pub mod conformance;
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{Batch, DeadLetter, Fate, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId};
+use pomost_models::{
+    Batch, DeadLetter, Fate, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId,
+};
 
 pub use alerts::{Alert, Outage};
 pub use changes::Taking;
 pub use grants::{Grant, GrantKey};
 pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
-pub use runs::{Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKeys};
+pub use runs::{
+    Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKeys,
+};
 pub use slots::{Pace, Slots};
 pub use webhooks::Arrival;
 
@@ -43,7 +47,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Takes the lease of that name for `ttl`, or `None` while another holder has it. Each taking
     /// has a higher token than all before it.
-    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>>;
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration)
+    -> Result<Option<Lease>>;
 
     /// Extends a lease. [`Error::LeaseLost`] when somebody else has taken it.
     async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<()>;
@@ -62,7 +67,8 @@ pub trait Store: Send + Sync + 'static {
     async fn open_run(&self, flow: &str) -> Result<Option<Run>>;
 
     /// When the newest run of this flow by that trigger was requested.
-    async fn last_requested(&self, flow: &str, trigger: Trigger) -> Result<Option<jiff::Timestamp>>;
+    async fn last_requested(&self, flow: &str, trigger: Trigger)
+    -> Result<Option<jiff::Timestamp>>;
 
     /// Records, in one transaction, that a page's batches were confirmed by the broker: their
     /// sizes, the checkpoint of the next page, and that the run is being extracted.
@@ -85,7 +91,13 @@ pub trait Store: Send + Sync + 'static {
     async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()>;
 
     /// The first keys after `after` that earlier runs of this flow listed and this one did not.
-    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<String>>;
+    async fn missing_keys(
+        &self,
+        flow: &str,
+        run: RunId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>>;
 
     /// How many keys are known of this flow's source, and how many of them this run has not listed.
     async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys>;
@@ -166,7 +178,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records that were parked and have no earlier changes to wait for any more, of these keys or of all,
     /// each as a batch to be published.
-    async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>>;
+    async fn take_parked(
+        &self,
+        flow: &str,
+        keys: Option<&[&str]>,
+        taking: Taking,
+    ) -> Result<Vec<Batch>>;
 
     /// Gives back what somebody took and did not publish.
     async fn return_parked(&self, flow: &str, taker: ClaimToken) -> Result<()>;
@@ -207,7 +224,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends a replay, in one transaction: its run is read to its end with these batches, the letters
     /// that were sent are closed, and its others are free again. One that ended before stays as it is.
-    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()>;
+    async fn end_replay(
+        &self,
+        run: RunId,
+        batches: &[(String, u32)],
+        sent: &[String],
+    ) -> Result<()>;
 
     // --- grants: the tokens of systems ---
 
@@ -244,8 +266,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes that a system is seen to be down, and by what kind of failure. It is down since now, unless it was
     /// seen to be so within the time that an outage is `remembered`.
-    async fn begin_outage(&self, system: &str, class: &str, reason: &str, remembered: Duration)
-    -> Result<()>;
+    async fn begin_outage(
+        &self,
+        system: &str,
+        class: &str,
+        reason: &str,
+        remembered: Duration,
+    ) -> Result<()>;
 
     /// Notes that a system is not down, or not any more.
     async fn end_outage(&self, system: &str) -> Result<()>;

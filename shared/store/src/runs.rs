@@ -158,10 +158,15 @@ impl Counts {
     /// SQL that counts the characters of the masks in `outcomes`, as [`Counts::from_columns`] reads
     /// it: all of them, those waiting, then those of each outcome in the order of [`Outcome::ALL`].
     pub(crate) fn columns() -> String {
-        let of = |letter: char| format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))");
+        let of = |letter: char| {
+            format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")
+        };
         let letters = std::iter::once(Outcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
         let columns = std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(of));
-        columns.map(|column| format!("coalesce({column}, 0)")).collect::<Vec<_>>().join(", ")
+        columns
+            .map(|column| format!("coalesce({column}, 0)"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// Reads the [`Counts::columns`]; `column` gives the value of one by its place among them.
@@ -172,7 +177,11 @@ impl Counts {
             outcomes.insert(outcome, count(place + 2)?);
         }
         outcomes.retain(|_, count| *count > 0);
-        Ok(Counts { records: count(0)?, waiting: count(1)?, outcomes })
+        Ok(Counts {
+            records: count(0)?,
+            waiting: count(1)?,
+            outcomes,
+        })
     }
 
     /// How many records settled so.

@@ -17,7 +17,9 @@ where
     Running: Future<Output = ()> + Send + 'static,
 {
     in_a_schema(|namespace| async move {
-        let store = PostgresStore::connect(&url(), None, &namespace).await.unwrap();
+        let store = PostgresStore::connect(&url(), None, &namespace)
+            .await
+            .unwrap();
         behaviour(Arc::new(store)).await;
     })
     .await;
@@ -57,7 +59,11 @@ async fn services_that_start_together_migrate_once() {
         let starting: Vec<_> = (0..8)
             .map(|_| {
                 let namespace = namespace.clone();
-                tokio::spawn(async move { PostgresStore::connect(&url(), None, &namespace).await.unwrap() })
+                tokio::spawn(async move {
+                    PostgresStore::connect(&url(), None, &namespace)
+                        .await
+                        .unwrap()
+                })
             })
             .collect();
         for service in starting {
@@ -84,15 +90,25 @@ async fn namespaces_do_not_see_each_other() {
 #[tokio::test]
 async fn masks_are_merged_as_the_models_merge_them() {
     in_a_schema(|namespace| async move {
-        PostgresStore::connect(&url(), None, &namespace).await.unwrap();
+        PostgresStore::connect(&url(), None, &namespace)
+            .await
+            .unwrap();
         let client = client().await;
         let sql = format!("SELECT \"{namespace}\".merge_outcomes($1, $2)");
         let statement = client.prepare(&sql).await.unwrap();
         let mut seed = 1;
         for _ in 0..2000 {
             let (stored, added) = (mask(&mut seed), mask(&mut seed));
-            let merged: String = client.query_one(&statement, &[&stored, &added]).await.unwrap().get(0);
-            assert_eq!(merged, Outcomes::merge(&stored, &added), "{stored:?} and {added:?}");
+            let merged: String = client
+                .query_one(&statement, &[&stored, &added])
+                .await
+                .unwrap()
+                .get(0);
+            assert_eq!(
+                merged,
+                Outcomes::merge(&stored, &added),
+                "{stored:?} and {added:?}"
+            );
         }
     })
     .await;
@@ -101,24 +117,44 @@ async fn masks_are_merged_as_the_models_merge_them() {
 #[tokio::test]
 async fn versions_compare_as_the_models_compare_them() {
     in_a_schema(|namespace| async move {
-        PostgresStore::connect(&url(), None, &namespace).await.unwrap();
+        PostgresStore::connect(&url(), None, &namespace)
+            .await
+            .unwrap();
         let client = client().await;
-        let (moments, given) =
-            ([Uuid::now_v7(), Uuid::now_v7()], ["9", "10", "-1.5", "2026-01-01T00:00:00Z", "b"]);
+        let (moments, given) = (
+            [Uuid::now_v7(), Uuid::now_v7()],
+            ["9", "10", "-1.5", "2026-01-01T00:00:00Z", "b"],
+        );
         let orders = moments.map(|moment| Version::of_extraction(moment, 7));
-        let read = |text: &str| orders.each_ref().map(|order| Version::new(text).extracted(order));
+        let read = |text: &str| {
+            orders
+                .each_ref()
+                .map(|order| Version::new(text).extracted(order))
+        };
         let plain = given.map(Version::new);
-        let all = given.into_iter().flat_map(read).chain(plain).chain(orders.clone());
+        let all = given
+            .into_iter()
+            .flat_map(read)
+            .chain(plain)
+            .chain(orders.clone());
         let keys: Vec<String> = all.map(|version| version.order_key()).collect();
-        for (name, compare) in
-            [("is_older", version::is_older as fn(&str, &str) -> bool), ("waits_for", version::waits_for)]
-        {
+        for (name, compare) in [
+            ("is_older", version::is_older as fn(&str, &str) -> bool),
+            ("waits_for", version::waits_for),
+        ] {
             let sql = format!("SET search_path = \"{namespace}\"");
             client.batch_execute(&sql).await.unwrap();
-            let statement = client.prepare(&format!("SELECT {name}($1, $2)")).await.unwrap();
+            let statement = client
+                .prepare(&format!("SELECT {name}($1, $2)"))
+                .await
+                .unwrap();
             for one in &keys {
                 for other in &keys {
-                    let found: bool = client.query_one(&statement, &[one, other]).await.unwrap().get(0);
+                    let found: bool = client
+                        .query_one(&statement, &[one, other])
+                        .await
+                        .unwrap()
+                        .get(0);
                     assert_eq!(found, compare(one, other), "{name} {one:?} {other:?}");
                 }
             }
@@ -161,8 +197,14 @@ async fn a_store_of_a_newer_version_is_refused_with_advice() {
 /// Waiting would not mend it, as it may where a server is away.
 #[tokio::test]
 async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_settings() {
-    for (url, namespace) in [("postgres:/nowhere", "pomost"), (&*url(), ""), (&*url(), &"x".repeat(64))] {
-        let Err(error) = PostgresStore::connect(url, None, namespace).await else { panic!("it connected") };
+    for (url, namespace) in [
+        ("postgres:/nowhere", "pomost"),
+        (&*url(), ""),
+        (&*url(), &"x".repeat(64)),
+    ] {
+        let Err(error) = PostgresStore::connect(url, None, namespace).await else {
+            panic!("it connected")
+        };
         assert!(matches!(error, Error::Settings { .. }), "{error}");
     }
 }
@@ -172,8 +214,16 @@ async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_setti
 #[tokio::test]
 async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not() {
     in_a_schema(|namespace| async move {
-        for url in [encrypted(&url(), &certificate()).await, readable(&url()).await] {
-            PostgresStore::connect(&url, None, &namespace).await.unwrap().ping().await.unwrap();
+        for url in [
+            encrypted(&url(), &certificate()).await,
+            readable(&url()).await,
+        ] {
+            PostgresStore::connect(&url, None, &namespace)
+                .await
+                .unwrap()
+                .ping()
+                .await
+                .unwrap();
         }
     })
     .await;
@@ -182,8 +232,13 @@ async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not
 #[tokio::test]
 async fn tls_that_the_url_requires_is_not_done_without() {
     let url = format!("{}?sslmode=require", readable(&url()).await);
-    let Err(error) = PostgresStore::connect(&url, None, "pomost").await else { panic!("it connected") };
-    assert!(error.to_string().contains("server does not support TLS"), "{error}");
+    let Err(error) = PostgresStore::connect(&url, None, "pomost").await else {
+        panic!("it connected")
+    };
+    assert!(
+        error.to_string().contains("server does not support TLS"),
+        "{error}"
+    );
 }
 
 /// Required, or only preferred.
@@ -194,15 +249,24 @@ async fn the_server_s_certificate_has_to_come_from_the_given_ones() {
         let preferred = encrypted(&url(), &its).await;
         let required = format!("{preferred}?sslmode=require");
         let another = another.cert.pem();
-        for (url, ca) in [(&preferred, Some(&*another)), (&required, Some(&*another)), (&required, None)] {
+        for (url, ca) in [
+            (&preferred, Some(&*another)),
+            (&required, Some(&*another)),
+            (&required, None),
+        ] {
             let Err(error) = PostgresStore::connect(url, ca, &namespace).await else {
                 panic!("it connected")
             };
             assert!(matches!(error, Error::Unavailable { .. }), "{error}");
-            assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+            assert!(
+                error.to_string().contains("invalid peer certificate"),
+                "{error}"
+            );
         }
         for url in [preferred, required] {
-            let store = PostgresStore::connect(&url, Some(&its.cert.pem()), &namespace).await.unwrap();
+            let store = PostgresStore::connect(&url, Some(&its.cert.pem()), &namespace)
+                .await
+                .unwrap();
             store.ping().await.unwrap();
         }
     })
@@ -215,7 +279,10 @@ async fn certificates_that_are_none_are_wrong_settings() {
         panic!("it connected")
     };
     assert!(matches!(error, Error::Settings { .. }), "{error}");
-    assert!(error.to_string().contains("expected certificates as PEM"), "{error}");
+    assert!(
+        error.to_string().contains("expected certificates as PEM"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -227,26 +294,41 @@ async fn errors_name_the_place_and_never_the_password() {
         "host=127.0.0.1 port=1 password=hunter2 dbname=shop user=u",
         "password=hunter2 port=hunter2",
     ] {
-        let Err(error) = PostgresStore::connect(url, None, "pomost").await else { panic!("it connected") };
+        let Err(error) = PostgresStore::connect(url, None, "pomost").await else {
+            panic!("it connected")
+        };
         for text in [error.to_string(), format!("{error:?}")] {
             assert!(!text.contains("ter2"), "{text}");
         }
     }
-    let Err(error) = PostgresStore::connect("postgres://user:hunter2@127.0.0.1:1/shop", None, "pomost").await
+    let Err(error) =
+        PostgresStore::connect("postgres://user:hunter2@127.0.0.1:1/shop", None, "pomost").await
     else {
         panic!("it connected")
     };
-    assert!(error.to_string().contains("postgres://127.0.0.1:1/shop"), "{error}");
+    assert!(
+        error.to_string().contains("postgres://127.0.0.1:1/shop"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn errors_of_the_server_hold_no_values_of_a_row() {
     in_a_schema(|namespace| async move {
-        let store = PostgresStore::connect(&url(), None, &namespace).await.unwrap();
-        let closed = format!("ALTER TABLE \"{namespace}\".cursors ADD CHECK (value <> 'jan@example.org')");
+        let store = PostgresStore::connect(&url(), None, &namespace)
+            .await
+            .unwrap();
+        let closed =
+            format!("ALTER TABLE \"{namespace}\".cursors ADD CHECK (value <> 'jan@example.org')");
         client().await.batch_execute(&closed).await.unwrap();
-        let error = store.set_cursor("customers", Some("jan@example.org")).await.unwrap_err();
-        assert!(error.to_string().contains("violates check constraint"), "{error}");
+        let error = store
+            .set_cursor("customers", Some("jan@example.org"))
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("violates check constraint"),
+            "{error}"
+        );
         assert!(!format!("{error:?}").contains("jan@"), "{error:?}");
     })
     .await;

@@ -59,8 +59,13 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    pub(super) const ALL: [Trouble; 5] =
-        [Trouble::None, Trouble::OddPages, Trouble::Circle, Trouble::MovingRows, Trouble::ChangingRows];
+    pub(super) const ALL: [Trouble; 5] = [
+        Trouble::None,
+        Trouble::OddPages,
+        Trouble::Circle,
+        Trouble::MovingRows,
+        Trouble::ChangingRows,
+    ];
 
     /// Whether it happens to pages that go by the places of what is there now.
     pub(super) fn is_of_places(self) -> bool {
@@ -86,7 +91,9 @@ impl Case {
         };
         let begins = match trouble {
             Trouble::ChangingRows => vec![Timestamp::now() - 6.hours()],
-            _ => ["2026-10-24T22:00:00Z", "2026-03-28T23:00:00Z"].map(|time| time.parse().unwrap()).into(),
+            _ => ["2026-10-24T22:00:00Z", "2026-03-28T23:00:00Z"]
+                .map(|time| time.parse().unwrap())
+                .into(),
         };
         let mut clocks = vec![Clock::Universal, Clock::WithOffset];
         // Nobody can tell whether a time on a wall somewhere is later than the run's beginning.

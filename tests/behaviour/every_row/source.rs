@@ -39,8 +39,15 @@ impl Source {
     pub(super) fn new(case: &Case) -> Source {
         let chance = Rng::with_seed(case.seed);
         let (rows, pages) = Default::default();
-        let mut table =
-            Table { case: case.clone(), chance, rows, made: 0, pages, quiet: false, circled: false };
+        let mut table = Table {
+            case: case.clone(),
+            chance,
+            rows,
+            made: 0,
+            pages,
+            quiet: false,
+            circled: false,
+        };
         for _ in 0..case.rows {
             // So few moments that many rows share one, on both sides of a page's edge.
             let changed = case.begins + (10 * table.chance.i64(0..30)).minutes();
@@ -79,7 +86,11 @@ impl Source {
     /// All that it has, by key.
     pub(super) fn rows(&self) -> Vec<Value> {
         let table = self.0.lock().unwrap();
-        table.rows.iter().map(|(key, row)| table.shown(key, row)).collect()
+        table
+            .rows
+            .iter()
+            .map(|(key, row)| table.shown(key, row))
+            .collect()
     }
 
     pub(super) fn led_in_a_circle(&self) -> bool {
@@ -90,7 +101,10 @@ impl Source {
 impl Table {
     fn answer(&mut self, seen: &Seen) -> Reply {
         let since = &seen.query["since"];
-        let page = seen.query.get("p").map(|page| page.parse::<usize>().unwrap());
+        let page = seen
+            .query
+            .get("p")
+            .map(|page| page.parse::<usize>().unwrap());
         match self.case.paging {
             Paging::Offset => self.at_places(since, page.unwrap_or_default()),
             Paging::Page if self.case.trouble.is_of_places() => {
@@ -108,8 +122,18 @@ impl Table {
             _ => {}
         }
         let short = self.case.paging == Paging::Offset && self.has_odd_pages();
-        let size = if short { self.chance.usize(1..=self.case.size) } else { self.case.size };
-        Reply::rows(self.listed(since).into_iter().skip(skip).take(size).collect::<Vec<_>>())
+        let size = if short {
+            self.chance.usize(1..=self.case.size)
+        } else {
+            self.case.size
+        };
+        Reply::rows(
+            self.listed(since)
+                .into_iter()
+                .skip(skip)
+                .take(size)
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// A page of a listing that was made for its first page.
@@ -122,7 +146,10 @@ impl Table {
         let next = (!last).then(|| self.next(number));
         match (self.case.paging, next) {
             (Paging::Link, Some(next)) => {
-                let link = format!("<?since={}&p={next}>; rel=\"next\"", since.replace('+', "%2B"));
+                let link = format!(
+                    "<?since={}&p={next}>; rel=\"next\"",
+                    since.replace('+', "%2B")
+                );
                 Reply::With("link", link, Box::new(Reply::rows(rows)))
             }
             (Paging::Next, Some(next)) => {
@@ -136,7 +163,8 @@ impl Table {
 
     /// The number of the page after this one, or of one that was read already.
     fn next(&mut self, number: usize) -> usize {
-        let circles = self.case.trouble == Trouble::Circle && !self.quiet && number > 0 && self.chance.bool();
+        let circles =
+            self.case.trouble == Trouble::Circle && !self.quiet && number > 0 && self.chance.bool();
         if !circles {
             return number + 1;
         }
@@ -151,8 +179,13 @@ impl Table {
         let least = usize::from(!odd || self.case.paging == Paging::Page);
         self.pages.clear();
         while !rows.is_empty() {
-            let size = if odd { self.chance.usize(least..=self.case.size) } else { self.case.size };
-            self.pages.push(rows.drain(..size.min(rows.len())).collect());
+            let size = if odd {
+                self.chance.usize(least..=self.case.size)
+            } else {
+                self.case.size
+            };
+            self.pages
+                .push(rows.drain(..size.min(rows.len())).collect());
         }
     }
 
@@ -162,8 +195,11 @@ impl Table {
 
     /// What was changed since then, in the order of change, or of keys where rows change as they are read.
     fn listed(&self, since: &str) -> Vec<Value> {
-        let mut rows: Vec<(&Timestamp, Value)> =
-            self.rows.iter().map(|(key, row)| (&row.changed, self.shown(key, row))).collect();
+        let mut rows: Vec<(&Timestamp, Value)> = self
+            .rows
+            .iter()
+            .map(|(key, row)| (&row.changed, self.shown(key, row)))
+            .collect();
         if self.case.trouble != Trouble::ChangingRows {
             rows.sort_by_key(|(changed, _)| *changed);
         }
@@ -172,11 +208,16 @@ impl Table {
             Clock::OnTheWall => *at(row) >= *since,
             _ => *changed >= since.parse().unwrap(),
         };
-        rows.into_iter().filter(|(changed, row)| is_listed(changed, row)).map(|(_, row)| row).collect()
+        rows.into_iter()
+            .filter(|(changed, row)| is_listed(changed, row))
+            .map(|(_, row)| row)
+            .collect()
     }
 
     fn shown(&self, key: &str, row: &Row) -> Value {
-        let there = row.changed.to_zoned(TimeZone::get("Europe/Warsaw").unwrap());
+        let there = row
+            .changed
+            .to_zoned(TimeZone::get("Europe/Warsaw").unwrap());
         let at = match self.case.clock {
             Clock::Universal => row.changed.to_string(),
             Clock::WithOffset => there.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
@@ -199,7 +240,10 @@ impl Table {
 
     /// Changes a row that was read already, and then one that was not: the latter is the newest.
     fn change_around(&mut self, read: usize) {
-        let (before, after) = (self.chance.usize(0..read), self.chance.usize(read..read + self.case.size));
+        let (before, after) = (
+            self.chance.usize(0..read),
+            self.chance.usize(read..read + self.case.size),
+        );
         for place in [before, after] {
             if let Some(row) = self.rows.values_mut().nth(place) {
                 (row.changed, row.changes) = (Timestamp::now(), row.changes + 1);
@@ -209,13 +253,21 @@ impl Table {
 
     fn insert(&mut self, changed: Timestamp) {
         self.made += 1;
-        self.rows.insert(format!("{:03}", self.made), Row { changed, changes: 0 });
+        self.rows.insert(
+            format!("{:03}", self.made),
+            Row {
+                changed,
+                changes: 0,
+            },
+        );
     }
 
     /// Changes a row, which makes it the newest.
     fn change(&mut self) {
         let newest = self.newest();
-        let Some(row) = self.some_key().and_then(|key| self.rows.get_mut(&key)) else { return };
+        let Some(row) = self.some_key().and_then(|key| self.rows.get_mut(&key)) else {
+            return;
+        };
         (row.changed, row.changes) = (newest + 10.minutes(), row.changes + 1);
     }
 
@@ -225,6 +277,10 @@ impl Table {
     }
 
     fn newest(&self) -> Timestamp {
-        self.rows.values().map(|row| row.changed).max().unwrap_or(self.case.begins)
+        self.rows
+            .values()
+            .map(|row| row.changed)
+            .max()
+            .unwrap_or(self.case.begins)
     }
 }

@@ -21,7 +21,10 @@ async fn figures_become_lines_of_files_and_what_is_corrected_comes_again() {
 
     analytics.counts("2026-11-02", "/kubki", 1105, 852, "0.4");
     analytics.counts("2026-11-03", "/kubki", 7, 7, "0");
-    assert_eq!(example.sync("report").await, "1 created, 1 updated, 2 unchanged");
+    assert_eq!(
+        example.sync("report").await,
+        "1 created, 1 updated, 2 unchanged"
+    );
     let later = ["2026-11-02,/kubki,1105,852,0.4", "2026-11-03,/kubki,7,7,0"];
     assert_eq!(lines(example.directory()), [&first[..], &later].concat());
 }
@@ -30,34 +33,63 @@ async fn figures_become_lines_of_files_and_what_is_corrected_comes_again() {
 async fn a_question_that_analytics_does_not_understand_is_no_empty_report() {
     let (_analytics, example) = begin().await;
     let flow = example.directory().join("flows/report.yaml");
-    fs::write(&flow, fs::read_to_string(&flow).unwrap().replace("traffic(since", "trafic(since")).unwrap();
+    fs::write(
+        &flow,
+        fs::read_to_string(&flow)
+            .unwrap()
+            .replace("traffic(since", "trafic(since"),
+    )
+    .unwrap();
     let printed = example.pomost(&["sync", "report"]).await;
-    assert_eq!((printed.code, printed.out.as_str()), (1, "report failed: no records\n"), "{printed:?}");
-    assert!(printed.err.contains("POST /graphql answered 200 OK, which means invalid"), "{printed:?}");
+    assert_eq!(
+        (printed.code, printed.out.as_str()),
+        (1, "report failed: no records\n"),
+        "{printed:?}"
+    );
+    assert!(
+        printed
+            .err
+            .contains("POST /graphql answered 200 OK, which means invalid"),
+        "{printed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn analytics_does_not_let_in_who_shows_nothing() {
     let (analytics, _example) = begin().await;
     let json = "Content-Type: application/json\r\n";
-    assert_eq!(ask("POST", &format!("{}/graphql", analytics.url), json, "{}").await.0, 401);
+    assert_eq!(
+        ask("POST", &format!("{}/graphql", analytics.url), json, "{}")
+            .await
+            .0,
+        401
+    );
 }
 
 async fn begin() -> (Analytics, Example) {
     let analytics = Analytics::start().await;
     // Nobody connects to it for the sake of files.
-    let example = Example::new("analytics-report", &analytics.variables("postgres://127.0.0.1:1/nowhere"));
+    let example = Example::new(
+        "analytics-report",
+        &analytics.variables("postgres://127.0.0.1:1/nowhere"),
+    );
     (analytics, example)
 }
 
 /// The lines of all files below their headers, in order.
 fn lines(project: &Path) -> Vec<String> {
     let mut lines = Vec::new();
-    for file in fs::read_dir(project.join("reports/traffic")).unwrap().map(|file| file.unwrap().path()) {
+    for file in fs::read_dir(project.join("reports/traffic"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+    {
         if file.extension().is_some_and(|extension| extension == "csv") {
             let text = fs::read_to_string(&file).unwrap();
             let mut of_file = text.lines().map(str::to_owned);
-            assert_eq!(of_file.next().unwrap(), "date,page,views,visitors,bounce_rate");
+            assert_eq!(
+                of_file.next().unwrap(),
+                "date,page,views,visitors,bounce_rate"
+            );
             lines.extend(of_file);
         }
     }

@@ -13,8 +13,14 @@ use shop::Shop;
 #[tokio::test(flavor = "multi_thread")]
 async fn customers_cross_to_a_shop_that_has_some_of_them() {
     let (crm, shop, example) = begin().await;
-    assert_eq!(example.sync("customers").await, "4 created, 1 updated, 1 unchanged, 1 dead");
-    assert_eq!(shop.customers(), [lucja("+48600100200"), hans(), zoe(), newcomer(), ola()]);
+    assert_eq!(
+        example.sync("customers").await,
+        "4 created, 1 updated, 1 unchanged, 1 dead"
+    );
+    assert_eq!(
+        shop.customers(),
+        [lucja("+48600100200"), hans(), zoe(), newcomer(), ola()]
+    );
     assert_eq!(
         example.dead().await,
         [(
@@ -31,24 +37,61 @@ async fn customers_cross_to_a_shop_that_has_some_of_them() {
 async fn what_changes_at_the_crm_is_all_that_is_sent() {
     let (crm, shop, example) = begin().await;
     example.sync("customers").await;
-    assert_eq!(example.sync("customers").await, "1 unchanged", "the overlap reads the newest once more");
+    assert_eq!(
+        example.sync("customers").await,
+        "1 unchanged",
+        "the overlap reads the newest once more"
+    );
     shop.forget();
 
-    crm.change(1, json!({ "phone": "+48 601 200 300", "changed_at": "2026-07-01T10:00:00Z" }));
-    crm.change(2, json!({ "status": "deleted", "changed_at": "2026-07-01T10:01:00Z" }));
-    crm.change(3, json!({ "note": "called back", "changed_at": "2026-07-01T10:02:00Z" }));
-    crm.change(5, json!({ "registered": "29.03.2026 12:00", "changed_at": "2026-07-01T10:03:00Z" }));
-    assert_eq!(example.sync("customers").await, "1 created, 1 updated, 1 deleted, 2 unchanged");
-    assert_eq!(shop.customers(), [lucja("+48601200300"), zoe(), newcomer(), ewa(), ola()]);
+    crm.change(
+        1,
+        json!({ "phone": "+48 601 200 300", "changed_at": "2026-07-01T10:00:00Z" }),
+    );
+    crm.change(
+        2,
+        json!({ "status": "deleted", "changed_at": "2026-07-01T10:01:00Z" }),
+    );
+    crm.change(
+        3,
+        json!({ "note": "called back", "changed_at": "2026-07-01T10:02:00Z" }),
+    );
+    crm.change(
+        5,
+        json!({ "registered": "29.03.2026 12:00", "changed_at": "2026-07-01T10:03:00Z" }),
+    );
+    assert_eq!(
+        example.sync("customers").await,
+        "1 created, 1 updated, 1 deleted, 2 unchanged"
+    );
+    assert_eq!(
+        shop.customers(),
+        [lucja("+48601200300"), zoe(), newcomer(), ewa(), ola()]
+    );
     assert_eq!(shop.writes(), ["DELETE", "POST", "PUT"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_system_lets_in_who_shows_nothing() {
     let (crm, shop, _example) = begin().await;
-    assert_eq!(ask("GET", &format!("{}/customers", crm.url()), "", "").await.0, 401);
-    assert_eq!(ask("POST", &format!("{}/customers", shop.url()), "", "{}").await.0, 401);
-    assert_eq!(ask("POST", &format!("{}/oauth/token", shop.url()), "", "").await.0, 401);
+    assert_eq!(
+        ask("GET", &format!("{}/customers", crm.url()), "", "")
+            .await
+            .0,
+        401
+    );
+    assert_eq!(
+        ask("POST", &format!("{}/customers", shop.url()), "", "{}")
+            .await
+            .0,
+        401
+    );
+    assert_eq!(
+        ask("POST", &format!("{}/oauth/token", shop.url()), "", "")
+            .await
+            .0,
+        401
+    );
 }
 
 async fn begin() -> (Crm, Shop, Example) {

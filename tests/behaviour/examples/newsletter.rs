@@ -20,16 +20,25 @@ const UNREADABLE: usize = 99;
 #[tokio::test(flavor = "multi_thread")]
 async fn contacts_cross_many_at_once_and_those_at_fault_alone_do_not() {
     let (_crm, tool, example) = begin().await;
-    assert_eq!(example.sync("contacts").await, "117 created, 1 unchanged, 2 dead");
+    assert_eq!(
+        example.sync("contacts").await,
+        "117 created, 1 unchanged, 2 dead"
+    );
     let all = (1..=120).filter(|number| ![BOUNCES, UNREADABLE, crm::REFUSES].contains(number));
     assert_eq!(tool.contacts(), all.map(expected).collect::<Vec<_>>());
     let dead = example.dead().await;
-    let [(bounces, why), (unreadable, _)] = &dead[..] else { panic!("{dead:?}") };
+    let [(bounces, why), (unreadable, _)] = &dead[..] else {
+        panic!("{dead:?}")
+    };
     assert_eq!([bounces, unreadable], ["c013", "c099"]);
     assert!(why.contains("this address bounces"), "{why}");
     // Three requests would do for 119; halving 50 for one of them takes 2 log2 50 more at most, and who was
     // throttled comes in one more.
-    assert!((3..=3 + 12 + 1).contains(&tool.asked("POST")), "{}", tool.asked("POST"));
+    assert!(
+        (3..=3 + 12 + 1).contains(&tool.asked("POST")),
+        "{}",
+        tool.asked("POST")
+    );
     assert_eq!(tool.times_throttled(), 1);
 }
 
@@ -38,15 +47,37 @@ async fn what_was_changed_or_taken_back_is_all_that_is_sent() {
     let (crm, tool, example) = begin().await;
     example.sync("contacts").await;
     tool.forget();
-    crm.change(1, json!({ "name": "Other", "changed_at": "2026-08-01T10:00:00Z" }));
-    crm.change(2, json!({ "language": "de", "changed_at": "2026-08-01T10:01:00Z" }));
-    crm.change(3, json!({ "newsletter": false, "changed_at": "2026-08-01T10:02:00Z" }));
-    crm.change(crm::REFUSES, json!({ "newsletter": true, "changed_at": "2026-08-01T10:03:00Z" }));
-    crm.change(BOUNCES, json!({ "email": "mended@poczta.example", "changed_at": "2026-08-01T10:04:00Z" }));
-    assert_eq!(example.sync("contacts").await, "2 created, 2 updated, 1 deleted, 1 unchanged");
+    crm.change(
+        1,
+        json!({ "name": "Other", "changed_at": "2026-08-01T10:00:00Z" }),
+    );
+    crm.change(
+        2,
+        json!({ "language": "de", "changed_at": "2026-08-01T10:01:00Z" }),
+    );
+    crm.change(
+        3,
+        json!({ "newsletter": false, "changed_at": "2026-08-01T10:02:00Z" }),
+    );
+    crm.change(
+        crm::REFUSES,
+        json!({ "newsletter": true, "changed_at": "2026-08-01T10:03:00Z" }),
+    );
+    crm.change(
+        BOUNCES,
+        json!({ "email": "mended@poczta.example", "changed_at": "2026-08-01T10:04:00Z" }),
+    );
+    assert_eq!(
+        example.sync("contacts").await,
+        "2 created, 2 updated, 1 deleted, 1 unchanged"
+    );
     let contact = |number: usize| match number {
-        1 => json!({ "ref": "c001", "email": "c001@poczta.example", "name": "Other", "language": "pl" }),
-        2 => json!({ "ref": "c002", "email": "c002@poczta.example", "name": "Name 2", "language": "de" }),
+        1 => {
+            json!({ "ref": "c001", "email": "c001@poczta.example", "name": "Other", "language": "pl" })
+        }
+        2 => {
+            json!({ "ref": "c002", "email": "c002@poczta.example", "name": "Name 2", "language": "de" })
+        }
         BOUNCES => {
             json!({ "ref": "c013", "email": "mended@poczta.example", "name": "Name 13", "language": "pl" })
         }
@@ -54,7 +85,10 @@ async fn what_was_changed_or_taken_back_is_all_that_is_sent() {
     };
     let all = (1..=120).filter(|number| ![3, UNREADABLE].contains(number));
     assert_eq!(tool.contacts(), all.map(contact).collect::<Vec<_>>());
-    assert_eq!(["POST", "PATCH", "DELETE"].map(|method| tool.asked(method)), [1, 1, 1]);
+    assert_eq!(
+        ["POST", "PATCH", "DELETE"].map(|method| tool.asked(method)),
+        [1, 1, 1]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,8 +103,18 @@ async fn a_batch_that_arrived_without_an_answer_makes_nobody_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_system_lets_in_who_shows_nothing() {
     let (crm, tool, _example) = begin().await;
-    assert_eq!(ask("GET", &format!("{}/contacts", crm.url()), "", "").await.0, 401);
-    assert_eq!(ask("POST", &format!("{}/contacts/batch", tool.url()), "", "{}").await.0, 401);
+    assert_eq!(
+        ask("GET", &format!("{}/contacts", crm.url()), "", "")
+            .await
+            .0,
+        401
+    );
+    assert_eq!(
+        ask("POST", &format!("{}/contacts/batch", tool.url()), "", "{}")
+            .await
+            .0,
+        401
+    );
 }
 
 async fn begin() -> (Crm, Tool, Example) {

@@ -20,19 +20,51 @@ async fn what_each_side_owns_reaches_the_other() {
     assert_eq!(
         stock.shop.products(),
         [
-            Product { sku: "CUP", reserved: 1, available: 0 },
-            Product { sku: "GIFT", reserved: 9, available: 0 },
-            Product { sku: "MUG", reserved: 2, available: 8 },
-            Product { sku: "PEN", reserved: 0, available: 5 },
+            Product {
+                sku: "CUP",
+                reserved: 1,
+                available: 0
+            },
+            Product {
+                sku: "GIFT",
+                reserved: 9,
+                available: 0
+            },
+            Product {
+                sku: "MUG",
+                reserved: 2,
+                available: 8
+            },
+            Product {
+                sku: "PEN",
+                reserved: 0,
+                available: 5
+            },
         ]
     );
     assert_eq!(
         stock.erp.items(),
         [
-            Item { code: "BOLT", on_hand: 7, reserved: 0 },
-            Item { code: "CUP", on_hand: 1, reserved: 1 },
-            Item { code: "MUG", on_hand: 10, reserved: 2 },
-            Item { code: "PEN", on_hand: 5, reserved: 0 },
+            Item {
+                code: "BOLT",
+                on_hand: 7,
+                reserved: 0
+            },
+            Item {
+                code: "CUP",
+                on_hand: 1,
+                reserved: 1
+            },
+            Item {
+                code: "MUG",
+                on_hand: 10,
+                reserved: 2
+            },
+            Item {
+                code: "PEN",
+                on_hand: 5,
+                reserved: 0
+            },
         ]
     );
 }
@@ -57,15 +89,29 @@ async fn an_order_reaches_the_erp_at_once_and_its_echo_ends() {
     .await;
     assert_eq!(stock.deliveries().await, [("updated", 1), ("unchanged", 3)]);
     assert_eq!(stock.example.sync("availability").await, "1 updated");
-    assert_eq!(stock.shop.products()[2], Product { sku: "MUG", reserved: 5, available: 5 });
+    assert_eq!(
+        stock.shop.products()[2],
+        Product {
+            sku: "MUG",
+            reserved: 5,
+            available: 5
+        }
+    );
     // The order had changed the product since its ETag was seen.
     assert_eq!(stock.shop.mismatches(), 1);
 
     assert_eq!(stock.shop.deliver(hook).await, ["taken"]);
     assert_eq!(stock.deliveries().await, [("updated", 1), ("unchanged", 4)]);
     assert_eq!(stock.example.sync("availability").await, "no records");
-    assert_eq!(stock.example.sync("reservations").await, "3 unchanged, 1 filtered");
-    assert_eq!(stock.writes(), (writes.0 + 1, writes.1 + 1), "one there and one back");
+    assert_eq!(
+        stock.example.sync("reservations").await,
+        "3 unchanged, 1 filtered"
+    );
+    assert_eq!(
+        stock.writes(),
+        (writes.0 + 1, writes.1 + 1),
+        "one there and one back"
+    );
     running.stop().await;
 }
 
@@ -76,8 +122,18 @@ async fn goods_that_arrive_reach_the_shop_and_come_back_no_more() {
     let writes = stock.writes();
     stock.erp.receive("CUP", 20);
     assert_eq!(stock.example.sync("availability").await, "1 updated");
-    assert_eq!(stock.shop.products()[0], Product { sku: "CUP", reserved: 1, available: 20 });
-    assert_eq!(stock.example.sync("reservations").await, "3 unchanged, 1 filtered");
+    assert_eq!(
+        stock.shop.products()[0],
+        Product {
+            sku: "CUP",
+            reserved: 1,
+            available: 20
+        }
+    );
+    assert_eq!(
+        stock.example.sync("reservations").await,
+        "3 unchanged, 1 filtered"
+    );
     assert_eq!(stock.example.sync("availability").await, "no records");
     assert_eq!(stock.writes(), (writes.0, writes.1 + 1));
     assert_eq!(stock.shop.mismatches(), 0);
@@ -85,13 +141,19 @@ async fn goods_that_arrive_reach_the_shop_and_come_back_no_more() {
 
 /// The first of them stood on the page that was read, the other one stands on the next.
 #[tokio::test(flavor = "multi_thread")]
-async fn goods_that_arrive_while_the_items_are_read_reach_the_shop_with_the_next_run_at_the_latest() {
+async fn goods_that_arrive_while_the_items_are_read_reach_the_shop_with_the_next_run_at_the_latest()
+{
     let stock = Stock::begin().await;
     stock.erp.receive_after_a_page([("CUP", 20), ("PEN", 1)]);
     for _ in 0..2 {
         stock.example.sync("availability").await;
     }
-    let available: Vec<_> = stock.shop.products().into_iter().map(|product| product.available).collect();
+    let available: Vec<_> = stock
+        .shop
+        .products()
+        .into_iter()
+        .map(|product| product.available)
+        .collect();
     assert_eq!(available, [21, 0, 10, 6], "of CUP, GIFT, MUG and PEN");
 }
 
@@ -102,11 +164,21 @@ async fn an_order_whose_delivery_was_lost_is_found_by_polling() {
     let (running, hook) = stock.take_deliveries().await;
     stock.shop.order("PEN", 2);
     stock.shop.lose_deliveries();
-    assert_eq!(stock.example.sync("reservations").await, "1 updated, 2 unchanged, 1 filtered");
+    assert_eq!(
+        stock.example.sync("reservations").await,
+        "1 updated, 2 unchanged, 1 filtered"
+    );
     // The one before it comes late.
     assert_eq!(stock.shop.deliver_anew("PEN", 1, hook).await, "taken");
     assert_eq!(stock.deliveries().await, [("stale", 1)]);
-    assert_eq!(stock.erp.items()[3], Item { code: "PEN", on_hand: 5, reserved: 2 });
+    assert_eq!(
+        stock.erp.items()[3],
+        Item {
+            code: "PEN",
+            on_hand: 5,
+            reserved: 2
+        }
+    );
     running.stop().await;
 }
 
@@ -115,9 +187,22 @@ async fn what_the_shop_has_not_signed_is_not_taken() {
     let stock = Stock::begin().await;
     let (running, hook) = stock.take_deliveries().await;
     let body = r#"{"sku":"MUG","reserved":100,"available":0,"updated_at":"2030-01-01T00:00:00Z"}"#;
-    let forged = format!("X-Shopify-Hmac-SHA256: {}\r\n", shop::signature("another secret", body));
+    let forged = format!(
+        "X-Shopify-Hmac-SHA256: {}\r\n",
+        shop::signature("another secret", body)
+    );
     for headers in ["", &forged] {
-        assert_eq!(ask("POST", &format!("http://{hook}/shop/products"), headers, body).await.0, 401);
+        assert_eq!(
+            ask(
+                "POST",
+                &format!("http://{hook}/shop/products"),
+                headers,
+                body
+            )
+            .await
+            .0,
+            401
+        );
     }
     assert_eq!(stock.deliveries().await, []);
     assert_eq!(stock.erp.writes(), 0);
@@ -127,8 +212,23 @@ async fn what_the_shop_has_not_signed_is_not_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_system_lets_in_who_shows_nothing() {
     let stock = Stock::begin().await;
-    assert_eq!(ask("PATCH", &format!("{}/products/MUG", stock.shop.url()), "", "{}").await.0, 401);
-    assert_eq!(ask("GET", &format!("{}/items", stock.erp.url()), "", "").await.0, 401);
+    assert_eq!(
+        ask(
+            "PATCH",
+            &format!("{}/products/MUG", stock.shop.url()),
+            "",
+            "{}"
+        )
+        .await
+        .0,
+        401
+    );
+    assert_eq!(
+        ask("GET", &format!("{}/items", stock.erp.url()), "", "")
+            .await
+            .0,
+        401
+    );
 }
 
 /// A shop and an ERP with the example between them.
@@ -161,7 +261,8 @@ impl Stock {
 
     /// Runs the services with webhooks; returns where these are taken.
     async fn take_deliveries(&self) -> (Running, SocketAddr) {
-        let running = Running::start(self.example.directory(), Scheduling::Off, |broker| broker).await;
+        let running =
+            Running::start(self.example.directory(), Scheduling::Off, |broker| broker).await;
         let (hook, _) = running.take_webhooks(Limits::default()).await;
         (running, hook)
     }

@@ -40,7 +40,13 @@ impl Default for Flow {
 
 impl Flow {
     pub(crate) fn text(&self) -> String {
-        let Flow { request, records, rest, create, .. } = self;
+        let Flow {
+            request,
+            records,
+            rest,
+            create,
+            ..
+        } = self;
         let extract = indented(self.extract);
         let transform = match self.transform {
             "" => String::new(),

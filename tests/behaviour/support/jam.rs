@@ -17,7 +17,10 @@ pub(crate) struct Jammed {
 impl Jammed {
     /// Before a broker; `refused` counts the publishes it refused.
     pub(crate) fn before(broker: Arc<dyn Broker>, refused: &Arc<AtomicUsize>) -> Arc<Jammed> {
-        Arc::new(Jammed { broker, refused: refused.clone() })
+        Arc::new(Jammed {
+            broker,
+            refused: refused.clone(),
+        })
     }
 }
 

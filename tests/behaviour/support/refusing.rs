@@ -19,12 +19,22 @@ pub(crate) struct Refusing {
 impl Refusing {
     /// Takes as many messages of a call as said and refuses the next one.
     pub(crate) fn after(messages: usize, broker: Arc<dyn Broker>) -> Arc<Refusing> {
-        Arc::new(Refusing { broker, takes: Some(messages), delays: 0, delayed: Mutex::default() })
+        Arc::new(Refusing {
+            broker,
+            takes: Some(messages),
+            delays: 0,
+            delayed: Mutex::default(),
+        })
     }
 
     /// Refuses the first message for the loader, and to delay it so many times.
     pub(crate) fn to_delay(times: usize, broker: Arc<dyn Broker>) -> Arc<Refusing> {
-        Arc::new(Refusing { broker, takes: None, delays: times, delayed: Mutex::default() })
+        Arc::new(Refusing {
+            broker,
+            takes: None,
+            delays: times,
+            delayed: Mutex::default(),
+        })
     }
 
     /// When it was asked to delay something.
@@ -66,7 +76,11 @@ impl Broker for Refusing {
             self.broker.publish(route, messages).await?;
             return refused();
         }
-        if self.refuses(route) { refused() } else { self.broker.publish(route, messages).await }
+        if self.refuses(route) {
+            refused()
+        } else {
+            self.broker.publish(route, messages).await
+        }
     }
 
     async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>, Error> {

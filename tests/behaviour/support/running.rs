@@ -35,7 +35,12 @@ impl Running {
         let mut backends = eventually(async || Backends::embedded(directory).await).await;
         backends.broker = broker(backends.broker);
         let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
-        let context = Context { project: Arc::new(project), backends, claim, shutdown };
+        let context = Context {
+            project: Arc::new(project),
+            backends,
+            claim,
+            shutdown,
+        };
         let clients = Clients::new(&context.project, &context.backends.store).unwrap();
         context.declare().await.unwrap();
         let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
@@ -57,7 +62,10 @@ impl Running {
         })
         .await;
         let counts = &summary.counts;
-        assert_eq!(counts.records, counts.waiting + counts.outcomes.values().sum::<u64>());
+        assert_eq!(
+            counts.records,
+            counts.waiting + counts.outcomes.values().sum::<u64>()
+        );
         summary
     }
 
@@ -90,6 +98,10 @@ impl Running {
 /// Asks for a run of the flow.
 pub(super) async fn request(store: &dyn Store, since: Option<&str>) -> RunId {
     let since = since.map(str::to_owned);
-    let request = RunRequest { flow: "things".into(), trigger: Trigger::Manual, since };
+    let request = RunRequest {
+        flow: "things".into(),
+        trigger: Trigger::Manual,
+        since,
+    };
     store.request_run(&request).await.unwrap()
 }

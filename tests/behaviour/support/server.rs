@@ -86,7 +86,9 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::default();
         let answer: Arc<Answering> = Arc::new(answer);
-        let router = axum::Router::new().fallback(handle).with_state((Arc::clone(&seen), answer));
+        let router = axum::Router::new()
+            .fallback(handle)
+            .with_state((Arc::clone(&seen), answer));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Server { url, seen, serving }
     }
@@ -97,7 +99,10 @@ impl Server {
 
     /// How often it was asked by this method.
     pub(crate) fn asked(&self, method: &str) -> usize {
-        self.seen().iter().filter(|seen| seen.method == method).count()
+        self.seen()
+            .iter()
+            .filter(|seen| seen.method == method)
+            .count()
     }
 
     /// The values of a query parameter, request by request; empty where one had none.
@@ -108,7 +113,9 @@ impl Server {
 
     /// Asks it something, on a connection of its own, and waits for the answer.
     pub(crate) async fn call(&self, method: &str) {
-        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).await.unwrap();
+        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://"))
+            .await
+            .unwrap();
         let request = format!("{method} / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.read_to_end(&mut Vec::new()).await.unwrap();
@@ -136,22 +143,31 @@ async fn respond(reply: Reply) -> Response {
         Reply::Answer(status, body) => response(status, Body::from(body)),
         Reply::Headed(name, value, body) => {
             let mut response = response(200, Body::from(body));
-            response.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::try_from(value).unwrap());
             response
         }
         Reply::With(name, value, reply) => {
             let mut response = Box::pin(respond(*reply)).await;
-            response.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::try_from(value).unwrap());
             response
         }
         Reply::Redirect(status, to) => {
             let mut response = response(status, Body::empty());
-            response.headers_mut().insert("location", to.parse().unwrap());
+            response
+                .headers_mut()
+                .insert("location", to.parse().unwrap());
             response
         }
         Reply::BreakOff => {
             let broken = std::io::Error::other("broken off");
-            response(200, Body::from_stream(stream::iter([Ok(Bytes::from("{")), Err(broken)])))
+            response(
+                200,
+                Body::from_stream(stream::iter([Ok(Bytes::from("{")), Err(broken)])),
+            )
         }
         Reply::Hang => std::future::pending().await,
         Reply::Gated(mut gate, reply) => {
@@ -172,7 +188,8 @@ async fn seen(request: Request<Body>) -> Seen {
         path: url.path().to_owned(),
         query: url.query_pairs().into_owned().collect(),
         headers: parts.headers.iter().filter_map(text).collect(),
-        body: String::from_utf8(axum::body::to_bytes(body, usize::MAX).await.unwrap().into()).unwrap(),
+        body: String::from_utf8(axum::body::to_bytes(body, usize::MAX).await.unwrap().into())
+            .unwrap(),
     }
 }
 
@@ -198,7 +215,10 @@ impl Rows {
 
     /// All of them, on one page.
     pub(crate) fn answer(&self) -> Reply {
-        Reply::Answer(200, format!(r#"{{"rows":[{}]}}"#, self.0.lock().unwrap().join(",")).into())
+        Reply::Answer(
+            200,
+            format!(r#"{{"rows":[{}]}}"#, self.0.lock().unwrap().join(",")).into(),
+        )
     }
 
     /// A source that answers with all of them on one page.

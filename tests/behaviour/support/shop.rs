@@ -45,15 +45,26 @@ impl Shop {
         let interceptor: Arc<Mutex<Option<Box<Intercepting>>>> = Arc::default();
         let (kept, first) = (shelf.clone(), interceptor.clone());
         let server = Server::start(move |seen| {
-            let intercepted = first.lock().unwrap().as_ref().and_then(|intercept| intercept(seen));
+            let intercepted = first
+                .lock()
+                .unwrap()
+                .as_ref()
+                .and_then(|intercept| intercept(seen));
             intercepted.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
         })
         .await;
-        Shop { server, shelf, interceptor }
+        Shop {
+            server,
+            shelf,
+            interceptor,
+        }
     }
 
     /// Answers so from now on, where the closure has an answer.
-    pub(crate) fn intercept(&self, intercept: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static) {
+    pub(crate) fn intercept(
+        &self,
+        intercept: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static,
+    ) {
         *self.interceptor.lock().unwrap() = Some(Box::new(intercept));
     }
 
@@ -98,7 +109,13 @@ impl Shop {
 
     /// The things as they were sent, by the order of their making.
     pub(crate) fn things(&self) -> Vec<String> {
-        self.shelf.lock().unwrap().things.values().map(|thing| thing.body.clone()).collect()
+        self.shelf
+            .lock()
+            .unwrap()
+            .things
+            .values()
+            .map(|thing| thing.body.clone())
+            .collect()
     }
 
     pub(crate) fn put(&self, id: &str, thing: Value) {
@@ -116,7 +133,11 @@ impl Shelf {
             self.write(id, &seen.body);
             return Reply::Answer(204, Vec::new());
         }
-        let id = seen.path.trim_start_matches("/things").trim_start_matches('/').to_owned();
+        let id = seen
+            .path
+            .trim_start_matches("/things")
+            .trim_start_matches('/')
+            .to_owned();
         match (seen.method.as_str(), self.etag(&id)) {
             ("POST", _) => {
                 let id = self.create(seen);
@@ -128,7 +149,12 @@ impl Shelf {
             }
             (_, None) => Reply::json(404, &json!({ "error": "no such thing" })),
             ("GET", _) => self.tagged(&id, Reply::json(200, &json!({ "id": id }))),
-            (_, Some(etag)) if seen.headers.get("if-match").is_some_and(|given| *given != etag) => {
+            (_, Some(etag))
+                if seen
+                    .headers
+                    .get("if-match")
+                    .is_some_and(|given| *given != etag) =>
+            {
                 Reply::json(412, &json!({ "error": "changed" }))
             }
             ("DELETE", _) => {
@@ -156,16 +182,28 @@ impl Shelf {
 
     fn write(&mut self, id: &str, body: &str) {
         let version = self.things.get(id).map_or(1, |thing| thing.version + 1);
-        self.things.insert(id.to_owned(), Thing { body: body.to_owned(), version });
+        self.things.insert(
+            id.to_owned(),
+            Thing {
+                body: body.to_owned(),
+                version,
+            },
+        );
     }
 
     fn find(&self, key: &str) -> Option<String> {
-        let holds = |thing: &Thing| serde_json::from_str::<Value>(&thing.body).unwrap()["key"] == key;
-        self.things.iter().find(|(_, thing)| holds(thing)).map(|(id, _)| id.clone())
+        let holds =
+            |thing: &Thing| serde_json::from_str::<Value>(&thing.body).unwrap()["key"] == key;
+        self.things
+            .iter()
+            .find(|(_, thing)| holds(thing))
+            .map(|(id, _)| id.clone())
     }
 
     fn etag(&self, id: &str) -> Option<String> {
-        self.things.get(id).map(|thing| format!("\"{id}.{}\"", thing.version))
+        self.things
+            .get(id)
+            .map(|thing| format!("\"{id}.{}\"", thing.version))
     }
 
     fn tagged(&self, id: &str, reply: Reply) -> Reply {

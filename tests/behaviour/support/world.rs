@@ -26,9 +26,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(source: Server, flow: Flow) -> World {
-        let world = World { source, shop: Shop::start().await, directory: tempfile::tempdir().unwrap() };
+        let world = World {
+            source,
+            shop: Shop::start().await,
+            directory: tempfile::tempdir().unwrap(),
+        };
         let system = |name: &str, url: &str| {
-            world.write(&format!("systems/{name}.yaml"), &format!("system: {name}\nbase_url: {url}\n{AUTH}"));
+            world.write(
+                &format!("systems/{name}.yaml"),
+                &format!("system: {name}\nbase_url: {url}\n{AUTH}"),
+            );
         };
         system("source", &world.source.url);
         system("shop", &world.shop.server.url);
@@ -89,7 +96,9 @@ impl World {
     /// Kills a run when its records have settled and their dead letters cannot be published.
     pub(crate) async fn killed_before_its_dead_letters(&self) -> RunId {
         let refused = Arc::default();
-        let running = self.start_with(Scheduling::Off, |broker| Jammed::before(broker, &refused)).await;
+        let running = self
+            .start_with(Scheduling::Off, |broker| Jammed::before(broker, &refused))
+            .await;
         let run = running.request(None).await;
         eventually(async || match refused.load(Ordering::Relaxed) {
             0 => Err("nothing died"),

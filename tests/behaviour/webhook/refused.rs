@@ -21,7 +21,11 @@ async fn what_is_not_believed_leaves_nothing() {
   verify:
     hmac: { secrets: [\"${TOKEN}\"], header: X-Signature, prefix: v1=, content: '{$headers[\"x-time\"]}.{.}',
       timestamp: '$headers[\"x-time\"]', tolerance: 5m }";
-    let hooked = Hooked::start(Flow { extract, ..Flow::default() }).await;
+    let hooked = Hooked::start(Flow {
+        extract,
+        ..Flow::default()
+    })
+    .await;
     let body = r#"{"key":"a"}"#;
     let now = Timestamp::now().as_second();
     let deliver = async |time: i64, signed: i64, secret: &str| {
@@ -29,14 +33,26 @@ async fn what_is_not_believed_leaves_nothing() {
         mac.update(format!("{signed}.{body}").as_bytes());
         let signature = format!("v1={}", hex::encode(mac.finalize().into_bytes()));
         let headers = [("X-Time", time.to_string()), ("X-Signature", signature)];
-        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
         hooked.sender.deliver(&headers, body).await.status
     };
     assert_eq!(deliver(now, now, "another secret").await, 401);
     assert_eq!(deliver(now, now - 1, TOKEN).await, 401);
     assert_eq!(deliver(now - 301, now - 301, TOKEN).await, 401);
     assert_eq!(hooked.sender.deliver(&[], body).await.status, 401);
-    assert!(hooked.world.backends().await.store.runs(None, 10).await.unwrap().is_empty());
+    assert!(
+        hooked
+            .world
+            .backends()
+            .await
+            .store
+            .runs(None, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert!(hooked.world.shop.server.seen().is_empty());
     assert_eq!(deliver(now, now, TOKEN).await, 200);
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
@@ -49,13 +65,23 @@ async fn what_is_too_long_is_not_taken() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   max_body: 1KiB";
-    let hooked = Hooked::start(Flow { extract, ..Flow::default() }).await;
+    let hooked = Hooked::start(Flow {
+        extract,
+        ..Flow::default()
+    })
+    .await;
     let body = |length: usize| format!(r#"{{"key":"{}"}}"#, "x".repeat(length - 10));
     assert_eq!(hooked.sender.deliver(&[], &body(1025)).await.status, 413);
-    assert_eq!(hooked.sender.deliver_in_chunks(&body(1025)).await.status, 413);
+    assert_eq!(
+        hooked.sender.deliver_in_chunks(&body(1025)).await.status,
+        413
+    );
     assert!(hooked.world.shop.server.seen().is_empty());
     assert_eq!(hooked.sender.deliver(&[], &body(1024)).await.status, 200);
-    assert_eq!(hooked.sender.deliver_in_chunks(&body(1023)).await.status, 200);
+    assert_eq!(
+        hooked.sender.deliver_in_chunks(&body(1023)).await.status,
+        200
+    );
     assert_eq!(hooked.outcomes().await, [("created", 2)]);
     hooked.running.stop().await;
 }
@@ -64,12 +90,16 @@ async fn what_is_too_long_is_not_taken() {
 async fn what_is_wrong_with_a_request_is_told_without_its_values() {
     let hooked = Hooked::start(hooked()).await;
     let ask = async |head: &str, body: &str| {
-        let request = format!("{head}\r\nHost: x\r\nConnection: close\r\nX-Token: {TOKEN}\r\nX-Id: 1\r\n");
+        let request =
+            format!("{head}\r\nHost: x\r\nConnection: close\r\nX-Token: {TOKEN}\r\nX-Id: 1\r\n");
         let request = format!("{request}Content-Length: {}\r\n\r\n{body}", body.len());
         Answer::of(&hooked.sender.exchange(request.as_bytes()).await)
     };
     let elsewhere = ask("POST /thing HTTP/1.1", "{}").await;
-    assert_eq!((elsewhere.status, elsewhere.error().as_str()), (404, "no flow takes deliveries here"));
+    assert_eq!(
+        (elsewhere.status, elsewhere.error().as_str()),
+        (404, "no flow takes deliveries here")
+    );
     let read = ask("GET /things HTTP/1.1", "").await;
     assert_eq!((read.status, read.header("allow")), (405, Some("POST")));
     let broken = ask("POST /things HTTP/1.1", "{\"key\":\"hunter2\"").await;
@@ -80,13 +110,19 @@ async fn what_is_wrong_with_a_request_is_told_without_its_values() {
     );
     let other = ask("POST /things HTTP/1.1\r\nContent-Type: text/html", "<p>").await;
     assert_eq!(other.status, 415);
-    hooked.world.set_flow(Flow { extract: WITH_ROWS, ..Flow::default() });
+    hooked.world.set_flow(Flow {
+        extract: WITH_ROWS,
+        ..Flow::default()
+    });
     hooked.running.stop().await;
     let running = hooked.world.start().await;
     let hooked = Hooked::on(hooked.world, hooked.rows, running, Limits::default()).await;
     let answer = hooked.sender.deliver(&[], r#"{"rows":"hunter2"}"#).await;
     assert_eq!(answer.status, 400);
-    assert!(answer.error().starts_with("extract.webhook.records: "), "{answer:?}");
+    assert!(
+        answer.error().starts_with("extract.webhook.records: "),
+        "{answer:?}"
+    );
     assert!(!answer.body.contains("hunter2"));
     hooked.running.stop().await;
 }
@@ -101,17 +137,38 @@ async fn a_slow_sender_is_let_go_and_holds_nobody_up() {
     let (world, rows) = World::with_rows([], hooked()).await;
     let running = world.start().await;
     let short = Duration::from_millis(300);
-    let hooked =
-        Hooked::on(world, rows, running, Limits { head: short, body: short, ..Limits::default() }).await;
+    let hooked = Hooked::on(
+        world,
+        rows,
+        running,
+        Limits {
+            head: short,
+            body: short,
+            ..Limits::default()
+        },
+    )
+    .await;
     let (slow, slower) = (hooked.sender.clone(), hooked.sender.clone());
-    let head = tokio::spawn(async move { slow.exchange(b"POST /things HTTP/1.1\r\nHost: x\r\n").await });
-    let body =
-        format!("POST /things HTTP/1.1\r\nHost: x\r\nX-Token: {TOKEN}\r\nContent-Length: 100\r\n\r\n{{");
+    let head =
+        tokio::spawn(async move { slow.exchange(b"POST /things HTTP/1.1\r\nHost: x\r\n").await });
+    let body = format!(
+        "POST /things HTTP/1.1\r\nHost: x\r\nX-Token: {TOKEN}\r\nContent-Length: 100\r\n\r\n{{"
+    );
     let body = tokio::spawn(async move { slower.exchange(body.as_bytes()).await });
-    assert_eq!(hooked.sender.deliver(&[("X-Id", "1")], r#"{"key":"a"}"#).await.status, 200);
+    assert_eq!(
+        hooked
+            .sender
+            .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)
+            .await
+            .status,
+        200
+    );
     // Both ends come by themselves: the connection is closed.
     let said = head.await.unwrap();
-    assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
+    assert!(
+        said.is_empty() || said.starts_with("HTTP/1.1 408"),
+        "{said}"
+    );
     assert_eq!(Answer::of(&body.await.unwrap()).status, 408);
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
@@ -121,11 +178,30 @@ async fn a_slow_sender_is_let_go_and_holds_nobody_up() {
 async fn more_than_there_is_room_for_is_to_come_again() {
     let (world, rows) = World::with_rows([], hooked()).await;
     let running = world.start().await;
-    let hooked = Hooked::on(world, rows, running, Limits { bytes: 1024, ..Limits::default() }).await;
+    let hooked = Hooked::on(
+        world,
+        rows,
+        running,
+        Limits {
+            bytes: 1024,
+            ..Limits::default()
+        },
+    )
+    .await;
     let large = json!({ "key": "a", "text": "x".repeat(2000) }).to_string();
     let answer = hooked.sender.deliver(&[("X-Id", "1")], &large).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")));
-    assert_eq!(hooked.sender.deliver(&[("X-Id", "2")], r#"{"key":"a"}"#).await.status, 200);
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("10"))
+    );
+    assert_eq!(
+        hooked
+            .sender
+            .deliver(&[("X-Id", "2")], r#"{"key":"a"}"#)
+            .await
+            .status,
+        200
+    );
     hooked.running.stop().await;
 }
 
@@ -140,7 +216,9 @@ async fn hostile_requests_are_answered_or_hung_up_on_and_others_go_on() {
         }
         .into_bytes();
         let length = dice.usize(..200);
-        let noise: Vec<u8> = std::iter::repeat_with(|| dice.u8(..)).take(length).collect();
+        let noise: Vec<u8> = std::iter::repeat_with(|| dice.u8(..))
+            .take(length)
+            .collect();
         match dice.u8(..3) {
             0 => request.extend(format!("Content-Length: {}\r\n\r\n", noise.len()).bytes()),
             1 => request.extend(b"Transfer-Encoding: chunked\r\n\r\n"),
@@ -151,7 +229,14 @@ async fn hostile_requests_are_answered_or_hung_up_on_and_others_go_on() {
         let status = answer.split(' ').nth(1).unwrap_or("400");
         assert!(["400", "401", "413", "408"].contains(&status), "{answer}");
     }
-    assert_eq!(hooked.sender.deliver(&[("X-Id", "last")], r#"{"key":"a"}"#).await.status, 200);
+    assert_eq!(
+        hooked
+            .sender
+            .deliver(&[("X-Id", "last")], r#"{"key":"a"}"#)
+            .await
+            .status,
+        200
+    );
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
 }

@@ -30,14 +30,26 @@ impl Sender {
     /// Delivers with these headers beside the token, unless they bring another.
     pub(super) async fn deliver(&self, headers: &[(&str, &str)], body: &str) -> Answer {
         let length = format!("Content-Length: {}\r\n", body.len());
-        Answer::of(&self.exchange(format!("{}{length}\r\n{body}", head(headers)).as_bytes()).await)
+        Answer::of(
+            &self
+                .exchange(format!("{}{length}\r\n{body}", head(headers)).as_bytes())
+                .await,
+        )
     }
 
     pub(super) async fn deliver_in_chunks(&self, body: &str) -> Answer {
         let (first, second) = body.split_at(body.len() / 2);
         let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
-        let chunks = format!("Transfer-Encoding: chunked\r\n\r\n{}{}0\r\n\r\n", chunk(first), chunk(second));
-        Answer::of(&self.exchange(format!("{}{chunks}", head(&[])).as_bytes()).await)
+        let chunks = format!(
+            "Transfer-Encoding: chunked\r\n\r\n{}{}0\r\n\r\n",
+            chunk(first),
+            chunk(second)
+        );
+        Answer::of(
+            &self
+                .exchange(format!("{}{chunks}", head(&[])).as_bytes())
+                .await,
+        )
     }
 
     /// Delivers bodies under ids all at once; returns what it is told of each.
@@ -48,7 +60,13 @@ impl Sender {
         let mut delivering = JoinSet::new();
         for (id, body) in deliveries {
             let sender = self.clone();
-            delivering.spawn(async move { sender.deliver(&[("X-Id", &id)], &body).await.told().to_owned() });
+            delivering.spawn(async move {
+                sender
+                    .deliver(&[("X-Id", &id)], &body)
+                    .await
+                    .told()
+                    .to_owned()
+            });
         }
         delivering.join_all().await
     }
@@ -77,9 +95,19 @@ impl Sender {
 
 fn head(headers: &[(&str, &str)]) -> String {
     let has_token = headers.iter().any(|(name, _)| *name == "X-Token");
-    let token = if has_token { None } else { Some(&("X-Token", TOKEN)) };
-    let lines = headers.iter().chain(token).map(|(name, value)| format!("{name}: {value}\r\n"));
-    format!("POST /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}", lines.collect::<String>())
+    let token = if has_token {
+        None
+    } else {
+        Some(&("X-Token", TOKEN))
+    };
+    let lines = headers
+        .iter()
+        .chain(token)
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    format!(
+        "POST /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}",
+        lines.collect::<String>()
+    )
 }
 
 async fn read(stream: &mut TcpStream) -> String {
@@ -90,14 +118,23 @@ async fn read(stream: &mut TcpStream) -> String {
 
 impl Answer {
     pub(super) fn of(text: &str) -> Answer {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer: {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        Answer {
+            status,
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+        lines
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+            .next()
     }
 
     /// What became of a delivery that was taken.

@@ -10,22 +10,34 @@ use crate::support::{Flow, Reply, Server, outcomes, replayed_in};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_crosses_to_the_destination_and_is_counted() {
     let hooked = Hooked::start(hooked()).await;
-    let answer = hooked.sender.deliver(&[("X-Id", "1")], r#"{"key":"a","price":1.10}"#).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "{\"status\":\"taken\"}\n"));
+    let answer = hooked
+        .sender
+        .deliver(&[("X-Id", "1")], r#"{"key":"a","price":1.10}"#)
+        .await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, "{\"status\":\"taken\"}\n")
+    );
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     assert_eq!(hooked.world.shop.things(), [r#"{"key":"a","price":1.10}"#]);
     let status = hooked.world.pomost(&["status"]).await.out;
     let line: Vec<&str> = status.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(line[1..5], ["things", "webhook", "settled", "1"], "{status}");
+    assert_eq!(
+        line[1..5],
+        ["things", "webhook", "settled", "1"],
+        "{status}"
+    );
     hooked.running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_comes_again_crosses_once() {
     let hooked = Hooked::start(hooked()).await;
-    for (body, told) in
-        [(r#"{"key":"a"}"#, "taken"), (r#"{"key":"a"}"#, "repeated"), (r#"{"key":"b"}"#, "repeated")]
-    {
+    for (body, told) in [
+        (r#"{"key":"a"}"#, "taken"),
+        (r#"{"key":"a"}"#, "repeated"),
+        (r#"{"key":"b"}"#, "repeated"),
+    ] {
         let answer = hooked.sender.deliver(&[("X-Id", "1")], body).await;
         assert_eq!((answer.status, answer.told()), (200, told));
     }
@@ -37,10 +49,18 @@ async fn a_delivery_that_comes_again_crosses_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn repetitions_that_come_together_cross_once() {
     let hooked = Hooked::start(hooked()).await;
-    let mut answers =
-        hooked.sender.deliver_at_once((0..20).map(|_| ("1".to_owned(), r#"{"key":"a"}"#.to_owned()))).await;
+    let mut answers = hooked
+        .sender
+        .deliver_at_once((0..20).map(|_| ("1".to_owned(), r#"{"key":"a"}"#.to_owned())))
+        .await;
     answers.sort();
-    assert_eq!((answers[..19].iter().all(|told| told == "repeated"), answers[19].as_str()), (true, "taken"));
+    assert_eq!(
+        (
+            answers[..19].iter().all(|told| told == "repeated"),
+            answers[19].as_str()
+        ),
+        (true, "taken")
+    );
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
 }
@@ -48,7 +68,11 @@ async fn repetitions_that_come_together_cross_once() {
 /// More than one batch of them, from many connections at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_deliveries_at_once_are_all_counted() {
-    let hooked = Hooked::start(Flow { rest: "batch_size: 7", ..hooked() }).await;
+    let hooked = Hooked::start(Flow {
+        rest: "batch_size: 7",
+        ..hooked()
+    })
+    .await;
     let deliveries = (0..200).map(|n| (n.to_string(), format!(r#"{{"key":"{n}"}}"#)));
     let answers = hooked.sender.deliver_at_once(deliveries).await;
     assert_eq!(answers, vec!["taken"; 200]);
@@ -60,11 +84,22 @@ async fn many_deliveries_at_once_are_all_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_that_a_mapping_splits_are_all_counted() {
     let transform = "map: .parts[]";
-    let hooked = Hooked::start(Flow { transform, ..hooked() }).await;
+    let hooked = Hooked::start(Flow {
+        transform,
+        ..hooked()
+    })
+    .await;
     for n in 0..5 {
         let body = json!({ "key": n.to_string(), "parts": [{ "key": "x", "n": n }, { "key": "y", "n": n }] });
         let id = n.to_string();
-        assert_eq!(hooked.sender.deliver(&[("X-Id", &id)], &body.to_string()).await.status, 200);
+        assert_eq!(
+            hooked
+                .sender
+                .deliver(&[("X-Id", &id)], &body.to_string())
+                .await
+                .status,
+            200
+        );
     }
     assert_eq!(hooked.outcomes().await, [("created", 10), ("split", 5)]);
     hooked.running.stop().await;
@@ -76,20 +111,34 @@ async fn a_row_that_is_no_record_becomes_a_dead_letter_and_crosses_once_the_flow
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: .[]";
-    let hooked = Hooked::start(Flow { extract, ..Flow::default() }).await;
-    let answer = hooked.sender.deliver(&[], r#"[{"key":"a"},{"id":"b","key":null}]"#).await;
+    let hooked = Hooked::start(Flow {
+        extract,
+        ..Flow::default()
+    })
+    .await;
+    let answer = hooked
+        .sender
+        .deliver(&[], r#"[{"key":"a"},{"id":"b","key":null}]"#)
+        .await;
     assert_eq!(answer.status, 200);
     assert_eq!(hooked.outcomes().await, [("created", 1), ("dead", 1)]);
     let letter = hooked.world.only_dead().await;
     assert_eq!(letter.stage, Stage::Extract);
-    assert!(letter.error.starts_with("extract.key found null"), "{}", letter.error);
+    assert!(
+        letter.error.starts_with("extract.key found null"),
+        "{}",
+        letter.error
+    );
     hooked.running.stop().await;
     let extract = "webhook:
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: .[]
   key: .id";
-    hooked.world.set_flow(Flow { extract, ..Flow::default() });
+    hooked.world.set_flow(Flow {
+        extract,
+        ..Flow::default()
+    });
     let replayed = hooked.world.pomost(&["dead", "replay", "--all"]).await;
     let summary = hooked.world.finish(replayed_in(&replayed)).await;
     assert_eq!(outcomes(&summary), [("created", 1)]);
@@ -107,8 +156,22 @@ async fn a_delivery_of_ids_is_asked_about() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: '.ids[] | { key: . }'";
-    let hooked = Hooked::between(source, Flow { extract, ..Flow::default() }).await;
-    assert_eq!(hooked.sender.deliver(&[], r#"{"ids":["a","gone"]}"#).await.status, 200);
+    let hooked = Hooked::between(
+        source,
+        Flow {
+            extract,
+            ..Flow::default()
+        },
+    )
+    .await;
+    assert_eq!(
+        hooked
+            .sender
+            .deliver(&[], r#"{"ids":["a","gone"]}"#)
+            .await
+            .status,
+        200
+    );
     assert_eq!(hooked.outcomes().await, [("created", 1), ("filtered", 1)]);
     assert_eq!(hooked.world.shop.things(), [r#"{"key":"a","n":1}"#]);
     hooked.running.stop().await;
@@ -126,12 +189,18 @@ async fn a_flow_may_be_told_and_never_ask() {
     hooked.world.write("flows/things.yaml", &told.join("\n"));
     let running = hooked.world.start().await;
     let hooked = Hooked::on(hooked.world, hooked.rows, running, Limits::default()).await;
-    hooked.sender.deliver(&[("X-Id", "1")], r#"{"key":"a"}"#).await;
+    hooked
+        .sender
+        .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)
+        .await;
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
     let sync = hooked.world.pomost(&["sync", "things"]).await;
     assert_ne!(sync.code, 0);
     let said = format!("{}{}", sync.out, sync.err);
-    assert!(said.contains("its source delivers, and is not read"), "{said}");
+    assert!(
+        said.contains("its source delivers, and is not read"),
+        "{said}"
+    );
     assert_eq!(hooked.world.source.seen().len(), 0);
 }

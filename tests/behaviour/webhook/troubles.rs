@@ -33,7 +33,13 @@ impl Odd {
         let mut odd = None;
         let running = world.start_with(Scheduling::Off, |broker| {
             let (away, slow) = Default::default();
-            let made = Odd { broker, away, slow, mended: Notify::new(), asked: Notify::new() };
+            let made = Odd {
+                broker,
+                away,
+                slow,
+                mended: Notify::new(),
+                asked: Notify::new(),
+            };
             odd.insert(Arc::new(made)).clone()
         });
         let running = running.await;
@@ -58,7 +64,10 @@ impl Broker for Odd {
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<(), Error> {
         let is_delivery = route.to == Queue::work(Stage::Transform, "things");
         if is_delivery && self.away.load(Ordering::SeqCst) {
-            return Err(Error::Unavailable { place: "the test".into(), reason: "away".into() });
+            return Err(Error::Unavailable {
+                place: "the test".into(),
+                reason: "away".into(),
+            });
         }
         self.broker.publish(route, messages).await?;
         if is_delivery && self.slow.load(Ordering::SeqCst) {
@@ -74,7 +83,10 @@ impl Broker for Odd {
 }
 
 fn impatient() -> Limits {
-    Limits { patience: Duration::from_millis(200), ..Limits::default() }
+    Limits {
+        patience: Duration::from_millis(200),
+        ..Limits::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,11 +94,20 @@ async fn while_the_broker_is_away_a_delivery_is_to_come_again_and_then_crosses()
     let (hooked, odd) = Odd::start(hooked(), impatient()).await;
     odd.away.store(true, Ordering::SeqCst);
     for _ in 0..2 {
-        let answer = hooked.sender.deliver(&[("X-Id", "1")], r#"{"key":"a"}"#).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")));
+        let answer = hooked
+            .sender
+            .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)
+            .await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("10"))
+        );
     }
     odd.away.store(false, Ordering::SeqCst);
-    let answer = hooked.sender.deliver(&[("X-Id", "1")], r#"{"key":"a"}"#).await;
+    let answer = hooked
+        .sender
+        .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)
+        .await;
     assert_eq!((answer.status, answer.told()), (200, "taken"));
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
@@ -100,13 +121,33 @@ async fn a_delivery_that_was_stored_and_not_confirmed_comes_again_and_the_counts
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   delivery: { header: X-Id }
   records: .[]";
-    let (hooked, odd) = Odd::start(Flow { extract, ..Flow::default() }, impatient()).await;
-    assert_eq!(hooked.sender.deliver(&[("X-Id", "0")], r#"[{"key":"z"}]"#).await.status, 200);
+    let (hooked, odd) = Odd::start(
+        Flow {
+            extract,
+            ..Flow::default()
+        },
+        impatient(),
+    )
+    .await;
+    assert_eq!(
+        hooked
+            .sender
+            .deliver(&[("X-Id", "0")], r#"[{"key":"z"}]"#)
+            .await
+            .status,
+        200
+    );
     odd.slow.store(true, Ordering::SeqCst);
     let body = r#"[{"key":"a"},{"key":"b"}]"#;
-    assert_eq!(hooked.sender.deliver(&[("X-Id", "1")], body).await.status, 503);
+    assert_eq!(
+        hooked.sender.deliver(&[("X-Id", "1")], body).await.status,
+        503
+    );
     odd.slow.store(false, Ordering::SeqCst);
-    assert_eq!(hooked.sender.deliver(&[("X-Id", "1")], body).await.status, 200);
+    assert_eq!(
+        hooked.sender.deliver(&[("X-Id", "1")], body).await.status,
+        200
+    );
     assert_eq!(hooked.outcomes().await, [("created", 3), ("unchanged", 2)]);
     assert_eq!(hooked.world.shop.server.asked("POST"), 3);
     hooked.running.stop().await;
@@ -117,8 +158,12 @@ async fn what_is_in_hand_at_the_end_is_answered_and_nothing_new_is_begun() {
     let (hooked, odd) = Odd::start(hooked(), Limits::default()).await;
     odd.slow.store(true, Ordering::SeqCst);
     let sender = hooked.sender.clone();
-    let in_hand =
-        tokio::spawn(async move { sender.deliver(&[("X-Id", "1")], r#"{"key":"a"}"#).await.status });
+    let in_hand = tokio::spawn(async move {
+        sender
+            .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)
+            .await
+            .status
+    });
     odd.asked.notified().await;
     hooked.running.begin_to_stop();
     eventually(async || match hooked.sender.connects().await {

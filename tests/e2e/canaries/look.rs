@@ -18,7 +18,10 @@ pub(crate) fn looked() -> Looked {
     let encoded = ["", "x", "xx"].map(|before| STANDARD_NO_PAD.encode(format!("{before}{MARK}")));
     let middle = |text: &String| text[text.len() - 8..text.len() - 2].to_owned();
     Looked {
-        marks: [MARK.to_owned()].into_iter().chain(encoded.iter().map(middle)).collect(),
+        marks: [MARK.to_owned()]
+            .into_iter()
+            .chain(encoded.iter().map(middle))
+            .collect(),
         found: Vec::new(),
         places: 0,
     }
@@ -30,7 +33,8 @@ impl Looked {
         self.places += 1;
         for mark in &self.marks {
             if let Some(at) = text.find(mark.as_str()) {
-                let start = (0..=at.saturating_sub(300)).rfind(|&start| text.is_char_boundary(start));
+                let start =
+                    (0..=at.saturating_sub(300)).rfind(|&start| text.is_char_boundary(start));
                 let around: String = text[start.unwrap_or(0)..].chars().take(500).collect();
                 self.found.push(format!("{place}: …{around}…"));
             }
@@ -44,6 +48,11 @@ impl Looked {
     /// Whether nothing was found anywhere.
     pub(crate) fn found_nothing(&self) {
         assert!(self.places > 20, "{} places", self.places);
-        assert!(self.found.is_empty(), "{} leaks:\n{}", self.found.len(), self.found.join("\n\n"));
+        assert!(
+            self.found.is_empty(),
+            "{} leaks:\n{}",
+            self.found.len(),
+            self.found.join("\n\n")
+        );
     }
 }

@@ -30,7 +30,10 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_the_embedded_backends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
-    let (amqp, database) = (test_url("POMOST_TEST_AMQP_URL"), test_url("POMOST_TEST_DATABASE_URL"));
+    let (amqp, database) = (
+        test_url("POMOST_TEST_AMQP_URL"),
+        test_url("POMOST_TEST_DATABASE_URL"),
+    );
     let namespace = Namespace::new(amqp, database);
     let servers = vec![
         ("POMOST_AMQP_URL", namespace.amqp_url.clone()),
@@ -39,8 +42,13 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
     ];
     let scene = Scene::start(servers).await;
     let tables = Tables::Servers(namespace.name.clone());
-    let proven = std::panic::AssertUnwindSafe(scene.prove(&tables)).catch_unwind().await;
-    namespace.delete_with(FLOWS.iter().map(|flow| flow.name)).await.unwrap();
+    let proven = std::panic::AssertUnwindSafe(scene.prove(&tables))
+        .catch_unwind()
+        .await;
+    namespace
+        .delete_with(FLOWS.iter().map(|flow| flow.name))
+        .await
+        .unwrap();
     proven.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
@@ -57,8 +65,11 @@ struct Scene {
 
 impl Scene {
     async fn start(servers: Vec<(&'static str, String)>) -> Scene {
-        let (project, collector, server) =
-            (tempfile::tempdir().unwrap(), Collector::start().await, Server::start().await);
+        let (project, collector, server) = (
+            tempfile::tempdir().unwrap(),
+            Collector::start().await,
+            Server::start().await,
+        );
         project::write(project.path(), &server.url);
         let webhooks = address_of_our_own(8080);
         let mut environment = vec![
@@ -70,10 +81,21 @@ impl Scene {
             ("RUST_LOG", "trace".into()),
         ];
         environment.extend(servers);
-        let environment: Vec<_> =
-            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let runner = Service::new("pomost", environment.clone(), project.path().to_owned()).with(&["run"]);
-        Scene { project, environment, webhooks, collector, server, runner, looked: looked() }
+        let environment: Vec<_> = environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let runner =
+            Service::new("pomost", environment.clone(), project.path().to_owned()).with(&["run"]);
+        Scene {
+            project,
+            environment,
+            webhooks,
+            collector,
+            server,
+            runner,
+            looked: looked(),
+        }
     }
 
     async fn prove(mut self, tables: &Tables) {
@@ -94,13 +116,20 @@ impl Scene {
         self.look_at_what_is_told().await;
         assert!(self.runner.terminate().await.status.success());
         self.looked.at("the log", &self.runner.log());
-        assert!(self.runner.log().contains("DEBUG"), "the log is to be detailed");
+        assert!(
+            self.runner.log().contains("DEBUG"),
+            "the log is to be detailed"
+        );
         self.looked.at_bytes("the traces", &self.collector.sent());
         assert!(!self.collector.spans().is_empty());
         tables.look(&mut self.looked).await;
         self.look_at_a_broken_project().await;
         self.looked.found_nothing();
-        assert_eq!(self.server.never_seen(), Vec::<&str>::new(), "every secret is to be in use");
+        assert_eq!(
+            self.server.never_seen(),
+            Vec::<&str>::new(),
+            "every secret is to be in use"
+        );
     }
 
     /// Waits until every flow has the dead letters that it makes.
@@ -108,7 +137,11 @@ impl Scene {
         eventually(async || {
             let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
             let died = |flow: &&FlowFile| listed.contains(&format!(" {} ", flow.name));
-            match FLOWS.iter().filter(|flow| flow.dies).find(|flow| !died(flow)) {
+            match FLOWS
+                .iter()
+                .filter(|flow| flow.dies)
+                .find(|flow| !died(flow))
+            {
                 None => Ok(()),
                 Some(flow) => Err(format!("no dead letter of {}: {listed}", flow.name)),
             }
@@ -128,16 +161,34 @@ impl Scene {
     async fn deliver(&mut self) {
         let right = project::delivery();
         let cases = [
-            (project::WEBHOOK_SECRET, "application/json", right.as_str(), "200"),
+            (
+                project::WEBHOOK_SECRET,
+                "application/json",
+                right.as_str(),
+                "200",
+            ),
             ("CANARY-wrong", "application/json", right.as_str(), "401"),
-            (project::WEBHOOK_SECRET, "application/json", &right[1..], "400"),
+            (
+                project::WEBHOOK_SECRET,
+                "application/json",
+                &right[1..],
+                "400",
+            ),
             (project::WEBHOOK_SECRET, "text/csv", right.as_str(), "200"),
-            (project::WEBHOOK_SECRET, "image/CANARY", right.as_str(), "415"),
+            (
+                project::WEBHOOK_SECRET,
+                "image/CANARY",
+                right.as_str(),
+                "415",
+            ),
         ];
         for (secret, content_type, body, status) in cases {
             for path in ["/hook", "/told"] {
                 let answer = deliver(self.webhooks, path, secret, content_type, body).await;
-                assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{content_type}: {answer}");
+                assert!(
+                    answer.starts_with(&format!("HTTP/1.1 {status}")),
+                    "{content_type}: {answer}"
+                );
                 self.looked.at("an answer to a delivery", &answer);
             }
         }
@@ -147,18 +198,25 @@ impl Scene {
         let checked = self.check().await;
         assert!(checked.contains("flows"), "{checked}");
         self.looked.at("check", &checked);
-        for arguments in
-            [&["status"][..], &["dead", "list", "--limit", "1000"], &["cursor", "show", "refused"]]
-        {
+        for arguments in [
+            &["status"][..],
+            &["dead", "list", "--limit", "1000"],
+            &["cursor", "show", "refused"],
+        ] {
             let printed = self.pomost(arguments).await;
             self.looked.at(&arguments.join(" "), &printed);
         }
         let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
-        let ids: Vec<&str> = listed.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+        let ids: Vec<&str> = listed
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split(' ').next())
+            .collect();
         assert!(ids.len() >= FLOWS.len());
         for id in ids {
             let printed = self.pomost(&["dead", "show", id]).await;
-            self.looked.at(&format!("dead show of {printed:.200}"), &printed);
+            self.looked
+                .at(&format!("dead show of {printed:.200}"), &printed);
         }
         for path in ["/metrics", "/readyz"] {
             let (_, told) = self.runner.get(path).await;
@@ -178,7 +236,8 @@ impl Scene {
     }
 
     async fn check(&self) -> String {
-        self.pomost(&["check", self.project.path().to_str().unwrap()]).await
+        self.pomost(&["check", self.project.path().to_str().unwrap()])
+            .await
     }
 
     async fn pomost(&self, arguments: &[&str]) -> String {
@@ -189,13 +248,22 @@ impl Scene {
     }
 }
 
-async fn deliver(address: SocketAddr, path: &str, secret: &str, content_type: &str, body: &str) -> String {
+async fn deliver(
+    address: SocketAddr,
+    path: &str,
+    secret: &str,
+    content_type: &str,
+    body: &str,
+) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: {content_type}\r\nX-Token: {secret}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .await
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer

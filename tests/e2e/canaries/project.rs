@@ -33,9 +33,18 @@ PEM=CANARY-pem
 
 const SYSTEMS: [(&str, &str); 6] = [
     ("bearer", "bearer: { token: \"${BEARER}\" }"),
-    ("header", "api_key: { header: X-Api-Key, value: \"${HEADER_KEY}\" }"),
-    ("query", "api_key: { query: api_key, value: \"${QUERY_KEY}\" }"),
-    ("basic", "basic: { username: user, password: \"${PASSWORD}\" }"),
+    (
+        "header",
+        "api_key: { header: X-Api-Key, value: \"${HEADER_KEY}\" }",
+    ),
+    (
+        "query",
+        "api_key: { query: api_key, value: \"${QUERY_KEY}\" }",
+    ),
+    (
+        "basic",
+        "basic: { username: user, password: \"${PASSWORD}\" }",
+    ),
     (
         "oauth",
         "oauth2: { grant: client_credentials, token_url: URL/token, client_id: id, client_secret: \"${CLIENT_SECRET}\", client_auth: body }",
@@ -55,11 +64,19 @@ pub(crate) struct FlowFile {
 }
 
 const fn dies(name: &'static str, text: &'static str) -> FlowFile {
-    FlowFile { name, dies: true, text }
+    FlowFile {
+        name,
+        dies: true,
+        text,
+    }
 }
 
 const fn lives(name: &'static str, text: &'static str) -> FlowFile {
-    FlowFile { name, dies: false, text }
+    FlowFile {
+        name,
+        dies: false,
+        text,
+    }
 }
 
 /// The flows. `ROWS` stands for reading rows, `TO` for a system that is written to.
@@ -72,10 +89,22 @@ pub(crate) const FLOWS: [FlowFile; 28] = [
         "refused_path",
         "ROWS\nload: { system: query, create: { request: \"POST /answer/400/{.email}\", id: .id } }",
     ),
-    dies("refused_bearer", "ROWS\nload: { system: bearer, create: { request: POST /answer/422, id: .id } }"),
-    dies("refused_basic", "ROWS\nload: { system: basic, create: { request: POST /answer/422, id: .id } }"),
-    dies("refused_oauth", "ROWS\nload: { system: oauth, create: { request: POST /answer/422, id: .id } }"),
-    dies("refused_login", "ROWS\nload: { system: login, create: { request: POST /answer/422, id: .id } }"),
+    dies(
+        "refused_bearer",
+        "ROWS\nload: { system: bearer, create: { request: POST /answer/422, id: .id } }",
+    ),
+    dies(
+        "refused_basic",
+        "ROWS\nload: { system: basic, create: { request: POST /answer/422, id: .id } }",
+    ),
+    dies(
+        "refused_oauth",
+        "ROWS\nload: { system: oauth, create: { request: POST /answer/422, id: .id } }",
+    ),
+    dies(
+        "refused_login",
+        "ROWS\nload: { system: login, create: { request: POST /answer/422, id: .id } }",
+    ),
     dies(
         "redirected",
         "ROWS\nload: { system: query, create: { request: \"POST /answer/302?mail={.email}\", id: .id } }",
@@ -84,19 +113,43 @@ pub(crate) const FLOWS: [FlowFile; 28] = [
         "conflicting",
         "ROWS\nload: { system: query, create: { request: POST /answer/409, id: .id }, update: { request: PUT /x }, lookup: { request: \"GET /answer/422?mail={.email}\", id: .id } }",
     ),
-    dies("strange", "ROWS\nload: { system: query, create: { request: POST /strange, id: .id } }"),
-    dies("doubtful", "ROWS\nload: { system: query, create: { request: POST /answer/201, id: .id } }"),
+    dies(
+        "strange",
+        "ROWS\nload: { system: query, create: { request: POST /strange, id: .id } }",
+    ),
+    dies(
+        "doubtful",
+        "ROWS\nload: { system: query, create: { request: POST /answer/201, id: .id } }",
+    ),
     dies(
         "batched",
         "ROWS\nload: { system: query, create: { request: POST /batch, body: \"[.[] | .data]\" }, batch: { size: 10, results: \".results[]\", rejected: .error } }",
     ),
-    dies("mapped_number", "ROWS\ntransform: { map: \"{ key, n: (.email | tonumber) }\" }\nTO"),
-    dies("mapped_error", "ROWS\ntransform: { map: \".email | error\" }\nTO"),
-    dies("mapped_index", "ROWS\ntransform: { map: \"{ key, n: .email.domain, m: .[.email].x }\" }\nTO"),
-    dies("mapped_text", "ROWS\ntransform: { map: \"error({ no: .email })\" }\nTO"),
-    dies("mapped_endless", "ROWS\ntransform: { map: \".email | until(false; . + .)\" }\nTO"),
+    dies(
+        "mapped_number",
+        "ROWS\ntransform: { map: \"{ key, n: (.email | tonumber) }\" }\nTO",
+    ),
+    dies(
+        "mapped_error",
+        "ROWS\ntransform: { map: \".email | error\" }\nTO",
+    ),
+    dies(
+        "mapped_index",
+        "ROWS\ntransform: { map: \"{ key, n: .email.domain, m: .[.email].x }\" }\nTO",
+    ),
+    dies(
+        "mapped_text",
+        "ROWS\ntransform: { map: \"error({ no: .email })\" }\nTO",
+    ),
+    dies(
+        "mapped_endless",
+        "ROWS\ntransform: { map: \".email | until(false; . + .)\" }\nTO",
+    ),
     dies("expected", "ROWS, expect: schemas/strict.json }\nTO"),
-    dies("produced", "ROWS\ntransform: { map: ., produce: schemas/strict.json }\nTO"),
+    dies(
+        "produced",
+        "ROWS\ntransform: { map: ., produce: schemas/strict.json }\nTO",
+    ),
     dies(
         "formed",
         "ROWS\nload: { system: query, create: { request: POST /x, body: \"{ a: { b: .email } }\", body_format: form, id: .id } }",
@@ -105,8 +158,14 @@ pub(crate) const FLOWS: [FlowFile; 28] = [
         "keyed",
         "extract: { system: bearer, request: GET /rows/keyed, records: \".rows[]\", key: .email, schedule: { every: 1h } }\nload: { system: query, create: { request: \"POST /answer/422/{$key}\", id: .id } }",
     ),
-    dies("fetched", "ROWS, fetch: { request: \"GET /answer/422?mail={.email}\" } }\nTO"),
-    dies("filed", "ROWS\nload: { files: { directory: out, format: { csv: { names: [key] } } } }"),
+    dies(
+        "fetched",
+        "ROWS, fetch: { request: \"GET /answer/422?mail={.email}\" } }\nTO",
+    ),
+    dies(
+        "filed",
+        "ROWS\nload: { files: { directory: out, format: { csv: { names: [key] } } } }",
+    ),
     dies(
         "hooked",
         "extract: { system: bearer, key: .key, webhook: { path: /hook, verify: { token: { secrets: [\"${WEBHOOK}\"], header: X-Token } } } }\nload: { system: query, create: { request: \"POST /answer/422\", id: .id } }",
@@ -123,7 +182,10 @@ pub(crate) const FLOWS: [FlowFile; 28] = [
         "broken_json",
         "extract: { system: query, request: GET /broken/json, records: \".rows[]\", key: .key, schedule: { every: 1h } }\nTO",
     ),
-    lives("waiting", "ROWS\nload: { system: query, create: { request: POST /answer/503, id: .id } }"),
+    lives(
+        "waiting",
+        "ROWS\nload: { system: query, create: { request: POST /answer/503, id: .id } }",
+    ),
     lives(
         "tabled",
         "ROWS\nload: { table: { database: \"${WAREHOUSE}\", name: t, columns: { email: text } } }",
@@ -160,15 +222,24 @@ pub(crate) fn write(directory: &Path, url: &str) {
     );
     for (name, auth) in SYSTEMS {
         let auth = auth.replace("URL", url);
-        write(format!("systems/{name}.yaml"), format!("system: {name}\nbase_url: {url}\nauth:\n  {auth}\n"));
+        write(
+            format!("systems/{name}.yaml"),
+            format!("system: {name}\nbase_url: {url}\nauth:\n  {auth}\n"),
+        );
     }
     for flow in &FLOWS {
         let rows = format!(
             "extract: {{ system: bearer, request: GET /rows/{}, records: \".rows[]\", key: .key, schedule: {{ every: 1h }}",
             flow.name
         );
-        let text = flow.text.replace("ROWS,", &format!("{rows},")).replace("ROWS\n", &format!("{rows} }}\n"));
-        let text = text.replace("TO", "load: { system: query, create: { request: POST /flaky/x, id: .id } }");
+        let text = flow
+            .text
+            .replace("ROWS,", &format!("{rows},"))
+            .replace("ROWS\n", &format!("{rows} }}\n"));
+        let text = text.replace(
+            "TO",
+            "load: { system: query, create: { request: POST /flaky/x, id: .id } }",
+        );
         // What was killed on its way is made again, unless it is to be in doubt or is looked up.
         let text = match flow.name {
             "doubtful" | "conflicting" => text,
@@ -183,7 +254,9 @@ pub(crate) fn write(directory: &Path, url: &str) {
 
 /// Rows as the source has them.
 pub(crate) fn rows(flow: &str) -> Vec<Value> {
-    (0..2).map(|number| json!({ "key": format!("{flow}-{number}"), "email": email(number) })).collect()
+    (0..2)
+        .map(|number| json!({ "key": format!("{flow}-{number}"), "email": email(number) }))
+        .collect()
 }
 
 /// What a sender delivers.

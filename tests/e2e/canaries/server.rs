@@ -37,10 +37,17 @@ struct Kept {
 impl Server {
     pub(crate) async fn start() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (url, shared) = (format!("http://{}", listener.local_addr().unwrap()), Shared::default());
+        let (url, shared) = (
+            format!("http://{}", listener.local_addr().unwrap()),
+            Shared::default(),
+        );
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Server { url, shared, serving }
+        Server {
+            url,
+            shared,
+            serving,
+        }
     }
 
     /// What has failed once fails once again.
@@ -50,17 +57,23 @@ impl Server {
 
     /// Waits for the first record.
     pub(crate) async fn is_written_to(&self) {
-        eventually(async || match self.shared.lock().unwrap().sent.contains("POST ") {
-            true => Ok(()),
-            false => Err("nothing was written"),
-        })
+        eventually(
+            async || match self.shared.lock().unwrap().sent.contains("POST ") {
+                true => Ok(()),
+                false => Err("nothing was written"),
+            },
+        )
         .await;
     }
 
     /// The secrets that have not come.
     pub(crate) fn never_seen(&self) -> Vec<&'static str> {
         let sent = &self.shared.lock().unwrap().sent;
-        SECRETS.iter().filter(|(_, sent_as)| !sent.contains(sent_as)).map(|(name, _)| *name).collect()
+        SECRETS
+            .iter()
+            .filter(|(_, sent_as)| !sent.contains(sent_as))
+            .map(|(name, _)| *name)
+            .collect()
     }
 }
 
@@ -76,7 +89,10 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body
     let path = parts.uri.path().to_owned();
     let mut echo = format!("{} {}", parts.method, parts.uri);
     for (name, value) in &parts.headers {
-        echo.push_str(&format!(" {name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        echo.push_str(&format!(
+            " {name}: {}",
+            String::from_utf8_lossy(value.as_bytes())
+        ));
     }
     echo.push_str(&format!(" {body}"));
     let mut kept = shared.lock().unwrap();
@@ -89,9 +105,10 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body
         ["broken", "csv"] => respond(200, "key,email\nk1,\"CANARY\"mail\n".into()),
         ["broken", "xml"] => respond(200, "<a><row><email>CANARY</emall></row></a>".into()),
         ["token"] if fails_once("token") => respond(500, echo),
-        ["token"] => {
-            respond(200, json!({ "access_token": "CANARY-access/+=", "expires_in": 3600 }).to_string())
-        }
+        ["token"] => respond(
+            200,
+            json!({ "access_token": "CANARY-access/+=", "expires_in": 3600 }).to_string(),
+        ),
         ["login"] if fails_once("login") => respond(500, echo),
         ["login"] => respond(200, json!({ "token": "CANARY-session/+=" }).to_string()),
         ["flaky", ..] if fails_once(&path) => respond(500, echo),
@@ -105,14 +122,15 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response<Body
 
 fn verdicts(body: &str) -> String {
     let records: Vec<Value> = serde_json::from_str(body).unwrap();
-    let verdict =
-        |record: &Value| json!({ "error": format!("'{}' is taken", record["email"].as_str().unwrap()) });
+    let verdict = |record: &Value| json!({ "error": format!("'{}' is taken", record["email"].as_str().unwrap()) });
     json!({ "results": records.iter().map(verdict).collect::<Vec<_>>() }).to_string()
 }
 
 fn respond(status: u16, body: String) -> Response<Body> {
     let location: String = body.split(' ').nth(1).unwrap_or_default().into();
-    let response = Response::builder().status(status).header(header::RETRY_AFTER, "1");
+    let response = Response::builder()
+        .status(status)
+        .header(header::RETRY_AFTER, "1");
     let response = match status {
         300..400 => response.header(header::LOCATION, format!("/elsewhere{location}")),
         _ => response,

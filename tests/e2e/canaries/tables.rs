@@ -60,19 +60,29 @@ impl Tables {
 
 fn without_record(letter: &str) -> String {
     let mut letter: Value = serde_json::from_str(letter).unwrap();
-    RECORD.iter().for_each(|member| drop(letter.as_object_mut().unwrap().remove(*member)));
+    RECORD
+        .iter()
+        .for_each(|member| drop(letter.as_object_mut().unwrap().remove(*member)));
     letter.to_string()
 }
 
 fn of_file(file: &Path) -> Vec<Cell> {
     let connection = Connection::open(file).unwrap();
-    let tables = texts(&connection, "SELECT name FROM sqlite_master WHERE type = 'table'");
+    let tables = texts(
+        &connection,
+        "SELECT name FROM sqlite_master WHERE type = 'table'",
+    );
     let cells = tables.iter().flat_map(|table| {
-        let columns = texts(&connection, &format!("SELECT name FROM pragma_table_info('{table}')"));
+        let columns = texts(
+            &connection,
+            &format!("SELECT name FROM pragma_table_info('{table}')"),
+        );
         let cells = |column: String| {
             let query = format!("SELECT coalesce(CAST(\"{column}\" AS text), '') FROM \"{table}\"");
             let cells = texts(&connection, &query).into_iter();
-            cells.map(|text| (table.clone(), column.clone(), text)).collect::<Vec<_>>()
+            cells
+                .map(|text| (table.clone(), column.clone(), text))
+                .collect::<Vec<_>>()
         };
         columns.into_iter().flat_map(cells).collect::<Vec<_>>()
     });
@@ -89,7 +99,8 @@ fn texts(connection: &Connection, query: &str) -> Vec<String> {
 
 async fn of_schema(schema: &str) -> Vec<Cell> {
     let client = database().await;
-    let columns = "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns
+    let columns =
+        "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns
         WHERE table_schema = $1";
     let mut cells = Vec::new();
     for row in client.query(columns, &[&schema]).await.unwrap() {
@@ -100,7 +111,10 @@ async fn of_schema(schema: &str) -> Vec<Cell> {
         };
         let query = format!("SELECT coalesce({text}, '') FROM \"{schema}\".\"{table}\"");
         let rows = client.query(&query, &[]).await.unwrap();
-        cells.extend(rows.iter().map(|row| (table.clone(), column.clone(), row.get(0))));
+        cells.extend(
+            rows.iter()
+                .map(|row| (table.clone(), column.clone(), row.get(0))),
+        );
     }
     cells
 }

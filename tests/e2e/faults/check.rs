@@ -23,39 +23,75 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 impl Due {
     /// All that the CRM has, for a first run.
     pub(super) fn at_first(crm: &Crm) -> Due {
-        Due { expected: crm.expected(), rows: crm.customers().map(|customer| customer.id).collect() }
+        Due {
+            expected: crm.expected(),
+            rows: crm.customers().map(|customer| customer.id).collect(),
+        }
     }
 
     /// What has changed since the cursor, for a run that is not requested yet.
     pub(super) async fn since_the_cursor(stack: &Stack) -> Due {
         let cursor = stack.store.cursor(FLOW).await.unwrap().unwrap();
         let since = cursor.parse::<Timestamp>().unwrap() - OVERLAP;
-        let changed = stack.crm.customers().filter(|customer| time(&customer.updated_at) >= since);
-        Due { rows: changed.map(|customer| customer.id).collect(), expected: stack.crm.expected() }
+        let changed = stack
+            .crm
+            .customers()
+            .filter(|customer| time(&customer.updated_at) >= since);
+        Due {
+            rows: changed.map(|customer| customer.id).collect(),
+            expected: stack.crm.expected(),
+        }
     }
 
     /// Every row was counted once, and those that cannot cross, and no others, are dead.
     pub(super) async fn was_read(&self, stack: &Stack, summary: &RunSummary) {
         counts::add_up(summary);
-        assert_eq!((summary.counts.waiting, summary.counts.records), (0, self.rows.len() as u64));
+        assert_eq!(
+            (summary.counts.waiting, summary.counts.records),
+            (0, self.rows.len() as u64)
+        );
         let hopeless: BTreeSet<&str> = self.hopeless().collect();
         let letters = letters(stack).await;
-        let of_run = letters.iter().filter(|letter| letter.run == summary.id).map(DeadLetter::key);
-        assert!(of_run.clone().all(|key| hopeless.contains(key)), "{:?}", of_run.collect::<Vec<_>>());
+        let of_run = letters
+            .iter()
+            .filter(|letter| letter.run == summary.id)
+            .map(DeadLetter::key);
+        assert!(
+            of_run.clone().all(|key| hopeless.contains(key)),
+            "{:?}",
+            of_run.collect::<Vec<_>>()
+        );
         let died: BTreeSet<&str> = letters.iter().map(DeadLetter::key).collect();
-        assert!(hopeless.is_subset(&died), "{:?} have no letter", hopeless.difference(&died));
-        assert_eq!(summary.counts.of(Outcome::Dead), hopeless.len() as u64, "{:?}", summary.counts);
+        assert!(
+            hopeless.is_subset(&died),
+            "{:?} have no letter",
+            hopeless.difference(&died)
+        );
+        assert_eq!(
+            summary.counts.of(Outcome::Dead),
+            hopeless.len() as u64,
+            "{:?}",
+            summary.counts
+        );
     }
 
     fn hopeless(&self) -> impl Iterator<Item = &str> {
-        self.expected.dead.keys().map(String::as_str).filter(|key| self.rows.contains(*key))
+        self.expected
+            .dead
+            .keys()
+            .map(String::as_str)
+            .filter(|key| self.rows.contains(*key))
     }
 }
 
 /// All dead letters there were: one that is outdated is closed, and a record that is read again unchanged has that of an
 /// earlier run.
 async fn letters(stack: &Stack) -> Vec<DeadLetter> {
-    let all = DeadLetterFilter { closed: true, limit: u32::MAX, ..DeadLetterFilter::default() };
+    let all = DeadLetterFilter {
+        closed: true,
+        limit: u32::MAX,
+        ..DeadLetterFilter::default()
+    };
     stack.store.dead_letters(&all).await.unwrap()
 }
 
@@ -65,26 +101,54 @@ fn time(text: &str) -> Timestamp {
 
 /// The shop has what it must, and was asked for what was due: nobody was created twice, and what was sent
 /// again was what was there.
-pub(super) fn the_shop_was_asked_for_what_was_due(stack: &Stack, waves: [&Due; 2], some_are_skipped: bool) {
+pub(super) fn the_shop_was_asked_for_what_was_due(
+    stack: &Stack,
+    waves: [&Due; 2],
+    some_are_skipped: bool,
+) {
     stack.has_what_it_must();
-    let twice: BTreeMap<_, _> =
-        stack.shop.snapshot().tallies.into_iter().filter(|(_, tally)| tally.created > 1).collect();
+    let twice: BTreeMap<_, _> = stack
+        .shop
+        .snapshot()
+        .tallies
+        .into_iter()
+        .filter(|(_, tally)| tally.created > 1)
+        .collect();
     assert!(twice.is_empty(), "created more than once: {twice:?}");
     let (due, counts) = (requests(waves), stack.shop.counts());
-    let done = [counts.created, counts.updated - counts.repeated, counts.deleted];
+    let done = [
+        counts.created,
+        counts.updated - counts.repeated,
+        counts.deleted,
+    ];
     // Of a record that changes while it is under way, the state before need not arrive where the latest counts.
-    let as_due =
-        if some_are_skipped { done.iter().zip(due).all(|(done, due)| *done <= due) } else { done == due };
-    assert!(as_due, "due to create, update and delete were {due:?}, done were {done:?}: {counts:?}");
+    let as_due = if some_are_skipped {
+        done.iter().zip(due).all(|(done, due)| *done <= due)
+    } else {
+        done == due
+    };
+    assert!(
+        as_due,
+        "due to create, update and delete were {due:?}, done were {done:?}: {counts:?}"
+    );
     nothing_but_what_was_asked_for(&counts);
 }
 
 /// How many creates, updates and deletes the two waves are due.
 fn requests([before, after]: [&Due; 2]) -> [u64; 3] {
     let (before, after) = (&before.expected.present, &after.expected.present);
-    let new = after.keys().filter(|key| !before.contains_key(*key)).count();
-    let gone = before.keys().filter(|key| !after.contains_key(*key)).count();
-    let changed = after.iter().filter(|(key, now)| before.get(*key).is_some_and(|then| then != *now)).count();
+    let new = after
+        .keys()
+        .filter(|key| !before.contains_key(*key))
+        .count();
+    let gone = before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .count();
+    let changed = after
+        .iter()
+        .filter(|(key, now)| before.get(*key).is_some_and(|then| then != *now))
+        .count();
     [before.len() + new, changed, gone].map(|requests| requests as u64)
 }
 

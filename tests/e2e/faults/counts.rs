@@ -14,7 +14,9 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn over(store: Arc<dyn Store>, run: RunId) -> Watch {
-        Watch { watching: tokio::spawn(watch(store, run)) }
+        Watch {
+            watching: tokio::spawn(watch(store, run)),
+        }
     }
 
     /// Ends it, and says what it saw.
@@ -51,5 +53,8 @@ pub(super) fn add_up(summary: &RunSummary) {
 fn grow(before: &Counts, after: &Counts) {
     let shrunk = |outcome: &Outcome| after.of(*outcome) < before.of(*outcome);
     let shrunk: Vec<Outcome> = Outcome::ALL.into_iter().filter(shrunk).collect();
-    assert!(shrunk.is_empty() && after.records >= before.records, "{before:?} became {after:?}");
+    assert!(
+        shrunk.is_empty() && after.records >= before.records,
+        "{before:?} became {after:?}"
+    );
 }

@@ -77,7 +77,11 @@ const SLOW: Flow = Flow::Slow(Duration::from_millis(40));
 
 impl Fault {
     pub(super) async fn begin(self, field: &mut Field<'_>) {
-        let Field { stack, ground, others } = field;
+        let Field {
+            stack,
+            ground,
+            others,
+        } = field;
         match self {
             Fault::Killed(service) => stack.service(service).kill().await,
             Fault::ToldToEnd(service) => stack.service(service).ask_to_end(),
@@ -104,13 +108,21 @@ impl Fault {
     }
 
     pub(super) async fn end(self, field: &mut Field<'_>) {
-        let Field { stack, ground, others } = field;
+        let Field {
+            stack,
+            ground,
+            others,
+        } = field;
         match self {
             Fault::Killed(service) => stack.service(service).start(),
             Fault::ToldToEnd(service) => {
                 let service = stack.service(service);
                 let ended = service.ended().await;
-                assert!(ended.is_in_order() && ended.took < LIMIT, "{}: {ended:?}", service.name);
+                assert!(
+                    ended.is_in_order() && ended.took < LIMIT,
+                    "{}: {ended:?}",
+                    service.name
+                );
                 service.start();
             }
             Fault::Frozen(service) => stack.service(service).resume(),
@@ -163,8 +175,14 @@ impl Fault {
 const LIMIT: Duration = Duration::from_secs(25);
 
 /// The systems are slow enough for records to be everywhere at any time.
-pub(super) const CRM: Faults = Faults { delay_ms: 120, faults: Vec::new() };
-pub(super) const SHOP: Faults = Faults { delay_ms: 20, faults: Vec::new() };
+pub(super) const CRM: Faults = Faults {
+    delay_ms: 120,
+    faults: Vec::new(),
+};
+pub(super) const SHOP: Faults = Faults {
+    delay_ms: 20,
+    faults: Vec::new(),
+};
 
 /// After the connection was closed, within the time for which that is reckoned with.
 const ACT_LATE: Act = Act::EffectAfter { ms: 1_500 };
@@ -175,7 +193,10 @@ const LATE: Act = Act::Late { ms: 2_500 };
 impl Wrong {
     /// This as well as what is usual.
     fn among(self, usual: Faults) -> Faults {
-        let asking = |status| Act::Answer { status, retry_after: Some("1".to_owned()) };
+        let asking = |status| Act::Answer {
+            status,
+            retry_after: Some("1".to_owned()),
+        };
         let (when, act) = match self {
             Wrong::Throttles => (When::Always, asking(429)),
             Wrong::IsNotReady => (When::Always, asking(503)),
@@ -190,7 +211,14 @@ impl Wrong {
         };
         let fault = Struck::new(when, act);
         // A change that is made late undoes one that came after it, and nobody could know.
-        let fault = if self == Wrong::ActsLate { fault.on("POST") } else { fault };
-        Faults { faults: vec![fault], ..usual }
+        let fault = if self == Wrong::ActsLate {
+            fault.on("POST")
+        } else {
+            fault
+        };
+        Faults {
+            faults: vec![fault],
+            ..usual
+        }
     }
 }

@@ -33,7 +33,12 @@ impl Ground {
         let (broker, database) = tokio::join!(PrivateNode::start(), PrivatePostgres::start());
         let broker_wire = Proxy::start(&broker.url(), 5672).await;
         let database_wire = Proxy::start(&database.url(), 5432).await;
-        Ground { broker, database, broker_wire, database_wire }
+        Ground {
+            broker,
+            database,
+            broker_wire,
+            database_wire,
+        }
     }
 
     pub(super) fn wire(&mut self, wire: Wire) -> &mut Proxy {

@@ -31,7 +31,8 @@ async fn faults_at_any_moment_lose_and_double_nothing() {
     let (first, next) = (pomost_tests::seed(), AtomicU64::new(0));
     let lane = async || {
         let (mut ground, mut failed) = (Ground::start().await, Vec::new());
-        while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < rounds)
+        while let Some(number) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < rounds)
         {
             let seed = first.wrapping_add(number);
             if !passes(seed, &mut ground).await {
@@ -43,14 +44,23 @@ async fn faults_at_any_moment_lose_and_double_nothing() {
     };
     let lanes = (0..LANES.min(rounds)).map(|_| lane());
     let failed = join_all(lanes).await.concat();
-    assert!(failed.is_empty(), "of {rounds} rounds those of these seeds failed: {failed:?}");
+    assert!(
+        failed.is_empty(),
+        "of {rounds} rounds those of these seeds failed: {failed:?}"
+    );
 }
 
 #[expect(clippy::print_stderr, reason = "says what a round was")]
 async fn passes(seed: u64, ground: &mut Ground) -> bool {
     let (schedule, started) = (Schedule::draw(seed), std::time::Instant::now());
-    let passed = AssertUnwindSafe(round::run(&schedule, ground)).catch_unwind().await.is_ok();
+    let passed = AssertUnwindSafe(round::run(&schedule, ground))
+        .catch_unwind()
+        .await
+        .is_ok();
     let ended = if passed { "passed" } else { "FAILED" };
-    eprintln!("{ended} after {:.1} s: {schedule}", started.elapsed().as_secs_f64());
+    eprintln!(
+        "{ended} after {:.1} s: {schedule}",
+        started.elapsed().as_secs_f64()
+    );
     passed
 }

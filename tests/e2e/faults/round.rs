@@ -24,7 +24,16 @@ const EDITS: [(&str, &str, &str); 3] = [
 ];
 const EVERY_IN_ORDER: [(&str, &str, &str); 4] = {
     let [pages, crm, shop] = EDITS;
-    [pages, crm, shop, ("flows/customers.yaml", "  system: shop\n", "  system: shop\n  order: every\n")]
+    [
+        pages,
+        crm,
+        shop,
+        (
+            "flows/customers.yaml",
+            "  system: shop\n",
+            "  system: shop\n  order: every\n",
+        ),
+    ]
 };
 
 /// Runs a round, and panics where something is not as it must be.
@@ -32,26 +41,47 @@ pub(super) async fn run(schedule: &Schedule, ground: &mut Ground) {
     let options = Options {
         customers: CUSTOMERS,
         // So that the broker soon gives what somebody who stands still has taken to others.
-        amqp_url: Some(format!("{}?heartbeat=2", ground.broker_wire.url(&ground.broker.url()))),
+        amqp_url: Some(format!(
+            "{}?heartbeat=2",
+            ground.broker_wire.url(&ground.broker.url())
+        )),
         database: Some(ground.database.url()),
         database_url: Some(ground.database_wire.url(&ground.database.url())),
         embedded: schedule.embedded,
-        edits: if schedule.every { &EVERY_IN_ORDER } else { &EDITS },
+        edits: if schedule.every {
+            &EVERY_IN_ORDER
+        } else {
+            &EDITS
+        },
         ..Options::default()
     };
     prove(options, async |stack| {
         stack.crm.set_faults(CRM);
         stack.shop.set_faults(SHOP);
         let others = replicas(stack, schedule.replicas);
-        let field = Field { stack, ground, others };
-        Round { schedule, chance: Chance::of(schedule.seed), field }.run().await;
+        let field = Field {
+            stack,
+            ground,
+            others,
+        };
+        Round {
+            schedule,
+            chance: Chance::of(schedule.seed),
+            field,
+        }
+        .run()
+        .await;
     })
     .await;
 }
 
 /// The processes of each service beside the first.
 fn replicas(stack: &mut Stack, of_each: usize) -> Vec<pomost_tests::Service> {
-    let names: Vec<&str> = stack.services().iter().map(|service| service.name).collect();
+    let names: Vec<&str> = stack
+        .services()
+        .iter()
+        .map(|service| service.name)
+        .collect();
     let mut others: Vec<_> = names
         .into_iter()
         .flat_map(|name| (1..of_each).map(move |_| name))
@@ -88,7 +118,11 @@ impl Round<'_> {
         first_watch.end().await;
         second_watch.end().await;
         self.end().await;
-        let Round { schedule, field: Field { stack, .. }, .. } = self;
+        let Round {
+            schedule,
+            field: Field { stack, .. },
+            ..
+        } = self;
         second.was_read(stack, &second_summary).await;
         let some_are_skipped = schedule.overlapping && !schedule.every;
         check::the_shop_was_asked_for_what_was_due(stack, [&first, &second], some_are_skipped);
@@ -99,7 +133,8 @@ impl Round<'_> {
         let run = self.field.stack.request_run().await;
         let watch = Watch::over(self.field.stack.store.clone(), run);
         for blow in &self.schedule.waves[wave] {
-            self.has_settled(run, due.rows.len() as u64 * blow.at / 100).await;
+            self.has_settled(run, due.rows.len() as u64 * blow.at / 100)
+                .await;
             self.chance.moment().await;
             self.strike(blow).await;
         }
@@ -142,9 +177,20 @@ impl Round<'_> {
 
     /// A change that is dead holds up those after it until somebody decides.
     async fn discard_what_others_wait_for(&self, run: RunId) {
-        let letters = self.field.stack.dead_letters().await.into_iter().filter(|letter| letter.run == run);
+        let letters = self
+            .field
+            .stack
+            .dead_letters()
+            .await
+            .into_iter()
+            .filter(|letter| letter.run == run);
         let ids: Vec<String> = letters.map(|letter| letter.id).collect();
-        self.field.stack.store.discard_dead_letters(&ids).await.unwrap();
+        self.field
+            .stack
+            .store
+            .discard_dead_letters(&ids)
+            .await
+            .unwrap();
     }
 
     /// Ends all services, once they have done all that there is to do.
@@ -161,5 +207,10 @@ impl Round<'_> {
 /// Many change, some only seem to, some go and some come.
 fn changes() -> Edit {
     let every = |step: usize, from: u32| (from..CUSTOMERS).step_by(step).collect();
-    Edit { change: every(2, 0), touch: every(10, 1), archive: every(14, 5), add: 15 }
+    Edit {
+        change: every(2, 0),
+        touch: every(10, 1),
+        archive: every(14, 5),
+        add: 15,
+    }
 }

@@ -61,21 +61,34 @@ impl Schedule {
         let replicas = if embedded { 1 } else { 1 + chance.below(2) };
         let [overlapping, every] = [(); 2].map(|()| chance.below(2) == 0);
         let waves = [3, 2].map(|blows| wave(&mut chance, blows, embedded));
-        Schedule { seed, embedded, replicas, overlapping, every, waves }
+        Schedule {
+            seed,
+            embedded,
+            replicas,
+            overlapping,
+            every,
+            waves,
+        }
     }
 }
 
 /// One blow in each equal part of the wave.
 fn wave(chance: &mut Chance, blows: u64, embedded: bool) -> Vec<Blow> {
     let moments = chance.moments(blows, 90);
-    moments.into_iter().map(|at| blow(chance, at, embedded)).collect()
+    moments
+        .into_iter()
+        .map(|at| blow(chance, at, embedded))
+        .collect()
 }
 
 fn blow(chance: &mut Chance, at: u64, embedded: bool) -> Blow {
     let mut faults: Vec<Fault> = Vec::new();
     for _ in 0..=chance.below(3) {
         let fault = fault(chance, embedded);
-        if faults.iter().all(|other| other.strikes() != fault.strikes()) {
+        if faults
+            .iter()
+            .all(|other| other.strikes() != fault.strikes())
+        {
             faults.push(fault);
         }
     }
@@ -89,12 +102,19 @@ fn blow(chance: &mut Chance, at: u64, embedded: bool) -> Blow {
 
 /// What strikes the services comes most often, and the broker least, which takes long to be back.
 fn fault(chance: &mut Chance, embedded: bool) -> Fault {
-    let service = if embedded { "pomost" } else { chance.pick(SERVICES.into()) };
+    let service = if embedded {
+        "pomost"
+    } else {
+        chance.pick(SERVICES.into())
+    };
     let of_the_service = [Killed(service), ToldToEnd(service), Frozen(service)];
     let kinds = match (embedded, chance.below(12)) {
         (true, 0..5) => of_the_service.to_vec(),
         (true, 5..8) => vec![DiskFull],
-        (false, 0..4) => of_the_service.into_iter().chain([Succeeded(service)]).collect(),
+        (false, 0..4) => of_the_service
+            .into_iter()
+            .chain([Succeeded(service)])
+            .collect(),
         (false, 4) => vec![BrokerRestarts, BrokerAlarm],
         (false, 5..7) => vec![DatabaseRestarts, DatabaseCrashes, DatabaseDisconnects],
         (false, 7..9) => {
@@ -109,20 +129,47 @@ fn fault(chance: &mut Chance, embedded: bool) -> Fault {
 /// A source that talks nonsense ends its run, and that is as it must be; and it does nothing that could be late.
 fn of_a_system(chance: &mut Chance) -> Vec<Fault> {
     let system: System = chance.pick(vec![Crm, Shop]);
-    let wrongs =
-        WRONGS.into_iter().filter(|wrong| system == Shop || !matches!(wrong, TalksNonsense | ActsLate));
-    wrongs.map(|wrong| Fault::Wrong(system, wrong)).chain([Away(system)]).collect()
+    let wrongs = WRONGS
+        .into_iter()
+        .filter(|wrong| system == Shop || !matches!(wrong, TalksNonsense | ActsLate));
+    wrongs
+        .map(|wrong| Fault::Wrong(system, wrong))
+        .chain([Away(system)])
+        .collect()
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Schedule { seed, embedded, replicas, overlapping, every, waves } = self;
-        let stack = if *embedded { "embedded".to_owned() } else { format!("{replicas} of each service") };
-        let changes = if *overlapping { "overlapping changes" } else { "changes" };
-        let order = if *every { "each in order" } else { "the latest" };
+        let Schedule {
+            seed,
+            embedded,
+            replicas,
+            overlapping,
+            every,
+            waves,
+        } = self;
+        let stack = if *embedded {
+            "embedded".to_owned()
+        } else {
+            format!("{replicas} of each service")
+        };
+        let changes = if *overlapping {
+            "overlapping changes"
+        } else {
+            "changes"
+        };
+        let order = if *every {
+            "each in order"
+        } else {
+            "the latest"
+        };
         write!(f, "POMOST_TEST_SEED={seed}, {stack}, {changes}, {order}")?;
         for blow in waves.iter().flatten() {
-            write!(f, "\n  at {} %, for {:?}: {:?}", blow.at, blow.lasts, blow.faults)?;
+            write!(
+                f,
+                "\n  at {} %, for {:?}: {:?}",
+                blow.at, blow.lasts, blow.faults
+            )?;
         }
         Ok(())
     }

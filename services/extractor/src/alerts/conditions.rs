@@ -20,7 +20,12 @@ pub(super) struct Conditions<'a> {
 impl<'a> Conditions<'a> {
     /// Those that a project asks for.
     pub(super) fn new(context: &'a Context, alerts: &'a Alerts) -> Conditions<'a> {
-        Conditions { context, alerts, since: Timestamp::now(), successes: BTreeMap::new() }
+        Conditions {
+            context,
+            alerts,
+            since: Timestamp::now(),
+            successes: BTreeMap::new(),
+        }
     }
 
     /// What people have to know now: a text for each subject, without secrets and values of records. They may know
@@ -37,15 +42,30 @@ impl<'a> Conditions<'a> {
 
     /// Of a system that the project does not have any more, nobody will find out that it is back.
     async fn outages(&self) -> Result<BTreeMap<String, String>> {
-        let outages = self.context.store().outages(Outage::REMEMBERED).await?.into_iter();
-        let outages = outages.filter(|outage| self.context.project.systems.contains_key(&outage.system));
-        Ok(outages.map(|outage| (format!("outage:{}", outage.system), down(&outage))).collect())
+        let outages = self
+            .context
+            .store()
+            .outages(Outage::REMEMBERED)
+            .await?
+            .into_iter();
+        let outages =
+            outages.filter(|outage| self.context.project.systems.contains_key(&outage.system));
+        Ok(outages
+            .map(|outage| (format!("outage:{}", outage.system), down(&outage)))
+            .collect())
     }
 
     async fn bursts(&self) -> Result<BTreeMap<String, String>> {
         let burst = self.alerts.dead_letters;
-        let since = Timestamp::now().checked_sub(burst.within).unwrap_or(Timestamp::MIN);
-        let counts = self.context.store().count_dead_letters(since).await?.into_iter();
+        let since = Timestamp::now()
+            .checked_sub(burst.within)
+            .unwrap_or(Timestamp::MIN);
+        let counts = self
+            .context
+            .store()
+            .count_dead_letters(since)
+            .await?
+            .into_iter();
         let within = SignedDuration::try_from(burst.within).unwrap_or(SignedDuration::MAX);
         let bursts = counts.filter(|(_, count)| *count >= burst.count.into()).map(|(flow, count)| {
             let text = format!(
@@ -56,11 +76,17 @@ impl<'a> Conditions<'a> {
         Ok(bursts.collect())
     }
 
-    async fn overdue(&mut self, standing: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    async fn overdue(
+        &mut self,
+        standing: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>> {
         let mut overdue = BTreeMap::new();
         for flow in self.context.project.flows.values() {
             let subject = format!("overdue:{}", flow.name);
-            if self.is_overdue(flow, standing.contains_key(&subject)).await? {
+            if self
+                .is_overdue(flow, standing.contains_key(&subject))
+                .await?
+            {
                 overdue.insert(subject, self.late(flow));
             }
         }
@@ -75,13 +101,18 @@ impl<'a> Conditions<'a> {
         if let Some(success) = self.context.store().last_success(&flow.name).await? {
             self.successes.insert(flow.name.clone(), success);
         }
-        let has_never_succeeded = flow.extract.schedule.is_some() && !self.successes.contains_key(&flow.name);
+        let has_never_succeeded =
+            flow.extract.schedule.is_some() && !self.successes.contains_key(&flow.name);
         Ok(stands && has_never_succeeded || self.seems_overdue(flow))
     }
 
     /// As far as it is known here when the flow succeeded.
     fn seems_overdue(&self, flow: &Flow) -> bool {
-        let success = self.successes.get(&flow.name).copied().unwrap_or(self.since);
+        let success = self
+            .successes
+            .get(&flow.name)
+            .copied()
+            .unwrap_or(self.since);
         let schedule = flow.extract.schedule.as_ref();
         let due = schedule.and_then(|schedule| schedule.after(success, self.alerts.overdue));
         due.is_some_and(|due| due < Timestamp::now())
@@ -100,7 +131,12 @@ impl<'a> Conditions<'a> {
 }
 
 fn down(outage: &Outage) -> String {
-    let Outage { system, since, reason, .. } = outage;
+    let Outage {
+        system,
+        since,
+        reason,
+        ..
+    } = outage;
     let advice = match outage.is_of_credentials() {
         true => "Mend its credentials; its flows wait and then go on by themselves.",
         false => "Its flows wait and go on by themselves.",

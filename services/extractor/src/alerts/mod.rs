@@ -32,9 +32,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Tells people what they have to know, as the project says, until shutdown. A hook that does not take it
 /// is tried again, and holds up nothing else.
 pub async fn tell(context: Context, hook: Hook) {
-    let Some(alerts) = &context.project.alerts else { return };
+    let Some(alerts) = &context.project.alerts else {
+        return;
+    };
     let conditions = Conditions::new(&context, alerts);
-    let teller = Teller { context: &context, hook, conditions, refused: BTreeMap::new() };
+    let teller = Teller {
+        context: &context,
+        hook,
+        conditions,
+        refused: BTreeMap::new(),
+    };
     context.shutdown.run_until_cancelled(teller.tell()).await;
 }
 
@@ -80,14 +87,22 @@ impl Teller<'_> {
     /// One look, if no other process does it.
     async fn turn(&mut self) -> Result<()> {
         let store = self.context.store();
-        let Some(lease) = store.acquire_lease(LEASE, self.context.holder(), LEASE_FOR).await? else {
+        let Some(lease) = store
+            .acquire_lease(LEASE, self.context.holder(), LEASE_FOR)
+            .await?
+        else {
             return Ok(());
         };
-        let standing = store.alerts().await?.into_iter().map(|alert| (alert.subject, alert.text));
+        let standing = store
+            .alerts()
+            .await?
+            .into_iter()
+            .map(|alert| (alert.subject, alert.text));
         let standing: BTreeMap<String, String> = standing.collect();
         let now = self.conditions.now(&standing).await?;
         let news = news(&now, &standing);
-        self.refused.retain(|subject, _| news.contains_key(subject.as_str()));
+        self.refused
+            .retain(|subject, _| news.contains_key(subject.as_str()));
         for (subject, news) in news {
             store.renew_lease(&lease, LEASE_FOR).await?;
             self.say(subject, news).await?;
@@ -96,7 +111,11 @@ impl Teller<'_> {
     }
 
     async fn say(&mut self, subject: &str, news: News<'_>) -> Result<()> {
-        if self.refused.get(subject).is_some_and(|refused| refused.until > Instant::now()) {
+        if self
+            .refused
+            .get(subject)
+            .is_some_and(|refused| refused.until > Instant::now())
+        {
             return Ok(());
         }
         if let Err(error) = self.hook.say(&news.text()).await {
@@ -113,7 +132,10 @@ impl Teller<'_> {
 
     fn refuse(&mut self, subject: &str) {
         let now = Instant::now();
-        let first = || Refused { pauses: pauses(), until: now };
+        let first = || Refused {
+            pauses: pauses(),
+            until: now,
+        };
         let refused = self.refused.entry(subject.to_owned()).or_insert_with(first);
         refused.until = now + refused.pauses.next().unwrap_or(LONGEST_PAUSE);
     }
@@ -133,13 +155,21 @@ fn news<'a>(
     now: &'a BTreeMap<String, String>,
     standing: &'a BTreeMap<String, String>,
 ) -> BTreeMap<&'a str, News<'a>> {
-    let begun = now.iter().filter(|(subject, _)| !standing.contains_key(*subject));
-    let over = standing.iter().filter(|(subject, _)| !now.contains_key(*subject));
+    let begun = now
+        .iter()
+        .filter(|(subject, _)| !standing.contains_key(*subject));
+    let over = standing
+        .iter()
+        .filter(|(subject, _)| !now.contains_key(*subject));
     let begun = begun.map(|(subject, text)| (subject.as_str(), News::Begun(text)));
-    begun.chain(over.map(|(subject, text)| (subject.as_str(), News::Over(text)))).collect()
+    begun
+        .chain(over.map(|(subject, text)| (subject.as_str(), News::Over(text))))
+        .collect()
 }
 
 fn pauses() -> ExponentialBackoff {
-    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE);
     pauses.without_max_times().with_jitter().build()
 }

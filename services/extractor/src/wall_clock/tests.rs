@@ -15,19 +15,46 @@ fn is_outdated(clock: WallClock<'_>, first: &str, second: &str) -> bool {
 }
 
 fn order_of(read: u64) -> Version {
-    Version::of_extraction(Builder::from_unix_timestamp_millis(read, &[0; 10]).into_uuid(), 0)
+    Version::of_extraction(
+        Builder::from_unix_timestamp_millis(read, &[0; 10]).into_uuid(),
+        0,
+    )
 }
 
 #[test]
 fn of_times_that_come_twice_the_one_read_later_is_newer() {
     let zone = warsaw();
     for clock in [WallClock::Of(&zone), WallClock::Unknown] {
-        assert!(is_outdated(clock, "2026-10-25 02:50:00", "2026-10-25 02:10:00"));
-        assert!(is_outdated(clock, "2026-10-25T02:59:59.999", "2026-10-25T02:00"));
-        assert!(is_outdated(clock, "2026-10-25 01:59:59", "2026-10-25 02:00:00"));
-        assert!(!is_outdated(clock, "2026-10-25 03:00:00", "2026-10-25 02:59:59"));
-        assert!(!is_outdated(clock, "2026-10-25 02:00:00", "2026-10-25 01:59:59"));
-        assert!(!is_outdated(clock, "2026-10-24 02:50:00", "2026-10-24 02:10:00"));
+        assert!(is_outdated(
+            clock,
+            "2026-10-25 02:50:00",
+            "2026-10-25 02:10:00"
+        ));
+        assert!(is_outdated(
+            clock,
+            "2026-10-25T02:59:59.999",
+            "2026-10-25T02:00"
+        ));
+        assert!(is_outdated(
+            clock,
+            "2026-10-25 01:59:59",
+            "2026-10-25 02:00:00"
+        ));
+        assert!(!is_outdated(
+            clock,
+            "2026-10-25 03:00:00",
+            "2026-10-25 02:59:59"
+        ));
+        assert!(!is_outdated(
+            clock,
+            "2026-10-25 02:00:00",
+            "2026-10-25 01:59:59"
+        ));
+        assert!(!is_outdated(
+            clock,
+            "2026-10-24 02:50:00",
+            "2026-10-24 02:10:00"
+        ));
     }
 }
 
@@ -35,7 +62,11 @@ fn of_times_that_come_twice_the_one_read_later_is_newer() {
 fn a_clock_that_nobody_has_named_may_be_any_and_one_of_a_zone_is_no_other() {
     let (early, late) = ("2026-11-01 01:10:00", "2026-11-01 01:50:00");
     assert!(is_outdated(WallClock::Unknown, late, early));
-    assert!(is_outdated(WallClock::Of(&TimeZone::get("America/Chicago").unwrap()), late, early));
+    assert!(is_outdated(
+        WallClock::Of(&TimeZone::get("America/Chicago").unwrap()),
+        late,
+        early
+    ));
     assert!(!is_outdated(WallClock::Of(&warsaw()), late, early));
     assert!(!is_outdated(WallClock::Of(&TimeZone::UTC), late, early));
 }
@@ -44,7 +75,10 @@ fn a_clock_that_nobody_has_named_may_be_any_and_one_of_a_zone_is_no_other() {
 fn a_version_is_as_the_source_wrote_it() {
     let text = "2026-10-25 02:10:00";
     assert_eq!(WallClock::Unknown.version(text).as_str(), text);
-    assert_eq!(converted("2026-10-25T00:10:00Z", &warsaw()).as_str(), "2026-10-25T00:10:00Z");
+    assert_eq!(
+        converted("2026-10-25T00:10:00Z", &warsaw()).as_str(),
+        "2026-10-25T00:10:00Z"
+    );
 }
 
 #[test]
@@ -58,9 +92,16 @@ fn what_is_no_time_on_a_clock_is_a_version_as_it_is() {
         "2026-10-25T02:10:00+02:00",
         "25.10.2026 02:10",
     ] {
-        assert_eq!(WallClock::Unknown.version(text), Version::new(text), "{text}");
+        assert_eq!(
+            WallClock::Unknown.version(text),
+            Version::new(text),
+            "{text}"
+        );
     }
-    assert_eq!(converted("2026-10-25T01:10:00Z", &TimeZone::UTC), Version::new("2026-10-25T01:10:00Z"));
+    assert_eq!(
+        converted("2026-10-25T01:10:00Z", &TimeZone::UTC),
+        Version::new("2026-10-25T01:10:00Z")
+    );
 }
 
 #[test]
@@ -78,7 +119,9 @@ fn it_is_asked_from_before_the_hour_that_comes_twice_and_over_one_that_is_left_o
     let earliest = |text: &str, minutes| {
         let all = [WallClock::Of(&zone), WallClock::Unknown];
         let all = all.map(|clock| {
-            clock.earliest(text.parse().unwrap(), SignedDuration::from_mins(minutes)).to_string()
+            clock
+                .earliest(text.parse().unwrap(), SignedDuration::from_mins(minutes))
+                .to_string()
         });
         assert_eq!(all[0], all[1]);
         all[0].clone()
@@ -88,14 +131,23 @@ fn it_is_asked_from_before_the_hour_that_comes_twice_and_over_one_that_is_left_o
     assert_eq!(earliest("2026-10-25T02:50:00", 120), "2026-10-25T00:50:00");
     assert_eq!(earliest("2026-07-25T02:50:00", 5), "2026-07-25T02:45:00");
     assert_eq!(earliest("2026-03-29T03:02:00", 5), "2026-03-29T01:57:00");
-    let instant = earliest_instant(&zone, "2026-10-25T00:50:00Z".parse().unwrap(), SignedDuration::ZERO);
+    let instant = earliest_instant(
+        &zone,
+        "2026-10-25T00:50:00Z".parse().unwrap(),
+        SignedDuration::ZERO,
+    );
     assert_eq!(instant.unwrap().to_string(), "2026-10-24T23:59:59Z");
 }
 
 /// A zone whose clock is put back, and when.
 fn put_back() -> impl Strategy<Value = (TimeZone, Timestamp)> {
-    const ZONES: [&str; 5] =
-        ["Europe/Warsaw", "America/Havana", "Australia/Lord_Howe", "America/Santiago", "Atlantic/Azores"];
+    const ZONES: [&str; 5] = [
+        "Europe/Warsaw",
+        "America/Havana",
+        "Australia/Lord_Howe",
+        "America/Santiago",
+        "Atlantic/Azores",
+    ];
     prop::sample::select(&ZONES).prop_map(|name| {
         let zone = TimeZone::get(name).unwrap();
         let fold = folds(&zone, 2026).next().unwrap();
@@ -106,8 +158,10 @@ fn put_back() -> impl Strategy<Value = (TimeZone, Timestamp)> {
 
 /// Moments around another one, in order.
 fn moments(around: Timestamp, minutes: &[i64]) -> Vec<Timestamp> {
-    let mut moments: Vec<_> =
-        minutes.iter().map(|&minutes| around + SignedDuration::from_mins(minutes)).collect();
+    let mut moments: Vec<_> = minutes
+        .iter()
+        .map(|&minutes| around + SignedDuration::from_mins(minutes))
+        .collect();
     moments.sort();
     moments.dedup();
     moments

@@ -64,7 +64,10 @@ pub(super) fn of(taken: &Result<Accepted, Refusal>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(format!("{body}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     match taken {
         Err(Refusal::NotAPost) => headers.insert(header::ALLOW, HeaderValue::from_static("POST")),
         Err(Refusal::NotReady) => headers.insert(header::RETRY_AFTER, RETRY_AFTER),

@@ -26,7 +26,11 @@ pub(super) struct Delivery {
 }
 
 /// Reads a delivery, if it is believed.
-pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Result<Delivery, Refusal> {
+pub(super) fn read(
+    flow: &Flow,
+    webhook: &Webhook,
+    received: &Received,
+) -> Result<Delivery, Refusal> {
     verify(&webhook.verify, received)?;
     let payload = payload::read(webhook, received)?;
     let run = RunId::of_webhook(&flow.name, received.at);
@@ -37,13 +41,22 @@ pub(super) fn read(flow: &Flow, webhook: &Webhook, received: &Received) -> Resul
         ..Variables::default()
     };
     let id = id(webhook, received, payload.first(), &variables)?;
-    let rows = payload.into_iter().map(|value| webhook.records.outputs(value, &variables));
+    let rows = payload
+        .into_iter()
+        .map(|value| webhook.records.outputs(value, &variables));
     let rows = rows.collect::<Result<Vec<_>, _>>();
-    let rows =
-        rows.map_err(|error| Refusal::Payload(format!("extract.webhook.records: {}", error.message)))?;
-    let reader =
-        Reader { reading: Reading::of_webhook(flow, webhook), headers: headers(flow, webhook, &variables) };
-    let mut delivery = Delivery { run, id, records: Vec::new(), refused: Vec::new() };
+    let rows = rows
+        .map_err(|error| Refusal::Payload(format!("extract.webhook.records: {}", error.message)))?;
+    let reader = Reader {
+        reading: Reading::of_webhook(flow, webhook),
+        headers: headers(flow, webhook, &variables),
+    };
+    let mut delivery = Delivery {
+        run,
+        id,
+        records: Vec::new(),
+        refused: Vec::new(),
+    };
     for (number, row) in rows.into_iter().flatten().enumerate() {
         let order = Version::of_extraction(received.arrival, number);
         match reader.record(row, order, &variables) {
@@ -62,7 +75,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn record(&self, row: Value, order: Version, variables: &Variables) -> Result<Record, Box<Refused>> {
+    fn record(
+        &self,
+        row: Value,
+        order: Version,
+        variables: &Variables,
+    ) -> Result<Record, Box<Refused>> {
         match &self.headers {
             None => rows::row(self.reading, row, order, variables).map(|row| row.record),
             Some(headers) => rows::told(self.reading, &row, headers, order, variables),
@@ -74,8 +92,8 @@ impl Reader<'_> {
 /// be longer than its rows.
 fn headers(flow: &Flow, webhook: &Webhook, variables: &Variables) -> Option<Box<RawValue>> {
     let fetch = asks(flow, webhook)?;
-    let are_needed =
-        Reading::of_webhook(flow, webhook).uses_variable("headers") || fetch.uses_variable("headers");
+    let are_needed = Reading::of_webhook(flow, webhook).uses_variable("headers")
+        || fetch.uses_variable("headers");
     let headers = are_needed.then(|| write(&variables.headers).ok()).flatten();
     Some(
         headers
@@ -91,19 +109,24 @@ fn id(
     first: Option<&Value>,
     variables: &Variables,
 ) -> Result<Option<DeliveryId>, Refusal> {
-    let Some(delivery) = &webhook.delivery else { return Ok(None) };
+    let Some(delivery) = &webhook.delivery else {
+        return Ok(None);
+    };
     let (found, place) = match &delivery.id {
         IdPlace::Header(name) => (received.header(name), format!("the header {name}")),
         IdPlace::Value(value) => {
             let place = "extract.webhook.delivery.value";
             let value = value.one(first.cloned().unwrap_or_default(), variables);
-            let value = value.map_err(|error| Refusal::Payload(format!("{place}: {}", error.message)))?;
+            let value =
+                value.map_err(|error| Refusal::Payload(format!("{place}: {}", error.message)))?;
             (scalar_name(&value), place.to_owned())
         }
     };
     match found.filter(|id| !id.is_empty()) {
         Some(id) => Ok(Some(DeliveryId::of(&id))),
-        None => Err(Refusal::Payload(format!("{place} does not say which delivery this is"))),
+        None => Err(Refusal::Payload(format!(
+            "{place} does not say which delivery this is"
+        ))),
     }
 }
 
@@ -141,12 +164,17 @@ mod tests {
     #[test]
     fn a_delivery_is_a_record_read_as_the_flow_reads_rows() {
         let delivery = delivered("", &[], r#"{"key":7,"at":"2026-01-01","price":1.10}"#).unwrap();
-        let [record] = &delivery.records[..] else { panic!("{delivery:?}") };
+        let [record] = &delivery.records[..] else {
+            panic!("{delivery:?}")
+        };
         assert_eq!(
             (record.key.as_str(), record.version.as_str(), record.op),
             ("7", "2026-01-01", Op::Upsert)
         );
-        assert_eq!(record.data.get(), r#"{"key":7,"at":"2026-01-01","price":1.10}"#);
+        assert_eq!(
+            record.data.get(),
+            r#"{"key":7,"at":"2026-01-01","price":1.10}"#
+        );
         assert!(delivery.refused.is_empty() && delivery.id.is_none());
     }
 
@@ -155,9 +183,17 @@ mod tests {
         let more = "records: .items[]\nkey: .id\nversion: .v\ndeleted: $headers[\"x-topic\"] == \"deleted\"";
         let body = r#"{"items":[{"id":"a","v":2},{"id":"b","v":3}]}"#;
         let delivery = delivered(more, &[("X-Topic", "deleted")], body).unwrap();
-        let records = delivery.records.iter().map(|record| (record.key.as_str(), record.version.as_str()));
+        let records = delivery
+            .records
+            .iter()
+            .map(|record| (record.key.as_str(), record.version.as_str()));
         assert_eq!(records.collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
-        assert!(delivery.records.iter().all(|record| record.op == Op::Delete));
+        assert!(
+            delivery
+                .records
+                .iter()
+                .all(|record| record.op == Op::Delete)
+        );
     }
 
     #[test]
@@ -165,38 +201,78 @@ mod tests {
         let delivery = delivered("records: .[]", &[], r#"[{"at":1},{"key":"b","at":1}]"#).unwrap();
         assert_eq!((delivery.records.len(), delivery.refused.len()), (1, 1));
         let refused = &delivery.refused[0];
-        assert!(refused.diagnosis.error.starts_with("extract.key found null"), "{refused:?}");
+        assert!(
+            refused
+                .diagnosis
+                .error
+                .starts_with("extract.key found null"),
+            "{refused:?}"
+        );
         assert_eq!(refused.record.data.get(), r#"{"at":1}"#);
     }
 
     #[test]
     fn what_fails_is_named_where_it_stands() {
         let delivery = delivered("key: .id | tonumber\nversion: .v", &[], r#"{"id":"x"}"#).unwrap();
-        assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.key: "), "{delivery:?}");
+        assert!(
+            delivery.refused[0]
+                .diagnosis
+                .error
+                .starts_with("extract.webhook.key: "),
+            "{delivery:?}"
+        );
         let delivery = delivered("version: .v", &[], r#"{"key":"x","v":[]}"#).unwrap();
-        assert!(delivery.refused[0].diagnosis.error.starts_with("extract.webhook.version found"));
+        assert!(
+            delivery.refused[0]
+                .diagnosis
+                .error
+                .starts_with("extract.webhook.version found")
+        );
         assert_eq!(delivery.refused[0].record.key, "x");
     }
 
     #[test]
     fn credentials_are_no_headers_of_a_record() {
-        let headers = [("Authorization", "hunter2"), ("Cookie", "hunter2"), ("X-Shop", "a"), ("X-Shop", "b")];
-        let delivery = delivered("records: \"{key: ($headers | tojson), at: 1}\"", &headers, "null").unwrap();
+        let headers = [
+            ("Authorization", "hunter2"),
+            ("Cookie", "hunter2"),
+            ("X-Shop", "a"),
+            ("X-Shop", "b"),
+        ];
+        let delivery = delivered(
+            "records: \"{key: ($headers | tojson), at: 1}\"",
+            &headers,
+            "null",
+        )
+        .unwrap();
         assert_eq!(delivery.records[0].key, r#"{"x-shop":"a, b"}"#);
     }
 
     #[test]
     fn a_delivery_is_told_by_its_id() {
-        let id = |more, headers: &[(&str, &str)], body| delivered(more, headers, body).map(|d| d.id);
+        let id =
+            |more, headers: &[(&str, &str)], body| delivered(more, headers, body).map(|d| d.id);
         let by_header = "delivery: { header: X-Id }";
-        assert_eq!(id(by_header, &[("X-Id", "1")], "{}"), Ok(Some(DeliveryId::of("1"))));
-        assert!(id(by_header, &[], "{}").unwrap_err().contains("the header x-id does not say"));
+        assert_eq!(
+            id(by_header, &[("X-Id", "1")], "{}"),
+            Ok(Some(DeliveryId::of("1")))
+        );
+        assert!(
+            id(by_header, &[], "{}")
+                .unwrap_err()
+                .contains("the header x-id does not say")
+        );
         assert!(id(by_header, &[("X-Id", "")], "{}").is_err());
         let by_value = "delivery: { value: .id }";
-        assert_eq!(id(by_value, &[], r#"{"id":1}"#), Ok(Some(DeliveryId::of("1"))));
+        assert_eq!(
+            id(by_value, &[], r#"{"id":1}"#),
+            Ok(Some(DeliveryId::of("1")))
+        );
         for body in ["{}", r#"{"id":{}}"#, "[]"] {
             assert!(
-                id(by_value, &[], body).unwrap_err().contains("extract.webhook.delivery.value"),
+                id(by_value, &[], body)
+                    .unwrap_err()
+                    .contains("extract.webhook.delivery.value"),
                 "{body}"
             );
         }
@@ -204,21 +280,38 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_without_its_values() {
-        let refused = |more, headers: &[(&str, &str)], body| delivered(more, headers, body).unwrap_err();
+        let refused =
+            |more, headers: &[(&str, &str)], body| delivered(more, headers, body).unwrap_err();
         let error = refused("", &[], "{\"a\":\"hunter2\"");
-        assert!(error.starts_with("the delivery: JSON, row 1, ") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.starts_with("the delivery: JSON, row 1, ") && !error.contains("hunter2"),
+            "{error}"
+        );
         for other in ["text/html", "text/plain", "application/octet-stream", ""] {
             let error = refused("", &[("Content-Type", other)], "{}");
-            assert!(error.starts_with("expected Content-Type: application/json"), "{other}: {error}");
+            assert!(
+                error.starts_with("expected Content-Type: application/json"),
+                "{other}: {error}"
+            );
         }
         assert_eq!(
             refused("", &[("Content-Encoding", "gzip")], "{}"),
             "expected a body without Content-Encoding"
         );
         let error = refused("records: .rows[]", &[], r#"{"rows":"hunter2"}"#);
-        assert!(error.starts_with("extract.webhook.records: ") && !error.contains("hunter2"), "{error}");
-        for json in ["application/json; charset=utf-8", "application/vnd.api+json", "Application/JSON"] {
-            assert!(delivered("", &[("Content-Type", json)], "{}").is_ok(), "{json}");
+        assert!(
+            error.starts_with("extract.webhook.records: ") && !error.contains("hunter2"),
+            "{error}"
+        );
+        for json in [
+            "application/json; charset=utf-8",
+            "application/vnd.api+json",
+            "Application/JSON",
+        ] {
+            assert!(
+                delivered("", &[("Content-Type", json)], "{}").is_ok(),
+                "{json}"
+            );
         }
     }
 
@@ -227,22 +320,44 @@ mod tests {
         let keys = |more, content_type, body| {
             let delivery = delivered(more, &[("Content-Type", content_type)], body).unwrap();
             assert!(delivery.refused.is_empty(), "{delivery:?}");
-            delivery.records.into_iter().map(|record| record.key).collect::<Vec<_>>()
+            delivery
+                .records
+                .into_iter()
+                .map(|record| record.key)
+                .collect::<Vec<_>>()
         };
-        assert_eq!(keys("", "application/x-www-form-urlencoded", "key=a&at=1"), ["a"]);
-        assert_eq!(keys("", "text/csv", "key,at\r\na,1\r\nb,2\r\n"), ["a", "b"]);
-        assert_eq!(keys("", "application/x-ndjson", "{\"key\":\"a\",\"at\":1}\n"), ["a"]);
-        let xml = "format: { xml: { record: thing } }";
         assert_eq!(
-            keys(xml, "application/xml", "<things><thing><key>a</key><at>1</at></thing></things>"),
+            keys("", "application/x-www-form-urlencoded", "key=a&at=1"),
             ["a"]
         );
-        assert_eq!(keys("format: json", "text/plain", "{\"key\":\"a\",\"at\":1}"), ["a"]);
+        assert_eq!(keys("", "text/csv", "key,at\r\na,1\r\nb,2\r\n"), ["a", "b"]);
+        assert_eq!(
+            keys("", "application/x-ndjson", "{\"key\":\"a\",\"at\":1}\n"),
+            ["a"]
+        );
+        let xml = "format: { xml: { record: thing } }";
+        assert_eq!(
+            keys(
+                xml,
+                "application/xml",
+                "<things><thing><key>a</key><at>1</at></thing></things>"
+            ),
+            ["a"]
+        );
+        assert_eq!(
+            keys("format: json", "text/plain", "{\"key\":\"a\",\"at\":1}"),
+            ["a"]
+        );
     }
 
     #[test]
     fn nothing_is_parsed_before_it_is_believed() {
-        let read = |body| read_whole(&flow("delivery: { value: .id }"), &testing::received(0, &[], body));
+        let read = |body| {
+            read_whole(
+                &flow("delivery: { value: .id }"),
+                &testing::received(0, &[], body),
+            )
+        };
         for body in ["", "{", "{}", "[[[["] {
             assert!(matches!(read(body), Err(Refusal::Unverified(_))), "{body}");
         }
@@ -300,7 +415,8 @@ mod tests {
 
     fn flows() -> &'static [Arc<Flow>] {
         static FLOWS: LazyLock<Vec<Arc<Flow>>> = LazyLock::new(|| {
-            let flow = |verify| testing::flow(&format!("verify: {verify}\nrecords: .[]?"), ["AAAA", ""]);
+            let flow =
+                |verify| testing::flow(&format!("verify: {verify}\nrecords: .[]?"), ["AAAA", ""]);
             SCHEMES.map(flow).into()
         });
         &FLOWS
@@ -318,7 +434,10 @@ mod tests {
         let headers: HeaderMap = headers
             .iter()
             .filter_map(|(name, value)| {
-                Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
+                Some((
+                    HeaderName::from_static(name),
+                    HeaderValue::from_bytes(value).ok()?,
+                ))
             })
             .collect();
         let received = Received::new(headers, Some(query), body.into());

@@ -41,7 +41,12 @@ impl Hooks {
     pub(super) fn new(by_path: HashMap<String, Hook>, limits: Limits) -> Hooks {
         let readers = std::thread::available_parallelism().map_or(1, usize::from);
         let room = Semaphore::new(limits.bytes.div_ceil(1024));
-        Hooks { by_path, limits, room, readers: Semaphore::new(readers) }
+        Hooks {
+            by_path,
+            limits,
+            room,
+            readers: Semaphore::new(readers),
+        }
     }
 
     /// What a sender is told of its request.
@@ -63,29 +68,49 @@ impl Hooks {
         let _room = self.room_for(&hook.webhook, request.body())?;
         let received = self.receive(&hook.webhook, request).await?;
         let (flow, webhook) = (hook.flow.clone(), hook.webhook.clone());
-        let delivery = self.compute(move || delivery::read(&flow, &webhook, &received)).await??;
+        let delivery = self
+            .compute(move || delivery::read(&flow, &webhook, &received))
+            .await??;
         hook.intake.take(delivery).await
     }
 
     /// A body of unknown length may be as long as any.
     fn room_for(&self, webhook: &Webhook, body: &Incoming) -> Result<SemaphorePermit<'_>, Refusal> {
         let longest = webhook.max_body;
-        let length = body.size_hint().exact().map_or(Ok(longest), usize::try_from);
-        let length = length.ok().filter(|&length| length <= longest).ok_or(Refusal::TooLong(longest))?;
+        let length = body
+            .size_hint()
+            .exact()
+            .map_or(Ok(longest), usize::try_from);
+        let length = length
+            .ok()
+            .filter(|&length| length <= longest)
+            .ok_or(Refusal::TooLong(longest))?;
         let kibibytes = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-        self.room.try_acquire_many(kibibytes.max(1)).map_err(|_| Refusal::NotReady)
+        self.room
+            .try_acquire_many(kibibytes.max(1))
+            .map_err(|_| Refusal::NotReady)
     }
 
-    async fn receive(&self, webhook: &Webhook, request: Request<Incoming>) -> Result<Received, Refusal> {
+    async fn receive(
+        &self,
+        webhook: &Webhook,
+        request: Request<Incoming>,
+    ) -> Result<Received, Refusal> {
         let (Parts { headers, uri, .. }, body) = request.into_parts();
         let longest = webhook.max_body;
         let reading = Limited::new(body, longest).collect();
-        let read = tokio::time::timeout(self.limits.body, reading).await.map_err(|_| Refusal::TooSlow)?;
+        let read = tokio::time::timeout(self.limits.body, reading)
+            .await
+            .map_err(|_| Refusal::TooSlow)?;
         let body = read.map_err(|error| match error.is::<LengthLimitError>() {
             true => Refusal::TooLong(longest),
             false => Refusal::BrokenOff,
         })?;
-        Ok(Received::new(headers, uri.query().map(str::to_owned), body.to_bytes()))
+        Ok(Received::new(
+            headers,
+            uri.query().map(str::to_owned),
+            body.to_bytes(),
+        ))
     }
 
     /// Computes apart from the sockets, which must not be kept waiting.
@@ -93,8 +118,12 @@ impl Hooks {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let Ok(_turn) = self.readers.acquire().await else { return Err(Refusal::NotReady) };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Broken)
+        let Ok(_turn) = self.readers.acquire().await else {
+            return Err(Refusal::NotReady);
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| Refusal::Broken)
     }
 }
 
@@ -117,7 +146,10 @@ impl Hook {
             batch = field::Empty,
             trace_id = field::Empty,
         );
-        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        let traceparent = request
+            .headers()
+            .get("traceparent")
+            .and_then(|value| value.to_str().ok());
         telemetry::continue_trace(&span, traceparent);
         span
     }

@@ -38,8 +38,18 @@ impl Intake {
         limits: Limits,
     ) -> (Intake, impl Future<Output = ()> + Send + use<>) {
         let (sender, receiver) = mpsc::channel(limits.connections);
-        let stage = if asks(&flow, webhook).is_some() { Stage::Extract } else { Stage::Transform };
-        let gathering = Gathering { context, flow, stage, patience: limits.patience, open: None };
+        let stage = if asks(&flow, webhook).is_some() {
+            Stage::Extract
+        } else {
+            Stage::Transform
+        };
+        let gathering = Gathering {
+            context,
+            flow,
+            stage,
+            patience: limits.patience,
+            open: None,
+        };
         (Intake { waiting: sender }, gathering.gather(receiver))
     }
 
@@ -49,8 +59,15 @@ impl Intake {
             return Ok(Accepted::Taken);
         }
         let (done, settled) = oneshot::channel();
-        let waiting = Waiting { delivery, span: Span::current(), done };
-        self.waiting.send(waiting).await.map_err(|_| Refusal::NotReady)?;
+        let waiting = Waiting {
+            delivery,
+            span: Span::current(),
+            done,
+        };
+        self.waiting
+            .send(waiting)
+            .await
+            .map_err(|_| Refusal::NotReady)?;
         settled.await.unwrap_or(Err(Refusal::NotReady))
     }
 }
@@ -82,15 +99,24 @@ impl Gathering {
     }
 
     async fn settle(&mut self, group: &mut Vec<Waiting>) {
-        let times = u32::try_from(rows(group) / TOGETHER).unwrap_or(u32::MAX).saturating_add(1);
-        let handed_on = tokio::time::timeout(self.patience.saturating_mul(times), self.hand_on(group)).await;
+        let times = u32::try_from(rows(group) / TOGETHER)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let handed_on =
+            tokio::time::timeout(self.patience.saturating_mul(times), self.hand_on(group)).await;
         let outcomes = match handed_on {
             Ok(Ok(outcomes)) => outcomes,
             failed => {
                 // Whether the broker has the last slots is not known; no others may follow on them.
                 self.open = None;
-                let error = failed.map_or_else(|_| "it took too long".into(), |failed| reason(&failed));
-                warn!(flow = self.flow.name, deliveries = group.len(), error, "deliveries are not taken");
+                let error =
+                    failed.map_or_else(|_| "it took too long".into(), |failed| reason(&failed));
+                warn!(
+                    flow = self.flow.name,
+                    deliveries = group.len(),
+                    error,
+                    "deliveries are not taken"
+                );
                 Vec::new()
             }
         };
@@ -105,11 +131,20 @@ impl Gathering {
     /// counted until they settle, and senders that deliver again; the ledger absorbs it.
     async fn hand_on(&mut self, group: &mut [Waiting]) -> Result<Vec<Accepted>, Trouble> {
         let outcomes = self.compare(group).await?;
-        let taken = group.iter_mut().zip(&outcomes).filter(|(_, outcome)| **outcome == Accepted::Taken);
+        let taken = group
+            .iter_mut()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| **outcome == Accepted::Taken);
         let mut taken: Vec<&mut Waiting> = taken.map(|(waiting, _)| waiting).collect();
-        let Some(first) = taken.first() else { return Ok(outcomes) };
+        let Some(first) = taken.first() else {
+            return Ok(outcomes);
+        };
         let (run, span) = (first.delivery.run, first.span.clone());
-        for other in taken.iter().skip(1).filter_map(|waiting| telemetry::traceparent(&waiting.span)) {
+        for other in taken
+            .iter()
+            .skip(1)
+            .filter_map(|waiting| telemetry::traceparent(&waiting.span))
+        {
             telemetry::link(&span, &other);
         }
         let made = self.make(run, &mut taken);
@@ -121,17 +156,30 @@ impl Gathering {
 
     /// Which of the deliveries are to be taken: those that neither the store nor the group knows yet.
     async fn compare(&self, group: &[Waiting]) -> Result<Vec<Accepted>, Trouble> {
-        let ids: Vec<DeliveryId> = group.iter().filter_map(|waiting| waiting.delivery.id).collect();
+        let ids: Vec<DeliveryId> = group
+            .iter()
+            .filter_map(|waiting| waiting.delivery.id)
+            .collect();
         let known = match ids.is_empty() {
             true => Vec::new(),
-            false => self.context.store().known_deliveries(&self.flow.name, &ids).await?,
+            false => {
+                self.context
+                    .store()
+                    .known_deliveries(&self.flow.name, &ids)
+                    .await?
+            }
         };
-        let mut seen: HashSet<DeliveryId> =
-            ids.into_iter().zip(known).filter(|(_, known)| *known).map(|(id, _)| id).collect();
-        let mut outcome = |waiting: &Waiting| match waiting.delivery.id.is_none_or(|id| seen.insert(id)) {
-            true => Accepted::Taken,
-            false => Accepted::Repeated,
-        };
+        let mut seen: HashSet<DeliveryId> = ids
+            .into_iter()
+            .zip(known)
+            .filter(|(_, known)| *known)
+            .map(|(id, _)| id)
+            .collect();
+        let mut outcome =
+            |waiting: &Waiting| match waiting.delivery.id.is_none_or(|id| seen.insert(id)) {
+                true => Accepted::Taken,
+                false => Accepted::Repeated,
+            };
         Ok(group.iter().map(&mut outcome).collect())
     }
 
@@ -151,32 +199,70 @@ impl Gathering {
 
     async fn publish(&self, made: &Made) -> Result<(), Trouble> {
         let batches: Vec<&Batch> = made.batches.iter().collect();
-        outbox::enter(&self.context.backends, &self.flow, self.stage, &batches, &made.letters).await
+        outbox::enter(
+            &self.context.backends,
+            &self.flow,
+            self.stage,
+            &batches,
+            &made.letters,
+        )
+        .await
     }
 
     async fn record(&self, made: &Made, taken: &[&mut Waiting]) -> Result<(), Trouble> {
-        let remember = self.flow.extract.webhook.as_ref().and_then(|webhook| webhook.delivery.as_ref());
-        let records = made.batches.iter().map(|batch| batch.records.len()).sum::<usize>();
-        let batches = made.batches.iter().map(|batch| (batch.id.clone(), batch.size));
-        let letters = made.letters.iter().map(|letter| (letter.batch.clone(), letter.size));
+        let remember = self
+            .flow
+            .extract
+            .webhook
+            .as_ref()
+            .and_then(|webhook| webhook.delivery.as_ref());
+        let records = made
+            .batches
+            .iter()
+            .map(|batch| batch.records.len())
+            .sum::<usize>();
+        let batches = made
+            .batches
+            .iter()
+            .map(|batch| (batch.id.clone(), batch.size));
+        let letters = made
+            .letters
+            .iter()
+            .map(|letter| (letter.batch.clone(), letter.size));
         let arrival = Arrival {
             flow: self.flow.name.clone(),
             run: made.run,
             batches: batches.chain(letters).collect(),
-            deliveries: taken.iter().filter_map(|waiting| waiting.delivery.id).collect(),
-            remember: remember.map(|delivery| delivery.remember).unwrap_or_default(),
+            deliveries: taken
+                .iter()
+                .filter_map(|waiting| waiting.delivery.id)
+                .collect(),
+            remember: remember
+                .map(|delivery| delivery.remember)
+                .unwrap_or_default(),
         };
         self.context.store().record_arrival(&arrival).await?;
-        let records = if self.stage == Stage::Extract { 0 } else { records };
+        let records = if self.stage == Stage::Extract {
+            0
+        } else {
+            records
+        };
         metrics::count_extracted(&self.flow.name, records + made.letters.len());
         Ok(())
     }
 }
 
 fn rows(group: &[Waiting]) -> usize {
-    group.iter().map(|Waiting { delivery, .. }| delivery.records.len() + delivery.refused.len()).sum()
+    group
+        .iter()
+        .map(|Waiting { delivery, .. }| delivery.records.len() + delivery.refused.len())
+        .sum()
 }
 
 fn reason(failed: &Result<Vec<Accepted>, Trouble>) -> String {
-    failed.as_ref().err().map(Trouble::to_string).unwrap_or_default()
+    failed
+        .as_ref()
+        .err()
+        .map(Trouble::to_string)
+        .unwrap_or_default()
 }

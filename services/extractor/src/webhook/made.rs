@@ -51,7 +51,11 @@ impl Made {
     /// What the next message may go on with, once these are with the broker.
     pub(super) fn open(&self) -> Option<Open> {
         let batch = self.batches.last()?;
-        Some(Open { run: self.run, id: batch.id.clone(), size: batch.size })
+        Some(Open {
+            run: self.run,
+            id: batch.id.clone(),
+            size: batch.size,
+        })
     }
 
     /// Puts a record into a batch, and returns that.
@@ -61,13 +65,22 @@ impl Made {
             (batch.size as usize) < self.batch_size && bytes + record.bytes() <= outbox::MAX_BYTES
         };
         if !self.batches.last().is_some_and(fits) {
-            let open = self.open.take().filter(|open| (open.size as usize) < self.batch_size);
-            let next = open.map_or_else(|| self.batch(new_id(), 0), |open| self.batch(open.id, open.size));
+            let open = self
+                .open
+                .take()
+                .filter(|open| (open.size as usize) < self.batch_size);
+            let next = open.map_or_else(
+                || self.batch(new_id(), 0),
+                |open| self.batch(open.id, open.size),
+            );
             self.batches.push(next);
         }
         let last = self.batches.len() - 1;
         let batch = &mut self.batches[last];
-        batch.records.push(Record { slot: batch.size, ..record });
+        batch.records.push(Record {
+            slot: batch.size,
+            ..record
+        });
         batch.size += 1;
         batch
     }
@@ -76,7 +89,13 @@ impl Made {
     pub(super) fn bury(&mut self, refused: Refused) {
         let batch = self.batch(new_id(), 1);
         let under = Some(self.under.clone());
-        self.letters.push(dead::letter(under, &batch, refused.record, Stage::Extract, refused.diagnosis));
+        self.letters.push(dead::letter(
+            under,
+            &batch,
+            refused.record,
+            Stage::Extract,
+            refused.diagnosis,
+        ));
     }
 
     fn batch(&self, id: String, size: u32) -> Batch {
@@ -108,19 +127,33 @@ mod tests {
 
     fn record(bytes: usize) -> Record {
         let data = RawValue::from_string(format!("\"{}\"", "x".repeat(bytes - 2))).unwrap();
-        Record { slot: 0, key: "k".into(), version: Version::new("1"), op: Op::Upsert, data, source: None }
+        Record {
+            slot: 0,
+            key: "k".into(),
+            version: Version::new("1"),
+            op: Op::Upsert,
+            data,
+            source: None,
+        }
     }
 
     /// The ids, sizes and slots of the messages that are made one after the other.
     fn messages(groups: &[&[usize]]) -> Vec<(String, u32, Vec<u32>)> {
-        let flow = testing::flow("verify: { github: { secrets: [\"${OLD}\"] } }", ["secret", ""]);
+        let flow = testing::flow(
+            "verify: { github: { secrets: [\"${OLD}\"] } }",
+            ["secret", ""],
+        );
         let (run, mut open, mut messages) = (RunId::generate(), None, Vec::new());
         for group in groups {
             let mut made = Made::new(&flow, run, open);
             group.iter().for_each(|bytes| _ = made.add(record(*bytes)));
             open = made.open();
             let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect();
-            messages.extend(made.batches.iter().map(|batch| (batch.id.clone(), batch.size, slots(batch))));
+            messages.extend(
+                made.batches
+                    .iter()
+                    .map(|batch| (batch.id.clone(), batch.size, slots(batch))),
+            );
         }
         messages
     }
@@ -131,7 +164,12 @@ mod tests {
         let sizes: Vec<u32> = made.iter().map(|(_, size, _)| *size).collect();
         assert_eq!(sizes, [1, 3, 100, 1, 2]);
         assert_eq!(
-            (&made[0].2[..], &made[1].2[..], &made[3].2[..], &made[4].2[..]),
+            (
+                &made[0].2[..],
+                &made[1].2[..],
+                &made[3].2[..],
+                &made[4].2[..]
+            ),
             (&[0][..], &[1, 2][..], &[0][..], &[1][..])
         );
         assert!(made[..3].iter().all(|(id, ..)| *id == made[0].0));
@@ -150,7 +188,10 @@ mod tests {
 
     #[test]
     fn another_run_has_other_batches() {
-        let flow = testing::flow("verify: { github: { secrets: [\"${OLD}\"] } }", ["secret", ""]);
+        let flow = testing::flow(
+            "verify: { github: { secrets: [\"${OLD}\"] } }",
+            ["secret", ""],
+        );
         let mut first = Made::new(&flow, RunId::generate(), None);
         first.add(record(10));
         let mut second = Made::new(&flow, RunId::generate(), first.open());
@@ -160,11 +201,21 @@ mod tests {
 
     #[test]
     fn each_dead_letter_has_a_batch_of_its_own() {
-        let flow = testing::flow("verify: { github: { secrets: [\"${OLD}\"] } }", ["secret", ""]);
+        let flow = testing::flow(
+            "verify: { github: { secrets: [\"${OLD}\"] } }",
+            ["secret", ""],
+        );
         let mut made = Made::new(&flow, RunId::generate(), None);
         for _ in 0..2 {
-            let diagnosis = Diagnosis { reason: Reason::Invalid, error: "no key".into(), pointer: None };
-            made.bury(Refused { record: record(10), diagnosis });
+            let diagnosis = Diagnosis {
+                reason: Reason::Invalid,
+                error: "no key".into(),
+                pointer: None,
+            };
+            made.bury(Refused {
+                record: record(10),
+                diagnosis,
+            });
         }
         assert!(made.batches.is_empty() && made.letters.iter().all(|letter| letter.size == 1));
         assert_ne!(made.letters[0].batch, made.letters[1].batch);

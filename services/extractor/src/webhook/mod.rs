@@ -114,7 +114,12 @@ impl Receiver {
                 None
             }
         };
-        Ok(Receiver { limits: Limits::default(), context, hooks, listener })
+        Ok(Receiver {
+            limits: Limits::default(),
+            context,
+            hooks,
+            listener,
+        })
     }
 
     /// Where it listens.
@@ -125,13 +130,23 @@ impl Receiver {
     /// Takes deliveries until shutdown; then none is begun, and those in hand are finished within
     /// [`pomost_runtime::shutdown::GRACE`].
     pub async fn serve(self) {
-        let Some(listener) = self.listener else { return };
+        let Some(listener) = self.listener else {
+            return;
+        };
         let mut intakes = JoinSet::new();
         let mut hooks = HashMap::new();
         for (flow, webhook) in self.hooks {
-            let (intake, gathering) = Intake::new(self.context.clone(), flow.clone(), &webhook, self.limits);
+            let (intake, gathering) =
+                Intake::new(self.context.clone(), flow.clone(), &webhook, self.limits);
             intakes.spawn(gathering);
-            hooks.insert(webhook.path.clone(), Hook { flow, webhook, intake });
+            hooks.insert(
+                webhook.path.clone(),
+                Hook {
+                    flow,
+                    webhook,
+                    intake,
+                },
+            );
         }
         let hooks = Arc::new(Hooks::new(hooks, self.limits));
         server::serve(listener, hooks, self.limits, self.context.shutdown).await;

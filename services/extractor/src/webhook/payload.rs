@@ -13,7 +13,8 @@ pub(super) fn read(webhook: &Webhook, received: &Received) -> Result<Vec<Value>,
     refuse_encoding(received)?;
     let format = format(webhook, received)?;
     let read = decode(&format, None, &received.body);
-    read.map(|(rows, _)| rows).map_err(|error| Refusal::Payload(format!("the delivery: {error}")))
+    read.map(|(rows, _)| rows)
+        .map_err(|error| Refusal::Payload(format!("the delivery: {error}")))
 }
 
 /// Plain text has rows that only the flow can know of.
@@ -32,9 +33,9 @@ fn format(webhook: &Webhook, received: &Received) -> Result<Format, Refusal> {
 
 fn refuse_encoding(received: &Received) -> Result<(), Refusal> {
     match received.header(&header::CONTENT_ENCODING) {
-        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
-            Err(Refusal::Format("expected a body without Content-Encoding".into()))
-        }
+        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => Err(Refusal::Format(
+            "expected a body without Content-Encoding".into(),
+        )),
         _ => Ok(()),
     }
 }

@@ -23,13 +23,21 @@ pub(super) struct Received {
 impl Received {
     /// What has just come.
     pub(super) fn new(headers: HeaderMap, query: Option<String>, body: Bytes) -> Received {
-        Received { body, at: Timestamp::now(), arrival: Uuid::now_v7(), headers, query }
+        Received {
+            body,
+            at: Timestamp::now(),
+            arrival: Uuid::now_v7(),
+            headers,
+            query,
+        }
     }
 
     /// A header's value; several are one list (RFC 9110 §5.3).
     pub(super) fn header(&self, name: &HeaderName) -> Option<String> {
         let values = self.headers.get_all(name).iter();
-        let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let values: Vec<_> = values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
         (!values.is_empty()).then(|| values.join(", "))
     }
 
@@ -37,7 +45,9 @@ impl Received {
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let query = self.query.as_deref().unwrap_or_default();
         let mut parameters = form_urlencoded::parse(query.as_bytes());
-        parameters.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+        parameters
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     /// The value of `$headers` where it is told whether the delivery is believed.
@@ -55,7 +65,11 @@ impl Received {
             },
             Verify::Hmac(_) | Verify::Basic(_) => None,
         };
-        let credentials = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+        let credentials = [
+            header::AUTHORIZATION,
+            header::PROXY_AUTHORIZATION,
+            header::COOKIE,
+        ];
         self.headers_but(|name| Some(name) == token || credentials.contains(name))
     }
 

@@ -46,7 +46,12 @@ pub(super) async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, hooks: Arc<Hooks>, limits: Limits, shutdown: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    hooks: Arc<Hooks>,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
     // Without it small answers wait for the sender's acknowledgements; failing is no harm.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {

@@ -23,11 +23,23 @@ pub(super) fn flow(webhook: &str, secrets: [&str; 2]) -> Arc<Flow> {
             &format!("system: {system}\nbase_url: http://127.0.0.1:9\n"),
         );
     }
-    let webhook: String = webhook.lines().map(|line| format!("    {line}\n")).collect();
+    let webhook: String = webhook
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
     write("flows/things.yaml", &FLOW.replace("WEBHOOK", &webhook));
-    let secrets = ["OLD", "NEW"].map(str::to_owned).into_iter().zip(secrets.map(str::to_owned));
-    let project = Project::load(directory.path(), &Environment::of(directory.path(), secrets));
-    project.unwrap_or_else(|problems| panic!("{problems}")).flows["things"].clone()
+    let secrets = ["OLD", "NEW"]
+        .map(str::to_owned)
+        .into_iter()
+        .zip(secrets.map(str::to_owned));
+    let project = Project::load(
+        directory.path(),
+        &Environment::of(directory.path(), secrets),
+    );
+    project
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .flows["things"]
+        .clone()
 }
 
 const FLOW: &str = "flow: things
@@ -53,7 +65,10 @@ pub(super) fn received(at: i64, headers: &[(&str, &str)], body: &str) -> Receive
     let headers: HeaderMap = headers
         .iter()
         .map(|(name, value)| {
-            (name.parse::<http::HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
+            (
+                name.parse::<http::HeaderName>().unwrap(),
+                value.parse::<http::HeaderValue>().unwrap(),
+            )
         })
         .collect();
     let mut received = Received::new(headers, None, body.to_owned().into());

@@ -55,20 +55,30 @@ pub(super) fn verify(verify: &Verify, received: &Received) -> Result<(), Unverif
 
 /// Any signature may be of any key: both sides replace their secrets one after the other.
 fn hmac(scheme: &Hmac, received: &Received) -> Result<(), Unverified> {
-    let header = received.header(&scheme.header).ok_or(Unverified::NotSigned(scheme.header.clone()))?;
+    let header = received
+        .header(&scheme.header)
+        .ok_or(Unverified::NotSigned(scheme.header.clone()))?;
     let signatures = signatures(scheme, &header);
     let content = content(scheme, received)?;
     let signed = scheme.keys.iter().any(|key| {
         let expected = mac(scheme.algorithm, key.expose_secret(), &content);
-        signatures.iter().any(|signature| expected.ct_eq(signature).into())
+        signatures
+            .iter()
+            .any(|signature| expected.ct_eq(signature).into())
     });
-    if signed { Ok(()) } else { Err(Unverified::WrongSignature(scheme.header.clone())) }
+    if signed {
+        Ok(())
+    } else {
+        Err(Unverified::WrongSignature(scheme.header.clone()))
+    }
 }
 
 /// What stands between commas and spaces after the prefix, unless the prefix has such itself.
 fn signatures(scheme: &Hmac, header: &str) -> Vec<Vec<u8>> {
     let separates = |c: char| matches!(c, ' ' | ',') && !scheme.prefix.contains(c);
-    let signatures = header.split(separates).filter_map(|signature| signature.strip_prefix(&*scheme.prefix));
+    let signatures = header
+        .split(separates)
+        .filter_map(|signature| signature.strip_prefix(&*scheme.prefix));
     let decoded = signatures.filter_map(|signature| match scheme.encoding {
         SignatureEncoding::Hex => hex::decode(signature).ok(),
         SignatureEncoding::Base64 => STANDARD.decode(signature).ok(),
@@ -77,7 +87,9 @@ fn signatures(scheme: &Hmac, header: &str) -> Vec<Vec<u8>> {
 }
 
 fn content<'r>(scheme: &Hmac, received: &'r Received) -> Result<Cow<'r, [u8]>, Unverified> {
-    let Some(template) = &scheme.content else { return Ok(Cow::Borrowed(&received.body)) };
+    let Some(template) = &scheme.content else {
+        return Ok(Cow::Borrowed(&received.body));
+    };
     let body = std::str::from_utf8(&received.body);
     let body = body.map_err(|_| Unverified::Content("the body is not UTF-8".into()))?;
     let (body, variables) = (Value::from(body.to_owned()), headers_of(received));
@@ -89,7 +101,10 @@ fn content<'r>(scheme: &Hmac, received: &'r Received) -> Result<Cow<'r, [u8]>, U
 }
 
 fn headers_of(received: &Received) -> Variables {
-    Variables { headers: received.headers(), ..Variables::default() }
+    Variables {
+        headers: received.headers(),
+        ..Variables::default()
+    }
 }
 
 fn untold(error: EvaluationError) -> Unverified {
@@ -102,9 +117,13 @@ fn check_time(
     variables: &Variables,
     now: Timestamp,
 ) -> Result<(), Unverified> {
-    let found = signed_at.value.one(body.clone(), variables).map_err(untold)?;
+    let found = signed_at
+        .value
+        .one(body.clone(), variables)
+        .map_err(untold)?;
     let time = text(&found).and_then(|text| time_of(&text));
-    let time = time.ok_or_else(|| Unverified::Content("the time of signing is not a time".into()))?;
+    let time =
+        time.ok_or_else(|| Unverified::Content("the time of signing is not a time".into()))?;
     match now.duration_since(time).unsigned_abs() <= signed_at.tolerance {
         true => Ok(()),
         false => Err(Unverified::NotNow),
@@ -131,16 +150,17 @@ fn mac(algorithm: HashAlgorithm, key: &[u8], content: &[u8]) -> Vec<u8> {
 }
 
 fn mac_by<M: Mac + KeyInit>(key: &[u8], content: &[u8]) -> Vec<u8> {
-    let mut mac = <M as Mac>::new_from_slice(key).expect("an HMAC takes keys of any length (RFC 2104 §2)");
+    let mut mac =
+        <M as Mac>::new_from_slice(key).expect("an HMAC takes keys of any length (RFC 2104 §2)");
     mac.update(content);
     mac.finalize().into_bytes().to_vec()
 }
 
 fn token(scheme: &Token, received: &Received) -> Result<(), Unverified> {
     let offered = match &scheme.place {
-        TokenPlace::Header { name, prefix } => {
-            received.header(name).and_then(|value| after(prefix, &value).map(str::to_owned))
-        }
+        TokenPlace::Header { name, prefix } => received
+            .header(name)
+            .and_then(|value| after(prefix, &value).map(str::to_owned)),
         TokenPlace::Query { name } => received.query(name),
     };
     match offered.is_some_and(|offered| is_one_of(&offered, &scheme.secrets)) {
@@ -152,8 +172,11 @@ fn token(scheme: &Token, received: &Received) -> Result<(), Unverified> {
 /// RFC 7617 §2.
 fn basic(scheme: &Basic, received: &Received) -> Result<(), Unverified> {
     let offered = received.header(&header::AUTHORIZATION).unwrap_or_default();
-    let offered = after("Basic ", &offered).and_then(|offered| STANDARD.decode(offered.trim()).ok());
-    let offered = offered.and_then(|offered| String::from_utf8(offered).ok()).unwrap_or_default();
+    let offered =
+        after("Basic ", &offered).and_then(|offered| STANDARD.decode(offered.trim()).ok());
+    let offered = offered
+        .and_then(|offered| String::from_utf8(offered).ok())
+        .unwrap_or_default();
     let (username, password) = offered.split_once(':').unwrap_or_default();
     let password_is_ours = is_one_of(password, &scheme.passwords);
     match is_same(username, &scheme.username) && password_is_ours {
@@ -169,12 +192,16 @@ fn after<'v>(prefix: &str, value: &'v str) -> Option<&'v str> {
 }
 
 fn is_one_of(offered: &str, secrets: &[SecretString]) -> bool {
-    secrets.iter().fold(false, |found, secret| found | is_same(offered, secret.expose_secret()))
+    secrets.iter().fold(false, |found, secret| {
+        found | is_same(offered, secret.expose_secret())
+    })
 }
 
 /// Hashes are as long for any text, so not even the length of a secret shows in the time it takes.
 fn is_same(offered: &str, secret: &str) -> bool {
-    Sha256::digest(offered).ct_eq(&Sha256::digest(secret)).into()
+    Sha256::digest(offered)
+        .ct_eq(&Sha256::digest(secret))
+        .into()
 }
 
 #[cfg(test)]
@@ -197,15 +224,26 @@ mod tests {
     fn what_github_signs_is_believed() {
         let github = |signature, body| {
             let received = testing::received(NOON, &[("X-Hub-Signature-256", signature)], body);
-            verified("{ github: { secrets: [\"${OLD}\"] } }", ["It's a Secret to Everybody", ""], &received)
+            verified(
+                "{ github: { secrets: [\"${OLD}\"] } }",
+                ["It's a Secret to Everybody", ""],
+                &received,
+            )
         };
         let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
         assert_eq!(github(signature, "Hello, World!"), Ok(()));
-        let wrong = Err(Unverified::WrongSignature("x-hub-signature-256".parse().unwrap()));
+        let wrong = Err(Unverified::WrongSignature(
+            "x-hub-signature-256".parse().unwrap(),
+        ));
         assert_eq!(github(signature, "Hello, World"), wrong);
-        for other in
-            ["", "sha256=", &signature[..70], &signature[7..], &signature.replace("256", "1"), "sha256=zz"]
-        {
+        for other in [
+            "",
+            "sha256=",
+            &signature[..70],
+            &signature[7..],
+            &signature.replace("256", "1"),
+            "sha256=zz",
+        ] {
             assert_eq!(github(other, "Hello, World!"), wrong, "{other}");
         }
     }
@@ -216,29 +254,53 @@ mod tests {
         let body = r#"{"id":"evt_1","type":"customer.updated"}"#;
         let stripe = |at, signature: &str| {
             let received = testing::received(at, &[("Stripe-Signature", signature)], body);
-            verified("{ stripe: { secrets: [\"${OLD}\"] } }", ["whsec_test_secret", ""], &received)
+            verified(
+                "{ stripe: { secrets: [\"${OLD}\"] } }",
+                ["whsec_test_secret", ""],
+                &received,
+            )
         };
         let ours = "v1=f4d0c71a3be0787e382efb4a48964e2a27d880235a345a9b5fa0812d59396886";
         let at = 1_492_774_577;
         assert_eq!(stripe(at, &format!("t={at},{ours}")), Ok(()));
         let others = format!("v1={}", "0".repeat(64));
-        assert_eq!(stripe(at + 300, &format!("t={at},{others},{ours},v0=00")), Ok(()));
-        assert_eq!(stripe(at + 301, &format!("t={at},{ours}")), Err(Unverified::NotNow));
-        assert_eq!(stripe(at - 301, &format!("t={at},{ours}")), Err(Unverified::NotNow));
-        for header in [ours, &format!("t={at}"), &format!("t={at},v0={}", &ours[3..]), "t=,v1=", "t,v1", ",,"]
-        {
+        assert_eq!(
+            stripe(at + 300, &format!("t={at},{others},{ours},v0=00")),
+            Ok(())
+        );
+        assert_eq!(
+            stripe(at + 301, &format!("t={at},{ours}")),
+            Err(Unverified::NotNow)
+        );
+        assert_eq!(
+            stripe(at - 301, &format!("t={at},{ours}")),
+            Err(Unverified::NotNow)
+        );
+        for header in [
+            ours,
+            &format!("t={at}"),
+            &format!("t={at},v0={}", &ours[3..]),
+            "t=,v1=",
+            "t,v1",
+            ",,",
+        ] {
             assert!(stripe(at, header).is_err(), "{header}");
         }
     }
 
     #[test]
     fn two_times_of_signing_are_none() {
-        let signature =
-            "t=1700000000,t=1492774577,v1=f4d0c71a3be0787e382efb4a48964e2a27d880235a345a9b5fa0812d59396886";
+        let signature = "t=1700000000,t=1492774577,v1=f4d0c71a3be0787e382efb4a48964e2a27d880235a345a9b5fa0812d59396886";
         let received = testing::received(NOON, &[("Stripe-Signature", signature)], "{}");
-        let verified =
-            verified("{ stripe: { secrets: [\"${OLD}\"] } }", ["whsec_test_secret", ""], &received);
-        assert!(matches!(verified, Err(Unverified::Content(_))), "{verified:?}");
+        let verified = verified(
+            "{ stripe: { secrets: [\"${OLD}\"] } }",
+            ["whsec_test_secret", ""],
+            &received,
+        );
+        assert!(
+            matches!(verified, Err(Unverified::Content(_))),
+            "{verified:?}"
+        );
     }
 
     /// Made as <https://shopify.dev/docs/apps/build/webhooks/verify-deliveries> says, with OpenSSL; it
@@ -247,10 +309,16 @@ mod tests {
     fn what_shopify_signs_is_believed() {
         let shopify = |signature, body| {
             let received = testing::received(NOON, &[("X-Shopify-Hmac-SHA256", signature)], body);
-            verified("{ shopify: { secrets: [\"${OLD}\"] } }", ["hush", ""], &received)
+            verified(
+                "{ shopify: { secrets: [\"${OLD}\"] } }",
+                ["hush", ""],
+                &received,
+            )
         };
-        let (signature, body) =
-            ("qBvrsZF7RfB1iS6BX6IHqJTp5L911P7intnPeTPsH0I=", r#"{"id":820982911946154508}"#);
+        let (signature, body) = (
+            "qBvrsZF7RfB1iS6BX6IHqJTp5L911P7intnPeTPsH0I=",
+            r#"{"id":820982911946154508}"#,
+        );
         assert_eq!(shopify(signature, body), Ok(()));
         assert!(shopify(signature, r#"{"id":820982911946154509}"#).is_err());
         assert!(shopify("rBvrsZF7RfB1iS6BX6IHqJTp5L911P7intnPeTPsH0I=", body).is_err());
@@ -263,31 +331,87 @@ mod tests {
     const STANDARD_SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
     const STANDARD_TIME: i64 = 1_614_265_330;
 
-    fn standard(at: i64, id: &str, time: &str, signatures: &str, body: &str) -> Result<(), Unverified> {
-        let headers = [("webhook-id", id), ("webhook-timestamp", time), ("webhook-signature", signatures)];
+    fn standard(
+        at: i64,
+        id: &str,
+        time: &str,
+        signatures: &str,
+        body: &str,
+    ) -> Result<(), Unverified> {
+        let headers = [
+            ("webhook-id", id),
+            ("webhook-timestamp", time),
+            ("webhook-signature", signatures),
+        ];
         let received = testing::received(at, &headers, body);
         let section = "{ standard_webhooks: { secrets: [\"${OLD}\", \"${NEW}\"] } }";
-        verified(section, ["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", STANDARD_SECRET], &received)
+        verified(
+            section,
+            ["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", STANDARD_SECRET],
+            &received,
+        )
     }
 
     #[test]
     fn what_is_signed_by_the_standard_is_believed() {
         let (id, time) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330");
-        assert_eq!(standard(STANDARD_TIME, id, time, STANDARD_SIGNATURE, STANDARD_BODY), Ok(()));
+        assert_eq!(
+            standard(STANDARD_TIME, id, time, STANDARD_SIGNATURE, STANDARD_BODY),
+            Ok(())
+        );
         let rotated = format!("v1,AAAA v1a,BBBB {STANDARD_SIGNATURE}");
-        assert_eq!(standard(STANDARD_TIME, id, time, &rotated, STANDARD_BODY), Ok(()));
-        assert!(standard(STANDARD_TIME, "msg_other", time, STANDARD_SIGNATURE, STANDARD_BODY).is_err());
-        assert!(standard(STANDARD_TIME, id, "1614265331", STANDARD_SIGNATURE, STANDARD_BODY).is_err());
+        assert_eq!(
+            standard(STANDARD_TIME, id, time, &rotated, STANDARD_BODY),
+            Ok(())
+        );
+        assert!(
+            standard(
+                STANDARD_TIME,
+                "msg_other",
+                time,
+                STANDARD_SIGNATURE,
+                STANDARD_BODY
+            )
+            .is_err()
+        );
+        assert!(
+            standard(
+                STANDARD_TIME,
+                id,
+                "1614265331",
+                STANDARD_SIGNATURE,
+                STANDARD_BODY
+            )
+            .is_err()
+        );
         assert!(standard(STANDARD_TIME, id, time, STANDARD_SIGNATURE, "{}").is_err());
-        let late = standard(STANDARD_TIME + 301, id, time, STANDARD_SIGNATURE, STANDARD_BODY);
+        let late = standard(
+            STANDARD_TIME + 301,
+            id,
+            time,
+            STANDARD_SIGNATURE,
+            STANDARD_BODY,
+        );
         assert_eq!(late, Err(Unverified::NotNow));
     }
 
     #[test]
     fn what_was_signed_cannot_be_cut_elsewhere() {
-        let cut = standard(1, "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330", "1", STANDARD_SIGNATURE, "x");
+        let cut = standard(
+            1,
+            "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330",
+            "1",
+            STANDARD_SIGNATURE,
+            "x",
+        );
         assert!(matches!(cut, Err(Unverified::Content(_))), "{cut:?}");
-        let moved = standard(1, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330.{", STANDARD_SIGNATURE, "x");
+        let moved = standard(
+            1,
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "1614265330.{",
+            STANDARD_SIGNATURE,
+            "x",
+        );
         assert!(matches!(moved, Err(Unverified::Content(_))), "{moved:?}");
     }
 
@@ -302,20 +426,30 @@ mod tests {
           content: 'v0:{$headers["x-slack-request-timestamp"]}:{.}', timestamp: '$headers["x-slack-request-timestamp"]' } }"#;
         let slack = |at, time| {
             let signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
-            let headers = [("X-Slack-Signature", signature), ("X-Slack-Request-Timestamp", time)];
+            let headers = [
+                ("X-Slack-Signature", signature),
+                ("X-Slack-Request-Timestamp", time),
+            ];
             let received = testing::received(at, &headers, body);
             verified(section, ["8f742231b10e8888abcd99yyyzzz85a5", ""], &received)
         };
         assert_eq!(slack(1_531_420_618, "1531420618"), Ok(()));
         assert_eq!(slack(1_531_421_618, "1531420618"), Err(Unverified::NotNow));
-        assert!(matches!(slack(1_531_420_618, "1531420617"), Err(Unverified::WrongSignature(_))));
-        assert!(matches!(slack(1_531_420_618, "soon"), Err(Unverified::Content(_))));
+        assert!(matches!(
+            slack(1_531_420_618, "1531420617"),
+            Err(Unverified::WrongSignature(_))
+        ));
+        assert!(matches!(
+            slack(1_531_420_618, "soon"),
+            Err(Unverified::Content(_))
+        ));
     }
 
     /// Test case 2 of RFC 2202 §3.
     #[test]
     fn sha_1_is_there_for_those_who_have_no_better() {
-        let section = "{ hmac: { secrets: [\"${OLD}\", \"${NEW}\"], header: X-Signature, algorithm: sha1 } }";
+        let section =
+            "{ hmac: { secrets: [\"${OLD}\", \"${NEW}\"], header: X-Signature, algorithm: sha1 } }";
         let headers = [("X-Signature", "EFFCDF6AE5EB2FA2D27416D5F184DF9C259A7C79")];
         let received = testing::received(NOON, &headers, "what do ya want for nothing?");
         assert_eq!(verified(section, ["another", "Jefe"], &received), Ok(()));
@@ -325,14 +459,22 @@ mod tests {
     #[test]
     fn a_delivery_without_a_signature_is_not_believed() {
         let received = testing::received(NOON, &[], "{}");
-        let verified = verified("{ github: { secrets: [\"${OLD}\"] } }", ["secret", ""], &received);
-        assert_eq!(verified, Err(Unverified::NotSigned("x-hub-signature-256".parse().unwrap())));
+        let verified = verified(
+            "{ github: { secrets: [\"${OLD}\"] } }",
+            ["secret", ""],
+            &received,
+        );
+        assert_eq!(
+            verified,
+            Err(Unverified::NotSigned(
+                "x-hub-signature-256".parse().unwrap()
+            ))
+        );
     }
 
     #[test]
     fn any_of_several_tokens_is_believed() {
-        let section =
-            "{ token: { secrets: [\"${OLD}\", \"${NEW}\"], header: Authorization, prefix: \"Bearer \" } }";
+        let section = "{ token: { secrets: [\"${OLD}\", \"${NEW}\"], header: Authorization, prefix: \"Bearer \" } }";
         let token = |value| {
             let received = testing::received(NOON, &[("Authorization", value)], "{}");
             verified(section, ["old", "new"], &received)
@@ -340,7 +482,15 @@ mod tests {
         for believed in ["Bearer old", "bearer new"] {
             assert_eq!(token(believed), Ok(()), "{believed}");
         }
-        for other in ["", "Bearer", "Bearer ", "old", "Bearer old ", "Bearer ol", "Bearer old, Bearer new"] {
+        for other in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "old",
+            "Bearer old ",
+            "Bearer ol",
+            "Bearer old, Bearer new",
+        ] {
             assert_eq!(token(other), Err(Unverified::Token), "{other}");
         }
     }
@@ -349,13 +499,22 @@ mod tests {
     fn a_token_may_stand_in_the_query() {
         let section = "{ token: { secrets: [\"${OLD}\"], query: token } }";
         let token = |query: Option<&str>| {
-            let received = Received::new(Default::default(), query.map(str::to_owned), Default::default());
+            let received = Received::new(
+                Default::default(),
+                query.map(str::to_owned),
+                Default::default(),
+            );
             verified(section, ["a b/c", ""], &received)
         };
         assert_eq!(token(Some("x=1&token=a+b%2Fc")), Ok(()));
-        for other in
-            [None, Some(""), Some("token"), Some("token=a"), Some("Token=a+b%2Fc"), Some("token=%ff")]
-        {
+        for other in [
+            None,
+            Some(""),
+            Some("token"),
+            Some("token=a"),
+            Some("Token=a+b%2Fc"),
+            Some("token=%ff"),
+        ] {
             assert_eq!(token(other), Err(Unverified::Token), "{other:?}");
         }
     }
@@ -369,12 +528,28 @@ mod tests {
             verified(section, ["closed sesame", "open sesame"], &received)
         };
         assert_eq!(basic("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), Ok(()));
-        for (username, password) in [("aladdin", "open sesame"), ("Aladdin", ""), ("", "open sesame")] {
-            let value = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
-            assert_eq!(basic(&value), Err(Unverified::Basic), "{username}:{password}");
+        for (username, password) in [
+            ("aladdin", "open sesame"),
+            ("Aladdin", ""),
+            ("", "open sesame"),
+        ] {
+            let value = format!(
+                "Basic {}",
+                STANDARD.encode(format!("{username}:{password}"))
+            );
+            assert_eq!(
+                basic(&value),
+                Err(Unverified::Basic),
+                "{username}:{password}"
+            );
         }
-        for other in ["", "Basic", "Basic QWxhZGRpbg==", "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Basic /w=="]
-        {
+        for other in [
+            "",
+            "Basic",
+            "Basic QWxhZGRpbg==",
+            "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            "Basic /w==",
+        ] {
             assert_eq!(basic(other), Err(Unverified::Basic), "{other}");
         }
     }

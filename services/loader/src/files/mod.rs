@@ -41,24 +41,39 @@ impl Many for Writer {
     }
 
     async fn write(&self, _: Kind, rows: &[Row<'_>]) -> Result<Vec<Written>, Failure> {
-        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let Some(first) = rows.first() else {
+            return Ok(Vec::new());
+        };
         let records = rows.iter().map(|row| row.act.record);
         self.write_records(first.act.batch, records.collect()).await
     }
 }
 
 impl Writer {
-    async fn write_records(&self, batch: &Batch, records: Vec<&Record>) -> Result<Vec<Written>, Failure> {
+    async fn write_records(
+        &self,
+        batch: &Batch,
+        records: Vec<&Record>,
+    ) -> Result<Vec<Written>, Failure> {
         let file = File {
             place: Place::of(&self.files, batch),
             format: self.files.format.clone(),
-            rows: records.iter().map(|record| (mark(record), record.data.get().to_owned())).collect(),
+            rows: records
+                .iter()
+                .map(|record| (mark(record), record.data.get().to_owned()))
+                .collect(),
         };
-        let written = spawn_blocking(move || file.write()).await.map_err(io::Error::other).flatten();
+        let written = spawn_blocking(move || file.write())
+            .await
+            .map_err(io::Error::other)
+            .flatten();
         let refused = written.map_err(|error| self.failed(&error))?;
         let written = refused.into_iter().map(|refused| match refused {
             None => Written::Done(None),
-            Some(message) => Written::Failed(Failed::without_effect(Failure::new(Class::Invalid, message))),
+            Some(message) => Written::Failed(Failed::without_effect(Failure::new(
+                Class::Invalid,
+                message,
+            ))),
         });
         Ok(written.collect())
     }
@@ -93,7 +108,10 @@ impl File {
             }
         }
         let content = encode_fitting(&self.format, &mut values, &mut refused);
-        let marks: Vec<&str> = values.iter().map(|(index, _)| self.rows[*index].0.as_str()).collect();
+        let marks: Vec<&str> = values
+            .iter()
+            .map(|(index, _)| self.rows[*index].0.as_str())
+            .collect();
         if !marks.is_empty() {
             self.place.put(&marks, &content)?;
         }
@@ -117,9 +135,13 @@ fn encode_fitting(
         }
         values.retain(|(index, value)| {
             let error = encode(&format, slice::from_ref(value)).err();
-            refused[*index] = error.map(|EncodeError { format, message, .. }| {
-                format!("the record cannot be written as {format}: {message}")
-            });
+            refused[*index] = error.map(
+                |EncodeError {
+                     format, message, ..
+                 }| {
+                    format!("the record cannot be written as {format}: {message}")
+                },
+            );
             refused[*index].is_none()
         });
     }
@@ -128,16 +150,25 @@ fn encode_fitting(
 
 fn encode_all(format: &Format, values: &[(usize, Value)]) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = Encoder::new(format)?;
-    values.iter().try_for_each(|(_, value)| encoder.push(value))?;
+    values
+        .iter()
+        .try_for_each(|(_, value)| encoder.push(value))?;
     encoder.finish()
 }
 
 /// A table without names for its columns has those that its records have fields for. A name that cannot
 /// be written is no column, which is the fault of who has such a field, and of no other record.
 fn with_columns(format: &Format, values: &[(usize, Value)]) -> Format {
-    let Syntax::Csv(options) = &format.syntax else { return format.clone() };
-    let with =
-        |names| Format { syntax: Syntax::Csv(CsvOptions { names, ..options.clone() }), ..format.clone() };
+    let Syntax::Csv(options) = &format.syntax else {
+        return format.clone();
+    };
+    let with = |names| Format {
+        syntax: Syntax::Csv(CsvOptions {
+            names,
+            ..options.clone()
+        }),
+        ..format.clone()
+    };
     let mut names = options.names.clone();
     if names.is_empty() {
         for field in values.iter().flat_map(|(_, value)| fields(value)) {

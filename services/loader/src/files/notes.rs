@@ -24,11 +24,16 @@ pub(super) struct Notes {
 
 impl Notes {
     pub(super) fn in_directory(directory: &Path, batch: &str) -> Notes {
-        Notes { directory: directory.join(DIRECTORY).join(batch) }
+        Notes {
+            directory: directory.join(DIRECTORY).join(batch),
+        }
     }
 
     /// The marks in those files that are there.
-    pub(super) fn marks_where(&self, is_there: impl Fn(&str) -> bool) -> io::Result<HashSet<String>> {
+    pub(super) fn marks_where(
+        &self,
+        is_there: impl Fn(&str) -> bool,
+    ) -> io::Result<HashSet<String>> {
         let notes = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
             notes => notes?,
@@ -47,10 +52,15 @@ impl Notes {
     pub(super) fn put(&self, marks: &[&str]) -> io::Result<String> {
         fs::create_dir_all(&self.directory)?;
         let all = self.directory.parent();
-        all.into_iter().chain(all.and_then(Path::parent)).try_for_each(sync)?;
+        all.into_iter()
+            .chain(all.and_then(Path::parent))
+            .try_for_each(sync)?;
         let mut name = hash(marks);
         name.truncate(NAME);
-        put(&self.directory.join(&name), (marks.join("\n") + "\n").as_bytes())?;
+        put(
+            &self.directory.join(&name),
+            (marks.join("\n") + "\n").as_bytes(),
+        )?;
         Ok(name)
     }
 }
@@ -60,7 +70,11 @@ impl Notes {
 /// that it is read, so its slot stands in for that.
 pub(super) fn mark(record: &Record) -> String {
     let slot = record.slot.to_string();
-    let version = if record.version.is_of_extraction() { &slot } else { record.version.as_str() };
+    let version = if record.version.is_of_extraction() {
+        &slot
+    } else {
+        record.version.as_str()
+    };
     hash(&[&record.key, version, record.data.get()])
 }
 
@@ -71,5 +85,9 @@ fn hash(parts: &[&str]) -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

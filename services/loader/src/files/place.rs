@@ -35,7 +35,12 @@ impl Place {
             _ => "jsonl",
         };
         let notes = Notes::in_directory(&files.directory, &stem);
-        Place { directory: files.directory.clone(), stem, extension, notes }
+        Place {
+            directory: files.directory.clone(),
+            stem,
+            extension,
+            notes,
+        }
     }
 
     /// Makes the directory.
@@ -55,7 +60,8 @@ impl Place {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(format!("{}-{name}.{}", self.stem, self.extension))
+        self.directory
+            .join(format!("{}-{name}.{}", self.stem, self.extension))
     }
 }
 
@@ -64,8 +70,10 @@ impl Place {
 pub(super) fn put(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let permissions = Permissions::from_mode(0o666);
-    let mut file =
-        tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(permissions)
+        .tempfile_in(directory)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::*;
 
 fn writer(directory: &Path, syntax: Syntax) -> Writer {
-    Writer::new(Arc::new(Files { directory: directory.join("reports/sales"), format: syntax.into() }))
+    Writer::new(Arc::new(Files {
+        directory: directory.join("reports/sales"),
+        format: syntax.into(),
+    }))
 }
 
 fn csv() -> Syntax {
@@ -19,7 +22,9 @@ fn csv() -> Syntax {
 }
 
 fn batch(id: &str) -> Batch {
-    let run = "0190a5e2-0000-7000-8000-000000000000".parse::<RunId>().unwrap();
+    let run = "0190a5e2-0000-7000-8000-000000000000"
+        .parse::<RunId>()
+        .unwrap();
     Batch {
         flow: "sales".into(),
         run,
@@ -35,23 +40,45 @@ fn batch(id: &str) -> Batch {
 fn record(slot: u32, data: &str) -> Record {
     let data = RawValue::from_string(data.into()).unwrap();
     let (key, version, op) = (slot.to_string(), Version::new("1"), Op::Upsert);
-    Record { slot, key, version, op, data, source: None }
+    Record {
+        slot,
+        key,
+        version,
+        op,
+        data,
+        source: None,
+    }
 }
 
 /// Records as a page gives them, each with its data for a key.
 fn page(data: &[&str]) -> Vec<Record> {
-    (0..).zip(data).map(|(slot, data)| Record { key: (*data).into(), ..record(slot, data) }).collect()
+    (0..)
+        .zip(data)
+        .map(|(slot, data)| Record {
+            key: (*data).into(),
+            ..record(slot, data)
+        })
+        .collect()
 }
 
 /// The same of a source without versions, as they are when they are read now.
 fn page_without_versions(data: &[&str]) -> Vec<Record> {
     let moment = Uuid::now_v7();
     let version = |record: &Record| Version::of_extraction(moment, record.slot as usize);
-    page(data).into_iter().map(|record| Record { version: version(&record), ..record }).collect()
+    page(data)
+        .into_iter()
+        .map(|record| Record {
+            version: version(&record),
+            ..record
+        })
+        .collect()
 }
 
 async fn write(writer: &Writer, batch: &Batch, records: &[Record]) -> Vec<Option<String>> {
-    let written = writer.write_records(batch, records.iter().collect()).await.unwrap();
+    let written = writer
+        .write_records(batch, records.iter().collect())
+        .await
+        .unwrap();
     let message = |written| match written {
         Written::Failed(failed) => Some(failed.failure.message),
         _ => None,
@@ -63,13 +90,18 @@ async fn write(writer: &Writer, batch: &Batch, records: &[Record]) -> Vec<Option
 fn without_hash((name, content): (String, String)) -> (String, String) {
     let (stem, rest) = name.rsplit_once('-').unwrap();
     let (hash, extension) = rest.split_once('.').unwrap();
-    assert!(hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+    assert!(
+        hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{name}"
+    );
     (format!("{stem}-HASH.{extension}"), content)
 }
 
 /// The files that other programs see, by name, with their content.
 fn files(directory: &Path) -> Vec<(String, String)> {
-    let entries = fs::read_dir(directory.join("reports/sales")).unwrap().map(|entry| entry.unwrap());
+    let entries = fs::read_dir(directory.join("reports/sales"))
+        .unwrap()
+        .map(|entry| entry.unwrap());
     let file = |entry: fs::DirEntry| {
         let name = entry.file_name().into_string().unwrap();
         (!name.starts_with('.')).then(|| (name, fs::read_to_string(entry.path()).unwrap()))
@@ -81,7 +113,10 @@ fn files(directory: &Path) -> Vec<(String, String)> {
 
 /// All lines of the files, in order.
 fn lines(directory: &Path) -> Vec<String> {
-    let content: String = files(directory).into_iter().map(|(_, content)| content).collect();
+    let content: String = files(directory)
+        .into_iter()
+        .map(|(_, content)| content)
+        .collect();
     let mut lines: Vec<String> = content.lines().map(str::to_owned).collect();
     lines.sort_unstable();
     lines
@@ -90,13 +125,21 @@ fn lines(directory: &Path) -> Vec<String> {
 #[tokio::test]
 async fn a_table_has_a_header_and_the_columns_of_all_its_records() {
     let directory = tempfile::tempdir().unwrap();
-    let records =
-        [record(0, r#"{"id":1,"total":1.10}"#), record(2, r#"{"id":9007199254740993,"note":"a,b"}"#)];
-    assert_eq!(write(&writer(directory.path(), csv()), &batch("0.1"), &records).await, [None, None]);
+    let records = [
+        record(0, r#"{"id":1,"total":1.10}"#),
+        record(2, r#"{"id":9007199254740993,"note":"a,b"}"#),
+    ];
+    assert_eq!(
+        write(&writer(directory.path(), csv()), &batch("0.1"), &records).await,
+        [None, None]
+    );
     let content = "id,total,note\r\n1,1.10,\r\n9007199254740993,,\"a,b\"\r\n";
     let name = "sales-0190a5e2-0000-7000-8000-000000000000-0.1-HASH.csv";
     assert_eq!(
-        files(directory.path()).into_iter().map(without_hash).collect::<Vec<_>>(),
+        files(directory.path())
+            .into_iter()
+            .map(without_hash)
+            .collect::<Vec<_>>(),
         [(name.into(), content.into())]
     );
 }
@@ -105,10 +148,18 @@ async fn a_table_has_a_header_and_the_columns_of_all_its_records() {
 async fn json_lines_hold_each_record_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let writer = writer(directory.path(), Syntax::JsonLines);
-    write(&writer, &batch("webhook.1/split0"), &[record(3, r#"{"n":1.10,"l":[1]}"#), record(4, "7")]).await;
+    write(
+        &writer,
+        &batch("webhook.1/split0"),
+        &[record(3, r#"{"n":1.10,"l":[1]}"#), record(4, "7")],
+    )
+    .await;
     let name = "sales-0190a5e2-0000-7000-8000-000000000000-webhook.1%2Fsplit0-HASH.jsonl";
     assert_eq!(
-        files(directory.path()).into_iter().map(without_hash).collect::<Vec<_>>(),
+        files(directory.path())
+            .into_iter()
+            .map(without_hash)
+            .collect::<Vec<_>>(),
         [(name.into(), "{\"n\":1.10,\"l\":[1]}\n7\n".into())]
     );
 }
@@ -116,7 +167,11 @@ async fn json_lines_hold_each_record_as_it_is() {
 #[tokio::test]
 async fn a_record_that_a_table_cannot_hold_is_refused_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let records = [record(0, r#"{"id":1}"#), record(1, r#"{"id":["secret"]}"#), record(2, r#"{"id":3}"#)];
+    let records = [
+        record(0, r#"{"id":1}"#),
+        record(1, r#"{"id":["secret"]}"#),
+        record(2, r#"{"id":3}"#),
+    ];
     let refused = write(&writer(directory.path(), csv()), &batch("0.1"), &records).await;
     let message = "the record cannot be written as CSV: the column 'id' holds a list";
     assert_eq!(refused, [None, Some(message.to_owned()), None]);
@@ -126,10 +181,21 @@ async fn a_record_that_a_table_cannot_hold_is_refused_alone() {
 #[tokio::test]
 async fn a_field_whose_name_cannot_be_written_is_the_fault_of_its_record() {
     let directory = tempfile::tempdir().unwrap();
-    let options = CsvOptions { quote: None, ..CsvOptions::default() };
-    let records =
-        [record(0, r#"{"id":1}"#), record(1, r#"{"id":2,"a,b":0}"#), record(2, r#"{"id":3,"n":4}"#)];
-    let refused = write(&writer(directory.path(), Syntax::Csv(options)), &batch("0.1"), &records).await;
+    let options = CsvOptions {
+        quote: None,
+        ..CsvOptions::default()
+    };
+    let records = [
+        record(0, r#"{"id":1}"#),
+        record(1, r#"{"id":2,"a,b":0}"#),
+        record(2, r#"{"id":3,"n":4}"#),
+    ];
+    let refused = write(
+        &writer(directory.path(), Syntax::Csv(options)),
+        &batch("0.1"),
+        &records,
+    )
+    .await;
     let message = "the record cannot be written as CSV: the field 'a,b' has no column";
     assert_eq!(refused, [None, Some(message.to_owned()), None]);
     assert_eq!(files(directory.path())[0].1, "id,n\r\n1,\r\n3,4\r\n");
@@ -169,7 +235,12 @@ async fn what_comes_again_is_not_written_again_whatever_comes_with_it() {
     write(&writer, &batch("0.1"), &all[1..4]).await;
     let first = files(directory.path()).remove(0);
     for part in [&all[1..4], &all[2..3], &all[..4], &all[3..], &all[..]] {
-        assert!(write(&writer, &batch("0.1"), part).await.iter().all(Option::is_none));
+        assert!(
+            write(&writer, &batch("0.1"), part)
+                .await
+                .iter()
+                .all(Option::is_none)
+        );
         assert!(files(directory.path()).contains(&first));
     }
     assert_eq!(lines(directory.path()), ["0", "1", "2", "3", "4", "5"]);
@@ -183,7 +254,11 @@ async fn rows_that_have_moved_when_their_page_is_read_again_are_not_lost_nor_wri
     let writer = writer(directory.path(), Syntax::JsonLines);
     write(&writer, &batch("0.1"), &page(&["1", "2", "3"])).await;
     let first = files(directory.path()).remove(0);
-    for again in [&["0", "1", "2"][..], &["3", "4"], &["4", "3", "2", "1", "0"]] {
+    for again in [
+        &["0", "1", "2"][..],
+        &["3", "4"],
+        &["4", "3", "2", "1", "0"],
+    ] {
         write(&writer, &batch("0.1"), &page(again)).await;
         assert!(files(directory.path()).contains(&first));
     }
@@ -192,14 +267,20 @@ async fn rows_that_have_moved_when_their_page_is_read_again_are_not_lost_nor_wri
 
 /// Its records have other versions each time that they are read.
 #[tokio::test]
-async fn a_page_without_versions_that_is_read_again_loses_nothing_and_its_equal_is_not_written_again() {
+async fn a_page_without_versions_that_is_read_again_loses_nothing_and_its_equal_is_not_written_again()
+ {
     let directory = tempfile::tempdir().unwrap();
     let writer = writer(directory.path(), Syntax::JsonLines);
     for _ in 0..2 {
         write(&writer, &batch("0.1"), &page_without_versions(&["1", "2"])).await;
         assert_eq!(lines(directory.path()), ["1", "2"]);
     }
-    write(&writer, &batch("0.1"), &page_without_versions(&["0", "1", "2"])).await;
+    write(
+        &writer,
+        &batch("0.1"),
+        &page_without_versions(&["0", "1", "2"]),
+    )
+    .await;
     assert!(lines(directory.path()).contains(&"0".to_owned()));
 }
 
@@ -207,7 +288,10 @@ async fn a_page_without_versions_that_is_read_again_loses_nothing_and_its_equal_
 async fn a_record_that_has_changed_when_its_page_is_read_again_is_written_as_it_is_now() {
     let directory = tempfile::tempdir().unwrap();
     let writer = writer(directory.path(), Syntax::JsonLines);
-    let later = Record { version: Version::new("2"), ..record(0, "7") };
+    let later = Record {
+        version: Version::new("2"),
+        ..record(0, "7")
+    };
     for record in [record(0, "7"), record(0, "8"), later] {
         write(&writer, &batch("0.1"), slice::from_ref(&record)).await;
         write(&writer, &batch("0.1"), &[record]).await;
@@ -233,7 +317,10 @@ async fn equal_records_of_a_batch_are_all_written_and_so_are_those_of_other_batc
     let writer = writer(directory.path(), Syntax::JsonLines);
     write(&writer, &batch("0.1"), &[record(0, "7"), record(1, "7")]).await;
     write(&writer, &batch("0.10"), &[record(0, "7")]).await;
-    let contents: Vec<String> = files(directory.path()).into_iter().map(|(_, content)| content).collect();
+    let contents: Vec<String> = files(directory.path())
+        .into_iter()
+        .map(|(_, content)| content)
+        .collect();
     assert_eq!(contents, ["7\n7\n", "7\n"]);
 }
 
@@ -242,7 +329,14 @@ async fn a_directory_that_cannot_be_written_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("reports"), "a file").unwrap();
     let writer = writer(directory.path(), csv());
-    let failure = writer.write_records(&batch("0.1"), vec![&record(0, "1")]).await.unwrap_err();
+    let failure = writer
+        .write_records(&batch("0.1"), vec![&record(0, "1")])
+        .await
+        .unwrap_err();
     assert!(failure.class.is_of_the_system());
-    assert!(failure.message.contains("reports/sales"), "{}", failure.message);
+    assert!(
+        failure.message.contains("reports/sales"),
+        "{}",
+        failure.message
+    );
 }

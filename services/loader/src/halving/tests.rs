@@ -31,12 +31,19 @@ impl Many for Picky {
     }
 
     async fn write(&self, _: Kind, rows: &[Row<'_>]) -> Result<Vec<Written>, Failure> {
-        let rows: Vec<usize> = rows.iter().map(|row| row.id.unwrap().parse().unwrap()).collect();
+        let rows: Vec<usize> = rows
+            .iter()
+            .map(|row| row.id.unwrap().parse().unwrap())
+            .collect();
         let is_refused = rows.iter().any(|row| self.bad.contains(row));
         let taken = if is_refused { Vec::new() } else { rows };
         let written = taken.iter().map(|_| Written::Done(None)).collect();
         self.attempts.lock().unwrap().push(taken);
-        if is_refused { Err(Failure::new(Class::Invalid, "it is bad".to_owned())) } else { Ok(written) }
+        if is_refused {
+            Err(Failure::new(Class::Invalid, "it is bad".to_owned()))
+        } else {
+            Ok(written)
+        }
     }
 }
 
@@ -47,27 +54,58 @@ impl Picky {
         let (batch, record, answer) = (batch(), record(), Answer::Act(Known::default()));
         let (act, _) = destination.begin(&batch, &record, &[0; 16], &answer, Permit::default());
         let ids: Vec<String> = (0..count).map(|row| row.to_string()).collect();
-        let rows: Vec<Row<'_>> = ids.iter().map(|id| Row { act: &act, id: Some(id) }).collect();
-        let halving = Halving { many: self, kind: Kind::Update };
-        halving.write(&rows).await.into_iter().map(|written| matches!(written, Written::Done(_))).collect()
+        let rows: Vec<Row<'_>> = ids
+            .iter()
+            .map(|id| Row {
+                act: &act,
+                id: Some(id),
+            })
+            .collect();
+        let halving = Halving {
+            many: self,
+            kind: Kind::Update,
+        };
+        halving
+            .write(&rows)
+            .await
+            .into_iter()
+            .map(|written| matches!(written, Written::Done(_)))
+            .collect()
     }
 }
 
 fn flow() -> Arc<Flow> {
     let directory = tempfile::tempdir().unwrap();
     pomost_project::init(directory.path()).unwrap();
-    let project = Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
+    let project =
+        Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
     project.flows["customers"].clone()
 }
 
 fn batch() -> Batch {
     let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
-    Batch { flow, run, id, size: 1, attempt: 0, waits: 0, lane: Lane::Live, records: Vec::new() }
+    Batch {
+        flow,
+        run,
+        id,
+        size: 1,
+        attempt: 0,
+        waits: 0,
+        lane: Lane::Live,
+        records: Vec::new(),
+    }
 }
 
 fn record() -> Record {
     let data = RawValue::from_string("{}".to_owned()).unwrap();
-    Record { slot: 0, key: "a".to_owned(), version: Version::new("1"), op: Op::Upsert, data, source: None }
+    Record {
+        slot: 0,
+        key: "a".to_owned(),
+        version: Version::new("1"),
+        op: Op::Upsert,
+        data,
+        source: None,
+    }
 }
 
 /// Which rows are bad is chance: the number of rows is its seed.
@@ -84,12 +122,25 @@ async fn every_good_row_is_written_once_and_every_bad_one_found_in_few_attempts(
 }
 
 async fn check(flow: &Arc<Flow>, count: usize, bad: HashSet<usize>) {
-    let picky = Picky { bad, ..Picky::default() };
+    let picky = Picky {
+        bad,
+        ..Picky::default()
+    };
     let done = picky.write_all(flow.clone(), count).await;
     let (bad, attempts) = (picky.bad, picky.attempts.into_inner().unwrap());
     let good: Vec<usize> = (0..count).filter(|row| !bad.contains(row)).collect();
-    assert_eq!((0..count).map(|row| !bad.contains(&row)).collect::<Vec<_>>(), done, "{count}: {bad:?}");
+    assert_eq!(
+        (0..count)
+            .map(|row| !bad.contains(&row))
+            .collect::<Vec<_>>(),
+        done,
+        "{count}: {bad:?}"
+    );
     assert_eq!(attempts.concat(), good, "{count}: {bad:?}");
     let most = 2.0 * bad.len() as f64 * (count as f64).log2();
-    assert!((attempts.len() - 1) as f64 <= most, "{count}: {bad:?} took {}", attempts.len());
+    assert!(
+        (attempts.len() - 1) as f64 <= most,
+        "{count}: {bad:?} took {}",
+        attempts.len()
+    );
 }

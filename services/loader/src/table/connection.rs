@@ -22,5 +22,7 @@ pub(super) fn pool(table: &Table) -> Result<(Pool, String), Error> {
 /// rather than a guess, and a time without a zone is in UTC.
 fn session_settings(table: &Table) -> String {
     let milliseconds = table.timeout.as_millis();
-    format!("SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET statement_timeout = {milliseconds}")
+    format!(
+        "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET statement_timeout = {milliseconds}"
+    )
 }

@@ -25,12 +25,14 @@ impl From<PoolError> for Fault {
 
 impl Fault {
     pub(super) fn is_missing_table(&self) -> bool {
-        self.refusal().is_some_and(|refusal| *refusal.code() == SqlState::UNDEFINED_TABLE)
+        self.refusal()
+            .is_some_and(|refusal| *refusal.code() == SqlState::UNDEFINED_TABLE)
     }
 
     /// Whether a value does not fit its column.
     pub(super) fn is_of_a_value(&self) -> bool {
-        self.refusal().is_some_and(|refusal| refusal.code().code().starts_with("22"))
+        self.refusal()
+            .is_some_and(|refusal| refusal.code().code().starts_with("22"))
     }
 
     /// The failure, which names a column and a constraint where they are known, and no value: the
@@ -42,7 +44,11 @@ impl Fault {
         };
         let in_doubt = self.breaks_off() || class == Class::Transient && self.refusal().is_none();
         let failure = Failure::new(class, format!("{place}: {what}"));
-        if in_doubt { Failed::with_effect(failure) } else { Failed::without_effect(failure) }
+        if in_doubt {
+            Failed::with_effect(failure)
+        } else {
+            Failed::without_effect(failure)
+        }
     }
 
     /// What the database said.
@@ -62,9 +68,9 @@ impl Fault {
     /// Whether the statement was on its way when the database went away.
     fn breaks_off(&self) -> bool {
         match self {
-            Fault::Statement(error) => {
-                error.as_db_error().is_none_or(|refusal| refusal.code().code().starts_with("57P"))
-            }
+            Fault::Statement(error) => error
+                .as_db_error()
+                .is_none_or(|refusal| refusal.code().code().starts_with("57P")),
             Fault::Connection(_) | Fault::Silence => false,
         }
     }
@@ -90,11 +96,17 @@ impl Fault {
 fn described(refusal: &DbError, column: Option<&str>) -> (Class, String) {
     let code = refusal.code().code();
     let (class, words) = meaning(code);
-    let name =
-        |what: &str, name: Option<&str>| name.map_or(String::new(), |name| format!("{what} '{name}': "));
-    let (column, constraint) =
-        (name("column", column.or(refusal.column())), name("constraint", refusal.constraint()));
-    (class, format!("{column}{constraint}{words} (SQLSTATE {code})"))
+    let name = |what: &str, name: Option<&str>| {
+        name.map_or(String::new(), |name| format!("{what} '{name}': "))
+    };
+    let (column, constraint) = (
+        name("column", column.or(refusal.column())),
+        name("constraint", refusal.constraint()),
+    );
+    (
+        class,
+        format!("{column}{constraint}{words} (SQLSTATE {code})"),
+    )
 }
 
 fn meaning(code: &str) -> (Class, &'static str) {
@@ -103,33 +115,48 @@ fn meaning(code: &str) -> (Class, &'static str) {
         "22003" => (Class::Invalid, "a number is too large for the column"),
         "22007" | "22008" => (Class::Invalid, "a value is no such date or time"),
         "22001" => (Class::Invalid, "a text is too long for the column"),
-        "22P05" | "22021" => (Class::Invalid, "a text holds a character that the database does not have"),
+        "22P05" | "22021" => (
+            Class::Invalid,
+            "a text holds a character that the database does not have",
+        ),
         "23502" => (Class::Invalid, "a value is missing"),
         "23503" => (Class::Invalid, "what it refers to is not there"),
         "23505" => (Class::Invalid, "another row has this value"),
-        "28P01" | "28000" => {
-            (Class::Unauthorised, "the database does not let us in; look at the URL's user and password")
-        }
-        "3D000" => (Class::Throttled, "the database is not there; create it, or mend the URL"),
+        "28P01" | "28000" => (
+            Class::Unauthorised,
+            "the database does not let us in; look at the URL's user and password",
+        ),
+        "3D000" => (
+            Class::Throttled,
+            "the database is not there; create it, or mend the URL",
+        ),
         "3F000" => (Class::Throttled, "its schema is not there; create it"),
-        "42P01" => (Class::Throttled, "it is not there; create it, or set create: true"),
+        "42P01" => (
+            Class::Throttled,
+            "it is not there; create it, or set create: true",
+        ),
         "42501" => (
             Class::Unauthorised,
             "the user lacks a right; grant SELECT, INSERT, UPDATE and DELETE on it, USAGE on its schema, and for \
              create: true CREATE",
         ),
-        "42703" => {
-            (Class::Throttled, "it lacks a column that the flow names; add it, or leave it out of the flow")
-        }
-        "42804" => {
-            (Class::Throttled, "a column is of another type than the flow says; change one of the two")
-        }
+        "42703" => (
+            Class::Throttled,
+            "it lacks a column that the flow names; add it, or leave it out of the flow",
+        ),
+        "42804" => (
+            Class::Throttled,
+            "a column is of another type than the flow says; change one of the two",
+        ),
         "42P10" => (
             Class::Throttled,
             "the key's column is neither the primary key nor unique, by which rows are found; make it so",
         ),
         "53300" => (Class::Throttled, "the database has no connection left"),
-        "57014" => (Class::Transient, "the statement took longer than load.table.timeout"),
+        "57014" => (
+            Class::Transient,
+            "the statement took longer than load.table.timeout",
+        ),
         _ => meaning_of_class(code.get(..2).unwrap_or_default()),
     }
 }
@@ -151,7 +178,9 @@ fn meaning_of_class(class: &str) -> (Class, &'static str) {
 
 fn with_advice(reason: String) -> String {
     match reason.contains("server does not support TLS") {
-        true => format!("{reason}; to send credentials and data readable, add ?sslmode=disable to the URL"),
+        true => format!(
+            "{reason}; to send credentials and data readable, add ?sslmode=disable to the URL"
+        ),
         false => reason,
     }
 }
@@ -163,10 +192,14 @@ mod tests {
     #[test]
     fn a_row_s_own_fault_is_told_from_the_database_s() {
         let class = |code| meaning(code).0;
-        for code in ["22P02", "22012", "23514", "23P01", "44000", "54000", "P0001"] {
+        for code in [
+            "22P02", "22012", "23514", "23P01", "44000", "54000", "P0001",
+        ] {
             assert_eq!(class(code), Class::Invalid, "{code}");
         }
-        for code in ["57P01", "53100", "42P01", "42883", "3D000", "25006", "08006", "28P01", "42501"] {
+        for code in [
+            "57P01", "53100", "42P01", "42883", "3D000", "25006", "08006", "28P01", "42501",
+        ] {
             assert!(class(code).is_of_the_system(), "{code}");
         }
         for code in ["40001", "40P01", "57014", "XX000", ""] {

@@ -40,7 +40,12 @@ impl Writer {
     pub(crate) fn new(table: Arc<Table>) -> Result<Writer, pomost_postgres::Error> {
         let (pool, database) = connection::pool(&table)?;
         let statements = Statements::of(&table);
-        Ok(Writer { place: format!("the table {} at {database}", table.name), pool, statements, table })
+        Ok(Writer {
+            place: format!("the table {} at {database}", table.name),
+            pool,
+            statements,
+            table,
+        })
     }
 }
 
@@ -60,7 +65,10 @@ impl Many for Writer {
         };
         match written {
             Err(failed) if failed.failure.class == Class::Invalid => Err(failed.failure),
-            written => Ok(rows.iter().map(|row| self.written(row.act.record, &written)).collect()),
+            written => Ok(rows
+                .iter()
+                .map(|row| self.written(row.act.record, &written))
+                .collect()),
         }
     }
 }
@@ -72,22 +80,31 @@ fn has_columns(record: &Record) -> bool {
 
 impl Writer {
     fn written(&self, record: &Record, all: &Result<(), Failed>) -> Written {
-        let no_object =
-            || format!("{}: the record is no object, so it has no fields for the columns", self.place);
+        let no_object = || {
+            format!(
+                "{}: the record is no object, so it has no fields for the columns",
+                self.place
+            )
+        };
         match all {
-            _ if !has_columns(record) => {
-                Written::Failed(Failed::without_effect(Failure::new(Class::Invalid, no_object())))
-            }
+            _ if !has_columns(record) => Written::Failed(Failed::without_effect(Failure::new(
+                Class::Invalid,
+                no_object(),
+            ))),
             Ok(()) => Written::Done(None),
-            Err(Failed { failure, effect }) => {
-                Written::Failed(Failed { failure: failure.clone(), effect: *effect })
-            }
+            Err(Failed { failure, effect }) => Written::Failed(Failed {
+                failure: failure.clone(),
+                effect: *effect,
+            }),
         }
     }
 
     async fn write_all(&self, kind: Kind, records: &[&Record]) -> Result<(), Failed> {
         let span = self.span(kind, records.len());
-        let written = self.try_to_write_all(kind, records).instrument(span.clone()).await;
+        let written = self
+            .try_to_write_all(kind, records)
+            .instrument(span.clone())
+            .await;
         if let Err(failed) = &written {
             span.record("otel.status_code", "ERROR");
             span.record("error.type", failed.failure.class.as_str());
@@ -97,7 +114,11 @@ impl Writer {
 
     /// Names and fields by the OpenTelemetry conventions for databases.
     fn span(&self, kind: Kind, records: usize) -> Span {
-        let operation = if kind == Kind::Delete { "DELETE" } else { "INSERT" };
+        let operation = if kind == Kind::Delete {
+            "DELETE"
+        } else {
+            "INSERT"
+        };
         tracing::info_span!(
             "database.statement",
             otel.name = %format_args!("{operation} {}", self.table.name),
@@ -116,13 +137,20 @@ impl Writer {
         let written = match kind {
             Kind::Delete => self.execute(&self.statements.delete, &[&keys]).await,
             Kind::Create | Kind::Update => {
-                let data = Json(records.iter().map(|record| &*record.data).collect::<Vec<_>>());
+                let data = Json(
+                    records
+                        .iter()
+                        .map(|record| &*record.data)
+                        .collect::<Vec<_>>(),
+                );
                 self.upsert(&[&keys, &data]).await
             }
         };
         match written {
             // What is not there has no rows to delete.
-            Err(fault) if kind == Kind::Delete && self.table.create && fault.is_missing_table() => Ok(()),
+            Err(fault) if kind == Kind::Delete && self.table.create && fault.is_missing_table() => {
+                Ok(())
+            }
             Err(fault) => Err(self.failed(fault, records).await),
             Ok(()) => Ok(()),
         }
@@ -142,7 +170,11 @@ impl Writer {
 
     async fn create(&self) -> Result<(), Fault> {
         let client = self.pool.get().await?;
-        let created = timeout(self.patience(), client.batch_execute(&self.statements.create)).await;
+        let created = timeout(
+            self.patience(),
+            client.batch_execute(&self.statements.create),
+        )
+        .await;
         in_time(client, created)
     }
 

@@ -35,8 +35,15 @@ impl Statements {
 /// The columns go by way of jsonb, whose numbers keep every digit.
 fn upsert(table: &Table) -> String {
     let key = quoted(&table.key);
-    let names: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
-    let sets: Vec<String> = names.iter().map(|name| format!("{name} = EXCLUDED.{name}")).collect();
+    let names: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| quoted(&column.name))
+        .collect();
+    let sets: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name} = EXCLUDED.{name}"))
+        .collect();
     format!(
         "INSERT INTO {} ({key}, {}) \
          SELECT * FROM ROWS FROM (unnest($1::text[]), jsonb_to_recordset($2::jsonb) AS ({})) AS records \
@@ -66,12 +73,18 @@ fn probe(column: &Column) -> String {
 
 fn definitions(columns: &[Column]) -> String {
     let definition = |column: &Column| format!("{} {}", quoted(&column.name), column.kind.as_sql());
-    columns.iter().map(definition).collect::<Vec<_>>().join(", ")
+    columns
+        .iter()
+        .map(definition)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn name(name: &TableName) -> String {
     let table = quoted(&name.table);
-    name.schema.as_ref().map_or(table.clone(), |schema| format!("{}.{table}", quoted(schema)))
+    name.schema.as_ref().map_or(table.clone(), |schema| {
+        format!("{}.{table}", quoted(schema))
+    })
 }
 
 fn quoted(identifier: &str) -> String {
@@ -88,25 +101,46 @@ mod tests {
 
     #[test]
     fn every_name_is_quoted() {
-        let column = |name: &str, kind| Column { name: name.into(), kind };
+        let column = |name: &str, kind| Column {
+            name: name.into(),
+            kind,
+        };
         let table = Table {
             database: "postgres://localhost/x".into(),
             ca: None,
-            name: TableName { schema: Some("a b".into()), table: "x\"; DROP TABLE y; --".into() },
+            name: TableName {
+                schema: Some("a b".into()),
+                table: "x\"; DROP TABLE y; --".into(),
+            },
             key: "Order".into(),
             create: true,
-            columns: vec![column("select", ColumnType::Double), column("é", ColumnType::Jsonb)],
+            columns: vec![
+                column("select", ColumnType::Double),
+                column("é", ColumnType::Jsonb),
+            ],
             concurrency: 1,
             timeout: Duration::from_secs(1),
         };
-        let Statements { upsert, delete, create, probes } = Statements::of(&table);
+        let Statements {
+            upsert,
+            delete,
+            create,
+            probes,
+        } = Statements::of(&table);
         let name = r#""a b"."x""; DROP TABLE y; --""#;
         let definitions = r#""select" double precision, "é" jsonb"#;
-        assert!(upsert.starts_with(&format!(r#"INSERT INTO {name} ("Order", "select", "é") SELECT"#)));
+        assert!(upsert.starts_with(&format!(
+            r#"INSERT INTO {name} ("Order", "select", "é") SELECT"#
+        )));
         assert!(upsert.contains(&format!("AS ({definitions})")));
         assert!(upsert.ends_with(r#"SET "select" = EXCLUDED."select", "é" = EXCLUDED."é""#));
-        assert_eq!(delete, format!(r#"DELETE FROM {name} WHERE "Order" = ANY($1::text[])"#));
-        assert!(create.ends_with(&format!(r#"{name} ("Order" text PRIMARY KEY, {definitions})"#)));
+        assert_eq!(
+            delete,
+            format!(r#"DELETE FROM {name} WHERE "Order" = ANY($1::text[])"#)
+        );
+        assert!(create.ends_with(&format!(
+            r#"{name} ("Order" text PRIMARY KEY, {definitions})"#
+        )));
         assert!(probes[0].ends_with(r#"AS record("select" double precision)"#));
     }
 }

@@ -13,7 +13,9 @@ const TABLE: &str = "sale text PRIMARY KEY, total numeric NOT NULL, paid boolean
 #[tokio::test]
 async fn rows_are_made_changed_and_deleted_by_their_keys() {
     in_a_schema(async |schema| {
-        schema.execute(&format!("CREATE TABLE sales ({TABLE}, seen int DEFAULT 7)")).await;
+        schema
+            .execute(&format!("CREATE TABLE sales ({TABLE}, seen int DEFAULT 7)"))
+            .await;
         let scene = Scene::new(&schema, COLUMNS, "").await;
         scene
             .load(batch([
@@ -23,9 +25,16 @@ async fn rows_are_made_changed_and_deleted_by_their_keys() {
             .await;
         assert_eq!(schema.rows("sales").await, ["(a,1,t,,7)", "(b,2,,,7)"]);
         scene
-            .load(batch([record("a", r#"{"total":3,"lines":[{"n":1.10}]}"#), deleted("b"), deleted("c")]))
+            .load(batch([
+                record("a", r#"{"total":3,"lines":[{"n":1.10}]}"#),
+                deleted("b"),
+                deleted("c"),
+            ]))
             .await;
-        assert_eq!(schema.rows("sales").await, [r#"(a,3,,"[{""n"": 1.10}]",7)"#]);
+        assert_eq!(
+            schema.rows("sales").await,
+            [r#"(a,3,,"[{""n"": 1.10}]",7)"#]
+        );
     })
     .await;
 }
@@ -33,14 +42,17 @@ async fn rows_are_made_changed_and_deleted_by_their_keys() {
 #[tokio::test]
 async fn a_bad_row_among_a_hundred_dies_alone_and_its_values_are_not_shown() {
     in_a_schema(async |schema| {
-        schema.execute(&format!("CREATE TABLE sales ({TABLE})")).await;
+        schema
+            .execute(&format!("CREATE TABLE sales ({TABLE})"))
+            .await;
         let scene = Scene::new(&schema, COLUMNS, "").await;
         let data = |number| match number {
             63 => r#"{"total":1,"paid":"hunter2 perhaps"}"#.to_owned(),
             _ => format!(r#"{{"total":{number}}}"#),
         };
-        let records: Vec<Record> =
-            (0..100).map(|number| record(&number.to_string(), &data(number))).collect();
+        let records: Vec<Record> = (0..100)
+            .map(|number| record(&number.to_string(), &data(number)))
+            .collect();
         scene.load(batch(records)).await;
         assert_eq!(schema.rows("sales").await.len(), 99);
         let letter = scene.dead().await;
@@ -55,17 +67,29 @@ async fn a_bad_row_among_a_hundred_dies_alone_and_its_values_are_not_shown() {
 #[tokio::test]
 async fn a_row_that_a_constraint_refuses_dies_with_the_constraint_s_or_the_column_s_name() {
     in_a_schema(async |schema| {
-        schema.execute(&format!("CREATE TABLE sales ({TABLE}, CONSTRAINT positive CHECK (total > 0))")).await;
+        schema
+            .execute(&format!(
+                "CREATE TABLE sales ({TABLE}, CONSTRAINT positive CHECK (total > 0))"
+            ))
+            .await;
         let scene = Scene::new(&schema, COLUMNS, "").await;
         for (data, error) in [
             (
                 r#"{"total":-4711}"#,
                 "constraint 'positive': a constraint of the table refuses it (SQLSTATE 23514)",
             ),
-            (r#"{"paid":true}"#, "column 'total': a value is missing (SQLSTATE 23502)"),
-            ("[4711]", "the record is no object, so it has no fields for the columns"),
+            (
+                r#"{"paid":true}"#,
+                "column 'total': a value is missing (SQLSTATE 23502)",
+            ),
+            (
+                "[4711]",
+                "the record is no object, so it has no fields for the columns",
+            ),
         ] {
-            scene.load(batch([record("a", data), record("b", r#"{"total":1}"#)])).await;
+            scene
+                .load(batch([record("a", data), record("b", r#"{"total":1}"#)]))
+                .await;
             let letter = scene.dead().await;
             assert!(letter.error.ends_with(error), "{}", letter.error);
             assert!(!letter.error.contains("4711"), "{}", letter.error);
@@ -81,10 +105,16 @@ async fn the_table_is_made_where_the_flow_says_so_once_for_all_who_miss_it() {
         let scenes = [(); 4].map(|()| Scene::new(&schema, COLUMNS, "create: true"));
         let scenes = futures_util::future::join_all(scenes).await;
         let loads = (0..).zip(&scenes).map(|(number, scene): (u32, _)| {
-            scene.load(batch([record(&number.to_string(), r#"{"total":1.50}"#), deleted("x")]))
+            scene.load(batch([
+                record(&number.to_string(), r#"{"total":1.50}"#),
+                deleted("x"),
+            ]))
         });
         futures_util::future::join_all(loads).await;
-        assert_eq!(schema.rows("sales").await, ["(0,1.50,,)", "(1,1.50,,)", "(2,1.50,,)", "(3,1.50,,)"]);
+        assert_eq!(
+            schema.rows("sales").await,
+            ["(0,1.50,,)", "(1,1.50,,)", "(2,1.50,,)", "(3,1.50,,)"]
+        );
     })
     .await;
 }
@@ -98,11 +128,17 @@ async fn a_table_that_cannot_be_written_as_the_flow_says_is_waited_for() {
             scene.waits().await
         };
         assert_eq!(load().await.waits, 1);
-        schema.execute("CREATE TABLE sales (sale text, total numeric, paid boolean, lines jsonb)").await;
+        schema
+            .execute("CREATE TABLE sales (sale text, total numeric, paid boolean, lines jsonb)")
+            .await;
         assert_eq!(load().await.waits, 1, "the key is not unique");
-        schema.execute("ALTER TABLE sales ADD PRIMARY KEY (sale), DROP COLUMN paid").await;
+        schema
+            .execute("ALTER TABLE sales ADD PRIMARY KEY (sale), DROP COLUMN paid")
+            .await;
         assert_eq!(load().await.waits, 1, "a column is missing");
-        schema.execute("ALTER TABLE sales ADD COLUMN paid boolean").await;
+        schema
+            .execute("ALTER TABLE sales ADD COLUMN paid boolean")
+            .await;
         scene.load(batch([record("a", r#"{"total":1}"#)])).await;
         assert_eq!(schema.rows("sales").await, ["(a,1,,)"]);
     })
@@ -135,7 +171,10 @@ async fn a_refused_password_is_waited_for_and_not_shown() {
         wrong.set_password(Some("hunter2")).unwrap();
         let scene = Scene::at(wrong.as_str(), &schema, COLUMNS, "").await;
         let failed = scene.refusal(record("a", "{}")).await;
-        assert!(failed.contains("unauthorised") && failed.contains("SQLSTATE 28P01"), "{failed}");
+        assert!(
+            failed.contains("unauthorised") && failed.contains("SQLSTATE 28P01"),
+            "{failed}"
+        );
         assert!(!failed.contains("hunter2"), "{failed}");
         scene.load(batch([record("a", r#"{"total":1}"#)])).await;
         let again = scene.waits().await;
@@ -157,7 +196,10 @@ async fn a_database_that_is_down_is_waited_for_and_costs_no_attempt() {
         assert!(!failed.contains("hunter2"), "{failed}");
         scene.waits().await;
         for waits in 1..3 {
-            let batch = Batch { waits: waits - 1, ..batch([record("a", r#"{"total":1}"#)]) };
+            let batch = Batch {
+                waits: waits - 1,
+                ..batch([record("a", r#"{"total":1}"#)])
+            };
             scene.load(batch).await;
             let again = scene.waits().await;
             assert_eq!((again.attempt, again.waits), (0, waits));
@@ -194,7 +236,10 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         let held = schema.client().await;
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
         let row = record("a", r#"{"total":2}"#);
-        let entries = vec![pomost_loader::prepare::claim_entry(&record("a", r#"{"total":3}"#), None)];
+        let entries = vec![pomost_loader::prepare::claim_entry(
+            &record("a", r#"{"total":3}"#),
+            None,
+        )];
         let next = claim(entries);
         let break_off = async {
             while schema.waiting(&schema.name).await == 0 {}
@@ -202,11 +247,22 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
         };
         let (failed, broken) = tokio::join!(scene.refusal(row), break_off);
         assert_eq!(broken, 1);
-        assert!(failed.contains("throttled") && failed.contains("SQLSTATE 57P01"), "{failed}");
+        assert!(
+            failed.contains("throttled") && failed.contains("SQLSTATE 57P01"),
+            "{failed}"
+        );
         let again = scene.waits().await;
         assert_eq!((again.attempt, again.waits), (0, 1));
-        let answers = scene.context.store().claim(&next, Duration::ZERO).await.unwrap();
-        assert!(matches!(answers[..], [Answer::Unknown { .. }]), "{answers:?}");
+        let answers = scene
+            .context
+            .store()
+            .claim(&next, Duration::ZERO)
+            .await
+            .unwrap();
+        assert!(
+            matches!(answers[..], [Answer::Unknown { .. }]),
+            "{answers:?}"
+        );
     })
     .await;
 }
@@ -229,12 +285,21 @@ async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
     in_a_schema(async |schema| {
         let scene = Scene::new(&schema, COLUMNS, "create: true").await;
         scene.load(batch([record("kept", r#"{"total":0}"#)])).await;
-        schema.execute("INSERT INTO sales VALUES ('a', 1), ('b', 1)").await;
+        schema
+            .execute("INSERT INTO sales VALUES ('a', 1), ('b', 1)")
+            .await;
         let records = [record("a", r#"{"total":1}"#), deleted("b")];
-        let entries =
-            records.iter().map(|record| pomost_loader::prepare::claim_entry(record, None)).collect();
+        let entries = records
+            .iter()
+            .map(|record| pomost_loader::prepare::claim_entry(record, None))
+            .collect();
         let claim = claim(entries);
-        scene.context.store().claim(&claim, Duration::ZERO).await.unwrap();
+        scene
+            .context
+            .store()
+            .claim(&claim, Duration::ZERO)
+            .await
+            .unwrap();
         scene.load(batch(records)).await;
         assert_eq!(schema.rows("sales").await, ["(a,1,,)", "(kept,0,,)"]);
     })
@@ -249,7 +314,10 @@ async fn a_statement_that_takes_too_long_is_given_up_and_costs_an_attempt() {
         let held = schema.client().await;
         held.batch_execute("BEGIN; LOCK TABLE sales").await.unwrap();
         let failed = scene.refusal(deleted("a")).await;
-        assert!(failed.contains("transient") && failed.contains("load.table.timeout"), "{failed}");
+        assert!(
+            failed.contains("transient") && failed.contains("load.table.timeout"),
+            "{failed}"
+        );
         scene.waits().await;
         scene.load(batch([record("a", r#"{"total":2}"#)])).await;
         held.batch_execute("ROLLBACK").await.unwrap();

@@ -13,7 +13,10 @@ async fn the_database_s_certificate_has_to_come_from_the_given_ones() {
         let database = format!("{}?sslmode=require", encrypted(&url(), &its).await);
         let scene = Scene::with_file(&database, &schema, "ca.pem", &another.cert.pem(), MORE).await;
         let failed = scene.refusal(record("a", "{}")).await;
-        assert!(failed.contains("unreachable") && failed.contains("invalid peer certificate"), "{failed}");
+        assert!(
+            failed.contains("unreachable") && failed.contains("invalid peer certificate"),
+            "{failed}"
+        );
         let scene = Scene::with_file(&database, &schema, "ca.pem", &its.cert.pem(), MORE).await;
         scene.load(batch([record("a", r#"{"total":1}"#)])).await;
         assert_eq!(schema.rows("sales").await, ["(a,1)"]);
@@ -28,7 +31,10 @@ async fn a_database_without_tls_is_not_spoken_to_readable_unless_the_url_says_so
         let plain = format!("{}?sslmode=require", readable(&url()).await);
         let scene = Scene::with_file(&plain, &schema, "ca.pem", &its.cert.pem(), MORE).await;
         let failed = scene.refusal(record("a", "{}")).await;
-        assert!(failed.contains("unreachable") && failed.contains("?sslmode=disable"), "{failed}");
+        assert!(
+            failed.contains("unreachable") && failed.contains("?sslmode=disable"),
+            "{failed}"
+        );
     })
     .await;
 }

@@ -14,22 +14,51 @@ use pomost_models::{Op, Record, RunId, Version};
 use pomost_project::{Project, flow::To};
 
 /// Reads every record of a flow and maps it, in this process: the bodies that the pipeline posts.
-pub async fn bodies(project: &Project, clients: &Clients, flow: &str) -> anyhow::Result<Vec<Record>> {
-    let flow = project.flows.get(flow).context("the flow is missing")?.clone();
-    let client = clients.of(&flow.extract.system).context("the source is missing")?.clone();
-    let source = Source { client, flow: flow.clone() };
-    let start = flow.extract.cursor.as_ref().and_then(|cursor| cursor.start.as_deref());
+pub async fn bodies(
+    project: &Project,
+    clients: &Clients,
+    flow: &str,
+) -> anyhow::Result<Vec<Record>> {
+    let flow = project
+        .flows
+        .get(flow)
+        .context("the flow is missing")?
+        .clone();
+    let client = clients
+        .of(&flow.extract.system)
+        .context("the source is missing")?
+        .clone();
+    let source = Source {
+        client,
+        flow: flow.clone(),
+    };
+    let start = flow
+        .extract
+        .cursor
+        .as_ref()
+        .and_then(|cursor| cursor.start.as_deref());
     let start = start.map_or(Value::Null, |start| given(start, false));
-    let variables = Variables { cursor: start, ..Variables::default() };
+    let variables = Variables {
+        cursor: start,
+        ..Variables::default()
+    };
     let (run, mut records) = (RunId::generate(), Vec::new());
-    let listing = flow.extract.listing.as_ref().context("the flow reads nothing")?;
+    let listing = flow
+        .extract
+        .listing
+        .as_ref()
+        .context("the flow reads nothing")?;
     let mut position = Some(Position::first(&listing.paginate));
     while let Some(here) = position {
         let mut page = source.open(listing, &here, &variables).await?;
         for value in page.all_rows().await? {
             let row = rows::row(&*flow, value, Version::new(""), &variables);
-            let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else { continue };
-            records.extend(pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default());
+            let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else {
+                continue;
+            };
+            records.extend(
+                pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default(),
+            );
         }
         position = page.next()?;
     }
@@ -45,17 +74,35 @@ pub async fn post(
     records: Vec<Record>,
 ) -> anyhow::Result<Duration> {
     let flow = project.flows.get(flow).context("the flow is missing")?;
-    let To::System(requests) = &flow.load.to else { bail!("the flow writes to no system") };
-    let client = Arc::new(clients.of(&requests.system).context("the destination is missing")?.clone());
-    let create = requests.create.as_ref().context("the flow creates nothing")?;
+    let To::System(requests) = &flow.load.to else {
+        bail!("the flow writes to no system")
+    };
+    let client = Arc::new(
+        clients
+            .of(&requests.system)
+            .context("the destination is missing")?
+            .clone(),
+    );
+    let create = requests
+        .create
+        .as_ref()
+        .context("the flow creates nothing")?;
     let create = client.call(&create.request, &[], &Value::Null, &Variables::default())?;
     let started = Instant::now();
     let post = |record: Record| {
         let body = record.data.get().as_bytes().to_vec().into();
-        let (client, call): (Arc<Client>, _) = (client.clone(), Call { body: Some(body), ..create.clone() });
+        let (client, call): (Arc<Client>, _) = (
+            client.clone(),
+            Call {
+                body: Some(body),
+                ..create.clone()
+            },
+        );
         async move { client.send(call).await }
     };
-    let mut posting = stream::iter(records).map(post).buffer_unordered(client.concurrency());
+    let mut posting = stream::iter(records)
+        .map(post)
+        .buffer_unordered(client.concurrency());
     while let Some(posted) = posting.next().await {
         posted?;
     }

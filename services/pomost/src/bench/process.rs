@@ -31,13 +31,25 @@ pub struct Usage {
 
 impl Process {
     /// Starts a sandbox system; returns its URL as well.
-    pub async fn sandbox(name: &'static str, arguments: &[String]) -> anyhow::Result<(Process, String)> {
+    pub async fn sandbox(
+        name: &'static str,
+        arguments: &[String],
+    ) -> anyhow::Result<(Process, String)> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("sandbox").args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().with_context(|| format!("starting the sandbox {name}"))?;
+        command
+            .arg("sandbox")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("starting the sandbox {name}"))?;
         let output = child.stdout.take().context("a sandbox without output")?;
         let url = BufReader::new(output).lines().next_line().await?;
-        Ok((Process { name, child }, url.with_context(|| format!("the sandbox {name} did not start"))?))
+        Ok((
+            Process { name, child },
+            url.with_context(|| format!("the sandbox {name} did not start"))?,
+        ))
     }
 
     /// Starts a service from the binary beside this one; `address` is where it tells its health.
@@ -48,9 +60,13 @@ impl Process {
     ) -> anyhow::Result<Process> {
         let binary = beside_this_one(name)?;
         let mut command = Command::new(&binary);
-        command.envs(environment.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+        command
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .kill_on_drop(true);
         command.env("POMOST_HTTP_ADDR", address.to_string());
-        let child = command.spawn().with_context(|| format!("starting {}", binary.display()))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting {}", binary.display()))?;
         Ok(Process { name, child })
     }
 
@@ -64,18 +80,33 @@ impl Process {
 
     /// What it has used so far, from `/proc`.
     pub fn usage(&self) -> Usage {
-        let Some(pid) = self.child.id() else { return Usage::default() };
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        Usage { cpu: cpu(&read("stat")), peak_memory: peak_memory(&read("status")) }
+        let Some(pid) = self.child.id() else {
+            return Usage::default();
+        };
+        let read =
+            |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        Usage {
+            cpu: cpu(&read("stat")),
+            peak_memory: peak_memory(&read("status")),
+        }
     }
 
     /// Asks it to end, and waits.
     pub async fn end(mut self) -> anyhow::Result<()> {
-        let pid = self.child.id().context("the process has ended already")?.to_string();
+        let pid = self
+            .child
+            .id()
+            .context("the process has ended already")?
+            .to_string();
         Command::new("kill").args(["-TERM", &pid]).status().await?;
         let started = Instant::now();
         let status = self.child.wait().await?;
-        ensure!(status.success(), "{} ended with {status} after {:?}", self.name, started.elapsed());
+        ensure!(
+            status.success(),
+            "{} ended with {status} after {:?}",
+            self.name,
+            started.elapsed()
+        );
         Ok(())
     }
 }
@@ -84,7 +115,11 @@ impl Process {
 pub fn machine_cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let first = stat.lines().next().unwrap_or_default();
-    let ticks: Vec<u64> = first.split_whitespace().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let ticks: Vec<u64> = first
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|text| text.parse().ok())
+        .collect();
     let idle: u64 = ticks.iter().skip(3).take(2).sum();
     of_ticks(ticks.iter().take(8).sum::<u64>() - idle)
 }
@@ -92,7 +127,11 @@ pub fn machine_cpu() -> Duration {
 fn cpu(stat: &str) -> Duration {
     // The name, in brackets, may hold spaces; the numbers come after it.
     let numbers = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = numbers.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok());
+    let ticks = numbers
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|text| text.parse::<u64>().ok());
     of_ticks(ticks.sum())
 }
 
@@ -103,12 +142,17 @@ fn of_ticks(ticks: u64) -> Duration {
 
 fn peak_memory(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes: Option<u64> = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    let kilobytes: Option<u64> =
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
     kilobytes.unwrap_or(0) * 1024
 }
 
 fn beside_this_one(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
-    ensure!(path.exists(), "{} is missing; build all services: cargo build --release", path.display());
+    ensure!(
+        path.exists(),
+        "{} is missing; build all services: cargo build --release",
+        path.display()
+    );
     Ok(path)
 }

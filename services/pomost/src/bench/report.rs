@@ -40,14 +40,25 @@ impl Report {
         println!("ratio      {:.2} of the bare loop\n", pipeline / bare);
         let mut table = Table::new(["PROCESS", "CPU S / 1000 RECORDS", "PEAK MEMORY"]);
         for (name, usage) in &self.processes {
-            table.row([(*name).to_owned(), self.per_thousand(usage.cpu), mebibytes(usage.peak_memory)]);
+            table.row([
+                (*name).to_owned(),
+                self.per_thousand(usage.cpu),
+                mebibytes(usage.peak_memory),
+            ]);
         }
-        table.row(["whole machine".to_owned(), self.per_thousand(self.machine), String::new()]);
+        table.row([
+            "whole machine".to_owned(),
+            self.per_thousand(self.machine),
+            String::new(),
+        ]);
         table.print();
     }
 
     fn per_thousand(&self, cpu: Duration) -> String {
-        format!("{:.3}", cpu.as_secs_f64() * 1000.0 / self.records.max(1) as f64)
+        format!(
+            "{:.3}",
+            cpu.as_secs_f64() * 1000.0 / self.records.max(1) as f64
+        )
     }
 }
 

@@ -55,10 +55,20 @@ pub struct Arguments {
     #[arg(long)]
     outage: bool,
     /// The RabbitMQ to use
-    #[arg(long, env = "POMOST_AMQP_URL", value_name = "AMQP_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "POMOST_AMQP_URL",
+        value_name = "AMQP_URL",
+        hide_env_values = true
+    )]
     broker: SecretString,
     /// The PostgreSQL to use
-    #[arg(long, env = "POMOST_DATABASE_URL", value_name = "POSTGRES_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "POMOST_DATABASE_URL",
+        value_name = "POSTGRES_URL",
+        hide_env_values = true
+    )]
     database: SecretString,
     /// The certificates that the PostgreSQL's own has to come from, as PEM
     #[arg(long, env = "POMOST_DATABASE_CA", value_name = "FILE")]
@@ -67,12 +77,33 @@ pub struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let Arguments { customers, loaders, latency, outage, broker, database, database_ca } = arguments;
-    let servers = Servers { amqp_url: broker, database_url: database, database_ca };
+    let Arguments {
+        customers,
+        loaders,
+        latency,
+        outage,
+        broker,
+        database,
+        database_ca,
+    } = arguments;
+    let servers = Servers {
+        amqp_url: broker,
+        database_url: database,
+        database_ca,
+    };
     let servers = OwnNamespace::new("pomost_bench", servers);
-    let bench = Bench { customers, loaders: loaders.get().into(), latency, outage, servers: &servers };
+    let bench = Bench {
+        customers,
+        loaders: loaders.get().into(),
+        latency,
+        outage,
+        servers: &servers,
+    };
     let measured = shutdown.run_until_cancelled(bench.measure()).await;
-    let removed = servers.remove(&[FLOW, WAITING_FLOW]).await.context("removing the bench from the servers");
+    let removed = servers
+        .remove(&[FLOW, WAITING_FLOW])
+        .await
+        .context("removing the bench from the servers");
     measured.context("stopped before the end")??.print();
     removed?;
     Ok(ExitCode::SUCCESS)
@@ -127,28 +158,52 @@ impl Bench<'_> {
         let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
         let used = |(process, before): (&Process, Usage)| {
             let after = process.usage();
-            (process.name, Usage { cpu: after.cpu - before.cpu, ..after })
+            (
+                process.name,
+                Usage {
+                    cpu: after.cpu - before.cpu,
+                    ..after
+                },
+            )
         };
         let usage = processes.iter().zip(before).map(used).collect();
-        ensure!(summary.error.is_none(), "the run failed: {}", summary.error.unwrap_or_default());
+        ensure!(
+            summary.error.is_none(),
+            "the run failed: {}",
+            summary.error.unwrap_or_default()
+        );
         for process in processes.drain(..services) {
             process.end().await?;
         }
         let counts = &summary.counts;
         let created = counts.of(Outcome::Created);
-        Ok(Report { records: counts.records, created, pipeline, bare, processes: usage, machine })
+        Ok(Report {
+            records: counts.records,
+            created,
+            pipeline,
+            bare,
+            processes: usage,
+            machine,
+        })
     }
 }
 
 fn request(flow: &str) -> RunRequest {
-    RunRequest { flow: flow.into(), trigger: Trigger::Manual, since: None }
+    RunRequest {
+        flow: flow.into(),
+        trigger: Trigger::Manual,
+        since: None,
+    }
 }
 
 /// Returns once the system has been down for a while after all that is for it was read: that is mapped by then.
 async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<()> {
     let run = store.request_run(&request(WAITING_FLOW)).await?;
     loop {
-        let read_at = store.run(run).await?.and_then(|summary| summary.extracted_at);
+        let read_at = store
+            .run(run)
+            .await?
+            .and_then(|summary| summary.extracted_at);
         let is_down = !store.outages(Outage::REMEMBERED).await?.is_empty();
         if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING >= read_at) {
             return Ok(());
@@ -159,24 +214,40 @@ async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<(
 
 /// What the services are told. The systems as well: what this process is told of its own must not
 /// lead them to somebody's business.
-fn environment(servers: &OwnNamespace, project: &Path, systems: &Systems) -> Vec<(&'static str, String)> {
+fn environment(
+    servers: &OwnNamespace,
+    project: &Path,
+    systems: &Systems,
+) -> Vec<(&'static str, String)> {
     let settings = [
         ("POMOST_AMQP_URL", servers.servers.amqp_url.expose_secret()),
-        ("POMOST_DATABASE_URL", servers.servers.database_url.expose_secret()),
+        (
+            "POMOST_DATABASE_URL",
+            servers.servers.database_url.expose_secret(),
+        ),
         ("POMOST_NAMESPACE", &servers.name),
         ("RUST_LOG", "warn"),
     ];
     let told = settings.into_iter().chain(systems.variables());
-    let ca = servers.servers.database_ca.as_deref().map(|ca| ("POMOST_DATABASE_CA", ca));
+    let ca = servers
+        .servers
+        .database_ca
+        .as_deref()
+        .map(|ca| ("POMOST_DATABASE_CA", ca));
     let paths = [("POMOST_PROJECT", project)].into_iter().chain(ca);
     let paths = paths.map(|(name, path)| (name, path.display().to_string()));
-    told.map(|(name, value)| (name, value.to_owned())).chain(paths).collect()
+    told.map(|(name, value)| (name, value.to_owned()))
+        .chain(paths)
+        .collect()
 }
 
 /// Starts the services and waits until each is ready.
 async fn services(environment: &[(&str, String)], loaders: usize) -> anyhow::Result<Vec<Process>> {
     let mut services = Vec::new();
-    for name in ["extractor", "transformer"].into_iter().chain(std::iter::repeat_n("loader", loaders)) {
+    for name in ["extractor", "transformer"]
+        .into_iter()
+        .chain(std::iter::repeat_n("loader", loaders))
+    {
         let address = free_address()?;
         let mut service = Process::service(name, environment, address)?;
         // Health is served when the queues are declared.
@@ -194,7 +265,11 @@ fn free_address() -> std::io::Result<SocketAddr> {
 }
 
 async fn crm(customers: u32) -> anyhow::Result<(Process, String)> {
-    Process::sandbox("sandbox CRM", &["crm".into(), "--customers".into(), customers.to_string()]).await
+    Process::sandbox(
+        "sandbox CRM",
+        &["crm".into(), "--customers".into(), customers.to_string()],
+    )
+    .await
 }
 
 async fn shop(latency: Period) -> anyhow::Result<(Process, String)> {

@@ -45,11 +45,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (Action::Show { flow, project } | Action::Set { flow, project, .. }) = &arguments.action;
     let settings = open::settings(&project.project)?;
     let project = open::project(&project.project)?;
-    let extract = &project.flows.get(flow).with_context(|| format!("there is no flow '{flow}'"))?.extract;
-    let cursor = extract
-        .cursor
-        .as_ref()
-        .with_context(|| format!("the flow '{flow}' has no extract.cursor: every run reads everything"))?;
+    let extract = &project
+        .flows
+        .get(flow)
+        .with_context(|| format!("there is no flow '{flow}'"))?
+        .extract;
+    let cursor = extract.cursor.as_ref().with_context(|| {
+        format!("the flow '{flow}' has no extract.cursor: every run reads everything")
+    })?;
     let store = open::to_look(&settings).await?.store;
     let stored = store.cursor(flow).await?;
     match &arguments.action {

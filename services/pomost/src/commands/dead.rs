@@ -76,23 +76,48 @@ enum Action {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.action {
-        Action::List { selection, limit, project } => list(&selection, limit, &project).await,
+        Action::List {
+            selection,
+            limit,
+            project,
+        } => list(&selection, limit, &project).await,
         Action::Show { id, project } => show(&id, &project).await,
-        Action::Replay { selection, all, from, absent, present, project } => {
-            let found = present.map(Found::Record).or(absent.then_some(Found::Nothing));
+        Action::Replay {
+            selection,
+            all,
+            from,
+            absent,
+            present,
+            project,
+        } => {
+            let found = present
+                .map(Found::Record)
+                .or(absent.then_some(Found::Nothing));
             replay(&selection, all, &Wish { from, found }, &project).await
         }
-        Action::Discard { selection, all, project } => discard(&selection, all, &project).await,
+        Action::Discard {
+            selection,
+            all,
+            project,
+        } => discard(&selection, all, &project).await,
     }
 }
 
 #[expect(clippy::print_stderr, reason = "a remark beside a command's data")]
-async fn list(selection: &Selection, limit: u32, project: &ProjectArgument) -> anyhow::Result<ExitCode> {
-    let mut letters = selection.listed(&*store(project).await?, limit.saturating_add(1)).await?;
+async fn list(
+    selection: &Selection,
+    limit: u32,
+    project: &ProjectArgument,
+) -> anyhow::Result<ExitCode> {
+    let mut letters = selection
+        .listed(&*store(project).await?, limit.saturating_add(1))
+        .await?;
     let more = letters.len() > limit as usize;
     letters.truncate(limit as usize);
     let project = known(project);
-    let mut table = Table::new(["ID", "DIED", "FLOW", "STAGE", "CLASS", "KEY", "FIELD", "ERROR"]);
+    let mut table = Table::new([
+        "ID", "DIED", "FLOW", "STAGE", "CLASS", "KEY", "FIELD", "ERROR",
+    ]);
     for letter in letters {
         table.row([
             letter::short(&letter.id).to_owned(),
@@ -114,11 +139,20 @@ async fn list(selection: &Selection, limit: u32, project: &ProjectArgument) -> a
 
 #[expect(clippy::print_stdout, reason = "a command's data")]
 async fn show(id: &str, project: &ProjectArgument) -> anyhow::Result<ExitCode> {
-    let filter =
-        DeadLetterFilter { id: Some(id.to_owned()), closed: true, limit: 2, ..DeadLetterFilter::default() };
+    let filter = DeadLetterFilter {
+        id: Some(id.to_owned()),
+        closed: true,
+        limit: 2,
+        ..DeadLetterFilter::default()
+    };
     let letters = store(project).await?.dead_letters(&filter).await?;
-    ensure!(letters.len() < 2, "several dead letters begin with {id}; give more of the id");
-    let letter = letters.first().with_context(|| format!("there is no dead letter {id}"))?;
+    ensure!(
+        letters.len() < 2,
+        "several dead letters begin with {id}; give more of the id"
+    );
+    let letter = letters
+        .first()
+        .with_context(|| format!("there is no dead letter {id}"))?;
     println!("{}", letter::shown(letter, known(project).as_ref())?);
     Ok(ExitCode::SUCCESS)
 }
@@ -135,29 +169,49 @@ async fn replay(
     project: &ProjectArgument,
 ) -> anyhow::Result<ExitCode> {
     let names_a_record = matches!(wish.found, Some(Found::Record(_)));
-    ensure!(!names_a_record || selection.ids.len() == 1, "--present takes the id of one dead letter");
+    ensure!(
+        !names_a_record || selection.ids.len() == 1,
+        "--present takes the id of one dead letter"
+    );
     let backends = open::to_look(&open::settings(&project.project)?).await?;
     let project = open::project(&project.project)?;
-    backends.broker.declare(&project.flows.keys().cloned().collect::<Vec<_>>()).await?;
-    let replayer = Replayer { backends: &backends, project: &project };
+    backends
+        .broker
+        .declare(&project.flows.keys().cloned().collect::<Vec<_>>())
+        .await?;
+    let replayer = Replayer {
+        backends: &backends,
+        project: &project,
+    };
     let mut pages = selection.pages(&*backends.store, all)?;
     let mut next = pages.next().await?;
     // What an earlier command began may be the very letters that are chosen now.
     let resumed = replayer.resume().await?;
     let mut done = Done::default();
     done.note(&resumed);
-    while let Some(Page { mut letters, missing }) = next {
+    while let Some(Page {
+        mut letters,
+        missing,
+    }) = next
+    {
         letters.retain(|letter| !resumed.has(&letter.id));
         done.miss(&missing);
         done.note(&replayer.replay(&letters, wish).await?);
         next = pages.next().await?;
     }
-    ensure!(done.letters > 0 || done.skipped > 0, "no open dead letter is so");
+    ensure!(
+        done.letters > 0 || done.skipped > 0,
+        "no open dead letter is so"
+    );
     Ok(done.code())
 }
 
 #[expect(clippy::print_stdout, reason = "a command's data")]
-async fn discard(selection: &Selection, all: bool, project: &ProjectArgument) -> anyhow::Result<ExitCode> {
+async fn discard(
+    selection: &Selection,
+    all: bool,
+    project: &ProjectArgument,
+) -> anyhow::Result<ExitCode> {
     let store = store(project).await?;
     let mut pages = selection.pages(&*store, all)?;
     let mut done = Done::default();
@@ -182,7 +236,10 @@ impl Done {
     fn note(&mut self, report: &Report) {
         for (replay, letters) in &report.sent {
             let (flow, stage, run) = (&replay.flow, replay.stage, replay.run);
-            println!("{flow}: {} dead letters go to {stage} in run {run}", letters.len());
+            println!(
+                "{flow}: {} dead letters go to {stage} in run {run}",
+                letters.len()
+            );
             self.letters += letters.len() as u64;
         }
         for (id, reason) in &report.skipped {
@@ -191,7 +248,8 @@ impl Done {
     }
 
     fn miss(&mut self, ids: &[String]) {
-        ids.iter().for_each(|id| self.skip(id, "no open dead letter has this id"));
+        ids.iter()
+            .for_each(|id| self.skip(id, "no open dead letter has this id"));
     }
 
     #[expect(clippy::print_stderr, reason = "a remark beside a command's data")]
@@ -202,10 +260,16 @@ impl Done {
 
     /// What was left as it is was not done.
     fn code(&self) -> ExitCode {
-        if self.skipped > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if self.skipped > 0 {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
     }
 }
 
 async fn store(project: &ProjectArgument) -> anyhow::Result<Arc<dyn Store>> {
-    Ok(open::to_look(&open::settings(&project.project)?).await?.store)
+    Ok(open::to_look(&open::settings(&project.project)?)
+        .await?
+        .store)
 }

@@ -41,7 +41,11 @@ pub struct Arguments {
 impl Arguments {
     fn servers(&self) -> Option<Servers> {
         let (amqp_url, database_url) = self.broker.clone().zip(self.database.clone())?;
-        Some(Servers { amqp_url, database_url, database_ca: self.database_ca.clone() })
+        Some(Servers {
+            amqp_url,
+            database_url,
+            database_ca: self.database_ca.clone(),
+        })
     }
 }
 
@@ -49,10 +53,15 @@ impl Arguments {
 /// servers: the shop is a new one each time, and a ledger from before would say that it has everything.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let servers = arguments.servers().map(|servers| OwnNamespace::new("pomost_demo", servers));
+    let servers = arguments
+        .servers()
+        .map(|servers| OwnNamespace::new("pomost_demo", servers));
     let told = tell(&arguments, servers.as_ref(), &shutdown).await;
     if let Some(servers) = servers {
-        let removed = servers.remove(&[FLOW]).await.context("removing the demo from the servers");
+        let removed = servers
+            .remove(&[FLOW])
+            .await
+            .context("removing the demo from the servers");
         told.and(removed)?;
     } else {
         told?;
@@ -67,7 +76,11 @@ async fn tell(
 ) -> anyhow::Result<()> {
     let demo = start(arguments, servers, shutdown.child_token()).await?;
     demo.context.declare().await?;
-    let services = tokio::spawn(runner::run(demo.context.clone(), demo.clients.clone(), Scheduling::Off));
+    let services = tokio::spawn(runner::run(
+        demo.context.clone(),
+        demo.clients.clone(),
+        Scheduling::Off,
+    ));
     let told = demo.context.shutdown.run_until_cancelled(demo.tell()).await;
     if let (true, Some(Ok(()))) = (arguments.keep, &told) {
         demo.invite();
@@ -86,7 +99,11 @@ async fn start(
     servers: Option<&OwnNamespace>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Demo> {
-    let crm = Crm::start(CrmOptions { customers: arguments.customers, ..CrmOptions::default() }).await?;
+    let crm = Crm::start(CrmOptions {
+        customers: arguments.customers,
+        ..CrmOptions::default()
+    })
+    .await?;
     let shop = Shop::start(ShopOptions::default()).await?;
     let directory = tempfile::Builder::new().prefix("pomost-demo-").tempdir()?;
     let systems = systems(&crm, &shop);
@@ -98,9 +115,21 @@ async fn start(
     };
     let clients = Clients::new(&project, &backends.store)?;
     let claim = open::settings(directory.path())?.claim();
-    let context = Context { project, backends, claim, shutdown };
+    let context = Context {
+        project,
+        backends,
+        claim,
+        shutdown,
+    };
     let namespace = servers.map(|servers| servers.name.clone());
-    Ok(Demo { crm, shop, directory, context, clients, namespace })
+    Ok(Demo {
+        crm,
+        shop,
+        directory,
+        context,
+        clients,
+        namespace,
+    })
 }
 
 fn systems(crm: &Crm, shop: &Shop) -> Systems {

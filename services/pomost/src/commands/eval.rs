@@ -31,7 +31,11 @@ pub struct Arguments {
     functions: bool,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's data, and errors beside it")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command's data, and errors beside it"
+)]
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Some(source) = &arguments.expression else {
         print!("{}", functions::document());
@@ -44,7 +48,11 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(NO_EXPRESSION));
         }
     };
-    let text = if arguments.null_input { b"null".into() } else { standard_input()? };
+    let text = if arguments.null_input {
+        b"null".into()
+    } else {
+        standard_input()?
+    };
     let mut exit = ExitCode::SUCCESS;
     for (number, input) in (1..).zip(Deserializer::from_slice(&text).into_iter()) {
         let input = input.with_context(|| format!("input {number} is not JSON"))?;
@@ -61,7 +69,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 fn standard_input() -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    stdin().read_to_end(&mut bytes).context("standard input cannot be read")?;
+    stdin()
+        .read_to_end(&mut bytes)
+        .context("standard input cannot be read")?;
     Ok(bytes)
 }
 
@@ -91,11 +101,25 @@ fn line(output: &Value, raw: bool) -> anyhow::Result<String> {
 
 /// A compile error with its line and column, and the line itself.
 fn placed(source: &str, error: &CompileError) -> String {
-    let (before, after) = source.split_at_checked(error.offset).unwrap_or((source, ""));
+    let (before, after) = source
+        .split_at_checked(error.offset)
+        .unwrap_or((source, ""));
     let line_start = before.rfind('\n').map_or(0, |place| place + 1);
     let line = before.matches('\n').count() + 1;
     let column = before[line_start..].chars().count();
-    let text = format!("{}{}", &before[line_start..], after.lines().next().unwrap_or_default());
-    let help = error.help.as_ref().map(|help| format!("\n    help: {help}")).unwrap_or_default();
-    format!("expression:{line}:{}: {error}\n    {text}\n    {}^{help}", column + 1, " ".repeat(column))
+    let text = format!(
+        "{}{}",
+        &before[line_start..],
+        after.lines().next().unwrap_or_default()
+    );
+    let help = error
+        .help
+        .as_ref()
+        .map(|help| format!("\n    help: {help}"))
+        .unwrap_or_default();
+    format!(
+        "expression:{line}:{}: {error}\n    {text}\n    {}^{help}",
+        column + 1,
+        " ".repeat(column)
+    )
 }

@@ -9,7 +9,11 @@ pub struct Arguments {
     directory: PathBuf,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's data, and remarks beside it")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command's data, and remarks beside it"
+)]
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     for file in pomost_project::init(&arguments.directory)? {
         println!("{}", file.display());

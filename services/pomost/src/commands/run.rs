@@ -27,7 +27,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = open::settings(&arguments.directory)?;
     let backends = open::to_run(&settings).await?;
     let claim = settings.claim();
-    let context = Context { project, backends, claim, shutdown: shutdown.clone() };
+    let context = Context {
+        project,
+        backends,
+        claim,
+        shutdown: shutdown.clone(),
+    };
     context.declare().await?;
     let address = health::serve(settings.http_addr, context.clone())
         .await

@@ -43,13 +43,29 @@ enum System {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.system {
         System::Crm { customers, address } => {
-            let options = CrmOptions { customers, address, ..CrmOptions::default() };
+            let options = CrmOptions {
+                customers,
+                address,
+                ..CrmOptions::default()
+            };
             run_crm(options, |crm| println!("{}", crm.url())).await?;
         }
-        System::Shop { address, allow_duplicates, latency } => {
+        System::Shop {
+            address,
+            allow_duplicates,
+            latency,
+        } => {
             let delay_ms = latency.0.as_millis().try_into()?;
-            let faults = Faults { delay_ms, ..Faults::default() };
-            let options = ShopOptions { address, allow_duplicates, faults, ..ShopOptions::default() };
+            let faults = Faults {
+                delay_ms,
+                ..Faults::default()
+            };
+            let options = ShopOptions {
+                address,
+                allow_duplicates,
+                faults,
+                ..ShopOptions::default()
+            };
             run_shop(options, |shop| println!("{}", shop.url())).await?;
         }
     }

@@ -26,13 +26,28 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let outages = backends.store.outages(Outage::REMEMBERED).await?;
     show(&outages);
     // Where the project cannot be read here, less is shown.
-    let project = if outages.is_empty() { None } else { open::project(directory).ok() };
+    let project = if outages.is_empty() {
+        None
+    } else {
+        open::project(directory).ok()
+    };
     let waits_for = |run: &RunSummary| {
         let outage = waits::outage_of(project.as_ref()?, &outages, run);
         outage.map(|outage| format!(", {}", waits::in_words(outage)))
     };
-    let runs = backends.store.runs(arguments.flow.as_deref(), arguments.limit).await?;
-    let mut table = Table::new(["REQUESTED", "FLOW", "TRIGGER", "STATE", "RECORDS", "OUTCOMES", "RUN"]);
+    let runs = backends
+        .store
+        .runs(arguments.flow.as_deref(), arguments.limit)
+        .await?;
+    let mut table = Table::new([
+        "REQUESTED",
+        "FLOW",
+        "TRIGGER",
+        "STATE",
+        "RECORDS",
+        "OUTCOMES",
+        "RUN",
+    ]);
     for run in runs {
         let waiting = waits_for(&run).unwrap_or_default();
         let trouble = run.error.as_ref().or(run.warning.as_ref());
@@ -59,7 +74,11 @@ fn show(outages: &[Outage]) {
     }
     let mut table = Table::new(["SYSTEM", "DOWN SINCE", "WHY"]);
     for outage in outages {
-        table.row([outage.system.clone(), format!("{:.0}", outage.since), outage.reason.clone()]);
+        table.row([
+            outage.system.clone(),
+            format!("{:.0}", outage.since),
+            outage.reason.clone(),
+        ]);
     }
     table.print();
     for Outage { system, .. } in outages.iter().filter(|outage| outage.is_of_credentials()) {

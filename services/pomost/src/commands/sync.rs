@@ -47,14 +47,22 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = open::settings(&arguments.project.project)?;
     let opened = open::to_run_or_join(&settings).await?;
     if let Some(since) = &arguments.since {
-        let flow = project.flows.get(&arguments.flow).context("the flow is missing")?;
+        let flow = project
+            .flows
+            .get(&arguments.flow)
+            .context("the flow is missing")?;
         check(flow, &*opened.backends.store, since).await?;
     }
-    let request = RunRequest { flow: arguments.flow, trigger: Trigger::Manual, since: arguments.since };
+    let request = RunRequest {
+        flow: arguments.flow,
+        trigger: Trigger::Manual,
+        since: arguments.since,
+    };
     let run = opened.backends.store.request_run(&request).await?;
     let stop = shutdown.child_token();
     let following = async {
-        let summaries = follow_to_the_end(&*opened.backends.store, &project, run, &request.flow).await;
+        let summaries =
+            follow_to_the_end(&*opened.backends.store, &project, run, &request.flow).await;
         stop.cancel();
         summaries
     };
@@ -69,7 +77,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match summaries {
         Some(summaries) => report_all(&*opened.backends.store, &summaries?).await,
         None => {
-            anyhow::bail!("stopped before every record had settled; the next sync or run goes on with them")
+            anyhow::bail!(
+                "stopped before every record had settled; the next sync or run goes on with them"
+            )
         }
     }
 }
@@ -93,12 +103,20 @@ async fn run_services(
 ) -> anyhow::Result<()> {
     let backends = match opened.run_elsewhere {
         false => opened.backends.clone(),
-        true => match stop.run_until_cancelled(open::to_take_over(settings, progress::remark)).await {
+        true => match stop
+            .run_until_cancelled(open::to_take_over(settings, progress::remark))
+            .await
+        {
             Some(backends) => backends?,
             None => return Ok(()),
         },
     };
-    let context = Context { project, backends, claim: settings.claim(), shutdown: stop.clone() };
+    let context = Context {
+        project,
+        backends,
+        claim: settings.claim(),
+        shutdown: stop.clone(),
+    };
     context.declare().await?;
     let clients = Clients::new(&context.project, &context.backends.store)?;
     runner::run(context, clients, Scheduling::Off).await
@@ -139,13 +157,21 @@ async fn report_all(store: &dyn Store, summaries: &[RunSummary]) -> anyhow::Resu
     for summary in summaries {
         let has_letters = is_dead_or_blocked(summary) && has_letters(store, &summary.flow).await?;
         let reported = report(summary, has_letters);
-        code = if code == ExitCode::SUCCESS { reported } else { code };
+        code = if code == ExitCode::SUCCESS {
+            reported
+        } else {
+            code
+        };
     }
     Ok(code)
 }
 
 async fn has_letters(store: &dyn Store, flow: &str) -> anyhow::Result<bool> {
-    let any = DeadLetterFilter { flow: Some(flow.to_owned()), limit: 1, ..DeadLetterFilter::default() };
+    let any = DeadLetterFilter {
+        flow: Some(flow.to_owned()),
+        limit: 1,
+        ..DeadLetterFilter::default()
+    };
     Ok(!store.dead_letters(&any).await?.is_empty())
 }
 
@@ -154,15 +180,27 @@ fn is_dead_or_blocked(summary: &RunSummary) -> bool {
 }
 
 /// A run with dead letters is not a success, and neither is an odd one.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's data, and remarks beside it")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command's data, and remarks beside it"
+)]
 fn report(summary: &RunSummary, has_letters: bool) -> ExitCode {
-    println!("{} {}: {}", summary.flow, summary.state.as_str(), progress::in_words(summary));
+    println!(
+        "{} {}: {}",
+        summary.flow,
+        summary.state.as_str(),
+        progress::in_words(summary)
+    );
     if summary.state == RunState::Failed {
         eprintln!("{}", summary.error.as_deref().unwrap_or_default());
         return ExitCode::FAILURE;
     }
     if summary.blocked > 0 {
-        eprintln!("{} of the records wait for dead letters of their keys", summary.blocked);
+        eprintln!(
+            "{} of the records wait for dead letters of their keys",
+            summary.blocked
+        );
     }
     if let Some(warning) = &summary.warning {
         eprintln!("{warning}");

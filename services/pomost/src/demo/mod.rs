@@ -41,13 +41,21 @@ impl Demo {
     /// Tells the story while the services run. An error where the shop was sent anything but what
     /// it had to be, or does not hold in the end what it must.
     pub async fn tell(&self) -> anyhow::Result<()> {
-        say(&format!("A sandbox CRM is at {}, a sandbox shop at {}.", self.crm.url(), self.shop.url()));
+        say(&format!(
+            "A sandbox CRM is at {}, a sandbox shop at {}.",
+            self.crm.url(),
+            self.shop.url()
+        ));
         say("\n1. All customers cross from the CRM to the shop.");
         let crossed = self.sync(&Moment::default()).await?;
         say("\n2. Nothing has changed: nothing is sent.");
         let unchanged = self.sync(&crossed).await?;
-        let edit =
-            Edit { change: (20..45).collect(), archive: (50..55).collect(), add: 5, ..Edit::default() };
+        let edit = Edit {
+            change: (20..45).collect(),
+            archive: (50..55).collect(),
+            add: 5,
+            ..Edit::default()
+        };
         self.crm.edit(&edit);
         say("\n3. Some customers change, some are deleted, some are new: only these are sent.");
         self.sync(&unchanged).await?;
@@ -59,7 +67,9 @@ impl Demo {
     /// Says how to look around while it is left running.
     pub fn invite(&self) {
         let project = self.directory.path().display();
-        say(&format!("\nStill running, until Ctrl-C. The project is in {project}; try:"));
+        say(&format!(
+            "\nStill running, until Ctrl-C. The project is in {project}; try:"
+        ));
         if let Some(namespace) = &self.namespace {
             say("   # with POMOST_AMQP_URL and POMOST_DATABASE_URL set to the two URLs given here");
             say(&format!("   export POMOST_NAMESPACE={namespace}"));
@@ -75,14 +85,21 @@ impl Demo {
 
     async fn sync(&self, before: &Moment) -> anyhow::Result<Moment> {
         let started = Instant::now();
-        let request = RunRequest { flow: FLOW.into(), trigger: Trigger::Manual, since: None };
+        let request = RunRequest {
+            flow: FLOW.into(),
+            trigger: Trigger::Manual,
+            since: None,
+        };
         let run: RunId = self.store().request_run(&request).await?;
         let summary = progress::follow(self.store(), run, "   ", None).await?;
         report(&summary, started.elapsed());
         if let Some(error) = summary.error {
             bail!("the run failed: {error}");
         }
-        let now = Moment { expected: self.crm.expected(), counts: self.shop.counts() };
+        let now = Moment {
+            expected: self.crm.expected(),
+            counts: self.shop.counts(),
+        };
         let sent = Changes::sent(&before.counts, &now.counts);
         say(&format!("   the shop was sent {sent}"));
         let due = Changes::between(&before.expected, &now.expected);
@@ -91,7 +108,10 @@ impl Demo {
     }
 
     async fn show_dead_letters(&self) -> anyhow::Result<()> {
-        let filter = DeadLetterFilter { limit: 1000, ..DeadLetterFilter::default() };
+        let filter = DeadLetterFilter {
+            limit: 1000,
+            ..DeadLetterFilter::default()
+        };
         let mut table = Table::new(["   ID", "CUSTOMER", "STAGE", "CLASS", "FIELD", "ERROR"]);
         for letter in self.store().dead_letters(&filter).await? {
             table.row([
@@ -110,12 +130,21 @@ impl Demo {
     /// Compares the shop, and the dead letters, with what a second opinion says they must be.
     async fn verify(&self) -> anyhow::Result<()> {
         let expected = self.crm.expected();
-        let filter = DeadLetterFilter { limit: u32::MAX, ..DeadLetterFilter::default() };
+        let filter = DeadLetterFilter {
+            limit: u32::MAX,
+            ..DeadLetterFilter::default()
+        };
         let letters = self.store().dead_letters(&filter).await?;
         let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
-        let missing: Vec<&str> =
-            expected.dead.keys().map(String::as_str).filter(|key| !dead.contains(key)).collect();
-        let differences = verify(&expected, &self.shop.snapshot()).err().unwrap_or_default();
+        let missing: Vec<&str> = expected
+            .dead
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !dead.contains(key))
+            .collect();
+        let differences = verify(&expected, &self.shop.snapshot())
+            .err()
+            .unwrap_or_default();
         if differences.is_empty() && missing.is_empty() {
             say(&format!(
                 "\nVerified: the shop has exactly the {} customers it must have.",
@@ -148,7 +177,10 @@ fn report(summary: &RunSummary, took: Duration) {
     let records = summary.counts.records;
     let rate = records as f64 / took.as_secs_f64();
     let outcomes = progress::in_words(summary);
-    say(&format!("   {records} records in {:.2} s ({rate:.0}/s): {outcomes}", took.as_secs_f64()));
+    say(&format!(
+        "   {records} records in {:.2} s ({rate:.0}/s): {outcomes}",
+        took.as_secs_f64()
+    ));
 }
 
 #[expect(clippy::print_stdout, reason = "a command's data")]

@@ -30,7 +30,9 @@ impl Changes {
     pub fn between(before: &Expected, after: &Expected) -> Changes {
         let (old, new) = (&before.present, &after.present);
         let created = new.keys().filter(|key| !old.contains_key(*key));
-        let updated = new.iter().filter(|(key, now)| old.get(*key).is_some_and(|then| then != *now));
+        let updated = new
+            .iter()
+            .filter(|(key, now)| old.get(*key).is_some_and(|then| then != *now));
         let gone = |key: &&String| !new.contains_key(*key) && !after.dead.contains_key(*key);
         Changes {
             created: created.count() as u64,
@@ -51,7 +53,14 @@ impl Changes {
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Changes { created, updated, deleted } = self;
-        write!(f, "{created} creates, {updated} updates and {deleted} deletes")
+        let Changes {
+            created,
+            updated,
+            deleted,
+        } = self;
+        write!(
+            f,
+            "{created} creates, {updated} updates and {deleted} deletes"
+        )
     }
 }

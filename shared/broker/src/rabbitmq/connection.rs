@@ -22,10 +22,17 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn parse(url: &str) -> Result<Address> {
-        let mut uri: AMQPUri = url.parse().map_err(|reason: String| unreadable(&reason.replace(url, "…")))?;
+        let mut uri: AMQPUri = url
+            .parse()
+            .map_err(|reason: String| unreadable(&reason.replace(url, "…")))?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        uri.query.connection_timeout.get_or_insert(PATIENCE.as_millis() as u64);
-        Ok(Address { place: place(&uri), secret_url: uri.to_string() })
+        uri.query
+            .connection_timeout
+            .get_or_insert(PATIENCE.as_millis() as u64);
+        Ok(Address {
+            place: place(&uri),
+            secret_url: uri.to_string(),
+        })
     }
 }
 
@@ -40,28 +47,51 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(address: &Address, purpose: &'static str) -> Result<Link> {
-        let waits = Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
-        let pool = PoolConfig { timeouts: waits, ..PoolConfig::new(1) };
-        let config = Config { url: Some(address.secret_url.clone()), pool: Some(pool) };
-        let properties =
-            move || ConnectionProperties::default().with_connection_name(format!("pomost {purpose}").into());
+        let waits = Timeouts {
+            wait: Some(PATIENCE),
+            create: Some(PATIENCE),
+            recycle: Some(PATIENCE),
+        };
+        let pool = PoolConfig {
+            timeouts: waits,
+            ..PoolConfig::new(1)
+        };
+        let config = Config {
+            url: Some(address.secret_url.clone()),
+            pool: Some(pool),
+        };
+        let properties = move || {
+            ConnectionProperties::default().with_connection_name(format!("pomost {purpose}").into())
+        };
         let pool = config
             .builder(properties, Runtime::Tokio1)
             .map_err(|error| unavailable(&address.place, error))?
             .build()
             .map_err(|error| unavailable(&address.place, error))?;
-        Ok(Link { place: address.place.clone(), pool })
+        Ok(Link {
+            place: address.place.clone(),
+            pool,
+        })
     }
 
     /// A new channel. It outlives its place in the pool: the connection closes with its last one.
     pub(super) async fn open_channel(&self) -> Result<Channel> {
         let opening = async {
-            let connection = self.pool.get().await.map_err(|error| self.unreachable(error))?;
-            connection.create_channel().await.map_err(|error| self.unavailable(error))
+            let connection = self
+                .pool
+                .get()
+                .await
+                .map_err(|error| self.unreachable(error))?;
+            connection
+                .create_channel()
+                .await
+                .map_err(|error| self.unavailable(error))
         };
         tokio::time::timeout(PATIENCE, opening)
             .await
-            .unwrap_or_else(|_| Err(self.unavailable(format!("no channel within {} s", PATIENCE.as_secs()))))
+            .unwrap_or_else(|_| {
+                Err(self.unavailable(format!("no channel within {} s", PATIENCE.as_secs())))
+            })
     }
 
     /// That the broker cannot be used right now.
@@ -100,7 +130,12 @@ fn reply_code(error: &lapin::Error) -> Option<u16> {
 }
 
 fn place(uri: &AMQPUri) -> String {
-    let AMQPUri { scheme, authority, vhost, .. } = uri;
+    let AMQPUri {
+        scheme,
+        authority,
+        vhost,
+        ..
+    } = uri;
     format!(
         "{scheme}://{}@{}:{} (vhost {vhost})",
         authority.userinfo.username, authority.host, authority.port
@@ -109,11 +144,16 @@ fn place(uri: &AMQPUri) -> String {
 
 fn unreadable(reason: &str) -> Error {
     let expected = "expected amqp://user:password@host:5672/vhost";
-    Error::Settings { reason: format!("its URL cannot be read ({reason}); {expected}") }
+    Error::Settings {
+        reason: format!("its URL cannot be read ({reason}); {expected}"),
+    }
 }
 
 fn unavailable(place: &str, reason: impl ToString) -> Error {
-    Error::Unavailable { place: place.to_owned(), reason: reason.to_string() }
+    Error::Unavailable {
+        place: place.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -124,14 +164,24 @@ mod tests {
     #[test]
     fn an_address_is_shown_without_its_password() {
         let address = Address::parse("amqps://anna:t0p%20secret@mq.example.com/sales").unwrap();
-        assert_eq!(address.place, "amqps://anna@mq.example.com:5671 (vhost sales)");
+        assert_eq!(
+            address.place,
+            "amqps://anna@mq.example.com:5671 (vhost sales)"
+        );
     }
 
     #[test]
     fn an_address_that_cannot_be_read_is_not_repeated() {
-        for url in ["rabbit:t0psecret", "http://anna:t0psecret@host", "t0psecret"] {
+        for url in [
+            "rabbit:t0psecret",
+            "http://anna:t0psecret@host",
+            "t0psecret",
+        ] {
             let error = Address::parse(url).err().unwrap().to_string();
-            assert!(!error.contains("t0psecret") && error.contains("amqp://user:password@host"), "{error}");
+            assert!(
+                !error.contains("t0psecret") && error.contains("amqp://user:password@host"),
+                "{error}"
+            );
         }
     }
 }

@@ -57,7 +57,10 @@ struct Opened {
 impl RabbitMqConsumer {
     pub(super) async fn open(source: Source) -> Result<RabbitMqConsumer> {
         let opened = source.open().await?;
-        Ok(RabbitMqConsumer { source: Arc::new(source), state: State::Open(opened) })
+        Ok(RabbitMqConsumer {
+            source: Arc::new(source),
+            state: State::Open(opened),
+        })
     }
 
     fn reopen(&mut self, reason: &str) {
@@ -112,12 +115,19 @@ impl Source {
         let channel = self.link.open_channel().await?;
         let queue = name(&self.topology.queue_name(&self.queue))?;
         let opening = async {
-            channel.basic_qos(self.prefetch.max(1), BasicQosOptions::default()).await?;
+            channel
+                .basic_qos(self.prefetch.max(1), BasicQosOptions::default())
+                .await?;
             let (tag, options) = ("".into(), BasicConsumeOptions::default());
-            channel.basic_consume(queue, tag, options, FieldTable::default()).await
+            channel
+                .basic_consume(queue, tag, options, FieldTable::default())
+                .await
         };
         match opening.await {
-            Ok(deliveries) => Ok(Opened { channel, deliveries: deliveries.fuse() }),
+            Ok(deliveries) => Ok(Opened {
+                channel,
+                deliveries: deliveries.fuse(),
+            }),
             Err(error) if is_missing(&error) => Err(Error::Unroutable(self.queue.to_string())),
             Err(error) => Err(self.link.unavailable(error)),
         }
@@ -153,17 +163,30 @@ impl Source {
         let message = message_of(&delivery.properties, std::mem::take(&mut delivery.data));
         let poisoned = poisoned(&self.queue, &delivery.properties, &self.topology);
         let redelivered = delivery.redelivered;
-        let acknowledger = Box::new(Acknowledger { delivery, link: Arc::clone(&self.link) });
-        Delivery { message, poisoned, redelivered, acknowledger }
+        let acknowledger = Box::new(Acknowledger {
+            delivery,
+            link: Arc::clone(&self.link),
+        });
+        Delivery {
+            message,
+            poisoned,
+            redelivered,
+            acknowledger,
+        }
     }
 }
 
 impl Opened {
     /// Where this fails the channel is lost, which ends the deliveries as well.
     async fn cancel(&self) {
-        let cancelling =
-            self.channel.basic_cancel(self.deliveries.get_ref().tag(), BasicCancelOptions::default());
-        if !matches!(tokio::time::timeout(PATIENCE_WITH_CANCEL, cancelling).await, Ok(Ok(()))) {
+        let cancelling = self.channel.basic_cancel(
+            self.deliveries.get_ref().tag(),
+            BasicCancelOptions::default(),
+        );
+        if !matches!(
+            tokio::time::timeout(PATIENCE_WITH_CANCEL, cancelling).await,
+            Ok(Ok(()))
+        ) {
             tracing::debug!("the broker did not answer to the end of consuming");
         }
     }
@@ -180,9 +203,9 @@ impl Acknowledge for Acknowledger {
     async fn acknowledge(self: Box<Self>) -> Result<()> {
         match self.delivery.acker.ack(BasicAckOptions::default()).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self
-                .link
-                .unavailable("the channel that delivered the message is gone; it is delivered again")),
+            Ok(false) => Err(self.link.unavailable(
+                "the channel that delivered the message is gone; it is delivered again",
+            )),
             Err(error) => Err(self.link.unavailable(error)),
         }
     }

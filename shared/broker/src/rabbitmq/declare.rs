@@ -40,19 +40,56 @@ async fn declare_exchange(
         Kind::Fanout => ExchangeKind::Fanout,
         Kind::Topic => ExchangeKind::Topic,
     };
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(name.clone(), kind, options, FieldTable::default()).await?;
-    let Some(binding) = &exchange.binding else { return Ok(()) };
-    let (source, key) = (binding.exchange.as_str().into(), binding.routing_key.as_str().into());
-    channel.exchange_bind(name, source, key, ExchangeBindOptions::default(), FieldTable::default()).await
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    channel
+        .exchange_declare(name.clone(), kind, options, FieldTable::default())
+        .await?;
+    let Some(binding) = &exchange.binding else {
+        return Ok(());
+    };
+    let (source, key) = (
+        binding.exchange.as_str().into(),
+        binding.routing_key.as_str().into(),
+    );
+    channel
+        .exchange_bind(
+            name,
+            source,
+            key,
+            ExchangeBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
 }
 
-async fn declare_queue(channel: &Channel, queue: &QueueDefinition, name: ShortString) -> lapin::Result<()> {
-    channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), arguments(queue)).await?;
+async fn declare_queue(
+    channel: &Channel,
+    queue: &QueueDefinition,
+    name: ShortString,
+) -> lapin::Result<()> {
+    channel
+        .queue_declare(
+            name.clone(),
+            QueueDeclareOptions::durable(),
+            arguments(queue),
+        )
+        .await?;
     for binding in &queue.bindings {
-        let (exchange, key) = (binding.exchange.as_str().into(), binding.routing_key.as_str().into());
+        let (exchange, key) = (
+            binding.exchange.as_str().into(),
+            binding.routing_key.as_str().into(),
+        );
         channel
-            .queue_bind(name.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default())
+            .queue_bind(
+                name.clone(),
+                exchange,
+                key,
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
             .await?;
     }
     Ok(())
@@ -72,7 +109,10 @@ fn arguments(queue: &QueueDefinition) -> FieldTable {
 
 fn refusal(link: &Link, what: &str, error: lapin::Error) -> Error {
     if is_incompatible(&error) {
-        Error::Incompatible { what: what.to_owned(), reason: error.to_string() }
+        Error::Incompatible {
+            what: what.to_owned(),
+            reason: error.to_string(),
+        }
     } else {
         link.unavailable(error)
     }
@@ -82,11 +122,15 @@ fn refusal(link: &Link, what: &str, error: lapin::Error) -> Error {
 pub(super) async fn delete(link: &Link, topology: &Topology, flows: &[String]) -> Result<()> {
     let channel = link.open_channel().await?;
     for queue in topology.queues(flows) {
-        let deleted = channel.queue_delete(name(&queue.name)?, QueueDeleteOptions::default()).await;
+        let deleted = channel
+            .queue_delete(name(&queue.name)?, QueueDeleteOptions::default())
+            .await;
         deleted.map_err(|error| link.unavailable(error))?;
     }
     for exchange in topology.exchanges() {
-        let deleted = channel.exchange_delete(name(&exchange.name)?, ExchangeDeleteOptions::default()).await;
+        let deleted = channel
+            .exchange_delete(name(&exchange.name)?, ExchangeDeleteOptions::default())
+            .await;
         deleted.map_err(|error| link.unavailable(error))?;
     }
     Ok(())

@@ -45,7 +45,11 @@ impl RabbitMq {
         let publishing = Arc::new(Link::new(&address, "publishing")?);
         let consuming = Arc::new(Link::new(&address, "consuming")?);
         let publisher = Publisher::new(publishing)?;
-        let broker = RabbitMq { topology: Topology::new(namespace, limits), consuming, publisher };
+        let broker = RabbitMq {
+            topology: Topology::new(namespace, limits),
+            consuming,
+            publisher,
+        };
         broker.ping().await?;
         Ok(broker)
     }
@@ -64,7 +68,10 @@ impl Broker for RabbitMq {
 
     async fn ping(&self) -> Result<()> {
         let channel = self.consuming.open_channel().await?;
-        channel.close(200, "OK".into()).await.map_err(|error| self.consuming.unavailable(error))
+        channel
+            .close(200, "OK".into())
+            .await
+            .map_err(|error| self.consuming.unavailable(error))
     }
 
     async fn declare(&self, flows: &[String]) -> Result<()> {
@@ -72,7 +79,9 @@ impl Broker for RabbitMq {
     }
 
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
-        self.publisher.publish(&self.topology.destination(route), &messages).await
+        self.publisher
+            .publish(&self.topology.destination(route), &messages)
+            .await
     }
 
     async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>> {

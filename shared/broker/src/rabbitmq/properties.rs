@@ -45,13 +45,19 @@ pub(super) fn properties_of(message: &Message) -> BasicProperties {
 
 /// The message in a delivery. A property that is missing is empty.
 pub(super) fn message_of(properties: &BasicProperties, body: Vec<u8>) -> Message {
-    let text =
-        |property: &Option<ShortString>| property.as_ref().map(ToString::to_string).unwrap_or_default();
+    let text = |property: &Option<ShortString>| {
+        property
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
     Message {
         id: text(properties.message_id()),
         kind: text(properties.kind()),
         body: body.into(),
-        traceparent: header(properties, TRACEPARENT).and_then(text_of).map(str::to_owned),
+        traceparent: header(properties, TRACEPARENT)
+            .and_then(text_of)
+            .map(str::to_owned),
     }
 }
 
@@ -59,21 +65,38 @@ pub(super) fn message_of(properties: &BasicProperties, body: Vec<u8>) -> Message
 ///
 /// What services publish to the dead letters has no history of deaths. What only waited in a delay
 /// has one, with other reasons.
-pub(super) fn poisoned(queue: &Queue, properties: &BasicProperties, topology: &Topology) -> Option<String> {
-    let written_by_a_service =
-        properties.kind().as_ref().is_some_and(|kind| kind.as_str() == DEAD_LETTERS_TYPE);
+pub(super) fn poisoned(
+    queue: &Queue,
+    properties: &BasicProperties,
+    topology: &Topology,
+) -> Option<String> {
+    let written_by_a_service = properties
+        .kind()
+        .as_ref()
+        .is_some_and(|kind| kind.as_str() == DEAD_LETTERS_TYPE);
     if *queue != Queue::Dead || written_by_a_service {
         return None;
     }
-    let AMQPValue::FieldArray(deaths) = header(properties, "x-death")? else { return None };
-    let origin = deaths.as_slice().iter().find_map(queue_of_death_by_delivery_limit)?;
+    let AMQPValue::FieldArray(deaths) = header(properties, "x-death")? else {
+        return None;
+    };
+    let origin = deaths
+        .as_slice()
+        .iter()
+        .find_map(queue_of_death_by_delivery_limit)?;
     Some(topology.without_namespace(origin).to_owned())
 }
 
 fn queue_of_death_by_delivery_limit(death: &AMQPValue) -> Option<&str> {
-    let AMQPValue::FieldTable(death) = death else { return None };
+    let AMQPValue::FieldTable(death) = death else {
+        return None;
+    };
     let field = |name: &str| death.inner().get(name).and_then(text_of);
-    if field("reason") == Some("delivery_limit") { field("queue") } else { None }
+    if field("reason") == Some("delivery_limit") {
+        field("queue")
+    } else {
+        None
+    }
 }
 
 fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
@@ -91,7 +114,10 @@ fn text_of(value: &AMQPValue) -> Option<&str> {
 /// A string and not bytes: readers of trace contexts drop bytes.
 fn trace_headers(traceparent: &str) -> FieldTable {
     let mut headers = FieldTable::default();
-    headers.insert(TRACEPARENT.into(), AMQPValue::LongString(traceparent.into()));
+    headers.insert(
+        TRACEPARENT.into(),
+        AMQPValue::LongString(traceparent.into()),
+    );
     headers
 }
 
@@ -105,7 +131,9 @@ fn shortened(text: &str) -> ShortString {
 }
 
 fn seconds_since_1970() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }
 
 #[cfg(test)]
@@ -117,39 +145,73 @@ mod tests {
     fn with_death(kind: &str, reason: &str) -> BasicProperties {
         let mut death = FieldTable::default();
         death.insert("reason".into(), AMQPValue::LongString(reason.into()));
-        death.insert("queue".into(), AMQPValue::LongString("pomost.load.customers".into()));
+        death.insert(
+            "queue".into(),
+            AMQPValue::LongString("pomost.load.customers".into()),
+        );
         let mut headers = FieldTable::default();
-        headers.insert("x-death".into(), AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into()));
-        BasicProperties::default().with_type(kind.into()).with_headers(headers)
+        headers.insert(
+            "x-death".into(),
+            AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into()),
+        );
+        BasicProperties::default()
+            .with_type(kind.into())
+            .with_headers(headers)
     }
 
     fn poisoned_in(queue: Queue, properties: &BasicProperties) -> Option<String> {
-        poisoned(&queue, properties, &Topology::new("pomost", Limits::default()))
+        poisoned(
+            &queue,
+            properties,
+            &Topology::new("pomost", Limits::default()),
+        )
     }
 
     #[test]
     fn only_a_death_by_delivery_limit_is_poison() {
         let limit = with_death("pomost.batch.v1", "delivery_limit");
-        assert_eq!(poisoned_in(Queue::Dead, &limit).as_deref(), Some("load.customers"));
-        assert_eq!(poisoned_in(Queue::Dead, &with_death("pomost.batch.v1", "expired")), None);
+        assert_eq!(
+            poisoned_in(Queue::Dead, &limit).as_deref(),
+            Some("load.customers")
+        );
+        assert_eq!(
+            poisoned_in(Queue::Dead, &with_death("pomost.batch.v1", "expired")),
+            None
+        );
         assert_eq!(poisoned_in(Queue::Dead, &BasicProperties::default()), None);
     }
 
     #[test]
     fn dead_letters_that_a_service_wrote_are_not_poison() {
-        assert_eq!(poisoned_in(Queue::Dead, &with_death(DEAD_LETTERS_TYPE, "delivery_limit")), None);
+        assert_eq!(
+            poisoned_in(
+                Queue::Dead,
+                &with_death(DEAD_LETTERS_TYPE, "delivery_limit")
+            ),
+            None
+        );
     }
 
     #[test]
     fn a_long_id_is_shortened_between_characters() {
         let id = format!("x{}", "ł".repeat(200));
-        let message = Message { id: id.clone(), kind: String::new(), body: "".into(), traceparent: None };
+        let message = Message {
+            id: id.clone(),
+            kind: String::new(),
+            body: "".into(),
+            traceparent: None,
+        };
         let read = message_of(&properties_of(&message), Vec::new());
         assert!(read.id.len() <= 255 && id.starts_with(&read.id));
     }
 
     #[test]
     fn a_long_name_is_an_error_and_not_a_panic() {
-        assert!(name(&"x".repeat(256)).unwrap_err().to_string().contains("POMOST_NAMESPACE"));
+        assert!(
+            name(&"x".repeat(256))
+                .unwrap_err()
+                .to_string()
+                .contains("POMOST_NAMESPACE")
+        );
     }
 }

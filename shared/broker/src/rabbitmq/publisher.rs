@@ -31,7 +31,11 @@ pub(super) struct Publisher {
 
 impl Publisher {
     pub(super) fn new(link: Arc<Link>) -> Result<Publisher> {
-        let channels = Pool::builder(Channels { link: Arc::clone(&link) }).max_size(CHANNELS).build();
+        let channels = Pool::builder(Channels {
+            link: Arc::clone(&link),
+        })
+        .max_size(CHANNELS)
+        .build();
         let channels = channels.map_err(|error| link.unavailable(error))?;
         Ok(Publisher { link, channels })
     }
@@ -40,7 +44,11 @@ impl Publisher {
     ///
     /// A channel may turn out to be dead only when it is used, so the first failure to reach the
     /// broker is tried again over. That can only duplicate.
-    pub(super) async fn publish(&self, destination: &Destination, messages: &[Message]) -> Result<()> {
+    pub(super) async fn publish(
+        &self,
+        destination: &Destination,
+        messages: &[Message],
+    ) -> Result<()> {
         match self.try_to_publish(destination, messages).await {
             Err(Error::Unavailable { .. }) => self.try_to_publish(destination, messages).await,
             outcome => outcome,
@@ -48,9 +56,15 @@ impl Publisher {
     }
 
     async fn try_to_publish(&self, destination: &Destination, messages: &[Message]) -> Result<()> {
-        let mut channel = self.channels.get().await.map_err(|error| self.without_channel(error))?;
+        let mut channel = self
+            .channels
+            .get()
+            .await
+            .map_err(|error| self.without_channel(error))?;
         channel.quiet = false;
-        let verdict = self.publish_on(&channel.channel, destination, messages).await;
+        let verdict = self
+            .publish_on(&channel.channel, destination, messages)
+            .await;
         channel.quiet = verdict.is_ok();
         match verdict? {
             Verdict::Stored => Ok(()),
@@ -67,12 +81,20 @@ impl Publisher {
     ) -> Result<Verdict> {
         let refusal = |error| self.refusal(destination, error);
         if let Some(queue) = &destination.bounded
-            && count_waiting(channel, name(queue)?).await.map_err(refusal)? >= destination.limit
+            && count_waiting(channel, name(queue)?)
+                .await
+                .map_err(refusal)?
+                >= destination.limit
         {
             return Ok(Verdict::Full);
         }
-        let (exchange, key) = (name(&destination.exchange)?, name(&destination.routing_key)?);
-        publish_and_confirm(channel, exchange, key, messages).await.map_err(refusal)
+        let (exchange, key) = (
+            name(&destination.exchange)?,
+            name(&destination.routing_key)?,
+        );
+        publish_and_confirm(channel, exchange, key, messages)
+            .await
+            .map_err(refusal)
     }
 
     fn without_channel(&self, error: PoolError<Error>) -> Error {
@@ -93,8 +115,14 @@ impl Publisher {
 
 /// How many messages a queue holds that nobody has taken.
 async fn count_waiting(channel: &Channel, queue: ShortString) -> lapin::Result<u32> {
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    Ok(channel.queue_declare(queue, options, FieldTable::default()).await?.message_count())
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    Ok(channel
+        .queue_declare(queue, options, FieldTable::default())
+        .await?
+        .message_count())
 }
 
 /// What the confirms say of all messages of a call.
@@ -113,7 +141,10 @@ async fn publish_and_confirm(
     key: ShortString,
     messages: &[Message],
 ) -> lapin::Result<Verdict> {
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
     let mut verdict = Verdict::Stored;
     let mut on_their_way = FuturesUnordered::new();
     let mut left = messages.iter();
@@ -123,11 +154,18 @@ async fn publish_and_confirm(
             && let Some(message) = left.next()
         {
             let properties = properties_of(message);
-            let sending =
-                channel.basic_publish(exchange.clone(), key.clone(), options, &message.body, properties);
+            let sending = channel.basic_publish(
+                exchange.clone(),
+                key.clone(),
+                options,
+                &message.body,
+                properties,
+            );
             on_their_way.push(sending.await?);
         }
-        let Some(confirmation) = on_their_way.next().await else { return Ok(verdict) };
+        let Some(confirmation) = on_their_way.next().await else {
+            return Ok(verdict);
+        };
         match confirmation? {
             Confirmation::Ack(None) => {}
             // A returned message may come with the confirm of another, which is why a call has its
@@ -156,16 +194,23 @@ impl Manager for Channels {
 
     async fn create(&self) -> Result<PooledChannel> {
         let channel = self.link.open_channel().await?;
-        let selected = channel.confirm_select(ConfirmSelectOptions::default()).await;
+        let selected = channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await;
         selected.map_err(|error| self.link.unavailable(error))?;
-        Ok(PooledChannel { channel, quiet: true })
+        Ok(PooledChannel {
+            channel,
+            quiet: true,
+        })
     }
 
     async fn recycle(&self, channel: &mut PooledChannel, _: &Metrics) -> RecycleResult<Error> {
         if channel.quiet && channel.channel.status().connected() {
             Ok(())
         } else {
-            Err(RecycleError::message("the channel is closed or has answers outstanding"))
+            Err(RecycleError::message(
+                "the channel is closed or has answers outstanding",
+            ))
         }
     }
 }

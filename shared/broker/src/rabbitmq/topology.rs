@@ -81,12 +81,19 @@ pub(super) struct Destination {
 
 impl Topology {
     pub(super) fn new(namespace: &str, limits: Limits) -> Topology {
-        Topology { namespace: namespace.to_owned(), limits }
+        Topology {
+            namespace: namespace.to_owned(),
+            limits,
+        }
     }
 
     /// Every exchange, whatever the flows, each after those that it is bound to.
     pub(super) fn exchanges(&self) -> Vec<ExchangeDefinition> {
-        let exchange = |name, kind| ExchangeDefinition { name, kind, binding: None };
+        let exchange = |name, kind| ExchangeDefinition {
+            name,
+            kind,
+            binding: None,
+        };
         let delay = |power: u32| ExchangeDefinition {
             name: self.delay(power),
             kind: Kind::Topic,
@@ -98,14 +105,25 @@ impl Topology {
         };
         let direct = exchange(self.namespace.clone(), Kind::Direct);
         let dead = exchange(self.dead_letter_exchange(), Kind::Fanout);
-        [direct, dead].into_iter().chain((0..DELAYS).rev().map(delay)).chain([delayed]).collect()
+        [direct, dead]
+            .into_iter()
+            .chain((0..DELAYS).rev().map(delay))
+            .chain([delayed])
+            .collect()
     }
 
     /// Every queue that these flows need.
     pub(super) fn queues(&self, flows: &[String]) -> Vec<QueueDefinition> {
-        let works = flows.iter().flat_map(|flow| Queue::of_flow(flow)).map(|queue| self.work_queue(&queue));
+        let works = flows
+            .iter()
+            .flat_map(|flow| Queue::of_flow(flow))
+            .map(|queue| self.work_queue(&queue));
         let delays = (0..DELAYS).map(|power| self.delay_queue(power));
-        [self.dead_queue()].into_iter().chain(delays).chain(works).collect()
+        [self.dead_queue()]
+            .into_iter()
+            .chain(delays)
+            .chain(works)
+            .collect()
     }
 
     /// The name of the RabbitMQ queue behind a queue.
@@ -115,13 +133,17 @@ impl Topology {
 
     /// The queue's name without the namespace.
     pub(super) fn without_namespace<'a>(&self, name: &'a str) -> &'a str {
-        name.strip_prefix(&self.namespace).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
+        name.strip_prefix(&self.namespace)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or(name)
     }
 
     /// Where a message is published to. One that is to wait begins at the longest delay it passes.
     pub(super) fn destination(&self, route: &Route) -> Destination {
         let to = route.to.to_string();
-        let longest = route.delay.and_then(|seconds| Some((seconds, seconds.checked_ilog2()?)));
+        let longest = route
+            .delay
+            .and_then(|seconds| Some((seconds, seconds.checked_ilog2()?)));
         let (exchange, routing_key) = match (longest, &route.to) {
             (Some((seconds, power)), _) => (self.delay(power), format!("{}.{to}", digits(seconds))),
             (None, Queue::Dead) => (self.dead_letter_exchange(), to.clone()),
@@ -129,7 +151,13 @@ impl Topology {
         };
         let is_bounded = longest.is_none() && route.to.is_bounded();
         let bounded = is_bounded.then(|| self.queue_name(&route.to));
-        Destination { exchange, routing_key, to, bounded, limit: self.limits.length }
+        Destination {
+            exchange,
+            routing_key,
+            to,
+            bounded,
+            limit: self.limits.length,
+        }
     }
 
     fn dead_letter_exchange(&self) -> String {
@@ -149,12 +177,18 @@ impl Topology {
     /// What has this digit for a delay, where its exchange decides.
     fn at_delay(&self, power: u32, digit: char) -> Binding {
         let longer = "*.".repeat((DELAYS - 1 - power) as usize);
-        Binding { exchange: self.delay(power), routing_key: format!("{longer}{digit}.#") }
+        Binding {
+            exchange: self.delay(power),
+            routing_key: format!("{longer}{digit}.#"),
+        }
     }
 
     fn after_delays(&self, queue: &Queue) -> Binding {
         let routing_key = format!("{}{queue}", "*.".repeat(DELAYS as usize));
-        Binding { exchange: self.behind_delays(), routing_key }
+        Binding {
+            exchange: self.behind_delays(),
+            routing_key,
+        }
     }
 
     fn work_queue(&self, queue: &Queue) -> QueueDefinition {
@@ -169,21 +203,46 @@ impl Topology {
 
     fn dead_queue(&self) -> QueueDefinition {
         let limit = Argument::Number(PRACTICALLY_UNLIMITED);
-        let arguments = vec![("x-queue-type", text("quorum")), ("x-delivery-limit", limit)];
-        let dead = Binding { exchange: self.dead_letter_exchange(), routing_key: String::new() };
-        let bindings = vec![dead, self.bound_directly(&Queue::Dead), self.after_delays(&Queue::Dead)];
-        QueueDefinition { name: self.queue_name(&Queue::Dead), arguments, bindings }
+        let arguments = vec![
+            ("x-queue-type", text("quorum")),
+            ("x-delivery-limit", limit),
+        ];
+        let dead = Binding {
+            exchange: self.dead_letter_exchange(),
+            routing_key: String::new(),
+        };
+        let bindings = vec![
+            dead,
+            self.bound_directly(&Queue::Dead),
+            self.after_delays(&Queue::Dead),
+        ];
+        QueueDefinition {
+            name: self.queue_name(&Queue::Dead),
+            arguments,
+            bindings,
+        }
     }
 
     fn delay_queue(&self, power: u32) -> QueueDefinition {
-        let next = if power == 0 { self.behind_delays() } else { self.delay(power - 1) };
+        let next = if power == 0 {
+            self.behind_delays()
+        } else {
+            self.delay(power - 1)
+        };
         let mut arguments = dead_lettering_to(next);
         arguments.push(("x-message-ttl", Argument::Number(1000 << power)));
-        QueueDefinition { name: self.delay(power), arguments, bindings: vec![self.at_delay(power, '1')] }
+        QueueDefinition {
+            name: self.delay(power),
+            arguments,
+            bindings: vec![self.at_delay(power, '1')],
+        }
     }
 
     fn bound_directly(&self, queue: &Queue) -> Binding {
-        Binding { exchange: self.namespace.clone(), routing_key: queue.to_string() }
+        Binding {
+            exchange: self.namespace.clone(),
+            routing_key: queue.to_string(),
+        }
     }
 }
 
@@ -226,7 +285,10 @@ mod tests {
         let delays: Vec<String> = delays.collect();
         expected.extend(delays.iter().map(String::as_str));
         expected.push("pomost.extract.customers");
-        expected.extend(["pomost.transform.customers", "pomost.transform.customers.backfill"]);
+        expected.extend([
+            "pomost.transform.customers",
+            "pomost.transform.customers.backfill",
+        ]);
         expected.extend(["pomost.load.customers", "pomost.load.customers.backfill"]);
         assert_eq!(names, expected);
     }
@@ -235,10 +297,18 @@ mod tests {
     fn whatever_dead_letters_does_so_at_least_once() {
         for queue in topology().queues(&["customers".to_owned()]) {
             let has = |name, value| queue.arguments.contains(&(name, text(value)));
-            let dead_letters = queue.arguments.iter().any(|(name, _)| *name == "x-dead-letter-exchange");
+            let dead_letters = queue
+                .arguments
+                .iter()
+                .any(|(name, _)| *name == "x-dead-letter-exchange");
             let at_least_once = has("x-dead-letter-strategy", "at-least-once");
             assert_eq!(dead_letters, at_least_once, "{}", queue.name);
-            assert_eq!(dead_letters, has("x-overflow", "reject-publish"), "{}", queue.name);
+            assert_eq!(
+                dead_letters,
+                has("x-overflow", "reject-publish"),
+                "{}",
+                queue.name
+            );
             assert!(has("x-queue-type", "quorum"), "{}", queue.name);
         }
     }
@@ -248,25 +318,41 @@ mod tests {
         let exchanges = topology().exchanges();
         for queue in topology().queues(&["customers".to_owned()]) {
             for binding in queue.bindings {
-                assert!(exchanges.iter().any(|exchange| exchange.name == binding.exchange), "{}", queue.name);
+                assert!(
+                    exchanges
+                        .iter()
+                        .any(|exchange| exchange.name == binding.exchange),
+                    "{}",
+                    queue.name
+                );
             }
         }
     }
 
     #[test]
     fn a_delayed_message_goes_to_the_exchange_of_its_delay_whatever_its_queue_holds() {
-        let destination = topology().destination(&Route::delayed(Queue::work(Stage::Load, "customers"), 30));
+        let destination =
+            topology().destination(&Route::delayed(Queue::work(Stage::Load, "customers"), 30));
         assert_eq!(destination.exchange, "pomost.delay.16s");
-        assert_eq!(destination.routing_key, "0.0.0.0.0.0.0.1.1.1.1.0.load.customers");
+        assert_eq!(
+            destination.routing_key,
+            "0.0.0.0.0.0.0.1.1.1.1.0.load.customers"
+        );
         assert_eq!(destination.bounded, None);
     }
 
     /// Whether a topic's pattern takes a routing key: `*` is one word, `#` at the end the rest.
     fn takes(pattern: &str, key: &str) -> bool {
-        let (pattern, open) = pattern.strip_suffix(".#").map_or((pattern, false), |pattern| (pattern, true));
-        let (words, keys): (Vec<&str>, Vec<&str>) = (pattern.split('.').collect(), key.split('.').collect());
+        let (pattern, open) = pattern
+            .strip_suffix(".#")
+            .map_or((pattern, false), |pattern| (pattern, true));
+        let (words, keys): (Vec<&str>, Vec<&str>) =
+            (pattern.split('.').collect(), key.split('.').collect());
         (words.len() == keys.len() || open && words.len() < keys.len())
-            && words.iter().zip(&keys).all(|(word, key)| *word == "*" || word == key)
+            && words
+                .iter()
+                .zip(&keys)
+                .all(|(word, key)| *word == "*" || word == key)
     }
 
     /// Where an exchange leads a message to, through other exchanges: a queue each.
@@ -275,11 +361,17 @@ mod tests {
         exchange: &str,
         key: &str,
     ) -> Vec<&'q QueueDefinition> {
-        let takes = |binding: &Binding| binding.exchange == exchange && takes(&binding.routing_key, key);
-        let here = queues.iter().filter(|queue| queue.bindings.iter().any(takes));
+        let takes =
+            |binding: &Binding| binding.exchange == exchange && takes(&binding.routing_key, key);
+        let here = queues
+            .iter()
+            .filter(|queue| queue.bindings.iter().any(takes));
         let exchanges = topology().exchanges();
-        let next = exchanges.iter().filter(|next| next.binding.as_ref().is_some_and(takes));
-        here.chain(next.flat_map(|next| queues_behind(queues, &next.name, key))).collect()
+        let next = exchanges
+            .iter()
+            .filter(|next| next.binding.as_ref().is_some_and(takes));
+        here.chain(next.flat_map(|next| queues_behind(queues, &next.name, key)))
+            .collect()
     }
 
     #[test]
@@ -287,27 +379,48 @@ mod tests {
         let queues = topology().queues(&["customers".to_owned(), "orders".to_owned()]);
         for seconds in [1, 2, 5, 47, 600, 1234, 3600, LONGEST_DELAY] {
             let route = Route::delayed(Queue::work(Stage::Load, "customers"), seconds);
-            let Destination { mut exchange, routing_key, .. } = topology().destination(&route);
+            let Destination {
+                mut exchange,
+                routing_key,
+                ..
+            } = topology().destination(&route);
             let mut waited = 0;
             let end = loop {
                 let found = queues_behind(&queues, &exchange, &routing_key);
                 assert_eq!(found.len(), 1, "{seconds} s, at {exchange}");
-                let argument = |name| found[0].arguments.iter().find(|(argument, _)| *argument == name);
+                let argument = |name| {
+                    found[0]
+                        .arguments
+                        .iter()
+                        .find(|(argument, _)| *argument == name)
+                };
                 let Some((_, Argument::Number(milliseconds))) = argument("x-message-ttl") else {
                     break found[0];
                 };
                 waited += milliseconds;
-                let Some((_, Argument::Text(next))) = argument("x-dead-letter-exchange") else { panic!() };
+                let Some((_, Argument::Text(next))) = argument("x-dead-letter-exchange") else {
+                    panic!()
+                };
                 exchange = next.clone();
             };
-            assert_eq!((waited, end.name.as_str()), (seconds * 1000, "pomost.load.customers"));
+            assert_eq!(
+                (waited, end.name.as_str()),
+                (seconds * 1000, "pomost.load.customers")
+            );
         }
     }
 
     #[test]
     fn no_queue_refuses_what_comes_back_from_a_delay() {
         for queue in topology().queues(&["customers".to_owned()]) {
-            assert!(queue.arguments.iter().all(|(name, _)| *name != "x-max-length"), "{}", queue.name);
+            assert!(
+                queue
+                    .arguments
+                    .iter()
+                    .all(|(name, _)| *name != "x-max-length"),
+                "{}",
+                queue.name
+            );
         }
     }
 }

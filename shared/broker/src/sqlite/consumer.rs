@@ -46,7 +46,11 @@ pub(super) struct Session {
 
 impl SqliteConsumer {
     pub(super) fn new(session: Session) -> SqliteConsumer {
-        SqliteConsumer { session: Arc::new(session), taken: VecDeque::new(), taking: None }
+        SqliteConsumer {
+            session: Arc::new(session),
+            taken: VecDeque::new(),
+            taking: None,
+        }
     }
 }
 
@@ -57,11 +61,15 @@ impl Consumer for SqliteConsumer {
             if self.taking.is_none() && self.session.stopped.is_cancelled() {
                 return None;
             }
-            let taking = self.taking.get_or_insert_with(|| Box::pin(Arc::clone(&self.session).take()));
+            let taking = self
+                .taking
+                .get_or_insert_with(|| Box::pin(Arc::clone(&self.session).take()));
             self.taken = taking.await.into();
             self.taking = None;
         }
-        self.taken.pop_front().map(|leased| self.session.delivery(leased))
+        self.taken
+            .pop_front()
+            .map(|leased| self.session.delivery(leased))
     }
 
     async fn stop(&mut self) {
@@ -77,7 +85,10 @@ impl Drop for SqliteConsumer {
         if self.taking.is_none() && self.session.holds_nothing() {
             return;
         }
-        let (hub, whose) = (Arc::clone(&self.session.hub), Whose::Of(self.session.consumer.clone()));
+        let (hub, whose) = (
+            Arc::clone(&self.session.hub),
+            Whose::Of(self.session.consumer.clone()),
+        );
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(error) = hub.release(whose).await {
@@ -92,12 +103,22 @@ impl Session {
     pub(super) fn new(hub: Arc<Hub>, queue: String, prefetch: u16) -> Session {
         let (consumer, prefetch) = (Uuid::new_v4().to_string(), usize::from(prefetch.max(1)));
         let (room, late) = (Semaphore::new(prefetch), Mutex::default());
-        Session { hub, queue, consumer, prefetch, room, late, stopped: CancellationToken::new() }
+        Session {
+            hub,
+            queue,
+            consumer,
+            prefetch,
+            room,
+            late,
+            stopped: CancellationToken::new(),
+        }
     }
 
     /// Waits for room and for messages, and leases them. Nothing only when stopped.
     async fn take(self: Arc<Self>) -> Vec<Leased> {
-        let Some(room) = self.stopped.run_until_cancelled(self.room()).await else { return Vec::new() };
+        let Some(room) = self.stopped.run_until_cancelled(self.room()).await else {
+            return Vec::new();
+        };
         while !self.stopped.is_cancelled() {
             let mut changed = std::pin::pin!(self.hub.changed.notified());
             // From here on a change wakes, also one while the database is asked.
@@ -130,7 +151,9 @@ impl Session {
 
     /// How many messages may be taken: at least one.
     async fn room(&self) -> usize {
-        let Ok(first) = self.room.acquire().await else { return std::future::pending().await };
+        let Ok(first) = self.room.acquire().await else {
+            return std::future::pending().await;
+        };
         first.forget();
         self.room.forget_permits(self.room.available_permits()) + 1
     }
@@ -150,7 +173,13 @@ impl Session {
             for sequence in late {
                 queries::acknowledge(transaction, sequence, &session.consumer)?;
             }
-            queries::lease(transaction, &session.queue, &session.consumer, room, milliseconds_since_1970())
+            queries::lease(
+                transaction,
+                &session.queue,
+                &session.consumer,
+                room,
+                milliseconds_since_1970(),
+            )
         });
         let leased = self.hub.asked(leased.await)?;
         self.late().drain(..made_up_for);
@@ -158,21 +187,41 @@ impl Session {
     }
 
     async fn pause(&self) -> Duration {
-        self.next_available_in().await.ok().flatten().map_or(POLL, |due| due.min(POLL))
+        self.next_available_in()
+            .await
+            .ok()
+            .flatten()
+            .map_or(POLL, |due| due.min(POLL))
     }
 
     async fn next_available_in(&self) -> Result<Option<Duration>> {
         let queue = self.queue.clone();
-        let next = self.hub.database.read(move |connection| queries::next_available_at(connection, &queue));
+        let next = self
+            .hub
+            .database
+            .read(move |connection| queries::next_available_at(connection, &queue));
         let available_at = self.hub.asked(next.await)?;
         let milliseconds = |at: i64| u64::try_from(at - milliseconds_since_1970()).unwrap_or(0);
         Ok(available_at.map(|at| Duration::from_millis(milliseconds(at))))
     }
 
     fn delivery(self: &Arc<Self>, leased: Leased) -> Delivery {
-        let Leased { sequence, message, poisoned, redelivered } = leased;
-        let acknowledger = Box::new(Acknowledger { session: Arc::clone(self), sequence });
-        Delivery { message, poisoned, redelivered, acknowledger }
+        let Leased {
+            sequence,
+            message,
+            poisoned,
+            redelivered,
+        } = leased;
+        let acknowledger = Box::new(Acknowledger {
+            session: Arc::clone(self),
+            sequence,
+        });
+        Delivery {
+            message,
+            poisoned,
+            redelivered,
+            acknowledger,
+        }
     }
 }
 
@@ -190,14 +239,15 @@ impl Acknowledge for Acknowledger {
             .database
             .write(move |transaction| queries::acknowledge(transaction, sequence, &consumer))
             .await;
-        let acknowledged = hub.asked(acknowledged).inspect_err(|_| session.late().push(sequence));
+        let acknowledged = hub
+            .asked(acknowledged)
+            .inspect_err(|_| session.late().push(sequence));
         // Also where it failed: who takes more makes up for it.
         session.room.add_permits(1);
         match acknowledged? {
             true => Ok(()),
-            false => {
-                Err(hub.unavailable("the consumer that took the message is gone; it is delivered again"))
-            }
+            false => Err(hub
+                .unavailable("the consumer that took the message is gone; it is delivered again")),
         }
     }
 }

@@ -44,10 +44,19 @@ impl SqliteBroker {
 
     /// [`SqliteBroker::open`], with other limits.
     pub async fn open_with(path: &Path, limits: Limits) -> Result<SqliteBroker> {
-        let database = Database::open(path, migrations::migrations::runner()).await.map_err(|error| {
-            Error::Unavailable { place: path.display().to_string(), reason: error.to_string() }
-        })?;
-        Ok(SqliteBroker { hub: Arc::new(Hub { database, limits, changed: Notify::new() }) })
+        let database = Database::open(path, migrations::migrations::runner())
+            .await
+            .map_err(|error| Error::Unavailable {
+                place: path.display().to_string(),
+                reason: error.to_string(),
+            })?;
+        Ok(SqliteBroker {
+            hub: Arc::new(Hub {
+                database,
+                limits,
+                changed: Notify::new(),
+            }),
+        })
     }
 
     /// Makes all that was taken and not acknowledged available again. For the start of the one
@@ -75,10 +84,16 @@ impl Broker for SqliteBroker {
 
     async fn declare(&self, flows: &[String]) -> Result<()> {
         let works = flows.iter().flat_map(|flow| Queue::of_flow(flow));
-        let names: Vec<String> =
-            [Queue::Dead].into_iter().chain(works).map(|queue| queue.to_string()).collect();
-        let declared =
-            self.hub.database.write(move |transaction| queries::declare(transaction, &names)).await;
+        let names: Vec<String> = [Queue::Dead]
+            .into_iter()
+            .chain(works)
+            .map(|queue| queue.to_string())
+            .collect();
+        let declared = self
+            .hub
+            .database
+            .write(move |transaction| queries::declare(transaction, &names))
+            .await;
         self.hub.asked(declared)
     }
 
@@ -94,11 +109,19 @@ impl Broker for SqliteBroker {
     async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>> {
         let name = queue.to_string();
         let lookup = name.clone();
-        let exists = self.hub.database.read(move |connection| queries::exists(connection, &lookup)).await;
+        let exists = self
+            .hub
+            .database
+            .read(move |connection| queries::exists(connection, &lookup))
+            .await;
         if !self.hub.asked(exists)? {
             return Err(Error::Unroutable(name));
         }
-        Ok(Box::new(SqliteConsumer::new(Session::new(Arc::clone(&self.hub), name, prefetch))))
+        Ok(Box::new(SqliteConsumer::new(Session::new(
+            Arc::clone(&self.hub),
+            name,
+            prefetch,
+        ))))
     }
 }
 
@@ -122,8 +145,10 @@ impl Hub {
 
     async fn release(&self, whose: Whose) -> Result<()> {
         let (limit, now) = (self.limits.deliveries, milliseconds_since_1970());
-        let released =
-            self.database.write(move |transaction| queries::release(transaction, &whose, limit, now)).await;
+        let released = self
+            .database
+            .write(move |transaction| queries::release(transaction, &whose, limit, now))
+            .await;
         self.asked(released)?;
         self.changed.notify_waiters();
         Ok(())
@@ -134,11 +159,16 @@ impl Hub {
     }
 
     fn unavailable(&self, reason: impl ToString) -> Error {
-        Error::Unavailable { place: self.database.place().to_owned(), reason: reason.to_string() }
+        Error::Unavailable {
+            place: self.database.place().to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
 fn milliseconds_since_1970() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

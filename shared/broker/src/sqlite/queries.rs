@@ -39,12 +39,17 @@ pub(super) fn count(connection: &Connection) -> rusqlite::Result<u32> {
 }
 
 pub(super) fn declare(transaction: &Transaction<'_>, names: &[String]) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO queues (name) VALUES (?1)")?;
-    names.iter().try_for_each(|name| insert.execute([name]).map(drop))
+    let mut insert =
+        transaction.prepare_cached("INSERT OR IGNORE INTO queues (name) VALUES (?1)")?;
+    names
+        .iter()
+        .try_for_each(|name| insert.execute([name]).map(drop))
 }
 
 pub(super) fn exists(connection: &Connection, queue: &str) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM queues WHERE name = ?1")?.exists([queue])
+    connection
+        .prepare_cached("SELECT 1 FROM queues WHERE name = ?1")?
+        .exists([queue])
 }
 
 /// Why nothing can be published to a queue right now. Delayed messages have no limit.
@@ -60,8 +65,9 @@ pub(super) fn obstacle(
     let Some(limit) = limit else { return Ok(None) };
     let sql = "SELECT count(*) FROM (SELECT 1 FROM messages
                WHERE queue = ?1 AND leased_by IS NULL AND available_at <= ?2 LIMIT ?3)";
-    let waiting: u32 =
-        transaction.prepare_cached(sql)?.query_row(params![queue, now, limit], |row| row.get(0))?;
+    let waiting: u32 = transaction
+        .prepare_cached(sql)?
+        .query_row(params![queue, now, limit], |row| row.get(0))?;
     Ok((waiting >= limit).then_some(Verdict::Full))
 }
 
@@ -75,18 +81,31 @@ pub(super) fn insert(
     let mut insert_message = transaction.prepare_cached(sql)?;
     let sql = "INSERT INTO bodies (sequence, body) VALUES (?1, ?2)";
     let mut insert_body = transaction.prepare_cached(sql)?;
-    for Message { id, kind, body, traceparent } in messages {
-        let sequence = insert_message.insert(params![queue, kind, id, traceparent, available_at])?;
+    for Message {
+        id,
+        kind,
+        body,
+        traceparent,
+    } in messages
+    {
+        let sequence =
+            insert_message.insert(params![queue, kind, id, traceparent, available_at])?;
         insert_body.execute(params![sequence, body.as_ref()])?;
     }
     Ok(())
 }
 
 /// When the next message of a queue is available, which may have been long ago.
-pub(super) fn next_available_at(connection: &Connection, queue: &str) -> rusqlite::Result<Option<i64>> {
+pub(super) fn next_available_at(
+    connection: &Connection,
+    queue: &str,
+) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT available_at FROM messages WHERE queue = ?1 AND leased_by IS NULL
                ORDER BY available_at LIMIT 1";
-    connection.prepare_cached(sql)?.query_row([queue], |row| row.get(0)).optional()
+    connection
+        .prepare_cached(sql)?
+        .query_row([queue], |row| row.get(0))
+        .optional()
 }
 
 /// Leases up to `room` messages to a consumer, in the order in which they became available.
@@ -102,11 +121,14 @@ pub(super) fn lease(
                WHERE queue = ?1 AND leased_by IS NULL AND available_at <= ?2
                ORDER BY available_at, sequence LIMIT ?3";
     let mut select = transaction.prepare_cached(sql)?;
-    let leased: Vec<Leased> =
-        select.query_map(params![queue, now, room as i64], leased)?.collect::<Result<_, _>>()?;
+    let leased: Vec<Leased> = select
+        .query_map(params![queue, now, room as i64], leased)?
+        .collect::<Result<_, _>>()?;
     let sql = "UPDATE messages SET leased_by = ?2, deliveries = deliveries + 1 WHERE sequence = ?1";
     let mut update = transaction.prepare_cached(sql)?;
-    leased.iter().try_for_each(|leased| update.execute(params![leased.sequence, consumer]).map(drop))?;
+    leased
+        .iter()
+        .try_for_each(|leased| update.execute(params![leased.sequence, consumer]).map(drop))?;
     Ok(leased)
 }
 
@@ -120,7 +142,12 @@ fn leased(row: &Row<'_>) -> rusqlite::Result<Leased> {
         traceparent: row.get("traceparent")?,
     };
     let (sequence, poisoned) = (row.get("sequence")?, row.get("poisoned")?);
-    Ok(Leased { sequence, message, poisoned, redelivered: deliveries > 0 })
+    Ok(Leased {
+        sequence,
+        message,
+        poisoned,
+        redelivered: deliveries > 0,
+    })
 }
 
 /// Forgets a message. `false` when the consumer has it no more.
@@ -130,10 +157,16 @@ pub(super) fn acknowledge(
     consumer: &str,
 ) -> rusqlite::Result<bool> {
     let sql = "DELETE FROM messages WHERE sequence = ?1 AND leased_by = ?2";
-    if transaction.prepare_cached(sql)?.execute(params![sequence, consumer])? == 0 {
+    if transaction
+        .prepare_cached(sql)?
+        .execute(params![sequence, consumer])?
+        == 0
+    {
         return Ok(false);
     }
-    transaction.prepare_cached("DELETE FROM bodies WHERE sequence = ?1")?.execute([sequence])?;
+    transaction
+        .prepare_cached("DELETE FROM bodies WHERE sequence = ?1")?
+        .execute([sequence])?;
     Ok(true)
 }
 
@@ -149,13 +182,18 @@ pub(super) fn release(
         Whose::Anybodys => None,
         Whose::Of(consumer) => Some(consumer),
     };
-    let sql = "UPDATE messages SET queue = 'dead', poisoned = queue, deliveries = 0, available_at = ?3,
+    let sql =
+        "UPDATE messages SET queue = 'dead', poisoned = queue, deliveries = 0, available_at = ?3,
                       leased_by = NULL
                WHERE leased_by IS NOT NULL AND (?1 IS NULL OR leased_by = ?1)
                  AND queue <> 'dead' AND deliveries > ?2";
-    transaction.prepare_cached(sql)?.execute(params![consumer, limit, now])?;
+    transaction
+        .prepare_cached(sql)?
+        .execute(params![consumer, limit, now])?;
     let sql = "UPDATE messages SET leased_by = NULL
                WHERE leased_by IS NOT NULL AND (?1 IS NULL OR leased_by = ?1)";
-    transaction.prepare_cached(sql)?.execute(params![consumer])?;
+    transaction
+        .prepare_cached(sql)?
+        .execute(params![consumer])?;
     Ok(())
 }

@@ -67,7 +67,11 @@ impl PrivateNode {
 
     /// Where its processes listen: for clients, for other nodes, and to tell nodes of each other.
     pub fn addresses(&self) -> [SocketAddr; 3] {
-        [self.address, loopback(self.distribution), loopback(self.epmd.port)]
+        [
+            self.address,
+            loopback(self.distribution),
+            loopback(self.epmd.port),
+        ]
     }
 
     /// Asks it to stop, as an upgrade would, and waits until it has.
@@ -82,10 +86,14 @@ impl PrivateNode {
     pub async fn kill(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.lists_all_queues() {
-            assert!(Instant::now() < deadline, "the node does not write its list of queues");
+            assert!(
+                Instant::now() < deadline,
+                "the node does not write its list of queues"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        self.end(|script| kill_process_group(script, Signal::KILL)).await;
+        self.end(|script| kill_process_group(script, Signal::KILL))
+            .await;
     }
 
     /// Starts it again after [`PrivateNode::stop`] or [`PrivateNode::kill`], with the data it had.
@@ -93,7 +101,11 @@ impl PrivateNode {
         self.process = Some(self.command().spawn().unwrap());
         let deadline = Instant::now() + PATIENCE;
         while let Err(error) = RabbitMq::connect(&self.url(), "probe").await {
-            assert!(Instant::now() < deadline, "{error}; its log: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "{error}; its log: {}",
+                self.log()
+            );
             self.choose_another_port_if_it_gave_up();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -111,13 +123,27 @@ impl PrivateNode {
         let share = if on { "0.000001" } else { "0.4" };
         let mut command = self.environment(ending_with_us(control()));
         command.args(["set_vm_memory_high_watermark", share]);
-        let set = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-        assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+        let set = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            set.status.success(),
+            "{}",
+            String::from_utf8_lossy(&set.stderr)
+        );
     }
 
     /// It does where somebody took the one it had.
     fn choose_another_port_if_it_gave_up(&mut self) {
-        if self.process.as_mut().expect("it was started").try_wait().unwrap().is_some() {
+        if self
+            .process
+            .as_mut()
+            .expect("it was started")
+            .try_wait()
+            .unwrap()
+            .is_some()
+        {
             self.distribution = free_port();
             self.process = Some(self.command().spawn().unwrap());
         }
@@ -126,9 +152,16 @@ impl PrivateNode {
     /// The script waits for the node, so the end of the one is the end of the other.
     fn command(&self) -> Command {
         let home = self.directory.path();
-        let log = File::options().create(true).append(true).open(home.join("output")).unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(home.join("output"))
+            .unwrap();
         let mut command = self.environment(ending_with_us(script()));
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
         command
     }
 
@@ -145,7 +178,10 @@ impl PrivateNode {
             .env("RABBITMQ_DIST_PORT", self.distribution.to_string())
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
             .env("RABBITMQ_LOG_BASE", home.join("log"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", home.join("enabled_plugins"))
+            .env(
+                "RABBITMQ_ENABLED_PLUGINS_FILE",
+                home.join("enabled_plugins"),
+            )
             .env("RABBITMQ_CONFIG_FILE", home.join("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             .current_dir(home);
@@ -157,20 +193,33 @@ impl PrivateNode {
         signal(Pid::from_child(&process)).unwrap();
         let deadline = Instant::now() + PATIENCE;
         while process.try_wait().unwrap().is_none() || listens(self.address) {
-            assert!(Instant::now() < deadline, "the node does not end; its log: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "the node does not end; its log: {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// Each quorum queue has a directory whose name the list repeats.
     fn lists_all_queues(&self) -> bool {
-        let quorum = self.directory.path().join("data").join(NAME).join("quorum").join(NAME);
+        let quorum = self
+            .directory
+            .path()
+            .join("data")
+            .join(NAME)
+            .join("quorum")
+            .join(NAME);
         let list = std::fs::read(quorum.join("names.dets")).unwrap();
-        let entries = std::fs::read_dir(&quorum).unwrap().map(|entry| entry.unwrap());
+        let entries = std::fs::read_dir(&quorum)
+            .unwrap()
+            .map(|entry| entry.unwrap());
         let mut queues = entries.filter(|entry| entry.file_type().unwrap().is_dir());
         queues.all(|queue| {
             let queue = queue.file_name();
-            list.windows(queue.len()).any(|window| window == queue.as_encoded_bytes())
+            list.windows(queue.len())
+                .any(|window| window == queue.as_encoded_bytes())
         })
     }
 
@@ -214,8 +263,14 @@ impl Epmd {
         let port = free_port();
         let mut command = ending_with_us("epmd");
         command.args(["-port", &port.to_string(), "-address", "127.0.0.1"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Epmd { port, process: command.spawn().unwrap() }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Epmd {
+            port,
+            process: command.spawn().unwrap(),
+        }
     }
 }
 
@@ -230,7 +285,10 @@ impl Drop for Epmd {
 /// the terminal's signals away from it until then.
 fn ending_with_us(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM"]).arg(program).process_group(0);
+    command
+        .args(["--pdeathsig", "TERM"])
+        .arg(program)
+        .process_group(0);
     command
 }
 
@@ -240,7 +298,11 @@ fn loopback(port: u16) -> SocketAddr {
 
 /// A port of 127.0.0.1 that nobody has now: for what listens at no address of our own.
 fn free_port() -> u16 {
-    TcpListener::bind(loopback(0)).unwrap().local_addr().unwrap().port()
+    TcpListener::bind(loopback(0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn listens(address: SocketAddr) -> bool {
@@ -254,5 +316,7 @@ fn control() -> PathBuf {
 
 fn script() -> PathBuf {
     let found = SCRIPTS.iter().map(Path::new).find(|path| path.exists());
-    found.expect("RabbitMQ is not installed; install the package rabbitmq-server").to_owned()
+    found
+        .expect("RabbitMQ is not installed; install the package rabbitmq-server")
+        .to_owned()
 }

@@ -56,7 +56,11 @@ fn to_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
     let entries = value.key_values().map(|entry| {
         evaluation.or_halt(evaluation.budget.take(STEPS_OF_AN_ENTRY))?;
         let (name, value) = entry?;
-        Ok(Value::obj([(key("key"), name), (key("value"), value)].into_iter().collect()))
+        Ok(Value::obj(
+            [(key("key"), name), (key("value"), value)]
+                .into_iter()
+                .collect(),
+        ))
     });
     entries.collect()
 }
@@ -65,21 +69,28 @@ fn from_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
     let evaluation = *context.data();
     let fields = value.values().map(|entry| {
         evaluation.or_halt(evaluation.budget.take(2))?;
-        let Value::Obj(entry) = entry? else { return Err(Error::str(NO_ENTRY).into()) };
+        let Value::Obj(entry) = entry? else {
+            return Err(Error::str(NO_ENTRY).into());
+        };
         let first_of = |names: &[&str]| {
             let mut fields = names.iter().filter_map(|name| entry.get(&key(name)));
-            fields.find(|field| !matches!(field, Value::Null | Value::Bool(false))).cloned()
+            fields
+                .find(|field| !matches!(field, Value::Null | Value::Bool(false)))
+                .cloned()
         };
         let name = first_of(&["key", "Key", "name", "Name", "k", "K"]).unwrap_or_default();
         str_of(&name).map_err(|_| Error::str(NO_ENTRY))?;
-        let value = ["value", "Value", "v", "V"].iter().find_map(|name| entry.get(&key(name)));
+        let value = ["value", "Value", "v", "V"]
+            .iter()
+            .find_map(|name| entry.get(&key(name)));
         Ok((name, value.cloned().unwrap_or_default()))
     });
     Ok(Value::obj(fields.collect::<ValX<'a, _, Value>>()?))
 }
 
 /// What is said of what is no entry.
-pub(super) const NO_ENTRY: &str = "expected entries: objects with a key, which is text, and a value";
+pub(super) const NO_ENTRY: &str =
+    "expected entries: objects with a key, which is text, and a value";
 
 fn depth_of<'a>(depth: &Value) -> ValX<'a, f64, Value> {
     match depth.as_f64() {
@@ -102,7 +113,9 @@ fn flatten<'a>((context, value): Cv<'a, Data>, depth: f64) -> ValX<'a, Value> {
 fn flatten_into(items: &mut Vec<Value>, value: Value, depth: f64) {
     match &value {
         Value::Arr(inner) if depth != 0.0 => {
-            inner.iter().for_each(|item| flatten_into(items, item.clone(), depth - 1.0));
+            inner
+                .iter()
+                .for_each(|item| flatten_into(items, item.clone(), depth - 1.0));
         }
         _ => items.push(value),
     }
@@ -124,9 +137,17 @@ fn combinations<'a>(cv: &Cv<'a, Data>) -> ValXs<'a, Value> {
 fn repeated<'a>(cv: &Cv<'a, Data>, times: &Value) -> ValXs<'a, Value> {
     let evaluation = *cv.0.data();
     let choices = || {
-        let times = times.as_f64().ok_or_else(|| Error::str(NO_TIMES))?.ceil().max(0.0);
+        let times = times
+            .as_f64()
+            .ok_or_else(|| Error::str(NO_TIMES))?
+            .ceil()
+            .max(0.0);
         evaluation.or_halt(evaluation.budget.take(times as usize))?;
-        let choices = if times > 0.0 { choices(cv.1.clone())? } else { List::default() };
+        let choices = if times > 0.0 {
+            choices(cv.1.clone())?
+        } else {
+            List::default()
+        };
         Ok(vec![choices; times as usize])
     };
     match choices() {
@@ -148,8 +169,15 @@ struct Combinations<'e> {
 
 impl<'e> Combinations<'e> {
     fn new(evaluation: Evaluation<'e>, choices: Vec<List<[Value]>>) -> Combinations<'e> {
-        let places = choices.iter().all(|choices| !choices.is_empty()).then(|| vec![0; choices.len()]);
-        Combinations { evaluation, choices, places }
+        let places = choices
+            .iter()
+            .all(|choices| !choices.is_empty())
+            .then(|| vec![0; choices.len()]);
+        Combinations {
+            evaluation,
+            choices,
+            places,
+        }
     }
 
     /// Whether there are further places.
@@ -171,7 +199,11 @@ impl<'e> Iterator for Combinations<'e> {
     fn next(&mut self) -> Option<ValX<'e, Value>> {
         let places = self.places.as_mut()?;
         let steps = self.evaluation.budget.take(1 + places.len());
-        let chosen = self.choices.iter().zip(&*places).map(|(choices, place)| choices[*place].clone());
+        let chosen = self
+            .choices
+            .iter()
+            .zip(&*places)
+            .map(|(choices, place)| choices[*place].clone());
         let combination = self.evaluation.or_halt(steps).map(|()| chosen.collect());
         if combination.is_err() || !Combinations::advance(&self.choices, places) {
             self.places = None;
@@ -198,12 +230,18 @@ fn walked_below<'a>(
             Ok(updated.into_iter().collect())
         }
         Value::Obj(fields) => {
-            let first =
-                |(name, field): (&Value, &Value)| match walked(field).map(|mut outputs| outputs.next()) {
-                    Ok(output) => output.map(|output| Ok((name.clone(), output?))),
-                    Err(error) => Some(Err(error)),
-                };
-            Ok(Value::obj(fields.iter().filter_map(first).collect::<ValX<'a, _, Value>>()?))
+            let first = |(name, field): (&Value, &Value)| match walked(field)
+                .map(|mut outputs| outputs.next())
+            {
+                Ok(output) => output.map(|output| Ok((name.clone(), output?))),
+                Err(error) => Some(Err(error)),
+            };
+            Ok(Value::obj(fields.iter().filter_map(first).collect::<ValX<
+                'a,
+                _,
+                Value,
+            >>(
+            )?))
         }
         _ => Ok(value),
     }

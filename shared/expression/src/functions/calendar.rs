@@ -34,8 +34,12 @@ pub(super) fn natives() -> [Fun<Data>; 4] {
     [
         run(("gmtime", v(0), |cv| bome(broken_down(&cv.1)))),
         run(("mktime", v(0), |cv| bome(to_seconds(&cv.1)))),
-        run(("strftime", v(1), |mut cv| bome(formatted(&cv.1, &cv.0.pop_var())))),
-        run(("strptime", v(1), |mut cv| bome(parsed(&cv.1, &cv.0.pop_var())))),
+        run(("strftime", v(1), |mut cv| {
+            bome(formatted(&cv.1, &cv.0.pop_var()))
+        })),
+        run(("strptime", v(1), |mut cv| {
+            bome(parsed(&cv.1, &cv.0.pop_var()))
+        })),
     ]
 }
 
@@ -50,15 +54,24 @@ fn broken_down(seconds: &Value) -> ValR<Value> {
     let second = shortest(&(BigDecimal::from(parts[5]) + seconds - whole))?;
     let parts = parts.into_iter().enumerate();
     Ok(parts
-        .map(|(place, part)| if place == 5 { second.clone() } else { Value::from(part as isize) })
+        .map(|(place, part)| {
+            if place == 5 {
+                second.clone()
+            } else {
+                Value::from(part as isize)
+            }
+        })
         .collect())
 }
 
 /// The time in UTC so many seconds after the beginning of 1970.
 fn civil(seconds: &BigDecimal) -> Result<DateTime, Error<Value>> {
-    let instant = seconds.to_i64().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let instant = seconds
+        .to_i64()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
     let time = instant.map(|instant| TimeZone::UTC.to_datetime(instant));
-    time.filter(|time| (1..=9999).contains(&time.year())).ok_or_else(|| Error::str(NO_TIME))
+    time.filter(|time| (1..=9999).contains(&time.year()))
+        .ok_or_else(|| Error::str(NO_TIME))
 }
 
 fn parts(time: DateTime) -> [i64; 8] {
@@ -77,9 +90,14 @@ fn parts(time: DateTime) -> [i64; 8] {
 /// The time of its parts: year, month and day at least.
 fn civil_of(parts: &Value, refusal: &str) -> Result<DateTime, Error<Value>> {
     let refused = || Error::str(refusal);
-    let Value::Arr(parts) = parts else { return Err(refused()) };
+    let Value::Arr(parts) = parts else {
+        return Err(refused());
+    };
     let part = |place: usize| match parts.get(place) {
-        Some(part) => part.as_f64().filter(|part| part.is_finite()).map(|part| part.trunc() as i64),
+        Some(part) => part
+            .as_f64()
+            .filter(|part| part.is_finite())
+            .map(|part| part.trunc() as i64),
         None if place < 3 => None,
         None => Some(0),
     };
@@ -88,17 +106,27 @@ fn civil_of(parts: &Value, refusal: &str) -> Result<DateTime, Error<Value>> {
     let small = |part: i64| i8::try_from(part).map_err(|_| Error::str(NO_TIME));
     let year = i16::try_from(all[0]).map_err(|_| Error::str(NO_TIME))?;
     let month = small(all[1].saturating_add(1))?;
-    DateTime::new(year, month, small(all[2])?, small(all[3])?, small(all[4])?, small(all[5])?, 0)
-        .ok()
-        .filter(|time| (1..=9999).contains(&time.year()))
-        .ok_or_else(|| Error::str(NO_TIME))
+    DateTime::new(
+        year,
+        month,
+        small(all[2])?,
+        small(all[3])?,
+        small(all[4])?,
+        small(all[5])?,
+        0,
+    )
+    .ok()
+    .filter(|time| (1..=9999).contains(&time.year()))
+    .ok_or_else(|| Error::str(NO_TIME))
 }
 
 fn to_seconds(parts: &Value) -> ValR<Value> {
     if !matches!(parts, Value::Arr(_)) {
         return Err(Error::str("mktime requires array inputs"));
     }
-    let time = civil_of(parts, NO_PARTS)?.to_zoned(TimeZone::UTC).map_err(|_| Error::str(NO_TIME))?;
+    let time = civil_of(parts, NO_PARTS)?
+        .to_zoned(TimeZone::UTC)
+        .map_err(|_| Error::str(NO_TIME))?;
     Ok(Value::from(time.timestamp().as_second() as isize))
 }
 
@@ -107,19 +135,27 @@ fn formatted(time: &Value, format: &Value) -> ValR<Value> {
         Value::Num(_) => civil(&exact_number(time)?.with_scale_round(0, RoundingMode::Floor))?,
         parts => civil_of(parts, "strftime/1 requires parsed datetime inputs")?,
     };
-    let Value::TStr(_) = format else { return Err(Error::str("strftime/1 requires a string format")) };
+    let Value::TStr(_) = format else {
+        return Err(Error::str("strftime/1 requires a string format"));
+    };
     let format = str_of(format)?;
     if format.len() > LONGEST_FORMAT {
-        return Err(Error::str(format!("{NO_FORMAT}one that is longer than {LONGEST_FORMAT} bytes")));
+        return Err(Error::str(format!(
+            "{NO_FORMAT}one that is longer than {LONGEST_FORMAT} bytes"
+        )));
     }
-    let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| Error::str(NO_TIME))?;
+    let zoned = time
+        .to_zoned(TimeZone::UTC)
+        .map_err(|_| Error::str(NO_TIME))?;
     let written = strtime::format(with_directives(format, jqs), &zoned).map(Value::from);
     written.map_err(|_| Error::str(format!("{NO_FORMAT}{format}")))
 }
 
 fn parsed(text: &Value, format: &Value) -> ValR<Value> {
     let (Value::TStr(_), Value::TStr(_)) = (text, format) else {
-        return Err(Error::str("strptime/1 requires string inputs and arguments"));
+        return Err(Error::str(
+            "strptime/1 requires string inputs and arguments",
+        ));
     };
     let (text, format) = (str_of(text)?, str_of(format)?);
     let refused = || Error::str(format!("{NOT_IN}{format}"));
@@ -135,7 +171,10 @@ fn parsed(text: &Value, format: &Value) -> ValR<Value> {
         parsed.set_offset(Some(Offset::UTC));
     }
     let time = parsed.to_zoned().map_err(|_| refused())?.datetime();
-    Ok(parts(time).into_iter().map(|part| Value::from(part as isize)).collect())
+    Ok(parts(time)
+        .into_iter()
+        .map(|part| Value::from(part as isize))
+        .collect())
 }
 
 /// A format with other directives in place of some of its own, by their letters.
@@ -187,15 +226,24 @@ mod tests {
         let cases = [
             (r#"1795521600 | strftime("%Y-%m-%d")"#, r#""2026-11-24""#),
             ("1795521600 | gmtime | mktime", "1795521600"),
-            (r#""24.11.2026" | strptime("%d.%m.%Y") | mktime | todate"#, r#""2026-11-24T00:00:00Z""#),
+            (
+                r#""24.11.2026" | strptime("%d.%m.%Y") | mktime | todate"#,
+                r#""2026-11-24T00:00:00Z""#,
+            ),
             ("1795521600.125 | gmtime", "[2026,10,24,12,0,0.125,2,327]"),
             ("-0.5 | gmtime", "[1969,11,31,23,59,59.5,3,364]"),
             ("[2026, 10, 24] | mktime", "1795478400"),
             ("[2026, 10, 24, 12.9, 0, 1.9] | mktime", "1795521601"),
-            (r#"[2026, 10, 24, 12] | strftime("%d.%m.%Y %H:%M")"#, r#""24.11.2026 12:00""#),
+            (
+                r#"[2026, 10, 24, 12] | strftime("%d.%m.%Y %H:%M")"#,
+                r#""24.11.2026 12:00""#,
+            ),
             ("1795521600.9 | todate", r#""2026-11-24T12:00:00Z""#),
             (r#""2026-11-24T12:00:00Z" | fromdate"#, "1795521600"),
-            (r#"1795521600 | dateadd("seconds"; 60) | date"#, r#""2026-11-24T12:01:00Z""#),
+            (
+                r#"1795521600 | dateadd("seconds"; 60) | date"#,
+                r#""2026-11-24T12:01:00Z""#,
+            ),
         ];
         for (source, result) in cases {
             assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
@@ -204,18 +252,31 @@ mod tests {
 
     #[test]
     fn a_time_beyond_the_calendar_is_an_error_and_no_other_date() {
-        for time in
-            ["1795521600000000", "-1795521600000000000", "1e300", "[2026, 127, 1, 0, 0, 0]", "[2026, 12, 1]"]
-        {
+        for time in [
+            "1795521600000000",
+            "-1795521600000000000",
+            "1e300",
+            "[2026, 127, 1, 0, 0, 0]",
+            "[2026, 12, 1]",
+        ] {
             for function in ["gmtime", "mktime", "strftime(\"%Y\")"] {
-                assert!(gives(&format!("{time} | {function}")).is_err(), "{time} | {function}");
+                assert!(
+                    gives(&format!("{time} | {function}")).is_err(),
+                    "{time} | {function}"
+                );
             }
         }
         assert_eq!(refusal("1795521600000000 | gmtime"), NO_TIME);
         assert_eq!(refusal("[2026, 12, 1] | mktime"), NO_TIME);
         assert!(refusal(r#"["2026", 1, 1] | mktime"#).contains("as gmtime gives it"));
         assert!(refusal(r#"[2026, 1] | strftime("%F")"#).contains("as gmtime gives it"));
-        assert_eq!(refusal(r#""10:00" | strptime("%H:%M")"#), "expected a whole date in the format %H:%M");
-        assert_eq!(refusal(r#"0 | strftime("%")"#), "expected a format of strftime and not %");
+        assert_eq!(
+            refusal(r#""10:00" | strptime("%H:%M")"#),
+            "expected a whole date in the format %H:%M"
+        );
+        assert_eq!(
+            refusal(r#"0 | strftime("%")"#),
+            "expected a format of strftime and not %"
+        );
     }
 }

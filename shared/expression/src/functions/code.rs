@@ -22,7 +22,14 @@ pub(super) const SUBJECT: Subject = Subject {
     title: "Codes",
     functions: &FUNCTIONS,
     natives,
-    messages: &[NO_COUNTRY, NO_CURRENCY, NO_MINOR_UNITS, NO_WHOLE, NO_REGION, NO_PHONE],
+    messages: &[
+        NO_COUNTRY,
+        NO_CURRENCY,
+        NO_MINOR_UNITS,
+        NO_WHOLE,
+        NO_REGION,
+        NO_PHONE,
+    ],
     messages_about: &[],
     check,
 };
@@ -75,23 +82,32 @@ const COUNTRIES: &str = include_str!("countries.tsv");
 fn natives() -> Vec<Fun<Data>> {
     vec![
         run(("country", v(0), |cv| bome(country(&cv.1)))),
-        run(("currency", v(0), |cv| bome(currency(&cv.1).map(|currency| currency.code().to_owned().into())))),
-        run(("minor_units", v(1), |mut cv| bome(minor_units(&cv.1, &cv.0.pop_var())))),
-        run(("from_minor_units", v(1), |mut cv| bome(from_minor_units(&cv.1, &cv.0.pop_var())))),
+        run(("currency", v(0), |cv| {
+            bome(currency(&cv.1).map(|currency| currency.code().to_owned().into()))
+        })),
+        run(("minor_units", v(1), |mut cv| {
+            bome(minor_units(&cv.1, &cv.0.pop_var()))
+        })),
+        run(("from_minor_units", v(1), |mut cv| {
+            bome(from_minor_units(&cv.1, &cv.0.pop_var()))
+        })),
         run(("phone", v(1), |mut cv| bome(phone(&cv.1, &cv.0.pop_var())))),
     ]
 }
 
 fn country(value: &Value) -> ValR<Value> {
     let code = by_name().get(&*plain(&string(value)?));
-    code.map(|code| (*code).to_owned().into()).ok_or_else(|| Error::str(NO_COUNTRY))
+    code.map(|code| (*code).to_owned().into())
+        .ok_or_else(|| Error::str(NO_COUNTRY))
 }
 
 /// The two letters of every country by all its codes and names, written plainly.
 fn by_name() -> &'static HashMap<String, &'static str> {
     static BY_NAME: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
         let countries = COUNTRIES.lines().filter(|line| !line.starts_with('#'));
-        countries.flat_map(|line| line.split('\t').map(move |name| (plain(name), &line[..2]))).collect()
+        countries
+            .flat_map(|line| line.split('\t').map(move |name| (plain(name), &line[..2])))
+            .collect()
     });
     &BY_NAME
 }
@@ -109,12 +125,19 @@ fn currency(value: &Value) -> Result<Currency, Error<Value>> {
 
 /// The decimal places of a currency; special ones, such as gold, have none.
 fn decimal_places(value: &Value) -> Result<i64, Error<Value>> {
-    currency(value)?.exponent().map(i64::from).ok_or_else(|| Error::str(NO_CURRENCY))
+    currency(value)?
+        .exponent()
+        .map(i64::from)
+        .ok_or_else(|| Error::str(NO_CURRENCY))
 }
 
 fn minor_units(value: &Value, currency: &Value) -> ValR<Value> {
     let units = shifted(exact_number(value)?, -decimal_places(currency)?);
-    if units.is_integer() { shortest(&units) } else { Err(Error::str(NO_MINOR_UNITS)) }
+    if units.is_integer() {
+        shortest(&units)
+    } else {
+        Err(Error::str(NO_MINOR_UNITS))
+    }
 }
 
 fn from_minor_units(value: &Value, currency: &Value) -> ValR<Value> {
@@ -132,7 +155,9 @@ fn shifted(number: BigDecimal, places: i64) -> BigDecimal {
 }
 
 fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
-    let [Some(code)] = arguments else { return Ok(()) };
+    let [Some(code)] = arguments else {
+        return Ok(());
+    };
     let is_currency = || Currency::from_code(&code.trim().to_ascii_uppercase()).is_some();
     match function {
         "phone" if !is_region(code) => Err(format!("'{code}' is no region's code of ISO 3166-1")),
@@ -153,28 +178,51 @@ mod tests {
     #[test]
     fn countries_are_known_by_what_people_call_them() {
         let cases = [
-            ("PL", "Polska|poland|Polen|POL|pl|Rzeczpospolita Polska|RP| polska "),
-            ("GB", "UK|United Kingdom|Wielka Brytania|Großbritannien|Grossbritannien|Vereinigtes Königreich"),
-            ("US", "USA|U.S.A.|Stany Zjednoczone|United States of America|Vereinigte Staaten"),
+            (
+                "PL",
+                "Polska|poland|Polen|POL|pl|Rzeczpospolita Polska|RP| polska ",
+            ),
+            (
+                "GB",
+                "UK|United Kingdom|Wielka Brytania|Großbritannien|Grossbritannien|Vereinigtes Königreich",
+            ),
+            (
+                "US",
+                "USA|U.S.A.|Stany Zjednoczone|United States of America|Vereinigte Staaten",
+            ),
             ("CZ", "Czechy|Czech Republic|Tschechien|czechia"),
             ("CI", "Côte d'Ivoire|Cote d’Ivoire|Ivory Coast"),
-            ("BA", "Bosnia and Herzegovina|Bosnia & Herzegovina|Bośnia i Hercegowina"),
+            (
+                "BA",
+                "Bosnia and Herzegovina|Bosnia & Herzegovina|Bośnia i Hercegowina",
+            ),
             ("TR", "Türkiye|Turkey|Turcja|Türkei"),
             ("NL", "Holandia|Niderlandy|The Netherlands|Holland"),
         ];
         for (code, names) in cases {
             for name in names.split('|') {
-                assert_eq!(gives(&format!("{name:?} | country")), Ok(format!("{code:?}")), "{name}");
+                assert_eq!(
+                    gives(&format!("{name:?} | country")),
+                    Ok(format!("{code:?}")),
+                    "{name}"
+                );
             }
         }
         for name in ["", "Korea", "Utopia", "P", "PLX", "!"] {
-            assert_eq!(refusal(&format!("{name:?} | country")), NO_COUNTRY, "{name}");
+            assert_eq!(
+                refusal(&format!("{name:?} | country")),
+                NO_COUNTRY,
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn every_country_is_told_from_the_others_by_each_of_its_names() {
-        let lines: Vec<_> = COUNTRIES.lines().filter(|line| !line.starts_with('#')).collect();
+        let lines: Vec<_> = COUNTRIES
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
         assert_eq!(lines.len(), 249);
         for line in lines {
             for name in line.split('\t') {
@@ -190,8 +238,14 @@ mod tests {
             (r#"12.34 | minor_units("PLN")"#, "1234"),
             (r#"12 | minor_units("jpy")"#, "12"),
             (r#"-0.001 | minor_units("KWD")"#, "-1"),
-            (r#"90071992547409.93 | minor_units("EUR")"#, "9007199254740993"),
-            (r#"9007199254740993 | from_minor_units("EUR")"#, "90071992547409.93"),
+            (
+                r#"90071992547409.93 | minor_units("EUR")"#,
+                "9007199254740993",
+            ),
+            (
+                r#"9007199254740993 | from_minor_units("EUR")"#,
+                "90071992547409.93",
+            ),
             (r#"1250.00 | from_minor_units("PLN")"#, "12.5"),
         ];
         for (source, result) in cases {
@@ -200,7 +254,10 @@ mod tests {
         assert_eq!(refusal(r#"12.345 | minor_units("PLN")"#), NO_MINOR_UNITS);
         assert_eq!(refusal(r#"0.5 | minor_units("JPY")"#), NO_MINOR_UNITS);
         assert_eq!(refusal(r#"1.5 | from_minor_units("PLN")"#), NO_WHOLE);
-        assert_eq!(refusal(r#""12.34" | minor_units("PLN")"#), "cannot use text as number");
+        assert_eq!(
+            refusal(r#""12.34" | minor_units("PLN")"#),
+            "cannot use text as number"
+        );
         assert_eq!(refusal(r#"1 | minor_units("X" + "YZ")"#), NO_CURRENCY);
         assert_eq!(refusal(r#""złoty" | currency"#), NO_CURRENCY);
     }

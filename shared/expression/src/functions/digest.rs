@@ -36,9 +36,15 @@ const FUNCTIONS: [Added; 3] = [
 
 fn natives() -> Vec<Fun<Data>> {
     vec![
-        run(("sha256", v(0), |cv| bome(string(&cv.1).map(|text| sha256(&text).into())))),
-        run(("sha1", v(0), |cv| bome(string(&cv.1).map(|text| sha1(&text).into())))),
-        run(("md5", v(0), |cv| bome(string(&cv.1).map(|text| md5(&text).into())))),
+        run(("sha256", v(0), |cv| {
+            bome(string(&cv.1).map(|text| sha256(&text).into()))
+        })),
+        run(("sha1", v(0), |cv| {
+            bome(string(&cv.1).map(|text| sha1(&text).into()))
+        })),
+        run(("md5", v(0), |cv| {
+            bome(string(&cv.1).map(|text| md5(&text).into()))
+        })),
     ]
 }
 

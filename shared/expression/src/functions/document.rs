@@ -54,19 +54,32 @@ pub fn document() -> String {
     let mut document = INTRODUCTION.to_owned();
     document.push_str(DIFFERENT);
     not_here(&mut document);
-    DIFFERENCES.iter().for_each(|difference| different(&mut document, difference));
+    DIFFERENCES
+        .iter()
+        .for_each(|difference| different(&mut document, difference));
     for subject in &SUBJECTS {
         document.push_str(&format!("\n## {}\n", subject.title));
-        subject.functions.iter().for_each(|added| entry(&mut document, added));
+        subject
+            .functions
+            .iter()
+            .for_each(|added| entry(&mut document, added));
     }
     document
 }
 
 fn entry(document: &mut String, added: &Added) {
-    let Added { name, description, example, gives } = added;
+    let Added {
+        name,
+        description,
+        example,
+        gives,
+    } = added;
     let description = wrapped(description);
     // Writing to a String does not fail.
-    let _ = write!(document, "\n### `{name}`\n\n{description}\n\n```jq\n{example}   # {gives}\n```\n");
+    let _ = write!(
+        document,
+        "\n### `{name}`\n\n{description}\n\n```jq\n{example}   # {gives}\n```\n"
+    );
 }
 
 fn not_here(document: &mut String) {
@@ -75,7 +88,8 @@ fn not_here(document: &mut String) {
         "- A mapping is a function of its record alone, so there is no {names}, nor what jq names with an underscore at the beginning."
     );
     let more = MORE.map(|name| format!("`{name}`")).join(", ");
-    let more = format!("- Beside the functions of this page, these are more than jq documents: {more}.");
+    let more =
+        format!("- Beside the functions of this page, these are more than jq documents: {more}.");
     for item in [text, more] {
         document.push_str(&wrapped(&item).replace('\n', "\n  "));
         document.push('\n');
@@ -83,7 +97,12 @@ fn not_here(document: &mut String) {
 }
 
 fn different(document: &mut String, difference: &Difference) {
-    let Difference { description, example, here, in_jq } = difference;
+    let Difference {
+        description,
+        example,
+        here,
+        in_jq,
+    } = difference;
     let here = match here {
         Ok(outputs) => (*outputs).to_owned(),
         Err(message) => format!("error: {message}"),

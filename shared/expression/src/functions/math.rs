@@ -150,14 +150,21 @@ fn bessel(mut cv: Cv<'_, Data>, function: fn(i32, f64) -> f64) -> ValR<Value> {
 }
 
 fn float(value: &Value) -> Result<f64, Error<Value>> {
-    value.as_f64().ok_or_else(|| errors::of(value, "number required"))
+    value
+        .as_f64()
+        .ok_or_else(|| errors::of(value, "number required"))
 }
 
 /// The number, as a whole one where it is one; a zero below zero stays what it is.
 fn shortest(number: f64) -> Value {
-    let is_whole =
-        number.fract() == 0.0 && number.abs() <= LARGEST_WHOLE && number.to_bits() != (-0.0_f64).to_bits();
-    if is_whole { Value::from(number as isize) } else { Value::from(number) }
+    let is_whole = number.fract() == 0.0
+        && number.abs() <= LARGEST_WHOLE
+        && number.to_bits() != (-0.0_f64).to_bits();
+    if is_whole {
+        Value::from(number as isize)
+    } else {
+        Value::from(number)
+    }
 }
 
 /// The exponent of two, as a number.
@@ -172,7 +179,11 @@ fn exponent(x: f64) -> f64 {
 
 /// The number without its exponent of two.
 fn significand(x: f64) -> f64 {
-    if x == 0.0 || !x.is_finite() { x } else { libm::scalbn(x, -libm::ilogb(x)) }
+    if x == 0.0 || !x.is_finite() {
+        x
+    } else {
+        libm::scalbn(x, -libm::ilogb(x))
+    }
 }
 
 #[cfg(test)]
@@ -192,15 +203,24 @@ mod tests {
             ("[ldexp(0.5; 3), scalb(1; 4), scalbln(3; 2)]", "[4,16,12]"),
             ("5 | gamma | . == (24 | log)", "true"),
             ("5 | tgamma | round", "24"),
-            ("[drem(5; 3), fma(2; 3; 4), atan2(0; 1), fmin(1; 2)]", "[-1,10,0,1]"),
+            (
+                "[drem(5; 3), fma(2; 3; 4), atan2(0; 1), fmin(1; 2)]",
+                "[-1,10,0,1]",
+            ),
             ("[3.75 | modf]", "[[0.75,3]]"),
             ("-0.5 | lgamma_r | .[1]", "-1"),
         ];
         for (source, result) in cases {
             assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
         }
-        assert_eq!(refusal(r#""4" + "2" | sqrt"#), "cannot reckon with text: expected a number");
+        assert_eq!(
+            refusal(r#""4" + "2" | sqrt"#),
+            "cannot reckon with text: expected a number"
+        );
         assert_eq!(refusal("jn(1e9; 1)"), super::NO_ORDER);
-        assert_eq!(refusal("pow([]; 2)"), "cannot reckon with array: expected a number");
+        assert_eq!(
+            refusal("pow([]; 2)"),
+            "cannot reckon with array: expected a number"
+        );
     }
 }

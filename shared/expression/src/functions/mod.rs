@@ -46,8 +46,13 @@ pub use document::document;
 
 /// The functions that jq does not have, or has otherwise, by what they are about. Each converts, or
 /// is an error.
-pub const SUBJECTS: [Subject; 5] =
-    [text::SUBJECT, number::SUBJECT, time::SUBJECT, code::SUBJECT, digest::SUBJECT];
+pub const SUBJECTS: [Subject; 5] = [
+    text::SUBJECT,
+    number::SUBJECT,
+    time::SUBJECT,
+    code::SUBJECT,
+    digest::SUBJECT,
+];
 
 /// Added functions that are about the same.
 pub struct Subject {
@@ -183,25 +188,40 @@ const MESSAGES: [&str; 11] = [
 /// What is shown of a message that an added function raises: those hold nothing of a record, unless it be an
 /// argument that is not written in the expression, which is left out.
 pub(crate) fn own_message(message: &str, is_written: &dyn Fn(&str) -> bool) -> Option<String> {
-    if MESSAGES.contains(&message) || SUBJECTS.iter().any(|subject| subject.messages.contains(&message)) {
+    if MESSAGES.contains(&message)
+        || SUBJECTS
+            .iter()
+            .any(|subject| subject.messages.contains(&message))
+    {
         return Some(message.to_owned());
     }
     let abouts = SUBJECTS.iter().flat_map(|subject| subject.messages_about);
     let (about, argument) = abouts
         .chain(&[calendar::NOT_IN, calendar::NO_FORMAT])
         .find_map(|about| Some((about, message.strip_prefix(about)?)))?;
-    Some(format!("{about}{}", if is_written(argument) { argument } else { "(text that is not written out)" }))
+    Some(format!(
+        "{about}{}",
+        if is_written(argument) {
+            argument
+        } else {
+            "(text that is not written out)"
+        }
+    ))
 }
 
 /// Finds what is wrong with the arguments of a call; those that are not written out are nothing.
 pub(crate) fn check(name: &str, arguments: &[Option<String>]) -> Result<(), String> {
     regex::check(name, arguments)?;
-    SUBJECTS.iter().try_for_each(|subject| (subject.check)(name, arguments))
+    SUBJECTS
+        .iter()
+        .try_for_each(|subject| (subject.check)(name, arguments))
 }
 
 /// Every native function of the language.
 pub(crate) fn all() -> impl Iterator<Item = Fun<Data>> {
-    let standard = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let standard = jaq_core::funs()
+        .chain(jaq_std::funs())
+        .chain(jaq_json::funs());
     let standard = standard.filter(|(name, _, _)| is_kept(name));
     let standard = standard.map(|(name, arguments, native)| (renamed(name), arguments, native));
     standard.chain(added()).chain(replacing())
@@ -217,7 +237,9 @@ pub(crate) fn definitions<'s>() -> impl Iterator<Item = Def<&'s str>> {
 fn all_definitions() -> Vec<Def<&'static str>> {
     // They are made once, and stay.
     let arena: &'static Arena = Box::leak(Box::default());
-    let standard = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let standard = jaq_core::defs()
+        .chain(jaq_std::defs())
+        .chain(jaq_json::defs());
     let standard = standard.filter(|definition| is_kept(definition.name));
     let standard = standard.map(|mut definition| {
         forms::replace_in_library(arena, &mut definition.body);
@@ -230,7 +252,9 @@ fn all_definitions() -> Vec<Def<&'static str>> {
 
 /// The names of all functions, for those who write expressions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let names = all().map(|(name, _, _)| name).chain(definitions().map(|definition| definition.name));
+    let names = all()
+        .map(|(name, _, _)| name)
+        .chain(definitions().map(|definition| definition.name));
     names.filter(|name| is_public(name))
 }
 
@@ -327,7 +351,9 @@ mod tests {
     pub(super) fn gives(source: &str) -> Result<String, String> {
         let expression = Expression::compile(source).map_err(|error| error.message)?;
         let output = expression.one(Value::Null, &Variables::default());
-        output.map(|output| write(&output).unwrap()).map_err(|error| error.message)
+        output
+            .map(|output| write(&output).unwrap())
+            .map_err(|error| error.message)
     }
 
     pub(super) fn refusal(source: &str) -> String {
@@ -337,15 +363,23 @@ mod tests {
     #[test]
     fn every_example_gives_what_it_says() {
         for added in SUBJECTS.iter().flat_map(|subject| subject.functions) {
-            assert_eq!(gives(added.example).as_deref(), Ok(added.gives), "{}", added.name);
+            assert_eq!(
+                gives(added.example).as_deref(),
+                Ok(added.gives),
+                "{}",
+                added.name
+            );
         }
     }
 
     #[test]
     fn every_added_function_is_described_and_every_described_one_is_there() {
         let described = SUBJECTS.iter().flat_map(|subject| subject.functions);
-        let mut described: Vec<(&str, usize)> = described.map(|added| signature(added.name)).collect();
-        let mut there: Vec<_> = added().map(|(name, arguments, _)| (name, arguments.len())).collect();
+        let mut described: Vec<(&str, usize)> =
+            described.map(|added| signature(added.name)).collect();
+        let mut there: Vec<_> = added()
+            .map(|(name, arguments, _)| (name, arguments.len()))
+            .collect();
         described.sort_unstable();
         there.sort_unstable();
         assert_eq!(described, there);
@@ -357,9 +391,15 @@ mod tests {
 
     #[test]
     fn what_replaces_a_function_of_jq_is_there_once() {
-        let natives: Vec<_> = all().map(|(name, arguments, _)| (name, arguments.len())).collect();
+        let natives: Vec<_> = all()
+            .map(|(name, arguments, _)| (name, arguments.len()))
+            .collect();
         for native in &natives {
-            assert_eq!(natives.iter().filter(|other| *other == native).count(), 1, "{native:?}");
+            assert_eq!(
+                natives.iter().filter(|other| *other == native).count(),
+                1,
+                "{native:?}"
+            );
         }
     }
 }

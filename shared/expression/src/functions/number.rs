@@ -71,7 +71,9 @@ fn natives() -> Vec<Fun<Data>> {
     vec![
         run(("tonumber", v(0), |cv| bome(number(cv.1)))),
         run(("decimal", v(0), |cv| bome(decimal(cv.1)))),
-        run(("round", v(1), |mut cv| bome(rounded(&cv.1, &cv.0.pop_var(), RoundingMode::HalfUp)))),
+        run(("round", v(1), |mut cv| {
+            bome(rounded(&cv.1, &cv.0.pop_var(), RoundingMode::HalfUp))
+        })),
         run(("round_half_even", v(1), |mut cv| {
             bome(rounded(&cv.1, &cv.0.pop_var(), RoundingMode::HalfEven))
         })),
@@ -86,11 +88,19 @@ fn natives() -> Vec<Fun<Data>> {
 pub(super) fn rounding() -> [Fun<Data>; 6] {
     [
         run(("trunc", v(0), |cv| bome(integer(cv.1, RoundingMode::Down)))),
-        run(("rint", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfEven)))),
-        run(("nearbyint", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfEven)))),
+        run(("rint", v(0), |cv| {
+            bome(integer(cv.1, RoundingMode::HalfEven))
+        })),
+        run(("nearbyint", v(0), |cv| {
+            bome(integer(cv.1, RoundingMode::HalfEven))
+        })),
         run(("floor", v(0), |cv| bome(integer(cv.1, RoundingMode::Floor)))),
-        run(("round", v(0), |cv| bome(integer(cv.1, RoundingMode::HalfUp)))),
-        run(("ceil", v(0), |cv| bome(integer(cv.1, RoundingMode::Ceiling)))),
+        run(("round", v(0), |cv| {
+            bome(integer(cv.1, RoundingMode::HalfUp))
+        })),
+        run(("ceil", v(0), |cv| {
+            bome(integer(cv.1, RoundingMode::Ceiling))
+        })),
     ]
 }
 
@@ -127,7 +137,11 @@ fn integer(value: Value, mode: RoundingMode) -> ValR<Value> {
 }
 
 fn rounded(value: &Value, places: &Value, mode: RoundingMode) -> ValR<Value> {
-    Value::from_num(&exact_number(value)?.with_scale_round(decimal_places(places)?, mode).to_plain_string())
+    Value::from_num(
+        &exact_number(value)?
+            .with_scale_round(decimal_places(places)?, mode)
+            .to_plain_string(),
+    )
 }
 
 fn formatted(value: &Value, places: &Value, mark: &Value, group: &Value) -> ValR<Value> {
@@ -138,10 +152,13 @@ fn formatted(value: &Value, places: &Value, mark: &Value, group: &Value) -> ValR
     {
         return Err(Error::str(NO_MARK));
     }
-    let rounded = exact_number(value)?.with_scale_round(decimal_places(places)?, RoundingMode::HalfUp);
+    let rounded =
+        exact_number(value)?.with_scale_round(decimal_places(places)?, RoundingMode::HalfUp);
     let plain = rounded.to_plain_string();
     let (whole, decimals) = plain.split_once('.').unwrap_or((&plain, ""));
-    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));
+    let (sign, whole) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |whole| ("-", whole));
     let mark = if decimals.is_empty() { "" } else { &mark };
     Ok(format!("{sign}{}{mark}{decimals}", grouped(whole, &group)).into())
 }
@@ -156,10 +173,13 @@ fn decimal_places(places: &Value) -> Result<i64, Error<Value>> {
 /// Digits with a mark between their groups of three.
 fn grouped(digits: &str, mark: &str) -> String {
     let before_mark = |place: usize| place > 0 && (digits.len() - place).is_multiple_of(3);
-    let marked = digits
-        .chars()
-        .enumerate()
-        .map(|(place, digit)| if before_mark(place) { format!("{mark}{digit}") } else { digit.to_string() });
+    let marked = digits.chars().enumerate().map(|(place, digit)| {
+        if before_mark(place) {
+            format!("{mark}{digit}")
+        } else {
+            digit.to_string()
+        }
+    });
     marked.collect()
 }
 
@@ -174,7 +194,11 @@ fn decimal(value: Value) -> ValR<Value> {
 
 /// The digits of an amount as JSON writes them, or nothing where it is none.
 fn plain_decimal(text: &str) -> Option<String> {
-    let text: String = text.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    let text: String = text
+        .trim()
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .collect();
     let (sign, unsigned) = match text.strip_prefix(['-', '−']) {
         Some(unsigned) => ("-", unsigned),
         None => ("", text.as_str()),
@@ -206,7 +230,9 @@ fn ungrouped(text: &str) -> Option<String> {
         return (!text.is_empty()).then(|| text.to_owned());
     };
     let mut groups = text.split(separator);
-    let first = groups.next().filter(|first| (1..=3).contains(&first.len()))?;
+    let first = groups
+        .next()
+        .filter(|first| (1..=3).contains(&first.len()))?;
     let rest: Vec<&str> = groups.collect();
     let digits = |group: &&str| group.bytes().all(|byte| byte.is_ascii_digit());
     let fits = [' ', '.', ',', '\''].contains(&separator)

@@ -53,7 +53,15 @@ pub(crate) const FIELD_NAME: &str = "field name!";
 const KEYS_IN_A_STEP: usize = 2;
 
 /// jaq's functions and definitions that are here in another way.
-pub(super) const REPLACED: [&str; 7] = ["getpath", "setpath", "delpaths", "del", "map_values", "nth", "pick"];
+pub(super) const REPLACED: [&str; 7] = [
+    "getpath",
+    "setpath",
+    "delpaths",
+    "del",
+    "map_values",
+    "nth",
+    "pick",
+];
 
 /// jaq's own functions behind the check of their count.
 const RENAMED: [(&str, &str); 2] = [("limit", "unchecked_limit"), ("skip", "unchecked_skip")];
@@ -88,12 +96,17 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
 
 /// The definitions that need those of the standard library.
 pub(super) fn later_definitions() -> impl Iterator<Item = Def<&'static str>> {
-    parse(LATER_DEFINITIONS, |parser| parser.defs()).unwrap_or_default().into_iter()
+    parse(LATER_DEFINITIONS, |parser| parser.defs())
+        .unwrap_or_default()
+        .into_iter()
 }
 
 /// The name that a native function goes by behind its check.
 pub(super) fn renamed(name: &'static str) -> &'static str {
-    RENAMED.into_iter().find(|(usual, _)| *usual == name).map_or(name, |(_, unchecked)| unchecked)
+    RENAMED
+        .into_iter()
+        .find(|(usual, _)| *usual == name)
+        .map_or(name, |(_, unchecked)| unchecked)
 }
 
 /// The native functions.
@@ -103,22 +116,26 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
         (
             INDEX,
             v(1),
-            Native::new(|cv| at(cv, one, false)).with_paths(|cv| below(cv, one, false, |p, k| p.cons(k))),
+            Native::new(|cv| at(cv, one, false))
+                .with_paths(|cv| below(cv, one, false, |p, k| p.cons(k))),
         ),
         (
             INDEX_IF_POSSIBLE,
             v(1),
-            Native::new(|cv| at(cv, one, true)).with_paths(|cv| below(cv, one, true, |p, k| p.cons(k))),
+            Native::new(|cv| at(cv, one, true))
+                .with_paths(|cv| below(cv, one, true, |p, k| p.cons(k))),
         ),
         (
             SLICE,
             v(2),
-            Native::new(|cv| at(cv, ends, false)).with_paths(|cv| below(cv, ends, false, |p, k| p.cons(k))),
+            Native::new(|cv| at(cv, ends, false))
+                .with_paths(|cv| below(cv, ends, false, |p, k| p.cons(k))),
         ),
         (
             SLICE_IF_POSSIBLE,
             v(2),
-            Native::new(|cv| at(cv, ends, true)).with_paths(|cv| below(cv, ends, true, |p, k| p.cons(k))),
+            Native::new(|cv| at(cv, ends, true))
+                .with_paths(|cv| below(cv, ends, true, |p, k| p.cons(k))),
         ),
         (
             LAST,
@@ -149,8 +166,11 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
                 let path = cv.0.pop_var();
                 let (value, before) = cv.1;
                 let found = at_path(&cv.0, &value, &path);
-                let keys =
-                    if let Value::Arr(keys) = &path { keys.iter().cloned() } else { [].iter().cloned() };
+                let keys = if let Value::Arr(keys) = &path {
+                    keys.iter().cloned()
+                } else {
+                    [].iter().cloned()
+                };
                 let extended = keys.fold(before, |path, key| path.cons(key));
                 box_once(found.map(|found| (found, extended)))
             }),
@@ -171,7 +191,11 @@ fn one(context: &mut Ctx<'_, Data>) -> Value {
 fn ends(context: &mut Ctx<'_, Data>) -> Value {
     let (end, start) = (context.pop_var(), context.pop_var());
     let ends = [("start", start), ("end", end)];
-    Value::obj(ends.into_iter().map(|(name, end)| (Value::from(name.to_owned()), end)).collect())
+    Value::obj(
+        ends.into_iter()
+            .map(|(name, end)| (Value::from(name.to_owned()), end))
+            .collect(),
+    )
 }
 
 fn at<'a>((mut context, value): Cv<'a, Data>, key: Key, if_possible: bool) -> ValXs<'a, Value> {
@@ -217,7 +241,10 @@ fn last<'a, T: 'a>(outputs: ValXs<'a, T, Value>, none: T) -> ValXs<'a, T, Value>
 fn field_name(name: Value) -> ValR<Value> {
     match name {
         Value::TStr(_) => Ok(name),
-        other => Err(Error::str(format_args!("Cannot use {} as object key", described(&other)))),
+        other => Err(Error::str(format_args!(
+            "Cannot use {} as object key",
+            described(&other)
+        ))),
     }
 }
 
@@ -291,14 +318,21 @@ fn delete_paths<'a>((mut context, value): Cv<'a, Data>) -> ValX<'a, Value> {
     };
     let path = |path: &Value| match path {
         Value::Arr(_) => keys(path).map(<[Value]>::to_vec),
-        other => Err(Error::str(format_args!("Path must be specified as array, not {}", kind(other)))),
+        other => Err(Error::str(format_args!(
+            "Path must be specified as array, not {}",
+            kind(other)
+        ))),
     };
     let paths = paths.iter().map(path).collect::<ValR<_, Value>>()?;
     delete(context.data(), value, paths)
 }
 
 fn check<'a>(evaluation: &Evaluation<'a>, path: &[Value]) -> ValX<'a, (), Value> {
-    evaluation.or_halt(if path.len() > MAX_DEPTH { Err(Bound::Depth) } else { Ok(()) })
+    evaluation.or_halt(if path.len() > MAX_DEPTH {
+        Err(Bound::Depth)
+    } else {
+        Ok(())
+    })
 }
 
 fn set<'a>(
@@ -308,12 +342,20 @@ fn set<'a>(
     new: Value,
 ) -> ValX<'a, (), Value> {
     // Values grow deeper by what is set in them: that is looked at, and not all that it is set in.
-    evaluation.or_halt(evaluation.budget.take_with(path.len() / KEYS_IN_A_STEP, &new))?;
+    evaluation.or_halt(
+        evaluation
+            .budget
+            .take_with(path.len() / KEYS_IN_A_STEP, &new),
+    )?;
     let done = set::at_path(evaluation.budget, value, path, new);
     done.or_else(|failure| failure.raise(evaluation))
 }
 
-fn delete<'a>(evaluation: &Evaluation<'a>, mut value: Value, paths: Vec<Vec<Value>>) -> ValX<'a, Value> {
+fn delete<'a>(
+    evaluation: &Evaluation<'a>,
+    mut value: Value,
+    paths: Vec<Vec<Value>>,
+) -> ValX<'a, Value> {
     let done = delete::all(evaluation.budget, &mut value, paths);
     done.or_else(|failure| failure.raise(evaluation))?;
     Ok(value)

@@ -29,8 +29,11 @@ pub(super) fn phone(value: &Value, region: &Value) -> ValR<Value> {
     // phonelib passes over a letter here and there.
     let number = number.filter(|_| !value.contains(char::is_alphabetic));
     // E.164 has no place for an extension, and to drop it would be to lose it.
-    let number = number.filter(|number| number.extension().is_none() && is_as_long_as_its_kind(number));
-    number.map(|number| number.e164().to_owned().into()).ok_or_else(|| Error::str(NO_PHONE))
+    let number =
+        number.filter(|number| number.extension().is_none() && is_as_long_as_its_kind(number));
+    number
+        .map(|number| number.e164().to_owned().into())
+        .ok_or_else(|| Error::str(NO_PHONE))
 }
 
 /// Whether a text is the code of a region, in any case.
@@ -39,8 +42,11 @@ pub(super) fn is_region(code: &str) -> bool {
 }
 
 fn is_as_long_as_its_kind(number: &PhoneNumber) -> bool {
-    let Some([mobile, fixed]) = lengths().get(number.country().code) else { return true };
-    let has = |lengths: &[usize]| lengths.is_empty() || lengths.contains(&number.national_number().len());
+    let Some([mobile, fixed]) = lengths().get(number.country().code) else {
+        return true;
+    };
+    let has =
+        |lengths: &[usize]| lengths.is_empty() || lengths.contains(&number.national_number().len());
     match number.phone_type() {
         PhoneNumberType::Mobile => has(mobile),
         PhoneNumberType::FixedLine => has(fixed),
@@ -60,7 +66,11 @@ fn lengths() -> &'static HashMap<&'static str, [Vec<usize>; 2]> {
 fn lengths_in(line: &'static str) -> Option<(&'static str, [Vec<usize>; 2])> {
     let (region, lengths) = line.split_once('\t')?;
     let (mobile, fixed) = lengths.split_once('\t')?;
-    let numbers = |text: &str| text.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let numbers = |text: &str| {
+        text.split(' ')
+            .filter_map(|number| number.parse().ok())
+            .collect()
+    };
     Some((region, [numbers(mobile), numbers(fixed)]))
 }
 
@@ -110,10 +120,17 @@ mod tests {
             "22 123 45 67 ext. 5",
         ];
         for number in refused {
-            assert_eq!(refusal(&format!("{number:?} | phone(\"PL\")")), NO_PHONE, "{number}");
+            assert_eq!(
+                refusal(&format!("{number:?} | phone(\"PL\")")),
+                NO_PHONE,
+                "{number}"
+            );
         }
         assert_eq!(refusal(r#""600100200" | phone("Z" + "Z")"#), NO_REGION);
-        assert_eq!(refusal("600100200 | phone(\"PL\")"), "cannot use a number as string");
+        assert_eq!(
+            refusal("600100200 | phone(\"PL\")"),
+            "cannot use a number as string"
+        );
     }
 
     #[test]
@@ -121,7 +138,13 @@ mod tests {
         assert!(lengths().len() > 200, "{}", lengths().len());
         for (region, kinds) in lengths() {
             assert!(is_region(region), "{region}");
-            assert!(kinds.iter().flatten().all(|length| (2..=15).contains(length)), "{region}");
+            assert!(
+                kinds
+                    .iter()
+                    .flatten()
+                    .all(|length| (2..=15).contains(length)),
+                "{region}"
+            );
         }
         assert_eq!(lengths()["PL"], [vec![9], vec![7, 9]]);
     }

@@ -19,7 +19,9 @@ pub(super) fn natives() -> [Fun<Data>; 4] {
             let separator = cv.0.pop_var();
             box_once(joined(&cv, &separator))
         })),
-        run(("@csv", v(0), |cv| box_once(row(&cv, "csv", ",", "\"", &[('"', "\"\"")])))),
+        run(("@csv", v(0), |cv| {
+            box_once(row(&cv, "csv", ",", "\"", &[('"', "\"\"")]))
+        })),
         run(("@tsv", v(0), |cv| {
             box_once(row(
                 &cv,
@@ -41,9 +43,12 @@ fn joined<'a>(cv: &Cv<'a, Data>, separator: &Value) -> ValX<'a, Value> {
             text.push(str_of(separator)?)?;
         }
         if matches!(part, Value::Arr(_) | Value::Obj(_)) {
-            return Err(
-                errors::of_two(&std::mem::take(&mut text.text).into(), part, "cannot be added").into()
-            );
+            return Err(errors::of_two(
+                &std::mem::take(&mut text.text).into(),
+                part,
+                "cannot be added",
+            )
+            .into());
         }
         text.push_scalar(part, "", |text, part| text.push(part))
     };
@@ -107,11 +112,18 @@ struct Text<'e> {
 
 impl<'e> Text<'e> {
     fn new(evaluation: Evaluation<'e>) -> Text<'e> {
-        Text { evaluation, text: String::new() }
+        Text {
+            evaluation,
+            text: String::new(),
+        }
     }
 
     fn push<'a>(&mut self, part: &str) -> ValX<'a, (), Value> {
-        let fits = if self.text.len() + part.len() > MAX_TEXT { Err(Bound::Text) } else { Ok(()) };
+        let fits = if self.text.len() + part.len() > MAX_TEXT {
+            Err(Bound::Text)
+        } else {
+            Ok(())
+        };
         self.evaluation.or_halt(fits)?;
         self.text.push_str(part);
         Ok(())
@@ -120,8 +132,9 @@ impl<'e> Text<'e> {
     fn push_escaped<'a>(&mut self, part: &str, escapes: &[(char, &str)]) -> ValX<'a, (), Value> {
         let escape = |c: char| escapes.iter().find(|(escaped, _)| *escaped == c);
         let mut rest = part;
-        while let Some((place, (escaped, by))) =
-            rest.char_indices().find_map(|(at, c)| Some((at, escape(c)?)))
+        while let Some((place, (escaped, by))) = rest
+            .char_indices()
+            .find_map(|(at, c)| Some((at, escape(c)?)))
         {
             self.push(&rest[..place])?;
             self.push(by)?;
@@ -159,7 +172,10 @@ mod tests {
     #[test]
     fn parts_are_joined_as_jq_does_it() {
         let cases = [
-            (r#"[null, "a", 1.10, true, null] | join(",")"#, r#"",a,1.10,true,""#),
+            (
+                r#"[null, "a", 1.10, true, null] | join(",")"#,
+                r#"",a,1.10,true,""#,
+            ),
             (r#"[] | join(",")"#, r#""""#),
             (r#"[null] | join(",")"#, r#""""#),
             (r#"["a", "b"] | join(null)"#, r#""ab""#),
@@ -169,16 +185,31 @@ mod tests {
         for (source, result) in cases {
             assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
         }
-        assert_eq!(refusal(r#"["a", ["b"]] | join(",")"#), "cannot calculate text + array");
-        assert_eq!(refusal(r#"["a", "b"] | join(1)"#), "cannot use a number as string");
+        assert_eq!(
+            refusal(r#"["a", ["b"]] | join(",")"#),
+            "cannot calculate text + array"
+        );
+        assert_eq!(
+            refusal(r#"["a", "b"] | join(1)"#),
+            "cannot use a number as string"
+        );
     }
 
     #[test]
     fn rows_are_written_with_what_sets_their_fields_apart_escaped() {
         let cases = [
-            (r#"["a\"b", 1.10, null, true, "ż,ó"] | @csv"#, r#""\"a\"\"b\",1.10,,true,\"ż,ó\"""#),
-            (r#"["a\tb\\c\r\nd", 1, null, false] | @tsv"#, r#""a\\tb\\\\c\\r\\nd\t1\t\tfalse""#),
-            (r#"["it's", 1, null, true] | @sh"#, r#""'it'\\''s' 1 null true""#),
+            (
+                r#"["a\"b", 1.10, null, true, "ż,ó"] | @csv"#,
+                r#""\"a\"\"b\",1.10,,true,\"ż,ó\"""#,
+            ),
+            (
+                r#"["a\tb\\c\r\nd", 1, null, false] | @tsv"#,
+                r#""a\\tb\\\\c\\r\\nd\t1\t\tfalse""#,
+            ),
+            (
+                r#"["it's", 1, null, true] | @sh"#,
+                r#""'it'\\''s' 1 null true""#,
+            ),
             (r#""a b" | @sh "echo \(.)""#, r#""echo 'a b'""#),
         ];
         for (source, result) in cases {
@@ -192,6 +223,9 @@ mod tests {
             refusal("[{}] | @sh"),
             "expected text, a number, a boolean or null to quote for a shell, found object"
         );
-        assert_eq!(refusal("1 | @tsv"), "cannot write number as a row: expected an array");
+        assert_eq!(
+            refusal("1 | @tsv"),
+            "cannot write number as a row: expected an array"
+        );
     }
 }

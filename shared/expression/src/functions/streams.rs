@@ -25,7 +25,9 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
             let mut building = Building::default();
             let events = events.run((context, cv.1));
             Box::new(events.filter_map(move |event| {
-                event.and_then(|event| building.take(evaluation, event)).transpose()
+                event
+                    .and_then(|event| building.take(evaluation, event))
+                    .transpose()
             }))
         })),
     ]
@@ -47,7 +49,12 @@ fn stream_into(
 ) -> Result<(), Bound> {
     evaluation.budget.take(2 * (2 + path.len()))?;
     let children: Box<dyn Iterator<Item = (Value, &Value)>> = match value {
-        Value::Arr(items) => Box::new(items.iter().enumerate().map(|(place, item)| (place.into(), item))),
+        Value::Arr(items) => Box::new(
+            items
+                .iter()
+                .enumerate()
+                .map(|(place, item)| (place.into(), item)),
+        ),
         Value::Obj(fields) => Box::new(fields.iter().map(|(name, field)| (name.clone(), field))),
         _ => Box::new(std::iter::empty()),
     };
@@ -58,7 +65,11 @@ fn stream_into(
         last = path.pop();
     }
     let at: Value = path.iter().cloned().chain(last.clone()).collect();
-    events.push([at].into_iter().chain(last.is_none().then(|| value.clone())).collect());
+    events.push(
+        [at].into_iter()
+            .chain(last.is_none().then(|| value.clone()))
+            .collect(),
+    );
     Ok(())
 }
 
@@ -70,9 +81,17 @@ struct Building {
 
 impl Building {
     /// Takes the next event; gives the value that it ends.
-    fn take<'a>(&mut self, evaluation: Evaluation<'_>, event: Value) -> ValX<'a, Option<Value>, Value> {
-        let Value::Arr(event) = &event else { return Err(Error::str(NO_EVENT).into()) };
-        let Some(Value::Arr(path)) = event.first() else { return Err(Error::str(NO_EVENT).into()) };
+    fn take<'a>(
+        &mut self,
+        evaluation: Evaluation<'_>,
+        event: Value,
+    ) -> ValX<'a, Option<Value>, Value> {
+        let Value::Arr(event) = &event else {
+            return Err(Error::str(NO_EVENT).into());
+        };
+        let Some(Value::Arr(path)) = event.first() else {
+            return Err(Error::str(NO_EVENT).into());
+        };
         if path.len() > MAX_DEPTH {
             return evaluation.or_halt(Err(Bound::Depth));
         }
@@ -89,7 +108,12 @@ impl Building {
 }
 
 /// Puts a value at a path, which is made as far as it is not there.
-fn put<'a>(evaluation: Evaluation<'_>, into: &mut Value, path: &[Value], leaf: Value) -> ValX<'a, (), Value> {
+fn put<'a>(
+    evaluation: Evaluation<'_>,
+    into: &mut Value,
+    path: &[Value],
+    leaf: Value,
+) -> ValX<'a, (), Value> {
     let Some((first, rest)) = path.split_first() else {
         *into = leaf;
         return Ok(());
@@ -102,11 +126,18 @@ fn put<'a>(evaluation: Evaluation<'_>, into: &mut Value, path: &[Value], leaf: V
         };
     }
     match (into, first) {
-        (Value::Obj(fields), Value::TStr(_)) => {
-            put(evaluation, jaq_json::Rc::make_mut(fields).entry(first.clone()).or_default(), rest, leaf)
-        }
+        (Value::Obj(fields), Value::TStr(_)) => put(
+            evaluation,
+            jaq_json::Rc::make_mut(fields)
+                .entry(first.clone())
+                .or_default(),
+            rest,
+            leaf,
+        ),
         (Value::Arr(items), Value::Num(_)) => {
-            let place = first.as_isize().and_then(|place| usize::try_from(place).ok());
+            let place = first
+                .as_isize()
+                .and_then(|place| usize::try_from(place).ok());
             let place = place.ok_or_else(|| Error::str(NO_EVENT))?;
             let items = jaq_json::Rc::make_mut(items);
             if place >= items.len() {

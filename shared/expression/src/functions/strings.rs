@@ -36,15 +36,30 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
 }
 
 /// A part at the beginning or the end of a text, and what is said where it is none.
-type Affix = (for<'t> fn(&'t [u8], &[u8]) -> Option<&'t [u8]>, &'static str);
+type Affix = (
+    for<'t> fn(&'t [u8], &[u8]) -> Option<&'t [u8]>,
+    &'static str,
+);
 
-const BEGINS: Affix = (|text, part| text.strip_prefix(part), "startswith() requires string inputs");
-const ENDS: Affix = (|text, part| text.strip_suffix(part), "endswith() requires string inputs");
+const BEGINS: Affix = (
+    |text, part| text.strip_prefix(part),
+    "startswith() requires string inputs",
+);
+const ENDS: Affix = (
+    |text, part| text.strip_suffix(part),
+    "endswith() requires string inputs",
+);
 
 /// The text without a part, where it has that.
-fn affix(value: &Value, part: &Value, (without, words): Affix) -> Result<Option<Value>, Error<Value>> {
+fn affix(
+    value: &Value,
+    part: &Value,
+    (without, words): Affix,
+) -> Result<Option<Value>, Error<Value>> {
     match (value, part) {
-        (Value::TStr(text), Value::TStr(part)) => Ok(without(text, part).map(|rest| value.as_sub_str(rest))),
+        (Value::TStr(text), Value::TStr(part)) => {
+            Ok(without(text, part).map(|rest| value.as_sub_str(rest)))
+        }
         _ => Err(Error::str(words)),
     }
 }

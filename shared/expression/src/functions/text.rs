@@ -98,14 +98,24 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 fn natives() -> Vec<Fun<Data>> {
     vec![
         run(("downcase", v(0), |cv| {
-            box_once(within_bounds(&cv, string(&cv.1).map(|text| text.to_lowercase().into())))
+            box_once(within_bounds(
+                &cv,
+                string(&cv.1).map(|text| text.to_lowercase().into()),
+            ))
         })),
         run(("upcase", v(0), |cv| {
-            box_once(within_bounds(&cv, string(&cv.1).map(|text| text.to_uppercase().into())))
+            box_once(within_bounds(
+                &cv,
+                string(&cv.1).map(|text| text.to_uppercase().into()),
+            ))
         })),
-        run(("unaccent", v(0), |cv| box_once(within_bounds(&cv, unaccented(&cv.1))))),
+        run(("unaccent", v(0), |cv| {
+            box_once(within_bounds(&cv, unaccented(&cv.1)))
+        })),
         run(("slug", v(0), |cv| box_once(within_bounds(&cv, slug(&cv.1))))),
-        run(("digits", v(0), |cv| bome(string(&cv.1).map(|text| digits(&text))))),
+        run(("digits", v(0), |cv| {
+            bome(string(&cv.1).map(|text| digits(&text)))
+        })),
         run(("boolean", v(0), |cv| bome(boolean(cv.1)))),
         run(("fromjson", v(0), |cv| bome(from_json(&cv.1)))),
         run(("@urid", v(0), |cv| bome(from_percent(&cv.1)))),
@@ -129,21 +139,37 @@ fn unaccented(value: &Value) -> ValR<Value> {
 
 fn slug(value: &Value) -> ValR<Value> {
     let text = string(value)?;
-    let text = in_ascii(&text).ok_or_else(|| Error::str(NO_ASCII))?.to_ascii_lowercase();
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let text = in_ascii(&text)
+        .ok_or_else(|| Error::str(NO_ASCII))?
+        .to_ascii_lowercase();
+    let words = text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
     let slug = words.collect::<Vec<_>>().join("-");
-    if slug.is_empty() { Err(Error::str(NO_SLUG)) } else { Ok(slug.into()) }
+    if slug.is_empty() {
+        Err(Error::str(NO_SLUG))
+    } else {
+        Ok(slug.into())
+    }
 }
 
 fn digits(text: &str) -> Value {
-    text.chars().filter(char::is_ascii_digit).collect::<String>().into()
+    text.chars()
+        .filter(char::is_ascii_digit)
+        .collect::<String>()
+        .into()
 }
 
 fn boolean(value: Value) -> ValR<Value> {
     if let Value::Bool(_) = value {
         return Ok(value);
     }
-    match text(&value).unwrap_or_default().trim().to_lowercase().as_str() {
+    match text(&value)
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase()
+        .as_str()
+    {
         "tak" | "t" | "yes" | "y" | "true" | "1" => Ok(Value::Bool(true)),
         "nie" | "n" | "no" | "false" | "f" | "0" => Ok(Value::Bool(false)),
         _ => Err(Error::str(NO_BOOLEAN)),
@@ -156,12 +182,19 @@ fn from_json(value: &Value) -> ValR<Value> {
 
 fn from_percent(value: &Value) -> ValR<Value> {
     let text = as_text(value)?;
-    let is_encoded =
-        |after: &str| after.get(..2).is_some_and(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
-    let decoded =
-        percent_decode_str(&text).decode_utf8().ok().filter(|_| text.split('%').skip(1).all(is_encoded));
+    let is_encoded = |after: &str| {
+        after
+            .get(..2)
+            .is_some_and(|code| code.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    let decoded = percent_decode_str(&text)
+        .decode_utf8()
+        .ok()
+        .filter(|_| text.split('%').skip(1).all(is_encoded));
     let refused = || errors::of(&text.clone().into(), "is not a valid uri encoding");
-    decoded.map(|decoded| decoded.into_owned().into()).ok_or_else(refused)
+    decoded
+        .map(|decoded| decoded.into_owned().into())
+        .ok_or_else(refused)
 }
 
 fn from_base64(value: &Value) -> ValR<Value> {
@@ -171,8 +204,13 @@ fn from_base64(value: &Value) -> ValR<Value> {
     if encoded.len() % 4 == 1 {
         return Err(refused("trailing base64 byte found"));
     }
-    let decoded = BASE64.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.map(Value::from).ok_or_else(|| refused("is not valid base64 data"))
+    let decoded = BASE64
+        .decode(encoded)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded
+        .map(Value::from)
+        .ok_or_else(|| refused("is not valid base64 data"))
 }
 
 /// The text that a value is, or its JSON.
@@ -204,7 +242,10 @@ mod tests {
         ];
         for source in refused {
             let message = gives(source).expect_err(source);
-            assert!(message.contains("expected") || message.contains("cannot use"), "{source}: {message}");
+            assert!(
+                message.contains("expected") || message.contains("cannot use"),
+                "{source}: {message}"
+            );
             assert!(!message.contains("moze"), "{source}: {message}");
         }
     }

@@ -104,7 +104,8 @@ const FUNCTIONS: [Added; 10] = [
 const NO_DATE: &str = "expected a date in the format ";
 const NO_INSTANT_IN: &str = "expected a date and time in the format ";
 const NO_PART: &str = "expected a date or time that has what is asked for by the format ";
-const NO_DATE_TIME: &str = "expected an ISO date or time, such as 2026-11-24 or 2026-11-24T12:00:00Z";
+const NO_DATE_TIME: &str =
+    "expected an ISO date or time, such as 2026-11-24 or 2026-11-24T12:00:00Z";
 const NO_INSTANT: &str = "expected an instant with its offset, such as 2026-11-24T12:00:00Z";
 const NO_ZONE: &str = "expected the name of a time zone, such as Europe/Warsaw";
 
@@ -114,13 +115,19 @@ const NANOSECOND: i64 = 9;
 fn natives() -> Vec<Fun<Data>> {
     vec![
         run(("date", v(1), |mut cv| bome(date(&cv.1, &cv.0.pop_var())))),
-        run(("datetime", v(1), |mut cv| bome(date_time(&cv.1, &cv.0.pop_var(), None)))),
+        run(("datetime", v(1), |mut cv| {
+            bome(date_time(&cv.1, &cv.0.pop_var(), None))
+        })),
         run(("datetime", v(2), |mut cv| {
             let (zone, format) = (cv.0.pop_var(), cv.0.pop_var());
             bome(time_zone(&zone).and_then(|zone| date_time(&cv.1, &format, Some(zone))))
         })),
-        run(("in_zone", v(1), |mut cv| bome(in_zone(&cv.1, &cv.0.pop_var())))),
-        run(("format_date", v(1), |mut cv| bome(formatted(&cv.1, &cv.0.pop_var())))),
+        run(("in_zone", v(1), |mut cv| {
+            bome(in_zone(&cv.1, &cv.0.pop_var()))
+        })),
+        run(("format_date", v(1), |mut cv| {
+            bome(formatted(&cv.1, &cv.0.pop_var()))
+        })),
         run(("format_date", v(2), |mut cv| {
             let (zone, format) = (cv.0.pop_var(), cv.0.pop_var());
             bome(time_zone(&zone).and_then(|zone| formatted_in(&cv.1, &format, zone)))
@@ -135,7 +142,8 @@ fn natives() -> Vec<Fun<Data>> {
 fn date(value: &Value, format: &Value) -> ValR<Value> {
     let (value, format) = (string(value)?, string(format)?);
     let date = Date::strptime(&*format, value.trim());
-    date.map(|date| date.to_string().into()).map_err(|_| Error::str(format!("{NO_DATE}{format}")))
+    date.map(|date| date.to_string().into())
+        .map_err(|_| Error::str(format!("{NO_DATE}{format}")))
 }
 
 fn date_time(value: &Value, format: &Value, zone: Option<TimeZone>) -> ValR<Value> {
@@ -151,7 +159,9 @@ fn date_time(value: &Value, format: &Value, zone: Option<TimeZone>) -> ValR<Valu
 fn instant_of(parsed: &BrokenDownTime, zone: Option<TimeZone>) -> Option<Timestamp> {
     let zoned = match zone {
         // The way of RFC 5545 is jiff's own.
-        Some(zone) if !is_instant(parsed) => parsed.to_datetime().and_then(|time| time.to_zoned(zone)),
+        Some(zone) if !is_instant(parsed) => {
+            parsed.to_datetime().and_then(|time| time.to_zoned(zone))
+        }
         _ => parsed.to_zoned(),
     };
     zoned.ok().map(|zoned| zoned.timestamp())
@@ -163,7 +173,10 @@ fn is_instant(parsed: &BrokenDownTime) -> bool {
 
 fn in_zone(value: &Value, zone: &Value) -> ValR<Value> {
     let (instant, zone) = (instant(value)?, time_zone(zone)?);
-    Ok(instant.display_with_offset(zone.to_offset(instant)).to_string().into())
+    Ok(instant
+        .display_with_offset(zone.to_offset(instant))
+        .to_string()
+        .into())
 }
 
 fn formatted(value: &Value, format: &Value) -> ValR<Value> {
@@ -172,7 +185,10 @@ fn formatted(value: &Value, format: &Value) -> ValR<Value> {
     let offset = pieces.to_numeric_offset();
     let broken_down = match (pieces.time(), offset) {
         (Some(time), Some(offset)) => {
-            let zoned = pieces.date().to_datetime(time).to_zoned(TimeZone::fixed(offset));
+            let zoned = pieces
+                .date()
+                .to_datetime(time)
+                .to_zoned(TimeZone::fixed(offset));
             BrokenDownTime::from(&zoned.map_err(|_| Error::str(NO_DATE_TIME))?)
         }
         (Some(time), None) => BrokenDownTime::from(DateTime::from_parts(pieces.date(), time)),
@@ -183,7 +199,10 @@ fn formatted(value: &Value, format: &Value) -> ValR<Value> {
 
 fn formatted_in(value: &Value, format: &Value, zone: TimeZone) -> ValR<Value> {
     let format = string(format)?;
-    written(&format, BrokenDownTime::from(&instant(value)?.to_zoned(zone)))
+    written(
+        &format,
+        BrokenDownTime::from(&instant(value)?.to_zoned(zone)),
+    )
 }
 
 fn written(format: &str, time: BrokenDownTime) -> ValR<Value> {
@@ -194,19 +213,30 @@ fn written(format: &str, time: BrokenDownTime) -> ValR<Value> {
 /// From a unit of ten to the minus so many seconds.
 fn from_unix(value: Value, unit: i64) -> ValR<Value> {
     let (count, exponent) = exact_number(&number(value)?)?.into_bigint_and_scale();
-    let nanoseconds =
-        BigDecimal::new(count, exponent + unit - NANOSECOND).with_scale_round(0, RoundingMode::Floor);
-    let instant = nanoseconds.to_i128().and_then(|count| Timestamp::from_nanosecond(count).ok());
-    let instant = instant.filter(|instant| (1..=9999).contains(&TimeZone::UTC.to_datetime(*instant).year()));
-    instant.map(|instant| instant.to_string().into()).ok_or_else(|| Error::str(NO_TIME))
+    let nanoseconds = BigDecimal::new(count, exponent + unit - NANOSECOND)
+        .with_scale_round(0, RoundingMode::Floor);
+    let instant = nanoseconds
+        .to_i128()
+        .and_then(|count| Timestamp::from_nanosecond(count).ok());
+    let instant =
+        instant.filter(|instant| (1..=9999).contains(&TimeZone::UTC.to_datetime(*instant).year()));
+    instant
+        .map(|instant| instant.to_string().into())
+        .ok_or_else(|| Error::str(NO_TIME))
 }
 
 fn to_unix(value: &Value, unit: i64) -> ValR<Value> {
-    shortest(&BigDecimal::new(instant(value)?.as_nanosecond().into(), NANOSECOND - unit))
+    shortest(&BigDecimal::new(
+        instant(value)?.as_nanosecond().into(),
+        NANOSECOND - unit,
+    ))
 }
 
 fn instant(value: &Value) -> Result<Timestamp, Error<Value>> {
-    string(value)?.trim().parse().map_err(|_| Error::str(NO_INSTANT))
+    string(value)?
+        .trim()
+        .parse()
+        .map_err(|_| Error::str(NO_INSTANT))
 }
 
 fn time_zone(name: &Value) -> Result<TimeZone, Error<Value>> {
@@ -221,27 +251,43 @@ fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
         ("in_zone", _) => {}
         ("date", Some(format)) => check_input(format, |parsed| parsed.to_date().is_ok(), "a date")?,
         ("datetime", Some(format)) if arguments.len() == 1 => {
-            check_input(format, is_instant, "an offset (%z): add one, or say datetime($format; $zone)")?;
+            check_input(
+                format,
+                is_instant,
+                "an offset (%z): add one, or say datetime($format; $zone)",
+            )?;
         }
-        ("datetime", Some(format)) => {
-            check_input(format, |parsed| instant_of(parsed, Some(TimeZone::UTC)).is_some(), "a date")?
-        }
+        ("datetime", Some(format)) => check_input(
+            format,
+            |parsed| instant_of(parsed, Some(TimeZone::UTC)).is_some(),
+            "a date",
+        )?,
         ("format_date", Some(format)) => drop(sample(format)?),
         ("date" | "datetime" | "format_date", None) => {}
         _ => return Ok(()),
     }
     match zone {
-        Some(zone) if TimeZone::get(zone).is_err() => Err(format!("there is no time zone '{zone}'")),
+        Some(zone) if TimeZone::get(zone).is_err() => {
+            Err(format!("there is no time zone '{zone}'"))
+        }
         _ => Ok(()),
     }
 }
 
 /// Reads what the format itself writes: where that fails, so does every text.
-fn check_input(format: &str, has: impl Fn(&BrokenDownTime) -> bool, what: &str) -> Result<(), String> {
+fn check_input(
+    format: &str,
+    has: impl Fn(&BrokenDownTime) -> bool,
+    what: &str,
+) -> Result<(), String> {
     let written = sample(format)?;
     let parsed = BrokenDownTime::parse(format, &written)
         .map_err(|error| format!("'{format}' is no format to read by: {error}"))?;
-    if has(&parsed) { Ok(()) } else { Err(format!("the format '{format}' lacks {what}")) }
+    if has(&parsed) {
+        Ok(())
+    } else {
+        Err(format!("the format '{format}' lacks {what}"))
+    }
 }
 
 /// A time in a format.

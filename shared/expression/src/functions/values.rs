@@ -33,18 +33,24 @@ const BYTES_IN_A_STEP: usize = 64;
 pub(super) fn natives() -> Vec<Fun<Data>> {
     vec![
         run(("type", v(0), |cv| bome(Ok(kind(&cv.1).to_owned().into())))),
-        run(("isnormal", v(0), |cv| bome(Ok(cv.1.as_f64().is_some_and(f64::is_normal).into())))),
+        run(("isnormal", v(0), |cv| {
+            bome(Ok(cv.1.as_f64().is_some_and(f64::is_normal).into()))
+        })),
         run(("toboolean", v(0), |cv| bome(to_boolean(cv.1)))),
         run(("length", v(0), |cv| bome(length(cv.1)))),
         run(("has", v(1), |mut cv| bome(has(&cv.1, &cv.0.pop_var())))),
-        run(("implode", v(0), |cv| box_once(within_bounds(&cv, implode(&cv.1))))),
+        run(("implode", v(0), |cv| {
+            box_once(within_bounds(&cv, implode(&cv.1)))
+        })),
         run(("tojson", v(0), |cv| box_once(to_json(&cv)))),
         run(("tostring", v(0), |cv| match cv.1 {
             Value::TStr(_) => bome(Ok(cv.1)),
             _ => box_once(to_json(&cv)),
         })),
         run(("reverse", v(0), |cv| bome(reversed(cv.1)))),
-        run(("unchecked_bsearch!", v(1), |mut cv| bome(searched(&cv.1, &cv.0.pop_var())))),
+        run(("unchecked_bsearch!", v(1), |mut cv| {
+            bome(searched(&cv.1, &cv.0.pop_var()))
+        })),
         run(("unchecked_indices!", v(1), |mut cv| {
             let part = cv.0.pop_var();
             box_once(indices(&cv, &part))
@@ -74,7 +80,9 @@ fn length(value: Value) -> ValR<Value> {
             Some(number) => number.into(),
             None => Value::Num(Num::big_int(-BigInt::from(*number as i64))),
         },
-        Value::Num(Num::BigInt(number)) => Value::Num(Num::big_int(number.magnitude().clone().into())),
+        Value::Num(Num::BigInt(number)) => {
+            Value::Num(Num::big_int(number.magnitude().clone().into()))
+        }
         Value::Num(Num::Float(number)) => number.abs().into(),
         Value::Num(Num::Dec(digits)) => match digits.strip_prefix('-') {
             Some(digits) => Value::Num(Num::Dec(digits.to_owned().into())),
@@ -120,19 +128,33 @@ fn searched(value: &Value, item: &Value) -> ValR<Value> {
 }
 
 fn implode(value: &Value) -> ValR<Value> {
-    let Value::Arr(numbers) = value else { return Err(Error::str("implode input must be an array")) };
-    if let Some(other) = numbers.iter().find(|number| !matches!(number, Value::Num(_))) {
-        return Err(errors::of(other, "can't be imploded, unicode codepoint needs to be numeric"));
+    let Value::Arr(numbers) = value else {
+        return Err(Error::str("implode input must be an array"));
+    };
+    if let Some(other) = numbers
+        .iter()
+        .find(|number| !matches!(number, Value::Num(_)))
+    {
+        return Err(errors::of(
+            other,
+            "can't be imploded, unicode codepoint needs to be numeric",
+        ));
     }
     let character = |number: &Value| char::from_u32(number.as_isize()?.try_into().ok()?);
     let text: Option<String> = numbers.iter().map(character).collect();
-    text.map(Value::from).ok_or_else(|| Error::str(NO_CHARACTERS))
+    text.map(Value::from)
+        .ok_or_else(|| Error::str(NO_CHARACTERS))
 }
 
 fn to_json<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
     let evaluation = *cv.0.data();
     evaluation.or_halt(evaluation.budget.weigh_as_text(&cv.1))?;
-    within_bounds(cv, write(&cv.1).map(Value::from).map_err(|_| Error::str(NO_JSON_VALUE)))
+    within_bounds(
+        cv,
+        write(&cv.1)
+            .map(Value::from)
+            .map_err(|_| Error::str(NO_JSON_VALUE)),
+    )
 }
 
 /// Where a part is in a text or an array: at which characters, or items.
@@ -140,7 +162,9 @@ fn indices<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
     let evaluation = *cv.0.data();
     match (&cv.1, part) {
         (Value::Null, _) => Ok(Value::Null),
-        (Value::TStr(_), Value::TStr(_)) => indices_of_text(evaluation, str_of(&cv.1)?, str_of(part)?),
+        (Value::TStr(_), Value::TStr(_)) => {
+            indices_of_text(evaluation, str_of(&cv.1)?, str_of(part)?)
+        }
         (Value::Arr(_), Value::Arr(part)) if part.is_empty() => Ok(Value::from_iter([])),
         (Value::Arr(items), Value::Arr(part)) => {
             take_for_pairs(evaluation, items.len(), part.len())?;
@@ -168,7 +192,11 @@ fn indices_of_text<'a>(evaluation: Evaluation<'_>, text: &str, part: &str) -> Va
         evaluation.or_halt(budget.take(steps).and_then(|()| budget.look_at_time()))?;
         characters += text[from..from + place].chars().count();
         found.push(Value::from(characters));
-        from += place + text[from + place..].chars().next().map_or(1, char::len_utf8);
+        from += place
+            + text[from + place..]
+                .chars()
+                .next()
+                .map_or(1, char::len_utf8);
         characters += 1;
     }
     Ok(found.into_iter().collect())
@@ -179,7 +207,9 @@ fn contains<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
         return Err(errors::of_two(&cv.1, part, "cannot have their containment checked").into());
     }
     let evaluation = *cv.0.data();
-    evaluation.or_halt(contains_within(evaluation.budget, &cv.1, part)).map(Value::from)
+    evaluation
+        .or_halt(contains_within(evaluation.budget, &cv.1, part))
+        .map(Value::from)
 }
 
 fn contains_within(budget: &Budget, value: &Value, part: &Value) -> Result<bool, Bound> {
@@ -190,10 +220,14 @@ fn contains_within(budget: &Budget, value: &Value, part: &Value) -> Result<bool,
             .is_some_and(|(text, part)| text.contains(part))),
         (Value::Arr(items), Value::Arr(parts)) => {
             budget.take(pairs(items.len(), parts.len()))?;
-            all_of(parts.iter(), |part| any_of(items.iter(), |item| contains_within(budget, item, part)))
+            all_of(parts.iter(), |part| {
+                any_of(items.iter(), |item| contains_within(budget, item, part))
+            })
         }
         (Value::Obj(fields), Value::Obj(parts)) => all_of(parts.iter(), |(name, part)| {
-            fields.get(name).map_or(Ok(false), |field| contains_within(budget, field, part))
+            fields
+                .get(name)
+                .map_or(Ok(false), |field| contains_within(budget, field, part))
         }),
         _ => Ok(value == part),
     }
@@ -213,7 +247,11 @@ fn any_of<T>(
     items.try_fold(false, |any, item| Ok(any || holds(item)?))
 }
 
-fn take_for_pairs<'a>(evaluation: Evaluation<'_>, items: usize, parts: usize) -> ValX<'a, (), Value> {
+fn take_for_pairs<'a>(
+    evaluation: Evaluation<'_>,
+    items: usize,
+    parts: usize,
+) -> ValX<'a, (), Value> {
     evaluation.or_halt(evaluation.budget.take(pairs(items, parts)))
 }
 
@@ -226,10 +264,16 @@ fn builtins() -> Value {
     static BUILTINS: LazyLock<Value> = LazyLock::new(|| {
         let natives = all().map(|(name, arguments, _)| (name, arguments.len()));
         let defined = definitions().map(|definition| (definition.name, definition.args.len()));
-        let mut functions: Vec<_> = natives.chain(defined).filter(|(name, _)| is_public(name)).collect();
+        let mut functions: Vec<_> = natives
+            .chain(defined)
+            .filter(|(name, _)| is_public(name))
+            .collect();
         functions.sort_unstable();
         functions.dedup();
-        functions.into_iter().map(|(name, arguments)| format!("{name}/{arguments}").into()).collect()
+        functions
+            .into_iter()
+            .map(|(name, arguments)| format!("{name}/{arguments}").into())
+            .collect()
     });
     BUILTINS.clone()
 }

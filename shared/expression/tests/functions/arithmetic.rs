@@ -42,14 +42,21 @@ fn a_quotient_is_exact_where_it_has_an_end() {
         ),
         ("10 / 3", "3.333333333333333333333333333333333"),
         ("-2 / 3", "-0.6666666666666666666666666666666667"),
-        ("100000000000000000000000000000000000001 / 3", "33333333333333333333333333333333333334"),
+        (
+            "100000000000000000000000000000000000001 / 3",
+            "33333333333333333333333333333333333334",
+        ),
         ("(10 / 3) * 3 | round(2)", "10.00"),
     ];
     for (source, result) in cases {
         assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
     }
     for source in ["1 / 0", "1 / 0.0", "1.5 % 0", "1.5 % 0.0"] {
-        assert_eq!(run(source, "null").unwrap_err(), "expected a divisor other than 0", "{source}");
+        assert_eq!(
+            run(source, "null").unwrap_err(),
+            "expected a divisor other than 0",
+            "{source}"
+        );
     }
     assert!(run("1 % 0", "null").is_err());
 }
@@ -74,10 +81,19 @@ fn decimals_are_compared_digit_for_digit() {
 
 #[test]
 fn updates_are_exact() {
-    assert_eq!(run(".a += .b", r#"{"a":1.10,"b":2.20}"#).unwrap(), [r#"{"a":3.3,"b":2.20}"#]);
+    assert_eq!(
+        run(".a += .b", r#"{"a":1.10,"b":2.20}"#).unwrap(),
+        [r#"{"a":3.3,"b":2.20}"#]
+    );
     assert_eq!(run(".[] *= 100", "[1.1,2.2]").unwrap(), ["[110,220]"]);
-    assert_eq!(run(".a -= (1, 0.1)", r#"{"a":1.0}"#).unwrap(), [r#"{"a":0}"#, r#"{"a":0.9}"#]);
-    assert_eq!(run(".a /= 3 | .a |= round(2)", r#"{"a":1.0}"#).unwrap(), [r#"{"a":0.33}"#]);
+    assert_eq!(
+        run(".a -= (1, 0.1)", r#"{"a":1.0}"#).unwrap(),
+        [r#"{"a":0}"#, r#"{"a":0.9}"#]
+    );
+    assert_eq!(
+        run(".a /= 3 | .a |= round(2)", r#"{"a":1.0}"#).unwrap(),
+        [r#"{"a":0.33}"#]
+    );
     assert_eq!(run(".a %= 2", r#"{"a":5.5}"#).unwrap(), [r#"{"a":1.5}"#]);
 }
 
@@ -109,7 +125,10 @@ fn what_is_not_numbers_is_jqs() {
         (". + 1", "1"),
         ("\"a\" + \"b\"", "\"ab\""),
         ("[\"a\"] as $a | $a + $a - [\"b\"]", "[\"a\",\"a\"]"),
-        ("{a: {b: 1}} as $x | {a: {c: 2}} as $y | $x * $y", r#"{"a":{"b":1,"c":2}}"#),
+        (
+            "{a: {b: 1}} as $x | {a: {c: 2}} as $y | $x * $y",
+            r#"{"a":{"b":1,"c":2}}"#,
+        ),
         ("\"a,b\" as $x | \",\" as $y | $x / $y", "[\"a\",\"b\"]"),
         ("\"ab\" as $x | $x * 2", "\"abab\""),
         ("[3, 1.5, 2] | sort", "[1.5,2,3]"),
@@ -120,8 +139,14 @@ fn what_is_not_numbers_is_jqs() {
     for (source, result) in cases {
         assert_eq!(gives(source).as_deref(), Ok(result), "{source}");
     }
-    assert_eq!(run(". as $x | {} + $x", "\"geheim\"").unwrap_err(), "cannot calculate object + text");
-    assert_eq!(run(". as $x | $x + 1", "\"geheim\"").unwrap_err(), "cannot calculate text + number");
+    assert_eq!(
+        run(". as $x | {} + $x", "\"geheim\"").unwrap_err(),
+        "cannot calculate object + text"
+    );
+    assert_eq!(
+        run(". as $x | $x + 1", "\"geheim\"").unwrap_err(),
+        "cannot calculate text + number"
+    );
     assert!(run("path(.a + .b)", "null").is_err());
 }
 
@@ -133,7 +158,11 @@ fn text_is_not_multiplied_without_bound() {
         "\"ab\" as $x | . as $y | $x * $y",
         "[\"ab\"] as $x | . as $y | $x | .[0] *= $y",
     ] {
-        for times in ["9007199254740993", "123456789012345678901234567890", "8388609"] {
+        for times in [
+            "9007199254740993",
+            "123456789012345678901234567890",
+            "8388609",
+        ] {
             assert_eq!(
                 run(source, times).unwrap_err(),
                 "the expression makes a text longer than 16 MiB",
@@ -148,10 +177,20 @@ fn text_is_not_multiplied_without_bound() {
 
 #[test]
 fn numbers_of_no_end_of_digits_are_refused_at_once() {
-    for number in ["1e999999999", "-1e-999999999", &"9".repeat(4000), &format!("0.{}1", "0".repeat(4000))] {
-        for source in [". + 0.5", ". * 1.5", ". / 3", ". % 1.5", "round(2)", "1.5 - ."] {
+    for number in [
+        "1e999999999",
+        "-1e-999999999",
+        &"9".repeat(4000),
+        &format!("0.{}1", "0".repeat(4000)),
+    ] {
+        for source in [
+            ". + 0.5", ". * 1.5", ". / 3", ". % 1.5", "round(2)", "1.5 - .",
+        ] {
             let refused = run(source, number).unwrap_err();
-            assert_eq!(refused, "expected a number of at most 1000 digits", "{source}");
+            assert_eq!(
+                refused, "expected a number of at most 1000 digits",
+                "{source}"
+            );
         }
         assert!(run(". == 1.5, . < 1.5", number).is_ok());
     }

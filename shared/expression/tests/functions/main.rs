@@ -15,7 +15,10 @@ fn run(source: &str, input: &str) -> Result<Vec<String>, String> {
     let expression = Expression::compile(source).map_err(|error| error.message)?;
     let outputs = expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default());
     let outputs = outputs.map_err(|error| error.message)?;
-    Ok(outputs.iter().map(|output| write(output).unwrap()).collect())
+    Ok(outputs
+        .iter()
+        .map(|output| write(output).unwrap())
+        .collect())
 }
 
 /// The one output of an expression that needs no input.

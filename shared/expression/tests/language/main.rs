@@ -20,7 +20,12 @@ fn fails(source: &str, input: &str) -> EvaluationError {
 }
 
 fn try_gives(source: &str, input: &str) -> Result<String, EvaluationError> {
-    let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    let expression =
+        Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
     let outputs = expression.outputs(read(input.as_bytes()).unwrap(), &Variables::default())?;
-    Ok(outputs.iter().map(|output| write(output).unwrap()).collect::<Vec<_>>().join(" "))
+    Ok(outputs
+        .iter()
+        .map(|output| write(output).unwrap())
+        .collect::<Vec<_>>()
+        .join(" "))
 }

@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use jaq_json::Map;
 use pomost_expression::Value;
 
-use crate::{Limits, buffer::Buffer, csv::record::Records, decode::Rows, error::Fault, lines::Lines};
+use crate::{
+    Limits, buffer::Buffer, csv::record::Records, decode::Rows, error::Fault, lines::Lines,
+};
 
 /// How a table is read and written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +78,9 @@ impl Table {
     /// Skips what stands before the table; false where more of it must come.
     fn skip(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
         while self.skipped.number() <= u64::from(self.options.skip) {
-            let Some(line) = self.skipped.find(buffer, self.limit)? else { return Ok(false) };
+            let Some(line) = self.skipped.find(buffer, self.limit)? else {
+                return Ok(false);
+            };
             self.skipped.pass(&line, buffer);
         }
         Ok(true)
@@ -96,10 +100,17 @@ impl Table {
         }
         if self.options.names.len() != found.len() {
             let (names, columns) = (self.options.names.len(), found.len());
-            let message = format!("{names} names are given for columns, but the header has {columns}");
+            let message =
+                format!("{names} names are given for columns, but the header has {columns}");
             return Err(Fault::malformed(place, message));
         }
-        Ok(self.options.names.iter().cloned().map(Value::utf8_str).collect())
+        Ok(self
+            .options
+            .names
+            .iter()
+            .cloned()
+            .map(Value::utf8_str)
+            .collect())
     }
 
     fn row(&self, names: &[Value]) -> Result<Value, Fault> {
@@ -113,12 +124,24 @@ impl Table {
             true if !self.records.is_quoted(place) => Value::Null,
             _ => Value::utf8_str(field),
         };
-        let values = self.fields().enumerate().map(value).chain(std::iter::repeat(Value::Null));
-        Ok(Value::obj(names.iter().cloned().zip(values).collect::<Map>()))
+        let values = self
+            .fields()
+            .enumerate()
+            .map(value)
+            .chain(std::iter::repeat(Value::Null));
+        Ok(Value::obj(
+            names.iter().cloned().zip(values).collect::<Map>(),
+        ))
     }
 
     fn fields(&self) -> impl Iterator<Item = String> {
-        self.records.fields().map(|field| if self.options.trim { field.trim().to_owned() } else { field })
+        self.records.fields().map(|field| {
+            if self.options.trim {
+                field.trim().to_owned()
+            } else {
+                field
+            }
+        })
     }
 }
 
@@ -150,8 +173,14 @@ mod tests {
     use crate::{DecodeError, Format, Syntax, decode};
 
     fn rows(options: CsvOptions, body: &str) -> Result<Vec<String>, DecodeError> {
-        let limits = Limits { row: 100, document: 100 };
-        let format = Format { limits, ..Syntax::Csv(options).into() };
+        let limits = Limits {
+            row: 100,
+            document: 100,
+        };
+        let format = Format {
+            limits,
+            ..Syntax::Csv(options).into()
+        };
         let (rows, _) = decode(&format, None, body.as_bytes())?;
         Ok(rows.iter().map(|row| write(row).unwrap()).collect())
     }
@@ -163,11 +192,23 @@ mod tests {
     #[test]
     fn each_row_is_an_object_in_the_order_of_the_columns() {
         let body = "\u{feff}id,name\r\n1,\"a, \"\"b\"\"\r\nc\"\r\n\r\n2,\n";
-        let expected = [r#"{"id":"1","name":"a, \"b\"\r\nc"}"#, r#"{"id":"2","name":""}"#];
+        let expected = [
+            r#"{"id":"1","name":"a, \"b\"\r\nc"}"#,
+            r#"{"id":"2","name":""}"#,
+        ];
         assert_eq!(rows(CsvOptions::default(), body).unwrap(), expected);
-        assert_eq!(rows(CsvOptions::default(), body.trim_end()).unwrap(), expected);
-        assert_eq!(rows(CsvOptions::default(), "id,name\n").unwrap(), Vec::<String>::new());
-        assert_eq!(rows(CsvOptions::default(), "").unwrap(), Vec::<String>::new());
+        assert_eq!(
+            rows(CsvOptions::default(), body.trim_end()).unwrap(),
+            expected
+        );
+        assert_eq!(
+            rows(CsvOptions::default(), "id,name\n").unwrap(),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            rows(CsvOptions::default(), "").unwrap(),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -183,21 +224,40 @@ mod tests {
             ..CsvOptions::default()
         };
         let body = "Report\nof \"today\nx; 'it\n y;'it\\'s;'' '\n";
-        assert_eq!(rows(options, body).unwrap(), [r#"{"a":"x","b":"'it"}"#, r#"{"a":"y","b":"it's;'"}"#]);
-        let unquoted = CsvOptions { delimiter: b'\t', quote: None, ..CsvOptions::default() };
-        assert_eq!(rows(unquoted, "a\tb\n\"1\t2\"\n").unwrap(), [r#"{"a":"\"1","b":"2\""}"#]);
-        let renamed = CsvOptions { names: vec!["x".into()], ..CsvOptions::default() };
+        assert_eq!(
+            rows(options, body).unwrap(),
+            [r#"{"a":"x","b":"'it"}"#, r#"{"a":"y","b":"it's;'"}"#]
+        );
+        let unquoted = CsvOptions {
+            delimiter: b'\t',
+            quote: None,
+            ..CsvOptions::default()
+        };
+        assert_eq!(
+            rows(unquoted, "a\tb\n\"1\t2\"\n").unwrap(),
+            [r#"{"a":"\"1","b":"2\""}"#]
+        );
+        let renamed = CsvOptions {
+            names: vec!["x".into()],
+            ..CsvOptions::default()
+        };
         assert_eq!(rows(renamed, "a\n1\n").unwrap(), [r#"{"x":"1"}"#]);
     }
 
     #[test]
     fn a_row_with_another_number_of_fields_is_an_error_that_names_it() {
-        let options = || CsvOptions { skip: 1, ..CsvOptions::default() };
+        let options = || CsvOptions {
+            skip: 1,
+            ..CsvOptions::default()
+        };
         assert_eq!(
             error(options(), "x\na,b\n\"1\n1\",2\n\n3,4,5\n"),
             "CSV, row 2, line 6: expected 2 fields, one for each column; found 3"
         );
-        let lenient = || CsvOptions { lenient: true, ..options() };
+        let lenient = || CsvOptions {
+            lenient: true,
+            ..options()
+        };
         assert_eq!(
             rows(lenient(), "x\na,b\n1\n2,3,,\n").unwrap(),
             [r#"{"a":"1","b":null}"#, r#"{"a":"2","b":"3"}"#]
@@ -215,7 +275,10 @@ mod tests {
             r#"{"a":"1","b":"2","c":""}"#,
         ];
         assert_eq!(rows(CsvOptions::default(), body).unwrap(), texts);
-        let nulls = || CsvOptions { nulls: true, ..CsvOptions::default() };
+        let nulls = || CsvOptions {
+            nulls: true,
+            ..CsvOptions::default()
+        };
         let told = [
             r#"{"a":null,"b":"","c":"x"}"#,
             r#"{"a":"","b":null,"c":null}"#,
@@ -223,15 +286,38 @@ mod tests {
             r#"{"a":"1","b":"2","c":null}"#,
         ];
         assert_eq!(rows(nulls(), body).unwrap(), told);
-        let trimmed = CsvOptions { trim: true, ..nulls() };
-        assert_eq!(rows(trimmed, "a,b\n  ,\" \"\n").unwrap(), [r#"{"a":null,"b":""}"#]);
-        let unquoted = CsvOptions { quote: None, ..nulls() };
-        assert_eq!(rows(unquoted, "a,b\n,\"\"\n").unwrap(), [r#"{"a":null,"b":"\"\""}"#]);
+        let trimmed = CsvOptions {
+            trim: true,
+            ..nulls()
+        };
+        assert_eq!(
+            rows(trimmed, "a,b\n  ,\" \"\n").unwrap(),
+            [r#"{"a":null,"b":""}"#]
+        );
+        let unquoted = CsvOptions {
+            quote: None,
+            ..nulls()
+        };
+        assert_eq!(
+            rows(unquoted, "a,b\n,\"\"\n").unwrap(),
+            [r#"{"a":null,"b":"\"\""}"#]
+        );
         let wide = Format::from(Syntax::Csv(nulls()));
-        let (header, line) = ((0..40).map(|n| n.to_string()).collect::<Vec<_>>().join(","), ",".repeat(39));
+        let (header, line) = (
+            (0..40).map(|n| n.to_string()).collect::<Vec<_>>().join(","),
+            ",".repeat(39),
+        );
         let (read, _) = decode(&wide, None, format!("{header}\n{line}\n").as_bytes()).unwrap();
-        let Value::Obj(fields) = &read[0] else { panic!("an object") };
-        assert_eq!((fields.len(), fields.values().all(|field| *field == Value::Null)), (40, true));
+        let Value::Obj(fields) = &read[0] else {
+            panic!("an object")
+        };
+        assert_eq!(
+            (
+                fields.len(),
+                fields.values().all(|field| *field == Value::Null)
+            ),
+            (40, true)
+        );
         assert!(error(nulls(), "a,b\n1,\"").contains("expected the quote that ends a field"));
         assert!(error(nulls(), &",".repeat(200)).contains("longer than 100 bytes"));
     }
@@ -242,21 +328,33 @@ mod tests {
             error(CsvOptions::default(), "a,b,a\n1,2,3\n"),
             "CSV, row 1, line 1: the header gives column 3 the name of another"
         );
-        let renamed = CsvOptions { names: vec!["x".into()], ..CsvOptions::default() };
-        assert!(error(renamed, "a,b\n").contains("1 names are given for columns, but the header has 2"));
+        let renamed = CsvOptions {
+            names: vec!["x".into()],
+            ..CsvOptions::default()
+        };
+        assert!(
+            error(renamed, "a,b\n").contains("1 names are given for columns, but the header has 2")
+        );
     }
 
     #[test]
     fn a_quote_without_its_end_and_a_row_without_an_end_are_errors() {
         for body in ["a,b\n1,\"2\n3,4\n", "a,b\n1,\""] {
-            let expected = "CSV, row 1, line 2: the body ends here; expected the quote that ends a field";
+            let expected =
+                "CSV, row 1, line 2: the body ends here; expected the quote that ends a field";
             assert_eq!(error(CsvOptions::default(), body), expected);
         }
         let body = format!("a\n1\n\"{}", "x".repeat(200));
-        assert_eq!(error(CsvOptions::default(), &body), "CSV, row 2, line 3: a row is longer than 100 bytes");
+        assert_eq!(
+            error(CsvOptions::default(), &body),
+            "CSV, row 2, line 3: a row is longer than 100 bytes"
+        );
         let wide = Format::from(Syntax::Csv(CsvOptions::default()));
         assert!(
-            decode(&wide, None, ",".repeat(100_000).as_bytes()).unwrap_err().to_string().contains("16384")
+            decode(&wide, None, ",".repeat(100_000).as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("16384")
         );
     }
 }

@@ -74,9 +74,17 @@ impl Records {
                     self.ends.resize(self.ends.len() * 2, 0);
                 }
                 ReadRecordResult::OutputEndsFull => {
-                    return Err(Fault::malformed(self.place(), format!("more than {MAX_FIELDS} fields")));
+                    return Err(Fault::malformed(
+                        self.place(),
+                        format!("more than {MAX_FIELDS} fields"),
+                    ));
                 }
-                _ if at_end => return Err(Fault::truncated(self.place(), "the quote that ends a field")),
+                _ if at_end => {
+                    return Err(Fault::truncated(
+                        self.place(),
+                        "the quote that ends a field",
+                    ));
+                }
                 _ => {}
             }
         }
@@ -112,7 +120,11 @@ impl Records {
 
     /// Begins a record behind the line breaks that stand before it.
     fn begin(&mut self, buffer: &mut Buffer) {
-        let breaks = buffer.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let breaks = buffer
+            .bytes()
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
         self.pass(breaks, buffer);
         self.inside = !buffer.is_empty();
         self.line = self.passed_lines + 1;
@@ -125,7 +137,11 @@ impl Records {
     /// lacks a quote.
     fn step(&mut self, buffer: &mut Buffer) -> ReadRecordResult {
         let bytes = buffer.bytes();
-        let input = if bytes.is_empty() { b"\n" } else { &bytes[..bytes.len().min(STEP)] };
+        let input = if bytes.is_empty() {
+            b"\n"
+        } else {
+            &bytes[..bytes.len().min(STEP)]
+        };
         let room = self.text_length + input.len();
         if self.text.len() < room {
             self.text.resize(room, 0);
@@ -133,7 +149,10 @@ impl Records {
         let (result, read, written, ended) = match self.told {
             Some(quote) => self.read_field(input, quote),
             None => {
-                let (text, ends) = (&mut self.text[self.text_length..], &mut self.ends[self.fields..]);
+                let (text, ends) = (
+                    &mut self.text[self.text_length..],
+                    &mut self.ends[self.fields..],
+                );
                 self.reader.read_record(input, text, ends)
             }
         };
@@ -152,7 +171,9 @@ impl Records {
         if std::mem::take(&mut self.at_field) {
             self.quoted.push(input.first() == Some(&quote));
         }
-        let (result, read, written) = self.reader.read_field(input, &mut self.text[self.text_length..]);
+        let (result, read, written) = self
+            .reader
+            .read_field(input, &mut self.text[self.text_length..]);
         let (result, ended) = match result {
             ReadFieldResult::Field { record_end: true } => (ReadRecordResult::Record, 1),
             ReadFieldResult::Field { record_end: false } => (ReadRecordResult::OutputFull, 1),

@@ -36,22 +36,35 @@ impl Table {
         let Value::Obj(fields) = record else {
             return Err(format!("expected an object; found {}", kind(record)));
         };
-        if let Some(other) = fields.keys().filter_map(text).find(|name| !self.columns.contains(name)) {
+        if let Some(other) = fields
+            .keys()
+            .filter_map(text)
+            .find(|name| !self.columns.contains(name))
+        {
             return Err(format!("the field '{other}' has no column"));
         }
         let field = |column: &String| match fields.get(&Value::from(column.clone())) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => {
                 let text = text(value);
-                text.map(Some).ok_or_else(|| format!("the column '{column}' holds {}", kind(value)))
+                text.map(Some)
+                    .ok_or_else(|| format!("the column '{column}' holds {}", kind(value)))
             }
         };
         self.columns.iter().map(field).collect()
     }
 
     fn write_header(&mut self, written: &mut String) -> Result<(), String> {
-        let names: Vec<_> = self.columns.iter().map(|name| Some(name.as_str())).collect();
-        if std::mem::take(&mut self.header) { self.write_row(&names, written) } else { Ok(()) }
+        let names: Vec<_> = self
+            .columns
+            .iter()
+            .map(|name| Some(name.as_str()))
+            .collect();
+        if std::mem::take(&mut self.header) {
+            self.write_row(&names, written)
+        } else {
+            Ok(())
+        }
     }
 
     fn write_row(&self, fields: &[Option<&str>], written: &mut String) -> Result<(), String> {
@@ -110,7 +123,11 @@ impl Table {
 
 impl Writer for Table {
     fn begin(&mut self, written: &mut String) -> Result<(), String> {
-        if self.columns.is_empty() { Ok(()) } else { self.write_header(written) }
+        if self.columns.is_empty() {
+            Ok(())
+        } else {
+            self.write_header(written)
+        }
     }
 
     fn record(&mut self, record: &Value, written: &mut String) -> Result<(), String> {
@@ -136,7 +153,9 @@ mod tests {
     use crate::{Charset, EncodeError, Format, Syntax, decode, encode};
 
     fn written(format: &Format, records: &str) -> Result<String, EncodeError> {
-        let Value::Arr(records) = read(records.as_bytes()).unwrap() else { panic!("a list") };
+        let Value::Arr(records) = read(records.as_bytes()).unwrap() else {
+            panic!("a list")
+        };
         encode(format, &records).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
@@ -148,30 +167,62 @@ mod tests {
     fn the_first_record_gives_the_columns() {
         let records = r#"[{"id":1.10,"name":"a, \"b\"","ok":true},{"name":"x\ny","id":null}]"#;
         let expected = "id,name,ok\r\n1.10,\"a, \"\"b\"\"\",true\r\n,\"x\ny\",\r\n";
-        assert_eq!(written(&csv(CsvOptions::default()), records).unwrap(), expected);
+        assert_eq!(
+            written(&csv(CsvOptions::default()), records).unwrap(),
+            expected
+        );
         assert_eq!(written(&csv(CsvOptions::default()), "[]").unwrap(), "");
     }
 
     #[test]
     fn columns_that_are_given_stand_even_without_records() {
         let names = vec!["b".to_owned(), "a".to_owned()];
-        let options = CsvOptions { names, delimiter: b';', ..CsvOptions::default() };
+        let options = CsvOptions {
+            names,
+            delimiter: b';',
+            ..CsvOptions::default()
+        };
         assert_eq!(written(&csv(options.clone()), "[]").unwrap(), "b;a\r\n");
-        assert_eq!(written(&csv(options.clone()), r#"[{"a":1}]"#).unwrap(), "b;a\r\n;1\r\n");
-        let headless = CsvOptions { header: false, ..options };
-        assert_eq!(written(&csv(headless), r#"[{"a":1,"b":";"}]"#).unwrap(), "\";\";1\r\n");
+        assert_eq!(
+            written(&csv(options.clone()), r#"[{"a":1}]"#).unwrap(),
+            "b;a\r\n;1\r\n"
+        );
+        let headless = CsvOptions {
+            header: false,
+            ..options
+        };
+        assert_eq!(
+            written(&csv(headless), r#"[{"a":1,"b":";"}]"#).unwrap(),
+            "\";\";1\r\n"
+        );
     }
 
     #[test]
     fn what_a_table_cannot_hold_is_an_error_that_names_the_column() {
         let error = |options, records| written(&csv(options), records).unwrap_err().to_string();
         let default = CsvOptions::default;
-        assert_eq!(error(default(), r#"[{"a":1},{"a":[2]}]"#), "CSV, record 2: the column 'a' holds a list");
-        assert_eq!(error(default(), r#"[{"a":1},{"b":2}]"#), "CSV, record 2: the field 'b' has no column");
-        assert_eq!(error(default(), "[1]"), "CSV, record 1: expected an object; found a number");
+        assert_eq!(
+            error(default(), r#"[{"a":1},{"a":[2]}]"#),
+            "CSV, record 2: the column 'a' holds a list"
+        );
+        assert_eq!(
+            error(default(), r#"[{"a":1},{"b":2}]"#),
+            "CSV, record 2: the field 'b' has no column"
+        );
+        assert_eq!(
+            error(default(), "[1]"),
+            "CSV, record 1: expected an object; found a number"
+        );
         assert!(error(default(), "[{}]").contains("gives no columns"));
-        let unquoted = CsvOptions { quote: None, ..default() };
-        for record in [r#"[{"a":"x,y","b":1}]"#, r#"[{"a":"x\ny","b":1}]"#, r#"[{"a":""}]"#] {
+        let unquoted = CsvOptions {
+            quote: None,
+            ..default()
+        };
+        for record in [
+            r#"[{"a":"x,y","b":1}]"#,
+            r#"[{"a":"x\ny","b":1}]"#,
+            r#"[{"a":""}]"#,
+        ] {
             assert!(
                 error(unquoted.clone(), record).contains("the column 'a' holds what only quotes"),
                 "{record}"
@@ -181,50 +232,105 @@ mod tests {
 
     #[test]
     fn empty_text_is_told_from_null_where_that_is_set() {
-        let nulls = || CsvOptions { nulls: true, ..CsvOptions::default() };
+        let nulls = || CsvOptions {
+            nulls: true,
+            ..CsvOptions::default()
+        };
         let records = r#"[{"a":null,"b":"","c":"x"},{"a":"","c":null}]"#;
-        assert_eq!(written(&csv(nulls()), records).unwrap(), "a,b,c\r\n,\"\",x\r\n\"\",,\r\n");
-        assert_eq!(written(&csv(CsvOptions::default()), records).unwrap(), "a,b,c\r\n,,x\r\n,,\r\n");
+        assert_eq!(
+            written(&csv(nulls()), records).unwrap(),
+            "a,b,c\r\n,\"\",x\r\n\"\",,\r\n"
+        );
+        assert_eq!(
+            written(&csv(CsvOptions::default()), records).unwrap(),
+            "a,b,c\r\n,,x\r\n,,\r\n"
+        );
         let error = |options, records| written(&csv(options), records).unwrap_err().to_string();
-        assert!(error(nulls(), r#"[{"a":null}]"#).contains("the column 'a' is null, which alone in a row"));
-        let unquoted = CsvOptions { quote: None, ..nulls() };
+        assert!(
+            error(nulls(), r#"[{"a":null}]"#)
+                .contains("the column 'a' is null, which alone in a row")
+        );
+        let unquoted = CsvOptions {
+            quote: None,
+            ..nulls()
+        };
         assert!(error(unquoted, r#"[{"a":"","b":1}]"#).contains("only quotes can tell from null"));
     }
 
     #[test]
     fn a_table_is_written_in_its_charset_or_not_at_all() {
-        let format = Format { charset: Charset::of_label("windows-1250"), ..csv(CsvOptions::default()) };
+        let format = Format {
+            charset: Charset::of_label("windows-1250"),
+            ..csv(CsvOptions::default())
+        };
         let records = [read(r#"{"a":"żółw"}"#.as_bytes()).unwrap()];
-        assert_eq!(encode(&format, &records).unwrap(), b"a\r\n\xbf\xf3\xb3w\r\n");
+        assert_eq!(
+            encode(&format, &records).unwrap(),
+            b"a\r\n\xbf\xf3\xb3w\r\n"
+        );
         let records = [read(r#"{"a":"🐢"}"#.as_bytes()).unwrap()];
         let error = encode(&format, &records).unwrap_err().to_string();
-        assert_eq!(error, "CSV, record 1: a character that windows-1250 does not have");
-        let format = Format { charset: Charset::of_label("utf-16"), ..format };
-        assert!(encode(&format, &records).unwrap_err().to_string().contains("UTF-16LE is only read"));
+        assert_eq!(
+            error,
+            "CSV, record 1: a character that windows-1250 does not have"
+        );
+        let format = Format {
+            charset: Charset::of_label("utf-16"),
+            ..format
+        };
+        assert!(
+            encode(&format, &records)
+                .unwrap_err()
+                .to_string()
+                .contains("UTF-16LE is only read")
+        );
     }
 
     #[test]
     fn what_was_written_is_read_as_it_was() {
-        let fields = ["", " x ", "a,b;c\td", "\"", "'", "\\", "\\\"", "a\r\nb", "\n", "\r", "ż🐢", "\\n"];
+        let fields = [
+            "", " x ", "a,b;c\td", "\"", "'", "\\", "\\\"", "a\r\nb", "\n", "\r", "ż🐢", "\\n",
+        ];
         let every = [
             CsvOptions::default(),
-            CsvOptions { delimiter: b';', quote: Some(b'\''), ..CsvOptions::default() },
-            CsvOptions { delimiter: b'\t', escape: Some(b'\\'), ..CsvOptions::default() },
-            CsvOptions { nulls: true, ..CsvOptions::default() },
+            CsvOptions {
+                delimiter: b';',
+                quote: Some(b'\''),
+                ..CsvOptions::default()
+            },
+            CsvOptions {
+                delimiter: b'\t',
+                escape: Some(b'\\'),
+                ..CsvOptions::default()
+            },
+            CsvOptions {
+                nulls: true,
+                ..CsvOptions::default()
+            },
         ];
         for options in every {
             for first in fields {
                 for second in fields {
                     let row = |fields: &[(&str, &str)]| {
                         let text = |text: &str| Value::from(text.to_owned());
-                        Value::obj(fields.iter().map(|(name, field)| (text(name), text(field))).collect())
+                        Value::obj(
+                            fields
+                                .iter()
+                                .map(|(name, field)| (text(name), text(field)))
+                                .collect(),
+                        )
                     };
-                    let records = [row(&[("a", first), ("b", second)]), row(&[("a", second), ("b", first)])];
+                    let records = [
+                        row(&[("a", first), ("b", second)]),
+                        row(&[("a", second), ("b", first)]),
+                    ];
                     let format = csv(options.clone());
-                    let (rows, _) = decode(&format, None, &encode(&format, &records).unwrap()).unwrap();
+                    let (rows, _) =
+                        decode(&format, None, &encode(&format, &records).unwrap()).unwrap();
                     assert_eq!(rows, records, "{first:?} {second:?}");
                     let records = [row(&[("a", first)])];
-                    let (rows, _) = decode(&format, None, &encode(&format, &records).unwrap()).unwrap();
+                    let (rows, _) =
+                        decode(&format, None, &encode(&format, &records).unwrap()).unwrap();
                     assert_eq!(rows, records, "{first:?}");
                 }
             }

@@ -19,7 +19,8 @@ pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> 
             value => std::slice::from_ref(value),
         };
         for value in values {
-            let value = text(value).ok_or_else(|| format!("the field '{name}' holds {}", kind(value)))?;
+            let value =
+                text(value).ok_or_else(|| format!("the field '{name}' holds {}", kind(value)))?;
             form.append_pair(&name, &value);
         }
     }
@@ -37,7 +38,8 @@ mod tests {
     #[test]
     fn a_flat_object_is_a_form_that_is_read_as_it_was() {
         let record =
-            read(r#"{"name":"ż &=+","tag":["a","b"],"n":1.10,"none":null,"ok":true}"#.as_bytes()).unwrap();
+            read(r#"{"name":"ż &=+","tag":["a","b"],"n":1.10,"none":null,"ok":true}"#.as_bytes())
+                .unwrap();
         let form = encode_one(&Syntax::Form.into(), &record).unwrap();
         assert_eq!(form, b"name=%C5%BC+%26%3D%2B&tag=a&tag=b&n=1.10&ok=true");
         let (rows, _) = decode(&Syntax::Form.into(), None, &form).unwrap();
@@ -47,11 +49,22 @@ mod tests {
     #[test]
     fn what_a_form_cannot_hold_is_an_error_that_names_the_field() {
         let error = |json: &str| {
-            encode_one(&Syntax::Form.into(), &read(json.as_bytes()).unwrap()).unwrap_err().to_string()
+            encode_one(&Syntax::Form.into(), &read(json.as_bytes()).unwrap())
+                .unwrap_err()
+                .to_string()
         };
-        assert_eq!(error(r#"{"a":{}}"#), "form, record 1: the field 'a' holds an object");
-        assert_eq!(error(r#"{"a":[[1]]}"#), "form, record 1: the field 'a' holds a list");
-        assert_eq!(error("[]"), "form, record 1: expected an object; found a list");
+        assert_eq!(
+            error(r#"{"a":{}}"#),
+            "form, record 1: the field 'a' holds an object"
+        );
+        assert_eq!(
+            error(r#"{"a":[[1]]}"#),
+            "form, record 1: the field 'a' holds a list"
+        );
+        assert_eq!(
+            error("[]"),
+            "form, record 1: expected an object; found a list"
+        );
         assert!(encode(&Syntax::Form.into(), &[]).is_err());
     }
 }

@@ -53,20 +53,35 @@ mod tests {
     use crate::{Encoder, Format, Syntax, encode, encode_one};
 
     fn records() -> Vec<Value> {
-        [r#"{"a":1.10,"b":"ż\n"}"#, "9007199254740993"].map(|json| read(json.as_bytes()).unwrap()).into()
+        [r#"{"a":1.10,"b":"ż\n"}"#, "9007199254740993"]
+            .map(|json| read(json.as_bytes()).unwrap())
+            .into()
     }
 
     #[test]
     fn records_are_an_array_or_lines_and_one_is_itself() {
-        let written =
-            |format: &Format, records: &[Value]| String::from_utf8(encode(format, records).unwrap()).unwrap();
+        let written = |format: &Format, records: &[Value]| {
+            String::from_utf8(encode(format, records).unwrap()).unwrap()
+        };
         let (json, lines) = (Format::default(), Syntax::JsonLines.into());
-        assert_eq!(written(&json, &records()), r#"[{"a":1.10,"b":"ż\n"},9007199254740993]"#);
+        assert_eq!(
+            written(&json, &records()),
+            r#"[{"a":1.10,"b":"ż\n"},9007199254740993]"#
+        );
         assert_eq!(written(&json, &[]), "[]");
-        assert_eq!(written(&lines, &records()), "{\"a\":1.10,\"b\":\"ż\\n\"}\n9007199254740993\n");
+        assert_eq!(
+            written(&lines, &records()),
+            "{\"a\":1.10,\"b\":\"ż\\n\"}\n9007199254740993\n"
+        );
         assert_eq!(written(&lines, &[]), "");
-        assert_eq!(encode_one(&json, &records()[1]).unwrap(), b"9007199254740993");
-        assert_eq!(encode_one(&lines, &records()[1]).unwrap(), b"9007199254740993\n");
+        assert_eq!(
+            encode_one(&json, &records()[1]).unwrap(),
+            b"9007199254740993"
+        );
+        assert_eq!(
+            encode_one(&lines, &records()[1]).unwrap(),
+            b"9007199254740993\n"
+        );
     }
 
     #[test]
@@ -78,12 +93,18 @@ mod tests {
             pieces.push(String::from_utf8(encoder.take()).unwrap());
         }
         pieces.push(String::from_utf8(encoder.finish().unwrap()).unwrap());
-        assert_eq!(pieces, [r#"[{"a":1.10,"b":"ż\n"}"#, ",9007199254740993", "]"]);
+        assert_eq!(
+            pieces,
+            [r#"[{"a":1.10,"b":"ż\n"}"#, ",9007199254740993", "]"]
+        );
     }
 
     #[test]
     fn what_json_lacks_is_an_error_that_names_the_record() {
         let error = encode(&Format::default(), &[Value::Null, Value::from(f64::NAN)]).unwrap_err();
-        assert_eq!(error.to_string(), "JSON, record 2: infinity or not a number, which JSON cannot express");
+        assert_eq!(
+            error.to_string(),
+            "JSON, record 2: infinity or not a number, which JSON cannot express"
+        );
     }
 }

@@ -28,7 +28,11 @@ pub struct EncodeError {
 /// An XML document's root element is the record's, by the name that the format gives it; without
 /// one it is the only field of the record.
 pub fn encode_one(format: &Format, record: &Value) -> Result<Vec<u8>, EncodeError> {
-    let failed = |message| EncodeError { format: format.name(), record: 1, message };
+    let failed = |message| EncodeError {
+        format: format.name(),
+        record: 1,
+        message,
+    };
     let mut text = String::new();
     match &format.syntax {
         Syntax::Json => json::value(record, &mut text),
@@ -82,18 +86,31 @@ pub(crate) trait Writer: Send {
 impl Encoder {
     /// An encoder of one list.
     pub fn new(format: &Format) -> Result<Encoder, EncodeError> {
-        let failed = |message| EncodeError { format: format.name(), record: 1, message };
+        let failed = |message| EncodeError {
+            format: format.name(),
+            record: 1,
+            message,
+        };
         let mut writer = writer(format).map_err(failed)?;
         let mut text = String::new();
         writer.begin(&mut text).map_err(failed)?;
         let characters = Characters::new(format).map_err(failed)?;
-        Ok(Encoder { format: format.name(), writer, characters, records: 0, text, bytes: Vec::new() })
+        Ok(Encoder {
+            format: format.name(),
+            writer,
+            characters,
+            records: 0,
+            text,
+            bytes: Vec::new(),
+        })
     }
 
     /// Writes a record.
     pub fn push(&mut self, record: &Value) -> Result<(), EncodeError> {
         self.records += 1;
-        self.writer.record(record, &mut self.text).map_err(|message| self.failed(message))?;
+        self.writer
+            .record(record, &mut self.text)
+            .map_err(|message| self.failed(message))?;
         self.write_characters(false)
     }
 
@@ -116,7 +133,11 @@ impl Encoder {
     }
 
     fn failed(&self, message: String) -> EncodeError {
-        EncodeError { format: self.format, record: self.records.max(1), message }
+        EncodeError {
+            format: self.format,
+            record: self.records.max(1),
+            message,
+        }
     }
 }
 
@@ -146,7 +167,10 @@ impl Characters {
     fn new(format: &Format) -> Result<Characters, String> {
         let charset = charset(format);
         if !charset.is_written() {
-            return Err(format!("{} is only read; give another encoding", charset.name()));
+            return Err(format!(
+                "{} is only read; give another encoding",
+                charset.name()
+            ));
         }
         Ok(Characters(charset.encoding().new_encoder()))
     }
@@ -154,15 +178,22 @@ impl Characters {
     /// Appends the bytes of a text; `last` where no other follows.
     fn write(&mut self, mut text: &str, bytes: &mut Vec<u8>, last: bool) -> Result<(), String> {
         loop {
-            let room = self.0.max_buffer_length_from_utf8_without_replacement(text.len());
+            let room = self
+                .0
+                .max_buffer_length_from_utf8_without_replacement(text.len());
             bytes.reserve(room.unwrap_or(text.len() + 16));
-            let (result, read) = self.0.encode_from_utf8_to_vec_without_replacement(text, bytes, last);
+            let (result, read) = self
+                .0
+                .encode_from_utf8_to_vec_without_replacement(text, bytes, last);
             text = text.get(read..).unwrap_or_default();
             match result {
                 EncoderResult::InputEmpty => return Ok(()),
                 EncoderResult::OutputFull => {}
                 EncoderResult::Unmappable(_) => {
-                    return Err(format!("a character that {} does not have", self.0.encoding().name()));
+                    return Err(format!(
+                        "a character that {} does not have",
+                        self.0.encoding().name()
+                    ));
                 }
             }
         }

@@ -6,7 +6,8 @@ use crate::encode::Writer;
 
 /// Writes a record, which must be a text, a number or a truth value.
 pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> {
-    written.push_str(&text(record).ok_or_else(|| format!("expected text; found {}", kind(record)))?);
+    written
+        .push_str(&text(record).ok_or_else(|| format!("expected text; found {}", kind(record)))?);
     Ok(())
 }
 
@@ -50,7 +51,10 @@ mod tests {
         let format = Syntax::Text(TextOptions::default()).into();
         let texts = ["a", "ż", ""].map(|text| Value::from(text.to_owned()));
         assert_eq!(encode(&format, &texts).unwrap(), "a\nż\n\n".as_bytes());
-        assert_eq!(encode_one(&format, &Value::from("a\nb".to_owned())).unwrap(), b"a\nb");
+        assert_eq!(
+            encode_one(&format, &Value::from("a\nb".to_owned())).unwrap(),
+            b"a\nb"
+        );
         assert_eq!(encode_one(&format, &Value::from(5_usize)).unwrap(), b"5");
         assert!(encode(&format, &[Value::from("a\nb".to_owned())]).is_err());
         let error = encode_one(&format, &Value::Null).unwrap_err().to_string();

@@ -26,7 +26,8 @@ pub(crate) fn document(
         Value::Obj(fields) if fields.len() == 1 => fields.first(),
         _ => None,
     };
-    let (name, root) = only.ok_or("expected an object with one field, which becomes the root element")?;
+    let (name, root) =
+        only.ok_or("expected an object with one field, which becomes the root element")?;
     element(&text(name).unwrap_or_default(), root, MAX_DEPTH, written)
 }
 
@@ -42,30 +43,49 @@ impl List {
         let path = options.record.as_ref();
         let around = path.and_then(|path| path.around());
         let (Some(path), Some(around)) = (path, around) else {
-            return Err("a list needs the path of its records from the root, such as /orders/order".into());
+            return Err(
+                "a list needs the path of its records from the root, such as /orders/order".into(),
+            );
         };
-        Ok(List { charset, around: around.to_vec(), name: path.name().into() })
+        Ok(List {
+            charset,
+            around: around.to_vec(),
+            name: path.name().into(),
+        })
     }
 }
 
 impl Writer for List {
     fn begin(&mut self, written: &mut String) -> Result<(), String> {
         declaration(self.charset, written);
-        self.around.iter().for_each(|name| written.push_str(&format!("<{name}>")));
+        self.around
+            .iter()
+            .for_each(|name| written.push_str(&format!("<{name}>")));
         Ok(())
     }
 
     fn record(&mut self, record: &Value, written: &mut String) -> Result<(), String> {
-        element(&self.name, record, MAX_DEPTH - self.around.len().min(MAX_DEPTH), written)
+        element(
+            &self.name,
+            record,
+            MAX_DEPTH - self.around.len().min(MAX_DEPTH),
+            written,
+        )
     }
 
     fn end(&mut self, written: &mut String) {
-        self.around.iter().rev().for_each(|name| written.push_str(&format!("</{name}>")));
+        self.around
+            .iter()
+            .rev()
+            .for_each(|name| written.push_str(&format!("</{name}>")));
     }
 }
 
 fn declaration(charset: Charset, written: &mut String) {
-    written.push_str(&format!("<?xml version=\"1.0\" encoding=\"{}\"?>", charset.name()));
+    written.push_str(&format!(
+        "<?xml version=\"1.0\" encoding=\"{}\"?>",
+        charset.name()
+    ));
 }
 
 /// Writes an element in which others may be nested `depth` deep.
@@ -95,15 +115,22 @@ fn element(name: &str, value: &Value, depth: usize, written: &mut String) -> Res
 }
 
 fn attributes(fields: &Map, written: &mut String) -> Result<(), String> {
-    for (field, value) in fields.iter().filter(|(_, value)| !matches!(value, Value::Null)) {
+    for (field, value) in fields
+        .iter()
+        .filter(|(_, value)| !matches!(value, Value::Null))
+    {
         let field = text(field).unwrap_or_default();
-        let Some(name) = field.strip_prefix('@') else { continue };
+        let Some(name) = field.strip_prefix('@') else {
+            continue;
+        };
         if !is_name(name) {
             return Err(format!("'{name}' cannot be the name of an attribute"));
         }
         let value = plain(&field, value)?;
         // A line break or tab that stands as such in an attribute is read as a space.
-        let value = escape(value.as_str()).replace('\n', "&#10;").replace('\t', "&#9;");
+        let value = escape(value.as_str())
+            .replace('\n', "&#10;")
+            .replace('\t', "&#9;");
         written.extend([" ", name, "=\"", &value, "\""]);
     }
     Ok(())
@@ -118,7 +145,9 @@ fn content(fields: &Map, depth: usize) -> Result<String, String> {
             _ if field.starts_with('@') => {}
             value if field == "#text" => written.push_str(&character_data(&field, value)?),
             Value::Arr(values) => {
-                values.iter().try_for_each(|value| element(&field, value, depth, &mut written))?;
+                values
+                    .iter()
+                    .try_for_each(|value| element(&field, value, depth, &mut written))?;
             }
             value => element(&field, value, depth, &mut written)?,
         }
@@ -140,5 +169,7 @@ fn plain(field: &str, value: &Value) -> Result<String, String> {
     if is_text(&text) {
         return Ok(text);
     }
-    Err(format!("the field '{field}' holds a character that XML does not have"))
+    Err(format!(
+        "the field '{field}' holds a character that XML does not have"
+    ))
 }

@@ -13,7 +13,11 @@ pub(crate) struct Document {
 
 impl Document {
     pub(crate) fn new(limits: Limits) -> Document {
-        Document { limit: limits.document, value: Value::Null, done: false }
+        Document {
+            limit: limits.document,
+            value: Value::Null,
+            done: false,
+        }
     }
 }
 
@@ -27,7 +31,10 @@ impl Rows for Document {
         }
         self.value = read_strictly(buffer.bytes(), true).map_err(|error| {
             let place = Place::Byte(buffer.offset() + error.index as u64);
-            Fault { place, problem: error.problem }
+            Fault {
+                place,
+                problem: error.problem,
+            }
         })?;
         self.done = true;
         buffer.consume(buffer.len());
@@ -58,7 +65,10 @@ mod tests {
     #[test]
     fn a_document_that_is_no_json_is_an_error_with_its_place_and_without_its_values() {
         let error = decode(&Format::default(), None, b"{\"secret\": \"xyzzy\" oops}").unwrap_err();
-        assert_eq!(error.to_string(), "JSON, row 1, byte 19: expected JSON as RFC 8259 has it");
+        assert_eq!(
+            error.to_string(),
+            "JSON, row 1, byte 19: expected JSON as RFC 8259 has it"
+        );
         let error = decode(&Format::default(), None, b"{\"secret\": \"xyz").unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -68,12 +78,37 @@ mod tests {
 
     #[test]
     fn a_document_that_is_too_long_or_too_deep_is_refused() {
-        let limits = Limits { document: 10, ..Limits::default() };
-        let error = decode(&Format { limits, ..Format::default() }, None, b"[1,2,3,4,5,6]").unwrap_err();
-        assert_eq!(error.problem, Problem::TooLarge { what: "the document", limit: 10 });
-        for deep in ["[".repeat(100_000), format!("{}{}", "[".repeat(129), "]".repeat(129))] {
+        let limits = Limits {
+            document: 10,
+            ..Limits::default()
+        };
+        let error = decode(
+            &Format {
+                limits,
+                ..Format::default()
+            },
+            None,
+            b"[1,2,3,4,5,6]",
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.problem,
+            Problem::TooLarge {
+                what: "the document",
+                limit: 10
+            }
+        );
+        for deep in [
+            "[".repeat(100_000),
+            format!("{}{}", "[".repeat(129), "]".repeat(129)),
+        ] {
             let error = decode(&Format::default(), None, deep.as_bytes()).unwrap_err();
-            assert!(error.to_string().ends_with("a JSON value nested deeper than 128 levels"), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("a JSON value nested deeper than 128 levels"),
+                "{error}"
+            );
         }
     }
 }

@@ -72,10 +72,16 @@ impl List {
 
     /// Goes on in the list; none where more must come or where the list has ended.
     fn read_list(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
-        let spaces = buffer.bytes().iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
+        let spaces = buffer
+            .bytes()
+            .iter()
+            .take_while(|byte| b" \t\r\n".contains(byte))
+            .count();
         buffer.consume(spaces);
         match (self.stage, buffer.bytes().first()) {
-            (_, None) if buffer.ended() => Err(Fault::truncated(buffer.place(), "the rest of the list")),
+            (_, None) if buffer.ended() => {
+                Err(Fault::truncated(buffer.place(), "the rest of the list"))
+            }
             (_, None) => Ok(None),
             (Stage::FirstElement | Stage::Comma, Some(b']')) => {
                 self.outline.close_list(buffer.offset() - self.list_start);
@@ -88,7 +94,10 @@ impl List {
                 self.stage = Stage::Element;
                 self.read_list(buffer)
             }
-            (Stage::Comma, _) => Err(Fault::malformed(buffer.place(), "expected , or ] behind an element")),
+            (Stage::Comma, _) => Err(Fault::malformed(
+                buffer.place(),
+                "expected , or ] behind an element",
+            )),
             _ => self.read_element(buffer),
         }
     }
@@ -96,15 +105,26 @@ impl List {
     fn read_element(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
         let end = self.element.find(buffer.bytes());
         if end.unwrap_or(buffer.len()) > self.limit {
-            return Err(Fault::too_large(buffer.place(), "an element of the list", self.limit));
+            return Err(Fault::too_large(
+                buffer.place(),
+                "an element of the list",
+                self.limit,
+            ));
         }
         let Some(end) = end else {
             let cut_off = || Fault::truncated(buffer.place(), "the rest of an element");
-            return if buffer.ended() { Err(cut_off()) } else { Ok(None) };
+            return if buffer.ended() {
+                Err(cut_off())
+            } else {
+                Ok(None)
+            };
         };
         let value = read_strictly(&buffer.bytes()[..end], false).map_err(|error| {
             let place = Place::Byte(buffer.offset() + error.index as u64);
-            Fault { place, problem: error.problem }
+            Fault {
+                place,
+                problem: error.problem,
+            }
         })?;
         buffer.consume(end);
         self.element = ValueEnd::default();
@@ -115,15 +135,26 @@ impl List {
     /// What jq makes of a document that has no list where the rows should be: the values of an
     /// object, and otherwise an error, unless it is only the last step that the path lets fail.
     fn values_in_place(&self, place: Place) -> Result<Vec<Value>, Fault> {
-        let found = self.path.fields.iter().try_fold(&self.rest, |value, field| match value {
-            Value::Obj(fields) => Some(fields.get(&Value::from(field.clone())).unwrap_or(&Value::Null)),
-            Value::Null => Some(value),
-            _ => None,
-        });
+        let found = self
+            .path
+            .fields
+            .iter()
+            .try_fold(&self.rest, |value, field| match value {
+                Value::Obj(fields) => Some(
+                    fields
+                        .get(&Value::from(field.clone()))
+                        .unwrap_or(&Value::Null),
+                ),
+                Value::Null => Some(value),
+                _ => None,
+            });
         match found {
             Some(Value::Obj(fields)) => Ok(fields.values().cloned().collect()),
             Some(_) if self.path.optional => Ok(Vec::new()),
-            _ => Err(Fault::malformed(place, format!("expected a list at {}", self.path.label()))),
+            _ => Err(Fault::malformed(
+                place,
+                format!("expected a list at {}", self.path.label()),
+            )),
         }
     }
 }

@@ -58,7 +58,11 @@ impl Outline {
         for (index, &byte) in bytes.iter().enumerate() {
             if self.copy.len() == self.limit {
                 let place = Place::Byte(self.in_body(self.copy.len()));
-                return Err(Fault::too_large(place, "what stands around the list", self.limit));
+                return Err(Fault::too_large(
+                    place,
+                    "what stands around the list",
+                    self.limit,
+                ));
             }
             self.copy.push(byte);
             if self.in_string {
@@ -72,7 +76,10 @@ impl Outline {
 
     /// Notes that the list has ended, with its bracket, and how long its elements were.
     pub(crate) fn close_list(&mut self, length: u64) {
-        self.list = Some(LeftOut { at: self.copy.len(), length });
+        self.list = Some(LeftOut {
+            at: self.copy.len(),
+            length,
+        });
         self.copy.push(b']');
     }
 
@@ -134,7 +141,8 @@ impl Outline {
         if byte == b'{' && self.leads_on && self.on_path < self.path.fields.len() {
             self.on_path += 1;
         }
-        self.field_expected = matches!(byte, b'{' | b',') && self.depth > 0 && self.depth == self.on_path;
+        self.field_expected =
+            matches!(byte, b'{' | b',') && self.depth > 0 && self.depth == self.on_path;
         self.leads_on = false;
         false
     }
@@ -145,7 +153,9 @@ impl Outline {
 
     /// A field that leads on and occurs again would change what its first occurrence led to.
     fn field_ended(&mut self, start: usize) -> Result<(), Fault> {
-        let field = read(&self.copy[start..]).ok().and_then(|field| text(&field));
+        let field = read(&self.copy[start..])
+            .ok()
+            .and_then(|field| text(&field));
         let level = self.on_path.saturating_sub(1);
         self.field_leads_on = field.is_some() && field.as_ref() == self.path.fields.get(level);
         if !self.field_leads_on {
@@ -161,7 +171,10 @@ impl Outline {
 
     /// Where in the body a byte of the copy was.
     fn in_body(&self, index: usize) -> u64 {
-        let before = self.list.filter(|list| list.at <= index).map_or(0, |list| list.length);
+        let before = self
+            .list
+            .filter(|list| list.at <= index)
+            .map_or(0, |list| list.length);
         index as u64 + before
     }
 }

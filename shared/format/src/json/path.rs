@@ -13,8 +13,16 @@ pub struct RowPath {
 impl RowPath {
     /// The path as jq has it, for people to read.
     pub(crate) fn label(&self) -> String {
-        let fields: String = self.fields.iter().map(|field| format!(".{field}")).collect();
-        if fields.is_empty() { ".".into() } else { fields }
+        let fields: String = self
+            .fields
+            .iter()
+            .map(|field| format!(".{field}"))
+            .collect();
+        if fields.is_empty() {
+            ".".into()
+        } else {
+            fields
+        }
     }
 }
 
@@ -50,7 +58,10 @@ pub fn row_path(expression: &str) -> Option<(RowPath, &str)> {
         rest = rest.strip_prefix('.').unwrap_or(rest);
     };
     let required = behind.trim_start_matches('?');
-    let path = RowPath { fields, optional: required.len() < behind.len() };
+    let path = RowPath {
+        fields,
+        optional: required.len() < behind.len(),
+    };
     Some((path, each(required.trim_start())?))
 }
 
@@ -59,7 +70,10 @@ fn each(behind: &str) -> Option<&str> {
     if behind.is_empty() {
         return Some(".");
     }
-    let each = behind.strip_prefix('|').filter(|each| !each.starts_with('='))?.trim();
+    let each = behind
+        .strip_prefix('|')
+        .filter(|each| !each.starts_with('='))?
+        .trim();
     (!each.is_empty()).then_some(each)
 }
 
@@ -70,8 +84,9 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 }
 
 fn identifier(text: &str) -> Option<(String, &str)> {
-    let end =
-        text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(text.len());
+    let end = text
+        .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .unwrap_or(text.len());
     let (field, rest) = text.split_at(end);
     let is_name = field.starts_with(|letter: char| !letter.is_ascii_digit());
     is_name.then(|| (field.to_owned(), rest))
@@ -99,7 +114,11 @@ mod tests {
             (".a_1[] | select(.x) | .y", "a_1", false, "select(.x) | .y"),
             (".a[]|.b[]", "a", false, ".b[]"),
         ] {
-            assert_eq!(path(expression), Some((fields.into(), optional, each)), "{expression}");
+            assert_eq!(
+                path(expression),
+                Some((fields.into(), optional, each)),
+                "{expression}"
+            );
         }
     }
 

@@ -14,17 +14,27 @@ pub(crate) struct ErrorAt {
 /// it: then a text that lacks its end was cut off.
 pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, ErrorAt> {
     read(bytes).map_err(|error| match error {
-        ReadError::TooDeep | ReadError::TooLong => {
-            ErrorAt { index: 0, problem: malformed(format!("a JSON value {error}")) }
-        }
-        ReadError::NotUtf8(index) => ErrorAt { index, problem: malformed("expected UTF-8") },
+        ReadError::TooDeep | ReadError::TooLong => ErrorAt {
+            index: 0,
+            problem: malformed(format!("a JSON value {error}")),
+        },
+        ReadError::NotUtf8(index) => ErrorAt {
+            index,
+            problem: malformed("expected UTF-8"),
+        },
         ReadError::NotJson { line, column } => {
             let index = index(bytes, line, column);
             if at_end && is_cut_off(bytes, index) {
                 let problem = Problem::Truncated("the rest of a JSON value".into());
-                return ErrorAt { index: bytes.len(), problem };
+                return ErrorAt {
+                    index: bytes.len(),
+                    problem,
+                };
             }
-            ErrorAt { index, problem: malformed("expected JSON as RFC 8259 has it") }
+            ErrorAt {
+                index,
+                problem: malformed("expected JSON as RFC 8259 has it"),
+            }
         }
     })
 }
@@ -42,7 +52,10 @@ fn is_cut_off(bytes: &[u8], wrong_at: usize) -> bool {
 /// The index of a line and a column, both from 1.
 fn index(bytes: &[u8], line: usize, column: usize) -> usize {
     let breaks = memchr::memchr_iter(b'\n', bytes);
-    let start = line.checked_sub(2).and_then(|before| breaks.clone().nth(before)).map_or(0, |at| at + 1);
+    let start = line
+        .checked_sub(2)
+        .and_then(|before| breaks.clone().nth(before))
+        .map_or(0, |at| at + 1);
     (start + column.saturating_sub(1)).min(bytes.len())
 }
 
@@ -51,7 +64,9 @@ mod tests {
     use super::*;
 
     fn wrong(json: &str, at_end: bool) -> (usize, bool) {
-        let error = read_strictly(json.as_bytes(), at_end).map(|_| ()).expect_err("it is not JSON");
+        let error = read_strictly(json.as_bytes(), at_end)
+            .map(|_| ())
+            .expect_err("it is not JSON");
         (error.index, matches!(error.problem, Problem::Truncated(_)))
     }
 

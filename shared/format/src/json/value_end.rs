@@ -83,7 +83,8 @@ mod tests {
         ] {
             assert_eq!(ValueEnd::default().find(text.as_bytes()), end, "{text}");
             let mut piecewise = ValueEnd::default();
-            let found = (1..=text.len()).find_map(|length| piecewise.find(&text.as_bytes()[..length]));
+            let found =
+                (1..=text.len()).find_map(|length| piecewise.find(&text.as_bytes()[..length]));
             assert_eq!(found, end, "{text} byte by byte");
         }
     }

@@ -21,9 +21,13 @@ pub(crate) fn declaration(head: &[u8]) -> Declaration {
     if head.len() < BEGIN.len() && BEGIN.starts_with(head) {
         return Declaration::Incomplete;
     }
-    let Some(rest) = head.strip_prefix(BEGIN) else { return Declaration::Silent };
+    let Some(rest) = head.strip_prefix(BEGIN) else {
+        return Declaration::Silent;
+    };
     match memchr::memmem::find(rest, b"?>") {
-        Some(end) if end <= MAX_LENGTH => label(&rest[..end]).map_or(Declaration::Silent, Declaration::Names),
+        Some(end) if end <= MAX_LENGTH => {
+            label(&rest[..end]).map_or(Declaration::Silent, Declaration::Names)
+        }
         None if rest.len() <= MAX_LENGTH => Declaration::Incomplete,
         _ => Declaration::Silent,
     }
@@ -31,7 +35,9 @@ pub(crate) fn declaration(head: &[u8]) -> Declaration {
 
 fn label(declaration: &[u8]) -> Option<String> {
     let name = memchr::memmem::find(declaration, b"encoding")?;
-    let value = declaration[name + b"encoding".len()..].trim_ascii_start().strip_prefix(b"=")?;
+    let value = declaration[name + b"encoding".len()..]
+        .trim_ascii_start()
+        .strip_prefix(b"=")?;
     let (quote, value) = value.trim_ascii_start().split_first()?;
     let label = value.split(|byte| byte == quote).next()?;
     Some(String::from_utf8_lossy(label).into_owned())
@@ -44,18 +50,42 @@ mod tests {
     #[test]
     fn a_declaration_names_the_charset_once_it_has_come() {
         let document = b"<?xml version='1.0' encoding = \"ISO-8859-2\" standalone='yes'?><a/>";
-        let end = document.iter().position(|&byte| byte == b'>').expect("it ends") + 1;
+        let end = document
+            .iter()
+            .position(|&byte| byte == b'>')
+            .expect("it ends")
+            + 1;
         for length in 0..end {
-            assert_eq!(declaration(&document[..length]), Declaration::Incomplete, "{length}");
+            assert_eq!(
+                declaration(&document[..length]),
+                Declaration::Incomplete,
+                "{length}"
+            );
         }
-        assert_eq!(declaration(&document[..end]), Declaration::Names("ISO-8859-2".into()));
-        assert_eq!(declaration(document), Declaration::Names("ISO-8859-2".into()));
+        assert_eq!(
+            declaration(&document[..end]),
+            Declaration::Names("ISO-8859-2".into())
+        );
+        assert_eq!(
+            declaration(document),
+            Declaration::Names("ISO-8859-2".into())
+        );
     }
 
     #[test]
     fn a_document_without_a_declaration_or_charset_is_silent() {
-        for document in ["<a/>", "\u{feff}<?xml", "<?xml version='1.0'?>", " <?xml encoding='x'?>", "<?xm?"] {
-            assert_eq!(declaration(document.as_bytes()), Declaration::Silent, "{document}");
+        for document in [
+            "<a/>",
+            "\u{feff}<?xml",
+            "<?xml version='1.0'?>",
+            " <?xml encoding='x'?>",
+            "<?xm?",
+        ] {
+            assert_eq!(
+                declaration(document.as_bytes()),
+                Declaration::Silent,
+                "{document}"
+            );
         }
         let endless = ["<?xml ", &"x".repeat(2 * MAX_LENGTH), "encoding='x'?>"].concat();
         assert_eq!(declaration(endless.as_bytes()), Declaration::Silent);

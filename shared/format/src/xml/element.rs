@@ -31,7 +31,10 @@ pub(crate) struct Element {
 impl Element {
     /// The element that a start tag begins.
     pub(crate) fn begin(tag: &str, start: Place, options: &XmlOptions) -> Result<Element, String> {
-        let name = tag.split([' ', '\t', '\r', '\n']).next().unwrap_or_default();
+        let name = tag
+            .split([' ', '\t', '\r', '\n'])
+            .next()
+            .unwrap_or_default();
         if !is_name(name) {
             return Err("expected the name of an element behind <".into());
         }
@@ -65,7 +68,8 @@ impl Element {
     pub(crate) fn add_text(&mut self, raw: &str) -> Result<(), String> {
         self.run_is_text |= raw.bytes().any(|byte| !b" \t\r\n".contains(&byte));
         let lines = with_plain_line_breaks(raw);
-        self.run.push_str(&unescape(&lines).map_err(|error| reference(&error))?);
+        self.run
+            .push_str(&unescape(&lines).map_err(|error| reference(&error))?);
         Ok(())
     }
 
@@ -100,7 +104,8 @@ impl Element {
             return Value::utf8_str(self.text);
         }
         if !self.text.is_empty() {
-            self.fields.insert(Value::utf8_str("#text"), Value::utf8_str(self.text));
+            self.fields
+                .insert(Value::utf8_str("#text"), Value::utf8_str(self.text));
         }
         Value::obj(self.fields)
     }
@@ -119,12 +124,17 @@ fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String
         if options.leaves_out(name) {
             continue;
         }
-        let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| match error {
-            quick_xml::Error::Escape(error) => reference(&error),
-            _ => "a value of an attribute cannot be read".into(),
-        })?;
+        let value = attribute
+            .normalized_value(XmlVersion::Implicit1_0)
+            .map_err(|error| match error {
+                quick_xml::Error::Escape(error) => reference(&error),
+                _ => "a value of an attribute cannot be read".into(),
+            })?;
         let shown = format!("@{}", &name[options.shown_from(name)..]);
-        if fields.insert(Value::utf8_str(shown), Value::utf8_str(value.into_owned())).is_some() {
+        if fields
+            .insert(Value::utf8_str(shown), Value::utf8_str(value.into_owned()))
+            .is_some()
+        {
             return Err("an attribute occurs twice in a tag".into());
         }
     }
@@ -133,7 +143,11 @@ fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String
 
 /// Line breaks as XML has them (XML 1.0 §2.11).
 fn with_plain_line_breaks(text: &str) -> Cow<'_, str> {
-    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n").into() } else { text.into() }
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n").into()
+    } else {
+        text.into()
+    }
 }
 
 /// What is wrong with a reference, without the text around it.
@@ -142,7 +156,9 @@ fn reference(error: &EscapeError) -> String {
         EscapeError::UnrecognizedEntity(..) => {
             "an entity other than &amp; &lt; &gt; &quot; &apos;; no others are resolved".into()
         }
-        EscapeError::UnterminatedEntity(_) => "an & that begins no reference; it should be &amp;".into(),
+        EscapeError::UnterminatedEntity(_) => {
+            "an & that begins no reference; it should be &amp;".into()
+        }
         _ => "a reference to a character that XML does not have".into(),
     }
 }

@@ -33,7 +33,11 @@ pub struct XmlOptions {
 impl XmlOptions {
     /// Where in a name the part begins that it is known by.
     pub(crate) fn shown_from(&self, name: &str) -> usize {
-        if self.prefixes { 0 } else { name.rfind(':').map_or(0, |colon| colon + 1) }
+        if self.prefixes {
+            0
+        } else {
+            name.rfind(':').map_or(0, |colon| colon + 1)
+        }
     }
 
     /// Whether an attribute is left out: a declaration of a namespace whose prefix is dropped.

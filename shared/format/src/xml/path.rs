@@ -17,9 +17,15 @@ impl FromStr for ElementPath {
 
     fn from_str(path: &str) -> Result<ElementPath, String> {
         let from_root = path.starts_with('/');
-        let names: Vec<String> = path.trim_start_matches('/').split('/').map(str::to_owned).collect();
+        let names: Vec<String> = path
+            .trim_start_matches('/')
+            .split('/')
+            .map(str::to_owned)
+            .collect();
         if path.starts_with("//") || !names.iter().all(|name| is_name(name)) {
-            return Err("expected the name of an element or a path to it, such as /orders/order".into());
+            return Err(
+                "expected the name of an element or a path to it, such as /orders/order".into(),
+            );
         }
         Ok(ElementPath { names, from_root })
     }
@@ -28,7 +34,10 @@ impl FromStr for ElementPath {
 impl ElementPath {
     /// Whether an element is meant, given its name and the names of those around it, inside out.
     pub(crate) fn matches<'a>(&self, mut outwards: impl Iterator<Item = &'a str>) -> bool {
-        self.names.iter().rev().all(|name| outwards.next() == Some(name))
+        self.names
+            .iter()
+            .rev()
+            .all(|name| outwards.next() == Some(name))
             && !(self.from_root && outwards.next().is_some())
     }
 
@@ -45,7 +54,10 @@ impl ElementPath {
 
     /// The name of the root element, where the path says it.
     pub(crate) fn root(&self) -> Option<&str> {
-        self.names.first().filter(|_| self.from_root).map(String::as_str)
+        self.names
+            .first()
+            .filter(|_| self.from_root)
+            .map(String::as_str)
     }
 }
 
@@ -56,9 +68,16 @@ mod tests {
 
     #[test]
     fn a_path_means_elements_by_name_by_tail_or_from_the_root() {
-        let matches =
-            |path: &str, element: &str| path.parse::<ElementPath>().unwrap().matches(element.rsplit('/'));
-        assert!(matches("order", "a/order") && matches("order", "order") && !matches("order", "order/a"));
+        let matches = |path: &str, element: &str| {
+            path.parse::<ElementPath>()
+                .unwrap()
+                .matches(element.rsplit('/'))
+        };
+        assert!(
+            matches("order", "a/order")
+                && matches("order", "order")
+                && !matches("order", "order/a")
+        );
         assert!(matches("b/order", "a/b/order") && !matches("b/order", "order"));
         assert!(matches("/a/order", "a/order") && !matches("/a/order", "x/a/order"));
         for path in ["", "/", "//a", "a/", "a//b", "a b", "/a[1]", "@id"] {

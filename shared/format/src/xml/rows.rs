@@ -66,7 +66,9 @@ impl Xml {
                     None => Err(self.malformed("an end tag without its start tag")),
                 }
             }
-            Token::Text(text) => self.text(text, |element| element.add_text(text)).map(|()| None),
+            Token::Text(text) => self
+                .text(text, |element| element.add_text(text))
+                .map(|()| None),
             Token::CData(text) => {
                 let add = |element: &mut Element| {
                     element.add_cdata(text);
@@ -80,8 +82,8 @@ impl Xml {
 
     fn begin(&mut self, tag: &str) -> Result<(), Fault> {
         self.end_run()?;
-        let element =
-            Element::begin(tag, self.at, &self.options).map_err(|message| self.malformed(message))?;
+        let element = Element::begin(tag, self.at, &self.options)
+            .map_err(|message| self.malformed(message))?;
         if self.open.is_empty() {
             self.begin_root(&element)?;
         }
@@ -99,17 +101,25 @@ impl Xml {
         if std::mem::replace(&mut self.has_root, true) {
             return Err(self.malformed("a second element behind the root element"));
         }
-        match self.options.record.as_ref().and_then(|record| record.root()) {
-            Some(expected) if expected != root.shown() => {
-                Err(self.malformed(format!("expected the root element '{expected}'; found another")))
-            }
+        match self
+            .options
+            .record
+            .as_ref()
+            .and_then(|record| record.root())
+        {
+            Some(expected) if expected != root.shown() => Err(self.malformed(format!(
+                "expected the root element '{expected}'; found another"
+            ))),
             _ => Ok(()),
         }
     }
 
     fn is_record(&self, name: &str) -> bool {
         let outwards = || std::iter::once(name).chain(self.open.iter().rev().map(Element::shown));
-        self.options.record.as_ref().is_some_and(|record| record.matches(outwards()))
+        self.options
+            .record
+            .as_ref()
+            .is_some_and(|record| record.matches(outwards()))
     }
 
     fn text(
@@ -118,7 +128,11 @@ impl Xml {
         add: impl FnOnce(&mut Element) -> Result<(), String>,
     ) -> Result<(), Fault> {
         let Some(element) = self.open.last_mut() else {
-            return if is_layout(text) { Ok(()) } else { Err(self.malformed(OUTSIDE)) };
+            return if is_layout(text) {
+                Ok(())
+            } else {
+                Err(self.malformed(OUTSIDE))
+            };
         };
         let added = add(element).map(|()| element.run_length());
         let length = added.map_err(|message| self.malformed(message))?;
@@ -140,19 +154,32 @@ impl Xml {
             self.record_length = 0;
             return Some(value);
         }
-        let outwards = || std::iter::once(name.as_str()).chain(self.open.iter().rev().map(Element::shown));
-        let many = self.options.list.iter().any(|list| list.matches(outwards()));
+        let outwards =
+            || std::iter::once(name.as_str()).chain(self.open.iter().rev().map(Element::shown));
+        let many = self
+            .options
+            .list
+            .iter()
+            .any(|list| list.matches(outwards()));
         if let Some(parent) = self.open.last_mut() {
             parent.add_child(&name, value, many);
             return None;
         }
-        self.rest = Value::obj([(Value::utf8_str(name), value)].into_iter().collect::<Map>());
+        self.rest = Value::obj(
+            [(Value::utf8_str(name), value)]
+                .into_iter()
+                .collect::<Map>(),
+        );
         None
     }
 
     /// Counts what is kept of a record or of what stands around the records.
     fn keep(&mut self, length: usize) -> Result<(), Fault> {
-        let kept = if self.record.is_some() { &mut self.record_length } else { &mut self.rest_length };
+        let kept = if self.record.is_some() {
+            &mut self.record_length
+        } else {
+            &mut self.rest_length
+        };
         *kept += length;
         let kept = *kept;
         self.check(kept)
@@ -164,7 +191,11 @@ impl Xml {
             (None, Some(_)) => ("what stands around the records", self.limits.document),
             (None, None) => ("the document", self.limits.document),
         };
-        if length > limit { Err(Fault::too_large(self.at, what, limit)) } else { Ok(()) }
+        if length > limit {
+            Err(Fault::too_large(self.at, what, limit))
+        } else {
+            Ok(())
+        }
     }
 
     fn malformed(&self, message: impl Into<String>) -> Fault {
@@ -196,13 +227,28 @@ impl Rows for Xml {
     fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
         loop {
             self.at = buffer.place();
-            let found = self.tokens.find(buffer.text()).map_err(|message| self.malformed(message))?;
-            let longest = if self.options.record.is_some() { self.limits.row } else { self.limits.document };
+            let found = self
+                .tokens
+                .find(buffer.text())
+                .map_err(|message| self.malformed(message))?;
+            let longest = if self.options.record.is_some() {
+                self.limits.row
+            } else {
+                self.limits.document
+            };
             if found.as_ref().map_or(buffer.len(), |(_, length)| *length) > longest {
-                return Err(Fault::too_large(self.at, "a tag, a comment or a text", longest));
+                return Err(Fault::too_large(
+                    self.at,
+                    "a tag, a comment or a text",
+                    longest,
+                ));
             }
             let Some((token, length)) = found else {
-                return if buffer.ended() { self.end_document(buffer) } else { Ok(None) };
+                return if buffer.ended() {
+                    self.end_document(buffer)
+                } else {
+                    Ok(None)
+                };
             };
             let row = self.take(&token)?;
             buffer.consume(length);

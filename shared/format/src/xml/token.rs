@@ -39,14 +39,23 @@ enum Kind {
 impl Tokens {
     /// The token that a text begins with, and its length; none while the text lacks its end. Each
     /// call is given the text of the call before and more, until a token was found.
-    pub(crate) fn find<'a>(&mut self, text: &'a str) -> Result<Option<(Token<'a>, usize)>, &'static str> {
+    pub(crate) fn find<'a>(
+        &mut self,
+        text: &'a str,
+    ) -> Result<Option<(Token<'a>, usize)>, &'static str> {
         if self.kind.is_none() {
-            let Some((kind, begin)) = kind(text.as_bytes())? else { return Ok(None) };
+            let Some((kind, begin)) = kind(text.as_bytes())? else {
+                return Ok(None);
+            };
             (self.kind, self.scanned) = (Some(kind), begin);
         }
-        let Some(kind) = &mut self.kind else { return Ok(None) };
+        let Some(kind) = &mut self.kind else {
+            return Ok(None);
+        };
         let end = end(kind, &mut self.scanned, text.as_bytes());
-        let Some((whole, end)) = end.and_then(|end| Some((text.get(..end)?, end))) else { return Ok(None) };
+        let Some((whole, end)) = end.and_then(|end| Some((text.get(..end)?, end))) else {
+            return Ok(None);
+        };
         let token = token(kind, whole)?;
         self.kind = None;
         Ok(Some((token, end)))
@@ -91,7 +100,11 @@ fn end(kind: &mut Kind, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
         return Some(*scanned + end);
     }
     // Of a CDATA section the last two bytes may be the beginning of its end.
-    let looked_at = if matches!(kind, Kind::CData) { new.len().saturating_sub(2) } else { new.len() };
+    let looked_at = if matches!(kind, Kind::CData) {
+        new.len().saturating_sub(2)
+    } else {
+        new.len()
+    };
     *scanned += looked_at;
     None
 }
@@ -123,7 +136,10 @@ mod tests {
         let mut tokens = Tokens::default();
         let lengths = (1..=text.len()).filter(|length| text.is_char_boundary(*length));
         let piecewise = lengths.map(|length| tokens.find(&text[..length]));
-        let piecewise = piecewise.into_iter().find(|found| !matches!(found, Ok(None))).unwrap_or(Ok(None));
+        let piecewise = piecewise
+            .into_iter()
+            .find(|found| !matches!(found, Ok(None)))
+            .unwrap_or(Ok(None));
         assert_eq!(at_once, piecewise, "{text}");
         at_once
     }
@@ -147,16 +163,30 @@ mod tests {
 
     #[test]
     fn a_token_without_its_end_waits_for_it() {
-        for text in
-            ["", "<", "<!", "<!-", "<!-->", "<![CDAT", "<![CDATA[]>", "<!DOCTYP", "<?>", "<a b='>", "text"]
-        {
+        for text in [
+            "",
+            "<",
+            "<!",
+            "<!-",
+            "<!-->",
+            "<![CDAT",
+            "<![CDATA[]>",
+            "<!DOCTYP",
+            "<?>",
+            "<a b='>",
+            "text",
+        ] {
             assert_eq!(found(text), Ok(None), "{text}");
         }
     }
 
     #[test]
     fn what_could_declare_entities_is_refused_before_it_is_read() {
-        for text in ["<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>", "<!ENTITY b 'c'>", "<!ELEMENT"] {
+        for text in [
+            "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>",
+            "<!ENTITY b 'c'>",
+            "<!ELEMENT",
+        ] {
             assert!(found(text).is_err(), "{text}");
         }
     }

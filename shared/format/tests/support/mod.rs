@@ -78,7 +78,11 @@ pub(crate) fn outcome<'a>(
         for row in decoder {
             match row {
                 Ok(row) => rows.push(write(&row).unwrap()),
-                Err(wrong) => assert_eq!(error.replace(wrong), None, "an error is the last thing that comes"),
+                Err(wrong) => assert_eq!(
+                    error.replace(wrong),
+                    None,
+                    "an error is the last thing that comes"
+                ),
             }
         }
     };
@@ -88,7 +92,11 @@ pub(crate) fn outcome<'a>(
     }
     decoder.finish();
     take(&mut decoder);
-    Outcome { rows, error, rest: write(decoder.rest()).unwrap() }
+    Outcome {
+        rows,
+        error,
+        rest: write(decoder.rest()).unwrap(),
+    }
 }
 
 /// The list that a jq expression reads.
@@ -99,7 +107,11 @@ pub(crate) fn list(expression: &str) -> RowPath {
 /// XML whose records are at a path.
 pub(crate) fn xml(record: &str) -> Format {
     let record = (!record.is_empty()).then(|| record.parse().unwrap());
-    Syntax::Xml(XmlOptions { record, ..XmlOptions::default() }).into()
+    Syntax::Xml(XmlOptions {
+        record,
+        ..XmlOptions::default()
+    })
+    .into()
 }
 
 /// Bodies of every format that can be read to their end.
@@ -113,11 +125,23 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
         <s:order/><?pi ?><order> a <b c='>'/> d </order>\n</s:orders>\n";
     vec![
         (Format::default(), None, json.as_bytes()),
-        (Format::default(), Some(list(".data.items[]")), json.as_bytes()),
+        (
+            Format::default(),
+            Some(list(".data.items[]")),
+            json.as_bytes(),
+        ),
         (Format::default(), Some(list(".data[]")), json.as_bytes()),
         (Format::default(), Some(list(".none[]?")), json.as_bytes()),
-        (Format::default(), Some(list(".[]")), b"[[],{\"a\":\"[\"},\"\",0 , \"\\\\\"]\n"),
-        (Syntax::JsonLines.into(), None, "{\"a\":\"ż\"}\r\n\n \n[1,2.50]\n\"x\"".as_bytes()),
+        (
+            Format::default(),
+            Some(list(".[]")),
+            b"[[],{\"a\":\"[\"},\"\",0 , \"\\\\\"]\n",
+        ),
+        (
+            Syntax::JsonLines.into(),
+            None,
+            "{\"a\":\"ż\"}\r\n\n \n[1,2.50]\n\"x\"".as_bytes(),
+        ),
         (
             csv(CsvOptions::default()),
             None,
@@ -137,7 +161,10 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
             b"x'\n\r\na;'b'\n'\\'x';  y \r\n1\n2;3;;\n",
         ),
         (
-            csv(CsvOptions { nulls: true, ..CsvOptions::default() }),
+            csv(CsvOptions {
+                nulls: true,
+                ..CsvOptions::default()
+            }),
             None,
             b"a,b\r\n,\"\"\r\n\"\",\n\"x\"\"\",",
         ),
@@ -150,7 +177,10 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
             b"a,b\n\xbf\xf3\xb3w,\"\x9c\"\n",
         ),
         (
-            Format { charset: pomost_format::Charset::of_label("utf-16le"), ..Syntax::JsonLines.into() },
+            Format {
+                charset: pomost_format::Charset::of_label("utf-16le"),
+                ..Syntax::JsonLines.into()
+            },
             None,
             b"[\x001\x00]\x00\n\x00\"\x00\x7c\x01\"\x00",
         ),
@@ -161,8 +191,16 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
             None,
             b"<?xml version='1.0' encoding='ISO-8859-2'?><a><order>\xbf</order><n>\xb3</n></a>",
         ),
-        (Syntax::Text(TextOptions { lines: true }).into(), None, "ż\r\n\nb\rc".as_bytes()),
-        (Syntax::Text(TextOptions::default()).into(), None, "ż\r\n\nb".as_bytes()),
+        (
+            Syntax::Text(TextOptions { lines: true }).into(),
+            None,
+            "ż\r\n\nb\rc".as_bytes(),
+        ),
+        (
+            Syntax::Text(TextOptions::default()).into(),
+            None,
+            "ż\r\n\nb".as_bytes(),
+        ),
         (Syntax::Form.into(), None, b"a=%C5%BC&b=1&b=2&c"),
     ]
 }

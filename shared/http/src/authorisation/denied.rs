@@ -16,13 +16,22 @@ impl Denied {
     /// Something of our own does not work: the store, where tokens are kept, or the lease under which they are
     /// renewed. That says nothing of the system.
     pub(crate) fn by_us(message: String) -> Denied {
-        Denied { failure: Failure::unasked(Class::Unreachable, message), is_final: false }
+        Denied {
+            failure: Failure::unasked(Class::Unreachable, message),
+            is_final: false,
+        }
     }
 
     /// The system itself refuses the tokens that we were given.
     pub(crate) fn by_the_system(message: String, wait: Duration) -> Denied {
         let failure = Failure::new(Class::Unauthorised, message);
-        Denied { failure: Failure { retry_after: Some(wait), ..failure }, is_final: false }
+        Denied {
+            failure: Failure {
+                retry_after: Some(wait),
+                ..failure
+            },
+            is_final: false,
+        }
     }
 
     /// What gives tokens cannot be reached or does not work.
@@ -37,7 +46,10 @@ impl Denied {
 
     /// Somebody has to authorise us again.
     pub(crate) fn finally(message: String) -> Denied {
-        Denied { is_final: true, ..Denied::refused(message) }
+        Denied {
+            is_final: true,
+            ..Denied::refused(message)
+        }
     }
 
     /// It is asked too often, or is not ready.
@@ -47,11 +59,23 @@ impl Denied {
 
     /// The same, where it asked to be left alone for so long.
     pub(crate) fn after(self, delay: Option<Duration>) -> Denied {
-        Denied { failure: Failure { retry_after: delay, ..self.failure }, ..self }
+        Denied {
+            failure: Failure {
+                retry_after: delay,
+                ..self.failure
+            },
+            ..self
+        }
     }
 
     /// As it fails, so does every request that needs tokens.
     fn by_the_source(class: Class, message: String) -> Denied {
-        Denied { failure: Failure { no_tokens: true, ..Failure::new(class, message) }, is_final: false }
+        Denied {
+            failure: Failure {
+                no_tokens: true,
+                ..Failure::new(class, message)
+            },
+            is_final: false,
+        }
     }
 }

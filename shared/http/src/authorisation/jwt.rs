@@ -51,39 +51,64 @@ impl Signer {
         let der = PrivateKeyDer::from_pem_slice(key.pem.expose_secret().as_bytes());
         let pair = match &der.map_err(|_| NotSigned::Key)? {
             PrivateKeyDer::Pkcs8(key) => Key::from_pkcs8(key.secret_pkcs8_der()),
-            PrivateKeyDer::Pkcs1(key) => {
-                RsaKeyPair::from_der(key.secret_pkcs1_der()).ok().map(|pair| Key::Rsa(Box::new(pair)))
-            }
+            PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der())
+                .ok()
+                .map(|pair| Key::Rsa(Box::new(pair))),
             _ => None,
         };
-        Ok(Signer { key: pair.ok_or(NotSigned::Key)?, id: key.id.clone() })
+        Ok(Signer {
+            key: pair.ok_or(NotSigned::Key)?,
+            id: key.id.clone(),
+        })
     }
 
     /// An assertion with these claims, beside when it was made, when it ends and what tells it from
     /// others.
-    pub(crate) fn assertion(&self, claims: &BTreeMap<String, String>) -> Result<SecretString, NotSigned> {
+    pub(crate) fn assertion(
+        &self,
+        claims: &BTreeMap<String, String>,
+    ) -> Result<SecretString, NotSigned> {
         let now = Timestamp::now().as_second();
-        let mut all = json!({ "iat": now, "exp": now + LIFETIME.as_secs() as i64, "jti": Uuid::new_v4() });
-        claims.iter().for_each(|(name, value)| all[name] = json!(value));
+        let mut all =
+            json!({ "iat": now, "exp": now + LIFETIME.as_secs() as i64, "jti": Uuid::new_v4() });
+        claims
+            .iter()
+            .for_each(|(name, value)| all[name] = json!(value));
         let mut header = json!({ "alg": self.key.algorithm(), "typ": "JWT" });
         if let Some(id) = &self.id {
             header["kid"] = json!(id);
         }
         let content = format!("{}.{}", encoded(&header), encoded(&all));
-        let signature = self.key.sign(content.as_bytes()).ok_or(NotSigned::Signing)?;
+        let signature = self
+            .key
+            .sign(content.as_bytes())
+            .ok_or(NotSigned::Signing)?;
         Ok(format!("{content}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)).into())
     }
 }
 
 impl Key {
     fn from_pkcs8(der: &[u8]) -> Option<Key> {
-        let rsa = || RsaKeyPair::from_pkcs8(der).ok().map(|pair| Key::Rsa(Box::new(pair)));
+        let rsa = || {
+            RsaKeyPair::from_pkcs8(der)
+                .ok()
+                .map(|pair| Key::Rsa(Box::new(pair)))
+        };
         let p256 = || {
-            let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &SystemRandom::new());
+            let pair = EcdsaKeyPair::from_pkcs8(
+                &ECDSA_P256_SHA256_FIXED_SIGNING,
+                der,
+                &SystemRandom::new(),
+            );
             pair.ok().map(|pair| Key::P256(Box::new(pair)))
         };
         // Without its public half, which is optional in PKCS#8, the key is not checked against it.
-        let ed25519 = || Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok().map(Box::new).map(Key::Ed25519);
+        let ed25519 = || {
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
+                .ok()
+                .map(Box::new)
+                .map(Key::Ed25519)
+        };
         rsa().or_else(p256).or_else(ed25519)
     }
 
@@ -100,10 +125,14 @@ impl Key {
         match self {
             Key::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, content, &mut signature).ok()?;
+                pair.sign(&RSA_PKCS1_SHA256, &random, content, &mut signature)
+                    .ok()?;
                 Some(signature)
             }
-            Key::P256(pair) => pair.sign(&random, content).ok().map(|signature| signature.as_ref().to_vec()),
+            Key::P256(pair) => pair
+                .sign(&random, content)
+                .ok()
+                .map(|signature| signature.as_ref().to_vec()),
             Key::Ed25519(pair) => Some(pair.sign(content).as_ref().to_vec()),
         }
     }
@@ -128,13 +157,22 @@ mod tests {
     const ED25519_KEY: &str = include_str!("../../tests/keys/ed25519.pem");
 
     fn signer(pem: &str) -> Result<Signer, NotSigned> {
-        Signer::new(&PrivateKey { pem: pem.into(), id: Some("k1".to_owned()) })
+        Signer::new(&PrivateKey {
+            pem: pem.into(),
+            id: Some("k1".to_owned()),
+        })
     }
 
     fn public(key: &Key) -> (&'static dyn VerificationAlgorithm, Vec<u8>) {
         match key {
-            Key::Rsa(pair) => (&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref().to_vec()),
-            Key::P256(pair) => (&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref().to_vec()),
+            Key::Rsa(pair) => (
+                &RSA_PKCS1_2048_8192_SHA256,
+                pair.public_key().as_ref().to_vec(),
+            ),
+            Key::P256(pair) => (
+                &ECDSA_P256_SHA256_FIXED,
+                pair.public_key().as_ref().to_vec(),
+            ),
             Key::Ed25519(pair) => (&ED25519, pair.public_key().as_ref().to_vec()),
         }
     }
@@ -142,29 +180,48 @@ mod tests {
     #[test]
     fn an_assertion_is_signed_by_the_algorithm_of_its_key() {
         let claims = BTreeMap::from([("iss".to_owned(), "us".to_owned())]);
-        for (pem, algorithm) in
-            [(RSA, "RS256"), (RSA_PKCS1, "RS256"), (P256, "ES256"), (ED25519_KEY, "EdDSA")]
-        {
+        for (pem, algorithm) in [
+            (RSA, "RS256"),
+            (RSA_PKCS1, "RS256"),
+            (P256, "ES256"),
+            (ED25519_KEY, "EdDSA"),
+        ] {
             let signer = signer(pem).unwrap();
             let token = signer.assertion(&claims).unwrap();
             let parts: Vec<&str> = token.expose_secret().split('.').collect();
-            let decoded: Vec<Vec<u8>> =
-                parts.iter().map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).collect();
+            let decoded: Vec<Vec<u8>> = parts
+                .iter()
+                .map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap())
+                .collect();
             let (verification, key) = public(&signer.key);
             let content = format!("{}.{}", parts[0], parts[1]);
-            UnparsedPublicKey::new(verification, key).verify(content.as_bytes(), &decoded[2]).unwrap();
+            UnparsedPublicKey::new(verification, key)
+                .verify(content.as_bytes(), &decoded[2])
+                .unwrap();
             let header: Value = serde_json::from_slice(&decoded[0]).unwrap();
-            assert_eq!(header, json!({ "alg": algorithm, "typ": "JWT", "kid": "k1" }));
+            assert_eq!(
+                header,
+                json!({ "alg": algorithm, "typ": "JWT", "kid": "k1" })
+            );
             let claims: Value = serde_json::from_slice(&decoded[1]).unwrap();
             assert_eq!(claims["iss"], "us");
-            assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
+            assert_eq!(
+                claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+                300
+            );
         }
     }
 
     #[test]
     fn two_assertions_differ() {
         let signer = signer(ED25519_KEY).unwrap();
-        let assertion = || signer.assertion(&BTreeMap::new()).unwrap().expose_secret().to_owned();
+        let assertion = || {
+            signer
+                .assertion(&BTreeMap::new())
+                .unwrap()
+                .expose_secret()
+                .to_owned()
+        };
         assert_ne!(assertion(), assertion());
     }
 
@@ -173,7 +230,9 @@ mod tests {
         let nonsense = "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n";
         for pem in ["hunter2", nonsense] {
             let error = signer(pem).err().unwrap();
-            assert!(!error.to_string().contains("hunter2") && !format!("{error:?}").contains("aHVu"));
+            assert!(
+                !error.to_string().contains("hunter2") && !format!("{error:?}").contains("aHVu")
+            );
         }
     }
 }

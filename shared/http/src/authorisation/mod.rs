@@ -52,10 +52,16 @@ impl Authorisation {
         let renewed = |(source, seal), place| renewal(system, source, seal, place, store);
         let fixed = match &system.auth {
             Auth::OAuth2(settings) => {
-                return Ok(renewed(Source::of_oauth2(system, settings, tokens)?, TokenPlace::bearer()));
+                return Ok(renewed(
+                    Source::of_oauth2(system, settings, tokens)?,
+                    TokenPlace::bearer(),
+                ));
             }
             Auth::Session(settings) => {
-                return Ok(renewed(Source::of_session(system, settings, tokens)?, settings.place.clone()));
+                return Ok(renewed(
+                    Source::of_session(system, settings, tokens)?,
+                    settings.place.clone(),
+                ));
             }
             Auth::None => Ok(Pass::nothing()),
             Auth::Bearer { token } => {
@@ -63,7 +69,8 @@ impl Authorisation {
                 Pass::header(header::AUTHORIZATION, &value, [token.clone()])
             }
             Auth::Basic { username, password } => {
-                let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+                let pair =
+                    BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
                 let secrets = [password.clone(), SecretString::from(pair.as_str())];
                 Pass::header(header::AUTHORIZATION, &format!("Basic {pair}"), secrets)
             }
@@ -74,7 +81,9 @@ impl Authorisation {
             Auth::Query { name, value } => Ok(Pass::query(name, value)),
         };
         let failed = |error| Failure::new(Class::Unauthorised, format!("{}: {error}", system.name));
-        fixed.map(|pass| Authorisation::Fixed(Arc::new(pass))).map_err(failed)
+        fixed
+            .map(|pass| Authorisation::Fixed(Arc::new(pass)))
+            .map_err(failed)
     }
 
     /// What the next request carries: not what is of the generation that was `refused`. It is there
@@ -88,12 +97,19 @@ impl Authorisation {
             Authorisation::Fixed(pass) => return Ok(pass.clone()),
             Authorisation::Renewed(renewal) => renewal,
         };
-        let Some(deadline) = deadline else { return renewal.pass(refused).await.map(Arc::new) };
-        let pass = timeout_at(deadline, renewal.pass(refused)).await.unwrap_or_else(|_| {
-            // What gives tokens has less time than a request, so it is not that which does not answer.
-            let message = format!("{}: its tokens were not renewed within the time-out", renewal.system);
-            Err(Failure::unasked(Class::Unreachable, message))
-        });
+        let Some(deadline) = deadline else {
+            return renewal.pass(refused).await.map(Arc::new);
+        };
+        let pass = timeout_at(deadline, renewal.pass(refused))
+            .await
+            .unwrap_or_else(|_| {
+                // What gives tokens has less time than a request, so it is not that which does not answer.
+                let message = format!(
+                    "{}: its tokens were not renewed within the time-out",
+                    renewal.system
+                );
+                Err(Failure::unasked(Class::Unreachable, message))
+            });
         pass.map(Arc::new)
     }
 

@@ -59,7 +59,10 @@ struct Shown {
 
 impl TokenEndpoint {
     /// Asks for tokens; with the refresh token, where the last answer brought one.
-    pub(crate) async fn obtain(&self, refresh_token: Option<&SecretString>) -> Result<Obtained, Denied> {
+    pub(crate) async fn obtain(
+        &self,
+        refresh_token: Option<&SecretString>,
+    ) -> Result<Obtained, Denied> {
         let shown = self.shown(refresh_token)?;
         let mut request = self
             .http
@@ -74,18 +77,29 @@ impl TokenEndpoint {
         let response = request.send().await.map_err(|error| self.broken(error))?;
         let (status, limits) = (response.status(), Limits::of(response.headers()));
         let headers = response.headers().clone();
-        let body = async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
-        let body = body.await.map_err(|error| Denied::unreachable(format!("{}: {error}", self.name())))?;
+        let body =
+            async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
+        let body = body
+            .await
+            .map_err(|error| Denied::unreachable(format!("{}: {error}", self.name())))?;
         if status.is_success() && is_web_page(&headers, &body, None) {
-            let page = WebPage { status, headers: &headers, beginning: &body };
+            let page = WebPage {
+                status,
+                headers: &headers,
+                beginning: &body,
+            };
             return Err(Denied::unreachable(self.page(&page, &shown)));
         }
         match serde_json::from_slice(&body) {
             Ok(answer @ TokenAnswer { error: None, .. }) if status.is_success() => {
                 self.obtained(answer, &shown)
             }
-            Ok(answer) => Err(self.denied(status, answer, &shown).after(limits.delay(status))),
-            Err(_) => Err(self.not_understood(status, &body).after(limits.delay(status))),
+            Ok(answer) => Err(self
+                .denied(status, answer, &shown)
+                .after(limits.delay(status))),
+            Err(_) => Err(self
+                .not_understood(status, &body)
+                .after(limits.delay(status))),
         }
     }
 
@@ -95,9 +109,13 @@ impl TokenEndpoint {
         match &settings.grant {
             Grant::ClientCredentials => {}
             Grant::RefreshToken { first, .. } => {
-                shown.parameters.push(("refresh_token", refresh_token.unwrap_or(first).clone()));
+                shown
+                    .parameters
+                    .push(("refresh_token", refresh_token.unwrap_or(first).clone()));
             }
-            Grant::JwtBearer { claims, .. } => shown.parameters.push(("assertion", self.signed(claims)?)),
+            Grant::JwtBearer { claims, .. } => {
+                shown.parameters.push(("assertion", self.signed(claims)?))
+            }
         }
         match &settings.client {
             ClientProof::None => {}
@@ -107,7 +125,9 @@ impl TokenEndpoint {
                 let (client, audience) = (&settings.client_id, settings.token_url.to_string());
                 let claims = [("iss", client), ("sub", client), ("aud", &audience)];
                 let claims = claims.map(|(name, value)| (name.to_owned(), value.clone()));
-                shown.parameters.push(("client_assertion", self.signed(&BTreeMap::from(claims))?));
+                shown
+                    .parameters
+                    .push(("client_assertion", self.signed(&BTreeMap::from(claims))?));
             }
         }
         Ok(shown)
@@ -133,39 +153,76 @@ impl TokenEndpoint {
             }
         }
         form.extend_pairs(&settings.parameters);
-        form.extend_pairs(shown.parameters.iter().map(|(name, secret)| (name, secret.expose_secret())));
+        form.extend_pairs(
+            shown
+                .parameters
+                .iter()
+                .map(|(name, secret)| (name, secret.expose_secret())),
+        );
         form.finish()
     }
 
     fn signed(&self, claims: &BTreeMap<String, String>) -> Result<SecretString, Denied> {
         let refused = |why: String| Denied::refused(format!("{}: auth.oauth2: {why}", self.system));
-        let signer = self.signer.as_ref().ok_or_else(|| refused("there is no private key".to_owned()))?;
-        signer.assertion(claims).map_err(|error| refused(error.to_string()))
+        let signer = self
+            .signer
+            .as_ref()
+            .ok_or_else(|| refused("there is no private key".to_owned()))?;
+        signer
+            .assertion(claims)
+            .map_err(|error| refused(error.to_string()))
     }
 
     fn obtained(&self, answer: TokenAnswer, shown: &Shown) -> Result<Obtained, Denied> {
         let refused = |what: &str| Err(Denied::refused(format!("{} answers {what}", self.name())));
-        if let Some(kind) = answer.token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+        if let Some(kind) = answer
+            .token_type
+            .filter(|kind| !kind.eq_ignore_ascii_case("bearer"))
+        {
             let kind = quoted(&kind, shown);
-            return refused(&format!("with a token of the type '{kind}', expected Bearer"));
+            return refused(&format!(
+                "with a token of the type '{kind}', expected Bearer"
+            ));
         }
-        let Some(token) = answer.access_token.filter(|token| !token.expose_secret().is_empty()) else {
+        let Some(token) = answer
+            .access_token
+            .filter(|token| !token.expose_secret().is_empty())
+        else {
             return refused("without an access_token");
         };
-        let refresh_token = answer.refresh_token.filter(|token| !token.expose_secret().is_empty());
-        Ok(Obtained { token, refresh_token, lifetime: answer.expires_in.and_then(seconds) })
+        let refresh_token = answer
+            .refresh_token
+            .filter(|token| !token.expose_secret().is_empty());
+        Ok(Obtained {
+            token,
+            refresh_token,
+            lifetime: answer.expires_in.and_then(seconds),
+        })
     }
 
     fn denied(&self, status: StatusCode, answer: TokenAnswer, shown: &Shown) -> Denied {
-        let TokenAnswer { error, error_description, .. } = answer;
-        let words = [&error, &error_description].into_iter().flatten().filter_map(Value::as_str);
+        let TokenAnswer {
+            error,
+            error_description,
+            ..
+        } = answer;
+        let words = [&error, &error_description]
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         let words = quoted(&words.collect::<Vec<_>>().join(" "), shown);
-        let words = if words.is_empty() { words } else { format!(": {words}") };
+        let words = if words.is_empty() {
+            words
+        } else {
+            format!(": {words}")
+        };
         let message = format!("{} answers {status}{words}", self.name());
         let code = error.as_ref().and_then(Value::as_str).unwrap_or_default();
         match (code, &self.settings.grant) {
             ("temporarily_unavailable" | "slow_down", _) => Denied::throttled(message),
-            ("invalid_grant", Grant::RefreshToken { .. }) if ![429, 503].contains(&status.as_u16()) => {
+            ("invalid_grant", Grant::RefreshToken { .. })
+                if ![429, 503].contains(&status.as_u16()) =>
+            {
                 Denied::finally(self.needs_authorisation(&message))
             }
             _ => by_status(status, message),
@@ -180,8 +237,15 @@ impl TokenEndpoint {
             [b'<', ..] => "a web page or XML",
             _ => "something else",
         };
-        let message = format!("{} answers {status} with {what}, expected JSON", self.name());
-        if status.is_success() { Denied::unreachable(message) } else { by_status(status, message) }
+        let message = format!(
+            "{} answers {status} with {what}, expected JSON",
+            self.name()
+        );
+        if status.is_success() {
+            Denied::unreachable(message)
+        } else {
+            by_status(status, message)
+        }
     }
 
     /// What somebody has to do whose refresh token is worth nothing any more.
@@ -199,7 +263,10 @@ impl TokenEndpoint {
 
     fn page(&self, page: &WebPage<'_>, shown: &Shown) -> String {
         let call = Call::bare(Method::POST, self.settings.token_url.clone(), "");
-        web_page::failure(page, &self.name(), &call, |text| pass::hide(shown.secrets(), text)).message
+        web_page::failure(page, &self.name(), &call, |text| {
+            pass::hide(shown.secrets(), text)
+        })
+        .message
     }
 
     fn broken(&self, error: reqwest::Error) -> Denied {
@@ -211,13 +278,19 @@ impl TokenEndpoint {
     }
 
     fn label(&self) -> String {
-        format!("the token endpoint at {}", self.settings.token_url.host_str().unwrap_or_default())
+        format!(
+            "the token endpoint at {}",
+            self.settings.token_url.host_str().unwrap_or_default()
+        )
     }
 }
 
 impl Shown {
     fn secrets(&self) -> impl Iterator<Item = &SecretString> {
-        self.parameters.iter().map(|(_, secret)| secret).chain(&self.basic)
+        self.parameters
+            .iter()
+            .map(|(_, secret)| secret)
+            .chain(&self.basic)
     }
 }
 
@@ -234,7 +307,11 @@ fn by_status(status: StatusCode, message: String) -> Denied {
 fn quoted(text: &str, shown: &Shown) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let hidden = pass::hide(shown.secrets(), &line);
-    hidden.chars().filter(|c| !c.is_control()).take(QUOTED).collect()
+    hidden
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(QUOTED)
+        .collect()
 }
 
 /// The name and the secret are encoded as in a form before they are joined (RFC 6749 §2.3.1).
@@ -246,6 +323,8 @@ fn basic(client_id: &str, secret: &SecretString) -> SecretString {
 
 /// A number of seconds; some servers write it as text.
 fn seconds(value: Value) -> Option<Duration> {
-    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
+    let number = value
+        .as_u64()
+        .or_else(|| value.as_str()?.trim().parse().ok());
     number.map(Duration::from_secs)
 }

@@ -22,7 +22,9 @@ pub(crate) struct Pass {
 impl fmt::Debug for Pass {
     /// Without what it carries.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pass").field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Pass")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,7 +44,11 @@ pub(crate) struct NotCarried;
 impl Pass {
     /// For systems that ask for nothing.
     pub(crate) fn nothing() -> Pass {
-        Pass { generation: None, carried: Carried::Nothing, secrets: Vec::new() }
+        Pass {
+            generation: None,
+            carried: Carried::Nothing,
+            secrets: Vec::new(),
+        }
     }
 
     /// A header; `secrets` are what is secret in it.
@@ -52,19 +58,31 @@ impl Pass {
         secrets: impl IntoIterator<Item = SecretString>,
     ) -> Result<Pass, NotCarried> {
         let carried = Carried::Header(name, sensitive(value)?);
-        Ok(Pass { generation: None, carried, secrets: secrets.into_iter().collect() })
+        Ok(Pass {
+            generation: None,
+            carried,
+            secrets: secrets.into_iter().collect(),
+        })
     }
 
     /// A cookie.
     pub(crate) fn cookie(name: &str, value: &SecretString) -> Result<Pass, NotCarried> {
         let carried = Carried::Cookie(sensitive(&format!("{name}={}", value.expose_secret()))?);
-        Ok(Pass { generation: None, carried, secrets: vec![value.clone()] })
+        Ok(Pass {
+            generation: None,
+            carried,
+            secrets: vec![value.clone()],
+        })
     }
 
     /// A query parameter.
     pub(crate) fn query(name: &str, value: &SecretString) -> Pass {
         let carried = Carried::Query(name.to_owned(), value.clone());
-        Pass { generation: None, carried, secrets: vec![value.clone()] }
+        Pass {
+            generation: None,
+            carried,
+            secrets: vec![value.clone()],
+        }
     }
 
     /// A token where the system expects it.
@@ -75,12 +93,19 @@ impl Pass {
     ) -> Result<Pass, NotCarried> {
         let pass = match place {
             TokenPlace::Cookie(name) => Pass::cookie(name, token),
-            TokenPlace::Header { name, before, after } => {
+            TokenPlace::Header {
+                name,
+                before,
+                after,
+            } => {
                 let value = format!("{before}{}{after}", token.expose_secret());
                 Pass::header(name.clone(), &value, [token.clone()])
             }
         };
-        Ok(Pass { generation: Some(generation), ..pass? })
+        Ok(Pass {
+            generation: Some(generation),
+            ..pass?
+        })
     }
 
     /// Puts it into a request. What a flow says for the same header does not stand against it.
@@ -91,11 +116,14 @@ impl Pass {
                 headers.insert(name.clone(), value.clone());
             }
             Carried::Cookie(cookie) => {
-                let value = headers.get(header::COOKIE).and_then(|others| beside(others, cookie));
+                let value = headers
+                    .get(header::COOKIE)
+                    .and_then(|others| beside(others, cookie));
                 headers.insert(header::COOKIE, value.unwrap_or_else(|| cookie.clone()));
             }
             Carried::Query(name, value) => {
-                url.query_pairs_mut().append_pair(name, value.expose_secret());
+                url.query_pairs_mut()
+                    .append_pair(name, value.expose_secret());
             }
         }
     }
@@ -109,12 +137,16 @@ impl Pass {
 /// A text without secrets.
 pub(crate) fn hide<'s>(secrets: impl IntoIterator<Item = &'s SecretString>, text: &str) -> String {
     let secrets = secrets.into_iter().map(ExposeSecret::expose_secret);
-    writings::hide(secrets.filter(|secret| secret.chars().count() >= SHORTEST_HIDDEN), text)
+    writings::hide(
+        secrets.filter(|secret| secret.chars().count() >= SHORTEST_HIDDEN),
+        text,
+    )
 }
 
 /// Cookies stand in one header (RFC 6265 §5.4).
 fn beside(others: &HeaderValue, cookie: &HeaderValue) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(&[others.as_bytes(), b"; ", cookie.as_bytes()].concat()).ok()?;
+    let mut value =
+        HeaderValue::from_bytes(&[others.as_bytes(), b"; ", cookie.as_bytes()].concat()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
@@ -146,10 +178,16 @@ mod tests {
 
     #[test]
     fn a_cookie_stands_beside_those_of_the_flow() {
-        let mut headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("lang=pl"))]);
+        let mut headers =
+            HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_static("lang=pl"))]);
         let mut url: Url = "https://example.com".parse().unwrap();
-        Pass::cookie("key", &"secret".into()).unwrap().put_into(&mut url, &mut headers);
-        assert_eq!(headers.get_all(header::COOKIE).iter().collect::<Vec<_>>(), ["lang=pl; key=secret"]);
+        Pass::cookie("key", &"secret".into())
+            .unwrap()
+            .put_into(&mut url, &mut headers);
+        assert_eq!(
+            headers.get_all(header::COOKIE).iter().collect::<Vec<_>>(),
+            ["lang=pl; key=secret"]
+        );
         assert!(!format!("{headers:?}").contains("secret"));
     }
 }

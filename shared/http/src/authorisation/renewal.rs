@@ -75,7 +75,8 @@ impl Renewal {
             None => {
                 // Whoever waits may give up; what was begun is brought to its end all the same.
                 let renewing = self.clone().renew(held, refused).in_current_span();
-                let cut_off = |_| Denied::by_us(self.message("renewing its tokens was cut off")).failure;
+                let cut_off =
+                    |_| Denied::by_us(self.message("renewing its tokens was cut off")).failure;
                 tokio::spawn(renewing).await.map_err(cut_off)?
             }
         }
@@ -135,9 +136,9 @@ impl Renewal {
                 return renewed;
             }
             if Instant::now() > until {
-                return Err(Denied::by_us(
-                    self.message("another replica does not come to an end with its tokens"),
-                ));
+                return Err(Denied::by_us(self.message(
+                    "another replica does not come to an end with its tokens",
+                )));
             }
             sleep(pauses.next().unwrap_or(PATIENCE)).await;
         }
@@ -162,14 +163,31 @@ impl Renewal {
     }
 
     async fn stored(&self) -> Result<Stored, Denied> {
-        let grant = self.store.grant(&self.seal.key).await.map_err(|error| self.store_failed(&error))?;
-        let Some(grant) = grant else { return Ok(Stored { generation: 0, tokens: None, refused_at: None }) };
+        let grant = self
+            .store
+            .grant(&self.seal.key)
+            .await
+            .map_err(|error| self.store_failed(&error))?;
+        let Some(grant) = grant else {
+            return Ok(Stored {
+                generation: 0,
+                tokens: None,
+                refused_at: None,
+            });
+        };
         let opened = self.seal.open(&grant.sealed);
         let tokens = opened.and_then(|plain| serde_json::from_slice(&plain).ok());
         if tokens.is_none() && !grant.sealed.is_empty() {
-            warn!(system = self.system, "its stored tokens cannot be read; new ones are asked for");
+            warn!(
+                system = self.system,
+                "its stored tokens cannot be read; new ones are asked for"
+            );
         }
-        Ok(Stored { generation: grant.generation, tokens, refused_at: grant.refused_at })
+        Ok(Stored {
+            generation: grant.generation,
+            tokens,
+            refused_at: grant.refused_at,
+        })
     }
 
     /// The stored tokens, if they will do. That renewing them was refused is an error.
@@ -181,7 +199,10 @@ impl Renewal {
     ) -> Result<Option<Granted>, Denied> {
         let now = Timestamp::now();
         if let Some(tokens) = &stored.tokens {
-            let granted = Granted { generation: stored.generation, tokens: tokens.clone() };
+            let granted = Granted {
+                generation: stored.generation,
+                tokens: tokens.clone(),
+            };
             held.keep(granted.clone());
             if Some(stored.generation) > refused && !tokens.are_due(now) {
                 return Ok(Some(granted));
@@ -196,8 +217,11 @@ impl Renewal {
 
     /// How many renewals in a row there were, with this one, because of tokens that never worked.
     fn check_pace(&self, stored: &Stored, refused: Option<i64>) -> Result<u32, Denied> {
-        let never_worked = refused.is_some() && self.accepted.load(Ordering::Relaxed) < stored.generation;
-        let Some(tokens) = stored.tokens.as_ref().filter(|_| never_worked) else { return Ok(0) };
+        let never_worked =
+            refused.is_some() && self.accepted.load(Ordering::Relaxed) < stored.generation;
+        let Some(tokens) = stored.tokens.as_ref().filter(|_| never_worked) else {
+            return Ok(0);
+        };
         let in_vain = tokens.in_vain.saturating_add(1);
         match tokens.wait(in_vain, Timestamp::now()) {
             None => Ok(in_vain),
@@ -212,15 +236,21 @@ impl Renewal {
     async fn put(&self, after: i64, tokens: Tokens) -> Result<Granted, Denied> {
         let plain = serde_json::to_vec(&tokens).ok();
         let sealed = plain.and_then(|plain| self.seal.seal(&plain).ok());
-        let sealed =
-            sealed.ok_or_else(|| Denied::by_us(self.message("its tokens could not be encrypted")))?;
+        let sealed = sealed
+            .ok_or_else(|| Denied::by_us(self.message("its tokens could not be encrypted")))?;
         let put = || self.store.put_grant(&self.seal.key, after, &sealed);
         let notify = |error: &pomost_store::Error, _| warn!(system = self.system, %error, "new tokens wait for the store");
-        let is_next = put.retry(pauses().with_max_delay(LEASE / 2)).notify(notify).await;
+        let is_next = put
+            .retry(pauses().with_max_delay(LEASE / 2))
+            .notify(notify)
+            .await;
         match is_next {
             Ok(true) => {
                 info!(system = self.system, generation = after + 1, "new tokens");
-                Ok(Granted { generation: after + 1, tokens })
+                Ok(Granted {
+                    generation: after + 1,
+                    tokens,
+                })
             }
             Ok(false) => self.what_others_have(after).await,
             Err(error) => Err(self.store_failed(&error)),
@@ -239,10 +269,13 @@ impl Renewal {
     async fn what_others_have(&self, after: i64) -> Result<Granted, Denied> {
         let stored = self.stored().await?;
         match stored.tokens {
-            Some(tokens) if stored.generation > after => {
-                Ok(Granted { generation: stored.generation, tokens })
-            }
-            _ => Err(Denied::by_us(self.message("its stored tokens were taken away"))),
+            Some(tokens) if stored.generation > after => Ok(Granted {
+                generation: stored.generation,
+                tokens,
+            }),
+            _ => Err(Denied::by_us(
+                self.message("its stored tokens were taken away"),
+            )),
         }
     }
 

@@ -32,11 +32,14 @@ impl Seal {
         configuration: &[&str],
         secret: &SecretString,
     ) -> Result<Seal, ring::error::Unspecified> {
-        let salt = ["pomost grant", system].iter().chain(configuration).fold(Vec::new(), |mut salt, part| {
-            salt.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            salt.extend_from_slice(part.as_bytes());
-            salt
-        });
+        let salt = ["pomost grant", system].iter().chain(configuration).fold(
+            Vec::new(),
+            |mut salt, part| {
+                salt.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                salt.extend_from_slice(part.as_bytes());
+                salt
+            },
+        );
         let mut derived = [0; FINGERPRINT + 32];
         pbkdf2::derive(
             PBKDF2_HMAC_SHA256,
@@ -46,9 +49,18 @@ impl Seal {
             &mut derived,
         );
         let (fingerprint, key) = derived.split_at(FINGERPRINT);
-        let fingerprint = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
+        let fingerprint = fingerprint
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let cipher = LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key)?);
-        Ok(Seal { key: GrantKey { system: system.to_owned(), fingerprint }, cipher })
+        Ok(Seal {
+            key: GrantKey {
+                system: system.to_owned(),
+                fingerprint,
+            },
+            cipher,
+        })
     }
 
     /// Encrypts (ChaCha20-Poly1305, RFC 8439): a nonce, then what is sealed.
@@ -57,7 +69,8 @@ impl Seal {
         SystemRandom::new().fill(&mut nonce)?;
         let mut sealed = plain.to_vec();
         let nonce_once = Nonce::assume_unique_for_key(nonce);
-        self.cipher.seal_in_place_append_tag(nonce_once, self.context(), &mut sealed)?;
+        self.cipher
+            .seal_in_place_append_tag(nonce_once, self.context(), &mut sealed)?;
         Ok([&nonce[..], &sealed].concat())
     }
 
@@ -66,7 +79,10 @@ impl Seal {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut sealed = sealed.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self.cipher.open_in_place(nonce, self.context(), &mut sealed).ok()?;
+        let plain = self
+            .cipher
+            .open_in_place(nonce, self.context(), &mut sealed)
+            .ok()?;
         Some(plain.to_vec())
     }
 
@@ -94,7 +110,10 @@ mod tests {
 
     #[test]
     fn what_is_damaged_or_sealed_by_another_does_not_open() {
-        let (ours, other) = (seal("shop", &["us"], "secret"), seal("shop", &["us"], "another"));
+        let (ours, other) = (
+            seal("shop", &["us"], "secret"),
+            seal("shop", &["us"], "another"),
+        );
         let mut sealed = ours.seal(b"a token").unwrap();
         assert_eq!(other.open(&sealed), None);
         *sealed.last_mut().unwrap() ^= 1;

@@ -45,25 +45,43 @@ impl Login {
     }
 
     async fn answer(&self) -> Result<Answer, Denied> {
-        let filled = Filled::of(&self.settings.request, &self.credentials(), &Variables::default());
+        let filled = Filled::of(
+            &self.settings.request,
+            &self.credentials(),
+            &Variables::default(),
+        );
         let filled = filled.map_err(|error| self.misread(self.label(), &error))?;
         let url = filled
             .url(&self.system)
             .map_err(|message| Denied::refused(format!("{}: {message}", self.system.name)))?;
-        let mut request = self.http.request(self.settings.request.method.clone(), url).timeout(self.timeout);
+        let mut request = self
+            .http
+            .request(self.settings.request.method.clone(), url)
+            .timeout(self.timeout);
         if let Some(body) = filled.body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body);
         }
         let response = request.headers(filled.headers).send().await;
         let response = response.map_err(|error| {
-            Denied::unreachable(Failure::from_reqwest(&self.system.name, self.label(), error).message)
+            Denied::unreachable(
+                Failure::from_reqwest(&self.system.name, self.label(), error).message,
+            )
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
+        let body =
+            async { body::whole(body::of(response, Some(MAX_ANSWER), self.timeout).await?).await };
         let body = body.await.map_err(|error| {
             Denied::unreachable(format!("{}: {}: {error}", self.system.name, self.label()))
         })?;
-        Ok(Answer { status, headers, body, unread: None, pass: None })
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            unread: None,
+            pass: None,
+        })
     }
 
     /// What the login's expressions see; made for each login and not kept.
@@ -76,18 +94,33 @@ impl Login {
 
     fn obtained(&self, answer: &Answer) -> Result<Obtained, Denied> {
         let token = self.read(&self.settings.token, "auth.session.token", answer)?;
-        let token = text(&token).filter(|token| !token.is_empty()).ok_or_else(|| {
-            let found = "auth.session.token finds neither text nor a number in the answer";
-            Denied::refused(format!("{}: {} is answered, but {found}", self.system.name, self.label()))
-        })?;
-        let expires =
-            self.settings.expires.as_ref().map(|expires| self.read(expires, "auth.session.expires", answer));
+        let token = text(&token)
+            .filter(|token| !token.is_empty())
+            .ok_or_else(|| {
+                let found = "auth.session.token finds neither text nor a number in the answer";
+                Denied::refused(format!(
+                    "{}: {} is answered, but {found}",
+                    self.system.name,
+                    self.label()
+                ))
+            })?;
+        let expires = self
+            .settings
+            .expires
+            .as_ref()
+            .map(|expires| self.read(expires, "auth.session.expires", answer));
         let lifetime = expires.transpose()?.and_then(|expires| lifetime(&expires));
-        Ok(Obtained { token: token.into(), refresh_token: None, lifetime })
+        Ok(Obtained {
+            token: token.into(),
+            refresh_token: None,
+            lifetime,
+        })
     }
 
     fn read(&self, expression: &Expression, place: &str, answer: &Answer) -> Result<Value, Denied> {
-        expression.one(answer.parts(), &Variables::default()).map_err(|error| self.misread(place, &error))
+        expression
+            .one(answer.parts(), &Variables::default())
+            .map_err(|error| self.misread(place, &error))
     }
 
     /// What fails for reasons of its own is waited for; whatever else is answered, the login is
@@ -96,8 +129,13 @@ impl Login {
         let hide = |text: &str| pass::hide(self.settings.credentials.values(), text);
         let failure = Failure::from_answer(&self.system.name, self.label(), class, answer, hide);
         // One that says yes may hold a token, and a page is no words.
-        let is_quoted = !answer.status.is_success() && !matches!(failure.answer.as_bytes(), [] | [b'<', ..]);
-        let words = if is_quoted { format!(": {}", failure.answer) } else { String::new() };
+        let is_quoted =
+            !answer.status.is_success() && !matches!(failure.answer.as_bytes(), [] | [b'<', ..]);
+        let words = if is_quoted {
+            format!(": {}", failure.answer)
+        } else {
+            String::new()
+        };
         let denied = match class {
             Class::Throttled => Denied::throttled,
             Class::Transient | Class::Unreachable => Denied::unreachable,
@@ -107,10 +145,17 @@ impl Login {
     }
 
     fn page(&self, answer: &Answer) -> String {
-        let page = WebPage { status: answer.status, headers: &answer.headers, beginning: &answer.body };
+        let page = WebPage {
+            status: answer.status,
+            headers: &answer.headers,
+            beginning: &answer.body,
+        };
         let place = format!("{}: {}", self.system.name, self.label());
-        let call =
-            Call::bare(self.settings.request.method.clone(), self.system.base_url.clone(), self.label());
+        let call = Call::bare(
+            self.settings.request.method.clone(),
+            self.system.base_url.clone(),
+            self.label(),
+        );
         let hide = |text: &str| pass::hide(self.settings.credentials.values(), text);
         web_page::failure(&page, &place, &call, hide).message
     }
@@ -128,6 +173,10 @@ impl Login {
 fn lifetime(expires: &Value) -> Option<Duration> {
     let (text, now) = (text(expires)?, SystemTime::now());
     let as_number = || moment::until(text.trim().parse().ok()?, now);
-    let as_time = || SystemTime::from(text.trim().parse::<jiff::Timestamp>().ok()?).duration_since(now).ok();
+    let as_time = || {
+        SystemTime::from(text.trim().parse::<jiff::Timestamp>().ok()?)
+            .duration_since(now)
+            .ok()
+    };
     as_number().or_else(as_time)
 }

@@ -9,7 +9,8 @@ use pomost_project::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    denied::Denied, jwt::Signer, oauth2::TokenEndpoint, seal::Seal, session::Login, tokens::Obtained,
+    denied::Denied, jwt::Signer, oauth2::TokenEndpoint, seal::Seal, session::Login,
+    tokens::Obtained,
 };
 use crate::{Class, Failure};
 
@@ -33,8 +34,9 @@ impl Source {
     ) -> Result<(Source, Seal), Failure> {
         let failed = |message: String| Failure::new(Class::Unauthorised, message);
         let signer = settings.signing_key().map(Signer::new).transpose();
-        let signer =
-            signer.map_err(|error| failed(format!("{}: auth.oauth2.private_key: {error}", system.name)))?;
+        let signer = signer.map_err(|error| {
+            failed(format!("{}: auth.oauth2.private_key: {error}", system.name))
+        })?;
         let endpoint = TokenEndpoint {
             system: system.name.clone(),
             settings: settings.clone(),
@@ -42,8 +44,15 @@ impl Source {
             timeout: timeout(system),
             signer,
         };
-        let secret = settings.secret().or(system.tls.identity.as_ref()).cloned().unwrap_or_default();
-        Ok((Source::OAuth2(endpoint), seal(system, &settings.configuration(), &secret)?))
+        let secret = settings
+            .secret()
+            .or(system.tls.identity.as_ref())
+            .cloned()
+            .unwrap_or_default();
+        Ok((
+            Source::OAuth2(endpoint),
+            seal(system, &settings.configuration(), &secret)?,
+        ))
     }
 
     /// A login, and what seals its tokens.
@@ -52,16 +61,29 @@ impl Source {
         settings: &Arc<Session>,
         http: reqwest::Client,
     ) -> Result<(Source, Seal), Failure> {
-        let login =
-            Login { system: system.clone(), settings: settings.clone(), http, timeout: timeout(system) };
-        let secrets = settings.credentials.values().map(ExposeSecret::expose_secret);
+        let login = Login {
+            system: system.clone(),
+            settings: settings.clone(),
+            http,
+            timeout: timeout(system),
+        };
+        let secrets = settings
+            .credentials
+            .values()
+            .map(ExposeSecret::expose_secret);
         let secret = secrets.collect::<Vec<_>>().join("\0").into();
         let configuration = [system.base_url.as_str(), &settings.request.label];
-        Ok((Source::Session(login), seal(system, &configuration, &secret)?))
+        Ok((
+            Source::Session(login),
+            seal(system, &configuration, &secret)?,
+        ))
     }
 
     /// Asks for tokens.
-    pub(crate) async fn obtain(&self, refresh_token: Option<&SecretString>) -> Result<Obtained, Denied> {
+    pub(crate) async fn obtain(
+        &self,
+        refresh_token: Option<&SecretString>,
+    ) -> Result<Obtained, Denied> {
         match self {
             Source::OAuth2(endpoint) => endpoint.obtain(refresh_token).await,
             Source::Session(login) => login.obtain().await,
@@ -87,6 +109,11 @@ fn timeout(system: &System) -> Duration {
 }
 
 fn seal(system: &System, configuration: &[&str], secret: &SecretString) -> Result<Seal, Failure> {
-    let failed = |_| Failure::new(Class::Unauthorised, format!("{}: no key could be derived", system.name));
+    let failed = |_| {
+        Failure::new(
+            Class::Unauthorised,
+            format!("{}: no key could be derived", system.name),
+        )
+    };
     Seal::new(&system.name, configuration, secret).map_err(failed)
 }

@@ -42,7 +42,11 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// What is kept of what was given. Where there is no new refresh token, the old one stays good
     /// (RFC 6749 §6).
-    pub(crate) fn new(obtained: Obtained, refresh_token: Option<SecretString>, in_vain: u32) -> Tokens {
+    pub(crate) fn new(
+        obtained: Obtained,
+        refresh_token: Option<SecretString>,
+        in_vain: u32,
+    ) -> Tokens {
         let now = Timestamp::now();
         // Nothing renews a token at each request: one that is said not to last is used until it is refused.
         let lifetime = obtained.lifetime.filter(|lifetime| !lifetime.is_zero());
@@ -82,8 +86,14 @@ fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(secret.expose_secret())
 }
 
-fn exposed_option<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
+fn exposed_option<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    secret
+        .as_ref()
+        .map(ExposeSecret::expose_secret)
+        .serialize(serializer)
 }
 
 #[cfg(test)]
@@ -130,8 +140,15 @@ mod tests {
     #[test]
     fn renewals_in_vain_wait_longer_and_longer() {
         let tokens = tokens(None, None);
-        let wait = |in_vain| tokens.wait(in_vain, after(&tokens, 0.0)).map(|wait| wait.as_secs());
-        assert_eq!([0, 3, 4, 5, 6].map(wait), [None, None, Some(2), Some(4), Some(8)]);
+        let wait = |in_vain| {
+            tokens
+                .wait(in_vain, after(&tokens, 0.0))
+                .map(|wait| wait.as_secs())
+        };
+        assert_eq!(
+            [0, 3, 4, 5, 6].map(wait),
+            [None, None, Some(2), Some(4), Some(8)]
+        );
         assert_eq!([40, u32::MAX].map(wait), [Some(600), Some(600)]);
         assert_eq!(tokens.wait(4, after(&tokens, 2.0)), None);
     }

@@ -63,13 +63,23 @@ async fn tokens_and_secrets_are_in_no_log_no_error_and_no_debug_text() {
         let failure = client.send(things(&authority.url)).await.unwrap_err();
         shown.push_str(&format!("{failure} {failure:?}"));
     }
-    let fresh = system.lone().await.send(things(&authority.url)).await.unwrap_err();
+    let fresh = system
+        .lone()
+        .await
+        .send(things(&authority.url))
+        .await
+        .unwrap_err();
     shown.push_str(&format!("{fresh} {fresh:?}"));
     assert!(shown.contains("needs new authorisation"), "{shown}");
     let log = log.text();
-    assert!(log.contains("new tokens") && log.contains("needs new authorisation"), "{log}");
+    assert!(
+        log.contains("new tokens") && log.contains("needs new authorisation"),
+        "{log}"
+    );
     for text in [&log, &shown] {
-        let place = text.find("CANARY").map(|place| &text[place.saturating_sub(200)..place + 20]);
+        let place = text
+            .find("CANARY")
+            .map(|place| &text[place.saturating_sub(200)..place + 20]);
         assert_eq!(place, None);
     }
     // Each system is said to be down once.
@@ -86,12 +96,20 @@ async fn a_login_is_in_no_log_no_error_and_no_debug_text() {
     .await;
     let lines = "auth:\n  session:\n    request: POST /login\n    credentials: { password: '${PASSWORD}' }\n    \
                  body: '{password, name: (.password | .[1:] | error)}'\n    token: .body.token";
-    let broken = SystemFile::at(&server.url).with(lines).set("PASSWORD", "password-CANARY");
-    let good = SystemFile::at(&server.url).with(&lines.replace(", name: (.password | .[1:] | error)", ""));
+    let broken = SystemFile::at(&server.url)
+        .with(lines)
+        .set("PASSWORD", "password-CANARY");
+    let good =
+        SystemFile::at(&server.url).with(&lines.replace(", name: (.password | .[1:] | error)", ""));
     let good = good.set("PASSWORD", "password-CANARY");
     let mut shown = format!("{:?}", good.project());
     for system in [broken, good] {
-        let failure = system.lone().await.send(things(&server.url)).await.unwrap_err();
+        let failure = system
+            .lone()
+            .await
+            .send(things(&server.url))
+            .await
+            .unwrap_err();
         shown.push_str(&format!("{failure} {failure:?}"));
     }
     assert!(shown.contains("not for Bearer ***"), "{shown}");
@@ -114,6 +132,13 @@ async fn the_url_of_a_hook_is_in_no_log_and_no_error() {
         shown.push_str(&format!("{failure} {failure:?}"));
     }
     assert_eq!(server.asked("/CANARY"), 1);
-    assert!(shown.contains("alerts.yaml: POST to 'url' answered 404 Not Found"), "{shown}");
-    assert!(!shown.contains("CANARY") && !log.text().contains("CANARY"), "{shown}{}", log.text());
+    assert!(
+        shown.contains("alerts.yaml: POST to 'url' answered 404 Not Found"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("CANARY") && !log.text().contains("CANARY"),
+        "{shown}{}",
+        log.text()
+    );
 }

@@ -7,34 +7,82 @@ use crate::support::{Reply, Server, SystemFile, things};
 #[tokio::test]
 async fn a_key_travels_where_the_system_expects_it() {
     let server = Server::start(|_| Reply::ok()).await;
-    let system = |auth: &str| SystemFile::at(&server.url).with(&format!("auth: {auth}")).set("KEY", "k 1");
+    let system = |auth: &str| {
+        SystemFile::at(&server.url)
+            .with(&format!("auth: {auth}"))
+            .set("KEY", "k 1")
+    };
     for (auth, name, value) in [
-        ("{ api_key: { header: X-Key, value: '${KEY}' } }", "x-key", "k 1"),
-        ("{ api_key: { cookie: key, value: '${KEY}' } }", "cookie", "key=k 1"),
-        ("{ bearer: { token: '${KEY}' } }", "authorization", "Bearer k 1"),
-        ("{ basic: { username: us, password: '${KEY}' } }", "authorization", "Basic dXM6ayAx"),
+        (
+            "{ api_key: { header: X-Key, value: '${KEY}' } }",
+            "x-key",
+            "k 1",
+        ),
+        (
+            "{ api_key: { cookie: key, value: '${KEY}' } }",
+            "cookie",
+            "key=k 1",
+        ),
+        (
+            "{ bearer: { token: '${KEY}' } }",
+            "authorization",
+            "Bearer k 1",
+        ),
+        (
+            "{ basic: { username: us, password: '${KEY}' } }",
+            "authorization",
+            "Basic dXM6ayAx",
+        ),
     ] {
-        system(auth).lone().await.send(things(&server.url)).await.unwrap();
+        system(auth)
+            .lone()
+            .await
+            .send(things(&server.url))
+            .await
+            .unwrap();
         assert_eq!(server.seen().last().unwrap().header(name), value, "{auth}");
     }
     let in_query = system("{ api_key: { query: key, value: '${KEY}' } }");
-    in_query.lone().await.send(things(&server.url)).await.unwrap();
+    in_query
+        .lone()
+        .await
+        .send(things(&server.url))
+        .await
+        .unwrap();
     assert_eq!(server.seen().last().unwrap().query, "key=k+1");
 }
 
 #[tokio::test]
 async fn a_fixed_key_that_is_refused_is_not_tried_again() {
     let server = Server::start(|_| Reply::of(401, "{}")).await;
-    let system = SystemFile::at(&server.url).with("auth: { bearer: { token: '${KEY}' } }").set("KEY", "k1");
-    let failure = system.lone().await.send(things(&server.url)).await.unwrap_err();
-    assert_eq!((failure.class, server.seen().len()), (Class::Unauthorised, 1));
+    let system = SystemFile::at(&server.url)
+        .with("auth: { bearer: { token: '${KEY}' } }")
+        .set("KEY", "k1");
+    let failure = system
+        .lone()
+        .await
+        .send(things(&server.url))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.class, server.seen().len()),
+        (Class::Unauthorised, 1)
+    );
 }
 
 #[tokio::test]
 async fn a_key_that_a_system_repeats_is_not_quoted() {
-    let server = Server::start(|seen| Reply::of(400, format!("bad {}", seen.header("authorization")))).await;
+    let server =
+        Server::start(|seen| Reply::of(400, format!("bad {}", seen.header("authorization")))).await;
     let system = SystemFile::at(&server.url);
-    let system = system.with("auth: { basic: { username: us, password: '${KEY}' } }").set("KEY", "hunter2");
-    let failure = system.lone().await.send(things(&server.url)).await.unwrap_err();
+    let system = system
+        .with("auth: { basic: { username: us, password: '${KEY}' } }")
+        .set("KEY", "hunter2");
+    let failure = system
+        .lone()
+        .await
+        .send(things(&server.url))
+        .await
+        .unwrap_err();
     assert_eq!(failure.answer, "bad Basic ***");
 }

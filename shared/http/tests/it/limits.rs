@@ -11,15 +11,22 @@ use crate::support::{Reply, Server, SystemFile, things};
 
 #[tokio::test]
 async fn where_nothing_remains_no_request_is_started_before_the_reset() {
-    let server =
-        Server::start(|_| Reply::ok().with("x-ratelimit-remaining", 0).with("x-ratelimit-reset", 3000)).await;
+    let server = Server::start(|_| {
+        Reply::ok()
+            .with("x-ratelimit-remaining", 0)
+            .with("x-ratelimit-reset", 3000)
+    })
+    .await;
     let client = SystemFile::at(&server.url).lone().await;
     client.send(things(&server.url)).await.unwrap();
     for _ in 0..5 {
         let failure = client.send(things(&server.url)).await.unwrap_err();
         assert_eq!(failure.class, Class::Throttled);
         let left = failure.retry_after.unwrap();
-        assert!(left > Duration::from_secs(2900) && left <= Duration::from_secs(3000), "{left:?}");
+        assert!(
+            left > Duration::from_secs(2900) && left <= Duration::from_secs(3000),
+            "{left:?}"
+        );
     }
     assert_eq!(server.seen().len(), 1);
 }
@@ -46,7 +53,13 @@ async fn too_many_requests_take_the_reset_for_their_delay_and_stop_the_others() 
     let server = Server::start(|_| Reply::of(429, "{}").with("ratelimit-reset", 60)).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = client.send(things(&server.url)).await.unwrap_err();
-    assert_eq!((failure.class, failure.retry_after), (Class::Throttled, Some(Duration::from_secs(60))));
-    assert_eq!(client.send(things(&server.url)).await.unwrap_err().class, Class::Throttled);
+    assert_eq!(
+        (failure.class, failure.retry_after),
+        (Class::Throttled, Some(Duration::from_secs(60)))
+    );
+    assert_eq!(
+        client.send(things(&server.url)).await.unwrap_err().class,
+        Class::Throttled
+    );
     assert_eq!(server.seen().len(), 1);
 }

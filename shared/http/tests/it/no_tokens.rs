@@ -24,18 +24,23 @@ fn system(url: &str, token_url: &str) -> SystemFile {
         "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{token_url}', client_id: us, client_secret: \
          '${{SECRET}}', client_auth: body }} }}"
     );
-    SystemFile::at(url).with(&auth).set("SECRET", "secret-CANARY")
+    SystemFile::at(url)
+        .with(&auth)
+        .set("SECRET", "secret-CANARY")
 }
 
 /// A server whose token endpoint answers so until it is mended.
 async fn server(answer: fn(&str) -> Reply) -> (Server, Arc<AtomicBool>) {
     let is_mended = Arc::new(AtomicBool::new(false));
     let mended = is_mended.clone();
-    let server = Server::start(move |seen| match (seen.path.as_str(), mended.load(Ordering::Relaxed)) {
-        ("/token", true) => Reply::of(200, r#"{"access_token":"token-1"}"#),
-        ("/token", false) => answer(&seen.body),
-        _ => Reply::ok(),
-    });
+    let server =
+        Server::start(
+            move |seen| match (seen.path.as_str(), mended.load(Ordering::Relaxed)) {
+                ("/token", true) => Reply::of(200, r#"{"access_token":"token-1"}"#),
+                ("/token", false) => answer(&seen.body),
+                _ => Reply::ok(),
+            },
+        );
     (server.await, is_mended)
 }
 
@@ -50,7 +55,9 @@ async fn outage(store: &Arc<dyn Store>, there_is_one: bool) -> Option<(String, S
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(60), looking).await.expect("the store does not know")
+    timeout(Duration::from_secs(60), looking)
+        .await
+        .expect("the store does not know")
 }
 
 /// Waits until it is time to try, and tries.
@@ -63,12 +70,22 @@ type Case = (fn(&str) -> Reply, Class, &'static str);
 
 const CASES: [Case; 9] = [
     (
-        |_| Reply::of(401, r#"{"error":"invalid_client","error_description":"no such\nclient"}"#),
+        |_| {
+            Reply::of(
+                401,
+                r#"{"error":"invalid_client","error_description":"no such\nclient"}"#,
+            )
+        },
         Class::Unauthorised,
         "answers 401 Unauthorized: invalid_client no such client",
     ),
     (
-        |body| Reply::of(400, format!(r#"{{"error":"invalid_scope","error_description":"{body}"}}"#)),
+        |body| {
+            Reply::of(
+                400,
+                format!(r#"{{"error":"invalid_scope","error_description":"{body}"}}"#),
+            )
+        },
         Class::Unauthorised,
         "answers 400 Bad Request: invalid_scope grant_type=client_credentials&client_id=us&client_secret=***",
     ),
@@ -82,8 +99,16 @@ const CASES: [Case; 9] = [
         Class::Unauthorised,
         "answers 404 Not Found with something else, expected JSON",
     ),
-    (|_| Reply::of(500, "{}"), Class::Unreachable, "answers 500 Internal Server Error"),
-    (|_| Reply::of(429, "{}").with("retry-after", 1), Class::Throttled, "answers 429 Too Many Requests"),
+    (
+        |_| Reply::of(500, "{}"),
+        Class::Unreachable,
+        "answers 500 Internal Server Error",
+    ),
+    (
+        |_| Reply::of(429, "{}").with("retry-after", 1),
+        Class::Throttled,
+        "answers 429 Too Many Requests",
+    ),
     (
         |_| Reply::of(503, "<html>").with("retry-after", 1),
         Class::Throttled,
@@ -109,13 +134,18 @@ async fn a_token_endpoint_that_fails_once_is_an_outage_with_its_reason_until_a_p
 async fn is_an_outage((answer, class, reason): Case) {
     let (server, is_mended) = server(answer).await;
     let directory = tempfile::tempdir().unwrap();
-    let store = Place::Sqlite(directory.path().join("state.db")).open().await;
+    let store = Place::Sqlite(directory.path().join("state.db"))
+        .open()
+        .await;
     let client = system(&server.url, &format!("{}/token", server.url)).client(&store);
     let failure = client.send(things(&server.url)).await.unwrap_err();
     let reason = format!("shop: the token endpoint at 127.0.0.1 {reason}");
     assert_eq!((failure.class, &failure.message), (class, &reason));
     assert!(client.is_down() && !failure.unasked, "{failure}");
-    assert_eq!(outage(&store, true).await, Some((class.as_str().to_owned(), reason)));
+    assert_eq!(
+        outage(&store, true).await,
+        Some((class.as_str().to_owned(), reason))
+    );
     for _ in 0..5 {
         assert!(client.send(things(&server.url)).await.unwrap_err().unasked);
     }
@@ -124,7 +154,10 @@ async fn is_an_outage((answer, class, reason): Case) {
     assert_eq!(server.asked("/token"), 2, "{failure}");
     is_mended.store(true, Ordering::Relaxed);
     assert!(try_again(&client, &server).await);
-    assert_eq!((outage(&store, false).await, server.asked("/token")), (None, 3));
+    assert_eq!(
+        (outage(&store, false).await, server.asked("/token")),
+        (None, 3)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +171,10 @@ async fn a_token_endpoint_that_nobody_listens_at_or_that_is_silent_is_an_outage(
         let failure = client.send(things(&server.url)).await.unwrap_err();
         let message = format!("shop: the token endpoint at 127.0.0.1: {what}");
         assert!(failure.message.starts_with(&message), "{failure}");
-        assert!(client.is_down() && failure.class == Class::Unreachable, "{failure}");
+        assert!(
+            client.is_down() && failure.class == Class::Unreachable,
+            "{failure}"
+        );
     }
     assert_eq!(server.asked("/things"), 0);
 }
@@ -150,17 +186,29 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
         let (server, is_mended) = server(|_| Reply::of(500, "{}")).await;
         is_mended.store(true, Ordering::Relaxed);
         let store = place.open().await;
-        let client = system(&server.url, &format!("{}/token", server.url)).with("timeout: 1s").client(&store);
+        let client = system(&server.url, &format!("{}/token", server.url))
+            .with("timeout: 1s")
+            .client(&store);
         let fails = async || {
             let failure = client.send(things(&server.url)).await.unwrap_err();
-            assert!(failure.unasked && failure.class == Class::Unreachable, "{failure}");
+            assert!(
+                failure.unasked && failure.class == Class::Unreachable,
+                "{failure}"
+            );
             assert!(!client.is_down());
         };
-        place.execute("ALTER TABLE grants RENAME TO grants_away").await;
+        place
+            .execute("ALTER TABLE grants RENAME TO grants_away")
+            .await;
         fails().await;
-        place.execute("ALTER TABLE grants_away RENAME TO grants").await;
-        let lease =
-            store.acquire_lease("grant:shop", "another", Duration::from_secs(60)).await.unwrap().unwrap();
+        place
+            .execute("ALTER TABLE grants_away RENAME TO grants")
+            .await;
+        let lease = store
+            .acquire_lease("grant:shop", "another", Duration::from_secs(60))
+            .await
+            .unwrap()
+            .unwrap();
         fails().await;
         assert_eq!(server.asked("/token"), 0);
         store.release_lease(&lease).await.unwrap();
@@ -201,7 +249,13 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
         });
         until(|| server.asked("/token") == 3).await;
         clients[1].until_ready().await;
-        assert!(clients[1].send(things(&server.url)).await.unwrap_err().unasked);
+        assert!(
+            clients[1]
+                .send(things(&server.url))
+                .await
+                .unwrap_err()
+                .unasked
+        );
         assert_eq!((server.asked("/token"), server.asked("/things")), (3, 0));
         probing.abort();
     })
@@ -210,7 +264,8 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
 
 /// The other system's flows know nothing of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_refresh_token_is_an_outage_that_says_what_to_do_also_where_another_replica_was_refused() {
+async fn a_refused_refresh_token_is_an_outage_that_says_what_to_do_also_where_another_replica_was_refused()
+ {
     on_both(|place: Place| async move {
         let authority = Authority::start(100).await;
         // It was used before, by somebody else.
@@ -219,12 +274,21 @@ async fn a_refused_refresh_token_is_an_outage_that_says_what_to_do_also_where_an
         for _ in 0..2 {
             let client = authority.system().client(&store);
             let failure = client.send(things(&authority.url)).await.unwrap_err();
-            assert!(client.is_down() && failure.class == Class::Unauthorised, "{failure}");
+            assert!(
+                client.is_down() && failure.class == Class::Unauthorised,
+                "{failure}"
+            );
             let (class, reason) = outage(&store, true).await.unwrap();
             assert_eq!(class, "unauthorised");
-            for text in ["shop: needs new authorisation", "authorise Pomost again there", "${REFRESH_TOKEN}"]
-            {
-                assert!(reason.contains(text) && !reason.contains("CANARY"), "{reason}");
+            for text in [
+                "shop: needs new authorisation",
+                "authorise Pomost again there",
+                "${REFRESH_TOKEN}",
+            ] {
+                assert!(
+                    reason.contains(text) && !reason.contains("CANARY"),
+                    "{reason}"
+                );
             }
         }
         assert_eq!(authority.standing().asked, 1);
@@ -236,14 +300,19 @@ async fn a_refused_refresh_token_is_an_outage_that_says_what_to_do_also_where_an
 async fn what_fails_while_a_system_is_down_for_another_reason_is_told() {
     let is_of_tokens = Arc::new(AtomicBool::new(false));
     let of_tokens = is_of_tokens.clone();
-    let server = Server::start(move |seen| match (seen.path.as_str(), of_tokens.load(Ordering::Relaxed)) {
-        ("/token", true) => Reply::of(401, r#"{"error":"invalid_client"}"#),
-        ("/token", false) => Reply::of(200, r#"{"access_token":"token-1","expires_in":1}"#),
-        _ => Reply::of(500, "{}"),
-    })
-    .await;
+    let server =
+        Server::start(
+            move |seen| match (seen.path.as_str(), of_tokens.load(Ordering::Relaxed)) {
+                ("/token", true) => Reply::of(401, r#"{"error":"invalid_client"}"#),
+                ("/token", false) => Reply::of(200, r#"{"access_token":"token-1","expires_in":1}"#),
+                _ => Reply::of(500, "{}"),
+            },
+        )
+        .await;
     let directory = tempfile::tempdir().unwrap();
-    let store = Place::Sqlite(directory.path().join("state.db")).open().await;
+    let store = Place::Sqlite(directory.path().join("state.db"))
+        .open()
+        .await;
     let client = system(&server.url, &format!("{}/token", server.url)).client(&store);
     while !client.is_down() {
         client.send(things(&server.url)).await.unwrap_err();
@@ -256,14 +325,23 @@ async fn what_fails_while_a_system_is_down_for_another_reason_is_told() {
         }
     };
     timeout(Duration::from_secs(60), told).await.unwrap();
-    assert!(outage(&store, true).await.unwrap().1.contains("invalid_client"));
+    assert!(
+        outage(&store, true)
+            .await
+            .unwrap()
+            .1
+            .contains("invalid_client")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_left_alone_meanwhile() {
+async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_left_alone_meanwhile()
+ {
     let authority = Authority::start(100).await;
     let directory = tempfile::tempdir().unwrap();
-    let store = Place::Sqlite(directory.path().join("state.db")).open().await;
+    let store = Place::Sqlite(directory.path().join("state.db"))
+        .open()
+        .await;
     let client = authority.system().client(&store);
     authority.close_gate();
     let sending = tokio::spawn({
@@ -271,12 +349,20 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
         async move { client.send(things(&url)).await.map(drop) }
     });
     until(|| authority.waiting() == 1).await;
-    store.hold_slots("shop", Duration::from_secs(3600)).await.unwrap();
+    store
+        .hold_slots("shop", Duration::from_secs(3600))
+        .await
+        .unwrap();
     // Others find out, or it may be too early to look again.
     let told = async {
         loop {
-            let other = timeout(Duration::from_millis(50), client.send(things(&authority.url))).await;
-            if other.is_ok_and(|answer| answer.is_err_and(|failure| failure.retry_after.is_some())) {
+            let other = timeout(
+                Duration::from_millis(50),
+                client.send(things(&authority.url)),
+            )
+            .await;
+            if other.is_ok_and(|answer| answer.is_err_and(|failure| failure.retry_after.is_some()))
+            {
                 return;
             }
         }
@@ -284,6 +370,12 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
     timeout(Duration::from_secs(20), told).await.unwrap();
     authority.open_gate();
     let failure = sending.await.unwrap().unwrap_err();
-    assert!(failure.unasked && failure.class == Class::Throttled, "{failure}");
-    assert_eq!((authority.standing().issued, authority.standing().served), (1, 0));
+    assert!(
+        failure.unasked && failure.class == Class::Throttled,
+        "{failure}"
+    );
+    assert_eq!(
+        (authority.standing().issued, authority.standing().served),
+        (1, 0)
+    );
 }

@@ -39,8 +39,14 @@ async fn goes_down(client: &Client, server: &Server) {
 
 async fn turned_away(client: &Client, server: &Server) -> Failure {
     let failure = client.send(things(&server.url)).await.unwrap_err();
-    assert!(failure.unasked && failure.class == Class::Throttled, "{failure}");
-    assert_eq!(failure.message, "shop: GET /things: the system is down; it is tried again by itself");
+    assert!(
+        failure.unasked && failure.class == Class::Throttled,
+        "{failure}"
+    );
+    assert_eq!(
+        failure.message,
+        "shop: GET /things: the system is down; it is tried again by itself"
+    );
     failure
 }
 
@@ -54,7 +60,10 @@ async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succee
     while !client.is_down() {
         firsts.push(client.send(things(&server.url)).await.unwrap_err().is_first);
     }
-    assert_eq!(firsts, (0..10).map(|number| number == 0).collect::<Vec<_>>());
+    assert_eq!(
+        firsts,
+        (0..10).map(|number| number == 0).collect::<Vec<_>>()
+    );
     assert!(client.has_been_down_since(Instant::now()));
     for _ in 0..5 {
         let left = turned_away(&client, &server).await.retry_after.unwrap();
@@ -63,7 +72,10 @@ async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succee
     assert_eq!(server.seen().len(), 10);
     status.store(422, Ordering::Relaxed);
     client.until_ready().await;
-    assert_eq!(client.send(things(&server.url)).await.unwrap_err().class, Class::Invalid);
+    assert_eq!(
+        client.send(things(&server.url)).await.unwrap_err().class,
+        Class::Invalid
+    );
     assert!(!client.is_down() && client.may_have_been_down_since(began));
     assert!(!client.may_have_been_down_since(Instant::now()));
     assert_eq!(server.seen().len(), 11);
@@ -140,7 +152,10 @@ async fn a_try_that_is_dropped_makes_room_for_the_next() {
 async fn waiting_of_our_own_is_no_outage() {
     let status = answering(200);
     let server = server(&status).await;
-    let client = SystemFile::at(&server.url).with("rate_limit: 1/h").lone().await;
+    let client = SystemFile::at(&server.url)
+        .with("rate_limit: 1/h")
+        .lone()
+        .await;
     client.send(things(&server.url)).await.unwrap();
     for _ in 0..20 {
         assert!(client.send(things(&server.url)).await.unwrap_err().unasked);

@@ -63,19 +63,35 @@ async fn processes_use_up_the_quota_that_they_share_and_no_more() {
         let processes: Vec<Child> = (0..PROCESSES).map(|_| start(&server, &place)).collect();
         for process in processes {
             let output = process.wait_with_output().await.unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stdout)
+            );
         }
         let quota = quota.lock().unwrap();
         let (taken, refused) = (quota.taken.iter().sum::<usize>(), quota.refused);
-        assert!(taken >= QUOTA * WINDOWS * 95 / 100, "{:?} were taken", quota.taken);
-        assert!(refused * 100 <= taken + refused, "{refused} were refused and {taken} taken");
+        assert!(
+            taken >= QUOTA * WINDOWS * 95 / 100,
+            "{:?} were taken",
+            quota.taken
+        );
+        assert!(
+            refused * 100 <= taken + refused,
+            "{refused} were refused and {taken} taken"
+        );
     })
     .await;
 }
 
 fn start(server: &Server, place: &Place) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "quota::a_process_of_the_test_above", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "quota::a_process_of_the_test_above",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("TEST_SERVER", &server.url)
         .env("TEST_STORE", place.to_string())
         .stdout(Stdio::piped())
@@ -89,7 +105,10 @@ fn start(server: &Server, place: &Place) -> Child {
 #[ignore = "a process that the test above starts"]
 async fn a_process_of_the_test_above() {
     let variable = |name| std::env::var(name).unwrap();
-    let (url, place) = (variable("TEST_SERVER"), variable("TEST_STORE").parse::<Place>().unwrap());
+    let (url, place) = (
+        variable("TEST_SERVER"),
+        variable("TEST_STORE").parse::<Place>().unwrap(),
+    );
     let system = SystemFile::at(&url).with("rate_limit: 100/10s");
     let client = system.client(&place.open().await);
     join_all((0..WORKERS).map(|_| work(&client, &url))).await;

@@ -33,10 +33,17 @@ async fn throttled(client: &Client, server: &str) -> Failure {
 async fn requests_of_all_replicas_are_spread_evenly() {
     on_both(|place| async move {
         let server = Server::start(|_| Reply::ok()).await;
-        let clients = two(&SystemFile::at(&server.url).with("rate_limit: 100/10s"), &place).await;
+        let clients = two(
+            &SystemFile::at(&server.url).with("rate_limit: 100/10s"),
+            &place,
+        )
+        .await;
         let began = Instant::now();
         let sending = (0..10).map(|number| clients[number % 2].send(things(&server.url)));
-        join_all(sending).await.into_iter().for_each(|answer| drop(answer.unwrap()));
+        join_all(sending)
+            .await
+            .into_iter()
+            .for_each(|answer| drop(answer.unwrap()));
         let took = began.elapsed();
         assert!(took >= Duration::from_millis(900), "{took:?}");
         assert_eq!(server.seen().len(), 10);
@@ -47,13 +54,19 @@ async fn requests_of_all_replicas_are_spread_evenly() {
 #[tokio::test]
 async fn what_was_not_used_may_come_later_at_once_and_no_more() {
     let server = Server::start(|_| Reply::ok()).await;
-    let client = SystemFile::at(&server.url).with("rate_limit: { limit: 1/h, burst: 4 }").lone().await;
+    let client = SystemFile::at(&server.url)
+        .with("rate_limit: { limit: 1/h, burst: 4 }")
+        .lone()
+        .await;
     for _ in 0..5 {
         client.send(things(&server.url)).await.unwrap();
     }
     for _ in 0..3 {
         let left = throttled(&client, &server.url).await.retry_after.unwrap();
-        assert!(left > Duration::from_secs(3000) && left <= Duration::from_secs(3600), "{left:?}");
+        assert!(
+            left > Duration::from_secs(3000) && left <= Duration::from_secs(3600),
+            "{left:?}"
+        );
     }
     assert_eq!(server.seen().len(), 5);
 }
@@ -68,7 +81,8 @@ async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
         (403, "300", BY_RULE),
     ] {
         on_both(|place| async move {
-            let server = Server::start(move |_| Reply::of(status, "{}").with("retry-after", asked)).await;
+            let server =
+                Server::start(move |_| Reply::of(status, "{}").with("retry-after", asked)).await;
             let [one, other] = two(&SystemFile::at(&server.url).with(lines), &place).await;
             assert_eq!(throttled(&one, &server.url).await.status, Some(status));
             // All at once, as the requests of a batch: nobody has looked before.
@@ -99,24 +113,36 @@ async fn when_one_replica_is_told_that_the_system_is_not_ready_the_others_stop_w
             assert_eq!(one.send(refused).await.unwrap_err().status, Some(503));
             let told = Instant::now();
             while other.send(things(&server.url)).await.is_ok() {}
-            assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+            assert!(
+                told.elapsed() < Duration::from_secs(1),
+                "{:?}",
+                told.elapsed()
+            );
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn requests_that_wait_for_their_turns_are_not_made_once_one_was_told_that_the_system_is_not_ready() {
+async fn requests_that_wait_for_their_turns_are_not_made_once_one_was_told_that_the_system_is_not_ready()
+ {
     let server = Server::start(|_| Reply::of(503, "{}").with("retry-after", "300")).await;
-    let client = SystemFile::at(&server.url).with("rate_limit: 1/s").lone().await;
+    let client = SystemFile::at(&server.url)
+        .with("rate_limit: 1/s")
+        .lone()
+        .await;
     let failures = join_all((0..8).map(|_| client.send(things(&server.url)))).await;
-    let told = failures.into_iter().filter(|failure| failure.as_ref().unwrap_err().unasked).count();
+    let told = failures
+        .into_iter()
+        .filter(|failure| failure.as_ref().unwrap_err().unasked)
+        .count();
     assert_eq!((told, server.seen().len()), (7, 1));
 }
 
 /// They wait for a second, and go on at half the rate.
 #[tokio::test(flavor = "multi_thread")]
-async fn when_one_replica_asked_too_often_and_no_time_is_named_all_wait_and_then_ask_half_as_often() {
+async fn when_one_replica_asked_too_often_and_no_time_is_named_all_wait_and_then_ask_half_as_often()
+{
     on_both(|place| async move {
         let first = AtomicBool::new(true);
         let server = Server::start(move |_| match first.swap(false, Ordering::SeqCst) {
@@ -144,9 +170,11 @@ async fn a_server_that_takes_half_the_rate_and_names_no_time_refuses_hardly_any(
         let (began, counted) = (Instant::now(), (taken.clone(), refused.clone()));
         let server = Server::start(move |_| {
             let allowed = 5 + began.elapsed().as_millis() as usize / 50;
-            match counted.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
-                (taken < allowed).then_some(taken.max(allowed - 5) + 1)
-            }) {
+            match counted
+                .0
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
+                    (taken < allowed).then_some(taken.max(allowed - 5) + 1)
+                }) {
                 Ok(_) => Reply::ok(),
                 Err(_) => {
                     counted.1.fetch_add(1, Ordering::SeqCst);
@@ -155,10 +183,17 @@ async fn a_server_that_takes_half_the_rate_and_names_no_time_refuses_hardly_any(
             }
         })
         .await;
-        let clients = two(&SystemFile::at(&server.url).with("rate_limit: 40/s"), &place).await;
+        let clients = two(
+            &SystemFile::at(&server.url).with("rate_limit: 40/s"),
+            &place,
+        )
+        .await;
         join_all((0..120).map(|number| clients[number % 2].send(things(&server.url)))).await;
         let (seen, refused) = (server.seen().len(), refused.load(Ordering::SeqCst));
-        assert!(refused > 0 && refused * 8 <= seen, "{refused} of {seen} were refused");
+        assert!(
+            refused > 0 && refused * 8 <= seen,
+            "{refused} of {seen} were refused"
+        );
     })
     .await;
 }
@@ -168,9 +203,14 @@ async fn a_server_that_takes_half_the_rate_and_names_no_time_refuses_hardly_any(
 async fn a_live_request_does_not_wait_for_those_behind_it_in_another_process() {
     on_both(|place| async move {
         let server = Server::start(|_| Reply::ok()).await;
-        let [live, other] = two(&SystemFile::at(&server.url).with("rate_limit: 10/s"), &place).await;
+        let [live, other] = two(
+            &SystemFile::at(&server.url).with("rate_limit: 10/s"),
+            &place,
+        )
+        .await;
         let (behind, url) = (other.in_lane(Lane::Backfill), server.url.clone());
-        let sending = tokio::spawn(async move { join_all((0..30).map(|_| behind.send(things(&url)))).await });
+        let sending =
+            tokio::spawn(async move { join_all((0..30).map(|_| behind.send(things(&url)))).await });
         while server.seen().len() < 3 {
             tokio::task::yield_now().await;
         }
@@ -178,7 +218,11 @@ async fn a_live_request_does_not_wait_for_those_behind_it_in_another_process() {
         call.url.set_query(Some("live"));
         let before = server.seen().len();
         live.send(call).await.unwrap();
-        let place = server.seen().iter().position(|seen| seen.query == "live").unwrap();
+        let place = server
+            .seen()
+            .iter()
+            .position(|seen| seen.query == "live")
+            .unwrap();
         assert!(place <= before + 3, "{} went before it", place - before);
         sending.abort();
     })
@@ -188,11 +232,17 @@ async fn a_live_request_does_not_wait_for_those_behind_it_in_another_process() {
 #[tokio::test]
 async fn those_who_waited_for_the_end_of_a_pause_do_not_go_all_at_once() {
     let server = Server::start(|_| Reply::ok().with("ratelimit", "\"default\";r=0;t=1")).await;
-    let client = SystemFile::at(&server.url).with("rate_limit: 4/s").lone().await;
+    let client = SystemFile::at(&server.url)
+        .with("rate_limit: 4/s")
+        .lone()
+        .await;
     let began = Instant::now();
     client.send(things(&server.url)).await.unwrap();
     let sending = (0..2).map(|_| client.send(things(&server.url)));
-    join_all(sending).await.into_iter().for_each(|answer| drop(answer.unwrap()));
+    join_all(sending)
+        .await
+        .into_iter()
+        .for_each(|answer| drop(answer.unwrap()));
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(1250), "{took:?}");
 }
@@ -200,7 +250,11 @@ async fn those_who_waited_for_the_end_of_a_pause_do_not_go_all_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_under_new_tokens_is_one_more_request() {
     let authority = Authority::start(1).await;
-    let client = authority.system().with("rate_limit: { limit: 1/h, burst: 1 }").lone().await;
+    let client = authority
+        .system()
+        .with("rate_limit: { limit: 1/h, burst: 1 }")
+        .lone()
+        .await;
     client.send(things(&authority.url)).await.unwrap();
     let failure = throttled(&client, &authority.url).await;
     assert!(failure.message.contains("rate limit"), "{failure}");
@@ -211,14 +265,28 @@ async fn an_attempt_under_new_tokens_is_one_more_request() {
 async fn at_the_end_of_the_process_nobody_waits_for_a_slot() {
     let server = Server::start(|_| Reply::ok()).await;
     let directory = tempfile::tempdir().unwrap();
-    let store = Place::Sqlite(directory.path().join("state.db")).open().await;
-    let clients = SystemFile::at(&server.url).with("rate_limit: 2/m").clients(&store);
+    let store = Place::Sqlite(directory.path().join("state.db"))
+        .open()
+        .await;
+    let clients = SystemFile::at(&server.url)
+        .with("rate_limit: 2/m")
+        .clients(&store);
     let client = clients.of("shop").unwrap();
     client.send(things(&server.url)).await.unwrap();
     let mut waiting = pin!(client.send(things(&server.url)));
-    assert!(timeout(Duration::from_millis(100), &mut waiting).await.is_err());
+    assert!(
+        timeout(Duration::from_millis(100), &mut waiting)
+            .await
+            .is_err()
+    );
     clients.close();
-    let failure = timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap_err();
-    assert_eq!((failure.class, failure.retry_after), (Class::Throttled, None));
+    let failure = timeout(Duration::from_secs(20), waiting)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(
+        (failure.class, failure.retry_after),
+        (Class::Throttled, None)
+    );
     assert_eq!(server.seen().len(), 1);
 }

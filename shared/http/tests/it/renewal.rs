@@ -14,7 +14,9 @@ pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the condition did not come true");
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .expect("the condition did not come true");
 }
 
 /// Asks for things until the server says that it is enough. New tokens may be used up by others before
@@ -48,8 +50,16 @@ async fn three_replicas_share_one_renewal_of_each_expiry() {
             worker.unwrap();
         }
         let standing = authority.standing();
-        assert_eq!((standing.reused, standing.premature), (0, 0), "{standing:?}");
-        assert_eq!((standing.expired, standing.issued, standing.asked), (60, 61, 61), "{standing:?}");
+        assert_eq!(
+            (standing.reused, standing.premature),
+            (0, 0),
+            "{standing:?}"
+        );
+        assert_eq!(
+            (standing.expired, standing.issued, standing.asked),
+            (60, 61, 61),
+            "{standing:?}"
+        );
     })
     .await;
 }
@@ -61,7 +71,10 @@ async fn a_request_that_was_refused_is_sent_again_once_under_new_tokens() {
     client.send(things(&authority.url)).await.unwrap();
     authority.expire();
     client.send(things(&authority.url)).await.unwrap();
-    assert_eq!((authority.standing().issued, authority.standing().served), (2, 2));
+    assert_eq!(
+        (authority.standing().issued, authority.standing().served),
+        (2, 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +99,10 @@ async fn tokens_are_renewed_before_they_expire() {
         client.send(things(&authority.url)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!((authority.standing().premature, authority.standing().reused), (1, 0));
+    assert_eq!(
+        (authority.standing().premature, authority.standing().reused),
+        (1, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +113,10 @@ async fn a_refresh_token_stays_where_no_new_one_comes() {
     for _ in 0..3 {
         client.send(things(&authority.url)).await.unwrap();
     }
-    assert_eq!((authority.standing().issued, authority.standing().reused), (3, 0));
+    assert_eq!(
+        (authority.standing().issued, authority.standing().reused),
+        (3, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,12 +124,25 @@ async fn the_next_process_goes_on_with_the_tokens_of_the_last() {
     on_both(|place| async move {
         let authority = Authority::start(100).await;
         for _ in 0..2 {
-            authority.system().client(&place.open().await).send(things(&authority.url)).await.unwrap();
+            authority
+                .system()
+                .client(&place.open().await)
+                .send(things(&authority.url))
+                .await
+                .unwrap();
         }
         assert_eq!(authority.standing().asked, 1);
         authority.expire();
-        authority.system().client(&place.open().await).send(things(&authority.url)).await.unwrap();
-        assert_eq!((authority.standing().issued, authority.standing().reused), (2, 0));
+        authority
+            .system()
+            .client(&place.open().await)
+            .send(things(&authority.url))
+            .await
+            .unwrap();
+        assert_eq!(
+            (authority.standing().issued, authority.standing().reused),
+            (2, 0)
+        );
     })
     .await;
 }
@@ -127,19 +159,36 @@ async fn a_refresh_token_whose_answer_was_lost_needs_new_authorisation_until_the
         let lost = client.send(things(&authority.url)).await.unwrap_err();
         assert_eq!(lost.class, Class::Unreachable, "{lost}");
         let refused = refused(&system.client(&place.open().await), &authority).await;
-        assert!(refused.message.contains("shop: needs new authorisation"), "{refused}");
+        assert!(
+            refused.message.contains("shop: needs new authorisation"),
+            "{refused}"
+        );
         assert!(
             refused.message.contains("${REFRESH_TOKEN}") && !refused.message.contains("CANARY"),
             "{refused}"
         );
         // Another replica knows without asking.
         let asked = authority.standing().asked;
-        let elsewhere = system.client(&place.open().await).send(things(&authority.url)).await.unwrap_err();
-        assert!(elsewhere.message.contains("needs new authorisation"), "{elsewhere}");
+        let elsewhere = system
+            .client(&place.open().await)
+            .send(things(&authority.url))
+            .await
+            .unwrap_err();
+        assert!(
+            elsewhere.message.contains("needs new authorisation"),
+            "{elsewhere}"
+        );
         assert_eq!(authority.standing().asked, asked);
         // Somebody authorised us again.
-        let again = system.set("REFRESH_TOKEN", format!("refresh-CANARY-{}", authority.standing().issued));
-        again.client(&place.open().await).send(things(&authority.url)).await.unwrap();
+        let again = system.set(
+            "REFRESH_TOKEN",
+            format!("refresh-CANARY-{}", authority.standing().issued),
+        );
+        again
+            .client(&place.open().await)
+            .send(things(&authority.url))
+            .await
+            .unwrap();
     })
     .await;
 }
@@ -154,7 +203,9 @@ async fn refused(client: &Client, authority: &Authority) -> Failure {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(30), asking)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,8 +216,13 @@ async fn an_authorisation_server_that_is_not_ready_is_waited_for() {
     let failure = client.send(things(&authority.url)).await.unwrap_err();
     assert_eq!(failure.class, Class::Throttled, "{failure}");
     let recovered = async { while client.send(things(&authority.url)).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(30), recovered).await.unwrap();
-    assert_eq!((authority.standing().asked, authority.standing().reused), (2, 0));
+    tokio::time::timeout(Duration::from_secs(30), recovered)
+        .await
+        .unwrap();
+    assert_eq!(
+        (authority.standing().asked, authority.standing().reused),
+        (2, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,9 +253,20 @@ async fn a_renewal_is_brought_to_its_end_also_when_nobody_waits_for_it() {
         assert!(sending.await.unwrap_err().is_cancelled());
         authority.open_gate();
         clients.finish().await;
-        assert_eq!((authority.standing().asked, authority.standing().issued), (1, 1));
-        authority.system().client(&place.open().await).send(things(&authority.url)).await.unwrap();
-        assert_eq!((authority.standing().asked, authority.standing().reused), (1, 0));
+        assert_eq!(
+            (authority.standing().asked, authority.standing().issued),
+            (1, 1)
+        );
+        authority
+            .system()
+            .client(&place.open().await)
+            .send(things(&authority.url))
+            .await
+            .unwrap();
+        assert_eq!(
+            (authority.standing().asked, authority.standing().reused),
+            (1, 0)
+        );
     })
     .await;
 }
@@ -213,14 +280,23 @@ async fn new_tokens_wait_for_a_store_that_is_away_and_are_used_only_when_they_ar
         let url = authority.url.clone();
         let sending = tokio::spawn(async move { client.send(things(&url)).await.map(drop) });
         until(|| authority.waiting() == 1).await;
-        place.execute("ALTER TABLE grants RENAME TO grants_away").await;
+        place
+            .execute("ALTER TABLE grants RENAME TO grants_away")
+            .await;
         authority.open_gate();
         until(|| authority.standing().issued == 1).await;
         let used = until(|| authority.standing().served > 0);
-        tokio::time::timeout(Duration::from_millis(300), used).await.expect_err("they were used");
-        place.execute("ALTER TABLE grants_away RENAME TO grants").await;
+        tokio::time::timeout(Duration::from_millis(300), used)
+            .await
+            .expect_err("they were used");
+        place
+            .execute("ALTER TABLE grants_away RENAME TO grants")
+            .await;
         sending.await.unwrap().unwrap();
-        assert_eq!((authority.standing().asked, authority.standing().served), (1, 1));
+        assert_eq!(
+            (authority.standing().asked, authority.standing().served),
+            (1, 1)
+        );
     })
     .await;
 }
@@ -231,10 +307,19 @@ async fn tokens_are_not_readable_in_the_store() {
     let path = directory.path().join("state.db");
     let store = Place::Sqlite(path.clone()).open().await;
     let authority = Authority::start(100).await;
-    authority.system().client(&store).send(things(&authority.url)).await.unwrap();
+    authority
+        .system()
+        .client(&store)
+        .send(things(&authority.url))
+        .await
+        .unwrap();
     let sealed: Vec<u8> = rusqlite::Connection::open(path)
         .unwrap()
-        .query_row("SELECT sealed FROM grants WHERE system = 'shop'", [], |row| row.get(0))
+        .query_row(
+            "SELECT sealed FROM grants WHERE system = 'shop'",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert!(!sealed.is_empty() && !sealed.windows(6).any(|bytes| bytes == b"CANARY"));
 }

@@ -25,8 +25,9 @@ async fn each_expiry_is_renewed_once_by_processes_that_are_killed() {
     on_both(|place| async move {
         let authority = Authority::start(20).await;
         authority.change(|state| state.until = EXPIRIES);
-        let mut processes: BTreeMap<String, Child> =
-            (0..PROCESSES).map(|number| start(number.to_string(), &authority, &place)).collect();
+        let mut processes: BTreeMap<String, Child> = (0..PROCESSES)
+            .map(|number| start(number.to_string(), &authority, &place))
+            .collect();
         for kill in 1..=KILLS {
             until(|| authority.standing().expired >= kill * EXPIRIES / (KILLS + 1)).await;
             let victim = victim(kill, &authority, &processes).await;
@@ -42,11 +43,23 @@ async fn each_expiry_is_renewed_once_by_processes_that_are_killed() {
         for (name, process) in processes {
             let output = process.wait_with_output().await.unwrap();
             let said = [output.stdout, output.stderr].concat();
-            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&said));
+            assert!(
+                output.status.success(),
+                "{name}: {}",
+                String::from_utf8_lossy(&said)
+            );
         }
         let standing = authority.standing();
-        assert_eq!((standing.reused, standing.premature), (0, 0), "{standing:?}");
-        assert_eq!((standing.expired, standing.issued), (EXPIRIES, EXPIRIES + 1), "{standing:?}");
+        assert_eq!(
+            (standing.reused, standing.premature),
+            (0, 0),
+            "{standing:?}"
+        );
+        assert_eq!(
+            (standing.expired, standing.issued),
+            (EXPIRIES, EXPIRIES + 1),
+            "{standing:?}"
+        );
     })
     .await;
 }
@@ -61,13 +74,22 @@ async fn victim(kill: usize, authority: &Authority, processes: &BTreeMap<String,
     if kill % 2 == 1 {
         return renewing;
     }
-    processes.keys().find(|name| **name != renewing).unwrap().clone()
+    processes
+        .keys()
+        .find(|name| **name != renewing)
+        .unwrap()
+        .clone()
 }
 
 fn start(name: String, authority: &Authority, place: &Place) -> (String, Child) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "replicas::a_process_of_the_test_above", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "replicas::a_process_of_the_test_above",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("TEST_WORKER", &name)
         .env("TEST_SERVER", &authority.url)
         .env("TEST_STORE", place.to_string())
@@ -81,7 +103,10 @@ fn start(name: String, authority: &Authority, place: &Place) -> (String, Child) 
 #[ignore = "a process that the test above starts"]
 async fn a_process_of_the_test_above() {
     let variable = |name| std::env::var(name).unwrap();
-    let (url, place) = (variable("TEST_SERVER"), variable("TEST_STORE").parse::<Place>().unwrap());
+    let (url, place) = (
+        variable("TEST_SERVER"),
+        variable("TEST_STORE").parse::<Place>().unwrap(),
+    );
     let system: SystemFile = Authority::system_at(&url).set("WORKER", variable("TEST_WORKER"));
     let client = system.client(&place.open().await);
     let working = (0..WORKERS).map(|_| work(&client, &url));

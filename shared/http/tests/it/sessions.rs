@@ -24,7 +24,11 @@ async fn server(life: usize, refusal: fn() -> Reply) -> Server {
             let body = format!(r#"{{"session":{{"token":"token-{login}","seconds":3600}}}}"#);
             return Reply::of(200, body).with("x-token", format!("header-{login}"));
         }
-        let good = uses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |uses| uses.checked_sub(1)).is_ok();
+        let good = uses
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |uses| {
+                uses.checked_sub(1)
+            })
+            .is_ok();
         if good { Reply::ok() } else { refusal() }
     })
     .await
@@ -38,24 +42,41 @@ fn system(server: &Server, lines: &str) -> SystemFile {
 #[tokio::test]
 async fn a_login_gives_the_token_that_requests_carry() {
     let server = server(100, || Reply::of(401, "{}")).await;
-    let client = system(&server, "    expires: .body.session.seconds\n").lone().await;
+    let client = system(&server, "    expires: .body.session.seconds\n")
+        .lone()
+        .await;
     for _ in 0..3 {
         client.send(things(&server.url)).await.unwrap();
     }
     let seen = server.seen();
     assert_eq!(seen[0].body, r#"{"login":"us","secret":"hunter2"}"#);
-    assert_eq!((seen[0].method.as_str(), seen[0].header("content-type")), ("POST", "application/json"));
-    assert_eq!((seen[1].header("authorization"), server.asked("/login")), ("Bearer token-1", 1));
+    assert_eq!(
+        (seen[0].method.as_str(), seen[0].header("content-type")),
+        ("POST", "application/json")
+    );
+    assert_eq!(
+        (seen[1].header("authorization"), server.asked("/login")),
+        ("Bearer token-1", 1)
+    );
 }
 
 #[tokio::test]
 async fn a_token_travels_in_the_header_or_the_cookie_that_is_named() {
     for (lines, name, value) in [
-        ("    header: 'X-Session: id={};v=1'\n", "x-session", "id=token-1;v=1"),
+        (
+            "    header: 'X-Session: id={};v=1'\n",
+            "x-session",
+            "id=token-1;v=1",
+        ),
         ("    cookie: sid\n", "cookie", "sid=token-1"),
     ] {
         let server = server(100, || Reply::of(401, "{}")).await;
-        system(&server, lines).lone().await.send(things(&server.url)).await.unwrap();
+        system(&server, lines)
+            .lone()
+            .await
+            .send(things(&server.url))
+            .await
+            .unwrap();
         assert_eq!(server.seen()[1].header(name), value);
     }
 }
@@ -64,7 +85,10 @@ async fn a_token_travels_in_the_header_or_the_cookie_that_is_named() {
 async fn a_token_may_stand_in_a_header_of_the_answer() {
     let server = server(100, || Reply::of(401, "{}")).await;
     let login = LOGIN.replace(".body.session.token", "'.headers[\"x-token\"]'");
-    let system = SystemFile::at(&server.url).with(&login).set("USER", "us").set("PASSWORD", "hunter2");
+    let system = SystemFile::at(&server.url)
+        .with(&login)
+        .set("USER", "us")
+        .set("PASSWORD", "hunter2");
     system.lone().await.send(things(&server.url)).await.unwrap();
     assert_eq!(server.seen()[1].header("authorization"), "Bearer header-1");
 }
@@ -91,8 +115,16 @@ async fn a_rule_may_say_what_a_refused_session_looks_like() {
 #[tokio::test]
 async fn a_forbidden_request_is_no_reason_to_log_in_again() {
     let server = server(0, || Reply::of(403, "{}")).await;
-    let failure = system(&server, "").lone().await.send(things(&server.url)).await.unwrap_err();
-    assert_eq!((failure.class, server.asked("/login")), (Class::Unauthorised, 1));
+    let failure = system(&server, "")
+        .lone()
+        .await
+        .send(things(&server.url))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.class, server.asked("/login")),
+        (Class::Unauthorised, 1)
+    );
 }
 
 #[tokio::test]
@@ -109,14 +141,29 @@ async fn a_login_that_fails_is_never_a_record_s_fault() {
         let server = Server::start(move |_| answer()).await;
         let client = system(&server, "").lone().await;
         let failure = client.send(things(&server.url)).await.unwrap_err();
-        assert_eq!((failure.class, server.asked("/things")), (class, 0), "{failure}");
-        assert!(client.is_down() && !failure.message.contains("hunter2"), "{failure}");
+        assert_eq!(
+            (failure.class, server.asked("/things")),
+            (class, 0),
+            "{failure}"
+        );
+        assert!(
+            client.is_down() && !failure.message.contains("hunter2"),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_refused_login_is_told_in_the_words_of_the_system_without_credentials() {
     let server = Server::start(|_| Reply::of(401, r#"{"error":"not hunter2"}"#)).await;
-    let failure = system(&server, "").lone().await.send(things(&server.url)).await.unwrap_err();
-    assert_eq!(failure.message, r#"shop: POST /login answered 401 Unauthorized: {"error":"not ***"}"#);
+    let failure = system(&server, "")
+        .lone()
+        .await
+        .send(things(&server.url))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        failure.message,
+        r#"shop: POST /login answered 401 Unauthorized: {"error":"not ***"}"#
+    );
 }

@@ -17,8 +17,14 @@ fn long() -> String {
 #[tokio::test]
 async fn an_answer_is_there_before_its_end() {
     let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
-    let client = SystemFile::at(&server.url).with("read_timeout: 500ms").lone().await;
-    let mut streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    let client = SystemFile::at(&server.url)
+        .with("read_timeout: 500ms")
+        .lone()
+        .await;
+    let mut streamed = client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .unwrap();
     assert_eq!(streamed.status, 200);
     let (mut came, mut silent) = (0, None);
     while silent.is_none() {
@@ -30,7 +36,10 @@ async fn an_answer_is_there_before_its_end() {
     assert_eq!(came, long().len());
     let silent = silent.unwrap();
     assert_eq!(silent.class, Class::Transient);
-    assert!(silent.message.starts_with("shop: GET /things: "), "{silent}");
+    assert!(
+        silent.message.starts_with("shop: GET /things: "),
+        "{silent}"
+    );
 }
 
 #[tokio::test]
@@ -40,7 +49,8 @@ async fn a_long_answer_is_read_without_a_limit_and_by_one_cut_off() {
     encoder.shutdown().await.unwrap();
     let compressed = encoder.into_inner();
     let server =
-        Server::start(move |_| Reply::of(200, compressed.clone()).with("content-encoding", "gzip")).await;
+        Server::start(move |_| Reply::of(200, compressed.clone()).with("content-encoding", "gzip"))
+            .await;
     let client = SystemFile::at(&server.url).lone().await;
     let length = async |limits| {
         let mut streamed = client.open(things(&server.url), limits).await.unwrap();
@@ -52,35 +62,64 @@ async fn a_long_answer_is_read_without_a_limit_and_by_one_cut_off() {
         Ok::<_, pomost_http::Failure>(length)
     };
     assert_eq!(length(StreamLimits::default()).await.unwrap(), 80 << 20);
-    let limits = StreamLimits { max_bytes: Some(1 << 20), timeout: None };
-    assert!(length(limits).await.unwrap_err().message.contains("longer than 1 MiB"));
+    let limits = StreamLimits {
+        max_bytes: Some(1 << 20),
+        timeout: None,
+    };
+    assert!(
+        length(limits)
+            .await
+            .unwrap_err()
+            .message
+            .contains("longer than 1 MiB")
+    );
 }
 
 #[tokio::test]
 async fn all_of_a_stream_may_have_a_time_out() {
     let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).lone().await;
-    let limits = StreamLimits { max_bytes: None, timeout: Some(Duration::from_millis(300)) };
+    let limits = StreamLimits {
+        max_bytes: None,
+        timeout: Some(Duration::from_millis(300)),
+    };
     let streamed = client.open(things(&server.url), limits).await.unwrap();
-    let failure =
-        timeout(Duration::from_secs(20), streamed.try_collect::<Vec<_>>()).await.unwrap().unwrap_err();
+    let failure = timeout(Duration::from_secs(20), streamed.try_collect::<Vec<_>>())
+        .await
+        .unwrap()
+        .unwrap_err();
     assert_eq!(failure.class, Class::Transient);
 }
 
 #[tokio::test]
 async fn a_short_answer_is_read_at_once_and_in_flight_no_longer() {
     let server = Server::start(|_| Reply::of(200, "[]")).await;
-    let client = SystemFile::at(&server.url).with("concurrency: 1").lone().await;
-    let first = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
-    client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    let client = SystemFile::at(&server.url)
+        .with("concurrency: 1")
+        .lone()
+        .await;
+    let first = client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .unwrap();
+    client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .unwrap();
     assert_eq!(first.try_collect::<Vec<_>>().await.unwrap().concat(), b"[]");
 }
 
 #[tokio::test]
 async fn time_in_which_nobody_asks_for_more_is_no_silence() {
     let server = Server::start(|_| Reply::of(200, long())).await;
-    let client = SystemFile::at(&server.url).with("read_timeout: 200ms").lone().await;
-    let streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    let client = SystemFile::at(&server.url)
+        .with("read_timeout: 200ms")
+        .lone()
+        .await;
+    let streamed = client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     let body = streamed.try_collect::<Vec<_>>().await.unwrap().concat();
     assert_eq!(body.len(), long().len());
@@ -89,28 +128,54 @@ async fn time_in_which_nobody_asks_for_more_is_no_silence() {
 #[tokio::test]
 async fn a_long_answer_that_is_being_read_keeps_no_other_request_waiting() {
     let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
-    let client = SystemFile::at(&server.url).with("concurrency: 1").lone().await;
-    let _first = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
-    client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+    let client = SystemFile::at(&server.url)
+        .with("concurrency: 1")
+        .lone()
+        .await;
+    let _first = client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .unwrap();
+    client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .unwrap();
     assert_eq!(server.seen().len(), 2);
 }
 
 #[tokio::test]
 async fn a_short_answer_that_never_ends_has_the_system_s_time_out() {
     let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
-    let client = SystemFile::at(&server.url).with("timeout: 300ms\nread_timeout: 5m").lone().await;
+    let client = SystemFile::at(&server.url)
+        .with("timeout: 300ms\nread_timeout: 5m")
+        .lone()
+        .await;
     let opening = client.open(things(&server.url), StreamLimits::default());
-    let failure = timeout(Duration::from_secs(20), opening).await.unwrap().err().unwrap();
+    let failure = timeout(Duration::from_secs(20), opening)
+        .await
+        .unwrap()
+        .err()
+        .unwrap();
     assert_eq!(failure.class, Class::Transient);
-    assert!(failure.message.contains("no answer within 0.3 s"), "{failure}");
+    assert!(
+        failure.message.contains("no answer within 0.3 s"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_that_fails_is_judged_as_a_whole_one() {
     let server = Server::start(|_| Reply::of(429, "too many").with("retry-after", 7)).await;
     let client = SystemFile::at(&server.url).lone().await;
-    let failure = client.open(things(&server.url), StreamLimits::default()).await.err().unwrap();
-    assert_eq!((failure.class, failure.answer.as_str()), (Class::Throttled, "too many"));
+    let failure = client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(
+        (failure.class, failure.answer.as_str()),
+        (Class::Throttled, "too many")
+    );
     assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
 }
 
@@ -123,12 +188,21 @@ async fn a_rule_that_looks_into_the_body_is_heeded_before_the_stream_is_there() 
     .await;
     let rule = "answers:\n- { status: 200, when: '.body.error != null', means: transient }";
     let client = SystemFile::at(&server.url).with(rule).lone().await;
-    let failure = client.open(things(&server.url), StreamLimits::default()).await.err().unwrap();
+    let failure = client
+        .open(things(&server.url), StreamLimits::default())
+        .await
+        .err()
+        .unwrap();
     assert_eq!(failure.class, Class::Transient);
     let mut good = things(&server.url);
     good.url.set_query(Some("good"));
-    let chunks: Vec<_> =
-        client.open(good, StreamLimits::default()).await.unwrap().try_collect().await.unwrap();
+    let chunks: Vec<_> = client
+        .open(good, StreamLimits::default())
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(chunks.concat(), br#"{"rows":[]}"#);
 }
 
@@ -137,7 +211,13 @@ async fn a_stream_that_was_refused_is_opened_under_new_tokens() {
     let authority = Authority::start(1).await;
     let client = authority.system().lone().await;
     for _ in 0..2 {
-        client.open(things(&authority.url), StreamLimits::default()).await.unwrap();
+        client
+            .open(things(&authority.url), StreamLimits::default())
+            .await
+            .unwrap();
     }
-    assert_eq!((authority.standing().issued, authority.standing().served), (2, 2));
+    assert_eq!(
+        (authority.standing().issued, authority.standing().served),
+        (2, 2)
+    );
 }

@@ -40,22 +40,30 @@ impl Ca {
     /// A server whose certificate it signed; with `clients`, one that asks for theirs.
     async fn serve(&self, clients: bool) -> String {
         let provider = Arc::new(ring::default_provider());
-        let builder =
-            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions();
         let mut roots = RootCertStore::empty();
         roots.add(self.der()).unwrap();
         let builder = match clients {
             false => builder.unwrap().with_no_client_auth(),
             true => {
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                builder.unwrap().with_client_cert_verifier(verifier.build().unwrap())
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder
+                    .unwrap()
+                    .with_client_cert_verifier(verifier.build().unwrap())
             }
         };
         let (certificate, key) = self.certify("localhost");
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let config = builder
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let url = format!(
+            "https://localhost:{}",
+            listener.local_addr().unwrap().port()
+        );
         tokio::spawn(answer_all(listener, TlsAcceptor::from(Arc::new(config))));
         url
     }
@@ -81,7 +89,12 @@ async fn answer_all(listener: TcpListener, acceptor: TlsAcceptor) {
 #[tokio::test]
 async fn a_certificate_that_nobody_trusts_is_refused() {
     let url = Ca::new().serve(false).await;
-    let failure = SystemFile::at(&url).lone().await.send(things(&url)).await.unwrap_err();
+    let failure = SystemFile::at(&url)
+        .lone()
+        .await
+        .send(things(&url))
+        .await
+        .unwrap_err();
     assert_eq!(failure.class, Class::Unreachable, "{failure}");
     assert!(failure.message.contains("certificate"), "{failure}");
 }
@@ -91,8 +104,21 @@ async fn a_certificate_of_one_s_own_authority_is_trusted_and_of_no_other() {
     let (ours, theirs) = (Ca::new(), Ca::new());
     let url = ours.serve(false).await;
     let system = SystemFile::at(&url).with("tls: { ca: '${CA}' }");
-    system.clone().set("CA", ours.0.pem()).lone().await.send(things(&url)).await.unwrap();
-    let failure = system.set("CA", theirs.0.pem()).lone().await.send(things(&url)).await.unwrap_err();
+    system
+        .clone()
+        .set("CA", ours.0.pem())
+        .lone()
+        .await
+        .send(things(&url))
+        .await
+        .unwrap();
+    let failure = system
+        .set("CA", theirs.0.pem())
+        .lone()
+        .await
+        .send(things(&url))
+        .await
+        .unwrap_err();
     assert_eq!(failure.class, Class::Unreachable, "{failure}");
 }
 
@@ -105,6 +131,8 @@ async fn a_system_may_ask_for_our_certificate() {
     assert!(bare.send(things(&url)).await.is_err());
     let (certificate, key) = ca.certify("us");
     let system = system.with("tls: { ca: '${CA}', certificate: '${CERTIFICATE}', key: '${KEY}' }");
-    let system = system.set("CERTIFICATE", certificate.pem()).set("KEY", key.serialize_pem());
+    let system = system
+        .set("CERTIFICATE", certificate.pem())
+        .set("KEY", key.serialize_pem());
     system.lone().await.send(things(&url)).await.unwrap();
 }

@@ -23,7 +23,11 @@ async fn a_page_is_no_answer_but_a_failure_that_may_pass_and_may_have_taken_plac
     for content_type in ["text/html", "application/json"] {
         let server = page_at(200, content_type).await;
         let client = SystemFile::at(&server.url).lone().await;
-        let post = Call { method: Method::POST, needs_body: false, ..things(&server.url) };
+        let post = Call {
+            method: Method::POST,
+            needs_body: false,
+            ..things(&server.url)
+        };
         let failures = [
             client.send(post).await.unwrap_err(),
             client.send(things(&server.url)).await.unwrap_err(),
@@ -34,8 +38,14 @@ async fn a_page_is_no_answer_but_a_failure_that_may_pass_and_may_have_taken_plac
              JSON was expected; if that is its answer, say so in answers: {{ status: 200, means: ok }}"
         );
         for failure in failures {
-            assert_eq!((failure.class, failure.effect), (Class::Transient, Effect::Unknown));
-            assert_eq!((failure.message, failure.status), (expected.clone(), Some(200)));
+            assert_eq!(
+                (failure.class, failure.effect),
+                (Class::Transient, Effect::Unknown)
+            );
+            assert_eq!(
+                (failure.message, failure.status),
+                (expected.clone(), Some(200))
+            );
         }
     }
 }
@@ -45,35 +55,75 @@ async fn what_was_expected_is_the_format_of_the_request() {
     let server = page_at(200, "text/html").await;
     let client = SystemFile::at(&server.url).lone().await;
     let csv = Format::from(Syntax::Csv(Default::default()));
-    let failure = opened(&client, Call { format: Some(&csv), ..things(&server.url) }).await.unwrap_err();
-    assert!(failure.message.contains("where CSV was expected"), "{failure}");
+    let failure = opened(
+        &client,
+        Call {
+            format: Some(&csv),
+            ..things(&server.url)
+        },
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        failure.message.contains("where CSV was expected"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
 async fn a_page_is_an_answer_where_a_rule_says_so() {
-    for rule in ["{ status: 200, means: ok }", "{ when: '.body | test(\"maintenance\")', means: ok }"] {
+    for rule in [
+        "{ status: 200, means: ok }",
+        "{ when: '.body | test(\"maintenance\")', means: ok }",
+    ] {
         let server = page_at(200, "text/html").await;
-        let client = SystemFile::at(&server.url).with(&format!("answers: [{rule}]")).lone().await;
+        let client = SystemFile::at(&server.url)
+            .with(&format!("answers: [{rule}]"))
+            .lone()
+            .await;
         assert_eq!(client.send(things(&server.url)).await.unwrap().body, PAGE);
-        assert_eq!(opened(&client, things(&server.url)).await.unwrap(), PAGE.as_bytes());
+        assert_eq!(
+            opened(&client, things(&server.url)).await.unwrap(),
+            PAGE.as_bytes()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_page_means_what_a_rule_says() {
     let server = page_at(200, "text/html").await;
-    let rule = "answers: [{ when: '.headers[\"content-type\"] == \"text/html\"', means: throttled }]";
+    let rule =
+        "answers: [{ when: '.headers[\"content-type\"] == \"text/html\"', means: throttled }]";
     let client = SystemFile::at(&server.url).with(rule).lone().await;
-    assert_eq!(opened(&client, things(&server.url)).await.unwrap_err().class, Class::Throttled);
+    assert_eq!(
+        opened(&client, things(&server.url))
+            .await
+            .unwrap_err()
+            .class,
+        Class::Throttled
+    );
 }
 
 #[tokio::test]
 async fn a_page_with_another_status_means_what_that_says() {
-    for (status, class) in [(302, Class::Invalid), (404, Class::Gone), (403, Class::Unauthorised)] {
+    for (status, class) in [
+        (302, Class::Invalid),
+        (404, Class::Gone),
+        (403, Class::Unauthorised),
+    ] {
         let server = page_at(status, "text/html").await;
         let client = SystemFile::at(&server.url).lone().await;
-        assert_eq!(client.send(things(&server.url)).await.unwrap_err().class, class);
-        assert_eq!(opened(&client, things(&server.url)).await.unwrap_err().class, class);
+        assert_eq!(
+            client.send(things(&server.url)).await.unwrap_err().class,
+            class
+        );
+        assert_eq!(
+            opened(&client, things(&server.url))
+                .await
+                .unwrap_err()
+                .class,
+            class
+        );
     }
 }
 
@@ -87,16 +137,23 @@ async fn a_read_that_is_led_to_a_login_is_no_answer() {
     let client = SystemFile::at(&server.url).lone().await;
     let failure = opened(&client, things(&server.url)).await.unwrap_err();
     assert_eq!(failure.class, Class::Transient);
-    assert!(failure.message.contains("titled 'Offline for maintenance'"), "{failure}");
+    assert!(
+        failure.message.contains("titled 'Offline for maintenance'"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
 async fn what_is_only_called_a_page_is_an_answer() {
     for body in ["", "{\"id\":1}"] {
-        let server = Server::start(move |_| Reply::of(200, body).with("content-type", "text/html")).await;
+        let server =
+            Server::start(move |_| Reply::of(200, body).with("content-type", "text/html")).await;
         let client = SystemFile::at(&server.url).lone().await;
         assert_eq!(client.send(things(&server.url)).await.unwrap().body, body);
-        assert_eq!(opened(&client, things(&server.url)).await.unwrap(), body.as_bytes());
+        assert_eq!(
+            opened(&client, things(&server.url)).await.unwrap(),
+            body.as_bytes()
+        );
     }
 }
 
@@ -106,7 +163,10 @@ async fn a_long_page_that_does_not_end_is_known_by_its_beginning() {
     let server = Server::start(move |_| Reply::of(200, page.clone()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = opened(&client, things(&server.url)).await.unwrap_err();
-    assert!(failure.message.contains("titled 'Offline for maintenance'"), "{failure}");
+    assert!(
+        failure.message.contains("titled 'Offline for maintenance'"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -122,42 +182,72 @@ async fn ten_pages_in_a_row_are_an_outage() {
 #[tokio::test]
 async fn a_page_of_whoever_gives_tokens_is_no_refusal() {
     let server = page_at(200, "text/html").await;
-    let session =
-        "auth: { session: { request: POST /login, credentials: { user: \"${USER}\" }, token: .body.token } }";
+    let session = "auth: { session: { request: POST /login, credentials: { user: \"${USER}\" }, token: .body.token } }";
     let oauth2 = format!(
         "auth: {{ oauth2: {{ grant: client_credentials, token_url: {}/token, client_id: me, client_secret: \"${{USER}}\" }} }}",
         server.url
     );
     for auth in [session, &oauth2] {
-        let client = SystemFile::at(&server.url).set("USER", "hunter2").with(auth).lone().await;
+        let client = SystemFile::at(&server.url)
+            .set("USER", "hunter2")
+            .with(auth)
+            .lone()
+            .await;
         let failure = client.send(things(&server.url)).await.unwrap_err();
-        assert_eq!((failure.class, failure.effect), (Class::Unreachable, Effect::None), "{failure}");
-        assert!(failure.message.contains("titled 'Offline for maintenance'"), "{failure}");
+        assert_eq!(
+            (failure.class, failure.effect),
+            (Class::Unreachable, Effect::None),
+            "{failure}"
+        );
+        assert!(
+            failure.message.contains("titled 'Offline for maintenance'"),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_login_that_shows_a_page_beside_its_token_is_one() {
     let server = Server::start(|seen| match &*seen.path {
-        "/login" => Reply::of(200, PAGE).with("content-type", "text/html").with("x-token", "given"),
+        "/login" => Reply::of(200, PAGE)
+            .with("content-type", "text/html")
+            .with("x-token", "given"),
         _ => Reply::of(200, seen.header("authorization")).with("content-type", "text/plain"),
     })
     .await;
     let session = "auth: { session: { request: POST /login, credentials: { user: \"${USER}\" }, \
                    token: '.headers[\"x-token\"]' } }";
-    let client = SystemFile::at(&server.url).set("USER", "hunter2").with(session).lone().await;
-    assert_eq!(client.send(things(&server.url)).await.unwrap().body, "Bearer given");
+    let client = SystemFile::at(&server.url)
+        .set("USER", "hunter2")
+        .with(session)
+        .lone()
+        .await;
+    assert_eq!(
+        client.send(things(&server.url)).await.unwrap().body,
+        "Bearer given"
+    );
 }
 
 #[tokio::test]
 async fn what_has_nothing_to_say_is_known_before_it_is_read() {
-    for (status, body, is_empty) in
-        [(204, "", true), (304, "", true), (200, "", true), (200, " \r\n", true), (200, "[]", false)]
-    {
+    for (status, body, is_empty) in [
+        (204, "", true),
+        (304, "", true),
+        (200, "", true),
+        (200, " \r\n", true),
+        (200, "[]", false),
+    ] {
         let server = Server::start(move |_| Reply::of(status, body)).await;
         let client = SystemFile::at(&server.url).lone().await;
-        assert_eq!(client.send(things(&server.url)).await.unwrap().is_empty(), is_empty, "{status}");
-        let streamed = client.open(things(&server.url), StreamLimits::default()).await.unwrap();
+        assert_eq!(
+            client.send(things(&server.url)).await.unwrap().is_empty(),
+            is_empty,
+            "{status}"
+        );
+        let streamed = client
+            .open(things(&server.url), StreamLimits::default())
+            .await
+            .unwrap();
         assert_eq!(streamed.is_empty(), is_empty, "{status}");
     }
 }
@@ -165,14 +255,32 @@ async fn what_has_nothing_to_say_is_known_before_it_is_read() {
 #[tokio::test]
 async fn an_answer_that_breaks_off_before_its_first_byte_is_not_empty() {
     let server = Server::start(|_| Reply::of(200, "").that_never_ends()).await;
-    let client = SystemFile::at(&server.url).with("read_timeout: 300ms").lone().await;
-    assert_eq!(opened(&client, things(&server.url)).await.unwrap_err().class, Class::Transient);
+    let client = SystemFile::at(&server.url)
+        .with("read_timeout: 300ms")
+        .lone()
+        .await;
+    assert_eq!(
+        opened(&client, things(&server.url))
+            .await
+            .unwrap_err()
+            .class,
+        Class::Transient
+    );
 }
 
 #[tokio::test]
 async fn that_nothing_has_changed_is_no_answer_to_a_write() {
     let server = Server::start(|_| Reply::of(304, "")).await;
     let client = SystemFile::at(&server.url).lone().await;
-    let failure = client.send(Call { method: Method::PUT, ..things(&server.url) }).await.unwrap_err();
-    assert_eq!((failure.class, failure.effect), (Class::Invalid, Effect::None));
+    let failure = client
+        .send(Call {
+            method: Method::PUT,
+            ..things(&server.url)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.class, failure.effect),
+        (Class::Invalid, Effect::None)
+    );
 }

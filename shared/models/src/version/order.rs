@@ -58,13 +58,19 @@ pub(super) fn compares(one: &str, other: &str) -> Option<Comparison> {
 }
 
 pub(super) fn extraction(key: &str) -> Option<&str> {
-    key.strip_prefix(OF_EXTRACTION).or_else(|| Some(key.split_once(EXTRACTED)?.1))
+    key.strip_prefix(OF_EXTRACTION)
+        .or_else(|| Some(key.split_once(EXTRACTED)?.1))
 }
 
 /// The order key of a version that a source gave.
 pub(super) fn of_given(text: &str) -> String {
-    let text = text.split_once(ORDERED_AS).map_or(text, |(_, ordered_as)| ordered_as);
-    of_text(text).or_else(|| of_number(text)).or_else(|| of_time(text)).unwrap_or_else(|| format!("s{text}"))
+    let text = text
+        .split_once(ORDERED_AS)
+        .map_or(text, |(_, ordered_as)| ordered_as);
+    of_text(text)
+        .or_else(|| of_number(text))
+        .or_else(|| of_time(text))
+        .unwrap_or_else(|| format!("s{text}"))
 }
 
 fn of_text(text: &str) -> Option<String> {
@@ -105,20 +111,32 @@ fn written_out(number: &str) -> Option<(String, String)> {
     if whole.is_empty() || !is_decimal(whole) || !is_decimal(fraction) {
         return None;
     }
-    let exponent =
-        exponent.parse::<i32>().ok().filter(|exponent| exponent.unsigned_abs() <= LONGEST_EXPONENT)?;
+    let exponent = exponent
+        .parse::<i32>()
+        .ok()
+        .filter(|exponent| exponent.unsigned_abs() <= LONGEST_EXPONENT)?;
     let zeros = |count: usize| "0".repeat(count);
     let places = exponent.unsigned_abs() as usize;
     let digits = match exponent < 0 {
         true => format!("{}{whole}{fraction}", zeros(places)),
         false => format!("{whole}{fraction}{}", zeros(places)),
     };
-    let point = if exponent < 0 { whole.len() } else { whole.len() + places };
+    let point = if exponent < 0 {
+        whole.len()
+    } else {
+        whole.len() + places
+    };
     let (whole, fraction) = digits.split_at(point);
     Some((whole.to_owned(), fraction.to_owned()))
 }
 
 fn complement(digits: &str) -> String {
-    let nines = |byte: u8| if byte.is_ascii_digit() { (b'0' + b'9' - byte) as char } else { byte as char };
+    let nines = |byte: u8| {
+        if byte.is_ascii_digit() {
+            (b'0' + b'9' - byte) as char
+        } else {
+            byte as char
+        }
+    };
     digits.bytes().map(nines).collect()
 }

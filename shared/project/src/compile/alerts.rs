@@ -15,9 +15,19 @@ pub(crate) fn compile(
     environment: &Environment,
 ) -> Option<Alerts> {
     compile.check_not_zero("/dead_letters/within", Some(file.dead_letters.within.0));
-    let surroundings = Surroundings { allow_http: file.allow_http, has_certificate: false };
+    let surroundings = Surroundings {
+        allow_http: file.allow_http,
+        has_certificate: false,
+    };
     let url = compile.secret("/url", &file.url, environment)?;
     compile.url("/url", url.expose_secret(), surroundings)?;
-    let dead_letters = Burst { count: file.dead_letters.count, within: file.dead_letters.within.0 };
-    Some(Alerts { url, dead_letters, overdue: file.overdue })
+    let dead_letters = Burst {
+        count: file.dead_letters.count,
+        within: file.dead_letters.within.0,
+    };
+    Some(Alerts {
+        url,
+        dead_letters,
+        overdue: file.overdue,
+    })
 }

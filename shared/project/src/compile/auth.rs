@@ -25,21 +25,24 @@ impl Compile<'_> {
     ) -> Option<Auth> {
         match section {
             None => Some(Auth::None),
-            Some(AuthSection::Bearer { token }) => {
-                Some(Auth::Bearer { token: self.header_secret("/auth/bearer/token", token, environment)? })
-            }
+            Some(AuthSection::Bearer { token }) => Some(Auth::Bearer {
+                token: self.header_secret("/auth/bearer/token", token, environment)?,
+            }),
             Some(AuthSection::Basic { username, password }) => {
                 let username = self.resolve("/auth/basic/username", username, environment);
                 let password = self.secret("/auth/basic/password", password, environment);
-                Some(Auth::Basic { username: username?, password: password? })
+                Some(Auth::Basic {
+                    username: username?,
+                    password: password?,
+                })
             }
             Some(AuthSection::ApiKey(section)) => self.api_key(section, environment),
-            Some(AuthSection::OAuth2(section)) => {
-                self.oauth2(section, surroundings, environment).map(|oauth2| Auth::OAuth2(Arc::new(oauth2)))
-            }
-            Some(AuthSection::Session(section)) => {
-                self.session(section, environment).map(|session| Auth::Session(Arc::new(session)))
-            }
+            Some(AuthSection::OAuth2(section)) => self
+                .oauth2(section, surroundings, environment)
+                .map(|oauth2| Auth::OAuth2(Arc::new(oauth2))),
+            Some(AuthSection::Session(section)) => self
+                .session(section, environment)
+                .map(|session| Auth::Session(Arc::new(session))),
         }
     }
 
@@ -52,12 +55,21 @@ impl Compile<'_> {
         match (&section.header, &section.query, &section.cookie) {
             (Some(header), None, None) => {
                 let name = self.header_name("/auth/api_key/header", header);
-                Some(Auth::Header { name: name?, value: value? })
+                Some(Auth::Header {
+                    name: name?,
+                    value: value?,
+                })
             }
-            (None, Some(query), None) => Some(Auth::Query { name: query.clone(), value: value? }),
+            (None, Some(query), None) => Some(Auth::Query {
+                name: query.clone(),
+                value: value?,
+            }),
             (None, None, Some(cookie)) => {
                 let name = self.cookie_name("/auth/api_key/cookie", cookie);
-                Some(Auth::Cookie { name: name?, value: value? })
+                Some(Auth::Cookie {
+                    name: name?,
+                    value: value?,
+                })
             }
             _ => {
                 let expected = "expected one of 'header', 'query' and 'cookie' beside 'value'";
@@ -69,8 +81,12 @@ impl Compile<'_> {
 
     fn session(&mut self, section: &SessionSection, environment: &Environment) -> Option<Session> {
         let request = self.request("/auth/session", &section.request);
-        if request.as_ref().is_some_and(|request| request.path.needs_input()) {
-            let message = "the URL of a login may be logged on its way, so nothing secret stands in it";
+        if request
+            .as_ref()
+            .is_some_and(|request| request.path.needs_input())
+        {
+            let message =
+                "the URL of a login may be logged on its way, so nothing secret stands in it";
             self.refuse_with_help(
                 "/auth/session/request",
                 message,
@@ -100,13 +116,18 @@ impl Compile<'_> {
             let place = format!("/auth/session/credentials/{name}");
             credentials.insert(name.clone(), self.secret(&place, reference, environment));
         }
-        credentials.into_iter().map(|(name, secret)| Some((name, secret?))).collect()
+        credentials
+            .into_iter()
+            .map(|(name, secret)| Some((name, secret?)))
+            .collect()
     }
 
     fn token_place(&mut self, section: &SessionSection) -> Option<TokenPlace> {
         match (&section.header, &section.cookie) {
             (None, None) => Some(TokenPlace::bearer()),
-            (None, Some(cookie)) => self.cookie_name("/auth/session/cookie", cookie).map(TokenPlace::Cookie),
+            (None, Some(cookie)) => self
+                .cookie_name("/auth/session/cookie", cookie)
+                .map(TokenPlace::Cookie),
             (Some(header), None) => self.token_header(header),
             _ => {
                 self.refuse(
@@ -123,11 +144,16 @@ impl Compile<'_> {
             let (before, after) = value.trim().split_once("{}")?;
             let fits = |text: &str| HeaderValue::from_str(text).is_ok() && !text.contains("{}");
             let name: HeaderName = name.trim().parse().ok()?;
-            let header = TokenPlace::Header { name, before: before.to_owned(), after: after.to_owned() };
+            let header = TokenPlace::Header {
+                name,
+                before: before.to_owned(),
+                after: after.to_owned(),
+            };
             (fits(before) && fits(after)).then_some(header)
         });
         if place.is_none() {
-            let expected = "expected a header with {} for the token, such as Authorization: Bearer {}";
+            let expected =
+                "expected a header with {} for the token, such as Authorization: Bearer {}";
             self.refuse("/auth/session/header", expected);
         }
         place
@@ -174,8 +200,10 @@ impl Compile<'_> {
     ) -> Option<SecretString> {
         let secret = self.secret(pointer, reference, environment)?;
         if HeaderValue::from_str(secret.expose_secret()).is_err() {
-            let message =
-                format!("{} holds a line break or another character that no header carries", reference.0);
+            let message = format!(
+                "{} holds a line break or another character that no header carries",
+                reference.0
+            );
             self.refuse(pointer, message);
             return None;
         }
@@ -183,7 +211,15 @@ impl Compile<'_> {
     }
 
     /// A text with its references replaced.
-    pub(crate) fn resolve(&mut self, pointer: &str, text: &str, environment: &Environment) -> Option<String> {
-        environment.resolve(text).map_err(|message| self.refuse(pointer, message)).ok()
+    pub(crate) fn resolve(
+        &mut self,
+        pointer: &str,
+        text: &str,
+        environment: &Environment,
+    ) -> Option<String> {
+        environment
+            .resolve(text)
+            .map_err(|message| self.refuse(pointer, message))
+            .ok()
     }
 }

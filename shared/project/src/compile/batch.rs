@@ -13,17 +13,34 @@ pub(crate) fn compile(compile: &mut Compile<'_>, section: &BatchSection) -> Opti
     let results = compile.optional("/load/batch/results", section.results.as_ref());
     let key = compile.optional("/load/batch/key", section.key.as_ref());
     let rejected = compile.optional("/load/batch/rejected", section.rejected.as_ref());
-    let verdicts: Vec<_> =
-        section.verdicts.iter().enumerate().map(|(number, rule)| verdict(compile, number, rule)).collect();
+    let verdicts: Vec<_> = section
+        .verdicts
+        .iter()
+        .enumerate()
+        .map(|(number, rule)| verdict(compile, number, rule))
+        .collect();
     let verdicts = verdicts.into_iter().collect::<Option<Vec<_>>>();
     check_verdicts(compile, section);
     let size = section.size as usize;
-    Some(BatchRequests { size, results: results?, key: key?, rejected: rejected?, verdicts: verdicts? })
+    Some(BatchRequests {
+        size,
+        results: results?,
+        key: key?,
+        rejected: rejected?,
+        verdicts: verdicts?,
+    })
 }
 
-fn verdict(compile: &mut Compile<'_>, number: usize, rule: &VerdictRuleSection) -> Option<VerdictRule> {
+fn verdict(
+    compile: &mut Compile<'_>,
+    number: usize,
+    rule: &VerdictRuleSection,
+) -> Option<VerdictRule> {
     let when = compile.expression(&format!("/load/batch/verdicts/{number}/when"), &rule.when)?;
-    Some(VerdictRule { when, means: rule.means })
+    Some(VerdictRule {
+        when,
+        means: rule.means,
+    })
 }
 
 /// What is read from a verdict needs verdicts, and verdicts that nobody reads are all acceptances.
@@ -60,11 +77,22 @@ pub(crate) fn check(compile: &mut Compile<'_>, requests: &Requests, file: &FlowF
         );
         compile.warn("/load/batch/size", size);
     }
-    let create = requests.create.as_ref().map(|create| ("/load/create", &create.request));
-    let update = requests.update.as_ref().map(|update| ("/load/update", &update.request));
-    let delete = requests.delete.as_ref().map(|delete| ("/load/delete", &delete.request));
+    let create = requests
+        .create
+        .as_ref()
+        .map(|create| ("/load/create", &create.request));
+    let update = requests
+        .update
+        .as_ref()
+        .map(|update| ("/load/update", &update.request));
+    let delete = requests
+        .delete
+        .as_ref()
+        .map(|delete| ("/load/delete", &delete.request));
     let all = [create, update, delete].into_iter().flatten();
-    let for_many: Vec<_> = all.filter(|(_, request)| requests.for_many(request).is_some()).collect();
+    let for_many: Vec<_> = all
+        .filter(|(_, request)| requests.for_many(request).is_some())
+        .collect();
     if for_many.is_empty() {
         compile.refuse_with_help(
             "/load/batch",
@@ -86,7 +114,10 @@ fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &Request) {
             compile.refuse(&format!("{pointer}/headers/{name}"), message);
         }
     }
-    let used = request.body.as_ref().and_then(|body: &Expression| names(&|name| body.uses_variable(name)));
+    let used = request
+        .body
+        .as_ref()
+        .and_then(|body: &Expression| names(&|name| body.uses_variable(name)));
     if let Some(name) = used {
         compile.refuse_with_help(
             &format!("{pointer}/body"),
@@ -100,8 +131,16 @@ fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &Request) {
     }
 }
 
-fn check_section(compile: &mut Compile<'_>, pointer: &str, requests: &Requests, batch: &BatchRequests) {
-    let create = requests.create.as_ref().filter(|_| pointer == "/load/create");
+fn check_section(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    requests: &Requests,
+    batch: &BatchRequests,
+) {
+    let create = requests
+        .create
+        .as_ref()
+        .filter(|_| pointer == "/load/create");
     if create.is_some_and(|create| create.id.is_some()) && batch.results.is_none() {
         compile.refuse_with_help(
             "/load/create/id",
@@ -116,8 +155,16 @@ fn check_section(compile: &mut Compile<'_>, pointer: &str, requests: &Requests, 
             "leave this out; load.lookup finds out whether a create took place",
         );
     }
-    let change = if pointer == "/load/update" { &requests.update } else { &requests.delete };
-    if create.is_none() && change.as_ref().is_some_and(|change| change.if_match.is_some()) {
+    let change = if pointer == "/load/update" {
+        &requests.update
+    } else {
+        &requests.delete
+    };
+    if create.is_none()
+        && change
+            .as_ref()
+            .is_some_and(|change| change.if_match.is_some())
+    {
         let message = "a request for many records has no ETag of one";
         compile.refuse(&format!("{pointer}/if_match"), message);
     }

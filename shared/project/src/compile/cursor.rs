@@ -28,10 +28,18 @@ pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Opti
             return None;
         }
     };
-    let (overlap, step) = (section.overlap.map(|period| period.0), section.step.map(|period| period.0));
+    let (overlap, step) = (
+        section.overlap.map(|period| period.0),
+        section.step.map(|period| period.0),
+    );
     compile.check_not_zero(&at("step"), step);
     check_keys(compile, section, &told_by);
-    Some(Cursor { told_by, start: section.start.clone(), overlap, step })
+    Some(Cursor {
+        told_by,
+        start: section.start.clone(),
+        overlap,
+        step,
+    })
 }
 
 fn of_values(
@@ -46,14 +54,20 @@ fn of_values(
 }
 
 /// What in an answer says how far the source has been read; the inner `None` where a record does.
-pub(super) fn sync_token(compile: &mut Compile<'_>, section: &CursorSection) -> Option<Option<SyncToken>> {
+pub(super) fn sync_token(
+    compile: &mut Compile<'_>,
+    section: &CursorSection,
+) -> Option<Option<SyncToken>> {
     let (pointer, value) = match (&section.token, &section.link) {
         (Some(token), None) => (at("token"), token),
         (None, Some(link)) => (at("link"), link),
         _ => return Some(None),
     };
     let value = compile.expression(&pointer, value)?;
-    Some(Some(SyncToken { value, param: section.param.clone() }))
+    Some(Some(SyncToken {
+        value,
+        param: section.param.clone(),
+    }))
 }
 
 /// A token is not reckoned with, and a link is a whole URL.
@@ -65,16 +79,23 @@ fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &Told
         ("param", section.param.is_some()),
     ];
     let (what, senseless): (_, &[&str]) = match told_by {
-        ToldBy::Value(_) => {
-            ("a value goes into the request by $cursor, and no query parameter takes it", &["param"])
-        }
-        ToldBy::Token => ("a token stands for a place, and nobody can reckon with it", &["overlap", "step"]),
+        ToldBy::Value(_) => (
+            "a value goes into the request by $cursor, and no query parameter takes it",
+            &["param"],
+        ),
+        ToldBy::Token => (
+            "a token stands for a place, and nobody can reckon with it",
+            &["overlap", "step"],
+        ),
         ToldBy::Link => (
             "a link is the whole URL that a run begins at, and nothing is added to it",
             &["overlap", "step", "start", "param"],
         ),
     };
-    for (key, _) in given.into_iter().filter(|(key, given)| *given && senseless.contains(key)) {
+    for (key, _) in given
+        .into_iter()
+        .filter(|(key, given)| *given && senseless.contains(key))
+    {
         compile.refuse_with_help(&at(key), what, "leave this out");
     }
 }
@@ -90,12 +111,19 @@ pub(super) fn check_requests(
     let Some(cursor) = &section.cursor else {
         if uses("cursor") {
             let help = "add extract.cursor with value and start";
-            compile.refuse_with_help("/extract/request", "$cursor is used, but the flow has no cursor", help);
+            compile.refuse_with_help(
+                "/extract/request",
+                "$cursor is used, but the flow has no cursor",
+                help,
+            );
         }
         return check_until(compile, false, uses("until"));
     };
     if cursor.value.is_some() && !uses("cursor") {
-        compile.warn(SECTION, "extract.request does not use $cursor, so every run reads everything");
+        compile.warn(
+            SECTION,
+            "extract.request does not use $cursor, so every run reads everything",
+        );
     }
     check_until(compile, cursor.step.is_some(), uses("until"));
     check_values(compile, cursor, listing);
@@ -122,8 +150,13 @@ fn check_until(compile: &mut Compile<'_>, step: bool, until: bool) {
 /// found only by reading back. So is what the source shows late, and what changes in the second of the cursor
 /// where the source lists what is later than that. Tokens that are told by rows have no highest one.
 fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Listing) {
-    let (Some(_), Some(start)) = (&section.value, &section.start) else { return };
-    let by_place = matches!(listing.paginate, Paginate::Page { .. } | Paginate::Offset { .. });
+    let (Some(_), Some(start)) = (&section.value, &section.start) else {
+        return;
+    };
+    let by_place = matches!(
+        listing.paginate,
+        Paginate::Page { .. } | Paginate::Offset { .. }
+    );
     if section.overlap.is_none() && by_place {
         compile.warn(
             SECTION,
@@ -165,18 +198,29 @@ fn check_tokens(
         return;
     }
     if section.for_each.is_some() {
-        let message = "a token stands for one listing, and each row of for_each has a listing of its own";
+        let message =
+            "a token stands for one listing, and each row of for_each has a listing of its own";
         compile.refuse_key_with_help(
             SECTION,
             message,
             "leave one of the two out, or make it a flow for each",
         );
     }
-    let pages = section.listing.as_ref().and_then(|listing| listing.paginate.as_ref());
-    let by_url = matches!(pages, None | Some(PaginateSection::Next(_) | PaginateSection::Link(_)));
+    let pages = section
+        .listing
+        .as_ref()
+        .and_then(|listing| listing.paginate.as_ref());
+    let by_url = matches!(
+        pages,
+        None | Some(PaginateSection::Next(_) | PaginateSection::Link(_))
+    );
     if cursor.link.is_some() && !by_url {
         let help = "use paginate: { next: … }, the URL in an answer, or { link: next }";
-        compile.refuse_with_help("/extract/paginate", "what begins at a link goes on by links", help);
+        compile.refuse_with_help(
+            "/extract/paginate",
+            "what begins at a link goes on by links",
+            help,
+        );
     }
     let taken = listing.request.uses_variable("cursor");
     match (cursor.token.is_some(), taken, cursor.param.is_some()) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use pomost_expression::Expression;
 use pomost_format::{Syntax, row_path};
 use pomost_models::{
-    flow::{DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection, PaginateSection},
+    flow::{
+        DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection, PaginateSection,
+    },
     format::FormatSettings,
 };
 
@@ -24,23 +26,31 @@ pub(crate) fn compile(
     check_deletes(compile, file);
     check_sweep(compile, section);
     check_is_read(compile, section);
-    let cursor = optional(section.cursor.as_ref(), |section| cursor::cursor(compile, section));
+    let cursor = optional(section.cursor.as_ref(), |section| {
+        cursor::cursor(compile, section)
+    });
     let listing = optional(section.listing.as_ref(), |listing| {
-        let token = section.cursor.as_ref().map_or(Some(None), |cursor| cursor::sync_token(compile, cursor));
+        let token = section
+            .cursor
+            .as_ref()
+            .map_or(Some(None), |cursor| cursor::sync_token(compile, cursor));
         self::listing(compile, "/extract", listing, token?)
     });
     let for_each = optional(section.for_each.as_ref(), |section| {
         self::listing(compile, "/extract/for_each", section, None)
     });
     let fetch = optional(section.fetch.as_ref(), |section| fetch(compile, section));
-    let deletions =
-        optional(section.deletions.as_ref(), |deletions| self::deletions(compile, section, deletions));
+    let deletions = optional(section.deletions.as_ref(), |deletions| {
+        self::deletions(compile, section, deletions)
+    });
     let key = compile.expression("/extract/key", &section.key);
     let version = compile.optional("/extract/version", section.version.as_ref());
     check_version_type(compile, section);
     let timezone = schedule::zone(compile, "/extract/timezone", section.timezone.as_ref());
     let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
-    let schedule = optional(section.schedule.as_ref(), |section| schedule::schedule(compile, section));
+    let schedule = optional(section.schedule.as_ref(), |section| {
+        schedule::schedule(compile, section)
+    });
     let webhook = optional(section.webhook.as_ref(), |webhook| {
         webhook::webhook(compile, webhook, section, environment).map(Arc::new)
     });
@@ -75,11 +85,18 @@ fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
         ("/extract/sweep", extract.sweep.is_some()),
         (
             "/extract/webhook/deleted",
-            extract.webhook.as_ref().is_some_and(|webhook| webhook.deleted.is_some()),
+            extract
+                .webhook
+                .as_ref()
+                .is_some_and(|webhook| webhook.deleted.is_some()),
         ),
     ];
-    let can_delete = file.load.delete.is_some() || file.load.table.is_some() || file.load.files.is_some();
-    for (pointer, _) in recognised.into_iter().filter(|(_, given)| *given && !can_delete) {
+    let can_delete =
+        file.load.delete.is_some() || file.load.table.is_some() || file.load.files.is_some();
+    for (pointer, _) in recognised
+        .into_iter()
+        .filter(|(_, given)| *given && !can_delete)
+    {
         compile.refuse_with_help(
             pointer,
             "deleted records are recognised, but the flow does not say how to delete them",
@@ -129,7 +146,10 @@ const OF_READING: [&str; 13] = [
 ];
 
 fn check_sweep(compile: &mut Compile<'_>, section: &ExtractSection) {
-    let by_value = section.cursor.as_ref().is_some_and(|cursor| cursor.value.is_some());
+    let by_value = section
+        .cursor
+        .as_ref()
+        .is_some_and(|cursor| cursor.value.is_some());
     if section.sweep.is_some() && by_value {
         compile.refuse_with_help(
             "/extract/sweep",
@@ -146,24 +166,46 @@ fn listing(
     sync_token: Option<SyncToken>,
 ) -> Option<Listing> {
     let request = compile.request(pointer, &section.request);
-    let paginate = paginate(compile, pointer, section.paginate.as_ref(), request.as_ref());
+    let paginate = paginate(
+        compile,
+        pointer,
+        section.paginate.as_ref(),
+        request.as_ref(),
+    );
     let format = compile.format(&format!("{pointer}/format"), section.format.as_ref());
     let records = records(compile, pointer, section);
     let (request, paginate, format, records) = (request?, paginate?, format?, records?);
     let list = list(&records, &paginate, sync_token.as_ref());
     let place = pointer.trim_start_matches('/').replace('/', ".");
-    let listing = Listing { place, request, paginate, format, records, list, sync_token };
+    let listing = Listing {
+        place,
+        request,
+        paginate,
+        format,
+        records,
+        list,
+        sync_token,
+    };
     check_rows_are_counted(compile, pointer, &listing);
     Some(listing)
 }
 
 /// Formats with rows of their own need no expression for them.
-fn records(compile: &mut Compile<'_>, pointer: &str, section: &ListingSection) -> Option<Expression> {
+fn records(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    section: &ListingSection,
+) -> Option<Expression> {
     let Some(records) = &section.records else {
-        let has_rows =
-            section.format.as_ref().is_some_and(|format| !matches!(format.0, FormatSettings::Json(_)));
+        let has_rows = section
+            .format
+            .as_ref()
+            .is_some_and(|format| !matches!(format.0, FormatSettings::Json(_)));
         if !has_rows {
-            compile.refuse_key(pointer, "'records' is missing: the rows in an answer, such as .customers[]");
+            compile.refuse_key(
+                pointer,
+                "'records' is missing: the rows in an answer, such as .customers[]",
+            );
         }
         return Expression::compile(".").ok();
     };
@@ -174,16 +216,22 @@ fn records(compile: &mut Compile<'_>, pointer: &str, section: &ListingSection) -
 fn list(records: &Expression, paginate: &Paginate, sync_token: Option<&SyncToken>) -> Option<List> {
     let (path, each) = row_path(records.source())?;
     let pages = match paginate {
-        Paginate::Next(expression) | Paginate::Token { value: expression, .. } => Some(expression),
+        Paginate::Next(expression)
+        | Paginate::Token {
+            value: expression, ..
+        } => Some(expression),
         Paginate::Page { last, .. } | Paginate::Offset { last, .. } => last.as_ref(),
         Paginate::None | Paginate::Link(_) => None,
     };
     let elsewhere = |expression: &Expression| {
         let first = path.fields.first();
-        expression.is_path() && first.is_some_and(|first| !expression.source().contains(first.as_str()))
+        expression.is_path()
+            && first.is_some_and(|first| !expression.source().contains(first.as_str()))
     };
     let each = Expression::compile(each).ok()?;
-    let mut looked_at = pages.into_iter().chain(sync_token.map(|token| &token.value));
+    let mut looked_at = pages
+        .into_iter()
+        .chain(sync_token.map(|token| &token.value));
     looked_at.all(elsewhere).then_some(List { path, each })
 }
 
@@ -191,7 +239,11 @@ fn fetch(compile: &mut Compile<'_>, section: &FetchSection) -> Option<Fetch> {
     let request = compile.request("/extract/fetch", &section.request);
     let format = compile.format("/extract/fetch/format", section.format.as_ref());
     let record = compile.optional("/extract/fetch/record", section.record.as_ref());
-    Some(Fetch { request: request?, format: format?, record: record? })
+    Some(Fetch {
+        request: request?,
+        format: format?,
+        record: record?,
+    })
 }
 
 fn deletions(
@@ -209,11 +261,19 @@ fn deletions(
             "add 'version', such as .deleted_at",
         );
     }
-    Some(Deletions { listing: listing?, key: key?, version: version?, version_type: extract.version_type })
+    Some(Deletions {
+        listing: listing?,
+        key: key?,
+        version: version?,
+        version_type: extract.version_type,
+    })
 }
 
 fn check_version_type(compile: &mut Compile<'_>, section: &ExtractSection) {
-    let webhook = section.webhook.as_ref().is_some_and(|webhook| webhook.version.is_some());
+    let webhook = section
+        .webhook
+        .as_ref()
+        .is_some_and(|webhook| webhook.version.is_some());
     if section.version_type.is_some() && section.version.is_none() && !webhook {
         compile.refuse_key_with_help(
             "/extract/version_type",
@@ -230,8 +290,11 @@ fn check_variables(
     listing: &Listing,
     for_each: Option<&Listing>,
 ) {
-    let requests: Vec<_> =
-        [Some(listing), for_each].into_iter().flatten().map(|listing| &listing.request).collect();
+    let requests: Vec<_> = [Some(listing), for_each]
+        .into_iter()
+        .flatten()
+        .map(|listing| &listing.request)
+        .collect();
     cursor::check_requests(compile, section, listing, &requests);
     if section.for_each.is_some() && !listing.request.uses_variable("parent") {
         compile.warn(
@@ -254,7 +317,9 @@ fn paginate(
     section: Option<&PaginateSection>,
     request: Option<&Request>,
 ) -> Option<Paginate> {
-    let Some(section) = section else { return Some(Paginate::None) };
+    let Some(section) = section else {
+        return Some(Paginate::None);
+    };
     let below = |name: &str| format!("{pointer}/paginate/{name}");
     match section {
         PaginateSection::Next(next) => compile.expression(&below("next"), next).map(Paginate::Next),
@@ -262,18 +327,28 @@ fn paginate(
         PaginateSection::Page { param, start, last } => {
             check_param(compile, &below("page"), param.as_ref(), request);
             let last = compile.optional(&below("page/last"), last.as_ref());
-            Some(Paginate::Page { param: param.clone(), start: *start, last: last? })
+            Some(Paginate::Page {
+                param: param.clone(),
+                start: *start,
+                last: last?,
+            })
         }
         PaginateSection::Offset { param, last } => {
             check_param(compile, &below("offset"), param.as_ref(), request);
             let last = compile.optional(&below("offset/last"), last.as_ref());
-            Some(Paginate::Offset { param: param.clone(), last: last? })
+            Some(Paginate::Offset {
+                param: param.clone(),
+                last: last?,
+            })
         }
         PaginateSection::Token { value, param } => {
             check_param(compile, &below("token"), param.as_ref(), request);
             check_first_token(compile, pointer, request);
             let value = compile.expression(&below("token/value"), value);
-            Some(Paginate::Token { value: value?, param: param.clone() })
+            Some(Paginate::Token {
+                value: value?,
+                param: param.clone(),
+            })
         }
     }
 }
@@ -281,9 +356,16 @@ fn paginate(
 /// Where the rows decide how the reading goes on, rows that an expression leaves out must not be
 /// missing: the next offset would be too low, and a page without a wanted row would be the last.
 fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Listing) {
-    let by_rows = matches!(listing.paginate, Paginate::Page { last: None, .. } | Paginate::Offset { .. });
-    let has_rows = listing.format.as_ref().is_some_and(|format| format.syntax != Syntax::Json);
-    let is_one_list = listing.records.is_path() && listing.records.source().matches("[]").count() <= 1;
+    let by_rows = matches!(
+        listing.paginate,
+        Paginate::Page { last: None, .. } | Paginate::Offset { .. }
+    );
+    let has_rows = listing
+        .format
+        .as_ref()
+        .is_some_and(|format| format.syntax != Syntax::Json);
+    let is_one_list =
+        listing.records.is_path() && listing.records.source().matches("[]").count() <= 1;
     if by_rows && !has_rows && listing.list.is_none() && !is_one_list {
         compile.refuse_with_help(
             &format!("{pointer}/records"),
@@ -296,7 +378,12 @@ fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Li
 }
 
 /// Something has to take the page, or every request would ask for the first one.
-fn check_param(compile: &mut Compile<'_>, pointer: &str, param: Option<&String>, request: Option<&Request>) {
+fn check_param(
+    compile: &mut Compile<'_>,
+    pointer: &str,
+    param: Option<&String>,
+    request: Option<&Request>,
+) {
     let Some(request) = request else { return };
     let message = match (param.is_some(), request.uses_variable("page")) {
         (false, false) => {

@@ -14,12 +14,17 @@ use crate::files::Files;
 pub(crate) fn compile(compile: &mut Compile<'_>, section: &FilesSection) -> Option<Files> {
     let directory = directory(compile, &section.directory);
     let format = format(compile, &section.format);
-    Some(Files { directory: directory?, format: format? })
+    Some(Files {
+        directory: directory?,
+        format: format?,
+    })
 }
 
 fn directory(compile: &mut Compile<'_>, directory: &str) -> Option<PathBuf> {
     let path = Path::new(directory);
-    let is_inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let is_inside = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if directory.is_empty() || directory.contains('\0') || !is_inside {
         compile.refuse_with_help(
             "/load/files/directory",
@@ -37,7 +42,10 @@ fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<Format> 
     let with_header = match &section.0 {
         FormatSettings::Jsonl(_) => section.clone(),
         FormatSettings::Csv(csv) if csv.header != Some(false) => {
-            FormatSection(FormatSettings::Csv(CsvSection { header: Some(true), ..csv.clone() }))
+            FormatSection(FormatSettings::Csv(CsvSection {
+                header: Some(true),
+                ..csv.clone()
+            }))
         }
         FormatSettings::Csv(_) => {
             let message = "a file needs a header: the next one may have other columns";
@@ -60,7 +68,8 @@ fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<Format> 
 fn check_charset(compile: &mut Compile<'_>, pointer: &str, format: &Format) {
     let is_written = format.charset.is_none_or(|charset| charset.is_written());
     if matches!(format.syntax, Syntax::Csv(_)) && !is_written {
-        let message = "this charset is only read; leave it out for utf-8, or write one such as windows-1250";
+        let message =
+            "this charset is only read; leave it out for utf-8, or write one such as windows-1250";
         compile.refuse(&format!("{pointer}/csv/encoding"), message);
     }
 }

@@ -54,5 +54,9 @@ fn transform(
     let expect = compile.schema("/extract/expect", expect);
     let map = compile.optional("/transform/map", section.map.as_ref());
     let produce = compile.schema("/transform/produce", section.produce.as_ref());
-    Some(Transform { expect: expect?, map: map?, produce: produce? })
+    Some(Transform {
+        expect: expect?,
+        map: map?,
+        produce: produce?,
+    })
 }

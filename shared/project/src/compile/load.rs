@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use pomost_models::flow::{CreateSection, FlowFile, LoadSection, LookupSection, Name, UpdateSection};
+use pomost_models::flow::{
+    CreateSection, FlowFile, LoadSection, LookupSection, Name, UpdateSection,
+};
 
 use super::{Compile, batch, files, optional, table};
 use crate::{
@@ -12,18 +14,30 @@ use crate::{
     request::Request,
 };
 
-pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile, environment: &Environment) -> Option<Load> {
+pub(crate) fn compile(
+    compile: &mut Compile<'_>,
+    file: &FlowFile,
+    environment: &Environment,
+) -> Option<Load> {
     let section = &file.load;
     let to = match (&section.system, &section.table, &section.files) {
         (Some(system), None, None) => {
             requests(compile, file, system).map(|requests| To::System(Arc::new(requests)))
         }
         (None, Some(table), None) => {
-            check_no_requests(compile, section, "a table's rows are made, changed and deleted by their keys");
+            check_no_requests(
+                compile,
+                section,
+                "a table's rows are made, changed and deleted by their keys",
+            );
             table::compile(compile, table, environment).map(|table| To::Table(Arc::new(table)))
         }
         (None, None, Some(files)) => {
-            check_no_requests(compile, section, "what is in files is neither changed nor deleted");
+            check_no_requests(
+                compile,
+                section,
+                "what is in files is neither changed nor deleted",
+            );
             files::compile(compile, files).map(|files| To::Files(Arc::new(files)))
         }
         _ => {
@@ -32,7 +46,11 @@ pub(crate) fn compile(compile: &mut Compile<'_>, file: &FlowFile, environment: &
             None
         }
     };
-    Some(Load { to: to?, order: section.order, attempts: section.retry.attempts })
+    Some(Load {
+        to: to?,
+        order: section.order,
+        attempts: section.retry.attempts,
+    })
 }
 
 /// What is said of requests would be ignored where there are none.
@@ -58,7 +76,9 @@ fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option
     let update = optional(section.update.as_ref(), |section| update(compile, section));
     let delete = optional(section.delete.as_ref(), |section| delete(compile, section));
     let lookup = optional(section.lookup.as_ref(), |section| lookup(compile, section));
-    let batch = optional(section.batch.as_ref(), |section| batch::compile(compile, section));
+    let batch = optional(section.batch.as_ref(), |section| {
+        batch::compile(compile, section)
+    });
     let answers = compile.answers("/load/answers", &section.answers);
     let requests = Requests {
         system: system.0.clone(),
@@ -77,10 +97,17 @@ fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option
 
 fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
     if section.create.is_none() && section.update.is_none() && section.delete.is_none() {
-        compile
-            .refuse("/load", "expected at least one of create, update and delete: what is done to records");
+        compile.refuse(
+            "/load",
+            "expected at least one of create, update and delete: what is done to records",
+        );
     }
-    if section.create.is_none() && section.lookup.as_ref().is_some_and(|lookup| lookup.before_create) {
+    if section.create.is_none()
+        && section
+            .lookup
+            .as_ref()
+            .is_some_and(|lookup| lookup.before_create)
+    {
         compile.refuse_with_help(
             "/load/lookup/before_create",
             "the flow creates nothing, so every record that is not known is looked up",
@@ -92,29 +119,47 @@ fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
 fn create(compile: &mut Compile<'_>, section: &CreateSection) -> Option<Create> {
     let request = compile.request("/load/create", &section.request);
     let id = compile.optional("/load/create/id", section.id.as_ref());
-    let idempotency_header = optional(section.idempotency_header.as_ref(), |name| header(compile, name));
-    Some(Create { request: request?, id: id?, idempotency_header: idempotency_header? })
+    let idempotency_header = optional(section.idempotency_header.as_ref(), |name| {
+        header(compile, name)
+    });
+    Some(Create {
+        request: request?,
+        id: id?,
+        idempotency_header: idempotency_header?,
+    })
 }
 
 fn header(compile: &mut Compile<'_>, name: &str) -> Option<HeaderName> {
     let refused = "expected the name of a header, such as Idempotency-Key";
-    name.parse().map_err(|_| compile.refuse("/load/create/idempotency_header", refused)).ok()
+    name.parse()
+        .map_err(|_| compile.refuse("/load/create/idempotency_header", refused))
+        .ok()
 }
 
 fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
     let request = compile.request("/load/update", &section.request)?;
-    Some(Update { request, if_match: section.if_match })
+    Some(Update {
+        request,
+        if_match: section.if_match,
+    })
 }
 
 fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
     let request = compile.addressed_request("/load/delete", &section.request)?;
-    Some(Update { request, if_match: section.if_match })
+    Some(Update {
+        request,
+        if_match: section.if_match,
+    })
 }
 
 fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> {
     let request = compile.addressed_request("/load/lookup", &section.request);
     let id = compile.expression("/load/lookup/id", &section.id);
-    Some(Lookup { request: request?, id: id?, before_create: section.before_create })
+    Some(Lookup {
+        request: request?,
+        id: id?,
+        before_create: section.before_create,
+    })
 }
 
 /// A request that does not say which record it is about is hardly meant.
@@ -122,12 +167,19 @@ fn check_addresses(compile: &mut Compile<'_>, requests: &Requests) {
     let names_one = |request: &Request| {
         request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
     };
-    let changes = [("/load/update/request", &requests.update), ("/load/delete/request", &requests.delete)];
-    for (pointer, Update { request, .. }) in
-        changes.iter().filter_map(|(at, change)| Some((at, change.as_ref()?)))
+    let changes = [
+        ("/load/update/request", &requests.update),
+        ("/load/delete/request", &requests.delete),
+    ];
+    for (pointer, Update { request, .. }) in changes
+        .iter()
+        .filter_map(|(at, change)| Some((at, change.as_ref()?)))
     {
         if requests.for_many(request).is_none() && !names_one(request) {
-            compile.warn(pointer, "the request names no record: it uses neither $id nor $key nor a field");
+            compile.warn(
+                pointer,
+                "the request names no record: it uses neither $id nor $key nor a field",
+            );
         }
     }
 }

@@ -43,26 +43,45 @@ impl Compile<'_> {
 
     /// Notes what is wrong with the section whose key stands at a JSON pointer.
     fn refuse_key(&mut self, pointer: &str, message: impl Into<String>) {
-        self.problems.push(self.document.problem_with_key(pointer, message));
+        self.problems
+            .push(self.document.problem_with_key(pointer, message));
     }
 
     /// Notes what is wrong with the section whose key stands at a JSON pointer, and what to do.
-    fn refuse_key_with_help(&mut self, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+    fn refuse_key_with_help(
+        &mut self,
+        pointer: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         let problem = self.document.problem_with_key(pointer, message);
-        self.problems.push(Problem { help: Some(help.into()), ..problem });
+        self.problems.push(Problem {
+            help: Some(help.into()),
+            ..problem
+        });
     }
 
-    fn refuse_with_help(&mut self, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+    fn refuse_with_help(
+        &mut self,
+        pointer: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         let problem = self.document.problem(pointer, message);
-        self.problems.push(Problem { help: Some(help.into()), ..problem });
+        self.problems.push(Problem {
+            help: Some(help.into()),
+            ..problem
+        });
     }
 
     fn warn(&mut self, pointer: &str, message: impl Into<String>) {
-        self.warnings.push(self.document.problem_with_key(pointer, message));
+        self.warnings
+            .push(self.document.problem_with_key(pointer, message));
     }
 
     fn refuse_expression(&mut self, pointer: &str, shift: usize, error: CompileError) {
-        self.problems.push(self.document.problem_with_expression(pointer, shift, error));
+        self.problems
+            .push(self.document.problem_with_expression(pointer, shift, error));
     }
 
     /// Waiting for no time at all is never meant.
@@ -75,13 +94,18 @@ impl Compile<'_> {
     /// The file's name for itself is to be the file's name.
     fn check_name(&mut self, pointer: &str, name: &str, file: &str) {
         if name != file {
-            self.refuse(pointer, format!("the file is named '{file}', so this is to be '{file}' as well"));
+            self.refuse(
+                pointer,
+                format!("the file is named '{file}', so this is to be '{file}' as well"),
+            );
         }
     }
 
     fn expression(&mut self, pointer: &str, expression: &Jq) -> Option<Expression> {
         let compiled = self.document.expression(pointer, &expression.0);
-        compiled.map_err(|error| self.refuse_expression(pointer, 0, error)).ok()
+        compiled
+            .map_err(|error| self.refuse_expression(pointer, 0, error))
+            .ok()
     }
 
     /// Nothing where there is none; the inner `None` where it does not compile.
@@ -94,17 +118,25 @@ impl Compile<'_> {
 
     fn schema(&mut self, pointer: &str, path: Option<&String>) -> Option<Option<Schema>> {
         let Some(path) = path else { return Some(None) };
-        self.read_schema(pointer, path).map_err(|problem| self.problems.push(problem)).ok().map(Some)
+        self.read_schema(pointer, path)
+            .map_err(|problem| self.problems.push(problem))
+            .ok()
+            .map(Some)
     }
 
     fn read_schema(&self, pointer: &str, path: &str) -> Result<Schema, Problem> {
-        let inside =
-            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let inside = Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !inside {
-            return Err(self.document.problem(pointer, format!("'{path}' leads out of the project")));
+            return Err(self
+                .document
+                .problem(pointer, format!("'{path}' leads out of the project")));
         }
         if !self.directory.join(path).is_file() {
-            return Err(self.document.problem(pointer, format!("there is no file '{path}' in the project")));
+            return Err(self
+                .document
+                .problem(pointer, format!("there is no file '{path}' in the project")));
         }
         Schema::read(self.directory, Path::new(path))
     }
@@ -112,7 +144,9 @@ impl Compile<'_> {
 
 /// The name that was probably meant, as help.
 fn nearest(name: &str, known: &[&str]) -> String {
-    let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(name, known));
+    let nearest = known
+        .iter()
+        .min_by_key(|known| strsim::damerau_levenshtein(name, known));
     match nearest.filter(|known| strsim::jaro_winkler(name, known) > 0.8) {
         Some(nearest) => format!("did you mean '{nearest}'?"),
         None => format!("there are: {}", known.join(", ")),

@@ -20,7 +20,11 @@ impl Compile<'_> {
         environment: &Environment,
     ) -> Option<OAuth2> {
         let fits = self.check_keys(section, surroundings);
-        let mut oauth2 = OAuth2Compile { compile: self, section, environment };
+        let mut oauth2 = OAuth2Compile {
+            compile: self,
+            section,
+            environment,
+        };
         let token_url = oauth2.token_url(surroundings);
         let client_id = oauth2.text("client_id", &section.client_id);
         let client = oauth2.client();
@@ -44,21 +48,56 @@ impl Compile<'_> {
         let proven = section.client_secret.is_some() || signs || surroundings.has_certificate;
         let (no_key, key) = (section.private_key.is_none(), section.private_key.is_some());
         let missing = [
-            (refreshes && section.refresh_token.is_none(), "refresh_token", "grant: refresh_token"),
+            (
+                refreshes && section.refresh_token.is_none(),
+                "refresh_token",
+                "grant: refresh_token",
+            ),
             (asserts && no_key, "private_key", "grant: jwt_bearer"),
-            (signs && no_key, "private_key", "client_auth: private_key_jwt"),
-            (grant(GrantSection::ClientCredentials) && !proven, "client_secret", "grant: client_credentials"),
+            (
+                signs && no_key,
+                "private_key",
+                "client_auth: private_key_jwt",
+            ),
+            (
+                grant(GrantSection::ClientCredentials) && !proven,
+                "client_secret",
+                "grant: client_credentials",
+            ),
         ];
         let useless = [
-            (!refreshes && section.refresh_token.is_some(), "refresh_token", "grant: refresh_token"),
-            (!asserts && section.subject.is_some(), "subject", "grant: jwt_bearer"),
-            (!asserts && !section.claims.is_empty(), "claims", "grant: jwt_bearer"),
-            (signs && section.client_secret.is_some(), "client_secret", "client_auth: basic or body"),
-            (!asserts && !signs && key, "private_key", "grant: jwt_bearer or client_auth: private_key_jwt"),
+            (
+                !refreshes && section.refresh_token.is_some(),
+                "refresh_token",
+                "grant: refresh_token",
+            ),
+            (
+                !asserts && section.subject.is_some(),
+                "subject",
+                "grant: jwt_bearer",
+            ),
+            (
+                !asserts && !section.claims.is_empty(),
+                "claims",
+                "grant: jwt_bearer",
+            ),
+            (
+                signs && section.client_secret.is_some(),
+                "client_secret",
+                "client_auth: basic or body",
+            ),
+            (
+                !asserts && !signs && key,
+                "private_key",
+                "grant: jwt_bearer or client_auth: private_key_jwt",
+            ),
             (no_key && section.key_id.is_some(), "key_id", "private_key"),
         ];
         for (_, name, needs) in missing.iter().filter(|(missing, ..)| *missing) {
-            self.refuse("/auth/oauth2", format!("'{name}' is missing, which {needs} needs"));
+            self.refuse(
+                "/auth/oauth2",
+                format!("'{name}' is missing, which {needs} needs"),
+            );
         }
         for (_, name, with) in useless.iter().filter(|(useless, ..)| *useless) {
             self.refuse(
@@ -79,7 +118,8 @@ struct OAuth2Compile<'a, 'b> {
 impl OAuth2Compile<'_, '_> {
     fn token_url(&mut self, surroundings: Surroundings) -> Option<Url> {
         let text = self.text("token_url", &self.section.token_url)?;
-        self.compile.url("/auth/oauth2/token_url", &text, surroundings)
+        self.compile
+            .url("/auth/oauth2/token_url", &text, surroundings)
     }
 
     fn grant(&mut self, token_url: Option<&Url>, client_id: Option<&str>) -> Option<Grant> {
@@ -87,13 +127,23 @@ impl OAuth2Compile<'_, '_> {
             GrantSection::ClientCredentials => Some(Grant::ClientCredentials),
             GrantSection::RefreshToken => {
                 let reference = self.section.refresh_token.as_ref()?;
-                let first = self.compile.secret("/auth/oauth2/refresh_token", reference, self.environment)?;
-                Some(Grant::RefreshToken { first, reference: reference.0.clone() })
+                let first = self.compile.secret(
+                    "/auth/oauth2/refresh_token",
+                    reference,
+                    self.environment,
+                )?;
+                Some(Grant::RefreshToken {
+                    first,
+                    reference: reference.0.clone(),
+                })
             }
             GrantSection::JwtBearer => {
                 let key = self.key();
                 let claims = self.claims(token_url, client_id);
-                Some(Grant::JwtBearer { claims: claims?, key: key? })
+                Some(Grant::JwtBearer {
+                    claims: claims?,
+                    key: key?,
+                })
             }
         }
     }
@@ -109,13 +159,22 @@ impl OAuth2Compile<'_, '_> {
             .iter()
             .map(|(name, text)| (name.clone(), self.text(&format!("claims/{name}"), text)))
             .collect();
-        let subject = section.subject.as_ref().map(|subject| self.text("subject", subject));
-        let audience = section.audience.as_ref().map(|audience| self.text("audience", audience));
+        let subject = section
+            .subject
+            .as_ref()
+            .map(|subject| self.text("subject", subject));
+        let audience = section
+            .audience
+            .as_ref()
+            .map(|audience| self.text("audience", audience));
         let client_id = client_id?.to_owned();
         let mut claims = BTreeMap::from([
             ("iss".to_owned(), client_id.clone()),
             ("sub".to_owned(), subject.unwrap_or(Some(client_id))?),
-            ("aud".to_owned(), audience.unwrap_or_else(|| token_url.map(Url::to_string))?),
+            (
+                "aud".to_owned(),
+                audience.unwrap_or_else(|| token_url.map(Url::to_string))?,
+            ),
         ]);
         for (name, text) in own {
             claims.insert(name, text?);
@@ -127,8 +186,12 @@ impl OAuth2Compile<'_, '_> {
         if self.section.client_auth == ClientAuthSection::PrivateKeyJwt {
             return self.key().map(ClientProof::PrivateKeyJwt);
         }
-        let Some(reference) = &self.section.client_secret else { return Some(ClientProof::None) };
-        let secret = self.compile.secret("/auth/oauth2/client_secret", reference, self.environment)?;
+        let Some(reference) = &self.section.client_secret else {
+            return Some(ClientProof::None);
+        };
+        let secret =
+            self.compile
+                .secret("/auth/oauth2/client_secret", reference, self.environment)?;
         Some(match self.section.client_auth {
             ClientAuthSection::Body => ClientProof::Body(secret),
             _ => ClientProof::Basic(secret),
@@ -137,25 +200,39 @@ impl OAuth2Compile<'_, '_> {
 
     fn key(&mut self) -> Option<PrivateKey> {
         let reference = self.section.private_key.as_ref()?;
-        let pem = self.compile.signing_key("/auth/oauth2/private_key", reference, self.environment)?;
-        Some(PrivateKey { pem, id: self.section.key_id.clone() })
+        let pem =
+            self.compile
+                .signing_key("/auth/oauth2/private_key", reference, self.environment)?;
+        Some(PrivateKey {
+            pem,
+            id: self.section.key_id.clone(),
+        })
     }
 
     fn parameters(&mut self) -> Option<Vec<(String, String)>> {
         let section = self.section;
         let scopes = (!section.scopes.is_empty()).then(|| Some(section.scopes.join(" ")));
-        let audience = section.audience.as_ref().filter(|_| section.grant != GrantSection::JwtBearer);
+        let audience = section
+            .audience
+            .as_ref()
+            .filter(|_| section.grant != GrantSection::JwtBearer);
         let audience = audience.map(|audience| self.text("audience", audience));
         let known = [("scope", scopes), ("audience", audience)];
-        let mut parameters: Vec<(String, Option<String>)> =
-            known.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))).collect();
+        let mut parameters: Vec<(String, Option<String>)> = known
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), text?)))
+            .collect();
         for (name, text) in &section.parameters {
             parameters.push((name.clone(), self.text(&format!("parameters/{name}"), text)));
         }
-        parameters.into_iter().map(|(name, text)| Some((name, text?))).collect()
+        parameters
+            .into_iter()
+            .map(|(name, text)| Some((name, text?)))
+            .collect()
     }
 
     fn text(&mut self, key: &str, text: &str) -> Option<String> {
-        self.compile.resolve(&format!("/auth/oauth2/{key}"), text, self.environment)
+        self.compile
+            .resolve(&format!("/auth/oauth2/{key}"), text, self.environment)
     }
 }

@@ -21,7 +21,11 @@ impl Compile<'_> {
     }
 
     /// A request as [`Compile::request`] compiles it whose URL is to name one record.
-    pub(crate) fn addressed_request(&mut self, section: &str, request: &RequestSection) -> Option<Request> {
+    pub(crate) fn addressed_request(
+        &mut self,
+        section: &str,
+        request: &RequestSection,
+    ) -> Option<Request> {
         self.request_to(section, request, Template::of_address)
     }
 
@@ -40,16 +44,32 @@ impl Compile<'_> {
             .map(|(name, value)| self.header(&format!("{section}/headers/{name}"), name, &value.0))
             .collect();
         let body = self.optional(&format!("{section}/body"), body_of(request).as_ref());
-        let body_format = self.format(&format!("{section}/body_format"), request.body_format.as_ref());
+        let body_format = self.format(
+            &format!("{section}/body_format"),
+            request.body_format.as_ref(),
+        );
         let label = request.request.0.clone();
         let headers = headers.into_iter().collect::<Option<_>>()?;
         let body_format = body_format?.unwrap_or_default();
-        Some(Request { method: method.parse().ok()?, path: path?, headers, body: body?, body_format, label })
+        Some(Request {
+            method: method.parse().ok()?,
+            path: path?,
+            headers,
+            body: body?,
+            body_format,
+            label,
+        })
     }
 
     /// A format, where one is given.
-    pub(crate) fn format(&mut self, pointer: &str, format: Option<&FormatSection>) -> Option<Option<Format>> {
-        let Some(section) = format else { return Some(None) };
+    pub(crate) fn format(
+        &mut self,
+        pointer: &str,
+        format: Option<&FormatSection>,
+    ) -> Option<Option<Format>> {
+        let Some(section) = format else {
+            return Some(None);
+        };
         Format::try_from(section)
             .map_err(|error| self.refuse(&format!("{pointer}{}", error.field), error.message))
             .ok()
@@ -57,7 +77,11 @@ impl Compile<'_> {
     }
 
     /// A list of rules about answers.
-    pub(crate) fn answers(&mut self, pointer: &str, rules: &[AnswerRuleSection]) -> Option<Vec<AnswerRule>> {
+    pub(crate) fn answers(
+        &mut self,
+        pointer: &str,
+        rules: &[AnswerRuleSection],
+    ) -> Option<Vec<AnswerRule>> {
         let rule = |(number, rule)| self.answer_rule(&format!("{pointer}/{number}"), rule);
         let rules: Vec<_> = rules.iter().enumerate().map(rule).collect();
         rules.into_iter().collect()
@@ -65,11 +89,18 @@ impl Compile<'_> {
 
     fn answer_rule(&mut self, pointer: &str, rule: &AnswerRuleSection) -> Option<AnswerRule> {
         if rule.status.is_none() && rule.when.is_none() {
-            self.refuse(pointer, "expected 'status', 'when' or both: which answers the rule is about");
+            self.refuse(
+                pointer,
+                "expected 'status', 'when' or both: which answers the rule is about",
+            );
             return None;
         }
         let when = self.optional(&format!("{pointer}/when"), rule.when.as_ref());
-        Some(AnswerRule { status: rule.status.as_ref().map(range), when: when?, means: rule.means })
+        Some(AnswerRule {
+            status: rule.status.as_ref().map(range),
+            when: when?,
+            means: rule.means,
+        })
     }
 
     fn header(&mut self, pointer: &str, name: &str, value: &str) -> Option<(HeaderName, Template)> {
@@ -90,7 +121,9 @@ impl Compile<'_> {
         source: &str,
         compile: CompileTemplate,
     ) -> Option<Template> {
-        compile(source).map_err(|error| self.refuse_expression(pointer, shift, error)).ok()
+        compile(source)
+            .map_err(|error| self.refuse_expression(pointer, shift, error))
+            .ok()
     }
 }
 
@@ -103,5 +136,8 @@ fn body_of(request: &RequestSection) -> Option<Jq> {
 /// The pattern of statuses has seen to the digits.
 fn range(pattern: &StatusPattern) -> StatusRange {
     let number = |filler| pattern.0.replace('x', filler).parse().unwrap_or_default();
-    StatusRange { first: number("0"), last: number("9") }
+    StatusRange {
+        first: number("0"),
+        last: number("9"),
+    }
 }

@@ -19,7 +19,10 @@ pub(super) fn schedule(compile: &mut Compile<'_>, section: &ScheduleSection) -> 
         }
         (None, Some(cron)) => {
             let pattern = pattern(cron).map_err(|error| refuse_cron(compile, &error));
-            Some(Schedule::Cron { pattern: Box::new(pattern.ok()?), timezone: timezone? })
+            Some(Schedule::Cron {
+                pattern: Box::new(pattern.ok()?),
+                timezone: timezone?,
+            })
         }
         _ => {
             compile.refuse(
@@ -51,10 +54,16 @@ fn refuse_cron(compile: &mut Compile<'_>, error: &CronError) {
 }
 
 fn timezone(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<TimeZone> {
-    let Some(name) = &section.timezone else { return Some(TimeZone::UTC) };
+    let Some(name) = &section.timezone else {
+        return Some(TimeZone::UTC);
+    };
     let pointer = format!("{SECTION}/timezone");
     if section.cron.is_none() {
-        compile.refuse_with_help(&pointer, "an interval has no time zone", "leave this out, or use 'cron'");
+        compile.refuse_with_help(
+            &pointer,
+            "an interval has no time zone",
+            "leave this out, or use 'cron'",
+        );
         return None;
     }
     named(compile, &pointer, name)
@@ -71,5 +80,11 @@ pub(super) fn zone(
 
 fn named(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<TimeZone> {
     let zone = TimeZone::get(name);
-    zone.map_err(|_| compile.refuse(pointer, "expected the name of a time zone, such as Europe/Warsaw")).ok()
+    zone.map_err(|_| {
+        compile.refuse(
+            pointer,
+            "expected the name of a time zone, such as Europe/Warsaw",
+        )
+    })
+    .ok()
 }

@@ -44,7 +44,10 @@ pub(crate) fn compile(
     compile.check_max_answer(file.max_answer);
     let surroundings = Surroundings {
         allow_http: file.allow_http,
-        has_certificate: file.tls.as_ref().is_some_and(|tls| tls.certificate.is_some()),
+        has_certificate: file
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.certificate.is_some()),
     };
     let base_url = base_url(compile, file, surroundings, environment);
     let auth = compile.auth(file.auth.as_ref(), surroundings, environment);
@@ -76,7 +79,10 @@ fn base_url(
     let text = compile.resolve("/base_url", &file.base_url, environment)?;
     let mut url = compile.url("/base_url", &text, surroundings)?;
     if url.query().is_some() {
-        compile.refuse("/base_url", "expected a URL without a query; credentials go to 'auth'");
+        compile.refuse(
+            "/base_url",
+            "expected a URL without a query; credentials go to 'auth'",
+        );
         return None;
     }
     if !url.path().ends_with('/') {
@@ -87,11 +93,19 @@ fn base_url(
 
 impl Compile<'_> {
     /// A URL that requests may be sent to.
-    pub(crate) fn url(&mut self, pointer: &str, text: &str, surroundings: Surroundings) -> Option<Url> {
+    pub(crate) fn url(
+        &mut self,
+        pointer: &str,
+        text: &str,
+        surroundings: Surroundings,
+    ) -> Option<Url> {
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
             _ => {
-                self.refuse(pointer, "expected a URL that begins with https:// or http://");
+                self.refuse(
+                    pointer,
+                    "expected a URL that begins with https:// or http://",
+                );
                 return None;
             }
         };
@@ -117,19 +131,27 @@ impl Compile<'_> {
         let timeout = timeout.map(|timeout| timeout.0);
         self.check_not_zero(pointer, timeout);
         if timeout > Some(LONGEST_TIMEOUT) {
-            self.refuse(pointer, "expected 5m at most: what waits for an answer holds a message meanwhile");
+            self.refuse(
+                pointer,
+                "expected 5m at most: what waits for an answer holds a message meanwhile",
+            );
         }
     }
 
     fn rate_limit(&mut self, section: RateLimitSection) -> Option<RateLimit> {
         let RateLimitSection { limit, burst } = section;
-        let interval = limit.interval().filter(|interval| *interval >= SHORTEST_INTERVAL);
+        let interval = limit
+            .interval()
+            .filter(|interval| *interval >= SHORTEST_INTERVAL);
         if interval.is_none() || limit.period.0 > LONGEST_PERIOD {
             let pointer = match self.document.value.pointer("/rate_limit/limit") {
                 Some(_) => "/rate_limit/limit",
                 None => "/rate_limit",
             };
-            self.refuse(pointer, "expected at least one request in at most 31d, and at most 10000/s");
+            self.refuse(
+                pointer,
+                "expected at least one request in at most 31d, and at most 10000/s",
+            );
             return None;
         }
         interval.map(|interval| RateLimit { interval, burst })
@@ -137,7 +159,10 @@ impl Compile<'_> {
 
     fn check_max_answer(&mut self, size: Size) {
         if size == Size(0) || size > LONGEST_ANSWER {
-            self.refuse("/max_answer", "expected from 1KiB to 1GiB: the answer is held in memory");
+            self.refuse(
+                "/max_answer",
+                "expected from 1KiB to 1GiB: the answer is held in memory",
+            );
         }
     }
 }

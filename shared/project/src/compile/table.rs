@@ -45,8 +45,9 @@ pub(crate) fn compile(
     environment: &Environment,
 ) -> Option<Table> {
     let database = database(compile, section, environment);
-    let ca =
-        super::optional(section.ca.as_ref(), |ca| compile.certificates("/load/table/ca", ca, environment));
+    let ca = super::optional(section.ca.as_ref(), |ca| {
+        compile.certificates("/load/table/ca", ca, environment)
+    });
     let name = name(compile, &section.name);
     let key = identifier(compile, "/load/table/key", &section.key);
     let columns = columns(compile, &section.columns, &section.key);
@@ -72,14 +73,17 @@ fn database(
     let pointer = "/load/table/database";
     let database = compile.secret(pointer, &section.database, environment)?;
     let url = Url::parse(database.expose_secret());
-    let is_postgres = |url: &Url| matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();
+    let is_postgres =
+        |url: &Url| matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();
     let Some(url) = url.ok().filter(is_postgres) else {
         let expected =
             "is to be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
         compile.refuse(pointer, format!("{} {expected}", section.database.0));
         return None;
     };
-    let parameters = url.query_pairs().all(|(name, value)| check_parameter(compile, &name, &value));
+    let parameters = url
+        .query_pairs()
+        .all(|(name, value)| check_parameter(compile, &name, &value));
     parameters.then_some(database)
 }
 
@@ -88,7 +92,11 @@ fn check_parameter(compile: &mut Compile<'_>, name: &str, value: &str) -> bool {
     let pointer = "/load/table/database";
     if !PARAMETERS.contains(&name) {
         let known = format!("known are: {}", PARAMETERS.join(", "));
-        compile.refuse_with_help(pointer, format!("the URL's parameter '{name}' is not known here"), known);
+        compile.refuse_with_help(
+            pointer,
+            format!("the URL's parameter '{name}' is not known here"),
+            known,
+        );
         return false;
     }
     let is_known = name != "sslmode" || TLS_MODES.contains(&value);
@@ -113,13 +121,19 @@ fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
     }
     let schema = super::optional(schema, |schema| identifier(compile, pointer, schema));
     let table = identifier(compile, pointer, table);
-    Some(TableName { schema: schema?, table: table? })
+    Some(TableName {
+        schema: schema?,
+        table: table?,
+    })
 }
 
 fn columns(compile: &mut Compile<'_>, section: &ColumnsSection, key: &str) -> Option<Vec<Column>> {
     let place = "/load/table/columns";
     if section.0.is_empty() {
-        compile.refuse_key(place, "expected at least one column and its type, such as total: numeric");
+        compile.refuse_key(
+            place,
+            "expected at least one column and its type, such as total: numeric",
+        );
         return None;
     }
     if section.0.iter().any(|(name, _)| name == key) {
@@ -139,7 +153,8 @@ fn columns(compile: &mut Compile<'_>, section: &ColumnsSection, key: &str) -> Op
 fn identifier(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<String> {
     let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(char::is_control);
     if !fits {
-        let expected = format!("expected a name of 1 to {LONGEST_NAME} bytes without control characters");
+        let expected =
+            format!("expected a name of 1 to {LONGEST_NAME} bytes without control characters");
         compile.refuse_key(pointer, expected);
         return None;
     }

@@ -12,9 +12,18 @@ const PEM: &str = "-----BEGIN ";
 
 impl Compile<'_> {
     /// The certificates and the key of a system. No problem shows anything of them.
-    pub(crate) fn tls(&mut self, section: Option<&TlsSection>, environment: &Environment) -> Option<Tls> {
-        let Some(section) = section else { return Some(Tls::default()) };
-        let ca = section.ca.as_ref().map(|ca| self.certificates("/tls/ca", ca, environment));
+    pub(crate) fn tls(
+        &mut self,
+        section: Option<&TlsSection>,
+        environment: &Environment,
+    ) -> Option<Tls> {
+        let Some(section) = section else {
+            return Some(Tls::default());
+        };
+        let ca = section
+            .ca
+            .as_ref()
+            .map(|ca| self.certificates("/tls/ca", ca, environment));
         let identity = match (&section.certificate, &section.key) {
             (Some(certificate), Some(key)) => Some(self.identity(certificate, key, environment)),
             (None, None) => None,
@@ -23,7 +32,10 @@ impl Compile<'_> {
                 return None;
             }
         };
-        Some(Tls { ca: transpose(ca)?, identity: transpose(identity)? })
+        Some(Tls {
+            ca: transpose(ca)?,
+            identity: transpose(identity)?,
+        })
     }
 
     fn identity(
@@ -49,14 +61,21 @@ impl Compile<'_> {
         if certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok()) {
             return Some(pem);
         }
-        self.refuse(pointer, format!("expected certificates as PEM ({PEM}CERTIFICATE-----) in {text}"));
+        self.refuse(
+            pointer,
+            format!("expected certificates as PEM ({PEM}CERTIFICATE-----) in {text}"),
+        );
         None
     }
 
     /// What a reference stands for is a PEM itself, never a path: it may be secret, and a path that
     /// leads nowhere is shown.
     fn pem(&mut self, pointer: &str, text: &str, environment: &Environment) -> Option<String> {
-        let pem = if text.contains("${") { environment.resolve(text) } else { environment.read(text) };
+        let pem = if text.contains("${") {
+            environment.resolve(text)
+        } else {
+            environment.read(text)
+        };
         pem.map_err(|message| self.refuse(pointer, message)).ok()
     }
 
@@ -73,7 +92,10 @@ impl Compile<'_> {
         }
         self.refuse_with_help(
             pointer,
-            format!("{} does not hold a private key as PEM ({PEM}PRIVATE KEY-----)", reference.0),
+            format!(
+                "{} does not hold a private key as PEM ({PEM}PRIVATE KEY-----)",
+                reference.0
+            ),
             "a key with a passphrase is not read; `openssl pkcs8 -topk8 -nodes` writes one without",
         );
         None

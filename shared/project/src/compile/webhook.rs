@@ -8,8 +8,8 @@ use pomost_models::{
     flow::ExtractSection,
     system::SecretReference,
     webhook::{
-        BasicSection, DEFAULT_REMEMBER, DeliverySection, HmacSection, SecretsSection, TimedSecretsSection,
-        TokenSection, VerifySection, WebhookSection,
+        BasicSection, DEFAULT_REMEMBER, DeliverySection, HmacSection, SecretsSection,
+        TimedSecretsSection, TokenSection, VerifySection, WebhookSection,
     },
 };
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -18,8 +18,8 @@ use super::Compile;
 use crate::{
     environment::Environment,
     webhook::{
-        Basic, Delivery, HashAlgorithm, Hmac, IdPlace, SignatureEncoding, SignedAt, Token, TokenPlace,
-        Verify, Webhook,
+        Basic, Delivery, HashAlgorithm, Hmac, IdPlace, SignatureEncoding, SignedAt, Token,
+        TokenPlace, Verify, Webhook,
     },
 };
 
@@ -39,7 +39,8 @@ pub(super) fn webhook(
     let delivery = delivery(compile, section);
     check_sizes(compile, section);
     let format = compile.format(&format!("{SECTION}/format"), section.format.as_ref());
-    let own = |compile: &mut Compile<'_>, name, own| compile.optional(&format!("{SECTION}/{name}"), own);
+    let own =
+        |compile: &mut Compile<'_>, name, own| compile.optional(&format!("{SECTION}/{name}"), own);
     let records = own(compile, "records", section.records.as_ref());
     let key = own(compile, "key", section.key.as_ref());
     let version = own(compile, "version", section.version.as_ref());
@@ -67,13 +68,21 @@ fn whole() -> Expression {
 fn check_sizes(compile: &mut Compile<'_>, section: &WebhookSection) {
     if !(1..=LARGEST_BODY).contains(&section.max_body.0) {
         let most = LARGEST_BODY >> 20;
-        compile.refuse(&format!("{SECTION}/max_body"), format!("expected 1KiB to {most}MiB"));
+        compile.refuse(
+            &format!("{SECTION}/max_body"),
+            format!("expected 1KiB to {most}MiB"),
+        );
     }
 }
 
 /// Records that nothing puts in order are in the order of their arrival, or of when the source was asked about
 /// them: then an old delivery brings what is so by now.
-fn check_order(compile: &mut Compile<'_>, section: &WebhookSection, extract: &ExtractSection, has_id: bool) {
+fn check_order(
+    compile: &mut Compile<'_>,
+    section: &WebhookSection,
+    extract: &ExtractSection,
+    has_id: bool,
+) {
     let asks = section.fetch && extract.fetch.is_some() && section.deleted.is_none();
     if !has_id && !asks && section.version.is_none() && extract.version.is_none() {
         compile.warn(
@@ -91,7 +100,11 @@ fn check_order(compile: &mut Compile<'_>, section: &WebhookSection, extract: &Ex
     }
 }
 
-fn verify(compile: &mut Compile<'_>, section: &VerifySection, environment: &Environment) -> Option<Verify> {
+fn verify(
+    compile: &mut Compile<'_>,
+    section: &VerifySection,
+    environment: &Environment,
+) -> Option<Verify> {
     match section {
         VerifySection::Github(section) => github(compile, section, environment).map(Verify::Hmac),
         VerifySection::Stripe(section) => stripe(compile, section, environment).map(Verify::Hmac),
@@ -106,7 +119,11 @@ fn verify(compile: &mut Compile<'_>, section: &VerifySection, environment: &Envi
 }
 
 /// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
-fn github(compile: &mut Compile<'_>, section: &SecretsSection, environment: &Environment) -> Option<Hmac> {
+fn github(
+    compile: &mut Compile<'_>,
+    section: &SecretsSection,
+    environment: &Environment,
+) -> Option<Hmac> {
     Some(Hmac {
         keys: keys(compile, "github", &section.secrets, environment, as_it_is)?,
         header: HeaderName::from_static("x-hub-signature-256"),
@@ -125,8 +142,7 @@ fn stripe(
     section: &TimedSecretsSection,
     environment: &Environment,
 ) -> Option<Hmac> {
-    const TIME: &str =
-        r#"$headers["stripe-signature"] | split(",")[] | select(startswith("t=")) | ltrimstr("t=")"#;
+    const TIME: &str = r#"$headers["stripe-signature"] | split(",")[] | select(startswith("t=")) | ltrimstr("t=")"#;
     let timestamp = signed_at(compile, "stripe", TIME, section.tolerance);
     Some(Hmac {
         keys: keys(compile, "stripe", &section.secrets, environment, as_it_is)?,
@@ -140,7 +156,11 @@ fn stripe(
 }
 
 /// <https://shopify.dev/docs/apps/build/webhooks/verify-deliveries>
-fn shopify(compile: &mut Compile<'_>, section: &SecretsSection, environment: &Environment) -> Option<Hmac> {
+fn shopify(
+    compile: &mut Compile<'_>,
+    section: &SecretsSection,
+    environment: &Environment,
+) -> Option<Hmac> {
     Some(Hmac {
         keys: keys(compile, "shopify", &section.secrets, environment, as_it_is)?,
         header: HeaderName::from_static("x-shopify-hmac-sha256"),
@@ -163,7 +183,13 @@ fn standard_webhooks(
     const ID: &str = r#"$headers["webhook-id"] | select(contains(".") | not)"#;
     let timestamp = signed_at(compile, "standard_webhooks", TIME, section.tolerance);
     Some(Hmac {
-        keys: keys(compile, "standard_webhooks", &section.secrets, environment, of_standard_webhooks)?,
+        keys: keys(
+            compile,
+            "standard_webhooks",
+            &section.secrets,
+            environment,
+            of_standard_webhooks,
+        )?,
         header: HeaderName::from_static("webhook-signature"),
         prefix: "v1,".into(),
         algorithm: HashAlgorithm::Sha256,
@@ -178,13 +204,28 @@ fn ours(template: &str) -> Template {
     Template::of_text(template).expect("it is a template")
 }
 
-fn signed_at(compile: &mut Compile<'_>, provider: &str, expression: &str, tolerance: Period) -> SignedAt {
-    compile.check_not_zero(&format!("{SECTION}/verify/{provider}/tolerance"), Some(tolerance.0));
+fn signed_at(
+    compile: &mut Compile<'_>,
+    provider: &str,
+    expression: &str,
+    tolerance: Period,
+) -> SignedAt {
+    compile.check_not_zero(
+        &format!("{SECTION}/verify/{provider}/tolerance"),
+        Some(tolerance.0),
+    );
     let value = Expression::compile(expression).expect("it is jq");
-    SignedAt { value, tolerance: tolerance.0 }
+    SignedAt {
+        value,
+        tolerance: tolerance.0,
+    }
 }
 
-fn hmac(compile: &mut Compile<'_>, section: &HmacSection, environment: &Environment) -> Option<Hmac> {
+fn hmac(
+    compile: &mut Compile<'_>,
+    section: &HmacSection,
+    environment: &Environment,
+) -> Option<Hmac> {
     let place = format!("{SECTION}/verify/hmac");
     let keys = keys(compile, "hmac", &section.secrets, environment, as_it_is);
     let header = header(compile, &format!("{place}/header"), &section.header);
@@ -209,7 +250,10 @@ fn hmac(compile: &mut Compile<'_>, section: &HmacSection, environment: &Environm
         algorithm: section.algorithm,
         encoding: section.encoding,
         content: content?,
-        timestamp: timestamp?.map(|value| SignedAt { value, tolerance: section.tolerance.0 }),
+        timestamp: timestamp?.map(|value| SignedAt {
+            value,
+            tolerance: section.tolerance.0,
+        }),
     })
 }
 
@@ -226,47 +270,107 @@ fn signed_content(compile: &mut Compile<'_>, pointer: &str, content: &str) -> Op
     Some(content)
 }
 
-fn token(compile: &mut Compile<'_>, section: &TokenSection, environment: &Environment) -> Option<Token> {
+fn token(
+    compile: &mut Compile<'_>,
+    section: &TokenSection,
+    environment: &Environment,
+) -> Option<Token> {
     let place = format!("{SECTION}/verify/token");
-    let secrets = secrets(compile, &format!("{place}/secrets"), &section.secrets, environment);
+    let secrets = secrets(
+        compile,
+        &format!("{place}/secrets"),
+        &section.secrets,
+        environment,
+    );
     let found = match (&section.header, &section.query) {
-        (Some(name), None) => header(compile, &format!("{place}/header"), name)
-            .map(|name| TokenPlace::Header { name, prefix: section.prefix.clone() }),
-        (None, Some(name)) if section.prefix.is_empty() => Some(TokenPlace::Query { name: name.clone() }),
+        (Some(name), None) => {
+            header(compile, &format!("{place}/header"), name).map(|name| TokenPlace::Header {
+                name,
+                prefix: section.prefix.clone(),
+            })
+        }
+        (None, Some(name)) if section.prefix.is_empty() => {
+            Some(TokenPlace::Query { name: name.clone() })
+        }
         (None, Some(_)) => {
-            compile.refuse(&format!("{place}/prefix"), "only a token in a header has something before it");
+            compile.refuse(
+                &format!("{place}/prefix"),
+                "only a token in a header has something before it",
+            );
             None
         }
         _ => {
-            compile.refuse(&place, "expected either 'header' or 'query' beside 'secrets'");
+            compile.refuse(
+                &place,
+                "expected either 'header' or 'query' beside 'secrets'",
+            );
             None
         }
     };
-    Some(Token { secrets: secrets?, place: found? })
+    Some(Token {
+        secrets: secrets?,
+        place: found?,
+    })
 }
 
-fn basic(compile: &mut Compile<'_>, section: &BasicSection, environment: &Environment) -> Option<Basic> {
+fn basic(
+    compile: &mut Compile<'_>,
+    section: &BasicSection,
+    environment: &Environment,
+) -> Option<Basic> {
     let place = format!("{SECTION}/verify/basic");
     let username = compile.resolve(&format!("{place}/username"), &section.username, environment);
-    let passwords = secrets(compile, &format!("{place}/passwords"), &section.passwords, environment);
-    Some(Basic { username: username?, passwords: passwords? })
+    let passwords = secrets(
+        compile,
+        &format!("{place}/passwords"),
+        &section.passwords,
+        environment,
+    );
+    Some(Basic {
+        username: username?,
+        passwords: passwords?,
+    })
 }
 
 fn delivery(compile: &mut Compile<'_>, section: &WebhookSection) -> Option<Option<Delivery>> {
     let place = format!("{SECTION}/delivery");
-    let Some(DeliverySection { header: name, value, remember }) = &section.delivery else {
+    let Some(DeliverySection {
+        header: name,
+        value,
+        remember,
+    }) = &section.delivery
+    else {
         let known = id_of_provider(&section.verify);
-        return Some(known.map(|id| Delivery { id, remember: DEFAULT_REMEMBER }));
+        return Some(known.map(|id| Delivery {
+            id,
+            remember: DEFAULT_REMEMBER,
+        }));
     };
     let id = match (name, value) {
-        (Some(name), None) => header(compile, &format!("{place}/header"), name).map(IdPlace::Header),
-        (None, Some(value)) => compile.expression(&format!("{place}/value"), value).map(IdPlace::Value),
-        (None, None) => id_of_provider(&section.verify)
-            .or_else(|| refused(compile, &place, "expected 'header' or 'value': where the delivery's id is")),
-        _ => refused(compile, &place, "expected either 'header' or 'value', not both"),
+        (Some(name), None) => {
+            header(compile, &format!("{place}/header"), name).map(IdPlace::Header)
+        }
+        (None, Some(value)) => compile
+            .expression(&format!("{place}/value"), value)
+            .map(IdPlace::Value),
+        (None, None) => id_of_provider(&section.verify).or_else(|| {
+            refused(
+                compile,
+                &place,
+                "expected 'header' or 'value': where the delivery's id is",
+            )
+        }),
+        _ => refused(
+            compile,
+            &place,
+            "expected either 'header' or 'value', not both",
+        ),
     };
     check_remember(compile, section, *remember);
-    Some(Some(Delivery { id: id?, remember: remember.0 }))
+    Some(Some(Delivery {
+        id: id?,
+        remember: remember.0,
+    }))
 }
 
 fn refused<T>(compile: &mut Compile<'_>, pointer: &str, message: &str) -> Option<T> {
@@ -277,9 +381,14 @@ fn refused<T>(compile: &mut Compile<'_>, pointer: &str, message: &str) -> Option
 /// Within the tolerance, before and after, a delivery can be repeated by whoever has seen it.
 fn check_remember(compile: &mut Compile<'_>, section: &WebhookSection, remember: Period) {
     let tolerance = match &section.verify {
-        VerifySection::Stripe(section) | VerifySection::StandardWebhooks(section) => section.tolerance,
+        VerifySection::Stripe(section) | VerifySection::StandardWebhooks(section) => {
+            section.tolerance
+        }
         VerifySection::Hmac(section) if section.timestamp.is_some() => section.tolerance,
-        _ => return compile.check_not_zero(&format!("{SECTION}/delivery/remember"), Some(remember.0)),
+        _ => {
+            return compile
+                .check_not_zero(&format!("{SECTION}/delivery/remember"), Some(remember.0));
+        }
     };
     if remember.0 < tolerance.0.saturating_mul(2) {
         compile.refuse(
@@ -293,17 +402,31 @@ fn check_remember(compile: &mut Compile<'_>, section: &WebhookSection, remember:
 /// not part of what is signed: it tells repetitions by them, not by somebody who saw a delivery.
 fn id_of_provider(section: &VerifySection) -> Option<IdPlace> {
     match section {
-        VerifySection::Github(_) => Some(IdPlace::Header(HeaderName::from_static("x-github-delivery"))),
-        VerifySection::Shopify(_) => Some(IdPlace::Header(HeaderName::from_static("x-shopify-webhook-id"))),
-        VerifySection::StandardWebhooks(_) => Some(IdPlace::Header(HeaderName::from_static("webhook-id"))),
-        VerifySection::Stripe(_) => Some(IdPlace::Value(Expression::compile(".id").expect("it is jq"))),
+        VerifySection::Github(_) => Some(IdPlace::Header(HeaderName::from_static(
+            "x-github-delivery",
+        ))),
+        VerifySection::Shopify(_) => Some(IdPlace::Header(HeaderName::from_static(
+            "x-shopify-webhook-id",
+        ))),
+        VerifySection::StandardWebhooks(_) => {
+            Some(IdPlace::Header(HeaderName::from_static("webhook-id")))
+        }
+        VerifySection::Stripe(_) => Some(IdPlace::Value(
+            Expression::compile(".id").expect("it is jq"),
+        )),
         VerifySection::Hmac(_) | VerifySection::Token(_) | VerifySection::Basic(_) => None,
     }
 }
 
 fn header(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<HeaderName> {
     let parsed = name.parse().ok();
-    parsed.or_else(|| refused(compile, pointer, "expected the name of a header, such as X-Signature"))
+    parsed.or_else(|| {
+        refused(
+            compile,
+            pointer,
+            "expected the name of a header, such as X-Signature",
+        )
+    })
 }
 
 /// The key of a secret; none where it is not written as its kind is.
@@ -314,7 +437,9 @@ fn as_it_is(secret: &str) -> Option<Vec<u8>> {
 }
 
 fn of_standard_webhooks(secret: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()
+    STANDARD
+        .decode(secret.strip_prefix("whsec_").unwrap_or(secret))
+        .ok()
 }
 
 fn keys(
@@ -349,7 +474,9 @@ fn secrets(
     if references.is_empty() {
         return refused(compile, pointer, "expected at least one");
     }
-    let secret = |(number, reference)| compile.secret(&format!("{pointer}/{number}"), reference, environment);
+    let secret = |(number, reference)| {
+        compile.secret(&format!("{pointer}/{number}"), reference, environment)
+    };
     let secrets: Vec<Option<SecretString>> = references.iter().enumerate().map(secret).collect();
     secrets.into_iter().collect()
 }

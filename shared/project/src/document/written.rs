@@ -27,13 +27,18 @@ impl Writing<'_> {
     fn at(source: &[char], start: usize) -> Writing<'_> {
         let quote = source.get(start).copied();
         let index = match quote {
-            Some('|' | '>') => {
-                source[start..].iter().position(|&c| c == '\n').map_or(source.len(), |line| start + line)
-            }
+            Some('|' | '>') => source[start..]
+                .iter()
+                .position(|&c| c == '\n')
+                .map_or(source.len(), |line| start + line),
             Some('"' | '\'') => start + 1,
             _ => start,
         };
-        Writing { source, index, quote: quote.filter(|quote| matches!(quote, '"' | '\'')) }
+        Writing {
+            source,
+            index,
+            quote: quote.filter(|quote| matches!(quote, '"' | '\'')),
+        }
     }
 
     fn next_character(&mut self) -> Option<usize> {
@@ -71,5 +76,8 @@ fn digits(escape: char) -> usize {
 }
 
 fn writes_white_space(escape: char) -> bool {
-    matches!(escape, 't' | '\t' | 'n' | 'r' | 'v' | 'f' | ' ' | 'N' | '_' | 'L' | 'P' | '\n' | '\r')
+    matches!(
+        escape,
+        't' | '\t' | 'n' | 'r' | 'v' | 'f' | ' ' | 'N' | '_' | 'L' | 'P' | '\n' | '\r'
+    )
 }

@@ -28,20 +28,33 @@ pub(super) fn register<'a, R>(options: Options<'a, R>, numbers: Numbers) -> Opti
         )
     });
     let (of, one, among) = (numbers.clone(), numbers.clone(), numbers.clone());
-    let options = options
-        .with_keyword("multipleOf", move |_: &Map<String, Schema>, value: &Schema, _: Location| {
-            multiple(of.written(value))
-        });
+    let options = options.with_keyword(
+        "multipleOf",
+        move |_: &Map<String, Schema>, value: &Schema, _: Location| multiple(of.written(value)),
+    );
     if !numbers.has_stand_ins() {
         return options;
     }
     options
-        .with_keyword("const", move |_: &Map<String, Schema>, value: &Schema, _: Location| {
-            choice(vec![one.written(value)])
-        })
-        .with_keyword("enum", move |_: &Map<String, Schema>, values: &Schema, _: Location| {
-            choice(values.as_array().into_iter().flatten().map(|value| among.written(value)).collect())
-        })
+        .with_keyword(
+            "const",
+            move |_: &Map<String, Schema>, value: &Schema, _: Location| {
+                choice(vec![one.written(value)])
+            },
+        )
+        .with_keyword(
+            "enum",
+            move |_: &Map<String, Schema>, values: &Schema, _: Location| {
+                choice(
+                    values
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .map(|value| among.written(value))
+                        .collect(),
+                )
+            },
+        )
 }
 
 /// A bound of numbers.
@@ -86,7 +99,9 @@ const BOUNDS: [Bound; 4] = [
 impl Bound {
     fn made<'a>(self, parent: &Map<String, Schema>, limit: Value) -> Made<'a> {
         // In draft 4 the exclusive ones are true or false.
-        let Some(exact) = Exact::of(&limit) else { return Ok(Box::new(Always)) };
+        let Some(exact) = Exact::of(&limit) else {
+            return Ok(Box::new(Always));
+        };
         let is_exclusive = match self.exclusive {
             Some(beside) => parent.get(beside) == Some(&Schema::Bool(true)),
             None => true,
@@ -97,7 +112,13 @@ impl Bound {
         };
         let written = text(&limit).unwrap_or_default();
         let message = format!("the value is {} of {written}", self.is);
-        Ok(Box::new(Limit { exact, small, refused: self.refused, is_exclusive, message }))
+        Ok(Box::new(Limit {
+            exact,
+            small,
+            refused: self.refused,
+            is_exclusive,
+            message,
+        }))
     }
 }
 
@@ -115,7 +136,9 @@ impl Limit {
             (Num::Int(number), Some(limit)) => Some(number.cmp(&limit)),
             (number, _) => Number(number).exact().map(|number| number.cmp(&self.exact)),
         };
-        order.is_some_and(|order| order != self.refused && !(self.is_exclusive && order == Ordering::Equal))
+        order.is_some_and(|order| {
+            order != self.refused && !(self.is_exclusive && order == Ordering::Equal)
+        })
     }
 }
 
@@ -137,8 +160,14 @@ fn multiple<'a>(of: Value) -> Made<'a> {
     let is_multiple = is_multiple.ok_or_else(|| {
         ValidationError::schema("multipleOf has to be a number greater than 0 of at most 18 digits")
     })?;
-    let message = format!("the value is not a multiple of {}", text(&of).unwrap_or_default());
-    Ok(Box::new(Multiple { is_multiple, message }))
+    let message = format!(
+        "the value is not a multiple of {}",
+        text(&of).unwrap_or_default()
+    );
+    Ok(Box::new(Multiple {
+        is_multiple,
+        message,
+    }))
 }
 
 struct Multiple<F> {
@@ -153,14 +182,19 @@ impl<'i, F: Fn(&Exact) -> bool + Send + Sync> Keyword<'i, Records> for Multiple<
 
     fn is_valid(&self, instance: &'i Value) -> bool {
         match instance {
-            Value::Num(number) => Number(number).exact().is_some_and(|number| (self.is_multiple)(&number)),
+            Value::Num(number) => Number(number)
+                .exact()
+                .is_some_and(|number| (self.is_multiple)(&number)),
             _ => true,
         }
     }
 }
 
 fn choice<'a>(choices: Vec<Value>) -> Made<'a> {
-    let written: Vec<String> = choices.iter().filter_map(|choice| write(choice).ok()).collect();
+    let written: Vec<String> = choices
+        .iter()
+        .filter_map(|choice| write(choice).ok())
+        .collect();
     let message = format!("the value is none of {}", written.join(", "));
     Ok(Box::new(Choice { choices, message }))
 }
@@ -193,5 +227,9 @@ impl<'i> Keyword<'i, Records> for Always {
 }
 
 fn said<'i>(is_valid: bool, message: &str) -> Result<(), ValidationError<'i>> {
-    if is_valid { Ok(()) } else { Err(ValidationError::custom(message)) }
+    if is_valid {
+        Ok(())
+    } else {
+        Err(ValidationError::custom(message))
+    }
 }

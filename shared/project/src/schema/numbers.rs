@@ -35,7 +35,8 @@ impl Numbers {
             Schema::String(text) => text.clone().into(),
             Schema::Array(items) => items.iter().map(|item| self.written(item)).collect(),
             Schema::Object(fields) => {
-                let field = |(name, field): (&String, &Schema)| (name.clone().into(), self.written(field));
+                let field =
+                    |(name, field): (&String, &Schema)| (name.clone().into(), self.written(field));
                 Value::obj(fields.iter().map(field).collect())
             }
         }
@@ -60,8 +61,9 @@ impl Numbers {
             Value::Num(_) => Schema::Number(exactly(value).unwrap_or_else(|| self.stand_in(value))),
             Value::Arr(items) => items.iter().map(|item| self.stood_in(item)).collect(),
             Value::Obj(fields) => {
-                let field =
-                    |(name, field): (&Value, &Value)| (text(name).unwrap_or_default(), self.stood_in(field));
+                let field = |(name, field): (&Value, &Value)| {
+                    (text(name).unwrap_or_default(), self.stood_in(field))
+                };
                 fields.iter().map(field).collect()
             }
             other => to_json(other),
@@ -70,15 +72,27 @@ impl Numbers {
 
     /// A float of the same sign and about the same size that stands for nothing else.
     fn stand_in(&mut self, value: &Value) -> Number {
-        let nearest = text(value).and_then(|text| text.parse().ok()).unwrap_or(f64::MAX);
+        let nearest = text(value)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(f64::MAX);
         let mut size = nearest.abs().clamp(f64::from_bits(1), f64::MAX);
-        let step = if size > 1.0 { f64::next_down } else { f64::next_up };
-        let with_sign =
-            |size: f64| if text(value).is_some_and(|text| text.starts_with('-')) { -size } else { size };
+        let step = if size > 1.0 {
+            f64::next_down
+        } else {
+            f64::next_up
+        };
+        let with_sign = |size: f64| {
+            if text(value).is_some_and(|text| text.starts_with('-')) {
+                -size
+            } else {
+                size
+            }
+        };
         while !self.taken.insert(with_sign(size).to_bits()) {
             size = step(size);
         }
-        self.stand_ins.insert(with_sign(size).to_bits(), value.clone());
+        self.stand_ins
+            .insert(with_sign(size).to_bits(), value.clone());
         // Its size is finite and not zero.
         Number::from_f64(with_sign(size)).unwrap_or_else(|| 0.into())
     }
@@ -86,11 +100,16 @@ impl Numbers {
 
 /// The number where the validator can read it as it is.
 fn exactly(value: &Value) -> Option<Number> {
-    let Schema::Number(number) = to_json(value) else { return None };
+    let Schema::Number(number) = to_json(value) else {
+        return None;
+    };
     (Exact::parse(&number.to_string()) == Exact::of(value)).then_some(number)
 }
 
 /// The bits of a float; none of an integer.
 fn bits(number: &Number) -> Option<u64> {
-    number.as_f64().filter(|_| number.is_f64()).map(f64::to_bits)
+    number
+        .as_f64()
+        .filter(|_| number.is_f64())
+        .map(f64::to_bits)
 }

@@ -92,11 +92,14 @@ impl<'a> Node<'a, Records> for &'a Value {
             (Value::Num(number), Schema::Number(expected)) => Number(number).equals(expected),
             (Value::Arr(items), Schema::Array(expected)) => {
                 let mut pairs = items.iter().zip(expected);
-                items.len() == expected.len() && pairs.all(|(item, expected)| item.equals_value(expected))
+                items.len() == expected.len()
+                    && pairs.all(|(item, expected)| item.equals_value(expected))
             }
             (Value::Obj(fields), Schema::Object(expected)) => {
                 let is_there = |(name, expected): (&String, &Schema)| {
-                    fields.get(&Records::prepare_key(name)).is_some_and(|field| field.equals_value(expected))
+                    fields
+                        .get(&Records::prepare_key(name))
+                        .is_some_and(|field| field.equals_value(expected))
                 };
                 fields.len() == expected.len() && expected.iter().all(is_there)
             }
@@ -139,7 +142,11 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (name, field) = self.0.next()?;
-        Some((name.as_string().unwrap_or_else(|| text(name).unwrap_or_default().into()), field))
+        Some((
+            name.as_string()
+                .unwrap_or_else(|| text(name).unwrap_or_default().into()),
+            field,
+        ))
     }
 }
 
@@ -160,7 +167,8 @@ impl<'a> Array<'a, Records> for &'a [Value] {
             return !equal(first, second);
         }
         let mut seen = HashSet::new();
-        self.iter().all(|item| canonical(item).is_none_or(|item| seen.insert(item)))
+        self.iter()
+            .all(|item| canonical(item).is_none_or(|item| seen.insert(item)))
     }
 }
 
@@ -176,7 +184,9 @@ impl Number<'_> {
     fn equals(&self, expected: &serde_json::Number) -> bool {
         match (self.0, expected.as_i64()) {
             (Num::Int(number), Some(expected)) => *number as i64 == expected,
-            _ => self.exact().is_some_and(|number| Some(number) == Exact::parse(&expected.to_string())),
+            _ => self
+                .exact()
+                .is_some_and(|number| Some(number) == Exact::parse(&expected.to_string())),
         }
     }
 }

@@ -12,7 +12,8 @@ use axum::http::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use crate::{
-    Error, Expected, customer::Customer, expected, fault::Faults, gate::Gate, generate, server::Server,
+    Error, Expected, customer::Customer, expected, fault::Faults, gate::Gate, generate,
+    server::Server,
 };
 use population::Population;
 
@@ -83,9 +84,18 @@ impl Crm {
     /// Makes the customers and listens.
     pub async fn start(options: CrmOptions) -> Result<Crm, Error> {
         let credentials = format!("Bearer {}", options.token);
-        let gate = Arc::new(Gate::new(AUTHORIZATION, credentials, r#"Bearer realm="crm""#, options.faults));
+        let gate = Arc::new(Gate::new(
+            AUTHORIZATION,
+            credentials,
+            r#"Bearer realm="crm""#,
+            options.faults,
+        ));
         let population = Mutex::new(Population::new(options.seed, options.customers));
-        let desk = Arc::new(Desk { seed: options.seed, population, gate });
+        let desk = Arc::new(Desk {
+            seed: options.seed,
+            population,
+            gate,
+        });
         let server = Server::start(options.address, routes::router(&desk)).await?;
         Ok(Crm { desk, server })
     }
@@ -113,7 +123,9 @@ impl Crm {
     /// Every customer as the CRM would send it now, by position.
     pub fn customers(&self) -> impl Iterator<Item = Customer> + use<> {
         let (seed, entries) = (self.desk.seed, self.desk.population().entries());
-        (0..).zip(entries).map(move |(position, entry)| generate::customer(seed, position, entry))
+        (0..)
+            .zip(entries)
+            .map(move |(position, entry)| generate::customer(seed, position, entry))
     }
 
     /// What the shop must hold once all customers have crossed.
@@ -135,7 +147,9 @@ impl Crm {
 
 impl Desk {
     fn population(&self) -> MutexGuard<'_, Population> {
-        self.population.lock().unwrap_or_else(PoisonError::into_inner)
+        self.population
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn edit(&self, edit: &Edit) {

@@ -22,11 +22,20 @@ const SECONDS_BETWEEN_EDITS: i64 = 600;
 
 impl Population {
     pub(crate) fn new(seed: u64, customers: u32) -> Population {
-        let entries: Vec<Entry> = (0..customers).map(|position| first_entry(seed, position)).collect();
-        let mut order: Vec<Mark> = (0..).zip(&entries).map(|(at, entry)| (entry.updated_at, at)).collect();
+        let entries: Vec<Entry> = (0..customers)
+            .map(|position| first_entry(seed, position))
+            .collect();
+        let mut order: Vec<Mark> = (0..)
+            .zip(&entries)
+            .map(|(at, entry)| (entry.updated_at, at))
+            .collect();
         order.sort_unstable();
         let clock = order.last().map_or(FIRST_UPDATE, |last| last.0);
-        Population { entries, order, clock }
+        Population {
+            entries,
+            order,
+            clock,
+        }
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
@@ -52,7 +61,10 @@ impl Population {
     fn page(&self, first: usize, limit: usize) -> Page {
         let rest = self.order.get(first..).unwrap_or_default();
         let marks = &rest[..limit.min(rest.len())];
-        let entries = marks.iter().map(|&(_, at)| (at, self.entries[at as usize])).collect();
+        let entries = marks
+            .iter()
+            .map(|&(_, at)| (at, self.entries[at as usize]))
+            .collect();
         let next = marks.last().copied().filter(|_| marks.len() < rest.len());
         Page { entries, next }
     }
@@ -77,7 +89,10 @@ impl Population {
         let first = self.entries.len() as u32;
         self.clock += SECONDS_BETWEEN_EDITS;
         for position in first..first.saturating_add(customers) {
-            self.entries.push(Entry { archived: false, ..first_entry(seed, position) });
+            self.entries.push(Entry {
+                archived: false,
+                ..first_entry(seed, position)
+            });
             self.append(position);
         }
     }

@@ -26,7 +26,9 @@ pub(super) fn router(desk: &Arc<Desk>) -> Router {
         .route("/offsets/customers", get(by_offset))
         .route("/tokens/customers", get(by_token))
         .with_state(desk.clone());
-    let sandbox = Router::new().route("/_sandbox/edit", post(edit)).with_state(desk.clone());
+    let sandbox = Router::new()
+        .route("/_sandbox/edit", post(edit))
+        .with_state(desk.clone());
     desk.gate.before(api, sandbox)
 }
 
@@ -62,7 +64,9 @@ async fn by_next_url(
 ) -> Result<Response, BadParameter> {
     let page = desk.page_behind(&window)?;
     let limit = window.limit();
-    let next = page.next.map(|mark| format!("/customers?limit={limit}&after={}", token_of(mark)));
+    let next = page
+        .next
+        .map(|mark| format!("/customers?limit={limit}&after={}", token_of(mark)));
     Ok(desk.answer(&page, json!({ "next": next })))
 }
 
@@ -80,8 +84,12 @@ async fn by_page_number(
 ) -> Result<Response, BadParameter> {
     let (since, size) = (window.since()?, window.limit());
     let number = window.page.unwrap_or(1);
-    let before = number.checked_sub(1).ok_or(BadParameter("page: the first page is 1"))?;
-    let page = desk.population().since(since, before.saturating_mul(size), size);
+    let before = number
+        .checked_sub(1)
+        .ok_or(BadParameter("page: the first page is 1"))?;
+    let page = desk
+        .population()
+        .since(since, before.saturating_mul(size), size);
     let pages = desk.population().count_since(since).div_ceil(size);
     Ok(desk.answer(&page, json!({ "page": number, "pages": pages })))
 }
@@ -103,7 +111,9 @@ impl Window {
 
     /// The first whole second that is not before `modified_since`.
     fn since(&self) -> Result<i64, BadParameter> {
-        let Some(text) = &self.modified_since else { return Ok(i64::MIN) };
+        let Some(text) = &self.modified_since else {
+            return Ok(i64::MIN);
+        };
         let time: Timestamp = text.parse().map_err(|_| {
             BadParameter("modified_since: expected an RFC 3339 time such as 2026-01-31T12:00:00Z")
         })?;
@@ -117,7 +127,10 @@ fn token_of((second, position): Mark) -> String {
 
 fn mark_of(token: &str) -> Option<Mark> {
     let (second, position) = token.split_once('-')?;
-    Some((i64::from_str_radix(second, 16).ok()?, u32::from_str_radix(position, 16).ok()?))
+    Some((
+        i64::from_str_radix(second, 16).ok()?,
+        u32::from_str_radix(position, 16).ok()?,
+    ))
 }
 
 impl Desk {
@@ -140,7 +153,8 @@ impl Desk {
                 body.push(b',');
             }
             // Writing text to memory does not fail.
-            let _ = serde_json::to_writer(&mut body, &generate::customer(self.seed, position, entry));
+            let _ =
+                serde_json::to_writer(&mut body, &generate::customer(self.seed, position, entry));
         }
         body.extend_from_slice(b"],");
         body.extend_from_slice(&others.to_string().as_bytes()[1..]);

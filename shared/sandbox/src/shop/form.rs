@@ -54,12 +54,16 @@ struct AddressForm<'a> {
 /// Checks a customer sent as JSON; null is the same as left out.
 pub(super) fn check(body: &str) -> Result<Keys<'_>, Refusal> {
     let form: Form<'_> = serde_json::from_str(body).map_err(unreadable)?;
-    Field("name", form.name).needed()?.text("text", is_something)?;
+    Field("name", form.name)
+        .needed()?
+        .text("text", is_something)?;
     Field("company_name", form.company_name).text("text", is_something)?;
     Field("tax_id", form.tax_id).text("ten digits", |text| is_digits(text, 10))?;
     Field("phone", form.phone).text("an E.164 number such as +48600100200", is_e164)?;
     Field("born", form.born).text("a date such as 1984-03-07", is_date)?;
-    Field("customer_since", form.customer_since).needed()?.text("a date such as 1984-03-07", is_date)?;
+    Field("customer_since", form.customer_since)
+        .needed()?
+        .text("a date such as 1984-03-07", is_date)?;
     Field("balance", form.balance).needed()?.number()?;
     Field("credit_limit", form.credit_limit).number()?;
     Field("newsletter", form.newsletter).needed()?.boolean()?;
@@ -67,22 +71,45 @@ pub(super) fn check(body: &str) -> Result<Keys<'_>, Refusal> {
     if let Some(address) = form.address {
         check_address(&address)?;
     }
-    let external_id = Field("external_id", form.external_id).needed()?.text("text", is_something)?;
-    let email = Field("email", form.email).needed()?.text("an e-mail address in lower case", is_email)?;
-    Ok(Keys { external_id: external_id.unwrap_or_default(), email: email.unwrap_or_default() })
+    let external_id = Field("external_id", form.external_id)
+        .needed()?
+        .text("text", is_something)?;
+    let email = Field("email", form.email)
+        .needed()?
+        .text("an e-mail address in lower case", is_email)?;
+    Ok(Keys {
+        external_id: external_id.unwrap_or_default(),
+        email: email.unwrap_or_default(),
+    })
 }
 
 fn check_address(form: &AddressForm<'_>) -> Result<(), Refusal> {
-    Field("address.street", form.street).needed()?.text("text", is_something)?;
-    Field("address.postal_code", form.postal_code).needed()?.text("text", is_something)?;
-    Field("address.city", form.city).needed()?.text("text", is_something)?;
-    Field("address.country", form.country).needed()?.text("two capital letters", is_country)?;
+    Field("address.street", form.street)
+        .needed()?
+        .text("text", is_something)?;
+    Field("address.postal_code", form.postal_code)
+        .needed()?
+        .text("text", is_something)?;
+    Field("address.city", form.city)
+        .needed()?
+        .text("text", is_something)?;
+    Field("address.country", form.country)
+        .needed()?
+        .text("two capital letters", is_country)?;
     Ok(())
 }
 
 fn unreadable(error: serde_json::Error) -> Refusal {
-    let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-    Refusal { status, error: error.to_string(), field: "" }
+    let status = if error.is_data() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    Refusal {
+        status,
+        error: error.to_string(),
+        field: "",
+    }
 }
 
 /// A member of the form, by name.
@@ -90,10 +117,18 @@ struct Field<'a>(&'static str, Option<&'a RawValue>);
 
 impl<'a> Field<'a> {
     fn needed(self) -> Result<Field<'a>, Refusal> {
-        if self.1.is_some() { Ok(self) } else { Err(self.refuse("required")) }
+        if self.1.is_some() {
+            Ok(self)
+        } else {
+            Err(self.refuse("required"))
+        }
     }
 
-    fn text(self, expected: &str, holds: fn(&str) -> bool) -> Result<Option<Cow<'a, str>>, Refusal> {
+    fn text(
+        self,
+        expected: &str,
+        holds: fn(&str) -> bool,
+    ) -> Result<Option<Cow<'a, str>>, Refusal> {
         #[derive(Deserialize)]
         struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -105,14 +140,24 @@ impl<'a> Field<'a> {
     }
 
     fn number(self) -> Result<(), Refusal> {
-        let is_number =
-            |raw: &RawValue| raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        if self.1.is_none_or(is_number) { Ok(()) } else { Err(self.refuse("expected a number")) }
+        let is_number = |raw: &RawValue| {
+            raw.get()
+                .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        };
+        if self.1.is_none_or(is_number) {
+            Ok(())
+        } else {
+            Err(self.refuse("expected a number"))
+        }
     }
 
     fn boolean(self) -> Result<(), Refusal> {
         let is_boolean = |raw: &RawValue| matches!(raw.get(), "true" | "false");
-        if self.1.is_none_or(is_boolean) { Ok(()) } else { Err(self.refuse("expected true or false")) }
+        if self.1.is_none_or(is_boolean) {
+            Ok(())
+        } else {
+            Err(self.refuse("expected true or false"))
+        }
     }
 
     fn refuse(&self, error: &str) -> Refusal {
@@ -129,14 +174,18 @@ fn is_something(text: &str) -> bool {
 }
 
 fn is_email(text: &str) -> bool {
-    let has_two_sides =
-        text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-    has_two_sides && text.len() <= 254 && !text.contains(|c: char| c.is_whitespace() || c.is_uppercase())
+    let has_two_sides = text
+        .split_once('@')
+        .is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    has_two_sides
+        && text.len() <= 254
+        && !text.contains(|c: char| c.is_whitespace() || c.is_uppercase())
 }
 
 fn is_e164(text: &str) -> bool {
-    text.strip_prefix('+')
-        .is_some_and(|digits| (8..=15).any(|length| is_digits(digits, length)) && !digits.starts_with('0'))
+    text.strip_prefix('+').is_some_and(|digits| {
+        (8..=15).any(|length| is_digits(digits, length)) && !digits.starts_with('0')
+    })
 }
 
 fn is_date(text: &str) -> bool {

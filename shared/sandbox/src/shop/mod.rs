@@ -64,8 +64,16 @@ impl Shop {
     /// Opens an empty shop.
     pub async fn start(options: ShopOptions) -> Result<Shop, Error> {
         let header = HeaderName::from_static("x-api-key");
-        let gate = Arc::new(Gate::new(header, options.key, r#"ApiKey realm="shop""#, options.faults));
-        let counter = Arc::new(Counter { shelf: Mutex::new(Shelf::new(options.allow_duplicates)), gate });
+        let gate = Arc::new(Gate::new(
+            header,
+            options.key,
+            r#"ApiKey realm="shop""#,
+            options.faults,
+        ));
+        let counter = Arc::new(Counter {
+            shelf: Mutex::new(Shelf::new(options.allow_duplicates)),
+            gate,
+        });
         let server = Server::start(options.address, routes::router(&counter)).await?;
         Ok(Shop { counter, server })
     }
@@ -114,11 +122,18 @@ impl Counter {
 
     fn counts(&self) -> Counts {
         let (struck, most_in_flight) = self.gate.counted();
-        Counts { struck, most_in_flight, ..self.shelf().counts }
+        Counts {
+            struck,
+            most_in_flight,
+            ..self.shelf().counts
+        }
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot { counts: self.counts(), ..self.shelf().snapshot() }
+        Snapshot {
+            counts: self.counts(),
+            ..self.shelf().snapshot()
+        }
     }
 }
 

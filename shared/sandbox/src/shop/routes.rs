@@ -48,12 +48,18 @@ async fn update(
     Ok(answer(StatusCode::OK, &with_id(id, body)))
 }
 
-async fn delete(State(counter): State<Arc<Counter>>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+async fn delete(
+    State(counter): State<Arc<Counter>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
     counter.shelf().delete(number(&id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn read(State(counter): State<Arc<Counter>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn read(
+    State(counter): State<Arc<Counter>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
     let customer = counter.shelf().get(number(&id))?;
     Ok(answer(StatusCode::OK, &customer))
 }
@@ -73,7 +79,10 @@ async fn find(State(counter): State<Arc<Counter>>, Query(question): Query<Questi
     let after = question.after.as_deref().map_or(0, number);
     let limit = question.limit.unwrap_or(100).clamp(1, 1000);
     let (customers, last) = counter.shelf().list(after, limit);
-    list(&customers, last.map(|last| format!("/customers?limit={limit}&after={}", written(last))))
+    list(
+        &customers,
+        last.map(|last| format!("/customers?limit={limit}&after={}", written(last))),
+    )
 }
 
 async fn counts(State(counter): State<Arc<Counter>>) -> Json<Counts> {
@@ -86,7 +95,9 @@ async fn state(State(counter): State<Arc<Counter>>) -> Json<Snapshot> {
 
 /// The number in an id; 0, which is nobody's, where there is none.
 fn number(id: &str) -> u64 {
-    id.strip_prefix("c-").and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    id.strip_prefix("c-")
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
 }
 
 fn answer(status: StatusCode, customer: &str) -> Response {
@@ -95,7 +106,11 @@ fn answer(status: StatusCode, customer: &str) -> Response {
 }
 
 fn list(customers: &[String], next: Option<String>) -> Response {
-    let body = format!(r#"{{"customers":[{}],"next":{}}}"#, customers.join(","), json!(next));
+    let body = format!(
+        r#"{{"customers":[{}],"next":{}}}"#,
+        customers.join(","),
+        json!(next)
+    );
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -111,17 +126,27 @@ impl Counter {
 impl From<Unchanged> for Refusal {
     fn from(reason: Unchanged) -> Refusal {
         let (status, error, field) = match reason {
-            Unchanged::Conflict => {
-                (StatusCode::CONFLICT, "another customer has this e-mail address", "email")
-            }
+            Unchanged::Conflict => (
+                StatusCode::CONFLICT,
+                "another customer has this e-mail address",
+                "email",
+            ),
             Unchanged::Missing => (StatusCode::NOT_FOUND, "there is no such customer", "id"),
         };
-        Refusal { status, error: error.to_owned(), field }
+        Refusal {
+            status,
+            error: error.to_owned(),
+            field,
+        }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.error, "field": self.field }))).into_response()
+        (
+            self.status,
+            Json(json!({ "error": self.error, "field": self.field })),
+        )
+            .into_response()
     }
 }

@@ -129,32 +129,64 @@ impl Shelf {
 
     /// The customer's JSON text, with its id.
     pub(super) fn get(&mut self, id: u64) -> Result<String, Unchanged> {
-        let text = self.customers.get(&id).map(|stored| with_id(id, &stored.body));
+        let text = self
+            .customers
+            .get(&id)
+            .map(|stored| with_id(id, &stored.body));
         text.ok_or_else(|| self.missing())
     }
 
     pub(super) fn search(&mut self, email: &str) -> Vec<String> {
         self.counts.searched += 1;
-        let ids = self.by_email.get(email).map(Vec::as_slice).unwrap_or_default();
-        ids.iter().filter_map(|id| Some(with_id(*id, &self.customers.get(id)?.body))).collect()
+        let ids = self
+            .by_email
+            .get(email)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        ids.iter()
+            .filter_map(|id| Some(with_id(*id, &self.customers.get(id)?.body)))
+            .collect()
     }
 
     /// Up to `limit` customers behind an id, and the id to go on behind.
     pub(super) fn list(&self, after: u64, limit: usize) -> (Vec<String>, Option<u64>) {
         let mut rest = self.customers.range(after.saturating_add(1)..);
         let page: Vec<(&u64, &Stored)> = rest.by_ref().take(limit).collect();
-        let last = page.last().map(|(id, _)| **id).filter(|_| rest.next().is_some());
-        (page.iter().map(|(id, stored)| with_id(**id, &stored.body)).collect(), last)
+        let last = page
+            .last()
+            .map(|(id, _)| **id)
+            .filter(|_| rest.next().is_some());
+        (
+            page.iter()
+                .map(|(id, stored)| with_id(**id, &stored.body))
+                .collect(),
+            last,
+        )
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        let tallies = self.tallies.iter().map(|(key, tally)| (key.to_string(), *tally)).collect();
-        let customers = self.customers.iter().filter_map(|(id, stored)| kept(*id, stored)).collect();
-        Snapshot { counts: self.counts, customers, tallies }
+        let tallies = self
+            .tallies
+            .iter()
+            .map(|(key, tally)| (key.to_string(), *tally))
+            .collect();
+        let customers = self
+            .customers
+            .iter()
+            .filter_map(|(id, stored)| kept(*id, stored))
+            .collect();
+        Snapshot {
+            counts: self.counts,
+            customers,
+            tallies,
+        }
     }
 
     fn refuse_duplicate(&mut self, email: &str, own: Option<u64>) -> Result<(), Unchanged> {
-        let taken = self.by_email.get(email).is_some_and(|ids| ids.iter().any(|id| Some(*id) != own));
+        let taken = self
+            .by_email
+            .get(email)
+            .is_some_and(|ids| ids.iter().any(|id| Some(*id) != own));
         if taken && !self.allow_duplicates {
             self.counts.conflicts += 1;
             return Err(Unchanged::Conflict);
@@ -170,7 +202,11 @@ impl Shelf {
     fn put(&mut self, id: u64, keys: &Keys<'_>, body: &str) {
         let email: Box<str> = keys.email.as_ref().into();
         self.by_email.entry(email.clone()).or_default().push(id);
-        let stored = Stored { external_id: keys.external_id.as_ref().into(), email, body: body.into() };
+        let stored = Stored {
+            external_id: keys.external_id.as_ref().into(),
+            email,
+            body: body.into(),
+        };
         self.customers.insert(id, stored);
     }
 
@@ -202,5 +238,9 @@ pub(super) fn with_id(id: u64, body: &str) -> String {
 
 fn kept(id: u64, stored: &Stored) -> Option<Kept> {
     let customer = RawValue::from_string(stored.body.to_string()).ok()?;
-    Some(Kept { id: written(id), external_id: stored.external_id.to_string(), customer })
+    Some(Kept {
+        id: written(id),
+        external_id: stored.external_id.to_string(),
+        customer,
+    })
 }

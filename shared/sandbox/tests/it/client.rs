@@ -8,19 +8,28 @@ use serde_json::{Value, json};
 /// to the runtime of one of them.
 pub(crate) fn client() -> Client {
     static CLIENT: LazyLock<Client> = LazyLock::new(|| {
-        rustls::crypto::ring::default_provider().install_default().unwrap();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .unwrap();
         Client::builder().pool_max_idle_per_host(0).build().unwrap()
     });
     CLIENT.clone()
 }
 
 pub(crate) async fn crm(customers: u32) -> Crm {
-    Crm::start(CrmOptions { customers, ..CrmOptions::default() }).await.unwrap()
+    Crm::start(CrmOptions {
+        customers,
+        ..CrmOptions::default()
+    })
+    .await
+    .unwrap()
 }
 
 /// What the CRM answers to a path, as JSON.
 pub(crate) async fn read(crm: &Crm, path: &str) -> Value {
-    let request = client().get(format!("{}{path}", crm.url())).bearer_auth(CrmOptions::default().token);
+    let request = client()
+        .get(format!("{}{path}", crm.url()))
+        .bearer_auth(CrmOptions::default().token);
     json_of(request.send().await.unwrap()).await
 }
 
@@ -29,13 +38,24 @@ pub(crate) async fn shop() -> Shop {
 }
 
 /// A request to the shop with its key.
-pub(crate) async fn ask(shop: &Shop, method: Method, path: &str, body: &str) -> reqwest::Result<Response> {
+pub(crate) async fn ask(
+    shop: &Shop,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> reqwest::Result<Response> {
     let request = client().request(method, format!("{}{path}", shop.url()));
-    request.header("X-Api-Key", ShopOptions::default().key).body(body.to_owned()).send().await
+    request
+        .header("X-Api-Key", ShopOptions::default().key)
+        .body(body.to_owned())
+        .send()
+        .await
 }
 
 pub(crate) async fn post(shop: &Shop, customer: &Value) -> Response {
-    ask(shop, Method::POST, "/customers", &customer.to_string()).await.unwrap()
+    ask(shop, Method::POST, "/customers", &customer.to_string())
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn json_of(response: Response) -> Value {

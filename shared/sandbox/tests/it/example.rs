@@ -18,8 +18,15 @@ struct Example {
 impl Example {
     fn read() -> Example {
         let flow = file("flows/customers.yaml");
-        let map = flow.split_once("  map: |\n").unwrap().1.split_once("  produce:").unwrap().0;
-        let schema = |path| jsonschema::validator_for(&serde_json::from_str(&file(path)).unwrap()).unwrap();
+        let map = flow
+            .split_once("  map: |\n")
+            .unwrap()
+            .1
+            .split_once("  produce:")
+            .unwrap()
+            .0;
+        let schema =
+            |path| jsonschema::validator_for(&serde_json::from_str(&file(path)).unwrap()).unwrap();
         Example {
             expect: schema("schemas/crm-customer.json"),
             map: Expression::compile(map).unwrap(),
@@ -32,7 +39,10 @@ impl Example {
         let json = serde_json::to_string(customer).unwrap();
         accept(&self.expect, &json)?;
         let value = pomost_expression::read(json.as_bytes()).unwrap();
-        let mapped = self.map.one(value, &Variables::default()).map_err(|error| error.message)?;
+        let mapped = self
+            .map
+            .one(value, &Variables::default())
+            .map_err(|error| error.message)?;
         let mapped = write(&mapped).unwrap();
         accept(&self.produce, &mapped)?;
         Ok(Fields::of(&RawValue::from_string(mapped).unwrap()))
@@ -46,7 +56,9 @@ fn file(path: &str) -> String {
 
 fn accept(schema: &Validator, json: &str) -> Result<(), String> {
     let value: Value = serde_json::from_str(json).unwrap();
-    schema.validate(&value).map_err(|error| format!("{}: {error}", error.instance_path()))
+    schema
+        .validate(&value)
+        .map_err(|error| format!("{}: {error}", error.instance_path()))
 }
 
 #[tokio::test]
@@ -60,7 +72,10 @@ async fn the_example_makes_of_every_customer_what_is_expected() {
         }
     }
     let expected = crm.expected();
-    assert_eq!(dead.keys().collect::<Vec<_>>(), expected.dead.keys().collect::<Vec<_>>());
+    assert_eq!(
+        dead.keys().collect::<Vec<_>>(),
+        expected.dead.keys().collect::<Vec<_>>()
+    );
     for (key, fields) in present {
         assert_eq!(fields, expected.present[&key], "{key}");
     }
@@ -69,7 +84,11 @@ async fn the_example_makes_of_every_customer_what_is_expected() {
 #[tokio::test]
 async fn the_example_says_why_a_hopeless_customer_does_not_cross() {
     let (crm, example) = (crm(400).await, Example::read());
-    let reason = |position| example.cross(&crm.customers().nth(position).unwrap()).unwrap_err();
+    let reason = |position| {
+        example
+            .cross(&crm.customers().nth(position).unwrap())
+            .unwrap_err()
+    };
     assert_eq!(reason(41), ": \"email\" is a required property");
     assert_eq!(reason(141), "expected a date in the format %d.%m.%Y");
     assert_eq!(reason(241), "expected an amount, such as 1 234,50");

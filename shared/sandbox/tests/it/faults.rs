@@ -13,7 +13,10 @@ async fn faulty(when: When, act: Act) -> Shop {
 
 #[tokio::test]
 async fn the_next_requests_are_answered_with_a_status_and_retry_after() {
-    let throttle = Act::Answer { status: 429, retry_after: Some("3".to_owned()) };
+    let throttle = Act::Answer {
+        status: 429,
+        retry_after: Some("3".to_owned()),
+    };
     let shop = faulty(When::Next(1), throttle).await;
     let answer = post(&shop, &customer(1)).await;
     assert_eq!(answer.status(), 429);
@@ -35,14 +38,22 @@ async fn a_fraction_of_the_requests_fails_by_counting() {
 #[tokio::test]
 async fn a_write_may_be_applied_without_an_answer() {
     let shop = faulty(When::Always, Act::HangUpAfter).await;
-    assert!(ask(&shop, Method::POST, "/customers", &customer(1).to_string()).await.is_err());
+    assert!(
+        ask(&shop, Method::POST, "/customers", &customer(1).to_string())
+            .await
+            .is_err()
+    );
     assert_eq!(shop.snapshot().tallies["x-1"].created, 1);
 }
 
 #[tokio::test]
 async fn a_connection_may_close_without_an_effect() {
     let shop = faulty(When::Always, Act::HangUp).await;
-    assert!(ask(&shop, Method::POST, "/customers", &customer(1).to_string()).await.is_err());
+    assert!(
+        ask(&shop, Method::POST, "/customers", &customer(1).to_string())
+            .await
+            .is_err()
+    );
     assert_eq!(shop.counts().created, 0);
 }
 
@@ -60,7 +71,14 @@ async fn a_write_may_be_applied_and_its_answer_break_off() {
     let shop = faulty(When::Always, Act::BreakOff).await;
     let mut answer = post(&shop, &customer(1)).await;
     assert_eq!(answer.status(), 201);
-    assert!(answer.chunk().await.unwrap().unwrap().starts_with(b"{\"customer\":"));
+    assert!(
+        answer
+            .chunk()
+            .await
+            .unwrap()
+            .unwrap()
+            .starts_with(b"{\"customer\":")
+    );
     assert!(answer.chunk().await.is_err());
     assert_eq!(shop.counts().created, 1);
 }
@@ -68,8 +86,12 @@ async fn a_write_may_be_applied_and_its_answer_break_off() {
 #[tokio::test]
 async fn a_late_answer_has_its_effect_although_nobody_waits_for_it() {
     let shop = faulty(When::Always, Act::Late { ms: 60_000 }).await;
-    let request = client().post(format!("{}/customers", shop.url())).header("X-Api-Key", "sandbox-shop-key");
-    let request = request.body(customer(1).to_string()).timeout(Duration::from_millis(300));
+    let request = client()
+        .post(format!("{}/customers", shop.url()))
+        .header("X-Api-Key", "sandbox-shop-key");
+    let request = request
+        .body(customer(1).to_string())
+        .timeout(Duration::from_millis(300));
     assert!(request.send().await.unwrap_err().is_timeout());
     assert_eq!(shop.counts().created, 1);
 }
@@ -77,7 +99,11 @@ async fn a_late_answer_has_its_effect_although_nobody_waits_for_it() {
 #[tokio::test]
 async fn a_write_may_be_applied_after_the_connection_was_closed() {
     let shop = faulty(When::Next(1), Act::EffectAfter { ms: 200 }).await;
-    assert!(ask(&shop, Method::POST, "/customers", &customer(1).to_string()).await.is_err());
+    assert!(
+        ask(&shop, Method::POST, "/customers", &customer(1).to_string())
+            .await
+            .is_err()
+    );
     assert_eq!(shop.counts().created, 0);
     while shop.counts().created == 0 {
         tokio::task::yield_now().await;
@@ -87,7 +113,10 @@ async fn a_write_may_be_applied_after_the_connection_was_closed() {
 #[tokio::test]
 async fn every_request_waits_for_the_delay() {
     let shop = shop().await;
-    shop.set_faults(Faults { delay_ms: 50, faults: Vec::new() });
+    shop.set_faults(Faults {
+        delay_ms: 50,
+        faults: Vec::new(),
+    });
     let start = Instant::now();
     post(&shop, &customer(1)).await;
     assert!(start.elapsed() >= Duration::from_millis(50));
@@ -96,8 +125,9 @@ async fn every_request_waits_for_the_delay() {
 #[tokio::test]
 async fn another_process_sets_faults_over_http() {
     let shop = shop().await;
-    let order =
-        client().post(format!("{}/_sandbox/faults", shop.url())).header("content-type", "application/json");
+    let order = client()
+        .post(format!("{}/_sandbox/faults", shop.url()))
+        .header("content-type", "application/json");
     let faults = r#"{"faults": [{"act": {"answer": {"status": 401}}, "when": "always", "method": "GET"},
                                 {"act": "hang_up", "when": {"next": 1}}]}"#;
     assert_eq!(order.body(faults).send().await.unwrap().status(), 204);

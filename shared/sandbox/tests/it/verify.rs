@@ -22,14 +22,21 @@ fn body(fields: &Fields) -> String {
 /// What there is to tell of a shop that was sent, of 300 customers, what `sent` makes of each.
 async fn told(sent: impl Fn(&str, String) -> Vec<String>) -> Vec<String> {
     let expected = crm(300).await.expected();
-    let shop = Shop::start(ShopOptions { allow_duplicates: true, ..ShopOptions::default() }).await.unwrap();
+    let shop = Shop::start(ShopOptions {
+        allow_duplicates: true,
+        ..ShopOptions::default()
+    })
+    .await
+    .unwrap();
     for (key, fields) in &expected.present {
         for body in sent(key, body(fields)) {
             let answer = ask(&shop, Method::POST, "/customers", &body).await.unwrap();
             assert_eq!(answer.status(), 201, "{body}");
         }
     }
-    let differences = verify(&expected, &shop.snapshot()).err().unwrap_or_default();
+    let differences = verify(&expected, &shop.snapshot())
+        .err()
+        .unwrap_or_default();
     differences.iter().map(Difference::to_string).collect()
 }
 
@@ -48,7 +55,14 @@ async fn a_missing_customer_is_told() {
 #[tokio::test]
 async fn a_doubled_customer_is_told() {
     let third = customer_id(3);
-    let told = told(|key, body| if key == third { vec![body.clone(), body] } else { vec![body] }).await;
+    let told = told(|key, body| {
+        if key == third {
+            vec![body.clone(), body]
+        } else {
+            vec![body]
+        }
+    })
+    .await;
     assert_eq!(told, ["crm-0000003: created 2 times and deleted 0 times"]);
 }
 
@@ -67,7 +81,8 @@ async fn a_wrong_field_is_told_with_both_values() {
 
 #[tokio::test]
 async fn a_lost_trailing_zero_is_told() {
-    let told = told(|_, body| vec![body.replace("9007199254740993.10", "9007199254740993.1")]).await;
+    let told =
+        told(|_, body| vec![body.replace("9007199254740993.10", "9007199254740993.1")]).await;
     let line = "crm-0000077: credit_limit must be 9007199254740993.10, but is 9007199254740993.1";
     assert_eq!(told, [line]);
 }
@@ -81,5 +96,8 @@ async fn a_customer_that_must_not_be_there_is_told() {
     });
     let told = told.await;
     assert_eq!(told.len(), 1);
-    assert!(told[0].starts_with("crm-0000041: must not be in the shop, but is, as c-"), "{told:?}");
+    assert!(
+        told[0].starts_with("crm-0000041: must not be in the shop, but is, as c-"),
+        "{told:?}"
+    );
 }

@@ -15,7 +15,16 @@ use crate::{Outage, RunRequest, Store};
 
 async fn outages(store: &Arc<dyn Store>) -> Vec<(String, String, String)> {
     let outages = store.outages(MINUTE).await.unwrap().into_iter();
-    outages.map(|Outage { system, class, reason, .. }| (system, class, reason)).collect()
+    outages
+        .map(
+            |Outage {
+                 system,
+                 class,
+                 reason,
+                 ..
+             }| (system, class, reason),
+        )
+        .collect()
 }
 
 fn outage(system: &str, class: &str, reason: &str) -> (String, String, String) {
@@ -26,10 +35,29 @@ fn outage(system: &str, class: &str, reason: &str) -> (String, String, String) {
 pub async fn an_outage_lasts_since_somebody_noticed_it_first_and_has_the_reason_that_was_seen_last(
     store: Arc<dyn Store>,
 ) {
-    store.begin_outage("shop", "transient", "shop: POST /things answered 500", MINUTE).await.unwrap();
+    store
+        .begin_outage(
+            "shop",
+            "transient",
+            "shop: POST /things answered 500",
+            MINUTE,
+        )
+        .await
+        .unwrap();
     let began = store.outages(MINUTE).await.unwrap()[0].since;
-    store.begin_outage("shop", "unauthorised", "shop: POST /things answered 401", MINUTE).await.unwrap();
-    store.begin_outage("crm", "unreachable", "crm: a\0b", MINUTE).await.unwrap();
+    store
+        .begin_outage(
+            "shop",
+            "unauthorised",
+            "shop: POST /things answered 401",
+            MINUTE,
+        )
+        .await
+        .unwrap();
+    store
+        .begin_outage("crm", "unreachable", "crm: a\0b", MINUTE)
+        .await
+        .unwrap();
     let both = [
         outage("crm", "unreachable", "crm: a\0b"),
         outage("shop", "unauthorised", "shop: POST /things answered 401"),
@@ -43,20 +71,38 @@ pub async fn an_outage_lasts_since_somebody_noticed_it_first_and_has_the_reason_
 
 /// Who saw it may be gone, and somebody sees another.
 pub async fn an_outage_that_nobody_sees_any_more_is_forgotten(store: Arc<dyn Store>) {
-    store.begin_outage("crm", "unreachable", "nobody answered", MINUTE).await.unwrap();
+    store
+        .begin_outage("crm", "unreachable", "nobody answered", MINUTE)
+        .await
+        .unwrap();
     assert_eq!(store.outages(std::time::Duration::ZERO).await.unwrap(), []);
     let long_ago = std::time::Duration::ZERO;
-    store.begin_outage("crm", "transient", "crm: GET /a answered 500", long_ago).await.unwrap();
-    assert_eq!(outages(&store).await, [outage("crm", "transient", "crm: GET /a answered 500")]);
+    store
+        .begin_outage("crm", "transient", "crm: GET /a answered 500", long_ago)
+        .await
+        .unwrap();
+    assert_eq!(
+        outages(&store).await,
+        [outage("crm", "transient", "crm: GET /a answered 500")]
+    );
 }
 
 /// Raised twice it is one, as it was raised first.
 pub async fn an_alert_stands_until_it_is_cleared(store: Arc<dyn Store>) {
-    store.raise_alert("outage:shop", "the shop is down").await.unwrap();
-    store.raise_alert("outage:shop", "the shop is still down").await.unwrap();
+    store
+        .raise_alert("outage:shop", "the shop is down")
+        .await
+        .unwrap();
+    store
+        .raise_alert("outage:shop", "the shop is still down")
+        .await
+        .unwrap();
     let standing = store.alerts().await.unwrap();
     assert_eq!(standing.len(), 1);
-    assert_eq!((&*standing[0].subject, &*standing[0].text), ("outage:shop", "the shop is down"));
+    assert_eq!(
+        (&*standing[0].subject, &*standing[0].text),
+        ("outage:shop", "the shop is down")
+    );
     store.clear_alert("outage:shop").await.unwrap();
     store.clear_alert("outage:shop").await.unwrap();
     assert_eq!(store.alerts().await.unwrap(), []);
@@ -69,9 +115,18 @@ pub async fn open_dead_letters_are_counted_by_flow_from_a_time_on(store: Arc<dyn
     store.archive(&letters).await.unwrap();
     let since = |second| Timestamp::from_second(second).unwrap();
     let counted = async |second| store.count_dead_letters(since(second)).await.unwrap();
-    assert_eq!(counted(1_001).await, BTreeMap::from([("customers".to_owned(), 3)]));
-    store.discard_dead_letters(std::slice::from_ref(&letters[3].id)).await.unwrap();
-    assert_eq!(counted(1_001).await, BTreeMap::from([("customers".to_owned(), 2)]));
+    assert_eq!(
+        counted(1_001).await,
+        BTreeMap::from([("customers".to_owned(), 3)])
+    );
+    store
+        .discard_dead_letters(std::slice::from_ref(&letters[3].id))
+        .await
+        .unwrap();
+    assert_eq!(
+        counted(1_001).await,
+        BTreeMap::from([("customers".to_owned(), 2)])
+    );
     assert_eq!(counted(1_003).await, BTreeMap::new());
 }
 
@@ -81,19 +136,40 @@ pub async fn the_last_success_is_the_newest_run_of_which_all_has_settled(store: 
     let success = async || store.last_success("customers").await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
     let first = store.request_run(&manual("customers")).await.unwrap();
-    store.record_page(&lease, &page(first, &[("1", 1)], "2")).await.unwrap();
-    store.finish_extraction(&lease, first, None, None).await.unwrap();
+    store
+        .record_page(&lease, &page(first, &[("1", 1)], "2"))
+        .await
+        .unwrap();
+    store
+        .finish_extraction(&lease, first, None, None)
+        .await
+        .unwrap();
     assert_eq!(success().await, None);
-    store.record_outcomes(first, "1", &mask(&[(0, Outcome::Created)])).await.unwrap();
+    store
+        .record_outcomes(first, "1", &mask(&[(0, Outcome::Created)]))
+        .await
+        .unwrap();
     assert_eq!(success().await, Some(requested(first).await));
     let failed = store.request_run(&manual("customers")).await.unwrap();
     store.fail_run(&lease, failed, "it is gone").await.unwrap();
     let waiting = store.request_run(&manual("customers")).await.unwrap();
-    store.record_page(&lease, &page(waiting, &[("1", 1)], "2")).await.unwrap();
-    store.finish_extraction(&lease, waiting, None, None).await.unwrap();
+    store
+        .record_page(&lease, &page(waiting, &[("1", 1)], "2"))
+        .await
+        .unwrap();
+    store
+        .finish_extraction(&lease, waiting, None, None)
+        .await
+        .unwrap();
     assert_eq!(success().await, Some(requested(first).await));
-    let scheduled = RunRequest { trigger: Trigger::Schedule, ..manual("customers") };
+    let scheduled = RunRequest {
+        trigger: Trigger::Schedule,
+        ..manual("customers")
+    };
     let empty = store.request_run(&scheduled).await.unwrap();
-    store.finish_extraction(&lease, empty, None, None).await.unwrap();
+    store
+        .finish_extraction(&lease, empty, None, None)
+        .await
+        .unwrap();
     assert_eq!(success().await, Some(requested(empty).await));
 }

@@ -42,11 +42,20 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
 }
 
 pub(super) fn any() -> DeadLetterFilter {
-    DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }
+    DeadLetterFilter {
+        limit: 100,
+        ..DeadLetterFilter::default()
+    }
 }
 
 pub(super) async fn found(store: &Arc<dyn Store>, filter: DeadLetterFilter) -> Vec<String> {
-    store.dead_letters(&filter).await.unwrap().into_iter().map(|letter| letter.id).collect()
+    store
+        .dead_letters(&filter)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|letter| letter.id)
+        .collect()
 }
 
 async fn dead(store: &Arc<dyn Store>, run: RunId) -> (u64, u64) {
@@ -63,10 +72,19 @@ pub async fn a_dead_letter_is_kept_whole_and_once(store: Arc<dyn Store>) {
     first.pointer = Some("/price".to_owned());
     first.died_at = "2026-03-01T10:00:00.123456789Z".parse().unwrap();
     store.archive(std::slice::from_ref(&first)).await.unwrap();
-    store.archive(&[DeadLetter { error: "archived again".to_owned(), ..first.clone() }]).await.unwrap();
+    store
+        .archive(&[DeadLetter {
+            error: "archived again".to_owned(),
+            ..first.clone()
+        }])
+        .await
+        .unwrap();
     let kept = store.dead_letters(&any()).await.unwrap();
     assert_eq!(kept.len(), 1);
-    assert_eq!(serde_json::to_string(&kept[0]).unwrap(), serde_json::to_string(&first).unwrap());
+    assert_eq!(
+        serde_json::to_string(&kept[0]).unwrap(),
+        serde_json::to_string(&first).unwrap()
+    );
 }
 
 /// Its slot is dead, however often it is archived. How many others there are, its page says.
@@ -82,10 +100,17 @@ pub async fn a_dead_letter_counts_its_slot(store: Arc<dyn Store>) {
 pub async fn letters_of_several_runs_and_batches_are_archived_together(store: Arc<dyn Store>) {
     let first = store.request_run(&manual("customers")).await.unwrap();
     let second = store.request_run(&manual("customers")).await.unwrap();
-    let letters =
-        [letter(second, "1", 0), letter(first, "2", 0), letter(first, "1", 2), letter(first, "1", 0)];
+    let letters = [
+        letter(second, "1", 0),
+        letter(first, "2", 0),
+        letter(first, "1", 2),
+        letter(first, "1", 0),
+    ];
     store.archive(&letters).await.unwrap();
-    assert_eq!((dead(&store, first).await, dead(&store, second).await), ((4, 3), (1, 1)));
+    assert_eq!(
+        (dead(&store, first).await, dead(&store, second).await),
+        ((4, 3), (1, 1))
+    );
     store.archive(&[]).await.unwrap();
     assert_eq!(found(&store, any()).await.len(), 4);
 }
@@ -93,7 +118,11 @@ pub async fn letters_of_several_runs_and_batches_are_archived_together(store: Ar
 /// Nobody knows which records a message held that cannot be read.
 pub async fn a_letter_of_an_unreadable_message_has_no_slot(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
-    let unreadable = DeadLetter { record: None, message: Some(raw("\"{oops\"")), ..letter(run, "1", 0) };
+    let unreadable = DeadLetter {
+        record: None,
+        message: Some(raw("\"{oops\"")),
+        ..letter(run, "1", 0)
+    };
     store.archive(&[unreadable]).await.unwrap();
     assert_eq!(dead(&store, run).await, (0, 0));
     assert_eq!(found(&store, any()).await.len(), 1);
@@ -103,18 +132,65 @@ pub async fn a_letter_of_an_unreadable_message_has_no_slot(store: Arc<dyn Store>
 pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn Store>) {
     let (run, other) = (RunId::generate(), RunId::generate());
     let plain = letter(run, "1", 0);
-    let orders = DeadLetter { flow: "orders".to_owned(), ..letter(run, "1", 1) };
-    let mapped = DeadLetter { stage: Stage::Transform, ..letter(run, "1", 2) };
-    let poison = DeadLetter { reason: Reason::Poison, ..letter(other, "1", 3) };
-    store.archive(&[plain.clone(), orders.clone(), mapped.clone(), poison.clone()]).await.unwrap();
+    let orders = DeadLetter {
+        flow: "orders".to_owned(),
+        ..letter(run, "1", 1)
+    };
+    let mapped = DeadLetter {
+        stage: Stage::Transform,
+        ..letter(run, "1", 2)
+    };
+    let poison = DeadLetter {
+        reason: Reason::Poison,
+        ..letter(other, "1", 3)
+    };
+    store
+        .archive(&[
+            plain.clone(),
+            orders.clone(),
+            mapped.clone(),
+            poison.clone(),
+        ])
+        .await
+        .unwrap();
     let flow = Some("orders".to_owned());
-    assert_eq!(found(&store, DeadLetterFilter { flow, ..any() }).await, [orders.id]);
-    assert_eq!(found(&store, DeadLetterFilter { stage: Some(Stage::Transform), ..any() }).await, [mapped.id]);
     assert_eq!(
-        found(&store, DeadLetterFilter { reason: Some(Reason::Poison), ..any() }).await,
+        found(&store, DeadLetterFilter { flow, ..any() }).await,
+        [orders.id]
+    );
+    assert_eq!(
+        found(
+            &store,
+            DeadLetterFilter {
+                stage: Some(Stage::Transform),
+                ..any()
+            }
+        )
+        .await,
+        [mapped.id]
+    );
+    assert_eq!(
+        found(
+            &store,
+            DeadLetterFilter {
+                reason: Some(Reason::Poison),
+                ..any()
+            }
+        )
+        .await,
         [poison.id.as_str()]
     );
-    assert_eq!(found(&store, DeadLetterFilter { run: Some(other), ..any() }).await, [poison.id]);
+    assert_eq!(
+        found(
+            &store,
+            DeadLetterFilter {
+                run: Some(other),
+                ..any()
+            }
+        )
+        .await,
+        [poison.id]
+    );
     let both = DeadLetterFilter {
         run: Some(run),
         stage: Some(Stage::Load),
@@ -128,40 +204,83 @@ pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn 
 pub async fn dead_letters_are_listed_oldest_first_page_by_page(store: Arc<dyn Store>) {
     let run = RunId::generate();
     let time = |slot: u32| jiff::Timestamp::from_second(i64::from(slot / 3)).unwrap();
-    let letters: Vec<_> =
-        (0..7).map(|slot| DeadLetter { died_at: time(slot), ..letter(run, "1", slot) }).collect();
+    let letters: Vec<_> = (0..7)
+        .map(|slot| DeadLetter {
+            died_at: time(slot),
+            ..letter(run, "1", slot)
+        })
+        .collect();
     store.archive(&letters).await.unwrap();
-    let mut expected: Vec<_> = letters.iter().map(|letter| (letter.died_at, letter.id.clone())).collect();
+    let mut expected: Vec<_> = letters
+        .iter()
+        .map(|letter| (letter.died_at, letter.id.clone()))
+        .collect();
     expected.sort();
     let mut seen: Vec<String> = Vec::new();
     loop {
-        let page = found(&store, DeadLetterFilter { after: seen.last().cloned(), limit: 2, ..any() }).await;
+        let page = found(
+            &store,
+            DeadLetterFilter {
+                after: seen.last().cloned(),
+                limit: 2,
+                ..any()
+            },
+        )
+        .await;
         if page.is_empty() {
             break;
         }
         seen.extend(page);
     }
-    assert_eq!(seen, expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+    assert_eq!(
+        seen,
+        expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>()
+    );
 }
 
 /// Lists show open ones; who asks for closed ones finds them as well.
 pub async fn closed_dead_letters_are_found_by_those_who_ask_for_them(store: Arc<dyn Store>) {
-    let letters = [letter(RunId::generate(), "1", 0), letter(RunId::generate(), "1", 1)];
+    let letters = [
+        letter(RunId::generate(), "1", 0),
+        letter(RunId::generate(), "1", 1),
+    ];
     store.archive(&letters).await.unwrap();
-    store.discard_dead_letters(std::slice::from_ref(&letters[0].id)).await.unwrap();
+    store
+        .discard_dead_letters(std::slice::from_ref(&letters[0].id))
+        .await
+        .unwrap();
     assert_eq!(found(&store, any()).await, [letters[1].id.clone()]);
-    let beginning = || DeadLetterFilter { id: Some(letters[0].id[..8].to_owned()), ..any() };
+    let beginning = || DeadLetterFilter {
+        id: Some(letters[0].id[..8].to_owned()),
+        ..any()
+    };
     assert!(found(&store, beginning()).await.is_empty());
-    let closed = DeadLetterFilter { closed: true, ..beginning() };
+    let closed = DeadLetterFilter {
+        closed: true,
+        ..beginning()
+    };
     assert_eq!(found(&store, closed).await, [letters[0].id.clone()]);
     for unknown in ["%", "_", "zz"] {
-        assert!(found(&store, DeadLetterFilter { id: Some(unknown.to_owned()), ..any() }).await.is_empty());
+        assert!(
+            found(
+                &store,
+                DeadLetterFilter {
+                    id: Some(unknown.to_owned()),
+                    ..any()
+                }
+            )
+            .await
+            .is_empty()
+        );
     }
 }
 
 /// A letter that is archived again stays closed.
 pub async fn a_dead_letter_is_discarded_once(store: Arc<dyn Store>) {
-    let letters = [letter(RunId::generate(), "1", 0), letter(RunId::generate(), "1", 1)];
+    let letters = [
+        letter(RunId::generate(), "1", 0),
+        letter(RunId::generate(), "1", 1),
+    ];
     store.archive(&letters).await.unwrap();
     let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
     assert_eq!(store.discard_dead_letters(&ids).await.unwrap(), 2);
@@ -176,9 +295,16 @@ async fn supersede(store: &Arc<dyn Store>, versions: [&str; 2]) -> (u64, Vec<Str
     dead.record.as_mut().unwrap().version = Version::new(versions[0]);
     store.archive(&[dead, letter(run, "1", 2)]).await.unwrap();
     Worker::new(store).apply("key-1", versions[1], 1).await;
-    let superseded = store.supersede("customers", &["key-0", "key-1"]).await.unwrap();
+    let superseded = store
+        .supersede("customers", &["key-0", "key-1"])
+        .await
+        .unwrap();
     let counts = store.run(run).await.unwrap().unwrap().counts;
-    (superseded, found(store, any()).await, counts.of(Outcome::Stale))
+    (
+        superseded,
+        found(store, any()).await,
+        counts.of(Outcome::Stale),
+    )
 }
 
 /// Its record is stale then, and the others of its batch are as they were.
@@ -189,7 +315,9 @@ pub async fn a_newer_version_that_was_applied_supersedes_a_dead_letter(store: Ar
 }
 
 /// The same version may be of another operation: a deletion may have the version that its record had.
-pub async fn neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter(store: Arc<dyn Store>) {
+pub async fn neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter(
+    store: Arc<dyn Store>,
+) {
     let (superseded, open, stale) = supersede(&store, ["10", "9"]).await;
     assert_eq!((superseded, open.len(), stale), (0, 2, 0));
     Worker::new(&store).apply("key-1", "10", 2).await;

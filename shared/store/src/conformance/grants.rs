@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::{Grant, GrantKey, Store};
 
 fn key(system: &str, fingerprint: &str) -> GrantKey {
-    GrantKey { system: system.to_owned(), fingerprint: fingerprint.to_owned() }
+    GrantKey {
+        system: system.to_owned(),
+        fingerprint: fingerprint.to_owned(),
+    }
 }
 
 async fn found(store: &Arc<dyn Store>, key: &GrantKey) -> Grant {
@@ -18,7 +21,14 @@ pub async fn a_grant_follows_the_one_before_it(store: Arc<dyn Store>) {
     assert_eq!(store.grant(&shop).await.unwrap(), None);
     let bytes: Vec<u8> = (0..=255).collect();
     assert!(store.put_grant(&shop, 0, &bytes).await.unwrap());
-    assert_eq!(found(&store, &shop).await, Grant { generation: 1, sealed: bytes, refused_at: None });
+    assert_eq!(
+        found(&store, &shop).await,
+        Grant {
+            generation: 1,
+            sealed: bytes,
+            refused_at: None
+        }
+    );
     assert!(store.put_grant(&shop, 1, b"second").await.unwrap());
     assert_eq!(found(&store, &shop).await.generation, 2);
 }
@@ -46,7 +56,12 @@ pub async fn of_many_successors_of_a_grant_one_is_written(store: Arc<dyn Store>)
     let writers: Vec<_> = (0..16_u8)
         .map(|writer| {
             let store = store.clone();
-            tokio::spawn(async move { store.put_grant(&key("shop", "a"), 0, &[writer]).await.unwrap() })
+            tokio::spawn(async move {
+                store
+                    .put_grant(&key("shop", "a"), 0, &[writer])
+                    .await
+                    .unwrap()
+            })
         })
         .collect();
     let mut written = 0;
@@ -73,7 +88,12 @@ pub async fn a_refusal_lasts_until_the_next_grant(store: Arc<dyn Store>) {
 
 /// Another system, and another configuration of the same, has grants of its own.
 pub async fn systems_and_configurations_do_not_share_grants(store: Arc<dyn Store>) {
-    assert!(store.put_grant(&key("shop", "a"), 0, b"first").await.unwrap());
+    assert!(
+        store
+            .put_grant(&key("shop", "a"), 0, b"first")
+            .await
+            .unwrap()
+    );
     for other in [key("shop", "b"), key("crm", "a")] {
         assert_eq!(store.grant(&other).await.unwrap(), None);
         assert!(store.put_grant(&other, 0, b"other").await.unwrap());

@@ -6,14 +6,23 @@ use super::MINUTE;
 use crate::{Error, Lease, Store};
 
 async fn take(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Option<Lease> {
-    store.acquire_lease("extract.customers", holder, ttl).await.unwrap()
+    store
+        .acquire_lease("extract.customers", holder, ttl)
+        .await
+        .unwrap()
 }
 
 /// While one holder has a lease, another does not get it; leases of other names are free.
 pub async fn one_holder_at_a_time_has_a_lease(store: Arc<dyn Store>) {
     assert!(take(&store, "a", MINUTE).await.is_some());
     assert!(take(&store, "b", MINUTE).await.is_none());
-    assert!(store.acquire_lease("extract.orders", "b", MINUTE).await.unwrap().is_some());
+    assert!(
+        store
+            .acquire_lease("extract.orders", "b", MINUTE)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// A lease whose time is over goes to whoever asks, with a token above all before.
@@ -44,10 +53,15 @@ pub async fn a_lease_is_renewed_until_somebody_else_takes_it(store: Arc<dyn Stor
 }
 
 /// A lease that is given back can be taken at once; giving it back again does not harm the next.
-pub async fn a_lease_given_back_is_free_at_once_and_its_token_is_worth_nothing(store: Arc<dyn Store>) {
+pub async fn a_lease_given_back_is_free_at_once_and_its_token_is_worth_nothing(
+    store: Arc<dyn Store>,
+) {
     let lease = take(&store, "a", MINUTE).await.unwrap();
     store.release_lease(&lease).await.unwrap();
-    assert!(matches!(store.renew_lease(&lease, MINUTE).await, Err(Error::LeaseLost(_))));
+    assert!(matches!(
+        store.renew_lease(&lease, MINUTE).await,
+        Err(Error::LeaseLost(_))
+    ));
     let next = take(&store, "b", MINUTE).await.unwrap();
     assert!(next.token > lease.token);
     store.release_lease(&lease).await.unwrap();

@@ -24,7 +24,8 @@ use pomost_models::{Outcome, Outcomes, RunId, Trigger, Version};
 use uuid::Uuid;
 
 use crate::{
-    Answer, Claim, ClaimEntry, ClaimToken, Known, RunRequest, Settled, SettledEntry, Settlement, Store,
+    Answer, Claim, ClaimEntry, ClaimToken, Known, RunRequest, Settled, SettledEntry, Settlement,
+    Store,
 };
 
 pub use alerts::*;
@@ -205,7 +206,11 @@ fn read(version: &str, row: usize) -> String {
 }
 
 fn manual(flow: &str) -> RunRequest {
-    RunRequest { flow: flow.to_owned(), trigger: Trigger::Manual, since: None }
+    RunRequest {
+        flow: flow.to_owned(),
+        trigger: Trigger::Manual,
+        since: None,
+    }
 }
 
 fn mask(outcomes: &[(u32, Outcome)]) -> Outcomes {
@@ -221,7 +226,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % sides
     }
 }
@@ -234,7 +242,10 @@ struct Worker {
 
 impl Worker {
     fn new(store: &Arc<dyn Store>) -> Worker {
-        Worker { store: store.clone(), token: ClaimToken::generate() }
+        Worker {
+            store: store.clone(),
+            token: ClaimToken::generate(),
+        }
     }
 
     fn claim_of(&self, entries: &[(&str, &str, u8)]) -> Claim {
@@ -255,17 +266,23 @@ impl Worker {
     }
 
     async fn claim_for(&self, ttl: Duration, entries: &[(&str, &str, u8)]) -> Vec<Answer> {
-        self.store.claim(&self.claim_of(entries), ttl).await.unwrap()
+        self.store
+            .claim(&self.claim_of(entries), ttl)
+            .await
+            .unwrap()
     }
 
     async fn claim(&self, key: &str, version: &str, content: u8) -> Answer {
-        self.claim_for(MINUTE, &[(key, version, content)]).await.remove(0)
+        self.claim_for(MINUTE, &[(key, version, content)])
+            .await
+            .remove(0)
     }
 
     fn settlement(&self, entries: &[(&str, Settled)]) -> Settlement {
-        let entries = entries
-            .iter()
-            .map(|(key, settled)| SettledEntry { key: (*key).to_owned(), settled: settled.clone() });
+        let entries = entries.iter().map(|(key, settled)| SettledEntry {
+            key: (*key).to_owned(),
+            settled: settled.clone(),
+        });
         Settlement {
             flow: "customers".to_owned(),
             token: self.token,
@@ -277,19 +294,33 @@ impl Worker {
     }
 
     async fn settle(&self, key: &str, settled: Settled) -> Vec<String> {
-        self.store.settle(&self.settlement(&[(key, settled)])).await.unwrap()
+        self.store
+            .settle(&self.settlement(&[(key, settled)]))
+            .await
+            .unwrap()
     }
 
     /// Claims a key and settles it as applied under the id `id-KEY`.
     async fn apply(&self, key: &str, version: &str, content: u8) {
         let answer = self.claim(key, version, content).await;
-        assert!(matches!(answer, Answer::Act(_) | Answer::Unknown { .. }), "{answer:?}");
-        assert!(self.settle(key, applied(key, version, content)).await.is_empty());
+        assert!(
+            matches!(answer, Answer::Act(_) | Answer::Unknown { .. }),
+            "{answer:?}"
+        );
+        assert!(
+            self.settle(key, applied(key, version, content))
+                .await
+                .is_empty()
+        );
     }
 }
 
 fn applied(key: &str, version: &str, content: u8) -> Settled {
-    Settled::Applied { known: known(key), version: Version::new(version), hash: [content; 16] }
+    Settled::Applied {
+        known: known(key),
+        version: Version::new(version),
+        hash: [content; 16],
+    }
 }
 
 fn act_on(key: &str) -> Answer {
@@ -297,10 +328,17 @@ fn act_on(key: &str) -> Answer {
 }
 
 fn known(key: &str) -> Known {
-    Known { id: Some(format!("id-{key}")), ..Known::default() }
+    Known {
+        id: Some(format!("id-{key}")),
+        ..Known::default()
+    }
 }
 
 /// The answer where this content was attempted and its outcome is not known.
 fn unknown(known: Known, attempted: u8) -> Answer {
-    Answer::Unknown { known, attempted: Some([attempted; 16]), under_way: false }
+    Answer::Unknown {
+        known,
+        attempted: Some([attempted; 16]),
+        under_way: false,
+    }
 }

@@ -48,27 +48,42 @@ pub async fn nobody_holds_a_key_that_another_holds(store: Arc<dyn Store>) {
 }
 
 /// Workers claim and settle the same keys, each in an order of its own; all come through.
-pub async fn batches_with_the_same_keys_in_any_order_do_not_block_each_other(store: Arc<dyn Store>) {
+pub async fn batches_with_the_same_keys_in_any_order_do_not_block_each_other(
+    store: Arc<dyn Store>,
+) {
     let tasks = (0..WORKERS).map(|worker| {
         let store = store.clone();
         tokio::spawn(async move {
             let mut dice = Dice(worker);
             for round in 0..ROUNDS {
-                let (mut keys, version) =
-                    ((0..40).map(|key| key.to_string()).collect::<Vec<_>>(), round.to_string());
+                let (mut keys, version) = (
+                    (0..40).map(|key| key.to_string()).collect::<Vec<_>>(),
+                    round.to_string(),
+                );
                 keys.rotate_left(dice.roll(40));
                 if worker % 2 == 1 {
                     keys.reverse();
                 }
-                let entries: Vec<_> =
-                    keys.iter().map(|key| (key.as_str(), version.as_str(), worker as u8)).collect();
+                let entries: Vec<_> = keys
+                    .iter()
+                    .map(|key| (key.as_str(), version.as_str(), worker as u8))
+                    .collect();
                 let worker = Worker::new(&store);
                 let answers = worker.claim_for(MINUTE, &entries).await;
-                let ours = entries.iter().zip(&answers).filter(|(_, answer)| is_ours(answer));
+                let ours = entries
+                    .iter()
+                    .zip(&answers)
+                    .filter(|(_, answer)| is_ours(answer));
                 let settled: Vec<_> = ours
                     .map(|((key, version, content), _)| (*key, applied(key, version, *content)))
                     .collect();
-                assert!(store.settle(&worker.settlement(&settled)).await.unwrap().is_empty());
+                assert!(
+                    store
+                        .settle(&worker.settlement(&settled))
+                        .await
+                        .unwrap()
+                        .is_empty()
+                );
             }
         })
     });
@@ -92,8 +107,18 @@ pub async fn the_ledger_ends_at_the_newest_version_whoever_wins_the_races(store:
     all(tasks).await;
     for (key, newest) in newest.iter().enumerate() {
         let (key, newest) = (key.to_string(), *newest.lock().unwrap());
-        assert_eq!(Worker::new(&store).claim(&key, &(newest - 1).to_string(), 255).await, Answer::Stale);
-        assert_eq!(Worker::new(&store).claim(&key, &newest.to_string(), 255).await, act_on(&key));
+        assert_eq!(
+            Worker::new(&store)
+                .claim(&key, &(newest - 1).to_string(), 255)
+                .await,
+            Answer::Stale
+        );
+        assert_eq!(
+            Worker::new(&store)
+                .claim(&key, &newest.to_string(), 255)
+                .await,
+            act_on(&key)
+        );
     }
 }
 
@@ -110,7 +135,10 @@ async fn apply_in_order(store: &Arc<dyn Store>, key: &str, version: usize, newes
     };
     if is_ours(&answer) {
         let seen = *newest.lock().unwrap();
-        assert!(version >= seen, "version {version} was let through after {seen}");
+        assert!(
+            version >= seen,
+            "version {version} was let through after {seen}"
+        );
     }
     if answer != Answer::Stale {
         let mut newest = newest.lock().unwrap();
@@ -133,12 +161,22 @@ pub async fn outcomes_of_one_batch_recorded_by_many_are_all_kept(store: Arc<dyn 
                     store.record_outcomes(run, "1", &outcomes).await.unwrap();
                 } else {
                     let settlement = Worker::new(&store).settlement(&[]);
-                    store.settle(&Settlement { run, outcomes, ..settlement }).await.unwrap();
+                    store
+                        .settle(&Settlement {
+                            run,
+                            outcomes,
+                            ..settlement
+                        })
+                        .await
+                        .unwrap();
                 }
             }
         })
     });
     all(tasks).await;
     let counts = store.run(run).await.unwrap().unwrap().counts;
-    assert_eq!((counts.records, counts.of(Outcome::Created)), (WORKERS * ROUNDS, WORKERS * ROUNDS));
+    assert_eq!(
+        (counts.records, counts.of(Outcome::Created)),
+        (WORKERS * ROUNDS, WORKERS * ROUNDS)
+    );
 }

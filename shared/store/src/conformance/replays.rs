@@ -8,7 +8,11 @@ use super::{any, found, letter, mask};
 use crate::{DeadLetterFilter, Replay, RunState, Store};
 
 fn replay(stage: Stage) -> Replay {
-    Replay { run: RunId::generate(), flow: "customers".to_owned(), stage }
+    Replay {
+        run: RunId::generate(),
+        flow: "customers".to_owned(),
+        stage,
+    }
 }
 
 /// Archives three letters and returns their ids.
@@ -20,7 +24,14 @@ async fn three_letters(store: &Arc<dyn Store>) -> [String; 3] {
 }
 
 async fn letters_of(store: &Arc<dyn Store>, run: RunId) -> Vec<String> {
-    found(store, DeadLetterFilter { replayed_in: Some(run), ..any() }).await
+    found(
+        store,
+        DeadLetterFilter {
+            replayed_in: Some(run),
+            ..any()
+        },
+    )
+    .await
 }
 
 async fn state(store: &Arc<dyn Store>, run: RunId) -> (RunState, u64) {
@@ -35,13 +46,26 @@ pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Stor
     let replay = replay(Stage::Transform);
     for _ in 0..2 {
         assert_eq!(store.begin_replay(&replay, &ids).await.unwrap(), 3);
-        assert_eq!(store.begun_replays().await.unwrap(), std::slice::from_ref(&replay));
+        assert_eq!(
+            store.begun_replays().await.unwrap(),
+            std::slice::from_ref(&replay)
+        );
     }
     assert_eq!(letters_of(&store, replay.run).await, ids);
     assert_eq!(store.open_run("customers").await.unwrap(), None);
     assert_eq!(state(&store, replay.run).await, (RunState::Requested, 0));
-    store.record_outcomes(replay.run, "2", &mask(&[(1, Outcome::Created)])).await.unwrap();
-    store.end_replay(replay.run, &[("1".to_owned(), 1), ("2".to_owned(), 2)], &ids).await.unwrap();
+    store
+        .record_outcomes(replay.run, "2", &mask(&[(1, Outcome::Created)]))
+        .await
+        .unwrap();
+    store
+        .end_replay(
+            replay.run,
+            &[("1".to_owned(), 1), ("2".to_owned(), 2)],
+            &ids,
+        )
+        .await
+        .unwrap();
     assert!(store.begun_replays().await.unwrap().is_empty());
     assert!(found(&store, any()).await.is_empty());
     assert_eq!(state(&store, replay.run).await, (RunState::Settling, 2));
@@ -51,7 +75,11 @@ pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Stor
 pub async fn a_replay_takes_open_letters_that_no_other_has(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     store.discard_dead_letters(&ids[..1]).await.unwrap();
-    let (first, second, none) = (replay(Stage::Load), replay(Stage::Load), replay(Stage::Load));
+    let (first, second, none) = (
+        replay(Stage::Load),
+        replay(Stage::Load),
+        replay(Stage::Load),
+    );
     assert_eq!(store.begin_replay(&first, &ids[..2]).await.unwrap(), 1);
     assert_eq!(store.begin_replay(&second, &ids).await.unwrap(), 1);
     assert_eq!(store.begin_replay(&none, &ids).await.unwrap(), 0);
@@ -66,7 +94,10 @@ pub async fn letters_that_a_replay_did_not_send_are_free_again(store: Arc<dyn St
     let ids = three_letters(&store).await;
     let (first, second) = (replay(Stage::Load), replay(Stage::Load));
     store.begin_replay(&first, &ids).await.unwrap();
-    store.end_replay(first.run, &[("1".to_owned(), 1)], &ids[..1]).await.unwrap();
+    store
+        .end_replay(first.run, &[("1".to_owned(), 1)], &ids[..1])
+        .await
+        .unwrap();
     assert_eq!(found(&store, any()).await, ids[1..]);
     assert_eq!(store.begin_replay(&second, &ids).await.unwrap(), 2);
     assert_eq!(store.discard_dead_letters(&ids).await.unwrap(), 2);
@@ -78,9 +109,19 @@ pub async fn a_replay_that_ended_is_not_ended_again(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     let replay = replay(Stage::Load);
     store.begin_replay(&replay, &ids).await.unwrap();
-    store.end_replay(replay.run, &[("1".to_owned(), 3)], &ids).await.unwrap();
-    store.end_replay(replay.run, &[("2".to_owned(), 9)], &[]).await.unwrap();
+    store
+        .end_replay(replay.run, &[("1".to_owned(), 3)], &ids)
+        .await
+        .unwrap();
+    store
+        .end_replay(replay.run, &[("2".to_owned(), 9)], &[])
+        .await
+        .unwrap();
     assert_eq!(state(&store, replay.run).await, (RunState::Settling, 3));
-    let closed = DeadLetterFilter { closed: true, replayed_in: Some(replay.run), ..any() };
+    let closed = DeadLetterFilter {
+        closed: true,
+        replayed_in: Some(replay.run),
+        ..any()
+    };
     assert_eq!(found(&store, closed).await, ids);
 }

@@ -9,13 +9,26 @@ use super::{Dice, MINUTE, manual, mask};
 use crate::{Counts, Error, Lease, PageProgress, RunRequest, RunState, RunSummary, Store};
 
 pub(super) async fn lease(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Lease {
-    store.acquire_lease("extract.customers", holder, ttl).await.unwrap().unwrap()
+    store
+        .acquire_lease("extract.customers", holder, ttl)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 pub(super) fn page(run: RunId, batches: &[(&str, u32)], checkpoint: &str) -> PageProgress {
-    let batches = batches.iter().map(|(batch, size)| ((*batch).to_owned(), *size)).collect();
+    let batches = batches
+        .iter()
+        .map(|(batch, size)| ((*batch).to_owned(), *size))
+        .collect();
     let (listed, forgotten) = Default::default();
-    PageProgress { run, batches, checkpoint: json!({ "next": checkpoint }), listed, forgotten }
+    PageProgress {
+        run,
+        batches,
+        checkpoint: json!({ "next": checkpoint }),
+        listed,
+        forgotten,
+    }
 }
 
 async fn summary(store: &Arc<dyn Store>, run: RunId) -> RunSummary {
@@ -42,21 +55,36 @@ pub async fn the_run_that_was_begun_comes_before_the_oldest_requested_one(store:
     store.request_run(&manual("orders")).await.unwrap();
     assert_eq!(next_run(&store).await, Some(first));
     let lease = lease(&store, "a", MINUTE).await;
-    store.record_page(&lease, &page(second, &[], "2")).await.unwrap();
+    store
+        .record_page(&lease, &page(second, &[], "2"))
+        .await
+        .unwrap();
     assert_eq!(next_run(&store).await, Some(second));
-    store.finish_extraction(&lease, second, None, None).await.unwrap();
+    store
+        .finish_extraction(&lease, second, None, None)
+        .await
+        .unwrap();
     assert_eq!(next_run(&store).await, Some(first));
 }
 
 /// Who takes up a run that was begun learns all that is needed to go on with it.
 pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>) {
-    let request = RunRequest { since: Some("2026-01-01".to_owned()), ..manual("customers") };
+    let request = RunRequest {
+        since: Some("2026-01-01".to_owned()),
+        ..manual("customers")
+    };
     let id = store.request_run(&request).await.unwrap();
     let fresh = store.open_run("customers").await.unwrap().unwrap();
-    assert_eq!((fresh.id, fresh.trigger, fresh.since.as_deref()), (id, Trigger::Manual, Some("2026-01-01")));
+    assert_eq!(
+        (fresh.id, fresh.trigger, fresh.since.as_deref()),
+        (id, Trigger::Manual, Some("2026-01-01"))
+    );
     assert_eq!(fresh.checkpoint, None);
     let lease = lease(&store, "a", MINUTE).await;
-    store.record_page(&lease, &page(id, &[("1", 2)], "page two")).await.unwrap();
+    store
+        .record_page(&lease, &page(id, &[("1", 2)], "page two"))
+        .await
+        .unwrap();
     let begun = store.open_run("customers").await.unwrap().unwrap();
     assert_eq!(begun.checkpoint, Some(json!({ "next": "page two" })));
 }
@@ -66,16 +94,41 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     assert_eq!(state(&store, run).await, RunState::Requested);
     let lease = lease(&store, "a", MINUTE).await;
-    store.record_page(&lease, &page(run, &[("1", 2)], "2")).await.unwrap();
-    store.record_outcomes(run, "1", &mask(&[(0, Outcome::Created)])).await.unwrap();
+    store
+        .record_page(&lease, &page(run, &[("1", 2)], "2"))
+        .await
+        .unwrap();
+    store
+        .record_outcomes(run, "1", &mask(&[(0, Outcome::Created)]))
+        .await
+        .unwrap();
     assert_eq!(state(&store, run).await, RunState::Extracting);
     assert_eq!(summary(&store, run).await.extracted_at, None);
-    store.finish_extraction(&lease, run, None, None).await.unwrap();
+    store
+        .finish_extraction(&lease, run, None, None)
+        .await
+        .unwrap();
     assert_eq!(state(&store, run).await, RunState::Settling);
-    store.record_outcomes(run, "1", &mask(&[(1, Outcome::Split)])).await.unwrap();
+    store
+        .record_outcomes(run, "1", &mask(&[(1, Outcome::Split)]))
+        .await
+        .unwrap();
     let settled = summary(&store, run).await;
-    assert_eq!((settled.state, settled.counts.records, settled.counts.waiting), (RunState::Settled, 2, 0));
-    assert_eq!((settled.counts.of(Outcome::Created), settled.counts.of(Outcome::Split)), (1, 1));
+    assert_eq!(
+        (
+            settled.state,
+            settled.counts.records,
+            settled.counts.waiting
+        ),
+        (RunState::Settled, 2, 0)
+    );
+    assert_eq!(
+        (
+            settled.counts.of(Outcome::Created),
+            settled.counts.of(Outcome::Split)
+        ),
+        (1, 1)
+    );
     assert!(settled.extracted_at.unwrap() >= settled.requested_at);
     assert!(store.run(RunId::generate()).await.unwrap().is_none());
 }
@@ -84,24 +137,41 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
 pub async fn a_run_without_records_settles_when_it_has_been_read(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
-    store.finish_extraction(&lease, run, None, None).await.unwrap();
+    store
+        .finish_extraction(&lease, run, None, None)
+        .await
+        .unwrap();
     assert_eq!(state(&store, run).await, RunState::Settled);
     assert_eq!(counts(&store, run).await, Counts::default());
 }
 
 /// A failed run is over; the next one begins where it began.
-pub async fn a_run_that_cannot_be_read_fails_with_its_reason_and_keeps_the_cursor(store: Arc<dyn Store>) {
+pub async fn a_run_that_cannot_be_read_fails_with_its_reason_and_keeps_the_cursor(
+    store: Arc<dyn Store>,
+) {
     store.set_cursor("customers", Some("5")).await.unwrap();
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
-    store.fail_run(&lease, run, "page 3 was seen twice").await.unwrap();
+    store
+        .fail_run(&lease, run, "page 3 was seen twice")
+        .await
+        .unwrap();
     let failed = summary(&store, run).await;
-    assert_eq!((failed.state, failed.error.as_deref()), (RunState::Failed, Some("page 3 was seen twice")));
+    assert_eq!(
+        (failed.state, failed.error.as_deref()),
+        (RunState::Failed, Some("page 3 was seen twice"))
+    );
     assert!(failed.extracted_at.is_some());
     assert_eq!(next_run(&store).await, None);
-    store.finish_extraction(&lease, run, Some("9"), None).await.unwrap();
+    store
+        .finish_extraction(&lease, run, Some("9"), None)
+        .await
+        .unwrap();
     assert_eq!(state(&store, run).await, RunState::Failed);
-    assert_eq!(store.cursor("customers").await.unwrap().as_deref(), Some("5"));
+    assert_eq!(
+        store.cursor("customers").await.unwrap().as_deref(),
+        Some("5")
+    );
 }
 
 /// An extractor that was paused past its lease writes nothing over its successor.
@@ -114,9 +184,17 @@ pub async fn nothing_is_recorded_for_who_lost_the_lease(store: Arc<dyn Store>) {
         store.finish_extraction(&lost, run, Some("9"), None).await,
         store.fail_run(&lost, run, "too late").await,
     ];
-    assert!(results.iter().all(|result| matches!(result, Err(Error::LeaseLost(_)))), "{results:?}");
+    assert!(
+        results
+            .iter()
+            .all(|result| matches!(result, Err(Error::LeaseLost(_)))),
+        "{results:?}"
+    );
     let untouched = summary(&store, run).await;
-    assert_eq!((untouched.state, untouched.counts), (RunState::Requested, Counts::default()));
+    assert_eq!(
+        (untouched.state, untouched.counts),
+        (RunState::Requested, Counts::default())
+    );
     assert_eq!(store.cursor("customers").await.unwrap(), None);
 }
 
@@ -124,32 +202,65 @@ pub async fn nothing_is_recorded_for_who_lost_the_lease(store: Arc<dyn Store>) {
 pub async fn a_page_recorded_twice_counts_once_and_may_have_grown(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
-    store.record_page(&lease, &page(run, &[("1", 100), ("2", 3)], "2")).await.unwrap();
-    store.record_outcomes(run, "2", &mask(&[(2, Outcome::Updated)])).await.unwrap();
-    store.record_page(&lease, &page(run, &[("1", 100), ("2", 5)], "2")).await.unwrap();
+    store
+        .record_page(&lease, &page(run, &[("1", 100), ("2", 3)], "2"))
+        .await
+        .unwrap();
+    store
+        .record_outcomes(run, "2", &mask(&[(2, Outcome::Updated)]))
+        .await
+        .unwrap();
+    store
+        .record_page(&lease, &page(run, &[("1", 100), ("2", 5)], "2"))
+        .await
+        .unwrap();
     let counts = counts(&store, run).await;
-    assert_eq!((counts.records, counts.waiting, counts.of(Outcome::Updated)), (105, 104, 1));
+    assert_eq!(
+        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
+        (105, 104, 1)
+    );
 }
 
 /// Records that were settled stay counted; nobody settles those that were never sent.
 pub async fn a_page_recorded_with_fewer_records_waits_for_no_others(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
-    store.record_page(&lease, &page(run, &[("1", 9), ("2", 9)], "2")).await.unwrap();
-    store.record_outcomes(run, "1", &mask(&[(4, Outcome::Updated)])).await.unwrap();
-    store.record_page(&lease, &page(run, &[("1", 3), ("2", 3)], "2")).await.unwrap();
+    store
+        .record_page(&lease, &page(run, &[("1", 9), ("2", 9)], "2"))
+        .await
+        .unwrap();
+    store
+        .record_outcomes(run, "1", &mask(&[(4, Outcome::Updated)]))
+        .await
+        .unwrap();
+    store
+        .record_page(&lease, &page(run, &[("1", 3), ("2", 3)], "2"))
+        .await
+        .unwrap();
     let counts = counts(&store, run).await;
-    assert_eq!((counts.records, counts.waiting, counts.of(Outcome::Updated)), (8, 7, 1));
+    assert_eq!(
+        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
+        (8, 7, 1)
+    );
 }
 
 /// A loader may be faster than the extractor that records the page.
 pub async fn outcomes_that_come_before_their_page_are_counted(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
-    store.record_outcomes(run, "1", &mask(&[(1, Outcome::Created)])).await.unwrap();
+    store
+        .record_outcomes(run, "1", &mask(&[(1, Outcome::Created)]))
+        .await
+        .unwrap();
     let lease = lease(&store, "a", MINUTE).await;
-    store.record_page(&lease, &page(run, &[("1", 3)], "2")).await.unwrap();
+    store
+        .record_page(&lease, &page(run, &[("1", 3)], "2"))
+        .await
+        .unwrap();
     let counts = counts(&store, run).await;
-    assert_eq!((counts.records, counts.waiting, counts.of(Outcome::Created)), (3, 2, 1));
+    assert_eq!(
+        (counts.records, counts.waiting, counts.of(Outcome::Created)),
+        (3, 2, 1)
+    );
 }
 
 /// The cursor moves with the end of a run; the same end told again later does not turn it back.
@@ -159,12 +270,27 @@ pub async fn the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition(store
         store.request_run(&manual("customers")).await.unwrap(),
     );
     let lease = lease(&store, "a", MINUTE).await;
-    store.finish_extraction(&lease, first, Some("5"), None).await.unwrap();
-    assert_eq!(store.cursor("customers").await.unwrap().as_deref(), Some("5"));
+    store
+        .finish_extraction(&lease, first, Some("5"), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.cursor("customers").await.unwrap().as_deref(),
+        Some("5")
+    );
     store.set_cursor("customers", Some("2")).await.unwrap();
-    store.finish_extraction(&lease, first, Some("5"), None).await.unwrap();
-    store.finish_extraction(&lease, second, None, None).await.unwrap();
-    assert_eq!(store.cursor("customers").await.unwrap().as_deref(), Some("2"));
+    store
+        .finish_extraction(&lease, first, Some("5"), None)
+        .await
+        .unwrap();
+    store
+        .finish_extraction(&lease, second, None, None)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.cursor("customers").await.unwrap().as_deref(),
+        Some("2")
+    );
 }
 
 /// Cursors are set and cleared by hand, flow by flow.
@@ -183,22 +309,46 @@ pub async fn runs_are_listed_newest_first(store: Arc<dyn Store>) {
         requested.push(store.request_run(&manual(flow)).await.unwrap());
     }
     let ids = async |flow, limit| -> Vec<RunId> {
-        store.runs(flow, limit).await.unwrap().iter().map(|run| run.id).collect()
+        store
+            .runs(flow, limit)
+            .await
+            .unwrap()
+            .iter()
+            .map(|run| run.id)
+            .collect()
     };
     assert_eq!(ids(None, 2).await, [requested[2], requested[1]]);
-    assert_eq!(ids(Some("customers"), 9).await, [requested[2], requested[0]]);
+    assert_eq!(
+        ids(Some("customers"), 9).await,
+        [requested[2], requested[0]]
+    );
     assert!(ids(Some("stock"), 9).await.is_empty());
 }
 
 /// A schedule looks at its own runs only.
 pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) {
     store.request_run(&manual("customers")).await.unwrap();
-    assert_eq!(store.last_requested("customers", Trigger::Schedule).await.unwrap(), None);
-    let scheduled = RunRequest { trigger: Trigger::Schedule, ..manual("customers") };
+    assert_eq!(
+        store
+            .last_requested("customers", Trigger::Schedule)
+            .await
+            .unwrap(),
+        None
+    );
+    let scheduled = RunRequest {
+        trigger: Trigger::Schedule,
+        ..manual("customers")
+    };
     store.request_run(&scheduled).await.unwrap();
     let newest = store.request_run(&scheduled).await.unwrap();
     let newest = summary(&store, newest).await.requested_at;
-    assert_eq!(store.last_requested("customers", Trigger::Schedule).await.unwrap(), Some(newest));
+    assert_eq!(
+        store
+            .last_requested("customers", Trigger::Schedule)
+            .await
+            .unwrap(),
+        Some(newest)
+    );
 }
 
 /// Whatever is recorded in whatever order, the counts are those of [`Outcomes::merge`].
@@ -214,12 +364,20 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
         }
         let counts = counts(&store, run).await;
         let count = |letter| expected.chars().filter(|&found| found == letter).count() as u64;
-        assert_eq!((counts.records, counts.waiting), (expected.len() as u64, count(Outcomes::WAITING)));
+        assert_eq!(
+            (counts.records, counts.waiting),
+            (expected.len() as u64, count(Outcomes::WAITING))
+        );
         assert!(
-            Outcome::ALL.iter().all(|&outcome| counts.of(outcome) == count(outcome.letter())),
+            Outcome::ALL
+                .iter()
+                .all(|&outcome| counts.of(outcome) == count(outcome.letter())),
             "{expected}"
         );
-        assert_eq!(counts.records, counts.waiting + counts.outcomes.values().sum::<u64>());
+        assert_eq!(
+            counts.records,
+            counts.waiting + counts.outcomes.values().sum::<u64>()
+        );
     }
 }
 
@@ -238,13 +396,36 @@ fn random_mask(dice: &mut Dice) -> Outcomes {
 pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
     let odd = "zażółć '\"; \\ % _ \u{10} \0 \u{10}0 \u{1F309}";
     store.set_cursor("customers", Some(odd)).await.unwrap();
-    assert_eq!(store.cursor("customers").await.unwrap().as_deref(), Some(odd));
-    let run = RunRequest { since: Some(odd.to_owned()), ..manual("customers") };
+    assert_eq!(
+        store.cursor("customers").await.unwrap().as_deref(),
+        Some(odd)
+    );
+    let run = RunRequest {
+        since: Some(odd.to_owned()),
+        ..manual("customers")
+    };
     let run = store.request_run(&run).await.unwrap();
-    assert_eq!(store.open_run("customers").await.unwrap().unwrap().since.as_deref(), Some(odd));
+    assert_eq!(
+        store
+            .open_run("customers")
+            .await
+            .unwrap()
+            .unwrap()
+            .since
+            .as_deref(),
+        Some(odd)
+    );
     let lease = lease(&store, "a", MINUTE).await;
-    store.record_page(&lease, &page(run, &[(odd, 1)], odd)).await.unwrap();
-    let checkpoint = store.open_run("customers").await.unwrap().unwrap().checkpoint;
+    store
+        .record_page(&lease, &page(run, &[(odd, 1)], odd))
+        .await
+        .unwrap();
+    let checkpoint = store
+        .open_run("customers")
+        .await
+        .unwrap()
+        .unwrap()
+        .checkpoint;
     assert_eq!(checkpoint, Some(json!({ "next": odd })));
     store.fail_run(&lease, run, odd).await.unwrap();
     assert_eq!(summary(&store, run).await.error.as_deref(), Some(odd));

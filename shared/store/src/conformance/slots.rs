@@ -11,7 +11,11 @@ use crate::{Pace, Slots, Store};
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn pace(burst: u32, ahead: u32) -> Pace {
-    Pace { interval: HOUR, burst, ahead: ahead * HOUR }
+    Pace {
+        interval: HOUR,
+        burst,
+        ahead: ahead * HOUR,
+    }
 }
 
 /// How many slots of the shop it gets, and in how many hours, rounded, the first is due.
@@ -19,14 +23,30 @@ async fn reserve(store: &Arc<dyn Store>, pace: Pace, count: u32) -> (u32, i64) {
     counted(store.reserve_slots("shop", pace, count).await.unwrap())
 }
 
-fn counted(Slots { count, first_in, .. }: Slots) -> (u32, i64) {
-    (count, (first_in + SignedDuration::from_mins(30)).as_secs().div_euclid(3600))
+fn counted(
+    Slots {
+        count, first_in, ..
+    }: Slots,
+) -> (u32, i64) {
+    (
+        count,
+        (first_in + SignedDuration::from_mins(30))
+            .as_secs()
+            .div_euclid(3600),
+    )
 }
 
 /// The first is due at once; who asks next gets those that follow.
 pub async fn slots_are_given_away_one_interval_apart(store: Arc<dyn Store>) {
     let first = store.reserve_slots("shop", pace(0, 100), 2).await.unwrap();
-    assert_eq!(first, Slots { count: 2, first_in: SignedDuration::ZERO, interval: HOUR });
+    assert_eq!(
+        first,
+        Slots {
+            count: 2,
+            first_in: SignedDuration::ZERO,
+            interval: HOUR
+        }
+    );
     assert_eq!(reserve(&store, pace(0, 100), 3).await, (3, 2));
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 5));
 }
@@ -77,22 +97,39 @@ pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
     for expected in [2, 2, 4] {
         let since = if expected == 2 { HOUR } else { Duration::ZERO };
         store.slow_slots("shop", since).await.unwrap();
-        let interval = store.reserve_slots("shop", pace(0, 0), 1).await.unwrap().interval;
+        let interval = store
+            .reserve_slots("shop", pace(0, 0), 1)
+            .await
+            .unwrap()
+            .interval;
         let hours = interval.as_secs_f64() / HOUR.as_secs_f64();
-        assert!(hours > f64::from(expected) - 0.5 && hours <= f64::from(expected), "{hours}");
+        assert!(
+            hours > f64::from(expected) - 0.5 && hours <= f64::from(expected),
+            "{hours}"
+        );
     }
     assert_eq!(reserve(&store, pace(0, 100), 2).await, (2, 4));
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 12));
     for _ in 0..20 {
         store.slow_slots("shop", Duration::ZERO).await.unwrap();
     }
-    let interval = store.reserve_slots("shop", pace(0, 0), 1).await.unwrap().interval;
-    assert!(interval > 50 * HOUR && interval <= 100 * HOUR, "{interval:?}");
+    let interval = store
+        .reserve_slots("shop", pace(0, 0), 1)
+        .await
+        .unwrap()
+        .interval;
+    assert!(
+        interval > 50 * HOUR && interval <= 100 * HOUR,
+        "{interval:?}"
+    );
 }
 
 /// Who changes the limit does not wait for what followed from the old one.
 pub async fn a_new_pace_counts_from_the_last_slot_on(store: Arc<dyn Store>) {
-    let slow = Pace { interval: 100 * HOUR, ..pace(0, 1) };
+    let slow = Pace {
+        interval: 100 * HOUR,
+        ..pace(0, 1)
+    };
     assert_eq!(reserve(&store, slow, 1).await, (1, 0));
     assert_eq!(reserve(&store, slow, 1).await, (0, 100));
     assert_eq!(reserve(&store, pace(0, 1), 1).await, (1, 1));
@@ -119,5 +156,8 @@ pub async fn of_many_who_reserve_slots_each_gets_its_own(store: Arc<dyn Store>) 
         firsts.extend(taker.await.unwrap());
     }
     firsts.sort_unstable();
-    assert_eq!(firsts, (0..160).map(|number| number * 3).collect::<Vec<i64>>());
+    assert_eq!(
+        firsts,
+        (0..160).map(|number| number * 3).collect::<Vec<i64>>()
+    );
 }

@@ -9,7 +9,10 @@ use crate::{Error, Lease, PageProgress, SourceKeys, Store};
 
 fn listing(run: RunId, keys: &[&str]) -> PageProgress {
     let listed = keys.iter().map(|&key| key.to_owned()).collect();
-    PageProgress { listed, ..runs::page(run, &[], "") }
+    PageProgress {
+        listed,
+        ..runs::page(run, &[], "")
+    }
 }
 
 async fn missing(store: &Arc<dyn Store>, run: RunId) -> Vec<String> {
@@ -19,7 +22,10 @@ async fn missing(store: &Arc<dyn Store>, run: RunId) -> Vec<String> {
 async fn run_with(store: &Arc<dyn Store>, lease: &Lease, keys: &[&str]) -> RunId {
     let run = store.request_run(&manual("customers")).await.unwrap();
     store.record_page(lease, &listing(run, keys)).await.unwrap();
-    store.finish_extraction(lease, run, None, None).await.unwrap();
+    store
+        .finish_extraction(lease, run, None, None)
+        .await
+        .unwrap();
     run
 }
 
@@ -27,9 +33,15 @@ async fn run_with(store: &Arc<dyn Store>, lease: &Lease, keys: &[&str]) -> RunId
 pub async fn what_is_odd_about_a_run_is_kept_with_it(store: Arc<dyn Store>) {
     let lease = runs::lease(&store, "a", MINUTE).await;
     let run = store.request_run(&manual("customers")).await.unwrap();
-    store.finish_extraction(&lease, run, None, Some("nothing came")).await.unwrap();
+    store
+        .finish_extraction(&lease, run, None, Some("nothing came"))
+        .await
+        .unwrap();
     let summary = store.run(run).await.unwrap().unwrap();
-    assert_eq!((summary.warning.as_deref(), summary.error), (Some("nothing came"), None));
+    assert_eq!(
+        (summary.warning.as_deref(), summary.error),
+        (Some("nothing came"), None)
+    );
 }
 
 /// Keys that an earlier run listed and this one has not are missing from it, until they are forgotten.
@@ -38,15 +50,51 @@ pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn St
     let odd = "k\0ey";
     run_with(&store, &lease, &["a", "b", "b", odd]).await;
     let run = store.request_run(&manual("customers")).await.unwrap();
-    store.record_page(&lease, &listing(run, &["a", "c"])).await.unwrap();
+    store
+        .record_page(&lease, &listing(run, &["a", "c"]))
+        .await
+        .unwrap();
     assert_eq!(missing(&store, run).await, ["b", odd]);
-    assert_eq!(store.missing_keys("customers", run, "b", 10).await.unwrap(), [odd]);
-    assert_eq!(store.missing_keys("customers", run, "", 1).await.unwrap(), ["b"]);
-    assert_eq!(store.count_keys("customers", run).await.unwrap(), SourceKeys { known: 4, missing: 2 });
-    assert_eq!(store.count_keys("orders", run).await.unwrap(), SourceKeys { known: 0, missing: 0 });
+    assert_eq!(
+        store.missing_keys("customers", run, "b", 10).await.unwrap(),
+        [odd]
+    );
+    assert_eq!(
+        store.missing_keys("customers", run, "", 1).await.unwrap(),
+        ["b"]
+    );
+    assert_eq!(
+        store.count_keys("customers", run).await.unwrap(),
+        SourceKeys {
+            known: 4,
+            missing: 2
+        }
+    );
+    assert_eq!(
+        store.count_keys("orders", run).await.unwrap(),
+        SourceKeys {
+            known: 0,
+            missing: 0
+        }
+    );
     let forgotten = vec!["b".to_owned(), odd.to_owned()];
-    store.record_page(&lease, &PageProgress { forgotten, ..listing(run, &[]) }).await.unwrap();
-    assert_eq!(store.count_keys("customers", run).await.unwrap(), SourceKeys { known: 2, missing: 0 });
+    store
+        .record_page(
+            &lease,
+            &PageProgress {
+                forgotten,
+                ..listing(run, &[])
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        store.count_keys("customers", run).await.unwrap(),
+        SourceKeys {
+            known: 2,
+            missing: 0
+        }
+    );
 }
 
 /// Who was succeeded cannot say what the source lists.
@@ -54,8 +102,14 @@ pub async fn keys_of_who_lost_the_lease_are_not_noted(store: Arc<dyn Store>) {
     let lost = runs::lease(&store, "a", std::time::Duration::ZERO).await;
     let lease = runs::lease(&store, "b", MINUTE).await;
     let first = run_with(&store, &lease, &["a"]).await;
-    let page = PageProgress { forgotten: vec!["a".to_owned()], ..listing(first, &["b"]) };
-    assert!(matches!(store.record_page(&lost, &page).await, Err(Error::LeaseLost(_))));
+    let page = PageProgress {
+        forgotten: vec!["a".to_owned()],
+        ..listing(first, &["b"])
+    };
+    assert!(matches!(
+        store.record_page(&lost, &page).await,
+        Err(Error::LeaseLost(_))
+    ));
     let run = store.request_run(&manual("customers")).await.unwrap();
     assert_eq!(missing(&store, run).await, ["a"]);
 }

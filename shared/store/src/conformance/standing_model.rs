@@ -42,7 +42,15 @@ struct Key {
 pub async fn letters_are_as_a_model_of_them_whatever_happens(store: Arc<dyn Store>) {
     let keys = KEYS.map(|key| (key, Key::default())).into();
     let (source, refused) = ([0, 1, 2], [false, true, true]);
-    let mut model = Model { store, dice: Dice(7), source, flow: 0, refused, keys, row: 0 };
+    let mut model = Model {
+        store,
+        dice: Dice(7),
+        source,
+        flow: 0,
+        refused,
+        keys,
+        row: 0,
+    };
     for _ in 0..150 {
         match model.dice.roll(8) {
             0 => model.source[model.dice.roll(KEYS.len())] = model.content(),
@@ -68,7 +76,9 @@ impl Model {
         for (slot, key) in (0..).zip(KEYS) {
             self.row += 1;
             let record = record(slot, key, self.source[slot as usize], self.row);
-            *expected.entry(self.bring(run, &record, true).await).or_insert(0) += 1;
+            *expected
+                .entry(self.bring(run, &record, true).await)
+                .or_insert(0) += 1;
         }
         let counts = self.store.run(run).await.unwrap().unwrap().counts;
         assert_eq!((counts.waiting, counts.outcomes), (0, expected));
@@ -88,9 +98,14 @@ impl Model {
     async fn load(&mut self, run: RunId, record: &Record, is_remembered: bool) -> Outcome {
         let (content, flow) = (content_of(record), self.flow);
         let mut key = std::mem::take(self.key(record));
-        let is_dead =
-            key.standing.is_some_and(|(died, under, _)| is_remembered && (died, under) == (content, flow));
-        let outcome = match (key.applied == Some(content), is_dead, self.refused[content as usize]) {
+        let is_dead = key
+            .standing
+            .is_some_and(|(died, under, _)| is_remembered && (died, under) == (content, flow));
+        let outcome = match (
+            key.applied == Some(content),
+            is_dead,
+            self.refused[content as usize],
+        ) {
             (true, ..) => Outcome::Unchanged,
             (_, true, _) | (.., true) => Outcome::Dead,
             _ if key.applied.is_none() => Outcome::Created,
@@ -99,7 +114,8 @@ impl Model {
         let worker = Worker::new(&self.store);
         let mut claim = worker.claim_of(&[(&record.key, "", content)]);
         claim.entries[0].version = record.version.clone();
-        claim.entries[0].fate = is_remembered.then(|| Fate::of(&flow.to_string(), Stage::Load, record));
+        claim.entries[0].fate =
+            is_remembered.then(|| Fate::of(&flow.to_string(), Stage::Load, record));
         let answer = self.store.claim(&claim, MINUTE).await.unwrap().remove(0);
         match (outcome, &answer) {
             (Outcome::Unchanged, Answer::Unchanged) => {}
@@ -119,8 +135,16 @@ impl Model {
         if outcome != Outcome::Dead || is_dead {
             outcomes.settle(record.slot, outcome);
         }
-        let claimed: &[_] = if answer.known().is_some() { &[(record.key.as_str(), settled)] } else { &[] };
-        let settlement = Settlement { run, outcomes, ..worker.settlement(claimed) };
+        let claimed: &[_] = if answer.known().is_some() {
+            &[(record.key.as_str(), settled)]
+        } else {
+            &[]
+        };
+        let settlement = Settlement {
+            run,
+            outcomes,
+            ..worker.settlement(claimed)
+        };
         self.store.settle(&settlement).await.unwrap();
         match outcome {
             Outcome::Dead if is_dead => {}
@@ -129,7 +153,10 @@ impl Model {
                 key.standing = Some((content, flow, true));
             }
             _ => {
-                self.store.supersede("customers", &[&record.key]).await.unwrap();
+                self.store
+                    .supersede("customers", &[&record.key])
+                    .await
+                    .unwrap();
                 (key.applied, key.standing) = (Some(content), None);
             }
         }
@@ -149,7 +176,10 @@ impl Model {
             ..letter(run, "1", record.slot)
         };
         let id = DeadLetter::id_of(run, "1", letter.stage, record);
-        self.store.archive(&[DeadLetter { id, ..letter }]).await.unwrap();
+        self.store
+            .archive(&[DeadLetter { id, ..letter }])
+            .await
+            .unwrap();
     }
 
     async fn any_open(&mut self) -> Option<DeadLetter> {
@@ -159,19 +189,39 @@ impl Model {
 
     /// It is tried whatever died before, and what dies again has a letter again.
     async fn replay_one(&mut self) {
-        let Some(letter) = self.any_open().await else { return };
-        let replay = Replay { run: RunId::generate(), flow: "customers".into(), stage: letter.stage };
+        let Some(letter) = self.any_open().await else {
+            return;
+        };
+        let replay = Replay {
+            run: RunId::generate(),
+            flow: "customers".into(),
+            stage: letter.stage,
+        };
         let ids = [letter.id.clone()];
         assert_eq!(self.store.begin_replay(&replay, &ids).await.unwrap(), 1);
         self.keys.get_mut(letter.key()).unwrap().standing = None;
-        let record = Record { slot: 0, ..letter.record.unwrap() };
+        let record = Record {
+            slot: 0,
+            ..letter.record.unwrap()
+        };
         self.bring(replay.run, &record, false).await;
-        self.store.end_replay(replay.run, &[("1".to_owned(), 1)], &ids).await.unwrap();
+        self.store
+            .end_replay(replay.run, &[("1".to_owned(), 1)], &ids)
+            .await
+            .unwrap();
     }
 
     async fn discard_one(&mut self) {
-        let Some(letter) = self.any_open().await else { return };
-        assert_eq!(self.store.discard_dead_letters(std::slice::from_ref(&letter.id)).await.unwrap(), 1);
+        let Some(letter) = self.any_open().await else {
+            return;
+        };
+        assert_eq!(
+            self.store
+                .discard_dead_letters(std::slice::from_ref(&letter.id))
+                .await
+                .unwrap(),
+            1
+        );
         let standing = &mut self.keys.get_mut(letter.key()).unwrap().standing;
         standing.as_mut().unwrap().2 = false;
     }
@@ -179,13 +229,16 @@ impl Model {
     /// The letters that are open are those that the model has, and no more.
     async fn check(&self) {
         let open = self.store.dead_letters(&any()).await.unwrap();
-        let mut open: Vec<_> =
-            open.iter().map(|letter| (letter.key(), letter.fate().unwrap())).collect::<Vec<_>>();
+        let mut open: Vec<_> = open
+            .iter()
+            .map(|letter| (letter.key(), letter.fate().unwrap()))
+            .collect::<Vec<_>>();
         open.sort_by_key(|(key, _)| *key);
         let fate = |(key, Key { standing, .. }): (&&'static str, &Key)| match *standing {
-            Some((content, flow, true)) => {
-                Some((*key, Fate::of(&flow.to_string(), Stage::Load, &record(0, key, content, 0))))
-            }
+            Some((content, flow, true)) => Some((
+                *key,
+                Fate::of(&flow.to_string(), Stage::Load, &record(0, key, content, 0)),
+            )),
             _ => None,
         };
         assert_eq!(open, self.keys.iter().filter_map(fate).collect::<Vec<_>>());
@@ -195,7 +248,14 @@ impl Model {
 fn record(slot: u32, key: &str, content: u8, row: usize) -> Record {
     let data = RawValue::from_string(content.to_string()).unwrap();
     let version = Version::new(read("1", row));
-    Record { slot, key: key.to_owned(), version, op: Op::Upsert, data, source: None }
+    Record {
+        slot,
+        key: key.to_owned(),
+        version,
+        op: Op::Upsert,
+        data,
+        source: None,
+    }
 }
 
 fn content_of(record: &Record) -> u8 {

@@ -15,7 +15,10 @@ fn arrival(batches: &[(&str, u32)], deliveries: &[&str], remember: Duration) -> 
     Arrival {
         flow: "customers".to_owned(),
         run: hour("customers"),
-        batches: batches.iter().map(|(batch, size)| ((*batch).to_owned(), *size)).collect(),
+        batches: batches
+            .iter()
+            .map(|(batch, size)| ((*batch).to_owned(), *size))
+            .collect(),
         deliveries: deliveries.iter().copied().map(DeliveryId::of).collect(),
         remember,
     }
@@ -30,34 +33,74 @@ async fn known(store: &Arc<dyn Store>, flow: &str, deliveries: &[&str]) -> Vec<b
 /// records alone; with further deliveries it waits again.
 pub async fn a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far(store: Arc<dyn Store>) {
     let run = hour("customers");
-    store.record_arrival(&arrival(&[("a", 1)], &[], MINUTE)).await.unwrap();
+    store
+        .record_arrival(&arrival(&[("a", 1)], &[], MINUTE))
+        .await
+        .unwrap();
     let summary = store.run(run).await.unwrap().unwrap();
-    assert_eq!((summary.trigger, summary.state), (Trigger::Webhook, RunState::Settling));
+    assert_eq!(
+        (summary.trigger, summary.state),
+        (Trigger::Webhook, RunState::Settling)
+    );
     assert_eq!(store.open_run("customers").await.unwrap(), None);
-    store.record_outcomes(run, "a", &mask(&[(0, Outcome::Created)])).await.unwrap();
-    assert_eq!(store.run(run).await.unwrap().unwrap().state, RunState::Settled);
-    store.record_arrival(&arrival(&[("a", 2), ("b", 1)], &[], MINUTE)).await.unwrap();
+    store
+        .record_outcomes(run, "a", &mask(&[(0, Outcome::Created)]))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.run(run).await.unwrap().unwrap().state,
+        RunState::Settled
+    );
+    store
+        .record_arrival(&arrival(&[("a", 2), ("b", 1)], &[], MINUTE))
+        .await
+        .unwrap();
     let summary = store.run(run).await.unwrap().unwrap();
-    assert_eq!((summary.state, summary.counts.records, summary.counts.waiting), (RunState::Settling, 3, 2));
+    assert_eq!(
+        (
+            summary.state,
+            summary.counts.records,
+            summary.counts.waiting
+        ),
+        (RunState::Settling, 3, 2)
+    );
     assert_eq!(summary.counts.of(Outcome::Created), 1);
 }
 
 /// A delivery is known to its flow from its arrival on, in the order of asking.
 pub async fn a_delivery_is_known_once_it_has_arrived(store: Arc<dyn Store>) {
     assert!(known(&store, "customers", &[]).await.is_empty());
-    assert_eq!(known(&store, "customers", &["1", "2"]).await, [false, false]);
+    assert_eq!(
+        known(&store, "customers", &["1", "2"]).await,
+        [false, false]
+    );
     for _ in 0..2 {
-        store.record_arrival(&arrival(&[("a", 1)], &["2", "3"], MINUTE)).await.unwrap();
+        store
+            .record_arrival(&arrival(&[("a", 1)], &["2", "3"], MINUTE))
+            .await
+            .unwrap();
     }
-    assert_eq!(known(&store, "customers", &["1", "2", "3", "2"]).await, [false, true, true, true]);
+    assert_eq!(
+        known(&store, "customers", &["1", "2", "3", "2"]).await,
+        [false, true, true, true]
+    );
     assert_eq!(known(&store, "orders", &["2"]).await, [false]);
 }
 
 /// A delivery is forgotten in time, and can be remembered anew.
 pub async fn a_delivery_is_remembered_for_a_while(store: Arc<dyn Store>) {
-    store.record_arrival(&arrival(&[("a", 1)], &["1", "2"], Duration::ZERO)).await.unwrap();
-    assert_eq!(known(&store, "customers", &["1", "2"]).await, [false, false]);
-    store.record_arrival(&arrival(&[("b", 1)], &["2"], MINUTE)).await.unwrap();
+    store
+        .record_arrival(&arrival(&[("a", 1)], &["1", "2"], Duration::ZERO))
+        .await
+        .unwrap();
+    assert_eq!(
+        known(&store, "customers", &["1", "2"]).await,
+        [false, false]
+    );
+    store
+        .record_arrival(&arrival(&[("b", 1)], &["2"], MINUTE))
+        .await
+        .unwrap();
     assert_eq!(known(&store, "customers", &["1", "2"]).await, [false, true]);
 }
 

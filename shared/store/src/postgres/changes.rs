@@ -131,30 +131,53 @@ const SUPERSEDE: &str = "
     SELECT count(*) FROM closed";
 
 pub(super) async fn expect(connections: &Connections, batches: &[&Batch]) -> Result<()> {
-    let Some(first) = batches.first() else { return Ok(()) };
-    let records =
-        || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (*batch, record)));
+    let Some(first) = batches.first() else {
+        return Ok(());
+    };
+    let records = || {
+        batches
+            .iter()
+            .flat_map(|batch| batch.records.iter().map(move |record| (*batch, record)))
+    };
     let of: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
     let (keys, versions) = columns(records().map(|(_, record)| record));
     let (flow, run) = (&first.flow, first.run.0);
-    connections.execute(EXPECT, &[flow, &run, &of, &keys, &versions]).await.map(drop)
+    connections
+        .execute(EXPECT, &[flow, &run, &of, &keys, &versions])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn confirm(connections: &Connections, batches: &[&Batch]) -> Result<()> {
-    let Some(first) = batches.first() else { return Ok(()) };
+    let Some(first) = batches.first() else {
+        return Ok(());
+    };
     let (keys, versions) = columns(batches.iter().flat_map(|batch| &batch.records));
-    connections.execute(CONFIRM, &[&first.flow, &keys, &versions]).await.map(drop)
+    connections
+        .execute(CONFIRM, &[&first.flow, &keys, &versions])
+        .await
+        .map(drop)
 }
 
-pub(super) async fn give_up(connections: &Connections, flow: &str, patience: Duration) -> Result<()> {
+pub(super) async fn give_up(
+    connections: &Connections,
+    flow: &str,
+    patience: Duration,
+) -> Result<()> {
     let sql = "
         DELETE FROM changes
         WHERE flow = $1 AND NOT confirmed AND NOT dead AND expected_at <= now() - make_interval(secs => $2)";
-    connections.execute(sql, &[&flow, &patience.as_secs_f64()]).await.map(drop)
+    connections
+        .execute(sql, &[&flow, &patience.as_secs_f64()])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn forget(connections: &Connections, flow: &str) -> Result<()> {
-    connections.execute("DELETE FROM changes WHERE flow = $1", &[&flow]).await.map(drop)
+    connections
+        .execute("DELETE FROM changes WHERE flow = $1", &[&flow])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn behind(
@@ -163,22 +186,44 @@ pub(super) async fn behind(
     fates: &[Option<Fate>],
 ) -> Result<Vec<bool>> {
     let (keys, versions) = columns(&batch.records);
-    let fates: Vec<Option<&[u8]>> = fates.iter().map(|fate| Some(&fate.as_ref()?.0[..])).collect();
-    let rows = connections.query(BEHIND, &[&batch.flow, &keys, &versions, &fates]).await?;
+    let fates: Vec<Option<&[u8]>> = fates
+        .iter()
+        .map(|fate| Some(&fate.as_ref()?.0[..]))
+        .collect();
+    let rows = connections
+        .query(BEHIND, &[&batch.flow, &keys, &versions, &fates])
+        .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 pub(super) async fn settle(connections: &Connections, batch: &Batch) -> Result<()> {
     let (keys, versions) = columns(&batch.records);
-    connections.execute(SETTLE, &[&batch.flow, &keys, &versions]).await.map(drop)
+    connections
+        .execute(SETTLE, &[&batch.flow, &keys, &versions])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn park(connections: &Connections, batch: &Batch) -> Result<()> {
     let (keys, versions) = columns(&batch.records);
-    let slots: Vec<i64> = batch.records.iter().map(|record| record.slot.into()).collect();
-    let messages: Vec<String> = batch.records.iter().map(|record| changes::message(batch, record)).collect();
+    let slots: Vec<i64> = batch
+        .records
+        .iter()
+        .map(|record| record.slot.into())
+        .collect();
+    let messages: Vec<String> = batch
+        .records
+        .iter()
+        .map(|record| changes::message(batch, record))
+        .collect();
     let (run, id) = (batch.run.0, stored(&batch.id));
-    connections.execute(PARK, &[&run, &id, &batch.flow, &slots, &keys, &versions, &messages]).await.map(drop)
+    connections
+        .execute(
+            PARK,
+            &[&run, &id, &batch.flow, &slots, &keys, &versions, &messages],
+        )
+        .await
+        .map(drop)
 }
 
 pub(super) async fn take(
@@ -187,29 +232,57 @@ pub(super) async fn take(
     keys: Option<&[&str]>,
     taking: Taking,
 ) -> Result<Vec<Batch>> {
-    let (taker, seconds, limit) = (taking.taker.0, taking.ttl.as_secs_f64(), i64::from(taking.limit));
+    let (taker, seconds, limit) = (
+        taking.taker.0,
+        taking.ttl.as_secs_f64(),
+        i64::from(taking.limit),
+    );
     let rows = match keys {
-        None => connections.query(&TAKE, &[&flow, &taker, &seconds, &limit]).await?,
+        None => {
+            connections
+                .query(&TAKE, &[&flow, &taker, &seconds, &limit])
+                .await?
+        }
         Some(keys) => {
             let keys: Vec<_> = keys.iter().map(|key| stored(key)).collect();
-            connections.query(&TAKE_OF_KEYS, &[&flow, &taker, &seconds, &limit, &keys]).await?
+            connections
+                .query(&TAKE_OF_KEYS, &[&flow, &taker, &seconds, &limit, &keys])
+                .await?
         }
     };
-    rows.iter().map(|row| changes::from_message(row.get(0))).collect()
+    rows.iter()
+        .map(|row| changes::from_message(row.get(0)))
+        .collect()
 }
 
-pub(super) async fn give_back(connections: &Connections, flow: &str, taker: ClaimToken) -> Result<()> {
-    let sql = "UPDATE parked SET taken_by = NULL, taken_until = NULL WHERE flow = $1 AND taken_by = $2";
+pub(super) async fn give_back(
+    connections: &Connections,
+    flow: &str,
+    taker: ClaimToken,
+) -> Result<()> {
+    let sql =
+        "UPDATE parked SET taken_by = NULL, taken_until = NULL WHERE flow = $1 AND taken_by = $2";
     connections.execute(sql, &[&flow, &taker.0]).await.map(drop)
 }
 
-pub(super) async fn unpark(connections: &Connections, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
-    let records = || batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
+pub(super) async fn unpark(
+    connections: &Connections,
+    taker: ClaimToken,
+    batches: &[Batch],
+) -> Result<()> {
+    let records = || {
+        batches
+            .iter()
+            .flat_map(|batch| batch.records.iter().map(move |record| (batch, record)))
+    };
     let runs: Vec<Uuid> = records().map(|(batch, _)| batch.run.0).collect();
     let ids: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
     let slots: Vec<i64> = records().map(|(_, record)| record.slot.into()).collect();
     let (_, versions) = columns(records().map(|(_, record)| record));
-    connections.execute(UNPARK, &[&taker.0, &runs, &ids, &slots, &versions]).await.map(drop)
+    connections
+        .execute(UNPARK, &[&taker.0, &runs, &ids, &slots, &versions])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn supersede(connections: &Connections, flow: &str, keys: &[&str]) -> Result<u64> {
@@ -219,6 +292,11 @@ pub(super) async fn supersede(connections: &Connections, flow: &str, keys: &[&st
 }
 
 fn columns<'r>(records: impl IntoIterator<Item = &'r Record>) -> (Vec<Cow<'r, str>>, Vec<String>) {
-    let of = |record: &'r Record| (stored(&record.key), stored(&record.version.order_key()).into_owned());
+    let of = |record: &'r Record| {
+        (
+            stored(&record.key),
+            stored(&record.version.order_key()).into_owned(),
+        )
+    };
     records.into_iter().map(of).unzip()
 }

@@ -49,37 +49,71 @@ impl Connections {
         let database = Database::at(url).map_err(settings)?;
         check_namespace(namespace)?;
         let place = format!("{} (schema {namespace})", database.place());
-        Ok(Connections { pool: pool(database, ca, namespace)?, place })
+        Ok(Connections {
+            pool: pool(database, ca, namespace)?,
+            place,
+        })
     }
 
     /// Runs a statement and returns its rows.
     pub(super) async fn query(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>> {
         let client = self.client().await?;
-        let statement = client.prepare_cached(sql).await.map_err(|error| self.failed(&error))?;
-        client.query(&statement, parameters).await.map_err(|error| self.failed(&error))
+        let statement = client
+            .prepare_cached(sql)
+            .await
+            .map_err(|error| self.failed(&error))?;
+        client
+            .query(&statement, parameters)
+            .await
+            .map_err(|error| self.failed(&error))
     }
 
     /// Runs a statement and returns its row, if it has one.
-    pub(super) async fn query_one(&self, sql: &str, parameters: Parameters<'_>) -> Result<Option<Row>> {
+    pub(super) async fn query_one(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Option<Row>> {
         Ok(self.query(sql, parameters).await?.into_iter().next())
     }
 
     /// Runs a statement and returns how many rows it wrote.
     pub(super) async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64> {
         let client = self.client().await?;
-        let statement = client.prepare_cached(sql).await.map_err(|error| self.failed(&error))?;
-        client.execute(&statement, parameters).await.map_err(|error| self.failed(&error))
+        let statement = client
+            .prepare_cached(sql)
+            .await
+            .map_err(|error| self.failed(&error))?;
+        client
+            .execute(&statement, parameters)
+            .await
+            .map_err(|error| self.failed(&error))
     }
 
     /// Runs statements one after the other, all of them or none.
-    pub(super) async fn execute_together(&self, statements: &[(&str, Parameters<'_>)]) -> Result<()> {
+    pub(super) async fn execute_together(
+        &self,
+        statements: &[(&str, Parameters<'_>)],
+    ) -> Result<()> {
         let mut client = self.client().await?;
-        let transaction = client.transaction().await.map_err(|error| self.failed(&error))?;
+        let transaction = client
+            .transaction()
+            .await
+            .map_err(|error| self.failed(&error))?;
         for (sql, parameters) in statements {
-            let statement = transaction.prepare_cached(sql).await.map_err(|error| self.failed(&error))?;
-            transaction.execute(&statement, parameters).await.map_err(|error| self.failed(&error))?;
+            let statement = transaction
+                .prepare_cached(sql)
+                .await
+                .map_err(|error| self.failed(&error))?;
+            transaction
+                .execute(&statement, parameters)
+                .await
+                .map_err(|error| self.failed(&error))?;
         }
-        transaction.commit().await.map_err(|error| self.failed(&error))
+        transaction
+            .commit()
+            .await
+            .map_err(|error| self.failed(&error))
     }
 
     async fn client(&self) -> Result<Client> {
@@ -94,8 +128,12 @@ impl Connections {
     /// Uses a connection of its own and closes it, so that the lock ends with it, come what may.
     async fn migrate(&self, namespace: &str) -> Result<()> {
         let mut client = Object::take(self.client().await?);
-        let lock = "SELECT pg_advisory_lock(hashtextextended('pomost migrations of ' || $1::text, 0))";
-        client.execute(lock, &[&namespace]).await.map_err(|error| self.failed(&error))?;
+        let lock =
+            "SELECT pg_advisory_lock(hashtextextended('pomost migrations of ' || $1::text, 0))";
+        client
+            .execute(lock, &[&namespace])
+            .await
+            .map_err(|error| self.failed(&error))?;
         self.create_schema(&client, namespace).await?;
         let report = embedded::migrations::runner().run_async(&mut *client).await;
         report.map(drop).map_err(|error| self.not_migrated(&error))
@@ -104,12 +142,18 @@ impl Connections {
     /// Looks first: creating needs a right that whoever prepared the schema may not have given us.
     async fn create_schema(&self, client: &tokio_postgres::Client, namespace: &str) -> Result<()> {
         let exists = "SELECT 1 FROM pg_namespace WHERE nspname = $1::text";
-        let found = client.query_opt(exists, &[&namespace]).await.map_err(|error| self.failed(&error))?;
+        let found = client
+            .query_opt(exists, &[&namespace])
+            .await
+            .map_err(|error| self.failed(&error))?;
         if found.is_some() {
             return Ok(());
         }
         let create = format!("CREATE SCHEMA {}", quoted(namespace));
-        client.batch_execute(&create).await.map_err(|error| self.failed(&error))
+        client
+            .batch_execute(&create)
+            .await
+            .map_err(|error| self.failed(&error))
     }
 
     fn not_migrated(&self, error: &refinery::Error) -> Error {
@@ -129,7 +173,10 @@ impl Connections {
     /// The server's message without its detail, which may hold values of a row.
     fn failed(&self, error: &tokio_postgres::Error) -> Error {
         if let Some(error) = error.as_db_error() {
-            return unavailable(&self.place, format!("{} ({})", error.message(), error.code().code()));
+            return unavailable(
+                &self.place,
+                format!("{} ({})", error.message(), error.code().code()),
+            );
         }
         unavailable(&self.place, with_causes(error))
     }
@@ -144,13 +191,19 @@ fn check_namespace(namespace: &str) -> Result<()> {
     if (1..=LONGEST_NAMESPACE).contains(&namespace.len()) && !namespace.contains('\0') {
         return Ok(());
     }
-    let reason = format!("POMOST_NAMESPACE names its schema and must have 1 to {LONGEST_NAMESPACE} bytes");
+    let reason =
+        format!("POMOST_NAMESPACE names its schema and must have 1 to {LONGEST_NAMESPACE} bytes");
     Err(Error::Settings { reason })
 }
 
 fn pool(database: Database, ca: Option<&str>, namespace: &str) -> Result<Pool> {
     let session = session_settings(namespace);
-    let pooling = Pooling { connections: CONNECTIONS, timeout: CONNECT_TIMEOUT, ca, session };
+    let pooling = Pooling {
+        connections: CONNECTIONS,
+        timeout: CONNECT_TIMEOUT,
+        ca,
+        session,
+    };
     database.pool(pooling).map_err(settings)
 }
 
@@ -170,9 +223,14 @@ fn quoted(identifier: &str) -> String {
 }
 
 fn settings(error: pomost_postgres::Error) -> Error {
-    Error::Settings { reason: error.to_string() }
+    Error::Settings {
+        reason: error.to_string(),
+    }
 }
 
 fn unavailable(place: &str, reason: impl Into<String>) -> Error {
-    Error::Unavailable { place: place.to_owned(), reason: reason.into() }
+    Error::Unavailable {
+        place: place.to_owned(),
+        reason: reason.into(),
+    }
 }

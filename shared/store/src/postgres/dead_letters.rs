@@ -110,24 +110,44 @@ const DISCARD: &str = "
     SELECT count(*) FROM discarded";
 
 pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -> Result<()> {
-    let column =
-        |of: fn(&DeadLetter) -> &str| letters.iter().map(|letter| stored(of(letter))).collect::<Vec<_>>();
+    let column = |of: fn(&DeadLetter) -> &str| {
+        letters
+            .iter()
+            .map(|letter| stored(of(letter)))
+            .collect::<Vec<_>>()
+    };
     let runs: Vec<Uuid> = letters.iter().map(|letter| letter.run.0).collect();
     let times: Vec<_> = letters.iter().map(|letter| letter.died_at).collect();
-    let texts = letters.iter().map(dead_letters::to_text).collect::<Result<Vec<_>>>()?;
+    let texts = letters
+        .iter()
+        .map(dead_letters::to_text)
+        .collect::<Result<Vec<_>>>()?;
     let slots = dead_letters::slots(letters);
     let slot_runs: Vec<Uuid> = slots.keys().map(|(run, _)| run.0).collect();
     let slot_batches: Vec<_> = slots.keys().map(|(_, batch)| stored(batch)).collect();
     let slot_masks: Vec<&str> = slots.values().map(|outcomes| outcomes.mask()).collect();
     let of_record = letters.iter().map(|letter| letter.record.as_ref());
-    let record_slots: Vec<Option<i64>> = of_record.clone().map(|record| Some(record?.slot.into())).collect();
-    let keys: Vec<_> = of_record.clone().map(|record| Some(stored(&record?.key))).collect();
-    let versions: Vec<Option<String>> =
-        of_record.map(|record| Some(stored(&record?.version.order_key()).into_owned())).collect();
-    let fates: Vec<Option<Vec<u8>>> = letters.iter().map(|letter| Some(letter.fate()?.0.to_vec())).collect();
+    let record_slots: Vec<Option<i64>> = of_record
+        .clone()
+        .map(|record| Some(record?.slot.into()))
+        .collect();
+    let keys: Vec<_> = of_record
+        .clone()
+        .map(|record| Some(stored(&record?.key)))
+        .collect();
+    let versions: Vec<Option<String>> = of_record
+        .map(|record| Some(stored(&record?.version.order_key()).into_owned()))
+        .collect();
+    let fates: Vec<Option<Vec<u8>>> = letters
+        .iter()
+        .map(|letter| Some(letter.fate()?.0.to_vec()))
+        .collect();
     let newest_alone: Vec<bool> = letters.iter().map(|letter| letter.newest_alone).collect();
     let are_told: Vec<bool> = letters.iter().map(DeadLetter::is_told).collect();
-    let (flows, stages) = (column(|letter| &letter.flow), column(|letter| letter.stage.as_str()));
+    let (flows, stages) = (
+        column(|letter| &letter.flow),
+        column(|letter| letter.stage.as_str()),
+    );
     let parameters: [&(dyn ToSql + Sync); 17] = [
         &column(|letter| &letter.id),
         &flows,
@@ -147,11 +167,17 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
         &newest_alone,
         &are_told,
     ];
-    let renewed: [&(dyn ToSql + Sync); 6] = [&flows, &stages, &keys, &versions, &fates, &newest_alone];
-    connections.execute_together(&[(LOCK, &[&flows]), (RENEW, &renewed), (ARCHIVE, &parameters)]).await
+    let renewed: [&(dyn ToSql + Sync); 6] =
+        [&flows, &stages, &keys, &versions, &fates, &newest_alone];
+    connections
+        .execute_together(&[(LOCK, &[&flows]), (RENEW, &renewed), (ARCHIVE, &parameters)])
+        .await
 }
 
-pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+pub(super) async fn list(
+    connections: &Connections,
+    filter: &DeadLetterFilter,
+) -> Result<Vec<DeadLetter>> {
     let parameters: [&(dyn ToSql + Sync); 9] = [
         &filter.id.as_deref().map(stored),
         &filter.flow.as_deref().map(stored),
@@ -164,8 +190,12 @@ pub(super) async fn list(connections: &Connections, filter: &DeadLetterFilter) -
         &filter.replayed_in.map(|run| run.0),
     ];
     let rows = connections.query(LIST, &parameters).await?;
-    let version = |row: &Row| row.get::<_, Option<&str>>(2).map(|version| restored(version.to_owned()));
-    let letter = |row: &Row| dead_letters::from_text(row.get(0), row.get(1), version(row).as_deref());
+    let version = |row: &Row| {
+        row.get::<_, Option<&str>>(2)
+            .map(|version| restored(version.to_owned()))
+    };
+    let letter =
+        |row: &Row| dead_letters::from_text(row.get(0), row.get(1), version(row).as_deref());
     rows.iter().map(letter).collect()
 }
 

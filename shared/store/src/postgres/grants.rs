@@ -4,9 +4,16 @@ use super::connection::Connections;
 use crate::{Grant, GrantKey, Result};
 
 pub(super) async fn find(connections: &Connections, key: &GrantKey) -> Result<Option<Grant>> {
-    let sql = "SELECT generation, sealed, refused_at FROM grants WHERE system = $1 AND fingerprint = $2";
-    let row = connections.query_one(sql, &[&key.system, &key.fingerprint]).await?;
-    Ok(row.map(|row| Grant { generation: row.get(0), sealed: row.get(1), refused_at: row.get(2) }))
+    let sql =
+        "SELECT generation, sealed, refused_at FROM grants WHERE system = $1 AND fingerprint = $2";
+    let row = connections
+        .query_one(sql, &[&key.system, &key.fingerprint])
+        .await?;
+    Ok(row.map(|row| Grant {
+        generation: row.get(0),
+        sealed: row.get(1),
+        refused_at: row.get(2),
+    }))
 }
 
 /// A repetition finds its own row and writes it again.
@@ -21,13 +28,23 @@ pub(super) async fn put(
         ON CONFLICT (system, fingerprint) DO UPDATE
             SET generation = excluded.generation, sealed = excluded.sealed, refused_at = NULL
             WHERE grants.generation = $3 OR (grants.generation = $3::bigint + 1 AND grants.sealed = excluded.sealed)";
-    Ok(connections.execute(sql, &[&key.system, &key.fingerprint, &after, &sealed]).await? > 0)
+    Ok(connections
+        .execute(sql, &[&key.system, &key.fingerprint, &after, &sealed])
+        .await?
+        > 0)
 }
 
-pub(super) async fn refuse(connections: &Connections, key: &GrantKey, generation: i64) -> Result<bool> {
+pub(super) async fn refuse(
+    connections: &Connections,
+    key: &GrantKey,
+    generation: i64,
+) -> Result<bool> {
     let sql = "
         INSERT INTO grants VALUES ($1, $2, $3, '', clock_timestamp())
         ON CONFLICT (system, fingerprint) DO UPDATE SET refused_at = excluded.refused_at
             WHERE grants.generation = $3";
-    Ok(connections.execute(sql, &[&key.system, &key.fingerprint, &generation]).await? > 0)
+    Ok(connections
+        .execute(sql, &[&key.system, &key.fingerprint, &generation])
+        .await?
+        > 0)
 }

@@ -147,14 +147,33 @@ const RESOLVE: &str = "
     )
     SELECT FROM known WHERE held";
 
-pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+pub(super) async fn claim(
+    connections: &Connections,
+    claim: &Claim,
+    ttl: Duration,
+) -> Result<Vec<Answer>> {
     let keys = keys_of(claim);
-    let versions: Vec<_> = claim.entries.iter().map(|entry| entry.version.order_key()).collect();
+    let versions: Vec<_> = claim
+        .entries
+        .iter()
+        .map(|entry| entry.version.order_key())
+        .collect();
     let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
-    let hashes: Vec<&[u8]> = claim.entries.iter().map(|entry| entry.hash.as_slice()).collect();
-    let fates: Vec<Option<&[u8]>> =
-        claim.entries.iter().map(|entry| Some(&entry.fate.as_ref()?.0[..])).collect();
-    let (token, seconds, patience) = (claim.token.0, ttl.as_secs_f64(), claim.patience.as_secs_f64());
+    let hashes: Vec<&[u8]> = claim
+        .entries
+        .iter()
+        .map(|entry| entry.hash.as_slice())
+        .collect();
+    let fates: Vec<Option<&[u8]>> = claim
+        .entries
+        .iter()
+        .map(|entry| Some(&entry.fate.as_ref()?.0[..]))
+        .collect();
+    let (token, seconds, patience) = (
+        claim.token.0,
+        ttl.as_secs_f64(),
+        claim.patience.as_secs_f64(),
+    );
     let parameters = [
         &claim.flow as _,
         &keys as _,
@@ -173,12 +192,24 @@ pub(super) async fn claim(connections: &Connections, claim: &Claim, ttl: Duratio
 
 pub(super) async fn renew(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<bool> {
     let (keys, seconds) = (keys_of(claim), ttl.as_secs_f64());
-    let renewed = connections.execute(RENEW, &[&claim.flow, &claim.token.0, &keys, &seconds]).await?;
+    let renewed = connections
+        .execute(RENEW, &[&claim.flow, &claim.token.0, &keys, &seconds])
+        .await?;
     Ok(renewed == keys.len() as u64)
 }
 
-pub(super) async fn settle(connections: &Connections, settlement: &Settlement) -> Result<Vec<String>> {
-    let Settlement { flow, token, entries, run, batch, outcomes } = settlement;
+pub(super) async fn settle(
+    connections: &Connections,
+    settlement: &Settlement,
+) -> Result<Vec<String>> {
+    let Settlement {
+        flow,
+        token,
+        entries,
+        run,
+        batch,
+        outcomes,
+    } = settlement;
     let columns = Columns::of(entries);
     let rows = connections
         .query(
@@ -200,8 +231,13 @@ pub(super) async fn settle(connections: &Connections, settlement: &Settlement) -
             ],
         )
         .await?;
-    let places = rows.iter().filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok());
-    Ok(places.filter_map(|place| entries.get(place)).map(|entry| entry.key.clone()).collect())
+    let places = rows
+        .iter()
+        .filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok());
+    Ok(places
+        .filter_map(|place| entries.get(place))
+        .map(|entry| entry.key.clone())
+        .collect())
 }
 
 pub(super) async fn resolve_doubt(
@@ -210,20 +246,28 @@ pub(super) async fn resolve_doubt(
     key: &str,
     id: Option<&str>,
 ) -> Result<bool> {
-    let held = connections.query_one(RESOLVE, &[&flow, &stored(key), &id.map(stored)]).await?;
+    let held = connections
+        .query_one(RESOLVE, &[&flow, &stored(key), &id.map(stored)])
+        .await?;
     Ok(held.is_none())
 }
 
 fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
-    claim.entries.iter().map(|entry| stored(&entry.key)).collect()
+    claim
+        .entries
+        .iter()
+        .map(|entry| stored(&entry.key))
+        .collect()
 }
 
 fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
     Ok(match row.get("answer") {
         "act" => Answer::Act(known(row)),
-        "unknown" => {
-            Answer::Unknown { known: known(row), attempted: attempted(row), under_way: row.get("under_way") }
-        }
+        "unknown" => Answer::Unknown {
+            known: known(row),
+            attempted: attempted(row),
+            under_way: row.get("under_way"),
+        },
         "unchanged" => Answer::Unchanged,
         "stale" => Answer::Stale,
         "busy" => Answer::Busy,
@@ -237,7 +281,11 @@ fn known(row: &Row) -> Known {
     let text = |name| row.get::<_, Option<String>>(name).map(restored);
     let incarnation: i64 = row.get("incarnation");
     let incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
-    Known { id: text("id"), etag: text("etag"), incarnation }
+    Known {
+        id: text("id"),
+        etag: text("etag"),
+        incarnation,
+    }
 }
 
 fn attempted(row: &Row) -> Option<ContentHash> {
@@ -263,10 +311,18 @@ impl<'a> Columns<'a> {
         for SettledEntry { key, settled } in entries {
             columns.keys.push(stored(key));
             match settled {
-                Settled::Applied { known, version, hash } => columns.push_applied(known, version, hash),
-                Settled::Released | Settled::InDoubt | Settled::UnderWay => columns.push_unapplied(),
+                Settled::Applied {
+                    known,
+                    version,
+                    hash,
+                } => columns.push_applied(known, version, hash),
+                Settled::Released | Settled::InDoubt | Settled::UnderWay => {
+                    columns.push_unapplied()
+                }
             }
-            columns.in_doubt.push(matches!(settled, Settled::InDoubt | Settled::UnderWay));
+            columns
+                .in_doubt
+                .push(matches!(settled, Settled::InDoubt | Settled::UnderWay));
             columns.under_way.push(*settled == Settled::UnderWay);
         }
         columns
@@ -276,7 +332,8 @@ impl<'a> Columns<'a> {
         self.ids.push(known.id.as_deref().map(stored));
         self.etags.push(known.etag.as_deref().map(stored));
         self.incarnations.push(known.incarnation.into());
-        self.versions.push(Some(stored(&version.order_key()).into_owned()));
+        self.versions
+            .push(Some(stored(&version.order_key()).into_owned()));
         self.hashes.push(Some(hash));
     }
 

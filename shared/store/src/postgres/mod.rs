@@ -19,8 +19,9 @@ use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Fate, Outcomes, RunId, Trigger, webhook::DeliveryId};
 
 use crate::{
-    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Grant, GrantKey, Lease, Outage, Pace,
-    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKeys, Store, Taking,
+    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Grant, GrantKey, Lease, Outage,
+    Pace, PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKeys,
+    Store, Taking,
 };
 use connection::Connections;
 
@@ -42,7 +43,9 @@ impl PostgresStore {
     /// `ca` is given: the certificates that the server's own has to come from, as PEM, instead of those
     /// that the platform trusts.
     pub async fn connect(url: &str, ca: Option<&str>, namespace: &str) -> Result<PostgresStore> {
-        Ok(PostgresStore { connections: Connections::open(url, ca, namespace).await? })
+        Ok(PostgresStore {
+            connections: Connections::open(url, ca, namespace).await?,
+        })
     }
 
     /// Drops the schema `namespace` with all that is in it, where it exists.
@@ -57,7 +60,12 @@ impl Store for PostgresStore {
         self.connections.execute("SELECT 1", &[]).await.map(drop)
     }
 
-    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>> {
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<Option<Lease>> {
         runs::acquire_lease(&self.connections, name, holder, ttl).await
     }
 
@@ -77,7 +85,11 @@ impl Store for PostgresStore {
         runs::open(&self.connections, flow).await
     }
 
-    async fn last_requested(&self, flow: &str, trigger: Trigger) -> Result<Option<jiff::Timestamp>> {
+    async fn last_requested(
+        &self,
+        flow: &str,
+        trigger: Trigger,
+    ) -> Result<Option<jiff::Timestamp>> {
         runs::last_requested(&self.connections, flow, trigger).await
     }
 
@@ -99,7 +111,13 @@ impl Store for PostgresStore {
         runs::fail(&self.connections, lease, run, error).await
     }
 
-    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<String>> {
+    async fn missing_keys(
+        &self,
+        flow: &str,
+        run: RunId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>> {
         source_keys::missing(&self.connections, flow, run, after, limit).await
     }
 
@@ -183,7 +201,12 @@ impl Store for PostgresStore {
         changes::park(&self.connections, batch).await
     }
 
-    async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>> {
+    async fn take_parked(
+        &self,
+        flow: &str,
+        keys: Option<&[&str]>,
+        taking: Taking,
+    ) -> Result<Vec<Batch>> {
         changes::take(&self.connections, flow, keys, taking).await
     }
 
@@ -219,7 +242,12 @@ impl Store for PostgresStore {
         replays::begun(&self.connections).await
     }
 
-    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+    async fn end_replay(
+        &self,
+        run: RunId,
+        batches: &[(String, u32)],
+        sent: &[String],
+    ) -> Result<()> {
         replays::end(&self.connections, run, batches, sent).await
     }
 

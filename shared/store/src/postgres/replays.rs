@@ -44,9 +44,15 @@ static END: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-pub(super) async fn begin(connections: &Connections, replay: &Replay, letters: &[String]) -> Result<u64> {
+pub(super) async fn begin(
+    connections: &Connections,
+    replay: &Replay,
+    letters: &[String],
+) -> Result<u64> {
     let Replay { run, flow, stage } = replay;
-    let row = connections.query_one(BEGIN, &[&run.0, flow, &stage.as_str(), &letters]).await?;
+    let row = connections
+        .query_one(BEGIN, &[&run.0, flow, &stage.as_str(), &letters])
+        .await?;
     Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
 }
 
@@ -62,12 +68,20 @@ pub(super) async fn end(
     sent: &[String],
 ) -> Result<()> {
     let (batches, masks) = waiting(batches);
-    connections.execute(&END, &[&run.0, &batches, &masks, &sent]).await.map(drop)
+    connections
+        .execute(&END, &[&run.0, &batches, &masks, &sent])
+        .await
+        .map(drop)
 }
 
 fn replay(connections: &Connections, row: &Row) -> Result<Replay> {
     let (run, stage) = (RunId(row.get(0)), row.get::<_, &str>(2));
-    let stage =
-        stage.parse().map_err(|_| connections.unreadable(format!("the stage '{stage}' of replay {run}")))?;
-    Ok(Replay { run, flow: row.get(1), stage })
+    let stage = stage
+        .parse()
+        .map_err(|_| connections.unreadable(format!("the stage '{stage}' of replay {run}")))?;
+    Ok(Replay {
+        run,
+        flow: row.get(1),
+        stage,
+    })
 }

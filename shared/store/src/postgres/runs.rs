@@ -13,7 +13,8 @@ use super::{
 use crate::{Counts, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary};
 
 /// A lease that is taken cannot change hands before the statement that asks for it has committed.
-const HELD: &str = "held AS MATERIALIZED (SELECT FROM leases WHERE name = $1 AND token = $2 FOR UPDATE)";
+const HELD: &str =
+    "held AS MATERIALIZED (SELECT FROM leases WHERE name = $1 AND token = $2 FOR UPDATE)";
 
 /// How batches are written by a statement that names them `batches`; in order, so that two
 /// statements never wait for each other.
@@ -39,29 +40,49 @@ pub(super) async fn acquire_lease(
             SET holder = excluded.holder, token = lease.token + 1, expires_at = excluded.expires_at
             WHERE lease.expires_at <= clock_timestamp() OR lease.holder = excluded.holder
         RETURNING token";
-    let row = connections.query_one(sql, &[&name, &holder, &ttl.as_secs_f64()]).await?;
-    Ok(row.map(|row| Lease { name: name.to_owned(), token: row.get(0) }))
+    let row = connections
+        .query_one(sql, &[&name, &holder, &ttl.as_secs_f64()])
+        .await?;
+    Ok(row.map(|row| Lease {
+        name: name.to_owned(),
+        token: row.get(0),
+    }))
 }
 
-pub(super) async fn renew_lease(connections: &Connections, lease: &Lease, ttl: Duration) -> Result<()> {
+pub(super) async fn renew_lease(
+    connections: &Connections,
+    lease: &Lease,
+    ttl: Duration,
+) -> Result<()> {
     let sql = "
         UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $3)
         WHERE name = $1 AND token = $2";
-    let held = connections.execute(sql, &[&lease.name, &lease.token, &ttl.as_secs_f64()]).await? > 0;
+    let held = connections
+        .execute(sql, &[&lease.name, &lease.token, &ttl.as_secs_f64()])
+        .await?
+        > 0;
     unless_lost(held, lease)
 }
 
 pub(super) async fn release_lease(connections: &Connections, lease: &Lease) -> Result<()> {
     let sql = "
         UPDATE leases SET token = token + 1, expires_at = clock_timestamp() WHERE name = $1 AND token = $2";
-    connections.execute(sql, &[&lease.name, &lease.token]).await.map(drop)
+    connections
+        .execute(sql, &[&lease.name, &lease.token])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn request(connections: &Connections, request: &RunRequest) -> Result<RunId> {
     let run = RunId::generate();
     let since = request.since.as_deref().map(stored);
     let sql = "INSERT INTO runs (id, flow, trigger, since) VALUES ($1, $2, $3, $4)";
-    connections.execute(sql, &[&run.0, &request.flow, &request.trigger.as_str(), &since]).await?;
+    connections
+        .execute(
+            sql,
+            &[&run.0, &request.flow, &request.trigger.as_str(), &since],
+        )
+        .await?;
     Ok(run)
 }
 
@@ -79,12 +100,19 @@ pub(super) async fn last_requested(
     flow: &str,
     trigger: Trigger,
 ) -> Result<Option<jiff::Timestamp>> {
-    let sql = "SELECT requested_at FROM runs WHERE flow = $1 AND trigger = $2 ORDER BY id DESC LIMIT 1";
-    let row = connections.query_one(sql, &[&flow, &trigger.as_str()]).await?;
+    let sql =
+        "SELECT requested_at FROM runs WHERE flow = $1 AND trigger = $2 ORDER BY id DESC LIMIT 1";
+    let row = connections
+        .query_one(sql, &[&flow, &trigger.as_str()])
+        .await?;
     Ok(row.map(|row| row.get(0)))
 }
 
-pub(super) async fn record_page(connections: &Connections, lease: &Lease, page: &PageProgress) -> Result<()> {
+pub(super) async fn record_page(
+    connections: &Connections,
+    lease: &Lease,
+    page: &PageProgress,
+) -> Result<()> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
             "WITH {HELD}, begun AS (
@@ -103,7 +131,16 @@ pub(super) async fn record_page(connections: &Connections, lease: &Lease, page: 
     let held = connections
         .query_one(
             &SQL,
-            &[&lease.name, &lease.token, &page.run.0, &checkpoint, &batches, &masks, &listed, &forgotten],
+            &[
+                &lease.name,
+                &lease.token,
+                &page.run.0,
+                &checkpoint,
+                &batches,
+                &masks,
+                &listed,
+                &forgotten,
+            ],
         )
         .await?;
     unless_lost(held.is_some(), lease)
@@ -129,11 +166,21 @@ pub(super) async fn finish_extraction(
         )
     });
     let (cursor, warning) = (cursor.map(stored), warning.map(stored));
-    let held = connections.query_one(&SQL, &[&lease.name, &lease.token, &run.0, &cursor, &warning]).await?;
+    let held = connections
+        .query_one(
+            &SQL,
+            &[&lease.name, &lease.token, &run.0, &cursor, &warning],
+        )
+        .await?;
     unless_lost(held.is_some(), lease)
 }
 
-pub(super) async fn fail(connections: &Connections, lease: &Lease, run: RunId, error: &str) -> Result<()> {
+pub(super) async fn fail(
+    connections: &Connections,
+    lease: &Lease,
+    run: RunId,
+    error: &str,
+) -> Result<()> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
             "WITH {HELD}, ended AS (
@@ -143,7 +190,9 @@ pub(super) async fn fail(connections: &Connections, lease: &Lease, run: RunId, e
             SELECT FROM held"
         )
     });
-    let held = connections.query_one(&SQL, &[&lease.name, &lease.token, &run.0, &stored(error)]).await?;
+    let held = connections
+        .query_one(&SQL, &[&lease.name, &lease.token, &run.0, &stored(error)])
+        .await?;
     unless_lost(held.is_some(), lease)
 }
 
@@ -154,9 +203,14 @@ pub(super) async fn record_outcomes(
     outcomes: &Outcomes,
 ) -> Result<()> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!("WITH batches (run, batch, outcomes) AS (VALUES ($1::uuid, $2::text, $3::text)) {MERGE}")
+        format!(
+            "WITH batches (run, batch, outcomes) AS (VALUES ($1::uuid, $2::text, $3::text)) {MERGE}"
+        )
     });
-    connections.execute(&SQL, &[&run.0, &stored(batch), &outcomes.mask()]).await.map(drop)
+    connections
+        .execute(&SQL, &[&run.0, &stored(batch), &outcomes.mask()])
+        .await
+        .map(drop)
 }
 
 static SUMMARY: LazyLock<String> = LazyLock::new(|| {
@@ -185,45 +239,71 @@ pub(super) async fn summaries(
     flow: Option<&str>,
     limit: u32,
 ) -> Result<Vec<RunSummary>> {
-    let wanted = if flow.is_some() { "flow = $2" } else { "$2::text IS NULL" };
+    let wanted = if flow.is_some() {
+        "flow = $2"
+    } else {
+        "$2::text IS NULL"
+    };
     let sql = format!("{} WHERE {wanted} ORDER BY id DESC LIMIT $1", *SUMMARY);
     let rows = connections.query(&sql, &[&i64::from(limit), &flow]).await?;
-    rows.iter().map(|row| run_summary(connections, row)).collect()
+    rows.iter()
+        .map(|row| run_summary(connections, row))
+        .collect()
 }
 
 pub(super) async fn cursor(connections: &Connections, flow: &str) -> Result<Option<String>> {
-    let row = connections.query_one("SELECT value FROM cursors WHERE flow = $1", &[&flow]).await?;
+    let row = connections
+        .query_one("SELECT value FROM cursors WHERE flow = $1", &[&flow])
+        .await?;
     Ok(row.map(|row| restored(row.get(0))))
 }
 
-pub(super) async fn set_cursor(connections: &Connections, flow: &str, value: Option<&str>) -> Result<()> {
+pub(super) async fn set_cursor(
+    connections: &Connections,
+    flow: &str,
+    value: Option<&str>,
+) -> Result<()> {
     let set = "
         INSERT INTO cursors (flow, value) VALUES ($1, $2) ON CONFLICT (flow) DO UPDATE SET value = excluded.value";
     match value {
         Some(value) => connections.execute(set, &[&flow, &stored(value)]).await,
-        None => connections.execute("DELETE FROM cursors WHERE flow = $1", &[&flow]).await,
+        None => {
+            connections
+                .execute("DELETE FROM cursors WHERE flow = $1", &[&flow])
+                .await
+        }
     }
     .map(drop)
 }
 
 fn unless_lost(held: bool, lease: &Lease) -> Result<()> {
-    if held { Ok(()) } else { Err(Error::LeaseLost(lease.name.clone())) }
+    if held {
+        Ok(())
+    } else {
+        Err(Error::LeaseLost(lease.name.clone()))
+    }
 }
 
 pub(super) fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
-    batches.iter().map(|(batch, size)| (stored(batch), Outcomes::waiting(*size).mask().to_owned())).unzip()
+    batches
+        .iter()
+        .map(|(batch, size)| (stored(batch), Outcomes::waiting(*size).mask().to_owned()))
+        .unzip()
 }
 
 fn open_run(connections: &Connections, flow: &str, row: &Row) -> Result<Run> {
     let id = RunId(row.get(0));
     let checkpoint: Option<String> = row.get(3);
-    let checkpoint = checkpoint.map(|text| serde_json::from_str(&text)).transpose();
+    let checkpoint = checkpoint
+        .map(|text| serde_json::from_str(&text))
+        .transpose();
     Ok(Run {
         id,
         flow: flow.to_owned(),
         trigger: trigger(connections, id, row.get(1))?,
         since: row.get::<_, Option<String>>(2).map(restored),
-        checkpoint: checkpoint.map_err(|_| connections.unreadable(format!("the checkpoint of run {id}")))?,
+        checkpoint: checkpoint
+            .map_err(|_| connections.unreadable(format!("the checkpoint of run {id}")))?,
     })
 }
 
@@ -247,5 +327,6 @@ fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
 }
 
 fn trigger(connections: &Connections, run: RunId, word: &str) -> Result<Trigger> {
-    word.parse().map_err(|_| connections.unreadable(format!("the trigger '{word}' of run {run}")))
+    word.parse()
+        .map_err(|_| connections.unreadable(format!("the trigger '{word}' of run {run}")))
 }

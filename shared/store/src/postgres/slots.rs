@@ -61,7 +61,10 @@ async fn reserve_from_row(
         share = share("", "now"),
     );
     let interval = micros(pace.interval).max(1);
-    let (late, ahead) = (interval.saturating_mul(pace.burst.into()), micros(pace.ahead));
+    let (late, ahead) = (
+        interval.saturating_mul(pace.burst.into()),
+        micros(pace.ahead),
+    );
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
         [&system, &i64::from(count), &interval, &late, &ahead];
     let row = connections.query_one(&sql, &parameters).await?;
@@ -74,7 +77,10 @@ pub(super) async fn hold(connections: &Connections, system: &str, length: Durati
         INSERT INTO rate_limits AS stored VALUES ($1, 0, {NOW} + $2)
         ON CONFLICT (system) DO UPDATE SET held_until = greatest(stored.held_until, excluded.held_until)"
     );
-    connections.execute(&sql, &[&system, &micros(length)]).await.map(drop)
+    connections
+        .execute(&sql, &[&system, &micros(length)])
+        .await
+        .map(drop)
 }
 
 pub(super) async fn held_for(connections: &Connections, system: &str) -> Result<Duration> {
@@ -93,7 +99,10 @@ pub(super) async fn slow(connections: &Connections, system: &str, since: Duratio
         WHERE stored.slowed_at <= excluded.slowed_at - $2",
         share = share("stored.", "excluded.slowed_at"),
     );
-    connections.execute(&sql, &[&system, &micros(since)]).await.map(drop)
+    connections
+        .execute(&sql, &[&system, &micros(since)])
+        .await
+        .map(drop)
 }
 
 /// The share of its pace at which a system gets slots then, in millionths.
@@ -106,7 +115,11 @@ fn slots(row: &Row) -> Slots {
     let first_in = SignedDuration::from_micros(row.get(1));
     let interval: i64 = row.get(2);
     let interval = Duration::from_micros(interval.try_into().unwrap_or(1));
-    Slots { count: u32::try_from(count).unwrap_or(0), first_in, interval }
+    Slots {
+        count: u32::try_from(count).unwrap_or(0),
+        first_in,
+        interval,
+    }
 }
 
 fn micros(length: Duration) -> i64 {

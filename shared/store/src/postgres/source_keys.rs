@@ -38,15 +38,24 @@ pub(super) async fn missing(
     let sql = "
         SELECT key FROM source_keys
         WHERE flow = $1 AND listed_in < $2 AND key > $3 ORDER BY key LIMIT $4";
-    let rows = connections.query(sql, &[&flow, &run.0, &stored(after), &i64::from(limit)]).await?;
+    let rows = connections
+        .query(sql, &[&flow, &run.0, &stored(after), &i64::from(limit)])
+        .await?;
     Ok(rows.iter().map(|row| restored(row.get(0))).collect())
 }
 
 pub(super) async fn count(connections: &Connections, flow: &str, run: RunId) -> Result<SourceKeys> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE listed_in < $2) FROM source_keys WHERE flow = $1";
+    let sql =
+        "SELECT count(*), count(*) FILTER (WHERE listed_in < $2) FROM source_keys WHERE flow = $1";
     let row = connections.query_one(sql, &[&flow, &run.0]).await?;
-    let count = |place| row.as_ref().map_or(0, |row| row.get::<_, i64>(place).unsigned_abs());
-    Ok(SourceKeys { known: count(0), missing: count(1) })
+    let count = |place| {
+        row.as_ref()
+            .map_or(0, |row| row.get::<_, i64>(place).unsigned_abs())
+    };
+    Ok(SourceKeys {
+        known: count(0),
+        missing: count(1),
+    })
 }
 
 pub(super) async fn has_applied(connections: &Connections, flow: &str) -> Result<bool> {

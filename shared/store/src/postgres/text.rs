@@ -27,7 +27,16 @@ mod tests {
 
     #[test]
     fn every_text_comes_back_and_none_is_stored_with_a_nul() {
-        for text in ["", "plain", "\0", "a\0b", "\u{10}", "\u{10}0", "\u{10}E", "\0\u{10}\0E0"] {
+        for text in [
+            "",
+            "plain",
+            "\0",
+            "a\0b",
+            "\u{10}",
+            "\u{10}0",
+            "\u{10}E",
+            "\0\u{10}\0E0",
+        ] {
             assert!(!stored(text).contains('\0'));
             assert_eq!(restored(stored(text).into_owned()), text);
         }

@@ -17,7 +17,10 @@ pub(super) async fn known(
         SELECT id FROM deliveries WHERE flow = $1 AND id = ANY($2::bytea[]) AND expires_at > clock_timestamp()";
     let rows = connections.query(sql, &[&flow, &bytes(deliveries)]).await?;
     let known: HashSet<&[u8]> = rows.iter().map(|row| row.get(0)).collect();
-    Ok(deliveries.iter().map(|delivery| known.contains(&delivery.0[..])).collect())
+    Ok(deliveries
+        .iter()
+        .map(|delivery| known.contains(&delivery.0[..]))
+        .collect())
 }
 
 /// What is forgotten is locked by one statement at a time and is none of what is remembered anew.

@@ -25,7 +25,9 @@ pub(super) async fn begin_outage(
             INSERT INTO outages (system, class, reason, since, seen_at) VALUES (?1, ?2, ?3, ?4, ?4)
             ON CONFLICT (system) DO UPDATE
             SET class = excluded.class, reason = excluded.reason, seen_at = excluded.seen_at";
-        transaction.execute(note, (&system, class, reason, values::now())).map(drop)
+        transaction
+            .execute(note, (&system, class, reason, values::now()))
+            .map(drop)
     });
     Ok(begun.await?)
 }
@@ -33,16 +35,24 @@ pub(super) async fn begin_outage(
 pub(super) async fn end_outage(database: &Database, system: &str) -> Result<()> {
     let system = system.to_owned();
     let sql = "DELETE FROM outages WHERE system = ?1";
-    Ok(database.write(move |transaction| transaction.execute(sql, [system]).map(drop)).await?)
+    Ok(database
+        .write(move |transaction| transaction.execute(sql, [system]).map(drop))
+        .await?)
 }
 
 pub(super) async fn outages(database: &Database, remembered: Duration) -> Result<Vec<Outage>> {
     let outages = database.read(move |connection| {
-        let sql = "SELECT system, class, reason, since FROM outages WHERE seen_at > ?1 ORDER BY system";
+        let sql =
+            "SELECT system, class, reason, since FROM outages WHERE seen_at > ?1 ORDER BY system";
         let mut statement = connection.prepare_cached(sql)?;
         let outages = statement.query_map([values::before(remembered)], |row| {
             let (system, class, reason) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Outage { system, class, reason, since: values::time(3, row.get(3)?)? })
+            Ok(Outage {
+                system,
+                class,
+                reason,
+                since: values::time(3, row.get(3)?)?,
+            })
         });
         outages?.collect()
     });
@@ -52,13 +62,17 @@ pub(super) async fn outages(database: &Database, remembered: Duration) -> Result
 pub(super) async fn raise(database: &Database, subject: &str, text: &str) -> Result<()> {
     let alert = (subject.to_owned(), text.to_owned(), values::now());
     let sql = "INSERT INTO alerts VALUES (?1, ?2, ?3) ON CONFLICT (subject) DO NOTHING";
-    Ok(database.write(move |transaction| transaction.execute(sql, alert).map(drop)).await?)
+    Ok(database
+        .write(move |transaction| transaction.execute(sql, alert).map(drop))
+        .await?)
 }
 
 pub(super) async fn clear(database: &Database, subject: &str) -> Result<()> {
     let subject = subject.to_owned();
     let sql = "DELETE FROM alerts WHERE subject = ?1";
-    Ok(database.write(move |transaction| transaction.execute(sql, [subject]).map(drop)).await?)
+    Ok(database
+        .write(move |transaction| transaction.execute(sql, [subject]).map(drop))
+        .await?)
 }
 
 pub(super) async fn alerts(database: &Database) -> Result<Vec<Alert>> {
@@ -67,7 +81,11 @@ pub(super) async fn alerts(database: &Database) -> Result<Vec<Alert>> {
         let mut statement = connection.prepare_cached(sql)?;
         let alerts = statement.query_map([], |row| {
             let (subject, text) = (row.get(0)?, row.get(1)?);
-            Ok(Alert { subject, text, raised_at: values::time(2, row.get(2)?)? })
+            Ok(Alert {
+                subject,
+                text,
+                raised_at: values::time(2, row.get(2)?)?,
+            })
         });
         alerts?.collect()
     });
@@ -101,7 +119,9 @@ pub(super) async fn last_success(database: &Database, flow: &str) -> Result<Opti
     let success = database.read(move |connection| {
         let waiting = Outcomes::WAITING.to_string();
         let mut statement = connection.prepare_cached(sql)?;
-        statement.query_row((flow, waiting), |row| values::time(0, row.get(0)?)).optional()
+        statement
+            .query_row((flow, waiting), |row| values::time(0, row.get(0)?))
+            .optional()
     });
     Ok(success.await?)
 }

@@ -32,7 +32,8 @@ const SETTLE_UNLESS_DEAD: &str = "
         WHERE standing.flow = ?1 AND standing.key = ?2 AND standing.version = ?3 AND standing.state = 'open'
             AND standing.state IN ('open', 'discarded') AND standing.replayed_in IS NULL))";
 
-const EARLIER: &str = "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND waits_for(?3, version)";
+const EARLIER: &str =
+    "SELECT 1 FROM changes WHERE flow = ?1 AND key = ?2 AND waits_for(?3, version)";
 
 /// A page that is read again has another record in each slot, and each settles the change that was noted of it.
 const PARK: &str = "
@@ -49,8 +50,7 @@ const TAKE: &str = "
     RETURNING message";
 
 /// What was parked again meanwhile, or taken by somebody else, stays.
-const UNPARK: &str =
-    "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND version = ?4 AND taken_by = ?5";
+const UNPARK: &str = "DELETE FROM parked WHERE run = ?1 AND batch = ?2 AND slot = ?3 AND version = ?4 AND taken_by = ?5";
 
 const OLDER: &str = "
     SELECT older.id, older.run, older.batch, older.slot, older.state = 'open' FROM dead_letters AS older
@@ -61,8 +61,12 @@ const OLDER: &str = "
 pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
     let expected = database.write(move |transaction| {
-        batches.iter().try_for_each(|batch| forget_batch(transaction, batch))?;
-        batches.iter().try_for_each(|batch| expect_batch(transaction, batch))
+        batches
+            .iter()
+            .try_for_each(|batch| forget_batch(transaction, batch))?;
+        batches
+            .iter()
+            .try_for_each(|batch| expect_batch(transaction, batch))
     });
     Ok(expected.await?)
 }
@@ -71,7 +75,9 @@ pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<(
     let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
     let confirmed = database.write(move |transaction| {
         let sql = "UPDATE changes SET confirmed = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
-        batches.iter().try_for_each(|batch| for_each_change(transaction, sql, batch))
+        batches
+            .iter()
+            .try_for_each(|batch| for_each_change(transaction, sql, batch))
     });
     Ok(confirmed.await?)
 }
@@ -89,15 +95,22 @@ pub(super) async fn give_up(database: &Database, flow: &str, patience: Duration)
 pub(super) async fn forget(database: &Database, flow: &str) -> Result<()> {
     let flow = flow.to_owned();
     let sql = "DELETE FROM changes WHERE flow = ?1";
-    Ok(database.write(move |transaction| transaction.execute(sql, [flow]).map(drop)).await?)
+    Ok(database
+        .write(move |transaction| transaction.execute(sql, [flow]).map(drop))
+        .await?)
 }
 
-pub(super) async fn behind(database: &Database, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>> {
+pub(super) async fn behind(
+    database: &Database,
+    batch: &Batch,
+    fates: &[Option<Fate>],
+) -> Result<Vec<bool>> {
     let (batch, fates) = (batch.bare(), fates.to_owned());
     let behind = database.read(move |connection| {
         let mut earlier = connection.prepare_cached(EARLIER)?;
         let behind = |(record, fate): (&Record, &Option<Fate>)| {
-            let is_behind = earlier.exists((&batch.flow, &record.key, record.version.order_key()))?;
+            let is_behind =
+                earlier.exists((&batch.flow, &record.key, record.version.order_key()))?;
             Ok(is_behind && !is_dead(connection, &batch.flow, &record.key, *fate)?)
         };
         batch.records.iter().zip(&fates).map(behind).collect()
@@ -107,21 +120,40 @@ pub(super) async fn behind(database: &Database, batch: &Batch, fates: &[Option<F
 
 pub(super) async fn settle(database: &Database, batch: &Batch) -> Result<()> {
     let batch = batch.bare();
-    let settled = database.write(move |transaction| for_each_change(transaction, SETTLE_UNLESS_DEAD, &batch));
+    let settled =
+        database.write(move |transaction| for_each_change(transaction, SETTLE_UNLESS_DEAD, &batch));
     Ok(settled.await?)
 }
 
 pub(super) async fn park(database: &Database, batch: &Batch) -> Result<()> {
-    let messages: Vec<String> = batch.records.iter().map(|record| changes::message(batch, record)).collect();
+    let messages: Vec<String> = batch
+        .records
+        .iter()
+        .map(|record| changes::message(batch, record))
+        .collect();
     let batch = batch.bare();
     let parked = database.write(move |transaction| {
         let mut park = transaction.prepare_cached(PARK)?;
         let run = batch.run.to_string();
-        batch.records.iter().zip(messages).try_for_each(|(record, message)| {
-            let Record { slot, key, version, .. } = record;
-            let parameters = params![run, batch.id, slot, batch.flow, key, version.order_key(), message];
-            park.execute(parameters).map(drop)
-        })
+        batch
+            .records
+            .iter()
+            .zip(messages)
+            .try_for_each(|(record, message)| {
+                let Record {
+                    slot, key, version, ..
+                } = record;
+                let parameters = params![
+                    run,
+                    batch.id,
+                    slot,
+                    batch.flow,
+                    key,
+                    version.order_key(),
+                    message
+                ];
+                park.execute(parameters).map(drop)
+            })
     });
     Ok(parked.await?)
 }
@@ -148,26 +180,45 @@ pub(super) async fn take(
         }
         Ok(messages)
     });
-    taken.await?.iter().map(|message| changes::from_message(message)).collect()
+    taken
+        .await?
+        .iter()
+        .map(|message| changes::from_message(message))
+        .collect()
 }
 
 pub(super) async fn give_back(database: &Database, flow: &str, taker: ClaimToken) -> Result<()> {
     let flow = flow.to_owned();
-    let sql = "UPDATE parked SET taken_by = NULL, taken_until = NULL WHERE flow = ?1 AND taken_by = ?2";
-    let given_back =
-        database.write(move |transaction| transaction.execute(sql, (flow, taker.0.as_bytes())).map(drop));
+    let sql =
+        "UPDATE parked SET taken_by = NULL, taken_until = NULL WHERE flow = ?1 AND taken_by = ?2";
+    let given_back = database.write(move |transaction| {
+        transaction
+            .execute(sql, (flow, taker.0.as_bytes()))
+            .map(drop)
+    });
     Ok(given_back.await?)
 }
 
-pub(super) async fn unpark(database: &Database, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
+pub(super) async fn unpark(
+    database: &Database,
+    taker: ClaimToken,
+    batches: &[Batch],
+) -> Result<()> {
     let batches: Vec<Batch> = batches.iter().map(Batch::bare).collect();
     let unparked = database.write(move |transaction| {
         let mut unpark = transaction.prepare_cached(UNPARK)?;
-        let records =
-            batches.iter().flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
+        let records = batches
+            .iter()
+            .flat_map(|batch| batch.records.iter().map(move |record| (batch, record)));
         for (batch, record) in records {
             let Record { slot, version, .. } = record;
-            let of = (batch.run.to_string(), &batch.id, slot, version.order_key(), taker.0.as_bytes());
+            let of = (
+                batch.run.to_string(),
+                &batch.id,
+                slot,
+                version.order_key(),
+                taker.0.as_bytes(),
+            );
             unpark.execute(of)?;
         }
         Ok(())
@@ -177,10 +228,15 @@ pub(super) async fn unpark(database: &Database, taker: ClaimToken, batches: &[Ba
 
 /// Looks first: hardly ever is there anything to write.
 pub(super) async fn supersede(database: &Database, flow: &str, keys: &[&str]) -> Result<u64> {
-    let (flow, keys) = (flow.to_owned(), keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>());
+    let (flow, keys) = (
+        flow.to_owned(),
+        keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>(),
+    );
     let letters = database.read(move |connection| {
         let mut older = connection.prepare_cached(OLDER)?;
-        let letters = keys.iter().map(|key| older.query_map((&flow, key), Letter::from_row)?.collect());
+        let letters = keys
+            .iter()
+            .map(|key| older.query_map((&flow, key), Letter::from_row)?.collect());
         letters.collect::<rusqlite::Result<Vec<Vec<Letter>>>>()
     });
     let letters = letters.await?.concat();
@@ -188,22 +244,36 @@ pub(super) async fn supersede(database: &Database, flow: &str, keys: &[&str]) ->
         return Ok(0);
     }
     let closed = database.write(move |transaction| {
-        letters.iter().map(|letter| letter.supersede(transaction)).sum::<rusqlite::Result<u64>>()
+        letters
+            .iter()
+            .map(|letter| letter.supersede(transaction))
+            .sum::<rusqlite::Result<u64>>()
     });
     Ok(closed.await?)
 }
 
 /// Notes that a change that died is waited for until somebody replays or discards it.
-pub(super) fn note_dead(transaction: &Transaction<'_>, flow: &str, record: &Record) -> rusqlite::Result<()> {
+pub(super) fn note_dead(
+    transaction: &Transaction<'_>,
+    flow: &str,
+    record: &Record,
+) -> rusqlite::Result<()> {
     let sql = "UPDATE changes SET dead = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
     let change = (flow, &record.key, record.version.order_key());
     transaction.prepare_cached(sql)?.execute(change).map(drop)
 }
 
 /// Notes that nobody waits for a change any more.
-pub(super) fn settle_one(transaction: &Transaction<'_>, flow: &str, record: &Record) -> rusqlite::Result<()> {
+pub(super) fn settle_one(
+    transaction: &Transaction<'_>,
+    flow: &str,
+    record: &Record,
+) -> rusqlite::Result<()> {
     let change = (flow, &record.key, record.version.order_key());
-    transaction.prepare_cached(SETTLE)?.execute(change).map(drop)
+    transaction
+        .prepare_cached(SETTLE)?
+        .execute(change)
+        .map(drop)
 }
 
 /// How many records of a run wait for a dead letter.
@@ -212,39 +282,67 @@ pub(super) fn blocked(connection: &Connection, run: RunId) -> rusqlite::Result<u
         SELECT count(*) FROM (SELECT DISTINCT batch, slot FROM parked WHERE run = ?1 AND EXISTS (
             SELECT 1 FROM changes WHERE changes.flow = parked.flow AND changes.key = parked.key AND changes.dead
                 AND waits_for(parked.version, changes.version)))";
-    let count = connection.prepare_cached(sql)?.query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
+    let count = connection
+        .prepare_cached(sql)?
+        .query_row([run.to_string()], |row| row.get::<_, i64>(0))?;
     Ok(count.unsigned_abs())
 }
 
 /// Whether a record is dead, as a claim of it would find.
-fn is_dead(connection: &Connection, flow: &str, key: &str, fate: Option<Fate>) -> rusqlite::Result<bool> {
+fn is_dead(
+    connection: &Connection,
+    flow: &str,
+    key: &str,
+    fate: Option<Fate>,
+) -> rusqlite::Result<bool> {
     let Some(fate) = fate else { return Ok(false) };
-    let mut known = connection.prepare_cached("SELECT version FROM ledger WHERE flow = ?1 AND key = ?2")?;
-    let applied: Option<Option<String>> = known.query_row((flow, key), |row| row.get(0)).optional()?;
+    let mut known =
+        connection.prepare_cached("SELECT version FROM ledger WHERE flow = ?1 AND key = ?2")?;
+    let applied: Option<Option<String>> =
+        known.query_row((flow, key), |row| row.get(0)).optional()?;
     let applied = applied.flatten();
-    Ok(Standing::at_load(flow, key, fate, applied.as_deref()).letter(connection)?.is_some())
+    Ok(Standing::at_load(flow, key, fate, applied.as_deref())
+        .letter(connection)?
+        .is_some())
 }
 
 /// Executes a statement on the flow, the key and the version of each record of a batch.
-fn for_each_change(transaction: &Transaction<'_>, sql: &str, batch: &Batch) -> rusqlite::Result<()> {
+fn for_each_change(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    batch: &Batch,
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(sql)?;
-    let execute =
-        |record: &Record| statement.execute((&batch.flow, &record.key, record.version.order_key())).map(drop);
+    let execute = |record: &Record| {
+        statement
+            .execute((&batch.flow, &record.key, record.version.order_key()))
+            .map(drop)
+    };
     batch.records.iter().try_for_each(execute)
 }
 
 fn forget_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
-    let Some(last) = batch.records.last() else { return Ok(()) };
+    let Some(last) = batch.records.last() else {
+        return Ok(());
+    };
     let parameters = (batch.run.to_string(), &batch.id, last.version.order_key());
-    transaction.prepare_cached(FORGET)?.execute(parameters).map(drop)
+    transaction
+        .prepare_cached(FORGET)?
+        .execute(parameters)
+        .map(drop)
 }
 
 fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     let mut expect = transaction.prepare_cached(EXPECT)?;
     let (run, now) = (batch.run.to_string(), values::now());
-    batch.records.iter().try_for_each(|Record { key, version, .. }| {
-        expect.execute((&batch.flow, key, version.order_key(), &run, &batch.id, now)).map(drop)
-    })
+    batch
+        .records
+        .iter()
+        .try_for_each(|Record { key, version, .. }| {
+            expect
+                .execute((&batch.flow, key, version.order_key(), &run, &batch.id, now))
+                .map(drop)
+        })
 }
 
 /// Which record a dead letter is of.
@@ -277,7 +375,9 @@ impl Letter {
         let settle = "
             UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || 's' || substr(outcomes, ?3 + 2)
             WHERE run = ?1 AND batch = ?2 AND substr(outcomes, ?3 + 1, 1) = 'x'";
-        let closed = transaction.prepare_cached(close)?.execute((&self.id, self.is_open))?;
+        let closed = transaction
+            .prepare_cached(close)?
+            .execute((&self.id, self.is_open))?;
         let outdated = "
             DELETE FROM changes WHERE (flow, key, version) IN (
                 SELECT flow, key, version FROM dead_letters WHERE id = ?1)";
@@ -285,7 +385,9 @@ impl Letter {
             transaction.prepare_cached(outdated)?.execute([&self.id])?;
         }
         if closed > 0 && self.is_open {
-            transaction.prepare_cached(settle)?.execute((&self.run, &self.batch, self.slot))?;
+            transaction
+                .prepare_cached(settle)?
+                .execute((&self.run, &self.batch, self.slot))?;
         }
         Ok(closed as u64)
     }

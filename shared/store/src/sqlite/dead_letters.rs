@@ -21,8 +21,7 @@ const LIST: &str = "
         AND (?6 IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = ?6))
     ORDER BY died_at, id LIMIT ?7";
 
-const DISCARD: &str =
-    "UPDATE dead_letters SET state = 'discarded', replayed_in = NULL WHERE id = ?1 AND state = 'open'";
+const DISCARD: &str = "UPDATE dead_letters SET state = 'discarded', replayed_in = NULL WHERE id = ?1 AND state = 'open'";
 
 /// Where a newer version was applied than the letter's, it is outdated. What is told is news, also where the letter of
 /// the same was discarded.
@@ -47,17 +46,26 @@ const SETTLE: &str = "
 pub(super) async fn archive(database: &Database, letters: &[DeadLetter]) -> Result<()> {
     let mut letters = letters.to_owned();
     letters.sort_by_cached_key(|letter| letter.version().map(Version::order_key));
-    let texts = letters.iter().map(dead_letters::to_text).collect::<Result<Vec<_>>>()?;
+    let texts = letters
+        .iter()
+        .map(dead_letters::to_text)
+        .collect::<Result<Vec<_>>>()?;
     let archived = database.write(move |transaction| {
         for ((run, batch), outcomes) in dead_letters::slots(&letters) {
             runs::merge_batch(transaction, run, batch, outcomes.mask())?;
         }
-        letters.iter().zip(texts).try_for_each(|(letter, text)| keep(transaction, letter, text))
+        letters
+            .iter()
+            .zip(texts)
+            .try_for_each(|(letter, text)| keep(transaction, letter, text))
     });
     Ok(archived.await?)
 }
 
-pub(super) async fn list(database: &Database, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+pub(super) async fn list(
+    database: &Database,
+    filter: &DeadLetterFilter,
+) -> Result<Vec<DeadLetter>> {
     let filter = filter.clone();
     let rows = database.read(move |connection| {
         let mut statement = connection.prepare_cached(LIST)?;
@@ -78,15 +86,21 @@ pub(super) async fn list(database: &Database, filter: &DeadLetterFilter) -> Resu
         rows.collect::<rusqlite::Result<Vec<(String, String, Option<String>)>>>()
     });
     let rows = rows.await?;
-    rows.iter().map(|(id, text, version)| dead_letters::from_text(id, text, version.as_deref())).collect()
+    rows.iter()
+        .map(|(id, text, version)| dead_letters::from_text(id, text, version.as_deref()))
+        .collect()
 }
 
 pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> {
     let ids = ids.to_owned();
     let discarded = database.write(move |transaction| {
-        let (mut settle, mut discard) =
-            (transaction.prepare_cached(SETTLE)?, transaction.prepare_cached(DISCARD)?);
-        let discarded = ids.iter().map(|id| settle.execute([id]).and_then(|_| discard.execute([id])));
+        let (mut settle, mut discard) = (
+            transaction.prepare_cached(SETTLE)?,
+            transaction.prepare_cached(DISCARD)?,
+        );
+        let discarded = ids
+            .iter()
+            .map(|id| settle.execute([id]).and_then(|_| discard.execute([id])));
         Ok(discarded.sum::<rusqlite::Result<usize>>()? as u64)
     });
     Ok(discarded.await?)
@@ -105,27 +119,57 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     /// Of a record that comes to be loaded.
-    pub(super) fn at_load(flow: &'a str, key: &'a str, fate: Fate, applied: Option<&'a str>) -> Standing<'a> {
-        Standing { flow, key, fate, stage: Stage::Load, applied, is_told: false }
+    pub(super) fn at_load(
+        flow: &'a str,
+        key: &'a str,
+        fate: Fate,
+        applied: Option<&'a str>,
+    ) -> Standing<'a> {
+        Standing {
+            flow,
+            key,
+            fate,
+            stage: Stage::Load,
+            applied,
+            is_told: false,
+        }
     }
 
     /// The id of the letter, if one stands.
     pub(super) fn letter(self, connection: &Connection) -> rusqlite::Result<Option<String>> {
-        let Standing { flow, key, fate, stage, applied, is_told } = self;
+        let Standing {
+            flow,
+            key,
+            fate,
+            stage,
+            applied,
+            is_told,
+        } = self;
         let parameters = (flow, key, fate.0, stage.as_str(), applied, is_told);
-        connection.prepare_cached(STANDING)?.query_row(parameters, |row| row.get(0)).optional()
+        connection
+            .prepare_cached(STANDING)?
+            .query_row(parameters, |row| row.get(0))
+            .optional()
     }
 }
 
 /// Makes a letter as new as its record that was read again.
-pub(super) fn renew(transaction: &Transaction<'_>, id: &str, version: &str) -> rusqlite::Result<()> {
-    transaction.prepare_cached(RENEW)?.execute((id, version)).map(drop)
+pub(super) fn renew(
+    transaction: &Transaction<'_>,
+    id: &str,
+    version: &str,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(RENEW)?
+        .execute((id, version))
+        .map(drop)
 }
 
 /// Keeps a letter, unless it or one of equal fate is kept. Nobody waits for its change then but for the other's.
 fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {
-    let is_kept =
-        transaction.prepare_cached("SELECT 1 FROM dead_letters WHERE id = ?1")?.exists([&letter.id])?;
+    let is_kept = transaction
+        .prepare_cached("SELECT 1 FROM dead_letters WHERE id = ?1")?
+        .exists([&letter.id])?;
     if let (false, Some(record)) = (is_kept, &letter.record)
         && let Some(equal) = of_equal_fate(transaction, letter, record)?
     {
@@ -143,8 +187,17 @@ fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rus
     insert(transaction, letter, text)?;
     match &letter.record {
         Some(Record { key, version, .. }) if letter.newest_alone => {
-            let newer = (&letter.flow, key, &letter.id, version.order_key(), letter.reason.as_str());
-            transaction.prepare_cached(OUTDATE)?.execute(newer).map(drop)
+            let newer = (
+                &letter.flow,
+                key,
+                &letter.id,
+                version.order_key(),
+                letter.reason.as_str(),
+            );
+            transaction
+                .prepare_cached(OUTDATE)?
+                .execute(newer)
+                .map(drop)
         }
         _ => Ok(()),
     }
@@ -155,20 +208,47 @@ fn of_equal_fate(
     letter: &DeadLetter,
     record: &Record,
 ) -> rusqlite::Result<Option<String>> {
-    let Some(fate) = letter.fate() else { return Ok(None) };
+    let Some(fate) = letter.fate() else {
+        return Ok(None);
+    };
     let of_load = Standing::at_load(&letter.flow, &record.key, fate, None);
-    Standing { stage: letter.stage, is_told: letter.is_told(), ..of_load }.letter(transaction)
+    Standing {
+        stage: letter.stage,
+        is_told: letter.is_told(),
+        ..of_load
+    }
+    .letter(transaction)
 }
 
-fn insert(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {
+fn insert(
+    transaction: &Transaction<'_>,
+    letter: &DeadLetter,
+    text: String,
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(INSERT)?;
     let (stage, reason) = (letter.stage.as_str(), letter.reason.as_str());
     let died_at = letter.died_at.as_microsecond();
     let version = letter.version().map(Version::order_key);
-    let (slot, key) = letter.record.as_ref().map(|record| (record.slot, &record.key)).unzip();
+    let (slot, key) = letter
+        .record
+        .as_ref()
+        .map(|record| (record.slot, &record.key))
+        .unzip();
     let (run, batch) = (letter.run.to_string(), &letter.batch);
     let fate = letter.fate().map(|fate| fate.0);
-    let parameters =
-        params![letter.id, letter.flow, run, stage, reason, died_at, text, batch, slot, key, version, fate];
+    let parameters = params![
+        letter.id,
+        letter.flow,
+        run,
+        stage,
+        reason,
+        died_at,
+        text,
+        batch,
+        slot,
+        key,
+        version,
+        fate
+    ];
     statement.execute(parameters).map(drop)
 }

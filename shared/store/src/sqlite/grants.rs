@@ -8,23 +8,33 @@ use crate::{Grant, GrantKey, Result};
 
 pub(super) async fn find(database: &Database, key: &GrantKey) -> Result<Option<Grant>> {
     let key = key.clone();
-    let sql = "SELECT generation, sealed, refused_at FROM grants WHERE system = ?1 AND fingerprint = ?2";
+    let sql =
+        "SELECT generation, sealed, refused_at FROM grants WHERE system = ?1 AND fingerprint = ?2";
     let found = database.read(move |connection| {
-        connection.prepare_cached(sql)?.query_row((key.system, key.fingerprint), grant).optional()
+        connection
+            .prepare_cached(sql)?
+            .query_row((key.system, key.fingerprint), grant)
+            .optional()
     });
     Ok(found.await?)
 }
 
 /// A repetition finds its own row and writes it again.
-pub(super) async fn put(database: &Database, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
+pub(super) async fn put(
+    database: &Database,
+    key: &GrantKey,
+    after: i64,
+    sealed: &[u8],
+) -> Result<bool> {
     let (key, sealed) = (key.clone(), sealed.to_owned());
     let sql = "
         INSERT INTO grants (system, fingerprint, generation, sealed) VALUES (?1, ?2, ?3 + 1, ?4)
         ON CONFLICT (system, fingerprint) DO UPDATE
             SET generation = excluded.generation, sealed = excluded.sealed, refused_at = NULL
             WHERE grants.generation = ?3 OR (grants.generation = ?3 + 1 AND grants.sealed = excluded.sealed)";
-    let written = database
-        .write(move |transaction| transaction.execute(sql, (key.system, key.fingerprint, after, sealed)));
+    let written = database.write(move |transaction| {
+        transaction.execute(sql, (key.system, key.fingerprint, after, sealed))
+    });
     Ok(written.await? > 0)
 }
 
@@ -35,7 +45,10 @@ pub(super) async fn refuse(database: &Database, key: &GrantKey, generation: i64)
         ON CONFLICT (system, fingerprint) DO UPDATE SET refused_at = excluded.refused_at
             WHERE grants.generation = ?3";
     let noted = database.write(move |transaction| {
-        transaction.execute(sql, (key.system, key.fingerprint, generation, values::now()))
+        transaction.execute(
+            sql,
+            (key.system, key.fingerprint, generation, values::now()),
+        )
     });
     Ok(noted.await? > 0)
 }
@@ -43,5 +56,9 @@ pub(super) async fn refuse(database: &Database, key: &GrantKey, generation: i64)
 fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
     let refused_at: Option<i64> = row.get(2)?;
     let refused_at = refused_at.map(|time| values::time(2, time)).transpose()?;
-    Ok(Grant { generation: row.get(0)?, sealed: row.get(1)?, refused_at })
+    Ok(Grant {
+        generation: row.get(0)?,
+        sealed: row.get(1)?,
+        refused_at,
+    })
 }

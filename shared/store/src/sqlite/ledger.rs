@@ -15,7 +15,11 @@ use crate::{
     ledger::{ClaimToken, ContentHash},
 };
 
-pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+pub(super) async fn claim(
+    database: &Database,
+    claim: &Claim,
+    ttl: Duration,
+) -> Result<Vec<Answer>> {
     let (flow, token, patience) = (claim.flow.clone(), claim.token, claim.patience);
     let (refuses_mixed, newest_alone) = (claim.refuses_mixed, claim.newest_alone);
     let wanted: Vec<Wanted> = claim
@@ -40,7 +44,11 @@ pub(super) async fn claim(database: &Database, claim: &Claim, ttl: Duration) -> 
 
 pub(super) async fn renew(database: &Database, claim: &Claim, ttl: Duration) -> Result<bool> {
     let (flow, token) = (claim.flow.clone(), claim.token);
-    let keys: Vec<String> = claim.entries.iter().map(|entry| entry.key.clone()).collect();
+    let keys: Vec<String> = claim
+        .entries
+        .iter()
+        .map(|entry| entry.key.clone())
+        .collect();
     let sql = "UPDATE ledger SET claimed_until = ?4 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
     let renewed = database.write(move |transaction| {
         let mut statement = transaction.prepare_cached(sql)?;
@@ -55,7 +63,14 @@ pub(super) async fn renew(database: &Database, claim: &Claim, ttl: Duration) -> 
 }
 
 pub(super) async fn settle(database: &Database, settlement: &Settlement) -> Result<Vec<String>> {
-    let Settlement { flow, token, entries, run, batch, outcomes } = settlement.clone();
+    let Settlement {
+        flow,
+        token,
+        entries,
+        run,
+        batch,
+        outcomes,
+    } = settlement.clone();
     let lost = database.write(move |transaction| {
         let mut lost = Vec::new();
         for SettledEntry { key, settled } in entries {
@@ -130,7 +145,11 @@ struct Times {
 
 impl Times {
     fn of(patience: Duration, ttl: Duration) -> Times {
-        Times { now: values::now(), patient_since: values::before(patience), until: values::in_future(ttl) }
+        Times {
+            now: values::now(),
+            patient_since: values::before(patience),
+            until: values::in_future(ttl),
+        }
     }
 }
 
@@ -149,7 +168,11 @@ struct Held {
 impl Held {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Held> {
         Ok(Held {
-            known: Known { id: row.get("id")?, etag: row.get("etag")?, incarnation: row.get("incarnation")? },
+            known: Known {
+                id: row.get("id")?,
+                etag: row.get("etag")?,
+                incarnation: row.get("incarnation")?,
+            },
             version: row.get("version")?,
             hash: row.get("hash")?,
             claim: row.get("claim")?,
@@ -169,14 +192,27 @@ impl Held {
         if !claimed_by_us && self.is_mixed(wanted) {
             return Answer::Mixed;
         }
-        if !claimed_by_us && self.version.as_deref().is_some_and(|known| is_older(&wanted.version, known)) {
+        if !claimed_by_us
+            && self
+                .version
+                .as_deref()
+                .is_some_and(|known| is_older(&wanted.version, known))
+        {
             return Answer::Stale;
         }
         let abandoned = self.claim.is_some() && !claimed_by_us;
         if self.in_doubt || abandoned {
-            let asked_at = if abandoned { self.claimed_until } else { self.asked_at };
+            let asked_at = if abandoned {
+                self.claimed_until
+            } else {
+                self.asked_at
+            };
             let under_way = asked_at.is_some_and(|asked_at| asked_at > times.patient_since);
-            return Answer::Unknown { known: self.known.clone(), attempted: self.attempted, under_way };
+            return Answer::Unknown {
+                known: self.known.clone(),
+                attempted: self.attempted,
+                under_way,
+            };
         }
         if !claimed_by_us && self.hash.as_deref() == Some(&wanted.hash) {
             return Answer::Unchanged;
@@ -193,7 +229,9 @@ impl Held {
         let source_s = |version: &str| version.chars().next().filter(|&kind| kind != 'e');
         let known = self.version.as_deref().and_then(source_s);
         wanted.refuses_mixed
-            && known.is_some_and(|known| source_s(&wanted.version).is_some_and(|wanted| wanted != known))
+            && known.is_some_and(|known| {
+                source_s(&wanted.version).is_some_and(|wanted| wanted != known)
+            })
     }
 }
 
@@ -210,7 +248,9 @@ fn claim_key(
         .optional()?;
     let is_ours = held.as_ref().is_some_and(|held| held.is_claimed_by(token));
     let known = held.as_ref().and_then(|held| held.version.clone());
-    let answer = held.map_or(Answer::Act(Known::default()), |held| held.answer(token, wanted, times));
+    let answer = held.map_or(Answer::Act(Known::default()), |held| {
+        held.answer(token, wanted, times)
+    });
     let letter = match wanted.fate {
         Some(fate) if !is_ours && answer.known().is_some() => {
             Standing::at_load(flow, &wanted.key, fate, known.as_deref()).letter(transaction)?
@@ -220,7 +260,11 @@ fn claim_key(
     if let (Some(letter), true) = (&letter, wanted.newest_alone) {
         dead_letters::renew(transaction, letter, &wanted.version)?;
     }
-    let answer = if letter.is_some() { Answer::Dead } else { answer };
+    let answer = if letter.is_some() {
+        Answer::Dead
+    } else {
+        answer
+    };
     match answer {
         Answer::Act(_) => hold(transaction, flow, token, wanted, times.until, false)?,
         Answer::Unknown { .. } => hold(transaction, flow, token, wanted, times.until, true)?,
@@ -247,13 +291,29 @@ fn hold(
             attempted = CASE WHEN excluded.in_doubt THEN attempted ELSE excluded.attempted END,
             asked_at = CASE WHEN claim <> excluded.claim THEN claimed_until ELSE asked_at END";
     let mut statement = transaction.prepare_cached(sql)?;
-    statement.execute((flow, &wanted.key, token.0.as_bytes(), until, in_doubt, wanted.hash)).map(drop)
+    statement
+        .execute((
+            flow,
+            &wanted.key,
+            token.0.as_bytes(),
+            until,
+            in_doubt,
+            wanted.hash,
+        ))
+        .map(drop)
 }
 
 /// Content that is unchanged may be of a newer version; older content that comes later is then stale.
-fn note_version(transaction: &Transaction<'_>, flow: &str, wanted: &Wanted) -> rusqlite::Result<()> {
+fn note_version(
+    transaction: &Transaction<'_>,
+    flow: &str,
+    wanted: &Wanted,
+) -> rusqlite::Result<()> {
     let sql = "UPDATE ledger SET version = ?3 WHERE flow = ?1 AND key = ?2 AND version IS NOT ?3";
-    transaction.prepare_cached(sql)?.execute((flow, &wanted.key, &wanted.version)).map(drop)
+    transaction
+        .prepare_cached(sql)?
+        .execute((flow, &wanted.key, &wanted.version))
+        .map(drop)
 }
 
 /// Whether the claim still held the key.
@@ -266,12 +326,30 @@ fn settle_key(
 ) -> rusqlite::Result<bool> {
     let held = (flow, key, token.0.as_bytes());
     let rows = match settled {
-        Settled::Applied { known: Known { id, etag, incarnation }, version, hash } => {
+        Settled::Applied {
+            known:
+                Known {
+                    id,
+                    etag,
+                    incarnation,
+                },
+            version,
+            hash,
+        } => {
             let sql = "
                 UPDATE ledger SET id = ?4, etag = ?5, incarnation = ?6, version = ?7, hash = ?8,
                     in_doubt = 0, attempted = NULL, asked_at = NULL, claim = NULL, claimed_until = NULL
                 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
-            let parameters = (held.0, held.1, held.2, id, etag, incarnation, version.order_key(), hash);
+            let parameters = (
+                held.0,
+                held.1,
+                held.2,
+                id,
+                etag,
+                incarnation,
+                version.order_key(),
+                hash,
+            );
             transaction.prepare_cached(sql)?.execute(parameters)?
         }
         Settled::Released | Settled::InDoubt | Settled::UnderWay => {
@@ -280,7 +358,13 @@ fn settle_key(
                     attempted = CASE WHEN in_doubt OR ?4 THEN attempted END, asked_at = coalesce(?5, asked_at)
                 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
             let asked_at = (*settled == Settled::UnderWay).then(values::now);
-            let parameters = (held.0, held.1, held.2, *settled != Settled::Released, asked_at);
+            let parameters = (
+                held.0,
+                held.1,
+                held.2,
+                *settled != Settled::Released,
+                asked_at,
+            );
             transaction.prepare_cached(sql)?.execute(parameters)?
         }
     };

@@ -20,8 +20,9 @@ use pomost_models::{Batch, DeadLetter, Fate, Outcomes, RunId, Trigger, webhook::
 use pomost_sqlite::Database;
 
 use crate::{
-    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease, Outage, Pace,
-    PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKeys, Store, Taking,
+    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease,
+    Outage, Pace, PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots,
+    SourceKeys, Store, Taking,
 };
 
 mod embedded {
@@ -39,7 +40,8 @@ impl SqliteStore {
     /// up to date.
     pub async fn open(path: &Path) -> Result<SqliteStore> {
         Ok(SqliteStore {
-            database: Database::open_with(path, embedded::migrations::runner(), order::define).await?,
+            database: Database::open_with(path, embedded::migrations::runner(), order::define)
+                .await?,
         })
     }
 
@@ -53,7 +55,9 @@ impl SqliteStore {
 impl From<pomost_sqlite::Error> for Error {
     fn from(error: pomost_sqlite::Error) -> Error {
         match error {
-            pomost_sqlite::Error::Unavailable { place, reason } => Error::Unavailable { place, reason },
+            pomost_sqlite::Error::Unavailable { place, reason } => {
+                Error::Unavailable { place, reason }
+            }
             error @ pomost_sqlite::Error::Migrations { .. } => Error::Unreadable(error.to_string()),
         }
     }
@@ -62,10 +66,18 @@ impl From<pomost_sqlite::Error> for Error {
 #[async_trait]
 impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
-        Ok(self.database.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(()))).await?)
+        Ok(self
+            .database
+            .read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))
+            .await?)
     }
 
-    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>> {
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<Option<Lease>> {
         runs::acquire_lease(&self.database, name, holder, ttl).await
     }
 
@@ -85,7 +97,11 @@ impl Store for SqliteStore {
         runs::open(&self.database, flow).await
     }
 
-    async fn last_requested(&self, flow: &str, trigger: Trigger) -> Result<Option<jiff::Timestamp>> {
+    async fn last_requested(
+        &self,
+        flow: &str,
+        trigger: Trigger,
+    ) -> Result<Option<jiff::Timestamp>> {
         runs::last_requested(&self.database, flow, trigger).await
     }
 
@@ -107,7 +123,13 @@ impl Store for SqliteStore {
         runs::fail(&self.database, lease, run, error).await
     }
 
-    async fn missing_keys(&self, flow: &str, run: RunId, after: &str, limit: u32) -> Result<Vec<String>> {
+    async fn missing_keys(
+        &self,
+        flow: &str,
+        run: RunId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>> {
         source_keys::missing(&self.database, flow, run, after, limit).await
     }
 
@@ -191,7 +213,12 @@ impl Store for SqliteStore {
         changes::park(&self.database, batch).await
     }
 
-    async fn take_parked(&self, flow: &str, keys: Option<&[&str]>, taking: Taking) -> Result<Vec<Batch>> {
+    async fn take_parked(
+        &self,
+        flow: &str,
+        keys: Option<&[&str]>,
+        taking: Taking,
+    ) -> Result<Vec<Batch>> {
         changes::take(&self.database, flow, keys, taking).await
     }
 
@@ -227,7 +254,12 @@ impl Store for SqliteStore {
         replays::begun(&self.database).await
     }
 
-    async fn end_replay(&self, run: RunId, batches: &[(String, u32)], sent: &[String]) -> Result<()> {
+    async fn end_replay(
+        &self,
+        run: RunId,
+        batches: &[(String, u32)],
+        sent: &[String],
+    ) -> Result<()> {
         replays::end(&self.database, run, batches, sent).await
     }
 

@@ -13,10 +13,16 @@ pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
     compare(connection, "was_read_before", version::was_read_before)
 }
 
-fn compare(connection: &Connection, name: &str, compare: fn(&str, &str) -> bool) -> rusqlite::Result<()> {
+fn compare(
+    connection: &Connection,
+    name: &str,
+    compare: fn(&str, &str) -> bool,
+) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function(name, 2, flags, move |keys: &Context<'_>| {
         let (one, other): (Option<String>, Option<String>) = (keys.get(0)?, keys.get(1)?);
-        Ok(one.zip(other).is_some_and(|(one, other)| compare(&one, &other)))
+        Ok(one
+            .zip(other)
+            .is_some_and(|(one, other)| compare(&one, &other)))
     })
 }

@@ -20,17 +20,20 @@ const BEGUN: &str = r#"
     SELECT id, flow, since FROM runs
     WHERE extracted_at IS NULL AND "trigger" = 'replay' AND since IS NOT NULL ORDER BY id"#;
 
-const CLOSE: &str =
-    "UPDATE dead_letters SET state = 'replayed' WHERE id = ?1 AND replayed_in = ?2 AND state = 'open'";
+const CLOSE: &str = "UPDATE dead_letters SET state = 'replayed' WHERE id = ?1 AND replayed_in = ?2 AND state = 'open'";
 
-const FREE: &str = "UPDATE dead_letters SET replayed_in = NULL WHERE replayed_in = ?1 AND state = 'open'";
+const FREE: &str =
+    "UPDATE dead_letters SET replayed_in = NULL WHERE replayed_in = ?1 AND state = 'open'";
 
 pub(super) async fn begin(database: &Database, replay: &Replay, letters: &[String]) -> Result<u64> {
     let (Replay { run, flow, stage }, letters) = (replay.clone(), letters.to_owned());
     let begun = database.write(move |transaction| {
         let run = run.to_string();
         let mut take = transaction.prepare_cached(TAKE)?;
-        let taken: usize = letters.iter().map(|id| take.execute((id, &run))).sum::<rusqlite::Result<_>>()?;
+        let taken: usize = letters
+            .iter()
+            .map(|id| take.execute((id, &run)))
+            .sum::<rusqlite::Result<_>>()?;
         if taken > 0 {
             transaction.execute(WANT, (&run, flow, stage.as_str(), values::now()))?;
         }
@@ -40,8 +43,12 @@ pub(super) async fn begin(database: &Database, replay: &Replay, letters: &[Strin
 }
 
 pub(super) async fn begun(database: &Database) -> Result<Vec<Replay>> {
-    let begun =
-        database.read(|connection| connection.prepare_cached(BEGUN)?.query_map([], replay)?.collect());
+    let begun = database.read(|connection| {
+        connection
+            .prepare_cached(BEGUN)?
+            .query_map([], replay)?
+            .collect()
+    });
     Ok(begun.await?)
 }
 
@@ -58,7 +65,8 @@ pub(super) async fn end(
         }
         let name = run.to_string();
         let mut close = transaction.prepare_cached(CLOSE)?;
-        sent.iter().try_for_each(|id| close.execute((id, &name)).map(drop))?;
+        sent.iter()
+            .try_for_each(|id| close.execute((id, &name)).map(drop))?;
         transaction.execute(FREE, [&name])?;
         runs::add_batches(transaction, run, &batches)
     });

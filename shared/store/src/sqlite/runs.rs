@@ -25,7 +25,9 @@ pub(super) async fn acquire_lease(
         RETURNING token";
     let taken = database.write(move |transaction| {
         let parameters = (&name, &holder, values::in_future(ttl), values::now());
-        let token = transaction.query_row(sql, parameters, |row| row.get(0)).optional()?;
+        let token = transaction
+            .query_row(sql, parameters, |row| row.get(0))
+            .optional()?;
         Ok(token.map(|token| Lease { name, token }))
     });
     Ok(taken.await?)
@@ -34,7 +36,9 @@ pub(super) async fn acquire_lease(
 pub(super) async fn renew_lease(database: &Database, lease: &Lease, ttl: Duration) -> Result<()> {
     let sql = "UPDATE leases SET expires_at = ?2 WHERE name = ?1";
     while_held(database, lease, move |transaction, lease| {
-        transaction.execute(sql, (&lease.name, values::in_future(ttl))).map(drop)
+        transaction
+            .execute(sql, (&lease.name, values::in_future(ttl)))
+            .map(drop)
     })
     .await
 }
@@ -43,7 +47,11 @@ pub(super) async fn release_lease(database: &Database, lease: &Lease) -> Result<
     let lease = lease.clone();
     let sql = "UPDATE leases SET token = token + 1, expires_at = 0 WHERE name = ?1 AND token = ?2";
     Ok(database
-        .write(move |transaction| transaction.execute(sql, (&lease.name, lease.token)).map(drop))
+        .write(move |transaction| {
+            transaction
+                .execute(sql, (&lease.name, lease.token))
+                .map(drop)
+        })
         .await?)
 }
 
@@ -52,7 +60,16 @@ pub(super) async fn request(database: &Database, request: &RunRequest) -> Result
     let sql = r#"INSERT INTO runs (id, flow, "trigger", since, requested_at) VALUES (?1, ?2, ?3, ?4, ?5)"#;
     let requested = database.write(move |transaction| {
         let trigger = request.trigger.as_str();
-        transaction.execute(sql, (run.to_string(), request.flow, trigger, request.since, values::now()))
+        transaction.execute(
+            sql,
+            (
+                run.to_string(),
+                request.flow,
+                trigger,
+                request.since,
+                values::now(),
+            ),
+        )
     });
     requested.await?;
     Ok(run)
@@ -65,9 +82,15 @@ pub(super) async fn open(database: &Database, flow: &str) -> Result<Option<Run>>
         WHERE flow = ?1 AND extracted_at IS NULL AND "trigger" <> 'replay'
         ORDER BY checkpoint IS NULL, id LIMIT 1"#;
     let row = database
-        .read(move |connection| connection.prepare_cached(sql)?.query_row([flow], open_run).optional())
+        .read(move |connection| {
+            connection
+                .prepare_cached(sql)?
+                .query_row([flow], open_run)
+                .optional()
+        })
         .await?;
-    row.map(|(run, checkpoint)| with_checkpoint(run, checkpoint)).transpose()
+    row.map(|(run, checkpoint)| with_checkpoint(run, checkpoint))
+        .transpose()
 }
 
 pub(super) async fn last_requested(
@@ -79,20 +102,30 @@ pub(super) async fn last_requested(
     let sql = r#"SELECT requested_at FROM runs WHERE flow = ?1 AND "trigger" = ?2 ORDER BY id DESC LIMIT 1"#;
     let time = database.read(move |connection| {
         let mut statement = connection.prepare_cached(sql)?;
-        statement.query_row((flow, trigger.as_str()), |row| values::time(0, row.get(0)?)).optional()
+        statement
+            .query_row((flow, trigger.as_str()), |row| values::time(0, row.get(0)?))
+            .optional()
     });
     Ok(time.await?)
 }
 
-pub(super) async fn record_page(database: &Database, lease: &Lease, page: &PageProgress) -> Result<()> {
+pub(super) async fn record_page(
+    database: &Database,
+    lease: &Lease,
+    page: &PageProgress,
+) -> Result<()> {
     let page = page.clone();
     while_held(database, lease, move |transaction, _| {
         let checkpoint = page.checkpoint.to_string();
-        transaction
-            .execute("UPDATE runs SET checkpoint = ?2 WHERE id = ?1", (page.run.to_string(), checkpoint))?;
+        transaction.execute(
+            "UPDATE runs SET checkpoint = ?2 WHERE id = ?1",
+            (page.run.to_string(), checkpoint),
+        )?;
         source_keys::note(transaction, &page)?;
         add_batches(transaction, page.run, &page.batches)?;
-        page.batches.iter().try_for_each(|(batch, size)| resize(transaction, page.run, batch, *size))
+        page.batches
+            .iter()
+            .try_for_each(|(batch, size)| resize(transaction, page.run, batch, *size))
     })
     .await
 }
@@ -106,8 +139,13 @@ pub(super) async fn finish_extraction(
 ) -> Result<()> {
     let (cursor, warning) = (cursor.map(str::to_owned), warning.map(str::to_owned));
     while_held(database, lease, move |transaction, _| {
-        let Some(flow) = end(transaction, run, None)? else { return Ok(()) };
-        transaction.execute("UPDATE runs SET warning = ?2 WHERE id = ?1", (run.to_string(), warning))?;
+        let Some(flow) = end(transaction, run, None)? else {
+            return Ok(());
+        };
+        transaction.execute(
+            "UPDATE runs SET warning = ?2 WHERE id = ?1",
+            (run.to_string(), warning),
+        )?;
         match cursor {
             Some(cursor) => put_cursor(transaction, &flow, Some(&cursor)),
             None => Ok(()),
@@ -116,9 +154,17 @@ pub(super) async fn finish_extraction(
     .await
 }
 
-pub(super) async fn fail(database: &Database, lease: &Lease, run: RunId, error: &str) -> Result<()> {
+pub(super) async fn fail(
+    database: &Database,
+    lease: &Lease,
+    run: RunId,
+    error: &str,
+) -> Result<()> {
     let error = error.to_owned();
-    while_held(database, lease, move |transaction, _| end(transaction, run, Some(&error)).map(drop)).await
+    while_held(database, lease, move |transaction, _| {
+        end(transaction, run, Some(&error)).map(drop)
+    })
+    .await
 }
 
 pub(super) async fn record_outcomes(
@@ -128,7 +174,9 @@ pub(super) async fn record_outcomes(
     outcomes: &Outcomes,
 ) -> Result<()> {
     let (batch, outcomes) = (batch.to_owned(), outcomes.clone());
-    Ok(database.write(move |transaction| merge_batch(transaction, run, &batch, outcomes.mask())).await?)
+    Ok(database
+        .write(move |transaction| merge_batch(transaction, run, &batch, outcomes.mask()))
+        .await?)
 }
 
 const SUMMARY: &str = r#"SELECT id, flow, "trigger", requested_at, extracted_at, error, checkpoint IS NOT NULL, warning FROM runs"#;
@@ -137,7 +185,9 @@ pub(super) async fn summary(database: &Database, run: RunId) -> Result<Option<Ru
     let sql = format!("{SUMMARY} WHERE id = ?1");
     let summary = database.read(move |connection| {
         let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_row([run.to_string()], |row| run_summary(connection, row)).optional()
+        statement
+            .query_row([run.to_string()], |row| run_summary(connection, row))
+            .optional()
     });
     Ok(summary.await?)
 }
@@ -148,11 +198,17 @@ pub(super) async fn summaries(
     limit: u32,
 ) -> Result<Vec<RunSummary>> {
     let flow = flow.map(str::to_owned);
-    let wanted = if flow.is_some() { "flow = ?2" } else { "?2 IS NULL" };
+    let wanted = if flow.is_some() {
+        "flow = ?2"
+    } else {
+        "?2 IS NULL"
+    };
     let sql = format!("{SUMMARY} WHERE {wanted} ORDER BY id DESC LIMIT ?1");
     let summaries = database.read(move |connection| {
         let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_map((limit, flow), |row| run_summary(connection, row))?.collect()
+        statement
+            .query_map((limit, flow), |row| run_summary(connection, row))?
+            .collect()
     });
     Ok(summaries.await?)
 }
@@ -161,13 +217,19 @@ pub(super) async fn cursor(database: &Database, flow: &str) -> Result<Option<Str
     let flow = flow.to_owned();
     let sql = "SELECT value FROM cursors WHERE flow = ?1";
     Ok(database
-        .read(move |connection| connection.query_row(sql, [flow], |row| row.get(0)).optional())
+        .read(move |connection| {
+            connection
+                .query_row(sql, [flow], |row| row.get(0))
+                .optional()
+        })
         .await?)
 }
 
 pub(super) async fn set_cursor(database: &Database, flow: &str, value: Option<&str>) -> Result<()> {
     let (flow, value) = (flow.to_owned(), value.map(str::to_owned));
-    Ok(database.write(move |transaction| put_cursor(transaction, &flow, value.as_deref())).await?)
+    Ok(database
+        .write(move |transaction| put_cursor(transaction, &flow, value.as_deref()))
+        .await?)
 }
 
 /// Merges what is known of one batch into its run.
@@ -182,12 +244,17 @@ pub(super) fn merge_batch(
         .prepare_cached("SELECT outcomes FROM run_batches WHERE run = ?1 AND batch = ?2")?
         .query_row((&run, batch), |row| row.get(0))
         .optional()?;
-    let merged = stored.as_deref().map_or_else(|| mask.to_owned(), |stored| Outcomes::merge(stored, mask));
+    let merged = stored
+        .as_deref()
+        .map_or_else(|| mask.to_owned(), |stored| Outcomes::merge(stored, mask));
     if stored.as_ref() == Some(&merged) {
         return Ok(());
     }
     let sql = "INSERT OR REPLACE INTO run_batches (run, batch, outcomes) VALUES (?1, ?2, ?3)";
-    transaction.prepare_cached(sql)?.execute((&run, batch, merged)).map(drop)
+    transaction
+        .prepare_cached(sql)?
+        .execute((&run, batch, merged))
+        .map(drop)
 }
 
 /// Does the work unless the lease is somebody else's; it cannot change hands meanwhile.
@@ -198,13 +265,19 @@ where
     let fenced = lease.clone();
     let held = database.write(move |transaction| {
         let sql = "SELECT 1 FROM leases WHERE name = ?1 AND token = ?2";
-        let held = transaction.prepare_cached(sql)?.exists((&fenced.name, fenced.token))?;
+        let held = transaction
+            .prepare_cached(sql)?
+            .exists((&fenced.name, fenced.token))?;
         if held {
             work(transaction, &fenced)?;
         }
         Ok(held)
     });
-    if held.await? { Ok(()) } else { Err(Error::LeaseLost(lease.name.clone())) }
+    if held.await? {
+        Ok(())
+    } else {
+        Err(Error::LeaseLost(lease.name.clone()))
+    }
 }
 
 /// Ends a run that has not ended, and returns its flow.
@@ -215,7 +288,11 @@ pub(super) fn end(
 ) -> rusqlite::Result<Option<String>> {
     let sql = "
         UPDATE runs SET extracted_at = ?2, error = ?3 WHERE id = ?1 AND extracted_at IS NULL RETURNING flow";
-    transaction.query_row(sql, (run.to_string(), values::now(), error), |row| row.get(0)).optional()
+    transaction
+        .query_row(sql, (run.to_string(), values::now(), error), |row| {
+            row.get(0)
+        })
+        .optional()
 }
 
 pub(super) fn add_batches(
@@ -223,22 +300,37 @@ pub(super) fn add_batches(
     run: RunId,
     batches: &[(String, u32)],
 ) -> rusqlite::Result<()> {
-    batches
-        .iter()
-        .try_for_each(|(batch, size)| merge_batch(transaction, run, batch, Outcomes::waiting(*size).mask()))
+    batches.iter().try_for_each(|(batch, size)| {
+        merge_batch(transaction, run, batch, Outcomes::waiting(*size).mask())
+    })
 }
 
 /// Forgets the slots that a batch does not have any more.
-fn resize(transaction: &Transaction<'_>, run: RunId, batch: &str, size: u32) -> rusqlite::Result<()> {
+fn resize(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    batch: &str,
+    size: u32,
+) -> rusqlite::Result<()> {
     let sql = "
         UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || rtrim(substr(outcomes, ?3 + 1), '.')
         WHERE run = ?1 AND batch = ?2 AND length(outcomes) > ?3";
-    transaction.prepare_cached(sql)?.execute((run.to_string(), batch, size)).map(drop)
+    transaction
+        .prepare_cached(sql)?
+        .execute((run.to_string(), batch, size))
+        .map(drop)
 }
 
-fn put_cursor(transaction: &Transaction<'_>, flow: &str, value: Option<&str>) -> rusqlite::Result<()> {
+fn put_cursor(
+    transaction: &Transaction<'_>,
+    flow: &str,
+    value: Option<&str>,
+) -> rusqlite::Result<()> {
     match value {
-        Some(value) => transaction.execute("INSERT OR REPLACE INTO cursors VALUES (?1, ?2)", (flow, value)),
+        Some(value) => transaction.execute(
+            "INSERT OR REPLACE INTO cursors VALUES (?1, ?2)",
+            (flow, value),
+        ),
         None => transaction.execute("DELETE FROM cursors WHERE flow = ?1", [flow]),
     }
     .map(drop)
@@ -270,7 +362,12 @@ fn run_summary(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<RunSu
         id,
         flow: row.get(1)?,
         trigger: values::trigger(2, &row.get::<_, String>(2)?)?,
-        state: RunSummary::state_of(row.get(6)?, extracted_at.is_some(), error.is_some(), &counts),
+        state: RunSummary::state_of(
+            row.get(6)?,
+            extracted_at.is_some(),
+            error.is_some(),
+            &counts,
+        ),
         requested_at: values::time(3, row.get(3)?)?,
         extracted_at: extracted_at.map(|time| values::time(4, time)).transpose()?,
         error,
@@ -281,7 +378,12 @@ fn run_summary(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<RunSu
 }
 
 fn counts(connection: &Connection, run: RunId) -> rusqlite::Result<Counts> {
-    let sql = format!("SELECT {} FROM run_batches WHERE run = ?1", Counts::columns());
+    let sql = format!(
+        "SELECT {} FROM run_batches WHERE run = ?1",
+        Counts::columns()
+    );
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_row([run.to_string()], |row| Counts::from_columns(|column| row.get(column)))
+    statement.query_row([run.to_string()], |row| {
+        Counts::from_columns(|column| row.get(column))
+    })
 }

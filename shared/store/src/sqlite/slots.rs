@@ -12,7 +12,12 @@ use crate::{
     slots::{COMES_BACK, LEAST, WHOLE},
 };
 
-pub(super) async fn reserve(database: &Database, system: &str, pace: Pace, count: u32) -> Result<Slots> {
+pub(super) async fn reserve(
+    database: &Database,
+    system: &str,
+    pace: Pace,
+    count: u32,
+) -> Result<Slots> {
     let system = system.to_owned();
     let sql = "
         INSERT INTO rate_limits (system, last_slot, held_until) VALUES (?1, ?2, 0)
@@ -22,11 +27,17 @@ pub(super) async fn reserve(database: &Database, system: &str, pace: Pace, count
         let now = values::now();
         let given = Given::at(now, row(transaction, &system)?, pace, count);
         if given.count > 0 {
-            transaction.prepare_cached(sql)?.execute((&system, given.last))?;
+            transaction
+                .prepare_cached(sql)?
+                .execute((&system, given.last))?;
         }
         let first_in = SignedDuration::from_micros(given.first.saturating_sub(now));
         let interval = Duration::from_micros(given.interval.try_into().unwrap_or(1));
-        Ok(Slots { count: u32::try_from(given.count).unwrap_or(0), first_in, interval })
+        Ok(Slots {
+            count: u32::try_from(given.count).unwrap_or(0),
+            first_in,
+            interval,
+        })
     });
     Ok(reserved.await?)
 }
@@ -36,14 +47,16 @@ pub(super) async fn hold(database: &Database, system: &str, length: Duration) ->
     let sql = "
         INSERT INTO rate_limits (system, last_slot, held_until) VALUES (?1, 0, ?2)
         ON CONFLICT (system) DO UPDATE SET held_until = max(held_until, excluded.held_until)";
-    let held =
-        database.write(move |transaction| transaction.execute(sql, (system, values::in_future(length))));
+    let held = database
+        .write(move |transaction| transaction.execute(sql, (system, values::in_future(length))));
     Ok(held.await.map(drop)?)
 }
 
 pub(super) async fn held_for(database: &Database, system: &str) -> Result<Duration> {
     let system = system.to_owned();
-    let stored = database.read(move |connection| row(connection, &system)).await?;
+    let stored = database
+        .read(move |connection| row(connection, &system))
+        .await?;
     let left = stored.held_until.saturating_sub(values::now());
     Ok(Duration::from_micros(left.try_into().unwrap_or(0)))
 }
@@ -72,7 +85,12 @@ struct Stored {
 }
 
 impl Stored {
-    const NOTHING: Stored = Stored { last_slot: 0, held_until: 0, slowed_to: WHOLE, slowed_at: 0 };
+    const NOTHING: Stored = Stored {
+        last_slot: 0,
+        held_until: 0,
+        slowed_to: WHOLE,
+        slowed_at: 0,
+    };
 
     /// The share of its pace at which the system gets slots then, in millionths.
     fn share(&self, then: i64) -> i64 {
@@ -91,7 +109,10 @@ struct Given {
 impl Given {
     /// That a slot was given away for later than `ahead` from now can only be by a clock that went wrong.
     fn at(now: i64, stored: Stored, pace: Pace, count: u32) -> Given {
-        let (whole, latest) = (micros(pace.interval).max(1), now.saturating_add(micros(pace.ahead)));
+        let (whole, latest) = (
+            micros(pace.interval).max(1),
+            now.saturating_add(micros(pace.ahead)),
+        );
         let earliest = now.saturating_sub(whole.saturating_mul(pace.burst.into()));
         let interval = whole.saturating_mul(WHOLE) / stored.share(now);
         let next = stored.last_slot.min(latest).saturating_add(interval);
@@ -101,17 +122,30 @@ impl Given {
             ahead => (ahead / interval + 1).min(count.into()),
         };
         let last = first.saturating_add((count - 1).saturating_mul(interval));
-        Given { count, first, last, interval }
+        Given {
+            count,
+            first,
+            last,
+            interval,
+        }
     }
 }
 
 fn row(connection: &Connection, system: &str) -> rusqlite::Result<Stored> {
-    let sql = "SELECT last_slot, held_until, slowed_to, slowed_at FROM rate_limits WHERE system = ?1";
+    let sql =
+        "SELECT last_slot, held_until, slowed_to, slowed_at FROM rate_limits WHERE system = ?1";
     let stored = connection.prepare_cached(sql)?.query_row([system], |row| {
         let (last_slot, held_until) = (row.get(0)?, row.get(1)?);
-        Ok(Stored { last_slot, held_until, slowed_to: row.get(2)?, slowed_at: row.get(3)? })
+        Ok(Stored {
+            last_slot,
+            held_until,
+            slowed_to: row.get(2)?,
+            slowed_at: row.get(3)?,
+        })
     });
-    stored.optional().map(|stored| stored.unwrap_or(Stored::NOTHING))
+    stored
+        .optional()
+        .map(|stored| stored.unwrap_or(Stored::NOTHING))
 }
 
 fn micros(length: Duration) -> i64 {

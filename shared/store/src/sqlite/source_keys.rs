@@ -12,10 +12,18 @@ pub(super) fn note(transaction: &Transaction<'_>, page: &PageProgress) -> rusqli
     let list = "
         INSERT OR REPLACE INTO source_keys (flow, key, listed_in)
         SELECT flow, ?2, id FROM runs WHERE id = ?1";
-    let forget = "DELETE FROM source_keys WHERE flow = (SELECT flow FROM runs WHERE id = ?1) AND key = ?2";
-    let (mut list, mut forget) = (transaction.prepare_cached(list)?, transaction.prepare_cached(forget)?);
-    page.listed.iter().try_for_each(|key| list.execute((&run, key)).map(drop))?;
-    page.forgotten.iter().try_for_each(|key| forget.execute((&run, key)).map(drop))
+    let forget =
+        "DELETE FROM source_keys WHERE flow = (SELECT flow FROM runs WHERE id = ?1) AND key = ?2";
+    let (mut list, mut forget) = (
+        transaction.prepare_cached(list)?,
+        transaction.prepare_cached(forget)?,
+    );
+    page.listed
+        .iter()
+        .try_for_each(|key| list.execute((&run, key)).map(drop))?;
+    page.forgotten
+        .iter()
+        .try_for_each(|key| forget.execute((&run, key)).map(drop))
 }
 
 pub(super) async fn missing(
@@ -31,7 +39,9 @@ pub(super) async fn missing(
         WHERE flow = ?1 AND listed_in < ?2 AND key > ?3 ORDER BY key LIMIT ?4";
     let missing = database.read(move |connection| {
         let mut statement = connection.prepare_cached(sql)?;
-        statement.query_map((flow, run, after, limit), |row| row.get(0))?.collect()
+        statement
+            .query_map((flow, run, after, limit), |row| row.get(0))?
+            .collect()
     });
     Ok(missing.await?)
 }
@@ -44,11 +54,16 @@ pub(super) async fn count(database: &Database, flow: &str, run: RunId) -> Result
         connection.query_row(sql, (flow, run), counts)
     });
     let (known, missing) = counted.await?;
-    Ok(SourceKeys { known: known.unsigned_abs(), missing: missing.unsigned_abs() })
+    Ok(SourceKeys {
+        known: known.unsigned_abs(),
+        missing: missing.unsigned_abs(),
+    })
 }
 
 pub(super) async fn has_applied(database: &Database, flow: &str) -> Result<bool> {
     let flow = flow.to_owned();
     let sql = "SELECT EXISTS (SELECT 1 FROM ledger WHERE flow = ?1)";
-    Ok(database.read(move |connection| connection.query_row(sql, [flow], |row| row.get(0))).await?)
+    Ok(database
+        .read(move |connection| connection.query_row(sql, [flow], |row| row.get(0)))
+        .await?)
 }

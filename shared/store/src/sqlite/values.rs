@@ -22,19 +22,23 @@ pub(super) fn before(ago: Duration) -> i64 {
 }
 
 pub(super) fn time(column: usize, microseconds: i64) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_microsecond(microseconds).map_err(|_| unreadable(column, Type::Integer, "a time"))
+    Timestamp::from_microsecond(microseconds)
+        .map_err(|_| unreadable(column, Type::Integer, "a time"))
 }
 
 pub(super) fn run_id(column: usize, text: &str) -> rusqlite::Result<RunId> {
-    text.parse().map_err(|_| unreadable(column, Type::Text, "the id of a run"))
+    text.parse()
+        .map_err(|_| unreadable(column, Type::Text, "the id of a run"))
 }
 
 pub(super) fn trigger(column: usize, text: &str) -> rusqlite::Result<Trigger> {
-    text.parse().map_err(|_| unreadable(column, Type::Text, "the trigger of a run"))
+    text.parse()
+        .map_err(|_| unreadable(column, Type::Text, "the trigger of a run"))
 }
 
 pub(super) fn stage(column: usize, text: &str) -> rusqlite::Result<Stage> {
-    text.parse().map_err(|_| unreadable(column, Type::Text, "the stage of a replay"))
+    text.parse()
+        .map_err(|_| unreadable(column, Type::Text, "the stage of a replay"))
 }
 
 fn unreadable(column: usize, found: Type, expected: &str) -> rusqlite::Error {

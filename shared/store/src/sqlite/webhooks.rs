@@ -7,12 +7,19 @@ use rusqlite::Transaction;
 use super::{runs, values};
 use crate::{Arrival, Result, webhooks::FORGOTTEN};
 
-pub(super) async fn known(database: &Database, flow: &str, deliveries: &[DeliveryId]) -> Result<Vec<bool>> {
+pub(super) async fn known(
+    database: &Database,
+    flow: &str,
+    deliveries: &[DeliveryId],
+) -> Result<Vec<bool>> {
     let (flow, deliveries) = (flow.to_owned(), deliveries.to_owned());
     let sql = "SELECT 1 FROM deliveries WHERE flow = ?1 AND id = ?2 AND expires_at > ?3";
     let known = database.read(move |connection| {
         let (mut statement, now) = (connection.prepare_cached(sql)?, values::now());
-        deliveries.iter().map(|delivery| statement.exists((&flow, delivery.0, now))).collect()
+        deliveries
+            .iter()
+            .map(|delivery| statement.exists((&flow, delivery.0, now)))
+            .collect()
     });
     Ok(known.await?)
 }
@@ -33,20 +40,35 @@ fn make_run(transaction: &Transaction<'_>, arrival: &Arrival) -> rusqlite::Resul
         INSERT INTO runs (id, flow, "trigger", requested_at, extracted_at) VALUES (?1, ?2, ?3, ?4, ?4)
         ON CONFLICT (id) DO NOTHING"#;
     let trigger = Trigger::Webhook.as_str();
-    let run = (arrival.run.to_string(), &arrival.flow, trigger, values::now());
+    let run = (
+        arrival.run.to_string(),
+        &arrival.flow,
+        trigger,
+        values::now(),
+    );
     transaction.prepare_cached(sql)?.execute(run).map(drop)
 }
 
 fn remember(transaction: &Transaction<'_>, arrival: &Arrival) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO deliveries (flow, id, expires_at) VALUES (?1, ?2, ?3)";
-    let (mut statement, until) = (transaction.prepare_cached(sql)?, values::in_future(arrival.remember));
-    let mut remember = |delivery: &DeliveryId| statement.execute((&arrival.flow, delivery.0, until));
-    arrival.deliveries.iter().try_for_each(|delivery| remember(delivery).map(drop))
+    let (mut statement, until) = (
+        transaction.prepare_cached(sql)?,
+        values::in_future(arrival.remember),
+    );
+    let mut remember =
+        |delivery: &DeliveryId| statement.execute((&arrival.flow, delivery.0, until));
+    arrival
+        .deliveries
+        .iter()
+        .try_for_each(|delivery| remember(delivery).map(drop))
 }
 
 fn forget_expired(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let sql = "
         DELETE FROM deliveries WHERE (flow, id) IN (
             SELECT flow, id FROM deliveries WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-    transaction.prepare_cached(sql)?.execute((values::now(), FORGOTTEN)).map(drop)
+    transaction
+        .prepare_cached(sql)?
+        .execute((values::now(), FORGOTTEN))
+        .map(drop)
 }

@@ -52,15 +52,27 @@ impl Crm {
 
 fn page(customers: &BTreeMap<u64, Value>, seen: &Seen) -> Reply {
     let since: Timestamp = seen.query["changed_since"].parse().unwrap();
-    let number: usize = seen.query.get("page").map_or(0, |number| number.parse().unwrap());
-    let changed =
-        |customer: &&Value| customer["changed_at"].as_str().unwrap().parse::<Timestamp>().unwrap() >= since;
+    let number: usize = seen
+        .query
+        .get("page")
+        .map_or(0, |number| number.parse().unwrap());
+    let changed = |customer: &&Value| {
+        customer["changed_at"]
+            .as_str()
+            .unwrap()
+            .parse::<Timestamp>()
+            .unwrap()
+            >= since
+    };
     let changed: Vec<&Value> = customers.values().filter(changed).collect();
     let rows = changed.chunks(3).nth(number).unwrap_or_default();
     let answer = Reply::json(200, &json!(rows));
     match (number + 1) * 3 < changed.len() {
         true => {
-            let next = format!("</customers?changed_since={since}&page={}>; rel=\"next\"", number + 1);
+            let next = format!(
+                "</customers?changed_since={since}&page={}>; rel=\"next\"",
+                number + 1
+            );
             Reply::With("link", next, Box::new(answer))
         }
         false => answer,
@@ -88,7 +100,11 @@ fn customers() -> BTreeMap<u64, Value> {
     let of_id = |(id, mut customer): (u64, Value)| {
         customer["id"] = json!(id);
         customer["changed_at"] = json!(format!("2026-06-{id:02}T08:00:00Z"));
-        customer.as_object_mut().unwrap().entry("status").or_insert(json!("active"));
+        customer
+            .as_object_mut()
+            .unwrap()
+            .entry("status")
+            .or_insert(json!("active"));
         (id, customer)
     };
     (1..).zip(customers).map(of_id).collect()

@@ -42,7 +42,11 @@ impl Shop {
         let kept = shelf.clone();
         let server = Server::start(move |seen| kept.lock().unwrap().answer(seen)).await;
         // Others are made before her account is updated, and stand before it all the same.
-        shelf.lock().unwrap().customers.insert(1000, r#"{"email":"iga@poczta.example"}"#.into());
+        shelf
+            .lock()
+            .unwrap()
+            .customers
+            .insert(1000, r#"{"email":"iga@poczta.example"}"#.into());
         Shop { server, shelf }
     }
 
@@ -52,7 +56,14 @@ impl Shop {
 
     /// The customers as they were sent, in the order of their ids in the CRM, those without one first.
     pub(super) fn customers(&self) -> Vec<String> {
-        let mut customers: Vec<String> = self.shelf.lock().unwrap().customers.values().cloned().collect();
+        let mut customers: Vec<String> = self
+            .shelf
+            .lock()
+            .unwrap()
+            .customers
+            .values()
+            .cloned()
+            .collect();
         customers.sort();
         customers
     }
@@ -67,7 +78,12 @@ impl Shop {
 
     /// The methods of the requests that write, sorted.
     pub(super) fn writes(&self) -> Vec<String> {
-        let writes = self.server.seen().into_iter().map(|seen| seen.method).filter(|method| method != "GET");
+        let writes = self
+            .server
+            .seen()
+            .into_iter()
+            .map(|seen| seen.method)
+            .filter(|method| method != "GET");
         let mut writes: Vec<String> = writes.collect();
         writes.sort();
         writes
@@ -83,17 +99,30 @@ impl Shelf {
         if seen.path == "/oauth/token" {
             return self.token(seen);
         }
-        if let Some(answer) = turned_away(seen, "authorization", &format!("Bearer token-{}", self.tokens)) {
+        if let Some(answer) = turned_away(
+            seen,
+            "authorization",
+            &format!("Bearer token-{}", self.tokens),
+        ) {
             self.refused += 1;
             return answer;
         }
-        match (seen.method.as_str(), seen.path.strip_prefix("/customers/").map(|id| id.parse::<usize>())) {
+        match (
+            seen.method.as_str(),
+            seen.path
+                .strip_prefix("/customers/")
+                .map(|id| id.parse::<usize>()),
+        ) {
             ("GET", None) => {
-                let found = self.with_email(&json!(seen.query["email"])).map(|id| json!({ "id": id }));
+                let found = self
+                    .with_email(&json!(seen.query["email"]))
+                    .map(|id| json!({ "id": id }));
                 Reply::json(200, &json!({ "customers": Vec::from_iter(found) }))
             }
             ("POST", None) => self.create(&seen.body),
-            (method, Some(Ok(id))) if self.customers.contains_key(&id) => self.change(method, id, &seen.body),
+            (method, Some(Ok(id))) if self.customers.contains_key(&id) => {
+                self.change(method, id, &seen.body)
+            }
             _ => not_found(),
         }
     }
@@ -102,10 +131,16 @@ impl Shelf {
         if let Some(answer) = turned_away(seen, "authorization", &basic(CLIENT_ID, CLIENT_SECRET)) {
             return answer;
         }
-        assert!(seen.body.contains("grant_type=client_credentials") && seen.body.contains("scope=customers"));
+        assert!(
+            seen.body.contains("grant_type=client_credentials")
+                && seen.body.contains("scope=customers")
+        );
         self.tokens += 1;
         let token = format!("token-{}", self.tokens);
-        Reply::json(200, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600 }))
+        Reply::json(
+            200,
+            &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600 }),
+        )
     }
 
     fn create(&mut self, body: &str) -> Reply {
@@ -128,7 +163,11 @@ impl Shelf {
     }
 
     fn with_email(&self, email: &Value) -> Option<usize> {
-        let has = |customer: &str| serde_json::from_str::<Value>(customer).unwrap()["email"] == *email;
-        self.customers.iter().find(|(_, customer)| has(customer)).map(|(id, _)| *id)
+        let has =
+            |customer: &str| serde_json::from_str::<Value>(customer).unwrap()["email"] == *email;
+        self.customers
+            .iter()
+            .find(|(_, customer)| has(customer))
+            .map(|(id, _)| *id)
     }
 }

@@ -70,8 +70,19 @@ pub(super) fn contact(number: usize) -> Value {
 fn page(contacts: &BTreeMap<usize, Value>, seen: &Seen) -> Reply {
     let since: Timestamp = seen.query["changed_since"].parse().unwrap();
     let skip: usize = seen.query["offset"].parse().unwrap();
-    let changed =
-        |contact: &&Value| contact["changed_at"].as_str().unwrap().parse::<Timestamp>().unwrap() >= since;
-    let page: Vec<&Value> = contacts.values().filter(changed).skip(skip).take(50).collect();
+    let changed = |contact: &&Value| {
+        contact["changed_at"]
+            .as_str()
+            .unwrap()
+            .parse::<Timestamp>()
+            .unwrap()
+            >= since
+    };
+    let page: Vec<&Value> = contacts
+        .values()
+        .filter(changed)
+        .skip(skip)
+        .take(50)
+        .collect();
     Reply::json(200, &json!({ "contacts": page }))
 }

@@ -68,7 +68,14 @@ impl Tool {
 
     /// The contacts by what the CRM calls them.
     pub(super) fn contacts(&self) -> Vec<Value> {
-        let mut contacts: Vec<Value> = self.list.lock().unwrap().contacts.values().cloned().collect();
+        let mut contacts: Vec<Value> = self
+            .list
+            .lock()
+            .unwrap()
+            .contacts
+            .values()
+            .cloned()
+            .collect();
         contacts.sort_by_key(|contact| contact["ref"].to_string());
         contacts
     }
@@ -76,12 +83,20 @@ impl Tool {
 
 impl List {
     fn answer(&mut self, seen: &Seen) -> Reply {
-        match (seen.method.as_str(), seen.path.strip_prefix("/contacts/").map(str::parse::<usize>)) {
+        match (
+            seen.method.as_str(),
+            seen.path
+                .strip_prefix("/contacts/")
+                .map(str::parse::<usize>),
+        ) {
             ("POST" | "PATCH", Some(Err(_))) => self.batch(&seen.body),
-            ("DELETE", Some(Ok(id))) if self.contacts.remove(&id).is_some() => Reply::Answer(204, Vec::new()),
+            ("DELETE", Some(Ok(id))) if self.contacts.remove(&id).is_some() => {
+                Reply::Answer(204, Vec::new())
+            }
             ("GET", None) => {
-                let found =
-                    self.with_email(&json!(seen.query["email"])).map(|id| json!({ "contact_id": id }));
+                let found = self
+                    .with_email(&json!(seen.query["email"]))
+                    .map(|id| json!({ "contact_id": id }));
                 Reply::json(200, &json!({ "contacts": Vec::from_iter(found) }))
             }
             _ => not_found(),
@@ -117,16 +132,21 @@ impl List {
         }
         let mut kept = contact.clone();
         let id = kept.as_object_mut().unwrap().remove("contact_id");
-        let id = id.map(|id| id.as_str().unwrap().parse().unwrap()).unwrap_or_else(|| {
-            self.made += 1;
-            self.made
-        });
+        let id = id
+            .map(|id| id.as_str().unwrap().parse().unwrap())
+            .unwrap_or_else(|| {
+                self.made += 1;
+                self.made
+            });
         self.contacts.insert(id, kept);
         json!({ "ref": reference, "contact_id": id.to_string() })
     }
 
     fn with_email(&self, email: &Value) -> Option<usize> {
-        self.contacts.iter().find(|(_, contact)| contact["email"] == *email).map(|(id, _)| *id)
+        self.contacts
+            .iter()
+            .find(|(_, contact)| contact["email"] == *email)
+            .map(|(id, _)| *id)
     }
 }
 

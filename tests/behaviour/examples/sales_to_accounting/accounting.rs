@@ -74,7 +74,11 @@ impl Accounting {
     /// The sum of all invoices, in the smallest units of their currencies.
     pub(super) fn booked(&self) -> u64 {
         let books = self.books.lock().unwrap();
-        books.invoices.values().map(|invoice| minor_units(invoice, "Gross").unwrap()).sum()
+        books
+            .invoices
+            .values()
+            .map(|invoice| minor_units(invoice, "Gross").unwrap())
+            .sum()
     }
 }
 
@@ -95,7 +99,9 @@ impl Books {
     }
 
     fn create(&mut self, key: Option<&String>, invoice: &str) -> Reply {
-        let Some(key) = key else { return Reply::json(400, &json!({ "error": "no idempotency key" })) };
+        let Some(key) = key else {
+            return Reply::json(400, &json!({ "error": "no idempotency key" }));
+        };
         let new = format!("A{}", self.known.len() + 1);
         let id = self.known.entry(key.clone()).or_insert(new);
         self.invoices.insert(id.clone(), invoice.to_owned());

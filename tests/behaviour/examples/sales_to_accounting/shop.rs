@@ -57,8 +57,14 @@ impl Shop {
             .collect();
         assert!(windows.len() > 4, "{windows:?}");
         assert_eq!(windows[0].0, time("01.01.2024 01:00"));
-        assert!(windows.windows(2).all(|two| two[0].1 == two[1].0), "{windows:?}");
-        assert!(windows.last().unwrap().1 > jiff::Zoned::now().datetime() - 1.day(), "{windows:?}");
+        assert!(
+            windows.windows(2).all(|two| two[0].1 == two[1].0),
+            "{windows:?}"
+        );
+        assert!(
+            windows.last().unwrap().1 > jiff::Zoned::now().datetime() - 1.day(),
+            "{windows:?}"
+        );
     }
 }
 
@@ -71,7 +77,10 @@ fn table(sales: &[String], query: &BTreeMap<String, String>) -> Reply {
         let changed = time(sale.rsplit(';').next().unwrap());
         (from..to).contains(&changed)
     };
-    let lines = sales.iter().filter(changed).map(|sale| format!("{sale}\r\n"));
+    let lines = sales
+        .iter()
+        .filter(changed)
+        .map(|sale| format!("{sale}\r\n"));
     let text = format!("{HEADER}\r\n{}", lines.collect::<String>());
     let (bytes, _, unmappable) = WINDOWS_1250.encode(&text);
     assert!(!unmappable, "{text}");

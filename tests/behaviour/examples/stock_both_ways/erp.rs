@@ -96,19 +96,32 @@ impl Erp {
 
 impl Store {
     fn answer(&mut self, seen: &Seen) -> Reply {
-        let code = seen.path.strip_prefix("/items/").and_then(|rest| rest.strip_suffix("/reservation"));
-        let Some(code) = code else { return self.list(&seen.query) };
-        let Some(code) = self.items.keys().find(|known| **known == code).copied() else { return not_found() };
+        let code = seen
+            .path
+            .strip_prefix("/items/")
+            .and_then(|rest| rest.strip_suffix("/reservation"));
+        let Some(code) = code else {
+            return self.list(&seen.query);
+        };
+        let Some(code) = self.items.keys().find(|known| **known == code).copied() else {
+            return not_found();
+        };
         self.writes += 1;
         let reservation: Value = serde_json::from_str(&seen.body).unwrap();
-        self.change(code, |item| item.reserved = reservation["reserved"].as_i64().unwrap());
+        self.change(code, |item| {
+            item.reserved = reservation["reserved"].as_i64().unwrap()
+        });
         Reply::Answer(204, Vec::new())
     }
 
     /// A page of the items that were changed after a revision, in the order of their changes.
     fn list(&mut self, query: &BTreeMap<String, String>) -> Reply {
         let after: u64 = query["after"].parse().unwrap();
-        let mut changed: Vec<_> = self.items.iter().filter(|(_, kept)| kept.revision > after).collect();
+        let mut changed: Vec<_> = self
+            .items
+            .iter()
+            .filter(|(_, kept)| kept.revision > after)
+            .collect();
         changed.sort_by_key(|(_, kept)| kept.revision);
         changed.truncate(3);
         let item = |(code, kept): &(&&str, &Kept)| {
@@ -128,7 +141,11 @@ impl Store {
 
     /// What changes nothing is no change.
     fn change(&mut self, code: &'static str, change: impl FnOnce(&mut Kept)) {
-        let item = self.items.entry(code).or_insert(Kept { on_hand: 0, reserved: 0, revision: 0 });
+        let item = self.items.entry(code).or_insert(Kept {
+            on_hand: 0,
+            reserved: 0,
+            revision: 0,
+        });
         let before = *item;
         change(item);
         if *item != before {

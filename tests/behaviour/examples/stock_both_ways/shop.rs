@@ -60,9 +60,24 @@ struct Kept {
 impl Shop {
     pub(super) async fn start() -> Shop {
         let products = [("CUP", 1), ("GIFT", 9), ("MUG", 2), ("PEN", 0)]
-            .map(|(sku, reserved)| (sku, Kept { reserved, available: 0, change: 0 }))
+            .map(|(sku, reserved)| {
+                (
+                    sku,
+                    Kept {
+                        reserved,
+                        available: 0,
+                        change: 0,
+                    },
+                )
+            })
             .into();
-        let shelf = Shelf { products, changes: 0, writes: 0, mismatches: 0, deliveries: Vec::new() };
+        let shelf = Shelf {
+            products,
+            changes: 0,
+            writes: 0,
+            mismatches: 0,
+            deliveries: Vec::new(),
+        };
         let shelf = Arc::new(Mutex::new(shelf));
         let kept = shelf.clone();
         let server = Server::start(move |seen| {
@@ -83,7 +98,13 @@ impl Shop {
             reserved: kept.reserved,
             available: kept.available,
         };
-        self.shelf.lock().unwrap().products.iter().map(product).collect()
+        self.shelf
+            .lock()
+            .unwrap()
+            .products
+            .iter()
+            .map(product)
+            .collect()
     }
 
     pub(super) fn writes(&self) -> usize {
@@ -96,7 +117,10 @@ impl Shop {
 
     /// A customer orders some.
     pub(super) fn order(&self, sku: &'static str, pieces: u64) {
-        self.shelf.lock().unwrap().change(sku, |product| product.reserved += pieces);
+        self.shelf
+            .lock()
+            .unwrap()
+            .change(sku, |product| product.reserved += pieces);
     }
 
     /// Delivers what has changed since the last time; returns what it is told of each.
@@ -114,7 +138,12 @@ impl Shop {
     }
 
     /// Delivers a product as it was when so much of it was reserved, before its last change.
-    pub(super) async fn deliver_anew(&self, sku: &'static str, reserved: u64, hook: SocketAddr) -> String {
+    pub(super) async fn deliver_anew(
+        &self,
+        sku: &'static str,
+        reserved: u64,
+        hook: SocketAddr,
+    ) -> String {
         let mut product = self.shelf.lock().unwrap().product(sku);
         product["reserved"] = json!(reserved);
         product["updated_at"] = json!(time_of(0));
@@ -131,15 +160,27 @@ pub(super) fn signature(secret: &str, body: &str) -> String {
 
 async fn deliver(hook: SocketAddr, body: &str) -> String {
     let signature = signature(WEBHOOK_SECRET, body);
-    let headers = format!("X-Shopify-Hmac-SHA256: {signature}\r\nX-Shopify-Webhook-Id: {signature}\r\n");
-    let (status, answer) = ask("POST", &format!("http://{hook}/shop/products"), &headers, body).await;
+    let headers =
+        format!("X-Shopify-Hmac-SHA256: {signature}\r\nX-Shopify-Webhook-Id: {signature}\r\n");
+    let (status, answer) = ask(
+        "POST",
+        &format!("http://{hook}/shop/products"),
+        &headers,
+        body,
+    )
+    .await;
     assert_eq!(status, 200, "{answer}");
-    serde_json::from_str::<Value>(&answer).unwrap()["status"].as_str().unwrap().to_owned()
+    serde_json::from_str::<Value>(&answer).unwrap()["status"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 impl Shelf {
     fn answer(&mut self, seen: &Seen) -> Reply {
-        let Some(sku) = seen.path.strip_prefix("/products/") else { return self.list(&seen.query) };
+        let Some(sku) = seen.path.strip_prefix("/products/") else {
+            return self.list(&seen.query);
+        };
         let Some(sku) = self.products.keys().find(|known| **known == sku).copied() else {
             return not_found();
         };
@@ -153,7 +194,9 @@ impl Shelf {
             _ => {
                 let change: Value = serde_json::from_str(&seen.body).unwrap();
                 self.writes += 1;
-                self.change(sku, |product| product.available = change["available"].as_i64().unwrap());
+                self.change(sku, |product| {
+                    product.available = change["available"].as_i64().unwrap()
+                });
                 self.tagged(sku)
             }
         }
@@ -163,10 +206,19 @@ impl Shelf {
     fn list(&self, query: &BTreeMap<String, String>) -> Reply {
         let since: Timestamp = query["updated_since"].parse().unwrap();
         let after = query.get("after").map_or("", String::as_str);
-        let listed = self.products.iter().filter(|(_, kept)| time_of(kept.change) >= since);
-        let listed: Vec<&str> = listed.map(|(sku, _)| *sku).filter(|sku| *sku > after).collect();
+        let listed = self
+            .products
+            .iter()
+            .filter(|(_, kept)| time_of(kept.change) >= since);
+        let listed: Vec<&str> = listed
+            .map(|(sku, _)| *sku)
+            .filter(|sku| *sku > after)
+            .collect();
         let page: Vec<Value> = listed.iter().take(2).map(|sku| self.product(sku)).collect();
-        Reply::json(200, &json!({ "products": page, "next": listed.get(1).filter(|_| listed.len() > 2) }))
+        Reply::json(
+            200,
+            &json!({ "products": page, "next": listed.get(1).filter(|_| listed.len() > 2) }),
+        )
     }
 
     fn change(&mut self, sku: &'static str, change: impl FnOnce(&mut Kept)) {
@@ -178,7 +230,11 @@ impl Shelf {
     }
 
     fn product(&self, sku: &str) -> Value {
-        let Kept { reserved, available, change } = &self.products[sku];
+        let Kept {
+            reserved,
+            available,
+            change,
+        } = &self.products[sku];
         json!({ "sku": sku, "reserved": reserved, "available": available, "updated_at": time_of(*change) })
     }
 
@@ -187,7 +243,11 @@ impl Shelf {
     }
 
     fn tagged(&self, sku: &str) -> Reply {
-        Reply::With("etag", self.etag(sku), Box::new(Reply::json(200, &self.product(sku))))
+        Reply::With(
+            "etag",
+            self.etag(sku),
+            Box::new(Reply::json(200, &self.product(sku))),
+        )
     }
 }
 

@@ -13,12 +13,24 @@ pub(crate) struct Schema {
 }
 
 /// Runs the work and drops the schema, also when the work panics.
-pub(crate) async fn in_a_schema<Running: Future<Output = ()>>(work: impl FnOnce(Schema) -> Running) {
-    let schema = Schema { name: format!("test_{}", uuid::Uuid::new_v4().simple()) };
-    connect().await.batch_execute(&format!("CREATE SCHEMA {}", schema.name)).await.unwrap();
+pub(crate) async fn in_a_schema<Running: Future<Output = ()>>(
+    work: impl FnOnce(Schema) -> Running,
+) {
+    let schema = Schema {
+        name: format!("test_{}", uuid::Uuid::new_v4().simple()),
+    };
+    connect()
+        .await
+        .batch_execute(&format!("CREATE SCHEMA {}", schema.name))
+        .await
+        .unwrap();
     let ended = std::panic::AssertUnwindSafe(work(schema.clone()));
     let ended = futures_util::FutureExt::catch_unwind(ended).await;
-    connect().await.batch_execute(&format!("DROP SCHEMA {} CASCADE", schema.name)).await.unwrap();
+    connect()
+        .await
+        .batch_execute(&format!("DROP SCHEMA {} CASCADE", schema.name))
+        .await
+        .unwrap();
     if let Err(panic) = ended {
         std::panic::resume_unwind(panic);
     }
@@ -28,7 +40,10 @@ impl Schema {
     /// A connection that looks into the schema first.
     pub(crate) async fn client(&self) -> Client {
         let client = connect().await;
-        client.batch_execute(&format!("SET search_path = {}", self.name)).await.unwrap();
+        client
+            .batch_execute(&format!("SET search_path = {}", self.name))
+            .await
+            .unwrap();
         client
     }
 
@@ -41,20 +56,35 @@ impl Schema {
         let client = self.client().await;
         client.batch_execute("SET TimeZone = 'UTC'").await.unwrap();
         let sql = format!("SELECT r::text FROM {table} r ORDER BY 1");
-        client.query(&sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        client
+            .query(&sql, &[])
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect()
     }
 
     /// How many connections of an application wait for a lock.
     pub(crate) async fn waiting(&self, application: &str) -> i64 {
-        let waiting =
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
-        self.client().await.query_one(waiting, &[&application]).await.unwrap().get(0)
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
+        self.client()
+            .await
+            .query_one(waiting, &[&application])
+            .await
+            .unwrap()
+            .get(0)
     }
 
     /// Closes the connections of an application, and returns how many there were.
     pub(crate) async fn disconnect(&self, application: &str) -> i64 {
         let close = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = $1";
-        self.client().await.query_one(close, &[&application]).await.unwrap().get(0)
+        self.client()
+            .await
+            .query_one(close, &[&application])
+            .await
+            .unwrap()
+            .get(0)
     }
 }
 

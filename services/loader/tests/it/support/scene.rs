@@ -52,7 +52,10 @@ impl Scene {
             fs::write(path, content).unwrap();
         };
         write(file, content.to_owned());
-        write("systems/source.yaml", "system: source\nbase_url: http://127.0.0.1:1\n".into());
+        write(
+            "systems/source.yaml",
+            "system: source\nbase_url: http://127.0.0.1:1\n".into(),
+        );
         write(
             "flows/sales.yaml",
             format!(
@@ -61,19 +64,35 @@ impl Scene {
                 schema.name
             ),
         );
-        let environment = Environment::of(directory.path(), [("WAREHOUSE".to_owned(), database.to_owned())]);
-        let project =
-            Project::load(directory.path(), &environment).unwrap_or_else(|problems| panic!("{problems}"));
+        let environment = Environment::of(
+            directory.path(),
+            [("WAREHOUSE".to_owned(), database.to_owned())],
+        );
+        let project = Project::load(directory.path(), &environment)
+            .unwrap_or_else(|problems| panic!("{problems}"));
         let backends = Backends::embedded(directory.path()).await.unwrap();
         let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
-        let context = Context { project: Arc::new(project), backends, claim, shutdown };
+        let context = Context {
+            project: Arc::new(project),
+            backends,
+            claim,
+            shutdown,
+        };
         context.declare().await.unwrap();
         let clients = Clients::new(&context.project, &context.backends.store).unwrap();
         let flow = context.project.flows["sales"].clone();
         let destination = Destination::of(&flow, &clients).unwrap();
         let turns = Arc::new(Turns::new(context.clone(), destination.flow.clone()));
-        let handler = LoadHandler { context: context.clone(), destination, turns };
-        Scene { context, handler, _directory: directory }
+        let handler = LoadHandler {
+            context: context.clone(),
+            destination,
+            turns,
+        };
+        Scene {
+            context,
+            handler,
+            _directory: directory,
+        }
     }
 
     /// Loads a batch.
@@ -84,8 +103,10 @@ impl Scene {
     /// What the loader logs of a record that the table does not take.
     pub(crate) async fn refusal(&self, record: Record) -> String {
         let log = Log::default();
-        let to_log =
-            tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::TRACE).with_writer(log.clone());
+        let to_log = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(Level::TRACE)
+            .with_writer(log.clone());
         let _until_the_end = tracing::subscriber::set_default(to_log.finish());
         self.load(batch([record])).await;
         log.text()
@@ -115,18 +136,41 @@ impl Scene {
 pub(crate) fn batch(records: impl IntoIterator<Item = Record>) -> Batch {
     let number = |(slot, record)| Record { slot, ..record };
     let records: Vec<Record> = (0..).zip(records).map(number).collect();
-    let (run, id, size) = (RunId::generate(), "0.0".to_owned(), u32::try_from(records.len()).unwrap());
-    Batch { flow: "sales".into(), run, id, size, attempt: 0, waits: 0, lane: Lane::Live, records }
+    let (run, id, size) = (
+        RunId::generate(),
+        "0.0".to_owned(),
+        u32::try_from(records.len()).unwrap(),
+    );
+    Batch {
+        flow: "sales".into(),
+        run,
+        id,
+        size,
+        attempt: 0,
+        waits: 0,
+        lane: Lane::Live,
+        records,
+    }
 }
 
 pub(crate) fn record(key: &str, data: &str) -> Record {
     let data = RawValue::from_string(data.to_owned()).unwrap();
     let version = Version::new(uuid::Uuid::now_v7().to_string());
-    Record { slot: 0, key: key.to_owned(), version, op: Op::Upsert, data, source: None }
+    Record {
+        slot: 0,
+        key: key.to_owned(),
+        version,
+        op: Op::Upsert,
+        data,
+        source: None,
+    }
 }
 
 pub(crate) fn deleted(key: &str) -> Record {
-    Record { op: Op::Delete, ..record(key, "null") }
+    Record {
+        op: Op::Delete,
+        ..record(key, "null")
+    }
 }
 
 /// What was logged.

@@ -7,7 +7,11 @@ use super::{error::Failure, get, kind, set};
 use crate::{Value, budget::Budget};
 
 /// Deletes what stands at the paths.
-pub(super) fn all(budget: &Budget, value: &mut Value, mut paths: Vec<Vec<Value>>) -> Result<(), Failure> {
+pub(super) fn all(
+    budget: &Budget,
+    value: &mut Value,
+    mut paths: Vec<Vec<Value>>,
+) -> Result<(), Failure> {
     if paths.is_empty() {
         return Ok(());
     }
@@ -21,7 +25,12 @@ pub(super) fn all(budget: &Budget, value: &mut Value, mut paths: Vec<Vec<Value>>
 }
 
 /// Deletes at sorted paths whose keys before `depth` have led here.
-fn below(budget: &Budget, value: &mut Value, paths: &[Vec<Value>], depth: usize) -> Result<(), Failure> {
+fn below(
+    budget: &Budget,
+    value: &mut Value,
+    paths: &[Vec<Value>],
+    depth: usize,
+) -> Result<(), Failure> {
     let mut keys = Vec::new();
     for together in paths.chunk_by(|one, next| one[depth] == next[depth]) {
         let key = &together[0][depth..=depth];
@@ -36,7 +45,11 @@ fn below(budget: &Budget, value: &mut Value, paths: &[Vec<Value>], depth: usize)
             set::at_path(budget, value, key, part)?;
         }
     }
-    if keys.is_empty() { Ok(()) } else { remove(budget, value, &keys) }
+    if keys.is_empty() {
+        Ok(())
+    } else {
+        remove(budget, value, &keys)
+    }
 }
 
 /// Removes what goes by sorted keys.
@@ -51,13 +64,19 @@ fn remove(budget: &Budget, value: &mut Value, keys: &[&Value]) -> Result<(), Fai
         }
         Value::Obj(fields) => {
             if let Some(key) = keys.iter().find(|key| !matches!(key, Value::TStr(_))) {
-                return Err(Failure::of(format_args!("Cannot delete {} field of object", kind(key))));
+                return Err(Failure::of(format_args!(
+                    "Cannot delete {} field of object",
+                    kind(key)
+                )));
             }
             budget.take(get::steps_of_copy(fields.len()))?;
             Rc::make_mut(fields).retain(|name, _| keys.binary_search(&name).is_err());
             Ok(())
         }
-        other => Err(Failure::of(format_args!("Cannot delete fields from {}", kind(other)))),
+        other => Err(Failure::of(format_args!(
+            "Cannot delete fields from {}",
+            kind(other)
+        ))),
     }
 }
 
@@ -71,10 +90,16 @@ fn places_of(keys: &[&Value], length: usize) -> Result<Vec<bool>, Error<Value>> 
                 place.into_iter().for_each(|named| *named = true);
             }
             Value::Obj(_) => {
-                let places = get::range(key, length).map_err(|refusal| refusal.error(&Value::Null, key))?;
+                let places =
+                    get::range(key, length).map_err(|refusal| refusal.error(&Value::Null, key))?;
                 named[places].fill(true);
             }
-            other => return Err(Error::str(format_args!("Cannot delete {} element of array", kind(other)))),
+            other => {
+                return Err(Error::str(format_args!(
+                    "Cannot delete {} element of array",
+                    kind(other)
+                )));
+            }
         }
     }
     Ok(named)

@@ -67,7 +67,11 @@ pub(crate) fn described_as(kind: &str, value: &impl fmt::Display) -> String {
     let is_whole = write!(shown, "{value}").is_ok();
     let Beginning(mut shown) = shown;
     if !is_whole {
-        let end = if shown.starts_with('"') { "...\"" } else { "..." };
+        let end = if shown.starts_with('"') {
+            "...\""
+        } else {
+            "..."
+        };
         shown.truncate(shown.floor_char_boundary(SHOWN - end.len()));
         shown.push_str(end);
     }
@@ -80,6 +84,10 @@ impl fmt::Write for Beginning {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = SHOWN - self.0.len();
         self.0.push_str(&text[..text.floor_char_boundary(room)]);
-        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
+        if text.len() > room {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -28,9 +28,11 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn error(self, value: &Value, key: &Value) -> Error<Value> {
         match self {
-            Refusal::NoSuchKey => {
-                Error::str(format_args!("Cannot index {} with {}", kind(value), described(key)))
-            }
+            Refusal::NoSuchKey => Error::str(format_args!(
+                "Cannot index {} with {}",
+                kind(value),
+                described(key)
+            )),
             Refusal::NoNumbers => Error::str("Array/string slice indices must be integers"),
         }
     }
@@ -40,11 +42,14 @@ impl Refusal {
 fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
     match (value, key) {
         (Value::Obj(fields), Value::TStr(_)) => Ok(fields.get(key).cloned().unwrap_or_default()),
-        (Value::Arr(items), Value::Num(_)) => {
-            Ok(place(key, items.len()).and_then(|place| items.get(place)).cloned().unwrap_or_default())
-        }
+        (Value::Arr(items), Value::Num(_)) => Ok(place(key, items.len())
+            .and_then(|place| items.get(place))
+            .cloned()
+            .unwrap_or_default()),
         (Value::Null, Value::TStr(_) | Value::Num(_) | Value::Obj(_)) => Ok(Value::Null),
-        (Value::Arr(items), Value::Obj(_)) => Ok(items[range(key, items.len())?].iter().cloned().collect()),
+        (Value::Arr(items), Value::Obj(_)) => {
+            Ok(items[range(key, items.len())?].iter().cloned().collect())
+        }
         (Value::TStr(bytes), Value::Obj(_)) => match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Value::utf8_str(bytes.slice(slice(text, key)?))),
             Err(_) => Err(Refusal::NoSuchKey),
@@ -75,7 +80,8 @@ pub(super) fn within_budget(
 /// What a value has at a path.
 pub(super) fn at_path(budget: &Budget, value: &Value, path: &[Value]) -> Result<Value, Failure> {
     path.iter().try_fold(value.clone(), |value, key| {
-        let found = within_budget(budget, &value, key)?.map_err(|refusal| refusal.error(&value, key))?;
+        let found =
+            within_budget(budget, &value, key)?.map_err(|refusal| refusal.error(&value, key))?;
         Ok(found)
     })
 }
@@ -98,7 +104,11 @@ pub(super) fn steps_of_copy(items: usize) -> usize {
 /// has decimals; none before the first item, and none of a number that is none.
 pub(super) fn place(number: &Value, length: usize) -> Option<usize> {
     let number = number.as_f64()?.trunc();
-    let place = if number < 0.0 { number + length as f64 } else { number };
+    let place = if number < 0.0 {
+        number + length as f64
+    } else {
+        number
+    };
     (place >= 0.0).then_some(place as usize)
 }
 
@@ -108,13 +118,18 @@ pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, Refusal>
     let whole = length as f64;
     let from_end = |place: f64| if place < 0.0 { place + whole } else { place };
     let start = from.map_or(0.0, from_end).clamp(0.0, whole).floor();
-    let end = to.map_or(whole, from_end).clamp(start, whole.max(start)).ceil();
+    let end = to
+        .map_or(whole, from_end)
+        .clamp(start, whole.max(start))
+        .ceil();
     Ok(start as usize..end as usize)
 }
 
 /// An end of a slice, if it is given and is a number at all.
 fn end(key: &Value, name: &str) -> Result<Option<f64>, Refusal> {
-    let Value::Obj(ends) = key else { return Ok(None) };
+    let Value::Obj(ends) = key else {
+        return Ok(None);
+    };
     match ends.get(&Value::from(name.to_owned())) {
         Some(Value::Null) => Ok(None),
         Some(end @ Value::Num(_)) => Ok(end.as_f64().filter(|end| !end.is_nan())),
@@ -128,6 +143,10 @@ fn slice(text: &str, key: &Value) -> Result<Range<usize>, Refusal> {
     let Range { start, end } = range(key, text.chars().count())?;
     let mut places = text.char_indices().map(|(place, _)| place).skip(start);
     let from = places.next().unwrap_or(text.len());
-    let to = if end > start { places.nth(end - start - 1).unwrap_or(text.len()) } else { from };
+    let to = if end > start {
+        places.nth(end - start - 1).unwrap_or(text.len())
+    } else {
+        from
+    };
     Ok(from..to)
 }

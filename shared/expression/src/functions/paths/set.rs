@@ -14,7 +14,12 @@ use crate::{
 const NULLS_IN_A_STEP: usize = 6;
 
 /// Sets what stands at a path.
-pub(super) fn at_path(budget: &Budget, value: &mut Value, path: &[Value], new: Value) -> Result<(), Failure> {
+pub(super) fn at_path(
+    budget: &Budget,
+    value: &mut Value,
+    path: &[Value],
+    new: Value,
+) -> Result<(), Failure> {
     let Some((key, rest)) = path.split_first() else {
         *value = new;
         return Ok(());
@@ -37,19 +42,30 @@ pub(super) fn at_path(budget: &Budget, value: &mut Value, path: &[Value], new: V
             at_path(budget, &mut items[place], rest, new)
         }
         (Value::Arr(items), Value::Obj(_)) => set_slice(budget, items, key, rest, new),
-        (Value::TStr(_) | Value::BStr(_), Value::Obj(_)) => Err(Failure::of("Cannot update string slices")),
-        (Value::Arr(_), Value::Arr(_)) => {
-            Err(Failure::of(format_args!("Cannot update field at {} index of array", kind(key))))
+        (Value::TStr(_) | Value::BStr(_), Value::Obj(_)) => {
+            Err(Failure::of("Cannot update string slices"))
         }
+        (Value::Arr(_), Value::Arr(_)) => Err(Failure::of(format_args!(
+            "Cannot update field at {} index of array",
+            kind(key)
+        ))),
         (value, key) => Err(Refusal::NoSuchKey.error(value, key).into()),
     }
 }
 
 /// Takes out what stands at a path and leaves null, so that it can be changed without a copy of it.
-pub(super) fn take_out(budget: &Budget, value: &mut Value, path: &[Value]) -> Result<Value, Failure> {
-    let Some((key, rest)) = path.split_first() else { return Ok(take(value)) };
+pub(super) fn take_out(
+    budget: &Budget,
+    value: &mut Value,
+    path: &[Value],
+) -> Result<Value, Failure> {
+    let Some((key, rest)) = path.split_first() else {
+        return Ok(take(value));
+    };
     let below = match (&mut *value, key) {
-        (Value::Obj(fields), Value::TStr(_)) if fields.contains_key(key) => Rc::make_mut(fields).get_mut(key),
+        (Value::Obj(fields), Value::TStr(_)) if fields.contains_key(key) => {
+            Rc::make_mut(fields).get_mut(key)
+        }
         (Value::Arr(items), Value::Num(_)) => match get::place(key, items.len()) {
             Some(place) if place < items.len() => Rc::make_mut(items).get_mut(place),
             _ => None,
@@ -89,12 +105,18 @@ fn set_slice(
     rest: &[Value],
     new: Value,
 ) -> Result<(), Failure> {
-    let places = get::range(key, items.len()).map_err(|refusal| refusal.error(&Value::Null, key))?;
-    let mut slice =
-        if rest.is_empty() { Value::Null } else { items[places.clone()].iter().cloned().collect() };
+    let places =
+        get::range(key, items.len()).map_err(|refusal| refusal.error(&Value::Null, key))?;
+    let mut slice = if rest.is_empty() {
+        Value::Null
+    } else {
+        items[places.clone()].iter().cloned().collect()
+    };
     at_path(budget, &mut slice, rest, new)?;
     let Value::Arr(slice) = slice else {
-        return Err(Failure::of("A slice of an array can only be assigned another array"));
+        return Err(Failure::of(
+            "A slice of an array can only be assigned another array",
+        ));
     };
     budget.take(get::steps_of_copy(items.len() + slice.len()))?;
     if items.len() - places.len() + slice.len() > MAX_ITEMS {

@@ -31,7 +31,10 @@ impl Flags {
 
     /// The flags that a regex is compiled with.
     pub(super) fn of_compilation(self) -> Flags {
-        Flags { global: false, ..self }
+        Flags {
+            global: false,
+            ..self
+        }
     }
 
     /// Whether no automaton does what is asked for.

@@ -53,7 +53,9 @@ pub(super) fn check(function: &str, arguments: &[Option<String>]) -> Result<(), 
         ("sub" | "gsub", 3) => arguments[2].as_deref(),
         _ => None,
     };
-    let Some(flags) = flags.map(Flags::of).transpose()? else { return Ok(()) };
+    let Some(flags) = flags.map(Flags::of).transpose()? else {
+        return Ok(());
+    };
     match arguments.first() {
         Some(Some(regex)) => Pattern::compile(regex, flags.of_compilation()).map(drop),
         _ => Ok(()),
@@ -99,8 +101,12 @@ fn each_of<'a>(
 /// Whether a text matches.
 fn test<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
     let search = Search::of(cv, regex, flags)?;
-    let is_in = search.evaluation.or_halt(search.pattern.is_in(search.text))?;
-    search.evaluation.or_halt(search.evaluation.budget.look_at_time())?;
+    let is_in = search
+        .evaluation
+        .or_halt(search.pattern.is_in(search.text))?;
+    search
+        .evaluation
+        .or_halt(search.evaluation.budget.look_at_time())?;
     Ok(vec![is_in.into()])
 }
 
@@ -111,8 +117,9 @@ fn matches<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<
     search.each(|groups| {
         let mut objects = search.groups(&cv.1, groups, &mut place);
         let whole = objects.next().unwrap_or_default();
-        let captures: Value =
-            objects.map(|(group, name)| object(group.into_iter().chain([("name", name)]))).collect();
+        let captures: Value = objects
+            .map(|(group, name)| object(group.into_iter().chain([("name", name)])))
+            .collect();
         matches.push(object(whole.0.into_iter().chain([("captures", captures)])));
         Ok(())
     })?;
@@ -137,7 +144,11 @@ fn scan<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Val
     search.each(|groups| {
         let mut texts = groups.iter().map(|group| search.part(&cv.1, group.clone()));
         let whole = texts.next().unwrap_or_default();
-        found.push(if groups.len() == 1 { whole } else { texts.collect() });
+        found.push(if groups.len() == 1 {
+            whole
+        } else {
+            texts.collect()
+        });
         Ok(())
     })?;
     Ok(found)
@@ -162,5 +173,9 @@ fn parts<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Va
 }
 
 fn object(fields: impl Iterator<Item = (&'static str, Value)>) -> Value {
-    Value::obj(fields.map(|(name, value)| (name.to_owned().into(), value)).collect())
+    Value::obj(
+        fields
+            .map(|(name, value)| (name.to_owned().into(), value))
+            .collect(),
+    )
 }

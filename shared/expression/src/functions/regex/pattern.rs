@@ -46,8 +46,11 @@ const BYTES_OF_A_RANGE: usize = 64;
 
 /// How often a search may go back, by the length of the text. The worst searches go through all of the text
 /// each time, so that the product is what takes the time.
-const TRIES: [(usize, usize); 3] =
-    [(1 << 10, MAX_TRIES), (8 << 10, MAX_TRIES / 8), (64 << 10, MAX_TRIES / 4)];
+const TRIES: [(usize, usize); 3] = [
+    (1 << 10, MAX_TRIES),
+    (8 << 10, MAX_TRIES / 8),
+    (64 << 10, MAX_TRIES / 4),
+];
 
 thread_local! {
     static COMPILED: RefCell<Kept> = RefCell::default();
@@ -103,7 +106,10 @@ impl Pattern {
             }
             kept.count += 1;
             kept.size += pattern.size;
-            kept.patterns.entry(flags).or_default().insert(source.to_owned(), pattern.clone());
+            kept.patterns
+                .entry(flags)
+                .or_default()
+                .insert(source.to_owned(), pattern.clone());
         });
         Ok(pattern)
     }
@@ -122,7 +128,10 @@ impl Pattern {
     fn automaton(source: &str, flags: Flags, hir: &Hir) -> Result<Pattern, String> {
         let Weight { places, size } = Weight::of(hir);
         if size > LARGEST {
-            return Err(format!("invalid regex: larger than {} MiB when compiled", LARGEST >> 20));
+            return Err(format!(
+                "invalid regex: larger than {} MiB when compiled",
+                LARGEST >> 20
+            ));
         }
         let regex = regex::RegexBuilder::new(source)
             .case_insensitive(flags.case_insensitive)
@@ -133,8 +142,16 @@ impl Pattern {
             .dfa_size_limit(REMEMBERED)
             .build()
             .map_err(|error| format!("invalid regex: {error}"))?;
-        let names = regex.capture_names().map(|name| name.map(str::to_owned)).collect();
-        Ok(Pattern { engine: Engine::Automaton(regex), names, places, size })
+        let names = regex
+            .capture_names()
+            .map(|name| name.map(str::to_owned))
+            .collect();
+        Ok(Pattern {
+            engine: Engine::Automaton(regex),
+            names,
+            places,
+            size,
+        })
     }
 
     fn backtracking(source: &str, flags: Flags) -> Result<Pattern, String> {
@@ -145,15 +162,31 @@ impl Pattern {
             Err(fancy_regex::Error::CompileError(error))
                 if matches!(*error, fancy_regex::CompileError::PatternCanNeverMatch) =>
             {
-                return Ok(Pattern { engine: Engine::Never, names: vec![None], places, size });
+                return Ok(Pattern {
+                    engine: Engine::Never,
+                    names: vec![None],
+                    places,
+                    size,
+                });
             }
             Err(error) => return Err(format!("invalid regex: {error}")),
         };
-        let names = regex.capture_names().map(|name| name.map(str::to_owned)).collect();
+        let names = regex
+            .capture_names()
+            .map(|name| name.map(str::to_owned))
+            .collect();
         let regexes = [regex.into(), OnceCell::new(), OnceCell::new()];
-        let engine =
-            Engine::Backtracking(Box::new(Backtracking { regexes, flags, source: source.to_owned() }));
-        Ok(Pattern { engine, names, places, size })
+        let engine = Engine::Backtracking(Box::new(Backtracking {
+            regexes,
+            flags,
+            source: source.to_owned(),
+        }));
+        Ok(Pattern {
+            engine,
+            names,
+            places,
+            size,
+        })
     }
 
     /// Whether a text has a match.
@@ -167,20 +200,29 @@ impl Pattern {
     /// The first match from a byte on.
     pub(super) fn find(&self, text: &str, from: usize) -> Result<Option<Groups>, Bound> {
         match &self.engine {
-            Engine::Automaton(regex) if self.names.len() == 1 => {
-                Ok(regex.find_at(text, from).map(|found| vec![Some(found.range())]))
-            }
+            Engine::Automaton(regex) if self.names.len() == 1 => Ok(regex
+                .find_at(text, from)
+                .map(|found| vec![Some(found.range())])),
             Engine::Automaton(regex) => {
                 let captures = regex.captures_at(text, from);
-                Ok(captures
-                    .map(|groups| groups.iter().map(|group| group.map(|group| group.range())).collect()))
+                Ok(captures.map(|groups| {
+                    groups
+                        .iter()
+                        .map(|group| group.map(|group| group.range()))
+                        .collect()
+                }))
             }
             Engine::Backtracking(backtracking) => {
                 let found = backtracking
                     .within_tries(text)?
                     .captures_input(RegexInput::new(text).from_pos(from))
                     .map_err(|_| Bound::Tries)?;
-                Ok(found.map(|groups| groups.iter().map(|group| group.map(|group| group.range())).collect()))
+                Ok(found.map(|groups| {
+                    groups
+                        .iter()
+                        .map(|group| group.map(|group| group.range()))
+                        .collect()
+                }))
             }
             Engine::Never => Ok(None),
         }
@@ -190,17 +232,25 @@ impl Pattern {
 impl Backtracking {
     /// The regex that goes back as often as the text's length allows.
     fn within_tries(&self, text: &str) -> Result<&fancy_regex::Regex, Bound> {
-        let class = TRIES.iter().position(|(length, _)| text.len() <= *length).ok_or(Bound::Searched)?;
+        let class = TRIES
+            .iter()
+            .position(|(length, _)| text.len() <= *length)
+            .ok_or(Bound::Searched)?;
         if let Some(regex) = self.regexes[class].get() {
             return Ok(regex);
         }
         // What was compiled once is compiled again.
-        let regex = backtracking(&self.source, self.flags, TRIES[class].1).map_err(|_| Bound::Tries)?;
+        let regex =
+            backtracking(&self.source, self.flags, TRIES[class].1).map_err(|_| Bound::Tries)?;
         Ok(self.regexes[class].get_or_init(|| regex))
     }
 }
 
-fn backtracking(source: &str, flags: Flags, tries: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+fn backtracking(
+    source: &str,
+    flags: Flags,
+    tries: usize,
+) -> Result<fancy_regex::Regex, fancy_regex::Error> {
     fancy_regex::RegexBuilder::new(source)
         .case_insensitive(flags.case_insensitive)
         .dot_matches_new_line(flags.dot_matches_new_line)
@@ -217,12 +267,15 @@ fn backtracking(source: &str, flags: Flags, tries: usize) -> Result<fancy_regex:
 /// The regex, where it is one for automata.
 fn automaton_of(source: &str, flags: Flags) -> Option<Hir> {
     let mut parser = ast::parse::ParserBuilder::new();
-    let parser = parser.ignore_whitespace(flags.ignore_whitespace).nest_limit(MAX_NESTING);
+    let parser = parser
+        .ignore_whitespace(flags.ignore_whitespace)
+        .nest_limit(MAX_NESTING);
     let ast = parser.build().parse(source).ok()?;
     ast::visit(&ast, Possessive).ok()?;
     let mut translator = TranslatorBuilder::new();
-    let translator =
-        translator.case_insensitive(flags.case_insensitive).dot_matches_new_line(flags.dot_matches_new_line);
+    let translator = translator
+        .case_insensitive(flags.case_insensitive)
+        .dot_matches_new_line(flags.dot_matches_new_line);
     translator.build().translate(source, &ast).ok()
 }
 
@@ -260,8 +313,10 @@ struct Weight {
 
 impl Weight {
     fn of(hir: &Hir) -> Weight {
-        let one =
-            |places: usize, ranges: usize| Weight { places, size: ranges.saturating_mul(BYTES_OF_A_RANGE) };
+        let one = |places: usize, ranges: usize| Weight {
+            places,
+            size: ranges.saturating_mul(BYTES_OF_A_RANGE),
+        };
         match hir.kind() {
             HirKind::Empty => one(0, 0),
             HirKind::Look(_) => one(1, 1),
@@ -270,7 +325,10 @@ impl Weight {
             HirKind::Class(Class::Bytes(class)) => one(1, class.ranges().len()),
             HirKind::Capture(capture) => Weight::of(&capture.sub),
             HirKind::Repetition(repetition) => {
-                let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
+                let times = repetition
+                    .max
+                    .unwrap_or(repetition.min.saturating_add(1))
+                    .max(1);
                 Weight::of(&repetition.sub).times(times as usize)
             }
             HirKind::Concat(parts) | HirKind::Alternation(parts) => {
@@ -280,7 +338,10 @@ impl Weight {
     }
 
     fn times(self, times: usize) -> Weight {
-        Weight { places: self.places.saturating_mul(times), size: self.size.saturating_mul(times) }
+        Weight {
+            places: self.places.saturating_mul(times),
+            size: self.size.saturating_mul(times),
+        }
     }
 
     fn plus(self, other: Weight) -> Weight {
@@ -301,7 +362,10 @@ mod tests {
         let flags = Flags::default();
         let first = Pattern::compile_and_keep("a+", flags).unwrap();
         assert!(Rc::ptr_eq(&first, &Pattern::kept("a+", flags).unwrap()));
-        let case = Flags { case_insensitive: true, ..Flags::default() };
+        let case = Flags {
+            case_insensitive: true,
+            ..Flags::default()
+        };
         assert!(Pattern::kept("a+", case).is_none());
         for number in 0..3 * KEPT {
             Pattern::compile_and_keep(&format!("a{number}"), flags).unwrap();

@@ -11,8 +11,16 @@ use crate::{
 
 /// The text with its matches replaced. The replacement is given the named groups; where it has several outputs,
 /// so has the whole, as in jq.
-pub(super) fn sub<'a>(mut cv: Cv<'a, Data>, has_flags: bool, global: bool) -> ValX<'a, Vec<Value>, Value> {
-    let flags = if has_flags { cv.0.pop_var() } else { Value::Null };
+pub(super) fn sub<'a>(
+    mut cv: Cv<'a, Data>,
+    has_flags: bool,
+    global: bool,
+) -> ValX<'a, Vec<Value>, Value> {
+    let flags = if has_flags {
+        cv.0.pop_var()
+    } else {
+        Value::Null
+    };
     let (replacement, context) = cv.0.pop_fun();
     let regex = cv.0.pop_var();
     let mut search = Search::of(&cv, &regex, &flags)?;
@@ -44,7 +52,11 @@ struct Texts<'e> {
 
 impl<'e> Texts<'e> {
     fn new(evaluation: Evaluation<'e>) -> Texts<'e> {
-        Texts { evaluation, texts: Vec::new(), size: 0 }
+        Texts {
+            evaluation,
+            texts: Vec::new(),
+            size: 0,
+        }
     }
 
     /// Adds to the text at a place what comes before a match, and what comes instead of it.
@@ -56,7 +68,11 @@ impl<'e> Texts<'e> {
         let replacement = match replacement {
             Value::Null => "",
             Value::TStr(_) => str_of(replacement)?,
-            other => return Err(errors::of_two(&gap.to_owned().into(), other, "cannot be added").into()),
+            other => {
+                return Err(
+                    errors::of_two(&gap.to_owned().into(), other, "cannot be added").into(),
+                );
+            }
         };
         self.grow(place, gap)?;
         self.grow(place, replacement)

@@ -50,7 +50,12 @@ impl<'e, 't> Search<'e, 't> {
         };
         let flags = Flags::of(flags).map_err(Error::str)?;
         let pattern = compiled(evaluation, text_of(regex)?, flags.of_compilation())?;
-        let search = Search { evaluation, text, pattern, flags };
+        let search = Search {
+            evaluation,
+            text,
+            pattern,
+            flags,
+        };
         search.take_steps()?;
         Ok(search)
     }
@@ -64,7 +69,8 @@ impl<'e, 't> Search<'e, 't> {
     fn take_steps<'a>(&self) -> ValX<'a, (), Value> {
         let budget = self.evaluation.budget;
         let steps = self.text.len().saturating_mul(self.pattern.places) / BYTES_IN_A_STEP;
-        self.evaluation.or_halt(budget.take(steps).and_then(|()| budget.look_at_time()))
+        self.evaluation
+            .or_halt(budget.take(steps).and_then(|()| budget.look_at_time()))
     }
 
     /// Shows the matches to a visitor: the first, or all of them.
@@ -74,17 +80,27 @@ impl<'e, 't> Search<'e, 't> {
     ) -> ValX<'a, (), Value> {
         let (evaluation, mut from) = (self.evaluation, 0);
         while from <= self.text.len() {
-            let Some(groups) = evaluation.or_halt(self.pattern.find(self.text, from))? else { break };
+            let Some(groups) = evaluation.or_halt(self.pattern.find(self.text, from))? else {
+                break;
+            };
             // What was searched for this match may be searched for the next one as well.
             let steps = STEPS_OF_A_GROUP * groups.len();
-            evaluation
-                .or_halt(evaluation.budget.take(steps).and_then(|()| evaluation.budget.look_at_time()))?;
+            evaluation.or_halt(
+                evaluation
+                    .budget
+                    .take(steps)
+                    .and_then(|()| evaluation.budget.look_at_time()),
+            )?;
             visit(&groups)?;
             if !self.flags.global {
                 break;
             }
             let whole = whole(&groups);
-            from = if whole.is_empty() { self.after(whole.end) } else { whole.end.max(from) };
+            from = if whole.is_empty() {
+                self.after(whole.end)
+            } else {
+                whole.end.max(from)
+            };
         }
         Ok(())
     }
@@ -101,29 +117,38 @@ impl<'e, 't> Search<'e, 't> {
         groups: &'s Groups,
         place: &'s mut Place,
     ) -> impl Iterator<Item = ([(&'static str, Value); 3], Value)> {
-        groups.iter().zip(&self.pattern.names).map(move |(group, name)| {
-            let (offset, length) = match group {
-                Some(group) => (
-                    place.move_to(self.text.as_bytes(), group.start) as isize,
-                    characters(&self.text.as_bytes()[group.clone()]),
-                ),
-                None => (-1, 0),
-            };
-            let string = self.part(text, group.clone());
-            let fields = [("offset", offset.into()), ("length", length.into()), ("string", string)];
-            (fields, name.clone().map(Value::from).unwrap_or_default())
-        })
+        groups
+            .iter()
+            .zip(&self.pattern.names)
+            .map(move |(group, name)| {
+                let (offset, length) = match group {
+                    Some(group) => (
+                        place.move_to(self.text.as_bytes(), group.start) as isize,
+                        characters(&self.text.as_bytes()[group.clone()]),
+                    ),
+                    None => (-1, 0),
+                };
+                let string = self.part(text, group.clone());
+                let fields = [
+                    ("offset", offset.into()),
+                    ("length", length.into()),
+                    ("string", string),
+                ];
+                (fields, name.clone().map(Value::from).unwrap_or_default())
+            })
     }
 
     pub(super) fn named(&self, text: &Value, groups: &Groups) -> Value {
         let names = groups.iter().zip(&self.pattern.names);
-        let named = names.filter_map(|(group, name)| Some((name.clone()?, self.part(text, group.clone()))));
+        let named =
+            names.filter_map(|(group, name)| Some((name.clone()?, self.part(text, group.clone()))));
         Value::obj(named.map(|(name, text)| (name.into(), text)).collect())
     }
 
     /// A part of the text, which it shares; null where a group took no part.
     pub(super) fn part(&self, text: &Value, part: Option<Range<usize>>) -> Value {
-        part.map(|part| text.as_sub_str(&self.text.as_bytes()[part])).unwrap_or_default()
+        part.map(|part| text.as_sub_str(&self.text.as_bytes()[part]))
+            .unwrap_or_default()
     }
 }
 
@@ -140,15 +165,26 @@ pub(super) fn whole(groups: &Groups) -> Range<usize> {
 }
 
 /// A regex that this thread has compiled before, or compiles now, which takes its steps.
-fn compiled<'a>(evaluation: Evaluation<'_>, source: &str, flags: Flags) -> ValX<'a, Rc<Pattern>, Value> {
+fn compiled<'a>(
+    evaluation: Evaluation<'_>,
+    source: &str,
+    flags: Flags,
+) -> ValX<'a, Rc<Pattern>, Value> {
     if let Some(pattern) = Pattern::kept(source, flags) {
         return Ok(pattern);
     }
     let budget = evaluation.budget;
-    evaluation.or_halt(budget.take(source.len().min(LONGEST)).and_then(|()| budget.look_at_time()))?;
+    evaluation.or_halt(
+        budget
+            .take(source.len().min(LONGEST))
+            .and_then(|()| budget.look_at_time()),
+    )?;
     let pattern = Pattern::compile_and_keep(source, flags).map_err(Error::str)?;
-    evaluation
-        .or_halt(budget.take(pattern.size / COMPILED_IN_A_STEP).and_then(|()| budget.look_at_time()))?;
+    evaluation.or_halt(
+        budget
+            .take(pattern.size / COMPILED_IN_A_STEP)
+            .and_then(|()| budget.look_at_time()),
+    )?;
     Ok(pattern)
 }
 
@@ -173,5 +209,7 @@ impl Place {
 
 /// The characters in UTF-8: all bytes but those that continue one.
 fn characters(text: &[u8]) -> usize {
-    text.iter().filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000).count()
+    text.iter()
+        .filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000)
+        .count()
 }

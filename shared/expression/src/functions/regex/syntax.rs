@@ -10,7 +10,10 @@ pub(super) fn translated(source: &str, ignore_whitespace: bool) -> Cow<'_, str> 
     if !source.contains('[') && !source.contains("\\Q") && !source.contains("\\0") {
         return source.into();
     }
-    let mut translation = Translation { rest: source, done: String::with_capacity(source.len() + 8) };
+    let mut translation = Translation {
+        rest: source,
+        done: String::with_capacity(source.len() + 8),
+    };
     while let Some(c) = translation.rest.chars().next() {
         match c {
             '\\' => drop(translation.escape()),
@@ -67,8 +70,11 @@ impl Translation<'_> {
     }
 
     fn octal(&mut self) {
-        let digits: usize =
-            self.rest[1..].bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
+        let digits: usize = self.rest[1..]
+            .bytes()
+            .take(3)
+            .take_while(|byte| (b'0'..=b'7').contains(byte))
+            .count();
         let code = u32::from_str_radix(&self.rest[1..=digits], 8).unwrap_or_default();
         // Writing to a text does not fail.
         let _ = write!(self.done, "\\x{{{code:x}}}");
@@ -101,7 +107,9 @@ impl Translation<'_> {
 
     /// An item of a class. Whether it is one character.
     fn item(&mut self) -> bool {
-        let Some(c) = self.rest.chars().next() else { return false };
+        let Some(c) = self.rest.chars().next() else {
+            return false;
+        };
         match c {
             '\\' => return self.escape(),
             '[' if self.rest.starts_with("[:") && self.rest.contains(":]") => {

@@ -78,14 +78,26 @@ impl Authority {
     pub(crate) async fn start(life: usize) -> Authority {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Mutex::new(Standing { life, until: usize::MAX, ..Standing::default() });
-        let shared = Arc::new(Shared { state, gate: watch::Sender::new(true), waiting: AtomicUsize::new(0) });
+        let state = Mutex::new(Standing {
+            life,
+            until: usize::MAX,
+            ..Standing::default()
+        });
+        let shared = Arc::new(Shared {
+            state,
+            gate: watch::Sender::new(true),
+            waiting: AtomicUsize::new(0),
+        });
         let router = Router::new()
             .route("/token", post(token))
             .route("/things", get(things))
             .with_state(shared.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Authority { url, shared, serving }
+        Authority {
+            url,
+            shared,
+            serving,
+        }
     }
 
     /// The system whose API it is, with its first refresh token.
@@ -100,8 +112,12 @@ impl Authority {
              client_secret: ${{CLIENT_SECRET}}\n    refresh_token: ${{REFRESH_TOKEN}}\n    \
              parameters: {{ worker: '${{WORKER}}' }}"
         );
-        let system = SystemFile::at(url).with(&auth).set("CLIENT_SECRET", "secret-CANARY");
-        system.set("REFRESH_TOKEN", "refresh-CANARY-0").set("WORKER", "none")
+        let system = SystemFile::at(url)
+            .with(&auth)
+            .set("CLIENT_SECRET", "secret-CANARY");
+        system
+            .set("REFRESH_TOKEN", "refresh-CANARY-0")
+            .set("WORKER", "none")
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -160,13 +176,19 @@ async fn token(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
     shared.lock().asking = seen.form().get("worker").cloned();
     shared.waiting.fetch_add(1, Ordering::SeqCst);
     let waiting = Waiting(shared.clone());
-    shared.gate.subscribe().wait_for(|open| *open).await.unwrap();
+    shared
+        .gate
+        .subscribe()
+        .wait_for(|open| *open)
+        .await
+        .unwrap();
     drop(waiting);
     let answer = shared.lock().token(&seen);
     match answer {
         Some((status, body)) => (status, body.to_string()).into_response(),
         None => {
-            let broken = futures_util::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("lost"))]);
+            let broken =
+                futures_util::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("lost"))]);
             Body::from_stream(broken).into_response()
         }
     }
@@ -177,12 +199,19 @@ impl Standing {
         self.asked += 1;
         let (form, fault) = (seen.form(), self.fault.take());
         // us:secret-CANARY
-        assert_eq!(seen.header("authorization"), "Basic dXM6c2VjcmV0LUNBTkFSWQ==");
+        assert_eq!(
+            seen.header("authorization"),
+            "Basic dXM6c2VjcmV0LUNBTkFSWQ=="
+        );
         assert_eq!(form["grant_type"], "refresh_token");
         if fault == Some(Fault::Unavailable) {
             return Some((StatusCode::SERVICE_UNAVAILABLE, json!({})));
         }
-        let current = if self.keeps_refresh_token { 0 } else { self.issued };
+        let current = if self.keeps_refresh_token {
+            0
+        } else {
+            self.issued
+        };
         if form["refresh_token"] != format!("refresh-CANARY-{current}") {
             self.reused += 1;
             // Servers have been seen to repeat what they were sent.
@@ -208,7 +237,10 @@ impl Standing {
 
     fn take(&mut self, authorisation: &str) -> (StatusCode, Value) {
         if authorisation != format!("Bearer access-CANARY-{}", self.issued) || self.uses == 0 {
-            return (StatusCode::UNAUTHORIZED, json!({ "error": format!("{authorisation} is not taken") }));
+            return (
+                StatusCode::UNAUTHORIZED,
+                json!({ "error": format!("{authorisation} is not taken") }),
+            );
         }
         self.served += 1;
         let done = self.expired >= self.until;

@@ -29,12 +29,17 @@ pub(crate) struct Seen {
 impl Seen {
     /// A header; empty where there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(String::as_str).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     /// The fields of a form.
     pub(crate) fn form(&self) -> BTreeMap<String, String> {
-        form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
+        form_urlencoded::parse(self.body.as_bytes())
+            .into_owned()
+            .collect()
     }
 }
 
@@ -49,7 +54,11 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn of(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        Reply { status, body: body.into(), ..Reply::default() }
+        Reply {
+            status,
+            body: body.into(),
+            ..Reply::default()
+        }
     }
 
     pub(crate) fn ok() -> Reply {
@@ -63,7 +72,10 @@ impl Reply {
 
     /// The body is not the end: more is promised and does not come.
     pub(crate) fn that_never_ends(self) -> Reply {
-        Reply { never_ends: true, ..self }
+        Reply {
+            never_ends: true,
+            ..self
+        }
     }
 }
 
@@ -85,7 +97,9 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::default();
         let answer: Arc<Answering> = Arc::new(answer);
-        let router = axum::Router::new().fallback(handle).with_state((Arc::clone(&seen), answer));
+        let router = axum::Router::new()
+            .fallback(handle)
+            .with_state((Arc::clone(&seen), answer));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Server { url, seen, serving }
     }
@@ -134,7 +148,12 @@ pub(crate) async fn see(request: Request<Body>) -> Seen {
         path: url.path().to_owned(),
         query: url.query().unwrap_or_default().to_owned(),
         headers: headers
-            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    value.to_str().unwrap_or_default().to_owned(),
+                )
+            })
             .collect(),
         body: String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap(),
     }

@@ -17,7 +17,9 @@ impl Place {
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         match self {
             Place::Sqlite(path) => Arc::new(SqliteStore::open(path).await.unwrap()),
-            Place::Postgres(schema) => Arc::new(PostgresStore::connect(&url(), None, schema).await.unwrap()),
+            Place::Postgres(schema) => {
+                Arc::new(PostgresStore::connect(&url(), None, schema).await.unwrap())
+            }
         }
     }
 
@@ -25,7 +27,9 @@ impl Place {
     pub(crate) async fn execute(&self, sql: &str) {
         match self {
             Place::Sqlite(path) => sqlite(path.clone(), sql.to_owned()).await,
-            Place::Postgres(schema) => postgres(&format!("SET search_path = \"{schema}\"; {sql}")).await,
+            Place::Postgres(schema) => {
+                postgres(&format!("SET search_path = \"{schema}\"; {sql}")).await
+            }
         }
     }
 }
@@ -76,7 +80,12 @@ where
 }
 
 async fn sqlite(path: PathBuf, sql: String) {
-    let run = move || rusqlite::Connection::open(path).unwrap().execute_batch(&sql).unwrap();
+    let run = move || {
+        rusqlite::Connection::open(path)
+            .unwrap()
+            .execute_batch(&sql)
+            .unwrap()
+    };
     tokio::task::spawn_blocking(run).await.unwrap();
 }
 

@@ -18,7 +18,11 @@ pub(crate) struct SystemFile {
 
 impl SystemFile {
     pub(crate) fn at(base_url: &str) -> SystemFile {
-        SystemFile { base_url: base_url.to_owned(), lines: String::new(), variables: BTreeMap::new() }
+        SystemFile {
+            base_url: base_url.to_owned(),
+            lines: String::new(),
+            variables: BTreeMap::new(),
+        }
     }
 
     /// Adds lines to it.
@@ -40,10 +44,14 @@ impl SystemFile {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
         };
-        write("systems/shop.yaml", &format!("system: shop\nbase_url: {}\n{}", self.base_url, self.lines));
+        write(
+            "systems/shop.yaml",
+            &format!("system: shop\nbase_url: {}\n{}", self.base_url, self.lines),
+        );
         write("flows/things.yaml", FLOW);
         let environment = Environment::of(directory.path(), self.variables.clone());
-        Project::load(directory.path(), &environment).unwrap_or_else(|problems| panic!("{problems}"))
+        Project::load(directory.path(), &environment)
+            .unwrap_or_else(|problems| panic!("{problems}"))
     }
 
     /// All clients of the project: there is one.
@@ -60,7 +68,10 @@ impl SystemFile {
     pub(crate) async fn lone(&self) -> Lone {
         let directory = tempfile::tempdir().unwrap();
         let client = self.client(&store(directory.path()).await);
-        Lone { client, _directory: directory }
+        Lone {
+            client,
+            _directory: directory,
+        }
     }
 }
 
@@ -79,7 +90,11 @@ impl std::ops::Deref for Lone {
 }
 
 async fn store(directory: &Path) -> Arc<dyn Store> {
-    Arc::new(SqliteStore::open(&directory.join("state.db")).await.unwrap())
+    Arc::new(
+        SqliteStore::open(&directory.join("state.db"))
+            .await
+            .unwrap(),
+    )
 }
 
 /// `GET /things`.
