@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use pomost_sandbox::{Act, Fault, Faults, ShopOptions, Snapshot, When};
+use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming, ShopOptions, ShopSnapshot};
 use pomost_tests::{binary, eventually};
 use serde_json::json;
 use tokio::{
@@ -89,7 +89,7 @@ async fn a_demo_fails_when_the_shop_is_sent_more_than_it_must_be() {
     let demo = Begun::new().await;
     let kept = eventually(async || {
         let (_, state) = ask("GET", &format!("{}/_sandbox/state", demo.shop), "", "").await;
-        let snapshot: Snapshot = serde_json::from_str(&state).unwrap();
+        let snapshot: ShopSnapshot = serde_json::from_str(&state).unwrap();
         snapshot
             .customers
             .into_iter()
@@ -111,9 +111,9 @@ async fn a_demo_fails_when_the_shop_is_sent_more_than_it_must_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_fails_when_the_shop_refuses_what_it_must_take() {
     let demo = Begun::new().await;
-    let faults = Faults {
+    let faults = FaultPlan {
         delay_ms: 0,
-        faults: vec![Fault::new(When::Next(1), Act::answer(422)).on("POST")],
+        faults: vec![Fault::new(FaultTiming::Next(1), FaultAction::answer(422)).on("POST")],
     };
     let faults = serde_json::to_string(&faults).unwrap();
     let headers = "Content-Type: application/json\r\n";

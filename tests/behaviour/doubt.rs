@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use pomost_models::Reason;
+use pomost_models::DeadLetterReason;
 
 use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
 
@@ -70,7 +70,7 @@ async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell
     let (world, _) = world_that_lost_a_thing(Flow::default()).await;
     world.shop.lose_answers("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert_eq!(world.only_dead().await.reason, Reason::InDoubt);
+    assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     assert_eq!(world.shop.things().len(), 1);
 }
 
@@ -152,7 +152,7 @@ async fn a_create_in_doubt_is_not_repeated_with_other_content() {
             .iter()
             .map(|letter| letter.reason)
             .collect::<Vec<_>>(),
-        [Reason::Transient, Reason::InDoubt]
+        [DeadLetterReason::Transient, DeadLetterReason::InDoubt]
     );
     assert!(
         letters[1].error.contains("create of other content"),
@@ -335,7 +335,7 @@ async fn a_create_that_meets_its_first_attempt_to_the_end_says_so() {
     creates_are_answered(&world, [504, 409, 409]);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
-    assert_eq!(letter.reason, Reason::Transient);
+    assert_eq!(letter.reason, DeadLetterReason::Transient);
     assert!(
         letter
             .error

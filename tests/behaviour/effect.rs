@@ -1,7 +1,7 @@
 //! What a request may have done that failed, or of which the answer is of no use.
 
 use futures_util::future::join_all;
-use pomost_models::Reason;
+use pomost_models::DeadLetterReason;
 use serde_json::json;
 
 use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
@@ -56,7 +56,7 @@ async fn a_create_whose_answer_is_too_long_is_in_doubt_where_nothing_can_tell() 
             .dead()
             .await
             .iter()
-            .all(|letter| letter.reason == Reason::InDoubt)
+            .all(|letter| letter.reason == DeadLetterReason::InDoubt)
     );
     assert_eq!(
         (world.shop.server.asked("POST"), world.shop.things().len()),
@@ -188,7 +188,7 @@ async fn a_create_that_always_leads_elsewhere_is_dead_in_doubt_with_its_answer()
         let letter = world.only_dead().await;
         assert_eq!(
             (letter.reason, world.shop.server.asked("POST")),
-            (Reason::InDoubt, times)
+            (DeadLetterReason::InDoubt, times)
         );
         assert!(
             letter
@@ -278,7 +278,7 @@ async fn a_create_in_doubt_whose_look_up_is_refused_is_dead_in_doubt() {
     let letter = world.only_dead().await;
     assert_eq!(
         (letter.reason, world.shop.server.asked("POST")),
-        (Reason::InDoubt, 1)
+        (DeadLetterReason::InDoubt, 1)
     );
     assert!(
         letter
@@ -297,7 +297,7 @@ async fn a_create_that_a_gateway_gave_up_is_in_doubt_where_nothing_can_tell() {
             .shop
             .fail("POST", 1, move || Reply::json(status, &json!({})));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{status}");
-        assert_eq!(world.only_dead().await.reason, Reason::InDoubt);
+        assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
         assert_eq!(world.shop.server.asked("POST"), 1);
     }))
     .await;

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use pomost_models::{Reason, Stage};
+use pomost_models::{DeadLetterReason, Stage};
 use serde_json::json;
 
 use crate::support::{Flow, LOOKUP, Reply, Server, World, outcomes};
@@ -46,7 +46,7 @@ async fn a_record_whose_attempts_are_used_up_is_dead() {
     let letter = world.only_dead().await;
     assert_eq!(
         (letter.stage, letter.reason, letter.attempts),
-        (Stage::Load, Reason::Transient, 2)
+        (Stage::Load, DeadLetterReason::Transient, 2)
     );
     // The first is not charged: it may be an outage's.
     assert_eq!(world.shop.server.asked("POST"), 3);
@@ -69,7 +69,10 @@ async fn a_record_that_the_destination_refuses_is_dead_at_once_and_quotes_the_an
     });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
-    assert_eq!((letter.reason, letter.attempts), (Reason::Invalid, 1));
+    assert_eq!(
+        (letter.reason, letter.attempts),
+        (DeadLetterReason::Invalid, 1)
+    );
     let said = r#"shop: POST /things answered 422 Unprocessable Entity: {"at":"/email","error":"*** is taken"}"#;
     assert!(same_fields(&letter.error, said), "{}", letter.error);
 }
@@ -127,7 +130,7 @@ async fn a_create_that_broke_off_is_in_doubt_where_nothing_can_tell() {
     let (world, _) = World::with_rows(one_row(), Flow::default()).await;
     world.shop.fail("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert_eq!(world.only_dead().await.reason, Reason::InDoubt);
+    assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     assert_eq!(world.shop.server.asked("POST"), 1);
 }
 
@@ -215,6 +218,6 @@ async fn what_was_created_is_known_even_while_dead_letters_cannot_be_published()
         outcomes(&world.finish(run).await),
         [("created", 1), ("dead", 1)]
     );
-    assert_eq!(world.only_dead().await.reason, Reason::Invalid);
+    assert_eq!(world.only_dead().await.reason, DeadLetterReason::Invalid);
     assert_eq!(world.shop.things(), [r#"{"key":"a"}"#]);
 }

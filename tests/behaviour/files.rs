@@ -3,7 +3,7 @@
 use std::fs;
 
 use pomost_extractor::Scheduling;
-use pomost_models::{Reason, Stage};
+use pomost_models::{DeadLetterReason, Stage};
 use serde_json::{Value, json};
 
 use crate::support::{Flow, Refusing, Rows, World, outcomes};
@@ -85,7 +85,7 @@ async fn a_batch_that_comes_again_after_it_was_settled_is_not_written_again() {
     let letter = world.only_dead().await;
     assert_eq!(
         (letter.stage, letter.reason),
-        (Stage::Load, Reason::Invalid)
+        (Stage::Load, DeadLetterReason::Invalid)
     );
     assert_eq!(
         letter.error,

@@ -1,6 +1,6 @@
 //! Answers that no system should give.
 
-use pomost_models::{DeadLetter, Reason};
+use pomost_models::{DeadLetter, DeadLetterReason};
 use serde_json::json;
 
 use crate::support::{Flow, Reply, Rows, Server, World, failure, outcomes};
@@ -80,7 +80,7 @@ async fn letter_of_a_create_that_is_answered(body: &str) -> DeadLetter {
 async fn a_create_that_is_not_answered_with_json_is_in_doubt() {
     for body in ["", "<html>Welcome</html>", "{\"id\":", &"[".repeat(100_000)] {
         let letter = letter_of_a_create_that_is_answered(body).await;
-        assert_eq!(letter.reason, Reason::InDoubt, "{}", letter.error);
+        assert_eq!(letter.reason, DeadLetterReason::InDoubt, "{}", letter.error);
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_create_that_is_answered_without_an_id_makes_a_dead_letter() {
     ];
     for (body, reason) in answers {
         let letter = letter_of_a_create_that_is_answered(body).await;
-        assert_eq!(letter.reason, Reason::InDoubt);
+        assert_eq!(letter.reason, DeadLetterReason::InDoubt);
         assert!(letter.error.contains(reason), "{}", letter.error);
     }
 }
@@ -193,7 +193,7 @@ async fn a_mapping_without_end_or_measure_kills_its_record_alone() {
     );
     for letter in world.dead().await {
         let (_, bound) = mappings[letter.key().parse::<usize>().unwrap()];
-        assert_eq!(letter.reason, Reason::Invalid);
+        assert_eq!(letter.reason, DeadLetterReason::Invalid);
         assert!(
             letter.error.contains(bound) || letter.error.contains("longer than 5 s"),
             "{}",

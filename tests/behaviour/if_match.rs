@@ -1,6 +1,6 @@
 //! Changes that are made on condition that nobody else made one.
 
-use pomost_models::Reason;
+use pomost_models::DeadLetterReason;
 use serde_json::{Value, json};
 
 use crate::support::{Flow, LOOKUP, Reply, Rows, World, outcomes, replayed_in};
@@ -69,7 +69,7 @@ async fn what_somebody_else_changed_is_not_overwritten_before_somebody_says_so()
     }
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":"theirs"}"#]);
     let letters = world.dead().await;
-    assert_eq!(letters[0].reason, Reason::Conflict);
+    assert_eq!(letters[0].reason, DeadLetterReason::Conflict);
     let said = "shop: PUT /things/{$id} answered 412 Precondition Failed: {\"error\":\"changed\"}; somebody else changed";
     assert!(letters[0].error.starts_with(said), "{}", letters[0].error);
     let replayed = world.pomost(&["dead", "replay", &letters[0].id]).await;
@@ -85,7 +85,7 @@ async fn what_somebody_else_changed_is_not_deleted() {
     let (world, rows) = changed_world(REFUSES).await;
     rows.set([json!({"key": "a", "gone": true})]);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert_eq!(world.only_dead().await.reason, Reason::Conflict);
+    assert_eq!(world.only_dead().await.reason, DeadLetterReason::Conflict);
     assert_eq!(world.shop.things().len(), 1);
 }
 
@@ -106,7 +106,7 @@ async fn who_changes_it_again_in_between_is_not_overwritten() {
     let (world, _) = changed_world(OVERWRITES).await;
     world.shop.fail("PUT", 2, || Reply::json(412, &json!({})));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert_eq!(world.only_dead().await.reason, Reason::Conflict);
+    assert_eq!(world.only_dead().await.reason, DeadLetterReason::Conflict);
     assert_eq!(world.shop.server.asked("PUT"), 2);
 }
 

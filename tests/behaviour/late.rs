@@ -1,6 +1,6 @@
 //! What takes effect at the destination after it was given up.
 
-use pomost_sandbox::{Act, Fault, Faults, Shop, ShopOptions, When};
+use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming, Shop, ShopOptions};
 use serde_json::json;
 
 use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
@@ -27,7 +27,9 @@ fn with_timeout(world: &World, timeout: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_takes_effect_after_it_was_given_up_is_not_made_twice() {
-    let faults = Faults::only(Fault::new(When::Next(1), Act::EffectAfter { ms: 3_000 }).on("POST"));
+    let faults = FaultPlan::only(
+        Fault::new(FaultTiming::Next(1), FaultAction::EffectAfter { ms: 3_000 }).on("POST"),
+    );
     let options = ShopOptions {
         allow_duplicates: true,
         key: "secret-of-the-tests".to_owned(),

@@ -5,8 +5,8 @@ use std::{sync::Mutex, time::Duration};
 use pomost_broker::{Message, Queue};
 use pomost_extractor::Scheduling;
 use pomost_models::{
-    Batch, DeadLetter, Lane, Op, Reason, Record, RunId, Stage, Version, batch::BATCH_TYPE,
-    dead_letter::DEAD_LETTERS_TYPE,
+    Batch, DeadLetter, DeadLetterReason, Lane, Operation, Record, RunId, Stage, Version,
+    batch::BATCH_TYPE, dead_letter::DEAD_LETTERS_TYPE,
 };
 use pomost_tests::eventually;
 use serde_json::{json, value::RawValue};
@@ -31,7 +31,7 @@ fn record(slot: u32, key: &str) -> Record {
         slot,
         key: key.into(),
         version: Version::new("1"),
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data,
         source: None,
     }
@@ -81,7 +81,7 @@ async fn a_message_that_cannot_be_read_is_buried_and_its_neighbours_go_on() {
     for letter in letters(&world, 3).await {
         assert_eq!(
             (letter.reason, letter.stage),
-            (Reason::Unreadable, Stage::Transform)
+            (DeadLetterReason::Unreadable, Stage::Transform)
         );
         assert_eq!(
             (letter.flow.as_str(), letter.trace_id()),
@@ -135,13 +135,16 @@ async fn after_killing_its_workers(stage: Stage) -> (World, Running) {
         .publish(queue.clone(), vec![message(BATCH_TYPE, poison.encode())])
         .await;
     let broker = world.backends().await.broker;
-    for _ in 0..=pomost_broker::Limits::default().deliveries {
+    for _ in 0..=pomost_broker::QueueLimits::default().deliveries {
         let mut consumer = broker.consume(&queue, 1).await.unwrap();
         consumer.next().await.unwrap();
     }
     let running = world.start().await;
     for letter in letters(&world, 2).await {
-        assert_eq!((letter.reason, letter.stage), (Reason::Poison, stage));
+        assert_eq!(
+            (letter.reason, letter.stage),
+            (DeadLetterReason::Poison, stage)
+        );
         assert_eq!((letter.run, letter.trace_id()), (poison.run, Some(TRACE)));
     }
     (world, running)
@@ -173,7 +176,13 @@ async fn a_dead_letter_that_names_too_many_slots_is_a_message_that_cannot_be_rea
             .filter(|letter| letter.reason == reason)
             .count()
     };
-    assert_eq!((count(Reason::Unreadable), count(Reason::Invalid)), (2, 1));
+    assert_eq!(
+        (
+            count(DeadLetterReason::Unreadable),
+            count(DeadLetterReason::Invalid)
+        ),
+        (2, 1)
+    );
     running.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! The changes of one key, in their order.
 
 use pomost::progress;
-use pomost_models::{Reason, RunId, Stage};
+use pomost_models::{DeadLetterReason, RunId, Stage};
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 
@@ -328,7 +328,7 @@ async fn a_flow_that_applies_every_change_splits_no_record() {
     let letter = world.only_dead().await;
     assert_eq!(
         (letter.stage, letter.reason),
-        (Stage::Transform, Reason::Invalid)
+        (Stage::Transform, DeadLetterReason::Invalid)
     );
     assert!(
         letter.error.contains("splits the record"),

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use pomost_models::Trigger;
+use pomost_models::RunTrigger;
 use pomost_runtime::Backends;
 use pomost_store::{Outage, RunRequest, RunState, Store};
 use pomost_tests::eventually;
@@ -157,7 +157,7 @@ async fn other_flows_go_on_while_a_system_is_down() {
     for round in 1..=3 {
         let request = RunRequest {
             flow: "others".into(),
-            trigger: Trigger::Manual,
+            trigger: RunTrigger::Manual,
             since: None,
         };
         let run = backends.store.request_run(&request).await.unwrap();
@@ -260,7 +260,7 @@ async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
     for round in 0.. {
         let request = RunRequest {
             flow: "others".into(),
-            trigger: Trigger::Manual,
+            trigger: RunTrigger::Manual,
             since: None,
         };
         let written = if round == 0 { "created" } else { "updated" };

@@ -6,7 +6,7 @@ use pomost::{
     open,
     replay::{Replayer, Wish},
 };
-use pomost_models::{DeadLetter, Reason, RunId, Stage};
+use pomost_models::{DeadLetter, DeadLetterReason, RunId, Stage};
 use pomost_tests::eventually;
 use serde_json::json;
 
@@ -346,7 +346,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         batch: String::new(),
         size: 0,
         stage: Stage::Load,
-        reason: Reason::Unreadable,
+        reason: DeadLetterReason::Unreadable,
         error: "not a batch".into(),
         pointer: None,
         attempts: 1,

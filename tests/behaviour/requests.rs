@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use pomost_models::Reason;
+use pomost_models::DeadLetterReason;
 use pomost_tests::eventually;
 use serde_json::json;
 use tokio::sync::watch;
@@ -33,7 +33,7 @@ async fn a_write_that_is_redirected_to_a_read_has_failed() {
             .intercept(redirects("POST", status, "/elsewhere"));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{status}");
         let letter = world.only_dead().await;
-        assert_eq!(letter.reason, Reason::InDoubt);
+        assert_eq!(letter.reason, DeadLetterReason::InDoubt);
         let said = format!("shop: POST /things answered {status} ");
         assert!(
             letter.error.starts_with(&said) && letter.error.contains("not followed"),
@@ -143,7 +143,7 @@ async fn nobody_is_looked_up_by_nothing() {
     });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
-    assert_eq!(letter.reason, Reason::Invalid);
+    assert_eq!(letter.reason, DeadLetterReason::Invalid);
     assert!(
         letter
             .error

@@ -1,6 +1,6 @@
 //! Records of which nobody knows whether the destination has them, until somebody looks there.
 
-use pomost_models::Reason;
+use pomost_models::DeadLetterReason;
 use serde_json::json;
 
 use crate::support::{Flow, LOOKUP, Reply, World, outcomes, replayed_in};
@@ -10,7 +10,7 @@ async fn world() -> World {
     let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], Flow::default()).await;
     world.shop.fail("POST", 1, || Reply::BreakOff);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert_eq!(world.only_dead().await.reason, Reason::InDoubt);
+    assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     world
 }
 

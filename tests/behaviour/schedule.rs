@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pomost_extractor::Scheduling;
-use pomost_models::Trigger;
+use pomost_models::RunTrigger;
 use pomost_store::RunState;
 use pomost_tests::eventually;
 use serde_json::json;
@@ -35,7 +35,7 @@ async fn a_flow_with_an_interval_runs_again_each_time_it_has_passed_and_not_befo
     })
     .await;
     running.stop().await;
-    assert!(runs.iter().all(|run| run.trigger == Trigger::Schedule));
+    assert!(runs.iter().all(|run| run.trigger == RunTrigger::Schedule));
     for two in runs.windows(2) {
         let passed = two[0].requested_at.duration_since(two[1].requested_at);
         assert!(passed.unsigned_abs() >= EVERY, "{passed:?}");

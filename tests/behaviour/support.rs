@@ -10,7 +10,7 @@ mod server;
 mod shop;
 mod world;
 
-use pomost_models::{Outcome, RunId, Trigger};
+use pomost_models::{Outcome, RunId, RunTrigger};
 use pomost_store::{RunState, RunSummary, Store};
 use pomost_tests::eventually;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ pub(crate) async fn delivered(store: &dyn Store, flow: &str) -> Vec<(&'static st
         let runs = store.runs(Some(flow), 100).await.unwrap();
         let runs: Vec<_> = runs
             .into_iter()
-            .filter(|run| run.trigger == Trigger::Webhook)
+            .filter(|run| run.trigger == RunTrigger::Webhook)
             .collect();
         if let Some(run) = runs.iter().find(|run| run.state != RunState::Settled) {
             return Err(format!("{} with {:?}", run.state.as_str(), run.counts));

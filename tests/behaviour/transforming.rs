@@ -1,6 +1,6 @@
 //! What becomes of a record on the way.
 
-use pomost_models::{Reason, Stage};
+use pomost_models::{DeadLetterReason, Stage};
 use serde_json::{Value, json};
 
 use crate::support::{Flow, Reply, Rows, Server, World, outcomes};
@@ -25,7 +25,7 @@ async fn a_record_that_is_not_as_expected_dies_alone() {
     let letter = world.only_dead().await;
     assert_eq!(
         (letter.stage, letter.reason, letter.key()),
-        (Stage::Transform, Reason::Invalid, "b")
+        (Stage::Transform, DeadLetterReason::Invalid, "b")
     );
     assert_eq!(letter.pointer.as_deref(), Some("/n"));
     assert_eq!(
@@ -57,7 +57,7 @@ async fn a_record_that_cannot_be_mapped_dies_alone_and_the_field_is_named() {
     let letter = world.only_dead().await;
     assert_eq!(
         (letter.reason, letter.pointer.as_deref()),
-        (Reason::Invalid, Some("/born/on"))
+        (DeadLetterReason::Invalid, Some("/born/on"))
     );
     let (message, place) = letter.error.rsplit_once(" (").unwrap();
     assert_eq!(

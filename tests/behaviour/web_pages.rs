@@ -1,7 +1,7 @@
 //! Web pages in the place of answers: no yes and no data.
 
 use futures_util::future::join_all;
-use pomost_models::Reason;
+use pomost_models::DeadLetterReason;
 use serde_json::json;
 
 use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
@@ -172,7 +172,7 @@ async fn a_create_that_shows_a_page_where_nothing_can_tell_is_dead_in_doubt_with
     let letter = world.only_dead().await;
     assert_eq!(
         (letter.reason, world.shop.server.asked("POST")),
-        (Reason::InDoubt, 1)
+        (DeadLetterReason::InDoubt, 1)
     );
     let said = "POST /things answered 200 OK with a web page (text/html, titled 'Offline for maintenance') where JSON was \
                 expected";

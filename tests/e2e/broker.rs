@@ -1,7 +1,7 @@
 //! RabbitMQ goes away in the middle of a run and comes back; nobody restarts the services.
 
 use pomost_broker::testing::PrivateNode;
-use pomost_sandbox::Faults;
+use pomost_sandbox::FaultPlan;
 use pomost_tests::{Options, eventually, prove};
 
 const CUSTOMERS: u32 = 2_000;
@@ -25,9 +25,9 @@ async fn interrupting(interrupt: impl AsyncFn(&mut PrivateNode)) {
         ..Options::default()
     };
     prove(options, async |stack| {
-        stack.crm.set_faults(Faults {
+        stack.crm.set_faults(FaultPlan {
             delay_ms: 250,
-            ..Faults::default()
+            ..FaultPlan::default()
         });
         let run = stack.request_run().await;
         for customers in [300, 1_200] {

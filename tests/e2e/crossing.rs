@@ -1,7 +1,7 @@
 //! Customers cross from the CRM to the shop.
 
 use pomost_models::Outcome;
-use pomost_sandbox::Edit;
+use pomost_sandbox::CrmEdit;
 use pomost_tests::{Options, prove};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,7 @@ async fn only_what_changed_is_sent_again() {
             let run = stack.request_run().await;
             stack.settled(run).await;
             let before = stack.shop.counts();
-            let edit = Edit {
+            let edit = CrmEdit {
                 change: vec![1, 2, 3],
                 touch: vec![4, 5],
                 archive: vec![6],

@@ -1,6 +1,6 @@
 //! PostgreSQL goes away in the middle of a run.
 
-use pomost_sandbox::Faults;
+use pomost_sandbox::FaultPlan;
 use pomost_tests::{Options, Proxy, eventually, prove, test_url};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -11,9 +11,9 @@ async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
             ..Options::default()
         },
         async |stack| {
-            stack.crm.set_faults(Faults {
+            stack.crm.set_faults(FaultPlan {
                 delay_ms: 100,
-                ..Faults::default()
+                ..FaultPlan::default()
             });
             let run = stack.request_run().await;
             for customers in (100..2_500).step_by(300) {
@@ -38,9 +38,9 @@ async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
         ..Options::default()
     };
     prove(options, async |stack| {
-        stack.shop.set_faults(Faults {
+        stack.shop.set_faults(FaultPlan {
             delay_ms: 250,
-            ..Faults::default()
+            ..FaultPlan::default()
         });
         let run = stack.request_run().await;
         stack.created(10).await;

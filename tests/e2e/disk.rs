@@ -1,6 +1,6 @@
 //! The disk is full under the embedded files.
 
-use pomost_sandbox::Faults;
+use pomost_sandbox::FaultPlan;
 use pomost_tests::{Options, prove};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,9 +12,9 @@ async fn a_full_disk_is_waited_for_and_loses_and_doubles_nothing() {
             ..Options::default()
         },
         async |stack| {
-            stack.crm.set_faults(Faults {
+            stack.crm.set_faults(FaultPlan {
                 delay_ms: 250,
-                ..Faults::default()
+                ..FaultPlan::default()
             });
             let run = stack.request_run().await;
             for customers in [100, 500, 1_000] {

@@ -1,6 +1,6 @@
 //! Services are killed in the middle of a run, again and again.
 
-use pomost_sandbox::Faults;
+use pomost_sandbox::FaultPlan;
 use pomost_tests::{Chance, Options, Service, Stack, prove};
 
 const CUSTOMERS: u32 = 2_000;
@@ -8,7 +8,7 @@ const CUSTOMERS: u32 = 2_000;
 const KILLS: u64 = 6;
 
 /// Slow enough a source that all three services are busy until the end.
-const SLOW: Faults = Faults {
+const SLOW: FaultPlan = FaultPlan {
     delay_ms: 250,
     faults: Vec::new(),
 };

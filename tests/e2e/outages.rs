@@ -1,7 +1,7 @@
 //! The systems on both sides fail in all the ways they do.
 
-use pomost_models::{Outcome, Reason, RunId, Stage};
-use pomost_sandbox::{Act, Fault, Faults, When};
+use pomost_models::{DeadLetterReason, Outcome, RunId, Stage};
+use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming};
 use pomost_tests::{Options, Stack, eventually, prove};
 
 const CUSTOMERS: u32 = 500;
@@ -13,8 +13,8 @@ fn options() -> Options {
     }
 }
 
-fn answer(status: u16, retry_after: &str) -> Act {
-    Act::Answer {
+fn answer(status: u16, retry_after: &str) -> FaultAction {
+    FaultAction::Answer {
         status,
         retry_after: Some(retry_after.to_owned()),
     }
@@ -57,13 +57,13 @@ async fn a_shop_that_refuses_the_key_fails_or_throttles_is_waited_for() {
         },
         async |stack| {
             let faults = [
-                Fault::new(When::Next(5), Act::answer(401)),
-                Fault::new(When::Next(5), Act::answer(403)),
-                Fault::new(When::Next(2), Act::answer(500)).on("POST"),
-                Fault::new(When::Next(2), answer(503, "1")),
-                Fault::new(When::Next(2), answer(429, "1")),
+                Fault::new(FaultTiming::Next(5), FaultAction::answer(401)),
+                Fault::new(FaultTiming::Next(5), FaultAction::answer(403)),
+                Fault::new(FaultTiming::Next(2), FaultAction::answer(500)).on("POST"),
+                Fault::new(FaultTiming::Next(2), answer(503, "1")),
+                Fault::new(FaultTiming::Next(2), answer(429, "1")),
             ];
-            stack.shop.set_faults(Faults {
+            stack.shop.set_faults(FaultPlan {
                 delay_ms: 0,
                 faults: faults.into(),
             });
@@ -79,7 +79,7 @@ async fn a_shop_that_refuses_the_key_fails_or_throttles_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn creates_that_took_place_without_an_answer_are_not_repeated() {
     in_a_shop_that(
-        Fault::new(When::OneIn(5), Act::HangUpAfter).on("POST"),
+        Fault::new(FaultTiming::OneIn(5), FaultAction::HangUpAfter).on("POST"),
         looked_up,
     )
     .await;
@@ -88,7 +88,7 @@ async fn creates_that_took_place_without_an_answer_are_not_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn creates_that_took_place_with_a_senseless_answer_are_not_repeated() {
     in_a_shop_that(
-        Fault::new(When::OneIn(5), Act::Garbage).on("POST"),
+        Fault::new(FaultTiming::OneIn(5), FaultAction::Garbage).on("POST"),
         looked_up,
     )
     .await;
@@ -98,9 +98,9 @@ async fn creates_that_took_place_with_a_senseless_answer_are_not_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn creates_in_doubt_wait_for_the_lookup() {
     prove(options(), async |stack| {
-        let silent = Fault::new(When::OneIn(5), Act::HangUpAfter).on("POST");
-        let search_fails = Fault::new(When::Next(5), answer(503, "1")).on("GET");
-        stack.shop.set_faults(Faults {
+        let silent = Fault::new(FaultTiming::OneIn(5), FaultAction::HangUpAfter).on("POST");
+        let search_fails = Fault::new(FaultTiming::Next(5), answer(503, "1")).on("GET");
+        stack.shop.set_faults(FaultPlan {
             delay_ms: 0,
             faults: vec![silent, search_fails],
         });
@@ -121,7 +121,7 @@ async fn looked_up(stack: &mut Stack, run: RunId) {
 
 async fn in_a_shop_that(fault: Fault, and: impl AsyncFn(&mut Stack, RunId)) {
     prove(options(), async |stack| {
-        stack.shop.set_faults(Faults::only(fault));
+        stack.shop.set_faults(FaultPlan::only(fault));
         let run = stack.request_run().await;
         stack.all_crossed_once(run).await;
         assert!(stack.shop.counts().struck > 0);
@@ -139,12 +139,12 @@ async fn a_crm_that_is_away_throttles_and_hangs_up_is_read_to_its_end() {
         },
         async |stack| {
             let faults = [
-                Fault::new(When::Next(1), answer(503, "1")),
-                Fault::new(When::Next(1), Act::answer(401)),
-                Fault::new(When::Next(1), Act::answer(500)),
-                Fault::new(When::OneIn(2), Act::HangUpAfter),
+                Fault::new(FaultTiming::Next(1), answer(503, "1")),
+                Fault::new(FaultTiming::Next(1), FaultAction::answer(401)),
+                Fault::new(FaultTiming::Next(1), FaultAction::answer(500)),
+                Fault::new(FaultTiming::OneIn(2), FaultAction::HangUpAfter),
             ];
-            stack.crm.set_faults(Faults {
+            stack.crm.set_faults(FaultPlan {
                 delay_ms: 0,
                 faults: faults.into(),
             });
@@ -161,8 +161,8 @@ async fn a_crm_that_is_away_throttles_and_hangs_up_is_read_to_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_shop_refuses_dies_at_once_and_crosses_when_it_is_replayed() {
     prove(options(), async |stack| {
-        stack.shop.set_faults(Faults::only(
-            Fault::new(When::Next(7), Act::answer(422)).on("POST"),
+        stack.shop.set_faults(FaultPlan::only(
+            Fault::new(FaultTiming::Next(7), FaultAction::answer(422)).on("POST"),
         ));
         let run = stack.request_run().await;
         let counts = stack.settled(run).await.counts;
@@ -171,7 +171,7 @@ async fn what_the_shop_refuses_dies_at_once_and_crosses_when_it_is_replayed() {
         assert!(
             refused
                 .iter()
-                .all(|(reason, attempts)| (*reason, *attempts) == (Reason::Invalid, 1))
+                .all(|(reason, attempts)| (*reason, *attempts) == (DeadLetterReason::Invalid, 1))
         );
         assert_eq!(
             counts.of(Outcome::Dead) as usize,
@@ -189,7 +189,7 @@ async fn what_the_shop_refuses_dies_at_once_and_crosses_when_it_is_replayed() {
     .await;
 }
 
-async fn dead_at_load(stack: &Stack) -> Vec<(Reason, u32)> {
+async fn dead_at_load(stack: &Stack) -> Vec<(DeadLetterReason, u32)> {
     let letters = stack
         .dead_letters()
         .await

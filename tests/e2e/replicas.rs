@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pomost_models::Outcome;
-use pomost_sandbox::{Act, Edit, Fault, Faults, When, verify};
+use pomost_sandbox::{CrmEdit, Fault, FaultAction, FaultPlan, FaultTiming, verify};
 use pomost_tests::{Options, Proxy, Stack, eventually, prove, test_url};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,9 +14,9 @@ async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
             ..Options::default()
         },
         async |stack| {
-            stack.crm.set_faults(Faults {
+            stack.crm.set_faults(FaultPlan {
                 delay_ms: 250,
-                ..Faults::default()
+                ..FaultPlan::default()
             });
             let run = stack.request_run().await;
             stack.created(200).await;
@@ -51,9 +51,9 @@ async fn several_loaders_apply_changes_in_order() {
                 let run = stack.request_run().await;
                 stack.extracted(run).await;
                 runs.push(run);
-                stack.crm.edit(&Edit {
+                stack.crm.edit(&CrmEdit {
                     change: (0..500).collect(),
-                    ..Edit::default()
+                    ..CrmEdit::default()
                 });
             }
             runs.push(stack.request_run().await);
@@ -95,21 +95,21 @@ async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() 
             // A loader takes its first message alone.
             let run = stack.request_run().await;
             stack.settled(run).await;
-            stack.crm.edit(&Edit {
+            stack.crm.edit(&CrmEdit {
                 add: 32,
-                ..Edit::default()
+                ..CrmEdit::default()
             });
-            let late = Fault::new(When::Always, Act::Late { ms: 2_000 }).on("POST");
-            stack.shop.set_faults(Faults::only(late));
+            let late = Fault::new(FaultTiming::Always, FaultAction::Late { ms: 2_000 }).on("POST");
+            stack.shop.set_faults(FaultPlan::only(late));
             let created = stack.request_run().await;
             stack
                 .created(stack.crm.expected().present.len() as u64)
                 .await;
             wire.cut().await;
             stack.loader.start();
-            stack.crm.edit(&Edit {
+            stack.crm.edit(&CrmEdit {
                 archive: (32..64).collect(),
-                ..Edit::default()
+                ..CrmEdit::default()
             });
             let deleted = stack.request_run().await;
             eventually(async || match stack.shop.counts().searched {
@@ -163,9 +163,9 @@ async fn come_and_go(customers: u32) {
         },
         async |stack| {
             // Slow enough a source that all three services are busy until the end.
-            stack.crm.set_faults(Faults {
+            stack.crm.set_faults(FaultPlan {
                 delay_ms: 100,
-                ..Faults::default()
+                ..FaultPlan::default()
             });
             let run = stack.request_run().await;
             for (turn, name) in

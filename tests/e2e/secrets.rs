@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pomost_sandbox::{Act, Fault, Faults, When};
+use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming};
 use pomost_tests::{Options, Stack, prove, test_url};
 use url::Url;
 
@@ -21,10 +21,10 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
         ..Options::default()
     };
     prove(options, async |stack| {
-        let silent = Fault::new(When::OneIn(9), Act::HangUpAfter).on("POST");
-        let refusing = Fault::new(When::OneIn(50), Act::answer(422)).on("POST");
-        let failing = Fault::new(When::Next(5), Act::answer(500)).on("GET");
-        stack.shop.set_faults(Faults {
+        let silent = Fault::new(FaultTiming::OneIn(9), FaultAction::HangUpAfter).on("POST");
+        let refusing = Fault::new(FaultTiming::OneIn(50), FaultAction::answer(422)).on("POST");
+        let failing = Fault::new(FaultTiming::Next(5), FaultAction::answer(500)).on("GET");
+        stack.shop.set_faults(FaultPlan {
             delay_ms: 0,
             faults: vec![silent, refusing, failing],
         });

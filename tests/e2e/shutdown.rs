@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pomost_sandbox::Faults;
+use pomost_sandbox::FaultPlan;
 use pomost_tests::{Flow, Options, Proxy, Service, Stack, prove, test_url};
 
 /// Kubernetes grants 30 s, and wants some for itself.
@@ -16,9 +16,9 @@ async fn services_told_to_end_under_load_do_so_cleanly_and_are_continued() {
             ..Options::default()
         },
         async |stack| {
-            stack.crm.set_faults(Faults {
+            stack.crm.set_faults(FaultPlan {
                 delay_ms: 200,
-                ..Faults::default()
+                ..FaultPlan::default()
             });
             let run = stack.request_run().await;
             let services: [fn(&mut Stack) -> &mut Service; 3] = [
@@ -50,9 +50,9 @@ async fn a_loader_told_to_end_finishes_the_requests_it_has_in_flight() {
             ..Options::default()
         },
         async |stack| {
-            stack.shop.set_faults(Faults {
+            stack.shop.set_faults(FaultPlan {
                 delay_ms: 700,
-                ..Faults::default()
+                ..FaultPlan::default()
             });
             let run = stack.request_run().await;
             stack.created(16).await;
@@ -62,7 +62,7 @@ async fn a_loader_told_to_end_finishes_the_requests_it_has_in_flight() {
                 before.created < 200,
                 "it was to end early, and sent {before:?}"
             );
-            stack.shop.set_faults(Faults::default());
+            stack.shop.set_faults(FaultPlan::default());
             stack.start_services().await;
             stack.all_crossed_once(run).await;
             let after = stack.shop.counts();
@@ -88,9 +88,9 @@ async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_star
             for service in stack.services() {
                 ends_cleanly(service).await;
             }
-            stack.crm.set_faults(Faults {
+            stack.crm.set_faults(FaultPlan {
                 delay_ms: 200,
-                ..Faults::default()
+                ..FaultPlan::default()
             });
             let run = stack.request_run().await;
             let mut all_in_one = stack.another("pomost").with(&["run"]);
@@ -180,9 +180,9 @@ async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
     };
     prove(options, async |stack| {
         // It takes 20 seconds to read it all, and who reads has a lease to give back.
-        stack.crm.set_faults(Faults {
+        stack.crm.set_faults(FaultPlan {
             delay_ms: 200,
-            ..Faults::default()
+            ..FaultPlan::default()
         });
         let run = stack.request_run().await;
         stack.created(100).await;
@@ -192,7 +192,7 @@ async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
         wires.iter().for_each(|wire| wire.set(Flow::Silent));
         and(stack, &mut all_in_one).await;
         wires.iter().for_each(|wire| wire.set(Flow::Free));
-        stack.crm.set_faults(Faults::default());
+        stack.crm.set_faults(FaultPlan::default());
         stack.start_services().await;
         stack.all_crossed_once(run).await;
     })

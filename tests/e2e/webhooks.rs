@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use pomost_broker::testing::address_of_our_own;
-use pomost_models::Trigger;
+use pomost_models::RunTrigger;
 use pomost_sandbox::CrmOptions;
 use pomost_store::RunState;
 use pomost_tests::{Chance, FLOW, Options, Stack, eventually, prove};
@@ -134,7 +134,7 @@ async fn all_is_settled(stack: &Stack) {
         let runs = stack.store.runs(Some(FLOW), 100).await.unwrap();
         let runs: Vec<_> = runs
             .into_iter()
-            .filter(|run| run.trigger == Trigger::Webhook)
+            .filter(|run| run.trigger == RunTrigger::Webhook)
             .collect();
         let counted: u64 = runs.iter().map(|run| run.counts.records).sum();
         let settled: u64 = runs

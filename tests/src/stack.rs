@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use pomost::example::{self, Systems};
 use pomost_broker::{SqliteBroker, testing::address_of_our_own};
-use pomost_models::{DeadLetter, RunId, Trigger};
+use pomost_models::{DeadLetter, RunId, RunTrigger};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
 use pomost_store::{
     DeadLetterFilter, RunRequest, RunState, RunSummary, Store, postgres::PostgresStore,
@@ -152,7 +152,7 @@ impl Stack {
     pub async fn request_run(&self) -> RunId {
         let request = RunRequest {
             flow: FLOW.into(),
-            trigger: Trigger::Manual,
+            trigger: RunTrigger::Manual,
             since: None,
         };
         self.store.request_run(&request).await.unwrap()

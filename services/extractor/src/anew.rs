@@ -1,7 +1,7 @@
 //! Reading a source anew that does not know the place any more at which a run was to begin.
 
 use jiff::Timestamp;
-use pomost_http::{Class, Failure};
+use pomost_http::{Failure, FailureClass};
 use tracing::warn;
 
 use crate::{
@@ -32,7 +32,7 @@ impl Extraction<'_> {
             .extract
             .cursor
             .as_ref()
-            .filter(|_| failure.class == Class::Gone);
+            .filter(|_| failure.class == FailureClass::Gone);
         let Some(cursor) = cursor else {
             return Err(failure.into());
         };

@@ -1,9 +1,9 @@
 //! Asking a source about one record that it told.
 
 use pomost_expression::{Value, Variables, read};
-use pomost_http::{Failure, Permit};
-use pomost_models::{Batch, Reason, Record, Version};
-use pomost_project::flow::Fetch;
+use pomost_http::{Failure, SendPermit};
+use pomost_models::{Batch, DeadLetterReason, Record, Version};
+use pomost_project::flow::FetchRequest;
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -20,9 +20,9 @@ pub(crate) struct Asking<'a> {
     source: &'a Source,
     reading: Reading<'a>,
     /// None where the flow does not ask any more: then the rows are as they were told.
-    fetch: Option<&'a Fetch>,
+    fetch: Option<&'a FetchRequest>,
     variables: Variables,
-    permit: Permit<'a>,
+    permit: SendPermit<'a>,
 }
 
 /// What came of asking about a record.
@@ -41,7 +41,7 @@ pub(crate) enum End {
 
 impl<'a> Asking<'a> {
     /// About the records of this batch, as long as that is permitted.
-    pub(crate) fn about(source: &'a Source, batch: &Batch, permit: Permit<'a>) -> Asking<'a> {
+    pub(crate) fn about(source: &'a Source, batch: &Batch, permit: SendPermit<'a>) -> Asking<'a> {
         let flow = &*source.flow;
         let variables = Variables {
             flow: Value::from(batch.flow.clone()),
@@ -139,7 +139,7 @@ fn refused(told: Record, error: String) -> End {
     End::Refused(
         told,
         Diagnosis {
-            reason: Reason::Invalid,
+            reason: DeadLetterReason::Invalid,
             error,
             pointer: None,
         },

@@ -9,7 +9,7 @@ use jiff::{
     tz::TimeZone,
 };
 use pomost_models::{Version, VersionType};
-use pomost_project::flow::{Cursor, Extract};
+use pomost_project::flow::{CursorRules, ExtractRules};
 
 use crate::{
     checkpoint::Window,
@@ -22,8 +22,8 @@ pub const LONGEST: usize = 16 * 1024;
 /// The value of `$cursor`: what the run was asked for, or the flow's cursor less its overlap, or the flow's start,
 /// if it has one. The error says what the overlap needs, or what is wrong with what was asked for.
 pub fn beginning(
-    extract: &Extract,
-    cursor: &Cursor,
+    extract: &ExtractRules,
+    cursor: &CursorRules,
     asked: Option<&str>,
     stored: Option<&str>,
 ) -> Result<Option<String>, String> {
@@ -43,7 +43,7 @@ pub fn beginning(
 
 /// What is wrong with a place that somebody names to begin at, where the cursor that is stored, or else the flow,
 /// tells what such places are.
-pub fn check(cursor: &Cursor, stored: Option<&str>, named: &str) -> Result<(), String> {
+pub fn check(cursor: &CursorRules, stored: Option<&str>, named: &str) -> Result<(), String> {
     if named.is_empty() || named.len() > LONGEST {
         return Err(format!(
             "expected a place to begin at, of at most {LONGEST} bytes"
@@ -381,9 +381,9 @@ mod tests {
     }
 
     /// A cursor of this start.
-    fn cursor(start: &str, overlap: Option<Duration>) -> Cursor {
+    fn cursor(start: &str, overlap: Option<Duration>) -> CursorRules {
         let told_by = ToldBy::Value(pomost_expression::Expression::compile(".at").unwrap());
-        Cursor {
+        CursorRules {
             told_by,
             start: Some(start.to_owned()),
             overlap,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pomost_expression::{Value, Variables, given};
-use pomost_http::{Client, Failure};
+use pomost_http::{Failure, SystemClient};
 use pomost_models::{Lane, Stage, Version};
 use pomost_project::{
     Flow,
-    flow::{Cursor, Listing},
+    flow::{CursorRules, Listing},
 };
-use pomost_runtime::{Context, telemetry, worker::Trouble};
+use pomost_runtime::{ServiceContext, telemetry, worker::HandlerError};
 use pomost_store::{Lease, Run};
 use serde::Deserialize;
 use tracing::{Instrument, field, info_span};
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Source {
     /// The system's client.
-    pub client: Client,
+    pub client: SystemClient,
     /// The flow.
     pub flow: Arc<Flow>,
 }
@@ -39,7 +39,7 @@ pub struct Source {
 /// One run under its flow's lease.
 pub struct Extraction<'a> {
     /// What to work with.
-    pub context: &'a Context,
+    pub context: &'a ServiceContext,
     /// Where the records come from.
     pub source: &'a Source,
     /// The flow's lease.
@@ -67,11 +67,11 @@ pub enum Error {
     Broker(#[from] pomost_broker::Error),
 }
 
-impl From<Trouble> for Error {
-    fn from(trouble: Trouble) -> Error {
+impl From<HandlerError> for Error {
+    fn from(trouble: HandlerError) -> Error {
         match trouble {
-            Trouble::Broker(error) => error.into(),
-            Trouble::Store(error) => error.into(),
+            HandlerError::Broker(error) => error.into(),
+            HandlerError::Store(error) => error.into(),
         }
     }
 }
@@ -306,7 +306,7 @@ impl Extraction<'_> {
             _ => None,
         };
         let link = since.filter(|_| {
-            part == Part::Records && extract.cursor.as_ref().is_some_and(Cursor::is_link)
+            part == Part::Records && extract.cursor.as_ref().is_some_and(CursorRules::is_link)
         });
         let position = link.map_or_else(
             || Position::first(&listing.paginate),

@@ -6,8 +6,8 @@ use http::{
     header::{IF_MODIFIED_SINCE, IF_NONE_MATCH},
 };
 use pomost_expression::{Value, Variables};
-use pomost_http::{Call, Class, Failure, Permit};
-use pomost_project::flow::Fetch;
+use pomost_http::{Failure, FailureClass, OutgoingRequest, SendPermit};
+use pomost_project::flow::FetchRequest;
 
 use crate::{
     extraction::{Error, Source},
@@ -51,13 +51,16 @@ impl Source {
     /// Asks about a row again and again while that may help.
     async fn fetch_patiently(
         &self,
-        fetch: &Fetch,
+        fetch: &FetchRequest,
         row: Value,
         variables: &Variables,
     ) -> Result<Row, Error> {
         let mut patience = Patience::default();
         loop {
-            let failure = match self.fetch(fetch, &row, variables, Permit::default()).await {
+            let failure = match self
+                .fetch(fetch, &row, variables, SendPermit::default())
+                .await
+            {
                 Ok(row) => return Ok(row),
                 Err(failure) => failure,
             };
@@ -71,13 +74,13 @@ impl Source {
     /// or may pass; what is wrong with the row itself is a row that is refused.
     pub(crate) async fn fetch(
         &self,
-        fetch: &Fetch,
+        fetch: &FetchRequest,
         row: &Value,
         variables: &Variables,
-        permit: Permit<'_>,
+        permit: SendPermit<'_>,
     ) -> Result<Row, Failure> {
         let call = match self.call(&fetch.request, row, variables) {
-            Ok(call) => Call {
+            Ok(call) => OutgoingRequest {
                 format: fetch.format.as_ref(),
                 permit,
                 ..call
@@ -105,8 +108,13 @@ impl Source {
                     ),
                 )),
             },
-            Err(failure) if failure.class == Class::Gone => Ok(Row::Gone(row.clone())),
-            Err(failure) if matches!(failure.class, Class::Invalid | Class::Conflict) => {
+            Err(failure) if failure.class == FailureClass::Gone => Ok(Row::Gone(row.clone())),
+            Err(failure)
+                if matches!(
+                    failure.class,
+                    FailureClass::Invalid | FailureClass::Conflict
+                ) =>
+            {
                 Ok(Row::Refused(row.clone(), failure.message))
             }
             Err(failure) => Err(failure),
@@ -114,7 +122,7 @@ impl Source {
     }
 }
 
-fn record(fetch: &Fetch, row: &Value, answer: Value, variables: &Variables) -> Row {
+fn record(fetch: &FetchRequest, row: &Value, answer: Value, variables: &Variables) -> Row {
     let Some(record) = &fetch.record else {
         return Row::There(answer);
     };

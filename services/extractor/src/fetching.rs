@@ -10,15 +10,15 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use pomost_broker::{Queue, Route};
-use pomost_http::{Again, Failure, Permit, Tries, Troubles};
-use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage};
+use pomost_http::{Failure, FailureSummary, RetryKey, RetryPolicy, SendPermit};
+use pomost_models::{Batch, DeadLetter, DeadLetterReason, Outcome, Record, SlotOutcomes, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
-    Context,
+    ServiceContext,
     dead::{self, Diagnosis},
-    gate::Gate,
+    gate::Backpressure,
     metrics, outbox,
-    worker::{Handler, Trouble},
+    worker::{HandlerError, MessageHandler},
 };
 use tokio::time::Instant;
 use tracing::warn;
@@ -41,20 +41,20 @@ const BATCHES: usize = 16;
 /// Asks a source about the records that it told to one flow, at the source's pace.
 pub struct FetchHandler {
     /// What to work with.
-    pub context: Context,
+    pub context: ServiceContext,
     /// Where the records come from.
     pub source: Source,
 }
 
 #[async_trait]
-impl Handler for FetchHandler {
+impl MessageHandler for FetchHandler {
     /// Publish and await the confirms, record, acknowledge. A crash in between asks again, and what is
     /// published again is newer and unchanged.
-    async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
+    async fn handle(&self, mut batch: Batch) -> Result<(), HandlerError> {
         let (began, was_down) = (Instant::now(), self.is_closed());
         let told = std::mem::take(&mut batch.records);
         let ends = self.ends(&batch, &told).await;
-        let mut tries = Tries::of(&batch, self.source.flow.load.attempts);
+        let mut tries = RetryPolicy::of(&batch, self.source.flow.load.attempts);
         tries.spared = self.source.client.spares(&batch, began, was_down);
         let mut fetched = Fetched::nothing_of(&self.source.flow, &batch);
         told.into_iter()
@@ -66,7 +66,7 @@ impl Handler for FetchHandler {
         self.pass_on(fetched).await
     }
 
-    fn gate(&self) -> &dyn Gate {
+    fn gate(&self) -> &dyn Backpressure {
         self
     }
 }
@@ -87,7 +87,7 @@ impl FetchHandler {
         );
         let has_room = || held.load(Ordering::Relaxed) < TOGETHER_BYTES;
         let may_begin = || Instant::now() < until && has_room() && !shutdown.is_cancelled();
-        let asking = &Asking::about(&self.source, batch, Permit::as_long_as(&may_begin));
+        let asking = &Asking::about(&self.source, batch, SendPermit::as_long_as(&may_begin));
         let asked: Vec<_> = told
             .iter()
             .enumerate()
@@ -103,7 +103,7 @@ impl FetchHandler {
         ends
     }
 
-    async fn pass_on(&self, fetched: Fetched<'_>) -> Result<(), Trouble> {
+    async fn pass_on(&self, fetched: Fetched<'_>) -> Result<(), HandlerError> {
         let Fetched {
             batch,
             records,
@@ -127,7 +127,7 @@ impl FetchHandler {
         };
         outbox::enter(backends, flow, Stage::Transform, next, &letters).await?;
         for (again, told) in again {
-            let Again {
+            let RetryKey {
                 delay,
                 attempt,
                 waits,
@@ -157,7 +157,7 @@ impl FetchHandler {
 
 /// Closed while the source is down.
 #[async_trait]
-impl Gate for FetchHandler {
+impl Backpressure for FetchHandler {
     fn is_closed(&self) -> bool {
         self.source.client.is_down()
     }
@@ -185,10 +185,10 @@ struct Fetched<'a> {
     /// What is given up.
     letters: Vec<DeadLetter>,
     /// The slots that end here.
-    outcomes: Outcomes,
+    outcomes: SlotOutcomes,
     /// What is to be asked about again.
-    again: BTreeMap<Again, Vec<Record>>,
-    troubles: Troubles,
+    again: BTreeMap<RetryKey, Vec<Record>>,
+    troubles: FailureSummary,
 }
 
 impl<'a> Fetched<'a> {
@@ -199,13 +199,13 @@ impl<'a> Fetched<'a> {
             batch,
             records,
             letters,
-            outcomes: Outcomes::waiting(0),
+            outcomes: SlotOutcomes::waiting(0),
             again,
             troubles,
         }
     }
 
-    fn add(&mut self, told: Record, end: End, tries: Tries) {
+    fn add(&mut self, told: Record, end: End, tries: RetryPolicy) {
         match end {
             End::Record(record) => self.records.push(record),
             End::LeftOut => {
@@ -218,7 +218,7 @@ impl<'a> Fetched<'a> {
         }
     }
 
-    fn fail(&mut self, told: Record, failure: Failure, tries: Tries) {
+    fn fail(&mut self, told: Record, failure: Failure, tries: RetryPolicy) {
         self.troubles.note(&failure);
         match tries.after(&failure) {
             Some(again) => self.come_again(told, again),
@@ -227,7 +227,7 @@ impl<'a> Fetched<'a> {
                 self.bury(
                     told,
                     Diagnosis {
-                        reason: Reason::Transient,
+                        reason: DeadLetterReason::Transient,
                         error,
                         pointer: None,
                     },
@@ -236,7 +236,7 @@ impl<'a> Fetched<'a> {
         }
     }
 
-    fn come_again(&mut self, told: Record, again: Again) {
+    fn come_again(&mut self, told: Record, again: RetryKey) {
         self.again.entry(again).or_default().push(told);
     }
 

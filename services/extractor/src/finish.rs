@@ -1,7 +1,7 @@
 //! The end of a run: where the next one begins, and what was odd about this one.
 
 use pomost_models::Version;
-use pomost_project::flow::Cursor;
+use pomost_project::flow::CursorRules;
 use tracing::{info, warn};
 
 use crate::{
@@ -43,7 +43,12 @@ impl Extraction<'_> {
     /// never be read. Of a token from which somebody let a run begin nobody knows whether it is a later one. What the
     /// source did not know any more, when the run began anew, is not compared with what it told then, nor is a text
     /// that the source orders otherwise.
-    fn next(&self, cursor: &Cursor, end: &Checkpoint, stored: Option<String>) -> Option<String> {
+    fn next(
+        &self,
+        cursor: &CursorRules,
+        end: &Checkpoint,
+        stored: Option<String>,
+    ) -> Option<String> {
         if cursor.value().is_none() {
             return end
                 .token

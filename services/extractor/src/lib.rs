@@ -33,9 +33,9 @@ pub mod webhook;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use pomost_http::{Clients, Hook};
+use pomost_http::{AlertHook, SystemClients};
 use pomost_models::{Lane, Stage};
-use pomost_runtime::{Context, worker};
+use pomost_runtime::{ServiceContext, worker};
 use tokio::task::JoinSet;
 
 use extraction::Source;
@@ -53,8 +53,8 @@ pub enum Scheduling {
 
 /// Extracts every flow by its schedule and takes what sources deliver by themselves, until shutdown.
 pub async fn serve(
-    context: Context,
-    clients: Clients,
+    context: ServiceContext,
+    clients: SystemClients,
     webhooks: Option<SocketAddr>,
 ) -> anyhow::Result<()> {
     let receiver = Receiver::bind(context.clone(), webhooks).await?;
@@ -68,7 +68,11 @@ pub async fn serve(
 
 /// Extracts every flow of the project until shutdown, and asks about what their sources told; by their schedules,
 /// and telling people what they have to know, where that is asked for.
-pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
+pub async fn run(
+    context: ServiceContext,
+    clients: SystemClients,
+    scheduling: Scheduling,
+) -> anyhow::Result<()> {
     let mut flows = JoinSet::new();
     let alerts = context
         .project
@@ -78,7 +82,7 @@ pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> 
     if let Some(alerts) = alerts {
         flows.spawn(alerts::tell(
             context.clone(),
-            Hook::new(alerts.url.clone())?,
+            AlertHook::new(alerts.url.clone())?,
         ));
     }
     for flow in context.project.flows.values() {

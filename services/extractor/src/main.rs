@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use pomost_http::Clients;
+use pomost_http::SystemClients;
 use pomost_runtime::Settings;
 
 fn main() -> ExitCode {
     pomost_runtime::serve("pomost-extractor", async |context| {
-        let clients = Clients::new(&context.project, &context.backends.store)?;
+        let clients = SystemClients::new(&context.project, &context.backends.store)?;
         let webhooks = Settings::from_environment()?.webhook_addr;
         pomost_extractor::serve(context, clients, webhooks).await
     })

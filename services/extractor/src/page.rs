@@ -9,11 +9,14 @@ use futures_util::{
 };
 use http::{HeaderMap, StatusCode};
 use pomost_expression::{Expression, Value, Variables, text};
-use pomost_format::{DecodeError, Decoder, Format, Limits, Syntax};
-use pomost_http::{Answer, Call, Class, Failure, StreamLimits, content_type, is_without_content};
+use pomost_format::{BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowDecoder};
+use pomost_http::{
+    Failure, FailureClass, OutgoingRequest, Response, StreamLimits, content_type,
+    is_without_content,
+};
 use pomost_project::{
-    flow::{Cursor, Listing, Paginate, ToldBy},
-    request::Request,
+    flow::{CursorRules, Listing, Pagination, ToldBy},
+    request::RequestTemplate,
 };
 use url::Url;
 
@@ -50,7 +53,7 @@ pub struct Page<'a> {
     status: StatusCode,
     headers: HeaderMap,
     body: Body,
-    decoder: Decoder,
+    decoder: RowDecoder,
     /// What makes records of what the decoder gives, and whether that is the whole answer.
     each: &'a Expression,
     whole: bool,
@@ -92,14 +95,14 @@ impl Source {
         if is_empty {
             self.may_be_empty(status, listing, position, &variables)?;
         }
-        let format = self.bounded(Format::of_answer(
+        let format = self.bounded(BodyFormat::of_answer(
             listing.format.as_ref(),
             content_type(&headers),
         ));
         let list = listing
             .list
             .as_ref()
-            .filter(|_| format.syntax == Syntax::Json);
+            .filter(|_| format.syntax == FormatSyntax::Json);
         Ok(Page {
             source: self,
             listing,
@@ -109,7 +112,7 @@ impl Source {
             status,
             headers,
             body,
-            decoder: Decoder::new(&format, list.map(|list| list.path.clone())),
+            decoder: RowDecoder::new(&format, list.map(|list| list.path.clone())),
             each: list.map_or(&listing.records, |list| &list.each),
             whole: list.is_none() && format.syntax.is_one_document(),
             is_empty,
@@ -121,12 +124,12 @@ impl Source {
 
     /// The answer as it comes. Where its rows lead to requests of their own it comes as a whole: those take
     /// long, and a source that is kept waiting in the midst of an answer gives it up.
-    async fn answer(&self, call: Call<'_>) -> Result<Answered, Failure> {
+    async fn answer(&self, call: OutgoingRequest<'_>) -> Result<Answered, Failure> {
         let extract = &self.flow.extract;
         if extract.fetch.is_some() || extract.for_each.is_some() {
             let answer = self.ask(call).await?;
             let is_empty = answer.is_empty();
-            let Answer {
+            let Response {
                 status,
                 headers,
                 body,
@@ -170,7 +173,7 @@ impl Source {
         let message = format!(
             "{label} answered {status} without content for a page that the answer before named"
         );
-        Err(Failure::new(Class::Transient, message).into())
+        Err(Failure::new(FailureClass::Transient, message).into())
     }
 
     /// Whether a sweep may take records for missing after an answer without content: not where that does not say that
@@ -199,16 +202,16 @@ impl Source {
             .extract
             .cursor
             .as_ref()
-            .is_some_and(Cursor::is_link);
+            .is_some_and(CursorRules::is_link);
         is_link
             && matches!(position, Position::Url(url) if text(&variables.cursor).as_ref() == Some(url))
     }
 
     /// What is read as one document is held, and so no longer than an answer may be.
-    fn bounded(&self, format: Format) -> Format {
+    fn bounded(&self, format: BodyFormat) -> BodyFormat {
         let document = usize::try_from(self.client.max_answer()).unwrap_or(usize::MAX);
-        Format {
-            limits: Limits {
+        BodyFormat {
+            limits: DecodeLimits {
                 document,
                 ..format.limits
             },
@@ -217,7 +220,7 @@ impl Source {
     }
 
     /// Makes a request, again and again while that may help.
-    pub async fn ask(&self, call: Call<'_>) -> Result<Answer, Failure> {
+    pub async fn ask(&self, call: OutgoingRequest<'_>) -> Result<Response, Failure> {
         let mut patience = Patience::default();
         loop {
             match self.client.send(call.clone()).await {
@@ -234,10 +237,10 @@ impl Source {
     /// The call that a request of the flow is for this input.
     pub fn call<'a>(
         &'a self,
-        request: &'a Request,
+        request: &'a RequestTemplate,
         input: &Value,
         variables: &Variables,
-    ) -> Result<Call<'a>, Failure> {
+    ) -> Result<OutgoingRequest<'a>, Failure> {
         self.client
             .call(request, &self.flow.extract.answers, input, variables)
     }
@@ -247,7 +250,7 @@ impl Source {
         listing: &'a Listing,
         position: &Position,
         variables: &Variables,
-    ) -> Result<Call<'a>, Failure> {
+    ) -> Result<OutgoingRequest<'a>, Failure> {
         let mut call = self.call(&listing.request, &Value::Null, variables)?;
         call.format = listing.format.as_ref();
         if let Position::Url(next) = position {
@@ -417,11 +420,11 @@ impl Page<'_> {
     }
 }
 
-fn param(paginate: &Paginate) -> Option<&str> {
+fn param(paginate: &Pagination) -> Option<&str> {
     match paginate {
-        Paginate::None | Paginate::Next(_) | Paginate::Link(_) => None,
-        Paginate::Page { param, .. }
-        | Paginate::Offset { param, .. }
-        | Paginate::Token { param, .. } => param.as_deref(),
+        Pagination::None | Pagination::Next(_) | Pagination::Link(_) => None,
+        Pagination::Page { param, .. }
+        | Pagination::Offset { param, .. }
+        | Pagination::Token { param, .. } => param.as_deref(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use pomost_http::{Class, Client, Failure};
+use pomost_http::{Failure, FailureClass, SystemClient};
 use tracing::{debug, warn};
 
 /// How often something is asked for before its run fails, where the failure is not the system's state: more
@@ -36,7 +36,7 @@ impl Patience {
     /// other comes back.
     pub async fn wait(
         &mut self,
-        client: &Client,
+        client: &SystemClient,
         flow: &str,
         failure: Failure,
     ) -> Result<(), Failure> {
@@ -59,9 +59,9 @@ impl Patience {
     fn delay(&mut self, failure: &Failure, is_down: bool) -> Option<Duration> {
         self.attempts = if is_down { 0 } else { self.attempts };
         let waits =
-            failure.class.is_of_the_system() || is_down && failure.class == Class::Transient;
+            failure.class.is_of_the_system() || is_down && failure.class == FailureClass::Transient;
         self.attempts += usize::from(!waits);
-        let may_pass = failure.class == Class::Transient && self.attempts < ATTEMPTS;
+        let may_pass = failure.class == FailureClass::Transient && self.attempts < ATTEMPTS;
         let delay = self.delays.next().filter(|_| waits || may_pass)?;
         Some(failure.retry_after.map_or(delay, |asked| asked.max(delay)))
     }
@@ -71,12 +71,12 @@ impl Patience {
 mod tests {
     use super::*;
 
-    fn failure(class: Class) -> Failure {
+    fn failure(class: FailureClass) -> Failure {
         Failure::new(class, "it failed".to_owned())
     }
 
     /// How often somebody waits, of so many times.
-    fn waits(patience: &mut Patience, class: Class, is_down: bool, times: usize) -> usize {
+    fn waits(patience: &mut Patience, class: FailureClass, is_down: bool, times: usize) -> usize {
         (0..times)
             .map_while(|_| patience.delay(&failure(class), is_down))
             .count()
@@ -85,15 +85,20 @@ mod tests {
     #[test]
     fn a_failure_that_may_pass_is_waited_for_a_few_times_and_any_other_not_at_all() {
         assert_eq!(
-            waits(&mut Patience::default(), Class::Transient, false, 100),
+            waits(
+                &mut Patience::default(),
+                FailureClass::Transient,
+                false,
+                100
+            ),
             ATTEMPTS - 1
         );
         assert_eq!(
-            waits(&mut Patience::default(), Class::Invalid, false, 100),
+            waits(&mut Patience::default(), FailureClass::Invalid, false, 100),
             0
         );
         assert_eq!(
-            waits(&mut Patience::default(), Class::Invalid, true, 100),
+            waits(&mut Patience::default(), FailureClass::Invalid, true, 100),
             0
         );
     }
@@ -101,11 +106,17 @@ mod tests {
     #[test]
     fn an_outage_is_waited_for_however_long_and_uses_no_patience_up() {
         let mut patience = Patience::default();
-        assert_eq!(waits(&mut patience, Class::Transient, false, 10), 10);
-        assert_eq!(waits(&mut patience, Class::Transient, true, 100), 100);
-        assert_eq!(waits(&mut patience, Class::Throttled, false, 100), 100);
+        assert_eq!(waits(&mut patience, FailureClass::Transient, false, 10), 10);
         assert_eq!(
-            waits(&mut patience, Class::Transient, false, 100),
+            waits(&mut patience, FailureClass::Transient, true, 100),
+            100
+        );
+        assert_eq!(
+            waits(&mut patience, FailureClass::Throttled, false, 100),
+            100
+        );
+        assert_eq!(
+            waits(&mut patience, FailureClass::Transient, false, 100),
             ATTEMPTS - 1
         );
     }

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use pomost_expression::{EvaluationError, Value, Variables, given, text};
-use pomost_project::flow::Paginate;
+use pomost_project::flow::Pagination;
 use serde::{Deserialize, Serialize};
 
 use crate::link;
@@ -25,13 +25,14 @@ pub enum Position {
 
 impl Position {
     /// Where a run begins.
-    pub fn first(paginate: &Paginate) -> Position {
+    pub fn first(paginate: &Pagination) -> Position {
         match paginate {
-            Paginate::None | Paginate::Next(_) | Paginate::Link(_) | Paginate::Token { .. } => {
-                Position::First
-            }
-            Paginate::Page { start, .. } => Position::Number(*start),
-            Paginate::Offset { .. } => Position::Number(0),
+            Pagination::None
+            | Pagination::Next(_)
+            | Pagination::Link(_)
+            | Pagination::Token { .. } => Position::First,
+            Pagination::Page { start, .. } => Position::Number(*start),
+            Pagination::Offset { .. } => Position::Number(0),
         }
     }
 
@@ -39,7 +40,7 @@ impl Position {
     /// answer held, before anything was left out.
     pub fn next(
         &self,
-        paginate: &Paginate,
+        paginate: &Pagination,
         answer: &Value,
         headers: &HeaderMap,
         rows: usize,
@@ -48,22 +49,24 @@ impl Position {
         let found =
             |expression: &pomost_expression::Expression| expression.one(answer.clone(), variables);
         match paginate {
-            Paginate::None => Ok(None),
-            Paginate::Next(url) => Ok(named(&found(url)?).map(Position::Url)),
-            Paginate::Link(relation) => Ok(link::target(headers, relation).map(Position::Url)),
-            Paginate::Token { value, .. } => Ok(Position::token(&found(value)?)),
-            Paginate::Page { last, .. } => self.advance(1, last.as_ref(), answer, rows, variables),
-            Paginate::Offset { last, .. } => {
+            Pagination::None => Ok(None),
+            Pagination::Next(url) => Ok(named(&found(url)?).map(Position::Url)),
+            Pagination::Link(relation) => Ok(link::target(headers, relation).map(Position::Url)),
+            Pagination::Token { value, .. } => Ok(Position::token(&found(value)?)),
+            Pagination::Page { last, .. } => {
+                self.advance(1, last.as_ref(), answer, rows, variables)
+            }
+            Pagination::Offset { last, .. } => {
                 self.advance(rows as u64, last.as_ref(), answer, rows, variables)
             }
         }
     }
 
     /// Whether an answer named it; the first is the flow's, and pages and offsets are counted.
-    pub fn is_named(&self, paginate: &Paginate) -> bool {
+    pub fn is_named(&self, paginate: &Pagination) -> bool {
         match self {
             Position::First => false,
-            Position::Number(_) => matches!(paginate, Paginate::Token { .. }),
+            Position::Number(_) => matches!(paginate, Pagination::Token { .. }),
             Position::Url(_) | Position::Numeral(_) | Position::Token(_) => true,
         }
     }

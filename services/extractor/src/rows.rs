@@ -1,8 +1,8 @@
 //! Making records of the rows of a page.
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, given, name, text, write};
-use pomost_models::{Op, Reason, Record, Version, VersionType};
-use pomost_project::{Flow, flow::Deletions, webhook::Webhook};
+use pomost_models::{DeadLetterReason, Operation, Record, Version, VersionType};
+use pomost_project::{Flow, flow::DeletionRules, webhook::WebhookRules};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -72,7 +72,7 @@ impl<'a> From<&'a Flow> for Reading<'a> {
 impl<'a> Reading<'a> {
     /// How rows are read that a source delivers by itself. They do not move the cursor: how far the
     /// source has been read, they do not tell.
-    pub fn of_webhook(flow: &'a Flow, webhook: &'a Webhook) -> Reading<'a> {
+    pub fn of_webhook(flow: &'a Flow, webhook: &'a WebhookRules) -> Reading<'a> {
         let extract = Reading::from(flow);
         let version = webhook
             .version
@@ -130,7 +130,7 @@ pub fn gone<'a>(
     made(value, key, order, |_| {
         Ok(Fields {
             version: None,
-            op: Op::Delete,
+            op: Operation::Delete,
             cursor: None,
         })
     })
@@ -138,7 +138,7 @@ pub fn gone<'a>(
 
 /// The deletion that a row of `extract.deletions` is.
 pub fn deletion(
-    deletions: &Deletions,
+    deletions: &DeletionRules,
     clock: WallClock<'_>,
     value: Value,
     order: Version,
@@ -153,7 +153,7 @@ pub fn deletion(
         let version = found_version(version, deletions.version_type, clock, value, variables)?;
         Ok(Fields {
             version,
-            op: Op::Delete,
+            op: Operation::Delete,
             cursor: None,
         })
     })
@@ -175,7 +175,7 @@ pub fn told<'a>(
         slot: 0,
         key,
         version: order,
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data: row,
         source: None,
     };
@@ -219,7 +219,7 @@ fn made(
         slot: 0,
         key,
         version: order,
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data,
         source: None,
     };
@@ -250,7 +250,7 @@ fn invalid(record: Record, error: String) -> Box<Refused> {
     Box::new(Refused {
         record,
         diagnosis: Diagnosis {
-            reason: Reason::Invalid,
+            reason: DeadLetterReason::Invalid,
             error,
             pointer: None,
         },
@@ -277,7 +277,7 @@ fn data(value: &Value) -> (Box<RawValue>, Result<(), String>) {
 
 struct Fields {
     version: Option<Version>,
-    op: Op,
+    op: Operation,
     cursor: Option<Version>,
 }
 
@@ -296,7 +296,11 @@ fn fields(reading: Reading<'_>, value: &Value, variables: &Variables) -> Result<
             value,
             variables,
         )?,
-        op: if deleted { Op::Delete } else { Op::Upsert },
+        op: if deleted {
+            Operation::Delete
+        } else {
+            Operation::Upsert
+        },
         cursor: found_cursor(reading.cursor, value, variables)?,
     })
 }

@@ -1,7 +1,7 @@
 //! Deleting what a full reading did not list.
 
-use pomost_models::{Op, Record, Version};
-use pomost_store::SourceKeys;
+use pomost_models::{Operation, Record, Version};
+use pomost_store::SourceKeyCounts;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -41,9 +41,9 @@ impl Extraction<'_> {
         }))
     }
 
-    fn brake(&self, keys: SourceKeys) -> Result<(), Error> {
+    fn brake(&self, keys: SourceKeyCounts) -> Result<(), Error> {
         let percentage = self.flow().extract.sweep.unwrap_or_default();
-        let SourceKeys { known, missing } = keys;
+        let SourceKeyCounts { known, missing } = keys;
         if missing * 100 <= known * u64::from(percentage) {
             return Ok(());
         }
@@ -63,7 +63,7 @@ fn deletion(key: String, version: Version) -> Row {
             slot: 0,
             key,
             version,
-            op: Op::Delete,
+            op: Operation::Delete,
             data,
             source: None,
         },

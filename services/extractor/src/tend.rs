@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pomost_models::{Lane, Trigger};
+use pomost_models::{Lane, RunTrigger};
 use pomost_project::Flow;
-use pomost_runtime::{Context, metrics};
+use pomost_runtime::{ServiceContext, metrics};
 use pomost_store::{Lease, Run, RunRequest, Store};
 use tracing::{error, info, warn};
 
@@ -22,7 +22,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Runs a flow whenever it is due or asked for, until shutdown. Any number of replicas may tend the
 /// same flow: its lease lets one at a time extract it.
-pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
+pub async fn tend(context: ServiceContext, source: Source, scheduling: Scheduling) {
     let tending = Tending {
         context: &context,
         source: &source,
@@ -47,7 +47,7 @@ pub async fn tend(context: Context, source: Source, scheduling: Scheduling) {
 
 /// One flow that is tended.
 struct Tending<'a> {
-    context: &'a Context,
+    context: &'a ServiceContext,
     source: &'a Source,
     scheduling: Scheduling,
     /// When it began.
@@ -91,7 +91,7 @@ impl Tending<'_> {
         }
         let request = RunRequest {
             flow: flow.clone(),
-            trigger: Trigger::Schedule,
+            trigger: RunTrigger::Schedule,
             since: None,
         };
         store.request_run(&request).await?;
@@ -116,7 +116,7 @@ impl Tending<'_> {
         let last = self
             .context
             .store()
-            .last_requested(&flow.name, Trigger::Schedule)
+            .last_requested(&flow.name, RunTrigger::Schedule)
             .await?;
         Ok(schedule.is_due(last, self.since, Timestamp::now()))
     }
@@ -124,7 +124,7 @@ impl Tending<'_> {
 
 /// Extracts a run while renewing the lease; when the lease is lost, extraction stops where it is.
 async fn extract(
-    context: &Context,
+    context: &ServiceContext,
     source: &Source,
     lease: &Lease,
     run: Run,
@@ -176,7 +176,7 @@ async fn lane(store: &dyn Store, flow: &Flow, run: &Run) -> Result<Lane, extract
 }
 
 /// Renews the lease until that fails.
-async fn keep(context: &Context, lease: &Lease) -> extraction::Error {
+async fn keep(context: &ServiceContext, lease: &Lease) -> extraction::Error {
     loop {
         tokio::time::sleep(context.claim / 3).await;
         match context.store().renew_lease(lease, context.claim).await {

@@ -1,11 +1,11 @@
 //! Making batches of rows, and putting them into the transformer's queue.
 
 use pomost_expression::Variables;
-use pomost_models::{Batch, DeadLetter, Op, Reason, Record, Stage, Version};
+use pomost_models::{Batch, DeadLetter, DeadLetterReason, Operation, Record, Stage, Version};
 use pomost_runtime::{
     dead::{self, Diagnosis},
     metrics, outbox,
-    worker::Trouble,
+    worker::HandlerError,
 };
 use pomost_store::PageProgress;
 use uuid::{Builder, Uuid};
@@ -163,7 +163,7 @@ impl<'a> Unit<'a> {
     /// Notes what the source lists. It also lists a row that is refused, as far as its key can be read.
     fn note_key(&mut self, row: &Result<Record, Box<Refused>>) {
         match row {
-            Ok(record) if record.op == Op::Delete => self.forgotten.push(record.key.clone()),
+            Ok(record) if record.op == Operation::Delete => self.forgotten.push(record.key.clone()),
             Ok(record) => self.listed.push(record.key.clone()),
             Err(refused) if refused.record.key.is_empty() => {}
             Err(refused) => self.listed.push(refused.record.key.clone()),
@@ -216,7 +216,7 @@ impl<'a> Unit<'a> {
         let error = "extract.cursor.value found another type of value than in the rows before: times, numbers and \
                      text have no common order";
         let diagnosis = Diagnosis {
-            reason: Reason::Invalid,
+            reason: DeadLetterReason::Invalid,
             error: error.into(),
             pointer: None,
         };
@@ -266,7 +266,7 @@ impl<'a> Unit<'a> {
         while let Err(trouble) =
             outbox::enter(backends, flow, Stage::Transform, &full, &letters).await
         {
-            if !matches!(trouble, Trouble::Broker(pomost_broker::Error::Full(_))) {
+            if !matches!(trouble, HandlerError::Broker(pomost_broker::Error::Full(_))) {
                 return Err(trouble.into());
             }
         }

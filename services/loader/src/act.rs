@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 
 use http::StatusCode;
 use pomost_expression::Value;
-use pomost_http::{Class, Effect, Failure, Permit};
+use pomost_http::{Failure, FailureClass, RequestEffect, SendPermit};
 use pomost_models::{Batch, Outcome, Record};
-use pomost_project::flow::{IfMatch, Requests, Update};
-use pomost_store::{Known, ledger::ContentHash};
+use pomost_project::flow::{IfMatch, UpdateRequest, WriteRequests};
+use pomost_store::{KnownRecord, ledger::ContentHash};
 
 use crate::{
     decide::{Case, Doubt, Step},
@@ -25,7 +25,7 @@ pub enum End {
         /// How the record settles.
         outcome: Outcome,
         /// What is known of it there.
-        known: Known,
+        known: KnownRecord,
     },
     /// Nothing was done, and nothing is to be: the flow does not do what the record needs.
     LeftAlone,
@@ -53,7 +53,7 @@ pub struct Failed {
     /// How.
     pub failure: Failure,
     /// Whether the destination may have changed all the same.
-    pub effect: Effect,
+    pub effect: RequestEffect,
 }
 
 /// One record at work.
@@ -64,9 +64,9 @@ pub struct Act<'a> {
     pub(crate) hash: &'a ContentHash,
     pub(crate) case: Case<'a>,
     /// What is known of it at the destination by now.
-    pub(crate) known: Known,
+    pub(crate) known: KnownRecord,
     /// Whether anything may still be begun.
-    pub(crate) permit: Permit<'a>,
+    pub(crate) permit: SendPermit<'a>,
     /// The record's data, once somebody needed it.
     pub(crate) parsed: OnceLock<Value>,
     /// Whether it has been looked up.
@@ -97,8 +97,8 @@ impl<'a> Act<'a> {
         record: &'a Record,
         hash: &'a ContentHash,
         case: Case<'a>,
-        known: Known,
-        permit: Permit<'a>,
+        known: KnownRecord,
+        permit: SendPermit<'a>,
     ) -> Act<'a> {
         let (looked, refused, parsed) = (false, None, OnceLock::new());
         Act {
@@ -149,8 +149,11 @@ impl<'a> Act<'a> {
             Step::NotYet => End::NotYet,
             Step::Refuse => End::InDoubt { may_clear: false },
             Step::RefuseVersion => {
-                return Failed::without_effect(Failure::new(Class::Invalid, MIXED.to_owned()))
-                    .into();
+                return Failed::without_effect(Failure::new(
+                    FailureClass::Invalid,
+                    MIXED.to_owned(),
+                ))
+                .into();
             }
             Step::Adopt(id) => self.applied(Outcome::Created, Some(id)),
             Step::LookUp => return self.look_up().await,
@@ -173,7 +176,7 @@ impl<'a> Act<'a> {
     async fn look_up(&mut self) -> Next {
         let found = match self.found().await {
             Ok(found) => found,
-            Err(failure) if self.is_create_in_doubt() && failure.class == Class::Invalid => {
+            Err(failure) if self.is_create_in_doubt() && failure.class == FailureClass::Invalid => {
                 return Next::End(End::CreatedPerhaps(failure));
             }
             Err(failure) => return Failed::without_effect(failure).into(),
@@ -188,15 +191,15 @@ impl<'a> Act<'a> {
     fn after_create(&mut self, created: Result<String, Failed>) -> Next {
         match created {
             Ok(id) => Next::End(self.applied(Outcome::Created, Some(id))),
-            Err(failed) if failed.is(Class::Conflict) => self.exists(failed),
+            Err(failed) if failed.is(FailureClass::Conflict) => self.exists(failed),
             Err(failed) => self.not_created(failed),
         }
     }
 
     fn not_created(&self, failed: Failed) -> Next {
         let failed = self.taken_for_passing(failed);
-        let leads_nowhere = failed.is(Class::Invalid) || !self.can_tell();
-        match failed.effect == Effect::Unknown && leads_nowhere {
+        let leads_nowhere = failed.is(FailureClass::Invalid) || !self.can_tell();
+        match failed.effect == RequestEffect::Unknown && leads_nowhere {
             true => Next::End(End::CreatedPerhaps(failed.failure)),
             false => failed.into(),
         }
@@ -205,11 +208,11 @@ impl<'a> Act<'a> {
     /// What is neither a yes nor a refusal (a redirect, a yes without the id that it should have) may pass once:
     /// whoever comes again finds out what was done, or does it again. Then it is how the destination answers.
     fn taken_for_passing(&self, failed: Failed) -> Failed {
-        let may_pass = failed.effect == Effect::Unknown && self.case.doubt == Doubt::None;
-        match may_pass && failed.is(Class::Invalid) {
+        let may_pass = failed.effect == RequestEffect::Unknown && self.case.doubt == Doubt::None;
+        match may_pass && failed.is(FailureClass::Invalid) {
             true => Failed {
                 failure: Failure {
-                    class: Class::Transient,
+                    class: FailureClass::Transient,
                     ..failed.failure
                 },
                 ..failed
@@ -245,7 +248,7 @@ impl<'a> Act<'a> {
             failed.failure.message
         );
         Failed::without_effect(Failure {
-            class: Class::Transient,
+            class: FailureClass::Transient,
             message,
             ..failed.failure
         })
@@ -270,7 +273,7 @@ impl<'a> Act<'a> {
 
     /// Makes a change; where the flow says so, on condition that nobody else has changed the record
     /// since. Where we cannot tell who did, it was most likely ourselves.
-    async fn changed(&mut self, change: Option<&Update>, id: &str) -> Result<(), Failed> {
+    async fn changed(&mut self, change: Option<&UpdateRequest>, id: &str) -> Result<(), Failed> {
         let Some(change) = change else { return Ok(()) };
         let overwrites = change.if_match == Some(IfMatch::Overwrite)
             || self.case.doubt != Doubt::None
@@ -289,7 +292,7 @@ impl<'a> Act<'a> {
 
     fn not_changed(&mut self, failed: Failed) -> Next {
         match failed {
-            failed if failed.is(Class::Gone) => self.gone(failed),
+            failed if failed.is(FailureClass::Gone) => self.gone(failed),
             failed if failed.is_precondition() && self.destination.keeps_etags() => {
                 Next::End(End::Changed(failed.failure))
             }
@@ -303,7 +306,7 @@ impl<'a> Act<'a> {
         if self.looked {
             let message = format!("{}, though the look-up found it", failed.failure.message);
             let failure = Failure {
-                class: Class::Transient,
+                class: FailureClass::Transient,
                 message,
                 ..failed.failure
             };
@@ -315,23 +318,23 @@ impl<'a> Act<'a> {
 
     /// The destination does not have the record any more.
     fn lose(&mut self) {
-        self.known = Known {
+        self.known = KnownRecord {
             incarnation: self.known.incarnation + 1,
-            ..Known::default()
+            ..KnownRecord::default()
         };
     }
 
     fn applied(&self, outcome: Outcome, id: Option<String>) -> End {
         End::Applied {
             outcome,
-            known: Known {
+            known: KnownRecord {
                 id,
                 ..self.known.clone()
             },
         }
     }
 
-    pub(crate) fn load(&self) -> &'a Requests {
+    pub(crate) fn load(&self) -> &'a WriteRequests {
         &self.destination.requests
     }
 }
@@ -340,30 +343,34 @@ impl Failed {
     pub(crate) fn with_effect(failure: Failure) -> Failed {
         Failed {
             failure,
-            effect: Effect::Unknown,
+            effect: RequestEffect::Unknown,
         }
     }
 
     pub(crate) fn without_effect(failure: Failure) -> Failed {
         Failed {
             failure,
-            effect: Effect::None,
+            effect: RequestEffect::None,
         }
     }
 
-    fn is(&self, class: Class) -> bool {
+    fn is(&self, class: FailureClass) -> bool {
         self.failure.class == class
     }
 
     /// Whether the record is not what `If-Match` says (RFC 9110 §13.1.1).
     fn is_precondition(&self) -> bool {
         let refused = self.failure.status == Some(StatusCode::PRECONDITION_FAILED.as_u16());
-        refused && self.is(Class::Invalid)
+        refused && self.is(FailureClass::Invalid)
     }
 
     /// This, where it says more about the record than that something was refused.
     fn or(self, other: Failed) -> Failed {
-        if self.is(Class::Invalid) { other } else { self }
+        if self.is(FailureClass::Invalid) {
+            other
+        } else {
+            self
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use pomost_broker::{Delivery, Queue};
-use pomost_models::{DeadLetter, Outcome, Reason, Stage, dead_letter::DEAD_LETTERS_TYPE};
+use pomost_models::{DeadLetter, DeadLetterReason, Outcome, Stage, dead_letter::DEAD_LETTERS_TYPE};
 use pomost_runtime::{
-    Context,
+    ServiceContext,
     dead::{self, Diagnosis},
     metrics, worker,
 };
@@ -19,7 +19,7 @@ const PREFETCH: u16 = 8;
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// Archives dead letters until shutdown. What is not archived by then stays in the queue.
-pub async fn run(context: Context) {
+pub async fn run(context: ServiceContext) {
     let Some(mut consumer) = worker::consume(&context, &Queue::Dead, PREFETCH).await else {
         return;
     };
@@ -47,7 +47,7 @@ pub async fn run(context: Context) {
 }
 
 /// Goes on until the store has them: there is nowhere else they could go.
-async fn archive(context: &Context, letters: &[DeadLetter]) {
+async fn archive(context: &ServiceContext, letters: &[DeadLetter]) {
     let backoff = ExponentialBuilder::default()
         .with_max_delay(Duration::from_secs(10))
         .without_max_times();
@@ -74,7 +74,7 @@ async fn keep(store: &dyn Store, letters: &[DeadLetter]) -> Result<(), pomost_st
     Ok(())
 }
 
-fn letters(context: &Context, delivery: &Delivery) -> Vec<DeadLetter> {
+fn letters(context: &ServiceContext, delivery: &Delivery) -> Vec<DeadLetter> {
     match &delivery.poisoned {
         Some(queue) => poisoned(context, delivery, queue),
         None => written(delivery).unwrap_or_else(|| {
@@ -100,10 +100,10 @@ fn written(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
 }
 
 /// A batch on which workers kept dying: the broker gave it up, and every record in it with it.
-fn poisoned(context: &Context, delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
+fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
     let stage = stage_of(queue);
     let diagnosis = Diagnosis {
-        reason: Reason::Poison,
+        reason: DeadLetterReason::Poison,
         error: format!("the {stage} worker died on this record's batch again and again"),
         pointer: None,
     };

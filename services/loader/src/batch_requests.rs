@@ -5,10 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pomost_expression::{Expression, Value, Variables, given, name, text, write};
-use pomost_http::{Answer, Call, Class, Client, Failure};
+use pomost_http::{Failure, FailureClass, OutgoingRequest, Response, SystemClient};
 use pomost_project::{
-    flow::{self, Requests},
-    request::Request,
+    flow::{self, WriteRequests},
+    request::RequestTemplate,
 };
 
 use crate::{
@@ -23,11 +23,11 @@ const QUOTED: usize = 300;
 /// Makes a flow's requests for many records.
 pub(crate) struct BatchRequests {
     /// The system's client.
-    pub(crate) client: Client,
+    pub(crate) client: SystemClient,
     /// The flow's name.
     pub(crate) flow: String,
     /// How the flow writes.
-    pub(crate) requests: Arc<Requests>,
+    pub(crate) requests: Arc<WriteRequests>,
 }
 
 #[async_trait]
@@ -59,7 +59,7 @@ impl Many for BatchRequests {
 }
 
 impl BatchRequests {
-    fn request(&self, kind: Kind) -> Option<&Request> {
+    fn request(&self, kind: Kind) -> Option<&RequestTemplate> {
         let load = self.load();
         match kind {
             Kind::Create => load.create.as_ref().map(|create| &create.request),
@@ -68,7 +68,11 @@ impl BatchRequests {
         }
     }
 
-    fn call<'a>(&'a self, request: &'a Request, rows: &[Row<'a>]) -> Result<Call<'a>, Failure> {
+    fn call<'a>(
+        &'a self,
+        request: &'a RequestTemplate,
+        rows: &[Row<'a>],
+    ) -> Result<OutgoingRequest<'a>, Failure> {
         let input = if request.needs_input() {
             list(rows)?
         } else {
@@ -90,7 +94,7 @@ impl BatchRequests {
         }
     }
 
-    fn load(&self) -> &Requests {
+    fn load(&self) -> &WriteRequests {
         &self.requests
     }
 }
@@ -98,8 +102,8 @@ impl BatchRequests {
 /// A place for many records that is not there says nothing about any of them, but where it deletes.
 fn of_no_record(kind: Kind, failure: Failure) -> Failure {
     match failure.class {
-        Class::Gone if kind != Kind::Delete => Failure {
-            class: Class::Invalid,
+        FailureClass::Gone if kind != Kind::Delete => Failure {
+            class: FailureClass::Invalid,
             ..failure
         },
         _ => failure,
@@ -139,7 +143,7 @@ fn mapped(rows: &[Row<'_>]) -> Bytes {
 
 /// How the verdicts of one answer are read.
 struct Verdicts<'a> {
-    answer: &'a Answer,
+    answer: &'a Response,
     batch: &'a flow::BatchRequests,
     /// Where a verdict has the id of a new record.
     id: Option<&'a Expression>,
@@ -168,7 +172,7 @@ impl Verdicts<'_> {
         // A page that says "we are moving house", for example, with the wrong status. It passes.
         let body = self.answer.value(None).map_err(|error| {
             Failure::new(
-                Class::Transient,
+                FailureClass::Transient,
                 format!("{}: the answer cannot be read: {error}", self.label),
             )
         })?;
@@ -226,7 +230,9 @@ impl Verdicts<'_> {
             if is_about
                 .map_err(|error| self.invalid(format!("load.batch.verdicts: {}", error.message)))?
             {
-                return Ok(Class::meant_by(rule.means).map(|class| self.refused(class, verdict)));
+                return Ok(
+                    FailureClass::meant_by(rule.means).map(|class| self.refused(class, verdict))
+                );
             }
         }
         let Some(rejected) = &self.batch.rejected else {
@@ -237,8 +243,8 @@ impl Verdicts<'_> {
             .map_err(|error| self.invalid(format!("load.batch.rejected: {}", error.message)))?
         {
             Value::Null | Value::Bool(false) => Ok(None),
-            Value::Bool(true) => Ok(Some(self.refused(Class::Invalid, verdict))),
-            reason => Ok(Some(self.refused(Class::Invalid, &reason))),
+            Value::Bool(true) => Ok(Some(self.refused(FailureClass::Invalid, verdict))),
+            reason => Ok(Some(self.refused(FailureClass::Invalid, &reason))),
         }
     }
 
@@ -255,7 +261,7 @@ impl Verdicts<'_> {
         }
     }
 
-    fn refused(&self, class: Class, reason: &Value) -> Failure {
+    fn refused(&self, class: FailureClass, reason: &Value) -> Failure {
         let message = format!(
             "{}: the verdict on the record means {}",
             self.label,
@@ -272,7 +278,7 @@ impl Verdicts<'_> {
     }
 
     fn invalid(&self, message: String) -> Failure {
-        Failure::new(Class::Invalid, format!("{}: {message}", self.label))
+        Failure::new(FailureClass::Invalid, format!("{}: {message}", self.label))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What to do with a record: a pure function of the operation, the ledger's answer and what the
 //! flow can find out.
 
-use pomost_models::{Op, Outcome};
-use pomost_store::{Answer, ledger::ContentHash};
+use pomost_models::{Operation, Outcome};
+use pomost_store::{ClaimResult, ledger::ContentHash};
 
 /// What to do with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,21 +78,23 @@ pub enum Doubt {
 
 impl Doubt {
     /// What the ledger's answer says about it to whoever brings this content.
-    pub fn of(answer: &Answer, hash: &ContentHash) -> Doubt {
+    pub fn of(answer: &ClaimResult, hash: &ContentHash) -> Doubt {
         match answer {
-            Answer::Unknown { attempted, .. } if attempted.as_ref() == Some(hash) => Doubt::Same,
-            Answer::Unknown { .. } => Doubt::Other,
+            ClaimResult::InDoubt { attempted, .. } if attempted.as_ref() == Some(hash) => {
+                Doubt::Same
+            }
+            ClaimResult::InDoubt { .. } => Doubt::Other,
             _ => Doubt::None,
         }
     }
 }
 
 /// Whether what an earlier attempt asked for may still be under way.
-pub fn is_under_way(answer: &Answer) -> bool {
+pub fn is_under_way(answer: &ClaimResult) -> bool {
     matches!(
         answer,
-        Answer::Unknown {
-            under_way: true,
+        ClaimResult::InDoubt {
+            still_in_flight: true,
             ..
         }
     )
@@ -104,7 +106,7 @@ pub struct Case<'a> {
     /// The record's key.
     pub key: &'a str,
     /// What is to happen to it.
-    pub op: Op,
+    pub op: Operation,
     /// What may have happened to it.
     pub doubt: Doubt,
     /// Whether that may happen yet.
@@ -117,14 +119,14 @@ pub struct Case<'a> {
 
 impl Case<'_> {
     /// The first step.
-    pub fn first(self, answer: &Answer) -> Step {
+    pub fn first(self, answer: &ClaimResult) -> Step {
         let known = match answer {
-            Answer::Unchanged => return Step::Leave(Outcome::Unchanged),
-            Answer::Stale => return Step::Leave(Outcome::Stale),
-            Answer::Busy => return Step::Wait,
-            Answer::Mixed => return Step::RefuseVersion,
-            Answer::Dead => return Step::Leave(Outcome::Dead),
-            Answer::Act(known) | Answer::Unknown { known, .. } => known,
+            ClaimResult::Unchanged => return Step::Leave(Outcome::Unchanged),
+            ClaimResult::Stale => return Step::Leave(Outcome::Stale),
+            ClaimResult::ClaimedElsewhere => return Step::Wait,
+            ClaimResult::VersionTypeMismatch => return Step::RefuseVersion,
+            ClaimResult::Dead => return Step::Leave(Outcome::Dead),
+            ClaimResult::Claimed(known) | ClaimResult::InDoubt { known, .. } => known,
         };
         match &known.id {
             _ if self.is_none_of_our_business() => Step::LeaveAlone,
@@ -139,14 +141,16 @@ impl Case<'_> {
         match found {
             // Of whoever looked after an attempt of its own that it knows nothing of.
             Some(id)
-                if self.op == Op::Upsert && !self.means.updates && self.doubt == Doubt::Same =>
+                if self.op == Operation::Upsert
+                    && !self.means.updates
+                    && self.doubt == Doubt::Same =>
             {
                 Step::Adopt(id)
             }
             Some(id) => self.with(id),
             // A deletion is looked up by the row, and what was created was made of it: only whoever brings
             // that again can find it for certain.
-            None if self.op == Op::Delete && self.doubt == Doubt::Other => Step::Await,
+            None if self.op == Operation::Delete && self.doubt == Doubt::Other => Step::Await,
             None => self.absent(),
         }
     }
@@ -156,7 +160,7 @@ impl Case<'_> {
     pub fn after_gone(self) -> Step {
         match self.doubt {
             _ if self.means.id_is_key => self.absent(),
-            Doubt::None if self.op == Op::Delete || !self.means.lookup => self.without(),
+            Doubt::None if self.op == Operation::Delete || !self.means.lookup => self.without(),
             _ => self.in_doubt(),
         }
     }
@@ -183,16 +187,16 @@ impl Case<'_> {
             ..
         } = self.means;
         match self.op {
-            Op::Upsert => !creates && !updates,
-            Op::Delete => !deletes,
+            Operation::Upsert => !creates && !updates,
+            Operation::Delete => !deletes,
         }
     }
 
     fn with(self, id: String) -> Step {
         match self.op {
-            Op::Upsert if !self.means.updates => Step::LeaveAlone,
-            Op::Upsert => Step::Update(id),
-            Op::Delete => Step::Delete(id),
+            Operation::Upsert if !self.means.updates => Step::LeaveAlone,
+            Operation::Upsert => Step::Update(id),
+            Operation::Delete => Step::Delete(id),
         }
     }
 
@@ -200,8 +204,8 @@ impl Case<'_> {
     /// one more replaces what that makes.
     fn absent(self) -> Step {
         let may_come = match self.op {
-            Op::Upsert => self.means.repeats != Repeats::Always,
-            Op::Delete => self.doubt == Doubt::Other,
+            Operation::Upsert => self.means.repeats != Repeats::Always,
+            Operation::Delete => self.doubt == Doubt::Other,
         };
         if self.under_way && may_come {
             Step::NotYet
@@ -213,10 +217,10 @@ impl Case<'_> {
     /// What the destination does not have needs no deleting.
     fn without(self) -> Step {
         match self.op {
-            Op::Upsert if !self.means.creates => Step::LeaveAlone,
-            Op::Upsert => Step::Create,
-            Op::Delete if self.was_there => Step::Leave(Outcome::Deleted),
-            Op::Delete => Step::Leave(Outcome::Unchanged),
+            Operation::Upsert if !self.means.creates => Step::LeaveAlone,
+            Operation::Upsert => Step::Create,
+            Operation::Delete if self.was_there => Step::Leave(Outcome::Deleted),
+            Operation::Delete => Step::Leave(Outcome::Unchanged),
         }
     }
 
@@ -231,7 +235,7 @@ impl Case<'_> {
         } = self.means;
         match self.op {
             _ if !creates && !lookup => self.with(self.key.to_owned()),
-            Op::Delete if creates => self.without(),
+            Operation::Delete if creates => self.without(),
             _ if !creates || looks_first => Step::LookUp,
             _ => self.without(),
         }
@@ -243,12 +247,16 @@ impl Case<'_> {
         match self.op {
             _ if means.lookup => Step::LookUp,
             // The update of a record that is not there tells.
-            Op::Upsert if means.id_is_key && means.updates => Step::Update(self.key.to_owned()),
-            Op::Delete if means.id_is_key => Step::Delete(self.key.to_owned()),
+            Operation::Upsert if means.id_is_key && means.updates => {
+                Step::Update(self.key.to_owned())
+            }
+            Operation::Delete if means.id_is_key => Step::Delete(self.key.to_owned()),
             // What attempted this very deletion has created nothing.
-            Op::Delete if self.doubt == Doubt::Same => self.without(),
-            Op::Upsert if means.repeats == Repeats::Always => Step::Create,
-            Op::Upsert if means.repeats == Repeats::SameContent && self.doubt == Doubt::Same => {
+            Operation::Delete if self.doubt == Doubt::Same => self.without(),
+            Operation::Upsert if means.repeats == Repeats::Always => Step::Create,
+            Operation::Upsert
+                if means.repeats == Repeats::SameContent && self.doubt == Doubt::Same =>
+            {
                 Step::Create
             }
             _ if means.repeats == Repeats::SameContent => Step::Await,
@@ -259,7 +267,7 @@ impl Case<'_> {
 
 #[cfg(test)]
 mod tests {
-    use pomost_store::Known;
+    use pomost_store::KnownRecord;
 
     use super::*;
 
@@ -309,36 +317,36 @@ mod tests {
 
     const OURS: ContentHash = [1; 16];
 
-    fn known(id: Option<&str>) -> Known {
-        Known {
+    fn known(id: Option<&str>) -> KnownRecord {
+        KnownRecord {
             id: id.map(str::to_owned),
-            ..Known::default()
+            ..KnownRecord::default()
         }
     }
 
-    fn act(id: Option<&str>) -> Answer {
-        Answer::Act(known(id))
+    fn act(id: Option<&str>) -> ClaimResult {
+        ClaimResult::Claimed(known(id))
     }
 
     /// In doubt after an attempt at this content.
-    fn unknown(id: Option<&str>, attempted: u8) -> Answer {
-        Answer::Unknown {
+    fn unknown(id: Option<&str>, attempted: u8) -> ClaimResult {
+        ClaimResult::InDoubt {
             known: known(id),
             attempted: Some([attempted; 16]),
-            under_way: false,
+            still_in_flight: false,
         }
     }
 
     /// In doubt since a moment ago.
-    fn under_way(attempted: u8) -> Answer {
-        Answer::Unknown {
+    fn under_way(attempted: u8) -> ClaimResult {
+        ClaimResult::InDoubt {
             known: known(None),
             attempted: Some([attempted; 16]),
-            under_way: true,
+            still_in_flight: true,
         }
     }
 
-    fn case(op: Op, answer: &Answer, means: Means) -> Case<'static> {
+    fn case(op: Operation, answer: &ClaimResult, means: Means) -> Case<'static> {
         let was_there = answer.known().is_some_and(|known| known.id.is_some());
         let under_way = is_under_way(answer);
         Case {
@@ -351,95 +359,116 @@ mod tests {
         }
     }
 
-    fn first(op: Op, answer: &Answer, means: Means) -> Step {
+    fn first(op: Operation, answer: &ClaimResult, means: Means) -> Step {
         case(op, answer, means).first(answer)
     }
 
-    fn after_gone(op: Op, answer: &Answer, means: Means) -> Step {
+    fn after_gone(op: Operation, answer: &ClaimResult, means: Means) -> Step {
         case(op, answer, means).after_gone()
     }
 
     #[test]
     fn a_record_is_updated_where_its_id_is_known_and_created_otherwise() {
-        assert_eq!(first(Op::Upsert, &act(None), NONE), Step::Create);
+        assert_eq!(first(Operation::Upsert, &act(None), NONE), Step::Create);
         assert_eq!(
-            first(Op::Upsert, &act(Some("7")), NONE),
+            first(Operation::Upsert, &act(Some("7")), NONE),
             Step::Update("7".into())
         );
         assert_eq!(
-            first(Op::Upsert, &unknown(Some("7"), 2), NONE),
+            first(Operation::Upsert, &unknown(Some("7"), 2), NONE),
             Step::Update("7".into())
         );
     }
 
     #[test]
     fn a_create_of_unknown_outcome_is_looked_up_or_repeated_only_where_that_is_safe() {
-        assert_eq!(first(Op::Upsert, &unknown(None, 1), LOOKUP), Step::LookUp);
         assert_eq!(
-            first(Op::Upsert, &unknown(None, 1), IDEMPOTENT),
+            first(Operation::Upsert, &unknown(None, 1), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            first(Operation::Upsert, &unknown(None, 1), IDEMPOTENT),
             Step::Create
         );
-        assert_eq!(first(Op::Upsert, &unknown(None, 1), NONE), Step::Refuse);
+        assert_eq!(
+            first(Operation::Upsert, &unknown(None, 1), NONE),
+            Step::Refuse
+        );
     }
 
     #[test]
     fn a_create_of_unknown_outcome_is_not_repeated_with_other_content() {
-        assert_eq!(first(Op::Upsert, &unknown(None, 2), LOOKUP), Step::LookUp);
         assert_eq!(
-            first(Op::Upsert, &unknown(None, 2), IDEMPOTENT),
+            first(Operation::Upsert, &unknown(None, 2), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            first(Operation::Upsert, &unknown(None, 2), IDEMPOTENT),
             Step::Await
         );
-        let never_noted = Answer::Unknown {
+        let never_noted = ClaimResult::InDoubt {
             known: known(None),
             attempted: None,
-            under_way: false,
+            still_in_flight: false,
         };
-        assert_eq!(first(Op::Upsert, &never_noted, IDEMPOTENT), Step::Await);
+        assert_eq!(
+            first(Operation::Upsert, &never_noted, IDEMPOTENT),
+            Step::Await
+        );
     }
 
     #[test]
     fn a_delete_needs_something_to_delete() {
         assert_eq!(
-            first(Op::Delete, &act(Some("7")), NONE),
+            first(Operation::Delete, &act(Some("7")), NONE),
             Step::Delete("7".into())
         );
         assert_eq!(
-            first(Op::Delete, &act(None), NONE),
+            first(Operation::Delete, &act(None), NONE),
             Step::Leave(Outcome::Unchanged)
         );
         assert_eq!(
-            first(Op::Delete, &unknown(None, 1), NONE),
+            first(Operation::Delete, &unknown(None, 1), NONE),
             Step::Leave(Outcome::Unchanged)
         );
-        assert_eq!(first(Op::Delete, &unknown(None, 2), LOOKUP), Step::LookUp);
         assert_eq!(
-            first(Op::Delete, &unknown(None, 2), IDEMPOTENT),
+            first(Operation::Delete, &unknown(None, 2), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            first(Operation::Delete, &unknown(None, 2), IDEMPOTENT),
             Step::Await
         );
-        assert_eq!(first(Op::Delete, &unknown(None, 2), NONE), Step::Refuse);
+        assert_eq!(
+            first(Operation::Delete, &unknown(None, 2), NONE),
+            Step::Refuse
+        );
     }
 
     #[test]
     fn what_is_gone_is_created_again_unless_that_may_have_happened() {
-        assert_eq!(after_gone(Op::Upsert, &act(Some("7")), NONE), Step::Create);
         assert_eq!(
-            after_gone(Op::Upsert, &act(Some("7")), LOOKUP),
-            Step::LookUp
-        );
-        assert_eq!(
-            after_gone(Op::Upsert, &unknown(Some("7"), 1), LOOKUP),
-            Step::LookUp
-        );
-        assert_eq!(
-            after_gone(Op::Upsert, &unknown(Some("7"), 1), IDEMPOTENT),
+            after_gone(Operation::Upsert, &act(Some("7")), NONE),
             Step::Create
         );
         assert_eq!(
-            after_gone(Op::Upsert, &unknown(Some("7"), 2), IDEMPOTENT),
+            after_gone(Operation::Upsert, &act(Some("7")), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            after_gone(Operation::Upsert, &unknown(Some("7"), 1), LOOKUP),
+            Step::LookUp
+        );
+        assert_eq!(
+            after_gone(Operation::Upsert, &unknown(Some("7"), 1), IDEMPOTENT),
+            Step::Create
+        );
+        assert_eq!(
+            after_gone(Operation::Upsert, &unknown(Some("7"), 2), IDEMPOTENT),
             Step::Await
         );
         assert_eq!(
-            after_gone(Op::Upsert, &unknown(Some("7"), 1), NONE),
+            after_gone(Operation::Upsert, &unknown(Some("7"), 1), NONE),
             Step::Refuse
         );
     }
@@ -447,23 +476,23 @@ mod tests {
     #[test]
     fn what_is_gone_was_deleted_unless_it_may_have_been_created_again() {
         assert_eq!(
-            after_gone(Op::Delete, &act(Some("7")), NONE),
+            after_gone(Operation::Delete, &act(Some("7")), NONE),
             Step::Leave(Outcome::Deleted)
         );
         assert_eq!(
-            after_gone(Op::Delete, &unknown(Some("7"), 1), NONE),
+            after_gone(Operation::Delete, &unknown(Some("7"), 1), NONE),
             Step::Leave(Outcome::Deleted)
         );
         assert_eq!(
-            after_gone(Op::Delete, &unknown(Some("7"), 2), LOOKUP),
+            after_gone(Operation::Delete, &unknown(Some("7"), 2), LOOKUP),
             Step::LookUp
         );
         assert_eq!(
-            after_gone(Op::Delete, &unknown(Some("7"), 2), IDEMPOTENT),
+            after_gone(Operation::Delete, &unknown(Some("7"), 2), IDEMPOTENT),
             Step::Await
         );
         assert_eq!(
-            after_gone(Op::Delete, &unknown(Some("7"), 2), NONE),
+            after_gone(Operation::Delete, &unknown(Some("7"), 2), NONE),
             Step::Refuse
         );
     }
@@ -471,30 +500,33 @@ mod tests {
     #[test]
     fn nothing_is_sent_for_what_the_ledger_has_settled_or_another_worker_holds() {
         assert_eq!(
-            first(Op::Upsert, &Answer::Unchanged, LOOKUP),
+            first(Operation::Upsert, &ClaimResult::Unchanged, LOOKUP),
             Step::Leave(Outcome::Unchanged)
         );
         assert_eq!(
-            first(Op::Delete, &Answer::Stale, LOOKUP),
+            first(Operation::Delete, &ClaimResult::Stale, LOOKUP),
             Step::Leave(Outcome::Stale)
         );
         assert_eq!(
-            first(Op::Upsert, &Answer::Dead, LOOKUP),
+            first(Operation::Upsert, &ClaimResult::Dead, LOOKUP),
             Step::Leave(Outcome::Dead)
         );
-        assert_eq!(first(Op::Upsert, &Answer::Busy, LOOKUP), Step::Wait);
+        assert_eq!(
+            first(Operation::Upsert, &ClaimResult::ClaimedElsewhere, LOOKUP),
+            Step::Wait
+        );
     }
 
     #[test]
     fn what_a_lookup_finds_decides_the_next_step() {
         let case = |op| case(op, &unknown(None, 1), LOOKUP);
         assert_eq!(
-            case(Op::Upsert).after_lookup(Some("7".into())),
+            case(Operation::Upsert).after_lookup(Some("7".into())),
             Step::Update("7".into())
         );
-        assert_eq!(case(Op::Upsert).after_lookup(None), Step::Create);
+        assert_eq!(case(Operation::Upsert).after_lookup(None), Step::Create);
         assert_eq!(
-            case(Op::Delete).after_lookup(None),
+            case(Operation::Delete).after_lookup(None),
             Step::Leave(Outcome::Unchanged)
         );
     }
@@ -503,29 +535,32 @@ mod tests {
     fn what_is_not_found_may_still_come_while_the_attempt_in_doubt_may_be_under_way() {
         for attempted in [1, 2] {
             let case = |op, means| case(op, &under_way(attempted), means);
-            assert_eq!(case(Op::Upsert, LOOKUP).after_lookup(None), Step::NotYet);
             assert_eq!(
-                case(Op::Upsert, LOOKUP).after_lookup(Some("7".into())),
+                case(Operation::Upsert, LOOKUP).after_lookup(None),
+                Step::NotYet
+            );
+            assert_eq!(
+                case(Operation::Upsert, LOOKUP).after_lookup(Some("7".into())),
                 Step::Update("7".into())
             );
-            assert_eq!(case(Op::Upsert, BY_KEY).after_gone(), Step::NotYet);
+            assert_eq!(case(Operation::Upsert, BY_KEY).after_gone(), Step::NotYet);
             let replaces = Means {
                 repeats: Repeats::Always,
                 ..BY_KEY
             };
-            assert_eq!(case(Op::Upsert, replaces).after_gone(), Step::Create);
+            assert_eq!(case(Operation::Upsert, replaces).after_gone(), Step::Create);
         }
         assert_eq!(
-            case(Op::Delete, &under_way(2), BY_KEY).after_gone(),
+            case(Operation::Delete, &under_way(2), BY_KEY).after_gone(),
             Step::NotYet
         );
-        let deleted_before = case(Op::Delete, &under_way(1), BY_KEY).after_gone();
+        let deleted_before = case(Operation::Delete, &under_way(1), BY_KEY).after_gone();
         assert_eq!(deleted_before, Step::Leave(Outcome::Unchanged));
     }
 
     #[test]
     fn a_deletion_that_finds_nothing_waits_while_other_content_may_have_been_created() {
-        let case = |attempted| case(Op::Delete, &unknown(None, attempted), LOOKUP);
+        let case = |attempted| case(Operation::Delete, &unknown(None, attempted), LOOKUP);
         assert_eq!(case(2).after_lookup(None), Step::Await);
         assert_eq!(
             case(2).after_lookup(Some("7".into())),
@@ -537,16 +572,16 @@ mod tests {
     #[test]
     fn a_flow_leaves_alone_what_it_does_not_do() {
         let linked = act(Some("7"));
-        assert_eq!(first(Op::Upsert, &linked, CREATES), Step::LeaveAlone);
-        assert_eq!(first(Op::Upsert, &act(None), CREATES), Step::Create);
+        assert_eq!(first(Operation::Upsert, &linked, CREATES), Step::LeaveAlone);
+        assert_eq!(first(Operation::Upsert, &act(None), CREATES), Step::Create);
         assert_eq!(
-            case(Op::Upsert, &act(None), CREATES).after_conflict(),
+            case(Operation::Upsert, &act(None), CREATES).after_conflict(),
             Some(Step::LeaveAlone)
         );
-        assert_eq!(first(Op::Upsert, &linked, DELETES), Step::LeaveAlone);
-        assert_eq!(first(Op::Delete, &linked, CREATES), Step::LeaveAlone);
+        assert_eq!(first(Operation::Upsert, &linked, DELETES), Step::LeaveAlone);
+        assert_eq!(first(Operation::Delete, &linked, CREATES), Step::LeaveAlone);
         assert_eq!(
-            first(Op::Delete, &unknown(Some("7"), 2), UPDATES),
+            first(Operation::Delete, &unknown(Some("7"), 2), UPDATES),
             Step::LeaveAlone
         );
     }
@@ -560,20 +595,29 @@ mod tests {
         };
         for answer in [act(None), unknown(None, 1), unknown(None, 2)] {
             assert_eq!(
-                first(Op::Upsert, &answer, UPDATES),
+                first(Operation::Upsert, &answer, UPDATES),
                 Step::Update("k".into())
             );
-            assert_eq!(first(Op::Upsert, &answer, looking(UPDATES)), Step::LookUp);
             assert_eq!(
-                first(Op::Delete, &answer, DELETES),
+                first(Operation::Upsert, &answer, looking(UPDATES)),
+                Step::LookUp
+            );
+            assert_eq!(
+                first(Operation::Delete, &answer, DELETES),
                 Step::Delete("k".into())
             );
-            assert_eq!(first(Op::Delete, &answer, looking(DELETES)), Step::LookUp);
             assert_eq!(
-                case(Op::Upsert, &answer, looking(UPDATES)).after_lookup(None),
+                first(Operation::Delete, &answer, looking(DELETES)),
+                Step::LookUp
+            );
+            assert_eq!(
+                case(Operation::Upsert, &answer, looking(UPDATES)).after_lookup(None),
                 Step::LeaveAlone
             );
-            assert_eq!(after_gone(Op::Upsert, &answer, UPDATES), Step::LeaveAlone);
+            assert_eq!(
+                after_gone(Operation::Upsert, &answer, UPDATES),
+                Step::LeaveAlone
+            );
         }
     }
 
@@ -583,28 +627,37 @@ mod tests {
             looks_first: true,
             ..LOOKUP
         };
-        assert_eq!(first(Op::Upsert, &act(None), first_lookup), Step::LookUp);
-        assert_eq!(first(Op::Upsert, &act(None), LOOKUP), Step::Create);
         assert_eq!(
-            first(Op::Delete, &act(None), first_lookup),
+            first(Operation::Upsert, &act(None), first_lookup),
+            Step::LookUp
+        );
+        assert_eq!(first(Operation::Upsert, &act(None), LOOKUP), Step::Create);
+        assert_eq!(
+            first(Operation::Delete, &act(None), first_lookup),
             Step::Leave(Outcome::Unchanged)
         );
     }
 
     #[test]
     fn where_the_id_is_the_key_an_update_or_a_delete_tells_what_is_there() {
-        assert_eq!(first(Op::Upsert, &act(None), BY_KEY), Step::Create);
+        assert_eq!(first(Operation::Upsert, &act(None), BY_KEY), Step::Create);
         for attempted in [1, 2] {
             let answer = unknown(None, attempted);
-            assert_eq!(first(Op::Upsert, &answer, BY_KEY), Step::Update("k".into()));
-            assert_eq!(after_gone(Op::Upsert, &answer, BY_KEY), Step::Create);
-            assert_eq!(first(Op::Delete, &answer, BY_KEY), Step::Delete("k".into()));
             assert_eq!(
-                after_gone(Op::Delete, &answer, BY_KEY),
+                first(Operation::Upsert, &answer, BY_KEY),
+                Step::Update("k".into())
+            );
+            assert_eq!(after_gone(Operation::Upsert, &answer, BY_KEY), Step::Create);
+            assert_eq!(
+                first(Operation::Delete, &answer, BY_KEY),
+                Step::Delete("k".into())
+            );
+            assert_eq!(
+                after_gone(Operation::Delete, &answer, BY_KEY),
                 Step::Leave(Outcome::Unchanged)
             );
         }
-        let exists = case(Op::Upsert, &act(None), BY_KEY).after_conflict();
+        let exists = case(Operation::Upsert, &act(None), BY_KEY).after_conflict();
         assert_eq!(exists, Some(Step::Update("k".into())));
     }
 
@@ -615,7 +668,10 @@ mod tests {
             id_is_key: true,
             ..CREATES
         };
-        assert_eq!(first(Op::Upsert, &unknown(None, 2), replaces), Step::Create);
+        assert_eq!(
+            first(Operation::Upsert, &unknown(None, 2), replaces),
+            Step::Create
+        );
     }
 
     #[test]
@@ -624,8 +680,9 @@ mod tests {
             lookup: true,
             ..CREATES
         };
-        let found =
-            |answer: &Answer| case(Op::Upsert, answer, creates).after_lookup(Some("7".into()));
+        let found = |answer: &ClaimResult| {
+            case(Operation::Upsert, answer, creates).after_lookup(Some("7".into()))
+        };
         assert_eq!(found(&unknown(None, 1)), Step::Adopt("7".into()));
         assert_eq!(found(&unknown(None, 2)), Step::LeaveAlone);
         assert_eq!(found(&act(None)), Step::LeaveAlone);
@@ -633,7 +690,7 @@ mod tests {
 
     #[test]
     fn what_exists_is_found_or_stays_a_conflict() {
-        let after = |means| case(Op::Upsert, &act(None), means).after_conflict();
+        let after = |means| case(Operation::Upsert, &act(None), means).after_conflict();
         assert_eq!(after(LOOKUP), Some(Step::LookUp));
         assert_eq!(after(NONE), None);
     }
@@ -645,15 +702,15 @@ mod tests {
             ..CREATES
         };
         assert_eq!(
-            case(Op::Upsert, &act(None), creates).after_conflict(),
+            case(Operation::Upsert, &act(None), creates).after_conflict(),
             Some(Step::LeaveAlone)
         );
         assert_eq!(
-            case(Op::Upsert, &unknown(None, 1), creates).after_conflict(),
+            case(Operation::Upsert, &unknown(None, 1), creates).after_conflict(),
             None
         );
         assert_eq!(
-            case(Op::Upsert, &unknown(None, 1), IDEMPOTENT).after_conflict(),
+            case(Operation::Upsert, &unknown(None, 1), IDEMPOTENT).after_conflict(),
             None
         );
     }

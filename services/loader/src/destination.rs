@@ -4,14 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use pomost_http::{Class, Client, Clients, Failure, Permit, Spared};
+use pomost_http::{
+    AttemptCharging, Failure, FailureClass, SendPermit, SystemClient, SystemClients,
+};
 use pomost_models::{Batch, Lane, Record};
 use pomost_project::{
     Flow,
-    flow::{Requests, To},
+    flow::{LoadTarget, WriteRequests},
 };
-use pomost_runtime::gate::Gate;
-use pomost_store::{Answer, ledger::ContentHash};
+use pomost_runtime::gate::Backpressure;
+use pomost_store::{ClaimResult, ledger::ContentHash};
 use tokio::time::Instant;
 
 use crate::{
@@ -32,8 +34,8 @@ pub struct Destination {
     /// The flow.
     pub flow: Arc<Flow>,
     /// How it writes to a system; what is no system has no requests.
-    pub(crate) requests: Arc<Requests>,
-    client: Option<Client>,
+    pub(crate) requests: Arc<WriteRequests>,
+    client: Option<SystemClient>,
     /// What takes many records at once.
     pub(crate) many: Arc<dyn Many>,
     /// What the flow does to records, and what it has for finding out what is there.
@@ -44,21 +46,21 @@ pub struct Destination {
 
 impl Destination {
     /// Where a flow's records go. Nothing is connected yet.
-    pub fn of(flow: &Arc<Flow>, clients: &Clients) -> anyhow::Result<Destination> {
+    pub fn of(flow: &Arc<Flow>, clients: &SystemClients) -> anyhow::Result<Destination> {
         Ok(match &flow.load.to {
-            To::System(requests) => {
+            LoadTarget::System(requests) => {
                 let client = clients
                     .of(&requests.system)
                     .context("a flow's system has no client")?;
                 Destination::system(flow.clone(), requests.clone(), client.clone())
             }
-            To::Table(table) => {
+            LoadTarget::Table(table) => {
                 let writer = table::Writer::new(table.clone());
                 let writer =
                     writer.with_context(|| format!("the flow '{}', load.table", flow.name))?;
                 Destination::by_key(flow.clone(), Arc::new(writer), table.concurrency)
             }
-            To::Files(files) => Destination::by_key(
+            LoadTarget::Files(files) => Destination::by_key(
                 flow.clone(),
                 Arc::new(files::Writer::new(files.clone())),
                 FILES,
@@ -66,7 +68,7 @@ impl Destination {
         })
     }
 
-    fn system(flow: Arc<Flow>, requests: Arc<Requests>, client: Client) -> Destination {
+    fn system(flow: Arc<Flow>, requests: Arc<WriteRequests>, client: SystemClient) -> Destination {
         let (means, concurrency) = (means(&requests), client.concurrency());
         let many = BatchRequests {
             client: client.clone(),
@@ -122,8 +124,8 @@ impl Destination {
         batch: &'a Batch,
         record: &'a Record,
         hash: &'a ContentHash,
-        answer: &Answer,
-        permit: Permit<'a>,
+        answer: &ClaimResult,
+        permit: SendPermit<'a>,
     ) -> (Box<Act<'a>>, Step) {
         let known = answer.known().cloned().unwrap_or_default();
         let case = Case {
@@ -148,27 +150,36 @@ impl Destination {
     /// How long what was asked of it may still be under way there after it was given up: as long again as it
     /// was waited for.
     pub(crate) fn patience(&self) -> Duration {
-        self.client.as_ref().map_or(Duration::ZERO, Client::timeout)
+        self.client
+            .as_ref()
+            .map_or(Duration::ZERO, SystemClient::timeout)
     }
 
     /// Which failures of a batch cost no attempt that was begun then, when the system was down or not.
-    pub(crate) fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> Spared {
-        let spares = |client: &Client| client.spares(batch, began, was_down);
-        self.client.as_ref().map_or(Spared::Nothing, spares)
+    pub(crate) fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {
+        let spares = |client: &SystemClient| client.spares(batch, began, was_down);
+        self.client
+            .as_ref()
+            .map_or(AttemptCharging::Nothing, spares)
     }
 
     /// The system's client.
-    pub(crate) fn client(&self) -> Result<&Client, Failure> {
-        let none = || Failure::new(Class::Invalid, "the flow does not write to a system".into());
+    pub(crate) fn client(&self) -> Result<&SystemClient, Failure> {
+        let none = || {
+            Failure::new(
+                FailureClass::Invalid,
+                "the flow does not write to a system".into(),
+            )
+        };
         self.client.as_ref().ok_or_else(none)
     }
 }
 
 /// Closed while the system is down. What is no system has no requests to count failures of.
 #[async_trait]
-impl Gate for Destination {
+impl Backpressure for Destination {
     fn is_closed(&self) -> bool {
-        self.client.as_ref().is_some_and(Client::is_down)
+        self.client.as_ref().is_some_and(SystemClient::is_down)
     }
 
     async fn closed(&self) {
@@ -191,7 +202,7 @@ impl Gate for Destination {
     }
 }
 
-fn means(requests: &Requests) -> Means {
+fn means(requests: &WriteRequests) -> Means {
     Means {
         creates: requests.create.is_some(),
         updates: requests.update.is_some(),
@@ -206,7 +217,7 @@ fn means(requests: &Requests) -> Means {
     }
 }
 
-fn repeats(requests: &Requests) -> Repeats {
+fn repeats(requests: &WriteRequests) -> Repeats {
     let ignored = requests
         .create
         .as_ref()

@@ -1,7 +1,7 @@
 //! Finding what is at fault among many records that are refused together.
 
 use futures_util::{FutureExt, future::BoxFuture};
-use pomost_http::{Class, Effect, Failure};
+use pomost_http::{Failure, FailureClass, RequestEffect};
 
 use crate::{
     act::Failed,
@@ -66,9 +66,9 @@ impl Halving<'_> {
 fn may_be_of_one(failure: &Failure) -> bool {
     let is_refused = matches!(
         failure.class,
-        Class::Invalid | Class::Conflict | Class::Gone
+        FailureClass::Invalid | FailureClass::Conflict | FailureClass::Gone
     );
-    is_refused && failure.effect == Effect::None
+    is_refused && failure.effect == RequestEffect::None
 }
 
 /// What an answer says that is about several records may be of any of them: it is not told of this one.

@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
-use pomost_http::Permit;
-use pomost_models::{Batch, Fate, Record};
-use pomost_project::flow::Order;
+use pomost_http::SendPermit;
+use pomost_models::{AttemptFingerprint, Batch, Record};
+use pomost_project::flow::ChangeOrder;
 use pomost_runtime::{
-    Context, dead,
-    gate::Gate,
+    ServiceContext, dead,
+    gate::Backpressure,
     outbox,
-    worker::{Handler, Trouble},
+    worker::{HandlerError, MessageHandler},
 };
-use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken, Error, Settlement};
+use pomost_store::{BatchSettlement, Claim, ClaimEntry, ClaimResult, ClaimToken, Error};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -38,7 +38,7 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// Loads the batches of one flow.
 pub struct LoadHandler {
     /// What to work with.
-    pub context: Context,
+    pub context: ServiceContext,
     /// Where the records go.
     pub destination: Destination,
     /// When it is a record's turn.
@@ -46,8 +46,8 @@ pub struct LoadHandler {
 }
 
 #[async_trait]
-impl Handler for LoadHandler {
-    async fn handle(&self, mut batch: Batch) -> Result<(), Trouble> {
+impl MessageHandler for LoadHandler {
+    async fn handle(&self, mut batch: Batch) -> Result<(), HandlerError> {
         let until = Instant::now() + STARTING;
         let records = std::mem::take(&mut batch.records);
         for round in prepare(self.destination.flow.load.order, records) {
@@ -62,7 +62,7 @@ impl Handler for LoadHandler {
         Ok(())
     }
 
-    fn gate(&self) -> &dyn Gate {
+    fn gate(&self) -> &dyn Backpressure {
         &self.destination
     }
 }
@@ -79,7 +79,7 @@ impl LoadHandler {
             superseded,
         }: Round,
         until: Instant,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HandlerError> {
         let (began, was_down) = (Instant::now(), self.destination.is_closed());
         let claim = Claim {
             flow: batch.flow.clone(),
@@ -88,7 +88,7 @@ impl LoadHandler {
                 .iter()
                 .map(|record| prepare::claim_entry(record, self.fate(batch, record)))
                 .collect(),
-            newest_alone: self.destination.flow.load.order == Order::Latest,
+            newest_alone: self.destination.flow.load.order == ChangeOrder::Latest,
             refuses_mixed: self.destination.flow.extract.version_type.is_none(),
             patience: self.destination.patience(),
         };
@@ -114,7 +114,7 @@ impl LoadHandler {
         self.settle(tally).await
     }
 
-    fn fate(&self, batch: &Batch, record: &Record) -> Option<Fate> {
+    fn fate(&self, batch: &Batch, record: &Record) -> Option<AttemptFingerprint> {
         prepare::fate(&self.destination.flow, batch, record)
     }
 
@@ -125,13 +125,13 @@ impl LoadHandler {
         batch: &Batch,
         records: &[Record],
         hold: &Hold<'_>,
-        claimed: impl Iterator<Item = (&ClaimEntry, &Answer)>,
+        claimed: impl Iterator<Item = (&ClaimEntry, &ClaimResult)>,
         until: Instant,
     ) -> Vec<End> {
         let may_begin = || {
             Instant::now() <= until && !self.context.shutdown.is_cancelled() && hold.is_certain()
         };
-        let permit = Permit::as_long_as(&may_begin);
+        let permit = SendPermit::as_long_as(&may_begin);
         let begun = records
             .iter()
             .zip(claimed)
@@ -151,7 +151,7 @@ impl LoadHandler {
     /// First what was applied is settled, and the other keys are let go, before their claims can run
     /// out; publishing may take long. The settlement holds no outcome of records that come again or
     /// are dead: a crash before those are published brings the whole batch again.
-    async fn settle(&self, mut tally: Tally<'_>) -> Result<(), Trouble> {
+    async fn settle(&self, mut tally: Tally<'_>) -> Result<(), HandlerError> {
         let lost = self.record(tally.settlement()).await?;
         if !lost.is_empty() {
             warn!(
@@ -159,7 +159,7 @@ impl LoadHandler {
                 "another worker took over records that were held for too long"
             );
             tally.lose(&lost);
-            let Settlement {
+            let BatchSettlement {
                 run,
                 batch,
                 outcomes,
@@ -181,7 +181,7 @@ impl LoadHandler {
 
     /// Writes a settlement, and writes it again while the store is away. What was written already is
     /// written no second time: its claims are gone.
-    async fn record(&self, settlement: &Settlement) -> Result<Vec<String>, Error> {
+    async fn record(&self, settlement: &BatchSettlement) -> Result<Vec<String>, Error> {
         let backoff = ExponentialBuilder::default()
             .without_max_times()
             .with_total_delay(Some(SETTLING));

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pomost_store::{Answer, Claim, Store};
+use pomost_store::{Claim, ClaimResult, Store};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -17,7 +17,7 @@ use tracing::warn;
 pub(crate) struct Hold<'a> {
     store: &'a dyn Store,
     claim: &'a Claim,
-    answers: &'a [Answer],
+    answers: &'a [ClaimResult],
     ttl: Duration,
     /// By our own clock, from before the store was asked.
     until: Mutex<Instant>,
@@ -28,7 +28,7 @@ impl<'a> Hold<'a> {
     pub(crate) fn of(
         store: &'a dyn Store,
         claim: &'a Claim,
-        answers: &'a [Answer],
+        answers: &'a [ClaimResult],
         ttl: Duration,
         asked: Instant,
     ) -> Hold<'a> {

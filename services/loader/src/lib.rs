@@ -26,9 +26,9 @@ pub mod turns;
 
 use std::sync::Arc;
 
-use pomost_http::Clients;
+use pomost_http::SystemClients;
 use pomost_models::{Lane, Stage};
-use pomost_runtime::{Context, worker};
+use pomost_runtime::{ServiceContext, worker};
 use tokio::task::JoinSet;
 
 use destination::Destination;
@@ -40,7 +40,7 @@ use turns::Turns;
 const CONCURRENCY: usize = 4;
 
 /// Loads the records of every flow of the project, and archives dead letters, until shutdown.
-pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
+pub async fn run(context: ServiceContext, clients: SystemClients) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
         let turns = Arc::new(Turns::new(context.clone(), flow.clone()));
@@ -75,7 +75,7 @@ pub async fn run(context: Context, clients: Clients) -> anyhow::Result<()> {
 
 /// At the end, records that wait for their turn under a rate limit come again elsewhere. It goes on until
 /// it is dropped.
-fn closing(context: Context, clients: Clients) -> JoinSet<()> {
+fn closing(context: ServiceContext, clients: SystemClients) -> JoinSet<()> {
     let mut closing = JoinSet::new();
     closing.spawn(async move {
         context.shutdown.cancelled().await;

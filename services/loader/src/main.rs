@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use pomost_http::Clients;
+use pomost_http::SystemClients;
 
 fn main() -> ExitCode {
     pomost_runtime::serve("pomost-loader", async |context| {
-        let clients = Clients::new(&context.project, &context.backends.store)?;
+        let clients = SystemClients::new(&context.project, &context.backends.store)?;
         pomost_loader::run(context, clients).await
     })
 }

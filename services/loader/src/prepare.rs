@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pomost_models::{Batch, Fate, Record, Stage, load::Order};
+use pomost_models::{AttemptFingerprint, Batch, Record, Stage, load::ChangeOrder};
 use pomost_project::Flow;
 use pomost_store::{ClaimEntry, ledger::ContentHash};
 use sha2::{Digest, Sha256};
@@ -25,10 +25,10 @@ impl Round {
 
 /// Makes a batch's records ready, round after round. A key can come twice in a batch when rows shift between two
 /// pages, or when the source lists changes, and a claim takes each key once.
-pub fn prepare(order: Order, records: Vec<Record>) -> Vec<Round> {
+pub fn prepare(order: ChangeOrder, records: Vec<Record>) -> Vec<Round> {
     match order {
-        Order::Latest => newest_of_each_key(records),
-        Order::Every => one_after_the_other(records),
+        ChangeOrder::Latest => newest_of_each_key(records),
+        ChangeOrder::Every => one_after_the_other(records),
     }
 }
 
@@ -85,7 +85,7 @@ fn one_after_the_other(mut records: Vec<Record>) -> Vec<Round> {
 }
 
 /// What the ledger is asked about a record of this fate.
-pub fn claim_entry(record: &Record, fate: Option<Fate>) -> ClaimEntry {
+pub fn claim_entry(record: &Record, fate: Option<AttemptFingerprint>) -> ClaimEntry {
     ClaimEntry {
         key: record.key.clone(),
         version: record.version.clone(),
@@ -96,14 +96,14 @@ pub fn claim_entry(record: &Record, fate: Option<Fate>) -> ClaimEntry {
 
 /// What decides what becomes of a record of a batch; nothing of one that a person sent again, which is to be tried
 /// though it died before.
-pub fn fate(flow: &Flow, batch: &Batch, record: &Record) -> Option<Fate> {
-    (!batch.is_replay()).then(|| Fate::of(&flow.version, Stage::Load, record))
+pub fn fate(flow: &Flow, batch: &Batch, record: &Record) -> Option<AttemptFingerprint> {
+    (!batch.is_replay()).then(|| AttemptFingerprint::of(&flow.version, Stage::Load, record))
 }
 
 /// The hash of what would be applied: the operation and the bytes that would be sent.
 pub fn content_hash(record: &Record) -> ContentHash {
     let mut digest = Sha256::new_with_prefix(record.op.as_str());
-    if record.op == pomost_models::Op::Upsert {
+    if record.op == pomost_models::Operation::Upsert {
         digest.update(record.data.get());
     }
     let mut hash = ContentHash::default();
@@ -114,7 +114,7 @@ pub fn content_hash(record: &Record) -> ContentHash {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Op, Version};
+    use pomost_models::{Operation, Version};
     use serde_json::value::RawValue;
 
     use super::*;
@@ -124,7 +124,7 @@ mod tests {
             slot,
             key: key.into(),
             version: Version::new(version),
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data: RawValue::from_string(data.into()).unwrap(),
             source: None,
         }
@@ -146,7 +146,7 @@ mod tests {
             record(2, "a", "10", "2"),
             record(3, "a", "2", "3"),
         ];
-        let prepared = prepare(Order::Latest, records);
+        let prepared = prepare(ChangeOrder::Latest, records);
         assert_eq!(rounds(&prepared), [[2, 1]]);
         assert_eq!(slots(&prepared[0].superseded), [0, 3]);
     }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn of_equal_versions_the_one_read_last_stays() {
         let records = vec![record(0, "a", "1", "1"), record(1, "a", "1", "2")];
-        assert_eq!(rounds(&prepare(Order::Latest, records)), [[1]]);
+        assert_eq!(rounds(&prepare(ChangeOrder::Latest, records)), [[1]]);
     }
 
     #[test]
@@ -173,7 +173,10 @@ mod tests {
             version: Version::of_extraction(moment, 1),
             ..extracted(1)
         };
-        let prepared = prepare(Order::Latest, vec![extracted(2), deletion, extracted(0)]);
+        let prepared = prepare(
+            ChangeOrder::Latest,
+            vec![extracted(2), deletion, extracted(0)],
+        );
         assert_eq!(
             (rounds(&prepared), slots(&prepared[0].superseded)),
             (vec![vec![2]], vec![1, 0])
@@ -187,7 +190,7 @@ mod tests {
             record(1, "a", "rev-2", "2"),
             record(2, "a", "2", "2"),
         ];
-        let prepared = prepare(Order::Latest, records);
+        let prepared = prepare(ChangeOrder::Latest, records);
         assert_eq!(rounds(&prepared), [[2], [1]]);
         assert_eq!(slots(&prepared[0].superseded), [0]);
     }
@@ -200,7 +203,7 @@ mod tests {
             record(2, "a", "9", "2"),
             record(3, "a", "11", "3"),
         ];
-        let prepared = prepare(Order::Every, records);
+        let prepared = prepare(ChangeOrder::Every, records);
         assert_eq!(rounds(&prepared), [vec![1, 2], vec![0], vec![3]]);
         assert!(prepared.iter().all(|round| round.superseded.is_empty()));
     }
@@ -219,7 +222,7 @@ mod tests {
         assert_ne!(
             content_hash(&one),
             content_hash(&Record {
-                op: Op::Delete,
+                op: Operation::Delete,
                 ..one.clone()
             })
         );

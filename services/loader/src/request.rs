@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pomost_expression::{Expression, Value, Variables, given, read, scalar_name};
-use pomost_http::{Answer, Call, Class, Effect, Failure};
-use pomost_models::Op;
-use pomost_project::flow::{Request, Update};
+use pomost_http::{Failure, FailureClass, OutgoingRequest, RequestEffect, Response};
+use pomost_models::Operation;
+use pomost_project::flow::{RequestTemplate, UpdateRequest};
 use url::Url;
 
 use crate::{
@@ -25,7 +25,7 @@ impl Act<'_> {
         let url = call.url.clone();
         let answer = match self.destination.client()?.send(call).await {
             Ok(answer) => answer,
-            Err(failure) if failure.class == Class::Gone => return Ok(None),
+            Err(failure) if failure.class == FailureClass::Gone => return Ok(None),
             Err(failure) => return Err(failure),
         };
         if answer.is_empty() {
@@ -48,7 +48,7 @@ impl Act<'_> {
         let message = format!(
             "the look-up was answered {status} without content, which does not say if an earlier create took place"
         );
-        Err(Failure::new(Class::Transient, message))
+        Err(Failure::new(FailureClass::Transient, message))
     }
 
     /// Makes the record and returns its id.
@@ -70,12 +70,12 @@ impl Act<'_> {
         let id = self.id_in(&answer, id).map_err(Failed::with_effect)?;
         id.ok_or_else(|| {
             let message = "the answer to a create has no id where load.create.id looks for it";
-            Failed::with_effect(Failure::new(Class::Invalid, message.into()))
+            Failed::with_effect(Failure::new(FailureClass::Invalid, message.into()))
         })
     }
 
     /// Changes or deletes the record.
-    pub(crate) async fn change(&mut self, change: &Update, id: &str) -> Result<(), Failed> {
+    pub(crate) async fn change(&mut self, change: &UpdateRequest, id: &str) -> Result<(), Failed> {
         let condition = self
             .known
             .etag
@@ -94,7 +94,7 @@ impl Act<'_> {
     /// The entity tag of what is where the record would be changed.
     pub(crate) async fn current_etag(
         &self,
-        change: &Update,
+        change: &UpdateRequest,
         id: &str,
     ) -> Result<Option<String>, Failed> {
         let call = self
@@ -104,7 +104,7 @@ impl Act<'_> {
             "GET {}",
             call.label.split_once(' ').map_or("", |(_, path)| path)
         );
-        let call = Call {
+        let call = OutgoingRequest {
             method: Method::GET,
             label: &label,
             body: None,
@@ -123,12 +123,12 @@ impl Act<'_> {
 
     async fn write(
         &self,
-        request: &Request,
+        request: &RequestTemplate,
         id: Option<&str>,
         headers: HeaderMap,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<Response, Failed> {
         let mut call = self.call(request, id).map_err(Failed::without_effect)?;
-        if call.body.is_none() && self.record.op == Op::Upsert {
+        if call.body.is_none() && self.record.op == Operation::Upsert {
             call.body = Some(Bytes::copy_from_slice(self.record.data.get().as_bytes()));
         }
         call.headers.extend(headers);
@@ -144,9 +144,9 @@ impl Act<'_> {
     /// That a destination did nothing which says that it failed is only likely. Where finding out is cheap it
     /// is found out, as whatever is done to a record whose id is known: that can be done again. Where it is
     /// impossible the likely is taken for true.
-    pub(crate) fn effect(&self, failure: &Failure, id: Option<&str>) -> Effect {
+    pub(crate) fn effect(&self, failure: &Failure, id: Option<&str>) -> RequestEffect {
         match failure.effect {
-            Effect::Unlikely if id.is_none() && !self.can_tell() => Effect::None,
+            RequestEffect::Unlikely if id.is_none() && !self.can_tell() => RequestEffect::None,
             effect => effect,
         }
     }
@@ -157,7 +157,11 @@ impl Act<'_> {
         means.lookup || means.repeats != Repeats::Never || (means.id_is_key && means.updates)
     }
 
-    fn call<'b>(&'b self, request: &'b Request, id: Option<&str>) -> Result<Call<'b>, Failure> {
+    fn call<'b>(
+        &'b self,
+        request: &'b RequestTemplate,
+        id: Option<&str>,
+    ) -> Result<OutgoingRequest<'b>, Failure> {
         let record = if request.needs_input() {
             self.parsed()?
         } else {
@@ -169,14 +173,14 @@ impl Act<'_> {
             &record,
             &self.variables(id),
         )?;
-        Ok(Call {
+        Ok(OutgoingRequest {
             permit: self.permit,
             ..call
         })
     }
 
     /// An answer's entity tag, where the flow has a use for it.
-    fn etag(&self, answer: &Answer) -> Option<String> {
+    fn etag(&self, answer: &Response) -> Option<String> {
         let etag = answer
             .headers
             .get(header::ETAG)
@@ -187,18 +191,18 @@ impl Act<'_> {
     /// Whether what is at that URL is the record of that id, and not a list that it was found in.
     fn is_at(&self, url: &Url, id: &str) -> bool {
         let changes = [&self.load().update, &self.load().delete];
-        let is_at = |change: &Update| {
+        let is_at = |change: &UpdateRequest| {
             self.call(&change.request, Some(id))
                 .is_ok_and(|call| call.url == *url)
         };
         changes.into_iter().flatten().any(is_at)
     }
 
-    fn id_in(&self, answer: &Answer, id: &Expression) -> Result<Option<String>, Failure> {
+    fn id_in(&self, answer: &Response, id: &Expression) -> Result<Option<String>, Failure> {
         // A page that says "we are moving house", for example, with the wrong status. It passes.
         let body = answer.value(None).map_err(|error| {
             Failure::new(
-                Class::Transient,
+                FailureClass::Transient,
                 format!("the answer cannot be read: {error}"),
             )
         })?;
@@ -211,7 +215,10 @@ impl Act<'_> {
             return Ok(value.clone());
         }
         let value = read(self.record.data.get().as_bytes()).map_err(|error| {
-            Failure::new(Class::Invalid, format!("the record is not JSON: {error}"))
+            Failure::new(
+                FailureClass::Invalid,
+                format!("the record is not JSON: {error}"),
+            )
         })?;
         Ok(self.parsed.get_or_init(|| value).clone())
     }
@@ -236,7 +243,7 @@ pub(crate) fn read_id(
     answer: Value,
     variables: &Variables,
 ) -> Result<Option<String>, Failure> {
-    let invalid = |message: String| Failure::new(Class::Invalid, message);
+    let invalid = |message: String| Failure::new(FailureClass::Invalid, message);
     let id = id
         .one(answer, variables)
         .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;

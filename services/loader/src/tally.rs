@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use pomost_broker::{Queue, Route};
-use pomost_http::{Again, Class, Effect, Failure, Spared, Tries, Troubles};
-use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Reason, Record, Stage};
+use pomost_http::{
+    AttemptCharging, Failure, FailureClass, FailureSummary, RequestEffect, RetryKey, RetryPolicy,
+};
+use pomost_models::{Batch, DeadLetter, DeadLetterReason, Outcome, Record, SlotOutcomes, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
     dead::{self, Diagnosis},
     metrics,
 };
-use pomost_store::{Answer, ClaimEntry, ClaimToken, Settled, SettledEntry, Settlement};
+use pomost_store::{
+    BatchSettlement, ClaimEntry, ClaimResult, ClaimToken, SettledEntry, SettledState,
+};
 use tracing::{info, warn};
 
 use crate::act::{End, Failed};
@@ -32,27 +36,27 @@ const OTHER_CONTENT_IN_DOUBT: &str = "an earlier create of other content may hav
 pub struct Tally<'a> {
     flow: &'a Flow,
     batch: &'a Batch,
-    settlement: Settlement,
+    settlement: BatchSettlement,
     settled: Vec<(Record, Outcome)>,
-    again: BTreeMap<Again, Vec<Record>>,
+    again: BTreeMap<RetryKey, Vec<Record>>,
     letters: Vec<DeadLetter>,
-    troubles: Troubles,
-    tries: Tries,
+    troubles: FailureSummary,
+    tries: RetryPolicy,
 }
 
 impl<'a> Tally<'a> {
     /// An empty tally of a batch whose records were taken out.
     pub fn new(flow: &'a Flow, batch: &'a Batch, token: ClaimToken) -> Tally<'a> {
-        let settlement = Settlement {
+        let settlement = BatchSettlement {
             flow: batch.flow.clone(),
             token,
             entries: Vec::new(),
             run: batch.run,
             batch: batch.id.clone(),
-            outcomes: Outcomes::waiting(0),
+            outcomes: SlotOutcomes::waiting(0),
         };
         let (settled, again, troubles) = Default::default();
-        let (letters, tries) = (Vec::new(), Tries::of(batch, flow.load.attempts));
+        let (letters, tries) = (Vec::new(), RetryPolicy::of(batch, flow.load.attempts));
         Tally {
             flow,
             batch,
@@ -66,16 +70,16 @@ impl<'a> Tally<'a> {
     }
 
     /// Has failures that may pass cost no attempt from here on.
-    pub fn spare_attempts(&mut self, spared: Spared) {
+    pub fn spare_attempts(&mut self, spared: AttemptCharging) {
         self.tries.spared = spared;
     }
 
     /// Adds a record, what the ledger answered for it and how acting on it ended.
-    pub fn add(&mut self, record: Record, entry: ClaimEntry, answer: &Answer, end: End) {
+    pub fn add(&mut self, record: Record, entry: ClaimEntry, answer: &ClaimResult, end: End) {
         let settled = match end {
             End::Applied { outcome, known } => {
                 self.settle(record, outcome);
-                Settled::Applied {
+                SettledState::Applied {
                     known,
                     version: entry.version,
                     hash: entry.hash,
@@ -83,36 +87,36 @@ impl<'a> Tally<'a> {
             }
             End::NotNow => {
                 self.come_again(record, self.tries.shortly());
-                Settled::Released
+                SettledState::Released
             }
             End::NotYet => {
                 self.come_again(record, self.tries.wait(None));
-                Settled::Released
+                SettledState::Released
             }
             End::InDoubt { may_clear } => {
                 self.leave_in_doubt(record, may_clear);
-                Settled::InDoubt
+                SettledState::InDoubt
             }
             End::LeftAlone => {
                 self.settle(record, Outcome::Filtered);
-                Settled::Released
+                SettledState::Released
             }
             End::Changed(failure) => {
                 self.troubles.note(&failure);
-                self.bury(record, Reason::Conflict, &failure, CHANGED);
-                Settled::Released
+                self.bury(record, DeadLetterReason::Conflict, &failure, CHANGED);
+                SettledState::Released
             }
             End::CreatedPerhaps(failure) => {
                 self.troubles.note(&failure);
-                self.bury(record, Reason::InDoubt, &failure, CREATED_PERHAPS);
-                Settled::UnderWay
+                self.bury(record, DeadLetterReason::InDoubt, &failure, CREATED_PERHAPS);
+                SettledState::StillInFlight
             }
             End::Failed(Failed { failure, effect }) => {
                 self.fail(record, failure);
                 match effect {
-                    Effect::None => Settled::Released,
-                    Effect::Unlikely => Settled::InDoubt,
-                    Effect::Unknown => Settled::UnderWay,
+                    RequestEffect::None => SettledState::Released,
+                    RequestEffect::Unlikely => SettledState::InDoubt,
+                    RequestEffect::Unknown => SettledState::StillInFlight,
                 }
             }
         };
@@ -136,7 +140,7 @@ impl<'a> Tally<'a> {
             None if self.has_settled(&record.key) => self.settle(record, Outcome::Stale),
             None => self.come_again(
                 record,
-                Again {
+                RetryKey {
                     attempt: 0,
                     waits: 0,
                     ..self.tries.shortly()
@@ -154,7 +158,7 @@ impl<'a> Tally<'a> {
     /// The batches that come again, and by which delay.
     pub fn coming_again(&self) -> Vec<(Route, Batch)> {
         let queue = Queue::of(Stage::Load, self.batch);
-        let batch = |(again, records): (&Again, &Vec<Record>)| {
+        let batch = |(again, records): (&RetryKey, &Vec<Record>)| {
             let batch = self.batch.with_records(records.clone());
             let route = Route::delayed(queue.clone(), again.delay);
             (
@@ -198,7 +202,7 @@ impl<'a> Tally<'a> {
         let settled = std::mem::take(&mut self.settled).into_iter();
         let (lost, settled): (Vec<_>, Vec<_>) =
             settled.partition(|(record, _)| keys.contains(&record.key));
-        self.settlement.outcomes = Outcomes::waiting(0);
+        self.settlement.outcomes = SlotOutcomes::waiting(0);
         settled
             .into_iter()
             .for_each(|(record, outcome)| self.settle(record, outcome));
@@ -208,7 +212,7 @@ impl<'a> Tally<'a> {
     }
 
     /// What the store is to write. Dead letters count when they are archived; those of records that died before are.
-    pub fn settlement(&self) -> &Settlement {
+    pub fn settlement(&self) -> &BatchSettlement {
         &self.settlement
     }
 
@@ -252,14 +256,14 @@ impl<'a> Tally<'a> {
         self.troubles.note(&failure);
         match self.tries.after(&failure) {
             Some(again) => self.come_again(record, again),
-            None if failure.class == Class::Transient => {
-                self.bury(record, Reason::Transient, &failure, "")
+            None if failure.class == FailureClass::Transient => {
+                self.bury(record, DeadLetterReason::Transient, &failure, "")
             }
-            None => self.bury(record, Reason::Invalid, &failure, ""),
+            None => self.bury(record, DeadLetterReason::Invalid, &failure, ""),
         }
     }
 
-    fn bury(&mut self, record: Record, reason: Reason, failure: &Failure, advice: &str) {
+    fn bury(&mut self, record: Record, reason: DeadLetterReason, failure: &Failure, advice: &str) {
         let answer = match failure.answer.is_empty() {
             true => String::new(),
             false => format!(": {}", self.flow.mask_of(&record, &failure.answer)),
@@ -289,8 +293,8 @@ impl<'a> Tally<'a> {
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
         let again = match self.tries.spared {
             _ if !may_clear => None,
-            Spared::All | Spared::AllButTheFirst => Some(self.tries.wait(None)),
-            Spared::Nothing => self.tries.try_again(None),
+            AttemptCharging::All | AttemptCharging::AllButTheFirst => Some(self.tries.wait(None)),
+            AttemptCharging::Nothing => self.tries.try_again(None),
         };
         match again {
             Some(again) => self.come_again(record, again),
@@ -306,7 +310,7 @@ impl<'a> Tally<'a> {
         let letter = self.letter(
             record,
             Diagnosis {
-                reason: Reason::InDoubt,
+                reason: DeadLetterReason::InDoubt,
                 error: error.into(),
                 pointer: None,
             },
@@ -323,7 +327,7 @@ impl<'a> Tally<'a> {
         self.settled.push((record, outcome));
     }
 
-    fn come_again(&mut self, record: Record, again: Again) {
+    fn come_again(&mut self, record: Record, again: RetryKey) {
         self.again.entry(again).or_default().push(record);
     }
 }
@@ -333,9 +337,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use pomost_models::{Lane, Op, RunId, Version};
+    use pomost_models::{Lane, Operation, RunId, Version};
     use pomost_project::{Project, environment::Environment};
-    use pomost_store::Known;
+    use pomost_store::KnownRecord;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -368,14 +372,18 @@ mod tests {
             slot,
             key: "a".to_owned(),
             version: Version::new("1"),
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data: RawValue::from_string("{}".to_owned()).unwrap(),
             source: None,
         }
     }
 
     /// What becomes of a record of this batch whose request fails so: when and as what it comes again.
-    fn again(batch: Batch, class: Class, retry_after: Option<Duration>) -> Option<(u32, Batch)> {
+    fn again(
+        batch: Batch,
+        class: FailureClass,
+        retry_after: Option<Duration>,
+    ) -> Option<(u32, Batch)> {
         let flow = flow();
         comes_again(
             Tally::new(&flow, &batch, ClaimToken::generate()),
@@ -383,7 +391,7 @@ mod tests {
         )
     }
 
-    fn failure(class: Class, retry_after: Option<Duration>) -> Failure {
+    fn failure(class: FailureClass, retry_after: Option<Duration>) -> Failure {
         Failure {
             retry_after,
             ..Failure::new(class, "it failed".to_owned())
@@ -394,7 +402,7 @@ mod tests {
         let record = record(0);
         let (entry, answer) = (
             prepare::claim_entry(&record, None),
-            Answer::Act(Known::default()),
+            ClaimResult::Claimed(KnownRecord::default()),
         );
         tally.add(
             record,
@@ -410,7 +418,7 @@ mod tests {
 
     #[test]
     fn the_delay_grows_with_each_attempt_until_none_is_left() {
-        let after = |attempt| again(batch(attempt, 0), Class::Transient, None);
+        let after = |attempt| again(batch(attempt, 0), FailureClass::Transient, None);
         let delays: Vec<_> = (0..8)
             .map_while(after)
             .map(|(delay, batch)| (batch.attempt, delay))
@@ -431,7 +439,7 @@ mod tests {
 
     #[test]
     fn waiting_for_the_system_costs_no_attempt_and_never_ends() {
-        let after = |waits| again(batch(7, waits), Class::Throttled, None).unwrap();
+        let after = |waits| again(batch(7, waits), FailureClass::Throttled, None).unwrap();
         let delays: Vec<_> = [0, 1, 2, 3, 1000]
             .map(after)
             .map(|(delay, batch)| (batch.attempt, batch.waits, delay))
@@ -448,12 +456,12 @@ mod tests {
         let (flow, batch) = (flow(), batch(7, 1));
         let after = |class| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
-            tally.spare_attempts(Spared::All);
+            tally.spare_attempts(AttemptCharging::All);
             comes_again(tally, failure(class, None))
                 .map(|(delay, batch)| (batch.attempt, batch.waits, delay))
         };
-        assert_eq!(after(Class::Transient), Some((7, 2, 5)));
-        assert_eq!(after(Class::Invalid), None);
+        assert_eq!(after(FailureClass::Transient), Some((7, 2, 5)));
+        assert_eq!(after(FailureClass::Invalid), None);
     }
 
     #[test]
@@ -461,10 +469,10 @@ mod tests {
         let (flow, batch) = (flow(), batch(1, 1));
         let after = |is_first| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
-            tally.spare_attempts(Spared::AllButTheFirst);
+            tally.spare_attempts(AttemptCharging::AllButTheFirst);
             let failure = Failure {
                 is_first,
-                ..failure(Class::Transient, None)
+                ..failure(FailureClass::Transient, None)
             };
             let (_, batch) = comes_again(tally, failure).unwrap();
             (batch.attempt, batch.waits)
@@ -474,7 +482,7 @@ mod tests {
 
     #[test]
     fn the_system_is_left_alone_for_as_long_as_it_asked() {
-        for class in [Class::Transient, Class::Throttled] {
+        for class in [FailureClass::Transient, FailureClass::Throttled] {
             let (delay, _) = again(batch(0, 0), class, Some(Duration::from_secs(100))).unwrap();
             assert_eq!(delay, 100);
         }
@@ -487,7 +495,7 @@ mod tests {
     fn beside_a_newer_one(end: End) -> (Vec<ComingAgain>, Vec<u32>) {
         let (flow, batch) = (flow(), batch(3, 1));
         let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
-        let (newer, answer) = (record(0), Answer::Act(Known::default()));
+        let (newer, answer) = (record(0), ClaimResult::Claimed(KnownRecord::default()));
         tally.add(
             newer.clone(),
             prepare::claim_entry(&newer, None),
@@ -508,13 +516,13 @@ mod tests {
      {
         let applied = End::Applied {
             outcome: Outcome::Created,
-            known: Known::default(),
+            known: KnownRecord::default(),
         };
         assert_eq!(beside_a_newer_one(applied), (vec![], vec![0, 1]));
         assert_eq!(beside_a_newer_one(End::LeftAlone), (vec![], vec![0, 1]));
         let dead_before = End::Applied {
             outcome: Outcome::Dead,
-            known: Known::default(),
+            known: KnownRecord::default(),
         };
         assert_eq!(
             beside_a_newer_one(dead_before),
@@ -526,11 +534,11 @@ mod tests {
         );
         let failed = |class| End::Failed(Failed::without_effect(failure(class, None)));
         assert_eq!(
-            beside_a_newer_one(failed(Class::Transient)),
+            beside_a_newer_one(failed(FailureClass::Transient)),
             (vec![(vec![0, 1], 120, 4)], vec![])
         );
         assert_eq!(
-            beside_a_newer_one(failed(Class::Invalid)),
+            beside_a_newer_one(failed(FailureClass::Invalid)),
             (vec![(vec![1], 1, 0)], vec![])
         );
     }

@@ -9,9 +9,9 @@ use std::{
 
 use pomost_broker::{Queue, Route};
 use pomost_models::{Batch, Record, Stage};
-use pomost_project::{Flow, flow::Order};
-use pomost_runtime::{Context, outbox, worker::Trouble};
-use pomost_store::{ClaimToken, Error, Taking};
+use pomost_project::{Flow, flow::ChangeOrder};
+use pomost_runtime::{ServiceContext, outbox, worker::HandlerError};
+use pomost_store::{ClaimToken, Error, ParkedClaim};
 use tokio::{sync::Notify, time::timeout};
 use tracing::warn;
 
@@ -37,7 +37,7 @@ const TOGETHER: u32 = 100;
 /// where it applies every one, it is the earliest that has not settled: the others are parked in the
 /// store, so that they hold up no other key, and brought back when it is their turn.
 pub struct Turns {
-    context: Context,
+    context: ServiceContext,
     flow: Arc<Flow>,
     /// Names this process among those that take parked records.
     taker: ClaimToken,
@@ -48,7 +48,7 @@ pub struct Turns {
 
 impl Turns {
     /// The turns of a flow's records.
-    pub fn new(context: Context, flow: Arc<Flow>) -> Turns {
+    pub fn new(context: ServiceContext, flow: Arc<Flow>) -> Turns {
         Turns {
             context,
             flow,
@@ -65,7 +65,7 @@ impl Turns {
         batch: &Batch,
         records: Vec<Record>,
     ) -> Result<Vec<Record>, Error> {
-        if self.flow.load.order == Order::Latest {
+        if self.flow.load.order == ChangeOrder::Latest {
             return Ok(records);
         }
         let batch = batch.with_records(records);
@@ -98,11 +98,11 @@ impl Turns {
     pub async fn after(&self, tally: &Tally<'_>) -> Result<(), Error> {
         let store = self.context.store();
         match self.flow.load.order {
-            Order::Latest => match tally.applied() {
+            ChangeOrder::Latest => match tally.applied() {
                 applied if applied.is_empty() => Ok(()),
                 applied => store.supersede(&self.flow.name, &applied).await.map(drop),
             },
-            Order::Every => {
+            ChangeOrder::Every => {
                 let settled = tally.settled();
                 store.settle_changes(&settled).await?;
                 self.settled()
@@ -125,8 +125,8 @@ impl Turns {
 
     async fn look_again_and_again(&self) -> Infallible {
         let turn = match self.flow.load.order {
-            Order::Latest => SELDOM,
-            Order::Every => TURN,
+            ChangeOrder::Latest => SELDOM,
+            ChangeOrder::Every => TURN,
         };
         let mut looked_through = None;
         loop {
@@ -151,17 +151,17 @@ impl Turns {
     }
 
     /// A flow that applies the latest may have applied every one before: what is parked need not wait then.
-    async fn look_through(&self) -> Result<(), Trouble> {
+    async fn look_through(&self) -> Result<(), HandlerError> {
         let (store, flow) = (self.context.store(), &self.flow.name);
         match self.flow.load.order {
-            Order::Latest => store.forget_changes(flow).await?,
-            Order::Every => store.give_up_changes(flow, UNCONFIRMED).await?,
+            ChangeOrder::Latest => store.forget_changes(flow).await?,
+            ChangeOrder::Every => store.give_up_changes(flow, UNCONFIRMED).await?,
         }
         self.settled().clear();
         self.bring_back(None).await
     }
 
-    async fn look_for_settled(&self) -> Result<(), Trouble> {
+    async fn look_for_settled(&self) -> Result<(), HandlerError> {
         let settled = std::mem::take(&mut *self.settled());
         match settled.is_empty() {
             true => Ok(()),
@@ -175,9 +175,9 @@ impl Turns {
     }
 
     /// Publishes the parked records of these keys, or of all, whose turn it is.
-    async fn bring_back(&self, keys: Option<&[&str]>) -> Result<(), Trouble> {
+    async fn bring_back(&self, keys: Option<&[&str]>) -> Result<(), HandlerError> {
         let (store, flow) = (self.context.store(), &self.flow.name);
-        let taking = Taking {
+        let taking = ParkedClaim {
             taker: self.taker,
             ttl: PUBLISHING,
             limit: TOGETHER,

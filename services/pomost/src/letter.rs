@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pomost_expression::{Value, read, write};
-use pomost_models::{DeadLetter, Op, Reason, Record, RunId, Stage, Version};
+use pomost_models::{DeadLetter, DeadLetterReason, Operation, Record, RunId, Stage, Version};
 use pomost_project::{Flow, Project};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -141,7 +141,7 @@ struct Shown<'a> {
     flow: &'a str,
     run: RunId,
     stage: Stage,
-    class: Reason,
+    class: DeadLetterReason,
     error: &'a str,
     pointer: Option<&'a str>,
     attempts: u32,
@@ -149,7 +149,7 @@ struct Shown<'a> {
     died_at: Timestamp,
     key: String,
     version: Option<&'a str>,
-    op: Option<Op>,
+    op: Option<Operation>,
     data: Option<Box<RawValue>>,
     extracted: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,9 @@ use pomost_extractor::{
     rows::{self, Reading},
     webhook,
 };
-use pomost_models::{Batch, DeadLetter, Lane, Reason, Record, RunId, Stage, batch::REPLAYS};
+use pomost_models::{
+    Batch, DeadLetter, DeadLetterReason, Lane, Record, RunId, Stage, batch::REPLAYS,
+};
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
 use pomost_store::{DeadLetterFilter, Replay, Store};
@@ -108,7 +110,7 @@ impl Replayer<'_> {
             Ok(stage) => stage,
             Err(reason) => return Ok(Err(reason)),
         };
-        let (Reason::InDoubt, Some(found)) = (letter.reason, &wish.found) else {
+        let (DeadLetterReason::InDoubt, Some(found)) = (letter.reason, &wish.found) else {
             return Ok(Ok(stage));
         };
         let id = match found {
@@ -137,7 +139,7 @@ impl Replayer<'_> {
         record(flow, letter, stage)?;
         let can_tell = flow.load.can_clear_doubt();
         ensure!(
-            letter.reason != Reason::InDoubt || can_tell || wish.found.is_some(),
+            letter.reason != DeadLetterReason::InDoubt || can_tell || wish.found.is_some(),
             IN_DOUBT
         );
         Ok(stage)

@@ -1,13 +1,17 @@
 //! The three services in one process.
 
 use pomost_extractor::Scheduling;
-use pomost_http::Clients;
-use pomost_runtime::Context;
+use pomost_http::SystemClients;
+use pomost_runtime::ServiceContext;
 use tokio::task::JoinSet;
 
 /// Runs the extractor, the transformer and the loader until shutdown, or until one of them fails:
 /// then the others are stopped as well. The queues are declared.
-pub async fn run(context: Context, clients: Clients, scheduling: Scheduling) -> anyhow::Result<()> {
+pub async fn run(
+    context: ServiceContext,
+    clients: SystemClients,
+    scheduling: Scheduling,
+) -> anyhow::Result<()> {
     let mut services = JoinSet::new();
     services.spawn(pomost_extractor::run(
         context.clone(),

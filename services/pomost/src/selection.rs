@@ -2,7 +2,7 @@
 
 use anyhow::{bail, ensure};
 use clap::builder::NonEmptyStringValueParser;
-use pomost_models::{DeadLetter, Reason, Stage};
+use pomost_models::{DeadLetter, DeadLetterReason, Stage};
 use pomost_store::{DeadLetterFilter, Store};
 
 /// How many dead letters are worked on at a time.
@@ -23,7 +23,7 @@ pub struct Selection {
     stage: Option<Stage>,
     /// Those of this kind: invalid, transient, in_doubt, poison or unreadable
     #[arg(long)]
-    class: Option<Reason>,
+    class: Option<DeadLetterReason>,
 }
 
 /// The dead letters of a selection, a page at a time.

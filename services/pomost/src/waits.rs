@@ -1,6 +1,6 @@
 //! For which system a run waits.
 
-use pomost_project::{Flow, Project, flow::To};
+use pomost_project::{Flow, Project, flow::LoadTarget};
 use pomost_store::{Outage, RunState, RunSummary};
 
 /// The outage whose end a run waits for.
@@ -23,7 +23,7 @@ pub fn in_words(Outage { system, since, .. }: &Outage) -> String {
 fn systems(flow: &Flow, state: RunState) -> [Option<&str>; 2] {
     let source = Some(flow.extract.system.as_str());
     let destination = match &flow.load.to {
-        To::System(requests) => Some(requests.system.as_str()),
+        LoadTarget::System(requests) => Some(requests.system.as_str()),
         _ => None,
     };
     match state {

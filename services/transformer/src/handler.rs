@@ -7,11 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 use pomost_broker::{Queue, Route};
-use pomost_models::{Batch, DeadLetter, Outcome, Outcomes, Record, Stage};
-use pomost_project::{Flow, flow::Order};
+use pomost_models::{Batch, DeadLetter, Outcome, Record, SlotOutcomes, Stage};
+use pomost_project::{Flow, flow::ChangeOrder};
 use pomost_runtime::{
-    Context, dead, metrics, outbox,
-    worker::{Handler, Trouble},
+    ServiceContext, dead, metrics, outbox,
+    worker::{HandlerError, MessageHandler},
 };
 
 use crate::map::{self, Refused};
@@ -26,14 +26,14 @@ const SHORTLY: u32 = 1;
 /// Transforms the batches of one flow.
 pub struct TransformHandler {
     /// What to work with.
-    pub context: Context,
+    pub context: ServiceContext,
     /// The flow.
     pub flow: Arc<Flow>,
 }
 
 #[async_trait]
-impl Handler for TransformHandler {
-    async fn handle(&self, batch: Batch) -> Result<(), Trouble> {
+impl MessageHandler for TransformHandler {
+    async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
         let flow = self.flow.clone();
         let (span, until) = (tracing::Span::current(), Instant::now() + AT_A_TIME);
         let may_go_on = move || Instant::now() < until;
@@ -49,7 +49,7 @@ impl Handler for TransformHandler {
 }
 
 impl TransformHandler {
-    async fn pass_on(&self, transformed: Transformed) -> Result<(), Trouble> {
+    async fn pass_on(&self, transformed: Transformed) -> Result<(), HandlerError> {
         let Transformed {
             mapped,
             split,
@@ -75,7 +75,7 @@ impl TransformHandler {
         if split.size > 0 {
             // Before the records they were split from settle, or the run could seem to have ended.
             store
-                .record_outcomes(run, &split.id, &Outcomes::waiting(split.size))
+                .record_outcomes(run, &split.id, &SlotOutcomes::waiting(split.size))
                 .await?;
         }
         if !outcomes.is_all_waiting() {
@@ -99,7 +99,7 @@ struct Transformed {
     /// The records that could not be transformed.
     letters: Vec<DeadLetter>,
     /// The slots that end here: filtered and split.
-    outcomes: Outcomes,
+    outcomes: SlotOutcomes,
     /// The records that there was no time for.
     rest: Batch,
 }
@@ -108,10 +108,10 @@ struct Transformed {
 fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Transformed {
     let records = std::mem::take(&mut batch.records);
     let first = records.first().map_or(0, |record| record.slot);
-    let mut outcomes = Outcomes::waiting(0);
+    let mut outcomes = SlotOutcomes::waiting(0);
     let (mut mapped, mut split, mut letters) =
         (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-    let (mut filtered, every) = (Vec::new(), flow.load.order == Order::Every);
+    let (mut filtered, every) = (Vec::new(), flow.load.order == ChangeOrder::Every);
     let mut records = records.into_iter();
     for record in records.by_ref() {
         let (slot, change) = (record.slot, every.then(|| record.bare()));
@@ -154,7 +154,7 @@ fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Tra
     }
 }
 
-fn settle(outcomes: &mut Outcomes, flow: &Flow, slot: u32, outcome: Outcome) {
+fn settle(outcomes: &mut SlotOutcomes, flow: &Flow, slot: u32, outcome: Outcome) {
     outcomes.settle(slot, outcome);
     metrics::count_settled(&flow.name, Stage::Transform, outcome, 1);
 }
@@ -181,7 +181,7 @@ fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Lane, Op, RunId, Version};
+    use pomost_models::{Lane, Operation, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use serde_json::value::RawValue;
 
@@ -197,7 +197,7 @@ mod tests {
             slot,
             key: slot.to_string(),
             version: Version::new("1"),
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data: data(),
             source: None,
         };

@@ -8,7 +8,7 @@ pub mod map;
 use std::sync::Arc;
 
 use pomost_models::{Lane, Stage};
-use pomost_runtime::{Context, worker};
+use pomost_runtime::{ServiceContext, worker};
 use tokio::task::JoinSet;
 
 use handler::TransformHandler;
@@ -19,7 +19,7 @@ fn concurrency() -> usize {
 }
 
 /// Transforms the records of every flow of the project until shutdown.
-pub async fn run(context: Context) -> anyhow::Result<()> {
+pub async fn run(context: ServiceContext) -> anyhow::Result<()> {
     let mut workers = JoinSet::new();
     for (name, flow) in &context.project.flows {
         let handler = Arc::new(TransformHandler {

@@ -3,8 +3,8 @@
 use pomost_expression::{
     EvaluationError, Value, Variables, given, pointer_part, read, text, write,
 };
-use pomost_models::{Op, Reason, Record, RunId};
-use pomost_project::{Flow, flow::Order, schema::Schema};
+use pomost_models::{DeadLetterReason, Operation, Record, RunId};
+use pomost_project::{Flow, flow::ChangeOrder, schema::RecordSchema};
 use pomost_runtime::dead::Diagnosis;
 use serde_json::value::RawValue;
 
@@ -33,7 +33,7 @@ pub struct Refused {
 pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>, Box<Refused>> {
     let stages = &flow.transform;
     let nothing_to_do = stages.expect.is_none() && stages.map.is_none() && stages.produce.is_none();
-    if nothing_to_do || record.op == Op::Delete {
+    if nothing_to_do || record.op == Operation::Delete {
         return Ok(vec![record]);
     }
     match outputs(flow, run, &record).and_then(|outputs| in_order(flow, outputs)) {
@@ -62,7 +62,7 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
 
 /// The parts of a record have no place in the order of their key's changes.
 fn in_order(flow: &Flow, outputs: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue>>, Diagnosis> {
-    match flow.load.order == Order::Every && outputs.len() > 1 {
+    match flow.load.order == ChangeOrder::Every && outputs.len() > 1 {
         true => Err(invalid(
             "the mapping",
             &" splits the record, which a flow with load.order: every cannot do",
@@ -112,10 +112,10 @@ fn place(flow: &Flow) -> String {
         .unwrap_or_default()
 }
 
-fn check(schema: Option<&Schema>, value: &Value, what: &str) -> Result<(), Diagnosis> {
+fn check(schema: Option<&RecordSchema>, value: &Value, what: &str) -> Result<(), Diagnosis> {
     let Some(schema) = schema else { return Ok(()) };
     schema.check(value).map_err(|error| Diagnosis {
-        reason: Reason::Invalid,
+        reason: DeadLetterReason::Invalid,
         error: format!("{what}: {}", error.message),
         pointer: Some(error.pointer),
     })
@@ -167,7 +167,7 @@ fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagn
         .map(|place| format!(" ({place})"))
         .unwrap_or_default();
     Diagnosis {
-        reason: Reason::Invalid,
+        reason: DeadLetterReason::Invalid,
         error: format!("the mapping: {}{place}", shortened(&message, MAX_MESSAGE)),
         pointer: error.pointer,
     }
@@ -183,7 +183,7 @@ fn shortened(message: &str, longest: usize) -> String {
 
 fn invalid(what: &str, error: &dyn std::fmt::Display) -> Diagnosis {
     Diagnosis {
-        reason: Reason::Invalid,
+        reason: DeadLetterReason::Invalid,
         error: format!("{what}{error}"),
         pointer: None,
     }

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Instant};
 
 use pomost_broker::{
-    Broker, Limits, Message, Queue, RabbitMq, Route, SqliteBroker, conformance,
+    Broker, Message, Queue, QueueLimits, RabbitMq, Route, SqliteBroker, conformance,
     testing::PrivateNode,
 };
 use pomost_models::Stage;
@@ -19,9 +19,9 @@ const TOGETHER: usize = 10;
 #[tokio::main]
 async fn main() {
     let node = PrivateNode::start().await;
-    let limits = Limits {
+    let limits = QueueLimits {
         length: 10_000,
-        ..Limits::default()
+        ..QueueLimits::default()
     };
     measure(
         "RabbitMQ",

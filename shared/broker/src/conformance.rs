@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use pomost_models::{Stage, batch::BATCH_TYPE, dead_letter::DEAD_LETTERS_TYPE};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{Broker, Consumer, Delivery, Error, Limits, Message, Queue, Result, Route};
+use crate::{Broker, Consumer, Delivery, Error, Message, Queue, QueueLimits, Result, Route};
 
 /// Longer than anything takes that happens at all.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ pub trait Fixture: Send + Sync + Sized {
     async fn start() -> Self;
 
     /// A broker on it, as another process would have one, with the queues of [`FLOW`] declared.
-    async fn broker(&self, limits: Limits) -> Arc<dyn Broker>;
+    async fn broker(&self, limits: QueueLimits) -> Arc<dyn Broker>;
 
     /// Leaves nothing behind.
     async fn clean(self);
@@ -134,7 +134,7 @@ macro_rules! behaviours {
 
 behaviours! {
     a_message_arrives_whole_and_once_acknowledged_never_again(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         publish(&broker, vec![message("first"), message("second")]).await.unwrap();
         let mut consumer = consume(&broker, 1).await;
         let delivery = next(&mut consumer).await;
@@ -146,7 +146,7 @@ behaviours! {
     }
 
     what_a_dropped_consumer_had_not_acknowledged_comes_again_marked_redelivered(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         publish(&broker, messages(0..3)).await.unwrap();
         let mut consumer = consume(&broker, 10).await;
         settle_next(&mut consumer).await;
@@ -158,7 +158,7 @@ behaviours! {
     }
 
     messages_arrive_in_the_order_in_which_they_were_published(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         publish(&broker, messages(0..50)).await.unwrap();
         publish(&broker, messages(50..100)).await.unwrap();
         let mut consumer = consume(&broker, 10).await;
@@ -168,7 +168,7 @@ behaviours! {
     }
 
     a_delayed_message_arrives_whole_after_its_delay(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let mut consumer = consume(&broker, 1).await;
         let published = Instant::now();
         broker.publish(&Route::delayed(queue(), 1), vec![message("delayed")]).await.unwrap();
@@ -180,7 +180,7 @@ behaviours! {
     }
 
     a_delayed_message_does_not_hold_back_an_immediate_one(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let mut consumer = consume(&broker, 1).await;
         broker.publish(&Route::delayed(queue(), 5), vec![message("in five seconds")]).await.unwrap();
         broker.publish(&Route::delayed(queue(), 1), vec![message("in a second")]).await.unwrap();
@@ -191,7 +191,7 @@ behaviours! {
     }
 
     a_dead_letter_arrives_and_is_not_poisoned(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let letter = Message { kind: DEAD_LETTERS_TYPE.to_owned(), ..message("letter") };
         broker.publish(&Route::to(Queue::Dead), vec![letter.clone()]).await.unwrap();
         broker.publish(&Route::delayed(Queue::Dead, 1), vec![letter.clone()]).await.unwrap();
@@ -204,7 +204,7 @@ behaviours! {
     }
 
     a_message_whose_consumers_keep_dying_becomes_a_poisoned_dead_letter(fixture) {
-        let broker = fixture.broker(Limits { deliveries: 2, ..Limits::default() }).await;
+        let broker = fixture.broker(QueueLimits { deliveries: 2, ..QueueLimits::default() }).await;
         publish(&broker, vec![message("poison")]).await.unwrap();
         for delivered_before in 0..3 {
             let delivery = next(&mut consume(&broker, 1).await).await;
@@ -218,7 +218,7 @@ behaviours! {
     }
 
     a_full_queue_says_so_and_takes_again_once_drained(fixture) {
-        let broker = fixture.broker(Limits { length: 5, ..Limits::default() }).await;
+        let broker = fixture.broker(QueueLimits { length: 5, ..QueueLimits::default() }).await;
         let taken = fill(&broker).await;
         assert!((5..10).contains(&taken), "{taken} messages");
         let later = Route::delayed(queue(), 3600);
@@ -232,7 +232,7 @@ behaviours! {
     }
 
     what_a_source_told_is_taken_however_much_of_it_waits(fixture) {
-        let broker = fixture.broker(Limits { length: 5, ..Limits::default() }).await;
+        let broker = fixture.broker(QueueLimits { length: 5, ..QueueLimits::default() }).await;
         let told = Queue::work(Stage::Extract, FLOW);
         for number in 0..20 {
             broker.publish(&Route::to(told.clone()), vec![message(number)]).await.unwrap();
@@ -244,7 +244,7 @@ behaviours! {
     }
 
     a_queue_that_was_not_declared_is_unroutable(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let nowhere = Queue::work(Stage::Load, "nowhere");
         let published = broker.publish(&Route::to(nowhere.clone()), messages(0..3)).await;
         assert!(matches!(published, Err(Error::Unroutable(name)) if name == "load.nowhere"));
@@ -254,7 +254,7 @@ behaviours! {
     }
 
     a_delay_is_kept_to_the_second(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let mut consumer = consume(&broker, 1).await;
         let published = Instant::now();
         broker.publish(&Route::delayed(queue(), 7), vec![message("7")]).await.unwrap();
@@ -269,17 +269,17 @@ behaviours! {
     }
 
     declaring_again_changes_nothing(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         publish(&broker, messages(0..1)).await.unwrap();
         broker.declare(&[FLOW.to_owned()]).await.unwrap();
-        let other = fixture.broker(Limits::default()).await;
+        let other = fixture.broker(QueueLimits::default()).await;
         other.declare(&[]).await.unwrap();
         other.ping().await.unwrap();
         assert_eq!(next(&mut consume(&other, 1).await).await.message, message(0));
     }
 
     no_more_is_taken_than_the_prefetch(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         publish(&broker, messages(0..5)).await.unwrap();
         let mut first = consume(&broker, 2).await;
         let kept = [next(&mut first).await, next(&mut first).await];
@@ -293,7 +293,7 @@ behaviours! {
     }
 
     stop_returns_what_was_taken_and_leaves_the_rest(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         publish(&broker, messages(0..20)).await.unwrap();
         let mut consumer = consume(&broker, 10).await;
         let mut taken = vec![next(&mut consumer).await];
@@ -314,7 +314,7 @@ behaviours! {
     }
 
     an_acknowledgement_after_the_consumer_is_gone_is_an_error(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         publish(&broker, messages(0..1)).await.unwrap();
         let mut consumer = consume(&broker, 1).await;
         let delivery = next(&mut consumer).await;
@@ -325,7 +325,7 @@ behaviours! {
     }
 
     a_thousand_messages_are_confirmed_and_arrive(fixture) {
-        let broker = fixture.broker(Limits { length: 10_000, ..Limits::default() }).await;
+        let broker = fixture.broker(QueueLimits { length: 10_000, ..QueueLimits::default() }).await;
         publish(&broker, messages(0..1000)).await.unwrap();
         let mut consumer = consume(&broker, 100).await;
         let mut arrived = HashSet::new();
@@ -335,7 +335,7 @@ behaviours! {
     }
 
     concurrent_consumers_share_the_work_without_duplicates(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let (sender, mut arrived) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..3 {
             let (mut consumer, sender) = (consume(&broker, 5).await, sender.clone());
@@ -352,7 +352,7 @@ behaviours! {
     }
 
     a_cancelled_wait_loses_nothing(fixture) {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let mut consumer = consume(&broker, 3).await;
         let publishing = tokio::spawn({
             let broker = Arc::clone(&broker);

@@ -16,7 +16,7 @@ pub mod testing;
 
 use async_trait::async_trait;
 
-pub use limits::Limits;
+pub use limits::QueueLimits;
 pub use message::{Delivery, Message};
 pub use rabbitmq::RabbitMq;
 pub use route::{Queue, Route};

@@ -2,7 +2,7 @@
 
 /// The limits of every queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct QueueLimits {
     /// Messages waiting in a queue from which on [`crate::Error::Full`] answers who publishes to it.
     /// A call is taken or refused as a whole, and calls at the same time may pass the limit together.
     /// What is to be delayed is always taken, and so is what comes back from a delay, and what a source
@@ -15,9 +15,9 @@ pub struct Limits {
     pub deliveries: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for QueueLimits {
+    fn default() -> QueueLimits {
+        QueueLimits {
             length: 1000,
             deliveries: 20,
         }

@@ -9,7 +9,7 @@ use lapin::{
     uri::{AMQPUri, AMQPUserInfo},
 };
 use pomost_broker::{
-    Broker, Error, Limits, Queue, RabbitMq, Route, broker_conformance,
+    Broker, Error, Queue, QueueLimits, RabbitMq, Route, broker_conformance,
     conformance::{FLOW, Fixture, message, messages, next, prove},
 };
 use pomost_models::Stage;
@@ -27,7 +27,7 @@ impl Fixture for OwnNamespace {
         }
     }
 
-    async fn broker(&self, limits: Limits) -> Arc<dyn Broker> {
+    async fn broker(&self, limits: QueueLimits) -> Arc<dyn Broker> {
         let broker = RabbitMq::connect_with(&url(), &self.name, limits)
             .await
             .unwrap();
@@ -56,10 +56,10 @@ fn queue() -> Queue {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_with_other_properties_is_incompatible() {
     prove::<OwnNamespace>(async |fixture| {
-        fixture.broker(Limits::default()).await;
-        let other = Limits {
+        fixture.broker(QueueLimits::default()).await;
+        let other = QueueLimits {
             deliveries: 5,
-            ..Limits::default()
+            ..QueueLimits::default()
         };
         let broker = RabbitMq::connect_with(&url(), &fixture.name, other)
             .await
@@ -110,7 +110,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_persistent_and_carry_their_trace_as_a_string() {
     prove::<OwnNamespace>(async |fixture| {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         broker
             .publish(&Route::to(queue()), vec![message("seen")])
             .await
@@ -145,7 +145,7 @@ async fn messages_are_persistent_and_carry_their_trace_as_a_string() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_somebody_deleted_is_declared_again_and_consumed() {
     prove::<OwnNamespace>(async |fixture| {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let mut consumer = broker.consume(&queue(), 1).await.unwrap();
         let deleting = RabbitMq::connect(&url(), &fixture.name).await.unwrap();
         deleting
@@ -168,7 +168,7 @@ async fn a_queue_that_somebody_deleted_is_declared_again_and_consumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_exchange_routes_nowhere_is_unroutable_for_its_own_call_alone() {
     prove::<OwnNamespace>(async |fixture| {
-        let broker = fixture.broker(Limits::default()).await;
+        let broker = fixture.broker(QueueLimits::default()).await;
         let connection = lapin::Connection::connect(&url(), Default::default())
             .await
             .unwrap();
@@ -199,9 +199,9 @@ async fn what_the_exchange_routes_nowhere_is_unroutable_for_its_own_call_alone()
 async fn a_full_queue_does_not_hold_back_what_is_delayed_for_another() {
     prove::<OwnNamespace>(async |fixture| {
         let broker = fixture
-            .broker(Limits {
+            .broker(QueueLimits {
                 length: 5,
-                ..Limits::default()
+                ..QueueLimits::default()
             })
             .await;
         while broker

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use pomost_broker::{
-    Broker, Limits, Queue, Route, SqliteBroker, broker_conformance,
+    Broker, Queue, QueueLimits, Route, SqliteBroker, broker_conformance,
     conformance::{FLOW, Fixture, message, messages, next},
 };
 use pomost_models::Stage;
@@ -20,7 +20,7 @@ impl OwnFile {
         self.directory.path().join("queues.db")
     }
 
-    async fn open(&self, limits: Limits) -> SqliteBroker {
+    async fn open(&self, limits: QueueLimits) -> SqliteBroker {
         let broker = SqliteBroker::open_with(&self.path(), limits).await.unwrap();
         broker.declare(&[FLOW.to_owned()]).await.unwrap();
         broker
@@ -35,7 +35,7 @@ impl Fixture for OwnFile {
         }
     }
 
-    async fn broker(&self, limits: Limits) -> Arc<dyn Broker> {
+    async fn broker(&self, limits: QueueLimits) -> Arc<dyn Broker> {
         Arc::new(self.open(limits).await)
     }
 
@@ -51,7 +51,7 @@ fn queue() -> Queue {
 }
 
 /// Takes a message and vanishes: a killed process runs no destructors.
-async fn take_and_crash(file: &OwnFile, limits: Limits) {
+async fn take_and_crash(file: &OwnFile, limits: QueueLimits) {
     let broker = file.open(limits).await;
     let mut consumer = broker.consume(&queue(), 1).await.unwrap();
     std::mem::forget(next(&mut consumer).await);
@@ -61,13 +61,13 @@ async fn take_and_crash(file: &OwnFile, limits: Limits) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_crashed_process_had_taken_comes_again_once_released() {
     let file = OwnFile::start().await;
-    file.open(Limits::default())
+    file.open(QueueLimits::default())
         .await
         .publish(&Route::to(queue()), messages(0..2))
         .await
         .unwrap();
-    take_and_crash(&file, Limits::default()).await;
-    let broker = file.open(Limits::default()).await;
+    take_and_crash(&file, QueueLimits::default()).await;
+    let broker = file.open(QueueLimits::default()).await;
     broker.release_everything().await.unwrap();
     let delivery = next(&mut broker.consume(&queue(), 1).await.unwrap()).await;
     assert_eq!(delivery.message, message(0));
@@ -78,9 +78,9 @@ async fn what_a_crashed_process_had_taken_comes_again_once_released() {
 async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter() {
     let (file, limits) = (
         OwnFile::start().await,
-        Limits {
+        QueueLimits {
             deliveries: 1,
-            ..Limits::default()
+            ..QueueLimits::default()
         },
     );
     let broker = file.open(limits).await;
@@ -100,13 +100,13 @@ async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter(
 async fn a_waiting_consumer_notices_what_another_process_publishes() {
     let file = OwnFile::start().await;
     let mut consumer = file
-        .open(Limits::default())
+        .open(QueueLimits::default())
         .await
         .consume(&queue(), 1)
         .await
         .unwrap();
     let publishing = async {
-        file.open(Limits::default())
+        file.open(QueueLimits::default())
             .await
             .publish(&Route::to(queue()), messages(0..1))
             .await
@@ -120,7 +120,7 @@ async fn a_waiting_consumer_notices_what_another_process_publishes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_acknowledgement_failed_makes_room_and_is_gone_once_that_can_be_written() {
     let file = OwnFile::start().await;
-    let broker = file.open(Limits::default()).await;
+    let broker = file.open(QueueLimits::default()).await;
     broker
         .publish(&Route::to(queue()), messages(0..2))
         .await

@@ -41,7 +41,7 @@ pub struct EvaluationError {
     /// known, the line and column of the expression.
     pub place: Option<String>,
     /// What the expression's author gave to `error`. It may hold values of the record.
-    pub raised: Option<Raised>,
+    pub raised: Option<RaisedError>,
 }
 
 impl std::error::Error for EvaluationError {}
@@ -58,16 +58,16 @@ impl fmt::Display for EvaluationError {
 /// The text that an expression's author gave to `error`, or the JSON of another value. It may hold values of
 /// the record, so that it is shown to nobody before those are masked that are sensitive.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Raised(String);
+pub struct RaisedError(String);
 
-impl Raised {
+impl RaisedError {
     /// The text as it is; see above.
     pub fn unmasked(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for Raised {
+impl fmt::Debug for RaisedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Raised(…)")
     }
@@ -135,7 +135,7 @@ impl EvaluationError {
         let raised = text
             .or_else(|| crate::write(&raised).ok())
             .filter(|_| !is_told)
-            .map(Raised);
+            .map(RaisedError);
         EvaluationError {
             raised,
             ..EvaluationError::new(message)

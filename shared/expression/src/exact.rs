@@ -16,7 +16,7 @@ const LONGEST_PLAIN: i64 = 1024;
 /// A number with every digit. Two are equal where their values are. It has no more digits than its text:
 /// an exponent is never written out to compare.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Exact {
+pub struct ExactNumber {
     negative: bool,
     /// Without zeros before or behind; none of zero.
     digits: String,
@@ -24,25 +24,25 @@ pub struct Exact {
     point: i64,
 }
 
-impl Exact {
+impl ExactNumber {
     /// The number that a value is, if it is one that JSON has.
-    pub fn of(value: &Value) -> Option<Exact> {
+    pub fn of(value: &Value) -> Option<ExactNumber> {
         match value {
-            Value::Num(number) => Exact::of_number(number),
+            Value::Num(number) => ExactNumber::of_number(number),
             _ => None,
         }
     }
 
     /// The same of a number.
-    pub fn of_number(number: &Num) -> Option<Exact> {
+    pub fn of_number(number: &Num) -> Option<ExactNumber> {
         match number {
-            Num::Dec(text) => Exact::parse(text),
-            number => Exact::parse(&number.to_string()),
+            Num::Dec(text) => ExactNumber::parse(text),
+            number => ExactNumber::parse(&number.to_string()),
         }
     }
 
     /// The number that a text is, as JSON writes it (RFC 8259 §6).
-    pub fn parse(text: &str) -> Option<Exact> {
+    pub fn parse(text: &str) -> Option<ExactNumber> {
         let (negative, unsigned) = text
             .strip_prefix('-')
             .map_or((false, text), |unsigned| (true, unsigned));
@@ -57,14 +57,14 @@ impl Exact {
         let zeros_before = i64::try_from(all.len() - digits.len()).ok()?;
         let digits = digits.trim_end_matches('0').to_owned();
         if digits.is_empty() {
-            return Some(Exact {
+            return Some(ExactNumber {
                 negative: false,
                 digits,
                 point: 0,
             });
         }
         let point = i64::try_from(whole.len()).ok()? - zeros_before;
-        Some(Exact {
+        Some(ExactNumber {
             negative,
             digits,
             point: point.saturating_add(bounded(exponent)?),
@@ -90,20 +90,20 @@ impl Exact {
 
     /// What tells whether a number is a multiple of this one; none where it has more than 18 digits, or is
     /// not positive.
-    pub fn multiples(&self) -> Option<impl Fn(&Exact) -> bool + Send + Sync + use<>> {
+    pub fn multiples(&self) -> Option<impl Fn(&ExactNumber) -> bool + Send + Sync + use<>> {
         let divisor: u64 = Some(&self.digits)
             .filter(|digits| digits.len() <= 18)?
             .parse()
             .ok()?;
         let zeros = self.point - self.length();
-        (!self.negative).then_some(move |number: &Exact| number.is_multiple(divisor, zeros))
+        (!self.negative).then_some(move |number: &ExactNumber| number.is_multiple(divisor, zeros))
     }
 
     /// The one text of all numbers of its value: an integer by its digits, others as short as can be, such as
     /// `1.1`; with an exponent, `1e2000`, where it would be longer than 1024 bytes. None of a number beyond
     /// all bounds.
     pub fn canonical(&self) -> Option<String> {
-        let Exact { digits, point, .. } = self;
+        let ExactNumber { digits, point, .. } = self;
         let sign = if self.negative { "-" } else { "" };
         let behind = self.length() - point;
         let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
@@ -129,7 +129,7 @@ impl Exact {
     }
 
     /// How it compares with another, signs apart.
-    fn magnitude(&self, other: &Exact) -> Ordering {
+    fn magnitude(&self, other: &ExactNumber) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
             (false, false) => self
                 .point
@@ -140,8 +140,8 @@ impl Exact {
     }
 }
 
-impl Ord for Exact {
-    fn cmp(&self, other: &Exact) -> Ordering {
+impl Ord for ExactNumber {
+    fn cmp(&self, other: &ExactNumber) -> Ordering {
         match (self.negative, other.negative) {
             (false, false) => self.magnitude(other),
             (true, true) => other.magnitude(self),
@@ -150,8 +150,8 @@ impl Ord for Exact {
     }
 }
 
-impl PartialOrd for Exact {
-    fn partial_cmp(&self, other: &Exact) -> Option<Ordering> {
+impl PartialOrd for ExactNumber {
+    fn partial_cmp(&self, other: &ExactNumber) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
@@ -188,7 +188,7 @@ pub fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Num(Num::Int(left)), Value::Num(Num::Int(right))) => left == right,
         (Value::Num(_), Value::Num(_)) => {
-            let (left, right) = (Exact::of(left), Exact::of(right));
+            let (left, right) = (ExactNumber::of(left), ExactNumber::of(right));
             left.is_some() && left == right
         }
         (Value::Arr(left), Value::Arr(right)) => {
@@ -207,7 +207,7 @@ pub fn equal(left: &Value, right: &Value) -> bool {
 }
 
 /// The text by which a value is known, as keys and ids are: text as it is, a number by its value
-/// ([`Exact::canonical`]), a list or an object as JSON with such numbers. None where there is nothing that could
+/// ([`ExactNumber::canonical`]), a list or an object as JSON with such numbers. None where there is nothing that could
 /// be a name, such as null.
 pub fn name(value: &Value) -> Option<String> {
     match value {
@@ -228,7 +228,7 @@ pub fn scalar_name(value: &Value) -> Option<String> {
 fn number(value: &Value) -> Option<String> {
     match value {
         Value::Num(Num::Int(_)) => text(value),
-        _ => Exact::of(value)?.canonical(),
+        _ => ExactNumber::of(value)?.canonical(),
     }
 }
 
@@ -282,8 +282,8 @@ mod tests {
 
     use super::*;
 
-    fn exact(text: &str) -> Exact {
-        Exact::parse(text).unwrap()
+    fn exact(text: &str) -> ExactNumber {
+        ExactNumber::parse(text).unwrap()
     }
 
     fn named(json: &str) -> Option<String> {

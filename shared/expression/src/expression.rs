@@ -46,12 +46,12 @@ struct Compiled {
 /// The file in which an expression stands, and the places of its words there.
 struct File {
     name: String,
-    places: Vec<Place>,
+    places: Vec<ExpressionPlace>,
 }
 
 /// Where a byte of an expression stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct ExpressionPlace {
     /// The byte of the expression.
     pub offset: usize,
     /// The line of the file, from 1.
@@ -71,7 +71,7 @@ impl Expression {
     pub fn compile_in(
         file: &str,
         source: &str,
-        place_of: impl Fn(usize) -> Place,
+        place_of: impl Fn(usize) -> ExpressionPlace,
     ) -> Result<Expression, CompileError> {
         let places = words(source).map(place_of).collect();
         Expression::compile_at(
@@ -264,10 +264,10 @@ impl Compiled {
 
     /// The place of a byte: in the file, or in the expression.
     fn place(&self, offset: usize) -> String {
-        let begin = |place: &Place| place.offset <= offset;
+        let begin = |place: &ExpressionPlace| place.offset <= offset;
         match &self.file {
             Some(File { name, places }) => match places.iter().rfind(|place| begin(place)) {
-                Some(Place {
+                Some(ExpressionPlace {
                     offset: word,
                     line,
                     column,

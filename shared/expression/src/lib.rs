@@ -27,9 +27,9 @@ mod value;
 mod variables;
 mod wording;
 
-pub use error::{CompileError, EvaluationError, Raised};
-pub use exact::{Exact, canonical, equal, given, name, scalar_name};
-pub use expression::{Expression, Place};
+pub use error::{CompileError, EvaluationError, RaisedError};
+pub use exact::{ExactNumber, canonical, equal, given, name, scalar_name};
+pub use expression::{Expression, ExpressionPlace};
 pub use jaq_json::Val as Value;
 pub use template::Template;
 pub use value::{ReadError, WriteError, pointer_part, read, text, to_json, write};

@@ -1,6 +1,6 @@
 //! The text of a body that has come and has not become rows yet.
 
-use crate::error::Place;
+use crate::error::DecodePlace;
 
 /// The text of a body that has come and has not become rows yet, in UTF-8.
 #[derive(Default)]
@@ -48,8 +48,8 @@ impl Buffer {
     }
 
     /// The place where what is not consumed begins.
-    pub(crate) fn place(&self) -> Place {
-        Place::Byte(self.offset)
+    pub(crate) fn place(&self) -> DecodePlace {
+        DecodePlace::Byte(self.offset)
     }
 
     /// Leaves the next bytes behind; they must be whole characters.

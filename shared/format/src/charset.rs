@@ -5,7 +5,7 @@ use std::fmt;
 use encoding_rs::{DecoderResult, Encoding, UTF_8};
 
 use crate::{
-    Place, Problem,
+    DecodePlace, DecodeProblem,
     error::Fault,
     xml::{Declaration, declaration},
 };
@@ -135,7 +135,7 @@ impl Transcoder {
                 DecoderResult::InputEmpty => return Ok(()),
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(length, after) => {
-                    let place = Place::Byte(
+                    let place = DecodePlace::Byte(
                         self.read
                             .saturating_sub(u64::from(length) + u64::from(after)),
                     );
@@ -145,14 +145,14 @@ impl Transcoder {
         }
     }
 
-    fn fault(&self, place: Place, at_end: bool) -> Fault {
+    fn fault(&self, place: DecodePlace, at_end: bool) -> Fault {
         let charset = self.decoder.encoding().name();
         if at_end {
             return Fault::truncated(place, format!("the rest of a character of {charset}"));
         }
         Fault {
             place,
-            problem: Problem::Charset(charset),
+            problem: DecodeProblem::Charset(charset),
         }
     }
 }
@@ -162,7 +162,7 @@ impl Transcoder {
 fn declared(label: &str) -> Result<&'static Encoding, Fault> {
     let known = Charset::of_label(label).ok_or_else(|| {
         let message = "the XML declaration names an encoding that nobody knows; give the encoding";
-        Fault::malformed(Place::Byte(0), message)
+        Fault::malformed(DecodePlace::Byte(0), message)
     })?;
     Ok(known.0.output_encoding())
 }
@@ -209,8 +209,8 @@ mod tests {
     fn what_is_not_of_the_charset_is_an_error_with_its_place() {
         let wrong = |place, charset| {
             Err(Fault {
-                place: Place::Byte(place),
-                problem: Problem::Charset(charset),
+                place: DecodePlace::Byte(place),
+                problem: DecodeProblem::Charset(charset),
             })
         };
         assert_eq!(text("utf-8", &[b"ab\xff\xffcd"]), wrong(2, "UTF-8"));
@@ -226,8 +226,8 @@ mod tests {
             matches!(
                 cut,
                 Fault {
-                    place: Place::Byte(1),
-                    problem: Problem::Truncated(_)
+                    place: DecodePlace::Byte(1),
+                    problem: DecodeProblem::Truncated(_)
                 }
             ),
             "{cut:?}"
@@ -240,8 +240,8 @@ mod tests {
             matches!(
                 cut,
                 Fault {
-                    place: Place::Byte(6),
-                    problem: Problem::Truncated(_)
+                    place: DecodePlace::Byte(6),
+                    problem: DecodeProblem::Truncated(_)
                 }
             ),
             "{cut:?}"

@@ -3,17 +3,18 @@
 use pomost_expression::Value;
 
 use crate::{
-    DecodeError, Format, Limits, RowPath, Syntax, buffer::Buffer, charset::Transcoder, csv,
-    error::Fault, form::Form, json, json_lines::JsonLines, text, xml::Xml,
+    BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowPath, buffer::Buffer,
+    charset::Transcoder, csv, error::Fault, form::Form, json, json_lines::JsonLines, text,
+    xml::Xml,
 };
 
 /// Reads a body: fed its chunks, it gives its rows one by one.
 ///
 /// After each chunk take rows until there is none: what is not taken stays in memory with the next
-/// chunk. After [`Decoder::finish`] there may be more of them, or the error that the body ends too
+/// chunk. After [`RowDecoder::finish`] there may be more of them, or the error that the body ends too
 /// early. An error is the last thing that comes. Neither rows nor errors depend on where a body is
 /// cut into chunks.
-pub struct Decoder {
+pub struct RowDecoder {
     transcoder: Transcoder,
     buffer: Buffer,
     rows: Box<dyn Rows>,
@@ -40,12 +41,12 @@ pub(crate) trait Rows: Send {
     }
 }
 
-impl Decoder {
+impl RowDecoder {
     /// A decoder of one body. `list` is where the rows are in a JSON document; without it the
     /// document is one row. Other formats have rows of their own and ignore it.
-    pub fn new(format: &Format, list: Option<RowPath>) -> Decoder {
-        let declares = matches!(format.syntax, Syntax::Xml(_));
-        Decoder {
+    pub fn new(format: &BodyFormat, list: Option<RowPath>) -> RowDecoder {
+        let declares = matches!(format.syntax, FormatSyntax::Xml(_));
+        RowDecoder {
             transcoder: Transcoder::new(format.charset, declares),
             buffer: Buffer::default(),
             rows: rows(&format.syntax, list, format.limits),
@@ -106,7 +107,7 @@ impl Decoder {
     }
 }
 
-impl Iterator for Decoder {
+impl Iterator for RowDecoder {
     type Item = Result<Value, DecodeError>;
 
     /// The next row; none until more is fed, or for good once the body has ended.
@@ -124,51 +125,51 @@ impl Iterator for Decoder {
 
 /// Reads a body that has come as a whole: its rows, and [what stands around them](Decoder::rest).
 pub fn decode(
-    format: &Format,
+    format: &BodyFormat,
     list: Option<RowPath>,
     body: &[u8],
 ) -> Result<(Vec<Value>, Value), DecodeError> {
-    let mut decoder = Decoder::new(format, list);
+    let mut decoder = RowDecoder::new(format, list);
     decoder.feed(body);
     decoder.finish();
     let rows = decoder.by_ref().collect::<Result<_, _>>()?;
     Ok((rows, decoder.rest().clone()))
 }
 
-fn rows(syntax: &Syntax, list: Option<RowPath>, limits: Limits) -> Box<dyn Rows> {
+fn rows(syntax: &FormatSyntax, list: Option<RowPath>, limits: DecodeLimits) -> Box<dyn Rows> {
     match (syntax, list) {
-        (Syntax::Json, None) => Box::new(json::Document::new(limits)),
-        (Syntax::Json, Some(list)) => Box::new(json::List::new(list, limits)),
-        (Syntax::JsonLines, _) => Box::new(JsonLines::new(limits)),
-        (Syntax::Csv(options), _) => Box::new(csv::Table::new(options, limits)),
-        (Syntax::Xml(options), _) => Box::new(Xml::new(options, limits)),
-        (Syntax::Text(options), _) => text::rows(options, limits),
-        (Syntax::Form, _) => Box::new(Form::new(limits)),
+        (FormatSyntax::Json, None) => Box::new(json::Document::new(limits)),
+        (FormatSyntax::Json, Some(list)) => Box::new(json::List::new(list, limits)),
+        (FormatSyntax::JsonLines, _) => Box::new(JsonLines::new(limits)),
+        (FormatSyntax::Csv(options), _) => Box::new(csv::Table::new(options, limits)),
+        (FormatSyntax::Xml(options), _) => Box::new(Xml::new(options, limits)),
+        (FormatSyntax::Text(options), _) => text::rows(options, limits),
+        (FormatSyntax::Form, _) => Box::new(Form::new(limits)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Encoder;
+    use crate::BodyEncoder;
 
     #[test]
     fn a_body_may_be_read_and_written_by_any_thread() {
         fn is_send<T: Send>() {}
-        is_send::<Decoder>();
-        is_send::<Encoder>();
+        is_send::<RowDecoder>();
+        is_send::<BodyEncoder>();
     }
 
     #[test]
     fn behind_an_error_and_behind_the_end_nothing_comes() {
-        let mut decoder = Decoder::new(&Syntax::JsonLines.into(), None);
+        let mut decoder = RowDecoder::new(&FormatSyntax::JsonLines.into(), None);
         decoder.feed(b"1\nx\n2\n");
         assert!(matches!(decoder.next(), Some(Ok(_))));
         assert!(matches!(decoder.next(), Some(Err(_))));
         decoder.feed(b"3\n");
         decoder.finish();
         assert!(decoder.next().is_none());
-        let mut decoder = Decoder::new(&Syntax::JsonLines.into(), None);
+        let mut decoder = RowDecoder::new(&FormatSyntax::JsonLines.into(), None);
         decoder.finish();
         decoder.feed(b"1\n");
         decoder.finish();
@@ -177,10 +178,10 @@ mod tests {
 
     #[test]
     fn rows_before_characters_that_are_wrong_come_before_the_error() {
-        let mut decoder = Decoder::new(&Syntax::JsonLines.into(), None);
+        let mut decoder = RowDecoder::new(&FormatSyntax::JsonLines.into(), None);
         decoder.feed(b"1\n2\n\"\xff\"\n3\n");
         assert_eq!(decoder.by_ref().filter(Result::is_ok).count(), 2);
-        let mut decoder = Decoder::new(&Syntax::JsonLines.into(), None);
+        let mut decoder = RowDecoder::new(&FormatSyntax::JsonLines.into(), None);
         decoder.feed(b"1\n\"\xff\"\n");
         decoder.finish();
         let error = decoder

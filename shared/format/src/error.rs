@@ -11,14 +11,14 @@ pub struct DecodeError {
     /// The row that was being read, from 1.
     pub row: u64,
     /// Where in the body.
-    pub place: Place,
+    pub place: DecodePlace,
     /// What is wrong there.
-    pub problem: Problem,
+    pub problem: DecodeProblem,
 }
 
 /// A place in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum DecodePlace {
     /// A byte, from 0: of the body where its characters are wrong, otherwise of its text in UTF-8.
     Byte(u64),
     /// A line, from 1.
@@ -32,19 +32,21 @@ pub enum Place {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for DecodePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Byte(byte) => write!(formatter, "byte {byte}"),
-            Place::Line(line) => write!(formatter, "line {line}"),
-            Place::Column { line, column } => write!(formatter, "line {line} column {column}"),
+            DecodePlace::Byte(byte) => write!(formatter, "byte {byte}"),
+            DecodePlace::Line(line) => write!(formatter, "line {line}"),
+            DecodePlace::Column { line, column } => {
+                write!(formatter, "line {line} column {column}")
+            }
         }
     }
 }
 
 /// What is wrong with a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum DecodeProblem {
     /// Its bytes are not characters of its charset.
     #[error("not {0}; give the encoding that the system sends")]
     Charset(&'static str),
@@ -67,29 +69,29 @@ pub enum Problem {
 /// What is wrong and where, before it is known which row of which format it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) place: Place,
-    pub(crate) problem: Problem,
+    pub(crate) place: DecodePlace,
+    pub(crate) problem: DecodeProblem,
 }
 
 impl Fault {
-    pub(crate) fn malformed(place: Place, message: impl Into<String>) -> Fault {
+    pub(crate) fn malformed(place: DecodePlace, message: impl Into<String>) -> Fault {
         Fault {
             place,
-            problem: Problem::Malformed(message.into()),
+            problem: DecodeProblem::Malformed(message.into()),
         }
     }
 
-    pub(crate) fn truncated(place: Place, expected: impl Into<String>) -> Fault {
+    pub(crate) fn truncated(place: DecodePlace, expected: impl Into<String>) -> Fault {
         Fault {
             place,
-            problem: Problem::Truncated(expected.into()),
+            problem: DecodeProblem::Truncated(expected.into()),
         }
     }
 
-    pub(crate) fn too_large(place: Place, what: &'static str, limit: usize) -> Fault {
+    pub(crate) fn too_large(place: DecodePlace, what: &'static str, limit: usize) -> Fault {
         Fault {
             place,
-            problem: Problem::TooLarge { what, limit },
+            problem: DecodeProblem::TooLarge { what, limit },
         }
     }
 

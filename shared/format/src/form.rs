@@ -3,7 +3,7 @@
 use jaq_json::Map;
 use pomost_expression::Value;
 
-use crate::{Limits, buffer::Buffer, decode::Rows, error::Fault};
+use crate::{DecodeLimits, buffer::Buffer, decode::Rows, error::Fault};
 
 /// Reads a form (`application/x-www-form-urlencoded`) as one row: an object of texts, with a list
 /// where a name occurs several times.
@@ -14,7 +14,7 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    pub(crate) fn new(limits: Limits) -> Form {
+    pub(crate) fn new(limits: DecodeLimits) -> Form {
         Form {
             limit: limits.row,
             form: None,
@@ -75,12 +75,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_expression::write;
 
-    use crate::{Syntax, decode};
+    use crate::{FormatSyntax, decode};
 
     #[test]
     fn a_form_is_an_object_of_texts() {
         let (rows, _) = decode(
-            &Syntax::Form.into(),
+            &FormatSyntax::Form.into(),
             None,
             b"name=%C5%BC+%26&tag=a&empty&tag=b&tag=c",
         )
@@ -89,7 +89,7 @@ mod tests {
             write(&rows[0]).unwrap(),
             r#"{"name":"ż &","tag":["a","b","c"],"empty":""}"#
         );
-        let (rows, _) = decode(&Syntax::Form.into(), None, b"").unwrap();
+        let (rows, _) = decode(&FormatSyntax::Form.into(), None, b"").unwrap();
         assert_eq!(write(&rows[0]).unwrap(), "{}");
     }
 }

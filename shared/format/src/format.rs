@@ -4,19 +4,19 @@ use crate::{Charset, CsvOptions, TextOptions, XmlOptions};
 
 /// What a body is written in: its syntax, its characters, and how much of it is held at most.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Format {
+pub struct BodyFormat {
     /// The syntax.
-    pub syntax: Syntax,
+    pub syntax: FormatSyntax,
     /// The charset, where it is known; otherwise what the body itself says, or UTF-8. A byte order
     /// mark at the beginning of a body overrules it.
     pub charset: Option<Charset>,
     /// How much of a body is held at once.
-    pub limits: Limits,
+    pub limits: DecodeLimits,
 }
 
 /// The syntax of a body, with its settings.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub enum Syntax {
+pub enum FormatSyntax {
     /// One JSON text (RFC 8259).
     #[default]
     Json,
@@ -32,21 +32,21 @@ pub enum Syntax {
     Form,
 }
 
-impl Syntax {
+impl FormatSyntax {
     /// Whether a body is one value rather than rows.
     pub fn is_one_document(&self) -> bool {
         match self {
-            Syntax::Json | Syntax::Form => true,
-            Syntax::Xml(options) => options.record.is_none(),
-            Syntax::Text(options) => !options.lines,
-            Syntax::JsonLines | Syntax::Csv(_) => false,
+            FormatSyntax::Json | FormatSyntax::Form => true,
+            FormatSyntax::Xml(options) => options.record.is_none(),
+            FormatSyntax::Text(options) => !options.lines,
+            FormatSyntax::JsonLines | FormatSyntax::Csv(_) => false,
         }
     }
 }
 
 /// How much of a body is held at once, in bytes of UTF-8. A body that wants more is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct DecodeLimits {
     /// The longest row of a body with many: an element of a JSON list, a line, an XML record.
     pub row: usize,
     /// The longest document that is read as a whole, and the most that may stand around the rows of
@@ -54,55 +54,55 @@ pub struct Limits {
     pub document: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for DecodeLimits {
+    fn default() -> DecodeLimits {
+        DecodeLimits {
             row: 16 << 20,
             document: 64 << 20,
         }
     }
 }
 
-impl From<Syntax> for Format {
-    fn from(syntax: Syntax) -> Format {
-        Format {
+impl From<FormatSyntax> for BodyFormat {
+    fn from(syntax: FormatSyntax) -> BodyFormat {
+        BodyFormat {
             syntax,
-            ..Format::default()
+            ..BodyFormat::default()
         }
     }
 }
 
-impl Format {
+impl BodyFormat {
     /// The format that a Content-Type header names (RFC 9110 §8.3), with its charset; none where it
     /// names no format that is read here. JSON is UTF-8, whatever charset is named (RFC 8259 §11).
-    pub fn of_content_type(content_type: &str) -> Option<Format> {
-        let syntax = Syntax::of_media_type(content_type.split(';').next()?.trim())?;
+    pub fn of_content_type(content_type: &str) -> Option<BodyFormat> {
+        let syntax = FormatSyntax::of_media_type(content_type.split(';').next()?.trim())?;
         let charset = match syntax {
-            Syntax::Json | Syntax::JsonLines => None,
+            FormatSyntax::Json | FormatSyntax::JsonLines => None,
             _ => charset_of(content_type),
         };
-        Some(Format {
+        Some(BodyFormat {
             syntax,
             charset,
-            limits: Limits::default(),
+            limits: DecodeLimits::default(),
         })
     }
 
     /// The format of an answer: the given one or else what its Content-Type says or else JSON. Plain
     /// text says nothing, since much JSON is sent so. The Content-Type's charset holds where the given
     /// format has none.
-    pub fn of_answer(given: Option<&Format>, content_type: Option<&str>) -> Format {
-        let named = content_type.and_then(Format::of_content_type);
+    pub fn of_answer(given: Option<&BodyFormat>, content_type: Option<&str>) -> BodyFormat {
+        let named = content_type.and_then(BodyFormat::of_content_type);
         let Some(given) = given else {
             return named
-                .filter(|named| !matches!(named.syntax, Syntax::Text(_)))
+                .filter(|named| !matches!(named.syntax, FormatSyntax::Text(_)))
                 .unwrap_or_default();
         };
         let of_header = || match given.syntax {
-            Syntax::Json | Syntax::JsonLines => None,
+            FormatSyntax::Json | FormatSyntax::JsonLines => None,
             _ => content_type.and_then(charset_of),
         };
-        Format {
+        BodyFormat {
             charset: given.charset.or_else(of_header),
             ..given.clone()
         }
@@ -112,50 +112,50 @@ impl Format {
     pub fn content_type(&self) -> String {
         let charset = self.charset.unwrap_or_default().name().to_ascii_lowercase();
         match &self.syntax {
-            Syntax::Json => "application/json".into(),
-            Syntax::JsonLines => "application/x-ndjson".into(),
-            Syntax::Csv(options) if options.delimiter == b'\t' => {
+            FormatSyntax::Json => "application/json".into(),
+            FormatSyntax::JsonLines => "application/x-ndjson".into(),
+            FormatSyntax::Csv(options) if options.delimiter == b'\t' => {
                 format!("text/tab-separated-values; charset={charset}")
             }
-            Syntax::Csv(_) => format!("text/csv; charset={charset}"),
-            Syntax::Xml(_) => format!("application/xml; charset={charset}"),
-            Syntax::Text(_) => format!("text/plain; charset={charset}"),
-            Syntax::Form => "application/x-www-form-urlencoded".into(),
+            FormatSyntax::Csv(_) => format!("text/csv; charset={charset}"),
+            FormatSyntax::Xml(_) => format!("application/xml; charset={charset}"),
+            FormatSyntax::Text(_) => format!("text/plain; charset={charset}"),
+            FormatSyntax::Form => "application/x-www-form-urlencoded".into(),
         }
     }
 
     /// The format's name, as people know it.
     pub fn name(&self) -> &'static str {
         match self.syntax {
-            Syntax::Json => "JSON",
-            Syntax::JsonLines => "JSON Lines",
-            Syntax::Csv(_) => "CSV",
-            Syntax::Xml(_) => "XML",
-            Syntax::Text(_) => "text",
-            Syntax::Form => "form",
+            FormatSyntax::Json => "JSON",
+            FormatSyntax::JsonLines => "JSON Lines",
+            FormatSyntax::Csv(_) => "CSV",
+            FormatSyntax::Xml(_) => "XML",
+            FormatSyntax::Text(_) => "text",
+            FormatSyntax::Form => "form",
         }
     }
 }
 
-impl Syntax {
-    fn of_media_type(media_type: &str) -> Option<Syntax> {
+impl FormatSyntax {
+    fn of_media_type(media_type: &str) -> Option<FormatSyntax> {
         let media_type = media_type.to_ascii_lowercase();
         Some(match media_type.as_str() {
-            "application/json" | "text/json" => Syntax::Json,
+            "application/json" | "text/json" => FormatSyntax::Json,
             "application/x-ndjson"
             | "application/ndjson"
             | "application/jsonl"
-            | "application/x-jsonlines" => Syntax::JsonLines,
-            "text/csv" | "application/csv" => Syntax::Csv(CsvOptions::default()),
-            "text/tab-separated-values" => Syntax::Csv(CsvOptions {
+            | "application/x-jsonlines" => FormatSyntax::JsonLines,
+            "text/csv" | "application/csv" => FormatSyntax::Csv(CsvOptions::default()),
+            "text/tab-separated-values" => FormatSyntax::Csv(CsvOptions {
                 delimiter: b'\t',
                 ..CsvOptions::default()
             }),
-            "application/xml" | "text/xml" => Syntax::Xml(XmlOptions::default()),
-            "text/plain" => Syntax::Text(TextOptions::default()),
-            "application/x-www-form-urlencoded" => Syntax::Form,
-            other if other.ends_with("+json") => Syntax::Json,
-            other if other.ends_with("+xml") => Syntax::Xml(XmlOptions::default()),
+            "application/xml" | "text/xml" => FormatSyntax::Xml(XmlOptions::default()),
+            "text/plain" => FormatSyntax::Text(TextOptions::default()),
+            "application/x-www-form-urlencoded" => FormatSyntax::Form,
+            other if other.ends_with("+json") => FormatSyntax::Json,
+            other if other.ends_with("+xml") => FormatSyntax::Xml(XmlOptions::default()),
             _ => return None,
         })
     }
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn named(content_type: &str) -> Option<(&'static str, Option<&'static str>)> {
-        let format = Format::of_content_type(content_type)?;
+        let format = BodyFormat::of_content_type(content_type)?;
         Some((format.name(), format.charset.map(Charset::name)))
     }
 
@@ -215,26 +215,30 @@ mod tests {
 
     #[test]
     fn the_format_of_an_answer_is_the_given_one_then_the_headers_then_json() {
-        let csv = Format::from(Syntax::Csv(CsvOptions {
+        let csv = BodyFormat::from(FormatSyntax::Csv(CsvOptions {
             delimiter: b';',
             ..CsvOptions::default()
         }));
-        let answer = Format::of_answer(Some(&csv), Some("application/json; charset=windows-1250"));
+        let answer =
+            BodyFormat::of_answer(Some(&csv), Some("application/json; charset=windows-1250"));
         assert_eq!(answer.syntax, csv.syntax);
         assert_eq!(answer.charset, Charset::of_label("windows-1250"));
-        let latin = Format {
+        let latin = BodyFormat {
             charset: Charset::of_label("iso-8859-2"),
             ..csv.clone()
         };
         assert_eq!(
-            Format::of_answer(Some(&latin), Some("text/csv; charset=utf-8")),
+            BodyFormat::of_answer(Some(&latin), Some("text/csv; charset=utf-8")),
             latin
         );
-        assert_eq!(Format::of_answer(None, Some("text/xml")).name(), "XML");
+        assert_eq!(BodyFormat::of_answer(None, Some("text/xml")).name(), "XML");
         for silent in ["text/html", "text/plain; charset=iso-8859-1"] {
-            assert_eq!(Format::of_answer(None, Some(silent)), Format::default());
+            assert_eq!(
+                BodyFormat::of_answer(None, Some(silent)),
+                BodyFormat::default()
+            );
         }
-        assert_eq!(Format::of_answer(None, None), Format::default());
+        assert_eq!(BodyFormat::of_answer(None, None), BodyFormat::default());
     }
 
     #[test]
@@ -250,7 +254,7 @@ mod tests {
             "application/x-www-form-urlencoded",
         ] {
             assert_eq!(
-                Format::of_content_type(content_type)
+                BodyFormat::of_content_type(content_type)
                     .unwrap()
                     .content_type(),
                 content_type

@@ -3,7 +3,8 @@
 use pomost_expression::Value;
 
 use crate::{
-    Limits, Place, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly, lines::Lines,
+    DecodeLimits, DecodePlace, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly,
+    lines::Lines,
 };
 
 /// Reads a JSON text from each line. Blank lines are no rows.
@@ -13,7 +14,7 @@ pub(crate) struct JsonLines {
 }
 
 impl JsonLines {
-    pub(crate) fn new(limits: Limits) -> JsonLines {
+    pub(crate) fn new(limits: DecodeLimits) -> JsonLines {
         JsonLines {
             limit: limits.row,
             lines: Lines::default(),
@@ -30,7 +31,7 @@ impl Rows for JsonLines {
                 .then(|| read_strictly(bytes, is_last))
                 .transpose();
             let row = row.map_err(|error| {
-                let place = Place::Column {
+                let place = DecodePlace::Column {
                     line: self.lines.number(),
                     column: error.index as u64 + 1,
                 };
@@ -53,10 +54,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_expression::write;
 
-    use crate::{DecodeError, Format, Limits, Syntax, decode};
+    use crate::{BodyFormat, DecodeError, DecodeLimits, FormatSyntax, decode};
 
     fn rows(body: &str) -> Result<Vec<String>, DecodeError> {
-        let (rows, _) = decode(&Syntax::JsonLines.into(), None, body.as_bytes())?;
+        let (rows, _) = decode(&FormatSyntax::JsonLines.into(), None, body.as_bytes())?;
         Ok(rows.iter().map(|row| write(row).unwrap()).collect())
     }
 
@@ -92,13 +93,13 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_refused() {
-        let limits = Limits {
+        let limits = DecodeLimits {
             row: 10,
-            ..Limits::default()
+            ..DecodeLimits::default()
         };
-        let format = Format {
+        let format = BodyFormat {
             limits,
-            ..Syntax::JsonLines.into()
+            ..FormatSyntax::JsonLines.into()
         };
         let error = decode(&format, None, b"[1]\n[1,2,3,4,5,6]\n").unwrap_err();
         assert_eq!(

@@ -1,9 +1,9 @@
 //! The formats of business APIs: JSON, JSON Lines, CSV, XML, forms and text.
 //!
-//! Reading is a push: a [`Decoder`] is fed the chunks of a body as they come and gives its rows one
+//! Reading is a push: a [`RowDecoder`] is fed the chunks of a body as they come and gives its rows one
 //! by one, with no more of the body in memory than the row that is not complete yet. A list of a
 //! gigabyte in one JSON or XML document is read so as well; what stands around the list, such as the
-//! next page's URL, is at hand at the end as [`Decoder::rest`].
+//! next page's URL, is at hand at the end as [`RowDecoder::rest`].
 //!
 //! ```
 //! use pomost_expression::write;
@@ -28,7 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Writing is [`encode`] for a list of records, [`encode_one`] for one, and an [`Encoder`] where the
+//! Writing is [`encode`] for a list of records, [`encode_one`] for one, and an [`BodyEncoder`] where the
 //! list is long.
 
 mod buffer;
@@ -48,10 +48,10 @@ mod xml;
 
 pub use charset::Charset;
 pub use csv::CsvOptions;
-pub use decode::{Decoder, decode};
-pub use encode::{EncodeError, Encoder, encode, encode_one};
-pub use error::{DecodeError, Place, Problem};
-pub use format::{Format, Limits, Syntax};
+pub use decode::{RowDecoder, decode};
+pub use encode::{BodyEncoder, EncodeError, encode, encode_one};
+pub use error::{DecodeError, DecodePlace, DecodeProblem};
+pub use format::{BodyFormat, DecodeLimits, FormatSyntax};
 pub use json::{RowPath, row_path};
 pub use settings::SettingsError;
 pub use text::TextOptions;

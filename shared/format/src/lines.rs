@@ -1,6 +1,6 @@
 //! Lines of text.
 
-use crate::{Place, buffer::Buffer, error::Fault};
+use crate::{DecodePlace, buffer::Buffer, error::Fault};
 
 /// Finds the lines of a text, however it is cut into chunks.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Lines {
         self.scanned = end;
         if end > limit {
             return Err(Fault::too_large(
-                Place::Line(self.number()),
+                DecodePlace::Line(self.number()),
                 "a line",
                 limit,
             ));

@@ -2,7 +2,7 @@
 
 use pomost_models::format::{CsvSection, FormatSection, FormatSettings, XmlSection};
 
-use crate::{Charset, CsvOptions, ElementPath, Format, Syntax, TextOptions, XmlOptions};
+use crate::{BodyFormat, Charset, CsvOptions, ElementPath, FormatSyntax, TextOptions, XmlOptions};
 
 /// Why the settings of a format cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,33 +14,34 @@ pub struct SettingsError {
     pub message: String,
 }
 
-impl TryFrom<&FormatSection> for Format {
+impl TryFrom<&FormatSection> for BodyFormat {
     type Error = SettingsError;
 
-    fn try_from(section: &FormatSection) -> Result<Format, SettingsError> {
+    fn try_from(section: &FormatSection) -> Result<BodyFormat, SettingsError> {
         let (syntax, encoding) = match &section.0 {
-            FormatSettings::Json(json) => {
-                (Syntax::Json, charset("/json", json.encoding.as_deref())?)
-            }
+            FormatSettings::Json(json) => (
+                FormatSyntax::Json,
+                charset("/json", json.encoding.as_deref())?,
+            ),
             FormatSettings::Jsonl(json) => (
-                Syntax::JsonLines,
+                FormatSyntax::JsonLines,
                 charset("/jsonl", json.encoding.as_deref())?,
             ),
             FormatSettings::Csv(csv) => (
-                Syntax::Csv(csv_options(csv)?),
+                FormatSyntax::Csv(csv_options(csv)?),
                 charset("/csv", csv.encoding.as_deref())?,
             ),
             FormatSettings::Xml(xml) => (
-                Syntax::Xml(xml_options(xml)?),
+                FormatSyntax::Xml(xml_options(xml)?),
                 charset("/xml", xml.encoding.as_deref())?,
             ),
             FormatSettings::Text(text) => (
-                Syntax::Text(TextOptions { lines: text.lines }),
+                FormatSyntax::Text(TextOptions { lines: text.lines }),
                 charset("/text", text.encoding.as_deref())?,
             ),
-            FormatSettings::Form(_) => (Syntax::Form, None),
+            FormatSettings::Form(_) => (FormatSyntax::Form, None),
         };
-        Ok(Format {
+        Ok(BodyFormat {
             charset: encoding,
             ..syntax.into()
         })
@@ -147,27 +148,27 @@ mod tests {
 
     use super::*;
 
-    fn format(written: Value) -> Result<Format, SettingsError> {
-        Format::try_from(&serde_json::from_value::<FormatSection>(written).unwrap())
+    fn format(written: Value) -> Result<BodyFormat, SettingsError> {
+        BodyFormat::try_from(&serde_json::from_value::<FormatSection>(written).unwrap())
     }
 
     #[test]
     fn settings_that_are_left_out_have_their_defaults() {
-        assert_eq!(format(json!("json")), Ok(Format::default()));
-        assert_eq!(format(json!("jsonl")), Ok(Syntax::JsonLines.into()));
+        assert_eq!(format(json!("json")), Ok(BodyFormat::default()));
+        assert_eq!(format(json!("jsonl")), Ok(FormatSyntax::JsonLines.into()));
         assert_eq!(
             format(json!("csv")),
-            Ok(Syntax::Csv(CsvOptions::default()).into())
+            Ok(FormatSyntax::Csv(CsvOptions::default()).into())
         );
         assert_eq!(
             format(json!("xml")),
-            Ok(Syntax::Xml(XmlOptions::default()).into())
+            Ok(FormatSyntax::Xml(XmlOptions::default()).into())
         );
         assert_eq!(
             format(json!("text")),
-            Ok(Syntax::Text(TextOptions::default()).into())
+            Ok(FormatSyntax::Text(TextOptions::default()).into())
         );
-        assert_eq!(format(json!("form")), Ok(Syntax::Form.into()));
+        assert_eq!(format(json!("form")), Ok(FormatSyntax::Form.into()));
     }
 
     #[test]
@@ -190,9 +191,9 @@ mod tests {
         let charset = Charset::of_label("windows-1250");
         assert_eq!(
             csv,
-            Ok(Format {
+            Ok(BodyFormat {
                 charset,
-                ..Syntax::Csv(options).into()
+                ..FormatSyntax::Csv(options).into()
             })
         );
         let xml =
@@ -202,7 +203,7 @@ mod tests {
             list: vec!["c".parse().unwrap(), "d/e".parse().unwrap()],
             prefixes: true,
         };
-        assert_eq!(xml, Ok(Syntax::Xml(options).into()));
+        assert_eq!(xml, Ok(FormatSyntax::Xml(options).into()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use pomost_expression::Value;
 
-use crate::{Limits, buffer::Buffer, decode::Rows, error::Fault, lines::Lines};
+use crate::{DecodeLimits, buffer::Buffer, decode::Rows, error::Fault, lines::Lines};
 
 /// How plain text is read and written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,7 +12,7 @@ pub struct TextOptions {
 }
 
 /// What reads plain text.
-pub(crate) fn rows(options: &TextOptions, limits: Limits) -> Box<dyn Rows> {
+pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn Rows> {
     if options.lines {
         Box::new(TextLines {
             limit: limits.row,
@@ -78,16 +78,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_expression::text;
 
-    use crate::{Charset, DecodeError, Format, Limits, Syntax, TextOptions, decode};
+    use crate::{
+        BodyFormat, Charset, DecodeError, DecodeLimits, FormatSyntax, TextOptions, decode,
+    };
 
     fn rows(lines: bool, body: &[u8]) -> Result<Vec<String>, DecodeError> {
         let charset = Charset::of_label("windows-1250");
-        let limits = Limits {
+        let limits = DecodeLimits {
             row: 10,
             document: 20,
         };
-        let format = Format {
-            syntax: Syntax::Text(TextOptions { lines }),
+        let format = BodyFormat {
+            syntax: FormatSyntax::Text(TextOptions { lines }),
             charset,
             limits,
         };
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn a_text_that_is_one_row_is_there_for_what_leads_to_the_next_page() {
         let (_, rest) = decode(
-            &Syntax::Text(TextOptions::default()).into(),
+            &FormatSyntax::Text(TextOptions::default()).into(),
             None,
             "next: 2".as_bytes(),
         )

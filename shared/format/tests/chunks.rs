@@ -6,7 +6,9 @@
 mod support;
 
 use fastrand::Rng;
-use pomost_format::{CsvOptions, DecodeError, Format, Limits, Problem, RowPath, Syntax};
+use pomost_format::{
+    BodyFormat, CsvOptions, DecodeError, DecodeLimits, DecodeProblem, FormatSyntax, RowPath,
+};
 
 use support::{Outcome, PIECES, bodies, outcome};
 
@@ -49,8 +51,8 @@ fn a_limit_holds_wherever_a_body_is_cut() {
     for (format, list, body) in bodies() {
         let mut refused = 0;
         for limit in (0..body.len()).step_by(5) {
-            let format = Format {
-                limits: Limits {
+            let format = BodyFormat {
+                limits: DecodeLimits {
                     row: limit,
                     document: limit,
                 },
@@ -81,7 +83,7 @@ fn a_body_that_is_cut_off_is_an_error_unless_it_could_end_there() {
             let cut = outcome(&format, list.as_ref(), [&body[..length]]);
             let text = String::from_utf8_lossy(&body[..length]);
             match format.syntax {
-                Syntax::Json | Syntax::Xml(_) => {
+                FormatSyntax::Json | FormatSyntax::Xml(_) => {
                     assert!(is_truncated(&cut), "{} {text}: {cut:?}", format.name())
                 }
                 // The last row may be a part of one, which nobody can tell from a row.
@@ -110,22 +112,22 @@ fn whatever_a_body_holds_it_gives_rows_or_an_error() {
 
 #[test]
 fn no_error_tells_a_value() {
-    let csv = Format::from(Syntax::Csv(CsvOptions::default()));
+    let csv = BodyFormat::from(FormatSyntax::Csv(CsvOptions::default()));
     let xml_body = b"<o><r a='xyzzy'><b>xyzzy</b><![CDATA[xyzzy]]></r><c>xyzzy</c></o>";
     let mut errors = 0;
     for (format, list, body) in [
         (
-            Format::default(),
+            BodyFormat::default(),
             None,
             &br#"{"a":["xyzzy",{"b":"xyzzy"}],"c":"xyzzy"}"#[..],
         ),
         (
-            Format::default(),
+            BodyFormat::default(),
             Some(support::list(".a[]")),
             br#"{"a":["xyzzy",{"b":"xyzzy"}],"c":"xyzzy"}"#,
         ),
         (
-            Syntax::JsonLines.into(),
+            FormatSyntax::JsonLines.into(),
             None,
             b"{\"a\":\"xyzzy\"}\n\"xyzzy\"\n",
         ),
@@ -147,7 +149,7 @@ fn no_error_tells_a_value() {
 }
 
 /// What comes of a body, at once, byte by byte, in two pieces and in random ones.
-fn same_however_it_is_cut(format: &Format, list: Option<&RowPath>, body: &[u8]) -> Outcome {
+fn same_however_it_is_cut(format: &BodyFormat, list: Option<&RowPath>, body: &[u8]) -> Outcome {
     let whole = outcome(format, list, [body]);
     let text = String::from_utf8_lossy(body);
     assert_eq!(
@@ -189,7 +191,7 @@ fn is_truncated(outcome: &Outcome) -> bool {
     matches!(
         &outcome.error,
         Some(DecodeError {
-            problem: Problem::Truncated(_),
+            problem: DecodeProblem::Truncated(_),
             ..
         })
     )
@@ -199,7 +201,7 @@ fn too_large(error: Option<&DecodeError>) -> bool {
     matches!(
         error,
         Some(DecodeError {
-            problem: Problem::TooLarge { .. },
+            problem: DecodeProblem::TooLarge { .. },
             ..
         })
     )

@@ -4,7 +4,7 @@
 
 mod support;
 
-use pomost_format::{CsvOptions, Decoder, Format, RowPath, Syntax, TextOptions};
+use pomost_format::{BodyFormat, CsvOptions, FormatSyntax, RowDecoder, RowPath, TextOptions};
 
 use support::{list, xml};
 
@@ -13,13 +13,13 @@ const CHUNK: usize = 16 * 1024;
 /// Reads a body of 20 MB that is made while it is read: what stands before the rows, rows of a few
 /// hundred bytes, and what stands behind them. Returns how many rows came and the most that was held.
 fn read(
-    format: &Format,
+    format: &BodyFormat,
     list: Option<RowPath>,
     before: &str,
     row: &str,
     behind: &str,
 ) -> (usize, usize) {
-    let mut decoder = Decoder::new(format, list);
+    let mut decoder = RowDecoder::new(format, list);
     let (mut rows, mut held, mut chunk) = (0, 0, before.as_bytes().to_vec());
     let count = 20_000_000 / row.len();
     for number in 0..count {
@@ -44,7 +44,7 @@ fn read(
 }
 
 /// Holds no more than a chunk and a row, and what stands around the rows.
-fn is_flat(format: &Format, list: Option<RowPath>, before: &str, row: &str, behind: &str) {
+fn is_flat(format: &BodyFormat, list: Option<RowPath>, before: &str, row: &str, behind: &str) {
     let (_, held) = read(format, list, before, row, behind);
     assert!(
         held > 0 && held <= 2 * CHUNK + row.len() + before.len() + behind.len(),
@@ -64,19 +64,19 @@ fn json_row() -> String {
 fn a_long_json_list_is_read_at_flat_memory() {
     let row = format!("{},", json_row());
     is_flat(
-        &Format::default(),
+        &BodyFormat::default(),
         Some(list(".data.items[]")),
         r#"{"data":{"items":["#,
         &row,
         r#"]},"next":"/2"}"#,
     );
-    is_flat(&Format::default(), Some(list(".[]")), "[", &row, "]");
+    is_flat(&BodyFormat::default(), Some(list(".[]")), "[", &row, "]");
 }
 
 #[test]
 fn a_long_json_list_of_small_elements_is_read_at_flat_memory() {
     is_flat(
-        &Format::default(),
+        &BodyFormat::default(),
         Some(list(".[]")),
         "[",
         &format!("1234567.50{},", " ".repeat(90)),
@@ -87,7 +87,7 @@ fn a_long_json_list_of_small_elements_is_read_at_flat_memory() {
 #[test]
 fn long_json_lines_are_read_at_flat_memory() {
     is_flat(
-        &Syntax::JsonLines.into(),
+        &FormatSyntax::JsonLines.into(),
         None,
         "",
         &format!("{}\r\n", json_row()),
@@ -99,7 +99,7 @@ fn long_json_lines_are_read_at_flat_memory() {
 fn a_long_table_is_read_at_flat_memory() {
     let row = format!("17,\"ż, \"\"x\"\"\n\",{}\r\n", "x".repeat(400));
     is_flat(
-        &Syntax::Csv(CsvOptions::default()).into(),
+        &FormatSyntax::Csv(CsvOptions::default()).into(),
         None,
         "id,name,note\r\n",
         &row,
@@ -125,7 +125,7 @@ fn a_long_xml_document_is_read_at_flat_memory() {
 #[test]
 fn long_text_is_read_line_by_line_at_flat_memory() {
     is_flat(
-        &Syntax::Text(TextOptions { lines: true }).into(),
+        &FormatSyntax::Text(TextOptions { lines: true }).into(),
         None,
         "",
         &format!("ż{}\n", "x".repeat(400)),
@@ -136,15 +136,23 @@ fn long_text_is_read_line_by_line_at_flat_memory() {
 #[test]
 fn an_endless_row_is_refused_before_it_fills_the_memory() {
     let endless = [
-        (Format::default(), Some(list(".[]")), "[\""),
-        (Syntax::JsonLines.into(), None, "{\"a\":\""),
-        (Syntax::Csv(CsvOptions::default()).into(), None, "a\n\""),
+        (BodyFormat::default(), Some(list(".[]")), "[\""),
+        (FormatSyntax::JsonLines.into(), None, "{\"a\":\""),
+        (
+            FormatSyntax::Csv(CsvOptions::default()).into(),
+            None,
+            "a\n\"",
+        ),
         (xml("/a/b"), None, "<a><b>"),
         (xml("/a/b"), None, "<a><b c='"),
-        (Syntax::Text(TextOptions { lines: true }).into(), None, ""),
+        (
+            FormatSyntax::Text(TextOptions { lines: true }).into(),
+            None,
+            "",
+        ),
     ];
     for (format, list, before) in endless {
-        let mut decoder = Decoder::new(&format, list);
+        let mut decoder = RowDecoder::new(&format, list);
         decoder.feed(before.as_bytes());
         let mut held = 0;
         let error = (0..2048).find_map(|_| {

@@ -7,7 +7,7 @@ mod support;
 
 use std::{fs, path::Path};
 
-use pomost_format::{CsvOptions, Format, RowPath, Syntax, TextOptions};
+use pomost_format::{BodyFormat, CsvOptions, FormatSyntax, RowPath, TextOptions};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use support::{PIECES, bodies, list, outcome, xml};
@@ -36,14 +36,14 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Every format, and JSON with its list.
-fn formats() -> Vec<(Format, Option<RowPath>)> {
+fn formats() -> Vec<(BodyFormat, Option<RowPath>)> {
     let content_types = [
         "text/csv; charset=windows-1250",
         "application/x-ndjson; charset=utf-16",
     ];
     let declared = content_types
         .into_iter()
-        .filter_map(Format::of_content_type)
+        .filter_map(BodyFormat::of_content_type)
         .map(|format| (format, None));
     let lenient = CsvOptions {
         lenient: true,
@@ -56,16 +56,16 @@ fn formats() -> Vec<(Format, Option<RowPath>)> {
         ..CsvOptions::default()
     };
     let written = [
-        (Format::default(), None),
-        (Format::default(), Some(list(".items[]"))),
-        (Syntax::JsonLines.into(), None),
-        (Syntax::Csv(CsvOptions::default()).into(), None),
-        (Syntax::Csv(lenient).into(), None),
-        (Syntax::Csv(nulls).into(), None),
+        (BodyFormat::default(), None),
+        (BodyFormat::default(), Some(list(".items[]"))),
+        (FormatSyntax::JsonLines.into(), None),
+        (FormatSyntax::Csv(CsvOptions::default()).into(), None),
+        (FormatSyntax::Csv(lenient).into(), None),
+        (FormatSyntax::Csv(nulls).into(), None),
         (xml("/a/a"), None),
         (xml(""), None),
-        (Syntax::Text(TextOptions { lines: true }).into(), None),
-        (Syntax::Form.into(), None),
+        (FormatSyntax::Text(TextOptions { lines: true }).into(), None),
+        (FormatSyntax::Form.into(), None),
     ];
     written.into_iter().chain(declared).collect()
 }
@@ -109,8 +109,8 @@ proptest! {
 
     #[test]
     fn any_content_type_names_a_format_or_none(content_type in "(text|application|image)/[-+a-z]{0,9}(;[ a-z=\"0-9-]{0,20}){0,3}|.{0,20}") {
-        drop(Format::of_content_type(&content_type));
-        drop(Format::of_answer(None, Some(&content_type)));
+        drop(BodyFormat::of_content_type(&content_type));
+        drop(BodyFormat::of_answer(None, Some(&content_type)));
     }
 }
 

@@ -6,13 +6,13 @@ mod support;
 
 use fastrand::Rng;
 use pomost_expression::{Expression, Variables, read, write};
-use pomost_format::{Format, Limits, row_path};
+use pomost_format::{BodyFormat, DecodeLimits, row_path};
 
 use support::{Outcome, list, outcome};
 
 fn streamed(expression: &str, body: &str) -> Outcome {
     outcome(
-        &Format::default(),
+        &BodyFormat::default(),
         Some(&list(expression)),
         [body.as_bytes()],
     )
@@ -162,13 +162,13 @@ fn what_stands_around_a_list_is_strict_json_too() {
 
 #[test]
 fn what_is_too_long_or_too_deep_is_refused() {
-    let limits = Limits {
+    let limits = DecodeLimits {
         row: 10,
         document: 20,
     };
-    let format = Format {
+    let format = BodyFormat {
         limits,
-        ..Format::default()
+        ..BodyFormat::default()
     };
     let error = |body: &str| {
         outcome(&format, Some(&list(".a[]")), [body.as_bytes()])

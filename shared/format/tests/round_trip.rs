@@ -6,7 +6,7 @@ mod support;
 
 use fastrand::Rng;
 use pomost_expression::{Value, read, write};
-use pomost_format::{Charset, Format, Syntax, XmlOptions, decode, encode, encode_one};
+use pomost_format::{BodyFormat, Charset, FormatSyntax, XmlOptions, decode, encode, encode_one};
 
 use support::xml;
 
@@ -31,7 +31,7 @@ fn a_record_that_is_written_is_read_as_it_was() {
         list: vec!["list".parse().unwrap()],
         prefixes: true,
     };
-    let format = Format::from(Syntax::Xml(options));
+    let format = BodyFormat::from(FormatSyntax::Xml(options));
     for seed in 0..2000 {
         let mut rng = Rng::with_seed(seed);
         let records: Vec<Value> = (0..rng.usize(0..4)).map(|_| element(&mut rng, 4)).collect();
@@ -49,7 +49,7 @@ fn a_record_that_is_written_is_read_as_it_was() {
             list: vec!["list".parse().unwrap()],
             prefixes: true,
         };
-        let format = Format::from(Syntax::Xml(options));
+        let format = BodyFormat::from(FormatSyntax::Xml(options));
         let written = encode_one(&format, &document).unwrap();
         let (rows, _) = decode(&format, None, &written).unwrap();
         assert_eq!(
@@ -146,7 +146,7 @@ fn a_record_is_written_as_people_write_xml() {
         written(encode(&path, &[]).unwrap()),
         format!("{declaration}<envelope><orders></orders></envelope>")
     );
-    let format = Format {
+    let format = BodyFormat {
         charset: Charset::of_label("iso-8859-2"),
         ..xml("a")
     };
@@ -159,7 +159,7 @@ fn a_record_is_written_as_people_write_xml() {
 
 #[test]
 fn what_xml_cannot_say_is_an_error_that_names_the_field() {
-    let error = |format: &Format, json: &str| {
+    let error = |format: &BodyFormat, json: &str| {
         let error = encode_one(format, &read(json.as_bytes()).unwrap())
             .unwrap_err()
             .to_string();

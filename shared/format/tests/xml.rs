@@ -5,17 +5,17 @@
 mod support;
 
 use pomost_expression::{Value, write};
-use pomost_format::{Format, Limits, Syntax, XmlOptions, decode};
+use pomost_format::{BodyFormat, DecodeLimits, FormatSyntax, XmlOptions, decode};
 
 use support::{outcome, xml};
 
-fn rows(format: &Format, body: &str) -> Vec<String> {
+fn rows(format: &BodyFormat, body: &str) -> Vec<String> {
     let outcome = outcome(format, None, [body.as_bytes()]);
     assert_eq!(outcome.error, None, "{body}");
     outcome.rows
 }
 
-fn error(format: &Format, body: &str) -> String {
+fn error(format: &BodyFormat, body: &str) -> String {
     outcome(format, None, [body.as_bytes()])
         .error
         .unwrap_or_else(|| panic!("{body}"))
@@ -101,7 +101,7 @@ fn prefixes_are_dropped_or_kept() {
     };
     let kept =
         r#"{"s:orders":{"@xmlns:s":"urn:x","@xmlns":"urn:y","s:order":{"@s:id":"1","s:n":""}}}"#;
-    assert_eq!(rows(&Syntax::Xml(options).into(), body), [kept]);
+    assert_eq!(rows(&FormatSyntax::Xml(options).into(), body), [kept]);
     assert!(error(&xml(""), "<a x:id='1' y:id='2'/>").contains("an attribute occurs twice"));
 }
 
@@ -118,7 +118,7 @@ fn elements_that_are_lists_are_lists_however_often_they_occur() {
     let body = "<orders><order><items><item/></items><tags><tag>1</tag></tags><tag>2</tag></order>\
         <order><items><item>1</item><item>2</item></items></order><order><items/></order></orders>";
     assert_eq!(
-        rows(&Syntax::Xml(options).into(), body),
+        rows(&FormatSyntax::Xml(options).into(), body),
         [
             r#"{"items":{"item":[""]},"tags":{"tag":["1"]},"tag":"2"}"#,
             r#"{"items":{"item":["1","2"]}}"#,
@@ -271,11 +271,11 @@ fn what_is_too_deep_or_too_long_is_refused() {
     assert!(
         error(&xml(""), &"<a>".repeat(100_000)).ends_with("elements nested deeper than 128 levels")
     );
-    let limits = Limits {
+    let limits = DecodeLimits {
         row: 30,
         document: 40,
     };
-    let format = Format {
+    let format = BodyFormat {
         limits,
         ..xml("/o/r")
     };

@@ -5,18 +5,18 @@ use std::{cell::OnceCell, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pomost_expression::{Value, read};
-use pomost_format::{DecodeError, Format, decode};
+use pomost_format::{BodyFormat, DecodeError, decode};
 use pomost_project::request::AnswerRule;
 
 use crate::{
-    Class,
+    FailureClass,
     authorisation::Pass,
     web_page::{is_web_page, says_page},
 };
 
 /// An answer that is what was asked for: by its status (2xx), or by a rule.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
@@ -31,7 +31,7 @@ pub struct Answer {
 
 /// Why there is no value in an answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableBody {
     /// Its body did not come, or not as asked for.
     #[error("{0}")]
     Body(String),
@@ -44,7 +44,7 @@ pub enum Unreadable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// What is to be done about it; nothing where it is what was asked for.
-    pub(crate) class: Option<Class>,
+    pub(crate) class: Option<FailureClass>,
     /// Whether a rule says so, not the status.
     pub(crate) by_rule: bool,
 }
@@ -53,13 +53,13 @@ impl Verdict {
     /// Whether other credentials could help. The status 403 alone says that they are known and not
     /// enough.
     pub(crate) fn is_of_credentials(self, status: StatusCode) -> bool {
-        self.class == Some(Class::Unauthorised)
+        self.class == Some(FailureClass::Unauthorised)
             && (self.by_rule || status == StatusCode::UNAUTHORIZED)
     }
 
     /// Whether a rule says that requests are too many, as the statuses 429 and 503 do by themselves.
     pub(crate) fn is_throttled_by_rule(self) -> bool {
-        self.class == Some(Class::Throttled) && self.by_rule
+        self.class == Some(FailureClass::Throttled) && self.by_rule
     }
 
     /// Whether it is what was asked for, as far as the status says.
@@ -72,14 +72,14 @@ impl Verdict {
         let is_answer =
             status.is_success() || status == StatusCode::NOT_MODIFIED && method.is_safe();
         Verdict {
-            class: (!is_answer).then(|| Class::of(status)),
+            class: (!is_answer).then(|| FailureClass::of(status)),
             by_rule: false,
         }
     }
 
     fn of_rule(rule: &AnswerRule) -> Verdict {
         Verdict {
-            class: Class::meant_by(rule.means),
+            class: FailureClass::meant_by(rule.means),
             by_rule: true,
         }
     }
@@ -119,7 +119,7 @@ pub fn is_without_content(status: StatusCode) -> bool {
     .contains(&status)
 }
 
-impl Answer {
+impl Response {
     /// A text of the answer without what its request was let in by: a system may echo what it was sent.
     pub fn without_secrets(&self, text: &str) -> String {
         self.pass
@@ -134,9 +134,9 @@ impl Answer {
 
     /// The whole body as one value: of the given format, or of that which its Content-Type names, or
     /// else JSON. Of a format with rows it is the list of them.
-    pub fn value(&self, given: Option<&Format>) -> Result<Value, Unreadable> {
+    pub fn value(&self, given: Option<&BodyFormat>) -> Result<Value, UnreadableBody> {
         if let Some(reason) = &self.unread {
-            return Err(Unreadable::Body(reason.clone()));
+            return Err(UnreadableBody::Body(reason.clone()));
         }
         let format = self.format(given);
         let (rows, _) = decode(&format, None, &self.body)?;
@@ -148,15 +148,15 @@ impl Answer {
 
     /// Whether it is a web page in the place of one in this format. Of one whose body could not be read that
     /// is known by its type alone.
-    pub(crate) fn is_web_page(&self, format: Option<&Format>) -> bool {
+    pub(crate) fn is_web_page(&self, format: Option<&BodyFormat>) -> bool {
         match self.unread {
             Some(_) => says_page(&self.headers),
             None => is_web_page(&self.headers, &self.body, format),
         }
     }
 
-    fn format(&self, given: Option<&Format>) -> Format {
-        Format::of_answer(given, content_type(&self.headers))
+    fn format(&self, given: Option<&BodyFormat>) -> BodyFormat {
+        BodyFormat::of_answer(given, content_type(&self.headers))
     }
 
     /// What it means to who asked by this method. The first rule that is about it decides, and where none is,

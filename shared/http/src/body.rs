@@ -12,11 +12,11 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use http::{HeaderMap, header};
-use pomost_models::Size;
+use pomost_models::ByteSize;
 use tokio::{io::AsyncRead, time::timeout};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use crate::{Class, failure};
+use crate::{FailureClass, failure};
 
 /// The codings that are asked for (RFC 9110 §8.4.1, RFC 8878).
 pub(crate) const CODINGS: &str = "gzip, deflate, zstd";
@@ -41,7 +41,7 @@ pub(crate) enum BodyError {
     Silent(Duration),
     /// It is longer than allowed, as it came or decompressed.
     #[error("the answer is longer than {0}; ask for smaller pages, or raise max_answer")]
-    TooLong(Size),
+    TooLong(ByteSize),
     /// It is compressed in a way that was not asked for.
     #[error("the answer is compressed by '{0}', expected one of {CODINGS}")]
     Coding(String),
@@ -52,10 +52,12 @@ pub(crate) enum BodyError {
 
 impl BodyError {
     /// What is to be done about it.
-    pub(crate) fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> FailureClass {
         match self {
-            BodyError::Broken(_) | BodyError::Silent(_) | BodyError::Damaged(_) => Class::Transient,
-            BodyError::TooLong(_) | BodyError::Coding(_) => Class::Invalid,
+            BodyError::Broken(_) | BodyError::Silent(_) | BodyError::Damaged(_) => {
+                FailureClass::Transient
+            }
+            BodyError::TooLong(_) | BodyError::Coding(_) => FailureClass::Invalid,
         }
     }
 }
@@ -145,7 +147,7 @@ fn bounded(body: Body, limit: Option<u64>) -> Body {
         let counted = chunk.and_then(|chunk| {
             *length += chunk.len() as u64;
             if *length > limit {
-                Err(BodyError::TooLong(Size(limit)))
+                Err(BodyError::TooLong(ByteSize(limit)))
             } else {
                 Ok(chunk)
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Class, Failure};
+use crate::{Failure, FailureClass};
 
 /// How many failures in a row, without a success between them, mean that a system is down.
 const FAILURES: u32 = 10;
@@ -202,11 +202,17 @@ impl Sign {
         match failure.class {
             _ if failure.unasked => Sign::None,
             _ if failure.no_tokens => Sign::Shut(failure.retry_after),
-            Class::Unreachable | Class::Transient | Class::Unauthorised => {
+            FailureClass::Unreachable | FailureClass::Transient | FailureClass::Unauthorised => {
                 Sign::Down(failure.retry_after)
             }
-            Class::Throttled if failure.status == Some(503) => Sign::Down(failure.retry_after),
-            Class::Gone | Class::Conflict | Class::Invalid if failure.status.is_some() => Sign::Up,
+            FailureClass::Throttled if failure.status == Some(503) => {
+                Sign::Down(failure.retry_after)
+            }
+            FailureClass::Gone | FailureClass::Conflict | FailureClass::Invalid
+                if failure.status.is_some() =>
+            {
+                Sign::Up
+            }
             _ => Sign::None,
         }
     }
@@ -421,11 +427,11 @@ mod tests {
             }))
         };
         for (class, status) in [
-            (Class::Unreachable, None),
-            (Class::Transient, None),
-            (Class::Transient, Some(500)),
-            (Class::Unauthorised, Some(403)),
-            (Class::Throttled, Some(503)),
+            (FailureClass::Unreachable, None),
+            (FailureClass::Transient, None),
+            (FailureClass::Transient, Some(500)),
+            (FailureClass::Unauthorised, Some(403)),
+            (FailureClass::Throttled, Some(503)),
         ] {
             assert_eq!(sign(class, status, false), DOWN, "{class:?} {status:?}");
             assert_eq!(
@@ -434,13 +440,17 @@ mod tests {
                 "{class:?} {status:?}"
             );
         }
-        for class in [Class::Gone, Class::Conflict, Class::Invalid] {
+        for class in [
+            FailureClass::Gone,
+            FailureClass::Conflict,
+            FailureClass::Invalid,
+        ] {
             assert_eq!(sign(class, Some(422), false), Sign::Up, "{class:?}");
             assert_eq!(sign(class, None, false), Sign::None, "{class:?}");
         }
-        assert_eq!(sign(Class::Throttled, Some(429), false), Sign::None);
+        assert_eq!(sign(FailureClass::Throttled, Some(429), false), Sign::None);
         for (unasked, sign) in [(false, Sign::Shut(None)), (true, Sign::None)] {
-            let failure = Failure::new(Class::Throttled, "no tokens".into());
+            let failure = Failure::new(FailureClass::Throttled, "no tokens".into());
             assert_eq!(
                 Sign::of::<()>(&Err(Failure {
                     no_tokens: true,

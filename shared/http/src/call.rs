@@ -8,21 +8,21 @@ use http::{
     header::{CONTENT_TYPE, Entry},
 };
 use pomost_expression::{EvaluationError, Template, Value, Variables};
-use pomost_format::{Format, encode_one};
+use pomost_format::{BodyFormat, encode_one};
 use pomost_project::{
     System,
-    request::{AnswerRule, Request},
+    request::{AnswerRule, RequestTemplate},
 };
 use url::Url;
 
-use crate::{Class, Client, Failure};
+use crate::{Failure, FailureClass, SystemClient};
 
 /// A request to be made.
 #[derive(Debug, Clone)]
-pub struct Call<'a> {
+pub struct OutgoingRequest<'a> {
     /// The method.
     pub method: Method,
-    /// Where it goes, from [`Client::call`] or [`Client::follow`].
+    /// Where it goes, from [`SystemClient::call`] or [`Client::follow`].
     pub url: Url,
     /// The request as the flow has it, `GET /customers?email={.email}`: what people are shown of
     /// it, since the URL itself may hold personal data.
@@ -34,23 +34,23 @@ pub struct Call<'a> {
     /// What its answers mean, before what the system's rules say.
     pub answers: &'a [AnswerRule],
     /// What its answers are written in; left out, what their Content-Type says, or else JSON.
-    pub format: Option<&'a Format>,
+    pub format: Option<&'a BodyFormat>,
     /// Whether an answer without a body that can be read is none. Otherwise it is one where its status says
-    /// that the request was carried out, and whoever wants its [value](crate::Answer::value) learns of it.
+    /// that the request was carried out, and whoever wants its [value](crate::Response::value) learns of it.
     pub needs_body: bool,
     /// Whether it is still to be made when its turn comes.
-    pub permit: Permit<'a>,
+    pub permit: SendPermit<'a>,
 }
 
 /// Says whether something may still be begun: a request's turn may come long after it was asked for. Without a
 /// condition it always may.
 #[derive(Clone, Copy, Default)]
-pub struct Permit<'a>(Option<&'a (dyn Fn() -> bool + Send + Sync)>);
+pub struct SendPermit<'a>(Option<&'a (dyn Fn() -> bool + Send + Sync)>);
 
-impl<'a> Permit<'a> {
+impl<'a> SendPermit<'a> {
     /// It may as long as that is so.
-    pub fn as_long_as(condition: &'a (dyn Fn() -> bool + Send + Sync)) -> Permit<'a> {
-        Permit(Some(condition))
+    pub fn as_long_as(condition: &'a (dyn Fn() -> bool + Send + Sync)) -> SendPermit<'a> {
+        SendPermit(Some(condition))
     }
 
     /// Whether it may now.
@@ -59,18 +59,18 @@ impl<'a> Permit<'a> {
     }
 }
 
-impl fmt::Debug for Permit<'_> {
+impl fmt::Debug for SendPermit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Permit")
     }
 }
 
-impl<'a> Call<'a> {
+impl<'a> OutgoingRequest<'a> {
     /// One of nothing but its method and URL.
-    pub(crate) fn bare(method: Method, url: Url, label: &'a str) -> Call<'a> {
+    pub(crate) fn bare(method: Method, url: Url, label: &'a str) -> OutgoingRequest<'a> {
         let (headers, body, answers, format) = (HeaderMap::new(), None, &[], None);
-        let permit = Permit::default();
-        Call {
+        let permit = SendPermit::default();
+        OutgoingRequest {
             method,
             url,
             label,
@@ -84,31 +84,31 @@ impl<'a> Call<'a> {
     }
 }
 
-impl Client {
+impl SystemClient {
     /// The call that a flow's request is for this input.
     pub fn call<'a>(
         &self,
-        request: &'a Request,
+        request: &'a RequestTemplate,
         answers: &'a [AnswerRule],
         input: &Value,
         variables: &Variables,
-    ) -> Result<Call<'a>, Failure> {
+    ) -> Result<OutgoingRequest<'a>, Failure> {
         let filled = Filled::of(request, input, variables).map_err(|error| {
             let message = format!(
                 "{}: the request {}: {}",
                 self.system.name, request.label, error.message
             );
-            Failure::new(Class::Invalid, message)
+            Failure::new(FailureClass::Invalid, message)
         })?;
         let url = filled
             .url(&self.system)
             .map_err(|message| self.refused(message))?;
         let Filled { headers, body, .. } = filled;
-        Ok(Call {
+        Ok(OutgoingRequest {
             headers,
             body,
             answers,
-            ..Call::bare(request.method.clone(), url, &request.label)
+            ..OutgoingRequest::bare(request.method.clone(), url, &request.label)
         })
     }
 }
@@ -123,7 +123,7 @@ pub(crate) struct Filled {
 impl Filled {
     /// Fills a request in.
     pub(crate) fn of(
-        request: &Request,
+        request: &RequestTemplate,
         input: &Value,
         variables: &Variables,
     ) -> Result<Filled, EvaluationError> {

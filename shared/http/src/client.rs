@@ -13,7 +13,8 @@ use tracing::{Instrument, Span, field};
 use url::Url;
 
 use crate::{
-    Answer, Call, Class, Effect, Failure, StreamLimits, Streamed,
+    Failure, FailureClass, OutgoingRequest, RequestEffect, Response, StreamLimits,
+    StreamedResponse,
     answer::Verdict,
     authorisation::{Authorisation, Pass},
     body::{self, Body, BodyError},
@@ -34,17 +35,17 @@ const LAST_RENEWAL: Duration = Duration::from_secs(20);
 /// The clients of a project's systems, by name. One is shared by all that call its system in a
 /// process, so that the system's `concurrency` holds for them together.
 #[derive(Clone)]
-pub struct Clients(Arc<BTreeMap<String, Client>>);
+pub struct SystemClients(Arc<BTreeMap<String, SystemClient>>);
 
-impl Clients {
+impl SystemClients {
     /// Makes a client for each system. Tokens that systems are given and when they take requests are kept
     /// in the store, where all replicas share them.
-    pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<Clients, Failure> {
+    pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<SystemClients, Failure> {
         metrics::describe();
         let client = |system: &Arc<System>| {
             Ok((
                 system.name.clone(),
-                Client::new(system.clone(), store.clone())?,
+                SystemClient::new(system.clone(), store.clone())?,
             ))
         };
         project
@@ -52,17 +53,18 @@ impl Clients {
             .values()
             .map(client)
             .collect::<Result<_, _>>()
-            .map(|clients| Clients(Arc::new(clients)))
+            .map(|clients| SystemClients(Arc::new(clients)))
     }
 
     /// The same clients, whose requests go first or leave others their turns.
-    pub fn in_lane(&self, lane: Lane) -> Clients {
-        let client = |(name, client): (&String, &Client)| (name.clone(), client.in_lane(lane));
-        Clients(Arc::new(self.0.iter().map(client).collect()))
+    pub fn in_lane(&self, lane: Lane) -> SystemClients {
+        let client =
+            |(name, client): (&String, &SystemClient)| (name.clone(), client.in_lane(lane));
+        SystemClients(Arc::new(self.0.iter().map(client).collect()))
     }
 
     /// The client of a system of the project.
-    pub fn of(&self, system: &str) -> Option<&Client> {
+    pub fn of(&self, system: &str) -> Option<&SystemClient> {
         self.0.get(system)
     }
 
@@ -85,7 +87,7 @@ impl Clients {
 
 /// Calls one system.
 #[derive(Clone)]
-pub struct Client {
+pub struct SystemClient {
     pub(crate) system: Arc<System>,
     reading: reqwest::Client,
     writing: reqwest::Client,
@@ -113,9 +115,9 @@ impl From<Failure> for Refusal {
     }
 }
 
-impl Client {
+impl SystemClient {
     /// Makes the client of a system, whose tokens and rate limit are kept in the store.
-    pub fn new(system: Arc<System>, store: Arc<dyn Store>) -> Result<Client, Failure> {
+    pub fn new(system: Arc<System>, store: Arc<dyn Store>) -> Result<SystemClient, Failure> {
         let Transport {
             reading,
             writing,
@@ -127,7 +129,7 @@ impl Client {
         let in_flight = Arc::new(InFlight::new(&system.name, system.concurrency));
         let pause = Arc::new(Pause::new(&system.name, store));
         let lane = Lane::Live;
-        Ok(Client {
+        Ok(SystemClient {
             system,
             reading,
             writing,
@@ -141,8 +143,8 @@ impl Client {
     }
 
     /// The same client, whose requests go first or leave others their turns.
-    pub fn in_lane(&self, lane: Lane) -> Client {
-        Client {
+    pub fn in_lane(&self, lane: Lane) -> SystemClient {
+        SystemClient {
             lane,
             ..self.clone()
         }
@@ -199,7 +201,7 @@ impl Client {
     }
 
     /// Makes the request and reads the whole answer.
-    pub async fn send(&self, call: Call<'_>) -> Result<Answer, Failure> {
+    pub async fn send(&self, call: OutgoingRequest<'_>) -> Result<Response, Failure> {
         let span = self.span(&call);
         let outcome = self.exchange(&call).instrument(span.clone()).await;
         record(&span, outcome.as_ref().map(|answer| answer.status));
@@ -209,14 +211,18 @@ impl Client {
     /// Makes the request and returns its answer as soon as that is seen to be what was asked for. A
     /// rule with `when` that may be about its status has to see the body: then that is read first, and
     /// `max_answer` bounds it.
-    pub async fn open(&self, call: Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
+    pub async fn open(
+        &self,
+        call: OutgoingRequest<'_>,
+        limits: StreamLimits,
+    ) -> Result<StreamedResponse, Failure> {
         let span = self.span(&call);
         let outcome = self.begin(&call, limits).instrument(span.clone()).await;
         record(&span, outcome.as_ref().map(|streamed| streamed.status));
         outcome
     }
 
-    fn span(&self, call: &Call<'_>) -> Span {
+    fn span(&self, call: &OutgoingRequest<'_>) -> Span {
         tracing::info_span!(
             "http.request",
             otel.name = %call.label,
@@ -231,7 +237,7 @@ impl Client {
         )
     }
 
-    async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+    async fn exchange(&self, call: &OutgoingRequest<'_>) -> Result<Response, Failure> {
         let timeout = Some(self.system.timeout);
         let answered = self.renewing(call, timeout, |refused, deadline| {
             self.answer(call, refused, deadline)
@@ -239,13 +245,17 @@ impl Client {
         self.guarded(call, answered).await
     }
 
-    async fn begin(&self, call: &Call<'_>, limits: StreamLimits) -> Result<Streamed, Failure> {
+    async fn begin(
+        &self,
+        call: &OutgoingRequest<'_>,
+        limits: StreamLimits,
+    ) -> Result<StreamedResponse, Failure> {
         let open = async |refused, deadline| {
             let begun = async {
                 let (unjudged, opened) = self
                     .opened(call, refused, deadline, limits.max_bytes)
                     .await?;
-                let streamed = Streamed::new(opened, self.place(call)).await?;
+                let streamed = StreamedResponse::new(opened, self.place(call)).await?;
                 let Some(pass) = unjudged else {
                     return Ok(streamed);
                 };
@@ -278,7 +288,7 @@ impl Client {
     /// Makes a request in its place among those in flight, if its system is up.
     async fn guarded<T>(
         &self,
-        call: &Call<'_>,
+        call: &OutgoingRequest<'_>,
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let _place = self.in_flight.enter(self.lane).await;
@@ -289,7 +299,7 @@ impl Client {
     /// together have the time of one; waiting for their turns does not count.
     async fn renewing<T, Attempt>(
         &self,
-        call: &Call<'_>,
+        call: &OutgoingRequest<'_>,
         timeout: Option<Duration>,
         attempt: impl Fn(Option<i64>, Option<Instant>) -> Attempt,
     ) -> Result<T, Failure>
@@ -313,7 +323,7 @@ impl Client {
 
     /// Waits until the system takes a request: for the end of a pause, and for a slot where its rate is
     /// limited. A slot in the midst of a pause is lost, or all who waited would go at the end of it.
-    async fn turn(&self, call: &Call<'_>) -> Result<(), Failure> {
+    async fn turn(&self, call: &OutgoingRequest<'_>) -> Result<(), Failure> {
         loop {
             self.pause
                 .heed()
@@ -331,22 +341,22 @@ impl Client {
         }
     }
 
-    fn held(&self, call: &Call<'_>, left: Duration) -> Failure {
+    fn held(&self, call: &OutgoingRequest<'_>, left: Duration) -> Failure {
         let message = format!(
             "{}: the system takes no more requests for now",
             self.place(call)
         );
         Failure {
             retry_after: Some(left),
-            ..Failure::unasked(Class::Throttled, message)
+            ..Failure::unasked(FailureClass::Throttled, message)
         }
     }
 
-    fn no_slot(&self, call: &Call<'_>, reason: &NoSlot) -> Failure {
+    fn no_slot(&self, call: &OutgoingRequest<'_>, reason: &NoSlot) -> Failure {
         let (class, retry_after) = match reason {
-            NoSlot::Later(wait) => (Class::Throttled, Some(*wait)),
-            NoSlot::Closed => (Class::Throttled, None),
-            NoSlot::Store(_) => (Class::Unreachable, None),
+            NoSlot::Later(wait) => (FailureClass::Throttled, Some(*wait)),
+            NoSlot::Closed => (FailureClass::Throttled, None),
+            NoSlot::Store(_) => (FailureClass::Unreachable, None),
         };
         Failure {
             retry_after,
@@ -356,10 +366,10 @@ impl Client {
 
     async fn answer(
         &self,
-        call: &Call<'_>,
+        call: &OutgoingRequest<'_>,
         refused: Option<i64>,
         deadline: Option<Instant>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Response, Refusal> {
         let (pass, response) = self.response(call, refused, deadline).await?;
         self.read(call, &pass, response).await
     }
@@ -367,7 +377,7 @@ impl Client {
     /// The answer, and what let its request in where it may be a web page still.
     async fn opened(
         &self,
-        call: &Call<'_>,
+        call: &OutgoingRequest<'_>,
         refused: Option<i64>,
         deadline: Option<Instant>,
         limit: Option<u64>,
@@ -402,7 +412,7 @@ impl Client {
 
     async fn response(
         &self,
-        call: &Call<'_>,
+        call: &OutgoingRequest<'_>,
         refused: Option<i64>,
         deadline: Option<Instant>,
     ) -> Result<(Arc<Pass>, reqwest::Response), Failure> {
@@ -438,7 +448,7 @@ impl Client {
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
         if !call.permit.holds() {
             let message = format!("{}: its turn came too late to begin it", self.place(call));
-            return Err(Failure::unasked(Class::Throttled, message));
+            return Err(Failure::unasked(FailureClass::Throttled, message));
         }
         let began = Instant::now();
         let response = timeout(self.system.read_timeout, request.send()).await;
@@ -471,10 +481,10 @@ impl Client {
 
     async fn read(
         &self,
-        call: &Call<'_>,
+        call: &OutgoingRequest<'_>,
         pass: &Arc<Pass>,
         response: reqwest::Response,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Response, Refusal> {
         let (status, headers) = (response.status(), response.headers().clone());
         let System {
             max_answer,
@@ -491,7 +501,7 @@ impl Client {
             }
             Err(error) => return Err(self.broken(call, status, &error).into()),
         };
-        let answer = Answer {
+        let answer = Response {
             status,
             headers,
             body,
@@ -532,7 +542,7 @@ impl Client {
     }
 
     /// The failure that a web page is. It says nothing of the credentials: it may be a login.
-    fn page(&self, call: &Call<'_>, pass: &Pass, page: &WebPage<'_>) -> Failure {
+    fn page(&self, call: &OutgoingRequest<'_>, pass: &Pass, page: &WebPage<'_>) -> Failure {
         let failure = web_page::failure(page, &self.place(call), call, |text| pass.hide(text));
         let rule = format!("{{ status: {}, means: ok }}", page.status.as_u16());
         let message = format!(
@@ -542,25 +552,25 @@ impl Client {
         Failure { message, ..failure }
     }
 
-    fn by_status(&self, call: &Call<'_>, status: StatusCode) -> Option<Verdict> {
+    fn by_status(&self, call: &OutgoingRequest<'_>, status: StatusCode) -> Option<Verdict> {
         Verdict::by_status(status, &call.method, self.rules(call))
     }
 
-    fn rules<'c>(&'c self, call: &'c Call<'_>) -> impl Iterator<Item = &'c AnswerRule> {
+    fn rules<'c>(&'c self, call: &'c OutgoingRequest<'_>) -> impl Iterator<Item = &'c AnswerRule> {
         call.answers.iter().chain(&self.system.answers)
     }
 
     /// Whether the status of an answer says all that is to be known of it.
-    fn goes_without_body(&self, call: &Call<'_>, status: StatusCode) -> bool {
+    fn goes_without_body(&self, call: &OutgoingRequest<'_>, status: StatusCode) -> bool {
         let verdict = self.by_status(call, status);
         verdict.is_some_and(|verdict| verdict.class.is_some() || !call.needs_body)
     }
 
-    fn broken(&self, call: &Call<'_>, status: StatusCode, error: &BodyError) -> Failure {
+    fn broken(&self, call: &OutgoingRequest<'_>, status: StatusCode, error: &BodyError) -> Failure {
         let effect = if status.is_client_error() {
-            Effect::None
+            RequestEffect::None
         } else {
-            Effect::Unknown
+            RequestEffect::Unknown
         };
         let failure = Failure::new(error.class(), format!("{}: {error}", self.place(call)));
         Failure {
@@ -570,20 +580,23 @@ impl Client {
         }
     }
 
-    fn silent(&self, call: &Call<'_>, patience: Duration) -> Failure {
+    fn silent(&self, call: &OutgoingRequest<'_>, patience: Duration) -> Failure {
         let patience = patience.as_secs_f64();
         Failure::new(
-            Class::Transient,
+            FailureClass::Transient,
             format!("{}: no answer within {patience} s", self.place(call)),
         )
     }
 
-    fn place(&self, call: &Call<'_>) -> String {
+    fn place(&self, call: &OutgoingRequest<'_>) -> String {
         format!("{}: {}", self.system.name, call.label)
     }
 
     pub(crate) fn refused(&self, message: String) -> Failure {
-        Failure::new(Class::Invalid, format!("{}: {message}", self.system.name))
+        Failure::new(
+            FailureClass::Invalid,
+            format!("{}: {message}", self.system.name),
+        )
     }
 }
 

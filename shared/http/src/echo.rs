@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use pomost_expression::{Value, text};
-use pomost_format::{Format, decode};
+use pomost_format::{BodyFormat, decode};
 use url::{Position, form_urlencoded};
 
-use crate::{Call, answer::content_type};
+use crate::{OutgoingRequest, answer::content_type};
 
 /// From how many characters on a word is looked for within others; one with digits is so always. People write
 /// the same number in groups and in one.
@@ -15,7 +15,7 @@ const LOOKED_FOR_WITHIN: usize = 4;
 
 /// A text with `***` for each word that was sent, and whether there is such a word. A request's label is nobody's:
 /// the flow says it.
-pub(crate) fn without_echo(text: &str, call: &Call<'_>) -> (String, bool) {
+pub(crate) fn without_echo(text: &str, call: &OutgoingRequest<'_>) -> (String, bool) {
     let (label, sent) = (call.label.to_lowercase(), sent(call).to_lowercase());
     let known: HashSet<&str> = parts(&label).collect();
     let joined: String = parts(&sent).filter(|part| !known.contains(part)).collect();
@@ -41,7 +41,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// All that a request says, as it is written and as it is read.
-fn sent(call: &Call<'_>) -> String {
+fn sent(call: &OutgoingRequest<'_>) -> String {
     let mut sent = String::new();
     for (name, value) in form_urlencoded::parse(call.url[Position::BeforePath..].as_bytes()) {
         sent.extend([&*name, " ", &*value, " "]);
@@ -52,7 +52,7 @@ fn sent(call: &Call<'_>) -> String {
     }
     let body = call.body.as_deref().unwrap_or_default();
     sent.push_str(&String::from_utf8_lossy(body));
-    let format = Format::of_answer(None, content_type(&call.headers));
+    let format = BodyFormat::of_answer(None, content_type(&call.headers));
     let read = decode(&format, None, body)
         .map(|(rows, _)| rows)
         .unwrap_or_default();
@@ -78,9 +78,9 @@ mod tests {
 
     fn hidden(title: &str, content_type: &'static str, body: &'static str) -> (String, bool) {
         let url = "https://shop.example/customers/7".parse().unwrap();
-        let mut call = Call {
+        let mut call = OutgoingRequest {
             body: Some(body.into()),
-            ..Call::bare(Method::PUT, url, "PUT /customers/{.number}")
+            ..OutgoingRequest::bare(Method::PUT, url, "PUT /customers/{.number}")
         };
         call.headers
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

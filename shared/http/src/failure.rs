@@ -3,9 +3,9 @@
 use std::{error::Error, time::Duration};
 
 use http::StatusCode;
-use pomost_project::request::Meaning;
+use pomost_project::request::AnswerMeaning;
 
-use crate::{Answer, limits::Limits};
+use crate::{Response, limits::Limits};
 
 /// How much of an answer's text an error quotes, in characters.
 const QUOTED: usize = 300;
@@ -22,7 +22,7 @@ const CUT: usize = 16 * 1024;
 #[error("{message}")]
 pub struct Failure {
     /// What is to be done about it.
-    pub class: Class,
+    pub class: FailureClass,
     /// What happened, without secrets and without anything of the record.
     pub message: String,
     /// The beginning of the system's answer. It may hold personal data: mask it before showing it.
@@ -42,12 +42,12 @@ pub struct Failure {
     /// same reason.
     pub is_first: bool,
     /// Whether the request may have had an effect all the same.
-    pub effect: Effect,
+    pub effect: RequestEffect,
 }
 
 /// What a request did that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum RequestEffect {
     /// Nothing: it was not made, or it was refused.
     None,
     /// Nothing, most likely: the system says that it failed.
@@ -58,7 +58,7 @@ pub enum Effect {
 
 /// What is to be done about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum FailureClass {
     /// The system could not be reached; the request was not made. Wait.
     Unreachable,
     /// The system asks for fewer requests (429) or says it is not ready (503). Wait.
@@ -75,17 +75,17 @@ pub enum Class {
     Invalid,
 }
 
-impl Class {
+impl FailureClass {
     /// The word used in traces and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Class::Unreachable => "unreachable",
-            Class::Throttled => "throttled",
-            Class::Unauthorised => "unauthorised",
-            Class::Transient => "transient",
-            Class::Gone => "gone",
-            Class::Conflict => "conflict",
-            Class::Invalid => "invalid",
+            FailureClass::Unreachable => "unreachable",
+            FailureClass::Throttled => "throttled",
+            FailureClass::Unauthorised => "unauthorised",
+            FailureClass::Transient => "transient",
+            FailureClass::Gone => "gone",
+            FailureClass::Conflict => "conflict",
+            FailureClass::Invalid => "invalid",
         }
     }
 
@@ -94,43 +94,43 @@ impl Class {
     pub fn is_of_the_system(self) -> bool {
         matches!(
             self,
-            Class::Unreachable | Class::Throttled | Class::Unauthorised
+            FailureClass::Unreachable | FailureClass::Throttled | FailureClass::Unauthorised
         )
     }
 
     /// What a rule says that something means; none where that is what was asked for.
-    pub fn meant_by(meaning: Meaning) -> Option<Class> {
+    pub fn meant_by(meaning: AnswerMeaning) -> Option<FailureClass> {
         Some(match meaning {
-            Meaning::Ok => return None,
-            Meaning::Transient => Class::Transient,
-            Meaning::Throttled => Class::Throttled,
-            Meaning::Unauthorised => Class::Unauthorised,
-            Meaning::Gone => Class::Gone,
-            Meaning::Conflict => Class::Conflict,
-            Meaning::Invalid => Class::Invalid,
+            AnswerMeaning::Ok => return None,
+            AnswerMeaning::Transient => FailureClass::Transient,
+            AnswerMeaning::Throttled => FailureClass::Throttled,
+            AnswerMeaning::Unauthorised => FailureClass::Unauthorised,
+            AnswerMeaning::Gone => FailureClass::Gone,
+            AnswerMeaning::Conflict => FailureClass::Conflict,
+            AnswerMeaning::Invalid => FailureClass::Invalid,
         })
     }
 
     /// What a status means by itself.
-    pub(crate) fn of(status: StatusCode) -> Class {
+    pub(crate) fn of(status: StatusCode) -> FailureClass {
         match status.as_u16() {
-            401 | 403 => Class::Unauthorised,
-            404 | 410 => Class::Gone,
-            409 => Class::Conflict,
-            429 | 503 => Class::Throttled,
-            408 | 425 | 500..=599 => Class::Transient,
-            _ => Class::Invalid,
+            401 | 403 => FailureClass::Unauthorised,
+            404 | 410 => FailureClass::Gone,
+            409 => FailureClass::Conflict,
+            429 | 503 => FailureClass::Throttled,
+            408 | 425 | 500..=599 => FailureClass::Transient,
+            _ => FailureClass::Invalid,
         }
     }
 }
 
 impl Failure {
     /// A failure without an answer.
-    pub fn new(class: Class, message: String) -> Failure {
-        let effect = if class == Class::Transient {
-            Effect::Unknown
+    pub fn new(class: FailureClass, message: String) -> Failure {
+        let effect = if class == FailureClass::Transient {
+            RequestEffect::Unknown
         } else {
-            Effect::None
+            RequestEffect::None
         };
         let (answer, status, retry_after) = Default::default();
         let (is_titled, unasked, no_tokens, is_first) = (false, false, false, false);
@@ -159,7 +159,7 @@ impl Failure {
     }
 
     /// A failure of our own, before anything was asked of the system.
-    pub(crate) fn unasked(class: Class, message: String) -> Failure {
+    pub(crate) fn unasked(class: FailureClass, message: String) -> Failure {
         Failure {
             unasked: true,
             ..Failure::new(class, message)
@@ -169,16 +169,16 @@ impl Failure {
     /// The failure of something else that a request needed, which was not made then.
     pub(crate) fn before_the_request(self) -> Failure {
         Failure {
-            effect: Effect::None,
+            effect: RequestEffect::None,
             ..self
         }
     }
 
     pub(crate) fn from_reqwest(system: &str, label: &str, error: reqwest::Error) -> Failure {
         let class = match () {
-            () if error.is_connect() => Class::Unreachable,
-            () if error.is_builder() => Class::Invalid,
-            () => Class::Transient,
+            () if error.is_connect() => FailureClass::Unreachable,
+            () if error.is_builder() => FailureClass::Invalid,
+            () => FailureClass::Transient,
         };
         // The URL may hold personal data or a key; the label stands for it.
         Failure::new(
@@ -191,8 +191,8 @@ impl Failure {
     pub(crate) fn from_answer(
         system: &str,
         label: &str,
-        class: Class,
-        answer: &Answer,
+        class: FailureClass,
+        answer: &Response,
         hide: impl Fn(&str) -> String,
     ) -> Failure {
         let means = match answer.status {
@@ -207,24 +207,30 @@ impl Failure {
             answer: quote(&answer.body, hide),
             status: Some(answer.status.as_u16()),
             retry_after: Limits::of(&answer.headers).delay(answer.status),
-            effect: Effect::of(class, answer.status),
+            effect: RequestEffect::of(class, answer.status),
             ..Failure::new(class, message)
         }
     }
 }
 
-impl Effect {
+impl RequestEffect {
     /// What an answer says about it, by RFC 9110 §15 and, from 520 on, by what gateways answer. A time-out
     /// and an answer that a gateway did not understand say nothing of what the system behind it did; and
     /// whoever sees what came of a request is often sent there (301 to 303) after it was carried out.
-    fn of(class: Class, status: StatusCode) -> Effect {
+    fn of(class: FailureClass, status: StatusCode) -> RequestEffect {
         match (class, status.as_u16()) {
-            (Class::Invalid | Class::Transient, 301..=303) => Effect::Unknown,
-            (Class::Transient, 408 | 502 | 504 | 520 | 522 | 524 | 598 | 599) => Effect::Unknown,
+            (FailureClass::Invalid | FailureClass::Transient, 301..=303) => RequestEffect::Unknown,
+            (FailureClass::Transient, 408 | 502 | 504 | 520 | 522 | 524 | 598 | 599) => {
+                RequestEffect::Unknown
+            }
             // It was refused, or the system was not reached.
-            (Class::Transient, 425 | 501 | 505 | 511 | 521 | 523 | 525 | 526 | 530) => Effect::None,
-            (Class::Transient, _) | (Class::Throttled, 503) => Effect::Unlikely,
-            _ => Effect::None,
+            (FailureClass::Transient, 425 | 501 | 505 | 511 | 521 | 523 | 525 | 526 | 530) => {
+                RequestEffect::None
+            }
+            (FailureClass::Transient, _) | (FailureClass::Throttled, 503) => {
+                RequestEffect::Unlikely
+            }
+            _ => RequestEffect::None,
         }
     }
 }
@@ -266,21 +272,21 @@ mod tests {
 
     #[test]
     fn statuses_are_sorted_by_what_is_to_be_done() {
-        let class = |status: u16| Class::of(StatusCode::from_u16(status).unwrap());
-        assert_eq!(class(401), Class::Unauthorised);
-        assert_eq!(class(404), Class::Gone);
-        assert_eq!(class(409), Class::Conflict);
-        assert_eq!(class(422), Class::Invalid);
-        assert_eq!(class(302), Class::Invalid);
-        assert_eq!(class(429), Class::Throttled);
-        assert_eq!(class(502), Class::Transient);
+        let class = |status: u16| FailureClass::of(StatusCode::from_u16(status).unwrap());
+        assert_eq!(class(401), FailureClass::Unauthorised);
+        assert_eq!(class(404), FailureClass::Gone);
+        assert_eq!(class(409), FailureClass::Conflict);
+        assert_eq!(class(422), FailureClass::Invalid);
+        assert_eq!(class(302), FailureClass::Invalid);
+        assert_eq!(class(429), FailureClass::Throttled);
+        assert_eq!(class(502), FailureClass::Transient);
     }
 
     #[test]
     fn a_status_says_whether_the_request_may_have_had_an_effect() {
         let effect = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
-            Effect::of(Class::of(status), status)
+            RequestEffect::of(FailureClass::of(status), status)
         };
         let all = |statuses: &[u16], expected| {
             statuses
@@ -289,36 +295,36 @@ mod tests {
         };
         all(
             &[301, 302, 303, 408, 502, 504, 520, 522, 524, 599],
-            Effect::Unknown,
+            RequestEffect::Unknown,
         );
-        all(&[500, 503, 507, 529], Effect::Unlikely);
+        all(&[500, 503, 507, 529], RequestEffect::Unlikely);
         all(
             &[304, 307, 401, 404, 409, 422, 425, 429, 501, 521, 523, 525],
-            Effect::None,
+            RequestEffect::None,
         );
     }
 
     #[test]
     fn what_a_rule_calls_transient_most_likely_had_no_effect_unless_a_gateway_says_it() {
         assert_eq!(
-            Effect::of(Class::Transient, StatusCode::OK),
-            Effect::Unlikely
+            RequestEffect::of(FailureClass::Transient, StatusCode::OK),
+            RequestEffect::Unlikely
         );
         assert_eq!(
-            Effect::of(Class::Transient, StatusCode::BAD_GATEWAY),
-            Effect::Unknown
+            RequestEffect::of(FailureClass::Transient, StatusCode::BAD_GATEWAY),
+            RequestEffect::Unknown
         );
         assert_eq!(
-            Effect::of(Class::Transient, StatusCode::FOUND),
-            Effect::Unknown
+            RequestEffect::of(FailureClass::Transient, StatusCode::FOUND),
+            RequestEffect::Unknown
         );
         assert_eq!(
-            Effect::of(Class::Invalid, StatusCode::BAD_GATEWAY),
-            Effect::None
+            RequestEffect::of(FailureClass::Invalid, StatusCode::BAD_GATEWAY),
+            RequestEffect::None
         );
         assert_eq!(
-            Effect::of(Class::Unauthorised, StatusCode::FOUND),
-            Effect::None
+            RequestEffect::of(FailureClass::Unauthorised, StatusCode::FOUND),
+            RequestEffect::None
         );
     }
 

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::{
-    Class, Failure,
+    Failure, FailureClass,
     breaker::{Breaker, Change, Sign, Ticket},
     metrics,
     probe::Right,
@@ -46,7 +46,7 @@ enum Standing {
     /// It is down, because of what failed last; the next one may try it then. The number tells one failure of a probe
     /// from the next.
     Down {
-        class: Class,
+        class: FailureClass,
         reason: String,
         next_probe: Option<Instant>,
         failed_probes: u32,
@@ -152,7 +152,7 @@ impl Guard {
         let message = format!("{place}: the system is down; it is tried again by itself");
         Failure {
             retry_after: left,
-            ..Failure::unasked(Class::Throttled, message)
+            ..Failure::unasked(FailureClass::Throttled, message)
         }
     }
 

@@ -7,7 +7,7 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::{Class, Failure, trust::trusting_the_platform};
+use crate::{Failure, FailureClass, trust::trusting_the_platform};
 
 /// How long a hook may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,14 +17,14 @@ const NAME: &str = "alerts.yaml";
 const LABEL: &str = "POST to 'url'";
 
 /// A URL that takes messages to people, as Slack's incoming webhooks do.
-pub struct Hook {
+pub struct AlertHook {
     http: reqwest::Client,
     url: SecretString,
 }
 
-impl Hook {
+impl AlertHook {
     /// The hook at a URL, which lets in whoever knows it.
-    pub fn new(url: SecretString) -> Result<Hook, Failure> {
+    pub fn new(url: SecretString) -> Result<AlertHook, Failure> {
         // Whoever comes first installs it; a second time is no error of ours.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder()
@@ -33,7 +33,7 @@ impl Hook {
             .redirect(Policy::none());
         let http = trusting_the_platform(builder).build();
         let http = http.map_err(|error| Failure::from_reqwest(NAME, "making a client", error))?;
-        Ok(Hook { http, url })
+        Ok(AlertHook { http, url })
     }
 
     /// Posts `{"text": …}`. It was taken if it was answered with 2xx.
@@ -50,7 +50,7 @@ impl Hook {
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(Failure::new(
-                Class::of(status),
+                FailureClass::of(status),
                 format!("{NAME}: {LABEL} answered {status}"),
             )),
         }

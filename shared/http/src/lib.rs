@@ -1,8 +1,8 @@
 //! Requests to business systems: authorised, bounded, and their answers sorted.
 //!
-//! [`Clients`] holds one [`Client`] for each system of a project. A [`Client`] makes a [`Call`] of a
-//! flow's request, and of the call an [`Answer`], whole or [`Streamed`], or a [`Failure`] that says what
-//! kind it is. A [`Hook`] takes what people are to know.
+//! [`SystemClients`] holds one [`SystemClient`] for each system of a project. A [`SystemClient`] makes a [`OutgoingRequest`] of a
+//! flow's request, and of the call an [`Response`], whole or [`StreamedResponse`], or a [`Failure`] that says what
+//! kind it is. A [`AlertHook`] takes what people are to know.
 
 mod answer;
 mod authorisation;
@@ -28,10 +28,10 @@ mod tries;
 mod trust;
 mod web_page;
 
-pub use answer::{Answer, Unreadable, content_type, is_without_content};
-pub use call::{Call, Permit};
-pub use client::{Client, Clients};
-pub use failure::{Class, Effect, Failure};
-pub use hook::Hook;
-pub use streamed::{StreamLimits, Streamed};
-pub use tries::{Again, Spared, Tries, Troubles};
+pub use answer::{Response, UnreadableBody, content_type, is_without_content};
+pub use call::{OutgoingRequest, SendPermit};
+pub use client::{SystemClient, SystemClients};
+pub use failure::{Failure, FailureClass, RequestEffect};
+pub use hook::AlertHook;
+pub use streamed::{StreamLimits, StreamedResponse};
+pub use tries::{AttemptCharging, FailureSummary, RetryKey, RetryPolicy};

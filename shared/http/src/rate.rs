@@ -11,7 +11,7 @@ use std::{
 
 use pomost_models::Lane;
 use pomost_project::System;
-use pomost_store::{Error, Pace, Slots, Store};
+use pomost_store::{Error, ReservedSlots, SlotPace, Store};
 use tokio::{
     sync::{Mutex, MutexGuard},
     time::{Instant, sleep_until, timeout_at},
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A system's rate limit.
 pub(crate) struct Rate {
     system: String,
-    pace: Pace,
+    pace: SlotPace,
     store: Arc<dyn Store>,
     /// How many requests wait for a slot: live ones, and those that leave others their turns.
     waiting: AtomicU32,
@@ -70,7 +70,7 @@ impl Rate {
         let limit = system.rate_limit?;
         Some(Rate {
             system: system.name.clone(),
-            pace: Pace {
+            pace: SlotPace {
                 interval: limit.interval,
                 burst: limit.burst,
                 ahead: AHEAD,
@@ -195,11 +195,11 @@ impl Held {
     /// makes them later, never earlier.
     fn put(
         &mut self,
-        Slots {
+        ReservedSlots {
             count,
             first_in,
             interval,
-        }: Slots,
+        }: ReservedSlots,
         lead: Duration,
     ) {
         let now = Instant::now();
@@ -246,7 +246,7 @@ mod tests {
         };
         let first_in = SignedDuration::from_secs(first_in);
         held.put(
-            Slots {
+            ReservedSlots {
                 count,
                 first_in,
                 interval: INTERVAL,

@@ -34,7 +34,7 @@ pub struct StreamLimits {
 /// that ends at its first failure.
 ///
 /// It is no request in flight any more: whoever reads it may be waiting for those that are.
-pub struct Streamed {
+pub struct StreamedResponse {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
@@ -45,12 +45,12 @@ pub struct Streamed {
     rest: BoxStream<'static, Result<Bytes, Failure>>,
 }
 
-impl Streamed {
+impl StreamedResponse {
     /// What is short is read at once. `place` is what failures of the body begin with.
     pub(crate) async fn new(
         (status, headers, body): (StatusCode, HeaderMap, Body),
         place: String,
-    ) -> Result<Streamed, Failure> {
+    ) -> Result<StreamedResponse, Failure> {
         let failed =
             move |error: BodyError| Failure::new(error.class(), format!("{place}: {error}"));
         let mut rest = body.map_err(failed).fuse();
@@ -62,7 +62,7 @@ impl Streamed {
             begun.push_back(chunk);
         }
         let is_whole = rest.is_done();
-        Ok(Streamed {
+        Ok(StreamedResponse {
             status,
             headers,
             begun,
@@ -85,7 +85,7 @@ impl Streamed {
     }
 }
 
-impl Stream for Streamed {
+impl Stream for StreamedResponse {
     type Item = Result<Bytes, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -8,7 +8,7 @@ use pomost_models::{
 };
 use tokio::time::Instant;
 
-use crate::{Class, Client, Failure};
+use crate::{Failure, FailureClass, SystemClient};
 
 /// The delay of what there was no time for, or what somebody else holds, in seconds.
 const SHORTLY: u32 = 1;
@@ -18,17 +18,17 @@ const LONGEST_WAIT: u32 = 3;
 
 /// How often the records of a batch were tried, and how often they may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Tries {
+pub struct RetryPolicy {
     attempt: u32,
     waits: u32,
     attempts: u32,
     /// Which failures that may pass cost no attempt.
-    pub spared: Spared,
+    pub spared: AttemptCharging,
 }
 
 /// When and as what records come again; those that share it share a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Again {
+pub struct RetryKey {
     /// In how many seconds.
     pub delay: u32,
     /// The batch's `attempt` then.
@@ -39,7 +39,7 @@ pub struct Again {
 
 /// Which failures that may pass cost no attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spared {
+pub enum AttemptCharging {
     /// None.
     Nothing,
     /// Those that followed another one: the system went down meanwhile, and who was first may be why.
@@ -48,37 +48,37 @@ pub enum Spared {
     All,
 }
 
-impl Tries {
+impl RetryPolicy {
     /// Those of a batch whose records are tried so many times. Every failure that may pass costs one.
-    pub fn of(batch: &Batch, attempts: u32) -> Tries {
-        Tries {
+    pub fn of(batch: &Batch, attempts: u32) -> RetryPolicy {
+        RetryPolicy {
             attempt: batch.attempt,
             waits: batch.waits,
             attempts,
-            spared: Spared::Nothing,
+            spared: AttemptCharging::Nothing,
         }
     }
 
     /// What follows from a failure. One of the system costs no attempt and waits; one that may pass comes
     /// again until the attempts are used up; nothing follows from any other: it is given up at once.
-    pub fn after(self, failure: &Failure) -> Option<Again> {
+    pub fn after(self, failure: &Failure) -> Option<RetryKey> {
         let is_spared = match self.spared {
-            Spared::Nothing => false,
-            Spared::AllButTheFirst => !failure.is_first,
-            Spared::All => true,
+            AttemptCharging::Nothing => false,
+            AttemptCharging::AllButTheFirst => !failure.is_first,
+            AttemptCharging::All => true,
         };
         match failure.class {
             class if class.is_of_the_system() => Some(self.wait(failure.retry_after)),
-            Class::Transient if is_spared => Some(self.wait(failure.retry_after)),
-            Class::Transient => self.try_again(failure.retry_after),
+            FailureClass::Transient if is_spared => Some(self.wait(failure.retry_after)),
+            FailureClass::Transient => self.try_again(failure.retry_after),
             _ => None,
         }
     }
 
     /// At no cost, as long as was asked for, or longer each time.
-    pub fn wait(self, asked: Option<Duration>) -> Again {
+    pub fn wait(self, asked: Option<Duration>) -> RetryKey {
         let waits = self.waits + 1;
-        Again {
+        RetryKey {
             delay: delay(waits, LONGEST_WAIT, asked),
             waits,
             ..self.shortly()
@@ -86,9 +86,9 @@ impl Tries {
     }
 
     /// For one more attempt, if there is one left.
-    pub fn try_again(self, asked: Option<Duration>) -> Option<Again> {
+    pub fn try_again(self, asked: Option<Duration>) -> Option<RetryKey> {
         let attempt = self.attempt + 1;
-        let again = Again {
+        let again = RetryKey {
             delay: delay(attempt, u32::MAX, asked),
             attempt,
             ..self.shortly()
@@ -97,8 +97,8 @@ impl Tries {
     }
 
     /// Soon, as it came.
-    pub fn shortly(self) -> Again {
-        Again {
+    pub fn shortly(self) -> RetryKey {
+        RetryKey {
             delay: SHORTLY,
             attempt: self.attempt,
             waits: self.waits,
@@ -108,9 +108,9 @@ impl Tries {
 
 /// The failures of a batch's requests, by their kinds.
 #[derive(Debug, Default)]
-pub struct Troubles(BTreeMap<&'static str, (u64, String)>);
+pub struct FailureSummary(BTreeMap<&'static str, (u64, String)>);
 
-impl Troubles {
+impl FailureSummary {
     /// Notes a failure.
     pub fn note(&mut self, failure: &Failure) {
         let example = || (0, failure.message.clone());
@@ -133,17 +133,17 @@ fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
     asked.map_or_else(|| growing_delay(tries.min(longest)), asked_delay)
 }
 
-impl Client {
+impl SystemClient {
     /// Which failures of a batch are spared whose requests began then. Records that only fail when they come
     /// again may be what brings the system down, not the other way round.
-    pub fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> Spared {
+    pub fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {
         let is_first = batch.attempt == 0 && batch.waits == 0;
         if was_down || (is_first && self.may_have_been_down_since(began)) {
-            Spared::All
+            AttemptCharging::All
         } else if self.has_been_down_since(began) {
-            Spared::AllButTheFirst
+            AttemptCharging::AllButTheFirst
         } else {
-            Spared::Nothing
+            AttemptCharging::Nothing
         }
     }
 }

@@ -3,11 +3,11 @@
 
 use http::{HeaderMap, StatusCode};
 use pomost_expression::to_json;
-use pomost_format::{Format, Syntax, TextOptions, XmlOptions, decode};
+use pomost_format::{BodyFormat, FormatSyntax, TextOptions, XmlOptions, decode};
 
 use crate::{
-    Call, Class, Effect, Failure, answer::content_type, echo::without_echo, failure::quote,
-    limits::Limits,
+    Failure, FailureClass, OutgoingRequest, RequestEffect, answer::content_type,
+    echo::without_echo, failure::quote, limits::Limits,
 };
 
 /// How much of an answer tells whether it is a page, in bytes.
@@ -33,7 +33,7 @@ const PARTS: [&str; 15] = [
 pub(crate) fn is_web_page(
     headers: &HeaderMap,
     beginning: &[u8],
-    expected: Option<&Format>,
+    expected: Option<&BodyFormat>,
 ) -> bool {
     let body = beginning
         .strip_prefix(b"\xef\xbb\xbf")
@@ -49,10 +49,13 @@ pub(crate) fn is_web_page(
 }
 
 /// What is meant to be XML or text may have elements of those names.
-fn begins_as_page(body: &[u8], expected: &Format) -> bool {
+fn begins_as_page(body: &[u8], expected: &BodyFormat) -> bool {
     let first = first_tag(body).unwrap_or_default();
     let is_part = || body.starts_with(b"<!--") || PARTS.iter().any(|name| is_named(first, name));
-    let may_have_parts = matches!(expected.syntax, Syntax::Xml(_) | Syntax::Text(_));
+    let may_have_parts = matches!(
+        expected.syntax,
+        FormatSyntax::Xml(_) | FormatSyntax::Text(_)
+    );
     PAGES.iter().any(|name| is_named(first, name)) || !may_have_parts && is_part()
 }
 
@@ -77,7 +80,7 @@ pub(crate) struct WebPage<'a> {
 pub(crate) fn failure(
     page: &WebPage<'_>,
     place: &str,
-    call: &Call<'_>,
+    call: &OutgoingRequest<'_>,
     hide: impl Fn(&str) -> String,
 ) -> Failure {
     let &WebPage {
@@ -104,14 +107,14 @@ pub(crate) fn failure(
         is_titled,
         status: Some(status.as_u16()),
         retry_after: Limits::of(headers).delay(status),
-        effect: Effect::Unknown,
-        ..Failure::new(Class::Transient, message)
+        effect: RequestEffect::Unknown,
+        ..Failure::new(FailureClass::Transient, message)
     }
 }
 
 /// What an answer is to be written in: no page.
-fn expected_format(headers: &HeaderMap, given: Option<&Format>) -> Format {
-    Format::of_answer(given, content_type(headers).filter(|_| !says_page(headers)))
+fn expected_format(headers: &HeaderMap, given: Option<&BodyFormat>) -> BodyFormat {
+    BodyFormat::of_answer(given, content_type(headers).filter(|_| !says_page(headers)))
 }
 
 fn media_type(content_type: &str) -> &str {
@@ -156,8 +159,8 @@ fn title(headers: &HeaderMap, beginning: &[u8]) -> Option<String> {
 
 /// The characters of a page; what is none of its charset is replaced.
 fn decoded(headers: &HeaderMap, bytes: &[u8]) -> String {
-    let text = Format::from(Syntax::Text(TextOptions::default()));
-    Format::of_answer(Some(&text), content_type(headers))
+    let text = BodyFormat::from(FormatSyntax::Text(TextOptions::default()));
+    BodyFormat::of_answer(Some(&text), content_type(headers))
         .charset
         .unwrap_or_default()
         .lossy(bytes)
@@ -167,7 +170,7 @@ fn decoded(headers: &HeaderMap, bytes: &[u8]) -> String {
 fn unescaped(title: &str) -> String {
     let element = format!("<title>{title}</title>");
     let read = decode(
-        &Syntax::Xml(XmlOptions::default()).into(),
+        &FormatSyntax::Xml(XmlOptions::default()).into(),
         None,
         element.as_bytes(),
     );
@@ -202,25 +205,25 @@ mod tests {
         HeaderMap::from_iter(value.map(|value| (CONTENT_TYPE, value)))
     }
 
-    fn is_page(content_type: &str, body: &str, expected: Option<Syntax>) -> bool {
+    fn is_page(content_type: &str, body: &str, expected: Option<FormatSyntax>) -> bool {
         is_web_page(
             &typed(content_type),
             body.as_bytes(),
-            expected.map(Format::from).as_ref(),
+            expected.map(BodyFormat::from).as_ref(),
         )
     }
 
-    fn formats() -> [Option<Syntax>; 5] {
+    fn formats() -> [Option<FormatSyntax>; 5] {
         let (csv, xml) = (
-            Syntax::Csv(CsvOptions::default()),
-            Syntax::Xml(XmlOptions::default()),
+            FormatSyntax::Csv(CsvOptions::default()),
+            FormatSyntax::Xml(XmlOptions::default()),
         );
         [
             None,
-            Some(Syntax::JsonLines),
+            Some(FormatSyntax::JsonLines),
             Some(csv),
             Some(xml),
-            Some(Syntax::Text(TextOptions::default())),
+            Some(FormatSyntax::Text(TextOptions::default())),
         ]
     }
 
@@ -328,9 +331,9 @@ mod tests {
             beginning: page,
         };
         let url = format!("https://shop.example{url}").parse().unwrap();
-        let call = Call {
+        let call = OutgoingRequest {
             body: Some(body.into()),
-            ..Call::bare(Method::POST, url, "POST /customers")
+            ..OutgoingRequest::bare(Method::POST, url, "POST /customers")
         };
         super::failure(&page, "shop: POST /customers", &call, |text| {
             text.replace("hunter2", "***")
@@ -408,7 +411,7 @@ mod tests {
         fn any_beginning_is_a_page_or_none(body: Vec<u8>, tagged in "(<[!?/-]{0,4}[a-zA-Zż ]{0,8}-?-?[?]?>? ?){0,6}") {
             for body in [&body[..], tagged.as_bytes()] {
                 for expected in formats() {
-                    is_web_page(&typed("text/html"), body, expected.map(Format::from).as_ref());
+                    is_web_page(&typed("text/html"), body, expected.map(BodyFormat::from).as_ref());
                 }
                 title(&typed(""), body);
             }

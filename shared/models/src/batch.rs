@@ -96,14 +96,14 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::{Op, Version};
+    use crate::{Operation, Version};
 
     fn batch(lengths: &[usize]) -> Batch {
         let record = |(slot, length): (u32, &usize)| Record {
             slot,
             key: String::new(),
             version: Version::new("1"),
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data: RawValue::from_string(format!("\"{}\"", "x".repeat(length - 2))).unwrap(),
             source: None,
         };

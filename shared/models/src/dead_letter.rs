@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{Fate, Op, Record, RunId, Stage, Version, run::UnknownWord};
+use crate::{AttemptFingerprint, Operation, Record, RunId, Stage, Version, run::ParseWordError};
 
 /// The AMQP `type` of a message of dead letters: a JSON array of [`DeadLetter`].
 pub const DEAD_LETTERS_TYPE: &str = "pomost.dead.v1";
@@ -27,7 +27,7 @@ pub struct DeadLetter {
     /// The stage that could not settle it.
     pub stage: Stage,
     /// What kind of failure it was.
-    pub reason: Reason,
+    pub reason: DeadLetterReason,
     /// What went wrong, without secrets or sensitive values.
     pub error: String,
     /// The JSON pointer (RFC 6901) of the field at fault, where one is.
@@ -103,8 +103,8 @@ impl DeadLetter {
 
     /// What decided what became of the record, where that is known: a record of equal fate that is read again
     /// needs no letter of its own.
-    pub fn fate(&self) -> Option<Fate> {
-        Some(Fate::of(
+    pub fn fate(&self) -> Option<AttemptFingerprint> {
+        Some(AttemptFingerprint::of(
             self.flow_version.as_deref()?,
             self.stage,
             self.record.as_ref()?,
@@ -119,7 +119,7 @@ impl DeadLetter {
     }
 
     /// What was to happen to the record.
-    pub fn op(&self) -> Option<Op> {
+    pub fn op(&self) -> Option<Operation> {
         self.record.as_ref().map(|record| record.op)
     }
 }
@@ -135,7 +135,7 @@ fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
 /// What kind of failure made a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum DeadLetterReason {
     /// A schema, a mapping or the destination refused the record.
     Invalid,
     /// The attempts at something that may pass were used up.
@@ -150,38 +150,38 @@ pub enum Reason {
     Unreadable,
 }
 
-impl Reason {
+impl DeadLetterReason {
     /// Every reason.
-    pub const ALL: [Reason; 6] = [
-        Reason::Invalid,
-        Reason::Transient,
-        Reason::InDoubt,
-        Reason::Conflict,
-        Reason::Poison,
-        Reason::Unreadable,
+    pub const ALL: [DeadLetterReason; 6] = [
+        DeadLetterReason::Invalid,
+        DeadLetterReason::Transient,
+        DeadLetterReason::InDoubt,
+        DeadLetterReason::Conflict,
+        DeadLetterReason::Poison,
+        DeadLetterReason::Unreadable,
     ];
 
     /// The word used in the store and in listings.
     pub fn as_str(self) -> &'static str {
         match self {
-            Reason::Invalid => "invalid",
-            Reason::Transient => "transient",
-            Reason::InDoubt => "in_doubt",
-            Reason::Conflict => "conflict",
-            Reason::Poison => "poison",
-            Reason::Unreadable => "unreadable",
+            DeadLetterReason::Invalid => "invalid",
+            DeadLetterReason::Transient => "transient",
+            DeadLetterReason::InDoubt => "in_doubt",
+            DeadLetterReason::Conflict => "conflict",
+            DeadLetterReason::Poison => "poison",
+            DeadLetterReason::Unreadable => "unreadable",
         }
     }
 }
 
-impl std::str::FromStr for Reason {
-    type Err = UnknownWord;
+impl std::str::FromStr for DeadLetterReason {
+    type Err = ParseWordError;
 
-    fn from_str(text: &str) -> Result<Reason, UnknownWord> {
-        Reason::ALL
+    fn from_str(text: &str) -> Result<DeadLetterReason, ParseWordError> {
+        DeadLetterReason::ALL
             .into_iter()
             .find(|reason| reason.as_str() == text)
-            .ok_or_else(|| UnknownWord(text.to_owned()))
+            .ok_or_else(|| ParseWordError(text.to_owned()))
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
             slot,
             key: key.into(),
             version: Version::new(version),
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data,
             source: None,
         }

@@ -11,11 +11,11 @@ use crate::{Record, Stage};
 /// The order of extraction is no part of it: it is another one each time a record is read. Nor are the headers that a
 /// row was told by, which are other ones each time it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fate(pub [u8; 16]);
+pub struct AttemptFingerprint(pub [u8; 16]);
 
-impl Fate {
+impl AttemptFingerprint {
     /// The fate of a record at a stage, under this version of its flow's files.
-    pub fn of(flow_version: &str, stage: Stage, record: &Record) -> Fate {
+    pub fn of(flow_version: &str, stage: Stage, record: &Record) -> AttemptFingerprint {
         let (op, version) = (
             record.op.as_str(),
             record.version.given().unwrap_or_default(),
@@ -33,7 +33,7 @@ impl Fate {
         }
         let mut fate = [0; 16];
         fate.copy_from_slice(&digest.finalize()[..16]);
-        Fate(fate)
+        AttemptFingerprint(fate)
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::{Op, Version};
+    use crate::{Operation, Version};
 
     fn record(slot: u32, version: Version, data: &str) -> Record {
         let data = RawValue::from_string(data.to_owned()).unwrap();
@@ -60,7 +60,7 @@ mod tests {
             slot,
             key: "a".into(),
             version,
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data,
             source: None,
         }
@@ -70,8 +70,8 @@ mod tests {
         Version::new(version).extracted(&Version::of_extraction(uuid::Uuid::now_v7(), row))
     }
 
-    fn of(flow: &str, record: &Record) -> Fate {
-        Fate::of(flow, Stage::Load, record)
+    fn of(flow: &str, record: &Record) -> AttemptFingerprint {
+        AttemptFingerprint::of(flow, Stage::Load, record)
     }
 
     fn mapped(record: &Record, data: &str) -> Record {
@@ -101,7 +101,7 @@ mod tests {
             record(0, read(0, "2"), "{}"),
             record(0, Version::of_extraction(uuid::Uuid::now_v7(), 0), "{}"),
             Record {
-                op: Op::Delete,
+                op: Operation::Delete,
                 ..first.clone()
             },
             mapped(&first, "[1]"),
@@ -117,8 +117,11 @@ mod tests {
     #[test]
     fn a_row_that_is_told_again_by_other_headers_has_the_same_fate_and_none_of_a_record_s() {
         let row = record(0, read(0, "1"), "{}");
-        let told = |headers| Fate::of("f", Stage::Extract, &mapped(&row, headers));
+        let told = |headers| AttemptFingerprint::of("f", Stage::Extract, &mapped(&row, headers));
         assert_eq!(told("null"), told(r#"{"id":1}"#));
-        assert_ne!(told("null"), Fate::of("f", Stage::Extract, &row));
+        assert_ne!(
+            told("null"),
+            AttemptFingerprint::of("f", Stage::Extract, &row)
+        );
     }
 }

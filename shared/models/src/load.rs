@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::{
     files::FilesSection,
-    request::{AnswerRuleSection, Meaning, RequestSection},
+    request::{AnswerMeaning, AnswerRuleSection, RequestSection},
     table::TableSection,
     text::{Jq, Name},
 };
@@ -57,7 +57,7 @@ pub struct LoadSection {
     /// Which changes of one key are applied: the `latest`, or `every` one of them in the order of their
     /// versions.
     #[serde(default)]
-    pub order: Order,
+    pub order: ChangeOrder,
     /// What to do when the destination fails.
     #[serde(default)]
     pub retry: RetrySection,
@@ -145,13 +145,13 @@ pub struct VerdictRuleSection {
     /// The verdicts for which this is true, where `.` is the verdict.
     pub when: Jq,
     /// What they mean for their record, as an answer about it alone would.
-    pub means: Meaning,
+    pub means: AnswerMeaning,
 }
 
 /// Which changes of one key are applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Order {
+pub enum ChangeOrder {
     /// The newest: an older one that comes later, or waits, or is dead, is stale.
     #[default]
     Latest,

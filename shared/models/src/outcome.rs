@@ -51,7 +51,7 @@ impl Outcome {
         }
     }
 
-    /// The character that stands for it in [`Outcomes::mask`].
+    /// The character that stands for it in [`SlotOutcomes::mask`].
     pub fn letter(self) -> char {
         match self {
             Outcome::Created => 'c',
@@ -66,24 +66,24 @@ impl Outcome {
     }
 }
 
-/// What is known about the slots of one batch: one character each, [`Outcomes::WAITING`] for those
+/// What is known about the slots of one batch: one character each, [`SlotOutcomes::WAITING`] for those
 /// that have not settled.
 ///
 /// A slot settles once. Merging the same mask again changes nothing, which is what keeps the counts
 /// of a run exact when messages are delivered twice. Only a dead letter counts though its slot has settled: where
 /// rows shift while a page is read again, that was another record's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcomes {
+pub struct SlotOutcomes {
     mask: Vec<u8>,
 }
 
-impl Outcomes {
+impl SlotOutcomes {
     /// The character of a slot that has not settled.
     pub const WAITING: char = '.';
 
     /// A batch of `size` records of which none has settled.
-    pub fn waiting(size: u32) -> Outcomes {
-        Outcomes {
+    pub fn waiting(size: u32) -> SlotOutcomes {
+        SlotOutcomes {
             mask: vec![Self::WAITING as u8; size as usize],
         }
     }
@@ -130,24 +130,24 @@ mod tests {
 
     #[test]
     fn a_slot_keeps_its_first_outcome() {
-        assert_eq!(Outcomes::merge("c..x", "u=.c"), "c=.x");
+        assert_eq!(SlotOutcomes::merge("c..x", "u=.c"), "c=.x");
     }
 
     #[test]
     fn a_dead_letter_counts_unless_it_is_outdated() {
-        assert_eq!(Outcomes::merge("c=s.", "xxxx"), "xxsx");
-        assert_eq!(Outcomes::merge("xxsx", "c=s."), "xxsx");
+        assert_eq!(SlotOutcomes::merge("c=s.", "xxxx"), "xxsx");
+        assert_eq!(SlotOutcomes::merge("xxsx", "c=s."), "xxsx");
     }
 
     #[test]
     fn the_longer_batch_wins() {
-        assert_eq!(Outcomes::merge("c.", "..f."), "c.f.");
-        assert_eq!(Outcomes::merge("c...", "."), "c...");
+        assert_eq!(SlotOutcomes::merge("c.", "..f."), "c.f.");
+        assert_eq!(SlotOutcomes::merge("c...", "."), "c...");
     }
 
     #[test]
     fn settling_beyond_the_size_makes_room() {
-        let mut outcomes = Outcomes::waiting(1);
+        let mut outcomes = SlotOutcomes::waiting(1);
         outcomes.settle(2, Outcome::Created);
         assert_eq!(outcomes.mask(), "..c");
     }

@@ -13,20 +13,22 @@ pub struct Period(pub Duration);
 const PATTERN: &str = "^[0-9]{1,9}(ms|s|m|h|d)$";
 
 impl FromStr for Period {
-    type Err = NotAPeriod;
+    type Err = ParsePeriodError;
 
-    fn from_str(text: &str) -> Result<Period, NotAPeriod> {
-        let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(NotAPeriod)?;
-        let number: u64 = text[..digits].parse().map_err(|_| NotAPeriod)?;
+    fn from_str(text: &str) -> Result<Period, ParsePeriodError> {
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .ok_or(ParsePeriodError)?;
+        let number: u64 = text[..digits].parse().map_err(|_| ParsePeriodError)?;
         let unit = match &text[digits..] {
             "ms" => 1,
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,
-            _ => return Err(NotAPeriod),
+            _ => return Err(ParsePeriodError),
         };
-        let milliseconds = number.checked_mul(unit).ok_or(NotAPeriod)?;
+        let milliseconds = number.checked_mul(unit).ok_or(ParsePeriodError)?;
         Ok(Period(Duration::from_millis(milliseconds)))
     }
 }
@@ -34,7 +36,7 @@ impl FromStr for Period {
 /// The text is not a length of time.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a number and a unit: 500ms, 30s, 5m, 1h or 7d")]
-pub struct NotAPeriod;
+pub struct ParsePeriodError;
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Period, D::Error> {

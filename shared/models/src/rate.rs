@@ -9,7 +9,7 @@ use crate::Period;
 
 /// So many requests in so long: `50/s`, `1000/h`, `100/10s` or `6/m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub struct RequestRate {
     /// How many requests.
     pub requests: u32,
     /// In how long.
@@ -21,7 +21,7 @@ const PATTERN: &str = "^[0-9]{1,9}/[0-9]{0,9}(s|m|h|d)$";
 
 const EXPECTED: &str = "expected a number of requests and a period: 50/s, 1000/h, 100/10s or 6/m";
 
-impl Rate {
+impl RequestRate {
     /// From one request to the next where they are spread evenly, in whole microseconds: never less than
     /// the rate asks for. None where the rate lets nothing through.
     pub fn interval(self) -> Option<Duration> {
@@ -34,24 +34,24 @@ impl Rate {
     }
 }
 
-impl FromStr for Rate {
-    type Err = NotARate;
+impl FromStr for RequestRate {
+    type Err = ParseRateError;
 
-    fn from_str(text: &str) -> Result<Rate, NotARate> {
-        let (requests, period) = text.split_once('/').ok_or(NotARate)?;
+    fn from_str(text: &str) -> Result<RequestRate, ParseRateError> {
+        let (requests, period) = text.split_once('/').ok_or(ParseRateError)?;
         let digits =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(requests) || period.ends_with("ms") {
-            return Err(NotARate);
+            return Err(ParseRateError);
         }
         let period = match period.starts_with(|c: char| c.is_ascii_digit()) {
             true => period.parse(),
             false => format!("1{period}").parse(),
         };
-        let requests = requests.parse().map_err(|_| NotARate)?;
-        Ok(Rate {
+        let requests = requests.parse().map_err(|_| ParseRateError)?;
+        Ok(RequestRate {
             requests,
-            period: period.map_err(|_| NotARate)?,
+            period: period.map_err(|_| ParseRateError)?,
         })
     }
 }
@@ -59,16 +59,16 @@ impl FromStr for Rate {
 /// The text does not say how many requests in how long.
 #[derive(Debug, thiserror::Error)]
 #[error("{EXPECTED}")]
-pub struct NotARate;
+pub struct ParseRateError;
 
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
+impl<'de> Deserialize<'de> for RequestRate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RequestRate, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }
 }
 
-impl JsonSchema for Rate {
+impl JsonSchema for RequestRate {
     fn schema_name() -> Cow<'static, str> {
         "Rate".into()
     }
@@ -87,7 +87,7 @@ impl JsonSchema for Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitSection {
     /// The rate.
-    pub limit: Rate,
+    pub limit: RequestRate,
     /// How many requests that were not made in their time may be made later, at once.
     pub burst: u32,
 }
@@ -97,9 +97,9 @@ impl<'de> Deserialize<'de> for RateLimitSection {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Written {
-            Rate(Rate),
+            Rate(RequestRate),
             Fields {
-                limit: Rate,
+                limit: RequestRate,
                 #[serde(default)]
                 burst: u32,
             },
@@ -122,7 +122,7 @@ impl JsonSchema for RateLimitSection {
             "pattern": PATTERN,
             "patternErrorMessage": "expected a rate, 50/s, 1000/h, 100/10s or 6/m, or { limit: 100/10s, burst: 20 }",
             "properties": {
-                "limit": generator.subschema_for::<Rate>(),
+                "limit": generator.subschema_for::<RequestRate>(),
                 "burst": {
                     "type": "integer",
                     "minimum": 0,
@@ -138,7 +138,7 @@ impl JsonSchema for RateLimitSection {
     }
 }
 
-impl fmt::Display for Rate {
+impl fmt::Display for RequestRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.requests, self.period)
     }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn requests_and_a_period_make_a_rate() {
         let rate = |text: &str| {
-            text.parse::<Rate>()
+            text.parse::<RequestRate>()
                 .map(|rate| (rate.requests, rate.period.0.as_secs()))
                 .ok()
         };
@@ -177,14 +177,14 @@ mod tests {
             "1.5/s",
             "9999999999/s",
         ] {
-            assert!(text.parse::<Rate>().is_err(), "{text}");
+            assert!(text.parse::<RequestRate>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn requests_are_spread_evenly_and_never_closer_than_the_rate_has_it() {
         let micros = |text: &str| {
-            text.parse::<Rate>()
+            text.parse::<RequestRate>()
                 .ok()?
                 .interval()
                 .map(|interval| interval.as_micros())

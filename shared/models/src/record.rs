@@ -19,7 +19,7 @@ pub struct Record {
     /// What orders the changes of one key.
     pub version: Version,
     /// What is to happen at the destination.
-    pub op: Op,
+    pub op: Operation,
     /// The record as the stage that reads it needs it: extracted before, mapped after `transform`. On its way
     /// to `extract`, what the row was told by that is needed to ask about it: headers, or null.
     pub data: Box<RawValue>,
@@ -61,19 +61,19 @@ impl Record {
 /// What is to happen to a record at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Op {
+pub enum Operation {
     /// Create it, or update it where it exists.
     Upsert,
     /// Delete it.
     Delete,
 }
 
-impl Op {
+impl Operation {
     /// The word used in messages, in the store and as `$op` in expressions.
     pub fn as_str(self) -> &'static str {
         match self {
-            Op::Upsert => "upsert",
-            Op::Delete => "delete",
+            Operation::Upsert => "upsert",
+            Operation::Delete => "delete",
         }
     }
 }

@@ -39,13 +39,13 @@ pub struct AnswerRuleSection {
     #[serde(default)]
     pub when: Option<Jq>,
     /// What they mean.
-    pub means: Meaning,
+    pub means: AnswerMeaning,
 }
 
 /// What an answer means, and so what is done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Meaning {
+pub enum AnswerMeaning {
     /// It is the answer that was asked for.
     Ok,
     /// It may pass: the request is tried again.

@@ -50,7 +50,7 @@ impl std::str::FromStr for RunId {
 /// What started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Trigger {
+pub enum RunTrigger {
     /// The flow's `schedule`.
     Schedule,
     /// `pomost sync`.
@@ -61,31 +61,31 @@ pub enum Trigger {
     Webhook,
 }
 
-impl Trigger {
+impl RunTrigger {
     /// The word used in the store and in listings.
     pub fn as_str(self) -> &'static str {
         match self {
-            Trigger::Schedule => "schedule",
-            Trigger::Manual => "manual",
-            Trigger::Replay => "replay",
-            Trigger::Webhook => "webhook",
+            RunTrigger::Schedule => "schedule",
+            RunTrigger::Manual => "manual",
+            RunTrigger::Replay => "replay",
+            RunTrigger::Webhook => "webhook",
         }
     }
 }
 
-impl std::str::FromStr for Trigger {
-    type Err = UnknownWord;
+impl std::str::FromStr for RunTrigger {
+    type Err = ParseWordError;
 
-    fn from_str(text: &str) -> Result<Trigger, UnknownWord> {
+    fn from_str(text: &str) -> Result<RunTrigger, ParseWordError> {
         [
-            Trigger::Schedule,
-            Trigger::Manual,
-            Trigger::Replay,
-            Trigger::Webhook,
+            RunTrigger::Schedule,
+            RunTrigger::Manual,
+            RunTrigger::Replay,
+            RunTrigger::Webhook,
         ]
         .into_iter()
         .find(|trigger| trigger.as_str() == text)
-        .ok_or_else(|| UnknownWord(text.to_owned()))
+        .ok_or_else(|| ParseWordError(text.to_owned()))
     }
 }
 
@@ -121,20 +121,20 @@ impl fmt::Display for Stage {
 }
 
 impl std::str::FromStr for Stage {
-    type Err = UnknownWord;
+    type Err = ParseWordError;
 
-    fn from_str(text: &str) -> Result<Stage, UnknownWord> {
+    fn from_str(text: &str) -> Result<Stage, ParseWordError> {
         [Stage::Extract, Stage::Transform, Stage::Load]
             .into_iter()
             .find(|stage| stage.as_str() == text)
-            .ok_or_else(|| UnknownWord(text.to_owned()))
+            .ok_or_else(|| ParseWordError(text.to_owned()))
     }
 }
 
 /// A word that names none of the values its place allows.
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is not one of the known words")]
-pub struct UnknownWord(pub String);
+pub struct ParseWordError(pub String);
 
 #[cfg(test)]
 mod tests {

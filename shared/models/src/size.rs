@@ -7,40 +7,42 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// An amount of bytes: a whole number and a unit, `512KiB`, `64MiB` or `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(pub u64);
+pub struct ByteSize(pub u64);
 
 /// Nine digits of GiB are far from any overflow.
 const PATTERN: &str = "^[0-9]{1,9}(KiB|MiB|GiB)$";
 
-impl FromStr for Size {
-    type Err = NotASize;
+impl FromStr for ByteSize {
+    type Err = ParseSizeError;
 
-    fn from_str(text: &str) -> Result<Size, NotASize> {
-        let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(NotASize)?;
-        let number: u64 = text[..digits].parse().map_err(|_| NotASize)?;
+    fn from_str(text: &str) -> Result<ByteSize, ParseSizeError> {
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .ok_or(ParseSizeError)?;
+        let number: u64 = text[..digits].parse().map_err(|_| ParseSizeError)?;
         let unit = match &text[digits..] {
             "KiB" => 1 << 10,
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
-            _ => return Err(NotASize),
+            _ => return Err(ParseSizeError),
         };
-        number.checked_mul(unit).map(Size).ok_or(NotASize)
+        number.checked_mul(unit).map(ByteSize).ok_or(ParseSizeError)
     }
 }
 
 /// The text is not an amount of bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a number and a unit: 512KiB, 64MiB or 1GiB")]
-pub struct NotASize;
+pub struct ParseSizeError;
 
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }
 }
 
-impl JsonSchema for Size {
+impl JsonSchema for ByteSize {
     fn schema_name() -> Cow<'static, str> {
         "Size".into()
     }
@@ -55,7 +57,7 @@ impl JsonSchema for Size {
     }
 }
 
-impl fmt::Display for Size {
+impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             bytes if bytes % (1 << 30) == 0 => write!(f, "{} GiB", bytes >> 30),
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_number_and_a_unit_make_a_size() {
-        let bytes = |text: &str| text.parse::<Size>().map(|size| size.0).ok();
+        let bytes = |text: &str| text.parse::<ByteSize>().map(|size| size.0).ok();
         assert_eq!(bytes("1KiB"), Some(1024));
         assert_eq!(bytes("512KiB"), Some(524_288));
         assert_eq!(bytes("1MiB"), Some(1_048_576));
@@ -98,13 +100,19 @@ mod tests {
             "99999999999999999999MiB",
             "99999999999999999999GiB",
         ] {
-            assert!(text.parse::<Size>().is_err(), "{text}");
+            assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_size_is_shown_in_its_largest_whole_unit() {
-        let shown = [Size(1 << 30), Size(3 << 19), Size(5), Size(0)].map(|size| size.to_string());
+        let shown = [
+            ByteSize(1 << 30),
+            ByteSize(3 << 19),
+            ByteSize(5),
+            ByteSize(0),
+        ]
+        .map(|size| size.to_string());
         assert_eq!(shown, ["1 GiB", "1536 KiB", "5 bytes", "0 GiB"]);
     }
 }

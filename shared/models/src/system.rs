@@ -6,7 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::{
-    Period, Size, auth::AuthSection, rate::RateLimitSection, request::AnswerRuleSection, text::Name,
+    ByteSize, Period, auth::AuthSection, rate::RateLimitSection, request::AnswerRuleSection,
+    text::Name,
 };
 
 /// A business system with an HTTP API: where it is, how to be let in, and its limits.
@@ -41,7 +42,7 @@ pub struct SystemFile {
     /// The longest answer that is held in memory, as it comes and decompressed; at most 1GiB. An answer
     /// that is read row by row may be as long as it likes.
     #[serde(default = "default_max_answer")]
-    pub max_answer: Size,
+    pub max_answer: ByteSize,
     /// Requests in flight at a time at most, per process; fewer while the system takes fewer.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 1024))]
@@ -64,8 +65,8 @@ fn default_connect_timeout() -> Period {
     Period(std::time::Duration::from_secs(10))
 }
 
-fn default_max_answer() -> Size {
-    Size(64 << 20)
+fn default_max_answer() -> ByteSize {
+    ByteSize(64 << 20)
 }
 
 fn default_concurrency() -> u32 {

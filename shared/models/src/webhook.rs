@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Period, Size,
+    ByteSize, Period,
     format::FormatSection,
     system::SecretReference,
     text::{Jq, TextTemplate},
@@ -53,15 +53,15 @@ pub struct WebhookSection {
         regex(pattern = "^[0-9]{1,6}(KiB|MiB)$"),
         extend("patternErrorMessage" = "expected a number and a unit: 512KiB or 1MiB")
     )]
-    pub max_body: Size,
+    pub max_body: ByteSize,
 }
 
 fn default_fetch() -> bool {
     true
 }
 
-fn default_max_body() -> Size {
-    Size(1 << 20)
+fn default_max_body() -> ByteSize {
+    ByteSize(1 << 20)
 }
 
 /// What proves that a delivery comes from the source. With several secrets any of them does, so that

@@ -6,18 +6,18 @@ use secrecy::SecretString;
 
 /// Who is told what people have to know.
 #[derive(Debug)]
-pub struct Alerts {
+pub struct AlertRules {
     /// Where messages are posted.
     pub url: SecretString,
     /// How many dead letters of one flow are a burst.
-    pub dead_letters: Burst,
+    pub dead_letters: BurstRule,
     /// For how many of its intervals a flow with a schedule may go without a run that succeeded.
     pub overdue: u32,
 }
 
 /// So many in so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Burst {
+pub struct BurstRule {
     /// How many.
     pub count: u32,
     /// Within how long.

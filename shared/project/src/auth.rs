@@ -7,11 +7,11 @@ use pomost_expression::Expression;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::request::Request;
+use crate::request::RequestTemplate;
 
 /// How requests prove who sends them.
 #[derive(Debug)]
-pub enum Auth {
+pub enum SystemAuth {
     /// They do not.
     None,
     /// `Authorization: Bearer …`.
@@ -50,27 +50,27 @@ pub enum Auth {
     /// Tokens of an authorisation server.
     OAuth2(Arc<OAuth2>),
     /// A token that a login gives.
-    Session(Arc<Session>),
+    Session(Arc<SessionLogin>),
 }
 
 /// Where tokens come from, and what is shown for them.
 #[derive(Debug)]
 pub struct OAuth2 {
     /// What tokens are given for.
-    pub grant: Grant,
+    pub grant: OAuthGrant,
     /// The authorisation server's token endpoint.
     pub token_url: Url,
     /// The name by which the authorisation server knows us.
     pub client_id: String,
     /// What proves that we are the client.
-    pub client: ClientProof,
+    pub client: ClientAuthentication,
     /// The parameters of the request beside those: scope, audience and others.
     pub parameters: Vec<(String, String)>,
 }
 
 /// What tokens are given for.
 #[derive(Debug)]
-pub enum Grant {
+pub enum OAuthGrant {
     /// The client itself (RFC 6749 §4.4).
     ClientCredentials,
     /// A refresh token (RFC 6749 §6).
@@ -91,7 +91,7 @@ pub enum Grant {
 
 /// What proves to a token endpoint that we are the client.
 #[derive(Debug)]
-pub enum ClientProof {
+pub enum ClientAuthentication {
     /// Nothing: a public client is only named.
     None,
     /// `Authorization: Basic …` with this secret.
@@ -113,9 +113,9 @@ pub struct PrivateKey {
 
 /// A login, and what to do with what it gives.
 #[derive(Debug)]
-pub struct Session {
+pub struct SessionLogin {
     /// The login.
-    pub request: Request,
+    pub request: RequestTemplate,
     /// What its expressions have as their input.
     pub credentials: BTreeMap<String, SecretString>,
     /// The token, in `{status, headers, body}` of its answer.
@@ -123,12 +123,12 @@ pub struct Session {
     /// When the token expires, in the same.
     pub expires: Option<Expression>,
     /// Where the token travels.
-    pub place: TokenPlace,
+    pub place: SessionTokenPlace,
 }
 
 /// Where a token travels in a request.
 #[derive(Debug, Clone)]
-pub enum TokenPlace {
+pub enum SessionTokenPlace {
     /// In a header.
     Header {
         /// The header's name.
@@ -142,10 +142,10 @@ pub enum TokenPlace {
     Cookie(String),
 }
 
-impl TokenPlace {
+impl SessionTokenPlace {
     /// `Authorization: Bearer …` (RFC 6750 §2.1).
-    pub fn bearer() -> TokenPlace {
-        TokenPlace::Header {
+    pub fn bearer() -> SessionTokenPlace {
+        SessionTokenPlace::Header {
             name: http::header::AUTHORIZATION,
             before: "Bearer ".to_owned(),
             after: String::new(),
@@ -157,7 +157,8 @@ impl OAuth2 {
     /// The key that signs assertions, where there are any.
     pub fn signing_key(&self) -> Option<&PrivateKey> {
         match (&self.grant, &self.client) {
-            (Grant::JwtBearer { key, .. }, _) | (_, ClientProof::PrivateKeyJwt(key)) => Some(key),
+            (OAuthGrant::JwtBearer { key, .. }, _)
+            | (_, ClientAuthentication::PrivateKeyJwt(key)) => Some(key),
             _ => None,
         }
     }
@@ -166,9 +167,11 @@ impl OAuth2 {
     /// may change while its refresh token stays good. None where a certificate proves who we are.
     pub fn secret(&self) -> Option<&SecretString> {
         match (&self.grant, &self.client, self.signing_key()) {
-            (Grant::RefreshToken { first, .. }, ..) => Some(first),
+            (OAuthGrant::RefreshToken { first, .. }, ..) => Some(first),
             (.., Some(key)) => Some(&key.pem),
-            (_, ClientProof::Basic(secret) | ClientProof::Body(secret), _) => Some(secret),
+            (_, ClientAuthentication::Basic(secret) | ClientAuthentication::Body(secret), _) => {
+                Some(secret)
+            }
             _ => None,
         }
     }
@@ -177,14 +180,14 @@ impl OAuth2 {
     /// it was given.
     pub fn configuration(&self) -> Vec<&str> {
         let mut configuration = vec![self.token_url.as_str(), &self.client_id];
-        if !matches!(self.grant, Grant::RefreshToken { .. }) {
+        if !matches!(self.grant, OAuthGrant::RefreshToken { .. }) {
             configuration.extend(
                 self.parameters
                     .iter()
                     .flat_map(|(name, value)| [name.as_str(), value]),
             );
         }
-        if let Grant::JwtBearer { claims, .. } = &self.grant {
+        if let OAuthGrant::JwtBearer { claims, .. } = &self.grant {
             configuration.extend(
                 claims
                     .iter()

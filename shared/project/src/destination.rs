@@ -4,43 +4,43 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use pomost_expression::Expression;
-pub use pomost_models::load::{IfMatch, Order};
+pub use pomost_models::load::{ChangeOrder, IfMatch};
 
 use crate::{
-    files::Files,
-    request::{AnswerRule, Meaning, Request},
-    table::Table,
+    files::FileDestination,
+    request::{AnswerMeaning, AnswerRule, RequestTemplate},
+    table::TableDestination,
 };
 
 /// Where the records go.
 #[derive(Debug)]
-pub struct Load {
+pub struct LoadRules {
     /// To what.
-    pub to: To,
+    pub to: LoadTarget,
     /// Which changes of one key are applied.
-    pub order: Order,
+    pub order: ChangeOrder,
     /// How often a record is tried before it becomes a dead letter.
     pub attempts: u32,
 }
 
 /// What the records go to.
 #[derive(Debug)]
-pub enum To {
+pub enum LoadTarget {
     /// A system, by requests.
-    System(Arc<Requests>),
+    System(Arc<WriteRequests>),
     /// A table.
-    Table(Arc<Table>),
+    Table(Arc<TableDestination>),
     /// Files.
-    Files(Arc<Files>),
+    Files(Arc<FileDestination>),
 }
 
-impl Load {
+impl LoadRules {
     /// Whether records are deleted.
     pub fn deletes(&self) -> bool {
         match &self.to {
-            To::System(requests) => requests.delete.is_some(),
-            To::Table(_) => true,
-            To::Files(_) => false,
+            LoadTarget::System(requests) => requests.delete.is_some(),
+            LoadTarget::Table(_) => true,
+            LoadTarget::Files(_) => false,
         }
     }
 
@@ -48,32 +48,32 @@ impl Load {
     /// key is simply written again.
     pub fn can_clear_doubt(&self) -> bool {
         match &self.to {
-            To::System(requests) => requests.can_clear_doubt(),
-            To::Table(_) | To::Files(_) => true,
+            LoadTarget::System(requests) => requests.can_clear_doubt(),
+            LoadTarget::Table(_) | LoadTarget::Files(_) => true,
         }
     }
 }
 
 /// How the records of a system are written.
 #[derive(Debug, Default)]
-pub struct Requests {
+pub struct WriteRequests {
     /// The system's name.
     pub system: String,
     /// How a record is made there.
-    pub create: Option<Create>,
+    pub create: Option<CreateRequest>,
     /// How a record is changed there.
-    pub update: Option<Update>,
+    pub update: Option<UpdateRequest>,
     /// How a record is deleted there.
-    pub delete: Option<Update>,
+    pub delete: Option<UpdateRequest>,
     /// How to find a record there.
-    pub lookup: Option<Lookup>,
+    pub lookup: Option<LookupRequest>,
     /// How many records are sent with one request.
     pub batch: Option<BatchRequests>,
     /// What its answers mean, before what the system's rules say.
     pub answers: Vec<AnswerRule>,
 }
 
-impl Requests {
+impl WriteRequests {
     /// Whether a record's id there is its key.
     pub fn id_is_key(&self) -> bool {
         match &self.create {
@@ -83,7 +83,7 @@ impl Requests {
     }
 
     /// How one of its requests is made for many records; none where it is made for each by itself.
-    pub fn for_many(&self, request: &Request) -> Option<&BatchRequests> {
+    pub fn for_many(&self, request: &RequestTemplate) -> Option<&BatchRequests> {
         self.batch.as_ref().filter(|_| !request.names_record())
     }
 
@@ -99,7 +99,7 @@ impl Requests {
 
     /// Whether it can be found out if a create took place whose answer never came.
     pub fn can_clear_doubt(&self) -> bool {
-        let ignored = |create: &Create| create.idempotency_header.is_some();
+        let ignored = |create: &CreateRequest| create.idempotency_header.is_some();
         self.lookup.is_some()
             || self.create.as_ref().is_none_or(ignored)
             || self.creates_may_repeat()
@@ -109,9 +109,9 @@ impl Requests {
 
 /// How a record is made at the destination.
 #[derive(Debug)]
-pub struct Create {
+pub struct CreateRequest {
     /// The request.
-    pub request: Request,
+    pub request: RequestTemplate,
     /// The destination's id in the answer; left out where it is the record's key.
     pub id: Option<Expression>,
     /// A header that makes the destination ignore a repeated create.
@@ -120,9 +120,9 @@ pub struct Create {
 
 /// How a record is changed or deleted at the destination.
 #[derive(Debug)]
-pub struct Update {
+pub struct UpdateRequest {
     /// The request.
-    pub request: Request,
+    pub request: RequestTemplate,
     /// What is done where somebody else changed it; left out, nobody looks.
     pub if_match: Option<IfMatch>,
 }
@@ -148,14 +148,14 @@ pub struct VerdictRule {
     /// The test that a verdict has to pass.
     pub when: Expression,
     /// What it means then.
-    pub means: Meaning,
+    pub means: AnswerMeaning,
 }
 
 /// How to find a record at the destination.
 #[derive(Debug)]
-pub struct Lookup {
+pub struct LookupRequest {
     /// The request.
-    pub request: Request,
+    pub request: RequestTemplate,
     /// The destination's id in the answer; null where it has no such record.
     pub id: Expression,
     /// Whether it is asked before each first create as well.

@@ -117,7 +117,7 @@ impl Document {
     ) -> Result<Expression, CompileError> {
         Expression::compile_in(&self.file.to_string_lossy(), source, |offset| {
             let Problem { line, column, .. } = self.problem_in_text(pointer, offset, "");
-            pomost_expression::Place {
+            pomost_expression::ExpressionPlace {
                 offset,
                 line,
                 column,

@@ -4,18 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use pomost_expression::Expression;
-use pomost_format::{Format, RowPath};
+use pomost_format::{BodyFormat, RowPath};
 use pomost_models::VersionType;
 
 pub use crate::schedule::Schedule;
 use crate::{
-    request::{AnswerRule, Request},
-    webhook::Webhook,
+    request::{AnswerRule, RequestTemplate},
+    webhook::WebhookRules,
 };
 
 /// Where the records come from.
 #[derive(Debug)]
-pub struct Extract {
+pub struct ExtractRules {
     /// The system's name.
     pub system: String,
     /// What lists the records; none where the source only delivers them.
@@ -23,7 +23,7 @@ pub struct Extract {
     /// What lists those for each of whom the records are listed.
     pub for_each: Option<Listing>,
     /// What to ask about each row.
-    pub fetch: Option<Fetch>,
+    pub fetch: Option<FetchRequest>,
     /// A record's key.
     pub key: Expression,
     /// A record's version.
@@ -33,17 +33,17 @@ pub struct Extract {
     /// The zone of the clock of times that name none, where the flow says it.
     pub timezone: Option<TimeZone>,
     /// How far the source has been read.
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<CursorRules>,
     /// Whether the source deleted the record.
     pub deleted: Option<Expression>,
     /// What lists the deletions.
-    pub deletions: Option<Deletions>,
+    pub deletions: Option<DeletionRules>,
     /// The percentage of the known records that may be missing from a full reading, each then deleted.
     pub sweep: Option<u32>,
     /// When it runs by itself.
     pub schedule: Option<Schedule>,
     /// Where the source delivers changes by itself.
-    pub webhook: Option<Arc<Webhook>>,
+    pub webhook: Option<Arc<WebhookRules>>,
     /// What its answers mean, before what the system's rules say.
     pub answers: Vec<AnswerRule>,
 }
@@ -54,11 +54,11 @@ pub struct Listing {
     /// Where it stands in the flow, `extract` or `extract.for_each`: what errors name.
     pub place: String,
     /// The request of a page.
-    pub request: Request,
+    pub request: RequestTemplate,
     /// How to come to the next page.
-    pub paginate: Paginate,
+    pub paginate: Pagination,
     /// What answers are written in, where the flow says it.
-    pub format: Option<Format>,
+    pub format: Option<BodyFormat>,
     /// The rows in an answer.
     pub records: Expression,
     /// The same rows of a JSON answer as they come, where nothing else needs the whole answer.
@@ -78,16 +78,16 @@ pub struct List {
 
 /// A request for each row.
 #[derive(Debug)]
-pub struct Fetch {
+pub struct FetchRequest {
     /// The request.
-    pub request: Request,
+    pub request: RequestTemplate,
     /// What answers are written in, where the flow says it.
-    pub format: Option<Format>,
+    pub format: Option<BodyFormat>,
     /// The record in the answer.
     pub record: Option<Expression>,
 }
 
-impl Fetch {
+impl FetchRequest {
     /// Whether one of its expressions uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         self.request.uses_variable(name)
@@ -100,7 +100,7 @@ impl Fetch {
 
 /// A listing of what the source deleted.
 #[derive(Debug)]
-pub struct Deletions {
+pub struct DeletionRules {
     /// What lists the deletions.
     pub listing: Listing,
     /// The key of the deleted record.
@@ -113,7 +113,7 @@ pub struct Deletions {
 
 /// How to come to the next page.
 #[derive(Debug)]
-pub enum Paginate {
+pub enum Pagination {
     /// There is one page.
     None,
     /// The answer holds the next page's URL.
@@ -147,7 +147,7 @@ pub enum Paginate {
 
 /// How far the source has been read.
 #[derive(Debug)]
-pub struct Cursor {
+pub struct CursorRules {
     /// What says it.
     pub told_by: ToldBy,
     /// Where the first run begins; only where a token or a link says how far was read is there none.
@@ -158,10 +158,10 @@ pub struct Cursor {
     pub step: Option<Duration>,
 }
 
-impl Extract {
+impl ExtractRules {
     /// The value in a record that says how far the source has been read, where such do.
     pub fn cursor_value(&self) -> Option<&Expression> {
-        self.cursor.as_ref().and_then(Cursor::value)
+        self.cursor.as_ref().and_then(CursorRules::value)
     }
 }
 
@@ -176,7 +176,7 @@ pub enum ToldBy {
     Link,
 }
 
-impl Cursor {
+impl CursorRules {
     /// The value in a record, where such say how far was read.
     pub fn value(&self) -> Option<&Expression> {
         match &self.told_by {

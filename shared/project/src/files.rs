@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use pomost_format::Format;
+use pomost_format::BodyFormat;
 
 /// Files, each with records that were loaded together.
 #[derive(Debug)]
-pub struct Files {
+pub struct FileDestination {
     /// The directory, in the project's.
     pub directory: PathBuf,
     /// What they are written in: a table with a header, or JSON Lines.
-    pub format: Format,
+    pub format: BodyFormat,
 }

@@ -2,8 +2,11 @@
 
 use pomost_expression::Expression;
 
-use crate::schema::Schema;
-pub use crate::{destination::*, extract::*, files::Files, request::Request, table::Table};
+use crate::schema::RecordSchema;
+pub use crate::{
+    destination::*, extract::*, files::FileDestination, request::RequestTemplate,
+    table::TableDestination,
+};
 
 /// One kind of record going from one system to another.
 #[derive(Debug)]
@@ -14,11 +17,11 @@ pub struct Flow {
     /// from the environment are no part of it, so that no secret is.
     pub version: String,
     /// Where the records come from.
-    pub extract: Extract,
+    pub extract: ExtractRules,
     /// What becomes of them on the way.
-    pub transform: Transform,
+    pub transform: TransformRules,
     /// Where they go.
-    pub load: Load,
+    pub load: LoadRules,
     /// The paths of fields with personal data.
     pub sensitive: Vec<Expression>,
     /// How many records one message carries at most.
@@ -27,11 +30,11 @@ pub struct Flow {
 
 /// What becomes of the records on the way.
 #[derive(Debug)]
-pub struct Transform {
+pub struct TransformRules {
     /// What the source must send.
-    pub expect: Option<Schema>,
+    pub expect: Option<RecordSchema>,
     /// The mapping.
     pub map: Option<Expression>,
     /// What the destination gets.
-    pub produce: Option<Schema>,
+    pub produce: Option<RecordSchema>,
 }

@@ -32,7 +32,7 @@ pub mod writings;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-pub use alerts::Alerts;
+pub use alerts::AlertRules;
 pub use file_schema::{alerts_schema, flow_schema, system_schema};
 pub use flow::Flow;
 pub use init::{InitError, init};
@@ -49,7 +49,7 @@ pub struct Project {
     /// The flows by name.
     pub flows: BTreeMap<String, Arc<Flow>>,
     /// Who is told what people have to know; nobody where the project does not say.
-    pub alerts: Option<Alerts>,
+    pub alerts: Option<AlertRules>,
     /// What is not wrong but worth knowing.
     pub warnings: Problems,
 }

@@ -12,12 +12,12 @@ use pomost_expression::Expression;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Alerts, Flow, Problem, Problems, Project,
+    AlertRules, Flow, Problem, Problems, Project,
     compile::{Compile, alerts, flow, system},
     document::Document,
     environment::Environment,
     file_schema::{self, FileSchema},
-    schema::Schema,
+    schema::RecordSchema,
     version,
 };
 
@@ -108,7 +108,7 @@ impl Loading<'_> {
     }
 
     /// A file that is not there, or says nothing, is none.
-    fn alerts(&mut self, environment: &Environment) -> Option<Alerts> {
+    fn alerts(&mut self, environment: &Environment) -> Option<AlertRules> {
         let file = Path::new("alerts.yaml");
         let path = self.directory.join(file);
         if !path.exists() || fs::read_to_string(&path).is_ok_and(|source| says_nothing(&source)) {
@@ -152,7 +152,7 @@ impl Loading<'_> {
     fn schemas(&mut self) {
         for path in files_of(&self.directory.join("schemas"), &["json"]) {
             let file = Path::new("schemas").join(path.file_name().unwrap_or_default());
-            if let Err(problem) = Schema::read(self.directory, &file) {
+            if let Err(problem) = RecordSchema::read(self.directory, &file) {
                 self.problems.push(problem);
             }
         }

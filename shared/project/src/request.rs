@@ -2,15 +2,15 @@
 
 use http::{HeaderName, StatusCode};
 use pomost_expression::{Expression, Template, Value, Variables};
-use pomost_format::Format;
-pub use pomost_models::request::Meaning;
+use pomost_format::BodyFormat;
+pub use pomost_models::request::AnswerMeaning;
 
 /// The variables that say something about one record.
 pub(crate) const RECORD_VARIABLES: [&str; 4] = ["key", "id", "op", "version"];
 
 /// A request whose expressions are filled in each time it is made.
 #[derive(Debug)]
-pub struct Request {
+pub struct RequestTemplate {
     /// The method.
     pub method: http::Method,
     /// The path and query, relative to the system's base URL, without a leading slash.
@@ -20,13 +20,13 @@ pub struct Request {
     /// The body.
     pub body: Option<Expression>,
     /// What the body is written in.
-    pub body_format: Format,
+    pub body_format: BodyFormat,
     /// The request as the flow has it, `GET /customers?email={.email}`: what logs, traces and errors
     /// show, since the request itself may hold personal data.
     pub label: String,
 }
 
-impl Request {
+impl RequestTemplate {
     /// Whether one of its expressions uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         self.templates()
@@ -64,7 +64,7 @@ pub struct AnswerRule {
     /// The test that an answer has to pass, if there is one.
     pub when: Option<Expression>,
     /// What the answers mean.
-    pub means: Meaning,
+    pub means: AnswerMeaning,
 }
 
 /// A status, or a hundred of them.

@@ -16,7 +16,7 @@ use records::Records;
 use crate::{Problem, document::Document};
 
 /// A compiled JSON Schema. Numbers are compared by every digit.
-pub struct Schema(Validator<Records>);
+pub struct RecordSchema(Validator<Records>);
 
 /// The first way in which a record does not satisfy a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,15 +28,15 @@ pub struct SchemaError {
     pub message: String,
 }
 
-impl Schema {
+impl RecordSchema {
     /// Compiles a schema. References lead within it: nothing is fetched and no file is read.
-    pub fn compile(schema: &Value) -> Result<Schema, String> {
+    pub fn compile(schema: &Value) -> Result<RecordSchema, String> {
         compiled(schema).map_err(|error| not_a_schema(&error))
     }
 
     /// Reads and compiles a schema file of a project. References lead within it: nothing is fetched and
     /// no other file is read.
-    pub(crate) fn read(directory: &Path, file: &Path) -> Result<Schema, Problem> {
+    pub(crate) fn read(directory: &Path, file: &Path) -> Result<RecordSchema, Problem> {
         let source = fs::read(directory.join(file))
             .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
         // Its errors say more than ours.
@@ -66,11 +66,11 @@ impl Schema {
     }
 }
 
-fn compiled(schema: &Value) -> Result<Schema, ValidationError<'static>> {
+fn compiled(schema: &Value) -> Result<RecordSchema, ValidationError<'static>> {
     let (schema, numbers) = Numbers::of(schema);
     keywords::register(jsonschema::options_for::<Records>(), numbers)
         .build(&schema)
-        .map(Schema)
+        .map(RecordSchema)
 }
 
 fn not_a_schema(error: &ValidationError<'_>) -> String {
@@ -97,7 +97,7 @@ fn not_json(file: &Path, error: &serde_json::Error) -> Problem {
     }
 }
 
-impl fmt::Debug for Schema {
+impl fmt::Debug for RecordSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Schema")
     }

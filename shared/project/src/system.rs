@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub use crate::auth::Auth;
+pub use crate::auth::SystemAuth;
 use crate::request::AnswerRule;
 
 /// A business system with an HTTP API.
@@ -18,9 +18,9 @@ pub struct System {
     /// Where its API is; ends with a slash, so that paths are joined to it, never replace it.
     pub base_url: Url,
     /// How requests prove who sends them.
-    pub auth: Auth,
+    pub auth: SystemAuth,
     /// How connections are secured, beyond what is trusted anyway.
-    pub tls: Tls,
+    pub tls: TlsSettings,
     /// How long one request may take, answer included.
     pub timeout: Duration,
     /// How long it may take to connect.
@@ -48,7 +48,7 @@ pub struct RateLimit {
 
 /// How connections are secured, beyond what is trusted anyway.
 #[derive(Debug, Default)]
-pub struct Tls {
+pub struct TlsSettings {
     /// The certificates to trust instead of the platform's, as PEM.
     pub ca: Option<String>,
     /// Our private key and our certificate with those above it, as PEM.

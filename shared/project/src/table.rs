@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 /// A PostgreSQL table that has a row for each record.
 #[derive(Debug)]
-pub struct Table {
+pub struct TableDestination {
     /// The database's URL.
     pub database: SecretString,
     /// The certificates that the database's own has to come from, as PEM.
@@ -19,7 +19,7 @@ pub struct Table {
     /// Whether the table is made where it is not there.
     pub create: bool,
     /// The other columns; at least one.
-    pub columns: Vec<Column>,
+    pub columns: Vec<TableColumn>,
     /// Statements at a time, per process.
     pub concurrency: usize,
     /// How long a statement may take, and how long it may take to connect.
@@ -28,7 +28,7 @@ pub struct Table {
 
 /// A column, which takes the field of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub struct TableColumn {
     /// Its name.
     pub name: String,
     /// Its type.

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use http::HeaderName;
 use pomost_expression::{Expression, Template};
-use pomost_format::Format;
+use pomost_format::BodyFormat;
 pub use pomost_models::webhook::{HashAlgorithm, SignatureEncoding};
 use secrecy::{SecretSlice, SecretString};
 
 /// Where a source delivers changes by itself, and how records are read from a delivery.
 #[derive(Debug)]
-pub struct Webhook {
+pub struct WebhookRules {
     /// The path; no other flow of the project has it.
     pub path: String,
     /// What proves that a delivery comes from the source.
-    pub verify: Verify,
+    pub verify: Verification,
     /// What deliveries are written in, where it is not what they say.
-    pub format: Option<Format>,
+    pub format: Option<BodyFormat>,
     /// The records in a delivery.
     pub records: Expression,
     /// Whether the flow's `fetch` asks about each of them.
@@ -28,25 +28,25 @@ pub struct Webhook {
     /// Whether the source deleted the record, likewise.
     pub deleted: Option<Expression>,
     /// What tells a delivery from others.
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<DeliveryRules>,
     /// The largest delivery that is taken, in bytes.
     pub max_body: usize,
 }
 
 /// What proves that a delivery comes from the source.
 #[derive(Debug)]
-pub enum Verify {
+pub enum Verification {
     /// A signature.
-    Hmac(Hmac),
+    Hmac(HmacVerification),
     /// A token.
-    Token(Token),
+    Token(TokenVerification),
     /// A user's name and password.
-    Basic(Basic),
+    Basic(BasicVerification),
 }
 
 /// A signature that is an HMAC (RFC 2104).
 #[derive(Debug)]
-pub struct Hmac {
+pub struct HmacVerification {
     /// The keys, any of which may have signed.
     pub keys: Vec<SecretSlice<u8>>,
     /// The header that holds the signatures, with commas or spaces between.
@@ -60,12 +60,12 @@ pub struct Hmac {
     /// What is signed, of the body as text; without it, the body.
     pub content: Option<Template>,
     /// When it was signed.
-    pub timestamp: Option<SignedAt>,
+    pub timestamp: Option<SignedTimestamp>,
 }
 
 /// When a delivery was signed, which is part of what was signed.
 #[derive(Debug)]
-pub struct SignedAt {
+pub struct SignedTimestamp {
     /// The time: RFC 3339, or seconds or milliseconds since 1970.
     pub value: Expression,
     /// How far it may be from now.
@@ -74,16 +74,16 @@ pub struct SignedAt {
 
 /// A token that every delivery carries.
 #[derive(Debug)]
-pub struct Token {
+pub struct TokenVerification {
     /// The tokens, any of which may be sent.
     pub secrets: Vec<SecretString>,
     /// Where it is.
-    pub place: TokenPlace,
+    pub place: WebhookTokenPlace,
 }
 
 /// Where a token is.
 #[derive(Debug)]
-pub enum TokenPlace {
+pub enum WebhookTokenPlace {
     /// In a header, after a prefix.
     Header {
         /// The header's name.
@@ -100,7 +100,7 @@ pub enum TokenPlace {
 
 /// A user's name and password (RFC 7617).
 #[derive(Debug)]
-pub struct Basic {
+pub struct BasicVerification {
     /// The user's name.
     pub username: String,
     /// The passwords, any of which may be sent.
@@ -109,16 +109,16 @@ pub struct Basic {
 
 /// What tells a delivery from others.
 #[derive(Debug)]
-pub struct Delivery {
+pub struct DeliveryRules {
     /// Where its id is.
-    pub id: IdPlace,
+    pub id: DeliveryIdPlace,
     /// How long it is remembered.
     pub remember: Duration,
 }
 
 /// Where a delivery's id is.
 #[derive(Debug)]
-pub enum IdPlace {
+pub enum DeliveryIdPlace {
     /// In a header.
     Header(HeaderName),
     /// In the delivery itself.

@@ -5,10 +5,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use pomost_expression::read;
-use pomost_format::Syntax;
+use pomost_format::FormatSyntax;
 use pomost_project::{
-    InitError, Project, environment::Environment, flow::To, flow_schema, init, schema::Schema,
-    system_schema,
+    InitError, Project, environment::Environment, flow::LoadTarget, flow_schema, init,
+    schema::RecordSchema, system_schema,
 };
 use serde_json::json;
 
@@ -79,7 +79,7 @@ fn a_flow_may_write_a_table_or_files() {
     let environment = Environment::of(directory.path(), variables.into_iter().chain(warehouse));
     let project = Project::load(directory.path(), &environment).unwrap();
     assert!(project.warnings.is_empty(), "{}", project.warnings);
-    let To::Table(table) = &project.flows["rows"].load.to else {
+    let LoadTarget::Table(table) = &project.flows["rows"].load.to else {
         panic!("a table")
     };
     assert_eq!(
@@ -96,11 +96,13 @@ fn a_flow_may_write_a_table_or_files() {
         .map(|column| (column.name.as_str(), column.kind.as_sql()))
         .collect();
     assert_eq!(columns, [("b", "numeric"), ("a", "text")]);
-    let To::Files(files) = &project.flows["files"].load.to else {
+    let LoadTarget::Files(files) = &project.flows["files"].load.to else {
         panic!("files")
     };
     assert_eq!(files.directory, directory.path().join("reports/sales"));
-    assert!(matches!(&files.format.syntax, Syntax::Csv(csv) if csv.header && csv.names == ["id"]));
+    assert!(
+        matches!(&files.format.syntax, FormatSyntax::Csv(csv) if csv.header && csv.names == ["id"])
+    );
 }
 
 #[test]
@@ -121,7 +123,7 @@ fn a_record_that_does_not_satisfy_a_schema_is_told_by_pointer_and_without_its_va
         "age": { "type": "integer", "maximum": 150 },
         "kind": { "enum": ["a", "b"] },
     } } } });
-    let schema = Schema::compile(&read(schema.to_string().as_bytes()).unwrap()).unwrap();
+    let schema = RecordSchema::compile(&read(schema.to_string().as_bytes()).unwrap()).unwrap();
     for (field, value) in [
         ("email", r#""hunter2""#),
         ("email", "7474"),
@@ -144,7 +146,7 @@ fn a_record_that_does_not_satisfy_a_schema_is_told_by_pointer_and_without_its_va
 fn a_schema_error_names_no_unexpected_field_s_value() {
     let schema =
         json!({ "properties": { "a": { "additionalProperties": false } }, "required": ["b"] });
-    let schema = Schema::compile(&read(schema.to_string().as_bytes()).unwrap()).unwrap();
+    let schema = RecordSchema::compile(&read(schema.to_string().as_bytes()).unwrap()).unwrap();
     let message = |record: &str| {
         schema
             .check(&read(record.as_bytes()).unwrap())

@@ -15,7 +15,7 @@ use crate::{Backends, dead::Under};
 
 /// What a service is given to work with. Clones share everything.
 #[derive(Clone)]
-pub struct Context {
+pub struct ServiceContext {
     /// The project it runs.
     pub project: Arc<Project>,
     /// The broker and the store.
@@ -26,7 +26,7 @@ pub struct Context {
     pub shutdown: CancellationToken,
 }
 
-impl Context {
+impl ServiceContext {
     /// The queues.
     pub fn broker(&self) -> &dyn Broker {
         &*self.backends.broker

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use pomost_broker::{Broker, Message, Queue, Route};
-use pomost_models::{Batch, DeadLetter, Reason, Record, Stage, dead_letter::DEAD_LETTERS_TYPE};
-use pomost_project::{Flow, flow::Order};
+use pomost_models::{
+    Batch, DeadLetter, DeadLetterReason, Record, Stage, dead_letter::DEAD_LETTERS_TYPE,
+};
+use pomost_project::{Flow, flow::ChangeOrder};
 use tracing::Span;
 
 use crate::{outbox, telemetry};
@@ -13,7 +15,7 @@ use crate::{outbox, telemetry};
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
     /// What kind of failure it was.
-    pub reason: Reason,
+    pub reason: DeadLetterReason,
     /// What went wrong, masked.
     pub error: String,
     /// The JSON pointer of the field at fault.
@@ -31,7 +33,7 @@ impl From<&Flow> for Under {
     fn from(flow: &Flow) -> Under {
         Under {
             version: flow.version.clone(),
-            newest_alone: flow.load.order == Order::Latest,
+            newest_alone: flow.load.order == ChangeOrder::Latest,
         }
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 /// Whether a worker may take messages: what it makes of them may have nowhere to go.
 #[async_trait]
-pub trait Gate: Send + Sync {
+pub trait Backpressure: Send + Sync {
     /// Whether messages are to stay where they are.
     fn is_closed(&self) -> bool;
 
@@ -19,10 +19,10 @@ pub trait Gate: Send + Sync {
 }
 
 /// A gate that is always open.
-pub struct AlwaysOpen;
+pub struct NoBackpressure;
 
 #[async_trait]
-impl Gate for AlwaysOpen {
+impl Backpressure for NoBackpressure {
     fn is_closed(&self) -> bool {
         false
     }

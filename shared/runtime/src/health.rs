@@ -6,10 +6,10 @@ use axum::{Router, extract::State, http::StatusCode, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
-use crate::{Context, metrics};
+use crate::{ServiceContext, metrics};
 
 /// Serves the health of a process until it ends. Returns the address it listens on.
-pub async fn serve(address: SocketAddr, context: Context) -> std::io::Result<SocketAddr> {
+pub async fn serve(address: SocketAddr, context: ServiceContext) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let router = Router::new()
@@ -21,7 +21,7 @@ pub async fn serve(address: SocketAddr, context: Context) -> std::io::Result<Soc
 }
 
 /// Ready means that broker and store answer and nobody has asked the process to end.
-async fn ready(State(context): State<Context>) -> (StatusCode, String) {
+async fn ready(State(context): State<ServiceContext>) -> (StatusCode, String) {
     if context.shutdown.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());
     }

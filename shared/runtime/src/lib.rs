@@ -22,6 +22,6 @@ pub mod worker;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use backends::Backends;
-pub use context::Context;
+pub use context::ServiceContext;
 pub use serve::{run_to_the_end, serve};
 pub use settings::Settings;

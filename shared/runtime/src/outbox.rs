@@ -6,10 +6,10 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use pomost_broker::{Broker, Error, Message, Queue, Route};
 use pomost_models::{Batch, DeadLetter, Lane, Record, Stage, batch::BATCH_TYPE};
-use pomost_project::{Flow, flow::Order};
+use pomost_project::{Flow, flow::ChangeOrder};
 use tracing::{Instrument, info_span, warn};
 
-use crate::{Backends, dead, telemetry, worker::Trouble};
+use crate::{Backends, dead, telemetry, worker::HandlerError};
 
 /// How long a publish is tried again. With the work before it, well under the 10 minutes for which
 /// a delivery may be held unacknowledged.
@@ -28,10 +28,10 @@ pub async fn enter(
     stage: Stage,
     batches: &[&Batch],
     letters: &[DeadLetter],
-) -> Result<(), Trouble> {
+) -> Result<(), HandlerError> {
     let changes = match flow.load.order {
-        Order::Latest => Vec::new(),
-        Order::Every => {
+        ChangeOrder::Latest => Vec::new(),
+        ChangeOrder::Every => {
             let entering = batches
                 .iter()
                 .filter(|_| stage > Stage::Extract)
@@ -146,7 +146,7 @@ pub async fn publish(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Op, RunId, Version};
+    use pomost_models::{Operation, RunId, Version};
     use serde_json::value::RawValue;
 
     use super::*;
@@ -156,7 +156,7 @@ mod tests {
             slot: *slot,
             key: slot.to_string(),
             version: Version::new("1"),
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data: RawValue::NULL.to_owned(),
             source: None,
         };

@@ -8,7 +8,7 @@ use pomost_project::{Project, environment::Environment};
 use tracing::{error, info, warn};
 
 use crate::{
-    Backends, Context, Settings,
+    Backends, ServiceContext, Settings,
     backends::{self, Servers},
     health, shutdown, telemetry,
 };
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `Context::shutdown` is cancelled and everything in hand is settled.
 pub fn serve<Run, Running>(service: &'static str, run: Run) -> ExitCode
 where
-    Run: FnOnce(Context) -> Running,
+    Run: FnOnce(ServiceContext) -> Running,
     Running: Future<Output = anyhow::Result<()>>,
 {
     let telemetry = telemetry::start(service);
@@ -55,7 +55,7 @@ pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> an
 
 async fn serve_until_shutdown<Run, Running>(run: Run) -> anyhow::Result<()>
 where
-    Run: FnOnce(Context) -> Running,
+    Run: FnOnce(ServiceContext) -> Running,
     Running: Future<Output = anyhow::Result<()>>,
 {
     let shutdown = shutdown::on_signal()?;
@@ -77,7 +77,7 @@ where
         backends => backends?,
     };
     let claim = settings.claim();
-    let context = Context {
+    let context = ServiceContext {
         project: Arc::new(project),
         backends,
         claim,

@@ -11,15 +11,16 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::FutureExt;
 use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
 use pomost_models::{
-    Batch, DeadLetter, Lane, Reason, Record, RunId, Stage, batch::BATCH_TYPE, retry::growing_delay,
+    Batch, DeadLetter, DeadLetterReason, Lane, Record, RunId, Stage, batch::BATCH_TYPE,
+    retry::growing_delay,
 };
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, error, field, info_span, warn};
 
 use crate::{
-    Context,
+    ServiceContext,
     dead::{self, Diagnosis},
-    gate::{AlwaysOpen, Gate},
+    gate::{Backpressure, NoBackpressure},
     metrics, outbox, shutdown, telemetry,
 };
 
@@ -38,23 +39,23 @@ const MAX_SIZE: u32 = 1 << 24;
 
 /// What a stage does with a batch.
 #[async_trait]
-pub trait Handler: Send + Sync + 'static {
+pub trait MessageHandler: Send + Sync + 'static {
     /// Settles the whole batch: when it returns `Ok`, every record's outcome, retry or dead letter
     /// has been confirmed by the broker or the store, and the message may be forgotten.
     ///
     /// A `Trouble` is of the broker or the store, never of a record: the batch is handed back
     /// unchanged and comes again.
-    async fn handle(&self, batch: Batch) -> Result<(), Trouble>;
+    async fn handle(&self, batch: Batch) -> Result<(), HandlerError>;
 
     /// Whether there is a point in taking batches.
-    fn gate(&self) -> &dyn Gate {
-        &AlwaysOpen
+    fn gate(&self) -> &dyn Backpressure {
+        &NoBackpressure
     }
 }
 
 /// Why a batch could not be settled now.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum HandlerError {
     /// The broker failed.
     #[error(transparent)]
     Broker(#[from] pomost_broker::Error),
@@ -71,12 +72,12 @@ pub enum Trouble {
 /// What brings a process down comes again, and so does all that it had taken. Each of those is taken alone at
 /// first, so that only the one at fault comes too often.
 pub async fn work(
-    context: Context,
+    context: ServiceContext,
     flow: String,
     stage: Stage,
     lane: Lane,
     concurrency: usize,
-    handler: Arc<dyn Handler>,
+    handler: Arc<dyn MessageHandler>,
 ) {
     let queue = Queue::in_lane(stage, flow, lane);
     let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
@@ -99,7 +100,11 @@ pub async fn work(
 }
 
 /// Consumes a queue, when the broker lets us; nothing where everything is to end.
-pub async fn consume(context: &Context, queue: &Queue, prefetch: u16) -> Option<Box<dyn Consumer>> {
+pub async fn consume(
+    context: &ServiceContext,
+    queue: &Queue,
+    prefetch: u16,
+) -> Option<Box<dyn Consumer>> {
     let consuming = async {
         let mut pauses = pauses();
         loop {
@@ -116,7 +121,7 @@ pub async fn consume(context: &Context, queue: &Queue, prefetch: u16) -> Option<
 }
 
 /// Somebody may have deleted a queue: then it is declared again.
-async fn pause_after(context: &Context, error: &Error, pauses: &mut ExponentialBackoff) {
+async fn pause_after(context: &ServiceContext, error: &Error, pauses: &mut ExponentialBackoff) {
     tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     if matches!(error, Error::Unroutable(_))
         && let Err(error) = context.declare().await
@@ -127,10 +132,10 @@ async fn pause_after(context: &Context, error: &Error, pauses: &mut ExponentialB
 
 #[derive(Clone)]
 struct Worker {
-    context: Context,
+    context: ServiceContext,
     queue: Queue,
     stage: Stage,
-    handler: Arc<dyn Handler>,
+    handler: Arc<dyn MessageHandler>,
 }
 
 impl Worker {
@@ -305,7 +310,7 @@ impl Worker {
             return;
         };
         let diagnosis = Diagnosis {
-            reason: Reason::Poison,
+            reason: DeadLetterReason::Poison,
             error: format!(
                 "the {} worker panicked on this record's batch; please report it",
                 self.stage
@@ -349,7 +354,7 @@ pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String
         batch: String::new(),
         size: 0,
         stage,
-        reason: Reason::Unreadable,
+        reason: DeadLetterReason::Unreadable,
         error: reason,
         pointer: None,
         attempts: 1,

@@ -9,12 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pomost_broker::{Limits, Message, Queue, Route};
+use pomost_broker::{Message, Queue, QueueLimits, Route};
 use pomost_models::{Batch, Lane, RunId, Stage, batch::BATCH_TYPE};
 use pomost_project::{Project, environment::Environment};
 use pomost_runtime::{
-    Backends, Context,
-    worker::{self, Handler, Trouble},
+    Backends, ServiceContext,
+    worker::{self, HandlerError, MessageHandler},
 };
 use tokio::{runtime::Runtime, sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -40,8 +40,8 @@ struct Life {
 }
 
 #[async_trait]
-impl Handler for Life {
-    async fn handle(&self, batch: Batch) -> Result<(), Trouble> {
+impl MessageHandler for Life {
+    async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
         let dies = batch.id == "0";
         *self.is_over.lock().unwrap() |= dies;
         // What is taken together with the one comes this far after it.
@@ -55,11 +55,11 @@ impl Handler for Life {
     }
 }
 
-async fn context(directory: &Path) -> Context {
+async fn context(directory: &Path) -> ServiceContext {
     let project = Project::load(directory, &Environment::of_process(directory)).unwrap();
     let backends = Backends::embedded(directory).await.unwrap();
     let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
-    Context {
+    ServiceContext {
         project: Arc::new(project),
         backends,
         claim,
@@ -94,7 +94,7 @@ fn a_batch_that_brings_its_workers_down_takes_no_other_with_it() {
     let directory = tempfile::tempdir().unwrap();
     pomost_project::init(directory.path()).unwrap();
     let process = Arc::new(Process::default());
-    for life in 0..=Limits::default().deliveries {
+    for life in 0..=QueueLimits::default().deliveries {
         let living = live(directory.path(), &process, life == 0, async |process, _| {
             process.dying.notified().await;
         });
@@ -120,7 +120,7 @@ async fn live(
     directory: &Path,
     process: &Arc<Process>,
     is_first: bool,
-    until: impl AsyncFnOnce(&Process, &Context),
+    until: impl AsyncFnOnce(&Process, &ServiceContext),
 ) {
     let context = context(directory).await;
     if is_first {

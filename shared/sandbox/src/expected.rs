@@ -14,7 +14,7 @@ use crate::{
 
 /// What the shop must hold after a sync, by the CRM's ids.
 #[derive(Debug, Clone, Default)]
-pub struct Expected {
+pub struct ExpectedState {
     /// The customers it must have.
     pub present: BTreeMap<String, Fields>,
     /// The customers that must be dead letters, and the field at fault.
@@ -25,8 +25,8 @@ pub struct Expected {
 ///
 /// An archived customer is not to be there and is no dead letter, even if it is hopeless: a delete
 /// needs nothing of the record but its key.
-pub fn expected(customers: impl IntoIterator<Item = Customer>) -> Expected {
-    let mut expected = Expected::default();
+pub fn expected(customers: impl IntoIterator<Item = Customer>) -> ExpectedState {
+    let mut expected = ExpectedState::default();
     for customer in customers.into_iter().filter(|customer| !customer.archived) {
         match ShopCustomer::of(&customer) {
             Ok(fields) => {

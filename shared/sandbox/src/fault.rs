@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What a system does wrong. The first fault that strikes decides about a request.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Faults {
+pub struct FaultPlan {
     /// How many milliseconds every request waits before anything happens.
     pub delay_ms: u64,
     /// The faults, in the order they are looked at.
@@ -19,9 +19,9 @@ pub struct Faults {
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// What happens.
-    pub act: Act,
+    pub act: FaultAction,
     /// To which of the requests that it looks at.
-    pub when: When,
+    pub when: FaultTiming,
     /// The method of the requests that it looks at; left out, all of them.
     #[serde(default)]
     pub method: Option<String>,
@@ -33,7 +33,7 @@ pub struct Fault {
 /// What happens to a request that is struck.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Act {
+pub enum FaultAction {
     /// It has no effect and is answered with a status.
     Answer {
         /// The status, 503 for example.
@@ -65,7 +65,7 @@ pub enum Act {
 /// Which requests are struck.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum When {
+pub enum FaultTiming {
     /// The next ones, this many.
     Next(u64),
     /// Every one of so many: the tenth, the twentieth and so on for 10.
@@ -76,7 +76,7 @@ pub enum When {
 
 impl Fault {
     /// A fault that strikes requests of all methods.
-    pub fn new(when: When, act: Act) -> Fault {
+    pub fn new(when: FaultTiming, act: FaultAction) -> Fault {
         Fault {
             act,
             when,
@@ -99,34 +99,34 @@ impl Fault {
         }
         self.seen += 1;
         match self.when {
-            When::Next(requests) => self.seen <= requests,
-            When::OneIn(requests) => requests > 0 && self.seen.is_multiple_of(requests),
-            When::Always => true,
+            FaultTiming::Next(requests) => self.seen <= requests,
+            FaultTiming::OneIn(requests) => requests > 0 && self.seen.is_multiple_of(requests),
+            FaultTiming::Always => true,
         }
     }
 }
 
-impl Act {
+impl FaultAction {
     /// An answer with a status and nothing else.
-    pub fn answer(status: u16) -> Act {
-        Act::Answer {
+    pub fn answer(status: u16) -> FaultAction {
+        FaultAction::Answer {
             status,
             retry_after: None,
         }
     }
 }
 
-impl Faults {
+impl FaultPlan {
     /// One fault and nothing else.
-    pub fn only(fault: Fault) -> Faults {
-        Faults {
+    pub fn only(fault: Fault) -> FaultPlan {
+        FaultPlan {
             delay_ms: 0,
             faults: vec![fault],
         }
     }
 
     /// What is to happen to the next request.
-    pub(crate) fn next(&mut self, method: &str) -> (Duration, Option<Act>) {
+    pub(crate) fn next(&mut self, method: &str) -> (Duration, Option<FaultAction>) {
         let struck = self
             .faults
             .iter_mut()
@@ -139,8 +139,8 @@ impl Faults {
 mod tests {
     use super::*;
 
-    fn struck(when: When) -> Vec<usize> {
-        let mut faults = Faults::only(Fault::new(when, Act::HangUp).on("POST"));
+    fn struck(when: FaultTiming) -> Vec<usize> {
+        let mut faults = FaultPlan::only(Fault::new(when, FaultAction::HangUp).on("POST"));
         let mut strike = |method| faults.next(method).1.is_some();
         (1..=10)
             .filter(|_| !strike("GET") && strike("POST"))
@@ -149,11 +149,11 @@ mod tests {
 
     #[test]
     fn the_next_requests_of_the_method_are_struck() {
-        assert_eq!(struck(When::Next(3)), [1, 2, 3]);
+        assert_eq!(struck(FaultTiming::Next(3)), [1, 2, 3]);
     }
 
     #[test]
     fn counting_decides_which_one_of_many_is_struck() {
-        assert_eq!(struck(When::OneIn(4)), [4, 8]);
+        assert_eq!(struck(FaultTiming::OneIn(4)), [4, 8]);
     }
 }

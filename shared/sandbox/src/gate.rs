@@ -19,7 +19,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 
 use crate::{
-    fault::{Act, Faults},
+    fault::{FaultAction, FaultPlan},
     server::HangUp,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Gate {
     header: HeaderName,
     credentials: String,
     challenge: &'static str,
-    faults: Mutex<Faults>,
+    faults: Mutex<FaultPlan>,
     struck: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
@@ -41,7 +41,7 @@ impl Gate {
         header: HeaderName,
         credentials: String,
         challenge: &'static str,
-        faults: Faults,
+        faults: FaultPlan,
     ) -> Gate {
         Gate {
             header,
@@ -66,7 +66,7 @@ impl Gate {
     }
 
     /// Replaces the faults; their counting starts anew.
-    pub(crate) fn set_faults(&self, faults: Faults) {
+    pub(crate) fn set_faults(&self, faults: FaultPlan) {
         *self.faults() = faults;
     }
 
@@ -75,7 +75,7 @@ impl Gate {
         (self.struck.load(Relaxed), self.most_in_flight.load(Relaxed))
     }
 
-    fn faults(&self) -> MutexGuard<'_, Faults> {
+    fn faults(&self) -> MutexGuard<'_, FaultPlan> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,7 +87,7 @@ impl Gate {
     }
 }
 
-async fn set_faults(State(gate): State<Arc<Gate>>, Json(faults): Json<Faults>) -> StatusCode {
+async fn set_faults(State(gate): State<Arc<Gate>>, Json(faults): Json<FaultPlan>) -> StatusCode {
     gate.set_faults(faults);
     StatusCode::NO_CONTENT
 }
@@ -114,9 +114,9 @@ async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Re
     }
 }
 
-async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
+async fn strike(act: FaultAction, request: Request, next: Next) -> Response<Body> {
     match act {
-        Act::Answer {
+        FaultAction::Answer {
             status,
             retry_after,
         } => {
@@ -127,21 +127,21 @@ async fn strike(act: Act, request: Request, next: Next) -> Response<Body> {
                 retry_after.as_deref().unwrap_or_default(),
             )
         }
-        Act::HangUp => hang_up(),
-        Act::HangUpAfter => {
+        FaultAction::HangUp => hang_up(),
+        FaultAction::HangUpAfter => {
             next.run(request).await;
             hang_up()
         }
-        Act::EffectAfter { ms } => {
+        FaultAction::EffectAfter { ms } => {
             carry_out_after(Duration::from_millis(ms), request, next).await;
             hang_up()
         }
-        Act::Garbage => {
+        FaultAction::Garbage => {
             next.run(request).await;
             Response::new(Body::from("<html><body>It works!</body></html>"))
         }
-        Act::BreakOff => broken_off(next.run(request).await).await,
-        Act::Late { ms } => {
+        FaultAction::BreakOff => broken_off(next.run(request).await).await,
+        FaultAction::Late { ms } => {
             let answer = next.run(request).await;
             tokio::time::sleep(Duration::from_millis(ms)).await;
             answer

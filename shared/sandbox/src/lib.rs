@@ -19,14 +19,14 @@ mod server;
 mod shop;
 mod verify;
 
-pub use crm::{Crm, CrmOptions, Edit, run_crm};
+pub use crm::{Crm, CrmEdit, CrmOptions, run_crm};
 pub use customer::{Address, Company, Customer, Order};
-pub use expected::{Expected, expected};
-pub use fault::{Act, Fault, Faults, When};
+pub use expected::{ExpectedState, expected};
+pub use fault::{Fault, FaultAction, FaultPlan, FaultTiming};
 pub use fields::Fields;
 pub use generate::{customer_id, is_hopeless};
-pub use shop::{Counts, Kept, Shop, ShopOptions, Snapshot, Tally, run_shop};
-pub use verify::{Difference, verify};
+pub use shop::{KeptCustomer, Shop, ShopCounts, ShopOptions, ShopSnapshot, Tally, run_shop};
+pub use verify::{CustomerDifference, verify};
 
 /// A sandbox could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    expected::Expected,
+    expected::ExpectedState,
     fields::Fields,
-    shop::{Kept, Snapshot},
+    shop::{KeptCustomer, ShopSnapshot},
 };
 
 /// One way in which the shop is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Difference {
+pub enum CustomerDifference {
     /// A customer that must be there is not.
     Missing {
         /// The CRM's id.
@@ -49,8 +49,11 @@ pub enum Difference {
 }
 
 /// Compares what must be there with what is. All differences come at once, by key.
-pub fn verify(expected: &Expected, snapshot: &Snapshot) -> Result<(), Vec<Difference>> {
-    let mut found: BTreeMap<&str, Vec<&Kept>> = BTreeMap::new();
+pub fn verify(
+    expected: &ExpectedState,
+    snapshot: &ShopSnapshot,
+) -> Result<(), Vec<CustomerDifference>> {
+    let mut found: BTreeMap<&str, Vec<&KeptCustomer>> = BTreeMap::new();
     for kept in &snapshot.customers {
         found.entry(&kept.external_id).or_default().push(kept);
     }
@@ -73,13 +76,13 @@ pub fn verify(expected: &Expected, snapshot: &Snapshot) -> Result<(), Vec<Differ
     }
 }
 
-fn doubled(snapshot: &Snapshot) -> Vec<Difference> {
+fn doubled(snapshot: &ShopSnapshot) -> Vec<CustomerDifference> {
     let too_often = snapshot
         .tallies
         .iter()
         .filter(|(_, tally)| tally.created > tally.deleted + 1);
     too_often
-        .map(|(key, tally)| Difference::Doubled {
+        .map(|(key, tally)| CustomerDifference::Doubled {
             key: key.clone(),
             created: tally.created,
             deleted: tally.deleted,
@@ -87,9 +90,13 @@ fn doubled(snapshot: &Snapshot) -> Vec<Difference> {
         .collect()
 }
 
-fn compare(key: &str, expected: Option<&Fields>, found: &[&Kept]) -> Vec<Difference> {
+fn compare(
+    key: &str,
+    expected: Option<&Fields>,
+    found: &[&KeptCustomer],
+) -> Vec<CustomerDifference> {
     match (expected, found) {
-        (Some(_), []) => vec![Difference::Missing {
+        (Some(_), []) => vec![CustomerDifference::Missing {
             key: key.to_owned(),
         }],
         (Some(expected), found) => found
@@ -98,7 +105,7 @@ fn compare(key: &str, expected: Option<&Fields>, found: &[&Kept]) -> Vec<Differe
             .collect(),
         (None, found) => found
             .iter()
-            .map(|kept| Difference::Unexpected {
+            .map(|kept| CustomerDifference::Unexpected {
                 key: key.to_owned(),
                 id: kept.id.clone(),
             })
@@ -106,13 +113,13 @@ fn compare(key: &str, expected: Option<&Fields>, found: &[&Kept]) -> Vec<Differe
     }
 }
 
-fn wrong(key: &str, expected: &Fields, kept: &Kept) -> Vec<Difference> {
+fn wrong(key: &str, expected: &Fields, kept: &KeptCustomer) -> Vec<CustomerDifference> {
     let found = Fields::of(&kept.customer);
     let names: BTreeSet<&String> = expected.0.keys().chain(found.0.keys()).collect();
     names
         .into_iter()
         .filter(|name| expected.0.get(*name) != found.0.get(*name))
-        .map(|name| Difference::Wrong {
+        .map(|name| CustomerDifference::Wrong {
             key: key.to_owned(),
             field: name.clone(),
             expected: expected.0.get(name).cloned(),
@@ -121,26 +128,26 @@ fn wrong(key: &str, expected: &Fields, kept: &Kept) -> Vec<Difference> {
         .collect()
 }
 
-impl Difference {
+impl CustomerDifference {
     /// The CRM's id of the customer.
     pub fn key(&self) -> &str {
         match self {
-            Difference::Missing { key }
-            | Difference::Unexpected { key, .. }
-            | Difference::Doubled { key, .. }
-            | Difference::Wrong { key, .. } => key,
+            CustomerDifference::Missing { key }
+            | CustomerDifference::Unexpected { key, .. }
+            | CustomerDifference::Doubled { key, .. }
+            | CustomerDifference::Wrong { key, .. } => key,
         }
     }
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for CustomerDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Difference::Missing { key } => write!(f, "{key}: missing from the shop"),
-            Difference::Unexpected { key, id } => {
+            CustomerDifference::Missing { key } => write!(f, "{key}: missing from the shop"),
+            CustomerDifference::Unexpected { key, id } => {
                 write!(f, "{key}: must not be in the shop, but is, as {id}")
             }
-            Difference::Doubled {
+            CustomerDifference::Doubled {
                 key,
                 created,
                 deleted,
@@ -150,7 +157,7 @@ impl fmt::Display for Difference {
                     "{key}: created {created} times and deleted {deleted} times"
                 )
             }
-            Difference::Wrong {
+            CustomerDifference::Wrong {
                 key,
                 field,
                 expected,

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pomost_models::{Outcome, Outcomes, RunId, Version};
+use pomost_models::{Outcome, RunId, SlotOutcomes, Version};
 use pomost_store::{
-    Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement, Store,
+    BatchSettlement, Claim, ClaimEntry, ClaimToken, KnownRecord, SettledEntry, SettledState, Store,
     postgres::PostgresStore, sqlite::SqliteStore,
 };
 
@@ -110,21 +110,21 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
     };
     let answers = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
     assert_eq!(answers.len(), keys.len());
-    let mut outcomes = Outcomes::waiting(BATCH);
+    let mut outcomes = SlotOutcomes::waiting(BATCH);
     (0..BATCH).for_each(|slot| outcomes.settle(slot, Outcome::Created));
     let entries = keys.into_iter().map(|key| {
-        let known = Known {
+        let known = KnownRecord {
             id: Some(format!("shop-{key}")),
-            ..Known::default()
+            ..KnownRecord::default()
         };
-        let settled = Settled::Applied {
+        let settled = SettledState::Applied {
             known,
             version: version.clone(),
             hash,
         };
         SettledEntry { key, settled }
     });
-    let settlement = Settlement {
+    let settlement = BatchSettlement {
         flow: flow.to_owned(),
         token,
         entries: entries.collect(),

@@ -8,7 +8,7 @@ use crate::{ClaimToken, Error, Result};
 
 /// How parked records are taken.
 #[derive(Debug, Clone, Copy)]
-pub struct Taking {
+pub struct ParkedClaim {
     /// Who takes them, to publish them.
     pub taker: ClaimToken,
     /// For how long nobody else gets them.

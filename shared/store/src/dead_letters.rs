@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use pomost_models::{DeadLetter, Outcome, Outcomes, RunId, Version};
+use pomost_models::{DeadLetter, Outcome, RunId, SlotOutcomes, Version};
 
 use crate::{Error, Result};
 
 /// The slots of the records that died, by run and batch.
-pub(crate) fn slots(letters: &[DeadLetter]) -> BTreeMap<(RunId, &str), Outcomes> {
+pub(crate) fn slots(letters: &[DeadLetter]) -> BTreeMap<(RunId, &str), SlotOutcomes> {
     let mut slots = BTreeMap::new();
     for letter in letters {
         if let Some(record) = &letter.record {
             slots
                 .entry((letter.run, letter.batch.as_str()))
-                .or_insert_with(|| Outcomes::waiting(0))
+                .or_insert_with(|| SlotOutcomes::waiting(0))
                 .settle(record.slot, Outcome::Dead);
         }
     }

@@ -15,7 +15,7 @@ pub struct GrantKey {
 
 /// The tokens that were granted last.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Grant {
+pub struct TokenGrant {
     /// Grows with each grant; 0 where there has been none.
     pub generation: i64,
     /// The tokens, encrypted by whoever wrote them; empty where there are none.
@@ -24,7 +24,7 @@ pub struct Grant {
     pub refused_at: Option<Timestamp>,
 }
 
-impl fmt::Debug for Grant {
+impl fmt::Debug for TokenGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Grant")
             .field("generation", &self.generation)

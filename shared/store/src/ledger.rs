@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use pomost_models::{Fate, Outcomes, RunId, Version};
+use pomost_models::{AttemptFingerprint, RunId, SlotOutcomes, Version};
 use uuid::Uuid;
 
 /// Names one claim. Whoever settles must still hold it, so a worker that was paused past its claim
@@ -52,7 +52,7 @@ pub struct ClaimEntry {
     /// What would be applied: equal content, equal hash.
     pub hash: ContentHash,
     /// What decides what becomes of it; none of a record that is to be tried though it died before, as a replay's is.
-    pub fate: Option<Fate>,
+    pub fate: Option<AttemptFingerprint>,
 }
 
 /// Identifies what is applied at the destination: the operation and the data.
@@ -60,7 +60,7 @@ pub type ContentHash = [u8; 16];
 
 /// What is known of a record at its destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownRecord {
     /// The destination's id of it; none where it has no such record.
     pub id: Option<String>,
     /// The entity tag of its state there as it was last written or read (RFC 9110 §8.8.3).
@@ -72,45 +72,49 @@ pub struct Known {
 
 /// What a claim of one key answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ClaimResult {
     /// The key is ours.
-    Act(Known),
+    Claimed(KnownRecord),
     /// The key is ours, but somebody acted on it before and did not live to say how that ended (or
     /// said that they do not know): look before creating.
-    Unknown {
+    InDoubt {
         /// What was known before.
-        known: Known,
+        known: KnownRecord,
         /// What that somebody was to apply, where that is known.
         attempted: Option<ContentHash>,
         /// Whether that may still be under way at the destination, so that what is not there may yet come
         /// to be.
-        under_way: bool,
+        still_in_flight: bool,
     },
     /// The same content was applied before. The key is not claimed.
     Unchanged,
     /// A newer version was applied before. The key is not claimed.
     Stale,
     /// Another worker holds the key. Try again shortly.
-    Busy,
+    ClaimedElsewhere,
     /// A version of another type was applied before: the two have no order. The key is not claimed.
-    Mixed,
+    VersionTypeMismatch,
     /// The record died here before, of the same fate, and nobody has replayed it since. The key is not claimed.
     Dead,
 }
 
-impl Answer {
+impl ClaimResult {
     /// What is known of a record whose key is ours.
-    pub fn known(&self) -> Option<&Known> {
+    pub fn known(&self) -> Option<&KnownRecord> {
         match self {
-            Answer::Act(known) | Answer::Unknown { known, .. } => Some(known),
-            Answer::Unchanged | Answer::Stale | Answer::Busy | Answer::Mixed | Answer::Dead => None,
+            ClaimResult::Claimed(known) | ClaimResult::InDoubt { known, .. } => Some(known),
+            ClaimResult::Unchanged
+            | ClaimResult::Stale
+            | ClaimResult::ClaimedElsewhere
+            | ClaimResult::VersionTypeMismatch
+            | ClaimResult::Dead => None,
         }
     }
 }
 
 /// What became of claimed keys, and of the slots of their batch.
 #[derive(Debug, Clone)]
-pub struct Settlement {
+pub struct BatchSettlement {
     /// The flow.
     pub flow: String,
     /// The claim the keys are held by.
@@ -122,7 +126,7 @@ pub struct Settlement {
     /// The batch.
     pub batch: String,
     /// What is known of its slots.
-    pub outcomes: Outcomes,
+    pub outcomes: SlotOutcomes,
 }
 
 /// What became of one claimed key.
@@ -131,16 +135,16 @@ pub struct SettledEntry {
     /// The record's key.
     pub key: String,
     /// What became of it.
-    pub settled: Settled,
+    pub settled: SettledState,
 }
 
 /// What became of a claimed key. Whatever it was, the claim on it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
+pub enum SettledState {
     /// The destination has this content now; after a delete, none.
     Applied {
         /// What is known of it there.
-        known: Known,
+        known: KnownRecord,
         /// The version that was applied.
         version: Version,
         /// The content that was applied.
@@ -149,8 +153,8 @@ pub enum Settled {
     /// Nothing was changed at the destination.
     Released,
     /// Something may have been changed at the destination: the next claim answers
-    /// [`Answer::Unknown`].
+    /// [`ClaimResult::InDoubt`].
     InDoubt,
     /// The same, and what was asked for may still be under way there.
-    UnderWay,
+    StillInFlight,
 }

@@ -21,18 +21,23 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use pomost_models::{
-    Batch, DeadLetter, Fate, Outcomes, Reason, RunId, Stage, Trigger, webhook::DeliveryId,
+    AttemptFingerprint, Batch, DeadLetter, DeadLetterReason, RunId, RunTrigger, SlotOutcomes,
+    Stage, webhook::DeliveryId,
 };
 
 pub use alerts::{Alert, Outage};
-pub use changes::Taking;
-pub use grants::{Grant, GrantKey};
-pub use ledger::{Answer, Claim, ClaimEntry, ClaimToken, Known, Settled, SettledEntry, Settlement};
-pub use runs::{
-    Counts, Lease, PageProgress, Replay, Run, RunRequest, RunState, RunSummary, SourceKeys,
+pub use changes::ParkedClaim;
+pub use grants::{GrantKey, TokenGrant};
+pub use ledger::{
+    BatchSettlement, Claim, ClaimEntry, ClaimResult, ClaimToken, KnownRecord, SettledEntry,
+    SettledState,
 };
-pub use slots::{Pace, Slots};
-pub use webhooks::Arrival;
+pub use runs::{
+    Lease, OutcomeCounts, PageProgress, Replay, Run, RunRequest, RunState, RunSummary,
+    SourceKeyCounts,
+};
+pub use slots::{ReservedSlots, SlotPace};
+pub use webhooks::WebhookArrival;
 
 /// Everything the services and the command line keep between two messages.
 ///
@@ -67,8 +72,11 @@ pub trait Store: Send + Sync + 'static {
     async fn open_run(&self, flow: &str) -> Result<Option<Run>>;
 
     /// When the newest run of this flow by that trigger was requested.
-    async fn last_requested(&self, flow: &str, trigger: Trigger)
-    -> Result<Option<jiff::Timestamp>>;
+    async fn last_requested(
+        &self,
+        flow: &str,
+        trigger: RunTrigger,
+    ) -> Result<Option<jiff::Timestamp>>;
 
     /// Records, in one transaction, that a page's batches were confirmed by the broker: their
     /// sizes, the checkpoint of the next page, and that the run is being extracted.
@@ -100,7 +108,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<String>>;
 
     /// How many keys are known of this flow's source, and how many of them this run has not listed.
-    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys>;
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeyCounts>;
 
     /// Whether records of this flow were ever applied at its destination.
     async fn has_applied(&self, flow: &str) -> Result<bool>;
@@ -125,16 +133,17 @@ pub trait Store: Send + Sync + 'static {
     /// Records, in one transaction, what a source delivered by itself: its batches, its run, which
     /// counts as read to its end from its first batch on, and its deliveries; forgets some that were
     /// remembered long enough.
-    async fn record_arrival(&self, arrival: &Arrival) -> Result<()>;
+    async fn record_arrival(&self, arrival: &WebhookArrival) -> Result<()>;
 
     // --- outcomes and the ledger ---
 
-    /// Merges what is known of a batch's slots into its run ([`Outcomes::merge`]).
-    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()>;
+    /// Merges what is known of a batch's slots into its run ([`SlotOutcomes::merge`]).
+    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &SlotOutcomes)
+    -> Result<()>;
 
     /// Claims the keys of a batch for `ttl`, in one round trip. The answers are in the order of the
     /// entries; keys must differ.
-    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>>;
+    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<ClaimResult>>;
 
     /// Makes those of a claim's keys that it still has run out in `ttl` from now. Whether those are all.
     async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<bool>;
@@ -142,7 +151,7 @@ pub trait Store: Send + Sync + 'static {
     /// Writes, in one transaction and one round trip, what became of claimed keys and the outcomes
     /// of their batch. Returns the keys whose claim somebody else has taken meanwhile: nothing was
     /// written for them in the ledger, and no outcome at all, since theirs are among them.
-    async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>>;
+    async fn settle(&self, settlement: &BatchSettlement) -> Result<Vec<String>>;
 
     /// Takes somebody's word for what the destination has of a key that is in doubt: the record of
     /// this id, whatever its content, or none. A key that is not in doubt stays as it is. `false`, and
@@ -168,7 +177,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether earlier changes of its key have not settled, for each record of a batch, with its fate as in a
     /// claim. One that a claim would find dead has nothing to wait for.
-    async fn are_behind(&self, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>>;
+    async fn are_behind(
+        &self,
+        batch: &Batch,
+        fates: &[Option<AttemptFingerprint>],
+    ) -> Result<Vec<bool>>;
 
     /// Notes that nobody has to wait for the records of a batch any more.
     async fn settle_changes(&self, batch: &Batch) -> Result<()>;
@@ -182,7 +195,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         flow: &str,
         keys: Option<&[&str]>,
-        taking: Taking,
+        taking: ParkedClaim,
     ) -> Result<Vec<Batch>>;
 
     /// Gives back what somebody took and did not publish.
@@ -234,7 +247,7 @@ pub trait Store: Send + Sync + 'static {
     // --- grants: the tokens of systems ---
 
     /// The tokens that were granted last.
-    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>>;
+    async fn grant(&self, key: &GrantKey) -> Result<Option<TokenGrant>>;
 
     /// Keeps sealed tokens that were granted with those of the generation `after` (0 where there were
     /// none), which they replace; a refusal of those is forgotten. `false`, and nothing written,
@@ -249,7 +262,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives away up to `count` slots of a system, each once, whoever asks: the next ones at this pace, by
     /// the store's clock. Slots that are not used are lost.
-    async fn reserve_slots(&self, system: &str, pace: Pace, count: u32) -> Result<Slots>;
+    async fn reserve_slots(
+        &self,
+        system: &str,
+        pace: SlotPace,
+        count: u32,
+    ) -> Result<ReservedSlots>;
 
     /// Has no slot of a system due for `length` from now, but for those that were given away.
     async fn hold_slots(&self, system: &str, length: Duration) -> Result<()>;
@@ -308,7 +326,7 @@ pub struct DeadLetterFilter {
     /// One stage.
     pub stage: Option<Stage>,
     /// One kind of failure.
-    pub reason: Option<Reason>,
+    pub reason: Option<DeadLetterReason>,
     /// The run they died in.
     pub run: Option<RunId>,
     /// The run of the replay that they belong to.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pomost_models::{Outcome, Outcomes, RunId, Stage, Trigger};
+use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes, Stage};
 
 /// The right to extract one flow, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct RunRequest {
     /// The flow to run.
     pub flow: String,
     /// What started it.
-    pub trigger: Trigger,
+    pub trigger: RunTrigger,
     /// Where to begin instead of at the flow's cursor.
     pub since: Option<String>,
 }
@@ -33,7 +33,7 @@ pub struct Run {
     /// Its flow.
     pub flow: String,
     /// What started it.
-    pub trigger: Trigger,
+    pub trigger: RunTrigger,
     /// Where to begin instead of at the flow's cursor.
     pub since: Option<String>,
     /// Where to go on, as the extractor wrote it with the last confirmed page; none before the first.
@@ -68,7 +68,7 @@ pub struct PageProgress {
 
 /// How many keys of a source are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceKeys {
+pub struct SourceKeyCounts {
     /// All of them.
     pub known: u64,
     /// Those that a run has not listed.
@@ -111,7 +111,7 @@ pub struct RunSummary {
     /// Its flow.
     pub flow: String,
     /// What started it.
-    pub trigger: Trigger,
+    pub trigger: RunTrigger,
     /// How far it has come.
     pub state: RunState,
     /// When it was wanted.
@@ -123,7 +123,7 @@ pub struct RunSummary {
     /// What is odd about it though it was read to its end.
     pub warning: Option<String>,
     /// What became of its records.
-    pub counts: Counts,
+    pub counts: OutcomeCounts,
     /// How many of those that wait do so for a dead letter of their key.
     pub blocked: u64,
 }
@@ -131,7 +131,7 @@ pub struct RunSummary {
 /// What became of the records of a run. The sum of the outcomes and of those waiting is the number
 /// of records, always.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct OutcomeCounts {
     /// The records extracted, and those that a mapping made by splitting; a record that was split
     /// stays one of them, with the outcome [`Outcome::Split`].
     pub records: u64,
@@ -143,7 +143,12 @@ pub struct Counts {
 
 impl RunSummary {
     /// Where a run is that was begun, that ended, that failed, and of which so many wait.
-    pub(crate) fn state_of(begun: bool, ended: bool, failed: bool, counts: &Counts) -> RunState {
+    pub(crate) fn state_of(
+        begun: bool,
+        ended: bool,
+        failed: bool,
+        counts: &OutcomeCounts,
+    ) -> RunState {
         match (failed, ended, begun) {
             (true, ..) => RunState::Failed,
             (_, true, _) if counts.waiting == 0 => RunState::Settled,
@@ -154,14 +159,15 @@ impl RunSummary {
     }
 }
 
-impl Counts {
-    /// SQL that counts the characters of the masks in `outcomes`, as [`Counts::from_columns`] reads
+impl OutcomeCounts {
+    /// SQL that counts the characters of the masks in `outcomes`, as [`OutcomeCounts::from_columns`] reads
     /// it: all of them, those waiting, then those of each outcome in the order of [`Outcome::ALL`].
     pub(crate) fn columns() -> String {
         let of = |letter: char| {
             format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")
         };
-        let letters = std::iter::once(Outcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
+        let letters =
+            std::iter::once(SlotOutcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
         let columns = std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(of));
         columns
             .map(|column| format!("coalesce({column}, 0)"))
@@ -169,15 +175,17 @@ impl Counts {
             .join(", ")
     }
 
-    /// Reads the [`Counts::columns`]; `column` gives the value of one by its place among them.
-    pub(crate) fn from_columns<E>(column: impl Fn(usize) -> Result<i64, E>) -> Result<Counts, E> {
+    /// Reads the [`OutcomeCounts::columns`]; `column` gives the value of one by its place among them.
+    pub(crate) fn from_columns<E>(
+        column: impl Fn(usize) -> Result<i64, E>,
+    ) -> Result<OutcomeCounts, E> {
         let count = |place| column(place).map(i64::unsigned_abs);
         let mut outcomes = BTreeMap::new();
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
             outcomes.insert(outcome, count(place + 2)?);
         }
         outcomes.retain(|_, count| *count > 0);
-        Ok(Counts {
+        Ok(OutcomeCounts {
             records: count(0)?,
             waiting: count(1)?,
             outcomes,

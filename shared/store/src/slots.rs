@@ -14,7 +14,7 @@ pub(crate) const COMES_BACK: i64 = 300;
 
 /// How the slots of a system follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct SlotPace {
     /// From one slot to the next; at least a microsecond.
     pub interval: Duration,
     /// How many slots may be late: they were due and nobody took them.
@@ -25,7 +25,7 @@ pub struct Pace {
 
 /// Slots that were given away, evenly apart: each is the right to make one request from its time on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slots {
+pub struct ReservedSlots {
     /// How many; none where the next one is too far ahead.
     pub count: u32,
     /// How long from now the first one is due, or the next one where there are none. Less than nothing

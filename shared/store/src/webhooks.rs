@@ -6,7 +6,7 @@ use pomost_models::{RunId, webhook::DeliveryId};
 
 /// Batches that a source delivered by itself and the broker has confirmed.
 #[derive(Debug, Clone)]
-pub struct Arrival {
+pub struct WebhookArrival {
     /// The flow.
     pub flow: String,
     /// The run they belong to, from [`RunId::of_webhook`]; it is made where it does not exist.

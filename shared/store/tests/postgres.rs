@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pomost_models::{Outcome, Outcomes, Version, version};
+use pomost_models::{Outcome, SlotOutcomes, Version, version};
 use pomost_postgres::testing::{certificate, encrypted, readable};
 use pomost_store::{Error, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
@@ -106,7 +106,7 @@ async fn masks_are_merged_as_the_models_merge_them() {
                 .get(0);
             assert_eq!(
                 merged,
-                Outcomes::merge(&stored, &added),
+                SlotOutcomes::merge(&stored, &added),
                 "{stored:?} and {added:?}"
             );
         }
@@ -173,7 +173,7 @@ fn mask(seed: &mut u64) -> String {
     (0..size)
         .map(|_| match roll(3) {
             0 => Outcome::ALL[roll(8)].letter(),
-            _ => Outcomes::WAITING,
+            _ => SlotOutcomes::WAITING,
         })
         .collect()
 }

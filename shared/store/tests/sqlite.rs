@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use pomost_models::Version;
 use pomost_store::{
-    Answer, Claim, ClaimEntry, ClaimToken, Error, Known, Store, sqlite::SqliteStore,
+    Claim, ClaimEntry, ClaimResult, ClaimToken, Error, KnownRecord, Store, sqlite::SqliteStore,
 };
 
 pomost_store::every_behaviour!(on_a_store);
@@ -25,7 +25,7 @@ async fn open(directory: &Path) -> SqliteStore {
         .unwrap()
 }
 
-async fn claim(store: &SqliteStore, version: &str) -> Answer {
+async fn claim(store: &SqliteStore, version: &str) -> ClaimResult {
     let entry = ClaimEntry {
         key: "k".to_owned(),
         version: Version::new(version),
@@ -53,21 +53,24 @@ async fn claim(store: &SqliteStore, version: &str) -> Answer {
 async fn what_a_killed_process_held_is_free_when_the_next_one_starts() {
     let directory = tempfile::tempdir().unwrap();
     let (killed, ttl) = (open(directory.path()).await, Duration::from_secs(3600));
-    assert_eq!(claim(&killed, "1").await, Answer::Act(Known::default()));
+    assert_eq!(
+        claim(&killed, "1").await,
+        ClaimResult::Claimed(KnownRecord::default())
+    );
     let lease = killed
         .acquire_lease("extract.customers", "killed", ttl)
         .await
         .unwrap()
         .unwrap();
     let next = open(directory.path()).await;
-    assert_eq!(claim(&next, "1").await, Answer::Busy);
+    assert_eq!(claim(&next, "1").await, ClaimResult::ClaimedElsewhere);
     next.expire_claims_and_leases().await.unwrap();
     assert_eq!(
         claim(&next, "1").await,
-        Answer::Unknown {
-            known: Known::default(),
+        ClaimResult::InDoubt {
+            known: KnownRecord::default(),
             attempted: Some([1; 16]),
-            under_way: true
+            still_in_flight: true
         }
     );
     assert!(

@@ -8,9 +8,9 @@ use pomost_extractor::{
     Scheduling,
     webhook::{Limits, Receiver},
 };
-use pomost_http::Clients;
-use pomost_models::{RunId, Trigger};
-use pomost_runtime::{Backends, Context};
+use pomost_http::SystemClients;
+use pomost_models::{RunId, RunTrigger};
+use pomost_runtime::{Backends, ServiceContext};
 use pomost_store::{RunRequest, RunState, RunSummary, Store};
 use pomost_tests::eventually;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The three services at work.
 pub(crate) struct Running {
-    context: Context,
+    context: ServiceContext,
     services: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -35,13 +35,13 @@ impl Running {
         let mut backends = eventually(async || Backends::embedded(directory).await).await;
         backends.broker = broker(backends.broker);
         let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
-        let context = Context {
+        let context = ServiceContext {
             project: Arc::new(project),
             backends,
             claim,
             shutdown,
         };
-        let clients = Clients::new(&context.project, &context.backends.store).unwrap();
+        let clients = SystemClients::new(&context.project, &context.backends.store).unwrap();
         context.declare().await.unwrap();
         let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
         Running { context, services }
@@ -100,7 +100,7 @@ pub(super) async fn request(store: &dyn Store, since: Option<&str>) -> RunId {
     let since = since.map(str::to_owned);
     let request = RunRequest {
         flow: "things".into(),
-        trigger: Trigger::Manual,
+        trigger: RunTrigger::Manual,
         since,
     };
     store.request_run(&request).await.unwrap()

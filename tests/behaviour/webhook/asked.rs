@@ -10,7 +10,7 @@ use std::{
 };
 
 use pomost_extractor::webhook::Limits;
-use pomost_models::{Reason, Stage};
+use pomost_models::{DeadLetterReason, Stage};
 use pomost_store::Outage;
 use pomost_tests::eventually;
 use serde_json::{Value, json};
@@ -236,7 +236,7 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
     let letter = hooked.world.only_dead().await;
     assert_eq!(
         (letter.stage, letter.reason),
-        (Stage::Extract, Reason::Invalid)
+        (Stage::Extract, DeadLetterReason::Invalid)
     );
     assert!(
         letter
@@ -379,7 +379,7 @@ async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
     let letter = hooked.world.only_dead().await;
     assert_eq!(
         (letter.stage, letter.reason, letter.attempts),
-        (Stage::Extract, Reason::Transient, 2)
+        (Stage::Extract, DeadLetterReason::Transient, 2)
     );
     assert_eq!(
         letter.record.unwrap().extracted().get(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use pomost_models::{DeadLetter, Outcome};
-use pomost_sandbox::{Counts, Crm, Expected};
+use pomost_sandbox::{Crm, ExpectedState, ShopCounts};
 use pomost_store::{DeadLetterFilter, RunSummary};
 use pomost_tests::{FLOW, Stack};
 
@@ -12,7 +12,7 @@ use super::counts;
 
 /// What the shop must have once a wave has crossed, and what its run has to read.
 pub(super) struct Due {
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedState,
     /// The keys of all rows.
     pub(super) rows: BTreeSet<String>,
 }
@@ -152,6 +152,6 @@ fn requests([before, after]: [&Due; 2]) -> [u64; 3] {
     [before.len() + new, changed, gone].map(|requests| requests as u64)
 }
 
-fn nothing_but_what_was_asked_for(counts: &Counts) {
+fn nothing_but_what_was_asked_for(counts: &ShopCounts) {
     assert_eq!((counts.refused, counts.conflicts), (0, 0), "{counts:?}");
 }

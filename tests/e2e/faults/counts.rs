@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pomost_models::{Outcome, RunId};
-use pomost_store::{RunSummary, Store, runs::Counts};
+use pomost_store::{RunSummary, Store, runs::OutcomeCounts};
 use tokio::task::JoinHandle;
 
 /// Looks at the counts of a run until dropped: all records have an outcome or wait, and what was counted
@@ -31,7 +31,7 @@ impl Watch {
 }
 
 async fn watch(store: Arc<dyn Store>, run: RunId) {
-    let mut before = Counts::default();
+    let mut before = OutcomeCounts::default();
     loop {
         // The store may be away: that is what the round is about.
         if let Ok(Some(summary)) = store.run(run).await {
@@ -50,7 +50,7 @@ pub(super) fn add_up(summary: &RunSummary) {
     assert_eq!(counts.records, counts.waiting + settled, "{counts:?}");
 }
 
-fn grow(before: &Counts, after: &Counts) {
+fn grow(before: &OutcomeCounts, after: &OutcomeCounts) {
     let shrunk = |outcome: &Outcome| after.of(*outcome) < before.of(*outcome);
     let shrunk: Vec<Outcome> = Outcome::ALL.into_iter().filter(shrunk).collect();
     assert!(

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use pomost_sandbox::{Act, Fault as Struck, Faults, When};
+use pomost_sandbox::{Fault as Struck, FaultAction, FaultPlan, FaultTiming};
 use pomost_tests::{Flow, Service, Stack};
 
 use super::ground::{Ground, Wire};
@@ -175,39 +175,39 @@ impl Fault {
 const LIMIT: Duration = Duration::from_secs(25);
 
 /// The systems are slow enough for records to be everywhere at any time.
-pub(super) const CRM: Faults = Faults {
+pub(super) const CRM: FaultPlan = FaultPlan {
     delay_ms: 120,
     faults: Vec::new(),
 };
-pub(super) const SHOP: Faults = Faults {
+pub(super) const SHOP: FaultPlan = FaultPlan {
     delay_ms: 20,
     faults: Vec::new(),
 };
 
 /// After the connection was closed, within the time for which that is reckoned with.
-const ACT_LATE: Act = Act::EffectAfter { ms: 1_500 };
+const ACT_LATE: FaultAction = FaultAction::EffectAfter { ms: 1_500 };
 
 /// Longer than the project's patience.
-const LATE: Act = Act::Late { ms: 2_500 };
+const LATE: FaultAction = FaultAction::Late { ms: 2_500 };
 
 impl Wrong {
     /// This as well as what is usual.
-    fn among(self, usual: Faults) -> Faults {
-        let asking = |status| Act::Answer {
+    fn among(self, usual: FaultPlan) -> FaultPlan {
+        let asking = |status| FaultAction::Answer {
             status,
             retry_after: Some("1".to_owned()),
         };
         let (when, act) = match self {
-            Wrong::Throttles => (When::Always, asking(429)),
-            Wrong::IsNotReady => (When::Always, asking(503)),
-            Wrong::Fails => (When::OneIn(2), Act::answer(500)),
-            Wrong::RefusesCredentials => (When::Always, Act::answer(401)),
-            Wrong::HangsUp => (When::OneIn(2), Act::HangUp),
-            Wrong::HangsUpAfter => (When::OneIn(3), Act::HangUpAfter),
-            Wrong::ActsLate => (When::OneIn(3), ACT_LATE),
-            Wrong::BreaksOff => (When::OneIn(3), Act::BreakOff),
-            Wrong::AnswersLate => (When::OneIn(4), LATE),
-            Wrong::TalksNonsense => (When::OneIn(3), Act::Garbage),
+            Wrong::Throttles => (FaultTiming::Always, asking(429)),
+            Wrong::IsNotReady => (FaultTiming::Always, asking(503)),
+            Wrong::Fails => (FaultTiming::OneIn(2), FaultAction::answer(500)),
+            Wrong::RefusesCredentials => (FaultTiming::Always, FaultAction::answer(401)),
+            Wrong::HangsUp => (FaultTiming::OneIn(2), FaultAction::HangUp),
+            Wrong::HangsUpAfter => (FaultTiming::OneIn(3), FaultAction::HangUpAfter),
+            Wrong::ActsLate => (FaultTiming::OneIn(3), ACT_LATE),
+            Wrong::BreaksOff => (FaultTiming::OneIn(3), FaultAction::BreakOff),
+            Wrong::AnswersLate => (FaultTiming::OneIn(4), LATE),
+            Wrong::TalksNonsense => (FaultTiming::OneIn(3), FaultAction::Garbage),
         };
         let fault = Struck::new(when, act);
         // A change that is made late undoes one that came after it, and nobody could know.
@@ -216,7 +216,7 @@ impl Wrong {
         } else {
             fault
         };
-        Faults {
+        FaultPlan {
             faults: vec![fault],
             ..usual
         }

@@ -1,7 +1,7 @@
 //! One round.
 
 use pomost_models::RunId;
-use pomost_sandbox::Edit;
+use pomost_sandbox::CrmEdit;
 use pomost_store::RunSummary;
 use pomost_tests::{Chance, Options, Stack, eventually, prove};
 
@@ -205,9 +205,9 @@ impl Round<'_> {
 }
 
 /// Many change, some only seem to, some go and some come.
-fn changes() -> Edit {
+fn changes() -> CrmEdit {
     let every = |step: usize, from: u32| (from..CUSTOMERS).step_by(step).collect();
-    Edit {
+    CrmEdit {
         change: every(2, 0),
         touch: every(10, 1),
         archive: every(14, 5),

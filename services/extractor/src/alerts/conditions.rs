@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pomost_project::{Alerts, Flow};
-use pomost_runtime::Context;
+use pomost_project::{AlertRules, Flow};
+use pomost_runtime::ServiceContext;
 use pomost_store::{Outage, Result};
 
 /// Works out what people have to know.
 pub(super) struct Conditions<'a> {
-    context: &'a Context,
-    alerts: &'a Alerts,
+    context: &'a ServiceContext,
+    alerts: &'a AlertRules,
     /// When it began: a flow that has never succeeded is overdue from here.
     since: Timestamp,
     /// When flows succeeded, as far as it is known. It is looked up anew only when it is too long ago.
@@ -19,7 +19,7 @@ pub(super) struct Conditions<'a> {
 
 impl<'a> Conditions<'a> {
     /// Those that a project asks for.
-    pub(super) fn new(context: &'a Context, alerts: &'a Alerts) -> Conditions<'a> {
+    pub(super) fn new(context: &'a ServiceContext, alerts: &'a AlertRules) -> Conditions<'a> {
         Conditions {
             context,
             alerts,

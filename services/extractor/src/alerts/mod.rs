@@ -10,8 +10,8 @@ mod conditions;
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use pomost_http::Hook;
-use pomost_runtime::Context;
+use pomost_http::AlertHook;
+use pomost_runtime::ServiceContext;
 use pomost_store::Result;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
@@ -31,7 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Tells people what they have to know, as the project says, until shutdown. A hook that does not take it
 /// is tried again, and holds up nothing else.
-pub async fn tell(context: Context, hook: Hook) {
+pub async fn tell(context: ServiceContext, hook: AlertHook) {
     let Some(alerts) = &context.project.alerts else {
         return;
     };
@@ -47,8 +47,8 @@ pub async fn tell(context: Context, hook: Hook) {
 
 /// Who tells people.
 struct Teller<'a> {
-    context: &'a Context,
-    hook: Hook,
+    context: &'a ServiceContext,
+    hook: AlertHook,
     conditions: Conditions<'a>,
     /// What the hook did not take is left alone for a while, by subject; the others are told meanwhile.
     refused: BTreeMap<String, Refused>,

@@ -4,7 +4,7 @@ use pomost_expression::{Value, Variables, scalar_name, write};
 use pomost_models::{Record, RunId, Version, webhook::DeliveryId};
 use pomost_project::{
     Flow,
-    webhook::{IdPlace, Webhook},
+    webhook::{DeliveryIdPlace, WebhookRules},
 };
 use serde_json::value::RawValue;
 
@@ -28,7 +28,7 @@ pub(super) struct Delivery {
 /// Reads a delivery, if it is believed.
 pub(super) fn read(
     flow: &Flow,
-    webhook: &Webhook,
+    webhook: &WebhookRules,
     received: &Received,
 ) -> Result<Delivery, Refusal> {
     verify(&webhook.verify, received)?;
@@ -90,7 +90,7 @@ impl Reader<'_> {
 
 /// The headers of a delivery that the source has yet to be asked about, where they are needed then; they may
 /// be longer than its rows.
-fn headers(flow: &Flow, webhook: &Webhook, variables: &Variables) -> Option<Box<RawValue>> {
+fn headers(flow: &Flow, webhook: &WebhookRules, variables: &Variables) -> Option<Box<RawValue>> {
     let fetch = asks(flow, webhook)?;
     let are_needed = Reading::of_webhook(flow, webhook).uses_variable("headers")
         || fetch.uses_variable("headers");
@@ -104,7 +104,7 @@ fn headers(flow: &Flow, webhook: &Webhook, variables: &Variables) -> Option<Box<
 
 /// A delivery that does not say which it is could be any of those before.
 fn id(
-    webhook: &Webhook,
+    webhook: &WebhookRules,
     received: &Received,
     first: Option<&Value>,
     variables: &Variables,
@@ -113,8 +113,8 @@ fn id(
         return Ok(None);
     };
     let (found, place) = match &delivery.id {
-        IdPlace::Header(name) => (received.header(name), format!("the header {name}")),
-        IdPlace::Value(value) => {
+        DeliveryIdPlace::Header(name) => (received.header(name), format!("the header {name}")),
+        DeliveryIdPlace::Value(value) => {
             let place = "extract.webhook.delivery.value";
             let value = value.one(first.cloned().unwrap_or_default(), variables);
             let value =
@@ -139,7 +139,7 @@ mod tests {
     };
 
     use http::{HeaderMap, HeaderName, HeaderValue};
-    use pomost_models::Op;
+    use pomost_models::Operation;
     use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::{super::testing, *};
@@ -169,7 +169,7 @@ mod tests {
         };
         assert_eq!(
             (record.key.as_str(), record.version.as_str(), record.op),
-            ("7", "2026-01-01", Op::Upsert)
+            ("7", "2026-01-01", Operation::Upsert)
         );
         assert_eq!(
             record.data.get(),
@@ -192,7 +192,7 @@ mod tests {
             delivery
                 .records
                 .iter()
-                .all(|record| record.op == Op::Delete)
+                .all(|record| record.op == Operation::Delete)
         );
     }
 

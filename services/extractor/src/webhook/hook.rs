@@ -7,7 +7,7 @@ use http::{Method, Request, Response, request::Parts};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use pomost_models::Stage;
-use pomost_project::{Flow, webhook::Webhook};
+use pomost_project::{Flow, webhook::WebhookRules};
 use pomost_runtime::{metrics, telemetry};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{Instrument, Span, error, field, info, info_span, warn};
@@ -23,7 +23,7 @@ use super::{
 /// One path of one flow.
 pub(super) struct Hook {
     pub(super) flow: Arc<Flow>,
-    pub(super) webhook: Arc<Webhook>,
+    pub(super) webhook: Arc<WebhookRules>,
     pub(super) intake: Intake,
 }
 
@@ -75,7 +75,11 @@ impl Hooks {
     }
 
     /// A body of unknown length may be as long as any.
-    fn room_for(&self, webhook: &Webhook, body: &Incoming) -> Result<SemaphorePermit<'_>, Refusal> {
+    fn room_for(
+        &self,
+        webhook: &WebhookRules,
+        body: &Incoming,
+    ) -> Result<SemaphorePermit<'_>, Refusal> {
         let longest = webhook.max_body;
         let length = body
             .size_hint()
@@ -93,7 +97,7 @@ impl Hooks {
 
     async fn receive(
         &self,
-        webhook: &Webhook,
+        webhook: &WebhookRules,
         request: Request<Incoming>,
     ) -> Result<Received, Refusal> {
         let (Parts { headers, uri, .. }, body) = request.into_parts();

@@ -3,9 +3,9 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use pomost_models::{Batch, RunId, Stage, webhook::DeliveryId};
-use pomost_project::{Flow, webhook::Webhook};
-use pomost_runtime::{Context, metrics, outbox, telemetry, worker::Trouble};
-use pomost_store::Arrival;
+use pomost_project::{Flow, webhook::WebhookRules};
+use pomost_runtime::{ServiceContext, metrics, outbox, telemetry, worker::HandlerError};
+use pomost_store::WebhookArrival;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span, warn};
 
@@ -32,9 +32,9 @@ struct Waiting {
 impl Intake {
     /// An intake, and the task that hands on what is put there until the intake is dropped.
     pub(super) fn new(
-        context: Context,
+        context: ServiceContext,
         flow: Arc<Flow>,
-        webhook: &Webhook,
+        webhook: &WebhookRules,
         limits: Limits,
     ) -> (Intake, impl Future<Output = ()> + Send + use<>) {
         let (sender, receiver) = mpsc::channel(limits.connections);
@@ -73,7 +73,7 @@ impl Intake {
 }
 
 struct Gathering {
-    context: Context,
+    context: ServiceContext,
     flow: Arc<Flow>,
     /// Where deliveries go on: rows that the source has yet to be asked about have not been extracted.
     stage: Stage,
@@ -129,7 +129,7 @@ impl Gathering {
 
     /// Publish and await the confirms, then record. A crash in between leaves records that are not
     /// counted until they settle, and senders that deliver again; the ledger absorbs it.
-    async fn hand_on(&mut self, group: &mut [Waiting]) -> Result<Vec<Accepted>, Trouble> {
+    async fn hand_on(&mut self, group: &mut [Waiting]) -> Result<Vec<Accepted>, HandlerError> {
         let outcomes = self.compare(group).await?;
         let taken = group
             .iter_mut()
@@ -155,7 +155,7 @@ impl Gathering {
     }
 
     /// Which of the deliveries are to be taken: those that neither the store nor the group knows yet.
-    async fn compare(&self, group: &[Waiting]) -> Result<Vec<Accepted>, Trouble> {
+    async fn compare(&self, group: &[Waiting]) -> Result<Vec<Accepted>, HandlerError> {
         let ids: Vec<DeliveryId> = group
             .iter()
             .filter_map(|waiting| waiting.delivery.id)
@@ -197,7 +197,7 @@ impl Gathering {
         made
     }
 
-    async fn publish(&self, made: &Made) -> Result<(), Trouble> {
+    async fn publish(&self, made: &Made) -> Result<(), HandlerError> {
         let batches: Vec<&Batch> = made.batches.iter().collect();
         outbox::enter(
             &self.context.backends,
@@ -209,7 +209,7 @@ impl Gathering {
         .await
     }
 
-    async fn record(&self, made: &Made, taken: &[&mut Waiting]) -> Result<(), Trouble> {
+    async fn record(&self, made: &Made, taken: &[&mut Waiting]) -> Result<(), HandlerError> {
         let remember = self
             .flow
             .extract
@@ -229,7 +229,7 @@ impl Gathering {
             .letters
             .iter()
             .map(|letter| (letter.batch.clone(), letter.size));
-        let arrival = Arrival {
+        let arrival = WebhookArrival {
             flow: self.flow.name.clone(),
             run: made.run,
             batches: batches.chain(letters).collect(),
@@ -259,10 +259,10 @@ fn rows(group: &[Waiting]) -> usize {
         .sum()
 }
 
-fn reason(failed: &Result<Vec<Accepted>, Trouble>) -> String {
+fn reason(failed: &Result<Vec<Accepted>, HandlerError>) -> String {
     failed
         .as_ref()
         .err()
-        .map(Trouble::to_string)
+        .map(HandlerError::to_string)
         .unwrap_or_default()
 }

@@ -119,7 +119,7 @@ fn new_id() -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Op, Reason, Version};
+    use pomost_models::{DeadLetterReason, Operation, Version};
     use pomost_runtime::dead::Diagnosis;
     use serde_json::value::RawValue;
 
@@ -131,7 +131,7 @@ mod tests {
             slot: 0,
             key: "k".into(),
             version: Version::new("1"),
-            op: Op::Upsert,
+            op: Operation::Upsert,
             data,
             source: None,
         }
@@ -208,7 +208,7 @@ mod tests {
         let mut made = Made::new(&flow, RunId::generate(), None);
         for _ in 0..2 {
             let diagnosis = Diagnosis {
-                reason: Reason::Invalid,
+                reason: DeadLetterReason::Invalid,
                 error: "no key".into(),
                 pointer: None,
             };

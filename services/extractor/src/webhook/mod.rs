@@ -43,8 +43,8 @@ mod verify;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use pomost_project::{Flow, Project, flow::Fetch, webhook::Webhook};
-use pomost_runtime::Context;
+use pomost_project::{Flow, Project, flow::FetchRequest, webhook::WebhookRules};
+use pomost_runtime::ServiceContext;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{info, warn};
 
@@ -60,8 +60,8 @@ pub const BATCHES: &str = "webhook.";
 pub struct Receiver {
     /// What it bears.
     pub limits: Limits,
-    context: Context,
-    hooks: Vec<(Arc<Flow>, Arc<Webhook>)>,
+    context: ServiceContext,
+    hooks: Vec<(Arc<Flow>, Arc<WebhookRules>)>,
     listener: Option<TcpListener>,
 }
 
@@ -99,7 +99,10 @@ impl Default for Limits {
 impl Receiver {
     /// Listens at the address where one is given and the project has webhooks. Where it has some and
     /// no address is given, it says so and takes nothing.
-    pub async fn bind(context: Context, address: Option<SocketAddr>) -> anyhow::Result<Receiver> {
+    pub async fn bind(
+        context: ServiceContext,
+        address: Option<SocketAddr>,
+    ) -> anyhow::Result<Receiver> {
         let hooks = hooks(&context.project);
         let listener = match address {
             _ if hooks.is_empty() => None,
@@ -166,19 +169,19 @@ impl<'a> Reading<'a> {
 }
 
 /// What the source is asked about the rows of a delivery, where it is.
-fn asks<'a>(flow: &'a Flow, webhook: &Webhook) -> Option<&'a Fetch> {
+fn asks<'a>(flow: &'a Flow, webhook: &WebhookRules) -> Option<&'a FetchRequest> {
     flow.extract.fetch.as_ref().filter(|_| webhook.fetch)
 }
 
 /// What the source is asked about the rows of a batch that were told, where it still is.
-pub fn fetch_of<'a>(flow: &'a Flow, batch: &str) -> Option<&'a Fetch> {
+pub fn fetch_of<'a>(flow: &'a Flow, batch: &str) -> Option<&'a FetchRequest> {
     match &flow.extract.webhook {
         Some(webhook) if batch.starts_with(BATCHES) => asks(flow, webhook),
         _ => flow.extract.fetch.as_ref(),
     }
 }
 
-fn hooks(project: &Project) -> Vec<(Arc<Flow>, Arc<Webhook>)> {
+fn hooks(project: &Project) -> Vec<(Arc<Flow>, Arc<WebhookRules>)> {
     let hook = |flow: &Arc<Flow>| Some((flow.clone(), flow.extract.webhook.clone()?));
     project.flows.values().filter_map(hook).collect()
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 use jiff::Timestamp;
 use pomost_expression::Value;
-use pomost_project::webhook::{TokenPlace, Verify};
+use pomost_project::webhook::{Verification, WebhookTokenPlace};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -57,13 +57,13 @@ impl Received {
 
     /// The value of `$headers` where records are read: without those that hold credentials, which
     /// have no place in a record.
-    pub(super) fn headers_for_records(&self, verify: &Verify) -> Value {
+    pub(super) fn headers_for_records(&self, verify: &Verification) -> Value {
         let token = match verify {
-            Verify::Token(token) => match &token.place {
-                TokenPlace::Header { name, .. } => Some(name),
-                TokenPlace::Query { .. } => None,
+            Verification::Token(token) => match &token.place {
+                WebhookTokenPlace::Header { name, .. } => Some(name),
+                WebhookTokenPlace::Query { .. } => None,
             },
-            Verify::Hmac(_) | Verify::Basic(_) => None,
+            Verification::Hmac(_) | Verification::Basic(_) => None,
         };
         let credentials = [
             header::AUTHORIZATION,

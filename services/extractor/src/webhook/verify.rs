@@ -9,7 +9,8 @@ use http::{HeaderName, header};
 use jiff::Timestamp;
 use pomost_expression::{EvaluationError, Value, Variables, text};
 use pomost_project::webhook::{
-    Basic, HashAlgorithm, Hmac, SignatureEncoding, SignedAt, Token, TokenPlace, Verify,
+    BasicVerification, HashAlgorithm, HmacVerification, SignatureEncoding, SignedTimestamp,
+    TokenVerification, Verification, WebhookTokenPlace,
 };
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
@@ -45,16 +46,16 @@ pub(super) enum Unverified {
 const SIGNATURES: usize = 16;
 
 /// Believes a delivery or says why not.
-pub(super) fn verify(verify: &Verify, received: &Received) -> Result<(), Unverified> {
+pub(super) fn verify(verify: &Verification, received: &Received) -> Result<(), Unverified> {
     match verify {
-        Verify::Hmac(scheme) => hmac(scheme, received),
-        Verify::Token(scheme) => token(scheme, received),
-        Verify::Basic(scheme) => basic(scheme, received),
+        Verification::Hmac(scheme) => hmac(scheme, received),
+        Verification::Token(scheme) => token(scheme, received),
+        Verification::Basic(scheme) => basic(scheme, received),
     }
 }
 
 /// Any signature may be of any key: both sides replace their secrets one after the other.
-fn hmac(scheme: &Hmac, received: &Received) -> Result<(), Unverified> {
+fn hmac(scheme: &HmacVerification, received: &Received) -> Result<(), Unverified> {
     let header = received
         .header(&scheme.header)
         .ok_or(Unverified::NotSigned(scheme.header.clone()))?;
@@ -74,7 +75,7 @@ fn hmac(scheme: &Hmac, received: &Received) -> Result<(), Unverified> {
 }
 
 /// What stands between commas and spaces after the prefix, unless the prefix has such itself.
-fn signatures(scheme: &Hmac, header: &str) -> Vec<Vec<u8>> {
+fn signatures(scheme: &HmacVerification, header: &str) -> Vec<Vec<u8>> {
     let separates = |c: char| matches!(c, ' ' | ',') && !scheme.prefix.contains(c);
     let signatures = header
         .split(separates)
@@ -86,7 +87,10 @@ fn signatures(scheme: &Hmac, header: &str) -> Vec<Vec<u8>> {
     decoded.take(SIGNATURES).collect()
 }
 
-fn content<'r>(scheme: &Hmac, received: &'r Received) -> Result<Cow<'r, [u8]>, Unverified> {
+fn content<'r>(
+    scheme: &HmacVerification,
+    received: &'r Received,
+) -> Result<Cow<'r, [u8]>, Unverified> {
     let Some(template) = &scheme.content else {
         return Ok(Cow::Borrowed(&received.body));
     };
@@ -112,7 +116,7 @@ fn untold(error: EvaluationError) -> Unverified {
 }
 
 fn check_time(
-    signed_at: &SignedAt,
+    signed_at: &SignedTimestamp,
     body: &Value,
     variables: &Variables,
     now: Timestamp,
@@ -156,12 +160,12 @@ fn mac_by<M: Mac + KeyInit>(key: &[u8], content: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn token(scheme: &Token, received: &Received) -> Result<(), Unverified> {
+fn token(scheme: &TokenVerification, received: &Received) -> Result<(), Unverified> {
     let offered = match &scheme.place {
-        TokenPlace::Header { name, prefix } => received
+        WebhookTokenPlace::Header { name, prefix } => received
             .header(name)
             .and_then(|value| after(prefix, &value).map(str::to_owned)),
-        TokenPlace::Query { name } => received.query(name),
+        WebhookTokenPlace::Query { name } => received.query(name),
     };
     match offered.is_some_and(|offered| is_one_of(&offered, &scheme.secrets)) {
         true => Ok(()),
@@ -170,7 +174,7 @@ fn token(scheme: &Token, received: &Received) -> Result<(), Unverified> {
 }
 
 /// RFC 7617 §2.
-fn basic(scheme: &Basic, received: &Received) -> Result<(), Unverified> {
+fn basic(scheme: &BasicVerification, received: &Received) -> Result<(), Unverified> {
     let offered = received.header(&header::AUTHORIZATION).unwrap_or_default();
     let offered =
         after("Basic ", &offered).and_then(|offered| STANDARD.decode(offered.trim()).ok());

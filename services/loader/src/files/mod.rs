@@ -7,10 +7,10 @@ use std::{io, slice, sync::Arc};
 
 use async_trait::async_trait;
 use pomost_expression::{Value, read, text};
-use pomost_format::{CsvOptions, EncodeError, Encoder, Format, Syntax, encode};
-use pomost_http::{Class, Failure};
+use pomost_format::{BodyEncoder, BodyFormat, CsvOptions, EncodeError, FormatSyntax, encode};
+use pomost_http::{Failure, FailureClass};
 use pomost_models::{Batch, Record};
-use pomost_project::flow::Files;
+use pomost_project::flow::FileDestination;
 use tokio::task::spawn_blocking;
 
 use notes::mark;
@@ -24,12 +24,12 @@ use crate::{
 /// Writes files. A file appears whole, under a name made of its flow, run, batch and content, and stays as
 /// it is: what comes of the batch later goes into another, and what comes again into none.
 pub(crate) struct Writer {
-    files: Arc<Files>,
+    files: Arc<FileDestination>,
 }
 
 impl Writer {
     /// A writer of a flow's files.
-    pub(crate) fn new(files: Arc<Files>) -> Writer {
+    pub(crate) fn new(files: Arc<FileDestination>) -> Writer {
         Writer { files }
     }
 }
@@ -71,7 +71,7 @@ impl Writer {
         let written = refused.into_iter().map(|refused| match refused {
             None => Written::Done(None),
             Some(message) => Written::Failed(Failed::without_effect(Failure::new(
-                Class::Invalid,
+                FailureClass::Invalid,
                 message,
             ))),
         });
@@ -82,14 +82,14 @@ impl Writer {
     /// so to whoever comes next.
     fn failed(&self, error: &io::Error) -> Failure {
         let message = format!("the directory {}: {error}", self.files.directory.display());
-        Failure::new(Class::Throttled, message)
+        Failure::new(FailureClass::Throttled, message)
     }
 }
 
 /// What is to be written: the records' marks, and their data.
 struct File {
     place: Place,
-    format: Format,
+    format: BodyFormat,
     rows: Vec<(String, String)>,
 }
 
@@ -124,7 +124,7 @@ impl File {
 /// Where not all can be written together, each is judged by itself. Another turn is for what fitted only
 /// among columns of the refused, as a record without fields does.
 fn encode_fitting(
-    format: &Format,
+    format: &BodyFormat,
     values: &mut Vec<(usize, Value)>,
     refused: &mut [Option<String>],
 ) -> Vec<u8> {
@@ -148,8 +148,8 @@ fn encode_fitting(
     Vec::new()
 }
 
-fn encode_all(format: &Format, values: &[(usize, Value)]) -> Result<Vec<u8>, EncodeError> {
-    let mut encoder = Encoder::new(format)?;
+fn encode_all(format: &BodyFormat, values: &[(usize, Value)]) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = BodyEncoder::new(format)?;
     values
         .iter()
         .try_for_each(|(_, value)| encoder.push(value))?;
@@ -158,12 +158,12 @@ fn encode_all(format: &Format, values: &[(usize, Value)]) -> Result<Vec<u8>, Enc
 
 /// A table without names for its columns has those that its records have fields for. A name that cannot
 /// be written is no column, which is the fault of who has such a field, and of no other record.
-fn with_columns(format: &Format, values: &[(usize, Value)]) -> Format {
-    let Syntax::Csv(options) = &format.syntax else {
+fn with_columns(format: &BodyFormat, values: &[(usize, Value)]) -> BodyFormat {
+    let FormatSyntax::Csv(options) = &format.syntax else {
         return format.clone();
     };
-    let with = |names| Format {
-        syntax: Syntax::Csv(CsvOptions {
+    let with = |names| BodyFormat {
+        syntax: FormatSyntax::Csv(CsvOptions {
             names,
             ..options.clone()
         }),

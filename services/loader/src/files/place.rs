@@ -9,9 +9,9 @@ use std::{
 };
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use pomost_format::Syntax;
+use pomost_format::FormatSyntax;
 use pomost_models::Batch;
-use pomost_project::flow::Files;
+use pomost_project::flow::FileDestination;
 
 use super::notes::Notes;
 
@@ -27,11 +27,11 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn of(files: &Files, batch: &Batch) -> Place {
+    pub(super) fn of(files: &FileDestination, batch: &Batch) -> Place {
         let id = utf8_percent_encode(&batch.id, PLAIN);
         let stem = format!("{}-{}-{id}", batch.flow, batch.run);
         let extension = match files.format.syntax {
-            Syntax::Csv(_) => "csv",
+            FormatSyntax::Csv(_) => "csv",
             _ => "jsonl",
         };
         let notes = Notes::in_directory(&files.directory, &stem);

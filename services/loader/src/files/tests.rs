@@ -4,21 +4,21 @@
 use std::{fs, path::Path};
 
 use pomost_format::CsvOptions;
-use pomost_models::{Lane, Op, RunId, Version};
+use pomost_models::{Lane, Operation, RunId, Version};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::*;
 
-fn writer(directory: &Path, syntax: Syntax) -> Writer {
-    Writer::new(Arc::new(Files {
+fn writer(directory: &Path, syntax: FormatSyntax) -> Writer {
+    Writer::new(Arc::new(FileDestination {
         directory: directory.join("reports/sales"),
         format: syntax.into(),
     }))
 }
 
-fn csv() -> Syntax {
-    Syntax::Csv(CsvOptions::default())
+fn csv() -> FormatSyntax {
+    FormatSyntax::Csv(CsvOptions::default())
 }
 
 fn batch(id: &str) -> Batch {
@@ -39,7 +39,7 @@ fn batch(id: &str) -> Batch {
 
 fn record(slot: u32, data: &str) -> Record {
     let data = RawValue::from_string(data.into()).unwrap();
-    let (key, version, op) = (slot.to_string(), Version::new("1"), Op::Upsert);
+    let (key, version, op) = (slot.to_string(), Version::new("1"), Operation::Upsert);
     Record {
         slot,
         key,
@@ -147,7 +147,7 @@ async fn a_table_has_a_header_and_the_columns_of_all_its_records() {
 #[tokio::test]
 async fn json_lines_hold_each_record_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), Syntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines);
     write(
         &writer,
         &batch("webhook.1/split0"),
@@ -191,7 +191,7 @@ async fn a_field_whose_name_cannot_be_written_is_the_fault_of_its_record() {
         record(2, r#"{"id":3,"n":4}"#),
     ];
     let refused = write(
-        &writer(directory.path(), Syntax::Csv(options)),
+        &writer(directory.path(), FormatSyntax::Csv(options)),
         &batch("0.1"),
         &records,
     )
@@ -230,7 +230,7 @@ async fn many_records_that_a_table_cannot_hold_are_refused_and_their_columns_are
 #[tokio::test]
 async fn what_comes_again_is_not_written_again_whatever_comes_with_it() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), Syntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines);
     let all: Vec<_> = (0..6).map(|slot| record(slot, &slot.to_string())).collect();
     write(&writer, &batch("0.1"), &all[1..4]).await;
     let first = files(directory.path()).remove(0);
@@ -251,7 +251,7 @@ async fn what_comes_again_is_not_written_again_whatever_comes_with_it() {
 #[tokio::test]
 async fn rows_that_have_moved_when_their_page_is_read_again_are_not_lost_nor_written_again() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), Syntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines);
     write(&writer, &batch("0.1"), &page(&["1", "2", "3"])).await;
     let first = files(directory.path()).remove(0);
     for again in [
@@ -270,7 +270,7 @@ async fn rows_that_have_moved_when_their_page_is_read_again_are_not_lost_nor_wri
 async fn a_page_without_versions_that_is_read_again_loses_nothing_and_its_equal_is_not_written_again()
  {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), Syntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines);
     for _ in 0..2 {
         write(&writer, &batch("0.1"), &page_without_versions(&["1", "2"])).await;
         assert_eq!(lines(directory.path()), ["1", "2"]);
@@ -287,7 +287,7 @@ async fn a_page_without_versions_that_is_read_again_loses_nothing_and_its_equal_
 #[tokio::test]
 async fn a_record_that_has_changed_when_its_page_is_read_again_is_written_as_it_is_now() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), Syntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines);
     let later = Record {
         version: Version::new("2"),
         ..record(0, "7")
@@ -303,7 +303,7 @@ async fn a_record_that_has_changed_when_its_page_is_read_again_is_written_as_it_
 #[tokio::test]
 async fn a_note_without_its_file_holds_nothing_back() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), Syntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines);
     write(&writer, &batch("0.1"), &[record(0, "0"), record(1, "1")]).await;
     let (name, content) = files(directory.path()).remove(0);
     fs::remove_file(directory.path().join("reports/sales").join(&name)).unwrap();
@@ -314,7 +314,7 @@ async fn a_note_without_its_file_holds_nothing_back() {
 #[tokio::test]
 async fn equal_records_of_a_batch_are_all_written_and_so_are_those_of_other_batches() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), Syntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines);
     write(&writer, &batch("0.1"), &[record(0, "7"), record(1, "7")]).await;
     write(&writer, &batch("0.10"), &[record(0, "7")]).await;
     let contents: Vec<String> = files(directory.path())

@@ -7,10 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pomost_http::Permit;
-use pomost_models::{Batch, Lane, Op, Record, RunId, Version};
+use pomost_http::SendPermit;
+use pomost_models::{Batch, Lane, Operation, Record, RunId, Version};
 use pomost_project::{Flow, Project, environment::Environment};
-use pomost_store::{Answer, Known};
+use pomost_store::{ClaimResult, KnownRecord};
 use serde_json::value::RawValue;
 
 use super::*;
@@ -40,7 +40,7 @@ impl Many for Picky {
         let written = taken.iter().map(|_| Written::Done(None)).collect();
         self.attempts.lock().unwrap().push(taken);
         if is_refused {
-            Err(Failure::new(Class::Invalid, "it is bad".to_owned()))
+            Err(Failure::new(FailureClass::Invalid, "it is bad".to_owned()))
         } else {
             Ok(written)
         }
@@ -51,8 +51,12 @@ impl Picky {
     /// Writes `count` rows; returns whether each was done.
     async fn write_all(&self, flow: Arc<Flow>, count: usize) -> Vec<bool> {
         let destination = Destination::by_key(flow, std::sync::Arc::new(Picky::default()), 1);
-        let (batch, record, answer) = (batch(), record(), Answer::Act(Known::default()));
-        let (act, _) = destination.begin(&batch, &record, &[0; 16], &answer, Permit::default());
+        let (batch, record, answer) = (
+            batch(),
+            record(),
+            ClaimResult::Claimed(KnownRecord::default()),
+        );
+        let (act, _) = destination.begin(&batch, &record, &[0; 16], &answer, SendPermit::default());
         let ids: Vec<String> = (0..count).map(|row| row.to_string()).collect();
         let rows: Vec<Row<'_>> = ids
             .iter()
@@ -102,7 +106,7 @@ fn record() -> Record {
         slot: 0,
         key: "a".to_owned(),
         version: Version::new("1"),
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data,
         source: None,
     }

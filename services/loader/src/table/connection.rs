@@ -2,11 +2,11 @@
 
 use deadpool_postgres::Pool;
 use pomost_postgres::{Database, Error, Pooling};
-use pomost_project::flow::Table;
+use pomost_project::flow::TableDestination;
 use secrecy::ExposeSecret;
 
 /// The connections to a table's database, none of which is made yet, and what errors call it.
-pub(super) fn pool(table: &Table) -> Result<(Pool, String), Error> {
+pub(super) fn pool(table: &TableDestination) -> Result<(Pool, String), Error> {
     let database = Database::at(table.database.expose_secret())?.by_tls_between_machines();
     let place = database.place();
     let pooling = Pooling {
@@ -20,7 +20,7 @@ pub(super) fn pool(table: &Table) -> Result<(Pool, String), Error> {
 
 /// What a text means as a date must not depend on the server's settings: 01/02/2026 is an error
 /// rather than a guess, and a time without a zone is in UTC.
-fn session_settings(table: &Table) -> String {
+fn session_settings(table: &TableDestination) -> String {
     let milliseconds = table.timeout.as_millis();
     format!(
         "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET statement_timeout = {milliseconds}"

@@ -1,7 +1,7 @@
 //! What went wrong with a statement, sorted by what is to be done about it.
 
 use deadpool_postgres::{HookError, PoolError};
-use pomost_http::{Class, Failure};
+use pomost_http::{Failure, FailureClass};
 use tokio_postgres::error::{DbError, SqlState};
 
 use crate::act::Failed;
@@ -42,7 +42,8 @@ impl Fault {
             Some(refusal) => described(refusal, column),
             None => (self.class(), self.reason()),
         };
-        let in_doubt = self.breaks_off() || class == Class::Transient && self.refusal().is_none();
+        let in_doubt =
+            self.breaks_off() || class == FailureClass::Transient && self.refusal().is_none();
         let failure = Failure::new(class, format!("{place}: {what}"));
         if in_doubt {
             Failed::with_effect(failure)
@@ -76,10 +77,10 @@ impl Fault {
     }
 
     /// A database that goes away is as one that is away: writing again is harmless.
-    fn class(&self) -> Class {
+    fn class(&self) -> FailureClass {
         match self {
-            Fault::Connection(_) | Fault::Statement(_) => Class::Unreachable,
-            Fault::Silence => Class::Transient,
+            Fault::Connection(_) | Fault::Statement(_) => FailureClass::Unreachable,
+            Fault::Silence => FailureClass::Transient,
         }
     }
 
@@ -93,7 +94,7 @@ impl Fault {
 }
 
 /// What a refusal means (PostgreSQL, appendix A: error codes), in words of our own.
-fn described(refusal: &DbError, column: Option<&str>) -> (Class, String) {
+fn described(refusal: &DbError, column: Option<&str>) -> (FailureClass, String) {
     let code = refusal.code().code();
     let (class, words) = meaning(code);
     let name = |what: &str, name: Option<&str>| {
@@ -109,70 +110,91 @@ fn described(refusal: &DbError, column: Option<&str>) -> (Class, String) {
     )
 }
 
-fn meaning(code: &str) -> (Class, &'static str) {
+fn meaning(code: &str) -> (FailureClass, &'static str) {
     match code {
-        "22P02" => (Class::Invalid, "a value is not of the column's type"),
-        "22003" => (Class::Invalid, "a number is too large for the column"),
-        "22007" | "22008" => (Class::Invalid, "a value is no such date or time"),
-        "22001" => (Class::Invalid, "a text is too long for the column"),
+        "22P02" => (FailureClass::Invalid, "a value is not of the column's type"),
+        "22003" => (
+            FailureClass::Invalid,
+            "a number is too large for the column",
+        ),
+        "22007" | "22008" => (FailureClass::Invalid, "a value is no such date or time"),
+        "22001" => (FailureClass::Invalid, "a text is too long for the column"),
         "22P05" | "22021" => (
-            Class::Invalid,
+            FailureClass::Invalid,
             "a text holds a character that the database does not have",
         ),
-        "23502" => (Class::Invalid, "a value is missing"),
-        "23503" => (Class::Invalid, "what it refers to is not there"),
-        "23505" => (Class::Invalid, "another row has this value"),
+        "23502" => (FailureClass::Invalid, "a value is missing"),
+        "23503" => (FailureClass::Invalid, "what it refers to is not there"),
+        "23505" => (FailureClass::Invalid, "another row has this value"),
         "28P01" | "28000" => (
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
             "the database does not let us in; look at the URL's user and password",
         ),
         "3D000" => (
-            Class::Throttled,
+            FailureClass::Throttled,
             "the database is not there; create it, or mend the URL",
         ),
-        "3F000" => (Class::Throttled, "its schema is not there; create it"),
+        "3F000" => (
+            FailureClass::Throttled,
+            "its schema is not there; create it",
+        ),
         "42P01" => (
-            Class::Throttled,
+            FailureClass::Throttled,
             "it is not there; create it, or set create: true",
         ),
         "42501" => (
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
             "the user lacks a right; grant SELECT, INSERT, UPDATE and DELETE on it, USAGE on its schema, and for \
              create: true CREATE",
         ),
         "42703" => (
-            Class::Throttled,
+            FailureClass::Throttled,
             "it lacks a column that the flow names; add it, or leave it out of the flow",
         ),
         "42804" => (
-            Class::Throttled,
+            FailureClass::Throttled,
             "a column is of another type than the flow says; change one of the two",
         ),
         "42P10" => (
-            Class::Throttled,
+            FailureClass::Throttled,
             "the key's column is neither the primary key nor unique, by which rows are found; make it so",
         ),
-        "53300" => (Class::Throttled, "the database has no connection left"),
+        "53300" => (
+            FailureClass::Throttled,
+            "the database has no connection left",
+        ),
         "57014" => (
-            Class::Transient,
+            FailureClass::Transient,
             "the statement took longer than load.table.timeout",
         ),
         _ => meaning_of_class(code.get(..2).unwrap_or_default()),
     }
 }
 
-fn meaning_of_class(class: &str) -> (Class, &'static str) {
+fn meaning_of_class(class: &str) -> (FailureClass, &'static str) {
     match class {
-        "22" => (Class::Invalid, "a value does not fit"),
-        "23" | "44" => (Class::Invalid, "a constraint of the table refuses it"),
-        "54" => (Class::Invalid, "it is too large for a row or its index"),
-        "P0" => (Class::Invalid, "a trigger of the table refuses it"),
-        "28" => (Class::Unauthorised, "the database does not let us in"),
-        "40" => (Class::Transient, "it met with another transaction"),
-        "25" => (Class::Throttled, "the database takes no writes"),
-        "08" | "53" | "57" | "58" => (Class::Throttled, "the database is not ready"),
-        "0A" | "42" | "55" => (Class::Throttled, "it cannot be written as the flow says"),
-        _ => (Class::Transient, "the database failed"),
+        "22" => (FailureClass::Invalid, "a value does not fit"),
+        "23" | "44" => (
+            FailureClass::Invalid,
+            "a constraint of the table refuses it",
+        ),
+        "54" => (
+            FailureClass::Invalid,
+            "it is too large for a row or its index",
+        ),
+        "P0" => (FailureClass::Invalid, "a trigger of the table refuses it"),
+        "28" => (
+            FailureClass::Unauthorised,
+            "the database does not let us in",
+        ),
+        "40" => (FailureClass::Transient, "it met with another transaction"),
+        "25" => (FailureClass::Throttled, "the database takes no writes"),
+        "08" | "53" | "57" | "58" => (FailureClass::Throttled, "the database is not ready"),
+        "0A" | "42" | "55" => (
+            FailureClass::Throttled,
+            "it cannot be written as the flow says",
+        ),
+        _ => (FailureClass::Transient, "the database failed"),
     }
 }
 
@@ -195,7 +217,7 @@ mod tests {
         for code in [
             "22P02", "22012", "23514", "23P01", "44000", "54000", "P0001",
         ] {
-            assert_eq!(class(code), Class::Invalid, "{code}");
+            assert_eq!(class(code), FailureClass::Invalid, "{code}");
         }
         for code in [
             "57P01", "53100", "42P01", "42883", "3D000", "25006", "08006", "28P01", "42501",
@@ -203,7 +225,7 @@ mod tests {
             assert!(class(code).is_of_the_system(), "{code}");
         }
         for code in ["40001", "40P01", "57014", "XX000", ""] {
-            assert_eq!(class(code), Class::Transient, "{code}");
+            assert_eq!(class(code), FailureClass::Transient, "{code}");
         }
     }
 }

@@ -8,9 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object, Pool};
-use pomost_http::{Class, Failure};
-use pomost_models::{Op, Record};
-use pomost_project::flow::Table;
+use pomost_http::{Failure, FailureClass};
+use pomost_models::{Operation, Record};
+use pomost_project::flow::TableDestination;
 use serde_json::value::RawValue;
 use tokio::time::{error::Elapsed, timeout};
 use tokio_postgres::types::{Json, ToSql};
@@ -27,7 +27,7 @@ use crate::{
 /// Writes the rows of a table, those of a call in one statement. A row's id is its key, and writing
 /// one again changes nothing, so nothing is ever in doubt for long.
 pub(crate) struct Writer {
-    table: Arc<Table>,
+    table: Arc<TableDestination>,
     pool: Pool,
     statements: Statements,
     /// The table as errors name it.
@@ -37,7 +37,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// A writer to a table. It connects when there is something to write, so that a database that is
     /// away is waited for.
-    pub(crate) fn new(table: Arc<Table>) -> Result<Writer, pomost_postgres::Error> {
+    pub(crate) fn new(table: Arc<TableDestination>) -> Result<Writer, pomost_postgres::Error> {
         let (pool, database) = connection::pool(&table)?;
         let statements = Statements::of(&table);
         Ok(Writer {
@@ -64,7 +64,7 @@ impl Many for Writer {
             false => self.write_all(kind, &fitting).await,
         };
         match written {
-            Err(failed) if failed.failure.class == Class::Invalid => Err(failed.failure),
+            Err(failed) if failed.failure.class == FailureClass::Invalid => Err(failed.failure),
             written => Ok(rows
                 .iter()
                 .map(|row| self.written(row.act.record, &written))
@@ -75,7 +75,7 @@ impl Many for Writer {
 
 /// Whether a record has fields, which columns take. What is deleted needs none.
 fn has_columns(record: &Record) -> bool {
-    record.op == Op::Delete || record.data.get().starts_with('{')
+    record.op == Operation::Delete || record.data.get().starts_with('{')
 }
 
 impl Writer {
@@ -88,7 +88,7 @@ impl Writer {
         };
         match all {
             _ if !has_columns(record) => Written::Failed(Failed::without_effect(Failure::new(
-                Class::Invalid,
+                FailureClass::Invalid,
                 no_object(),
             ))),
             Ok(()) => Written::Done(None),

@@ -1,6 +1,6 @@
 //! The statements that write a table.
 
-use pomost_project::table::{Column, Table, TableName};
+use pomost_project::table::{TableColumn, TableDestination, TableName};
 
 /// The statements that write a table. Whatever is a name in them is quoted, whatever is a value is a
 /// parameter.
@@ -18,7 +18,7 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn of(table: &Table) -> Statements {
+    pub(super) fn of(table: &TableDestination) -> Statements {
         Statements {
             upsert: upsert(table),
             delete: format!(
@@ -33,7 +33,7 @@ impl Statements {
 }
 
 /// The columns go by way of jsonb, whose numbers keep every digit.
-fn upsert(table: &Table) -> String {
+fn upsert(table: &TableDestination) -> String {
     let key = quoted(&table.key);
     let names: Vec<String> = table
         .columns
@@ -56,7 +56,7 @@ fn upsert(table: &Table) -> String {
 }
 
 /// Whoever waited for the lock finds the table there.
-fn create(table: &Table) -> String {
+fn create(table: &TableDestination) -> String {
     format!(
         "SELECT pg_advisory_xact_lock(hashtextextended('pomost: tables', 0)); \
          CREATE TABLE IF NOT EXISTS {} ({} text PRIMARY KEY, {})",
@@ -66,13 +66,14 @@ fn create(table: &Table) -> String {
     )
 }
 
-fn probe(column: &Column) -> String {
+fn probe(column: &TableColumn) -> String {
     let definition = definitions(std::slice::from_ref(column));
     format!("SELECT * FROM jsonb_to_recordset($1::jsonb) AS record({definition})")
 }
 
-fn definitions(columns: &[Column]) -> String {
-    let definition = |column: &Column| format!("{} {}", quoted(&column.name), column.kind.as_sql());
+fn definitions(columns: &[TableColumn]) -> String {
+    let definition =
+        |column: &TableColumn| format!("{} {}", quoted(&column.name), column.kind.as_sql());
     columns
         .iter()
         .map(definition)
@@ -101,11 +102,11 @@ mod tests {
 
     #[test]
     fn every_name_is_quoted() {
-        let column = |name: &str, kind| Column {
+        let column = |name: &str, kind| TableColumn {
             name: name.into(),
             kind,
         };
-        let table = Table {
+        let table = TableDestination {
             database: "postgres://localhost/x".into(),
             ca: None,
             name: TableName {

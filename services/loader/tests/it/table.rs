@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Scene, batch, deleted, in_a_schema, record, url};
 use pomost_models::{Batch, Record};
-use pomost_store::{Answer, Claim, ClaimEntry, ClaimToken};
+use pomost_store::{Claim, ClaimEntry, ClaimResult, ClaimToken};
 
 const COLUMNS: &str = "{ total: numeric, paid: boolean, lines: jsonb }";
 
@@ -260,7 +260,7 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
             .await
             .unwrap();
         assert!(
-            matches!(answers[..], [Answer::Unknown { .. }]),
+            matches!(answers[..], [ClaimResult::InDoubt { .. }]),
             "{answers:?}"
         );
     })

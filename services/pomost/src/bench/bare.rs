@@ -9,14 +9,14 @@ use anyhow::{Context as _, bail};
 use futures_util::{StreamExt, stream};
 use pomost_expression::{Value, Variables, given};
 use pomost_extractor::{extraction::Source, position::Position, rows};
-use pomost_http::{Call, Client, Clients};
-use pomost_models::{Op, Record, RunId, Version};
-use pomost_project::{Project, flow::To};
+use pomost_http::{OutgoingRequest, SystemClient, SystemClients};
+use pomost_models::{Operation, Record, RunId, Version};
+use pomost_project::{Project, flow::LoadTarget};
 
 /// Reads every record of a flow and maps it, in this process: the bodies that the pipeline posts.
 pub async fn bodies(
     project: &Project,
-    clients: &Clients,
+    clients: &SystemClients,
     flow: &str,
 ) -> anyhow::Result<Vec<Record>> {
     let flow = project
@@ -53,7 +53,7 @@ pub async fn bodies(
         let mut page = source.open(listing, &here, &variables).await?;
         for value in page.all_rows().await? {
             let row = rows::row(&*flow, value, Version::new(""), &variables);
-            let Some(row) = row.ok().filter(|row| row.record.op == Op::Upsert) else {
+            let Some(row) = row.ok().filter(|row| row.record.op == Operation::Upsert) else {
                 continue;
             };
             records.extend(
@@ -69,12 +69,12 @@ pub async fn bodies(
 /// long it took.
 pub async fn post(
     project: &Project,
-    clients: &Clients,
+    clients: &SystemClients,
     flow: &str,
     records: Vec<Record>,
 ) -> anyhow::Result<Duration> {
     let flow = project.flows.get(flow).context("the flow is missing")?;
-    let To::System(requests) = &flow.load.to else {
+    let LoadTarget::System(requests) = &flow.load.to else {
         bail!("the flow writes to no system")
     };
     let client = Arc::new(
@@ -91,9 +91,9 @@ pub async fn post(
     let started = Instant::now();
     let post = |record: Record| {
         let body = record.data.get().as_bytes().to_vec().into();
-        let (client, call): (Arc<Client>, _) = (
+        let (client, call): (Arc<SystemClient>, _) = (
             client.clone(),
-            Call {
+            OutgoingRequest {
                 body: Some(body),
                 ..create.clone()
             },

@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use jiff::{SignedDuration, Timestamp};
-use pomost_http::Clients;
-use pomost_models::{Outcome, Period, Trigger};
+use pomost_http::SystemClients;
+use pomost_models::{Outcome, Period, RunTrigger};
 use pomost_project::Project;
 use pomost_runtime::{Backends, backends::Servers, shutdown};
 use pomost_sandbox::{CrmOptions, ShopOptions};
@@ -134,7 +134,8 @@ impl Bench<'_> {
     async fn bare_loop(&self, directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
         let (_shop, shop_url) = shop(self.latency).await?;
         let project = project(directory, &systems(crm_url, &shop_url))?;
-        let clients = Clients::new(&project, &Backends::embedded_beside(directory).await?.store)?;
+        let clients =
+            SystemClients::new(&project, &Backends::embedded_beside(directory).await?.store)?;
         let bodies = bare::bodies(&project, &clients, FLOW).await?;
         bare::post(&project, &clients, FLOW, bodies).await
     }
@@ -191,7 +192,7 @@ impl Bench<'_> {
 fn request(flow: &str) -> RunRequest {
     RunRequest {
         flow: flow.into(),
-        trigger: Trigger::Manual,
+        trigger: RunTrigger::Manual,
         since: None,
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::Timestamp;
 use pomost_extractor::cursor;
-use pomost_project::flow::{Cursor, Extract};
+use pomost_project::flow::{CursorRules, ExtractRules};
 
 use crate::{
     cli::{Nonsense, ProjectArgument},
@@ -69,8 +69,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// Refuses a place that the flow's runs cannot begin at, or that would hide from them what is to come.
 pub(super) fn check(
-    extract: &Extract,
-    cursor: &Cursor,
+    extract: &ExtractRules,
+    cursor: &CursorRules,
     stored: Option<&str>,
     value: &str,
 ) -> Result<(), Nonsense> {

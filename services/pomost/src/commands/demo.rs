@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use pomost_extractor::Scheduling;
-use pomost_http::Clients;
-use pomost_runtime::{Backends, Context, backends::Servers, shutdown};
+use pomost_http::SystemClients;
+use pomost_runtime::{Backends, ServiceContext, backends::Servers, shutdown};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -113,9 +113,9 @@ async fn start(
         Some(servers) => servers.open().await.context("opening the servers")?,
         None => Backends::embedded(directory.path()).await?,
     };
-    let clients = Clients::new(&project, &backends.store)?;
+    let clients = SystemClients::new(&project, &backends.store)?;
     let claim = open::settings(directory.path())?.claim();
-    let context = Context {
+    let context = ServiceContext {
         project,
         backends,
         claim,

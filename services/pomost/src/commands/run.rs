@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use pomost_extractor::{Scheduling, webhook::Receiver};
-use pomost_http::Clients;
-use pomost_runtime::{Context, health, shutdown};
+use pomost_http::SystemClients;
+use pomost_runtime::{ServiceContext, health, shutdown};
 use tracing::{info, warn};
 
 use crate::{open, runner};
@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = open::settings(&arguments.directory)?;
     let backends = open::to_run(&settings).await?;
     let claim = settings.claim();
-    let context = Context {
+    let context = ServiceContext {
         project,
         backends,
         claim,
@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
-    let clients = Clients::new(&context.project, &context.backends.store)?;
+    let clients = SystemClients::new(&context.project, &context.backends.store)?;
     let receiver = Receiver::bind(context.clone(), settings.webhook_addr).await?;
     info!(%address, flows = context.project.flows.len(), "running");
     let receiving = tokio::spawn(receiver.serve());

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Subcommand;
 use pomost_models::Period;
-use pomost_sandbox::{CrmOptions, Faults, ShopOptions, run_crm, run_shop};
+use pomost_sandbox::{CrmOptions, FaultPlan, ShopOptions, run_crm, run_shop};
 
 /// The arguments of `pomost sandbox`.
 #[derive(Debug, clap::Args)]
@@ -56,9 +56,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             latency,
         } => {
             let delay_ms = latency.0.as_millis().try_into()?;
-            let faults = Faults {
+            let faults = FaultPlan {
                 delay_ms,
-                ..Faults::default()
+                ..FaultPlan::default()
             };
             let options = ShopOptions {
                 address,

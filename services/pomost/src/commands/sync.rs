@@ -4,10 +4,10 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use pomost_extractor::Scheduling;
-use pomost_http::Clients;
-use pomost_models::{Outcome, RunId, Trigger};
+use pomost_http::SystemClients;
+use pomost_models::{Outcome, RunId, RunTrigger};
 use pomost_project::{Flow, Project};
-use pomost_runtime::{Context, Settings, shutdown};
+use pomost_runtime::{ServiceContext, Settings, shutdown};
 use pomost_store::{DeadLetterFilter, RunRequest, RunState, RunSummary, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let request = RunRequest {
         flow: arguments.flow,
-        trigger: Trigger::Manual,
+        trigger: RunTrigger::Manual,
         since: arguments.since,
     };
     let run = opened.backends.store.request_run(&request).await?;
@@ -111,14 +111,14 @@ async fn run_services(
             None => return Ok(()),
         },
     };
-    let context = Context {
+    let context = ServiceContext {
         project,
         backends,
         claim: settings.claim(),
         shutdown: stop.clone(),
     };
     context.declare().await?;
-    let clients = Clients::new(&context.project, &context.backends.store)?;
+    let clients = SystemClients::new(&context.project, &context.backends.store)?;
     runner::run(context, clients, Scheduling::Off).await
 }
 
@@ -133,7 +133,8 @@ async fn follow_to_the_end(
 ) -> anyhow::Result<Vec<RunSummary>> {
     let mut summaries = Vec::new();
     for earlier in store.runs(Some(flow), EARLIER).await?.into_iter().rev() {
-        let cut_short = earlier.trigger == Trigger::Replay && earlier.state == RunState::Requested;
+        let cut_short =
+            earlier.trigger == RunTrigger::Replay && earlier.state == RunState::Requested;
         if earlier.id != run && !cut_short && !progress::has_ended(&earlier) {
             let label = format!("{flow} (an earlier run)");
             summaries.push(progress::follow(store, earlier.id, &label, Some(project)).await?);

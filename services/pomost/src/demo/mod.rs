@@ -8,10 +8,10 @@ use std::{
 };
 
 use anyhow::{bail, ensure};
-use pomost_http::Clients;
-use pomost_models::{RunId, Trigger};
-use pomost_runtime::Context;
-use pomost_sandbox::{Crm, Edit, Shop, ShopOptions, verify};
+use pomost_http::SystemClients;
+use pomost_models::{RunId, RunTrigger};
+use pomost_runtime::ServiceContext;
+use pomost_sandbox::{Crm, CrmEdit, Shop, ShopOptions, verify};
 use pomost_store::{DeadLetterFilter, RunRequest, RunSummary, Store};
 use tempfile::TempDir;
 
@@ -30,9 +30,9 @@ pub struct Demo {
     /// The project's directory.
     pub directory: TempDir,
     /// What the services work with.
-    pub context: Context,
+    pub context: ServiceContext,
     /// The systems' clients.
-    pub clients: Clients,
+    pub clients: SystemClients,
     /// The namespace on the servers, where it does not run on the embedded default.
     pub namespace: Option<String>,
 }
@@ -50,11 +50,11 @@ impl Demo {
         let crossed = self.sync(&Moment::default()).await?;
         say("\n2. Nothing has changed: nothing is sent.");
         let unchanged = self.sync(&crossed).await?;
-        let edit = Edit {
+        let edit = CrmEdit {
             change: (20..45).collect(),
             archive: (50..55).collect(),
             add: 5,
-            ..Edit::default()
+            ..CrmEdit::default()
         };
         self.crm.edit(&edit);
         say("\n3. Some customers change, some are deleted, some are new: only these are sent.");
@@ -87,7 +87,7 @@ impl Demo {
         let started = Instant::now();
         let request = RunRequest {
             flow: FLOW.into(),
-            trigger: Trigger::Manual,
+            trigger: RunTrigger::Manual,
             since: None,
         };
         let run: RunId = self.store().request_run(&request).await?;

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use pomost_sandbox::{Counts, Expected};
+use pomost_sandbox::{ExpectedState, ShopCounts};
 
 /// What the shop must hold at one moment, and what it has been sent until then.
 #[derive(Debug, Default)]
 pub struct Moment {
     /// What it must hold.
-    pub expected: Expected,
+    pub expected: ExpectedState,
     /// What it has been sent.
-    pub counts: Counts,
+    pub counts: ShopCounts,
 }
 
 /// Requests that change a shop.
@@ -27,7 +27,7 @@ pub struct Changes {
 impl Changes {
     /// Those it takes for a shop that holds the one to hold the other, and not one more. A customer
     /// who can no longer cross stays as they were.
-    pub fn between(before: &Expected, after: &Expected) -> Changes {
+    pub fn between(before: &ExpectedState, after: &ExpectedState) -> Changes {
         let (old, new) = (&before.present, &after.present);
         let created = new.keys().filter(|key| !old.contains_key(*key));
         let updated = new
@@ -42,7 +42,7 @@ impl Changes {
     }
 
     /// Those that were sent between two counts.
-    pub fn sent(before: &Counts, after: &Counts) -> Changes {
+    pub fn sent(before: &ShopCounts, after: &ShopCounts) -> Changes {
         Changes {
             created: after.created - before.created,
             updated: after.updated - before.updated,

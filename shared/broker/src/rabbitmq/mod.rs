@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Broker, Consumer, Limits, Message, Queue, Result, Route};
+use crate::{Broker, Consumer, Message, Queue, QueueLimits, Result, Route};
 use connection::{Address, Link};
 use consumer::{RabbitMqConsumer, Source};
 use publisher::Publisher;
@@ -36,11 +36,11 @@ impl RabbitMq {
     /// Connects to `amqp://` or `amqps://user:password@host:port/vhost`. All names begin with the
     /// namespace. An error never holds the password.
     pub async fn connect(url: &str, namespace: &str) -> Result<RabbitMq> {
-        Self::connect_with(url, namespace, Limits::default()).await
+        Self::connect_with(url, namespace, QueueLimits::default()).await
     }
 
     /// [`RabbitMq::connect`], with other limits for the queues it declares.
-    pub async fn connect_with(url: &str, namespace: &str, limits: Limits) -> Result<RabbitMq> {
+    pub async fn connect_with(url: &str, namespace: &str, limits: QueueLimits) -> Result<RabbitMq> {
         let address = Address::parse(url)?;
         let publishing = Arc::new(Link::new(&address, "publishing")?);
         let consuming = Arc::new(Link::new(&address, "consuming")?);

@@ -140,7 +140,7 @@ fn seconds_since_1970() -> u64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::Limits;
+    use crate::QueueLimits;
 
     fn with_death(kind: &str, reason: &str) -> BasicProperties {
         let mut death = FieldTable::default();
@@ -163,7 +163,7 @@ mod tests {
         poisoned(
             &queue,
             properties,
-            &Topology::new("pomost", Limits::default()),
+            &Topology::new("pomost", QueueLimits::default()),
         )
     }
 

@@ -10,7 +10,7 @@
 //! refuse what comes back from a delay as well. RabbitMQ offers that again after three minutes, and
 //! after 32 such messages lets nothing else out of the delay, whichever flow it belongs to.
 
-use crate::{Limits, Queue, Route, route::LONGEST_DELAY};
+use crate::{Queue, QueueLimits, Route, route::LONGEST_DELAY};
 
 /// RabbitMQ 4 gives quorum queues a delivery limit of 20 unless told otherwise, and drops what
 /// passes it where there is no dead letter exchange. Dead letters have nowhere else to go.
@@ -20,7 +20,7 @@ const PRACTICALLY_UNLIMITED: u32 = i32::MAX as u32;
 #[derive(Debug, Clone)]
 pub(super) struct Topology {
     namespace: String,
-    limits: Limits,
+    limits: QueueLimits,
 }
 
 /// How many delays there are.
@@ -80,7 +80,7 @@ pub(super) struct Destination {
 }
 
 impl Topology {
-    pub(super) fn new(namespace: &str, limits: Limits) -> Topology {
+    pub(super) fn new(namespace: &str, limits: QueueLimits) -> Topology {
         Topology {
             namespace: namespace.to_owned(),
             limits,
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
-        Topology::new("pomost", Limits::default())
+        Topology::new("pomost", QueueLimits::default())
     }
 
     #[test]

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use pomost_sqlite::Database;
 use tokio::sync::Notify;
 
-use crate::{Broker, Consumer, Error, Limits, Message, Queue, Result, Route};
+use crate::{Broker, Consumer, Error, Message, Queue, QueueLimits, Result, Route};
 use consumer::{Session, SqliteConsumer};
 use queries::{Verdict, Whose};
 
@@ -31,7 +31,7 @@ pub struct SqliteBroker {
 /// What the broker, its consumers and their deliveries share.
 struct Hub {
     database: Database,
-    limits: Limits,
+    limits: QueueLimits,
     /// Tells the consumers of this process to look again.
     changed: Notify,
 }
@@ -39,11 +39,11 @@ struct Hub {
 impl SqliteBroker {
     /// Opens the file, which is to hold nothing else, creating it where it is missing.
     pub async fn open(path: &Path) -> Result<SqliteBroker> {
-        Self::open_with(path, Limits::default()).await
+        Self::open_with(path, QueueLimits::default()).await
     }
 
     /// [`SqliteBroker::open`], with other limits.
-    pub async fn open_with(path: &Path, limits: Limits) -> Result<SqliteBroker> {
+    pub async fn open_with(path: &Path, limits: QueueLimits) -> Result<SqliteBroker> {
         let database = Database::open(path, migrations::migrations::runner())
             .await
             .map_err(|error| Error::Unavailable {

@@ -1,7 +1,7 @@
 //! What is otherwise here than jq's documentation says: all of it, each chosen.
 
 /// A difference from jq.
-pub struct Difference {
+pub struct JqDifference {
     /// What is otherwise, and why.
     pub description: &'static str,
     /// An expression that shows it.
@@ -13,118 +13,118 @@ pub struct Difference {
 }
 
 /// All differences from jq, beside what is not there ([`NOT_HERE`]) and what there is more.
-pub const DIFFERENCES: &[Difference] = &[
-    Difference {
+pub const DIFFERENCES: &[JqDifference] = &[
+    JqDifference {
         description: "Numbers are reckoned with digit for digit, not as floats.",
         example: "9007199254740993 + 0, 0.1 + 0.2",
         here: Ok("9007199254740993, 0.3"),
         in_jq: "9007199254740992, 0.30000000000000004",
     },
-    Difference {
+    JqDifference {
         description: "What is left of a division may have decimals.",
         example: "5.5 % 2",
         here: Ok("1.5"),
         in_jq: "1",
     },
-    Difference {
+    JqDifference {
         description: "A number that is not reckoned with is written as it came.",
         example: r#""[100e-2,1e1000]" | fromjson"#,
         here: Ok("[100e-2,1e1000]"),
         in_jq: "[1.00,1E+1000]",
     },
-    Difference {
+    JqDifference {
         description: "Infinity, and what is no number, have no JSON: to write them is an error.",
         example: "[nan]",
         here: Err("infinity or not a number, which JSON cannot express"),
         in_jq: "[null]",
     },
-    Difference {
+    JqDifference {
         description: "The same goes for text of JSON.",
         example: "[infinite] | tojson",
         here: Err("expected a value that JSON can express"),
         in_jq: r#""[1.7976931348623157e+308]""#,
     },
-    Difference {
+    JqDifference {
         description: "In text they are words.",
         example: r#""\(nan) \(infinite)""#,
         here: Ok(r#""NaN Infinity""#),
         in_jq: r#""null 1.7976931348623157e+308""#,
     },
-    Difference {
+    JqDifference {
         description: "`tonumber` takes numbers of JSON alone; see `decimal` for what people write.",
         example: r#"".5" | tonumber"#,
         here: Err("expected text that is a number, such as 12.50"),
         in_jq: "0.5",
     },
-    Difference {
+    JqDifference {
         description: "`fromjson` takes JSON alone (RFC 8259), one value, of at most 128 levels.",
         example: r#""[nan]" | fromjson"#,
         here: Err("expected text that is JSON"),
         in_jq: "[null]",
     },
-    Difference {
+    JqDifference {
         description: "`implode` refuses numbers that are no characters.",
         example: "[65, 55296] | implode",
         here: Err("expected an array of numbers of Unicode characters"),
         in_jq: r#""A\ufffd""#,
     },
-    Difference {
+    JqDifference {
         description: "`@base64d` refuses what is not text in UTF-8.",
         example: r#""/w==" | @base64d"#,
         here: Err("expected Base64 of text in UTF-8"),
         in_jq: r#""\ufffd""#,
     },
-    Difference {
+    JqDifference {
         description: "`from_entries` knows `k`, `K`, `v` and `V` as well, as jq 1.7 does.",
         example: r#"[{k: "a", v: 1}] | from_entries"#,
         here: Ok(r#"{"a":1}"#),
         in_jq: "an error",
     },
-    Difference {
+    JqDifference {
         description: "`$` in a regex is the end of the text alone, not also the place before a line break at its end \
                       (`\\Z` is both).",
         example: r#""a\n" | test("a$")"#,
         here: Ok("false"),
         in_jq: "true",
     },
-    Difference {
+    JqDifference {
         description: "A group in what is looked ahead for has its text, where the match itself is empty.",
         example: r#""ab" | capture("(?=(?<x>b))")"#,
         here: Ok(r#"{"x":"b"}"#),
         in_jq: r#"{"x":""}"#,
     },
-    Difference {
+    JqDifference {
         description: "Classes such as `[[:upper:]]` know ASCII alone; `\\p{Lu}`, `\\w`, `\\d`, `\\s`, `\\b` and the flag \
                       `i` know Unicode.",
         example: r#""Ż" | test("[[:upper:]]"), test("\\p{Lu}")"#,
         here: Ok("false, true"),
         in_jq: "true, true",
     },
-    Difference {
+    JqDifference {
         description: "With the flag `x`, blanks between brackets do not count either: write `\\s` or `\\x20`.",
         example: r#""a b" | test("a[ b]b"; "x")"#,
         here: Ok("false"),
         in_jq: "true",
     },
-    Difference {
+    JqDifference {
         description: "`\\<` and `\\>` in a regex are the beginning and the end of a word.",
         example: r#""<a" | test("\\<a"), test("<a")"#,
         here: Ok("true, true"),
         in_jq: "true, true, the first for the sign <",
     },
-    Difference {
+    JqDifference {
         description: "`\\h`, `\\H`, `\\v` and `\\uHHHH` in a regex are what Oniguruma's documentation says: a hexadecimal digit, none, a vertical space, and a character.",
         example: r#""h1" | [match("\\h"; "g").string], ("é" | test("\\u00e9"))"#,
         here: Ok(r#"["1"], true"#),
         in_jq: r#"["h"], false: they are the letters"#,
     },
-    Difference {
+    JqDifference {
         description: "`ß` and `ss` are not the same to the flag `i`, nor are other characters that are several in another case.",
         example: r#""ß" | test("ss"; "i")"#,
         here: Ok("false"),
         in_jq: "true",
     },
-    Difference {
+    JqDifference {
         description: "A repetition that takes as little as it can (`a+?`) is an error with the flag `l`, and `\\X` is an error always.",
         example: r#""aaa" | [match("a+?"; "gl").string]"#,
         here: Err(
@@ -132,67 +132,67 @@ pub const DIFFERENCES: &[Difference] = &[
         ),
         in_jq: r#"["aaa"]"#,
     },
-    Difference {
+    JqDifference {
         description: "`a{,2}` in a regex is up to two.",
         example: r#""aaa" | [match("a{,2}"; "g").string]"#,
         here: Ok(r#"["aa","a",""]"#),
         in_jq: r#"[]: it is these characters"#,
     },
-    Difference {
+    JqDifference {
         description: "A regex has at most 64 KiB.",
         example: r#"try ("a" | test("a" * 70000)) catch "caught""#,
         here: Ok(r#""caught""#),
         in_jq: r#"false"#,
     },
-    Difference {
+    JqDifference {
         description: "`todate` and `strftime` go back to the whole second before, also before 1970.",
         example: r#"-1.5 | todate"#,
         here: Ok(r#""1969-12-31T23:59:58Z""#),
         in_jq: r#""1969-12-31T23:59:59Z""#,
     },
-    Difference {
+    JqDifference {
         description: "The second 60 is read as the second 59.",
         example: r#""2015-03-05T23:51:60Z" | strptime("%Y-%m-%dT%H:%M:%SZ")"#,
         here: Ok("[2015,2,5,23,51,59,4,63]"),
         in_jq: r#"[2015,2,5,23,51,60,4,63]"#,
     },
-    Difference {
+    JqDifference {
         description: "Half of a surrogate pair in a text of an expression is U+FFFD, as in jq 1.7.",
         example: r#""\ud83d" == "\ufffd""#,
         here: Ok("true"),
         in_jq: r#"a syntax error"#,
     },
-    Difference {
+    JqDifference {
         description: "Several comparisons in a row go from the left.",
         example: r#"1 == 1 == true"#,
         here: Ok("true"),
         in_jq: r#"a syntax error"#,
     },
-    Difference {
+    JqDifference {
         description: "A field of an object may be any expression without a comma.",
         example: r#"{a: 1 as $x | $x}"#,
         here: Ok(r#"{"a":1}"#),
         in_jq: r#"a syntax error"#,
     },
-    Difference {
+    JqDifference {
         description: "A point may stand before brackets that slice a text.",
         example: r#""abc".[1:]"#,
         here: Ok(r#""bc""#),
         in_jq: r#"a syntax error"#,
     },
-    Difference {
+    JqDifference {
         description: "A number has at most 4096 characters where it is read.",
         example: r#"("1" * 5000) | fromjson"#,
         here: Err("expected text that is JSON"),
         in_jq: r#"1.7976931348623157e+308"#,
     },
-    Difference {
+    JqDifference {
         description: "A time whose parts are beyond the calendar is an error, and not the next month or year.",
         example: "[2026, 12, 1] | mktime",
         here: Err("expected a time in seconds since 1970, in the years 1 to 9999"),
         in_jq: "1798761600",
     },
-    Difference {
+    JqDifference {
         description: "`mktime` and `strftime` need year, month and day.",
         example: "[2026, 1] | mktime",
         here: Err(
@@ -200,25 +200,25 @@ pub const DIFFERENCES: &[Difference] = &[
         ),
         in_jq: "1769817600",
     },
-    Difference {
+    JqDifference {
         description: "`gmtime` keeps the decimals of a second digit for digit.",
         example: "1425599621.678 | gmtime",
         here: Ok("[2015,2,5,23,53,41.678,4,63]"),
         in_jq: "[2015,2,5,23,53,41.67799997329712,4,63]",
     },
-    Difference {
+    JqDifference {
         description: "`strptime` reads a whole date and the whole text. It knows no abbreviations of time zones (`%Z`).",
         example: r#""10:00" | strptime("%H:%M")"#,
         here: Err("expected a whole date in the format %H:%M"),
         in_jq: "[1900,0,0,10,0,0,8,367]",
     },
-    Difference {
+    JqDifference {
         description: "`fromdate` and `fromdateiso8601` read offsets and decimals of a second as well.",
         example: r#""2026-11-24T13:00:00.5+01:00" | fromdate"#,
         here: Ok("1795521600.5"),
         in_jq: "an error",
     },
-    Difference {
+    JqDifference {
         description: "Errors that are caught have jq's words where they are about operators, paths, numbers and rows. What JSON \
                       text, a date or a regex lacks, and that a function such as `sort` or `floor` needs another type, is \
                       said in our words.",
@@ -226,38 +226,38 @@ pub const DIFFERENCES: &[Difference] = &[
         here: Ok(r#""expected text that is JSON", "string (\"a\") cannot be parsed as a boolean""#),
         in_jq: "other words, and the same",
     },
-    Difference {
+    JqDifference {
         description: "A definition cannot call itself, which could go on for ever: `recurse`, `walk`, `reduce`, `until` and \
                       the like do what it would do.",
         example: "def f: if . < 3 then . + 1 | f else . end; 1 | f",
         here: Err("the definition 'f' calls itself, which could go on for ever"),
         in_jq: "3",
     },
-    Difference {
+    JqDifference {
         description: "An error is the error of the whole: no output before it counts.",
         example: r#"1, error("no")"#,
         here: Err("no"),
         in_jq: "1, and the error",
     },
-    Difference {
+    JqDifference {
         description: "An error about what is no path has words of our own where it is caught.",
         example: "try path([1] | first) catch .",
         here: Ok(r#""invalid path expression with input null""#),
         in_jq: r#""Invalid path expression near attempt to access element 0 of [1]""#,
     },
-    Difference {
+    JqDifference {
         description: "A path has at most 128 keys.",
         example: "try getpath([range(129)]) catch .",
         here: Ok(r#""Path too deep""#),
         in_jq: "null; paths of up to 10000 keys",
     },
-    Difference {
+    JqDifference {
         description: "What a bound ends is not caught; see [Bounds](#bounds).",
         example: r#"try (reduce range(200) as $i (0; [.])) catch "caught""#,
         here: Err("the expression makes a value that is nested deeper than 128 levels"),
         in_jq: "200 levels; jq has bounds of its own, such as 10000 levels",
     },
-    Difference {
+    JqDifference {
         description: "`range` with a step of 0 goes on until a bound ends it.",
         example: "[limit(2; range(0; 1; 0))]",
         here: Ok("[0,0]"),

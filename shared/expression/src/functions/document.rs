@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Added, DIFFERENCES, Difference, MORE, NOT_HERE, SUBJECTS};
+use super::{Added, DIFFERENCES, JqDifference, MORE, NOT_HERE, SUBJECTS};
 
 const INTRODUCTION: &str = "\
 # Functions
@@ -96,8 +96,8 @@ fn not_here(document: &mut String) {
     }
 }
 
-fn different(document: &mut String, difference: &Difference) {
-    let Difference {
+fn different(document: &mut String, difference: &JqDifference) {
+    let JqDifference {
         description,
         example,
         here,

@@ -41,7 +41,7 @@ use crate::{
     forms, trail,
 };
 
-pub use differences::{DIFFERENCES, Difference, MORE, NOT_HERE};
+pub use differences::{DIFFERENCES, JqDifference, MORE, NOT_HERE};
 pub use document::document;
 
 /// The functions that jq does not have, or has otherwise, by what they are about. Each converts, or

@@ -1,6 +1,6 @@
 //! Errors name the place, the field, what was expected and what came, by its type.
 
-use pomost_expression::{Expression, Place, Variables, read};
+use pomost_expression::{Expression, ExpressionPlace, Variables, read};
 
 use crate::fails;
 
@@ -73,7 +73,7 @@ fn an_error_in_a_file_names_its_place_there() {
     let place_of = |offset| {
         let before = &source[..offset];
         let line = before.matches('\n').count();
-        Place {
+        ExpressionPlace {
             offset,
             line: 12 + line,
             column: offset - before.rfind('\n').map_or(0, |place| place + 1) + 5,

@@ -8,7 +8,7 @@ use jaq_json::Map;
 use pomost_expression::Value;
 
 use crate::{
-    Limits, buffer::Buffer, csv::record::Records, decode::Rows, error::Fault, lines::Lines,
+    DecodeLimits, buffer::Buffer, csv::record::Records, decode::Rows, error::Fault, lines::Lines,
 };
 
 /// How a table is read and written.
@@ -64,7 +64,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(options: &CsvOptions, limits: Limits) -> Table {
+    pub(crate) fn new(options: &CsvOptions, limits: DecodeLimits) -> Table {
         let given = || options.names.iter().cloned().map(Value::utf8_str).collect();
         Table {
             limit: limits.row,
@@ -170,16 +170,16 @@ mod tests {
     use pomost_expression::write;
 
     use super::*;
-    use crate::{DecodeError, Format, Syntax, decode};
+    use crate::{BodyFormat, DecodeError, FormatSyntax, decode};
 
     fn rows(options: CsvOptions, body: &str) -> Result<Vec<String>, DecodeError> {
-        let limits = Limits {
+        let limits = DecodeLimits {
             row: 100,
             document: 100,
         };
-        let format = Format {
+        let format = BodyFormat {
             limits,
-            ..Syntax::Csv(options).into()
+            ..FormatSyntax::Csv(options).into()
         };
         let (rows, _) = decode(&format, None, body.as_bytes())?;
         Ok(rows.iter().map(|row| write(row).unwrap()).collect())
@@ -302,7 +302,7 @@ mod tests {
             rows(unquoted, "a,b\n,\"\"\n").unwrap(),
             [r#"{"a":null,"b":"\"\""}"#]
         );
-        let wide = Format::from(Syntax::Csv(nulls()));
+        let wide = BodyFormat::from(FormatSyntax::Csv(nulls()));
         let (header, line) = (
             (0..40).map(|n| n.to_string()).collect::<Vec<_>>().join(","),
             ",".repeat(39),
@@ -349,7 +349,7 @@ mod tests {
             error(CsvOptions::default(), &body),
             "CSV, row 2, line 3: a row is longer than 100 bytes"
         );
-        let wide = Format::from(Syntax::Csv(CsvOptions::default()));
+        let wide = BodyFormat::from(FormatSyntax::Csv(CsvOptions::default()));
         assert!(
             decode(&wide, None, ",".repeat(100_000).as_bytes())
                 .unwrap_err()

@@ -2,7 +2,7 @@
 
 use csv_core::{ReadFieldResult, ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::{CsvOptions, Place, buffer::Buffer, error::Fault, text::utf8};
+use crate::{CsvOptions, DecodePlace, buffer::Buffer, error::Fault, text::utf8};
 
 /// How many bytes are read at once.
 const STEP: usize = 64 * 1024;
@@ -92,8 +92,8 @@ impl Records {
     }
 
     /// Where the record begins.
-    pub(crate) fn place(&self) -> Place {
-        Place::Line(self.line)
+    pub(crate) fn place(&self) -> DecodePlace {
+        DecodePlace::Line(self.line)
     }
 
     /// How many fields the record has.

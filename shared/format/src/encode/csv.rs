@@ -150,17 +150,17 @@ mod tests {
     use pomost_expression::read;
 
     use super::*;
-    use crate::{Charset, EncodeError, Format, Syntax, decode, encode};
+    use crate::{BodyFormat, Charset, EncodeError, FormatSyntax, decode, encode};
 
-    fn written(format: &Format, records: &str) -> Result<String, EncodeError> {
+    fn written(format: &BodyFormat, records: &str) -> Result<String, EncodeError> {
         let Value::Arr(records) = read(records.as_bytes()).unwrap() else {
             panic!("a list")
         };
         encode(format, &records).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
-    fn csv(options: CsvOptions) -> Format {
-        Syntax::Csv(options).into()
+    fn csv(options: CsvOptions) -> BodyFormat {
+        FormatSyntax::Csv(options).into()
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_table_is_written_in_its_charset_or_not_at_all() {
-        let format = Format {
+        let format = BodyFormat {
             charset: Charset::of_label("windows-1250"),
             ..csv(CsvOptions::default())
         };
@@ -274,7 +274,7 @@ mod tests {
             error,
             "CSV, record 1: a character that windows-1250 does not have"
         );
-        let format = Format {
+        let format = BodyFormat {
             charset: Charset::of_label("utf-16"),
             ..format
         };

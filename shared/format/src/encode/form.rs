@@ -33,23 +33,26 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_expression::read;
 
-    use crate::{Syntax, decode, encode, encode_one};
+    use crate::{FormatSyntax, decode, encode, encode_one};
 
     #[test]
     fn a_flat_object_is_a_form_that_is_read_as_it_was() {
         let record =
             read(r#"{"name":"ż &=+","tag":["a","b"],"n":1.10,"none":null,"ok":true}"#.as_bytes())
                 .unwrap();
-        let form = encode_one(&Syntax::Form.into(), &record).unwrap();
+        let form = encode_one(&FormatSyntax::Form.into(), &record).unwrap();
         assert_eq!(form, b"name=%C5%BC+%26%3D%2B&tag=a&tag=b&n=1.10&ok=true");
-        let (rows, _) = decode(&Syntax::Form.into(), None, &form).unwrap();
-        assert_eq!(encode_one(&Syntax::Form.into(), &rows[0]).unwrap(), form);
+        let (rows, _) = decode(&FormatSyntax::Form.into(), None, &form).unwrap();
+        assert_eq!(
+            encode_one(&FormatSyntax::Form.into(), &rows[0]).unwrap(),
+            form
+        );
     }
 
     #[test]
     fn what_a_form_cannot_hold_is_an_error_that_names_the_field() {
         let error = |json: &str| {
-            encode_one(&Syntax::Form.into(), &read(json.as_bytes()).unwrap())
+            encode_one(&FormatSyntax::Form.into(), &read(json.as_bytes()).unwrap())
                 .unwrap_err()
                 .to_string()
         };
@@ -65,6 +68,6 @@ mod tests {
             error("[]"),
             "form, record 1: expected an object; found a list"
         );
-        assert!(encode(&Syntax::Form.into(), &[]).is_err());
+        assert!(encode(&FormatSyntax::Form.into(), &[]).is_err());
     }
 }

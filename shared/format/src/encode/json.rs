@@ -50,7 +50,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_expression::{Value, read};
 
-    use crate::{Encoder, Format, Syntax, encode, encode_one};
+    use crate::{BodyEncoder, BodyFormat, FormatSyntax, encode, encode_one};
 
     fn records() -> Vec<Value> {
         [r#"{"a":1.10,"b":"ż\n"}"#, "9007199254740993"]
@@ -60,10 +60,10 @@ mod tests {
 
     #[test]
     fn records_are_an_array_or_lines_and_one_is_itself() {
-        let written = |format: &Format, records: &[Value]| {
+        let written = |format: &BodyFormat, records: &[Value]| {
             String::from_utf8(encode(format, records).unwrap()).unwrap()
         };
-        let (json, lines) = (Format::default(), Syntax::JsonLines.into());
+        let (json, lines) = (BodyFormat::default(), FormatSyntax::JsonLines.into());
         assert_eq!(
             written(&json, &records()),
             r#"[{"a":1.10,"b":"ż\n"},9007199254740993]"#
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_list_can_be_taken_piece_by_piece() {
-        let mut encoder = Encoder::new(&Format::default()).unwrap();
+        let mut encoder = BodyEncoder::new(&BodyFormat::default()).unwrap();
         let mut pieces = Vec::new();
         for record in records() {
             encoder.push(&record).unwrap();
@@ -101,7 +101,11 @@ mod tests {
 
     #[test]
     fn what_json_lacks_is_an_error_that_names_the_record() {
-        let error = encode(&Format::default(), &[Value::Null, Value::from(f64::NAN)]).unwrap_err();
+        let error = encode(
+            &BodyFormat::default(),
+            &[Value::Null, Value::from(f64::NAN)],
+        )
+        .unwrap_err();
         assert_eq!(
             error.to_string(),
             "JSON, record 2: infinity or not a number, which JSON cannot express"

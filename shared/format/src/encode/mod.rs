@@ -9,7 +9,7 @@ mod xml;
 use encoding_rs::EncoderResult;
 use pomost_expression::Value;
 
-use crate::{Charset, Format, Syntax};
+use crate::{BodyFormat, Charset, FormatSyntax};
 
 /// Why a record cannot be written in a format. It holds no values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub struct EncodeError {
 ///
 /// An XML document's root element is the record's, by the name that the format gives it; without
 /// one it is the only field of the record.
-pub fn encode_one(format: &Format, record: &Value) -> Result<Vec<u8>, EncodeError> {
+pub fn encode_one(format: &BodyFormat, record: &Value) -> Result<Vec<u8>, EncodeError> {
     let failed = |message| EncodeError {
         format: format.name(),
         record: 1,
@@ -35,11 +35,13 @@ pub fn encode_one(format: &Format, record: &Value) -> Result<Vec<u8>, EncodeErro
     };
     let mut text = String::new();
     match &format.syntax {
-        Syntax::Json => json::value(record, &mut text),
-        Syntax::Form => form::value(record, &mut text),
-        Syntax::Text(_) => text::value(record, &mut text),
-        Syntax::Xml(options) => xml::document(options, charset(format), record, &mut text),
-        Syntax::JsonLines | Syntax::Csv(_) => return encode(format, std::slice::from_ref(record)),
+        FormatSyntax::Json => json::value(record, &mut text),
+        FormatSyntax::Form => form::value(record, &mut text),
+        FormatSyntax::Text(_) => text::value(record, &mut text),
+        FormatSyntax::Xml(options) => xml::document(options, charset(format), record, &mut text),
+        FormatSyntax::JsonLines | FormatSyntax::Csv(_) => {
+            return encode(format, std::slice::from_ref(record));
+        }
     }
     .map_err(failed)?;
     let mut bytes = Vec::new();
@@ -51,8 +53,8 @@ pub fn encode_one(format: &Format, record: &Value) -> Result<Vec<u8>, EncodeErro
 
 /// Writes a list of records as a body: a JSON array, JSON Lines, a table, an XML document with an
 /// element for each, a line of text for each.
-pub fn encode(format: &Format, records: &[Value]) -> Result<Vec<u8>, EncodeError> {
-    let mut encoder = Encoder::new(format)?;
+pub fn encode(format: &BodyFormat, records: &[Value]) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = BodyEncoder::new(format)?;
     records.iter().try_for_each(|record| encoder.push(record))?;
     encoder.finish()
 }
@@ -60,7 +62,7 @@ pub fn encode(format: &Format, records: &[Value]) -> Result<Vec<u8>, EncodeError
 /// Writes a list of records, one by one.
 ///
 /// After an error what was written is not to be used.
-pub struct Encoder {
+pub struct BodyEncoder {
     format: &'static str,
     writer: Box<dyn Writer>,
     characters: Characters,
@@ -83,9 +85,9 @@ pub(crate) trait Writer: Send {
     fn end(&mut self, _text: &mut String) {}
 }
 
-impl Encoder {
+impl BodyEncoder {
     /// An encoder of one list.
-    pub fn new(format: &Format) -> Result<Encoder, EncodeError> {
+    pub fn new(format: &BodyFormat) -> Result<BodyEncoder, EncodeError> {
         let failed = |message| EncodeError {
             format: format.name(),
             record: 1,
@@ -95,7 +97,7 @@ impl Encoder {
         let mut text = String::new();
         writer.begin(&mut text).map_err(failed)?;
         let characters = Characters::new(format).map_err(failed)?;
-        Ok(Encoder {
+        Ok(BodyEncoder {
             format: format.name(),
             writer,
             characters,
@@ -141,21 +143,21 @@ impl Encoder {
     }
 }
 
-fn writer(format: &Format) -> Result<Box<dyn Writer>, String> {
+fn writer(format: &BodyFormat) -> Result<Box<dyn Writer>, String> {
     Ok(match &format.syntax {
-        Syntax::Json => Box::new(json::Array::default()),
-        Syntax::JsonLines => Box::new(json::Lines),
-        Syntax::Csv(options) => Box::new(csv::Table::new(options)),
-        Syntax::Xml(options) => Box::new(xml::List::new(options, charset(format))?),
-        Syntax::Text(_) => Box::new(text::Lines),
-        Syntax::Form => return Err("a form holds one record, not a list".into()),
+        FormatSyntax::Json => Box::new(json::Array::default()),
+        FormatSyntax::JsonLines => Box::new(json::Lines),
+        FormatSyntax::Csv(options) => Box::new(csv::Table::new(options)),
+        FormatSyntax::Xml(options) => Box::new(xml::List::new(options, charset(format))?),
+        FormatSyntax::Text(_) => Box::new(text::Lines),
+        FormatSyntax::Form => return Err("a form holds one record, not a list".into()),
     })
 }
 
 /// The charset that a format is written in: of JSON and forms always UTF-8.
-fn charset(format: &Format) -> Charset {
+fn charset(format: &BodyFormat) -> Charset {
     match format.syntax {
-        Syntax::Json | Syntax::JsonLines | Syntax::Form => Charset::default(),
+        FormatSyntax::Json | FormatSyntax::JsonLines | FormatSyntax::Form => Charset::default(),
         _ => format.charset.unwrap_or_default(),
     }
 }
@@ -164,7 +166,7 @@ fn charset(format: &Format) -> Charset {
 struct Characters(encoding_rs::Encoder);
 
 impl Characters {
-    fn new(format: &Format) -> Result<Characters, String> {
+    fn new(format: &BodyFormat) -> Result<Characters, String> {
         let charset = charset(format);
         if !charset.is_written() {
             return Err(format!(

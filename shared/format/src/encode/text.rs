@@ -42,13 +42,13 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use crate::{Syntax, TextOptions, encode, encode_one};
+    use crate::{FormatSyntax, TextOptions, encode, encode_one};
 
     use super::*;
 
     #[test]
     fn a_text_is_itself_and_several_are_lines() {
-        let format = Syntax::Text(TextOptions::default()).into();
+        let format = FormatSyntax::Text(TextOptions::default()).into();
         let texts = ["a", "ż", ""].map(|text| Value::from(text.to_owned()));
         assert_eq!(encode(&format, &texts).unwrap(), "a\nż\n\n".as_bytes());
         assert_eq!(

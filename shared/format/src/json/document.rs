@@ -2,7 +2,9 @@
 
 use pomost_expression::Value;
 
-use crate::{Limits, Place, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly};
+use crate::{
+    DecodeLimits, DecodePlace, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly,
+};
 
 /// Reads a document as one row, which is also what stands around the rows.
 pub(crate) struct Document {
@@ -12,7 +14,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    pub(crate) fn new(limits: Limits) -> Document {
+    pub(crate) fn new(limits: DecodeLimits) -> Document {
         Document {
             limit: limits.document,
             value: Value::Null,
@@ -30,7 +32,7 @@ impl Rows for Document {
             return Ok(None);
         }
         self.value = read_strictly(buffer.bytes(), true).map_err(|error| {
-            let place = Place::Byte(buffer.offset() + error.index as u64);
+            let place = DecodePlace::Byte(buffer.offset() + error.index as u64);
             Fault {
                 place,
                 problem: error.problem,
@@ -51,12 +53,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_expression::write;
 
-    use crate::{Format, Limits, Problem, decode};
+    use crate::{BodyFormat, DecodeLimits, DecodeProblem, decode};
 
     #[test]
     fn a_document_is_one_row_and_its_own_rest() {
         let json = r#"{"total":1.10,"big":9007199254740993,"rows":[{"a":"ż"}]}"#;
-        let (rows, rest) = decode(&Format::default(), None, json.as_bytes()).unwrap();
+        let (rows, rest) = decode(&BodyFormat::default(), None, json.as_bytes()).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(write(&rows[0]).unwrap(), json);
         assert_eq!(write(&rest).unwrap(), json);
@@ -64,12 +66,17 @@ mod tests {
 
     #[test]
     fn a_document_that_is_no_json_is_an_error_with_its_place_and_without_its_values() {
-        let error = decode(&Format::default(), None, b"{\"secret\": \"xyzzy\" oops}").unwrap_err();
+        let error = decode(
+            &BodyFormat::default(),
+            None,
+            b"{\"secret\": \"xyzzy\" oops}",
+        )
+        .unwrap_err();
         assert_eq!(
             error.to_string(),
             "JSON, row 1, byte 19: expected JSON as RFC 8259 has it"
         );
-        let error = decode(&Format::default(), None, b"{\"secret\": \"xyz").unwrap_err();
+        let error = decode(&BodyFormat::default(), None, b"{\"secret\": \"xyz").unwrap_err();
         assert_eq!(
             error.to_string(),
             "JSON, row 1, byte 15: the body ends here; expected the rest of a JSON value"
@@ -78,14 +85,14 @@ mod tests {
 
     #[test]
     fn a_document_that_is_too_long_or_too_deep_is_refused() {
-        let limits = Limits {
+        let limits = DecodeLimits {
             document: 10,
-            ..Limits::default()
+            ..DecodeLimits::default()
         };
         let error = decode(
-            &Format {
+            &BodyFormat {
                 limits,
-                ..Format::default()
+                ..BodyFormat::default()
             },
             None,
             b"[1,2,3,4,5,6]",
@@ -93,7 +100,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.problem,
-            Problem::TooLarge {
+            DecodeProblem::TooLarge {
                 what: "the document",
                 limit: 10
             }
@@ -102,7 +109,7 @@ mod tests {
             "[".repeat(100_000),
             format!("{}{}", "[".repeat(129), "]".repeat(129)),
         ] {
-            let error = decode(&Format::default(), None, deep.as_bytes()).unwrap_err();
+            let error = decode(&BodyFormat::default(), None, deep.as_bytes()).unwrap_err();
             assert!(
                 error
                     .to_string()

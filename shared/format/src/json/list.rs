@@ -5,7 +5,7 @@ use std::vec;
 use pomost_expression::Value;
 
 use crate::{
-    Limits, Place, RowPath,
+    DecodeLimits, DecodePlace, RowPath,
     buffer::Buffer,
     decode::Rows,
     error::Fault,
@@ -40,7 +40,7 @@ enum Stage {
 }
 
 impl List {
-    pub(crate) fn new(path: RowPath, limits: Limits) -> List {
+    pub(crate) fn new(path: RowPath, limits: DecodeLimits) -> List {
         List {
             outline: Outline::new(path.clone(), limits.document),
             path,
@@ -120,7 +120,7 @@ impl List {
             };
         };
         let value = read_strictly(&buffer.bytes()[..end], false).map_err(|error| {
-            let place = Place::Byte(buffer.offset() + error.index as u64);
+            let place = DecodePlace::Byte(buffer.offset() + error.index as u64);
             Fault {
                 place,
                 problem: error.problem,
@@ -134,7 +134,7 @@ impl List {
 
     /// What jq makes of a document that has no list where the rows should be: the values of an
     /// object, and otherwise an error, unless it is only the last step that the path lets fail.
-    fn values_in_place(&self, place: Place) -> Result<Vec<Value>, Fault> {
+    fn values_in_place(&self, place: DecodePlace) -> Result<Vec<Value>, Fault> {
         let found = self
             .path
             .fields

@@ -2,7 +2,7 @@
 
 use pomost_expression::{Value, read, text};
 
-use crate::{Place, RowPath, error::Fault, json::read_strictly};
+use crate::{DecodePlace, RowPath, error::Fault, json::read_strictly};
 
 /// Copies what stands around a list, and finds the list. It takes the document for JSON: its copy is
 /// read strictly at the end.
@@ -57,7 +57,7 @@ impl Outline {
     pub(crate) fn copy(&mut self, bytes: &[u8]) -> Result<(usize, bool), Fault> {
         for (index, &byte) in bytes.iter().enumerate() {
             if self.copy.len() == self.limit {
-                let place = Place::Byte(self.in_body(self.copy.len()));
+                let place = DecodePlace::Byte(self.in_body(self.copy.len()));
                 return Err(Fault::too_large(
                     place,
                     "what stands around the list",
@@ -96,7 +96,7 @@ impl Outline {
     /// Reads the copy, once the body has ended.
     pub(crate) fn read(&mut self) -> Result<Value, Fault> {
         let value = read_strictly(&self.copy, true).map_err(|error| Fault {
-            place: Place::Byte(self.in_body(error.index)),
+            place: DecodePlace::Byte(self.in_body(error.index)),
             problem: error.problem,
         })?;
         self.copy = Vec::new();
@@ -163,7 +163,10 @@ impl Outline {
         }
         if self.found_fields > level {
             let message = format!("a field on the path {} occurs twice", self.path.label());
-            return Err(Fault::malformed(Place::Byte(self.in_body(start)), message));
+            return Err(Fault::malformed(
+                DecodePlace::Byte(self.in_body(start)),
+                message,
+            ));
         }
         self.found_fields = level + 1;
         Ok(())

@@ -2,12 +2,12 @@
 
 use pomost_expression::{ReadError, Value, read};
 
-use crate::{Problem, json::value_end::ValueEnd};
+use crate::{DecodeProblem, json::value_end::ValueEnd};
 
 /// What is wrong with a JSON text, and at which of its bytes, or the one before.
 pub(crate) struct ErrorAt {
     pub(crate) index: usize,
-    pub(crate) problem: Problem,
+    pub(crate) problem: DecodeProblem,
 }
 
 /// Reads one JSON text (RFC 8259) with every digit of its numbers. `at_end` where the body ends with
@@ -25,7 +25,7 @@ pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, ErrorAt
         ReadError::NotJson { line, column } => {
             let index = index(bytes, line, column);
             if at_end && is_cut_off(bytes, index) {
-                let problem = Problem::Truncated("the rest of a JSON value".into());
+                let problem = DecodeProblem::Truncated("the rest of a JSON value".into());
                 return ErrorAt {
                     index: bytes.len(),
                     problem,
@@ -39,8 +39,8 @@ pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, ErrorAt
     })
 }
 
-fn malformed(message: impl Into<String>) -> Problem {
-    Problem::Malformed(message.into())
+fn malformed(message: impl Into<String>) -> DecodeProblem {
+    DecodeProblem::Malformed(message.into())
 }
 
 /// Whether a text that is wrong at a byte is wrong only in that it lacks its end.
@@ -67,7 +67,10 @@ mod tests {
         let error = read_strictly(json.as_bytes(), at_end)
             .map(|_| ())
             .expect_err("it is not JSON");
-        (error.index, matches!(error.problem, Problem::Truncated(_)))
+        (
+            error.index,
+            matches!(error.problem, DecodeProblem::Truncated(_)),
+        )
     }
 
     #[test]

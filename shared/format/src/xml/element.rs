@@ -11,7 +11,7 @@ use quick_xml::{
 };
 
 use crate::{
-    Place,
+    DecodePlace,
     form::add,
     xml::{XmlOptions, is_name},
 };
@@ -19,7 +19,7 @@ use crate::{
 /// An element whose end has not come.
 pub(crate) struct Element {
     name: String,
-    start: Place,
+    start: DecodePlace,
     shown_from: usize,
     fields: Map,
     text: String,
@@ -30,7 +30,11 @@ pub(crate) struct Element {
 
 impl Element {
     /// The element that a start tag begins.
-    pub(crate) fn begin(tag: &str, start: Place, options: &XmlOptions) -> Result<Element, String> {
+    pub(crate) fn begin(
+        tag: &str,
+        start: DecodePlace,
+        options: &XmlOptions,
+    ) -> Result<Element, String> {
         let name = tag
             .split([' ', '\t', '\r', '\n'])
             .next()

@@ -4,7 +4,7 @@ use jaq_json::Map;
 use pomost_expression::Value;
 
 use crate::{
-    Limits, Place, XmlOptions,
+    DecodeLimits, DecodePlace, XmlOptions,
     buffer::Buffer,
     decode::Rows,
     error::Fault,
@@ -18,7 +18,7 @@ use crate::{
 /// Reads each record element as a row, or the document as one, and what stands around the rows.
 pub(crate) struct Xml {
     options: XmlOptions,
-    limits: Limits,
+    limits: DecodeLimits,
     tokens: Tokens,
     open: Vec<Element>,
     /// How many elements are open around the record that is open.
@@ -30,11 +30,11 @@ pub(crate) struct Xml {
     /// Whether the document is a row that was not given yet.
     is_row: bool,
     /// Where the token begins that is being taken.
-    at: Place,
+    at: DecodePlace,
 }
 
 impl Xml {
-    pub(crate) fn new(options: &XmlOptions, limits: Limits) -> Xml {
+    pub(crate) fn new(options: &XmlOptions, limits: DecodeLimits) -> Xml {
         Xml {
             options: options.clone(),
             limits,
@@ -46,7 +46,7 @@ impl Xml {
             rest: Value::Null,
             has_root: false,
             is_row: options.record.is_none(),
-            at: Place::Byte(0),
+            at: DecodePlace::Byte(0),
         }
     }
 

@@ -4,7 +4,8 @@
 
 use pomost_expression::write;
 use pomost_format::{
-    CsvOptions, DecodeError, Decoder, Format, RowPath, Syntax, TextOptions, XmlOptions, row_path,
+    BodyFormat, CsvOptions, DecodeError, FormatSyntax, RowDecoder, RowPath, TextOptions,
+    XmlOptions, row_path,
 };
 
 /// Pieces that mean something in one of the formats.
@@ -68,13 +69,13 @@ pub(crate) struct Outcome {
 
 /// Reads a body that comes in chunks.
 pub(crate) fn outcome<'a>(
-    format: &Format,
+    format: &BodyFormat,
     list: Option<&RowPath>,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
-    let mut decoder = Decoder::new(format, list.cloned());
+    let mut decoder = RowDecoder::new(format, list.cloned());
     let (mut rows, mut error) = (Vec::new(), None);
-    let mut take = |decoder: &mut Decoder| {
+    let mut take = |decoder: &mut RowDecoder| {
         for row in decoder {
             match row {
                 Ok(row) => rows.push(write(&row).unwrap()),
@@ -105,9 +106,9 @@ pub(crate) fn list(expression: &str) -> RowPath {
 }
 
 /// XML whose records are at a path.
-pub(crate) fn xml(record: &str) -> Format {
+pub(crate) fn xml(record: &str) -> BodyFormat {
     let record = (!record.is_empty()).then(|| record.parse().unwrap());
-    Syntax::Xml(XmlOptions {
+    FormatSyntax::Xml(XmlOptions {
         record,
         ..XmlOptions::default()
     })
@@ -115,8 +116,8 @@ pub(crate) fn xml(record: &str) -> Format {
 }
 
 /// Bodies of every format that can be read to their end.
-pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
-    let csv = |options| Format::from(Syntax::Csv(options));
+pub(crate) fn bodies() -> Vec<(BodyFormat, Option<RowPath>, &'static [u8])> {
+    let csv = |options| BodyFormat::from(FormatSyntax::Csv(options));
     let json = r#" { "a\u0062": "]}\\\"" , "data" : { "x":[[1],{}], "items": [ {"id":1.10,"n":"ż\"]"} , [2,[3]],
         "x,y" , -1.5e3,true ,null ] , "total" : 3 } , "next" : "/2" } "#;
     let xml_body = "<?xml version='1.0' encoding=\"UTF-8\"?>\r\n<!DOCTYPE s:orders SYSTEM \"x>y\">\
@@ -124,21 +125,29 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
         <order id='1'><n>\u{17c} &lt;&#x142;&#119;&gt;</n><i>1</i><i>2</i><![CDATA[ ]]>]]></order>\n  \
         <s:order/><?pi ?><order> a <b c='>'/> d </order>\n</s:orders>\n";
     vec![
-        (Format::default(), None, json.as_bytes()),
+        (BodyFormat::default(), None, json.as_bytes()),
         (
-            Format::default(),
+            BodyFormat::default(),
             Some(list(".data.items[]")),
             json.as_bytes(),
         ),
-        (Format::default(), Some(list(".data[]")), json.as_bytes()),
-        (Format::default(), Some(list(".none[]?")), json.as_bytes()),
         (
-            Format::default(),
+            BodyFormat::default(),
+            Some(list(".data[]")),
+            json.as_bytes(),
+        ),
+        (
+            BodyFormat::default(),
+            Some(list(".none[]?")),
+            json.as_bytes(),
+        ),
+        (
+            BodyFormat::default(),
             Some(list(".[]")),
             b"[[],{\"a\":\"[\"},\"\",0 , \"\\\\\"]\n",
         ),
         (
-            Syntax::JsonLines.into(),
+            FormatSyntax::JsonLines.into(),
             None,
             "{\"a\":\"ż\"}\r\n\n \n[1,2.50]\n\"x\"".as_bytes(),
         ),
@@ -169,7 +178,7 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
             b"a,b\r\n,\"\"\r\n\"\",\n\"x\"\"\",",
         ),
         (
-            Format {
+            BodyFormat {
                 charset: pomost_format::Charset::of_label("windows-1250"),
                 ..csv(CsvOptions::default())
             },
@@ -177,9 +186,9 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
             b"a,b\n\xbf\xf3\xb3w,\"\x9c\"\n",
         ),
         (
-            Format {
+            BodyFormat {
                 charset: pomost_format::Charset::of_label("utf-16le"),
-                ..Syntax::JsonLines.into()
+                ..FormatSyntax::JsonLines.into()
             },
             None,
             b"[\x001\x00]\x00\n\x00\"\x00\x7c\x01\"\x00",
@@ -192,15 +201,15 @@ pub(crate) fn bodies() -> Vec<(Format, Option<RowPath>, &'static [u8])> {
             b"<?xml version='1.0' encoding='ISO-8859-2'?><a><order>\xbf</order><n>\xb3</n></a>",
         ),
         (
-            Syntax::Text(TextOptions { lines: true }).into(),
+            FormatSyntax::Text(TextOptions { lines: true }).into(),
             None,
             "ż\r\n\nb\rc".as_bytes(),
         ),
         (
-            Syntax::Text(TextOptions::default()).into(),
+            FormatSyntax::Text(TextOptions::default()).into(),
             None,
             "ż\r\n\nb".as_bytes(),
         ),
-        (Syntax::Form.into(), None, b"a=%C5%BC&b=1&b=2&c"),
+        (FormatSyntax::Form.into(), None, b"a=%C5%BC&b=1&b=2&c"),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Class, Failure};
+use crate::{Failure, FailureClass};
 
 /// Why there are no tokens. Whatever it is, no request was made with them, so it is never a record's
 /// fault and leaves no doubt.
@@ -17,14 +17,14 @@ impl Denied {
     /// renewed. That says nothing of the system.
     pub(crate) fn by_us(message: String) -> Denied {
         Denied {
-            failure: Failure::unasked(Class::Unreachable, message),
+            failure: Failure::unasked(FailureClass::Unreachable, message),
             is_final: false,
         }
     }
 
     /// The system itself refuses the tokens that we were given.
     pub(crate) fn by_the_system(message: String, wait: Duration) -> Denied {
-        let failure = Failure::new(Class::Unauthorised, message);
+        let failure = Failure::new(FailureClass::Unauthorised, message);
         Denied {
             failure: Failure {
                 retry_after: Some(wait),
@@ -36,12 +36,12 @@ impl Denied {
 
     /// What gives tokens cannot be reached or does not work.
     pub(crate) fn unreachable(message: String) -> Denied {
-        Denied::by_the_source(Class::Unreachable, message)
+        Denied::by_the_source(FailureClass::Unreachable, message)
     }
 
     /// It refuses what we show.
     pub(crate) fn refused(message: String) -> Denied {
-        Denied::by_the_source(Class::Unauthorised, message)
+        Denied::by_the_source(FailureClass::Unauthorised, message)
     }
 
     /// Somebody has to authorise us again.
@@ -54,7 +54,7 @@ impl Denied {
 
     /// It is asked too often, or is not ready.
     pub(crate) fn throttled(message: String) -> Denied {
-        Denied::by_the_source(Class::Throttled, message)
+        Denied::by_the_source(FailureClass::Throttled, message)
     }
 
     /// The same, where it asked to be left alone for so long.
@@ -69,7 +69,7 @@ impl Denied {
     }
 
     /// As it fails, so does every request that needs tokens.
-    fn by_the_source(class: Class, message: String) -> Denied {
+    fn by_the_source(class: FailureClass, message: String) -> Denied {
         Denied {
             failure: Failure {
                 no_tokens: true,

@@ -20,14 +20,14 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::header;
 use pomost_project::{
     System,
-    auth::{Auth, TokenPlace},
+    auth::{SessionTokenPlace, SystemAuth},
 };
 use pomost_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use crate::{Class, Failure};
+use crate::{Failure, FailureClass};
 pub(crate) use pass::Pass;
 use renewal::Renewal;
 use seal::Seal;
@@ -51,36 +51,41 @@ impl Authorisation {
     ) -> Result<Authorisation, Failure> {
         let renewed = |(source, seal), place| renewal(system, source, seal, place, store);
         let fixed = match &system.auth {
-            Auth::OAuth2(settings) => {
+            SystemAuth::OAuth2(settings) => {
                 return Ok(renewed(
                     Source::of_oauth2(system, settings, tokens)?,
-                    TokenPlace::bearer(),
+                    SessionTokenPlace::bearer(),
                 ));
             }
-            Auth::Session(settings) => {
+            SystemAuth::Session(settings) => {
                 return Ok(renewed(
                     Source::of_session(system, settings, tokens)?,
                     settings.place.clone(),
                 ));
             }
-            Auth::None => Ok(Pass::nothing()),
-            Auth::Bearer { token } => {
+            SystemAuth::None => Ok(Pass::nothing()),
+            SystemAuth::Bearer { token } => {
                 let value = format!("Bearer {}", token.expose_secret());
                 Pass::header(header::AUTHORIZATION, &value, [token.clone()])
             }
-            Auth::Basic { username, password } => {
+            SystemAuth::Basic { username, password } => {
                 let pair =
                     BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
                 let secrets = [password.clone(), SecretString::from(pair.as_str())];
                 Pass::header(header::AUTHORIZATION, &format!("Basic {pair}"), secrets)
             }
-            Auth::Header { name, value } => {
+            SystemAuth::Header { name, value } => {
                 Pass::header(name.clone(), value.expose_secret(), [value.clone()])
             }
-            Auth::Cookie { name, value } => Pass::cookie(name, value),
-            Auth::Query { name, value } => Ok(Pass::query(name, value)),
+            SystemAuth::Cookie { name, value } => Pass::cookie(name, value),
+            SystemAuth::Query { name, value } => Ok(Pass::query(name, value)),
         };
-        let failed = |error| Failure::new(Class::Unauthorised, format!("{}: {error}", system.name));
+        let failed = |error| {
+            Failure::new(
+                FailureClass::Unauthorised,
+                format!("{}: {error}", system.name),
+            )
+        };
         fixed
             .map(|pass| Authorisation::Fixed(Arc::new(pass)))
             .map_err(failed)
@@ -108,7 +113,7 @@ impl Authorisation {
                     "{}: its tokens were not renewed within the time-out",
                     renewal.system
                 );
-                Err(Failure::unasked(Class::Unreachable, message))
+                Err(Failure::unasked(FailureClass::Unreachable, message))
             });
         pass.map(Arc::new)
     }
@@ -132,7 +137,7 @@ fn renewal(
     system: &System,
     source: Source,
     seal: Seal,
-    place: TokenPlace,
+    place: SessionTokenPlace,
     store: Arc<dyn Store>,
 ) -> Authorisation {
     Authorisation::Renewed(Arc::new(Renewal {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{Method, StatusCode, header};
-use pomost_project::auth::{ClientProof, Grant, OAuth2};
+use pomost_project::auth::{ClientAuthentication, OAuth2, OAuthGrant};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{denied::Denied, jwt::Signer, pass, tokens::Obtained};
 use crate::{
-    Call, Failure, body,
+    Failure, OutgoingRequest, body,
     limits::Limits,
     web_page::{self, WebPage, is_web_page},
 };
@@ -107,21 +107,25 @@ impl TokenEndpoint {
         let settings = &*self.settings;
         let mut shown = Shown::default();
         match &settings.grant {
-            Grant::ClientCredentials => {}
-            Grant::RefreshToken { first, .. } => {
+            OAuthGrant::ClientCredentials => {}
+            OAuthGrant::RefreshToken { first, .. } => {
                 shown
                     .parameters
                     .push(("refresh_token", refresh_token.unwrap_or(first).clone()));
             }
-            Grant::JwtBearer { claims, .. } => {
+            OAuthGrant::JwtBearer { claims, .. } => {
                 shown.parameters.push(("assertion", self.signed(claims)?))
             }
         }
         match &settings.client {
-            ClientProof::None => {}
-            ClientProof::Basic(secret) => shown.basic = Some(basic(&settings.client_id, secret)),
-            ClientProof::Body(secret) => shown.parameters.push(("client_secret", secret.clone())),
-            ClientProof::PrivateKeyJwt(_) => {
+            ClientAuthentication::None => {}
+            ClientAuthentication::Basic(secret) => {
+                shown.basic = Some(basic(&settings.client_id, secret))
+            }
+            ClientAuthentication::Body(secret) => {
+                shown.parameters.push(("client_secret", secret.clone()))
+            }
+            ClientAuthentication::PrivateKeyJwt(_) => {
                 let (client, audience) = (&settings.client_id, settings.token_url.to_string());
                 let claims = [("iss", client), ("sub", client), ("aud", &audience)];
                 let claims = claims.map(|(name, value)| (name.to_owned(), value.clone()));
@@ -136,18 +140,18 @@ impl TokenEndpoint {
     fn form(&self, shown: &Shown) -> String {
         let settings = &*self.settings;
         let grant_type = match settings.grant {
-            Grant::ClientCredentials => "client_credentials",
-            Grant::RefreshToken { .. } => "refresh_token",
-            Grant::JwtBearer { .. } => JWT_BEARER,
+            OAuthGrant::ClientCredentials => "client_credentials",
+            OAuthGrant::RefreshToken { .. } => "refresh_token",
+            OAuthGrant::JwtBearer { .. } => JWT_BEARER,
         };
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", grant_type);
         match settings.client {
-            ClientProof::Basic(_) => {}
-            ClientProof::None | ClientProof::Body(_) => {
+            ClientAuthentication::Basic(_) => {}
+            ClientAuthentication::None | ClientAuthentication::Body(_) => {
                 form.append_pair("client_id", &settings.client_id);
             }
-            ClientProof::PrivateKeyJwt(_) => {
+            ClientAuthentication::PrivateKeyJwt(_) => {
                 form.append_pair("client_id", &settings.client_id);
                 form.append_pair("client_assertion_type", CLIENT_ASSERTION);
             }
@@ -220,7 +224,7 @@ impl TokenEndpoint {
         let code = error.as_ref().and_then(Value::as_str).unwrap_or_default();
         match (code, &self.settings.grant) {
             ("temporarily_unavailable" | "slow_down", _) => Denied::throttled(message),
-            ("invalid_grant", Grant::RefreshToken { .. })
+            ("invalid_grant", OAuthGrant::RefreshToken { .. })
                 if ![429, 503].contains(&status.as_u16()) =>
             {
                 Denied::finally(self.needs_authorisation(&message))
@@ -251,7 +255,7 @@ impl TokenEndpoint {
     /// What somebody has to do whose refresh token is worth nothing any more.
     pub(crate) fn needs_authorisation(&self, why: &str) -> String {
         let place = match &self.settings.grant {
-            Grant::RefreshToken { reference, .. } => reference,
+            OAuthGrant::RefreshToken { reference, .. } => reference,
             _ => "auth.oauth2",
         };
         format!(
@@ -262,7 +266,7 @@ impl TokenEndpoint {
     }
 
     fn page(&self, page: &WebPage<'_>, shown: &Shown) -> String {
-        let call = Call::bare(Method::POST, self.settings.token_url.clone(), "");
+        let call = OutgoingRequest::bare(Method::POST, self.settings.token_url.clone(), "");
         web_page::failure(page, &self.name(), &call, |text| {
             pass::hide(shown.secrets(), text)
         })

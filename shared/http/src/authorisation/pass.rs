@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pomost_project::{auth::TokenPlace, writings};
+use pomost_project::{auth::SessionTokenPlace, writings};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -87,13 +87,13 @@ impl Pass {
 
     /// A token where the system expects it.
     pub(crate) fn token(
-        place: &TokenPlace,
+        place: &SessionTokenPlace,
         token: &SecretString,
         generation: i64,
     ) -> Result<Pass, NotCarried> {
         let pass = match place {
-            TokenPlace::Cookie(name) => Pass::cookie(name, token),
-            TokenPlace::Header {
+            SessionTokenPlace::Cookie(name) => Pass::cookie(name, token),
+            SessionTokenPlace::Header {
                 name,
                 before,
                 after,

@@ -15,7 +15,7 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use jiff::Timestamp;
-use pomost_project::auth::TokenPlace;
+use pomost_project::auth::SessionTokenPlace;
 use pomost_store::{Lease, Store};
 use secrecy::SecretString;
 use tokio::{
@@ -32,7 +32,7 @@ use super::{
     source::Source,
     tokens::Tokens,
 };
-use crate::{Class, Failure};
+use crate::{Failure, FailureClass};
 
 /// How long the right to renew outlives whoever has it; it is prolonged while that one is at work.
 const LEASE: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ const REFUSAL: Duration = Duration::from_secs(600);
 pub(crate) struct Renewal {
     pub(crate) system: String,
     pub(crate) source: Source,
-    pub(crate) place: TokenPlace,
+    pub(crate) place: SessionTokenPlace,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) seal: Seal,
     /// Names this process among those that renew.
@@ -298,8 +298,9 @@ impl Renewal {
 
     fn pass_of(&self, granted: &Granted) -> Result<Pass, Failure> {
         let token: &SecretString = &granted.tokens.token;
-        Pass::token(&self.place, token, granted.generation)
-            .map_err(|error| Failure::new(Class::Unauthorised, self.message(&error.to_string())))
+        Pass::token(&self.place, token, granted.generation).map_err(|error| {
+            Failure::new(FailureClass::Unauthorised, self.message(&error.to_string()))
+        })
     }
 
     fn store_failed(&self, error: &pomost_store::Error) -> Denied {

@@ -7,12 +7,12 @@ use std::{
 
 use http::header;
 use pomost_expression::{EvaluationError, Expression, Value, Variables, text};
-use pomost_project::{System, auth::Session};
+use pomost_project::{System, auth::SessionLogin};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{denied::Denied, pass, tokens::Obtained};
 use crate::{
-    Answer, Call, Class, Failure, body,
+    Failure, FailureClass, OutgoingRequest, Response, body,
     call::Filled,
     moment,
     web_page::{self, WebPage},
@@ -24,7 +24,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 /// A system's login.
 pub(crate) struct Login {
     pub(crate) system: Arc<System>,
-    pub(crate) settings: Arc<Session>,
+    pub(crate) settings: Arc<SessionLogin>,
     pub(crate) http: reqwest::Client,
     pub(crate) timeout: Duration,
 }
@@ -44,7 +44,7 @@ impl Login {
         }
     }
 
-    async fn answer(&self) -> Result<Answer, Denied> {
+    async fn answer(&self) -> Result<Response, Denied> {
         let filled = Filled::of(
             &self.settings.request,
             &self.credentials(),
@@ -75,7 +75,7 @@ impl Login {
         let body = body.await.map_err(|error| {
             Denied::unreachable(format!("{}: {}: {error}", self.system.name, self.label()))
         })?;
-        Ok(Answer {
+        Ok(Response {
             status,
             headers,
             body,
@@ -92,7 +92,7 @@ impl Login {
         Value::obj(self.settings.credentials.iter().map(credential).collect())
     }
 
-    fn obtained(&self, answer: &Answer) -> Result<Obtained, Denied> {
+    fn obtained(&self, answer: &Response) -> Result<Obtained, Denied> {
         let token = self.read(&self.settings.token, "auth.session.token", answer)?;
         let token = text(&token)
             .filter(|token| !token.is_empty())
@@ -117,7 +117,12 @@ impl Login {
         })
     }
 
-    fn read(&self, expression: &Expression, place: &str, answer: &Answer) -> Result<Value, Denied> {
+    fn read(
+        &self,
+        expression: &Expression,
+        place: &str,
+        answer: &Response,
+    ) -> Result<Value, Denied> {
         expression
             .one(answer.parts(), &Variables::default())
             .map_err(|error| self.misread(place, &error))
@@ -125,7 +130,7 @@ impl Login {
 
     /// What fails for reasons of its own is waited for; whatever else is answered, the login is
     /// refused.
-    fn denied(&self, class: Class, answer: &Answer) -> Denied {
+    fn denied(&self, class: FailureClass, answer: &Response) -> Denied {
         let hide = |text: &str| pass::hide(self.settings.credentials.values(), text);
         let failure = Failure::from_answer(&self.system.name, self.label(), class, answer, hide);
         // One that says yes may hold a token, and a page is no words.
@@ -137,21 +142,21 @@ impl Login {
             String::new()
         };
         let denied = match class {
-            Class::Throttled => Denied::throttled,
-            Class::Transient | Class::Unreachable => Denied::unreachable,
+            FailureClass::Throttled => Denied::throttled,
+            FailureClass::Transient | FailureClass::Unreachable => Denied::unreachable,
             _ => Denied::refused,
         };
         denied(format!("{}{words}", failure.message)).after(failure.retry_after)
     }
 
-    fn page(&self, answer: &Answer) -> String {
+    fn page(&self, answer: &Response) -> String {
         let page = WebPage {
             status: answer.status,
             headers: &answer.headers,
             beginning: &answer.body,
         };
         let place = format!("{}: {}", self.system.name, self.label());
-        let call = Call::bare(
+        let call = OutgoingRequest::bare(
             self.settings.request.method.clone(),
             self.system.base_url.clone(),
             self.label(),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use pomost_project::{
     System,
-    auth::{OAuth2, Session},
+    auth::{OAuth2, SessionLogin},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,7 +12,7 @@ use super::{
     denied::Denied, jwt::Signer, oauth2::TokenEndpoint, seal::Seal, session::Login,
     tokens::Obtained,
 };
-use crate::{Class, Failure};
+use crate::{Failure, FailureClass};
 
 /// How long asking for tokens may take. Whoever ends waits for it.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -32,7 +32,7 @@ impl Source {
         settings: &Arc<OAuth2>,
         http: reqwest::Client,
     ) -> Result<(Source, Seal), Failure> {
-        let failed = |message: String| Failure::new(Class::Unauthorised, message);
+        let failed = |message: String| Failure::new(FailureClass::Unauthorised, message);
         let signer = settings.signing_key().map(Signer::new).transpose();
         let signer = signer.map_err(|error| {
             failed(format!("{}: auth.oauth2.private_key: {error}", system.name))
@@ -58,7 +58,7 @@ impl Source {
     /// A login, and what seals its tokens.
     pub(crate) fn of_session(
         system: &Arc<System>,
-        settings: &Arc<Session>,
+        settings: &Arc<SessionLogin>,
         http: reqwest::Client,
     ) -> Result<(Source, Seal), Failure> {
         let login = Login {
@@ -111,7 +111,7 @@ fn timeout(system: &System) -> Duration {
 fn seal(system: &System, configuration: &[&str], secret: &SecretString) -> Result<Seal, Failure> {
     let failed = |_| {
         Failure::new(
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
             format!("{}: no key could be derived", system.name),
         )
     };

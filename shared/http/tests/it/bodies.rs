@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_compression::tokio::write::{GzipEncoder, ZlibEncoder, ZstdEncoder};
 use http::Method;
-use pomost_http::{Call, Class};
+use pomost_http::{FailureClass, OutgoingRequest};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::support::{Reply, Server, SystemFile, things};
@@ -74,7 +74,7 @@ async fn an_answer_may_be_as_long_as_allowed_and_no_longer() {
         let outcome = system.lone().await.send(things(&server.url)).await;
         assert_eq!(outcome.is_ok(), fits, "{length}");
         if let Err(failure) = outcome {
-            assert_eq!(failure.class, Class::Invalid);
+            assert_eq!(failure.class, FailureClass::Invalid);
             assert!(failure.message.contains("longer than 1 MiB"), "{failure}");
         }
     }
@@ -128,7 +128,11 @@ async fn a_damaged_answer_is_asked_for_again() {
                 .send(things(&server.url))
                 .await
                 .unwrap_err();
-            assert_eq!(failure.class, Class::Transient, "{coding}: {failure}");
+            assert_eq!(
+                failure.class,
+                FailureClass::Transient,
+                "{coding}: {failure}"
+            );
         }
     }
 }
@@ -148,7 +152,7 @@ async fn an_answer_in_a_coding_that_nobody_asked_for_is_refused_by_name() {
 #[tokio::test]
 async fn an_answer_without_a_body_has_no_coding() {
     let (server, system) = answering(Reply::of(200, "").with("content-encoding", "gzip")).await;
-    let head = Call {
+    let head = OutgoingRequest {
         method: Method::HEAD,
         ..things(&server.url)
     };
@@ -176,7 +180,7 @@ async fn an_answer_that_does_not_come_to_its_end_is_given_up() {
             .send(things(&server.url))
             .await
             .unwrap_err();
-        assert_eq!(failure.class, Class::Transient, "{limit}: {failure}");
+        assert_eq!(failure.class, FailureClass::Transient, "{limit}: {failure}");
         assert!(
             began.elapsed() < Duration::from_secs(20),
             "{limit}: {:?}",

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use pomost_http::Hook;
+use pomost_http::AlertHook;
 use tracing::Level;
 
 use crate::support::{Authority, Fault, Reply, Server, SystemFile, things};
@@ -127,7 +127,7 @@ async fn the_url_of_a_hook_is_in_no_log_and_no_error() {
     let server = Server::start(|seen| Reply::of(404, format!("no {}", seen.path))).await;
     let mut shown = String::new();
     for url in [&server.url, "http://127.0.0.1:1"] {
-        let hook = Hook::new(format!("{url}/CANARY").into()).unwrap();
+        let hook = AlertHook::new(format!("{url}/CANARY").into()).unwrap();
         let failure = hook.say("the shop is down").await.unwrap_err();
         shown.push_str(&format!("{failure} {failure:?}"));
     }

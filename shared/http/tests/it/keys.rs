@@ -1,6 +1,6 @@
 //! Keys and passwords that systems know us by.
 
-use pomost_http::Class;
+use pomost_http::FailureClass;
 
 use crate::support::{Reply, Server, SystemFile, things};
 
@@ -66,7 +66,7 @@ async fn a_fixed_key_that_is_refused_is_not_tried_again() {
         .unwrap_err();
     assert_eq!(
         (failure.class, server.seen().len()),
-        (Class::Unauthorised, 1)
+        (FailureClass::Unauthorised, 1)
     );
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pomost_http::Class;
+use pomost_http::FailureClass;
 
 use crate::support::{Reply, Server, SystemFile, things};
 
@@ -21,7 +21,7 @@ async fn where_nothing_remains_no_request_is_started_before_the_reset() {
     client.send(things(&server.url)).await.unwrap();
     for _ in 0..5 {
         let failure = client.send(things(&server.url)).await.unwrap_err();
-        assert_eq!(failure.class, Class::Throttled);
+        assert_eq!(failure.class, FailureClass::Throttled);
         let left = failure.retry_after.unwrap();
         assert!(
             left > Duration::from_secs(2900) && left <= Duration::from_secs(3000),
@@ -55,11 +55,11 @@ async fn too_many_requests_take_the_reset_for_their_delay_and_stop_the_others() 
     let failure = client.send(things(&server.url)).await.unwrap_err();
     assert_eq!(
         (failure.class, failure.retry_after),
-        (Class::Throttled, Some(Duration::from_secs(60)))
+        (FailureClass::Throttled, Some(Duration::from_secs(60)))
     );
     assert_eq!(
         client.send(things(&server.url)).await.unwrap_err().class,
-        Class::Throttled
+        FailureClass::Throttled
     );
     assert_eq!(server.seen().len(), 1);
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use pomost_http::{Class, Client};
+use pomost_http::{FailureClass, SystemClient};
 use pomost_store::{Outage, Store};
 use tokio::time::timeout;
 
@@ -61,12 +61,12 @@ async fn outage(store: &Arc<dyn Store>, there_is_one: bool) -> Option<(String, S
 }
 
 /// Waits until it is time to try, and tries.
-async fn try_again(client: &Client, server: &Server) -> bool {
+async fn try_again(client: &SystemClient, server: &Server) -> bool {
     client.until_ready().await;
     client.send(things(&server.url)).await.is_ok()
 }
 
-type Case = (fn(&str) -> Reply, Class, &'static str);
+type Case = (fn(&str) -> Reply, FailureClass, &'static str);
 
 const CASES: [Case; 9] = [
     (
@@ -76,7 +76,7 @@ const CASES: [Case; 9] = [
                 r#"{"error":"invalid_client","error_description":"no such\nclient"}"#,
             )
         },
-        Class::Unauthorised,
+        FailureClass::Unauthorised,
         "answers 401 Unauthorized: invalid_client no such client",
     ),
     (
@@ -86,42 +86,42 @@ const CASES: [Case; 9] = [
                 format!(r#"{{"error":"invalid_scope","error_description":"{body}"}}"#),
             )
         },
-        Class::Unauthorised,
+        FailureClass::Unauthorised,
         "answers 400 Bad Request: invalid_scope grant_type=client_credentials&client_id=us&client_secret=***",
     ),
     (
         |_| Reply::of(200, r#"{"access_token":"t","token_type":"mac"}"#),
-        Class::Unauthorised,
+        FailureClass::Unauthorised,
         "answers with a token of the type 'mac', expected Bearer",
     ),
     (
         |_| Reply::of(404, "no such page"),
-        Class::Unauthorised,
+        FailureClass::Unauthorised,
         "answers 404 Not Found with something else, expected JSON",
     ),
     (
         |_| Reply::of(500, "{}"),
-        Class::Unreachable,
+        FailureClass::Unreachable,
         "answers 500 Internal Server Error",
     ),
     (
         |_| Reply::of(429, "{}").with("retry-after", 1),
-        Class::Throttled,
+        FailureClass::Throttled,
         "answers 429 Too Many Requests",
     ),
     (
         |_| Reply::of(503, "<html>").with("retry-after", 1),
-        Class::Throttled,
+        FailureClass::Throttled,
         "answers 503 Service Unavailable with a web page or XML, expected JSON",
     ),
     (
         |_| Reply::of(200, "\n<!doctype html><title>Away</title>"),
-        Class::Unreachable,
+        FailureClass::Unreachable,
         "answered 200 OK with a web page (no Content-Type, titled 'Away') where JSON was expected",
     ),
     (
         |_| Reply::of(200, "access_token=CANARY"),
-        Class::Unreachable,
+        FailureClass::Unreachable,
         "answers 200 OK with something else, expected JSON",
     ),
 ];
@@ -172,7 +172,7 @@ async fn a_token_endpoint_that_nobody_listens_at_or_that_is_silent_is_an_outage(
         let message = format!("shop: the token endpoint at 127.0.0.1: {what}");
         assert!(failure.message.starts_with(&message), "{failure}");
         assert!(
-            client.is_down() && failure.class == Class::Unreachable,
+            client.is_down() && failure.class == FailureClass::Unreachable,
             "{failure}"
         );
     }
@@ -192,7 +192,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
         let fails = async || {
             let failure = client.send(things(&server.url)).await.unwrap_err();
             assert!(
-                failure.unasked && failure.class == Class::Unreachable,
+                failure.unasked && failure.class == FailureClass::Unreachable,
                 "{failure}"
             );
             assert!(!client.is_down());
@@ -218,7 +218,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
     .await;
 }
 
-async fn until_sent(client: &Client, server: &Server) {
+async fn until_sent(client: &SystemClient, server: &Server) {
     let sending = async { while client.send(things(&server.url)).await.is_err() {} };
     timeout(Duration::from_secs(30), sending).await.unwrap();
 }
@@ -275,7 +275,7 @@ async fn a_refused_refresh_token_is_an_outage_that_says_what_to_do_also_where_an
             let client = authority.system().client(&store);
             let failure = client.send(things(&authority.url)).await.unwrap_err();
             assert!(
-                client.is_down() && failure.class == Class::Unauthorised,
+                client.is_down() && failure.class == FailureClass::Unauthorised,
                 "{failure}"
             );
             let (class, reason) = outage(&store, true).await.unwrap();
@@ -371,7 +371,7 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
     authority.open_gate();
     let failure = sending.await.unwrap().unwrap_err();
     assert!(
-        failure.unasked && failure.class == Class::Throttled,
+        failure.unasked && failure.class == FailureClass::Throttled,
         "{failure}"
     );
     assert_eq!(

@@ -1,7 +1,7 @@
 //! How tokens are asked for.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use pomost_http::Class;
+use pomost_http::FailureClass;
 use serde_json::Value;
 
 use crate::support::{Reply, Seen, Server, SystemFile, things};
@@ -127,39 +127,42 @@ async fn an_assertion_is_a_grant_on_behalf_of_somebody() {
 
 #[tokio::test]
 async fn whatever_a_token_endpoint_answers_no_record_is_at_fault() {
-    let cases: [(Answer, Class); 11] = [
+    let cases: [(Answer, FailureClass); 11] = [
         (
             |_| Reply::of(401, r#"{"error":"invalid_client"}"#),
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
         ),
         (
             |_| Reply::of(400, r#"{"error":"invalid_scope"}"#),
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
         ),
         (
             |_| Reply::of(400, r#"{"error":"invalid_grant"}"#),
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
         ),
         (
             |_| Reply::of(200, r#"{"error":"bad_verification_code"}"#),
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
         ),
-        (|_| Reply::of(404, "no such page"), Class::Unauthorised),
+        (
+            |_| Reply::of(404, "no such page"),
+            FailureClass::Unauthorised,
+        ),
         (
             |_| Reply::of(302, "").with("location", "/elsewhere"),
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
         ),
-        (|_| Reply::of(200, "{}"), Class::Unauthorised),
+        (|_| Reply::of(200, "{}"), FailureClass::Unauthorised),
         (
             |_| Reply::of(200, r#"{"access_token":"t","token_type":"mac"}"#),
-            Class::Unauthorised,
+            FailureClass::Unauthorised,
         ),
-        (|_| Reply::of(500, "{}"), Class::Unreachable),
+        (|_| Reply::of(500, "{}"), FailureClass::Unreachable),
         (
             |_| Reply::of(429, "{}").with("retry-after", 7),
-            Class::Throttled,
+            FailureClass::Throttled,
         ),
-        (|_| Reply::of(503, "{}"), Class::Throttled),
+        (|_| Reply::of(503, "{}"), FailureClass::Throttled),
     ];
     for (answer, class) in cases {
         let server = server(answer).await;

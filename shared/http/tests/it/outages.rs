@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pomost_http::{Class, Client, Failure};
+use pomost_http::{Failure, FailureClass, SystemClient};
 use pomost_store::Store;
 use tokio::time::{Instant, timeout};
 
@@ -31,16 +31,16 @@ fn answering(status: usize) -> Arc<AtomicUsize> {
 }
 
 /// Makes requests that fail until the system is seen to be down.
-async fn goes_down(client: &Client, server: &Server) {
+async fn goes_down(client: &SystemClient, server: &Server) {
     while !client.is_down() {
         client.send(things(&server.url)).await.unwrap_err();
     }
 }
 
-async fn turned_away(client: &Client, server: &Server) -> Failure {
+async fn turned_away(client: &SystemClient, server: &Server) -> Failure {
     let failure = client.send(things(&server.url)).await.unwrap_err();
     assert!(
-        failure.unasked && failure.class == Class::Throttled,
+        failure.unasked && failure.class == FailureClass::Throttled,
         "{failure}"
     );
     assert_eq!(
@@ -74,7 +74,7 @@ async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succee
     client.until_ready().await;
     assert_eq!(
         client.send(things(&server.url)).await.unwrap_err().class,
-        Class::Invalid
+        FailureClass::Invalid
     );
     assert!(!client.is_down() && client.may_have_been_down_since(began));
     assert!(!client.may_have_been_down_since(Instant::now()));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use pomost_http::{Class, Client};
+use pomost_http::{FailureClass, SystemClient};
 use tokio::process::{Child, Command};
 
 use crate::support::{Place, Reply, Server, SystemFile, on_postgres, things};
@@ -115,13 +115,13 @@ async fn a_process_of_the_test_above() {
 }
 
 /// Asks for things until the server says that it is enough.
-async fn work(client: &Client, url: &str) {
+async fn work(client: &SystemClient, url: &str) {
     loop {
         match client.send(things(url)).await {
             Ok(answer) if answer.body == "done" => return,
             Ok(_) => {}
             Err(failure) => {
-                assert_eq!(failure.class, Class::Throttled, "{failure}");
+                assert_eq!(failure.class, FailureClass::Throttled, "{failure}");
                 tokio::time::sleep(failure.retry_after.unwrap_or_default()).await;
             }
         }

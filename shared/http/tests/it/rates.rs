@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use pomost_http::{Class, Client, Failure};
+use pomost_http::{Failure, FailureClass, SystemClient};
 use pomost_models::Lane;
 use pomost_store::Store;
 use tokio::time::timeout;
@@ -18,14 +18,14 @@ use tokio::time::timeout;
 use crate::support::{Authority, Place, Reply, Server, SystemFile, on_both, things};
 
 /// Two clients of the system, each with a connection to the store of its own.
-async fn two(system: &SystemFile, place: &Place) -> [Client; 2] {
+async fn two(system: &SystemFile, place: &Place) -> [SystemClient; 2] {
     let stores: [Arc<dyn Store>; 2] = [place.open().await, place.open().await];
     stores.map(|store| system.client(&store))
 }
 
-async fn throttled(client: &Client, server: &str) -> Failure {
+async fn throttled(client: &SystemClient, server: &str) -> Failure {
     let failure = client.send(things(server)).await.unwrap_err();
-    assert_eq!(failure.class, Class::Throttled, "{failure}");
+    assert_eq!(failure.class, FailureClass::Throttled, "{failure}");
     failure
 }
 
@@ -286,7 +286,7 @@ async fn at_the_end_of_the_process_nobody_waits_for_a_slot() {
         .unwrap_err();
     assert_eq!(
         (failure.class, failure.retry_after),
-        (Class::Throttled, None)
+        (FailureClass::Throttled, None)
     );
     assert_eq!(server.seen().len(), 1);
 }

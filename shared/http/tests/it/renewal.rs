@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pomost_http::{Class, Client, Failure};
+use pomost_http::{Failure, FailureClass, SystemClient};
 
 use crate::support::{Authority, Fault, Place, on_both, things};
 
@@ -22,7 +22,7 @@ pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
 /// Asks for things until the server says that it is enough. New tokens may be used up by others before
 /// a refused request is sent again; then it is refused for good, and whoever makes it tries later. Where that
 /// happens often, the system seems to be down for a while.
-pub(crate) async fn work(client: &Client, url: &str) {
+pub(crate) async fn work(client: &SystemClient, url: &str) {
     loop {
         match client.send(things(url)).await {
             Ok(answer) if answer.body.ends_with(b"true}") => return,
@@ -83,7 +83,7 @@ async fn a_system_that_refuses_every_token_gets_a_few_and_then_fewer() {
     let client = authority.system().lone().await;
     for _ in 0..10 {
         let failure = client.send(things(&authority.url)).await.unwrap_err();
-        assert_eq!(failure.class, Class::Unauthorised, "{failure}");
+        assert_eq!(failure.class, FailureClass::Unauthorised, "{failure}");
     }
     let standing = authority.standing();
     assert!((2..=4).contains(&standing.asked), "{standing:?}");
@@ -157,7 +157,7 @@ async fn a_refresh_token_whose_answer_was_lost_needs_new_authorisation_until_the
         authority.change(|state| state.fault = Some(Fault::AnswerLost));
         authority.expire();
         let lost = client.send(things(&authority.url)).await.unwrap_err();
-        assert_eq!(lost.class, Class::Unreachable, "{lost}");
+        assert_eq!(lost.class, FailureClass::Unreachable, "{lost}");
         let refused = refused(&system.client(&place.open().await), &authority).await;
         assert!(
             refused.message.contains("shop: needs new authorisation"),
@@ -194,11 +194,11 @@ async fn a_refresh_token_whose_answer_was_lost_needs_new_authorisation_until_the
 }
 
 /// Asks until it is not a matter of waiting.
-async fn refused(client: &Client, authority: &Authority) -> Failure {
+async fn refused(client: &SystemClient, authority: &Authority) -> Failure {
     let asking = async {
         loop {
             let failure = client.send(things(&authority.url)).await.unwrap_err();
-            if failure.class == Class::Unauthorised {
+            if failure.class == FailureClass::Unauthorised {
                 return failure;
             }
         }
@@ -214,7 +214,7 @@ async fn an_authorisation_server_that_is_not_ready_is_waited_for() {
     authority.change(|state| state.fault = Some(Fault::Unavailable));
     let client = authority.system().lone().await;
     let failure = client.send(things(&authority.url)).await.unwrap_err();
-    assert_eq!(failure.class, Class::Throttled, "{failure}");
+    assert_eq!(failure.class, FailureClass::Throttled, "{failure}");
     let recovered = async { while client.send(things(&authority.url)).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(30), recovered)
         .await

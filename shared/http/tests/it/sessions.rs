@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pomost_http::Class;
+use pomost_http::FailureClass;
 
 use crate::support::{Reply, Seen, Server, SystemFile, things};
 
@@ -123,19 +123,19 @@ async fn a_forbidden_request_is_no_reason_to_log_in_again() {
         .unwrap_err();
     assert_eq!(
         (failure.class, server.asked("/login")),
-        (Class::Unauthorised, 1)
+        (FailureClass::Unauthorised, 1)
     );
 }
 
 #[tokio::test]
 async fn a_login_that_fails_is_never_a_record_s_fault() {
-    let cases: [(fn() -> Reply, Class); 6] = [
-        (|| Reply::of(401, "{}"), Class::Unauthorised),
-        (|| Reply::of(422, "{}"), Class::Unauthorised),
-        (|| Reply::of(404, "{}"), Class::Unauthorised),
-        (|| Reply::of(200, "{}"), Class::Unauthorised),
-        (|| Reply::of(503, "{}"), Class::Throttled),
-        (|| Reply::of(500, "{}"), Class::Unreachable),
+    let cases: [(fn() -> Reply, FailureClass); 6] = [
+        (|| Reply::of(401, "{}"), FailureClass::Unauthorised),
+        (|| Reply::of(422, "{}"), FailureClass::Unauthorised),
+        (|| Reply::of(404, "{}"), FailureClass::Unauthorised),
+        (|| Reply::of(200, "{}"), FailureClass::Unauthorised),
+        (|| Reply::of(503, "{}"), FailureClass::Throttled),
+        (|| Reply::of(500, "{}"), FailureClass::Unreachable),
     ];
     for (answer, class) in cases {
         let server = Server::start(move |_| answer()).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_compression::tokio::write::GzipEncoder;
 use futures_util::TryStreamExt;
-use pomost_http::{Class, StreamLimits};
+use pomost_http::{FailureClass, StreamLimits};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::support::{Authority, Reply, Server, SystemFile, things};
@@ -35,7 +35,7 @@ async fn an_answer_is_there_before_its_end() {
     }
     assert_eq!(came, long().len());
     let silent = silent.unwrap();
-    assert_eq!(silent.class, Class::Transient);
+    assert_eq!(silent.class, FailureClass::Transient);
     assert!(
         silent.message.starts_with("shop: GET /things: "),
         "{silent}"
@@ -88,7 +88,7 @@ async fn all_of_a_stream_may_have_a_time_out() {
         .await
         .unwrap()
         .unwrap_err();
-    assert_eq!(failure.class, Class::Transient);
+    assert_eq!(failure.class, FailureClass::Transient);
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_short_answer_that_never_ends_has_the_system_s_time_out() {
         .unwrap()
         .err()
         .unwrap();
-    assert_eq!(failure.class, Class::Transient);
+    assert_eq!(failure.class, FailureClass::Transient);
     assert!(
         failure.message.contains("no answer within 0.3 s"),
         "{failure}"
@@ -174,7 +174,7 @@ async fn an_answer_that_fails_is_judged_as_a_whole_one() {
         .unwrap();
     assert_eq!(
         (failure.class, failure.answer.as_str()),
-        (Class::Throttled, "too many")
+        (FailureClass::Throttled, "too many")
     );
     assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
 }
@@ -193,7 +193,7 @@ async fn a_rule_that_looks_into_the_body_is_heeded_before_the_stream_is_there() 
         .await
         .err()
         .unwrap();
-    assert_eq!(failure.class, Class::Transient);
+    assert_eq!(failure.class, FailureClass::Transient);
     let mut good = things(&server.url);
     good.url.set_query(Some("good"));
     let chunks: Vec<_> = client

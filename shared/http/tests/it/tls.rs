@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pomost_http::Class;
+use pomost_http::FailureClass;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::{
@@ -95,7 +95,7 @@ async fn a_certificate_that_nobody_trusts_is_refused() {
         .send(things(&url))
         .await
         .unwrap_err();
-    assert_eq!(failure.class, Class::Unreachable, "{failure}");
+    assert_eq!(failure.class, FailureClass::Unreachable, "{failure}");
     assert!(failure.message.contains("certificate"), "{failure}");
 }
 
@@ -119,7 +119,7 @@ async fn a_certificate_of_one_s_own_authority_is_trusted_and_of_no_other() {
         .send(things(&url))
         .await
         .unwrap_err();
-    assert_eq!(failure.class, Class::Unreachable, "{failure}");
+    assert_eq!(failure.class, FailureClass::Unreachable, "{failure}");
 }
 
 #[tokio::test]

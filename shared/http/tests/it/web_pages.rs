@@ -2,8 +2,10 @@
 
 use futures_util::TryStreamExt;
 use http::Method;
-use pomost_format::{Format, Syntax};
-use pomost_http::{Call, Class, Client, Effect, Failure, StreamLimits};
+use pomost_format::{BodyFormat, FormatSyntax};
+use pomost_http::{
+    Failure, FailureClass, OutgoingRequest, RequestEffect, StreamLimits, SystemClient,
+};
 
 use crate::support::{Reply, Server, SystemFile, things};
 
@@ -13,7 +15,7 @@ async fn page_at(status: u16, content_type: &'static str) -> Server {
     Server::start(move |_| Reply::of(status, PAGE).with("content-type", content_type)).await
 }
 
-async fn opened(client: &Client, call: Call<'_>) -> Result<Vec<u8>, Failure> {
+async fn opened(client: &SystemClient, call: OutgoingRequest<'_>) -> Result<Vec<u8>, Failure> {
     let streamed = client.open(call, StreamLimits::default()).await?;
     Ok(streamed.try_collect::<Vec<_>>().await?.concat())
 }
@@ -23,7 +25,7 @@ async fn a_page_is_no_answer_but_a_failure_that_may_pass_and_may_have_taken_plac
     for content_type in ["text/html", "application/json"] {
         let server = page_at(200, content_type).await;
         let client = SystemFile::at(&server.url).lone().await;
-        let post = Call {
+        let post = OutgoingRequest {
             method: Method::POST,
             needs_body: false,
             ..things(&server.url)
@@ -40,7 +42,7 @@ async fn a_page_is_no_answer_but_a_failure_that_may_pass_and_may_have_taken_plac
         for failure in failures {
             assert_eq!(
                 (failure.class, failure.effect),
-                (Class::Transient, Effect::Unknown)
+                (FailureClass::Transient, RequestEffect::Unknown)
             );
             assert_eq!(
                 (failure.message, failure.status),
@@ -54,10 +56,10 @@ async fn a_page_is_no_answer_but_a_failure_that_may_pass_and_may_have_taken_plac
 async fn what_was_expected_is_the_format_of_the_request() {
     let server = page_at(200, "text/html").await;
     let client = SystemFile::at(&server.url).lone().await;
-    let csv = Format::from(Syntax::Csv(Default::default()));
+    let csv = BodyFormat::from(FormatSyntax::Csv(Default::default()));
     let failure = opened(
         &client,
-        Call {
+        OutgoingRequest {
             format: Some(&csv),
             ..things(&server.url)
         },
@@ -100,16 +102,16 @@ async fn a_page_means_what_a_rule_says() {
             .await
             .unwrap_err()
             .class,
-        Class::Throttled
+        FailureClass::Throttled
     );
 }
 
 #[tokio::test]
 async fn a_page_with_another_status_means_what_that_says() {
     for (status, class) in [
-        (302, Class::Invalid),
-        (404, Class::Gone),
-        (403, Class::Unauthorised),
+        (302, FailureClass::Invalid),
+        (404, FailureClass::Gone),
+        (403, FailureClass::Unauthorised),
     ] {
         let server = page_at(status, "text/html").await;
         let client = SystemFile::at(&server.url).lone().await;
@@ -136,7 +138,7 @@ async fn a_read_that_is_led_to_a_login_is_no_answer() {
     .await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = opened(&client, things(&server.url)).await.unwrap_err();
-    assert_eq!(failure.class, Class::Transient);
+    assert_eq!(failure.class, FailureClass::Transient);
     assert!(
         failure.message.contains("titled 'Offline for maintenance'"),
         "{failure}"
@@ -196,7 +198,7 @@ async fn a_page_of_whoever_gives_tokens_is_no_refusal() {
         let failure = client.send(things(&server.url)).await.unwrap_err();
         assert_eq!(
             (failure.class, failure.effect),
-            (Class::Unreachable, Effect::None),
+            (FailureClass::Unreachable, RequestEffect::None),
             "{failure}"
         );
         assert!(
@@ -264,7 +266,7 @@ async fn an_answer_that_breaks_off_before_its_first_byte_is_not_empty() {
             .await
             .unwrap_err()
             .class,
-        Class::Transient
+        FailureClass::Transient
     );
 }
 
@@ -273,7 +275,7 @@ async fn that_nothing_has_changed_is_no_answer_to_a_write() {
     let server = Server::start(|_| Reply::of(304, "")).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = client
-        .send(Call {
+        .send(OutgoingRequest {
             method: Method::PUT,
             ..things(&server.url)
         })
@@ -281,6 +283,6 @@ async fn that_nothing_has_changed_is_no_answer_to_a_write() {
         .unwrap_err();
     assert_eq!(
         (failure.class, failure.effect),
-        (Class::Invalid, Effect::None)
+        (FailureClass::Invalid, RequestEffect::None)
     );
 }

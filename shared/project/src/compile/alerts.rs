@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::{Compile, system::Surroundings};
 use crate::{
-    alerts::{Alerts, Burst},
+    alerts::{AlertRules, BurstRule},
     environment::Environment,
 };
 
@@ -13,7 +13,7 @@ pub(crate) fn compile(
     compile: &mut Compile<'_>,
     file: &AlertsFile,
     environment: &Environment,
-) -> Option<Alerts> {
+) -> Option<AlertRules> {
     compile.check_not_zero("/dead_letters/within", Some(file.dead_letters.within.0));
     let surroundings = Surroundings {
         allow_http: file.allow_http,
@@ -21,11 +21,11 @@ pub(crate) fn compile(
     };
     let url = compile.secret("/url", &file.url, environment)?;
     compile.url("/url", url.expose_secret(), surroundings)?;
-    let dead_letters = Burst {
+    let dead_letters = BurstRule {
         count: file.dead_letters.count,
         within: file.dead_letters.within.0,
     };
-    Some(Alerts {
+    Some(AlertRules {
         url,
         dead_letters,
         overdue: file.overdue,

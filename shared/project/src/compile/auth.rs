@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Compile, system::Surroundings};
 use crate::{
-    auth::{Auth, Session, TokenPlace},
+    auth::{SessionLogin, SessionTokenPlace, SystemAuth},
     environment::Environment,
 };
 
@@ -22,16 +22,16 @@ impl Compile<'_> {
         section: Option<&AuthSection>,
         surroundings: Surroundings,
         environment: &Environment,
-    ) -> Option<Auth> {
+    ) -> Option<SystemAuth> {
         match section {
-            None => Some(Auth::None),
-            Some(AuthSection::Bearer { token }) => Some(Auth::Bearer {
+            None => Some(SystemAuth::None),
+            Some(AuthSection::Bearer { token }) => Some(SystemAuth::Bearer {
                 token: self.header_secret("/auth/bearer/token", token, environment)?,
             }),
             Some(AuthSection::Basic { username, password }) => {
                 let username = self.resolve("/auth/basic/username", username, environment);
                 let password = self.secret("/auth/basic/password", password, environment);
-                Some(Auth::Basic {
+                Some(SystemAuth::Basic {
                     username: username?,
                     password: password?,
                 })
@@ -39,14 +39,18 @@ impl Compile<'_> {
             Some(AuthSection::ApiKey(section)) => self.api_key(section, environment),
             Some(AuthSection::OAuth2(section)) => self
                 .oauth2(section, surroundings, environment)
-                .map(|oauth2| Auth::OAuth2(Arc::new(oauth2))),
+                .map(|oauth2| SystemAuth::OAuth2(Arc::new(oauth2))),
             Some(AuthSection::Session(section)) => self
                 .session(section, environment)
-                .map(|session| Auth::Session(Arc::new(session))),
+                .map(|session| SystemAuth::Session(Arc::new(session))),
         }
     }
 
-    fn api_key(&mut self, section: &ApiKeySection, environment: &Environment) -> Option<Auth> {
+    fn api_key(
+        &mut self,
+        section: &ApiKeySection,
+        environment: &Environment,
+    ) -> Option<SystemAuth> {
         let place = "/auth/api_key/value";
         let value = match section.query {
             Some(_) => self.secret(place, &section.value, environment),
@@ -55,18 +59,18 @@ impl Compile<'_> {
         match (&section.header, &section.query, &section.cookie) {
             (Some(header), None, None) => {
                 let name = self.header_name("/auth/api_key/header", header);
-                Some(Auth::Header {
+                Some(SystemAuth::Header {
                     name: name?,
                     value: value?,
                 })
             }
-            (None, Some(query), None) => Some(Auth::Query {
+            (None, Some(query), None) => Some(SystemAuth::Query {
                 name: query.clone(),
                 value: value?,
             }),
             (None, None, Some(cookie)) => {
                 let name = self.cookie_name("/auth/api_key/cookie", cookie);
-                Some(Auth::Cookie {
+                Some(SystemAuth::Cookie {
                     name: name?,
                     value: value?,
                 })
@@ -79,7 +83,11 @@ impl Compile<'_> {
         }
     }
 
-    fn session(&mut self, section: &SessionSection, environment: &Environment) -> Option<Session> {
+    fn session(
+        &mut self,
+        section: &SessionSection,
+        environment: &Environment,
+    ) -> Option<SessionLogin> {
         let request = self.request("/auth/session", &section.request);
         if request
             .as_ref()
@@ -97,7 +105,7 @@ impl Compile<'_> {
         let token = self.expression("/auth/session/token", &section.token);
         let expires = self.optional("/auth/session/expires", section.expires.as_ref());
         let place = self.token_place(section);
-        Some(Session {
+        Some(SessionLogin {
             request: request?,
             credentials: credentials?,
             token: token?,
@@ -122,12 +130,12 @@ impl Compile<'_> {
             .collect()
     }
 
-    fn token_place(&mut self, section: &SessionSection) -> Option<TokenPlace> {
+    fn token_place(&mut self, section: &SessionSection) -> Option<SessionTokenPlace> {
         match (&section.header, &section.cookie) {
-            (None, None) => Some(TokenPlace::bearer()),
+            (None, None) => Some(SessionTokenPlace::bearer()),
             (None, Some(cookie)) => self
                 .cookie_name("/auth/session/cookie", cookie)
-                .map(TokenPlace::Cookie),
+                .map(SessionTokenPlace::Cookie),
             (Some(header), None) => self.token_header(header),
             _ => {
                 self.refuse(
@@ -139,12 +147,12 @@ impl Compile<'_> {
         }
     }
 
-    fn token_header(&mut self, header: &str) -> Option<TokenPlace> {
+    fn token_header(&mut self, header: &str) -> Option<SessionTokenPlace> {
         let place = header.split_once(':').and_then(|(name, value)| {
             let (before, after) = value.trim().split_once("{}")?;
             let fits = |text: &str| HeaderValue::from_str(text).is_ok() && !text.contains("{}");
             let name: HeaderName = name.trim().parse().ok()?;
-            let header = TokenPlace::Header {
+            let header = SessionTokenPlace::Header {
                 name,
                 before: before.to_owned(),
                 after: after.to_owned(),

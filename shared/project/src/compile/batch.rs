@@ -5,8 +5,8 @@ use pomost_models::flow::{BatchSection, FlowFile, VerdictRuleSection};
 
 use super::Compile;
 use crate::{
-    destination::{BatchRequests, Requests, VerdictRule},
-    request::{RECORD_VARIABLES, Request},
+    destination::{BatchRequests, VerdictRule, WriteRequests},
+    request::{RECORD_VARIABLES, RequestTemplate},
 };
 
 pub(crate) fn compile(compile: &mut Compile<'_>, section: &BatchSection) -> Option<BatchRequests> {
@@ -68,7 +68,7 @@ fn check_verdicts(compile: &mut Compile<'_>, section: &BatchSection) {
 }
 
 /// What a request for many records cannot have, and whether there is one at all.
-pub(crate) fn check(compile: &mut Compile<'_>, requests: &Requests, file: &FlowFile) {
+pub(crate) fn check(compile: &mut Compile<'_>, requests: &WriteRequests, file: &FlowFile) {
     let Some(batch) = &requests.batch else { return };
     if batch.size > file.batch_size as usize {
         let size = format!(
@@ -106,7 +106,7 @@ pub(crate) fn check(compile: &mut Compile<'_>, requests: &Requests, file: &FlowF
     }
 }
 
-fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &Request) {
+fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &RequestTemplate) {
     let names = |uses: &dyn Fn(&str) -> bool| RECORD_VARIABLES.into_iter().find(|name| uses(name));
     for (name, template) in &request.headers {
         if template.needs_input() || names(&|name| template.uses_variable(name)).is_some() {
@@ -134,7 +134,7 @@ fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &Request) {
 fn check_section(
     compile: &mut Compile<'_>,
     pointer: &str,
-    requests: &Requests,
+    requests: &WriteRequests,
     batch: &BatchRequests,
 ) {
     let create = requests

@@ -7,7 +7,7 @@ use pomost_models::{
 };
 
 use super::Compile;
-use crate::flow::{Cursor, Listing, Paginate, Request, SyncToken, ToldBy};
+use crate::flow::{CursorRules, Listing, Pagination, RequestTemplate, SyncToken, ToldBy};
 
 const SECTION: &str = "/extract/cursor";
 
@@ -16,7 +16,7 @@ fn at(key: &str) -> String {
     format!("{SECTION}/{key}")
 }
 
-pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<Cursor> {
+pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<CursorRules> {
     let told_by = match (&section.value, &section.token, &section.link) {
         (Some(value), None, None) => ToldBy::Value(of_values(compile, section, value)?),
         (None, Some(_), None) => ToldBy::Token,
@@ -34,7 +34,7 @@ pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Opti
     );
     compile.check_not_zero(&at("step"), step);
     check_keys(compile, section, &told_by);
-    Some(Cursor {
+    Some(CursorRules {
         told_by,
         start: section.start.clone(),
         overlap,
@@ -105,7 +105,7 @@ pub(super) fn check_requests(
     compile: &mut Compile<'_>,
     section: &ExtractSection,
     listing: &Listing,
-    requests: &[&Request],
+    requests: &[&RequestTemplate],
 ) {
     let uses = |name| requests.iter().any(|request| request.uses_variable(name));
     let Some(cursor) = &section.cursor else {
@@ -155,7 +155,7 @@ fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Li
     };
     let by_place = matches!(
         listing.paginate,
-        Paginate::Page { .. } | Paginate::Offset { .. }
+        Pagination::Page { .. } | Pagination::Offset { .. }
     );
     if section.overlap.is_none() && by_place {
         compile.warn(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pomost_expression::Expression;
-use pomost_format::{Syntax, row_path};
+use pomost_format::{FormatSyntax, row_path};
 use pomost_models::{
     flow::{
         DeletionsSection, ExtractSection, FetchSection, FlowFile, ListingSection, PaginateSection,
@@ -14,14 +14,17 @@ use pomost_models::{
 use super::{Compile, cursor, optional, schedule, webhook};
 use crate::{
     environment::Environment,
-    flow::{Deletions, Extract, Fetch, List, Listing, Paginate, Request, SyncToken},
+    flow::{
+        DeletionRules, ExtractRules, FetchRequest, List, Listing, Pagination, RequestTemplate,
+        SyncToken,
+    },
 };
 
 pub(crate) fn compile(
     compile: &mut Compile<'_>,
     file: &FlowFile,
     environment: &Environment,
-) -> Option<Extract> {
+) -> Option<ExtractRules> {
     let section = &file.extract;
     check_deletes(compile, file);
     check_sweep(compile, section);
@@ -58,7 +61,7 @@ pub(crate) fn compile(
     if let (Some(Some(listing)), Some(for_each)) = (&listing, &for_each) {
         check_variables(compile, section, listing, for_each.as_ref());
     }
-    Some(Extract {
+    Some(ExtractRules {
         system: section.system.0.clone(),
         listing: listing?,
         for_each: for_each?,
@@ -213,15 +216,19 @@ fn records(
 }
 
 /// The list that the rows are elements of, where it need not be kept: where paging and cursor look elsewhere.
-fn list(records: &Expression, paginate: &Paginate, sync_token: Option<&SyncToken>) -> Option<List> {
+fn list(
+    records: &Expression,
+    paginate: &Pagination,
+    sync_token: Option<&SyncToken>,
+) -> Option<List> {
     let (path, each) = row_path(records.source())?;
     let pages = match paginate {
-        Paginate::Next(expression)
-        | Paginate::Token {
+        Pagination::Next(expression)
+        | Pagination::Token {
             value: expression, ..
         } => Some(expression),
-        Paginate::Page { last, .. } | Paginate::Offset { last, .. } => last.as_ref(),
-        Paginate::None | Paginate::Link(_) => None,
+        Pagination::Page { last, .. } | Pagination::Offset { last, .. } => last.as_ref(),
+        Pagination::None | Pagination::Link(_) => None,
     };
     let elsewhere = |expression: &Expression| {
         let first = path.fields.first();
@@ -235,11 +242,11 @@ fn list(records: &Expression, paginate: &Paginate, sync_token: Option<&SyncToken
     looked_at.all(elsewhere).then_some(List { path, each })
 }
 
-fn fetch(compile: &mut Compile<'_>, section: &FetchSection) -> Option<Fetch> {
+fn fetch(compile: &mut Compile<'_>, section: &FetchSection) -> Option<FetchRequest> {
     let request = compile.request("/extract/fetch", &section.request);
     let format = compile.format("/extract/fetch/format", section.format.as_ref());
     let record = compile.optional("/extract/fetch/record", section.record.as_ref());
-    Some(Fetch {
+    Some(FetchRequest {
         request: request?,
         format: format?,
         record: record?,
@@ -250,7 +257,7 @@ fn deletions(
     compile: &mut Compile<'_>,
     extract: &ExtractSection,
     section: &DeletionsSection,
-) -> Option<Deletions> {
+) -> Option<DeletionRules> {
     let listing = listing(compile, "/extract/deletions", &section.listing, None);
     let key = compile.expression("/extract/deletions/key", &section.key);
     let version = compile.optional("/extract/deletions/version", section.version.as_ref());
@@ -261,7 +268,7 @@ fn deletions(
             "add 'version', such as .deleted_at",
         );
     }
-    Some(Deletions {
+    Some(DeletionRules {
         listing: listing?,
         key: key?,
         version: version?,
@@ -315,19 +322,21 @@ fn paginate(
     compile: &mut Compile<'_>,
     pointer: &str,
     section: Option<&PaginateSection>,
-    request: Option<&Request>,
-) -> Option<Paginate> {
+    request: Option<&RequestTemplate>,
+) -> Option<Pagination> {
     let Some(section) = section else {
-        return Some(Paginate::None);
+        return Some(Pagination::None);
     };
     let below = |name: &str| format!("{pointer}/paginate/{name}");
     match section {
-        PaginateSection::Next(next) => compile.expression(&below("next"), next).map(Paginate::Next),
-        PaginateSection::Link(relation) => Some(Paginate::Link(relation.clone())),
+        PaginateSection::Next(next) => compile
+            .expression(&below("next"), next)
+            .map(Pagination::Next),
+        PaginateSection::Link(relation) => Some(Pagination::Link(relation.clone())),
         PaginateSection::Page { param, start, last } => {
             check_param(compile, &below("page"), param.as_ref(), request);
             let last = compile.optional(&below("page/last"), last.as_ref());
-            Some(Paginate::Page {
+            Some(Pagination::Page {
                 param: param.clone(),
                 start: *start,
                 last: last?,
@@ -336,7 +345,7 @@ fn paginate(
         PaginateSection::Offset { param, last } => {
             check_param(compile, &below("offset"), param.as_ref(), request);
             let last = compile.optional(&below("offset/last"), last.as_ref());
-            Some(Paginate::Offset {
+            Some(Pagination::Offset {
                 param: param.clone(),
                 last: last?,
             })
@@ -345,7 +354,7 @@ fn paginate(
             check_param(compile, &below("token"), param.as_ref(), request);
             check_first_token(compile, pointer, request);
             let value = compile.expression(&below("token/value"), value);
-            Some(Paginate::Token {
+            Some(Pagination::Token {
                 value: value?,
                 param: param.clone(),
             })
@@ -358,12 +367,12 @@ fn paginate(
 fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Listing) {
     let by_rows = matches!(
         listing.paginate,
-        Paginate::Page { last: None, .. } | Paginate::Offset { .. }
+        Pagination::Page { last: None, .. } | Pagination::Offset { .. }
     );
     let has_rows = listing
         .format
         .as_ref()
-        .is_some_and(|format| format.syntax != Syntax::Json);
+        .is_some_and(|format| format.syntax != FormatSyntax::Json);
     let is_one_list =
         listing.records.is_path() && listing.records.source().matches("[]").count() <= 1;
     if by_rows && !has_rows && listing.list.is_none() && !is_one_list {
@@ -382,7 +391,7 @@ fn check_param(
     compile: &mut Compile<'_>,
     pointer: &str,
     param: Option<&String>,
-    request: Option<&Request>,
+    request: Option<&RequestTemplate>,
 ) {
     let Some(request) = request else { return };
     let message = match (param.is_some(), request.uses_variable("page")) {
@@ -396,7 +405,7 @@ fn check_param(
 }
 
 /// The first page has no token, and null has no place in a URL.
-fn check_first_token(compile: &mut Compile<'_>, pointer: &str, request: Option<&Request>) {
+fn check_first_token(compile: &mut Compile<'_>, pointer: &str, request: Option<&RequestTemplate>) {
     if request.is_some_and(|request| request.path.holds("$page")) {
         compile.refuse_with_help(
             &format!("{pointer}/request"),

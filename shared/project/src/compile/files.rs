@@ -2,19 +2,22 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use pomost_format::{Format, Syntax};
+use pomost_format::{BodyFormat, FormatSyntax};
 use pomost_models::{
     files::FilesSection,
     format::{CsvSection, FormatSection, FormatSettings},
 };
 
 use super::Compile;
-use crate::files::Files;
+use crate::files::FileDestination;
 
-pub(crate) fn compile(compile: &mut Compile<'_>, section: &FilesSection) -> Option<Files> {
+pub(crate) fn compile(
+    compile: &mut Compile<'_>,
+    section: &FilesSection,
+) -> Option<FileDestination> {
     let directory = directory(compile, &section.directory);
     let format = format(compile, &section.format);
-    Some(Files {
+    Some(FileDestination {
         directory: directory?,
         format: format?,
     })
@@ -37,7 +40,7 @@ fn directory(compile: &mut Compile<'_>, directory: &str) -> Option<PathBuf> {
 }
 
 /// Files are read by other programs, one by one, so each row's columns have names.
-fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<Format> {
+fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<BodyFormat> {
     let pointer = "/load/files/format";
     let with_header = match &section.0 {
         FormatSettings::Jsonl(_) => section.clone(),
@@ -65,9 +68,9 @@ fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<Format> 
     Some(format)
 }
 
-fn check_charset(compile: &mut Compile<'_>, pointer: &str, format: &Format) {
+fn check_charset(compile: &mut Compile<'_>, pointer: &str, format: &BodyFormat) {
     let is_written = format.charset.is_none_or(|charset| charset.is_written());
-    if matches!(format.syntax, Syntax::Csv(_)) && !is_written {
+    if matches!(format.syntax, FormatSyntax::Csv(_)) && !is_written {
         let message =
             "this charset is only read; leave it out for utf-8, or write one such as windows-1250";
         compile.refuse(&format!("{pointer}/csv/encoding"), message);

@@ -4,7 +4,7 @@ use pomost_expression::Expression;
 use pomost_models::flow::{FlowFile, Name, TransformSection};
 
 use super::{Compile, extract, load, nearest};
-use crate::{Flow, environment::Environment, flow::Transform};
+use crate::{Flow, environment::Environment, flow::TransformRules};
 
 pub(crate) fn compile(
     compile: &mut Compile<'_>,
@@ -50,11 +50,11 @@ fn transform(
     compile: &mut Compile<'_>,
     section: &TransformSection,
     expect: Option<&String>,
-) -> Option<Transform> {
+) -> Option<TransformRules> {
     let expect = compile.schema("/extract/expect", expect);
     let map = compile.optional("/transform/map", section.map.as_ref());
     let produce = compile.schema("/transform/produce", section.produce.as_ref());
-    Some(Transform {
+    Some(TransformRules {
         expect: expect?,
         map: map?,
         produce: produce?,

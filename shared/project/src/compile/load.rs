@@ -9,20 +9,22 @@ use pomost_models::flow::{
 
 use super::{Compile, batch, files, optional, table};
 use crate::{
-    destination::{Create, Load, Lookup, Requests, To, Update},
+    destination::{
+        CreateRequest, LoadRules, LoadTarget, LookupRequest, UpdateRequest, WriteRequests,
+    },
     environment::Environment,
-    request::Request,
+    request::RequestTemplate,
 };
 
 pub(crate) fn compile(
     compile: &mut Compile<'_>,
     file: &FlowFile,
     environment: &Environment,
-) -> Option<Load> {
+) -> Option<LoadRules> {
     let section = &file.load;
     let to = match (&section.system, &section.table, &section.files) {
         (Some(system), None, None) => {
-            requests(compile, file, system).map(|requests| To::System(Arc::new(requests)))
+            requests(compile, file, system).map(|requests| LoadTarget::System(Arc::new(requests)))
         }
         (None, Some(table), None) => {
             check_no_requests(
@@ -30,7 +32,8 @@ pub(crate) fn compile(
                 section,
                 "a table's rows are made, changed and deleted by their keys",
             );
-            table::compile(compile, table, environment).map(|table| To::Table(Arc::new(table)))
+            table::compile(compile, table, environment)
+                .map(|table| LoadTarget::Table(Arc::new(table)))
         }
         (None, None, Some(files)) => {
             check_no_requests(
@@ -38,7 +41,7 @@ pub(crate) fn compile(
                 section,
                 "what is in files is neither changed nor deleted",
             );
-            files::compile(compile, files).map(|files| To::Files(Arc::new(files)))
+            files::compile(compile, files).map(|files| LoadTarget::Files(Arc::new(files)))
         }
         _ => {
             let message = "expected exactly one of system, table and files: where the records go";
@@ -46,7 +49,7 @@ pub(crate) fn compile(
             None
         }
     };
-    Some(Load {
+    Some(LoadRules {
         to: to?,
         order: section.order,
         attempts: section.retry.attempts,
@@ -69,7 +72,7 @@ fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &
     }
 }
 
-fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option<Requests> {
+fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option<WriteRequests> {
     let section = &file.load;
     check_modes(compile, section);
     let create = optional(section.create.as_ref(), |section| create(compile, section));
@@ -80,7 +83,7 @@ fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option
         batch::compile(compile, section)
     });
     let answers = compile.answers("/load/answers", &section.answers);
-    let requests = Requests {
+    let requests = WriteRequests {
         system: system.0.clone(),
         create: create?,
         update: update?,
@@ -116,13 +119,13 @@ fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
     }
 }
 
-fn create(compile: &mut Compile<'_>, section: &CreateSection) -> Option<Create> {
+fn create(compile: &mut Compile<'_>, section: &CreateSection) -> Option<CreateRequest> {
     let request = compile.request("/load/create", &section.request);
     let id = compile.optional("/load/create/id", section.id.as_ref());
     let idempotency_header = optional(section.idempotency_header.as_ref(), |name| {
         header(compile, name)
     });
-    Some(Create {
+    Some(CreateRequest {
         request: request?,
         id: id?,
         idempotency_header: idempotency_header?,
@@ -136,26 +139,26 @@ fn header(compile: &mut Compile<'_>, name: &str) -> Option<HeaderName> {
         .ok()
 }
 
-fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
+fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
     let request = compile.request("/load/update", &section.request)?;
-    Some(Update {
+    Some(UpdateRequest {
         request,
         if_match: section.if_match,
     })
 }
 
-fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<Update> {
+fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
     let request = compile.addressed_request("/load/delete", &section.request)?;
-    Some(Update {
+    Some(UpdateRequest {
         request,
         if_match: section.if_match,
     })
 }
 
-fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> {
+fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<LookupRequest> {
     let request = compile.addressed_request("/load/lookup", &section.request);
     let id = compile.expression("/load/lookup/id", &section.id);
-    Some(Lookup {
+    Some(LookupRequest {
         request: request?,
         id: id?,
         before_create: section.before_create,
@@ -163,15 +166,15 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<Lookup> 
 }
 
 /// A request that does not say which record it is about is hardly meant.
-fn check_addresses(compile: &mut Compile<'_>, requests: &Requests) {
-    let names_one = |request: &Request| {
+fn check_addresses(compile: &mut Compile<'_>, requests: &WriteRequests) {
+    let names_one = |request: &RequestTemplate| {
         request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
     };
     let changes = [
         ("/load/update/request", &requests.update),
         ("/load/delete/request", &requests.delete),
     ];
-    for (pointer, Update { request, .. }) in changes
+    for (pointer, UpdateRequest { request, .. }) in changes
         .iter()
         .filter_map(|(at, change)| Some((at, change.as_ref()?)))
     {
@@ -184,7 +187,7 @@ fn check_addresses(compile: &mut Compile<'_>, requests: &Requests) {
     }
 }
 
-fn check_doubt(compile: &mut Compile<'_>, requests: &Requests) {
+fn check_doubt(compile: &mut Compile<'_>, requests: &WriteRequests) {
     if !requests.can_clear_doubt() {
         compile.warn(
             "/load/create",

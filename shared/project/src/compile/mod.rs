@@ -24,7 +24,7 @@ use std::{
 use pomost_expression::{CompileError, Expression};
 use pomost_models::text::Jq;
 
-use crate::{Problem, Problems, document::Document, schema::Schema};
+use crate::{Problem, Problems, document::Document, schema::RecordSchema};
 
 /// What compiling one file needs, and where it puts what it finds wrong. Its methods return nothing
 /// for what does not compile, and go on.
@@ -116,7 +116,7 @@ impl Compile<'_> {
         }
     }
 
-    fn schema(&mut self, pointer: &str, path: Option<&String>) -> Option<Option<Schema>> {
+    fn schema(&mut self, pointer: &str, path: Option<&String>) -> Option<Option<RecordSchema>> {
         let Some(path) = path else { return Some(None) };
         self.read_schema(pointer, path)
             .map_err(|problem| self.problems.push(problem))
@@ -124,7 +124,7 @@ impl Compile<'_> {
             .map(Some)
     }
 
-    fn read_schema(&self, pointer: &str, path: &str) -> Result<Schema, Problem> {
+    fn read_schema(&self, pointer: &str, path: &str) -> Result<RecordSchema, Problem> {
         let inside = Path::new(path)
             .components()
             .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
@@ -138,7 +138,7 @@ impl Compile<'_> {
                 .document
                 .problem(pointer, format!("there is no file '{path}' in the project")));
         }
-        Schema::read(self.directory, Path::new(path))
+        RecordSchema::read(self.directory, Path::new(path))
     }
 }
 

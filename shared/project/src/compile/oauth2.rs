@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{Compile, system::Surroundings};
 use crate::{
-    auth::{ClientProof, Grant, OAuth2, PrivateKey},
+    auth::{ClientAuthentication, OAuth2, OAuthGrant, PrivateKey},
     environment::Environment,
 };
 
@@ -122,9 +122,9 @@ impl OAuth2Compile<'_, '_> {
             .url("/auth/oauth2/token_url", &text, surroundings)
     }
 
-    fn grant(&mut self, token_url: Option<&Url>, client_id: Option<&str>) -> Option<Grant> {
+    fn grant(&mut self, token_url: Option<&Url>, client_id: Option<&str>) -> Option<OAuthGrant> {
         match self.section.grant {
-            GrantSection::ClientCredentials => Some(Grant::ClientCredentials),
+            GrantSection::ClientCredentials => Some(OAuthGrant::ClientCredentials),
             GrantSection::RefreshToken => {
                 let reference = self.section.refresh_token.as_ref()?;
                 let first = self.compile.secret(
@@ -132,7 +132,7 @@ impl OAuth2Compile<'_, '_> {
                     reference,
                     self.environment,
                 )?;
-                Some(Grant::RefreshToken {
+                Some(OAuthGrant::RefreshToken {
                     first,
                     reference: reference.0.clone(),
                 })
@@ -140,7 +140,7 @@ impl OAuth2Compile<'_, '_> {
             GrantSection::JwtBearer => {
                 let key = self.key();
                 let claims = self.claims(token_url, client_id);
-                Some(Grant::JwtBearer {
+                Some(OAuthGrant::JwtBearer {
                     claims: claims?,
                     key: key?,
                 })
@@ -182,19 +182,19 @@ impl OAuth2Compile<'_, '_> {
         Some(claims)
     }
 
-    fn client(&mut self) -> Option<ClientProof> {
+    fn client(&mut self) -> Option<ClientAuthentication> {
         if self.section.client_auth == ClientAuthSection::PrivateKeyJwt {
-            return self.key().map(ClientProof::PrivateKeyJwt);
+            return self.key().map(ClientAuthentication::PrivateKeyJwt);
         }
         let Some(reference) = &self.section.client_secret else {
-            return Some(ClientProof::None);
+            return Some(ClientAuthentication::None);
         };
         let secret =
             self.compile
                 .secret("/auth/oauth2/client_secret", reference, self.environment)?;
         Some(match self.section.client_auth {
-            ClientAuthSection::Body => ClientProof::Body(secret),
-            _ => ClientProof::Basic(secret),
+            ClientAuthSection::Body => ClientAuthentication::Body(secret),
+            _ => ClientAuthentication::Basic(secret),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 use pomost_expression::{CompileError, Template};
-use pomost_format::Format;
+use pomost_format::BodyFormat;
 use pomost_models::{
     format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
@@ -10,13 +10,17 @@ use pomost_models::{
 };
 
 use super::Compile;
-use crate::request::{AnswerRule, Request, StatusRange};
+use crate::request::{AnswerRule, RequestTemplate, StatusRange};
 
 type CompileTemplate = fn(&str) -> Result<Template, CompileError>;
 
 impl Compile<'_> {
     /// The request whose keys stand in the section at a JSON pointer.
-    pub(crate) fn request(&mut self, section: &str, request: &RequestSection) -> Option<Request> {
+    pub(crate) fn request(
+        &mut self,
+        section: &str,
+        request: &RequestSection,
+    ) -> Option<RequestTemplate> {
         self.request_to(section, request, Template::of_url)
     }
 
@@ -25,7 +29,7 @@ impl Compile<'_> {
         &mut self,
         section: &str,
         request: &RequestSection,
-    ) -> Option<Request> {
+    ) -> Option<RequestTemplate> {
         self.request_to(section, request, Template::of_address)
     }
 
@@ -34,7 +38,7 @@ impl Compile<'_> {
         section: &str,
         request: &RequestSection,
         url: CompileTemplate,
-    ) -> Option<Request> {
+    ) -> Option<RequestTemplate> {
         // The pattern of request lines has seen to the method, the space and the slash.
         let (method, path) = request.request.0.split_once(" /")?;
         let path = self.template(&format!("{section}/request"), method.len() + 2, path, url);
@@ -51,7 +55,7 @@ impl Compile<'_> {
         let label = request.request.0.clone();
         let headers = headers.into_iter().collect::<Option<_>>()?;
         let body_format = body_format?.unwrap_or_default();
-        Some(Request {
+        Some(RequestTemplate {
             method: method.parse().ok()?,
             path: path?,
             headers,
@@ -66,11 +70,11 @@ impl Compile<'_> {
         &mut self,
         pointer: &str,
         format: Option<&FormatSection>,
-    ) -> Option<Option<Format>> {
+    ) -> Option<Option<BodyFormat>> {
         let Some(section) = format else {
             return Some(None);
         };
-        Format::try_from(section)
+        BodyFormat::try_from(section)
             .map_err(|error| self.refuse(&format!("{pointer}{}", error.field), error.message))
             .ok()
             .map(Some)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pomost_models::{Period, Size, rate::RateLimitSection, system::SystemFile};
+use pomost_models::{ByteSize, Period, rate::RateLimitSection, system::SystemFile};
 use url::{Host, Url};
 
 use super::{Compile, optional};
@@ -13,7 +13,7 @@ use crate::{System, environment::Environment, system::RateLimit};
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The longest answer: it is held in memory.
-const LONGEST_ANSWER: Size = Size(1 << 30);
+const LONGEST_ANSWER: ByteSize = ByteSize(1 << 30);
 
 /// The closest that requests are spread, ten thousand a second. They are told apart by microseconds.
 const SHORTEST_INTERVAL: Duration = Duration::from_micros(100);
@@ -157,8 +157,8 @@ impl Compile<'_> {
         interval.map(|interval| RateLimit { interval, burst })
     }
 
-    fn check_max_answer(&mut self, size: Size) {
-        if size == Size(0) || size > LONGEST_ANSWER {
+    fn check_max_answer(&mut self, size: ByteSize) {
+        if size == ByteSize(0) || size > LONGEST_ANSWER {
             self.refuse(
                 "/max_answer",
                 "expected from 1KiB to 1GiB: the answer is held in memory",

@@ -7,7 +7,7 @@ use url::Url;
 use super::Compile;
 use crate::{
     environment::Environment,
-    table::{Column, Table, TableName},
+    table::{TableColumn, TableDestination, TableName},
 };
 
 /// PostgreSQL cuts longer names off, and two of them might become one.
@@ -43,7 +43,7 @@ pub(crate) fn compile(
     compile: &mut Compile<'_>,
     section: &TableSection,
     environment: &Environment,
-) -> Option<Table> {
+) -> Option<TableDestination> {
     let database = database(compile, section, environment);
     let ca = super::optional(section.ca.as_ref(), |ca| {
         compile.certificates("/load/table/ca", ca, environment)
@@ -52,7 +52,7 @@ pub(crate) fn compile(
     let key = identifier(compile, "/load/table/key", &section.key);
     let columns = columns(compile, &section.columns, &section.key);
     compile.check_timeout("/load/table/timeout", Some(section.timeout));
-    Some(Table {
+    Some(TableDestination {
         database: database?,
         ca: ca?,
         name: name?,
@@ -127,7 +127,11 @@ fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
     })
 }
 
-fn columns(compile: &mut Compile<'_>, section: &ColumnsSection, key: &str) -> Option<Vec<Column>> {
+fn columns(
+    compile: &mut Compile<'_>,
+    section: &ColumnsSection,
+    key: &str,
+) -> Option<Vec<TableColumn>> {
     let place = "/load/table/columns";
     if section.0.is_empty() {
         compile.refuse_key(
@@ -143,7 +147,7 @@ fn columns(compile: &mut Compile<'_>, section: &ColumnsSection, key: &str) -> Op
     }
     let column = |(name, kind): &(String, _)| {
         let name = identifier(compile, &format!("{place}/{name}"), name)?;
-        Some(Column { name, kind: *kind })
+        Some(TableColumn { name, kind: *kind })
     };
     let columns: Vec<_> = section.0.iter().map(column).collect();
     columns.into_iter().collect()

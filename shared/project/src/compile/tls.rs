@@ -5,7 +5,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Compile;
-use crate::{environment::Environment, system::Tls};
+use crate::{environment::Environment, system::TlsSettings};
 
 /// What a text in PEM begins with (RFC 7468 §2).
 const PEM: &str = "-----BEGIN ";
@@ -16,9 +16,9 @@ impl Compile<'_> {
         &mut self,
         section: Option<&TlsSection>,
         environment: &Environment,
-    ) -> Option<Tls> {
+    ) -> Option<TlsSettings> {
         let Some(section) = section else {
-            return Some(Tls::default());
+            return Some(TlsSettings::default());
         };
         let ca = section
             .ca
@@ -32,7 +32,7 @@ impl Compile<'_> {
                 return None;
             }
         };
-        Some(Tls {
+        Some(TlsSettings {
             ca: transpose(ca)?,
             identity: transpose(identity)?,
         })

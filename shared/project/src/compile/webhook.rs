@@ -18,8 +18,9 @@ use super::Compile;
 use crate::{
     environment::Environment,
     webhook::{
-        Basic, Delivery, HashAlgorithm, Hmac, IdPlace, SignatureEncoding, SignedAt, Token,
-        TokenPlace, Verify, Webhook,
+        BasicVerification, DeliveryIdPlace, DeliveryRules, HashAlgorithm, HmacVerification,
+        SignatureEncoding, SignedTimestamp, TokenVerification, Verification, WebhookRules,
+        WebhookTokenPlace,
     },
 };
 
@@ -34,7 +35,7 @@ pub(super) fn webhook(
     section: &WebhookSection,
     extract: &ExtractSection,
     environment: &Environment,
-) -> Option<Webhook> {
+) -> Option<WebhookRules> {
     let verify = verify(compile, &section.verify, environment);
     let delivery = delivery(compile, section);
     check_sizes(compile, section);
@@ -47,7 +48,7 @@ pub(super) fn webhook(
     let deleted = own(compile, "deleted", section.deleted.as_ref());
     let delivery = delivery?;
     check_order(compile, section, extract, delivery.is_some());
-    Some(Webhook {
+    Some(WebhookRules {
         path: section.path.0.clone(),
         verify: verify?,
         format: format?,
@@ -104,17 +105,27 @@ fn verify(
     compile: &mut Compile<'_>,
     section: &VerifySection,
     environment: &Environment,
-) -> Option<Verify> {
+) -> Option<Verification> {
     match section {
-        VerifySection::Github(section) => github(compile, section, environment).map(Verify::Hmac),
-        VerifySection::Stripe(section) => stripe(compile, section, environment).map(Verify::Hmac),
-        VerifySection::Shopify(section) => shopify(compile, section, environment).map(Verify::Hmac),
-        VerifySection::StandardWebhooks(section) => {
-            standard_webhooks(compile, section, environment).map(Verify::Hmac)
+        VerifySection::Github(section) => {
+            github(compile, section, environment).map(Verification::Hmac)
         }
-        VerifySection::Hmac(section) => hmac(compile, section, environment).map(Verify::Hmac),
-        VerifySection::Token(section) => token(compile, section, environment).map(Verify::Token),
-        VerifySection::Basic(section) => basic(compile, section, environment).map(Verify::Basic),
+        VerifySection::Stripe(section) => {
+            stripe(compile, section, environment).map(Verification::Hmac)
+        }
+        VerifySection::Shopify(section) => {
+            shopify(compile, section, environment).map(Verification::Hmac)
+        }
+        VerifySection::StandardWebhooks(section) => {
+            standard_webhooks(compile, section, environment).map(Verification::Hmac)
+        }
+        VerifySection::Hmac(section) => hmac(compile, section, environment).map(Verification::Hmac),
+        VerifySection::Token(section) => {
+            token(compile, section, environment).map(Verification::Token)
+        }
+        VerifySection::Basic(section) => {
+            basic(compile, section, environment).map(Verification::Basic)
+        }
     }
 }
 
@@ -123,8 +134,8 @@ fn github(
     compile: &mut Compile<'_>,
     section: &SecretsSection,
     environment: &Environment,
-) -> Option<Hmac> {
-    Some(Hmac {
+) -> Option<HmacVerification> {
+    Some(HmacVerification {
         keys: keys(compile, "github", &section.secrets, environment, as_it_is)?,
         header: HeaderName::from_static("x-hub-signature-256"),
         prefix: "sha256=".into(),
@@ -141,10 +152,10 @@ fn stripe(
     compile: &mut Compile<'_>,
     section: &TimedSecretsSection,
     environment: &Environment,
-) -> Option<Hmac> {
+) -> Option<HmacVerification> {
     const TIME: &str = r#"$headers["stripe-signature"] | split(",")[] | select(startswith("t=")) | ltrimstr("t=")"#;
     let timestamp = signed_at(compile, "stripe", TIME, section.tolerance);
-    Some(Hmac {
+    Some(HmacVerification {
         keys: keys(compile, "stripe", &section.secrets, environment, as_it_is)?,
         header: HeaderName::from_static("stripe-signature"),
         prefix: "v1=".into(),
@@ -160,8 +171,8 @@ fn shopify(
     compile: &mut Compile<'_>,
     section: &SecretsSection,
     environment: &Environment,
-) -> Option<Hmac> {
-    Some(Hmac {
+) -> Option<HmacVerification> {
+    Some(HmacVerification {
         keys: keys(compile, "shopify", &section.secrets, environment, as_it_is)?,
         header: HeaderName::from_static("x-shopify-hmac-sha256"),
         prefix: String::new(),
@@ -178,11 +189,11 @@ fn standard_webhooks(
     compile: &mut Compile<'_>,
     section: &TimedSecretsSection,
     environment: &Environment,
-) -> Option<Hmac> {
+) -> Option<HmacVerification> {
     const TIME: &str = r#"$headers["webhook-timestamp"]"#;
     const ID: &str = r#"$headers["webhook-id"] | select(contains(".") | not)"#;
     let timestamp = signed_at(compile, "standard_webhooks", TIME, section.tolerance);
-    Some(Hmac {
+    Some(HmacVerification {
         keys: keys(
             compile,
             "standard_webhooks",
@@ -209,13 +220,13 @@ fn signed_at(
     provider: &str,
     expression: &str,
     tolerance: Period,
-) -> SignedAt {
+) -> SignedTimestamp {
     compile.check_not_zero(
         &format!("{SECTION}/verify/{provider}/tolerance"),
         Some(tolerance.0),
     );
     let value = Expression::compile(expression).expect("it is jq");
-    SignedAt {
+    SignedTimestamp {
         value,
         tolerance: tolerance.0,
     }
@@ -225,7 +236,7 @@ fn hmac(
     compile: &mut Compile<'_>,
     section: &HmacSection,
     environment: &Environment,
-) -> Option<Hmac> {
+) -> Option<HmacVerification> {
     let place = format!("{SECTION}/verify/hmac");
     let keys = keys(compile, "hmac", &section.secrets, environment, as_it_is);
     let header = header(compile, &format!("{place}/header"), &section.header);
@@ -243,14 +254,14 @@ fn hmac(
         );
         return None;
     }
-    Some(Hmac {
+    Some(HmacVerification {
         keys: keys?,
         header: header?,
         prefix: section.prefix.clone(),
         algorithm: section.algorithm,
         encoding: section.encoding,
         content: content?,
-        timestamp: timestamp?.map(|value| SignedAt {
+        timestamp: timestamp?.map(|value| SignedTimestamp {
             value,
             tolerance: section.tolerance.0,
         }),
@@ -274,7 +285,7 @@ fn token(
     compile: &mut Compile<'_>,
     section: &TokenSection,
     environment: &Environment,
-) -> Option<Token> {
+) -> Option<TokenVerification> {
     let place = format!("{SECTION}/verify/token");
     let secrets = secrets(
         compile,
@@ -283,14 +294,14 @@ fn token(
         environment,
     );
     let found = match (&section.header, &section.query) {
-        (Some(name), None) => {
-            header(compile, &format!("{place}/header"), name).map(|name| TokenPlace::Header {
+        (Some(name), None) => header(compile, &format!("{place}/header"), name).map(|name| {
+            WebhookTokenPlace::Header {
                 name,
                 prefix: section.prefix.clone(),
-            })
-        }
+            }
+        }),
         (None, Some(name)) if section.prefix.is_empty() => {
-            Some(TokenPlace::Query { name: name.clone() })
+            Some(WebhookTokenPlace::Query { name: name.clone() })
         }
         (None, Some(_)) => {
             compile.refuse(
@@ -307,7 +318,7 @@ fn token(
             None
         }
     };
-    Some(Token {
+    Some(TokenVerification {
         secrets: secrets?,
         place: found?,
     })
@@ -317,7 +328,7 @@ fn basic(
     compile: &mut Compile<'_>,
     section: &BasicSection,
     environment: &Environment,
-) -> Option<Basic> {
+) -> Option<BasicVerification> {
     let place = format!("{SECTION}/verify/basic");
     let username = compile.resolve(&format!("{place}/username"), &section.username, environment);
     let passwords = secrets(
@@ -326,13 +337,13 @@ fn basic(
         &section.passwords,
         environment,
     );
-    Some(Basic {
+    Some(BasicVerification {
         username: username?,
         passwords: passwords?,
     })
 }
 
-fn delivery(compile: &mut Compile<'_>, section: &WebhookSection) -> Option<Option<Delivery>> {
+fn delivery(compile: &mut Compile<'_>, section: &WebhookSection) -> Option<Option<DeliveryRules>> {
     let place = format!("{SECTION}/delivery");
     let Some(DeliverySection {
         header: name,
@@ -341,18 +352,18 @@ fn delivery(compile: &mut Compile<'_>, section: &WebhookSection) -> Option<Optio
     }) = &section.delivery
     else {
         let known = id_of_provider(&section.verify);
-        return Some(known.map(|id| Delivery {
+        return Some(known.map(|id| DeliveryRules {
             id,
             remember: DEFAULT_REMEMBER,
         }));
     };
     let id = match (name, value) {
         (Some(name), None) => {
-            header(compile, &format!("{place}/header"), name).map(IdPlace::Header)
+            header(compile, &format!("{place}/header"), name).map(DeliveryIdPlace::Header)
         }
         (None, Some(value)) => compile
             .expression(&format!("{place}/value"), value)
-            .map(IdPlace::Value),
+            .map(DeliveryIdPlace::Value),
         (None, None) => id_of_provider(&section.verify).or_else(|| {
             refused(
                 compile,
@@ -367,7 +378,7 @@ fn delivery(compile: &mut Compile<'_>, section: &WebhookSection) -> Option<Optio
         ),
     };
     check_remember(compile, section, *remember);
-    Some(Some(Delivery {
+    Some(Some(DeliveryRules {
         id: id?,
         remember: remember.0,
     }))
@@ -400,18 +411,18 @@ fn check_remember(compile: &mut Compile<'_>, section: &WebhookSection, remember:
 
 /// What the providers send with each delivery, and again when they repeat it. GitHub's and Shopify's is
 /// not part of what is signed: it tells repetitions by them, not by somebody who saw a delivery.
-fn id_of_provider(section: &VerifySection) -> Option<IdPlace> {
+fn id_of_provider(section: &VerifySection) -> Option<DeliveryIdPlace> {
     match section {
-        VerifySection::Github(_) => Some(IdPlace::Header(HeaderName::from_static(
+        VerifySection::Github(_) => Some(DeliveryIdPlace::Header(HeaderName::from_static(
             "x-github-delivery",
         ))),
-        VerifySection::Shopify(_) => Some(IdPlace::Header(HeaderName::from_static(
+        VerifySection::Shopify(_) => Some(DeliveryIdPlace::Header(HeaderName::from_static(
             "x-shopify-webhook-id",
         ))),
-        VerifySection::StandardWebhooks(_) => {
-            Some(IdPlace::Header(HeaderName::from_static("webhook-id")))
-        }
-        VerifySection::Stripe(_) => Some(IdPlace::Value(
+        VerifySection::StandardWebhooks(_) => Some(DeliveryIdPlace::Header(
+            HeaderName::from_static("webhook-id"),
+        )),
+        VerifySection::Stripe(_) => Some(DeliveryIdPlace::Value(
             Expression::compile(".id").expect("it is jq"),
         )),
         VerifySection::Hmac(_) | VerifySection::Token(_) | VerifySection::Basic(_) => None,

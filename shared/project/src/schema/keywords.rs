@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use jaq_json::Num;
 use jsonschema::{Keyword, ValidationError, ValidationOptions, paths::Location};
-use pomost_expression::{Exact, Value, equal, text, write};
+use pomost_expression::{ExactNumber, Value, equal, text, write};
 use serde_json::{Map, Value as Schema};
 
 use super::{
@@ -99,7 +99,7 @@ const BOUNDS: [Bound; 4] = [
 impl Bound {
     fn made<'a>(self, parent: &Map<String, Schema>, limit: Value) -> Made<'a> {
         // In draft 4 the exclusive ones are true or false.
-        let Some(exact) = Exact::of(&limit) else {
+        let Some(exact) = ExactNumber::of(&limit) else {
             return Ok(Box::new(Always));
         };
         let is_exclusive = match self.exclusive {
@@ -123,7 +123,7 @@ impl Bound {
 }
 
 struct Limit {
-    exact: Exact,
+    exact: ExactNumber,
     small: Option<isize>,
     refused: Ordering,
     is_exclusive: bool,
@@ -156,7 +156,7 @@ impl<'i> Keyword<'i, Records> for Limit {
 }
 
 fn multiple<'a>(of: Value) -> Made<'a> {
-    let is_multiple = Exact::of(&of).and_then(|of| of.multiples());
+    let is_multiple = ExactNumber::of(&of).and_then(|of| of.multiples());
     let is_multiple = is_multiple.ok_or_else(|| {
         ValidationError::schema("multipleOf has to be a number greater than 0 of at most 18 digits")
     })?;
@@ -175,7 +175,7 @@ struct Multiple<F> {
     message: String,
 }
 
-impl<'i, F: Fn(&Exact) -> bool + Send + Sync> Keyword<'i, Records> for Multiple<F> {
+impl<'i, F: Fn(&ExactNumber) -> bool + Send + Sync> Keyword<'i, Records> for Multiple<F> {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
         said(Keyword::<Records>::is_valid(self, instance), &self.message)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pomost_expression::{Exact, Value, text, to_json};
+use pomost_expression::{ExactNumber, Value, text, to_json};
 use serde_json::{Number, Value as Schema};
 
 /// The numbers of a schema that no float is, each by the bits of a float that stands for it where the
@@ -103,7 +103,7 @@ fn exactly(value: &Value) -> Option<Number> {
     let Schema::Number(number) = to_json(value) else {
         return None;
     };
-    (Exact::parse(&number.to_string()) == Exact::of(value)).then_some(number)
+    (ExactNumber::parse(&number.to_string()) == ExactNumber::of(value)).then_some(number)
 }
 
 /// The bits of a float; none of an integer.

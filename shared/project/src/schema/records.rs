@@ -7,7 +7,7 @@ use jsonschema::{
     JsonType,
     json::{Array, Json, JsonNumber, Node, NodeIdentity, Object},
 };
-use pomost_expression::{Exact, Value, canonical, equal, text, to_json};
+use pomost_expression::{ExactNumber, Value, canonical, equal, text, to_json};
 use serde_json::Value as Schema;
 
 /// The JSON of records.
@@ -177,8 +177,8 @@ pub(super) struct Number<'a>(pub(super) &'a Num);
 
 impl Number<'_> {
     /// Its value; none of what JSON has not.
-    pub(super) fn exact(&self) -> Option<Exact> {
-        Exact::of_number(self.0)
+    pub(super) fn exact(&self) -> Option<ExactNumber> {
+        ExactNumber::of_number(self.0)
     }
 
     fn equals(&self, expected: &serde_json::Number) -> bool {
@@ -186,7 +186,7 @@ impl Number<'_> {
             (Num::Int(number), Some(expected)) => *number as i64 == expected,
             _ => self
                 .exact()
-                .is_some_and(|number| Some(number) == Exact::parse(&expected.to_string())),
+                .is_some_and(|number| Some(number) == ExactNumber::parse(&expected.to_string())),
         }
     }
 }
@@ -210,7 +210,7 @@ impl JsonNumber for Number<'_> {
     fn as_f64(&self) -> Option<f64> {
         let float: f64 = self.as_str().parse().ok()?;
         let exact = self.exact()?;
-        (Exact::parse(&format!("{float:e}"))? == exact).then_some(float)
+        (ExactNumber::parse(&format!("{float:e}"))? == exact).then_some(float)
     }
 
     fn as_str(&self) -> Cow<'_, str> {

@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 
-fn schema(json: &str) -> Schema {
-    Schema::compile(&read(json.as_bytes()).unwrap()).expect(json)
+fn schema(json: &str) -> RecordSchema {
+    RecordSchema::compile(&read(json.as_bytes()).unwrap()).expect(json)
 }
 
-fn is_valid(schema: &Schema, record: &str) -> bool {
+fn is_valid(schema: &RecordSchema, record: &str) -> bool {
     schema.check(&read(record.as_bytes()).unwrap()).is_ok()
 }
 
@@ -228,7 +228,7 @@ fn numbers_that_no_float_is_are_told_apart_though_their_floats_are_one() {
 
 #[test]
 fn a_divisor_that_is_none_is_refused() {
-    let refused = |json: &str| Schema::compile(&read(json.as_bytes()).unwrap()).unwrap_err();
+    let refused = |json: &str| RecordSchema::compile(&read(json.as_bytes()).unwrap()).unwrap_err();
     assert!(refused(r#"{"multipleOf":0}"#).contains("0"));
     assert!(refused(r#"{"multipleOf":0.1234567890123456789}"#).contains("18 digits"));
 }

@@ -12,7 +12,7 @@ use axum::http::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use crate::{
-    Error, Expected, customer::Customer, expected, fault::Faults, gate::Gate, generate,
+    Error, ExpectedState, customer::Customer, expected, fault::FaultPlan, gate::Gate, generate,
     server::Server,
 };
 use population::Population;
@@ -29,7 +29,7 @@ pub struct CrmOptions {
     /// The same seed makes the same customers.
     pub seed: u64,
     /// What it does wrong from the start.
-    pub faults: Faults,
+    pub faults: FaultPlan,
 }
 
 impl Default for CrmOptions {
@@ -39,7 +39,7 @@ impl Default for CrmOptions {
             token: "sandbox-crm-token".to_owned(),
             customers: 1000,
             seed: 1,
-            faults: Faults::default(),
+            faults: FaultPlan::default(),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(crate) struct Desk {
 /// exist are passed over.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Edit {
+pub struct CrmEdit {
     /// Get another phone number or another balance.
     pub change: Vec<u32>,
     /// Get a newer `updated_at` and nothing else.
@@ -111,12 +111,12 @@ impl Crm {
     }
 
     /// Carries out an edit.
-    pub fn edit(&self, edit: &Edit) {
+    pub fn edit(&self, edit: &CrmEdit) {
         self.desk.edit(edit);
     }
 
     /// Replaces the faults.
-    pub fn set_faults(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: FaultPlan) {
         self.desk.gate.set_faults(faults);
     }
 
@@ -129,7 +129,7 @@ impl Crm {
     }
 
     /// What the shop must hold once all customers have crossed.
-    pub fn expected(&self) -> Expected {
+    pub fn expected(&self) -> ExpectedState {
         expected(self.customers())
     }
 
@@ -152,7 +152,7 @@ impl Desk {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn edit(&self, edit: &Edit) {
+    fn edit(&self, edit: &CrmEdit) {
         let mut population = self.population();
         population.update(&edit.change, |entry| entry.revision += 1);
         population.update(&edit.touch, |_| {});

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Desk, Edit,
+    CrmEdit, Desk,
     population::{Mark, Page},
 };
 use crate::generate;
@@ -32,7 +32,7 @@ pub(super) fn router(desk: &Arc<Desk>) -> Router {
     desk.gate.before(api, sandbox)
 }
 
-async fn edit(State(desk): State<Arc<Desk>>, Json(edit): Json<Edit>) -> StatusCode {
+async fn edit(State(desk): State<Arc<Desk>>, Json(edit): Json<CrmEdit>) -> StatusCode {
     desk.edit(&edit);
     StatusCode::NO_CONTENT
 }

@@ -11,9 +11,9 @@ use std::{
 
 use axum::http::HeaderName;
 
-use crate::{Error, fault::Faults, gate::Gate, server::Server};
+use crate::{Error, fault::FaultPlan, gate::Gate, server::Server};
 use shelf::Shelf;
-pub use shelf::{Counts, Kept, Snapshot, Tally};
+pub use shelf::{KeptCustomer, ShopCounts, ShopSnapshot, Tally};
 
 /// How a shop is to be.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct ShopOptions {
     /// makes a double instead of a refusal.
     pub allow_duplicates: bool,
     /// What it does wrong from the start.
-    pub faults: Faults,
+    pub faults: FaultPlan,
 }
 
 impl Default for ShopOptions {
@@ -35,7 +35,7 @@ impl Default for ShopOptions {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             key: "sandbox-shop-key".to_owned(),
             allow_duplicates: false,
-            faults: Faults::default(),
+            faults: FaultPlan::default(),
         }
     }
 }
@@ -45,7 +45,7 @@ impl Default for ShopOptions {
 /// `POST /customers`, `GET`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email=…` to
 /// search, and `GET /customers?limit=…` to read them all. What is sent must be right to the letter;
 /// what is not is answered with 422 and `{"error": …, "field": …}`, a second customer with an e-mail
-/// address with 409. `GET /_sandbox/counts` answers [`Counts`], `GET /_sandbox/state` a
+/// address with 409. `GET /_sandbox/counts` answers [`ShopCounts`], `GET /_sandbox/state` a
 /// [`Snapshot`], and `POST /_sandbox/faults` takes [`Faults`].
 #[derive(Debug)]
 pub struct Shop {
@@ -89,17 +89,17 @@ impl Shop {
     }
 
     /// Replaces the faults.
-    pub fn set_faults(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: FaultPlan) {
         self.counter.gate.set_faults(faults);
     }
 
     /// How often it did what.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ShopCounts {
         self.counter.counts()
     }
 
     /// All that it knows.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> ShopSnapshot {
         self.counter.snapshot()
     }
 
@@ -120,17 +120,17 @@ impl Counter {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> ShopCounts {
         let (struck, most_in_flight) = self.gate.counted();
-        Counts {
+        ShopCounts {
             struck,
             most_in_flight,
             ..self.shelf().counts
         }
     }
 
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    fn snapshot(&self) -> ShopSnapshot {
+        ShopSnapshot {
             counts: self.counts(),
             ..self.shelf().snapshot()
         }

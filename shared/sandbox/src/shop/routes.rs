@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{
     Counter,
     form::{self, Keys, Refusal},
-    shelf::{Counts, Snapshot, Unchanged, with_id, written},
+    shelf::{ShopCounts, ShopSnapshot, Unchanged, with_id, written},
 };
 
 pub(super) fn router(counter: &Arc<Counter>) -> Router {
@@ -85,11 +85,11 @@ async fn find(State(counter): State<Arc<Counter>>, Query(question): Query<Questi
     )
 }
 
-async fn counts(State(counter): State<Arc<Counter>>) -> Json<Counts> {
+async fn counts(State(counter): State<Arc<Counter>>) -> Json<ShopCounts> {
     Json(counter.counts())
 }
 
-async fn state(State(counter): State<Arc<Counter>>) -> Json<Snapshot> {
+async fn state(State(counter): State<Arc<Counter>>) -> Json<ShopSnapshot> {
     Json(counter.snapshot())
 }
 

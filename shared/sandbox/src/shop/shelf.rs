@@ -9,7 +9,7 @@ use super::form::Keys;
 
 /// How often the shop did what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct ShopCounts {
     /// Customers created.
     pub created: u64,
     /// Customers updated.
@@ -45,18 +45,18 @@ pub struct Tally {
 
 /// All that the shop knows at one moment.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Snapshot {
+pub struct ShopSnapshot {
     /// How often the shop did what.
-    pub counts: Counts,
+    pub counts: ShopCounts,
     /// Its customers, by the order of their creation.
-    pub customers: Vec<Kept>,
+    pub customers: Vec<KeptCustomer>,
     /// What was done, by external id.
     pub tallies: BTreeMap<String, Tally>,
 }
 
 /// A customer of the shop.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Kept {
+pub struct KeptCustomer {
     /// The shop's id.
     pub id: String,
     /// The id at the system that the customer comes from.
@@ -72,7 +72,7 @@ pub(super) struct Shelf {
     customers: BTreeMap<u64, Stored>,
     by_email: HashMap<Box<str>, Vec<u64>>,
     tallies: HashMap<Box<str>, Tally>,
-    pub(super) counts: Counts,
+    pub(super) counts: ShopCounts,
 }
 
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Shelf {
             customers: BTreeMap::new(),
             by_email: HashMap::new(),
             tallies: HashMap::new(),
-            counts: Counts::default(),
+            counts: ShopCounts::default(),
         }
     }
 
@@ -164,7 +164,7 @@ impl Shelf {
         )
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> ShopSnapshot {
         let tallies = self
             .tallies
             .iter()
@@ -175,7 +175,7 @@ impl Shelf {
             .iter()
             .filter_map(|(id, stored)| kept(*id, stored))
             .collect();
-        Snapshot {
+        ShopSnapshot {
             counts: self.counts,
             customers,
             tallies,
@@ -236,9 +236,9 @@ pub(super) fn with_id(id: u64, body: &str) -> String {
     format!(r#"{{"id":"c-{id}",{}"#, &body[1..])
 }
 
-fn kept(id: u64, stored: &Stored) -> Option<Kept> {
+fn kept(id: u64, stored: &Stored) -> Option<KeptCustomer> {
     let customer = RawValue::from_string(stored.body.to_string()).ok()?;
-    Some(Kept {
+    Some(KeptCustomer {
         id: written(id),
         external_id: stored.external_id.to_string(),
         customer,

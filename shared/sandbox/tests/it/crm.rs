@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use pomost_sandbox::{Crm, CrmOptions, Customer, Edit, customer_id, is_hopeless};
+use pomost_sandbox::{Crm, CrmEdit, CrmOptions, Customer, customer_id, is_hopeless};
 use serde_json::Value;
 
 use crate::client::{client, crm, read};
@@ -137,7 +137,7 @@ async fn an_edit_moves_only_those_it_names_behind_all_others() {
     let crm = crm(100).await;
     let before: Vec<Customer> = crm.customers().collect();
     let latest = before.iter().map(time_of).max().unwrap();
-    crm.edit(&Edit {
+    crm.edit(&CrmEdit {
         change: vec![5, 9],
         touch: vec![6],
         archive: vec![7],
@@ -165,14 +165,14 @@ async fn an_edit_moves_only_those_it_names_behind_all_others() {
 async fn a_second_change_leaves_the_phone_and_takes_the_balance() {
     let crm = crm(10).await;
     let of_three = || crm.customers().nth(3).unwrap();
-    crm.edit(&Edit {
+    crm.edit(&CrmEdit {
         change: vec![3],
-        ..Edit::default()
+        ..CrmEdit::default()
     });
     let once = of_three();
-    crm.edit(&Edit {
+    crm.edit(&CrmEdit {
         change: vec![3],
-        ..Edit::default()
+        ..CrmEdit::default()
     });
     assert_eq!(of_three().phone, once.phone);
     assert_ne!(of_three().balance, once.balance);

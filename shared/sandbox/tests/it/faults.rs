@@ -1,23 +1,23 @@
 use std::time::{Duration, Instant};
 
-use pomost_sandbox::{Act, Fault, Faults, Shop, When};
+use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming, Shop};
 use reqwest::Method;
 
 use crate::client::{ask, client, customer, json_of, post, shop};
 
-async fn faulty(when: When, act: Act) -> Shop {
+async fn faulty(when: FaultTiming, act: FaultAction) -> Shop {
     let shop = shop().await;
-    shop.set_faults(Faults::only(Fault::new(when, act).on("POST")));
+    shop.set_faults(FaultPlan::only(Fault::new(when, act).on("POST")));
     shop
 }
 
 #[tokio::test]
 async fn the_next_requests_are_answered_with_a_status_and_retry_after() {
-    let throttle = Act::Answer {
+    let throttle = FaultAction::Answer {
         status: 429,
         retry_after: Some("3".to_owned()),
     };
-    let shop = faulty(When::Next(1), throttle).await;
+    let shop = faulty(FaultTiming::Next(1), throttle).await;
     let answer = post(&shop, &customer(1)).await;
     assert_eq!(answer.status(), 429);
     assert_eq!(answer.headers()["retry-after"], "3");
@@ -27,7 +27,7 @@ async fn the_next_requests_are_answered_with_a_status_and_retry_after() {
 
 #[tokio::test]
 async fn a_fraction_of_the_requests_fails_by_counting() {
-    let shop = faulty(When::OneIn(3), Act::answer(503)).await;
+    let shop = faulty(FaultTiming::OneIn(3), FaultAction::answer(503)).await;
     let mut statuses = Vec::new();
     for number in 0..6 {
         statuses.push(post(&shop, &customer(number)).await.status().as_u16());
@@ -37,7 +37,7 @@ async fn a_fraction_of_the_requests_fails_by_counting() {
 
 #[tokio::test]
 async fn a_write_may_be_applied_without_an_answer() {
-    let shop = faulty(When::Always, Act::HangUpAfter).await;
+    let shop = faulty(FaultTiming::Always, FaultAction::HangUpAfter).await;
     assert!(
         ask(&shop, Method::POST, "/customers", &customer(1).to_string())
             .await
@@ -48,7 +48,7 @@ async fn a_write_may_be_applied_without_an_answer() {
 
 #[tokio::test]
 async fn a_connection_may_close_without_an_effect() {
-    let shop = faulty(When::Always, Act::HangUp).await;
+    let shop = faulty(FaultTiming::Always, FaultAction::HangUp).await;
     assert!(
         ask(&shop, Method::POST, "/customers", &customer(1).to_string())
             .await
@@ -59,7 +59,7 @@ async fn a_connection_may_close_without_an_effect() {
 
 #[tokio::test]
 async fn a_write_may_be_applied_and_answered_with_garbage() {
-    let shop = faulty(When::Always, Act::Garbage).await;
+    let shop = faulty(FaultTiming::Always, FaultAction::Garbage).await;
     let answer = post(&shop, &customer(1)).await;
     assert_eq!(answer.status(), 200);
     assert!(answer.text().await.unwrap().starts_with("<html>"));
@@ -68,7 +68,7 @@ async fn a_write_may_be_applied_and_answered_with_garbage() {
 
 #[tokio::test]
 async fn a_write_may_be_applied_and_its_answer_break_off() {
-    let shop = faulty(When::Always, Act::BreakOff).await;
+    let shop = faulty(FaultTiming::Always, FaultAction::BreakOff).await;
     let mut answer = post(&shop, &customer(1)).await;
     assert_eq!(answer.status(), 201);
     assert!(
@@ -85,7 +85,7 @@ async fn a_write_may_be_applied_and_its_answer_break_off() {
 
 #[tokio::test]
 async fn a_late_answer_has_its_effect_although_nobody_waits_for_it() {
-    let shop = faulty(When::Always, Act::Late { ms: 60_000 }).await;
+    let shop = faulty(FaultTiming::Always, FaultAction::Late { ms: 60_000 }).await;
     let request = client()
         .post(format!("{}/customers", shop.url()))
         .header("X-Api-Key", "sandbox-shop-key");
@@ -98,7 +98,7 @@ async fn a_late_answer_has_its_effect_although_nobody_waits_for_it() {
 
 #[tokio::test]
 async fn a_write_may_be_applied_after_the_connection_was_closed() {
-    let shop = faulty(When::Next(1), Act::EffectAfter { ms: 200 }).await;
+    let shop = faulty(FaultTiming::Next(1), FaultAction::EffectAfter { ms: 200 }).await;
     assert!(
         ask(&shop, Method::POST, "/customers", &customer(1).to_string())
             .await
@@ -113,7 +113,7 @@ async fn a_write_may_be_applied_after_the_connection_was_closed() {
 #[tokio::test]
 async fn every_request_waits_for_the_delay() {
     let shop = shop().await;
-    shop.set_faults(Faults {
+    shop.set_faults(FaultPlan {
         delay_ms: 50,
         faults: Vec::new(),
     });

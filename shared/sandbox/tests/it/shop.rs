@@ -1,4 +1,4 @@
-use pomost_sandbox::{Counts, Shop, ShopOptions, Snapshot, Tally};
+use pomost_sandbox::{Shop, ShopCounts, ShopOptions, ShopSnapshot, Tally};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -113,10 +113,10 @@ async fn a_wrong_field_is_refused_by_name() {
     }
     assert_eq!(
         shop.counts(),
-        Counts {
+        ShopCounts {
             refused: 11,
             most_in_flight: 1,
-            ..Counts::default()
+            ..ShopCounts::default()
         }
     );
 }
@@ -252,7 +252,7 @@ async fn another_process_sees_the_same_state() {
         .send()
         .await
         .unwrap();
-    let state: Snapshot = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
+    let state: ShopSnapshot = serde_json::from_slice(&state.bytes().await.unwrap()).unwrap();
     assert_eq!(state.counts, shop.counts());
     assert_eq!(state.customers[0].external_id, "x-1");
     assert_eq!(state.tallies["x-1"].created, 1);

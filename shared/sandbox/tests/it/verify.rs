@@ -1,4 +1,4 @@
-use pomost_sandbox::{Difference, Fields, Shop, ShopOptions, customer_id, verify};
+use pomost_sandbox::{CustomerDifference, Fields, Shop, ShopOptions, customer_id, verify};
 use reqwest::Method;
 
 use crate::client::{ask, crm};
@@ -37,7 +37,10 @@ async fn told(sent: impl Fn(&str, String) -> Vec<String>) -> Vec<String> {
     let differences = verify(&expected, &shop.snapshot())
         .err()
         .unwrap_or_default();
-    differences.iter().map(Difference::to_string).collect()
+    differences
+        .iter()
+        .map(CustomerDifference::to_string)
+        .collect()
 }
 
 #[tokio::test]

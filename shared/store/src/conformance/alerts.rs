@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use pomost_models::{Outcome, RunId, Trigger};
+use pomost_models::{Outcome, RunId, RunTrigger};
 
 use super::{
     MINUTE,
@@ -163,7 +163,7 @@ pub async fn the_last_success_is_the_newest_run_of_which_all_has_settled(store: 
         .unwrap();
     assert_eq!(success().await, Some(requested(first).await));
     let scheduled = RunRequest {
-        trigger: Trigger::Schedule,
+        trigger: RunTrigger::Schedule,
         ..manual("customers")
     };
     let empty = store.request_run(&scheduled).await.unwrap();

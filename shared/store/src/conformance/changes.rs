@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Batch, DeadLetter, Fate, Lane, Op, Record, RunId, Version};
+use pomost_models::{
+    AttemptFingerprint, Batch, DeadLetter, Lane, Operation, Record, RunId, Version,
+};
 use serde_json::value::RawValue;
 
 use super::{MINUTE, Worker, act_on, dead_letters::letter, manual, order, read};
-use crate::{Answer, Claim, ClaimToken, Store, Taking};
+use crate::{Claim, ClaimResult, ClaimToken, ParkedClaim, Store};
 
 fn record(slot: u32, key: &str, version: &str) -> Record {
     let data =
@@ -15,7 +17,7 @@ fn record(slot: u32, key: &str, version: &str) -> Record {
         slot,
         key: key.into(),
         version: Version::new(version),
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data,
         source: None,
     }
@@ -39,7 +41,7 @@ fn batch(id: &str, records: &[(&str, &str)]) -> Batch {
     }
 }
 
-fn none(batch: &Batch) -> Vec<Option<Fate>> {
+fn none(batch: &Batch) -> Vec<Option<AttemptFingerprint>> {
     vec![None; batch.records.len()]
 }
 
@@ -48,8 +50,8 @@ async fn expect(store: &Arc<dyn Store>, batch: &Batch) {
     store.confirm_changes(&[batch]).await.unwrap();
 }
 
-fn taking(ttl: Duration, limit: u32) -> Taking {
-    Taking {
+fn taking(ttl: Duration, limit: u32) -> ParkedClaim {
+    ParkedClaim {
         taker: ClaimToken::generate(),
         ttl,
         limit,
@@ -425,6 +427,9 @@ pub async fn a_version_of_another_type_than_the_one_applied_is_refused_by_those_
         ..claim.clone()
     };
     let answers = store.claim(&strict, MINUTE).await.unwrap();
-    assert_eq!(answers[..2], [Answer::Mixed, act_on("e")]);
+    assert_eq!(
+        answers[..2],
+        [ClaimResult::VersionTypeMismatch, act_on("e")]
+    );
     assert_eq!(other.claim("a", "2", 2).await, act_on("a"));
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use pomost_models::{DeadLetter, Op, Outcome, Reason, Record, RunId, Stage, Version};
+use pomost_models::{
+    DeadLetter, DeadLetterReason, Operation, Outcome, Record, RunId, Stage, Version,
+};
 use serde_json::value::RawValue;
 
 use super::{Worker, manual, read};
@@ -17,7 +19,7 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         slot,
         key: format!("key-{slot}"),
         version: Version::new("1"),
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data: raw("{}"),
         source: None,
     };
@@ -28,7 +30,7 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         batch: batch.to_owned(),
         size: 3,
         stage: Stage::Load,
-        reason: Reason::Invalid,
+        reason: DeadLetterReason::Invalid,
         error: "the shop answered 422".to_owned(),
         pointer: None,
         attempts: 1,
@@ -141,7 +143,7 @@ pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn 
         ..letter(run, "1", 2)
     };
     let poison = DeadLetter {
-        reason: Reason::Poison,
+        reason: DeadLetterReason::Poison,
         ..letter(other, "1", 3)
     };
     store
@@ -173,7 +175,7 @@ pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn 
         found(
             &store,
             DeadLetterFilter {
-                reason: Some(Reason::Poison),
+                reason: Some(DeadLetterReason::Poison),
                 ..any()
             }
         )

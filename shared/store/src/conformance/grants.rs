@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Grant, GrantKey, Store};
+use crate::{GrantKey, Store, TokenGrant};
 
 fn key(system: &str, fingerprint: &str) -> GrantKey {
     GrantKey {
@@ -11,7 +11,7 @@ fn key(system: &str, fingerprint: &str) -> GrantKey {
     }
 }
 
-async fn found(store: &Arc<dyn Store>, key: &GrantKey) -> Grant {
+async fn found(store: &Arc<dyn Store>, key: &GrantKey) -> TokenGrant {
     store.grant(key).await.unwrap().unwrap()
 }
 
@@ -23,7 +23,7 @@ pub async fn a_grant_follows_the_one_before_it(store: Arc<dyn Store>) {
     assert!(store.put_grant(&shop, 0, &bytes).await.unwrap());
     assert_eq!(
         found(&store, &shop).await,
-        Grant {
+        TokenGrant {
             generation: 1,
             sealed: bytes,
             refused_at: None

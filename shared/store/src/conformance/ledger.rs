@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Outcome, Outcomes, Version};
+use pomost_models::{Outcome, SlotOutcomes, Version};
 
 use super::{MINUTE, Worker, act_on, applied, known, manual, mask, order, read, unknown};
-use crate::{Answer, Claim, Known, Settled, Settlement, Store};
+use crate::{BatchSettlement, Claim, ClaimResult, KnownRecord, SettledState, Store};
 
 /// Nothing is known of a key that nobody acted on.
 pub async fn a_new_key_is_ours_to_act_on(store: Arc<dyn Store>) {
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
-        Answer::Act(Known::default())
+        ClaimResult::Claimed(KnownRecord::default())
     );
 }
 
@@ -22,7 +22,7 @@ pub async fn an_applied_record_is_known_by_its_id_and_is_unchanged_the_next_time
     Worker::new(&store).apply("k", "1", 1).await;
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
-        Answer::Unchanged
+        ClaimResult::Unchanged
     );
     assert_eq!(Worker::new(&store).claim("k", "2", 2).await, act_on("k"));
 }
@@ -35,8 +35,8 @@ pub async fn a_deleted_record_has_no_id(store: Arc<dyn Store>) {
     worker
         .settle(
             "k",
-            Settled::Applied {
-                known: Known::default(),
+            SettledState::Applied {
+                known: KnownRecord::default(),
                 version: Version::new("2"),
                 hash: [2; 16],
             },
@@ -44,19 +44,19 @@ pub async fn a_deleted_record_has_no_id(store: Arc<dyn Store>) {
         .await;
     assert_eq!(
         Worker::new(&store).claim("k", "3", 1).await,
-        Answer::Act(Known::default())
+        ClaimResult::Claimed(KnownRecord::default())
     );
 }
 
 /// Its entity tag and its incarnation come back with its id, in doubt as well, and an application
 /// replaces them all.
 pub async fn all_that_is_known_of_a_record_at_its_destination_is_kept(store: Arc<dyn Store>) {
-    let first = Known {
+    let first = KnownRecord {
         id: Some("7".into()),
         etag: Some("W/\"ż\"".into()),
         incarnation: 3,
     };
-    let settled = |known: &Known| Settled::Applied {
+    let settled = |known: &KnownRecord| SettledState::Applied {
         known: known.clone(),
         version: Version::new("1"),
         hash: [1; 16],
@@ -65,11 +65,14 @@ pub async fn all_that_is_known_of_a_record_at_its_destination_is_kept(store: Arc
     worker.claim("k", "1", 1).await;
     worker.settle("k", settled(&first)).await;
     let worker = Worker::new(&store);
-    assert_eq!(worker.claim("k", "2", 2).await, Answer::Act(first.clone()));
-    worker.settle("k", Settled::InDoubt).await;
+    assert_eq!(
+        worker.claim("k", "2", 2).await,
+        ClaimResult::Claimed(first.clone())
+    );
+    worker.settle("k", SettledState::InDoubt).await;
     let worker = Worker::new(&store);
     assert_eq!(worker.claim("k", "2", 2).await, unknown(first, 2));
-    let second = Known {
+    let second = KnownRecord {
         id: None,
         etag: None,
         incarnation: 4,
@@ -77,15 +80,21 @@ pub async fn all_that_is_known_of_a_record_at_its_destination_is_kept(store: Arc
     worker.settle("k", settled(&second)).await;
     assert_eq!(
         Worker::new(&store).claim("k", "3", 3).await,
-        Answer::Act(second)
+        ClaimResult::Claimed(second)
     );
 }
 
 /// Versions compare by their meaning: 9 is older than 10, and 10.0 is 10.
 pub async fn an_older_version_is_stale_and_an_equal_one_is_not(store: Arc<dyn Store>) {
     Worker::new(&store).apply("k", "10", 1).await;
-    assert_eq!(Worker::new(&store).claim("k", "9", 2).await, Answer::Stale);
-    assert_eq!(Worker::new(&store).claim("k", "9", 1).await, Answer::Stale);
+    assert_eq!(
+        Worker::new(&store).claim("k", "9", 2).await,
+        ClaimResult::Stale
+    );
+    assert_eq!(
+        Worker::new(&store).claim("k", "9", 1).await,
+        ClaimResult::Stale
+    );
     assert_eq!(Worker::new(&store).claim("k", "10.0", 2).await, act_on("k"));
 }
 
@@ -95,23 +104,23 @@ pub async fn of_equal_versions_the_one_that_was_read_earlier_is_stale(store: Arc
     for earlier in ["10", &read("10.0", 1)] {
         assert_eq!(
             Worker::new(&store).claim("k", earlier, 1).await,
-            Answer::Stale,
+            ClaimResult::Stale,
             "{earlier:?}"
         );
     }
     for same_content in [read("10", 2), read("10", 4)] {
         assert_eq!(
             Worker::new(&store).claim("k", &same_content, 2).await,
-            Answer::Unchanged
+            ClaimResult::Unchanged
         );
     }
     assert_eq!(
         Worker::new(&store).claim("k", &read("10", 3), 3).await,
-        Answer::Stale
+        ClaimResult::Stale
     );
     assert_eq!(
         Worker::new(&store).claim("k", &read("9", 5), 3).await,
-        Answer::Stale
+        ClaimResult::Stale
     );
     assert_eq!(
         Worker::new(&store).claim("k", &read("10", 5), 3).await,
@@ -124,12 +133,12 @@ pub async fn what_has_no_version_is_ordered_by_when_it_was_read(store: Arc<dyn S
     Worker::new(&store).apply("k", &read("10", 2), 2).await;
     assert_eq!(
         Worker::new(&store).claim("k", order(1).as_str(), 1).await,
-        Answer::Stale
+        ClaimResult::Stale
     );
     Worker::new(&store).apply("k", order(4).as_str(), 1).await;
     assert_eq!(
         Worker::new(&store).claim("k", &read("11", 3), 3).await,
-        Answer::Stale
+        ClaimResult::Stale
     );
     assert_eq!(
         Worker::new(&store).claim("k", &read("1", 5), 3).await,
@@ -144,10 +153,13 @@ pub async fn versions_of_different_types_do_not_compare(store: Arc<dyn Store>) {
         .await;
     Worker::new(&store).apply("k", "1", 2).await;
     Worker::new(&store).apply("k", "b", 3).await;
-    assert_eq!(Worker::new(&store).claim("k", "a", 4).await, Answer::Stale);
+    assert_eq!(
+        Worker::new(&store).claim("k", "a", 4).await,
+        ClaimResult::Stale
+    );
     assert_eq!(
         Worker::new(&store).claim("k", "Z", 5).await,
-        Answer::Stale,
+        ClaimResult::Stale,
         "text compares byte by byte"
     );
 }
@@ -159,9 +171,12 @@ pub async fn unchanged_content_of_a_newer_version_makes_late_older_content_stale
     Worker::new(&store).apply("k", "1", 1).await;
     assert_eq!(
         Worker::new(&store).claim("k", "3", 1).await,
-        Answer::Unchanged
+        ClaimResult::Unchanged
     );
-    assert_eq!(Worker::new(&store).claim("k", "2", 2).await, Answer::Stale);
+    assert_eq!(
+        Worker::new(&store).claim("k", "2", 2).await,
+        ClaimResult::Stale
+    );
     assert_eq!(Worker::new(&store).claim("k", "4", 2).await, act_on("k"));
 }
 
@@ -169,11 +184,14 @@ pub async fn unchanged_content_of_a_newer_version_makes_late_older_content_stale
 pub async fn a_key_is_busy_while_another_worker_holds_it(store: Arc<dyn Store>) {
     let worker = Worker::new(&store);
     worker.claim("k", "1", 1).await;
-    assert_eq!(Worker::new(&store).claim("k", "2", 2).await, Answer::Busy);
-    worker.settle("k", Settled::Released).await;
+    assert_eq!(
+        Worker::new(&store).claim("k", "2", 2).await,
+        ClaimResult::ClaimedElsewhere
+    );
+    worker.settle("k", SettledState::Released).await;
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
-        Answer::Act(Known::default())
+        ClaimResult::Claimed(KnownRecord::default())
     );
 }
 
@@ -183,15 +201,15 @@ pub async fn claiming_again_with_the_same_token_gives_the_same_answer(store: Arc
     for _ in 0..2 {
         assert_eq!(
             worker.claim("k", "1", 1).await,
-            Answer::Act(Known::default())
+            ClaimResult::Claimed(KnownRecord::default())
         );
     }
-    worker.settle("k", Settled::InDoubt).await;
+    worker.settle("k", SettledState::InDoubt).await;
     let worker = Worker::new(&store);
     for _ in 0..2 {
         assert_eq!(
             worker.claim("k", "1", 1).await,
-            unknown(Known::default(), 1)
+            unknown(KnownRecord::default(), 1)
         );
     }
     let worker = Worker::new(&store);
@@ -199,7 +217,7 @@ pub async fn claiming_again_with_the_same_token_gives_the_same_answer(store: Arc
         let answers = worker.claim_for(Duration::ZERO, &[("other", "1", 1)]).await;
         assert_eq!(
             answers,
-            [Answer::Act(Known::default())],
+            [ClaimResult::Claimed(KnownRecord::default())],
             "its own claim that ran out tells it nothing new"
         );
     }
@@ -215,7 +233,7 @@ pub async fn a_claim_that_ran_out_leaves_its_keys_in_doubt_until_something_is_ap
         .await;
     let finder = Worker::new(&store);
     assert_eq!(finder.claim("k", "2", 2).await, unknown(known("k"), 2));
-    finder.settle("k", Settled::Released).await;
+    finder.settle("k", SettledState::Released).await;
     let next = Worker::new(&store);
     assert_eq!(
         next.claim("k", "1", 1).await,
@@ -225,7 +243,7 @@ pub async fn a_claim_that_ran_out_leaves_its_keys_in_doubt_until_something_is_ap
     next.settle("k", applied("k", "2", 2)).await;
     assert_eq!(
         Worker::new(&store).claim("k", "2", 2).await,
-        Answer::Unchanged
+        ClaimResult::Unchanged
     );
     assert_eq!(Worker::new(&store).claim("k", "3", 3).await, act_on("k"));
 }
@@ -234,11 +252,11 @@ pub async fn a_claim_that_ran_out_leaves_its_keys_in_doubt_until_something_is_ap
 pub async fn doubt_that_a_worker_reported_is_told_to_the_next(store: Arc<dyn Store>) {
     let worker = Worker::new(&store);
     worker.claim("k", "1", 1).await;
-    worker.settle("k", Settled::InDoubt).await;
+    worker.settle("k", SettledState::InDoubt).await;
     Worker::new(&store).apply("k", "1", 1).await;
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
-        Answer::Unchanged
+        ClaimResult::Unchanged
     );
 }
 
@@ -249,7 +267,7 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
     }
     let worker = Worker::new(&store);
     worker.claim("reported", "2", 2).await;
-    worker.settle("reported", Settled::InDoubt).await;
+    worker.settle("reported", SettledState::InDoubt).await;
     Worker::new(&store)
         .claim_for(Duration::ZERO, &[("abandoned", "2", 2)])
         .await;
@@ -261,21 +279,21 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
                 .unwrap()
         );
         let worker = Worker::new(&store);
-        assert_eq!(worker.claim(key, "0", 1).await, Answer::Stale);
-        let found = Answer::Act(Known {
+        assert_eq!(worker.claim(key, "0", 1).await, ClaimResult::Stale);
+        let found = ClaimResult::Claimed(KnownRecord {
             id: Some("found".to_owned()),
-            ..Known::default()
+            ..KnownRecord::default()
         });
         assert_eq!(
             worker.claim(key, "1", 1).await,
             found,
             "what its content is is not known"
         );
-        worker.settle(key, Settled::InDoubt).await;
+        worker.settle(key, SettledState::InDoubt).await;
         assert!(store.resolve_doubt("customers", key, None).await.unwrap());
-        let absent = Answer::Act(Known {
+        let absent = ClaimResult::Claimed(KnownRecord {
             incarnation: 1,
-            ..Known::default()
+            ..KnownRecord::default()
         });
         assert_eq!(
             Worker::new(&store).claim(key, "2", 2).await,
@@ -293,11 +311,11 @@ pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<
     }
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
-        Answer::Unchanged
+        ClaimResult::Unchanged
     );
     assert_eq!(
         Worker::new(&store).claim("never seen", "1", 1).await,
-        Answer::Act(Known::default())
+        ClaimResult::Claimed(KnownRecord::default())
     );
     let worker = Worker::new(&store);
     worker.claim("k", "2", 2).await;
@@ -312,7 +330,7 @@ pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<
 pub async fn while_a_key_is_in_doubt_what_was_attempted_first_is_known(store: Arc<dyn Store>) {
     let released = Worker::new(&store);
     released.claim("k", "1", 9).await;
-    released.settle("k", Settled::Released).await;
+    released.settle("k", SettledState::Released).await;
     Worker::new(&store)
         .claim_for(Duration::ZERO, &[("k", "1", 1)])
         .await;
@@ -320,20 +338,20 @@ pub async fn while_a_key_is_in_doubt_what_was_attempted_first_is_known(store: Ar
         .claim_for(Duration::ZERO, &[("k", "2", 2)])
         .await;
     for (content, settled) in [
-        (3, Settled::InDoubt),
-        (4, Settled::Released),
+        (3, SettledState::InDoubt),
+        (4, SettledState::Released),
         (1, applied("k", "4", 1)),
     ] {
         let worker = Worker::new(&store);
         assert_eq!(
             worker.claim("k", "4", content).await,
-            unknown(Known::default(), 1)
+            unknown(KnownRecord::default(), 1)
         );
         worker.settle("k", settled).await;
     }
     let worker = Worker::new(&store);
     assert_eq!(worker.claim("k", "5", 5).await, act_on("k"));
-    worker.settle("k", Settled::InDoubt).await;
+    worker.settle("k", SettledState::InDoubt).await;
     assert_eq!(
         Worker::new(&store).claim("k", "5", 6).await,
         unknown(known("k"), 5)
@@ -343,7 +361,10 @@ pub async fn while_a_key_is_in_doubt_what_was_attempted_first_is_known(store: Ar
 /// What is asked for and not answered may take effect later, however often somebody looked meanwhile; a
 /// failure that was answered has ended.
 pub async fn what_is_in_doubt_may_be_under_way_for_a_while(store: Arc<dyn Store>) {
-    for (key, settled) in [("ended", Settled::InDoubt), ("asked", Settled::UnderWay)] {
+    for (key, settled) in [
+        ("ended", SettledState::InDoubt),
+        ("asked", SettledState::StillInFlight),
+    ] {
         let worker = Worker::new(&store);
         worker.claim(key, "1", 1).await;
         worker.settle(key, settled).await;
@@ -354,7 +375,7 @@ pub async fn what_is_in_doubt_may_be_under_way_for_a_while(store: Arc<dyn Store>
     Worker::new(&store).apply("asked", "1", 1).await;
     let worker = Worker::new(&store);
     worker.claim("asked", "2", 2).await;
-    worker.settle("asked", Settled::InDoubt).await;
+    worker.settle("asked", SettledState::InDoubt).await;
     assert!(
         !is_under_way(&store, "asked", MINUTE).await,
         "what was before is known"
@@ -379,9 +400,12 @@ async fn is_under_way(store: &Arc<dyn Store>, key: &str, patience: Duration) -> 
         ..worker.claim_of(&[(key, "9", 9)])
     };
     let answer = store.claim(&claim, MINUTE).await.unwrap().remove(0);
-    worker.settle(key, Settled::Released).await;
+    worker.settle(key, SettledState::Released).await;
     match answer {
-        Answer::Unknown { under_way, .. } => under_way,
+        ClaimResult::InDoubt {
+            still_in_flight: under_way,
+            ..
+        } => under_way,
         other => panic!("{other:?}"),
     }
 }
@@ -392,7 +416,10 @@ pub async fn an_older_version_is_stale_even_in_doubt(store: Arc<dyn Store>) {
     Worker::new(&store)
         .claim_for(Duration::ZERO, &[("k", "4", 2)])
         .await;
-    assert_eq!(Worker::new(&store).claim("k", "2", 3).await, Answer::Stale);
+    assert_eq!(
+        Worker::new(&store).claim("k", "2", 3).await,
+        ClaimResult::Stale
+    );
     assert_eq!(
         Worker::new(&store).claim("k", "4", 2).await,
         unknown(known("k"), 2)
@@ -425,9 +452,9 @@ pub async fn a_renewed_claim_does_not_run_out(store: Arc<dyn Store>) {
     assert_eq!(
         answers,
         [
-            Answer::Busy,
-            unknown(Known::default(), 1),
-            Answer::Act(Known::default())
+            ClaimResult::ClaimedElsewhere,
+            unknown(KnownRecord::default(), 1),
+            ClaimResult::Claimed(KnownRecord::default())
         ]
     );
 }
@@ -443,16 +470,16 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
     let entries = [
         ("lost", applied("lost", "1", 1)),
         ("kept", applied("kept", "1", 1)),
-        ("never", Settled::InDoubt),
+        ("never", SettledState::InDoubt),
     ];
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &Outcomes::waiting(2))
+        .record_outcomes(run, "1", &SlotOutcomes::waiting(2))
         .await
         .unwrap();
     let outcomes = mask(&[(0, Outcome::Created), (1, Outcome::Created)]);
     let lost = store
-        .settle(&Settlement {
+        .settle(&BatchSettlement {
             run,
             outcomes,
             ..paused.settlement(&entries)
@@ -470,9 +497,9 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
     assert_eq!(
         answers,
         [
-            Answer::Unchanged,
-            Answer::Unchanged,
-            Answer::Act(Known::default())
+            ClaimResult::Unchanged,
+            ClaimResult::Unchanged,
+            ClaimResult::Claimed(KnownRecord::default())
         ]
     );
 }
@@ -481,19 +508,19 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
 pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &Outcomes::waiting(3))
+        .record_outcomes(run, "1", &SlotOutcomes::waiting(3))
         .await
         .unwrap();
     let worker = Worker::new(&store);
     worker.claim("k", "1", 1).await;
     let outcomes = mask(&[(0, Outcome::Created), (2, Outcome::Stale)]);
-    let settlement = Settlement {
+    let settlement = BatchSettlement {
         run,
         outcomes,
         ..worker.settlement(&[("k", applied("k", "1", 1))])
     };
     store.settle(&settlement).await.unwrap();
-    let again = |outcomes| Settlement {
+    let again = |outcomes| BatchSettlement {
         entries: Vec::new(),
         outcomes,
         ..settlement.clone()
@@ -525,7 +552,7 @@ pub async fn settling_twice_changes_nothing(store: Arc<dyn Store>) {
     let worker = Worker::new(&store);
     worker.claim("k", "1", 1).await;
     let outcomes = mask(&[(0, Outcome::Created)]);
-    let settlement = Settlement {
+    let settlement = BatchSettlement {
         run,
         outcomes,
         ..worker.settlement(&[("k", applied("k", "1", 1))])
@@ -535,7 +562,7 @@ pub async fn settling_twice_changes_nothing(store: Arc<dyn Store>) {
     assert_eq!(store.run(run).await.unwrap().unwrap().counts.records, 1);
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
-        Answer::Unchanged
+        ClaimResult::Unchanged
     );
 }
 
@@ -558,15 +585,15 @@ pub async fn answers_come_in_the_order_of_the_entries(store: Arc<dyn Store>) {
     assert_eq!(
         answers,
         [
-            Answer::Stale,
-            Answer::Busy,
+            ClaimResult::Stale,
+            ClaimResult::ClaimedElsewhere,
             act_on(odd),
-            Answer::Unchanged,
-            Answer::Act(Known::default())
+            ClaimResult::Unchanged,
+            ClaimResult::Claimed(KnownRecord::default())
         ]
     );
     let lost = store
-        .settle(&worker.settlement(&[("ą", Settled::Released), (odd, applied(odd, "2", 2))]))
+        .settle(&worker.settlement(&[("ą", SettledState::Released), (odd, applied(odd, "2", 2))]))
         .await;
     assert_eq!(lost.unwrap(), ["ą"]);
     assert!(worker.claim_for(MINUTE, &[]).await.is_empty());
@@ -580,7 +607,7 @@ pub async fn flows_do_not_share_keys(store: Arc<dyn Store>) {
     claim.flow = "orders".to_owned();
     assert_eq!(
         store.claim(&claim, MINUTE).await.unwrap(),
-        [Answer::Act(Known::default())]
+        [ClaimResult::Claimed(KnownRecord::default())]
     );
 }
 
@@ -593,17 +620,21 @@ pub async fn a_thousand_keys_are_claimed_and_settled_at_once(store: Arc<dyn Stor
     assert!(
         answers
             .iter()
-            .all(|answer| *answer == Answer::Act(Known::default()))
+            .all(|answer| *answer == ClaimResult::Claimed(KnownRecord::default()))
     );
     let entries_settled: Vec<_> = keys
         .iter()
         .map(|key| (key.as_str(), applied(key, "1", 1)))
         .collect();
-    let settlement = Settlement {
-        outcomes: Outcomes::waiting(1000),
+    let settlement = BatchSettlement {
+        outcomes: SlotOutcomes::waiting(1000),
         ..worker.settlement(&entries_settled)
     };
     assert!(store.settle(&settlement).await.unwrap().is_empty());
     let answers = Worker::new(&store).claim_for(MINUTE, &entries).await;
-    assert!(answers.iter().all(|answer| *answer == Answer::Unchanged));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| *answer == ClaimResult::Unchanged)
+    );
 }

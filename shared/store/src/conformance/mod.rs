@@ -20,12 +20,12 @@ mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Outcome, Outcomes, RunId, Trigger, Version};
+use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes, Version};
 use uuid::Uuid;
 
 use crate::{
-    Answer, Claim, ClaimEntry, ClaimToken, Known, RunRequest, Settled, SettledEntry, Settlement,
-    Store,
+    BatchSettlement, Claim, ClaimEntry, ClaimResult, ClaimToken, KnownRecord, RunRequest,
+    SettledEntry, SettledState, Store,
 };
 
 pub use alerts::*;
@@ -208,13 +208,13 @@ fn read(version: &str, row: usize) -> String {
 fn manual(flow: &str) -> RunRequest {
     RunRequest {
         flow: flow.to_owned(),
-        trigger: Trigger::Manual,
+        trigger: RunTrigger::Manual,
         since: None,
     }
 }
 
-fn mask(outcomes: &[(u32, Outcome)]) -> Outcomes {
-    let mut mask = Outcomes::waiting(0);
+fn mask(outcomes: &[(u32, Outcome)]) -> SlotOutcomes {
+    let mut mask = SlotOutcomes::waiting(0);
     for (slot, outcome) in outcomes {
         mask.settle(*slot, *outcome);
     }
@@ -265,35 +265,35 @@ impl Worker {
         }
     }
 
-    async fn claim_for(&self, ttl: Duration, entries: &[(&str, &str, u8)]) -> Vec<Answer> {
+    async fn claim_for(&self, ttl: Duration, entries: &[(&str, &str, u8)]) -> Vec<ClaimResult> {
         self.store
             .claim(&self.claim_of(entries), ttl)
             .await
             .unwrap()
     }
 
-    async fn claim(&self, key: &str, version: &str, content: u8) -> Answer {
+    async fn claim(&self, key: &str, version: &str, content: u8) -> ClaimResult {
         self.claim_for(MINUTE, &[(key, version, content)])
             .await
             .remove(0)
     }
 
-    fn settlement(&self, entries: &[(&str, Settled)]) -> Settlement {
+    fn settlement(&self, entries: &[(&str, SettledState)]) -> BatchSettlement {
         let entries = entries.iter().map(|(key, settled)| SettledEntry {
             key: (*key).to_owned(),
             settled: settled.clone(),
         });
-        Settlement {
+        BatchSettlement {
             flow: "customers".to_owned(),
             token: self.token,
             entries: entries.collect(),
             run: RunId::generate(),
             batch: "1".to_owned(),
-            outcomes: Outcomes::waiting(1),
+            outcomes: SlotOutcomes::waiting(1),
         }
     }
 
-    async fn settle(&self, key: &str, settled: Settled) -> Vec<String> {
+    async fn settle(&self, key: &str, settled: SettledState) -> Vec<String> {
         self.store
             .settle(&self.settlement(&[(key, settled)]))
             .await
@@ -304,7 +304,10 @@ impl Worker {
     async fn apply(&self, key: &str, version: &str, content: u8) {
         let answer = self.claim(key, version, content).await;
         assert!(
-            matches!(answer, Answer::Act(_) | Answer::Unknown { .. }),
+            matches!(
+                answer,
+                ClaimResult::Claimed(_) | ClaimResult::InDoubt { .. }
+            ),
             "{answer:?}"
         );
         assert!(
@@ -315,30 +318,30 @@ impl Worker {
     }
 }
 
-fn applied(key: &str, version: &str, content: u8) -> Settled {
-    Settled::Applied {
+fn applied(key: &str, version: &str, content: u8) -> SettledState {
+    SettledState::Applied {
         known: known(key),
         version: Version::new(version),
         hash: [content; 16],
     }
 }
 
-fn act_on(key: &str) -> Answer {
-    Answer::Act(known(key))
+fn act_on(key: &str) -> ClaimResult {
+    ClaimResult::Claimed(known(key))
 }
 
-fn known(key: &str) -> Known {
-    Known {
+fn known(key: &str) -> KnownRecord {
+    KnownRecord {
         id: Some(format!("id-{key}")),
-        ..Known::default()
+        ..KnownRecord::default()
     }
 }
 
 /// The answer where this content was attempted and its outcome is not known.
-fn unknown(known: Known, attempted: u8) -> Answer {
-    Answer::Unknown {
+fn unknown(known: KnownRecord, attempted: u8) -> ClaimResult {
+    ClaimResult::InDoubt {
         known,
         attempted: Some([attempted; 16]),
-        under_way: false,
+        still_in_flight: false,
     }
 }

@@ -9,14 +9,17 @@ use pomost_models::Outcome;
 use tokio::task::JoinHandle;
 
 use super::{Dice, MINUTE, Worker, act_on, applied, manual, mask};
-use crate::{Answer, ClaimToken, Settled, Settlement, Store};
+use crate::{BatchSettlement, ClaimResult, ClaimToken, SettledState, Store};
 
 const WORKERS: u64 = 6;
 const ROUNDS: u64 = 40;
 const VERSIONS: usize = 10;
 
-fn is_ours(answer: &Answer) -> bool {
-    matches!(answer, Answer::Act(_) | Answer::Unknown { .. })
+fn is_ours(answer: &ClaimResult) -> bool {
+    matches!(
+        answer,
+        ClaimResult::Claimed(_) | ClaimResult::InDoubt { .. }
+    )
 }
 
 async fn all(tasks: impl Iterator<Item = JoinHandle<()>>) {
@@ -39,7 +42,12 @@ pub async fn nobody_holds_a_key_that_another_holds(store: Arc<dyn Store>) {
                     assert_eq!(holders.lock().unwrap().insert(key, worker.token), None);
                     tokio::task::yield_now().await;
                     assert_eq!(holders.lock().unwrap().remove(&key), Some(worker.token));
-                    assert!(worker.settle(&name, Settled::Released).await.is_empty());
+                    assert!(
+                        worker
+                            .settle(&name, SettledState::Released)
+                            .await
+                            .is_empty()
+                    );
                 }
             }
         })
@@ -111,7 +119,7 @@ pub async fn the_ledger_ends_at_the_newest_version_whoever_wins_the_races(store:
             Worker::new(&store)
                 .claim(&key, &(newest - 1).to_string(), 255)
                 .await,
-            Answer::Stale
+            ClaimResult::Stale
         );
         assert_eq!(
             Worker::new(&store)
@@ -129,7 +137,7 @@ async fn apply_in_order(store: &Arc<dyn Store>, key: &str, version: usize, newes
     let worker = Worker::new(store);
     let answer = loop {
         match worker.claim(key, &text, content).await {
-            Answer::Busy => tokio::task::yield_now().await,
+            ClaimResult::ClaimedElsewhere => tokio::task::yield_now().await,
             answer => break answer,
         }
     };
@@ -140,7 +148,7 @@ async fn apply_in_order(store: &Arc<dyn Store>, key: &str, version: usize, newes
             "version {version} was let through after {seen}"
         );
     }
-    if answer != Answer::Stale {
+    if answer != ClaimResult::Stale {
         let mut newest = newest.lock().unwrap();
         *newest = version.max(*newest);
     }
@@ -162,7 +170,7 @@ pub async fn outcomes_of_one_batch_recorded_by_many_are_all_kept(store: Arc<dyn 
                 } else {
                     let settlement = Worker::new(&store).settlement(&[]);
                     store
-                        .settle(&Settlement {
+                        .settle(&BatchSettlement {
                             run,
                             outcomes,
                             ..settlement

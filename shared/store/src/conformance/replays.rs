@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pomost_models::{Outcome, RunId, Stage, Trigger};
+use pomost_models::{Outcome, RunId, RunTrigger, Stage};
 
 use super::{any, found, letter, mask};
 use crate::{DeadLetterFilter, Replay, RunState, Store};
@@ -36,7 +36,7 @@ async fn letters_of(store: &Arc<dyn Store>, run: RunId) -> Vec<String> {
 
 async fn state(store: &Arc<dyn Store>, run: RunId) -> (RunState, u64) {
     let summary = store.run(run).await.unwrap().unwrap();
-    assert_eq!(summary.trigger, Trigger::Replay);
+    assert_eq!(summary.trigger, RunTrigger::Replay);
     (summary.state, summary.counts.waiting)
 }
 

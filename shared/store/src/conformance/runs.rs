@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Outcome, Outcomes, RunId, Trigger};
+use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes};
 use serde_json::json;
 
 use super::{Dice, MINUTE, manual, mask};
-use crate::{Counts, Error, Lease, PageProgress, RunRequest, RunState, RunSummary, Store};
+use crate::{Error, Lease, OutcomeCounts, PageProgress, RunRequest, RunState, RunSummary, Store};
 
 pub(super) async fn lease(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Lease {
     store
@@ -39,7 +39,7 @@ async fn state(store: &Arc<dyn Store>, run: RunId) -> RunState {
     summary(store, run).await.state
 }
 
-async fn counts(store: &Arc<dyn Store>, run: RunId) -> Counts {
+async fn counts(store: &Arc<dyn Store>, run: RunId) -> OutcomeCounts {
     summary(store, run).await.counts
 }
 
@@ -77,7 +77,7 @@ pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>)
     let fresh = store.open_run("customers").await.unwrap().unwrap();
     assert_eq!(
         (fresh.id, fresh.trigger, fresh.since.as_deref()),
-        (id, Trigger::Manual, Some("2026-01-01"))
+        (id, RunTrigger::Manual, Some("2026-01-01"))
     );
     assert_eq!(fresh.checkpoint, None);
     let lease = lease(&store, "a", MINUTE).await;
@@ -142,7 +142,7 @@ pub async fn a_run_without_records_settles_when_it_has_been_read(store: Arc<dyn 
         .await
         .unwrap();
     assert_eq!(state(&store, run).await, RunState::Settled);
-    assert_eq!(counts(&store, run).await, Counts::default());
+    assert_eq!(counts(&store, run).await, OutcomeCounts::default());
 }
 
 /// A failed run is over; the next one begins where it began.
@@ -193,7 +193,7 @@ pub async fn nothing_is_recorded_for_who_lost_the_lease(store: Arc<dyn Store>) {
     let untouched = summary(&store, run).await;
     assert_eq!(
         (untouched.state, untouched.counts),
-        (RunState::Requested, Counts::default())
+        (RunState::Requested, OutcomeCounts::default())
     );
     assert_eq!(store.cursor("customers").await.unwrap(), None);
 }
@@ -330,13 +330,13 @@ pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) 
     store.request_run(&manual("customers")).await.unwrap();
     assert_eq!(
         store
-            .last_requested("customers", Trigger::Schedule)
+            .last_requested("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         None
     );
     let scheduled = RunRequest {
-        trigger: Trigger::Schedule,
+        trigger: RunTrigger::Schedule,
         ..manual("customers")
     };
     store.request_run(&scheduled).await.unwrap();
@@ -344,14 +344,14 @@ pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) 
     let newest = summary(&store, newest).await.requested_at;
     assert_eq!(
         store
-            .last_requested("customers", Trigger::Schedule)
+            .last_requested("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         Some(newest)
     );
 }
 
-/// Whatever is recorded in whatever order, the counts are those of [`Outcomes::merge`].
+/// Whatever is recorded in whatever order, the counts are those of [`SlotOutcomes::merge`].
 pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn Store>) {
     let mut dice = Dice(7);
     for _ in 0..40 {
@@ -360,13 +360,13 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
         for _ in 0..4 {
             let outcomes = random_mask(&mut dice);
             store.record_outcomes(run, "1", &outcomes).await.unwrap();
-            expected = Outcomes::merge(&expected, outcomes.mask());
+            expected = SlotOutcomes::merge(&expected, outcomes.mask());
         }
         let counts = counts(&store, run).await;
         let count = |letter| expected.chars().filter(|&found| found == letter).count() as u64;
         assert_eq!(
             (counts.records, counts.waiting),
-            (expected.len() as u64, count(Outcomes::WAITING))
+            (expected.len() as u64, count(SlotOutcomes::WAITING))
         );
         assert!(
             Outcome::ALL
@@ -381,9 +381,9 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
     }
 }
 
-fn random_mask(dice: &mut Dice) -> Outcomes {
+fn random_mask(dice: &mut Dice) -> SlotOutcomes {
     let size = dice.roll(12) as u32;
-    let mut outcomes = Outcomes::waiting(size);
+    let mut outcomes = SlotOutcomes::waiting(size);
     for slot in 0..size {
         if dice.roll(2) == 0 {
             outcomes.settle(slot, Outcome::ALL[dice.roll(Outcome::ALL.len())]);

@@ -6,12 +6,12 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 
-use crate::{Pace, Slots, Store};
+use crate::{ReservedSlots, SlotPace, Store};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn pace(burst: u32, ahead: u32) -> Pace {
-    Pace {
+fn pace(burst: u32, ahead: u32) -> SlotPace {
+    SlotPace {
         interval: HOUR,
         burst,
         ahead: ahead * HOUR,
@@ -19,14 +19,14 @@ fn pace(burst: u32, ahead: u32) -> Pace {
 }
 
 /// How many slots of the shop it gets, and in how many hours, rounded, the first is due.
-async fn reserve(store: &Arc<dyn Store>, pace: Pace, count: u32) -> (u32, i64) {
+async fn reserve(store: &Arc<dyn Store>, pace: SlotPace, count: u32) -> (u32, i64) {
     counted(store.reserve_slots("shop", pace, count).await.unwrap())
 }
 
 fn counted(
-    Slots {
+    ReservedSlots {
         count, first_in, ..
-    }: Slots,
+    }: ReservedSlots,
 ) -> (u32, i64) {
     (
         count,
@@ -41,7 +41,7 @@ pub async fn slots_are_given_away_one_interval_apart(store: Arc<dyn Store>) {
     let first = store.reserve_slots("shop", pace(0, 100), 2).await.unwrap();
     assert_eq!(
         first,
-        Slots {
+        ReservedSlots {
             count: 2,
             first_in: SignedDuration::ZERO,
             interval: HOUR
@@ -126,7 +126,7 @@ pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
 
 /// Who changes the limit does not wait for what followed from the old one.
 pub async fn a_new_pace_counts_from_the_last_slot_on(store: Arc<dyn Store>) {
-    let slow = Pace {
+    let slow = SlotPace {
         interval: 100 * HOUR,
         ..pace(0, 1)
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pomost_models::RunId;
 
 use super::{MINUTE, Worker, manual, runs};
-use crate::{Error, Lease, PageProgress, SourceKeys, Store};
+use crate::{Error, Lease, PageProgress, SourceKeyCounts, Store};
 
 fn listing(run: RunId, keys: &[&str]) -> PageProgress {
     let listed = keys.iter().map(|&key| key.to_owned()).collect();
@@ -65,14 +65,14 @@ pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn St
     );
     assert_eq!(
         store.count_keys("customers", run).await.unwrap(),
-        SourceKeys {
+        SourceKeyCounts {
             known: 4,
             missing: 2
         }
     );
     assert_eq!(
         store.count_keys("orders", run).await.unwrap(),
-        SourceKeys {
+        SourceKeyCounts {
             known: 0,
             missing: 0
         }
@@ -90,7 +90,7 @@ pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn St
         .unwrap();
     assert_eq!(
         store.count_keys("customers", run).await.unwrap(),
-        SourceKeys {
+        SourceKeyCounts {
             known: 2,
             missing: 0
         }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use pomost_models::{Batch, DeadLetter, Fate, Lane, Outcome, Reason, RunId, Stage, Version};
+use pomost_models::{
+    AttemptFingerprint, Batch, DeadLetter, DeadLetterReason, Lane, Outcome, RunId, Stage, Version,
+};
 
 use super::{
     MINUTE, Worker, act_on,
     dead_letters::{any, found, letter},
     manual, read,
 };
-use crate::{Answer, Known, Replay, Store};
+use crate::{ClaimResult, KnownRecord, Replay, Store};
 
 /// The letter of a record of this key and version, read in that place of the order of extraction.
 fn dead(run: RunId, slot: u32, key: &str, version: &str, row: usize) -> DeadLetter {
@@ -37,20 +39,26 @@ fn newest(letter: DeadLetter) -> DeadLetter {
 }
 
 /// What is answered to who brings the record of a letter again.
-async fn answer(store: &Arc<dyn Store>, letter: &DeadLetter, fate: Option<Fate>) -> Answer {
+async fn answer(
+    store: &Arc<dyn Store>,
+    letter: &DeadLetter,
+    fate: Option<AttemptFingerprint>,
+) -> ClaimResult {
     let record = letter.record.as_ref().unwrap();
     let worker = Worker::new(store);
     let mut claim = worker.claim_of(&[(&record.key, "", 7)]);
     (claim.entries[0].version, claim.entries[0].fate) = (record.version.clone(), fate);
     let answer = store.claim(&claim, MINUTE).await.unwrap().remove(0);
     if answer.known().is_some() {
-        worker.settle(&record.key, crate::Settled::Released).await;
+        worker
+            .settle(&record.key, crate::SettledState::Released)
+            .await;
     }
     answer
 }
 
 async fn is_dead(store: &Arc<dyn Store>, letter: &DeadLetter) -> bool {
-    answer(store, letter, letter.fate()).await == Answer::Dead
+    answer(store, letter, letter.fate()).await == ClaimResult::Dead
 }
 
 async fn archive(store: &Arc<dyn Store>, letters: &[&DeadLetter]) {
@@ -74,7 +82,10 @@ async fn open(store: &Arc<dyn Store>) -> Vec<String> {
 pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Store>) {
     archive(&store, &[&new_dead(0, "a", "1", 0)]).await;
     let again = new_dead(3, "a", "1", 7);
-    assert_eq!(answer(&store, &again, again.fate()).await, Answer::Dead);
+    assert_eq!(
+        answer(&store, &again, again.fate()).await,
+        ClaimResult::Dead
+    );
     let changed = DeadLetter {
         flow_version: Some("two".into()),
         ..again.clone()
@@ -82,16 +93,19 @@ pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Sto
     for fate in [None, changed.fate(), new_dead(3, "a", "2", 7).fate()] {
         assert_eq!(
             answer(&store, &again, fate).await,
-            Answer::Act(Known::default())
+            ClaimResult::Claimed(KnownRecord::default())
         );
     }
     assert!(!is_dead(&store, &new_dead(3, "b", "1", 7)).await);
     let worker = Worker::new(&store);
     assert_eq!(
         worker.claim("a", "1", 1).await,
-        Answer::Act(Known::default())
+        ClaimResult::Claimed(KnownRecord::default())
     );
-    assert_eq!(answer(&store, &again, again.fate()).await, Answer::Busy);
+    assert_eq!(
+        answer(&store, &again, again.fate()).await,
+        ClaimResult::ClaimedElsewhere
+    );
 }
 
 /// It has come as far as the load, so what was in its way is mended.
@@ -104,7 +118,7 @@ pub async fn a_record_that_died_before_the_load_is_tried_there(store: Arc<dyn St
         archive(&store, &[&mapped]).await;
         assert_eq!(
             answer(&store, &mapped, mapped.fate()).await,
-            Answer::Act(Known::default())
+            ClaimResult::Claimed(KnownRecord::default())
         );
     }
 }
@@ -422,7 +436,7 @@ pub async fn of_letters_of_one_key_that_come_together_the_newest_stays_open(stor
 pub async fn a_doubt_is_outdated_by_a_newer_doubt_alone(store: Arc<dyn Store>) {
     let in_doubt = |version, row| {
         newest(DeadLetter {
-            reason: Reason::InDoubt,
+            reason: DeadLetterReason::InDoubt,
             ..new_dead(0, "a", version, row)
         })
     };

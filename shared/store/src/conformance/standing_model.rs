@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use pomost_models::{DeadLetter, Fate, Op, Outcome, Outcomes, Record, RunId, Stage, Version};
+use pomost_models::{
+    AttemptFingerprint, DeadLetter, Operation, Outcome, Record, RunId, SlotOutcomes, Stage, Version,
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     dead_letters::{any, letter},
     known, manual, read,
 };
-use crate::{Answer, Replay, Settled, Settlement, Store};
+use crate::{BatchSettlement, ClaimResult, Replay, SettledState, Store};
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
 const CONTENTS: usize = 3;
@@ -115,23 +117,23 @@ impl Model {
         let mut claim = worker.claim_of(&[(&record.key, "", content)]);
         claim.entries[0].version = record.version.clone();
         claim.entries[0].fate =
-            is_remembered.then(|| Fate::of(&flow.to_string(), Stage::Load, record));
+            is_remembered.then(|| AttemptFingerprint::of(&flow.to_string(), Stage::Load, record));
         let answer = self.store.claim(&claim, MINUTE).await.unwrap().remove(0);
         match (outcome, &answer) {
-            (Outcome::Unchanged, Answer::Unchanged) => {}
-            (Outcome::Dead, Answer::Dead) => assert!(is_dead),
-            (_, Answer::Act(_)) => assert!(!is_dead),
+            (Outcome::Unchanged, ClaimResult::Unchanged) => {}
+            (Outcome::Dead, ClaimResult::Dead) => assert!(is_dead),
+            (_, ClaimResult::Claimed(_)) => assert!(!is_dead),
             wrong => panic!("{wrong:?} of {record:?}, {key:?}"),
         }
         let settled = match outcome {
-            Outcome::Dead => Settled::Released,
-            _ => Settled::Applied {
+            Outcome::Dead => SettledState::Released,
+            _ => SettledState::Applied {
                 known: known(&record.key),
                 version: record.version.clone(),
                 hash: [content; 16],
             },
         };
-        let mut outcomes = Outcomes::waiting(0);
+        let mut outcomes = SlotOutcomes::waiting(0);
         if outcome != Outcome::Dead || is_dead {
             outcomes.settle(record.slot, outcome);
         }
@@ -140,7 +142,7 @@ impl Model {
         } else {
             &[]
         };
-        let settlement = Settlement {
+        let settlement = BatchSettlement {
             run,
             outcomes,
             ..worker.settlement(claimed)
@@ -237,7 +239,7 @@ impl Model {
         let fate = |(key, Key { standing, .. }): (&&'static str, &Key)| match *standing {
             Some((content, flow, true)) => Some((
                 *key,
-                Fate::of(&flow.to_string(), Stage::Load, &record(0, key, content, 0)),
+                AttemptFingerprint::of(&flow.to_string(), Stage::Load, &record(0, key, content, 0)),
             )),
             _ => None,
         };
@@ -252,7 +254,7 @@ fn record(slot: u32, key: &str, content: u8, row: usize) -> Record {
         slot,
         key: key.to_owned(),
         version,
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data,
         source: None,
     }

@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Outcome, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{Outcome, RunId, RunTrigger, webhook::DeliveryId};
 
 use super::{MINUTE, mask};
-use crate::{Arrival, RunState, Store};
+use crate::{RunState, Store, WebhookArrival};
 
 fn hour(flow: &str) -> RunId {
     RunId::of_webhook(flow, "2026-03-01T10:20:00Z".parse().unwrap())
 }
 
-fn arrival(batches: &[(&str, u32)], deliveries: &[&str], remember: Duration) -> Arrival {
-    Arrival {
+fn arrival(batches: &[(&str, u32)], deliveries: &[&str], remember: Duration) -> WebhookArrival {
+    WebhookArrival {
         flow: "customers".to_owned(),
         run: hour("customers"),
         batches: batches
@@ -40,7 +40,7 @@ pub async fn a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far(store: A
     let summary = store.run(run).await.unwrap().unwrap();
     assert_eq!(
         (summary.trigger, summary.state),
-        (Trigger::Webhook, RunState::Settling)
+        (RunTrigger::Webhook, RunState::Settling)
     );
     assert_eq!(store.open_run("customers").await.unwrap(), None);
     store

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use pomost_models::Outcomes;
+use pomost_models::SlotOutcomes;
 
 use super::{
     connection::Connections,
@@ -108,7 +108,7 @@ pub(super) async fn last_success(
             AND NOT EXISTS (SELECT FROM run_batches WHERE run = runs.id AND strpos(outcomes, $2) > 0)
         ORDER BY id DESC LIMIT 1";
     let row = connections
-        .query_one(sql, &[&flow, &Outcomes::WAITING.to_string()])
+        .query_one(sql, &[&flow, &SlotOutcomes::WAITING.to_string()])
         .await?;
     Ok(row.map(|row| row.get(0)))
 }

@@ -2,13 +2,13 @@
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
-use pomost_models::{Batch, Fate, Record};
+use pomost_models::{AttemptFingerprint, Batch, Record};
 use uuid::Uuid;
 
 use super::{connection::Connections, text::stored};
 use crate::{
     ClaimToken, Result,
-    changes::{self, Taking},
+    changes::{self, ParkedClaim},
 };
 
 /// Statements that write the same changes lock them in the same order. What was read later than what is noted
@@ -183,7 +183,7 @@ pub(super) async fn forget(connections: &Connections, flow: &str) -> Result<()> 
 pub(super) async fn behind(
     connections: &Connections,
     batch: &Batch,
-    fates: &[Option<Fate>],
+    fates: &[Option<AttemptFingerprint>],
 ) -> Result<Vec<bool>> {
     let (keys, versions) = columns(&batch.records);
     let fates: Vec<Option<&[u8]>> = fates
@@ -230,7 +230,7 @@ pub(super) async fn take(
     connections: &Connections,
     flow: &str,
     keys: Option<&[&str]>,
-    taking: Taking,
+    taking: ParkedClaim,
 ) -> Result<Vec<Batch>> {
     let (taker, seconds, limit) = (
         taking.taker.0,

@@ -1,15 +1,15 @@
 //! What authorisation servers granted.
 
 use super::connection::Connections;
-use crate::{Grant, GrantKey, Result};
+use crate::{GrantKey, Result, TokenGrant};
 
-pub(super) async fn find(connections: &Connections, key: &GrantKey) -> Result<Option<Grant>> {
+pub(super) async fn find(connections: &Connections, key: &GrantKey) -> Result<Option<TokenGrant>> {
     let sql =
         "SELECT generation, sealed, refused_at FROM grants WHERE system = $1 AND fingerprint = $2";
     let row = connections
         .query_one(sql, &[&key.system, &key.fingerprint])
         .await?;
-    Ok(row.map(|row| Grant {
+    Ok(row.map(|row| TokenGrant {
         generation: row.get(0),
         sealed: row.get(1),
         refused_at: row.get(2),

@@ -13,7 +13,10 @@ use super::{
     connection::Connections,
     text::{restored, stored},
 };
-use crate::{Answer, Claim, Known, Result, Settled, SettledEntry, Settlement, ledger::ContentHash};
+use crate::{
+    BatchSettlement, Claim, ClaimResult, KnownRecord, Result, SettledEntry, SettledState,
+    ledger::ContentHash,
+};
 
 /// What a row says is decided on what the statement sees at its start; rows that are not to be
 /// claimed are never locked. A row that is to be written carries what was seen of it, and is
@@ -151,7 +154,7 @@ pub(super) async fn claim(
     connections: &Connections,
     claim: &Claim,
     ttl: Duration,
-) -> Result<Vec<Answer>> {
+) -> Result<Vec<ClaimResult>> {
     let keys = keys_of(claim);
     let versions: Vec<_> = claim
         .entries
@@ -200,9 +203,9 @@ pub(super) async fn renew(connections: &Connections, claim: &Claim, ttl: Duratio
 
 pub(super) async fn settle(
     connections: &Connections,
-    settlement: &Settlement,
+    settlement: &BatchSettlement,
 ) -> Result<Vec<String>> {
-    let Settlement {
+    let BatchSettlement {
         flow,
         token,
         entries,
@@ -260,28 +263,28 @@ fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
         .collect()
 }
 
-fn answer(connections: &Connections, row: &Row) -> Result<Answer> {
+fn answer(connections: &Connections, row: &Row) -> Result<ClaimResult> {
     Ok(match row.get("answer") {
-        "act" => Answer::Act(known(row)),
-        "unknown" => Answer::Unknown {
+        "act" => ClaimResult::Claimed(known(row)),
+        "unknown" => ClaimResult::InDoubt {
             known: known(row),
             attempted: attempted(row),
-            under_way: row.get("under_way"),
+            still_in_flight: row.get("under_way"),
         },
-        "unchanged" => Answer::Unchanged,
-        "stale" => Answer::Stale,
-        "busy" => Answer::Busy,
-        "mixed" => Answer::Mixed,
-        "dead" => Answer::Dead,
+        "unchanged" => ClaimResult::Unchanged,
+        "stale" => ClaimResult::Stale,
+        "busy" => ClaimResult::ClaimedElsewhere,
+        "mixed" => ClaimResult::VersionTypeMismatch,
+        "dead" => ClaimResult::Dead,
         other => return Err(connections.unreadable(format!("the answer '{other}' to a claim"))),
     })
 }
 
-fn known(row: &Row) -> Known {
+fn known(row: &Row) -> KnownRecord {
     let text = |name| row.get::<_, Option<String>>(name).map(restored);
     let incarnation: i64 = row.get("incarnation");
     let incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
-    Known {
+    KnownRecord {
         id: text("id"),
         etag: text("etag"),
         incarnation,
@@ -311,24 +314,27 @@ impl<'a> Columns<'a> {
         for SettledEntry { key, settled } in entries {
             columns.keys.push(stored(key));
             match settled {
-                Settled::Applied {
+                SettledState::Applied {
                     known,
                     version,
                     hash,
                 } => columns.push_applied(known, version, hash),
-                Settled::Released | Settled::InDoubt | Settled::UnderWay => {
+                SettledState::Released | SettledState::InDoubt | SettledState::StillInFlight => {
                     columns.push_unapplied()
                 }
             }
+            columns.in_doubt.push(matches!(
+                settled,
+                SettledState::InDoubt | SettledState::StillInFlight
+            ));
             columns
-                .in_doubt
-                .push(matches!(settled, Settled::InDoubt | Settled::UnderWay));
-            columns.under_way.push(*settled == Settled::UnderWay);
+                .under_way
+                .push(*settled == SettledState::StillInFlight);
         }
         columns
     }
 
-    fn push_applied(&mut self, known: &'a Known, version: &Version, hash: &'a ContentHash) {
+    fn push_applied(&mut self, known: &'a KnownRecord, version: &Version, hash: &'a ContentHash) {
         self.ids.push(known.id.as_deref().map(stored));
         self.etags.push(known.etag.as_deref().map(stored));
         self.incarnations.push(known.incarnation.into());

@@ -16,12 +16,14 @@ mod webhooks;
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{Batch, DeadLetter, Fate, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{
+    AttemptFingerprint, Batch, DeadLetter, RunId, RunTrigger, SlotOutcomes, webhook::DeliveryId,
+};
 
 use crate::{
-    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Grant, GrantKey, Lease, Outage,
-    Pace, PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots, SourceKeys,
-    Store, Taking,
+    Alert, BatchSettlement, Claim, ClaimResult, ClaimToken, DeadLetterFilter, GrantKey, Lease,
+    Outage, PageProgress, ParkedClaim, Replay, ReservedSlots, Result, Run, RunRequest, RunSummary,
+    SlotPace, SourceKeyCounts, Store, TokenGrant, WebhookArrival,
 };
 use connection::Connections;
 
@@ -88,7 +90,7 @@ impl Store for PostgresStore {
     async fn last_requested(
         &self,
         flow: &str,
-        trigger: Trigger,
+        trigger: RunTrigger,
     ) -> Result<Option<jiff::Timestamp>> {
         runs::last_requested(&self.connections, flow, trigger).await
     }
@@ -121,7 +123,7 @@ impl Store for PostgresStore {
         source_keys::missing(&self.connections, flow, run, after, limit).await
     }
 
-    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys> {
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeyCounts> {
         source_keys::count(&self.connections, flow, run).await
     }
 
@@ -149,15 +151,20 @@ impl Store for PostgresStore {
         webhooks::known(&self.connections, flow, deliveries).await
     }
 
-    async fn record_arrival(&self, arrival: &Arrival) -> Result<()> {
+    async fn record_arrival(&self, arrival: &WebhookArrival) -> Result<()> {
         webhooks::record(&self.connections, arrival).await
     }
 
-    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()> {
+    async fn record_outcomes(
+        &self,
+        run: RunId,
+        batch: &str,
+        outcomes: &SlotOutcomes,
+    ) -> Result<()> {
         runs::record_outcomes(&self.connections, run, batch, outcomes).await
     }
 
-    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<ClaimResult>> {
         ledger::claim(&self.connections, claim, ttl).await
     }
 
@@ -165,7 +172,7 @@ impl Store for PostgresStore {
         ledger::renew(&self.connections, claim, ttl).await
     }
 
-    async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>> {
+    async fn settle(&self, settlement: &BatchSettlement) -> Result<Vec<String>> {
         ledger::settle(&self.connections, settlement).await
     }
 
@@ -189,7 +196,11 @@ impl Store for PostgresStore {
         changes::forget(&self.connections, flow).await
     }
 
-    async fn are_behind(&self, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>> {
+    async fn are_behind(
+        &self,
+        batch: &Batch,
+        fates: &[Option<AttemptFingerprint>],
+    ) -> Result<Vec<bool>> {
         changes::behind(&self.connections, batch, fates).await
     }
 
@@ -205,7 +216,7 @@ impl Store for PostgresStore {
         &self,
         flow: &str,
         keys: Option<&[&str]>,
-        taking: Taking,
+        taking: ParkedClaim,
     ) -> Result<Vec<Batch>> {
         changes::take(&self.connections, flow, keys, taking).await
     }
@@ -251,7 +262,7 @@ impl Store for PostgresStore {
         replays::end(&self.connections, run, batches, sent).await
     }
 
-    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+    async fn grant(&self, key: &GrantKey) -> Result<Option<TokenGrant>> {
         grants::find(&self.connections, key).await
     }
 
@@ -263,7 +274,12 @@ impl Store for PostgresStore {
         grants::refuse(&self.connections, key, generation).await
     }
 
-    async fn reserve_slots(&self, system: &str, pace: Pace, count: u32) -> Result<Slots> {
+    async fn reserve_slots(
+        &self,
+        system: &str,
+        pace: SlotPace,
+        count: u32,
+    ) -> Result<ReservedSlots> {
         slots::reserve(&self.connections, system, pace, count).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
-use pomost_models::{Outcomes, RunId, Trigger};
+use pomost_models::{RunId, RunTrigger, SlotOutcomes};
 use tokio_postgres::Row;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     source_keys::{self, NOTE},
     text::{restored, stored},
 };
-use crate::{Counts, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary};
+use crate::{Error, Lease, OutcomeCounts, PageProgress, Result, Run, RunRequest, RunSummary};
 
 /// A lease that is taken cannot change hands before the statement that asks for it has committed.
 const HELD: &str =
@@ -98,7 +98,7 @@ pub(super) async fn open(connections: &Connections, flow: &str) -> Result<Option
 pub(super) async fn last_requested(
     connections: &Connections,
     flow: &str,
-    trigger: Trigger,
+    trigger: RunTrigger,
 ) -> Result<Option<jiff::Timestamp>> {
     let sql =
         "SELECT requested_at FROM runs WHERE flow = $1 AND trigger = $2 ORDER BY id DESC LIMIT 1";
@@ -200,7 +200,7 @@ pub(super) async fn record_outcomes(
     connections: &Connections,
     run: RunId,
     batch: &str,
-    outcomes: &Outcomes,
+    outcomes: &SlotOutcomes,
 ) -> Result<()> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         format!(
@@ -214,7 +214,7 @@ pub(super) async fn record_outcomes(
 }
 
 static SUMMARY: LazyLock<String> = LazyLock::new(|| {
-    let counts = Counts::columns();
+    let counts = OutcomeCounts::columns();
     format!(
         "SELECT id, flow, trigger, requested_at, extracted_at, error, checkpoint IS NOT NULL, warning, (
             SELECT count(DISTINCT (batch, slot)) FROM parked WHERE parked.run = runs.id AND EXISTS (
@@ -287,7 +287,12 @@ fn unless_lost(held: bool, lease: &Lease) -> Result<()> {
 pub(super) fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
     batches
         .iter()
-        .map(|(batch, size)| (stored(batch), Outcomes::waiting(*size).mask().to_owned()))
+        .map(|(batch, size)| {
+            (
+                stored(batch),
+                SlotOutcomes::waiting(*size).mask().to_owned(),
+            )
+        })
         .unzip()
 }
 
@@ -309,7 +314,7 @@ fn open_run(connections: &Connections, flow: &str, row: &Row) -> Result<Run> {
 
 fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
     let id = RunId(row.get(0));
-    let counts = Counts::from_columns(|place| row.try_get(SUMMARY_COLUMNS + place));
+    let counts = OutcomeCounts::from_columns(|place| row.try_get(SUMMARY_COLUMNS + place));
     let counts = counts.map_err(|_| connections.unreadable(format!("the counts of run {id}")))?;
     let (extracted_at, error): (Option<jiff::Timestamp>, Option<String>) = (row.get(4), row.get(5));
     Ok(RunSummary {
@@ -326,7 +331,7 @@ fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
     })
 }
 
-fn trigger(connections: &Connections, run: RunId, word: &str) -> Result<Trigger> {
+fn trigger(connections: &Connections, run: RunId, word: &str) -> Result<RunTrigger> {
     word.parse()
         .map_err(|_| connections.unreadable(format!("the trigger '{word}' of run {run}")))
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::connection::Connections;
 use crate::{
-    Pace, Result, Slots,
+    ReservedSlots, Result, SlotPace,
     slots::{COMES_BACK, LEAST, WHOLE},
 };
 
@@ -17,9 +17,9 @@ const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 pub(super) async fn reserve(
     connections: &Connections,
     system: &str,
-    pace: Pace,
+    pace: SlotPace,
     count: u32,
-) -> Result<Slots> {
+) -> Result<ReservedSlots> {
     loop {
         if let Some(slots) = reserve_from_row(connections, system, pace, count).await? {
             return Ok(slots);
@@ -34,9 +34,9 @@ pub(super) async fn reserve(
 async fn reserve_from_row(
     connections: &Connections,
     system: &str,
-    pace: Pace,
+    pace: SlotPace,
     count: u32,
-) -> Result<Option<Slots>> {
+) -> Result<Option<ReservedSlots>> {
     let sql = format!(
         "
         WITH stored AS MATERIALIZED (
@@ -110,12 +110,12 @@ fn share(row: &str, then: &str) -> String {
     format!("least({WHOLE}, {row}slowed_to + greatest({then} - {row}slowed_at, 0) / {COMES_BACK})")
 }
 
-fn slots(row: &Row) -> Slots {
+fn slots(row: &Row) -> ReservedSlots {
     let count: i64 = row.get(0);
     let first_in = SignedDuration::from_micros(row.get(1));
     let interval: i64 = row.get(2);
     let interval = Duration::from_micros(interval.try_into().unwrap_or(1));
-    Slots {
+    ReservedSlots {
         count: u32::try_from(count).unwrap_or(0),
         first_in,
         interval,

@@ -8,7 +8,7 @@ use super::{
     connection::Connections,
     text::{restored, stored},
 };
-use crate::{PageProgress, Result, SourceKeys};
+use crate::{PageProgress, Result, SourceKeyCounts};
 
 /// The part of a statement that notes the keys a page of the run `$3` listed (`$7`) and forgets those that
 /// it deletes (`$8`), while the lease is `held`.
@@ -44,7 +44,11 @@ pub(super) async fn missing(
     Ok(rows.iter().map(|row| restored(row.get(0))).collect())
 }
 
-pub(super) async fn count(connections: &Connections, flow: &str, run: RunId) -> Result<SourceKeys> {
+pub(super) async fn count(
+    connections: &Connections,
+    flow: &str,
+    run: RunId,
+) -> Result<SourceKeyCounts> {
     let sql =
         "SELECT count(*), count(*) FILTER (WHERE listed_in < $2) FROM source_keys WHERE flow = $1";
     let row = connections.query_one(sql, &[&flow, &run.0]).await?;
@@ -52,7 +56,7 @@ pub(super) async fn count(connections: &Connections, flow: &str, run: RunId) -> 
         row.as_ref()
             .map_or(0, |row| row.get::<_, i64>(place).unsigned_abs())
     };
-    Ok(SourceKeys {
+    Ok(SourceKeyCounts {
         known: count(0),
         missing: count(1),
     })

@@ -6,7 +6,7 @@ use pomost_models::webhook::DeliveryId;
 use tokio_postgres::types::ToSql;
 
 use super::{connection::Connections, runs};
-use crate::{Arrival, Result, webhooks::FORGOTTEN};
+use crate::{Result, WebhookArrival, webhooks::FORGOTTEN};
 
 pub(super) async fn known(
     connections: &Connections,
@@ -24,7 +24,7 @@ pub(super) async fn known(
 }
 
 /// What is forgotten is locked by one statement at a time and is none of what is remembered anew.
-pub(super) async fn record(connections: &Connections, arrival: &Arrival) -> Result<()> {
+pub(super) async fn record(connections: &Connections, arrival: &WebhookArrival) -> Result<()> {
     static SQL: LazyLock<String> = LazyLock::new(|| {
         let merge = runs::MERGE;
         format!(

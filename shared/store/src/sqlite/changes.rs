@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use pomost_models::{Batch, Fate, Record, RunId};
+use pomost_models::{AttemptFingerprint, Batch, Record, RunId};
 use pomost_sqlite::Database;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{dead_letters::Standing, values};
 use crate::{
     ClaimToken, Result,
-    changes::{self, Taking},
+    changes::{self, ParkedClaim},
 };
 
 /// What was read later than what is noted now stays: whoever read it has succeeded whoever notes this.
@@ -103,12 +103,12 @@ pub(super) async fn forget(database: &Database, flow: &str) -> Result<()> {
 pub(super) async fn behind(
     database: &Database,
     batch: &Batch,
-    fates: &[Option<Fate>],
+    fates: &[Option<AttemptFingerprint>],
 ) -> Result<Vec<bool>> {
     let (batch, fates) = (batch.bare(), fates.to_owned());
     let behind = database.read(move |connection| {
         let mut earlier = connection.prepare_cached(EARLIER)?;
-        let behind = |(record, fate): (&Record, &Option<Fate>)| {
+        let behind = |(record, fate): (&Record, &Option<AttemptFingerprint>)| {
             let is_behind =
                 earlier.exists((&batch.flow, &record.key, record.version.order_key()))?;
             Ok(is_behind && !is_dead(connection, &batch.flow, &record.key, *fate)?)
@@ -162,7 +162,7 @@ pub(super) async fn take(
     database: &Database,
     flow: &str,
     keys: Option<&[&str]>,
-    taking: Taking,
+    taking: ParkedClaim,
 ) -> Result<Vec<Batch>> {
     let flow = flow.to_owned();
     let keys: Vec<Option<String>> = match keys {
@@ -293,7 +293,7 @@ fn is_dead(
     connection: &Connection,
     flow: &str,
     key: &str,
-    fate: Option<Fate>,
+    fate: Option<AttemptFingerprint>,
 ) -> rusqlite::Result<bool> {
     let Some(fate) = fate else { return Ok(false) };
     let mut known =

@@ -1,6 +1,6 @@
 //! Dead letters, kept whole beside the columns they are searched by.
 
-use pomost_models::{DeadLetter, Fate, Record, Stage, Version};
+use pomost_models::{AttemptFingerprint, DeadLetter, Record, Stage, Version};
 use pomost_sqlite::Database;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -110,7 +110,7 @@ pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> 
 pub(super) struct Standing<'a> {
     pub(super) flow: &'a str,
     pub(super) key: &'a str,
-    pub(super) fate: Fate,
+    pub(super) fate: AttemptFingerprint,
     pub(super) stage: Stage,
     /// What was applied of the key: older letters do not stand any more.
     pub(super) applied: Option<&'a str>,
@@ -122,7 +122,7 @@ impl<'a> Standing<'a> {
     pub(super) fn at_load(
         flow: &'a str,
         key: &'a str,
-        fate: Fate,
+        fate: AttemptFingerprint,
         applied: Option<&'a str>,
     ) -> Standing<'a> {
         Standing {

@@ -4,9 +4,9 @@ use pomost_sqlite::Database;
 use rusqlite::{OptionalExtension, Row};
 
 use super::values;
-use crate::{Grant, GrantKey, Result};
+use crate::{GrantKey, Result, TokenGrant};
 
-pub(super) async fn find(database: &Database, key: &GrantKey) -> Result<Option<Grant>> {
+pub(super) async fn find(database: &Database, key: &GrantKey) -> Result<Option<TokenGrant>> {
     let key = key.clone();
     let sql =
         "SELECT generation, sealed, refused_at FROM grants WHERE system = ?1 AND fingerprint = ?2";
@@ -53,10 +53,10 @@ pub(super) async fn refuse(database: &Database, key: &GrantKey, generation: i64)
     Ok(noted.await? > 0)
 }
 
-fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+fn grant(row: &Row<'_>) -> rusqlite::Result<TokenGrant> {
     let refused_at: Option<i64> = row.get(2)?;
     let refused_at = refused_at.map(|time| values::time(2, time)).transpose()?;
-    Ok(Grant {
+    Ok(TokenGrant {
         generation: row.get(0)?,
         sealed: row.get(1)?,
         refused_at,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pomost_models::{Fate, version::is_older};
+use pomost_models::{AttemptFingerprint, version::is_older};
 use pomost_sqlite::Database;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
@@ -11,7 +11,7 @@ use super::{
     runs, values,
 };
 use crate::{
-    Answer, Claim, Known, Result, Settled, SettledEntry, Settlement,
+    BatchSettlement, Claim, ClaimResult, KnownRecord, Result, SettledEntry, SettledState,
     ledger::{ClaimToken, ContentHash},
 };
 
@@ -19,7 +19,7 @@ pub(super) async fn claim(
     database: &Database,
     claim: &Claim,
     ttl: Duration,
-) -> Result<Vec<Answer>> {
+) -> Result<Vec<ClaimResult>> {
     let (flow, token, patience) = (claim.flow.clone(), claim.token, claim.patience);
     let (refuses_mixed, newest_alone) = (claim.refuses_mixed, claim.newest_alone);
     let wanted: Vec<Wanted> = claim
@@ -62,8 +62,11 @@ pub(super) async fn renew(database: &Database, claim: &Claim, ttl: Duration) -> 
     Ok(renewed.await?)
 }
 
-pub(super) async fn settle(database: &Database, settlement: &Settlement) -> Result<Vec<String>> {
-    let Settlement {
+pub(super) async fn settle(
+    database: &Database,
+    settlement: &BatchSettlement,
+) -> Result<Vec<String>> {
+    let BatchSettlement {
         flow,
         token,
         entries,
@@ -128,7 +131,7 @@ struct Wanted {
     key: String,
     version: String,
     hash: ContentHash,
-    fate: Option<Fate>,
+    fate: Option<AttemptFingerprint>,
     refuses_mixed: bool,
     newest_alone: bool,
 }
@@ -155,7 +158,7 @@ impl Times {
 
 /// The row of one key.
 struct Held {
-    known: Known,
+    known: KnownRecord,
     version: Option<String>,
     hash: Option<Vec<u8>>,
     claim: Option<Vec<u8>>,
@@ -168,7 +171,7 @@ struct Held {
 impl Held {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Held> {
         Ok(Held {
-            known: Known {
+            known: KnownRecord {
                 id: row.get("id")?,
                 etag: row.get("etag")?,
                 incarnation: row.get("incarnation")?,
@@ -184,13 +187,13 @@ impl Held {
     }
 
     /// The answer to a claim by `token`.
-    fn answer(&self, token: ClaimToken, wanted: &Wanted, times: Times) -> Answer {
+    fn answer(&self, token: ClaimToken, wanted: &Wanted, times: Times) -> ClaimResult {
         let claimed_by_us = self.is_claimed_by(token);
         if !claimed_by_us && self.claimed_until.is_some_and(|until| until > times.now) {
-            return Answer::Busy;
+            return ClaimResult::ClaimedElsewhere;
         }
         if !claimed_by_us && self.is_mixed(wanted) {
-            return Answer::Mixed;
+            return ClaimResult::VersionTypeMismatch;
         }
         if !claimed_by_us
             && self
@@ -198,7 +201,7 @@ impl Held {
                 .as_deref()
                 .is_some_and(|known| is_older(&wanted.version, known))
         {
-            return Answer::Stale;
+            return ClaimResult::Stale;
         }
         let abandoned = self.claim.is_some() && !claimed_by_us;
         if self.in_doubt || abandoned {
@@ -208,16 +211,16 @@ impl Held {
                 self.asked_at
             };
             let under_way = asked_at.is_some_and(|asked_at| asked_at > times.patient_since);
-            return Answer::Unknown {
+            return ClaimResult::InDoubt {
                 known: self.known.clone(),
                 attempted: self.attempted,
-                under_way,
+                still_in_flight: under_way,
             };
         }
         if !claimed_by_us && self.hash.as_deref() == Some(&wanted.hash) {
-            return Answer::Unchanged;
+            return ClaimResult::Unchanged;
         }
-        Answer::Act(self.known.clone())
+        ClaimResult::Claimed(self.known.clone())
     }
 
     fn is_claimed_by(&self, token: ClaimToken) -> bool {
@@ -241,14 +244,14 @@ fn claim_key(
     token: ClaimToken,
     wanted: &Wanted,
     times: Times,
-) -> rusqlite::Result<Answer> {
+) -> rusqlite::Result<ClaimResult> {
     let held = transaction
         .prepare_cached("SELECT * FROM ledger WHERE flow = ?1 AND key = ?2")?
         .query_row((flow, &wanted.key), Held::from_row)
         .optional()?;
     let is_ours = held.as_ref().is_some_and(|held| held.is_claimed_by(token));
     let known = held.as_ref().and_then(|held| held.version.clone());
-    let answer = held.map_or(Answer::Act(Known::default()), |held| {
+    let answer = held.map_or(ClaimResult::Claimed(KnownRecord::default()), |held| {
         held.answer(token, wanted, times)
     });
     let letter = match wanted.fate {
@@ -261,15 +264,18 @@ fn claim_key(
         dead_letters::renew(transaction, letter, &wanted.version)?;
     }
     let answer = if letter.is_some() {
-        Answer::Dead
+        ClaimResult::Dead
     } else {
         answer
     };
     match answer {
-        Answer::Act(_) => hold(transaction, flow, token, wanted, times.until, false)?,
-        Answer::Unknown { .. } => hold(transaction, flow, token, wanted, times.until, true)?,
-        Answer::Unchanged => note_version(transaction, flow, wanted)?,
-        Answer::Stale | Answer::Busy | Answer::Mixed | Answer::Dead => {}
+        ClaimResult::Claimed(_) => hold(transaction, flow, token, wanted, times.until, false)?,
+        ClaimResult::InDoubt { .. } => hold(transaction, flow, token, wanted, times.until, true)?,
+        ClaimResult::Unchanged => note_version(transaction, flow, wanted)?,
+        ClaimResult::Stale
+        | ClaimResult::ClaimedElsewhere
+        | ClaimResult::VersionTypeMismatch
+        | ClaimResult::Dead => {}
     }
     Ok(answer)
 }
@@ -322,13 +328,13 @@ fn settle_key(
     flow: &str,
     token: ClaimToken,
     key: &str,
-    settled: &Settled,
+    settled: &SettledState,
 ) -> rusqlite::Result<bool> {
     let held = (flow, key, token.0.as_bytes());
     let rows = match settled {
-        Settled::Applied {
+        SettledState::Applied {
             known:
-                Known {
+                KnownRecord {
                     id,
                     etag,
                     incarnation,
@@ -352,17 +358,17 @@ fn settle_key(
             );
             transaction.prepare_cached(sql)?.execute(parameters)?
         }
-        Settled::Released | Settled::InDoubt | Settled::UnderWay => {
+        SettledState::Released | SettledState::InDoubt | SettledState::StillInFlight => {
             let sql = "
                 UPDATE ledger SET in_doubt = in_doubt OR ?4, claim = NULL, claimed_until = NULL,
                     attempted = CASE WHEN in_doubt OR ?4 THEN attempted END, asked_at = coalesce(?5, asked_at)
                 WHERE flow = ?1 AND key = ?2 AND claim = ?3";
-            let asked_at = (*settled == Settled::UnderWay).then(values::now);
+            let asked_at = (*settled == SettledState::StillInFlight).then(values::now);
             let parameters = (
                 held.0,
                 held.1,
                 held.2,
-                *settled != Settled::Released,
+                *settled != SettledState::Released,
                 asked_at,
             );
             transaction.prepare_cached(sql)?.execute(parameters)?

@@ -16,13 +16,15 @@ mod webhooks;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
-use pomost_models::{Batch, DeadLetter, Fate, Outcomes, RunId, Trigger, webhook::DeliveryId};
+use pomost_models::{
+    AttemptFingerprint, Batch, DeadLetter, RunId, RunTrigger, SlotOutcomes, webhook::DeliveryId,
+};
 use pomost_sqlite::Database;
 
 use crate::{
-    Alert, Answer, Arrival, Claim, ClaimToken, DeadLetterFilter, Error, Grant, GrantKey, Lease,
-    Outage, Pace, PageProgress, Replay, Result, Run, RunRequest, RunSummary, Settlement, Slots,
-    SourceKeys, Store, Taking,
+    Alert, BatchSettlement, Claim, ClaimResult, ClaimToken, DeadLetterFilter, Error, GrantKey,
+    Lease, Outage, PageProgress, ParkedClaim, Replay, ReservedSlots, Result, Run, RunRequest,
+    RunSummary, SlotPace, SourceKeyCounts, Store, TokenGrant, WebhookArrival,
 };
 
 mod embedded {
@@ -45,7 +47,7 @@ impl SqliteStore {
         })
     }
 
-    /// Frees every lease, and every claim so that the next one answers [`Answer::Unknown`]. For the
+    /// Frees every lease, and every claim so that the next one answers [`ClaimResult::InDoubt`]. For the
     /// one process that holds the project's lock, when it starts: who held them is dead.
     pub async fn expire_claims_and_leases(&self) -> Result<()> {
         ledger::expire_claims_and_leases(&self.database).await
@@ -100,7 +102,7 @@ impl Store for SqliteStore {
     async fn last_requested(
         &self,
         flow: &str,
-        trigger: Trigger,
+        trigger: RunTrigger,
     ) -> Result<Option<jiff::Timestamp>> {
         runs::last_requested(&self.database, flow, trigger).await
     }
@@ -133,7 +135,7 @@ impl Store for SqliteStore {
         source_keys::missing(&self.database, flow, run, after, limit).await
     }
 
-    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeys> {
+    async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeyCounts> {
         source_keys::count(&self.database, flow, run).await
     }
 
@@ -161,15 +163,20 @@ impl Store for SqliteStore {
         webhooks::known(&self.database, flow, deliveries).await
     }
 
-    async fn record_arrival(&self, arrival: &Arrival) -> Result<()> {
+    async fn record_arrival(&self, arrival: &WebhookArrival) -> Result<()> {
         webhooks::record(&self.database, arrival).await
     }
 
-    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &Outcomes) -> Result<()> {
+    async fn record_outcomes(
+        &self,
+        run: RunId,
+        batch: &str,
+        outcomes: &SlotOutcomes,
+    ) -> Result<()> {
         runs::record_outcomes(&self.database, run, batch, outcomes).await
     }
 
-    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<Answer>> {
+    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<ClaimResult>> {
         ledger::claim(&self.database, claim, ttl).await
     }
 
@@ -177,7 +184,7 @@ impl Store for SqliteStore {
         ledger::renew(&self.database, claim, ttl).await
     }
 
-    async fn settle(&self, settlement: &Settlement) -> Result<Vec<String>> {
+    async fn settle(&self, settlement: &BatchSettlement) -> Result<Vec<String>> {
         ledger::settle(&self.database, settlement).await
     }
 
@@ -201,7 +208,11 @@ impl Store for SqliteStore {
         changes::forget(&self.database, flow).await
     }
 
-    async fn are_behind(&self, batch: &Batch, fates: &[Option<Fate>]) -> Result<Vec<bool>> {
+    async fn are_behind(
+        &self,
+        batch: &Batch,
+        fates: &[Option<AttemptFingerprint>],
+    ) -> Result<Vec<bool>> {
         changes::behind(&self.database, batch, fates).await
     }
 
@@ -217,7 +228,7 @@ impl Store for SqliteStore {
         &self,
         flow: &str,
         keys: Option<&[&str]>,
-        taking: Taking,
+        taking: ParkedClaim,
     ) -> Result<Vec<Batch>> {
         changes::take(&self.database, flow, keys, taking).await
     }
@@ -263,7 +274,7 @@ impl Store for SqliteStore {
         replays::end(&self.database, run, batches, sent).await
     }
 
-    async fn grant(&self, key: &GrantKey) -> Result<Option<Grant>> {
+    async fn grant(&self, key: &GrantKey) -> Result<Option<TokenGrant>> {
         grants::find(&self.database, key).await
     }
 
@@ -275,7 +286,12 @@ impl Store for SqliteStore {
         grants::refuse(&self.database, key, generation).await
     }
 
-    async fn reserve_slots(&self, system: &str, pace: Pace, count: u32) -> Result<Slots> {
+    async fn reserve_slots(
+        &self,
+        system: &str,
+        pace: SlotPace,
+        count: u32,
+    ) -> Result<ReservedSlots> {
         slots::reserve(&self.database, system, pace, count).await
     }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pomost_models::{Outcomes, RunId, Trigger};
+use pomost_models::{RunId, RunTrigger, SlotOutcomes};
 use pomost_sqlite::Database;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::{changes, source_keys, values};
-use crate::{Counts, Error, Lease, PageProgress, Result, Run, RunRequest, RunSummary};
+use crate::{Error, Lease, OutcomeCounts, PageProgress, Result, Run, RunRequest, RunSummary};
 
 pub(super) async fn acquire_lease(
     database: &Database,
@@ -96,7 +96,7 @@ pub(super) async fn open(database: &Database, flow: &str) -> Result<Option<Run>>
 pub(super) async fn last_requested(
     database: &Database,
     flow: &str,
-    trigger: Trigger,
+    trigger: RunTrigger,
 ) -> Result<Option<Timestamp>> {
     let flow = flow.to_owned();
     let sql = r#"SELECT requested_at FROM runs WHERE flow = ?1 AND "trigger" = ?2 ORDER BY id DESC LIMIT 1"#;
@@ -171,7 +171,7 @@ pub(super) async fn record_outcomes(
     database: &Database,
     run: RunId,
     batch: &str,
-    outcomes: &Outcomes,
+    outcomes: &SlotOutcomes,
 ) -> Result<()> {
     let (batch, outcomes) = (batch.to_owned(), outcomes.clone());
     Ok(database
@@ -244,9 +244,10 @@ pub(super) fn merge_batch(
         .prepare_cached("SELECT outcomes FROM run_batches WHERE run = ?1 AND batch = ?2")?
         .query_row((&run, batch), |row| row.get(0))
         .optional()?;
-    let merged = stored
-        .as_deref()
-        .map_or_else(|| mask.to_owned(), |stored| Outcomes::merge(stored, mask));
+    let merged = stored.as_deref().map_or_else(
+        || mask.to_owned(),
+        |stored| SlotOutcomes::merge(stored, mask),
+    );
     if stored.as_ref() == Some(&merged) {
         return Ok(());
     }
@@ -301,7 +302,7 @@ pub(super) fn add_batches(
     batches: &[(String, u32)],
 ) -> rusqlite::Result<()> {
     batches.iter().try_for_each(|(batch, size)| {
-        merge_batch(transaction, run, batch, Outcomes::waiting(*size).mask())
+        merge_batch(transaction, run, batch, SlotOutcomes::waiting(*size).mask())
     })
 }
 
@@ -377,13 +378,13 @@ fn run_summary(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<RunSu
     })
 }
 
-fn counts(connection: &Connection, run: RunId) -> rusqlite::Result<Counts> {
+fn counts(connection: &Connection, run: RunId) -> rusqlite::Result<OutcomeCounts> {
     let sql = format!(
         "SELECT {} FROM run_batches WHERE run = ?1",
-        Counts::columns()
+        OutcomeCounts::columns()
     );
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_row([run.to_string()], |row| {
-        Counts::from_columns(|column| row.get(column))
+        OutcomeCounts::from_columns(|column| row.get(column))
     })
 }

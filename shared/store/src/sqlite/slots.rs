@@ -8,16 +8,16 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::values;
 use crate::{
-    Pace, Result, Slots,
+    ReservedSlots, Result, SlotPace,
     slots::{COMES_BACK, LEAST, WHOLE},
 };
 
 pub(super) async fn reserve(
     database: &Database,
     system: &str,
-    pace: Pace,
+    pace: SlotPace,
     count: u32,
-) -> Result<Slots> {
+) -> Result<ReservedSlots> {
     let system = system.to_owned();
     let sql = "
         INSERT INTO rate_limits (system, last_slot, held_until) VALUES (?1, ?2, 0)
@@ -33,7 +33,7 @@ pub(super) async fn reserve(
         }
         let first_in = SignedDuration::from_micros(given.first.saturating_sub(now));
         let interval = Duration::from_micros(given.interval.try_into().unwrap_or(1));
-        Ok(Slots {
+        Ok(ReservedSlots {
             count: u32::try_from(given.count).unwrap_or(0),
             first_in,
             interval,
@@ -108,7 +108,7 @@ struct Given {
 
 impl Given {
     /// That a slot was given away for later than `ahead` from now can only be by a clock that went wrong.
-    fn at(now: i64, stored: Stored, pace: Pace, count: u32) -> Given {
+    fn at(now: i64, stored: Stored, pace: SlotPace, count: u32) -> Given {
         let (whole, latest) = (
             micros(pace.interval).max(1),
             now.saturating_add(micros(pace.ahead)),

@@ -4,7 +4,7 @@ use pomost_models::RunId;
 use pomost_sqlite::Database;
 use rusqlite::Transaction;
 
-use crate::{PageProgress, Result, SourceKeys};
+use crate::{PageProgress, Result, SourceKeyCounts};
 
 /// Notes the keys that a page listed, and forgets those that it deletes.
 pub(super) fn note(transaction: &Transaction<'_>, page: &PageProgress) -> rusqlite::Result<()> {
@@ -46,7 +46,7 @@ pub(super) async fn missing(
     Ok(missing.await?)
 }
 
-pub(super) async fn count(database: &Database, flow: &str, run: RunId) -> Result<SourceKeys> {
+pub(super) async fn count(database: &Database, flow: &str, run: RunId) -> Result<SourceKeyCounts> {
     let (flow, run) = (flow.to_owned(), run.to_string());
     let sql = "SELECT count(*), coalesce(sum(listed_in < ?2), 0) FROM source_keys WHERE flow = ?1";
     let counted = database.read(move |connection| {
@@ -54,7 +54,7 @@ pub(super) async fn count(database: &Database, flow: &str, run: RunId) -> Result
         connection.query_row(sql, (flow, run), counts)
     });
     let (known, missing) = counted.await?;
-    Ok(SourceKeys {
+    Ok(SourceKeyCounts {
         known: known.unsigned_abs(),
         missing: missing.unsigned_abs(),
     })

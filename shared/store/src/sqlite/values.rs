@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pomost_models::{RunId, Stage, Trigger};
+use pomost_models::{RunId, RunTrigger, Stage};
 use rusqlite::types::Type;
 
 /// Now, in microseconds since 1970.
@@ -31,7 +31,7 @@ pub(super) fn run_id(column: usize, text: &str) -> rusqlite::Result<RunId> {
         .map_err(|_| unreadable(column, Type::Text, "the id of a run"))
 }
 
-pub(super) fn trigger(column: usize, text: &str) -> rusqlite::Result<Trigger> {
+pub(super) fn trigger(column: usize, text: &str) -> rusqlite::Result<RunTrigger> {
     text.parse()
         .map_err(|_| unreadable(column, Type::Text, "the trigger of a run"))
 }

@@ -1,11 +1,11 @@
 //! Runs of webhooks, and the deliveries that are remembered.
 
-use pomost_models::{Trigger, webhook::DeliveryId};
+use pomost_models::{RunTrigger, webhook::DeliveryId};
 use pomost_sqlite::Database;
 use rusqlite::Transaction;
 
 use super::{runs, values};
-use crate::{Arrival, Result, webhooks::FORGOTTEN};
+use crate::{Result, WebhookArrival, webhooks::FORGOTTEN};
 
 pub(super) async fn known(
     database: &Database,
@@ -24,7 +24,7 @@ pub(super) async fn known(
     Ok(known.await?)
 }
 
-pub(super) async fn record(database: &Database, arrival: &Arrival) -> Result<()> {
+pub(super) async fn record(database: &Database, arrival: &WebhookArrival) -> Result<()> {
     let arrival = arrival.clone();
     let recorded = database.write(move |transaction| {
         make_run(transaction, &arrival)?;
@@ -35,11 +35,11 @@ pub(super) async fn record(database: &Database, arrival: &Arrival) -> Result<()>
     Ok(recorded.await?)
 }
 
-fn make_run(transaction: &Transaction<'_>, arrival: &Arrival) -> rusqlite::Result<()> {
+fn make_run(transaction: &Transaction<'_>, arrival: &WebhookArrival) -> rusqlite::Result<()> {
     let sql = r#"
         INSERT INTO runs (id, flow, "trigger", requested_at, extracted_at) VALUES (?1, ?2, ?3, ?4, ?4)
         ON CONFLICT (id) DO NOTHING"#;
-    let trigger = Trigger::Webhook.as_str();
+    let trigger = RunTrigger::Webhook.as_str();
     let run = (
         arrival.run.to_string(),
         &arrival.flow,
@@ -49,7 +49,7 @@ fn make_run(transaction: &Transaction<'_>, arrival: &Arrival) -> rusqlite::Resul
     transaction.prepare_cached(sql)?.execute(run).map(drop)
 }
 
-fn remember(transaction: &Transaction<'_>, arrival: &Arrival) -> rusqlite::Result<()> {
+fn remember(transaction: &Transaction<'_>, arrival: &WebhookArrival) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO deliveries (flow, id, expires_at) VALUES (?1, ?2, ?3)";
     let (mut statement, until) = (
         transaction.prepare_cached(sql)?,

@@ -7,11 +7,11 @@ use std::{
 };
 
 use pomost_broker::Queue;
-use pomost_http::Clients;
+use pomost_http::SystemClients;
 use pomost_loader::{destination::Destination, handler::LoadHandler, turns::Turns};
-use pomost_models::{Batch, DeadLetter, Lane, Op, Record, RunId, Stage, Version};
+use pomost_models::{Batch, DeadLetter, Lane, Operation, Record, RunId, Stage, Version};
 use pomost_project::{Project, environment::Environment};
-use pomost_runtime::{Backends, Context, worker::Handler};
+use pomost_runtime::{Backends, ServiceContext, worker::MessageHandler};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use super::{Schema, url};
 
 /// A loader of the flow `sales` into the table `sales`.
 pub(crate) struct Scene {
-    pub(crate) context: Context,
+    pub(crate) context: ServiceContext,
     handler: LoadHandler,
     _directory: TempDir,
 }
@@ -72,14 +72,14 @@ impl Scene {
             .unwrap_or_else(|problems| panic!("{problems}"));
         let backends = Backends::embedded(directory.path()).await.unwrap();
         let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
-        let context = Context {
+        let context = ServiceContext {
             project: Arc::new(project),
             backends,
             claim,
             shutdown,
         };
         context.declare().await.unwrap();
-        let clients = Clients::new(&context.project, &context.backends.store).unwrap();
+        let clients = SystemClients::new(&context.project, &context.backends.store).unwrap();
         let flow = context.project.flows["sales"].clone();
         let destination = Destination::of(&flow, &clients).unwrap();
         let turns = Arc::new(Turns::new(context.clone(), destination.flow.clone()));
@@ -160,7 +160,7 @@ pub(crate) fn record(key: &str, data: &str) -> Record {
         slot: 0,
         key: key.to_owned(),
         version,
-        op: Op::Upsert,
+        op: Operation::Upsert,
         data,
         source: None,
     }
@@ -168,7 +168,7 @@ pub(crate) fn record(key: &str, data: &str) -> Record {
 
 pub(crate) fn deleted(key: &str) -> Record {
     Record {
-        op: Op::Delete,
+        op: Operation::Delete,
         ..record(key, "null")
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use http::{HeaderMap, Method};
-use pomost_http::{Call, Client, Clients, Permit};
+use pomost_http::{OutgoingRequest, SendPermit, SystemClient, SystemClients};
 use pomost_project::{Project, environment::Environment};
 use pomost_store::{Store, sqlite::SqliteStore};
 use tempfile::TempDir;
@@ -55,12 +55,12 @@ impl SystemFile {
     }
 
     /// All clients of the project: there is one.
-    pub(crate) fn clients(&self, store: &Arc<dyn Store>) -> Clients {
-        Clients::new(&self.project(), store).unwrap()
+    pub(crate) fn clients(&self, store: &Arc<dyn Store>) -> SystemClients {
+        SystemClients::new(&self.project(), store).unwrap()
     }
 
     /// The system's client, as one more process would have it.
-    pub(crate) fn client(&self, store: &Arc<dyn Store>) -> Client {
+    pub(crate) fn client(&self, store: &Arc<dyn Store>) -> SystemClient {
         self.clients(store).of("shop").unwrap().clone()
     }
 
@@ -77,14 +77,14 @@ impl SystemFile {
 
 /// A client with a store of its own.
 pub(crate) struct Lone {
-    client: Client,
+    client: SystemClient,
     _directory: TempDir,
 }
 
 impl std::ops::Deref for Lone {
-    type Target = Client;
+    type Target = SystemClient;
 
-    fn deref(&self) -> &Client {
+    fn deref(&self) -> &SystemClient {
         &self.client
     }
 }
@@ -98,8 +98,8 @@ async fn store(directory: &Path) -> Arc<dyn Store> {
 }
 
 /// `GET /things`.
-pub(crate) fn things(server: &str) -> Call<'static> {
-    Call {
+pub(crate) fn things(server: &str) -> OutgoingRequest<'static> {
+    OutgoingRequest {
         method: Method::GET,
         url: format!("{server}/things").parse().unwrap(),
         label: "GET /things",
@@ -108,7 +108,7 @@ pub(crate) fn things(server: &str) -> Call<'static> {
         answers: &[],
         format: None,
         needs_body: true,
-        permit: Permit::default(),
+        permit: SendPermit::default(),
     }
 }
 
