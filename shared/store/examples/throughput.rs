@@ -97,16 +97,16 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
             key: key.clone(),
             version: version.clone(),
             hash,
-            fate: None,
+            fingerprint: None,
         })
         .collect();
     let claim = Claim {
         flow: flow.to_owned(),
         token,
         entries,
-        refuses_mixed: true,
-        newest_alone: true,
-        patience: Duration::ZERO,
+        same_version_type: true,
+        latest_only: true,
+        in_flight_for: Duration::ZERO,
     };
     let answers = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
     assert_eq!(answers.len(), keys.len());
@@ -122,7 +122,10 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
             version: version.clone(),
             hash,
         };
-        SettledEntry { key, settled }
+        SettledEntry {
+            key,
+            state: settled,
+        }
     });
     let settlement = BatchSettlement {
         flow: flow.to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pomost_models::{Outcome, SlotOutcomes, Version, version};
 use pomost_postgres::testing::{certificate, encrypted, readable};
-use pomost_store::{Error, Store, postgres::PostgresStore};
+use pomost_store::{Cursors, Error, Health, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::MINUTE;
-use crate::{Error, Lease, Store};
+use crate::{Error, Lease, LeaseName, Store};
 
 async fn take(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Option<Lease> {
     store
-        .acquire_lease("extract.customers", holder, ttl)
+        .acquire_lease(LeaseName::Flow("customers".to_owned()), holder, ttl)
         .await
         .unwrap()
 }
@@ -18,7 +18,7 @@ pub async fn one_holder_at_a_time_has_a_lease(store: Arc<dyn Store>) {
     assert!(take(&store, "b", MINUTE).await.is_none());
     assert!(
         store
-            .acquire_lease("extract.orders", "b", MINUTE)
+            .acquire_lease(LeaseName::Flow("orders".to_owned()), "b", MINUTE)
             .await
             .unwrap()
             .is_some()

@@ -274,7 +274,7 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
     for key in ["reported", "abandoned"] {
         assert!(
             store
-                .resolve_doubt("customers", key, Some("found"))
+                .resolve_in_doubt("customers", key, Some("found"))
                 .await
                 .unwrap()
         );
@@ -290,7 +290,12 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
             "what its content is is not known"
         );
         worker.settle(key, SettledState::InDoubt).await;
-        assert!(store.resolve_doubt("customers", key, None).await.unwrap());
+        assert!(
+            store
+                .resolve_in_doubt("customers", key, None)
+                .await
+                .unwrap()
+        );
         let absent = ClaimResult::Claimed(KnownRecord {
             incarnation: 1,
             ..KnownRecord::default()
@@ -307,7 +312,12 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
 pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<dyn Store>) {
     Worker::new(&store).apply("k", "1", 1).await;
     for key in ["k", "never seen"] {
-        assert!(store.resolve_doubt("customers", key, None).await.unwrap());
+        assert!(
+            store
+                .resolve_in_doubt("customers", key, None)
+                .await
+                .unwrap()
+        );
     }
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
@@ -319,7 +329,12 @@ pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<
     );
     let worker = Worker::new(&store);
     worker.claim("k", "2", 2).await;
-    assert!(!store.resolve_doubt("customers", "k", None).await.unwrap());
+    assert!(
+        !store
+            .resolve_in_doubt("customers", "k", None)
+            .await
+            .unwrap()
+    );
     assert!(
         worker.settle("k", applied("k", "2", 2)).await.is_empty(),
         "its claim was taken away"
@@ -396,7 +411,7 @@ pub async fn what_an_expired_claim_asked_for_may_be_under_way_for_a_while(store:
 async fn is_under_way(store: &Arc<dyn Store>, key: &str, patience: Duration) -> bool {
     let worker = Worker::new(store);
     let claim = Claim {
-        patience,
+        in_flight_for: patience,
         ..worker.claim_of(&[(key, "9", 9)])
     };
     let answer = store.claim(&claim, MINUTE).await.unwrap().remove(0);
@@ -532,7 +547,7 @@ pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let counts = async || {
         let counts = store.run(run).await.unwrap().unwrap().counts;
         assert_eq!((counts.records, counts.waiting), (3, 1));
-        [Outcome::Created, Outcome::Stale, Outcome::Dead].map(|outcome| counts.of(outcome))
+        [Outcome::Created, Outcome::Stale, Outcome::Dead].map(|outcome| counts.count(outcome))
     };
     assert_eq!(counts().await, [1, 1, 0], "what is settled stays so");
     store
@@ -637,4 +652,39 @@ pub async fn a_thousand_keys_are_claimed_and_settled_at_once(store: Arc<dyn Stor
             .iter()
             .all(|answer| *answer == ClaimResult::Unchanged)
     );
+}
+
+/// A flow has applied something once its ledger has a key.
+pub async fn a_flow_has_applied_something_when_its_ledger_has_a_key(store: Arc<dyn Store>) {
+    assert!(!store.has_applied_records("customers").await.unwrap());
+    Worker::new(&store).apply("a", "1", 1).await;
+    assert!(store.has_applied_records("customers").await.unwrap());
+    assert!(!store.has_applied_records("orders").await.unwrap());
+}
+
+/// Orders of extraction are no versions of the source's, and compare with none.
+pub async fn a_version_of_another_type_than_the_one_applied_is_refused_by_those_who_ask_for_it(
+    store: Arc<dyn Store>,
+) {
+    let worker = Worker::new(&store);
+    worker.apply("a", "1", 1).await;
+    worker
+        .apply(
+            "e",
+            &Version::of_extraction(uuid::Uuid::now_v7(), 0).to_string(),
+            1,
+        )
+        .await;
+    let other = Worker::new(&store);
+    let claim = other.claim_of(&[("a", "rev-2", 2), ("e", "rev-2", 2), ("n", "rev-2", 2)]);
+    let strict = Claim {
+        same_version_type: true,
+        ..claim.clone()
+    };
+    let answers = store.claim(&strict, MINUTE).await.unwrap();
+    assert_eq!(
+        answers[..2],
+        [ClaimResult::VersionTypeMismatch, act_on("e")]
+    );
+    assert_eq!(other.claim("a", "2", 2).await, act_on("a"));
 }

@@ -6,17 +6,19 @@
 mod alerts;
 mod changes;
 mod dead_letters;
+mod deliveries;
 mod grants;
 mod leases;
 mod ledger;
+mod outages;
+mod parked;
 mod races;
+mod rate_slots;
 mod replays;
 mod runs;
-mod slots;
 mod source_keys;
-mod standing;
-mod standing_model;
-mod webhooks;
+mod standing_letters;
+mod standing_letters_model;
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,17 +33,19 @@ use crate::{
 pub use alerts::*;
 pub use changes::*;
 pub use dead_letters::*;
+pub use deliveries::*;
 pub use grants::*;
 pub use leases::*;
 pub use ledger::*;
+pub use outages::*;
+pub use parked::*;
 pub use races::*;
+pub use rate_slots::*;
 pub use replays::*;
 pub use runs::*;
-pub use slots::*;
 pub use source_keys::*;
-pub use standing::*;
-pub use standing_model::*;
-pub use webhooks::*;
+pub use standing_letters::*;
+pub use standing_letters_model::*;
 
 /// Makes one `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls the
 /// behaviour it is given with an empty `Arc<dyn Store>` of its own, and clears up behind it.
@@ -166,6 +170,7 @@ macro_rules! every_behaviour {
             slots_are_given_away_no_further_ahead_than_asked_for
             slots_that_nobody_took_in_time_are_late_up_to_the_burst
             it_is_known_for_how_long_a_system_is_held
+            a_hold_that_is_released_holds_nothing_any_more
             slots_of_a_slowed_system_are_further_apart
             a_hold_moves_the_next_slot_of_its_system
             a_new_pace_counts_from_the_last_slot_on
@@ -253,15 +258,15 @@ impl Worker {
             key: (*key).to_owned(),
             version: Version::new(*version),
             hash: [*content; 16],
-            fate: None,
+            fingerprint: None,
         });
         Claim {
             flow: "customers".to_owned(),
             token: self.token,
             entries: entries.collect(),
-            refuses_mixed: false,
-            newest_alone: true,
-            patience: Duration::ZERO,
+            same_version_type: false,
+            latest_only: true,
+            in_flight_for: Duration::ZERO,
         }
     }
 
@@ -281,7 +286,7 @@ impl Worker {
     fn settlement(&self, entries: &[(&str, SettledState)]) -> BatchSettlement {
         let entries = entries.iter().map(|(key, settled)| SettledEntry {
             key: (*key).to_owned(),
-            settled: settled.clone(),
+            state: settled.clone(),
         });
         BatchSettlement {
             flow: "customers".to_owned(),

@@ -6,11 +6,13 @@ use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes};
 use serde_json::json;
 
 use super::{Dice, MINUTE, manual, mask};
-use crate::{Error, Lease, OutcomeCounts, PageProgress, RunRequest, RunState, RunSummary, Store};
+use crate::{
+    Error, Lease, LeaseName, OutcomeCounts, PageProgress, RunRequest, RunState, RunSummary, Store,
+};
 
 pub(super) async fn lease(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Lease {
     store
-        .acquire_lease("extract.customers", holder, ttl)
+        .acquire_lease(LeaseName::Flow("customers".to_owned()), holder, ttl)
         .await
         .unwrap()
         .unwrap()
@@ -26,8 +28,8 @@ pub(super) fn page(run: RunId, batches: &[(&str, u32)], checkpoint: &str) -> Pag
         run,
         batches,
         checkpoint: json!({ "next": checkpoint }),
-        listed,
-        forgotten,
+        listed_keys: listed,
+        deleted_keys: forgotten,
     }
 }
 
@@ -44,7 +46,7 @@ async fn counts(store: &Arc<dyn Store>, run: RunId) -> OutcomeCounts {
 }
 
 async fn next_run(store: &Arc<dyn Store>) -> Option<RunId> {
-    store.open_run("customers").await.unwrap().map(|run| run.id)
+    store.next_run("customers").await.unwrap().map(|run| run.id)
 }
 
 /// Runs are taken up in the order of their requests, apart from one that was begun.
@@ -74,7 +76,7 @@ pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>)
         ..manual("customers")
     };
     let id = store.request_run(&request).await.unwrap();
-    let fresh = store.open_run("customers").await.unwrap().unwrap();
+    let fresh = store.next_run("customers").await.unwrap().unwrap();
     assert_eq!(
         (fresh.id, fresh.trigger, fresh.since.as_deref()),
         (id, RunTrigger::Manual, Some("2026-01-01"))
@@ -85,7 +87,7 @@ pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>)
         .record_page(&lease, &page(id, &[("1", 2)], "page two"))
         .await
         .unwrap();
-    let begun = store.open_run("customers").await.unwrap().unwrap();
+    let begun = store.next_run("customers").await.unwrap().unwrap();
     assert_eq!(begun.checkpoint, Some(json!({ "next": "page two" })));
 }
 
@@ -124,8 +126,8 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
     );
     assert_eq!(
         (
-            settled.counts.of(Outcome::Created),
-            settled.counts.of(Outcome::Split)
+            settled.counts.count(Outcome::Created),
+            settled.counts.count(Outcome::Split)
         ),
         (1, 1)
     );
@@ -216,7 +218,11 @@ pub async fn a_page_recorded_twice_counts_once_and_may_have_grown(store: Arc<dyn
         .unwrap();
     let counts = counts(&store, run).await;
     assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
+        (
+            counts.records,
+            counts.waiting,
+            counts.count(Outcome::Updated)
+        ),
         (105, 104, 1)
     );
 }
@@ -239,7 +245,11 @@ pub async fn a_page_recorded_with_fewer_records_waits_for_no_others(store: Arc<d
         .unwrap();
     let counts = counts(&store, run).await;
     assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
+        (
+            counts.records,
+            counts.waiting,
+            counts.count(Outcome::Updated)
+        ),
         (8, 7, 1)
     );
 }
@@ -258,7 +268,11 @@ pub async fn outcomes_that_come_before_their_page_are_counted(store: Arc<dyn Sto
         .unwrap();
     let counts = counts(&store, run).await;
     assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Created)),
+        (
+            counts.records,
+            counts.waiting,
+            counts.count(Outcome::Created)
+        ),
         (3, 2, 1)
     );
 }
@@ -330,7 +344,7 @@ pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) 
     store.request_run(&manual("customers")).await.unwrap();
     assert_eq!(
         store
-            .last_requested("customers", RunTrigger::Schedule)
+            .last_request_time("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         None
@@ -344,7 +358,7 @@ pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) 
     let newest = summary(&store, newest).await.requested_at;
     assert_eq!(
         store
-            .last_requested("customers", RunTrigger::Schedule)
+            .last_request_time("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         Some(newest)
@@ -371,7 +385,7 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
         assert!(
             Outcome::ALL
                 .iter()
-                .all(|&outcome| counts.of(outcome) == count(outcome.letter())),
+                .all(|&outcome| counts.count(outcome) == count(outcome.letter())),
             "{expected}"
         );
         assert_eq!(
@@ -407,7 +421,7 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
     let run = store.request_run(&run).await.unwrap();
     assert_eq!(
         store
-            .open_run("customers")
+            .next_run("customers")
             .await
             .unwrap()
             .unwrap()
@@ -421,7 +435,7 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
         .await
         .unwrap();
     let checkpoint = store
-        .open_run("customers")
+        .next_run("customers")
         .await
         .unwrap()
         .unwrap()
@@ -429,4 +443,63 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
     assert_eq!(checkpoint, Some(json!({ "next": odd })));
     store.fail_run(&lease, run, odd).await.unwrap();
     assert_eq!(summary(&store, run).await.error.as_deref(), Some(odd));
+}
+
+/// A run that failed or waits is none, and neither is what was delivered or replayed.
+pub async fn the_last_success_is_the_newest_run_of_which_all_has_settled(store: Arc<dyn Store>) {
+    let requested = async |run: RunId| store.run(run).await.unwrap().unwrap().requested_at;
+    let success = async || store.last_success_time("customers").await.unwrap();
+    let lease = lease(&store, "a", MINUTE).await;
+    let first = store.request_run(&manual("customers")).await.unwrap();
+    store
+        .record_page(&lease, &page(first, &[("1", 1)], "2"))
+        .await
+        .unwrap();
+    store
+        .finish_extraction(&lease, first, None, None)
+        .await
+        .unwrap();
+    assert_eq!(success().await, None);
+    store
+        .record_outcomes(first, "1", &mask(&[(0, Outcome::Created)]))
+        .await
+        .unwrap();
+    assert_eq!(success().await, Some(requested(first).await));
+    let failed = store.request_run(&manual("customers")).await.unwrap();
+    store.fail_run(&lease, failed, "it is gone").await.unwrap();
+    let waiting = store.request_run(&manual("customers")).await.unwrap();
+    store
+        .record_page(&lease, &page(waiting, &[("1", 1)], "2"))
+        .await
+        .unwrap();
+    store
+        .finish_extraction(&lease, waiting, None, None)
+        .await
+        .unwrap();
+    assert_eq!(success().await, Some(requested(first).await));
+    let scheduled = RunRequest {
+        trigger: RunTrigger::Schedule,
+        ..manual("customers")
+    };
+    let empty = store.request_run(&scheduled).await.unwrap();
+    store
+        .finish_extraction(&lease, empty, None, None)
+        .await
+        .unwrap();
+    assert_eq!(success().await, Some(requested(empty).await));
+}
+
+/// A warning is kept with its run, which was read to its end all the same.
+pub async fn what_is_odd_about_a_run_is_kept_with_it(store: Arc<dyn Store>) {
+    let lease = lease(&store, "a", MINUTE).await;
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    store
+        .finish_extraction(&lease, run, None, Some("nothing came"))
+        .await
+        .unwrap();
+    let summary = store.run(run).await.unwrap().unwrap();
+    assert_eq!(
+        (summary.warning.as_deref(), summary.error),
+        (Some("nothing came"), None)
+    );
 }

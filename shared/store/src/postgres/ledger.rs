@@ -1,4 +1,4 @@
-//! Claims and settlements, each in one statement.
+//! Claims and settlements, in PostgreSQL: each is one statement.
 //!
 //! Rows are looked up one by one (`LATERAL … LIMIT 1`) and written by `INSERT … ON CONFLICT`: both
 //! use the primary key whatever the planner believes about the size of the table. Rows are locked in
@@ -6,25 +6,131 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use async_trait::async_trait;
 use pomost_models::Version;
 use tokio_postgres::Row;
 
 use super::{
+    PostgresStore,
     connection::Connections,
     text::{restored, stored},
 };
 use crate::{
-    BatchSettlement, Claim, ClaimResult, KnownRecord, Result, SettledEntry, SettledState,
+    BatchSettlement, Claim, ClaimResult, KnownRecord, Ledger, Result, SettledEntry, SettledState,
     ledger::ContentHash,
 };
 
-/// What a row says is decided on what the statement sees at its start; rows that are not to be
-/// claimed are never locked. A row that is to be written carries what was seen of it, and is
-/// written only if that still holds: who lost a race is told that the key is busy. Content that is
-/// unchanged may be of a newer version, which is noted, so that older content that comes late is stale.
-/// What was attempted stays while the key is in doubt: nobody creates anything else before that is known.
-/// Whoever lost a claim may have asked for something as long as that lasted. Dead letters are looked for only where
-/// there would be something to do.
+#[async_trait]
+impl Ledger for PostgresStore {
+    async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<ClaimResult>> {
+        let keys = keys_of(claim);
+        let versions: Vec<_> = claim
+            .entries
+            .iter()
+            .map(|entry| entry.version.order_key())
+            .collect();
+        let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
+        let hashes: Vec<&[u8]> = claim
+            .entries
+            .iter()
+            .map(|entry| entry.hash.as_slice())
+            .collect();
+        let fingerprints: Vec<Option<&[u8]>> = claim
+            .entries
+            .iter()
+            .map(|entry| Some(&entry.fingerprint.as_ref()?.0[..]))
+            .collect();
+        let (token, seconds) = (claim.token.0, ttl.as_secs_f64());
+        let in_flight_for = claim.in_flight_for.as_secs_f64();
+        let parameters = [
+            &claim.flow as _,
+            &keys as _,
+            &versions as _,
+            &hashes as _,
+            &token as _,
+            &seconds as _,
+            &claim.same_version_type as _,
+            &in_flight_for as _,
+            &fingerprints as _,
+            &claim.latest_only as _,
+        ];
+        let rows = self.connections.query(CLAIM, &parameters).await?;
+        rows.iter()
+            .map(|row| claim_result(&self.connections, row))
+            .collect()
+    }
+
+    async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<bool> {
+        let (keys, seconds) = (keys_of(claim), ttl.as_secs_f64());
+        let renewed = self
+            .connections
+            .execute(RENEW, &[&claim.flow, &claim.token.0, &keys, &seconds])
+            .await?;
+        Ok(renewed == keys.len() as u64)
+    }
+
+    async fn settle(&self, settlement: &BatchSettlement) -> Result<Vec<String>> {
+        let BatchSettlement {
+            flow,
+            token,
+            entries,
+            run,
+            batch,
+            outcomes,
+        } = settlement;
+        let columns = SettlementColumns::of(entries);
+        let rows = self
+            .connections
+            .query(
+                SETTLE,
+                &[
+                    flow,
+                    &token.0,
+                    &columns.keys,
+                    &columns.ids,
+                    &columns.etags,
+                    &columns.incarnations,
+                    &columns.versions,
+                    &columns.hashes,
+                    &columns.in_doubt,
+                    &run.0,
+                    &stored(batch),
+                    &outcomes.mask(),
+                    &columns.still_in_flight,
+                ],
+            )
+            .await?;
+        let places = rows
+            .iter()
+            .filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok());
+        Ok(places
+            .filter_map(|place| entries.get(place))
+            .map(|entry| entry.key.clone())
+            .collect())
+    }
+
+    async fn resolve_in_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+        let held = self
+            .connections
+            .query_one(RESOLVE_IN_DOUBT, &[&flow, &stored(key), &id.map(stored)])
+            .await?;
+        Ok(held.is_none())
+    }
+
+    async fn has_applied_records(&self, flow: &str) -> Result<bool> {
+        let sql = "SELECT FROM ledger WHERE flow = $1 LIMIT 1";
+        Ok(self.connections.query_one(sql, &[&flow]).await?.is_some())
+    }
+}
+
+/// Decides as [`rules::claim_result`](crate::rules::claim_result).
+///
+/// The results are decided by the rows as they are when the statement begins; rows that are not to be claimed are
+/// never locked. A row is written only if it still is as it was seen: a statement that lost a race answers that the
+/// key is claimed elsewhere. Unchanged content may be of a newer version, which is stored, so that older content that
+/// comes late is stale. The content that was attempted first stays while the key is in doubt, so that nothing else is
+/// created before that is known. A worker that lost its claim may have sent requests as long as the claim lasted. Dead
+/// letters are looked for only where the key would be claimed.
 const CLAIM: &str = "
     WITH wanted AS (
         SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[], $9::bytea[]) WITH ORDINALITY
@@ -33,10 +139,10 @@ const CLAIM: &str = "
         SELECT wanted.key, wanted.place, wanted.fate, wanted.version AS wanted_version, wanted.hash AS wanted_hash,
             known.version, known.hash,
             CASE
-                WHEN known.claim = $5 THEN 'act'
-                WHEN known.claimed_until > now() THEN 'busy'
+                WHEN known.claim = $5 THEN 'claimed'
+                WHEN known.claimed_until > now() THEN 'claimed_elsewhere'
                 WHEN $7 AND left(wanted.version, 1) <> left(known.version, 1)
-                    AND 'e' NOT IN (left(wanted.version, 1), left(known.version, 1)) THEN 'mixed'
+                    AND 'e' NOT IN (left(wanted.version, 1), left(known.version, 1)) THEN 'version_type_mismatch'
                 WHEN is_older(wanted.version, known.version) THEN 'stale'
                 WHEN known.claim IS NULL AND NOT known.in_doubt AND known.hash = wanted.hash
                     THEN CASE WHEN known.version = wanted.version THEN 'unchanged' ELSE 'newer' END
@@ -45,26 +151,26 @@ const CLAIM: &str = "
                     WHERE dead.flow = $1 AND dead.key = wanted.key AND dead.fate = wanted.fate AND dead.stage = 'load'
                         AND dead.state IN ('open', 'discarded') AND dead.replayed_in IS NULL
                         AND NOT is_older(dead.version, known.version)) THEN 'dead'
-                ELSE 'act'
-            END AS answer
+                ELSE 'claimed'
+            END AS result
         FROM wanted LEFT JOIN LATERAL (
             SELECT * FROM ledger WHERE ledger.flow = $1 AND ledger.key = wanted.key LIMIT 1
         ) AS known ON true
     ), renewed AS (
         UPDATE dead_letters AS dead SET version = seen.wanted_version FROM seen
-        WHERE $10 AND seen.answer = 'dead'
+        WHERE $10 AND seen.result = 'dead'
             AND dead.flow = $1 AND dead.key = seen.key AND dead.fate = seen.fate AND dead.stage = 'load'
             AND dead.state IN ('open', 'discarded') AND dead.replayed_in IS NULL
             AND is_older(dead.version, seen.wanted_version)
     ), written AS (
         INSERT INTO ledger AS known (flow, key, version, hash, claim, claimed_until, attempted)
         SELECT $1, key,
-            CASE answer WHEN 'newer' THEN wanted_version ELSE version END,
+            CASE result WHEN 'newer' THEN wanted_version ELSE version END,
             hash,
-            CASE answer WHEN 'act' THEN $5 END,
-            CASE answer WHEN 'act' THEN now() + make_interval(secs => $6) END,
-            CASE answer WHEN 'act' THEN wanted_hash END
-        FROM seen WHERE answer IN ('act', 'newer') ORDER BY key COLLATE \"C\"
+            CASE result WHEN 'claimed' THEN $5 END,
+            CASE result WHEN 'claimed' THEN now() + make_interval(secs => $6) END,
+            CASE result WHEN 'claimed' THEN wanted_hash END
+        FROM seen WHERE result IN ('claimed', 'newer') ORDER BY key COLLATE \"C\"
         ON CONFLICT (flow, key) DO UPDATE SET
             version = excluded.version,
             claim = excluded.claim,
@@ -80,14 +186,14 @@ const CLAIM: &str = "
                 AND (known.claim IS NULL OR known.claim = excluded.claim OR known.claimed_until <= now())
             END
         RETURNING key, id, etag, incarnation, attempted, in_doubt,
-            coalesce(asked_at > now() - make_interval(secs => $8), false) AS under_way
+            coalesce(asked_at > now() - make_interval(secs => $8), false) AS still_in_flight
     )
-    SELECT written.id, written.etag, written.incarnation, written.attempted, written.under_way, CASE
-            WHEN seen.answer IN ('act', 'newer') AND written.key IS NULL THEN 'busy'
-            WHEN seen.answer = 'newer' THEN 'unchanged'
-            WHEN written.in_doubt THEN 'unknown'
-            ELSE seen.answer
-        END AS answer
+    SELECT written.id, written.etag, written.incarnation, written.attempted, written.still_in_flight, CASE
+            WHEN seen.result IN ('claimed', 'newer') AND written.key IS NULL THEN 'claimed_elsewhere'
+            WHEN seen.result = 'newer' THEN 'unchanged'
+            WHEN written.in_doubt THEN 'in_doubt'
+            ELSE seen.result
+        END AS result
     FROM seen LEFT JOIN written ON written.key = seen.key
     ORDER BY seen.place";
 
@@ -100,17 +206,17 @@ const RENEW: &str = "
     ON CONFLICT (flow, key) DO UPDATE SET claimed_until = excluded.claimed_until
     WHERE known.claim = excluded.claim";
 
-/// A row that carries a hash was applied; what was in doubt is then known. One that carries none
-/// leaves what is known as it is, and doubt as well.
+/// An entry with a hash was applied, which ends a doubt. An entry without one leaves the known record as it is, and a
+/// doubt as well.
 const SETTLE: &str = "
     WITH settled AS (
         SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::boolean[],
             $13::boolean[])
-            WITH ORDINALITY AS settled (key, id, etag, incarnation, version, hash, in_doubt, under_way, place)
+            WITH ORDINALITY AS settled (key, id, etag, incarnation, version, hash, in_doubt, still_in_flight, place)
     ), written AS (
         INSERT INTO ledger AS known (flow, key, id, etag, incarnation, version, hash, in_doubt, asked_at)
         SELECT $1, settled.key, settled.id, settled.etag, settled.incarnation, settled.version, settled.hash,
-            settled.in_doubt, CASE WHEN settled.under_way THEN now() END
+            settled.in_doubt, CASE WHEN settled.still_in_flight THEN now() END
         FROM settled, LATERAL (
             SELECT key FROM ledger WHERE ledger.flow = $1 AND ledger.key = settled.key AND ledger.claim = $2 LIMIT 1
         ) AS held ORDER BY held.key
@@ -137,8 +243,8 @@ const SETTLE: &str = "
     SELECT settled.place FROM settled LEFT JOIN written ON written.key = settled.key
     WHERE written.key IS NULL ORDER BY settled.place";
 
-/// A claim that ran out leaves a doubt as well. The row's lock makes what is seen of it hold.
-const RESOLVE: &str = "
+/// A key whose claim ran out is in doubt as well. The lock keeps the row as it was seen.
+const RESOLVE_IN_DOUBT: &str = "
     WITH known AS MATERIALIZED (
         SELECT claim IS NOT NULL AND claimed_until > now() AS held FROM ledger
         WHERE flow = $1 AND key = $2 AND (in_doubt OR claim IS NOT NULL) FOR UPDATE
@@ -150,111 +256,6 @@ const RESOLVE: &str = "
     )
     SELECT FROM known WHERE held";
 
-pub(super) async fn claim(
-    connections: &Connections,
-    claim: &Claim,
-    ttl: Duration,
-) -> Result<Vec<ClaimResult>> {
-    let keys = keys_of(claim);
-    let versions: Vec<_> = claim
-        .entries
-        .iter()
-        .map(|entry| entry.version.order_key())
-        .collect();
-    let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
-    let hashes: Vec<&[u8]> = claim
-        .entries
-        .iter()
-        .map(|entry| entry.hash.as_slice())
-        .collect();
-    let fates: Vec<Option<&[u8]>> = claim
-        .entries
-        .iter()
-        .map(|entry| Some(&entry.fate.as_ref()?.0[..]))
-        .collect();
-    let (token, seconds, patience) = (
-        claim.token.0,
-        ttl.as_secs_f64(),
-        claim.patience.as_secs_f64(),
-    );
-    let parameters = [
-        &claim.flow as _,
-        &keys as _,
-        &versions as _,
-        &hashes as _,
-        &token as _,
-        &seconds as _,
-        &claim.refuses_mixed as _,
-        &patience as _,
-        &fates as _,
-        &claim.newest_alone as _,
-    ];
-    let rows = connections.query(CLAIM, &parameters).await?;
-    rows.iter().map(|row| answer(connections, row)).collect()
-}
-
-pub(super) async fn renew(connections: &Connections, claim: &Claim, ttl: Duration) -> Result<bool> {
-    let (keys, seconds) = (keys_of(claim), ttl.as_secs_f64());
-    let renewed = connections
-        .execute(RENEW, &[&claim.flow, &claim.token.0, &keys, &seconds])
-        .await?;
-    Ok(renewed == keys.len() as u64)
-}
-
-pub(super) async fn settle(
-    connections: &Connections,
-    settlement: &BatchSettlement,
-) -> Result<Vec<String>> {
-    let BatchSettlement {
-        flow,
-        token,
-        entries,
-        run,
-        batch,
-        outcomes,
-    } = settlement;
-    let columns = Columns::of(entries);
-    let rows = connections
-        .query(
-            SETTLE,
-            &[
-                flow,
-                &token.0,
-                &columns.keys,
-                &columns.ids,
-                &columns.etags,
-                &columns.incarnations,
-                &columns.versions,
-                &columns.hashes,
-                &columns.in_doubt,
-                &run.0,
-                &stored(batch),
-                &outcomes.mask(),
-                &columns.under_way,
-            ],
-        )
-        .await?;
-    let places = rows
-        .iter()
-        .filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok());
-    Ok(places
-        .filter_map(|place| entries.get(place))
-        .map(|entry| entry.key.clone())
-        .collect())
-}
-
-pub(super) async fn resolve_doubt(
-    connections: &Connections,
-    flow: &str,
-    key: &str,
-    id: Option<&str>,
-) -> Result<bool> {
-    let held = connections
-        .query_one(RESOLVE, &[&flow, &stored(key), &id.map(stored)])
-        .await?;
-    Ok(held.is_none())
-}
-
 fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
     claim
         .entries
@@ -263,20 +264,20 @@ fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
         .collect()
 }
 
-fn answer(connections: &Connections, row: &Row) -> Result<ClaimResult> {
-    Ok(match row.get("answer") {
-        "act" => ClaimResult::Claimed(known(row)),
-        "unknown" => ClaimResult::InDoubt {
+fn claim_result(connections: &Connections, row: &Row) -> Result<ClaimResult> {
+    Ok(match row.get("result") {
+        "claimed" => ClaimResult::Claimed(known(row)),
+        "in_doubt" => ClaimResult::InDoubt {
             known: known(row),
             attempted: attempted(row),
-            still_in_flight: row.get("under_way"),
+            still_in_flight: row.get("still_in_flight"),
         },
         "unchanged" => ClaimResult::Unchanged,
         "stale" => ClaimResult::Stale,
-        "busy" => ClaimResult::ClaimedElsewhere,
-        "mixed" => ClaimResult::VersionTypeMismatch,
+        "claimed_elsewhere" => ClaimResult::ClaimedElsewhere,
+        "version_type_mismatch" => ClaimResult::VersionTypeMismatch,
         "dead" => ClaimResult::Dead,
-        other => return Err(connections.unreadable(format!("the answer '{other}' to a claim"))),
+        other => return Err(connections.unreadable(format!("the result '{other}' of a claim"))),
     })
 }
 
@@ -297,7 +298,7 @@ fn attempted(row: &Row) -> Option<ContentHash> {
 
 /// The entries of a settlement, column by column.
 #[derive(Default)]
-struct Columns<'a> {
+struct SettlementColumns<'a> {
     keys: Vec<Cow<'a, str>>,
     ids: Vec<Option<Cow<'a, str>>>,
     etags: Vec<Option<Cow<'a, str>>>,
@@ -305,13 +306,17 @@ struct Columns<'a> {
     versions: Vec<Option<String>>,
     hashes: Vec<Option<&'a [u8]>>,
     in_doubt: Vec<bool>,
-    under_way: Vec<bool>,
+    still_in_flight: Vec<bool>,
 }
 
-impl<'a> Columns<'a> {
-    fn of(entries: &'a [SettledEntry]) -> Columns<'a> {
-        let mut columns = Columns::default();
-        for SettledEntry { key, settled } in entries {
+impl<'a> SettlementColumns<'a> {
+    fn of(entries: &'a [SettledEntry]) -> SettlementColumns<'a> {
+        let mut columns = SettlementColumns::default();
+        for SettledEntry {
+            key,
+            state: settled,
+        } in entries
+        {
             columns.keys.push(stored(key));
             match settled {
                 SettledState::Applied {
@@ -328,7 +333,7 @@ impl<'a> Columns<'a> {
                 SettledState::InDoubt | SettledState::StillInFlight
             ));
             columns
-                .under_way
+                .still_in_flight
                 .push(*settled == SettledState::StillInFlight);
         }
         columns

@@ -116,7 +116,7 @@ impl Model {
         let worker = Worker::new(&self.store);
         let mut claim = worker.claim_of(&[(&record.key, "", content)]);
         claim.entries[0].version = record.version.clone();
-        claim.entries[0].fate =
+        claim.entries[0].fingerprint =
             is_remembered.then(|| AttemptFingerprint::of(&flow.to_string(), Stage::Load, record));
         let answer = self.store.claim(&claim, MINUTE).await.unwrap().remove(0);
         match (outcome, &answer) {
@@ -156,7 +156,7 @@ impl Model {
             }
             _ => {
                 self.store
-                    .supersede("customers", &[&record.key])
+                    .supersede_dead_letters("customers", &[&record.key])
                     .await
                     .unwrap();
                 (key.applied, key.standing) = (Some(content), None);
@@ -179,7 +179,7 @@ impl Model {
         };
         let id = DeadLetter::id_of(run, "1", letter.stage, record);
         self.store
-            .archive(&[DeadLetter { id, ..letter }])
+            .archive_dead_letters(&[DeadLetter { id, ..letter }])
             .await
             .unwrap();
     }
