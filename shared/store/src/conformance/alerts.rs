@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Store;
 
-/// Raised twice it is one, as it was raised first.
+/// An alert that is raised twice is one alert, with the text and the time of the first.
 pub async fn an_alert_stands_until_it_is_cleared(store: Arc<dyn Store>) {
     store
         .raise_alert("outage:shop", "the shop is down")

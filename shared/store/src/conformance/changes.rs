@@ -7,7 +7,10 @@ use pomost_models::{
 };
 use serde_json::value::RawValue;
 
-use super::{MINUTE, Worker, dead_letters::letter, manual, order, read};
+use super::{
+    dead_letters::letter,
+    support::{MINUTE, Worker, manual, order, read},
+};
 use crate::Store;
 
 fn record(slot: u32, key: &str, version: &str) -> Record {
@@ -50,8 +53,8 @@ pub(super) async fn expect(store: &Arc<dyn Store>, batch: &Batch) {
     store.confirm_changes(&[batch]).await.unwrap();
 }
 
-/// Versions compare as their types do, and no other flow's count.
-pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settled(
+/// Versions compare as their types do, and changes of other flows do not count.
+pub async fn a_change_is_blocked_by_every_earlier_one_of_its_key_that_has_not_settled(
     store: Arc<dyn Store>,
 ) {
     let first = batch("1", &[("a", "9"), ("b", "2026-01-01T00:00:00Z")]);
@@ -75,8 +78,8 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
             ("c", "2"),
         ],
     );
-    let behind = store.are_blocked(&later, &none(&later)).await.unwrap();
-    assert_eq!(behind, [true, false, false, false, true, false]);
+    let are_blocked = store.are_blocked(&later, &none(&later)).await.unwrap();
+    assert_eq!(are_blocked, [true, false, false, false, true, false]);
     store.settle_changes(&first).await.unwrap();
     assert_eq!(
         store.are_blocked(&later, &none(&later)).await.unwrap(),
@@ -90,7 +93,8 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
     );
 }
 
-/// As they do with a deletion that has no version.
+/// The order of extraction decides between changes of one version, and for a deletion that has no
+/// version.
 pub async fn changes_of_one_version_wait_for_those_that_were_read_before_them(
     store: Arc<dyn Store>,
 ) {
@@ -119,8 +123,9 @@ pub async fn changes_of_one_version_wait_for_those_that_were_read_before_them(
     );
 }
 
-/// It was paused for longer than its lease, and reads the page on that another has read anew.
-pub async fn who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_it(
+/// An extractor that was paused for longer than its lease publishes a page that its successor has
+/// read again.
+pub async fn a_succeeded_extractor_neither_forgets_nor_confirms_changes_that_were_read_after_its_own(
     store: Arc<dyn Store>,
 ) {
     let (earlier, later) = (read("1", 1), read("1", 2));
@@ -147,8 +152,11 @@ pub async fn who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_
     );
 }
 
-/// A page that is read again after a crash may have other records in it. What was published before will settle.
-pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<dyn Store>) {
+/// A page that is read again after a crash may have other records. Changes that were published
+/// before will settle.
+pub async fn a_batch_that_is_registered_again_stands_for_the_records_it_has_then(
+    store: Arc<dyn Store>,
+) {
     let (first, published) = (
         batch("1", &[("a", "1"), ("b", "1")]),
         batch("2", &[("d", "1")]),
@@ -176,8 +184,8 @@ pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<d
     );
 }
 
-/// Whoever noted it may have died before it published it.
-pub async fn a_change_that_was_not_confirmed_is_given_up_after_a_while(store: Arc<dyn Store>) {
+/// The process that registered the change may have died before it published its record.
+pub async fn a_change_that_was_not_confirmed_is_forgotten_after_a_while(store: Arc<dyn Store>) {
     store
         .expect_changes(&[&batch("1", &[("a", "1")])])
         .await
@@ -202,8 +210,8 @@ pub async fn a_change_that_was_not_confirmed_is_given_up_after_a_while(store: Ar
     );
 }
 
-/// A newer one was applied without it, by whoever did not wait for it.
-pub async fn nobody_waits_for_a_dead_change_that_is_outdated(store: Arc<dyn Store>) {
+/// A newer version was applied by a worker that was not blocked by the dead change.
+pub async fn an_outdated_dead_change_blocks_nothing(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let dead = batch("1", &[("a", "1")]);
     expect(&store, &dead).await;

@@ -9,7 +9,7 @@ use pomost_models::{
 };
 use serde_json::value::RawValue;
 
-use super::{Worker, manual, read};
+use super::support::{Worker, manual, read};
 use crate::{DeadLetterFilter, Store};
 
 fn raw(json: &str) -> Box<RawValue> {
@@ -67,8 +67,8 @@ async fn dead(store: &Arc<dyn Store>, run: RunId) -> (u64, u64) {
     (counts.records, counts.count(Outcome::Dead))
 }
 
-/// Every digit and every character is kept, and the first archiving counts.
-pub async fn a_dead_letter_is_kept_whole_and_once(store: Arc<dyn Store>) {
+/// Every digit and every character is kept, and the first of two letters of one id stays.
+pub async fn a_dead_letter_is_archived_whole_and_once(store: Arc<dyn Store>) {
     let mut first = letter(RunId::generate(), "1", 0);
     let data = r#"{"price":1.10,"big":9007199254740993123.50,"b":1,"a":"ż\u0000","b2":1e400}"#;
     first.record.as_mut().unwrap().data = raw(data);
@@ -94,7 +94,8 @@ pub async fn a_dead_letter_is_kept_whole_and_once(store: Arc<dyn Store>) {
     );
 }
 
-/// Its slot is dead, however often it is archived. How many others there are, its page says.
+/// The slot is dead however often its letter is archived. The size of its batch comes from the
+/// page.
 pub async fn a_dead_letter_counts_its_slot(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     for _ in 0..2 {
@@ -125,7 +126,7 @@ pub async fn letters_of_several_runs_and_batches_are_archived_together(store: Ar
     assert_eq!(found(&store, any()).await.len(), 4);
 }
 
-/// Nobody knows which records a message held that cannot be read.
+/// The records of a message that cannot be read are unknown.
 pub async fn a_letter_of_an_unreadable_message_has_no_slot(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let unreadable = DeadLetter {
@@ -138,7 +139,7 @@ pub async fn a_letter_of_an_unreadable_message_has_no_slot(store: Arc<dyn Store>
     assert_eq!(found(&store, any()).await.len(), 1);
 }
 
-/// Each filter leaves those that match, and several together those that match all.
+/// A filter selects the letters that match all of its fields.
 pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn Store>) {
     let (run, other) = (RunId::generate(), RunId::generate());
     let plain = letter(run, "1", 0);
@@ -210,7 +211,8 @@ pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn 
     assert_eq!(found(&store, both).await, [plain.id]);
 }
 
-/// Each page goes on after the last one seen, also where letters died at the same time.
+/// Each page begins after the last letter of the page before, also where letters died at the same
+/// time.
 pub async fn dead_letters_are_listed_oldest_first_page_by_page(store: Arc<dyn Store>) {
     let run = RunId::generate();
     let time = |slot: u32| jiff::Timestamp::from_second(i64::from(slot / 3)).unwrap();
@@ -248,8 +250,8 @@ pub async fn dead_letters_are_listed_oldest_first_page_by_page(store: Arc<dyn St
     );
 }
 
-/// Lists show open ones; who asks for closed ones finds them as well.
-pub async fn closed_dead_letters_are_found_by_those_who_ask_for_them(store: Arc<dyn Store>) {
+/// Without that, a filter selects open letters only.
+pub async fn closed_dead_letters_are_found_by_a_filter_that_includes_them(store: Arc<dyn Store>) {
     let letters = [
         letter(RunId::generate(), "1", 0),
         letter(RunId::generate(), "1", 1),
@@ -285,7 +287,7 @@ pub async fn closed_dead_letters_are_found_by_those_who_ask_for_them(store: Arc<
     }
 }
 
-/// A letter that is archived again stays closed.
+/// A discarded letter that is archived again stays closed.
 pub async fn a_dead_letter_is_discarded_once(store: Arc<dyn Store>) {
     let letters = [
         letter(RunId::generate(), "1", 0),
@@ -320,7 +322,7 @@ async fn supersede(store: &Arc<dyn Store>, versions: [&str; 2]) -> (u64, Vec<Str
     )
 }
 
-/// Its record is stale then, and the others of its batch are as they were.
+/// The letter's record becomes stale, and the other records of its batch stay as they were.
 pub async fn a_newer_version_that_was_applied_supersedes_a_dead_letter(store: Arc<dyn Store>) {
     let (superseded, open, stale) = supersede(&store, ["9", "10"]).await;
     assert_eq!((superseded, open.len(), stale), (1, 1, 1));
@@ -333,7 +335,8 @@ pub async fn a_newer_version_that_was_applied_supersedes_a_dead_letter(store: Ar
     );
 }
 
-/// The same version may be of another operation: a deletion may have the version that its record had.
+/// The same version may be of another operation: a deletion may have the version that its record
+/// had.
 pub async fn neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter(
     store: Arc<dyn Store>,
 ) {
@@ -349,13 +352,13 @@ pub async fn neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter(
     );
 }
 
-/// Which is newer of two that a source gives one version, the order of extraction says.
+/// Of two records of one version, the one that was read later is newer.
 pub async fn the_same_version_that_was_read_later_supersedes_a_dead_letter(store: Arc<dyn Store>) {
     let (superseded, open, stale) = supersede(&store, [&read("10", 1), &read("10", 2)]).await;
     assert_eq!((superseded, open.len(), stale), (1, 1, 1));
 }
 
-/// Those that somebody has seen to do not count, nor those that died before.
+/// Closed letters do not count, and neither do letters that died before that time.
 pub async fn open_dead_letters_are_counted_by_flow_from_a_time_on(store: Arc<dyn Store>) {
     let run = RunId::generate();
     let letters = [0, 1, 2, 3].map(|slot| letter(run, "1", slot));

@@ -1,4 +1,4 @@
-//! What authorisation servers granted.
+//! Grants.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ async fn found(store: &Arc<dyn Store>, key: &GrantKey) -> TokenGrant {
     store.grant(key).await.unwrap().unwrap()
 }
 
-/// Each grant follows another; what was sealed comes back byte for byte.
+/// Each grant names the generation that it replaces. Sealed tokens come back byte for byte.
 pub async fn a_grant_follows_the_one_before_it(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
     assert_eq!(store.grant(&shop).await.unwrap(), None);
@@ -33,8 +33,9 @@ pub async fn a_grant_follows_the_one_before_it(store: Arc<dyn Store>) {
     assert_eq!(found(&store, &shop).await.generation, 2);
 }
 
-/// Who comes late with the successor of an old grant writes nothing, however often.
-pub async fn a_grant_that_was_succeeded_is_not_written_over(store: Arc<dyn Store>) {
+/// A process that comes late with the successor of an old grant writes nothing, however often it
+/// tries.
+pub async fn a_grant_that_was_replaced_is_not_written_over(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
     assert!(store.replace_grant(&shop, 0, b"first").await.unwrap());
     assert!(!store.replace_grant(&shop, 0, b"late").await.unwrap());
@@ -43,7 +44,7 @@ pub async fn a_grant_that_was_succeeded_is_not_written_over(store: Arc<dyn Store
     assert_eq!(found(&store, &shop).await.sealed, b"second");
 }
 
-/// Who did not learn that a grant was written may write it again.
+/// A process that did not learn that its grant was written may write it again.
 pub async fn a_grant_written_twice_is_one(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
     assert!(store.replace_grant(&shop, 0, b"first").await.unwrap());
@@ -51,7 +52,7 @@ pub async fn a_grant_written_twice_is_one(store: Arc<dyn Store>) {
     assert_eq!(found(&store, &shop).await.generation, 1);
 }
 
-/// Of many that write the successor of one grant, one does.
+/// Many processes replace one grant at the same time, and one of them succeeds.
 pub async fn of_many_successors_of_a_grant_one_is_written(store: Arc<dyn Store>) {
     let writers: Vec<_> = (0..16_u8)
         .map(|writer| {
@@ -71,8 +72,8 @@ pub async fn of_many_successors_of_a_grant_one_is_written(store: Arc<dyn Store>)
     assert_eq!(written, 1);
 }
 
-/// A refusal is remembered until there is a new grant, also where there was none to begin with; one
-/// that is about an older grant is not.
+/// A refusal is remembered until the next grant, also where there was none before. A refusal of an
+/// older grant is ignored.
 pub async fn a_refusal_lasts_until_the_next_grant(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
     assert!(store.record_grant_refusal(&shop, 0).await.unwrap());
@@ -86,7 +87,7 @@ pub async fn a_refusal_lasts_until_the_next_grant(store: Arc<dyn Store>) {
     assert!(refused.refused_at.is_some() && refused.sealed == b"first");
 }
 
-/// Another system, and another configuration of the same, has grants of its own.
+/// Another system has grants of its own, and so has another configuration of the same system.
 pub async fn systems_and_configurations_do_not_share_grants(store: Arc<dyn Store>) {
     assert!(
         store

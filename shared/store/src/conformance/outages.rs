@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::MINUTE;
+use super::support::MINUTE;
 use crate::{Outage, Store};
 
 async fn outages(store: &Arc<dyn Store>) -> Vec<(String, String, String)> {
@@ -23,8 +23,8 @@ fn outage(system: &str, class: &str, reason: &str) -> (String, String, String) {
     (system.to_owned(), class.to_owned(), reason.to_owned())
 }
 
-/// The reason may change while it lasts: people are to know what is to be mended now.
-pub async fn an_outage_lasts_since_somebody_noticed_it_first_and_has_the_reason_that_was_seen_last(
+/// The reason may change while the outage lasts: people need to know what to repair now.
+pub async fn an_outage_lasts_since_it_was_seen_first_and_has_the_reason_that_was_seen_last(
     store: Arc<dyn Store>,
 ) {
     store
@@ -61,7 +61,7 @@ pub async fn an_outage_lasts_since_somebody_noticed_it_first_and_has_the_reason_
     assert_eq!(outages(&store).await, both[..1]);
 }
 
-/// Who saw it may be gone, and somebody sees another.
+/// The process that saw it may be gone. The next one that is seen is another outage.
 pub async fn an_outage_that_nobody_sees_any_more_is_forgotten(store: Arc<dyn Store>) {
     store
         .begin_outage("crm", "unreachable", "nobody answered", MINUTE)

@@ -1,10 +1,10 @@
-//! Dead letters on their way back to a stage.
+//! Replays of dead letters.
 
 use std::sync::Arc;
 
 use pomost_models::{Outcome, RunId, RunTrigger, Stage};
 
-use super::{any, found, letter, mask};
+use super::{any, found, letter, support::mask};
 use crate::{DeadLetterFilter, Replay, RunState, Store};
 
 fn replay(stage: Stage) -> Replay {
@@ -40,7 +40,8 @@ async fn state(store: &Arc<dyn Store>, run: RunId) -> (RunState, u64) {
     (summary.state, summary.counts.waiting)
 }
 
-/// Its letters stay open until they were sent, and whoever takes it up finds all that it needs.
+/// The letters stay open until they were sent, and a process that continues the replay finds all
+/// that it needs.
 pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     let replay = replay(Stage::Transform);
@@ -71,8 +72,8 @@ pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Stor
     assert_eq!(state(&store, replay.run).await, (RunState::Settling, 2));
 }
 
-/// Of two operators who replay the same letter, one does.
-pub async fn a_replay_takes_open_letters_that_no_other_has(store: Arc<dyn Store>) {
+/// Of two operators who replay the same letter, one gets it.
+pub async fn a_replay_gets_open_letters_that_no_other_has(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     store.discard_dead_letters(&ids[..1]).await.unwrap();
     let (first, second, none) = (
@@ -89,7 +90,7 @@ pub async fn a_replay_takes_open_letters_that_no_other_has(store: Arc<dyn Store>
     assert!(store.run(none.run).await.unwrap().is_none());
 }
 
-/// What could not be sent can be replayed another time, or discarded.
+/// Letters that could not be sent can be replayed another time, or discarded.
 pub async fn letters_that_a_replay_did_not_send_are_free_again(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     let (first, second) = (replay(Stage::Load), replay(Stage::Load));
@@ -104,7 +105,7 @@ pub async fn letters_that_a_replay_did_not_send_are_free_again(store: Arc<dyn St
     assert!(letters_of(&store, second.run).await.is_empty());
 }
 
-/// Two may carry out the same replay, of whom one believed the other dead.
+/// Two processes may perform the same replay when one believes the other dead.
 pub async fn a_replay_that_ended_is_not_ended_again(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     let replay = replay(Stage::Load);

@@ -1,10 +1,13 @@
-//! What a source listed.
+//! Source keys.
 
 use std::sync::Arc;
 
 use pomost_models::RunId;
 
-use super::{MINUTE, manual, runs};
+use super::{
+    runs,
+    support::{MINUTE, manual},
+};
 use crate::{Error, Lease, PageProgress, SourceKeyCounts, Store};
 
 fn listing(run: RunId, keys: &[&str]) -> PageProgress {
@@ -29,7 +32,8 @@ async fn run_with(store: &Arc<dyn Store>, lease: &Lease, keys: &[&str]) -> RunId
     run
 }
 
-/// Keys that an earlier run listed and this one has not are missing from it, until they are forgotten.
+/// Keys that an earlier run listed and this one did not are missing, until their deletion is
+/// recorded.
 pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn Store>) {
     let lease = runs::lease(&store, "a", MINUTE).await;
     let odd = "k\0ey";
@@ -82,8 +86,8 @@ pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn St
     );
 }
 
-/// Who was succeeded cannot say what the source lists.
-pub async fn keys_of_who_lost_the_lease_are_not_noted(store: Arc<dyn Store>) {
+/// An extractor that was succeeded cannot say which keys the source lists.
+pub async fn keys_are_not_recorded_for_a_holder_that_lost_its_lease(store: Arc<dyn Store>) {
     let lost = runs::lease(&store, "a", std::time::Duration::ZERO).await;
     let lease = runs::lease(&store, "b", MINUTE).await;
     let first = run_with(&store, &lease, &["a"]).await;
