@@ -8,8 +8,8 @@ use crate::Result;
 /// Records which alerts were announced.
 #[async_trait]
 pub trait Alerts: Send + Sync + 'static {
-    /// Records that an alert was announced now. An alert of the same subject that is not over stays as
-    /// it is.
+    /// Records that an alert was announced now. An alert of the same subject that is not over stays
+    /// as it is.
     async fn raise_alert(&self, subject: &str, text: &str) -> Result<()>;
 
     /// Records that the end of an alert was announced.

@@ -8,7 +8,8 @@ use crate::Result;
 /// [`Runs::finish_extraction`](crate::Runs::finish_extraction).
 #[async_trait]
 pub trait Cursors: Send + Sync + 'static {
-    /// The version up to which the flow's source has been read. `None` before the first run has ended.
+    /// The version up to which the flow's source has been read. `None` before the first run has
+    /// ended.
     async fn cursor(&self, flow: &str) -> Result<Option<String>>;
 
     /// Sets the cursor of a flow, or removes it, so that the next run reads everything.

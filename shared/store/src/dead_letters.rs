@@ -10,28 +10,29 @@ use crate::{Error, Result};
 
 /// Archives, lists and closes dead letters.
 ///
-/// A letter *stands* while it is open and in no replay, and after it was discarded. A record of the same flow,
-/// stage, key and fingerprint as a standing letter is dead without a letter of its own.
+/// A letter *stands* while it is open and in no replay, and after it was discarded. A record of the
+/// same flow, stage, key and fingerprint as a standing letter is dead without a letter of its own.
 #[async_trait]
 pub trait DeadLetters: Send + Sync + 'static {
-    /// Archives dead letters and counts their slots as [`Outcome::Dead`], in one transaction. A letter that is
-    /// archived already stays as it is; one without a record has no slot.
+    /// Archives dead letters and counts their slots as [`Outcome::Dead`], in one transaction. A
+    /// letter that is archived already stays as it is; one without a record has no slot.
     ///
-    /// A letter is not archived where an equal one stands; its change then blocks nothing. For flows that
-    /// apply only the latest version of a key, an archived letter closes the standing ones of older versions,
-    /// whose slots stay dead.
+    /// A letter is not archived where an equal one stands; its change then blocks nothing. For
+    /// flows that apply only the latest version of a key, an archived letter closes the standing
+    /// ones of older versions, whose slots stay dead.
     async fn archive_dead_letters(&self, letters: &[DeadLetter]) -> Result<()>;
 
     /// The dead letters that match a filter, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
 
-    /// Closes the standing letters of these keys whose version is older than the one that was applied, so that
-    /// their changes block nothing any more. The slots of open ones become
+    /// Closes the standing letters of these keys whose version is older than the one that was
+    /// applied, so that their changes block nothing any more. The slots of open ones become
     /// [`Outcome::Stale`]. Returns the number of letters.
     async fn supersede_dead_letters(&self, flow: &str, keys: &[&str]) -> Result<u64>;
 
-    /// Closes open letters for good, so that their changes block nothing any more. They still stand: equal
-    /// records stay dead without a letter. Returns the number of letters that were open.
+    /// Closes open letters for good, so that their changes block nothing any more. They still
+    /// stand: equal records stay dead without a letter. Returns the number of letters that were
+    /// open.
     async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64>;
 
     /// Counts the open letters of each flow that died since then. Flows without any are left out.
@@ -77,8 +78,8 @@ pub(crate) fn to_text(letter: &DeadLetter) -> Result<String> {
     serde_json::to_string(letter).map_err(|_| unreadable(&letter.id))
 }
 
-/// The letter of a stored text. The order key of its version is stored beside it, since it grows when its
-/// record is read again.
+/// The letter of a stored text. The order key of its version is stored beside it, since it grows
+/// when its record is read again.
 pub(crate) fn from_text(id: &str, text: &str, order_key: Option<&str>) -> Result<DeadLetter> {
     // The parser's message may hold values of the record.
     let mut letter: DeadLetter = serde_json::from_str(text).map_err(|_| unreadable(id))?;

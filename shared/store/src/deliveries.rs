@@ -13,9 +13,9 @@ pub trait Deliveries: Send + Sync + 'static {
     /// For each of these deliveries to a flow, in their order: true where it is remembered.
     async fn known_deliveries(&self, flow: &str, deliveries: &[DeliveryId]) -> Result<Vec<bool>>;
 
-    /// Records in one transaction what arrived at a webhook: its batches, its deliveries, and its run,
-    /// which counts as read to its end from its first batch on. Forgets some deliveries that were
-    /// remembered long enough.
+    /// Records in one transaction what arrived at a webhook: its batches, its deliveries, and its
+    /// run, which counts as read to its end from its first batch on. Forgets some deliveries that
+    /// were remembered long enough.
     async fn record_arrival(&self, arrival: &WebhookArrival) -> Result<()>;
 }
 
@@ -23,8 +23,8 @@ pub trait Deliveries: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct WebhookArrival {
     pub flow: String,
-    /// The run that the batches belong to, from [`RunId::of_webhook`]. It is created where it does not
-    /// exist.
+    /// The run that the batches belong to, from [`RunId::of_webhook`]. It is created where it does
+    /// not exist.
     pub run: RunId,
     /// Id and size of each batch. A batch may grow: the larger size wins.
     pub batches: Vec<(String, u32)>,
@@ -33,6 +33,6 @@ pub struct WebhookArrival {
     pub remembered_for: Duration,
 }
 
-/// Number of expired deliveries that are deleted with each arrival. It is more than arrive together, so
-/// that expired ones do not pile up.
+/// Number of expired deliveries that are deleted with each arrival. It is more than arrive
+/// together, so that expired ones do not pile up.
 pub(crate) const FORGOTTEN_PER_ARRIVAL: u32 = 200;

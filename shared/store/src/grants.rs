@@ -13,13 +13,13 @@ pub trait Grants: Send + Sync + 'static {
     /// The tokens that were granted last.
     async fn grant(&self, key: &GrantKey) -> Result<Option<TokenGrant>>;
 
-    /// Stores encrypted tokens in place of those of the generation `after` (0 where there were none), and
-    /// forgets that the renewal of those was refused. Returns `false`, and writes nothing, where another
-    /// process has replaced them.
+    /// Stores encrypted tokens in place of those of the generation `after` (0 where there were
+    /// none), and forgets that the renewal of those was refused. Returns `false`, and writes
+    /// nothing, where another process has replaced them.
     async fn replace_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool>;
 
-    /// Records that the authorisation server refused, now, to renew the tokens of a generation. Returns
-    /// `false`, and writes nothing, where those were replaced meanwhile.
+    /// Records that the authorisation server refused, now, to renew the tokens of a generation.
+    /// Returns `false`, and writes nothing, where those were replaced meanwhile.
     async fn record_grant_refusal(&self, key: &GrantKey, generation: i64) -> Result<bool>;
 }
 

@@ -9,8 +9,8 @@ use crate::Result;
 /// Takes, renews and releases leases.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
-    /// Takes a lease for `ttl`. Returns `None` while another holder has it. Each lease that is taken
-    /// has a higher token than all before it of its name.
+    /// Takes a lease for `ttl`. Returns `None` while another holder has it. Each lease that is
+    /// taken has a higher token than all before it of its name.
     async fn acquire_lease(
         &self,
         name: LeaseName,
@@ -18,12 +18,12 @@ pub trait Leases: Send + Sync + 'static {
         ttl: Duration,
     ) -> Result<Option<Lease>>;
 
-    /// Extends a lease until `ttl` from now, also one that has run out, unless another holder has taken
-    /// it ([`Error::LeaseLost`](crate::Error::LeaseLost)).
+    /// Extends a lease until `ttl` from now, also one that has run out, unless another holder has
+    /// taken it ([`Error::LeaseLost`](crate::Error::LeaseLost)).
     async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<()>;
 
-    /// Releases a lease, so that another holder need not wait for its end. Its token is invalid from
-    /// then on.
+    /// Releases a lease, so that another holder need not wait for its end. Its token is invalid
+    /// from then on.
     async fn release_lease(&self, lease: &Lease) -> Result<()>;
 }
 

@@ -11,30 +11,32 @@ use crate::Result;
 /// Claims keys before something is applied at the destination, and settles them afterwards.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Claims the keys of a batch for `ttl`, in one round trip. The results are in the order of the entries;
-    /// keys must differ. [`rules::claim_result`](crate::rules::claim_result) decides each of them.
+    /// Claims the keys of a batch for `ttl`, in one round trip. The results are in the order of the
+    /// entries; keys must differ. [`rules::claim_result`](crate::rules::claim_result) decides each
+    /// of them.
     async fn claim(&self, claim: &Claim, ttl: Duration) -> Result<Vec<ClaimResult>>;
 
-    /// Extends, until `ttl` from now, the claim on those of its keys that it still holds. Returns `true`
-    /// where it holds them all.
+    /// Extends, until `ttl` from now, the claim on those of its keys that it still holds. Returns
+    /// `true` where it holds them all.
     async fn renew_claim(&self, claim: &Claim, ttl: Duration) -> Result<bool>;
 
-    /// Writes in one transaction and one round trip how claimed keys settled, and the outcomes of their
-    /// batch. Returns the keys that another worker has claimed meanwhile. For these nothing is written in
-    /// the ledger, and then no outcomes are written either, since theirs are among them.
+    /// Writes in one transaction and one round trip how claimed keys settled, and the outcomes of
+    /// their batch. Returns the keys that another worker has claimed meanwhile. For these nothing
+    /// is written in the ledger, and then no outcomes are written either, since theirs are among
+    /// them.
     async fn settle(&self, settlement: &BatchSettlement) -> Result<Vec<String>>;
 
-    /// Records what an operator says that the destination has for a key in doubt: the record of this id,
-    /// whatever its content, or none. A key that is not in doubt stays as it is. Returns `false`, and writes
-    /// nothing, while a worker holds the key: that worker is about to find out.
+    /// Records what an operator says that the destination has for a key in doubt: the record of
+    /// this id, whatever its content, or none. A key that is not in doubt stays as it is. Returns
+    /// `false`, and writes nothing, while a worker holds the key: that worker is about to find out.
     async fn resolve_in_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool>;
 
     /// True when records of this flow were ever applied at its destination.
     async fn has_applied_records(&self, flow: &str) -> Result<bool>;
 }
 
-/// Identifies one claim. A settlement must name it, so that a worker that was paused past the end of its
-/// claim cannot write over its successor.
+/// Identifies one claim. A settlement must name it, so that a worker that was paused past the end
+/// of its claim cannot write over its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimToken(pub Uuid);
 
@@ -58,11 +60,11 @@ pub struct Claim {
     pub token: ClaimToken,
     /// The keys, each once.
     pub entries: Vec<ClaimEntry>,
-    /// Refuses a version that is not of the same type as the one that was applied. Otherwise such a version
-    /// counts as newer.
+    /// Refuses a version that is not of the same type as the one that was applied. Otherwise such a
+    /// version counts as newer.
     pub same_version_type: bool,
-    /// True for flows that apply only the latest version of a key. A dead record that is read again then
-    /// gives its letter its own version; otherwise the letter keeps the version of the first.
+    /// True for flows that apply only the latest version of a key. A dead record that is read again
+    /// then gives its letter its own version; otherwise the letter keeps the version of the first.
     pub latest_only: bool,
     /// Time for which a request that was given up may still take effect at the destination.
     pub in_flight_for: Duration,
@@ -75,8 +77,8 @@ pub struct ClaimEntry {
     pub version: Version,
     /// Hash of the content that would be applied.
     pub hash: ContentHash,
-    /// Fingerprint of the attempt, to find a dead letter of an equal one. `None` where the record is tried
-    /// although it died before, as in a replay.
+    /// Fingerprint of the attempt, to find a dead letter of an equal one. `None` where the record
+    /// is tried although it died before, as in a replay.
     pub fingerprint: Option<AttemptFingerprint>,
 }
 
@@ -90,8 +92,8 @@ pub struct KnownRecord {
     pub id: Option<String>,
     /// Entity tag of the record when it was last written or read (RFC 9110 §8.8.3).
     pub etag: Option<String>,
-    /// Number of records that the destination had for this key before. It grows when a record is deleted or
-    /// found to be gone, so that a create differs from those before it.
+    /// Number of records that the destination had for this key before. It grows when a record is
+    /// deleted or found to be gone, so that a create differs from those before it.
     pub incarnation: u32,
 }
 
@@ -100,15 +102,15 @@ pub struct KnownRecord {
 pub enum ClaimResult {
     /// The key is claimed, and its record is known.
     Claimed(KnownRecord),
-    /// The key is claimed, but it is unknown how an earlier request for it ended. Look the record up
-    /// before creating it.
+    /// The key is claimed, but it is unknown how an earlier request for it ended. Look the record
+    /// up before creating it.
     InDoubt {
         /// The record as it was known before that request.
         known: KnownRecord,
         /// Hash of the content that the request was to apply, where it is known.
         attempted: Option<ContentHash>,
-        /// True while the request may still take effect at the destination: a record that is not there
-        /// may yet be created.
+        /// True while the request may still take effect at the destination: a record that is not
+        /// there may yet be created.
         still_in_flight: bool,
     },
     /// The same content was applied before.

@@ -21,8 +21,8 @@
 //!
 //! [`Store`] is the sum of them. [`sqlite`] and [`postgres`] implement it, each topic in a file of
 //! the same name. What does not depend on the database is in [`rules`], as pure functions: SQLite
-//! uses them, and PostgreSQL, which does each call in one statement, is tested against them on random
-//! input. Both implementations pass the suite in [`conformance`].
+//! uses them, and PostgreSQL, which does each call in one statement, is tested against them on
+//! random input. Both implementations pass the suite in [`conformance`].
 //!
 //! A new topic is a trait in a file here, one line in [`Store`], a file in `sqlite/` and in
 //! `postgres/`, its tables in `migrations/`, and a file of behaviours in `conformance/`.
@@ -72,7 +72,8 @@ pub use source_keys::{SourceKeyCounts, SourceKeys};
 
 /// All topics of the store.
 ///
-/// Every call is safe to repeat: the worker that makes it may be killed before it learns the answer.
+/// Every call is safe to repeat: the worker that makes it may be killed before it learns the
+/// answer.
 pub trait Store:
     Health
     + Leases
@@ -124,8 +125,8 @@ pub enum Error {
     /// Another holder has the lease; nothing was written.
     #[error("the lease '{0}' was taken by somebody else")]
     LeaseLost(LeaseName),
-    /// The URL of the database or its certificates cannot be read, or the namespace is no valid name
-    /// of a schema.
+    /// The URL of the database or its certificates cannot be read, or the namespace is no valid
+    /// name of a schema.
     #[error("the store cannot be used like this: {reason}")]
     Settings {
         /// The setting that is wrong, and what was expected.

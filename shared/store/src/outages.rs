@@ -10,8 +10,8 @@ use crate::Result;
 /// Records when systems go down and come up again.
 #[async_trait]
 pub trait Outages: Send + Sync + 'static {
-    /// Records that a system is down, and the failure that was seen last. The outage began now, unless one
-    /// was seen within the last `forgotten_after`, which then goes on.
+    /// Records that a system is down, and the failure that was seen last. The outage began now,
+    /// unless one was seen within the last `forgotten_after`, which then goes on.
     async fn begin_outage(
         &self,
         system: &str,
@@ -40,8 +40,8 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// Time after which an outage that no process sees any more is forgotten: its processes may have
-    /// died. It is longer than a system that is down may ask for a pause.
+    /// Time after which an outage that no process sees any more is forgotten: its processes may
+    /// have died. It is longer than a system that is down may ask for a pause.
     pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 
     /// True where the system refuses our credentials, so that somebody has to change these or their

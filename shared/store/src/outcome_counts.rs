@@ -8,8 +8,8 @@ use pomost_models::{Outcome, SlotOutcomes};
 /// records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutcomeCounts {
-    /// The records that were extracted, and those that a mapping made by splitting. A record that was split
-    /// remains one of them, with the outcome [`Outcome::Split`].
+    /// The records that were extracted, and those that a mapping made by splitting. A record that
+    /// was split remains one of them, with the outcome [`Outcome::Split`].
     pub records: u64,
     /// The records that have not settled.
     pub waiting: u64,
@@ -24,8 +24,8 @@ impl OutcomeCounts {
     }
 
     /// SQL columns that count the characters in the masks of the column `outcomes`, for
-    /// [`OutcomeCounts::from_columns`]: all of them, the waiting ones, then those of each outcome in the order
-    /// of [`Outcome::ALL`].
+    /// [`OutcomeCounts::from_columns`]: all of them, the waiting ones, then those of each outcome
+    /// in the order of [`Outcome::ALL`].
     pub(crate) fn columns() -> String {
         let occurrences = |letter: char| {
             format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")
@@ -40,8 +40,8 @@ impl OutcomeCounts {
             .join(", ")
     }
 
-    /// Reads the [`OutcomeCounts::columns`]. `column` returns the value of the column with this index among
-    /// them.
+    /// Reads the [`OutcomeCounts::columns`]. `column` returns the value of the column with this
+    /// index among them.
     pub(crate) fn from_columns<E>(
         column: impl Fn(usize) -> Result<i64, E>,
     ) -> Result<OutcomeCounts, E> {

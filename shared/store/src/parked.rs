@@ -13,8 +13,8 @@ pub trait ParkedRecords: Send + Sync + 'static {
     /// Parks the records of a batch.
     async fn park(&self, batch: &Batch) -> Result<()>;
 
-    /// Claims parked records that nothing blocks any more, of these keys or of all. Returns each as a batch
-    /// of its own, to be published.
+    /// Claims parked records that nothing blocks any more, of these keys or of all. Returns each as
+    /// a batch of its own, to be published.
     async fn claim_parked(
         &self,
         flow: &str,
@@ -25,8 +25,8 @@ pub trait ParkedRecords: Send + Sync + 'static {
     /// Releases the records that were claimed with this token and not published.
     async fn release_parked(&self, flow: &str, token: ClaimToken) -> Result<()>;
 
-    /// Deletes claimed records that were published. A record that was parked again since it was claimed
-    /// stays.
+    /// Deletes claimed records that were published. A record that was parked again since it was
+    /// claimed stays.
     async fn delete_parked(&self, token: ClaimToken, batches: &[Batch]) -> Result<()>;
 }
 

@@ -10,17 +10,18 @@ use crate::Result;
 /// Begins and ends replays.
 #[async_trait]
 pub trait Replays: Send + Sync + 'static {
-    /// Begins a replay of open letters in one transaction: assigns them to it and creates its run. Returns
-    /// the number of its letters. Letters of another replay are left out; without letters there is no
-    /// replay.
+    /// Begins a replay of open letters in one transaction: assigns them to it and creates its run.
+    /// Returns the number of its letters. Letters of another replay are left out; without letters
+    /// there is no replay.
     async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64>;
 
-    /// The replays that were begun and have not ended, oldest first. The process that began one may have
-    /// died.
+    /// The replays that were begun and have not ended, oldest first. The process that began one may
+    /// have died.
     async fn unfinished_replays(&self) -> Result<Vec<Replay>>;
 
-    /// Ends a replay in one transaction: its run is read to its end with these batches, the letters that
-    /// were `sent` are closed, and its other letters are free again. A replay that has ended stays as it is.
+    /// Ends a replay in one transaction: its run is read to its end with these batches, the letters
+    /// that were `sent` are closed, and its other letters are free again. A replay that has ended
+    /// stays as it is.
     async fn end_replay(
         &self,
         run: RunId,
@@ -40,7 +41,8 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The value of its run's column `since`: a replay begins at a stage, as other runs begin at a version.
+    /// The value of its run's column `since`: a replay begins at a stage, as other runs begin at a
+    /// version.
     pub(crate) fn since(&self) -> &'static str {
         self.stage.as_str()
     }

@@ -8,28 +8,29 @@ use crate::{Lease, OutcomeCounts, Result};
 
 /// Requests, extracts and lists runs.
 ///
-/// Methods that take a [`Lease`] return [`Error::LeaseLost`](crate::Error::LeaseLost), and write nothing, when
-/// another process has taken it.
+/// Methods that take a [`Lease`] return [`Error::LeaseLost`](crate::Error::LeaseLost), and write
+/// nothing, when another process has taken it.
 #[async_trait]
 pub trait Runs: Send + Sync + 'static {
     /// Requests a run. An extractor begins it later.
     async fn request_run(&self, request: &RunRequest) -> Result<RunId>;
 
-    /// The run of this flow to extract next: a run that was begun comes before those that were only requested,
-    /// and older runs before newer ones. Replays are left out, since their records are not extracted.
+    /// The run of this flow to extract next: a run that was begun comes before those that were only
+    /// requested, and older runs before newer ones. Replays are left out, since their records are
+    /// not extracted.
     async fn next_run(&self, flow: &str) -> Result<Option<Run>>;
 
     /// Time of the newest request for a run of this flow by this trigger.
     async fn last_request_time(&self, flow: &str, trigger: RunTrigger)
     -> Result<Option<Timestamp>>;
 
-    /// Records in one transaction that the broker has confirmed a page's batches: their sizes, the checkpoint
-    /// of the next page, the source keys, and that the run was begun.
+    /// Records in one transaction that the broker has confirmed a page's batches: their sizes, the
+    /// checkpoint of the next page, the source keys, and that the run was begun.
     async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()>;
 
-    /// Records in one transaction that a run has been read to its end, with a warning where something is odd
-    /// about it, and the flow's new cursor where there is one. A run that has ended stays as it is, and so
-    /// does the cursor then.
+    /// Records in one transaction that a run has been read to its end, with a warning where
+    /// something is odd about it, and the flow's new cursor where there is one. A run that has
+    /// ended stays as it is, and so does the cursor then.
     async fn finish_extraction(
         &self,
         lease: &Lease,
@@ -51,8 +52,8 @@ pub trait Runs: Send + Sync + 'static {
     /// The newest runs with their counts, newest first, of one flow or of all.
     async fn runs(&self, flow: Option<&str>, limit: u32) -> Result<Vec<RunSummary>>;
 
-    /// Time at which the newest successful run of this flow was requested: one that read its source to its
-    /// end and of which every record has settled. Replays and webhook runs do not count.
+    /// Time at which the newest successful run of this flow was requested: one that read its source
+    /// to its end and of which every record has settled. Replays and webhook runs do not count.
     async fn last_success_time(&self, flow: &str) -> Result<Option<Timestamp>>;
 }
 
@@ -73,7 +74,8 @@ pub struct Run {
     pub trigger: RunTrigger,
     /// The version to begin at instead of the flow's cursor.
     pub since: Option<String>,
-    /// The place of the next page, as the extractor recorded it with the last one. `None` before the first.
+    /// The place of the next page, as the extractor recorded it with the last one. `None` before
+    /// the first.
     pub checkpoint: Option<serde_json::Value>,
 }
 

@@ -1,4 +1,5 @@
-//! Source keys: the keys that a source listed, of flows that delete what the source no longer lists.
+//! Source keys: the keys that a source listed, of flows that delete what the source no longer
+//! lists.
 //!
 //! They are written with each page ([`Runs::record_page`](crate::Runs::record_page)).
 
@@ -10,8 +11,8 @@ use crate::Result;
 /// Finds the keys that a source no longer lists.
 #[async_trait]
 pub trait SourceKeys: Send + Sync + 'static {
-    /// The keys that earlier runs of this flow listed and this run did not: the first `limit` of them
-    /// that sort after `after`.
+    /// The keys that earlier runs of this flow listed and this run did not: the first `limit` of
+    /// them that sort after `after`.
     async fn missing_keys(
         &self,
         flow: &str,

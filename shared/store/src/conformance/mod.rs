@@ -1,6 +1,7 @@
 //! The behaviours that every [`Store`] promises. A test runs them over each implementation.
 //!
-//! They do not wait for time to pass: a claim or a lease that is to run out is taken for zero seconds.
+//! They do not wait for time to pass: a claim or a lease that is to run out is taken for zero
+//! seconds.
 #![allow(clippy::unwrap_used)]
 
 mod alerts;
@@ -50,8 +51,8 @@ pub use source_keys::*;
 pub use standing_letters::*;
 pub use standing_letters_model::*;
 
-/// Makes a `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls a behaviour with an empty
-/// `Arc<dyn Store>` of its own, and cleans up afterwards.
+/// Makes a `#[tokio::test]` of each behaviour. `$on_a_store` is an `async fn` that calls a
+/// behaviour with an empty `Arc<dyn Store>` of its own, and cleans up afterwards.
 #[macro_export]
 macro_rules! every_behaviour {
     ($on_a_store:path) => {

@@ -130,8 +130,8 @@ pub async fn the_ledger_ends_at_the_newest_version_whoever_wins_the_races(store:
     }
 }
 
-/// Tries until the version was applied or is not needed. Some contents come again in later versions, so that
-/// some are unchanged and some are stale.
+/// Tries until the version was applied or is not needed. Some contents come again in later
+/// versions, so that some are unchanged and some are stale.
 async fn apply_in_order(store: &Arc<dyn Store>, key: &str, version: usize, newest: &Mutex<usize>) {
     let (text, content) = (version.to_string(), (version % 3) as u8);
     let worker = Worker::new(store);

@@ -18,7 +18,8 @@ fn pace(burst: u32, ahead: u32) -> SlotPace {
     }
 }
 
-/// Reserves slots of the shop. Returns their number and the rounded hours until the first of them is due.
+/// Reserves slots of the shop. Returns their number and the rounded hours until the first of them
+/// is due.
 async fn reserve(store: &Arc<dyn Store>, pace: SlotPace, count: u32) -> (u32, i64) {
     counted(store.reserve_slots("shop", pace, count).await.unwrap())
 }

@@ -86,7 +86,8 @@ impl Model {
         assert_eq!((counts.waiting, counts.outcomes), (0, expected));
     }
 
-    /// A worker loads a record and may die before it acknowledges the message, which is then redelivered.
+    /// A worker loads a record and may die before it acknowledges the message, which is then
+    /// redelivered.
     async fn deliver(&mut self, run: RunId, record: &Record, heeds_letters: bool) -> Outcome {
         let outcome = self.load(run, record, heeds_letters).await;
         if self.dice.roll(3) == 0 && heeds_letters {
@@ -189,7 +190,8 @@ impl Model {
         (!open.is_empty()).then(|| open.remove(self.dice.roll(open.len())))
     }
 
-    /// Replays an open letter. Its record is tried whatever died before, and gets another letter if it dies again.
+    /// Replays an open letter. Its record is tried whatever died before, and gets another letter if
+    /// it dies again.
     async fn replay_one(&mut self) {
         let Some(letter) = self.any_open().await else {
             return;

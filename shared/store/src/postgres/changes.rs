@@ -82,8 +82,8 @@ impl Changes for PostgresStore {
     }
 }
 
-/// Statements that write the same changes lock them in the same order. Changes that were read later than the
-/// batches' stay: the process that read them has succeeded the one that registers these.
+/// Statements that write the same changes lock them in the same order. Changes that were read later
+/// than the batches' stay: the process that read them has succeeded the one that registers these.
 const EXPECT: &str = "
     WITH expected AS (
         SELECT DISTINCT ON (key, version) batch, key, version
@@ -123,7 +123,8 @@ const ARE_BLOCKED: &str = "
     FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS wanted (key, version, fate, place)
     ORDER BY place";
 
-/// A dead change stays while its letter is open: its message may be redelivered after the letter was archived.
+/// A dead change stays while its letter is open: its message may be redelivered after the letter
+/// was archived.
 const SETTLE: &str = "
     WITH settled AS (
         SELECT changes.key, changes.version FROM unnest($2::text[], $3::text[]) AS settled (key, version)

@@ -163,13 +163,15 @@ const SUPERSEDE: &str = "
     )
     SELECT count(*) FROM closed";
 
-/// Letters of one flow are archived by one statement at a time: two that do not see each other's letters would
-/// archive two equal ones. Flows are locked in one order, so that two statements never wait for each other.
+/// Letters of one flow are archived by one statement at a time: two that do not see each other's
+/// letters would archive two equal ones. Flows are locked in one order, so that two statements
+/// never wait for each other.
 const LOCK: &str = "
     SELECT pg_advisory_xact_lock(hashtextextended('pomost dead letters of ' || current_schema() || '/' || flow, 0))
     FROM (SELECT DISTINCT flow FROM unnest($1::text[]) AS sent (flow) ORDER BY flow) AS flows";
 
-/// A record that is read again gives its standing letter its own version, where only the latest version matters.
+/// A record that is read again gives its standing letter its own version, where only the latest
+/// version matters.
 const RENEW: &str = "
     WITH newest AS (
         SELECT flow, stage, key, fate, max(version COLLATE \"C\") AS version
@@ -185,8 +187,8 @@ const RENEW: &str = "
     )
     UPDATE dead_letters SET version = equal.version FROM equal WHERE dead_letters.id = equal.id";
 
-/// Of equal letters one is archived: the one that stands already, or the newest of them. Only its change blocks
-/// later ones.
+/// Of equal letters one is archived: the one that stands already, or the newest of them. Only its
+/// change blocks later ones.
 const ARCHIVE: &str = "
     WITH sent AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],

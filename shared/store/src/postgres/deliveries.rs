@@ -26,7 +26,8 @@ impl Deliveries for PostgresStore {
     }
 
     async fn record_arrival(&self, arrival: &WebhookArrival) -> Result<()> {
-        // Expired deliveries are locked by one statement at a time, and those of this arrival are not deleted.
+        // Expired deliveries are locked by one statement at a time, and those of this arrival are
+        // not deleted.
         static SQL: LazyLock<String> = LazyLock::new(|| {
             let merge = runs::MERGE;
             format!(

@@ -53,8 +53,8 @@ impl Leases for PostgresStore {
     }
 }
 
-/// The part of a statement that finds the lease `$1` with the token `$2`. The lease cannot get another holder
-/// before the statement has committed.
+/// The part of a statement that finds the lease `$1` with the token `$2`. The lease cannot get
+/// another holder before the statement has committed.
 pub(super) const HELD: &str =
     "held AS MATERIALIZED (SELECT FROM leases WHERE name = $1 AND token = $2 FOR UPDATE)";
 

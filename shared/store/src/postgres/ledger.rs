@@ -1,8 +1,8 @@
 //! Claims and settlements, in PostgreSQL: each is one statement.
 //!
 //! Rows are looked up one by one (`LATERAL … LIMIT 1`) and written by `INSERT … ON CONFLICT`: both
-//! use the primary key whatever the planner believes about the size of the table. Rows are locked in
-//! the order of their keys, so that two batches never wait for each other.
+//! use the primary key whatever the planner believes about the size of the table. Rows are locked
+//! in the order of their keys, so that two batches never wait for each other.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -125,11 +125,12 @@ impl Ledger for PostgresStore {
 
 /// Decides as [`rules::claim_result`](crate::rules::claim_result).
 ///
-/// The results are decided by the rows as they are when the statement begins; rows that are not to be claimed are
-/// never locked. A row is written only if it still is as it was seen: a statement that lost a race answers that the
-/// key is claimed elsewhere. Unchanged content may be of a newer version, which is stored, so that older content that
-/// comes late is stale. The content that was attempted first stays while the key is in doubt, so that nothing else is
-/// created before that is known. A worker that lost its claim may have sent requests as long as the claim lasted. Dead
+/// The results are decided by the rows as they are when the statement begins; rows that are not to
+/// be claimed are never locked. A row is written only if it still is as it was seen: a statement
+/// that lost a race answers that the key is claimed elsewhere. Unchanged content may be of a newer
+/// version, which is stored, so that older content that comes late is stale. The content that was
+/// attempted first stays while the key is in doubt, so that nothing else is created before that is
+/// known. A worker that lost its claim may have sent requests as long as the claim lasted. Dead
 /// letters are looked for only where the key would be claimed.
 const CLAIM: &str = "
     WITH wanted AS (
@@ -206,8 +207,8 @@ const RENEW: &str = "
     ON CONFLICT (flow, key) DO UPDATE SET claimed_until = excluded.claimed_until
     WHERE known.claim = excluded.claim";
 
-/// An entry with a hash was applied, which ends a doubt. An entry without one leaves the known record as it is, and a
-/// doubt as well.
+/// An entry with a hash was applied, which ends a doubt. An entry without one leaves the known
+/// record as it is, and a doubt as well.
 const SETTLE: &str = "
     WITH settled AS (
         SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::boolean[],

@@ -31,14 +31,14 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to the database at `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings the
-    /// tables in the schema `namespace` up to date, creating it where it is missing. Several processes may
-    /// do so at once. No error repeats the URL.
+    /// Connects to the database at `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings
+    /// the tables in the schema `namespace` up to date, creating it where it is missing. Several
+    /// processes may do so at once. No error repeats the URL.
     ///
-    /// The URL's `sslmode` decides on TLS: `disable`, `require`, or `prefer`, which is the default and does
-    /// without TLS where the server offers none. With `require` the server's certificate is verified, and
-    /// with `prefer` where `ca` is given. `ca` holds certificates as PEM; one of them must have signed the
-    /// server's, instead of one that the platform trusts.
+    /// The URL's `sslmode` decides on TLS: `disable`, `require`, or `prefer`, which is the default
+    /// and does without TLS where the server offers none. With `require` the server's certificate
+    /// is verified, and with `prefer` where `ca` is given. `ca` holds certificates as PEM; one of
+    /// them must have signed the server's, instead of one that the platform trusts.
     pub async fn connect(url: &str, ca: Option<&str>, namespace: &str) -> Result<PostgresStore> {
         Ok(PostgresStore {
             connections: Connections::open(url, ca, namespace).await?,

@@ -84,7 +84,8 @@ impl ParkedRecords for PostgresStore {
     }
 }
 
-/// A page that is read again may have another record in a slot. Both are kept, since each settles its own change.
+/// A page that is read again may have another record in a slot. Both are kept, since each settles
+/// its own change.
 const PARK: &str = "
     INSERT INTO parked (run, batch, slot, flow, key, version, message)
     SELECT $1, $2, slot, $3, key, version, message

@@ -83,8 +83,8 @@ async fn reserve_from_row(
     pace: SlotPace,
     count: u32,
 ) -> Result<Option<ReservedSlots>> {
-    // The clock is read after the row was locked: a statement that waited for the row sees it as the one
-    // before left it.
+    // The clock is read after the row was locked: a statement that waited for the row sees it as
+    // the one before left it.
     let sql = format!(
         "
         WITH stored AS MATERIALIZED (

@@ -206,8 +206,8 @@ impl Runs for PostgresStore {
     }
 }
 
-/// The part of a statement that merges the outcomes in its table `batches` into those that are stored. Rows are
-/// locked in order, so that two statements never wait for each other.
+/// The part of a statement that merges the outcomes in its table `batches` into those that are
+/// stored. Rows are locked in order, so that two statements never wait for each other.
 pub(super) const MERGE: &str = "
     INSERT INTO run_batches (run, batch, outcomes) SELECT run, batch, outcomes FROM batches ORDER BY run, batch
     ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)";

@@ -44,8 +44,8 @@ impl SourceKeys for PostgresStore {
     }
 }
 
-/// The part of a statement that stores the keys that a page of the run `$3` listed (`$7`) and removes those whose
-/// deletion it holds (`$8`), while the lease is `held`.
+/// The part of a statement that stores the keys that a page of the run `$3` listed (`$7`) and
+/// removes those whose deletion it holds (`$8`), while the lease is `held`.
 pub(super) const RECORD_KEYS: &str = "
     of_run AS (SELECT flow FROM runs WHERE id = $3 AND EXISTS (SELECT FROM held)),
     listed AS (

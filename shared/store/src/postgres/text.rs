@@ -1,11 +1,11 @@
-//! PostgreSQL's text cannot hold the character NUL, which JSON text may. Here it is written as an
-//! escape, so that a hostile key is only an odd one.
+//! Texts with the character NUL, which JSON allows and PostgreSQL does not: it is stored as an
+//! escape sequence, so that a hostile key is only an odd one.
 
 use std::borrow::Cow;
 
 const ESCAPE: char = '\u{10}';
 
-/// The text as it is stored.
+/// Escapes a text for PostgreSQL.
 pub(super) fn stored(text: &str) -> Cow<'_, str> {
     if !text.contains(['\0', ESCAPE]) {
         return Cow::Borrowed(text);
@@ -13,7 +13,7 @@ pub(super) fn stored(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace(ESCAPE, "\u{10}E").replace('\0', "\u{10}0"))
 }
 
-/// The text that was stored so.
+/// The text that [`stored`] escaped.
 pub(super) fn restored(text: String) -> String {
     if !text.contains(ESCAPE) {
         return text;

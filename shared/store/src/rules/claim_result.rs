@@ -42,8 +42,8 @@ pub struct ClaimTimes {
     pub in_flight_since: i64,
 }
 
-/// The result of an attempt to claim the key of a row, without regard to dead letters. A claim that is made
-/// again gets the same result.
+/// The result of an attempt to claim the key of a row, without regard to dead letters. A claim that
+/// is made again gets the same result.
 pub fn claim_result(row: &LedgerRow, attempt: &Attempt, times: ClaimTimes) -> ClaimResult {
     if !is_claimed_by(row, attempt.token)
         && let Some(refusal) = refusal(row, attempt, times.now)
@@ -66,8 +66,8 @@ pub fn claim_result(row: &LedgerRow, attempt: &Attempt, times: ClaimTimes) -> Cl
     }
 }
 
-/// True where a standing dead letter makes the result [`ClaimResult::Dead`]. A key that the same claim holds
-/// already is being worked on.
+/// True where a standing dead letter makes the result [`ClaimResult::Dead`]. A key that the same
+/// claim holds already is being worked on.
 pub fn is_dead_letter_relevant(row: &LedgerRow, attempt: &Attempt, result: &ClaimResult) -> bool {
     result.known().is_some() && !is_claimed_by(row, attempt.token)
 }
@@ -91,8 +91,8 @@ fn is_claimed_by(row: &LedgerRow, token: ClaimToken) -> bool {
     row.claim == Some(token)
 }
 
-/// True for two versions of the source's that are of different types, by the first character of their order
-/// keys. The order of extraction (`e`) is no version of the source's.
+/// True for two versions of the source's that are of different types, by the first character of
+/// their order keys. The order of extraction (`e`) is no version of the source's.
 fn have_no_order(one: &str, other: &str) -> bool {
     let source_type = |version: &str| version.chars().next().filter(|&kind| kind != 'e');
     let types = source_type(one).zip(source_type(other));

@@ -1,7 +1,8 @@
 //! What the store decides without regard to the database, as pure functions.
 //!
-//! SQLite uses them. PostgreSQL decides the same in SQL, in one round trip, and is tested against them on
-//! random input. Others of this kind are in the models: the order of versions, and how outcomes merge.
+//! SQLite uses them. PostgreSQL decides the same in SQL, in one round trip, and is tested against
+//! them on random input. Others of this kind are in the models: the order of versions, and how
+//! outcomes merge.
 
 mod claim_result;
 mod run_state;

@@ -79,8 +79,8 @@ impl Changes for SqliteStore {
     }
 }
 
-/// Changes that were read later than the batch's stay: the process that read them has succeeded the one that
-/// registers this batch.
+/// Changes that were read later than the batch's stay: the process that read them has succeeded the
+/// one that registers this batch.
 const FORGET_BATCH: &str = "
     DELETE FROM changes
     WHERE run = ?1 AND batch = ?2 AND NOT confirmed AND NOT dead AND NOT was_read_before(?3, version)";
@@ -92,8 +92,9 @@ const EXPECT: &str = "
 
 const SETTLE: &str = "DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3";
 
-/// A dead change stays while its letter is open: its message may be redelivered after the letter was archived.
-/// The state is named twice so that SQLite uses the index, which has the open and the discarded letters.
+/// A dead change stays while its letter is open: its message may be redelivered after the letter
+/// was archived. The state is named twice so that SQLite uses the index, which has the open and the
+/// discarded letters.
 const SETTLE_UNLESS_DEAD: &str = "
     DELETE FROM changes WHERE flow = ?1 AND key = ?2 AND version = ?3 AND NOT (dead AND EXISTS (
         SELECT 1 FROM dead_letters AS standing

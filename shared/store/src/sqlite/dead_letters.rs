@@ -123,7 +123,8 @@ const LIST: &str = "
 
 const DISCARD: &str = "UPDATE dead_letters SET state = 'discarded', replayed_in = NULL WHERE id = ?1 AND state = 'open'";
 
-/// A letter in doubt stays until an operator resolves it, unless the newer letter is in doubt as well.
+/// A letter in doubt stays until an operator resolves it, unless the newer letter is in doubt as
+/// well.
 const SUPERSEDE_OLDER: &str = "
     UPDATE dead_letters SET state = 'superseded'
     WHERE flow = ?1 AND key = ?2 AND key <> '' AND id <> ?3 AND state IN ('open', 'discarded') AND replayed_in IS NULL
@@ -133,8 +134,8 @@ const SETTLE_CHANGE: &str = "
     DELETE FROM changes WHERE (flow, key, version) IN (
         SELECT flow, key, version FROM dead_letters WHERE id = ?1 AND state = 'open')";
 
-/// Archives a letter, unless it or an equal one that stands is archived already. Without a letter its change
-/// blocks nothing.
+/// Archives a letter, unless it or an equal one that stands is archived already. Without a letter
+/// its change blocks nothing.
 fn archive(
     transaction: &Transaction<'_>,
     letter: &DeadLetter,

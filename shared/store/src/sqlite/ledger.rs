@@ -178,8 +178,8 @@ impl Claiming<'_> {
         Ok(row.unwrap_or_default())
     }
 
-    /// Finds a standing letter of an equal attempt, and gives it the version of this one where only the
-    /// latest matters.
+    /// Finds a standing letter of an equal attempt, and gives it the version of this one where only
+    /// the latest matters.
     fn is_dead(&self, claimed: &ClaimedKey, row: &LedgerRow) -> rusqlite::Result<bool> {
         let Some(fingerprint) = claimed.fingerprint else {
             return Ok(false);
@@ -198,8 +198,8 @@ impl Claiming<'_> {
     }
 
     fn hold(&self, claimed: &ClaimedKey, in_doubt: bool) -> rusqlite::Result<()> {
-        // The content that was attempted first stays while the key is in doubt. A worker that lost its claim
-        // may have sent requests as long as the claim lasted.
+        // The content that was attempted first stays while the key is in doubt. A worker that lost
+        // its claim may have sent requests as long as the claim lasted.
         let sql = "
             INSERT INTO ledger (flow, key, claim, claimed_until, in_doubt, attempted) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
             ON CONFLICT (flow, key) DO UPDATE SET
@@ -220,8 +220,8 @@ impl Claiming<'_> {
             .map(drop)
     }
 
-    /// Stores the version of unchanged content, which may be newer: older content that comes later is then
-    /// stale.
+    /// Stores the version of unchanged content, which may be newer: older content that comes later
+    /// is then stale.
     fn store_version(&self, claimed: &ClaimedKey) -> rusqlite::Result<()> {
         let sql =
             "UPDATE ledger SET version = ?3 WHERE flow = ?1 AND key = ?2 AND version IS NOT ?3";

@@ -37,8 +37,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, creating it and its directory where they are missing, and brings its tables up to
-    /// date.
+    /// Opens the file, creating it and its directory where they are missing, and brings its tables
+    /// up to date.
     pub async fn open(path: &Path) -> Result<SqliteStore> {
         let migrations = embedded::migrations::runner();
         Ok(SqliteStore {
@@ -46,8 +46,8 @@ impl SqliteStore {
         })
     }
 
-    /// Ends every lease and every claim; keys that were claimed are then in doubt. Only the process that
-    /// holds the project's lock may do so, when it starts: the earlier holders are dead.
+    /// Ends every lease and every claim; keys that were claimed are then in doubt. Only the process
+    /// that holds the project's lock may do so, when it starts: the earlier holders are dead.
     pub async fn expire_claims_and_leases(&self) -> Result<()> {
         self.write(|transaction| {
             ledger::expire_claims(transaction)?;

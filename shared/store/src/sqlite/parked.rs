@@ -101,7 +101,8 @@ impl ParkedRecords for SqliteStore {
     }
 }
 
-/// A page that is read again may have another record in a slot. Both are kept, since each settles its own change.
+/// A page that is read again may have another record in a slot. Both are kept, since each settles
+/// its own change.
 const PARK: &str = "
     INSERT OR REPLACE INTO parked (run, batch, slot, flow, key, version, message)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";

@@ -226,8 +226,8 @@ pub(super) fn add_batches(
     })
 }
 
-/// Removes the waiting slots that a batch no longer has. Slots that have settled stay: their records were
-/// published before the page was read again.
+/// Removes the waiting slots that a batch no longer has. Slots that have settled stay: their
+/// records were published before the page was read again.
 fn resize(
     transaction: &Transaction<'_>,
     run: RunId,

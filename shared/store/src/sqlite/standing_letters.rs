@@ -13,10 +13,11 @@ pub(super) struct LetterQuery<'a> {
     pub(super) key: &'a str,
     pub(super) fingerprint: AttemptFingerprint,
     pub(super) stage: Stage,
-    /// Order key of the version that was applied for the key. Letters of older versions are outdated.
+    /// Order key of the version that was applied for the key. Letters of older versions are
+    /// outdated.
     pub(super) applied: Option<&'a str>,
-    /// Leaves discarded letters out. A record that a webhook received again is news, also where the letter of
-    /// the first was discarded.
+    /// Leaves discarded letters out. A record that a webhook received again is news, also where the
+    /// letter of the first was discarded.
     pub(super) only_open: bool,
 }
 
@@ -114,8 +115,8 @@ impl OutdatedLetter {
         })
     }
 
-    /// Closes the letter, unless that was done meanwhile, and removes its change. The dead slot of an open
-    /// letter becomes stale. Returns the number of letters that were closed.
+    /// Closes the letter, unless that was done meanwhile, and removes its change. The dead slot of
+    /// an open letter becomes stale. Returns the number of letters that were closed.
     pub(super) fn supersede(&self, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
         let close = "
             UPDATE dead_letters SET state = 'superseded'

@@ -6,7 +6,8 @@ use rusqlite::{
     functions::{Context, FunctionFlags},
 };
 
-/// Defines the models' functions that compare two order keys. In SQL they are false where one is null.
+/// Defines the models' functions that compare two order keys. In SQL they are false where one is
+/// null.
 pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
     define_comparison(connection, "is_older", version::is_older)?;
     define_comparison(connection, "waits_for", version::waits_for)?;

@@ -1,11 +1,11 @@
-//! The store on PostgreSQL, at `POMOST_TEST_DATABASE_URL`, each test in a schema of its own.
+//! The store on PostgreSQL, at `POMOST_TEST_DATABASE_URL`. Each test has a schema of its own.
 #![allow(clippy::unwrap_used)]
 
 mod rules;
 
 use std::sync::Arc;
 
-use pomost_postgres::testing::{certificate, encrypted, readable};
+use pomost_postgres::testing::{proxy_with_tls, proxy_without_tls, self_signed_certificate};
 use pomost_store::{Cursors, Error, Health, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
 
@@ -103,7 +103,7 @@ async fn a_store_of_a_newer_version_is_refused_with_advice() {
     .await;
 }
 
-/// Waiting would not mend it, as it may where a server is away.
+/// Waiting would not help, unlike where a server is away.
 #[tokio::test]
 async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_settings() {
     for (url, namespace) in [
@@ -118,14 +118,14 @@ async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_setti
     }
 }
 
-/// Whoever runs PostgreSQL in a network of their own need not change anything. The two servers speak to
-/// nobody who does not ask for TLS.
+/// A PostgreSQL in a private network needs no settings. Both proxies refuse clients that do not ask
+/// for TLS.
 #[tokio::test]
 async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not() {
     in_a_schema(|namespace| async move {
         for url in [
-            encrypted(&url(), &certificate()).await,
-            readable(&url()).await,
+            proxy_with_tls(&url(), &self_signed_certificate()).await,
+            proxy_without_tls(&url()).await,
         ] {
             PostgresStore::connect(&url, None, &namespace)
                 .await
@@ -140,7 +140,7 @@ async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not
 
 #[tokio::test]
 async fn tls_that_the_url_requires_is_not_done_without() {
-    let url = format!("{}?sslmode=require", readable(&url()).await);
+    let url = format!("{}?sslmode=require", proxy_without_tls(&url()).await);
     let Err(error) = PostgresStore::connect(&url, None, "pomost").await else {
         panic!("it connected")
     };
@@ -150,12 +150,12 @@ async fn tls_that_the_url_requires_is_not_done_without() {
     );
 }
 
-/// Required, or only preferred.
+/// TLS is required by the URL, or only preferred.
 #[tokio::test]
 async fn the_server_s_certificate_has_to_come_from_the_given_ones() {
     in_a_schema(|namespace| async move {
-        let (its, another) = (certificate(), certificate());
-        let preferred = encrypted(&url(), &its).await;
+        let (its, another) = (self_signed_certificate(), self_signed_certificate());
+        let preferred = proxy_with_tls(&url(), &its).await;
         let required = format!("{preferred}?sslmode=require");
         let another = another.cert.pem();
         for (url, ca) in [

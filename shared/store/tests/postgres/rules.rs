@@ -288,8 +288,9 @@ fn random_slot_row(dice: &mut Dice, now: i64) -> SlotRow {
     }
 }
 
-/// The moment of a reservation is not known. Where slots were reserved it follows from what was stored; else it
-/// lies between two looks at the clock, and neither number can be beyond those of both.
+/// The moment of a reservation is not known. Where slots were reserved it follows from what was
+/// stored; else it lies between two looks at the clock, and neither number can be beyond those of
+/// both.
 async fn reserve_as_the_rule_does(
     store: &PostgresStore,
     client: &Client,
