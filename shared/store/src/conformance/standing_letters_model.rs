@@ -18,7 +18,7 @@ const CONTENTS: usize = 3;
 const FLOWS: usize = 2;
 
 /// A source, a destination that refuses some contents, and the expected state of each key.
-struct Model {
+struct LetterModel {
     store: Arc<dyn Store>,
     dice: Dice,
     /// The content that the source has for each key.
@@ -26,14 +26,14 @@ struct Model {
     /// The version of the flow's files.
     flow: usize,
     refused: [bool; CONTENTS],
-    keys: BTreeMap<&'static str, Key>,
+    keys: BTreeMap<&'static str, ExpectedKey>,
     /// Grows with each row that is read.
     row: usize,
 }
 
 /// The expected state of a key.
 #[derive(Debug, Default)]
-struct Key {
+struct ExpectedKey {
     /// The content that the destination has.
     applied: Option<u8>,
     /// The content and the flow of the standing letter, and `true` where it is open.
@@ -42,9 +42,9 @@ struct Key {
 
 /// Runs, changes, replays and discards come in random order, and workers die between any two steps.
 pub async fn letters_are_as_a_model_of_them_whatever_happens(store: Arc<dyn Store>) {
-    let keys = KEYS.map(|key| (key, Key::default())).into();
+    let keys = KEYS.map(|key| (key, ExpectedKey::default())).into();
     let (source, refused) = ([0, 1, 2], [false, true, true]);
-    let mut model = Model {
+    let mut model = LetterModel {
         store,
         dice: Dice(7),
         source,
@@ -66,7 +66,7 @@ pub async fn letters_are_as_a_model_of_them_whatever_happens(store: Arc<dyn Stor
     }
 }
 
-impl Model {
+impl LetterModel {
     fn content(&mut self) -> u8 {
         u8::try_from(self.dice.roll(CONTENTS)).unwrap()
     }
@@ -167,7 +167,7 @@ impl Model {
         outcome
     }
 
-    fn key(&mut self, record: &Record) -> &mut Key {
+    fn key(&mut self, record: &Record) -> &mut ExpectedKey {
         self.keys.get_mut(record.key.as_str()).unwrap()
     }
 
@@ -238,13 +238,18 @@ impl Model {
             .map(|letter| (letter.key(), letter.fate().unwrap()))
             .collect::<Vec<_>>();
         open.sort_by_key(|(key, _)| *key);
-        let open_letter = |(key, Key { standing, .. }): (&&'static str, &Key)| match *standing {
-            Some((content, flow, true)) => Some((
-                *key,
-                AttemptFingerprint::of(&flow.to_string(), Stage::Load, &record(0, key, content, 0)),
-            )),
-            _ => None,
-        };
+        let open_letter =
+            |(key, ExpectedKey { standing, .. }): (&&'static str, &ExpectedKey)| match *standing {
+                Some((content, flow, true)) => Some((
+                    *key,
+                    AttemptFingerprint::of(
+                        &flow.to_string(),
+                        Stage::Load,
+                        &record(0, key, content, 0),
+                    ),
+                )),
+                _ => None,
+            };
         assert_eq!(
             open,
             self.keys.iter().filter_map(open_letter).collect::<Vec<_>>()

@@ -25,7 +25,7 @@ pub struct LedgerRow {
 
 /// One entry of a claim.
 #[derive(Debug, Clone)]
-pub struct Attempt {
+pub struct ClaimAttempt {
     pub token: ClaimToken,
     /// Order key of the record's version.
     pub version: String,
@@ -44,7 +44,7 @@ pub struct ClaimTimes {
 
 /// The result of an attempt to claim the key of a row, without regard to dead letters. A claim that
 /// is made again gets the same result.
-pub fn claim_result(row: &LedgerRow, attempt: &Attempt, times: ClaimTimes) -> ClaimResult {
+pub fn claim_result(row: &LedgerRow, attempt: &ClaimAttempt, times: ClaimTimes) -> ClaimResult {
     if !is_claimed_by(row, attempt.token)
         && let Some(refusal) = refusal(row, attempt, times.now)
     {
@@ -68,11 +68,15 @@ pub fn claim_result(row: &LedgerRow, attempt: &Attempt, times: ClaimTimes) -> Cl
 
 /// True where a standing dead letter makes the result [`ClaimResult::Dead`]. A key that the same
 /// claim holds already is being worked on.
-pub fn is_dead_letter_relevant(row: &LedgerRow, attempt: &Attempt, result: &ClaimResult) -> bool {
+pub fn is_dead_letter_relevant(
+    row: &LedgerRow,
+    attempt: &ClaimAttempt,
+    result: &ClaimResult,
+) -> bool {
     result.known().is_some() && !is_claimed_by(row, attempt.token)
 }
 
-fn refusal(row: &LedgerRow, attempt: &Attempt, now: i64) -> Option<ClaimResult> {
+fn refusal(row: &LedgerRow, attempt: &ClaimAttempt, now: i64) -> Option<ClaimResult> {
     let applied = row.version.as_deref();
     if row.claimed_until.is_some_and(|until| until > now) {
         return Some(ClaimResult::ClaimedElsewhere);

@@ -8,7 +8,9 @@ mod claim_result;
 mod run_state;
 pub mod slot_pacing;
 
-pub use claim_result::{Attempt, ClaimTimes, LedgerRow, claim_result, is_dead_letter_relevant};
+pub use claim_result::{
+    ClaimAttempt, ClaimTimes, LedgerRow, claim_result, is_dead_letter_relevant,
+};
 pub(crate) use run_state::run_state;
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ use pomost_store::{
     SlotPace,
     postgres::PostgresStore,
     rules::{
-        Attempt, ClaimTimes, LedgerRow, claim_result, is_dead_letter_relevant,
+        ClaimAttempt, ClaimTimes, LedgerRow, claim_result, is_dead_letter_relevant,
         slot_pacing::{LEAST_PACE, SlotRow, WHOLE_PACE},
     },
 };
@@ -137,7 +137,7 @@ async fn claim_random_rows(store: &PostgresStore, client: &Client, flow: &str, d
             hash: [*dice.pick(&[1, 2]); 16],
             fingerprint: Some(AttemptFingerprint([7; 16])),
         };
-        let attempt = Attempt {
+        let attempt = ClaimAttempt {
             token,
             version: entry.version.order_key(),
             hash: entry.hash,
