@@ -1,4 +1,4 @@
-//! Alerts: what people were told and is not over.
+//! Alerts that were announced and are not over.
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Cursors: how far the source of each flow has been read.
+//! Cursors: the version up to which each flow's source has been read.
 
 use async_trait::async_trait;
 

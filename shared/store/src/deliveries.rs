@@ -1,4 +1,4 @@
-//! Deliveries: what sources sent to the webhooks of flows.
+//! Deliveries: the requests that sources sent to the webhooks of flows.
 
 use std::time::Duration;
 

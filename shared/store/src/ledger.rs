@@ -1,4 +1,4 @@
-//! The ledger: what was applied at the destination for each key, and which worker has claimed it.
+//! The ledger: the record at the destination of each key, and the claim on it.
 
 use std::{fmt, time::Duration};
 
@@ -139,7 +139,7 @@ impl ClaimResult {
     }
 }
 
-/// How the claimed keys and the slots of one batch settled.
+/// The settlement of claimed keys, and of the slots of their batch.
 #[derive(Debug, Clone)]
 pub struct BatchSettlement {
     pub flow: String,
@@ -153,14 +153,14 @@ pub struct BatchSettlement {
     pub outcomes: SlotOutcomes,
 }
 
-/// How one claimed key settled.
+/// The settlement of one claimed key.
 #[derive(Debug, Clone)]
 pub struct SettledEntry {
     pub key: String,
     pub state: SettledState,
 }
 
-/// How a claimed key settled. The claim on it ends in every case.
+/// The way in which a claimed key settled. The claim on it ends in every case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettledState {
     /// The destination has this content now, or no record after a delete.

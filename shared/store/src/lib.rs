@@ -4,28 +4,28 @@
 //!
 //! | file | trait | what it keeps |
 //! | --- | --- | --- |
-//! | `leases` | [`Leases`] | which process extracts a flow, announces alerts, probes a system or renews its tokens |
+//! | `leases` | [`Leases`] | the right to extract a flow, announce alerts, probe a system or renew its tokens |
 //! | `runs` | [`Runs`] | the runs of each flow, their checkpoints and the outcomes of their batches |
-//! | `cursors` | [`Cursors`] | how far the source of each flow has been read |
+//! | `cursors` | [`Cursors`] | the version up to which each flow's source has been read |
 //! | `source_keys` | [`SourceKeys`] | the keys that a source listed, to notice those that it no longer lists |
-//! | `deliveries` | [`Deliveries`] | what sources delivered to webhooks, to recognise repetitions |
-//! | `ledger` | [`Ledger`] | what was applied at the destination for each key, and which worker has claimed it |
-//! | `changes` | [`Changes`] | the order of the changes of a key, where every change is applied |
+//! | `deliveries` | [`Deliveries`] | the deliveries to webhooks, to recognise repetitions |
+//! | `ledger` | [`Ledger`] | the record at the destination of each key, and the claim on it |
+//! | `changes` | [`Changes`] | the changes of a key that have not settled, where every change is applied |
 //! | `parked` | [`ParkedRecords`] | the records that wait for earlier changes of their key |
 //! | `dead_letters` | [`DeadLetters`] | the records that could not be settled, with the reason |
 //! | `replays` | [`Replays`] | the dead letters that are on their way back to a stage |
 //! | `grants` | [`Grants`] | the tokens of systems, encrypted |
-//! | `rate_slots` | [`RateSlots`] | when each system takes its next request, and holds that a system asked for |
+//! | `rate_slots` | [`RateSlots`] | the time of each system's next request, and its holds |
 //! | `outages` | [`Outages`] | the systems that are down |
-//! | `alerts` | [`Alerts`] | what people were told and is not over |
+//! | `alerts` | [`Alerts`] | the alerts that were announced and are not over |
 //!
-//! [`Store`] is the sum of them. [`sqlite`] and [`postgres`] implement it, each topic in a file of
-//! the same name. What does not depend on the database is in [`rules`], as pure functions: SQLite
-//! uses them, and PostgreSQL, which does each call in one statement, is tested against them on
-//! random input. Both implementations pass the suite in [`conformance`].
+//! [`Store`] is the sum of them and of [`Health`]. [`sqlite`] and [`postgres`] implement it, each topic
+//! in a file of the same name. Decisions that do not depend on the database are pure functions in
+//! [`rules`]: SQLite uses them, and PostgreSQL, which does each call in one statement, is tested
+//! against them on random input. Both implementations pass the suite in [`conformance`].
 //!
-//! A new topic is a trait in a file here, one line in [`Store`], a file in `sqlite/` and in
-//! `postgres/`, its tables in `migrations/`, and a file of behaviours in `conformance/`.
+//! A new topic is a trait in a file here, its name in [`Store`], a file in `sqlite/` and in `postgres/`,
+//! its tables in `migrations/`, and a file of behaviours in `conformance/`.
 
 mod alerts;
 mod changes;

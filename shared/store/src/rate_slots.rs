@@ -1,4 +1,4 @@
-//! Rate slots: when a system takes requests, for all processes that share a store.
+//! Rate slots: the times of a system's requests, for all processes that share a store.
 
 use std::time::Duration;
 
@@ -7,8 +7,7 @@ use jiff::SignedDuration;
 
 use crate::Result;
 
-/// Gives slots away, and keeps holds. How slots follow each other is in
-/// [`rules::slot_pacing`](crate::rules::slot_pacing).
+/// Gives slots away, and keeps holds. [`rules::slot_pacing`](crate::rules::slot_pacing) decides on their times.
 #[async_trait]
 pub trait RateSlots: Send + Sync + 'static {
     /// Reserves the next slots of a system, at most `count`, at this pace and by the store's clock.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     PostgresStore,
-    text::{restored, stored},
+    text::{escaped, unescaped},
 };
 use crate::{Alert, Alerts, Result};
 
@@ -14,7 +14,7 @@ impl Alerts for PostgresStore {
         let sql =
             "INSERT INTO alerts (subject, text) VALUES ($1, $2) ON CONFLICT (subject) DO NOTHING";
         self.connections
-            .execute(sql, &[&subject, &stored(text)])
+            .execute(sql, &[&subject, &escaped(text)])
             .await
             .map(drop)
     }
@@ -36,7 +36,7 @@ impl Alerts for PostgresStore {
             .await?;
         let alert = |row: tokio_postgres::Row| Alert {
             subject: row.get(0),
-            text: restored(row.get(1)),
+            text: unescaped(row.get(1)),
             raised_at: row.get(2),
         };
         Ok(rows.into_iter().map(alert).collect())

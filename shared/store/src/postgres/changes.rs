@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use async_trait::async_trait;
 use pomost_models::{AttemptFingerprint, Batch, Record};
 
-use super::{PostgresStore, text::stored};
+use super::{PostgresStore, text::escaped};
 use crate::{Changes, Result};
 
 #[async_trait]
@@ -19,7 +19,7 @@ impl Changes for PostgresStore {
                 .iter()
                 .flat_map(|batch| batch.records.iter().map(move |record| (*batch, record)))
         };
-        let batch_ids: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
+        let batch_ids: Vec<_> = records().map(|(batch, _)| escaped(&batch.id)).collect();
         let (keys, versions) = columns(records().map(|(_, record)| record));
         let (flow, run) = (&first.flow, first.run.0);
         self.connections
@@ -143,8 +143,8 @@ pub(super) fn columns<'r>(
 ) -> (Vec<Cow<'r, str>>, Vec<String>) {
     let row = |record: &'r Record| {
         (
-            stored(&record.key),
-            stored(&record.version.order_key()).into_owned(),
+            escaped(&record.key),
+            escaped(&record.version.order_key()).into_owned(),
         )
     };
     records.into_iter().map(row).unzip()

@@ -48,7 +48,7 @@ impl Connections {
             .await?
             .batch_execute(&drop_schema)
             .await;
-        dropped.map_err(|error| connections.failed(&error))
+        dropped.map_err(|error| connections.statement_error(&error))
     }
 
     fn to(url: &str, ca: Option<&str>, namespace: &str) -> Result<Connections> {
@@ -67,11 +67,11 @@ impl Connections {
         let statement = client
             .prepare_cached(sql)
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         client
             .query(&statement, parameters)
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     /// Runs a statement and returns its row, if it has one.
@@ -89,11 +89,11 @@ impl Connections {
         let statement = client
             .prepare_cached(sql)
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         client
             .execute(&statement, parameters)
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     /// Runs statements one after the other, all of them or none.
@@ -105,27 +105,27 @@ impl Connections {
         let transaction = client
             .transaction()
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         for (sql, parameters) in statements {
             let statement = transaction
                 .prepare_cached(sql)
                 .await
-                .map_err(|error| self.failed(&error))?;
+                .map_err(|error| self.statement_error(&error))?;
             transaction
                 .execute(&statement, parameters)
                 .await
-                .map_err(|error| self.failed(&error))?;
+                .map_err(|error| self.statement_error(&error))?;
         }
         transaction
             .commit()
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     async fn client(&self) -> Result<Client> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                self.failed(&error)
+                self.statement_error(&error)
             }
             other => unavailable(&self.place, other.to_string()),
         })
@@ -140,7 +140,7 @@ impl Connections {
         client
             .execute(lock, &[&namespace])
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         self.create_schema(&client, namespace).await?;
         let report = embedded::migrations::runner().run_async(&mut *client).await;
         report.map(drop).map_err(|error| self.not_migrated(&error))
@@ -154,7 +154,7 @@ impl Connections {
         let found = client
             .query_opt(exists, &[&namespace])
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         if found.is_some() {
             return Ok(());
         }
@@ -162,13 +162,13 @@ impl Connections {
         client
             .batch_execute(&create)
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     fn not_migrated(&self, error: &refinery::Error) -> Error {
         match error.kind() {
             Kind::Connection(_, source) => match source.downcast_ref() {
-                Some(error) => self.failed(error),
+                Some(error) => self.statement_error(error),
                 None => unavailable(&self.place, source.to_string()),
             },
             other => Error::Unreadable(format!(
@@ -181,7 +181,7 @@ impl Connections {
 
     /// The error for a statement that failed: the server's message without its detail, which may
     /// hold values of a row.
-    fn failed(&self, error: &tokio_postgres::Error) -> Error {
+    fn statement_error(&self, error: &tokio_postgres::Error) -> Error {
         if let Some(error) = error.as_db_error() {
             return unavailable(
                 &self.place,

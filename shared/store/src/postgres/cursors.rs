@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     PostgresStore,
-    text::{restored, stored},
+    text::{escaped, unescaped},
 };
 use crate::{Cursors, Result};
 
@@ -15,7 +15,7 @@ impl Cursors for PostgresStore {
             .connections
             .query_one("SELECT value FROM cursors WHERE flow = $1", &[&flow])
             .await?;
-        Ok(row.map(|row| restored(row.get(0))))
+        Ok(row.map(|row| unescaped(row.get(0))))
     }
 
     async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()> {
@@ -24,7 +24,7 @@ impl Cursors for PostgresStore {
         match value {
             Some(value) => {
                 self.connections
-                    .execute(set, &[&flow, &stored(value)])
+                    .execute(set, &[&flow, &escaped(value)])
                     .await
             }
             None => {

@@ -12,7 +12,7 @@ use tokio_postgres::{Row, types::ToSql};
 use super::{
     PostgresStore,
     connection::Parameters,
-    text::{restored, stored},
+    text::{escaped, unescaped},
 };
 use crate::{DeadLetterFilter, DeadLetters, Result, dead_letters};
 use archive::{ARCHIVE, LOCK, LetterColumns, RENEW};
@@ -32,12 +32,12 @@ impl DeadLetters for PostgresStore {
 
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         let parameters: [&(dyn ToSql + Sync); 9] = [
-            &filter.id.as_deref().map(stored),
-            &filter.flow.as_deref().map(stored),
+            &filter.id.as_deref().map(escaped),
+            &filter.flow.as_deref().map(escaped),
             &filter.stage.map(|stage| stage.as_str()),
             &filter.reason.map(|reason| reason.as_str()),
             &filter.run.map(|run| run.0),
-            &filter.after.as_deref().map(stored),
+            &filter.after.as_deref().map(escaped),
             &i64::from(filter.limit),
             &filter.include_closed,
             &filter.replayed_in.map(|run| run.0),
@@ -45,7 +45,7 @@ impl DeadLetters for PostgresStore {
         let rows = self.connections.query(LIST, &parameters).await?;
         let version = |row: &Row| {
             row.get::<_, Option<&str>>(2)
-                .map(|version| restored(version.to_owned()))
+                .map(|version| unescaped(version.to_owned()))
         };
         let letter =
             |row: &Row| dead_letters::from_text(row.get(0), row.get(1), version(row).as_deref());
@@ -53,7 +53,7 @@ impl DeadLetters for PostgresStore {
     }
 
     async fn supersede_dead_letters(&self, flow: &str, keys: &[&str]) -> Result<u64> {
-        let keys: Vec<_> = keys.iter().map(|key| stored(key)).collect();
+        let keys: Vec<_> = keys.iter().map(|key| escaped(key)).collect();
         let row = self
             .connections
             .query_one(SUPERSEDE, &[&flow, &keys])
@@ -71,7 +71,7 @@ impl DeadLetters for PostgresStore {
             SELECT flow, count(*) FROM dead_letters WHERE state = 'open' AND died_at >= $1 GROUP BY flow";
         let rows = self.connections.query(sql, &[&since]).await?;
         let count =
-            |row: tokio_postgres::Row| (restored(row.get(0)), row.get::<_, i64>(1).unsigned_abs());
+            |row: tokio_postgres::Row| (unescaped(row.get(0)), row.get::<_, i64>(1).unsigned_abs());
         Ok(rows.into_iter().map(count).collect())
     }
 }

@@ -11,7 +11,7 @@ use std::{borrow::Cow, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{PostgresStore, text::stored};
+use super::{PostgresStore, text::escaped};
 use crate::{BatchSettlement, Claim, ClaimResult, Ledger, Result};
 use claims::{CLAIM, claim_result};
 use settlements::{SETTLE, SettlementColumns};
@@ -25,7 +25,7 @@ impl Ledger for PostgresStore {
             .iter()
             .map(|entry| entry.version.order_key())
             .collect();
-        let versions: Vec<_> = versions.iter().map(|version| stored(version)).collect();
+        let versions: Vec<_> = versions.iter().map(|version| escaped(version)).collect();
         let hashes: Vec<&[u8]> = claim
             .entries
             .iter()
@@ -90,7 +90,7 @@ impl Ledger for PostgresStore {
                     &columns.hashes,
                     &columns.in_doubt,
                     &run.0,
-                    &stored(batch),
+                    &escaped(batch),
                     &outcomes.mask(),
                     &columns.still_in_flight,
                 ],
@@ -108,7 +108,7 @@ impl Ledger for PostgresStore {
     async fn resolve_in_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
         let held = self
             .connections
-            .query_one(RESOLVE_IN_DOUBT, &[&flow, &stored(key), &id.map(stored)])
+            .query_one(RESOLVE_IN_DOUBT, &[&flow, &escaped(key), &id.map(escaped)])
             .await?;
         Ok(held.is_none())
     }
@@ -145,6 +145,6 @@ fn keys_of(claim: &Claim) -> Vec<Cow<'_, str>> {
     claim
         .entries
         .iter()
-        .map(|entry| stored(&entry.key))
+        .map(|entry| escaped(&entry.key))
         .collect()
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     PostgresStore,
-    text::{restored, stored},
+    text::{escaped, unescaped},
 };
 use crate::{Outage, Outages, Result};
 
@@ -30,7 +30,7 @@ impl Outages for PostgresStore {
                 &[
                     &system,
                     &class,
-                    &stored(reason),
+                    &escaped(reason),
                     &forgotten_after.as_secs_f64(),
                 ],
             )
@@ -56,7 +56,7 @@ impl Outages for PostgresStore {
         let outage = |row: tokio_postgres::Row| Outage {
             system: row.get(0),
             class: row.get(1),
-            reason: restored(row.get(2)),
+            reason: unescaped(row.get(2)),
             since: row.get(3),
         };
         Ok(rows.into_iter().map(outage).collect())

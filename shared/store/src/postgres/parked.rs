@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pomost_models::Batch;
 use uuid::Uuid;
 
-use super::{PostgresStore, changes::columns, text::stored};
+use super::{PostgresStore, changes::columns, text::escaped};
 use crate::{ClaimToken, ParkedClaim, ParkedRecords, Result, parked};
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl ParkedRecords for PostgresStore {
             .iter()
             .map(|record| parked::to_message(batch, record))
             .collect();
-        let (run, id) = (batch.run.0, stored(&batch.id));
+        let (run, id) = (batch.run.0, escaped(&batch.id));
         self.connections
             .execute(
                 PARK,
@@ -48,7 +48,7 @@ impl ParkedRecords for PostgresStore {
                     .await?
             }
             Some(keys) => {
-                let keys: Vec<_> = keys.iter().map(|key| stored(key)).collect();
+                let keys: Vec<_> = keys.iter().map(|key| escaped(key)).collect();
                 self.connections
                     .query(&CLAIM_OF_KEYS, &[&flow, &token, &seconds, &limit, &keys])
                     .await?
@@ -74,7 +74,7 @@ impl ParkedRecords for PostgresStore {
                 .flat_map(|batch| batch.records.iter().map(move |record| (batch, record)))
         };
         let runs: Vec<Uuid> = records().map(|(batch, _)| batch.run.0).collect();
-        let ids: Vec<_> = records().map(|(batch, _)| stored(&batch.id)).collect();
+        let ids: Vec<_> = records().map(|(batch, _)| escaped(&batch.id)).collect();
         let slots: Vec<i64> = records().map(|(_, record)| record.slot.into()).collect();
         let (_, versions) = columns(records().map(|(_, record)| record));
         self.connections

@@ -12,7 +12,7 @@ use super::{
     connection::Connections,
     leases::{HELD, unless_lost},
     source_keys::{self, RECORD_KEYS},
-    text::{restored, stored},
+    text::{escaped, unescaped},
 };
 use crate::{
     Lease, OutcomeCounts, PageProgress, Result, Run, RunRequest, RunSummary, Runs, rules::run_state,
@@ -22,7 +22,7 @@ use crate::{
 impl Runs for PostgresStore {
     async fn request_run(&self, request: &RunRequest) -> Result<RunId> {
         let run = RunId::generate();
-        let since = request.since.as_deref().map(stored);
+        let since = request.since.as_deref().map(escaped);
         let sql = "INSERT INTO runs (id, flow, trigger, since) VALUES ($1, $2, $3, $4)";
         self.connections
             .execute(
@@ -110,7 +110,7 @@ impl Runs for PostgresStore {
                 SELECT FROM held"
             )
         });
-        let (cursor, warning) = (cursor.map(stored), warning.map(stored));
+        let (cursor, warning) = (cursor.map(escaped), warning.map(escaped));
         let held = self
             .connections
             .query_one(
@@ -145,7 +145,7 @@ impl Runs for PostgresStore {
                     &lease.name.to_string(),
                     &lease.token,
                     &run.0,
-                    &stored(error),
+                    &escaped(error),
                 ],
             )
             .await?;
@@ -164,7 +164,7 @@ impl Runs for PostgresStore {
             )
         });
         self.connections
-            .execute(&SQL, &[&run.0, &stored(batch), &outcomes.mask()])
+            .execute(&SQL, &[&run.0, &escaped(batch), &outcomes.mask()])
             .await
             .map(drop)
     }
@@ -239,7 +239,7 @@ pub(super) fn waiting_masks(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Ve
         .iter()
         .map(|(batch, size)| {
             (
-                stored(batch),
+                escaped(batch),
                 SlotOutcomes::waiting(*size).mask().to_owned(),
             )
         })
@@ -256,7 +256,7 @@ fn unread_run(connections: &Connections, flow: &str, row: &Row) -> Result<Run> {
         id,
         flow: flow.to_owned(),
         trigger: trigger(connections, id, row.get(1))?,
-        since: row.get::<_, Option<String>>(2).map(restored),
+        since: row.get::<_, Option<String>>(2).map(unescaped),
         checkpoint: checkpoint
             .map_err(|_| connections.unreadable(format!("the checkpoint of run {id}")))?,
     })
@@ -274,8 +274,8 @@ fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
         state: run_state(row.get(6), extracted_at.is_some(), error.is_some(), &counts),
         requested_at: row.get(3),
         extracted_at,
-        error: error.map(restored),
-        warning: row.get::<_, Option<String>>(7).map(restored),
+        error: error.map(unescaped),
+        warning: row.get::<_, Option<String>>(7).map(unescaped),
         counts,
         blocked_by_dead_letters: row.get::<_, i64>(8).unsigned_abs(),
     })

@@ -7,7 +7,7 @@ use pomost_models::RunId;
 
 use super::{
     PostgresStore,
-    text::{restored, stored},
+    text::{escaped, unescaped},
 };
 use crate::{PageProgress, Result, SourceKeyCounts, SourceKeys};
 
@@ -25,9 +25,9 @@ impl SourceKeys for PostgresStore {
             WHERE flow = $1 AND listed_in < $2 AND key > $3 ORDER BY key LIMIT $4";
         let rows = self
             .connections
-            .query(sql, &[&flow, &run.0, &stored(after), &i64::from(limit)])
+            .query(sql, &[&flow, &run.0, &escaped(after), &i64::from(limit)])
             .await?;
-        Ok(rows.iter().map(|row| restored(row.get(0))).collect())
+        Ok(rows.iter().map(|row| unescaped(row.get(0))).collect())
     }
 
     async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeyCounts> {
@@ -58,6 +58,6 @@ pub(super) const RECORD_KEYS: &str = "
 
 /// The values of `$7` and `$8` of [`RECORD_KEYS`].
 pub(super) fn columns<'p>(page: &'p PageProgress) -> (Vec<Cow<'p, str>>, Vec<Cow<'p, str>>) {
-    let column = |keys: &'p [String]| keys.iter().map(|key| stored(key)).collect();
+    let column = |keys: &'p [String]| keys.iter().map(|key| escaped(key)).collect();
     (column(&page.listed_keys), column(&page.deleted_keys))
 }

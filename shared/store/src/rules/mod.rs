@@ -1,4 +1,4 @@
-//! What the store decides without regard to the database, as pure functions.
+//! The rules of the store that do not depend on the database, as pure functions.
 //!
 //! SQLite uses them. PostgreSQL decides the same in SQL, in one round trip, and is tested against
 //! them on random input. Others of this kind are in the models: the order of versions, and how

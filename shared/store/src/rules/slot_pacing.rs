@@ -1,4 +1,4 @@
-//! How the slots of a system follow each other. Times are in microseconds since 1970.
+//! The pacing of the slots of a system. Times are in microseconds since 1970.
 
 use std::time::Duration;
 

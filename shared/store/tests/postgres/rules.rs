@@ -1,4 +1,4 @@
-//! What PostgreSQL decides in SQL, held against the pure functions on random input.
+//! Compares what PostgreSQL decides in SQL with the pure functions, on random input.
 
 use std::time::Duration;
 

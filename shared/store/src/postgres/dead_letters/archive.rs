@@ -7,7 +7,7 @@ use pomost_models::{DeadLetter, Record};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::{Result, dead_letters, postgres::text::stored};
+use crate::{Result, dead_letters, postgres::text::escaped};
 
 /// Letters of one flow are archived by one statement at a time: two that do not see each other's
 /// letters would archive two equal ones. Flows are locked in one order, so that two statements
@@ -115,10 +115,10 @@ impl<'a> LetterColumns<'a> {
     pub(super) fn of(letters: &'a [DeadLetter]) -> Result<LetterColumns<'a>> {
         let slots = dead_letters::dead_slots(letters);
         let records = || letters.iter().map(|letter| letter.record.as_ref());
-        let order_key = |record: &Record| stored(&record.version.order_key()).into_owned();
+        let order_key = |record: &Record| escaped(&record.version.order_key()).into_owned();
         Ok(LetterColumns {
-            ids: column(letters, |letter| stored(&letter.id)),
-            flows: column(letters, |letter| stored(&letter.flow)),
+            ids: column(letters, |letter| escaped(&letter.id)),
+            flows: column(letters, |letter| escaped(&letter.flow)),
             runs: column(letters, |letter| letter.run.0),
             stages: column(letters, |letter| letter.stage.as_str()),
             reasons: column(letters, |letter| letter.reason.as_str()),
@@ -127,15 +127,17 @@ impl<'a> LetterColumns<'a> {
                 .iter()
                 .map(dead_letters::to_text)
                 .collect::<Result<_>>()?,
-            batches: column(letters, |letter| stored(&letter.batch)),
+            batches: column(letters, |letter| escaped(&letter.batch)),
             record_slots: records().map(|record| Some(record?.slot.into())).collect(),
-            keys: records().map(|record| Some(stored(&record?.key))).collect(),
+            keys: records()
+                .map(|record| Some(escaped(&record?.key)))
+                .collect(),
             versions: records().map(|record| record.map(order_key)).collect(),
             fingerprints: column(letters, |letter| Some(letter.fate()?.0.to_vec())),
             latest_only: column(letters, |letter| letter.newest_alone),
             only_open: column(letters, DeadLetter::is_told),
             slot_runs: slots.keys().map(|(run, _)| run.0).collect(),
-            slot_batches: slots.keys().map(|(_, batch)| stored(batch)).collect(),
+            slot_batches: slots.keys().map(|(_, batch)| escaped(batch)).collect(),
             slot_masks: slots
                 .values()
                 .map(|outcomes| outcomes.mask().to_owned())

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use crate::{
     ClaimResult, KnownRecord, Result,
     ledger::ContentHash,
-    postgres::{connection::Connections, text::restored},
+    postgres::{connection::Connections, text::unescaped},
 };
 
 /// Decides as [`rules::claim_result`](crate::rules::claim_result).
@@ -102,7 +102,7 @@ pub(super) fn claim_result(connections: &Connections, row: &Row) -> Result<Claim
 }
 
 fn known(row: &Row) -> KnownRecord {
-    let text = |name| row.get::<_, Option<String>>(name).map(restored);
+    let text = |name| row.get::<_, Option<String>>(name).map(unescaped);
     let incarnation: i64 = row.get("incarnation");
     let incarnation = u32::try_from(incarnation).unwrap_or(u32::MAX);
     KnownRecord {

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use pomost_models::Version;
 
-use crate::{KnownRecord, SettledEntry, SettledState, ledger::ContentHash, postgres::text::stored};
+use crate::{
+    KnownRecord, SettledEntry, SettledState, ledger::ContentHash, postgres::text::escaped,
+};
 
 /// An entry with a hash was applied, which ends a doubt. An entry without one leaves the known
 /// record as it is, and a doubt as well.
@@ -64,7 +66,7 @@ impl<'a> SettlementColumns<'a> {
             state: settled,
         } in entries
         {
-            columns.keys.push(stored(key));
+            columns.keys.push(escaped(key));
             match settled {
                 SettledState::Applied {
                     known,
@@ -87,11 +89,11 @@ impl<'a> SettlementColumns<'a> {
     }
 
     fn push_applied(&mut self, known: &'a KnownRecord, version: &Version, hash: &'a ContentHash) {
-        self.ids.push(known.id.as_deref().map(stored));
-        self.etags.push(known.etag.as_deref().map(stored));
+        self.ids.push(known.id.as_deref().map(escaped));
+        self.etags.push(known.etag.as_deref().map(escaped));
         self.incarnations.push(known.incarnation.into());
         self.versions
-            .push(Some(stored(&version.order_key()).into_owned()));
+            .push(Some(escaped(&version.order_key()).into_owned()));
         self.hashes.push(Some(hash));
     }
 
