@@ -50,6 +50,7 @@ pub enum LeaseName {
 
 impl fmt::Display for LeaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names of flows have no colon, so no two leases have the same name.
         match self {
             LeaseName::Flow(flow) => f.write_str(flow),
             LeaseName::Alerts => f.write_str("alerts:"),

@@ -19,13 +19,13 @@
 //! | `outages` | [`Outages`] | the systems that are down |
 //! | `alerts` | [`Alerts`] | the alerts that were announced and are not over |
 //!
-//! [`Store`] is the sum of them and of [`Health`]. [`sqlite`] and [`postgres`] implement it, each topic
-//! in a file of the same name. Decisions that do not depend on the database are pure functions in
-//! [`rules`]: SQLite uses them, and PostgreSQL, which does each call in one statement, is tested
-//! against them on random input. Both implementations pass the suite in [`conformance`].
+//! [`Store`] is the sum of them and of [`Health`]. [`sqlite`] and [`postgres`] implement it, each
+//! topic in a file of the same name. Decisions that do not depend on the database are pure
+//! functions in [`rules`]: SQLite uses them, and PostgreSQL, which does each call in one statement,
+//! is tested against them on random input. Both implementations pass the suite in [`conformance`].
 //!
-//! A new topic is a trait in a file here, its name in [`Store`], a file in `sqlite/` and in `postgres/`,
-//! its tables in `migrations/`, and a file of behaviours in `conformance/`.
+//! A new topic is a trait in a file here, its name in [`Store`], a file in `sqlite/` and in
+//! `postgres/`, its tables in `migrations/`, and a file of behaviours in `conformance/`.
 
 mod alerts;
 mod changes;

@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 
 use crate::Result;
 
-/// Gives slots away, and keeps holds. [`rules::slot_pacing`](crate::rules::slot_pacing) decides on their times.
+/// Gives slots away, and keeps holds. [`rules::slot_pacing`](crate::rules::slot_pacing) decides on
+/// their times.
 #[async_trait]
 pub trait RateSlots: Send + Sync + 'static {
     /// Reserves the next slots of a system, at most `count`, at this pace and by the store's clock.

@@ -15,6 +15,7 @@ impl Leases for PostgresStore {
         holder: &str,
         ttl: Duration,
     ) -> Result<Option<Lease>> {
+        // A holder that did not learn that it has the lease may take it again.
         let sql = "
             INSERT INTO leases AS lease VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
             ON CONFLICT (name) DO UPDATE

@@ -27,6 +27,7 @@ impl RateSlots for PostgresStore {
             if let Some(slots) = reserve_from_row(&self.connections, system, pace, count).await? {
                 return Ok(slots);
             }
+            // The first reservation of a system creates its row, and is then repeated.
             let sql = "INSERT INTO rate_limits VALUES ($1, 0, 0) ON CONFLICT (system) DO NOTHING";
             self.connections.execute(sql, &[&system]).await?;
         }

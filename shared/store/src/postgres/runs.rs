@@ -193,6 +193,7 @@ impl Runs for PostgresStore {
     }
 
     async fn last_success_time(&self, flow: &str) -> Result<Option<Timestamp>> {
+        // A waiting slot in any batch means that not all records have settled.
         let sql = "
             SELECT requested_at FROM runs
             WHERE flow = $1 AND extracted_at IS NOT NULL AND error IS NULL AND trigger NOT IN ('webhook', 'replay')

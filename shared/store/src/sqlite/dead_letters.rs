@@ -152,6 +152,8 @@ fn archive(
         }
         return changes::settle_one(transaction, &letter.flow, record);
     }
+    // A letter that is archived again marks its change again: it may have been registered anew
+    // meanwhile.
     if let Some(record) = &letter.record {
         changes::mark_dead(transaction, &letter.flow, record)?;
     }

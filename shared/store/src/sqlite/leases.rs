@@ -17,6 +17,7 @@ impl Leases for SqliteStore {
         ttl: Duration,
     ) -> Result<Option<Lease>> {
         let holder = holder.to_owned();
+        // A holder that did not learn that it has the lease may take it again.
         let sql = "
             INSERT INTO leases AS lease VALUES (?1, ?2, 1, ?3)
             ON CONFLICT (name) DO UPDATE

@@ -73,6 +73,8 @@ impl Ledger for SqliteStore {
                     lost.push(entry.key);
                 }
             }
+            // The outcomes include those of the lost keys, which the worker that has them will
+            // count.
             if lost.is_empty() {
                 runs::merge_batch(transaction, run, &batch, outcomes.mask())?;
             }

@@ -18,6 +18,7 @@ impl Outages for SqliteStore {
     ) -> Result<()> {
         let (system, class, reason) = (system.to_owned(), class.to_owned(), reason.to_owned());
         self.write(move |transaction| {
+            // An outage that was forgotten does not go on: the new one begins now.
             let forget = "DELETE FROM outages WHERE system = ?1 AND seen_at <= ?2";
             transaction.execute(forget, (&system, values::before(forgotten_after)))?;
             let note = "

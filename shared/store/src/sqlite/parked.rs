@@ -58,6 +58,7 @@ impl ParkedRecords for SqliteStore {
             let ParkedClaim { token, ttl, limit } = claim;
             let (until, now) = (values::in_future(ttl), values::now());
             let mut messages: Vec<String> = Vec::new();
+            // The key `NULL` stands for all keys.
             for key in &keys {
                 let parameters = params![flow, token.0.as_bytes(), until, limit, now, key];
                 let claimed = statement.query_map(parameters, |row| row.get(0))?;

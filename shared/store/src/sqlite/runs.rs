@@ -156,6 +156,7 @@ impl Runs for SqliteStore {
 
     async fn last_success_time(&self, flow: &str) -> Result<Option<Timestamp>> {
         let flow = flow.to_owned();
+        // A waiting slot in any batch means that not all records have settled.
         let sql = r#"
             SELECT requested_at FROM runs
             WHERE flow = ?1 AND extracted_at IS NOT NULL AND error IS NULL AND "trigger" NOT IN ('webhook', 'replay')
@@ -191,6 +192,7 @@ pub(super) fn merge_batch(
         |stored| SlotOutcomes::merge(stored, mask),
     );
     if stored.as_ref() == Some(&merged) {
+        // Outcomes that come again are not worth a write.
         return Ok(());
     }
     let sql = "INSERT OR REPLACE INTO run_batches (run, batch, outcomes) VALUES (?1, ?2, ?3)";

@@ -17,6 +17,7 @@ impl SourceKeys for SqliteStore {
         limit: u32,
     ) -> Result<Vec<String>> {
         let (flow, run, after) = (flow.to_owned(), run.to_string(), after.to_owned());
+        // Ids of runs sort by time, so a smaller one is of an earlier run.
         let sql = "
             SELECT key FROM source_keys
             WHERE flow = ?1 AND listed_in < ?2 AND key > ?3 ORDER BY key LIMIT ?4";
