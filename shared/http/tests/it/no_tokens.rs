@@ -141,13 +141,13 @@ async fn is_an_outage((answer, class, reason): Case) {
     let failure = client.send(things(&server.url)).await.unwrap_err();
     let reason = format!("shop: the token endpoint at 127.0.0.1 {reason}");
     assert_eq!((failure.class, &failure.message), (class, &reason));
-    assert!(client.is_down() && !failure.unasked, "{failure}");
+    assert!(client.is_down() && !failure.not_sent, "{failure}");
     assert_eq!(
         outage(&store, true).await,
         Some((class.as_str().to_owned(), reason))
     );
     for _ in 0..5 {
-        assert!(client.send(things(&server.url)).await.unwrap_err().unasked);
+        assert!(client.send(things(&server.url)).await.unwrap_err().not_sent);
     }
     assert_eq!(server.asked("/token"), 1, "{failure}");
     assert!(!try_again(&client, &server).await);
@@ -192,7 +192,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
         let fails = async || {
             let failure = client.send(things(&server.url)).await.unwrap_err();
             assert!(
-                failure.unasked && failure.class == FailureClass::Unreachable,
+                failure.not_sent && failure.class == FailureClass::Unreachable,
                 "{failure}"
             );
             assert!(!client.is_down());
@@ -254,7 +254,7 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
                 .send(things(&server.url))
                 .await
                 .unwrap_err()
-                .unasked
+                .not_sent
         );
         assert_eq!((server.asked("/token"), server.asked("/things")), (3, 0));
         probing.abort();
@@ -371,7 +371,7 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
     authority.open_gate();
     let failure = sending.await.unwrap().unwrap_err();
     assert!(
-        failure.unasked && failure.class == FailureClass::Throttled,
+        failure.not_sent && failure.class == FailureClass::Throttled,
         "{failure}"
     );
     assert_eq!(

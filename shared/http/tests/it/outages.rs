@@ -40,7 +40,7 @@ async fn goes_down(client: &SystemClient, server: &Server) {
 async fn turned_away(client: &SystemClient, server: &Server) -> Failure {
     let failure = client.send(things(&server.url)).await.unwrap_err();
     assert!(
-        failure.unasked && failure.class == FailureClass::Throttled,
+        failure.not_sent && failure.class == FailureClass::Throttled,
         "{failure}"
     );
     assert_eq!(
@@ -158,7 +158,7 @@ async fn waiting_of_our_own_is_no_outage() {
         .await;
     client.send(things(&server.url)).await.unwrap();
     for _ in 0..20 {
-        assert!(client.send(things(&server.url)).await.unwrap_err().unasked);
+        assert!(client.send(things(&server.url)).await.unwrap_err().not_sent);
     }
     assert!(!client.is_down());
 }

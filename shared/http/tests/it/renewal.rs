@@ -26,7 +26,7 @@ pub(crate) async fn work(client: &SystemClient, url: &str) {
     loop {
         match client.send(things(url)).await {
             Ok(answer) if answer.body.ends_with(b"true}") => return,
-            Err(failure) if failure.unasked => client.until_ready().await,
+            Err(failure) if failure.not_sent => client.until_ready().await,
             Err(failure) => assert_eq!(failure.status, Some(401), "{failure}"),
             Ok(_) => {}
         }
