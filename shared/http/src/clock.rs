@@ -84,7 +84,8 @@ impl ManualClock {
         self.now.send_modify(|now| *now += length);
     }
 
-    fn now(&self) -> Instant {
+    /// Returns the moment to which it was moved.
+    pub fn now(&self) -> Instant {
         *self.now.borrow()
     }
 

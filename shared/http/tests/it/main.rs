@@ -15,5 +15,6 @@ mod replicas;
 mod sessions;
 mod streams;
 mod support;
+mod suspects;
 mod tls;
 mod web_pages;

@@ -25,6 +25,9 @@ use probe_suspects::ProbeSuspects;
 /// The time by which the lease on probes outlives a process that has it.
 const PROBE_LEASE_LIFETIME: Duration = Duration::from_secs(30);
 
+/// The time after the next probe is due at which a record comes again whose probe failed.
+const BEHIND_OTHERS: Duration = Duration::from_secs(1);
+
 /// The pace at which a system is tried that is down.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerTiming {
@@ -137,15 +140,18 @@ impl CircuitBreaker {
                 observed.end(HealthSign::Up, None);
                 Ok(response)
             }
-            Err(failure) => {
-                let is_of_suspect = ticket.is_probe && self.is_of_suspect(&failure, fingerprint());
-                let is_first = observed.end(HealthSign::of(&failure), Some(&failure));
-                Err(Failure {
-                    is_first,
-                    is_of_suspect,
-                    ..failure
+            Err(failure) if ticket.is_probe => {
+                let counts = self.is_of_suspect(&failure, fingerprint());
+                let failed = observed.failed(failure);
+                Err(match counts {
+                    true => Failure {
+                        is_of_suspect: true,
+                        ..failed
+                    },
+                    false => self.behind_others(failed),
                 })
             }
+            Err(failure) => Err(observed.failed(failure)),
         }
     }
 
@@ -222,6 +228,20 @@ impl CircuitBreaker {
         let may_be_of_record = failure.class == FailureClass::Transient && !failure.not_sent;
         let now = self.clock.now();
         may_be_of_record && self.judgement().suspects.has_failed(fingerprint, now)
+    }
+
+    /// Has a record whose probe failed come again a second after the next probe is due, so that another one makes that. If it
+    /// came first each time, nothing would be learnt about the others.
+    fn behind_others(&self, failure: Failure) -> Failure {
+        let due = self.judgement().state.next_probe();
+        let left = due.map(|due| due.saturating_duration_since(self.clock.now()));
+        let behind = left
+            .filter(|_| !failure.not_sent)
+            .map(|left| left + BEHIND_OTHERS);
+        Failure {
+            retry_after: failure.retry_after.max(behind),
+            ..failure
+        }
     }
 
     /// Learns how a request ended. Returns true if it was the first to fail since a success.
@@ -307,6 +327,14 @@ impl<'a> ObservedRequest<'a> {
         ObservedRequest {
             breaker,
             ticket: Some(ticket),
+        }
+    }
+
+    fn failed(self, failure: Failure) -> Failure {
+        let is_first = self.end(HealthSign::of(&failure), Some(&failure));
+        Failure {
+            is_first,
+            ..failure
         }
     }
 

@@ -8,4 +8,4 @@ mod system;
 pub(crate) use authority::{Authority, Fault};
 pub(crate) use server::{Reply, Seen, Server};
 pub(crate) use stores::{Place, on_both, on_postgres};
-pub(crate) use system::{SystemFile, things};
+pub(crate) use system::{SystemFile, by, things};

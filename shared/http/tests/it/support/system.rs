@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use http::{HeaderMap, Method};
-use pomost_http::{OutgoingRequest, SendPermit, SystemClient, SystemClients};
+use pomost_http::{
+    ClientOptions, ManualClock, OutgoingRequest, SendPermit, SystemClient, SystemClients,
+};
 use pomost_project::{Project, environment::Environment};
 use pomost_store::{Store, sqlite::SqliteStore};
 use tempfile::TempDir;
@@ -64,14 +66,36 @@ impl SystemFile {
         self.clients(store).of("shop").unwrap().clone()
     }
 
+    /// Returns the system's client with other options than usual.
+    pub(crate) fn client_with(
+        &self,
+        store: &Arc<dyn Store>,
+        options: &ClientOptions,
+    ) -> SystemClient {
+        let clients = SystemClients::with_options(&self.project(), store, options).unwrap();
+        clients.of("shop").unwrap().clone()
+    }
+
     /// The system's client with a store of its own.
     pub(crate) async fn lone(&self) -> Lone {
+        self.lone_with(&ClientOptions::default()).await
+    }
+
+    pub(crate) async fn lone_with(&self, options: &ClientOptions) -> Lone {
         let directory = tempfile::tempdir().unwrap();
-        let client = self.client(&store(directory.path()).await);
+        let client = self.client_with(&store(directory.path()).await, options);
         Lone {
             client,
             _directory: directory,
         }
+    }
+}
+
+/// Returns options by which a client's time is a test's.
+pub(crate) fn by(clock: &ManualClock) -> ClientOptions {
+    ClientOptions {
+        clock: clock.clone().into(),
+        ..ClientOptions::default()
     }
 }
 
