@@ -1,8 +1,9 @@
 //! Requests to business systems: authorised, bounded, and their responses sorted.
 //!
-//! [`SystemClients`] holds one [`SystemClient`] for each system of a project. A client makes an [`OutgoingRequest`] of a
-//! flow's template, and of the request a [`Response`], whole or [streamed](StreamedResponse), or a [`Failure`] of a class
-//! that says what is to be done. [`RetryPolicy`] says what follows for the record. [`AlertHook`] posts alerts.
+//! [`SystemClients`] holds one [`SystemClient`] for each system of a project. A client makes an
+//! [`OutgoingRequest`] of a flow's template, and of the request a [`Response`], whole or
+//! [streamed](StreamedResponse), or a [`Failure`] of a class that says what is to be done.
+//! [`RetryPolicy`] says what follows for the record. [`AlertHook`] posts alerts.
 //!
 //! | folder | contents |
 //! | --- | --- |

@@ -21,8 +21,8 @@ const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
 
 /// Signs assertions. The algorithm is the key's own: RS256, ES256 or EdDSA.
 ///
-/// The well-kept crates for JWT either bring a second cryptographic library or sign RSA with one that
-/// has an open advisory; signing is little beside what ring does.
+/// The well-kept crates for JWT either bring a second cryptographic library or sign RSA with one
+/// that has an open advisory; signing is little beside what ring does.
 pub(super) struct AssertionSigner {
     key: SigningKey,
     id: Option<String>,

@@ -7,13 +7,15 @@ use pomost_project::{auth::SessionTokenPlace, writings};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-/// The shortest secret that is hidden in texts, in characters: a shorter one would be found everywhere.
+/// The shortest secret that is hidden in texts, in characters: a shorter one would be found
+/// everywhere.
 const MIN_HIDDEN_CHARS: usize = 4;
 
 /// The credential of a request.
 #[derive(Clone)]
 pub(crate) struct Credential {
-    /// The generation of the tokens that it is made of, where they are renewed. A refused generation is not used again.
+    /// The generation of the tokens that it is made of, where they are renewed. A refused
+    /// generation is not used again.
     pub(crate) generation: Option<i64>,
     placement: CredentialPlacement,
     secrets: Vec<SecretString>,

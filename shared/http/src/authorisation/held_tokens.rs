@@ -10,8 +10,9 @@ use crate::{Clock, Failure};
 /// The longest time without another try to renew tokens that are still good.
 const MAX_RENEWAL_DELAY: Duration = Duration::from_secs(30);
 
-/// The time for which a failure is returned again where there are no good tokens: to all requests that waited for it. It is
-/// shorter than the rest of a system that is down, so that each probe asks anew.
+/// The time for which a failure is returned again where there are no good tokens: to all requests
+/// that waited for it. It is shorter than the rest of a system that is down, so that each probe
+/// asks anew.
 const SHARED_FAILURE_LIFETIME: Duration = Duration::from_millis(500);
 
 /// TokenSet and their place in the order of all that were granted.
@@ -49,8 +50,9 @@ impl HeldTokens {
         }
     }
 
-    /// Returns tokens of a later generation than was refused, or the failure to get some; nothing where it is time to look
-    /// for better ones. After a failure that is not at once, and tokens are used until they have expired.
+    /// Returns tokens of a later generation than was refused, or the failure to get some; nothing
+    /// where it is time to look for better ones. After a failure that is not at once, and tokens
+    /// are used until they have expired.
     pub(super) fn known(&self, refused: Option<i64>) -> Option<Result<GrantedTokens, Failure>> {
         let now = self.clock.timestamp();
         let is_recent =

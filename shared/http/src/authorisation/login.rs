@@ -33,11 +33,11 @@ impl LoginEndpoint {
     /// Logs in and reads the token from the response.
     pub(super) async fn obtain(&self) -> Result<ObtainedToken, TokenDenial> {
         let response = self.response().await?;
-        let verdict = response.verdict(&self.settings.request.method, self.system.answers.iter());
-        match (verdict.class, self.obtained(&response)) {
+        let meaning = response.meaning(&self.settings.request.method, self.system.answers.iter());
+        match (meaning.class, self.obtained(&response)) {
             (Some(class), _) => Err(self.denied(class, &response)),
             // A token may be in a header beside a page.
-            (None, Err(_)) if verdict.is_success_by_status() && response.is_web_page(None) => {
+            (None, Err(_)) if meaning.is_success_by_status() && response.is_web_page(None) => {
                 Err(TokenDenial::unreachable(self.page(&response)))
             }
             (None, obtained) => obtained,
@@ -113,7 +113,8 @@ impl LoginEndpoint {
             .map_err(|error| self.misread(place, &error))
     }
 
-    /// Sorts a failed login: what may pass is waited for, and after any other response the login counts as refused.
+    /// Sorts a failed login: what may pass is waited for, and after any other response the login
+    /// counts as refused.
     fn denied(&self, class: FailureClass, response: &Response) -> TokenDenial {
         let limits =
             RateLimitHeaders::of(&response.headers, self.requests.clock.timestamp().into());

@@ -1,8 +1,9 @@
 //! The proof, in each request, of who sends it.
 //!
-//! A request carries a [`Credential`]. It is always the same for systems with a key of their own. For the others it is made
-//! of tokens: a [`TokenSource`] asks for them, and a [`TokenRenewal`] keeps them. So a new kind of auth is either one more
-//! fixed credential (`fixed` below) or one more token source.
+//! A request carries a [`Credential`]. It is always the same for systems with a key of their own.
+//! For the others it is made of tokens: a [`TokenSource`] asks for them, and a [`TokenRenewal`]
+//! keeps them. So a new kind of auth is either one more fixed credential (`fixed` below) or one
+//! more token source.
 
 mod assertion;
 mod credential;
@@ -15,6 +16,7 @@ mod token_requests;
 mod token_seal;
 mod token_set;
 mod token_source;
+mod token_store;
 
 use std::sync::Arc;
 
@@ -45,8 +47,8 @@ pub(crate) enum Authorisation {
 }
 
 impl Authorisation {
-    /// Makes the authorisation that the system's file asks for. Tokens are asked for over its transport and kept in the
-    /// store.
+    /// Makes the authorisation that the system's file asks for. Tokens are asked for over its
+    /// transport and kept in the store.
     pub(crate) fn new(
         system: &Arc<System>,
         transport: &Arc<dyn Transport>,
@@ -77,8 +79,8 @@ impl Authorisation {
         }
     }
 
-    /// Returns the credential of the next request: not one of the generation that was `refused`. It is there before the
-    /// deadline, or the request is not sent.
+    /// Returns the credential of the next request: not one of the generation that was `refused`. It
+    /// is there before the deadline, or the request is not sent.
     pub(crate) async fn credential(
         &self,
         refused: Option<i64>,
@@ -95,7 +97,8 @@ impl Authorisation {
             .until(deadline, renewal.credential(refused))
             .await
             .unwrap_or_else(|| {
-                // The token source has less time than a request, so it is not the one that does not answer.
+                // The token source has less time than a request, so it is not the one that does not
+                // answer.
                 let message = format!(
                     "{}: its tokens were not renewed within the time-out",
                     renewal.system

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{Failure, FailureClass};
 
-/// The reason why there are no tokens. No request was sent without them, so it is no record's fault and leaves nothing in
-/// doubt.
+/// The reason why there are no tokens. No request was sent without them, so it is no record's fault
+/// and leaves nothing in doubt.
 pub(super) struct TokenDenial {
     pub(super) failure: Failure,
     /// True if the refresh token is worth nothing any more.
@@ -13,8 +13,8 @@ pub(super) struct TokenDenial {
 }
 
 impl TokenDenial {
-    /// Something of our own does not work: the store, where tokens are kept, or the lease under which they are renewed.
-    /// That says nothing about the system.
+    /// Something of our own does not work: the store, where tokens are kept, or the lease under
+    /// which they are renewed. That says nothing about the system.
     pub(super) fn by_us(message: String) -> TokenDenial {
         TokenDenial {
             failure: Failure::not_sent(FailureClass::Unreachable, message),

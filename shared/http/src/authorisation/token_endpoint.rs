@@ -1,7 +1,7 @@
 //! Asking an authorisation server for tokens (RFC 6749).
 //!
-//! The crate `oauth2` knows neither assertions nor grants of one's own (RFC 7521, RFC 7523), and keeps
-//! responses that it cannot read, tokens and all, in its errors.
+//! The crate `oauth2` knows neither assertions nor grants of one's own (RFC 7521, RFC 7523), and
+//! keeps responses that it cannot read, tokens and all, in its errors.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -258,8 +258,8 @@ impl TokenEndpoint {
         }
     }
 
-    /// Sorts a response that is not JSON: it is not of a token endpoint, but of a server before it or in its place. It is not
-    /// quoted: it may hold tokens in a form that is not known here.
+    /// Sorts a response that is not JSON: it is not of a token endpoint, but of a server before it
+    /// or in its place. It is not quoted: it may hold tokens in a form that is not known here.
     fn not_understood(&self, status: StatusCode, body: &[u8]) -> TokenDenial {
         let what = match body.trim_ascii_start() {
             [] => "nothing",
@@ -343,8 +343,8 @@ fn quoted(text: &str, shown: &ShownSecrets) -> String {
         .collect()
 }
 
-/// Makes the header of basic authentication. The name and the secret are encoded as in a form before they are joined
-/// (RFC 6749 §2.3.1).
+/// Makes the header of basic authentication. The name and the secret are encoded as in a form
+/// before they are joined (RFC 6749 §2.3.1).
 fn basic(client_id: &str, secret: &SecretString) -> SecretString {
     let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose_secret()));

@@ -1,9 +1,10 @@
-//! TokenSet that are renewed, by one replica for all.
+//! The renewal of tokens, by one replica for all.
 //!
-//! The tokens are in the store. The process that finds them due or refused takes a lease, reads them again, and asks for new
-//! ones; the others wait and read the store. New tokens are stored before they are used, as the successors of those that
-//! they were asked for with: a refresh token that is good for one use is lost only where its server took it and the response
-//! was lost before it was stored.
+//! The tokens are in the store. The process that finds them due or refused takes a lease, reads
+//! them again, and asks for new ones; the others wait and read the store. New tokens are stored
+//! before they are used, as the successors of those that they were asked for with: a refresh token
+//! that is good for one use is lost only where its server took it and the response was lost before
+//! it was stored.
 
 use std::{
     sync::{
@@ -13,13 +14,13 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
+use backon::BackoffBuilder;
 use jiff::Timestamp;
 use pomost_project::{System, auth::SessionTokenPlace};
 use pomost_store::{Lease, Store};
 use secrecy::SecretString;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tracing::{Instrument, info, warn};
+use tracing::{Instrument, warn};
 use uuid::Uuid;
 
 use super::{
@@ -29,16 +30,19 @@ use super::{
     token_seal::TokenSeal,
     token_set::TokenSet,
     token_source::TokenSource,
+    token_store::{StoredTokens, TokenStore, delays},
 };
 use crate::{Clock, Failure, FailureClass};
 
-/// The time by which the lease on renewals outlives a process that has it. It is renewed while tokens are.
+/// The time by which the lease on renewals outlives a process that has it. It is renewed while
+/// tokens are.
 const LEASE_LIFETIME: Duration = Duration::from_secs(10);
 
 /// The longest time that a process waits for another one to renew the tokens.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The time after which a final refusal is put to the test again: servers have been known to refuse by mistake.
+/// The time after which a final refusal is put to the test again: servers have been known to refuse
+/// by mistake.
 const REFUSAL_LIFETIME: Duration = Duration::from_secs(600);
 
 /// The renewal of one system's tokens.
@@ -47,20 +51,13 @@ pub(crate) struct TokenRenewal {
     source: TokenSource,
     place: SessionTokenPlace,
     store: Arc<dyn Store>,
+    tokens: TokenStore,
     clock: Clock,
-    seal: TokenSeal,
     /// The name of this process as a holder of the lease on renewals.
     holder: String,
     /// The latest generation that the system has accepted.
     accepted: AtomicI64,
     held: Arc<Mutex<HeldTokens>>,
-}
-
-/// The tokens as they are in the store.
-struct StoredTokens {
-    generation: i64,
-    tokens: Option<TokenSet>,
-    refused_at: Option<Timestamp>,
 }
 
 impl TokenRenewal {
@@ -78,16 +75,16 @@ impl TokenRenewal {
             source,
             place,
             store: store.clone(),
+            tokens: TokenStore::new(&system.name, seal, store, clock),
             clock: clock.clone(),
-            seal,
             holder: Uuid::new_v4().to_string(),
             accepted: AtomicI64::new(0),
             held: Arc::new(Mutex::new(HeldTokens::new(clock))),
         }
     }
 
-    /// Returns the credential of a request: of the tokens there are, or of new ones where those are due or of the generation
-    /// that was refused.
+    /// Returns the credential of a request: of the tokens there are, or of new ones where those are
+    /// due or of the generation that was refused.
     pub(super) async fn credential(
         self: &Arc<Self>,
         refused: Option<i64>,
@@ -96,7 +93,8 @@ impl TokenRenewal {
         match held.known(refused) {
             Some(known) => known.and_then(|granted| self.credential_of(&granted)),
             None => {
-                // The request that waits may be given up; a renewal that has begun goes on to its end all the same.
+                // The request that waits may be given up; a renewal that has begun goes on to its
+                // end all the same.
                 let renewing = self.clone().renew(held, refused).in_current_span();
                 let cut_off =
                     |_| TokenDenial::by_us(self.message("renewing its tokens was cut off")).failure;
@@ -128,7 +126,7 @@ impl TokenRenewal {
             Err(denied) => {
                 let failure = denied.failure.clone();
                 let is_news = held.note(denied);
-                // TokenSet that are due are still good for a while.
+                // Tokens that are due are still good for a while.
                 match held.known(refused) {
                     Some(Ok(granted)) => {
                         if is_news {
@@ -149,7 +147,7 @@ impl TokenRenewal {
     ) -> Result<GrantedTokens, TokenDenial> {
         let (until, mut delays) = (self.clock.now() + RENEWAL_TIMEOUT, delays().build());
         loop {
-            let stored = self.stored().await?;
+            let stored = self.tokens.read().await?;
             if let Some(granted) = self.usable(&stored, held, refused)? {
                 return Ok(granted);
             }
@@ -158,7 +156,7 @@ impl TokenRenewal {
                 .store
                 .acquire_lease(&lease, &self.holder, LEASE_LIFETIME)
                 .await;
-            if let Some(lease) = lease.map_err(|error| self.store_failed(&error))? {
+            if let Some(lease) = lease.map_err(|error| self.tokens.failed(&error))? {
                 let renewed = self
                     .keep_lease_during(&lease, self.renew_alone(held, refused))
                     .await;
@@ -184,7 +182,7 @@ impl TokenRenewal {
         held: &mut HeldTokens,
         refused: Option<i64>,
     ) -> Result<GrantedTokens, TokenDenial> {
-        let stored = self.stored().await?;
+        let stored = self.tokens.read().await?;
         if let Some(granted) = self.usable(&stored, held, refused)? {
             return Ok(granted);
         }
@@ -194,39 +192,11 @@ impl TokenRenewal {
             Ok(obtained) => {
                 let now = self.clock.timestamp();
                 let tokens = TokenSet::new(obtained, refresh_token, in_vain, now);
-                self.put(stored.generation, tokens).await
+                self.tokens.put(stored.generation, tokens).await
             }
-            Err(denied) if denied.is_final => self.refuse(stored.generation, denied).await,
+            Err(denied) if denied.is_final => self.tokens.refuse(stored.generation, denied).await,
             Err(denied) => Err(denied),
         }
-    }
-
-    async fn stored(&self) -> Result<StoredTokens, TokenDenial> {
-        let grant = self
-            .store
-            .grant(&self.seal.key)
-            .await
-            .map_err(|error| self.store_failed(&error))?;
-        let Some(grant) = grant else {
-            return Ok(StoredTokens {
-                generation: 0,
-                tokens: None,
-                refused_at: None,
-            });
-        };
-        let opened = self.seal.open(&grant.sealed);
-        let tokens = opened.and_then(|plain| serde_json::from_slice(&plain).ok());
-        if tokens.is_none() && !grant.sealed.is_empty() {
-            warn!(
-                system = self.system,
-                "its stored tokens cannot be read; new ones are asked for"
-            );
-        }
-        Ok(StoredTokens {
-            generation: grant.generation,
-            tokens,
-            refused_at: grant.refused_at,
-        })
     }
 
     /// Returns the stored tokens, if they are good. A refusal to renew them is an error.
@@ -256,8 +226,8 @@ impl TokenRenewal {
         }
     }
 
-    /// Returns the number of renewals in a row, with this one, because of tokens that never worked; the error is that it is too
-    /// early for one more.
+    /// Returns the number of renewals in a row, with this one, because of tokens that never worked;
+    /// the error is that it is too early for one more.
     fn check_pace(&self, stored: &StoredTokens, refused: Option<i64>) -> Result<u32, TokenDenial> {
         let never_worked =
             refused.is_some() && self.accepted.load(Ordering::Relaxed) < stored.generation;
@@ -274,58 +244,8 @@ impl TokenRenewal {
         }
     }
 
-    /// Stores new tokens, however long that takes: the old ones may be worth nothing any more.
-    async fn put(&self, after: i64, tokens: TokenSet) -> Result<GrantedTokens, TokenDenial> {
-        let plain = serde_json::to_vec(&tokens).ok();
-        let sealed = plain.and_then(|plain| self.seal.seal(&plain).ok());
-        let sealed = sealed
-            .ok_or_else(|| TokenDenial::by_us(self.message("its tokens could not be encrypted")))?;
-        let put = || self.store.put_grant(&self.seal.key, after, &sealed);
-        let notify = |error: &pomost_store::Error, _| warn!(system = self.system, %error, "new tokens wait for the store");
-        let is_next = put
-            .retry(delays().with_max_delay(LEASE_LIFETIME / 2))
-            .notify(notify)
-            .await;
-        match is_next {
-            Ok(true) => {
-                info!(system = self.system, generation = after + 1, "new tokens");
-                Ok(GrantedTokens {
-                    generation: after + 1,
-                    tokens,
-                })
-            }
-            Ok(false) => self.tokens_of_others(after).await,
-            Err(error) => Err(self.store_failed(&error)),
-        }
-    }
-
-    /// Notes a final refusal for all replicas, unless another one got new tokens meanwhile.
-    async fn refuse(
-        &self,
-        generation: i64,
-        denied: TokenDenial,
-    ) -> Result<GrantedTokens, TokenDenial> {
-        let noted = self.store.refuse_grant(&self.seal.key, generation).await;
-        match noted.map_err(|error| self.store_failed(&error))? {
-            true => Err(denied),
-            false => self.tokens_of_others(generation).await,
-        }
-    }
-
-    async fn tokens_of_others(&self, after: i64) -> Result<GrantedTokens, TokenDenial> {
-        let stored = self.stored().await?;
-        match stored.tokens {
-            Some(tokens) if stored.generation > after => Ok(GrantedTokens {
-                generation: stored.generation,
-                tokens,
-            }),
-            _ => Err(TokenDenial::by_us(
-                self.message("its stored tokens were taken away"),
-            )),
-        }
-    }
-
-    /// Renews the lease while there is work. No harm is done if that fails: tokens are stored by generation.
+    /// Renews the lease while there is work. No harm is done if that fails: tokens are stored by
+    /// generation.
     async fn keep_lease_during<T>(&self, lease: &Lease, work: impl Future<Output = T>) -> T {
         let renewing = async {
             loop {
@@ -348,19 +268,7 @@ impl TokenRenewal {
         })
     }
 
-    fn store_failed(&self, error: &pomost_store::Error) -> TokenDenial {
-        TokenDenial::by_us(self.message(&format!("its tokens are kept in the store: {error}")))
-    }
-
     fn message(&self, text: &str) -> String {
         format!("{}: {text}", self.system)
     }
-}
-
-fn delays() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_millis(500))
-        .without_max_times()
-        .with_jitter()
 }

@@ -26,8 +26,8 @@ pub(super) struct TokenRequests {
 }
 
 impl TokenRequests {
-    /// Sends requests over the system's transport. They have a little less time than a request to the system, which is to
-    /// learn why there are no tokens.
+    /// Sends requests over the system's transport. They have a little less time than a request to
+    /// the system, which is to learn why there are no tokens.
     pub(super) fn new(system: &System, transport: &Arc<dyn Transport>, clock: &Clock) -> Self {
         TokenRequests {
             transport: transport.clone(),

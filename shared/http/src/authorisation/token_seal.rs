@@ -10,14 +10,15 @@ use ring::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-/// The iterations of the derivation. A login's password may be one that can be guessed: each guess is to take a while.
+/// The iterations of the derivation. A login's password may be one that can be guessed: each guess
+/// is to take a while.
 const PBKDF2_ITERATIONS: NonZeroU32 = NonZeroU32::new(20_000).unwrap();
 
 /// The length of a fingerprint, in bytes.
 const FINGERPRINT_BYTES: usize = 16;
 
-/// Encrypts and decrypts the tokens of one system under one configuration, with a key that is derived from a secret of the
-/// project: the store alone gives nobody tokens.
+/// Encrypts and decrypts the tokens of one system under one configuration, with a key that is
+/// derived from a secret of the project: the store alone gives nobody tokens.
 pub(super) struct TokenSeal {
     /// The key of the grant in the store.
     pub(super) key: GrantKey,
@@ -25,7 +26,8 @@ pub(super) struct TokenSeal {
 }
 
 impl TokenSeal {
-    /// Derives the key and the fingerprint (PBKDF2, RFC 8018). Tokens depend on the secret and the `configuration`.
+    /// Derives the key and the fingerprint (PBKDF2, RFC 8018). Tokens depend on the secret and the
+    /// `configuration`.
     pub(super) fn new(
         system: &str,
         configuration: &[&str],

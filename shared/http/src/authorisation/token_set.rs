@@ -39,14 +39,16 @@ pub(super) struct TokenSet {
 }
 
 impl TokenSet {
-    /// Makes the tokens to be kept. Where there is no new refresh token, the old one stays good (RFC 6749 §6).
+    /// Makes the tokens to be kept. Where there is no new refresh token, the old one stays good
+    /// (RFC 6749 §6).
     pub(super) fn new(
         obtained: ObtainedToken,
         refresh_token: Option<SecretString>,
         in_vain: u32,
         now: Timestamp,
     ) -> TokenSet {
-        // A token is not renewed at each request: one that is said not to last is used until it is refused.
+        // A token is not renewed at each request: one that is said not to last is used until it is
+        // refused.
         let lifetime = obtained.lifetime.filter(|lifetime| !lifetime.is_zero());
         TokenSet {
             token: obtained.token,
@@ -71,8 +73,8 @@ impl TokenSet {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Returns the time that a renewal has to wait after so many in vain: a system that refuses every token is not to make
-    /// us ask for new ones without end.
+    /// Returns the time that a renewal has to wait after so many in vain: a system that refuses
+    /// every token is not to make us ask for new ones without end.
     pub(super) fn wait(&self, in_vain: u32, now: Timestamp) -> Option<Duration> {
         let doublings = in_vain.checked_sub(FREE_RENEWALS + 1)?;
         let wait =

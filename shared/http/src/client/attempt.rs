@@ -1,4 +1,5 @@
-//! One attempt at a request: its credential, sending it, and the signs in the response of how much the system takes.
+//! One attempt at a request: its credential, sending it, and the signs in the response of how much
+//! the system takes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tokio::time::Instant;
 
-use super::exchange::Exchange;
+use super::exchange::RequestExchange;
 use crate::{
     Failure, FailureClass, RedirectPolicy, Response, StreamedResponse, TransportFailure,
     TransportFailureKind, TransportRequest, TransportResponse,
@@ -14,8 +15,8 @@ use crate::{
     policy::LoadSign,
     response::{
         body::{self, BodyBounds, BodyStream},
+        meaning::ResponseMeaning,
         rate_limit_headers::RateLimitHeaders,
-        verdict::Verdict,
     },
 };
 
@@ -44,8 +45,9 @@ struct OpenedResponse {
     unjudged: Option<Arc<Credential>>,
 }
 
-impl Exchange<'_> {
-    /// Makes an attempt and reads its response. Tokens of a generation that was `refused` are not used.
+impl RequestExchange<'_> {
+    /// Makes an attempt and reads its response. Tokens of a generation that was `refused` are not
+    /// used.
     pub(super) async fn whole_attempt(
         &self,
         refused: Option<i64>,
@@ -88,10 +90,10 @@ impl Exchange<'_> {
         max_bytes: Option<u64>,
     ) -> Result<OpenedResponse, FailedAttempt> {
         let (credential, response) = self.send(refused, deadline).await?;
-        let Some(Verdict {
+        let Some(ResponseMeaning {
             class: None,
             by_rule,
-        }) = self.verdict_by_status(response.status)
+        }) = self.meaning_by_status(response.status)
         else {
             let Response {
                 status,
@@ -198,8 +200,9 @@ impl Exchange<'_> {
         }
     }
 
-    /// Begins a hold for all that share the store, if the response asks for one. Where it refuses a request as one too
-    /// many and names no time, the hold is ours to measure, and the rate is lowered where it is known.
+    /// Begins a hold for all that share the store, if the response asks for one. Where it refuses a
+    /// request as one too many and names no time, the hold is ours to measure, and the rate is
+    /// lowered where it is known.
     async fn heed_limits(&self, status: StatusCode, headers: &HeaderMap, began: Instant) {
         let client = self.client;
         let now = client.clock.timestamp().into();
@@ -226,8 +229,8 @@ impl Exchange<'_> {
     }
 }
 
-/// Returns what a response, or its lack, says about how much the system takes; nothing where the request failed
-/// otherwise.
+/// Returns what a response, or its lack, says about how much the system takes; nothing where the
+/// request failed otherwise.
 fn load_sign(sent: Option<&Result<TransportResponse, TransportFailure>>) -> Option<LoadSign> {
     const TOO_MUCH: [StatusCode; 2] = [
         StatusCode::TOO_MANY_REQUESTS,

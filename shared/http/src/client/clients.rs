@@ -13,13 +13,13 @@ use crate::{BreakerTiming, Clock, Connector, Failure, LiveConnector, metrics};
 /// The longest time that the end of a process waits for tokens that are being renewed.
 const LAST_RENEWAL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The clients of a project's systems, by name. One is shared by all that make requests to its system in a process, so
-/// that the system's `concurrency` holds for them together.
+/// The clients of a project's systems, by name. One is shared by all that make requests to its
+/// system in a process, so that the system's `concurrency` holds for them together.
 #[derive(Clone)]
 pub struct SystemClients(Arc<BTreeMap<String, SystemClient>>);
 
-/// The world around clients: the network, the clock, and the pace at which a system is tried that is down. A recording
-/// or a test brings its own.
+/// The world around clients: the network, the clock, and the pace at which a system is tried that
+/// is down. A recording or a test brings its own.
 #[derive(Clone)]
 pub struct ClientOptions {
     pub connector: Arc<dyn Connector>,
@@ -38,8 +38,8 @@ impl Default for ClientOptions {
 }
 
 impl SystemClients {
-    /// Makes a client for each system, over the network and by the real clock. Tokens and rate limits are kept in the
-    /// store, where all replicas share them.
+    /// Makes a client for each system, over the network and by the real clock. Tokens and rate
+    /// limits are kept in the store, where all replicas share them.
     pub fn new(project: &Project, store: &Arc<dyn Store>) -> Result<SystemClients, Failure> {
         SystemClients::with_options(project, store, &ClientOptions::default())
     }
@@ -75,7 +75,8 @@ impl SystemClients {
         self.0.get(system)
     }
 
-    /// Ends all waiting for rate slots: such requests fail as throttled. To be called when the process is to end.
+    /// Ends all waiting for rate slots: such requests fail as throttled. To be called when the
+    /// process is to end.
     pub fn close(&self) {
         self.0
             .values()
@@ -83,8 +84,8 @@ impl SystemClients {
             .for_each(|pace| pace.close());
     }
 
-    /// Waits, up to 20 s, until no tokens are being renewed. To be called before the process ends: a refresh token that
-    /// is good for one use may have been used.
+    /// Waits, up to 20 s, until no tokens are being renewed. To be called before the process ends:
+    /// a refresh token that is good for one use may have been used.
     pub async fn finish(&self) {
         let clock = self.0.values().next().map(|client| client.clock.clone());
         let finishing = join_all(self.0.values().map(|client| client.authorisation.finish()));

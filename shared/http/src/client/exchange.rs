@@ -1,5 +1,5 @@
-//! A request's way through the policies of its system: a place in flight, the circuit breaker, holds and rate slots, and
-//! a second attempt under new tokens.
+//! A request's way through the policies of its system: a place in flight, the circuit breaker,
+//! holds and rate slots, and a second attempt under new tokens.
 
 use std::time::Duration;
 
@@ -13,14 +13,17 @@ use crate::{
 };
 
 /// One request on its way, and its span.
-pub(super) struct Exchange<'a> {
+pub(super) struct RequestExchange<'a> {
     pub(super) client: &'a SystemClient,
     pub(super) request: &'a OutgoingRequest<'a>,
     span: Span,
 }
 
-impl<'a> Exchange<'a> {
-    pub(super) fn new(client: &'a SystemClient, request: &'a OutgoingRequest<'a>) -> Exchange<'a> {
+impl<'a> RequestExchange<'a> {
+    pub(super) fn new(
+        client: &'a SystemClient,
+        request: &'a OutgoingRequest<'a>,
+    ) -> RequestExchange<'a> {
         let base_url = &client.system.base_url;
         let span = tracing::info_span!(
             "http.request",
@@ -34,7 +37,7 @@ impl<'a> Exchange<'a> {
             url.template = %request.label,
             error.r#type = field::Empty,
         );
-        Exchange {
+        RequestExchange {
             client,
             request,
             span,
@@ -78,8 +81,8 @@ impl<'a> Exchange<'a> {
         breaker.admit(|| self.place(), fingerprint, attempts).await
     }
 
-    /// Makes an attempt, and one more under other tokens where those of the first were refused. Both together have the
-    /// time of one; waiting for their turns does not count.
+    /// Makes an attempt, and one more under other tokens where those of the first were refused.
+    /// Both together have the time of one; waiting for their turns does not count.
     async fn attempts<T, Attempt>(
         &self,
         timeout: Option<Duration>,
@@ -104,8 +107,9 @@ impl<'a> Exchange<'a> {
         outcome.map_err(|failed| failed.failure)
     }
 
-    /// Waits until the system takes a request: for the end of a hold, and for a slot where its rate is limited. A slot
-    /// in the midst of a hold is lost, or all that waited would go at the end of it.
+    /// Waits until the system takes a request: for the end of a hold, and for a slot where its rate
+    /// is limited. A slot in the midst of a hold is lost, or all that waited would go at the end of
+    /// it.
     async fn turn(&self) -> Result<(), Failure> {
         let SystemClient { hold, pace, .. } = self.client;
         loop {

@@ -6,19 +6,19 @@ use bytes::Bytes;
 use http::StatusCode;
 use pomost_project::request::AnswerRule;
 
-use super::{attempt::FailedAttempt, exchange::Exchange};
+use super::{attempt::FailedAttempt, exchange::RequestExchange};
 use crate::{
     Failure, FailureClass, RequestEffect, Response, StreamedResponse, TransportResponse,
     authorisation::Credential,
     response::{
         body::{self, BodyError},
+        meaning::ResponseMeaning,
         rate_limit_headers::RateLimitHeaders,
-        verdict::Verdict,
         web_page::{self, WebPage, is_web_page},
     },
 };
 
-impl Exchange<'_> {
+impl RequestExchange<'_> {
     /// Reads the whole response and judges it.
     pub(super) async fn read(
         &self,
@@ -26,8 +26,8 @@ impl Exchange<'_> {
         response: TransportResponse,
     ) -> Result<Response, FailedAttempt> {
         let response = self.with_body(credential, response).await?;
-        let verdict = response.verdict(&self.request.method, self.rules());
-        if verdict.is_success_by_status() && response.is_web_page(self.request.format) {
+        let meaning = response.meaning(&self.request.method, self.rules());
+        if meaning.is_success_by_status() && response.is_web_page(self.request.format) {
             let page = WebPage {
                 status: response.status,
                 headers: &response.headers,
@@ -35,15 +35,15 @@ impl Exchange<'_> {
             };
             return Err(self.web_page(credential, &page).into());
         }
-        let is_about_credential = verdict.is_about_credential(response.status);
+        let is_about_credential = meaning.is_about_credential(response.status);
         if !is_about_credential {
             self.client.authorisation.accept(credential);
         }
-        match verdict.class {
+        match meaning.class {
             None => Ok(response),
             Some(class) => Err(FailedAttempt {
                 failure: self
-                    .failed(credential, class, verdict.by_rule, &response)
+                    .failed(credential, class, meaning.by_rule, &response)
                     .await,
                 refused_tokens: credential.generation.filter(|_| is_about_credential),
             }),
@@ -116,8 +116,8 @@ impl Exchange<'_> {
         Err(self.web_page(credential, &page))
     }
 
-    /// The failure of a request whose response is a web page. It says nothing about the credential: the page may be a
-    /// login.
+    /// The failure of a request whose response is a web page. It says nothing about the credential:
+    /// the page may be a login.
     fn web_page(&self, credential: &Credential, page: &WebPage<'_>) -> Failure {
         let now = self.client.clock.timestamp().into();
         let hide = |text: &str| credential.hide(text);
@@ -130,8 +130,8 @@ impl Exchange<'_> {
         Failure { message, ..failure }
     }
 
-    pub(super) fn verdict_by_status(&self, status: StatusCode) -> Option<Verdict> {
-        Verdict::by_status(status, &self.request.method, self.rules())
+    pub(super) fn meaning_by_status(&self, status: StatusCode) -> Option<ResponseMeaning> {
+        ResponseMeaning::by_status(status, &self.request.method, self.rules())
     }
 
     fn rules(&self) -> impl Iterator<Item = &AnswerRule> {
@@ -143,8 +143,8 @@ impl Exchange<'_> {
 
     /// Returns true if a response can be judged without its body.
     fn status_is_enough(&self, status: StatusCode) -> bool {
-        let verdict = self.verdict_by_status(status);
-        verdict.is_some_and(|verdict| verdict.class.is_some() || !self.request.needs_body)
+        let meaning = self.meaning_by_status(status);
+        meaning.is_some_and(|meaning| meaning.class.is_some() || !self.request.needs_body)
     }
 
     pub(super) fn unreadable(&self, status: StatusCode, error: &BodyError) -> Failure {

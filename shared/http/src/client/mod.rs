@@ -25,7 +25,7 @@ use crate::{
     request::{FilledRequest, within_system},
 };
 pub use clients::{ClientOptions, SystemClients};
-use exchange::Exchange;
+use exchange::RequestExchange;
 
 /// Makes requests to one system.
 #[derive(Clone)]
@@ -90,8 +90,9 @@ impl SystemClient {
         self.system.max_answer
     }
 
-    /// Returns true while the system is down: it failed ten times in a row, or gave no tokens. Requests are then turned
-    /// away, which does not count towards the attempts, until a probe succeeds.
+    /// Returns true while the system is down: it failed ten times in a row, or gave no tokens.
+    /// Requests are then turned away, which does not count towards the attempts, until a probe
+    /// succeeds.
     pub fn is_down(&self) -> bool {
         self.breaker.is_down()
     }
@@ -101,7 +102,8 @@ impl SystemClient {
         self.breaker.has_been_down_since(then)
     }
 
-    /// Returns true if the system has been down at some time since a moment, or may be now: its last request failed.
+    /// Returns true if the system has been down at some time since a moment, or may be now: its
+    /// last request failed.
     pub fn may_have_been_down_since(&self, then: Instant) -> bool {
         self.breaker.may_have_been_down_since(then)
     }
@@ -116,9 +118,9 @@ impl SystemClient {
         self.breaker.until_ready().await;
     }
 
-    /// Says which failures of a batch count towards its attempts, if its requests began at a moment. Records that fail
-    /// only when they are retried may be the reason why the system goes down, so the first try alone is free while the
-    /// system may be down.
+    /// Says which failures of a batch count towards its attempts, if its requests began at a
+    /// moment. Records that fail only when they are retried may be the reason why the system goes
+    /// down, so the first try alone is free while the system may be down.
     pub fn attempt_charging(
         &self,
         batch: &Batch,
@@ -158,8 +160,8 @@ impl SystemClient {
         })
     }
 
-    /// Resolves a URL, absolute or relative (RFC 3986 §5), that a response from `from` refers to. It must lie within the
-    /// system, or credentials would go to any host that a response names.
+    /// Resolves a URL, absolute or relative (RFC 3986 §5), that a response from `from` refers to.
+    /// It must lie within the system, or credentials would go to any host that a response names.
     pub fn follow(&self, from: &Url, reference: &str) -> Result<Url, Failure> {
         let url = from
             .join(reference)
@@ -169,17 +171,18 @@ impl SystemClient {
 
     /// Sends the request and reads the whole response.
     pub async fn send(&self, request: OutgoingRequest<'_>) -> Result<Response, Failure> {
-        Exchange::new(self, &request).whole().await
+        RequestExchange::new(self, &request).whole().await
     }
 
-    /// Sends the request and returns its response as soon as that is known to be a success. A rule with `when` that may be
-    /// about its status has to see the body: then that is read first, and `max_answer` bounds it.
+    /// Sends the request and returns its response as soon as that is known to be a success. A rule
+    /// with `when` that may be about its status has to see the body: then that is read first, and
+    /// `max_answer` bounds it.
     pub async fn send_streaming(
         &self,
         request: OutgoingRequest<'_>,
         limits: StreamLimits,
     ) -> Result<StreamedResponse, Failure> {
-        Exchange::new(self, &request).streamed(limits).await
+        RequestExchange::new(self, &request).streamed(limits).await
     }
 
     fn invalid(&self, message: String) -> Failure {

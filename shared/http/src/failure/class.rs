@@ -36,8 +36,8 @@ impl FailureClass {
         }
     }
 
-    /// Returns true if the state of the system fails, not the record. Such failures wait and do not count towards the
-    /// attempts.
+    /// Returns true if the state of the system fails, not the record. Such failures wait and do not
+    /// count towards the attempts.
     pub fn is_of_the_system(self) -> bool {
         matches!(
             self,
@@ -45,7 +45,8 @@ impl FailureClass {
         )
     }
 
-    /// Returns the class that a rule about responses names; none where the rule says that they are successes.
+    /// Returns the class that a rule about responses names; none where the rule says that they are
+    /// successes.
     pub fn meant_by(meaning: AnswerMeaning) -> Option<FailureClass> {
         Some(match meaning {
             AnswerMeaning::Ok => return None,

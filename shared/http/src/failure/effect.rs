@@ -16,9 +16,9 @@ pub enum RequestEffect {
 }
 
 impl RequestEffect {
-    /// Judges a status by RFC 9110 §15 and, from 520 on, by the habits of gateways. A time-out and a response that a
-    /// gateway did not understand say nothing of what the system behind it did; and a redirect to the result (301 to
-    /// 303) often comes after a request was carried out.
+    /// Judges a status by RFC 9110 §15 and, from 520 on, by the habits of gateways. A time-out and
+    /// a response that a gateway did not understand say nothing of what the system behind it did;
+    /// and a redirect to the result (301 to 303) often comes after a request was carried out.
     pub(super) fn of(class: FailureClass, status: StatusCode) -> RequestEffect {
         match (class, status.as_u16()) {
             (FailureClass::Invalid | FailureClass::Transient, 301..=303) => RequestEffect::Unknown,

@@ -34,13 +34,14 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// True if nothing was sent to the system, so that the failure says nothing about it.
     pub not_sent: bool,
-    /// True if the token endpoint or login failed and there are no tokens to make requests with. Every request would fail
-    /// then, so the system is down with the first such failure.
+    /// True if the token endpoint or login failed and there are no tokens to make requests with.
+    /// Every request would fail then, so the system is down with the first such failure.
     pub no_tokens: bool,
-    /// True if it was the first failure of the system since a success. Those that follow may have the same reason.
+    /// True if it was the first failure of the system since a success. Those that follow may have
+    /// the same reason.
     pub is_first: bool,
-    /// True if it counts towards the attempts although the system is down: the same request has failed as a probe for
-    /// [too long](crate::BreakerTiming::charge_after).
+    /// True if it counts towards the attempts although the system is down: the same request has
+    /// failed as a probe for [too long](crate::BreakerTiming::charge_after).
     pub is_of_suspect: bool,
     pub effect: RequestEffect,
 }
@@ -71,8 +72,8 @@ impl Failure {
         }
     }
 
-    /// Returns the message, with the title of a web page that came instead of a response: for people who may know what
-    /// the request was about.
+    /// Returns the message, with the title of a web page that came instead of a response: for
+    /// people who may know what the request was about.
     pub fn with_title(&self) -> String {
         let title = Some(&self.answer).filter(|_| self.is_titled);
         title.map_or_else(
@@ -109,8 +110,8 @@ impl Failure {
         Failure::new(class, format!("{system}: {label}: {failure}"))
     }
 
-    /// Makes the failure of a request whose response is of a class. `hide` takes secrets out of the quoted text: a system
-    /// may echo what it was sent.
+    /// Makes the failure of a request whose response is of a class. `hide` takes secrets out of the
+    /// quoted text: a system may echo what it was sent.
     pub(crate) fn from_response(
         system: &str,
         label: &str,

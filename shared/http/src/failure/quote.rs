@@ -6,8 +6,8 @@ const MAX_QUOTED_CHARS: usize = 300;
 /// The length of the beginning that is searched for secrets, in bytes.
 const SEARCHED_BYTES: usize = 64 * 1024;
 
-/// The length of the end of the searched part that is not quoted where the body goes on, in bytes, since a secret may be
-/// cut off in it: no server takes a longer one in a header.
+/// The length of the end of the searched part that is not quoted where the body goes on, in bytes,
+/// since a secret may be cut off in it: no server takes a longer one in a header.
 const CUT_BYTES: usize = 16 * 1024;
 
 /// Returns the beginning of a body on one line, without what `hide` hides.

@@ -1,4 +1,5 @@
-//! Holds: a system asked to be left alone for a while, and all processes that share the store do so.
+//! Holds: a system asked to be left alone for a while, and all processes that share the store do
+//! so.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,16 +12,17 @@ use tracing::warn;
 
 use crate::Clock;
 
-/// The longest time that a request waits for the end of a hold. A longer one is a failure, since the caller may hold a
-/// message meanwhile.
+/// The longest time that a request waits for the end of a hold. A longer one is a failure, since
+/// the caller may hold a message meanwhile.
 const HOLD_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The length of a hold after a request was refused as one too many and no time was named. It doubles with each refusal
-/// in a row.
+/// The length of a hold after a request was refused as one too many and no time was named. It
+/// doubles with each refusal in a row.
 const FIRST_UNNAMED_HOLD: Duration = Duration::from_secs(1);
 const LONGEST_UNNAMED_HOLD: Duration = Duration::from_secs(30);
 
-/// The interval at which a process that makes requests reads holds of other processes from the store.
+/// The interval at which a process that makes requests reads holds of other processes from the
+/// store.
 const STORE_READ_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The longest time that requests wait for that reading.
@@ -61,8 +63,8 @@ impl SystemHold {
         }
     }
 
-    /// Begins a hold, or makes it last longer: here at once, in other processes within [`STORE_READ_INTERVAL`] of its being
-    /// stored.
+    /// Begins a hold, or makes it last longer: here at once, in other processes within
+    /// [`STORE_READ_INTERVAL`] of its being stored.
     pub(crate) async fn begin(&self, length: Duration) {
         self.extend(length);
         if let Err(error) = self.store.hold_slots(&self.system, length).await {
@@ -70,8 +72,8 @@ impl SystemHold {
         }
     }
 
-    /// Learns that a request which was sent at `began` was one too many, and no time was named. Returns true if that is
-    /// news: it was sent after the last one of that kind had been refused.
+    /// Learns that a request which was sent at `began` was one too many, and no time was named.
+    /// Returns true if that is news: it was sent after the last one of that kind had been refused.
     pub(crate) async fn refused(&self, began: Instant) -> bool {
         let length = self.known().refusals.another(began, self.clock.now());
         if let Some(length) = length {
@@ -110,8 +112,9 @@ impl SystemHold {
         self.left().is_some()
     }
 
-    /// Reads, now and then, the hold that is in the store. Requests that come meanwhile wait for the result: those that
-    /// come all at once after a quiet time would go without it. A store that is away holds up none of them for long.
+    /// Reads, now and then, the hold that is in the store. Requests that come meanwhile wait for
+    /// the result: those that come all at once after a quiet time would go without it. A store that
+    /// is away holds up none of them for long.
     async fn read_store(&self) {
         let (clock, mut read_at) = (&self.clock, self.read_at.lock().await);
         let age = read_at.map(|read_at| clock.now().duration_since(read_at));
@@ -141,8 +144,8 @@ impl SystemHold {
 }
 
 impl RefusalStreak {
-    /// Returns the length of the hold after another refusal; nothing where the request was sent before the last refusal was
-    /// known.
+    /// Returns the length of the hold after another refusal; nothing where the request was sent
+    /// before the last refusal was known.
     fn another(&mut self, began: Instant, now: Instant) -> Option<Duration> {
         if !self.was_sent_since_last(began) {
             return None;

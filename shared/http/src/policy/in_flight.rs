@@ -1,4 +1,5 @@
-//! The number of requests in flight to a system: as many as it takes, and never more than its `concurrency`.
+//! The number of requests in flight to a system: as many as it takes, and never more than its
+//! `concurrency`.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,14 +15,16 @@ use pomost_models::Lane;
 
 use crate::{Clock, metrics};
 
-/// The weight of a new request in the mean time of the latest ones (the `alpha` of RFC 6298 §2), and in the usual mean.
+/// The weight of a new request in the mean time of the latest ones (the `alpha` of RFC 6298 §2),
+/// and in the usual mean.
 const LATEST_WEIGHT: f64 = 1.0 / 8.0;
 const USUAL_WEIGHT: f64 = 1.0 / 512.0;
 
 /// The number of requests after which the usual mean is known.
 const KNOWN_AFTER: u32 = 32;
 
-/// The factor by which requests are slower than usual when there are too many of them, unless they are quick all the same.
+/// The factor by which requests are slower than usual when there are too many of them, unless they
+/// are quick all the same.
 const SLOWER_FACTOR: f64 = 4.0;
 const QUICK_TIME: Duration = Duration::from_millis(100);
 
@@ -30,17 +33,19 @@ pub(crate) struct InFlightLimit {
     system: String,
     clock: Clock,
     permits: Semaphore,
-    /// The permits that backfill may have: one fewer, where there are several, so that live requests find one.
+    /// The permits that backfill may have: one fewer, where there are several, so that live
+    /// requests find one.
     backfill_permits: Semaphore,
-    /// The first of the backfill requests that wait holds this: no live request waits behind more than one of them.
+    /// The first of the backfill requests that wait holds this: no live request waits behind more
+    /// than one of them.
     backfill_turn: AsyncMutex<()>,
     state: Mutex<LimitState>,
 }
 
 struct LimitState {
     limit: AdaptiveLimit,
-    /// The number of permits, free and taken. While more are taken than the limit allows, those that come back are
-    /// kept.
+    /// The number of permits, free and taken. While more are taken than the limit allows, those
+    /// that come back are kept.
     permits: usize,
 }
 
@@ -80,7 +85,8 @@ impl InFlightLimit {
 
     /// Waits for a place.
     pub(crate) async fn enter(&self, lane: Lane) -> InFlightPlace<'_> {
-        // The semaphores are never closed; if they were, going on without them only loses the limit.
+        // The semaphores are never closed; if they were, going on without them only loses the
+        // limit.
         let (_turn, backfill_permit) = match lane {
             Lane::Live => (None, None),
             Lane::Backfill => (
@@ -131,10 +137,11 @@ impl Drop for InFlightPlace<'_> {
     }
 }
 
-/// The limit of requests in flight. It grows by one after as many requests were taken as it allows, and is halved when
-/// it was too much, once for all that were in flight then (additive increase, multiplicative decrease: TCP's congestion
-/// avoidance, RFC 5681 §3.1, for requests as in Netflix's concurrency-limits). That requests become much slower is a sign
-/// as well, as in TCP Vegas: they wait for each other.
+/// The limit of requests in flight. It grows by one after as many requests were taken as it allows,
+/// and is halved when it was too much, once for all that were in flight then (additive increase,
+/// multiplicative decrease: TCP's congestion avoidance, RFC 5681 §3.1, for requests as in Netflix's
+/// concurrency-limits). That requests become much slower is a sign as well, as in TCP Vegas: they
+/// wait for each other.
 struct AdaptiveLimit {
     now: f64,
     ceiling: f64,

@@ -1,7 +1,9 @@
-//! The policies that decide about each request before it is sent, and about each record after its request failed.
+//! The policies that decide about each request before it is sent, and about each record after its
+//! request failed.
 //!
-//! A request first gets a place [in flight](in_flight), then passes the [circuit breaker](circuit_breaker), then waits
-//! for the end of a [hold](holds) and for a slot of the [pace](pace). [`retries`] says what follows from its failure.
+//! A request first gets a place [in flight](in_flight), then passes the [circuit
+//! breaker](circuit_breaker), then waits for the end of a [hold](holds) and for a slot of the
+//! [pace](pace). [`retries`] says what follows from its failure.
 
 mod circuit_breaker;
 mod holds;

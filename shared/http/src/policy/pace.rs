@@ -1,5 +1,5 @@
-//! The pace of requests to a system with a rate limit: each has a slot, which the store gives once to all processes that
-//! share it.
+//! The pace of requests to a system with a rate limit: each has a slot, which the store gives once
+//! to all processes that share it.
 
 use std::{
     collections::VecDeque,
@@ -22,22 +22,25 @@ use tracing::warn;
 
 use crate::Clock;
 
-/// The time ahead of which slots are reserved, and so the time until all processes notice that the next ones were moved.
+/// The time ahead of which slots are reserved, and so the time until all processes notice that the
+/// next ones were moved.
 const RESERVED_AHEAD: Duration = Duration::from_secs(1);
 
-/// The least time before the end of the reserved slots at which more are reserved; where the store takes longer to
-/// answer, twice as long as that. Requests that come until then get theirs by one round trip.
+/// The least time before the end of the reserved slots at which more are reserved; where the store
+/// takes longer to answer, twice as long as that. Requests that come until then get theirs by one
+/// round trip.
 const MIN_RESERVATION_LEAD: Duration = Duration::from_millis(20);
 
-/// The stretch of slots that backfill reserves at once; one slot where they are further apart. Live requests of other
-/// processes come after them.
+/// The stretch of slots that backfill reserves at once; one slot where they are further apart. Live
+/// requests of other processes come after them.
 const BACKFILL_STRETCH: Duration = Duration::from_millis(50);
 
-/// The time after which a slot that no request took is lost. The requests that waited for it may be gone.
+/// The time after which a slot that no request took is lost. The requests that waited for it may be
+/// gone.
 const SLOT_LOST_AFTER: Duration = Duration::from_millis(100);
 
-/// The longest time that a request waits for a slot. A batch starts requests for two minutes, its last one may take five,
-/// and after ten the broker gives the batch to another worker.
+/// The longest time that a request waits for a slot. A batch starts requests for two minutes, its
+/// last one may take five, and after ten the broker gives the batch to another worker.
 const SLOT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The pace of requests to one system.
@@ -50,7 +53,8 @@ pub(crate) struct RequestPace {
     waiting_live: AtomicU32,
     /// The number of backfill requests that wait for a slot.
     waiting_backfill: AtomicU32,
-    /// The first of the backfill requests that wait holds this: no live request waits behind more than one of them.
+    /// The first of the backfill requests that wait holds this: no live request waits behind more
+    /// than one of them.
     backfill_turn: Mutex<()>,
     reserved: Mutex<SlotQueue>,
     closed: CancellationToken,
@@ -95,13 +99,14 @@ impl RequestPace {
         })
     }
 
-    /// Waits for the time of a slot, which is then used up. Slots are given to live requests before others,
-    /// and in the order in which requests came.
+    /// Waits for the time of a slot, which is then used up. Slots are given to live requests before
+    /// others, and in the order in which requests came.
     pub(crate) async fn slot(&self, lane: Lane) -> Result<(), NoSlot> {
         let until = self.clock.now() + SLOT_TIMEOUT;
         let waited = self.closed.run_until_cancelled(async {
             let waiting = CountedWaiter::among(self.waiting(lane));
-            // The turn is queue until the slot is due: the slots after it are for the first request that comes then.
+            // The turn is queue until the slot is due: the slots after it are for the first request
+            // that comes then.
             let (slot, _turn) = self
                 .clock
                 .until(until, self.take(lane, until))
@@ -114,8 +119,8 @@ impl RequestPace {
         waited.await.unwrap_or(Err(NoSlot::Closed))
     }
 
-    /// Lowers the rate for all processes: a request that was sent at `began` was one too many. Other processes notice with
-    /// the next slots that they reserve.
+    /// Lowers the rate for all processes: a request that was sent at `began` was one too many.
+    /// Other processes notice with the next slots that they reserve.
     pub(crate) async fn slow_down(&self, began: Instant) {
         let age = self.clock.now().duration_since(began) + RESERVED_AHEAD;
         if let Err(error) = self.store.slow_slots(&self.system, age).await {
@@ -140,7 +145,8 @@ impl RequestPace {
         Ok((self.next(lane, until).await?, turn))
     }
 
-    /// Returns the next slot. The request that finds none reserves slots for all that wait before it.
+    /// Returns the next slot. The request that finds none reserves slots for all that wait before
+    /// it.
     async fn next(&self, lane: Lane, until: Instant) -> Result<Instant, NoSlot> {
         let (clock, mut reserved) = (&self.clock, self.reserved.lock().await);
         loop {
@@ -199,8 +205,8 @@ impl SlotQueue {
         None
     }
 
-    /// Adds slots. The store says in which time they are due, not at which moment, since clocks differ; the time that its
-    /// answer took makes them later, never earlier.
+    /// Adds slots. The store says in which time they are due, not at which moment, since clocks
+    /// differ; the time that its answer took makes them later, never earlier.
     fn put(
         &mut self,
         ReservedSlots {
@@ -269,7 +275,8 @@ mod tests {
         queue.reserve_at.duration_since(now).as_secs_f64().round() as u64
     }
 
-    /// Returns the times from `then` on, in rounded seconds, at which the slots are due that can be taken then.
+    /// Returns the times from `then` on, in rounded seconds, at which the slots are due that can be
+    /// taken then.
     fn seconds(queue: &mut SlotQueue, then: Instant) -> Vec<u64> {
         let due = |slot: Instant| slot.saturating_duration_since(then).as_secs_f64().round() as u64;
         std::iter::from_fn(|| queue.take(then)).map(due).collect()

@@ -1,4 +1,5 @@
-//! The consequence of a failure for a record: it is retried, which may count towards its attempts, or it is given up.
+//! The consequence of a failure for a record: it is retried, which may count towards its attempts,
+//! or it is given up.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,7 +13,8 @@ use crate::{Failure, FailureClass};
 /// The delay of a record that there was no time for, or that another worker holds, in seconds.
 const SOON_SECONDS: u32 = 1;
 
-/// The number of retries after which the delay for a system that is not ready stops growing, at 30 s.
+/// The number of retries after which the delay for a system that is not ready stops growing, at 30
+/// s.
 const GROWING_WAITS: u32 = 3;
 
 /// The attempts of a batch's records: how many there were, and how many there may be.
@@ -40,15 +42,16 @@ pub struct RetryKey {
 pub enum AttemptCharging {
     /// All count.
     EveryFailure,
-    /// Only the first since a success counts: the system went down meanwhile, and the first record to fail may be the
-    /// reason.
+    /// Only the first since a success counts: the system went down meanwhile, and the first record
+    /// to fail may be the reason.
     FirstFailure,
     /// None counts: the system is down, which is no record's fault.
     NoFailure,
 }
 
 impl RetryPolicy {
-    /// Makes the policy of a batch whose records are tried up to `attempts` times. Every transient failure counts.
+    /// Makes the policy of a batch whose records are tried up to `attempts` times. Every transient
+    /// failure counts.
     pub fn for_batch(batch: &Batch, attempts: u32) -> RetryPolicy {
         RetryPolicy {
             attempt: batch.attempt,
@@ -58,8 +61,9 @@ impl RetryPolicy {
         }
     }
 
-    /// Says what follows from a failure. One of the system does not count towards the attempts; a transient one is retried
-    /// until the attempts are used up; after any other nothing is retried: the record is given up at once.
+    /// Says what follows from a failure. One of the system does not count towards the attempts; a
+    /// transient one is retried until the attempts are used up; after any other nothing is retried:
+    /// the record is given up at once.
     pub fn after(self, failure: &Failure) -> Option<RetryKey> {
         match failure.class {
             class if class.is_of_the_system() => Some(self.retry_uncounted(failure.retry_after)),
@@ -125,7 +129,8 @@ impl FailureSummary {
             .0 += 1;
     }
 
-    /// Returns each class, the number of its records, and an example: for one line of the log per class.
+    /// Returns each class, the number of its records, and an example: for one line of the log per
+    /// class.
     pub fn by_class(&self) -> impl Iterator<Item = (&'static str, u64, &str)> {
         self.0
             .iter()

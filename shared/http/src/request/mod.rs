@@ -22,8 +22,8 @@ pub struct OutgoingRequest<'a> {
     /// Made by [`SystemClient::prepare`](crate::SystemClient::prepare) or
     /// [`SystemClient::follow`](crate::SystemClient::follow), so that it lies within the system.
     pub url: Url,
-    /// The request as the flow has it, `GET /customers?email={.email}`. People are shown this, since the URL itself may
-    /// hold personal data.
+    /// The request as the flow has it, `GET /customers?email={.email}`. People are shown this,
+    /// since the URL itself may hold personal data.
     pub label: &'a str,
     /// Headers beside those of the system's credential.
     pub headers: HeaderMap,
@@ -31,10 +31,12 @@ pub struct OutgoingRequest<'a> {
     pub body: Option<Bytes>,
     /// The flow's rules about responses. They go before the system's rules.
     pub answers: &'a [AnswerRule],
-    /// The format of the response's body; without one its Content-Type decides, and JSON where there is none.
+    /// The format of the response's body; without one its Content-Type decides, and JSON where
+    /// there is none.
     pub format: Option<&'a BodyFormat>,
-    /// True where a response whose body cannot be read is a failure. Otherwise it is a success where its status says so,
-    /// and asking for its [value](crate::Response::value) gives the error.
+    /// True where a response whose body cannot be read is a failure. Otherwise it is a success
+    /// where its status says so, and asking for its [value](crate::Response::value) gives the
+    /// error.
     pub needs_body: bool,
     pub permit: SendPermit<'a>,
 }
@@ -57,7 +59,8 @@ impl<'a> OutgoingRequest<'a> {
         }
     }
 
-    /// Returns a number that is equal for requests that say the same. It holds for this process alone.
+    /// Returns a number that is equal for requests that say the same. It holds for this process
+    /// alone.
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (&self.method, &self.url, &self.body).hash(&mut hasher);
@@ -65,8 +68,8 @@ impl<'a> OutgoingRequest<'a> {
     }
 }
 
-/// Says at the last moment if a request may still be sent: its turn may come long after it was asked for. Without a
-/// condition it always may.
+/// Says at the last moment if a request may still be sent: its turn may come long after it was
+/// asked for. Without a condition it always may.
 #[derive(Clone, Copy, Default)]
 pub struct SendPermit<'a>(Option<&'a (dyn Fn() -> bool + Send + Sync)>);
 

@@ -129,8 +129,8 @@ pub(crate) async fn whole(
     Ok(all.freeze())
 }
 
-/// Ends a body with an error when nothing comes for too long. Time in which the reader asks for nothing does not count:
-/// it may be waiting for a queue.
+/// Ends a body with an error when nothing comes for too long. Time in which the reader asks for
+/// nothing does not count: it may be waiting for a queue.
 fn within_read_timeout(body: BodyStream, bounds: BodyBounds) -> BodyStream {
     let BodyBounds {
         read_timeout,

@@ -1,10 +1,10 @@
 //! Responses, and what they mean.
 
 pub(crate) mod body;
+pub(crate) mod meaning;
 pub(crate) mod number_as_time;
 pub(crate) mod rate_limit_headers;
 mod streamed;
-pub(crate) mod verdict;
 pub(crate) mod web_page;
 
 use std::sync::Arc;
@@ -44,7 +44,8 @@ pub enum UnreadableBody {
 }
 
 impl Response {
-    /// Returns a text of the response without the secrets of the request: a system may echo what it was sent.
+    /// Returns a text of the response without the secrets of the request: a system may echo what it
+    /// was sent.
     pub fn without_secrets(&self, text: &str) -> String {
         self.credential
             .as_ref()
@@ -56,8 +57,8 @@ impl Response {
         self.unread.is_none() && is_empty(self.status, [&self.body])
     }
 
-    /// Reads the whole body as one value: in the given format, or else the one that its Content-Type names, or else JSON.
-    /// Of a format with rows it is the list of them.
+    /// Reads the whole body as one value: in the given format, or else the one that its
+    /// Content-Type names, or else JSON. Of a format with rows it is the list of them.
     pub fn value(&self, given: Option<&BodyFormat>) -> Result<Value, UnreadableBody> {
         if let Some(reason) = &self.unread {
             return Err(UnreadableBody::Body(reason.clone()));
@@ -70,8 +71,8 @@ impl Response {
         })
     }
 
-    /// Returns true for a web page where this format was expected. One whose body could not be read is known by its
-    /// Content-Type alone.
+    /// Returns true for a web page where this format was expected. One whose body could not be read
+    /// is known by its Content-Type alone.
     pub(crate) fn is_web_page(&self, expected: Option<&BodyFormat>) -> bool {
         match self.unread {
             Some(_) => is_called_web_page(&self.headers),
@@ -79,8 +80,8 @@ impl Response {
         }
     }
 
-    /// Returns `{status, headers, body}`. A body that is not JSON is text, and several headers of one name are one,
-    /// joined by commas (RFC 9110 §5.3).
+    /// Returns `{status, headers, body}`. A body that is not JSON is text, and several headers of
+    /// one name are one, joined by commas (RFC 9110 §5.3).
     pub(crate) fn parts(&self) -> Value {
         let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
         let header = |name: &HeaderName| {
@@ -111,8 +112,8 @@ pub fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }
 
-/// Returns true if a status says by itself that there is no content. With any other status, an empty body may be all that
-/// a broken proxy has left of a response.
+/// Returns true if a status says by itself that there is no content. With any other status, an
+/// empty body may be all that a broken proxy has left of a response.
 pub fn is_without_content(status: StatusCode) -> bool {
     [
         StatusCode::NO_CONTENT,
@@ -122,8 +123,8 @@ pub fn is_without_content(status: StatusCode) -> bool {
     .contains(&status)
 }
 
-/// Returns true if there is no content: by the status (RFC 9110 §15.3.5, §15.3.6, §15.4.5), or because all of the body
-/// has come and there is nothing in it.
+/// Returns true if there is no content: by the status (RFC 9110 §15.3.5, §15.3.6, §15.4.5), or
+/// because all of the body has come and there is nothing in it.
 pub(crate) fn is_empty(
     status: StatusCode,
     body: impl IntoIterator<Item = impl AsRef<[u8]>>,

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The least number that is taken for seconds since 1970 (it is the year 2001), not for a length.
 const MIN_EPOCH_SECONDS: f64 = 1e9;
 
-/// The least number that is taken for milliseconds since 1970 (it is the year 1973; in seconds, 5138).
+/// The least number that is taken for milliseconds since 1970 (it is the year 1973; in seconds,
+/// 5138).
 const MIN_EPOCH_MILLISECONDS: f64 = 1e11;
 
-/// Returns the time from `now` that a number means: so many seconds, or until so many seconds or milliseconds since 1970
-/// where it is as large as those are. A moment that is past gives zero.
+/// Returns the time from `now` that a number means: so many seconds, or until so many seconds or
+/// milliseconds since 1970 where it is as large as those are. A moment that is past gives zero.
 pub(crate) fn time_until(number: f64, now: SystemTime) -> Option<Duration> {
     let length = |seconds| Duration::try_from_secs_f64(seconds).ok();
     let since_1970 =

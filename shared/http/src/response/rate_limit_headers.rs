@@ -9,8 +9,8 @@ use super::number_as_time::time_until;
 /// The longest time that is taken from `Retry-After`, in case the system's idea of time is odd.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest time that is taken from the other headers, whose unit no standard says. A request that comes too early is
-/// refused again.
+/// The longest time that is taken from the other headers, whose unit no standard says. A request
+/// that comes too early is refused again.
 const MAX_RESET: Duration = Duration::from_secs(3600);
 
 /// The beginnings of the names `…-Remaining` and `…-Reset`.
@@ -33,9 +33,10 @@ struct HeaderLimit {
 }
 
 impl RateLimitHeaders {
-    /// Reads `Retry-After` (RFC 9110 §10.2.3), `RateLimit` and `RateLimit-Policy` (the IETF's drafts
-    /// on them, the older ones too), and the `…RateLimit-Remaining` and `…RateLimit-Reset` that came
-    /// before, in seconds or as a time. The response's own clock counts, where it shows it, and `now` where it does not.
+    /// Reads `Retry-After` (RFC 9110 §10.2.3), `RateLimit` and `RateLimit-Policy` (the IETF's
+    /// drafts on them, the older ones too), and the `…RateLimit-Remaining` and `…RateLimit-Reset`
+    /// that came before, in seconds or as a time. The response's own clock counts, where it shows
+    /// it, and `now` where it does not.
     pub(crate) fn of(headers: &HeaderMap, now: SystemTime) -> RateLimitHeaders {
         let date = text(headers, header::DATE.as_str())
             .and_then(|date| httpdate::parse_http_date(date).ok());
@@ -65,9 +66,9 @@ impl RateLimitHeaders {
             .filter(|_| status == StatusCode::TOO_MANY_REQUESTS))
     }
 
-    /// Returns the time for which no further request is to be begun, whatever it is; nothing where no time is named. With
-    /// 503, which is about the whole system, `Retry-After` counts as with 429 (RFC 9110 §15.6.4, RFC 6585 §4); with any
-    /// other status it may be about that one request.
+    /// Returns the time for which no further request is to be begun, whatever it is; nothing where
+    /// no time is named. With 503, which is about the whole system, `Retry-After` counts as with
+    /// 429 (RFC 9110 §15.6.4, RFC 6585 §4); with any other status it may be about that one request.
     pub(crate) fn hold(&self, status: StatusCode) -> Option<Duration> {
         match status {
             StatusCode::TOO_MANY_REQUESTS => self.delay(status),
@@ -123,8 +124,8 @@ fn separate(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = Header
     })
 }
 
-/// Reads `RateLimit: "default";r=0;t=30`, or `limit=100, remaining=0, reset=30` as it was before. Without
-/// a time, the window of the policy is the bound.
+/// Reads `RateLimit: "default";r=0;t=30`, or `limit=100, remaining=0, reset=30` as it was before.
+/// Without a time, the window of the policy is the bound.
 fn structured(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = HeaderLimit> {
     let text = |name| text(headers, name).unwrap_or_default();
     let (limits, window) = (

@@ -24,16 +24,18 @@ const BEGINNING_BYTES: usize = 1024 * 1024;
 /// The bounds of a response that is read as it comes, beside the system's `read_timeout`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StreamLimits {
-    /// The longest body in bytes, as it comes and decompressed; none where the reader does not keep it.
+    /// The longest body in bytes, as it comes and decompressed; none where the reader does not keep
+    /// it.
     pub max_bytes: Option<u64>,
     /// The time for all of the response.
     pub timeout: Option<Duration>,
 }
 
-/// A response that is a success, its body still to be read: a stream of chunks, decompressed, that ends at its first
-/// failure.
+/// A response that is a success, its body still to be read: a stream of chunks, decompressed, that
+/// ends at its first failure.
 ///
-/// It has no place among the requests in flight any more: its reader may be waiting for those that have.
+/// It has no place among the requests in flight any more: its reader may be waiting for those that
+/// have.
 pub struct StreamedResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -72,8 +74,8 @@ impl StreamedResponse {
         })
     }
 
-    /// Returns true if the response has no content: a 204, a 304, or a body with nothing in it. To be asked before it is
-    /// read.
+    /// Returns true if the response has no content: a 204, a 304, or a body with nothing in it. To
+    /// be asked before it is read.
     pub fn is_empty(&self) -> bool {
         self.is_whole && is_empty(self.status, &self.beginning)
     }

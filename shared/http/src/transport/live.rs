@@ -23,8 +23,8 @@ impl Connector for LiveConnector {
     }
 }
 
-/// Sends requests over the network. It has a pool of connections for each way to treat redirects, since reqwest takes
-/// one policy per client.
+/// Sends requests over the network. It has a pool of connections for each way to treat redirects,
+/// since reqwest takes one policy per client.
 pub struct LiveTransport {
     following_all: reqwest::Client,
     following_repeats: reqwest::Client,

@@ -1,6 +1,7 @@
-//! The seam between policy and network. All requests of a system pass a [`Transport`]: those of its flows, those for
-//! tokens and logins, and alerts. Everything above it decides about requests, everything below it sends them, so
-//! something else can stand in for the network: a recording, a replay, a test.
+//! The seam between policy and network. All requests of a system pass a [`Transport`]: those of its
+//! flows, those for tokens and logins, and alerts. Everything above it decides about requests,
+//! everything below it sends them, so something else can stand in for the network: a recording, a
+//! replay, a test.
 
 mod live;
 mod platform_trust;
@@ -18,7 +19,8 @@ pub use live::{LiveConnector, LiveTransport};
 
 /// Sends requests.
 pub trait Transport: Send + Sync {
-    /// Sends a request and returns its response when its headers have come; its body may come later.
+    /// Sends a request and returns its response when its headers have come; its body may come
+    /// later.
     fn send(
         &self,
         request: TransportRequest,
@@ -47,7 +49,8 @@ pub struct TransportRequest {
 pub enum RedirectPolicy {
     /// All that lead to somewhere within the system: for requests that only read.
     FollowAll,
-    /// Only those within the system that repeat the request as it was (307, 308): for requests that write.
+    /// Only those within the system that repeat the request as it was (307, 308): for requests that
+    /// write.
     FollowRepeats,
     /// None: for requests whose body holds credentials.
     Stop,

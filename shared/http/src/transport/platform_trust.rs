@@ -1,4 +1,5 @@
-//! The certificates that are trusted where a system's file names none: those that the platform trusts.
+//! The certificates that are trusted where a system's file names none: those that the platform
+//! trusts.
 
 use std::sync::LazyLock;
 
@@ -6,8 +7,8 @@ use reqwest::ClientBuilder;
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
 
-/// Has servers' certificates checked against those that the platform trusts. They are read once per process: each
-/// system has three pools of connections, and these are some hundred files.
+/// Has servers' certificates checked against those that the platform trusts. They are read once per
+/// process: each system has three pools of connections, and these are some hundred files.
 pub(super) fn trusting_the_platform(builder: ClientBuilder) -> ClientBuilder {
     match &*PLATFORM {
         Some(tls) => builder.tls_backend_preconfigured(tls.clone()),

@@ -15,8 +15,9 @@ pub(super) fn following_all(base: Url) -> Policy {
     })
 }
 
-/// Follows redirects within the system that repeat the request as it was. After a 301, 302 or 303 clients go on with a
-/// GET (RFC 9110 §15.4), whose success would be taken for the success of the write.
+/// Follows redirects within the system that repeat the request as it was. After a 301, 302 or 303
+/// clients go on with a GET (RFC 9110 §15.4), whose success would be taken for the success of the
+/// write.
 pub(super) fn following_repeats(base: Url) -> Policy {
     const REPEATING: [StatusCode; 2] = [
         StatusCode::TEMPORARY_REDIRECT,

@@ -160,7 +160,7 @@ async fn a_try_that_is_dropped_makes_room_for_the_next() {
     assert!(!client.is_down());
 }
 
-/// What is not asked of it says nothing of it.
+/// A request that is not sent says nothing about its system.
 #[tokio::test]
 async fn waiting_of_our_own_is_no_outage() {
     let status = answering(200);

@@ -139,7 +139,7 @@ async fn requests_that_wait_for_their_turns_are_not_made_once_one_was_told_that_
     assert_eq!((told, server.seen().len()), (7, 1));
 }
 
-/// They wait for a second, and go on at half the rate.
+/// The replicas wait for a second, and go on at half the rate.
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_replica_asked_too_often_and_no_time_is_named_all_wait_and_then_ask_half_as_often()
 {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_compression::tokio::write::GzipEncoder;
 use futures_util::TryStreamExt;
-use pomost_http::{FailureClass, StreamLimits};
+use pomost_http::{FailureClass, ManualClock, StreamLimits};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
-use crate::support::{Authority, Reply, Server, SystemFile, things};
+use crate::support::{Authority, Reply, Server, SystemFile, by, things};
 
 /// A body that is not read at once.
 fn long() -> String {
@@ -118,15 +118,16 @@ async fn a_short_answer_is_read_at_once_and_in_flight_no_longer() {
 #[tokio::test]
 async fn time_in_which_nobody_asks_for_more_is_no_silence() {
     let server = Server::start(|_| Reply::of(200, long())).await;
+    let clock = ManualClock::default();
     let client = SystemFile::at(&server.url)
-        .with("read_timeout: 200ms")
-        .lone()
+        .with("read_timeout: 20s")
+        .lone_with(&by(&clock))
         .await;
     let streamed = client
         .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    clock.advance(Duration::from_secs(50));
     let body = streamed.try_collect::<Vec<_>>().await.unwrap().concat();
     assert_eq!(body.len(), long().len());
 }

@@ -1,4 +1,5 @@
-//! Records that always get 5xx, alone in their system, on a network and by a clock of the test's own.
+//! Records that always get 5xx, alone in their system, on a network and by a clock of the test's
+//! own.
 
 use std::{
     sync::{

@@ -10,19 +10,20 @@ use crate::{Failure, FailureClass};
 /// The number of failures in a row, without a success between them, that open the breaker.
 const FAILURES_TO_OPEN: u32 = 10;
 
-/// The longest rest that a system which is down may ask for: a longer one would outlast the store's memory of the outage
-/// ([`pomost_store::Outage::REMEMBERED`]).
+/// The longest rest that a system which is down may ask for: a longer one would outlast the store's
+/// memory of the outage ([`pomost_store::Outage::REMEMBERED`]).
 const MAX_ASKED_REST: Duration = Duration::from_secs(600);
 
 /// The time after which a probe counts as lost: more than a request may wait and take.
 const PROBE_LOST_AFTER: Duration = Duration::from_secs(600);
 
-/// Says which requests to a system are sent: all while it is up, and one at a time, a probe, after rests while it is
-/// down.
+/// Says which requests to a system are sent: all while it is up, and one at a time, a probe, after
+/// rests while it is down.
 pub(super) struct BreakerState {
     timing: BreakerTiming,
     position: BreakerPosition,
-    /// Grows with each change, and each probe is one. A failure counts only if its request began since the last.
+    /// Grows with each change, and each probe is one. A failure counts only if its request began
+    /// since the last.
     era: u64,
     closed_at: Option<Instant>,
     failed_probes: u32,
@@ -60,7 +61,8 @@ pub(super) enum HealthSign {
     Up,
     /// The system failed, and asked to be left alone for so long.
     Down(Option<Duration>),
-    /// The token endpoint or login failed, so that no request can be sent, and asked to be left alone for so long.
+    /// The token endpoint or login failed, so that no request can be sent, and asked to be left
+    /// alone for so long.
     NoTokens(Option<Duration>),
     /// The request says nothing about the system.
     None,
@@ -143,7 +145,8 @@ impl BreakerState {
         None
     }
 
-    /// Returns the moment from which a probe is due; none while one is under way, or while the system is up.
+    /// Returns the moment from which a probe is due; none while one is under way, or while the
+    /// system is up.
     pub(super) fn next_probe(&self) -> Option<Instant> {
         match &self.position {
             BreakerPosition::Closed { .. } => None,
@@ -167,7 +170,8 @@ impl BreakerState {
             || self.closed_at.is_some_and(|closed_at| closed_at >= then)
     }
 
-    /// Returns true if the system has been down since a moment, or may be now: its last request failed.
+    /// Returns true if the system has been down since a moment, or may be now: its last request
+    /// failed.
     pub(super) fn may_have_been_open_since(&self, then: Instant) -> bool {
         !self.is_in_order() || self.has_been_open_since(then)
     }
@@ -206,8 +210,8 @@ impl ProbeRest {
 }
 
 impl HealthSign {
-    /// Returns the sign of a failure. A response about the record is one of a system that is up. A 429 is no sign: what
-    /// stands before the system may have sent it.
+    /// Returns the sign of a failure. A response about the record is one of a system that is up. A
+    /// 429 is no sign: what stands before the system may have sent it.
     pub(super) fn of(failure: &Failure) -> HealthSign {
         match failure.class {
             _ if failure.not_sent => HealthSign::None,

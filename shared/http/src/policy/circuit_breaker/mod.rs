@@ -1,5 +1,5 @@
-//! The circuit breaker of a system: keeps requests from a system that is down, lets one probe at a time through, and has
-//! the outage reported to the store.
+//! The circuit breaker of a system: keeps requests from a system that is down, lets one probe at a
+//! time through, and has the outage reported to the store.
 
 mod breaker_state;
 mod outage_reporter;
@@ -31,11 +31,13 @@ const BEHIND_OTHERS: Duration = Duration::from_secs(1);
 /// The pace at which a system is tried that is down.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerTiming {
-    /// The time without requests after a system is seen to be down. It doubles with each probe that fails.
+    /// The time without requests after a system is seen to be down. It doubles with each probe that
+    /// fails.
     pub first_rest: Duration,
     pub longest_rest: Duration,
-    /// The time after which a failed probe counts towards the attempts of its record: the same request has failed as a
-    /// probe for so long without any success of the system between, so the record may be at fault. It begins anew then.
+    /// The time after which a failed probe counts towards the attempts of its record: the same
+    /// request has failed as a probe for so long without any success of the system between, so the
+    /// record may be at fault. It begins anew then.
     pub charge_after: Duration,
 }
 
@@ -49,19 +51,20 @@ impl Default for BreakerTiming {
     }
 }
 
-/// Stands before a system. While that is down, requests are turned away, but for one probe at a time.
+/// Stands before a system. While that is down, requests are turned away, but for one probe at a
+/// time.
 pub(crate) struct CircuitBreaker {
     system: String,
     store: Arc<dyn Store>,
     clock: Clock,
     /// The name of this process as a holder of the lease on probes.
     holder: String,
-    judgement: Mutex<Judgement>,
+    judgement: Mutex<BreakerJudgement>,
     health: watch::Sender<SystemHealth>,
 }
 
 /// The state machine, and the requests that may be at fault themselves.
-struct Judgement {
+struct BreakerJudgement {
     state: BreakerState,
     suspects: ProbeSuspects,
 }
@@ -99,7 +102,7 @@ impl CircuitBreaker {
             clock: clock.clone(),
         };
         tokio::spawn(reporter.report(seen));
-        let judgement = Judgement {
+        let judgement = BreakerJudgement {
             state: BreakerState::new(timing),
             suspects: ProbeSuspects::new(timing.charge_after),
         };
@@ -113,8 +116,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// Makes a request, or turns it away without sending it. Failures begin with `place`; requests that say the same
-    /// have one `fingerprint`.
+    /// Makes a request, or turns it away without sending it. Failures begin with `place`; requests
+    /// that say the same have one `fingerprint`.
     pub(crate) async fn admit<T>(
         &self,
         place: impl Fn() -> String,
@@ -198,7 +201,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// Makes a probe while no other replica makes one; nothing where one does. A store that is away lets all try.
+    /// Makes a probe while no other replica makes one; nothing where one does. A store that is away
+    /// lets all try.
     async fn with_lease<T>(&self, probe: impl Future<Output = T>) -> Option<T> {
         let lease = ProbeLease::acquire(
             &self.store,
@@ -223,15 +227,17 @@ impl CircuitBreaker {
         }
     }
 
-    /// Notes a failed probe, if the record may be at fault. Returns true if the same request has failed for too long.
+    /// Notes a failed probe, if the record may be at fault. Returns true if the same request has
+    /// failed for too long.
     fn is_of_suspect(&self, failure: &Failure, fingerprint: u64) -> bool {
         let may_be_of_record = failure.class == FailureClass::Transient && !failure.not_sent;
         let now = self.clock.now();
         may_be_of_record && self.judgement().suspects.has_failed(fingerprint, now)
     }
 
-    /// Has a record whose probe failed come again a second after the next probe is due, so that another one makes that. If it
-    /// came first each time, nothing would be learnt about the others.
+    /// Has a record whose probe failed come again a second after the next probe is due, so that
+    /// another one makes that. If it came first each time, nothing would be learnt about the
+    /// others.
     fn behind_others(&self, failure: Failure) -> Failure {
         let due = self.judgement().state.next_probe();
         let left = due.map(|due| due.saturating_duration_since(self.clock.now()));
@@ -247,7 +253,7 @@ impl CircuitBreaker {
     /// Learns how a request ended. Returns true if it was the first to fail since a success.
     fn learn(&self, ticket: RequestTicket, sign: HealthSign, failure: Option<&Failure>) -> bool {
         let mut judgement = self.judgement();
-        let Judgement { state, suspects } = &mut *judgement;
+        let BreakerJudgement { state, suspects } = &mut *judgement;
         let (was_in_order, failed_probes) = (state.is_in_order(), state.failed_probes());
         let change = state.end(ticket, sign, self.clock.now());
         if change == Some(BreakerChange::Closed) {
@@ -263,8 +269,8 @@ impl CircuitBreaker {
         was_in_order && !state.is_in_order()
     }
 
-    /// Shows that the system is down. The failure of a probe may be of another class than the one that opened the breaker:
-    /// then that is what is to be mended now, so it is logged again.
+    /// Shows that the system is down. The failure of a probe may be of another class than the one
+    /// that opened the breaker: then that is what is to be mended now, so it is logged again.
     fn show_down(&self, failure: &Failure, failed_probes: u32) {
         let (now, reason) = (failure.class, failure.message.clone());
         let is_known =
@@ -306,7 +312,7 @@ impl CircuitBreaker {
         });
     }
 
-    fn judgement(&self) -> MutexGuard<'_, Judgement> {
+    fn judgement(&self) -> MutexGuard<'_, BreakerJudgement> {
         self.judgement
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

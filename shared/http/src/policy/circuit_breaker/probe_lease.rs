@@ -17,7 +17,8 @@ pub(super) struct ProbeLease {
 }
 
 impl ProbeLease {
-    /// Takes the lease, if no other process has it. It ends by itself `lifetime` after its last renewal.
+    /// Takes the lease, if no other process has it. It ends by itself `lifetime` after its last
+    /// renewal.
     pub(super) async fn acquire(
         store: &Arc<dyn Store>,
         system: &str,
@@ -54,8 +55,8 @@ impl ProbeLease {
     }
 }
 
-/// Releases the lease at once, so that other processes need not wait for its end. Without a runtime the process is at its
-/// own end.
+/// Releases the lease at once, so that other processes need not wait for its end. Without a runtime
+/// the process is at its own end.
 impl Drop for ProbeLease {
     fn drop(&mut self) {
         let Ok(runtime) = Handle::try_current() else {

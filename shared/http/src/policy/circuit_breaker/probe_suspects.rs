@@ -1,8 +1,9 @@
 //! The requests that may be at fault themselves for the failures of probes.
 //!
-//! A system whose only requests are of records that it always answers with 5xx looks like one that is down. Nothing in
-//! the responses tells the two apart, but an outage ends. So the failures of each request as a probe are followed, and
-//! from time to time one of them counts towards its record's attempts.
+//! A system whose only requests are of records that it always answers with 5xx looks like one that
+//! is down. Nothing in the responses tells the two apart, but an outage ends. So the failures of
+//! each request as a probe are followed, and from time to time one of them counts towards its
+//! record's attempts.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,8 +11,8 @@ use tokio::time::Instant;
 
 /// The requests that failed as probes since the system last succeeded, by their fingerprints.
 ///
-/// They are kept in memory alone: a restart begins anew, which is on the safe side. There is at most one new entry for
-/// each probe, so they are few.
+/// They are kept in memory alone: a restart begins anew, which is on the safe side. There is at
+/// most one new entry for each probe, so they are few.
 pub(super) struct ProbeSuspects {
     charge_after: Duration,
     failing_since: HashMap<u64, Instant>,
@@ -26,7 +27,8 @@ impl ProbeSuspects {
         }
     }
 
-    /// Notes that a request failed as a probe. Returns true if that counts towards the attempts of its record.
+    /// Notes that a request failed as a probe. Returns true if that counts towards the attempts of
+    /// its record.
     pub(super) fn has_failed(&mut self, fingerprint: u64, now: Instant) -> bool {
         let since = self.failing_since.entry(fingerprint).or_insert(now);
         let counts = now.duration_since(*since) >= self.charge_after;

@@ -12,15 +12,16 @@ pub(crate) const TELLING_BYTES: usize = 4 * 1024;
 /// The tags that pages begin with (WHATWG MIME Sniffing §7.1).
 const PAGE_TAGS: [&str; 2] = ["!doctype html", "html"];
 
-/// The tags that a page may begin with whose beginning is lost. A body that begins with a tag is neither JSON nor a
-/// table.
+/// The tags that a page may begin with whose beginning is lost. A body that begins with a tag is
+/// neither JSON nor a table.
 const PART_TAGS: [&str; 15] = [
     "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title", "b", "body",
     "br", "p", "center",
 ];
 
-/// Returns true if a body is a web page, by its Content-Type or by its beginning, where something else is expected. Many
-/// servers use that type whatever a program sends: an empty body, JSON and declared XML are what they are.
+/// Returns true if a body is a web page, by its Content-Type or by its beginning, where something
+/// else is expected. Many servers use that type whatever a program sends: an empty body, JSON and
+/// declared XML are what they are.
 pub(crate) fn is_web_page(
     headers: &HeaderMap,
     beginning: &[u8],

@@ -9,12 +9,12 @@ use url::{Position, form_urlencoded};
 
 use crate::{OutgoingRequest, response::content_type};
 
-/// The shortest word that is looked for within others, in characters; one with digits always is, since people write the
-/// same number in groups and in one.
+/// The shortest word that is looked for within others, in characters; one with digits always is,
+/// since people write the same number in groups and in one.
 const MIN_CHARS_WITHIN: usize = 4;
 
-/// Returns a text with `***` for each word that was sent, and true if there is such a word. The words of the request's
-/// label are shown: they are the flow's, not the record's.
+/// Returns a text with `***` for each word that was sent, and true if there is such a word. The
+/// words of the request's label are shown: they are the flow's, not the record's.
 pub(super) fn without_echo(text: &str, request: &OutgoingRequest<'_>) -> (String, bool) {
     let (label, sent) = (request.label.to_lowercase(), sent(request).to_lowercase());
     let known: HashSet<&str> = parts(&label).collect();

@@ -1,5 +1,5 @@
-//! Web pages that come instead of a response: of a login, a proxy, a maintenance. They come with 200 as well, and are
-//! neither a success nor data.
+//! Web pages that come instead of a response: of a login, a proxy, a maintenance. They come with
+//! 200 as well, and are neither a success nor data.
 
 mod detection;
 mod echo;
@@ -24,9 +24,9 @@ pub(crate) struct WebPage<'a> {
     pub(crate) beginning: &'a [u8],
 }
 
-/// Makes the failure of a request whose response is a page: it may have been carried out before the page was shown.
-/// `place` begins the message; `hide` takes secrets out of it. The message has the title where nothing that was sent is
-/// in it: outages show it too, and they are about no record.
+/// Makes the failure of a request whose response is a page: it may have been carried out before the
+/// page was shown. `place` begins the message; `hide` takes secrets out of it. The message has the
+/// title where nothing that was sent is in it: outages show it too, and they are about no record.
 pub(crate) fn failure(
     page: &WebPage<'_>,
     place: &str,

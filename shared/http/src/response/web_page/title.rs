@@ -26,7 +26,8 @@ pub(super) fn title(headers: &HeaderMap, beginning: &[u8]) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// Returns the beginning of a text, of whole words where it has some: a part of one would not be known as an echo.
+/// Returns the beginning of a text, of whole words where it has some: a part of one would not be
+/// known as an echo.
 pub(super) fn shortened(text: &str) -> String {
     let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
     if let Some((end, _)) = text.char_indices().nth(MAX_TITLE_CHARS) {

@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The support of the tests: servers, stores, and a project with one system.
 
 mod authority;
 mod server;

@@ -56,12 +56,12 @@ impl SystemFile {
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 
-    /// All clients of the project: there is one.
+    /// Returns all clients of the project: there is one.
     pub(crate) fn clients(&self, store: &Arc<dyn Store>) -> SystemClients {
         SystemClients::new(&self.project(), store).unwrap()
     }
 
-    /// The system's client, as one more process would have it.
+    /// Returns the system's client, as one more process would have it.
     pub(crate) fn client(&self, store: &Arc<dyn Store>) -> SystemClient {
         self.clients(store).of("shop").unwrap().clone()
     }
@@ -76,15 +76,15 @@ impl SystemFile {
         clients.of("shop").unwrap().clone()
     }
 
-    /// The system's client with a store of its own.
-    pub(crate) async fn lone(&self) -> Lone {
+    /// Returns the system's client with a store of its own.
+    pub(crate) async fn lone(&self) -> LoneClient {
         self.lone_with(&ClientOptions::default()).await
     }
 
-    pub(crate) async fn lone_with(&self, options: &ClientOptions) -> Lone {
+    pub(crate) async fn lone_with(&self, options: &ClientOptions) -> LoneClient {
         let directory = tempfile::tempdir().unwrap();
         let client = self.client_with(&store(directory.path()).await, options);
-        Lone {
+        LoneClient {
             client,
             _directory: directory,
         }
@@ -100,12 +100,12 @@ pub(crate) fn by(clock: &ManualClock) -> ClientOptions {
 }
 
 /// A client with a store of its own.
-pub(crate) struct Lone {
+pub(crate) struct LoneClient {
     client: SystemClient,
     _directory: TempDir,
 }
 
-impl std::ops::Deref for Lone {
+impl std::ops::Deref for LoneClient {
     type Target = SystemClient;
 
     fn deref(&self) -> &SystemClient {
@@ -121,7 +121,7 @@ async fn store(directory: &Path) -> Arc<dyn Store> {
     )
 }
 
-/// `GET /things`.
+/// Makes the request `GET /things`.
 pub(crate) fn things(server: &str) -> OutgoingRequest<'static> {
     OutgoingRequest {
         method: Method::GET,
