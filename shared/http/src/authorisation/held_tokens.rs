@@ -15,7 +15,7 @@ const MAX_RENEWAL_DELAY: Duration = Duration::from_secs(30);
 /// asks anew.
 const SHARED_FAILURE_LIFETIME: Duration = Duration::from_millis(500);
 
-/// TokenSet and their place in the order of all that were granted.
+/// Tokens, and their place in the order of all that were granted.
 #[derive(Clone)]
 pub(super) struct GrantedTokens {
     pub(super) generation: i64,

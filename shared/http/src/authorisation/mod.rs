@@ -11,6 +11,7 @@ mod held_tokens;
 mod login;
 mod token_denial;
 mod token_endpoint;
+mod token_form;
 mod token_renewal;
 mod token_requests;
 mod token_seal;

@@ -3,19 +3,17 @@
 //! The crate `oauth2` knows neither assertions nor grants of one's own (RFC 7521, RFC 7523), and
 //! keeps responses that it cannot read, tokens and all, in its errors.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use pomost_project::auth::{ClientAuthentication, OAuth2, OAuthGrant};
+use pomost_project::auth::{OAuth2, OAuthGrant};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
-use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{
     assertion::AssertionSigner, credential::hide, token_denial::TokenDenial,
-    token_requests::TokenRequests, token_set::ObtainedToken,
+    token_form::ShownSecrets, token_requests::TokenRequests, token_set::ObtainedToken,
 };
 use crate::{
     OutgoingRequest, Response,
@@ -27,9 +25,6 @@ use crate::{
 
 /// The longest description of an error that is shown, in characters.
 const MAX_QUOTED_CHARS: usize = 200;
-
-const JWT_BEARER_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// An authorisation server, as one system uses it.
 pub(super) struct TokenEndpoint {
@@ -49,13 +44,6 @@ struct TokenResponse {
     refresh_token: Option<SecretString>,
     error: Option<Value>,
     error_description: Option<Value>,
-}
-
-/// The secrets that a request shows beside its grant.
-#[derive(Default)]
-struct ShownSecrets {
-    parameters: Vec<(&'static str, SecretString)>,
-    basic: Option<SecretString>,
 }
 
 impl TokenEndpoint {
@@ -111,81 +99,6 @@ impl TokenEndpoint {
             .send(Method::POST, url, headers, Some(self.form(shown).into()));
         sent.await
             .map_err(|error| TokenDenial::unreachable(format!("{}: {error}", self.name())))
-    }
-
-    fn shown(&self, refresh_token: Option<&SecretString>) -> Result<ShownSecrets, TokenDenial> {
-        let settings = &*self.settings;
-        let mut shown = ShownSecrets::default();
-        match &settings.grant {
-            OAuthGrant::ClientCredentials => {}
-            OAuthGrant::RefreshToken { first, .. } => {
-                shown
-                    .parameters
-                    .push(("refresh_token", refresh_token.unwrap_or(first).clone()));
-            }
-            OAuthGrant::JwtBearer { claims, .. } => {
-                shown.parameters.push(("assertion", self.signed(claims)?))
-            }
-        }
-        match &settings.client {
-            ClientAuthentication::None => {}
-            ClientAuthentication::Basic(secret) => {
-                shown.basic = Some(basic(&settings.client_id, secret))
-            }
-            ClientAuthentication::Body(secret) => {
-                shown.parameters.push(("client_secret", secret.clone()))
-            }
-            ClientAuthentication::PrivateKeyJwt(_) => {
-                let (client, audience) = (&settings.client_id, settings.token_url.to_string());
-                let claims = [("iss", client), ("sub", client), ("aud", &audience)];
-                let claims = claims.map(|(name, value)| (name.to_owned(), value.clone()));
-                shown
-                    .parameters
-                    .push(("client_assertion", self.signed(&BTreeMap::from(claims))?));
-            }
-        }
-        Ok(shown)
-    }
-
-    fn form(&self, shown: &ShownSecrets) -> String {
-        let settings = &*self.settings;
-        let grant_type = match settings.grant {
-            OAuthGrant::ClientCredentials => "client_credentials",
-            OAuthGrant::RefreshToken { .. } => "refresh_token",
-            OAuthGrant::JwtBearer { .. } => JWT_BEARER_GRANT,
-        };
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", grant_type);
-        match settings.client {
-            ClientAuthentication::Basic(_) => {}
-            ClientAuthentication::None | ClientAuthentication::Body(_) => {
-                form.append_pair("client_id", &settings.client_id);
-            }
-            ClientAuthentication::PrivateKeyJwt(_) => {
-                form.append_pair("client_id", &settings.client_id);
-                form.append_pair("client_assertion_type", CLIENT_ASSERTION_TYPE);
-            }
-        }
-        form.extend_pairs(&settings.parameters);
-        form.extend_pairs(
-            shown
-                .parameters
-                .iter()
-                .map(|(name, secret)| (name, secret.expose_secret())),
-        );
-        form.finish()
-    }
-
-    fn signed(&self, claims: &BTreeMap<String, String>) -> Result<SecretString, TokenDenial> {
-        let refused =
-            |why: String| TokenDenial::refused(format!("{}: auth.oauth2: {why}", self.system));
-        let signer = self
-            .signer
-            .as_ref()
-            .ok_or_else(|| refused("there is no private key".to_owned()))?;
-        signer
-            .assertion(claims, self.requests.clock.timestamp())
-            .map_err(|error| refused(error.to_string()))
     }
 
     fn obtained(
@@ -314,15 +227,6 @@ impl TokenEndpoint {
     }
 }
 
-impl ShownSecrets {
-    fn secrets(&self) -> impl Iterator<Item = &SecretString> {
-        self.parameters
-            .iter()
-            .map(|(_, secret)| secret)
-            .chain(&self.basic)
-    }
-}
-
 /// Sorts a response that is no success by its status.
 fn by_status(status: StatusCode, message: String) -> TokenDenial {
     match status.as_u16() {
@@ -341,14 +245,6 @@ fn quoted(text: &str, shown: &ShownSecrets) -> String {
         .filter(|c| !c.is_control())
         .take(MAX_QUOTED_CHARS)
         .collect()
-}
-
-/// Makes the header of basic authentication. The name and the secret are encoded as in a form
-/// before they are joined (RFC 6749 §2.3.1).
-fn basic(client_id: &str, secret: &SecretString) -> SecretString {
-    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose_secret()));
-    format!("Basic {}", BASE64_STANDARD.encode(pair)).into()
 }
 
 /// Reads a number of seconds; some servers write it as text.

@@ -1,4 +1,4 @@
-//! TokenSet, and the time of their renewal.
+//! Tokens, and the time of their renewal.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) struct ObtainedToken {
     pub(super) lifetime: Option<Duration>,
 }
 
-/// TokenSet as they are kept in the store. They do not print themselves.
+/// Tokens as they are kept in the store. They do not print themselves.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct TokenSet {
     #[serde(serialize_with = "exposed")]

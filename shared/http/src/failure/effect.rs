@@ -7,11 +7,11 @@ use super::FailureClass;
 /// Says if a request that failed had an effect all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestEffect {
-    /// It had none: it was not sent, or it was refused.
+    /// The request had no effect: it was not sent, or it was refused.
     None,
-    /// It had none most likely: the system says that it failed.
+    /// The request had no effect most likely: the system says that it failed.
     Unlikely,
-    /// It is unknown how the request ended.
+    /// The request is in doubt: it is unknown how it ended.
     Unknown,
 }
 

@@ -228,7 +228,7 @@ impl SlotQueue {
     }
 }
 
-/// One of those who wait, for as long as it does.
+/// A request in the number of those that wait, until it is dropped.
 struct CountedWaiter<'a>(&'a AtomicU32);
 
 impl<'a> CountedWaiter<'a> {

@@ -142,3 +142,53 @@ impl FailureSummary {
 fn delay(retries: u32, asked: Option<Duration>) -> u32 {
     asked.map_or_else(|| growing_delay(retries), asked_delay)
 }
+
+#[cfg(test)]
+mod tests {
+    use pomost_models::{Lane, RunId};
+
+    use super::*;
+
+    fn attempts_after(charging: AttemptCharging, failure: Failure) -> Option<(u32, u32)> {
+        let batch = Batch {
+            flow: "things".into(),
+            run: RunId::generate(),
+            id: "0.0".into(),
+            size: 1,
+            attempt: 1,
+            waits: 1,
+            lane: Lane::Live,
+            records: Vec::new(),
+        };
+        let mut policy = RetryPolicy::for_batch(&batch, 3);
+        policy.charging = charging;
+        policy
+            .after(&failure)
+            .map(|retry| (retry.attempt, retry.waits))
+    }
+
+    #[test]
+    fn a_failed_probe_of_a_suspect_counts_though_the_system_is_down_and_no_other_failure_does() {
+        let failed = |class| Failure::new(class, "it failed".to_owned());
+        let after = |failure| attempts_after(AttemptCharging::NoFailure, failure);
+        assert_eq!(after(failed(FailureClass::Transient)), Some((1, 2)));
+        let suspect = |class| Failure {
+            is_of_suspect: true,
+            ..failed(class)
+        };
+        assert_eq!(after(suspect(FailureClass::Transient)), Some((2, 1)));
+        assert_eq!(after(suspect(FailureClass::Throttled)), Some((1, 2)));
+    }
+
+    #[test]
+    fn of_those_that_went_down_with_the_system_only_the_first_failure_counts() {
+        let after = |is_first| {
+            let failure = Failure {
+                is_first,
+                ..Failure::new(FailureClass::Transient, "it failed".to_owned())
+            };
+            attempts_after(AttemptCharging::FirstFailure, failure)
+        };
+        assert_eq!([true, false].map(after), [Some((2, 1)), Some((1, 2))]);
+    }
+}

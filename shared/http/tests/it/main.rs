@@ -17,4 +17,5 @@ mod streams;
 mod support;
 mod suspects;
 mod tls;
+mod transports;
 mod web_pages;
