@@ -6,8 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
+use pomost_http::{BreakerTiming, ClientOptions};
 use pomost_models::RunTrigger;
 use pomost_runtime::Backends;
 use pomost_store::{Outage, RunRequest, RunState, Store};
@@ -238,11 +240,31 @@ async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     assert!(dead <= 2, "{outcomes:?}");
 }
 
-/// There are enough of them for the shop to seem down again and again. Others, of another flow as well, cross
-/// all the while.
+/// Tries a system that is down many times a second, and counts a failed probe after some time of failures.
+fn impatient(charge_after: Duration) -> ClientOptions {
+    let breaker = BreakerTiming {
+        first_rest: Duration::from_millis(10),
+        longest_rest: Duration::from_millis(50),
+        charge_after,
+    };
+    ClientOptions {
+        breaker,
+        ..ClientOptions::default()
+    }
+}
+
+/// The records that always fail: enough for the shop to seem down again and again.
+const BAD: u64 = 5;
+
+fn failing_bad_ones(seen: &Seen) -> Option<Reply> {
+    let is_bad = (0..BAD).any(|key| seen.body.contains(&format!("k00{key}")));
+    let reply = is_bad.then(|| Reply::json(500, &json!({})))?;
+    Some(Reply::With("retry-after", "1".into(), reply.into()))
+}
+
+/// Others, of another flow as well, cross all the while.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
-    const BAD: u64 = 5;
     let (world, rows) = world(one_attempt()).await;
     world.shop.intercept(failing(500));
     let others = Flow {
@@ -253,13 +275,11 @@ async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
         "flows/others.yaml",
         &others.text().replace("flow: things", "flow: others"),
     );
-    let running = world.start().await;
+    let days = Duration::from_secs(7 * 24 * 3600);
+    let running = world.start_clients(&impatient(days)).await;
     let run = running.request(None).await;
     down(&world.backends().await, &["shop"]).await;
-    world.shop.intercept(|seen| {
-        let is_bad = (0..BAD).any(|key| seen.body.contains(&format!("k00{key}")));
-        is_bad.then(|| Reply::json(500, &json!({})))
-    });
+    world.shop.intercept(failing_bad_ones);
     let store = world.backends().await.store;
     for round in 0.. {
         let request = RunRequest {
@@ -288,6 +308,21 @@ async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
     );
     running.stop().await;
     down(&world.backends().await, &[]).await;
+}
+
+/// Nothing else is asked of their system, which therefore looks like one that is down.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_always_fail_die_in_the_end_when_they_are_alone() {
+    let rows: [Value; BAD as usize] =
+        std::array::from_fn(|key| json!({ "key": format!("k{key:03}") }));
+    let (world, _) = World::with_rows(rows, one_attempt()).await;
+    world.shop.intercept(failing_bad_ones);
+    let running = world.start_clients(&impatient(Duration::ZERO)).await;
+    let run = running.request(None).await;
+    down(&world.backends().await, &["shop"]).await;
+    assert_eq!(outcomes(&running.ended(run).await), [("dead", BAD)]);
+    running.stop().await;
+    assert_eq!(world.dead().await.len() as u64, BAD);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,7 @@ impl<'a> Asking<'a> {
         };
         match row {
             Ok(row) => self.read(told, row, order, &variables),
-            Err(failure) if failure.unasked && !self.permit.holds() => End::NotNow,
+            Err(failure) if failure.not_sent && !self.permit.holds() => End::NotNow,
             Err(failure) => End::Failed(failure),
         }
     }

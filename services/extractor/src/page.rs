@@ -142,7 +142,10 @@ impl Source {
                 body: stream::iter([Ok(body)]).boxed(),
             });
         }
-        let streamed = self.client.open(call, StreamLimits::default()).await?;
+        let streamed = self
+            .client
+            .send_streaming(call, StreamLimits::default())
+            .await?;
         let (status, headers, is_empty) = (
             streamed.status,
             streamed.headers.clone(),
@@ -242,7 +245,7 @@ impl Source {
         variables: &Variables,
     ) -> Result<OutgoingRequest<'a>, Failure> {
         self.client
-            .call(request, &self.flow.extract.answers, input, variables)
+            .prepare(request, &self.flow.extract.answers, input, variables)
     }
 
     fn page_call<'a>(

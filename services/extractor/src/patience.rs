@@ -46,7 +46,7 @@ impl Patience {
         };
         let (class, wait) = (failure.class.as_str(), delay.as_secs_f64());
         // That a system is down has been said.
-        match failure.unasked || is_down {
+        match failure.not_sent || is_down {
             true => debug!(flow, error = %failure, class, wait, "the source waits"),
             false => warn!(flow, error = %failure, class, wait, "the source waits"),
         }

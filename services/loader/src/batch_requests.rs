@@ -80,7 +80,7 @@ impl BatchRequests {
         };
         let mut call =
             self.client
-                .call(request, &self.load().answers, &input, &self.variables())?;
+                .prepare(request, &self.load().answers, &input, &self.variables())?;
         call.body = call.body.or_else(|| Some(mapped(rows)));
         call.needs_body = false;
         call.permit = rows.first().map(|row| row.act.permit).unwrap_or_default();

@@ -157,10 +157,10 @@ impl Destination {
 
     /// Which failures of a batch cost no attempt that was begun then, when the system was down or not.
     pub(crate) fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {
-        let spares = |client: &SystemClient| client.spares(batch, began, was_down);
+        let spares = |client: &SystemClient| client.attempt_charging(batch, began, was_down);
         self.client
             .as_ref()
-            .map_or(AttemptCharging::Nothing, spares)
+            .map_or(AttemptCharging::EveryFailure, spares)
     }
 
     /// The system's client.

@@ -1,4 +1,4 @@
-//! What is counted of systems: the names, and the functions that count.
+//! The metrics of systems: their names, and the functions that set them.
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
@@ -6,22 +6,22 @@ const UP: &str = "pomost_system_up";
 const TURNED_AWAY: &str = "pomost_requests_turned_away_total";
 const CONCURRENCY: &str = "pomost_system_concurrency_limit";
 
-/// Notes whether a system is up.
+/// Notes that a system is up, or down.
 pub(crate) fn set_up(system: &str, is_up: bool) {
     gauge!(UP, "system" => system.to_owned()).set(f64::from(u8::from(is_up)));
 }
 
-/// Counts a request that was not made because its system is down.
+/// Counts a request that was not sent because its system is down.
 pub(crate) fn count_turned_away(system: &str) {
     counter!(TURNED_AWAY, "system" => system.to_owned()).increment(1);
 }
 
-/// Notes how many requests a system takes at a time.
+/// Notes the number of requests that a system takes at a time.
 pub(crate) fn set_concurrency(system: &str, limit: usize) {
     gauge!(CONCURRENCY, "system" => system.to_owned()).set(limit as f64);
 }
 
-/// Says what they are. To be called when the process's recorder is there.
+/// Describes the metrics. To be called when the process's recorder is there.
 pub(crate) fn describe() {
     describe_gauge!(
         UP,

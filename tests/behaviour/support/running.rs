@@ -8,7 +8,7 @@ use pomost_extractor::{
     Scheduling,
     webhook::{Limits, Receiver},
 };
-use pomost_http::SystemClients;
+use pomost_http::{ClientOptions, SystemClients};
 use pomost_models::{RunId, RunTrigger};
 use pomost_runtime::{Backends, ServiceContext};
 use pomost_store::{RunRequest, RunState, RunSummary, Store};
@@ -30,6 +30,17 @@ impl Running {
         scheduling: Scheduling,
         broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
     ) -> Running {
+        let options = ClientOptions::default();
+        Running::start_clients(directory, scheduling, broker, &options).await
+    }
+
+    /// Starts the three services with clients of these options.
+    pub(crate) async fn start_clients(
+        directory: &Path,
+        scheduling: Scheduling,
+        broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
+        options: &ClientOptions,
+    ) -> Running {
         let project = open::project(directory).unwrap_or_else(|problems| panic!("{problems}"));
         // A runner that was killed may take a moment to let go.
         let mut backends = eventually(async || Backends::embedded(directory).await).await;
@@ -41,7 +52,8 @@ impl Running {
             claim,
             shutdown,
         };
-        let clients = SystemClients::new(&context.project, &context.backends.store).unwrap();
+        let store = &context.backends.store;
+        let clients = SystemClients::with_options(&context.project, store, options).unwrap();
         context.declare().await.unwrap();
         let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
         Running { context, services }

@@ -7,6 +7,7 @@ use std::{
 
 use pomost_broker::{Broker, Message, Queue, Route};
 use pomost_extractor::Scheduling;
+use pomost_http::ClientOptions;
 use pomost_models::{DeadLetter, RunId};
 use pomost_runtime::Backends;
 use pomost_store::RunSummary;
@@ -121,6 +122,11 @@ impl World {
         broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
     ) -> Running {
         Running::start(self.directory(), scheduling, broker).await
+    }
+
+    /// Starts the three services with clients of these options.
+    pub(crate) async fn start_clients(&self, options: &ClientOptions) -> Running {
+        Running::start_clients(self.directory(), Scheduling::Off, |broker| broker, options).await
     }
 
     /// The broker and the store, beside the services if those run.

@@ -1,20 +1,25 @@
-//! How requests prove who sends them.
+//! The proof, in each request, of who sends it.
 //!
-//! A [`Pass`] is what a request carries. It is one and the same for systems with a key of their own; for
-//! the others it is made of tokens, which [`renewal`] keeps and which [`source`] says where they come from.
+//! A request carries a [`Credential`]. It is always the same for systems with a key of their own.
+//! For the others it is made of tokens: a [`TokenSource`] asks for them, and a [`TokenRenewal`]
+//! keeps them. So a new kind of auth is either one more fixed credential (`fixed` below) or one
+//! more token source.
 
-mod denied;
-mod held;
-mod jwt;
-mod oauth2;
-mod pass;
-mod renewal;
-mod seal;
-mod session;
-mod source;
-mod tokens;
+mod assertion;
+mod credential;
+mod held_tokens;
+mod login;
+mod token_denial;
+mod token_endpoint;
+mod token_form;
+mod token_renewal;
+mod token_requests;
+mod token_seal;
+mod token_set;
+mod token_source;
+mod token_store;
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::header;
@@ -24,130 +29,123 @@ use pomost_project::{
 };
 use pomost_store::Store;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
+use tokio::time::Instant;
 
-use crate::{Failure, FailureClass};
-pub(crate) use pass::Pass;
-use renewal::Renewal;
-use seal::Seal;
-use source::Source;
+use crate::{Clock, Failure, FailureClass, Transport};
+pub(crate) use credential::Credential;
+use credential::CredentialError;
+use token_renewal::TokenRenewal;
+use token_requests::TokenRequests;
+use token_source::TokenSource;
 
-/// How requests to one system prove who sends them.
+/// The authorisation of requests to one system.
 #[derive(Clone)]
 pub(crate) enum Authorisation {
-    /// In the same way always.
-    Fixed(Arc<Pass>),
-    /// By tokens that are renewed.
-    Renewed(Arc<Renewal>),
+    /// The same credential always.
+    Fixed(Arc<Credential>),
+    /// Tokens that are renewed.
+    Renewed(Arc<TokenRenewal>, Clock),
 }
 
 impl Authorisation {
-    /// As the system's file says. `tokens` is what asks for tokens, `store` where they are kept.
+    /// Makes the authorisation that the system's file asks for. Tokens are asked for over its
+    /// transport and kept in the store.
     pub(crate) fn new(
         system: &Arc<System>,
-        tokens: reqwest::Client,
-        store: Arc<dyn Store>,
+        transport: &Arc<dyn Transport>,
+        store: &Arc<dyn Store>,
+        clock: &Clock,
     ) -> Result<Authorisation, Failure> {
-        let renewed = |(source, seal), place| renewal(system, source, seal, place, store);
-        let fixed = match &system.auth {
-            SystemAuth::OAuth2(settings) => {
-                return Ok(renewed(
-                    Source::of_oauth2(system, settings, tokens)?,
-                    SessionTokenPlace::bearer(),
-                ));
-            }
-            SystemAuth::Session(settings) => {
-                return Ok(renewed(
-                    Source::of_session(system, settings, tokens)?,
-                    settings.place.clone(),
-                ));
-            }
-            SystemAuth::None => Ok(Pass::nothing()),
-            SystemAuth::Bearer { token } => {
-                let value = format!("Bearer {}", token.expose_secret());
-                Pass::header(header::AUTHORIZATION, &value, [token.clone()])
-            }
-            SystemAuth::Basic { username, password } => {
-                let pair =
-                    BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
-                let secrets = [password.clone(), SecretString::from(pair.as_str())];
-                Pass::header(header::AUTHORIZATION, &format!("Basic {pair}"), secrets)
-            }
-            SystemAuth::Header { name, value } => {
-                Pass::header(name.clone(), value.expose_secret(), [value.clone()])
-            }
-            SystemAuth::Cookie { name, value } => Pass::cookie(name, value),
-            SystemAuth::Query { name, value } => Ok(Pass::query(name, value)),
+        let requests = || TokenRequests::new(system, transport, clock);
+        let renewed = |(source, seal), place| {
+            let renewal = TokenRenewal::new(system, source, seal, place, store, clock);
+            Ok(Authorisation::Renewed(Arc::new(renewal), clock.clone()))
         };
-        let failed = |error| {
-            Failure::new(
-                FailureClass::Unauthorised,
-                format!("{}: {error}", system.name),
-            )
-        };
-        fixed
-            .map(|pass| Authorisation::Fixed(Arc::new(pass)))
-            .map_err(failed)
+        match &system.auth {
+            SystemAuth::OAuth2(settings) => renewed(
+                TokenSource::of_oauth2(system, settings, requests())?,
+                SessionTokenPlace::bearer(),
+            ),
+            SystemAuth::Session(settings) => renewed(
+                TokenSource::of_session(system, settings, requests())?,
+                settings.place.clone(),
+            ),
+            auth => match fixed(auth) {
+                Ok(credential) => Ok(Authorisation::Fixed(Arc::new(credential))),
+                Err(error) => {
+                    let message = format!("{}: {error}", system.name);
+                    Err(Failure::new(FailureClass::Unauthorised, message))
+                }
+            },
+        }
     }
 
-    /// What the next request carries: not what is of the generation that was `refused`. It is there
-    /// before the deadline, or the request is not made.
-    pub(crate) async fn pass(
+    /// Returns the credential of the next request: not one of the generation that was `refused`. It
+    /// is there before the deadline, or the request is not sent.
+    pub(crate) async fn credential(
         &self,
         refused: Option<i64>,
         deadline: Option<Instant>,
-    ) -> Result<Arc<Pass>, Failure> {
-        let renewal = match self {
-            Authorisation::Fixed(pass) => return Ok(pass.clone()),
-            Authorisation::Renewed(renewal) => renewal,
+    ) -> Result<Arc<Credential>, Failure> {
+        let (renewal, clock) = match self {
+            Authorisation::Fixed(credential) => return Ok(credential.clone()),
+            Authorisation::Renewed(renewal, clock) => (renewal, clock),
         };
         let Some(deadline) = deadline else {
-            return renewal.pass(refused).await.map(Arc::new);
+            return renewal.credential(refused).await.map(Arc::new);
         };
-        let pass = timeout_at(deadline, renewal.pass(refused))
+        let credential = clock
+            .until(deadline, renewal.credential(refused))
             .await
-            .unwrap_or_else(|_| {
-                // What gives tokens has less time than a request, so it is not that which does not answer.
+            .unwrap_or_else(|| {
+                // The token source has less time than a request, so it is not the one that does not
+                // answer.
                 let message = format!(
                     "{}: its tokens were not renewed within the time-out",
                     renewal.system
                 );
-                Err(Failure::unasked(FailureClass::Unreachable, message))
+                Err(Failure::not_sent(FailureClass::Unreachable, message))
             });
-        pass.map(Arc::new)
+        credential.map(Arc::new)
     }
 
-    /// Notes that what a request carried was accepted.
-    pub(crate) fn accept(&self, pass: &Pass) {
-        if let (Authorisation::Renewed(renewal), Some(generation)) = (self, pass.generation) {
+    /// Notes that the credential of a request was accepted.
+    pub(crate) fn accept(&self, credential: &Credential) {
+        if let (Authorisation::Renewed(renewal, _), Some(generation)) =
+            (self, credential.generation)
+        {
             renewal.accept(generation);
         }
     }
 
-    /// Waits until nothing is being renewed.
+    /// Waits until no tokens are being renewed.
     pub(crate) async fn finish(&self) {
-        if let Authorisation::Renewed(renewal) = self {
+        if let Authorisation::Renewed(renewal, _) = self {
             renewal.finish().await;
         }
     }
 }
 
-fn renewal(
-    system: &System,
-    source: Source,
-    seal: Seal,
-    place: SessionTokenPlace,
-    store: Arc<dyn Store>,
-) -> Authorisation {
-    Authorisation::Renewed(Arc::new(Renewal {
-        system: system.name.clone(),
-        source,
-        place,
-        store,
-        seal,
-        holder: Uuid::new_v4().to_string(),
-        accepted: AtomicI64::new(0),
-        held: Arc::default(),
-    }))
+/// Makes the credential of a system with a key of its own.
+fn fixed(auth: &SystemAuth) -> Result<Credential, CredentialError> {
+    match auth {
+        SystemAuth::Bearer { token } => {
+            let value = format!("Bearer {}", token.expose_secret());
+            Credential::header(header::AUTHORIZATION, &value, [token.clone()])
+        }
+        SystemAuth::Basic { username, password } => {
+            let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+            let secrets = [password.clone(), SecretString::from(pair.as_str())];
+            Credential::header(header::AUTHORIZATION, &format!("Basic {pair}"), secrets)
+        }
+        SystemAuth::Header { name, value } => {
+            Credential::header(name.clone(), value.expose_secret(), [value.clone()])
+        }
+        SystemAuth::Cookie { name, value } => Credential::cookie(name, value),
+        SystemAuth::Query { name, value } => Ok(Credential::query(name, value)),
+        // The two with tokens are renewed, which the caller sees to.
+        SystemAuth::None | SystemAuth::OAuth2(_) | SystemAuth::Session(_) => {
+            Ok(Credential::nothing())
+        }
+    }
 }

@@ -10,7 +10,7 @@ use tracing::Level;
 
 use crate::support::{Authority, Fault, Reply, Server, SystemFile, things};
 
-/// What was logged.
+/// The log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -27,8 +27,8 @@ impl io::Write for Log {
 
 impl Log {
     fn start() -> (Log, tracing::subscriber::DefaultGuard) {
-        // While there is one subscriber alone, what another test's thread is first to log counts as wanted by
-        // nobody (tracing-core asks the thread's default).
+        // While there is one subscriber alone, what another test's thread is first to log counts as
+        // wanted by nobody (tracing-core asks the thread's default).
         let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let log = Log::default();
         let writer = log.clone();
@@ -120,7 +120,7 @@ async fn a_login_is_in_no_log_no_error_and_no_debug_text() {
     );
 }
 
-/// Whoever knows the URL of a hook is let in.
+/// A hook lets in everyone that knows its URL.
 #[tokio::test]
 async fn the_url_of_a_hook_is_in_no_log_and_no_error() {
     let (log, _guard) = Log::start();
@@ -128,7 +128,7 @@ async fn the_url_of_a_hook_is_in_no_log_and_no_error() {
     let mut shown = String::new();
     for url in [&server.url, "http://127.0.0.1:1"] {
         let hook = AlertHook::new(format!("{url}/CANARY").into()).unwrap();
-        let failure = hook.say("the shop is down").await.unwrap_err();
+        let failure = hook.post("the shop is down").await.unwrap_err();
         shown.push_str(&format!("{failure} {failure:?}"));
     }
     assert_eq!(server.asked("/CANARY"), 1);

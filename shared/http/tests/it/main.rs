@@ -15,5 +15,7 @@ mod replicas;
 mod sessions;
 mod streams;
 mod support;
+mod suspects;
 mod tls;
+mod transports;
 mod web_pages;

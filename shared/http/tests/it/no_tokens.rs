@@ -9,16 +9,16 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use pomost_http::{FailureClass, SystemClient};
+use pomost_http::{FailureClass, ManualClock, SystemClient};
 use pomost_store::{LeaseName, Outage, Store};
 use tokio::time::timeout;
 
 use crate::{
     renewal::until,
-    support::{Authority, Place, Reply, Server, SystemFile, on_both, things},
+    support::{Authority, Place, Reply, Server, SystemFile, by, on_both, things},
 };
 
-/// A system that gets its tokens there.
+/// A system that gets its tokens at a URL.
 fn system(url: &str, token_url: &str) -> SystemFile {
     let auth = format!(
         "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{token_url}', client_id: us, client_secret: \
@@ -29,7 +29,7 @@ fn system(url: &str, token_url: &str) -> SystemFile {
         .set("SECRET", "secret-CANARY")
 }
 
-/// A server whose token endpoint answers so until it is mended.
+/// A server whose token endpoint gives one answer until it is mended.
 async fn server(answer: fn(&str) -> Reply) -> (Server, Arc<AtomicBool>) {
     let is_mended = Arc::new(AtomicBool::new(false));
     let mended = is_mended.clone();
@@ -44,7 +44,7 @@ async fn server(answer: fn(&str) -> Reply) -> (Server, Arc<AtomicBool>) {
     (server.await, is_mended)
 }
 
-/// The class and the reason of the one outage that the store knows of; none, once there is none.
+/// Waits until the store knows of one outage, or of none; returns its class and reason.
 async fn outage(store: &Arc<dyn Store>, there_is_one: bool) -> Option<(String, String)> {
     let looking = async {
         loop {
@@ -60,8 +60,12 @@ async fn outage(store: &Arc<dyn Store>, there_is_one: bool) -> Option<(String, S
         .expect("the store does not know")
 }
 
-/// Waits until it is time to try, and tries.
-async fn try_again(client: &SystemClient, server: &Server) -> bool {
+/// The longest rest of a system that is down.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// Makes the next probe, and says if it succeeds.
+async fn try_again(client: &SystemClient, server: &Server, clock: &ManualClock) -> bool {
+    clock.advance(LONGEST_REST);
     client.until_ready().await;
     client.send(things(&server.url)).await.is_ok()
 }
@@ -137,23 +141,25 @@ async fn is_an_outage((answer, class, reason): Case) {
     let store = Place::Sqlite(directory.path().join("state.db"))
         .open()
         .await;
-    let client = system(&server.url, &format!("{}/token", server.url)).client(&store);
+    let clock = ManualClock::default();
+    let system = system(&server.url, &format!("{}/token", server.url));
+    let client = system.client_with(&store, &by(&clock));
     let failure = client.send(things(&server.url)).await.unwrap_err();
     let reason = format!("shop: the token endpoint at 127.0.0.1 {reason}");
     assert_eq!((failure.class, &failure.message), (class, &reason));
-    assert!(client.is_down() && !failure.unasked, "{failure}");
+    assert!(client.is_down() && !failure.not_sent, "{failure}");
     assert_eq!(
         outage(&store, true).await,
         Some((class.as_str().to_owned(), reason))
     );
     for _ in 0..5 {
-        assert!(client.send(things(&server.url)).await.unwrap_err().unasked);
+        assert!(client.send(things(&server.url)).await.unwrap_err().not_sent);
     }
     assert_eq!(server.asked("/token"), 1, "{failure}");
-    assert!(!try_again(&client, &server).await);
+    assert!(!try_again(&client, &server, &clock).await);
     assert_eq!(server.asked("/token"), 2, "{failure}");
     is_mended.store(true, Ordering::Relaxed);
-    assert!(try_again(&client, &server).await);
+    assert!(try_again(&client, &server, &clock).await);
     assert_eq!(
         (outage(&store, false).await, server.asked("/token")),
         (None, 3)
@@ -192,7 +198,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
         let fails = async || {
             let failure = client.send(things(&server.url)).await.unwrap_err();
             assert!(
-                failure.unasked && failure.class == FailureClass::Unreachable,
+                failure.not_sent && failure.class == FailureClass::Unreachable,
                 "{failure}"
             );
             assert!(!client.is_down());
@@ -240,12 +246,14 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
         .await;
         let stores: [Arc<dyn Store>; 2] = [place.open().await, place.open().await];
         let system = system(&server.url, &format!("{}/token", server.url));
-        let clients = stores.map(|store| system.client(&store));
+        let clock = ManualClock::default();
+        let clients = stores.map(|store| system.client_with(&store, &by(&clock)));
         for client in &clients {
             client.send(things(&server.url)).await.unwrap_err();
             assert!(client.is_down());
         }
         is_silent.store(true, Ordering::Relaxed);
+        clock.advance(LONGEST_REST);
         clients[0].until_ready().await;
         let probing = tokio::spawn({
             let (client, url) = (clients[0].clone(), server.url.clone());
@@ -258,7 +266,7 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
                 .send(things(&server.url))
                 .await
                 .unwrap_err()
-                .unasked
+                .not_sent
         );
         assert_eq!((server.asked("/token"), server.asked("/things")), (3, 0));
         probing.abort();
@@ -266,13 +274,12 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
     .await;
 }
 
-/// The other system's flows know nothing of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_refresh_token_is_an_outage_that_says_what_to_do_also_where_another_replica_was_refused()
  {
     on_both(|place: Place| async move {
         let authority = Authority::start(100).await;
-        // It was used before, by somebody else.
+        // Another client has used the refresh token before.
         authority.change(|state| state.issued = 1);
         let store = place.open().await;
         for _ in 0..2 {
@@ -317,7 +324,9 @@ async fn what_fails_while_a_system_is_down_for_another_reason_is_told() {
     let store = Place::Sqlite(directory.path().join("state.db"))
         .open()
         .await;
-    let client = system(&server.url, &format!("{}/token", server.url)).client(&store);
+    let clock = ManualClock::default();
+    let system = system(&server.url, &format!("{}/token", server.url));
+    let client = system.client_with(&store, &by(&clock));
     while !client.is_down() {
         client.send(things(&server.url)).await.unwrap_err();
     }
@@ -325,7 +334,7 @@ async fn what_fails_while_a_system_is_down_for_another_reason_is_told() {
     is_of_tokens.store(true, Ordering::Relaxed);
     let told = async {
         while outage(&store, true).await.unwrap().0 != "unauthorised" {
-            try_again(&client, &server).await;
+            try_again(&client, &server, &clock).await;
         }
     };
     timeout(Duration::from_secs(60), told).await.unwrap();
@@ -357,7 +366,7 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
         .hold_system("shop", Duration::from_secs(3600))
         .await
         .unwrap();
-    // Others find out, or it may be too early to look again.
+    // Another request finds the hold, when it is time to read the store again.
     let told = async {
         loop {
             let other = timeout(
@@ -375,7 +384,7 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
     authority.open_gate();
     let failure = sending.await.unwrap().unwrap_err();
     assert!(
-        failure.unasked && failure.class == FailureClass::Throttled,
+        failure.not_sent && failure.class == FailureClass::Throttled,
         "{failure}"
     );
     assert_eq!(

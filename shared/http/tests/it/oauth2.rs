@@ -1,4 +1,4 @@
-//! How tokens are asked for.
+//! Requests for tokens.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use pomost_http::FailureClass;

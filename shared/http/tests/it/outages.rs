@@ -10,11 +10,14 @@ use std::{
     time::Duration,
 };
 
-use pomost_http::{Failure, FailureClass, SystemClient};
+use pomost_http::{Failure, FailureClass, ManualClock, SystemClient};
 use pomost_store::Store;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use crate::support::{Place, Reply, Server, SystemFile, on_both, things};
+use crate::support::{Place, Reply, Server, SystemFile, by, on_both, things};
+
+/// The rest of a system before its first probe.
+const REST: Duration = Duration::from_secs(1);
 
 /// A server that answers with a status that can be changed; 0 is no answer at all.
 async fn server(status: &Arc<AtomicUsize>) -> Server {
@@ -40,7 +43,7 @@ async fn goes_down(client: &SystemClient, server: &Server) {
 async fn turned_away(client: &SystemClient, server: &Server) -> Failure {
     let failure = client.send(things(&server.url)).await.unwrap_err();
     assert!(
-        failure.unasked && failure.class == FailureClass::Throttled,
+        failure.not_sent && failure.class == FailureClass::Throttled,
         "{failure}"
     );
     assert_eq!(
@@ -54,8 +57,9 @@ async fn turned_away(client: &SystemClient, server: &Server) -> Failure {
 async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succeeds() {
     let status = answering(500);
     let server = server(&status).await;
-    let client = SystemFile::at(&server.url).lone().await;
-    let began = Instant::now();
+    let clock = ManualClock::default();
+    let client = SystemFile::at(&server.url).lone_with(&by(&clock)).await;
+    let began = clock.now();
     let mut firsts = Vec::new();
     while !client.is_down() {
         firsts.push(client.send(things(&server.url)).await.unwrap_err().is_first);
@@ -64,20 +68,22 @@ async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succee
         firsts,
         (0..10).map(|number| number == 0).collect::<Vec<_>>()
     );
-    assert!(client.has_been_down_since(Instant::now()));
+    assert!(client.has_been_down_since(clock.now()));
     for _ in 0..5 {
         let left = turned_away(&client, &server).await.retry_after.unwrap();
         assert!(left <= Duration::from_secs(1), "{left:?}");
     }
     assert_eq!(server.seen().len(), 10);
     status.store(422, Ordering::Relaxed);
+    clock.advance(REST);
     client.until_ready().await;
     assert_eq!(
         client.send(things(&server.url)).await.unwrap_err().class,
         FailureClass::Invalid
     );
     assert!(!client.is_down() && client.may_have_been_down_since(began));
-    assert!(!client.may_have_been_down_since(Instant::now()));
+    clock.advance(REST);
+    assert!(!client.may_have_been_down_since(clock.now()));
     assert_eq!(server.seen().len(), 11);
 }
 
@@ -87,12 +93,15 @@ async fn of_all_replicas_one_at_a_time_tries_whether_the_system_is_back() {
         let status = answering(500);
         let server = server(&status).await;
         let stores: [Arc<dyn Store>; 2] = [place.open().await, place.open().await];
-        let clients = stores.map(|store| SystemFile::at(&server.url).client(&store));
+        let clock = ManualClock::default();
+        let clients =
+            stores.map(|store| SystemFile::at(&server.url).client_with(&store, &by(&clock)));
         for client in &clients {
             goes_down(client, &server).await;
         }
         assert_eq!(server.seen().len(), 20);
         status.store(0, Ordering::Relaxed);
+        clock.advance(REST);
         clients[0].until_ready().await;
         let first = tokio::spawn({
             let (client, url) = (clients[0].clone(), server.url.clone());
@@ -107,9 +116,10 @@ async fn of_all_replicas_one_at_a_time_tries_whether_the_system_is_back() {
         first.abort();
         first.await.unwrap_err();
         status.store(200, Ordering::Relaxed);
-        // Long before the right of the one that was dropped would have ended by itself.
+        // The lease of the probe that was dropped lasts longer than this by itself.
         let tried = async {
             while clients[1].is_down() {
+                clock.advance(REST);
                 clients[1].until_ready().await;
                 let _ = clients[1].send(things(&server.url)).await;
             }
@@ -119,14 +129,16 @@ async fn of_all_replicas_one_at_a_time_tries_whether_the_system_is_back() {
     .await;
 }
 
-/// Whoever made it may have given up.
+/// Its caller may have given up.
 #[tokio::test]
 async fn a_try_that_is_dropped_makes_room_for_the_next() {
     let status = answering(500);
     let server = server(&status).await;
-    let client = SystemFile::at(&server.url).lone().await;
+    let clock = ManualClock::default();
+    let client = SystemFile::at(&server.url).lone_with(&by(&clock)).await;
     goes_down(&client, &server).await;
     status.store(0, Ordering::Relaxed);
+    clock.advance(REST);
     client.until_ready().await;
     {
         let mut hanging = Box::pin(client.send(things(&server.url)));
@@ -142,12 +154,13 @@ async fn a_try_that_is_dropped_makes_room_for_the_next() {
         .await;
     }
     status.store(200, Ordering::Relaxed);
+    clock.advance(REST);
     client.until_ready().await;
     client.send(things(&server.url)).await.unwrap();
     assert!(!client.is_down());
 }
 
-/// What is not asked of it says nothing of it.
+/// A request that is not sent says nothing about its system.
 #[tokio::test]
 async fn waiting_of_our_own_is_no_outage() {
     let status = answering(200);
@@ -158,7 +171,7 @@ async fn waiting_of_our_own_is_no_outage() {
         .await;
     client.send(things(&server.url)).await.unwrap();
     for _ in 0..20 {
-        assert!(client.send(things(&server.url)).await.unwrap_err().unasked);
+        assert!(client.send(things(&server.url)).await.unwrap_err().not_sent);
     }
     assert!(!client.is_down());
 }

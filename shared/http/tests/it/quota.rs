@@ -14,10 +14,10 @@ use crate::support::{Place, Reply, Server, SystemFile, on_postgres, things};
 
 const PROCESSES: usize = 3;
 
-/// How many requests a process makes at a time: 12 in all.
+/// The number of requests that a process makes at a time: 12 in all.
 const WORKERS: usize = 4;
 
-/// How many requests the server takes in one window.
+/// The number of requests that the server takes in one window.
 const QUOTA: usize = 100;
 
 const WINDOW: Duration = Duration::from_secs(10);
@@ -27,8 +27,8 @@ const WINDOWS: usize = 2;
 /// A server that counts requests in fixed windows and refuses those beyond its quota.
 #[derive(Default)]
 struct Quota {
-    /// Half a slot before the first request: to which window one belongs that comes just between two is
-    /// a matter of chance.
+    /// Half a slot before the first request: to which window one belongs that comes just between
+    /// two is a matter of chance.
     began: Option<Instant>,
     taken: [usize; WINDOWS],
     refused: usize,

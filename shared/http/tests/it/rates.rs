@@ -88,7 +88,7 @@ async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
             // All at once, as the requests of a batch: nobody has looked before.
             for told in join_all((0..10).map(|_| throttled(&other, &server.url))).await {
                 let left = told.retry_after.unwrap().as_secs();
-                assert!(told.unasked && left > 200 && left <= 300, "{told}");
+                assert!(told.not_sent && left > 200 && left <= 300, "{told}");
             }
             assert_eq!(server.seen().len(), 1);
         })
@@ -134,12 +134,12 @@ async fn requests_that_wait_for_their_turns_are_not_made_once_one_was_told_that_
     let failures = join_all((0..8).map(|_| client.send(things(&server.url)))).await;
     let told = failures
         .into_iter()
-        .filter(|failure| failure.as_ref().unwrap_err().unasked)
+        .filter(|failure| failure.as_ref().unwrap_err().not_sent)
         .count();
     assert_eq!((told, server.seen().len()), (7, 1));
 }
 
-/// They wait for a second, and go on at half the rate.
+/// The replicas wait for a second, and go on at half the rate.
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_replica_asked_too_often_and_no_time_is_named_all_wait_and_then_ask_half_as_often()
 {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pomost_http::{Failure, FailureClass, SystemClient};
+use pomost_http::{Failure, FailureClass, ManualClock, SystemClient};
 
-use crate::support::{Authority, Fault, Place, on_both, things};
+use crate::support::{Authority, Fault, Place, by, on_both, things};
 
 /// Waits for a condition.
 pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
@@ -19,14 +19,14 @@ pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
         .expect("the condition did not come true");
 }
 
-/// Asks for things until the server says that it is enough. New tokens may be used up by others before
-/// a refused request is sent again; then it is refused for good, and whoever makes it tries later. Where that
-/// happens often, the system seems to be down for a while.
+/// Asks for things until the server says that it is enough. New tokens may be used up by others
+/// before a refused request is sent again; then it is refused for good, and its worker tries later.
+/// Where that happens often, the system seems to be down for a while.
 pub(crate) async fn work(client: &SystemClient, url: &str) {
     loop {
         match client.send(things(url)).await {
             Ok(answer) if answer.body.ends_with(b"true}") => return,
-            Err(failure) if failure.unasked => client.until_ready().await,
+            Err(failure) if failure.not_sent => client.until_ready().await,
             Err(failure) => assert_eq!(failure.status, Some(401), "{failure}"),
             Ok(_) => {}
         }
@@ -93,12 +93,16 @@ async fn a_system_that_refuses_every_token_gets_a_few_and_then_fewer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_renewed_before_they_expire() {
     let authority = Authority::start(usize::MAX).await;
-    authority.change(|state| state.expires_in = Some(2));
-    let client = authority.system().lone().await;
-    while authority.standing().issued < 2 {
-        client.send(things(&authority.url)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    authority.change(|state| state.expires_in = Some(3600));
+    let clock = ManualClock::default();
+    let client = authority.system().lone_with(&by(&clock)).await;
+    client.send(things(&authority.url)).await.unwrap();
+    clock.advance(Duration::from_secs(3539));
+    client.send(things(&authority.url)).await.unwrap();
+    assert_eq!(authority.standing().issued, 1);
+    clock.advance(Duration::from_secs(2));
+    client.send(things(&authority.url)).await.unwrap();
+    assert_eq!(authority.standing().issued, 2);
     assert_eq!(
         (authority.standing().premature, authority.standing().reused),
         (1, 0)
@@ -179,7 +183,7 @@ async fn a_refresh_token_whose_answer_was_lost_needs_new_authorisation_until_the
             "{elsewhere}"
         );
         assert_eq!(authority.standing().asked, asked);
-        // Somebody authorised us again.
+        // A person authorised us again.
         let again = system.set(
             "REFRESH_TOKEN",
             format!("refresh-CANARY-{}", authority.standing().issued),
@@ -193,7 +197,7 @@ async fn a_refresh_token_whose_answer_was_lost_needs_new_authorisation_until_the
     .await;
 }
 
-/// Asks until it is not a matter of waiting.
+/// Asks until the credentials are refused.
 async fn refused(client: &SystemClient, authority: &Authority) -> Failure {
     let asking = async {
         loop {
@@ -212,13 +216,12 @@ async fn refused(client: &SystemClient, authority: &Authority) -> Failure {
 async fn an_authorisation_server_that_is_not_ready_is_waited_for() {
     let authority = Authority::start(100).await;
     authority.change(|state| state.fault = Some(Fault::Unavailable));
-    let client = authority.system().lone().await;
+    let clock = ManualClock::default();
+    let client = authority.system().lone_with(&by(&clock)).await;
     let failure = client.send(things(&authority.url)).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Throttled, "{failure}");
-    let recovered = async { while client.send(things(&authority.url)).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(30), recovered)
-        .await
-        .unwrap();
+    clock.advance(Duration::from_secs(1));
+    client.send(things(&authority.url)).await.unwrap();
     assert_eq!(
         (authority.standing().asked, authority.standing().reused),
         (2, 0)
@@ -228,14 +231,14 @@ async fn an_authorisation_server_that_is_not_ready_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_are_due_are_used_while_there_are_no_new_ones() {
     let authority = Authority::start(usize::MAX).await;
-    authority.change(|state| state.expires_in = Some(10));
-    let client = authority.system().lone().await;
+    authority.change(|state| state.expires_in = Some(3600));
+    let clock = ManualClock::default();
+    let client = authority.system().lone_with(&by(&clock)).await;
     client.send(things(&authority.url)).await.unwrap();
     authority.change(|state| state.fault = Some(Fault::Unavailable));
-    while authority.standing().asked < 2 {
-        client.send(things(&authority.url)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    clock.advance(Duration::from_secs(3541));
+    client.send(things(&authority.url)).await.unwrap();
+    assert_eq!(authority.standing().asked, 2);
     client.send(things(&authority.url)).await.unwrap();
     assert!(!client.is_down());
 }

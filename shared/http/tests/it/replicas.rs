@@ -12,12 +12,13 @@ use crate::{
 
 const PROCESSES: usize = 3;
 
-/// How many requests a process makes at a time: 51 in all.
+/// The number of requests that a process makes at a time: 51 in all.
 const WORKERS: usize = 17;
 
 const EXPIRIES: usize = 200;
 
-/// One of each kind of victim. After the one that was renewing, all wait until its lease is over.
+/// The number of processes that are killed: one of each kind. After the one that was renewing, all
+/// wait until its lease is over.
 const KILLS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,14 +28,14 @@ pub(crate) struct Authority {
 }
 
 struct Shared {
-    state: Mutex<Standing>,
-    /// Whether token requests get in.
+    state: Mutex<AuthorityState>,
+    /// True while token requests get in.
     gate: watch::Sender<bool>,
     /// Token requests that wait before the gate.
     waiting: AtomicUsize,
 }
 
-/// What goes wrong with the next token request.
+/// The fault of the next token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The refresh token is used up, and the answer does not come.
@@ -44,16 +44,16 @@ pub(crate) enum Fault {
     Unavailable,
 }
 
-/// How things stand.
+/// The counts and the settings.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Standing {
+pub(crate) struct AuthorityState {
     /// The number of the current refresh token and access token.
     pub(crate) issued: usize,
-    /// How often the current access token is still taken.
+    /// The number of times that the current access token is still taken.
     uses: usize,
-    /// How often each access token is taken.
+    /// The number of times that each access token is taken.
     life: usize,
-    /// How many access tokens were used up.
+    /// The number of access tokens that were used up.
     pub(crate) expired: usize,
     /// Refresh tokens that were shown after their use.
     pub(crate) reused: usize,
@@ -61,9 +61,9 @@ pub(crate) struct Standing {
     pub(crate) premature: usize,
     /// Token requests of any outcome.
     pub(crate) asked: usize,
-    /// Who asked for a token and waits before the gate.
+    /// The worker that asked for a token and waits before the gate.
     pub(crate) asking: Option<String>,
-    /// The API goes on until so many access tokens are used up.
+    /// The number of used up access tokens after which the API says that it is done.
     pub(crate) until: usize,
     /// Requests that the API took.
     pub(crate) served: usize,
@@ -74,14 +74,14 @@ pub(crate) struct Standing {
 }
 
 impl Authority {
-    /// Starts; each access token is taken `life` times.
+    /// Starts the server; each access token is taken `life` times.
     pub(crate) async fn start(life: usize) -> Authority {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Mutex::new(Standing {
+        let state = Mutex::new(AuthorityState {
             life,
             until: usize::MAX,
-            ..Standing::default()
+            ..AuthorityState::default()
         });
         let shared = Arc::new(Shared {
             state,
@@ -105,7 +105,7 @@ impl Authority {
         Authority::system_at(&self.url)
     }
 
-    /// The same, where the server is another process's.
+    /// Returns the same system, where the server is another process's.
     pub(crate) fn system_at(url: &str) -> SystemFile {
         let auth = format!(
             "auth:\n  oauth2:\n    grant: refresh_token\n    token_url: {url}/token\n    client_id: us\n    \
@@ -120,15 +120,15 @@ impl Authority {
             .set("WORKER", "none")
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> AuthorityState {
         self.shared.lock().clone()
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Standing)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut AuthorityState)) {
         change(&mut self.shared.lock());
     }
 
-    /// Has the access token taken no more.
+    /// Makes the access token expire.
     pub(crate) fn expire(&self) {
         self.change(|state| {
             state.expired += usize::from(state.uses > 0);
@@ -144,7 +144,7 @@ impl Authority {
         self.shared.gate.send_replace(true);
     }
 
-    /// How many token requests wait before the gate.
+    /// Returns the number of token requests that wait before the gate.
     pub(crate) fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::SeqCst)
     }
@@ -157,7 +157,7 @@ impl Drop for Authority {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Standing> {
+    fn lock(&self) -> MutexGuard<'_, AuthorityState> {
         self.state.lock().unwrap()
     }
 }
@@ -194,7 +194,7 @@ async fn token(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
     }
 }
 
-impl Standing {
+impl AuthorityState {
     fn token(&mut self, seen: &Seen) -> Option<(StatusCode, Value)> {
         self.asked += 1;
         let (form, fault) = (seen.form(), self.fault.take());

@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The support of the tests: servers, stores, and a project with one system.
 
 mod authority;
 mod server;
@@ -8,4 +8,4 @@ mod system;
 pub(crate) use authority::{Authority, Fault};
 pub(crate) use server::{Reply, Seen, Server};
 pub(crate) use stores::{Place, on_both, on_postgres};
-pub(crate) use system::{SystemFile, things};
+pub(crate) use system::{SystemFile, by, things};

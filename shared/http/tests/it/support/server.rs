@@ -43,7 +43,7 @@ impl Seen {
     }
 }
 
-/// What a server answers.
+/// The answer of a server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reply {
     status: u16,
@@ -79,7 +79,7 @@ impl Reply {
     }
 }
 
-/// What a server has seen, and how it answers.
+/// The requests that a server has seen, and the function that answers them.
 type Shared = (Arc<Mutex<Vec<Seen>>>, Arc<Answering>);
 
 type Answering = dyn Fn(&Seen) -> Reply + Send + Sync;
@@ -108,7 +108,7 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How often a path was asked for.
+    /// Returns the number of requests for a path.
     pub(crate) fn asked(&self, path: &str) -> usize {
         self.seen().iter().filter(|seen| seen.path == path).count()
     }

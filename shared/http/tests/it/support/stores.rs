@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 use pomost_store::{Store, postgres::PostgresStore, sqlite::SqliteStore};
 use tokio_postgres::NoTls;
 
-/// Where a store is, for other processes to open it too.
+/// The place of a store, for other processes to open it too.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     Sqlite(PathBuf),

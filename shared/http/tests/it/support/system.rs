@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use http::{HeaderMap, Method};
-use pomost_http::{OutgoingRequest, SendPermit, SystemClient, SystemClients};
+use pomost_http::{
+    ClientOptions, ManualClock, OutgoingRequest, SendPermit, SystemClient, SystemClients,
+};
 use pomost_project::{Project, environment::Environment};
 use pomost_store::{Store, sqlite::SqliteStore};
 use tempfile::TempDir;
@@ -54,34 +56,56 @@ impl SystemFile {
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 
-    /// All clients of the project: there is one.
+    /// Returns all clients of the project: there is one.
     pub(crate) fn clients(&self, store: &Arc<dyn Store>) -> SystemClients {
         SystemClients::new(&self.project(), store).unwrap()
     }
 
-    /// The system's client, as one more process would have it.
+    /// Returns the system's client, as one more process would have it.
     pub(crate) fn client(&self, store: &Arc<dyn Store>) -> SystemClient {
         self.clients(store).of("shop").unwrap().clone()
     }
 
-    /// The system's client with a store of its own.
-    pub(crate) async fn lone(&self) -> Lone {
+    /// Returns the system's client with other options than usual.
+    pub(crate) fn client_with(
+        &self,
+        store: &Arc<dyn Store>,
+        options: &ClientOptions,
+    ) -> SystemClient {
+        let clients = SystemClients::with_options(&self.project(), store, options).unwrap();
+        clients.of("shop").unwrap().clone()
+    }
+
+    /// Returns the system's client with a store of its own.
+    pub(crate) async fn lone(&self) -> LoneClient {
+        self.lone_with(&ClientOptions::default()).await
+    }
+
+    pub(crate) async fn lone_with(&self, options: &ClientOptions) -> LoneClient {
         let directory = tempfile::tempdir().unwrap();
-        let client = self.client(&store(directory.path()).await);
-        Lone {
+        let client = self.client_with(&store(directory.path()).await, options);
+        LoneClient {
             client,
             _directory: directory,
         }
     }
 }
 
+/// Returns options by which a client's time is a test's.
+pub(crate) fn by(clock: &ManualClock) -> ClientOptions {
+    ClientOptions {
+        clock: clock.clone().into(),
+        ..ClientOptions::default()
+    }
+}
+
 /// A client with a store of its own.
-pub(crate) struct Lone {
+pub(crate) struct LoneClient {
     client: SystemClient,
     _directory: TempDir,
 }
 
-impl std::ops::Deref for Lone {
+impl std::ops::Deref for LoneClient {
     type Target = SystemClient;
 
     fn deref(&self) -> &SystemClient {
@@ -97,7 +121,7 @@ async fn store(directory: &Path) -> Arc<dyn Store> {
     )
 }
 
-/// `GET /things`.
+/// Makes the request `GET /things`.
 pub(crate) fn things(server: &str) -> OutgoingRequest<'static> {
     OutgoingRequest {
         method: Method::GET,
