@@ -53,7 +53,7 @@ impl<'a> Tally<'a> {
             entries: Vec::new(),
             run: batch.run,
             batch: batch.id.clone(),
-            outcomes: SlotOutcomes::waiting(0),
+            outcomes: SlotOutcomes::unsettled(0),
         };
         let (settled, again, troubles) = Default::default();
         let (letters, tries) = (Vec::new(), RetryPolicy::of(batch, flow.load.attempts));
@@ -180,7 +180,7 @@ impl<'a> Tally<'a> {
 
     /// The records that have an outcome.
     pub fn settled(&self) -> Batch {
-        let bare = self.settled.iter().map(|(record, _)| record.bare());
+        let bare = self.settled.iter().map(|(record, _)| record.without_data());
         self.batch.with_records(bare.collect())
     }
 
@@ -202,7 +202,7 @@ impl<'a> Tally<'a> {
         let settled = std::mem::take(&mut self.settled).into_iter();
         let (lost, settled): (Vec<_>, Vec<_>) =
             settled.partition(|(record, _)| keys.contains(&record.key));
-        self.settlement.outcomes = SlotOutcomes::waiting(0);
+        self.settlement.outcomes = SlotOutcomes::unsettled(0);
         settled
             .into_iter()
             .for_each(|(record, outcome)| self.settle(record, outcome));
@@ -266,7 +266,7 @@ impl<'a> Tally<'a> {
     fn bury(&mut self, record: Record, reason: DeadLetterReason, failure: &Failure, advice: &str) {
         let answer = match failure.answer.is_empty() {
             true => String::new(),
-            false => format!(": {}", self.flow.mask_of(&record, &failure.answer)),
+            false => format!(": {}", self.flow.mask_for_record(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
         let letter = self.letter(
@@ -317,7 +317,7 @@ impl<'a> Tally<'a> {
         );
         // An older letter may have the content whose replay clears the doubt.
         self.letters.push(DeadLetter {
-            newest_alone: letter.newest_alone && !may_clear,
+            latest_only: letter.latest_only && !may_clear,
             ..letter
         });
     }

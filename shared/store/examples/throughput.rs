@@ -110,7 +110,7 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
     };
     let answers = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
     assert_eq!(answers.len(), keys.len());
-    let mut outcomes = SlotOutcomes::waiting(BATCH);
+    let mut outcomes = SlotOutcomes::unsettled(BATCH);
     (0..BATCH).for_each(|slot| outcomes.settle(slot, Outcome::Created));
     let entries = keys.into_iter().map(|key| {
         let known = KnownRecord {

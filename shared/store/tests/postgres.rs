@@ -129,7 +129,7 @@ async fn versions_compare_as_the_models_compare_them() {
         let read = |text: &str| {
             orders
                 .each_ref()
-                .map(|order| Version::new(text).extracted(order))
+                .map(|order| Version::new(text).with_extraction_order(order))
         };
         let plain = given.map(Version::new);
         let all = given
@@ -172,8 +172,8 @@ fn mask(seed: &mut u64) -> String {
     let size = roll(9);
     (0..size)
         .map(|_| match roll(3) {
-            0 => Outcome::ALL[roll(8)].letter(),
-            _ => SlotOutcomes::WAITING,
+            0 => Outcome::ALL[roll(8)].symbol(),
+            _ => SlotOutcomes::UNSETTLED,
         })
         .collect()
 }

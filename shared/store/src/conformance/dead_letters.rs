@@ -39,7 +39,7 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         record: Some(record),
         message: None,
         flow_version: None,
-        newest_alone: false,
+        latest_only: false,
     }
 }
 

@@ -474,7 +474,7 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
     ];
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &SlotOutcomes::waiting(2))
+        .record_outcomes(run, "1", &SlotOutcomes::unsettled(2))
         .await
         .unwrap();
     let outcomes = mask(&[(0, Outcome::Created), (1, Outcome::Created)]);
@@ -508,7 +508,7 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
 pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &SlotOutcomes::waiting(3))
+        .record_outcomes(run, "1", &SlotOutcomes::unsettled(3))
         .await
         .unwrap();
     let worker = Worker::new(&store);
@@ -627,7 +627,7 @@ pub async fn a_thousand_keys_are_claimed_and_settled_at_once(store: Arc<dyn Stor
         .map(|key| (key.as_str(), applied(key, "1", 1)))
         .collect();
     let settlement = BatchSettlement {
-        outcomes: SlotOutcomes::waiting(1000),
+        outcomes: SlotOutcomes::unsettled(1000),
         ..worker.settlement(&entries_settled)
     };
     assert!(store.settle(&settlement).await.unwrap().is_empty());

@@ -33,7 +33,7 @@ fn new_dead(slot: u32, key: &str, version: &str, row: usize) -> DeadLetter {
 
 fn newest(letter: DeadLetter) -> DeadLetter {
     DeadLetter {
-        newest_alone: true,
+        latest_only: true,
         ..letter
     }
 }
@@ -58,7 +58,7 @@ async fn answer(
 }
 
 async fn is_dead(store: &Arc<dyn Store>, letter: &DeadLetter) -> bool {
-    answer(store, letter, letter.fate()).await == ClaimResult::Dead
+    answer(store, letter, letter.fingerprint()).await == ClaimResult::Dead
 }
 
 async fn archive(store: &Arc<dyn Store>, letters: &[&DeadLetter]) {
@@ -83,14 +83,18 @@ pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Sto
     archive(&store, &[&new_dead(0, "a", "1", 0)]).await;
     let again = new_dead(3, "a", "1", 7);
     assert_eq!(
-        answer(&store, &again, again.fate()).await,
+        answer(&store, &again, again.fingerprint()).await,
         ClaimResult::Dead
     );
     let changed = DeadLetter {
         flow_version: Some("two".into()),
         ..again.clone()
     };
-    for fate in [None, changed.fate(), new_dead(3, "a", "2", 7).fate()] {
+    for fate in [
+        None,
+        changed.fingerprint(),
+        new_dead(3, "a", "2", 7).fingerprint(),
+    ] {
         assert_eq!(
             answer(&store, &again, fate).await,
             ClaimResult::Claimed(KnownRecord::default())
@@ -103,7 +107,7 @@ pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Sto
         ClaimResult::Claimed(KnownRecord::default())
     );
     assert_eq!(
-        answer(&store, &again, again.fate()).await,
+        answer(&store, &again, again.fingerprint()).await,
         ClaimResult::ClaimedElsewhere
     );
 }
@@ -117,7 +121,7 @@ pub async fn a_record_that_died_before_the_load_is_tried_there(store: Arc<dyn St
         };
         archive(&store, &[&mapped]).await;
         assert_eq!(
-            answer(&store, &mapped, mapped.fate()).await,
+            answer(&store, &mapped, mapped.fingerprint()).await,
             ClaimResult::Claimed(KnownRecord::default())
         );
     }
@@ -135,7 +139,10 @@ pub async fn what_was_applied_meanwhile_makes_a_dead_record_one_to_be_tried_agai
         .unwrap();
     Worker::new(&store).apply("a", &read("1", 3), 1).await;
     let again = new_dead(0, "a", "1", 7);
-    assert_eq!(answer(&store, &again, again.fate()).await, act_on("a"));
+    assert_eq!(
+        answer(&store, &again, again.fingerprint()).await,
+        act_on("a")
+    );
     assert_eq!(store.supersede("customers", &["a"]).await.unwrap(), 1);
     archive(&store, &[&again]).await;
     assert_eq!(open(&store).await, ids(&[&again]));
@@ -328,7 +335,7 @@ pub async fn a_dead_change_that_is_read_again_waits_for_nothing_and_nothing_for_
     store.expect_changes(&[&read_again]).await.unwrap();
     let behind = async || {
         store
-            .are_behind(&read_again, &[again.fate(), next.fate()])
+            .are_behind(&read_again, &[again.fingerprint(), next.fingerprint()])
             .await
             .unwrap()
     };
@@ -354,7 +361,7 @@ pub async fn what_waits_for_a_dead_change_waits_also_when_that_is_found_dead(
     store.settle_changes(&batch_of(&[&first])).await.unwrap();
     let is_behind = async || {
         store
-            .are_behind(&batch_of(&[&next]), &[next.fate()])
+            .are_behind(&batch_of(&[&next]), &[next.fingerprint()])
             .await
             .unwrap()
     };
@@ -383,7 +390,7 @@ pub async fn what_a_claim_does_not_find_dead_waits_for_its_turn(store: Arc<dyn S
         .unwrap();
     let is_behind = async || {
         store
-            .are_behind(&batch_of(&[&again]), &[again.fate()])
+            .are_behind(&batch_of(&[&again]), &[again.fingerprint()])
             .await
             .unwrap()
     };

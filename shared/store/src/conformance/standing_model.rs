@@ -133,7 +133,7 @@ impl Model {
                 hash: [content; 16],
             },
         };
-        let mut outcomes = SlotOutcomes::waiting(0);
+        let mut outcomes = SlotOutcomes::unsettled(0);
         if outcome != Outcome::Dead || is_dead {
             outcomes.settle(record.slot, outcome);
         }
@@ -174,7 +174,7 @@ impl Model {
         let letter = DeadLetter {
             record: Some(record.clone()),
             flow_version: Some(self.flow.to_string()),
-            newest_alone: true,
+            latest_only: true,
             ..letter(run, "1", record.slot)
         };
         let id = DeadLetter::id_of(run, "1", letter.stage, record);
@@ -233,7 +233,7 @@ impl Model {
         let open = self.store.dead_letters(&any()).await.unwrap();
         let mut open: Vec<_> = open
             .iter()
-            .map(|letter| (letter.key(), letter.fate().unwrap()))
+            .map(|letter| (letter.key(), letter.fingerprint().unwrap()))
             .collect::<Vec<_>>();
         open.sort_by_key(|(key, _)| *key);
         let fate = |(key, Key { standing, .. }): (&&'static str, &Key)| match *standing {

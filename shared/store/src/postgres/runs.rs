@@ -290,7 +290,7 @@ pub(super) fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<Stri
         .map(|(batch, size)| {
             (
                 stored(batch),
-                SlotOutcomes::waiting(*size).mask().to_owned(),
+                SlotOutcomes::unsettled(*size).mask().to_owned(),
             )
         })
         .unzip()

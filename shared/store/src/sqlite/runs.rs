@@ -302,7 +302,12 @@ pub(super) fn add_batches(
     batches: &[(String, u32)],
 ) -> rusqlite::Result<()> {
     batches.iter().try_for_each(|(batch, size)| {
-        merge_batch(transaction, run, batch, SlotOutcomes::waiting(*size).mask())
+        merge_batch(
+            transaction,
+            run,
+            batch,
+            SlotOutcomes::unsettled(*size).mask(),
+        )
     })
 }
 
