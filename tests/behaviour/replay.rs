@@ -343,7 +343,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         id,
         flow: "things".into(),
         run: RunId::generate(),
-        batch: String::new(),
+        batch: "".into(),
         size: 0,
         stage: Stage::Load,
         reason: DeadLetterReason::Unreadable,

@@ -52,7 +52,7 @@ impl<'a> Tally<'a> {
             token,
             entries: Vec::new(),
             run: batch.run,
-            batch: batch.id.clone(),
+            batch: batch.id.to_string(),
             outcomes: SlotOutcomes::unsettled(0),
         };
         let (settled, again, troubles) = Default::default();
@@ -337,7 +337,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use pomost_models::{Lane, Operation, RunId, Version};
+    use pomost_models::{Operation, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use pomost_store::KnownRecord;
     use serde_json::value::RawValue;
@@ -354,16 +354,11 @@ mod tests {
     }
 
     fn batch(attempt: u32, waits: u32) -> Batch {
-        let (flow, run) = ("customers".to_owned(), RunId::generate());
         Batch {
-            flow,
-            run,
-            id: "1".to_owned(),
             size: 1,
             attempt,
             waits,
-            lane: Lane::Live,
-            records: Vec::new(),
+            ..Batch::new("customers", RunId::generate(), "1", Vec::new())
         }
     }
 

@@ -166,13 +166,8 @@ fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
         record.slot = slot;
     }
     let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    let place = if first == 0 {
-        String::new()
-    } else {
-        format!(".{first}")
-    };
     Batch {
-        id: format!("{}/split{place}", batch.id),
+        id: batch.id.of_split(first),
         size,
         ..batch.with_records(records)
     }
@@ -181,7 +176,7 @@ fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Lane, Operation, RunId, Version};
+    use pomost_models::{Operation, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use serde_json::value::RawValue;
 
@@ -191,7 +186,6 @@ mod tests {
         r#"{"id":"a","updated_at":"2026-01-01T00:00:00Z","email":"ann@example.com","name":"Ann"}"#;
 
     fn batch(size: u32) -> Batch {
-        let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
         let data = || RawValue::from_string(CUSTOMER.to_owned()).unwrap();
         let record = |slot: u32| Record {
             slot,
@@ -202,16 +196,7 @@ mod tests {
             source: None,
         };
         let records = (0..size).map(record).collect();
-        Batch {
-            flow,
-            run,
-            id,
-            size,
-            attempt: 0,
-            waits: 0,
-            lane: Lane::Live,
-            records,
-        }
+        Batch::new("customers", RunId::generate(), "0.0", records)
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
-use pomost_expression::{
-    EvaluationError, Value, Variables, given, pointer_part, read, text, write,
-};
+use pomost_expression::{EvaluationError, Value, pointer_part, read, text, write};
 use pomost_models::{DeadLetterReason, Operation, Record, RunId};
 use pomost_project::{Flow, flow::ChangeOrder, schema::RecordSchema};
 use pomost_runtime::dead::Diagnosis;
@@ -52,7 +50,7 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
     )?;
     let values = match &flow.transform.map {
         Some(map) => {
-            let outputs = map.outputs(input, &variables(flow, run, record));
+            let outputs = map.outputs(input, &flow.record_variables(run, record));
             outputs.map_err(|error| mapping_failed(flow, record, error))?
         }
         None => vec![input],
@@ -119,18 +117,6 @@ fn check(schema: Option<&RecordSchema>, value: &Value, what: &str) -> Result<(),
         error: format!("{what}: {}", error.message),
         pointer: Some(error.pointer),
     })
-}
-
-fn variables(flow: &Flow, run: RunId, record: &Record) -> Variables {
-    let text = |text: &str| Value::from(text.to_owned());
-    Variables {
-        key: text(&record.key),
-        version: given(record.version.as_str(), record.version.is_text()),
-        op: text(record.op.as_str()),
-        flow: text(&flow.name),
-        run: text(&run.to_string()),
-        ..Variables::default()
-    }
 }
 
 /// One output keeps its record's key; several get keys of their own, in the order the mapping

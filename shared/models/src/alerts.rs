@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Period, system::SecretReference};
+use crate::{Period, secret::SecretReference};
 
 /// Who is told when a system is down, when many records die, and when a flow does not succeed any more.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

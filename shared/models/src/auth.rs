@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{request::RequestSection, system::SecretReference, text::JqExpression};
+use crate::{request::RequestSection, secret::SecretReference, text::JqExpression};
 
 /// How requests prove who sends them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

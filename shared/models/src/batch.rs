@@ -4,13 +4,10 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Lane, Record, RunId};
+use crate::{BatchId, Lane, Record, RunId};
 
 /// The AMQP `type` of a [`Batch`]; a reader dead-letters any other.
 pub const BATCH_TYPE: &str = "pomost.batch.v1";
-
-/// What stands in the ids of batches that a person sent again, and of no other.
-pub const REPLAYS: &str = "replay.";
 
 /// Up to `batch_size` records of one flow and one run.
 ///
@@ -23,7 +20,7 @@ pub struct Batch {
     /// The run that extracted them.
     pub run: RunId,
     /// Names the batch within its run. A page that is read twice after a crash gives the same ids.
-    pub id: String,
+    pub id: BatchId,
     /// How many slots the batch had when it was extracted.
     pub size: u32,
     /// How often these records have failed by their own fault, 0 for the first try.
@@ -40,6 +37,25 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// A batch at its first attempt, in the live lane. It has a slot for each of the records.
+    pub fn new(
+        flow: impl Into<String>,
+        run: RunId,
+        id: impl Into<BatchId>,
+        records: Vec<Record>,
+    ) -> Batch {
+        Batch {
+            flow: flow.into(),
+            run,
+            id: id.into(),
+            size: u32::try_from(records.len()).unwrap_or(u32::MAX),
+            attempt: 0,
+            waits: 0,
+            lane: Lane::Live,
+            records,
+        }
+    }
+
     /// The message's body.
     pub fn encode(&self) -> Vec<u8> {
         // Fails only for maps with keys that are no text, of which there are none.
@@ -48,7 +64,7 @@ impl Batch {
 
     /// Whether a person sent these records again.
     pub fn is_replay(&self) -> bool {
-        self.id.contains(REPLAYS)
+        self.id.is_replay()
     }
 
     /// The batch in as many batches as it takes for none to hold more than so many bytes of records,
@@ -108,16 +124,7 @@ mod tests {
             source: None,
         };
         let records = (0..).zip(lengths).map(record).collect();
-        Batch {
-            flow: "f".into(),
-            run: RunId::generate(),
-            id: "0.0".into(),
-            size: 9,
-            attempt: 1,
-            waits: 2,
-            lane: Lane::Live,
-            records,
-        }
+        Batch::new("f", RunId::generate(), "0.0", records)
     }
 
     fn slots(batch: &Batch, bytes: usize) -> Vec<Vec<u32>> {

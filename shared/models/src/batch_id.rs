@@ -46,7 +46,11 @@ impl BatchId {
     /// The id of the batch with this number of a replay, among the batches of the same origin.
     pub fn of_replay(origin: ReplayOrigin, number: usize) -> BatchId {
         let webhook = if origin.webhook { WEBHOOK } else { "" };
-        let awaits_fetch = if origin.awaits_fetch { AWAITS_FETCH } else { "" };
+        let awaits_fetch = if origin.awaits_fetch {
+            AWAITS_FETCH
+        } else {
+            ""
+        };
         BatchId(format!("{webhook}{awaits_fetch}{REPLAY}{number}"))
     }
 
@@ -101,6 +105,12 @@ impl From<&str> for BatchId {
     }
 }
 
+impl PartialEq<&str> for BatchId {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
 // The store, metrics and file names take the id as text.
 impl Deref for BatchId {
     type Target = str;
@@ -132,7 +142,10 @@ mod tests {
             (true, true, "webhook.told.replay.7"),
             (false, true, "told.replay.7"),
         ] {
-            let origin = ReplayOrigin { webhook, awaits_fetch };
+            let origin = ReplayOrigin {
+                webhook,
+                awaits_fetch,
+            };
             let replay = BatchId::of_replay(origin, 7);
             assert_eq!(&*replay, expected);
             assert!(replay.is_replay() && replay.is_of_webhook() == webhook);

@@ -6,9 +6,9 @@ use jiff::{Timestamp, civil::DateTime};
 
 use crate::{Version, VersionType};
 
-/// The type of a cursor's value, recognised by its look.
+/// The kind of a cursor's value, recognised by its look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CursorType {
+pub enum CursorKind {
     /// A time with or without a zone, or a date.
     Time,
     /// A decimal number.
@@ -17,15 +17,15 @@ pub enum CursorType {
     Text,
 }
 
-impl CursorType {
-    pub fn of(value: &str) -> CursorType {
+impl CursorKind {
+    pub fn of(value: &str) -> CursorKind {
         // Digits alone are a number, although they may also be read as a date: 20260101.
         if Version::of_type(value, VersionType::Number).is_some() {
-            return CursorType::Number;
+            return CursorKind::Number;
         }
         match value.parse::<Timestamp>().is_ok() || value.parse::<DateTime>().is_ok() {
-            true => CursorType::Time,
-            false => CursorType::Text,
+            true => CursorKind::Time,
+            false => CursorKind::Text,
         }
     }
 }
@@ -55,20 +55,28 @@ mod tests {
 
     #[test]
     fn a_value_is_a_time_a_number_or_text_by_its_look() {
-        for time in ["2026-01-01T00:00:00Z", "2026-01-01T12:30", "2026-01-01", "20260101T120000"] {
-            assert_eq!(CursorType::of(time), CursorType::Time, "{time}");
+        for time in [
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T12:30",
+            "2026-01-01",
+            "20260101T120000",
+        ] {
+            assert_eq!(CursorKind::of(time), CursorKind::Time, "{time}");
         }
         for number in ["0", "-1.5", "1e400", "20260101"] {
-            assert_eq!(CursorType::of(number), CursorType::Number, "{number}");
+            assert_eq!(CursorKind::of(number), CursorKind::Number, "{number}");
         }
         for text in ["", "abc", "inf", "next-42"] {
-            assert_eq!(CursorType::of(text), CursorType::Text, "{text}");
+            assert_eq!(CursorKind::of(text), CursorKind::Text, "{text}");
         }
     }
 
     #[test]
     fn the_note_about_a_cursor_is_kept_under_a_name_that_no_flow_has() {
         assert_eq!(CursorName::Flow("customers").to_string(), "customers");
-        assert_eq!(CursorName::ValueType("customers").to_string(), "type:customers");
+        assert_eq!(
+            CursorName::ValueType("customers").to_string(),
+            "type:customers"
+        );
     }
 }

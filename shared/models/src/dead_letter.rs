@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{AttemptFingerprint, Operation, Record, RunId, Stage, Version, run::ParseWordError};
+use crate::{
+    AttemptFingerprint, BatchId, Operation, Record, RunId, Stage, Version, run::ParseWordError,
+};
 
 /// The AMQP `type` of a message of dead letters: a JSON array of [`DeadLetter`].
 pub const DEAD_LETTERS_TYPE: &str = "pomost.dead.v1";
@@ -21,7 +23,7 @@ pub struct DeadLetter {
     /// The run it died in.
     pub run: RunId,
     /// The batch it died in.
-    pub batch: String,
+    pub batch: BatchId,
     /// The slots of that batch.
     pub size: u32,
     /// The stage that could not settle it.

@@ -10,6 +10,8 @@
 pub mod alerts;
 pub mod auth;
 pub mod batch;
+pub mod batch_id;
+pub mod cursor;
 pub mod dead_letter;
 pub mod extract;
 pub mod files;
@@ -25,6 +27,7 @@ pub mod record;
 pub mod request;
 pub mod retry;
 pub mod run;
+pub mod secret;
 pub mod size;
 pub mod system;
 pub mod table;
@@ -33,6 +36,8 @@ pub mod version;
 pub mod webhook;
 
 pub use batch::Batch;
+pub use batch_id::BatchId;
+pub use cursor::{CursorKind, CursorName};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use fingerprint::AttemptFingerprint;
 pub use lane::Lane;

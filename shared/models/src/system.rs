@@ -1,13 +1,11 @@
 //! `systems/*.yaml`: the business systems.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
     ByteSize, Period, auth::AuthSection, rate::RateLimitSection, request::AnswerRuleSection,
-    text::ResourceName,
+    secret::SecretReference, text::ResourceName,
 };
 
 /// A business system with an HTTP API: where it is, how to be let in, and its limits.
@@ -88,25 +86,4 @@ pub struct TlsSection {
     /// The private key of our certificate, as PEM.
     #[serde(default)]
     pub key: Option<SecretReference>,
-}
-
-/// Where a secret is to be found: `${NAME}` or `${file:PATH}`. The secret itself never stands in
-/// a file of the project that goes to git.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
-pub struct SecretReference(pub String);
-
-impl JsonSchema for SecretReference {
-    fn schema_name() -> Cow<'static, str> {
-        "SecretReference".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": r"^\$\{(file:[^}]+|[A-Za-z_][A-Za-z0-9_]*)\}$",
-            "patternErrorMessage": "expected where the secret is, ${NAME} or ${file:PATH}; the secret itself does not belong here",
-            "description": "Where the secret is: ${NAME} from the environment or .env, or ${file:PATH}.",
-        })
-    }
 }

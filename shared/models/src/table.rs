@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
-use crate::{Period, system::SecretReference};
+use crate::{Period, secret::SecretReference};
 
 /// A PostgreSQL table that has a row for each record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     ByteSize, Period,
     format::FormatSection,
-    system::SecretReference,
+    secret::SecretReference,
     text::{JqExpression, TextTemplate},
 };
 

@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod schema;
 pub mod system;
 pub mod table;
+mod variables;
 mod version;
 pub mod webhook;
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::{HeaderName, HeaderValue};
 use pomost_models::{
     auth::{ApiKeySection, AuthSection, SessionSection},
-    system::SecretReference,
+    secret::SecretReference,
 };
 use secrecy::{ExposeSecret, SecretString};
 

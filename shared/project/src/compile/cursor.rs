@@ -1,7 +1,7 @@
 //! Compiling `extract.cursor`.
 
-use jiff::{Timestamp, civil::DateTime};
 use pomost_models::{
+    CursorKind,
     flow::{CursorSection, ExtractSection, PaginateSection},
     text::JqExpression,
 };
@@ -155,6 +155,7 @@ fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Li
     let (Some(_), Some(start)) = (&section.value, &section.start) else {
         return;
     };
+    let kind = CursorKind::of(start);
     let by_place = matches!(
         listing.paginate,
         Pagination::Page { .. } | Pagination::Offset { .. }
@@ -165,28 +166,20 @@ fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Li
             "pages by number and by offset miss rows that move while they are read, and without 'overlap' no later run \
              finds them; give one that is longer than a run takes",
         );
-    } else if section.overlap.is_none() && is_time(start) {
+    } else if section.overlap.is_none() && kind == CursorKind::Time {
         compile.warn(
             SECTION,
             "without 'overlap' no run finds what the source shows late, nor, where it lists only what is later than \
              $cursor, what changes within the same second; give one, such as 5m: what is read twice is sent once",
         );
     }
-    if !is_time(start) && !is_number(start) && !start.is_empty() {
+    if kind == CursorKind::Text && !start.is_empty() {
         compile.warn(
             SECTION,
             "'start' is neither a time nor a number: such values are compared as text, character by character; a token of \
              the source's is found by 'token' in place of 'value', and is not compared",
         );
     }
-}
-
-fn is_time(text: &str) -> bool {
-    text.contains('-') && (text.parse::<Timestamp>().is_ok() || text.parse::<DateTime>().is_ok())
-}
-
-fn is_number(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// Something has to take the token, and each listing has its own.

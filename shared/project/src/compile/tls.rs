@@ -1,6 +1,6 @@
 //! Compiling a system's `tls`.
 
-use pomost_models::system::{SecretReference, TlsSection};
+use pomost_models::{secret::SecretReference, system::TlsSection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 

@@ -6,7 +6,7 @@ use pomost_expression::{Expression, Template};
 use pomost_models::{
     Period,
     flow::ExtractSection,
-    system::SecretReference,
+    secret::SecretReference,
     webhook::{
         BasicSection, DEFAULT_REMEMBER, DeliverySection, HmacSection, SecretsSection,
         TimedSecretsSection, TokenSection, VerifySection, WebhookSection,

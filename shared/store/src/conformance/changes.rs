@@ -32,7 +32,7 @@ fn batch(id: &str, records: &[(&str, &str)]) -> Batch {
     Batch {
         flow,
         run,
-        id: id.to_owned(),
+        id: id.into(),
         size: 9,
         attempt: 2,
         waits: 3,

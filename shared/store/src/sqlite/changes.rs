@@ -145,7 +145,7 @@ pub(super) async fn park(database: &Database, batch: &Batch) -> Result<()> {
                 } = record;
                 let parameters = params![
                     run,
-                    batch.id,
+                    batch.id.as_str(),
                     slot,
                     batch.flow,
                     key,
@@ -214,7 +214,7 @@ pub(super) async fn unpark(
             let Record { slot, version, .. } = record;
             let of = (
                 batch.run.to_string(),
-                &batch.id,
+                batch.id.as_str(),
                 slot,
                 version.order_key(),
                 taker.0.as_bytes(),
@@ -325,7 +325,11 @@ fn forget_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resul
     let Some(last) = batch.records.last() else {
         return Ok(());
     };
-    let parameters = (batch.run.to_string(), &batch.id, last.version.order_key());
+    let parameters = (
+        batch.run.to_string(),
+        batch.id.as_str(),
+        last.version.order_key(),
+    );
     transaction
         .prepare_cached(FORGET)?
         .execute(parameters)
@@ -340,7 +344,14 @@ fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resul
         .iter()
         .try_for_each(|Record { key, version, .. }| {
             expect
-                .execute((&batch.flow, key, version.order_key(), &run, &batch.id, now))
+                .execute((
+                    &batch.flow,
+                    key,
+                    version.order_key(),
+                    &run,
+                    batch.id.as_str(),
+                    now,
+                ))
                 .map(drop)
         })
 }

@@ -234,7 +234,7 @@ fn insert(
         .as_ref()
         .map(|record| (record.slot, &record.key))
         .unzip();
-    let (run, batch) = (letter.run.to_string(), &letter.batch);
+    let (run, batch) = (letter.run.to_string(), letter.batch.as_str());
     let fate = letter.fingerprint().map(|fate| fate.0);
     let parameters = params![
         letter.id,
