@@ -6,8 +6,8 @@ use encoding_rs::{DecoderResult, Encoding, UTF_8};
 
 use crate::{
     DecodePlace, DecodeProblem,
-    error::Fault,
-    xml::{Declaration, declaration},
+    error::PlacedProblem,
+    xml::{XmlDeclaration, declaration},
 };
 
 /// How many bytes are decoded at once: bounds the room that is made for their text.
@@ -57,18 +57,18 @@ impl fmt::Debug for Charset {
 }
 
 /// Turns the bytes of a body into text, chunk by chunk.
-pub(crate) struct Transcoder {
+pub(crate) struct CharsetDecoder {
     decoder: encoding_rs::Decoder,
     read: u64,
     /// The beginning of a document that has yet to say what its charset is.
     head: Option<Vec<u8>>,
 }
 
-impl Transcoder {
+impl CharsetDecoder {
     /// A transcoder from a charset, or from what an XML declaration names where `declares`.
-    pub(crate) fn new(charset: Option<Charset>, declares: bool) -> Transcoder {
+    pub(crate) fn new(charset: Option<Charset>, declares: bool) -> CharsetDecoder {
         let head = (declares && charset.is_none()).then(Vec::new);
-        Transcoder {
+        CharsetDecoder {
             decoder: charset.unwrap_or_default().0.new_decoder(),
             read: 0,
             head,
@@ -82,18 +82,18 @@ impl Transcoder {
         bytes: &[u8],
         text: &mut String,
         last: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PlacedProblem> {
         let Some(mut head) = self.head.take() else {
             return self.decode_all(bytes, text, last);
         };
         head.extend_from_slice(bytes);
         match declaration(&head) {
-            Declaration::Incomplete if !last => {
+            XmlDeclaration::Incomplete if !last => {
                 self.head = Some(head);
                 return Ok(());
             }
-            Declaration::Names(label) => self.decoder = declared(&label)?.new_decoder(),
-            Declaration::Incomplete | Declaration::Silent => {}
+            XmlDeclaration::Names(label) => self.decoder = declared(&label)?.new_decoder(),
+            XmlDeclaration::Incomplete | XmlDeclaration::Silent => {}
         }
         self.decode_all(&head, text, last)
     }
@@ -103,7 +103,12 @@ impl Transcoder {
         self.head.as_ref().map_or(0, Vec::len)
     }
 
-    fn decode_all(&mut self, bytes: &[u8], text: &mut String, last: bool) -> Result<(), Fault> {
+    fn decode_all(
+        &mut self,
+        bytes: &[u8],
+        text: &mut String,
+        last: bool,
+    ) -> Result<(), PlacedProblem> {
         let mut pieces = bytes.chunks(STEP).peekable();
         while let Some(piece) = pieces.next() {
             self.decode_piece(piece, text, last && pieces.peek().is_none())?;
@@ -120,7 +125,7 @@ impl Transcoder {
         mut bytes: &[u8],
         text: &mut String,
         last: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PlacedProblem> {
         loop {
             let room = self
                 .decoder
@@ -145,12 +150,15 @@ impl Transcoder {
         }
     }
 
-    fn fault(&self, place: DecodePlace, at_end: bool) -> Fault {
+    fn fault(&self, place: DecodePlace, at_end: bool) -> PlacedProblem {
         let charset = self.decoder.encoding().name();
         if at_end {
-            return Fault::truncated(place, format!("the rest of a character of {charset}"));
+            return PlacedProblem::truncated(
+                place,
+                format!("the rest of a character of {charset}"),
+            );
         }
-        Fault {
+        PlacedProblem {
             place,
             problem: DecodeProblem::Charset(charset),
         }
@@ -159,10 +167,10 @@ impl Transcoder {
 
 /// The encoding that an XML declaration names. A declaration that could be read is not in UTF-16,
 /// whatever it says: such documents were written to memory in UTF-16 and sent in UTF-8.
-fn declared(label: &str) -> Result<&'static Encoding, Fault> {
+fn declared(label: &str) -> Result<&'static Encoding, PlacedProblem> {
     let known = Charset::of_label(label).ok_or_else(|| {
         let message = "the XML declaration names an encoding that nobody knows; give the encoding";
-        Fault::malformed(DecodePlace::Byte(0), message)
+        PlacedProblem::malformed(DecodePlace::Byte(0), message)
     })?;
     Ok(known.0.output_encoding())
 }
@@ -172,8 +180,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn text(label: &str, chunks: &[&[u8]]) -> Result<String, Fault> {
-        let mut transcoder = Transcoder::new(Charset::of_label(label), false);
+    fn text(label: &str, chunks: &[&[u8]]) -> Result<String, PlacedProblem> {
+        let mut transcoder = CharsetDecoder::new(Charset::of_label(label), false);
         let mut text = String::new();
         chunks
             .iter()
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_not_of_the_charset_is_an_error_with_its_place() {
         let wrong = |place, charset| {
-            Err(Fault {
+            Err(PlacedProblem {
                 place: DecodePlace::Byte(place),
                 problem: DecodeProblem::Charset(charset),
             })
@@ -225,21 +233,21 @@ mod tests {
         assert!(
             matches!(
                 cut,
-                Fault {
+                PlacedProblem {
                     place: DecodePlace::Byte(1),
                     problem: DecodeProblem::Truncated(_)
                 }
             ),
             "{cut:?}"
         );
-        let (mut transcoder, mut text) = (Transcoder::new(None, true), String::new());
+        let (mut transcoder, mut text) = (CharsetDecoder::new(None, true), String::new());
         transcoder.decode(b"<?xml \xc5", &mut text, false).unwrap();
         assert_eq!((transcoder.held(), text.as_str()), (7, ""));
         let cut = transcoder.decode(&[], &mut text, true).unwrap_err();
         assert!(
             matches!(
                 cut,
-                Fault {
+                PlacedProblem {
                     place: DecodePlace::Byte(6),
                     problem: DecodeProblem::Truncated(_)
                 }

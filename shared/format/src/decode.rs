@@ -3,9 +3,9 @@
 use pomost_expression::Value;
 
 use crate::{
-    BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowPath, buffer::Buffer,
-    charset::Transcoder, csv, error::Fault, form::Form, json, json_lines::JsonLines, text,
-    xml::Xml,
+    BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowPath, charset::CharsetDecoder, csv,
+    error::PlacedProblem, form::FormParser, json, json_lines::JsonLinesParser,
+    row_parser::RowParser, text, text_buffer::TextBuffer, xml::XmlParser,
 };
 
 /// Reads a body: fed its chunks, it gives its rows one by one.
@@ -15,30 +15,13 @@ use crate::{
 /// early. An error is the last thing that comes. Neither rows nor errors depend on where a body is
 /// cut into chunks.
 pub struct RowDecoder {
-    transcoder: Transcoder,
-    buffer: Buffer,
-    rows: Box<dyn Rows>,
+    transcoder: CharsetDecoder,
+    buffer: TextBuffer,
+    rows: Box<dyn RowParser>,
     format: &'static str,
     row: u64,
-    fault: Option<Fault>,
+    fault: Option<PlacedProblem>,
     failed: bool,
-}
-
-/// Makes rows of text as it comes.
-pub(crate) trait Rows: Send {
-    /// The next row, taken from the buffer. None where the buffer has no complete one, which is the
-    /// end of the body where the buffer has ended.
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault>;
-
-    /// What stands around the rows, once the body has ended.
-    fn rest(&self) -> &Value {
-        &Value::Null
-    }
-
-    /// How many bytes are held beside the buffer.
-    fn held(&self) -> usize {
-        0
-    }
 }
 
 impl RowDecoder {
@@ -47,8 +30,8 @@ impl RowDecoder {
     pub fn new(format: &BodyFormat, list: Option<RowPath>) -> RowDecoder {
         let declares = matches!(format.syntax, FormatSyntax::Xml(_));
         RowDecoder {
-            transcoder: Transcoder::new(format.charset, declares),
-            buffer: Buffer::default(),
+            transcoder: CharsetDecoder::new(format.charset, declares),
+            buffer: TextBuffer::default(),
             rows: rows(&format.syntax, list, format.limits),
             format: format.name(),
             row: 1,
@@ -75,7 +58,7 @@ impl RowDecoder {
     /// in it without elements, XML records are left out; a document that is one row is itself. Null
     /// before the last row was taken, and for formats that have nothing but rows.
     pub fn envelope(&self) -> &Value {
-        self.rows.rest()
+        self.rows.envelope()
     }
 
     /// How many bytes of the body are held.
@@ -93,7 +76,7 @@ impl RowDecoder {
             .err();
     }
 
-    fn read(&mut self) -> Result<Option<Value>, Fault> {
+    fn read(&mut self) -> Result<Option<Value>, PlacedProblem> {
         match (self.rows.next(&mut self.buffer)?, self.fault.take()) {
             (Some(row), fault) => {
                 self.fault = fault;
@@ -136,15 +119,15 @@ pub fn decode(
     Ok((rows, decoder.envelope().clone()))
 }
 
-fn rows(syntax: &FormatSyntax, list: Option<RowPath>, limits: DecodeLimits) -> Box<dyn Rows> {
+fn rows(syntax: &FormatSyntax, list: Option<RowPath>, limits: DecodeLimits) -> Box<dyn RowParser> {
     match (syntax, list) {
-        (FormatSyntax::Json, None) => Box::new(json::Document::new(limits)),
-        (FormatSyntax::Json, Some(list)) => Box::new(json::List::new(list, limits)),
-        (FormatSyntax::JsonLines, _) => Box::new(JsonLines::new(limits)),
-        (FormatSyntax::Csv(options), _) => Box::new(csv::Table::new(options, limits)),
-        (FormatSyntax::Xml(options), _) => Box::new(Xml::new(options, limits)),
+        (FormatSyntax::Json, None) => Box::new(json::DocumentParser::new(limits)),
+        (FormatSyntax::Json, Some(list)) => Box::new(json::ListParser::new(list, limits)),
+        (FormatSyntax::JsonLines, _) => Box::new(JsonLinesParser::new(limits)),
+        (FormatSyntax::Csv(options), _) => Box::new(csv::CsvParser::new(options, limits)),
+        (FormatSyntax::Xml(options), _) => Box::new(XmlParser::new(options, limits)),
         (FormatSyntax::Text(options), _) => text::rows(options, limits),
-        (FormatSyntax::Form, _) => Box::new(Form::new(limits)),
+        (FormatSyntax::Form, _) => Box::new(FormParser::new(limits)),
     }
 }
 

@@ -68,28 +68,28 @@ pub enum DecodeProblem {
 
 /// What is wrong and where, before it is known which row of which format it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct PlacedProblem {
     pub(crate) place: DecodePlace,
     pub(crate) problem: DecodeProblem,
 }
 
-impl Fault {
-    pub(crate) fn malformed(place: DecodePlace, message: impl Into<String>) -> Fault {
-        Fault {
+impl PlacedProblem {
+    pub(crate) fn malformed(place: DecodePlace, message: impl Into<String>) -> PlacedProblem {
+        PlacedProblem {
             place,
             problem: DecodeProblem::Malformed(message.into()),
         }
     }
 
-    pub(crate) fn truncated(place: DecodePlace, expected: impl Into<String>) -> Fault {
-        Fault {
+    pub(crate) fn truncated(place: DecodePlace, expected: impl Into<String>) -> PlacedProblem {
+        PlacedProblem {
             place,
             problem: DecodeProblem::Truncated(expected.into()),
         }
     }
 
-    pub(crate) fn too_large(place: DecodePlace, what: &'static str, limit: usize) -> Fault {
-        Fault {
+    pub(crate) fn too_large(place: DecodePlace, what: &'static str, limit: usize) -> PlacedProblem {
+        PlacedProblem {
             place,
             problem: DecodeProblem::TooLarge { what, limit },
         }

@@ -31,7 +31,6 @@
 //! Writing is [`encode`] for a list of records, [`encode_one`] for one, and an [`BodyEncoder`] where the
 //! list is long.
 
-mod buffer;
 mod charset;
 mod csv;
 mod decode;
@@ -41,9 +40,11 @@ mod form;
 mod format;
 mod json;
 mod json_lines;
-mod lines;
+mod line_scanner;
+mod row_parser;
 mod settings;
 mod text;
+mod text_buffer;
 mod xml;
 
 pub use charset::Charset;

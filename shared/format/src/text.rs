@@ -2,7 +2,10 @@
 
 use pomost_expression::Value;
 
-use crate::{DecodeLimits, buffer::Buffer, decode::Rows, error::Fault, lines::Lines};
+use crate::{
+    DecodeLimits, error::PlacedProblem, line_scanner::LineScanner, row_parser::RowParser,
+    text_buffer::TextBuffer,
+};
 
 /// How plain text is read and written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,14 +15,14 @@ pub struct TextOptions {
 }
 
 /// What reads plain text.
-pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn Rows> {
+pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn RowParser> {
     if options.lines {
-        Box::new(TextLines {
+        Box::new(TextLinesParser {
             limit: limits.row,
-            lines: Lines::default(),
+            lines: LineScanner::default(),
         })
     } else {
-        Box::new(Whole {
+        Box::new(WholeTextParser {
             limit: limits.document,
             text: None,
         })
@@ -27,13 +30,13 @@ pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn Rows>
 }
 
 /// Each line is a row, without its line break.
-struct TextLines {
+struct TextLinesParser {
     limit: usize,
-    lines: Lines,
+    lines: LineScanner,
 }
 
-impl Rows for TextLines {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for TextLinesParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let Some(line) = self.lines.find(buffer, self.limit)? else {
             return Ok(None);
         };
@@ -44,16 +47,20 @@ impl Rows for TextLines {
 }
 
 /// The text is one row.
-struct Whole {
+struct WholeTextParser {
     limit: usize,
     /// The text, once it has come to its end.
     text: Option<Value>,
 }
 
-impl Rows for Whole {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for WholeTextParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         if buffer.len() > self.limit {
-            return Err(Fault::too_large(buffer.place(), "the text", self.limit));
+            return Err(PlacedProblem::too_large(
+                buffer.place(),
+                "the text",
+                self.limit,
+            ));
         }
         if self.text.is_some() || !buffer.ended() {
             return Ok(None);
@@ -63,7 +70,7 @@ impl Rows for Whole {
         Ok(self.text.clone())
     }
 
-    fn rest(&self) -> &Value {
+    fn envelope(&self) -> &Value {
         self.text.as_ref().unwrap_or(&Value::Null)
     }
 }

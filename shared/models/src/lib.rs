@@ -1,11 +1,11 @@
-//! The words Pomost's parts say to each other, and the files its users write.
+//! The messages between Pomost's services, and the files that its users write.
 //!
-//! Nothing here touches a socket, a file or a clock: every service, the broker, the store and the
-//! command line agree on these types and on nothing else.
+//! This crate does no I/O. The services, the broker, the store and the command line agree on these
+//! types and on nothing else.
 //!
-//! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
-//! [`dead_letter`] and [`fate`] (how it fails), [`retry`] (when it is tried again), then the files:
-//! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`], and [`alerts`].
+//! Reading order: [`record`], [`batch`] (the message that records travel in), [`outcome`],
+//! [`dead_letter`] and [`fingerprint`], [`retry`] (delays). Then the files: [`system`] and [`flow`],
+//! with [`format`](mod@format) and [`webhook`], and [`alerts`].
 
 pub mod alerts;
 pub mod auth;

@@ -1,4 +1,4 @@
-//! A YAML file as a JSON value whose every part has its place in the file.
+//! YAML files as JSON values with places.
 
 mod written;
 
@@ -15,20 +15,19 @@ use sha2::{Digest, Sha256};
 
 use crate::Problem;
 
-/// How deep a file may be nested. Nothing in a project comes near it, and readers recurse.
+/// The deepest nesting of a file. Nothing in a project comes near it, and readers recurse.
 const MAX_DEPTH: usize = 32;
 
-/// A YAML file as a JSON value whose every part has its place in the file.
+/// A YAML file as a JSON value in which every part has its place in the file.
 #[derive(Debug)]
 pub(crate) struct Document {
     file: PathBuf,
     source: Vec<char>,
-    /// The content.
     pub(crate) value: Value,
     places: HashMap<String, Place>,
 }
 
-/// Where a value stands, and the key before it, if it has one.
+/// The place of a value, and the place of its key.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     value: Marker,
@@ -36,7 +35,7 @@ struct Place {
 }
 
 impl Document {
-    /// Reads the source of a file, which is named as problems are to name it.
+    /// Reads the source of a file. Problems name the file as `file`.
     pub(crate) fn parse(file: &Path, source: &[u8]) -> Result<Document, Problem> {
         let source = text(file, source)?;
         let nodes = nodes(file, source)?;
@@ -66,7 +65,7 @@ impl Document {
         })
     }
 
-    /// A hash of its text.
+    /// A hash of the text.
     pub(crate) fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.source.iter().collect::<String>()).into()
     }
@@ -82,7 +81,7 @@ impl Document {
         at(&self.file, place.key.unwrap_or(place.value), message)
     }
 
-    /// A problem with a byte of the text at a JSON pointer.
+    /// A problem with one byte of the text at a JSON pointer.
     pub(crate) fn problem_in_text(
         &self,
         pointer: &str,
@@ -109,7 +108,8 @@ impl Document {
         )
     }
 
-    /// Compiles the expression that is the text at a JSON pointer, so that its errors name their place here.
+    /// Compiles the expression at a JSON pointer. Its errors at run time name its place in this
+    /// file.
     pub(crate) fn expression(
         &self,
         pointer: &str,
@@ -139,7 +139,7 @@ impl Document {
         }
     }
 
-    /// The place of a pointer, or of the nearest thing that holds it.
+    /// The place of the value at a pointer, or of the nearest value around it.
     fn place(&self, pointer: &str) -> Place {
         let root = Place {
             value: Marker::new(0, 1, 0),
@@ -164,8 +164,8 @@ fn text<'s>(file: &Path, source: &'s [u8]) -> Result<&'s str, Problem> {
     })
 }
 
-/// The documents of a file. Aliases are refused: what stands in a place is what is used there, and
-/// a few lines of them can expand without end.
+/// Reads the documents of a file. Aliases are refused: a value is meant to stand where it is used,
+/// and a few lines of aliases can expand without end.
 fn nodes<'s>(file: &Path, source: &'s str) -> Result<Vec<MarkedYaml<'s>>, Problem> {
     let mut loader = YamlLoader::<MarkedYaml<'s>>::default();
     let mut depth = 0;
@@ -280,7 +280,7 @@ impl Reading<'_> {
     }
 }
 
-/// 1e2 is the whole number 100, for JSON Schema and so for us.
+/// 1e2 is the whole number 100 in JSON Schema, so it is one here.
 fn number(float: f64) -> Option<Number> {
     let whole = float.fract() == 0.0 && float.abs() < 2_f64.powi(53);
     if whole {

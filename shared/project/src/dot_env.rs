@@ -1,4 +1,4 @@
-//! The project's `.env`: variables beside those of the process.
+//! The project's `.env`: variables beside the variables of the process.
 
 use std::{
     collections::HashMap,
@@ -11,13 +11,14 @@ use crate::Problem;
 
 const FILE: &str = ".env";
 
-/// Variables by their names.
+/// Variables by name.
 type Variables = HashMap<String, String>;
 
-/// The variables of a project's `.env`, and what is wrong with it. One that is not there has none; one that
-/// cannot be read is never taken for that. No problem shows what stands in the file.
+/// Reads the variables of a project's `.env`, and its problems.
 ///
-/// It has `NAME=value` a line; `export` before it, quotes around the value and `#` comments are allowed.
+/// A missing file has no variables, but a file that cannot be read is a problem. Each line is
+/// `NAME=value`. `export` before it, quotes around the value and `#` comments are allowed. Problems
+/// do not quote the file.
 pub(crate) fn read(directory: &Path) -> (Variables, Vec<Problem>) {
     match content(&directory.join(FILE)) {
         Ok(content) => variables(&content),
@@ -46,7 +47,7 @@ fn content(path: &Path) -> Result<String, Problem> {
         .unwrap_or(text))
 }
 
-/// A link to nowhere is there.
+/// A symbolic link that leads nowhere counts as a file that cannot be read.
 fn is_not_there(path: &Path, error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
 }
@@ -62,7 +63,7 @@ fn variables(text: &str) -> (Variables, Vec<Problem>) {
     (variables, problems)
 }
 
-/// The variable of a line, if it has one; otherwise what is wrong with the line and what to do.
+/// The variable of a line, if it has one. The error is a message and a help.
 fn variable(line: &str) -> Result<Option<(String, String)>, (&'static str, &'static str)> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -79,8 +80,8 @@ fn variable(line: &str) -> Result<Option<(String, String)>, (&'static str, &'sta
 const NOT_A_VARIABLE: &str = "expected NAME=value or a comment that begins with '#'";
 const ON_ONE_LINE: &str = "a value stands on one line; longer ones belong in a file, ${file:PATH}";
 
-/// A value without quotes and without the comment behind it. The closing quote is the first with nothing but
-/// a comment behind it.
+/// The value without quotes and without the comment after it. The closing quote is the first one
+/// with nothing but a comment after it.
 fn unquoted(value: &str) -> Result<String, (&'static str, &'static str)> {
     let Some(quote) = value
         .chars()
@@ -117,7 +118,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// What is said of a `.env` of these bytes.
+    /// The problems of a `.env` with these bytes.
     fn said(content: &[u8]) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE), content).unwrap();

@@ -1,5 +1,5 @@
-//! The JSON Schemas of a project's files, from the types that read them, and holding files against
-//! them.
+//! The JSON Schemas of a project's files, made from the types that read them, and checks of files
+//! against them.
 
 use std::sync::LazyLock;
 
@@ -25,7 +25,7 @@ pub fn alerts_schema() -> Value {
     of::<AlertsFile>()
 }
 
-/// A JSON Schema, ready to hold files against.
+/// A JSON Schema, and its compiled form.
 pub(crate) struct FileSchema {
     schema: Value,
     validator: Option<Validator>,
@@ -41,7 +41,7 @@ impl FileSchema {
         FileSchema { schema, validator }
     }
 
-    /// Every way in which a file is not of its kind.
+    /// All violations of the schema in a file.
     pub(crate) fn problems(&self, document: &Document) -> Vec<Problem> {
         let Some(validator) = &self.validator else {
             return Vec::new();
@@ -52,7 +52,7 @@ impl FileSchema {
             .collect()
     }
 
-    /// The texts of a file that are to be jq, by their JSON pointers.
+    /// The texts of a file that have to be jq, with their JSON pointers.
     pub(crate) fn expressions<'d>(&self, document: &'d Document) -> Vec<(String, &'d str)> {
         let mut found = Vec::new();
         self.collect(String::new(), &document.value, &mut found);
@@ -136,7 +136,7 @@ impl FileSchema {
         }
     }
 
-    /// What a value is to be, in the words that editors show as well where there are such.
+    /// The expected value, in the words that editors show as well.
     fn expected(&self, pointer: &str) -> String {
         let schema = self.at(pointer);
         if let Some(words) = schema.get("patternErrorMessage").and_then(Value::as_str) {
@@ -165,7 +165,7 @@ impl FileSchema {
         }
     }
 
-    /// What a field is, from its documentation, after a colon.
+    /// The description of a field, after a colon.
     fn description(&self, pointer: &str) -> String {
         let description = self.at(pointer).get("description").and_then(Value::as_str);
         description
@@ -183,7 +183,7 @@ impl FileSchema {
             .unwrap_or_default()
     }
 
-    /// The part of the schema that is about the value at a pointer.
+    /// The part of the schema for the value at a pointer.
     fn at(&self, pointer: &str) -> &Value {
         pointer
             .split('/')
@@ -237,9 +237,9 @@ fn of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Says the same in plainer words, for editors' completion and for errors that name one thing: an
-/// optional value is left out rather than null, a choice of single fields is an object with exactly
-/// one of them, and an object has the fields it names and no others.
+/// Simplifies a schema without changing its meaning, for the completion in editors and for errors
+/// that name one thing. An optional value may be left out but not be null, a choice of single
+/// fields is an object with exactly one of them, and an object has only the fields that it names.
 fn simplify(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -1,4 +1,4 @@
-//! Reading a project's directory.
+//! Loading a project's directory.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl Project {
-    /// Reads and compiles everything in the directory, or says all that is wrong with it.
+    /// Reads and compiles everything in the directory. The error contains all problems.
     pub fn load(directory: &Path, environment: &Environment) -> Result<Project, Problems> {
         let mut loading = Loading {
             directory,
@@ -63,8 +63,8 @@ struct Loading<'a> {
     warnings: Problems,
 }
 
-/// The systems by name. One that does not compile is known all the same, so that flows may refer
-/// to it without a second complaint.
+/// The systems by name. A system that does not compile is None, so that flows that refer to it have
+/// no second problem.
 type Systems = BTreeMap<String, Option<Arc<crate::System>>>;
 
 impl Loading<'_> {
@@ -107,7 +107,7 @@ impl Loading<'_> {
         flows
     }
 
-    /// A file that is not there, or says nothing, is none.
+    /// The alerts. None where the file does not exist or contains only comments.
     fn alerts(&mut self, environment: &Environment) -> Option<AlertRules> {
         let file = Path::new("alerts.yaml");
         let path = self.directory.join(file);
@@ -125,7 +125,8 @@ impl Loading<'_> {
         }
     }
 
-    /// A delivery goes to one flow: only then does one answer say what became of it.
+    /// Checks that no other flow has the webhook's path. A delivery goes to one flow, so that one
+    /// response can say what became of it.
     fn check_webhook(
         &mut self,
         document: &Document,
@@ -148,7 +149,7 @@ impl Loading<'_> {
         }
     }
 
-    /// Schemas are compiled where flows refer to them; those that no flow refers to as well.
+    /// Checks the schemas that no flow refers to. The others were compiled with their flows.
     fn schemas(&mut self) {
         for path in files_of(&self.directory.join("schemas"), &["json"]) {
             let file = Path::new("schemas").join(path.file_name().unwrap_or_default());
@@ -167,7 +168,7 @@ impl Loading<'_> {
         }
     }
 
-    /// The files of a folder by their names, each with its document where it is of its type.
+    /// The files of a folder by name, each with its document if its schema is satisfied.
     fn files<T: DeserializeOwned>(
         &mut self,
         folder: &str,
@@ -240,7 +241,7 @@ impl Loading<'_> {
     }
 }
 
-/// Whether all of it is comments.
+/// True where a file contains only comments.
 fn says_nothing(source: &str) -> bool {
     source
         .lines()

@@ -1,4 +1,4 @@
-//! Hiding sensitive values wherever people look.
+//! Masking of a flow's sensitive values.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,18 @@ use crate::{
     masking::{self, MASK},
 };
 
-/// Shorter values are not hunted for inside texts: `1` stands in every other error.
+/// The shortest value that is searched for within texts, in characters. A value like `1` occurs in
+/// every other error.
 const HUNTED: usize = 3;
 
 impl Flow {
-    /// Hides the sensitive values of a record wherever they stand in a text, so that the text may
-    /// be logged or listed.
+    /// Masks the sensitive values of a record in a text, so that the text may be logged or listed.
     pub fn mask(&self, record: &Value, text: &str) -> String {
         hide(&self.sensitive_values(record), text)
     }
 
-    /// The same of a record as it is handed on: of what it was mapped to and of what was extracted.
+    /// Masks the sensitive values of a record on its way: of its mapped data and of its extracted
+    /// data.
     pub fn mask_for_record(&self, record: &Record, text: &str) -> String {
         let value = |json: &RawValue| read(json.get().as_bytes()).unwrap_or_default();
         self.mask(
@@ -30,7 +31,7 @@ impl Flow {
         )
     }
 
-    /// The record with its sensitive values hidden, wherever in it they stand.
+    /// The record with its sensitive values masked, wherever they occur in it.
     pub fn mask_record(&self, record: &Value) -> Value {
         masked(record, &self.sensitive_values(record))
     }
@@ -47,9 +48,11 @@ impl Flow {
     }
 }
 
-/// What a path leads to; nothing where the record ends before it. Where the record has another shape
-/// than the path supposes, such as text in place of an object, what stands there is as sensitive as
-/// what was looked for: the path is followed as far as it goes.
+/// The values at a path. Empty where the record ends before the path does.
+///
+/// The record may have another shape than the path expects, such as text in place of an object.
+/// Then the value that stands there is as sensitive as the missing one, so the path is followed as
+/// far as it goes.
 fn found_at(path: &Expression, record: &Value) -> Vec<Value> {
     let outputs = |path: &Expression| path.outputs(record.clone(), &Variables::default());
     if let Ok(found) = outputs(path) {

@@ -1,20 +1,20 @@
-//! The ways in which a text may hold a value that is to be hidden in it.
+//! Masking of values in texts, in every spelling that a value may have there.
 
 use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stands for a value that is hidden.
+/// Replaces a masked value.
 pub const MASK: &str = "***";
 
-/// Everything but the unreserved characters of RFC 3986 §2.3: how values stand in our URLs.
+/// Everything but the unreserved characters of RFC 3986 §2.3: the encoding of values in our URLs.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The same as JavaScript's `encodeURIComponent` has it.
+/// The characters that JavaScript's `encodeURIComponent` encodes.
 const COMPONENT: &AsciiSet = &RESERVED
     .remove(b'!')
     .remove(b'\'')
@@ -22,24 +22,26 @@ const COMPONENT: &AsciiSet = &RESERVED
     .remove(b')')
     .remove(b'*');
 
-/// What no URL may hold as it is.
+/// The characters that no URL may contain.
 const NO_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
-/// The beginning of a value that was cut off is hidden where it is at least so long, in characters.
+/// The shortest beginning of a cut-off value that is masked, in characters.
 const BEGINNING: usize = 3;
 
-/// The longest beginning of a value that is looked for in the midst of a text, in bytes.
+/// The longest beginning of a value that is searched for in the middle of a text, in bytes.
 const LONGEST_BEGINNING: usize = 4096;
 
-/// What stands in a text for what was cut off at its end.
+/// Marks a text that was cut off at its end.
 const CUT: char = '…';
 
-/// What stands for it in the midst of a text: jq's errors, and others, quote the beginnings of values.
+/// Marks a value that was cut off in the middle of a text: errors of jq and of others quote the
+/// beginnings of values.
 const CUT_WITHIN: &str = "...";
 
-/// A text in which each of the values is hidden, however it is written there: as it is, on one line, escaped as
-/// JSON and HTML escape it, percent-encoded as in a URL or a form. Whoever is sent a value may quote it in any of
-/// these, or in one case. Where the text is cut off, so may be a value.
+/// Masks each of the values in a text, in every spelling: unchanged, on one line, escaped as in
+/// JSON or HTML, percent-encoded as in a URL or a form, in upper or lower case. A system that is
+/// sent a value may quote it in any of these. Where a text is cut off, the beginning of a value is
+/// masked.
 pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
     let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
     // A value that holds another one goes first, or its rest would be left standing.
@@ -57,7 +59,7 @@ pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) ->
     }
 }
 
-/// The text without the beginnings of values that stand before dots; a value may hold such dots itself.
+/// Masks the beginnings of values that stand before dots. A value may contain such dots itself.
 fn without_quoted_beginnings(text: &str, writings: &[String]) -> String {
     let (mut rest, mut hidden) = (text, Vec::new());
     while let Some((before, after)) = rest.rsplit_once(CUT_WITHIN) {
@@ -70,7 +72,8 @@ fn without_quoted_beginnings(text: &str, writings: &[String]) -> String {
     hidden.into_iter().rev().collect()
 }
 
-/// What stands before the beginning of a value at the end of a text, if there is one of at most so many bytes.
+/// The text before the beginning of a value at its end. None where it does not end in such a
+/// beginning of at most `longest` bytes.
 fn before_beginning<'t>(text: &'t str, writings: &[String], longest: usize) -> Option<&'t str> {
     let longest = longest.min(text.len());
     let beginnings = writings.iter().flat_map(|writing| {
@@ -120,7 +123,7 @@ fn ascii(json: &str) -> String {
     json.chars().map(escape).collect()
 }
 
-/// As Go's encoder writes JSON: what HTML minds is escaped.
+/// The JSON escapes of Go's encoder: the special characters of HTML are escaped.
 fn as_go_does(json: &str) -> String {
     let escape = |c: char| match c {
         '&' | '<' | '>' => format!("\\u{:04x}", u32::from(c)),
@@ -129,7 +132,8 @@ fn as_go_does(json: &str) -> String {
     json.chars().map(escape).collect()
 }
 
-/// As .NET's encoder writes JSON: all that any context might mind, and all that is not ASCII.
+/// The JSON escapes of .NET's encoder: everything that is special in any context, and everything
+/// that is not ASCII.
 fn as_dotnet_does(json: &str) -> String {
     let escape = |c: char| match c {
         '&' | '<' | '>' | '\'' | '+' | '`' => format!("\\u{:04X}", u32::from(c)),
@@ -146,7 +150,7 @@ fn as_dotnet_does(json: &str) -> String {
         .collect()
 }
 
-/// The hexadecimal digits of a percent-encoding in lower case.
+/// The percent-encoding with hexadecimal digits in lower case.
 fn in_lower_case(encoded: &str) -> String {
     let mut parts = encoded.split('%');
     let begin = parts.next().unwrap_or_default().to_owned();

@@ -1,27 +1,25 @@
-//! When a flow runs by itself.
+//! Schedules of flows.
 
 use std::time::Duration;
 
 use croner::Cron;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-/// When a flow runs by itself.
+/// The times at which a flow runs by itself.
 #[derive(Debug)]
 pub enum Schedule {
-    /// Whenever so much time has passed since the last run began.
+    /// At this interval, from the start of one run to the start of the next.
     Every(Duration),
-    /// By the clock.
+    /// At times by the clock.
     Cron {
-        /// At which times.
         pattern: Box<Cron>,
-        /// Where those are told.
         timezone: TimeZone,
     },
 }
 
 impl Schedule {
-    /// Whether a run is due, where the last one began at `last`. Where there was none the clock counts from
-    /// `since`; intervals begin with a run.
+    /// True where a run is due. `last` is the start of the last run. Where there was none, a `cron`
+    /// pattern counts from `since`, and an interval is due at once.
     pub fn is_due(&self, last: Option<Timestamp>, since: Timestamp, now: Timestamp) -> bool {
         match self {
             Schedule::Every(every) => {
@@ -37,7 +35,7 @@ impl Schedule {
         }
     }
 
-    /// When a flow should have run so many times after then; never, where there are no such times.
+    /// The time of the run with this number after `then`. None where there is no such time.
     pub fn nth_time_after(&self, then: Timestamp, times: u32) -> Option<Timestamp> {
         match self {
             Schedule::Every(every) => then.checked_add(every.checked_mul(times)?).ok(),

@@ -1,4 +1,4 @@
-//! JSON Schemas that records must satisfy.
+//! JSON Schemas for records.
 
 mod keywords;
 mod numbers;
@@ -15,27 +15,28 @@ use records::Records;
 
 use crate::{Problem, document::Document};
 
-/// A compiled JSON Schema. Numbers are compared by every digit.
+/// A compiled JSON Schema for records. Numbers are compared by all their digits.
 pub struct RecordSchema(Validator<Records>);
 
-/// The first way in which a record does not satisfy a schema.
+/// The first violation of a schema in a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SchemaError {
-    /// The JSON pointer (RFC 6901) of the field at fault.
+    /// The JSON pointer (RFC 6901) of the wrong field.
     pub pointer: String,
-    /// What is wrong with it, without its value.
+    /// The violation, without the field's value.
     pub message: String,
 }
 
 impl RecordSchema {
-    /// Compiles a schema. References lead within it: nothing is fetched and no file is read.
+    /// Compiles a schema. References have to stay within it: nothing is fetched and no file is
+    /// read.
     pub fn compile(schema: &Value) -> Result<RecordSchema, String> {
         compiled(schema).map_err(|error| not_a_schema(&error))
     }
 
-    /// Reads and compiles a schema file of a project. References lead within it: nothing is fetched and
-    /// no other file is read.
+    /// Reads and compiles a schema file of a project. References have to stay within it: nothing is
+    /// fetched and no other file is read.
     pub(crate) fn read(directory: &Path, file: &Path) -> Result<RecordSchema, Problem> {
         let source = fs::read(directory.join(file))
             .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
@@ -54,7 +55,7 @@ impl RecordSchema {
         })
     }
 
-    /// Whether a record satisfies the schema.
+    /// Checks a record against the schema.
     pub fn check(&self, record: &Value) -> Result<(), SchemaError> {
         if self.0.is_valid(record) {
             return Ok(());

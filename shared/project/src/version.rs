@@ -1,4 +1,4 @@
-//! The version of a flow's files.
+//! Versions of flows' files.
 
 use std::{fs, path::Path};
 
@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::System;
 
-/// A hash of all that a project's files say about a flow: its own file, those of its systems and its schemas, in 32
-/// hexadecimal digits. `${NAME}` stands in it as it is written, so no secret is in it, and another value of the
-/// environment makes no other version.
+/// A hash of everything that a project's files say about a flow: its own file, its systems' files
+/// and its schemas, in 32 hexadecimal digits. `${NAME}` is hashed as it is written, so the version
+/// depends on no secret and on no value of the environment.
 pub(crate) fn of_files<'a>(
     directory: &Path,
     digest: [u8; 32],

@@ -1,6 +1,6 @@
 //! CSV (RFC 4180) and its kin.
 
-mod record;
+mod record_reader;
 
 use std::collections::HashSet;
 
@@ -8,7 +8,8 @@ use jaq_json::Map;
 use pomost_expression::Value;
 
 use crate::{
-    DecodeLimits, buffer::Buffer, csv::record::Records, decode::Rows, error::Fault, lines::Lines,
+    DecodeLimits, csv::record_reader::CsvRecordReader, error::PlacedProblem,
+    line_scanner::LineScanner, row_parser::RowParser, text_buffer::TextBuffer,
 };
 
 /// How a table is read and written.
@@ -55,28 +56,28 @@ impl Default for CsvOptions {
 }
 
 /// Reads each row of a table as an object of texts and, with [`CsvOptions::nulls`], nulls, in the order of the columns.
-pub(crate) struct Table {
+pub(crate) struct CsvParser {
     options: CsvOptions,
     limit: usize,
-    skipped: Lines,
-    records: Records,
+    skipped: LineScanner,
+    records: CsvRecordReader,
     names: Option<Vec<Value>>,
 }
 
-impl Table {
-    pub(crate) fn new(options: &CsvOptions, limits: DecodeLimits) -> Table {
+impl CsvParser {
+    pub(crate) fn new(options: &CsvOptions, limits: DecodeLimits) -> CsvParser {
         let given = || options.names.iter().cloned().map(Value::utf8_str).collect();
-        Table {
+        CsvParser {
             limit: limits.row,
-            skipped: Lines::default(),
-            records: Records::new(options, limits.row),
+            skipped: LineScanner::default(),
+            records: CsvRecordReader::new(options, limits.row),
             names: (!options.header).then(given),
             options: options.clone(),
         }
     }
 
     /// Skips what stands before the table; false where more of it must come.
-    fn skip(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
+    fn skip(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         while self.skipped.number() <= u64::from(self.options.skip) {
             let Some(line) = self.skipped.find(buffer, self.limit)? else {
                 return Ok(false);
@@ -86,7 +87,7 @@ impl Table {
         Ok(true)
     }
 
-    fn header(&self) -> Result<Vec<Value>, Fault> {
+    fn header(&self) -> Result<Vec<Value>, PlacedProblem> {
         let place = self.records.place();
         let found: Vec<String> = self.fields().collect();
         if self.options.names.is_empty() {
@@ -94,7 +95,7 @@ impl Table {
             let mut seen = HashSet::new();
             if let Some(twice) = found.iter().position(|name| !seen.insert(name)) {
                 let message = format!("the header gives column {} the name of another", twice + 1);
-                return Err(Fault::malformed(place, message));
+                return Err(PlacedProblem::malformed(place, message));
             }
             return Ok(found.into_iter().map(Value::utf8_str).collect());
         }
@@ -102,7 +103,7 @@ impl Table {
             let (names, columns) = (self.options.names.len(), found.len());
             let message =
                 format!("{names} names are given for columns, but the header has {columns}");
-            return Err(Fault::malformed(place, message));
+            return Err(PlacedProblem::malformed(place, message));
         }
         Ok(self
             .options
@@ -113,12 +114,12 @@ impl Table {
             .collect())
     }
 
-    fn row(&self, names: &[Value]) -> Result<Value, Fault> {
+    fn row(&self, names: &[Value]) -> Result<Value, PlacedProblem> {
         let (columns, found) = (names.len(), self.records.len());
         let surplus_is_empty = || self.fields().skip(columns).all(|field| field.is_empty());
         if found != columns && !(self.options.lenient && surplus_is_empty()) {
             let message = format!("expected {columns} fields, one for each column; found {found}");
-            return Err(Fault::malformed(self.records.place(), message));
+            return Err(PlacedProblem::malformed(self.records.place(), message));
         }
         let value = |(place, field): (usize, String)| match self.options.nulls && field.is_empty() {
             true if !self.records.is_quoted(place) => Value::Null,
@@ -145,8 +146,8 @@ impl Table {
     }
 }
 
-impl Rows for Table {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for CsvParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         if !self.skip(buffer)? {
             return Ok(None);
         }

@@ -4,13 +4,13 @@ use pomost_expression::{Value, text};
 
 use crate::{
     CsvOptions,
-    encode::{Writer, text::kind},
+    encode::{RecordWriter, text::kind},
 };
 
 /// Writes each record as a row (RFC 4180). The columns are those that are given, or the fields of the
 /// first record. A field that a record lacks is empty, as null is, and as empty text is unless nulls are told
 /// from it: then that stands in quotes. A field that has no column is an error.
-pub(crate) struct Table {
+pub(crate) struct CsvWriter {
     delimiter: char,
     quote: Option<char>,
     escape: Option<char>,
@@ -19,9 +19,9 @@ pub(crate) struct Table {
     columns: Vec<String>,
 }
 
-impl Table {
-    pub(crate) fn new(options: &CsvOptions) -> Table {
-        Table {
+impl CsvWriter {
+    pub(crate) fn new(options: &CsvOptions) -> CsvWriter {
+        CsvWriter {
             delimiter: char::from(options.delimiter),
             quote: options.quote.map(char::from),
             escape: options.escape.map(char::from),
@@ -121,7 +121,7 @@ impl Table {
     }
 }
 
-impl Writer for Table {
+impl RecordWriter for CsvWriter {
     fn begin(&mut self, written: &mut String) -> Result<(), String> {
         if self.columns.is_empty() {
             Ok(())

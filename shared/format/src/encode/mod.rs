@@ -45,7 +45,7 @@ pub fn encode_one(format: &BodyFormat, record: &Value) -> Result<Vec<u8>, Encode
     }
     .map_err(failed)?;
     let mut bytes = Vec::new();
-    Characters::new(format)
+    CharsetEncoder::new(format)
         .and_then(|mut characters| characters.write(&text, &mut bytes, true))
         .map_err(failed)?;
     Ok(bytes)
@@ -64,15 +64,15 @@ pub fn encode(format: &BodyFormat, records: &[Value]) -> Result<Vec<u8>, EncodeE
 /// After an error what was written is not to be used.
 pub struct BodyEncoder {
     format: &'static str,
-    writer: Box<dyn Writer>,
-    characters: Characters,
+    writer: Box<dyn RecordWriter>,
+    characters: CharsetEncoder,
     records: usize,
     text: String,
     bytes: Vec<u8>,
 }
 
 /// Writes the records of a list as text.
-pub(crate) trait Writer: Send {
+pub(crate) trait RecordWriter: Send {
     /// What stands before the records.
     fn begin(&mut self, _text: &mut String) -> Result<(), String> {
         Ok(())
@@ -96,7 +96,7 @@ impl BodyEncoder {
         let mut writer = writer(format).map_err(failed)?;
         let mut text = String::new();
         writer.begin(&mut text).map_err(failed)?;
-        let characters = Characters::new(format).map_err(failed)?;
+        let characters = CharsetEncoder::new(format).map_err(failed)?;
         Ok(BodyEncoder {
             format: format.name(),
             writer,
@@ -143,13 +143,13 @@ impl BodyEncoder {
     }
 }
 
-fn writer(format: &BodyFormat) -> Result<Box<dyn Writer>, String> {
+fn writer(format: &BodyFormat) -> Result<Box<dyn RecordWriter>, String> {
     Ok(match &format.syntax {
-        FormatSyntax::Json => Box::new(json::Array::default()),
-        FormatSyntax::JsonLines => Box::new(json::Lines),
-        FormatSyntax::Csv(options) => Box::new(csv::Table::new(options)),
-        FormatSyntax::Xml(options) => Box::new(xml::List::new(options, charset(format))?),
-        FormatSyntax::Text(_) => Box::new(text::Lines),
+        FormatSyntax::Json => Box::new(json::JsonArrayWriter::default()),
+        FormatSyntax::JsonLines => Box::new(json::JsonLinesWriter),
+        FormatSyntax::Csv(options) => Box::new(csv::CsvWriter::new(options)),
+        FormatSyntax::Xml(options) => Box::new(xml::XmlListWriter::new(options, charset(format))?),
+        FormatSyntax::Text(_) => Box::new(text::TextLinesWriter),
         FormatSyntax::Form => return Err("a form holds one record, not a list".into()),
     })
 }
@@ -163,10 +163,10 @@ fn charset(format: &BodyFormat) -> Charset {
 }
 
 /// Turns text into the bytes of a charset.
-struct Characters(encoding_rs::Encoder);
+struct CharsetEncoder(encoding_rs::Encoder);
 
-impl Characters {
-    fn new(format: &BodyFormat) -> Result<Characters, String> {
+impl CharsetEncoder {
+    fn new(format: &BodyFormat) -> Result<CharsetEncoder, String> {
         let charset = charset(format);
         if !charset.is_written() {
             return Err(format!(
@@ -174,7 +174,7 @@ impl Characters {
                 charset.name()
             ));
         }
-        Ok(Characters(charset.encoding().new_encoder()))
+        Ok(CharsetEncoder(charset.encoding().new_encoder()))
     }
 
     /// Appends the bytes of a text; `last` where no other follows.

@@ -2,7 +2,7 @@
 
 use pomost_expression::{Value, text};
 
-use crate::encode::Writer;
+use crate::encode::RecordWriter;
 
 /// Writes a record, which must be a text, a number or a truth value.
 pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> {
@@ -12,9 +12,9 @@ pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> 
 }
 
 /// Writes each record as a line.
-pub(crate) struct Lines;
+pub(crate) struct TextLinesWriter;
 
-impl Writer for Lines {
+impl RecordWriter for TextLinesWriter {
     fn record(&mut self, record: &Value, written: &mut String) -> Result<(), String> {
         let before = written.len();
         value(record, written)?;

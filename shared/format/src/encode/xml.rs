@@ -6,7 +6,7 @@ use quick_xml::escape::{escape, partial_escape};
 
 use crate::{
     Charset, XmlOptions,
-    encode::{Writer, text::kind},
+    encode::{RecordWriter, text::kind},
     xml::{MAX_DEPTH, is_name, is_text},
 };
 
@@ -32,14 +32,14 @@ pub(crate) fn document(
 }
 
 /// Writes records as elements of a document, at the path that the options give them.
-pub(crate) struct List {
+pub(crate) struct XmlListWriter {
     charset: Charset,
     around: Vec<String>,
     name: String,
 }
 
-impl List {
-    pub(crate) fn new(options: &XmlOptions, charset: Charset) -> Result<List, String> {
+impl XmlListWriter {
+    pub(crate) fn new(options: &XmlOptions, charset: Charset) -> Result<XmlListWriter, String> {
         let path = options.record.as_ref();
         let around = path.and_then(|path| path.around());
         let (Some(path), Some(around)) = (path, around) else {
@@ -47,7 +47,7 @@ impl List {
                 "a list needs the path of its records from the root, such as /orders/order".into(),
             );
         };
-        Ok(List {
+        Ok(XmlListWriter {
             charset,
             around: around.to_vec(),
             name: path.name().into(),
@@ -55,7 +55,7 @@ impl List {
     }
 }
 
-impl Writer for List {
+impl RecordWriter for XmlListWriter {
     fn begin(&mut self, written: &mut String) -> Result<(), String> {
         declaration(self.charset, written);
         self.around

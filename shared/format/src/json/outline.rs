@@ -2,7 +2,7 @@
 
 use pomost_expression::{Value, read, text};
 
-use crate::{DecodePlace, RowPath, error::Fault, json::read_strictly};
+use crate::{DecodePlace, RowPath, error::PlacedProblem, json::read_strictly};
 
 /// Copies what stands around a list, and finds the list. It takes the document for JSON: its copy is
 /// read strictly at the end.
@@ -23,12 +23,12 @@ pub(crate) struct Outline {
     field_leads_on: bool,
     /// Whether the next value is the list or leads to it.
     leads_on: bool,
-    list: Option<LeftOut>,
+    list: Option<OmittedPart>,
 }
 
 /// The elements that were left out.
 #[derive(Clone, Copy)]
-struct LeftOut {
+struct OmittedPart {
     at: usize,
     length: u64,
 }
@@ -54,11 +54,11 @@ impl Outline {
 
     /// Copies up to the list's first element or to the end of the bytes. Returns how many bytes it
     /// took and whether the list begins behind them.
-    pub(crate) fn copy(&mut self, bytes: &[u8]) -> Result<(usize, bool), Fault> {
+    pub(crate) fn copy(&mut self, bytes: &[u8]) -> Result<(usize, bool), PlacedProblem> {
         for (index, &byte) in bytes.iter().enumerate() {
             if self.copy.len() == self.limit {
                 let place = DecodePlace::Byte(self.in_body(self.copy.len()));
-                return Err(Fault::too_large(
+                return Err(PlacedProblem::too_large(
                     place,
                     "what stands around the list",
                     self.limit,
@@ -76,7 +76,7 @@ impl Outline {
 
     /// Notes that the list has ended, with its bracket, and how long its elements were.
     pub(crate) fn close_list(&mut self, length: u64) {
-        self.list = Some(LeftOut {
+        self.list = Some(OmittedPart {
             at: self.copy.len(),
             length,
         });
@@ -94,8 +94,8 @@ impl Outline {
     }
 
     /// Reads the copy, once the body has ended.
-    pub(crate) fn read(&mut self) -> Result<Value, Fault> {
-        let value = read_strictly(&self.copy, true).map_err(|error| Fault {
+    pub(crate) fn read(&mut self) -> Result<Value, PlacedProblem> {
+        let value = read_strictly(&self.copy, true).map_err(|error| PlacedProblem {
             place: DecodePlace::Byte(self.in_body(error.index)),
             problem: error.problem,
         })?;
@@ -103,7 +103,7 @@ impl Outline {
         Ok(value)
     }
 
-    fn copied_in_string(&mut self, byte: u8) -> Result<(), Fault> {
+    fn copied_in_string(&mut self, byte: u8) -> Result<(), PlacedProblem> {
         match byte {
             _ if self.escaped => self.escaped = false,
             b'\\' => self.escaped = true,
@@ -152,7 +152,7 @@ impl Outline {
     }
 
     /// A field that leads on and occurs again would change what its first occurrence led to.
-    fn field_ended(&mut self, start: usize) -> Result<(), Fault> {
+    fn field_ended(&mut self, start: usize) -> Result<(), PlacedProblem> {
         let field = read(&self.copy[start..])
             .ok()
             .and_then(|field| text(&field));
@@ -163,7 +163,7 @@ impl Outline {
         }
         if self.found_fields > level {
             let message = format!("a field on the path {} occurs twice", self.path.label());
-            return Err(Fault::malformed(
+            return Err(PlacedProblem::malformed(
                 DecodePlace::Byte(self.in_body(start)),
                 message,
             ));

@@ -1,16 +1,16 @@
 //! XML 1.0.
 
 mod declaration;
-mod element;
 mod name;
+mod open_element;
+mod parser;
 mod path;
-mod rows;
-mod token;
+mod token_scanner;
 
-pub(crate) use declaration::{Declaration, declaration};
+pub(crate) use declaration::{XmlDeclaration, declaration};
 pub(crate) use name::{is_name, is_text};
+pub(crate) use parser::XmlParser;
 pub use path::ElementPath;
-pub(crate) use rows::Xml;
 
 /// How deep elements may be nested.
 pub(crate) const MAX_DEPTH: usize = 128;

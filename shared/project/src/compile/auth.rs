@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Compile<'_> {
-    /// How requests prove who sends them.
+    /// Compiles a system's `auth`.
     pub(crate) fn auth(
         &mut self,
         section: Option<&AuthSection>,
@@ -175,7 +175,7 @@ impl Compile<'_> {
         parsed
     }
 
-    /// Names of cookies are tokens, as names of headers are (RFC 6265 §4.1.1).
+    /// Names of cookies have the grammar of header names (RFC 6265 §4.1.1).
     fn cookie_name(&mut self, pointer: &str, name: &str) -> Option<String> {
         if name.parse::<HeaderName>().is_err() {
             self.refuse(pointer, "expected the name of a cookie, such as session");
@@ -184,7 +184,7 @@ impl Compile<'_> {
         Some(name.to_owned())
     }
 
-    /// A secret that is not empty.
+    /// Resolves a secret. It must not be empty.
     pub(crate) fn secret(
         &mut self,
         pointer: &str,
@@ -199,7 +199,7 @@ impl Compile<'_> {
         Some(secret.into())
     }
 
-    /// A secret that travels in a header as it is.
+    /// Resolves a secret that is sent in a header.
     fn header_secret(
         &mut self,
         pointer: &str,
@@ -218,7 +218,7 @@ impl Compile<'_> {
         Some(secret)
     }
 
-    /// A text with its references replaced.
+    /// Replaces the references in a text.
     pub(crate) fn resolve(
         &mut self,
         pointer: &str,

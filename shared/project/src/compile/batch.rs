@@ -43,7 +43,8 @@ fn verdict(
     })
 }
 
-/// What is read from a verdict needs verdicts, and verdicts that nobody reads are all acceptances.
+/// Checks that there are verdicts where something is read from them, and that something says which
+/// verdicts are refusals.
 fn check_verdicts(compile: &mut Compile<'_>, section: &BatchSection) {
     let readers = [
         ("/load/batch/key", section.key.is_some()),
@@ -67,7 +68,7 @@ fn check_verdicts(compile: &mut Compile<'_>, section: &BatchSection) {
     }
 }
 
-/// What a request for many records cannot have, and whether there is one at all.
+/// Checks the requests that are sent for many records, and that there is one.
 pub(crate) fn check(compile: &mut Compile<'_>, requests: &SystemDestination, file: &FlowFile) {
     let Some(batch) = &requests.batch else { return };
     if batch.size > file.batch_size as usize {

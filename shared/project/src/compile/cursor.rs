@@ -13,7 +13,7 @@ use crate::flow::{
 
 const SECTION: &str = "/extract/cursor";
 
-/// Where a key of the section stands.
+/// The JSON pointer of a key of the section.
 fn at(key: &str) -> String {
     format!("{SECTION}/{key}")
 }
@@ -55,7 +55,7 @@ fn of_values(
     compile.expression(&at("value"), value)
 }
 
-/// What in an answer says how far the source has been read; the inner `None` where a record does.
+/// The sync token in an answer. The inner `None` means that the cursor is a value in records.
 pub(super) fn sync_token(
     compile: &mut Compile<'_>,
     section: &CursorSection,
@@ -72,7 +72,8 @@ pub(super) fn sync_token(
     }))
 }
 
-/// A token is not reckoned with, and a link is a whole URL.
+/// Refuses keys that make no sense: nothing can be calculated with a token, and a link is a whole
+/// URL.
 fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &CursorSource) {
     let given = [
         ("overlap", section.overlap.is_some()),
@@ -102,7 +103,7 @@ fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &Curs
     }
 }
 
-/// What a run is to begin at, and where a window ends, has to stand in the request.
+/// Checks that the request uses the cursor, and the end of a time window where there are windows.
 pub(super) fn check_requests(
     compile: &mut Compile<'_>,
     section: &ExtractSection,
@@ -148,9 +149,11 @@ fn check_until(compile: &mut Compile<'_>, step: bool, until: bool) {
     }
 }
 
-/// Rows move when others before them change or go; what then stands on a page that was read already is
-/// found only by reading back. So is what the source shows late, and what changes in the second of the cursor
-/// where the source lists what is later than that. Tokens that are told by rows have no highest one.
+/// Warns where changes could be missed.
+///
+/// Rows move to other pages while they are read, sources show changes late, and a source that lists
+/// what is later than the cursor misses other changes in the cursor's second. Only reading back
+/// (`overlap`) finds these. Tokens are compared as text by mistake where they are given as `value`.
 fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &ListingRequest) {
     let (Some(_), Some(start)) = (&section.value, &section.start) else {
         return;
@@ -182,7 +185,8 @@ fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Li
     }
 }
 
-/// Something has to take the token, and each listing has its own.
+/// Checks that the request takes the token, and that there is one listing only, because each
+/// listing has its own token.
 fn check_tokens(
     compile: &mut Compile<'_>,
     section: &ExtractSection,

@@ -108,7 +108,7 @@ fn check_deletes(compile: &mut Compile<'_>, file: &FlowFile) {
     }
 }
 
-/// What says how to read needs something to read; without it, the source has to deliver.
+/// Checks that there is a request where something says how to read, or else a webhook.
 fn check_is_read(compile: &mut Compile<'_>, section: &ExtractSection) {
     if section.listing.is_some() {
         return;
@@ -193,7 +193,7 @@ fn listing(
     Some(listing)
 }
 
-/// Formats with rows of their own need no expression for them.
+/// The rows in an answer. Formats with rows of their own need no expression.
 fn records(
     compile: &mut Compile<'_>,
     pointer: &str,
@@ -215,7 +215,8 @@ fn records(
     compile.expression(&format!("{pointer}/records"), records)
 }
 
-/// The list that the rows are elements of, where it need not be kept: where paging and cursor look elsewhere.
+/// The list whose elements are the rows, so that the answer can be read as it comes. None where
+/// paging or the cursor may look into the list.
 fn list(
     records: &Expression,
     paginate: &Pagination,
@@ -292,7 +293,7 @@ fn check_version_type(compile: &mut Compile<'_>, section: &ExtractSection) {
     }
 }
 
-/// Variables that are null where they are used are mistakes.
+/// Checks the variables of the requests. A variable that is always null is a mistake.
 fn check_variables(
     compile: &mut Compile<'_>,
     section: &ExtractSection,
@@ -364,8 +365,9 @@ fn paginate(
     }
 }
 
-/// Where the rows decide how the reading goes on, rows that an expression leaves out must not be
-/// missing: the next offset would be too low, and a page without a wanted row would be the last.
+/// Checks that `records` leaves no rows out where the number of rows decides about the next page.
+/// Otherwise the next offset would be too low, and a page without a wanted row would count as the
+/// last.
 fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &ListingRequest) {
     let by_rows = matches!(
         listing.paginate,
@@ -388,7 +390,7 @@ fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Li
     }
 }
 
-/// Something has to take the page, or every request would ask for the first one.
+/// Checks that the request takes the page, or every request would ask for the first one.
 fn check_param(
     compile: &mut Compile<'_>,
     pointer: &str,
@@ -406,7 +408,7 @@ fn check_param(
     compile.refuse(pointer, message);
 }
 
-/// The first page has no token, and null has no place in a URL.
+/// Checks that the first request, which has no token, needs none in its URL.
 fn check_first_token(compile: &mut Compile<'_>, pointer: &str, request: Option<&RequestTemplate>) {
     if request.is_some_and(|request| request.path.holds("$page")) {
         compile.refuse_with_help(

@@ -39,7 +39,8 @@ fn directory(compile: &mut Compile<'_>, directory: &str) -> Option<PathBuf> {
     Some(compile.directory.join(path))
 }
 
-/// Files are read by other programs, one by one, so each row's columns have names.
+/// The format of the files. Other programs read the files one by one, so the columns in each file
+/// have names.
 fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<BodyFormat> {
     let pointer = "/load/files/format";
     let with_header = match &section.0 {

@@ -56,7 +56,7 @@ pub(crate) fn compile(
     })
 }
 
-/// What is said of requests would be ignored where there are none.
+/// Refuses settings of requests where no requests are sent. They would be ignored.
 fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &str) {
     let given = [
         ("create", section.create.is_some()),
@@ -169,7 +169,7 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<LookupRe
     })
 }
 
-/// A request that does not say which record it is about is hardly meant.
+/// Warns about a request that does not say which record it is about.
 fn check_addresses(compile: &mut Compile<'_>, requests: &SystemDestination) {
     let names_one = |request: &RequestTemplate| {
         request.uses_variable("id") || request.uses_variable("key") || request.needs_input()

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Compile<'_> {
-    /// Where tokens come from, and what is shown for them.
+    /// Compiles `auth.oauth2`.
     pub(crate) fn oauth2(
         &mut self,
         section: &OAuth2Section,
@@ -40,7 +40,8 @@ impl Compile<'_> {
         })
     }
 
-    /// What the grant and the proof need has to be there, and what they have no use for is a mistake.
+    /// Checks that the keys which the grant and the client's authentication need are given, and
+    /// that no others are.
     fn check_keys(&mut self, section: &OAuth2Section, surroundings: Surroundings) -> bool {
         let grant = |grant| section.grant == grant;
         let [refreshes, asserts] = [GrantSection::RefreshToken, GrantSection::JwtBearer].map(grant);

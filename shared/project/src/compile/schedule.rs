@@ -34,7 +34,7 @@ pub(super) fn schedule(compile: &mut Compile<'_>, section: &ScheduleSection) -> 
     }
 }
 
-/// A pattern that has a next time, unlike `0 0 30 2 *`.
+/// A cron pattern. It must have a next time, unlike `0 0 30 2 *`.
 fn pattern(text: &str) -> Result<Cron, CronError> {
     let pattern: Cron = text.parse()?;
     pattern.find_next_occurrence(&Timestamp::now().to_zoned(TimeZone::UTC), false)?;
@@ -69,7 +69,7 @@ fn timezone(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<Time
     named(compile, &pointer, name)
 }
 
-/// The zone of a name; the inner `None` where there is no name.
+/// The time zone with this name. The inner `None` means that no name is given.
 pub(super) fn zone(
     compile: &mut Compile<'_>,
     pointer: &str,

@@ -8,25 +8,25 @@ use url::{Host, Url};
 use super::{Compile, optional};
 use crate::{System, environment::Environment, system::RateLimit};
 
-/// The longest time-out. A message is held while its records are sent, and the broker takes it back
-/// after a while.
+/// The longest time-out. A message is held while its records are sent, and the broker delivers it
+/// again after a while.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The longest answer: it is held in memory.
+/// The longest answer, because answers are held in memory.
 const LONGEST_ANSWER: ByteSize = ByteSize(1 << 30);
 
-/// The closest that requests are spread, ten thousand a second. They are told apart by microseconds.
+/// The shortest time between two requests, ten thousand a second. Slots are counted in
+/// microseconds.
 const SHORTEST_INTERVAL: Duration = Duration::from_micros(100);
 
-/// The longest period of a rate limit.
 const LONGEST_PERIOD: Duration = Duration::from_secs(31 * 86_400);
 
-/// What stands around a system's `auth` and matters for it.
+/// The settings of a system that its `auth` depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings {
-    /// Whether plain http may be used with other machines.
+    /// Allows plain http to other machines.
     pub(crate) allow_http: bool,
-    /// Whether connections have a certificate of ours.
+    /// True where connections have a client certificate.
     pub(crate) has_certificate: bool,
 }
 
@@ -92,7 +92,7 @@ fn base_url(
 }
 
 impl Compile<'_> {
-    /// A URL that requests may be sent to.
+    /// Compiles a URL that requests may be sent to.
     pub(crate) fn url(
         &mut self,
         pointer: &str,

@@ -10,10 +10,11 @@ use crate::{
     table::{TableColumn, TableDestination, TableName},
 };
 
-/// PostgreSQL cuts longer names off, and two of them might become one.
+/// The longest name, in bytes. PostgreSQL cuts longer names off, so that two of them might become
+/// one.
 const LONGEST_NAME: usize = 63;
 
-/// What a database's URL may have behind its question mark, as its driver reads it.
+/// The parameters of a database's URL that its driver knows.
 const PARAMETERS: [&str; 19] = [
     "application_name",
     "channel_binding",
@@ -36,7 +37,7 @@ const PARAMETERS: [&str; 19] = [
     "user",
 ];
 
-/// How a database may be spoken to.
+/// The values of `sslmode` that the driver knows.
 const TLS_MODES: [&str; 3] = ["disable", "prefer", "require"];
 
 pub(crate) fn compile(
@@ -64,7 +65,7 @@ pub(crate) fn compile(
     })
 }
 
-/// What cannot be read is not shown: it may hold the password.
+/// Resolves the database's URL. Problems do not quote it, because it may contain the password.
 fn database(
     compile: &mut Compile<'_>,
     section: &TableSection,
@@ -87,7 +88,7 @@ fn database(
     parameters.then_some(database)
 }
 
-/// What the driver would refuse, and every loader with it.
+/// Checks a parameter that the driver would refuse at run time.
 fn check_parameter(compile: &mut Compile<'_>, name: &str, value: &str) -> bool {
     let pointer = "/load/table/database";
     if !PARAMETERS.contains(&name) {
@@ -156,7 +157,7 @@ fn columns(
     columns.into_iter().collect()
 }
 
-/// A name that PostgreSQL takes, in quotes, as it is.
+/// A name that PostgreSQL accepts in quotes, unchanged.
 fn identifier(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<String> {
     let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(char::is_control);
     if !fits {

@@ -26,10 +26,10 @@ use crate::{
 
 const SECTION: &str = "/extract/webhook";
 
-/// A delivery is held in memory whole, many at a time.
+/// The largest delivery, in bytes. Many deliveries are held in memory at a time.
 const LARGEST_BODY: u64 = 16 << 20;
 
-/// The webhook of a flow that is extracted so.
+/// Compiles the webhook of a flow.
 pub(super) fn webhook(
     compile: &mut Compile<'_>,
     section: &WebhookSection,
@@ -76,8 +76,8 @@ fn check_sizes(compile: &mut Compile<'_>, section: &WebhookSection) {
     }
 }
 
-/// Records that nothing puts in order are in the order of their arrival, or of when the source was asked about
-/// them: then an old delivery brings what is so by now.
+/// Warns where nothing but the arrival orders the records. Then an old delivery that is sent again
+/// replaces newer content, unless deliveries have ids or the source is asked.
 fn check_order(
     compile: &mut Compile<'_>,
     section: &WebhookSection,
@@ -146,8 +146,8 @@ fn github(
     })
 }
 
-/// <https://docs.stripe.com/webhooks/signatures>: `t=…,v1=…`, with a `v1` for each secret while one is
-/// being replaced. Two times would leave open which one was signed.
+/// <https://docs.stripe.com/webhooks/signatures>: `t=…,v1=…`, with a `v1` for each secret while a
+/// secret is being replaced. With two times it would be open which one was signed.
 fn stripe(
     compile: &mut Compile<'_>,
     section: &TimedSecretsSection,
@@ -183,8 +183,9 @@ fn shopify(
     })
 }
 
-/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>: the id
-/// must not hold a dot, or what is signed could be cut into id, time and body in other ways.
+/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>:
+/// the id must not contain a dot, or the signed text could be split into id, time and body in other
+/// ways.
 fn standard_webhooks(
     compile: &mut Compile<'_>,
     section: &TimedSecretsSection,
@@ -210,7 +211,7 @@ fn standard_webhooks(
     })
 }
 
-/// A template of this file.
+/// Compiles a template of this file.
 fn ours(template: &str) -> Template {
     Template::of_text(template).expect("it is a template")
 }
@@ -389,7 +390,8 @@ fn refused<T>(compile: &mut Compile<'_>, pointer: &str, message: &str) -> Option
     None
 }
 
-/// Within the tolerance, before and after, a delivery can be repeated by whoever has seen it.
+/// Checks that ids are remembered as long as a repeated delivery would be accepted: for the
+/// tolerance before and after the time of signing.
 fn check_remember(compile: &mut Compile<'_>, section: &WebhookSection, remember: Period) {
     let tolerance = match &section.verify {
         VerifySection::Stripe(section) | VerifySection::StandardWebhooks(section) => {
@@ -409,8 +411,9 @@ fn check_remember(compile: &mut Compile<'_>, section: &WebhookSection, remember:
     }
 }
 
-/// What the providers send with each delivery, and again when they repeat it. GitHub's and Shopify's is
-/// not part of what is signed: it tells repetitions by them, not by somebody who saw a delivery.
+/// The id that a provider sends with each delivery, and again when it repeats the delivery. The ids
+/// of GitHub and Shopify are not signed: they recognise repetitions by the provider, but not by
+/// somebody who has seen a delivery.
 fn id_of_provider(section: &VerifySection) -> Option<DeliveryIdPlace> {
     match section {
         VerifySection::Github(_) => Some(DeliveryIdPlace::Header(HeaderName::from_static(
@@ -440,7 +443,7 @@ fn header(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<Header
     })
 }
 
-/// The key of a secret; none where it is not written as its kind is.
+/// Makes the key of a secret. None where the secret is not written as its kind requires.
 type KeyOf = fn(&str) -> Option<Vec<u8>>;
 
 fn as_it_is(secret: &str) -> Option<Vec<u8>> {

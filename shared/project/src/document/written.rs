@@ -1,9 +1,9 @@
-//! Where a byte of a text stands in the YAML that writes it.
+//! Positions of a text's bytes in the YAML that contains the text.
 
 /// The index in `source` of the byte `offset` of `text`, whose YAML begins at `start`.
 ///
-/// Every way of writing text in YAML (plain, quoted, block, folded) adds or drops white space alone,
-/// so the characters that are not white space are counted on both sides.
+/// Every notation of text in YAML (plain, quoted, block, folded) adds or removes only white space.
+/// So the characters that are not white space are counted on both sides.
 pub(super) fn index_of(source: &[char], start: usize, text: &str, offset: usize) -> usize {
     let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
     let count = before.chars().filter(|c| !c.is_whitespace()).count();
@@ -16,7 +16,7 @@ pub(super) fn index_of(source: &[char], start: usize, text: &str, offset: usize)
     }
 }
 
-/// The characters of a text that are not white space, where they are written.
+/// The characters of a text that are not white space, in its YAML.
 struct Writing<'a> {
     source: &'a [char],
     index: usize,
@@ -65,7 +65,7 @@ impl Writing<'_> {
     }
 }
 
-/// How many digits follow an escape in double quotes (YAML 1.2.2 §5.7).
+/// The number of digits after an escape in double quotes (YAML 1.2.2 §5.7).
 fn digits(escape: char) -> usize {
     match escape {
         'x' => 2,

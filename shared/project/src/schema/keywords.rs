@@ -1,4 +1,4 @@
-//! The keywords about numbers (JSON Schema, validation, §6.1 and §6.2), by every digit.
+//! The keywords about numbers (JSON Schema, validation, §6.1 and §6.2), with exact numbers.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -15,7 +15,7 @@ use super::{
 type Options<'a, R> = ValidationOptions<'a, R, Records>;
 type Made<'a> = Result<Box<dyn for<'i> Keyword<'i, Records>>, ValidationError<'a>>;
 
-/// Has the validator compare numbers exactly.
+/// Makes the validator compare numbers exactly.
 pub(super) fn register<'a, R>(options: Options<'a, R>, numbers: Numbers) -> Options<'a, R> {
     let numbers = Arc::new(numbers);
     let options = BOUNDS.into_iter().fold(options, |options, bound| {
@@ -57,15 +57,15 @@ pub(super) fn register<'a, R>(options: Options<'a, R>, numbers: Numbers) -> Opti
         )
 }
 
-/// A bound of numbers.
+/// A keyword that bounds numbers.
 #[derive(Clone, Copy)]
 struct Bound {
     keyword: &'static str,
-    /// The keyword beside it that says, in draft 4, that the bound itself is beyond it.
+    /// The neighbouring keyword that makes the bound exclusive in draft 4.
     exclusive: Option<&'static str>,
-    /// On which side of it numbers are refused.
+    /// The side of the bound on which numbers are refused.
     refused: Ordering,
-    /// What is said of these.
+    /// The words of the error.
     is: &'static str,
 }
 

@@ -1,12 +1,13 @@
-//! The numbers of a schema, each with all its digits.
+//! Exact numbers of a schema.
 
 use std::collections::{HashMap, HashSet};
 
 use pomost_expression::{ExactNumber, Value, text, to_json};
 use serde_json::{Number, Value as Schema};
 
-/// The numbers of a schema that no float is, each by the bits of a float that stands for it where the
-/// validator reads the schema.
+/// The numbers of a schema that are no floats. The validator reads schemas with floats, so a float
+/// that occurs nowhere else stands in for each of these numbers. They are found again by the bits
+/// of the float.
 #[derive(Default)]
 pub(super) struct Numbers {
     taken: HashSet<u64>,
@@ -14,19 +15,19 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// The schema as the validator reads it, and its numbers.
+    /// The schema as the validator reads it, and the numbers that floats stand in for.
     pub(super) fn of(schema: &Value) -> (Schema, Numbers) {
         let mut numbers = Numbers::default();
         numbers.take_floats(schema);
         (numbers.stood_in(schema), numbers)
     }
 
-    /// Whether floats stand for other numbers.
+    /// True where floats stand in for other numbers.
     pub(super) fn has_stand_ins(&self) -> bool {
         !self.stand_ins.is_empty()
     }
 
-    /// The value that is written in the schema where the validator reads this one.
+    /// The value that the schema contains in place of a value that the validator read.
     pub(super) fn written(&self, read: &Schema) -> Value {
         match read {
             Schema::Null => Value::Null,
@@ -70,7 +71,7 @@ impl Numbers {
         }
     }
 
-    /// A float of the same sign and about the same size that stands for nothing else.
+    /// A float with the same sign and about the same size that stands in for nothing else.
     fn stand_in(&mut self, value: &Value) -> Number {
         let nearest = text(value)
             .and_then(|text| text.parse().ok())
@@ -98,7 +99,7 @@ impl Numbers {
     }
 }
 
-/// The number where the validator can read it as it is.
+/// The number, where the validator can read it exactly.
 fn exactly(value: &Value) -> Option<Number> {
     let Schema::Number(number) = to_json(value) else {
         return None;
@@ -106,7 +107,7 @@ fn exactly(value: &Value) -> Option<Number> {
     (ExactNumber::parse(&number.to_string()) == ExactNumber::of(value)).then_some(number)
 }
 
-/// The bits of a float; none of an integer.
+/// The bits of a float. None for an integer.
 fn bits(number: &Number) -> Option<u64> {
     number
         .as_f64()

@@ -1,4 +1,4 @@
-//! Records as the validator sees them: as they are, each number with all its digits.
+//! Records as the validator sees them: unchanged, with all digits of each number.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -10,7 +10,7 @@ use jsonschema::{
 use pomost_expression::{ExactNumber, Value, canonical, equal, text, to_json};
 use serde_json::Value as Schema;
 
-/// The JSON of records.
+/// The JSON of records, for the validator.
 pub(super) struct Records;
 
 impl Json for Records {
@@ -176,7 +176,7 @@ impl<'a> Array<'a, Records> for &'a [Value] {
 pub(super) struct Number<'a>(pub(super) &'a Num);
 
 impl Number<'_> {
-    /// Its value; none of what JSON has not.
+    /// The exact value. None for infinity and not-a-number, which JSON does not have.
     pub(super) fn exact(&self) -> Option<ExactNumber> {
         ExactNumber::of_number(self.0)
     }
@@ -206,7 +206,7 @@ impl JsonNumber for Number<'_> {
         }
     }
 
-    /// None as well where a float would be another number.
+    /// None also where the float would be another number.
     fn as_f64(&self) -> Option<f64> {
         let float: f64 = self.as_str().parse().ok()?;
         let exact = self.exact()?;

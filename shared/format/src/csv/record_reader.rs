@@ -2,7 +2,7 @@
 
 use csv_core::{ReadFieldResult, ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::{CsvOptions, DecodePlace, buffer::Buffer, error::Fault, text::utf8};
+use crate::{CsvOptions, DecodePlace, error::PlacedProblem, text::utf8, text_buffer::TextBuffer};
 
 /// How many bytes are read at once.
 const STEP: usize = 64 * 1024;
@@ -11,7 +11,7 @@ const STEP: usize = 64 * 1024;
 const MAX_FIELDS: usize = 16_384;
 
 /// Takes record after record out of a buffer. Blank lines are none.
-pub(crate) struct Records {
+pub(crate) struct CsvRecordReader {
     reader: Reader,
     limit: usize,
     passed_lines: u64,
@@ -23,21 +23,21 @@ pub(crate) struct Records {
     ends: Vec<usize>,
     fields: usize,
     /// What stands around fields, where it is told which of them have it.
-    told: Option<u8>,
+    noted_quote: Option<u8>,
     /// Whether a field begins here.
     at_field: bool,
     quoted: Vec<bool>,
 }
 
-impl Records {
-    pub(crate) fn new(options: &CsvOptions, limit: usize) -> Records {
+impl CsvRecordReader {
+    pub(crate) fn new(options: &CsvOptions, limit: usize) -> CsvRecordReader {
         let mut builder = ReaderBuilder::new();
         builder.delimiter(options.delimiter).escape(options.escape);
         match options.quote {
             Some(quote) => builder.quote(quote),
             None => builder.quoting(false),
         };
-        Records {
+        CsvRecordReader {
             reader: builder.build(),
             limit,
             passed_lines: u64::from(options.skip),
@@ -48,14 +48,14 @@ impl Records {
             text_length: 0,
             ends: vec![0; 32],
             fields: 0,
-            told: options.quote.filter(|_| options.nulls),
+            noted_quote: options.quote.filter(|_| options.nulls),
             at_field: true,
             quoted: Vec::new(),
         }
     }
 
     /// Reads the next record; false while its end is missing, or where there is no more.
-    pub(crate) fn read(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
+    pub(crate) fn read(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         if !self.inside {
             self.begin(buffer);
         }
@@ -63,7 +63,7 @@ impl Records {
             let at_end = buffer.is_empty();
             let result = self.step(buffer);
             if self.read > self.limit {
-                return Err(Fault::too_large(self.place(), "a row", self.limit));
+                return Err(PlacedProblem::too_large(self.place(), "a row", self.limit));
             }
             match result {
                 ReadRecordResult::Record => {
@@ -74,13 +74,13 @@ impl Records {
                     self.ends.resize(self.ends.len() * 2, 0);
                 }
                 ReadRecordResult::OutputEndsFull => {
-                    return Err(Fault::malformed(
+                    return Err(PlacedProblem::malformed(
                         self.place(),
                         format!("more than {MAX_FIELDS} fields"),
                     ));
                 }
                 _ if at_end => {
-                    return Err(Fault::truncated(
+                    return Err(PlacedProblem::truncated(
                         self.place(),
                         "the quote that ends a field",
                     ));
@@ -119,7 +119,7 @@ impl Records {
     }
 
     /// Begins a record behind the line breaks that stand before it.
-    fn begin(&mut self, buffer: &mut Buffer) {
+    fn begin(&mut self, buffer: &mut TextBuffer) {
         let breaks = buffer
             .bytes()
             .iter()
@@ -135,7 +135,7 @@ impl Records {
 
     /// Reads on. At the end of the body a line break is read, which ends every record but one that
     /// lacks a quote.
-    fn step(&mut self, buffer: &mut Buffer) -> ReadRecordResult {
+    fn step(&mut self, buffer: &mut TextBuffer) -> ReadRecordResult {
         let bytes = buffer.bytes();
         let input = if bytes.is_empty() {
             b"\n"
@@ -146,7 +146,7 @@ impl Records {
         if self.text.len() < room {
             self.text.resize(room, 0);
         }
-        let (result, read, written, ended) = match self.told {
+        let (result, read, written, ended) = match self.noted_quote {
             Some(quote) => self.read_field(input, quote),
             None => {
                 let (text, ends) = (
@@ -188,7 +188,7 @@ impl Records {
         (result, read, written, ended)
     }
 
-    fn pass(&mut self, bytes: usize, buffer: &mut Buffer) {
+    fn pass(&mut self, bytes: usize, buffer: &mut TextBuffer) {
         let passed = &buffer.bytes()[..bytes.min(buffer.len())];
         self.passed_lines += memchr::memchr_iter(b'\n', passed).count() as u64;
         buffer.consume(bytes);

@@ -4,14 +4,14 @@ use crate::error::DecodePlace;
 
 /// The text of a body that has come and has not become rows yet, in UTF-8.
 #[derive(Default)]
-pub(crate) struct Buffer {
+pub(crate) struct TextBuffer {
     text: String,
     start: usize,
     offset: u64,
     ended: bool,
 }
 
-impl Buffer {
+impl TextBuffer {
     /// What has come and is not consumed.
     pub(crate) fn text(&self) -> &str {
         self.text.get(self.start..).unwrap_or_default()

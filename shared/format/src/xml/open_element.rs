@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An element whose end has not come.
-pub(crate) struct Element {
+pub(crate) struct OpenElement {
     name: String,
     start: DecodePlace,
     shown_from: usize,
@@ -28,13 +28,13 @@ pub(crate) struct Element {
     run_is_text: bool,
 }
 
-impl Element {
+impl OpenElement {
     /// The element that a start tag begins.
     pub(crate) fn begin(
         tag: &str,
         start: DecodePlace,
         options: &XmlOptions,
-    ) -> Result<Element, String> {
+    ) -> Result<OpenElement, String> {
         let name = tag
             .split([' ', '\t', '\r', '\n'])
             .next()
@@ -42,7 +42,7 @@ impl Element {
         if !is_name(name) {
             return Err("expected the name of an element behind <".into());
         }
-        Ok(Element {
+        Ok(OpenElement {
             name: name.to_owned(),
             start,
             shown_from: options.shown_from(name),

@@ -3,13 +3,13 @@
 /// Finds where a JSON value ends, however it is cut into chunks. It takes the value for JSON: what
 /// it found is to be read strictly.
 #[derive(Default)]
-pub(crate) struct ValueEnd {
+pub(crate) struct ValueScanner {
     scanned: usize,
     depth: usize,
     in_string: bool,
 }
 
-impl ValueEnd {
+impl ValueScanner {
     /// The length of the value that the bytes begin with; none while they lack its end. Each call is
     /// given the bytes of the call before and more.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
@@ -81,8 +81,8 @@ mod tests {
             ("]", Some(0)),
             ("", None),
         ] {
-            assert_eq!(ValueEnd::default().find(text.as_bytes()), end, "{text}");
-            let mut piecewise = ValueEnd::default();
+            assert_eq!(ValueScanner::default().find(text.as_bytes()), end, "{text}");
+            let mut piecewise = ValueScanner::default();
             let found =
                 (1..=text.len()).find_map(|length| piecewise.find(&text.as_bytes()[..length]));
             assert_eq!(found, end, "{text} byte by byte");

@@ -5,26 +5,26 @@ use pomost_expression::Value;
 
 use crate::{
     DecodeLimits, DecodePlace, XmlOptions,
-    buffer::Buffer,
-    decode::Rows,
-    error::Fault,
+    error::PlacedProblem,
+    row_parser::RowParser,
+    text_buffer::TextBuffer,
     xml::{
         MAX_DEPTH,
-        element::Element,
-        token::{Token, Tokens},
+        open_element::OpenElement,
+        token_scanner::{TokenScanner, XmlToken},
     },
 };
 
 /// Reads each record element as a row, or the document as one, and what stands around the rows.
-pub(crate) struct Xml {
+pub(crate) struct XmlParser {
     options: XmlOptions,
     limits: DecodeLimits,
-    tokens: Tokens,
-    open: Vec<Element>,
+    tokens: TokenScanner,
+    open: Vec<OpenElement>,
     /// How many elements are open around the record that is open.
     record: Option<usize>,
     record_length: usize,
-    rest_length: usize,
+    envelope_length: usize,
     rest: Value,
     has_root: bool,
     /// Whether the document is a row that was not given yet.
@@ -33,16 +33,16 @@ pub(crate) struct Xml {
     at: DecodePlace,
 }
 
-impl Xml {
-    pub(crate) fn new(options: &XmlOptions, limits: DecodeLimits) -> Xml {
-        Xml {
+impl XmlParser {
+    pub(crate) fn new(options: &XmlOptions, limits: DecodeLimits) -> XmlParser {
+        XmlParser {
             options: options.clone(),
             limits,
-            tokens: Tokens::default(),
+            tokens: TokenScanner::default(),
             open: Vec::new(),
             record: None,
             record_length: 0,
-            rest_length: 0,
+            envelope_length: 0,
             rest: Value::Null,
             has_root: false,
             is_row: options.record.is_none(),
@@ -51,14 +51,14 @@ impl Xml {
     }
 
     /// Takes a token; gives the row that ends with it.
-    fn take(&mut self, token: &Token<'_>) -> Result<Option<Value>, Fault> {
+    fn take(&mut self, token: &XmlToken<'_>) -> Result<Option<Value>, PlacedProblem> {
         match token {
-            Token::Start(tag) => self.begin(tag).map(|()| None),
-            Token::Empty(tag) => {
+            XmlToken::Start(tag) => self.begin(tag).map(|()| None),
+            XmlToken::Empty(tag) => {
                 self.begin(tag)?;
                 Ok(self.end())
             }
-            Token::End(name) => {
+            XmlToken::End(name) => {
                 self.end_run()?;
                 match self.open.last() {
                     Some(element) if element.name() == *name => Ok(self.end()),
@@ -66,23 +66,23 @@ impl Xml {
                     None => Err(self.malformed("an end tag without its start tag")),
                 }
             }
-            Token::Text(text) => self
+            XmlToken::Text(text) => self
                 .text(text, |element| element.add_text(text))
                 .map(|()| None),
-            Token::CData(text) => {
-                let add = |element: &mut Element| {
+            XmlToken::CData(text) => {
+                let add = |element: &mut OpenElement| {
                     element.add_cdata(text);
                     Ok(())
                 };
                 self.text(text, add).map(|()| None)
             }
-            Token::Aside => Ok(None),
+            XmlToken::Aside => Ok(None),
         }
     }
 
-    fn begin(&mut self, tag: &str) -> Result<(), Fault> {
+    fn begin(&mut self, tag: &str) -> Result<(), PlacedProblem> {
         self.end_run()?;
-        let element = Element::begin(tag, self.at, &self.options)
+        let element = OpenElement::begin(tag, self.at, &self.options)
             .map_err(|message| self.malformed(message))?;
         if self.open.is_empty() {
             self.begin_root(&element)?;
@@ -97,7 +97,7 @@ impl Xml {
         self.keep(tag.len())
     }
 
-    fn begin_root(&mut self, root: &Element) -> Result<(), Fault> {
+    fn begin_root(&mut self, root: &OpenElement) -> Result<(), PlacedProblem> {
         if std::mem::replace(&mut self.has_root, true) {
             return Err(self.malformed("a second element behind the root element"));
         }
@@ -115,7 +115,8 @@ impl Xml {
     }
 
     fn is_record(&self, name: &str) -> bool {
-        let outwards = || std::iter::once(name).chain(self.open.iter().rev().map(Element::shown));
+        let outwards =
+            || std::iter::once(name).chain(self.open.iter().rev().map(OpenElement::shown));
         self.options
             .record
             .as_ref()
@@ -125,8 +126,8 @@ impl Xml {
     fn text(
         &mut self,
         text: &str,
-        add: impl FnOnce(&mut Element) -> Result<(), String>,
-    ) -> Result<(), Fault> {
+        add: impl FnOnce(&mut OpenElement) -> Result<(), String>,
+    ) -> Result<(), PlacedProblem> {
         let Some(element) = self.open.last_mut() else {
             return if is_layout(text) {
                 Ok(())
@@ -139,8 +140,8 @@ impl Xml {
         self.check(length)
     }
 
-    fn end_run(&mut self) -> Result<(), Fault> {
-        let kept = self.open.last_mut().map_or(0, Element::end_run);
+    fn end_run(&mut self) -> Result<(), PlacedProblem> {
+        let kept = self.open.last_mut().map_or(0, OpenElement::end_run);
         self.keep(kept)
     }
 
@@ -155,7 +156,7 @@ impl Xml {
             return Some(value);
         }
         let outwards =
-            || std::iter::once(name.as_str()).chain(self.open.iter().rev().map(Element::shown));
+            || std::iter::once(name.as_str()).chain(self.open.iter().rev().map(OpenElement::shown));
         let many = self
             .options
             .list
@@ -174,36 +175,36 @@ impl Xml {
     }
 
     /// Counts what is kept of a record or of what stands around the records.
-    fn keep(&mut self, length: usize) -> Result<(), Fault> {
+    fn keep(&mut self, length: usize) -> Result<(), PlacedProblem> {
         let kept = if self.record.is_some() {
             &mut self.record_length
         } else {
-            &mut self.rest_length
+            &mut self.envelope_length
         };
         *kept += length;
         let kept = *kept;
         self.check(kept)
     }
 
-    fn check(&self, length: usize) -> Result<(), Fault> {
+    fn check(&self, length: usize) -> Result<(), PlacedProblem> {
         let (what, limit) = match (self.record, &self.options.record) {
             (Some(_), _) => ("a record", self.limits.row),
             (None, Some(_)) => ("what stands around the records", self.limits.document),
             (None, None) => ("the document", self.limits.document),
         };
         if length > limit {
-            Err(Fault::too_large(self.at, what, limit))
+            Err(PlacedProblem::too_large(self.at, what, limit))
         } else {
             Ok(())
         }
     }
 
-    fn malformed(&self, message: impl Into<String>) -> Fault {
-        Fault::malformed(self.at, message)
+    fn malformed(&self, message: impl Into<String>) -> PlacedProblem {
+        PlacedProblem::malformed(self.at, message)
     }
 
     /// Ends the document, which must be complete; gives it if it is the row.
-    fn end_document(&mut self, buffer: &Buffer) -> Result<Option<Value>, Fault> {
+    fn end_document(&mut self, buffer: &TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let left = buffer.text();
         let expected = match self.open.last() {
             Some(element) => element.end_tag(),
@@ -212,7 +213,7 @@ impl Xml {
             None if !self.has_root => "an XML document".into(),
             None => return Ok(std::mem::take(&mut self.is_row).then(|| self.rest.clone())),
         };
-        Err(Fault::truncated(self.at, expected))
+        Err(PlacedProblem::truncated(self.at, expected))
     }
 }
 
@@ -223,8 +224,8 @@ fn is_layout(text: &str) -> bool {
     text.bytes().all(|byte| b" \t\r\n".contains(&byte))
 }
 
-impl Rows for Xml {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for XmlParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         loop {
             self.at = buffer.place();
             let found = self
@@ -237,7 +238,7 @@ impl Rows for Xml {
                 self.limits.document
             };
             if found.as_ref().map_or(buffer.len(), |(_, length)| *length) > longest {
-                return Err(Fault::too_large(
+                return Err(PlacedProblem::too_large(
                     self.at,
                     "a tag, a comment or a text",
                     longest,
@@ -258,11 +259,11 @@ impl Rows for Xml {
         }
     }
 
-    fn rest(&self) -> &Value {
+    fn envelope(&self) -> &Value {
         &self.rest
     }
 
     fn held(&self) -> usize {
-        self.record_length + self.rest_length
+        self.record_length + self.envelope_length
     }
 }
