@@ -1,4 +1,4 @@
-//! Characters: from the charset of a body to UTF-8, strictly.
+//! Charsets: strict decoding of a body into UTF-8.
 
 use std::fmt;
 
@@ -10,31 +10,30 @@ use crate::{
     xml::{XmlDeclaration, declaration},
 };
 
-/// How many bytes are decoded at once: bounds the room that is made for their text.
+/// The number of bytes that are decoded at once. It bounds the buffer for their text.
 const STEP: usize = 64 * 1024;
 
-/// A charset of the WHATWG Encoding Standard; UTF-8 by default.
+/// A charset of the WHATWG Encoding Standard. UTF-8 by default.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Charset(&'static Encoding);
 
 impl Charset {
     /// The charset with a label of the Encoding Standard, such as `utf-8`, `windows-1250` or
-    /// `iso-8859-2`, in any case.
+    /// `iso-8859-2`, in upper or lower case.
     pub fn of_label(label: &str) -> Option<Charset> {
         Encoding::for_label_no_replacement(label.as_bytes()).map(Charset)
     }
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// The text of these bytes for people to read: what is not of the charset is replaced.
+    /// Decodes bytes for people to read. Bytes that are not of the charset are replaced.
     pub fn lossy(self, bytes: &[u8]) -> String {
         self.0.decode(bytes).0.into_owned()
     }
 
-    /// Whether text can be written in it. UTF-16 is only read, as on the web.
+    /// True where text can be written in the charset. UTF-16 is only read, as on the web.
     pub fn is_written(self) -> bool {
         self.0.output_encoding() == self.0
     }
@@ -56,16 +55,17 @@ impl fmt::Debug for Charset {
     }
 }
 
-/// Turns the bytes of a body into text, chunk by chunk.
+/// Decodes the bytes of a body into text, chunk by chunk.
 pub(crate) struct CharsetDecoder {
     decoder: encoding_rs::Decoder,
     read: u64,
-    /// The beginning of a document that has yet to say what its charset is.
+    /// The beginning of a document whose charset is not known yet.
     head: Option<Vec<u8>>,
 }
 
 impl CharsetDecoder {
-    /// A transcoder from a charset, or from what an XML declaration names where `declares`.
+    /// A decoder of a charset. If none is given and `declares` is true, an XML declaration may name
+    /// the charset.
     pub(crate) fn new(charset: Option<Charset>, declares: bool) -> CharsetDecoder {
         let head = (declares && charset.is_none()).then(Vec::new);
         CharsetDecoder {
@@ -75,8 +75,8 @@ impl CharsetDecoder {
         }
     }
 
-    /// Appends the text of the next bytes; `last` where nothing follows. It must not be used again
-    /// after an error or after the last bytes.
+    /// Appends the text of the next bytes. `last` is true for the last bytes. The decoder must not
+    /// be used again after them or after an error.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
@@ -98,7 +98,7 @@ impl CharsetDecoder {
         self.decode_all(&head, text, last)
     }
 
-    /// How many bytes are held until the document has said what its charset is.
+    /// Number of bytes that are held until the document has named its charset.
     pub(crate) fn held(&self) -> usize {
         self.head.as_ref().map_or(0, Vec::len)
     }
@@ -166,7 +166,7 @@ impl CharsetDecoder {
 }
 
 /// The encoding that an XML declaration names. A declaration that could be read is not in UTF-16,
-/// whatever it says: such documents were written to memory in UTF-16 and sent in UTF-8.
+/// whatever it says: such documents were made in memory as UTF-16 and sent as UTF-8.
 fn declared(label: &str) -> Result<&'static Encoding, PlacedProblem> {
     let known = Charset::of_label(label).ok_or_else(|| {
         let message = "the XML declaration names an encoding that nobody knows; give the encoding";

@@ -1,4 +1,4 @@
-//! Reading a body as its chunks come.
+//! Decoding of bodies whose chunks come one by one.
 
 use pomost_expression::Value;
 
@@ -8,11 +8,11 @@ use crate::{
     row_parser::RowParser, text, text_buffer::TextBuffer, xml::XmlParser,
 };
 
-/// Reads a body: fed its chunks, it gives its rows one by one.
+/// Reads a body: it is fed the chunks of the body, and returns the rows one by one.
 ///
-/// After each chunk take rows until there is none: what is not taken stays in memory with the next
-/// chunk. After [`RowDecoder::finish`] there may be more of them, or the error that the body ends too
-/// early. An error is the last thing that comes. Neither rows nor errors depend on where a body is
+/// After each chunk, take rows until there are none. Rows that are not taken stay in memory with
+/// the next chunk. After [`RowDecoder::finish`] there may be more rows, or the error that the body
+/// ends too early. An error is the last item. Neither rows nor errors depend on where the body is
 /// cut into chunks.
 pub struct RowDecoder {
     transcoder: CharsetDecoder,
@@ -25,7 +25,7 @@ pub struct RowDecoder {
 }
 
 impl RowDecoder {
-    /// A decoder of one body. `list` is where the rows are in a JSON document; without it the
+    /// A decoder of one body. `list` is the place of the rows in a JSON document. Without it the
     /// document is one row. Other formats have rows of their own and ignore it.
     pub fn new(format: &BodyFormat, list: Option<RowPath>) -> RowDecoder {
         let declares = matches!(format.syntax, FormatSyntax::Xml(_));
@@ -40,12 +40,12 @@ impl RowDecoder {
         }
     }
 
-    /// Takes the next chunk of the body. What is wrong with it comes out in place of a row.
+    /// Takes the next chunk of the body. An error in it is returned in place of a row.
     pub fn feed(&mut self, chunk: &[u8]) {
         self.decode(chunk, false);
     }
 
-    /// Notes that the body has ended: no chunk follows.
+    /// Notes that the body has ended.
     pub fn finish(&mut self) {
         self.decode(&[], true);
         // What follows characters that went wrong is not the body's end.
@@ -54,14 +54,14 @@ impl RowDecoder {
         }
     }
 
-    /// The document without its rows: what a paging expression is evaluated on. A JSON list is left
-    /// in it without elements, XML records are left out; a document that is one row is itself. Null
-    /// before the last row was taken, and for formats that have nothing but rows.
+    /// The document without its rows, for paging expressions. A JSON list has no elements in it,
+    /// and XML records are left out. A document that is one row is its own envelope. Null before
+    /// the last row was taken, and in formats that have nothing but rows.
     pub fn envelope(&self) -> &Value {
         self.rows.envelope()
     }
 
-    /// How many bytes of the body are held.
+    /// Number of bytes of the body that are held.
     pub fn buffered(&self) -> usize {
         self.transcoder.held() + self.buffer.len() + self.rows.held()
     }
@@ -93,7 +93,7 @@ impl RowDecoder {
 impl Iterator for RowDecoder {
     type Item = Result<Value, DecodeError>;
 
-    /// The next row; none until more is fed, or for good once the body has ended.
+    /// The next row. None until more is fed, or for good once the body has ended.
     fn next(&mut self) -> Option<Result<Value, DecodeError>> {
         if self.failed {
             return None;
@@ -106,7 +106,7 @@ impl Iterator for RowDecoder {
     }
 }
 
-/// Reads a body that has come as a whole: its rows, and [what stands around them](Decoder::rest).
+/// Reads a whole body: its rows, and [the document around them](RowDecoder::envelope).
 pub fn decode(
     format: &BodyFormat,
     list: Option<RowPath>,

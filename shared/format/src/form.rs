@@ -1,4 +1,4 @@
-//! Forms as HTML sends them.
+//! HTML forms.
 
 use jaq_json::Map;
 use pomost_expression::Value;
@@ -9,7 +9,7 @@ use crate::{DecodeLimits, error::PlacedProblem, row_parser::RowParser, text_buff
 /// where a name occurs several times.
 pub(crate) struct FormParser {
     limit: usize,
-    /// Its fields, once it has come to its end.
+    /// The fields, once the form has ended.
     form: Option<Value>,
 }
 
@@ -53,8 +53,8 @@ impl RowParser for FormParser {
     }
 }
 
-/// Adds a field that may be there already: what occurs several times becomes a list, and what is
-/// `many` is one at once. The values themselves must not be lists.
+/// Adds a field. A field that occurs several times becomes a list, and with `many` it is a list at
+/// once. The values themselves must not be lists.
 pub(crate) fn add(fields: &mut Map, name: &str, value: Value, many: bool) {
     let name = Value::utf8_str(name.to_owned());
     match fields.get_mut(&name) {

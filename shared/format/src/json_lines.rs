@@ -7,7 +7,7 @@ use crate::{
     line_scanner::LineScanner, row_parser::RowParser, text_buffer::TextBuffer,
 };
 
-/// Reads a JSON text from each line. Blank lines are no rows.
+/// Reads a JSON text from each line. Blank lines are not rows.
 pub(crate) struct JsonLinesParser {
     limit: usize,
     lines: LineScanner,

@@ -9,22 +9,23 @@ pub(crate) struct LineScanner {
     passed: u64,
 }
 
-/// A line that has come as a whole.
+/// A complete line.
 pub(crate) struct ScannedLine {
-    /// How long its text is.
+    /// The length of the line without its line break.
     pub(crate) text: usize,
-    /// How long it is with its line break.
+    /// The length of the line with its line break.
     pub(crate) whole: usize,
 }
 
 impl LineScanner {
-    /// The number of the line that the buffer begins with, from 1.
+    /// The number of the line at the beginning of the buffer, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.passed + 1
     }
 
-    /// The line that the buffer begins with, ended by LF, CRLF or the end of the body; none while it
-    /// lacks its end, or where the body has no more lines. It may be `limit` bytes long.
+    /// The line at the beginning of the buffer. It ends with LF, CRLF or the end of the body. None
+    /// while its end is missing, and where the body has no more lines. A line longer than `limit`
+    /// bytes is an error.
     pub(crate) fn find(
         &mut self,
         buffer: &TextBuffer,
@@ -51,7 +52,7 @@ impl LineScanner {
         }))
     }
 
-    /// Leaves behind the line that was found.
+    /// Consumes the line that was found.
     pub(crate) fn pass(&mut self, line: &ScannedLine, buffer: &mut TextBuffer) {
         buffer.consume(line.whole);
         self.passed += 1;

@@ -1,16 +1,15 @@
-//! Formats of flow files.
+//! Formats from flow files.
 
 use pomost_models::format::{CsvSection, FormatSection, FormatSettings, XmlSection};
 
 use crate::{BodyFormat, Charset, CsvOptions, ElementPath, FormatSyntax, TextOptions, XmlOptions};
 
-/// Why the settings of a format cannot be.
+/// An error in the settings of a format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", .field.trim_start_matches('/').replace('/', "."))]
 pub struct SettingsError {
-    /// The setting, as a JSON pointer (RFC 6901) below the format: `/csv/delimiter`.
+    /// The setting as a JSON pointer (RFC 6901) below the format: `/csv/delimiter`.
     pub field: String,
-    /// What was expected there.
     pub message: String,
 }
 

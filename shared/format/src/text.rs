@@ -7,14 +7,14 @@ use crate::{
     text_buffer::TextBuffer,
 };
 
-/// How plain text is read and written.
+/// Settings of plain text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TextOptions {
-    /// Whether each line is a row, instead of the whole text being one.
+    /// True where each line is a row. Otherwise the whole text is one row.
     pub lines: bool,
 }
 
-/// What reads plain text.
+/// The parser of plain text.
 pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn RowParser> {
     if options.lines {
         Box::new(TextLinesParser {
@@ -29,7 +29,7 @@ pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn RowPa
     }
 }
 
-/// Each line is a row, without its line break.
+/// Reads each line as a row, without its line break.
 struct TextLinesParser {
     limit: usize,
     lines: LineScanner,
@@ -46,10 +46,10 @@ impl RowParser for TextLinesParser {
     }
 }
 
-/// The text is one row.
+/// Reads the whole text as one row.
 struct WholeTextParser {
     limit: usize,
-    /// The text, once it has come to its end.
+    /// The text, once it has ended.
     text: Option<Value>,
 }
 
@@ -75,7 +75,7 @@ impl RowParser for WholeTextParser {
     }
 }
 
-/// The text of bytes from a buffer. What a buffer holds is UTF-8, so nothing is replaced.
+/// The text of bytes from a buffer. Buffers contain UTF-8, so nothing is replaced.
 pub(crate) fn utf8(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

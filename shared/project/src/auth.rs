@@ -15,9 +15,7 @@ pub enum SystemAuth {
     /// Requests carry no credentials.
     None,
     /// `Authorization: Bearer …`.
-    Bearer {
-        token: SecretString,
-    },
+    Bearer { token: SecretString },
     /// `Authorization: Basic …`.
     Basic {
         username: String,
@@ -29,15 +27,9 @@ pub enum SystemAuth {
         value: SecretString,
     },
     /// An API key in a query parameter.
-    Query {
-        name: String,
-        value: SecretString,
-    },
+    Query { name: String, value: SecretString },
     /// An API key in a cookie.
-    Cookie {
-        name: String,
-        value: SecretString,
-    },
+    Cookie { name: String, value: SecretString },
     /// Tokens of an OAuth 2.0 authorisation server.
     OAuth2(Arc<OAuthSettings>),
     /// A token from a login request.

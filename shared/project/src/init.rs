@@ -41,10 +41,7 @@ pub enum InitError {
     Exists(PathBuf),
     /// The file cannot be written.
     #[error("cannot write {path}: {reason}")]
-    Write {
-        path: PathBuf,
-        reason: io::Error,
-    },
+    Write { path: PathBuf, reason: io::Error },
 }
 
 /// Writes a small commented project that passes `pomost check`, and returns its files. If one of

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     AlertRules, Flow, Problem, Problems, Project,
-    compile::{Compile, alerts, flow, system},
+    compile::{FileCompiler, alerts, flow, system},
     document::Document,
     environment::Environment,
     file_schema::{self, FileSchema},
@@ -24,24 +24,24 @@ use crate::{
 impl Project {
     /// Reads and compiles everything in the directory. The error contains all problems.
     pub fn load(directory: &Path, environment: &Environment) -> Result<Project, Problems> {
-        let mut loading = Loading {
+        let mut loader = ProjectLoader {
             directory,
             problems: Problems::default(),
             warnings: Problems::default(),
         };
         if !directory.is_dir() {
-            loading
+            loader
                 .problems
                 .push(Problem::of_file(directory, "there is no such directory"));
-            return Err(loading.problems);
+            return Err(loader.problems);
         }
-        loading.refuse(environment.problems.clone());
-        let systems = loading.systems(environment);
-        let flows = loading.flows(&systems, environment);
-        let alerts = loading.alerts(environment);
-        loading.schemas();
-        if !loading.problems.is_empty() {
-            return Err(loading.problems);
+        loader.refuse(environment.problems.clone());
+        let systems = loader.systems(environment);
+        let flows = loader.flows(&systems, environment);
+        let alerts = loader.alerts(environment);
+        loader.schemas();
+        if !loader.problems.is_empty() {
+            return Err(loader.problems);
         }
         let systems = systems
             .into_iter()
@@ -52,12 +52,12 @@ impl Project {
             systems,
             flows,
             alerts,
-            warnings: loading.warnings,
+            warnings: loader.warnings,
         })
     }
 }
 
-struct Loading<'a> {
+struct ProjectLoader<'a> {
     directory: &'a Path,
     problems: Problems,
     warnings: Problems,
@@ -65,12 +65,12 @@ struct Loading<'a> {
 
 /// The systems by name. A system that does not compile is None, so that flows that refer to it have
 /// no second problem.
-type Systems = BTreeMap<String, Option<Arc<crate::System>>>;
+type CompiledSystems = BTreeMap<String, Option<Arc<crate::System>>>;
 
-impl Loading<'_> {
-    fn systems(&mut self, environment: &Environment) -> Systems {
+impl ProjectLoader<'_> {
+    fn systems(&mut self, environment: &Environment) -> CompiledSystems {
         let files = self.files("systems", &file_schema::SYSTEM);
-        let mut systems = Systems::new();
+        let mut systems = CompiledSystems::new();
         for (name, file) in files {
             let compiled = file.and_then(|(document, file)| {
                 system::compile(&mut self.compiling(&document), &file, &name, environment)
@@ -82,7 +82,7 @@ impl Loading<'_> {
 
     fn flows(
         &mut self,
-        systems: &Systems,
+        systems: &CompiledSystems,
         environment: &Environment,
     ) -> BTreeMap<String, Arc<Flow>> {
         let names: Vec<&str> = systems.keys().map(String::as_str).collect();
@@ -159,8 +159,8 @@ impl Loading<'_> {
         }
     }
 
-    fn compiling<'b>(&'b mut self, document: &'b Document) -> Compile<'b> {
-        Compile {
+    fn compiling<'b>(&'b mut self, document: &'b Document) -> FileCompiler<'b> {
+        FileCompiler {
             directory: self.directory,
             document,
             problems: &mut self.problems,

@@ -13,12 +13,12 @@ use crate::{
 
 /// The shortest value that is searched for within texts, in characters. A value like `1` occurs in
 /// every other error.
-const HUNTED: usize = 3;
+const SHORTEST_SEARCHED: usize = 3;
 
 impl Flow {
     /// Masks the sensitive values of a record in a text, so that the text may be logged or listed.
     pub fn mask(&self, record: &Value, text: &str) -> String {
-        hide(&self.sensitive_values(record), text)
+        mask_all(&self.sensitive_values(record), text)
     }
 
     /// Masks the sensitive values of a record on its way: of its mapped data and of its extracted
@@ -40,7 +40,7 @@ impl Flow {
     fn sensitive_values(&self, record: &Value) -> Vec<String> {
         let mut values = BTreeSet::new();
         for path in &self.sensitive {
-            found_at(path, record)
+            values_at(path, record)
                 .iter()
                 .for_each(|value| collect(value, &mut values));
         }
@@ -53,7 +53,7 @@ impl Flow {
 /// The record may have another shape than the path expects, such as text in place of an object.
 /// Then the value that stands there is as sensitive as the missing one, so the path is followed as
 /// far as it goes.
-fn found_at(path: &Expression, record: &Value) -> Vec<Value> {
+fn values_at(path: &Expression, record: &Value) -> Vec<Value> {
     let outputs = |path: &Expression| path.outputs(record.clone(), &Variables::default());
     if let Ok(found) = outputs(path) {
         return found;
@@ -95,7 +95,7 @@ fn masked(value: &Value, values: &[String]) -> Value {
         ),
         scalar => match text(scalar) {
             Some(text) if values.contains(&text) => Value::from(MASK.to_owned()),
-            Some(text) => match hide(values, &text) {
+            Some(text) => match mask_all(values, &text) {
                 hidden if hidden != text => Value::from(hidden),
                 _ => scalar.clone(),
             },
@@ -104,10 +104,10 @@ fn masked(value: &Value, values: &[String]) -> Value {
     }
 }
 
-fn hide(values: &[String], text: &str) -> String {
-    let hunted = values
+fn mask_all(values: &[String], text: &str) -> String {
+    let searched = values
         .iter()
         .map(String::as_str)
-        .filter(|value| value.chars().count() >= HUNTED);
-    masking::mask_values(hunted, text)
+        .filter(|value| value.chars().count() >= SHORTEST_SEARCHED);
+    masking::mask_values(searched, text)
 }

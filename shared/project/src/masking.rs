@@ -15,7 +15,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// The characters that JavaScript's `encodeURIComponent` encodes.
-const COMPONENT: &AsciiSet = &RESERVED
+const JAVASCRIPT_RESERVED: &AsciiSet = &RESERVED
     .remove(b'!')
     .remove(b'\'')
     .remove(b'(')
@@ -23,36 +23,36 @@ const COMPONENT: &AsciiSet = &RESERVED
     .remove(b'*');
 
 /// The characters that no URL may contain.
-const NO_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
+const NOT_IN_URLS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// The shortest beginning of a cut-off value that is masked, in characters.
-const BEGINNING: usize = 3;
+const SHORTEST_BEGINNING: usize = 3;
 
 /// The longest beginning of a value that is searched for in the middle of a text, in bytes.
 const LONGEST_BEGINNING: usize = 4096;
 
 /// Marks a text that was cut off at its end.
-const CUT: char = '…';
+const CUT_MARK: char = '…';
 
 /// Marks a value that was cut off in the middle of a text: errors of jq and of others quote the
 /// beginnings of values.
-const CUT_WITHIN: &str = "...";
+const CUT_WITHIN_MARK: &str = "...";
 
 /// Masks each of the values in a text, in every spelling: unchanged, on one line, escaped as in
 /// JSON or HTML, percent-encoded as in a URL or a form, in upper or lower case. A system that is
 /// sent a value may quote it in any of these. Where a text is cut off, the beginning of a value is
 /// masked.
 pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
-    let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
+    let mut spellings: Vec<String> = values.into_iter().flat_map(spellings).collect();
     // A value that holds another one goes first, or its rest would be left standing.
-    writings.sort_by_key(|writing| Reverse(writing.len()));
-    let hidden = writings
-        .iter()
-        .fold(text.to_owned(), |text, writing| text.replace(writing, MASK));
-    let hidden = without_quoted_beginnings(&hidden, &writings);
-    match hidden.strip_suffix(CUT) {
-        Some(cut) => match before_beginning(cut, &writings, usize::MAX) {
-            Some(rest) => format!("{rest}{MASK}{CUT}"),
+    spellings.sort_by_key(|spelling| Reverse(spelling.len()));
+    let hidden = spellings.iter().fold(text.to_owned(), |text, spelling| {
+        text.replace(spelling, MASK)
+    });
+    let hidden = mask_quoted_beginnings(&hidden, &spellings);
+    match hidden.strip_suffix(CUT_MARK) {
+        Some(cut) => match before_beginning(cut, &spellings, usize::MAX) {
+            Some(rest) => format!("{rest}{MASK}{CUT_MARK}"),
             None => hidden,
         },
         None => hidden,
@@ -60,11 +60,11 @@ pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) ->
 }
 
 /// Masks the beginnings of values that stand before dots. A value may contain such dots itself.
-fn without_quoted_beginnings(text: &str, writings: &[String]) -> String {
+fn mask_quoted_beginnings(text: &str, spellings: &[String]) -> String {
     let (mut rest, mut hidden) = (text, Vec::new());
-    while let Some((before, after)) = rest.rsplit_once(CUT_WITHIN) {
-        let beginning = before_beginning(before, writings, LONGEST_BEGINNING);
-        hidden.extend([after, CUT_WITHIN]);
+    while let Some((before, after)) = rest.rsplit_once(CUT_WITHIN_MARK) {
+        let beginning = before_beginning(before, spellings, LONGEST_BEGINNING);
+        hidden.extend([after, CUT_WITHIN_MARK]);
         hidden.extend(beginning.map(|_| MASK));
         rest = beginning.unwrap_or(before);
     }
@@ -74,41 +74,44 @@ fn without_quoted_beginnings(text: &str, writings: &[String]) -> String {
 
 /// The text before the beginning of a value at its end. None where it does not end in such a
 /// beginning of at most `longest` bytes.
-fn before_beginning<'t>(text: &'t str, writings: &[String], longest: usize) -> Option<&'t str> {
+fn before_beginning<'t>(text: &'t str, spellings: &[String], longest: usize) -> Option<&'t str> {
     let longest = longest.min(text.len());
-    let beginnings = writings.iter().flat_map(|writing| {
-        let ends = writing.char_indices().skip(BEGINNING).map(|(end, _)| end);
+    let beginnings = spellings.iter().flat_map(|spelling| {
+        let ends = spelling
+            .char_indices()
+            .skip(SHORTEST_BEGINNING)
+            .map(|(end, _)| end);
         ends.take_while(|end| *end <= longest)
-            .map(|end| &writing[..end])
+            .map(|end| &spelling[..end])
     });
     beginnings
         .filter_map(|beginning| text.strip_suffix(beginning))
         .min_by_key(|rest| rest.len())
 }
 
-fn writings(value: &str) -> BTreeSet<String> {
+fn spellings(value: &str) -> BTreeSet<String> {
     let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
     let json = serde_json::Value::from(value).to_string();
     let json = &json[1..json.len() - 1];
-    let mut writings: BTreeSet<String> =
+    let mut spellings: BTreeSet<String> =
         [value.to_owned(), line, json.to_owned(), ascii(json)].into();
     // PHP escapes the slash as well.
-    writings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
-    writings.extend([as_go_does(json), as_dotnet_does(json)]);
-    for encoded in
-        [RESERVED, COMPONENT, NO_URL].map(|set| utf8_percent_encode(value, set).to_string())
+    spellings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
+    spellings.extend([as_go_does(json), as_dotnet_does(json)]);
+    for encoded in [RESERVED, JAVASCRIPT_RESERVED, NOT_IN_URLS]
+        .map(|set| utf8_percent_encode(value, set).to_string())
     {
-        writings.extend([
+        spellings.extend([
             in_lower_case(&encoded),
             encoded.replace("%20", "+"),
             encoded,
         ]);
     }
-    writings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
-    writings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
-    writings.extend([value.to_lowercase(), value.to_uppercase()]);
-    writings.remove("");
-    writings
+    spellings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
+    spellings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
+    spellings.extend([value.to_lowercase(), value.to_uppercase()]);
+    spellings.remove("");
+    spellings
 }
 
 fn ascii(json: &str) -> String {

@@ -9,14 +9,14 @@ mod tests;
 use std::{fmt, fs, path::Path};
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
-use numbers::Numbers;
+use numbers::SchemaNumbers;
 use pomost_expression::{Value, read};
-use records::Records;
+use records::RecordJson;
 
 use crate::{Problem, document::Document};
 
-/// A compiled JSON Schema for records. Numbers are compared by all their digits.
-pub struct RecordSchema(Validator<Records>);
+/// A compiled JSON Schema for records. SchemaNumbers are compared by all their digits.
+pub struct RecordSchema(Validator<RecordJson>);
 
 /// The first violation of a schema in a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,8 +68,8 @@ impl RecordSchema {
 }
 
 fn compiled(schema: &Value) -> Result<RecordSchema, ValidationError<'static>> {
-    let (schema, numbers) = Numbers::of(schema);
-    keywords::register(jsonschema::options_for::<Records>(), numbers)
+    let (schema, numbers) = SchemaNumbers::of(schema);
+    keywords::register(jsonschema::options_for::<RecordJson>(), numbers)
         .build(&schema)
         .map(RecordSchema)
 }

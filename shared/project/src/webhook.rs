@@ -84,9 +84,7 @@ pub enum WebhookTokenPlace {
         prefix: String,
     },
     /// A query parameter.
-    Query {
-        name: String,
-    },
+    Query { name: String },
 }
 
 /// User name and password (RFC 7617).

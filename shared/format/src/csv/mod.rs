@@ -1,4 +1,4 @@
-//! CSV (RFC 4180) and its kin.
+//! CSV (RFC 4180) and similar tables.
 
 mod record_reader;
 
@@ -12,30 +12,30 @@ use crate::{
     line_scanner::LineScanner, row_parser::RowParser, text_buffer::TextBuffer,
 };
 
-/// How a table is read and written.
+/// Settings of CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsvOptions {
-    /// What stands between two fields.
+    /// The character between two fields.
     pub delimiter: u8,
-    /// What stands around a field that holds a delimiter, a quote or a line break; none where such
-    /// fields do not occur.
+    /// The character around a field that contains a delimiter, a quote or a line break. None where
+    /// there are no such fields.
     pub quote: Option<u8>,
-    /// What stands before a quote within quotes, beside or instead of another quote.
+    /// A character that may stand before a quote within quotes, beside a second quote.
     pub escape: Option<u8>,
-    /// Whether the first row names the columns.
+    /// True where the first row contains the names of the columns.
     pub header: bool,
-    /// The columns' names: instead of the header's where both are given. Where they are empty the
-    /// first record that is written gives them.
+    /// The columns' names. They replace the names in the header. If empty, the first record that is
+    /// written gives the names.
     pub names: Vec<String>,
-    /// How many lines stand before the table.
+    /// The number of lines before the table.
     pub skip: u32,
-    /// Whether spaces around fields are dropped.
+    /// Removes spaces around fields.
     pub trim: bool,
-    /// Whether rows may have too few fields, which makes the last columns null, or empty ones too
-    /// many, which are dropped.
+    /// Accepts rows with too few fields, whose last columns are null, and rows with surplus empty
+    /// fields, which are dropped.
     pub lenient: bool,
-    /// Whether an empty field that is not in quotes is null, as it is in PostgreSQL's `COPY`; otherwise it is
-    /// empty text, as one in quotes is.
+    /// Distinguishes null from empty text, as PostgreSQL's `COPY` does: an empty field without
+    /// quotes is null, and `""` is empty text. Otherwise both are empty text.
     pub nulls: bool,
 }
 
@@ -55,7 +55,8 @@ impl Default for CsvOptions {
     }
 }
 
-/// Reads each row of a table as an object of texts and, with [`CsvOptions::nulls`], nulls, in the order of the columns.
+/// Reads each row of a table as an object of texts in the order of the columns. With
+/// [`CsvOptions::nulls`] there are nulls as well.
 pub(crate) struct CsvParser {
     options: CsvOptions,
     limit: usize,
@@ -76,7 +77,7 @@ impl CsvParser {
         }
     }
 
-    /// Skips what stands before the table; false where more of it must come.
+    /// Skips the lines before the table. False while more of the body is needed for that.
     fn skip(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         while self.skipped.number() <= u64::from(self.options.skip) {
             let Some(line) = self.skipped.find(buffer, self.limit)? else {

@@ -4,13 +4,13 @@ use csv_core::{ReadFieldResult, ReadRecordResult, Reader, ReaderBuilder};
 
 use crate::{CsvOptions, DecodePlace, error::PlacedProblem, text::utf8, text_buffer::TextBuffer};
 
-/// How many bytes are read at once.
+/// The number of bytes that are read at once.
 const STEP: usize = 64 * 1024;
 
-/// How many fields a record may have: as many as a spreadsheet has columns.
+/// The highest number of fields in a record: as many as a spreadsheet has columns.
 const MAX_FIELDS: usize = 16_384;
 
-/// Takes record after record out of a buffer. Blank lines are none.
+/// Takes one record after the other from a buffer. Blank lines are not records.
 pub(crate) struct CsvRecordReader {
     reader: Reader,
     limit: usize,
@@ -22,9 +22,9 @@ pub(crate) struct CsvRecordReader {
     text_length: usize,
     ends: Vec<usize>,
     fields: usize,
-    /// What stands around fields, where it is told which of them have it.
+    /// The quote, where it is noted which fields have quotes.
     noted_quote: Option<u8>,
-    /// Whether a field begins here.
+    /// True at the beginning of a field.
     at_field: bool,
     quoted: Vec<bool>,
 }
@@ -54,7 +54,7 @@ impl CsvRecordReader {
         }
     }
 
-    /// Reads the next record; false while its end is missing, or where there is no more.
+    /// Reads the next record. False while its end is missing, and where there are no more.
     pub(crate) fn read(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         if !self.inside {
             self.begin(buffer);
@@ -91,34 +91,33 @@ impl CsvRecordReader {
         Ok(false)
     }
 
-    /// Where the record begins.
+    /// The line on which the record begins.
     pub(crate) fn place(&self) -> DecodePlace {
         DecodePlace::Line(self.line)
     }
 
-    /// How many fields the record has.
+    /// Number of fields of the record.
     pub(crate) fn len(&self) -> usize {
         self.fields
     }
 
-    /// The record's fields.
     pub(crate) fn fields(&self) -> impl Iterator<Item = String> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let ranges = starts.zip(self.ends[..self.fields].iter().copied());
         ranges.map(|(start, end)| utf8(&self.text[start..end]))
     }
 
-    /// Whether a field stands in quotes, where that is told.
+    /// True where the field has quotes, if that is noted.
     pub(crate) fn is_quoted(&self, field: usize) -> bool {
         self.quoted.get(field).copied().unwrap_or_default()
     }
 
-    /// How many bytes of the record are held.
+    /// Number of bytes of the record that are held.
     pub(crate) fn held(&self) -> usize {
         self.text_length
     }
 
-    /// Begins a record behind the line breaks that stand before it.
+    /// Skips the line breaks before a record and begins the record.
     fn begin(&mut self, buffer: &mut TextBuffer) {
         let breaks = buffer
             .bytes()
@@ -133,8 +132,8 @@ impl CsvRecordReader {
         self.at_field = true;
     }
 
-    /// Reads on. At the end of the body a line break is read, which ends every record but one that
-    /// lacks a quote.
+    /// Reads on. At the end of the body a line break is added. It ends every record, except one
+    /// that lacks a closing quote.
     fn step(&mut self, buffer: &mut TextBuffer) -> ReadRecordResult {
         let bytes = buffer.bytes();
         let input = if bytes.is_empty() {
@@ -163,7 +162,8 @@ impl CsvRecordReader {
         result
     }
 
-    /// Reads on in one field, and looks at its first byte: the reader takes the quotes away.
+    /// Reads on in one field. The first byte is checked here, because the reader removes the
+    /// quotes.
     fn read_field(&mut self, input: &[u8], quote: u8) -> (ReadRecordResult, usize, usize, usize) {
         if self.fields == self.ends.len() {
             return (ReadRecordResult::OutputEndsFull, 0, 0, 0);

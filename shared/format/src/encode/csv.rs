@@ -7,9 +7,9 @@ use crate::{
     encode::{RecordWriter, text::kind},
 };
 
-/// Writes each record as a row (RFC 4180). The columns are those that are given, or the fields of the
-/// first record. A field that a record lacks is empty, as null is, and as empty text is unless nulls are told
-/// from it: then that stands in quotes. A field that has no column is an error.
+/// Writes each record as a row (RFC 4180). The columns are given, or they are the fields of the
+/// first record. A field that a record lacks is empty, and so is null. Empty text is empty too, or
+/// in quotes where nulls are distinguished. A field without a column is an error.
 pub(crate) struct CsvWriter {
     delimiter: char,
     quote: Option<char>,
@@ -31,7 +31,7 @@ impl CsvWriter {
         }
     }
 
-    /// The text in each column; none where that is null.
+    /// The text in each column. None where it is null.
     fn fields(&self, record: &Value) -> Result<Vec<Option<String>>, String> {
         let Value::Obj(fields) = record else {
             return Err(format!("expected an object; found {}", kind(record)));

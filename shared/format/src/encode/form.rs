@@ -5,7 +5,7 @@ use pomost_expression::{Value, text};
 
 use crate::encode::text::kind;
 
-/// Writes a flat object as a form. A list gives a field for each of its elements; null gives none.
+/// Writes a flat object as a form. A list becomes a field for each element, and null becomes none.
 pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> {
     let Value::Obj(fields) = record else {
         return Err(format!("expected an object; found {}", kind(record)));

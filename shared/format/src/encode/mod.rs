@@ -11,22 +11,21 @@ use pomost_expression::Value;
 
 use crate::{BodyFormat, Charset, FormatSyntax};
 
-/// Why a record cannot be written in a format. It holds no values.
+/// An error in a record that cannot be written in a format. It contains no values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{format}, record {record}: {message}")]
 pub struct EncodeError {
-    /// The format's name.
     pub format: &'static str,
-    /// The record, from 1.
+    /// The number of the record, from 1.
     pub record: usize,
-    /// What is wrong with it.
     pub message: String,
 }
 
-/// Writes one record as a body: a JSON text, a table with one row, an XML document, a form, a text.
+/// Writes one record as a body: a JSON text, a table with one row, an XML document, a form or a
+/// text.
 ///
-/// An XML document's root element is the record's, by the name that the format gives it; without
-/// one it is the only field of the record.
+/// The root element of an XML document is the record, with the name that the format gives it.
+/// Without such a name the root element is the record's only field.
 pub fn encode_one(format: &BodyFormat, record: &Value) -> Result<Vec<u8>, EncodeError> {
     let failed = |message| EncodeError {
         format: format.name(),
@@ -52,7 +51,7 @@ pub fn encode_one(format: &BodyFormat, record: &Value) -> Result<Vec<u8>, Encode
 }
 
 /// Writes a list of records as a body: a JSON array, JSON Lines, a table, an XML document with an
-/// element for each, a line of text for each.
+/// element for each, or a line of text for each.
 pub fn encode(format: &BodyFormat, records: &[Value]) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = BodyEncoder::new(format)?;
     records.iter().try_for_each(|record| encoder.push(record))?;
@@ -61,7 +60,7 @@ pub fn encode(format: &BodyFormat, records: &[Value]) -> Result<Vec<u8>, EncodeE
 
 /// Writes a list of records, one by one.
 ///
-/// After an error what was written is not to be used.
+/// After an error the bytes that were written must not be used.
 pub struct BodyEncoder {
     format: &'static str,
     writer: Box<dyn RecordWriter>,
@@ -73,15 +72,15 @@ pub struct BodyEncoder {
 
 /// Writes the records of a list as text.
 pub(crate) trait RecordWriter: Send {
-    /// What stands before the records.
+    /// Writes the text before the records.
     fn begin(&mut self, _text: &mut String) -> Result<(), String> {
         Ok(())
     }
 
-    /// A record.
+    /// Writes a record.
     fn record(&mut self, record: &Value, text: &mut String) -> Result<(), String>;
 
-    /// What stands behind the records.
+    /// Writes the text after the records.
     fn end(&mut self, _text: &mut String) {}
 }
 
@@ -116,12 +115,12 @@ impl BodyEncoder {
         self.write_characters(false)
     }
 
-    /// What was written since the last time that it was taken.
+    /// Takes the bytes that were written since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
 
-    /// Ends the list, and gives what was written and not taken.
+    /// Ends the list, and returns the bytes that were not taken.
     pub fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
         self.writer.end(&mut self.text);
         self.write_characters(true)?;
@@ -154,7 +153,7 @@ fn writer(format: &BodyFormat) -> Result<Box<dyn RecordWriter>, String> {
     })
 }
 
-/// The charset that a format is written in: of JSON and forms always UTF-8.
+/// The charset that a format is written in. JSON and forms are always UTF-8.
 fn charset(format: &BodyFormat) -> Charset {
     match format.syntax {
         FormatSyntax::Json | FormatSyntax::JsonLines | FormatSyntax::Form => Charset::default(),
@@ -162,7 +161,7 @@ fn charset(format: &BodyFormat) -> Charset {
     }
 }
 
-/// Turns text into the bytes of a charset.
+/// Encodes text in a charset.
 struct CharsetEncoder(encoding_rs::Encoder);
 
 impl CharsetEncoder {
@@ -177,7 +176,7 @@ impl CharsetEncoder {
         Ok(CharsetEncoder(charset.encoding().new_encoder()))
     }
 
-    /// Appends the bytes of a text; `last` where no other follows.
+    /// Appends the bytes of a text. `last` is true for the last text.
     fn write(&mut self, mut text: &str, bytes: &mut Vec<u8>, last: bool) -> Result<(), String> {
         loop {
             let room = self

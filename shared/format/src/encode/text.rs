@@ -4,7 +4,7 @@ use pomost_expression::{Value, text};
 
 use crate::encode::RecordWriter;
 
-/// Writes a record, which must be a text, a number or a truth value.
+/// Writes a record, which must be a text, a number or a boolean.
 pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> {
     written
         .push_str(&text(record).ok_or_else(|| format!("expected text; found {}", kind(record)))?);
@@ -26,7 +26,7 @@ impl RecordWriter for TextLinesWriter {
     }
 }
 
-/// What a value is, in an error.
+/// The kind of a value, for errors.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -10,8 +10,8 @@ use crate::{
     xml::{MAX_DEPTH, is_name, is_text},
 };
 
-/// Writes a record as a document. Its root element is the record by the name that the options give
-/// it, or else its only field.
+/// Writes a record as a document. The root element is the record, with the name that the options
+/// give it, or else the record's only field.
 pub(crate) fn document(
     options: &XmlOptions,
     charset: Charset,
@@ -31,7 +31,7 @@ pub(crate) fn document(
     element(&text(name).unwrap_or_default(), root, MAX_DEPTH, written)
 }
 
-/// Writes records as elements of a document, at the path that the options give them.
+/// Writes records as elements of a document, at the path that the options give.
 pub(crate) struct XmlListWriter {
     charset: Charset,
     around: Vec<String>,
@@ -88,7 +88,7 @@ fn declaration(charset: Charset, written: &mut String) {
     ));
 }
 
-/// Writes an element in which others may be nested `depth` deep.
+/// Writes an element. Others may be nested in it up to `depth` levels.
 fn element(name: &str, value: &Value, depth: usize, written: &mut String) -> Result<(), String> {
     if !is_name(name) {
         return Err(format!("'{name}' cannot be the name of an element"));
@@ -155,7 +155,8 @@ fn content(fields: &Map, depth: usize) -> Result<String, String> {
     Ok(written)
 }
 
-/// Text between tags. White space that stands alone there is read as layout unless it is referred to.
+/// Text between tags. White space alone would be read as layout, so it is written as character
+/// references.
 fn character_data(field: &str, value: &Value) -> Result<String, String> {
     let text = plain(field, value)?;
     if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {

@@ -7,7 +7,7 @@ use crate::{
     text_buffer::TextBuffer,
 };
 
-/// Reads a document as one row, which is also what stands around the rows.
+/// Reads a document as one row. The document is also its own envelope.
 pub(crate) struct DocumentParser {
     limit: usize,
     value: Value,

@@ -12,7 +12,7 @@ use crate::{
     text_buffer::TextBuffer,
 };
 
-/// Reads the elements of one list while it comes, and what stands around it at the end.
+/// Reads the elements of one list while the document comes in. The envelope is complete at the end.
 pub(crate) struct ListParser {
     path: RowPath,
     limit: usize,
@@ -24,18 +24,18 @@ pub(crate) struct ListParser {
     rest: Value,
 }
 
-/// What comes next.
+/// The next part of the document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ListStage {
-    /// What stands before the list or behind it.
+    /// The text before or after the list.
     Outline,
-    /// An element, or the list's end.
+    /// An element, or the end of the list.
     FirstElement,
     /// An element.
     Element,
-    /// A comma, or the list's end.
+    /// A comma, or the end of the list.
     Comma,
-    /// The document has ended. What is left are the values of an object in the list's place.
+    /// The document has ended. The remaining rows are the values of an object in the list's place.
     Ended,
 }
 
@@ -53,7 +53,7 @@ impl ListParser {
         }
     }
 
-    /// Goes on with the outline; false where more must come.
+    /// Reads on outside the list. False while more of the body is needed.
     fn read_outline(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         let (taken, at_list) = self.outline.copy(buffer.bytes())?;
         buffer.consume(taken);
@@ -70,7 +70,7 @@ impl ListParser {
         Ok(at_list || buffer.ended())
     }
 
-    /// Goes on in the list; none where more must come or where the list has ended.
+    /// Reads on in the list. None while more of the body is needed, and where the list has ended.
     fn read_list(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let spaces = buffer
             .bytes()
@@ -133,8 +133,8 @@ impl ListParser {
         Ok(Some(value))
     }
 
-    /// What jq makes of a document that has no list where the rows should be: the values of an
-    /// object, and otherwise an error, unless it is only the last step that the path lets fail.
+    /// The rows of a document that has no list in the rows' place, as in jq: the values of an
+    /// object, and otherwise an error, unless the path ends in `[]?`.
     fn values_in_place(&self, place: DecodePlace) -> Result<Vec<Value>, PlacedProblem> {
         let found = self
             .path

@@ -1,17 +1,17 @@
-//! Reading complete JSON texts, and saying where they are none.
+//! Strict reading of complete JSON texts.
 
 use pomost_expression::{ReadError, Value, read};
 
 use crate::{DecodeProblem, json::value_scanner::ValueScanner};
 
-/// What is wrong with a JSON text, and at which of its bytes, or the one before.
+/// A problem of a JSON text, with the index of the wrong byte or the byte before it.
 pub(crate) struct JsonProblem {
     pub(crate) index: usize,
     pub(crate) problem: DecodeProblem,
 }
 
-/// Reads one JSON text (RFC 8259) with every digit of its numbers. `at_end` where the body ends with
-/// it: then a text that lacks its end was cut off.
+/// Reads one JSON text (RFC 8259) with every digit of its numbers. `at_end` is true where the body
+/// ends with the text: a text without its end was cut off then.
 pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, JsonProblem> {
     read(bytes).map_err(|error| match error {
         ReadError::TooDeep | ReadError::TooLong => JsonProblem {
@@ -43,7 +43,7 @@ fn malformed(message: impl Into<String>) -> DecodeProblem {
     DecodeProblem::Malformed(message.into())
 }
 
-/// Whether a text that is wrong at a byte is wrong only in that it lacks its end.
+/// True where a text that is wrong at a byte lacks only its end.
 fn is_cut_off(bytes: &[u8], wrong_at: usize) -> bool {
     let is_last = wrong_at + 1 >= bytes.trim_ascii_end().len();
     is_last

@@ -1,21 +1,21 @@
-//! The XML declaration, as far as it says what the characters are.
+//! The XML declaration, which may name the charset.
 
-/// How many bytes a declaration may be long.
+/// The longest declaration, in bytes.
 const MAX_LENGTH: usize = 1024;
 
-/// What the beginning of a document says about its charset.
+/// The charset that the beginning of a document names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum XmlDeclaration {
-    /// More must come before it can be told.
+    /// More of the document is needed.
     Incomplete,
-    /// Nothing.
+    /// The document names no charset.
     Silent,
-    /// The label of a charset.
+    /// The label of the charset.
     Names(String),
 }
 
-/// Reads the declaration at the beginning of a document (XML 1.0 §4.3.3), in whatever charset that
-/// has ASCII's characters.
+/// Reads the declaration at the beginning of a document (XML 1.0 §4.3.3), in any charset that
+/// contains ASCII.
 pub(crate) fn declaration(head: &[u8]) -> XmlDeclaration {
     const BEGIN: &[u8] = b"<?xml";
     if head.len() < BEGIN.len() && BEGIN.starts_with(head) {

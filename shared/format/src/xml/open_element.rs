@@ -1,4 +1,4 @@
-//! An element while it is read.
+//! Elements of XML while they are read.
 
 use std::borrow::Cow;
 
@@ -16,20 +16,20 @@ use crate::{
     xml::{XmlOptions, is_name},
 };
 
-/// An element whose end has not come.
+/// An element whose end tag has not come yet.
 pub(crate) struct OpenElement {
     name: String,
     start: DecodePlace,
     shown_from: usize,
     fields: Map,
     text: String,
-    /// The text since the last tag, which is layout where it is white space alone.
+    /// The text since the last tag. It is layout where it is only white space.
     run: String,
     run_is_text: bool,
 }
 
 impl OpenElement {
-    /// The element that a start tag begins.
+    /// Begins the element of a start tag.
     pub(crate) fn begin(
         tag: &str,
         start: DecodePlace,
@@ -53,22 +53,23 @@ impl OpenElement {
         })
     }
 
-    /// The name as it stands in the tags.
+    /// The name in the tags.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What is expected where it should end. Its name may be a value that somebody forgot to escape.
+    /// The expected end, for errors. It does not contain the name, which may be a value that
+    /// somebody forgot to escape.
     pub(crate) fn end_tag(&self) -> String {
         format!("the end tag of the element that begins at {}", self.start)
     }
 
-    /// The name that the element is known by.
+    /// The name without a dropped prefix.
     pub(crate) fn shown(&self) -> &str {
         self.name.get(self.shown_from..).unwrap_or_default()
     }
 
-    /// Adds text with references.
+    /// Adds text with character references.
     pub(crate) fn add_text(&mut self, raw: &str) -> Result<(), String> {
         self.run_is_text |= raw.bytes().any(|byte| !b" \t\r\n".contains(&byte));
         let lines = with_plain_line_breaks(raw);
@@ -77,18 +78,18 @@ impl OpenElement {
         Ok(())
     }
 
-    /// Adds text as it is.
+    /// Adds text without character references.
     pub(crate) fn add_cdata(&mut self, raw: &str) {
         self.run_is_text = true;
         self.run.push_str(&with_plain_line_breaks(raw));
     }
 
-    /// How long the text since the last tag is.
+    /// The length of the text since the last tag.
     pub(crate) fn run_length(&self) -> usize {
         self.run.len()
     }
 
-    /// Ends the text before a tag; gives how many bytes of it are kept.
+    /// Ends the text before a tag. Returns the number of bytes that are kept.
     pub(crate) fn end_run(&mut self) -> usize {
         let kept = if self.run_is_text { self.run.len() } else { 0 };
         self.text.push_str(&self.run[..kept]);
@@ -97,12 +98,12 @@ impl OpenElement {
         kept
     }
 
-    /// Adds a child element; `many` where it is a list even if it occurs once.
+    /// Adds a child element. `many` is true where it is a list even if it occurs once.
     pub(crate) fn add_child(&mut self, name: &str, value: Value, many: bool) {
         add(&mut self.fields, name, value, many);
     }
 
-    /// What the element is once it has ended.
+    /// The value of the element, once it has ended.
     pub(crate) fn into_value(mut self) -> Value {
         if self.fields.is_empty() {
             return Value::utf8_str(self.text);
@@ -145,7 +146,7 @@ fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String
     Ok(fields)
 }
 
-/// Line breaks as XML has them (XML 1.0 §2.11).
+/// Normalises line breaks (XML 1.0 §2.11).
 fn with_plain_line_breaks(text: &str) -> Cow<'_, str> {
     if text.contains('\r') {
         text.replace("\r\n", "\n").replace('\r', "\n").into()
@@ -154,7 +155,7 @@ fn with_plain_line_breaks(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What is wrong with a reference, without the text around it.
+/// The error in a reference, without the text around it.
 fn reference(error: &EscapeError) -> String {
     match error {
         EscapeError::UnrecognizedEntity(..) => {

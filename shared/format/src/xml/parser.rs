@@ -15,21 +15,22 @@ use crate::{
     },
 };
 
-/// Reads each record element as a row, or the document as one, and what stands around the rows.
+/// Reads each record element as a row, or the document as one row. The rest of the document is the
+/// envelope.
 pub(crate) struct XmlParser {
     options: XmlOptions,
     limits: DecodeLimits,
     tokens: TokenScanner,
     open: Vec<OpenElement>,
-    /// How many elements are open around the record that is open.
+    /// Number of open elements around the open record.
     record: Option<usize>,
     record_length: usize,
     envelope_length: usize,
     rest: Value,
     has_root: bool,
-    /// Whether the document is a row that was not given yet.
+    /// True where the document is a row that was not returned yet.
     is_row: bool,
-    /// Where the token begins that is being taken.
+    /// The place of the token that is being taken.
     at: DecodePlace,
 }
 
@@ -50,7 +51,7 @@ impl XmlParser {
         }
     }
 
-    /// Takes a token; gives the row that ends with it.
+    /// Takes a token. Returns the row that ends with it.
     fn take(&mut self, token: &XmlToken<'_>) -> Result<Option<Value>, PlacedProblem> {
         match token {
             XmlToken::Start(tag) => self.begin(tag).map(|()| None),
@@ -145,7 +146,7 @@ impl XmlParser {
         self.keep(kept)
     }
 
-    /// Closes the innermost element; gives it if it is a row.
+    /// Closes the innermost element. Returns it if it is a row.
     fn end(&mut self) -> Option<Value> {
         let element = self.open.pop()?;
         let name = element.shown().to_owned();
@@ -174,7 +175,7 @@ impl XmlParser {
         None
     }
 
-    /// Counts what is kept of a record or of what stands around the records.
+    /// Counts the bytes that are kept of a record or of the envelope.
     fn keep(&mut self, length: usize) -> Result<(), PlacedProblem> {
         let kept = if self.record.is_some() {
             &mut self.record_length
@@ -203,7 +204,7 @@ impl XmlParser {
         PlacedProblem::malformed(self.at, message)
     }
 
-    /// Ends the document, which must be complete; gives it if it is the row.
+    /// Ends the document, which must be complete. Returns it if it is the row.
     fn end_document(&mut self, buffer: &TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let left = buffer.text();
         let expected = match self.open.last() {
@@ -219,7 +220,7 @@ impl XmlParser {
 
 const OUTSIDE: &str = "text outside of the root element";
 
-/// Whether a text is white space alone.
+/// True where a text is only white space.
 fn is_layout(text: &str) -> bool {
     text.bytes().all(|byte| b" \t\r\n".contains(&byte))
 }

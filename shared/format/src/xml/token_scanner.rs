@@ -2,20 +2,20 @@
 
 use quick_xml::parser::{CommentParser, ElementParser, Parser, PiParser};
 
-/// A piece of a document.
+/// A token of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum XmlToken<'a> {
-    /// Text, with its references.
+    /// Text with references.
     Text(&'a str),
-    /// Text as it is.
+    /// Text without references.
     CData(&'a str),
-    /// What stands in a start tag.
+    /// The content of a start tag.
     Start(&'a str),
-    /// What stands in the tag of an empty element.
+    /// The content of the tag of an empty element.
     Empty(&'a str),
     /// The name in an end tag.
     End(&'a str),
-    /// A comment, an instruction or a declaration: nothing that is data.
+    /// A comment, an instruction or a declaration, which is no data.
     Aside,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct TokenScanner {
     scanned: usize,
 }
 
-/// What the next token is, with what is needed to go on looking for its end.
+/// The kind of the next token, and the state of the search for its end.
 enum TokenKind {
     Text,
     Tag(ElementParser),
@@ -37,8 +37,8 @@ enum TokenKind {
 }
 
 impl TokenScanner {
-    /// The token that a text begins with, and its length; none while the text lacks its end. Each
-    /// call is given the text of the call before and more, until a token was found.
+    /// The token at the beginning of a text, and its length. None while its end is missing. Until a
+    /// token is found, each call gets the text of the call before and more.
     pub(crate) fn find<'a>(
         &mut self,
         text: &'a str,
@@ -62,7 +62,7 @@ impl TokenScanner {
     }
 }
 
-/// What a text begins with, and how long its beginning is.
+/// The kind of the token at the beginning of a text, and the length of that beginning.
 fn kind(bytes: &[u8]) -> Result<Option<(TokenKind, usize)>, &'static str> {
     let begins = |begin: &[u8]| bytes.starts_with(begin) || begin.starts_with(bytes);
     Ok(Some(match bytes {
@@ -86,7 +86,7 @@ fn kind(bytes: &[u8]) -> Result<Option<(TokenKind, usize)>, &'static str> {
     }))
 }
 
-/// Where a token ends; none while the bytes lack its end.
+/// The end of a token. None while it is missing.
 fn end(kind: &mut TokenKind, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
     let new = &bytes[*scanned..];
     let end = match kind {

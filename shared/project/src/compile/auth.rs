@@ -9,18 +9,18 @@ use pomost_models::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Compile, system::Surroundings};
+use super::{FileCompiler, system::AuthContext};
 use crate::{
     auth::{SessionLogin, SessionTokenPlace, SystemAuth},
     environment::Environment,
 };
 
-impl Compile<'_> {
+impl FileCompiler<'_> {
     /// Compiles a system's `auth`.
     pub(crate) fn auth(
         &mut self,
         section: Option<&AuthSection>,
-        surroundings: Surroundings,
+        context: AuthContext,
         environment: &Environment,
     ) -> Option<SystemAuth> {
         match section {
@@ -38,7 +38,7 @@ impl Compile<'_> {
             }
             Some(AuthSection::ApiKey(section)) => self.api_key(section, environment),
             Some(AuthSection::OAuth2(section)) => self
-                .oauth2(section, surroundings, environment)
+                .oauth2(section, context, environment)
                 .map(|oauth2| SystemAuth::OAuth2(Arc::new(oauth2))),
             Some(AuthSection::Session(section)) => self
                 .session(section, environment)

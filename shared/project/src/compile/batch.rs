@@ -3,13 +3,16 @@
 use pomost_expression::Expression;
 use pomost_models::flow::{BatchSection, FlowFile, VerdictRuleSection};
 
-use super::Compile;
+use super::FileCompiler;
 use crate::{
     destination::{BatchRequests, SystemDestination, VerdictRule},
     request::{RECORD_VARIABLES, RequestTemplate},
 };
 
-pub(crate) fn compile(compile: &mut Compile<'_>, section: &BatchSection) -> Option<BatchRequests> {
+pub(crate) fn compile(
+    compile: &mut FileCompiler<'_>,
+    section: &BatchSection,
+) -> Option<BatchRequests> {
     let results = compile.optional("/load/batch/results", section.results.as_ref());
     let key = compile.optional("/load/batch/key", section.key.as_ref());
     let rejected = compile.optional("/load/batch/rejected", section.rejected.as_ref());
@@ -32,7 +35,7 @@ pub(crate) fn compile(compile: &mut Compile<'_>, section: &BatchSection) -> Opti
 }
 
 fn verdict(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     number: usize,
     rule: &VerdictRuleSection,
 ) -> Option<VerdictRule> {
@@ -45,7 +48,7 @@ fn verdict(
 
 /// Checks that there are verdicts where something is read from them, and that something says which
 /// verdicts are refusals.
-fn check_verdicts(compile: &mut Compile<'_>, section: &BatchSection) {
+fn check_verdicts(compile: &mut FileCompiler<'_>, section: &BatchSection) {
     let readers = [
         ("/load/batch/key", section.key.is_some()),
         ("/load/batch/rejected", section.rejected.is_some()),
@@ -69,7 +72,7 @@ fn check_verdicts(compile: &mut Compile<'_>, section: &BatchSection) {
 }
 
 /// Checks the requests that are sent for many records, and that there is one.
-pub(crate) fn check(compile: &mut Compile<'_>, requests: &SystemDestination, file: &FlowFile) {
+pub(crate) fn check(compile: &mut FileCompiler<'_>, requests: &SystemDestination, file: &FlowFile) {
     let Some(batch) = &requests.batch else { return };
     if batch.size > file.batch_size as usize {
         let size = format!(
@@ -107,7 +110,7 @@ pub(crate) fn check(compile: &mut Compile<'_>, requests: &SystemDestination, fil
     }
 }
 
-fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &RequestTemplate) {
+fn check_request(compile: &mut FileCompiler<'_>, pointer: &str, request: &RequestTemplate) {
     let names = |uses: &dyn Fn(&str) -> bool| RECORD_VARIABLES.into_iter().find(|name| uses(name));
     for (name, template) in &request.headers {
         if template.needs_input() || names(&|name| template.uses_variable(name)).is_some() {
@@ -133,7 +136,7 @@ fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &RequestTemp
 }
 
 fn check_section(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     pointer: &str,
     requests: &SystemDestination,
     batch: &BatchRequests,

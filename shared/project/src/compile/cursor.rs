@@ -6,7 +6,7 @@ use pomost_models::{
     text::JqExpression,
 };
 
-use super::Compile;
+use super::FileCompiler;
 use crate::flow::{
     CursorRules, CursorSource, ListingRequest, Pagination, RequestTemplate, SyncToken,
 };
@@ -18,7 +18,10 @@ fn at(key: &str) -> String {
     format!("{SECTION}/{key}")
 }
 
-pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<CursorRules> {
+pub(super) fn cursor(
+    compile: &mut FileCompiler<'_>,
+    section: &CursorSection,
+) -> Option<CursorRules> {
     let told_by = match (&section.value, &section.token, &section.link) {
         (Some(value), None, None) => CursorSource::Value(of_values(compile, section, value)?),
         (None, Some(_), None) => CursorSource::Token,
@@ -45,7 +48,7 @@ pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Opti
 }
 
 fn of_values(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &CursorSection,
     value: &JqExpression,
 ) -> Option<pomost_expression::Expression> {
@@ -57,7 +60,7 @@ fn of_values(
 
 /// The sync token in an answer. The inner `None` means that the cursor is a value in records.
 pub(super) fn sync_token(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &CursorSection,
 ) -> Option<Option<SyncToken>> {
     let (pointer, value) = match (&section.token, &section.link) {
@@ -74,7 +77,7 @@ pub(super) fn sync_token(
 
 /// Refuses keys that make no sense: nothing can be calculated with a token, and a link is a whole
 /// URL.
-fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &CursorSource) {
+fn check_keys(compile: &mut FileCompiler<'_>, section: &CursorSection, told_by: &CursorSource) {
     let given = [
         ("overlap", section.overlap.is_some()),
         ("step", section.step.is_some()),
@@ -105,7 +108,7 @@ fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &Curs
 
 /// Checks that the request uses the cursor, and the end of a time window where there are windows.
 pub(super) fn check_requests(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &ExtractSection,
     listing: &ListingRequest,
     requests: &[&RequestTemplate],
@@ -133,7 +136,7 @@ pub(super) fn check_requests(
     check_tokens(compile, section, cursor, listing);
 }
 
-fn check_until(compile: &mut Compile<'_>, step: bool, until: bool) {
+fn check_until(compile: &mut FileCompiler<'_>, step: bool, until: bool) {
     match (step, until) {
         (true, false) => compile.refuse_with_help(
             &at("step"),
@@ -154,7 +157,7 @@ fn check_until(compile: &mut Compile<'_>, step: bool, until: bool) {
 /// Rows move to other pages while they are read, sources show changes late, and a source that lists
 /// what is later than the cursor misses other changes in the cursor's second. Only reading back
 /// (`overlap`) finds these. Tokens are compared as text by mistake where they are given as `value`.
-fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &ListingRequest) {
+fn check_values(compile: &mut FileCompiler<'_>, section: &CursorSection, listing: &ListingRequest) {
     let (Some(_), Some(start)) = (&section.value, &section.start) else {
         return;
     };
@@ -188,7 +191,7 @@ fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Li
 /// Checks that the request takes the token, and that there is one listing only, because each
 /// listing has its own token.
 fn check_tokens(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &ExtractSection,
     cursor: &CursorSection,
     listing: &ListingRequest,

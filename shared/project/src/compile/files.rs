@@ -8,11 +8,11 @@ use pomost_models::{
     format::{CsvSection, FormatSection, FormatSettings},
 };
 
-use super::Compile;
+use super::FileCompiler;
 use crate::files::FileDestination;
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &FilesSection,
 ) -> Option<FileDestination> {
     let directory = directory(compile, &section.directory);
@@ -23,7 +23,7 @@ pub(crate) fn compile(
     })
 }
 
-fn directory(compile: &mut Compile<'_>, directory: &str) -> Option<PathBuf> {
+fn directory(compile: &mut FileCompiler<'_>, directory: &str) -> Option<PathBuf> {
     let path = Path::new(directory);
     let is_inside = path
         .components()
@@ -41,7 +41,7 @@ fn directory(compile: &mut Compile<'_>, directory: &str) -> Option<PathBuf> {
 
 /// The format of the files. Other programs read the files one by one, so the columns in each file
 /// have names.
-fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<BodyFormat> {
+fn format(compile: &mut FileCompiler<'_>, section: &FormatSection) -> Option<BodyFormat> {
     let pointer = "/load/files/format";
     let with_header = match &section.0 {
         FormatSettings::Jsonl(_) => section.clone(),
@@ -69,7 +69,7 @@ fn format(compile: &mut Compile<'_>, section: &FormatSection) -> Option<BodyForm
     Some(format)
 }
 
-fn check_charset(compile: &mut Compile<'_>, pointer: &str, format: &BodyFormat) {
+fn check_charset(compile: &mut FileCompiler<'_>, pointer: &str, format: &BodyFormat) {
     let is_written = format.charset.is_none_or(|charset| charset.is_written());
     if matches!(format.syntax, FormatSyntax::Csv(_)) && !is_written {
         let message =

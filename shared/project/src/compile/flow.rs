@@ -3,11 +3,11 @@
 use pomost_expression::Expression;
 use pomost_models::flow::{FlowFile, ResourceName, TransformSection};
 
-use super::{Compile, extract, load, nearest};
+use super::{FileCompiler, extract, load, nearest};
 use crate::{Flow, environment::Environment, flow::TransformRules};
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     file: &FlowFile,
     name: &str,
     systems: &[&str],
@@ -36,7 +36,12 @@ pub(crate) fn compile(
     })
 }
 
-fn check_system(compile: &mut Compile<'_>, pointer: &str, name: &ResourceName, systems: &[&str]) {
+fn check_system(
+    compile: &mut FileCompiler<'_>,
+    pointer: &str,
+    name: &ResourceName,
+    systems: &[&str],
+) {
     if !systems.contains(&name.0.as_str()) {
         compile.refuse_with_help(
             pointer,
@@ -47,7 +52,7 @@ fn check_system(compile: &mut Compile<'_>, pointer: &str, name: &ResourceName, s
 }
 
 fn transform(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &TransformSection,
     expect: Option<&String>,
 ) -> Option<TransformRules> {

@@ -7,7 +7,7 @@ use pomost_models::flow::{
     CreateSection, FlowFile, LoadSection, LookupSection, ResourceName, UpdateSection,
 };
 
-use super::{Compile, batch, files, optional, table};
+use super::{FileCompiler, batch, files, optional, table};
 use crate::{
     destination::{
         CreateRequest, LoadRules, LoadTarget, LookupRequest, SystemDestination, UpdateRequest,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     file: &FlowFile,
     environment: &Environment,
 ) -> Option<LoadRules> {
@@ -57,7 +57,7 @@ pub(crate) fn compile(
 }
 
 /// Refuses settings of requests where no requests are sent. They would be ignored.
-fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &str) {
+fn check_no_requests(compile: &mut FileCompiler<'_>, section: &LoadSection, reason: &str) {
     let given = [
         ("create", section.create.is_some()),
         ("update", section.update.is_some()),
@@ -73,7 +73,7 @@ fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &
 }
 
 fn requests(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     file: &FlowFile,
     system: &ResourceName,
 ) -> Option<SystemDestination> {
@@ -102,7 +102,7 @@ fn requests(
     Some(requests)
 }
 
-fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
+fn check_modes(compile: &mut FileCompiler<'_>, section: &LoadSection) {
     if section.create.is_none() && section.update.is_none() && section.delete.is_none() {
         compile.refuse(
             "/load",
@@ -123,7 +123,7 @@ fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
     }
 }
 
-fn create(compile: &mut Compile<'_>, section: &CreateSection) -> Option<CreateRequest> {
+fn create(compile: &mut FileCompiler<'_>, section: &CreateSection) -> Option<CreateRequest> {
     let request = compile.request("/load/create", &section.request);
     let id = compile.optional("/load/create/id", section.id.as_ref());
     let idempotency_header = optional(section.idempotency_header.as_ref(), |name| {
@@ -136,14 +136,14 @@ fn create(compile: &mut Compile<'_>, section: &CreateSection) -> Option<CreateRe
     })
 }
 
-fn header(compile: &mut Compile<'_>, name: &str) -> Option<HeaderName> {
+fn header(compile: &mut FileCompiler<'_>, name: &str) -> Option<HeaderName> {
     let refused = "expected the name of a header, such as Idempotency-Key";
     name.parse()
         .map_err(|_| compile.refuse("/load/create/idempotency_header", refused))
         .ok()
 }
 
-fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
+fn update(compile: &mut FileCompiler<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
     let request = compile.request("/load/update", &section.request)?;
     Some(UpdateRequest {
         request,
@@ -151,7 +151,7 @@ fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRe
     })
 }
 
-fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
+fn delete(compile: &mut FileCompiler<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
     let request = compile.addressed_request("/load/delete", &section.request)?;
     Some(UpdateRequest {
         request,
@@ -159,7 +159,7 @@ fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRe
     })
 }
 
-fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<LookupRequest> {
+fn lookup(compile: &mut FileCompiler<'_>, section: &LookupSection) -> Option<LookupRequest> {
     let request = compile.addressed_request("/load/lookup", &section.request);
     let id = compile.expression("/load/lookup/id", &section.id);
     Some(LookupRequest {
@@ -170,7 +170,7 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<LookupRe
 }
 
 /// Warns about a request that does not say which record it is about.
-fn check_addresses(compile: &mut Compile<'_>, requests: &SystemDestination) {
+fn check_addresses(compile: &mut FileCompiler<'_>, requests: &SystemDestination) {
     let names_one = |request: &RequestTemplate| {
         request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
     };
@@ -191,7 +191,7 @@ fn check_addresses(compile: &mut Compile<'_>, requests: &SystemDestination) {
     }
 }
 
-fn check_doubt(compile: &mut Compile<'_>, requests: &SystemDestination) {
+fn check_doubt(compile: &mut FileCompiler<'_>, requests: &SystemDestination) {
     if !requests.can_resolve_doubt() {
         compile.warn(
             "/load/create",

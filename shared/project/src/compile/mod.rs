@@ -28,14 +28,14 @@ use crate::{Problem, Problems, document::Document, schema::RecordSchema};
 
 /// The compilation of one file, with its problems and warnings. Its methods return nothing for a
 /// part that does not compile, and go on, so that all problems are found at once.
-pub(crate) struct Compile<'a> {
+pub(crate) struct FileCompiler<'a> {
     pub(crate) directory: &'a Path,
     pub(crate) document: &'a Document,
     pub(crate) problems: &'a mut Problems,
     pub(crate) warnings: &'a mut Problems,
 }
 
-impl Compile<'_> {
+impl FileCompiler<'_> {
     /// Adds a problem with the value at a JSON pointer.
     fn refuse(&mut self, pointer: &str, message: impl Into<String>) {
         self.problems.push(self.document.problem(pointer, message));

@@ -5,27 +5,27 @@ use std::collections::BTreeMap;
 use pomost_models::auth::{ClientAuthSection, GrantSection, OAuth2Section};
 use url::Url;
 
-use super::{Compile, system::Surroundings};
+use super::{FileCompiler, system::AuthContext};
 use crate::{
     auth::{ClientAuthentication, OAuthGrant, OAuthSettings, PrivateKey},
     environment::Environment,
 };
 
-impl Compile<'_> {
+impl FileCompiler<'_> {
     /// Compiles `auth.oauth2`.
     pub(crate) fn oauth2(
         &mut self,
         section: &OAuth2Section,
-        surroundings: Surroundings,
+        context: AuthContext,
         environment: &Environment,
     ) -> Option<OAuthSettings> {
-        let fits = self.check_keys(section, surroundings);
+        let fits = self.check_keys(section, context);
         let mut oauth2 = OAuth2Compile {
             compile: self,
             section,
             environment,
         };
-        let token_url = oauth2.token_url(surroundings);
+        let token_url = oauth2.token_url(context);
         let client_id = oauth2.text("client_id", &section.client_id);
         let client = oauth2.client();
         let parameters = oauth2.parameters();
@@ -42,11 +42,11 @@ impl Compile<'_> {
 
     /// Checks that the keys which the grant and the client's authentication need are given, and
     /// that no others are.
-    fn check_keys(&mut self, section: &OAuth2Section, surroundings: Surroundings) -> bool {
+    fn check_keys(&mut self, section: &OAuth2Section, context: AuthContext) -> bool {
         let grant = |grant| section.grant == grant;
         let [refreshes, asserts] = [GrantSection::RefreshToken, GrantSection::JwtBearer].map(grant);
         let signs = section.client_auth == ClientAuthSection::PrivateKeyJwt;
-        let proven = section.client_secret.is_some() || signs || surroundings.has_certificate;
+        let proven = section.client_secret.is_some() || signs || context.has_certificate;
         let (no_key, key) = (section.private_key.is_none(), section.private_key.is_some());
         let missing = [
             (
@@ -111,16 +111,15 @@ impl Compile<'_> {
 }
 
 struct OAuth2Compile<'a, 'b> {
-    compile: &'a mut Compile<'b>,
+    compile: &'a mut FileCompiler<'b>,
     section: &'a OAuth2Section,
     environment: &'a Environment,
 }
 
 impl OAuth2Compile<'_, '_> {
-    fn token_url(&mut self, surroundings: Surroundings) -> Option<Url> {
+    fn token_url(&mut self, context: AuthContext) -> Option<Url> {
         let text = self.text("token_url", &self.section.token_url)?;
-        self.compile
-            .url("/auth/oauth2/token_url", &text, surroundings)
+        self.compile.url("/auth/oauth2/token_url", &text, context)
     }
 
     fn grant(&mut self, token_url: Option<&Url>, client_id: Option<&str>) -> Option<OAuthGrant> {

@@ -9,12 +9,12 @@ use pomost_models::{
     text::{JqExpression, StatusPattern},
 };
 
-use super::Compile;
+use super::FileCompiler;
 use crate::request::{AnswerRule, RequestTemplate, StatusRange};
 
 type CompileTemplate = fn(&str) -> Result<Template, CompileError>;
 
-impl Compile<'_> {
+impl FileCompiler<'_> {
     /// Compiles the request whose keys stand in the section at a JSON pointer.
     pub(crate) fn request(
         &mut self,
@@ -24,7 +24,7 @@ impl Compile<'_> {
         self.request_to(section, request, Template::of_url)
     }
 
-    /// Compiles a request as [`Compile::request`] does. Its URL has to identify one record.
+    /// Compiles a request as [`FileCompiler::request`] does. Its URL has to identify one record.
     pub(crate) fn addressed_request(
         &mut self,
         section: &str,

@@ -4,12 +4,15 @@ use croner::{Cron, errors::CronError};
 use jiff::{Timestamp, tz::TimeZone};
 use pomost_models::flow::ScheduleSection;
 
-use super::{Compile, optional};
+use super::{FileCompiler, optional};
 use crate::schedule::Schedule;
 
 const SECTION: &str = "/extract/schedule";
 
-pub(super) fn schedule(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<Schedule> {
+pub(super) fn schedule(
+    compile: &mut FileCompiler<'_>,
+    section: &ScheduleSection,
+) -> Option<Schedule> {
     let timezone = timezone(compile, section);
     match (section.every, &section.cron) {
         (Some(every), None) => {
@@ -41,7 +44,7 @@ fn pattern(text: &str) -> Result<Cron, CronError> {
     Ok(pattern)
 }
 
-fn refuse_cron(compile: &mut Compile<'_>, error: &CronError) {
+fn refuse_cron(compile: &mut FileCompiler<'_>, error: &CronError) {
     let message = match error {
         CronError::TimeSearchLimitExceeded => "there is no such time".to_owned(),
         error => error.to_string(),
@@ -53,7 +56,7 @@ fn refuse_cron(compile: &mut Compile<'_>, error: &CronError) {
     );
 }
 
-fn timezone(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<TimeZone> {
+fn timezone(compile: &mut FileCompiler<'_>, section: &ScheduleSection) -> Option<TimeZone> {
     let Some(name) = &section.timezone else {
         return Some(TimeZone::UTC);
     };
@@ -71,14 +74,14 @@ fn timezone(compile: &mut Compile<'_>, section: &ScheduleSection) -> Option<Time
 
 /// The time zone with this name. The inner `None` means that no name is given.
 pub(super) fn zone(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     pointer: &str,
     name: Option<&String>,
 ) -> Option<Option<TimeZone>> {
     optional(name, |name| named(compile, pointer, name))
 }
 
-fn named(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<TimeZone> {
+fn named(compile: &mut FileCompiler<'_>, pointer: &str, name: &str) -> Option<TimeZone> {
     let zone = TimeZone::get(name);
     zone.map_err(|_| {
         compile.refuse(

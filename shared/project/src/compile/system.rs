@@ -5,7 +5,7 @@ use std::time::Duration;
 use pomost_models::{ByteSize, Period, rate::RateLimitSection, system::SystemFile};
 use url::{Host, Url};
 
-use super::{Compile, optional};
+use super::{FileCompiler, optional};
 use crate::{System, environment::Environment, system::RateLimit};
 
 /// The longest time-out. A message is held while its records are sent, and the broker delivers it
@@ -23,7 +23,7 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(31 * 86_400);
 
 /// The settings of a system that its `auth` depends on.
 #[derive(Clone, Copy)]
-pub(crate) struct Surroundings {
+pub(crate) struct AuthContext {
     /// Allows plain http to other machines.
     pub(crate) allow_http: bool,
     /// True where connections have a client certificate.
@@ -31,7 +31,7 @@ pub(crate) struct Surroundings {
 }
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     file: &SystemFile,
     name: &str,
     environment: &Environment,
@@ -42,15 +42,15 @@ pub(crate) fn compile(
     compile.check_timeout("/connect_timeout", Some(file.connect_timeout));
     compile.check_timeout("/read_timeout", file.read_timeout);
     compile.check_max_answer(file.max_answer);
-    let surroundings = Surroundings {
+    let context = AuthContext {
         allow_http: file.allow_http,
         has_certificate: file
             .tls
             .as_ref()
             .is_some_and(|tls| tls.certificate.is_some()),
     };
-    let base_url = base_url(compile, file, surroundings, environment);
-    let auth = compile.auth(file.auth.as_ref(), surroundings, environment);
+    let base_url = base_url(compile, file, context, environment);
+    let auth = compile.auth(file.auth.as_ref(), context, environment);
     let tls = compile.tls(file.tls.as_ref(), environment);
     let rate_limit = optional(file.rate_limit, |section| compile.rate_limit(section));
     let answers = compile.answers("/answers", &file.answers);
@@ -71,13 +71,13 @@ pub(crate) fn compile(
 }
 
 fn base_url(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     file: &SystemFile,
-    surroundings: Surroundings,
+    context: AuthContext,
     environment: &Environment,
 ) -> Option<Url> {
     let text = compile.resolve("/base_url", &file.base_url, environment)?;
-    let mut url = compile.url("/base_url", &text, surroundings)?;
+    let mut url = compile.url("/base_url", &text, context)?;
     if url.query().is_some() {
         compile.refuse(
             "/base_url",
@@ -91,14 +91,9 @@ fn base_url(
     Some(url)
 }
 
-impl Compile<'_> {
+impl FileCompiler<'_> {
     /// Compiles a URL that requests may be sent to.
-    pub(crate) fn url(
-        &mut self,
-        pointer: &str,
-        text: &str,
-        surroundings: Surroundings,
-    ) -> Option<Url> {
+    pub(crate) fn url(&mut self, pointer: &str, text: &str, context: AuthContext) -> Option<Url> {
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
             _ => {
@@ -116,7 +111,7 @@ impl Compile<'_> {
             );
             return None;
         }
-        if url.scheme() == "http" && !surroundings.allow_http && !is_this_machine(&url) {
+        if url.scheme() == "http" && !context.allow_http && !is_this_machine(&url) {
             self.refuse_with_help(
                 pointer,
                 "plain http to another machine: credentials and data would cross the network readable",

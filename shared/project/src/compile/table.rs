@@ -4,7 +4,7 @@ use pomost_models::table::{ColumnsSection, TableSection};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Compile;
+use super::FileCompiler;
 use crate::{
     environment::Environment,
     table::{TableColumn, TableDestination, TableName},
@@ -41,7 +41,7 @@ const PARAMETERS: [&str; 19] = [
 const TLS_MODES: [&str; 3] = ["disable", "prefer", "require"];
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &TableSection,
     environment: &Environment,
 ) -> Option<TableDestination> {
@@ -67,7 +67,7 @@ pub(crate) fn compile(
 
 /// Resolves the database's URL. Problems do not quote it, because it may contain the password.
 fn database(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &TableSection,
     environment: &Environment,
 ) -> Option<SecretString> {
@@ -89,7 +89,7 @@ fn database(
 }
 
 /// Checks a parameter that the driver would refuse at run time.
-fn check_parameter(compile: &mut Compile<'_>, name: &str, value: &str) -> bool {
+fn check_parameter(compile: &mut FileCompiler<'_>, name: &str, value: &str) -> bool {
     let pointer = "/load/table/database";
     if !PARAMETERS.contains(&name) {
         let known = format!("known are: {}", PARAMETERS.join(", "));
@@ -109,7 +109,7 @@ fn check_parameter(compile: &mut Compile<'_>, name: &str, value: &str) -> bool {
     is_known
 }
 
-fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
+fn name(compile: &mut FileCompiler<'_>, name: &str) -> Option<TableName> {
     let pointer = "/load/table/name";
     let (schema, table) = match name.split_once('.') {
         Some((schema, table)) => (Some(schema), table),
@@ -129,7 +129,7 @@ fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
 }
 
 fn columns(
-    compile: &mut Compile<'_>,
+    compile: &mut FileCompiler<'_>,
     section: &ColumnsSection,
     key: &str,
 ) -> Option<Vec<TableColumn>> {
@@ -158,7 +158,7 @@ fn columns(
 }
 
 /// A name that PostgreSQL accepts in quotes, unchanged.
-fn identifier(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<String> {
+fn identifier(compile: &mut FileCompiler<'_>, pointer: &str, name: &str) -> Option<String> {
     let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(char::is_control);
     if !fits {
         let expected =

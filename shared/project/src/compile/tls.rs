@@ -4,13 +4,13 @@ use pomost_models::{secret::SecretReference, system::TlsSection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Compile;
+use super::FileCompiler;
 use crate::{environment::Environment, system::TlsSettings};
 
 /// The beginning of PEM texts (RFC 7468 §2).
 const PEM: &str = "-----BEGIN ";
 
-impl Compile<'_> {
+impl FileCompiler<'_> {
     /// Compiles the certificates and the key of a system. Problems do not quote them.
     pub(crate) fn tls(
         &mut self,

@@ -9,15 +9,15 @@ use serde_json::{Number, Value as Schema};
 /// that occurs nowhere else stands in for each of these numbers. They are found again by the bits
 /// of the float.
 #[derive(Default)]
-pub(super) struct Numbers {
+pub(super) struct SchemaNumbers {
     taken: HashSet<u64>,
     stand_ins: HashMap<u64, Value>,
 }
 
-impl Numbers {
+impl SchemaNumbers {
     /// The schema as the validator reads it, and the numbers that floats stand in for.
-    pub(super) fn of(schema: &Value) -> (Schema, Numbers) {
-        let mut numbers = Numbers::default();
+    pub(super) fn of(schema: &Value) -> (Schema, SchemaNumbers) {
+        let mut numbers = SchemaNumbers::default();
         numbers.take_floats(schema);
         (numbers.stood_in(schema), numbers)
     }
