@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{request::RequestSection, secret::SecretReference, text::JqExpression};
 
-/// How requests authenticate.
+/// The authentication of requests.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AuthSection {
@@ -65,7 +65,7 @@ pub struct OAuth2Section {
     /// The client secret.
     #[serde(default)]
     pub client_secret: Option<SecretReference>,
-    /// How Pomost authenticates at the token endpoint.
+    /// The authentication of Pomost at the token endpoint.
     #[serde(default)]
     pub client_auth: ClientAuthSection,
     /// The scopes that are requested.
@@ -110,7 +110,7 @@ pub enum GrantSection {
     JwtBearer,
 }
 
-/// How Pomost authenticates at the token endpoint.
+/// The authentication of Pomost at the token endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthSection {

@@ -23,7 +23,7 @@ const AWAITS_FETCH: &str = "told.";
 /// Stands in the ids of replayed batches, and in no others.
 const REPLAY: &str = "replay.";
 
-/// Where the records of a replayed batch came from. It decides how their rows are read again.
+/// The origin of the records of a replayed batch. It decides how their rows are read again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplayOrigin {
     /// True where a webhook delivered the records.

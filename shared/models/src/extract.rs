@@ -51,7 +51,7 @@ pub struct ExtractSection {
     /// on earth shows twice, when it is put back, is treated as one that may occur twice.
     #[serde(default)]
     pub timezone: Option<String>,
-    /// How far the source has been read. If left out, every run reads everything.
+    /// The cursor: how far the source has been read. If left out, every run reads everything.
     #[serde(default)]
     pub cursor: Option<CursorSection>,
     /// A test that is true for records that the source deleted.

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_read_again_unchanged_has_the_same_fate_also_mapped() {
+    fn a_record_that_is_read_again_unchanged_has_the_same_fingerprint_also_mapped() {
         let (first, again) = (record(0, read(0, "1"), "{}"), record(5, read(7, "1"), "{}"));
         assert_eq!(of("f", &first), of("f", &again));
         assert_eq!(
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn another_content_mapping_version_operation_or_flow_is_another_fate() {
+    fn another_content_mapping_version_operation_or_flow_gives_another_fingerprint() {
         let first = record(0, read(0, "1"), "{}");
         let others = [
             record(0, read(0, "1"), "{ }"),
@@ -118,7 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_told_again_by_other_headers_has_the_same_fate_and_none_of_a_record_s() {
+    fn a_row_that_is_delivered_again_with_other_headers_has_the_same_fingerprint_and_none_of_a_record_s()
+     {
         let row = record(0, read(0, "1"), "{}");
         let told = |headers| AttemptFingerprint::of("f", Stage::Extract, &mapped(&row, headers));
         assert_eq!(told("null"), told(r#"{"id":1}"#));

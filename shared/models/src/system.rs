@@ -20,7 +20,7 @@ pub struct SystemFile {
     /// on the network.
     #[serde(default)]
     pub allow_http: bool,
-    /// How requests authenticate. Left out where the API needs no credentials.
+    /// The authentication of requests. Left out where the API needs no credentials.
     #[serde(default)]
     pub auth: Option<AuthSection>,
     /// TLS certificates, where the platform's are not enough.

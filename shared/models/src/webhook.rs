@@ -205,12 +205,12 @@ pub struct DeliverySection {
 }
 
 fn default_remember() -> Period {
-    Period(DEFAULT_REMEMBER)
+    Period(DEFAULT_REMEMBERED_FOR)
 }
 
 /// The time for which ids of deliveries are remembered by default. Providers repeat deliveries for
 /// some days.
-pub const DEFAULT_REMEMBER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub const DEFAULT_REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A path of URLs: `/shop/customers`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{Period, text::JqExpression};
 
-/// How far the source has been read: the highest value in its records (`value`), or a token or a
+/// The cursor, which says how far the source has been read: the highest value in its records (`value`), or a token or a
 /// link in its last answer.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use http::HeaderName;
 use pomost_expression::Expression;
 use pomost_models::{
     Period,
-    webhook::{DEFAULT_REMEMBER, DeliverySection, VerifySection, WebhookSection},
+    webhook::{DEFAULT_REMEMBERED_FOR, DeliverySection, VerifySection, WebhookSection},
 };
 
 use super::{FileCompiler, SECTION, header, refused};
@@ -24,7 +24,7 @@ pub(super) fn delivery(
         let known = id_of_provider(&section.verify);
         return Some(known.map(|id| DeliveryRules {
             id,
-            remember: DEFAULT_REMEMBER,
+            remember: DEFAULT_REMEMBERED_FOR,
         }));
     };
     let id = match (name, value) {
