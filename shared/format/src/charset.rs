@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The number of bytes that are decoded at once. It bounds the buffer for their text.
-const STEP: usize = 64 * 1024;
+const DECODE_STEP_BYTES: usize = 64 * 1024;
 
 /// A charset of the WHATWG Encoding Standard. UTF-8 by default.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl CharsetDecoder {
         text: &mut String,
         last: bool,
     ) -> Result<(), PlacedProblem> {
-        let mut pieces = bytes.chunks(STEP).peekable();
+        let mut pieces = bytes.chunks(DECODE_STEP_BYTES).peekable();
         while let Some(piece) = pieces.next() {
             self.decode_piece(piece, text, last && pieces.peek().is_none())?;
         }
@@ -130,7 +130,7 @@ impl CharsetDecoder {
             let room = self
                 .decoder
                 .max_utf8_buffer_length_without_replacement(bytes.len());
-            text.reserve(room.unwrap_or(STEP));
+            text.reserve(room.unwrap_or(DECODE_STEP_BYTES));
             let (result, read) = self
                 .decoder
                 .decode_to_string_without_replacement(bytes, text, last);
@@ -224,8 +224,8 @@ mod tests {
         assert_eq!(text("utf-8", &[b"ab\xff\xffcd"]), wrong(2, "UTF-8"));
         assert_eq!(text("utf-8", &[b"ab\xc5", b"cd"]), wrong(2, "UTF-8"));
         assert_eq!(
-            text("utf-8", &[&[b'a'; 3 * STEP], b"\xc0\x80"]),
-            wrong(3 * STEP as u64, "UTF-8")
+            text("utf-8", &[&[b'a'; 3 * DECODE_STEP_BYTES], b"\xc0\x80"]),
+            wrong(3 * DECODE_STEP_BYTES as u64, "UTF-8")
         );
         assert_eq!(text("windows-1252", &[b"\x81"]).unwrap(), "\u{81}");
         assert_eq!(text("windows-1253", &[b"a\xd2"]), wrong(1, "windows-1253"));

@@ -36,7 +36,7 @@ impl RowParser for FormParser {
         }
         let mut fields = Map::default();
         for (name, value) in form_urlencoded::parse(buffer.bytes()) {
-            add(
+            add_field(
                 &mut fields,
                 &name,
                 Value::utf8_str(value.into_owned()),
@@ -55,7 +55,7 @@ impl RowParser for FormParser {
 
 /// Adds a field. A field that occurs several times becomes a list, and with `many` it is a list at
 /// once. The values themselves must not be lists.
-pub(crate) fn add(fields: &mut Map, name: &str, value: Value, many: bool) {
+pub(crate) fn add_field(fields: &mut Map, name: &str, value: Value, many: bool) {
     let name = Value::utf8_str(name.to_owned());
     match fields.get_mut(&name) {
         None => {

@@ -35,16 +35,16 @@ pub enum VersionType {
 
 /// Begins a version that is compared as text, whatever it looks like. Sources do not begin versions
 /// with a control character.
-const TEXT: char = '\u{2}';
+const TEXT_PREFIX: char = '\u{2}';
 
 /// Begins a version that is only an order of extraction.
-const ORDER: char = '@';
+const ORDER_PREFIX: char = '@';
 
 /// Separates the text that a source gave from the text that decides its order.
-const ORDERED_AS: char = '\u{3}';
+const ORDERED_AS_SEPARATOR: char = '\u{3}';
 /// Ends a version that its source gave as text although it looks like a number. Older releases take
 /// it for a part of the order of extraction, where it changes nothing.
-const AS_TEXT: char = '\u{4}';
+const TEXT_SUFFIX: char = '\u{4}';
 
 impl Version {
     /// The version that a source gave.
@@ -57,30 +57,30 @@ impl Version {
         match expected {
             VersionType::Time => order::of_time(text).map(|_| Version::new(text)),
             VersionType::Number => order::of_number(text).map(|_| Version::new(text)),
-            VersionType::Text => Some(Version(format!("{TEXT}{text}"))),
+            VersionType::Text => Some(Version(format!("{TEXT_PREFIX}{text}"))),
         }
     }
 
     /// The same version, but ordered like another text. Versions ordered like the same text are
     /// equal, so the one that was read later is newer.
     pub fn ordered_as(self, text: &str) -> Version {
-        Version(format!("{}{ORDERED_AS}{text}", self.0))
+        Version(format!("{}{ORDERED_AS_SEPARATOR}{text}", self.0))
     }
 
     /// The same version, marked as text that looks like a number. It is ordered like the number,
     /// and is text in expressions.
     pub fn marked_as_text(self) -> Version {
-        if self.0.ends_with(AS_TEXT) {
+        if self.0.ends_with(TEXT_SUFFIX) {
             self
         } else {
-            Version(format!("{}{AS_TEXT}", self.0))
+            Version(format!("{}{TEXT_SUFFIX}", self.0))
         }
     }
 
     /// True where the version is text in expressions, whatever it looks like: the source gave it as
     /// text, or the flow says that versions are text.
     pub fn is_text(&self) -> bool {
-        self.is_of_extraction() || self.0.starts_with(TEXT) || self.0.ends_with(AS_TEXT)
+        self.is_of_extraction() || self.0.starts_with(TEXT_PREFIX) || self.0.ends_with(TEXT_SUFFIX)
     }
 
     /// The version of a record whose source gives none: its order of extraction.
@@ -90,7 +90,7 @@ impl Version {
     /// was requested before it, and a page that is read again after a crash is newer than the first
     /// reading.
     pub fn of_extraction(moment: Uuid, row: usize) -> Version {
-        Version(format!("{ORDER}{moment}/{row:08}"))
+        Version(format!("{ORDER_PREFIX}{moment}/{row:08}"))
     }
 
     /// The version that a source gave, with the order of extraction of `order`.
@@ -98,11 +98,11 @@ impl Version {
         let (_, Some(order)) = order.parts() else {
             return self;
         };
-        let given = self.0.strip_suffix(AS_TEXT);
+        let given = self.0.strip_suffix(TEXT_SUFFIX);
         let extracted = Version(format!(
             "{}{}{order}",
             given.unwrap_or(&self.0),
-            order::EXTRACTED
+            order::EXTRACTION_SEPARATOR
         ));
         if given.is_some() {
             extracted.marked_as_text()
@@ -116,10 +116,10 @@ impl Version {
         let Some(order) = order::extraction(order_key) else {
             return self;
         };
-        let read = Version(format!("{ORDER}{}", order.trim_end_matches(AS_TEXT)));
+        let read = Version(format!("{ORDER_PREFIX}{}", order.trim_end_matches(TEXT_SUFFIX)));
         match self.source_text() {
             None => read,
-            Some(given) if self.0.ends_with(AS_TEXT) => Version::new(given)
+            Some(given) if self.0.ends_with(TEXT_SUFFIX) => Version::new(given)
                 .marked_as_text()
                 .with_extraction_order(&read),
             Some(given) => Version::new(given).with_extraction_order(&read),
@@ -132,9 +132,9 @@ impl Version {
             return &self.0;
         };
         let written = given
-            .split_once(ORDERED_AS)
+            .split_once(ORDERED_AS_SEPARATOR)
             .map_or(given, |(written, _)| written);
-        written.strip_prefix(TEXT).unwrap_or(written)
+        written.strip_prefix(TEXT_PREFIX).unwrap_or(written)
     }
 
     /// The text that the source gave, without the order of extraction. [`Version::new`] makes the
@@ -152,16 +152,20 @@ impl Version {
     /// Keys of one type sort as their versions do.
     pub fn order_key(&self) -> String {
         match self.parts() {
-            (None, order) => format!("{}{}", order::OF_EXTRACTION, order.unwrap_or_default()),
-            (Some(given), None) => order::of_given(given),
+            (None, order) => format!("{}{}", order::EXTRACTION_TYPE, order.unwrap_or_default()),
+            (Some(given), None) => order::of_source_text(given),
             // With its end, as whoever does not know that has it in the ledger.
             (Some(given), Some(order)) => {
-                let end = if self.0.ends_with(AS_TEXT) {
-                    &AS_TEXT.to_string()
+                let end = if self.0.ends_with(TEXT_SUFFIX) {
+                    &TEXT_SUFFIX.to_string()
                 } else {
                     ""
                 };
-                format!("{}{}{order}{end}", order::of_given(given), order::EXTRACTED)
+                format!(
+                    "{}{}{order}{end}",
+                    order::of_source_text(given),
+                    order::EXTRACTION_SEPARATOR
+                )
             }
         }
     }
@@ -169,7 +173,7 @@ impl Version {
     /// True where the two have an order: they are of one type, or one is only an order of
     /// extraction and both say when they were read.
     pub fn compares_with(&self, other: &Version) -> bool {
-        order::compares(&self.order_key(), &other.order_key()).is_some()
+        order::comparison(&self.order_key(), &other.order_key()).is_some()
     }
 
     /// True where it is older than another. False also where the two have no order.
@@ -188,10 +192,10 @@ impl Version {
 
     /// The text that the source gave, and the order of extraction.
     fn parts(&self) -> (Option<&str>, Option<&str>) {
-        let version = self.0.strip_suffix(AS_TEXT).unwrap_or(&self.0);
+        let version = self.0.strip_suffix(TEXT_SUFFIX).unwrap_or(&self.0);
         match (
-            version.split_once(order::EXTRACTED),
-            version.strip_prefix(ORDER),
+            version.split_once(order::EXTRACTION_SEPARATOR),
+            version.strip_prefix(ORDER_PREFIX),
         ) {
             (Some((given, order)), _) => (Some(given), Some(order)),
             (None, Some(order)) => (None, Some(order)),

@@ -28,7 +28,7 @@ pub(crate) fn read(directory: &Path) -> (Variables, Vec<Problem>) {
 
 fn content(path: &Path) -> Result<String, Problem> {
     let bytes = match fs::read(path) {
-        Err(error) if is_not_there(path, &error) => return Ok(String::new()),
+        Err(error) if is_missing(path, &error) => return Ok(String::new()),
         read => read.map_err(|error| {
             let problem = Problem::of_file(Path::new(FILE), format!("cannot be read: {error}"));
             problem.with_help(
@@ -48,7 +48,7 @@ fn content(path: &Path) -> Result<String, Problem> {
 }
 
 /// A symbolic link that leads nowhere counts as a file that cannot be read.
-fn is_not_there(path: &Path, error: &io::Error) -> bool {
+fn is_missing(path: &Path, error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
 }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     /// The problems of a `.env` with these bytes.
-    fn said(content: &[u8]) -> Vec<String> {
+    fn reported(content: &[u8]) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE), content).unwrap();
         read(directory.path())
@@ -187,31 +187,33 @@ mod tests {
     #[test]
     fn a_line_that_is_no_variable_is_a_problem_with_its_place_and_without_its_content() {
         let lines = "A=1\nhunter2\n=hunter2\nB=\"hunter2\nMY NAME=hunter2\nexport hunter2\n";
-        let said = said(lines.as_bytes());
-        let places: Vec<&str> = said
+        let reported = reported(lines.as_bytes());
+        let places: Vec<&str> = reported
             .iter()
-            .map(|said| said.split(": ").next().unwrap())
+            .map(|reported| reported.split(": ").next().unwrap())
             .collect();
         assert_eq!(
             places,
             [".env:2:1", ".env:3:1", ".env:4:1", ".env:5:1", ".env:6:1"]
         );
         assert!(
-            said.iter().all(|said| !said.contains("hunter2")),
-            "{said:?}"
+            reported
+                .iter()
+                .all(|reported| !reported.contains("hunter2")),
+            "{reported:?}"
         );
         assert!(
-            said[0].contains("expected NAME=value") && said[2].contains("none closes it"),
-            "{said:?}"
+            reported[0].contains("expected NAME=value") && reported[2].contains("none closes it"),
+            "{reported:?}"
         );
     }
 
     #[test]
     fn a_dot_env_in_another_charset_is_a_problem_in_the_line_where_that_shows() {
         assert_eq!(
-            said(b"A=1\nB=\xbf\xf3\n"),
+            reported(b"A=1\nB=\xbf\xf3\n"),
             [".env:2:1: not UTF-8\n    help: save the file in UTF-8"]
         );
-        assert_eq!(said("\u{feff}A=1\n".as_bytes()), Vec::<String>::new());
+        assert_eq!(reported("\u{feff}A=1\n".as_bytes()), Vec::<String>::new());
     }
 }

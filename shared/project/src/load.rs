@@ -111,7 +111,8 @@ impl ProjectLoader<'_> {
     fn alerts(&mut self, environment: &Environment) -> Option<AlertRules> {
         let file = Path::new("alerts.yaml");
         let path = self.directory.join(file);
-        if !path.exists() || fs::read_to_string(&path).is_ok_and(|source| says_nothing(&source)) {
+        if !path.exists() || fs::read_to_string(&path).is_ok_and(|source| is_only_comments(&source))
+        {
             return None;
         }
         match self.file(&path, file, &file_schema::ALERTS) {
@@ -151,7 +152,7 @@ impl ProjectLoader<'_> {
 
     /// Checks the schemas that no flow refers to. The others were compiled with their flows.
     fn schemas(&mut self) {
-        for path in files_of(&self.directory.join("schemas"), &["json"]) {
+        for path in files_in(&self.directory.join("schemas"), &["json"]) {
             let file = Path::new("schemas").join(path.file_name().unwrap_or_default());
             if let Err(problem) = RecordSchema::read(self.directory, &file) {
                 self.problems.push(problem);
@@ -174,7 +175,7 @@ impl ProjectLoader<'_> {
         folder: &str,
         schema: &FileSchema,
     ) -> Vec<(String, Option<(Document, T)>)> {
-        let paths = files_of(&self.directory.join(folder), &["yaml", "yml"]);
+        let paths = files_in(&self.directory.join(folder), &["yaml", "yml"]);
         if paths.is_empty() {
             let problem = Problem::of_file(
                 Path::new(folder),
@@ -242,14 +243,14 @@ impl ProjectLoader<'_> {
 }
 
 /// True where a file contains only comments.
-fn says_nothing(source: &str) -> bool {
+fn is_only_comments(source: &str) -> bool {
     source
         .lines()
         .map(str::trim_start)
         .all(|line| line.is_empty() || line.starts_with('#'))
 }
 
-fn files_of(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
+fn files_in(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is_wanted = |path: &PathBuf| {
         path.extension()

@@ -51,7 +51,7 @@ pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) ->
     });
     let hidden = mask_quoted_beginnings(&hidden, &spellings);
     match hidden.strip_suffix(CUT_MARK) {
-        Some(cut) => match before_beginning(cut, &spellings, usize::MAX) {
+        Some(cut) => match without_beginning(cut, &spellings, usize::MAX) {
             Some(rest) => format!("{rest}{MASK}{CUT_MARK}"),
             None => hidden,
         },
@@ -63,7 +63,7 @@ pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) ->
 fn mask_quoted_beginnings(text: &str, spellings: &[String]) -> String {
     let (mut rest, mut hidden) = (text, Vec::new());
     while let Some((before, after)) = rest.rsplit_once(CUT_WITHIN_MARK) {
-        let beginning = before_beginning(before, spellings, LONGEST_BEGINNING);
+        let beginning = without_beginning(before, spellings, LONGEST_BEGINNING);
         hidden.extend([after, CUT_WITHIN_MARK]);
         hidden.extend(beginning.map(|_| MASK));
         rest = beginning.unwrap_or(before);
@@ -74,7 +74,7 @@ fn mask_quoted_beginnings(text: &str, spellings: &[String]) -> String {
 
 /// The text before the beginning of a value at its end. None where it does not end in such a
 /// beginning of at most `longest` bytes.
-fn before_beginning<'t>(text: &'t str, spellings: &[String], longest: usize) -> Option<&'t str> {
+fn without_beginning<'t>(text: &'t str, spellings: &[String], longest: usize) -> Option<&'t str> {
     let longest = longest.min(text.len());
     let beginnings = spellings.iter().flat_map(|spelling| {
         let ends = spelling
@@ -97,12 +97,12 @@ fn spellings(value: &str) -> BTreeSet<String> {
         [value.to_owned(), line, json.to_owned(), ascii(json)].into();
     // PHP escapes the slash as well.
     spellings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
-    spellings.extend([as_go_does(json), as_dotnet_does(json)]);
+    spellings.extend([go_json(json), dotnet_json(json)]);
     for encoded in [RESERVED, JAVASCRIPT_RESERVED, NOT_IN_URLS]
         .map(|set| utf8_percent_encode(value, set).to_string())
     {
         spellings.extend([
-            in_lower_case(&encoded),
+            lower_case_percents(&encoded),
             encoded.replace("%20", "+"),
             encoded,
         ]);
@@ -127,7 +127,7 @@ fn ascii(json: &str) -> String {
 }
 
 /// The JSON escapes of Go's encoder: the special characters of HTML are escaped.
-fn as_go_does(json: &str) -> String {
+fn go_json(json: &str) -> String {
     let escape = |c: char| match c {
         '&' | '<' | '>' => format!("\\u{:04x}", u32::from(c)),
         other => other.to_string(),
@@ -137,7 +137,7 @@ fn as_go_does(json: &str) -> String {
 
 /// The JSON escapes of .NET's encoder: everything that is special in any context, and everything
 /// that is not ASCII.
-fn as_dotnet_does(json: &str) -> String {
+fn dotnet_json(json: &str) -> String {
     let escape = |c: char| match c {
         '&' | '<' | '>' | '\'' | '+' | '`' => format!("\\u{:04X}", u32::from(c)),
         c if c.is_ascii() => c.to_string(),
@@ -154,7 +154,7 @@ fn as_dotnet_does(json: &str) -> String {
 }
 
 /// The percent-encoding with hexadecimal digits in lower case.
-fn in_lower_case(encoded: &str) -> String {
+fn lower_case_percents(encoded: &str) -> String {
     let mut parts = encoded.split('%');
     let begin = parts.next().unwrap_or_default().to_owned();
     parts.fold(begin, |text, part| {

@@ -5,7 +5,7 @@ use csv_core::{ReadFieldResult, ReadRecordResult, Reader, ReaderBuilder};
 use crate::{CsvOptions, DecodePlace, error::PlacedProblem, text::utf8, text_buffer::TextBuffer};
 
 /// The number of bytes that are read at once.
-const STEP: usize = 64 * 1024;
+const READ_STEP_BYTES: usize = 64 * 1024;
 
 /// The highest number of fields in a record: as many as a spreadsheet has columns.
 const MAX_FIELDS: usize = 16_384;
@@ -139,7 +139,7 @@ impl CsvRecordReader {
         let input = if bytes.is_empty() {
             b"\n"
         } else {
-            &bytes[..bytes.len().min(STEP)]
+            &bytes[..bytes.len().min(READ_STEP_BYTES)]
         };
         let room = self.text_length + input.len();
         if self.text.len() < room {

@@ -4,7 +4,7 @@ use pomost_expression::{Value, text};
 
 use crate::{
     CsvOptions,
-    encode::{RecordWriter, text::kind},
+    encode::{RecordWriter, text::kind_name},
 };
 
 /// Writes each record as a row (RFC 4180). The columns are given, or they are the fields of the
@@ -34,7 +34,7 @@ impl CsvWriter {
     /// The text in each column. None where it is null.
     fn fields(&self, record: &Value) -> Result<Vec<Option<String>>, String> {
         let Value::Obj(fields) = record else {
-            return Err(format!("expected an object; found {}", kind(record)));
+            return Err(format!("expected an object; found {}", kind_name(record)));
         };
         if let Some(other) = fields
             .keys()
@@ -48,7 +48,7 @@ impl CsvWriter {
             Some(value) => {
                 let text = text(value);
                 text.map(Some)
-                    .ok_or_else(|| format!("the column '{column}' holds {}", kind(value)))
+                    .ok_or_else(|| format!("the column '{column}' holds {}", kind_name(value)))
             }
         };
         self.columns.iter().map(field).collect()

@@ -6,8 +6,9 @@ use crate::encode::RecordWriter;
 
 /// Writes a record, which must be a text, a number or a boolean.
 pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> {
-    written
-        .push_str(&text(record).ok_or_else(|| format!("expected text; found {}", kind(record)))?);
+    written.push_str(
+        &text(record).ok_or_else(|| format!("expected text; found {}", kind_name(record)))?,
+    );
     Ok(())
 }
 
@@ -27,7 +28,7 @@ impl RecordWriter for TextLinesWriter {
 }
 
 /// The kind of a value, for errors.
-pub(crate) fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

@@ -6,7 +6,7 @@ use quick_xml::escape::{escape, partial_escape};
 
 use crate::{
     Charset, XmlOptions,
-    encode::{RecordWriter, text::kind},
+    encode::{RecordWriter, text::kind_name},
     xml::{MAX_DEPTH, is_name, is_text},
 };
 
@@ -34,22 +34,22 @@ pub(crate) fn document(
 /// Writes records as elements of a document, at the path that the options give.
 pub(crate) struct XmlListWriter {
     charset: Charset,
-    around: Vec<String>,
+    ancestors: Vec<String>,
     name: String,
 }
 
 impl XmlListWriter {
     pub(crate) fn new(options: &XmlOptions, charset: Charset) -> Result<XmlListWriter, String> {
         let path = options.record.as_ref();
-        let around = path.and_then(|path| path.around());
-        let (Some(path), Some(around)) = (path, around) else {
+        let ancestors = path.and_then(|path| path.ancestors());
+        let (Some(path), Some(ancestors)) = (path, ancestors) else {
             return Err(
                 "a list needs the path of its records from the root, such as /orders/order".into(),
             );
         };
         Ok(XmlListWriter {
             charset,
-            around: around.to_vec(),
+            ancestors: ancestors.to_vec(),
             name: path.name().into(),
         })
     }
@@ -58,7 +58,7 @@ impl XmlListWriter {
 impl RecordWriter for XmlListWriter {
     fn begin(&mut self, written: &mut String) -> Result<(), String> {
         declaration(self.charset, written);
-        self.around
+        self.ancestors
             .iter()
             .for_each(|name| written.push_str(&format!("<{name}>")));
         Ok(())
@@ -68,13 +68,13 @@ impl RecordWriter for XmlListWriter {
         element(
             &self.name,
             record,
-            MAX_DEPTH - self.around.len().min(MAX_DEPTH),
+            MAX_DEPTH - self.ancestors.len().min(MAX_DEPTH),
             written,
         )
     }
 
     fn end(&mut self, written: &mut String) {
-        self.around
+        self.ancestors
             .iter()
             .rev()
             .for_each(|name| written.push_str(&format!("</{name}>")));
@@ -126,7 +126,7 @@ fn attributes(fields: &Map, written: &mut String) -> Result<(), String> {
         if !is_name(name) {
             return Err(format!("'{name}' cannot be the name of an attribute"));
         }
-        let value = plain(&field, value)?;
+        let value = plain_text(&field, value)?;
         // A line break or tab that stands as such in an attribute is read as a space.
         let value = escape(value.as_str())
             .replace('\n', "&#10;")
@@ -158,15 +158,16 @@ fn content(fields: &Map, depth: usize) -> Result<String, String> {
 /// Text between tags. White space alone would be read as layout, so it is written as character
 /// references.
 fn character_data(field: &str, value: &Value) -> Result<String, String> {
-    let text = plain(field, value)?;
+    let text = plain_text(field, value)?;
     if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
         return Ok(text.bytes().map(|byte| format!("&#{byte};")).collect());
     }
     Ok(partial_escape(text).into_owned())
 }
 
-fn plain(field: &str, value: &Value) -> Result<String, String> {
-    let text = text(value).ok_or_else(|| format!("the field '{field}' holds {}", kind(value)))?;
+fn plain_text(field: &str, value: &Value) -> Result<String, String> {
+    let text =
+        text(value).ok_or_else(|| format!("the field '{field}' holds {}", kind_name(value)))?;
     if is_text(&text) {
         return Ok(text);
     }

@@ -33,7 +33,7 @@ pub struct XmlOptions {
 
 impl XmlOptions {
     /// The index in a name at which the part without a dropped prefix begins.
-    pub(crate) fn shown_from(&self, name: &str) -> usize {
+    pub(crate) fn visible_start(&self, name: &str) -> usize {
         if self.prefixes {
             0
         } else {
@@ -43,7 +43,7 @@ impl XmlOptions {
 
     /// True for an attribute that is left out: the declaration of a namespace whose prefix is
     /// dropped.
-    pub(crate) fn leaves_out(&self, attribute: &str) -> bool {
+    pub(crate) fn drops_attribute(&self, attribute: &str) -> bool {
         !self.prefixes && (attribute == "xmlns" || attribute.starts_with("xmlns:"))
     }
 }

@@ -12,7 +12,7 @@ use quick_xml::{
 
 use crate::{
     DecodePlace,
-    form::add,
+    form::add_field,
     xml::{XmlOptions, is_name},
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct OpenElement {
     name: String,
     start: DecodePlace,
-    shown_from: usize,
+    visible_start: usize,
     fields: Map,
     text: String,
     /// The text since the last tag. It is layout where it is only white space.
@@ -45,7 +45,7 @@ impl OpenElement {
         Ok(OpenElement {
             name: name.to_owned(),
             start,
-            shown_from: options.shown_from(name),
+            visible_start: options.visible_start(name),
             fields: attributes(tag, name, options)?,
             text: String::new(),
             run: String::new(),
@@ -65,8 +65,8 @@ impl OpenElement {
     }
 
     /// The name without a dropped prefix.
-    pub(crate) fn shown(&self) -> &str {
-        self.name.get(self.shown_from..).unwrap_or_default()
+    pub(crate) fn visible_name(&self) -> &str {
+        self.name.get(self.visible_start..).unwrap_or_default()
     }
 
     /// Adds text with character references.
@@ -100,7 +100,7 @@ impl OpenElement {
 
     /// Adds a child element. `many` is true where it is a list even if it occurs once.
     pub(crate) fn add_child(&mut self, name: &str, value: Value, many: bool) {
-        add(&mut self.fields, name, value, many);
+        add_field(&mut self.fields, name, value, many);
     }
 
     /// The value of the element, once it has ended.
@@ -126,7 +126,7 @@ fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String
         if !is_name(name) {
             return Err("expected the name of an attribute".into());
         }
-        if options.leaves_out(name) {
+        if options.drops_attribute(name) {
             continue;
         }
         let value = attribute
@@ -135,9 +135,12 @@ fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String
                 quick_xml::Error::Escape(error) => reference(&error),
                 _ => "a value of an attribute cannot be read".into(),
             })?;
-        let shown = format!("@{}", &name[options.shown_from(name)..]);
+        let visible_name = format!("@{}", &name[options.visible_start(name)..]);
         if fields
-            .insert(Value::utf8_str(shown), Value::utf8_str(value.into_owned()))
+            .insert(
+                Value::utf8_str(visible_name),
+                Value::utf8_str(value.into_owned()),
+            )
             .is_some()
         {
             return Err("an attribute occurs twice in a tag".into());

@@ -91,7 +91,7 @@ impl XmlParser {
         if self.open.len() == MAX_DEPTH {
             return Err(self.malformed(format!("elements nested deeper than {MAX_DEPTH} levels")));
         }
-        if self.record.is_none() && self.is_record(element.shown()) {
+        if self.record.is_none() && self.is_record(element.visible_name()) {
             self.record = Some(self.open.len());
         }
         self.open.push(element);
@@ -108,7 +108,7 @@ impl XmlParser {
             .as_ref()
             .and_then(|record| record.root())
         {
-            Some(expected) if expected != root.shown() => Err(self.malformed(format!(
+            Some(expected) if expected != root.visible_name() => Err(self.malformed(format!(
                 "expected the root element '{expected}'; found another"
             ))),
             _ => Ok(()),
@@ -117,7 +117,7 @@ impl XmlParser {
 
     fn is_record(&self, name: &str) -> bool {
         let outwards =
-            || std::iter::once(name).chain(self.open.iter().rev().map(OpenElement::shown));
+            || std::iter::once(name).chain(self.open.iter().rev().map(OpenElement::visible_name));
         self.options
             .record
             .as_ref()
@@ -133,7 +133,7 @@ impl XmlParser {
             return if is_layout(text) {
                 Ok(())
             } else {
-                Err(self.malformed(OUTSIDE))
+                Err(self.malformed(TEXT_OUTSIDE_ROOT))
             };
         };
         let added = add(element).map(|()| element.run_length());
@@ -149,15 +149,17 @@ impl XmlParser {
     /// Closes the innermost element. Returns it if it is a row.
     fn end(&mut self) -> Option<Value> {
         let element = self.open.pop()?;
-        let name = element.shown().to_owned();
+        let name = element.visible_name().to_owned();
         let value = element.into_value();
         if self.record == Some(self.open.len()) {
             self.record = None;
             self.record_length = 0;
             return Some(value);
         }
-        let outwards =
-            || std::iter::once(name.as_str()).chain(self.open.iter().rev().map(OpenElement::shown));
+        let outwards = || {
+            std::iter::once(name.as_str())
+                .chain(self.open.iter().rev().map(OpenElement::visible_name))
+        };
         let many = self
             .options
             .list
@@ -210,7 +212,7 @@ impl XmlParser {
         let expected = match self.open.last() {
             Some(element) => element.end_tag(),
             None if left.starts_with('<') => "the end of a tag".into(),
-            None if !is_layout(left) => return Err(self.malformed(OUTSIDE)),
+            None if !is_layout(left) => return Err(self.malformed(TEXT_OUTSIDE_ROOT)),
             None if !self.has_root => "an XML document".into(),
             None => return Ok(std::mem::take(&mut self.is_row).then(|| self.rest.clone())),
         };
@@ -218,7 +220,7 @@ impl XmlParser {
     }
 }
 
-const OUTSIDE: &str = "text outside of the root element";
+const TEXT_OUTSIDE_ROOT: &str = "text outside of the root element";
 
 /// True where a text is only white space.
 fn is_layout(text: &str) -> bool {

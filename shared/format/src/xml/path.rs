@@ -48,9 +48,9 @@ impl ElementPath {
     }
 
     /// The names of the elements around it, from the root. None where the path does not say them.
-    pub(crate) fn around(&self) -> Option<&[String]> {
-        let (_, around) = self.names.split_last()?;
-        (self.from_root && !around.is_empty()).then_some(around)
+    pub(crate) fn ancestors(&self) -> Option<&[String]> {
+        let (_, ancestors) = self.names.split_last()?;
+        (self.from_root && !ancestors.is_empty()).then_some(ancestors)
     }
 
     /// The name of the root element, where the path says it.

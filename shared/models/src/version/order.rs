@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ORDERED_AS, TEXT};
+use super::{ORDERED_AS_SEPARATOR, TEXT_PREFIX};
 
 /// The largest exponent of a number, positive or negative: beyond the exponents of doubles (308),
 /// and still short when it is written out.
@@ -11,17 +11,17 @@ const LONGEST_EXPONENT: u32 = 1000;
 /// Begins the order of extraction at the end of a version or an order key. It sorts before
 /// everything that versions are made of, so that `1` sorts before `1.5` whenever they were read.
 /// Sources have no control characters in their versions.
-pub(super) const EXTRACTED: char = '\u{1}';
+pub(super) const EXTRACTION_SEPARATOR: char = '\u{1}';
 
 /// The first character of the order key of a version that is only an order of extraction.
-pub(super) const OF_EXTRACTION: char = 'e';
+pub(super) const EXTRACTION_TYPE: char = 'e';
 
 /// True where the first order key belongs to an older version than the second.
 ///
 /// Keys of one type compare as they are. An order of extraction compares with a key of any other
 /// type by when both were read, where both say so. Other keys have no order.
 pub fn is_older(key: &str, than: &str) -> bool {
-    match compares(key, than) {
+    match comparison(key, than) {
         Some(Comparison::Directly) => key < than,
         Some(Comparison::ByExtraction) => extraction(key) < extraction(than),
         None => false,
@@ -34,7 +34,7 @@ pub fn is_older(key: &str, than: &str) -> bool {
 /// change without one: otherwise changes that were read in another order than that of their
 /// versions could wait for each other in a circle.
 pub fn waits_for(key: &str, other: &str) -> bool {
-    let is_of_extraction = |key: &str| key.starts_with(OF_EXTRACTION);
+    let is_of_extraction = |key: &str| key.starts_with(EXTRACTION_TYPE);
     is_older(other, key) && (is_of_extraction(key) || !is_of_extraction(other))
 }
 
@@ -51,25 +51,25 @@ pub(super) enum Comparison {
 }
 
 /// The way in which two order keys compare. None where they have no order.
-pub(super) fn compares(one: &str, other: &str) -> Option<Comparison> {
+pub(super) fn comparison(one: &str, other: &str) -> Option<Comparison> {
     let (kind, other_kind) = (one.chars().next(), other.chars().next());
     if kind == other_kind {
         return Some(Comparison::Directly);
     }
-    let has_order_of_extraction = [kind, other_kind].contains(&Some(OF_EXTRACTION));
+    let has_order_of_extraction = [kind, other_kind].contains(&Some(EXTRACTION_TYPE));
     let both_say = extraction(one).is_some() && extraction(other).is_some();
     (has_order_of_extraction && both_say).then_some(Comparison::ByExtraction)
 }
 
 pub(super) fn extraction(key: &str) -> Option<&str> {
-    key.strip_prefix(OF_EXTRACTION)
-        .or_else(|| Some(key.split_once(EXTRACTED)?.1))
+    key.strip_prefix(EXTRACTION_TYPE)
+        .or_else(|| Some(key.split_once(EXTRACTION_SEPARATOR)?.1))
 }
 
 /// The order key of a version that a source gave.
-pub(super) fn of_given(text: &str) -> String {
+pub(super) fn of_source_text(text: &str) -> String {
     let text = text
-        .split_once(ORDERED_AS)
+        .split_once(ORDERED_AS_SEPARATOR)
         .map_or(text, |(_, ordered_as)| ordered_as);
     of_text(text)
         .or_else(|| of_number(text))
@@ -78,7 +78,8 @@ pub(super) fn of_given(text: &str) -> String {
 }
 
 fn of_text(text: &str) -> Option<String> {
-    text.strip_prefix(TEXT).map(|text| format!("s{text}"))
+    text.strip_prefix(TEXT_PREFIX)
+        .map(|text| format!("s{text}"))
 }
 
 /// The order key of a time: the instant in UTC with nine decimals, so that zones do not matter.
@@ -103,7 +104,7 @@ pub(super) fn of_number(text: &str) -> Option<String> {
     let fraction = fraction.trim_end_matches('0');
     let magnitude = format!("{:08}{whole}.{fraction}", whole.len());
     Some(match (negative, whole.is_empty() && fraction.is_empty()) {
-        (true, false) => format!("n-{}~", complement(&magnitude)),
+        (true, false) => format!("n-{}~", complement_digits(&magnitude)),
         _ => format!("n0{magnitude}"),
     })
 }
@@ -136,7 +137,7 @@ fn expanded_digits(number: &str) -> Option<(String, String)> {
     Some((whole.to_owned(), fraction.to_owned()))
 }
 
-fn complement(digits: &str) -> String {
+fn complement_digits(digits: &str) -> String {
     let nines = |byte: u8| {
         if byte.is_ascii_digit() {
             (b'0' + b'9' - byte) as char

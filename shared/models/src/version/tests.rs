@@ -305,14 +305,14 @@ fn readers_that_do_not_know_of_text_order_it_the_same() {
     let (given, order) = stored
         .as_str()
         .unwrap()
-        .split_once(order::EXTRACTED)
+        .split_once(order::EXTRACTION_SEPARATOR)
         .unwrap();
     assert_eq!(
         version.order_key(),
         format!(
             "{}{}{order}",
             Version::new(given).order_key(),
-            order::EXTRACTED
+            order::EXTRACTION_SEPARATOR
         )
     );
 }

@@ -10,20 +10,20 @@ use crate::{
 };
 
 pub(crate) fn compile(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &BatchSection,
 ) -> Option<BatchRequests> {
-    let results = compile.optional("/load/batch/results", section.results.as_ref());
-    let key = compile.optional("/load/batch/key", section.key.as_ref());
-    let rejected = compile.optional("/load/batch/rejected", section.rejected.as_ref());
+    let results = compiler.optional("/load/batch/results", section.results.as_ref());
+    let key = compiler.optional("/load/batch/key", section.key.as_ref());
+    let rejected = compiler.optional("/load/batch/rejected", section.rejected.as_ref());
     let verdicts: Vec<_> = section
         .verdicts
         .iter()
         .enumerate()
-        .map(|(number, rule)| verdict(compile, number, rule))
+        .map(|(number, rule)| verdict(compiler, number, rule))
         .collect();
     let verdicts = verdicts.into_iter().collect::<Option<Vec<_>>>();
-    check_verdicts(compile, section);
+    check_verdicts(compiler, section);
     let size = section.size as usize;
     Some(BatchRequests {
         size,
@@ -35,11 +35,11 @@ pub(crate) fn compile(
 }
 
 fn verdict(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     number: usize,
     rule: &VerdictRuleSection,
 ) -> Option<VerdictRule> {
-    let when = compile.expression(&format!("/load/batch/verdicts/{number}/when"), &rule.when)?;
+    let when = compiler.expression(&format!("/load/batch/verdicts/{number}/when"), &rule.when)?;
     Some(VerdictRule {
         when,
         means: rule.means,
@@ -48,7 +48,7 @@ fn verdict(
 
 /// Checks that there are verdicts where something is read from them, and that something says which
 /// verdicts are refusals.
-fn check_verdicts(compile: &mut FileCompiler<'_>, section: &BatchSection) {
+fn check_verdicts(compiler: &mut FileCompiler<'_>, section: &BatchSection) {
     let readers = [
         ("/load/batch/key", section.key.is_some()),
         ("/load/batch/rejected", section.rejected.is_some()),
@@ -57,14 +57,14 @@ fn check_verdicts(compile: &mut FileCompiler<'_>, section: &BatchSection) {
     if section.results.is_none() {
         for (pointer, _) in readers.iter().filter(|(_, given)| *given) {
             let help = "add load.batch.results, the verdicts in an answer, such as .results[]";
-            compile.refuse_with_help(
+            compiler.refuse_with_help(
                 pointer,
                 "this is read from verdicts, but nothing says where they are",
                 help,
             );
         }
     } else if section.rejected.is_none() && section.verdicts.is_empty() {
-        compile.warn(
+        compiler.warn(
             "/load/batch/results",
             "neither 'rejected' nor 'verdicts' says which verdicts are refusals",
         );
@@ -72,14 +72,18 @@ fn check_verdicts(compile: &mut FileCompiler<'_>, section: &BatchSection) {
 }
 
 /// Checks the requests that are sent for many records, and that there is one.
-pub(crate) fn check(compile: &mut FileCompiler<'_>, requests: &SystemDestination, file: &FlowFile) {
+pub(crate) fn check(
+    compiler: &mut FileCompiler<'_>,
+    requests: &SystemDestination,
+    file: &FlowFile,
+) {
     let Some(batch) = &requests.batch else { return };
     if batch.size > file.batch_size as usize {
         let size = format!(
             "no request has more records than a message: the flow's batch_size is {}",
             file.batch_size
         );
-        compile.warn("/load/batch/size", size);
+        compiler.warn("/load/batch/size", size);
     }
     let create = requests
         .create
@@ -98,24 +102,24 @@ pub(crate) fn check(compile: &mut FileCompiler<'_>, requests: &SystemDestination
         .filter(|(_, request)| requests.batch_for(request).is_some())
         .collect();
     if for_many.is_empty() {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/load/batch",
             "every request of the flow names a record in its path, so none is for many",
             "leave this out, or use a request such as POST /customers/batch",
         );
     }
     for (pointer, request) in for_many {
-        check_request(compile, pointer, request);
-        check_section(compile, pointer, requests, batch);
+        check_request(compiler, pointer, request);
+        check_section(compiler, pointer, requests, batch);
     }
 }
 
-fn check_request(compile: &mut FileCompiler<'_>, pointer: &str, request: &RequestTemplate) {
+fn check_request(compiler: &mut FileCompiler<'_>, pointer: &str, request: &RequestTemplate) {
     let names = |uses: &dyn Fn(&str) -> bool| RECORD_VARIABLES.into_iter().find(|name| uses(name));
     for (name, template) in &request.headers {
         if template.needs_input() || names(&|name| template.uses_variable(name)).is_some() {
             let message = "the request is for many records, so a header can say nothing about one";
-            compile.refuse(&format!("{pointer}/headers/{name}"), message);
+            compiler.refuse(&format!("{pointer}/headers/{name}"), message);
         }
     }
     let used = request
@@ -123,7 +127,7 @@ fn check_request(compile: &mut FileCompiler<'_>, pointer: &str, request: &Reques
         .as_ref()
         .and_then(|body: &Expression| names(&|name| body.uses_variable(name)));
     if let Some(name) = used {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             &format!("{pointer}/body"),
             format!("the request is for many records, so there is no ${name}"),
             format!("`.` is the list of them: [.[] | .{name}]"),
@@ -131,12 +135,12 @@ fn check_request(compile: &mut FileCompiler<'_>, pointer: &str, request: &Reques
     }
     if pointer == "/load/delete" && request.body.is_none() {
         let message = "the request is for many records, but nothing says which";
-        compile.refuse_with_help("/load/delete", message, "add a body, such as '[.[] | .id]'");
+        compiler.refuse_with_help("/load/delete", message, "add a body, such as '[.[] | .id]'");
     }
 }
 
 fn check_section(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     requests: &SystemDestination,
     batch: &BatchRequests,
@@ -146,14 +150,14 @@ fn check_section(
         .as_ref()
         .filter(|_| pointer == "/load/create");
     if create.is_some_and(|create| create.id.is_some()) && batch.results.is_none() {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/load/create/id",
             "the id is read from a record's verdict, but nothing says where the verdicts are",
             "add load.batch.results, such as .results[]",
         );
     }
     if create.is_some_and(|create| create.idempotency_header.is_some()) {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/load/create/idempotency_header",
             "a request for many records is hardly ever made again with the same ones, so it cannot be recognised",
             "leave this out; load.lookup finds out whether a create took place",
@@ -170,6 +174,6 @@ fn check_section(
             .is_some_and(|change| change.if_match.is_some())
     {
         let message = "a request for many records has no ETag of one";
-        compile.refuse(&format!("{pointer}/if_match"), message);
+        compiler.refuse(&format!("{pointer}/if_match"), message);
     }
 }

@@ -21,7 +21,7 @@ impl FileCompiler<'_> {
     ) -> Option<OAuthSettings> {
         let fits = self.check_keys(section, context);
         let mut oauth2 = OAuthCompiler {
-            compile: self,
+            compiler: self,
             section,
             environment,
         };
@@ -123,7 +123,7 @@ fn useless_keys(section: &OAuth2Section) -> Vec<KeyAndSetting> {
 }
 
 struct OAuthCompiler<'a, 'b> {
-    compile: &'a mut FileCompiler<'b>,
+    compiler: &'a mut FileCompiler<'b>,
     section: &'a OAuth2Section,
     environment: &'a Environment,
 }
@@ -131,7 +131,7 @@ struct OAuthCompiler<'a, 'b> {
 impl OAuthCompiler<'_, '_> {
     fn token_url(&mut self, context: AuthContext) -> Option<Url> {
         let text = self.text("token_url", &self.section.token_url)?;
-        self.compile.url("/auth/oauth2/token_url", &text, context)
+        self.compiler.url("/auth/oauth2/token_url", &text, context)
     }
 
     fn grant(&mut self, token_url: Option<&Url>, client_id: Option<&str>) -> Option<OAuthGrant> {
@@ -139,7 +139,7 @@ impl OAuthCompiler<'_, '_> {
             GrantSection::ClientCredentials => Some(OAuthGrant::ClientCredentials),
             GrantSection::RefreshToken => {
                 let reference = self.section.refresh_token.as_ref()?;
-                let first = self.compile.secret(
+                let first = self.compiler.secret(
                     "/auth/oauth2/refresh_token",
                     reference,
                     self.environment,
@@ -202,7 +202,7 @@ impl OAuthCompiler<'_, '_> {
             return Some(ClientAuthentication::None);
         };
         let secret =
-            self.compile
+            self.compiler
                 .secret("/auth/oauth2/client_secret", reference, self.environment)?;
         Some(match self.section.client_auth {
             ClientAuthSection::Body => ClientAuthentication::Body(secret),
@@ -213,7 +213,7 @@ impl OAuthCompiler<'_, '_> {
     fn key(&mut self) -> Option<PrivateKey> {
         let reference = self.section.private_key.as_ref()?;
         let pem =
-            self.compile
+            self.compiler
                 .signing_key("/auth/oauth2/private_key", reference, self.environment)?;
         Some(PrivateKey {
             pem,
@@ -244,7 +244,7 @@ impl OAuthCompiler<'_, '_> {
     }
 
     fn text(&mut self, key: &str, text: &str) -> Option<String> {
-        self.compile
+        self.compiler
             .resolve(&format!("/auth/oauth2/{key}"), text, self.environment)
     }
 }

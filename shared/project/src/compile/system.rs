@@ -31,17 +31,17 @@ pub(crate) struct AuthContext {
 }
 
 pub(crate) fn compile(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     file: &SystemFile,
     name: &str,
     environment: &Environment,
 ) -> Option<System> {
-    compile.check_name("/system", &file.system.0, name);
+    compiler.check_name("/system", &file.system.0, name);
     let read_timeout = file.read_timeout.unwrap_or(file.timeout);
-    compile.check_timeout("/timeout", Some(file.timeout));
-    compile.check_timeout("/connect_timeout", Some(file.connect_timeout));
-    compile.check_timeout("/read_timeout", file.read_timeout);
-    compile.check_max_answer(file.max_answer);
+    compiler.check_timeout("/timeout", Some(file.timeout));
+    compiler.check_timeout("/connect_timeout", Some(file.connect_timeout));
+    compiler.check_timeout("/read_timeout", file.read_timeout);
+    compiler.check_max_answer(file.max_answer);
     let context = AuthContext {
         allow_http: file.allow_http,
         has_certificate: file
@@ -49,14 +49,14 @@ pub(crate) fn compile(
             .as_ref()
             .is_some_and(|tls| tls.certificate.is_some()),
     };
-    let base_url = base_url(compile, file, context, environment);
-    let auth = compile.auth(file.auth.as_ref(), context, environment);
-    let tls = compile.tls(file.tls.as_ref(), environment);
-    let rate_limit = optional(file.rate_limit, |section| compile.rate_limit(section));
-    let answers = compile.answers("/answers", &file.answers);
+    let base_url = base_url(compiler, file, context, environment);
+    let auth = compiler.auth(file.auth.as_ref(), context, environment);
+    let tls = compiler.tls(file.tls.as_ref(), environment);
+    let rate_limit = optional(file.rate_limit, |section| compiler.rate_limit(section));
+    let answers = compiler.answers("/answers", &file.answers);
     Some(System {
         name: name.to_owned(),
-        digest: compile.document.digest(),
+        digest: compiler.document.digest(),
         base_url: base_url?,
         auth: auth?,
         tls: tls?,
@@ -71,15 +71,15 @@ pub(crate) fn compile(
 }
 
 fn base_url(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     file: &SystemFile,
     context: AuthContext,
     environment: &Environment,
 ) -> Option<Url> {
-    let text = compile.resolve("/base_url", &file.base_url, environment)?;
-    let mut url = compile.url("/base_url", &text, context)?;
+    let text = compiler.resolve("/base_url", &file.base_url, environment)?;
+    let mut url = compiler.url("/base_url", &text, context)?;
     if url.query().is_some() {
-        compile.refuse(
+        compiler.refuse(
             "/base_url",
             "expected a URL without a query; credentials go to 'auth'",
         );

@@ -41,18 +41,18 @@ const PARAMETERS: [&str; 19] = [
 const TLS_MODES: [&str; 3] = ["disable", "prefer", "require"];
 
 pub(crate) fn compile(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &TableSection,
     environment: &Environment,
 ) -> Option<TableDestination> {
-    let database = database(compile, section, environment);
+    let database = database(compiler, section, environment);
     let ca = super::optional(section.ca.as_ref(), |ca| {
-        compile.certificates("/load/table/ca", ca, environment)
+        compiler.certificates("/load/table/ca", ca, environment)
     });
-    let name = name(compile, &section.name);
-    let key = identifier(compile, "/load/table/key", &section.key);
-    let columns = columns(compile, &section.columns, &section.key);
-    compile.check_timeout("/load/table/timeout", Some(section.timeout));
+    let name = name(compiler, &section.name);
+    let key = identifier(compiler, "/load/table/key", &section.key);
+    let columns = columns(compiler, &section.columns, &section.key);
+    compiler.check_timeout("/load/table/timeout", Some(section.timeout));
     Some(TableDestination {
         database: database?,
         ca: ca?,
@@ -67,33 +67,33 @@ pub(crate) fn compile(
 
 /// Resolves the database's URL. Problems do not quote it, because it may contain the password.
 fn database(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &TableSection,
     environment: &Environment,
 ) -> Option<SecretString> {
     let pointer = "/load/table/database";
-    let database = compile.secret(pointer, &section.database, environment)?;
+    let database = compiler.secret(pointer, &section.database, environment)?;
     let url = Url::parse(database.expose_secret());
     let is_postgres =
         |url: &Url| matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();
     let Some(url) = url.ok().filter(is_postgres) else {
         let expected =
             "is to be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
-        compile.refuse(pointer, format!("{} {expected}", section.database.0));
+        compiler.refuse(pointer, format!("{} {expected}", section.database.0));
         return None;
     };
     let parameters = url
         .query_pairs()
-        .all(|(name, value)| check_parameter(compile, &name, &value));
+        .all(|(name, value)| check_parameter(compiler, &name, &value));
     parameters.then_some(database)
 }
 
 /// Checks a parameter that the driver would refuse at run time.
-fn check_parameter(compile: &mut FileCompiler<'_>, name: &str, value: &str) -> bool {
+fn check_parameter(compiler: &mut FileCompiler<'_>, name: &str, value: &str) -> bool {
     let pointer = "/load/table/database";
     if !PARAMETERS.contains(&name) {
         let known = format!("known are: {}", PARAMETERS.join(", "));
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             pointer,
             format!("the URL's parameter '{name}' is not known here"),
             known,
@@ -104,12 +104,12 @@ fn check_parameter(compile: &mut FileCompiler<'_>, name: &str, value: &str) -> b
     if !is_known {
         let help = "certificates are verified with 'require', by load.table.ca where that is given";
         let message = format!("the URL's sslmode is to be one of {}", TLS_MODES.join(", "));
-        compile.refuse_with_help(pointer, message, help);
+        compiler.refuse_with_help(pointer, message, help);
     }
     is_known
 }
 
-fn name(compile: &mut FileCompiler<'_>, name: &str) -> Option<TableName> {
+fn name(compiler: &mut FileCompiler<'_>, name: &str) -> Option<TableName> {
     let pointer = "/load/table/name";
     let (schema, table) = match name.split_once('.') {
         Some((schema, table)) => (Some(schema), table),
@@ -117,11 +117,11 @@ fn name(compile: &mut FileCompiler<'_>, name: &str) -> Option<TableName> {
     };
     if table.contains('.') {
         let message = "expected the name of a table, sales, or with its schema, reporting.sales";
-        compile.refuse_with_help(pointer, message, "a database stands in the URL");
+        compiler.refuse_with_help(pointer, message, "a database stands in the URL");
         return None;
     }
-    let schema = super::optional(schema, |schema| identifier(compile, pointer, schema));
-    let table = identifier(compile, pointer, table);
+    let schema = super::optional(schema, |schema| identifier(compiler, pointer, schema));
+    let table = identifier(compiler, pointer, table);
     Some(TableName {
         schema: schema?,
         table: table?,
@@ -129,13 +129,13 @@ fn name(compile: &mut FileCompiler<'_>, name: &str) -> Option<TableName> {
 }
 
 fn columns(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &ColumnsSection,
     key: &str,
 ) -> Option<Vec<TableColumn>> {
     let place = "/load/table/columns";
     if section.0.is_empty() {
-        compile.refuse_key(
+        compiler.refuse_key(
             place,
             "expected at least one column and its type, such as total: numeric",
         );
@@ -144,10 +144,10 @@ fn columns(
     if section.0.iter().any(|(name, _)| name == key) {
         let message = format!("the column '{key}' holds the records' keys, so no field goes there");
         let help = "leave it out, or name another column for the keys in 'key'";
-        compile.refuse_key_with_help(&format!("{place}/{key}"), message, help);
+        compiler.refuse_key_with_help(&format!("{place}/{key}"), message, help);
     }
     let column = |(name, kind): &(String, _)| {
-        let name = identifier(compile, &format!("{place}/{name}"), name)?;
+        let name = identifier(compiler, &format!("{place}/{name}"), name)?;
         Some(TableColumn {
             name,
             column_type: *kind,
@@ -158,12 +158,12 @@ fn columns(
 }
 
 /// A name that PostgreSQL accepts in quotes, unchanged.
-fn identifier(compile: &mut FileCompiler<'_>, pointer: &str, name: &str) -> Option<String> {
+fn identifier(compiler: &mut FileCompiler<'_>, pointer: &str, name: &str) -> Option<String> {
     let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(char::is_control);
     if !fits {
         let expected =
             format!("expected a name of 1 to {LONGEST_NAME} bytes without control characters");
-        compile.refuse_key(pointer, expected);
+        compiler.refuse_key(pointer, expected);
         return None;
     }
     Some(name.to_owned())

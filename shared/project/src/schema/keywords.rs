@@ -26,14 +26,14 @@ pub(super) fn register<'a, R>(
         options.with_keyword(
             bound.keyword,
             move |parent: &Map<String, Schema>, limit: &Schema, _: Location| {
-                bound.made(parent, numbers.written(limit))
+                bound.keyword_of(parent, numbers.original(limit))
             },
         )
     });
     let (of, one, among) = (numbers.clone(), numbers.clone(), numbers.clone());
     let options = options.with_keyword(
         "multipleOf",
-        move |_: &Map<String, Schema>, value: &Schema, _: Location| multiple(of.written(value)),
+        move |_: &Map<String, Schema>, value: &Schema, _: Location| multiple(of.original(value)),
     );
     if !numbers.has_stand_ins() {
         return options;
@@ -42,7 +42,7 @@ pub(super) fn register<'a, R>(
         .with_keyword(
             "const",
             move |_: &Map<String, Schema>, value: &Schema, _: Location| {
-                choice(vec![one.written(value)])
+                choice(vec![one.original(value)])
             },
         )
         .with_keyword(
@@ -53,7 +53,7 @@ pub(super) fn register<'a, R>(
                         .as_array()
                         .into_iter()
                         .flatten()
-                        .map(|value| among.written(value))
+                        .map(|value| among.original(value))
                         .collect(),
                 )
             },
@@ -69,7 +69,7 @@ struct BoundKeyword {
     /// The side of the bound on which numbers are refused.
     refused: Ordering,
     /// The words of the error.
-    is: &'static str,
+    violation: &'static str,
 }
 
 const BOUNDS: [BoundKeyword; 4] = [
@@ -77,30 +77,30 @@ const BOUNDS: [BoundKeyword; 4] = [
         keyword: "minimum",
         exclusive: Some("exclusiveMinimum"),
         refused: Ordering::Less,
-        is: "less than the minimum",
+        violation: "less than the minimum",
     },
     BoundKeyword {
         keyword: "maximum",
         exclusive: Some("exclusiveMaximum"),
         refused: Ordering::Greater,
-        is: "greater than the maximum",
+        violation: "greater than the maximum",
     },
     BoundKeyword {
         keyword: "exclusiveMinimum",
         exclusive: None,
         refused: Ordering::Less,
-        is: "less than or equal to the minimum",
+        violation: "less than or equal to the minimum",
     },
     BoundKeyword {
         keyword: "exclusiveMaximum",
         exclusive: None,
         refused: Ordering::Greater,
-        is: "greater than or equal to the maximum",
+        violation: "greater than or equal to the maximum",
     },
 ];
 
 impl BoundKeyword {
-    fn made<'a>(self, parent: &Map<String, Schema>, limit: Value) -> KeywordResult<'a> {
+    fn keyword_of<'a>(self, parent: &Map<String, Schema>, limit: Value) -> KeywordResult<'a> {
         // In draft 4 the exclusive ones are true or false.
         let Some(exact) = ExactNumber::of(&limit) else {
             return Ok(Box::new(AlwaysValid));
@@ -114,7 +114,7 @@ impl BoundKeyword {
             _ => None,
         };
         let written = text(&limit).unwrap_or_default();
-        let message = format!("the value is {} of {written}", self.is);
+        let message = format!("the value is {} of {written}", self.violation);
         Ok(Box::new(NumberBound {
             exact,
             small,

@@ -18,8 +18,8 @@ impl SchemaNumbers {
     /// The schema as the validator reads it, and the numbers that floats stand in for.
     pub(super) fn of(schema: &Value) -> (Schema, SchemaNumbers) {
         let mut numbers = SchemaNumbers::default();
-        numbers.take_floats(schema);
-        (numbers.stood_in(schema), numbers)
+        numbers.collect_floats(schema);
+        (numbers.with_stand_ins(schema), numbers)
     }
 
     /// True where floats stand in for other numbers.
@@ -28,16 +28,16 @@ impl SchemaNumbers {
     }
 
     /// The value that the schema contains in place of a value that the validator read.
-    pub(super) fn written(&self, read: &Schema) -> Value {
+    pub(super) fn original(&self, read: &Schema) -> Value {
         match read {
             Schema::Null => Value::Null,
             Schema::Bool(truth) => Value::Bool(*truth),
             Schema::Number(number) => self.number(number),
             Schema::String(text) => text.clone().into(),
-            Schema::Array(items) => items.iter().map(|item| self.written(item)).collect(),
+            Schema::Array(items) => items.iter().map(|item| self.original(item)).collect(),
             Schema::Object(fields) => {
                 let field =
-                    |(name, field): (&String, &Schema)| (name.clone().into(), self.written(field));
+                    |(name, field): (&String, &Schema)| (name.clone().into(), self.original(field));
                 Value::obj(fields.iter().map(field).collect())
             }
         }
@@ -48,22 +48,26 @@ impl SchemaNumbers {
         stand_in.unwrap_or_else(|| pomost_expression::given(&number.to_string(), false))
     }
 
-    fn take_floats(&mut self, value: &Value) {
+    fn collect_floats(&mut self, value: &Value) {
         match value {
-            Value::Num(_) => self.taken.extend(exactly(value).as_ref().and_then(bits)),
-            Value::Arr(items) => items.iter().for_each(|item| self.take_floats(item)),
-            Value::Obj(fields) => fields.values().for_each(|field| self.take_floats(field)),
+            Value::Num(_) => self
+                .taken
+                .extend(exact_number(value).as_ref().and_then(bits)),
+            Value::Arr(items) => items.iter().for_each(|item| self.collect_floats(item)),
+            Value::Obj(fields) => fields.values().for_each(|field| self.collect_floats(field)),
             _ => {}
         }
     }
 
-    fn stood_in(&mut self, value: &Value) -> Schema {
+    fn with_stand_ins(&mut self, value: &Value) -> Schema {
         match value {
-            Value::Num(_) => Schema::Number(exactly(value).unwrap_or_else(|| self.stand_in(value))),
-            Value::Arr(items) => items.iter().map(|item| self.stood_in(item)).collect(),
+            Value::Num(_) => {
+                Schema::Number(exact_number(value).unwrap_or_else(|| self.stand_in(value)))
+            }
+            Value::Arr(items) => items.iter().map(|item| self.with_stand_ins(item)).collect(),
             Value::Obj(fields) => {
                 let field = |(name, field): (&Value, &Value)| {
-                    (text(name).unwrap_or_default(), self.stood_in(field))
+                    (text(name).unwrap_or_default(), self.with_stand_ins(field))
                 };
                 fields.iter().map(field).collect()
             }
@@ -100,7 +104,7 @@ impl SchemaNumbers {
 }
 
 /// The number, where the validator can read it exactly.
-fn exactly(value: &Value) -> Option<Number> {
+fn exact_number(value: &Value) -> Option<Number> {
     let Schema::Number(number) = to_json(value) else {
         return None;
     };

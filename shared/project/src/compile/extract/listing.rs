@@ -8,20 +8,20 @@ use super::{FileCompiler, paginate::paginate};
 use crate::flow::{ListingRequest, Pagination, StreamedList, SyncToken};
 
 pub(super) fn listing(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     section: &ListingSection,
     sync_token: Option<SyncToken>,
 ) -> Option<ListingRequest> {
-    let request = compile.request(pointer, &section.request);
+    let request = compiler.request(pointer, &section.request);
     let paginate = paginate(
-        compile,
+        compiler,
         pointer,
         section.paginate.as_ref(),
         request.as_ref(),
     );
-    let format = compile.format(&format!("{pointer}/format"), section.format.as_ref());
-    let records = records(compile, pointer, section);
+    let format = compiler.format(&format!("{pointer}/format"), section.format.as_ref());
+    let records = records(compiler, pointer, section);
     let (request, paginate, format, records) = (request?, paginate?, format?, records?);
     let list = list(&records, &paginate, sync_token.as_ref());
     let place = pointer.trim_start_matches('/').replace('/', ".");
@@ -34,13 +34,13 @@ pub(super) fn listing(
         streamed_list: list,
         sync_token,
     };
-    check_rows_are_counted(compile, pointer, &listing);
+    check_rows_are_counted(compiler, pointer, &listing);
     Some(listing)
 }
 
 /// The rows in an answer. Formats with rows of their own need no expression.
 fn records(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     section: &ListingSection,
 ) -> Option<Expression> {
@@ -50,14 +50,14 @@ fn records(
             .as_ref()
             .is_some_and(|format| !matches!(format.0, FormatSettings::Json(_)));
         if !has_rows {
-            compile.refuse_key(
+            compiler.refuse_key(
                 pointer,
                 "'records' is missing: the rows in an answer, such as .customers[]",
             );
         }
         return Expression::compile(".").ok();
     };
-    compile.expression(&format!("{pointer}/records"), records)
+    compiler.expression(&format!("{pointer}/records"), records)
 }
 
 /// The list whose elements are the rows, so that the answer can be read as it comes. None where
@@ -93,7 +93,11 @@ fn list(
 /// Checks that `records` leaves no rows out where the number of rows decides about the next page.
 /// Otherwise the next offset would be too low, and a page without a wanted row would count as the
 /// last.
-fn check_rows_are_counted(compile: &mut FileCompiler<'_>, pointer: &str, listing: &ListingRequest) {
+fn check_rows_are_counted(
+    compiler: &mut FileCompiler<'_>,
+    pointer: &str,
+    listing: &ListingRequest,
+) {
     let by_rows = matches!(
         listing.paginate,
         Pagination::Page { last: None, .. } | Pagination::Offset { .. }
@@ -105,7 +109,7 @@ fn check_rows_are_counted(compile: &mut FileCompiler<'_>, pointer: &str, listing
     let is_one_list =
         listing.records.is_path() && listing.records.source().matches("[]").count() <= 1;
     if by_rows && !has_rows && listing.streamed_list.is_none() && !is_one_list {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             &format!("{pointer}/records"),
             "pages by number and by offset go by the rows of an answer, so this is to begin with the path to all of \
              them, such as .customers[]",

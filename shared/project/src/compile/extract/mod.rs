@@ -15,45 +15,45 @@ use crate::{
 };
 
 pub(crate) fn compile(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     file: &FlowFile,
     environment: &Environment,
 ) -> Option<ExtractRules> {
     let section = &file.extract;
-    check_deletes(compile, file);
-    check_sweep(compile, section);
-    check_is_read(compile, section);
+    check_deletes(compiler, file);
+    check_sweep(compiler, section);
+    check_is_read(compiler, section);
     let cursor = optional(section.cursor.as_ref(), |section| {
-        cursor::cursor(compile, section)
+        cursor::cursor(compiler, section)
     });
     let listing = optional(section.listing.as_ref(), |listing| {
         let token = section
             .cursor
             .as_ref()
-            .map_or(Some(None), |cursor| cursor::sync_token(compile, cursor));
-        self::listing(compile, "/extract", listing, token?)
+            .map_or(Some(None), |cursor| cursor::sync_token(compiler, cursor));
+        self::listing(compiler, "/extract", listing, token?)
     });
     let for_each = optional(section.for_each.as_ref(), |section| {
-        self::listing(compile, "/extract/for_each", section, None)
+        self::listing(compiler, "/extract/for_each", section, None)
     });
-    let fetch = optional(section.fetch.as_ref(), |section| fetch(compile, section));
+    let fetch = optional(section.fetch.as_ref(), |section| fetch(compiler, section));
     let deletions = optional(section.deletions.as_ref(), |deletions| {
-        self::deletions(compile, section, deletions)
+        self::deletions(compiler, section, deletions)
     });
-    let key = compile.expression("/extract/key", &section.key);
-    let version = compile.optional("/extract/version", section.version.as_ref());
-    check_version_type(compile, section);
-    let timezone = schedule::zone(compile, "/extract/timezone", section.timezone.as_ref());
-    let deleted = compile.optional("/extract/deleted", section.deleted.as_ref());
+    let key = compiler.expression("/extract/key", &section.key);
+    let version = compiler.optional("/extract/version", section.version.as_ref());
+    check_version_type(compiler, section);
+    let timezone = schedule::zone(compiler, "/extract/timezone", section.timezone.as_ref());
+    let deleted = compiler.optional("/extract/deleted", section.deleted.as_ref());
     let schedule = optional(section.schedule.as_ref(), |section| {
-        schedule::schedule(compile, section)
+        schedule::schedule(compiler, section)
     });
     let webhook = optional(section.webhook.as_ref(), |webhook| {
-        webhook::webhook(compile, webhook, section, environment).map(Arc::new)
+        webhook::webhook(compiler, webhook, section, environment).map(Arc::new)
     });
-    let answers = compile.answers("/extract/answers", &section.answers);
+    let answers = compiler.answers("/extract/answers", &section.answers);
     if let (Some(Some(listing)), Some(for_each)) = (&listing, &for_each) {
-        check_variables(compile, section, listing, for_each.as_ref());
+        check_variables(compiler, section, listing, for_each.as_ref());
     }
     Some(ExtractRules {
         system: section.system.0.clone(),
@@ -74,7 +74,7 @@ pub(crate) fn compile(
     })
 }
 
-fn check_deletes(compile: &mut FileCompiler<'_>, file: &FlowFile) {
+fn check_deletes(compiler: &mut FileCompiler<'_>, file: &FlowFile) {
     let extract = &file.extract;
     let recognised = [
         ("/extract/deleted", extract.deleted.is_some()),
@@ -94,7 +94,7 @@ fn check_deletes(compile: &mut FileCompiler<'_>, file: &FlowFile) {
         .into_iter()
         .filter(|(_, given)| *given && !can_delete)
     {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             pointer,
             "deleted records are recognised, but the flow does not say how to delete them",
             "add load.delete, or leave this out",
@@ -103,20 +103,20 @@ fn check_deletes(compile: &mut FileCompiler<'_>, file: &FlowFile) {
 }
 
 /// Checks that there is a request where something says how to read, or else a webhook.
-fn check_is_read(compile: &mut FileCompiler<'_>, section: &ExtractSection) {
+fn check_is_read(compiler: &mut FileCompiler<'_>, section: &ExtractSection) {
     if section.listing.is_some() {
         return;
     }
     if section.webhook.is_none() {
         let missing = "'request' is missing: what lists the records, such as GET /customers; or else 'webhook', where the \
                        source delivers them by itself";
-        return compile.refuse_key("/extract", missing);
+        return compiler.refuse_key("/extract", missing);
     }
-    for key in OF_READING {
+    for key in READING_KEYS {
         let pointer = format!("/extract/{key}");
-        if compile.document.value.pointer(&pointer).is_some() {
+        if compiler.document.value.pointer(&pointer).is_some() {
             let help = "add 'request', or leave this out";
-            compile.refuse_with_help(
+            compiler.refuse_with_help(
                 &pointer,
                 "the flow reads nothing: it has a webhook and no 'request'",
                 help,
@@ -126,7 +126,7 @@ fn check_is_read(compile: &mut FileCompiler<'_>, section: &ExtractSection) {
 }
 
 /// The keys that say how to read.
-const OF_READING: [&str; 13] = [
+const READING_KEYS: [&str; 13] = [
     "headers",
     "body",
     "body_format",
@@ -142,13 +142,13 @@ const OF_READING: [&str; 13] = [
     "answers",
 ];
 
-fn check_sweep(compile: &mut FileCompiler<'_>, section: &ExtractSection) {
+fn check_sweep(compiler: &mut FileCompiler<'_>, section: &ExtractSection) {
     let by_value = section
         .cursor
         .as_ref()
         .is_some_and(|cursor| cursor.value.is_some());
     if section.sweep.is_some() && by_value {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/extract/sweep",
             "a flow with a cursor reads only what is new, so what it does not list is not deleted",
             "leave extract.cursor out, or recognise deletions by 'deleted' or 'deletions'",
@@ -156,10 +156,10 @@ fn check_sweep(compile: &mut FileCompiler<'_>, section: &ExtractSection) {
     }
 }
 
-fn fetch(compile: &mut FileCompiler<'_>, section: &FetchSection) -> Option<FetchRequest> {
-    let request = compile.request("/extract/fetch", &section.request);
-    let format = compile.format("/extract/fetch/format", section.format.as_ref());
-    let record = compile.optional("/extract/fetch/record", section.record.as_ref());
+fn fetch(compiler: &mut FileCompiler<'_>, section: &FetchSection) -> Option<FetchRequest> {
+    let request = compiler.request("/extract/fetch", &section.request);
+    let format = compiler.format("/extract/fetch/format", section.format.as_ref());
+    let record = compiler.optional("/extract/fetch/record", section.record.as_ref());
     Some(FetchRequest {
         request: request?,
         format: format?,
@@ -168,15 +168,15 @@ fn fetch(compile: &mut FileCompiler<'_>, section: &FetchSection) -> Option<Fetch
 }
 
 fn deletions(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     extract: &ExtractSection,
     section: &DeletionsSection,
 ) -> Option<DeletionRules> {
-    let listing = listing(compile, "/extract/deletions", &section.listing, None);
-    let key = compile.expression("/extract/deletions/key", &section.key);
-    let version = compile.optional("/extract/deletions/version", section.version.as_ref());
+    let listing = listing(compiler, "/extract/deletions", &section.listing, None);
+    let key = compiler.expression("/extract/deletions/key", &section.key);
+    let version = compiler.optional("/extract/deletions/version", section.version.as_ref());
     if extract.version.is_some() && section.version.is_none() {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/extract/deletions",
             "the flow's records have a version, so their deletions need one to be told from older and newer changes",
             "add 'version', such as .deleted_at",
@@ -190,13 +190,13 @@ fn deletions(
     })
 }
 
-fn check_version_type(compile: &mut FileCompiler<'_>, section: &ExtractSection) {
+fn check_version_type(compiler: &mut FileCompiler<'_>, section: &ExtractSection) {
     let webhook = section
         .webhook
         .as_ref()
         .is_some_and(|webhook| webhook.version.is_some());
     if section.version_type.is_some() && section.version.is_none() && !webhook {
-        compile.refuse_key_with_help(
+        compiler.refuse_key_with_help(
             "/extract/version_type",
             "no version is given for it to be about",
             "add 'version', such as .updated_at, or leave this out",
@@ -206,7 +206,7 @@ fn check_version_type(compile: &mut FileCompiler<'_>, section: &ExtractSection) 
 
 /// Checks the variables of the requests. A variable that is always null is a mistake.
 fn check_variables(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &ExtractSection,
     listing: &ListingRequest,
     for_each: Option<&ListingRequest>,
@@ -216,15 +216,15 @@ fn check_variables(
         .flatten()
         .map(|listing| &listing.request)
         .collect();
-    cursor::check_requests(compile, section, listing, &requests);
+    cursor::check_requests(compiler, section, listing, &requests);
     if section.for_each.is_some() && !listing.request.uses_variable("parent") {
-        compile.warn(
+        compiler.warn(
             "/extract/for_each",
             "extract.request does not use $parent, so it asks the same for each row",
         );
     }
     if section.for_each.is_none() && listing.request.uses_variable("parent") {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/extract/request",
             "$parent is used, but nothing says whose the records are",
             "add extract.for_each, which lists the parents",

@@ -6,7 +6,7 @@ use super::FileCompiler;
 use crate::flow::{Pagination, RequestTemplate};
 
 pub(super) fn paginate(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     section: Option<&PaginateSection>,
     request: Option<&RequestTemplate>,
@@ -16,13 +16,13 @@ pub(super) fn paginate(
     };
     let below = |name: &str| format!("{pointer}/paginate/{name}");
     match section {
-        PaginateSection::Next(next) => compile
+        PaginateSection::Next(next) => compiler
             .expression(&below("next"), next)
             .map(Pagination::Next),
         PaginateSection::Link(relation) => Some(Pagination::Link(relation.clone())),
         PaginateSection::Page { param, start, last } => {
-            check_param(compile, &below("page"), param.as_ref(), request);
-            let last = compile.optional(&below("page/last"), last.as_ref());
+            check_param(compiler, &below("page"), param.as_ref(), request);
+            let last = compiler.optional(&below("page/last"), last.as_ref());
             Some(Pagination::Page {
                 param: param.clone(),
                 start: *start,
@@ -30,17 +30,17 @@ pub(super) fn paginate(
             })
         }
         PaginateSection::Offset { param, last } => {
-            check_param(compile, &below("offset"), param.as_ref(), request);
-            let last = compile.optional(&below("offset/last"), last.as_ref());
+            check_param(compiler, &below("offset"), param.as_ref(), request);
+            let last = compiler.optional(&below("offset/last"), last.as_ref());
             Some(Pagination::Offset {
                 param: param.clone(),
                 last: last?,
             })
         }
         PaginateSection::Token { value, param } => {
-            check_param(compile, &below("token"), param.as_ref(), request);
-            check_first_token(compile, pointer, request);
-            let value = compile.expression(&below("token/value"), value);
+            check_param(compiler, &below("token"), param.as_ref(), request);
+            check_first_token(compiler, pointer, request);
+            let value = compiler.expression(&below("token/value"), value);
             Some(Pagination::Token {
                 value: value?,
                 param: param.clone(),
@@ -51,7 +51,7 @@ pub(super) fn paginate(
 
 /// Checks that the request takes the page, or every request would ask for the first one.
 fn check_param(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     param: Option<&String>,
     request: Option<&RequestTemplate>,
@@ -64,17 +64,17 @@ fn check_param(
         (true, true) => "the page is taken twice: by 'param' and by $page in the request",
         _ => return,
     };
-    compile.refuse(pointer, message);
+    compiler.refuse(pointer, message);
 }
 
 /// Checks that the first request, which has no token, needs none in its URL.
 fn check_first_token(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     request: Option<&RequestTemplate>,
 ) {
     if request.is_some_and(|request| request.path.holds("$page")) {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             &format!("{pointer}/request"),
             "the first page has no token: there $page is null, which cannot stand in a URL",
             "write {$page // \"\"}, or name the query parameter with 'param', which the first request then leaves out",

@@ -11,7 +11,7 @@ use super::{FileCompiler, SECTION, header, refused};
 use crate::webhook::{DeliveryIdPlace, DeliveryRules};
 
 pub(super) fn delivery(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &WebhookSection,
 ) -> Option<Option<DeliveryRules>> {
     let place = format!("{SECTION}/delivery");
@@ -29,25 +29,25 @@ pub(super) fn delivery(
     };
     let id = match (name, value) {
         (Some(name), None) => {
-            header(compile, &format!("{place}/header"), name).map(DeliveryIdPlace::Header)
+            header(compiler, &format!("{place}/header"), name).map(DeliveryIdPlace::Header)
         }
-        (None, Some(value)) => compile
+        (None, Some(value)) => compiler
             .expression(&format!("{place}/value"), value)
             .map(DeliveryIdPlace::Value),
         (None, None) => id_of_provider(&section.verify).or_else(|| {
             refused(
-                compile,
+                compiler,
                 &place,
                 "expected 'header' or 'value': where the delivery's id is",
             )
         }),
         _ => refused(
-            compile,
+            compiler,
             &place,
             "expected either 'header' or 'value', not both",
         ),
     };
-    check_remember(compile, section, *remember);
+    check_remember(compiler, section, *remember);
     Some(Some(DeliveryRules {
         id: id?,
         remember: remember.0,
@@ -56,19 +56,19 @@ pub(super) fn delivery(
 
 /// Checks that ids are remembered as long as a repeated delivery would be accepted: for the
 /// tolerance before and after the time of signing.
-fn check_remember(compile: &mut FileCompiler<'_>, section: &WebhookSection, remember: Period) {
+fn check_remember(compiler: &mut FileCompiler<'_>, section: &WebhookSection, remember: Period) {
     let tolerance = match &section.verify {
         VerifySection::Stripe(section) | VerifySection::StandardWebhooks(section) => {
             section.tolerance
         }
         VerifySection::Hmac(section) if section.timestamp.is_some() => section.tolerance,
         _ => {
-            return compile
+            return compiler
                 .check_not_zero(&format!("{SECTION}/delivery/remember"), Some(remember.0));
         }
     };
     if remember.0 < tolerance.0.saturating_mul(2) {
-        compile.refuse(
+        compiler.refuse(
             &format!("{SECTION}/delivery/remember"),
             "expected at least twice the tolerance: for so long a repeated delivery is still accepted",
         );

@@ -18,29 +18,29 @@ const LARGEST_BODY: u64 = 16 << 20;
 
 /// Compiles the webhook of a flow.
 pub(super) fn webhook(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &WebhookSection,
     extract: &ExtractSection,
     environment: &Environment,
 ) -> Option<WebhookRules> {
-    let verify = verify::verify(compile, &section.verify, environment);
-    let delivery = delivery::delivery(compile, section);
-    check_sizes(compile, section);
-    let format = compile.format(&format!("{SECTION}/format"), section.format.as_ref());
-    let own = |compile: &mut FileCompiler<'_>, name, own| {
-        compile.optional(&format!("{SECTION}/{name}"), own)
+    let verify = verify::verify(compiler, &section.verify, environment);
+    let delivery = delivery::delivery(compiler, section);
+    check_sizes(compiler, section);
+    let format = compiler.format(&format!("{SECTION}/format"), section.format.as_ref());
+    let own = |compiler: &mut FileCompiler<'_>, name, own| {
+        compiler.optional(&format!("{SECTION}/{name}"), own)
     };
-    let records = own(compile, "records", section.records.as_ref());
-    let key = own(compile, "key", section.key.as_ref());
-    let version = own(compile, "version", section.version.as_ref());
-    let deleted = own(compile, "deleted", section.deleted.as_ref());
+    let records = own(compiler, "records", section.records.as_ref());
+    let key = own(compiler, "key", section.key.as_ref());
+    let version = own(compiler, "version", section.version.as_ref());
+    let deleted = own(compiler, "deleted", section.deleted.as_ref());
     let delivery = delivery?;
-    check_order(compile, section, extract, delivery.is_some());
+    check_order(compiler, section, extract, delivery.is_some());
     Some(WebhookRules {
         path: section.path.0.clone(),
         verify: verify?,
         format: format?,
-        records: records?.unwrap_or_else(whole),
+        records: records?.unwrap_or_else(whole_delivery),
         fetch: section.fetch,
         key: key?,
         version: version?,
@@ -50,14 +50,14 @@ pub(super) fn webhook(
     })
 }
 
-fn whole() -> Expression {
+fn whole_delivery() -> Expression {
     Expression::compile(".").expect("it is jq")
 }
 
-fn check_sizes(compile: &mut FileCompiler<'_>, section: &WebhookSection) {
+fn check_sizes(compiler: &mut FileCompiler<'_>, section: &WebhookSection) {
     if !(1..=LARGEST_BODY).contains(&section.max_body.0) {
         let most = LARGEST_BODY >> 20;
-        compile.refuse(
+        compiler.refuse(
             &format!("{SECTION}/max_body"),
             format!("expected 1KiB to {most}MiB"),
         );
@@ -67,21 +67,21 @@ fn check_sizes(compile: &mut FileCompiler<'_>, section: &WebhookSection) {
 /// Warns where nothing but the arrival orders the records. Then an old delivery that is sent again
 /// replaces newer content, unless deliveries have ids or the source is asked.
 fn check_order(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &WebhookSection,
     extract: &ExtractSection,
     has_id: bool,
 ) {
     let asks = section.fetch && extract.fetch.is_some() && section.deleted.is_none();
     if !has_id && !asks && section.version.is_none() && extract.version.is_none() {
-        compile.warn(
+        compiler.warn(
             SECTION,
             "neither a version nor a delivery's id is given: an old delivery that is sent again would replace what is \
              newer; add version or delivery",
         );
     }
     if section.version.is_some() && extract.version.is_none() {
-        compile.warn(
+        compiler.warn(
             &format!("{SECTION}/version"),
             "extract.version is not given: what is delivered and what is read have no common order, and the later \
              one to be loaded stays",
@@ -89,18 +89,18 @@ fn check_order(
     }
 }
 
-fn header(compile: &mut FileCompiler<'_>, pointer: &str, name: &str) -> Option<HeaderName> {
+fn header(compiler: &mut FileCompiler<'_>, pointer: &str, name: &str) -> Option<HeaderName> {
     let parsed = name.parse().ok();
     parsed.or_else(|| {
         refused(
-            compile,
+            compiler,
             pointer,
             "expected the name of a header, such as X-Signature",
         )
     })
 }
 
-fn refused<T>(compile: &mut FileCompiler<'_>, pointer: &str, message: &str) -> Option<T> {
-    compile.refuse(pointer, message);
+fn refused<T>(compiler: &mut FileCompiler<'_>, pointer: &str, message: &str) -> Option<T> {
+    compiler.refuse(pointer, message);
     None
 }

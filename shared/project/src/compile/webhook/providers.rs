@@ -9,7 +9,7 @@ use pomost_models::{
 
 use super::{
     FileCompiler, SECTION,
-    verify::{as_it_is, keys, of_standard_webhooks},
+    verify::{keys, raw_key, standard_webhooks_key},
 };
 use crate::{
     environment::Environment,
@@ -18,12 +18,12 @@ use crate::{
 
 /// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
 pub(super) fn github(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &SecretsSection,
     environment: &Environment,
 ) -> Option<HmacVerification> {
     Some(HmacVerification {
-        keys: keys(compile, "github", &section.secrets, environment, as_it_is)?,
+        keys: keys(compiler, "github", &section.secrets, environment, raw_key)?,
         header: HeaderName::from_static("x-hub-signature-256"),
         prefix: "sha256=".into(),
         algorithm: HashAlgorithm::Sha256,
@@ -36,31 +36,31 @@ pub(super) fn github(
 /// <https://docs.stripe.com/webhooks/signatures>: `t=…,v1=…`, with a `v1` for each secret while a
 /// secret is being replaced. With two times it would be open which one was signed.
 pub(super) fn stripe(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &TimedSecretsSection,
     environment: &Environment,
 ) -> Option<HmacVerification> {
     const TIME: &str = r#"$headers["stripe-signature"] | split(",")[] | select(startswith("t=")) | ltrimstr("t=")"#;
-    let timestamp = signed_at(compile, "stripe", TIME, section.tolerance);
+    let timestamp = signed_at(compiler, "stripe", TIME, section.tolerance);
     Some(HmacVerification {
-        keys: keys(compile, "stripe", &section.secrets, environment, as_it_is)?,
+        keys: keys(compiler, "stripe", &section.secrets, environment, raw_key)?,
         header: HeaderName::from_static("stripe-signature"),
         prefix: "v1=".into(),
         algorithm: HashAlgorithm::Sha256,
         encoding: SignatureEncoding::Hex,
-        content: Some(ours(&format!("{{{TIME}}}.{{.}}"))),
+        content: Some(provider_template(&format!("{{{TIME}}}.{{.}}"))),
         timestamp: Some(timestamp),
     })
 }
 
 /// <https://shopify.dev/docs/apps/build/webhooks/verify-deliveries>
 pub(super) fn shopify(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &SecretsSection,
     environment: &Environment,
 ) -> Option<HmacVerification> {
     Some(HmacVerification {
-        keys: keys(compile, "shopify", &section.secrets, environment, as_it_is)?,
+        keys: keys(compiler, "shopify", &section.secrets, environment, raw_key)?,
         header: HeaderName::from_static("x-shopify-hmac-sha256"),
         prefix: String::new(),
         algorithm: HashAlgorithm::Sha256,
@@ -74,42 +74,42 @@ pub(super) fn shopify(
 /// the id must not contain a dot, or the signed text could be split into id, time and body in other
 /// ways.
 pub(super) fn standard_webhooks(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &TimedSecretsSection,
     environment: &Environment,
 ) -> Option<HmacVerification> {
     const TIME: &str = r#"$headers["webhook-timestamp"]"#;
     const ID: &str = r#"$headers["webhook-id"] | select(contains(".") | not)"#;
-    let timestamp = signed_at(compile, "standard_webhooks", TIME, section.tolerance);
+    let timestamp = signed_at(compiler, "standard_webhooks", TIME, section.tolerance);
     Some(HmacVerification {
         keys: keys(
-            compile,
+            compiler,
             "standard_webhooks",
             &section.secrets,
             environment,
-            of_standard_webhooks,
+            standard_webhooks_key,
         )?,
         header: HeaderName::from_static("webhook-signature"),
         prefix: "v1,".into(),
         algorithm: HashAlgorithm::Sha256,
         encoding: SignatureEncoding::Base64,
-        content: Some(ours(&format!("{{{ID}}}.{{{TIME}}}.{{.}}"))),
+        content: Some(provider_template(&format!("{{{ID}}}.{{{TIME}}}.{{.}}"))),
         timestamp: Some(timestamp),
     })
 }
 
 /// Compiles a template of this file.
-fn ours(template: &str) -> Template {
+fn provider_template(template: &str) -> Template {
     Template::of_text(template).expect("it is a template")
 }
 
 fn signed_at(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     provider: &str,
     expression: &str,
     tolerance: Period,
 ) -> SignedTimestamp {
-    compile.check_not_zero(
+    compiler.check_not_zero(
         &format!("{SECTION}/verify/{provider}/tolerance"),
         Some(tolerance.0),
     );

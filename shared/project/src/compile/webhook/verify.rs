@@ -18,49 +18,53 @@ use crate::{
 };
 
 pub(super) fn verify(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &VerifySection,
     environment: &Environment,
 ) -> Option<Verification> {
     match section {
         VerifySection::Github(section) => {
-            providers::github(compile, section, environment).map(Verification::Hmac)
+            providers::github(compiler, section, environment).map(Verification::Hmac)
         }
         VerifySection::Stripe(section) => {
-            providers::stripe(compile, section, environment).map(Verification::Hmac)
+            providers::stripe(compiler, section, environment).map(Verification::Hmac)
         }
         VerifySection::Shopify(section) => {
-            providers::shopify(compile, section, environment).map(Verification::Hmac)
+            providers::shopify(compiler, section, environment).map(Verification::Hmac)
         }
         VerifySection::StandardWebhooks(section) => {
-            providers::standard_webhooks(compile, section, environment).map(Verification::Hmac)
+            providers::standard_webhooks(compiler, section, environment).map(Verification::Hmac)
         }
-        VerifySection::Hmac(section) => hmac(compile, section, environment).map(Verification::Hmac),
+        VerifySection::Hmac(section) => {
+            hmac(compiler, section, environment).map(Verification::Hmac)
+        }
         VerifySection::Token(section) => {
-            token(compile, section, environment).map(Verification::Token)
+            token(compiler, section, environment).map(Verification::Token)
         }
         VerifySection::Basic(section) => {
-            basic(compile, section, environment).map(Verification::Basic)
+            basic(compiler, section, environment).map(Verification::Basic)
         }
     }
 }
 
 fn hmac(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &HmacSection,
     environment: &Environment,
 ) -> Option<HmacVerification> {
     let place = format!("{SECTION}/verify/hmac");
-    let keys = keys(compile, "hmac", &section.secrets, environment, as_it_is);
-    let header = header(compile, &format!("{place}/header"), &section.header);
+    let keys = keys(compiler, "hmac", &section.secrets, environment, raw_key);
+    let header = header(compiler, &format!("{place}/header"), &section.header);
     let content = match &section.content {
-        Some(content) => signed_content(compile, &format!("{place}/content"), &content.0).map(Some),
+        Some(content) => {
+            signed_content(compiler, &format!("{place}/content"), &content.0).map(Some)
+        }
         None => Some(None),
     };
-    let timestamp = compile.optional(&format!("{place}/timestamp"), section.timestamp.as_ref());
-    compile.check_not_zero(&format!("{place}/tolerance"), Some(section.tolerance.0));
+    let timestamp = compiler.optional(&format!("{place}/timestamp"), section.timestamp.as_ref());
+    compiler.check_not_zero(&format!("{place}/tolerance"), Some(section.tolerance.0));
     if section.timestamp.is_some() && section.content.is_none() {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             &format!("{place}/timestamp"),
             "the time is not part of what is signed, so anybody could change it",
             "say in 'content' what is signed, such as {$headers[\"x-time\"]}.{.}",
@@ -82,13 +86,13 @@ fn hmac(
 }
 
 fn signed_content(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     content: &str,
 ) -> Option<Template> {
-    let content = compile.template(pointer, 0, content, Template::of_text)?;
+    let content = compiler.template(pointer, 0, content, Template::of_text)?;
     if !content.needs_input() {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             pointer,
             "the body is not part of what is signed, so anybody could change it",
             "write {.} where the body stands",
@@ -99,19 +103,19 @@ fn signed_content(
 }
 
 fn token(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &TokenSection,
     environment: &Environment,
 ) -> Option<TokenVerification> {
     let place = format!("{SECTION}/verify/token");
     let secrets = secrets(
-        compile,
+        compiler,
         &format!("{place}/secrets"),
         &section.secrets,
         environment,
     );
     let found = match (&section.header, &section.query) {
-        (Some(name), None) => header(compile, &format!("{place}/header"), name).map(|name| {
+        (Some(name), None) => header(compiler, &format!("{place}/header"), name).map(|name| {
             WebhookTokenPlace::Header {
                 name,
                 prefix: section.prefix.clone(),
@@ -121,14 +125,14 @@ fn token(
             Some(WebhookTokenPlace::Query { name: name.clone() })
         }
         (None, Some(_)) => {
-            compile.refuse(
+            compiler.refuse(
                 &format!("{place}/prefix"),
                 "only a token in a header has something before it",
             );
             None
         }
         _ => {
-            compile.refuse(
+            compiler.refuse(
                 &place,
                 "expected either 'header' or 'query' beside 'secrets'",
             );
@@ -142,14 +146,14 @@ fn token(
 }
 
 fn basic(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &BasicSection,
     environment: &Environment,
 ) -> Option<BasicVerification> {
     let place = format!("{SECTION}/verify/basic");
-    let username = compile.resolve(&format!("{place}/username"), &section.username, environment);
+    let username = compiler.resolve(&format!("{place}/username"), &section.username, environment);
     let passwords = secrets(
-        compile,
+        compiler,
         &format!("{place}/passwords"),
         &section.passwords,
         environment,
@@ -163,31 +167,31 @@ fn basic(
 /// Makes the key of a secret. None where the secret is not written as its kind requires.
 type KeyDecoder = fn(&str) -> Option<Vec<u8>>;
 
-pub(super) fn as_it_is(secret: &str) -> Option<Vec<u8>> {
+pub(super) fn raw_key(secret: &str) -> Option<Vec<u8>> {
     Some(secret.as_bytes().to_vec())
 }
 
-pub(super) fn of_standard_webhooks(secret: &str) -> Option<Vec<u8>> {
+pub(super) fn standard_webhooks_key(secret: &str) -> Option<Vec<u8>> {
     STANDARD
         .decode(secret.strip_prefix("whsec_").unwrap_or(secret))
         .ok()
 }
 
 pub(super) fn keys(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     provider: &str,
     references: &[SecretReference],
     environment: &Environment,
     key_of: KeyDecoder,
 ) -> Option<Vec<SecretSlice<u8>>> {
     let place = format!("{SECTION}/verify/{provider}/secrets");
-    let secrets = secrets(compile, &place, references, environment)?;
+    let secrets = secrets(compiler, &place, references, environment)?;
     let key = |(number, secret): (usize, SecretString)| {
         let key = key_of(secret.expose_secret()).map(SecretSlice::from);
         key.or_else(|| {
             let name = &references[number].0;
             refused(
-                compile,
+                compiler,
                 &format!("{place}/{number}"),
                 &format!("{name} is not base64, which stands after whsec_"),
             )
@@ -197,16 +201,16 @@ pub(super) fn keys(
 }
 
 fn secrets(
-    compile: &mut FileCompiler<'_>,
+    compiler: &mut FileCompiler<'_>,
     pointer: &str,
     references: &[SecretReference],
     environment: &Environment,
 ) -> Option<Vec<SecretString>> {
     if references.is_empty() {
-        return refused(compile, pointer, "expected at least one");
+        return refused(compiler, pointer, "expected at least one");
     }
     let secret = |(number, reference)| {
-        compile.secret(&format!("{pointer}/{number}"), reference, environment)
+        compiler.secret(&format!("{pointer}/{number}"), reference, environment)
     };
     let secrets: Vec<Option<SecretString>> = references.iter().enumerate().map(secret).collect();
     secrets.into_iter().collect()
