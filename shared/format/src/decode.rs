@@ -48,7 +48,7 @@ impl RowDecoder {
     /// Notes that the body has ended.
     pub fn finish(&mut self) {
         self.decode(&[], true);
-        // What follows characters that went wrong is not the body's end.
+        // After wrong characters the text is incomplete, so its end is not the end of the body.
         if self.fault.is_none() {
             self.buffer.end();
         }
@@ -83,7 +83,7 @@ impl RowDecoder {
                 self.row += 1;
                 Ok(Some(row))
             }
-            // Rows that were complete before the characters went wrong have been given.
+            // All rows before the wrong characters have been returned.
             (None, Some(fault)) => Err(fault),
             (None, None) => Ok(None),
         }

@@ -56,7 +56,7 @@ impl Batch {
 
     /// Encodes the batch as the body of a message.
     pub fn encode(&self) -> Vec<u8> {
-        // Fails only for maps with keys that are no text, of which there are none.
+        // Serialising fails only for maps whose keys are not text, and there are none.
         serde_json::to_vec(self).expect("a batch is JSON")
     }
 

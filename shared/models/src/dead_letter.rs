@@ -62,7 +62,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// Encodes dead letters as the body of a message.
     pub fn encode(letters: &[DeadLetter]) -> Vec<u8> {
-        // Fails only for maps with keys that are no text, of which there are none.
+        // Serialising fails only for maps whose keys are not text, and there are none.
         serde_json::to_vec(letters).expect("dead letters are JSON")
     }
 
@@ -76,7 +76,7 @@ impl DeadLetter {
             slot, key, version, ..
         } = record;
         let version = version.source_text();
-        // Fails only for maps with keys that are no text, of which there are none.
+        // Serialising fails only for maps whose keys are not text, and there are none.
         let names =
             serde_json::to_vec(&(run, batch, stage, slot, key, version)).expect("names are JSON");
         short_hexadecimal(Sha256::digest(names))

@@ -119,6 +119,7 @@ impl SlotOutcomes {
         let (dead, stale) = (Outcome::Dead.symbol(), Outcome::Stale.symbol());
         std::iter::from_fn(|| match (stored.next(), new.next()) {
             (Some(Self::UNSETTLED) | None, Some(letter)) => Some(letter),
+            // An open letter must count, or its run would be taken for a success.
             (Some(known), Some(new)) if new == dead && known != stale => Some(dead),
             (known, _) => known,
         })

@@ -23,6 +23,7 @@ impl RequestRate {
     /// The time from one request to the next where requests are spread evenly, in whole
     /// microseconds, rounded up. None where the rate allows no request.
     pub fn interval(self) -> Option<Duration> {
+        // Rounded up, or the requests of a long period would exceed the rate.
         let interval = self
             .period
             .0

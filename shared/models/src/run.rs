@@ -24,6 +24,7 @@ impl RunId {
     /// computes the same id without asking the store. The id sorts by the beginning of the hour.
     pub fn of_webhook(flow: &str, now: Timestamp) -> RunId {
         let hour = now.as_millisecond().div_euclid(HOUR_MILLISECONDS) * HOUR_MILLISECONDS;
+        // In place of random bits, a hash makes every process compute the same id.
         let mut random_part = [0; 10];
         random_part.copy_from_slice(&Sha256::digest(format!("webhook/{flow}/{hour}"))[..10]);
         let milliseconds = u64::try_from(hour).unwrap_or_default();

@@ -20,7 +20,7 @@ impl JsonSchema for SecretReference {
         json_schema!({
             "type": "string",
             "pattern": r"^\$\{(file:[^}]+|[A-Za-z_][A-Za-z0-9_]*)\}$",
-            "patternErrorMessage": "expected where the secret is, ${NAME} or ${file:PATH}; the secret itself does not belong here",
+            "patternErrorMessage": "expected a reference to the secret, ${NAME} or ${file:PATH}; the secret itself does not belong here",
             "description": "A reference to the secret: ${NAME} from the environment or .env, or ${file:PATH}.",
         })
     }

@@ -65,7 +65,7 @@ text_type!(
     TextTemplate,
     {
         "type": "string",
-        "patternErrorMessage": "expected text, in quotes where it looks like a number; what stands in braces is jq",
+        "patternErrorMessage": "expected text, in quotes where it looks like a number; the parts in braces are jq",
         "description": "Text. The parts in braces are jq."
     }
 );

@@ -116,7 +116,10 @@ impl Version {
         let Some(order) = order::extraction(order_key) else {
             return self;
         };
-        let read = Version(format!("{ORDER_PREFIX}{}", order.trim_end_matches(TEXT_SUFFIX)));
+        let read = Version(format!(
+            "{ORDER_PREFIX}{}",
+            order.trim_end_matches(TEXT_SUFFIX)
+        ));
         match self.source_text() {
             None => read,
             Some(given) if self.0.ends_with(TEXT_SUFFIX) => Version::new(given)
@@ -154,7 +157,7 @@ impl Version {
         match self.parts() {
             (None, order) => format!("{}{}", order::EXTRACTION_TYPE, order.unwrap_or_default()),
             (Some(given), None) => order::of_source_text(given),
-            // With its end, as whoever does not know that has it in the ledger.
+            // The suffix stays: older releases wrote it to the ledger as a part of the order.
             (Some(given), Some(order)) => {
                 let end = if self.0.ends_with(TEXT_SUFFIX) {
                     &TEXT_SUFFIX.to_string()

@@ -126,7 +126,7 @@ impl FileSchema {
             .filter(|known| strsim::jaro_winkler(name, known) > 0.8);
         let help = match nearest {
             Some(nearest) => format!("did you mean '{nearest}'?"),
-            None => format!("here may stand {}", known.join(", ")),
+            None => format!("allowed here: {}", known.join(", ")),
         };
         let problem = document.problem_with_key(
             &format!("{pointer}/{name}"),
@@ -219,7 +219,7 @@ fn found(value: Option<&Value>, schema: &Value) -> &'static str {
         None | Some(Value::Null) => "nothing",
         Some(Value::Bool(_)) => "true or false",
         Some(Value::Number(_)) if schema.get("type") == Some(&json!("string")) => {
-            "a number, which quotes make text"
+            "a number; put it in quotes to make it text"
         }
         Some(Value::Number(_)) => "another number",
         Some(Value::String(_)) => "text",

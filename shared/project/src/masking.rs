@@ -44,7 +44,7 @@ const CUT_WITHIN_MARK: &str = "...";
 /// masked.
 pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
     let mut spellings: Vec<String> = values.into_iter().flat_map(spellings).collect();
-    // A value that holds another one goes first, or its rest would be left standing.
+    // Longer spellings go first: if a part were masked first, the rest of the value would remain.
     spellings.sort_by_key(|spelling| Reverse(spelling.len()));
     let hidden = spellings.iter().fold(text.to_owned(), |text, spelling| {
         text.replace(spelling, MASK)
@@ -95,7 +95,7 @@ fn spellings(value: &str) -> BTreeSet<String> {
     let json = &json[1..json.len() - 1];
     let mut spellings: BTreeSet<String> =
         [value.to_owned(), line, json.to_owned(), ascii(json)].into();
-    // PHP escapes the slash as well.
+    // PHP escapes slashes as well.
     spellings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
     spellings.extend([go_json(json), dotnet_json(json)]);
     for encoded in [RESERVED, JAVASCRIPT_RESERVED, NOT_IN_URLS]

@@ -40,14 +40,14 @@ impl RecordSchema {
     pub(crate) fn read(directory: &Path, file: &Path) -> Result<RecordSchema, Problem> {
         let source = fs::read(directory.join(file))
             .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
-        // Its errors say more than ours.
+        // The errors of serde_json say more than ours.
         serde_json::from_slice::<serde_json::Value>(&source)
             .map_err(|error| not_json(file, &error))?;
         let schema = read(&source).map_err(|error| Problem::of_file(file, error.to_string()))?;
         compiled(&schema).map_err(|error| {
             let pointer = error.instance_path().as_str();
             let message = format!("not a JSON Schema: {}", not_a_schema(&error));
-            // JSON is YAML, and a document knows the places of its values.
+            // JSON is YAML, so a document of it has the places of the values.
             Document::parse(file, &source).map_or_else(
                 |_| Problem::of_file(file, &message),
                 |document| document.problem(pointer, &message),

@@ -76,7 +76,7 @@ fn collect(value: &Value, values: &mut BTreeSet<String>) {
         Value::Arr(items) => items.iter().for_each(|item| collect(item, values)),
         Value::Obj(fields) => fields.values().for_each(|field| collect(field, values)),
         Value::Bool(_) | Value::Null => {}
-        // Keys and ids are called by the name of a number, 1.1 where 1.10 was written.
+        // Keys and ids contain the shortest form of a number: 1.1 where the record contains 1.10.
         scalar => {
             let found = [text(scalar), name(scalar)].into_iter().flatten();
             values.extend(found.filter(|text| !text.is_empty()));

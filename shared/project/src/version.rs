@@ -23,7 +23,7 @@ pub(crate) fn of_files<'a>(
     let schemas = [&file.extract.expect, &file.transform.produce]
         .into_iter()
         .flatten();
-    // One that cannot be read is a problem of its own, and there is no flow then.
+    // A schema that cannot be read is a problem of its own, and then the flow is not loaded.
     let schemas = schemas
         .map(|path| Sha256::digest(fs::read(directory.join(path)).unwrap_or_default()).into());
     let digests: Vec<[u8; 32]> = [digest].into_iter().chain(systems).chain(schemas).collect();

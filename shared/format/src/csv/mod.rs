@@ -92,7 +92,7 @@ impl CsvParser {
         let place = self.records.place();
         let found: Vec<String> = self.fields().collect();
         if self.options.names.is_empty() {
-            // The name is not told: without a header it would be a value.
+            // The error does not quote the name: if the table has no header, the name is a value.
             let mut seen = HashSet::new();
             if let Some(twice) = found.iter().position(|name| !seen.insert(name)) {
                 let message = format!("the header gives column {} the name of another", twice + 1);

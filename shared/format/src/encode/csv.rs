@@ -73,7 +73,7 @@ impl CsvWriter {
                 written.push(self.delimiter);
             }
             let (column, text) = (&self.columns[index], field.unwrap_or_default());
-            // A row with nothing in it would be read as a blank line.
+            // A row of one empty field would be read as a blank line.
             let is_alone = text.is_empty() && fields.len() == 1;
             if is_alone && self.nulls && field.is_none() {
                 return Err(format!(

@@ -127,7 +127,7 @@ fn attributes(fields: &Map, written: &mut String) -> Result<(), String> {
             return Err(format!("'{name}' cannot be the name of an attribute"));
         }
         let value = plain_text(&field, value)?;
-        // A line break or tab that stands as such in an attribute is read as a space.
+        // A plain line break or tab in an attribute would be read as a space.
         let value = escape(value.as_str())
             .replace('\n', "&#10;")
             .replace('\t', "&#9;");

@@ -79,7 +79,7 @@ fn each(behind: &str) -> Option<&str> {
 
 fn quoted(text: &str) -> Option<(String, &str)> {
     let (field, rest) = text.strip_prefix('"')?.split_once('"')?;
-    // An escape may also be the beginning of an interpolation.
+    // An escape may also begin an interpolation, `\(`, which is no constant name.
     (!field.contains('\\')).then(|| (field.to_owned(), rest))
 }
 

@@ -119,7 +119,7 @@ impl OpenElement {
 fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String> {
     let mut fields = Map::default();
     let start = BytesStart::from_content(tag, name.len());
-    // What is inserted finds what occurs twice, also where dropped prefixes make it so.
+    // The insertion finds duplicates, including those that dropped prefixes cause.
     for attribute in start.attributes().with_checks(false) {
         let attribute = attribute.map_err(|_| "expected attributes as name=\"value\"")?;
         let name: &str = attribute.key.as_ref();

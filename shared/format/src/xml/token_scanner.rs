@@ -99,7 +99,7 @@ fn end(kind: &mut TokenKind, scanned: &mut usize, bytes: &[u8]) -> Option<usize>
     if let Some(end) = end {
         return Some(*scanned + end);
     }
-    // Of a CDATA section the last two bytes may be the beginning of its end.
+    // The last two bytes of a CDATA section may be the beginning of its end, `]]>`.
     let looked_at = if matches!(kind, TokenKind::CData) {
         new.len().saturating_sub(2)
     } else {
@@ -117,7 +117,7 @@ fn token<'a>(kind: &TokenKind, whole: &'a str) -> Result<XmlToken<'a>, &'static 
         TokenKind::Tag(_) if whole.starts_with("</") => XmlToken::End(inner(2, 1).trim_ascii_end()),
         TokenKind::Tag(_) if whole.ends_with("/>") => XmlToken::Empty(inner(1, 2)),
         TokenKind::Tag(_) => XmlToken::Start(inner(1, 1)),
-        // What is declared here could stand for anything: files, addresses, gigabytes.
+        // A document type could declare entities that stand for files, addresses or gigabytes.
         TokenKind::Doctype(_) if whole.contains('[') => {
             return Err("a DOCTYPE that declares entities or anything else is refused");
         }

@@ -103,6 +103,7 @@ pub(super) fn of_number(text: &str) -> Option<String> {
     let whole = whole.trim_start_matches('0');
     let fraction = fraction.trim_end_matches('0');
     let magnitude = format!("{:08}{whole}.{fraction}", whole.len());
+    // `~` sorts after all digits, so that -1.5 sorts before -1.
     Some(match (negative, whole.is_empty() && fraction.is_empty()) {
         (true, false) => format!("n-{}~", complement_digits(&magnitude)),
         _ => format!("n0{magnitude}"),

@@ -51,10 +51,10 @@ impl FileCompiler<'_> {
         section: &ApiKeySection,
         environment: &Environment,
     ) -> Option<SystemAuth> {
-        let place = "/auth/api_key/value";
+        let pointer = "/auth/api_key/value";
         let value = match section.query {
-            Some(_) => self.secret(place, &section.value, environment),
-            None => self.header_secret(place, &section.value, environment),
+            Some(_) => self.secret(pointer, &section.value, environment),
+            None => self.header_secret(pointer, &section.value, environment),
         };
         match (&section.header, &section.query, &section.cookie) {
             (Some(header), None, None) => {
@@ -121,8 +121,8 @@ impl FileCompiler<'_> {
     ) -> Option<BTreeMap<String, SecretString>> {
         let mut credentials = BTreeMap::new();
         for (name, reference) in references {
-            let place = format!("/auth/session/credentials/{name}");
-            credentials.insert(name.clone(), self.secret(&place, reference, environment));
+            let pointer = format!("/auth/session/credentials/{name}");
+            credentials.insert(name.clone(), self.secret(&pointer, reference, environment));
         }
         credentials
             .into_iter()

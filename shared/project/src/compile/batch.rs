@@ -118,7 +118,8 @@ fn check_request(compiler: &mut FileCompiler<'_>, pointer: &str, request: &Reque
     let names = |uses: &dyn Fn(&str) -> bool| RECORD_VARIABLES.into_iter().find(|name| uses(name));
     for (name, template) in &request.headers {
         if template.needs_input() || names(&|name| template.uses_variable(name)).is_some() {
-            let message = "the request is for many records, so a header can say nothing about one";
+            let message =
+                "the request is for many records, so a header cannot depend on one of them";
             compiler.refuse(&format!("{pointer}/headers/{name}"), message);
         }
     }
@@ -134,7 +135,7 @@ fn check_request(compiler: &mut FileCompiler<'_>, pointer: &str, request: &Reque
         );
     }
     if pointer == "/load/delete" && request.body.is_none() {
-        let message = "the request is for many records, but nothing says which";
+        let message = "the request is for many records, but its body does not say which";
         compiler.refuse_with_help("/load/delete", message, "add a body, such as '[.[] | .id]'");
     }
 }
@@ -159,7 +160,7 @@ fn check_section(
     if create.is_some_and(|create| create.idempotency_header.is_some()) {
         compiler.refuse_with_help(
             "/load/create/idempotency_header",
-            "a request for many records is hardly ever made again with the same ones, so it cannot be recognised",
+            "a bulk request is rarely repeated with the same records, so the destination cannot recognise it",
             "leave this out; load.lookup finds out whether a create took place",
         );
     }

@@ -90,7 +90,7 @@ fn check_keys(compiler: &mut FileCompiler<'_>, section: &CursorSection, told_by:
             &["param"],
         ),
         CursorSource::Token => (
-            "a token stands for a place, and nobody can reckon with it",
+            "nothing can be calculated with a token",
             &["overlap", "step"],
         ),
         CursorSource::Link => (
@@ -140,7 +140,7 @@ fn check_until(compiler: &mut FileCompiler<'_>, step: bool, until: bool) {
     match (step, until) {
         (true, false) => compiler.refuse_with_help(
             &at("step"),
-            "nothing takes the end of a window",
+            "the request does not use the end of a window",
             "use $until in extract.request, beside $cursor",
         ),
         (false, true) => compiler.refuse_with_help(
@@ -179,8 +179,8 @@ fn check_values(
     } else if section.overlap.is_none() && kind == CursorKind::Time {
         compiler.warn(
             SECTION,
-            "without 'overlap' no run finds what the source shows late, nor, where it lists only what is later than \
-             $cursor, what changes within the same second; give one, such as 5m: what is read twice is sent once",
+            "without 'overlap' no run finds changes that the source shows late, nor changes within the same second if the \
+             source lists only what is later than $cursor; add one, such as 5m: a record that is read twice is sent once",
         );
     }
     if kind == CursorKind::Text && !start.is_empty() {
@@ -224,7 +224,7 @@ fn check_tokens(
         let help = "use paginate: { next: … }, the URL in an answer, or { link: next }";
         compiler.refuse_with_help(
             "/extract/paginate",
-            "what begins at a link goes on by links",
+            "a run that begins at a link continues by links",
             help,
         );
     }
@@ -232,7 +232,7 @@ fn check_tokens(
     match (cursor.token.is_some(), taken, cursor.param.is_some()) {
         (true, false, false) => compiler.refuse_key(
             SECTION,
-            "nothing takes the token: name the query parameter with 'param', or use $cursor in the request",
+            "the request does not use the token: name the query parameter with 'param', or use $cursor in the request",
         ),
         (true, true, true) => {
             compiler.refuse_key(SECTION, "the token is taken twice: by 'param' and by $cursor in the request")

@@ -32,7 +32,7 @@ fn directory(compiler: &mut FileCompiler<'_>, directory: &str) -> Option<PathBuf
         compiler.refuse_with_help(
             "/load/files/directory",
             "expected a directory in the project, such as reports/sales",
-            "for another place, make it a link to there, or mount that here",
+            "for a directory elsewhere, use a symbolic link or a mount",
         );
         return None;
     }

@@ -87,7 +87,7 @@ impl FileCompiler<'_> {
     /// Refuses a length of time that is zero.
     fn check_not_zero(&mut self, pointer: &str, period: Option<Duration>) {
         if period == Some(Duration::ZERO) {
-            self.refuse(pointer, "expected more than no time at all, such as 30s");
+            self.refuse(pointer, "expected a time longer than zero, such as 30s");
         }
     }
 
@@ -96,7 +96,7 @@ impl FileCompiler<'_> {
         if name != file {
             self.refuse(
                 pointer,
-                format!("the file is named '{file}', so this is to be '{file}' as well"),
+                format!("the file is named '{file}', so this must be '{file}' as well"),
             );
         }
     }

@@ -39,7 +39,7 @@ impl FileCompiler<'_> {
         request: &RequestSection,
         url: CompileTemplate,
     ) -> Option<RequestTemplate> {
-        // The pattern of request lines has seen to the method, the space and the slash.
+        // The file's schema has checked the method, the space and the slash.
         let (method, path) = request.request.0.split_once(" /")?;
         let path = self.template(&format!("{section}/request"), method.len() + 2, path, url);
         let headers: Vec<_> = request

@@ -61,6 +61,7 @@ pub(crate) fn compile(
         auth: auth?,
         tls: tls?,
         timeout: file.timeout.0,
+        // Connecting is a part of the request, so it may not take longer.
         connect_timeout: file.connect_timeout.0.min(file.timeout.0),
         read_timeout: read_timeout.0,
         max_answer: file.max_answer.0,
@@ -128,7 +129,7 @@ impl FileCompiler<'_> {
         if timeout > Some(LONGEST_TIMEOUT) {
             self.refuse(
                 pointer,
-                "expected 5m at most: what waits for an answer holds a message meanwhile",
+                "expected 5m at most: a message is held while a request waits for its answer",
             );
         }
     }

@@ -78,7 +78,7 @@ fn database(
         |url: &Url| matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();
     let Some(url) = url.ok().filter(is_postgres) else {
         let expected =
-            "is to be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
+            "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
         compiler.refuse(pointer, format!("{} {expected}", section.database.0));
         return None;
     };
@@ -103,7 +103,7 @@ fn check_parameter(compiler: &mut FileCompiler<'_>, name: &str, value: &str) -> 
     let is_known = name != "sslmode" || TLS_MODES.contains(&value);
     if !is_known {
         let help = "certificates are verified with 'require', by load.table.ca where that is given";
-        let message = format!("the URL's sslmode is to be one of {}", TLS_MODES.join(", "));
+        let message = format!("the URL's sslmode must be one of {}", TLS_MODES.join(", "));
         compiler.refuse_with_help(pointer, message, help);
     }
     is_known
@@ -133,10 +133,10 @@ fn columns(
     section: &ColumnsSection,
     key: &str,
 ) -> Option<Vec<TableColumn>> {
-    let place = "/load/table/columns";
+    let pointer = "/load/table/columns";
     if section.0.is_empty() {
         compiler.refuse_key(
-            place,
+            pointer,
             "expected at least one column and its type, such as total: numeric",
         );
         return None;
@@ -144,10 +144,10 @@ fn columns(
     if section.0.iter().any(|(name, _)| name == key) {
         let message = format!("the column '{key}' holds the records' keys, so no field goes there");
         let help = "leave it out, or name another column for the keys in 'key'";
-        compiler.refuse_key_with_help(&format!("{place}/{key}"), message, help);
+        compiler.refuse_key_with_help(&format!("{pointer}/{key}"), message, help);
     }
     let column = |(name, kind): &(String, _)| {
-        let name = identifier(compiler, &format!("{place}/{name}"), name)?;
+        let name = identifier(compiler, &format!("{pointer}/{name}"), name)?;
         Some(TableColumn {
             name,
             column_type: *kind,

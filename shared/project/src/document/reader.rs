@@ -60,7 +60,7 @@ fn not_yaml(file: &Path, error: &ScanError) -> Problem {
     let problem = |message: &str| problem_at(file, *error.marker(), message);
     match error.info() {
         "duplicated key in mapping" => {
-            problem("the key stands here for the second time").with_help("leave one of the two")
+            problem("the key occurs here for the second time").with_help("leave one of the two")
         }
         info if info.contains("mapping values are not allowed") => problem(
             "not YAML: a colon is not expected here",

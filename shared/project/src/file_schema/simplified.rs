@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 /// The JSON Schema of a type, without references and simplified.
 pub(super) fn schema_of<T: JsonSchema>() -> Value {
+    // Without references, the schema at a value's JSON pointer is found by following the pointer.
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings

@@ -101,7 +101,7 @@ const BOUNDS: [BoundKeyword; 4] = [
 
 impl BoundKeyword {
     fn keyword_of<'a>(self, parent: &Map<String, Schema>, limit: Value) -> KeywordResult<'a> {
-        // In draft 4 the exclusive ones are true or false.
+        // In draft 4 the exclusive keywords are booleans, which bound nothing by themselves.
         let Some(exact) = ExactNumber::of(&limit) else {
             return Ok(Box::new(AlwaysValid));
         };

@@ -98,7 +98,7 @@ impl SchemaNumbers {
         }
         self.stand_ins
             .insert(with_sign(size).to_bits(), value.clone());
-        // Its size is finite and not zero.
+        // The size is finite and not zero, so there is always such a number.
         Number::from_f64(with_sign(size)).unwrap_or_else(|| 0.into())
     }
 }

@@ -111,10 +111,10 @@ fn check_rows_are_counted(
     if by_rows && !has_rows && listing.streamed_list.is_none() && !is_one_list {
         compiler.refuse_with_help(
             &format!("{pointer}/records"),
-            "pages by number and by offset go by the rows of an answer, so this is to begin with the path to all of \
-             them, such as .customers[]",
-            "what is made of a row stands behind a pipe: .customers[] | select(.active), .orders[] | .lines[]; records are \
-             also left out in transform.map, by `empty`",
+            "pages by number and by offset depend on the number of rows in an answer, so this has to begin with the \
+             path to all of them, such as .customers[]",
+            "put everything that is done with a row behind a pipe: .customers[] | select(.active), .orders[] | .lines[]; \
+             records can also be left out in transform.map, with `empty`",
         );
     }
 }

@@ -108,8 +108,8 @@ fn check_is_read(compiler: &mut FileCompiler<'_>, section: &ExtractSection) {
         return;
     }
     if section.webhook.is_none() {
-        let missing = "'request' is missing: what lists the records, such as GET /customers; or else 'webhook', where the \
-                       source delivers them by itself";
+        let missing = "'request' is missing, which lists the records, such as GET /customers; or 'webhook', if the source \
+                       delivers them by itself";
         return compiler.refuse_key("/extract", missing);
     }
     for key in READING_KEYS {
@@ -178,7 +178,7 @@ fn deletions(
     if extract.version.is_some() && section.version.is_none() {
         compiler.refuse_with_help(
             "/extract/deletions",
-            "the flow's records have a version, so their deletions need one to be told from older and newer changes",
+            "the flow's records have a version, so their deletions need one too, to be ordered among the changes",
             "add 'version', such as .deleted_at",
         );
     }
@@ -226,7 +226,7 @@ fn check_variables(
     if section.for_each.is_none() && listing.request.uses_variable("parent") {
         compiler.refuse_with_help(
             "/extract/request",
-            "$parent is used, but nothing says whose the records are",
+            "$parent is used, but the flow has no for_each",
             "add extract.for_each, which lists the parents",
         );
     }

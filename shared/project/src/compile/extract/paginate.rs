@@ -59,7 +59,7 @@ fn check_param(
     let Some(request) = request else { return };
     let message = match (param.is_some(), request.uses_variable("page")) {
         (false, false) => {
-            "nothing takes the page: name the query parameter with 'param', or use $page in the request"
+            "the request does not use the page: name the query parameter with 'param', or use $page in the request"
         }
         (true, true) => "the page is taken twice: by 'param' and by $page in the request",
         _ => return,

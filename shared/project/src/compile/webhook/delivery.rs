@@ -14,7 +14,7 @@ pub(super) fn delivery(
     compiler: &mut FileCompiler<'_>,
     section: &WebhookSection,
 ) -> Option<Option<DeliveryRules>> {
-    let place = format!("{SECTION}/delivery");
+    let pointer = format!("{SECTION}/delivery");
     let Some(DeliverySection {
         header: name,
         value,
@@ -29,21 +29,21 @@ pub(super) fn delivery(
     };
     let id = match (name, value) {
         (Some(name), None) => {
-            header(compiler, &format!("{place}/header"), name).map(DeliveryIdPlace::Header)
+            header(compiler, &format!("{pointer}/header"), name).map(DeliveryIdPlace::Header)
         }
         (None, Some(value)) => compiler
-            .expression(&format!("{place}/value"), value)
+            .expression(&format!("{pointer}/value"), value)
             .map(DeliveryIdPlace::Value),
         (None, None) => id_of_provider(&section.verify).or_else(|| {
             refused(
                 compiler,
-                &place,
+                &pointer,
                 "expected 'header' or 'value': where the delivery's id is",
             )
         }),
         _ => refused(
             compiler,
-            &place,
+            &pointer,
             "expected either 'header' or 'value', not both",
         ),
     };

@@ -34,6 +34,7 @@ pub(super) fn webhook(
     let key = own(compiler, "key", section.key.as_ref());
     let version = own(compiler, "version", section.version.as_ref());
     let deleted = own(compiler, "deleted", section.deleted.as_ref());
+    // Everything is compiled before the first `?`, so that all problems are found.
     let delivery = delivery?;
     check_order(compiler, section, extract, delivery.is_some());
     Some(WebhookRules {

@@ -52,20 +52,20 @@ fn hmac(
     section: &HmacSection,
     environment: &Environment,
 ) -> Option<HmacVerification> {
-    let place = format!("{SECTION}/verify/hmac");
+    let pointer = format!("{SECTION}/verify/hmac");
     let keys = keys(compiler, "hmac", &section.secrets, environment, raw_key);
-    let header = header(compiler, &format!("{place}/header"), &section.header);
+    let header = header(compiler, &format!("{pointer}/header"), &section.header);
     let content = match &section.content {
         Some(content) => {
-            signed_content(compiler, &format!("{place}/content"), &content.0).map(Some)
+            signed_content(compiler, &format!("{pointer}/content"), &content.0).map(Some)
         }
         None => Some(None),
     };
-    let timestamp = compiler.optional(&format!("{place}/timestamp"), section.timestamp.as_ref());
-    compiler.check_not_zero(&format!("{place}/tolerance"), Some(section.tolerance.0));
+    let timestamp = compiler.optional(&format!("{pointer}/timestamp"), section.timestamp.as_ref());
+    compiler.check_not_zero(&format!("{pointer}/tolerance"), Some(section.tolerance.0));
     if section.timestamp.is_some() && section.content.is_none() {
         compiler.refuse_with_help(
-            &format!("{place}/timestamp"),
+            &format!("{pointer}/timestamp"),
             "the time is not part of what is signed, so anybody could change it",
             "say in 'content' what is signed, such as {$headers[\"x-time\"]}.{.}",
         );
@@ -107,15 +107,15 @@ fn token(
     section: &TokenSection,
     environment: &Environment,
 ) -> Option<TokenVerification> {
-    let place = format!("{SECTION}/verify/token");
+    let pointer = format!("{SECTION}/verify/token");
     let secrets = secrets(
         compiler,
-        &format!("{place}/secrets"),
+        &format!("{pointer}/secrets"),
         &section.secrets,
         environment,
     );
     let found = match (&section.header, &section.query) {
-        (Some(name), None) => header(compiler, &format!("{place}/header"), name).map(|name| {
+        (Some(name), None) => header(compiler, &format!("{pointer}/header"), name).map(|name| {
             WebhookTokenPlace::Header {
                 name,
                 prefix: section.prefix.clone(),
@@ -126,14 +126,14 @@ fn token(
         }
         (None, Some(_)) => {
             compiler.refuse(
-                &format!("{place}/prefix"),
+                &format!("{pointer}/prefix"),
                 "only a token in a header has something before it",
             );
             None
         }
         _ => {
             compiler.refuse(
-                &place,
+                &pointer,
                 "expected either 'header' or 'query' beside 'secrets'",
             );
             None
@@ -150,11 +150,15 @@ fn basic(
     section: &BasicSection,
     environment: &Environment,
 ) -> Option<BasicVerification> {
-    let place = format!("{SECTION}/verify/basic");
-    let username = compiler.resolve(&format!("{place}/username"), &section.username, environment);
+    let pointer = format!("{SECTION}/verify/basic");
+    let username = compiler.resolve(
+        &format!("{pointer}/username"),
+        &section.username,
+        environment,
+    );
     let passwords = secrets(
         compiler,
-        &format!("{place}/passwords"),
+        &format!("{pointer}/passwords"),
         &section.passwords,
         environment,
     );
@@ -184,15 +188,15 @@ pub(super) fn keys(
     environment: &Environment,
     key_of: KeyDecoder,
 ) -> Option<Vec<SecretSlice<u8>>> {
-    let place = format!("{SECTION}/verify/{provider}/secrets");
-    let secrets = secrets(compiler, &place, references, environment)?;
+    let pointer = format!("{SECTION}/verify/{provider}/secrets");
+    let secrets = secrets(compiler, &pointer, references, environment)?;
     let key = |(number, secret): (usize, SecretString)| {
         let key = key_of(secret.expose_secret()).map(SecretSlice::from);
         key.or_else(|| {
             let name = &references[number].0;
             refused(
                 compiler,
-                &format!("{place}/{number}"),
+                &format!("{pointer}/{number}"),
                 &format!("{name} is not base64, which stands after whsec_"),
             )
         })
