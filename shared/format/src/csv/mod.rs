@@ -281,13 +281,13 @@ mod tests {
             nulls: true,
             ..CsvOptions::default()
         };
-        let told = [
+        let distinguished = [
             r#"{"a":null,"b":"","c":"x"}"#,
             r#"{"a":"","b":null,"c":null}"#,
             r#"{"a":"\"","b":",","c":" "}"#,
             r#"{"a":"1","b":"2","c":null}"#,
         ];
-        assert_eq!(rows(nulls(), body).unwrap(), told);
+        assert_eq!(rows(nulls(), body).unwrap(), distinguished);
         let trimmed = CsvOptions {
             trim: true,
             ..nulls()
