@@ -8,9 +8,8 @@ const INTRODUCTION: &str = "\
 # Functions
 
 Every expression of a flow is jq, as jq's documentation describes it. All differences are listed [below](#differences-from-jq).
-The functions on this page are added. Each of them converts its input, or fails with an error that says what was expected. It
-never has no output, or several outputs. `pomost eval` tries an expression on a record, and `pomost eval --functions` prints
-this text.
+The functions on this page are added. Each of them converts its input to exactly one output, or fails with an error that says
+what was expected. `pomost eval` tries an expression on a record, and `pomost eval --functions` prints this text.
 
 A function takes its input from the left and its arguments in brackets: `.ordered | date(\"%d.%m.%Y\")`. Formats of dates are
 strftime formats. `pomost check` checks formats, time zones, regexes and codes that are constants.
