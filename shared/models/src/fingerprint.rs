@@ -121,7 +121,8 @@ mod tests {
     fn a_row_that_is_delivered_again_with_other_headers_has_the_same_fingerprint_and_none_of_a_record_s()
      {
         let row = record(0, read(0, "1"), "{}");
-        let delivered = |headers| AttemptFingerprint::of("f", Stage::Extract, &mapped(&row, headers));
+        let delivered =
+            |headers| AttemptFingerprint::of("f", Stage::Extract, &mapped(&row, headers));
         assert_eq!(delivered("null"), delivered(r#"{"id":1}"#));
         assert_ne!(
             delivered("null"),

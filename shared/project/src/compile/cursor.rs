@@ -22,7 +22,7 @@ pub(super) fn cursor(
     compiler: &mut FileCompiler<'_>,
     section: &CursorSection,
 ) -> Option<CursorRules> {
-    let told_by = match (&section.value, &section.token, &section.link) {
+    let source = match (&section.value, &section.token, &section.link) {
         (Some(value), None, None) => CursorSource::Value(of_values(compiler, section, value)?),
         (None, Some(_), None) => CursorSource::Token,
         (None, None, Some(_)) => CursorSource::Link,
@@ -38,9 +38,9 @@ pub(super) fn cursor(
         section.step.map(|period| period.0),
     );
     compiler.check_not_zero(&at("step"), step);
-    check_keys(compiler, section, &told_by);
+    check_keys(compiler, section, &source);
     Some(CursorRules {
-        source: told_by,
+        source,
         start: section.start.clone(),
         overlap,
         step,
@@ -77,14 +77,14 @@ pub(super) fn sync_token(
 
 /// Refuses keys that make no sense: nothing can be calculated with a token, and a link is a whole
 /// URL.
-fn check_keys(compiler: &mut FileCompiler<'_>, section: &CursorSection, told_by: &CursorSource) {
+fn check_keys(compiler: &mut FileCompiler<'_>, section: &CursorSection, source: &CursorSource) {
     let given = [
         ("overlap", section.overlap.is_some()),
         ("step", section.step.is_some()),
         ("start", section.start.is_some()),
         ("param", section.param.is_some()),
     ];
-    let (what, senseless): (_, &[&str]) = match told_by {
+    let (reason, useless): (_, &[&str]) = match source {
         CursorSource::Value(_) => (
             "a value goes into the request by $cursor, and no query parameter takes it",
             &["param"],
@@ -100,9 +100,9 @@ fn check_keys(compiler: &mut FileCompiler<'_>, section: &CursorSection, told_by:
     };
     for (key, _) in given
         .into_iter()
-        .filter(|(key, given)| *given && senseless.contains(key))
+        .filter(|(key, given)| *given && useless.contains(key))
     {
-        compiler.refuse_with_help(&at(key), what, "leave this out");
+        compiler.refuse_with_help(&at(key), reason, "leave this out");
     }
 }
 
