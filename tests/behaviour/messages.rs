@@ -5,7 +5,7 @@ use std::{sync::Mutex, time::Duration};
 use pomost_broker::{Message, Queue};
 use pomost_extractor::Scheduling;
 use pomost_models::{
-    Batch, DeadLetter, DeadLetterReason, Lane, Operation, Record, RunId, Stage, Version,
+    Batch, DeadLetter, DeadLetterReason, Operation, Record, RunId, Stage, Version,
     batch::BATCH_TYPE, dead_letter::DEAD_LETTERS_TYPE,
 };
 use pomost_tests::eventually;
@@ -38,16 +38,9 @@ fn record(slot: u32, key: &str) -> Record {
 }
 
 fn batch(records: Vec<Record>) -> Batch {
-    let (flow, run, id) = ("things".to_owned(), RunId::generate(), "0.0".to_owned());
     Batch {
-        flow,
-        run,
-        id,
         size: 2,
-        attempt: 0,
-        waits: 0,
-        lane: Lane::Live,
-        records,
+        ..Batch::new("things", RunId::generate(), "0.0", records)
     }
 }
 

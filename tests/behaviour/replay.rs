@@ -343,7 +343,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         id,
         flow: "things".into(),
         run: RunId::generate(),
-        batch: String::new(),
+        batch: "".into(),
         size: 0,
         stage: Stage::Load,
         reason: DeadLetterReason::Unreadable,
@@ -355,7 +355,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         record: None,
         message: None,
         flow_version: None,
-        newest_alone: false,
+        latest_only: false,
     };
     let store = world.backends().await.store;
     store

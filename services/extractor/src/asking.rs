@@ -43,11 +43,7 @@ impl<'a> Asking<'a> {
     /// About the records of this batch, as long as that is permitted.
     pub(crate) fn about(source: &'a Source, batch: &Batch, permit: SendPermit<'a>) -> Asking<'a> {
         let flow = &*source.flow;
-        let variables = Variables {
-            flow: Value::from(batch.flow.clone()),
-            run: Value::from(batch.run.to_string()),
-            ..Variables::default()
-        };
+        let variables = flow.run_variables(batch.run);
         let (reading, fetch) = (
             Reading::of_batch(flow, &batch.id),
             webhook::fetch_of(flow, &batch.id),

@@ -8,7 +8,7 @@ use jiff::{
     fmt::temporal::{DateTimePrinter, Pieces, PiecesOffset},
     tz::TimeZone,
 };
-use pomost_models::{Version, VersionType};
+pub use pomost_models::CursorKind as Kind;
 use pomost_project::flow::{CursorRules, ExtractRules};
 
 use crate::{
@@ -76,30 +76,6 @@ pub fn check(cursor: &CursorRules, stored: Option<&str>, named: &str) -> Result<
     Err(format!(
         "expected {expected}, as the cursor {known:?} is one, and found {named:?}"
     ))
-}
-
-/// What the value of a cursor is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A time, with its zone or without, or a date.
-    Time,
-    /// A number.
-    Number,
-    /// Neither; compared character by character.
-    Text,
-}
-
-impl Kind {
-    /// Told by its look.
-    pub fn of(text: &str) -> Kind {
-        if Version::of_type(text, VersionType::Number).is_some() {
-            return Kind::Number;
-        }
-        match text.parse::<Timestamp>().is_ok() || text.parse::<DateTime>().is_ok() {
-            true => Kind::Time,
-            false => Kind::Text,
-        }
-    }
 }
 
 /// The window of time that begins at `from`.
@@ -235,7 +211,7 @@ fn as_written(time: DateTime, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_project::flow::ToldBy;
+    use pomost_project::flow::CursorSource;
 
     use super::*;
 
@@ -382,9 +358,9 @@ mod tests {
 
     /// A cursor of this start.
     fn cursor(start: &str, overlap: Option<Duration>) -> CursorRules {
-        let told_by = ToldBy::Value(pomost_expression::Expression::compile(".at").unwrap());
+        let told_by = CursorSource::Value(pomost_expression::Expression::compile(".at").unwrap());
         CursorRules {
-            told_by,
+            source: told_by,
             start: Some(start.to_owned()),
             overlap,
             step: None,

@@ -1,5 +1,7 @@
 //! Whether a source gives cursors as text that look like numbers: in expressions they are then text.
 
+use pomost_models::CursorName;
+
 use crate::{
     checkpoint::Checkpoint,
     extraction::{Error, Extraction},
@@ -11,7 +13,7 @@ const TEXT: &str = "text";
 impl Extraction<'_> {
     /// Whether the last run that had a cursor found text. Until one is known, what is written as a number is one.
     pub(crate) async fn gives_text(&self) -> Result<bool, Error> {
-        let known = self.context.store().cursor(&self.place_of_type()).await?;
+        let known = self.context.store().cursor(&self.type_name()).await?;
         Ok(known.as_deref() == Some(TEXT))
     }
 
@@ -27,13 +29,13 @@ impl Extraction<'_> {
         Ok(self
             .context
             .store()
-            .set_cursor(&self.place_of_type(), known)
+            .set_cursor(&self.type_name(), known)
             .await?)
     }
 
     /// Beside the flow's cursor, under a name that no flow has: so services of the version before read the
     /// cursor as they did.
-    fn place_of_type(&self) -> String {
-        format!("type:{}", self.run.flow)
+    fn type_name(&self) -> String {
+        CursorName::ValueType(&self.run.flow).to_string()
     }
 }

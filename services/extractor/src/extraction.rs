@@ -8,7 +8,7 @@ use pomost_http::{Failure, SystemClient};
 use pomost_models::{Lane, Stage, Version};
 use pomost_project::{
     Flow,
-    flow::{CursorRules, Listing},
+    flow::{CursorRules, ListingRequest},
 };
 use pomost_runtime::{ServiceContext, telemetry, worker::HandlerError};
 use pomost_store::{Lease, Run};
@@ -321,7 +321,6 @@ impl Extraction<'_> {
     }
 
     fn variables(&self, checkpoint: &Checkpoint, place: &Place) -> Variables {
-        let text = |text: &str| Value::from(text.to_owned());
         let given = |text: &str| given(text, checkpoint.gives_text);
         let window = place.window.as_ref();
         let since = window
@@ -331,9 +330,7 @@ impl Extraction<'_> {
             cursor: since.map_or(Value::Null, given),
             until: window.map_or(Value::Null, |window| given(&window.until)),
             page: place.position.variable(),
-            flow: text(&self.run.flow),
-            run: text(&self.run.id.to_string()),
-            ..Variables::default()
+            ..self.flow().run_variables(self.run.id)
         }
     }
 
@@ -350,7 +347,7 @@ impl Extraction<'_> {
         )
     }
 
-    pub(crate) fn listing(&self) -> Result<&Listing, Error> {
+    pub(crate) fn listing(&self) -> Result<&ListingRequest, Error> {
         let nothing = || {
             Error::Source(
                 "the flow has no extract.request: its source delivers, and is not read".into(),

@@ -144,7 +144,7 @@ impl FetchHandler {
             )
             .await?;
         }
-        if !outcomes.is_all_waiting() {
+        if !outcomes.is_all_unsettled() {
             backends
                 .store
                 .record_outcomes(batch.run, &batch.id, &outcomes)
@@ -199,7 +199,7 @@ impl<'a> Fetched<'a> {
             batch,
             records,
             letters,
-            outcomes: SlotOutcomes::waiting(0),
+            outcomes: SlotOutcomes::unsettled(0),
             again,
             troubles,
         }

@@ -1,7 +1,9 @@
 //! Making batches of rows, and putting them into the transformer's queue.
 
 use pomost_expression::Variables;
-use pomost_models::{Batch, DeadLetter, DeadLetterReason, Operation, Record, Stage, Version};
+use pomost_models::{
+    Batch, BatchId, DeadLetter, DeadLetterReason, Operation, Record, Stage, Version,
+};
 use pomost_runtime::{
     dead::{self, Diagnosis},
     metrics, outbox,
@@ -254,7 +256,7 @@ impl<'a> Unit<'a> {
                 waiting.by_ref().take(self.extraction.flow().batch_size),
                 &mut letters,
             );
-            self.batches.push((batch.id.clone(), batch.size));
+            self.batches.push((batch.id.to_string(), batch.size));
             batches.push(batch);
         }
         let (backends, flow) = (&self.extraction.context.backends, self.extraction.flow());
@@ -279,17 +281,10 @@ impl<'a> Unit<'a> {
         letters: &mut Vec<DeadLetter>,
     ) -> Batch {
         let (flow, run) = (self.extraction.run.flow.clone(), self.extraction.run.id);
-        let id = format!("{}.{}", self.checkpoint.pages, self.batches.len());
-        let lane = self.extraction.lane;
+        let id = BatchId::of_page(self.checkpoint.pages, self.batches.len());
         let mut batch = Batch {
-            flow,
-            run,
-            id,
-            size: 0,
-            attempt: 0,
-            waits: 0,
-            lane,
-            records: Vec::new(),
+            lane: self.extraction.lane,
+            ..Batch::new(flow, run, id, Vec::new())
         };
         let mut refused = Vec::new();
         for row in rows {

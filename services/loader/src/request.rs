@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use pomost_expression::{Expression, Value, Variables, given, read, scalar_name};
+use pomost_expression::{Expression, Value, Variables, read, scalar_name};
 use pomost_http::{Failure, FailureClass, OutgoingRequest, RequestEffect, Response};
 use pomost_models::Operation;
 use pomost_project::flow::{RequestTemplate, UpdateRequest};
@@ -224,15 +224,10 @@ impl Act<'_> {
     }
 
     fn variables(&self, id: Option<&str>) -> Variables {
-        let text = |text: &str| Value::from(text.to_owned());
+        let flow = &self.destination.flow;
         Variables {
-            key: text(&self.record.key),
-            version: given(self.record.version.as_str(), self.record.version.is_text()),
-            op: text(self.record.op.as_str()),
-            id: id.map_or(Value::Null, text),
-            flow: text(&self.destination.flow.name),
-            run: text(&self.batch.run.to_string()),
-            ..Variables::default()
+            id: id.map_or(Value::Null, |id| Value::from(id.to_owned())),
+            ..flow.record_variables(self.batch.run, self.record)
         }
     }
 }

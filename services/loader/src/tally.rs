@@ -52,8 +52,8 @@ impl<'a> Tally<'a> {
             token,
             entries: Vec::new(),
             run: batch.run,
-            batch: batch.id.clone(),
-            outcomes: SlotOutcomes::waiting(0),
+            batch: batch.id.to_string(),
+            outcomes: SlotOutcomes::unsettled(0),
         };
         let (settled, again, troubles) = Default::default();
         let (letters, tries) = (
@@ -183,7 +183,7 @@ impl<'a> Tally<'a> {
 
     /// The records that have an outcome.
     pub fn settled(&self) -> Batch {
-        let bare = self.settled.iter().map(|(record, _)| record.bare());
+        let bare = self.settled.iter().map(|(record, _)| record.without_data());
         self.batch.with_records(bare.collect())
     }
 
@@ -205,7 +205,7 @@ impl<'a> Tally<'a> {
         let settled = std::mem::take(&mut self.settled).into_iter();
         let (lost, settled): (Vec<_>, Vec<_>) =
             settled.partition(|(record, _)| keys.contains(&record.key));
-        self.settlement.outcomes = SlotOutcomes::waiting(0);
+        self.settlement.outcomes = SlotOutcomes::unsettled(0);
         settled
             .into_iter()
             .for_each(|(record, outcome)| self.settle(record, outcome));
@@ -269,7 +269,7 @@ impl<'a> Tally<'a> {
     fn bury(&mut self, record: Record, reason: DeadLetterReason, failure: &Failure, advice: &str) {
         let answer = match failure.answer.is_empty() {
             true => String::new(),
-            false => format!(": {}", self.flow.mask_of(&record, &failure.answer)),
+            false => format!(": {}", self.flow.mask_for_record(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
         let letter = self.letter(
@@ -322,7 +322,7 @@ impl<'a> Tally<'a> {
         );
         // An older letter may have the content whose replay clears the doubt.
         self.letters.push(DeadLetter {
-            newest_alone: letter.newest_alone && !may_clear,
+            latest_only: letter.latest_only && !may_clear,
             ..letter
         });
     }
@@ -342,7 +342,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use pomost_models::{Lane, Operation, RunId, Version};
+    use pomost_models::{Operation, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use pomost_store::KnownRecord;
     use serde_json::value::RawValue;
@@ -359,16 +359,11 @@ mod tests {
     }
 
     fn batch(attempt: u32, waits: u32) -> Batch {
-        let (flow, run) = ("customers".to_owned(), RunId::generate());
         Batch {
-            flow,
-            run,
-            id: "1".to_owned(),
             size: 1,
             attempt,
             waits,
-            lane: Lane::Live,
-            records: Vec::new(),
+            ..Batch::new("customers", RunId::generate(), "1", Vec::new())
         }
     }
 

@@ -9,7 +9,7 @@ use pomost_extractor::{
     webhook,
 };
 use pomost_models::{
-    Batch, DeadLetter, DeadLetterReason, Lane, Record, RunId, Stage, batch::REPLAYS,
+    Batch, BatchId, DeadLetter, DeadLetterReason, Record, RunId, Stage, batch_id::ReplayOrigin,
 };
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
@@ -137,7 +137,7 @@ impl Replayer<'_> {
         );
         let flow = self.flow(&letter.flow)?;
         record(flow, letter, stage)?;
-        let can_tell = flow.load.can_clear_doubt();
+        let can_tell = flow.load.can_resolve_doubt();
         ensure!(
             letter.reason != DeadLetterReason::InDoubt || can_tell || wish.found.is_some(),
             IN_DOUBT
@@ -164,7 +164,7 @@ impl Replayer<'_> {
                     let kind = Kind::of(letter, &record);
                     let old = letter.record.as_ref();
                     let old = old.filter(|old| kind.told || is_another(old, &record));
-                    replaced.extend(old.map(Record::bare));
+                    replaced.extend(old.map(Record::without_data));
                     records.entry(kind).or_default().push(record);
                     sent.push(letter.id.clone());
                 }
@@ -199,7 +199,11 @@ impl Replayer<'_> {
             let batches = batches(replay, kind, &records, size);
             let new: Vec<&Batch> = batches.iter().collect();
             outbox::enter(self.backends, self.flow(&replay.flow)?, stage, &new, &[]).await?;
-            sizes.extend(batches.into_iter().map(|batch| (batch.id, batch.size)));
+            sizes.extend(
+                batches
+                    .into_iter()
+                    .map(|batch| (batch.id.into_string(), batch.size)),
+            );
         }
         Ok(sizes)
     }
@@ -249,7 +253,7 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
         Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => {
             Ok(record.clone())
         }
-        Stage::Extract if letter.is_told() => told(flow, letter, record),
+        Stage::Extract if letter.awaits_fetch() => told(flow, letter, record),
         Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
     }
 }
@@ -286,20 +290,18 @@ struct Kind {
 
 impl Kind {
     fn of(letter: &DeadLetter, record: &Record) -> Kind {
-        let delivered = letter.batch.starts_with(webhook::BATCHES);
+        let delivered = letter.batch.is_of_webhook();
         Kind {
             delivered,
-            told: record.is_told(letter.stage),
+            told: record.awaits_fetch(letter.stage),
         }
     }
 
-    /// What the ids of their batches begin with.
-    fn prefix(self) -> String {
-        let (delivered, told) = (
-            self.delivered.then_some(webhook::BATCHES),
-            self.told.then_some("told."),
-        );
-        delivered.into_iter().chain(told).collect()
+    fn origin(self) -> ReplayOrigin {
+        ReplayOrigin {
+            webhook: self.delivered,
+            awaits_fetch: self.told,
+        }
     }
 }
 
@@ -321,7 +323,6 @@ fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
 }
 
 fn batches(replay: &Replay, kind: Kind, records: &[Record], size: usize) -> Vec<Batch> {
-    let prefix = kind.prefix();
     let batch = |(number, records): (usize, &[Record])| {
         let records: Vec<Record> = (0..)
             .zip(records)
@@ -330,16 +331,12 @@ fn batches(replay: &Replay, kind: Kind, records: &[Record], size: usize) -> Vec<
                 ..record.clone()
             })
             .collect();
-        Batch {
-            flow: replay.flow.clone(),
-            run: replay.run,
-            id: format!("{prefix}{REPLAYS}{number}"),
-            size: u32::try_from(records.len()).unwrap_or(u32::MAX),
-            attempt: 0,
-            waits: 0,
-            lane: Lane::Live,
+        Batch::new(
+            replay.flow.clone(),
+            replay.run,
+            BatchId::of_replay(kind.origin(), number),
             records,
-        }
+        )
     };
     records.chunks(size).enumerate().map(batch).collect()
 }

@@ -75,10 +75,10 @@ impl TransformHandler {
         if split.size > 0 {
             // Before the records they were split from settle, or the run could seem to have ended.
             store
-                .record_outcomes(run, &split.id, &SlotOutcomes::waiting(split.size))
+                .record_outcomes(run, &split.id, &SlotOutcomes::unsettled(split.size))
                 .await?;
         }
-        if !outcomes.is_all_waiting() {
+        if !outcomes.is_all_unsettled() {
             store.record_outcomes(run, &batch, &outcomes).await?;
         }
         if !filtered.is_empty() {
@@ -108,13 +108,13 @@ struct Transformed {
 fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Transformed {
     let records = std::mem::take(&mut batch.records);
     let first = records.first().map_or(0, |record| record.slot);
-    let mut outcomes = SlotOutcomes::waiting(0);
+    let mut outcomes = SlotOutcomes::unsettled(0);
     let (mut mapped, mut split, mut letters) =
         (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     let (mut filtered, every) = (Vec::new(), flow.load.order == ChangeOrder::Every);
     let mut records = records.into_iter();
     for record in records.by_ref() {
-        let (slot, change) = (record.slot, every.then(|| record.bare()));
+        let (slot, change) = (record.slot, every.then(|| record.without_data()));
         match map::transform(flow, batch.run, record) {
             Ok(mut outputs) => match outputs.len() {
                 0 => {
@@ -166,13 +166,8 @@ fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
         record.slot = slot;
     }
     let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    let place = if first == 0 {
-        String::new()
-    } else {
-        format!(".{first}")
-    };
     Batch {
-        id: format!("{}/split{place}", batch.id),
+        id: batch.id.of_split(first),
         size,
         ..batch.with_records(records)
     }
@@ -181,7 +176,7 @@ fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Lane, Operation, RunId, Version};
+    use pomost_models::{Operation, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use serde_json::value::RawValue;
 
@@ -191,7 +186,6 @@ mod tests {
         r#"{"id":"a","updated_at":"2026-01-01T00:00:00Z","email":"ann@example.com","name":"Ann"}"#;
 
     fn batch(size: u32) -> Batch {
-        let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
         let data = || RawValue::from_string(CUSTOMER.to_owned()).unwrap();
         let record = |slot: u32| Record {
             slot,
@@ -202,16 +196,7 @@ mod tests {
             source: None,
         };
         let records = (0..size).map(record).collect();
-        Batch {
-            flow,
-            run,
-            id,
-            size,
-            attempt: 0,
-            waits: 0,
-            lane: Lane::Live,
-            records,
-        }
+        Batch::new("customers", RunId::generate(), "0.0", records)
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
-use pomost_expression::{
-    EvaluationError, Value, Variables, given, pointer_part, read, text, write,
-};
+use pomost_expression::{EvaluationError, Value, pointer_part, read, text, write};
 use pomost_models::{DeadLetterReason, Operation, Record, RunId};
 use pomost_project::{Flow, flow::ChangeOrder, schema::RecordSchema};
 use pomost_runtime::dead::Diagnosis;
@@ -52,7 +50,7 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
     )?;
     let values = match &flow.transform.map {
         Some(map) => {
-            let outputs = map.outputs(input, &variables(flow, run, record));
+            let outputs = map.outputs(input, &flow.record_variables(run, record));
             outputs.map_err(|error| mapping_failed(flow, record, error))?
         }
         None => vec![input],
@@ -121,18 +119,6 @@ fn check(schema: Option<&RecordSchema>, value: &Value, what: &str) -> Result<(),
     })
 }
 
-fn variables(flow: &Flow, run: RunId, record: &Record) -> Variables {
-    let text = |text: &str| Value::from(text.to_owned());
-    Variables {
-        key: text(&record.key),
-        version: given(record.version.as_str(), record.version.is_text()),
-        op: text(record.op.as_str()),
-        flow: text(&flow.name),
-        run: text(&run.to_string()),
-        ..Variables::default()
-    }
-}
-
 /// One output keeps its record's key; several get keys of their own, in the order the mapping
 /// makes them.
 fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
@@ -159,7 +145,7 @@ fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
 /// What the mapping's author gave to `error` is shown, without what is sensitive in the record.
 fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagnosis {
     let message = match &error.raised {
-        Some(raised) => flow.mask_of(record, &shortened(raised.unmasked(), MAX_MASKED)),
+        Some(raised) => flow.mask_for_record(record, &shortened(raised.unmasked(), MAX_MASKED)),
         None => error.message,
     };
     let place = error

@@ -1,4 +1,4 @@
-//! Characters: from the charset of a body to UTF-8, strictly.
+//! Charsets: strict decoding of a body into UTF-8.
 
 use std::fmt;
 
@@ -6,35 +6,34 @@ use encoding_rs::{DecoderResult, Encoding, UTF_8};
 
 use crate::{
     DecodePlace, DecodeProblem,
-    error::Fault,
-    xml::{Declaration, declaration},
+    error::PlacedProblem,
+    xml::{XmlDeclaration, declaration},
 };
 
-/// How many bytes are decoded at once: bounds the room that is made for their text.
-const STEP: usize = 64 * 1024;
+/// The number of bytes that are decoded at once. It bounds the buffer for their text.
+const DECODE_STEP_BYTES: usize = 64 * 1024;
 
-/// A charset of the WHATWG Encoding Standard; UTF-8 by default.
+/// A charset of the WHATWG Encoding Standard. UTF-8 by default.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Charset(&'static Encoding);
 
 impl Charset {
     /// The charset with a label of the Encoding Standard, such as `utf-8`, `windows-1250` or
-    /// `iso-8859-2`, in any case.
+    /// `iso-8859-2`, in upper or lower case.
     pub fn of_label(label: &str) -> Option<Charset> {
         Encoding::for_label_no_replacement(label.as_bytes()).map(Charset)
     }
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// The text of these bytes for people to read: what is not of the charset is replaced.
+    /// Decodes bytes for people to read. Bytes that are not of the charset are replaced.
     pub fn lossy(self, bytes: &[u8]) -> String {
         self.0.decode(bytes).0.into_owned()
     }
 
-    /// Whether text can be written in it. UTF-16 is only read, as on the web.
+    /// True where text can be written in the charset. UTF-16 is only read, as on the web.
     pub fn is_written(self) -> bool {
         self.0.output_encoding() == self.0
     }
@@ -56,55 +55,61 @@ impl fmt::Debug for Charset {
     }
 }
 
-/// Turns the bytes of a body into text, chunk by chunk.
-pub(crate) struct Transcoder {
+/// Decodes the bytes of a body into text, chunk by chunk.
+pub(crate) struct CharsetDecoder {
     decoder: encoding_rs::Decoder,
     read: u64,
-    /// The beginning of a document that has yet to say what its charset is.
+    /// The beginning of a document whose charset is not known yet.
     head: Option<Vec<u8>>,
 }
 
-impl Transcoder {
-    /// A transcoder from a charset, or from what an XML declaration names where `declares`.
-    pub(crate) fn new(charset: Option<Charset>, declares: bool) -> Transcoder {
+impl CharsetDecoder {
+    /// A decoder of a charset. If none is given and `declares` is true, an XML declaration may name
+    /// the charset.
+    pub(crate) fn new(charset: Option<Charset>, declares: bool) -> CharsetDecoder {
         let head = (declares && charset.is_none()).then(Vec::new);
-        Transcoder {
+        CharsetDecoder {
             decoder: charset.unwrap_or_default().0.new_decoder(),
             read: 0,
             head,
         }
     }
 
-    /// Appends the text of the next bytes; `last` where nothing follows. It must not be used again
-    /// after an error or after the last bytes.
+    /// Appends the text of the next bytes. `last` is true for the last bytes. The decoder must not
+    /// be used again after them or after an error.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
         text: &mut String,
         last: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PlacedProblem> {
         let Some(mut head) = self.head.take() else {
             return self.decode_all(bytes, text, last);
         };
         head.extend_from_slice(bytes);
         match declaration(&head) {
-            Declaration::Incomplete if !last => {
+            XmlDeclaration::Incomplete if !last => {
                 self.head = Some(head);
                 return Ok(());
             }
-            Declaration::Names(label) => self.decoder = declared(&label)?.new_decoder(),
-            Declaration::Incomplete | Declaration::Silent => {}
+            XmlDeclaration::Names(label) => self.decoder = declared(&label)?.new_decoder(),
+            XmlDeclaration::Incomplete | XmlDeclaration::Silent => {}
         }
         self.decode_all(&head, text, last)
     }
 
-    /// How many bytes are held until the document has said what its charset is.
+    /// Number of bytes that are held until the document has named its charset.
     pub(crate) fn held(&self) -> usize {
         self.head.as_ref().map_or(0, Vec::len)
     }
 
-    fn decode_all(&mut self, bytes: &[u8], text: &mut String, last: bool) -> Result<(), Fault> {
-        let mut pieces = bytes.chunks(STEP).peekable();
+    fn decode_all(
+        &mut self,
+        bytes: &[u8],
+        text: &mut String,
+        last: bool,
+    ) -> Result<(), PlacedProblem> {
+        let mut pieces = bytes.chunks(DECODE_STEP_BYTES).peekable();
         while let Some(piece) = pieces.next() {
             self.decode_piece(piece, text, last && pieces.peek().is_none())?;
         }
@@ -120,12 +125,12 @@ impl Transcoder {
         mut bytes: &[u8],
         text: &mut String,
         last: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PlacedProblem> {
         loop {
             let room = self
                 .decoder
                 .max_utf8_buffer_length_without_replacement(bytes.len());
-            text.reserve(room.unwrap_or(STEP));
+            text.reserve(room.unwrap_or(DECODE_STEP_BYTES));
             let (result, read) = self
                 .decoder
                 .decode_to_string_without_replacement(bytes, text, last);
@@ -145,12 +150,15 @@ impl Transcoder {
         }
     }
 
-    fn fault(&self, place: DecodePlace, at_end: bool) -> Fault {
+    fn fault(&self, place: DecodePlace, at_end: bool) -> PlacedProblem {
         let charset = self.decoder.encoding().name();
         if at_end {
-            return Fault::truncated(place, format!("the rest of a character of {charset}"));
+            return PlacedProblem::truncated(
+                place,
+                format!("the rest of a character of {charset}"),
+            );
         }
-        Fault {
+        PlacedProblem {
             place,
             problem: DecodeProblem::Charset(charset),
         }
@@ -158,11 +166,11 @@ impl Transcoder {
 }
 
 /// The encoding that an XML declaration names. A declaration that could be read is not in UTF-16,
-/// whatever it says: such documents were written to memory in UTF-16 and sent in UTF-8.
-fn declared(label: &str) -> Result<&'static Encoding, Fault> {
+/// whatever it says: such documents were made in memory as UTF-16 and sent as UTF-8.
+fn declared(label: &str) -> Result<&'static Encoding, PlacedProblem> {
     let known = Charset::of_label(label).ok_or_else(|| {
         let message = "the XML declaration names an encoding that nobody knows; give the encoding";
-        Fault::malformed(DecodePlace::Byte(0), message)
+        PlacedProblem::malformed(DecodePlace::Byte(0), message)
     })?;
     Ok(known.0.output_encoding())
 }
@@ -172,8 +180,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn text(label: &str, chunks: &[&[u8]]) -> Result<String, Fault> {
-        let mut transcoder = Transcoder::new(Charset::of_label(label), false);
+    fn text(label: &str, chunks: &[&[u8]]) -> Result<String, PlacedProblem> {
+        let mut transcoder = CharsetDecoder::new(Charset::of_label(label), false);
         let mut text = String::new();
         chunks
             .iter()
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_not_of_the_charset_is_an_error_with_its_place() {
         let wrong = |place, charset| {
-            Err(Fault {
+            Err(PlacedProblem {
                 place: DecodePlace::Byte(place),
                 problem: DecodeProblem::Charset(charset),
             })
@@ -216,8 +224,8 @@ mod tests {
         assert_eq!(text("utf-8", &[b"ab\xff\xffcd"]), wrong(2, "UTF-8"));
         assert_eq!(text("utf-8", &[b"ab\xc5", b"cd"]), wrong(2, "UTF-8"));
         assert_eq!(
-            text("utf-8", &[&[b'a'; 3 * STEP], b"\xc0\x80"]),
-            wrong(3 * STEP as u64, "UTF-8")
+            text("utf-8", &[&[b'a'; 3 * DECODE_STEP_BYTES], b"\xc0\x80"]),
+            wrong(3 * DECODE_STEP_BYTES as u64, "UTF-8")
         );
         assert_eq!(text("windows-1252", &[b"\x81"]).unwrap(), "\u{81}");
         assert_eq!(text("windows-1253", &[b"a\xd2"]), wrong(1, "windows-1253"));
@@ -225,21 +233,21 @@ mod tests {
         assert!(
             matches!(
                 cut,
-                Fault {
+                PlacedProblem {
                     place: DecodePlace::Byte(1),
                     problem: DecodeProblem::Truncated(_)
                 }
             ),
             "{cut:?}"
         );
-        let (mut transcoder, mut text) = (Transcoder::new(None, true), String::new());
+        let (mut transcoder, mut text) = (CharsetDecoder::new(None, true), String::new());
         transcoder.decode(b"<?xml \xc5", &mut text, false).unwrap();
         assert_eq!((transcoder.held(), text.as_str()), (7, ""));
         let cut = transcoder.decode(&[], &mut text, true).unwrap_err();
         assert!(
             matches!(
                 cut,
-                Fault {
+                PlacedProblem {
                     place: DecodePlace::Byte(6),
                     problem: DecodeProblem::Truncated(_)
                 }

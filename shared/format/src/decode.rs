@@ -1,54 +1,37 @@
-//! Reading a body as its chunks come.
+//! Decoding of bodies whose chunks come one by one.
 
 use pomost_expression::Value;
 
 use crate::{
-    BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowPath, buffer::Buffer,
-    charset::Transcoder, csv, error::Fault, form::Form, json, json_lines::JsonLines, text,
-    xml::Xml,
+    BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowPath, charset::CharsetDecoder, csv,
+    error::PlacedProblem, form::FormParser, json, json_lines::JsonLinesParser,
+    row_parser::RowParser, text, text_buffer::TextBuffer, xml::XmlParser,
 };
 
-/// Reads a body: fed its chunks, it gives its rows one by one.
+/// Reads a body: it is fed the chunks of the body, and returns the rows one by one.
 ///
-/// After each chunk take rows until there is none: what is not taken stays in memory with the next
-/// chunk. After [`RowDecoder::finish`] there may be more of them, or the error that the body ends too
-/// early. An error is the last thing that comes. Neither rows nor errors depend on where a body is
+/// After each chunk, take rows until there are none. Rows that are not taken stay in memory with
+/// the next chunk. After [`RowDecoder::finish`] there may be more rows, or the error that the body
+/// ends too early. An error is the last item. Neither rows nor errors depend on where the body is
 /// cut into chunks.
 pub struct RowDecoder {
-    transcoder: Transcoder,
-    buffer: Buffer,
-    rows: Box<dyn Rows>,
+    transcoder: CharsetDecoder,
+    buffer: TextBuffer,
+    rows: Box<dyn RowParser>,
     format: &'static str,
     row: u64,
-    fault: Option<Fault>,
+    fault: Option<PlacedProblem>,
     failed: bool,
 }
 
-/// Makes rows of text as it comes.
-pub(crate) trait Rows: Send {
-    /// The next row, taken from the buffer. None where the buffer has no complete one, which is the
-    /// end of the body where the buffer has ended.
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault>;
-
-    /// What stands around the rows, once the body has ended.
-    fn rest(&self) -> &Value {
-        &Value::Null
-    }
-
-    /// How many bytes are held beside the buffer.
-    fn held(&self) -> usize {
-        0
-    }
-}
-
 impl RowDecoder {
-    /// A decoder of one body. `list` is where the rows are in a JSON document; without it the
+    /// A decoder of one body. `list` is the place of the rows in a JSON document. Without it the
     /// document is one row. Other formats have rows of their own and ignore it.
     pub fn new(format: &BodyFormat, list: Option<RowPath>) -> RowDecoder {
         let declares = matches!(format.syntax, FormatSyntax::Xml(_));
         RowDecoder {
-            transcoder: Transcoder::new(format.charset, declares),
-            buffer: Buffer::default(),
+            transcoder: CharsetDecoder::new(format.charset, declares),
+            buffer: TextBuffer::default(),
             rows: rows(&format.syntax, list, format.limits),
             format: format.name(),
             row: 1,
@@ -57,28 +40,28 @@ impl RowDecoder {
         }
     }
 
-    /// Takes the next chunk of the body. What is wrong with it comes out in place of a row.
+    /// Takes the next chunk of the body. An error in it is returned in place of a row.
     pub fn feed(&mut self, chunk: &[u8]) {
         self.decode(chunk, false);
     }
 
-    /// Notes that the body has ended: no chunk follows.
+    /// Notes that the body has ended.
     pub fn finish(&mut self) {
         self.decode(&[], true);
-        // What follows characters that went wrong is not the body's end.
+        // After wrong characters the text is incomplete, so its end is not the end of the body.
         if self.fault.is_none() {
             self.buffer.end();
         }
     }
 
-    /// The document without its rows: what a paging expression is evaluated on. A JSON list is left
-    /// in it without elements, XML records are left out; a document that is one row is itself. Null
-    /// before the last row was taken, and for formats that have nothing but rows.
-    pub fn rest(&self) -> &Value {
-        self.rows.rest()
+    /// The document without its rows, for paging expressions. A JSON list has no elements in it,
+    /// and XML records are left out. A document that is one row is its own envelope. Null before
+    /// the last row was taken, and in formats that have nothing but rows.
+    pub fn envelope(&self) -> &Value {
+        self.rows.envelope()
     }
 
-    /// How many bytes of the body are held.
+    /// Number of bytes of the body that are held.
     pub fn buffered(&self) -> usize {
         self.transcoder.held() + self.buffer.len() + self.rows.held()
     }
@@ -93,14 +76,14 @@ impl RowDecoder {
             .err();
     }
 
-    fn read(&mut self) -> Result<Option<Value>, Fault> {
+    fn read(&mut self) -> Result<Option<Value>, PlacedProblem> {
         match (self.rows.next(&mut self.buffer)?, self.fault.take()) {
             (Some(row), fault) => {
                 self.fault = fault;
                 self.row += 1;
                 Ok(Some(row))
             }
-            // Rows that were complete before the characters went wrong have been given.
+            // All rows before the wrong characters have been returned.
             (None, Some(fault)) => Err(fault),
             (None, None) => Ok(None),
         }
@@ -110,7 +93,7 @@ impl RowDecoder {
 impl Iterator for RowDecoder {
     type Item = Result<Value, DecodeError>;
 
-    /// The next row; none until more is fed, or for good once the body has ended.
+    /// The next row. None until more is fed, or for good once the body has ended.
     fn next(&mut self) -> Option<Result<Value, DecodeError>> {
         if self.failed {
             return None;
@@ -123,7 +106,7 @@ impl Iterator for RowDecoder {
     }
 }
 
-/// Reads a body that has come as a whole: its rows, and [what stands around them](Decoder::rest).
+/// Reads a whole body: its rows, and [the document around them](RowDecoder::envelope).
 pub fn decode(
     format: &BodyFormat,
     list: Option<RowPath>,
@@ -133,18 +116,18 @@ pub fn decode(
     decoder.feed(body);
     decoder.finish();
     let rows = decoder.by_ref().collect::<Result<_, _>>()?;
-    Ok((rows, decoder.rest().clone()))
+    Ok((rows, decoder.envelope().clone()))
 }
 
-fn rows(syntax: &FormatSyntax, list: Option<RowPath>, limits: DecodeLimits) -> Box<dyn Rows> {
+fn rows(syntax: &FormatSyntax, list: Option<RowPath>, limits: DecodeLimits) -> Box<dyn RowParser> {
     match (syntax, list) {
-        (FormatSyntax::Json, None) => Box::new(json::Document::new(limits)),
-        (FormatSyntax::Json, Some(list)) => Box::new(json::List::new(list, limits)),
-        (FormatSyntax::JsonLines, _) => Box::new(JsonLines::new(limits)),
-        (FormatSyntax::Csv(options), _) => Box::new(csv::Table::new(options, limits)),
-        (FormatSyntax::Xml(options), _) => Box::new(Xml::new(options, limits)),
+        (FormatSyntax::Json, None) => Box::new(json::DocumentParser::new(limits)),
+        (FormatSyntax::Json, Some(list)) => Box::new(json::ListParser::new(list, limits)),
+        (FormatSyntax::JsonLines, _) => Box::new(JsonLinesParser::new(limits)),
+        (FormatSyntax::Csv(options), _) => Box::new(csv::CsvParser::new(options, limits)),
+        (FormatSyntax::Xml(options), _) => Box::new(XmlParser::new(options, limits)),
         (FormatSyntax::Text(options), _) => text::rows(options, limits),
-        (FormatSyntax::Form, _) => Box::new(Form::new(limits)),
+        (FormatSyntax::Form, _) => Box::new(FormParser::new(limits)),
     }
 }
 

@@ -1,35 +1,28 @@
-//! Why a body is not what its format says.
+//! Errors in bodies that do not follow their format.
 
 use std::fmt;
 
-/// Why a body is not what its format says, and where. It holds no values.
+/// An error in a body that does not follow its format. It contains no values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{format}, row {row}, {place}: {problem}")]
 pub struct DecodeError {
-    /// The format's name.
     pub format: &'static str,
-    /// The row that was being read, from 1.
+    /// The number of the row that was being read, from 1.
     pub row: u64,
-    /// Where in the body.
     pub place: DecodePlace,
-    /// What is wrong there.
     pub problem: DecodeProblem,
 }
 
 /// A place in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodePlace {
-    /// A byte, from 0: of the body where its characters are wrong, otherwise of its text in UTF-8.
+    /// A byte, from 0. Where characters are wrong, it counts bytes of the body, otherwise bytes of
+    /// its text in UTF-8.
     Byte(u64),
     /// A line, from 1.
     Line(u64),
     /// A line and a column in bytes, from 1.
-    Column {
-        /// The line.
-        line: u64,
-        /// The column.
-        column: u64,
-    },
+    Column { line: u64, column: u64 },
 }
 
 impl fmt::Display for DecodePlace {
@@ -44,52 +37,51 @@ impl fmt::Display for DecodePlace {
     }
 }
 
-/// What is wrong with a body.
+/// The problem of a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeProblem {
-    /// Its bytes are not characters of its charset.
+    /// Its bytes are not characters of this charset.
     #[error("not {0}; give the encoding that the system sends")]
     Charset(&'static str),
-    /// More would have to be held at once than is allowed.
+    /// More than the limit would have to be held at once.
     #[error("{what} is longer than {limit} bytes")]
     TooLarge {
-        /// What is too large.
         what: &'static str,
-        /// How many bytes are allowed.
+        /// The limit in bytes.
         limit: usize,
     },
     /// The body ends too early: it was cut off on its way.
     #[error("the body ends here; expected {0}")]
     Truncated(String),
-    /// Something else stands here than the format allows.
+    /// The body contains something that the format does not allow.
     #[error("{0}")]
     Malformed(String),
 }
 
-/// What is wrong and where, before it is known which row of which format it is.
+/// A problem and its place, before the row and the format are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct PlacedProblem {
     pub(crate) place: DecodePlace,
     pub(crate) problem: DecodeProblem,
 }
 
-impl Fault {
-    pub(crate) fn malformed(place: DecodePlace, message: impl Into<String>) -> Fault {
-        Fault {
+impl PlacedProblem {
+    pub(crate) fn malformed(place: DecodePlace, message: impl Into<String>) -> PlacedProblem {
+        PlacedProblem {
             place,
             problem: DecodeProblem::Malformed(message.into()),
         }
     }
 
-    pub(crate) fn truncated(place: DecodePlace, expected: impl Into<String>) -> Fault {
-        Fault {
+    pub(crate) fn truncated(place: DecodePlace, expected: impl Into<String>) -> PlacedProblem {
+        PlacedProblem {
             place,
             problem: DecodeProblem::Truncated(expected.into()),
         }
     }
 
-    pub(crate) fn too_large(place: DecodePlace, what: &'static str, limit: usize) -> Fault {
-        Fault {
+    pub(crate) fn too_large(place: DecodePlace, what: &'static str, limit: usize) -> PlacedProblem {
+        PlacedProblem {
             place,
             problem: DecodeProblem::TooLarge { what, limit },
         }

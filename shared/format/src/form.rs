@@ -1,38 +1,42 @@
-//! Forms as HTML sends them.
+//! HTML forms.
 
 use jaq_json::Map;
 use pomost_expression::Value;
 
-use crate::{DecodeLimits, buffer::Buffer, decode::Rows, error::Fault};
+use crate::{DecodeLimits, error::PlacedProblem, row_parser::RowParser, text_buffer::TextBuffer};
 
 /// Reads a form (`application/x-www-form-urlencoded`) as one row: an object of texts, with a list
 /// where a name occurs several times.
-pub(crate) struct Form {
+pub(crate) struct FormParser {
     limit: usize,
-    /// Its fields, once it has come to its end.
+    /// The fields, once the form has ended.
     form: Option<Value>,
 }
 
-impl Form {
-    pub(crate) fn new(limits: DecodeLimits) -> Form {
-        Form {
+impl FormParser {
+    pub(crate) fn new(limits: DecodeLimits) -> FormParser {
+        FormParser {
             limit: limits.row,
             form: None,
         }
     }
 }
 
-impl Rows for Form {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for FormParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         if buffer.len() > self.limit {
-            return Err(Fault::too_large(buffer.place(), "the form", self.limit));
+            return Err(PlacedProblem::too_large(
+                buffer.place(),
+                "the form",
+                self.limit,
+            ));
         }
         if self.form.is_some() || !buffer.ended() {
             return Ok(None);
         }
         let mut fields = Map::default();
         for (name, value) in form_urlencoded::parse(buffer.bytes()) {
-            add(
+            add_field(
                 &mut fields,
                 &name,
                 Value::utf8_str(value.into_owned()),
@@ -44,14 +48,14 @@ impl Rows for Form {
         Ok(self.form.clone())
     }
 
-    fn rest(&self) -> &Value {
+    fn envelope(&self) -> &Value {
         self.form.as_ref().unwrap_or(&Value::Null)
     }
 }
 
-/// Adds a field that may be there already: what occurs several times becomes a list, and what is
-/// `many` is one at once. The values themselves must not be lists.
-pub(crate) fn add(fields: &mut Map, name: &str, value: Value, many: bool) {
+/// Adds a field. A field that occurs several times becomes a list, and with `many` it is a list at
+/// once. The values themselves must not be lists.
+pub(crate) fn add_field(fields: &mut Map, name: &str, value: Value, many: bool) {
     let name = Value::utf8_str(name.to_owned());
     match fields.get_mut(&name) {
         None => {

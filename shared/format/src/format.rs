@@ -1,16 +1,14 @@
-//! What a body is written in.
+//! Formats of bodies.
 
 use crate::{Charset, CsvOptions, TextOptions, XmlOptions};
 
-/// What a body is written in: its syntax, its characters, and how much of it is held at most.
+/// The format of a body: its syntax, its charset and its limits.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BodyFormat {
-    /// The syntax.
     pub syntax: FormatSyntax,
-    /// The charset, where it is known; otherwise what the body itself says, or UTF-8. A byte order
-    /// mark at the beginning of a body overrules it.
+    /// The charset, where it is known. Otherwise the body itself says it, or it is UTF-8. A byte
+    /// order mark at the beginning of a body goes before it.
     pub charset: Option<Charset>,
-    /// How much of a body is held at once.
     pub limits: DecodeLimits,
 }
 
@@ -22,18 +20,18 @@ pub enum FormatSyntax {
     Json,
     /// A JSON text on each line.
     JsonLines,
-    /// Comma-separated values (RFC 4180) and their kin.
+    /// Comma-separated values (RFC 4180) and similar tables.
     Csv(CsvOptions),
     /// XML 1.0.
     Xml(XmlOptions),
     /// Plain text.
     Text(TextOptions),
-    /// A form, as HTML sends it: `application/x-www-form-urlencoded`.
+    /// An HTML form: `application/x-www-form-urlencoded`.
     Form,
 }
 
 impl FormatSyntax {
-    /// Whether a body is one value rather than rows.
+    /// True where a body is one value and not rows.
     pub fn is_one_document(&self) -> bool {
         match self {
             FormatSyntax::Json | FormatSyntax::Form => true,
@@ -44,13 +42,13 @@ impl FormatSyntax {
     }
 }
 
-/// How much of a body is held at once, in bytes of UTF-8. A body that wants more is an error.
+/// The highest numbers of bytes (of UTF-8) that are held at once. A body that needs more is an
+/// error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// The longest row of a body with many: an element of a JSON list, a line, an XML record.
+    /// The longest row of a body with many rows: an element of a JSON list, a line, an XML record.
     pub row: usize,
-    /// The longest document that is read as a whole, and the most that may stand around the rows of
-    /// one that is not.
+    /// The longest document that is read as a whole, and the longest envelope of one that is not.
     pub document: usize,
 }
 
@@ -73,7 +71,7 @@ impl From<FormatSyntax> for BodyFormat {
 }
 
 impl BodyFormat {
-    /// The format that a Content-Type header names (RFC 9110 §8.3), with its charset; none where it
+    /// The format and the charset that a Content-Type header names (RFC 9110 §8.3). None where it
     /// names no format that is read here. JSON is UTF-8, whatever charset is named (RFC 8259 §11).
     pub fn of_content_type(content_type: &str) -> Option<BodyFormat> {
         let syntax = FormatSyntax::of_media_type(content_type.split(';').next()?.trim())?;
@@ -88,10 +86,10 @@ impl BodyFormat {
         })
     }
 
-    /// The format of an answer: the given one or else what its Content-Type says or else JSON. Plain
-    /// text says nothing, since much JSON is sent so. The Content-Type's charset holds where the given
-    /// format has none.
-    pub fn of_answer(given: Option<&BodyFormat>, content_type: Option<&str>) -> BodyFormat {
+    /// The format of a response: the given one, or else the one that its Content-Type names, or
+    /// else JSON. Plain text does not count as named, because much JSON is sent with that type. The
+    /// Content-Type's charset is used where the given format has none.
+    pub fn of_response(given: Option<&BodyFormat>, content_type: Option<&str>) -> BodyFormat {
         let named = content_type.and_then(BodyFormat::of_content_type);
         let Some(given) = given else {
             return named
@@ -124,7 +122,7 @@ impl BodyFormat {
         }
     }
 
-    /// The format's name, as people know it.
+    /// The format's usual name.
     pub fn name(&self) -> &'static str {
         match self.syntax {
             FormatSyntax::Json => "JSON",
@@ -161,8 +159,8 @@ impl FormatSyntax {
     }
 }
 
-/// The charset of a Content-Type. One that nobody knows is left to the body: what is not UTF-8 then
-/// is an error there.
+/// The charset that a Content-Type names. An unknown charset is ignored: if the body is not UTF-8
+/// then, that is an error there.
 fn charset_of(content_type: &str) -> Option<Charset> {
     let parameters = content_type
         .split(';')
@@ -220,7 +218,7 @@ mod tests {
             ..CsvOptions::default()
         }));
         let answer =
-            BodyFormat::of_answer(Some(&csv), Some("application/json; charset=windows-1250"));
+            BodyFormat::of_response(Some(&csv), Some("application/json; charset=windows-1250"));
         assert_eq!(answer.syntax, csv.syntax);
         assert_eq!(answer.charset, Charset::of_label("windows-1250"));
         let latin = BodyFormat {
@@ -228,17 +226,20 @@ mod tests {
             ..csv.clone()
         };
         assert_eq!(
-            BodyFormat::of_answer(Some(&latin), Some("text/csv; charset=utf-8")),
+            BodyFormat::of_response(Some(&latin), Some("text/csv; charset=utf-8")),
             latin
         );
-        assert_eq!(BodyFormat::of_answer(None, Some("text/xml")).name(), "XML");
+        assert_eq!(
+            BodyFormat::of_response(None, Some("text/xml")).name(),
+            "XML"
+        );
         for silent in ["text/html", "text/plain; charset=iso-8859-1"] {
             assert_eq!(
-                BodyFormat::of_answer(None, Some(silent)),
+                BodyFormat::of_response(None, Some(silent)),
                 BodyFormat::default()
             );
         }
-        assert_eq!(BodyFormat::of_answer(None, None), BodyFormat::default());
+        assert_eq!(BodyFormat::of_response(None, None), BodyFormat::default());
     }
 
     #[test]

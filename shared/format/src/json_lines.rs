@@ -3,27 +3,27 @@
 use pomost_expression::Value;
 
 use crate::{
-    DecodeLimits, DecodePlace, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly,
-    lines::Lines,
+    DecodeLimits, DecodePlace, error::PlacedProblem, json::read_strictly,
+    line_scanner::LineScanner, row_parser::RowParser, text_buffer::TextBuffer,
 };
 
-/// Reads a JSON text from each line. Blank lines are no rows.
-pub(crate) struct JsonLines {
+/// Reads a JSON text from each line. Blank lines are not rows.
+pub(crate) struct JsonLinesParser {
     limit: usize,
-    lines: Lines,
+    lines: LineScanner,
 }
 
-impl JsonLines {
-    pub(crate) fn new(limits: DecodeLimits) -> JsonLines {
-        JsonLines {
+impl JsonLinesParser {
+    pub(crate) fn new(limits: DecodeLimits) -> JsonLinesParser {
+        JsonLinesParser {
             limit: limits.row,
-            lines: Lines::default(),
+            lines: LineScanner::default(),
         }
     }
 }
 
-impl Rows for JsonLines {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for JsonLinesParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         while let Some(line) = self.lines.find(buffer, self.limit)? {
             let bytes = &buffer.bytes()[..line.text];
             let is_last = buffer.ended() && line.whole == buffer.len();
@@ -35,7 +35,7 @@ impl Rows for JsonLines {
                     line: self.lines.number(),
                     column: error.index as u64 + 1,
                 };
-                Fault {
+                PlacedProblem {
                     place,
                     problem: error.problem,
                 }

@@ -1,17 +1,17 @@
 //! The formats of business APIs: JSON, JSON Lines, CSV, XML, forms and text.
 //!
-//! Reading is a push: a [`RowDecoder`] is fed the chunks of a body as they come and gives its rows one
-//! by one, with no more of the body in memory than the row that is not complete yet. A list of a
-//! gigabyte in one JSON or XML document is read so as well; what stands around the list, such as the
-//! next page's URL, is at hand at the end as [`RowDecoder::rest`].
+//! Reading is a push: a [`RowDecoder`] is fed the chunks of a body as they come and returns its rows
+//! one by one. It holds no more of the body in memory than the row that is not complete yet. So it
+//! also reads a list of a gigabyte in one JSON or XML document. The document around the list, with
+//! the next page's URL for example, is available at the end as [`RowDecoder::envelope`].
 //!
 //! ```
 //! use pomost_expression::write;
-//! use pomost_format::{Decoder, Format, row_path};
+//! use pomost_format::{BodyFormat, RowDecoder, row_path};
 //!
 //! let (list, each) = row_path(".customers[]").expect("a simple path");
 //! assert_eq!(each, ".");
-//! let mut decoder = Decoder::new(&Format::default(), Some(list));
+//! let mut decoder = RowDecoder::new(&BodyFormat::default(), Some(list));
 //! let mut rows = Vec::new();
 //! for chunk in [r#"{"customers":[{"id":1},{"i"#, r#"d":2}],"next":"/2"}"#] {
 //!     decoder.feed(chunk.as_bytes());
@@ -24,14 +24,13 @@
 //!     rows.push(write(&row?)?);
 //! }
 //! assert_eq!(rows, [r#"{"id":1}"#, r#"{"id":2}"#]);
-//! assert_eq!(write(decoder.rest())?, r#"{"customers":[],"next":"/2"}"#);
+//! assert_eq!(write(decoder.envelope())?, r#"{"customers":[],"next":"/2"}"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Writing is [`encode`] for a list of records, [`encode_one`] for one, and an [`BodyEncoder`] where the
-//! list is long.
+//! [`encode`] writes a list of records, [`encode_one`] writes one record, and a [`BodyEncoder`] writes
+//! a long list.
 
-mod buffer;
 mod charset;
 mod csv;
 mod decode;
@@ -41,9 +40,11 @@ mod form;
 mod format;
 mod json;
 mod json_lines;
-mod lines;
+mod line_scanner;
+mod row_parser;
 mod settings;
 mod text;
+mod text_buffer;
 mod xml;
 
 pub use charset::Charset;

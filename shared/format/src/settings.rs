@@ -1,16 +1,15 @@
-//! Formats of flow files.
+//! Formats from flow files.
 
 use pomost_models::format::{CsvSection, FormatSection, FormatSettings, XmlSection};
 
 use crate::{BodyFormat, Charset, CsvOptions, ElementPath, FormatSyntax, TextOptions, XmlOptions};
 
-/// Why the settings of a format cannot be.
+/// An error in the settings of a format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", .field.trim_start_matches('/').replace('/', "."))]
 pub struct SettingsError {
-    /// The setting, as a JSON pointer (RFC 6901) below the format: `/csv/delimiter`.
+    /// The setting as a JSON pointer (RFC 6901) below the format: `/csv/delimiter`.
     pub field: String,
-    /// What was expected there.
     pub message: String,
 }
 
@@ -55,7 +54,7 @@ fn charset(format: &str, label: Option<&str>) -> Result<Option<Charset>, Setting
             "'{label}' is no charset of the Encoding Standard (encoding.spec.whatwg.org), such as utf-8, \
              windows-1250 or iso-8859-2"
         );
-        wrong(format, "encoding", message)
+        settings_error(format, "encoding", message)
     })
 }
 
@@ -77,7 +76,7 @@ fn csv_options(csv: &CsvSection) -> Result<CsvOptions, SettingsError> {
         nulls: csv.nulls,
     };
     if !header && csv.names.is_empty() {
-        return Err(wrong(
+        return Err(settings_error(
             "/csv",
             "header",
             "without a header the columns need names".into(),
@@ -87,14 +86,14 @@ fn csv_options(csv: &CsvSection) -> Result<CsvOptions, SettingsError> {
         (1..csv.names.len()).find(|&index| csv.names[..index].contains(&csv.names[index]))
     {
         let message = format!("the column '{}' is named twice", csv.names[twice]);
-        return Err(wrong("/csv", &format!("names/{twice}"), message));
+        return Err(settings_error("/csv", &format!("names/{twice}"), message));
     }
     let special = [Some(options.delimiter), options.quote, options.escape];
     let is_twice =
         |one: usize, other: usize| special[one].is_some() && special[one] == special[other];
     if is_twice(0, 1) || is_twice(0, 2) || is_twice(1, 2) {
         let message = "delimiter, quote and escape must be different characters";
-        return Err(wrong("/csv", "delimiter", message.into()));
+        return Err(settings_error("/csv", "delimiter", message.into()));
     }
     Ok(options)
 }
@@ -103,7 +102,7 @@ fn character(field: &str, text: Option<&str>) -> Result<Option<u8>, SettingsErro
     match text.map(str::as_bytes) {
         None => Ok(None),
         Some(&[byte @ (b'\t' | b' '..=b'~')]) => Ok(Some(byte)),
-        Some(_) => Err(wrong(
+        Some(_) => Err(settings_error(
             "/csv",
             field,
             "expected one character of ASCII".into(),
@@ -115,10 +114,10 @@ fn xml_options(xml: &XmlSection) -> Result<XmlOptions, SettingsError> {
     let path = |field: &str, path: &String| {
         if path.contains(':') && !xml.prefixes {
             let message = "names have no prefix here; leave it out or set prefixes: true";
-            return Err(wrong("/xml", field, message.into()));
+            return Err(settings_error("/xml", field, message.into()));
         }
         path.parse::<ElementPath>()
-            .map_err(|message| wrong("/xml", field, message))
+            .map_err(|message| settings_error("/xml", field, message))
     };
     let list = xml.list.iter().enumerate();
     Ok(XmlOptions {
@@ -134,7 +133,7 @@ fn xml_options(xml: &XmlSection) -> Result<XmlOptions, SettingsError> {
     })
 }
 
-fn wrong(format: &str, field: &str, message: String) -> SettingsError {
+fn settings_error(format: &str, field: &str, message: String) -> SettingsError {
     SettingsError {
         field: format!("{format}/{field}"),
         message,

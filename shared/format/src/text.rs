@@ -2,38 +2,41 @@
 
 use pomost_expression::Value;
 
-use crate::{DecodeLimits, buffer::Buffer, decode::Rows, error::Fault, lines::Lines};
+use crate::{
+    DecodeLimits, error::PlacedProblem, line_scanner::LineScanner, row_parser::RowParser,
+    text_buffer::TextBuffer,
+};
 
-/// How plain text is read and written.
+/// Settings of plain text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TextOptions {
-    /// Whether each line is a row, instead of the whole text being one.
+    /// True where each line is a row. Otherwise the whole text is one row.
     pub lines: bool,
 }
 
-/// What reads plain text.
-pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn Rows> {
+/// The parser of plain text.
+pub(crate) fn rows(options: &TextOptions, limits: DecodeLimits) -> Box<dyn RowParser> {
     if options.lines {
-        Box::new(TextLines {
+        Box::new(TextLinesParser {
             limit: limits.row,
-            lines: Lines::default(),
+            lines: LineScanner::default(),
         })
     } else {
-        Box::new(Whole {
+        Box::new(WholeTextParser {
             limit: limits.document,
             text: None,
         })
     }
 }
 
-/// Each line is a row, without its line break.
-struct TextLines {
+/// Reads each line as a row, without its line break.
+struct TextLinesParser {
     limit: usize,
-    lines: Lines,
+    lines: LineScanner,
 }
 
-impl Rows for TextLines {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for TextLinesParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let Some(line) = self.lines.find(buffer, self.limit)? else {
             return Ok(None);
         };
@@ -43,17 +46,21 @@ impl Rows for TextLines {
     }
 }
 
-/// The text is one row.
-struct Whole {
+/// Reads the whole text as one row.
+struct WholeTextParser {
     limit: usize,
-    /// The text, once it has come to its end.
+    /// The text, once it has ended.
     text: Option<Value>,
 }
 
-impl Rows for Whole {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for WholeTextParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         if buffer.len() > self.limit {
-            return Err(Fault::too_large(buffer.place(), "the text", self.limit));
+            return Err(PlacedProblem::too_large(
+                buffer.place(),
+                "the text",
+                self.limit,
+            ));
         }
         if self.text.is_some() || !buffer.ended() {
             return Ok(None);
@@ -63,12 +70,12 @@ impl Rows for Whole {
         Ok(self.text.clone())
     }
 
-    fn rest(&self) -> &Value {
+    fn envelope(&self) -> &Value {
         self.text.as_ref().unwrap_or(&Value::Null)
     }
 }
 
-/// The text of bytes from a buffer. What a buffer holds is UTF-8, so nothing is replaced.
+/// The text of bytes from a buffer. Buffers contain UTF-8, so nothing is replaced.
 pub(crate) fn utf8(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

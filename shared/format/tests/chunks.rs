@@ -1,4 +1,4 @@
-//! What comes of a body does not depend on how it is cut into chunks, and whatever it holds, it
+//! The rows of a body do not depend on how it is cut into chunks, and whatever it holds, it
 //! gives rows or an error and no panic.
 
 #![allow(clippy::unwrap_used)]
@@ -148,7 +148,7 @@ fn no_error_tells_a_value() {
     assert!(errors > 5000, "{errors}");
 }
 
-/// What comes of a body, at once, byte by byte, in two pieces and in random ones.
+/// The rows of a body that is read at once, byte by byte, in two pieces and in random ones.
 fn same_however_it_is_cut(format: &BodyFormat, list: Option<&RowPath>, body: &[u8]) -> Outcome {
     let whole = outcome(format, list, [body]);
     let text = String::from_utf8_lossy(body);

@@ -61,7 +61,7 @@ fn a_record_that_is_written_is_read_as_it_was() {
     }
 }
 
-/// What XML can say, as it is read: texts, and objects with more than a text.
+/// Values that XML can express, as they are read: texts, and objects with more than a text.
 fn element(rng: &mut Rng, depth: usize) -> Value {
     if depth == 0 || rng.u8(0..3) == 0 {
         return Value::from(text(rng));

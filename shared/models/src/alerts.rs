@@ -1,41 +1,43 @@
-//! `alerts.yaml`: who is told what people have to know.
+//! `alerts.yaml`: the alerts of a project.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Period, system::SecretReference};
+use crate::{Period, secret::SecretReference};
 
-/// Who is told when a system is down, when many records die, and when a flow does not succeed any more.
+/// Alerts: messages when a system is down, when many records die, and when a flow has not succeeded
+/// for too long.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsFile {
-    /// Where messages go, each once, by `POST` as `{"text": "…"}`: an incoming webhook of Slack,
-    /// Mattermost, Teams and others. It lets in whoever knows it, so it is a secret.
+    /// The URL that messages are posted to, each once, as `{"text": "…"}`: an incoming webhook of
+    /// Slack, Mattermost, Teams and others. Everybody who knows the URL can post there, so it is a
+    /// secret.
     pub url: SecretReference,
-    /// Whether plain http may be used with a host that is not this machine.
+    /// Allows plain http to a host that is not this machine.
     #[serde(default)]
     pub allow_http: bool,
-    /// How many dead letters of one flow are a burst.
+    /// The number of dead letters of one flow that is worth an alert.
     #[serde(default)]
     pub dead_letters: BurstSection,
-    /// For how many of its intervals, or times by the clock, a flow with a schedule may go without a run that
-    /// succeeded.
+    /// Alerts when a flow with a schedule has had no successful run for this many of its intervals,
+    /// or of its times by the clock.
     #[serde(default = "default_overdue")]
     #[schemars(range(min = 2, max = 1000))]
     pub overdue: u32,
 }
 
-/// So many in so long.
+/// A number of dead letters within a time.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BurstSection {
-    /// How many.
+    /// The number of dead letters.
     #[serde(default = "default_count")]
     #[schemars(range(min = 1))]
     pub count: u32,
-    /// Within how long.
+    /// The time within which they died.
     #[serde(default = "default_within")]
     pub within: Period,
 }

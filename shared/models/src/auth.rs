@@ -1,93 +1,96 @@
-//! A system's `auth`: how requests prove who sends them.
+//! A system's `auth`: authentication of requests.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{request::RequestSection, system::SecretReference, text::Jq};
+use crate::{request::RequestSection, secret::SecretReference, text::JqExpression};
 
-/// How requests prove who sends them.
+/// The authentication of requests.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AuthSection {
-    /// `Authorization: Bearer …` (RFC 6750).
+    /// A bearer token: `Authorization: Bearer …` (RFC 6750).
     Bearer {
         /// The token.
         token: SecretReference,
     },
-    /// `Authorization: Basic …` (RFC 7617).
+    /// User name and password: `Authorization: Basic …` (RFC 7617).
     Basic {
         /// The user's name.
         username: String,
         /// The user's password.
         password: SecretReference,
     },
-    /// A key in a header of its own, in the query or in a cookie.
+    /// An API key in a header, in a query parameter or in a cookie.
     ApiKey(ApiKeySection),
-    /// Tokens of an authorisation server (RFC 6749), renewed before they expire and when they are
-    /// refused, once for all replicas.
+    /// Tokens of an OAuth 2.0 authorisation server (RFC 6749). They are renewed before they expire
+    /// and when they are refused, once for all replicas.
     #[serde(rename = "oauth2")]
     OAuth2(Box<OAuth2Section>),
-    /// A token that a login gives, renewed before it expires and when it is refused.
+    /// A token from a login request. It is renewed before it expires and when it is refused.
     Session(Box<SessionSection>),
 }
 
-/// A key in a header of its own, in the query or in a cookie; one of the three is to be named.
+/// An API key in a header, in a query parameter or in a cookie: exactly one of `header`, `query`
+/// and `cookie` has to be given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeySection {
-    /// The name of the header that takes the key.
+    /// The name of the header that carries the key.
     #[serde(default)]
     pub header: Option<String>,
-    /// The name of the query parameter that takes the key.
+    /// The name of the query parameter that carries the key.
     #[serde(default)]
     pub query: Option<String>,
-    /// The name of the cookie that takes the key.
+    /// The name of the cookie that carries the key.
     #[serde(default)]
     pub cookie: Option<String>,
     /// The key.
     pub value: SecretReference,
 }
 
-/// Tokens of an authorisation server.
+/// Tokens of an OAuth 2.0 authorisation server.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth2Section {
-    /// What tokens are given for.
+    /// The grant that the tokens are requested with.
     pub grant: GrantSection,
-    /// The authorisation server's token endpoint. `${NAME}` is taken from the environment or the
-    /// project's `.env`.
+    /// The token endpoint of the authorisation server. `${NAME}` is taken from the environment or
+    /// the project's `.env`.
     pub token_url: String,
-    /// The name by which the authorisation server knows us.
+    /// The client id that the authorisation server knows Pomost by.
     pub client_id: String,
-    /// What proves that we are the client.
+    /// The client secret.
     #[serde(default)]
     pub client_secret: Option<SecretReference>,
-    /// How we prove to the token endpoint that we are the client.
+    /// The authentication of Pomost at the token endpoint.
     #[serde(default)]
     pub client_auth: ClientAuthSection,
-    /// What access is asked for.
+    /// The scopes that are requested.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// Whom the tokens are for: the parameter `audience`, and with `grant: jwt_bearer` the
-    /// assertion's `aud` instead, which is otherwise the token endpoint.
+    /// The audience of the tokens: the parameter `audience`. With `grant: jwt_bearer` it is the
+    /// assertion's `aud` instead, which is the token endpoint by default.
     #[serde(default)]
     pub audience: Option<String>,
     /// Further parameters of the token request, by name.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// With `grant: refresh_token`, the first refresh token; those that follow are kept in the store.
-    /// A new one here replaces them.
+    /// With `grant: refresh_token`, the first refresh token. The tokens that follow are kept in the
+    /// store. A new value here replaces them.
     #[serde(default)]
     pub refresh_token: Option<SecretReference>,
-    /// The key that signs assertions, as PEM (RSA, P-256 or Ed25519, in PKCS#8; RSA in PKCS#1 too).
+    /// The private key that signs assertions, as PEM: RSA, P-256 or Ed25519, in PKCS#8 (RSA also in
+    /// PKCS#1).
     #[serde(default)]
     pub private_key: Option<SecretReference>,
-    /// The name by which the authorisation server knows the key: the assertions' `kid`.
+    /// The id of the key at the authorisation server: the `kid` of assertions.
     #[serde(default)]
     pub key_id: Option<String>,
-    /// With `grant: jwt_bearer`, on whose behalf: the assertion's `sub`, otherwise the client.
+    /// With `grant: jwt_bearer`, the assertion's `sub`: the user on whose behalf tokens are
+    /// requested. The client id by default.
     #[serde(default)]
     pub subject: Option<String>,
     /// With `grant: jwt_bearer`, further claims of the assertion, by name.
@@ -95,51 +98,52 @@ pub struct OAuth2Section {
     pub claims: BTreeMap<String, String>,
 }
 
-/// What tokens are given for.
+/// The grant that tokens are requested with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantSection {
-    /// The client itself (RFC 6749 §4.4).
+    /// For the client itself (RFC 6749 §4.4).
     ClientCredentials,
-    /// A refresh token (RFC 6749 §6), which may be good for one use only.
+    /// With a refresh token (RFC 6749 §6), which may be valid for one use only.
     RefreshToken,
-    /// An assertion that we sign (RFC 7523 §2.1).
+    /// With an assertion that Pomost signs (RFC 7523 §2.1).
     JwtBearer,
 }
 
-/// How we prove to a token endpoint that we are the client.
+/// The authentication of Pomost at the token endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthSection {
-    /// By `Authorization: Basic …` (RFC 6749 §2.3.1).
+    /// With `Authorization: Basic …` (RFC 6749 §2.3.1).
     #[default]
     Basic,
-    /// By the parameters `client_id` and `client_secret` (RFC 6749 §2.3.1).
+    /// With the parameters `client_id` and `client_secret` (RFC 6749 §2.3.1).
     Body,
-    /// By an assertion that we sign with `private_key` (RFC 7523 §2.2).
+    /// With an assertion that is signed with `private_key` (RFC 7523 §2.2).
     PrivateKeyJwt,
 }
 
-/// A token that a login gives.
+/// A token from a login request.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SessionSection {
-    /// The login.
+    /// The login request.
     #[serde(flatten)]
     pub request: RequestSection,
-    /// What `.` is in the login's body and headers: secrets by name.
+    /// The secrets of the login, by name. They are the input `.` of its body and headers.
     pub credentials: BTreeMap<String, SecretReference>,
-    /// The token in the login's answer, where `.` is `{status, headers, body}`; the names of headers
-    /// are in lower case.
-    pub token: Jq,
-    /// The header that the token travels in, `{}` being the token: otherwise, and where there is no
-    /// cookie, `Authorization: Bearer {}`.
+    /// The token in the login's answer, where `.` is `{status, headers, body}`. The names of
+    /// headers are in lower case.
+    pub token: JqExpression,
+    /// The header that carries the token, with `{}` in place of the token. By default, and where no
+    /// cookie is given, `Authorization: Bearer {}`.
     #[serde(default)]
     pub header: Option<String>,
-    /// The name of the cookie that the token travels in.
+    /// The name of the cookie that carries the token.
     #[serde(default)]
     pub cookie: Option<String>,
-    /// When the token expires, in the login's answer: seconds from then, seconds since 1970, or a
-    /// time as text (RFC 3339). Left out, or null, it is used until it is refused.
+    /// The time when the token expires, in the login's answer: seconds from then, seconds since
+    /// 1970, or a time as text (RFC 3339). If left out, or null, the token is used until it is
+    /// refused.
     #[serde(default)]
-    pub expires: Option<Jq>,
+    pub expires: Option<JqExpression>,
 }

@@ -1,59 +1,74 @@
-//! The message on a queue.
+//! Batches: the messages on the queues.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Lane, Record, RunId};
+use crate::{BatchId, Lane, Record, RunId};
 
-/// The AMQP `type` of a [`Batch`]; a reader dead-letters any other.
+/// The AMQP `type` of a [`Batch`]. A reader makes a dead letter of a message of any other type.
 pub const BATCH_TYPE: &str = "pomost.batch.v1";
 
-/// What stands in the ids of batches that a person sent again, and of no other.
-pub const REPLAYS: &str = "replay.";
-
-/// Up to `batch_size` records of one flow and one run.
+/// A message with up to `batch_size` records of one flow and one run.
 ///
-/// A record that fails alone leaves its batch alone: what is retried is a smaller batch with the
-/// same `id` and `size`, holding only the records that need it.
+/// Records that have to be tried again travel in a smaller batch with the same `id` and `size`, so
+/// one record that fails does not hold back the others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Batch {
-    /// The flow the records belong to.
     pub flow: String,
-    /// The run that extracted them.
+    /// The run that extracted the records.
     pub run: RunId,
-    /// Names the batch within its run. A page that is read twice after a crash gives the same ids.
-    pub id: String,
-    /// How many slots the batch had when it was extracted.
+    pub id: BatchId,
+    /// Number of slots that the batch had when it was extracted. A batch that is retried has fewer
+    /// records.
     pub size: u32,
-    /// How often these records have failed by their own fault, 0 for the first try.
+    /// Number of failed attempts that count for these records: 0 at the first attempt.
     #[serde(default)]
     pub attempt: u32,
-    /// How often these records were handed back because something else was not ready.
+    /// Number of times that these records were handed back because something else was not ready. It
+    /// does not count towards the attempts.
     #[serde(default)]
     pub waits: u32,
-    /// Whether these records go first, or leave others their turns.
     #[serde(default, skip_serializing_if = "Lane::is_live")]
     pub lane: Lane,
-    /// The records themselves.
     pub records: Vec<Record>,
 }
 
 impl Batch {
-    /// The message's body.
+    /// A batch at its first attempt, in the live lane. It has a slot for each of the records.
+    pub fn new(
+        flow: impl Into<String>,
+        run: RunId,
+        id: impl Into<BatchId>,
+        records: Vec<Record>,
+    ) -> Batch {
+        Batch {
+            flow: flow.into(),
+            run,
+            id: id.into(),
+            size: u32::try_from(records.len()).unwrap_or(u32::MAX),
+            attempt: 0,
+            waits: 0,
+            lane: Lane::Live,
+            records,
+        }
+    }
+
+    /// Encodes the batch as the body of a message.
     pub fn encode(&self) -> Vec<u8> {
-        // Fails only for maps with keys that are no text, of which there are none.
+        // Serialising fails only for maps whose keys are not text, and there are none.
         serde_json::to_vec(self).expect("a batch is JSON")
     }
 
-    /// Whether a person sent these records again.
+    /// True where somebody replayed these records with `pomost dead replay`.
     pub fn is_replay(&self) -> bool {
-        self.id.contains(REPLAYS)
+        self.id.is_replay()
     }
 
-    /// The batch in as many batches as it takes for none to hold more than so many bytes of records,
-    /// unless it is one record. They have the same id: each slot is in one of them.
-    pub fn parts(&self, bytes: usize) -> Vec<Cow<'_, Batch>> {
+    /// Splits the batch into batches with at most `bytes` bytes of records each. A single record
+    /// that is longer has a batch of its own. All parts keep the id, and each slot is in exactly
+    /// one of them.
+    pub fn split_by_bytes(&self, bytes: usize) -> Vec<Cow<'_, Batch>> {
         let mut held = 0;
         let mut ends = Vec::new();
         for (place, record) in self.records.iter().enumerate() {
@@ -74,12 +89,12 @@ impl Batch {
             .collect()
     }
 
-    /// The batch with its records' keys and versions alone.
-    pub fn bare(&self) -> Batch {
-        self.with_records(self.records.iter().map(Record::bare).collect())
+    /// The batch with only the keys, versions and operations of its records.
+    pub fn without_data(&self) -> Batch {
+        self.with_records(self.records.iter().map(Record::without_data).collect())
     }
 
-    /// The same batch with other records in it: for a retry, or for the next stage.
+    /// The same batch with other records: for a retry, or for the next stage.
     pub fn with_records(&self, records: Vec<Record>) -> Batch {
         Batch {
             records,
@@ -108,20 +123,11 @@ mod tests {
             source: None,
         };
         let records = (0..).zip(lengths).map(record).collect();
-        Batch {
-            flow: "f".into(),
-            run: RunId::generate(),
-            id: "0.0".into(),
-            size: 9,
-            attempt: 1,
-            waits: 2,
-            lane: Lane::Live,
-            records,
-        }
+        Batch::new("f", RunId::generate(), "0.0", records)
     }
 
     fn slots(batch: &Batch, bytes: usize) -> Vec<Vec<u32>> {
-        let parts = batch.parts(bytes);
+        let parts = batch.split_by_bytes(bytes);
         parts
             .iter()
             .map(|part| part.records.iter().map(|record| record.slot).collect())

@@ -1,97 +1,103 @@
-//! Records that could not be settled.
+//! Dead letters: records that could not be settled.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{AttemptFingerprint, Operation, Record, RunId, Stage, Version, run::ParseWordError};
+use crate::{
+    AttemptFingerprint, BatchId, Operation, Record, RunId, Stage, Version, run::ParseWordError,
+};
 
 /// The AMQP `type` of a message of dead letters: a JSON array of [`DeadLetter`].
 pub const DEAD_LETTERS_TYPE: &str = "pomost.dead.v1";
 
-/// A record that could not be settled, with all that is needed to see why and to replay it.
+/// A record that could not be settled, with everything that is needed to see why and to replay it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The same for the same record of the same run and stage, so that archiving it twice keeps one:
-    /// 24 hexadecimal digits.
+    /// 24 hexadecimal digits. The same record of the same run and stage has the same id, so that a
+    /// letter that is archived twice is kept once.
     pub id: String,
-    /// The flow it belongs to.
     pub flow: String,
-    /// The run it died in.
+    /// The run in which the record died.
     pub run: RunId,
-    /// The batch it died in.
-    pub batch: String,
-    /// The slots of that batch.
+    /// The batch in which the record died. Empty where the message could not be read.
+    pub batch: BatchId,
+    /// Number of slots of that batch.
     pub size: u32,
-    /// The stage that could not settle it.
+    /// The stage that could not settle the record.
     pub stage: Stage,
-    /// What kind of failure it was.
     pub reason: DeadLetterReason,
-    /// What went wrong, without secrets or sensitive values.
+    /// The error, without secrets and sensitive values.
     pub error: String,
-    /// The JSON pointer (RFC 6901) of the field at fault, where one is.
+    /// The JSON pointer (RFC 6901) of the wrong field, where one field is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: u32,
-    /// The W3C trace context in which it died.
+    /// The W3C trace context in which the record died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// When it died.
     pub died_at: Timestamp,
-    /// The record as it came to the stage; none where the message could not be read.
+    /// The record as it came to the stage. None where the message could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
-    /// The message itself where it could not be read, as JSON text of its bytes.
+    /// The message as JSON text, where it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Box<RawValue>>,
-    /// The version of the flow's files under which it died; none where the letter was written by an older release
-    /// or by a process that does not know the flow.
+    /// The version of the flow's files under which the record died. None in letters of older
+    /// releases, and of processes that do not know the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow_version: Option<String>,
-    /// Whether the flow applies the newest version of a key alone, so that this letter outdates those of older ones.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub newest_alone: bool,
+    /// True where the flow applies only the latest version of a key, so that this letter replaces
+    /// the letters of older versions.
+    #[serde(
+        rename = "newest_alone",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub latest_only: bool,
 }
 
 impl DeadLetter {
-    /// The body of a message of dead letters.
+    /// Encodes dead letters as the body of a message.
     pub fn encode(letters: &[DeadLetter]) -> Vec<u8> {
-        // Fails only for maps with keys that are no text, of which there are none.
+        // Serialising fails only for maps whose keys are not text, and there are none.
         serde_json::to_vec(letters).expect("dead letters are JSON")
     }
 
-    /// The id of the dead letter of one record of one run at one stage. The slot does not tell: a page
-    /// that is read again after a crash may have another record in it. Nor does an order of extraction,
-    /// which is another one then.
+    /// The id of the dead letter of one record in one run and stage.
+    ///
+    /// The slot alone is not enough: a page that is read again after a crash may have another
+    /// record in it. The order of extraction is left out, because it changes each time a record is
+    /// read.
     pub fn id_of(run: RunId, batch: &str, stage: Stage, record: &Record) -> String {
         let Record {
             slot, key, version, ..
         } = record;
-        let version = version.given();
-        // Fails only for maps with keys that are no text, of which there are none.
+        let version = version.source_text();
+        // Serialising fails only for maps whose keys are not text, and there are none.
         let names =
             serde_json::to_vec(&(run, batch, stage, slot, key, version)).expect("names are JSON");
-        hexadecimal(Sha256::digest(names))
+        short_hexadecimal(Sha256::digest(names))
     }
 
-    /// The id of the dead letter of a message that could not be read. Another one with the same body
-    /// may come at any time, and must not pass for this one.
+    /// The id of the dead letter of a message that could not be read. It contains the time, because
+    /// another message with the same body is another letter.
     pub fn id_of_message(body: &[u8], died_at: Timestamp) -> String {
-        hexadecimal(
+        short_hexadecimal(
             Sha256::new_with_prefix(died_at.as_nanosecond().to_be_bytes())
                 .chain_update(body)
                 .finalize(),
         )
     }
 
-    /// The id of the trace in which it died.
+    /// The id of the trace in which the record died.
     pub fn trace_id(&self) -> Option<&str> {
         self.traceparent.as_deref()?.split('-').nth(1)
     }
 
-    /// The record's key, or nothing where the message could not be read.
+    /// The record's key. Empty where the message could not be read.
     pub fn key(&self) -> &str {
         self.record.as_ref().map_or("", |record| &record.key)
     }
@@ -101,9 +107,9 @@ impl DeadLetter {
         self.record.as_ref().map(|record| &record.version)
     }
 
-    /// What decided what became of the record, where that is known: a record of equal fate that is read again
-    /// needs no letter of its own.
-    pub fn fate(&self) -> Option<AttemptFingerprint> {
+    /// The fingerprint of the failed attempt, where it is known. A record with an equal fingerprint
+    /// that is read again needs no letter of its own.
+    pub fn fingerprint(&self) -> Option<AttemptFingerprint> {
         Some(AttemptFingerprint::of(
             self.flow_version.as_deref()?,
             self.stage,
@@ -111,40 +117,41 @@ impl DeadLetter {
         ))
     }
 
-    /// Whether it is of a row that was told and that the source would not say more about.
-    pub fn is_told(&self) -> bool {
+    /// True for a row that a webhook delivered and that could not be fetched from the source.
+    pub fn awaits_fetch(&self) -> bool {
         self.record
             .as_ref()
-            .is_some_and(|record| record.is_told(self.stage))
+            .is_some_and(|record| record.awaits_fetch(self.stage))
     }
 
-    /// What was to happen to the record.
+    /// The operation of the record.
     pub fn op(&self) -> Option<Operation> {
         self.record.as_ref().map(|record| record.op)
     }
 }
 
-/// The first 24 digits: 96 bits, so that no two letters of any installation share them by chance.
-fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
+/// The first 24 hexadecimal digits of a digest: 96 bits, so that no two letters of an installation
+/// have the same id by chance.
+fn short_hexadecimal(digest: impl AsRef<[u8]>) -> String {
     digest.as_ref()[..12]
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
 
-/// What kind of failure made a dead letter.
+/// The kind of failure that made a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterReason {
-    /// A schema, a mapping or the destination refused the record.
+    /// A schema, the mapping or the destination refused the record.
     Invalid,
-    /// The attempts at something that may pass were used up.
+    /// The failure may be temporary, but all attempts were used up.
     Transient,
-    /// Whether the destination has the record is not known, and nothing can tell.
+    /// It is unknown whether the destination has the record, and nothing can tell.
     InDoubt,
     /// Somebody else changed the record at the destination.
     Conflict,
-    /// It brought a worker down each time.
+    /// The record made a worker crash on every delivery.
     Poison,
     /// The message could not be read.
     Unreadable,
@@ -226,7 +233,8 @@ mod tests {
         let moments = [uuid::Uuid::now_v7(), uuid::Uuid::now_v7()];
         assert_eq!(id(read(moments[0])), id(read(moments[1])));
         let versioned = moments.map(|moment| {
-            let version = Version::new("1").extracted(&Version::of_extraction(moment, 0));
+            let version =
+                Version::new("1").with_extraction_order(&Version::of_extraction(moment, 0));
             id(Record {
                 version,
                 ..record(0, "", "")

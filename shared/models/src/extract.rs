@@ -1,71 +1,81 @@
 //! The section `extract` of a flow file.
 
+mod cursor;
+mod paginate;
+mod schedule;
+
+pub use cursor::CursorSection;
+pub use paginate::PaginateSection;
+pub use schedule::ScheduleSection;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::{
-    Period, VersionType,
+    VersionType,
     format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
-    text::{Jq, Name},
+    text::{JqExpression, ResourceName},
     webhook::WebhookSection,
 };
 
-/// Where the records come from.
+/// The source of the records.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ExtractSection {
-    /// The system to read.
-    pub system: Name,
-    /// The request that lists the records; left out, the source delivers them by `webhook`, and nothing is
-    /// read.
+    /// The system that is read.
+    pub system: ResourceName,
+    /// The request that lists the records. If left out, nothing is read, and the source delivers
+    /// the records to `webhook`.
     #[serde(flatten)]
     pub listing: Option<ListingSection>,
-    /// Another listing, for each row of which the records are listed: the orders of each customer. The
-    /// row is `$parent` in the request, in `records`, `key`, `version` and `deleted`.
+    /// An outer listing. The records are listed for each of its rows, for example the orders of
+    /// each customer. The row is `$parent` in the request, in `records`, `key`, `version` and
+    /// `deleted`.
     #[serde(default)]
     pub for_each: Option<ListingSection>,
-    /// A request for each row, where a list gives little more than ids.
+    /// A request for each row, for sources whose lists contain little more than ids.
     #[serde(default)]
     pub fetch: Option<FetchSection>,
-    /// A record's primary key.
-    pub key: Jq,
-    /// What orders the changes of one key: a time, a number or text. Left out, the order of reading.
+    /// The record's primary key.
+    pub key: JqExpression,
+    /// The version of the record, which orders the changes of one key: a time, a number or text. If
+    /// left out, changes are ordered by when they were read.
     #[serde(default)]
-    pub version: Option<Jq>,
-    /// What versions are; left out, each is taken for what it looks like, and a key whose versions are of
-    /// different types is refused. Once it is given, versions of other types that were applied before
-    /// count as older.
+    pub version: Option<JqExpression>,
+    /// The type of the versions. If left out, the type is recognised by the look of each version,
+    /// and a key with versions of different types is refused. Once it is given, versions of other
+    /// types that were applied before count as older.
     #[serde(default)]
     pub version_type: Option<VersionType>,
-    /// The zone of the clock by which the source writes times that name none, `Europe/Warsaw`, where its versions or
-    /// its cursor are such; left out, it may be any: a time that comes twice on any clock of the earth, when that is
-    /// put back, is taken for one that does so here.
+    /// The time zone of the source's clock, `Europe/Warsaw`, for versions and cursors that are
+    /// times without a zone. If left out, the clock may be in any zone: every hour that some clock
+    /// on earth shows twice, when it is put back, is treated as one that may occur twice.
     #[serde(default)]
     pub timezone: Option<String>,
-    /// How far the source has been read; left out, every run reads everything.
+    /// The cursor: how far the source has been read. If left out, every run reads everything.
     #[serde(default)]
     pub cursor: Option<CursorSection>,
-    /// Whether the source deleted the record.
+    /// A test that is true for records that the source deleted.
     #[serde(default)]
-    pub deleted: Option<Jq>,
-    /// A listing of what the source deleted, read after the records.
+    pub deleted: Option<JqExpression>,
+    /// A listing of the records that the source deleted. It is read after the records.
     #[serde(default)]
     pub deletions: Option<DeletionsSection>,
-    /// Takes what the source no longer lists for deleted; for runs that read everything, as of flows without a
-    /// cursor, and those that begin without a token or a link.
+    /// Deletes the records that the source no longer lists. It works in runs that read everything:
+    /// in flows without a cursor, and in runs that begin without a token or a link.
     #[serde(default)]
     pub sweep: Option<SweepSection>,
-    /// When to run by itself; left out, only `pomost sync` runs it.
+    /// The times at which the flow runs by itself. If left out, only `pomost sync` runs it.
     #[serde(default)]
     pub schedule: Option<ScheduleSection>,
-    /// Where the source delivers changes by itself, beside being read: deliveries give latency, and
-    /// reading proves that none was missed.
+    /// The webhook that the source delivers changes to, beside being read. Deliveries arrive early,
+    /// and reading proves that none was missed.
     #[serde(default)]
     pub webhook: Option<WebhookSection>,
     /// A JSON Schema file that every record of the source must satisfy.
     #[serde(default)]
     pub expect: Option<String>,
-    /// What answers mean where that is not what HTTP says; before the system's own rules.
+    /// Rules for answers that mean something else than their HTTP status says. They go before the
+    /// system's rules.
     #[serde(default)]
     pub answers: Vec<AnswerRuleSection>,
 }
@@ -73,55 +83,55 @@ pub struct ExtractSection {
 /// A request whose answers are pages of rows.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ListingSection {
-    /// The request of a page.
+    /// The request for a page.
     #[serde(flatten)]
     pub request: RequestSection,
-    /// How to come to the next page; left out where one answer holds everything.
+    /// The way to the next page. If left out, one answer contains everything.
     #[serde(default)]
     pub paginate: Option<PaginateSection>,
-    /// What answers are written in; left out, what their Content-Type says, or else JSON.
+    /// The format of the answers. By default the one that their Content-Type names, or else JSON.
     #[serde(default)]
     pub format: Option<FormatSection>,
-    /// The rows in an answer, one output each: of JSON, such as `.customers[]`. Of formats that have rows
-    /// of their own, each of these is `.`, and `records` may be left out.
+    /// The rows in an answer, one output for each: `.customers[]`. In formats with rows of their
+    /// own, `.` is one row, and `records` may be left out.
     #[serde(default)]
-    pub records: Option<Jq>,
+    pub records: Option<JqExpression>,
 }
 
-/// A request for each row; what `record` finds in its answer takes the row's place.
+/// A request for each row. The record in its answer replaces the row.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct FetchSection {
-    /// The request, `GET /customers/{.id}`, where `.` is the row. A row that the source does not have
-    /// any more (404, 410) is deleted, or left out where the flow has no `load.delete`.
+    /// The request, `GET /customers/{.id}`, where `.` is the row. A row that the source no longer
+    /// has (404, 410) is deleted, or left out where the flow has no `load.delete`.
     #[serde(flatten)]
     pub request: RequestSection,
-    /// What answers are written in; left out, what their Content-Type says, or else JSON.
+    /// The format of the answers. By default the one that their Content-Type names, or else JSON.
     #[serde(default)]
     pub format: Option<FormatSection>,
-    /// The record in the answer; left out, the whole answer.
+    /// The record in the answer. The whole answer by default.
     #[serde(default)]
-    pub record: Option<Jq>,
+    pub record: Option<JqExpression>,
 }
 
-/// A listing of what the source deleted.
+/// A listing of the records that the source deleted.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct DeletionsSection {
     /// The request that lists the deletions.
     #[serde(flatten)]
     pub listing: ListingSection,
-    /// The key of the deleted record in a row.
-    pub key: Jq,
-    /// The version of the deletion in a row; needed where the flow's records have a version.
+    /// The key of the deleted record, in a row.
+    pub key: JqExpression,
+    /// The version of the deletion, in a row. Required where the flow's records have a version.
     #[serde(default)]
-    pub version: Option<Jq>,
+    pub version: Option<JqExpression>,
 }
 
-/// Taking what the source no longer lists for deleted.
+/// Deletion of the records that the source no longer lists.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SweepSection {
-    /// The run fails, and deletes nothing, where more of the records known before are missing than
-    /// this, in percent: then rather the listing is at fault.
+    /// The highest share of the known records that may be missing, in percent. If more are missing,
+    /// the run fails and deletes nothing: then the listing is probably wrong.
     #[serde(default = "default_max_deletes")]
     #[schemars(range(max = 100))]
     pub max_deletes: u32,
@@ -129,122 +139,4 @@ pub struct SweepSection {
 
 fn default_max_deletes() -> u32 {
     10
-}
-
-/// How to come to the next page.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum PaginateSection {
-    /// The answer holds the next page's URL; null or missing on the last page.
-    Next(Jq),
-    /// A `Link` header holds the next page's URL (RFC 8288) under this relation, which is `next` mostly.
-    Link(String),
-    /// Pages are numbered; the first page without rows is the end, or the one that `last` names.
-    Page {
-        /// The query parameter that takes the number; left out where the request uses `$page`.
-        #[serde(default)]
-        param: Option<String>,
-        /// The number of the first page.
-        #[serde(default = "first_page")]
-        #[schemars(range(max = 1_000_000_000))]
-        start: u64,
-        /// Whether an answer is the last page, for sources that refuse a page past the end.
-        #[serde(default)]
-        last: Option<Jq>,
-    },
-    /// Rows are skipped; the first page without rows is the end, or the one that `last` names.
-    Offset {
-        /// The query parameter that takes the offset; left out where the request uses `$page`.
-        #[serde(default)]
-        param: Option<String>,
-        /// Whether an answer is the last page, for sources that refuse a page past the end.
-        #[serde(default)]
-        last: Option<Jq>,
-    },
-    /// The answer holds a token for the next page; null, missing or empty on the last page.
-    Token {
-        /// The token in an answer.
-        value: Jq,
-        /// The query parameter that takes it; left out where the request uses `$page`.
-        #[serde(default)]
-        param: Option<String>,
-    },
-}
-
-fn first_page() -> u64 {
-    1
-}
-
-/// How far the source has been read: a value in its records, of which the highest counts, or what its last answer
-/// says, a token or a link.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CursorSection {
-    /// The value in a record: the next run begins at the highest one seen. Null where a record has none, which then
-    /// says nothing about how far was read.
-    #[serde(default)]
-    pub value: Option<Jq>,
-    /// The token in an answer that stands for what has been read, `.nextSyncToken`: the next run begins at that of
-    /// the last answer which has one, whatever it looks like. A source that does not know it any more (404, 410) is
-    /// read anew.
-    #[serde(default)]
-    pub token: Option<Jq>,
-    /// The URL in an answer of what will have changed, `.["@odata.deltaLink"]`: the next run begins there, as by a
-    /// token.
-    #[serde(default)]
-    pub link: Option<Jq>,
-    /// The query parameter that takes the token, which the request has none of where there is no token yet; left
-    /// out where the request uses `$cursor`.
-    #[serde(default)]
-    pub param: Option<String>,
-    /// Where the first run begins; of a token, left out where there is none to begin at, as of a link.
-    /// Text or a number: what is written as a number is one in expressions, until the source gives such values as
-    /// text.
-    #[serde(default, deserialize_with = "optional_text_or_integer")]
-    #[schemars(extend("type" = ["string", "integer"]))]
-    pub start: Option<String>,
-    /// How far each run reaches back behind the cursor, for changes the source shows late. What is
-    /// read twice is sent once.
-    #[serde(default)]
-    pub overlap: Option<Period>,
-    /// Reads in windows of time, from `$cursor` to `$until`, one after the other up to now: for sources
-    /// that answer only so much time at once.
-    #[serde(default)]
-    pub step: Option<Period>,
-}
-
-/// Text, or an integer by its digits.
-fn optional_text_or_integer<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(
-        untagged,
-        expecting = "expected text, or an integer of at most 19 digits; longer ones go into quotes"
-    )]
-    enum Written {
-        Text(String),
-        Integer(i64),
-    }
-    Ok(Some(match Written::deserialize(deserializer)? {
-        Written::Text(text) => text,
-        Written::Integer(integer) => integer.to_string(),
-    }))
-}
-
-/// When a flow runs by itself: `{ every: 5m }`, or by the clock, `{ cron: "0 6 * * MON-FRI" }`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleSection {
-    /// The time from the start of one run to the start of the next.
-    #[serde(default)]
-    pub every: Option<Period>,
-    /// Minute, hour, day of the month, month and day of the week, as for cron. A run that was missed, since
-    /// nothing was running, is made up for once.
-    #[serde(default)]
-    pub cron: Option<String>,
-    /// The time zone of `cron`, `Europe/Warsaw`; UTC where it is left out. A time that the change to summer
-    /// time leaves out comes when the clock has moved on.
-    #[serde(default)]
-    pub timezone: Option<String>,
 }

@@ -5,13 +5,14 @@ use serde::Deserialize;
 
 use crate::format::FormatSection;
 
-/// Files, each with records that were loaded together.
+/// A directory of files, each with the records that were loaded together.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesSection {
-    /// The directory, `reports/sales`, from the project's directory; it is made where it is not there.
+    /// The directory, `reports/sales`, relative to the project's directory. It is created where it
+    /// does not exist.
     pub directory: String,
-    /// What the files are written in: `csv`, with a header, or `jsonl`. Without `names`, the columns of
-    /// a table are the fields of its records.
+    /// The format of the files: `csv`, with a header, or `jsonl`. Without `names`, the fields of
+    /// the records are the columns.
     pub format: FormatSection,
 }

@@ -1,4 +1,4 @@
-//! `flows/*.yaml`: one kind of record going from one system to another.
+//! `flows/*.yaml`: flows, which move one kind of record from one system to another.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -7,25 +7,26 @@ pub use crate::extract::*;
 pub use crate::files::*;
 pub use crate::load::*;
 pub use crate::table::*;
-pub use crate::text::{Jq, Name, RequestLine};
+pub use crate::text::{JqExpression, RequestLine, ResourceName};
 
-/// One kind of record going from one system to another.
+/// A flow moves one kind of record from one system to another.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlowFile {
-    /// The flow's name; the same as the file's.
-    pub flow: Name,
-    /// Where the records come from.
+    /// The flow's name. It is the same as the file's name.
+    pub flow: ResourceName,
+    /// The source of the records.
     pub extract: ExtractSection,
-    /// What becomes of them on the way. Left out, they cross as they are.
+    /// The mapping between source and destination. If left out, records are passed on unchanged.
     #[serde(default)]
     pub transform: TransformSection,
-    /// Where they go.
+    /// The destination of the records.
     pub load: LoadSection,
-    /// Fields with personal data, as paths: masked in logs, errors and listings.
+    /// Paths of the fields with personal data. Their values are masked in logs, errors and
+    /// listings.
     #[serde(default)]
-    pub sensitive: Vec<Jq>,
-    /// How many records one message carries at most.
+    pub sensitive: Vec<JqExpression>,
+    /// The highest number of records in one message.
     #[serde(default = "default_batch_size")]
     #[schemars(range(min = 1, max = 1000))]
     pub batch_size: u32,
@@ -35,13 +36,14 @@ fn default_batch_size() -> u32 {
     100
 }
 
-/// What becomes of a record on the way.
+/// The mapping between source and destination.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransformSection {
-    /// The mapping: no output leaves the record out, one is the mapped record, several split it.
+    /// The mapping, as jq: no output leaves the record out, one output is the mapped record,
+    /// several outputs split it.
     #[serde(default)]
-    pub map: Option<Jq>,
+    pub map: Option<JqExpression>,
     /// A JSON Schema file that every mapped record must satisfy.
     #[serde(default)]
     pub produce: Option<String>,

@@ -1,4 +1,4 @@
-//! What a body is written in, as flow files say it.
+//! Formats of bodies, as flow files say them.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// What a body is written in: the name of a format, `csv`, or one with its settings,
-/// `{ csv: { delimiter: ";" } }`.
+/// The format of a body: its name, `csv`, or its name with settings, `{ csv: { delimiter: ";" } }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct FormatSection(pub FormatSettings);
@@ -20,14 +19,14 @@ pub enum FormatSettings {
     Json(JsonSection),
     /// A JSON text on each line.
     Jsonl(JsonSection),
-    /// Comma-separated values (RFC 4180) and their kin.
+    /// Comma-separated values (RFC 4180) and similar tables.
     Csv(CsvSection),
-    /// XML 1.0. An element with nothing but text is that text, any other an object of its attributes
-    /// (`@name`), its child elements and its text (`#text`).
+    /// XML 1.0. An element that contains only text becomes that text. Every other element becomes
+    /// an object of its attributes (`@name`), its child elements and its text (`#text`).
     Xml(XmlSection),
     /// Plain text.
     Text(TextSection),
-    /// A form as HTML sends it, `application/x-www-form-urlencoded`.
+    /// An HTML form, `application/x-www-form-urlencoded`.
     Form(FormSection),
 }
 
@@ -39,8 +38,8 @@ macro_rules! section {
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($fields)*
-            /// The charset, such as `windows-1250` or `iso-8859-2`; left out, what the answer says, or
-            /// UTF-8.
+            /// The charset, such as `windows-1250` or `iso-8859-2`. By default the one that the
+            /// answer names, or UTF-8.
             #[serde(default)]
             #[schemars(
                 regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9:._-]*$"),
@@ -52,89 +51,91 @@ macro_rules! section {
 }
 
 section!(
-    /// How JSON is read and written.
+    /// Settings of JSON.
     JsonSection {}
 );
 
 section!(
-    /// How a table is read and written.
+    /// Settings of CSV.
     CsvSection {
-        /// What stands between two fields; a comma by default.
+        /// The character between two fields. A comma by default.
         #[serde(default)]
         #[schemars(
             regex(pattern = r"^[\t -~]$"),
             extend("patternErrorMessage" = "expected one character of ASCII, such as \";\" or \"\\t\"")
         )]
         pub delimiter: Option<String>,
-        /// What stands around a field that holds a delimiter, a quote or a line break; `"` by
-        /// default, and empty where a quote is a character like others.
+        /// The character around a field that contains a delimiter, a quote or a line break. `"` by
+        /// default. Empty text means that there are no quotes.
         #[serde(default)]
         #[schemars(
             regex(pattern = r"^[\t -~]?$"),
             extend("patternErrorMessage" = "expected one character of ASCII, such as \"'\", or none")
         )]
         pub quote: Option<String>,
-        /// What stands before a quote within quotes, such as `\`, beside another quote.
+        /// A character that may stand before a quote within quotes, such as `\`, beside a second
+        /// quote.
         #[serde(default)]
         #[schemars(
             regex(pattern = r"^[\t -~]$"),
             extend("patternErrorMessage" = "expected one character of ASCII, such as \"\\\\\"")
         )]
         pub escape: Option<String>,
-        /// Whether the first row names the columns; so by default, unless `names` are given.
+        /// True where the first row contains the names of the columns. This is the default, unless
+        /// `names` are given.
         #[serde(default)]
         pub header: Option<bool>,
-        /// The columns' names. With `header: true` they stand in for those of the header. Written
-        /// records that have other fields are refused.
+        /// The columns' names. With `header: true` they replace the names in the header. A record
+        /// with other fields cannot be written.
         #[serde(default)]
         pub names: Vec<String>,
-        /// How many lines stand before the table.
+        /// The number of lines before the table.
         #[serde(default)]
         #[schemars(range(max = 1000))]
         pub skip: u32,
-        /// Whether spaces around fields are dropped.
+        /// Removes spaces around fields.
         #[serde(default)]
         pub trim: bool,
-        /// Whether rows may have too few fields, which makes the last columns null, or empty fields
-        /// too many, which are dropped; otherwise such a row is an error.
+        /// Accepts rows with too few fields, whose last columns are null, and rows with surplus
+        /// empty fields, which are dropped. By default such rows are errors.
         #[serde(default)]
         pub lenient: bool,
-        /// Whether an empty field that is not in quotes is null and `""` empty text, both in what is read and
-        /// in what is written, as in PostgreSQL's `COPY`; otherwise both are empty text, and null is written as
-        /// an empty field.
+        /// Distinguishes null from empty text, as PostgreSQL's `COPY` does: an empty field without
+        /// quotes is null, and `""` is empty text, when reading and writing. By default both are
+        /// read as empty text, and null is written as an empty field.
         #[serde(default)]
         pub nulls: bool,
     }
 );
 
 section!(
-    /// How XML is read and written.
+    /// Settings of XML.
     XmlSection {
-        /// The elements that are records, by name, `order`, or by path, `/orders/order`, which a list
-        /// that is written needs. Left out, the document is one value: an object with its root
-        /// element.
+        /// The elements that are records, by name, `order`, or by path, `/orders/order`. A path is
+        /// required where a list is written. If left out, the document is one value: an object with
+        /// the root element.
         #[serde(default)]
         pub record: Option<String>,
         /// Elements that are a list even where they occur once, by name, `item`, or by path,
-        /// `items/item`. Others are a list where they occur several times.
+        /// `items/item`. Other elements are a list where they occur several times.
         #[serde(default)]
         pub list: Vec<String>,
-        /// Whether names keep their namespace prefix, `soap:Body`, and `@xmlns` attributes are kept.
+        /// Keeps namespace prefixes in names, `soap:Body`, and keeps `xmlns` attributes.
         #[serde(default)]
         pub prefixes: bool,
     }
 );
 
 section!(
-    /// How plain text is read and written.
+    /// Settings of plain text.
     TextSection {
-        /// Whether each line is a record, instead of the whole text being one.
+        /// Makes each line a record. By default the whole text is one record.
         #[serde(default)]
         pub lines: bool,
     }
 );
 
-/// How a form is read and written: there is nothing to set.
+/// Settings of forms. There are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FormSection {}
@@ -156,13 +157,13 @@ impl JsonSchema for FormatSection {
         "FormatSection".into()
     }
 
-    /// One schema for both ways of writing, rather than a choice of two: so whoever holds a file
-    /// against it can say what exactly is wrong in either.
+    /// One schema for both notations, not a choice of two schemas. So an error in a file can say
+    /// exactly what is wrong.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let formats = formats(&FormatSettings::json_schema(generator));
         let names: Vec<&str> = formats.keys().map(String::as_str).collect();
         json_schema!({
-            "description": "What a body is written in: the name of a format, or one with its settings.",
+            "description": "The format of a body: its name, or its name with settings.",
             "type": ["string", "object"],
             "pattern": format!("^({})$", names.join("|")),
             "patternErrorMessage": format!(

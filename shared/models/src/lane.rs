@@ -1,23 +1,23 @@
-//! Who goes first.
+//! Lanes: live records go before the backfill.
 
 use serde::{Deserialize, Serialize};
 
-/// Who goes first where records wait for the same worker, or requests for the same system.
+/// The lane of records that wait for one worker, or of requests that wait for one system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// What has just changed, and what somebody replays.
+    /// Records that have just changed, and records that somebody replays.
     #[default]
     Live,
-    /// What is read to catch up: it leaves the live records their turns.
+    /// Records that are read to catch up. They leave the next turn to the live records.
     Backfill,
 }
 
 impl Lane {
-    /// Both.
+    /// Both lanes.
     pub const ALL: [Lane; 2] = [Lane::Live, Lane::Backfill];
 
-    /// Whether it is the lane of what has just changed.
+    /// True for the live lane.
     pub fn is_live(&self) -> bool {
         *self == Lane::Live
     }

@@ -1,19 +1,21 @@
-//! The words Pomost's parts say to each other, and the files its users write.
+//! The messages between Pomost's services, and the files that its users write.
 //!
-//! Nothing here touches a socket, a file or a clock: every service, the broker, the store and the
-//! command line agree on these types and on nothing else.
+//! This crate does no I/O. The services, the broker, the store and the command line agree on these
+//! types and on nothing else.
 //!
-//! Reading order: [`record`] (what moves), [`batch`] (how it travels), [`outcome`] (how it ends),
-//! [`dead_letter`] and [`fate`] (how it fails), [`retry`] (when it is tried again), then the files:
-//! [`system`] and [`flow`], with [`format`](mod@format) and [`webhook`], and [`alerts`].
+//! Reading order: [`record`], [`batch`] (the message that records travel in), [`outcome`],
+//! [`dead_letter`] and [`fingerprint`], [`retry`] (delays). Then the files: [`system`] and [`flow`],
+//! with [`format`](mod@format) and [`webhook`], and [`alerts`].
 
 pub mod alerts;
 pub mod auth;
 pub mod batch;
+pub mod batch_id;
+pub mod cursor;
 pub mod dead_letter;
 pub mod extract;
-pub mod fate;
 pub mod files;
+pub mod fingerprint;
 pub mod flow;
 pub mod format;
 pub mod lane;
@@ -25,6 +27,7 @@ pub mod record;
 pub mod request;
 pub mod retry;
 pub mod run;
+pub mod secret;
 pub mod size;
 pub mod system;
 pub mod table;
@@ -33,8 +36,10 @@ pub mod version;
 pub mod webhook;
 
 pub use batch::Batch;
+pub use batch_id::BatchId;
+pub use cursor::{CursorKind, CursorName};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
-pub use fate::AttemptFingerprint;
+pub use fingerprint::AttemptFingerprint;
 pub use lane::Lane;
 pub use outcome::{Outcome, SlotOutcomes};
 pub use period::Period;

@@ -9,163 +9,168 @@ use crate::{
     files::FilesSection,
     request::{AnswerMeaning, AnswerRuleSection, RequestSection},
     table::TableSection,
-    text::{Jq, Name},
+    text::{JqExpression, ResourceName},
 };
 
-/// Where the records go: to a `system`, into a `table` or into `files`. Of `create`, `update` and
-/// `delete` a flow to a system has those that it is to do: a record that needs another is left alone,
-/// and its outcome is `filtered`.
+/// The destination of the records: a `system`, a `table` or `files`. A flow to a system has one or
+/// more of `create`, `update` and `delete`. A record that needs another operation is not sent, and
+/// its outcome is `filtered`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadSection {
-    /// The system to write, by `create`, `update` and `delete`.
+    /// The system that is written, with `create`, `update` and `delete`.
     #[serde(default)]
-    pub system: Option<Name>,
-    /// The PostgreSQL table to write, instead of a system: its rows are made, changed and deleted by the
-    /// records' keys.
+    pub system: Option<ResourceName>,
+    /// The PostgreSQL table that is written, in place of a system. Rows are created, changed and
+    /// deleted by the records' keys.
     #[serde(default)]
     pub table: Option<TableSection>,
-    /// The files to write, instead of a system: one for the records of each batch. They are a log of
-    /// what came, so nothing in them is changed or deleted.
+    /// The files that are written, in place of a system: one file for the records of each batch.
+    /// Files are a log of what arrived, so nothing in them is changed or deleted.
     #[serde(default)]
     pub files: Option<FilesSection>,
-    /// How a record that the destination does not have is made there:
-    /// `{ request: POST /customers, id: .customer.id }`. Left out, such a record is left alone.
+    /// The request that creates a record which the destination does not have: `{ request: POST
+    /// /customers, id: .customer.id }`. If left out, such records are not sent.
     #[serde(default)]
     pub create: Option<CreateSection>,
-    /// How a record that the destination has is changed there: `{ request: "PUT /customers/{$id}" }`,
-    /// where `$id` is the destination's id of it; in flows with neither `create` nor `lookup` that is its
-    /// `$key`. Left out, such a record is left alone.
+    /// The request that changes a record which the destination has: `{ request: "PUT
+    /// /customers/{$id}" }`, where `$id` is the destination's id. In flows with neither `create`
+    /// nor `lookup` it is the `$key`. If left out, such records are not sent.
     #[serde(default)]
     pub update: Option<UpdateSection>,
-    /// How a record is deleted there: `{ request: "DELETE /customers/{$id}" }`; needed where the flow
-    /// recognises deletions.
+    /// The request that deletes a record: `{ request: "DELETE /customers/{$id}" }`. Required where
+    /// the flow recognises deletions.
     #[serde(default)]
     pub delete: Option<UpdateSection>,
-    /// How to find a record at the destination that the ledger does not know:
-    /// `{ request: "GET /customers?email={.email}", id: .customers[0].id }`. It is used where the outcome
-    /// of a create is not known, where the destination says that a record exists or is gone, and in
-    /// flows that create nothing.
+    /// The request that finds a record at the destination: `{ request: "GET
+    /// /customers?email={.email}", id: .customers[0].id }`. It is used when the outcome of a create
+    /// is unknown, when the destination says that a record exists or is gone, and in flows that
+    /// create nothing.
     #[serde(default)]
     pub lookup: Option<LookupSection>,
-    /// Sends many records with one request: those of the requests above whose path names no record, such as
-    /// `POST /customers/batch`; one whose path does, such as `DELETE /customers/{$id}`, is made for each record
-    /// by itself. In the body of a request for many, `.` is the list of `{ key, id, op, version, data }`:
-    /// `{ customers: [.[] | .data] }`. Left out, the body is the list of the mapped records.
+    /// Sends many records in one request. It applies to the requests above whose path names no
+    /// record, such as `POST /customers/batch`. A request whose path names a record, such as
+    /// `DELETE /customers/{$id}`, is sent for each record. In the body of a bulk request, `.` is
+    /// the list of `{ key, id, op, version, data }`: `{ customers: [.[] | .data] }`. By default,
+    /// the body is the list of the mapped records.
     #[serde(default)]
     pub batch: Option<BatchSection>,
-    /// Which changes of one key are applied: the `latest`, or `every` one of them in the order of their
+    /// The changes of one key that are applied: the `latest`, or `every` one in the order of the
     /// versions.
     #[serde(default)]
     pub order: ChangeOrder,
-    /// What to do when the destination fails.
+    /// The reaction to failures of the destination.
     #[serde(default)]
     pub retry: RetrySection,
-    /// What answers mean where that is not what HTTP says; before the system's own rules.
+    /// Rules for answers that mean something else than their HTTP status says. They go before the
+    /// system's rules.
     #[serde(default)]
     pub answers: Vec<AnswerRuleSection>,
 }
 
-/// How a record is made at the destination; without a body of its own it sends the mapped record.
+/// The request that creates a record. Without a `body` it sends the mapped record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct CreateSection {
     /// The request.
     #[serde(flatten)]
     pub request: RequestSection,
     /// The destination's id of the new record, in the answer: `.customer.id`. Left out where the
-    /// destination's id is the record's `$key`, as in `PUT /customers/{$key}`; the answer is not read then.
+    /// destination's id is the record's `$key`, as in `PUT /customers/{$key}`. Then the answer is
+    /// not read.
     #[serde(default)]
-    pub id: Option<Jq>,
+    pub id: Option<JqExpression>,
     /// A header that makes the destination ignore a repeated create, such as `Idempotency-Key`. Its
-    /// value is made of the flow, the record's key and its content.
+    /// value is made from the flow, the record's key and its content.
     #[serde(default)]
     pub idempotency_header: Option<String>,
 }
 
-/// How a record is changed or deleted at the destination; without a body of its own a change sends
-/// the mapped record.
+/// A request that changes or deletes a record. Without a `body`, a change sends the mapped record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct UpdateSection {
     /// The request.
     #[serde(flatten)]
     pub request: RequestSection,
     /// Sends `If-Match` with the ETag of the last answer about the record, so that the destination
-    /// refuses with 412 what somebody else has changed meanwhile: `true` makes a dead letter of it, which
-    /// overwrites the change when it is replayed; `overwrite` reads the current ETag and tries once more.
+    /// refuses (412) to overwrite somebody else's change. `true` makes a dead letter of the record;
+    /// a replay of the letter then overwrites the change. `overwrite` reads the current ETag and
+    /// tries once more.
     #[serde(default)]
     pub if_match: Option<IfMatch>,
 }
 
-/// How to find a record at the destination.
+/// The request that finds a record at the destination.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct LookupSection {
     /// The request.
     #[serde(flatten)]
     pub request: RequestSection,
-    /// The destination's id in the answer; null where it has no such record.
-    pub id: Jq,
-    /// Looks before each first create of a record as well: for destinations that have some of the
-    /// records already, which are then updated and not made twice.
+    /// The destination's id in the answer. Null where the destination has no such record.
+    pub id: JqExpression,
+    /// Looks before each first create of a record as well, for destinations that already have some
+    /// of the records. These are updated instead of created twice.
     #[serde(default)]
     pub before_create: bool,
 }
 
-/// How many records are sent with one request, and how their verdicts are read.
+/// Bulk requests, and their verdicts on each record.
 ///
-/// A request that is refused as a whole, without a verdict on each record, is made again with half of them,
-/// and so on: `k` records at fault among `n` take no more than `2 * k * log2(n)` further requests.
+/// A bulk request that is refused as a whole, without a verdict on each record, is sent again with
+/// half of the records, and so on: `k` wrong records among `n` cost at most `2 * k * log2(n)` more
+/// requests.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchSection {
-    /// The most records in one request. There are never more than the flow's `batch_size`.
+    /// The highest number of records in one request. It is also limited by the flow's `batch_size`.
     #[serde(default = "default_size")]
     #[schemars(range(min = 1, max = 1000))]
     pub size: u32,
-    /// The verdicts in an answer, one output for each record: `.results[]`. `create.id` is read from a
-    /// verdict. Left out, an answer that is no failure accepts every record.
+    /// The verdicts in an answer, one output for each record: `.results[]`. `create.id` is read
+    /// from the verdict. If left out, an answer that is not a failure accepts every record.
     #[serde(default)]
-    pub results: Option<Jq>,
-    /// The key of the record that a verdict is about, in the verdict; left out, verdicts come in the order
-    /// of the records.
+    pub results: Option<JqExpression>,
+    /// The key of the verdict's record, in the verdict. If left out, the verdicts have the order of
+    /// the records.
     #[serde(default)]
-    pub key: Option<Jq>,
-    /// What is wrong with the record, in its verdict: `.error`. Null or false where it is accepted.
+    pub key: Option<JqExpression>,
+    /// The error of the verdict's record, in the verdict: `.error`. Null or false where the record
+    /// is accepted.
     #[serde(default)]
-    pub rejected: Option<Jq>,
-    /// What verdicts mean that are neither: `{ when: .code == 429, means: throttled }`. The first that is
-    /// about a verdict decides, before `rejected`.
+    pub rejected: Option<JqExpression>,
+    /// Rules for verdicts that mean neither: `{ when: .code == 429, means: throttled }`. They go
+    /// before `rejected`, and the first rule that applies decides.
     #[serde(default)]
     pub verdicts: Vec<VerdictRuleSection>,
 }
 
-/// What some verdicts mean.
+/// A rule that says what some verdicts mean.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerdictRuleSection {
-    /// The verdicts for which this is true, where `.` is the verdict.
-    pub when: Jq,
-    /// What they mean for their record, as an answer about it alone would.
+    /// A test of the verdicts that the rule applies to, as jq. `.` is the verdict.
+    pub when: JqExpression,
+    /// The meaning for the verdict's record, as if it were an answer about this record alone.
     pub means: AnswerMeaning,
 }
 
-/// Which changes of one key are applied.
+/// The changes of one key that are applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeOrder {
-    /// The newest: an older one that comes later, or waits, or is dead, is stale.
+    /// The latest change. An older change that comes later, waits or is dead is stale.
     #[default]
     Latest,
-    /// Each, in the order of their versions: while one waits or is dead, the later ones of its key wait
-    /// behind it.
+    /// Every change, in the order of the versions. While one change waits or is dead, the later
+    /// changes of its key wait behind it.
     Every,
 }
 
-/// What is done about a record that somebody else changed at the destination.
+/// The reaction when somebody else changed a record at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMatch {
-    /// It becomes a dead letter.
+    /// The record becomes a dead letter.
     Refuse,
-    /// It is overwritten.
+    /// The record overwrites the change.
     Overwrite,
 }
 
@@ -173,13 +178,13 @@ impl<'de> Deserialize<'de> for IfMatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<IfMatch, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum TruthOrWord {
             Truth(bool),
             Word(String),
         }
-        match Written::deserialize(deserializer)? {
-            Written::Truth(true) => Ok(IfMatch::Refuse),
-            Written::Word(word) if word == "overwrite" => Ok(IfMatch::Overwrite),
+        match TruthOrWord::deserialize(deserializer)? {
+            TruthOrWord::Truth(true) => Ok(IfMatch::Refuse),
+            TruthOrWord::Word(word) if word == "overwrite" => Ok(IfMatch::Overwrite),
             _ => Err(D::Error::custom("expected true or overwrite")),
         }
     }
@@ -198,11 +203,11 @@ impl JsonSchema for IfMatch {
     }
 }
 
-/// What to do when the destination fails.
+/// The reaction to failures of the destination.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrySection {
-    /// How often a record is tried before it becomes a dead letter.
+    /// The number of attempts before a record becomes a dead letter.
     #[serde(default = "default_attempts")]
     #[schemars(range(min = 1, max = 100))]
     pub attempts: u32,

@@ -1,31 +1,31 @@
-//! How records settle, and how a batch keeps count of it.
+//! Outcomes of records, and the mask that keeps the outcomes of a batch.
 
 use serde::{Deserialize, Serialize};
 
-/// How a record settles.
+/// The outcome of a record: how it was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It did not exist at the destination and now does.
+    /// The record did not exist at the destination and was created.
     Created,
-    /// It existed and was changed.
+    /// The record existed at the destination and was changed.
     Updated,
-    /// It was deleted.
+    /// The record was deleted at the destination.
     Deleted,
-    /// The destination has the same content already; nothing was sent.
+    /// The destination already has the same content. Nothing was sent.
     Unchanged,
-    /// The mapping left it out, or the flow does not do what it needs.
+    /// The mapping left the record out, or the flow has no request for its operation.
     Filtered,
-    /// The mapping made several records of it, which are counted in a batch of their own.
+    /// The mapping made several records of this one. They are counted in a batch of their own.
     Split,
-    /// A newer version had been applied; nothing was sent.
+    /// A newer version was applied before. Nothing was sent.
     Stale,
-    /// It could not be settled and is a dead letter.
+    /// The record could not be settled and became a dead letter.
     Dead,
 }
 
 impl Outcome {
-    /// Every outcome, in the order listings show them.
+    /// Every outcome, in the order of listings.
     pub const ALL: [Outcome; 8] = [
         Outcome::Created,
         Outcome::Updated,
@@ -51,8 +51,8 @@ impl Outcome {
         }
     }
 
-    /// The character that stands for it in [`SlotOutcomes::mask`].
-    pub fn letter(self) -> char {
+    /// The character of this outcome in [`SlotOutcomes::mask`].
+    pub fn symbol(self) -> char {
         match self {
             Outcome::Created => 'c',
             Outcome::Updated => 'u',
@@ -66,12 +66,13 @@ impl Outcome {
     }
 }
 
-/// What is known about the slots of one batch: one character each, [`SlotOutcomes::WAITING`] for those
-/// that have not settled.
+/// The outcomes of the slots of one batch: one character each, [`SlotOutcomes::UNSETTLED`] for a
+/// slot that has not settled.
 ///
-/// A slot settles once. Merging the same mask again changes nothing, which is what keeps the counts
-/// of a run exact when messages are delivered twice. Only a dead letter counts though its slot has settled: where
-/// rows shift while a page is read again, that was another record's.
+/// A slot settles once. Merging the same mask again changes nothing, so the counts of a run stay
+/// exact when messages are delivered twice. There is one exception: a dead letter also counts in a
+/// slot that has settled before. When rows shift while a page is read again, the earlier outcome
+/// belonged to another record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotOutcomes {
     mask: Vec<u8>,
@@ -79,44 +80,46 @@ pub struct SlotOutcomes {
 
 impl SlotOutcomes {
     /// The character of a slot that has not settled.
-    pub const WAITING: char = '.';
+    pub const UNSETTLED: char = '.';
 
-    /// A batch of `size` records of which none has settled.
-    pub fn waiting(size: u32) -> SlotOutcomes {
+    /// The mask of `size` slots of which none has settled.
+    pub fn unsettled(size: u32) -> SlotOutcomes {
         SlotOutcomes {
-            mask: vec![Self::WAITING as u8; size as usize],
+            mask: vec![Self::UNSETTLED as u8; size as usize],
         }
     }
 
-    /// Notes how the record in `slot` settled. A slot beyond the size makes room for itself: a
-    /// page read again after a crash may have grown.
+    /// Notes the outcome of a slot. A slot beyond the size extends the mask, because a page that is
+    /// read again after a crash may have grown.
     pub fn settle(&mut self, slot: u32, outcome: Outcome) {
         let slot = slot as usize;
         if slot >= self.mask.len() {
-            self.mask.resize(slot + 1, Self::WAITING as u8);
+            self.mask.resize(slot + 1, Self::UNSETTLED as u8);
         }
-        self.mask[slot] = outcome.letter() as u8;
+        self.mask[slot] = outcome.symbol() as u8;
     }
 
-    /// Whether no slot has settled.
-    pub fn is_all_waiting(&self) -> bool {
+    /// True while no slot has settled.
+    pub fn is_all_unsettled(&self) -> bool {
         self.mask
             .iter()
-            .all(|&letter| letter == Self::WAITING as u8)
+            .all(|&letter| letter == Self::UNSETTLED as u8)
     }
 
-    /// The text that is stored.
+    /// The mask as it is stored.
     pub fn mask(&self) -> &str {
         std::str::from_utf8(&self.mask).unwrap_or_default()
     }
 
-    /// Merges what is stored with what is new: the first outcome of a slot stays unless the new one is
-    /// [`Outcome::Dead`], which only [`Outcome::Stale`] outlives: its letter was closed. The longer size wins.
+    /// Merges a stored mask with a new one. The first outcome of a slot stays, with one exception:
+    /// [`Outcome::Dead`] replaces every outcome but [`Outcome::Stale`], because the letter of a
+    /// stale record was closed. The longer mask gives the length.
     pub fn merge(stored: &str, new: &str) -> String {
         let (mut stored, mut new) = (stored.chars(), new.chars());
-        let (dead, stale) = (Outcome::Dead.letter(), Outcome::Stale.letter());
+        let (dead, stale) = (Outcome::Dead.symbol(), Outcome::Stale.symbol());
         std::iter::from_fn(|| match (stored.next(), new.next()) {
-            (Some(Self::WAITING) | None, Some(letter)) => Some(letter),
+            (Some(Self::UNSETTLED) | None, Some(letter)) => Some(letter),
+            // An open letter must count, or its run would be taken for a success.
             (Some(known), Some(new)) if new == dead && known != stale => Some(dead),
             (known, _) => known,
         })
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn settling_beyond_the_size_makes_room() {
-        let mut outcomes = SlotOutcomes::waiting(1);
+        let mut outcomes = SlotOutcomes::unsettled(1);
         outcomes.settle(2, Outcome::Created);
         assert_eq!(outcomes.mask(), "..c");
     }

@@ -1,4 +1,4 @@
-//! How many requests in how long, as users write it.
+//! Request rates as users write them.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -7,12 +7,10 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::Period;
 
-/// So many requests in so long: `50/s`, `1000/h`, `100/10s` or `6/m`.
+/// A number of requests within a period: `50/s`, `1000/h`, `100/10s` or `6/m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestRate {
-    /// How many requests.
     pub requests: u32,
-    /// In how long.
     pub period: Period,
 }
 
@@ -22,9 +20,10 @@ const PATTERN: &str = "^[0-9]{1,9}/[0-9]{0,9}(s|m|h|d)$";
 const EXPECTED: &str = "expected a number of requests and a period: 50/s, 1000/h, 100/10s or 6/m";
 
 impl RequestRate {
-    /// From one request to the next where they are spread evenly, in whole microseconds: never less than
-    /// the rate asks for. None where the rate lets nothing through.
+    /// The time from one request to the next where requests are spread evenly, in whole
+    /// microseconds, rounded up. None where the rate allows no request.
     pub fn interval(self) -> Option<Duration> {
+        // Rounded up, or the requests of a long period would exceed the rate.
         let interval = self
             .period
             .0
@@ -56,7 +55,7 @@ impl FromStr for RequestRate {
     }
 }
 
-/// The text does not say how many requests in how long.
+/// The text is not a request rate.
 #[derive(Debug, thiserror::Error)]
 #[error("{EXPECTED}")]
 pub struct ParseRateError;
@@ -78,17 +77,16 @@ impl JsonSchema for RequestRate {
             "type": "string",
             "pattern": PATTERN,
             "patternErrorMessage": EXPECTED,
-            "description": "Requests in a period: 50/s, 1000/h, 100/10s or 6/m.",
+            "description": "A number of requests within a period: 50/s, 1000/h, 100/10s or 6/m.",
         })
     }
 }
 
-/// A system's rate limit: a rate alone, or with what may go beyond it.
+/// A system's rate limit: a rate, or a rate with a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitSection {
-    /// The rate.
     pub limit: RequestRate,
-    /// How many requests that were not made in their time may be made later, at once.
+    /// Number of unused requests that may be caught up on at once.
     pub burst: u32,
 }
 
@@ -96,7 +94,7 @@ impl<'de> Deserialize<'de> for RateLimitSection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RateLimitSection, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum RateOrFields {
             Rate(RequestRate),
             Fields {
                 limit: RequestRate,
@@ -104,9 +102,9 @@ impl<'de> Deserialize<'de> for RateLimitSection {
                 burst: u32,
             },
         }
-        Ok(match Written::deserialize(deserializer)? {
-            Written::Rate(limit) => RateLimitSection { limit, burst: 0 },
-            Written::Fields { limit, burst } => RateLimitSection { limit, burst },
+        Ok(match RateOrFields::deserialize(deserializer)? {
+            RateOrFields::Rate(limit) => RateLimitSection { limit, burst: 0 },
+            RateOrFields::Fields { limit, burst } => RateLimitSection { limit, burst },
         })
     }
 }
@@ -128,8 +126,8 @@ impl JsonSchema for RateLimitSection {
                     "minimum": 0,
                     "maximum": 10_000,
                     "default": 0,
-                    "description": "How many requests that were not made in their time may be made later, at once. \
-                        So many more than the limit may then come within a period.",
+                    "description": "The number of unused requests that may be caught up on at once. A period may then \
+                        contain this many requests more than the limit.",
                 },
             },
             "required": ["limit"],

@@ -1,4 +1,4 @@
-//! Requests in files, and what their answers mean.
+//! Requests in files, and rules about their answers.
 
 use std::collections::BTreeMap;
 
@@ -7,57 +7,59 @@ use serde::Deserialize;
 
 use crate::{
     format::FormatSection,
-    text::{Jq, RequestLine, StatusPattern, TextTemplate},
+    text::{JqExpression, RequestLine, StatusPattern, TextTemplate},
 };
 
-/// A request. Its keys stand among those of the section that makes it.
+/// A request. Its keys stand among the keys of the section that it belongs to.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct RequestSection {
-    /// The method and path under the system's base URL, `GET /customers?since={$cursor}`; what stands
-    /// in braces is jq.
+    /// The method and the path below the system's base URL: `GET /customers?since={$cursor}`. The
+    /// parts in braces are jq.
     pub request: RequestLine,
-    /// Headers of its own by name; what stands in braces is jq.
+    /// Headers by name. The parts in braces are jq.
     #[serde(default)]
     pub headers: BTreeMap<String, TextTemplate>,
     /// The body, as jq.
     #[serde(default)]
-    pub body: Option<Jq>,
-    /// What the body is written in; JSON where it is left out.
+    pub body: Option<JqExpression>,
+    /// The format of the body. JSON by default.
     #[serde(default)]
     pub body_format: Option<FormatSection>,
 }
 
-/// What some answers mean: those of a status, those that pass a test, or those that do both.
+/// A rule that says what some answers mean. It applies to the answers with a status, the answers
+/// that pass a test, or the answers with both.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerRuleSection {
-    /// The answers with this status.
+    /// The status of the answers that the rule applies to.
     #[serde(default)]
     pub status: Option<StatusPattern>,
-    /// The answers for which this is true, where `.` is `{status, headers, body}`; the names of
-    /// headers are in lower case.
+    /// A test of the answers that the rule applies to, as jq. `.` is `{status, headers, body}`, and
+    /// the names of headers are in lower case.
     #[serde(default)]
-    pub when: Option<Jq>,
-    /// What they mean.
+    pub when: Option<JqExpression>,
+    /// The meaning of these answers.
     pub means: AnswerMeaning,
 }
 
-/// What an answer means, and so what is done about it.
+/// The meaning of an answer. It decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerMeaning {
-    /// It is the answer that was asked for.
+    /// Success: the request did what it should.
     Ok,
-    /// It may pass: the request is tried again.
+    /// A temporary failure: the request is tried again.
     Transient,
-    /// The system is not ready or wants fewer requests: it is waited for.
+    /// The system is not ready or wants fewer requests. Pomost waits, which does not count as an
+    /// attempt.
     Throttled,
-    /// The system refuses our credentials: it is waited for.
+    /// The system refuses the credentials. Pomost waits, which does not count as an attempt.
     Unauthorised,
     /// The system does not have the record.
     Gone,
-    /// The system has the record already.
+    /// The system already has the record.
     Conflict,
-    /// The record is at fault: it becomes a dead letter.
+    /// The record is wrong: it becomes a dead letter.
     Invalid,
 }

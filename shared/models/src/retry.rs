@@ -1,28 +1,28 @@
-//! When something is tried again: pure arithmetic.
+//! Delays before the next attempt, as pure arithmetic.
 
 use std::time::Duration;
 
-/// The delays before the tries that follow each other, in seconds.
-const GROWING: [u32; 6] = [1, 5, 30, 120, 600, 3600];
+/// The delays after the first, second, … failed attempt, in seconds.
+const GROWING_DELAYS_SECONDS: [u32; 6] = [1, 5, 30, 120, 600, 3600];
 
-/// The longest delay at a time, in seconds.
-const LONGEST_ASKED: u32 = 3600;
+/// The longest delay that a server can ask for, in seconds.
+const LONGEST_ASKED_SECONDS: u32 = 3600;
 
-/// The delay before try number `tries + 1`, after `tries` that did not succeed (at least 1), in seconds:
-/// it grows with each try and stays at an hour.
+/// The delay after `tries` attempts that failed (at least 1), in seconds. It grows with each
+/// attempt, up to one hour.
 pub fn growing_delay(tries: u32) -> u32 {
-    let place = (tries.max(1) - 1) as usize;
-    GROWING[place.min(GROWING.len() - 1)]
+    let index = (tries.max(1) - 1) as usize;
+    GROWING_DELAYS_SECONDS[index.min(GROWING_DELAYS_SECONDS.len() - 1)]
 }
 
-/// The delay that a server asked for with `Retry-After` (RFC 9110 §10.2.3), in whole seconds: no less than
-/// that, at least one and at most an hour. What comes back earlier than the server asked for is told how much of
-/// that is left, and waits again.
+/// The delay for a server's `Retry-After` (RFC 9110 §10.2.3), in whole seconds: rounded up, at
+/// least one second and at most one hour. A server that asked for more refuses the next attempt and
+/// says how much of the time is left.
 pub fn asked_delay(asked: Duration) -> u32 {
     let seconds = asked.as_secs() + u64::from(asked.subsec_nanos() > 0);
     u32::try_from(seconds)
-        .unwrap_or(LONGEST_ASKED)
-        .clamp(1, LONGEST_ASKED)
+        .unwrap_or(LONGEST_ASKED_SECONDS)
+        .clamp(1, LONGEST_ASKED_SECONDS)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Runs, and the stages a record passes in one.
+//! Runs, and the stages that a record passes in a run.
 
 use std::fmt;
 
@@ -8,30 +8,31 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// One execution of a flow. Ids made later sort later (UUID version 7, RFC 9562).
+/// The id of a run, which is one execution of a flow. Later ids sort later (UUID version 7, RFC
+/// 9562).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub Uuid);
 
 impl RunId {
-    /// A new id, later than all before it.
+    /// A new id. It sorts after all ids made before it.
     pub fn generate() -> RunId {
         RunId(Uuid::now_v7())
     }
 
-    /// The run of what a source delivers to this flow by itself in the hour (UTC) of `now`. Every
-    /// process comes to the same one without asking; it sorts by the beginning of the hour.
+    /// The run for all deliveries to this flow's webhook in the hour (UTC) of `now`. Every process
+    /// computes the same id without asking the store. The id sorts by the beginning of the hour.
     pub fn of_webhook(flow: &str, now: Timestamp) -> RunId {
-        let hour = now.as_millisecond().div_euclid(HOUR) * HOUR;
-        let mut unlike_others = [0; 10];
-        unlike_others.copy_from_slice(&Sha256::digest(format!("webhook/{flow}/{hour}"))[..10]);
+        let hour = now.as_millisecond().div_euclid(HOUR_MILLISECONDS) * HOUR_MILLISECONDS;
+        // In place of random bits, a hash makes every process compute the same id.
+        let mut random_part = [0; 10];
+        random_part.copy_from_slice(&Sha256::digest(format!("webhook/{flow}/{hour}"))[..10]);
         let milliseconds = u64::try_from(hour).unwrap_or_default();
-        RunId(Builder::from_unix_timestamp_millis(milliseconds, &unlike_others).into_uuid())
+        RunId(Builder::from_unix_timestamp_millis(milliseconds, &random_part).into_uuid())
     }
 }
 
-/// An hour in milliseconds.
-const HOUR: i64 = 3_600_000;
+const HOUR_MILLISECONDS: i64 = 3_600_000;
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,7 +48,7 @@ impl std::str::FromStr for RunId {
     }
 }
 
-/// What started a run.
+/// The reason why a run was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunTrigger {
@@ -57,7 +58,7 @@ pub enum RunTrigger {
     Manual,
     /// `pomost dead replay`.
     Replay,
-    /// The source, by what it delivers to the flow's `webhook`.
+    /// Deliveries to the flow's `webhook`.
     Webhook,
 }
 
@@ -95,11 +96,11 @@ impl std::str::FromStr for RunTrigger {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// Read from the source.
+    /// Reads records from the source.
     Extract,
-    /// Validate and map.
+    /// Validates and maps records.
     Transform,
-    /// Write to the destination.
+    /// Writes records to the destination.
     Load,
 }
 
@@ -131,7 +132,7 @@ impl std::str::FromStr for Stage {
     }
 }
 
-/// A word that names none of the values its place allows.
+/// The text is none of the words that are allowed in its place.
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is not one of the known words")]
 pub struct ParseWordError(pub String);

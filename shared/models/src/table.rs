@@ -6,37 +6,38 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
-use crate::{Period, system::SecretReference};
+use crate::{Period, secret::SecretReference};
 
-/// A PostgreSQL table that has a row for each record.
+/// A PostgreSQL table with a row for each record.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableSection {
-    /// The database's URL, which holds a password: `${NAME}` or `${file:PATH}` of
-    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. On another machine it is spoken to by TLS, unless
-    /// the URL ends in `?sslmode=disable`: credentials and data then cross the network readable.
+    /// The URL of the database: `${NAME}` or `${file:PATH}` with
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Connections to other machines use TLS, unless
+    /// the URL ends in `?sslmode=disable`. Credentials and data are then readable on the network.
     pub database: SecretReference,
-    /// The certificates that the database's own has to come from, as PEM, instead of those that the
-    /// platform trusts: `${file:PATH}` or a path in the project.
+    /// The certificates that the database's certificate has to be signed by, as PEM, instead of
+    /// those that the platform trusts: `${file:PATH}` or a path in the project.
     #[serde(default)]
     pub ca: Option<String>,
-    /// The table's name, `sales`, or with its schema, `reporting.sales`, in the letters that the
-    /// database has it in.
+    /// The table's name, `sales`, or with its schema, `reporting.sales`, in the upper and lower
+    /// case of the database.
     pub name: String,
-    /// The column of type `text` that holds the records' keys. It is the primary key, or unique.
+    /// The column with the records' keys, of type `text`. It is the primary key, or unique.
     #[serde(default = "default_key")]
     pub key: String,
-    /// Whether the table is made, in a schema that is there, where it is not there.
+    /// Creates the table where it does not exist. The schema has to exist.
     #[serde(default)]
     pub create: bool,
-    /// The columns and their types: `{ total: numeric, sold_at: timestamptz }`. Each takes the mapped
-    /// record's field of its name, null where a record has none; other fields are not written.
+    /// The columns and their types: `{ total: numeric, sold_at: timestamptz }`. Each column takes
+    /// the field of the same name in the mapped record, or null where the record has none. Other
+    /// fields are not written.
     pub columns: ColumnsSection,
-    /// Connections, and so statements at a time, per process.
+    /// The highest number of connections, and so of statements at a time, per process.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 64))]
     pub concurrency: u32,
-    /// How long a statement may take, and how long it may take to connect; at most 5m.
+    /// The time that a statement may take, and the time that connecting may take. At most 5m.
     #[serde(default = "default_timeout")]
     pub timeout: Period,
 }
@@ -53,7 +54,7 @@ fn default_timeout() -> Period {
     Period(Duration::from_secs(30))
 }
 
-/// The columns of a table, as they were written.
+/// The columns of a table, in the order of the file.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(inline)]
 pub struct ColumnsSection(
@@ -81,23 +82,23 @@ impl<'de> Deserialize<'de> for ColumnsSection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
-    /// Text; of lists and objects their JSON.
+    /// Text. Lists and objects are written as JSON.
     Text,
     /// A whole number of four bytes.
     Integer,
     /// A whole number of eight bytes.
     Bigint,
-    /// A number with all its digits.
+    /// A decimal number with all its digits.
     Numeric,
-    /// A number of about 15 digits: `double precision`.
+    /// A number with about 15 digits: `double precision`.
     Double,
     /// True or false.
     Boolean,
     /// A day, such as 2026-01-31.
     Date,
-    /// A date and time of day without a zone.
+    /// A date and a time of day without a zone.
     Timestamp,
-    /// A moment, such as 2026-01-31T12:00:00Z; in UTC where it names no zone.
+    /// A moment, such as 2026-01-31T12:00:00Z. A time without a zone is in UTC.
     Timestamptz,
     /// Any JSON.
     Jsonb,

@@ -1,11 +1,11 @@
-//! Texts of files that have a form of their own.
+//! Texts in files that have to match a pattern.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
-/// A text with a pattern of its own, so that editors and `pomost check` can tell it from others.
+/// A text with a pattern of its own, so that editors and `pomost check` recognise a wrong one.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $schema:tt) => {
         $(#[$doc])*
@@ -27,7 +27,7 @@ macro_rules! text_type {
 
 text_type!(
     /// A jq expression.
-    Jq,
+    JqExpression,
     {
         "type": "string",
         "pattern": r"\S",
@@ -38,20 +38,20 @@ text_type!(
 );
 
 text_type!(
-    /// A method and a path under the system's base URL; each `{…}` in it is a jq expression whose
-    /// value is percent-encoded.
+    /// A method and a path below the system's base URL. Each `{…}` is a jq expression whose value
+    /// is percent-encoded.
     RequestLine,
     {
         "type": "string",
         "pattern": "^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) /",
         "patternErrorMessage": "expected a method and a path, such as GET /customers; the host is the system's base_url",
-        "description": "A method and a path: GET /customers?since={$cursor}. What stands in braces is jq."
+        "description": "A method and a path: GET /customers?since={$cursor}. The parts in braces are jq."
     }
 );
 
 text_type!(
     /// The name of a system or a flow.
-    Name,
+    ResourceName,
     {
         "type": "string",
         "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$",
@@ -61,16 +61,16 @@ text_type!(
 );
 
 text_type!(
-    /// A text whose `{…}` are jq expressions, filled in as they are.
+    /// A text in which each `{…}` is a jq expression, filled in without encoding.
     TextTemplate,
     {
         "type": "string",
-        "patternErrorMessage": "expected text, in quotes where it looks like a number; what stands in braces is jq",
-        "description": "Text; what stands in braces is jq."
+        "patternErrorMessage": "expected text, in quotes where it looks like a number; the parts in braces are jq",
+        "description": "Text. The parts in braces are jq."
     }
 );
 
-/// A status of an answer, or the hundred it is of: `404`, `5xx`.
+/// The status of an answer, `404`, or a hundred statuses, `5xx`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusPattern(pub String);
 
@@ -78,14 +78,16 @@ impl<'de> Deserialize<'de> for StatusPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StatusPattern, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum NumberOrText {
             Number(u16),
             Text(String),
         }
-        Ok(StatusPattern(match Written::deserialize(deserializer)? {
-            Written::Number(number) => number.to_string(),
-            Written::Text(text) => text,
-        }))
+        Ok(StatusPattern(
+            match NumberOrText::deserialize(deserializer)? {
+                NumberOrText::Number(number) => number.to_string(),
+                NumberOrText::Text(text) => text,
+            },
+        ))
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a source tells of changes by itself: `extract.webhook`.
+//! The section `extract.webhook` of a flow file.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -9,45 +9,46 @@ use sha2::{Digest, Sha256};
 use crate::{
     ByteSize, Period,
     format::FormatSection,
-    system::SecretReference,
-    text::{Jq, TextTemplate},
+    secret::SecretReference,
+    text::{JqExpression, TextTemplate},
 };
 
-/// Where a source delivers changes by itself, and how records are read from a delivery. Expressions
-/// see the headers of the delivery as `$headers`, their names in lower case.
+/// The webhook that a source delivers changes to, and the records in a delivery. Expressions see
+/// the headers of the delivery as `$headers`, with names in lower case.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSection {
-    /// The path that is the flow's own, `/shop/customers`, under the address of webhooks.
+    /// The path of this flow's webhook, `/shop/customers`, below the address of webhooks.
     pub path: WebhookPath,
-    /// What proves that a delivery comes from the source. Nothing of it is read before.
+    /// The proof that a delivery comes from the source. A delivery is not read before it is
+    /// verified.
     pub verify: VerifySection,
-    /// What deliveries are written in; left out, what their Content-Type says, or else JSON.
+    /// The format of deliveries. By default the one that their Content-Type names, or else JSON.
     #[serde(default)]
     pub format: Option<FormatSection>,
-    /// The records in a delivery: one output each, of the form that `extract.records` gives; left
-    /// out, the delivery is the record, or each of its rows where its format has such.
+    /// The records in a delivery: one output for each, in the form that `extract.records` gives. By
+    /// default the delivery is the record, or each of its rows in formats with rows.
     #[serde(default)]
-    pub records: Option<Jq>,
-    /// Whether `extract.fetch`, where the flow has it, asks about each of them as about the rows of a
-    /// listing; `false` where deliveries are complete.
+    pub records: Option<JqExpression>,
+    /// Fetches each record with `extract.fetch`, where the flow has it. `false` where deliveries
+    /// are complete.
     #[serde(default = "default_fetch")]
     pub fetch: bool,
-    /// A record's primary key; left out, what `extract.key` says.
+    /// The record's primary key. By default `extract.key`.
     #[serde(default)]
-    pub key: Option<Jq>,
-    /// What orders the changes of one key; left out, what `extract.version` says, and without that
-    /// the order of arrival.
+    pub key: Option<JqExpression>,
+    /// The version of the record, which orders the changes of one key. By default
+    /// `extract.version`. Without that, changes are ordered by their arrival.
     #[serde(default)]
-    pub version: Option<Jq>,
-    /// Whether the source deleted the record; left out, what `extract.deleted` says.
+    pub version: Option<JqExpression>,
+    /// A test that is true for records that the source deleted. By default `extract.deleted`.
     #[serde(default)]
-    pub deleted: Option<Jq>,
-    /// What tells a delivery from others; left out, what the provider named in `verify` sends, and
-    /// otherwise nothing does.
+    pub deleted: Option<JqExpression>,
+    /// The id that tells deliveries apart, so that a repeated one is recognised. By default the id
+    /// that the provider in `verify` sends. Without an id, repetitions are not recognised.
     #[serde(default)]
     pub delivery: Option<DeliverySection>,
-    /// The largest delivery that is taken.
+    /// The largest delivery that is accepted.
     #[serde(default = "default_max_body")]
     #[schemars(
         regex(pattern = "^[0-9]{1,6}(KiB|MiB)$"),
@@ -64,24 +65,25 @@ fn default_max_body() -> ByteSize {
     ByteSize(1 << 20)
 }
 
-/// What proves that a delivery comes from the source. With several secrets any of them does, so that
-/// one can be replaced by the next.
+/// The proof that a delivery comes from the source. With several secrets each of them is accepted,
+/// so that a secret can be replaced by the next.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum VerifySection {
-    /// As GitHub signs: `X-Hub-Signature-256`.
+    /// The signature of GitHub: `X-Hub-Signature-256`.
     Github(SecretsSection),
-    /// As Stripe signs: `Stripe-Signature`.
+    /// The signature of Stripe: `Stripe-Signature`.
     Stripe(TimedSecretsSection),
-    /// As Shopify signs: `X-Shopify-Hmac-SHA256`.
+    /// The signature of Shopify: `X-Shopify-Hmac-SHA256`.
     Shopify(SecretsSection),
-    /// As the Standard Webhooks specification says: `webhook-signature`; the secrets are `whsec_…`.
+    /// The signature of the Standard Webhooks specification: `webhook-signature`. The secrets are
+    /// `whsec_…`.
     StandardWebhooks(TimedSecretsSection),
-    /// A signature of another kind that is an HMAC (RFC 2104).
+    /// Another signature that is an HMAC (RFC 2104).
     Hmac(HmacSection),
-    /// A token that every delivery carries.
+    /// A fixed token in every delivery.
     Token(TokenSection),
-    /// `Authorization: Basic …` (RFC 7617).
+    /// User name and password: `Authorization: Basic …` (RFC 7617).
     Basic(BasicSection),
 }
 
@@ -89,7 +91,7 @@ pub enum VerifySection {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretsSection {
-    /// The secrets, any of which may have signed a delivery.
+    /// The secrets. A delivery may be signed with any of them.
     pub secrets: Vec<SecretReference>,
 }
 
@@ -97,9 +99,9 @@ pub struct SecretsSection {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimedSecretsSection {
-    /// The secrets, any of which may have signed a delivery.
+    /// The secrets. A delivery may be signed with any of them.
     pub secrets: Vec<SecretReference>,
-    /// How far the time of signing may be from now.
+    /// The largest difference between the time of signing and now.
     #[serde(default = "default_tolerance")]
     pub tolerance: Period,
 }
@@ -112,27 +114,28 @@ fn default_tolerance() -> Period {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HmacSection {
-    /// The secrets, any of which may have signed a delivery.
+    /// The secrets. A delivery may be signed with any of them.
     pub secrets: Vec<SecretReference>,
-    /// The header that holds the signature, or several of them with commas or spaces between.
+    /// The header with the signature. It may contain several signatures, separated by commas or
+    /// spaces.
     pub header: String,
-    /// What stands before the signature, such as `sha256=`.
+    /// The text before the signature, such as `sha256=`.
     #[serde(default)]
     pub prefix: String,
     /// The hash function.
     #[serde(default)]
     pub algorithm: HashAlgorithm,
-    /// How the signature is written.
+    /// The encoding of the signature.
     #[serde(default)]
     pub encoding: SignatureEncoding,
-    /// What is signed, where `.` is the body as text: `{$headers["x-time"]}.{.}`; left out, the body.
+    /// The text that is signed, where `.` is the body as text: `{$headers["x-time"]}.{.}`. The body
+    /// by default.
     #[serde(default)]
     pub content: Option<TextTemplate>,
-    /// When it was signed, `$headers["x-time"]`: RFC 3339, or a number of seconds or milliseconds
-    /// since 1970.
+    /// The time of signing, `$headers["x-time"]`: RFC 3339, or seconds or milliseconds since 1970.
     #[serde(default)]
-    pub timestamp: Option<Jq>,
-    /// How far that may be from now.
+    pub timestamp: Option<JqExpression>,
+    /// The largest difference between the time of signing and now.
     #[serde(default = "default_tolerance")]
     pub tolerance: Period,
 }
@@ -144,11 +147,11 @@ pub enum HashAlgorithm {
     /// SHA-256.
     #[default]
     Sha256,
-    /// SHA-1, for sources that have no better.
+    /// SHA-1, for sources that have nothing better.
     Sha1,
 }
 
-/// How a signature is written.
+/// The encoding of a signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SignatureEncoding {
@@ -159,54 +162,55 @@ pub enum SignatureEncoding {
     Base64,
 }
 
-/// A token that every delivery carries in a header or in the query; one of the two is to be named.
+/// A fixed token in a header or in the query: exactly one of `header` and `query` has to be given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSection {
-    /// The tokens, any of which may be sent.
+    /// The tokens. A delivery may carry any of them.
     pub secrets: Vec<SecretReference>,
-    /// The header that holds the token.
+    /// The header with the token.
     #[serde(default)]
     pub header: Option<String>,
-    /// What stands before the token in the header, such as `Bearer `.
+    /// The text before the token in the header, such as `Bearer `.
     #[serde(default)]
     pub prefix: String,
-    /// The query parameter that holds the token. Proxies may log it.
+    /// The query parameter with the token. Proxies may log it.
     #[serde(default)]
     pub query: Option<String>,
 }
 
-/// A user's name and password.
+/// User name and password.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicSection {
     /// The user's name.
     pub username: String,
-    /// The passwords, any of which may be sent.
+    /// The passwords. A delivery may carry any of them.
     pub passwords: Vec<SecretReference>,
 }
 
-/// What tells a delivery from others, so that one that comes again is not sent on again.
+/// The id that tells deliveries apart, so that a repeated delivery is not passed on again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverySection {
-    /// The header that holds the delivery's id.
+    /// The header with the delivery's id.
     #[serde(default)]
     pub header: Option<String>,
-    /// The delivery's id in the delivery itself, in the first row where it has several.
+    /// The delivery's id in its body, or in the first row where the body has several.
     #[serde(default)]
-    pub value: Option<Jq>,
-    /// How long it is remembered.
+    pub value: Option<JqExpression>,
+    /// The time for which the id is remembered.
     #[serde(default = "default_remember")]
     pub remember: Period,
 }
 
 fn default_remember() -> Period {
-    Period(DEFAULT_REMEMBER)
+    Period(DEFAULT_REMEMBERED_FOR)
 }
 
-/// How long a delivery is remembered where nothing is said: providers repeat theirs for some days.
-pub const DEFAULT_REMEMBER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The time for which ids of deliveries are remembered by default. Providers repeat deliveries for
+/// some days.
+pub const DEFAULT_REMEMBERED_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A path of URLs: `/shop/customers`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -228,13 +232,13 @@ impl JsonSchema for WebhookPath {
     }
 }
 
-/// Names a delivery, whatever its sender calls it.
+/// The id of a delivery in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub [u8; 16]);
 
 impl DeliveryId {
-    /// The name of the delivery that its sender calls `text`. It is a hash, so that a sender's ids
-    /// cost the same however long they are.
+    /// The id of the delivery that its sender calls `text`. It is a hash, so that ids of any length
+    /// need the same space.
     pub fn of(text: &str) -> DeliveryId {
         let mut id = [0; 16];
         id.copy_from_slice(&Sha256::digest(text)[..16]);

@@ -1,25 +1,23 @@
-//! Who is told what people have to know.
+//! The alerts of a project, compiled.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// Who is told what people have to know.
+/// The conditions of alerts, and the URL that they are posted to.
 #[derive(Debug)]
 pub struct AlertRules {
-    /// Where messages are posted.
     pub url: SecretString,
-    /// How many dead letters of one flow are a burst.
+    /// The number of dead letters of one flow that is worth an alert.
     pub dead_letters: BurstRule,
-    /// For how many of its intervals a flow with a schedule may go without a run that succeeded.
+    /// The number of its intervals for which a flow with a schedule may go without a successful
+    /// run.
     pub overdue: u32,
 }
 
-/// So many in so long.
+/// A number of dead letters within a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BurstRule {
-    /// How many.
     pub count: u32,
-    /// Within how long.
     pub within: Duration,
 }

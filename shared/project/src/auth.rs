@@ -1,4 +1,4 @@
-//! How requests prove who sends them, with its secrets resolved.
+//! Authentication of requests, with its secrets resolved.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,90 +9,69 @@ use url::Url;
 
 use crate::request::RequestTemplate;
 
-/// How requests prove who sends them.
+/// The way in which a system's requests authenticate.
 #[derive(Debug)]
 pub enum SystemAuth {
-    /// They do not.
+    /// Requests carry no credentials.
     None,
     /// `Authorization: Bearer …`.
-    Bearer {
-        /// The token.
-        token: SecretString,
-    },
+    Bearer { token: SecretString },
     /// `Authorization: Basic …`.
     Basic {
-        /// The user's name.
         username: String,
-        /// The user's password.
         password: SecretString,
     },
-    /// A key in a header of its own.
+    /// An API key in a header.
     Header {
-        /// The header's name.
         name: HeaderName,
-        /// The key.
         value: SecretString,
     },
-    /// A key in a query parameter.
-    Query {
-        /// The parameter's name.
-        name: String,
-        /// The key.
-        value: SecretString,
-    },
-    /// A key in a cookie.
-    Cookie {
-        /// The cookie's name.
-        name: String,
-        /// The key.
-        value: SecretString,
-    },
-    /// Tokens of an authorisation server.
-    OAuth2(Arc<OAuth2>),
-    /// A token that a login gives.
+    /// An API key in a query parameter.
+    Query { name: String, value: SecretString },
+    /// An API key in a cookie.
+    Cookie { name: String, value: SecretString },
+    /// Tokens of an OAuth 2.0 authorisation server.
+    OAuth2(Arc<OAuthSettings>),
+    /// A token from a login request.
     Session(Arc<SessionLogin>),
 }
 
-/// Where tokens come from, and what is shown for them.
+/// The token endpoint and the credentials for it.
 #[derive(Debug)]
-pub struct OAuth2 {
-    /// What tokens are given for.
+pub struct OAuthSettings {
     pub grant: OAuthGrant,
-    /// The authorisation server's token endpoint.
     pub token_url: Url,
-    /// The name by which the authorisation server knows us.
     pub client_id: String,
-    /// What proves that we are the client.
     pub client: ClientAuthentication,
-    /// The parameters of the request beside those: scope, audience and others.
+    /// The other parameters of the token request: scope, audience and others.
     pub parameters: Vec<(String, String)>,
 }
 
-/// What tokens are given for.
+/// The grant that tokens are requested with.
 #[derive(Debug)]
 pub enum OAuthGrant {
-    /// The client itself (RFC 6749 §4.4).
+    /// For the client itself (RFC 6749 §4.4).
     ClientCredentials,
-    /// A refresh token (RFC 6749 §6).
+    /// With a refresh token (RFC 6749 §6).
     RefreshToken {
-        /// The first one; each answer may bring the next.
+        /// The first refresh token. Each answer may contain the next.
         first: SecretString,
-        /// Where the first one is found, as the file has it: `${NAME}`.
+        /// The reference to the first refresh token in the file: `${NAME}`.
         reference: String,
     },
-    /// An assertion that we sign (RFC 7523 §2.1).
+    /// With an assertion that Pomost signs (RFC 7523 §2.1).
     JwtBearer {
-        /// Its claims beside the times and the id.
+        /// The claims of the assertion, without its times and its id.
         claims: BTreeMap<String, String>,
-        /// What signs it.
+        /// The key that signs the assertion.
         key: PrivateKey,
     },
 }
 
-/// What proves to a token endpoint that we are the client.
+/// The authentication of the client at the token endpoint.
 #[derive(Debug)]
 pub enum ClientAuthentication {
-    /// Nothing: a public client is only named.
+    /// A public client: only its id is sent.
     None,
     /// `Authorization: Basic …` with this secret.
     Basic(SecretString),
@@ -102,43 +81,40 @@ pub enum ClientAuthentication {
     PrivateKeyJwt(PrivateKey),
 }
 
-/// A key that signs assertions.
+/// A private key that signs assertions.
 #[derive(Debug, Clone)]
 pub struct PrivateKey {
     /// The key as PEM.
     pub pem: SecretString,
-    /// Its name: `kid`.
+    /// The key's id: `kid`.
     pub id: Option<String>,
 }
 
-/// A login, and what to do with what it gives.
+/// A login request, and the use of the token in its answer.
 #[derive(Debug)]
 pub struct SessionLogin {
-    /// The login.
     pub request: RequestTemplate,
-    /// What its expressions have as their input.
+    /// The input of the request's expressions.
     pub credentials: BTreeMap<String, SecretString>,
-    /// The token, in `{status, headers, body}` of its answer.
+    /// The token, in `{status, headers, body}` of the answer.
     pub token: Expression,
-    /// When the token expires, in the same.
+    /// The time when the token expires, in `{status, headers, body}` of the answer.
     pub expires: Option<Expression>,
-    /// Where the token travels.
     pub place: SessionTokenPlace,
 }
 
-/// Where a token travels in a request.
+/// The place of a token in a request.
 #[derive(Debug, Clone)]
 pub enum SessionTokenPlace {
-    /// In a header.
+    /// A header.
     Header {
-        /// The header's name.
         name: HeaderName,
-        /// What stands before the token.
+        /// The text before the token.
         before: String,
-        /// What stands behind it.
+        /// The text after the token.
         after: String,
     },
-    /// In a cookie of this name.
+    /// The cookie with this name.
     Cookie(String),
 }
 
@@ -153,8 +129,8 @@ impl SessionTokenPlace {
     }
 }
 
-impl OAuth2 {
-    /// The key that signs assertions, where there are any.
+impl OAuthSettings {
+    /// The key that signs assertions. None where nothing is signed.
     pub fn signing_key(&self) -> Option<&PrivateKey> {
         match (&self.grant, &self.client) {
             (OAuthGrant::JwtBearer { key, .. }, _)
@@ -163,8 +139,11 @@ impl OAuth2 {
         }
     }
 
-    /// The secret that the tokens are given for: another one means other tokens. That of the client
-    /// may change while its refresh token stays good. None where a certificate proves who we are.
+    /// The secret that tokens are given for. Another secret means that stored tokens are no longer
+    /// used.
+    ///
+    /// A refresh token goes before the client's secret, which may change while the refresh token
+    /// stays valid. None where a certificate authenticates the client.
     pub fn secret(&self) -> Option<&SecretString> {
         match (&self.grant, &self.client, self.signing_key()) {
             (OAuthGrant::RefreshToken { first, .. }, ..) => Some(first),
@@ -176,8 +155,8 @@ impl OAuth2 {
         }
     }
 
-    /// What the tokens depend on beside the secret. What a refresh token is good for was settled when
-    /// it was given.
+    /// Everything beside the secret that tokens depend on. The rights of a refresh token were
+    /// decided when it was given, so the parameters of the request do not matter for it.
     pub fn configuration(&self) -> Vec<&str> {
         let mut configuration = vec![self.token_url.as_str(), &self.client_id];
         if !matches!(self.grant, OAuthGrant::RefreshToken { .. }) {

@@ -12,69 +12,61 @@ use crate::{
     table::TableDestination,
 };
 
-/// Where the records go.
+/// The destination of a flow, and rules for writing to it.
 #[derive(Debug)]
 pub struct LoadRules {
-    /// To what.
-    pub to: LoadTarget,
-    /// Which changes of one key are applied.
+    pub target: LoadTarget,
+    /// The changes of one key that are applied.
     pub order: ChangeOrder,
-    /// How often a record is tried before it becomes a dead letter.
+    /// The number of attempts before a record becomes a dead letter.
     pub attempts: u32,
 }
 
-/// What the records go to.
+/// The destination of a flow's records.
 #[derive(Debug)]
 pub enum LoadTarget {
-    /// A system, by requests.
-    System(Arc<WriteRequests>),
-    /// A table.
+    /// A system that is written by requests.
+    System(Arc<SystemDestination>),
     Table(Arc<TableDestination>),
-    /// Files.
     Files(Arc<FileDestination>),
 }
 
 impl LoadRules {
-    /// Whether records are deleted.
+    /// True where the flow deletes records.
     pub fn deletes(&self) -> bool {
-        match &self.to {
+        match &self.target {
             LoadTarget::System(requests) => requests.delete.is_some(),
             LoadTarget::Table(_) => true,
             LoadTarget::Files(_) => false,
         }
     }
 
-    /// Whether it can be found out if a create took place whose answer never came. What is written by
-    /// key is simply written again.
-    pub fn can_clear_doubt(&self) -> bool {
-        match &self.to {
-            LoadTarget::System(requests) => requests.can_clear_doubt(),
+    /// True where it can be found out if a create took place whose answer never came. Tables and
+    /// files are written by key, so they are simply written again.
+    pub fn can_resolve_doubt(&self) -> bool {
+        match &self.target {
+            LoadTarget::System(requests) => requests.can_resolve_doubt(),
             LoadTarget::Table(_) | LoadTarget::Files(_) => true,
         }
     }
 }
 
-/// How the records of a system are written.
+/// A system as the destination of a flow: the requests that write records.
 #[derive(Debug, Default)]
-pub struct WriteRequests {
+pub struct SystemDestination {
     /// The system's name.
     pub system: String,
-    /// How a record is made there.
     pub create: Option<CreateRequest>,
-    /// How a record is changed there.
     pub update: Option<UpdateRequest>,
-    /// How a record is deleted there.
     pub delete: Option<UpdateRequest>,
-    /// How to find a record there.
     pub lookup: Option<LookupRequest>,
-    /// How many records are sent with one request.
     pub batch: Option<BatchRequests>,
-    /// What its answers mean, before what the system's rules say.
+    /// Rules about answers. They go before the system's rules.
     pub answers: Vec<AnswerRule>,
 }
 
-impl WriteRequests {
-    /// Whether a record's id there is its key.
+impl SystemDestination {
+    /// True where the destination's id of a record is its key.
     pub fn id_is_key(&self) -> bool {
         match &self.create {
             Some(create) => create.id.is_none(),
@@ -82,13 +74,13 @@ impl WriteRequests {
         }
     }
 
-    /// How one of its requests is made for many records; none where it is made for each by itself.
-    pub fn for_many(&self, request: &RequestTemplate) -> Option<&BatchRequests> {
+    /// The bulk settings of a request. None for a request that is sent for each record.
+    pub fn batch_for(&self, request: &RequestTemplate) -> Option<&BatchRequests> {
         self.batch.as_ref().filter(|_| !request.names_record())
     }
 
-    /// Whether a create may be made again and again: whatever it sends, it is for one record. PUT is
-    /// (RFC 9110 §9.2.2), where the record's key tells which.
+    /// True where a create may be sent again and still makes one record only. So it is with PUT
+    /// (RFC 9110 §9.2.2), where the key is in the path.
     pub fn creates_may_repeat(&self) -> bool {
         self.id_is_key()
             && self
@@ -97,8 +89,8 @@ impl WriteRequests {
                 .is_some_and(|create| create.request.method == Method::PUT)
     }
 
-    /// Whether it can be found out if a create took place whose answer never came.
-    pub fn can_clear_doubt(&self) -> bool {
+    /// True where it can be found out if a create took place whose answer never came.
+    pub fn can_resolve_doubt(&self) -> bool {
         let ignored = |create: &CreateRequest| create.idempotency_header.is_some();
         self.lookup.is_some()
             || self.create.as_ref().is_none_or(ignored)
@@ -107,57 +99,52 @@ impl WriteRequests {
     }
 }
 
-/// How a record is made at the destination.
+/// The request that creates a record.
 #[derive(Debug)]
 pub struct CreateRequest {
-    /// The request.
     pub request: RequestTemplate,
-    /// The destination's id in the answer; left out where it is the record's key.
+    /// The destination's id in the answer. None where the id is the record's key.
     pub id: Option<Expression>,
     /// A header that makes the destination ignore a repeated create.
     pub idempotency_header: Option<HeaderName>,
 }
 
-/// How a record is changed or deleted at the destination.
+/// A request that changes or deletes a record.
 #[derive(Debug)]
 pub struct UpdateRequest {
-    /// The request.
     pub request: RequestTemplate,
-    /// What is done where somebody else changed it; left out, nobody looks.
+    /// The reaction when somebody else changed the record. None where this is not checked.
     pub if_match: Option<IfMatch>,
 }
 
-/// How many records are sent with one request, and how their verdicts are read.
+/// The settings of bulk requests.
 #[derive(Debug)]
 pub struct BatchRequests {
-    /// The most records in one request.
+    /// The highest number of records in one request.
     pub size: usize,
-    /// The verdicts in an answer; left out, an answer that is no failure accepts every record.
+    /// The verdicts in an answer. If none, an answer that is not a failure accepts every record.
     pub results: Option<Expression>,
-    /// The key of the record that a verdict is about; left out, they come in the records' order.
+    /// The key of a verdict's record. If none, the verdicts have the order of the records.
     pub key: Option<Expression>,
-    /// What is wrong with the record of a verdict.
+    /// The error in a verdict.
     pub rejected: Option<Expression>,
-    /// What verdicts mean; the first that is about one decides, before `rejected`.
+    /// Rules about verdicts. They go before `rejected`, and the first rule that applies decides.
     pub verdicts: Vec<VerdictRule>,
 }
 
-/// What some verdicts mean.
+/// A rule that says what some verdicts mean.
 #[derive(Debug)]
 pub struct VerdictRule {
-    /// The test that a verdict has to pass.
     pub when: Expression,
-    /// What it means then.
     pub means: AnswerMeaning,
 }
 
-/// How to find a record at the destination.
+/// The request that finds a record at the destination.
 #[derive(Debug)]
 pub struct LookupRequest {
-    /// The request.
     pub request: RequestTemplate,
-    /// The destination's id in the answer; null where it has no such record.
+    /// The destination's id in the answer. Null where the destination has no such record.
     pub id: Expression,
-    /// Whether it is asked before each first create as well.
+    /// True where the request is also sent before each first create.
     pub before_create: bool,
 }

@@ -1,4 +1,4 @@
-//! The project's `.env`: variables beside those of the process.
+//! The project's `.env`: variables beside the variables of the process.
 
 use std::{
     collections::HashMap,
@@ -11,13 +11,14 @@ use crate::Problem;
 
 const FILE: &str = ".env";
 
-/// Variables by their names.
+/// Variables by name.
 type Variables = HashMap<String, String>;
 
-/// The variables of a project's `.env`, and what is wrong with it. One that is not there has none; one that
-/// cannot be read is never taken for that. No problem shows what stands in the file.
+/// Reads the variables of a project's `.env`, and its problems.
 ///
-/// It has `NAME=value` a line; `export` before it, quotes around the value and `#` comments are allowed.
+/// A missing file has no variables, but a file that cannot be read is a problem. Each line is
+/// `NAME=value`. `export` before it, quotes around the value and `#` comments are allowed. Problems
+/// do not quote the file.
 pub(crate) fn read(directory: &Path) -> (Variables, Vec<Problem>) {
     match content(&directory.join(FILE)) {
         Ok(content) => variables(&content),
@@ -27,7 +28,7 @@ pub(crate) fn read(directory: &Path) -> (Variables, Vec<Problem>) {
 
 fn content(path: &Path) -> Result<String, Problem> {
     let bytes = match fs::read(path) {
-        Err(error) if is_not_there(path, &error) => return Ok(String::new()),
+        Err(error) if is_missing(path, &error) => return Ok(String::new()),
         read => read.map_err(|error| {
             let problem = Problem::of_file(Path::new(FILE), format!("cannot be read: {error}"));
             problem.with_help(
@@ -46,8 +47,8 @@ fn content(path: &Path) -> Result<String, Problem> {
         .unwrap_or(text))
 }
 
-/// A link to nowhere is there.
-fn is_not_there(path: &Path, error: &io::Error) -> bool {
+/// A symbolic link that leads nowhere counts as a file that cannot be read.
+fn is_missing(path: &Path, error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err()
 }
 
@@ -62,7 +63,7 @@ fn variables(text: &str) -> (Variables, Vec<Problem>) {
     (variables, problems)
 }
 
-/// The variable of a line, if it has one; otherwise what is wrong with the line and what to do.
+/// The variable of a line, if it has one. The error is a message and a help.
 fn variable(line: &str) -> Result<Option<(String, String)>, (&'static str, &'static str)> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -79,8 +80,8 @@ fn variable(line: &str) -> Result<Option<(String, String)>, (&'static str, &'sta
 const NOT_A_VARIABLE: &str = "expected NAME=value or a comment that begins with '#'";
 const ON_ONE_LINE: &str = "a value stands on one line; longer ones belong in a file, ${file:PATH}";
 
-/// A value without quotes and without the comment behind it. The closing quote is the first with nothing but
-/// a comment behind it.
+/// The value without quotes and without the comment after it. The closing quote is the first one
+/// with nothing but a comment after it.
 fn unquoted(value: &str) -> Result<String, (&'static str, &'static str)> {
     let Some(quote) = value
         .chars()
@@ -117,8 +118,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// What is said of a `.env` of these bytes.
-    fn said(content: &[u8]) -> Vec<String> {
+    /// The problems of a `.env` with these bytes.
+    fn reported(content: &[u8]) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE), content).unwrap();
         read(directory.path())
@@ -186,31 +187,33 @@ mod tests {
     #[test]
     fn a_line_that_is_no_variable_is_a_problem_with_its_place_and_without_its_content() {
         let lines = "A=1\nhunter2\n=hunter2\nB=\"hunter2\nMY NAME=hunter2\nexport hunter2\n";
-        let said = said(lines.as_bytes());
-        let places: Vec<&str> = said
+        let reported = reported(lines.as_bytes());
+        let places: Vec<&str> = reported
             .iter()
-            .map(|said| said.split(": ").next().unwrap())
+            .map(|reported| reported.split(": ").next().unwrap())
             .collect();
         assert_eq!(
             places,
             [".env:2:1", ".env:3:1", ".env:4:1", ".env:5:1", ".env:6:1"]
         );
         assert!(
-            said.iter().all(|said| !said.contains("hunter2")),
-            "{said:?}"
+            reported
+                .iter()
+                .all(|reported| !reported.contains("hunter2")),
+            "{reported:?}"
         );
         assert!(
-            said[0].contains("expected NAME=value") && said[2].contains("none closes it"),
-            "{said:?}"
+            reported[0].contains("expected NAME=value") && reported[2].contains("none closes it"),
+            "{reported:?}"
         );
     }
 
     #[test]
     fn a_dot_env_in_another_charset_is_a_problem_in_the_line_where_that_shows() {
         assert_eq!(
-            said(b"A=1\nB=\xbf\xf3\n"),
+            reported(b"A=1\nB=\xbf\xf3\n"),
             [".env:2:1: not UTF-8\n    help: save the file in UTF-8"]
         );
-        assert_eq!(said("\u{feff}A=1\n".as_bytes()), Vec::<String>::new());
+        assert_eq!(reported("\u{feff}A=1\n".as_bytes()), Vec::<String>::new());
     }
 }

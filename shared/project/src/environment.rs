@@ -1,4 +1,4 @@
-//! What `${NAME}` and `${file:PATH}` stand for.
+//! Values of `${NAME}` and `${file:PATH}`.
 
 use std::{
     collections::HashMap,
@@ -8,18 +8,18 @@ use std::{
 
 use crate::{Problem, dot_env};
 
-/// The values that a project's files may refer to. It does not print them.
+/// The variables and files that a project may refer to. `Debug` does not print their values.
 #[derive(Clone)]
 pub struct Environment {
     variables: HashMap<String, String>,
     directory: PathBuf,
-    /// What is wrong with the project's `.env`.
+    /// Problems of the project's `.env`.
     pub(crate) problems: Vec<Problem>,
 }
 
 impl Environment {
-    /// The process's environment over the project's `.env`. What is wrong with that is a problem of the project
-    /// that is loaded with it.
+    /// The process's environment and the project's `.env`, where the process's environment goes
+    /// first. Problems of `.env` are reported when the project is loaded.
     pub fn of_process(directory: &Path) -> Environment {
         let (mut variables, problems) = dot_env::read(directory);
         variables.extend(std::env::vars_os().filter_map(|(name, value)| {
@@ -32,7 +32,7 @@ impl Environment {
         }
     }
 
-    /// These variables and no others.
+    /// An environment of only these variables.
     pub fn of(
         directory: &Path,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -45,7 +45,7 @@ impl Environment {
         }
     }
 
-    /// A text with every reference in it replaced. The error says what is missing, never a value.
+    /// Replaces every reference in a text. The error says what is missing, and contains no values.
     pub(crate) fn resolve(&self, text: &str) -> Result<String, String> {
         let mut resolved = String::new();
         let mut rest = text;
@@ -59,7 +59,7 @@ impl Environment {
         Ok(resolved)
     }
 
-    /// The content of a file, by its path from the project's directory.
+    /// Reads a file by its path relative to the project's directory.
     pub(crate) fn read(&self, path: &str) -> Result<String, String> {
         fs::read_to_string(self.directory.join(path))
             .map_err(|error| format!("cannot read the file {path}: {error}"))

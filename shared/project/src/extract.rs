@@ -1,4 +1,4 @@
-//! Where a flow's records come from, compiled.
+//! The section `extract` of a flow, compiled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,82 +13,73 @@ use crate::{
     webhook::WebhookRules,
 };
 
-/// Where the records come from.
+/// The source of a flow's records.
 #[derive(Debug)]
 pub struct ExtractRules {
     /// The system's name.
     pub system: String,
-    /// What lists the records; none where the source only delivers them.
-    pub listing: Option<Listing>,
-    /// What lists those for each of whom the records are listed.
-    pub for_each: Option<Listing>,
-    /// What to ask about each row.
+    /// The listing of the records. None where the source only delivers them.
+    pub listing: Option<ListingRequest>,
+    /// The outer listing. The records are listed for each of its rows.
+    pub for_each: Option<ListingRequest>,
+    /// The request for each row.
     pub fetch: Option<FetchRequest>,
-    /// A record's key.
     pub key: Expression,
-    /// A record's version.
     pub version: Option<Expression>,
-    /// What versions are, where the flow says it.
     pub version_type: Option<VersionType>,
-    /// The zone of the clock of times that name none, where the flow says it.
+    /// The time zone of the source's clock, where the flow says it.
     pub timezone: Option<TimeZone>,
-    /// How far the source has been read.
     pub cursor: Option<CursorRules>,
-    /// Whether the source deleted the record.
+    /// A test that is true for records that the source deleted.
     pub deleted: Option<Expression>,
-    /// What lists the deletions.
     pub deletions: Option<DeletionRules>,
-    /// The percentage of the known records that may be missing from a full reading, each then deleted.
+    /// The highest percentage of the known records that may be missing from a full reading and are
+    /// then deleted.
     pub sweep: Option<u32>,
-    /// When it runs by itself.
     pub schedule: Option<Schedule>,
-    /// Where the source delivers changes by itself.
     pub webhook: Option<Arc<WebhookRules>>,
-    /// What its answers mean, before what the system's rules say.
+    /// Rules about answers. They go before the system's rules.
     pub answers: Vec<AnswerRule>,
 }
 
 /// A request whose answers are pages of rows.
 #[derive(Debug)]
-pub struct Listing {
-    /// Where it stands in the flow, `extract` or `extract.for_each`: what errors name.
+pub struct ListingRequest {
+    /// The section of the flow, `extract` or `extract.for_each`, for error messages.
     pub place: String,
-    /// The request of a page.
     pub request: RequestTemplate,
-    /// How to come to the next page.
     pub paginate: Pagination,
-    /// What answers are written in, where the flow says it.
+    /// The format of the answers, where the flow says it.
     pub format: Option<BodyFormat>,
     /// The rows in an answer.
     pub records: Expression,
-    /// The same rows of a JSON answer as they come, where nothing else needs the whole answer.
-    pub list: Option<List>,
-    /// What in its answers says how far the source has been read, where they do.
+    /// The same rows, read from the answer as it comes. None where paging or the cursor needs the
+    /// whole answer.
+    pub streamed_list: Option<StreamedList>,
+    /// The sync token in an answer, in flows whose cursor is one.
     pub sync_token: Option<SyncToken>,
 }
 
 /// The rows of one list in a JSON answer.
 #[derive(Debug)]
-pub struct List {
-    /// Where the list is.
+pub struct StreamedList {
     pub path: RowPath,
-    /// The records in each of its elements.
+    /// The records in each element of the list.
     pub each: Expression,
 }
 
 /// A request for each row.
 #[derive(Debug)]
 pub struct FetchRequest {
-    /// The request.
     pub request: RequestTemplate,
-    /// What answers are written in, where the flow says it.
+    /// The format of the answers, where the flow says it.
     pub format: Option<BodyFormat>,
-    /// The record in the answer.
+    /// The record in the answer. None where it is the whole answer.
     pub record: Option<Expression>,
 }
 
 impl FetchRequest {
-    /// Whether one of its expressions uses a variable, named without its dollar sign.
+    /// True where one of the expressions uses the variable. `name` has no dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         self.request.uses_variable(name)
             || self
@@ -98,104 +89,99 @@ impl FetchRequest {
     }
 }
 
-/// A listing of what the source deleted.
+/// A listing of the records that the source deleted.
 #[derive(Debug)]
 pub struct DeletionRules {
-    /// What lists the deletions.
-    pub listing: Listing,
-    /// The key of the deleted record.
+    pub listing: ListingRequest,
     pub key: Expression,
-    /// The version of the deletion.
     pub version: Option<Expression>,
-    /// What versions are, where the flow says it.
     pub version_type: Option<VersionType>,
 }
 
-/// How to come to the next page.
+/// The way to the next page.
 #[derive(Debug)]
 pub enum Pagination {
     /// There is one page.
     None,
-    /// The answer holds the next page's URL.
+    /// The next page's URL in the answer.
     Next(Expression),
-    /// A `Link` header of this relation holds the next page's URL.
+    /// The relation of the `Link` header with the next page's URL.
     Link(String),
-    /// Pages are numbered.
+    /// Numbered pages.
     Page {
-        /// The query parameter that takes the number.
+        /// The query parameter for the number.
         param: Option<String>,
         /// The number of the first page.
         start: u64,
-        /// Whether an answer is the last page.
+        /// A test that is true for the last page.
         last: Option<Expression>,
     },
-    /// Rows are skipped.
+    /// Pages by offset.
     Offset {
-        /// The query parameter that takes the offset.
+        /// The query parameter for the offset.
         param: Option<String>,
-        /// Whether an answer is the last page.
+        /// A test that is true for the last page.
         last: Option<Expression>,
     },
-    /// The answer holds a token for the next page.
+    /// A token for the next page in the answer.
     Token {
         /// The token in an answer.
         value: Expression,
-        /// The query parameter that takes it.
+        /// The query parameter for the token.
         param: Option<String>,
     },
 }
 
-/// How far the source has been read.
+/// Rules about how far the source has been read.
 #[derive(Debug)]
 pub struct CursorRules {
-    /// What says it.
-    pub told_by: ToldBy,
-    /// Where the first run begins; only where a token or a link says how far was read is there none.
+    pub source: CursorSource,
+    /// The place where the first run begins. Tokens and links may have none.
     pub start: Option<String>,
-    /// How far each run reaches back behind the cursor.
+    /// The time by which each run reaches back behind the cursor.
     pub overlap: Option<Duration>,
-    /// How much time is read at once.
+    /// The length of the time windows that are read one after the other.
     pub step: Option<Duration>,
 }
 
 impl ExtractRules {
-    /// The value in a record that says how far the source has been read, where such do.
+    /// The cursor's value in a record. None where a token or a link is the cursor.
     pub fn cursor_value(&self) -> Option<&Expression> {
         self.cursor.as_ref().and_then(CursorRules::value)
     }
 }
 
-/// What says how far the source has been read.
+/// The origin of a cursor.
 #[derive(Debug)]
-pub enum ToldBy {
-    /// The highest of these values in its records.
+pub enum CursorSource {
+    /// The highest of these values in the records.
     Value(Expression),
-    /// The token in its last answer, which is not compared.
+    /// The token in the last answer. Tokens are not compared.
     Token,
-    /// The URL in its last answer.
+    /// The URL in the last answer.
     Link,
 }
 
 impl CursorRules {
-    /// The value in a record, where such say how far was read.
+    /// The cursor's value in a record. None where a token or a link is the cursor.
     pub fn value(&self) -> Option<&Expression> {
-        match &self.told_by {
-            ToldBy::Value(value) => Some(value),
-            ToldBy::Token | ToldBy::Link => None,
+        match &self.source {
+            CursorSource::Value(value) => Some(value),
+            CursorSource::Token | CursorSource::Link => None,
         }
     }
 
-    /// Whether it is the URL of what will have changed.
+    /// True where the cursor is a URL from the last answer.
     pub fn is_link(&self) -> bool {
-        matches!(self.told_by, ToldBy::Link)
+        matches!(self.source, CursorSource::Link)
     }
 }
 
-/// What in an answer says how far the source has been read, and what takes that.
+/// A sync token, and the query parameter that takes it.
 #[derive(Debug)]
 pub struct SyncToken {
-    /// The token, or the URL.
+    /// The token, or the URL, in an answer.
     pub value: Expression,
-    /// The query parameter that takes the token.
+    /// The query parameter for the token.
     pub param: Option<String>,
 }

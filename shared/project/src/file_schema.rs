@@ -1,31 +1,33 @@
-//! The JSON Schemas of a project's files, from the types that read them, and holding files against
-//! them.
+//! The JSON Schemas of a project's files, made from the types that read them, and checks of files
+//! against them.
+
+mod simplified;
 
 use std::sync::LazyLock;
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 use pomost_models::{alerts::AlertsFile, flow::FlowFile, system::SystemFile};
-use schemars::{JsonSchema, generate::SchemaSettings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::simplified::schema_of;
 use crate::{Problem, document::Document};
 
 /// The JSON Schema of `systems/*.yaml`.
 pub fn system_schema() -> Value {
-    of::<SystemFile>()
+    schema_of::<SystemFile>()
 }
 
 /// The JSON Schema of `flows/*.yaml`.
 pub fn flow_schema() -> Value {
-    of::<FlowFile>()
+    schema_of::<FlowFile>()
 }
 
 /// The JSON Schema of `alerts.yaml`.
 pub fn alerts_schema() -> Value {
-    of::<AlertsFile>()
+    schema_of::<AlertsFile>()
 }
 
-/// A JSON Schema, ready to hold files against.
+/// A JSON Schema, and its compiled form.
 pub(crate) struct FileSchema {
     schema: Value,
     validator: Option<Validator>,
@@ -41,7 +43,7 @@ impl FileSchema {
         FileSchema { schema, validator }
     }
 
-    /// Every way in which a file is not of its kind.
+    /// All violations of the schema in a file.
     pub(crate) fn problems(&self, document: &Document) -> Vec<Problem> {
         let Some(validator) = &self.validator else {
             return Vec::new();
@@ -52,7 +54,7 @@ impl FileSchema {
             .collect()
     }
 
-    /// The texts of a file that are to be jq, by their JSON pointers.
+    /// The texts of a file that have to be jq, with their JSON pointers.
     pub(crate) fn expressions<'d>(&self, document: &'d Document) -> Vec<(String, &'d str)> {
         let mut found = Vec::new();
         self.collect(String::new(), &document.value, &mut found);
@@ -124,7 +126,7 @@ impl FileSchema {
             .filter(|known| strsim::jaro_winkler(name, known) > 0.8);
         let help = match nearest {
             Some(nearest) => format!("did you mean '{nearest}'?"),
-            None => format!("here may stand {}", known.join(", ")),
+            None => format!("allowed here: {}", known.join(", ")),
         };
         let problem = document.problem_with_key(
             &format!("{pointer}/{name}"),
@@ -136,7 +138,7 @@ impl FileSchema {
         }
     }
 
-    /// What a value is to be, in the words that editors show as well where there are such.
+    /// The expected value, in the words that editors show as well.
     fn expected(&self, pointer: &str) -> String {
         let schema = self.at(pointer);
         if let Some(words) = schema.get("patternErrorMessage").and_then(Value::as_str) {
@@ -165,7 +167,7 @@ impl FileSchema {
         }
     }
 
-    /// What a field is, from its documentation, after a colon.
+    /// The description of a field, after a colon.
     fn description(&self, pointer: &str) -> String {
         let description = self.at(pointer).get("description").and_then(Value::as_str);
         description
@@ -183,7 +185,7 @@ impl FileSchema {
             .unwrap_or_default()
     }
 
-    /// The part of the schema that is about the value at a pointer.
+    /// The part of the schema for the value at a pointer.
     fn at(&self, pointer: &str) -> &Value {
         pointer
             .split('/')
@@ -217,96 +219,11 @@ fn found(value: Option<&Value>, schema: &Value) -> &'static str {
         None | Some(Value::Null) => "nothing",
         Some(Value::Bool(_)) => "true or false",
         Some(Value::Number(_)) if schema.get("type") == Some(&json!("string")) => {
-            "a number, which quotes make text"
+            "a number; put it in quotes to make it text"
         }
         Some(Value::Number(_)) => "another number",
         Some(Value::String(_)) => "text",
         Some(Value::Array(_)) => "a list",
         Some(Value::Object(_)) => "fields",
     }
-}
-
-fn of<T: JsonSchema>() -> Value {
-    let settings =
-        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
-    simplify(&mut schema);
-    schema
-}
-
-/// Says the same in plainer words, for editors' completion and for errors that name one thing: an
-/// optional value is left out rather than null, a choice of single fields is an object with exactly
-/// one of them, and an object has the fields it names and no others.
-fn simplify(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            without_null(object);
-            merge_choice(object);
-            if object.contains_key("properties") {
-                object.entry("additionalProperties").or_insert(json!(false));
-            }
-            object.values_mut().for_each(simplify);
-        }
-        Value::Array(items) => items.iter_mut().for_each(simplify),
-        _ => {}
-    }
-}
-
-fn without_null(object: &mut Map<String, Value>) {
-    object.retain(|name, value| !(name == "default" && value.is_null()));
-    if let Some(Value::Array(types)) = object.get_mut("type") {
-        types.retain(|kind| kind != "null");
-        if let [only] = types.as_slice() {
-            let only = only.clone();
-            object.insert("type".into(), only);
-        }
-    }
-    if let Some(Value::Array(values)) = object.get_mut("enum") {
-        values.retain(|value| !value.is_null());
-    }
-    let Some(Value::Array(choices)) = object.get_mut("anyOf") else {
-        return;
-    };
-    choices.retain(|choice| choice.get("type").is_none_or(|kind| kind != "null"));
-    if let [Value::Object(only)] = choices.as_slice() {
-        let only = only.clone();
-        object.remove("anyOf");
-        for (name, value) in only {
-            object.entry(name).or_insert(value);
-        }
-    }
-}
-
-fn merge_choice(object: &mut Map<String, Value>) {
-    let Some(Value::Array(choices)) = object.get("oneOf") else {
-        return;
-    };
-    let single = |choice: &Value| {
-        let properties = choice.get("properties")?.as_object()?;
-        (properties.len() == 1).then(|| properties.clone())
-    };
-    let Some(fields) = choices
-        .iter()
-        .map(|choice| Some((single(choice)?, choice)))
-        .collect::<Option<Vec<_>>>()
-    else {
-        return;
-    };
-    let mut properties = Map::new();
-    for (mut field, choice) in fields {
-        if let (Some(description), Some(Value::Object(value))) =
-            (choice.get("description"), field.values_mut().next())
-        {
-            value.insert("description".into(), description.clone());
-        }
-        properties.append(&mut field);
-    }
-    object.remove("oneOf");
-    object.insert("type".into(), json!("object"));
-    object.insert("properties".into(), Value::Object(properties));
-    object.insert("minProperties".into(), json!(1));
-    object.insert("maxProperties".into(), json!(1));
 }

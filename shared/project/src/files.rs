@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use pomost_format::BodyFormat;
 
-/// Files, each with records that were loaded together.
+/// A directory of files, each with the records that were loaded together.
 #[derive(Debug)]
 pub struct FileDestination {
-    /// The directory, in the project's.
+    /// The directory, with the project's directory before it.
     pub directory: PathBuf,
-    /// What they are written in: a table with a header, or JSON Lines.
+    /// CSV with a header, or JSON Lines.
     pub format: BodyFormat,
 }

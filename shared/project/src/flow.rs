@@ -1,4 +1,4 @@
-//! A flow, with its expressions and schemas compiled.
+//! Flows with compiled expressions and schemas.
 
 use pomost_expression::Expression;
 
@@ -8,33 +8,28 @@ pub use crate::{
     table::TableDestination,
 };
 
-/// One kind of record going from one system to another.
+/// A flow: it moves one kind of record from one system to another.
 #[derive(Debug)]
 pub struct Flow {
-    /// Its name.
     pub name: String,
-    /// The version of its files: a hash of the texts of its own, of its systems' and of its schemas'. Values
-    /// from the environment are no part of it, so that no secret is.
+    /// The version of the flow's files: a hash of its own text, its systems' texts and its schemas'
+    /// texts. Values from the environment are left out, so that it depends on no secret.
     pub version: String,
-    /// Where the records come from.
     pub extract: ExtractRules,
-    /// What becomes of them on the way.
     pub transform: TransformRules,
-    /// Where they go.
     pub load: LoadRules,
     /// The paths of fields with personal data.
     pub sensitive: Vec<Expression>,
-    /// How many records one message carries at most.
+    /// The highest number of records in one message.
     pub batch_size: usize,
 }
 
-/// What becomes of the records on the way.
+/// The mapping of a flow's records, and the schemas before and after it.
 #[derive(Debug)]
 pub struct TransformRules {
-    /// What the source must send.
+    /// The schema of the source's records.
     pub expect: Option<RecordSchema>,
-    /// The mapping.
     pub map: Option<Expression>,
-    /// What the destination gets.
+    /// The schema of the mapped records.
     pub produce: Option<RecordSchema>,
 }

@@ -1,11 +1,11 @@
-//! Writing a project to start from.
+//! The project that `pomost init` writes.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// The files of a new project, by their paths in it.
+/// The files of a new project, with their paths.
 const FILES: [(&str, &str); 9] = [
     (
         "systems/crm.yaml",
@@ -33,24 +33,19 @@ const FILES: [(&str, &str); 9] = [
     (".gitignore", include_str!("../template/gitignore")),
 ];
 
-/// Why no project was written.
+/// An error that stops a new project from being written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// A file is there that would be overwritten.
+    /// The file exists and would be overwritten.
     #[error("{0} exists already; choose another directory")]
     Exists(PathBuf),
-    /// A file cannot be written.
+    /// The file cannot be written.
     #[error("cannot write {path}: {reason}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    Write { path: PathBuf, reason: io::Error },
 }
 
-/// Writes a small commented project that passes `pomost check`, and returns its files. Nothing that
-/// exists is overwritten: then nothing is written at all.
+/// Writes a small commented project that passes `pomost check`, and returns its files. If one of
+/// the files exists, nothing is written at all.
 pub fn init(directory: &Path) -> Result<Vec<PathBuf>, InitError> {
     let paths: Vec<PathBuf> = FILES.iter().map(|(path, _)| directory.join(path)).collect();
     if let Some(path) = paths.iter().find(|path| path.exists()) {

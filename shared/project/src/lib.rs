@@ -1,10 +1,10 @@
-//! The directory a user keeps in git, read, checked and compiled.
+//! A project: the directory that a user keeps in git, read, checked and compiled.
 //!
-//! [`Project::load`] is the way in. Everything that can be wrong is found there, all at once, each
-//! [`Problem`] with its place; what it returns does not fail for reasons of configuration.
+//! [`Project::load`] is the entry point. It finds everything that is wrong at once, each
+//! [`Problem`] with its place. A loaded project does not fail later for reasons of configuration.
 //!
-//! A file becomes a [`document`] (values with their places), is held against the JSON Schema of its
-//! kind ([`file_schema`]), and is then compiled ([`compile`]).
+//! A file becomes a [`document`] (values with their places), is checked against the JSON Schema of
+//! its kind ([`file_schema`]), and is then compiled ([`compile`]).
 
 pub mod alerts;
 pub mod auth;
@@ -19,16 +19,17 @@ pub mod files;
 pub mod flow;
 mod init;
 mod load;
-mod mask;
+pub mod masking;
 pub mod problem;
 pub mod request;
 pub mod schedule;
 pub mod schema;
+mod sensitive;
 pub mod system;
 pub mod table;
+mod variables;
 mod version;
 pub mod webhook;
-pub mod writings;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -39,23 +40,22 @@ pub use init::{InitError, init};
 pub use problem::{Problem, Problems};
 pub use system::System;
 
-/// A project: its systems and flows, ready to run.
+/// A project with compiled systems and flows.
 #[derive(Debug)]
 pub struct Project {
-    /// Its directory.
     pub directory: PathBuf,
     /// The systems by name.
     pub systems: BTreeMap<String, Arc<System>>,
     /// The flows by name.
     pub flows: BTreeMap<String, Arc<Flow>>,
-    /// Who is told what people have to know; nobody where the project does not say.
+    /// The alerts. None where the project has no `alerts.yaml`.
     pub alerts: Option<AlertRules>,
-    /// What is not wrong but worth knowing.
+    /// Problems that do not stop the project from running.
     pub warnings: Problems,
 }
 
 impl Project {
-    /// The project with one of its flows alone, or nothing where it has no such flow.
+    /// The project with only one of its flows. None where it has no such flow.
     pub fn only(mut self, flow: &str) -> Option<Project> {
         self.flows.retain(|name, _| name == flow);
         (!self.flows.is_empty()).then_some(self)

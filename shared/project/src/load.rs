@@ -1,4 +1,4 @@
-//! Reading a project's directory.
+//! Loading a project's directory.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     AlertRules, Flow, Problem, Problems, Project,
-    compile::{Compile, alerts, flow, system},
+    compile::{FileCompiler, alerts, flow, system},
     document::Document,
     environment::Environment,
     file_schema::{self, FileSchema},
@@ -22,26 +22,26 @@ use crate::{
 };
 
 impl Project {
-    /// Reads and compiles everything in the directory, or says all that is wrong with it.
+    /// Reads and compiles everything in the directory. The error contains all problems.
     pub fn load(directory: &Path, environment: &Environment) -> Result<Project, Problems> {
-        let mut loading = Loading {
+        let mut loader = ProjectLoader {
             directory,
             problems: Problems::default(),
             warnings: Problems::default(),
         };
         if !directory.is_dir() {
-            loading
+            loader
                 .problems
                 .push(Problem::of_file(directory, "there is no such directory"));
-            return Err(loading.problems);
+            return Err(loader.problems);
         }
-        loading.refuse(environment.problems.clone());
-        let systems = loading.systems(environment);
-        let flows = loading.flows(&systems, environment);
-        let alerts = loading.alerts(environment);
-        loading.schemas();
-        if !loading.problems.is_empty() {
-            return Err(loading.problems);
+        loader.refuse(environment.problems.clone());
+        let systems = loader.systems(environment);
+        let flows = loader.flows(&systems, environment);
+        let alerts = loader.alerts(environment);
+        loader.schemas();
+        if !loader.problems.is_empty() {
+            return Err(loader.problems);
         }
         let systems = systems
             .into_iter()
@@ -52,25 +52,25 @@ impl Project {
             systems,
             flows,
             alerts,
-            warnings: loading.warnings,
+            warnings: loader.warnings,
         })
     }
 }
 
-struct Loading<'a> {
+struct ProjectLoader<'a> {
     directory: &'a Path,
     problems: Problems,
     warnings: Problems,
 }
 
-/// The systems by name. One that does not compile is known all the same, so that flows may refer
-/// to it without a second complaint.
-type Systems = BTreeMap<String, Option<Arc<crate::System>>>;
+/// The systems by name. A system that does not compile is None, so that flows that refer to it have
+/// no second problem.
+type CompiledSystems = BTreeMap<String, Option<Arc<crate::System>>>;
 
-impl Loading<'_> {
-    fn systems(&mut self, environment: &Environment) -> Systems {
+impl ProjectLoader<'_> {
+    fn systems(&mut self, environment: &Environment) -> CompiledSystems {
         let files = self.files("systems", &file_schema::SYSTEM);
-        let mut systems = Systems::new();
+        let mut systems = CompiledSystems::new();
         for (name, file) in files {
             let compiled = file.and_then(|(document, file)| {
                 system::compile(&mut self.compiling(&document), &file, &name, environment)
@@ -82,7 +82,7 @@ impl Loading<'_> {
 
     fn flows(
         &mut self,
-        systems: &Systems,
+        systems: &CompiledSystems,
         environment: &Environment,
     ) -> BTreeMap<String, Arc<Flow>> {
         let names: Vec<&str> = systems.keys().map(String::as_str).collect();
@@ -107,11 +107,12 @@ impl Loading<'_> {
         flows
     }
 
-    /// A file that is not there, or says nothing, is none.
+    /// The alerts. None where the file does not exist or contains only comments.
     fn alerts(&mut self, environment: &Environment) -> Option<AlertRules> {
         let file = Path::new("alerts.yaml");
         let path = self.directory.join(file);
-        if !path.exists() || fs::read_to_string(&path).is_ok_and(|source| says_nothing(&source)) {
+        if !path.exists() || fs::read_to_string(&path).is_ok_and(|source| is_only_comments(&source))
+        {
             return None;
         }
         match self.file(&path, file, &file_schema::ALERTS) {
@@ -125,7 +126,8 @@ impl Loading<'_> {
         }
     }
 
-    /// A delivery goes to one flow: only then does one answer say what became of it.
+    /// Checks that no other flow has the webhook's path. A delivery goes to one flow, so that one
+    /// response can say what became of it.
     fn check_webhook(
         &mut self,
         document: &Document,
@@ -148,9 +150,9 @@ impl Loading<'_> {
         }
     }
 
-    /// Schemas are compiled where flows refer to them; those that no flow refers to as well.
+    /// Checks the schemas that no flow refers to. The others were compiled with their flows.
     fn schemas(&mut self) {
-        for path in files_of(&self.directory.join("schemas"), &["json"]) {
+        for path in files_in(&self.directory.join("schemas"), &["json"]) {
             let file = Path::new("schemas").join(path.file_name().unwrap_or_default());
             if let Err(problem) = RecordSchema::read(self.directory, &file) {
                 self.problems.push(problem);
@@ -158,8 +160,8 @@ impl Loading<'_> {
         }
     }
 
-    fn compiling<'b>(&'b mut self, document: &'b Document) -> Compile<'b> {
-        Compile {
+    fn compiling<'b>(&'b mut self, document: &'b Document) -> FileCompiler<'b> {
+        FileCompiler {
             directory: self.directory,
             document,
             problems: &mut self.problems,
@@ -167,13 +169,13 @@ impl Loading<'_> {
         }
     }
 
-    /// The files of a folder by their names, each with its document where it is of its type.
+    /// The files of a folder by name, each with its document if its schema is satisfied.
     fn files<T: DeserializeOwned>(
         &mut self,
         folder: &str,
         schema: &FileSchema,
     ) -> Vec<(String, Option<(Document, T)>)> {
-        let paths = files_of(&self.directory.join(folder), &["yaml", "yml"]);
+        let paths = files_in(&self.directory.join(folder), &["yaml", "yml"]);
         if paths.is_empty() {
             let problem = Problem::of_file(
                 Path::new(folder),
@@ -223,7 +225,7 @@ impl Loading<'_> {
         let document = Document::parse(file, &source).map_err(|problem| vec![problem])?;
         let mut problems = schema.problems(&document);
         if !problems.is_empty() {
-            // A file that is not of its kind is not compiled; what is wrong with its expressions is said all the same.
+            // A file that violates its schema is not compiled. Its expressions are checked all the same.
             problems.extend(schema.expressions(&document).into_iter().filter_map(
                 |(pointer, text)| {
                     Expression::compile(text)
@@ -240,15 +242,15 @@ impl Loading<'_> {
     }
 }
 
-/// Whether all of it is comments.
-fn says_nothing(source: &str) -> bool {
+/// True where a file contains only comments.
+fn is_only_comments(source: &str) -> bool {
     source
         .lines()
         .map(str::trim_start)
         .all(|line| line.is_empty() || line.starts_with('#'))
 }
 
-fn files_of(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
+fn files_in(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is_wanted = |path: &PathBuf| {
         path.extension()

@@ -1,4 +1,4 @@
-//! What is wrong with a project, and where.
+//! Problems of a project's files.
 
 use std::{
     error::Error,
@@ -6,18 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One thing that is wrong, or worth knowing.
+/// A problem with a file of the project, or a warning about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The file, relative to the project.
+    /// The path relative to the project.
     pub file: PathBuf,
-    /// The line, from 1; 0 where the problem is with the whole file.
+    /// The line, from 1. 0 where the problem is with the whole file.
     pub line: usize,
     /// The column, from 1, in characters.
     pub column: usize,
-    /// What is wrong, and what was expected.
+    /// The error, and what was expected.
     pub message: String,
-    /// What may have been meant, or what to do.
+    /// The probable meaning, or what to do.
     pub help: Option<String>,
 }
 
@@ -54,24 +54,23 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Problems, in the order of their places.
+/// Problems in the order of their places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Adds one, in its place. The same problem twice is one.
+    /// Adds a problem in its place. A problem that is there already is not added again.
     pub fn push(&mut self, problem: Problem) {
         if let Err(place) = self.0.binary_search(&problem) {
             self.0.insert(place, problem);
         }
     }
 
-    /// Whether there are none.
+    /// True where there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The problems.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }

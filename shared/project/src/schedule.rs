@@ -1,27 +1,25 @@
-//! When a flow runs by itself.
+//! Schedules of flows.
 
 use std::time::Duration;
 
 use croner::Cron;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-/// When a flow runs by itself.
+/// The times at which a flow runs by itself.
 #[derive(Debug)]
 pub enum Schedule {
-    /// Whenever so much time has passed since the last run began.
+    /// At this interval, from the start of one run to the start of the next.
     Every(Duration),
-    /// By the clock.
+    /// At times by the clock.
     Cron {
-        /// At which times.
         pattern: Box<Cron>,
-        /// Where those are told.
         timezone: TimeZone,
     },
 }
 
 impl Schedule {
-    /// Whether a run is due, where the last one began at `last`. Where there was none the clock counts from
-    /// `since`; intervals begin with a run.
+    /// True where a run is due. `last` is the start of the last run. Where there was none, a `cron`
+    /// pattern counts from `since`, and an interval is due at once.
     pub fn is_due(&self, last: Option<Timestamp>, since: Timestamp, now: Timestamp) -> bool {
         match self {
             Schedule::Every(every) => {
@@ -37,8 +35,8 @@ impl Schedule {
         }
     }
 
-    /// When a flow should have run so many times after then; never, where there are no such times.
-    pub fn after(&self, then: Timestamp, times: u32) -> Option<Timestamp> {
+    /// The time of the run with this number after `then`. None where there is no such time.
+    pub fn nth_time_after(&self, then: Timestamp, times: u32) -> Option<Timestamp> {
         match self {
             Schedule::Every(every) => then.checked_add(every.checked_mul(times)?).ok(),
             Schedule::Cron { pattern, timezone } => {
@@ -113,12 +111,21 @@ mod tests {
     fn it_is_known_when_so_many_runs_should_have_been() {
         let start = at("2026-03-06T12:00:00Z");
         let hourly = Schedule::Every(Duration::from_secs(3600));
-        assert_eq!(hourly.after(start, 3), Some(at("2026-03-06T15:00:00Z")));
+        assert_eq!(
+            hourly.nth_time_after(start, 3),
+            Some(at("2026-03-06T15:00:00Z"))
+        );
         // A weekend is between.
         let mornings = cron("0 6 * * MON-FRI", "Europe/Warsaw");
-        assert_eq!(mornings.after(start, 3), Some(at("2026-03-11T05:00:00Z")));
-        assert_eq!(cron("0 0 30 2 *", "UTC").after(start, 3), None);
-        assert_eq!(Schedule::Every(Duration::MAX).after(start, 3), None);
+        assert_eq!(
+            mornings.nth_time_after(start, 3),
+            Some(at("2026-03-11T05:00:00Z"))
+        );
+        assert_eq!(cron("0 0 30 2 *", "UTC").nth_time_after(start, 3), None);
+        assert_eq!(
+            Schedule::Every(Duration::MAX).nth_time_after(start, 3),
+            None
+        );
     }
 
     #[test]

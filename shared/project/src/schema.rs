@@ -1,4 +1,4 @@
-//! JSON Schemas that records must satisfy.
+//! JSON Schemas for records.
 
 mod keywords;
 mod numbers;
@@ -9,44 +9,45 @@ mod tests;
 use std::{fmt, fs, path::Path};
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
-use numbers::Numbers;
+use numbers::SchemaNumbers;
 use pomost_expression::{Value, read};
-use records::Records;
+use records::RecordJson;
 
 use crate::{Problem, document::Document};
 
-/// A compiled JSON Schema. Numbers are compared by every digit.
-pub struct RecordSchema(Validator<Records>);
+/// A compiled JSON Schema for records. SchemaNumbers are compared by all their digits.
+pub struct RecordSchema(Validator<RecordJson>);
 
-/// The first way in which a record does not satisfy a schema.
+/// The first violation of a schema in a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SchemaError {
-    /// The JSON pointer (RFC 6901) of the field at fault.
+    /// The JSON pointer (RFC 6901) of the wrong field.
     pub pointer: String,
-    /// What is wrong with it, without its value.
+    /// The violation, without the field's value.
     pub message: String,
 }
 
 impl RecordSchema {
-    /// Compiles a schema. References lead within it: nothing is fetched and no file is read.
+    /// Compiles a schema. References have to stay within it: nothing is fetched and no file is
+    /// read.
     pub fn compile(schema: &Value) -> Result<RecordSchema, String> {
         compiled(schema).map_err(|error| not_a_schema(&error))
     }
 
-    /// Reads and compiles a schema file of a project. References lead within it: nothing is fetched and
-    /// no other file is read.
+    /// Reads and compiles a schema file of a project. References have to stay within it: nothing is
+    /// fetched and no other file is read.
     pub(crate) fn read(directory: &Path, file: &Path) -> Result<RecordSchema, Problem> {
         let source = fs::read(directory.join(file))
             .map_err(|error| Problem::of_file(file, format!("cannot be read: {error}")))?;
-        // Its errors say more than ours.
+        // The errors of serde_json say more than ours.
         serde_json::from_slice::<serde_json::Value>(&source)
             .map_err(|error| not_json(file, &error))?;
         let schema = read(&source).map_err(|error| Problem::of_file(file, error.to_string()))?;
         compiled(&schema).map_err(|error| {
             let pointer = error.instance_path().as_str();
             let message = format!("not a JSON Schema: {}", not_a_schema(&error));
-            // JSON is YAML, and a document knows the places of its values.
+            // JSON is YAML, so a document of it has the places of the values.
             Document::parse(file, &source).map_or_else(
                 |_| Problem::of_file(file, &message),
                 |document| document.problem(pointer, &message),
@@ -54,7 +55,7 @@ impl RecordSchema {
         })
     }
 
-    /// Whether a record satisfies the schema.
+    /// Checks a record against the schema.
     pub fn check(&self, record: &Value) -> Result<(), SchemaError> {
         if self.0.is_valid(record) {
             return Ok(());
@@ -67,8 +68,8 @@ impl RecordSchema {
 }
 
 fn compiled(schema: &Value) -> Result<RecordSchema, ValidationError<'static>> {
-    let (schema, numbers) = Numbers::of(schema);
-    keywords::register(jsonschema::options_for::<Records>(), numbers)
+    let (schema, numbers) = SchemaNumbers::of(schema);
+    keywords::register(jsonschema::options_for::<RecordJson>(), numbers)
         .build(&schema)
         .map(RecordSchema)
 }

@@ -1,4 +1,4 @@
-//! A business system, with its settings resolved.
+//! Systems with resolved settings.
 
 use std::time::Duration;
 
@@ -11,46 +11,41 @@ use crate::request::AnswerRule;
 /// A business system with an HTTP API.
 #[derive(Debug)]
 pub struct System {
-    /// Its name.
     pub name: String,
-    /// The hash of its file's text.
+    /// The hash of the file's text.
     pub digest: [u8; 32],
-    /// Where its API is; ends with a slash, so that paths are joined to it, never replace it.
+    /// The URL of the API. It ends in a slash, so that paths are appended to it.
     pub base_url: Url,
-    /// How requests prove who sends them.
     pub auth: SystemAuth,
-    /// How connections are secured, beyond what is trusted anyway.
     pub tls: TlsSettings,
-    /// How long one request may take, answer included.
+    /// The time that one request may take, including its answer.
     pub timeout: Duration,
-    /// How long it may take to connect.
     pub connect_timeout: Duration,
-    /// How long an answer may be silent, before it begins and in its midst.
+    /// The longest silence before and within an answer.
     pub read_timeout: Duration,
-    /// The longest answer that is read, in bytes, as it comes and decompressed.
+    /// The longest answer in bytes, before and after decompression.
     pub max_answer: u64,
-    /// Requests in flight at a time, per process.
+    /// The highest number of requests in flight, per process.
     pub concurrency: usize,
-    /// How many requests it takes, of all replicas together.
     pub rate_limit: Option<RateLimit>,
-    /// What its answers mean where that is not what HTTP says.
+    /// Rules for answers that mean something else than their HTTP status says.
     pub answers: Vec<AnswerRule>,
 }
 
-/// How many requests a system takes, of all replicas together.
+/// The rate of a system's requests, from all replicas together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// From one request to the next, in whole microseconds.
+    /// The time from one request to the next, in whole microseconds.
     pub interval: Duration,
-    /// How many requests that were not made in their time may be made later, at once.
+    /// The number of unused requests that may be caught up on at once.
     pub burst: u32,
 }
 
-/// How connections are secured, beyond what is trusted anyway.
+/// Certificates for connections to a system.
 #[derive(Debug, Default)]
 pub struct TlsSettings {
     /// The certificates to trust instead of the platform's, as PEM.
     pub ca: Option<String>,
-    /// Our private key and our certificate with those above it, as PEM.
+    /// The client's private key, its certificate and the intermediate certificates, as PEM.
     pub identity: Option<SecretString>,
 }

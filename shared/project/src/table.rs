@@ -5,42 +5,37 @@ use std::{fmt, time::Duration};
 pub use pomost_models::table::ColumnType;
 use secrecy::SecretString;
 
-/// A PostgreSQL table that has a row for each record.
+/// A PostgreSQL table with a row for each record.
 #[derive(Debug)]
 pub struct TableDestination {
-    /// The database's URL.
     pub database: SecretString,
-    /// The certificates that the database's own has to come from, as PEM.
+    /// The certificates that the database's certificate has to be signed by, as PEM.
     pub ca: Option<String>,
-    /// The table's name.
     pub name: TableName,
-    /// The column of the records' keys.
+    /// The column with the records' keys.
     pub key: String,
-    /// Whether the table is made where it is not there.
+    /// True where the table is created if it does not exist.
     pub create: bool,
-    /// The other columns; at least one.
+    /// The other columns, at least one.
     pub columns: Vec<TableColumn>,
-    /// Statements at a time, per process.
+    /// The highest number of statements at a time, per process.
     pub concurrency: usize,
-    /// How long a statement may take, and how long it may take to connect.
+    /// The time that a statement may take, and the time that connecting may take.
     pub timeout: Duration,
 }
 
-/// A column, which takes the field of its name.
+/// A column. It takes the field of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableColumn {
-    /// Its name.
     pub name: String,
-    /// Its type.
-    pub kind: ColumnType,
+    pub column_type: ColumnType,
 }
 
 /// The name of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableName {
-    /// Its schema; left out, where the database looks first.
+    /// The schema. None for the first one in the database's search path that has the table.
     pub schema: Option<String>,
-    /// Its name in there.
     pub table: String,
 }
 

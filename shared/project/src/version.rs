@@ -1,4 +1,4 @@
-//! The version of a flow's files.
+//! Versions of flows' files.
 
 use std::{fs, path::Path};
 
@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::System;
 
-/// A hash of all that a project's files say about a flow: its own file, those of its systems and its schemas, in 32
-/// hexadecimal digits. `${NAME}` stands in it as it is written, so no secret is in it, and another value of the
-/// environment makes no other version.
+/// A hash of everything that a project's files say about a flow: its own file, its systems' files
+/// and its schemas, in 32 hexadecimal digits. `${NAME}` is hashed as it is written, so the version
+/// depends on no secret and on no value of the environment.
 pub(crate) fn of_files<'a>(
     directory: &Path,
     digest: [u8; 32],
@@ -23,7 +23,7 @@ pub(crate) fn of_files<'a>(
     let schemas = [&file.extract.expect, &file.transform.produce]
         .into_iter()
         .flatten();
-    // One that cannot be read is a problem of its own, and there is no flow then.
+    // A schema that cannot be read is a problem of its own, and then the flow is not loaded.
     let schemas = schemas
         .map(|path| Sha256::digest(fs::read(directory.join(path)).unwrap_or_default()).into());
     let digests: Vec<[u8; 32]> = [digest].into_iter().chain(systems).chain(schemas).collect();

@@ -1,4 +1,4 @@
-//! What a source delivers by itself, compiled.
+//! Webhooks of flows, compiled.
 
 use std::time::Duration;
 
@@ -8,119 +8,106 @@ use pomost_format::BodyFormat;
 pub use pomost_models::webhook::{HashAlgorithm, SignatureEncoding};
 use secrecy::{SecretSlice, SecretString};
 
-/// Where a source delivers changes by itself, and how records are read from a delivery.
+/// The webhook of a flow, and the records in a delivery.
 #[derive(Debug)]
 pub struct WebhookRules {
-    /// The path; no other flow of the project has it.
+    /// The path. No other flow of the project has it.
     pub path: String,
-    /// What proves that a delivery comes from the source.
     pub verify: Verification,
-    /// What deliveries are written in, where it is not what they say.
+    /// The format of deliveries. None where their Content-Type says it.
     pub format: Option<BodyFormat>,
     /// The records in a delivery.
     pub records: Expression,
-    /// Whether the flow's `fetch` asks about each of them.
+    /// True where the flow's `fetch` fetches each record.
     pub fetch: bool,
-    /// A record's key, where it is read otherwise than the flow's `extract` says.
+    /// The record's key, where it differs from `extract.key`.
     pub key: Option<Expression>,
-    /// A record's version, likewise.
+    /// The record's version, where it differs from `extract.version`.
     pub version: Option<Expression>,
-    /// Whether the source deleted the record, likewise.
+    /// The test for deleted records, where it differs from `extract.deleted`.
     pub deleted: Option<Expression>,
-    /// What tells a delivery from others.
+    /// The id of a delivery.
     pub delivery: Option<DeliveryRules>,
-    /// The largest delivery that is taken, in bytes.
+    /// The largest delivery that is accepted, in bytes.
     pub max_body: usize,
 }
 
-/// What proves that a delivery comes from the source.
+/// The proof that a delivery comes from the source.
 #[derive(Debug)]
 pub enum Verification {
-    /// A signature.
     Hmac(HmacVerification),
-    /// A token.
     Token(TokenVerification),
-    /// A user's name and password.
     Basic(BasicVerification),
 }
 
 /// A signature that is an HMAC (RFC 2104).
 #[derive(Debug)]
 pub struct HmacVerification {
-    /// The keys, any of which may have signed.
+    /// The keys. A delivery may be signed with any of them.
     pub keys: Vec<SecretSlice<u8>>,
-    /// The header that holds the signatures, with commas or spaces between.
+    /// The header with the signatures, separated by commas or spaces.
     pub header: HeaderName,
-    /// What stands before each; what does not begin with it is none of them.
+    /// The text before each signature. Everything in the header that does not begin with it is
+    /// ignored.
     pub prefix: String,
-    /// The hash function.
     pub algorithm: HashAlgorithm,
-    /// How a signature is written.
     pub encoding: SignatureEncoding,
-    /// What is signed, of the body as text; without it, the body.
+    /// The text that is signed, made from the body as text. None where it is the body.
     pub content: Option<Template>,
-    /// When it was signed.
     pub timestamp: Option<SignedTimestamp>,
 }
 
-/// When a delivery was signed, which is part of what was signed.
+/// The time of signing, which is part of the signed text.
 #[derive(Debug)]
 pub struct SignedTimestamp {
     /// The time: RFC 3339, or seconds or milliseconds since 1970.
     pub value: Expression,
-    /// How far it may be from now.
+    /// The largest difference between the time and now.
     pub tolerance: Duration,
 }
 
-/// A token that every delivery carries.
+/// A fixed token in every delivery.
 #[derive(Debug)]
 pub struct TokenVerification {
-    /// The tokens, any of which may be sent.
+    /// The tokens. A delivery may carry any of them.
     pub secrets: Vec<SecretString>,
-    /// Where it is.
     pub place: WebhookTokenPlace,
 }
 
-/// Where a token is.
+/// The place of a token.
 #[derive(Debug)]
 pub enum WebhookTokenPlace {
-    /// In a header, after a prefix.
+    /// A header.
     Header {
-        /// The header's name.
         name: HeaderName,
-        /// What stands before the token.
+        /// The text before the token.
         prefix: String,
     },
-    /// In a query parameter.
-    Query {
-        /// The parameter's name.
-        name: String,
-    },
+    /// A query parameter.
+    Query { name: String },
 }
 
-/// A user's name and password (RFC 7617).
+/// User name and password (RFC 7617).
 #[derive(Debug)]
 pub struct BasicVerification {
-    /// The user's name.
     pub username: String,
-    /// The passwords, any of which may be sent.
+    /// The passwords. A delivery may carry any of them.
     pub passwords: Vec<SecretString>,
 }
 
-/// What tells a delivery from others.
+/// The id that tells deliveries apart, so that repeated ones are recognised.
 #[derive(Debug)]
 pub struct DeliveryRules {
-    /// Where its id is.
     pub id: DeliveryIdPlace,
-    /// How long it is remembered.
+    /// The time for which the id is remembered.
     pub remember: Duration,
 }
 
-/// Where a delivery's id is.
+/// The place of a delivery's id.
 #[derive(Debug)]
 pub enum DeliveryIdPlace {
-    /// In a header.
+    /// A header.
     Header(HeaderName),
-    /// In the delivery itself.
+    /// A value in the body.
     Value(Expression),
 }

@@ -1,4 +1,4 @@
-//! What the documents show as whole files of a project is right.
+//! The whole files of a project that the documents show are right.
 
 #![allow(clippy::unwrap_used)]
 

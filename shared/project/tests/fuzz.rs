@@ -11,7 +11,7 @@ use std::{
 use pomost_project::{Project, environment::Environment, init};
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 
-/// What configuration files are made of: the bytes and words that mean something to a parser.
+/// The bytes and words of configuration files that mean something to a parser.
 const PIECES: [&str; 32] = [
     "{",
     "}",

@@ -1,4 +1,4 @@
-//! What is said of broken projects, word for word.
+//! The problems of broken projects, word for word.
 //!
 //! Each directory of `tests/broken` is a project with something wrong in it, and `expected.txt` in it
 //! is what `Project::load` says. `UPDATE_EXPECTED=1` writes the files anew: read the difference.
@@ -100,7 +100,7 @@ fn environment(directory: &Path) -> Environment {
     )
 }
 
-/// How a file differs from what it should hold, line by line; nothing where it does not.
+/// The differences between a file and its expected content, line by line. Empty where there are none.
 fn difference(file: &Path, actual: &str) -> Option<String> {
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use pomost_broker::{Broker, Error, Message, Queue, Route};
-use pomost_models::{Batch, DeadLetter, Lane, Record, Stage, batch::BATCH_TYPE};
+use pomost_models::{Batch, DeadLetter, Stage, batch::BATCH_TYPE};
 use pomost_project::{Flow, flow::ChangeOrder};
 use tracing::{Instrument, info_span, warn};
 
@@ -57,14 +57,10 @@ pub async fn enter(
 /// The changes of a batch. It may come in several messages at a time, and each knows nothing of the others:
 /// it is noted by its own name, which it has again when it comes again.
 fn changes_of(batch: &Batch) -> Batch {
-    match batch.records.first() {
-        Some(Record {
-            slot: slot @ 1.., ..
-        }) => Batch {
-            id: format!("{}/{slot}", batch.id),
-            ..batch.bare()
-        },
-        _ => batch.bare(),
+    let first_slot = batch.records.first().map_or(0, |record| record.slot);
+    Batch {
+        id: batch.id.of_message(first_slot),
+        ..batch.without_data()
     }
 }
 
@@ -74,15 +70,14 @@ fn change(letter: &DeadLetter) -> Option<Batch> {
         .record
         .as_ref()
         .filter(|record| !record.key.is_empty())?;
+    let (flow, batch, records) = (
+        letter.flow.clone(),
+        letter.batch.clone(),
+        vec![record.without_data()],
+    );
     Some(Batch {
-        flow: letter.flow.clone(),
-        run: letter.run,
-        id: letter.batch.clone(),
         size: letter.size,
-        attempt: 0,
-        waits: 0,
-        lane: Lane::Live,
-        records: vec![record.bare()],
+        ..Batch::new(flow, letter.run, batch, records)
     })
 }
 
@@ -103,7 +98,9 @@ pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Res
         messaging.batch.message_count = batches.len(),
     );
     let traceparent = telemetry::traceparent(&span);
-    let parts = batches.iter().flat_map(|batch| batch.parts(MAX_BYTES));
+    let parts = batches
+        .iter()
+        .flat_map(|batch| batch.split_by_bytes(MAX_BYTES));
     let messages = parts
         .map(|batch| message(&batch, traceparent.clone()))
         .collect();
@@ -146,7 +143,7 @@ pub async fn publish(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Operation, RunId, Version};
+    use pomost_models::{Operation, Record, RunId, Version};
     use serde_json::value::RawValue;
 
     use super::*;
@@ -160,18 +157,8 @@ mod tests {
             data: RawValue::NULL.to_owned(),
             source: None,
         };
-        let (flow, run, lane) = ("things".to_owned(), RunId::generate(), Lane::Live);
         let records = slots.iter().map(record).collect();
-        Batch {
-            flow,
-            run,
-            id: "0.0".into(),
-            size: 9,
-            attempt: 0,
-            waits: 0,
-            lane,
-            records,
-        }
+        Batch::new("things", RunId::generate(), "0.0", records)
     }
 
     #[test]

@@ -351,7 +351,7 @@ pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String
         id: DeadLetter::id_of_message(&delivery.message.body, died_at),
         flow: flow.to_owned(),
         run: RunId(Default::default()),
-        batch: String::new(),
+        batch: "".into(),
         size: 0,
         stage,
         reason: DeadLetterReason::Unreadable,
@@ -363,7 +363,7 @@ pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String
         record: None,
         message: serde_json::value::to_raw_value(&body).ok(),
         flow_version: None,
-        newest_alone: false,
+        latest_only: false,
     }
 }
 

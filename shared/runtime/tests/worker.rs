@@ -50,7 +50,11 @@ impl MessageHandler for Life {
             self.process.dying.notify_one();
             return std::future::pending().await;
         }
-        self.process.settled.lock().unwrap().insert(batch.id);
+        self.process
+            .settled
+            .lock()
+            .unwrap()
+            .insert(batch.id.to_string());
         Ok(())
     }
 }
@@ -68,18 +72,8 @@ async fn context(directory: &Path) -> ServiceContext {
 }
 
 fn message(id: usize) -> Message {
-    let (flow, run, id) = (FLOW.to_owned(), RunId::generate(), id.to_string());
-    let batch = Batch {
-        flow,
-        run,
-        id,
-        size: 0,
-        attempt: 0,
-        waits: 0,
-        lane: Lane::Live,
-        records: Vec::new(),
-    };
-    let (id, body) = (batch.id.clone(), batch.encode().into());
+    let batch = Batch::new(FLOW, RunId::generate(), id.to_string(), Vec::new());
+    let (id, body) = (batch.id.to_string(), batch.encode().into());
     Message {
         id,
         kind: BATCH_TYPE.to_owned(),

@@ -111,7 +111,7 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
     };
     let results = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
     assert_eq!(results.len(), keys.len());
-    let mut outcomes = SlotOutcomes::waiting(BATCH);
+    let mut outcomes = SlotOutcomes::unsettled(BATCH);
     (0..BATCH).for_each(|slot| outcomes.settle(slot, Outcome::Created));
     let entries = keys.into_iter().map(|key| {
         let known = KnownRecord {

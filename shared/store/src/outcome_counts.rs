@@ -31,7 +31,7 @@ impl OutcomeCounts {
             format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")
         };
         let letters =
-            std::iter::once(SlotOutcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
+            std::iter::once(SlotOutcomes::UNSETTLED).chain(Outcome::ALL.map(Outcome::symbol));
         let columns =
             std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(occurrences));
         columns

@@ -114,7 +114,8 @@ impl<'a> Conditions<'a> {
             .copied()
             .unwrap_or(self.since);
         let schedule = flow.extract.schedule.as_ref();
-        let due = schedule.and_then(|schedule| schedule.after(success, self.alerts.overdue));
+        let due =
+            schedule.and_then(|schedule| schedule.nth_time_after(success, self.alerts.overdue));
         due.is_some_and(|due| due < Timestamp::now())
     }
 

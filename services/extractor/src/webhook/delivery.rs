@@ -36,9 +36,7 @@ pub(super) fn read(
     let run = RunId::of_webhook(&flow.name, received.at);
     let variables = Variables {
         headers: received.headers_for_records(&webhook.verify),
-        flow: Value::from(flow.name.clone()),
-        run: Value::from(run.to_string()),
-        ..Variables::default()
+        ..flow.run_variables(run)
     };
     let id = id(webhook, received, payload.first(), &variables)?;
     let rows = payload

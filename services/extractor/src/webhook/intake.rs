@@ -188,7 +188,7 @@ impl Gathering {
         for Waiting { delivery, span, .. } in taken {
             for record in std::mem::take(&mut delivery.records) {
                 let batch = made.add(record);
-                span.record("batch", &batch.id);
+                span.record("batch", batch.id.as_str());
             }
             let refused = std::mem::take(&mut delivery.refused);
             span.in_scope(|| refused.into_iter().for_each(|refused| made.bury(refused)));
@@ -224,11 +224,11 @@ impl Gathering {
         let batches = made
             .batches
             .iter()
-            .map(|batch| (batch.id.clone(), batch.size));
+            .map(|batch| (batch.id.to_string(), batch.size));
         let letters = made
             .letters
             .iter()
-            .map(|letter| (letter.batch.clone(), letter.size));
+            .map(|letter| (letter.batch.to_string(), letter.size));
         let arrival = WebhookArrival {
             flow: self.flow.name.clone(),
             run: made.run,

@@ -1,18 +1,16 @@
 //! Making batches of deliveries.
 
-use pomost_models::{Batch, DeadLetter, Lane, Record, RunId, Stage};
+use pomost_models::{Batch, BatchId, DeadLetter, Record, RunId, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{dead, outbox};
-use uuid::Uuid;
 
-use super::BATCHES;
 use crate::rows::Refused;
 
 /// A batch that goes on: all its slots so far are with the broker.
 #[derive(Debug, Clone)]
 pub(super) struct Open {
     run: RunId,
-    id: String,
+    id: BatchId,
     size: u32,
 }
 
@@ -70,7 +68,7 @@ impl Made {
                 .take()
                 .filter(|open| (open.size as usize) < self.batch_size);
             let next = open.map_or_else(
-                || self.batch(new_id(), 0),
+                || self.batch(BatchId::of_webhook(), 0),
                 |open| self.batch(open.id, open.size),
             );
             self.batches.push(next);
@@ -87,7 +85,7 @@ impl Made {
 
     /// Makes a dead letter, in the trace of the current span.
     pub(super) fn bury(&mut self, refused: Refused) {
-        let batch = self.batch(new_id(), 1);
+        let batch = self.batch(BatchId::of_webhook(), 1);
         let under = Some(self.under.clone());
         self.letters.push(dead::letter(
             under,
@@ -98,22 +96,12 @@ impl Made {
         ));
     }
 
-    fn batch(&self, id: String, size: u32) -> Batch {
+    fn batch(&self, id: BatchId, size: u32) -> Batch {
         Batch {
-            flow: self.flow.clone(),
-            run: self.run,
-            id,
             size,
-            attempt: 0,
-            waits: 0,
-            lane: Lane::Live,
-            records: Vec::new(),
+            ..Batch::new(self.flow.clone(), self.run, id, Vec::new())
         }
     }
-}
-
-fn new_id() -> String {
-    format!("{BATCHES}{}", Uuid::now_v7().simple())
 }
 
 #[cfg(test)]
@@ -152,7 +140,7 @@ mod tests {
             messages.extend(
                 made.batches
                     .iter()
-                    .map(|batch| (batch.id.clone(), batch.size, slots(batch))),
+                    .map(|batch| (batch.id.to_string(), batch.size, slots(batch))),
             );
         }
         messages

@@ -43,6 +43,7 @@ mod verify;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use pomost_models::BatchId;
 use pomost_project::{Flow, Project, flow::FetchRequest, webhook::WebhookRules};
 use pomost_runtime::ServiceContext;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -51,10 +52,6 @@ use tracing::{info, warn};
 use crate::rows::Reading;
 use hook::{Hook, Hooks};
 use intake::Intake;
-
-/// The beginning of the ids of batches that were delivered: their rows are read as `extract.webhook`
-/// says.
-pub const BATCHES: &str = "webhook.";
 
 /// Takes deliveries for the flows of a project that have webhooks.
 pub struct Receiver {
@@ -160,9 +157,9 @@ impl Receiver {
 
 impl<'a> Reading<'a> {
     /// How the rows of a batch were read.
-    pub fn of_batch(flow: &'a Flow, batch: &str) -> Reading<'a> {
+    pub fn of_batch(flow: &'a Flow, batch: &BatchId) -> Reading<'a> {
         match &flow.extract.webhook {
-            Some(webhook) if batch.starts_with(BATCHES) => Reading::of_webhook(flow, webhook),
+            Some(webhook) if batch.is_of_webhook() => Reading::of_webhook(flow, webhook),
             _ => Reading::from(flow),
         }
     }
@@ -174,9 +171,9 @@ fn asks<'a>(flow: &'a Flow, webhook: &WebhookRules) -> Option<&'a FetchRequest> 
 }
 
 /// What the source is asked about the rows of a batch that were told, where it still is.
-pub fn fetch_of<'a>(flow: &'a Flow, batch: &str) -> Option<&'a FetchRequest> {
+pub fn fetch_of<'a>(flow: &'a Flow, batch: &BatchId) -> Option<&'a FetchRequest> {
     match &flow.extract.webhook {
-        Some(webhook) if batch.starts_with(BATCHES) => asks(flow, webhook),
+        Some(webhook) if batch.is_of_webhook() => asks(flow, webhook),
         _ => flow.extract.fetch.as_ref(),
     }
 }

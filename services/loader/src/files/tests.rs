@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use pomost_format::CsvOptions;
-use pomost_models::{Lane, Operation, RunId, Version};
+use pomost_models::{Operation, RunId, Version};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -26,14 +26,8 @@ fn batch(id: &str) -> Batch {
         .parse::<RunId>()
         .unwrap();
     Batch {
-        flow: "sales".into(),
-        run,
-        id: id.into(),
         size: 9,
-        attempt: 0,
-        waits: 0,
-        lane: Lane::Live,
-        records: Vec::new(),
+        ..Batch::new("sales", run, id, Vec::new())
     }
 }
 

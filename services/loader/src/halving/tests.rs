@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use pomost_http::SendPermit;
-use pomost_models::{Batch, Lane, Operation, Record, RunId, Version};
+use pomost_models::{Batch, Operation, Record, RunId, Version};
 use pomost_project::{Flow, Project, environment::Environment};
 use pomost_store::{ClaimResult, KnownRecord};
 use serde_json::value::RawValue;
@@ -87,16 +87,9 @@ fn flow() -> Arc<Flow> {
 }
 
 fn batch() -> Batch {
-    let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
     Batch {
-        flow,
-        run,
-        id,
         size: 1,
-        attempt: 0,
-        waits: 0,
-        lane: Lane::Live,
-        records: Vec::new(),
+        ..Batch::new("customers", RunId::generate(), "0.0", Vec::new())
     }
 }
 

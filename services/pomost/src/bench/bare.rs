@@ -74,7 +74,7 @@ pub async fn post(
     records: Vec<Record>,
 ) -> anyhow::Result<Duration> {
     let flow = project.flows.get(flow).context("the flow is missing")?;
-    let LoadTarget::System(requests) = &flow.load.to else {
+    let LoadTarget::System(requests) = &flow.load.target else {
         bail!("the flow writes to no system")
     };
     let client = Arc::new(

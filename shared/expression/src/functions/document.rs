@@ -7,45 +7,45 @@ use super::{Added, DIFFERENCES, JqDifference, MORE, NOT_HERE, SUBJECTS};
 const INTRODUCTION: &str = "\
 # Functions
 
-Every expression of a flow is jq, and jq's documentation is its contract: what is otherwise stands [below](#differences-from-jq).
-The functions on this page are added. Each converts, or is an error that says what was expected: never an empty or a second
-output. `pomost eval` tries an expression on a record, and `pomost eval --functions` prints this text.
+Every expression of a flow is jq, as jq's documentation describes it. All differences are listed [below](#differences-from-jq).
+The functions on this page are added. Each of them converts its input to exactly one output, or fails with an error that says
+what was expected. `pomost eval` tries an expression on a record, and `pomost eval --functions` prints this text.
 
-A function takes its input from the left and its arguments in brackets: `.ordered | date(\"%d.%m.%Y\")`. Formats are those
-of strftime. Formats, time zones, regexes and codes that are written out are checked by `pomost check`.
+A function takes its input from the left and its arguments in brackets: `.ordered | date(\"%d.%m.%Y\")`. Formats of dates are
+strftime formats. `pomost check` checks formats, time zones, regexes and codes that are constants.
 
 ## Numbers are exact
 
-`+`, `-`, `*`, `/`, `%`, the comparisons, `add`, `floor`, `round` and `ceil` reckon with decimals digit for digit, of up to
-1000 digits, and give their results as short as they can be: `1.10 + 2.20` is `3.3`, `1.10 * 100` is `110`, and
-`9007199254740993 * 1.0` is `9007199254740993`. A quotient that has no end has 34 digits; a division by zero is an error.
-A number that is not reckoned with crosses as it was written.
+`+`, `-`, `*`, `/`, `%`, the comparisons, `add`, `floor`, `round` and `ceil` calculate exactly with decimals of up to 1000
+digits. Their results are as short as possible: `1.10 + 2.20` is `3.3`, `1.10 * 100` is `110`, and `9007199254740993 * 1.0` is
+`9007199254740993`. A quotient without an end has 34 digits. A division by zero is an error. A number that is not calculated
+with keeps its notation.
 
-The mathematical functions (`sqrt`, `pow`, `log`, …) reckon in floats. What they give is a whole number where it is one, and
-otherwise a float, and so is what is reckoned with that. `sort`, `min`, `max`, `unique`, `group_by` and the comparison of
-arrays and objects look at 15 digits of a decimal, as floats do, and at all digits of an integer.
+The mathematical functions (`sqrt`, `pow`, `log`, …) calculate with floats. Their result is a whole number if its value is one,
+and otherwise a float, and further calculations with a float give floats. `sort`, `min`, `max`, `unique`, `group_by` and the
+comparison of arrays and objects compare 15 digits of decimals, as floats do, and all digits of integers.
 
 ## Bounds
 
-An expression without end or measure is ended, and its record becomes a dead letter that names the bound. No `try` catches
-that. For one record, an expression may take
+An expression that exceeds a bound is ended, and its record becomes a dead letter that names the bound. `try` does not catch
+this. For one record, an expression may use
 
-- 5 000 000 steps: items gone through, calls, rounds, fields made; a regex takes one for each of its characters and classes,
-  repetitions written out, and each 128 bytes of the text, so that one of 40 characters goes through 15 MiB;
-- numbers of 4096 characters as they are read, also from text; longer ones are an error of the record;
+- 5 000 000 steps: items, calls, rounds of loops and new fields. A regex uses a step for each of its characters and classes, with
+  repetitions written out, and for each 128 bytes of the text. So a regex of 40 characters can search 15 MiB;
+- numbers of 4096 characters when they are read, also from text; longer numbers are an error of the record;
 - regexes of 64 KiB;
-- 5 seconds of a processor, whatever else the machine does;
-- texts of 16 MiB, arrays of 5 000 000 items, and values of 128 MiB as JSON, in all its outputs together;
-- texts of 64 KiB for a regex that looks around (`(?=…)`, `(?<!…)`) or back (`\\1`), gives back nothing (`a++`), or has the
-  flag `n` or `l`; one that tries too many ways is ended as well;
-- 128 levels of arrays and objects within each other;
+- 5 seconds of processor time;
+- texts of 16 MiB, arrays of 5 000 000 items, and values of 128 MiB as JSON, for all its outputs together;
+- texts of 64 KiB for a regex with look-around (`(?=…)`, `(?<!…)`), back references (`\\1`), possessive repetitions (`a++`) or the
+  flag `n` or `l`. A regex that tries too many ways is also ended;
+- 128 levels of nested arrays and objects;
 - 100 000 outputs, and decimals of 1000 digits.
 ";
 
 const DIFFERENT: &str = "
 ## Differences from jq
 
-These are all of them, each chosen, with what it gives here and in jq.
+These are all differences. Each is intended, and is shown with its result here and in jq.
 
 ";
 

@@ -1,6 +1,6 @@
-//! CSV (RFC 4180) and its kin.
+//! CSV (RFC 4180) and similar tables.
 
-mod record;
+mod record_reader;
 
 use std::collections::HashSet;
 
@@ -8,33 +8,34 @@ use jaq_json::Map;
 use pomost_expression::Value;
 
 use crate::{
-    DecodeLimits, buffer::Buffer, csv::record::Records, decode::Rows, error::Fault, lines::Lines,
+    DecodeLimits, csv::record_reader::CsvRecordReader, error::PlacedProblem,
+    line_scanner::LineScanner, row_parser::RowParser, text_buffer::TextBuffer,
 };
 
-/// How a table is read and written.
+/// Settings of CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsvOptions {
-    /// What stands between two fields.
+    /// The character between two fields.
     pub delimiter: u8,
-    /// What stands around a field that holds a delimiter, a quote or a line break; none where such
-    /// fields do not occur.
+    /// The character around a field that contains a delimiter, a quote or a line break. None where
+    /// there are no such fields.
     pub quote: Option<u8>,
-    /// What stands before a quote within quotes, beside or instead of another quote.
+    /// A character that may stand before a quote within quotes, beside a second quote.
     pub escape: Option<u8>,
-    /// Whether the first row names the columns.
+    /// True where the first row contains the names of the columns.
     pub header: bool,
-    /// The columns' names: instead of the header's where both are given. Where they are empty the
-    /// first record that is written gives them.
+    /// The columns' names. They replace the names in the header. If empty, the first record that is
+    /// written gives the names.
     pub names: Vec<String>,
-    /// How many lines stand before the table.
+    /// The number of lines before the table.
     pub skip: u32,
-    /// Whether spaces around fields are dropped.
+    /// Removes spaces around fields.
     pub trim: bool,
-    /// Whether rows may have too few fields, which makes the last columns null, or empty ones too
-    /// many, which are dropped.
+    /// Accepts rows with too few fields, whose last columns are null, and rows with surplus empty
+    /// fields, which are dropped.
     pub lenient: bool,
-    /// Whether an empty field that is not in quotes is null, as it is in PostgreSQL's `COPY`; otherwise it is
-    /// empty text, as one in quotes is.
+    /// Distinguishes null from empty text, as PostgreSQL's `COPY` does: an empty field without
+    /// quotes is null, and `""` is empty text. Otherwise both are empty text.
     pub nulls: bool,
 }
 
@@ -54,29 +55,30 @@ impl Default for CsvOptions {
     }
 }
 
-/// Reads each row of a table as an object of texts and, with [`CsvOptions::nulls`], nulls, in the order of the columns.
-pub(crate) struct Table {
+/// Reads each row of a table as an object of texts in the order of the columns. With
+/// [`CsvOptions::nulls`] there are nulls as well.
+pub(crate) struct CsvParser {
     options: CsvOptions,
     limit: usize,
-    skipped: Lines,
-    records: Records,
+    skipped: LineScanner,
+    records: CsvRecordReader,
     names: Option<Vec<Value>>,
 }
 
-impl Table {
-    pub(crate) fn new(options: &CsvOptions, limits: DecodeLimits) -> Table {
+impl CsvParser {
+    pub(crate) fn new(options: &CsvOptions, limits: DecodeLimits) -> CsvParser {
         let given = || options.names.iter().cloned().map(Value::utf8_str).collect();
-        Table {
+        CsvParser {
             limit: limits.row,
-            skipped: Lines::default(),
-            records: Records::new(options, limits.row),
+            skipped: LineScanner::default(),
+            records: CsvRecordReader::new(options, limits.row),
             names: (!options.header).then(given),
             options: options.clone(),
         }
     }
 
-    /// Skips what stands before the table; false where more of it must come.
-    fn skip(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
+    /// Skips the lines before the table. False while more of the body is needed for that.
+    fn skip(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         while self.skipped.number() <= u64::from(self.options.skip) {
             let Some(line) = self.skipped.find(buffer, self.limit)? else {
                 return Ok(false);
@@ -86,15 +88,15 @@ impl Table {
         Ok(true)
     }
 
-    fn header(&self) -> Result<Vec<Value>, Fault> {
+    fn header(&self) -> Result<Vec<Value>, PlacedProblem> {
         let place = self.records.place();
         let found: Vec<String> = self.fields().collect();
         if self.options.names.is_empty() {
-            // The name is not told: without a header it would be a value.
+            // The error does not quote the name: if the table has no header, the name is a value.
             let mut seen = HashSet::new();
             if let Some(twice) = found.iter().position(|name| !seen.insert(name)) {
                 let message = format!("the header gives column {} the name of another", twice + 1);
-                return Err(Fault::malformed(place, message));
+                return Err(PlacedProblem::malformed(place, message));
             }
             return Ok(found.into_iter().map(Value::utf8_str).collect());
         }
@@ -102,7 +104,7 @@ impl Table {
             let (names, columns) = (self.options.names.len(), found.len());
             let message =
                 format!("{names} names are given for columns, but the header has {columns}");
-            return Err(Fault::malformed(place, message));
+            return Err(PlacedProblem::malformed(place, message));
         }
         Ok(self
             .options
@@ -113,12 +115,12 @@ impl Table {
             .collect())
     }
 
-    fn row(&self, names: &[Value]) -> Result<Value, Fault> {
+    fn row(&self, names: &[Value]) -> Result<Value, PlacedProblem> {
         let (columns, found) = (names.len(), self.records.len());
         let surplus_is_empty = || self.fields().skip(columns).all(|field| field.is_empty());
         if found != columns && !(self.options.lenient && surplus_is_empty()) {
             let message = format!("expected {columns} fields, one for each column; found {found}");
-            return Err(Fault::malformed(self.records.place(), message));
+            return Err(PlacedProblem::malformed(self.records.place(), message));
         }
         let value = |(place, field): (usize, String)| match self.options.nulls && field.is_empty() {
             true if !self.records.is_quoted(place) => Value::Null,
@@ -145,8 +147,8 @@ impl Table {
     }
 }
 
-impl Rows for Table {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for CsvParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         if !self.skip(buffer)? {
             return Ok(None);
         }
@@ -279,13 +281,13 @@ mod tests {
             nulls: true,
             ..CsvOptions::default()
         };
-        let told = [
+        let distinguished = [
             r#"{"a":null,"b":"","c":"x"}"#,
             r#"{"a":"","b":null,"c":null}"#,
             r#"{"a":"\"","b":",","c":" "}"#,
             r#"{"a":"1","b":"2","c":null}"#,
         ];
-        assert_eq!(rows(nulls(), body).unwrap(), told);
+        assert_eq!(rows(nulls(), body).unwrap(), distinguished);
         let trimmed = CsvOptions {
             trim: true,
             ..nulls()

@@ -4,13 +4,13 @@ use pomost_expression::{Value, text};
 
 use crate::{
     CsvOptions,
-    encode::{Writer, text::kind},
+    encode::{RecordWriter, text::kind_name},
 };
 
-/// Writes each record as a row (RFC 4180). The columns are those that are given, or the fields of the
-/// first record. A field that a record lacks is empty, as null is, and as empty text is unless nulls are told
-/// from it: then that stands in quotes. A field that has no column is an error.
-pub(crate) struct Table {
+/// Writes each record as a row (RFC 4180). The columns are given, or they are the fields of the
+/// first record. A field that a record lacks is empty, and so is null. Empty text is empty too, or
+/// in quotes where nulls are distinguished. A field without a column is an error.
+pub(crate) struct CsvWriter {
     delimiter: char,
     quote: Option<char>,
     escape: Option<char>,
@@ -19,9 +19,9 @@ pub(crate) struct Table {
     columns: Vec<String>,
 }
 
-impl Table {
-    pub(crate) fn new(options: &CsvOptions) -> Table {
-        Table {
+impl CsvWriter {
+    pub(crate) fn new(options: &CsvOptions) -> CsvWriter {
+        CsvWriter {
             delimiter: char::from(options.delimiter),
             quote: options.quote.map(char::from),
             escape: options.escape.map(char::from),
@@ -31,10 +31,10 @@ impl Table {
         }
     }
 
-    /// The text in each column; none where that is null.
+    /// The text in each column. None where it is null.
     fn fields(&self, record: &Value) -> Result<Vec<Option<String>>, String> {
         let Value::Obj(fields) = record else {
-            return Err(format!("expected an object; found {}", kind(record)));
+            return Err(format!("expected an object; found {}", kind_name(record)));
         };
         if let Some(other) = fields
             .keys()
@@ -48,7 +48,7 @@ impl Table {
             Some(value) => {
                 let text = text(value);
                 text.map(Some)
-                    .ok_or_else(|| format!("the column '{column}' holds {}", kind(value)))
+                    .ok_or_else(|| format!("the column '{column}' holds {}", kind_name(value)))
             }
         };
         self.columns.iter().map(field).collect()
@@ -73,7 +73,7 @@ impl Table {
                 written.push(self.delimiter);
             }
             let (column, text) = (&self.columns[index], field.unwrap_or_default());
-            // A row with nothing in it would be read as a blank line.
+            // A row of one empty field would be read as a blank line.
             let is_alone = text.is_empty() && fields.len() == 1;
             if is_alone && self.nulls && field.is_none() {
                 return Err(format!(
@@ -121,7 +121,7 @@ impl Table {
     }
 }
 
-impl Writer for Table {
+impl RecordWriter for CsvWriter {
     fn begin(&mut self, written: &mut String) -> Result<(), String> {
         if self.columns.is_empty() {
             Ok(())

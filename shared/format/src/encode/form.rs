@@ -3,12 +3,12 @@
 use form_urlencoded::Serializer;
 use pomost_expression::{Value, text};
 
-use crate::encode::text::kind;
+use crate::encode::text::kind_name;
 
-/// Writes a flat object as a form. A list gives a field for each of its elements; null gives none.
+/// Writes a flat object as a form. A list becomes a field for each element, and null becomes none.
 pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> {
     let Value::Obj(fields) = record else {
-        return Err(format!("expected an object; found {}", kind(record)));
+        return Err(format!("expected an object; found {}", kind_name(record)));
     };
     let mut form = Serializer::new(String::new());
     for (name, value) in fields.iter() {
@@ -19,8 +19,8 @@ pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> 
             value => std::slice::from_ref(value),
         };
         for value in values {
-            let value =
-                text(value).ok_or_else(|| format!("the field '{name}' holds {}", kind(value)))?;
+            let value = text(value)
+                .ok_or_else(|| format!("the field '{name}' holds {}", kind_name(value)))?;
             form.append_pair(&name, &value);
         }
     }

@@ -2,7 +2,7 @@
 
 use pomost_expression::{Value, write};
 
-use crate::encode::Writer;
+use crate::encode::RecordWriter;
 
 /// Writes a record as a JSON text.
 pub(crate) fn value(record: &Value, text: &mut String) -> Result<(), String> {
@@ -12,11 +12,11 @@ pub(crate) fn value(record: &Value, text: &mut String) -> Result<(), String> {
 
 /// Writes records as the elements of a JSON array.
 #[derive(Default)]
-pub(crate) struct Array {
+pub(crate) struct JsonArrayWriter {
     has_elements: bool,
 }
 
-impl Writer for Array {
+impl RecordWriter for JsonArrayWriter {
     fn begin(&mut self, text: &mut String) -> Result<(), String> {
         text.push('[');
         Ok(())
@@ -35,9 +35,9 @@ impl Writer for Array {
 }
 
 /// Writes each record as a line of JSON.
-pub(crate) struct Lines;
+pub(crate) struct JsonLinesWriter;
 
-impl Writer for Lines {
+impl RecordWriter for JsonLinesWriter {
     fn record(&mut self, record: &Value, text: &mut String) -> Result<(), String> {
         value(record, text)?;
         text.push('\n');

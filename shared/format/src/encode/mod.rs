@@ -11,22 +11,21 @@ use pomost_expression::Value;
 
 use crate::{BodyFormat, Charset, FormatSyntax};
 
-/// Why a record cannot be written in a format. It holds no values.
+/// An error in a record that cannot be written in a format. It contains no values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{format}, record {record}: {message}")]
 pub struct EncodeError {
-    /// The format's name.
     pub format: &'static str,
-    /// The record, from 1.
+    /// The number of the record, from 1.
     pub record: usize,
-    /// What is wrong with it.
     pub message: String,
 }
 
-/// Writes one record as a body: a JSON text, a table with one row, an XML document, a form, a text.
+/// Writes one record as a body: a JSON text, a table with one row, an XML document, a form or a
+/// text.
 ///
-/// An XML document's root element is the record's, by the name that the format gives it; without
-/// one it is the only field of the record.
+/// The root element of an XML document is the record, with the name that the format gives it.
+/// Without such a name the root element is the record's only field.
 pub fn encode_one(format: &BodyFormat, record: &Value) -> Result<Vec<u8>, EncodeError> {
     let failed = |message| EncodeError {
         format: format.name(),
@@ -45,14 +44,14 @@ pub fn encode_one(format: &BodyFormat, record: &Value) -> Result<Vec<u8>, Encode
     }
     .map_err(failed)?;
     let mut bytes = Vec::new();
-    Characters::new(format)
+    CharsetEncoder::new(format)
         .and_then(|mut characters| characters.write(&text, &mut bytes, true))
         .map_err(failed)?;
     Ok(bytes)
 }
 
 /// Writes a list of records as a body: a JSON array, JSON Lines, a table, an XML document with an
-/// element for each, a line of text for each.
+/// element for each, or a line of text for each.
 pub fn encode(format: &BodyFormat, records: &[Value]) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = BodyEncoder::new(format)?;
     records.iter().try_for_each(|record| encoder.push(record))?;
@@ -61,27 +60,27 @@ pub fn encode(format: &BodyFormat, records: &[Value]) -> Result<Vec<u8>, EncodeE
 
 /// Writes a list of records, one by one.
 ///
-/// After an error what was written is not to be used.
+/// After an error the bytes that were written must not be used.
 pub struct BodyEncoder {
     format: &'static str,
-    writer: Box<dyn Writer>,
-    characters: Characters,
+    writer: Box<dyn RecordWriter>,
+    characters: CharsetEncoder,
     records: usize,
     text: String,
     bytes: Vec<u8>,
 }
 
 /// Writes the records of a list as text.
-pub(crate) trait Writer: Send {
-    /// What stands before the records.
+pub(crate) trait RecordWriter: Send {
+    /// Writes the text before the records.
     fn begin(&mut self, _text: &mut String) -> Result<(), String> {
         Ok(())
     }
 
-    /// A record.
+    /// Writes a record.
     fn record(&mut self, record: &Value, text: &mut String) -> Result<(), String>;
 
-    /// What stands behind the records.
+    /// Writes the text after the records.
     fn end(&mut self, _text: &mut String) {}
 }
 
@@ -96,7 +95,7 @@ impl BodyEncoder {
         let mut writer = writer(format).map_err(failed)?;
         let mut text = String::new();
         writer.begin(&mut text).map_err(failed)?;
-        let characters = Characters::new(format).map_err(failed)?;
+        let characters = CharsetEncoder::new(format).map_err(failed)?;
         Ok(BodyEncoder {
             format: format.name(),
             writer,
@@ -116,12 +115,12 @@ impl BodyEncoder {
         self.write_characters(false)
     }
 
-    /// What was written since the last time that it was taken.
+    /// Takes the bytes that were written since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
 
-    /// Ends the list, and gives what was written and not taken.
+    /// Ends the list, and returns the bytes that were not taken.
     pub fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
         self.writer.end(&mut self.text);
         self.write_characters(true)?;
@@ -143,18 +142,18 @@ impl BodyEncoder {
     }
 }
 
-fn writer(format: &BodyFormat) -> Result<Box<dyn Writer>, String> {
+fn writer(format: &BodyFormat) -> Result<Box<dyn RecordWriter>, String> {
     Ok(match &format.syntax {
-        FormatSyntax::Json => Box::new(json::Array::default()),
-        FormatSyntax::JsonLines => Box::new(json::Lines),
-        FormatSyntax::Csv(options) => Box::new(csv::Table::new(options)),
-        FormatSyntax::Xml(options) => Box::new(xml::List::new(options, charset(format))?),
-        FormatSyntax::Text(_) => Box::new(text::Lines),
+        FormatSyntax::Json => Box::new(json::JsonArrayWriter::default()),
+        FormatSyntax::JsonLines => Box::new(json::JsonLinesWriter),
+        FormatSyntax::Csv(options) => Box::new(csv::CsvWriter::new(options)),
+        FormatSyntax::Xml(options) => Box::new(xml::XmlListWriter::new(options, charset(format))?),
+        FormatSyntax::Text(_) => Box::new(text::TextLinesWriter),
         FormatSyntax::Form => return Err("a form holds one record, not a list".into()),
     })
 }
 
-/// The charset that a format is written in: of JSON and forms always UTF-8.
+/// The charset that a format is written in. JSON and forms are always UTF-8.
 fn charset(format: &BodyFormat) -> Charset {
     match format.syntax {
         FormatSyntax::Json | FormatSyntax::JsonLines | FormatSyntax::Form => Charset::default(),
@@ -162,11 +161,11 @@ fn charset(format: &BodyFormat) -> Charset {
     }
 }
 
-/// Turns text into the bytes of a charset.
-struct Characters(encoding_rs::Encoder);
+/// Encodes text in a charset.
+struct CharsetEncoder(encoding_rs::Encoder);
 
-impl Characters {
-    fn new(format: &BodyFormat) -> Result<Characters, String> {
+impl CharsetEncoder {
+    fn new(format: &BodyFormat) -> Result<CharsetEncoder, String> {
         let charset = charset(format);
         if !charset.is_written() {
             return Err(format!(
@@ -174,10 +173,10 @@ impl Characters {
                 charset.name()
             ));
         }
-        Ok(Characters(charset.encoding().new_encoder()))
+        Ok(CharsetEncoder(charset.encoding().new_encoder()))
     }
 
-    /// Appends the bytes of a text; `last` where no other follows.
+    /// Appends the bytes of a text. `last` is true for the last text.
     fn write(&mut self, mut text: &str, bytes: &mut Vec<u8>, last: bool) -> Result<(), String> {
         loop {
             let room = self

@@ -2,19 +2,20 @@
 
 use pomost_expression::{Value, text};
 
-use crate::encode::Writer;
+use crate::encode::RecordWriter;
 
-/// Writes a record, which must be a text, a number or a truth value.
+/// Writes a record, which must be a text, a number or a boolean.
 pub(crate) fn value(record: &Value, written: &mut String) -> Result<(), String> {
-    written
-        .push_str(&text(record).ok_or_else(|| format!("expected text; found {}", kind(record)))?);
+    written.push_str(
+        &text(record).ok_or_else(|| format!("expected text; found {}", kind_name(record)))?,
+    );
     Ok(())
 }
 
 /// Writes each record as a line.
-pub(crate) struct Lines;
+pub(crate) struct TextLinesWriter;
 
-impl Writer for Lines {
+impl RecordWriter for TextLinesWriter {
     fn record(&mut self, record: &Value, written: &mut String) -> Result<(), String> {
         let before = written.len();
         value(record, written)?;
@@ -26,8 +27,8 @@ impl Writer for Lines {
     }
 }
 
-/// What a value is, in an error.
-pub(crate) fn kind(value: &Value) -> &'static str {
+/// The kind of a value, for errors.
+pub(crate) fn kind_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

@@ -6,12 +6,12 @@ use quick_xml::escape::{escape, partial_escape};
 
 use crate::{
     Charset, XmlOptions,
-    encode::{Writer, text::kind},
+    encode::{RecordWriter, text::kind_name},
     xml::{MAX_DEPTH, is_name, is_text},
 };
 
-/// Writes a record as a document. Its root element is the record by the name that the options give
-/// it, or else its only field.
+/// Writes a record as a document. The root element is the record, with the name that the options
+/// give it, or else the record's only field.
 pub(crate) fn document(
     options: &XmlOptions,
     charset: Charset,
@@ -31,34 +31,34 @@ pub(crate) fn document(
     element(&text(name).unwrap_or_default(), root, MAX_DEPTH, written)
 }
 
-/// Writes records as elements of a document, at the path that the options give them.
-pub(crate) struct List {
+/// Writes records as elements of a document, at the path that the options give.
+pub(crate) struct XmlListWriter {
     charset: Charset,
-    around: Vec<String>,
+    ancestors: Vec<String>,
     name: String,
 }
 
-impl List {
-    pub(crate) fn new(options: &XmlOptions, charset: Charset) -> Result<List, String> {
+impl XmlListWriter {
+    pub(crate) fn new(options: &XmlOptions, charset: Charset) -> Result<XmlListWriter, String> {
         let path = options.record.as_ref();
-        let around = path.and_then(|path| path.around());
-        let (Some(path), Some(around)) = (path, around) else {
+        let ancestors = path.and_then(|path| path.ancestors());
+        let (Some(path), Some(ancestors)) = (path, ancestors) else {
             return Err(
                 "a list needs the path of its records from the root, such as /orders/order".into(),
             );
         };
-        Ok(List {
+        Ok(XmlListWriter {
             charset,
-            around: around.to_vec(),
+            ancestors: ancestors.to_vec(),
             name: path.name().into(),
         })
     }
 }
 
-impl Writer for List {
+impl RecordWriter for XmlListWriter {
     fn begin(&mut self, written: &mut String) -> Result<(), String> {
         declaration(self.charset, written);
-        self.around
+        self.ancestors
             .iter()
             .for_each(|name| written.push_str(&format!("<{name}>")));
         Ok(())
@@ -68,13 +68,13 @@ impl Writer for List {
         element(
             &self.name,
             record,
-            MAX_DEPTH - self.around.len().min(MAX_DEPTH),
+            MAX_DEPTH - self.ancestors.len().min(MAX_DEPTH),
             written,
         )
     }
 
     fn end(&mut self, written: &mut String) {
-        self.around
+        self.ancestors
             .iter()
             .rev()
             .for_each(|name| written.push_str(&format!("</{name}>")));
@@ -88,7 +88,7 @@ fn declaration(charset: Charset, written: &mut String) {
     ));
 }
 
-/// Writes an element in which others may be nested `depth` deep.
+/// Writes an element. Others may be nested in it up to `depth` levels.
 fn element(name: &str, value: &Value, depth: usize, written: &mut String) -> Result<(), String> {
     if !is_name(name) {
         return Err(format!("'{name}' cannot be the name of an element"));
@@ -126,8 +126,8 @@ fn attributes(fields: &Map, written: &mut String) -> Result<(), String> {
         if !is_name(name) {
             return Err(format!("'{name}' cannot be the name of an attribute"));
         }
-        let value = plain(&field, value)?;
-        // A line break or tab that stands as such in an attribute is read as a space.
+        let value = plain_text(&field, value)?;
+        // A plain line break or tab in an attribute would be read as a space.
         let value = escape(value.as_str())
             .replace('\n', "&#10;")
             .replace('\t', "&#9;");
@@ -155,17 +155,19 @@ fn content(fields: &Map, depth: usize) -> Result<String, String> {
     Ok(written)
 }
 
-/// Text between tags. White space that stands alone there is read as layout unless it is referred to.
+/// Text between tags. White space alone would be read as layout, so it is written as character
+/// references.
 fn character_data(field: &str, value: &Value) -> Result<String, String> {
-    let text = plain(field, value)?;
+    let text = plain_text(field, value)?;
     if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
         return Ok(text.bytes().map(|byte| format!("&#{byte};")).collect());
     }
     Ok(partial_escape(text).into_owned())
 }
 
-fn plain(field: &str, value: &Value) -> Result<String, String> {
-    let text = text(value).ok_or_else(|| format!("the field '{field}' holds {}", kind(value)))?;
+fn plain_text(field: &str, value: &Value) -> Result<String, String> {
+    let text =
+        text(value).ok_or_else(|| format!("the field '{field}' holds {}", kind_name(value)))?;
     if is_text(&text) {
         return Ok(text);
     }

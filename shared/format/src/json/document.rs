@@ -3,19 +3,20 @@
 use pomost_expression::Value;
 
 use crate::{
-    DecodeLimits, DecodePlace, buffer::Buffer, decode::Rows, error::Fault, json::read_strictly,
+    DecodeLimits, DecodePlace, error::PlacedProblem, json::read_strictly, row_parser::RowParser,
+    text_buffer::TextBuffer,
 };
 
-/// Reads a document as one row, which is also what stands around the rows.
-pub(crate) struct Document {
+/// Reads a document as one row. The document is also its own envelope.
+pub(crate) struct DocumentParser {
     limit: usize,
     value: Value,
     done: bool,
 }
 
-impl Document {
-    pub(crate) fn new(limits: DecodeLimits) -> Document {
-        Document {
+impl DocumentParser {
+    pub(crate) fn new(limits: DecodeLimits) -> DocumentParser {
+        DocumentParser {
             limit: limits.document,
             value: Value::Null,
             done: false,
@@ -23,17 +24,21 @@ impl Document {
     }
 }
 
-impl Rows for Document {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for DocumentParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         if buffer.len() > self.limit {
-            return Err(Fault::too_large(buffer.place(), "the document", self.limit));
+            return Err(PlacedProblem::too_large(
+                buffer.place(),
+                "the document",
+                self.limit,
+            ));
         }
         if self.done || !buffer.ended() {
             return Ok(None);
         }
         self.value = read_strictly(buffer.bytes(), true).map_err(|error| {
             let place = DecodePlace::Byte(buffer.offset() + error.index as u64);
-            Fault {
+            PlacedProblem {
                 place,
                 problem: error.problem,
             }
@@ -43,7 +48,7 @@ impl Rows for Document {
         Ok(Some(self.value.clone()))
     }
 
-    fn rest(&self) -> &Value {
+    fn envelope(&self) -> &Value {
         &self.value
     }
 }

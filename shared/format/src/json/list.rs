@@ -6,63 +6,63 @@ use pomost_expression::Value;
 
 use crate::{
     DecodeLimits, DecodePlace, RowPath,
-    buffer::Buffer,
-    decode::Rows,
-    error::Fault,
-    json::{outline::Outline, read_strictly, value_end::ValueEnd},
+    error::PlacedProblem,
+    json::{outline::Outline, read_strictly, value_scanner::ValueScanner},
+    row_parser::RowParser,
+    text_buffer::TextBuffer,
 };
 
-/// Reads the elements of one list while it comes, and what stands around it at the end.
-pub(crate) struct List {
+/// Reads the elements of one list while the document comes in. The envelope is complete at the end.
+pub(crate) struct ListParser {
     path: RowPath,
     limit: usize,
     outline: Outline,
-    stage: Stage,
-    element: ValueEnd,
+    stage: ListStage,
+    element: ValueScanner,
     list_start: u64,
     values: vec::IntoIter<Value>,
     rest: Value,
 }
 
-/// What comes next.
+/// The next part of the document.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// What stands before the list or behind it.
+enum ListStage {
+    /// The text before or after the list.
     Outline,
-    /// An element, or the list's end.
+    /// An element, or the end of the list.
     FirstElement,
     /// An element.
     Element,
-    /// A comma, or the list's end.
+    /// A comma, or the end of the list.
     Comma,
-    /// The document has ended. What is left are the values of an object in the list's place.
+    /// The document has ended. The remaining rows are the values of an object in the list's place.
     Ended,
 }
 
-impl List {
-    pub(crate) fn new(path: RowPath, limits: DecodeLimits) -> List {
-        List {
+impl ListParser {
+    pub(crate) fn new(path: RowPath, limits: DecodeLimits) -> ListParser {
+        ListParser {
             outline: Outline::new(path.clone(), limits.document),
             path,
             limit: limits.row,
-            stage: Stage::Outline,
-            element: ValueEnd::default(),
+            stage: ListStage::Outline,
+            element: ValueScanner::default(),
             list_start: 0,
             values: Vec::new().into_iter(),
             rest: Value::Null,
         }
     }
 
-    /// Goes on with the outline; false where more must come.
-    fn read_outline(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
+    /// Reads on outside the list. False while more of the body is needed.
+    fn read_outline(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         let (taken, at_list) = self.outline.copy(buffer.bytes())?;
         buffer.consume(taken);
         if at_list {
             self.list_start = buffer.offset();
-            self.stage = Stage::FirstElement;
+            self.stage = ListStage::FirstElement;
         } else if buffer.ended() {
             self.rest = self.outline.read()?;
-            self.stage = Stage::Ended;
+            self.stage = ListStage::Ended;
             if !self.outline.has_list() {
                 self.values = self.values_in_place(buffer.place())?.into_iter();
             }
@@ -70,8 +70,8 @@ impl List {
         Ok(at_list || buffer.ended())
     }
 
-    /// Goes on in the list; none where more must come or where the list has ended.
-    fn read_list(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+    /// Reads on in the list. None while more of the body is needed, and where the list has ended.
+    fn read_list(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let spaces = buffer
             .bytes()
             .iter()
@@ -79,22 +79,23 @@ impl List {
             .count();
         buffer.consume(spaces);
         match (self.stage, buffer.bytes().first()) {
-            (_, None) if buffer.ended() => {
-                Err(Fault::truncated(buffer.place(), "the rest of the list"))
-            }
+            (_, None) if buffer.ended() => Err(PlacedProblem::truncated(
+                buffer.place(),
+                "the rest of the list",
+            )),
             (_, None) => Ok(None),
-            (Stage::FirstElement | Stage::Comma, Some(b']')) => {
+            (ListStage::FirstElement | ListStage::Comma, Some(b']')) => {
                 self.outline.close_list(buffer.offset() - self.list_start);
                 buffer.consume(1);
-                self.stage = Stage::Outline;
+                self.stage = ListStage::Outline;
                 Ok(None)
             }
-            (Stage::Comma, Some(b',')) => {
+            (ListStage::Comma, Some(b',')) => {
                 buffer.consume(1);
-                self.stage = Stage::Element;
+                self.stage = ListStage::Element;
                 self.read_list(buffer)
             }
-            (Stage::Comma, _) => Err(Fault::malformed(
+            (ListStage::Comma, _) => Err(PlacedProblem::malformed(
                 buffer.place(),
                 "expected , or ] behind an element",
             )),
@@ -102,17 +103,17 @@ impl List {
         }
     }
 
-    fn read_element(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+    fn read_element(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let end = self.element.find(buffer.bytes());
         if end.unwrap_or(buffer.len()) > self.limit {
-            return Err(Fault::too_large(
+            return Err(PlacedProblem::too_large(
                 buffer.place(),
                 "an element of the list",
                 self.limit,
             ));
         }
         let Some(end) = end else {
-            let cut_off = || Fault::truncated(buffer.place(), "the rest of an element");
+            let cut_off = || PlacedProblem::truncated(buffer.place(), "the rest of an element");
             return if buffer.ended() {
                 Err(cut_off())
             } else {
@@ -121,20 +122,20 @@ impl List {
         };
         let value = read_strictly(&buffer.bytes()[..end], false).map_err(|error| {
             let place = DecodePlace::Byte(buffer.offset() + error.index as u64);
-            Fault {
+            PlacedProblem {
                 place,
                 problem: error.problem,
             }
         })?;
         buffer.consume(end);
-        self.element = ValueEnd::default();
-        self.stage = Stage::Comma;
+        self.element = ValueScanner::default();
+        self.stage = ListStage::Comma;
         Ok(Some(value))
     }
 
-    /// What jq makes of a document that has no list where the rows should be: the values of an
-    /// object, and otherwise an error, unless it is only the last step that the path lets fail.
-    fn values_in_place(&self, place: DecodePlace) -> Result<Vec<Value>, Fault> {
+    /// The rows of a document that has no list in the rows' place, as in jq: the values of an
+    /// object, and otherwise an error, unless the path ends in `[]?`.
+    fn values_in_place(&self, place: DecodePlace) -> Result<Vec<Value>, PlacedProblem> {
         let found = self
             .path
             .fields
@@ -151,7 +152,7 @@ impl List {
         match found {
             Some(Value::Obj(fields)) => Ok(fields.values().cloned().collect()),
             Some(_) if self.path.optional => Ok(Vec::new()),
-            _ => Err(Fault::malformed(
+            _ => Err(PlacedProblem::malformed(
                 place,
                 format!("expected a list at {}", self.path.label()),
             )),
@@ -159,19 +160,19 @@ impl List {
     }
 }
 
-impl Rows for List {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for ListParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         loop {
             match self.stage {
-                Stage::Outline => {
+                ListStage::Outline => {
                     if !self.read_outline(buffer)? {
                         return Ok(None);
                     }
                 }
-                Stage::Ended => return Ok(self.values.next()),
+                ListStage::Ended => return Ok(self.values.next()),
                 _ => {
                     let row = self.read_list(buffer)?;
-                    if row.is_some() || self.stage != Stage::Outline {
+                    if row.is_some() || self.stage != ListStage::Outline {
                         return Ok(row);
                     }
                 }
@@ -179,7 +180,7 @@ impl Rows for List {
         }
     }
 
-    fn rest(&self) -> &Value {
+    fn envelope(&self) -> &Value {
         &self.rest
     }
 

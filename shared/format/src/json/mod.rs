@@ -5,9 +5,9 @@ mod list;
 mod outline;
 mod path;
 mod strict;
-mod value_end;
+mod value_scanner;
 
-pub(crate) use document::Document;
-pub(crate) use list::List;
+pub(crate) use document::DocumentParser;
+pub(crate) use list::ListParser;
 pub use path::{RowPath, row_path};
 pub(crate) use strict::read_strictly;

@@ -2,33 +2,33 @@
 
 use pomost_expression::{Value, read, text};
 
-use crate::{DecodePlace, RowPath, error::Fault, json::read_strictly};
+use crate::{DecodePlace, RowPath, error::PlacedProblem, json::read_strictly};
 
-/// Copies what stands around a list, and finds the list. It takes the document for JSON: its copy is
-/// read strictly at the end.
+/// Copies the text around a list, and finds the list. The text is assumed to be JSON: the copy is
+/// checked when it is read at the end.
 pub(crate) struct Outline {
     path: RowPath,
     limit: usize,
     copy: Vec<u8>,
     in_string: bool,
     escaped: bool,
-    /// How many objects and lists are open.
+    /// Number of open objects and lists.
     depth: usize,
-    /// How many of them lead to the list: the outermost ones.
+    /// Number of open objects that lead to the list: the outermost ones.
     on_path: usize,
-    /// Up to which of them the field that leads on was found.
+    /// Number of these objects in which the field that leads on was found.
     found_fields: usize,
     field_expected: bool,
     field_start: Option<usize>,
     field_leads_on: bool,
-    /// Whether the next value is the list or leads to it.
+    /// True where the next value is the list or leads to it.
     leads_on: bool,
-    list: Option<LeftOut>,
+    list: Option<OmittedPart>,
 }
 
-/// The elements that were left out.
+/// The elements that were left out of the copy.
 #[derive(Clone, Copy)]
-struct LeftOut {
+struct OmittedPart {
     at: usize,
     length: u64,
 }
@@ -52,13 +52,13 @@ impl Outline {
         }
     }
 
-    /// Copies up to the list's first element or to the end of the bytes. Returns how many bytes it
-    /// took and whether the list begins behind them.
-    pub(crate) fn copy(&mut self, bytes: &[u8]) -> Result<(usize, bool), Fault> {
+    /// Copies up to the first element of the list, or to the end of the bytes. Returns the number
+    /// of bytes it took, and true where the list begins after them.
+    pub(crate) fn copy(&mut self, bytes: &[u8]) -> Result<(usize, bool), PlacedProblem> {
         for (index, &byte) in bytes.iter().enumerate() {
             if self.copy.len() == self.limit {
                 let place = DecodePlace::Byte(self.in_body(self.copy.len()));
-                return Err(Fault::too_large(
+                return Err(PlacedProblem::too_large(
                     place,
                     "what stands around the list",
                     self.limit,
@@ -74,28 +74,28 @@ impl Outline {
         Ok((bytes.len(), false))
     }
 
-    /// Notes that the list has ended, with its bracket, and how long its elements were.
+    /// Notes that the list has ended, and the length of its elements and bracket.
     pub(crate) fn close_list(&mut self, length: u64) {
-        self.list = Some(LeftOut {
+        self.list = Some(OmittedPart {
             at: self.copy.len(),
             length,
         });
         self.copy.push(b']');
     }
 
-    /// Whether the list was found.
+    /// True where the list was found.
     pub(crate) fn has_list(&self) -> bool {
         self.list.is_some()
     }
 
-    /// How many bytes are held.
+    /// Number of bytes that are held.
     pub(crate) fn held(&self) -> usize {
         self.copy.len()
     }
 
-    /// Reads the copy, once the body has ended.
-    pub(crate) fn read(&mut self) -> Result<Value, Fault> {
-        let value = read_strictly(&self.copy, true).map_err(|error| Fault {
+    /// Reads the copy. The body must have ended.
+    pub(crate) fn read(&mut self) -> Result<Value, PlacedProblem> {
+        let value = read_strictly(&self.copy, true).map_err(|error| PlacedProblem {
             place: DecodePlace::Byte(self.in_body(error.index)),
             problem: error.problem,
         })?;
@@ -103,7 +103,7 @@ impl Outline {
         Ok(value)
     }
 
-    fn copied_in_string(&mut self, byte: u8) -> Result<(), Fault> {
+    fn copied_in_string(&mut self, byte: u8) -> Result<(), PlacedProblem> {
         match byte {
             _ if self.escaped => self.escaped = false,
             b'\\' => self.escaped = true,
@@ -118,7 +118,7 @@ impl Outline {
         Ok(())
     }
 
-    /// Whether the list begins behind this byte.
+    /// Copies a byte. True where the list begins after it.
     fn copied(&mut self, byte: u8) -> bool {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => return false,
@@ -151,8 +151,8 @@ impl Outline {
         self.leads_on && self.on_path == self.path.fields.len() && self.list.is_none()
     }
 
-    /// A field that leads on and occurs again would change what its first occurrence led to.
-    fn field_ended(&mut self, start: usize) -> Result<(), Fault> {
+    /// Refuses a second field that leads on, because it would change the meaning of the first one.
+    fn field_ended(&mut self, start: usize) -> Result<(), PlacedProblem> {
         let field = read(&self.copy[start..])
             .ok()
             .and_then(|field| text(&field));
@@ -163,7 +163,7 @@ impl Outline {
         }
         if self.found_fields > level {
             let message = format!("a field on the path {} occurs twice", self.path.label());
-            return Err(Fault::malformed(
+            return Err(PlacedProblem::malformed(
                 DecodePlace::Byte(self.in_body(start)),
                 message,
             ));
@@ -172,7 +172,7 @@ impl Outline {
         Ok(())
     }
 
-    /// Where in the body a byte of the copy was.
+    /// The position in the body of a byte of the copy.
     fn in_body(&self, index: usize) -> u64 {
         let before = self
             .list

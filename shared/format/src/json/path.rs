@@ -1,17 +1,16 @@
-//! Which jq expressions name the elements of one list.
+//! Paths of lists in JSON documents, and the jq expressions that name them.
 
-/// Where the rows are in a JSON document: the elements of the list below these fields.
+/// The place of the rows in a JSON document: the elements of the list below these fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RowPath {
     /// The fields from the document's root to the list.
     pub fields: Vec<String>,
-    /// Whether a document with nothing or something else in the list's place has no rows, instead of
-    /// being an error.
+    /// True where a document without the list has no rows. Otherwise it is an error.
     pub optional: bool,
 }
 
 impl RowPath {
-    /// The path as jq has it, for people to read.
+    /// The path in the notation of jq, for people to read.
     pub(crate) fn label(&self) -> String {
         let fields: String = self
             .fields
@@ -27,12 +26,13 @@ impl RowPath {
 }
 
 /// Splits a jq expression that reads the elements of one list, so that they can be read while the
-/// list is still coming: `.customers[]`, `.data["line items"][]?`, `.[]`, also with a pipe behind
-/// it, `.customers[] | select(.active)`. Gives where the list is and the expression that is left for
-/// each element, `.` where it is the row itself. None for any other expression, which needs the
-/// whole document.
+/// list is still coming in: `.customers[]`, `.data["line items"][]?`, `.[]`, also with a pipe behind
+/// it, `.customers[] | select(.active)`.
 ///
-/// The rows are those that jq gives, with one difference: a field on the path that occurs twice in
+/// Returns the place of the list and the expression that is left for each element, `.` where the
+/// element itself is the row. None for any other expression, which needs the whole document.
+///
+/// The rows are the ones that jq gives, with one difference: a field on the path that occurs twice in
 /// its object is an error.
 pub fn row_path(expression: &str) -> Option<(RowPath, &str)> {
     let mut rest = expression.trim().strip_prefix('.')?;
@@ -65,7 +65,7 @@ pub fn row_path(expression: &str) -> Option<(RowPath, &str)> {
     Some((path, each(required.trim_start())?))
 }
 
-/// What is left for each element.
+/// The expression that is left for each element.
 fn each(behind: &str) -> Option<&str> {
     if behind.is_empty() {
         return Some(".");
@@ -79,7 +79,7 @@ fn each(behind: &str) -> Option<&str> {
 
 fn quoted(text: &str) -> Option<(String, &str)> {
     let (field, rest) = text.strip_prefix('"')?.split_once('"')?;
-    // An escape may also be the beginning of an interpolation.
+    // An escape may also begin an interpolation, `\(`, which is no constant name.
     (!field.contains('\\')).then(|| (field.to_owned(), rest))
 }
 

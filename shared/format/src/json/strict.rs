@@ -1,24 +1,24 @@
-//! Reading complete JSON texts, and saying where they are none.
+//! Strict reading of complete JSON texts.
 
 use pomost_expression::{ReadError, Value, read};
 
-use crate::{DecodeProblem, json::value_end::ValueEnd};
+use crate::{DecodeProblem, json::value_scanner::ValueScanner};
 
-/// What is wrong with a JSON text, and at which of its bytes, or the one before.
-pub(crate) struct ErrorAt {
+/// A problem of a JSON text, with the index of the wrong byte or the byte before it.
+pub(crate) struct JsonProblem {
     pub(crate) index: usize,
     pub(crate) problem: DecodeProblem,
 }
 
-/// Reads one JSON text (RFC 8259) with every digit of its numbers. `at_end` where the body ends with
-/// it: then a text that lacks its end was cut off.
-pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, ErrorAt> {
+/// Reads one JSON text (RFC 8259) with every digit of its numbers. `at_end` is true where the body
+/// ends with the text: a text without its end was cut off then.
+pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, JsonProblem> {
     read(bytes).map_err(|error| match error {
-        ReadError::TooDeep | ReadError::TooLong => ErrorAt {
+        ReadError::TooDeep | ReadError::TooLong => JsonProblem {
             index: 0,
             problem: malformed(format!("a JSON value {error}")),
         },
-        ReadError::NotUtf8(index) => ErrorAt {
+        ReadError::NotUtf8(index) => JsonProblem {
             index,
             problem: malformed("expected UTF-8"),
         },
@@ -26,12 +26,12 @@ pub(crate) fn read_strictly(bytes: &[u8], at_end: bool) -> Result<Value, ErrorAt
             let index = index(bytes, line, column);
             if at_end && is_cut_off(bytes, index) {
                 let problem = DecodeProblem::Truncated("the rest of a JSON value".into());
-                return ErrorAt {
+                return JsonProblem {
                     index: bytes.len(),
                     problem,
                 };
             }
-            ErrorAt {
+            JsonProblem {
                 index,
                 problem: malformed("expected JSON as RFC 8259 has it"),
             }
@@ -43,10 +43,13 @@ fn malformed(message: impl Into<String>) -> DecodeProblem {
     DecodeProblem::Malformed(message.into())
 }
 
-/// Whether a text that is wrong at a byte is wrong only in that it lacks its end.
+/// True where a text that is wrong at a byte lacks only its end.
 fn is_cut_off(bytes: &[u8], wrong_at: usize) -> bool {
     let is_last = wrong_at + 1 >= bytes.trim_ascii_end().len();
-    is_last && ValueEnd::default().find(bytes.trim_ascii_start()).is_none()
+    is_last
+        && ValueScanner::default()
+            .find(bytes.trim_ascii_start())
+            .is_none()
 }
 
 /// The index of a line and a column, both from 1.

@@ -1,35 +1,35 @@
-//! The XML declaration, as far as it says what the characters are.
+//! The XML declaration, which may name the charset.
 
-/// How many bytes a declaration may be long.
+/// The longest declaration, in bytes.
 const MAX_LENGTH: usize = 1024;
 
-/// What the beginning of a document says about its charset.
+/// The charset that the beginning of a document names.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Declaration {
-    /// More must come before it can be told.
+pub(crate) enum XmlDeclaration {
+    /// More of the document is needed.
     Incomplete,
-    /// Nothing.
+    /// The document names no charset.
     Silent,
-    /// The label of a charset.
+    /// The label of the charset.
     Names(String),
 }
 
-/// Reads the declaration at the beginning of a document (XML 1.0 §4.3.3), in whatever charset that
-/// has ASCII's characters.
-pub(crate) fn declaration(head: &[u8]) -> Declaration {
+/// Reads the declaration at the beginning of a document (XML 1.0 §4.3.3), in any charset that
+/// contains ASCII.
+pub(crate) fn declaration(head: &[u8]) -> XmlDeclaration {
     const BEGIN: &[u8] = b"<?xml";
     if head.len() < BEGIN.len() && BEGIN.starts_with(head) {
-        return Declaration::Incomplete;
+        return XmlDeclaration::Incomplete;
     }
     let Some(rest) = head.strip_prefix(BEGIN) else {
-        return Declaration::Silent;
+        return XmlDeclaration::Silent;
     };
     match memchr::memmem::find(rest, b"?>") {
         Some(end) if end <= MAX_LENGTH => {
-            label(&rest[..end]).map_or(Declaration::Silent, Declaration::Names)
+            label(&rest[..end]).map_or(XmlDeclaration::Silent, XmlDeclaration::Names)
         }
-        None if rest.len() <= MAX_LENGTH => Declaration::Incomplete,
-        _ => Declaration::Silent,
+        None if rest.len() <= MAX_LENGTH => XmlDeclaration::Incomplete,
+        _ => XmlDeclaration::Silent,
     }
 }
 
@@ -58,17 +58,17 @@ mod tests {
         for length in 0..end {
             assert_eq!(
                 declaration(&document[..length]),
-                Declaration::Incomplete,
+                XmlDeclaration::Incomplete,
                 "{length}"
             );
         }
         assert_eq!(
             declaration(&document[..end]),
-            Declaration::Names("ISO-8859-2".into())
+            XmlDeclaration::Names("ISO-8859-2".into())
         );
         assert_eq!(
             declaration(document),
-            Declaration::Names("ISO-8859-2".into())
+            XmlDeclaration::Names("ISO-8859-2".into())
         );
     }
 
@@ -83,11 +83,11 @@ mod tests {
         ] {
             assert_eq!(
                 declaration(document.as_bytes()),
-                Declaration::Silent,
+                XmlDeclaration::Silent,
                 "{document}"
             );
         }
         let endless = ["<?xml ", &"x".repeat(2 * MAX_LENGTH), "encoding='x'?>"].concat();
-        assert_eq!(declaration(endless.as_bytes()), Declaration::Silent);
+        assert_eq!(declaration(endless.as_bytes()), XmlDeclaration::Silent);
     }
 }

@@ -1,38 +1,39 @@
 //! XML 1.0.
 
 mod declaration;
-mod element;
 mod name;
+mod open_element;
+mod parser;
 mod path;
-mod rows;
-mod token;
+mod token_scanner;
 
-pub(crate) use declaration::{Declaration, declaration};
+pub(crate) use declaration::{XmlDeclaration, declaration};
 pub(crate) use name::{is_name, is_text};
+pub(crate) use parser::XmlParser;
 pub use path::ElementPath;
-pub(crate) use rows::Xml;
 
-/// How deep elements may be nested.
+/// The deepest nesting of elements.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// How XML is read and written.
+/// Settings of XML.
 ///
-/// An element with nothing but text is that text, any other an object of its attributes (`@name`),
-/// its child elements and, where it has some, its text (`#text`). Elements of one name that occur
-/// several times become a list. White space that stands alone between tags is layout and no text.
+/// An element that contains only text is this text. Every other element is an object of its
+/// attributes (`@name`), its child elements and its text (`#text`), if it has any. Elements with
+/// the same name become a list. White space alone between tags is layout and not text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct XmlOptions {
-    /// Which elements are rows. Without it the document is one row: an object with the root element.
+    /// The elements that are rows. Without it the document is one row: an object with the root
+    /// element.
     pub record: Option<ElementPath>,
-    /// Which elements are a list even where they occur once.
+    /// The elements that are a list even where they occur once.
     pub list: Vec<ElementPath>,
-    /// Whether names keep their namespace prefix, and attributes that declare namespaces are kept.
+    /// Keeps namespace prefixes in names, and attributes that declare namespaces.
     pub prefixes: bool,
 }
 
 impl XmlOptions {
-    /// Where in a name the part begins that it is known by.
-    pub(crate) fn shown_from(&self, name: &str) -> usize {
+    /// The index in a name at which the part without a dropped prefix begins.
+    pub(crate) fn visible_start(&self, name: &str) -> usize {
         if self.prefixes {
             0
         } else {
@@ -40,8 +41,9 @@ impl XmlOptions {
         }
     }
 
-    /// Whether an attribute is left out: a declaration of a namespace whose prefix is dropped.
-    pub(crate) fn leaves_out(&self, attribute: &str) -> bool {
+    /// True for an attribute that is left out: the declaration of a namespace whose prefix is
+    /// dropped.
+    pub(crate) fn drops_attribute(&self, attribute: &str) -> bool {
         !self.prefixes && (attribute == "xmlns" || attribute.starts_with("xmlns:"))
     }
 }

@@ -1,11 +1,11 @@
 //! Names and characters of XML 1.0.
 
-/// Whether a text is a name (XML 1.0 §2.3).
+/// True where a text is a name (XML 1.0 §2.3).
 pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(begins_name) && text.chars().all(continues_name)
 }
 
-/// Whether a text has only characters that XML can express (XML 1.0 §2.2).
+/// True where a text has only characters that XML can express (XML 1.0 §2.2).
 pub(crate) fn is_text(text: &str) -> bool {
     text.chars().all(|letter| match letter {
         '\t' | '\n' | '\r' => true,

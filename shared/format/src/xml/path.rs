@@ -1,11 +1,11 @@
-//! Which elements are meant.
+//! Paths of elements.
 
 use std::str::FromStr;
 
 use crate::xml::is_name;
 
-/// Which elements are meant: those with a name wherever they are, `order`; those that end a path,
-/// `orders/order`; or those at a path from the root, `/orders/order`.
+/// A path of elements: `order` for elements with this name anywhere, `orders/order` for elements
+/// that end a path, or `/orders/order` for elements at a path from the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElementPath {
     names: Vec<String>,
@@ -32,7 +32,8 @@ impl FromStr for ElementPath {
 }
 
 impl ElementPath {
-    /// Whether an element is meant, given its name and the names of those around it, inside out.
+    /// True where the path leads to an element with this name, inside elements with these names.
+    /// The names go from the inside outwards.
     pub(crate) fn matches<'a>(&self, mut outwards: impl Iterator<Item = &'a str>) -> bool {
         self.names
             .iter()
@@ -46,10 +47,10 @@ impl ElementPath {
         self.names.last().map_or("", String::as_str)
     }
 
-    /// The names of the elements around it, from the root; none where the path does not say them.
-    pub(crate) fn around(&self) -> Option<&[String]> {
-        let (_, around) = self.names.split_last()?;
-        (self.from_root && !around.is_empty()).then_some(around)
+    /// The names of the elements around it, from the root. None where the path does not say them.
+    pub(crate) fn ancestors(&self) -> Option<&[String]> {
+        let (_, ancestors) = self.names.split_last()?;
+        (self.from_root && !ancestors.is_empty()).then_some(ancestors)
     }
 
     /// The name of the root element, where the path says it.

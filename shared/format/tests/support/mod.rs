@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 #![allow(dead_code, clippy::unwrap_used)]
 
@@ -56,14 +56,14 @@ pub(crate) const PIECES: [&[u8]; 44] = [
     b"items",
 ];
 
-/// What came of a body.
+/// The result of reading a body.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     /// Its rows as JSON.
     pub(crate) rows: Vec<String>,
     /// The error that came last.
     pub(crate) error: Option<DecodeError>,
-    /// What stands around the rows, as JSON.
+    /// The envelope, as JSON.
     pub(crate) rest: String,
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn outcome<'a>(
     Outcome {
         rows,
         error,
-        rest: write(decoder.rest()).unwrap(),
+        rest: write(decoder.envelope()).unwrap(),
     }
 }
 

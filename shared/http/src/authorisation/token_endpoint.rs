@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use pomost_project::auth::{OAuth2, OAuthGrant};
+use pomost_project::auth::{OAuthGrant, OAuthSettings};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,7 +29,7 @@ const MAX_QUOTED_CHARS: usize = 200;
 /// An authorisation server, as one system uses it.
 pub(super) struct TokenEndpoint {
     pub(super) system: String,
-    pub(super) settings: Arc<OAuth2>,
+    pub(super) settings: Arc<OAuthSettings>,
     pub(super) requests: TokenRequests,
     /// The signer of assertions, where there are any.
     pub(super) signer: Option<AssertionSigner>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pomost_project::{
     System,
-    auth::{OAuth2, SessionLogin},
+    auth::{OAuthSettings, SessionLogin},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -18,7 +18,7 @@ use crate::{Failure, FailureClass};
 /// A source of tokens.
 pub(super) enum TokenSource {
     /// The token endpoint of an authorisation server.
-    OAuth2(TokenEndpoint),
+    OAuthSettings(TokenEndpoint),
     /// The login of a system.
     Session(LoginEndpoint),
 }
@@ -27,7 +27,7 @@ impl TokenSource {
     /// Makes an authorisation server's source, and the seal of its tokens.
     pub(super) fn of_oauth2(
         system: &System,
-        settings: &Arc<OAuth2>,
+        settings: &Arc<OAuthSettings>,
         requests: TokenRequests,
     ) -> Result<(TokenSource, TokenSeal), Failure> {
         let failed = |message: String| Failure::new(FailureClass::Unauthorised, message);
@@ -47,7 +47,7 @@ impl TokenSource {
             .cloned()
             .unwrap_or_default();
         Ok((
-            TokenSource::OAuth2(endpoint),
+            TokenSource::OAuthSettings(endpoint),
             seal(system, &settings.configuration(), &secret)?,
         ))
     }
@@ -81,7 +81,7 @@ impl TokenSource {
         refresh_token: Option<&SecretString>,
     ) -> Result<ObtainedToken, TokenDenial> {
         match self {
-            TokenSource::OAuth2(endpoint) => endpoint.obtain(refresh_token).await,
+            TokenSource::OAuthSettings(endpoint) => endpoint.obtain(refresh_token).await,
             TokenSource::Session(login) => login.obtain().await,
         }
     }
@@ -89,7 +89,7 @@ impl TokenSource {
     /// Makes the denial after a final refusal that another process may have seen.
     pub(super) fn refused_before(&self) -> TokenDenial {
         match self {
-            TokenSource::OAuth2(endpoint) => {
+            TokenSource::OAuthSettings(endpoint) => {
                 TokenDenial::finally(endpoint.needs_authorisation("it was refused before"))
             }
             TokenSource::Session(login) => {

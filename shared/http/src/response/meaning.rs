@@ -36,7 +36,7 @@ impl ResponseMeaning {
         method: &Method,
         mut rules: impl Iterator<Item = &'r AnswerRule>,
     ) -> Option<ResponseMeaning> {
-        match rules.find(|rule| rule.may_be_about(status)) {
+        match rules.find(|rule| rule.may_match(status)) {
             Some(rule) if rule.when.is_some() => None,
             Some(rule) => Some(ResponseMeaning::of_rule(rule)),
             None => Some(ResponseMeaning::of(status, method)),
@@ -72,7 +72,7 @@ impl Response {
     ) -> ResponseMeaning {
         let parts = OnceCell::new();
         let rule = rules
-            .find(|rule| rule.is_about(self.status, || parts.get_or_init(|| self.parts()).clone()));
+            .find(|rule| rule.matches(self.status, || parts.get_or_init(|| self.parts()).clone()));
         rule.map_or_else(
             || ResponseMeaning::of(self.status, method),
             ResponseMeaning::of_rule,

@@ -63,7 +63,7 @@ impl Response {
         if let Some(reason) = &self.unread {
             return Err(UnreadableBody::Body(reason.clone()));
         }
-        let format = BodyFormat::of_answer(given, content_type(&self.headers));
+        let format = BodyFormat::of_response(given, content_type(&self.headers));
         let (rows, _) = decode(&format, None, &self.body)?;
         Ok(match format.syntax.is_one_document() {
             true => rows.into_iter().next().unwrap_or(Value::Null),

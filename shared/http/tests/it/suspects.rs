@@ -67,7 +67,7 @@ impl Scene {
         let batch = |number: usize| Batch {
             flow: "things".into(),
             run: RunId::generate(),
-            id: number.to_string(),
+            id: number.to_string().into(),
             size: 1,
             attempt: 0,
             waits: 0,

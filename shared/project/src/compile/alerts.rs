@@ -3,24 +3,24 @@
 use pomost_models::alerts::AlertsFile;
 use secrecy::ExposeSecret;
 
-use super::{Compile, system::Surroundings};
+use super::{FileCompiler, system::AuthContext};
 use crate::{
     alerts::{AlertRules, BurstRule},
     environment::Environment,
 };
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     file: &AlertsFile,
     environment: &Environment,
 ) -> Option<AlertRules> {
-    compile.check_not_zero("/dead_letters/within", Some(file.dead_letters.within.0));
-    let surroundings = Surroundings {
+    compiler.check_not_zero("/dead_letters/within", Some(file.dead_letters.within.0));
+    let context = AuthContext {
         allow_http: file.allow_http,
         has_certificate: false,
     };
-    let url = compile.secret("/url", &file.url, environment)?;
-    compile.url("/url", url.expose_secret(), surroundings)?;
+    let url = compiler.secret("/url", &file.url, environment)?;
+    compiler.url("/url", url.expose_secret(), context)?;
     let dead_letters = BurstRule {
         count: file.dead_letters.count,
         within: file.dead_letters.within.0,

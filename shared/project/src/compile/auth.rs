@@ -5,22 +5,22 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::{HeaderName, HeaderValue};
 use pomost_models::{
     auth::{ApiKeySection, AuthSection, SessionSection},
-    system::SecretReference,
+    secret::SecretReference,
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Compile, system::Surroundings};
+use super::{FileCompiler, system::AuthContext};
 use crate::{
     auth::{SessionLogin, SessionTokenPlace, SystemAuth},
     environment::Environment,
 };
 
-impl Compile<'_> {
-    /// How requests prove who sends them.
+impl FileCompiler<'_> {
+    /// Compiles a system's `auth`.
     pub(crate) fn auth(
         &mut self,
         section: Option<&AuthSection>,
-        surroundings: Surroundings,
+        context: AuthContext,
         environment: &Environment,
     ) -> Option<SystemAuth> {
         match section {
@@ -38,7 +38,7 @@ impl Compile<'_> {
             }
             Some(AuthSection::ApiKey(section)) => self.api_key(section, environment),
             Some(AuthSection::OAuth2(section)) => self
-                .oauth2(section, surroundings, environment)
+                .oauth2(section, context, environment)
                 .map(|oauth2| SystemAuth::OAuth2(Arc::new(oauth2))),
             Some(AuthSection::Session(section)) => self
                 .session(section, environment)
@@ -51,10 +51,10 @@ impl Compile<'_> {
         section: &ApiKeySection,
         environment: &Environment,
     ) -> Option<SystemAuth> {
-        let place = "/auth/api_key/value";
+        let pointer = "/auth/api_key/value";
         let value = match section.query {
-            Some(_) => self.secret(place, &section.value, environment),
-            None => self.header_secret(place, &section.value, environment),
+            Some(_) => self.secret(pointer, &section.value, environment),
+            None => self.header_secret(pointer, &section.value, environment),
         };
         match (&section.header, &section.query, &section.cookie) {
             (Some(header), None, None) => {
@@ -121,8 +121,8 @@ impl Compile<'_> {
     ) -> Option<BTreeMap<String, SecretString>> {
         let mut credentials = BTreeMap::new();
         for (name, reference) in references {
-            let place = format!("/auth/session/credentials/{name}");
-            credentials.insert(name.clone(), self.secret(&place, reference, environment));
+            let pointer = format!("/auth/session/credentials/{name}");
+            credentials.insert(name.clone(), self.secret(&pointer, reference, environment));
         }
         credentials
             .into_iter()
@@ -175,7 +175,7 @@ impl Compile<'_> {
         parsed
     }
 
-    /// Names of cookies are tokens, as names of headers are (RFC 6265 §4.1.1).
+    /// Names of cookies have the grammar of header names (RFC 6265 §4.1.1).
     fn cookie_name(&mut self, pointer: &str, name: &str) -> Option<String> {
         if name.parse::<HeaderName>().is_err() {
             self.refuse(pointer, "expected the name of a cookie, such as session");
@@ -184,7 +184,7 @@ impl Compile<'_> {
         Some(name.to_owned())
     }
 
-    /// A secret that is not empty.
+    /// Resolves a secret. It must not be empty.
     pub(crate) fn secret(
         &mut self,
         pointer: &str,
@@ -199,7 +199,7 @@ impl Compile<'_> {
         Some(secret.into())
     }
 
-    /// A secret that travels in a header as it is.
+    /// Resolves a secret that is sent in a header.
     fn header_secret(
         &mut self,
         pointer: &str,
@@ -218,7 +218,7 @@ impl Compile<'_> {
         Some(secret)
     }
 
-    /// A text with its references replaced.
+    /// Replaces the references in a text.
     pub(crate) fn resolve(
         &mut self,
         pointer: &str,

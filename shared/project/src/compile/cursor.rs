@@ -1,30 +1,35 @@
 //! Compiling `extract.cursor`.
 
-use jiff::{Timestamp, civil::DateTime};
 use pomost_models::{
+    CursorKind,
     flow::{CursorSection, ExtractSection, PaginateSection},
-    text::Jq,
+    text::JqExpression,
 };
 
-use super::Compile;
-use crate::flow::{CursorRules, Listing, Pagination, RequestTemplate, SyncToken, ToldBy};
+use super::FileCompiler;
+use crate::flow::{
+    CursorRules, CursorSource, ListingRequest, Pagination, RequestTemplate, SyncToken,
+};
 
 const SECTION: &str = "/extract/cursor";
 
-/// Where a key of the section stands.
+/// The JSON pointer of a key of the section.
 fn at(key: &str) -> String {
     format!("{SECTION}/{key}")
 }
 
-pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<CursorRules> {
-    let told_by = match (&section.value, &section.token, &section.link) {
-        (Some(value), None, None) => ToldBy::Value(of_values(compile, section, value)?),
-        (None, Some(_), None) => ToldBy::Token,
-        (None, None, Some(_)) => ToldBy::Link,
+pub(super) fn cursor(
+    compiler: &mut FileCompiler<'_>,
+    section: &CursorSection,
+) -> Option<CursorRules> {
+    let source = match (&section.value, &section.token, &section.link) {
+        (Some(value), None, None) => CursorSource::Value(of_values(compiler, section, value)?),
+        (None, Some(_), None) => CursorSource::Token,
+        (None, None, Some(_)) => CursorSource::Link,
         _ => {
             let message = "expected one of 'value': in a record, the highest counts; 'token': in an answer, the last counts; \
                            and 'link': a URL in an answer";
-            compile.refuse_key(SECTION, message);
+            compiler.refuse_key(SECTION, message);
             return None;
         }
     };
@@ -32,10 +37,10 @@ pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Opti
         section.overlap.map(|period| period.0),
         section.step.map(|period| period.0),
     );
-    compile.check_not_zero(&at("step"), step);
-    check_keys(compile, section, &told_by);
+    compiler.check_not_zero(&at("step"), step);
+    check_keys(compiler, section, &source);
     Some(CursorRules {
-        told_by,
+        source,
         start: section.start.clone(),
         overlap,
         step,
@@ -43,19 +48,19 @@ pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Opti
 }
 
 fn of_values(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &CursorSection,
-    value: &Jq,
+    value: &JqExpression,
 ) -> Option<pomost_expression::Expression> {
     if section.start.is_none() {
-        compile.refuse_key(SECTION, "'start' is missing: where the first run begins");
+        compiler.refuse_key(SECTION, "'start' is missing: where the first run begins");
     }
-    compile.expression(&at("value"), value)
+    compiler.expression(&at("value"), value)
 }
 
-/// What in an answer says how far the source has been read; the inner `None` where a record does.
+/// The sync token in an answer. The inner `None` means that the cursor is a value in records.
 pub(super) fn sync_token(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &CursorSection,
 ) -> Option<Option<SyncToken>> {
     let (pointer, value) = match (&section.token, &section.link) {
@@ -63,81 +68,82 @@ pub(super) fn sync_token(
         (None, Some(link)) => (at("link"), link),
         _ => return Some(None),
     };
-    let value = compile.expression(&pointer, value)?;
+    let value = compiler.expression(&pointer, value)?;
     Some(Some(SyncToken {
         value,
         param: section.param.clone(),
     }))
 }
 
-/// A token is not reckoned with, and a link is a whole URL.
-fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &ToldBy) {
+/// Refuses keys that make no sense: nothing can be calculated with a token, and a link is a whole
+/// URL.
+fn check_keys(compiler: &mut FileCompiler<'_>, section: &CursorSection, source: &CursorSource) {
     let given = [
         ("overlap", section.overlap.is_some()),
         ("step", section.step.is_some()),
         ("start", section.start.is_some()),
         ("param", section.param.is_some()),
     ];
-    let (what, senseless): (_, &[&str]) = match told_by {
-        ToldBy::Value(_) => (
+    let (reason, useless): (_, &[&str]) = match source {
+        CursorSource::Value(_) => (
             "a value goes into the request by $cursor, and no query parameter takes it",
             &["param"],
         ),
-        ToldBy::Token => (
-            "a token stands for a place, and nobody can reckon with it",
+        CursorSource::Token => (
+            "nothing can be calculated with a token",
             &["overlap", "step"],
         ),
-        ToldBy::Link => (
+        CursorSource::Link => (
             "a link is the whole URL that a run begins at, and nothing is added to it",
             &["overlap", "step", "start", "param"],
         ),
     };
     for (key, _) in given
         .into_iter()
-        .filter(|(key, given)| *given && senseless.contains(key))
+        .filter(|(key, given)| *given && useless.contains(key))
     {
-        compile.refuse_with_help(&at(key), what, "leave this out");
+        compiler.refuse_with_help(&at(key), reason, "leave this out");
     }
 }
 
-/// What a run is to begin at, and where a window ends, has to stand in the request.
+/// Checks that the request uses the cursor, and the end of a time window where there are windows.
 pub(super) fn check_requests(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &ExtractSection,
-    listing: &Listing,
+    listing: &ListingRequest,
     requests: &[&RequestTemplate],
 ) {
     let uses = |name| requests.iter().any(|request| request.uses_variable(name));
     let Some(cursor) = &section.cursor else {
         if uses("cursor") {
             let help = "add extract.cursor with value and start";
-            compile.refuse_with_help(
+            compiler.refuse_with_help(
                 "/extract/request",
                 "$cursor is used, but the flow has no cursor",
                 help,
             );
         }
-        return check_until(compile, false, uses("until"));
+        return check_until(compiler, false, uses("until"));
     };
     if cursor.value.is_some() && !uses("cursor") {
-        compile.warn(
+        compiler.warn(
             SECTION,
             "extract.request does not use $cursor, so every run reads everything",
         );
     }
-    check_until(compile, cursor.step.is_some(), uses("until"));
-    check_values(compile, cursor, listing);
-    check_tokens(compile, section, cursor, listing);
+    check_until(compiler, cursor.step.is_some(), uses("until"));
+    check_values(compiler, cursor, listing);
+    check_tokens(compiler, section, cursor, listing);
 }
 
-fn check_until(compile: &mut Compile<'_>, step: bool, until: bool) {
+fn check_until(compiler: &mut FileCompiler<'_>, step: bool, until: bool) {
     match (step, until) {
-        (true, false) => compile.refuse_with_help(
+        (true, false) => compiler.refuse_with_help(
             &at("step"),
-            "nothing takes the end of a window",
+            "the request does not use the end of a window",
             "use $until in extract.request, beside $cursor",
         ),
-        (false, true) => compile.refuse_with_help(
+        (false, true) => compiler.refuse_with_help(
             "/extract/request",
             "$until is used, but the flow does not read in windows",
             "add extract.cursor.step",
@@ -146,32 +152,39 @@ fn check_until(compile: &mut Compile<'_>, step: bool, until: bool) {
     }
 }
 
-/// Rows move when others before them change or go; what then stands on a page that was read already is
-/// found only by reading back. So is what the source shows late, and what changes in the second of the cursor
-/// where the source lists what is later than that. Tokens that are told by rows have no highest one.
-fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Listing) {
+/// Warns where changes could be missed.
+///
+/// Rows move to other pages while they are read, sources show changes late, and a source that lists
+/// what is later than the cursor misses other changes in the cursor's second. Only reading back
+/// (`overlap`) finds these. Tokens are compared as text by mistake where they are given as `value`.
+fn check_values(
+    compiler: &mut FileCompiler<'_>,
+    section: &CursorSection,
+    listing: &ListingRequest,
+) {
     let (Some(_), Some(start)) = (&section.value, &section.start) else {
         return;
     };
+    let kind = CursorKind::of(start);
     let by_place = matches!(
         listing.paginate,
         Pagination::Page { .. } | Pagination::Offset { .. }
     );
     if section.overlap.is_none() && by_place {
-        compile.warn(
+        compiler.warn(
             SECTION,
             "pages by number and by offset miss rows that move while they are read, and without 'overlap' no later run \
              finds them; give one that is longer than a run takes",
         );
-    } else if section.overlap.is_none() && is_time(start) {
-        compile.warn(
+    } else if section.overlap.is_none() && kind == CursorKind::Time {
+        compiler.warn(
             SECTION,
-            "without 'overlap' no run finds what the source shows late, nor, where it lists only what is later than \
-             $cursor, what changes within the same second; give one, such as 5m: what is read twice is sent once",
+            "without 'overlap' no run finds changes that the source shows late, nor changes within the same second if the \
+             source lists only what is later than $cursor; add one, such as 5m: a record that is read twice is sent once",
         );
     }
-    if !is_time(start) && !is_number(start) && !start.is_empty() {
-        compile.warn(
+    if kind == CursorKind::Text && !start.is_empty() {
+        compiler.warn(
             SECTION,
             "'start' is neither a time nor a number: such values are compared as text, character by character; a token of \
              the source's is found by 'token' in place of 'value', and is not compared",
@@ -179,20 +192,13 @@ fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Li
     }
 }
 
-fn is_time(text: &str) -> bool {
-    text.contains('-') && (text.parse::<Timestamp>().is_ok() || text.parse::<DateTime>().is_ok())
-}
-
-fn is_number(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(f64::is_finite)
-}
-
-/// Something has to take the token, and each listing has its own.
+/// Checks that the request takes the token, and that there is one listing only, because each
+/// listing has its own token.
 fn check_tokens(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &ExtractSection,
     cursor: &CursorSection,
-    listing: &Listing,
+    listing: &ListingRequest,
 ) {
     if cursor.value.is_some() {
         return;
@@ -200,7 +206,7 @@ fn check_tokens(
     if section.for_each.is_some() {
         let message =
             "a token stands for one listing, and each row of for_each has a listing of its own";
-        compile.refuse_key_with_help(
+        compiler.refuse_key_with_help(
             SECTION,
             message,
             "leave one of the two out, or make it a flow for each",
@@ -216,22 +222,22 @@ fn check_tokens(
     );
     if cursor.link.is_some() && !by_url {
         let help = "use paginate: { next: … }, the URL in an answer, or { link: next }";
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/extract/paginate",
-            "what begins at a link goes on by links",
+            "a run that begins at a link continues by links",
             help,
         );
     }
     let taken = listing.request.uses_variable("cursor");
     match (cursor.token.is_some(), taken, cursor.param.is_some()) {
-        (true, false, false) => compile.refuse_key(
+        (true, false, false) => compiler.refuse_key(
             SECTION,
-            "nothing takes the token: name the query parameter with 'param', or use $cursor in the request",
+            "the request does not use the token: name the query parameter with 'param', or use $cursor in the request",
         ),
         (true, true, true) => {
-            compile.refuse_key(SECTION, "the token is taken twice: by 'param' and by $cursor in the request")
+            compiler.refuse_key(SECTION, "the token is taken twice: by 'param' and by $cursor in the request")
         }
-        (true, true, false) if cursor.start.is_none() && listing.request.path.holds("$cursor") => compile
+        (true, true, false) if cursor.start.is_none() && listing.request.path.holds("$cursor") => compiler
             .refuse_with_help(
                 "/extract/request",
                 "the first run has no token: there $cursor is null, which cannot stand in a URL",

@@ -4,60 +4,60 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use pomost_models::flow::{
-    CreateSection, FlowFile, LoadSection, LookupSection, Name, UpdateSection,
+    CreateSection, FlowFile, LoadSection, LookupSection, ResourceName, UpdateSection,
 };
 
-use super::{Compile, batch, files, optional, table};
+use super::{FileCompiler, batch, files, optional, table};
 use crate::{
     destination::{
-        CreateRequest, LoadRules, LoadTarget, LookupRequest, UpdateRequest, WriteRequests,
+        CreateRequest, LoadRules, LoadTarget, LookupRequest, SystemDestination, UpdateRequest,
     },
     environment::Environment,
     request::RequestTemplate,
 };
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     file: &FlowFile,
     environment: &Environment,
 ) -> Option<LoadRules> {
     let section = &file.load;
     let to = match (&section.system, &section.table, &section.files) {
         (Some(system), None, None) => {
-            requests(compile, file, system).map(|requests| LoadTarget::System(Arc::new(requests)))
+            requests(compiler, file, system).map(|requests| LoadTarget::System(Arc::new(requests)))
         }
         (None, Some(table), None) => {
             check_no_requests(
-                compile,
+                compiler,
                 section,
                 "a table's rows are made, changed and deleted by their keys",
             );
-            table::compile(compile, table, environment)
+            table::compile(compiler, table, environment)
                 .map(|table| LoadTarget::Table(Arc::new(table)))
         }
         (None, None, Some(files)) => {
             check_no_requests(
-                compile,
+                compiler,
                 section,
                 "what is in files is neither changed nor deleted",
             );
-            files::compile(compile, files).map(|files| LoadTarget::Files(Arc::new(files)))
+            files::compile(compiler, files).map(|files| LoadTarget::Files(Arc::new(files)))
         }
         _ => {
             let message = "expected exactly one of system, table and files: where the records go";
-            compile.refuse_key("/load", message);
+            compiler.refuse_key("/load", message);
             None
         }
     };
     Some(LoadRules {
-        to: to?,
+        target: to?,
         order: section.order,
         attempts: section.retry.attempts,
     })
 }
 
-/// What is said of requests would be ignored where there are none.
-fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &str) {
+/// Refuses settings of requests where no requests are sent. They would be ignored.
+fn check_no_requests(compiler: &mut FileCompiler<'_>, section: &LoadSection, reason: &str) {
     let given = [
         ("create", section.create.is_some()),
         ("update", section.update.is_some()),
@@ -68,22 +68,26 @@ fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &
     ];
     for (name, _) in given.into_iter().filter(|(_, given)| *given) {
         let message = format!("'{name}' is for flows that write to a system; {reason}");
-        compile.refuse_key_with_help(&format!("/load/{name}"), message, "leave this out");
+        compiler.refuse_key_with_help(&format!("/load/{name}"), message, "leave this out");
     }
 }
 
-fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option<WriteRequests> {
+fn requests(
+    compiler: &mut FileCompiler<'_>,
+    file: &FlowFile,
+    system: &ResourceName,
+) -> Option<SystemDestination> {
     let section = &file.load;
-    check_modes(compile, section);
-    let create = optional(section.create.as_ref(), |section| create(compile, section));
-    let update = optional(section.update.as_ref(), |section| update(compile, section));
-    let delete = optional(section.delete.as_ref(), |section| delete(compile, section));
-    let lookup = optional(section.lookup.as_ref(), |section| lookup(compile, section));
+    check_operations(compiler, section);
+    let create = optional(section.create.as_ref(), |section| create(compiler, section));
+    let update = optional(section.update.as_ref(), |section| update(compiler, section));
+    let delete = optional(section.delete.as_ref(), |section| delete(compiler, section));
+    let lookup = optional(section.lookup.as_ref(), |section| lookup(compiler, section));
     let batch = optional(section.batch.as_ref(), |section| {
-        batch::compile(compile, section)
+        batch::compile(compiler, section)
     });
-    let answers = compile.answers("/load/answers", &section.answers);
-    let requests = WriteRequests {
+    let answers = compiler.answers("/load/answers", &section.answers);
+    let requests = SystemDestination {
         system: system.0.clone(),
         create: create?,
         update: update?,
@@ -92,15 +96,15 @@ fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option
         batch: batch?,
         answers: answers?,
     };
-    check_addresses(compile, &requests);
-    check_doubt(compile, &requests);
-    batch::check(compile, &requests, file);
+    check_requests_identify_records(compiler, &requests);
+    check_in_doubt(compiler, &requests);
+    batch::check(compiler, &requests, file);
     Some(requests)
 }
 
-fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
+fn check_operations(compiler: &mut FileCompiler<'_>, section: &LoadSection) {
     if section.create.is_none() && section.update.is_none() && section.delete.is_none() {
-        compile.refuse(
+        compiler.refuse(
             "/load",
             "expected at least one of create, update and delete: what is done to records",
         );
@@ -111,7 +115,7 @@ fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
             .as_ref()
             .is_some_and(|lookup| lookup.before_create)
     {
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             "/load/lookup/before_create",
             "the flow creates nothing, so every record that is not known is looked up",
             "leave this out",
@@ -119,11 +123,11 @@ fn check_modes(compile: &mut Compile<'_>, section: &LoadSection) {
     }
 }
 
-fn create(compile: &mut Compile<'_>, section: &CreateSection) -> Option<CreateRequest> {
-    let request = compile.request("/load/create", &section.request);
-    let id = compile.optional("/load/create/id", section.id.as_ref());
+fn create(compiler: &mut FileCompiler<'_>, section: &CreateSection) -> Option<CreateRequest> {
+    let request = compiler.request("/load/create", &section.request);
+    let id = compiler.optional("/load/create/id", section.id.as_ref());
     let idempotency_header = optional(section.idempotency_header.as_ref(), |name| {
-        header(compile, name)
+        header(compiler, name)
     });
     Some(CreateRequest {
         request: request?,
@@ -132,32 +136,32 @@ fn create(compile: &mut Compile<'_>, section: &CreateSection) -> Option<CreateRe
     })
 }
 
-fn header(compile: &mut Compile<'_>, name: &str) -> Option<HeaderName> {
+fn header(compiler: &mut FileCompiler<'_>, name: &str) -> Option<HeaderName> {
     let refused = "expected the name of a header, such as Idempotency-Key";
     name.parse()
-        .map_err(|_| compile.refuse("/load/create/idempotency_header", refused))
+        .map_err(|_| compiler.refuse("/load/create/idempotency_header", refused))
         .ok()
 }
 
-fn update(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
-    let request = compile.request("/load/update", &section.request)?;
+fn update(compiler: &mut FileCompiler<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
+    let request = compiler.request("/load/update", &section.request)?;
     Some(UpdateRequest {
         request,
         if_match: section.if_match,
     })
 }
 
-fn delete(compile: &mut Compile<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
-    let request = compile.addressed_request("/load/delete", &section.request)?;
+fn delete(compiler: &mut FileCompiler<'_>, section: &UpdateSection) -> Option<UpdateRequest> {
+    let request = compiler.addressed_request("/load/delete", &section.request)?;
     Some(UpdateRequest {
         request,
         if_match: section.if_match,
     })
 }
 
-fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<LookupRequest> {
-    let request = compile.addressed_request("/load/lookup", &section.request);
-    let id = compile.expression("/load/lookup/id", &section.id);
+fn lookup(compiler: &mut FileCompiler<'_>, section: &LookupSection) -> Option<LookupRequest> {
+    let request = compiler.addressed_request("/load/lookup", &section.request);
+    let id = compiler.expression("/load/lookup/id", &section.id);
     Some(LookupRequest {
         request: request?,
         id: id?,
@@ -165,8 +169,8 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<LookupRe
     })
 }
 
-/// A request that does not say which record it is about is hardly meant.
-fn check_addresses(compile: &mut Compile<'_>, requests: &WriteRequests) {
+/// Warns about a request that does not say which record it is about.
+fn check_requests_identify_records(compiler: &mut FileCompiler<'_>, requests: &SystemDestination) {
     let names_one = |request: &RequestTemplate| {
         request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
     };
@@ -178,8 +182,8 @@ fn check_addresses(compile: &mut Compile<'_>, requests: &WriteRequests) {
         .iter()
         .filter_map(|(at, change)| Some((at, change.as_ref()?)))
     {
-        if requests.for_many(request).is_none() && !names_one(request) {
-            compile.warn(
+        if requests.batch_for(request).is_none() && !names_one(request) {
+            compiler.warn(
                 pointer,
                 "the request names no record: it uses neither $id nor $key nor a field",
             );
@@ -187,9 +191,9 @@ fn check_addresses(compile: &mut Compile<'_>, requests: &WriteRequests) {
     }
 }
 
-fn check_doubt(compile: &mut Compile<'_>, requests: &WriteRequests) {
-    if !requests.can_clear_doubt() {
-        compile.warn(
+fn check_in_doubt(compiler: &mut FileCompiler<'_>, requests: &SystemDestination) {
+    if !requests.can_resolve_doubt() {
+        compiler.warn(
             "/load/create",
             "neither load.lookup nor load.create.idempotency_header is given: when a create breaks off, nothing can \
              tell whether it took place, and the record becomes a dead letter in doubt",

@@ -22,32 +22,32 @@ use std::{
 };
 
 use pomost_expression::{CompileError, Expression};
-use pomost_models::text::Jq;
+use pomost_models::text::JqExpression;
 
 use crate::{Problem, Problems, document::Document, schema::RecordSchema};
 
-/// What compiling one file needs, and where it puts what it finds wrong. Its methods return nothing
-/// for what does not compile, and go on.
-pub(crate) struct Compile<'a> {
+/// The compilation of one file, with its problems and warnings. Its methods return nothing for a
+/// part that does not compile, and go on, so that all problems are found at once.
+pub(crate) struct FileCompiler<'a> {
     pub(crate) directory: &'a Path,
     pub(crate) document: &'a Document,
     pub(crate) problems: &'a mut Problems,
     pub(crate) warnings: &'a mut Problems,
 }
 
-impl Compile<'_> {
-    /// Notes what is wrong with the value at a JSON pointer.
+impl FileCompiler<'_> {
+    /// Adds a problem with the value at a JSON pointer.
     fn refuse(&mut self, pointer: &str, message: impl Into<String>) {
         self.problems.push(self.document.problem(pointer, message));
     }
 
-    /// Notes what is wrong with the section whose key stands at a JSON pointer.
+    /// Adds a problem with the key at a JSON pointer.
     fn refuse_key(&mut self, pointer: &str, message: impl Into<String>) {
         self.problems
             .push(self.document.problem_with_key(pointer, message));
     }
 
-    /// Notes what is wrong with the section whose key stands at a JSON pointer, and what to do.
+    /// Adds a problem with the key at a JSON pointer, and a help.
     fn refuse_key_with_help(
         &mut self,
         pointer: &str,
@@ -84,32 +84,36 @@ impl Compile<'_> {
             .push(self.document.problem_with_expression(pointer, shift, error));
     }
 
-    /// Waiting for no time at all is never meant.
+    /// Refuses a length of time that is zero.
     fn check_not_zero(&mut self, pointer: &str, period: Option<Duration>) {
         if period == Some(Duration::ZERO) {
-            self.refuse(pointer, "expected more than no time at all, such as 30s");
+            self.refuse(pointer, "expected a time longer than zero, such as 30s");
         }
     }
 
-    /// The file's name for itself is to be the file's name.
+    /// Checks that the name in a file is the file's name.
     fn check_name(&mut self, pointer: &str, name: &str, file: &str) {
         if name != file {
             self.refuse(
                 pointer,
-                format!("the file is named '{file}', so this is to be '{file}' as well"),
+                format!("the file is named '{file}', so this must be '{file}' as well"),
             );
         }
     }
 
-    fn expression(&mut self, pointer: &str, expression: &Jq) -> Option<Expression> {
+    fn expression(&mut self, pointer: &str, expression: &JqExpression) -> Option<Expression> {
         let compiled = self.document.expression(pointer, &expression.0);
         compiled
             .map_err(|error| self.refuse_expression(pointer, 0, error))
             .ok()
     }
 
-    /// Nothing where there is none; the inner `None` where it does not compile.
-    fn optional(&mut self, pointer: &str, expression: Option<&Jq>) -> Option<Option<Expression>> {
+    /// Compiles an optional expression. The outer `None` means that it does not compile.
+    fn optional(
+        &mut self,
+        pointer: &str,
+        expression: Option<&JqExpression>,
+    ) -> Option<Option<Expression>> {
         match expression {
             Some(expression) => self.expression(pointer, expression).map(Some),
             None => Some(None),
@@ -142,7 +146,7 @@ impl Compile<'_> {
     }
 }
 
-/// The name that was probably meant, as help.
+/// A help with the name that was probably meant.
 fn nearest(name: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
@@ -153,7 +157,7 @@ fn nearest(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Nothing where there is no section; the inner `None` where it does not compile.
+/// Compiles an optional section. The outer `None` means that it does not compile.
 fn optional<S, T>(section: Option<S>, compile: impl FnOnce(S) -> Option<T>) -> Option<Option<T>> {
     match section {
         Some(section) => compile(section).map(Some),

@@ -5,33 +5,33 @@ use std::collections::BTreeMap;
 use pomost_models::auth::{ClientAuthSection, GrantSection, OAuth2Section};
 use url::Url;
 
-use super::{Compile, system::Surroundings};
+use super::{FileCompiler, system::AuthContext};
 use crate::{
-    auth::{ClientAuthentication, OAuth2, OAuthGrant, PrivateKey},
+    auth::{ClientAuthentication, OAuthGrant, OAuthSettings, PrivateKey},
     environment::Environment,
 };
 
-impl Compile<'_> {
-    /// Where tokens come from, and what is shown for them.
+impl FileCompiler<'_> {
+    /// Compiles `auth.oauth2`.
     pub(crate) fn oauth2(
         &mut self,
         section: &OAuth2Section,
-        surroundings: Surroundings,
+        context: AuthContext,
         environment: &Environment,
-    ) -> Option<OAuth2> {
-        let fits = self.check_keys(section, surroundings);
-        let mut oauth2 = OAuth2Compile {
-            compile: self,
+    ) -> Option<OAuthSettings> {
+        let fits = self.check_keys(section, context);
+        let mut oauth2 = OAuthCompiler {
+            compiler: self,
             section,
             environment,
         };
-        let token_url = oauth2.token_url(surroundings);
+        let token_url = oauth2.token_url(context);
         let client_id = oauth2.text("client_id", &section.client_id);
         let client = oauth2.client();
         let parameters = oauth2.parameters();
         let grant = oauth2.grant(token_url.as_ref(), client_id.as_deref());
         fits.then_some(())?;
-        Some(OAuth2 {
+        Some(OAuthSettings {
             grant: grant?,
             token_url: token_url?,
             client_id: client_id?,
@@ -40,86 +40,98 @@ impl Compile<'_> {
         })
     }
 
-    /// What the grant and the proof need has to be there, and what they have no use for is a mistake.
-    fn check_keys(&mut self, section: &OAuth2Section, surroundings: Surroundings) -> bool {
-        let grant = |grant| section.grant == grant;
-        let [refreshes, asserts] = [GrantSection::RefreshToken, GrantSection::JwtBearer].map(grant);
-        let signs = section.client_auth == ClientAuthSection::PrivateKeyJwt;
-        let proven = section.client_secret.is_some() || signs || surroundings.has_certificate;
-        let (no_key, key) = (section.private_key.is_none(), section.private_key.is_some());
-        let missing = [
-            (
-                refreshes && section.refresh_token.is_none(),
-                "refresh_token",
-                "grant: refresh_token",
-            ),
-            (asserts && no_key, "private_key", "grant: jwt_bearer"),
-            (
-                signs && no_key,
-                "private_key",
-                "client_auth: private_key_jwt",
-            ),
-            (
-                grant(GrantSection::ClientCredentials) && !proven,
-                "client_secret",
-                "grant: client_credentials",
-            ),
-        ];
-        let useless = [
-            (
-                !refreshes && section.refresh_token.is_some(),
-                "refresh_token",
-                "grant: refresh_token",
-            ),
-            (
-                !asserts && section.subject.is_some(),
-                "subject",
-                "grant: jwt_bearer",
-            ),
-            (
-                !asserts && !section.claims.is_empty(),
-                "claims",
-                "grant: jwt_bearer",
-            ),
-            (
-                signs && section.client_secret.is_some(),
-                "client_secret",
-                "client_auth: basic or body",
-            ),
-            (
-                !asserts && !signs && key,
-                "private_key",
-                "grant: jwt_bearer or client_auth: private_key_jwt",
-            ),
-            (no_key && section.key_id.is_some(), "key_id", "private_key"),
-        ];
-        for (_, name, needs) in missing.iter().filter(|(missing, ..)| *missing) {
+    /// Checks that the keys which the grant and the client's authentication need are given, and that
+    /// no others are.
+    fn check_keys(&mut self, section: &OAuth2Section, context: AuthContext) -> bool {
+        let (missing, useless) = (missing_keys(section, context), useless_keys(section));
+        for (key, needed_by) in &missing {
             self.refuse(
                 "/auth/oauth2",
-                format!("'{name}' is missing, which {needs} needs"),
+                format!("'{key}' is missing, which {needed_by} needs"),
             );
         }
-        for (_, name, with) in useless.iter().filter(|(useless, ..)| *useless) {
+        for (key, goes_with) in &useless {
             self.refuse(
-                &format!("/auth/oauth2/{name}"),
-                format!("'{name}' has no use here; it goes with {with}"),
+                &format!("/auth/oauth2/{key}"),
+                format!("'{key}' has no use here; it goes with {goes_with}"),
             );
         }
-        missing.iter().chain(&useless).all(|(wrong, ..)| !wrong)
+        missing.is_empty() && useless.is_empty()
     }
 }
 
-struct OAuth2Compile<'a, 'b> {
-    compile: &'a mut Compile<'b>,
+/// A key of the section, and the setting that it goes with.
+type KeyAndSetting = (&'static str, &'static str);
+
+fn missing_keys(section: &OAuth2Section, context: AuthContext) -> Vec<KeyAndSetting> {
+    let signs = section.client_auth == ClientAuthSection::PrivateKeyJwt;
+    let has_key = section.private_key.is_some();
+    let is_authenticated = section.client_secret.is_some() || signs || context.has_certificate;
+    let mut missing = match section.grant {
+        GrantSection::RefreshToken if section.refresh_token.is_none() => {
+            vec![("refresh_token", "grant: refresh_token")]
+        }
+        GrantSection::JwtBearer if !has_key => vec![("private_key", "grant: jwt_bearer")],
+        GrantSection::ClientCredentials if !is_authenticated => {
+            vec![("client_secret", "grant: client_credentials")]
+        }
+        _ => Vec::new(),
+    };
+    if signs && !has_key {
+        missing.push(("private_key", "client_auth: private_key_jwt"));
+    }
+    missing
+}
+
+fn useless_keys(section: &OAuth2Section) -> Vec<KeyAndSetting> {
+    let refreshes = section.grant == GrantSection::RefreshToken;
+    let asserts = section.grant == GrantSection::JwtBearer;
+    let signs = section.client_auth == ClientAuthSection::PrivateKeyJwt;
+    let has_key = section.private_key.is_some();
+    let keys = [
+        (
+            !refreshes && section.refresh_token.is_some(),
+            ("refresh_token", "grant: refresh_token"),
+        ),
+        (
+            !asserts && section.subject.is_some(),
+            ("subject", "grant: jwt_bearer"),
+        ),
+        (
+            !asserts && !section.claims.is_empty(),
+            ("claims", "grant: jwt_bearer"),
+        ),
+        (
+            signs && section.client_secret.is_some(),
+            ("client_secret", "client_auth: basic or body"),
+        ),
+        (
+            !asserts && !signs && has_key,
+            (
+                "private_key",
+                "grant: jwt_bearer or client_auth: private_key_jwt",
+            ),
+        ),
+        (
+            !has_key && section.key_id.is_some(),
+            ("key_id", "private_key"),
+        ),
+    ];
+    keys.into_iter()
+        .filter_map(|(is_useless, key)| is_useless.then_some(key))
+        .collect()
+}
+
+struct OAuthCompiler<'a, 'b> {
+    compiler: &'a mut FileCompiler<'b>,
     section: &'a OAuth2Section,
     environment: &'a Environment,
 }
 
-impl OAuth2Compile<'_, '_> {
-    fn token_url(&mut self, surroundings: Surroundings) -> Option<Url> {
+impl OAuthCompiler<'_, '_> {
+    fn token_url(&mut self, context: AuthContext) -> Option<Url> {
         let text = self.text("token_url", &self.section.token_url)?;
-        self.compile
-            .url("/auth/oauth2/token_url", &text, surroundings)
+        self.compiler.url("/auth/oauth2/token_url", &text, context)
     }
 
     fn grant(&mut self, token_url: Option<&Url>, client_id: Option<&str>) -> Option<OAuthGrant> {
@@ -127,7 +139,7 @@ impl OAuth2Compile<'_, '_> {
             GrantSection::ClientCredentials => Some(OAuthGrant::ClientCredentials),
             GrantSection::RefreshToken => {
                 let reference = self.section.refresh_token.as_ref()?;
-                let first = self.compile.secret(
+                let first = self.compiler.secret(
                     "/auth/oauth2/refresh_token",
                     reference,
                     self.environment,
@@ -190,7 +202,7 @@ impl OAuth2Compile<'_, '_> {
             return Some(ClientAuthentication::None);
         };
         let secret =
-            self.compile
+            self.compiler
                 .secret("/auth/oauth2/client_secret", reference, self.environment)?;
         Some(match self.section.client_auth {
             ClientAuthSection::Body => ClientAuthentication::Body(secret),
@@ -201,7 +213,7 @@ impl OAuth2Compile<'_, '_> {
     fn key(&mut self) -> Option<PrivateKey> {
         let reference = self.section.private_key.as_ref()?;
         let pem =
-            self.compile
+            self.compiler
                 .signing_key("/auth/oauth2/private_key", reference, self.environment)?;
         Some(PrivateKey {
             pem,
@@ -232,7 +244,7 @@ impl OAuth2Compile<'_, '_> {
     }
 
     fn text(&mut self, key: &str, text: &str) -> Option<String> {
-        self.compile
+        self.compiler
             .resolve(&format!("/auth/oauth2/{key}"), text, self.environment)
     }
 }

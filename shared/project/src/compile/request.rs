@@ -6,16 +6,16 @@ use pomost_format::BodyFormat;
 use pomost_models::{
     format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
-    text::{Jq, StatusPattern},
+    text::{JqExpression, StatusPattern},
 };
 
-use super::Compile;
+use super::FileCompiler;
 use crate::request::{AnswerRule, RequestTemplate, StatusRange};
 
 type CompileTemplate = fn(&str) -> Result<Template, CompileError>;
 
-impl Compile<'_> {
-    /// The request whose keys stand in the section at a JSON pointer.
+impl FileCompiler<'_> {
+    /// Compiles the request whose keys stand in the section at a JSON pointer.
     pub(crate) fn request(
         &mut self,
         section: &str,
@@ -24,7 +24,7 @@ impl Compile<'_> {
         self.request_to(section, request, Template::of_url)
     }
 
-    /// A request as [`Compile::request`] compiles it whose URL is to name one record.
+    /// Compiles a request as [`FileCompiler::request`] does. Its URL has to identify one record.
     pub(crate) fn addressed_request(
         &mut self,
         section: &str,
@@ -39,7 +39,7 @@ impl Compile<'_> {
         request: &RequestSection,
         url: CompileTemplate,
     ) -> Option<RequestTemplate> {
-        // The pattern of request lines has seen to the method, the space and the slash.
+        // The file's schema has checked the method, the space and the slash.
         let (method, path) = request.request.0.split_once(" /")?;
         let path = self.template(&format!("{section}/request"), method.len() + 2, path, url);
         let headers: Vec<_> = request
@@ -65,7 +65,7 @@ impl Compile<'_> {
         })
     }
 
-    /// A format, where one is given.
+    /// Compiles an optional format.
     pub(crate) fn format(
         &mut self,
         pointer: &str,
@@ -80,7 +80,7 @@ impl Compile<'_> {
             .map(Some)
     }
 
-    /// A list of rules about answers.
+    /// Compiles rules about answers.
     pub(crate) fn answers(
         &mut self,
         pointer: &str,
@@ -131,13 +131,18 @@ impl Compile<'_> {
     }
 }
 
-/// A body that has only a format is what the request is about.
-fn body_of(request: &RequestSection) -> Option<Jq> {
-    let itself = || request.body_format.is_some().then(|| Jq(".".into()));
+/// The body. Where only its format is given, it is the input.
+fn body_of(request: &RequestSection) -> Option<JqExpression> {
+    let itself = || {
+        request
+            .body_format
+            .is_some()
+            .then(|| JqExpression(".".into()))
+    };
     request.body.clone().or_else(itself)
 }
 
-/// The pattern of statuses has seen to the digits.
+/// The statuses of a pattern. The file's schema has checked the digits.
 fn range(pattern: &StatusPattern) -> StatusRange {
     let number = |filler| pattern.0.replace('x', filler).parse().unwrap_or_default();
     StatusRange {

@@ -5,62 +5,63 @@ use std::time::Duration;
 use pomost_models::{ByteSize, Period, rate::RateLimitSection, system::SystemFile};
 use url::{Host, Url};
 
-use super::{Compile, optional};
+use super::{FileCompiler, optional};
 use crate::{System, environment::Environment, system::RateLimit};
 
-/// The longest time-out. A message is held while its records are sent, and the broker takes it back
-/// after a while.
+/// The longest time-out. A message is held while its records are sent, and the broker delivers it
+/// again after a while.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The longest answer: it is held in memory.
+/// The longest answer, because answers are held in memory.
 const LONGEST_ANSWER: ByteSize = ByteSize(1 << 30);
 
-/// The closest that requests are spread, ten thousand a second. They are told apart by microseconds.
+/// The shortest time between two requests, ten thousand a second. Slots are counted in
+/// microseconds.
 const SHORTEST_INTERVAL: Duration = Duration::from_micros(100);
 
-/// The longest period of a rate limit.
 const LONGEST_PERIOD: Duration = Duration::from_secs(31 * 86_400);
 
-/// What stands around a system's `auth` and matters for it.
+/// The settings of a system that its `auth` depends on.
 #[derive(Clone, Copy)]
-pub(crate) struct Surroundings {
-    /// Whether plain http may be used with other machines.
+pub(crate) struct AuthContext {
+    /// Allows plain http to other machines.
     pub(crate) allow_http: bool,
-    /// Whether connections have a certificate of ours.
+    /// True where connections have a client certificate.
     pub(crate) has_certificate: bool,
 }
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     file: &SystemFile,
     name: &str,
     environment: &Environment,
 ) -> Option<System> {
-    compile.check_name("/system", &file.system.0, name);
+    compiler.check_name("/system", &file.system.0, name);
     let read_timeout = file.read_timeout.unwrap_or(file.timeout);
-    compile.check_timeout("/timeout", Some(file.timeout));
-    compile.check_timeout("/connect_timeout", Some(file.connect_timeout));
-    compile.check_timeout("/read_timeout", file.read_timeout);
-    compile.check_max_answer(file.max_answer);
-    let surroundings = Surroundings {
+    compiler.check_timeout("/timeout", Some(file.timeout));
+    compiler.check_timeout("/connect_timeout", Some(file.connect_timeout));
+    compiler.check_timeout("/read_timeout", file.read_timeout);
+    compiler.check_max_answer(file.max_answer);
+    let context = AuthContext {
         allow_http: file.allow_http,
         has_certificate: file
             .tls
             .as_ref()
             .is_some_and(|tls| tls.certificate.is_some()),
     };
-    let base_url = base_url(compile, file, surroundings, environment);
-    let auth = compile.auth(file.auth.as_ref(), surroundings, environment);
-    let tls = compile.tls(file.tls.as_ref(), environment);
-    let rate_limit = optional(file.rate_limit, |section| compile.rate_limit(section));
-    let answers = compile.answers("/answers", &file.answers);
+    let base_url = base_url(compiler, file, context, environment);
+    let auth = compiler.auth(file.auth.as_ref(), context, environment);
+    let tls = compiler.tls(file.tls.as_ref(), environment);
+    let rate_limit = optional(file.rate_limit, |section| compiler.rate_limit(section));
+    let answers = compiler.answers("/answers", &file.answers);
     Some(System {
         name: name.to_owned(),
-        digest: compile.document.digest(),
+        digest: compiler.document.digest(),
         base_url: base_url?,
         auth: auth?,
         tls: tls?,
         timeout: file.timeout.0,
+        // Connecting is a part of the request, so it may not take longer.
         connect_timeout: file.connect_timeout.0.min(file.timeout.0),
         read_timeout: read_timeout.0,
         max_answer: file.max_answer.0,
@@ -71,15 +72,15 @@ pub(crate) fn compile(
 }
 
 fn base_url(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     file: &SystemFile,
-    surroundings: Surroundings,
+    context: AuthContext,
     environment: &Environment,
 ) -> Option<Url> {
-    let text = compile.resolve("/base_url", &file.base_url, environment)?;
-    let mut url = compile.url("/base_url", &text, surroundings)?;
+    let text = compiler.resolve("/base_url", &file.base_url, environment)?;
+    let mut url = compiler.url("/base_url", &text, context)?;
     if url.query().is_some() {
-        compile.refuse(
+        compiler.refuse(
             "/base_url",
             "expected a URL without a query; credentials go to 'auth'",
         );
@@ -91,14 +92,9 @@ fn base_url(
     Some(url)
 }
 
-impl Compile<'_> {
-    /// A URL that requests may be sent to.
-    pub(crate) fn url(
-        &mut self,
-        pointer: &str,
-        text: &str,
-        surroundings: Surroundings,
-    ) -> Option<Url> {
+impl FileCompiler<'_> {
+    /// Compiles a URL that requests may be sent to.
+    pub(crate) fn url(&mut self, pointer: &str, text: &str, context: AuthContext) -> Option<Url> {
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
             _ => {
@@ -116,7 +112,7 @@ impl Compile<'_> {
             );
             return None;
         }
-        if url.scheme() == "http" && !surroundings.allow_http && !is_this_machine(&url) {
+        if url.scheme() == "http" && !context.allow_http && !is_this_machine(&url) {
             self.refuse_with_help(
                 pointer,
                 "plain http to another machine: credentials and data would cross the network readable",
@@ -133,7 +129,7 @@ impl Compile<'_> {
         if timeout > Some(LONGEST_TIMEOUT) {
             self.refuse(
                 pointer,
-                "expected 5m at most: what waits for an answer holds a message meanwhile",
+                "expected 5m at most: a message is held while a request waits for its answer",
             );
         }
     }

@@ -4,16 +4,17 @@ use pomost_models::table::{ColumnsSection, TableSection};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Compile;
+use super::FileCompiler;
 use crate::{
     environment::Environment,
     table::{TableColumn, TableDestination, TableName},
 };
 
-/// PostgreSQL cuts longer names off, and two of them might become one.
+/// The longest name, in bytes. PostgreSQL cuts longer names off, so that two of them might become
+/// one.
 const LONGEST_NAME: usize = 63;
 
-/// What a database's URL may have behind its question mark, as its driver reads it.
+/// The parameters of a database's URL that its driver knows.
 const PARAMETERS: [&str; 19] = [
     "application_name",
     "channel_binding",
@@ -36,22 +37,22 @@ const PARAMETERS: [&str; 19] = [
     "user",
 ];
 
-/// How a database may be spoken to.
+/// The values of `sslmode` that the driver knows.
 const TLS_MODES: [&str; 3] = ["disable", "prefer", "require"];
 
 pub(crate) fn compile(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &TableSection,
     environment: &Environment,
 ) -> Option<TableDestination> {
-    let database = database(compile, section, environment);
+    let database = database(compiler, section, environment);
     let ca = super::optional(section.ca.as_ref(), |ca| {
-        compile.certificates("/load/table/ca", ca, environment)
+        compiler.certificates("/load/table/ca", ca, environment)
     });
-    let name = name(compile, &section.name);
-    let key = identifier(compile, "/load/table/key", &section.key);
-    let columns = columns(compile, &section.columns, &section.key);
-    compile.check_timeout("/load/table/timeout", Some(section.timeout));
+    let name = name(compiler, &section.name);
+    let key = identifier(compiler, "/load/table/key", &section.key);
+    let columns = columns(compiler, &section.columns, &section.key);
+    compiler.check_timeout("/load/table/timeout", Some(section.timeout));
     Some(TableDestination {
         database: database?,
         ca: ca?,
@@ -64,35 +65,35 @@ pub(crate) fn compile(
     })
 }
 
-/// What cannot be read is not shown: it may hold the password.
+/// Resolves the database's URL. Problems do not quote it, because it may contain the password.
 fn database(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &TableSection,
     environment: &Environment,
 ) -> Option<SecretString> {
     let pointer = "/load/table/database";
-    let database = compile.secret(pointer, &section.database, environment)?;
+    let database = compiler.secret(pointer, &section.database, environment)?;
     let url = Url::parse(database.expose_secret());
     let is_postgres =
         |url: &Url| matches!(url.scheme(), "postgres" | "postgresql") && url.has_host();
     let Some(url) = url.ok().filter(is_postgres) else {
         let expected =
-            "is to be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
-        compile.refuse(pointer, format!("{} {expected}", section.database.0));
+            "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters";
+        compiler.refuse(pointer, format!("{} {expected}", section.database.0));
         return None;
     };
     let parameters = url
         .query_pairs()
-        .all(|(name, value)| check_parameter(compile, &name, &value));
+        .all(|(name, value)| check_parameter(compiler, &name, &value));
     parameters.then_some(database)
 }
 
-/// What the driver would refuse, and every loader with it.
-fn check_parameter(compile: &mut Compile<'_>, name: &str, value: &str) -> bool {
+/// Checks a parameter that the driver would refuse at run time.
+fn check_parameter(compiler: &mut FileCompiler<'_>, name: &str, value: &str) -> bool {
     let pointer = "/load/table/database";
     if !PARAMETERS.contains(&name) {
         let known = format!("known are: {}", PARAMETERS.join(", "));
-        compile.refuse_with_help(
+        compiler.refuse_with_help(
             pointer,
             format!("the URL's parameter '{name}' is not known here"),
             known,
@@ -102,13 +103,13 @@ fn check_parameter(compile: &mut Compile<'_>, name: &str, value: &str) -> bool {
     let is_known = name != "sslmode" || TLS_MODES.contains(&value);
     if !is_known {
         let help = "certificates are verified with 'require', by load.table.ca where that is given";
-        let message = format!("the URL's sslmode is to be one of {}", TLS_MODES.join(", "));
-        compile.refuse_with_help(pointer, message, help);
+        let message = format!("the URL's sslmode must be one of {}", TLS_MODES.join(", "));
+        compiler.refuse_with_help(pointer, message, help);
     }
     is_known
 }
 
-fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
+fn name(compiler: &mut FileCompiler<'_>, name: &str) -> Option<TableName> {
     let pointer = "/load/table/name";
     let (schema, table) = match name.split_once('.') {
         Some((schema, table)) => (Some(schema), table),
@@ -116,11 +117,11 @@ fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
     };
     if table.contains('.') {
         let message = "expected the name of a table, sales, or with its schema, reporting.sales";
-        compile.refuse_with_help(pointer, message, "a database stands in the URL");
+        compiler.refuse_with_help(pointer, message, "a database stands in the URL");
         return None;
     }
-    let schema = super::optional(schema, |schema| identifier(compile, pointer, schema));
-    let table = identifier(compile, pointer, table);
+    let schema = super::optional(schema, |schema| identifier(compiler, pointer, schema));
+    let table = identifier(compiler, pointer, table);
     Some(TableName {
         schema: schema?,
         table: table?,
@@ -128,14 +129,14 @@ fn name(compile: &mut Compile<'_>, name: &str) -> Option<TableName> {
 }
 
 fn columns(
-    compile: &mut Compile<'_>,
+    compiler: &mut FileCompiler<'_>,
     section: &ColumnsSection,
     key: &str,
 ) -> Option<Vec<TableColumn>> {
-    let place = "/load/table/columns";
+    let pointer = "/load/table/columns";
     if section.0.is_empty() {
-        compile.refuse_key(
-            place,
+        compiler.refuse_key(
+            pointer,
             "expected at least one column and its type, such as total: numeric",
         );
         return None;
@@ -143,23 +144,26 @@ fn columns(
     if section.0.iter().any(|(name, _)| name == key) {
         let message = format!("the column '{key}' holds the records' keys, so no field goes there");
         let help = "leave it out, or name another column for the keys in 'key'";
-        compile.refuse_key_with_help(&format!("{place}/{key}"), message, help);
+        compiler.refuse_key_with_help(&format!("{pointer}/{key}"), message, help);
     }
     let column = |(name, kind): &(String, _)| {
-        let name = identifier(compile, &format!("{place}/{name}"), name)?;
-        Some(TableColumn { name, kind: *kind })
+        let name = identifier(compiler, &format!("{pointer}/{name}"), name)?;
+        Some(TableColumn {
+            name,
+            column_type: *kind,
+        })
     };
     let columns: Vec<_> = section.0.iter().map(column).collect();
     columns.into_iter().collect()
 }
 
-/// A name that PostgreSQL takes, in quotes, as it is.
-fn identifier(compile: &mut Compile<'_>, pointer: &str, name: &str) -> Option<String> {
+/// A name that PostgreSQL accepts in quotes, unchanged.
+fn identifier(compiler: &mut FileCompiler<'_>, pointer: &str, name: &str) -> Option<String> {
     let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(char::is_control);
     if !fits {
         let expected =
             format!("expected a name of 1 to {LONGEST_NAME} bytes without control characters");
-        compile.refuse_key(pointer, expected);
+        compiler.refuse_key(pointer, expected);
         return None;
     }
     Some(name.to_owned())

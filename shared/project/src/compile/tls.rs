@@ -1,17 +1,17 @@
 //! Compiling a system's `tls`.
 
-use pomost_models::system::{SecretReference, TlsSection};
+use pomost_models::{secret::SecretReference, system::TlsSection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Compile;
+use super::FileCompiler;
 use crate::{environment::Environment, system::TlsSettings};
 
-/// What a text in PEM begins with (RFC 7468 §2).
+/// The beginning of PEM texts (RFC 7468 §2).
 const PEM: &str = "-----BEGIN ";
 
-impl Compile<'_> {
-    /// The certificates and the key of a system. No problem shows anything of them.
+impl FileCompiler<'_> {
+    /// Compiles the certificates and the key of a system. Problems do not quote them.
     pub(crate) fn tls(
         &mut self,
         section: Option<&TlsSection>,
@@ -49,7 +49,7 @@ impl Compile<'_> {
         Some(format!("{}\n{}", key?.expose_secret(), certificate?).into())
     }
 
-    /// Certificates as PEM: what a reference stands for, or what is in a file of the project.
+    /// Certificates as PEM, from a reference or from a file of the project.
     pub(super) fn certificates(
         &mut self,
         pointer: &str,
@@ -68,8 +68,8 @@ impl Compile<'_> {
         None
     }
 
-    /// What a reference stands for is a PEM itself, never a path: it may be secret, and a path that
-    /// leads nowhere is shown.
+    /// The text of a reference is a PEM itself and never a path, because it may be secret, and
+    /// problems show paths.
     fn pem(&mut self, pointer: &str, text: &str, environment: &Environment) -> Option<String> {
         let pem = if text.contains("${") {
             environment.resolve(text)
@@ -79,7 +79,7 @@ impl Compile<'_> {
         pem.map_err(|message| self.refuse(pointer, message)).ok()
     }
 
-    /// A private key as PEM, of whatever kind TLS takes.
+    /// A private key as PEM, of any kind that TLS accepts.
     pub(crate) fn private_key(
         &mut self,
         pointer: &str,
@@ -101,7 +101,7 @@ impl Compile<'_> {
         None
     }
 
-    /// A private key as PEM, of a kind that signs assertions.
+    /// A private key as PEM, of a kind that can sign assertions.
     pub(crate) fn signing_key(
         &mut self,
         pointer: &str,

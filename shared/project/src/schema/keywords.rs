@@ -1,4 +1,4 @@
-//! The keywords about numbers (JSON Schema, validation, §6.1 and §6.2), by every digit.
+//! The keywords about numbers (JSON Schema, validation, §6.1 and §6.2), with exact numbers.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -8,29 +8,32 @@ use pomost_expression::{ExactNumber, Value, equal, text, write};
 use serde_json::{Map, Value as Schema};
 
 use super::{
-    numbers::Numbers,
-    records::{Number, Records},
+    numbers::SchemaNumbers,
+    records::{RecordJson, RecordNumber},
 };
 
-type Options<'a, R> = ValidationOptions<'a, R, Records>;
-type Made<'a> = Result<Box<dyn for<'i> Keyword<'i, Records>>, ValidationError<'a>>;
+type ValidatorOptions<'a, R> = ValidationOptions<'a, R, RecordJson>;
+type KeywordResult<'a> = Result<Box<dyn for<'i> Keyword<'i, RecordJson>>, ValidationError<'a>>;
 
-/// Has the validator compare numbers exactly.
-pub(super) fn register<'a, R>(options: Options<'a, R>, numbers: Numbers) -> Options<'a, R> {
+/// Makes the validator compare numbers exactly.
+pub(super) fn register<'a, R>(
+    options: ValidatorOptions<'a, R>,
+    numbers: SchemaNumbers,
+) -> ValidatorOptions<'a, R> {
     let numbers = Arc::new(numbers);
     let options = BOUNDS.into_iter().fold(options, |options, bound| {
         let numbers = numbers.clone();
         options.with_keyword(
             bound.keyword,
             move |parent: &Map<String, Schema>, limit: &Schema, _: Location| {
-                bound.made(parent, numbers.written(limit))
+                bound.keyword_of(parent, numbers.original(limit))
             },
         )
     });
     let (of, one, among) = (numbers.clone(), numbers.clone(), numbers.clone());
     let options = options.with_keyword(
         "multipleOf",
-        move |_: &Map<String, Schema>, value: &Schema, _: Location| multiple(of.written(value)),
+        move |_: &Map<String, Schema>, value: &Schema, _: Location| multiple(of.original(value)),
     );
     if !numbers.has_stand_ins() {
         return options;
@@ -39,7 +42,7 @@ pub(super) fn register<'a, R>(options: Options<'a, R>, numbers: Numbers) -> Opti
         .with_keyword(
             "const",
             move |_: &Map<String, Schema>, value: &Schema, _: Location| {
-                choice(vec![one.written(value)])
+                choice(vec![one.original(value)])
             },
         )
         .with_keyword(
@@ -50,57 +53,57 @@ pub(super) fn register<'a, R>(options: Options<'a, R>, numbers: Numbers) -> Opti
                         .as_array()
                         .into_iter()
                         .flatten()
-                        .map(|value| among.written(value))
+                        .map(|value| among.original(value))
                         .collect(),
                 )
             },
         )
 }
 
-/// A bound of numbers.
+/// A keyword that bounds numbers.
 #[derive(Clone, Copy)]
-struct Bound {
+struct BoundKeyword {
     keyword: &'static str,
-    /// The keyword beside it that says, in draft 4, that the bound itself is beyond it.
+    /// The neighbouring keyword that makes the bound exclusive in draft 4.
     exclusive: Option<&'static str>,
-    /// On which side of it numbers are refused.
+    /// The side of the bound on which numbers are refused.
     refused: Ordering,
-    /// What is said of these.
-    is: &'static str,
+    /// The words of the error.
+    violation: &'static str,
 }
 
-const BOUNDS: [Bound; 4] = [
-    Bound {
+const BOUNDS: [BoundKeyword; 4] = [
+    BoundKeyword {
         keyword: "minimum",
         exclusive: Some("exclusiveMinimum"),
         refused: Ordering::Less,
-        is: "less than the minimum",
+        violation: "less than the minimum",
     },
-    Bound {
+    BoundKeyword {
         keyword: "maximum",
         exclusive: Some("exclusiveMaximum"),
         refused: Ordering::Greater,
-        is: "greater than the maximum",
+        violation: "greater than the maximum",
     },
-    Bound {
+    BoundKeyword {
         keyword: "exclusiveMinimum",
         exclusive: None,
         refused: Ordering::Less,
-        is: "less than or equal to the minimum",
+        violation: "less than or equal to the minimum",
     },
-    Bound {
+    BoundKeyword {
         keyword: "exclusiveMaximum",
         exclusive: None,
         refused: Ordering::Greater,
-        is: "greater than or equal to the maximum",
+        violation: "greater than or equal to the maximum",
     },
 ];
 
-impl Bound {
-    fn made<'a>(self, parent: &Map<String, Schema>, limit: Value) -> Made<'a> {
-        // In draft 4 the exclusive ones are true or false.
+impl BoundKeyword {
+    fn keyword_of<'a>(self, parent: &Map<String, Schema>, limit: Value) -> KeywordResult<'a> {
+        // In draft 4 the exclusive keywords are booleans, which bound nothing by themselves.
         let Some(exact) = ExactNumber::of(&limit) else {
-            return Ok(Box::new(Always));
+            return Ok(Box::new(AlwaysValid));
         };
         let is_exclusive = match self.exclusive {
             Some(beside) => parent.get(beside) == Some(&Schema::Bool(true)),
@@ -111,8 +114,8 @@ impl Bound {
             _ => None,
         };
         let written = text(&limit).unwrap_or_default();
-        let message = format!("the value is {} of {written}", self.is);
-        Ok(Box::new(Limit {
+        let message = format!("the value is {} of {written}", self.violation);
+        Ok(Box::new(NumberBound {
             exact,
             small,
             refused: self.refused,
@@ -122,7 +125,7 @@ impl Bound {
     }
 }
 
-struct Limit {
+struct NumberBound {
     exact: ExactNumber,
     small: Option<isize>,
     refused: Ordering,
@@ -130,11 +133,13 @@ struct Limit {
     message: String,
 }
 
-impl Limit {
+impl NumberBound {
     fn allows(&self, number: &Num) -> bool {
         let order = match (number, self.small) {
             (Num::Int(number), Some(limit)) => Some(number.cmp(&limit)),
-            (number, _) => Number(number).exact().map(|number| number.cmp(&self.exact)),
+            (number, _) => RecordNumber(number)
+                .exact()
+                .map(|number| number.cmp(&self.exact)),
         };
         order.is_some_and(|order| {
             order != self.refused && !(self.is_exclusive && order == Ordering::Equal)
@@ -142,9 +147,12 @@ impl Limit {
     }
 }
 
-impl<'i> Keyword<'i, Records> for Limit {
+impl<'i> Keyword<'i, RecordJson> for NumberBound {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        said(Keyword::<Records>::is_valid(self, instance), &self.message)
+        result(
+            Keyword::<RecordJson>::is_valid(self, instance),
+            &self.message,
+        )
     }
 
     fn is_valid(&self, instance: &'i Value) -> bool {
@@ -155,7 +163,7 @@ impl<'i> Keyword<'i, Records> for Limit {
     }
 }
 
-fn multiple<'a>(of: Value) -> Made<'a> {
+fn multiple<'a>(of: Value) -> KeywordResult<'a> {
     let is_multiple = ExactNumber::of(&of).and_then(|of| of.multiples());
     let is_multiple = is_multiple.ok_or_else(|| {
         ValidationError::schema("multipleOf has to be a number greater than 0 of at most 18 digits")
@@ -164,25 +172,28 @@ fn multiple<'a>(of: Value) -> Made<'a> {
         "the value is not a multiple of {}",
         text(&of).unwrap_or_default()
     );
-    Ok(Box::new(Multiple {
+    Ok(Box::new(MultipleOf {
         is_multiple,
         message,
     }))
 }
 
-struct Multiple<F> {
+struct MultipleOf<F> {
     is_multiple: F,
     message: String,
 }
 
-impl<'i, F: Fn(&ExactNumber) -> bool + Send + Sync> Keyword<'i, Records> for Multiple<F> {
+impl<'i, F: Fn(&ExactNumber) -> bool + Send + Sync> Keyword<'i, RecordJson> for MultipleOf<F> {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        said(Keyword::<Records>::is_valid(self, instance), &self.message)
+        result(
+            Keyword::<RecordJson>::is_valid(self, instance),
+            &self.message,
+        )
     }
 
     fn is_valid(&self, instance: &'i Value) -> bool {
         match instance {
-            Value::Num(number) => Number(number)
+            Value::Num(number) => RecordNumber(number)
                 .exact()
                 .is_some_and(|number| (self.is_multiple)(&number)),
             _ => true,
@@ -190,23 +201,26 @@ impl<'i, F: Fn(&ExactNumber) -> bool + Send + Sync> Keyword<'i, Records> for Mul
     }
 }
 
-fn choice<'a>(choices: Vec<Value>) -> Made<'a> {
+fn choice<'a>(choices: Vec<Value>) -> KeywordResult<'a> {
     let written: Vec<String> = choices
         .iter()
         .filter_map(|choice| write(choice).ok())
         .collect();
     let message = format!("the value is none of {}", written.join(", "));
-    Ok(Box::new(Choice { choices, message }))
+    Ok(Box::new(ExactChoice { choices, message }))
 }
 
-struct Choice {
+struct ExactChoice {
     choices: Vec<Value>,
     message: String,
 }
 
-impl<'i> Keyword<'i, Records> for Choice {
+impl<'i> Keyword<'i, RecordJson> for ExactChoice {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
-        said(Keyword::<Records>::is_valid(self, instance), &self.message)
+        result(
+            Keyword::<RecordJson>::is_valid(self, instance),
+            &self.message,
+        )
     }
 
     fn is_valid(&self, instance: &'i Value) -> bool {
@@ -214,9 +228,9 @@ impl<'i> Keyword<'i, Records> for Choice {
     }
 }
 
-struct Always;
+struct AlwaysValid;
 
-impl<'i> Keyword<'i, Records> for Always {
+impl<'i> Keyword<'i, RecordJson> for AlwaysValid {
     fn validate(&self, _: &'i Value) -> Result<(), ValidationError<'i>> {
         Ok(())
     }
@@ -226,7 +240,7 @@ impl<'i> Keyword<'i, Records> for Always {
     }
 }
 
-fn said<'i>(is_valid: bool, message: &str) -> Result<(), ValidationError<'i>> {
+fn result<'i>(is_valid: bool, message: &str) -> Result<(), ValidationError<'i>> {
     if is_valid {
         Ok(())
     } else {

@@ -1,4 +1,4 @@
-//! Records as the validator sees them: as they are, each number with all its digits.
+//! Records as the validator sees them: unchanged, with all digits of each number.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -10,10 +10,10 @@ use jsonschema::{
 use pomost_expression::{ExactNumber, Value, canonical, equal, text, to_json};
 use serde_json::Value as Schema;
 
-/// The JSON of records.
-pub(super) struct Records;
+/// The JSON of records, for the validator.
+pub(super) struct RecordJson;
 
-impl Json for Records {
+impl Json for RecordJson {
     type Node<'a> = &'a Value;
     type PreparedKey = Value;
     type StringBuffer = ();
@@ -29,10 +29,10 @@ impl Json for Records {
     }
 }
 
-impl<'a> Node<'a, Records> for &'a Value {
+impl<'a> Node<'a, RecordJson> for &'a Value {
     type Object = &'a Map<Value, Value>;
     type Array = &'a [Value];
-    type Number = Number<'a>;
+    type Number = RecordNumber<'a>;
 
     fn as_object(&self) -> Option<Self::Object> {
         match self {
@@ -55,9 +55,9 @@ impl<'a> Node<'a, Records> for &'a Value {
         }
     }
 
-    fn as_number(&self) -> Option<Number<'a>> {
+    fn as_number(&self) -> Option<RecordNumber<'a>> {
         match self {
-            Value::Num(number) => Some(Number(number)),
+            Value::Num(number) => Some(RecordNumber(number)),
             _ => None,
         }
     }
@@ -89,7 +89,7 @@ impl<'a> Node<'a, Records> for &'a Value {
             (Value::Null, Schema::Null) => true,
             (Value::Bool(truth), Schema::Bool(expected)) => truth == expected,
             (Value::TStr(text), Schema::String(expected)) => ***text == *expected.as_bytes(),
-            (Value::Num(number), Schema::Number(expected)) => Number(number).equals(expected),
+            (Value::Num(number), Schema::Number(expected)) => RecordNumber(number).equals(expected),
             (Value::Arr(items), Schema::Array(expected)) => {
                 let mut pairs = items.iter().zip(expected);
                 items.len() == expected.len()
@@ -98,7 +98,7 @@ impl<'a> Node<'a, Records> for &'a Value {
             (Value::Obj(fields), Schema::Object(expected)) => {
                 let is_there = |(name, expected): (&String, &Schema)| {
                     fields
-                        .get(&Records::prepare_key(name))
+                        .get(&RecordJson::prepare_key(name))
                         .is_some_and(|field| field.equals_value(expected))
                 };
                 fields.len() == expected.len() && expected.iter().all(is_there)
@@ -116,10 +116,10 @@ impl<'a> Node<'a, Records> for &'a Value {
     }
 }
 
-impl<'a> Object<'a, Records> for &'a Map<Value, Value> {
+impl<'a> Object<'a, RecordJson> for &'a Map<Value, Value> {
     type Node = &'a Value;
     type MemberName = Cow<'a, str>;
-    type MembersIter = Members<'a>;
+    type MembersIter = ObjectMembers<'a>;
 
     fn len(&self) -> usize {
         Map::len(self)
@@ -129,15 +129,15 @@ impl<'a> Object<'a, Records> for &'a Map<Value, Value> {
         Map::get(self, key)
     }
 
-    fn members(&self) -> Members<'a> {
-        Members(self.iter())
+    fn members(&self) -> ObjectMembers<'a> {
+        ObjectMembers(self.iter())
     }
 }
 
 /// The fields of an object.
-pub(super) struct Members<'a>(<&'a Map<Value, Value> as IntoIterator>::IntoIter);
+pub(super) struct ObjectMembers<'a>(<&'a Map<Value, Value> as IntoIterator>::IntoIter);
 
-impl<'a> Iterator for Members<'a> {
+impl<'a> Iterator for ObjectMembers<'a> {
     type Item = (Cow<'a, str>, &'a Value);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -150,7 +150,7 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-impl<'a> Array<'a, Records> for &'a [Value] {
+impl<'a> Array<'a, RecordJson> for &'a [Value] {
     type Node = &'a Value;
     type ElementsIter = std::slice::Iter<'a, Value>;
 
@@ -173,10 +173,10 @@ impl<'a> Array<'a, Records> for &'a [Value] {
 }
 
 /// A number of a record.
-pub(super) struct Number<'a>(pub(super) &'a Num);
+pub(super) struct RecordNumber<'a>(pub(super) &'a Num);
 
-impl Number<'_> {
-    /// Its value; none of what JSON has not.
+impl RecordNumber<'_> {
+    /// The exact value. None for infinity and not-a-number, which JSON does not have.
     pub(super) fn exact(&self) -> Option<ExactNumber> {
         ExactNumber::of_number(self.0)
     }
@@ -191,7 +191,7 @@ impl Number<'_> {
     }
 }
 
-impl JsonNumber for Number<'_> {
+impl JsonNumber for RecordNumber<'_> {
     fn as_u64(&self) -> Option<u64> {
         match self.0 {
             Num::Int(number) => u64::try_from(*number).ok(),
@@ -206,7 +206,7 @@ impl JsonNumber for Number<'_> {
         }
     }
 
-    /// None as well where a float would be another number.
+    /// None also where the float would be another number.
     fn as_f64(&self) -> Option<f64> {
         let float: f64 = self.as_str().parse().ok()?;
         let exact = self.exact()?;

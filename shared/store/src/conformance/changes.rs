@@ -35,7 +35,7 @@ pub(super) fn batch(id: &str, records: &[(&str, &str)]) -> Batch {
     Batch {
         flow,
         run,
-        id: id.to_owned(),
+        id: id.into(),
         size: 9,
         attempt: 2,
         waits: 3,

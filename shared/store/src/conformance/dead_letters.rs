@@ -29,7 +29,7 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         id: DeadLetter::id_of(run, batch, Stage::Load, &record),
         flow: "customers".to_owned(),
         run,
-        batch: batch.to_owned(),
+        batch: batch.into(),
         size: 3,
         stage: Stage::Load,
         reason: DeadLetterReason::Invalid,
@@ -41,7 +41,7 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         record: Some(record),
         message: None,
         flow_version: None,
-        newest_alone: false,
+        latest_only: false,
     }
 }
 

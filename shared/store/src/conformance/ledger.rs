@@ -320,7 +320,7 @@ pub async fn a_thousand_keys_are_claimed_and_settled_at_once(store: Arc<dyn Stor
         .map(|key| (key.as_str(), applied(key, "1", 1)))
         .collect();
     let settlement = BatchSettlement {
-        outcomes: SlotOutcomes::waiting(1000),
+        outcomes: SlotOutcomes::unsettled(1000),
         ..worker.settlement(&entries_settled)
     };
     assert!(store.settle(&settlement).await.unwrap().is_empty());

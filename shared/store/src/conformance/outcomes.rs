@@ -102,12 +102,12 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
         let count = |letter| expected.chars().filter(|&found| found == letter).count() as u64;
         assert_eq!(
             (counts.records, counts.waiting),
-            (expected.len() as u64, count(SlotOutcomes::WAITING))
+            (expected.len() as u64, count(SlotOutcomes::UNSETTLED))
         );
         assert!(
             Outcome::ALL
                 .iter()
-                .all(|&outcome| counts.count(outcome) == count(outcome.letter())),
+                .all(|&outcome| counts.count(outcome) == count(outcome.symbol())),
             "{expected}"
         );
         assert_eq!(
@@ -119,7 +119,7 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
 
 fn random_mask(dice: &mut Dice) -> SlotOutcomes {
     let size = dice.roll(12) as u32;
-    let mut outcomes = SlotOutcomes::waiting(size);
+    let mut outcomes = SlotOutcomes::unsettled(size);
     for slot in 0..size {
         if dice.roll(2) == 0 {
             outcomes.settle(slot, Outcome::ALL[dice.roll(Outcome::ALL.len())]);

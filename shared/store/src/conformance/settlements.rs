@@ -22,7 +22,7 @@ pub async fn a_worker_that_lost_its_claim_cannot_settle_it_and_learns_so(store: 
     ];
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &SlotOutcomes::waiting(2))
+        .record_outcomes(run, "1", &SlotOutcomes::unsettled(2))
         .await
         .unwrap();
     let outcomes = mask(&[(0, Outcome::Created), (1, Outcome::Created)]);
@@ -56,7 +56,7 @@ pub async fn a_worker_that_lost_its_claim_cannot_settle_it_and_learns_so(store: 
 pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &SlotOutcomes::waiting(3))
+        .record_outcomes(run, "1", &SlotOutcomes::unsettled(3))
         .await
         .unwrap();
     let worker = Worker::new(&store);

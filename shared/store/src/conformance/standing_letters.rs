@@ -32,7 +32,7 @@ fn new_dead(slot: u32, key: &str, version: &str, row: usize) -> DeadLetter {
 
 fn latest_only(letter: DeadLetter) -> DeadLetter {
     DeadLetter {
-        newest_alone: true,
+        latest_only: true,
         ..letter
     }
 }
@@ -58,7 +58,7 @@ async fn claim_again(
 }
 
 async fn is_dead(store: &Arc<dyn Store>, letter: &DeadLetter) -> bool {
-    claim_again(store, letter, letter.fate()).await == ClaimResult::Dead
+    claim_again(store, letter, letter.fingerprint()).await == ClaimResult::Dead
 }
 
 async fn archive(store: &Arc<dyn Store>, letters: &[&DeadLetter]) {
@@ -83,14 +83,18 @@ pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Sto
     archive(&store, &[&new_dead(0, "a", "1", 0)]).await;
     let again = new_dead(3, "a", "1", 7);
     assert_eq!(
-        claim_again(&store, &again, again.fate()).await,
+        claim_again(&store, &again, again.fingerprint()).await,
         ClaimResult::Dead
     );
     let changed = DeadLetter {
         flow_version: Some("two".into()),
         ..again.clone()
     };
-    for fingerprint in [None, changed.fate(), new_dead(3, "a", "2", 7).fate()] {
+    for fingerprint in [
+        None,
+        changed.fingerprint(),
+        new_dead(3, "a", "2", 7).fingerprint(),
+    ] {
         assert_eq!(
             claim_again(&store, &again, fingerprint).await,
             ClaimResult::Claimed(KnownRecord::default())
@@ -103,7 +107,7 @@ pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Sto
         ClaimResult::Claimed(KnownRecord::default())
     );
     assert_eq!(
-        claim_again(&store, &again, again.fate()).await,
+        claim_again(&store, &again, again.fingerprint()).await,
         ClaimResult::ClaimedElsewhere
     );
 }
@@ -117,7 +121,7 @@ pub async fn a_record_that_died_before_the_load_is_tried_there(store: Arc<dyn St
         };
         archive(&store, &[&mapped]).await;
         assert_eq!(
-            claim_again(&store, &mapped, mapped.fate()).await,
+            claim_again(&store, &mapped, mapped.fingerprint()).await,
             ClaimResult::Claimed(KnownRecord::default())
         );
     }
@@ -134,7 +138,7 @@ pub async fn a_dead_record_is_tried_again_after_another_was_applied(store: Arc<d
     Worker::new(&store).apply("a", &read("1", 3), 1).await;
     let again = new_dead(0, "a", "1", 7);
     assert_eq!(
-        claim_again(&store, &again, again.fate()).await,
+        claim_again(&store, &again, again.fingerprint()).await,
         claimed("a")
     );
     assert_eq!(
@@ -345,7 +349,7 @@ pub async fn a_dead_change_that_is_read_again_is_not_blocked_and_blocks_nothing(
     store.expect_changes(&[&read_again]).await.unwrap();
     let are_blocked = async || {
         store
-            .are_blocked(&read_again, &[again.fate(), next.fate()])
+            .are_blocked(&read_again, &[again.fingerprint(), next.fingerprint()])
             .await
             .unwrap()
     };
@@ -369,7 +373,7 @@ pub async fn a_dead_change_still_blocks_when_its_message_is_redelivered(store: A
     store.settle_changes(&batch_of(&[&first])).await.unwrap();
     let is_blocked = async || {
         store
-            .are_blocked(&batch_of(&[&next]), &[next.fate()])
+            .are_blocked(&batch_of(&[&next]), &[next.fingerprint()])
             .await
             .unwrap()
     };
@@ -398,7 +402,7 @@ pub async fn a_record_that_a_claim_would_try_is_blocked_as_others_are(store: Arc
         .unwrap();
     let is_blocked = async || {
         store
-            .are_blocked(&batch_of(&[&again]), &[again.fate()])
+            .are_blocked(&batch_of(&[&again]), &[again.fingerprint()])
             .await
             .unwrap()
     };

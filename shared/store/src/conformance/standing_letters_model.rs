@@ -134,7 +134,7 @@ impl LetterModel {
                 hash: [content; 16],
             },
         };
-        let mut outcomes = SlotOutcomes::waiting(0);
+        let mut outcomes = SlotOutcomes::unsettled(0);
         if outcome != Outcome::Dead || is_dead {
             outcomes.settle(record.slot, outcome);
         }
@@ -175,7 +175,7 @@ impl LetterModel {
         let letter = DeadLetter {
             record: Some(record.clone()),
             flow_version: Some(self.flow.to_string()),
-            newest_alone: true,
+            latest_only: true,
             ..letter(run, "1", record.slot)
         };
         let id = DeadLetter::id_of(run, "1", letter.stage, record);
@@ -235,7 +235,7 @@ impl LetterModel {
         let open = self.store.dead_letters(&any()).await.unwrap();
         let mut open: Vec<_> = open
             .iter()
-            .map(|letter| (letter.key(), letter.fate().unwrap()))
+            .map(|letter| (letter.key(), letter.fingerprint().unwrap()))
             .collect::<Vec<_>>();
         open.sort_by_key(|(key, _)| *key);
         let open_letter =

@@ -19,7 +19,8 @@ pub(super) fn order(row: usize) -> Version {
 
 /// A version that was read as this row, as messages have it.
 pub(super) fn read(version: &str, row: usize) -> String {
-    let version = serde_json::to_value(Version::new(version).extracted(&order(row))).unwrap();
+    let version =
+        serde_json::to_value(Version::new(version).with_extraction_order(&order(row))).unwrap();
     version.as_str().unwrap().to_owned()
 }
 
@@ -32,7 +33,7 @@ pub(super) fn manual(flow: &str) -> RunRequest {
 }
 
 pub(super) fn mask(outcomes: &[(u32, Outcome)]) -> SlotOutcomes {
-    let mut mask = SlotOutcomes::waiting(0);
+    let mut mask = SlotOutcomes::unsettled(0);
     for (slot, outcome) in outcomes {
         mask.settle(*slot, *outcome);
     }
@@ -111,7 +112,7 @@ impl Worker {
             entries: entries.collect(),
             run: RunId::generate(),
             batch: "1".to_owned(),
-            outcomes: SlotOutcomes::waiting(1),
+            outcomes: SlotOutcomes::unsettled(1),
         }
     }
 

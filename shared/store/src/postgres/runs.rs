@@ -201,7 +201,7 @@ impl Runs for PostgresStore {
             ORDER BY id DESC LIMIT 1";
         let row = self
             .connections
-            .query_one(sql, &[&flow, &SlotOutcomes::WAITING.to_string()])
+            .query_one(sql, &[&flow, &SlotOutcomes::UNSETTLED.to_string()])
             .await?;
         Ok(row.map(|row| row.get(0)))
     }
@@ -241,7 +241,7 @@ pub(super) fn waiting_masks(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Ve
         .map(|(batch, size)| {
             (
                 escaped(batch),
-                SlotOutcomes::waiting(*size).mask().to_owned(),
+                SlotOutcomes::unsettled(*size).mask().to_owned(),
             )
         })
         .unzip()

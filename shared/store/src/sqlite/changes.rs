@@ -12,7 +12,7 @@ use crate::{Changes, Result};
 #[async_trait]
 impl Changes for SqliteStore {
     async fn expect_changes(&self, batches: &[&Batch]) -> Result<()> {
-        let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
+        let batches: Vec<Batch> = batches.iter().map(|batch| batch.without_data()).collect();
         self.write(move |transaction| {
             batches
                 .iter()
@@ -25,7 +25,7 @@ impl Changes for SqliteStore {
     }
 
     async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()> {
-        let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
+        let batches: Vec<Batch> = batches.iter().map(|batch| batch.without_data()).collect();
         self.write(move |transaction| {
             let sql =
                 "UPDATE changes SET confirmed = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
@@ -58,7 +58,7 @@ impl Changes for SqliteStore {
         batch: &Batch,
         fingerprints: &[Option<AttemptFingerprint>],
     ) -> Result<Vec<bool>> {
-        let (batch, fingerprints) = (batch.bare(), fingerprints.to_owned());
+        let (batch, fingerprints) = (batch.without_data(), fingerprints.to_owned());
         self.read(move |connection| {
             let mut earlier = connection.prepare_cached(EARLIER)?;
             let is_blocked = |(record, fingerprint): (&Record, &Option<AttemptFingerprint>)| {
@@ -73,7 +73,7 @@ impl Changes for SqliteStore {
     }
 
     async fn settle_changes(&self, batch: &Batch) -> Result<()> {
-        let batch = batch.bare();
+        let batch = batch.without_data();
         self.write(move |transaction| for_each_change(transaction, SETTLE_UNLESS_DEAD, &batch))
             .await
     }
@@ -166,7 +166,11 @@ fn forget_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resul
     let Some(last) = batch.records.last() else {
         return Ok(());
     };
-    let parameters = (batch.run.to_string(), &batch.id, last.version.order_key());
+    let parameters = (
+        batch.run.to_string(),
+        batch.id.as_str(),
+        last.version.order_key(),
+    );
     transaction
         .prepare_cached(FORGET_BATCH)?
         .execute(parameters)
@@ -181,7 +185,14 @@ fn expect_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resul
         .iter()
         .try_for_each(|Record { key, version, .. }| {
             expect
-                .execute((&batch.flow, key, version.order_key(), &run, &batch.id, now))
+                .execute((
+                    &batch.flow,
+                    key,
+                    version.order_key(),
+                    &run,
+                    batch.id.as_str(),
+                    now,
+                ))
                 .map(drop)
         })
 }

@@ -147,7 +147,7 @@ fn archive(
     if let (false, Some(record)) = (is_archived, &letter.record)
         && let Some(equal) = equal_letter(transaction, letter, record)?
     {
-        if letter.newest_alone {
+        if letter.latest_only {
             standing_letters::renew(transaction, &equal, &record.version.order_key())?;
         }
         return changes::settle_one(transaction, &letter.flow, record);
@@ -162,7 +162,7 @@ fn archive(
     }
     insert(transaction, letter, text)?;
     match &letter.record {
-        Some(record) if letter.newest_alone => supersede_older(transaction, letter, record),
+        Some(record) if letter.latest_only => supersede_older(transaction, letter, record),
         _ => Ok(()),
     }
 }
@@ -173,12 +173,12 @@ fn equal_letter(
     letter: &DeadLetter,
     record: &Record,
 ) -> rusqlite::Result<Option<String>> {
-    let Some(fingerprint) = letter.fate() else {
+    let Some(fingerprint) = letter.fingerprint() else {
         return Ok(None);
     };
     let query = LetterQuery {
         stage: letter.stage,
-        only_open: letter.is_told(),
+        only_open: letter.awaits_fetch(),
         ..LetterQuery::at_load(&letter.flow, &record.key, fingerprint, None)
     };
     query.find(transaction)
@@ -210,8 +210,8 @@ fn insert(
         .as_ref()
         .map(|record| (record.slot, &record.key))
         .unzip();
-    let (run, batch) = (letter.run.to_string(), &letter.batch);
-    let fingerprint = letter.fate().map(|fingerprint| fingerprint.0);
+    let (run, batch) = (letter.run.to_string(), letter.batch.as_str());
+    let fingerprint = letter.fingerprint().map(|fingerprint| fingerprint.0);
     let parameters = params![
         letter.id,
         letter.flow,

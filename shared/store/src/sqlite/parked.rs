@@ -15,7 +15,7 @@ impl ParkedRecords for SqliteStore {
             .iter()
             .map(|record| parked::to_message(batch, record))
             .collect();
-        let batch = batch.bare();
+        let batch = batch.without_data();
         self.write(move |transaction| {
             let mut park = transaction.prepare_cached(PARK)?;
             let run = batch.run.to_string();
@@ -29,7 +29,7 @@ impl ParkedRecords for SqliteStore {
                     } = record;
                     let parameters = params![
                         run,
-                        batch.id,
+                        batch.id.as_str(),
                         slot,
                         batch.flow,
                         key,
@@ -85,7 +85,7 @@ impl ParkedRecords for SqliteStore {
     }
 
     async fn delete_parked(&self, token: ClaimToken, batches: &[Batch]) -> Result<()> {
-        let batches: Vec<Batch> = batches.iter().map(Batch::bare).collect();
+        let batches: Vec<Batch> = batches.iter().map(Batch::without_data).collect();
         self.write(move |transaction| {
             let mut delete = transaction.prepare_cached(DELETE)?;
             let records = batches
@@ -94,7 +94,7 @@ impl ParkedRecords for SqliteStore {
             for (batch, record) in records {
                 let Record { slot, version, .. } = record;
                 let (run, version) = (batch.run.to_string(), version.order_key());
-                delete.execute((run, &batch.id, slot, version, token.0.as_bytes()))?;
+                delete.execute((run, batch.id.as_str(), slot, version, token.0.as_bytes()))?;
             }
             Ok(())
         })

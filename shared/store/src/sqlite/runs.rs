@@ -163,7 +163,7 @@ impl Runs for SqliteStore {
                 AND NOT EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND instr(outcomes, ?2) > 0)
             ORDER BY id DESC LIMIT 1"#;
         self.read(move |connection| {
-            let waiting = SlotOutcomes::WAITING.to_string();
+            let waiting = SlotOutcomes::UNSETTLED.to_string();
             let mut statement = connection.prepare_cached(sql)?;
             statement
                 .query_row((flow, waiting), |row| values::time(0, row.get(0)?))
@@ -224,7 +224,12 @@ pub(super) fn add_batches(
     batches: &[(String, u32)],
 ) -> rusqlite::Result<()> {
     batches.iter().try_for_each(|(batch, size)| {
-        merge_batch(transaction, run, batch, SlotOutcomes::waiting(*size).mask())
+        merge_batch(
+            transaction,
+            run,
+            batch,
+            SlotOutcomes::unsettled(*size).mask(),
+        )
     })
 }
 
@@ -239,7 +244,7 @@ fn resize(
     let sql = "
         UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || rtrim(substr(outcomes, ?3 + 1), ?4)
         WHERE run = ?1 AND batch = ?2 AND length(outcomes) > ?3";
-    let waiting = SlotOutcomes::WAITING.to_string();
+    let waiting = SlotOutcomes::UNSETTLED.to_string();
     transaction
         .prepare_cached(sql)?
         .execute((run.to_string(), batch, size, waiting))

@@ -143,7 +143,7 @@ impl OutdatedLetter {
 }
 
 static STALE_INSTEAD_OF_DEAD: LazyLock<String> = LazyLock::new(|| {
-    let (stale, dead) = (Outcome::Stale.letter(), Outcome::Dead.letter());
+    let (stale, dead) = (Outcome::Stale.symbol(), Outcome::Dead.symbol());
     format!(
         "UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || '{stale}' || substr(outcomes, ?3 + 2)
         WHERE run = ?1 AND batch = ?2 AND substr(outcomes, ?3 + 1, 1) = '{dead}'"

@@ -60,7 +60,7 @@ async fn versions_compare_as_the_models_compare_them() {
         let read = |text: &str| {
             orders
                 .each_ref()
-                .map(|order| Version::new(text).extracted(order))
+                .map(|order| Version::new(text).with_extraction_order(order))
         };
         let plain = given.map(Version::new);
         let all = given
@@ -97,8 +97,8 @@ fn mask(dice: &mut Dice) -> String {
     let size = dice.roll(9);
     (0..size)
         .map(|_| match dice.roll(3) {
-            0 => dice.pick(&Outcome::ALL).letter(),
-            _ => SlotOutcomes::WAITING,
+            0 => dice.pick(&Outcome::ALL).symbol(),
+            _ => SlotOutcomes::UNSETTLED,
         })
         .collect()
 }
@@ -184,7 +184,7 @@ fn random_version(dice: &mut Dice) -> Version {
     match dice.roll(3) {
         0 => order,
         1 => Version::new(*dice.pick(&["9", "10", "2026-01-01T00:00:00Z", "b"])),
-        _ => Version::new(*dice.pick(&["9", "10", "b"])).extracted(&order),
+        _ => Version::new(*dice.pick(&["9", "10", "b"])).with_extraction_order(&order),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use pomost_broker::Queue;
 use pomost_http::SystemClients;
 use pomost_loader::{destination::Destination, handler::LoadHandler, turns::Turns};
-use pomost_models::{Batch, DeadLetter, Lane, Operation, Record, RunId, Stage, Version};
+use pomost_models::{Batch, DeadLetter, Operation, Record, RunId, Stage, Version};
 use pomost_project::{Project, environment::Environment};
 use pomost_runtime::{Backends, ServiceContext, worker::MessageHandler};
 use serde_json::value::RawValue;
@@ -136,21 +136,7 @@ impl Scene {
 pub(crate) fn batch(records: impl IntoIterator<Item = Record>) -> Batch {
     let number = |(slot, record)| Record { slot, ..record };
     let records: Vec<Record> = (0..).zip(records).map(number).collect();
-    let (run, id, size) = (
-        RunId::generate(),
-        "0.0".to_owned(),
-        u32::try_from(records.len()).unwrap(),
-    );
-    Batch {
-        flow: "sales".into(),
-        run,
-        id,
-        size,
-        attempt: 0,
-        waits: 0,
-        lane: Lane::Live,
-        records,
-    }
+    Batch::new("sales", RunId::generate(), "0.0", records)
 }
 
 pub(crate) fn record(key: &str, data: &str) -> Record {

@@ -47,12 +47,12 @@ fn sent(request: &OutgoingRequest<'_>) -> String {
         sent.extend([&*name, " ", &*value, " "]);
     }
     for (name, value) in &request.headers {
-        let is_told = name != CONTENT_TYPE && name != ACCEPT;
-        sent.extend(is_told.then(|| String::from_utf8_lossy(value.as_bytes()) + " "));
+        let awaits_fetch = name != CONTENT_TYPE && name != ACCEPT;
+        sent.extend(awaits_fetch.then(|| String::from_utf8_lossy(value.as_bytes()) + " "));
     }
     let body = request.body.as_deref().unwrap_or_default();
     sent.push_str(&String::from_utf8_lossy(body));
-    let format = BodyFormat::of_answer(None, content_type(&request.headers));
+    let format = BodyFormat::of_response(None, content_type(&request.headers));
     let read = decode(&format, None, body)
         .map(|(rows, _)| rows)
         .unwrap_or_default();

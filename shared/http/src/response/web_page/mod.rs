@@ -66,7 +66,7 @@ pub(crate) fn failure(
 /// Returns the format that a response should have: never that of a page.
 fn expected_format(headers: &HeaderMap, given: Option<&BodyFormat>) -> BodyFormat {
     let named = content_type(headers).filter(|_| !is_called_web_page(headers));
-    BodyFormat::of_answer(given, named)
+    BodyFormat::of_response(given, named)
 }
 
 fn media_type(content_type: &str) -> &str {

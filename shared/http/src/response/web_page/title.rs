@@ -40,7 +40,7 @@ pub(super) fn shortened(text: &str) -> String {
 /// Decodes a page; bytes that are no characters of its charset are replaced.
 fn decoded(headers: &HeaderMap, bytes: &[u8]) -> String {
     let text = BodyFormat::from(FormatSyntax::Text(TextOptions::default()));
-    BodyFormat::of_answer(Some(&text), content_type(headers))
+    BodyFormat::of_response(Some(&text), content_type(headers))
         .charset
         .unwrap_or_default()
         .lossy(bytes)

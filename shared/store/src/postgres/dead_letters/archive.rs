@@ -133,9 +133,9 @@ impl<'a> LetterColumns<'a> {
                 .map(|record| Some(escaped(&record?.key)))
                 .collect(),
             versions: records().map(|record| record.map(order_key)).collect(),
-            fingerprints: column(letters, |letter| Some(letter.fate()?.0.to_vec())),
-            latest_only: column(letters, |letter| letter.newest_alone),
-            only_open: column(letters, DeadLetter::is_told),
+            fingerprints: column(letters, |letter| Some(letter.fingerprint()?.0.to_vec())),
+            latest_only: column(letters, |letter| letter.latest_only),
+            only_open: column(letters, DeadLetter::awaits_fetch),
             slot_runs: slots.keys().map(|(run, _)| run.0).collect(),
             slot_batches: slots.keys().map(|(_, batch)| escaped(batch)).collect(),
             slot_masks: slots

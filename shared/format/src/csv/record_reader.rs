@@ -2,16 +2,16 @@
 
 use csv_core::{ReadFieldResult, ReadRecordResult, Reader, ReaderBuilder};
 
-use crate::{CsvOptions, DecodePlace, buffer::Buffer, error::Fault, text::utf8};
+use crate::{CsvOptions, DecodePlace, error::PlacedProblem, text::utf8, text_buffer::TextBuffer};
 
-/// How many bytes are read at once.
-const STEP: usize = 64 * 1024;
+/// The number of bytes that are read at once.
+const READ_STEP_BYTES: usize = 64 * 1024;
 
-/// How many fields a record may have: as many as a spreadsheet has columns.
+/// The highest number of fields in a record: as many as a spreadsheet has columns.
 const MAX_FIELDS: usize = 16_384;
 
-/// Takes record after record out of a buffer. Blank lines are none.
-pub(crate) struct Records {
+/// Takes one record after the other from a buffer. Blank lines are not records.
+pub(crate) struct CsvRecordReader {
     reader: Reader,
     limit: usize,
     passed_lines: u64,
@@ -22,22 +22,22 @@ pub(crate) struct Records {
     text_length: usize,
     ends: Vec<usize>,
     fields: usize,
-    /// What stands around fields, where it is told which of them have it.
-    told: Option<u8>,
-    /// Whether a field begins here.
+    /// The quote, where it is noted which fields have quotes.
+    noted_quote: Option<u8>,
+    /// True at the beginning of a field.
     at_field: bool,
     quoted: Vec<bool>,
 }
 
-impl Records {
-    pub(crate) fn new(options: &CsvOptions, limit: usize) -> Records {
+impl CsvRecordReader {
+    pub(crate) fn new(options: &CsvOptions, limit: usize) -> CsvRecordReader {
         let mut builder = ReaderBuilder::new();
         builder.delimiter(options.delimiter).escape(options.escape);
         match options.quote {
             Some(quote) => builder.quote(quote),
             None => builder.quoting(false),
         };
-        Records {
+        CsvRecordReader {
             reader: builder.build(),
             limit,
             passed_lines: u64::from(options.skip),
@@ -48,14 +48,14 @@ impl Records {
             text_length: 0,
             ends: vec![0; 32],
             fields: 0,
-            told: options.quote.filter(|_| options.nulls),
+            noted_quote: options.quote.filter(|_| options.nulls),
             at_field: true,
             quoted: Vec::new(),
         }
     }
 
-    /// Reads the next record; false while its end is missing, or where there is no more.
-    pub(crate) fn read(&mut self, buffer: &mut Buffer) -> Result<bool, Fault> {
+    /// Reads the next record. False while its end is missing, and where there are no more.
+    pub(crate) fn read(&mut self, buffer: &mut TextBuffer) -> Result<bool, PlacedProblem> {
         if !self.inside {
             self.begin(buffer);
         }
@@ -63,7 +63,7 @@ impl Records {
             let at_end = buffer.is_empty();
             let result = self.step(buffer);
             if self.read > self.limit {
-                return Err(Fault::too_large(self.place(), "a row", self.limit));
+                return Err(PlacedProblem::too_large(self.place(), "a row", self.limit));
             }
             match result {
                 ReadRecordResult::Record => {
@@ -74,13 +74,13 @@ impl Records {
                     self.ends.resize(self.ends.len() * 2, 0);
                 }
                 ReadRecordResult::OutputEndsFull => {
-                    return Err(Fault::malformed(
+                    return Err(PlacedProblem::malformed(
                         self.place(),
                         format!("more than {MAX_FIELDS} fields"),
                     ));
                 }
                 _ if at_end => {
-                    return Err(Fault::truncated(
+                    return Err(PlacedProblem::truncated(
                         self.place(),
                         "the quote that ends a field",
                     ));
@@ -91,35 +91,34 @@ impl Records {
         Ok(false)
     }
 
-    /// Where the record begins.
+    /// The line on which the record begins.
     pub(crate) fn place(&self) -> DecodePlace {
         DecodePlace::Line(self.line)
     }
 
-    /// How many fields the record has.
+    /// Number of fields of the record.
     pub(crate) fn len(&self) -> usize {
         self.fields
     }
 
-    /// The record's fields.
     pub(crate) fn fields(&self) -> impl Iterator<Item = String> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let ranges = starts.zip(self.ends[..self.fields].iter().copied());
         ranges.map(|(start, end)| utf8(&self.text[start..end]))
     }
 
-    /// Whether a field stands in quotes, where that is told.
+    /// True where the field has quotes, if that is noted.
     pub(crate) fn is_quoted(&self, field: usize) -> bool {
         self.quoted.get(field).copied().unwrap_or_default()
     }
 
-    /// How many bytes of the record are held.
+    /// Number of bytes of the record that are held.
     pub(crate) fn held(&self) -> usize {
         self.text_length
     }
 
-    /// Begins a record behind the line breaks that stand before it.
-    fn begin(&mut self, buffer: &mut Buffer) {
+    /// Skips the line breaks before a record and begins the record.
+    fn begin(&mut self, buffer: &mut TextBuffer) {
         let breaks = buffer
             .bytes()
             .iter()
@@ -133,20 +132,20 @@ impl Records {
         self.at_field = true;
     }
 
-    /// Reads on. At the end of the body a line break is read, which ends every record but one that
-    /// lacks a quote.
-    fn step(&mut self, buffer: &mut Buffer) -> ReadRecordResult {
+    /// Reads on. At the end of the body a line break is added. It ends every record, except one
+    /// that lacks a closing quote.
+    fn step(&mut self, buffer: &mut TextBuffer) -> ReadRecordResult {
         let bytes = buffer.bytes();
         let input = if bytes.is_empty() {
             b"\n"
         } else {
-            &bytes[..bytes.len().min(STEP)]
+            &bytes[..bytes.len().min(READ_STEP_BYTES)]
         };
         let room = self.text_length + input.len();
         if self.text.len() < room {
             self.text.resize(room, 0);
         }
-        let (result, read, written, ended) = match self.told {
+        let (result, read, written, ended) = match self.noted_quote {
             Some(quote) => self.read_field(input, quote),
             None => {
                 let (text, ends) = (
@@ -163,7 +162,8 @@ impl Records {
         result
     }
 
-    /// Reads on in one field, and looks at its first byte: the reader takes the quotes away.
+    /// Reads on in one field. The first byte is checked here, because the reader removes the
+    /// quotes.
     fn read_field(&mut self, input: &[u8], quote: u8) -> (ReadRecordResult, usize, usize, usize) {
         if self.fields == self.ends.len() {
             return (ReadRecordResult::OutputEndsFull, 0, 0, 0);
@@ -188,7 +188,7 @@ impl Records {
         (result, read, written, ended)
     }
 
-    fn pass(&mut self, bytes: usize, buffer: &mut Buffer) {
+    fn pass(&mut self, bytes: usize, buffer: &mut TextBuffer) {
         let passed = &buffer.bytes()[..bytes.min(buffer.len())];
         self.passed_lines += memchr::memchr_iter(b'\n', passed).count() as u64;
         buffer.consume(bytes);

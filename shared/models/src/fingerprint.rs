@@ -1,24 +1,25 @@
-//! What decides what becomes of a record.
+//! Fingerprints of attempts: they recognise a record that would die again.
 
 use sha2::{Digest, Sha256};
 
 use crate::{Record, Stage};
 
-/// Stands for all that decides what becomes of a record: its content, its operation and its version as they were
-/// extracted, what was mapped of it, and the files of its flow. A record that is read again with the fate of one that
-/// died would die again. What is mapped counts beside the files: it may have waited since it was mapped by older ones.
+/// A hash of everything that decides how an attempt at a record ends: the record's content,
+/// operation and version as they were extracted, the mapped record, and the files of the flow. A
+/// record that is read again with the fingerprint of a dead one would die again. The mapped record
+/// counts beside the files, because an older version of the files may have mapped it.
 ///
-/// The order of extraction is no part of it: it is another one each time a record is read. Nor are the headers that a
-/// row was told by, which are other ones each time it is told.
+/// The order of extraction is left out, because it changes each time a record is read. The headers
+/// of a delivery are left out, because they change with each delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptFingerprint(pub [u8; 16]);
 
 impl AttemptFingerprint {
-    /// The fate of a record at a stage, under this version of its flow's files.
+    /// The fingerprint of a record at a stage, under this version of its flow's files.
     pub fn of(flow_version: &str, stage: Stage, record: &Record) -> AttemptFingerprint {
         let (op, version) = (
             record.op.as_str(),
-            record.version.given().unwrap_or_default(),
+            record.version.source_text().unwrap_or_default(),
         );
         let mut digest = Sha256::new();
         for part in [
@@ -26,22 +27,23 @@ impl AttemptFingerprint {
             op,
             version,
             record.extracted().get(),
-            made_of_it(stage, record),
+            mapped_data(stage, record),
         ] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        let mut fate = [0; 16];
-        fate.copy_from_slice(&digest.finalize()[..16]);
-        AttemptFingerprint(fate)
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&digest.finalize()[..16]);
+        AttemptFingerprint(fingerprint)
     }
 }
 
-/// What became of a record that is no longer as it was extracted, or not yet.
-fn made_of_it(stage: Stage, record: &Record) -> &str {
+/// The mapped record where the record was mapped; a fixed word where its row was not fetched yet.
+fn mapped_data(stage: Stage, record: &Record) -> &str {
     match record.source {
         None => "",
-        Some(_) if record.is_told(stage) => "told",
+        // The word is part of fingerprints in the store.
+        Some(_) if record.awaits_fetch(stage) => "told",
         Some(_) => record.data.get(),
     }
 }
@@ -67,7 +69,8 @@ mod tests {
     }
 
     fn read(row: usize, version: &str) -> Version {
-        Version::new(version).extracted(&Version::of_extraction(uuid::Uuid::now_v7(), row))
+        Version::new(version)
+            .with_extraction_order(&Version::of_extraction(uuid::Uuid::now_v7(), row))
     }
 
     fn of(flow: &str, record: &Record) -> AttemptFingerprint {
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_read_again_unchanged_has_the_same_fate_also_mapped() {
+    fn a_record_that_is_read_again_unchanged_has_the_same_fingerprint_also_mapped() {
         let (first, again) = (record(0, read(0, "1"), "{}"), record(5, read(7, "1"), "{}"));
         assert_eq!(of("f", &first), of("f", &again));
         assert_eq!(
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn another_content_mapping_version_operation_or_flow_is_another_fate() {
+    fn another_content_mapping_version_operation_or_flow_gives_another_fingerprint() {
         let first = record(0, read(0, "1"), "{}");
         let others = [
             record(0, read(0, "1"), "{ }"),
@@ -115,12 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_told_again_by_other_headers_has_the_same_fate_and_none_of_a_record_s() {
+    fn a_row_that_is_delivered_again_with_other_headers_has_the_same_fingerprint_and_none_of_a_record_s()
+     {
         let row = record(0, read(0, "1"), "{}");
-        let told = |headers| AttemptFingerprint::of("f", Stage::Extract, &mapped(&row, headers));
-        assert_eq!(told("null"), told(r#"{"id":1}"#));
+        let delivered =
+            |headers| AttemptFingerprint::of("f", Stage::Extract, &mapped(&row, headers));
+        assert_eq!(delivered("null"), delivered(r#"{"id":1}"#));
         assert_ne!(
-            told("null"),
+            delivered("null"),
             AttemptFingerprint::of("f", Stage::Extract, &row)
         );
     }

@@ -1,17 +1,17 @@
-//! Where a JSON value ends.
+//! Ends of JSON values.
 
-/// Finds where a JSON value ends, however it is cut into chunks. It takes the value for JSON: what
-/// it found is to be read strictly.
+/// Finds the end of a JSON value, however the text is cut into chunks. The text is assumed to be
+/// JSON: the value has to be read strictly afterwards.
 #[derive(Default)]
-pub(crate) struct ValueEnd {
+pub(crate) struct ValueScanner {
     scanned: usize,
     depth: usize,
     in_string: bool,
 }
 
-impl ValueEnd {
-    /// The length of the value that the bytes begin with; none while they lack its end. Each call is
-    /// given the bytes of the call before and more.
+impl ValueScanner {
+    /// The length of the value at the beginning of the bytes. None while its end is missing. Each
+    /// call gets the bytes of the call before and more.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         while let Some(&byte) = bytes.get(self.scanned) {
             if self.in_string {
@@ -40,8 +40,8 @@ impl ValueEnd {
         None
     }
 
-    /// Goes on behind the string's end; none while the bytes lack it. An escape is left whole for the
-    /// next call.
+    /// Goes on after the end of a string. None while its end is missing. An incomplete escape is
+    /// left for the next call.
     fn skip_string(&mut self, bytes: &[u8]) -> Option<()> {
         loop {
             let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[self.scanned..]) else {
@@ -81,8 +81,8 @@ mod tests {
             ("]", Some(0)),
             ("", None),
         ] {
-            assert_eq!(ValueEnd::default().find(text.as_bytes()), end, "{text}");
-            let mut piecewise = ValueEnd::default();
+            assert_eq!(ValueScanner::default().find(text.as_bytes()), end, "{text}");
+            let mut piecewise = ValueScanner::default();
             let found =
                 (1..=text.len()).find_map(|length| piecewise.find(&text.as_bytes()[..length]));
             assert_eq!(found, end, "{text} byte by byte");

@@ -1,4 +1,4 @@
-//! An element while it is read.
+//! Elements of XML while they are read.
 
 use std::borrow::Cow;
 
@@ -12,29 +12,29 @@ use quick_xml::{
 
 use crate::{
     DecodePlace,
-    form::add,
+    form::add_field,
     xml::{XmlOptions, is_name},
 };
 
-/// An element whose end has not come.
-pub(crate) struct Element {
+/// An element whose end tag has not come yet.
+pub(crate) struct OpenElement {
     name: String,
     start: DecodePlace,
-    shown_from: usize,
+    visible_start: usize,
     fields: Map,
     text: String,
-    /// The text since the last tag, which is layout where it is white space alone.
+    /// The text since the last tag. It is layout where it is only white space.
     run: String,
     run_is_text: bool,
 }
 
-impl Element {
-    /// The element that a start tag begins.
+impl OpenElement {
+    /// Begins the element of a start tag.
     pub(crate) fn begin(
         tag: &str,
         start: DecodePlace,
         options: &XmlOptions,
-    ) -> Result<Element, String> {
+    ) -> Result<OpenElement, String> {
         let name = tag
             .split([' ', '\t', '\r', '\n'])
             .next()
@@ -42,10 +42,10 @@ impl Element {
         if !is_name(name) {
             return Err("expected the name of an element behind <".into());
         }
-        Ok(Element {
+        Ok(OpenElement {
             name: name.to_owned(),
             start,
-            shown_from: options.shown_from(name),
+            visible_start: options.visible_start(name),
             fields: attributes(tag, name, options)?,
             text: String::new(),
             run: String::new(),
@@ -53,22 +53,23 @@ impl Element {
         })
     }
 
-    /// The name as it stands in the tags.
+    /// The name in the tags.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What is expected where it should end. Its name may be a value that somebody forgot to escape.
+    /// The expected end, for errors. It does not contain the name, which may be a value that
+    /// somebody forgot to escape.
     pub(crate) fn end_tag(&self) -> String {
         format!("the end tag of the element that begins at {}", self.start)
     }
 
-    /// The name that the element is known by.
-    pub(crate) fn shown(&self) -> &str {
-        self.name.get(self.shown_from..).unwrap_or_default()
+    /// The name without a dropped prefix.
+    pub(crate) fn visible_name(&self) -> &str {
+        self.name.get(self.visible_start..).unwrap_or_default()
     }
 
-    /// Adds text with references.
+    /// Adds text with character references.
     pub(crate) fn add_text(&mut self, raw: &str) -> Result<(), String> {
         self.run_is_text |= raw.bytes().any(|byte| !b" \t\r\n".contains(&byte));
         let lines = with_plain_line_breaks(raw);
@@ -77,18 +78,18 @@ impl Element {
         Ok(())
     }
 
-    /// Adds text as it is.
+    /// Adds text without character references.
     pub(crate) fn add_cdata(&mut self, raw: &str) {
         self.run_is_text = true;
         self.run.push_str(&with_plain_line_breaks(raw));
     }
 
-    /// How long the text since the last tag is.
+    /// The length of the text since the last tag.
     pub(crate) fn run_length(&self) -> usize {
         self.run.len()
     }
 
-    /// Ends the text before a tag; gives how many bytes of it are kept.
+    /// Ends the text before a tag. Returns the number of bytes that are kept.
     pub(crate) fn end_run(&mut self) -> usize {
         let kept = if self.run_is_text { self.run.len() } else { 0 };
         self.text.push_str(&self.run[..kept]);
@@ -97,12 +98,12 @@ impl Element {
         kept
     }
 
-    /// Adds a child element; `many` where it is a list even if it occurs once.
+    /// Adds a child element. `many` is true where it is a list even if it occurs once.
     pub(crate) fn add_child(&mut self, name: &str, value: Value, many: bool) {
-        add(&mut self.fields, name, value, many);
+        add_field(&mut self.fields, name, value, many);
     }
 
-    /// What the element is once it has ended.
+    /// The value of the element, once it has ended.
     pub(crate) fn into_value(mut self) -> Value {
         if self.fields.is_empty() {
             return Value::utf8_str(self.text);
@@ -118,14 +119,14 @@ impl Element {
 fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String> {
     let mut fields = Map::default();
     let start = BytesStart::from_content(tag, name.len());
-    // What is inserted finds what occurs twice, also where dropped prefixes make it so.
+    // The insertion finds duplicates, including those that dropped prefixes cause.
     for attribute in start.attributes().with_checks(false) {
         let attribute = attribute.map_err(|_| "expected attributes as name=\"value\"")?;
         let name: &str = attribute.key.as_ref();
         if !is_name(name) {
             return Err("expected the name of an attribute".into());
         }
-        if options.leaves_out(name) {
+        if options.drops_attribute(name) {
             continue;
         }
         let value = attribute
@@ -134,9 +135,12 @@ fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String
                 quick_xml::Error::Escape(error) => reference(&error),
                 _ => "a value of an attribute cannot be read".into(),
             })?;
-        let shown = format!("@{}", &name[options.shown_from(name)..]);
+        let visible_name = format!("@{}", &name[options.visible_start(name)..]);
         if fields
-            .insert(Value::utf8_str(shown), Value::utf8_str(value.into_owned()))
+            .insert(
+                Value::utf8_str(visible_name),
+                Value::utf8_str(value.into_owned()),
+            )
             .is_some()
         {
             return Err("an attribute occurs twice in a tag".into());
@@ -145,7 +149,7 @@ fn attributes(tag: &str, name: &str, options: &XmlOptions) -> Result<Map, String
     Ok(fields)
 }
 
-/// Line breaks as XML has them (XML 1.0 §2.11).
+/// Normalises line breaks (XML 1.0 §2.11).
 fn with_plain_line_breaks(text: &str) -> Cow<'_, str> {
     if text.contains('\r') {
         text.replace("\r\n", "\n").replace('\r', "\n").into()
@@ -154,7 +158,7 @@ fn with_plain_line_breaks(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What is wrong with a reference, without the text around it.
+/// The error in a reference, without the text around it.
 fn reference(error: &EscapeError) -> String {
     match error {
         EscapeError::UnrecognizedEntity(..) => {

@@ -1,4 +1,4 @@
-//! Hiding sensitive values wherever people look.
+//! Masking of a flow's sensitive values.
 
 use std::collections::BTreeSet;
 
@@ -8,21 +8,22 @@ use serde_json::value::RawValue;
 
 use crate::{
     Flow,
-    writings::{self, MASK},
+    masking::{self, MASK},
 };
 
-/// Shorter values are not hunted for inside texts: `1` stands in every other error.
-const HUNTED: usize = 3;
+/// The shortest value that is searched for within texts, in characters. A value like `1` occurs in
+/// every other error.
+const SHORTEST_SEARCHED: usize = 3;
 
 impl Flow {
-    /// Hides the sensitive values of a record wherever they stand in a text, so that the text may
-    /// be logged or listed.
+    /// Masks the sensitive values of a record in a text, so that the text may be logged or listed.
     pub fn mask(&self, record: &Value, text: &str) -> String {
-        hide(&self.sensitive_values(record), text)
+        mask_all(&self.sensitive_values(record), text)
     }
 
-    /// The same of a record as it is handed on: of what it was mapped to and of what was extracted.
-    pub fn mask_of(&self, record: &Record, text: &str) -> String {
+    /// Masks the sensitive values of a record on its way: of its mapped data and of its extracted
+    /// data.
+    pub fn mask_for_record(&self, record: &Record, text: &str) -> String {
         let value = |json: &RawValue| read(json.get().as_bytes()).unwrap_or_default();
         self.mask(
             &value(record.extracted()),
@@ -30,7 +31,7 @@ impl Flow {
         )
     }
 
-    /// The record with its sensitive values hidden, wherever in it they stand.
+    /// The record with its sensitive values masked, wherever they occur in it.
     pub fn mask_record(&self, record: &Value) -> Value {
         masked(record, &self.sensitive_values(record))
     }
@@ -39,7 +40,7 @@ impl Flow {
     fn sensitive_values(&self, record: &Value) -> Vec<String> {
         let mut values = BTreeSet::new();
         for path in &self.sensitive {
-            found_at(path, record)
+            values_at(path, record)
                 .iter()
                 .for_each(|value| collect(value, &mut values));
         }
@@ -47,10 +48,12 @@ impl Flow {
     }
 }
 
-/// What a path leads to; nothing where the record ends before it. Where the record has another shape
-/// than the path supposes, such as text in place of an object, what stands there is as sensitive as
-/// what was looked for: the path is followed as far as it goes.
-fn found_at(path: &Expression, record: &Value) -> Vec<Value> {
+/// The values at a path. Empty where the record ends before the path does.
+///
+/// The record may have another shape than the path expects, such as text in place of an object.
+/// Then the value that stands there is as sensitive as the missing one, so the path is followed as
+/// far as it goes.
+fn values_at(path: &Expression, record: &Value) -> Vec<Value> {
     let outputs = |path: &Expression| path.outputs(record.clone(), &Variables::default());
     if let Ok(found) = outputs(path) {
         return found;
@@ -73,7 +76,7 @@ fn collect(value: &Value, values: &mut BTreeSet<String>) {
         Value::Arr(items) => items.iter().for_each(|item| collect(item, values)),
         Value::Obj(fields) => fields.values().for_each(|field| collect(field, values)),
         Value::Bool(_) | Value::Null => {}
-        // Keys and ids are called by the name of a number, 1.1 where 1.10 was written.
+        // Keys and ids contain the shortest form of a number: 1.1 where the record contains 1.10.
         scalar => {
             let found = [text(scalar), name(scalar)].into_iter().flatten();
             values.extend(found.filter(|text| !text.is_empty()));
@@ -92,7 +95,7 @@ fn masked(value: &Value, values: &[String]) -> Value {
         ),
         scalar => match text(scalar) {
             Some(text) if values.contains(&text) => Value::from(MASK.to_owned()),
-            Some(text) => match hide(values, &text) {
+            Some(text) => match mask_all(values, &text) {
                 hidden if hidden != text => Value::from(hidden),
                 _ => scalar.clone(),
             },
@@ -101,10 +104,10 @@ fn masked(value: &Value, values: &[String]) -> Value {
     }
 }
 
-fn hide(values: &[String], text: &str) -> String {
-    let hunted = values
+fn mask_all(values: &[String], text: &str) -> String {
+    let searched = values
         .iter()
         .map(String::as_str)
-        .filter(|value| value.chars().count() >= HUNTED);
-    writings::hide(hunted, text)
+        .filter(|value| value.chars().count() >= SHORTEST_SEARCHED);
+    masking::mask_values(searched, text)
 }

@@ -5,44 +5,45 @@ use pomost_expression::Value;
 
 use crate::{
     DecodeLimits, DecodePlace, XmlOptions,
-    buffer::Buffer,
-    decode::Rows,
-    error::Fault,
+    error::PlacedProblem,
+    row_parser::RowParser,
+    text_buffer::TextBuffer,
     xml::{
         MAX_DEPTH,
-        element::Element,
-        token::{Token, Tokens},
+        open_element::OpenElement,
+        token_scanner::{TokenScanner, XmlToken},
     },
 };
 
-/// Reads each record element as a row, or the document as one, and what stands around the rows.
-pub(crate) struct Xml {
+/// Reads each record element as a row, or the document as one row. The rest of the document is the
+/// envelope.
+pub(crate) struct XmlParser {
     options: XmlOptions,
     limits: DecodeLimits,
-    tokens: Tokens,
-    open: Vec<Element>,
-    /// How many elements are open around the record that is open.
+    tokens: TokenScanner,
+    open: Vec<OpenElement>,
+    /// Number of open elements around the open record.
     record: Option<usize>,
     record_length: usize,
-    rest_length: usize,
+    envelope_length: usize,
     rest: Value,
     has_root: bool,
-    /// Whether the document is a row that was not given yet.
+    /// True where the document is a row that was not returned yet.
     is_row: bool,
-    /// Where the token begins that is being taken.
+    /// The place of the token that is being taken.
     at: DecodePlace,
 }
 
-impl Xml {
-    pub(crate) fn new(options: &XmlOptions, limits: DecodeLimits) -> Xml {
-        Xml {
+impl XmlParser {
+    pub(crate) fn new(options: &XmlOptions, limits: DecodeLimits) -> XmlParser {
+        XmlParser {
             options: options.clone(),
             limits,
-            tokens: Tokens::default(),
+            tokens: TokenScanner::default(),
             open: Vec::new(),
             record: None,
             record_length: 0,
-            rest_length: 0,
+            envelope_length: 0,
             rest: Value::Null,
             has_root: false,
             is_row: options.record.is_none(),
@@ -50,15 +51,15 @@ impl Xml {
         }
     }
 
-    /// Takes a token; gives the row that ends with it.
-    fn take(&mut self, token: &Token<'_>) -> Result<Option<Value>, Fault> {
+    /// Takes a token. Returns the row that ends with it.
+    fn take(&mut self, token: &XmlToken<'_>) -> Result<Option<Value>, PlacedProblem> {
         match token {
-            Token::Start(tag) => self.begin(tag).map(|()| None),
-            Token::Empty(tag) => {
+            XmlToken::Start(tag) => self.begin(tag).map(|()| None),
+            XmlToken::Empty(tag) => {
                 self.begin(tag)?;
                 Ok(self.end())
             }
-            Token::End(name) => {
+            XmlToken::End(name) => {
                 self.end_run()?;
                 match self.open.last() {
                     Some(element) if element.name() == *name => Ok(self.end()),
@@ -66,23 +67,23 @@ impl Xml {
                     None => Err(self.malformed("an end tag without its start tag")),
                 }
             }
-            Token::Text(text) => self
+            XmlToken::Text(text) => self
                 .text(text, |element| element.add_text(text))
                 .map(|()| None),
-            Token::CData(text) => {
-                let add = |element: &mut Element| {
+            XmlToken::CData(text) => {
+                let add = |element: &mut OpenElement| {
                     element.add_cdata(text);
                     Ok(())
                 };
                 self.text(text, add).map(|()| None)
             }
-            Token::Aside => Ok(None),
+            XmlToken::Aside => Ok(None),
         }
     }
 
-    fn begin(&mut self, tag: &str) -> Result<(), Fault> {
+    fn begin(&mut self, tag: &str) -> Result<(), PlacedProblem> {
         self.end_run()?;
-        let element = Element::begin(tag, self.at, &self.options)
+        let element = OpenElement::begin(tag, self.at, &self.options)
             .map_err(|message| self.malformed(message))?;
         if self.open.is_empty() {
             self.begin_root(&element)?;
@@ -90,14 +91,14 @@ impl Xml {
         if self.open.len() == MAX_DEPTH {
             return Err(self.malformed(format!("elements nested deeper than {MAX_DEPTH} levels")));
         }
-        if self.record.is_none() && self.is_record(element.shown()) {
+        if self.record.is_none() && self.is_record(element.visible_name()) {
             self.record = Some(self.open.len());
         }
         self.open.push(element);
         self.keep(tag.len())
     }
 
-    fn begin_root(&mut self, root: &Element) -> Result<(), Fault> {
+    fn begin_root(&mut self, root: &OpenElement) -> Result<(), PlacedProblem> {
         if std::mem::replace(&mut self.has_root, true) {
             return Err(self.malformed("a second element behind the root element"));
         }
@@ -107,7 +108,7 @@ impl Xml {
             .as_ref()
             .and_then(|record| record.root())
         {
-            Some(expected) if expected != root.shown() => Err(self.malformed(format!(
+            Some(expected) if expected != root.visible_name() => Err(self.malformed(format!(
                 "expected the root element '{expected}'; found another"
             ))),
             _ => Ok(()),
@@ -115,7 +116,8 @@ impl Xml {
     }
 
     fn is_record(&self, name: &str) -> bool {
-        let outwards = || std::iter::once(name).chain(self.open.iter().rev().map(Element::shown));
+        let outwards =
+            || std::iter::once(name).chain(self.open.iter().rev().map(OpenElement::visible_name));
         self.options
             .record
             .as_ref()
@@ -125,13 +127,13 @@ impl Xml {
     fn text(
         &mut self,
         text: &str,
-        add: impl FnOnce(&mut Element) -> Result<(), String>,
-    ) -> Result<(), Fault> {
+        add: impl FnOnce(&mut OpenElement) -> Result<(), String>,
+    ) -> Result<(), PlacedProblem> {
         let Some(element) = self.open.last_mut() else {
             return if is_layout(text) {
                 Ok(())
             } else {
-                Err(self.malformed(OUTSIDE))
+                Err(self.malformed(TEXT_OUTSIDE_ROOT))
             };
         };
         let added = add(element).map(|()| element.run_length());
@@ -139,23 +141,25 @@ impl Xml {
         self.check(length)
     }
 
-    fn end_run(&mut self) -> Result<(), Fault> {
-        let kept = self.open.last_mut().map_or(0, Element::end_run);
+    fn end_run(&mut self) -> Result<(), PlacedProblem> {
+        let kept = self.open.last_mut().map_or(0, OpenElement::end_run);
         self.keep(kept)
     }
 
-    /// Closes the innermost element; gives it if it is a row.
+    /// Closes the innermost element. Returns it if it is a row.
     fn end(&mut self) -> Option<Value> {
         let element = self.open.pop()?;
-        let name = element.shown().to_owned();
+        let name = element.visible_name().to_owned();
         let value = element.into_value();
         if self.record == Some(self.open.len()) {
             self.record = None;
             self.record_length = 0;
             return Some(value);
         }
-        let outwards =
-            || std::iter::once(name.as_str()).chain(self.open.iter().rev().map(Element::shown));
+        let outwards = || {
+            std::iter::once(name.as_str())
+                .chain(self.open.iter().rev().map(OpenElement::visible_name))
+        };
         let many = self
             .options
             .list
@@ -173,58 +177,58 @@ impl Xml {
         None
     }
 
-    /// Counts what is kept of a record or of what stands around the records.
-    fn keep(&mut self, length: usize) -> Result<(), Fault> {
+    /// Counts the bytes that are kept of a record or of the envelope.
+    fn keep(&mut self, length: usize) -> Result<(), PlacedProblem> {
         let kept = if self.record.is_some() {
             &mut self.record_length
         } else {
-            &mut self.rest_length
+            &mut self.envelope_length
         };
         *kept += length;
         let kept = *kept;
         self.check(kept)
     }
 
-    fn check(&self, length: usize) -> Result<(), Fault> {
+    fn check(&self, length: usize) -> Result<(), PlacedProblem> {
         let (what, limit) = match (self.record, &self.options.record) {
             (Some(_), _) => ("a record", self.limits.row),
             (None, Some(_)) => ("what stands around the records", self.limits.document),
             (None, None) => ("the document", self.limits.document),
         };
         if length > limit {
-            Err(Fault::too_large(self.at, what, limit))
+            Err(PlacedProblem::too_large(self.at, what, limit))
         } else {
             Ok(())
         }
     }
 
-    fn malformed(&self, message: impl Into<String>) -> Fault {
-        Fault::malformed(self.at, message)
+    fn malformed(&self, message: impl Into<String>) -> PlacedProblem {
+        PlacedProblem::malformed(self.at, message)
     }
 
-    /// Ends the document, which must be complete; gives it if it is the row.
-    fn end_document(&mut self, buffer: &Buffer) -> Result<Option<Value>, Fault> {
+    /// Ends the document, which must be complete. Returns it if it is the row.
+    fn end_document(&mut self, buffer: &TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         let left = buffer.text();
         let expected = match self.open.last() {
             Some(element) => element.end_tag(),
             None if left.starts_with('<') => "the end of a tag".into(),
-            None if !is_layout(left) => return Err(self.malformed(OUTSIDE)),
+            None if !is_layout(left) => return Err(self.malformed(TEXT_OUTSIDE_ROOT)),
             None if !self.has_root => "an XML document".into(),
             None => return Ok(std::mem::take(&mut self.is_row).then(|| self.rest.clone())),
         };
-        Err(Fault::truncated(self.at, expected))
+        Err(PlacedProblem::truncated(self.at, expected))
     }
 }
 
-const OUTSIDE: &str = "text outside of the root element";
+const TEXT_OUTSIDE_ROOT: &str = "text outside of the root element";
 
-/// Whether a text is white space alone.
+/// True where a text is only white space.
 fn is_layout(text: &str) -> bool {
     text.bytes().all(|byte| b" \t\r\n".contains(&byte))
 }
 
-impl Rows for Xml {
-    fn next(&mut self, buffer: &mut Buffer) -> Result<Option<Value>, Fault> {
+impl RowParser for XmlParser {
+    fn next(&mut self, buffer: &mut TextBuffer) -> Result<Option<Value>, PlacedProblem> {
         loop {
             self.at = buffer.place();
             let found = self
@@ -237,7 +241,7 @@ impl Rows for Xml {
                 self.limits.document
             };
             if found.as_ref().map_or(buffer.len(), |(_, length)| *length) > longest {
-                return Err(Fault::too_large(
+                return Err(PlacedProblem::too_large(
                     self.at,
                     "a tag, a comment or a text",
                     longest,
@@ -258,11 +262,11 @@ impl Rows for Xml {
         }
     }
 
-    fn rest(&self) -> &Value {
+    fn envelope(&self) -> &Value {
         &self.rest
     }
 
     fn held(&self) -> usize {
-        self.record_length + self.rest_length
+        self.record_length + self.envelope_length
     }
 }

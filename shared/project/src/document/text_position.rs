@@ -1,30 +1,30 @@
-//! Where a byte of a text stands in the YAML that writes it.
+//! Positions of a text's bytes in the YAML that contains the text.
 
 /// The index in `source` of the byte `offset` of `text`, whose YAML begins at `start`.
 ///
-/// Every way of writing text in YAML (plain, quoted, block, folded) adds or drops white space alone,
-/// so the characters that are not white space are counted on both sides.
+/// Every notation of text in YAML (plain, quoted, block, folded) adds or removes only white space.
+/// So the characters that are not white space are counted on both sides.
 pub(super) fn index_of(source: &[char], start: usize, text: &str, offset: usize) -> usize {
     let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
     let count = before.chars().filter(|c| !c.is_whitespace()).count();
-    let mut writing = Writing::at(source, start);
-    let last = (0..count).fold(start, |last, _| writing.next_character().unwrap_or(last));
+    let mut characters = YamlCharacters::at(source, start);
+    let last = (0..count).fold(start, |last, _| characters.next_character().unwrap_or(last));
     let at_end = if count == 0 { start } else { last + 1 };
     match after.chars().next() {
-        Some(c) if !c.is_whitespace() => writing.next_character().unwrap_or(at_end),
+        Some(c) if !c.is_whitespace() => characters.next_character().unwrap_or(at_end),
         _ => at_end.min(source.len()),
     }
 }
 
-/// The characters of a text that are not white space, where they are written.
-struct Writing<'a> {
+/// The characters of a text that are not white space, in its YAML.
+struct YamlCharacters<'a> {
     source: &'a [char],
     index: usize,
     quote: Option<char>,
 }
 
-impl Writing<'_> {
-    fn at(source: &[char], start: usize) -> Writing<'_> {
+impl YamlCharacters<'_> {
+    fn at(source: &[char], start: usize) -> YamlCharacters<'_> {
         let quote = source.get(start).copied();
         let index = match quote {
             Some('|' | '>') => source[start..]
@@ -34,7 +34,7 @@ impl Writing<'_> {
             Some('"' | '\'') => start + 1,
             _ => start,
         };
-        Writing {
+        YamlCharacters {
             source,
             index,
             quote: quote.filter(|quote| matches!(quote, '"' | '\'')),
@@ -65,7 +65,7 @@ impl Writing<'_> {
     }
 }
 
-/// How many digits follow an escape in double quotes (YAML 1.2.2 §5.7).
+/// The number of digits after an escape in double quotes (YAML 1.2.2 §5.7).
 fn digits(escape: char) -> usize {
     match escape {
         'x' => 2,

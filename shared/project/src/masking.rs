@@ -1,68 +1,70 @@
-//! The ways in which a text may hold a value that is to be hidden in it.
+//! Masking of values in texts, in every spelling that a value may have there.
 
 use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stands for a value that is hidden.
+/// Replaces a masked value.
 pub const MASK: &str = "***";
 
-/// Everything but the unreserved characters of RFC 3986 §2.3: how values stand in our URLs.
+/// Everything but the unreserved characters of RFC 3986 §2.3: the encoding of values in our URLs.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The same as JavaScript's `encodeURIComponent` has it.
-const COMPONENT: &AsciiSet = &RESERVED
+/// The characters that JavaScript's `encodeURIComponent` encodes.
+const JAVASCRIPT_RESERVED: &AsciiSet = &RESERVED
     .remove(b'!')
     .remove(b'\'')
     .remove(b'(')
     .remove(b')')
     .remove(b'*');
 
-/// What no URL may hold as it is.
-const NO_URL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
+/// The characters that no URL may contain.
+const NOT_IN_URLS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
-/// The beginning of a value that was cut off is hidden where it is at least so long, in characters.
-const BEGINNING: usize = 3;
+/// The shortest beginning of a cut-off value that is masked, in characters.
+const SHORTEST_BEGINNING: usize = 3;
 
-/// The longest beginning of a value that is looked for in the midst of a text, in bytes.
+/// The longest beginning of a value that is searched for in the middle of a text, in bytes.
 const LONGEST_BEGINNING: usize = 4096;
 
-/// What stands in a text for what was cut off at its end.
-const CUT: char = '…';
+/// Marks a text that was cut off at its end.
+const CUT_MARK: char = '…';
 
-/// What stands for it in the midst of a text: jq's errors, and others, quote the beginnings of values.
-const CUT_WITHIN: &str = "...";
+/// Marks a value that was cut off in the middle of a text: errors of jq and of others quote the
+/// beginnings of values.
+const CUT_WITHIN_MARK: &str = "...";
 
-/// A text in which each of the values is hidden, however it is written there: as it is, on one line, escaped as
-/// JSON and HTML escape it, percent-encoded as in a URL or a form. Whoever is sent a value may quote it in any of
-/// these, or in one case. Where the text is cut off, so may be a value.
-pub fn hide<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
-    let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
-    // A value that holds another one goes first, or its rest would be left standing.
-    writings.sort_by_key(|writing| Reverse(writing.len()));
-    let hidden = writings
-        .iter()
-        .fold(text.to_owned(), |text, writing| text.replace(writing, MASK));
-    let hidden = without_quoted_beginnings(&hidden, &writings);
-    match hidden.strip_suffix(CUT) {
-        Some(cut) => match before_beginning(cut, &writings, usize::MAX) {
-            Some(rest) => format!("{rest}{MASK}{CUT}"),
+/// Masks each of the values in a text, in every spelling: unchanged, on one line, escaped as in
+/// JSON or HTML, percent-encoded as in a URL or a form, in upper or lower case. A system that is
+/// sent a value may quote it in any of these. Where a text is cut off, the beginning of a value is
+/// masked.
+pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
+    let mut spellings: Vec<String> = values.into_iter().flat_map(spellings).collect();
+    // Longer spellings go first: if a part were masked first, the rest of the value would remain.
+    spellings.sort_by_key(|spelling| Reverse(spelling.len()));
+    let hidden = spellings.iter().fold(text.to_owned(), |text, spelling| {
+        text.replace(spelling, MASK)
+    });
+    let hidden = mask_quoted_beginnings(&hidden, &spellings);
+    match hidden.strip_suffix(CUT_MARK) {
+        Some(cut) => match without_beginning(cut, &spellings, usize::MAX) {
+            Some(rest) => format!("{rest}{MASK}{CUT_MARK}"),
             None => hidden,
         },
         None => hidden,
     }
 }
 
-/// The text without the beginnings of values that stand before dots; a value may hold such dots itself.
-fn without_quoted_beginnings(text: &str, writings: &[String]) -> String {
+/// Masks the beginnings of values that stand before dots. A value may contain such dots itself.
+fn mask_quoted_beginnings(text: &str, spellings: &[String]) -> String {
     let (mut rest, mut hidden) = (text, Vec::new());
-    while let Some((before, after)) = rest.rsplit_once(CUT_WITHIN) {
-        let beginning = before_beginning(before, writings, LONGEST_BEGINNING);
-        hidden.extend([after, CUT_WITHIN]);
+    while let Some((before, after)) = rest.rsplit_once(CUT_WITHIN_MARK) {
+        let beginning = without_beginning(before, spellings, LONGEST_BEGINNING);
+        hidden.extend([after, CUT_WITHIN_MARK]);
         hidden.extend(beginning.map(|_| MASK));
         rest = beginning.unwrap_or(before);
     }
@@ -70,42 +72,46 @@ fn without_quoted_beginnings(text: &str, writings: &[String]) -> String {
     hidden.into_iter().rev().collect()
 }
 
-/// What stands before the beginning of a value at the end of a text, if there is one of at most so many bytes.
-fn before_beginning<'t>(text: &'t str, writings: &[String], longest: usize) -> Option<&'t str> {
+/// The text before the beginning of a value at its end. None where it does not end in such a
+/// beginning of at most `longest` bytes.
+fn without_beginning<'t>(text: &'t str, spellings: &[String], longest: usize) -> Option<&'t str> {
     let longest = longest.min(text.len());
-    let beginnings = writings.iter().flat_map(|writing| {
-        let ends = writing.char_indices().skip(BEGINNING).map(|(end, _)| end);
+    let beginnings = spellings.iter().flat_map(|spelling| {
+        let ends = spelling
+            .char_indices()
+            .skip(SHORTEST_BEGINNING)
+            .map(|(end, _)| end);
         ends.take_while(|end| *end <= longest)
-            .map(|end| &writing[..end])
+            .map(|end| &spelling[..end])
     });
     beginnings
         .filter_map(|beginning| text.strip_suffix(beginning))
         .min_by_key(|rest| rest.len())
 }
 
-fn writings(value: &str) -> BTreeSet<String> {
+fn spellings(value: &str) -> BTreeSet<String> {
     let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
     let json = serde_json::Value::from(value).to_string();
     let json = &json[1..json.len() - 1];
-    let mut writings: BTreeSet<String> =
+    let mut spellings: BTreeSet<String> =
         [value.to_owned(), line, json.to_owned(), ascii(json)].into();
-    // PHP escapes the slash as well.
-    writings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
-    writings.extend([as_go_does(json), as_dotnet_does(json)]);
-    for encoded in
-        [RESERVED, COMPONENT, NO_URL].map(|set| utf8_percent_encode(value, set).to_string())
+    // PHP escapes slashes as well.
+    spellings.extend([json.replace('/', "\\/"), ascii(json).replace('/', "\\/")]);
+    spellings.extend([go_json(json), dotnet_json(json)]);
+    for encoded in [RESERVED, JAVASCRIPT_RESERVED, NOT_IN_URLS]
+        .map(|set| utf8_percent_encode(value, set).to_string())
     {
-        writings.extend([
-            in_lower_case(&encoded),
+        spellings.extend([
+            lower_case_percents(&encoded),
             encoded.replace("%20", "+"),
             encoded,
         ]);
     }
-    writings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
-    writings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
-    writings.extend([value.to_lowercase(), value.to_uppercase()]);
-    writings.remove("");
-    writings
+    spellings.insert(url::form_urlencoded::byte_serialize(value.as_bytes()).collect());
+    spellings.extend(["&#39;", "&#x27;", "&apos;", "'"].map(|apostrophe| html(value, apostrophe)));
+    spellings.extend([value.to_lowercase(), value.to_uppercase()]);
+    spellings.remove("");
+    spellings
 }
 
 fn ascii(json: &str) -> String {
@@ -120,8 +126,8 @@ fn ascii(json: &str) -> String {
     json.chars().map(escape).collect()
 }
 
-/// As Go's encoder writes JSON: what HTML minds is escaped.
-fn as_go_does(json: &str) -> String {
+/// The JSON escapes of Go's encoder: the special characters of HTML are escaped.
+fn go_json(json: &str) -> String {
     let escape = |c: char| match c {
         '&' | '<' | '>' => format!("\\u{:04x}", u32::from(c)),
         other => other.to_string(),
@@ -129,8 +135,9 @@ fn as_go_does(json: &str) -> String {
     json.chars().map(escape).collect()
 }
 
-/// As .NET's encoder writes JSON: all that any context might mind, and all that is not ASCII.
-fn as_dotnet_does(json: &str) -> String {
+/// The JSON escapes of .NET's encoder: everything that is special in any context, and everything
+/// that is not ASCII.
+fn dotnet_json(json: &str) -> String {
     let escape = |c: char| match c {
         '&' | '<' | '>' | '\'' | '+' | '`' => format!("\\u{:04X}", u32::from(c)),
         c if c.is_ascii() => c.to_string(),
@@ -146,8 +153,8 @@ fn as_dotnet_does(json: &str) -> String {
         .collect()
 }
 
-/// The hexadecimal digits of a percent-encoding in lower case.
-fn in_lower_case(encoded: &str) -> String {
+/// The percent-encoding with hexadecimal digits in lower case.
+fn lower_case_percents(encoded: &str) -> String {
     let mut parts = encoded.split('%');
     let begin = parts.next().unwrap_or_default().to_owned();
     parts.fold(begin, |text, part| {
@@ -189,7 +196,7 @@ mod tests {
             "Ż&apos;a/b@c.pl &amp; &quot;d&quot; e",
         ] {
             assert_eq!(
-                hide([value], &format!("no {written}, sorry")),
+                mask_values([value], &format!("no {written}, sorry")),
                 "no ***, sorry"
             );
         }
@@ -199,9 +206,13 @@ mod tests {
     fn a_value_that_was_cut_off_is_hidden_however_it_is_written() {
         let value = "a\"b@c.pl";
         for cut in ["a\"b@", r#"a\"b@c."#, "a%22b%40c", "a&quot;b"] {
-            assert_eq!(hide([value], &format!("no {cut}…")), "no ***…", "{cut}");
+            assert_eq!(
+                mask_values([value], &format!("no {cut}…")),
+                "no ***…",
+                "{cut}"
+            );
         }
-        assert_eq!(hide([value], "no a\"…"), "no a\"…");
+        assert_eq!(mask_values([value], "no a\"…"), "no a\"…");
     }
 
     #[test]
@@ -213,7 +224,7 @@ mod tests {
             "jan...kowal...\") and number (1",
             "JAN...KOWAL...",
         ] {
-            let hidden = hide([value], &format!("string (\"{quoted} cannot be added"));
+            let hidden = mask_values([value], &format!("string (\"{quoted} cannot be added"));
             assert!(
                 !hidden.to_lowercase().contains("jan") && !hidden.to_lowercase().contains("kow"),
                 "{hidden}"
@@ -223,27 +234,30 @@ mod tests {
                 "{hidden}"
             );
         }
-        assert_eq!(hide([value], "wait... then ja..."), "wait... then ja...");
+        assert_eq!(
+            mask_values([value], "wait... then ja..."),
+            "wait... then ja..."
+        );
     }
 
     #[test]
     fn a_value_in_capitals_or_small_letters_is_hidden() {
         assert_eq!(
-            hide(["Łucja Nowak"], "no ŁUCJA NOWAK, no łucja nowak"),
+            mask_values(["Łucja Nowak"], "no ŁUCJA NOWAK, no łucja nowak"),
             "no ***, no ***"
         );
     }
 
     #[test]
     fn a_value_of_several_lines_is_hidden_on_one() {
-        assert_eq!(hide(["a  b\nc"], "no a b c"), "no ***");
-        assert_eq!(hide([""], "no"), "no");
+        assert_eq!(mask_values(["a  b\nc"], "no a b c"), "no ***");
+        assert_eq!(mask_values([""], "no"), "no");
     }
 
     #[test]
     fn the_longest_goes_first() {
         assert_eq!(
-            hide(["abc", "abc&def"], "abc&def abc abc%26def"),
+            mask_values(["abc", "abc&def"], "abc&def abc abc%26def"),
             "*** *** ***"
         );
     }

@@ -1,65 +1,65 @@
-//! The text of a body that has come and has not become rows yet.
+//! The text of a body that was not consumed yet.
 
 use crate::error::DecodePlace;
 
-/// The text of a body that has come and has not become rows yet, in UTF-8.
+/// The text of a body that has come in and was not consumed, in UTF-8.
 #[derive(Default)]
-pub(crate) struct Buffer {
+pub(crate) struct TextBuffer {
     text: String,
     start: usize,
     offset: u64,
     ended: bool,
 }
 
-impl Buffer {
-    /// What has come and is not consumed.
+impl TextBuffer {
+    /// The text that was not consumed.
     pub(crate) fn text(&self) -> &str {
         self.text.get(self.start..).unwrap_or_default()
     }
 
-    /// The same as bytes.
+    /// The text that was not consumed, as bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.text.as_bytes()[self.start..]
     }
 
-    /// How many bytes have come and are not consumed.
+    /// Number of bytes that were not consumed.
     pub(crate) fn len(&self) -> usize {
         self.text.len() - self.start
     }
 
-    /// Whether nothing is left to read now.
+    /// True while nothing is left to consume.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether nothing will come any more.
+    /// True once the body has ended.
     pub(crate) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// Notes that nothing will come any more.
+    /// Notes that the body has ended.
     pub(crate) fn end(&mut self) {
         self.ended = true;
     }
 
-    /// How many bytes of the text were consumed.
+    /// Number of bytes that were consumed.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The place where what is not consumed begins.
+    /// The place of the first byte that was not consumed.
     pub(crate) fn place(&self) -> DecodePlace {
         DecodePlace::Byte(self.offset)
     }
 
-    /// Leaves the next bytes behind; they must be whole characters.
+    /// Consumes the next bytes. They must be whole characters.
     pub(crate) fn consume(&mut self, bytes: usize) {
         let bytes = bytes.min(self.len());
         self.start += bytes;
         self.offset += bytes as u64;
     }
 
-    /// Where new text is to be appended. What was consumed is forgotten first.
+    /// The end of the text, for appending. The consumed text is dropped first.
     pub(crate) fn tail(&mut self) -> &mut String {
         self.text.drain(..self.start);
         self.start = 0;

@@ -2,32 +2,32 @@
 
 use quick_xml::parser::{CommentParser, ElementParser, Parser, PiParser};
 
-/// A piece of a document.
+/// A token of a document.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Token<'a> {
-    /// Text, with its references.
+pub(crate) enum XmlToken<'a> {
+    /// Text with references.
     Text(&'a str),
-    /// Text as it is.
+    /// Text without references.
     CData(&'a str),
-    /// What stands in a start tag.
+    /// The content of a start tag.
     Start(&'a str),
-    /// What stands in the tag of an empty element.
+    /// The content of the tag of an empty element.
     Empty(&'a str),
     /// The name in an end tag.
     End(&'a str),
-    /// A comment, an instruction or a declaration: nothing that is data.
+    /// A comment, an instruction or a declaration, which is no data.
     Aside,
 }
 
 /// Finds the tokens of a document, however it is cut into chunks.
 #[derive(Default)]
-pub(crate) struct Tokens {
-    kind: Option<Kind>,
+pub(crate) struct TokenScanner {
+    kind: Option<TokenKind>,
     scanned: usize,
 }
 
-/// What the next token is, with what is needed to go on looking for its end.
-enum Kind {
+/// The kind of the next token, and the state of the search for its end.
+enum TokenKind {
     Text,
     Tag(ElementParser),
     Instruction(PiParser),
@@ -36,13 +36,13 @@ enum Kind {
     Doctype(ElementParser),
 }
 
-impl Tokens {
-    /// The token that a text begins with, and its length; none while the text lacks its end. Each
-    /// call is given the text of the call before and more, until a token was found.
+impl TokenScanner {
+    /// The token at the beginning of a text, and its length. None while its end is missing. Until a
+    /// token is found, each call gets the text of the call before and more.
     pub(crate) fn find<'a>(
         &mut self,
         text: &'a str,
-    ) -> Result<Option<(Token<'a>, usize)>, &'static str> {
+    ) -> Result<Option<(XmlToken<'a>, usize)>, &'static str> {
         if self.kind.is_none() {
             let Some((kind, begin)) = kind(text.as_bytes())? else {
                 return Ok(None);
@@ -62,45 +62,45 @@ impl Tokens {
     }
 }
 
-/// What a text begins with, and how long its beginning is.
-fn kind(bytes: &[u8]) -> Result<Option<(Kind, usize)>, &'static str> {
+/// The kind of the token at the beginning of a text, and the length of that beginning.
+fn kind(bytes: &[u8]) -> Result<Option<(TokenKind, usize)>, &'static str> {
     let begins = |begin: &[u8]| bytes.starts_with(begin) || begin.starts_with(bytes);
     Ok(Some(match bytes {
         [] | [b'<'] => return Ok(None),
         [b'<', b'!', ..] => {
             if bytes.starts_with(b"<!--") {
-                (Kind::Comment(CommentParser::default()), 4)
+                (TokenKind::Comment(CommentParser::default()), 4)
             } else if bytes.starts_with(b"<![CDATA[") {
-                (Kind::CData, 9)
+                (TokenKind::CData, 9)
             } else if bytes.starts_with(b"<!DOCTYPE") {
-                (Kind::Doctype(ElementParser::default()), 9)
+                (TokenKind::Doctype(ElementParser::default()), 9)
             } else if begins(b"<!--") || begins(b"<![CDATA[") || begins(b"<!DOCTYPE") {
                 return Ok(None);
             } else {
                 return Err("expected a comment, CDATA or DOCTYPE behind <!");
             }
         }
-        [b'<', b'?', ..] => (Kind::Instruction(PiParser::default()), 2),
-        [b'<', ..] => (Kind::Tag(ElementParser::default()), 1),
-        _ => (Kind::Text, 0),
+        [b'<', b'?', ..] => (TokenKind::Instruction(PiParser::default()), 2),
+        [b'<', ..] => (TokenKind::Tag(ElementParser::default()), 1),
+        _ => (TokenKind::Text, 0),
     }))
 }
 
-/// Where a token ends; none while the bytes lack its end.
-fn end(kind: &mut Kind, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
+/// The end of a token. None while it is missing.
+fn end(kind: &mut TokenKind, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
     let new = &bytes[*scanned..];
     let end = match kind {
-        Kind::Text => memchr::memchr(b'<', new),
-        Kind::Tag(parser) | Kind::Doctype(parser) => parser.feed(new).map(|at| at + 1),
-        Kind::Instruction(parser) => parser.feed(new).map(|at| at + 1),
-        Kind::Comment(parser) => parser.feed(new),
-        Kind::CData => memchr::memmem::find(new, b"]]>").map(|at| at + 3),
+        TokenKind::Text => memchr::memchr(b'<', new),
+        TokenKind::Tag(parser) | TokenKind::Doctype(parser) => parser.feed(new).map(|at| at + 1),
+        TokenKind::Instruction(parser) => parser.feed(new).map(|at| at + 1),
+        TokenKind::Comment(parser) => parser.feed(new),
+        TokenKind::CData => memchr::memmem::find(new, b"]]>").map(|at| at + 3),
     };
     if let Some(end) = end {
         return Some(*scanned + end);
     }
-    // Of a CDATA section the last two bytes may be the beginning of its end.
-    let looked_at = if matches!(kind, Kind::CData) {
+    // The last two bytes of a CDATA section may be the beginning of its end, `]]>`.
+    let looked_at = if matches!(kind, TokenKind::CData) {
         new.len().saturating_sub(2)
     } else {
         new.len()
@@ -109,19 +109,21 @@ fn end(kind: &mut Kind, scanned: &mut usize, bytes: &[u8]) -> Option<usize> {
     None
 }
 
-fn token<'a>(kind: &Kind, whole: &'a str) -> Result<Token<'a>, &'static str> {
+fn token<'a>(kind: &TokenKind, whole: &'a str) -> Result<XmlToken<'a>, &'static str> {
     let inner = |begin: usize, end: usize| whole.get(begin..whole.len() - end).unwrap_or_default();
     Ok(match kind {
-        Kind::Text => Token::Text(whole),
-        Kind::CData => Token::CData(inner(9, 3)),
-        Kind::Tag(_) if whole.starts_with("</") => Token::End(inner(2, 1).trim_ascii_end()),
-        Kind::Tag(_) if whole.ends_with("/>") => Token::Empty(inner(1, 2)),
-        Kind::Tag(_) => Token::Start(inner(1, 1)),
-        // What is declared here could stand for anything: files, addresses, gigabytes.
-        Kind::Doctype(_) if whole.contains('[') => {
+        TokenKind::Text => XmlToken::Text(whole),
+        TokenKind::CData => XmlToken::CData(inner(9, 3)),
+        TokenKind::Tag(_) if whole.starts_with("</") => XmlToken::End(inner(2, 1).trim_ascii_end()),
+        TokenKind::Tag(_) if whole.ends_with("/>") => XmlToken::Empty(inner(1, 2)),
+        TokenKind::Tag(_) => XmlToken::Start(inner(1, 1)),
+        // A document type could declare entities that stand for files, addresses or gigabytes.
+        TokenKind::Doctype(_) if whole.contains('[') => {
             return Err("a DOCTYPE that declares entities or anything else is refused");
         }
-        Kind::Instruction(_) | Kind::Comment(_) | Kind::Doctype(_) => Token::Aside,
+        TokenKind::Instruction(_) | TokenKind::Comment(_) | TokenKind::Doctype(_) => {
+            XmlToken::Aside
+        }
     })
 }
 
@@ -131,9 +133,9 @@ mod tests {
     use super::*;
 
     /// The token of a text, found byte by byte and at once.
-    fn found(text: &str) -> Result<Option<(Token<'_>, usize)>, &'static str> {
-        let at_once = Tokens::default().find(text);
-        let mut tokens = Tokens::default();
+    fn found(text: &str) -> Result<Option<(XmlToken<'_>, usize)>, &'static str> {
+        let at_once = TokenScanner::default().find(text);
+        let mut tokens = TokenScanner::default();
         let lengths = (1..=text.len()).filter(|length| text.is_char_boundary(*length));
         let piecewise = lengths.map(|length| tokens.find(&text[..length]));
         let piecewise = piecewise
@@ -147,15 +149,19 @@ mod tests {
     #[test]
     fn a_token_ends_where_it_ends_however_it_is_cut() {
         for (text, token, length) in [
-            ("a &lt; ż<b>", Token::Text("a &lt; ż"), 9),
-            ("<![CDATA[a]]]>b", Token::CData("a]"), 14),
-            ("<![CDATA[]]>", Token::CData(""), 12),
-            ("<a b='>' c=\"'>\">x", Token::Start("a b='>' c=\"'>\""), 16),
-            ("<a/><b>", Token::Empty("a"), 4),
-            ("</a >x", Token::End("a"), 5),
-            ("<!-- > -- ->--->x", Token::Aside, 16),
-            ("<?xml a='?' > ?>", Token::Aside, 16),
-            ("<!DOCTYPE a PUBLIC 'b>' \"c\">", Token::Aside, 28),
+            ("a &lt; ż<b>", XmlToken::Text("a &lt; ż"), 9),
+            ("<![CDATA[a]]]>b", XmlToken::CData("a]"), 14),
+            ("<![CDATA[]]>", XmlToken::CData(""), 12),
+            (
+                "<a b='>' c=\"'>\">x",
+                XmlToken::Start("a b='>' c=\"'>\""),
+                16,
+            ),
+            ("<a/><b>", XmlToken::Empty("a"), 4),
+            ("</a >x", XmlToken::End("a"), 5),
+            ("<!-- > -- ->--->x", XmlToken::Aside, 16),
+            ("<?xml a='?' > ?>", XmlToken::Aside, 16),
+            ("<!DOCTYPE a PUBLIC 'b>' \"c\">", XmlToken::Aside, 28),
         ] {
             assert_eq!(found(text), Ok(Some((token, length))), "{text}");
         }
