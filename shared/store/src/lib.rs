@@ -275,6 +275,9 @@ pub trait Store: Send + Sync + 'static {
     /// For how long from now a system is held; nothing where it is not.
     async fn held_for(&self, system: &str) -> Result<Duration>;
 
+    /// Ends the hold on a system: its slots are due at its pace again.
+    async fn release_hold(&self, system: &str) -> Result<()>;
+
     /// Gives the slots of a system away at half the pace, down to a hundredth. The whole of it comes back
     /// evenly, within five minutes. Where that was done less than `since` ago, nothing changes: whoever found the
     /// pace too high had its slot from before.

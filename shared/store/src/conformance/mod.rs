@@ -166,6 +166,7 @@ macro_rules! every_behaviour {
             slots_are_given_away_no_further_ahead_than_asked_for
             slots_that_nobody_took_in_time_are_late_up_to_the_burst
             it_is_known_for_how_long_a_system_is_held
+            a_hold_that_is_released_holds_no_slot_back_any_more
             slots_of_a_slowed_system_are_further_apart
             a_hold_moves_the_next_slot_of_its_system
             a_new_pace_counts_from_the_last_slot_on

@@ -91,6 +91,20 @@ pub async fn it_is_known_for_how_long_a_system_is_held(store: Arc<dyn Store>) {
     assert!(store.held_for("shop").await.unwrap() > 4 * HOUR);
 }
 
+/// Slots come at once again, and so they do for the systems that were never held.
+pub async fn a_hold_that_is_released_holds_no_slot_back_any_more(store: Arc<dyn Store>) {
+    store.release_hold("shop").await.unwrap();
+    store.hold_slots("shop", 5 * HOUR).await.unwrap();
+    store.hold_slots("crm", 5 * HOUR).await.unwrap();
+    assert_eq!(reserve(&store, pace(3, 1), 1).await, (0, 5));
+    store.release_hold("shop").await.unwrap();
+    assert_eq!(store.held_for("shop").await.unwrap(), Duration::ZERO);
+    assert_eq!(reserve(&store, pace(0, 1), 1).await, (1, 0));
+    assert!(store.held_for("crm").await.unwrap() > 4 * HOUR);
+    store.hold_slots("shop", HOUR).await.unwrap();
+    assert!(store.held_for("shop").await.unwrap() > Duration::ZERO);
+}
+
 /// Each time by half, but for those whose slots were given away before, and never for good.
 pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 0));

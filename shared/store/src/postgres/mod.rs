@@ -291,6 +291,10 @@ impl Store for PostgresStore {
         slots::held_for(&self.connections, system).await
     }
 
+    async fn release_hold(&self, system: &str) -> Result<()> {
+        slots::release_hold(&self.connections, system).await
+    }
+
     async fn slow_slots(&self, system: &str, since: Duration) -> Result<()> {
         slots::slow(&self.connections, system, since).await
     }

@@ -90,6 +90,11 @@ pub(super) async fn held_for(connections: &Connections, system: &str) -> Result<
     Ok(Duration::from_micros(micros.try_into().unwrap_or(0)))
 }
 
+pub(super) async fn release_hold(connections: &Connections, system: &str) -> Result<()> {
+    let sql = "UPDATE rate_limits SET held_until = 0 WHERE system = $1";
+    connections.execute(sql, &[&system]).await.map(drop)
+}
+
 pub(super) async fn slow(connections: &Connections, system: &str, since: Duration) -> Result<()> {
     let sql = format!(
         "

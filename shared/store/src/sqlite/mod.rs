@@ -303,6 +303,10 @@ impl Store for SqliteStore {
         slots::held_for(&self.database, system).await
     }
 
+    async fn release_hold(&self, system: &str) -> Result<()> {
+        slots::release_hold(&self.database, system).await
+    }
+
     async fn slow_slots(&self, system: &str, since: Duration) -> Result<()> {
         slots::slow(&self.database, system, since).await
     }

@@ -61,6 +61,13 @@ pub(super) async fn held_for(database: &Database, system: &str) -> Result<Durati
     Ok(Duration::from_micros(left.try_into().unwrap_or(0)))
 }
 
+pub(super) async fn release_hold(database: &Database, system: &str) -> Result<()> {
+    let system = system.to_owned();
+    let sql = "UPDATE rate_limits SET held_until = 0 WHERE system = ?1";
+    let released = database.write(move |transaction| transaction.execute(sql, [system]));
+    Ok(released.await.map(drop)?)
+}
+
 pub(super) async fn slow(database: &Database, system: &str, since: Duration) -> Result<()> {
     let system = system.to_owned();
     let sql = "
