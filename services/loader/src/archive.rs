@@ -78,9 +78,9 @@ fn letters(context: &ServiceContext, delivery: &Delivery) -> Vec<DeadLetter> {
     match &delivery.poisoned {
         Some(queue) => poisoned(context, delivery, queue),
         None => written(delivery).unwrap_or_else(|| {
-            vec![unreadable(
+            vec![worker::unreadable(
                 delivery,
-                "dead",
+                &Queue::Dead,
                 "not a message of dead letters".into(),
             )]
         }),
@@ -100,8 +100,8 @@ fn written(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
 }
 
 /// A batch on which workers kept dying: the broker gave it up, and every record in it with it.
-fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
-    let stage = stage_of(queue);
+fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &Queue) -> Vec<DeadLetter> {
+    let stage = queue.stage().unwrap_or(Stage::Load);
     let diagnosis = Diagnosis {
         reason: DeadLetterReason::Poison,
         error: format!("the {stage} worker died on this record's batch again and again"),
@@ -117,21 +117,8 @@ fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &str) -> Vec<D
             };
             records.into_iter().map(letter).collect()
         }
-        Err(reason) => vec![unreadable(delivery, queue, reason)],
+        Err(reason) => vec![worker::unreadable(delivery, queue, reason)],
     }
-}
-
-fn unreadable(delivery: &Delivery, queue: &str, reason: String) -> DeadLetter {
-    worker::unreadable(delivery, queue, stage_of(queue), reason)
-}
-
-/// The stage is the first word of a queue's name.
-fn stage_of(queue: &str) -> Stage {
-    queue
-        .split('.')
-        .next()
-        .and_then(|word| word.parse().ok())
-        .unwrap_or(Stage::Load)
 }
 
 fn count(letters: &[DeadLetter]) {

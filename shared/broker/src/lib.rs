@@ -19,7 +19,7 @@ use async_trait::async_trait;
 pub use limits::QueueLimits;
 pub use message::{Delivery, Message};
 pub use rabbitmq::RabbitMq;
-pub use route::{Queue, Route};
+pub use route::{ParseQueueError, Queue, Route};
 pub use sqlite::SqliteBroker;
 
 /// Durable queues with confirmed publishing and redelivery.
@@ -72,10 +72,10 @@ pub enum Error {
     },
     /// The queue has as many messages as it may hold. Wait, then publish again.
     #[error("the queue {0} is full")]
-    Full(String),
+    Full(Queue),
     /// No queue took a message: the flow is not declared, or somebody deleted its queue.
     #[error("no queue takes messages for {0}; restart a service to declare it")]
-    Unroutable(String),
+    Unroutable(Queue),
     /// The URL of the broker cannot be read, or a name is too long for it.
     #[error("the broker cannot be used like this: {reason}")]
     Settings {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::Result;
+use crate::{Queue, Result};
 
 /// A message to publish, or as it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Delivery {
     pub message: Message,
     /// Set by the broker on a message that it moved to the dead letters by itself, because its
     /// consumers kept dying on it: the queue it came from, as [`crate::Queue`] writes it.
-    pub poisoned: Option<String>,
+    pub poisoned: Option<Queue>,
     /// Whether the message may have been delivered before.
     pub redelivered: bool,
     pub(crate) acknowledger: Box<dyn Acknowledge>,

@@ -93,7 +93,7 @@ async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter(
         broker.release_everything().await.unwrap();
     }
     let delivery = next(&mut broker.consume(&Queue::Dead, 1).await.unwrap()).await;
-    assert_eq!(delivery.poisoned, Some(queue().to_string()));
+    assert_eq!(delivery.poisoned, Some(queue()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,6 +104,14 @@ impl Error {
 }
 
 impl Backends {
+    /// Opens RabbitMQ and PostgreSQL where both URLs are set, otherwise the embedded backends, for running services.
+    pub async fn open(settings: &Settings) -> Result<Backends, Error> {
+        match settings.servers()? {
+            Some(servers) => Backends::servers(&servers, &settings.namespace).await,
+            None => Backends::embedded(&settings.project).await,
+        }
+    }
+
     /// RabbitMQ and PostgreSQL.
     pub async fn servers(servers: &Servers, namespace: &str) -> Result<Backends, Error> {
         let (database, ca) = (

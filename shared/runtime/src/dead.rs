@@ -9,7 +9,7 @@ use pomost_models::{
 use pomost_project::{Flow, flow::ChangeOrder};
 use tracing::Span;
 
-use crate::{outbox, telemetry};
+use crate::{publishing, telemetry};
 
 /// Why a record is given up.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ pub async fn publish(
         held = if fits { held } else { 0 };
         fits
     });
-    outbox::publish(
+    publishing::publish(
         broker,
         &Route::to(Queue::Dead),
         together.map(message).collect(),

@@ -1,24 +1,24 @@
-//! Whether a worker may take messages.
+//! Backpressure from a system to the queues whose records go there.
 
 use async_trait::async_trait;
 
-/// Whether a worker may take messages: what it makes of them may have nowhere to go.
+/// Says whether a worker may take messages, or whether the system that it sends requests to is down.
 #[async_trait]
 pub trait Backpressure: Send + Sync {
-    /// Whether messages are to stay where they are.
+    /// True while messages are to stay in their queue.
     fn is_closed(&self) -> bool;
 
-    /// Waits until it is closed.
+    /// Waits until messages are to stay in their queue.
     async fn closed(&self);
 
-    /// Waits until it is open.
+    /// Waits until messages may be taken.
     async fn opened(&self);
 
-    /// Waits until it is open, or until it is time to try with one message whether it could be.
+    /// Waits until messages may be taken, or until it is time to probe the system with one message.
     async fn ready(&self);
 }
 
-/// A gate that is always open.
+/// The backpressure of a stage that sends no requests: its worker may always take messages.
 pub struct NoBackpressure;
 
 #[async_trait]

@@ -4,12 +4,15 @@
 //! service's own `run`, then an orderly end. [`worker`] is the loop around every queue.
 
 pub mod backends;
+mod batch_message;
 pub mod context;
 pub mod dead;
 pub mod gate;
+mod handler;
 pub mod health;
 pub mod metrics;
 pub mod outbox;
+mod publishing;
 pub mod serve;
 pub mod settings;
 pub mod shutdown;
@@ -23,5 +26,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use backends::Backends;
 pub use context::ServiceContext;
-pub use serve::{run_to_the_end, serve};
+pub use serve::{ServiceProcess, run_services, run_to_the_end, serve};
 pub use settings::Settings;

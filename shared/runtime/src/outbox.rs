@@ -1,19 +1,12 @@
-//! Publishing with patience.
+//! Publishing batches, and noting their changes where the flow applies every change.
 
-use std::time::Duration;
-
-use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use pomost_broker::{Broker, Error, Message, Queue, Route};
 use pomost_models::{Batch, DeadLetter, Lane, Record, Stage, batch::BATCH_TYPE};
 use pomost_project::{Flow, flow::ChangeOrder};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info_span};
 
-use crate::{Backends, dead, telemetry, worker::HandlerError};
-
-/// How long a publish is tried again. With the work before it, well under the 10 minutes for which
-/// a delivery may be held unacknowledged.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::{Backends, dead, handler::HandlerError, publishing, telemetry};
 
 /// How many bytes of records one message holds, unless it holds one record. Brokers refuse messages
 /// above 16 MiB (RabbitMQ 4), and workers hold several at a time in memory.
@@ -107,7 +100,9 @@ pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Res
     let messages = parts
         .map(|batch| message(&batch, traceparent.clone()))
         .collect();
-    publish(broker, route, messages).instrument(span).await
+    publishing::publish(broker, route, messages)
+        .instrument(span)
+        .await
 }
 
 fn message(batch: &Batch, traceparent: Option<String>) -> Message {
@@ -117,30 +112,6 @@ fn message(batch: &Batch, traceparent: Option<String>) -> Message {
         body: Bytes::from(batch.encode()),
         traceparent,
     }
-}
-
-/// Publishes, and publishes again while the broker is away or the queue is full: this is how a slow
-/// destination slows down the source. What comes back as an error is to be handed back.
-pub async fn publish(
-    broker: &dyn Broker,
-    route: &Route,
-    messages: Vec<Message>,
-) -> Result<(), Error> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(2))
-        .without_max_times()
-        .with_total_delay(Some(PATIENCE))
-        .with_jitter();
-    (|| broker.publish(route, messages.clone()))
-        .retry(backoff)
-        .when(|error| matches!(error, Error::Full(_) | Error::Unavailable { .. }))
-        .notify(|error, _| {
-            if !matches!(error, Error::Full(_)) {
-                warn!(%error, "publishing again shortly");
-            }
-        })
-        .await
 }
 
 #[cfg(test)]

@@ -6,22 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::FutureExt;
 use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
-use pomost_models::{
-    Batch, DeadLetter, DeadLetterReason, Lane, Record, RunId, Stage, batch::BATCH_TYPE,
-    retry::growing_delay,
-};
+use pomost_models::{Batch, DeadLetter, DeadLetterReason, Lane, Stage, retry::growing_delay};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, error, field, info_span, warn};
 
 use crate::{
     ServiceContext,
     dead::{self, Diagnosis},
-    gate::{Backpressure, NoBackpressure},
-    metrics, outbox, shutdown, telemetry,
+    metrics, publishing, shutdown, telemetry,
+};
+
+pub use crate::{
+    batch_message::{decode, fits, unreadable},
+    handler::{HandlerError, MessageHandler},
 };
 
 /// Deliveries taken ahead for each batch that is worked on, so that no worker waits for the broker.
@@ -33,36 +33,6 @@ const LONGEST_HAND_BACK: u32 = 3;
 /// The pauses between attempts where the broker refuses.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// The most slots a batch may have: a whole batch split by its mapping, and no mistake.
-const MAX_SIZE: u32 = 1 << 24;
-
-/// What a stage does with a batch.
-#[async_trait]
-pub trait MessageHandler: Send + Sync + 'static {
-    /// Settles the whole batch: when it returns `Ok`, every record's outcome, retry or dead letter
-    /// has been confirmed by the broker or the store, and the message may be forgotten.
-    ///
-    /// A `Trouble` is of the broker or the store, never of a record: the batch is handed back
-    /// unchanged and comes again.
-    async fn handle(&self, batch: Batch) -> Result<(), HandlerError>;
-
-    /// Whether there is a point in taking batches.
-    fn gate(&self) -> &dyn Backpressure {
-        &NoBackpressure
-    }
-}
-
-/// Why a batch could not be settled now.
-#[derive(Debug, thiserror::Error)]
-pub enum HandlerError {
-    /// The broker failed.
-    #[error(transparent)]
-    Broker(#[from] pomost_broker::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] pomost_store::Error),
-}
 
 /// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until shutdown:
 /// then what was only taken is handed back, and what is in hand is finished within
@@ -296,7 +266,7 @@ impl Worker {
         let route = Route::delayed(self.queue.clone(), delay);
         let mut pauses = pauses();
         while let Err(error) =
-            outbox::publish(self.context.broker(), &route, vec![message.clone()]).await
+            publishing::publish(self.context.broker(), &route, vec![message.clone()]).await
         {
             error!(queue = %self.queue, %error, "a batch cannot be handed back; trying again");
             pause_after(&self.context, &error, &mut pauses).await;
@@ -327,7 +297,7 @@ impl Worker {
 
     async fn bury_unreadable(&self, delivery: Delivery, reason: String) {
         error!(queue = %self.queue, error = reason, "a message cannot be read");
-        let letter = unreadable(&delivery, &self.queue.to_string(), self.stage, reason);
+        let letter = unreadable(&delivery, &self.queue, reason);
         self.bury(delivery, vec![letter]).await;
     }
 
@@ -340,61 +310,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// The dead letter of a message that is no batch this version can read.
-pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String) -> DeadLetter {
-    let body = String::from_utf8_lossy(&delivery.message.body);
-    let flow = queue.split('.').nth(1).unwrap_or(queue);
-    let died_at = jiff::Timestamp::now();
-    DeadLetter {
-        id: DeadLetter::id_of_message(&delivery.message.body, died_at),
-        flow: flow.to_owned(),
-        run: RunId(Default::default()),
-        batch: String::new(),
-        size: 0,
-        stage,
-        reason: DeadLetterReason::Unreadable,
-        error: reason,
-        pointer: None,
-        attempts: 1,
-        traceparent: delivery.message.traceparent.clone(),
-        died_at,
-        record: None,
-        message: serde_json::value::to_raw_value(&body).ok(),
-        flow_version: None,
-        newest_alone: false,
-    }
-}
-
-/// The batch of a message. The error says what is wrong with it, without its content.
-pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
-    let kind = &delivery.message.kind;
-    if kind != BATCH_TYPE {
-        return Err(format!(
-            "expected a message of type {BATCH_TYPE}, found '{kind}'"
-        ));
-    }
-    let batch: Batch = serde_json::from_slice(&delivery.message.body).map_err(|error| {
-        format!(
-            "not a batch: {:?} error at byte {}",
-            error.classify(),
-            error.column()
-        )
-    })?;
-    match fits(batch.size, &batch.records) {
-        true => Ok(batch),
-        false => Err(format!(
-            "a batch of {} slots does not fit its records",
-            batch.size
-        )),
-    }
-}
-
-/// Whether a batch of so many slots may be, and has these records. Memory is reserved for every slot; a
-/// message must not name its own amount.
-pub fn fits<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> bool {
-    size <= MAX_SIZE && records.into_iter().all(|record| record.slot < size)
 }
 
 fn pauses() -> ExponentialBackoff {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use pomost::{open, runner};
+use pomost::runner;
 use pomost_broker::Broker;
 use pomost_extractor::{
     Scheduling,
@@ -10,6 +10,7 @@ use pomost_extractor::{
 };
 use pomost_http::SystemClients;
 use pomost_models::{RunId, RunTrigger};
+use pomost_operations::open;
 use pomost_runtime::{Backends, ServiceContext};
 use pomost_store::{RunRequest, RunState, RunSummary, Store};
 use pomost_tests::eventually;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::process::Usage;
-use crate::table::Table;
+use crate::table::TextTable;
 
 /// What a bench measured.
 pub struct Report {
@@ -38,7 +38,7 @@ impl Report {
             self.bare.as_secs_f64()
         );
         println!("ratio      {:.2} of the bare loop\n", pipeline / bare);
-        let mut table = Table::new(["PROCESS", "CPU S / 1000 RECORDS", "PEAK MEMORY"]);
+        let mut table = TextTable::new(["PROCESS", "CPU S / 1000 RECORDS", "PEAK MEMORY"]);
         for (name, usage) in &self.processes {
             table.row([
                 (*name).to_owned(),

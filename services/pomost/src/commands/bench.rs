@@ -12,6 +12,7 @@ use anyhow::{Context as _, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pomost_http::SystemClients;
 use pomost_models::{Outcome, Period, RunTrigger};
+use pomost_operations::follow::{self, RunEvent};
 use pomost_project::Project;
 use pomost_runtime::{Backends, backends::Servers, shutdown};
 use pomost_sandbox::{CrmOptions, ShopOptions};
@@ -26,11 +27,13 @@ use crate::{
         report::Report,
     },
     example::{self, Systems},
-    own_namespace::OwnNamespace,
-    progress,
+    private_namespace::PrivateNamespace,
+    progress_bar::RunProgressBar,
 };
 
 const FLOW: &str = "customers";
+
+const STOPPED: &str = "stopped before the end";
 
 /// The same customers once more, to a system where nobody is.
 const WAITING_FLOW: &str = "waiting";
@@ -91,21 +94,22 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         database_url: database,
         database_ca,
     };
-    let servers = OwnNamespace::new("pomost_bench", servers);
+    let namespace = PrivateNamespace::new("pomost_bench", servers);
     let bench = Bench {
         customers,
         loaders: loaders.get().into(),
         latency,
         outage,
-        servers: &servers,
+        namespace: &namespace,
     };
-    let measured = shutdown.run_until_cancelled(bench.measure()).await;
-    let removed = servers
-        .remove(&[FLOW, WAITING_FLOW])
-        .await
-        .context("removing the bench from the servers");
-    measured.context("stopped before the end")??.print();
-    removed?;
+    let running = async {
+        let measured = shutdown.run_until_cancelled(bench.measure()).await;
+        let removed = namespace.remove(&[FLOW, WAITING_FLOW]).await;
+        measured.context(STOPPED)??.print();
+        removed.context("removing the bench from the servers")
+    };
+    let ended = shutdown::in_time(&shutdown, running).await;
+    ended.context(STOPPED)??;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -115,7 +119,7 @@ struct Bench<'a> {
     loaders: usize,
     latency: Period,
     outage: bool,
-    servers: &'a OwnNamespace,
+    namespace: &'a PrivateNamespace,
 }
 
 impl Bench<'_> {
@@ -126,7 +130,7 @@ impl Bench<'_> {
         let (shop, shop_url) = shop(self.latency).await?;
         let systems = systems(&crm_url, &shop_url);
         project(directory.path(), &systems)?;
-        let environment = environment(self.servers, directory.path(), &systems);
+        let environment = environment(self.namespace, directory.path(), &systems);
         self.pipeline(&environment, vec![crm, shop], bare).await
     }
 
@@ -146,7 +150,7 @@ impl Bench<'_> {
         sandboxes: Vec<Process>,
         bare: Duration,
     ) -> anyhow::Result<Report> {
-        let backends = self.servers.open().await?;
+        let backends = self.namespace.open().await?;
         let mut processes = services(environment, self.loaders).await?;
         let services = processes.len();
         processes.extend(sandboxes);
@@ -155,7 +159,9 @@ impl Bench<'_> {
         }
         let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
         let run = backends.store.request_run(&request(FLOW)).await?;
-        let summary = progress::follow(&*backends.store, run, "pipeline", None).await?;
+        let mut bar = RunProgressBar::new("pipeline");
+        let mut events = |event: RunEvent<'_>| bar.show(event);
+        let ended = follow::follow(&*backends.store, run, None, &mut events).await?;
         let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
         let used = |(process, before): (&Process, Usage)| {
             let after = process.usage();
@@ -169,18 +175,16 @@ impl Bench<'_> {
         };
         let usage = processes.iter().zip(before).map(used).collect();
         ensure!(
-            summary.error.is_none(),
+            ended.error.is_none(),
             "the run failed: {}",
-            summary.error.unwrap_or_default()
+            ended.error.unwrap_or_default()
         );
         for process in processes.drain(..services) {
             process.end().await?;
         }
-        let counts = &summary.counts;
-        let created = counts.of(Outcome::Created);
         Ok(Report {
-            records: counts.records,
-            created,
+            records: ended.records,
+            created: ended.count(Outcome::Created),
             pipeline,
             bare,
             processes: usage,
@@ -216,22 +220,19 @@ async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<(
 /// What the services are told. The systems as well: what this process is told of its own must not
 /// lead them to somebody's business.
 fn environment(
-    servers: &OwnNamespace,
+    namespace: &PrivateNamespace,
     project: &Path,
     systems: &Systems,
 ) -> Vec<(&'static str, String)> {
+    let servers = &namespace.servers;
     let settings = [
-        ("POMOST_AMQP_URL", servers.servers.amqp_url.expose_secret()),
-        (
-            "POMOST_DATABASE_URL",
-            servers.servers.database_url.expose_secret(),
-        ),
-        ("POMOST_NAMESPACE", &servers.name),
+        ("POMOST_AMQP_URL", servers.amqp_url.expose_secret()),
+        ("POMOST_DATABASE_URL", servers.database_url.expose_secret()),
+        ("POMOST_NAMESPACE", &namespace.name),
         ("RUST_LOG", "warn"),
     ];
     let told = settings.into_iter().chain(systems.variables());
     let ca = servers
-        .servers
         .database_ca
         .as_deref()
         .map(|ca| ("POMOST_DATABASE_CA", ca));

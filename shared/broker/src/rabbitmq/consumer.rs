@@ -128,7 +128,7 @@ impl Source {
                 channel,
                 deliveries: deliveries.fuse(),
             }),
-            Err(error) if is_missing(&error) => Err(Error::Unroutable(self.queue.to_string())),
+            Err(error) if is_missing(&error) => Err(Error::Unroutable(self.queue.clone())),
             Err(error) => Err(self.link.unavailable(error)),
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn poisoned(
     queue: &Queue,
     properties: &BasicProperties,
     topology: &Topology,
-) -> Option<String> {
+) -> Option<Queue> {
     let written_by_a_service = properties
         .kind()
         .as_ref()
@@ -84,7 +84,7 @@ pub(super) fn poisoned(
         .as_slice()
         .iter()
         .find_map(queue_of_death_by_delivery_limit)?;
-    Some(topology.without_namespace(origin).to_owned())
+    topology.without_namespace(origin).parse().ok()
 }
 
 fn queue_of_death_by_delivery_limit(death: &AMQPValue) -> Option<&str> {
@@ -139,6 +139,8 @@ fn seconds_since_1970() -> u64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use pomost_models::Stage;
+
     use super::*;
     use crate::QueueLimits;
 
@@ -159,7 +161,7 @@ mod tests {
             .with_headers(headers)
     }
 
-    fn poisoned_in(queue: Queue, properties: &BasicProperties) -> Option<String> {
+    fn poisoned_in(queue: Queue, properties: &BasicProperties) -> Option<Queue> {
         poisoned(
             &queue,
             properties,
@@ -171,8 +173,8 @@ mod tests {
     fn only_a_death_by_delivery_limit_is_poison() {
         let limit = with_death("pomost.batch.v1", "delivery_limit");
         assert_eq!(
-            poisoned_in(Queue::Dead, &limit).as_deref(),
-            Some("load.customers")
+            poisoned_in(Queue::Dead, &limit),
+            Some(Queue::work(Stage::Load, "customers"))
         );
         assert_eq!(
             poisoned_in(Queue::Dead, &with_death("pomost.batch.v1", "expired")),

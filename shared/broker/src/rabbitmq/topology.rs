@@ -72,8 +72,8 @@ pub(super) struct Binding {
 pub(super) struct Destination {
     pub(super) exchange: String,
     pub(super) routing_key: String,
-    /// The name of the queue where it ends, without the namespace.
-    pub(super) to: String,
+    /// The queue where the message ends.
+    pub(super) to: Queue,
     /// The queue that takes no more once it holds as many messages as the limit.
     pub(super) bounded: Option<String>,
     pub(super) limit: u32,
@@ -140,21 +140,23 @@ impl Topology {
 
     /// Where a message is published to. One that is to wait begins at the longest delay it passes.
     pub(super) fn destination(&self, route: &Route) -> Destination {
-        let to = route.to.to_string();
+        let name = route.to.to_string();
         let longest = route
             .delay
             .and_then(|seconds| Some((seconds, seconds.checked_ilog2()?)));
         let (exchange, routing_key) = match (longest, &route.to) {
-            (Some((seconds, power)), _) => (self.delay(power), format!("{}.{to}", digits(seconds))),
-            (None, Queue::Dead) => (self.dead_letter_exchange(), to.clone()),
-            (None, Queue::Work { .. }) => (self.namespace.clone(), to.clone()),
+            (Some((seconds, power)), _) => {
+                (self.delay(power), format!("{}.{name}", digits(seconds)))
+            }
+            (None, Queue::Dead) => (self.dead_letter_exchange(), name),
+            (None, Queue::Work { .. }) => (self.namespace.clone(), name),
         };
         let is_bounded = longest.is_none() && route.to.is_bounded();
         let bounded = is_bounded.then(|| self.queue_name(&route.to));
         Destination {
             exchange,
             routing_key,
-            to,
+            to: route.to.clone(),
             bounded,
             limit: self.limits.length,
         }

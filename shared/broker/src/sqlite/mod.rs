@@ -98,11 +98,11 @@ impl Broker for SqliteBroker {
     }
 
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
-        let queue = route.to.to_string();
+        let queue = || route.to.clone();
         match self.hub.publish(route, messages).await? {
             Verdict::Stored => Ok(()),
-            Verdict::Full => Err(Error::Full(queue)),
-            Verdict::Unroutable => Err(Error::Unroutable(queue)),
+            Verdict::Full => Err(Error::Full(queue())),
+            Verdict::Unroutable => Err(Error::Unroutable(queue())),
         }
     }
 
@@ -115,7 +115,7 @@ impl Broker for SqliteBroker {
             .read(move |connection| queries::exists(connection, &lookup))
             .await;
         if !self.hub.asked(exists)? {
-            return Err(Error::Unroutable(name));
+            return Err(Error::Unroutable(queue.clone()));
         }
         Ok(Box::new(SqliteConsumer::new(Session::new(
             Arc::clone(&self.hub),

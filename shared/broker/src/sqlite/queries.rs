@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::Message;
+use crate::{Message, Queue};
 
 /// What became of messages that were to be published, all of them alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum Whose {
 pub(super) struct Leased {
     pub(super) sequence: i64,
     pub(super) message: Message,
-    pub(super) poisoned: Option<String>,
+    pub(super) poisoned: Option<Queue>,
     pub(super) redelivered: bool,
 }
 
@@ -141,11 +141,11 @@ fn leased(row: &Row<'_>) -> rusqlite::Result<Leased> {
         body: Bytes::from(body),
         traceparent: row.get("traceparent")?,
     };
-    let (sequence, poisoned) = (row.get("sequence")?, row.get("poisoned")?);
+    let poisoned: Option<String> = row.get("poisoned")?;
     Ok(Leased {
-        sequence,
+        sequence: row.get("sequence")?,
         message,
-        poisoned,
+        poisoned: poisoned.and_then(|name| name.parse().ok()),
         redelivered: deliveries > 0,
     })
 }
