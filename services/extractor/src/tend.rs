@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pomost_models::{Lane, RunTrigger};
+use pomost_models::{Lane, RunTrigger, retry::renewal_interval};
 use pomost_project::Flow;
 use pomost_runtime::{ServiceContext, metrics};
 use pomost_store::{Lease, Run, RunRequest, Store};
@@ -63,7 +63,7 @@ impl Tending<'_> {
             return Ok(false);
         }
         let Some(lease) = store
-            .acquire_lease(flow, context.holder(), context.claim)
+            .acquire_lease(flow, context.holder(), context.claim_ttl)
             .await?
         else {
             return Ok(false);
@@ -178,8 +178,8 @@ async fn lane(store: &dyn Store, flow: &Flow, run: &Run) -> Result<Lane, extract
 /// Renews the lease until that fails.
 async fn keep(context: &ServiceContext, lease: &Lease) -> extraction::Error {
     loop {
-        tokio::time::sleep(context.claim / 3).await;
-        match context.store().renew_lease(lease, context.claim).await {
+        tokio::time::sleep(renewal_interval(context.claim_ttl)).await;
+        match context.store().renew_lease(lease, context.claim_ttl).await {
             Ok(()) => {}
             Err(error @ pomost_store::Error::LeaseLost(_)) => return error.into(),
             Err(error) => warn!(%error, "the lease was not renewed; trying again"),

@@ -7,7 +7,7 @@ use pomost_broker::{Delivery, Queue};
 use pomost_models::{DeadLetter, DeadLetterReason, Outcome, Stage, dead_letter::DEAD_LETTERS_TYPE};
 use pomost_runtime::{
     ServiceContext,
-    dead::{self, Diagnosis},
+    dead_letters::{self, Diagnosis},
     metrics, worker,
 };
 use pomost_store::Store;
@@ -78,7 +78,7 @@ fn letters(context: &ServiceContext, delivery: &Delivery) -> Vec<DeadLetter> {
     match &delivery.poisoned {
         Some(queue) => poisoned(context, delivery, queue),
         None => written(delivery).unwrap_or_else(|| {
-            vec![worker::unreadable(
+            vec![worker::unreadable_letter(
                 delivery,
                 &Queue::Dead,
                 "not a message of dead letters".into(),
@@ -95,7 +95,7 @@ fn written(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
         .flatten()?;
     letters
         .iter()
-        .all(|letter| worker::fits(letter.size, &letter.record))
+        .all(|letter| worker::has_valid_slots(letter.size, &letter.record))
         .then_some(letters)
 }
 
@@ -110,14 +110,14 @@ fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &Queue) -> Vec
     match worker::decode(delivery) {
         Ok(mut batch) => {
             let records = std::mem::take(&mut batch.records);
-            let under = context.under(&batch.flow);
+            let under = context.letter_flow(&batch.flow);
             let letter = |record| DeadLetter {
                 traceparent: delivery.message.traceparent.clone(),
-                ..dead::letter(under.clone(), &batch, record, stage, diagnosis.clone())
+                ..dead_letters::of_record(under.clone(), &batch, record, stage, diagnosis.clone())
             };
             records.into_iter().map(letter).collect()
         }
-        Err(reason) => vec![worker::unreadable(delivery, queue, reason)],
+        Err(reason) => vec![worker::unreadable_letter(delivery, queue, reason)],
     }
 }
 

@@ -9,7 +9,7 @@ use pomost_http::{
 use pomost_models::{Batch, DeadLetter, DeadLetterReason, Outcome, Record, SlotOutcomes, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
-    dead::{self, Diagnosis},
+    dead_letters::{self, Diagnosis},
     metrics,
 };
 use pomost_store::{
@@ -157,7 +157,7 @@ impl<'a> Tally<'a> {
 
     /// The batches that come again, and by which delay.
     pub fn coming_again(&self) -> Vec<(Route, Batch)> {
-        let queue = Queue::of(Stage::Load, self.batch);
+        let queue = Queue::for_batch(Stage::Load, self.batch);
         let batch = |(again, records): (&RetryKey, &Vec<Record>)| {
             let batch = self.batch.with_records(records.clone());
             let route = Route::delayed(queue.clone(), again.delay);
@@ -281,7 +281,7 @@ impl<'a> Tally<'a> {
     }
 
     fn letter(&self, record: Record, diagnosis: Diagnosis) -> DeadLetter {
-        dead::letter(
+        dead_letters::of_record(
             Some(self.flow.into()),
             self.batch,
             record,
@@ -448,6 +448,17 @@ mod tests {
             delays,
             [(7, 1, 1), (7, 2, 5), (7, 3, 30), (7, 4, 30), (7, 1001, 30)]
         );
+    }
+
+    #[test]
+    fn a_record_of_a_system_that_is_held_comes_again_each_minute_since_the_hold_may_be_released() {
+        let after = |class, seconds| {
+            let asked = Some(Duration::from_secs(seconds));
+            again(batch(0, 0), class, asked).unwrap().0
+        };
+        assert_eq!(after(FailureClass::Throttled, 7), 7);
+        assert_eq!(after(FailureClass::Throttled, 3000), 60);
+        assert_eq!(after(FailureClass::Transient, 3000), 3000);
     }
 
     #[test]

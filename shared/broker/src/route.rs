@@ -41,7 +41,7 @@ impl Queue {
     }
 
     /// The queue of a stage for a batch.
-    pub fn of(stage: Stage, batch: &Batch) -> Queue {
+    pub fn for_batch(stage: Stage, batch: &Batch) -> Queue {
         Queue::in_lane(stage, &batch.flow, batch.lane)
     }
 

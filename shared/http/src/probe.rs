@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use pomost_models::retry::renewal_interval;
 use pomost_store::{Lease, Result, Store};
 use tokio::{runtime::Handle, time::sleep};
 use tracing::warn;
@@ -41,7 +42,7 @@ impl Right {
 
     async fn keep(&self) -> Infallible {
         loop {
-            sleep(self.outlives / 3).await;
+            sleep(renewal_interval(self.outlives)).await;
             if let Err(error) = self.store.renew_lease(&self.lease, self.outlives).await {
                 warn!(%error, "another replica may try the system as well");
             }

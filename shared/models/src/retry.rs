@@ -15,6 +15,11 @@ pub fn growing_delay(tries: u32) -> u32 {
     GROWING[place.min(GROWING.len() - 1)]
 }
 
+/// The time between two renewals of a lease or a claim of this lifetime: two renewals may fail before it runs out.
+pub fn renewal_interval(lifetime: Duration) -> Duration {
+    lifetime / 3
+}
+
 /// The delay that a server asked for with `Retry-After` (RFC 9110 §10.2.3), in whole seconds: no less than
 /// that, at least one and at most an hour. What comes back earlier than the server asked for is told how much of
 /// that is left, and waits again.

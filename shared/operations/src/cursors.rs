@@ -1,4 +1,4 @@
-//! Cursors: showing and setting how far a flow's source has been read.
+//! Cursors: showing and setting the place up to which a flow's source has been read.
 
 use jiff::Timestamp;
 use pomost_extractor::cursor;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{Error, Result, open};
 
-/// How far a flow's source has been read.
+/// The cursor of a flow: the place up to which its source has been read.
 #[derive(Debug, Clone, Serialize)]
 pub struct CursorReport {
     pub flow: String,
@@ -19,7 +19,7 @@ pub struct CursorReport {
     pub value: Option<String>,
 }
 
-/// How far a flow's source has been read.
+/// Shows the cursor of a flow.
 pub async fn show(store: &dyn Store, project: &Project, flow: &str) -> Result<CursorReport> {
     let (flow, _) = flow_with_cursor(project, flow)?;
     Ok(CursorReport {

@@ -16,7 +16,7 @@ pub enum Error {
     /// The project has no flow or system of this name.
     #[error("there is no {kind} '{name}'; {help}")]
     UnknownName {
-        /// What was looked for: `flow` or `system`.
+        /// The kind of name: `flow` or `system`.
         kind: &'static str,
         name: String,
         /// The name that was probably meant, or all names that there are.

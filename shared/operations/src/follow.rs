@@ -21,7 +21,7 @@ const OUTAGE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Number of a flow's newest runs in which records may still wait.
 const EARLIER_RUNS: u32 = 100;
 
-/// How a run that is followed goes on.
+/// An event of a run that is followed.
 #[derive(Debug)]
 pub enum RunEvent<'a> {
     /// A run is followed from now on.

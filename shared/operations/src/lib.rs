@@ -1,5 +1,5 @@
-//! What operators do with a project that runs, or that ran: look at runs, request and follow them, look at dead
-//! letters, replay or discard them, show and set cursors, and lift holds on systems.
+//! The operations on a project: looking at runs, requesting and following them, listing, replaying and discarding dead
+//! letters, showing and setting cursors, and lifting holds on systems.
 //!
 //! Nothing here prints. Every result is a typed value that can be serialised, with sensitive values masked, and what
 //! takes long tells its progress by typed events. The command line prints both; another front end may send them.

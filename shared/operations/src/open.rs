@@ -27,7 +27,7 @@ pub struct OpenBackends {
     pub run_elsewhere: bool,
 }
 
-/// How the wait for another process that runs the project goes on.
+/// An event while this process waits for another process that runs the project.
 #[derive(Debug, Clone)]
 pub enum TakeoverEvent {
     /// The other process still runs it.

@@ -21,7 +21,7 @@ pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
             error.column()
         )
     })?;
-    match fits(batch.size, &batch.records) {
+    match has_valid_slots(batch.size, &batch.records) {
         true => Ok(batch),
         false => Err(format!(
             "a batch of {} slots does not fit its records",
@@ -32,12 +32,12 @@ pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
 
 /// True when a batch may have so many slots, and each of its records is in one of them. Memory is reserved for every
 /// slot, so a message must not name any amount it likes.
-pub fn fits<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> bool {
+pub fn has_valid_slots<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> bool {
     size <= MAX_SLOTS && records.into_iter().all(|record| record.slot < size)
 }
 
 /// The dead letter of a message in a queue that cannot be read as a batch.
-pub fn unreadable(delivery: &Delivery, queue: &Queue, reason: String) -> DeadLetter {
+pub fn unreadable_letter(delivery: &Delivery, queue: &Queue, reason: String) -> DeadLetter {
     let body = String::from_utf8_lossy(&delivery.message.body);
     let (flow, stage) = match queue {
         Queue::Work { flow, stage, .. } => (flow.clone(), *stage),

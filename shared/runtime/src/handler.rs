@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use pomost_models::Batch;
 
-use crate::gate::{Backpressure, NoBackpressure};
+use crate::backpressure::{Backpressure, NoBackpressure};
 
 /// The work of a stage on a batch.
 #[async_trait]
@@ -16,7 +16,7 @@ pub trait MessageHandler: Send + Sync + 'static {
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError>;
 
     /// The backpressure of the system that the stage sends requests to.
-    fn gate(&self) -> &dyn Backpressure {
+    fn backpressure(&self) -> &dyn Backpressure {
         &NoBackpressure
     }
 }

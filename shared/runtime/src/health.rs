@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz` and `/metrics` of a process.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::{ServiceContext, metrics};
 
-/// Serves the health of a process until it ends. Returns the address it listens on.
+/// Serves the health of a process until the process ends. Returns the address that it listens on.
 pub async fn serve(address: SocketAddr, context: ServiceContext) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
@@ -20,7 +20,7 @@ pub async fn serve(address: SocketAddr, context: ServiceContext) -> std::io::Res
     Ok(bound)
 }
 
-/// Ready means that broker and store answer and nobody has asked the process to end.
+/// A process is ready when its broker and its store answer and it was not told to end.
 async fn ready(State(context): State<ServiceContext>) -> (StatusCode, String) {
     if context.shutdown.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use pomost_broker::{Broker, Error, Message, Route};
 use tracing::warn;
+
+use crate::backoff::growing_pauses;
 
 /// The time for which a publish is tried again. With the work before it, this is well under the 10 minutes for which
 /// a delivery may be held unacknowledged.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The pauses between attempts grow from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -20,10 +23,7 @@ pub(crate) async fn publish(
     route: &Route,
     messages: Vec<Message>,
 ) -> Result<(), Error> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .without_max_times()
+    let backoff = growing_pauses(FIRST_PAUSE, LONGEST_PAUSE)
         .with_total_delay(Some(PUBLISH_TIMEOUT))
         .with_jitter();
     (|| broker.publish(route, messages.clone()))

@@ -3,12 +3,15 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use pomost_project::{Project, environment::Environment};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{Backends, ServiceContext, Settings, backends, health, shutdown, telemetry};
+use crate::{
+    Backends, ServiceContext, Settings, backends, backoff::growing_pauses, health, shutdown,
+    telemetry,
+};
 
 /// The exit code of a wrong setting or project, after `EX_CONFIG` of sysexits.h.
 const MISCONFIGURED: u8 = 78;
@@ -16,6 +19,10 @@ const MISCONFIGURED: u8 = 78;
 /// The time within which the servers that a service needs have to answer at its start. Services and servers are often
 /// started together.
 const SERVER_START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The pauses between attempts to connect grow from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A process that runs one service or all of them: everything in which their starts differ.
 pub struct ServiceProcess {
@@ -122,7 +129,7 @@ async fn start(
     let context = ServiceContext {
         project: Arc::new(project),
         backends: open_backends(&settings, server_start_timeout).await?,
-        claim: settings.claim(),
+        claim_ttl: settings.claim_ttl(),
         shutdown,
     };
     context.declare().await?;
@@ -138,11 +145,8 @@ async fn open_backends(
     settings: &Settings,
     server_start_timeout: Duration,
 ) -> Result<Backends, backends::Error> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(Duration::from_secs(5))
-        .without_max_times()
-        .with_total_delay(Some(server_start_timeout));
+    let backoff =
+        growing_pauses(FIRST_PAUSE, LONGEST_PAUSE).with_total_delay(Some(server_start_timeout));
     (|| Backends::open(settings))
         .retry(backoff)
         .when(backends::Error::may_pass)

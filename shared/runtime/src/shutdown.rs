@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// The time within which work in hand is finished after the signal.
-pub const GRACE: Duration = Duration::from_secs(20);
+pub const GRACE_PERIOD: Duration = Duration::from_secs(20);
 
 /// The time within which everything has ended after the signal. With the traces that are sent last, a process has
 /// ended within 25 s, under the 30 s that Kubernetes grants.

@@ -1,4 +1,4 @@
-//! The loop around every work queue: take, decode, handle, settle.
+//! The loop around every work queue: take a message, decode it, handle it, settle it.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff};
 use futures_util::FutureExt;
 use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
 use pomost_models::{Batch, DeadLetter, DeadLetterReason, Lane, Stage, retry::growing_delay};
@@ -15,32 +15,32 @@ use tracing::{Instrument, Span, error, field, info_span, warn};
 
 use crate::{
     ServiceContext,
-    dead::{self, Diagnosis},
+    backoff::growing_pauses,
+    dead_letters::{self, Diagnosis},
     metrics, publishing, shutdown, telemetry,
 };
 
 pub use crate::{
-    batch_message::{decode, fits, unreadable},
+    batch_message::{decode, has_valid_slots, unreadable_letter},
     handler::{HandlerError, MessageHandler},
 };
 
-/// Deliveries taken ahead for each batch that is worked on, so that no worker waits for the broker.
-const AHEAD: u16 = 2;
+/// Number of deliveries taken for each batch that is worked on, so that no worker waits for the broker.
+const PREFETCH_FACTOR: u16 = 2;
 
-/// The longest delay of a batch that is handed back, as a number of tries: level 30 s.
+/// The number of tries after which the delay of a batch that is handed back grows no more: it is 30 s then.
 const LONGEST_HAND_BACK: u32 = 3;
 
-/// The pauses between attempts where the broker refuses.
+/// The pauses between attempts grow from the first to the longest while the broker refuses.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until shutdown:
-/// then what was only taken is handed back, and what is in hand is finished within
-/// [`shutdown::GRACE`]. While the handler's gate is closed the messages stay in their queue, but for one
-/// at a time to try with.
+/// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until shutdown. Then messages
+/// that were only taken are handed back, and batches in hand are finished within [`shutdown::GRACE_PERIOD`]. While the
+/// handler's backpressure is closed, messages stay in their queue, except one at a time that probes the system.
 ///
-/// What brings a process down comes again, and so does all that it had taken. Each of those is taken alone at
-/// first, so that only the one at fault comes too often.
+/// A message that brings a process down is redelivered, together with all other messages that the process had taken. So
+/// redelivered messages are handled one at a time at first, so that only the poison message uses up its deliveries.
 pub async fn work(
     context: ServiceContext,
     flow: String,
@@ -50,8 +50,9 @@ pub async fn work(
     handler: Arc<dyn MessageHandler>,
 ) {
     let queue = Queue::in_lane(stage, flow, lane);
-    let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
-    let worker = Worker {
+    let prefetch =
+        PREFETCH_FACTOR * u16::try_from(concurrency).unwrap_or(u16::MAX / PREFETCH_FACTOR);
+    let worker = QueueWorker {
         context,
         queue,
         stage,
@@ -59,17 +60,17 @@ pub async fn work(
     };
     if let Some(consumer) = worker.consume(1).await {
         worker
-            .take(consumer, 1, |delivery| !delivery.redelivered)
+            .work_on(consumer, 1, |delivery| !delivery.redelivered)
             .await;
-        worker.try_one_by_one().await;
+        worker.probe_one_by_one().await;
     }
     while let Some(consumer) = worker.consume(prefetch).await {
-        worker.take(consumer, concurrency, |_| false).await;
-        worker.try_one_by_one().await;
+        worker.work_on(consumer, concurrency, |_| false).await;
+        worker.probe_one_by_one().await;
     }
 }
 
-/// Consumes a queue, when the broker lets us; nothing where everything is to end.
+/// Consumes a queue as soon as the broker allows it; `None` on shutdown.
 pub async fn consume(
     context: &ServiceContext,
     queue: &Queue,
@@ -90,7 +91,7 @@ pub async fn consume(
     context.shutdown.run_until_cancelled(consuming).await
 }
 
-/// Somebody may have deleted a queue: then it is declared again.
+/// Waits before the next attempt. A queue that somebody has deleted is declared again.
 async fn pause_after(context: &ServiceContext, error: &Error, pauses: &mut ExponentialBackoff) {
     tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     if matches!(error, Error::Unroutable(_))
@@ -101,17 +102,17 @@ async fn pause_after(context: &ServiceContext, error: &Error, pauses: &mut Expon
 }
 
 #[derive(Clone)]
-struct Worker {
+struct QueueWorker {
     context: ServiceContext,
     queue: Queue,
     stage: Stage,
     handler: Arc<dyn MessageHandler>,
 }
 
-impl Worker {
-    /// Takes messages until the gate closes, everything is to end or one is the last; then hands back what was only
-    /// taken.
-    async fn take(
+impl QueueWorker {
+    /// Works on messages until backpressure closes, on shutdown, or up to a message that is the last. Then hands back
+    /// messages that were only taken.
+    async fn work_on(
         &self,
         mut consumer: Box<dyn Consumer>,
         concurrency: usize,
@@ -121,7 +122,7 @@ impl Worker {
         loop {
             tokio::select! {
                 () = self.context.shutdown.cancelled() => break,
-                () = self.handler.gate().closed() => break,
+                () = self.handler.backpressure().until_closed() => break,
                 Some(_) = in_hand.join_next() => {}
                 delivery = consumer.next(), if in_hand.len() < concurrency => match delivery {
                     Some(delivery) => {
@@ -138,15 +139,15 @@ impl Worker {
         self.drain(consumer, in_hand).await;
     }
 
-    /// While the gate is closed, takes a message each time one may be tried. Until then it holds none: what
-    /// is held for long, the broker gives to somebody else.
-    async fn try_one_by_one(&self) {
-        let gate = self.handler.gate();
-        while gate.is_closed() {
+    /// While backpressure is closed, takes one message each time the system may be probed. It holds no message in
+    /// between: the broker would give a message that is held for long to another consumer.
+    async fn probe_one_by_one(&self) {
+        let backpressure = self.handler.backpressure();
+        while backpressure.is_closed() {
             if self
                 .context
                 .shutdown
-                .run_until_cancelled(gate.ready())
+                .run_until_cancelled(backpressure.until_ready())
                 .await
                 .is_none()
             {
@@ -156,18 +157,18 @@ impl Worker {
                 return;
             };
             let mut in_hand = JoinSet::new();
-            if let Some(delivery) = self.next_to_try(&mut *consumer).await {
+            if let Some(delivery) = self.next_probe(&mut *consumer).await {
                 in_hand.spawn(self.clone().settle(delivery));
             }
             self.drain(consumer, in_hand).await;
         }
     }
 
-    /// The next message, unless the gate opens or everything is to end before there is one.
-    async fn next_to_try(&self, consumer: &mut dyn Consumer) -> Option<Delivery> {
+    /// The next message, unless backpressure opens or shutdown comes before there is one.
+    async fn next_probe(&self, consumer: &mut dyn Consumer) -> Option<Delivery> {
         tokio::select! {
             delivery = consumer.next() => delivery,
-            () = self.handler.gate().opened() => None,
+            () = self.handler.backpressure().until_open() => None,
             () = self.context.shutdown.cancelled() => None,
         }
     }
@@ -176,8 +177,7 @@ impl Worker {
         consume(&self.context, &self.queue, prefetch).await
     }
 
-    /// Hands back what was only taken and finishes what is in hand: where everything is to end, as far as
-    /// there is time.
+    /// Hands back messages that were only taken and finishes batches in hand: on shutdown as far as there is time.
     async fn drain(&self, mut consumer: Box<dyn Consumer>, mut in_hand: JoinSet<()>) {
         consumer.stop().await;
         let finish = async {
@@ -186,13 +186,13 @@ impl Worker {
             }
             while in_hand.join_next().await.is_some() {}
         };
-        let too_late = async {
+        let overdue = async {
             self.context.shutdown.cancelled().await;
-            tokio::time::sleep(shutdown::GRACE).await;
+            tokio::time::sleep(shutdown::GRACE_PERIOD).await;
         };
         tokio::select! {
             () = finish => {}
-            () = too_late => {
+            () = overdue => {
                 warn!(queue = %self.queue, "leaving work unfinished; another worker takes it up");
             }
         }
@@ -208,8 +208,8 @@ impl Worker {
         }
     }
 
-    /// The span of a batch, child of whoever published it; names and fields by the OpenTelemetry
-    /// messaging conventions.
+    /// The span of a batch, child of its publisher's span. Names and fields follow the OpenTelemetry conventions for
+    /// messaging.
     fn span(&self, batch: &Batch, delivery: &Delivery) -> Span {
         let span = info_span!(
             target: telemetry::STAGE_SPANS,
@@ -244,8 +244,8 @@ impl Worker {
                 metrics::count_batch(&flow, self.stage, started.elapsed());
                 acknowledge(delivery).await;
             }
-            Ok(Err(trouble)) => {
-                warn!(error = %trouble, "handing the batch back");
+            Ok(Err(error)) => {
+                warn!(%error, "handing the batch back");
                 metrics::count_handed_back(&flow, self.stage);
                 self.hand_back(delivery, waits + 1).await;
             }
@@ -253,9 +253,9 @@ impl Worker {
         }
     }
 
-    /// Publishes the message to a delay and acknowledges it. If even that fails the delivery stays
-    /// unacknowledged and comes again when the broker notices that we are gone, so it is tried for
-    /// as long as the process runs, with pauses that grow. Somebody may have deleted the delay.
+    /// Publishes the message to a delay and acknowledges it. Until that has worked, the delivery stays unacknowledged,
+    /// and it is redelivered only when the broker notices that this process has ended. So it is tried for as long as the
+    /// process runs, with pauses that grow.
     async fn hand_back(&self, delivery: Delivery, waits: u32) {
         let mut message = delivery.message.clone();
         if let (true, Ok(mut batch)) = (waits > 0, decode(&delivery)) {
@@ -274,35 +274,35 @@ impl Worker {
         acknowledge(delivery).await;
     }
 
-    /// A handler that panics on a batch would do so again: its records become dead letters.
+    /// Makes dead letters of a batch on which the handler panicked: it would panic again.
     async fn bury_poison(&self, delivery: Delivery) {
         let Ok(mut batch) = decode(&delivery) else {
             return;
         };
-        let diagnosis = Diagnosis {
-            reason: DeadLetterReason::Poison,
-            error: format!(
+        let diagnosis = Diagnosis::new(
+            DeadLetterReason::Poison,
+            format!(
                 "the {} worker panicked on this record's batch; please report it",
                 self.stage
             ),
-            pointer: None,
-        };
+        );
         let records = std::mem::take(&mut batch.records);
-        let under = self.context.under(&batch.flow);
-        let letter =
-            |record| dead::letter(under.clone(), &batch, record, self.stage, diagnosis.clone());
+        let flow = self.context.letter_flow(&batch.flow);
+        let letter = |record| {
+            dead_letters::of_record(flow.clone(), &batch, record, self.stage, diagnosis.clone())
+        };
         self.bury(delivery, records.into_iter().map(letter).collect())
             .await;
     }
 
     async fn bury_unreadable(&self, delivery: Delivery, reason: String) {
         error!(queue = %self.queue, error = reason, "a message cannot be read");
-        let letter = unreadable(&delivery, &self.queue, reason);
+        let letter = unreadable_letter(&delivery, &self.queue, reason);
         self.bury(delivery, vec![letter]).await;
     }
 
     async fn bury(&self, delivery: Delivery, letters: Vec<DeadLetter>) {
-        match dead::publish(self.context.broker(), &letters).await {
+        match dead_letters::publish(self.context.broker(), &letters).await {
             Ok(()) => acknowledge(delivery).await,
             Err(error) => {
                 warn!(queue = %self.queue, %error, "handing a message back");
@@ -313,10 +313,7 @@ impl Worker {
 }
 
 fn pauses() -> ExponentialBackoff {
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE);
-    pauses.without_max_times().build()
+    growing_pauses(FIRST_PAUSE, LONGEST_PAUSE).build()
 }
 
 async fn acknowledge(delivery: Delivery) {

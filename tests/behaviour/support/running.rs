@@ -35,11 +35,11 @@ impl Running {
         // A runner that was killed may take a moment to let go.
         let mut backends = eventually(async || Backends::embedded(directory).await).await;
         backends.broker = broker(backends.broker);
-        let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
+        let (claim_ttl, shutdown) = (Duration::from_secs(5), CancellationToken::new());
         let context = ServiceContext {
             project: Arc::new(project),
             backends,
-            claim,
+            claim_ttl,
             shutdown,
         };
         let clients = SystemClients::new(&context.project, &context.backends.store).unwrap();

@@ -2,7 +2,7 @@
 
 use pomost_models::{Batch, DeadLetter, Lane, Record, RunId, Stage};
 use pomost_project::Flow;
-use pomost_runtime::{dead, outbox};
+use pomost_runtime::{dead_letters, outbox};
 use uuid::Uuid;
 
 use super::BATCHES;
@@ -29,7 +29,7 @@ pub(super) struct Made {
     /// The run of all of them.
     pub(super) run: RunId,
     flow: String,
-    under: dead::Under,
+    under: dead_letters::LetterFlow,
     batch_size: usize,
     open: Option<Open>,
 }
@@ -89,7 +89,7 @@ impl Made {
     pub(super) fn bury(&mut self, refused: Refused) {
         let batch = self.batch(new_id(), 1);
         let under = Some(self.under.clone());
-        self.letters.push(dead::letter(
+        self.letters.push(dead_letters::of_record(
             under,
             &batch,
             refused.record,
@@ -120,7 +120,7 @@ fn new_id() -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use pomost_models::{DeadLetterReason, Operation, Version};
-    use pomost_runtime::dead::Diagnosis;
+    use pomost_runtime::dead_letters::Diagnosis;
     use serde_json::value::RawValue;
 
     use super::{super::testing, *};

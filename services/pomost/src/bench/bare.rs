@@ -1,4 +1,4 @@
-//! The bare loop: the same bodies, posted by the same client, with nothing around them.
+//! The bare loop: the same bodies, posted by the same client, without queues and without a ledger.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,7 @@ use pomost_http::{OutgoingRequest, SystemClient, SystemClients};
 use pomost_models::{Operation, Record, RunId, Version};
 use pomost_project::{Project, flow::LoadTarget};
 
-/// Reads every record of a flow and maps it, in this process: the bodies that the pipeline posts.
+/// Reads every record of a flow and maps it in this process, which gives the bodies that the pipeline posts.
 pub async fn bodies(
     project: &Project,
     clients: &SystemClients,
@@ -65,8 +65,7 @@ pub async fn bodies(
     Ok(records)
 }
 
-/// Posts the bodies to the flow's destination, as many at a time as the system allows; returns how
-/// long it took.
+/// Posts the bodies to the flow's destination, as many at a time as the system allows. Returns the time that it took.
 pub async fn post(
     project: &Project,
     clients: &SystemClients,

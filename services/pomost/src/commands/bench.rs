@@ -23,10 +23,10 @@ use tokio::net::TcpStream;
 use crate::{
     bench::{
         bare,
-        process::{Process, Usage, machine_cpu},
-        report::Report,
+        process::{MeasuredProcess, ProcessUsage, machine_cpu},
+        report::BenchReport,
     },
-    example::{self, Systems},
+    example::{self, ExampleSystems},
     private_namespace::PrivateNamespace,
     progress_bar::RunProgressBar,
 };
@@ -35,26 +35,28 @@ const FLOW: &str = "customers";
 
 const STOPPED: &str = "stopped before the end";
 
-/// The same customers once more, to a system where nobody is.
+/// A flow that reads the same customers, for a system that is down.
 const WAITING_FLOW: &str = "waiting";
-/// How long they wait before others are measured beside them.
-const WAITING: SignedDuration = SignedDuration::from_secs(15);
 
-const AWAY: &str = "system: away\nbase_url: http://127.0.0.1:1\n";
+/// The time for which those customers have waited before the measurement begins.
+const WAITING_TIME: SignedDuration = SignedDuration::from_secs(15);
+
+/// A system whose address nobody listens on.
+const AWAY_SYSTEM: &str = "system: away\nbase_url: http://127.0.0.1:1\n";
 
 /// The arguments of `pomost bench`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How many customers cross
+    /// Number of customers that cross
     #[arg(long, default_value_t = 20_000)]
     customers: u32,
-    /// How many loaders there are
+    /// Number of loaders
     #[arg(long, default_value = "1")]
     loaders: NonZeroU8,
-    /// How long each answer of the shop takes: 20ms, for example
+    /// The time that the shop takes to answer: 20ms, for example
     #[arg(long, default_value = "0ms")]
     latency: Period,
-    /// Have the same customers wait beside them for a system that is down
+    /// Let the same customers of another flow wait for a system that is down meanwhile
     #[arg(long)]
     outage: bool,
     /// The RabbitMQ to use
@@ -73,7 +75,7 @@ pub struct Arguments {
         hide_env_values = true
     )]
     database: SecretString,
-    /// The certificates that the PostgreSQL's own has to come from, as PEM
+    /// A file with the certificates, as PEM, that vouch for the PostgreSQL's own
     #[arg(long, env = "POMOST_DATABASE_CA", value_name = "FILE")]
     database_ca: Option<PathBuf>,
 }
@@ -113,7 +115,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is to be measured.
+/// The settings of a bench.
 struct Bench<'a> {
     customers: u32,
     loaders: usize,
@@ -123,7 +125,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn measure(&self) -> anyhow::Result<Report> {
+    async fn measure(&self) -> anyhow::Result<BenchReport> {
         let directory = tempfile::Builder::new().prefix("pomost-bench-").tempdir()?;
         let (crm, crm_url) = crm(self.customers).await?;
         let bare = self.bare_loop(directory.path(), &crm_url).await?;
@@ -134,7 +136,7 @@ impl Bench<'_> {
         self.pipeline(&environment, vec![crm, shop], bare).await
     }
 
-    /// How long the bare loop takes, to a shop of its own.
+    /// The time that the bare loop takes, with a shop of its own.
     async fn bare_loop(&self, directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
         let (_shop, shop_url) = shop(self.latency).await?;
         let project = project(directory, &systems(crm_url, &shop_url))?;
@@ -147,9 +149,9 @@ impl Bench<'_> {
     async fn pipeline(
         &self,
         environment: &[(&str, String)],
-        sandboxes: Vec<Process>,
+        sandboxes: Vec<MeasuredProcess>,
         bare: Duration,
-    ) -> anyhow::Result<Report> {
+    ) -> anyhow::Result<BenchReport> {
         let backends = self.namespace.open().await?;
         let mut processes = services(environment, self.loaders).await?;
         let services = processes.len();
@@ -163,11 +165,11 @@ impl Bench<'_> {
         let mut events = |event: RunEvent<'_>| bar.show(event);
         let ended = follow::follow(&*backends.store, run, None, &mut events).await?;
         let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
-        let used = |(process, before): (&Process, Usage)| {
+        let used = |(process, before): (&MeasuredProcess, ProcessUsage)| {
             let after = process.usage();
             (
                 process.name,
-                Usage {
+                ProcessUsage {
                     cpu: after.cpu - before.cpu,
                     ..after
                 },
@@ -182,7 +184,7 @@ impl Bench<'_> {
         for process in processes.drain(..services) {
             process.end().await?;
         }
-        Ok(Report {
+        Ok(BenchReport {
             records: ended.records,
             created: ended.count(Outcome::Created),
             pipeline,
@@ -201,7 +203,7 @@ fn request(flow: &str) -> RunRequest {
     }
 }
 
-/// Returns once the system has been down for a while after all that is for it was read: that is mapped by then.
+/// Waits until all records for the system that is down have been read for a while: they are mapped by then.
 async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<()> {
     let run = store.request_run(&request(WAITING_FLOW)).await?;
     loop {
@@ -210,19 +212,19 @@ async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<(
             .await?
             .and_then(|summary| summary.extracted_at);
         let is_down = !store.outages(Outage::REMEMBERED).await?.is_empty();
-        if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING >= read_at) {
+        if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING_TIME >= read_at) {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// What the services are told. The systems as well: what this process is told of its own must not
-/// lead them to somebody's business.
+/// The environment of the services. It names the sandbox systems too: variables of this process, which may name the
+/// systems of somebody's business, must not lead the services there.
 fn environment(
     namespace: &PrivateNamespace,
     project: &Path,
-    systems: &Systems,
+    systems: &ExampleSystems,
 ) -> Vec<(&'static str, String)> {
     let servers = &namespace.servers;
     let settings = [
@@ -231,28 +233,32 @@ fn environment(
         ("POMOST_NAMESPACE", &namespace.name),
         ("RUST_LOG", "warn"),
     ];
-    let told = settings.into_iter().chain(systems.variables());
+    let variables = settings.into_iter().chain(systems.variables());
     let ca = servers
         .database_ca
         .as_deref()
         .map(|ca| ("POMOST_DATABASE_CA", ca));
     let paths = [("POMOST_PROJECT", project)].into_iter().chain(ca);
     let paths = paths.map(|(name, path)| (name, path.display().to_string()));
-    told.map(|(name, value)| (name, value.to_owned()))
+    variables
+        .map(|(name, value)| (name, value.to_owned()))
         .chain(paths)
         .collect()
 }
 
 /// Starts the services and waits until each is ready.
-async fn services(environment: &[(&str, String)], loaders: usize) -> anyhow::Result<Vec<Process>> {
+async fn services(
+    environment: &[(&str, String)],
+    loaders: usize,
+) -> anyhow::Result<Vec<MeasuredProcess>> {
     let mut services = Vec::new();
     for name in ["extractor", "transformer"]
         .into_iter()
         .chain(std::iter::repeat_n("loader", loaders))
     {
         let address = free_address()?;
-        let mut service = Process::service(name, environment, address)?;
-        // Health is served when the queues are declared.
+        let mut service = MeasuredProcess::service(name, environment, address)?;
+        // A service serves its health as soon as the queues are declared.
         while TcpStream::connect(address).await.is_err() {
             service.still_runs()?;
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -266,22 +272,22 @@ fn free_address() -> std::io::Result<SocketAddr> {
     std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
-async fn crm(customers: u32) -> anyhow::Result<(Process, String)> {
-    Process::sandbox(
+async fn crm(customers: u32) -> anyhow::Result<(MeasuredProcess, String)> {
+    MeasuredProcess::sandbox(
         "sandbox CRM",
         &["crm".into(), "--customers".into(), customers.to_string()],
     )
     .await
 }
 
-async fn shop(latency: Period) -> anyhow::Result<(Process, String)> {
+async fn shop(latency: Period) -> anyhow::Result<(MeasuredProcess, String)> {
     let latency = format!("{}ms", latency.0.as_millis());
     let arguments = ["shop", "--allow-duplicates", "--latency", &latency].map(str::to_owned);
-    Process::sandbox("sandbox shop", &arguments).await
+    MeasuredProcess::sandbox("sandbox shop", &arguments).await
 }
 
-fn systems(crm_url: &str, shop_url: &str) -> Systems {
-    Systems {
+fn systems(crm_url: &str, shop_url: &str) -> ExampleSystems {
+    ExampleSystems {
         crm_url: crm_url.to_owned(),
         crm_token: CrmOptions::default().token,
         shop_url: shop_url.to_owned(),
@@ -289,8 +295,8 @@ fn systems(crm_url: &str, shop_url: &str) -> Systems {
     }
 }
 
-/// The example without its schedule: the bench says when it runs. And the flow that waits.
-fn project(directory: &Path, systems: &Systems) -> anyhow::Result<Project> {
+/// Writes the example, without its schedule since the bench requests the run, and the flow that waits.
+fn project(directory: &Path, systems: &ExampleSystems) -> anyhow::Result<Project> {
     example::write(directory, systems)?;
     let flow = directory.join("flows/customers.yaml");
     let text = std::fs::read_to_string(&flow)?;
@@ -300,11 +306,11 @@ fn project(directory: &Path, systems: &Systems) -> anyhow::Result<Project> {
         directory.join("flows/waiting.yaml"),
         waiting.replace("system: shop\n", "system: away\n"),
     )?;
-    std::fs::write(directory.join("systems/away.yaml"), AWAY)?;
+    std::fs::write(directory.join("systems/away.yaml"), AWAY_SYSTEM)?;
     std::fs::write(&flow, text)?;
     example::load(directory, systems).context("the example project")
 }
 
-fn usages(processes: &[Process]) -> Vec<Usage> {
-    processes.iter().map(Process::usage).collect()
+fn usages(processes: &[MeasuredProcess]) -> Vec<ProcessUsage> {
+    processes.iter().map(MeasuredProcess::usage).collect()
 }

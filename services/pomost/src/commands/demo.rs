@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     demo::{Demo, FLOW},
-    example::{self, Systems},
+    example::{self, ExampleSystems},
     private_namespace::PrivateNamespace,
     runner,
 };
@@ -21,7 +21,7 @@ use crate::{
 /// The arguments of `pomost demo`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How many customers the CRM has
+    /// Number of customers in the CRM
     #[arg(long, default_value_t = 1000)]
     customers: u32,
     /// Use this RabbitMQ instead of the embedded queues
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Use this PostgreSQL instead of the embedded store
     #[arg(long, value_name = "POSTGRES_URL", requires = "broker")]
     database: Option<SecretString>,
-    /// The certificates that the PostgreSQL's own has to come from, as PEM
+    /// A file with the certificates, as PEM, that vouch for the PostgreSQL's own
     #[arg(long, env = "POMOST_DATABASE_CA", value_name = "FILE")]
     database_ca: Option<PathBuf>,
     /// Leave everything running at the end, to explore
@@ -118,11 +118,11 @@ async fn start(
         None => Backends::embedded(directory.path()).await?,
     };
     let clients = SystemClients::new(&project, &backends.store)?;
-    let claim = open::settings(directory.path())?.claim();
+    let claim_ttl = open::settings(directory.path())?.claim_ttl();
     let context = ServiceContext {
         project,
         backends,
-        claim,
+        claim_ttl,
         shutdown,
     };
     context.declare().await?;
@@ -137,8 +137,8 @@ async fn start(
     })
 }
 
-fn systems(crm: &Crm, shop: &Shop) -> Systems {
-    Systems {
+fn systems(crm: &Crm, shop: &Shop) -> ExampleSystems {
+    ExampleSystems {
         crm_url: crm.url(),
         crm_token: CrmOptions::default().token,
         shop_url: shop.url(),

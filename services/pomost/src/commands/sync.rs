@@ -121,7 +121,7 @@ impl Sync {
         let context = ServiceContext {
             project: self.project.clone(),
             backends: backends?,
-            claim: self.settings.claim(),
+            claim_ttl: self.settings.claim_ttl(),
             shutdown: stop.clone(),
         };
         context.declare().await?;

@@ -19,7 +19,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Lift the hold that a system asked for with Retry-After: requests go on at once
+    /// Lift the hold that a system asked for with Retry-After: requests go on
     Resume {
         /// The system
         system: String,

@@ -24,7 +24,7 @@ use crate::{
     progress_bar::{self, RunProgressBar},
     table::TextTable,
 };
-use moment::{Changes, Moment};
+use moment::{ChangeCounts, ShopMoment};
 
 /// The flow of the example project.
 pub const FLOW: &str = "customers";
@@ -51,7 +51,7 @@ impl Demo {
             self.shop.url()
         ));
         say("\n1. All customers cross from the CRM to the shop.");
-        let crossed = self.sync(&Moment::default()).await?;
+        let crossed = self.sync(&ShopMoment::default()).await?;
         say("\n2. Nothing has changed: nothing is sent.");
         let unchanged = self.sync(&crossed).await?;
         let edit = CrmEdit {
@@ -87,7 +87,7 @@ impl Demo {
         ));
     }
 
-    async fn sync(&self, before: &Moment) -> anyhow::Result<Moment> {
+    async fn sync(&self, before: &ShopMoment) -> anyhow::Result<ShopMoment> {
         let started = Instant::now();
         let request = RunRequest {
             flow: FLOW.into(),
@@ -102,13 +102,13 @@ impl Demo {
         if let Some(error) = ended.error {
             bail!("the run failed: {error}");
         }
-        let now = Moment {
+        let now = ShopMoment {
             expected: self.crm.expected(),
             counts: self.shop.counts(),
         };
-        let sent = Changes::sent(&before.counts, &now.counts);
+        let sent = ChangeCounts::sent(&before.counts, &now.counts);
         say(&format!("   the shop was sent {sent}"));
-        let due = Changes::between(&before.expected, &now.expected);
+        let due = ChangeCounts::between(&before.expected, &now.expected);
         ensure!(sent == due, "the shop was to be sent {due}");
         Ok(now)
     }

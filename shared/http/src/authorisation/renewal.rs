@@ -15,6 +15,7 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use jiff::Timestamp;
+use pomost_models::retry::renewal_interval;
 use pomost_project::auth::SessionTokenPlace;
 use pomost_store::{Lease, Store};
 use secrecy::SecretString;
@@ -284,7 +285,7 @@ impl Renewal {
     async fn keeping<T>(&self, lease: &Lease, work: impl Future<Output = T>) -> T {
         let prolonging = async {
             loop {
-                sleep(LEASE / 3).await;
+                sleep(renewal_interval(LEASE)).await;
                 if let Err(error) = self.store.renew_lease(lease, LEASE).await {
                     warn!(system = self.system, %error, "the lease of its tokens was not prolonged");
                 }

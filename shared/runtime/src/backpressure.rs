@@ -9,13 +9,13 @@ pub trait Backpressure: Send + Sync {
     fn is_closed(&self) -> bool;
 
     /// Waits until messages are to stay in their queue.
-    async fn closed(&self);
+    async fn until_closed(&self);
 
     /// Waits until messages may be taken.
-    async fn opened(&self);
+    async fn until_open(&self);
 
     /// Waits until messages may be taken, or until it is time to probe the system with one message.
-    async fn ready(&self);
+    async fn until_ready(&self);
 }
 
 /// The backpressure of a stage that sends no requests: its worker may always take messages.
@@ -27,11 +27,11 @@ impl Backpressure for NoBackpressure {
         false
     }
 
-    async fn closed(&self) {
+    async fn until_closed(&self) {
         std::future::pending().await
     }
 
-    async fn opened(&self) {}
+    async fn until_open(&self) {}
 
-    async fn ready(&self) {}
+    async fn until_ready(&self) {}
 }
