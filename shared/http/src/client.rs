@@ -176,6 +176,14 @@ impl SystemClient {
         self.guard.may_have_been_down_since(then)
     }
 
+    /// Waits for so long, or until a hold on the system that is on now is over or released.
+    pub async fn rest(&self, length: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            () = self.pause.over() => {}
+        }
+    }
+
     /// Waits until the system is down, or until it is not.
     pub async fn until_down(&self, down: bool) {
         self.guard.until(down).await;

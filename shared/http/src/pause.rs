@@ -8,9 +8,9 @@ use std::{
 use pomost_store::Store;
 use tokio::{
     sync::Mutex as AsyncMutex,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 /// How long a request waits for the end of a pause. What would take longer is told to whoever wants
 /// to make it, who may hold a message meanwhile.
@@ -38,8 +38,20 @@ pub(crate) struct Pause {
 /// What this process knows of it.
 #[derive(Default)]
 struct Known {
-    until: Option<Instant>,
+    /// The end of the hold that the store has, which somebody may release there.
+    stored_until: Option<Instant>,
+    /// The end of the hold that the system asked this process for, while the store does not have it.
+    unstored_until: Option<Instant>,
+    /// Number of holds of this process that the store has taken. A look at the store that began before the last of
+    /// them says nothing of it.
+    stored: u64,
     refusals: Refusals,
+}
+
+impl Known {
+    fn until(&self) -> Option<Instant> {
+        self.stored_until.max(self.unstored_until)
+    }
 }
 
 /// The requests in a row that were refused as one too many, without a time.
@@ -62,9 +74,20 @@ impl Pause {
 
     /// Begins a pause, or makes it last longer: here at once, in other processes within [`LOOK`] of its being stored.
     pub(crate) async fn begin(&self, length: Duration) {
-        self.lasts(length);
-        if let Err(error) = self.store.hold_slots(&self.system, length).await {
-            warn!(system = self.system, %error, "other replicas do not know that it takes no more requests");
+        let until = Instant::now() + length;
+        self.change(|known| known.unstored_until = known.unstored_until.max(Some(until)));
+        match self.store.hold_slots(&self.system, length).await {
+            Ok(()) => self.change(|known| {
+                known.stored_until = known.stored_until.max(Some(until));
+                known.stored += 1;
+                // A longer one may be on its way to the store.
+                if known.unstored_until == Some(until) {
+                    known.unstored_until = None;
+                }
+            }),
+            Err(error) => {
+                warn!(system = self.system, %error, "other replicas do not know that it takes no more requests");
+            }
         }
     }
 
@@ -90,14 +113,26 @@ impl Pause {
             if left > PATIENCE {
                 return Err(left);
             }
-            sleep_until(Instant::now() + left).await;
+            // Somebody may release it meanwhile.
+            sleep(left.min(LOOK)).await;
+            self.look().await;
         }
         Ok(())
     }
 
+    /// Waits until a pause that is on now is over, or was released; for ever where there is none.
+    pub(crate) async fn over(&self) {
+        if !self.is_on().await {
+            return std::future::pending().await;
+        }
+        while self.is_on().await {
+            sleep(LOOK).await;
+        }
+    }
+
     /// How long it still lasts; none where there is no pause.
     pub(crate) fn left(&self) -> Option<Duration> {
-        let left = self.known().until?.checked_duration_since(Instant::now());
+        let left = self.known().until()?.checked_duration_since(Instant::now());
         left.filter(|left| !left.is_zero())
     }
 
@@ -115,20 +150,42 @@ impl Pause {
         if looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOK) {
             return;
         }
+        let stored = self.known().stored;
         if let Ok(Ok(left)) = timeout(LONGEST_LOOK, self.store.held_for(&self.system)).await {
-            self.lasts(left);
+            let until = Some(Instant::now() + left);
+            self.change(|known| {
+                known.stored_until = match known.stored == stored {
+                    true => until,
+                    false => known.stored_until.max(until),
+                };
+            });
         }
         *looked_at = Some(Instant::now());
     }
 
-    /// A new one is told once.
-    fn lasts(&self, length: Duration) {
+    /// Changes what is known. A pause that begins is logged once, and so is one that was released.
+    fn change(&self, change: impl FnOnce(&mut Known)) {
         let (now, mut known) = (Instant::now(), self.known());
-        if known.until.is_none_or(|until| until <= now) && !length.is_zero() {
-            let (system, seconds) = (&self.system, length.as_secs_f64());
-            warn!(system, seconds, "the system takes no more requests for now");
+        let left = |known: &Known| {
+            let left = known.until()?.checked_duration_since(now);
+            left.filter(|left| !left.is_zero())
+        };
+        let before = left(&known);
+        change(&mut known);
+        match (before, left(&known)) {
+            (None, Some(left)) => {
+                let (system, seconds) = (&self.system, left.as_secs_f64());
+                warn!(system, seconds, "the system takes no more requests for now");
+            }
+            // Shortly before its end it may be over by the store's clock.
+            (Some(left), None) if left > LONGEST_LOOK => {
+                info!(
+                    system = self.system,
+                    "the system takes requests again: its hold was released"
+                );
+            }
+            _ => {}
         }
-        known.until = known.until.max(Some(now + length));
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -16,6 +16,10 @@ const SHORTLY: u32 = 1;
 /// The longest delay for a system that is not ready, as a number of tries: level 30 s.
 const LONGEST_WAIT: u32 = 3;
 
+/// The longest delay for a hold, in seconds: the time until records go on whose system was resumed. What comes back
+/// earlier than the hold ends is not sent, and waits again.
+const LONGEST_HOLD_WAIT: Duration = Duration::from_secs(60);
+
 /// How often the records of a batch were tried, and how often they may be.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -68,6 +72,10 @@ impl RetryPolicy {
             AttemptCharging::All => true,
         };
         match failure.class {
+            FailureClass::Throttled => {
+                let asked = failure.retry_after;
+                Some(self.wait(asked.map(|asked| asked.min(LONGEST_HOLD_WAIT))))
+            }
             class if class.is_of_the_system() => Some(self.wait(failure.retry_after)),
             FailureClass::Transient if is_spared => Some(self.wait(failure.retry_after)),
             FailureClass::Transient => self.try_again(failure.retry_after),
