@@ -99,7 +99,7 @@ impl Command {
 )]
 fn report(error: anyhow::Error) -> ExitCode {
     match error.downcast_ref::<Error>() {
-        // Each problem has its place already.
+        // A list of problems, each of which begins with its place.
         Some(Error::Project(problems)) => eprintln!("{problems}"),
         _ => eprintln!("error: {error:#}"),
     }

@@ -61,6 +61,7 @@ pub async fn follow(
         {
             events(RunEvent::WaitsFor(outage));
         }
+        // An outage that ends and begins again is told again.
         told_class = report.waits_for.as_ref().map(|outage| outage.class.clone());
         events(RunEvent::Progress(&report));
         if report.has_ended() {

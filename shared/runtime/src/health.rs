@@ -16,6 +16,7 @@ pub async fn serve(address: SocketAddr, context: ServiceContext) -> std::io::Res
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(context))
         .route("/metrics", get(render).with_state(metrics::recorder()));
+    // It is served to the very end, so that readiness says "stopping" meanwhile.
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(bound)
 }

@@ -58,6 +58,7 @@ pub async fn work(
         stage,
         handler,
     };
+    // With a prefetch of one the broker gives no second message before the first is settled.
     if let Some(consumer) = worker.consume(1).await {
         worker
             .work_on(consumer, 1, |delivery| !delivery.redelivered)
@@ -258,6 +259,7 @@ impl QueueWorker {
     /// process runs, with pauses that grow.
     async fn hand_back(&self, delivery: Delivery, waits: u32) {
         let mut message = delivery.message.clone();
+        // A message that was only taken goes back unchanged.
         if let (true, Ok(mut batch)) = (waits > 0, decode(&delivery)) {
             batch.waits = waits;
             message.body = batch.encode().into();

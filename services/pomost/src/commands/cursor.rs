@@ -27,7 +27,7 @@ enum Action {
     Set {
         /// The flow
         flow: String,
-        /// Where to begin; left out, at the flow's start
+        /// The place to begin at; left out, the flow's start
         value: Option<String>,
         #[command(flatten)]
         project: ProjectArgument,

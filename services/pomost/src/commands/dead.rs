@@ -33,13 +33,13 @@ enum Action {
     List {
         #[command(flatten)]
         selection: SelectionArguments,
-        /// At most so many
+        /// List at most so many
         #[arg(long, default_value_t = 50)]
         limit: u32,
         #[command(flatten)]
         project: ProjectArgument,
     },
-    /// Show one with its record; sensitive fields are masked
+    /// Show a dead letter with its record; sensitive fields are masked
     Show {
         /// Its id, or the beginning of it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -47,7 +47,7 @@ enum Action {
         #[command(flatten)]
         project: ProjectArgument,
     },
-    /// Send them back to the stage that failed
+    /// Send dead letters back to the stage that failed
     Replay {
         #[command(flatten)]
         selection: SelectionArguments,
@@ -66,7 +66,7 @@ enum Action {
         #[command(flatten)]
         project: ProjectArgument,
     },
-    /// Close them for good; their records are not sent
+    /// Close dead letters for good; their records are not sent
     Discard {
         #[command(flatten)]
         selection: SelectionArguments,

@@ -12,10 +12,10 @@ use crate::{arguments::ProjectArgument, progress_bar, table::TextTable};
 /// The arguments of `pomost status`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Only this flow
+    /// Show only runs of this flow
     #[arg(long)]
     flow: Option<String>,
-    /// At most so many runs
+    /// Show at most so many runs
     #[arg(long, default_value_t = 20)]
     limit: u32,
     #[command(flatten)]

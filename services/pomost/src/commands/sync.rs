@@ -45,6 +45,7 @@ pub struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
     let project = open::project(&arguments.project.project)?;
+    // Here the error can still name the other flows.
     open::flow(&project, &arguments.flow)?;
     let project = project
         .only(&arguments.flow)
@@ -67,6 +68,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         opened,
         run,
     };
+    // Servers that have fallen silent would keep the run from being followed, and the services from ending.
     let ended = shutdown::in_time(&shutdown, sync.to_the_end(shutdown.child_token())).await;
     ended.context(STOPPED)?
 }

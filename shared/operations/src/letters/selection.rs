@@ -107,6 +107,7 @@ impl LetterPages<'_> {
                 true => Ok(None),
             };
         }
+        // The page before may have been left as it is, so the next one is chosen by its place, not by being first.
         let filter = self.selection.filter(None, self.after.take(), PAGE_SIZE);
         let letters = self.store.dead_letters(&filter).await?;
         self.after = letters.last().map(|letter| letter.id.clone());
