@@ -1,13 +1,17 @@
 //! What the command line prints, and how it ends. `UPDATE_EXPECTED=1` writes the expected outputs
 //! anew: read the difference.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Flow, Printed, Reply, Rows, World, examples, pomost};
+use crate::support::{Flow, Printed, Reply, Rows, Server, World, examples, outcomes, pomost, row};
 
 const CURSOR: &str = "cursor: { value: .at, start: \"2020-01-01\" }";
 
@@ -85,6 +89,43 @@ async fn the_cursor_can_be_shown_and_set() {
         world.source.asked_for("since"),
         ["2020-01-01", "2020-01-01"]
     );
+}
+
+/// It had asked to be left alone for an hour, and the run waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_is_resumed_is_asked_again_by_the_process_that_runs() {
+    let first = AtomicBool::new(true);
+    let source = Server::start(move |_| match first.swap(false, Ordering::Relaxed) {
+        true => {
+            let too_many = Reply::json(429, &json!({}));
+            Reply::With("retry-after", "3600".into(), Box::new(too_many))
+        }
+        false => Reply::rows([row(1), row(2)]),
+    })
+    .await;
+    let world = World::new(source, Flow::default()).await;
+    let running = world.start().await;
+    let run = running.request(None).await;
+    let store = world.backends().await.store;
+    eventually(async || match store.held_for("source").await.unwrap() {
+        Duration::ZERO => Err("the source is not held"),
+        _ => Ok(()),
+    })
+    .await;
+    let resumed = world.pomost(&["system", "resume", "source"]).await;
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert!(
+        resumed
+            .out
+            .starts_with("source: lifted a hold that would have lasted 3"),
+        "{resumed:?}"
+    );
+    assert_eq!(outcomes(&running.ended(run).await), [("created", 2)]);
+    running.stop().await;
+    let again = world.pomost(&["system", "resume", "source"]).await;
+    expect("system-resume-not-held", 0, &again);
+    let unknown = world.pomost(&["system", "resume", "sorce"]).await;
+    expect("system-resume-unknown", 1, &unknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]

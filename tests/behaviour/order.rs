@@ -1,7 +1,7 @@
 //! The changes of one key, in their order.
 
-use pomost::progress;
 use pomost_models::{DeadLetterReason, RunId, Stage};
+use pomost_operations::runs::RunReport;
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ pub(crate) async fn blocked(
     let store = world.backends().await.store;
     let summary = eventually(async || {
         let summary = store.run(run).await.unwrap().unwrap();
-        if progress::has_ended(&summary) {
+        if RunReport::from(summary.clone()).has_ended() {
             Ok(summary)
         } else {
             Err(format!("{:?}", summary.counts))

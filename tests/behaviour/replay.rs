@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use pomost::{
-    open,
-    replay::{Replayer, Wish},
-};
 use pomost_models::{DeadLetter, DeadLetterReason, RunId, Stage};
+use pomost_operations::{
+    open,
+    replay::{ReplayRequest, Replayer},
+};
 use pomost_tests::eventually;
 use serde_json::json;
 
@@ -261,7 +261,7 @@ async fn replay_cut_short_after(world: &World, messages: usize) {
         project: &project,
     };
     replayer
-        .replay(&world.dead().await, &Wish::default())
+        .replay(&world.dead().await, &ReplayRequest::default())
         .await
         .unwrap_err();
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pomost_sandbox::FaultPlan;
 use pomost_tests::{Flow, Options, Proxy, Service, Stack, prove, test_url};
+use tokio::net::TcpListener;
 
 /// Kubernetes grants 30 s, and wants some for itself.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -122,7 +123,7 @@ async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_star
 /// Nothing can be handed back, given back or recorded: what is in hand is left to others.
 #[tokio::test(flavor = "multi_thread")]
 async fn services_told_to_end_while_the_servers_are_silent_do_so_in_time() {
-    amidst_silence(async |stack, all_in_one| {
+    amidst_silence(&["run"], async |stack, all_in_one| {
         let mut services = stack
             .services()
             .into_iter()
@@ -143,7 +144,7 @@ async fn services_told_to_end_while_the_servers_are_silent_do_so_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_told_twice_to_end_leave_at_once() {
-    amidst_silence(async |stack, all_in_one| {
+    amidst_silence(&["run"], async |stack, all_in_one| {
         for service in stack.services().into_iter().chain([all_in_one]) {
             service.ask_to_end();
             service.says("a second signal leaves at once").await;
@@ -160,9 +161,59 @@ async fn services_told_twice_to_end_leave_at_once() {
     .await;
 }
 
+/// It runs the services as well, and follows a run that it cannot see any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_told_to_end_while_the_servers_are_silent_does_so_in_time() {
+    amidst_silence(&["sync", "customers"], async |_, sync| {
+        let ended = sync.terminate().await;
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        assert!(ended.took < LIMIT, "{ended:?}");
+        sync.says("the next sync or run goes on with them").await;
+    })
+    .await;
+}
+
+/// A server that takes connections and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_to_end_while_it_opens_a_silent_server_does_so_at_once() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let options = Options {
+        customers: 10,
+        ..Options::default()
+    };
+    prove(options, async |stack| {
+        let processes: [(_, &'static [&'static str], _); 3] = [
+            ("loader", &[], 0),
+            ("pomost", &["run"], 0),
+            ("pomost", &["sync", "customers"], 1),
+        ];
+        for (name, arguments, code) in processes {
+            let mut process = stack
+                .another(name)
+                .with(arguments)
+                .told("POMOST_AMQP_URL", format!("amqp://guest@{address}"))
+                .told(
+                    "POMOST_DATABASE_URL",
+                    format!("postgres://guest@{address}/it"),
+                );
+            process.start();
+            let _connection = silent.accept().await.unwrap();
+            let ended = process.terminate().await;
+            let what = format!("{name} {arguments:?}: {ended:?}: {}", process.log());
+            assert_eq!(ended.status.code(), Some(code), "{what}");
+            assert!(ended.took < LIMIT / 5, "{what}");
+        }
+    })
+    .await;
+}
+
 /// Under load the servers fall silent, though connections to them stay; in the end they speak again. The
-/// three services run, and all of them in one process as well.
-async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
+/// three services run, and all of them in one process as well, by these arguments.
+async fn amidst_silence(
+    all_in_one: &'static [&'static str],
+    and: impl AsyncFn(&mut Stack, &mut Service),
+) {
     let [broker, database] =
         ["AMQP_URL", "DATABASE_URL"].map(|url| test_url(&format!("POMOST_TEST_{url}")));
     let wires = [
@@ -186,15 +237,25 @@ async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
         });
         let run = stack.request_run().await;
         stack.created(100).await;
-        let mut all_in_one = stack.another("pomost").with(&["run"]);
+        let is_sync = all_in_one[0] == "sync";
+        let mut all_in_one = stack.another("pomost").with(all_in_one);
         all_in_one.start();
-        all_in_one.ready().await;
+        match is_sync {
+            true => stack.requested(2).await,
+            false => drop(all_in_one.ready().await),
+        }
         wires.iter().for_each(|wire| wire.set(Flow::Silent));
         and(stack, &mut all_in_one).await;
         wires.iter().for_each(|wire| wire.set(Flow::Free));
         stack.crm.set_faults(FaultPlan::default());
         stack.start_services().await;
-        stack.all_crossed_once(run).await;
+        if !is_sync {
+            return stack.all_crossed_once(run).await;
+        }
+        // Its own run reads what the first does, so the counts of the two are shared between them.
+        stack.settled(run).await;
+        stack.finish().await;
+        stack.shop_is_right();
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use pomost::example::{self, Systems};
+use pomost::example::{self, ExampleSystems};
 use pomost_broker::{SqliteBroker, testing::address_of_our_own};
 use pomost_models::{DeadLetter, RunId, RunTrigger};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
@@ -158,6 +158,16 @@ impl Stack {
         self.store.request_run(&request).await.unwrap()
     }
 
+    /// Waits until so many runs have been requested.
+    pub async fn requested(&self, runs: usize) {
+        eventually(async || match self.store.runs(Some(FLOW), 100).await {
+            Ok(requested) if requested.len() >= runs => Ok(()),
+            Ok(requested) => Err(format!("{} of {runs} runs requested", requested.len())),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+    }
+
     /// Waits until a run has been read to its end.
     pub async fn extracted(&self, run: RunId) {
         eventually(async || match self.run(run).await?.extracted_at {
@@ -306,7 +316,11 @@ impl Stack {
     }
 }
 
-async fn sandbox(customers: u32, crm_token: String, shop_key: String) -> (Crm, Shop, Systems) {
+async fn sandbox(
+    customers: u32,
+    crm_token: String,
+    shop_key: String,
+) -> (Crm, Shop, ExampleSystems) {
     let mut crm = CrmOptions {
         customers,
         address: address_of_our_own(8080),
@@ -328,7 +342,7 @@ async fn sandbox(customers: u32, crm_token: String, shop_key: String) -> (Crm, S
         Crm::start(crm).await.unwrap(),
         Shop::start(shop).await.unwrap(),
     );
-    let systems = Systems {
+    let systems = ExampleSystems {
         crm_url: crm.url(),
         crm_token,
         shop_url: shop.url(),
@@ -357,7 +371,12 @@ async fn remembering(
     )
 }
 
-fn write_project(directory: &Path, systems: &Systems, extract: &str, edits: &[(&str, &str, &str)]) {
+fn write_project(
+    directory: &Path,
+    systems: &ExampleSystems,
+    extract: &str,
+    edits: &[(&str, &str, &str)],
+) {
     example::write(directory, systems).unwrap();
     edit(
         directory,

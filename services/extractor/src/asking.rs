@@ -4,7 +4,7 @@ use pomost_expression::{Value, Variables, read};
 use pomost_http::{Failure, SendPermit};
 use pomost_models::{Batch, DeadLetterReason, Record, Version};
 use pomost_project::flow::FetchRequest;
-use pomost_runtime::dead::Diagnosis;
+use pomost_runtime::dead_letters::Diagnosis;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 

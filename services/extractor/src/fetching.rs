@@ -15,8 +15,8 @@ use pomost_models::{Batch, DeadLetter, DeadLetterReason, Outcome, Record, SlotOu
 use pomost_project::Flow;
 use pomost_runtime::{
     ServiceContext,
-    dead::{self, Diagnosis},
-    gate::Backpressure,
+    backpressure::Backpressure,
+    dead_letters::{self, Diagnosis},
     metrics, outbox,
     worker::{HandlerError, MessageHandler},
 };
@@ -66,7 +66,7 @@ impl MessageHandler for FetchHandler {
         self.pass_on(fetched).await
     }
 
-    fn gate(&self) -> &dyn Backpressure {
+    fn backpressure(&self) -> &dyn Backpressure {
         self
     }
 }
@@ -125,15 +125,15 @@ impl FetchHandler {
         } else {
             &[&next]
         };
-        outbox::enter(backends, flow, Stage::Transform, next, &letters).await?;
+        outbox::publish_entering(backends, flow, Stage::Transform, next, &letters).await?;
         for (again, told) in again {
             let RetryKey {
                 delay,
                 attempt,
                 waits,
             } = again;
-            let route = Route::delayed(Queue::of(Stage::Extract, batch), delay);
-            outbox::send(
+            let route = Route::delayed(Queue::for_batch(Stage::Extract, batch), delay);
+            outbox::publish_batches(
                 &*backends.broker,
                 &route,
                 &[&Batch {
@@ -162,15 +162,15 @@ impl Backpressure for FetchHandler {
         self.source.client.is_down()
     }
 
-    async fn closed(&self) {
+    async fn until_closed(&self) {
         self.source.client.until_down(true).await;
     }
 
-    async fn opened(&self) {
+    async fn until_open(&self) {
         self.source.client.until_down(false).await;
     }
 
-    async fn ready(&self) {
+    async fn until_ready(&self) {
         self.source.client.until_ready().await;
     }
 }
@@ -242,7 +242,7 @@ impl<'a> Fetched<'a> {
 
     fn bury(&mut self, record: Record, diagnosis: Diagnosis) {
         let under = Some(self.flow.into());
-        self.letters.push(dead::letter(
+        self.letters.push(dead_letters::of_record(
             under,
             self.batch,
             record,

@@ -50,7 +50,7 @@ impl Patience {
             true => debug!(flow, error = %failure, class, wait, "the source waits"),
             false => warn!(flow, error = %failure, class, wait, "the source waits"),
         }
-        tokio::time::sleep(delay).await;
+        client.rest(delay).await;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use pomost_expression::{EvaluationError, Expression, Value, Variables, given, name, text, write};
 use pomost_models::{DeadLetterReason, Operation, Record, Version, VersionType};
 use pomost_project::{Flow, flow::DeletionRules, webhook::WebhookRules};
-use pomost_runtime::dead::Diagnosis;
+use pomost_runtime::dead_letters::Diagnosis;
 use serde_json::value::RawValue;
 
 use crate::wall_clock::{self, WallClock};

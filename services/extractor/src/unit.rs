@@ -5,7 +5,7 @@ use pomost_models::{
     Batch, BatchId, DeadLetter, DeadLetterReason, Operation, Record, Stage, Version,
 };
 use pomost_runtime::{
-    dead::{self, Diagnosis},
+    dead_letters::{self, Diagnosis},
     metrics, outbox,
     worker::HandlerError,
 };
@@ -266,7 +266,7 @@ impl<'a> Unit<'a> {
             .collect();
         // However long the queue is full: a page given up would be read anew, from its first row.
         while let Err(trouble) =
-            outbox::enter(backends, flow, Stage::Transform, &full, &letters).await
+            outbox::publish_entering(backends, flow, Stage::Transform, &full, &letters).await
         {
             if !matches!(trouble, HandlerError::Broker(pomost_broker::Error::Full(_))) {
                 return Err(trouble.into());
@@ -296,8 +296,9 @@ impl<'a> Unit<'a> {
             batch.size += 1;
         }
         let under = || Some(self.extraction.flow().into());
-        let letter =
-            |(record, diagnosis)| dead::letter(under(), &batch, record, Stage::Extract, diagnosis);
+        let letter = |(record, diagnosis)| {
+            dead_letters::of_record(under(), &batch, record, Stage::Extract, diagnosis)
+        };
         letters.extend(refused.into_iter().map(letter));
         batch
     }

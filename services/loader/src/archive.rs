@@ -7,7 +7,7 @@ use pomost_broker::{Delivery, Queue};
 use pomost_models::{DeadLetter, DeadLetterReason, Outcome, Stage, dead_letter::DEAD_LETTERS_TYPE};
 use pomost_runtime::{
     ServiceContext,
-    dead::{self, Diagnosis},
+    dead_letters::{self, Diagnosis},
     metrics, worker,
 };
 use pomost_store::Store;
@@ -80,9 +80,9 @@ fn letters(context: &ServiceContext, delivery: &Delivery) -> Vec<DeadLetter> {
     match &delivery.poisoned {
         Some(queue) => poisoned(context, delivery, queue),
         None => written(delivery).unwrap_or_else(|| {
-            vec![unreadable(
+            vec![worker::unreadable_letter(
                 delivery,
-                "dead",
+                &Queue::Dead,
                 "not a message of dead letters".into(),
             )]
         }),
@@ -97,13 +97,13 @@ fn written(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
         .flatten()?;
     letters
         .iter()
-        .all(|letter| worker::fits(letter.size, &letter.record))
+        .all(|letter| worker::has_valid_slots(letter.size, &letter.record))
         .then_some(letters)
 }
 
 /// A batch on which workers kept dying: the broker gave it up, and every record in it with it.
-fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &str) -> Vec<DeadLetter> {
-    let stage = stage_of(queue);
+fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &Queue) -> Vec<DeadLetter> {
+    let stage = queue.stage().unwrap_or(Stage::Load);
     let diagnosis = Diagnosis {
         reason: DeadLetterReason::Poison,
         error: format!("the {stage} worker died on this record's batch again and again"),
@@ -112,28 +112,15 @@ fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &str) -> Vec<D
     match worker::decode(delivery) {
         Ok(mut batch) => {
             let records = std::mem::take(&mut batch.records);
-            let under = context.under(&batch.flow);
+            let under = context.letter_flow(&batch.flow);
             let letter = |record| DeadLetter {
                 traceparent: delivery.message.traceparent.clone(),
-                ..dead::letter(under.clone(), &batch, record, stage, diagnosis.clone())
+                ..dead_letters::of_record(under.clone(), &batch, record, stage, diagnosis.clone())
             };
             records.into_iter().map(letter).collect()
         }
-        Err(reason) => vec![unreadable(delivery, queue, reason)],
+        Err(reason) => vec![worker::unreadable_letter(delivery, queue, reason)],
     }
-}
-
-fn unreadable(delivery: &Delivery, queue: &str, reason: String) -> DeadLetter {
-    worker::unreadable(delivery, queue, stage_of(queue), reason)
-}
-
-/// The stage is the first word of a queue's name.
-fn stage_of(queue: &str) -> Stage {
-    queue
-        .split('.')
-        .next()
-        .and_then(|word| word.parse().ok())
-        .unwrap_or(Stage::Load)
 }
 
 fn count(letters: &[DeadLetter]) {

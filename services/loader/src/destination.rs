@@ -12,7 +12,7 @@ use pomost_project::{
     Flow,
     flow::{LoadTarget, SystemDestination},
 };
-use pomost_runtime::gate::Backpressure;
+use pomost_runtime::backpressure::Backpressure;
 use pomost_store::{ClaimResult, ledger::ContentHash};
 use tokio::time::Instant;
 
@@ -186,20 +186,20 @@ impl Backpressure for Destination {
         self.client.as_ref().is_some_and(SystemClient::is_down)
     }
 
-    async fn closed(&self) {
+    async fn until_closed(&self) {
         match &self.client {
             Some(client) => client.until_down(true).await,
             None => std::future::pending().await,
         }
     }
 
-    async fn opened(&self) {
+    async fn until_open(&self) {
         if let Some(client) = &self.client {
             client.until_down(false).await;
         }
     }
 
-    async fn ready(&self) {
+    async fn until_ready(&self) {
         if let Some(client) = &self.client {
             client.until_ready().await;
         }

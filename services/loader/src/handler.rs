@@ -8,9 +8,9 @@ use pomost_http::SendPermit;
 use pomost_models::{AttemptFingerprint, Batch, Record};
 use pomost_project::flow::ChangeOrder;
 use pomost_runtime::{
-    ServiceContext, dead,
-    gate::Backpressure,
-    outbox,
+    ServiceContext,
+    backpressure::Backpressure,
+    dead_letters, outbox,
     worker::{HandlerError, MessageHandler},
 };
 use pomost_store::{BatchSettlement, Claim, ClaimEntry, ClaimResult, ClaimToken, Error};
@@ -62,7 +62,7 @@ impl MessageHandler for LoadHandler {
         Ok(())
     }
 
-    fn gate(&self) -> &dyn Backpressure {
+    fn backpressure(&self) -> &dyn Backpressure {
         &self.destination
     }
 }
@@ -92,7 +92,7 @@ impl LoadHandler {
             same_version_type: self.destination.flow.extract.version_type.is_none(),
             in_flight_for: self.destination.patience(),
         };
-        let (store, ttl) = (self.context.store(), self.context.claim);
+        let (store, ttl) = (self.context.store(), self.context.claim_ttl);
         let answers = store.claim(&claim, ttl).await?;
         let hold = Hold::of(store, &claim, &answers, ttl, began);
         let claimed = claim.entries.iter().zip(&answers);
@@ -173,9 +173,9 @@ impl LoadHandler {
         tally.report();
         let broker = self.context.broker();
         for (route, batch) in tally.coming_again() {
-            outbox::send(broker, &route, &[&batch]).await?;
+            outbox::publish_batches(broker, &route, &[&batch]).await?;
         }
-        dead::publish(broker, tally.letters()).await?;
+        dead_letters::publish(broker, tally.letters()).await?;
         Ok(self.turns.after(&tally).await?)
     }
 

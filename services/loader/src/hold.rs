@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use pomost_models::retry::renewal_interval;
 use pomost_store::{Claim, ClaimResult, Store};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
@@ -50,7 +51,7 @@ impl<'a> Hold<'a> {
     /// next turn.
     pub(crate) async fn keep(&self) -> Infallible {
         loop {
-            sleep(self.ttl / 3).await;
+            sleep(renewal_interval(self.ttl)).await;
             let asked = Instant::now();
             match self.store.renew_claim(&self.got(), self.ttl).await {
                 Ok(true) => self.holds_until(asked + self.ttl),

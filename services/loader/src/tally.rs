@@ -9,7 +9,7 @@ use pomost_http::{
 use pomost_models::{Batch, DeadLetter, DeadLetterReason, Outcome, Record, SlotOutcomes, Stage};
 use pomost_project::Flow;
 use pomost_runtime::{
-    dead::{self, Diagnosis},
+    dead_letters::{self, Diagnosis},
     metrics,
 };
 use pomost_store::{
@@ -160,7 +160,7 @@ impl<'a> Tally<'a> {
 
     /// The batches that come again, and by which delay.
     pub fn coming_again(&self) -> Vec<(Route, Batch)> {
-        let queue = Queue::of(Stage::Load, self.batch);
+        let queue = Queue::for_batch(Stage::Load, self.batch);
         let batch = |(again, records): (&RetryKey, &Vec<Record>)| {
             let batch = self.batch.with_records(records.clone());
             let route = Route::delayed(queue.clone(), again.delay);
@@ -284,7 +284,7 @@ impl<'a> Tally<'a> {
     }
 
     fn letter(&self, record: Record, diagnosis: Diagnosis) -> DeadLetter {
-        dead::letter(
+        dead_letters::of_record(
             Some(self.flow.into()),
             self.batch,
             record,
@@ -451,6 +451,17 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_a_system_that_is_held_comes_again_each_minute_since_the_hold_may_be_released() {
+        let after = |class, seconds| {
+            let asked = Some(Duration::from_secs(seconds));
+            again(batch(0, 0), class, asked).unwrap().0
+        };
+        assert_eq!(after(FailureClass::Throttled, 7), 7);
+        assert_eq!(after(FailureClass::Throttled, 3000), 60);
+        assert_eq!(after(FailureClass::Transient, 3000), 3000);
+    }
+
+    #[test]
     fn while_the_system_is_down_what_may_pass_costs_no_attempt_and_what_is_invalid_is_dead_all_the_same()
      {
         let (flow, batch) = (flow(), batch(7, 1));
@@ -482,9 +493,13 @@ mod tests {
 
     #[test]
     fn the_system_is_left_alone_for_as_long_as_it_asked() {
-        for class in [FailureClass::Transient, FailureClass::Throttled] {
-            let (delay, _) = again(batch(0, 0), class, Some(Duration::from_secs(100))).unwrap();
-            assert_eq!(delay, 100);
+        for (class, asked) in [
+            (FailureClass::Transient, 100),
+            (FailureClass::Throttled, 50),
+        ] {
+            let (delay, _) =
+                again(batch(0, 0), class, Some(Duration::from_secs(asked.into()))).unwrap();
+            assert_eq!(delay, asked);
         }
     }
 

@@ -191,8 +191,8 @@ impl Turns {
                 return Ok(());
             }
             for of_lane in parked.chunk_by(|one, next| one.lane == next.lane) {
-                let route = Route::to(Queue::of(Stage::Load, &of_lane[0]));
-                outbox::send(
+                let route = Route::to(Queue::for_batch(Stage::Load, &of_lane[0]));
+                outbox::publish_batches(
                     self.context.broker(),
                     &route,
                     &of_lane.iter().collect::<Vec<_>>(),

@@ -1,34 +1,22 @@
-//! The commands and their arguments.
+//! The command line: its commands, and how a command ends.
 
-use std::{fmt, path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use pomost_project::Problems;
+use pomost_operations::Error;
 use pomost_runtime::telemetry;
 
 use crate::commands::{
-    bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync,
+    bench, check, cursor, dead, demo, eval, init, run, sandbox, schema, status, sync, system,
 };
 
-/// The exit code of a project with problems, and of an argument that makes no sense.
-const PROBLEMS: u8 = 2;
-
-/// An argument that makes no sense for the project's flow, and what was expected.
-#[derive(Debug)]
-pub(crate) struct Nonsense(pub(crate) String);
-
-impl fmt::Display for Nonsense {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Nonsense {}
+/// The exit code for a project with problems, and for an argument that makes no sense.
+const INVALID_INPUT: u8 = 2;
 
 /// Moves business records between systems that only have HTTP APIs in common.
 #[derive(Debug, Parser)]
 #[command(name = "pomost", version)]
-pub struct Cli {
+pub struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
@@ -51,6 +39,8 @@ enum Command {
     Dead(dead::Arguments),
     /// Show or set how far a flow's source has been read
     Cursor(cursor::Arguments),
+    /// Let requests to a system go on that asked for a pause
+    System(system::Arguments),
     /// Try an expression on JSON from standard input
     Eval(eval::Arguments),
     /// Print the JSON Schema of a project's files, for editors
@@ -62,43 +52,38 @@ enum Command {
     Sandbox(sandbox::Arguments),
 }
 
-/// Where the project is; every command that needs one takes it.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ProjectArgument {
-    /// The project's directory
-    #[arg(long, env = "POMOST_PROJECT", default_value = ".")]
-    pub project: PathBuf,
-}
-
-impl Cli {
-    /// Runs the command to its end. Errors go to standard error; the exit code is 0 where all is
-    /// well, 2 for a project with problems, an expression that does not compile or an argument that makes no sense,
-    /// 1 for anything else.
+impl CommandLine {
+    /// Runs the command to its end. Errors go to standard error. The exit code is 0 for success, 2 for a project with
+    /// problems, an expression that does not compile or an argument that makes no sense, and 1 for anything else.
     pub fn run(self) -> ExitCode {
         let telemetry = telemetry::start_with("pomost", self.command.log_level());
-        let outcome = pomost_runtime::run_to_the_end(async move {
-            match self.command {
-                Command::Demo(arguments) => demo::run(arguments).await,
-                Command::Init(arguments) => init::run(arguments),
-                Command::Check(arguments) => check::run(arguments),
-                Command::Run(arguments) => run::run(arguments).await,
-                Command::Sync(arguments) => sync::run(arguments).await,
-                Command::Status(arguments) => status::run(arguments).await,
-                Command::Dead(arguments) => dead::run(arguments).await,
-                Command::Cursor(arguments) => cursor::run(arguments).await,
-                Command::Eval(arguments) => eval::run(arguments),
-                Command::Schema(arguments) => schema::run(arguments),
-                Command::Bench(arguments) => bench::run(arguments).await,
-                Command::Sandbox(arguments) => sandbox::run(arguments).await,
-            }
-        });
+        let outcome = pomost_runtime::run_to_the_end(self.command.run());
         telemetry.flush();
         outcome.unwrap_or_else(report)
     }
 }
 
 impl Command {
-    /// Services say what they do; the other commands show it themselves, and only trouble is logged.
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Init(arguments) => init::run(arguments),
+            Command::Check(arguments) => check::run(arguments),
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Sync(arguments) => sync::run(arguments).await,
+            Command::Status(arguments) => status::run(arguments).await,
+            Command::Dead(arguments) => dead::run(arguments).await,
+            Command::Cursor(arguments) => cursor::run(arguments).await,
+            Command::System(arguments) => system::run(arguments).await,
+            Command::Eval(arguments) => eval::run(arguments),
+            Command::Schema(arguments) => schema::run(arguments),
+            Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Sandbox(arguments) => sandbox::run(arguments).await,
+        }
+    }
+
+    /// The log level where `RUST_LOG` is not set. Services log their work; the other commands print it themselves,
+    /// so only warnings and errors are logged.
     fn log_level(&self) -> &'static str {
         match self {
             Command::Run(_) => "info",
@@ -113,14 +98,13 @@ impl Command {
     reason = "the command line's errors go to standard error"
 )]
 fn report(error: anyhow::Error) -> ExitCode {
-    if let Some(problems) = error.downcast_ref::<Problems>() {
-        eprintln!("{problems}");
-        return ExitCode::from(PROBLEMS);
+    match error.downcast_ref::<Error>() {
+        // A list of problems, each of which begins with its place.
+        Some(Error::Project(problems)) => eprintln!("{problems}"),
+        _ => eprintln!("error: {error:#}"),
     }
-    eprintln!("error: {error:#}");
-    if error.is::<Nonsense>() {
-        ExitCode::from(PROBLEMS)
-    } else {
-        ExitCode::FAILURE
+    match error.downcast_ref::<Error>() {
+        Some(Error::Project(_) | Error::InvalidArgument(_)) => ExitCode::from(INVALID_INPUT),
+        _ => ExitCode::FAILURE,
     }
 }

@@ -1,5 +1,4 @@
-//! The example project `examples/customers`, carried in the binary so that `pomost demo` needs no
-//! checkout.
+//! The example project `examples/customers`, which the binary carries so that `pomost demo` needs no checkout.
 
 use std::{fs, io, path::Path};
 
@@ -29,21 +28,19 @@ const FILES: [(&str, &str); 5] = [
     ),
 ];
 
-/// Where the example's two systems are, and what they let in.
+/// The addresses of the example's two systems, and the credentials that they take.
 #[derive(Debug, Clone)]
-pub struct Systems {
-    /// The CRM's base URL.
+pub struct ExampleSystems {
     pub crm_url: String,
     /// The CRM's bearer token.
     pub crm_token: String,
-    /// The shop's base URL.
     pub shop_url: String,
     /// The shop's API key.
     pub shop_key: String,
 }
 
 /// Writes the example into a directory, with a `.env` for its systems.
-pub fn write(directory: &Path, systems: &Systems) -> io::Result<()> {
+pub fn write(directory: &Path, systems: &ExampleSystems) -> io::Result<()> {
     for (path, content) in FILES {
         put(&directory.join(path), content)?;
     }
@@ -53,17 +50,17 @@ pub fn write(directory: &Path, systems: &Systems) -> io::Result<()> {
     put(&directory.join(".env"), &lines.concat())
 }
 
-/// The example in a directory, between these systems and no others: an environment that names the
-/// systems of somebody's business, as their own project does, has no say in it.
-pub fn load(directory: &Path, systems: &Systems) -> Result<Project, Problems> {
+/// Loads the example in a directory, for these systems and no others: variables of the environment, which may name the
+/// systems of somebody's business, are not read.
+pub fn load(directory: &Path, systems: &ExampleSystems) -> Result<Project, Problems> {
     let variables = systems
         .variables()
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     Project::load(directory, &Environment::of(directory, variables))
 }
 
-impl Systems {
-    /// What the example's files call them.
+impl ExampleSystems {
+    /// The variables by which the example's files refer to the systems.
     pub fn variables(&self) -> [(&'static str, &str); 4] {
         [
             ("CRM_URL", &self.crm_url),

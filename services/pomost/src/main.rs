@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use pomost::cli::Cli;
+use pomost::cli::CommandLine;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    CommandLine::parse().run()
 }

@@ -1,24 +1,29 @@
 //! Tables for people, aligned by column.
 
 /// A table that is printed when all its rows are known.
-pub struct Table(Vec<Vec<String>>);
+pub struct TextTable {
+    /// The headings, then the rows.
+    rows: Vec<Vec<String>>,
+}
 
-impl Table {
+impl TextTable {
     /// A table with these headings.
-    pub fn new<const N: usize>(headings: [&str; N]) -> Table {
-        Table(vec![headings.map(str::to_owned).to_vec()])
+    pub fn new<const N: usize>(headings: [&str; N]) -> TextTable {
+        TextTable {
+            rows: vec![headings.map(str::to_owned).to_vec()],
+        }
     }
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.0.push(cells.to_vec());
+        self.rows.push(cells.to_vec());
     }
 
-    /// Prints it to standard output.
+    /// Prints the table to standard output.
     #[expect(clippy::print_stdout, reason = "a command's data")]
     pub fn print(&self) {
         let widths = self.widths();
-        for row in &self.0 {
+        for row in &self.rows {
             let cells = row
                 .iter()
                 .zip(&widths)
@@ -29,9 +34,9 @@ impl Table {
     }
 
     fn widths(&self) -> Vec<usize> {
-        let columns = self.0.first().map_or(0, Vec::len);
+        let columns = self.rows.first().map_or(0, Vec::len);
         let width = |column: usize| {
-            self.0
+            self.rows
                 .iter()
                 .map(|row: &Vec<String>| row[column].chars().count())
                 .max()

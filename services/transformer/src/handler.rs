@@ -10,7 +10,7 @@ use pomost_broker::{Queue, Route};
 use pomost_models::{Batch, DeadLetter, Outcome, Record, SlotOutcomes, Stage};
 use pomost_project::{Flow, flow::ChangeOrder};
 use pomost_runtime::{
-    ServiceContext, dead, metrics, outbox,
+    ServiceContext, dead_letters, metrics, outbox,
     worker::{HandlerError, MessageHandler},
 };
 
@@ -64,13 +64,13 @@ impl TransformHandler {
             .into_iter()
             .filter(|batch| !batch.records.is_empty())
             .collect();
-        let route = Route::to(Queue::of(Stage::Load, &mapped));
-        outbox::send(broker, &route, &next).await?;
+        let route = Route::to(Queue::for_batch(Stage::Load, &mapped));
+        outbox::publish_batches(broker, &route, &next).await?;
         if !rest.records.is_empty() {
-            let route = Route::delayed(Queue::of(Stage::Transform, &rest), SHORTLY);
-            outbox::send(broker, &route, &[&rest]).await?;
+            let route = Route::delayed(Queue::for_batch(Stage::Transform, &rest), SHORTLY);
+            outbox::publish_batches(broker, &route, &[&rest]).await?;
         }
-        dead::publish(broker, &letters).await?;
+        dead_letters::publish(broker, &letters).await?;
         let store = self.context.store();
         if split.size > 0 {
             // Before the records they were split from settle, or the run could seem to have ended.
@@ -129,7 +129,7 @@ fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Tra
             },
             Err(refused) => {
                 let Refused { record, diagnosis } = *refused;
-                letters.push(dead::letter(
+                letters.push(dead_letters::of_record(
                     Some(flow.into()),
                     &batch,
                     record,

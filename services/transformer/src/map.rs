@@ -3,7 +3,7 @@
 use pomost_expression::{EvaluationError, Value, pointer_part, read, text, write};
 use pomost_models::{DeadLetterReason, Operation, Record, RunId};
 use pomost_project::{Flow, flow::ChangeOrder, schema::RecordSchema};
-use pomost_runtime::dead::Diagnosis;
+use pomost_runtime::dead_letters::Diagnosis;
 use serde_json::value::RawValue;
 
 /// The longest mapped record, in bytes. With the record it was made of beside it, it has to fit into a

@@ -1,4 +1,4 @@
-//! How many messages of 100 KB pass through each broker in a second:
+//! Measures the messages of 100 KB that pass through each broker in a second:
 //! `cargo run --release -p pomost-broker --example throughput`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -13,7 +13,7 @@ use pomost_models::Stage;
 const MESSAGES: usize = 2000;
 const BODY: usize = 100 * 1024;
 
-/// How many messages a call of the batch publisher has, and how many single publishers there are.
+/// Number of messages in a call of the batch publisher, and of single publishers.
 const TOGETHER: usize = 10;
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! What every [`Broker`] does: one suite, run over each of them by [`broker_conformance`].
+//! The behaviour of every [`Broker`]: one suite, which [`broker_conformance`] runs over each implementation.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -15,26 +15,26 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Broker, Consumer, Delivery, Error, Message, Queue, QueueLimits, Result, Route};
 
-/// Longer than anything takes that happens at all.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The time after which something that should happen counts as missing.
+pub const EVENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The flow that the suite publishes to.
 pub const FLOW: &str = "customers";
 
-/// Queues of a test's own on some broker.
+/// Queues on some broker that belong to one test.
 #[async_trait]
 pub trait Fixture: Send + Sync + Sized {
-    /// Makes a place where nobody else's queues are.
+    /// Makes a place for queues that no other test uses.
     async fn start() -> Self;
 
-    /// A broker on it, as another process would have one, with the queues of [`FLOW`] declared.
+    /// Opens a broker on that place, as another process would, with the queues of [`FLOW`] declared.
     async fn broker(&self, limits: QueueLimits) -> Arc<dyn Broker>;
 
-    /// Leaves nothing behind.
+    /// Removes everything.
     async fn clean(self);
 }
 
-/// Runs a behaviour on a fresh fixture and cleans up, also after a panic.
+/// Runs a behaviour on a new fixture and cleans up, also after a panic.
 pub async fn prove<F: Fixture>(behaviour: impl AsyncFnOnce(&F)) {
     let fixture = F::start().await;
     let outcome = AssertUnwindSafe(behaviour(&fixture)).catch_unwind().await;
@@ -44,7 +44,7 @@ pub async fn prove<F: Fixture>(behaviour: impl AsyncFnOnce(&F)) {
     }
 }
 
-/// Makes a test of every behaviour, over the [`Fixture`] named.
+/// Makes a test of every behaviour, on a fixture of this type.
 #[macro_export]
 macro_rules! broker_conformance {
     ($fixture:ty) => {
@@ -95,15 +95,15 @@ pub fn messages(numbers: std::ops::Range<u32>) -> Vec<Message> {
     numbers.map(message).collect()
 }
 
-/// The next delivery, which is to come.
+/// The next delivery; a panic where none comes.
 pub async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
-    timeout(PATIENCE, consumer.next())
+    timeout(EVENT_TIMEOUT, consumer.next())
         .await
         .expect("no delivery came")
         .expect("the consumer ended")
 }
 
-/// The next delivery's id, acknowledged.
+/// Acknowledges the next delivery, and returns its id.
 pub async fn settle_next(consumer: &mut Box<dyn Consumer>) -> String {
     let delivery = next(consumer).await;
     let id = delivery.message.id.clone();
@@ -211,7 +211,7 @@ behaviours! {
             assert_eq!(delivery.redelivered, delivered_before > 0);
         }
         let delivery = next(&mut broker.consume(&Queue::Dead, 1).await.unwrap()).await;
-        assert_eq!(delivery.poisoned, Some(queue().to_string()));
+        assert_eq!(delivery.poisoned, Some(queue()));
         assert_eq!(delivery.message, message("poison"));
         publish(&broker, vec![message("innocent")]).await.unwrap();
         assert_eq!(next(&mut consume(&broker, 1).await).await.message.id, "innocent");
@@ -227,7 +227,7 @@ behaviours! {
         for number in 0..taken {
             assert_eq!(settle_next(&mut consumer).await, number.to_string());
         }
-        timeout(PATIENCE, publish_when_there_is_room(&broker)).await.expect("it stayed full");
+        timeout(EVENT_TIMEOUT, publish_when_there_is_room(&broker)).await.expect("it stayed full");
         assert_eq!(settle_next(&mut consumer).await, "late");
     }
 
@@ -247,9 +247,9 @@ behaviours! {
         let broker = fixture.broker(QueueLimits::default()).await;
         let nowhere = Queue::work(Stage::Load, "nowhere");
         let published = broker.publish(&Route::to(nowhere.clone()), messages(0..3)).await;
-        assert!(matches!(published, Err(Error::Unroutable(name)) if name == "load.nowhere"));
+        assert!(matches!(published, Err(Error::Unroutable(queue)) if queue == nowhere));
         let consumed = broker.consume(&nowhere, 1).await;
-        assert!(matches!(consumed, Err(Error::Unroutable(name)) if name == "load.nowhere"));
+        assert!(matches!(consumed, Err(Error::Unroutable(queue)) if queue == nowhere));
         publish(&broker, messages(0..3)).await.expect("other queues still take messages");
     }
 
@@ -298,10 +298,10 @@ behaviours! {
         let mut consumer = consume(&broker, 10).await;
         let mut taken = vec![next(&mut consumer).await];
         consumer.stop().await;
-        while let Some(delivery) = timeout(PATIENCE, consumer.next()).await.expect("it does not end") {
+        while let Some(delivery) = timeout(EVENT_TIMEOUT, consumer.next()).await.expect("it does not end") {
             taken.push(delivery);
         }
-        assert!(timeout(PATIENCE, consumer.next()).await.expect("it does not stay ended").is_none());
+        assert!(timeout(EVENT_TIMEOUT, consumer.next()).await.expect("it does not stay ended").is_none());
         let rest = taken.len();
         for (number, delivery) in taken.into_iter().enumerate() {
             assert_eq!(delivery.message.id, number.to_string());
@@ -346,7 +346,7 @@ behaviours! {
         publish(&broker, messages(0..200)).await.unwrap();
         let mut ids = BTreeSet::new();
         while ids.len() < 200 {
-            let id = timeout(PATIENCE, arrived.recv()).await.expect("no delivery came").unwrap();
+            let id = timeout(EVENT_TIMEOUT, arrived.recv()).await.expect("no delivery came").unwrap();
             assert!(ids.insert(id.clone()), "{id} came twice");
         }
     }
@@ -371,13 +371,13 @@ behaviours! {
     }
 }
 
-/// Publishes until the queue is full and says how many messages it took.
+/// Publishes until the queue is full, and returns the number of messages that it took.
 async fn fill(broker: &Arc<dyn Broker>) -> u32 {
     for number in 0.. {
         match publish(broker, vec![message(number)]).await {
             Ok(()) => {}
-            Err(Error::Full(name)) => {
-                assert_eq!(name, queue().to_string());
+            Err(Error::Full(full)) => {
+                assert_eq!(full, queue());
                 return number;
             }
             Err(error) => panic!("{error}"),
@@ -393,9 +393,9 @@ async fn publish_when_there_is_room(broker: &Arc<dyn Broker>) {
     }
 }
 
-/// Gives every wait up after a moment, many times.
+/// The next delivery, of a wait that is given up many times before.
 async fn next_with_interruptions(consumer: &mut Box<dyn Consumer>) -> Delivery {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + EVENT_TIMEOUT;
     while Instant::now() < deadline {
         tokio::select! {
             biased;

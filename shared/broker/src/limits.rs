@@ -1,17 +1,17 @@
-//! How much a queue takes, and how often it delivers.
+//! Limits of queues: how many messages they take, and how often they deliver one.
 
 /// The limits of every queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Messages waiting in a queue from which on [`crate::Error::Full`] answers who publishes to it.
-    /// A call is taken or refused as a whole, and calls at the same time may pass the limit together.
-    /// What is to be delayed is always taken, and so is what comes back from a delay, and what a source
-    /// told ([`crate::Queue::is_bounded`]).
+    /// Number of waiting messages from which on a publish to the queue fails with [`crate::Error::Full`].
+    /// A publish is taken or refused as a whole, and publishes at the same time may pass the limit
+    /// together. Messages that are to be delayed or come back from a delay are always taken, and so are
+    /// rows that a source delivered ([`crate::Queue::is_bounded`]).
     pub length: u32,
-    /// Deliveries without an acknowledgement that a message survives; the one after that many
-    /// makes it a poisoned dead letter. It only brakes messages that bring their consumers down:
-    /// attempts that code can count are counted in the message. RabbitMQ fixes it when a queue is
-    /// declared.
+    /// Number of deliveries without an acknowledgement that a message survives. After one more it is a
+    /// poison message and becomes a dead letter. The limit is only for messages that bring their
+    /// consumers down: attempts that code can count are counted in the message. RabbitMQ fixes the limit
+    /// when a queue is declared.
     pub deliveries: u32,
 }
 

@@ -1,19 +1,24 @@
-//! Where messages go to and come from: the names, as plain data.
+//! The queues by their names, and the ways to them: plain data.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use pomost_models::{Batch, Lane, Stage};
 
-/// A queue that a service takes messages from.
+/// The name of the queue of dead letters.
+const DEAD: &str = "dead";
+
+/// The end of the name of a queue for backfill.
+const BACKFILL: &str = ".backfill";
+
+/// A queue that services take messages from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Queue {
     /// The work of one stage of one flow.
     Work {
-        /// `extract` for what a source told and has yet to be asked about, `transform` or `load`.
+        /// `extract` for delivered rows that the source has yet to be asked about, `transform` or `load`.
         stage: Stage,
-        /// The flow.
         flow: String,
-        /// Who goes first has a queue of its own.
+        /// Each lane has a queue of its own, so that backfill does not hold back live records.
         lane: Lane,
     },
     /// Dead letters on their way to the store.
@@ -36,67 +41,85 @@ impl Queue {
     }
 
     /// The queue of a stage for a batch.
-    pub fn of(stage: Stage, batch: &Batch) -> Queue {
+    pub fn for_batch(stage: Stage, batch: &Batch) -> Queue {
         Queue::in_lane(stage, &batch.flow, batch.lane)
     }
 
-    /// The queues that a flow needs. What a source tells is never backfill.
+    /// The queues that a flow needs. Delivered rows are never backfill, so their queue has one lane.
     pub fn of_flow(flow: &str) -> impl Iterator<Item = Queue> {
         let stages = [Stage::Transform, Stage::Load];
-        let told = Queue::work(Stage::Extract, flow);
+        let delivered = Queue::work(Stage::Extract, flow);
         let others = stages
             .into_iter()
             .flat_map(move |stage| Lane::ALL.map(|lane| Queue::in_lane(stage, flow, lane)));
-        std::iter::once(told).chain(others)
+        std::iter::once(delivered).chain(others)
     }
 
-    /// Whether it takes no more once it holds as many messages as the limit. Whoever reads a source can wait
-    /// then; a source that tells cannot, and many of them do not tell again.
+    /// The stage whose work the queue holds; none for dead letters.
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Queue::Work { stage, .. } => Some(*stage),
+            Queue::Dead => None,
+        }
+    }
+
+    /// True when the queue takes no more once it holds as many messages as the limit. An extractor that reads a source
+    /// can wait then. A source that delivers to a webhook cannot, and many do not deliver a second time.
     pub fn is_bounded(&self) -> bool {
-        !matches!(
-            self,
-            Queue::Work {
-                stage: Stage::Extract,
-                ..
-            }
-        )
+        self.stage() != Some(Stage::Extract)
     }
 }
 
-/// The name after the namespace's prefix; also the routing key: `extract.customers`, `transform.customers`,
+/// The name after the namespace's prefix, which is the routing key too: `extract.customers`, `transform.customers`,
 /// `load.customers.backfill`, `dead`.
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Queue::Work {
-                stage,
-                flow,
-                lane: Lane::Live,
-            } => write!(f, "{stage}.{flow}"),
-            Queue::Work {
-                stage,
-                flow,
-                lane: Lane::Backfill,
-            } => write!(f, "{stage}.{flow}.backfill"),
-            Queue::Dead => f.write_str("dead"),
+            Queue::Work { stage, flow, lane } => {
+                let end = if lane.is_live() { "" } else { BACKFILL };
+                write!(f, "{stage}.{flow}{end}")
+            }
+            Queue::Dead => f.write_str(DEAD),
         }
     }
 }
 
-/// The longest that a message can be made to wait, in seconds: what twelve binary digits can say.
+/// A name that is not the name of a queue.
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is not the name of a queue, such as load.customers")]
+pub struct ParseQueueError(String);
+
+impl FromStr for Queue {
+    type Err = ParseQueueError;
+
+    fn from_str(name: &str) -> Result<Queue, ParseQueueError> {
+        if name == DEAD {
+            return Ok(Queue::Dead);
+        }
+        let error = || ParseQueueError(name.to_owned());
+        let (stage, flow) = name.split_once('.').ok_or_else(error)?;
+        let stage = stage.parse().map_err(|_| error())?;
+        Ok(match flow.strip_suffix(BACKFILL) {
+            Some(flow) => Queue::in_lane(stage, flow, Lane::Backfill),
+            None => Queue::work(stage, flow),
+        })
+    }
+}
+
+/// The longest time for which a message can be delayed, in seconds: what twelve binary digits can say.
 pub const LONGEST_DELAY: u32 = (1 << 12) - 1;
 
-/// How a message gets to a queue.
+/// The way of a message to a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Route {
-    /// Where it ends.
+    /// The queue where the message ends.
     pub to: Queue,
-    /// How long it is to wait first, in seconds: up to [`LONGEST_DELAY`].
+    /// The delay before that, in seconds: up to [`LONGEST_DELAY`].
     pub delay: Option<u32>,
 }
 
 impl Route {
-    /// Straight there.
+    /// The way to a queue without a delay.
     pub fn to(queue: Queue) -> Route {
         Route {
             to: queue,
@@ -104,11 +127,27 @@ impl Route {
         }
     }
 
-    /// There, after so many seconds, at least one and at most [`LONGEST_DELAY`].
+    /// The way to a queue after a delay, of at least one second and at most [`LONGEST_DELAY`].
     pub fn delayed(queue: Queue, seconds: u32) -> Route {
         Route {
             to: queue,
             delay: Some(seconds.clamp(1, LONGEST_DELAY)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_queue_is_read_from_its_name() {
+        for queue in Queue::of_flow("customers").chain([Queue::Dead]) {
+            assert_eq!(queue.to_string().parse::<Queue>().unwrap(), queue);
+        }
+        for name in ["", "load", "loud.customers", "customers.backfill"] {
+            assert!(name.parse::<Queue>().is_err(), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The suite over RabbitMQ, and what only a server can do wrong.
+//! The suite over RabbitMQ, and behaviours that only a server has.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use pomost_broker::{
 use pomost_models::Stage;
 use uuid::Uuid;
 
-struct OwnNamespace {
+struct PrivateNamespace {
     name: String,
 }
 
 #[async_trait]
-impl Fixture for OwnNamespace {
-    async fn start() -> OwnNamespace {
-        OwnNamespace {
+impl Fixture for PrivateNamespace {
+    async fn start() -> PrivateNamespace {
+        PrivateNamespace {
             name: format!("test-{}", Uuid::new_v4()),
         }
     }
@@ -41,7 +41,7 @@ impl Fixture for OwnNamespace {
     }
 }
 
-broker_conformance!(OwnNamespace);
+broker_conformance!(PrivateNamespace);
 
 fn url() -> String {
     std::env::var("POMOST_TEST_AMQP_URL").expect(
@@ -55,7 +55,7 @@ fn queue() -> Queue {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_with_other_properties_is_incompatible() {
-    prove::<OwnNamespace>(async |fixture| {
+    prove::<PrivateNamespace>(async |fixture| {
         fixture.broker(QueueLimits::default()).await;
         let other = QueueLimits {
             deliveries: 5,
@@ -109,7 +109,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_persistent_and_carry_their_trace_as_a_string() {
-    prove::<OwnNamespace>(async |fixture| {
+    prove::<PrivateNamespace>(async |fixture| {
         let broker = fixture.broker(QueueLimits::default()).await;
         broker
             .publish(&Route::to(queue()), vec![message("seen")])
@@ -144,7 +144,7 @@ async fn messages_are_persistent_and_carry_their_trace_as_a_string() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_somebody_deleted_is_declared_again_and_consumed() {
-    prove::<OwnNamespace>(async |fixture| {
+    prove::<PrivateNamespace>(async |fixture| {
         let broker = fixture.broker(QueueLimits::default()).await;
         let mut consumer = broker.consume(&queue(), 1).await.unwrap();
         let deleting = RabbitMq::connect(&url(), &fixture.name).await.unwrap();
@@ -164,10 +164,10 @@ async fn a_queue_that_somebody_deleted_is_declared_again_and_consumed() {
     .await;
 }
 
-/// A message returned by the exchange must not pass for another call's, nor for stored.
+/// A message that the exchange returned must pass neither for a message of another call nor for a stored one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_exchange_routes_nowhere_is_unroutable_for_its_own_call_alone() {
-    prove::<OwnNamespace>(async |fixture| {
+    prove::<PrivateNamespace>(async |fixture| {
         let broker = fixture.broker(QueueLimits::default()).await;
         let connection = lapin::Connection::connect(&url(), Default::default())
             .await
@@ -194,10 +194,10 @@ async fn what_the_exchange_routes_nowhere_is_unroutable_for_its_own_call_alone()
     .await;
 }
 
-/// RabbitMQ lets nothing out of a delay once 32 messages of it were refused.
+/// RabbitMQ lets no message out of a delay queue once 32 of its messages were refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_does_not_hold_back_what_is_delayed_for_another() {
-    prove::<OwnNamespace>(async |fixture| {
+    prove::<PrivateNamespace>(async |fixture| {
         let broker = fixture
             .broker(QueueLimits {
                 length: 5,

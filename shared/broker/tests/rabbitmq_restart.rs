@@ -1,4 +1,4 @@
-//! RabbitMQ goes away in the middle of the work.
+//! Restarts of RabbitMQ in the middle of the work.
 #![allow(clippy::unwrap_used)]
 
 use std::{collections::HashSet, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
@@ -17,16 +17,16 @@ use tokio::{
     time::timeout,
 };
 
-/// How many messages arrive before the broker goes away, and how many more when it is back.
+/// Number of messages that arrive before the broker goes away, and of those that arrive after it is back.
 const SOME: usize = 300;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(120);
 
 fn queue() -> Queue {
     Queue::work(Stage::Load, FLOW)
 }
 
-/// Publishes one message after the other, each until it is confirmed, and says how many in the end.
+/// Publishes one message after the other, each until it is confirmed, and returns their number in the end.
 async fn publish_until(broker: Arc<RabbitMq>, enough: watch::Receiver<bool>) -> usize {
     let mut confirmed = 0;
     while !*enough.borrow() {
@@ -42,13 +42,13 @@ async fn publish_until(broker: Arc<RabbitMq>, enough: watch::Receiver<bool>) -> 
     confirmed
 }
 
-/// Takes messages for ever, telling how many different ones have arrived.
+/// Takes messages without an end, and tells the number of different messages that have arrived.
 async fn take(broker: Arc<RabbitMq>, progress: watch::Sender<usize>) {
     let mut consumer = broker.consume(&queue(), 20).await.unwrap();
     let mut arrived = HashSet::new();
     while let Some(delivery) = consumer.next().await {
         arrived.insert(delivery.message.id.clone());
-        // What cannot be acknowledged comes again.
+        // A message that cannot be acknowledged is delivered again.
         let _ = delivery.acknowledge().await;
         progress.send_replace(arrived.len());
     }
@@ -66,7 +66,7 @@ async fn nothing_is_lost_when(interrupt: impl AsyncFnOnce(&mut PrivateNode)) {
     let before = *arrived.borrow();
     wait_for(&mut arrived, before + SOME).await;
     end.send_replace(true);
-    let published = timeout(PATIENCE, publishing)
+    let published = timeout(RECOVERY_TIMEOUT, publishing)
         .await
         .expect("publishing stopped")
         .unwrap();
@@ -76,7 +76,7 @@ async fn nothing_is_lost_when(interrupt: impl AsyncFnOnce(&mut PrivateNode)) {
 
 async fn wait_for(arrived: &mut watch::Receiver<usize>, count: usize) {
     let waiting = arrived.wait_for(|&arrived| arrived >= count);
-    timeout(PATIENCE, waiting)
+    timeout(RECOVERY_TIMEOUT, waiting)
         .await
         .expect("messages were lost")
         .expect("taking ended");
@@ -118,7 +118,7 @@ async fn a_consumer_can_be_stopped_and_a_publish_fails_while_the_broker_is_away(
     assert!(broker.ping().await.is_err());
     consumer.stop().await;
     assert!(
-        timeout(PATIENCE, consumer.next())
+        timeout(RECOVERY_TIMEOUT, consumer.next())
             .await
             .expect("it does not end")
             .is_none()
@@ -128,7 +128,7 @@ async fn a_consumer_can_be_stopped_and_a_publish_fails_while_the_broker_is_away(
     assert_eq!(delivery.message.id, "unacknowledged");
 }
 
-/// For the test below, which kills it.
+/// The process that the test below kills.
 #[tokio::test]
 #[ignore = "it never ends"]
 #[allow(
@@ -180,5 +180,7 @@ async fn a_node_and_its_epmd_end_with_the_process_that_started_them_even_if_that
             }
         }
     };
-    timeout(PATIENCE, ending).await.expect("they live on");
+    timeout(RECOVERY_TIMEOUT, ending)
+        .await
+        .expect("they live on");
 }

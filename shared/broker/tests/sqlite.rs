@@ -1,4 +1,4 @@
-//! The suite over SQLite, and what only a file can do.
+//! The suite over SQLite, and behaviours that only a file has.
 #![allow(clippy::unwrap_used)]
 
 use std::{path::PathBuf, sync::Arc};
@@ -11,11 +11,11 @@ use pomost_broker::{
 use pomost_models::Stage;
 use tempfile::TempDir;
 
-struct OwnFile {
+struct PrivateFile {
     directory: TempDir,
 }
 
-impl OwnFile {
+impl PrivateFile {
     fn path(&self) -> PathBuf {
         self.directory.path().join("queues.db")
     }
@@ -28,9 +28,9 @@ impl OwnFile {
 }
 
 #[async_trait]
-impl Fixture for OwnFile {
-    async fn start() -> OwnFile {
-        OwnFile {
+impl Fixture for PrivateFile {
+    async fn start() -> PrivateFile {
+        PrivateFile {
             directory: tempfile::tempdir().unwrap(),
         }
     }
@@ -44,14 +44,14 @@ impl Fixture for OwnFile {
     }
 }
 
-broker_conformance!(OwnFile);
+broker_conformance!(PrivateFile);
 
 fn queue() -> Queue {
     Queue::work(Stage::Transform, FLOW)
 }
 
 /// Takes a message and vanishes: a killed process runs no destructors.
-async fn take_and_crash(file: &OwnFile, limits: QueueLimits) {
+async fn take_and_crash(file: &PrivateFile, limits: QueueLimits) {
     let broker = file.open(limits).await;
     let mut consumer = broker.consume(&queue(), 1).await.unwrap();
     std::mem::forget(next(&mut consumer).await);
@@ -60,7 +60,7 @@ async fn take_and_crash(file: &OwnFile, limits: QueueLimits) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_crashed_process_had_taken_comes_again_once_released() {
-    let file = OwnFile::start().await;
+    let file = PrivateFile::start().await;
     file.open(QueueLimits::default())
         .await
         .publish(&Route::to(queue()), messages(0..2))
@@ -77,7 +77,7 @@ async fn what_a_crashed_process_had_taken_comes_again_once_released() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter() {
     let (file, limits) = (
-        OwnFile::start().await,
+        PrivateFile::start().await,
         QueueLimits {
             deliveries: 1,
             ..QueueLimits::default()
@@ -93,12 +93,12 @@ async fn a_message_that_keeps_crashing_processes_becomes_a_poisoned_dead_letter(
         broker.release_everything().await.unwrap();
     }
     let delivery = next(&mut broker.consume(&Queue::Dead, 1).await.unwrap()).await;
-    assert_eq!(delivery.poisoned, Some(queue().to_string()));
+    assert_eq!(delivery.poisoned, Some(queue()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_consumer_notices_what_another_process_publishes() {
-    let file = OwnFile::start().await;
+    let file = PrivateFile::start().await;
     let mut consumer = file
         .open(QueueLimits::default())
         .await
@@ -116,10 +116,10 @@ async fn a_waiting_consumer_notices_what_another_process_publishes() {
     assert_eq!(delivery.message, message(0));
 }
 
-/// As on a full disk: what is there can be read, and nothing can be written for a while.
+/// The file is as on a full disk: it can be read, and nothing can be written for a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_acknowledgement_failed_makes_room_and_is_gone_once_that_can_be_written() {
-    let file = OwnFile::start().await;
+    let file = PrivateFile::start().await;
     let broker = file.open(QueueLimits::default()).await;
     broker
         .publish(&Route::to(queue()), messages(0..2))

@@ -15,6 +15,11 @@ pub fn growing_delay(tries: u32) -> u32 {
     GROWING_DELAYS_SECONDS[index.min(GROWING_DELAYS_SECONDS.len() - 1)]
 }
 
+/// The time between two renewals of a lease or a claim of this lifetime: two renewals may fail before it runs out.
+pub fn renewal_interval(lifetime: Duration) -> Duration {
+    lifetime / 3
+}
+
 /// The delay for a server's `Retry-After` (RFC 9110 §10.2.3), in whole seconds: rounded up, at
 /// least one second and at most one hour. A server that asked for more refuses the next attempt and
 /// says how much of the time is left.

@@ -1,4 +1,4 @@
-//! The broker and the store a process works with.
+//! The broker and the store of a process.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,25 +12,21 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::Settings;
 
-/// The broker and the store a process works with.
+/// The broker and the store of a process. Clones share both.
 #[derive(Clone)]
 pub struct Backends {
-    /// The queues.
     pub broker: Arc<dyn Broker>,
-    /// What is remembered.
     pub store: Arc<dyn Store>,
-    /// Held by the one process that may run an embedded project; dropped with the last clone.
+    /// The lock of the one process that may run an embedded project; released with the last clone.
     _lock: Option<Arc<ProjectLock>>,
 }
 
 /// The servers that processes share.
 #[derive(Debug, Clone)]
 pub struct Servers {
-    /// The RabbitMQ's URL.
     pub amqp_url: SecretString,
-    /// The PostgreSQL's URL.
     pub database_url: SecretString,
-    /// The file with the certificates that the PostgreSQL's own has to come from.
+    /// A file with the certificates, as PEM, that have to vouch for the certificate of the PostgreSQL.
     pub database_ca: Option<PathBuf>,
 }
 
@@ -47,17 +43,17 @@ impl Servers {
     }
 }
 
-/// Why there are no backends.
+/// The reason for which the backends could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Only one of the two is set.
+    /// Only one of the two URLs is set.
     #[error(
         "{set} is set and {missing} is not: set both for RabbitMQ and PostgreSQL, or neither for the embedded default"
     )]
     OneOfTwo {
         /// The variable that is set.
         set: &'static str,
-        /// The one that is not.
+        /// The variable that is not set.
         missing: &'static str,
     },
     /// A service was started without servers to share.
@@ -68,9 +64,7 @@ pub enum Error {
     /// The database's certificates cannot be read.
     #[error("cannot read POMOST_DATABASE_CA={}: {source}", .path.display())]
     Certificates {
-        /// Their file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// Another process runs the same embedded project.
@@ -85,7 +79,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Who runs the embedded project, where that is why there are no backends: `process 1234`.
+    /// The process that runs the embedded project already, where that is the reason: `process 1234`.
     pub fn holder(&self) -> Option<&str> {
         match self {
             Error::Locked(LockError::InUse { holder, .. }) => Some(holder),
@@ -93,7 +87,7 @@ impl Error {
         }
     }
 
-    /// Whether the same might work later: a server that is away, not a setting that is wrong.
+    /// True when the same may work later: for a server that is away, but not for a setting that is wrong.
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
@@ -104,7 +98,15 @@ impl Error {
 }
 
 impl Backends {
-    /// RabbitMQ and PostgreSQL.
+    /// Opens RabbitMQ and PostgreSQL where both URLs are set, otherwise the embedded backends, for running services.
+    pub async fn open(settings: &Settings) -> Result<Backends, Error> {
+        match settings.servers()? {
+            Some(servers) => Backends::servers(&servers, &settings.namespace).await,
+            None => Backends::embedded(&settings.project).await,
+        }
+    }
+
+    /// Connects to RabbitMQ and PostgreSQL.
     pub async fn servers(servers: &Servers, namespace: &str) -> Result<Backends, Error> {
         let (database, ca) = (
             servers.database_url.expose_secret(),
@@ -119,8 +121,8 @@ impl Backends {
         })
     }
 
-    /// Removes everything of a namespace from the servers: the tables, the exchanges, and the queues
-    /// of these flows with all that is in them.
+    /// Removes everything of a namespace from the servers: the tables, the exchanges, and the queues of these flows with
+    /// their messages.
     pub async fn remove(servers: &Servers, namespace: &str, flows: &[String]) -> Result<(), Error> {
         let (database, ca) = (
             servers.database_url.expose_secret(),
@@ -131,13 +133,13 @@ impl Backends {
         Ok(broker.delete_everything(flows).await?)
     }
 
-    /// The embedded broker and store of a project, for the one process that runs it.
+    /// Opens the embedded broker and store of a project, for the one process that runs the project.
     pub async fn embedded(project: &Path) -> Result<Backends, Error> {
         let directory = embedded_directory(project);
         let lock = ProjectLock::acquire(&directory)?;
         let store = SqliteStore::open(&directory.join("state.db")).await?;
         let broker = SqliteBroker::open(&directory.join("queues.db")).await?;
-        // We hold the lock, so whoever held claims, leases and messages before is dead.
+        // This process has the lock, so the process that held claims, leases and messages before is dead.
         store.expire_claims_and_leases().await?;
         broker.release_everything().await?;
         Ok(Backends {
@@ -147,8 +149,8 @@ impl Backends {
         })
     }
 
-    /// The embedded broker and store of a project that another process may be running: to look, and
-    /// to hand it work.
+    /// Opens the embedded broker and store of a project that another process may be running: for looking at it, and for
+    /// handing it work.
     pub async fn embedded_beside(project: &Path) -> Result<Backends, Error> {
         let directory = embedded_directory(project);
         let store = SqliteStore::open(&directory.join("state.db")).await?;
@@ -162,7 +164,7 @@ impl Backends {
 }
 
 impl Settings {
-    /// The two servers, or none where neither URL is set.
+    /// The two servers; none where neither URL is set.
     pub fn servers(&self) -> Result<Option<Servers>, Error> {
         let one_of_two = |set, missing| Err(Error::OneOfTwo { set, missing });
         match (self.amqp_url.clone(), self.database_url.clone()) {
@@ -186,7 +188,7 @@ fn embedded_directory(project: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// Waiting would not mend it, as it may where a server is away.
+    /// Waiting does not help, unlike for a server that is away.
     #[tokio::test]
     async fn certificates_that_are_not_there_are_a_wrong_setting() {
         let url = || SecretString::from("postgres://127.0.0.1:1/nowhere");

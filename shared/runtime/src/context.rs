@@ -1,4 +1,4 @@
-//! What a service is given to work with.
+//! The surroundings of a service.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -11,42 +11,40 @@ use pomost_store::Store;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{Backends, dead::Under};
+use crate::{Backends, dead_letters::LetterFlow};
 
-/// What a service is given to work with. Clones share everything.
+/// The surroundings of a service: its project, backends and shutdown. Clones share everything.
 #[derive(Clone)]
 pub struct ServiceContext {
-    /// The project it runs.
     pub project: Arc<Project>,
-    /// The broker and the store.
     pub backends: Backends,
-    /// How long a claim or a lease holds without being renewed.
-    pub claim: Duration,
+    /// The time for which a claim or a lease holds without being renewed.
+    pub claim_ttl: Duration,
     /// Cancelled when the process is to end.
     pub shutdown: CancellationToken,
 }
 
 impl ServiceContext {
-    /// The queues.
+    /// The broker of the backends.
     pub fn broker(&self) -> &dyn Broker {
         &*self.backends.broker
     }
 
-    /// What is remembered.
+    /// The store of the backends.
     pub fn store(&self) -> &dyn Store {
         &*self.backends.store
     }
 
-    /// What dead letters tell of the flow of this name; none where the project has no such flow.
-    pub fn under(&self, flow: &str) -> Option<Under> {
+    /// The part of a flow that its dead letters carry; none where the project has no such flow.
+    pub fn letter_flow(&self, flow: &str) -> Option<LetterFlow> {
         self.project
             .flows
             .get(flow)
-            .map(|flow| Under::from(&**flow))
+            .map(|flow| LetterFlow::from(&**flow))
     }
 
-    /// Names this process among the holders of leases: for people by host and process, and unlike
-    /// any other by a random part, since containers may share both.
+    /// Names this process among the holders of leases: by its host and process id, which people can read, and by a
+    /// random part, since containers may share both.
     pub fn holder(&self) -> &'static str {
         static HOLDER: LazyLock<String> = LazyLock::new(|| {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -60,7 +58,7 @@ impl ServiceContext {
         &HOLDER
     }
 
-    /// Makes the queues of every flow of the project.
+    /// Declares the queues of every flow of the project.
     pub async fn declare(&self) -> pomost_broker::Result<()> {
         let flows: Vec<String> = self.project.flows.keys().cloned().collect();
         self.broker().declare(&flows).await

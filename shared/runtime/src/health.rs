@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz` and `/metrics` of a process.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::{ServiceContext, metrics};
 
-/// Serves the health of a process until it ends. Returns the address it listens on.
+/// Serves the health of a process until the process ends. Returns the address that it listens on.
 pub async fn serve(address: SocketAddr, context: ServiceContext) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
@@ -16,11 +16,12 @@ pub async fn serve(address: SocketAddr, context: ServiceContext) -> std::io::Res
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(context))
         .route("/metrics", get(render).with_state(metrics::recorder()));
+    // It is served to the very end, so that readiness says "stopping" meanwhile.
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(bound)
 }
 
-/// Ready means that broker and store answer and nobody has asked the process to end.
+/// A process is ready when its broker and its store answer and it was not told to end.
 async fn ready(State(context): State<ServiceContext>) -> (StatusCode, String) {
     if context.shutdown.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());

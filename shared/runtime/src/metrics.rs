@@ -7,27 +7,28 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use pomost_models::{Outcome, Stage};
 
 const RECORDS_EXTRACTED: &str = "pomost_records_extracted_total";
-const DELIVERIES: &str = "pomost_webhook_deliveries_total";
+const WEBHOOK_DELIVERIES: &str = "pomost_webhook_deliveries_total";
 const RECORDS_SETTLED: &str = "pomost_records_settled_total";
 const BATCHES: &str = "pomost_batches_total";
 const BATCH_DURATION: &str = "pomost_batch_duration_seconds";
 const HANDED_BACK: &str = "pomost_batches_handed_back_total";
 const RUNS_FAILED: &str = "pomost_runs_failed_total";
 
-/// The process's recorder, installed by the first call; it renders the Prometheus text format.
+/// The process's recorder, which the first call installs. It renders the Prometheus text format.
 pub fn recorder() -> PrometheusHandle {
     static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(install);
     RECORDER.clone()
 }
 
-/// Counts records that were read and confirmed by the broker.
+/// Counts records that were read from a source and confirmed by the broker.
 pub fn count_extracted(flow: &str, records: usize) {
     counter!(RECORDS_EXTRACTED, "flow" => flow.to_owned()).increment(records as u64);
 }
 
-/// Counts a delivery to a flow's webhook, by the status of the answer to it.
+/// Counts a delivery to a flow's webhook by the status of our response.
 pub fn count_delivery(flow: &str, status: u16) {
-    counter!(DELIVERIES, "flow" => flow.to_owned(), "status" => status.to_string()).increment(1);
+    counter!(WEBHOOK_DELIVERIES, "flow" => flow.to_owned(), "status" => status.to_string())
+        .increment(1);
 }
 
 /// Counts records that settled at a stage.
@@ -36,18 +37,18 @@ pub fn count_settled(flow: &str, stage: Stage, outcome: Outcome, records: u64) {
         .increment(records);
 }
 
-/// Counts a batch that a worker is done with, and how long it took.
+/// Counts a batch that a worker has settled, and the time that took.
 pub fn count_batch(flow: &str, stage: Stage, took: Duration) {
     counter!(BATCHES, "flow" => flow.to_owned(), "stage" => stage.as_str()).increment(1);
     histogram!(BATCH_DURATION, "flow" => flow.to_owned(), "stage" => stage.as_str()).record(took);
 }
 
-/// Counts a batch that went back to its queue because something else was not ready.
+/// Counts a batch that went back to its queue because the broker, the store or a system was not ready.
 pub fn count_handed_back(flow: &str, stage: Stage) {
     counter!(HANDED_BACK, "flow" => flow.to_owned(), "stage" => stage.as_str()).increment(1);
 }
 
-/// Counts a run that could not be read to its end.
+/// Counts a run whose source could not be read to its end.
 pub fn count_failed_run(flow: &str) {
     counter!(RUNS_FAILED, "flow" => flow.to_owned()).increment(1);
 }
@@ -75,7 +76,7 @@ fn describe() {
         "Records read from a source and confirmed by the broker."
     );
     describe_counter!(
-        DELIVERIES,
+        WEBHOOK_DELIVERIES,
         "Deliveries to webhooks, by the status of the answer."
     );
     describe_counter!(

@@ -1,28 +1,22 @@
-//! Publishing with patience.
+//! Publishing batches, and noting their changes where the flow applies every change.
 
-use std::time::Duration;
-
-use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use pomost_broker::{Broker, Error, Message, Queue, Route};
 use pomost_models::{Batch, DeadLetter, Stage, batch::BATCH_TYPE};
 use pomost_project::{Flow, flow::ChangeOrder};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info_span};
 
-use crate::{Backends, dead, telemetry, worker::HandlerError};
+use crate::{Backends, dead_letters, handler::HandlerError, publishing, telemetry};
 
-/// How long a publish is tried again. With the work before it, well under the 10 minutes for which
-/// a delivery may be held unacknowledged.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How many bytes of records one message holds, unless it holds one record. Brokers refuse messages
-/// above 16 MiB (RabbitMQ 4), and workers hold several at a time in memory.
+/// Number of bytes of records that one message holds at most, unless it holds one record. Brokers refuse messages above
+/// 16 MiB (RabbitMQ 4), and workers hold several messages at a time in memory.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// Publishes what comes into a flow: batches of one run and one lane, and the dead letters of what could not become
-/// records of them. Where the flow applies every change, later ones of their keys wait for these from now
-/// on; but of what the source has yet to be asked about, which has no version so far, only once that was done.
-pub async fn enter(
+/// Publishes records that enter a flow, as batches of one run and one lane, and the dead letters of rows that could not
+/// become records of them. Where the flow applies every change, later changes of their keys wait for these from now on.
+/// A delivered row that the source has yet to be asked about has no version so far, so its change is noted only when the
+/// source has been asked.
+pub async fn publish_entering(
     backends: &Backends,
     flow: &Flow,
     stage: Stage,
@@ -45,17 +39,17 @@ pub async fn enter(
     }
     let broker = &*backends.broker;
     if let Some(first) = batches.first() {
-        send(broker, &Route::to(Queue::of(stage, first)), batches).await?;
+        publish_batches(broker, &Route::to(Queue::for_batch(stage, first)), batches).await?;
     }
-    dead::publish(broker, letters).await?;
+    dead_letters::publish(broker, letters).await?;
     if !changes.is_empty() {
         backends.store.confirm_changes(&changes).await?;
     }
     Ok(())
 }
 
-/// The changes of a batch. It may come in several messages at a time, and each knows nothing of the others:
-/// it is noted by its own name, which it has again when it comes again.
+/// The changes of a batch. Its records may come in several messages, each of which knows nothing of the others. So the
+/// changes of each message are noted under a name of their own, which is the same when the message comes again.
 fn changes_of(batch: &Batch) -> Batch {
     let first_slot = batch.records.first().map_or(0, |record| record.slot);
     Batch {
@@ -64,7 +58,7 @@ fn changes_of(batch: &Batch) -> Batch {
     }
 }
 
-/// The change that a dead letter is, where its key could be read.
+/// The change of a dead letter's record, where its key could be read.
 fn change(letter: &DeadLetter) -> Option<Batch> {
     let record = letter
         .record
@@ -82,7 +76,11 @@ fn change(letter: &DeadLetter) -> Option<Batch> {
 }
 
 /// Publishes batches along one route, in a producer span that the batches' consumers continue.
-pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Result<(), Error> {
+pub async fn publish_batches(
+    broker: &dyn Broker,
+    route: &Route,
+    batches: &[&Batch],
+) -> Result<(), Error> {
     if batches.is_empty() {
         return Ok(());
     }
@@ -104,7 +102,9 @@ pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Res
     let messages = parts
         .map(|batch| message(&batch, traceparent.clone()))
         .collect();
-    publish(broker, route, messages).instrument(span).await
+    publishing::publish(broker, route, messages)
+        .instrument(span)
+        .await
 }
 
 fn message(batch: &Batch, traceparent: Option<String>) -> Message {
@@ -114,30 +114,6 @@ fn message(batch: &Batch, traceparent: Option<String>) -> Message {
         body: Bytes::from(batch.encode()),
         traceparent,
     }
-}
-
-/// Publishes, and publishes again while the broker is away or the queue is full: this is how a slow
-/// destination slows down the source. What comes back as an error is to be handed back.
-pub async fn publish(
-    broker: &dyn Broker,
-    route: &Route,
-    messages: Vec<Message>,
-) -> Result<(), Error> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(2))
-        .without_max_times()
-        .with_total_delay(Some(PATIENCE))
-        .with_jitter();
-    (|| broker.publish(route, messages.clone()))
-        .retry(backoff)
-        .when(|error| matches!(error, Error::Full(_) | Error::Unavailable { .. }))
-        .notify(|error, _| {
-            if !matches!(error, Error::Full(_)) {
-                warn!(%error, "publishing again shortly");
-            }
-        })
-        .await
 }
 
 #[cfg(test)]

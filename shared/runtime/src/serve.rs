@@ -1,26 +1,41 @@
-//! A service's whole `main`.
+//! The start and the end of a process that runs services.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use pomost_project::{Project, environment::Environment};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Backends, ServiceContext, Settings,
-    backends::{self, Servers},
-    health, shutdown, telemetry,
+    Backends, ServiceContext, Settings, backends, backoff::growing_pauses, health, shutdown,
+    telemetry,
 };
 
 /// The exit code of a wrong setting or project, after `EX_CONFIG` of sysexits.h.
 const MISCONFIGURED: u8 = 78;
 
-/// How long a server may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time within which the servers that a service needs have to answer at its start. Services and servers are often
+/// started together.
+const SERVER_START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs a service from its settings to its end: `run` is the service itself, which returns when
-/// `Context::shutdown` is cancelled and everything in hand is settled.
+/// The pauses between attempts to connect grow from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A process that runs one service or all of them: everything in which their starts differ.
+pub struct ServiceProcess {
+    pub project: Project,
+    pub settings: Settings,
+    /// The time within which the servers have to answer.
+    pub server_start_timeout: Duration,
+    /// The log message that says that the process has started.
+    pub ready_message: &'static str,
+}
+
+/// Runs a service from its settings to its end. `run` is the service itself, which returns when
+/// [`ServiceContext::shutdown`] is cancelled and everything in hand is settled.
 pub fn serve<Run, Running>(service: &'static str, run: Run) -> ExitCode
 where
     Run: FnOnce(ServiceContext) -> Running,
@@ -31,19 +46,18 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!(error = format!("{failure:#}"), "{service} ends");
-            ExitCode::from(if failure.is::<Misconfigured>() {
-                MISCONFIGURED
-            } else {
-                1
-            })
+            match failure.is::<Misconfigured>() {
+                true => ExitCode::from(MISCONFIGURED),
+                false => ExitCode::FAILURE,
+            }
         }
     };
     telemetry.flush();
     code
 }
 
-/// Runs something in an async runtime of its own, and leaves behind what still computes then: a mapping may take
-/// long, and nobody would hear of what came of it.
+/// Runs a future in an async runtime of its own. Computations that still run at its end are left behind: a mapping
+/// may take long, and nobody would see its result.
 pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -53,59 +67,94 @@ pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> an
     ended
 }
 
+/// Opens the backends, declares the queues, serves the process's health and runs its services until shutdown. A
+/// process that is told to end while it still opens servers ends at once, as one that has nothing in hand.
+pub async fn run_services<Run, Running>(
+    process: ServiceProcess,
+    shutdown: &CancellationToken,
+    run: Run,
+) -> anyhow::Result<()>
+where
+    Run: FnOnce(ServiceContext) -> Running,
+    Running: Future<Output = anyhow::Result<()>>,
+{
+    let starting = start(process, shutdown.clone());
+    let Some(context) = shutdown.run_until_cancelled(starting).await else {
+        return Ok(());
+    };
+    let running = run(context?);
+    shutdown::in_time(shutdown, running).await.unwrap_or(Ok(()))
+}
+
 async fn serve_until_shutdown<Run, Running>(run: Run) -> anyhow::Result<()>
 where
     Run: FnOnce(ServiceContext) -> Running,
     Running: Future<Output = anyhow::Result<()>>,
 {
     let shutdown = shutdown::on_signal()?;
-    let settings = Settings::from_environment().context(Misconfigured)?;
-    let project = Project::load(
-        &settings.project,
-        &Environment::of_process(&settings.project),
-    );
-    let project = project.context(Misconfigured)?;
-    let Some(servers) = settings.servers().context(Misconfigured)? else {
-        return Err(backends::Error::NoServers).context(Misconfigured);
-    };
-    let connecting = connect(&servers, &settings.namespace);
-    let Some(backends) = shutdown.run_until_cancelled(connecting).await else {
-        return Ok(());
-    };
-    let backends = match backends {
-        Err(error) if !error.may_pass() => return Err(error).context(Misconfigured),
-        backends => backends?,
-    };
-    let claim = settings.claim();
+    let process = service_process().context(Misconfigured)?;
+    let ended = run_services(process, &shutdown, run).await;
+    ended.map_err(|failure| match failure.downcast_ref::<backends::Error>() {
+        Some(error) if !error.may_pass() => failure.context(Misconfigured),
+        _ => failure,
+    })
+}
+
+/// A service from its environment. It needs servers, through which it meets the other services.
+fn service_process() -> anyhow::Result<ServiceProcess> {
+    let settings = Settings::from_environment()?;
+    let environment = Environment::of_process(&settings.project);
+    let project = Project::load(&settings.project, &environment)?;
+    if settings.servers()?.is_none() {
+        return Err(backends::Error::NoServers.into());
+    }
+    Ok(ServiceProcess {
+        project,
+        settings,
+        server_start_timeout: SERVER_START_TIMEOUT,
+        ready_message: "ready",
+    })
+}
+
+async fn start(
+    process: ServiceProcess,
+    shutdown: CancellationToken,
+) -> anyhow::Result<ServiceContext> {
+    let ServiceProcess {
+        project,
+        settings,
+        server_start_timeout,
+        ready_message,
+    } = process;
     let context = ServiceContext {
         project: Arc::new(project),
-        backends,
-        claim,
-        shutdown: shutdown.clone(),
+        backends: open_backends(&settings, server_start_timeout).await?,
+        claim_ttl: settings.claim_ttl(),
+        shutdown,
     };
     context.declare().await?;
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
-    info!(%address, flows = context.project.flows.len(), "ready");
-    shutdown::in_time(&shutdown, run(context)).await
+    info!(%address, flows = context.project.flows.len(), "{ready_message}");
+    Ok(context)
 }
 
-/// Services and servers are often started together: a server that does not answer yet is waited for.
-async fn connect(servers: &Servers, namespace: &str) -> Result<Backends, backends::Error> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(Duration::from_secs(5))
-        .without_max_times()
-        .with_total_delay(Some(PATIENCE));
-    (|| Backends::servers(servers, namespace))
+/// Opens the backends, and tries again while a server does not answer yet.
+async fn open_backends(
+    settings: &Settings,
+    server_start_timeout: Duration,
+) -> Result<Backends, backends::Error> {
+    let backoff =
+        growing_pauses(FIRST_PAUSE, LONGEST_PAUSE).with_total_delay(Some(server_start_timeout));
+    (|| Backends::open(settings))
         .retry(backoff)
         .when(backends::Error::may_pass)
         .notify(|error, _| warn!(%error, "connecting again shortly"))
         .await
 }
 
-/// What is wrong stands in the environment or the project; starting again does not help.
+/// The mistake is in the environment or the project: starting again does not help.
 #[derive(Debug, thiserror::Error)]
 #[error("wrong settings or project")]
 struct Misconfigured;

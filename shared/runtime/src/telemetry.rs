@@ -23,32 +23,31 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// The target of the spans that cover a page or a batch. They are made even when no trace is
-/// exported, because logs and dead letters carry their trace id.
+/// The target of the spans that cover a page or a batch. These spans exist even when no trace is exported, because logs
+/// and dead letters carry their trace id.
 pub const STAGE_SPANS: &str = "pomost::stage";
 
-/// How long the end may take for the spans that are still held.
-const FLUSHING: Duration = Duration::from_secs(2);
+/// The time within which the last spans are sent at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Keeps telemetry going; [`Telemetry::flush`] sends what is still held.
+/// Running telemetry. [`Telemetry::flush`] sends the last spans at the end.
 pub struct Telemetry {
     provider: SdkTracerProvider,
 }
 
-/// Starts logging to standard error (text on a terminal, JSON otherwise; `RUST_LOG` says how much)
-/// and tracing by OTLP, where `OTEL_EXPORTER_OTLP_ENDPOINT` or
-/// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says where to.
+/// Starts logging to standard error (text on a terminal, JSON otherwise; `RUST_LOG` sets the level) and tracing by OTLP to
+/// the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, if one is set.
 pub fn start(service: &'static str) -> Telemetry {
     start_with(service, "info")
 }
 
-/// As [`start`], logging at `default_level` where `RUST_LOG` does not say otherwise.
+/// Starts telemetry as [`start`] does, and logs at `default_level` where `RUST_LOG` is not set.
 pub fn start_with(service: &'static str, default_level: &str) -> Telemetry {
-    let exporting = exporting();
+    let exporting = is_exporting();
     let provider = provider(service, exporting);
     let spans = match exporting {
         true => Targets::new().with_default(LevelFilter::INFO),
-        // Spans of single requests would be made for nobody.
+        // Spans of single requests are needed only for export.
         false => Targets::new().with_target(STAGE_SPANS, LevelFilter::INFO),
     };
     let layer = tracing_opentelemetry::layer()
@@ -57,17 +56,17 @@ pub fn start_with(service: &'static str, default_level: &str) -> Telemetry {
     let registry = Registry::default()
         .with(layer)
         .with(log_layer(default_level));
-    // A second start in one process (tests) keeps the first.
+    // After a second start in one process (in tests) the first subscriber stays.
     let _ = registry.try_init();
     global::set_text_map_propagator(TraceContextPropagator::new());
     Telemetry { provider }
 }
 
 impl Telemetry {
-    /// Sends the spans that are still held, and stops.
+    /// Sends the spans that are still held, and stops telemetry.
     pub fn flush(self) {
-        // Nobody is left to tell if the receiver is away.
-        let _ = self.provider.shutdown_with_timeout(FLUSHING);
+        // A receiver that is away cannot be reported any more.
+        let _ = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -86,8 +85,8 @@ fn trace_id(span: &Span) -> Option<String> {
     known.then(|| span.span_context().trace_id().to_string())
 }
 
-/// Makes a span the child of the one that a message or a dead letter names, and lets its log lines
-/// carry the trace id in the span's field `trace_id`.
+/// Makes a span the child of the span that a message or a dead letter names, and lets its log lines carry the trace id in
+/// the span's field `trace_id`.
 pub fn continue_trace(span: &Span, traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent {
         // Fails only where the span was entered before; then it stays the root it is.
@@ -103,7 +102,7 @@ pub fn note_trace_id(span: &Span) {
     }
 }
 
-/// Links a span to the trace of something it takes up again.
+/// Links a span to an earlier trace.
 pub fn link(span: &Span, traceparent: &str) {
     span.add_link(context_of(traceparent).span().span_context().clone());
 }
@@ -113,8 +112,8 @@ fn context_of(traceparent: &str) -> opentelemetry::Context {
     TraceContextPropagator::new().extract_with_context(&opentelemetry::Context::new(), &carrier)
 }
 
-/// Whether the standard variables ask for traces to be exported.
-fn exporting() -> bool {
+/// True when the standard variables ask for traces to be exported.
+fn is_exporting() -> bool {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let disabled = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
@@ -127,8 +126,8 @@ fn provider(service: &'static str, exporting: bool) -> SdkTracerProvider {
     let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| service.to_owned());
     let resource = Resource::builder().with_service_name(name).build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
-    // The exporter's client wants a TLS provider even where the receiver needs none. Whoever comes
-    // first installs it; a second time is no error of ours.
+    // The exporter's client wants a TLS provider even where the receiver needs none. It may be installed
+    // already, which is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exporter = exporting.then(|| SpanExporter::builder().with_http().build());
     match exporter {
@@ -152,7 +151,7 @@ where
                 .unwrap_or_else(|_| LevelFilter::INFO.into()),
         )
         .from_env_lossy();
-    // Whatever is logged, its line carries the trace id, which stands in a span.
+    // Spans of stages pass whatever the level is: each log line takes its trace id from them.
     let stages = filter_fn(|metadata| metadata.is_span() && metadata.target() == STAGE_SPANS);
     let filter = asked.or(stages).and(filter_fn(holds_no_bodies));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -167,8 +166,8 @@ where
     }
 }
 
-/// Whatever `RUST_LOG` says, messages and requests of other crates that hold bodies are not logged:
-/// what they trace, and the messages that the broker returned.
+/// False for log lines of other crates that may hold the bodies of messages and requests: lines at the level `trace`, and
+/// messages that the broker returned. They are never logged, whatever `RUST_LOG` says.
 fn holds_no_bodies(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     let ours = target.starts_with("pomost");

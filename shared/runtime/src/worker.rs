@@ -1,4 +1,4 @@
-//! The loop around every work queue: take, decode, handle, settle.
+//! The loop around every work queue: take a message, decode it, handle it, settle it.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -6,71 +6,41 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff};
 use futures_util::FutureExt;
 use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
-use pomost_models::{
-    Batch, DeadLetter, DeadLetterReason, Lane, Record, RunId, Stage, batch::BATCH_TYPE,
-    retry::growing_delay,
-};
+use pomost_models::{Batch, DeadLetter, DeadLetterReason, Lane, Stage, retry::growing_delay};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, error, field, info_span, warn};
 
 use crate::{
     ServiceContext,
-    dead::{self, Diagnosis},
-    gate::{Backpressure, NoBackpressure},
-    metrics, outbox, shutdown, telemetry,
+    backoff::growing_pauses,
+    dead_letters::{self, Diagnosis},
+    metrics, publishing, shutdown, telemetry,
 };
 
-/// Deliveries taken ahead for each batch that is worked on, so that no worker waits for the broker.
-const AHEAD: u16 = 2;
+pub use crate::{
+    batch_message::{decode, has_valid_slots, unreadable_letter},
+    handler::{HandlerError, MessageHandler},
+};
 
-/// The longest delay of a batch that is handed back, as a number of tries: level 30 s.
+/// Number of deliveries taken for each batch that is worked on, so that no worker waits for the broker.
+const PREFETCH_FACTOR: u16 = 2;
+
+/// The number of tries after which the delay of a batch that is handed back grows no more: it is 30 s then.
 const LONGEST_HAND_BACK: u32 = 3;
 
-/// The pauses between attempts where the broker refuses.
+/// The pauses between attempts grow from the first to the longest while the broker refuses.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The most slots a batch may have: a whole batch split by its mapping, and no mistake.
-const MAX_SIZE: u32 = 1 << 24;
-
-/// What a stage does with a batch.
-#[async_trait]
-pub trait MessageHandler: Send + Sync + 'static {
-    /// Settles the whole batch: when it returns `Ok`, every record's outcome, retry or dead letter
-    /// has been confirmed by the broker or the store, and the message may be forgotten.
-    ///
-    /// A `Trouble` is of the broker or the store, never of a record: the batch is handed back
-    /// unchanged and comes again.
-    async fn handle(&self, batch: Batch) -> Result<(), HandlerError>;
-
-    /// Whether there is a point in taking batches.
-    fn gate(&self) -> &dyn Backpressure {
-        &NoBackpressure
-    }
-}
-
-/// Why a batch could not be settled now.
-#[derive(Debug, thiserror::Error)]
-pub enum HandlerError {
-    /// The broker failed.
-    #[error(transparent)]
-    Broker(#[from] pomost_broker::Error),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] pomost_store::Error),
-}
-
-/// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until shutdown:
-/// then what was only taken is handed back, and what is in hand is finished within
-/// [`shutdown::GRACE`]. While the handler's gate is closed the messages stay in their queue, but for one
-/// at a time to try with.
+/// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until shutdown. Then messages
+/// that were only taken are handed back, and batches in hand are finished within [`shutdown::GRACE_PERIOD`]. While the
+/// handler's backpressure is closed, messages stay in their queue, except one at a time that probes the system.
 ///
-/// What brings a process down comes again, and so does all that it had taken. Each of those is taken alone at
-/// first, so that only the one at fault comes too often.
+/// A message that brings a process down is redelivered, together with all other messages that the process had taken. So
+/// redelivered messages are handled one at a time at first, so that only the poison message uses up its deliveries.
 pub async fn work(
     context: ServiceContext,
     flow: String,
@@ -80,26 +50,28 @@ pub async fn work(
     handler: Arc<dyn MessageHandler>,
 ) {
     let queue = Queue::in_lane(stage, flow, lane);
-    let prefetch = AHEAD * u16::try_from(concurrency).unwrap_or(u16::MAX / AHEAD);
-    let worker = Worker {
+    let prefetch =
+        PREFETCH_FACTOR * u16::try_from(concurrency).unwrap_or(u16::MAX / PREFETCH_FACTOR);
+    let worker = QueueWorker {
         context,
         queue,
         stage,
         handler,
     };
+    // With a prefetch of one the broker gives no second message before the first is settled.
     if let Some(consumer) = worker.consume(1).await {
         worker
-            .take(consumer, 1, |delivery| !delivery.redelivered)
+            .work_on(consumer, 1, |delivery| !delivery.redelivered)
             .await;
-        worker.try_one_by_one().await;
+        worker.probe_one_by_one().await;
     }
     while let Some(consumer) = worker.consume(prefetch).await {
-        worker.take(consumer, concurrency, |_| false).await;
-        worker.try_one_by_one().await;
+        worker.work_on(consumer, concurrency, |_| false).await;
+        worker.probe_one_by_one().await;
     }
 }
 
-/// Consumes a queue, when the broker lets us; nothing where everything is to end.
+/// Consumes a queue as soon as the broker allows it; `None` on shutdown.
 pub async fn consume(
     context: &ServiceContext,
     queue: &Queue,
@@ -120,7 +92,7 @@ pub async fn consume(
     context.shutdown.run_until_cancelled(consuming).await
 }
 
-/// Somebody may have deleted a queue: then it is declared again.
+/// Waits before the next attempt. A queue that somebody has deleted is declared again.
 async fn pause_after(context: &ServiceContext, error: &Error, pauses: &mut ExponentialBackoff) {
     tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     if matches!(error, Error::Unroutable(_))
@@ -131,17 +103,17 @@ async fn pause_after(context: &ServiceContext, error: &Error, pauses: &mut Expon
 }
 
 #[derive(Clone)]
-struct Worker {
+struct QueueWorker {
     context: ServiceContext,
     queue: Queue,
     stage: Stage,
     handler: Arc<dyn MessageHandler>,
 }
 
-impl Worker {
-    /// Takes messages until the gate closes, everything is to end or one is the last; then hands back what was only
-    /// taken.
-    async fn take(
+impl QueueWorker {
+    /// Works on messages until backpressure closes, on shutdown, or up to a message that is the last. Then hands back
+    /// messages that were only taken.
+    async fn work_on(
         &self,
         mut consumer: Box<dyn Consumer>,
         concurrency: usize,
@@ -151,7 +123,7 @@ impl Worker {
         loop {
             tokio::select! {
                 () = self.context.shutdown.cancelled() => break,
-                () = self.handler.gate().closed() => break,
+                () = self.handler.backpressure().until_closed() => break,
                 Some(_) = in_hand.join_next() => {}
                 delivery = consumer.next(), if in_hand.len() < concurrency => match delivery {
                     Some(delivery) => {
@@ -168,15 +140,15 @@ impl Worker {
         self.drain(consumer, in_hand).await;
     }
 
-    /// While the gate is closed, takes a message each time one may be tried. Until then it holds none: what
-    /// is held for long, the broker gives to somebody else.
-    async fn try_one_by_one(&self) {
-        let gate = self.handler.gate();
-        while gate.is_closed() {
+    /// While backpressure is closed, takes one message each time the system may be probed. It holds no message in
+    /// between: the broker would give a message that is held for long to another consumer.
+    async fn probe_one_by_one(&self) {
+        let backpressure = self.handler.backpressure();
+        while backpressure.is_closed() {
             if self
                 .context
                 .shutdown
-                .run_until_cancelled(gate.ready())
+                .run_until_cancelled(backpressure.until_ready())
                 .await
                 .is_none()
             {
@@ -186,18 +158,18 @@ impl Worker {
                 return;
             };
             let mut in_hand = JoinSet::new();
-            if let Some(delivery) = self.next_to_try(&mut *consumer).await {
+            if let Some(delivery) = self.next_probe(&mut *consumer).await {
                 in_hand.spawn(self.clone().settle(delivery));
             }
             self.drain(consumer, in_hand).await;
         }
     }
 
-    /// The next message, unless the gate opens or everything is to end before there is one.
-    async fn next_to_try(&self, consumer: &mut dyn Consumer) -> Option<Delivery> {
+    /// The next message, unless backpressure opens or shutdown comes before there is one.
+    async fn next_probe(&self, consumer: &mut dyn Consumer) -> Option<Delivery> {
         tokio::select! {
             delivery = consumer.next() => delivery,
-            () = self.handler.gate().opened() => None,
+            () = self.handler.backpressure().until_open() => None,
             () = self.context.shutdown.cancelled() => None,
         }
     }
@@ -206,8 +178,7 @@ impl Worker {
         consume(&self.context, &self.queue, prefetch).await
     }
 
-    /// Hands back what was only taken and finishes what is in hand: where everything is to end, as far as
-    /// there is time.
+    /// Hands back messages that were only taken and finishes batches in hand: on shutdown as far as there is time.
     async fn drain(&self, mut consumer: Box<dyn Consumer>, mut in_hand: JoinSet<()>) {
         consumer.stop().await;
         let finish = async {
@@ -216,13 +187,13 @@ impl Worker {
             }
             while in_hand.join_next().await.is_some() {}
         };
-        let too_late = async {
+        let overdue = async {
             self.context.shutdown.cancelled().await;
-            tokio::time::sleep(shutdown::GRACE).await;
+            tokio::time::sleep(shutdown::GRACE_PERIOD).await;
         };
         tokio::select! {
             () = finish => {}
-            () = too_late => {
+            () = overdue => {
                 warn!(queue = %self.queue, "leaving work unfinished; another worker takes it up");
             }
         }
@@ -238,8 +209,8 @@ impl Worker {
         }
     }
 
-    /// The span of a batch, child of whoever published it; names and fields by the OpenTelemetry
-    /// messaging conventions.
+    /// The span of a batch, child of its publisher's span. Names and fields follow the OpenTelemetry conventions for
+    /// messaging.
     fn span(&self, batch: &Batch, delivery: &Delivery) -> Span {
         let span = info_span!(
             target: telemetry::STAGE_SPANS,
@@ -274,8 +245,8 @@ impl Worker {
                 metrics::count_batch(&flow, self.stage, started.elapsed());
                 acknowledge(delivery).await;
             }
-            Ok(Err(trouble)) => {
-                warn!(error = %trouble, "handing the batch back");
+            Ok(Err(error)) => {
+                warn!(%error, "handing the batch back");
                 metrics::count_handed_back(&flow, self.stage);
                 self.hand_back(delivery, waits + 1).await;
             }
@@ -283,11 +254,12 @@ impl Worker {
         }
     }
 
-    /// Publishes the message to a delay and acknowledges it. If even that fails the delivery stays
-    /// unacknowledged and comes again when the broker notices that we are gone, so it is tried for
-    /// as long as the process runs, with pauses that grow. Somebody may have deleted the delay.
+    /// Publishes the message to a delay and acknowledges it. Until that has worked, the delivery stays unacknowledged,
+    /// and it is redelivered only when the broker notices that this process has ended. So it is tried for as long as the
+    /// process runs, with pauses that grow.
     async fn hand_back(&self, delivery: Delivery, waits: u32) {
         let mut message = delivery.message.clone();
+        // A message that was only taken goes back unchanged.
         if let (true, Ok(mut batch)) = (waits > 0, decode(&delivery)) {
             batch.waits = waits;
             message.body = batch.encode().into();
@@ -296,7 +268,7 @@ impl Worker {
         let route = Route::delayed(self.queue.clone(), delay);
         let mut pauses = pauses();
         while let Err(error) =
-            outbox::publish(self.context.broker(), &route, vec![message.clone()]).await
+            publishing::publish(self.context.broker(), &route, vec![message.clone()]).await
         {
             error!(queue = %self.queue, %error, "a batch cannot be handed back; trying again");
             pause_after(&self.context, &error, &mut pauses).await;
@@ -304,35 +276,35 @@ impl Worker {
         acknowledge(delivery).await;
     }
 
-    /// A handler that panics on a batch would do so again: its records become dead letters.
+    /// Makes dead letters of a batch on which the handler panicked: it would panic again.
     async fn bury_poison(&self, delivery: Delivery) {
         let Ok(mut batch) = decode(&delivery) else {
             return;
         };
-        let diagnosis = Diagnosis {
-            reason: DeadLetterReason::Poison,
-            error: format!(
+        let diagnosis = Diagnosis::new(
+            DeadLetterReason::Poison,
+            format!(
                 "the {} worker panicked on this record's batch; please report it",
                 self.stage
             ),
-            pointer: None,
-        };
+        );
         let records = std::mem::take(&mut batch.records);
-        let under = self.context.under(&batch.flow);
-        let letter =
-            |record| dead::letter(under.clone(), &batch, record, self.stage, diagnosis.clone());
+        let flow = self.context.letter_flow(&batch.flow);
+        let letter = |record| {
+            dead_letters::of_record(flow.clone(), &batch, record, self.stage, diagnosis.clone())
+        };
         self.bury(delivery, records.into_iter().map(letter).collect())
             .await;
     }
 
     async fn bury_unreadable(&self, delivery: Delivery, reason: String) {
         error!(queue = %self.queue, error = reason, "a message cannot be read");
-        let letter = unreadable(&delivery, &self.queue.to_string(), self.stage, reason);
+        let letter = unreadable_letter(&delivery, &self.queue, reason);
         self.bury(delivery, vec![letter]).await;
     }
 
     async fn bury(&self, delivery: Delivery, letters: Vec<DeadLetter>) {
-        match dead::publish(self.context.broker(), &letters).await {
+        match dead_letters::publish(self.context.broker(), &letters).await {
             Ok(()) => acknowledge(delivery).await,
             Err(error) => {
                 warn!(queue = %self.queue, %error, "handing a message back");
@@ -342,66 +314,8 @@ impl Worker {
     }
 }
 
-/// The dead letter of a message that is no batch this version can read.
-pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String) -> DeadLetter {
-    let body = String::from_utf8_lossy(&delivery.message.body);
-    let flow = queue.split('.').nth(1).unwrap_or(queue);
-    let died_at = jiff::Timestamp::now();
-    DeadLetter {
-        id: DeadLetter::id_of_message(&delivery.message.body, died_at),
-        flow: flow.to_owned(),
-        run: RunId(Default::default()),
-        batch: "".into(),
-        size: 0,
-        stage,
-        reason: DeadLetterReason::Unreadable,
-        error: reason,
-        pointer: None,
-        attempts: 1,
-        traceparent: delivery.message.traceparent.clone(),
-        died_at,
-        record: None,
-        message: serde_json::value::to_raw_value(&body).ok(),
-        flow_version: None,
-        latest_only: false,
-    }
-}
-
-/// The batch of a message. The error says what is wrong with it, without its content.
-pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
-    let kind = &delivery.message.kind;
-    if kind != BATCH_TYPE {
-        return Err(format!(
-            "expected a message of type {BATCH_TYPE}, found '{kind}'"
-        ));
-    }
-    let batch: Batch = serde_json::from_slice(&delivery.message.body).map_err(|error| {
-        format!(
-            "not a batch: {:?} error at byte {}",
-            error.classify(),
-            error.column()
-        )
-    })?;
-    match fits(batch.size, &batch.records) {
-        true => Ok(batch),
-        false => Err(format!(
-            "a batch of {} slots does not fit its records",
-            batch.size
-        )),
-    }
-}
-
-/// Whether a batch of so many slots may be, and has these records. Memory is reserved for every slot; a
-/// message must not name its own amount.
-pub fn fits<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> bool {
-    size <= MAX_SIZE && records.into_iter().all(|record| record.slot < size)
-}
-
 fn pauses() -> ExponentialBackoff {
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE);
-    pauses.without_max_times().build()
+    growing_pauses(FIRST_PAUSE, LONGEST_PAUSE).build()
 }
 
 async fn acknowledge(delivery: Delivery) {

@@ -1,4 +1,4 @@
-//! What a worker takes after it was brought down.
+//! The messages that a worker takes after a message has brought it down.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -21,30 +21,30 @@ use tokio_util::sync::CancellationToken;
 
 const FLOW: &str = "customers";
 const CONCURRENCY: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// As many as a worker takes at a time, and more.
+/// More batches than a worker takes at a time.
 const BATCHES: usize = 12;
 
-/// A process that dies of one batch, with all that it has in hand.
+/// A process that one batch brings down, together with all batches that it has in hand.
 #[derive(Default)]
-struct Process {
+struct DyingProcess {
     settled: Mutex<BTreeSet<String>>,
     dying: Notify,
 }
 
-/// A life of it.
-struct Life {
-    process: Arc<Process>,
+/// One start of the process, until the batch brings it down.
+struct ProcessLife {
+    process: Arc<DyingProcess>,
     is_over: Mutex<bool>,
 }
 
 #[async_trait]
-impl MessageHandler for Life {
+impl MessageHandler for ProcessLife {
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
         let dies = batch.id == "0";
         *self.is_over.lock().unwrap() |= dies;
-        // What is taken together with the one comes this far after it.
+        // Batches that were taken together with that one come this far after it.
         tokio::task::yield_now().await;
         if *self.is_over.lock().unwrap() {
             self.process.dying.notify_one();
@@ -62,11 +62,11 @@ impl MessageHandler for Life {
 async fn context(directory: &Path) -> ServiceContext {
     let project = Project::load(directory, &Environment::of_process(directory)).unwrap();
     let backends = Backends::embedded(directory).await.unwrap();
-    let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
+    let (claim_ttl, shutdown) = (Duration::from_secs(30), CancellationToken::new());
     ServiceContext {
         project: Arc::new(project),
         backends,
-        claim,
+        claim_ttl,
         shutdown,
     }
 }
@@ -82,12 +82,12 @@ fn message(id: usize) -> Message {
     }
 }
 
-/// Each life is a runtime of its own, on the files that the one before left behind.
+/// Each life has an async runtime of its own, on the files that the life before left behind.
 #[test]
 fn a_batch_that_brings_its_workers_down_takes_no_other_with_it() {
     let directory = tempfile::tempdir().unwrap();
     pomost_project::init(directory.path()).unwrap();
-    let process = Arc::new(Process::default());
+    let process = Arc::new(DyingProcess::default());
     for life in 0..=QueueLimits::default().deliveries {
         let living = live(directory.path(), &process, life == 0, async |process, _| {
             process.dying.notified().await;
@@ -109,12 +109,12 @@ fn a_batch_that_brings_its_workers_down_takes_no_other_with_it() {
     Runtime::new().unwrap().block_on(last);
 }
 
-/// Works until something is so.
+/// Works until a condition is met.
 async fn live(
     directory: &Path,
-    process: &Arc<Process>,
+    process: &Arc<DyingProcess>,
     is_first: bool,
-    until: impl AsyncFnOnce(&Process, &ServiceContext),
+    until: impl AsyncFnOnce(&DyingProcess, &ServiceContext),
 ) {
     let context = context(directory).await;
     if is_first {
@@ -126,7 +126,7 @@ async fn live(
             .await
             .unwrap();
     }
-    let handler = Arc::new(Life {
+    let handler = Arc::new(ProcessLife {
         process: process.clone(),
         is_over: Mutex::default(),
     });
@@ -140,6 +140,6 @@ async fn live(
     );
     tokio::select! {
         () = working => panic!("it ended by itself"),
-        ended = timeout(PATIENCE, until(process, &context)) => ended.expect("it does not come to its end"),
+        ended = timeout(TEST_TIMEOUT, until(process, &context)) => ended.expect("it does not come to its end"),
     }
 }

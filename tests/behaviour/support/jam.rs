@@ -41,7 +41,7 @@ impl Broker for Jammed {
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
         if route.to == Queue::Dead {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Error::Full(route.to.to_string()));
+            return Err(Error::Full(route.to.clone()));
         }
         self.broker.publish(route, messages).await
     }

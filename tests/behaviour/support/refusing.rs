@@ -70,7 +70,7 @@ impl Broker for Refusing {
     }
 
     async fn publish(&self, route: &Route, mut messages: Vec<Message>) -> Result<(), Error> {
-        let refused = || Err(Error::Unroutable(route.to.to_string()));
+        let refused = || Err(Error::Unroutable(route.to.clone()));
         if let Some(takes) = self.takes {
             messages.truncate(takes);
             self.broker.publish(route, messages).await?;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use pomost::{open, runner};
+use pomost::runner;
 use pomost_broker::Broker;
 use pomost_extractor::{
     Scheduling,
@@ -10,6 +10,7 @@ use pomost_extractor::{
 };
 use pomost_http::{ClientOptions, SystemClients};
 use pomost_models::{RunId, RunTrigger};
+use pomost_operations::open;
 use pomost_runtime::{Backends, ServiceContext};
 use pomost_store::{RunRequest, RunState, RunSummary, Store};
 use pomost_tests::eventually;
@@ -45,11 +46,11 @@ impl Running {
         // A runner that was killed may take a moment to let go.
         let mut backends = eventually(async || Backends::embedded(directory).await).await;
         backends.broker = broker(backends.broker);
-        let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
+        let (claim_ttl, shutdown) = (Duration::from_secs(5), CancellationToken::new());
         let context = ServiceContext {
             project: Arc::new(project),
             backends,
-            claim,
+            claim_ttl,
             shutdown,
         };
         let store = &context.backends.store;

@@ -199,7 +199,7 @@ impl Gathering {
 
     async fn publish(&self, made: &Made) -> Result<(), HandlerError> {
         let batches: Vec<&Batch> = made.batches.iter().collect();
-        outbox::enter(
+        outbox::publish_entering(
             &self.context.backends,
             &self.flow,
             self.stage,

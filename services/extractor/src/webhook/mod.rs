@@ -128,7 +128,7 @@ impl Receiver {
     }
 
     /// Takes deliveries until shutdown; then none is begun, and those in hand are finished within
-    /// [`pomost_runtime::shutdown::GRACE`].
+    /// [`pomost_runtime::shutdown::GRACE_PERIOD`].
     pub async fn serve(self) {
         let Some(listener) = self.listener else {
             return;

@@ -41,7 +41,10 @@ pub(super) async fn serve(
     }
     drop((listener, hooks));
     let ending = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(shutdown::GRACE, ending).await.is_err() {
+    if tokio::time::timeout(shutdown::GRACE_PERIOD, ending)
+        .await
+        .is_err()
+    {
         warn!("leaving deliveries unanswered; their senders deliver them again");
     }
 }

@@ -1,4 +1,4 @@
-//! The bare loop: the same bodies, posted by the same client, with nothing around them.
+//! The bare loop: the same bodies, posted by the same client, without queues and without a ledger.
 
 use std::{
     sync::Arc,
@@ -11,9 +11,9 @@ use pomost_expression::{Value, Variables, given};
 use pomost_extractor::{extraction::Source, position::Position, rows};
 use pomost_http::{OutgoingRequest, SystemClient, SystemClients};
 use pomost_models::{Operation, Record, RunId, Version};
-use pomost_project::{Project, flow::LoadTarget};
+use pomost_project::{Flow, Project, flow::LoadTarget};
 
-/// Reads every record of a flow and maps it, in this process: the bodies that the pipeline posts.
+/// Reads every record of a flow and maps it in this process, which gives the bodies that the pipeline posts.
 pub async fn bodies(
     project: &Project,
     clients: &SystemClients,
@@ -42,31 +42,35 @@ pub async fn bodies(
         cursor: start,
         ..Variables::default()
     };
-    let (run, mut records) = (RunId::generate(), Vec::new());
     let listing = flow
         .extract
         .listing
         .as_ref()
         .context("the flow reads nothing")?;
+    let (run, mut records) = (RunId::generate(), Vec::new());
     let mut position = Some(Position::first(&listing.paginate));
     while let Some(here) = position {
         let mut page = source.open(listing, &here, &variables).await?;
-        for value in page.all_rows().await? {
-            let row = rows::row(&*flow, value, Version::new(""), &variables);
-            let Some(row) = row.ok().filter(|row| row.record.op == Operation::Upsert) else {
-                continue;
-            };
-            records.extend(
-                pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default(),
-            );
+        for row in page.all_rows().await? {
+            records.extend(mapped(&flow, run, row, &variables));
         }
         position = page.next()?;
     }
     Ok(records)
 }
 
-/// Posts the bodies to the flow's destination, as many at a time as the system allows; returns how
-/// long it took.
+/// The records that a row is mapped to: none where the row is no record, or is refused.
+fn mapped(flow: &Flow, run: RunId, row: Value, variables: &Variables) -> Vec<Record> {
+    let read = rows::row(flow, row, Version::new(""), variables);
+    match read {
+        Ok(row) if row.record.op == Operation::Upsert => {
+            pomost_transformer::map::transform(flow, run, row.record).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Posts the bodies to the flow's destination, as many at a time as the system allows. Returns the time that it took.
 pub async fn post(
     project: &Project,
     clients: &SystemClients,

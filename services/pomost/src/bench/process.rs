@@ -1,4 +1,4 @@
-//! The processes of a bench: started, measured, ended.
+//! The processes of a bench: starting, measuring and ending them.
 
 use std::{
     net::SocketAddr,
@@ -13,28 +13,27 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// A process of a bench. Dropped, it is killed.
-pub struct Process {
-    /// What it is.
+/// A process of a bench. It is killed when this is dropped.
+pub struct MeasuredProcess {
     pub name: &'static str,
     child: Child,
 }
 
-/// What a process has used so far.
+/// The resources that a process has used so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Usage {
-    /// Processor time, of all threads.
+pub struct ProcessUsage {
+    /// Processor time of all threads.
     pub cpu: Duration,
-    /// The most memory it held at a time, in bytes (resident set).
+    /// The most memory that the process held at a time, in bytes (resident set).
     pub peak_memory: u64,
 }
 
-impl Process {
-    /// Starts a sandbox system; returns its URL as well.
+impl MeasuredProcess {
+    /// Starts a sandbox system, and returns its URL as well.
     pub async fn sandbox(
         name: &'static str,
         arguments: &[String],
-    ) -> anyhow::Result<(Process, String)> {
+    ) -> anyhow::Result<(MeasuredProcess, String)> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("sandbox")
@@ -47,17 +46,17 @@ impl Process {
         let output = child.stdout.take().context("a sandbox without output")?;
         let url = BufReader::new(output).lines().next_line().await?;
         Ok((
-            Process { name, child },
+            MeasuredProcess { name, child },
             url.with_context(|| format!("the sandbox {name} did not start"))?,
         ))
     }
 
-    /// Starts a service from the binary beside this one; `address` is where it tells its health.
+    /// Starts a service from the binary beside this one, which serves its health at `address`.
     pub fn service(
         name: &'static str,
         environment: &[(&str, String)],
         address: SocketAddr,
-    ) -> anyhow::Result<Process> {
+    ) -> anyhow::Result<MeasuredProcess> {
         let binary = beside_this_one(name)?;
         let mut command = Command::new(&binary);
         command
@@ -67,10 +66,10 @@ impl Process {
         let child = command
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
-        Ok(Process { name, child })
+        Ok(MeasuredProcess { name, child })
     }
 
-    /// An error where it has ended by itself.
+    /// Fails when the process has ended by itself.
     pub fn still_runs(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -78,20 +77,20 @@ impl Process {
         }
     }
 
-    /// What it has used so far, from `/proc`.
-    pub fn usage(&self) -> Usage {
+    /// The resources that the process has used so far, from `/proc`.
+    pub fn usage(&self) -> ProcessUsage {
         let Some(pid) = self.child.id() else {
-            return Usage::default();
+            return ProcessUsage::default();
         };
         let read =
             |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        Usage {
+        ProcessUsage {
             cpu: cpu(&read("stat")),
             peak_memory: peak_memory(&read("status")),
         }
     }
 
-    /// Asks it to end, and waits.
+    /// Tells the process to end, and waits until it has.
     pub async fn end(mut self) -> anyhow::Result<()> {
         let pid = self
             .child
@@ -111,7 +110,7 @@ impl Process {
     }
 }
 
-/// The processor time of the whole machine so far, idle time left out.
+/// The processor time of the whole machine so far, without idle time.
 pub fn machine_cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let first = stat.lines().next().unwrap_or_default();

@@ -1,28 +1,28 @@
-//! What a bench prints.
+//! The report that a bench prints.
 
 use std::time::Duration;
 
-use super::process::Usage;
-use crate::table::Table;
+use super::process::ProcessUsage;
+use crate::table::TextTable;
 
-/// What a bench measured.
-pub struct Report {
-    /// How many records were extracted.
+/// The measurements of a bench.
+pub struct BenchReport {
+    /// Number of records that were extracted.
     pub records: u64,
-    /// How many were created at the destination.
+    /// Number of records that were created at the destination.
     pub created: u64,
-    /// How long the pipeline took.
+    /// The time that the pipeline took.
     pub pipeline: Duration,
-    /// How long the bare loop took for what was created.
+    /// The time that the bare loop took for as many posts as records were created.
     pub bare: Duration,
-    /// What each process used for the pipeline.
-    pub processes: Vec<(&'static str, Usage)>,
-    /// What the whole machine used for the pipeline.
+    /// The resources that each process used for the pipeline.
+    pub processes: Vec<(&'static str, ProcessUsage)>,
+    /// The processor time that the whole machine used for the pipeline.
     pub machine: Duration,
 }
 
-impl Report {
-    /// Prints it to standard output.
+impl BenchReport {
+    /// Prints the report to standard output.
     #[expect(clippy::print_stdout, reason = "a command's data")]
     pub fn print(&self) {
         let pipeline = per_second(self.records, self.pipeline);
@@ -38,7 +38,7 @@ impl Report {
             self.bare.as_secs_f64()
         );
         println!("ratio      {:.2} of the bare loop\n", pipeline / bare);
-        let mut table = Table::new(["PROCESS", "CPU S / 1000 RECORDS", "PEAK MEMORY"]);
+        let mut table = TextTable::new(["PROCESS", "CPU S / 1000 RECORDS", "PEAK MEMORY"]);
         for (name, usage) in &self.processes {
             table.row([
                 (*name).to_owned(),

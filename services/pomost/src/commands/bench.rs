@@ -12,6 +12,7 @@ use anyhow::{Context as _, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pomost_http::SystemClients;
 use pomost_models::{Outcome, Period, RunTrigger};
+use pomost_operations::follow::{self, RunEvent};
 use pomost_project::Project;
 use pomost_runtime::{Backends, backends::Servers, shutdown};
 use pomost_sandbox::{CrmOptions, ShopOptions};
@@ -22,36 +23,40 @@ use tokio::net::TcpStream;
 use crate::{
     bench::{
         bare,
-        process::{Process, Usage, machine_cpu},
-        report::Report,
+        process::{MeasuredProcess, ProcessUsage, machine_cpu},
+        report::BenchReport,
     },
-    example::{self, Systems},
-    own_namespace::OwnNamespace,
-    progress,
+    example::{self, ExampleSystems},
+    private_namespace::PrivateNamespace,
+    progress_bar::RunProgressBar,
 };
 
 const FLOW: &str = "customers";
 
-/// The same customers once more, to a system where nobody is.
-const WAITING_FLOW: &str = "waiting";
-/// How long they wait before others are measured beside them.
-const WAITING: SignedDuration = SignedDuration::from_secs(15);
+const STOPPED: &str = "stopped before the end";
 
-const AWAY: &str = "system: away\nbase_url: http://127.0.0.1:1\n";
+/// A flow that reads the same customers, for a system that is down.
+const WAITING_FLOW: &str = "waiting";
+
+/// The time for which those customers have waited before the measurement begins.
+const WAITING_TIME: SignedDuration = SignedDuration::from_secs(15);
+
+/// A system whose address nobody listens on.
+const AWAY_SYSTEM: &str = "system: away\nbase_url: http://127.0.0.1:1\n";
 
 /// The arguments of `pomost bench`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How many customers cross
+    /// Number of customers that cross
     #[arg(long, default_value_t = 20_000)]
     customers: u32,
-    /// How many loaders there are
+    /// Number of loaders
     #[arg(long, default_value = "1")]
     loaders: NonZeroU8,
-    /// How long each answer of the shop takes: 20ms, for example
+    /// The time that the shop takes to answer: 20ms, for example
     #[arg(long, default_value = "0ms")]
     latency: Period,
-    /// Have the same customers wait beside them for a system that is down
+    /// Let the same customers of another flow wait for a system that is down meanwhile
     #[arg(long)]
     outage: bool,
     /// The RabbitMQ to use
@@ -70,7 +75,7 @@ pub struct Arguments {
         hide_env_values = true
     )]
     database: SecretString,
-    /// The certificates that the PostgreSQL's own has to come from, as PEM
+    /// A file with the certificates, as PEM, that vouch for the PostgreSQL's own
     #[arg(long, env = "POMOST_DATABASE_CA", value_name = "FILE")]
     database_ca: Option<PathBuf>,
 }
@@ -91,46 +96,47 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         database_url: database,
         database_ca,
     };
-    let servers = OwnNamespace::new("pomost_bench", servers);
+    let namespace = PrivateNamespace::new("pomost_bench", servers);
     let bench = Bench {
         customers,
         loaders: loaders.get().into(),
         latency,
         outage,
-        servers: &servers,
+        namespace: &namespace,
     };
-    let measured = shutdown.run_until_cancelled(bench.measure()).await;
-    let removed = servers
-        .remove(&[FLOW, WAITING_FLOW])
-        .await
-        .context("removing the bench from the servers");
-    measured.context("stopped before the end")??.print();
-    removed?;
+    let running = async {
+        let measured = shutdown.run_until_cancelled(bench.measure()).await;
+        let removed = namespace.remove(&[FLOW, WAITING_FLOW]).await;
+        measured.context(STOPPED)??.print();
+        removed.context("removing the bench from the servers")
+    };
+    let ended = shutdown::in_time(&shutdown, running).await;
+    ended.context(STOPPED)??;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is to be measured.
+/// The settings of a bench.
 struct Bench<'a> {
     customers: u32,
     loaders: usize,
     latency: Period,
     outage: bool,
-    servers: &'a OwnNamespace,
+    namespace: &'a PrivateNamespace,
 }
 
 impl Bench<'_> {
-    async fn measure(&self) -> anyhow::Result<Report> {
+    async fn measure(&self) -> anyhow::Result<BenchReport> {
         let directory = tempfile::Builder::new().prefix("pomost-bench-").tempdir()?;
         let (crm, crm_url) = crm(self.customers).await?;
         let bare = self.bare_loop(directory.path(), &crm_url).await?;
         let (shop, shop_url) = shop(self.latency).await?;
         let systems = systems(&crm_url, &shop_url);
         project(directory.path(), &systems)?;
-        let environment = environment(self.servers, directory.path(), &systems);
+        let environment = environment(self.namespace, directory.path(), &systems);
         self.pipeline(&environment, vec![crm, shop], bare).await
     }
 
-    /// How long the bare loop takes, to a shop of its own.
+    /// The time that the bare loop takes, with a shop of its own.
     async fn bare_loop(&self, directory: &Path, crm_url: &str) -> anyhow::Result<Duration> {
         let (_shop, shop_url) = shop(self.latency).await?;
         let project = project(directory, &systems(crm_url, &shop_url))?;
@@ -143,10 +149,10 @@ impl Bench<'_> {
     async fn pipeline(
         &self,
         environment: &[(&str, String)],
-        sandboxes: Vec<Process>,
+        sandboxes: Vec<MeasuredProcess>,
         bare: Duration,
-    ) -> anyhow::Result<Report> {
-        let backends = self.servers.open().await?;
+    ) -> anyhow::Result<BenchReport> {
+        let backends = self.namespace.open().await?;
         let mut processes = services(environment, self.loaders).await?;
         let services = processes.len();
         processes.extend(sandboxes);
@@ -155,13 +161,15 @@ impl Bench<'_> {
         }
         let (cpu, before, started) = (machine_cpu(), usages(&processes), Instant::now());
         let run = backends.store.request_run(&request(FLOW)).await?;
-        let summary = progress::follow(&*backends.store, run, "pipeline", None).await?;
+        let mut bar = RunProgressBar::new("pipeline");
+        let mut events = |event: RunEvent<'_>| bar.show(event);
+        let ended = follow::follow(&*backends.store, run, None, &mut events).await?;
         let (pipeline, machine) = (started.elapsed(), machine_cpu() - cpu);
-        let used = |(process, before): (&Process, Usage)| {
+        let used = |(process, before): (&MeasuredProcess, ProcessUsage)| {
             let after = process.usage();
             (
                 process.name,
-                Usage {
+                ProcessUsage {
                     cpu: after.cpu - before.cpu,
                     ..after
                 },
@@ -169,18 +177,16 @@ impl Bench<'_> {
         };
         let usage = processes.iter().zip(before).map(used).collect();
         ensure!(
-            summary.error.is_none(),
+            ended.error.is_none(),
             "the run failed: {}",
-            summary.error.unwrap_or_default()
+            ended.error.unwrap_or_default()
         );
         for process in processes.drain(..services) {
             process.end().await?;
         }
-        let counts = &summary.counts;
-        let created = counts.count(Outcome::Created);
-        Ok(Report {
-            records: counts.records,
-            created,
+        Ok(BenchReport {
+            records: ended.records,
+            created: ended.count(Outcome::Created),
             pipeline,
             bare,
             processes: usage,
@@ -197,7 +203,7 @@ fn request(flow: &str) -> RunRequest {
     }
 }
 
-/// Returns once the system has been down for a while after all that is for it was read: that is mapped by then.
+/// Waits until all records for the system that is down have been read for a while: they are mapped by then.
 async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<()> {
     let run = store.request_run(&request(WAITING_FLOW)).await?;
     loop {
@@ -205,53 +211,54 @@ async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<(
             .run(run)
             .await?
             .and_then(|summary| summary.extracted_at);
-        let is_down = !store.outages(Outage::FORGOTTEN_AFTER).await?.is_empty();
-        if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING >= read_at) {
+        let is_down = !store.outages(Outage::REMEMBERED).await?.is_empty();
+        if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING_TIME >= read_at) {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// What the services are told. The systems as well: what this process is told of its own must not
-/// lead them to somebody's business.
+/// The environment of the services. It names the sandbox systems too: variables of this process, which may name the
+/// systems of somebody's business, must not lead the services there.
 fn environment(
-    servers: &OwnNamespace,
+    namespace: &PrivateNamespace,
     project: &Path,
-    systems: &Systems,
+    systems: &ExampleSystems,
 ) -> Vec<(&'static str, String)> {
+    let servers = &namespace.servers;
     let settings = [
-        ("POMOST_AMQP_URL", servers.servers.amqp_url.expose_secret()),
-        (
-            "POMOST_DATABASE_URL",
-            servers.servers.database_url.expose_secret(),
-        ),
-        ("POMOST_NAMESPACE", &servers.name),
+        ("POMOST_AMQP_URL", servers.amqp_url.expose_secret()),
+        ("POMOST_DATABASE_URL", servers.database_url.expose_secret()),
+        ("POMOST_NAMESPACE", &namespace.name),
         ("RUST_LOG", "warn"),
     ];
-    let told = settings.into_iter().chain(systems.variables());
+    let variables = settings.into_iter().chain(systems.variables());
     let ca = servers
-        .servers
         .database_ca
         .as_deref()
         .map(|ca| ("POMOST_DATABASE_CA", ca));
     let paths = [("POMOST_PROJECT", project)].into_iter().chain(ca);
     let paths = paths.map(|(name, path)| (name, path.display().to_string()));
-    told.map(|(name, value)| (name, value.to_owned()))
+    variables
+        .map(|(name, value)| (name, value.to_owned()))
         .chain(paths)
         .collect()
 }
 
 /// Starts the services and waits until each is ready.
-async fn services(environment: &[(&str, String)], loaders: usize) -> anyhow::Result<Vec<Process>> {
+async fn services(
+    environment: &[(&str, String)],
+    loaders: usize,
+) -> anyhow::Result<Vec<MeasuredProcess>> {
     let mut services = Vec::new();
     for name in ["extractor", "transformer"]
         .into_iter()
         .chain(std::iter::repeat_n("loader", loaders))
     {
         let address = free_address()?;
-        let mut service = Process::service(name, environment, address)?;
-        // Health is served when the queues are declared.
+        let mut service = MeasuredProcess::service(name, environment, address)?;
+        // A service serves its health as soon as the queues are declared.
         while TcpStream::connect(address).await.is_err() {
             service.still_runs()?;
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -265,22 +272,22 @@ fn free_address() -> std::io::Result<SocketAddr> {
     std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
-async fn crm(customers: u32) -> anyhow::Result<(Process, String)> {
-    Process::sandbox(
+async fn crm(customers: u32) -> anyhow::Result<(MeasuredProcess, String)> {
+    MeasuredProcess::sandbox(
         "sandbox CRM",
         &["crm".into(), "--customers".into(), customers.to_string()],
     )
     .await
 }
 
-async fn shop(latency: Period) -> anyhow::Result<(Process, String)> {
+async fn shop(latency: Period) -> anyhow::Result<(MeasuredProcess, String)> {
     let latency = format!("{}ms", latency.0.as_millis());
     let arguments = ["shop", "--allow-duplicates", "--latency", &latency].map(str::to_owned);
-    Process::sandbox("sandbox shop", &arguments).await
+    MeasuredProcess::sandbox("sandbox shop", &arguments).await
 }
 
-fn systems(crm_url: &str, shop_url: &str) -> Systems {
-    Systems {
+fn systems(crm_url: &str, shop_url: &str) -> ExampleSystems {
+    ExampleSystems {
         crm_url: crm_url.to_owned(),
         crm_token: CrmOptions::default().token,
         shop_url: shop_url.to_owned(),
@@ -288,8 +295,8 @@ fn systems(crm_url: &str, shop_url: &str) -> Systems {
     }
 }
 
-/// The example without its schedule: the bench says when it runs. And the flow that waits.
-fn project(directory: &Path, systems: &Systems) -> anyhow::Result<Project> {
+/// Writes the example, without its schedule since the bench requests the run, and the flow that waits.
+fn project(directory: &Path, systems: &ExampleSystems) -> anyhow::Result<Project> {
     example::write(directory, systems)?;
     let flow = directory.join("flows/customers.yaml");
     let text = std::fs::read_to_string(&flow)?;
@@ -299,11 +306,11 @@ fn project(directory: &Path, systems: &Systems) -> anyhow::Result<Project> {
         directory.join("flows/waiting.yaml"),
         waiting.replace("system: shop\n", "system: away\n"),
     )?;
-    std::fs::write(directory.join("systems/away.yaml"), AWAY)?;
+    std::fs::write(directory.join("systems/away.yaml"), AWAY_SYSTEM)?;
     std::fs::write(&flow, text)?;
     example::load(directory, systems).context("the example project")
 }
 
-fn usages(processes: &[Process]) -> Vec<Usage> {
-    processes.iter().map(Process::usage).collect()
+fn usages(processes: &[MeasuredProcess]) -> Vec<ProcessUsage> {
+    processes.iter().map(MeasuredProcess::usage).collect()
 }

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use crate::open;
+use pomost_operations::open;
+
+use crate::progress_bar::remark;
 
 /// The arguments of `pomost check`.
 #[derive(Debug, clap::Args)]
@@ -12,15 +14,11 @@ pub struct Arguments {
     directory: PathBuf,
 }
 
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command's data, and remarks beside it"
-)]
+#[expect(clippy::print_stdout, reason = "a command's data")]
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let project = open::project(&arguments.directory)?;
     if !project.warnings.is_empty() {
-        eprintln!("{}", project.warnings);
+        remark(&project.warnings.to_string());
     }
     println!(
         "{} systems and {} flows are well-formed",

@@ -1,10 +1,11 @@
-//! `pomost demo`: the whole of it, on two sandbox systems.
+//! `pomost demo`: everything that Pomost does, on two sandbox systems.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use pomost_extractor::Scheduling;
 use pomost_http::SystemClients;
+use pomost_operations::open;
 use pomost_runtime::{Backends, ServiceContext, backends::Servers, shutdown};
 use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
 use secrecy::SecretString;
@@ -12,16 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     demo::{Demo, FLOW},
-    example::{self, Systems},
-    open,
-    own_namespace::OwnNamespace,
+    example::{self, ExampleSystems},
+    private_namespace::PrivateNamespace,
     runner,
 };
 
 /// The arguments of `pomost demo`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How many customers the CRM has
+    /// Number of customers in the CRM
     #[arg(long, default_value_t = 1000)]
     customers: u32,
     /// Use this RabbitMQ instead of the embedded queues
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Use this PostgreSQL instead of the embedded store
     #[arg(long, value_name = "POSTGRES_URL", requires = "broker")]
     database: Option<SecretString>,
-    /// The certificates that the PostgreSQL's own has to come from, as PEM
+    /// A file with the certificates, as PEM, that vouch for the PostgreSQL's own
     #[arg(long, env = "POMOST_DATABASE_CA", value_name = "FILE")]
     database_ca: Option<PathBuf>,
     /// Leave everything running at the end, to explore
@@ -49,33 +49,40 @@ impl Arguments {
     }
 }
 
-/// Runs the demo; the exit code says whether the shop has what it must. Nothing of it stays on the
-/// servers: the shop is a new one each time, and a ledger from before would say that it has everything.
+const STOPPED: &str = "stopped before the end";
+
+/// Runs the demo; the exit code says whether the shop has what it must. Nothing of it stays on the servers: the shop is
+/// a new one each time, and a ledger from before would say that it has everything.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let servers = arguments
+    let namespace = arguments
         .servers()
-        .map(|servers| OwnNamespace::new("pomost_demo", servers));
-    let told = tell(&arguments, servers.as_ref(), &shutdown).await;
-    if let Some(servers) = servers {
-        let removed = servers
-            .remove(&[FLOW])
-            .await
-            .context("removing the demo from the servers");
-        told.and(removed)?;
-    } else {
-        told?;
-    }
+        .map(|servers| PrivateNamespace::new("pomost_demo", servers));
+    let running = async {
+        let told = tell(&arguments, namespace.as_ref(), &shutdown).await;
+        told.and(match &namespace {
+            Some(namespace) => namespace
+                .remove(&[FLOW])
+                .await
+                .context("removing the demo from the servers"),
+            None => Ok(()),
+        })
+    };
+    let ended = shutdown::in_time(&shutdown, running).await;
+    ended.context(STOPPED)??;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn tell(
     arguments: &Arguments,
-    servers: Option<&OwnNamespace>,
+    namespace: Option<&PrivateNamespace>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let demo = start(arguments, servers, shutdown.child_token()).await?;
-    demo.context.declare().await?;
+    let starting = start(arguments, namespace, shutdown.child_token());
+    let Some(demo) = shutdown.run_until_cancelled(starting).await else {
+        bail!(STOPPED);
+    };
+    let demo = demo?;
     let services = tokio::spawn(runner::run(
         demo.context.clone(),
         demo.clients.clone(),
@@ -88,15 +95,12 @@ async fn tell(
     }
     demo.context.shutdown.cancel();
     services.await??;
-    match told {
-        Some(told) => told,
-        None => bail!("stopped before the end"),
-    }
+    told.context(STOPPED)?
 }
 
 async fn start(
     arguments: &Arguments,
-    servers: Option<&OwnNamespace>,
+    namespace: Option<&PrivateNamespace>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Demo> {
     let crm = Crm::start(CrmOptions {
@@ -109,19 +113,20 @@ async fn start(
     let systems = systems(&crm, &shop);
     example::write(directory.path(), &systems)?;
     let project = Arc::new(example::load(directory.path(), &systems)?);
-    let backends = match servers {
-        Some(servers) => servers.open().await.context("opening the servers")?,
+    let backends = match namespace {
+        Some(namespace) => namespace.open().await.context("opening the servers")?,
         None => Backends::embedded(directory.path()).await?,
     };
     let clients = SystemClients::new(&project, &backends.store)?;
-    let claim = open::settings(directory.path())?.claim();
+    let claim_ttl = open::settings(directory.path())?.claim_ttl();
     let context = ServiceContext {
         project,
         backends,
-        claim,
+        claim_ttl,
         shutdown,
     };
-    let namespace = servers.map(|servers| servers.name.clone());
+    context.declare().await?;
+    let namespace = namespace.map(|namespace| namespace.name.clone());
     Ok(Demo {
         crm,
         shop,
@@ -132,8 +137,8 @@ async fn start(
     })
 }
 
-fn systems(crm: &Crm, shop: &Shop) -> Systems {
-    Systems {
+fn systems(crm: &Crm, shop: &Shop) -> ExampleSystems {
+    ExampleSystems {
         crm_url: crm.url(),
         crm_token: CrmOptions::default().token,
         shop_url: shop.url(),

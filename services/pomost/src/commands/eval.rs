@@ -12,7 +12,7 @@ use pomost_expression::{
 use serde_json::{Deserializer, value::RawValue};
 
 /// The exit code of an expression that does not compile.
-const NO_EXPRESSION: u8 = 2;
+const DOES_NOT_COMPILE: u8 = 2;
 
 /// The arguments of `pomost eval`.
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Ok(expression) => expression,
         Err(error) => {
             eprintln!("{}", placed(source, &error));
-            return Ok(ExitCode::from(NO_EXPRESSION));
+            return Ok(ExitCode::from(DOES_NOT_COMPILE));
         }
     };
     let text = if arguments.null_input {
@@ -81,7 +81,8 @@ fn outputs(expression: &Expression, input: &RawValue, raw: bool) -> anyhow::Resu
     outputs.iter().map(|output| line(output, raw)).collect()
 }
 
-/// Somebody who tries an expression has the record at hand, so what `error` was given is shown as it is.
+/// The error in words. A person who tries an expression has the record at hand, so the value given to `error` is shown
+/// unmasked.
 fn explained(mut error: EvaluationError) -> String {
     if let Some(raised) = &error.raised {
         error.message = raised.unmasked().to_owned();

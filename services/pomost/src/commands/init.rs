@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 /// The arguments of `pomost init`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The directory to write the project into; made where it does not exist
+    /// The directory to write the project into; it is created where it does not exist
     directory: PathBuf,
 }
 

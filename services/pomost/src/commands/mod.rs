@@ -12,3 +12,4 @@ pub mod sandbox;
 pub mod schema;
 pub mod status;
 pub mod sync;
+pub mod system;

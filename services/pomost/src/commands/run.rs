@@ -1,14 +1,14 @@
 //! `pomost run`
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
 use pomost_extractor::{Scheduling, webhook::Receiver};
 use pomost_http::SystemClients;
-use pomost_runtime::{ServiceContext, health, shutdown};
-use tracing::{info, warn};
+use pomost_operations::open;
+use pomost_runtime::{ServiceProcess, shutdown};
+use tracing::warn;
 
-use crate::{open, runner};
+use crate::runner;
 
 /// The arguments of `pomost run`.
 #[derive(Debug, clap::Args)]
@@ -20,32 +20,27 @@ pub struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
-    let project = Arc::new(open::project(&arguments.directory)?);
+    let project = open::project(&arguments.directory)?;
     for warning in project.warnings.iter() {
         warn!("{warning}");
     }
     let settings = open::settings(&arguments.directory)?;
-    let backends = open::to_run(&settings).await?;
-    let claim = settings.claim();
-    let context = ServiceContext {
+    let webhook_addr = settings.webhook_addr;
+    let process = ServiceProcess {
         project,
-        backends,
-        claim,
-        shutdown: shutdown.clone(),
+        settings,
+        // Somebody at a terminal is told at once that a server does not answer.
+        server_start_timeout: Duration::ZERO,
+        ready_message: "running",
     };
-    context.declare().await?;
-    let address = health::serve(settings.http_addr, context.clone())
-        .await
-        .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
-    let clients = SystemClients::new(&context.project, &context.backends.store)?;
-    let receiver = Receiver::bind(context.clone(), settings.webhook_addr).await?;
-    info!(%address, flows = context.project.flows.len(), "running");
-    let receiving = tokio::spawn(receiver.serve());
-    let running = async {
+    pomost_runtime::run_services(process, &shutdown, async |context| {
+        let clients = SystemClients::new(&context.project, &context.backends.store)?;
+        let receiver = Receiver::bind(context.clone(), webhook_addr).await?;
+        let receiving = tokio::spawn(receiver.serve());
         let ran = runner::run(context, clients, Scheduling::On).await;
         receiving.await?;
         ran
-    };
-    shutdown::in_time(&shutdown, running).await?;
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,29 +10,29 @@ use pomost_sandbox::{CrmOptions, FaultPlan, ShopOptions, run_crm, run_shop};
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
-    system: System,
+    system: SandboxSystem,
 }
 
 #[derive(Debug, Subcommand)]
-enum System {
+enum SandboxSystem {
     /// The CRM
     Crm {
-        /// How many customers it has
+        /// Number of customers
         #[arg(long, default_value_t = 1000)]
         customers: u32,
-        /// Where it listens; port 0 takes any free port
+        /// The address to listen on; port 0 takes any free port
         #[arg(long, default_value = "127.0.0.1:0")]
         address: SocketAddr,
     },
     /// The shop
     Shop {
-        /// Where it listens; port 0 takes any free port
+        /// The address to listen on; port 0 takes any free port
         #[arg(long, default_value = "127.0.0.1:0")]
         address: SocketAddr,
         /// Take two customers with one e-mail address
         #[arg(long)]
         allow_duplicates: bool,
-        /// How long each answer takes: 20ms, for example
+        /// The time that each answer takes: 20ms, for example
         #[arg(long, default_value = "0ms")]
         latency: Period,
     },
@@ -42,7 +42,7 @@ enum System {
 #[expect(clippy::print_stdout, reason = "a command's data")]
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.system {
-        System::Crm { customers, address } => {
+        SandboxSystem::Crm { customers, address } => {
             let options = CrmOptions {
                 customers,
                 address,
@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             };
             run_crm(options, |crm| println!("{}", crm.url())).await?;
         }
-        System::Shop {
+        SandboxSystem::Shop {
             address,
             allow_duplicates,
             latency,

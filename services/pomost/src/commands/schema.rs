@@ -8,11 +8,11 @@ use clap::ValueEnum;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The kind of file
-    kind: Kind,
+    kind: FileKind,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
+enum FileKind {
     /// `systems/*.yaml`
     System,
     /// `flows/*.yaml`
@@ -24,9 +24,9 @@ enum Kind {
 #[expect(clippy::print_stdout, reason = "a command's data")]
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let schema = match arguments.kind {
-        Kind::System => pomost_project::system_schema(),
-        Kind::Flow => pomost_project::flow_schema(),
-        Kind::Alerts => pomost_project::alerts_schema(),
+        FileKind::System => pomost_project::system_schema(),
+        FileKind::Flow => pomost_project::flow_schema(),
+        FileKind::Alerts => pomost_project::alerts_schema(),
     };
     println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)

@@ -2,17 +2,20 @@
 
 use std::process::ExitCode;
 
-use pomost_store::{Outage, RunSummary};
+use pomost_operations::{
+    open,
+    runs::{self, RunReport, SystemOutage},
+};
 
-use crate::{cli::ProjectArgument, open, progress, table::Table, waits};
+use crate::{arguments::ProjectArgument, progress_bar, table::TextTable};
 
 /// The arguments of `pomost status`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Only this flow
+    /// Show only runs of this flow
     #[arg(long)]
     flow: Option<String>,
-    /// At most so many runs
+    /// Show at most so many runs
     #[arg(long, default_value_t = 20)]
     limit: u32,
     #[command(flatten)]
@@ -21,25 +24,39 @@ pub struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let directory = &arguments.project.project;
-    let settings = open::settings(directory)?;
-    let backends = open::to_look(&settings).await?;
-    let outages = backends.store.outages(Outage::FORGOTTEN_AFTER).await?;
-    show(&outages);
-    // Where the project cannot be read here, less is shown.
-    let project = if outages.is_empty() {
-        None
-    } else {
-        open::project(directory).ok()
-    };
-    let waits_for = |run: &RunSummary| {
-        let outage = waits::outage_of(project.as_ref()?, &outages, run);
-        outage.map(|outage| format!(", {}", waits::in_words(outage)))
-    };
-    let runs = backends
-        .store
-        .runs(arguments.flow.as_deref(), arguments.limit)
-        .await?;
-    let mut table = Table::new([
+    let store = open::to_look(&open::settings(directory)?).await?.store;
+    let (flow, limit) = (arguments.flow.as_deref(), arguments.limit);
+    let status = runs::status(&*store, directory, flow, limit).await?;
+    if !status.outages.is_empty() {
+        print_outages(&status.outages);
+    }
+    print_runs(&status.runs);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the systems that are down, and what has to be done for those that do not come back by themselves.
+#[expect(clippy::print_stdout, reason = "a command's data")]
+fn print_outages(outages: &[SystemOutage]) {
+    let mut table = TextTable::new(["SYSTEM", "DOWN SINCE", "WHY"]);
+    for outage in outages {
+        table.row([
+            outage.system.clone(),
+            format!("{:.0}", outage.since),
+            outage.reason.clone(),
+        ]);
+    }
+    table.print();
+    for SystemOutage { system, .. } in outages.iter().filter(|outage| outage.is_of_credentials) {
+        println!(
+            "{system} does not let us in: mend the credentials that systems/{system}.yaml refers to, or have them \
+             granted what is missing, and restart; its flows then go on by themselves"
+        );
+    }
+    println!();
+}
+
+fn print_runs(runs: &[RunReport]) {
+    let mut table = TextTable::new([
         "REQUESTED",
         "FLOW",
         "TRIGGER",
@@ -49,43 +66,19 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         "RUN",
     ]);
     for run in runs {
-        let waiting = waits_for(&run).unwrap_or_default();
         let trouble = run.error.as_ref().or(run.warning.as_ref());
-        let outcomes = trouble.cloned().unwrap_or_else(|| progress::in_words(&run));
+        let outcomes = trouble
+            .cloned()
+            .unwrap_or_else(|| progress_bar::outcomes(run));
         table.row([
             format!("{:.0}", run.requested_at),
-            run.flow,
+            run.flow.clone(),
             run.trigger.as_str().into(),
             run.state.as_str().into(),
-            run.counts.records.to_string(),
-            format!("{outcomes}{waiting}"),
+            run.records.to_string(),
+            format!("{outcomes}{}", progress_bar::waits_for(run)),
             run.id.to_string(),
         ]);
     }
     table.print();
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The systems that are down, and what is to be done where they do not come back by themselves.
-#[expect(clippy::print_stdout, reason = "a command's data")]
-fn show(outages: &[Outage]) {
-    if outages.is_empty() {
-        return;
-    }
-    let mut table = Table::new(["SYSTEM", "DOWN SINCE", "WHY"]);
-    for outage in outages {
-        table.row([
-            outage.system.clone(),
-            format!("{:.0}", outage.since),
-            outage.reason.clone(),
-        ]);
-    }
-    table.print();
-    for Outage { system, .. } in outages.iter().filter(|outage| outage.is_unauthorised()) {
-        println!(
-            "{system} does not let us in: mend the credentials that systems/{system}.yaml refers to, or have them \
-             granted what is missing, and restart; its flows then go on by themselves"
-        );
-    }
-    println!();
 }

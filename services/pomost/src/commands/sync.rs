@@ -2,26 +2,32 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use pomost_extractor::Scheduling;
 use pomost_http::SystemClients;
-use pomost_models::{Outcome, RunId, RunTrigger};
-use pomost_project::{Flow, Project};
+use pomost_models::RunId;
+use pomost_operations::{
+    follow, letters,
+    open::{self, OpenBackends},
+    runs::{self, RunReport},
+};
+use pomost_project::Project;
 use pomost_runtime::{ServiceContext, Settings, shutdown};
-use pomost_store::{DeadLetterFilter, RunRequest, RunState, RunSummary, Store};
+use pomost_store::{RunState, Store};
 use tokio_util::sync::CancellationToken;
 
-use super::cursor;
 use crate::{
-    cli::{Nonsense, ProjectArgument},
-    open::{self, Opened},
-    progress, runner,
+    arguments::ProjectArgument,
+    progress_bar::{self, RunProgressBar, remark},
+    runner,
 };
 
-/// How many of a flow's newest runs are looked at for records that still wait.
-const EARLIER: u32 = 100;
+const STOPPED_EARLY: &str = "stopped before the run began";
 
-const DISCARDED: &str = "the dead letters were closed meanwhile: discarded, replayed, or outdated by a newer version; records whose \
+const STOPPED: &str =
+    "stopped before every record had settled; the next sync or run goes on with them";
+
+const LETTERS_CLOSED: &str = "the dead letters were closed meanwhile: discarded, replayed, or outdated by a newer version; records whose \
      letters were discarded are tried again when they or a file of the flow change";
 
 /// The arguments of `pomost sync`.
@@ -39,180 +45,147 @@ pub struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
     let project = open::project(&arguments.project.project)?;
-    let flows = project.flows.keys().cloned().collect::<Vec<_>>().join(", ");
+    // Here the error can still name the other flows.
+    open::flow(&project, &arguments.flow)?;
     let project = project
         .only(&arguments.flow)
-        .map(Arc::new)
-        .with_context(|| format!("there is no flow '{}'; there are: {flows}", arguments.flow))?;
+        .context("the flow is missing")?;
     let settings = open::settings(&arguments.project.project)?;
-    let opened = open::to_run_or_join(&settings).await?;
-    if let Some(since) = &arguments.since {
-        let flow = project
-            .flows
-            .get(&arguments.flow)
-            .context("the flow is missing")?;
-        check(flow, &*opened.backends.store, since).await?;
-    }
-    let request = RunRequest {
+    let opening = async {
+        let opened = open::to_run_or_join(&settings).await?;
+        let (store, since) = (&*opened.backends.store, arguments.since);
+        let run = runs::request(store, &project, &arguments.flow, since).await?;
+        anyhow::Ok((opened, run))
+    };
+    let Some(opened) = shutdown.run_until_cancelled(opening).await else {
+        bail!(STOPPED_EARLY);
+    };
+    let (opened, run) = opened?;
+    let sync = Sync {
+        project: Arc::new(project),
         flow: arguments.flow,
-        trigger: RunTrigger::Manual,
-        since: arguments.since,
+        settings,
+        opened,
+        run,
     };
-    let run = opened.backends.store.request_run(&request).await?;
-    let stop = shutdown.child_token();
-    let following = async {
-        let summaries =
-            follow_to_the_end(&*opened.backends.store, &project, run, &request.flow).await;
-        stop.cancel();
-        summaries
-    };
-    // Nobody follows what nobody runs any more.
-    let running = async {
-        let ran = run_services(project.clone(), &opened, &settings, &stop).await;
-        stop.cancel();
-        ran
-    };
-    let (summaries, ran) = tokio::join!(stopped_by(&stop, following), running);
-    ran?;
-    match summaries {
-        Some(summaries) => report_all(&*opened.backends.store, &summaries?).await,
-        None => {
-            anyhow::bail!(
-                "stopped before every record had settled; the next sync or run goes on with them"
-            )
-        }
-    }
+    // Servers that have fallen silent would keep the run from being followed, and the services from ending.
+    let ended = shutdown::in_time(&shutdown, sync.to_the_end(shutdown.child_token())).await;
+    ended.context(STOPPED)?
 }
 
-/// Refuses a place that no run of the flow can begin at.
-async fn check(flow: &Flow, store: &dyn Store, since: &str) -> anyhow::Result<()> {
-    let none = || Nonsense("--since needs extract.cursor, which the flow has not".into());
-    let cursor = flow.extract.cursor.as_ref().ok_or_else(none)?;
-    let stored = store.cursor(&flow.name).await?;
-    cursor::check(&flow.extract, cursor, stored.as_deref(), since)
-        .map_err(|Nonsense(problem)| Nonsense(format!("--since: {problem}")).into())
-}
-
-/// Runs the services until all is to stop. While another process runs the project, that one does what is asked for;
-/// whoever waits for it goes on in its place when it ends.
-async fn run_services(
+/// A run that was requested, and all that is needed to carry it out.
+struct Sync {
     project: Arc<Project>,
-    opened: &Opened,
-    settings: &Settings,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let backends = match opened.run_elsewhere {
-        false => opened.backends.clone(),
-        true => match stop
-            .run_until_cancelled(open::to_take_over(settings, progress::remark))
-            .await
-        {
-            Some(backends) => backends?,
-            None => return Ok(()),
-        },
-    };
-    let context = ServiceContext {
-        project,
-        backends,
-        claim: settings.claim(),
-        shutdown: stop.clone(),
-    };
-    context.declare().await?;
-    let clients = SystemClients::new(&context.project, &context.backends.store)?;
-    runner::run(context, clients, Scheduling::Off).await
-}
-
-/// Follows what earlier runs of the flow left waiting, the oldest first, and then the run itself:
-/// who stopped a sync was told that the next one goes on with its records. Nobody goes on with a
-/// replay whose records were not all sent, but the next `pomost dead replay`.
-async fn follow_to_the_end(
-    store: &dyn Store,
-    project: &Project,
+    flow: String,
+    settings: Settings,
+    opened: OpenBackends,
     run: RunId,
-    flow: &str,
-) -> anyhow::Result<Vec<RunSummary>> {
-    let mut summaries = Vec::new();
-    for earlier in store.runs(Some(flow), EARLIER).await?.into_iter().rev() {
-        let cut_short =
-            earlier.trigger == RunTrigger::Replay && earlier.state == RunState::Requested;
-        if earlier.id != run && !cut_short && !progress::has_ended(&earlier) {
-            let label = format!("{flow} (an earlier run)");
-            summaries.push(progress::follow(store, earlier.id, &label, Some(project)).await?);
-        }
-    }
-    summaries.push(progress::follow(store, run, flow, Some(project)).await?);
-    Ok(summaries)
 }
 
-/// Follows until the runs have ended, or until everything is to stop.
+impl Sync {
+    /// Runs the services and follows the run until it has ended or everything is to stop, and prints its outcome.
+    async fn to_the_end(&self, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+        let following = async {
+            let reports = stopped_by(&stop, self.follow()).await;
+            stop.cancel();
+            reports
+        };
+        let running = async {
+            let ran = self.run_services(&stop).await;
+            // A run that is not carried out any more is not followed either.
+            stop.cancel();
+            ran
+        };
+        let (reports, ran) = tokio::join!(following, running);
+        ran?;
+        print_all(self.store(), &reports.context(STOPPED)??).await
+    }
+
+    async fn follow(&self) -> pomost_operations::Result<Vec<RunReport>> {
+        let mut bar = RunProgressBar::new(&self.flow);
+        let mut events = |event: follow::RunEvent<'_>| bar.show(event);
+        let (store, project) = (self.store(), &self.project);
+        follow::follow_with_earlier(store, self.run, project, &self.flow, &mut events).await
+    }
+
+    /// Runs the services until everything is to stop. While another process runs the project, that one carries the run
+    /// out; when it ends, this one goes on in its place.
+    async fn run_services(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let opening = async {
+            match self.opened.run_elsewhere {
+                false => Ok(self.opened.backends.clone()),
+                true => open::to_take_over(&self.settings, progress_bar::show_takeover).await,
+            }
+        };
+        let Some(backends) = stop.run_until_cancelled(opening).await else {
+            return Ok(());
+        };
+        let context = ServiceContext {
+            project: self.project.clone(),
+            backends: backends?,
+            claim_ttl: self.settings.claim_ttl(),
+            shutdown: stop.clone(),
+        };
+        context.declare().await?;
+        let clients = SystemClients::new(&context.project, &context.backends.store)?;
+        runner::run(context, clients, Scheduling::Off).await
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.opened.backends.store
+    }
+}
+
+/// The result of following, or none where everything is to stop before that.
 async fn stopped_by<T>(stop: &CancellationToken, following: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
+        // A run that ends just now has ended.
         biased;
         followed = following => Some(followed),
         () = stop.cancelled() => None,
     }
 }
 
-async fn report_all(store: &dyn Store, summaries: &[RunSummary]) -> anyhow::Result<ExitCode> {
+async fn print_all(store: &dyn Store, runs: &[RunReport]) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    for summary in summaries {
-        let has_letters = is_dead_or_blocked(summary) && has_letters(store, &summary.flow).await?;
-        let reported = report(summary, has_letters);
-        code = if code == ExitCode::SUCCESS {
-            reported
-        } else {
-            code
-        };
+    for run in runs {
+        let has_letters = run.has_dead_or_blocked() && letters::has_open(store, &run.flow).await?;
+        if !print(run, has_letters) {
+            code = ExitCode::FAILURE;
+        }
     }
     Ok(code)
 }
 
-async fn has_letters(store: &dyn Store, flow: &str) -> anyhow::Result<bool> {
-    let any = DeadLetterFilter {
-        flow: Some(flow.to_owned()),
-        limit: 1,
-        ..DeadLetterFilter::default()
-    };
-    Ok(!store.dead_letters(&any).await?.is_empty())
-}
-
-fn is_dead_or_blocked(summary: &RunSummary) -> bool {
-    summary.counts.count(Outcome::Dead) + summary.blocked_by_dead_letters > 0
-}
-
-/// A run with dead letters is not a success, and neither is an odd one.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command's data, and remarks beside it"
-)]
-fn report(summary: &RunSummary, has_letters: bool) -> ExitCode {
+/// Prints what became of a run. True for a success: no record is dead, and nothing was odd.
+#[expect(clippy::print_stdout, reason = "a command's data")]
+fn print(run: &RunReport, has_letters: bool) -> bool {
     println!(
         "{} {}: {}",
-        summary.flow,
-        summary.state.as_str(),
-        progress::in_words(summary)
+        run.flow,
+        run.state.as_str(),
+        progress_bar::outcomes(run)
     );
-    if summary.state == RunState::Failed {
-        eprintln!("{}", summary.error.as_deref().unwrap_or_default());
-        return ExitCode::FAILURE;
+    if run.state == RunState::Failed {
+        remark(run.error.as_deref().unwrap_or_default());
+        return false;
     }
-    if summary.blocked_by_dead_letters > 0 {
-        eprintln!(
+    if run.blocked > 0 {
+        remark(&format!(
             "{} of the records wait for dead letters of their keys",
-            summary.blocked_by_dead_letters
-        );
+            run.blocked
+        ));
     }
-    if let Some(warning) = &summary.warning {
-        eprintln!("{warning}");
-        return ExitCode::FAILURE;
+    if let Some(warning) = &run.warning {
+        remark(warning);
+        return false;
     }
-    if is_dead_or_blocked(summary) {
+    if run.has_dead_or_blocked() {
         match has_letters {
-            true => eprintln!("see `pomost dead list --flow {}`", summary.flow),
-            false => eprintln!("{DISCARDED}"),
+            true => remark(&format!("see `pomost dead list --flow {}`", run.flow)),
+            false => remark(LETTERS_CLOSED),
         }
-        return ExitCode::FAILURE;
+        return false;
     }
-    ExitCode::SUCCESS
+    true
 }

@@ -1,4 +1,4 @@
-//! The story that `pomost demo` tells, and that it is true: what is said is also checked.
+//! The story that `pomost demo` tells. Everything that it says is also checked.
 
 pub mod moment;
 
@@ -10,36 +10,40 @@ use std::{
 use anyhow::{bail, ensure};
 use pomost_http::SystemClients;
 use pomost_models::{RunId, RunTrigger};
+use pomost_operations::{
+    follow::{self, RunEvent},
+    letters::short_id,
+    runs::RunReport,
+};
 use pomost_runtime::ServiceContext;
 use pomost_sandbox::{Crm, CrmEdit, Shop, ShopOptions, verify};
-use pomost_store::{DeadLetterFilter, RunRequest, RunSummary, Store};
+use pomost_store::{DeadLetterFilter, RunRequest, Store};
 use tempfile::TempDir;
 
-use crate::{letter, progress, table::Table};
-use moment::{Changes, Moment};
+use crate::{
+    progress_bar::{self, RunProgressBar},
+    table::TextTable,
+};
+use moment::{ChangeCounts, ShopMoment};
 
 /// The flow of the example project.
 pub const FLOW: &str = "customers";
 
 /// Two sandbox systems, and the example project between them.
 pub struct Demo {
-    /// Where customers come from.
     pub crm: Crm,
-    /// Where they go.
     pub shop: Shop,
     /// The project's directory.
     pub directory: TempDir,
-    /// What the services work with.
     pub context: ServiceContext,
-    /// The systems' clients.
     pub clients: SystemClients,
-    /// The namespace on the servers, where it does not run on the embedded default.
+    /// The namespace on the servers; none where the demo runs on the embedded backends.
     pub namespace: Option<String>,
 }
 
 impl Demo {
-    /// Tells the story while the services run. An error where the shop was sent anything but what
-    /// it had to be, or does not hold in the end what it must.
+    /// Tells the story while the services run. An error where the shop was sent anything else than it had to be, or
+    /// does not hold in the end what it must.
     pub async fn tell(&self) -> anyhow::Result<()> {
         say(&format!(
             "A sandbox CRM is at {}, a sandbox shop at {}.",
@@ -47,7 +51,7 @@ impl Demo {
             self.shop.url()
         ));
         say("\n1. All customers cross from the CRM to the shop.");
-        let crossed = self.sync(&Moment::default()).await?;
+        let crossed = self.sync(&ShopMoment::default()).await?;
         say("\n2. Nothing has changed: nothing is sent.");
         let unchanged = self.sync(&crossed).await?;
         let edit = CrmEdit {
@@ -64,7 +68,7 @@ impl Demo {
         self.verify().await
     }
 
-    /// Says how to look around while it is left running.
+    /// Says how to look around while the demo is left running.
     pub fn invite(&self) {
         let project = self.directory.path().display();
         say(&format!(
@@ -83,7 +87,7 @@ impl Demo {
         ));
     }
 
-    async fn sync(&self, before: &Moment) -> anyhow::Result<Moment> {
+    async fn sync(&self, before: &ShopMoment) -> anyhow::Result<ShopMoment> {
         let started = Instant::now();
         let request = RunRequest {
             flow: FLOW.into(),
@@ -91,18 +95,20 @@ impl Demo {
             since: None,
         };
         let run: RunId = self.store().request_run(&request).await?;
-        let summary = progress::follow(self.store(), run, "   ", None).await?;
-        report(&summary, started.elapsed());
-        if let Some(error) = summary.error {
+        let mut bar = RunProgressBar::new("   ");
+        let mut events = |event: RunEvent<'_>| bar.show(event);
+        let ended = follow::follow(self.store(), run, None, &mut events).await?;
+        report(&ended, started.elapsed());
+        if let Some(error) = ended.error {
             bail!("the run failed: {error}");
         }
-        let now = Moment {
+        let now = ShopMoment {
             expected: self.crm.expected(),
             counts: self.shop.counts(),
         };
-        let sent = Changes::sent(&before.counts, &now.counts);
+        let sent = ChangeCounts::sent(&before.counts, &now.counts);
         say(&format!("   the shop was sent {sent}"));
-        let due = Changes::between(&before.expected, &now.expected);
+        let due = ChangeCounts::between(&before.expected, &now.expected);
         ensure!(sent == due, "the shop was to be sent {due}");
         Ok(now)
     }
@@ -112,10 +118,10 @@ impl Demo {
             limit: 1000,
             ..DeadLetterFilter::default()
         };
-        let mut table = Table::new(["   ID", "CUSTOMER", "STAGE", "CLASS", "FIELD", "ERROR"]);
+        let mut table = TextTable::new(["   ID", "CUSTOMER", "STAGE", "CLASS", "FIELD", "ERROR"]);
         for letter in self.store().dead_letters(&filter).await? {
             table.row([
-                format!("   {}", letter::short(&letter.id)),
+                format!("   {}", short_id(&letter.id)),
                 letter.key().into(),
                 letter.stage.to_string(),
                 letter.reason.as_str().into(),
@@ -127,7 +133,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Compares the shop, and the dead letters, with what a second opinion says they must be.
+    /// Compares the shop and the dead letters with what the sandbox computes that they must be.
     async fn verify(&self) -> anyhow::Result<()> {
         let expected = self.crm.expected();
         let filter = DeadLetterFilter {
@@ -173,10 +179,10 @@ Next:
    pomost init my-project   a small commented project to start from
    pomost --help            everything else";
 
-fn report(summary: &RunSummary, took: Duration) {
-    let records = summary.counts.records;
+fn report(run: &RunReport, took: Duration) {
+    let records = run.records;
     let rate = records as f64 / took.as_secs_f64();
-    let outcomes = progress::in_words(summary);
+    let outcomes = progress_bar::outcomes(run);
     say(&format!(
         "   {records} records in {:.2} s ({rate:.0}/s): {outcomes}",
         took.as_secs_f64()

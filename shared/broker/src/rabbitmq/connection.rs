@@ -1,4 +1,4 @@
-//! Where the broker is, the connections to it, and what their failures mean.
+//! The broker's address, the connections to it, and the meaning of their failures.
 
 use std::time::Duration;
 
@@ -7,53 +7,53 @@ use lapin::{Channel, ConnectionProperties, ErrorKind, protocol::AMQPErrorKind, u
 
 use crate::{Error, Result};
 
-/// How long reaching the broker may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time within which a connection and a channel have to be open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Seconds. A broker that says nothing for twice as long counts as gone.
-const HEARTBEAT: u16 = 20;
+/// The heartbeat interval in seconds. A broker that says nothing for twice as long counts as gone.
+const HEARTBEAT_SECONDS: u16 = 20;
 
 /// The broker's address, in the form that may be shown and the form that connects.
-pub(super) struct Address {
-    /// Without a password.
+pub(super) struct BrokerAddress {
+    /// The address without a password.
     pub(super) place: String,
     secret_url: String,
 }
 
-impl Address {
-    pub(super) fn parse(url: &str) -> Result<Address> {
+impl BrokerAddress {
+    pub(super) fn parse(url: &str) -> Result<BrokerAddress> {
         let mut uri: AMQPUri = url
             .parse()
             .map_err(|reason: String| unreadable(&reason.replace(url, "…")))?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         uri.query
             .connection_timeout
-            .get_or_insert(PATIENCE.as_millis() as u64);
-        Ok(Address {
+            .get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
+        Ok(BrokerAddress {
             place: place(&uri),
             secret_url: uri.to_string(),
         })
     }
 }
 
-/// One connection, made when it is needed and again after it was lost.
+/// One connection, which is opened when it is needed and again after it was lost.
 ///
-/// Publishing and consuming each have one: under a memory alarm RabbitMQ stops reading from
-/// connections that publish, and acknowledgements must still get through.
-pub(super) struct Link {
+/// Publishing and consuming each have a connection: under a memory alarm RabbitMQ stops reading from connections that
+/// publish, and acknowledgements must still get through.
+pub(super) struct ServerLink {
     place: String,
     pool: Pool,
 }
 
-impl Link {
-    pub(super) fn new(address: &Address, purpose: &'static str) -> Result<Link> {
-        let waits = Timeouts {
-            wait: Some(PATIENCE),
-            create: Some(PATIENCE),
-            recycle: Some(PATIENCE),
+impl ServerLink {
+    pub(super) fn new(address: &BrokerAddress, purpose: &'static str) -> Result<ServerLink> {
+        let timeouts = Timeouts {
+            wait: Some(CONNECT_TIMEOUT),
+            create: Some(CONNECT_TIMEOUT),
+            recycle: Some(CONNECT_TIMEOUT),
         };
         let pool = PoolConfig {
-            timeouts: waits,
+            timeouts,
             ..PoolConfig::new(1)
         };
         let config = Config {
@@ -68,13 +68,13 @@ impl Link {
             .map_err(|error| unavailable(&address.place, error))?
             .build()
             .map_err(|error| unavailable(&address.place, error))?;
-        Ok(Link {
+        Ok(ServerLink {
             place: address.place.clone(),
             pool,
         })
     }
 
-    /// A new channel. It outlives its place in the pool: the connection closes with its last one.
+    /// Opens a channel. It outlives its place in the pool: the connection closes with its last channel.
     pub(super) async fn open_channel(&self) -> Result<Channel> {
         let opening = async {
             let connection = self
@@ -87,14 +87,14 @@ impl Link {
                 .await
                 .map_err(|error| self.unavailable(error))
         };
-        tokio::time::timeout(PATIENCE, opening)
+        tokio::time::timeout(CONNECT_TIMEOUT, opening)
             .await
             .unwrap_or_else(|_| {
-                Err(self.unavailable(format!("no channel within {} s", PATIENCE.as_secs())))
+                Err(self.unavailable(format!("no channel within {} s", CONNECT_TIMEOUT.as_secs())))
             })
     }
 
-    /// That the broker cannot be used right now.
+    /// The error that the broker cannot be used right now.
     pub(super) fn unavailable(&self, reason: impl ToString) -> Error {
         unavailable(&self.place, reason)
     }
@@ -102,20 +102,21 @@ impl Link {
     fn unreachable(&self, error: PoolError) -> Error {
         match error {
             PoolError::Backend(error) => self.unavailable(error),
-            PoolError::Timeout(_) => {
-                self.unavailable(format!("no connection within {} s", PATIENCE.as_secs()))
-            }
+            PoolError::Timeout(_) => self.unavailable(format!(
+                "no connection within {} s",
+                CONNECT_TIMEOUT.as_secs()
+            )),
             other => self.unavailable(other),
         }
     }
 }
 
-/// Whether the broker refused a request because a queue or exchange has other properties.
+/// True when the broker refused a request because a queue or exchange has other properties.
 pub(super) fn is_incompatible(error: &lapin::Error) -> bool {
     reply_code(error) == Some(406)
 }
 
-/// Whether the broker refused a request because a queue or exchange is not there.
+/// True when the broker refused a request because a queue or exchange does not exist.
 pub(super) fn is_missing(error: &lapin::Error) -> bool {
     reply_code(error) == Some(404)
 }
@@ -163,7 +164,8 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_its_password() {
-        let address = Address::parse("amqps://anna:t0p%20secret@mq.example.com/sales").unwrap();
+        let address =
+            BrokerAddress::parse("amqps://anna:t0p%20secret@mq.example.com/sales").unwrap();
         assert_eq!(
             address.place,
             "amqps://anna@mq.example.com:5671 (vhost sales)"
@@ -177,7 +179,7 @@ mod tests {
             "http://anna:t0psecret@host",
             "t0psecret",
         ] {
-            let error = Address::parse(url).err().unwrap().to_string();
+            let error = BrokerAddress::parse(url).err().unwrap().to_string();
             assert!(
                 !error.contains("t0psecret") && error.contains("amqp://user:password@host"),
                 "{error}"

@@ -12,61 +12,62 @@ use lapin::{
 };
 
 use super::{
-    connection::{Link, is_missing},
+    connection::{ServerLink, is_missing},
     declare::declare,
     properties::{message_of, name, poisoned},
-    topology::Topology,
+    topology::BrokerTopology,
 };
 use crate::{Consumer, Delivery, Error, Queue, Result, message::Acknowledge};
 
+/// The pauses between attempts to consume again grow from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long the broker may take to agree that no more is to be delivered.
-const PATIENCE_WITH_CANCEL: Duration = Duration::from_secs(5);
+/// The time within which the broker has to confirm that it delivers no more.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A consumer that opens itself anew for as long as it is not stopped.
+/// A consumer that opens a channel again whenever it loses one, until it is stopped.
 pub(super) struct RabbitMqConsumer {
-    source: Arc<Source>,
-    state: State,
+    source: Arc<ConsumerSource>,
+    state: ConsumerState,
 }
 
-enum State {
-    Open(Opened),
-    /// Kept here and not in `next`, so that cancelling the wait does not start it over.
-    Opening(BoxFuture<'static, Opened>),
-    /// Cancelled; yields what was delivered before.
-    Stopping(Opened),
+enum ConsumerState {
+    Open(OpenChannel),
+    /// The opening is kept here and not in `next`, so that cancelling a wait does not start it over.
+    Opening(BoxFuture<'static, OpenChannel>),
+    /// The broker delivers no more, and the messages that it delivered before are returned.
+    Stopping(OpenChannel),
     Stopped,
 }
 
-/// What is consumed, and where from.
-pub(super) struct Source {
-    pub(super) link: Arc<Link>,
-    pub(super) topology: Topology,
+/// The queue that is consumed, and the way to it.
+pub(super) struct ConsumerSource {
+    pub(super) link: Arc<ServerLink>,
+    pub(super) topology: BrokerTopology,
     pub(super) queue: Queue,
     pub(super) prefetch: u16,
 }
 
-/// The channel goes back to the broker, with all that is unacknowledged, when this is dropped.
-struct Opened {
+/// A channel that consumes. When it is dropped, all its unacknowledged messages return to their queue.
+struct OpenChannel {
     channel: Channel,
     deliveries: Fuse<lapin::Consumer>,
 }
 
 impl RabbitMqConsumer {
-    pub(super) async fn open(source: Source) -> Result<RabbitMqConsumer> {
+    pub(super) async fn open(source: ConsumerSource) -> Result<RabbitMqConsumer> {
         let opened = source.open().await?;
         Ok(RabbitMqConsumer {
             source: Arc::new(source),
-            state: State::Open(opened),
+            state: ConsumerState::Open(opened),
         })
     }
 
     fn reopen(&mut self, reason: &str) {
         let queue = &self.source.queue;
         tracing::warn!(%queue, reason, "the broker stopped delivering; consuming again as soon as it is back");
-        self.state = State::Opening(Box::pin(Arc::clone(&self.source).open_again()));
+        self.state = ConsumerState::Opening(Box::pin(Arc::clone(&self.source).open_again()));
     }
 }
 
@@ -75,17 +76,17 @@ impl Consumer for RabbitMqConsumer {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
             match &mut self.state {
-                State::Open(opened) => match opened.deliveries.next().await {
+                ConsumerState::Open(opened) => match opened.deliveries.next().await {
                     Some(Ok(delivery)) if delivery.acker.usable() => {
                         return Some(self.source.delivery(delivery));
                     }
-                    // It was on its way when its channel was lost, and comes again.
+                    // The delivery was on its way when its channel was lost, and comes again.
                     Some(Ok(_)) => {}
                     Some(Err(error)) => self.reopen(&error.to_string()),
                     None => self.reopen("the broker cancelled the consumer"),
                 },
-                State::Opening(opening) => self.state = State::Open(opening.await),
-                State::Stopping(opened) => match opened.deliveries.next().await {
+                ConsumerState::Opening(opening) => self.state = ConsumerState::Open(opening.await),
+                ConsumerState::Stopping(opened) => match opened.deliveries.next().await {
                     Some(Ok(delivery)) if delivery.acker.usable() => {
                         return Some(self.source.delivery(delivery));
                     }
@@ -93,25 +94,25 @@ impl Consumer for RabbitMqConsumer {
                     // The channel stays open for acknowledgements that are still to come.
                     None => return None,
                 },
-                State::Stopped => return None,
+                ConsumerState::Stopped => return None,
             }
         }
     }
 
     async fn stop(&mut self) {
-        self.state = match std::mem::replace(&mut self.state, State::Stopped) {
-            State::Open(opened) => {
+        self.state = match std::mem::replace(&mut self.state, ConsumerState::Stopped) {
+            ConsumerState::Open(opened) => {
                 opened.cancel().await;
-                State::Stopping(opened)
+                ConsumerState::Stopping(opened)
             }
-            State::Opening(_) => State::Stopped,
+            ConsumerState::Opening(_) => ConsumerState::Stopped,
             stopped => stopped,
         };
     }
 }
 
-impl Source {
-    async fn open(&self) -> Result<Opened> {
+impl ConsumerSource {
+    async fn open(&self) -> Result<OpenChannel> {
         let channel = self.link.open_channel().await?;
         let queue = name(&self.topology.queue_name(&self.queue))?;
         let opening = async {
@@ -124,16 +125,16 @@ impl Source {
                 .await
         };
         match opening.await {
-            Ok(deliveries) => Ok(Opened {
+            Ok(deliveries) => Ok(OpenChannel {
                 channel,
                 deliveries: deliveries.fuse(),
             }),
-            Err(error) if is_missing(&error) => Err(Error::Unroutable(self.queue.to_string())),
+            Err(error) if is_missing(&error) => Err(Error::Unroutable(self.queue.clone())),
             Err(error) => Err(self.link.unavailable(error)),
         }
     }
 
-    async fn open_again(self: Arc<Self>) -> Opened {
+    async fn open_again(self: Arc<Self>) -> OpenChannel {
         let mut pauses = pauses();
         loop {
             tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
@@ -148,7 +149,7 @@ impl Source {
         }
     }
 
-    /// Somebody deleted the queue.
+    /// Declares the queue again, which somebody has deleted.
     async fn declare_again(&self) {
         let flows = match &self.queue {
             Queue::Work { flow, .. } => vec![flow.clone()],
@@ -163,7 +164,7 @@ impl Source {
         let message = message_of(&delivery.properties, std::mem::take(&mut delivery.data));
         let poisoned = poisoned(&self.queue, &delivery.properties, &self.topology);
         let redelivered = delivery.redelivered;
-        let acknowledger = Box::new(Acknowledger {
+        let acknowledger = Box::new(ChannelAcknowledger {
             delivery,
             link: Arc::clone(&self.link),
         });
@@ -176,15 +177,15 @@ impl Source {
     }
 }
 
-impl Opened {
-    /// Where this fails the channel is lost, which ends the deliveries as well.
+impl OpenChannel {
+    /// Tells the broker to deliver no more. After a failure the channel is lost, which ends the deliveries as well.
     async fn cancel(&self) {
         let cancelling = self.channel.basic_cancel(
             self.deliveries.get_ref().tag(),
             BasicCancelOptions::default(),
         );
         if !matches!(
-            tokio::time::timeout(PATIENCE_WITH_CANCEL, cancelling).await,
+            tokio::time::timeout(CANCEL_TIMEOUT, cancelling).await,
             Ok(Ok(()))
         ) {
             tracing::debug!("the broker did not answer to the end of consuming");
@@ -192,14 +193,14 @@ impl Opened {
     }
 }
 
-struct Acknowledger {
-    /// Without its body.
+struct ChannelAcknowledger {
+    /// The delivery without its body.
     delivery: lapin::message::Delivery,
-    link: Arc<Link>,
+    link: Arc<ServerLink>,
 }
 
 #[async_trait]
-impl Acknowledge for Acknowledger {
+impl Acknowledge for ChannelAcknowledger {
     async fn acknowledge(self: Box<Self>) -> Result<()> {
         match self.delivery.acker.ack(BasicAckOptions::default()).await {
             Ok(true) => Ok(()),

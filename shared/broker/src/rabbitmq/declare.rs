@@ -1,4 +1,4 @@
-//! Makes what the topology describes.
+//! Declaring and deleting the exchanges and queues of the topology.
 
 use lapin::{
     Channel, ExchangeKind,
@@ -10,14 +10,20 @@ use lapin::{
 };
 
 use super::{
-    connection::{Link, is_incompatible},
+    connection::{ServerLink, is_incompatible},
     properties::name,
-    topology::{Argument, ExchangeDefinition, Kind, QueueDefinition, Topology},
+    topology::{
+        BrokerTopology, ExchangeDefinition, ExchangeKind as Kind, QueueArgument, QueueDefinition,
+    },
 };
 use crate::{Error, Result};
 
-/// Declares everything that these flows need; what is there already stays as it is.
-pub(super) async fn declare(link: &Link, topology: &Topology, flows: &[String]) -> Result<()> {
+/// Declares everything that these flows need. Queues that exist stay as they are.
+pub(super) async fn declare(
+    link: &ServerLink,
+    topology: &BrokerTopology,
+    flows: &[String],
+) -> Result<()> {
     let channel = link.open_channel().await?;
     for exchange in topology.exchanges() {
         let outcome = declare_exchange(&channel, &exchange, name(&exchange.name)?).await;
@@ -99,15 +105,15 @@ fn arguments(queue: &QueueDefinition) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, argument) in &queue.arguments {
         let value = match argument {
-            Argument::Text(text) => AMQPValue::LongString(text.as_str().into()),
-            Argument::Number(number) => AMQPValue::LongLongInt(i64::from(*number)),
+            QueueArgument::Text(text) => AMQPValue::LongString(text.as_str().into()),
+            QueueArgument::Number(number) => AMQPValue::LongLongInt(i64::from(*number)),
         };
         table.insert((*name).into(), value);
     }
     table
 }
 
-fn refusal(link: &Link, what: &str, error: lapin::Error) -> Error {
+fn refusal(link: &ServerLink, what: &str, error: lapin::Error) -> Error {
     if is_incompatible(&error) {
         Error::Incompatible {
             what: what.to_owned(),
@@ -118,8 +124,12 @@ fn refusal(link: &Link, what: &str, error: lapin::Error) -> Error {
     }
 }
 
-/// Deletes what [`declare`] makes.
-pub(super) async fn delete(link: &Link, topology: &Topology, flows: &[String]) -> Result<()> {
+/// Deletes everything that [`declare`] declares.
+pub(super) async fn delete(
+    link: &ServerLink,
+    topology: &BrokerTopology,
+    flows: &[String],
+) -> Result<()> {
     let channel = link.open_channel().await?;
     for queue in topology.queues(flows) {
         let deleted = channel

@@ -1,7 +1,7 @@
 //! The broker on RabbitMQ 3.10 and later.
 //!
-//! Reading order: `topology` (what there is), `declare` (making it), `connection`, `properties`
-//! (a message as RabbitMQ carries it), `publisher`, `consumer`.
+//! Reading order: `topology` (the exchanges and queues), `declare` (making them), `connection`, `properties` (a message
+//! as RabbitMQ carries it), `publisher`, `consumer`.
 
 mod connection;
 mod consumer;
@@ -15,21 +15,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{Broker, Consumer, Message, Queue, QueueLimits, Result, Route};
-use connection::{Address, Link};
-use consumer::{RabbitMqConsumer, Source};
-use publisher::Publisher;
-use topology::Topology;
+use connection::{BrokerAddress, ServerLink};
+use consumer::{ConsumerSource, RabbitMqConsumer};
+use publisher::ConfirmingPublisher;
+use topology::BrokerTopology;
 
-/// Lapin logs messages that no queue took, with their bodies, as warnings under this target. Whoever
-/// sets up logging is to switch it off whatever the user asks for, and everything of lapin below
-/// `debug`: bodies hold people's records.
+/// The log target under which lapin warns of messages that no queue took, with their bodies. Bodies hold people's
+/// records, so logging has to be set up without this target whatever the user asks for, and without everything of lapin
+/// below `debug`.
 pub const LOG_TARGET_WITH_BODIES: &str = "lapin::returned_messages";
 
 /// Queues on a RabbitMQ, reached by one connection that publishes and one that consumes.
 pub struct RabbitMq {
-    topology: Topology,
-    consuming: Arc<Link>,
-    publisher: Publisher,
+    topology: BrokerTopology,
+    consuming: Arc<ServerLink>,
+    publisher: ConfirmingPublisher,
 }
 
 impl RabbitMq {
@@ -41,12 +41,12 @@ impl RabbitMq {
 
     /// [`RabbitMq::connect`], with other limits for the queues it declares.
     pub async fn connect_with(url: &str, namespace: &str, limits: QueueLimits) -> Result<RabbitMq> {
-        let address = Address::parse(url)?;
-        let publishing = Arc::new(Link::new(&address, "publishing")?);
-        let consuming = Arc::new(Link::new(&address, "consuming")?);
-        let publisher = Publisher::new(publishing)?;
+        let address = BrokerAddress::parse(url)?;
+        let publishing = Arc::new(ServerLink::new(&address, "publishing")?);
+        let consuming = Arc::new(ServerLink::new(&address, "consuming")?);
+        let publisher = ConfirmingPublisher::new(publishing)?;
         let broker = RabbitMq {
-            topology: Topology::new(namespace, limits),
+            topology: BrokerTopology::new(namespace, limits),
             consuming,
             publisher,
         };
@@ -80,12 +80,12 @@ impl Broker for RabbitMq {
 
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
         self.publisher
-            .publish(&self.topology.destination(route), &messages)
+            .publish(&self.topology.target(route), &messages)
             .await
     }
 
     async fn consume(&self, queue: &Queue, prefetch: u16) -> Result<Box<dyn Consumer>> {
-        let source = Source {
+        let source = ConsumerSource {
             link: Arc::clone(&self.consuming),
             topology: self.topology.clone(),
             queue: queue.clone(),

@@ -8,7 +8,7 @@ use lapin::{
 };
 use pomost_models::dead_letter::DEAD_LETTERS_TYPE;
 
-use super::topology::Topology;
+use super::topology::BrokerTopology;
 use crate::{Error, Message, Queue, Result};
 
 /// Delivery mode 2: written to disk.
@@ -16,10 +16,10 @@ const PERSISTENT: u8 = 2;
 
 const TRACEPARENT: &str = "traceparent";
 
-/// The longest text that AMQP has room for in a name or a property, in bytes.
+/// The longest text in a name or a property of AMQP, in bytes.
 const LONGEST_SHORT_STRING: usize = 255;
 
-/// A name on the broker; lapin panics on one that is too long.
+/// A name on the broker. Lapin panics on a name that is too long, so it is an error here.
 pub(super) fn name(text: &str) -> Result<ShortString> {
     ShortString::try_new(text).map_err(|_| Error::Settings {
         reason: format!(
@@ -43,7 +43,7 @@ pub(super) fn properties_of(message: &Message) -> BasicProperties {
     }
 }
 
-/// The message in a delivery. A property that is missing is empty.
+/// The message in a delivery. A missing property gives an empty text.
 pub(super) fn message_of(properties: &BasicProperties, body: Vec<u8>) -> Message {
     let text = |property: &Option<ShortString>| {
         property
@@ -63,13 +63,13 @@ pub(super) fn message_of(properties: &BasicProperties, body: Vec<u8>) -> Message
 
 /// The queue that RabbitMQ took a message from because of the delivery limit.
 ///
-/// What services publish to the dead letters has no history of deaths. What only waited in a delay
-/// has one, with other reasons.
+/// Messages that services publish to the dead letters have no history of deaths. Messages that waited in a delay have
+/// one, with other reasons.
 pub(super) fn poisoned(
     queue: &Queue,
     properties: &BasicProperties,
-    topology: &Topology,
-) -> Option<String> {
+    topology: &BrokerTopology,
+) -> Option<Queue> {
     let written_by_a_service = properties
         .kind()
         .as_ref()
@@ -84,7 +84,7 @@ pub(super) fn poisoned(
         .as_slice()
         .iter()
         .find_map(queue_of_death_by_delivery_limit)?;
-    Some(topology.without_namespace(origin).to_owned())
+    topology.without_namespace(origin).parse().ok()
 }
 
 fn queue_of_death_by_delivery_limit(death: &AMQPValue) -> Option<&str> {
@@ -111,7 +111,7 @@ fn text_of(value: &AMQPValue) -> Option<&str> {
     }
 }
 
-/// A string and not bytes: readers of trace contexts drop bytes.
+/// The trace context is a string and not bytes: readers of trace contexts drop bytes.
 fn trace_headers(traceparent: &str) -> FieldTable {
     let mut headers = FieldTable::default();
     headers.insert(
@@ -121,7 +121,7 @@ fn trace_headers(traceparent: &str) -> FieldTable {
     headers
 }
 
-/// Ids are for people, so the beginning of a long one does.
+/// The beginning of a text that is too long for a property. Ids are for people, who need no more.
 fn shortened(text: &str) -> ShortString {
     let mut end = text.len().min(LONGEST_SHORT_STRING);
     while !text.is_char_boundary(end) {
@@ -139,6 +139,8 @@ fn seconds_since_1970() -> u64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use pomost_models::Stage;
+
     use super::*;
     use crate::QueueLimits;
 
@@ -159,11 +161,11 @@ mod tests {
             .with_headers(headers)
     }
 
-    fn poisoned_in(queue: Queue, properties: &BasicProperties) -> Option<String> {
+    fn poisoned_in(queue: Queue, properties: &BasicProperties) -> Option<Queue> {
         poisoned(
             &queue,
             properties,
-            &Topology::new("pomost", QueueLimits::default()),
+            &BrokerTopology::new("pomost", QueueLimits::default()),
         )
     }
 
@@ -171,8 +173,8 @@ mod tests {
     fn only_a_death_by_delivery_limit_is_poison() {
         let limit = with_death("pomost.batch.v1", "delivery_limit");
         assert_eq!(
-            poisoned_in(Queue::Dead, &limit).as_deref(),
-            Some("load.customers")
+            poisoned_in(Queue::Dead, &limit),
+            Some(Queue::work(Stage::Load, "customers"))
         );
         assert_eq!(
             poisoned_in(Queue::Dead, &with_death("pomost.batch.v1", "expired")),

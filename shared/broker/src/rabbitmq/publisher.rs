@@ -11,87 +11,78 @@ use lapin::{
 };
 
 use super::{
-    connection::{Link, is_missing},
+    connection::{ServerLink, is_missing},
     properties::{name, properties_of},
-    topology::Destination,
+    topology::PublishTarget,
 };
 use crate::{Error, Message, Result};
 
-/// How many calls publish at the same time; the others wait their turn.
-const CHANNELS: usize = 16;
+/// Number of channels, and so of calls that publish at the same time. More calls wait for a channel.
+const MAX_CHANNELS: usize = 16;
 
-/// How many messages of a call are on their way unconfirmed.
-const WINDOW: usize = 100;
+/// Number of messages of a call that are sent ahead of their confirms.
+const MAX_UNCONFIRMED: usize = 100;
 
-/// Publishes over a pool of channels.
-pub(super) struct Publisher {
-    link: Arc<Link>,
-    channels: Pool<Channels>,
+/// Publishes over a pool of channels, and waits for the broker's confirms.
+pub(super) struct ConfirmingPublisher {
+    link: Arc<ServerLink>,
+    channels: Pool<ChannelFactory>,
 }
 
-impl Publisher {
-    pub(super) fn new(link: Arc<Link>) -> Result<Publisher> {
-        let channels = Pool::builder(Channels {
+impl ConfirmingPublisher {
+    pub(super) fn new(link: Arc<ServerLink>) -> Result<ConfirmingPublisher> {
+        let channels = Pool::builder(ChannelFactory {
             link: Arc::clone(&link),
         })
-        .max_size(CHANNELS)
+        .max_size(MAX_CHANNELS)
         .build();
         let channels = channels.map_err(|error| link.unavailable(error))?;
-        Ok(Publisher { link, channels })
+        Ok(ConfirmingPublisher { link, channels })
     }
 
     /// Publishes all messages and returns when the broker has confirmed every one of them.
     ///
-    /// A channel may turn out to be dead only when it is used, so the first failure to reach the
-    /// broker is tried again over. That can only duplicate.
-    pub(super) async fn publish(
-        &self,
-        destination: &Destination,
-        messages: &[Message],
-    ) -> Result<()> {
-        match self.try_to_publish(destination, messages).await {
-            Err(Error::Unavailable { .. }) => self.try_to_publish(destination, messages).await,
+    /// A channel may turn out to be lost only when it is used, so everything is published again after the first failure
+    /// to reach the broker. That can duplicate messages, and never lose one.
+    pub(super) async fn publish(&self, target: &PublishTarget, messages: &[Message]) -> Result<()> {
+        match self.try_to_publish(target, messages).await {
+            Err(Error::Unavailable { .. }) => self.try_to_publish(target, messages).await,
             outcome => outcome,
         }
     }
 
-    async fn try_to_publish(&self, destination: &Destination, messages: &[Message]) -> Result<()> {
+    async fn try_to_publish(&self, target: &PublishTarget, messages: &[Message]) -> Result<()> {
         let mut channel = self
             .channels
             .get()
             .await
             .map_err(|error| self.without_channel(error))?;
-        channel.quiet = false;
-        let verdict = self
-            .publish_on(&channel.channel, destination, messages)
-            .await;
-        channel.quiet = verdict.is_ok();
-        match verdict? {
-            Verdict::Stored => Ok(()),
-            Verdict::Full => Err(Error::Full(destination.to.clone())),
-            Verdict::Unroutable => Err(Error::Unroutable(destination.to.clone())),
+        channel.is_quiet = false;
+        let result = self.publish_on(&channel.channel, target, messages).await;
+        channel.is_quiet = result.is_ok();
+        match result? {
+            ConfirmResult::Stored => Ok(()),
+            ConfirmResult::Full => Err(Error::Full(target.to.clone())),
+            ConfirmResult::Unroutable => Err(Error::Unroutable(target.to.clone())),
         }
     }
 
     async fn publish_on(
         &self,
         channel: &Channel,
-        destination: &Destination,
+        target: &PublishTarget,
         messages: &[Message],
-    ) -> Result<Verdict> {
-        let refusal = |error| self.refusal(destination, error);
-        if let Some(queue) = &destination.bounded
+    ) -> Result<ConfirmResult> {
+        let refusal = |error| self.refusal(target, error);
+        if let Some(queue) = &target.bounded
             && count_waiting(channel, name(queue)?)
                 .await
                 .map_err(refusal)?
-                >= destination.limit
+                >= target.limit
         {
-            return Ok(Verdict::Full);
+            return Ok(ConfirmResult::Full);
         }
-        let (exchange, key) = (
-            name(&destination.exchange)?,
-            name(&destination.routing_key)?,
-        );
+        let (exchange, key) = (name(&target.exchange)?, name(&target.routing_key)?);
         publish_and_confirm(channel, exchange, key, messages)
             .await
             .map_err(refusal)
@@ -104,16 +95,16 @@ impl Publisher {
         }
     }
 
-    fn refusal(&self, destination: &Destination, error: lapin::Error) -> Error {
+    fn refusal(&self, target: &PublishTarget, error: lapin::Error) -> Error {
         if is_missing(&error) {
-            Error::Unroutable(destination.to.clone())
+            Error::Unroutable(target.to.clone())
         } else {
             self.link.unavailable(error)
         }
     }
 }
 
-/// How many messages a queue holds that nobody has taken.
+/// Number of messages in a queue that no consumer has taken.
 async fn count_waiting(channel: &Channel, queue: ShortString) -> lapin::Result<u32> {
     let options = QueueDeclareOptions {
         passive: true,
@@ -125,32 +116,32 @@ async fn count_waiting(channel: &Channel, queue: ShortString) -> lapin::Result<u
         .message_count())
 }
 
-/// What the confirms say of all messages of a call.
+/// The meaning of the confirms of a call's messages, the same for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum ConfirmResult {
     Stored,
     Full,
     Unroutable,
 }
 
-/// After the first message that was not stored no more are sent, but the confirms of those on
-/// their way are still awaited: the channel is quiet when this returns `Ok`.
+/// Sends messages and awaits their confirms. After the first message that was not stored no more are sent, but all
+/// confirms are still awaited: no answer is outstanding on the channel when this returns `Ok`.
 async fn publish_and_confirm(
     channel: &Channel,
     exchange: ShortString,
     key: ShortString,
     messages: &[Message],
-) -> lapin::Result<Verdict> {
+) -> lapin::Result<ConfirmResult> {
     let options = BasicPublishOptions {
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    let mut verdict = Verdict::Stored;
-    let mut on_their_way = FuturesUnordered::new();
+    let mut result = ConfirmResult::Stored;
+    let mut unconfirmed = FuturesUnordered::new();
     let mut left = messages.iter();
     loop {
-        while verdict == Verdict::Stored
-            && on_their_way.len() < WINDOW
+        while result == ConfirmResult::Stored
+            && unconfirmed.len() < MAX_UNCONFIRMED
             && let Some(message) = left.next()
         {
             let properties = properties_of(message);
@@ -161,34 +152,34 @@ async fn publish_and_confirm(
                 &message.body,
                 properties,
             );
-            on_their_way.push(sending.await?);
+            unconfirmed.push(sending.await?);
         }
-        let Some(confirmation) = on_their_way.next().await else {
-            return Ok(verdict);
+        let Some(confirmation) = unconfirmed.next().await else {
+            return Ok(result);
         };
         match confirmation? {
             Confirmation::Ack(None) => {}
-            // A returned message may come with the confirm of another, which is why a call has its
-            // channel to itself: all its messages take the same route.
-            Confirmation::Ack(Some(_)) => verdict = Verdict::Unroutable,
-            Confirmation::Nack(_) | Confirmation::NotRequested => verdict = Verdict::Full,
+            // A returned message may come with the confirm of another message. So each call has a
+            // channel to itself, on which all messages take the same route.
+            Confirmation::Ack(Some(_)) => result = ConfirmResult::Unroutable,
+            Confirmation::Nack(_) | Confirmation::NotRequested => result = ConfirmResult::Full,
         }
     }
 }
 
-/// Makes channels with confirms on, and keeps those that are in order.
-struct Channels {
-    link: Arc<Link>,
+/// Opens channels with confirms, and keeps those on which no answer is outstanding.
+struct ChannelFactory {
+    link: Arc<ServerLink>,
 }
 
 struct PooledChannel {
     channel: Channel,
-    /// Whether no answer is outstanding. One that is, because a call failed or was cancelled, would
-    /// be taken for an answer to the next call.
-    quiet: bool,
+    /// False while an answer is outstanding, because a call failed or was cancelled: it would be taken for an answer to
+    /// the next call.
+    is_quiet: bool,
 }
 
-impl Manager for Channels {
+impl Manager for ChannelFactory {
     type Type = PooledChannel;
     type Error = Error;
 
@@ -200,12 +191,12 @@ impl Manager for Channels {
         selected.map_err(|error| self.link.unavailable(error))?;
         Ok(PooledChannel {
             channel,
-            quiet: true,
+            is_quiet: true,
         })
     }
 
     async fn recycle(&self, channel: &mut PooledChannel, _: &Metrics) -> RecycleResult<Error> {
-        if channel.quiet && channel.channel.status().connected() {
+        if channel.is_quiet && channel.channel.status().connected() {
             Ok(())
         } else {
             Err(RecycleError::message(

@@ -1,93 +1,93 @@
 //! The exchanges and queues, as plain data: the one place that knows their names and properties.
 //!
-//! A queue delays its messages by one time for all, or short delays would wait behind long ones. So there is
-//! a delay for each power of two, and a message passes those that add up to its own. Its routing key says
-//! which: a binary digit for each delay, the longest first, then the queue it goes to. The exchange before
-//! each delay leads into it or past it by that digit, and behind the last one everything goes where it is
-//! to go.
+//! All messages in a delay queue have the same delay, or short delays would wait behind long ones. So there is a delay
+//! queue for each power of two, and a message passes the delay queues whose times add up to its delay. Its routing key
+//! names them: a binary digit for each delay queue, the longest first, then the name of the queue where the message ends.
+//! The exchange before each delay queue leads into it or past it by that digit, and the exchange behind the last one
+//! leads to the queue where the message ends.
 //!
-//! No queue has an `x-max-length`: whoever publishes looks at the length first. A full queue would
-//! refuse what comes back from a delay as well. RabbitMQ offers that again after three minutes, and
-//! after 32 such messages lets nothing else out of the delay, whichever flow it belongs to.
+//! No queue has an `x-max-length`; the publisher asks for the queue's length before. A full queue would also refuse
+//! messages that come back from a delay. RabbitMQ offers those again after three minutes, and after 32 of them lets no
+//! other message out of the delay queue, whichever flow it belongs to.
 
 use crate::{Queue, QueueLimits, Route, route::LONGEST_DELAY};
 
-/// RabbitMQ 4 gives quorum queues a delivery limit of 20 unless told otherwise, and drops what
-/// passes it where there is no dead letter exchange. Dead letters have nowhere else to go.
+/// The delivery limit of the queue of dead letters. RabbitMQ 4 gives quorum queues a limit of 20 by default, and where
+/// there is no dead letter exchange it drops messages that pass the limit. There is no other place for dead letters.
 const PRACTICALLY_UNLIMITED: u32 = i32::MAX as u32;
 
-/// Names everything after the namespace and knows how it is to be declared.
+/// The exchanges and queues of a namespace.
 #[derive(Debug, Clone)]
-pub(super) struct Topology {
+pub(super) struct BrokerTopology {
     namespace: String,
     limits: QueueLimits,
 }
 
-/// How many delays there are.
-const DELAYS: u32 = LONGEST_DELAY.ilog2() + 1;
+/// Number of delay queues.
+const DELAY_QUEUES: u32 = LONGEST_DELAY.ilog2() + 1;
 
-/// An exchange to declare, durable, and what brings messages to it.
+/// A durable exchange to declare, and the binding that brings messages to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ExchangeDefinition {
     pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) binding: Option<Binding>,
+    pub(super) kind: ExchangeKind,
+    pub(super) binding: Option<ExchangeBinding>,
 }
 
-/// How an exchange chooses among the queues bound to it.
+/// The rule by which an exchange chooses among the queues bound to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// By the routing key.
+pub(super) enum ExchangeKind {
+    /// By the whole routing key.
     Direct,
-    /// All of them.
+    /// Every queue.
     Fanout,
     /// By the words of the routing key.
     Topic,
 }
 
-/// A durable quorum queue to declare, and what it is bound to.
+/// A durable quorum queue to declare, and its bindings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct QueueDefinition {
     pub(super) name: String,
-    pub(super) arguments: Vec<(&'static str, Argument)>,
-    pub(super) bindings: Vec<Binding>,
+    pub(super) arguments: Vec<(&'static str, QueueArgument)>,
+    pub(super) bindings: Vec<ExchangeBinding>,
 }
 
 /// The value of a queue's argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Argument {
+pub(super) enum QueueArgument {
     Text(String),
     Number(u32),
 }
 
-/// What brings messages to a queue or an exchange.
+/// A rule that brings messages from an exchange to a queue or to another exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Binding {
+pub(super) struct ExchangeBinding {
     pub(super) exchange: String,
     pub(super) routing_key: String,
 }
 
-/// Where to publish, and what to look at before.
+/// The exchange to publish to, and the queue whose length is asked for before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Destination {
+pub(super) struct PublishTarget {
     pub(super) exchange: String,
     pub(super) routing_key: String,
-    /// The name of the queue where it ends, without the namespace.
-    pub(super) to: String,
-    /// The queue that takes no more once it holds as many messages as the limit.
+    /// The queue where the message ends.
+    pub(super) to: Queue,
+    /// The name of the queue, where it takes no more once it holds as many messages as the limit.
     pub(super) bounded: Option<String>,
     pub(super) limit: u32,
 }
 
-impl Topology {
-    pub(super) fn new(namespace: &str, limits: QueueLimits) -> Topology {
-        Topology {
+impl BrokerTopology {
+    pub(super) fn new(namespace: &str, limits: QueueLimits) -> BrokerTopology {
+        BrokerTopology {
             namespace: namespace.to_owned(),
             limits,
         }
     }
 
-    /// Every exchange, whatever the flows, each after those that it is bound to.
+    /// Every exchange, each after those that it is bound to. They do not depend on the flows.
     pub(super) fn exchanges(&self) -> Vec<ExchangeDefinition> {
         let exchange = |name, kind| ExchangeDefinition {
             name,
@@ -95,66 +95,69 @@ impl Topology {
             binding: None,
         };
         let delay = |power: u32| ExchangeDefinition {
-            name: self.delay(power),
-            kind: Kind::Topic,
-            binding: (power + 1 < DELAYS).then(|| self.at_delay(power + 1, '0')),
+            name: self.delay_name(power),
+            kind: ExchangeKind::Topic,
+            binding: (power + 1 < DELAY_QUEUES).then(|| self.at_delay(power + 1, '0')),
         };
         let delayed = ExchangeDefinition {
             binding: Some(self.at_delay(0, '0')),
-            ..exchange(self.behind_delays(), Kind::Topic)
+            ..exchange(self.behind_delays(), ExchangeKind::Topic)
         };
-        let direct = exchange(self.namespace.clone(), Kind::Direct);
-        let dead = exchange(self.dead_letter_exchange(), Kind::Fanout);
+        let direct = exchange(self.namespace.clone(), ExchangeKind::Direct);
+        let dead = exchange(self.dead_letter_exchange(), ExchangeKind::Fanout);
         [direct, dead]
             .into_iter()
-            .chain((0..DELAYS).rev().map(delay))
+            .chain((0..DELAY_QUEUES).rev().map(delay))
             .chain([delayed])
             .collect()
     }
 
     /// Every queue that these flows need.
     pub(super) fn queues(&self, flows: &[String]) -> Vec<QueueDefinition> {
-        let works = flows
+        let work_queues = flows
             .iter()
             .flat_map(|flow| Queue::of_flow(flow))
             .map(|queue| self.work_queue(&queue));
-        let delays = (0..DELAYS).map(|power| self.delay_queue(power));
+        let delays = (0..DELAY_QUEUES).map(|power| self.delay_queue(power));
         [self.dead_queue()]
             .into_iter()
             .chain(delays)
-            .chain(works)
+            .chain(work_queues)
             .collect()
     }
 
-    /// The name of the RabbitMQ queue behind a queue.
+    /// The name of a queue on RabbitMQ.
     pub(super) fn queue_name(&self, queue: &Queue) -> String {
         format!("{}.{queue}", self.namespace)
     }
 
-    /// The queue's name without the namespace.
+    /// A queue's name on RabbitMQ without the namespace.
     pub(super) fn without_namespace<'a>(&self, name: &'a str) -> &'a str {
         name.strip_prefix(&self.namespace)
             .and_then(|rest| rest.strip_prefix('.'))
             .unwrap_or(name)
     }
 
-    /// Where a message is published to. One that is to wait begins at the longest delay it passes.
-    pub(super) fn destination(&self, route: &Route) -> Destination {
-        let to = route.to.to_string();
+    /// The target of a publish. A message with a delay begins at the longest delay queue that it passes.
+    pub(super) fn target(&self, route: &Route) -> PublishTarget {
+        let name = route.to.to_string();
         let longest = route
             .delay
             .and_then(|seconds| Some((seconds, seconds.checked_ilog2()?)));
         let (exchange, routing_key) = match (longest, &route.to) {
-            (Some((seconds, power)), _) => (self.delay(power), format!("{}.{to}", digits(seconds))),
-            (None, Queue::Dead) => (self.dead_letter_exchange(), to.clone()),
-            (None, Queue::Work { .. }) => (self.namespace.clone(), to.clone()),
+            (Some((seconds, power)), _) => (
+                self.delay_name(power),
+                format!("{}.{name}", digits(seconds)),
+            ),
+            (None, Queue::Dead) => (self.dead_letter_exchange(), name),
+            (None, Queue::Work { .. }) => (self.namespace.clone(), name),
         };
         let is_bounded = longest.is_none() && route.to.is_bounded();
         let bounded = is_bounded.then(|| self.queue_name(&route.to));
-        Destination {
+        PublishTarget {
             exchange,
             routing_key,
-            to,
+            to: route.to.clone(),
             bounded,
             limit: self.limits.length,
         }
@@ -164,28 +167,28 @@ impl Topology {
         format!("{}.dlx", self.namespace)
     }
 
-    /// The exchange and the queue of the delay of 2 to this power seconds.
-    fn delay(&self, power: u32) -> String {
+    /// The name of the exchange and the queue that delay by 2 to this power seconds.
+    fn delay_name(&self, power: u32) -> String {
         format!("{}.delay.{}s", self.namespace, 1 << power)
     }
 
-    /// The exchange where what was delayed goes to its queue.
+    /// The name of the exchange that leads delayed messages to their queues.
     fn behind_delays(&self) -> String {
         format!("{}.delayed", self.namespace)
     }
 
-    /// What has this digit for a delay, where its exchange decides.
-    fn at_delay(&self, power: u32, digit: char) -> Binding {
-        let longer = "*.".repeat((DELAYS - 1 - power) as usize);
-        Binding {
-            exchange: self.delay(power),
+    /// The binding for messages whose routing key has this digit for a delay queue.
+    fn at_delay(&self, power: u32, digit: char) -> ExchangeBinding {
+        let longer = "*.".repeat((DELAY_QUEUES - 1 - power) as usize);
+        ExchangeBinding {
+            exchange: self.delay_name(power),
             routing_key: format!("{longer}{digit}.#"),
         }
     }
 
-    fn after_delays(&self, queue: &Queue) -> Binding {
-        let routing_key = format!("{}{queue}", "*.".repeat(DELAYS as usize));
-        Binding {
+    fn after_delays(&self, queue: &Queue) -> ExchangeBinding {
+        let routing_key = format!("{}{queue}", "*.".repeat(DELAY_QUEUES as usize));
+        ExchangeBinding {
             exchange: self.behind_delays(),
             routing_key,
         }
@@ -193,7 +196,10 @@ impl Topology {
 
     fn work_queue(&self, queue: &Queue) -> QueueDefinition {
         let mut arguments = dead_lettering_to(self.dead_letter_exchange());
-        arguments.push(("x-delivery-limit", Argument::Number(self.limits.deliveries)));
+        arguments.push((
+            "x-delivery-limit",
+            QueueArgument::Number(self.limits.deliveries),
+        ));
         QueueDefinition {
             name: self.queue_name(queue),
             arguments,
@@ -202,12 +208,12 @@ impl Topology {
     }
 
     fn dead_queue(&self) -> QueueDefinition {
-        let limit = Argument::Number(PRACTICALLY_UNLIMITED);
+        let limit = QueueArgument::Number(PRACTICALLY_UNLIMITED);
         let arguments = vec![
             ("x-queue-type", text("quorum")),
             ("x-delivery-limit", limit),
         ];
-        let dead = Binding {
+        let dead = ExchangeBinding {
             exchange: self.dead_letter_exchange(),
             routing_key: String::new(),
         };
@@ -227,43 +233,48 @@ impl Topology {
         let next = if power == 0 {
             self.behind_delays()
         } else {
-            self.delay(power - 1)
+            self.delay_name(power - 1)
         };
         let mut arguments = dead_lettering_to(next);
-        arguments.push(("x-message-ttl", Argument::Number(1000 << power)));
+        arguments.push(("x-message-ttl", QueueArgument::Number(1000 << power)));
         QueueDefinition {
-            name: self.delay(power),
+            name: self.delay_name(power),
             arguments,
             bindings: vec![self.at_delay(power, '1')],
         }
     }
 
-    fn bound_directly(&self, queue: &Queue) -> Binding {
-        Binding {
+    fn bound_directly(&self, queue: &Queue) -> ExchangeBinding {
+        ExchangeBinding {
             exchange: self.namespace.clone(),
             routing_key: queue.to_string(),
         }
     }
 }
 
-/// The binary digits of a delay as words, the longest delay's first.
+/// The binary digits of a delay as words, the digit of the longest delay queue first.
 fn digits(seconds: u32) -> String {
     let digit = |power| if seconds >> power & 1 == 1 { "1" } else { "0" };
-    (0..DELAYS).rev().map(digit).collect::<Vec<_>>().join(".")
+    (0..DELAY_QUEUES)
+        .rev()
+        .map(digit)
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
-/// At least once needs the overflow as well; RabbitMQ silently falls back to at most once without.
-fn dead_lettering_to(exchange: String) -> Vec<(&'static str, Argument)> {
+/// The arguments of a queue that dead-letters at least once. Without the overflow argument RabbitMQ silently falls back
+/// to at most once.
+fn dead_lettering_to(exchange: String) -> Vec<(&'static str, QueueArgument)> {
     vec![
         ("x-queue-type", text("quorum")),
-        ("x-dead-letter-exchange", Argument::Text(exchange)),
+        ("x-dead-letter-exchange", QueueArgument::Text(exchange)),
         ("x-dead-letter-strategy", text("at-least-once")),
         ("x-overflow", text("reject-publish")),
     ]
 }
 
-fn text(value: &str) -> Argument {
-    Argument::Text(value.to_owned())
+fn text(value: &str) -> QueueArgument {
+    QueueArgument::Text(value.to_owned())
 }
 
 #[cfg(test)]
@@ -272,8 +283,8 @@ mod tests {
 
     use super::*;
 
-    fn topology() -> Topology {
-        Topology::new("pomost", QueueLimits::default())
+    fn topology() -> BrokerTopology {
+        BrokerTopology::new("pomost", QueueLimits::default())
     }
 
     #[test]
@@ -331,17 +342,13 @@ mod tests {
 
     #[test]
     fn a_delayed_message_goes_to_the_exchange_of_its_delay_whatever_its_queue_holds() {
-        let destination =
-            topology().destination(&Route::delayed(Queue::work(Stage::Load, "customers"), 30));
-        assert_eq!(destination.exchange, "pomost.delay.16s");
-        assert_eq!(
-            destination.routing_key,
-            "0.0.0.0.0.0.0.1.1.1.1.0.load.customers"
-        );
-        assert_eq!(destination.bounded, None);
+        let target = topology().target(&Route::delayed(Queue::work(Stage::Load, "customers"), 30));
+        assert_eq!(target.exchange, "pomost.delay.16s");
+        assert_eq!(target.routing_key, "0.0.0.0.0.0.0.1.1.1.1.0.load.customers");
+        assert_eq!(target.bounded, None);
     }
 
-    /// Whether a topic's pattern takes a routing key: `*` is one word, `#` at the end the rest.
+    /// True when a topic's pattern takes a routing key: `*` is one word, `#` at the end is the rest.
     fn takes(pattern: &str, key: &str) -> bool {
         let (pattern, open) = pattern
             .strip_suffix(".#")
@@ -355,14 +362,15 @@ mod tests {
                 .all(|(word, key)| *word == "*" || word == key)
     }
 
-    /// Where an exchange leads a message to, through other exchanges: a queue each.
+    /// The queues to which an exchange leads a message, also through other exchanges.
     fn queues_behind<'q>(
         queues: &'q [QueueDefinition],
         exchange: &str,
         key: &str,
     ) -> Vec<&'q QueueDefinition> {
-        let takes =
-            |binding: &Binding| binding.exchange == exchange && takes(&binding.routing_key, key);
+        let takes = |binding: &ExchangeBinding| {
+            binding.exchange == exchange && takes(&binding.routing_key, key)
+        };
         let here = queues
             .iter()
             .filter(|queue| queue.bindings.iter().any(takes));
@@ -379,11 +387,11 @@ mod tests {
         let queues = topology().queues(&["customers".to_owned(), "orders".to_owned()]);
         for seconds in [1, 2, 5, 47, 600, 1234, 3600, LONGEST_DELAY] {
             let route = Route::delayed(Queue::work(Stage::Load, "customers"), seconds);
-            let Destination {
+            let PublishTarget {
                 mut exchange,
                 routing_key,
                 ..
-            } = topology().destination(&route);
+            } = topology().target(&route);
             let mut waited = 0;
             let end = loop {
                 let found = queues_behind(&queues, &exchange, &routing_key);
@@ -394,11 +402,13 @@ mod tests {
                         .iter()
                         .find(|(argument, _)| *argument == name)
                 };
-                let Some((_, Argument::Number(milliseconds))) = argument("x-message-ttl") else {
+                let Some((_, QueueArgument::Number(milliseconds))) = argument("x-message-ttl")
+                else {
                     break found[0];
                 };
                 waited += milliseconds;
-                let Some((_, Argument::Text(next))) = argument("x-dead-letter-exchange") else {
+                let Some((_, QueueArgument::Text(next))) = argument("x-dead-letter-exchange")
+                else {
                     panic!()
                 };
                 exchange = next.clone();

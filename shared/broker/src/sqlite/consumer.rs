@@ -13,39 +13,42 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Hub, milliseconds_since_1970,
-    queries::{self, Leased, Whose},
+    SharedQueues, milliseconds_since_1970,
+    queries::{self, LeaseHolder, LeasedMessage},
 };
 use crate::{Consumer, Delivery, Result, message::Acknowledge};
 
-/// How long a message that another process published may go unnoticed.
-const POLL: Duration = Duration::from_millis(200);
+/// The longest time for which a message that another process published goes unnoticed.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
+/// The pause before the database is asked again after a failure.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Takes as many messages at once as the prefetch has room for.
+/// A consumer that takes as many messages at once as its prefetch has room for.
 pub(super) struct SqliteConsumer {
-    session: Arc<Session>,
-    taken: VecDeque<Leased>,
-    /// Kept here and not in `next`: what it leases is not lost when a wait is cancelled.
-    taking: Option<BoxFuture<'static, Vec<Leased>>>,
+    session: Arc<ConsumerSession>,
+    taken: VecDeque<LeasedMessage>,
+    /// The lease of messages that is under way. It is kept here and not in `next`, so that the messages are not lost
+    /// when a wait is cancelled.
+    taking: Option<BoxFuture<'static, Vec<LeasedMessage>>>,
 }
 
 /// The leases of one consumer.
-pub(super) struct Session {
-    hub: Arc<Hub>,
+pub(super) struct ConsumerSession {
+    shared: Arc<SharedQueues>,
     queue: String,
     consumer: String,
     prefetch: usize,
-    /// A permit for each message that may still be taken.
+    /// One permit for each message that may still be taken.
     room: Semaphore,
-    /// Messages whose acknowledgement could not be written. It is made up for when more are taken.
-    late: Mutex<Vec<i64>>,
+    /// The sequence numbers of messages whose acknowledgement could not be written. They are acknowledged when more
+    /// messages are taken.
+    unwritten_acknowledgements: Mutex<Vec<i64>>,
     stopped: CancellationToken,
 }
 
 impl SqliteConsumer {
-    pub(super) fn new(session: Session) -> SqliteConsumer {
+    pub(super) fn new(session: ConsumerSession) -> SqliteConsumer {
         SqliteConsumer {
             session: Arc::new(session),
             taken: VecDeque::new(),
@@ -77,21 +80,21 @@ impl Consumer for SqliteConsumer {
     }
 }
 
-/// The messages go back to their queue. Outside a runtime they stay leased until the next start.
+/// Returns the leased messages to their queue. Outside a runtime they stay leased until the next start.
 impl Drop for SqliteConsumer {
     fn drop(&mut self) {
         self.session.stopped.cancel();
-        // A runtime that is about to end should not be given work that is not needed.
+        // A runtime that is about to end is given no work that is not needed.
         if self.taking.is_none() && self.session.holds_nothing() {
             return;
         }
-        let (hub, whose) = (
-            Arc::clone(&self.session.hub),
-            Whose::Of(self.session.consumer.clone()),
+        let (shared, holder) = (
+            Arc::clone(&self.session.shared),
+            LeaseHolder::Consumer(self.session.consumer.clone()),
         );
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = hub.release(whose).await {
+                if let Err(error) = shared.release(holder).await {
                     tracing::warn!(%error, "messages stay taken until the next start");
                 }
             });
@@ -99,29 +102,29 @@ impl Drop for SqliteConsumer {
     }
 }
 
-impl Session {
-    pub(super) fn new(hub: Arc<Hub>, queue: String, prefetch: u16) -> Session {
+impl ConsumerSession {
+    pub(super) fn new(shared: Arc<SharedQueues>, queue: String, prefetch: u16) -> ConsumerSession {
         let (consumer, prefetch) = (Uuid::new_v4().to_string(), usize::from(prefetch.max(1)));
-        let (room, late) = (Semaphore::new(prefetch), Mutex::default());
-        Session {
-            hub,
+        let room = Semaphore::new(prefetch);
+        ConsumerSession {
+            shared,
             queue,
             consumer,
             prefetch,
             room,
-            late,
+            unwritten_acknowledgements: Mutex::default(),
             stopped: CancellationToken::new(),
         }
     }
 
-    /// Waits for room and for messages, and leases them. Nothing only when stopped.
-    async fn take(self: Arc<Self>) -> Vec<Leased> {
+    /// Waits for room and for messages, and leases them. Returns none only when the consumer was stopped.
+    async fn take(self: Arc<Self>) -> Vec<LeasedMessage> {
         let Some(room) = self.stopped.run_until_cancelled(self.room()).await else {
             return Vec::new();
         };
         while !self.stopped.is_cancelled() {
-            let mut changed = std::pin::pin!(self.hub.changed.notified());
-            // From here on a change wakes, also one while the database is asked.
+            let mut changed = std::pin::pin!(self.shared.changed.notified());
+            // From here on every change wakes, also a change while the database is asked.
             changed.as_mut().enable();
             let pause = match self.try_to_take(room).await {
                 Ok(leased) if !leased.is_empty() => {
@@ -142,14 +145,16 @@ impl Session {
     }
 
     fn holds_nothing(&self) -> bool {
-        self.room.available_permits() == self.prefetch && self.late().is_empty()
+        self.room.available_permits() == self.prefetch && self.unwritten().is_empty()
     }
 
-    fn late(&self) -> MutexGuard<'_, Vec<i64>> {
-        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unwritten(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.unwritten_acknowledgements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many messages may be taken: at least one.
+    /// Waits for room, and takes all of it: the number of messages that may be taken, at least one.
     async fn room(&self) -> usize {
         let Ok(first) = self.room.acquire().await else {
             return std::future::pending().await;
@@ -158,19 +163,20 @@ impl Session {
         self.room.forget_permits(self.room.available_permits()) + 1
     }
 
-    /// Looks before it asks for the right to write, of which there is only one.
-    async fn try_to_take(self: &Arc<Self>, room: usize) -> Result<Vec<Leased>> {
-        let late = self.late().clone();
-        if late.is_empty() && self.next_available_in().await? != Some(Duration::ZERO) {
+    /// Leases up to `room` messages. It reads before it asks for the right to write, which only one transaction has at a
+    /// time.
+    async fn try_to_take(self: &Arc<Self>, room: usize) -> Result<Vec<LeasedMessage>> {
+        let unwritten = self.unwritten().clone();
+        if unwritten.is_empty() && self.next_available_in().await? != Some(Duration::ZERO) {
             return Ok(Vec::new());
         }
-        let (session, made_up_for) = (Arc::clone(self), late.len());
-        let leased = self.hub.database.write(move |transaction| {
-            // Whoever dropped the consumer has released its leases: there must be no more.
+        let (session, written) = (Arc::clone(self), unwritten.len());
+        let leased = self.shared.database.write(move |transaction| {
+            // The leases of a dropped consumer were released; it must not get new ones.
             if session.stopped.is_cancelled() {
                 return Ok(Vec::new());
             }
-            for sequence in late {
+            for sequence in unwritten {
                 queries::acknowledge(transaction, sequence, &session.consumer)?;
             }
             queries::lease(
@@ -181,8 +187,8 @@ impl Session {
                 milliseconds_since_1970(),
             )
         });
-        let leased = self.hub.asked(leased.await)?;
-        self.late().drain(..made_up_for);
+        let leased = self.shared.available(leased.await)?;
+        self.unwritten().drain(..written);
         Ok(leased)
     }
 
@@ -191,28 +197,28 @@ impl Session {
             .await
             .ok()
             .flatten()
-            .map_or(POLL, |due| due.min(POLL))
+            .map_or(POLL_INTERVAL, |due| due.min(POLL_INTERVAL))
     }
 
     async fn next_available_in(&self) -> Result<Option<Duration>> {
         let queue = self.queue.clone();
         let next = self
-            .hub
+            .shared
             .database
             .read(move |connection| queries::next_available_at(connection, &queue));
-        let available_at = self.hub.asked(next.await)?;
+        let available_at = self.shared.available(next.await)?;
         let milliseconds = |at: i64| u64::try_from(at - milliseconds_since_1970()).unwrap_or(0);
         Ok(available_at.map(|at| Duration::from_millis(milliseconds(at))))
     }
 
-    fn delivery(self: &Arc<Self>, leased: Leased) -> Delivery {
-        let Leased {
+    fn delivery(self: &Arc<Self>, leased: LeasedMessage) -> Delivery {
+        let LeasedMessage {
             sequence,
             message,
             poisoned,
             redelivered,
         } = leased;
-        let acknowledger = Box::new(Acknowledger {
+        let acknowledger = Box::new(LeaseAcknowledger {
             session: Arc::clone(self),
             sequence,
         });
@@ -225,28 +231,28 @@ impl Session {
     }
 }
 
-struct Acknowledger {
-    session: Arc<Session>,
+struct LeaseAcknowledger {
+    session: Arc<ConsumerSession>,
     sequence: i64,
 }
 
 #[async_trait]
-impl Acknowledge for Acknowledger {
+impl Acknowledge for LeaseAcknowledger {
     async fn acknowledge(self: Box<Self>) -> Result<()> {
-        let Acknowledger { session, sequence } = *self;
-        let (hub, consumer) = (&session.hub, session.consumer.clone());
-        let acknowledged = hub
+        let LeaseAcknowledger { session, sequence } = *self;
+        let (shared, consumer) = (&session.shared, session.consumer.clone());
+        let acknowledged = shared
             .database
             .write(move |transaction| queries::acknowledge(transaction, sequence, &consumer))
             .await;
-        let acknowledged = hub
-            .asked(acknowledged)
-            .inspect_err(|_| session.late().push(sequence));
-        // Also where it failed: who takes more makes up for it.
+        let acknowledged = shared
+            .available(acknowledged)
+            .inspect_err(|_| session.unwritten().push(sequence));
+        // Also after a failure: the acknowledgement is written when more messages are taken.
         session.room.add_permits(1);
         match acknowledged? {
             true => Ok(()),
-            false => Err(hub
+            false => Err(shared
                 .unavailable("the consumer that took the message is gone; it is delivered again")),
         }
     }

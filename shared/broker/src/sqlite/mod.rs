@@ -1,6 +1,6 @@
-//! The broker in a SQLite file, for one process that works on it and others that publish to it.
+//! The broker in a SQLite file, for one process that consumes and others that publish.
 //!
-//! Reading order: the migration (what there is), `queries` (what is done with it), `consumer`.
+//! Reading order: the migration (the tables), `queries` (the statements on them), `consumer`.
 
 mod consumer;
 mod queries;
@@ -16,28 +16,28 @@ use pomost_sqlite::Database;
 use tokio::sync::Notify;
 
 use crate::{Broker, Consumer, Error, Message, Queue, QueueLimits, Result, Route};
-use consumer::{Session, SqliteConsumer};
-use queries::{Verdict, Whose};
+use consumer::{ConsumerSession, SqliteConsumer};
+use queries::{LeaseHolder, PublishResult};
 
 mod migrations {
     refinery::embed_migrations!("migrations");
 }
 
-/// Queues in a SQLite file. What was published survives a power cut.
+/// Queues in a SQLite file. Published messages survive a power cut.
 pub struct SqliteBroker {
-    hub: Arc<Hub>,
+    shared: Arc<SharedQueues>,
 }
 
-/// What the broker, its consumers and their deliveries share.
-struct Hub {
+/// The part that the broker, its consumers and their deliveries share.
+struct SharedQueues {
     database: Database,
     limits: QueueLimits,
-    /// Tells the consumers of this process to look again.
+    /// Wakes the consumers of this process when messages were published or released.
     changed: Notify,
 }
 
 impl SqliteBroker {
-    /// Opens the file, which is to hold nothing else, creating it where it is missing.
+    /// Opens the file, which must hold nothing else, and creates it where it is missing.
     pub async fn open(path: &Path) -> Result<SqliteBroker> {
         Self::open_with(path, QueueLimits::default()).await
     }
@@ -51,7 +51,7 @@ impl SqliteBroker {
                 reason: error.to_string(),
             })?;
         Ok(SqliteBroker {
-            hub: Arc::new(Hub {
+            shared: Arc::new(SharedQueues {
                 database,
                 limits,
                 changed: Notify::new(),
@@ -59,16 +59,17 @@ impl SqliteBroker {
         })
     }
 
-    /// Makes all that was taken and not acknowledged available again. For the start of the one
-    /// process that consumes, after a crash of its predecessor: nobody else knows that it is gone.
+    /// Makes all messages available again that were taken and not acknowledged. This is for the start of
+    /// the one process that consumes: nothing else notices that its predecessor has crashed.
     pub async fn release_everything(&self) -> Result<()> {
-        self.hub.release(Whose::Anybodys).await
+        self.shared.release(LeaseHolder::Anybody).await
     }
 
-    /// How many messages there are, delayed ones and those in hand too.
+    /// Number of messages, delayed ones and those that are taken included.
     #[cfg(feature = "testing")]
     pub async fn count_messages(&self) -> Result<u32> {
-        self.hub.asked(self.hub.database.read(queries::count).await)
+        self.shared
+            .available(self.shared.database.read(queries::count).await)
     }
 }
 
@@ -79,30 +80,31 @@ impl Broker for SqliteBroker {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.hub.asked(self.hub.database.read(queries::ping).await)
+        self.shared
+            .available(self.shared.database.read(queries::ping).await)
     }
 
     async fn declare(&self, flows: &[String]) -> Result<()> {
-        let works = flows.iter().flat_map(|flow| Queue::of_flow(flow));
+        let work_queues = flows.iter().flat_map(|flow| Queue::of_flow(flow));
         let names: Vec<String> = [Queue::Dead]
             .into_iter()
-            .chain(works)
+            .chain(work_queues)
             .map(|queue| queue.to_string())
             .collect();
         let declared = self
-            .hub
+            .shared
             .database
             .write(move |transaction| queries::declare(transaction, &names))
             .await;
-        self.hub.asked(declared)
+        self.shared.available(declared)
     }
 
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()> {
-        let queue = route.to.to_string();
-        match self.hub.publish(route, messages).await? {
-            Verdict::Stored => Ok(()),
-            Verdict::Full => Err(Error::Full(queue)),
-            Verdict::Unroutable => Err(Error::Unroutable(queue)),
+        let queue = || route.to.clone();
+        match self.shared.publish(route, messages).await? {
+            PublishResult::Stored => Ok(()),
+            PublishResult::Full => Err(Error::Full(queue())),
+            PublishResult::Unroutable => Err(Error::Unroutable(queue())),
         }
     }
 
@@ -110,52 +112,53 @@ impl Broker for SqliteBroker {
         let name = queue.to_string();
         let lookup = name.clone();
         let exists = self
-            .hub
+            .shared
             .database
             .read(move |connection| queries::exists(connection, &lookup))
             .await;
-        if !self.hub.asked(exists)? {
-            return Err(Error::Unroutable(name));
+        if !self.shared.available(exists)? {
+            return Err(Error::Unroutable(queue.clone()));
         }
-        Ok(Box::new(SqliteConsumer::new(Session::new(
-            Arc::clone(&self.hub),
+        Ok(Box::new(SqliteConsumer::new(ConsumerSession::new(
+            Arc::clone(&self.shared),
             name,
             prefetch,
         ))))
     }
 }
 
-impl Hub {
-    async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<Verdict> {
+impl SharedQueues {
+    async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<PublishResult> {
         let (queue, delay) = (route.to.to_string(), route.delay);
         let limit = (delay.is_none() && route.to.is_bounded()).then_some(self.limits.length);
         let now = milliseconds_since_1970();
         let available_at = now + i64::from(delay.unwrap_or(0)) * 1000;
-        let published = self.database.write(move |transaction| {
-            if let Some(verdict) = queries::obstacle(transaction, &queue, limit, now)? {
-                return Ok(verdict);
+        let publishing = self.database.write(move |transaction| {
+            if let Some(refusal) = queries::refusal(transaction, &queue, limit, now)? {
+                return Ok(refusal);
             }
             queries::insert(transaction, &queue, available_at, &messages)?;
-            Ok(Verdict::Stored)
+            Ok(PublishResult::Stored)
         });
-        let verdict = self.asked(published.await)?;
+        let published = self.available(publishing.await)?;
         self.changed.notify_waiters();
-        Ok(verdict)
+        Ok(published)
     }
 
-    async fn release(&self, whose: Whose) -> Result<()> {
+    async fn release(&self, holder: LeaseHolder) -> Result<()> {
         let (limit, now) = (self.limits.deliveries, milliseconds_since_1970());
         let released = self
             .database
-            .write(move |transaction| queries::release(transaction, &whose, limit, now))
+            .write(move |transaction| queries::release(transaction, &holder, limit, now))
             .await;
-        self.asked(released)?;
+        self.available(released)?;
         self.changed.notify_waiters();
         Ok(())
     }
 
-    fn asked<T>(&self, answer: std::result::Result<T, pomost_sqlite::Error>) -> Result<T> {
-        answer.map_err(|error| self.unavailable(error))
+    /// Takes the result of a query; any failure means that the database cannot be used right now.
+    fn available<T>(&self, result: std::result::Result<T, pomost_sqlite::Error>) -> Result<T> {
+        result.map_err(|error| self.unavailable(error))
     }
 
     fn unavailable(&self, reason: impl ToString) -> Error {

@@ -1,31 +1,31 @@
-//! What is done with the tables. Every function is part of one transaction.
+//! The statements on the tables. Every function is part of one transaction.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::Message;
+use crate::{Message, Queue};
 
-/// What became of messages that were to be published, all of them alike.
+/// The result of publishing messages, the same for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PublishResult {
     Stored,
     Full,
     Unroutable,
 }
 
-/// The leases that are to end.
-pub(super) enum Whose {
-    /// Those of every consumer.
-    Anybodys,
-    /// Those of one.
-    Of(String),
+/// The holder of leases that are to end.
+pub(super) enum LeaseHolder {
+    /// Every consumer.
+    Anybody,
+    /// One consumer.
+    Consumer(String),
 }
 
-/// A message that now belongs to a consumer.
-pub(super) struct Leased {
+/// A message that is leased to a consumer.
+pub(super) struct LeasedMessage {
     pub(super) sequence: i64,
     pub(super) message: Message,
-    pub(super) poisoned: Option<String>,
+    pub(super) poisoned: Option<Queue>,
     pub(super) redelivered: bool,
 }
 
@@ -52,15 +52,15 @@ pub(super) fn exists(connection: &Connection, queue: &str) -> rusqlite::Result<b
         .exists([queue])
 }
 
-/// Why nothing can be published to a queue right now. Delayed messages have no limit.
-pub(super) fn obstacle(
+/// The reason for which nothing can be published to a queue right now. Without a limit the queue is never full.
+pub(super) fn refusal(
     transaction: &Transaction<'_>,
     queue: &str,
     limit: Option<u32>,
     now: i64,
-) -> rusqlite::Result<Option<Verdict>> {
+) -> rusqlite::Result<Option<PublishResult>> {
     if !exists(transaction, queue)? {
-        return Ok(Some(Verdict::Unroutable));
+        return Ok(Some(PublishResult::Unroutable));
     }
     let Some(limit) = limit else { return Ok(None) };
     let sql = "SELECT count(*) FROM (SELECT 1 FROM messages
@@ -68,7 +68,7 @@ pub(super) fn obstacle(
     let waiting: u32 = transaction
         .prepare_cached(sql)?
         .query_row(params![queue, now, limit], |row| row.get(0))?;
-    Ok((waiting >= limit).then_some(Verdict::Full))
+    Ok((waiting >= limit).then_some(PublishResult::Full))
 }
 
 pub(super) fn insert(
@@ -95,7 +95,7 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// When the next message of a queue is available, which may have been long ago.
+/// The time at which the next message of a queue becomes available, or became so long ago.
 pub(super) fn next_available_at(
     connection: &Connection,
     queue: &str,
@@ -115,13 +115,13 @@ pub(super) fn lease(
     consumer: &str,
     room: usize,
     now: i64,
-) -> rusqlite::Result<Vec<Leased>> {
+) -> rusqlite::Result<Vec<LeasedMessage>> {
     let sql = "SELECT sequence, id, kind, traceparent, poisoned, deliveries, body
                FROM messages JOIN bodies USING (sequence)
                WHERE queue = ?1 AND leased_by IS NULL AND available_at <= ?2
                ORDER BY available_at, sequence LIMIT ?3";
     let mut select = transaction.prepare_cached(sql)?;
-    let leased: Vec<Leased> = select
+    let leased: Vec<LeasedMessage> = select
         .query_map(params![queue, now, room as i64], leased)?
         .collect::<Result<_, _>>()?;
     let sql = "UPDATE messages SET leased_by = ?2, deliveries = deliveries + 1 WHERE sequence = ?1";
@@ -132,7 +132,7 @@ pub(super) fn lease(
     Ok(leased)
 }
 
-fn leased(row: &Row<'_>) -> rusqlite::Result<Leased> {
+fn leased(row: &Row<'_>) -> rusqlite::Result<LeasedMessage> {
     let deliveries: u32 = row.get("deliveries")?;
     let body: Vec<u8> = row.get("body")?;
     let message = Message {
@@ -141,16 +141,16 @@ fn leased(row: &Row<'_>) -> rusqlite::Result<Leased> {
         body: Bytes::from(body),
         traceparent: row.get("traceparent")?,
     };
-    let (sequence, poisoned) = (row.get("sequence")?, row.get("poisoned")?);
-    Ok(Leased {
-        sequence,
+    let poisoned: Option<String> = row.get("poisoned")?;
+    Ok(LeasedMessage {
+        sequence: row.get("sequence")?,
         message,
-        poisoned,
+        poisoned: poisoned.and_then(|name| name.parse().ok()),
         redelivered: deliveries > 0,
     })
 }
 
-/// Forgets a message. `false` when the consumer has it no more.
+/// Deletes an acknowledged message. `false` when it is not leased to the consumer any more.
 pub(super) fn acknowledge(
     transaction: &Transaction<'_>,
     sequence: i64,
@@ -170,17 +170,18 @@ pub(super) fn acknowledge(
     Ok(true)
 }
 
-/// Ends leases. A message keeps its place, unless it was delivered too often: then it is a dead
-/// letter, and starts anew as one. The dead letters themselves have nowhere else to go.
+/// Ends leases. A message keeps its place in its queue, unless it was delivered too often: then it moves to the dead
+/// letters, where its deliveries are counted anew. A message of the dead letters stays there however often it is
+/// delivered, since there is no other place for it.
 pub(super) fn release(
     transaction: &Transaction<'_>,
-    whose: &Whose,
+    holder: &LeaseHolder,
     limit: u32,
     now: i64,
 ) -> rusqlite::Result<()> {
-    let consumer = match whose {
-        Whose::Anybodys => None,
-        Whose::Of(consumer) => Some(consumer),
+    let consumer = match holder {
+        LeaseHolder::Anybody => None,
+        LeaseHolder::Consumer(consumer) => Some(consumer),
     };
     let sql =
         "UPDATE messages SET queue = 'dead', poisoned = queue, deliveries = 0, available_at = ?3,

@@ -1,4 +1,4 @@
-//! What other crates' tests need too.
+//! Help for tests of this crate and of others.
 
 mod address;
 mod private_node;

@@ -17,23 +17,23 @@ use tempfile::TempDir;
 use super::address_of_our_own;
 use crate::RabbitMq;
 
-/// How long a node may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// The time within which a node has to start or to stop.
+const NODE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Nobody else asks its epmd.
-const NAME: &str = "pomost@localhost";
+/// The node's name. It may be the same for all nodes, since each has an epmd of its own.
+const NODE_NAME: &str = "pomost@localhost";
 
-/// Where packages put the script itself. The one in `/usr/sbin` changes the user and the directory.
-const SCRIPTS: [&str; 3] = [
+/// The places where packages put the start script itself. The one in `/usr/sbin` changes the user and the directory.
+const START_SCRIPTS: [&str; 3] = [
     "/usr/lib/rabbitmq/bin/rabbitmq-server",
     "/opt/rabbitmq/sbin/rabbitmq-server",
     "/usr/local/sbin/rabbitmq-server",
 ];
 
-/// A RabbitMQ node on loopback, with its own data, cookie and address. All of it goes with the value,
-/// and its processes with ours, however that ends.
+/// A RabbitMQ node on loopback, with its own data, cookie and address. All of it is removed with the value, and its
+/// processes end with this process, however that ends.
 ///
-/// Its methods panic where the node does not do what it is told: they are for tests.
+/// Its methods are for tests: they panic when the node does not do as it is told.
 pub struct PrivateNode {
     directory: TempDir,
     address: SocketAddr,
@@ -60,12 +60,12 @@ impl PrivateNode {
         node
     }
 
-    /// Where it listens, with the user it comes with.
+    /// The node's URL, with its default user.
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@{}", self.address)
     }
 
-    /// Where its processes listen: for clients, for other nodes, and to tell nodes of each other.
+    /// The addresses on which the node's processes listen: for clients, for other nodes, and for requests to epmd.
     pub fn addresses(&self) -> [SocketAddr; 3] {
         [
             self.address,
@@ -74,17 +74,17 @@ impl PrivateNode {
         ]
     }
 
-    /// Asks it to stop, as an upgrade would, and waits until it has.
+    /// Tells the node to stop, as an upgrade would, and waits until it has.
     pub async fn stop(&mut self) {
         self.end(|script| kill_process(script, Signal::TERM)).await;
     }
 
-    /// Kills it without a warning.
+    /// Kills the node without a warning, once it has written its list of queues.
     ///
-    /// It first waits until the node would know all its queues again: it lists new ones in a file
-    /// that old versions write seconds later, and the messages in a queue not listed are lost.
+    /// Old versions write new queues into that file seconds later, and the messages in a queue that is not listed are
+    /// lost.
     pub async fn kill(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + NODE_TIMEOUT;
         while !self.lists_all_queues() {
             assert!(
                 Instant::now() < deadline,
@@ -96,10 +96,10 @@ impl PrivateNode {
             .await;
     }
 
-    /// Starts it again after [`PrivateNode::stop`] or [`PrivateNode::kill`], with the data it had.
+    /// Starts the node again after [`PrivateNode::stop`] or [`PrivateNode::kill`], with the data it had.
     pub async fn start_again(&mut self) {
         self.process = Some(self.command().spawn().unwrap());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + NODE_TIMEOUT;
         while let Err(error) = RabbitMq::connect(&self.url(), "probe").await {
             assert!(
                 Instant::now() < deadline,
@@ -111,14 +111,14 @@ impl PrivateNode {
         }
     }
 
-    /// Stops it and starts it again.
+    /// Stops the node and starts it again.
     pub async fn restart(&mut self) {
         self.stop().await;
         self.start_again().await;
     }
 
-    /// Has it want more memory than it may have, or no longer: an alarm, during which it takes nothing
-    /// from whoever publishes. Returns once the node knows.
+    /// Switches the memory alarm on or off. During an alarm the node takes nothing from publishers. Returns once the node
+    /// knows.
     pub async fn set_memory_alarm(&self, on: bool) {
         let share = if on { "0.000001" } else { "0.4" };
         let mut command = self.environment(ending_with_us(control()));
@@ -134,7 +134,7 @@ impl PrivateNode {
         );
     }
 
-    /// It does where somebody took the one it had.
+    /// Starts the node again with another port where it gave up, since another process took its port.
     fn choose_another_port_if_it_gave_up(&mut self) {
         if self
             .process
@@ -149,7 +149,7 @@ impl PrivateNode {
         }
     }
 
-    /// The script waits for the node, so the end of the one is the end of the other.
+    /// The command that starts the node. The start script waits for the node, so both end together.
     fn command(&self) -> Command {
         let home = self.directory.path();
         let log = File::options()
@@ -165,14 +165,14 @@ impl PrivateNode {
         command
     }
 
-    /// What its programs have to know of it.
+    /// Adds the environment that the node's programs need.
     fn environment(&self, mut command: Command) -> Command {
         let home = self.directory.path();
         command
             .env("HOME", home)
             .env("ERL_EPMD_PORT", self.epmd.port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODENAME", NAME)
+            .env("RABBITMQ_NODENAME", NODE_NAME)
             .env("RABBITMQ_NODE_IP_ADDRESS", self.address.ip().to_string())
             .env("RABBITMQ_NODE_PORT", self.address.port().to_string())
             .env("RABBITMQ_DIST_PORT", self.distribution.to_string())
@@ -191,7 +191,7 @@ impl PrivateNode {
     async fn end(&mut self, signal: impl Fn(Pid) -> rustix::io::Result<()>) {
         let mut process = self.process.take().expect("the node is running");
         signal(Pid::from_child(&process)).unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + NODE_TIMEOUT;
         while process.try_wait().unwrap().is_none() || listens(self.address) {
             assert!(
                 Instant::now() < deadline,
@@ -202,15 +202,15 @@ impl PrivateNode {
         }
     }
 
-    /// Each quorum queue has a directory whose name the list repeats.
+    /// True when the file with the list of queues names the directory of each quorum queue.
     fn lists_all_queues(&self) -> bool {
         let quorum = self
             .directory
             .path()
             .join("data")
-            .join(NAME)
+            .join(NODE_NAME)
             .join("quorum")
-            .join(NAME);
+            .join(NODE_NAME);
         let list = std::fs::read(quorum.join("names.dets")).unwrap();
         let entries = std::fs::read_dir(&quorum)
             .unwrap()
@@ -237,16 +237,16 @@ impl Drop for PrivateNode {
     }
 }
 
-/// What tells nodes of each other. Of our own: the node would start one that outlives it.
+/// The daemon that tells nodes of each other. Without it the node would start one that outlives it.
 struct Epmd {
     port: u16,
     process: Child,
 }
 
 impl Epmd {
-    /// Starts one and waits until it answers, with another port where somebody took the first meanwhile.
+    /// Starts the daemon and waits until it answers. It gets another port where the first was taken meanwhile.
     async fn start() -> Epmd {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + NODE_TIMEOUT;
         loop {
             let mut epmd = Epmd::spawn();
             while epmd.process.try_wait().unwrap().is_none() {
@@ -281,7 +281,7 @@ impl Drop for Epmd {
     }
 }
 
-/// A command that is asked to end when we have ended, even if we are killed. A group of its own keeps
+/// A command that is told to end when this process has ended, even if this process is killed. Its own process group keeps
 /// the terminal's signals away from it until then.
 fn ending_with_us(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
@@ -296,7 +296,7 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// A port of 127.0.0.1 that nobody has now: for what listens at no address of our own.
+/// A port of 127.0.0.1 that is free now, for processes that cannot listen on another loopback address.
 fn free_port() -> u16 {
     TcpListener::bind(loopback(0))
         .unwrap()
@@ -309,13 +309,16 @@ fn listens(address: SocketAddr) -> bool {
     std::net::TcpStream::connect(address).is_ok()
 }
 
-/// The program that tells a running node what to do, beside the script.
+/// The program that controls a running node, which is beside the start script.
 fn control() -> PathBuf {
     script().with_file_name("rabbitmqctl")
 }
 
 fn script() -> PathBuf {
-    let found = SCRIPTS.iter().map(Path::new).find(|path| path.exists());
+    let found = START_SCRIPTS
+        .iter()
+        .map(Path::new)
+        .find(|path| path.exists());
     found
         .expect("RabbitMQ is not installed; install the package rabbitmq-server")
         .to_owned()

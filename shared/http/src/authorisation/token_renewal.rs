@@ -16,6 +16,7 @@ use std::{
 
 use backon::BackoffBuilder;
 use jiff::Timestamp;
+use pomost_models::retry::renewal_interval;
 use pomost_project::{System, auth::SessionTokenPlace};
 use pomost_store::{Lease, LeaseName, Store};
 use secrecy::SecretString;
@@ -249,7 +250,7 @@ impl TokenRenewal {
     async fn keep_lease_during<T>(&self, lease: &Lease, work: impl Future<Output = T>) -> T {
         let renewing = async {
             loop {
-                self.clock.sleep(LEASE_LIFETIME / 3).await;
+                self.clock.sleep(renewal_interval(LEASE_LIFETIME)).await;
                 if let Err(error) = self.store.renew_lease(lease, LEASE_LIFETIME).await {
                     warn!(system = self.system, %error, "the lease of its tokens was not prolonged");
                 }

@@ -108,6 +108,14 @@ impl SystemClient {
         self.breaker.may_have_been_down_since(then)
     }
 
+    /// Waits for so long, or until a hold on the system that is on now is over or released.
+    pub async fn rest(&self, length: Duration) {
+        tokio::select! {
+            () = self.clock.sleep(length) => {}
+            () = self.hold.over() => {}
+        }
+    }
+
     /// Waits until the system is down, or until it is up.
     pub async fn until_down(&self, down: bool) {
         self.breaker.until_down(down).await;

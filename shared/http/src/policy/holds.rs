@@ -8,7 +8,7 @@ use std::{
 
 use pomost_store::Store;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::Clock;
 
@@ -40,8 +40,26 @@ pub(crate) struct SystemHold {
 /// The knowledge of this process about the hold.
 #[derive(Default)]
 struct KnownHold {
-    until: Option<Instant>,
+    /// The end of the hold that is in the store, where somebody may release it.
+    stored_until: Option<Instant>,
+    /// The end of the hold that the system asked this process for, while the store does not have
+    /// it.
+    unstored_until: Option<Instant>,
+    /// Number of holds of this process that the store has taken. A reading of the store that began
+    /// before the last of them says nothing about it.
+    stored: u64,
     refusals: RefusalStreak,
+}
+
+impl KnownHold {
+    fn until(&self) -> Option<Instant> {
+        self.stored_until.max(self.unstored_until)
+    }
+
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let left = self.until()?.checked_duration_since(now);
+        left.filter(|left| !left.is_zero())
+    }
 }
 
 /// The requests in a row that were refused as one too many, without a time.
@@ -66,9 +84,20 @@ impl SystemHold {
     /// Begins a hold, or makes it last longer: here at once, in other processes within
     /// [`STORE_READ_INTERVAL`] of its being stored.
     pub(crate) async fn begin(&self, length: Duration) {
-        self.extend(length);
-        if let Err(error) = self.store.hold_system(&self.system, length).await {
-            warn!(system = self.system, %error, "other replicas do not know that it takes no more requests");
+        let until = self.clock.now() + length;
+        self.change(|known| known.unstored_until = known.unstored_until.max(Some(until)));
+        match self.store.hold_system(&self.system, length).await {
+            Ok(()) => self.change(|known| {
+                known.stored_until = known.stored_until.max(Some(until));
+                known.stored += 1;
+                // A longer one may be on its way to the store.
+                if known.unstored_until == Some(until) {
+                    known.unstored_until = None;
+                }
+            }),
+            Err(error) => {
+                warn!(system = self.system, %error, "other replicas do not know that it takes no more requests");
+            }
         }
     }
 
@@ -94,16 +123,27 @@ impl SystemHold {
             if left > HOLD_WAIT_TIMEOUT {
                 return Err(left);
             }
-            self.clock.sleep(left).await;
+            // Somebody may release it meanwhile.
+            self.clock.sleep(left.min(STORE_READ_INTERVAL)).await;
+            self.read_store().await;
         }
         Ok(())
+    }
+
+    /// Waits until a hold that is on now is over, or was released; for ever where there is none.
+    pub(crate) async fn over(&self) {
+        if !self.is_on().await {
+            return std::future::pending().await;
+        }
+        while self.is_on().await {
+            self.clock.sleep(STORE_READ_INTERVAL).await;
+        }
     }
 
     /// Returns the time until the end of the hold; none where there is no hold.
     pub(crate) fn left(&self) -> Option<Duration> {
         let now = self.clock.now();
-        let left = self.known().until?.checked_duration_since(now);
-        left.filter(|left| !left.is_zero())
+        self.known().left(now)
     }
 
     /// Returns true while there is a hold, of any process.
@@ -121,21 +161,39 @@ impl SystemHold {
         if age.is_some_and(|age| age < STORE_READ_INTERVAL) {
             return;
         }
+        let stored = self.known().stored;
         let reading = clock.within(STORE_READ_TIMEOUT, self.store.remaining_hold(&self.system));
         if let Some(Ok(left)) = reading.await {
-            self.extend(left);
+            let until = Some(clock.now() + left);
+            self.change(|known| {
+                known.stored_until = match known.stored == stored {
+                    true => until,
+                    false => known.stored_until.max(until),
+                };
+            });
         }
         *read_at = Some(clock.now());
     }
 
-    /// Notes that the hold lasts for so long at least. Its beginning is logged once.
-    fn extend(&self, length: Duration) {
+    /// Changes what is known. A hold that begins is logged once, and so is one that was released.
+    fn change(&self, change: impl FnOnce(&mut KnownHold)) {
         let (now, mut known) = (self.clock.now(), self.known());
-        if known.until.is_none_or(|until| until <= now) && !length.is_zero() {
-            let (system, seconds) = (&self.system, length.as_secs_f64());
-            warn!(system, seconds, "the system takes no more requests for now");
+        let before = known.left(now);
+        change(&mut known);
+        match (before, known.left(now)) {
+            (None, Some(left)) => {
+                let (system, seconds) = (&self.system, left.as_secs_f64());
+                warn!(system, seconds, "the system takes no more requests for now");
+            }
+            // Shortly before its end it may be over by the store's clock.
+            (Some(left), None) if left > STORE_READ_TIMEOUT => {
+                info!(
+                    system = self.system,
+                    "the system takes requests again: its hold was released"
+                );
+            }
+            _ => {}
         }
-        known.until = known.until.max(Some(now + length));
     }
 
     fn known(&self) -> MutexGuard<'_, KnownHold> {

@@ -17,6 +17,10 @@ const SOON_SECONDS: u32 = 1;
 /// s.
 const GROWING_WAITS: u32 = 3;
 
+/// The longest delay for a hold: the time until records go on whose system was resumed. A record
+/// that comes back before the hold ends is not sent, and waits again.
+const LONGEST_HOLD_DELAY: Duration = Duration::from_secs(60);
+
 /// The attempts of a batch's records: how many there were, and how many there may be.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -66,6 +70,10 @@ impl RetryPolicy {
     /// the record is given up at once.
     pub fn after(self, failure: &Failure) -> Option<RetryKey> {
         match failure.class {
+            FailureClass::Throttled => {
+                let asked = failure.retry_after;
+                Some(self.retry_uncounted(asked.map(|asked| asked.min(LONGEST_HOLD_DELAY))))
+            }
             class if class.is_of_the_system() => Some(self.retry_uncounted(failure.retry_after)),
             FailureClass::Transient if self.counts(failure) => {
                 self.retry_counted(failure.retry_after)

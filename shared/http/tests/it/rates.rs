@@ -96,6 +96,45 @@ async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
     }
 }
 
+/// Replicas that were told to wait, and those that only looked.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_hold_is_released_all_replicas_make_requests_again_within_a_second() {
+    for limit in ["", "rate_limit: 200/s"] {
+        on_both(|place| async move {
+            let first = AtomicBool::new(true);
+            let server = Server::start(move |_| match first.swap(false, Ordering::SeqCst) {
+                true => Reply::of(503, "{}").with("retry-after", "300"),
+                false => Reply::ok(),
+            })
+            .await;
+            let clients = two(&SystemFile::at(&server.url).with(limit), &place).await;
+            assert_eq!(throttled(&clients[0], &server.url).await.status, Some(503));
+            assert!(throttled(&clients[1], &server.url).await.not_sent);
+            let resting = tokio::spawn({
+                let client = clients[0].clone();
+                async move { client.rest(Duration::from_secs(300)).await }
+            });
+            tokio::task::yield_now().await;
+            assert!(!resting.is_finished());
+            let store = place.open().await;
+            store.release_hold("shop").await.unwrap();
+            let released = Instant::now();
+            for client in &clients {
+                while client.send(things(&server.url)).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+            resting.await.unwrap();
+            let took = released.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
+            let again = Duration::from_secs(300);
+            store.hold_system("shop", again).await.unwrap();
+            while clients[0].send(things(&server.url)).await.is_ok() {}
+        })
+        .await;
+    }
+}
+
 /// The other one asks all the while, and had looked just before.
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_replica_is_told_that_the_system_is_not_ready_the_others_stop_within_a_second() {

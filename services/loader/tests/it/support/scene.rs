@@ -71,11 +71,11 @@ impl Scene {
         let project = Project::load(directory.path(), &environment)
             .unwrap_or_else(|problems| panic!("{problems}"));
         let backends = Backends::embedded(directory.path()).await.unwrap();
-        let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
+        let (claim_ttl, shutdown) = (Duration::from_secs(30), CancellationToken::new());
         let context = ServiceContext {
             project: Arc::new(project),
             backends,
-            claim,
+            claim_ttl,
             shutdown,
         };
         context.declare().await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use pomost_models::retry::renewal_interval;
 use pomost_store::{Lease, LeaseName, Result, Store};
 use tokio::runtime::Handle;
 use tracing::warn;
@@ -47,7 +48,7 @@ impl ProbeLease {
 
     async fn keep(&self) -> Infallible {
         loop {
-            self.clock.sleep(self.lifetime / 3).await;
+            self.clock.sleep(renewal_interval(self.lifetime)).await;
             if let Err(error) = self.store.renew_lease(&self.lease, self.lifetime).await {
                 warn!(%error, "another replica may try the system as well");
             }

@@ -1,4 +1,4 @@
-//! A share of the servers for the time of one command.
+//! A namespace on shared servers for the time of one command.
 
 use pomost_runtime::{
     Backends,
@@ -6,18 +6,16 @@ use pomost_runtime::{
 };
 use uuid::Uuid;
 
-/// A namespace on a RabbitMQ and a PostgreSQL that nobody else has.
-pub struct OwnNamespace {
-    /// Its name.
+/// A namespace on a RabbitMQ and a PostgreSQL that no other process uses.
+pub struct PrivateNamespace {
     pub name: String,
-    /// The servers.
     pub servers: Servers,
 }
 
-impl OwnNamespace {
-    /// Makes a name up. By chance, since in containers every process may have the same id.
-    pub fn new(prefix: &str, servers: Servers) -> OwnNamespace {
-        OwnNamespace {
+impl PrivateNamespace {
+    /// Makes up a name. It is random, since in containers every process may have the same id.
+    pub fn new(prefix: &str, servers: Servers) -> PrivateNamespace {
+        PrivateNamespace {
             name: format!("{prefix}_{}", Uuid::new_v4().simple()),
             servers,
         }
@@ -28,7 +26,7 @@ impl OwnNamespace {
         Backends::servers(&self.servers, &self.name).await
     }
 
-    /// Removes everything of it and of these flows from the servers; for when nobody works on it any more.
+    /// Removes the namespace, with the queues of these flows, from both servers. No process may work on it any more.
     pub async fn remove(&self, flows: &[&str]) -> Result<(), backends::Error> {
         let flows: Vec<String> = flows.iter().map(|flow| (*flow).to_owned()).collect();
         Backends::remove(&self.servers, &self.name, &flows).await

@@ -1,4 +1,4 @@
-//! Making dead letters of records.
+//! Making and publishing dead letters.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -9,42 +9,64 @@ use pomost_models::{
 use pomost_project::{Flow, flow::ChangeOrder};
 use tracing::Span;
 
-use crate::{outbox, telemetry};
+use crate::{publishing, telemetry};
 
-/// Why a record is given up.
+/// The reason for which a record is given up.
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
-    /// What kind of failure it was.
     pub reason: DeadLetterReason,
-    /// What went wrong, masked.
+    /// The failure in words, with sensitive values masked.
     pub error: String,
     /// The JSON pointer of the field at fault.
     pub pointer: Option<String>,
 }
 
-/// What dead letters tell of the flow that their records died under.
+/// The part of a flow that dead letters carry: records of equal fate died under the same version of it.
 #[derive(Debug, Clone)]
-pub struct Under {
+pub struct LetterFlow {
     version: String,
+    /// True where only the newest version of a key is applied, so that a letter replaces those of older versions.
     newest_alone: bool,
 }
 
-impl From<&Flow> for Under {
-    fn from(flow: &Flow) -> Under {
-        Under {
+impl Diagnosis {
+    /// A diagnosis that names no field.
+    pub fn new(reason: DeadLetterReason, error: impl Into<String>) -> Diagnosis {
+        let (error, pointer) = (error.into(), None);
+        Diagnosis {
+            reason,
+            error,
+            pointer,
+        }
+    }
+
+    /// The diagnosis of a record that a schema, a mapping or the destination refused.
+    pub fn invalid(error: impl Into<String>) -> Diagnosis {
+        Diagnosis::new(DeadLetterReason::Invalid, error)
+    }
+
+    /// The same diagnosis for a field at fault, by its JSON pointer.
+    pub fn at(self, pointer: Option<String>) -> Diagnosis {
+        Diagnosis { pointer, ..self }
+    }
+}
+
+impl From<&Flow> for LetterFlow {
+    fn from(flow: &Flow) -> LetterFlow {
+        LetterFlow {
             version: flow.version.clone(),
             newest_alone: flow.load.order == ChangeOrder::Latest,
         }
     }
 }
 
-/// The dead letter of one record of a batch, in the trace of the current span. A process that does not know the flow
-/// cannot tell what it is `under`.
+/// Makes the dead letter of one record of a batch, in the trace of the current span. A process that does not know the
+/// flow gives none.
 ///
-/// That of a row that was told has no key: the flow reads the key from what the source says when it is asked, and what
-/// it finds in the row as it was told may be another record's.
-pub fn letter(
-    under: Option<Under>,
+/// The letter of a delivered row that the source has yet to be asked about has no key. The flow reads the key from the
+/// source's answer, and a key in the delivered row may be another record's.
+pub fn of_record(
+    flow: Option<LetterFlow>,
     batch: &Batch,
     record: Record,
     stage: Stage,
@@ -58,9 +80,7 @@ pub fn letter(
         },
         false => record,
     };
-    let (flow_version, newest_alone) = under
-        .map(|under| (under.version, under.newest_alone))
-        .unzip();
+    let (flow_version, newest_alone) = flow.map(|flow| (flow.version, flow.newest_alone)).unzip();
     DeadLetter {
         id,
         flow: batch.flow.clone(),
@@ -81,10 +101,10 @@ pub fn letter(
     }
 }
 
-/// How many bytes of records one message of dead letters holds, unless it holds one letter.
+/// Number of bytes of records that one message of dead letters holds at most, unless it holds one letter.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Publishes dead letters, together where they are not too long for one message.
+/// Publishes dead letters, several in a message where they are short enough.
 pub async fn publish(
     broker: &dyn Broker,
     letters: &[DeadLetter],
@@ -99,7 +119,7 @@ pub async fn publish(
         held = if fits { held } else { 0 };
         fits
     });
-    outbox::publish(
+    publishing::publish(
         broker,
         &Route::to(Queue::Dead),
         together.map(message).collect(),
