@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail, ensure};
 use pomost_expression::{Variables, read};
 use pomost_extractor::{
-    rows::{self, Reading},
+    rows::{self, RowRules},
     webhook,
 };
 use pomost_models::{
@@ -250,7 +250,7 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
             Ok(record.clone())
         }
         Stage::Extract if letter.is_told() => told(flow, letter, record),
-        Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
+        Stage::Extract | Stage::Transform => row(RowRules::of_batch(flow, &letter.batch), record),
     }
 }
 
@@ -258,7 +258,7 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
 /// for the one that died.
 fn told(flow: &Flow, letter: &DeadLetter, record: &Record) -> anyhow::Result<Record> {
     let (reading, fetch) = (
-        Reading::of_batch(flow, &letter.batch),
+        RowRules::of_batch(flow, &letter.batch),
         webhook::fetch_of(flow, &letter.batch),
     );
     let uses =
@@ -286,7 +286,7 @@ struct Kind {
 
 impl Kind {
     fn of(letter: &DeadLetter, record: &Record) -> Kind {
-        let delivered = letter.batch.starts_with(webhook::BATCHES);
+        let delivered = letter.batch.starts_with(webhook::BATCH_PREFIX);
         Kind {
             delivered,
             told: record.is_told(letter.stage),
@@ -296,7 +296,7 @@ impl Kind {
     /// What the ids of their batches begin with.
     fn prefix(self) -> String {
         let (delivered, told) = (
-            self.delivered.then_some(webhook::BATCHES),
+            self.delivered.then_some(webhook::BATCH_PREFIX),
             self.told.then_some("told."),
         );
         delivered.into_iter().chain(told).collect()
@@ -309,12 +309,12 @@ fn is_another(old: &Record, new: &Record) -> bool {
 
 /// Makes the record anew of the row it was extracted from, with the flow's key and version of now.
 /// The key it has may be that of one part of the row.
-fn row(reading: Reading<'_>, record: &Record) -> anyhow::Result<Record> {
+fn row(reading: RowRules<'_>, record: &Record) -> anyhow::Result<Record> {
     ensure!(!reading.uses_variable("headers"), WITHOUT_HEADERS);
     ensure!(!reading.uses_variable("parent"), WITHOUT_PARENT);
     let value = read(record.extracted().get().as_bytes())?;
     let order = record.version.clone();
-    match rows::row(reading, value, order, &Variables::default()) {
+    match rows::read_row(reading, value, order, &Variables::default()) {
         Ok(row) => Ok(row.record),
         Err(refused) => bail!(refused.diagnosis.error),
     }

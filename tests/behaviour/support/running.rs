@@ -6,7 +6,7 @@ use pomost::{open, runner};
 use pomost_broker::Broker;
 use pomost_extractor::{
     Scheduling,
-    webhook::{Limits, Receiver},
+    webhook::{ReceiverLimits, WebhookReceiver},
 };
 use pomost_http::SystemClients;
 use pomost_models::{RunId, RunTrigger};
@@ -70,9 +70,14 @@ impl Running {
     }
 
     /// Takes webhooks as well; returns where, and the task that ends with them.
-    pub(crate) async fn take_webhooks(&self, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
+    pub(crate) async fn take_webhooks(
+        &self,
+        limits: ReceiverLimits,
+    ) -> (SocketAddr, JoinHandle<()>) {
         let any = Some(([127, 0, 0, 1], 0).into());
-        let mut receiver = Receiver::bind(self.context.clone(), any).await.unwrap();
+        let mut receiver = WebhookReceiver::bind(self.context.clone(), any)
+            .await
+            .unwrap();
         let address = receiver.address().unwrap();
         receiver.limits = limits;
         (address, tokio::spawn(receiver.serve()))

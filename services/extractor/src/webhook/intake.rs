@@ -1,4 +1,4 @@
-//! Handing deliveries on: to the broker, then to the store.
+//! The intake of deliveries: to the broker, then to the store.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -10,104 +10,105 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span, warn};
 
 use super::{
-    Limits, TOGETHER,
-    answer::{Accepted, Refusal},
-    asks,
-    delivery::Delivery,
-    made::{Made, Open},
+    RECORDS_PER_TIMEOUT, ReceiverLimits,
+    batches::{DeliveryBatches, OpenBatch},
+    delivery::VerifiedDelivery,
+    fetch_of_webhook,
+    response::{Acceptance, Error},
 };
 
-/// Where the deliveries to one flow are put.
-pub(super) struct Intake {
-    waiting: mpsc::Sender<Waiting>,
+/// The intake of one flow's deliveries.
+pub(super) struct DeliveryIntake {
+    pending: mpsc::Sender<PendingDelivery>,
 }
 
-/// A delivery whose sender waits.
-struct Waiting {
-    delivery: Delivery,
+/// A delivery whose sender waits for the response.
+struct PendingDelivery {
+    delivery: VerifiedDelivery,
     span: Span,
-    done: oneshot::Sender<Result<Accepted, Refusal>>,
+    accepted: oneshot::Sender<Result<Acceptance, Error>>,
 }
 
-impl Intake {
-    /// An intake, and the task that hands on what is put there until the intake is dropped.
+impl DeliveryIntake {
+    /// Makes an intake, and the task that hands its deliveries on until the intake is dropped.
     pub(super) fn new(
         context: ServiceContext,
         flow: Arc<Flow>,
         webhook: &WebhookRules,
-        limits: Limits,
-    ) -> (Intake, impl Future<Output = ()> + Send + use<>) {
-        let (sender, receiver) = mpsc::channel(limits.connections);
-        let stage = if asks(&flow, webhook).is_some() {
+        limits: ReceiverLimits,
+    ) -> (DeliveryIntake, impl Future<Output = ()> + Send + use<>) {
+        let (sender, receiver) = mpsc::channel(limits.max_connections);
+        let stage = if fetch_of_webhook(&flow, webhook).is_some() {
             Stage::Extract
         } else {
             Stage::Transform
         };
-        let gathering = Gathering {
+        let task = IntakeTask {
             context,
             flow,
             stage,
-            patience: limits.patience,
+            timeout: limits.intake_timeout,
             open: None,
         };
-        (Intake { waiting: sender }, gathering.gather(receiver))
+        (DeliveryIntake { pending: sender }, task.run(receiver))
     }
 
-    /// Returns when the delivery's records are with the broker and counted, or when they cannot be.
-    pub(super) async fn take(&self, delivery: Delivery) -> Result<Accepted, Refusal> {
+    /// Hands a delivery on, and returns when its records are with the broker and counted, or cannot be.
+    pub(super) async fn take(&self, delivery: VerifiedDelivery) -> Result<Acceptance, Error> {
         if delivery.records.is_empty() && delivery.refused.is_empty() {
-            return Ok(Accepted::Taken);
+            return Ok(Acceptance::New);
         }
-        let (done, settled) = oneshot::channel();
-        let waiting = Waiting {
+        let (accepted, response) = oneshot::channel();
+        let pending = PendingDelivery {
             delivery,
             span: Span::current(),
-            done,
+            accepted,
         };
-        self.waiting
-            .send(waiting)
+        self.pending
+            .send(pending)
             .await
-            .map_err(|_| Refusal::NotReady)?;
-        settled.await.unwrap_or(Err(Refusal::NotReady))
+            .map_err(|_| Error::NotReady)?;
+        response.await.unwrap_or(Err(Error::NotReady))
     }
 }
 
-struct Gathering {
+struct IntakeTask {
     context: ServiceContext,
     flow: Arc<Flow>,
-    /// Where deliveries go on: rows that the source has yet to be asked about have not been extracted.
+    /// The stage whose queue takes the records: `extract` for rows that the source has yet to be asked about.
     stage: Stage,
-    patience: Duration,
-    open: Option<Open>,
+    timeout: Duration,
+    open: Option<OpenBatch>,
 }
 
-impl Gathering {
-    /// What comes while a group is handed on is the next group, up to a batch of records.
-    async fn gather(mut self, mut waiting: mpsc::Receiver<Waiting>) {
+impl IntakeTask {
+    /// Hands deliveries on in groups. Those that arrive while a group is handed on are the next group, up to a
+    /// batch of records.
+    async fn run(mut self, mut pending: mpsc::Receiver<PendingDelivery>) {
         let mut group = Vec::new();
-        while let Some(first) = waiting.recv().await {
+        while let Some(first) = pending.recv().await {
             group.push(first);
-            while rows(&group) < self.flow.batch_size
-                && let Ok(next) = waiting.try_recv()
+            while row_count(&group) < self.flow.batch_size
+                && let Ok(next) = pending.try_recv()
             {
                 group.push(next);
             }
             // A sender that went away delivers again.
-            group.retain(|waiting| !waiting.done.is_closed());
-            self.settle(&mut group).await;
+            group.retain(|pending| !pending.accepted.is_closed());
+            self.answer_group(&mut group).await;
         }
     }
 
-    async fn settle(&mut self, group: &mut Vec<Waiting>) {
-        let times = u32::try_from(rows(group) / TOGETHER)
+    async fn answer_group(&mut self, group: &mut Vec<PendingDelivery>) {
+        let times = u32::try_from(row_count(group) / RECORDS_PER_TIMEOUT)
             .unwrap_or(u32::MAX)
             .saturating_add(1);
         let handed_on =
-            tokio::time::timeout(self.patience.saturating_mul(times), self.hand_on(group)).await;
+            tokio::time::timeout(self.timeout.saturating_mul(times), self.hand_on(group)).await;
         let outcomes = match handed_on {
             Ok(Ok(outcomes)) => outcomes,
             failed => {
-                // Whether the broker has the last slots is not known; no others may follow on them.
+                // It is unknown whether the broker has the last slots, so no others may follow on them.
                 self.open = None;
                 let error =
                     failed.map_or_else(|_| "it took too long".into(), |failed| reason(&failed));
@@ -121,44 +122,53 @@ impl Gathering {
             }
         };
         let mut outcomes = outcomes.into_iter();
-        for waiting in group.drain(..) {
-            // Nobody listens any more where the sender went away.
-            let _ = waiting.done.send(outcomes.next().ok_or(Refusal::NotReady));
+        for pending in group.drain(..) {
+            // Sending fails if the sender went away; then nobody waits for the response.
+            let _ = pending
+                .accepted
+                .send(outcomes.next().ok_or(Error::NotReady));
         }
     }
 
-    /// Publish and await the confirms, then record. A crash in between leaves records that are not
-    /// counted until they settle, and senders that deliver again; the ledger absorbs it.
-    async fn hand_on(&mut self, group: &mut [Waiting]) -> Result<Vec<Accepted>, HandlerError> {
-        let outcomes = self.compare(group).await?;
-        let taken = group
+    /// Publishes the group and awaits the confirms, then records it. A crash in between leaves records that are
+    /// not counted until they settle, and senders that deliver again; the ledger absorbs it.
+    async fn hand_on(
+        &mut self,
+        group: &mut [PendingDelivery],
+    ) -> Result<Vec<Acceptance>, HandlerError> {
+        let outcomes = self.find_duplicates(group).await?;
+        let new = group
             .iter_mut()
             .zip(&outcomes)
-            .filter(|(_, outcome)| **outcome == Accepted::Taken);
-        let mut taken: Vec<&mut Waiting> = taken.map(|(waiting, _)| waiting).collect();
-        let Some(first) = taken.first() else {
+            .filter(|(_, outcome)| **outcome == Acceptance::New);
+        let mut new: Vec<&mut PendingDelivery> = new.map(|(pending, _)| pending).collect();
+        let Some(first) = new.first() else {
             return Ok(outcomes);
         };
         let (run, span) = (first.delivery.run, first.span.clone());
-        for other in taken
+        // The group is published in the trace of the first delivery, which links to those of the others.
+        for other in new
             .iter()
             .skip(1)
-            .filter_map(|waiting| telemetry::traceparent(&waiting.span))
+            .filter_map(|pending| telemetry::traceparent(&pending.span))
         {
             telemetry::link(&span, &other);
         }
-        let made = self.make(run, &mut taken);
-        self.publish(&made).instrument(span).await?;
-        self.record(&made, &taken).await?;
-        self.open = made.open();
+        let batches = self.make_batches(run, &mut new);
+        self.publish(&batches).instrument(span).await?;
+        self.record(&batches, &new).await?;
+        self.open = batches.open();
         Ok(outcomes)
     }
 
-    /// Which of the deliveries are to be taken: those that neither the store nor the group knows yet.
-    async fn compare(&self, group: &[Waiting]) -> Result<Vec<Accepted>, HandlerError> {
+    /// Tells the new deliveries from those that the store or the group has already.
+    async fn find_duplicates(
+        &self,
+        group: &[PendingDelivery],
+    ) -> Result<Vec<Acceptance>, HandlerError> {
         let ids: Vec<DeliveryId> = group
             .iter()
-            .filter_map(|waiting| waiting.delivery.id)
+            .filter_map(|pending| pending.delivery.id)
             .collect();
         let known = match ids.is_empty() {
             true => Vec::new(),
@@ -175,29 +185,36 @@ impl Gathering {
             .filter(|(_, known)| *known)
             .map(|(id, _)| id)
             .collect();
-        let mut outcome =
-            |waiting: &Waiting| match waiting.delivery.id.is_none_or(|id| seen.insert(id)) {
-                true => Accepted::Taken,
-                false => Accepted::Repeated,
-            };
+        let mut outcome = |pending: &PendingDelivery| match pending
+            .delivery
+            .id
+            .is_none_or(|id| seen.insert(id))
+        {
+            true => Acceptance::New,
+            false => Acceptance::Duplicate,
+        };
         Ok(group.iter().map(&mut outcome).collect())
     }
 
-    fn make(&self, run: RunId, taken: &mut [&mut Waiting]) -> Made {
-        let mut made = Made::new(&self.flow, run, self.open.clone());
-        for Waiting { delivery, span, .. } in taken {
+    fn make_batches(&self, run: RunId, new: &mut [&mut PendingDelivery]) -> DeliveryBatches {
+        let mut batches = DeliveryBatches::new(&self.flow, run, self.open.clone());
+        for PendingDelivery { delivery, span, .. } in new {
             for record in std::mem::take(&mut delivery.records) {
-                let batch = made.add(record);
+                let batch = batches.add_record(record);
                 span.record("batch", &batch.id);
             }
             let refused = std::mem::take(&mut delivery.refused);
-            span.in_scope(|| refused.into_iter().for_each(|refused| made.bury(refused)));
+            span.in_scope(|| {
+                refused
+                    .into_iter()
+                    .for_each(|refused| batches.add_refused(refused));
+            });
             span.record("run", tracing::field::display(run));
         }
-        made
+        batches
     }
 
-    async fn publish(&self, made: &Made) -> Result<(), HandlerError> {
+    async fn publish(&self, made: &DeliveryBatches) -> Result<(), HandlerError> {
         let batches: Vec<&Batch> = made.batches.iter().collect();
         outbox::enter(
             &self.context.backends,
@@ -209,7 +226,11 @@ impl Gathering {
         .await
     }
 
-    async fn record(&self, made: &Made, taken: &[&mut Waiting]) -> Result<(), HandlerError> {
+    async fn record(
+        &self,
+        made: &DeliveryBatches,
+        new: &[&mut PendingDelivery],
+    ) -> Result<(), HandlerError> {
         let remember = self
             .flow
             .extract
@@ -233,15 +254,16 @@ impl Gathering {
             flow: self.flow.name.clone(),
             run: made.run,
             batches: batches.chain(letters).collect(),
-            deliveries: taken
+            deliveries: new
                 .iter()
-                .filter_map(|waiting| waiting.delivery.id)
+                .filter_map(|pending| pending.delivery.id)
                 .collect(),
             remember: remember
                 .map(|delivery| delivery.remember)
                 .unwrap_or_default(),
         };
         self.context.store().record_arrival(&arrival).await?;
+        // Rows that the source has yet to be asked about are counted as extracted after that.
         let records = if self.stage == Stage::Extract {
             0
         } else {
@@ -252,14 +274,14 @@ impl Gathering {
     }
 }
 
-fn rows(group: &[Waiting]) -> usize {
+fn row_count(group: &[PendingDelivery]) -> usize {
     group
         .iter()
-        .map(|Waiting { delivery, .. }| delivery.records.len() + delivery.refused.len())
+        .map(|PendingDelivery { delivery, .. }| delivery.records.len() + delivery.refused.len())
         .sum()
 }
 
-fn reason(failed: &Result<Vec<Accepted>, HandlerError>) -> String {
+fn reason(failed: &Result<Vec<Acceptance>, HandlerError>) -> String {
     failed
         .as_ref()
         .err()

@@ -1,4 +1,4 @@
-//! What the tests of this module stand on.
+//! Flows and requests for the tests of this module.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, sync::Arc};
@@ -7,9 +7,9 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use pomost_project::{Flow, Project, environment::Environment};
 
-use super::received::Received;
+use super::request::ReceivedRequest;
 
-/// A flow with this webhook, whose secrets may be `${OLD}` and `${NEW}`.
+/// Makes a flow with this webhook. `${OLD}` and `${NEW}` stand for its secrets.
 pub(super) fn flow(webhook: &str, secrets: [&str; 2]) -> Arc<Flow> {
     let directory = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
@@ -60,8 +60,8 @@ WEBHOOKload:
   lookup: { request: \"GET /things?key={.key}\", id: .id }
 ";
 
-/// A request that came at a time, in seconds since 1970.
-pub(super) fn received(at: i64, headers: &[(&str, &str)], body: &str) -> Received {
+/// Makes a request that was received at a time in seconds since 1970.
+pub(super) fn received(at: i64, headers: &[(&str, &str)], body: &str) -> ReceivedRequest {
     let headers: HeaderMap = headers
         .iter()
         .map(|(name, value)| {
@@ -71,7 +71,7 @@ pub(super) fn received(at: i64, headers: &[(&str, &str)], body: &str) -> Receive
             )
         })
         .collect();
-    let mut received = Received::new(headers, None, body.to_owned().into());
-    received.at = Timestamp::from_second(at).unwrap();
+    let mut received = ReceivedRequest::new(headers, None, body.to_owned().into());
+    received.received_at = Timestamp::from_second(at).unwrap();
     received
 }

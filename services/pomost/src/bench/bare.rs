@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt, stream};
 use pomost_expression::{Value, Variables, given};
-use pomost_extractor::{extraction::Source, position::Position, rows};
+use pomost_extractor::{paging::PagePosition, rows, source::Source};
 use pomost_http::{OutgoingRequest, SystemClient, SystemClients};
 use pomost_models::{Operation, Record, RunId, Version};
 use pomost_project::{Project, flow::LoadTarget};
@@ -48,11 +48,11 @@ pub async fn bodies(
         .listing
         .as_ref()
         .context("the flow reads nothing")?;
-    let mut position = Some(Position::first(&listing.paginate));
+    let mut position = Some(PagePosition::first(&listing.paginate));
     while let Some(here) = position {
-        let mut page = source.open(listing, &here, &variables).await?;
+        let mut page = source.open_page(listing, &here, &variables).await?;
         for value in page.all_rows().await? {
-            let row = rows::row(&*flow, value, Version::new(""), &variables);
+            let row = rows::read_row(&*flow, value, Version::new(""), &variables);
             let Some(row) = row.ok().filter(|row| row.record.op == Operation::Upsert) else {
                 continue;
             };
@@ -60,7 +60,7 @@ pub async fn bodies(
                 pomost_transformer::map::transform(&flow, run, row.record).unwrap_or_default(),
             );
         }
-        position = page.next()?;
+        position = page.next_position()?;
     }
     Ok(records)
 }

@@ -74,9 +74,9 @@ pub(super) fn check(
     stored: Option<&str>,
     value: &str,
 ) -> Result<(), Nonsense> {
-    cursor::check(cursor, stored, value).map_err(Nonsense)?;
+    cursor::check_start(cursor, stored, value).map_err(Nonsense)?;
     let clock = extract.timezone.as_ref().into();
-    if cursor.value().is_some() && cursor::is_later(value, Timestamp::now(), clock) {
+    if cursor.value().is_some() && cursor::is_certainly_later(value, Timestamp::now(), clock) {
         return Err(Nonsense(format!(
             "{value:?} is a time to come: what changes until then would not be read"
         )));

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use pomost_extractor::{Scheduling, webhook::Receiver};
+use pomost_extractor::{Scheduling, webhook::WebhookReceiver};
 use pomost_http::SystemClients;
 use pomost_runtime::{ServiceContext, health, shutdown};
 use tracing::{info, warn};
@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
     let clients = SystemClients::new(&context.project, &context.backends.store)?;
-    let receiver = Receiver::bind(context.clone(), settings.webhook_addr).await?;
+    let receiver = WebhookReceiver::bind(context.clone(), settings.webhook_addr).await?;
     info!(%address, flows = context.project.flows.len(), "running");
     let receiving = tokio::spawn(receiver.serve());
     let running = async {

@@ -1,0 +1,88 @@
+//! The result of asking about a batch: what goes on, what is retried, and what is given up.
+
+use std::collections::BTreeMap;
+
+use pomost_http::{Failure, FailureSummary, RetryKey, RetryPolicy};
+use pomost_models::{Batch, DeadLetter, DeadLetterReason, Outcome, Record, SlotOutcomes, Stage};
+use pomost_project::Flow;
+use pomost_runtime::{
+    dead::{self, Diagnosis},
+    metrics,
+};
+use tracing::warn;
+
+use super::record_fetch::FetchOutcome;
+
+pub(super) struct FetchedBatch<'a> {
+    flow: &'a Flow,
+    /// The batch without its records.
+    pub(super) batch: &'a Batch,
+    /// The records that the source has, each in the slot of the row that was told.
+    pub(super) records: Vec<Record>,
+    pub(super) letters: Vec<DeadLetter>,
+    /// The outcomes of the slots that settle here.
+    pub(super) outcomes: SlotOutcomes,
+    /// The rows, as they were told, that are to be asked about again.
+    pub(super) retries: BTreeMap<RetryKey, Vec<Record>>,
+    policy: RetryPolicy,
+    failures: FailureSummary,
+}
+
+impl<'a> FetchedBatch<'a> {
+    pub(super) fn new(flow: &'a Flow, batch: &'a Batch, policy: RetryPolicy) -> FetchedBatch<'a> {
+        FetchedBatch {
+            flow,
+            batch,
+            records: Vec::new(),
+            letters: Vec::new(),
+            outcomes: SlotOutcomes::waiting(0),
+            retries: BTreeMap::new(),
+            policy,
+            failures: FailureSummary::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, told: Record, outcome: FetchOutcome) {
+        match outcome {
+            FetchOutcome::Record(record) => self.records.push(record),
+            FetchOutcome::Filtered => {
+                self.outcomes.settle(told.slot, Outcome::Filtered);
+                metrics::count_settled(&self.batch.flow, Stage::Extract, Outcome::Filtered, 1);
+            }
+            FetchOutcome::Refused(record, diagnosis) => self.bury(record, diagnosis),
+            FetchOutcome::NotAsked => self.retry(told, self.policy.shortly()),
+            FetchOutcome::Failed(failure) => self.fail(told, &failure),
+        }
+    }
+
+    pub(super) fn log_failures(&self) {
+        for (class, records, example) in self.failures.kinds() {
+            warn!(class, records, example, "requests failed");
+        }
+    }
+
+    fn fail(&mut self, told: Record, failure: &Failure) {
+        self.failures.note(failure);
+        match self.policy.after(failure) {
+            Some(retry) => self.retry(told, retry),
+            None => self.bury(
+                told,
+                Diagnosis {
+                    reason: DeadLetterReason::Transient,
+                    error: failure.with_title(),
+                    pointer: None,
+                },
+            ),
+        }
+    }
+
+    fn retry(&mut self, told: Record, retry: RetryKey) {
+        self.retries.entry(retry).or_default().push(told);
+    }
+
+    fn bury(&mut self, record: Record, diagnosis: Diagnosis) {
+        let under = Some(self.flow.into());
+        let letter = dead::letter(under, self.batch, record, Stage::Extract, diagnosis);
+        self.letters.push(letter);
+    }
+}

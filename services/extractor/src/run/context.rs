@@ -1,0 +1,52 @@
+//! What all steps of a run share.
+
+use pomost_models::Lane;
+use pomost_project::{
+    Flow,
+    flow::{CursorRules, Listing},
+};
+use pomost_store::{Lease, Run, Store};
+
+use super::RecordSink;
+use crate::{cursor::WallClock, error::Error, source::Source};
+
+/// The run that is being read, its source, and where its records and its progress go.
+#[derive(Clone, Copy)]
+pub struct RunContext<'a> {
+    pub source: &'a Source,
+    pub run: &'a Run,
+    /// The lane in which its records travel.
+    pub lane: Lane,
+    pub sink: &'a dyn RecordSink,
+    pub store: &'a dyn Store,
+    /// The flow's lease; without it, the store records nothing of the run.
+    pub lease: &'a Lease,
+}
+
+impl<'a> RunContext<'a> {
+    pub(super) fn flow(&self) -> &'a Flow {
+        &self.source.flow
+    }
+
+    pub(super) fn cursor(&self) -> Option<&'a CursorRules> {
+        self.flow().extract.cursor.as_ref()
+    }
+
+    /// The clock of the source's times that name no zone.
+    pub(super) fn clock(&self) -> WallClock<'a> {
+        self.flow().extract.timezone.as_ref().into()
+    }
+
+    pub(super) fn listing(&self) -> Result<&'a Listing, Error> {
+        listing(self.flow())
+    }
+}
+
+/// The listing of a flow's records, unless its source only delivers.
+pub(super) fn listing(flow: &Flow) -> Result<&Listing, Error> {
+    flow.extract.listing.as_ref().ok_or_else(|| {
+        Error::Permanent(
+            "the flow has no extract.request: its source delivers, and is not read".into(),
+        )
+    })
+}
