@@ -161,14 +161,16 @@ impl RunSummary {
 
 impl OutcomeCounts {
     /// SQL that counts the characters of the masks in `outcomes`, as [`OutcomeCounts::from_columns`] reads
-    /// it: all of them, those waiting, then those of each outcome in the order of [`Outcome::ALL`].
+    /// it: all but the vacant ones, those waiting, then those of each outcome in the order of [`Outcome::ALL`].
     pub(crate) fn columns() -> String {
         let of = |letter: char| {
             format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")
         };
+        let vacant = SlotOutcomes::VACANT;
         let letters =
             std::iter::once(SlotOutcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
-        let columns = std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(of));
+        let columns = std::iter::once(format!("sum(length(replace(outcomes, '{vacant}', '')))"))
+            .chain(letters.map(of));
         columns
             .map(|column| format!("coalesce({column}, 0)"))
             .collect::<Vec<_>>()

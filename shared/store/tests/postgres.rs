@@ -173,6 +173,7 @@ fn mask(seed: &mut u64) -> String {
     (0..size)
         .map(|_| match roll(3) {
             0 => Outcome::ALL[roll(8)].letter(),
+            1 => SlotOutcomes::VACANT,
             _ => SlotOutcomes::WAITING,
         })
         .collect()

@@ -64,6 +64,7 @@ macro_rules! every_behaviour {
             nothing_is_recorded_for_who_lost_the_lease
             a_page_recorded_twice_counts_once_and_may_have_grown
             a_page_recorded_with_fewer_records_waits_for_no_others
+            a_page_read_again_with_fewer_rows_settles
             outcomes_that_come_before_their_page_are_counted
             the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition
             a_cursor_can_be_set_and_cleared

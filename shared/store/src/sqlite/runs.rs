@@ -306,7 +306,7 @@ pub(super) fn add_batches(
     })
 }
 
-/// Forgets the slots that a batch does not have any more.
+/// Vacates the waiting slots that a batch does not have any more.
 fn resize(
     transaction: &Transaction<'_>,
     run: RunId,
@@ -314,7 +314,7 @@ fn resize(
     size: u32,
 ) -> rusqlite::Result<()> {
     let sql = "
-        UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || rtrim(substr(outcomes, ?3 + 1), '.')
+        UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || rtrim(replace(substr(outcomes, ?3 + 1), '.', '_'), '_')
         WHERE run = ?1 AND batch = ?2 AND length(outcomes) > ?3";
     transaction
         .prepare_cached(sql)?
