@@ -160,6 +160,12 @@ impl RunSummary {
 }
 
 impl OutcomeCounts {
+    /// The characters of masks that make no success of a run whose records all have them.
+    pub(crate) fn no_success() -> String {
+        let letters = [Outcome::Dead, Outcome::Split].map(Outcome::letter);
+        letters.into_iter().chain([SlotOutcomes::VACANT]).collect()
+    }
+
     /// SQL that counts the characters of the masks in `outcomes`, as [`OutcomeCounts::from_columns`] reads
     /// it: all but the vacant ones, those waiting, then those of each outcome in the order of [`Outcome::ALL`].
     pub(crate) fn columns() -> String {

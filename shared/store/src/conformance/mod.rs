@@ -176,6 +176,7 @@ macro_rules! every_behaviour {
             an_alert_stands_until_it_is_cleared
             open_dead_letters_are_counted_by_flow_from_a_time_on
             the_last_success_is_the_newest_run_of_which_all_has_settled
+            a_run_whose_records_all_died_is_no_success
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use pomost_models::SlotOutcomes;
+use pomost_models::{Outcome, SlotOutcomes};
 
 use super::{
     connection::Connections,
     text::{restored, stored},
 };
-use crate::{Alert, Outage, Result};
+use crate::{Alert, Outage, OutcomeCounts, Result};
 
 pub(super) async fn begin_outage(
     connections: &Connections,
@@ -106,9 +106,19 @@ pub(super) async fn last_success(
         SELECT requested_at FROM runs
         WHERE flow = $1 AND extracted_at IS NOT NULL AND error IS NULL AND trigger NOT IN ('webhook', 'replay')
             AND NOT EXISTS (SELECT FROM run_batches WHERE run = runs.id AND strpos(outcomes, $2) > 0)
+            AND (EXISTS (SELECT FROM run_batches WHERE run = runs.id AND btrim(outcomes, $3) <> '')
+                OR NOT EXISTS (SELECT FROM run_batches WHERE run = runs.id AND strpos(outcomes, $4) > 0))
         ORDER BY id DESC LIMIT 1";
     let row = connections
-        .query_one(sql, &[&flow, &SlotOutcomes::WAITING.to_string()])
+        .query_one(
+            sql,
+            &[
+                &flow,
+                &SlotOutcomes::WAITING.to_string(),
+                &OutcomeCounts::no_success(),
+                &Outcome::Dead.letter().to_string(),
+            ],
+        )
         .await?;
     Ok(row.map(|row| row.get(0)))
 }

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use pomost_models::SlotOutcomes;
+use pomost_models::{Outcome, SlotOutcomes};
 use pomost_sqlite::Database;
 use rusqlite::OptionalExtension;
 
 use super::values;
-use crate::{Alert, Outage, Result};
+use crate::{Alert, Outage, OutcomeCounts, Result};
 
 pub(super) async fn begin_outage(
     database: &Database,
@@ -115,12 +115,20 @@ pub(super) async fn last_success(database: &Database, flow: &str) -> Result<Opti
         SELECT requested_at FROM runs
         WHERE flow = ?1 AND extracted_at IS NOT NULL AND error IS NULL AND "trigger" NOT IN ('webhook', 'replay')
             AND NOT EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND instr(outcomes, ?2) > 0)
+            AND (EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND trim(outcomes, ?3) <> '')
+                OR NOT EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND instr(outcomes, ?4) > 0))
         ORDER BY id DESC LIMIT 1"#;
     let success = database.read(move |connection| {
         let waiting = SlotOutcomes::WAITING.to_string();
+        let (no_success, dead) = (
+            OutcomeCounts::no_success(),
+            Outcome::Dead.letter().to_string(),
+        );
         let mut statement = connection.prepare_cached(sql)?;
         statement
-            .query_row((flow, waiting), |row| values::time(0, row.get(0)?))
+            .query_row((flow, waiting, no_success, dead), |row| {
+                values::time(0, row.get(0)?)
+            })
             .optional()
     });
     Ok(success.await?)
