@@ -19,6 +19,8 @@ pub mod paging;
 pub mod rows;
 pub mod run;
 pub mod source;
+#[cfg(test)]
+mod testing;
 pub mod webhook;
 
 use std::{net::SocketAddr, sync::Arc};

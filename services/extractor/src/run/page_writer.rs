@@ -1,5 +1,8 @@
 //! The batches that the rows of a page make.
 
+#[cfg(test)]
+mod tests;
+
 use pomost_expression::Variables;
 use pomost_models::{Batch, DeadLetter, Operation, Record, Stage, Version};
 use pomost_runtime::dead;
