@@ -7,10 +7,10 @@
 //! | [`paging`] | positions of pages, of each kind of paging |
 //! | [`rows`] | the records that rows make |
 //! | [`cursor`] | the value from which a run reads, and the clocks of its times |
-//! | [`webhook`] | what sources deliver by themselves |
-//! | `fetch` | the questions to a source about what it delivered |
+//! | [`webhook`] | the deliveries that sources send by themselves |
+//! | `fetch` | the fetch of records whose deliveries say only that they changed |
 //!
-//! What people are told about all this is in `pomost-alerts`, which runs in this process.
+//! Alerts (`pomost-alerts`) run in the same process.
 
 pub mod cursor;
 pub mod error;
@@ -37,14 +37,14 @@ use run::scheduler;
 use source::Source;
 use webhook::WebhookReceiver;
 
-/// Whether flows run by their schedules, or only when a run is requested.
+/// The way in which runs begin: by the flows' schedules as well, or only when one is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheduling {
     On,
     Off,
 }
 
-/// Extracts every flow by its schedule and takes what sources deliver by themselves, until shutdown.
+/// Extracts every flow by its schedule and takes the deliveries that sources send by themselves, until shutdown.
 pub async fn serve(
     context: ServiceContext,
     clients: SystemClients,
@@ -59,7 +59,7 @@ pub async fn serve(
     extracted
 }
 
-/// Extracts every flow of the project until shutdown, and asks sources about what they delivered. With
+/// Extracts every flow of the project and fetches what sources delivered, until shutdown. With
 /// [`Scheduling::On`], flows run by their schedules and people are alerted.
 pub async fn run(
     context: ServiceContext,

@@ -63,7 +63,7 @@ impl WallClock<'_> {
     pub fn time(self, instant: Timestamp) -> DateTime {
         match self {
             WallClock::Of(zone) => zone.to_datetime(instant),
-            // The clock that is ahead of all others: what is past on it is past everywhere.
+            // The clock that is ahead of all others: a time that is past on it is past everywhere.
             WallClock::Unknown => tz::offset(14).to_datetime(instant),
         }
     }
@@ -137,7 +137,7 @@ fn earliest(zone: &TimeZone, shown: DateTime, overlap: SignedDuration) -> Option
     let put_back = zone
         .following(since)
         .take_while(|transition| transition.timestamp() < soon);
-    // One second earlier, since some sources list only what is later than the time they are asked for.
+    // One second earlier, since some sources list only changes later than the time they are asked for.
     let begins = put_back.map(|transition| {
         transition
             .offset()

@@ -1,4 +1,4 @@
-//! The result of asking about a batch: what goes on, what is retried, and what is given up.
+//! The result of fetching a batch: the records that go on, are retried, and are given up.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ pub(super) struct FetchedBatch<'a> {
     flow: &'a Flow,
     /// The batch without its records.
     pub(super) batch: &'a Batch,
-    /// The records that the source has, each in the slot of the row that was told.
+    /// The records that the source has, each in the slot of the delivered row.
     pub(super) records: Vec<Record>,
     pub(super) letters: Vec<DeadLetter>,
     /// The outcomes of the slots that settle here.
     pub(super) outcomes: SlotOutcomes,
-    /// The rows, as they were told, that are to be asked about again.
+    /// The delivered rows that are to be fetched again.
     pub(super) retries: BTreeMap<RetryKey, Vec<Record>>,
     policy: RetryPolicy,
     failures: FailureSummary,
@@ -42,16 +42,16 @@ impl<'a> FetchedBatch<'a> {
         }
     }
 
-    pub(super) fn add(&mut self, told: Record, outcome: FetchOutcome) {
+    pub(super) fn add(&mut self, delivered: Record, outcome: FetchOutcome) {
         match outcome {
             FetchOutcome::Record(record) => self.records.push(record),
             FetchOutcome::Filtered => {
-                self.outcomes.settle(told.slot, Outcome::Filtered);
+                self.outcomes.settle(delivered.slot, Outcome::Filtered);
                 metrics::count_settled(&self.batch.flow, Stage::Extract, Outcome::Filtered, 1);
             }
             FetchOutcome::Refused(record, diagnosis) => self.bury(record, diagnosis),
-            FetchOutcome::NotAsked => self.retry(told, self.policy.shortly()),
-            FetchOutcome::Failed(failure) => self.fail(told, &failure),
+            FetchOutcome::NotAsked => self.retry(delivered, self.policy.shortly()),
+            FetchOutcome::Failed(failure) => self.fail(delivered, &failure),
         }
     }
 
@@ -61,12 +61,12 @@ impl<'a> FetchedBatch<'a> {
         }
     }
 
-    fn fail(&mut self, told: Record, failure: &Failure) {
+    fn fail(&mut self, delivered: Record, failure: &Failure) {
         self.failures.note(failure);
         match self.policy.after(failure) {
-            Some(retry) => self.retry(told, retry),
+            Some(retry) => self.retry(delivered, retry),
             None => self.bury(
-                told,
+                delivered,
                 Diagnosis {
                     reason: DeadLetterReason::Transient,
                     error: failure.with_title(),
@@ -76,8 +76,8 @@ impl<'a> FetchedBatch<'a> {
         }
     }
 
-    fn retry(&mut self, told: Record, retry: RetryKey) {
-        self.retries.entry(retry).or_default().push(told);
+    fn retry(&mut self, delivered: Record, retry: RetryKey) {
+        self.retries.entry(retry).or_default().push(delivered);
     }
 
     fn bury(&mut self, record: Record, diagnosis: Diagnosis) {

@@ -1,4 +1,4 @@
-//! The worker of `extract.<flow>`: it asks the source about the rows that deliveries only told of.
+//! The worker of `extract.<flow>`: it fetches the records whose deliveries say only that they changed.
 
 mod fetched_batch;
 mod record_fetch;

@@ -1,4 +1,4 @@
-//! The question to a source about one record that it told.
+//! The fetch of one record that the source delivered.
 
 use pomost_expression::{Value, Variables, read};
 use pomost_http::{Failure, SendPermit};
@@ -14,11 +14,11 @@ use crate::{
     webhook,
 };
 
-/// Asks a source about the records of one batch that it told.
+/// Fetches the records of one delivered batch from their source.
 pub(super) struct RecordFetch<'a> {
     source: &'a Source,
     rules: RowRules<'a>,
-    /// `None` if the flow does not ask any more: then the rows are taken as they were told.
+    /// `None` if the flow does not fetch any more: then the rows are taken as they were delivered.
     fetch: Option<&'a FetchRequest>,
     variables: Variables,
     permit: SendPermit<'a>,
@@ -58,21 +58,21 @@ impl<'a> RecordFetch<'a> {
         }
     }
 
-    /// Asks about a record. The answer is as new as the moment before the request: it has everything that was
-    /// told until then, and a later answer has no less.
-    pub(super) async fn fetch(&self, told: &Record) -> FetchOutcome {
+    /// Fetches a record. The answer is as new as the moment before the request: it has every change that was
+    /// delivered until then, and a later answer has no less.
+    pub(super) async fn fetch(&self, delivered: &Record) -> FetchOutcome {
         if !self.permit.holds() {
             return FetchOutcome::NotAsked;
         }
-        let (row, headers) = match (value(told.extracted()), value(&told.data)) {
+        let (row, headers) = match (value(delivered.extracted()), value(&delivered.data)) {
             (Ok(row), Ok(headers)) => (row, headers),
-            (Err(error), _) | (_, Err(error)) => return refused(told, error),
+            (Err(error), _) | (_, Err(error)) => return refused(delivered, error),
         };
         let variables = Variables {
             headers,
             ..self.variables.clone()
         };
-        let order = Version::of_extraction(Uuid::now_v7(), told.slot as usize);
+        let order = Version::of_extraction(Uuid::now_v7(), delivered.slot as usize);
         let row = match self.fetch {
             None => Ok(FetchedRow::Present(row)),
             Some(fetch) => {
@@ -82,7 +82,7 @@ impl<'a> RecordFetch<'a> {
             }
         };
         match row {
-            Ok(row) => self.read(told, row, order, &variables),
+            Ok(row) => self.read(delivered, row, order, &variables),
             Err(failure) if failure.unasked && !self.permit.holds() => FetchOutcome::NotAsked,
             Err(failure) => FetchOutcome::Failed(failure),
         }
@@ -90,7 +90,7 @@ impl<'a> RecordFetch<'a> {
 
     fn read(
         &self,
-        told: &Record,
+        delivered: &Record,
         row: FetchedRow,
         order: Version,
         variables: &Variables,
@@ -101,14 +101,14 @@ impl<'a> RecordFetch<'a> {
                 rows::read_gone_row(self.rules, value, order, variables)
             }
             FetchedRow::Gone(_) => return FetchOutcome::Filtered,
-            FetchedRow::Refused(_, error) => return refused(told, error),
+            FetchedRow::Refused(_, error) => return refused(delivered, error),
         };
-        let slot = told.slot;
+        let slot = delivered.slot;
         match row {
             Ok(row) => FetchOutcome::Record(Record { slot, ..row.record }),
             Err(refused) => {
                 // A message that is redelivered must make the same letter, which is known by its version.
-                let version = told.version.clone();
+                let version = delivered.version.clone();
                 let record = Record {
                     slot,
                     version,
@@ -134,6 +134,6 @@ fn value(json: &RawValue) -> Result<Value, String> {
     read(json.get().as_bytes()).map_err(|error| format!("what was told cannot be read: {error}"))
 }
 
-fn refused(told: &Record, error: String) -> FetchOutcome {
-    FetchOutcome::Refused(told.clone(), rows::invalid(error))
+fn refused(delivered: &Record, error: String) -> FetchOutcome {
+    FetchOutcome::Refused(delivered.clone(), rows::invalid(error))
 }

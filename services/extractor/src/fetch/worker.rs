@@ -35,7 +35,7 @@ const MAX_HELD_BYTES: usize = 8 * 1024 * 1024;
 /// Number of batches of one flow that are worked on at a time, at most. Each may be of a single record.
 const MAX_BATCHES: usize = 16;
 
-/// Asks a source about the records that it told to one flow, at the source's pace.
+/// Fetches the records that a source delivered to one flow, at the source's pace.
 pub(crate) struct FetchHandler {
     pub(crate) context: ServiceContext,
     pub(crate) source: Source,
@@ -44,17 +44,18 @@ pub(crate) struct FetchHandler {
 #[async_trait]
 impl MessageHandler for FetchHandler {
     /// Publishes and awaits the confirms, records the outcomes; then the message is acknowledged. A crash in
-    /// between has the source asked again, and what is published again is newer and unchanged.
+    /// between has the records fetched again; they are published again as newer and unchanged.
     async fn handle(&self, mut batch: Batch) -> Result<(), HandlerError> {
         let (began, was_down) = (Instant::now(), self.is_closed());
-        let told = std::mem::take(&mut batch.records);
-        let outcomes = self.fetch_all(&batch, &told).await;
+        let delivered = std::mem::take(&mut batch.records);
+        let outcomes = self.fetch_all(&batch, &delivered).await;
         let mut retries = RetryPolicy::of(&batch, self.source.flow.load.attempts);
         retries.spared = self.source.client.spares(&batch, began, was_down);
         let mut fetched = FetchedBatch::new(&self.source.flow, &batch, retries);
-        told.into_iter()
+        delivered
+            .into_iter()
             .zip(outcomes)
-            .for_each(|(told, outcome)| fetched.add(told, outcome));
+            .for_each(|(delivered, outcome)| fetched.add(delivered, outcome));
         fetched.log_failures();
         self.pass_on(fetched).await
     }
@@ -72,21 +73,22 @@ impl FetchHandler {
 
     /// Asks about each record, and returns the outcomes in the records' order. At shutdown, requests in flight
     /// are cut off: they only read.
-    async fn fetch_all(&self, batch: &Batch, told: &[Record]) -> Vec<FetchOutcome> {
+    async fn fetch_all(&self, batch: &Batch, delivered: &[Record]) -> Vec<FetchOutcome> {
         let (until, held_bytes) = (Instant::now() + REQUEST_PERIOD, AtomicUsize::new(0));
         let shutdown = &self.context.shutdown;
         let has_room = || held_bytes.load(Ordering::Relaxed) < MAX_HELD_BYTES;
         let may_begin = || Instant::now() < until && has_room() && !shutdown.is_cancelled();
         let permit = SendPermit::as_long_as(&may_begin);
         let fetch = &RecordFetch::new(&self.source, batch, permit);
-        let fetches: Vec<_> = told
+        let fetches: Vec<_> = delivered
             .iter()
             .enumerate()
-            .map(|(place, told)| async move { (place, fetch.fetch(told).await) })
+            .map(|(place, delivered)| async move { (place, fetch.fetch(delivered).await) })
             .collect();
         let fetches = stream::iter(fetches).buffer_unordered(self.source.client.concurrency());
         let mut fetches = pin!(fetches.take_until(shutdown.cancelled()));
-        let mut outcomes: Vec<FetchOutcome> = told.iter().map(|_| FetchOutcome::NotAsked).collect();
+        let mut outcomes: Vec<FetchOutcome> =
+            delivered.iter().map(|_| FetchOutcome::NotAsked).collect();
         while let Some((place, outcome)) = fetches.next().await {
             held_bytes.fetch_add(outcome.bytes(), Ordering::Relaxed);
             outcomes[place] = outcome;
@@ -110,8 +112,8 @@ impl FetchHandler {
             &[&next]
         };
         outbox::enter(backends, flow, Stage::Transform, next, &fetched.letters).await?;
-        for (retry, told) in fetched.retries {
-            self.retry(batch, retry, told).await?;
+        for (retry, delivered) in fetched.retries {
+            self.retry(batch, retry, delivered).await?;
         }
         if !fetched.outcomes.is_all_waiting() {
             backends
@@ -127,7 +129,7 @@ impl FetchHandler {
         &self,
         batch: &Batch,
         retry: RetryKey,
-        told: Vec<Record>,
+        delivered: Vec<Record>,
     ) -> Result<(), HandlerError> {
         let RetryKey {
             delay,
@@ -138,7 +140,7 @@ impl FetchHandler {
         let batch = Batch {
             attempt,
             waits,
-            ..batch.with_records(told)
+            ..batch.with_records(delivered)
         };
         Ok(outbox::send(self.context.broker(), &route, &[&batch]).await?)
     }

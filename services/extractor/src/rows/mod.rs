@@ -77,10 +77,10 @@ pub fn read_deletion(
     })
 }
 
-/// Makes the record of a row that the source told, and has yet to be asked about, with the headers that
-/// are needed to ask. Its key is read from the row as it was told, where that is possible, and may be
-/// another record's: so its dead letter has none.
-pub fn read_told_row<'a>(
+/// Makes the record of a row that awaits its fetch, with the headers that the fetch needs. Its key is read
+/// from the row as it was delivered, if that is possible, and may be another record's: so its dead letter
+/// has none.
+pub fn read_unfetched_row<'a>(
     rules: impl Into<RowRules<'a>>,
     row: &Value,
     headers: &RawValue,
@@ -109,7 +109,7 @@ pub fn refuse_listed_row<'a>(
     error: String,
     variables: &Variables,
 ) -> Box<RefusedRow> {
-    match read_told_row(rules, row, RawValue::NULL, order, variables) {
+    match read_unfetched_row(rules, row, RawValue::NULL, order, variables) {
         Ok(record) => refused(record, error),
         Err(too_long) => too_long,
     }

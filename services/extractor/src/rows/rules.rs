@@ -35,7 +35,7 @@ impl<'a> From<&'a Flow> for RowRules<'a> {
 }
 
 impl<'a> RowRules<'a> {
-    /// The rules for the rows of a delivery: those of the webhook before those of the flow. Deliveries
+    /// The rules for the rows of a delivery: the webhook's own, or else the flow's. Deliveries
     /// do not move the cursor, since they do not tell how far the source has been read.
     pub fn of_webhook(flow: &'a Flow, webhook: &'a WebhookRules) -> RowRules<'a> {
         let extract = RowRules::from(flow);

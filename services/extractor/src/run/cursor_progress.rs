@@ -1,4 +1,4 @@
-//! How far the source has been read, row by row.
+//! The progress of a run's cursor, row by row.
 
 use pomost_models::Version;
 
@@ -6,8 +6,8 @@ use super::Checkpoint;
 use crate::cursor::{self, CursorKind, WallClock};
 
 impl Checkpoint {
-    /// Advances the reached cursor to that of a row; `false` if the row's cursor has another type than those
-    /// before it: it would outrank them all, or be outranked, for ever.
+    /// Advances the reached cursor to a row's cursor. Returns `false` if that has another type than the cursors
+    /// before it, since it would outrank them all, or be outranked, for ever.
     ///
     /// A cursor later than the run's beginning does not count: a row on an earlier page may have changed before
     /// it, and since it was read.

@@ -1,4 +1,4 @@
-//! Whether a flow's cursors are text that looks like numbers, remembered from run to run.
+//! The type of a flow's cursors, remembered from run to run: text that looks like numbers, or numbers.
 //!
 //! In expressions, such a cursor has to be text, as the source gave it.
 
@@ -9,7 +9,7 @@ use crate::error::Error;
 const TEXT: &str = "text";
 
 impl RunContext<'_> {
-    /// True if the last run that had a cursor found text. Until then, what is written as a number is one.
+    /// True if the last run that had a cursor found text. Until then, a cursor that is written as a number is one.
     pub(super) async fn cursor_is_text(&self) -> Result<bool, Error> {
         let known = self.store.cursor(&self.cursor_type_name()).await?;
         Ok(known.as_deref() == Some(TEXT))

@@ -39,7 +39,7 @@ impl RunContext<'_> {
     /// The flow's new cursor; `None` if it stays as it is.
     ///
     /// A value never moves back, so a run from an earlier `--since` leaves it where it is. It also stays after a
-    /// run from a later one: what lies between would never be read. Of a token that somebody named nobody knows
+    /// run from a later one: the changes in between would never be read. Of a token that was named nobody knows
     /// whether it is later, so it does not count. After a restart, the values that the source has forgotten are
     /// not compared with, and neither is a text that the source orders in another way.
     fn next_cursor(
@@ -88,7 +88,7 @@ impl RunContext<'_> {
             .collect())
     }
 
-    /// Logs what is worth knowing, though nothing is odd about it.
+    /// Logs remarks that are worth reading, though they are no warnings of the run.
     fn log_remarks(&self, end: &Checkpoint, was_set: bool) {
         let (flow, run) = (&self.run.flow, self.run.id);
         if was_set {

@@ -1,4 +1,4 @@
-//! The runs of a flow: when one begins, what it reads in which order, and how it ends.
+//! The runs of a flow, from the schedule to the last page.
 //!
 //! [`scheduler`] waits for the runs of one flow and takes them up under its lease. [`extraction`] reads one
 //! run, page after page, from its [`checkpoint`] to the end; [`route`] says what follows on what, [`parts`] read

@@ -25,21 +25,20 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 /// Number of keys of a sweep that wait to be recorded, before a page ends that has more.
 const MAX_WAITING_KEYS: usize = 10_000;
 
-/// Makes batches of what is read between two checkpoints: of a page, or of pages for several parents.
+/// Makes batches of the rows between two checkpoints: of one page, or of the pages of several parents.
 pub(super) struct PageWriter<'a> {
     context: &'a RunContext<'a>,
     /// The checkpoint before the page.
     start: &'a Checkpoint,
     /// The checkpoint as the rows of the page change it.
     checkpoint: Checkpoint,
-    /// The moment before the page was requested. Of everything that is requested or delivered, what has a later
-    /// moment is newer.
+    /// The moment before the page was requested. Pages and deliveries of a later moment are newer.
     moment: Uuid,
     rows: u64,
     waiting: Vec<Result<Record, Box<RefusedRow>>>,
     waiting_bytes: usize,
     batches: usize,
-    /// What was put and is not recorded yet.
+    /// Batches that were put, and keys, that are not recorded yet.
     unrecorded: Unrecorded,
 }
 

@@ -56,7 +56,7 @@ pub(super) fn after(
 }
 
 /// True if everything is read from this start on: by a flow without a cursor, and by one with a token or a
-/// link that has none yet. Of a value, nobody knows what it leaves out.
+/// link that has none yet. A value, even the start, may leave records out.
 pub(super) fn reads_everything(flow: &Flow, since: Option<&str>) -> bool {
     let cursor = flow.extract.cursor.as_ref();
     cursor.is_none_or(|cursor| cursor.value().is_none() && since == cursor.start.as_deref())

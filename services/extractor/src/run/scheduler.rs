@@ -171,7 +171,7 @@ async fn extract(
 }
 
 /// The reason that the store keeps. Unlike the log, it has the title of a web page that came in the place of
-/// an answer: whoever lists runs may know what the request was about.
+/// an answer: people who list runs may know what the request was about.
 fn reason(error: &Error) -> String {
     match error {
         Error::Request(failure) => failure.with_title(),
@@ -179,7 +179,7 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// The lane of a run's records. Runs that catch up leave the live lane to what has just changed: a flow's first
+/// The lane of a run's records. Runs that catch up leave the live lane to new changes: a flow's first
 /// run, one from a start that somebody named, and one that reads everything where the source also delivers
 /// its changes.
 async fn lane(store: &dyn Store, flow: &Flow, run: &Run) -> Result<Lane, Error> {

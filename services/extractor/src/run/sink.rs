@@ -1,4 +1,4 @@
-//! Where the records of a run go.
+//! The destination of a run's records.
 
 use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Stage};
@@ -8,7 +8,7 @@ use pomost_store::{Lease, PageProgress};
 
 use crate::error::Error;
 
-/// Takes what a run reads. Reading knows nothing of queues: an implementation may as well show the
+/// Takes the records that a run reads. Reading knows nothing of queues: an implementation may as well show the
 /// records, or collect them for a test.
 #[async_trait]
 pub trait RecordSink: Send + Sync {

@@ -69,7 +69,7 @@ impl Source {
     }
 
     /// Asks about a row once, if the permit still holds when its request may be sent. An error is the
-    /// source's fault, or may pass; what is wrong with the row itself makes it a refused one.
+    /// source's fault, or may pass; a row that is at fault itself is a refused one.
     pub(crate) async fn fetch_row(
         &self,
         fetch: &FetchRequest,

@@ -21,7 +21,7 @@ pub(super) struct VerifiedDelivery {
     pub(super) run: RunId,
     /// The delivery's own id, if the flow names its place.
     pub(super) id: Option<DeliveryId>,
-    /// Its records, or its rows as they were told, if the source has yet to be asked about them. The intake sets
+    /// Its records, or its rows as they were delivered, if they await their fetch. The intake sets
     /// their slots.
     pub(super) records: Vec<Record>,
     pub(super) refused: Vec<RefusedRow>,
@@ -94,7 +94,9 @@ impl RowReader<'_> {
     fn read(&self, row: Value, order: Version) -> Result<Record, Box<RefusedRow>> {
         match &self.headers {
             None => rows::read_row(self.rules, row, order, self.variables).map(|row| row.record),
-            Some(headers) => rows::read_told_row(self.rules, &row, headers, order, self.variables),
+            Some(headers) => {
+                rows::read_unfetched_row(self.rules, &row, headers, order, self.variables)
+            }
         }
     }
 }

@@ -146,7 +146,7 @@ impl IntakeTask {
             return Ok(outcomes);
         };
         let (run, span) = (first.delivery.run, first.span.clone());
-        // The group is published in the trace of the first delivery, which links to those of the others.
+        // The group is published in the trace of the first delivery, which links to the other deliveries' traces.
         for other in new
             .iter()
             .skip(1)

@@ -9,7 +9,7 @@
 //! kept in between, so a crash loses nothing.
 //!
 //! **Rows that are asked about.** A delivery to a flow with `extract.fetch` says little more than which
-//! records changed. Its rows are taken into `extract.<flow>` as they were told, whatever the state of the source,
+//! records changed. Its rows are taken into `extract.<flow>` as they were delivered, whatever the state of the source,
 //! and [`crate::fetch`] asks about them from there. Each keeps its slot.
 //!
 //! **Runs.** Everything that a source delivers to a flow within an hour (UTC) is one run. A run for each
@@ -22,8 +22,8 @@
 //! and one statement; alone, a delivery does not wait for others. A batch goes on over several messages
 //! until it has the flow's `batch_size` of slots, so a run has no more batches than one that reads pages.
 //!
-//! **Order.** Records without a version are ordered by their arrival, and those that are read by when
-//! their page was requested ([`pomost_models::Version::of_extraction`]): a delivery is never stale for a
+//! **Order.** Records without a version are ordered by their arrival, and records on pages by when their
+//! page was requested ([`pomost_models::Version::of_extraction`]): a delivery is never stale for a
 //! page that was requested before it. Where versions are given, they alone decide.
 //!
 //! The listener speaks plain HTTP: a reverse proxy before it does TLS, and may hold slow senders off.
@@ -170,7 +170,7 @@ fn fetch_of_webhook<'a>(flow: &'a Flow, webhook: &WebhookRules) -> Option<&'a Fe
     flow.extract.fetch.as_ref().filter(|_| webhook.fetch)
 }
 
-/// The request about each told row of a batch, if the flow still has one.
+/// The request about each row of a batch that awaits its fetch, if the flow still has one.
 pub fn fetch_of<'a>(flow: &'a Flow, batch: &str) -> Option<&'a FetchRequest> {
     match &flow.extract.webhook {
         Some(webhook) if batch.starts_with(BATCH_PREFIX) => fetch_of_webhook(flow, webhook),

@@ -14,7 +14,7 @@ use super::{RunContext, RunPart, RunPosition, page_writer::PageWriter};
 use crate::{error::Error, paging::LoopGuard};
 use children::ParentMemory;
 
-/// What the process remembers of the listing that it reads, beside the checkpoint.
+/// The memory of the listing that is being read, which a process has beside the checkpoint.
 #[derive(Default)]
 pub(super) struct ListingMemory {
     loop_guard: LoopGuard,

@@ -48,8 +48,8 @@ fn brake(keys: SourceKeyCounts, max_percentage: u32) -> Result<(), Error> {
     )))
 }
 
-/// The deletion is newer than all that was read before the run, whatever version that had, and older than
-/// what was delivered since the run began.
+/// The deletion is newer than every record that was read before the run, whatever its version, and older than
+/// every delivery since the run began.
 fn deletion(key: String, version: Version) -> ExtractedRow {
     ExtractedRow {
         record: Record {
