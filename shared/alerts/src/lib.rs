@@ -101,6 +101,7 @@ impl AlertSender<'_> {
         self.refused
             .retain(|subject, _| changes.contains_key(subject.as_str()));
         for (subject, change) in changes {
+            // The hook may take as long to answer as its time-out allows, and a lost lease ends the check.
             store.renew_lease(&lease, LEASE_TTL).await?;
             self.send(subject, change).await?;
         }

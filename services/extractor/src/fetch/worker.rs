@@ -50,6 +50,7 @@ impl MessageHandler for FetchHandler {
         let delivered = std::mem::take(&mut batch.records);
         let outcomes = self.fetch_all(&batch, &delivered).await;
         let mut retries = RetryPolicy::of(&batch, self.source.flow.load.attempts);
+        // Failures in an outage do not count as attempts of the records that met it.
         retries.spared = self.source.client.spares(&batch, began, was_down);
         let mut fetched = FetchedBatch::new(&self.source.flow, &batch, retries);
         delivered

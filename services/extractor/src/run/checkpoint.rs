@@ -116,6 +116,7 @@ impl Checkpoint {
             position: Some(position),
             since,
             cursor_at_start: Some(stored.clone().unwrap_or_default()),
+            // Only values have an order in which a cursor can be reached; tokens replace each other.
             reached: stored.filter(|_| is_value).map(Version::new),
             began_at: Some(Timestamp::now()),
             cursor_is_text: context.cursor_is_text().await?,

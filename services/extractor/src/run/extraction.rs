@@ -41,6 +41,7 @@ pub async fn read_to_end(
             }
             read => read?,
         };
+        // Another listing, or the same one from its start, may have the same pages without leading in a circle.
         if !is_same_listing(&position, &checkpoint) || checkpoint.restarted != was_restarted {
             memory = ListingMemory::default();
         }

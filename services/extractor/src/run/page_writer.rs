@@ -39,11 +39,11 @@ pub(super) struct PageWriter<'a> {
     waiting_bytes: usize,
     batches: usize,
     /// Batches that were put, and keys, that are not recorded yet.
-    unrecorded: Unrecorded,
+    unrecorded: UnrecordedProgress,
 }
 
 #[derive(Default)]
-struct Unrecorded {
+struct UnrecordedProgress {
     batches: Vec<(String, u32)>,
     listed: Vec<String>,
     forgotten: Vec<String>,
@@ -60,7 +60,7 @@ impl<'a> PageWriter<'a> {
             waiting: Vec::new(),
             waiting_bytes: 0,
             batches: 0,
-            unrecorded: Unrecorded::default(),
+            unrecorded: UnrecordedProgress::default(),
         }
     }
 
@@ -155,7 +155,7 @@ impl<'a> PageWriter<'a> {
     /// Records the keys of a sweep in the midst of a page if many wait, so that a page of any length is read
     /// in bounded memory. The run's checkpoint stays before the page.
     async fn record_keys(&mut self) -> Result<(), Error> {
-        let Unrecorded {
+        let UnrecordedProgress {
             listed, forgotten, ..
         } = &self.unrecorded;
         if listed.len() + forgotten.len() < MAX_WAITING_KEYS {
@@ -165,7 +165,7 @@ impl<'a> PageWriter<'a> {
     }
 
     async fn record(&mut self, checkpoint: &Checkpoint, rows: u64) -> Result<(), Error> {
-        let Unrecorded {
+        let UnrecordedProgress {
             batches,
             listed,
             forgotten,
@@ -183,7 +183,7 @@ impl<'a> PageWriter<'a> {
     /// Notes the key of a row for the sweep. The source also lists a row that is refused, as far as its key can
     /// be read.
     fn note_key(&mut self, row: &Result<Record, Box<RefusedRow>>) {
-        let Unrecorded {
+        let UnrecordedProgress {
             listed, forgotten, ..
         } = &mut self.unrecorded;
         match row {
@@ -227,6 +227,7 @@ impl<'a> PageWriter<'a> {
             self.batches += 1;
             batches.push(batch);
         }
+        // A batch of refused rows alone makes no message, but its slots count: its letters settle them.
         let with_records: Vec<&Batch> = batches
             .iter()
             .filter(|batch| !batch.records.is_empty())

@@ -22,6 +22,7 @@ pub(super) fn after_failure(
     let Some(cursor) = cursor else {
         return Err(failure.into());
     };
+    // From the flow's start, or after a restart, there is nowhere else to begin: the system itself is gone.
     let expired = checkpoint
         .since
         .as_deref()

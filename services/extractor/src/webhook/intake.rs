@@ -14,7 +14,7 @@ use super::{
     batches::{DeliveryBatches, OpenBatch},
     delivery::VerifiedDelivery,
     fetch_of_webhook,
-    response::{Acceptance, Error},
+    response::{DeliveryAcceptance, Error},
 };
 
 /// The intake of one flow's deliveries.
@@ -26,7 +26,7 @@ pub(super) struct DeliveryIntake {
 struct PendingDelivery {
     delivery: VerifiedDelivery,
     span: Span,
-    accepted: oneshot::Sender<Result<Acceptance, Error>>,
+    accepted: oneshot::Sender<Result<DeliveryAcceptance, Error>>,
 }
 
 impl DeliveryIntake {
@@ -54,9 +54,12 @@ impl DeliveryIntake {
     }
 
     /// Hands a delivery on, and returns when its records are with the broker and counted, or cannot be.
-    pub(super) async fn take(&self, delivery: VerifiedDelivery) -> Result<Acceptance, Error> {
+    pub(super) async fn take(
+        &self,
+        delivery: VerifiedDelivery,
+    ) -> Result<DeliveryAcceptance, Error> {
         if delivery.records.is_empty() && delivery.refused.is_empty() {
-            return Ok(Acceptance::New);
+            return Ok(DeliveryAcceptance::New);
         }
         let (accepted, response) = oneshot::channel();
         let pending = PendingDelivery {
@@ -88,6 +91,7 @@ impl IntakeTask {
         let mut group = Vec::new();
         while let Some(first) = pending.recv().await {
             group.push(first);
+            // Without a pause: a delivery that comes alone is answered as fast as it can be.
             while row_count(&group) < self.flow.batch_size
                 && let Ok(next) = pending.try_recv()
             {
@@ -135,12 +139,12 @@ impl IntakeTask {
     async fn hand_on(
         &mut self,
         group: &mut [PendingDelivery],
-    ) -> Result<Vec<Acceptance>, HandlerError> {
+    ) -> Result<Vec<DeliveryAcceptance>, HandlerError> {
         let outcomes = self.find_duplicates(group).await?;
         let new = group
             .iter_mut()
             .zip(&outcomes)
-            .filter(|(_, outcome)| **outcome == Acceptance::New);
+            .filter(|(_, outcome)| **outcome == DeliveryAcceptance::New);
         let mut new: Vec<&mut PendingDelivery> = new.map(|(pending, _)| pending).collect();
         let Some(first) = new.first() else {
             return Ok(outcomes);
@@ -165,7 +169,7 @@ impl IntakeTask {
     async fn find_duplicates(
         &self,
         group: &[PendingDelivery],
-    ) -> Result<Vec<Acceptance>, HandlerError> {
+    ) -> Result<Vec<DeliveryAcceptance>, HandlerError> {
         let ids: Vec<DeliveryId> = group
             .iter()
             .filter_map(|pending| pending.delivery.id)
@@ -190,8 +194,8 @@ impl IntakeTask {
             .id
             .is_none_or(|id| seen.insert(id))
         {
-            true => Acceptance::New,
-            false => Acceptance::Duplicate,
+            true => DeliveryAcceptance::New,
+            false => DeliveryAcceptance::Duplicate,
         };
         Ok(group.iter().map(&mut outcome).collect())
     }
@@ -281,7 +285,7 @@ fn row_count(group: &[PendingDelivery]) -> usize {
         .sum()
 }
 
-fn reason(failed: &Result<Vec<Acceptance>, HandlerError>) -> String {
+fn reason(failed: &Result<Vec<DeliveryAcceptance>, HandlerError>) -> String {
     failed
         .as_ref()
         .err()

@@ -9,7 +9,7 @@ use super::verify;
 
 /// The way in which a delivery was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Acceptance {
+pub(super) enum DeliveryAcceptance {
     /// Its records are with the broker and counted.
     New,
     /// The same delivery was accepted before.
@@ -49,10 +49,10 @@ pub(super) enum Error {
 /// Number of seconds after which a sender is asked to deliver again what could not be accepted.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
-pub(super) fn response(accepted: &Result<Acceptance, Error>) -> Response<Full<Bytes>> {
+pub(super) fn response(accepted: &Result<DeliveryAcceptance, Error>) -> Response<Full<Bytes>> {
     let (status, body) = match accepted {
-        Ok(Acceptance::New) => (StatusCode::OK, json!({ "status": "taken" })),
-        Ok(Acceptance::Duplicate) => (StatusCode::OK, json!({ "status": "repeated" })),
+        Ok(DeliveryAcceptance::New) => (StatusCode::OK, json!({ "status": "taken" })),
+        Ok(DeliveryAcceptance::Duplicate) => (StatusCode::OK, json!({ "status": "repeated" })),
         Err(error) => (status(error), json!({ "error": error.to_string() })),
     };
     let mut response = Response::new(Full::from(format!("{body}\n")));

@@ -17,7 +17,7 @@ use super::{
     delivery::VerifiedDelivery,
     intake::DeliveryIntake,
     request::ReceivedRequest,
-    response::{Acceptance, Error, response},
+    response::{DeliveryAcceptance, Error, response},
 };
 
 /// The webhook of one flow.
@@ -69,7 +69,7 @@ impl WebhookRoutes {
         &self,
         endpoint: &WebhookEndpoint,
         request: Request<Incoming>,
-    ) -> Result<Acceptance, Error> {
+    ) -> Result<DeliveryAcceptance, Error> {
         if request.method() != Method::POST {
             return Err(Error::NotAPost);
         }
@@ -166,7 +166,7 @@ impl WebhookEndpoint {
         span
     }
 
-    fn report(&self, accepted: &Result<Acceptance, Error>, status: u16) {
+    fn report(&self, accepted: &Result<DeliveryAcceptance, Error>, status: u16) {
         Span::current().record("http.response.status_code", status);
         metrics::count_delivery(&self.flow.name, status);
         match accepted {

@@ -82,6 +82,7 @@ async fn parent_page<'m>(
     variables: &Variables,
     memory: &'m mut ParentMemory,
 ) -> Result<&'m ParentPage, Error> {
+    // The checkpoint has only the number of parents that are done, so after a crash the page is requested again.
     let known = memory
         .page
         .take()

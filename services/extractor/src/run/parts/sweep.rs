@@ -19,6 +19,7 @@ pub(super) async fn read(
     writer: &mut PageWriter<'_>,
 ) -> Result<Option<RunPosition>, Error> {
     let (store, run) = (context.store, context.run);
+    // The brake compares with all keys, so it is not tried again once deletions have forgotten some of them.
     if after.is_empty() {
         let max_percentage = context.flow().extract.sweep.unwrap_or_default();
         brake(store.count_keys(&run.flow, run.id).await?, max_percentage)?;
