@@ -99,7 +99,7 @@ impl RunPosition {
 
 impl Checkpoint {
     /// The stored checkpoint of a run that was begun, or the first one of a run that was not.
-    pub(super) async fn load(context: &RunContext<'_>) -> Result<Checkpoint, Error> {
+    pub async fn load(context: &RunContext<'_>) -> Result<Checkpoint, Error> {
         match &context.run.checkpoint {
             Some(stored) => Checkpoint::deserialize(stored)
                 .map_err(|error| pomost_store::Error::Unreadable(error.to_string()).into()),

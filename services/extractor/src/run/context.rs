@@ -5,12 +5,12 @@ use pomost_project::{
     Flow,
     flow::{CursorRules, Listing},
 };
-use pomost_store::{Lease, Run, Store};
+use pomost_store::{Run, Store};
 
 use super::RecordSink;
 use crate::{cursor::WallClock, error::Error, source::Source};
 
-/// The run that is being read, its source, and where its records and its progress go.
+/// The run that is being read, its source, and the sink of its records.
 #[derive(Clone, Copy)]
 pub struct RunContext<'a> {
     pub source: &'a Source,
@@ -19,8 +19,6 @@ pub struct RunContext<'a> {
     pub lane: Lane,
     pub sink: &'a dyn RecordSink,
     pub store: &'a dyn Store,
-    /// The flow's lease; without it, the store records nothing of the run.
-    pub lease: &'a Lease,
 }
 
 impl<'a> RunContext<'a> {

@@ -3,6 +3,7 @@
 use pomost_expression::{Value, Variables, given};
 use pomost_models::Stage;
 use pomost_runtime::telemetry;
+use pomost_store::Lease;
 use tracing::{Instrument, field, info_span};
 
 use super::{
@@ -13,12 +14,12 @@ use super::{
 };
 use crate::{error::Error, source::RetryBackoff};
 
-/// Reads a run from its checkpoint to the last page, and ends it.
-pub async fn extract(context: &RunContext<'_>) -> Result<(), Error> {
+/// Reads a run from its checkpoint to the last page, and ends it under the flow's lease.
+pub async fn extract(context: &RunContext<'_>, lease: &Lease) -> Result<(), Error> {
     let checkpoint = Checkpoint::load(context).await?;
     let end = read_to_end(context, checkpoint).await?;
     context.keep_cursor_type(&end).await?;
-    context.finish(&end).await
+    context.finish(lease, &end).await
 }
 
 /// Reads a run from a checkpoint to the last page. Each page is put into the sink, and then its progress is

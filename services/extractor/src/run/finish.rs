@@ -2,6 +2,7 @@
 
 use pomost_models::Version;
 use pomost_project::flow::CursorRules;
+use pomost_store::Lease;
 use tracing::{info, warn};
 
 use super::{Checkpoint, RunContext, restart, route};
@@ -18,7 +19,7 @@ impl RunContext<'_> {
     /// Ends the run in the store and moves the flow's cursor. The cursor moves only here, when every page has
     /// been put, since pages need not be in its order. A cursor that somebody has set since the run began stays
     /// as it was set.
-    pub(super) async fn finish(&self, end: &Checkpoint) -> Result<(), Error> {
+    pub(super) async fn finish(&self, lease: &Lease, end: &Checkpoint) -> Result<(), Error> {
         let stored = self.store.cursor(&self.run.flow).await?;
         let was_set = end
             .cursor_at_start
@@ -29,7 +30,7 @@ impl RunContext<'_> {
         let warnings = self.warnings(end).await?.join("; ");
         let warning = Some(warnings.as_str()).filter(|warnings| !warnings.is_empty());
         self.store
-            .finish_extraction(self.lease, self.run.id, next.as_deref(), warning)
+            .finish_extraction(lease, self.run.id, next.as_deref(), warning)
             .await?;
         info!(flow = self.run.flow, run = %self.run.id, pages = end.pages, rows = end.rows, "extracted");
         self.log_remarks(end, was_set);

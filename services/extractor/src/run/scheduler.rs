@@ -155,10 +155,9 @@ async fn extract(
         lane,
         sink: &sink,
         store: service.store(),
-        lease,
     };
     let extracted = tokio::select! {
-        extracted = extraction::extract(&context) => extracted,
+        extracted = extraction::extract(&context, lease) => extracted,
         lost = renew_until_lost(service, lease) => Err(lost),
     };
     let error = match extracted {

@@ -57,6 +57,19 @@ impl DeliveryBatches {
         })
     }
 
+    /// The ids and sizes of all batches, with those of the dead letters.
+    pub(super) fn sizes(&self) -> Vec<(String, u32)> {
+        let batches = self
+            .batches
+            .iter()
+            .map(|batch| (batch.id.clone(), batch.size));
+        let letters = self
+            .letters
+            .iter()
+            .map(|letter| (letter.batch.clone(), letter.size));
+        batches.chain(letters).collect()
+    }
+
     /// Adds a record to a batch, and returns the batch.
     pub(super) fn add_record(&mut self, record: Record) -> &Batch {
         let fits = |batch: &Batch| {

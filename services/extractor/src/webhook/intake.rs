@@ -1,19 +1,22 @@
-//! The intake of deliveries: to the broker, then to the store.
+//! The intake of deliveries: they are handed on in groups, and each sender learns how its own ended.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Batch, RunId, Stage, webhook::DeliveryId};
+use pomost_models::Stage;
 use pomost_project::{Flow, webhook::WebhookRules};
-use pomost_runtime::{ServiceContext, metrics, outbox, telemetry, worker::HandlerError};
-use pomost_store::WebhookArrival;
-use tokio::sync::{mpsc, oneshot};
-use tracing::{Instrument, Span, warn};
+use pomost_runtime::ServiceContext;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tracing::{Span, warn};
 
 use super::{
     RECORDS_PER_TIMEOUT, ReceiverLimits,
-    batches::{DeliveryBatches, OpenBatch},
+    batches::OpenBatch,
     delivery::VerifiedDelivery,
     fetch_of_webhook,
+    handover::DeliveryHandover,
     response::{DeliveryAcceptance, Error},
 };
 
@@ -23,9 +26,9 @@ pub(super) struct DeliveryIntake {
 }
 
 /// A delivery whose sender waits for the response.
-struct PendingDelivery {
-    delivery: VerifiedDelivery,
-    span: Span,
+pub(super) struct PendingDelivery {
+    pub(super) delivery: VerifiedDelivery,
+    pub(super) span: Span,
     accepted: oneshot::Sender<Result<DeliveryAcceptance, Error>>,
 }
 
@@ -44,9 +47,11 @@ impl DeliveryIntake {
             Stage::Transform
         };
         let task = IntakeTask {
-            context,
-            flow,
-            stage,
+            handover: DeliveryHandover {
+                context,
+                flow,
+                stage,
+            },
             timeout: limits.intake_timeout,
             open: None,
         };
@@ -76,10 +81,7 @@ impl DeliveryIntake {
 }
 
 struct IntakeTask {
-    context: ServiceContext,
-    flow: Arc<Flow>,
-    /// The stage whose queue takes the records: `extract` for rows that the source has yet to be asked about.
-    stage: Stage,
+    handover: DeliveryHandover,
     timeout: Duration,
     open: Option<OpenBatch>,
 }
@@ -92,189 +94,42 @@ impl IntakeTask {
         while let Some(first) = pending.recv().await {
             group.push(first);
             // Without a pause: a delivery that comes alone is answered as fast as it can be.
-            while row_count(&group) < self.flow.batch_size
+            while row_count(&group) < self.handover.flow.batch_size
                 && let Ok(next) = pending.try_recv()
             {
                 group.push(next);
             }
             // A sender that went away delivers again.
             group.retain(|pending| !pending.accepted.is_closed());
-            self.answer_group(&mut group).await;
+            let mut outcomes = self.hand_on(&mut group).await.into_iter();
+            for pending in group.drain(..) {
+                let outcome = outcomes.next().ok_or(Error::NotReady);
+                // Sending fails if the sender went away; then nobody waits for the response.
+                let _ = pending.accepted.send(outcome);
+            }
         }
     }
 
-    async fn answer_group(&mut self, group: &mut Vec<PendingDelivery>) {
+    /// Hands a group on within the time-out, and returns an outcome for each delivery; none if it failed.
+    async fn hand_on(&mut self, group: &mut [PendingDelivery]) -> Vec<DeliveryAcceptance> {
         let times = u32::try_from(row_count(group) / RECORDS_PER_TIMEOUT)
             .unwrap_or(u32::MAX)
             .saturating_add(1);
-        let handed_on =
-            tokio::time::timeout(self.timeout.saturating_mul(times), self.hand_on(group)).await;
-        let outcomes = match handed_on {
-            Ok(Ok(outcomes)) => outcomes,
-            failed => {
-                // It is unknown whether the broker has the last slots, so no others may follow on them.
-                self.open = None;
-                let error =
-                    failed.map_or_else(|_| "it took too long".into(), |failed| reason(&failed));
-                warn!(
-                    flow = self.flow.name,
-                    deliveries = group.len(),
-                    error,
-                    "deliveries are not taken"
-                );
-                Vec::new()
+        let limit = self.timeout.saturating_mul(times);
+        // If this fails, it is unknown whether the broker has the last slots, so no others may follow on them.
+        let open = self.open.take();
+        let handed_on = timeout(limit, self.handover.hand_on(group, open)).await;
+        let error = match handed_on {
+            Ok(Ok((outcomes, open))) => {
+                self.open = open;
+                return outcomes;
             }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long".to_owned(),
         };
-        let mut outcomes = outcomes.into_iter();
-        for pending in group.drain(..) {
-            // Sending fails if the sender went away; then nobody waits for the response.
-            let _ = pending
-                .accepted
-                .send(outcomes.next().ok_or(Error::NotReady));
-        }
-    }
-
-    /// Publishes the group and awaits the confirms, then records it. A crash in between leaves records that are
-    /// not counted until they settle, and senders that deliver again; the ledger absorbs it.
-    async fn hand_on(
-        &mut self,
-        group: &mut [PendingDelivery],
-    ) -> Result<Vec<DeliveryAcceptance>, HandlerError> {
-        let outcomes = self.find_duplicates(group).await?;
-        let new = group
-            .iter_mut()
-            .zip(&outcomes)
-            .filter(|(_, outcome)| **outcome == DeliveryAcceptance::New);
-        let mut new: Vec<&mut PendingDelivery> = new.map(|(pending, _)| pending).collect();
-        let Some(first) = new.first() else {
-            return Ok(outcomes);
-        };
-        let (run, span) = (first.delivery.run, first.span.clone());
-        // The group is published in the trace of the first delivery, which links to the other deliveries' traces.
-        for other in new
-            .iter()
-            .skip(1)
-            .filter_map(|pending| telemetry::traceparent(&pending.span))
-        {
-            telemetry::link(&span, &other);
-        }
-        let batches = self.make_batches(run, &mut new);
-        self.publish(&batches).instrument(span).await?;
-        self.record(&batches, &new).await?;
-        self.open = batches.open();
-        Ok(outcomes)
-    }
-
-    /// Tells the new deliveries from those that the store or the group has already.
-    async fn find_duplicates(
-        &self,
-        group: &[PendingDelivery],
-    ) -> Result<Vec<DeliveryAcceptance>, HandlerError> {
-        let ids: Vec<DeliveryId> = group
-            .iter()
-            .filter_map(|pending| pending.delivery.id)
-            .collect();
-        let known = match ids.is_empty() {
-            true => Vec::new(),
-            false => {
-                self.context
-                    .store()
-                    .known_deliveries(&self.flow.name, &ids)
-                    .await?
-            }
-        };
-        let mut seen: HashSet<DeliveryId> = ids
-            .into_iter()
-            .zip(known)
-            .filter(|(_, known)| *known)
-            .map(|(id, _)| id)
-            .collect();
-        let mut outcome = |pending: &PendingDelivery| match pending
-            .delivery
-            .id
-            .is_none_or(|id| seen.insert(id))
-        {
-            true => DeliveryAcceptance::New,
-            false => DeliveryAcceptance::Duplicate,
-        };
-        Ok(group.iter().map(&mut outcome).collect())
-    }
-
-    fn make_batches(&self, run: RunId, new: &mut [&mut PendingDelivery]) -> DeliveryBatches {
-        let mut batches = DeliveryBatches::new(&self.flow, run, self.open.clone());
-        for PendingDelivery { delivery, span, .. } in new {
-            for record in std::mem::take(&mut delivery.records) {
-                let batch = batches.add_record(record);
-                span.record("batch", &batch.id);
-            }
-            let refused = std::mem::take(&mut delivery.refused);
-            span.in_scope(|| {
-                refused
-                    .into_iter()
-                    .for_each(|refused| batches.add_refused(refused));
-            });
-            span.record("run", tracing::field::display(run));
-        }
-        batches
-    }
-
-    async fn publish(&self, made: &DeliveryBatches) -> Result<(), HandlerError> {
-        let batches: Vec<&Batch> = made.batches.iter().collect();
-        outbox::enter(
-            &self.context.backends,
-            &self.flow,
-            self.stage,
-            &batches,
-            &made.letters,
-        )
-        .await
-    }
-
-    async fn record(
-        &self,
-        made: &DeliveryBatches,
-        new: &[&mut PendingDelivery],
-    ) -> Result<(), HandlerError> {
-        let remember = self
-            .flow
-            .extract
-            .webhook
-            .as_ref()
-            .and_then(|webhook| webhook.delivery.as_ref());
-        let records = made
-            .batches
-            .iter()
-            .map(|batch| batch.records.len())
-            .sum::<usize>();
-        let batches = made
-            .batches
-            .iter()
-            .map(|batch| (batch.id.clone(), batch.size));
-        let letters = made
-            .letters
-            .iter()
-            .map(|letter| (letter.batch.clone(), letter.size));
-        let arrival = WebhookArrival {
-            flow: self.flow.name.clone(),
-            run: made.run,
-            batches: batches.chain(letters).collect(),
-            deliveries: new
-                .iter()
-                .filter_map(|pending| pending.delivery.id)
-                .collect(),
-            remember: remember
-                .map(|delivery| delivery.remember)
-                .unwrap_or_default(),
-        };
-        self.context.store().record_arrival(&arrival).await?;
-        // Rows that the source has yet to be asked about are counted as extracted after that.
-        let records = if self.stage == Stage::Extract {
-            0
-        } else {
-            records
-        };
-        metrics::count_extracted(&self.flow.name, records + made.letters.len());
-        Ok(())
+        let (flow, deliveries) = (&self.handover.flow.name, group.len());
+        warn!(flow, deliveries, error, "deliveries are not taken");
+        Vec::new()
     }
 }
 
@@ -283,12 +138,4 @@ fn row_count(group: &[PendingDelivery]) -> usize {
         .iter()
         .map(|PendingDelivery { delivery, .. }| delivery.records.len() + delivery.refused.len())
         .sum()
-}
-
-fn reason(failed: &Result<Vec<DeliveryAcceptance>, HandlerError>) -> String {
-    failed
-        .as_ref()
-        .err()
-        .map(HandlerError::to_string)
-        .unwrap_or_default()
 }

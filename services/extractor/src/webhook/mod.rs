@@ -1,8 +1,8 @@
 //! Webhooks: what sources deliver by themselves.
 //!
 //! [`server`] holds the connections and [`routes`] answers one request. [`delivery`] reads it once [`verify`]
-//! believes it, as a pure function of the request and its flow. [`intake`] hands the records on in the
-//! [`batches`] that they make.
+//! believes it, as a pure function of the request and its flow. [`intake`] gathers deliveries into groups, whose
+//! [`handover`] to the broker and the store is in the [`batches`] that they make.
 //!
 //! A delivery is answered with 2xx when the broker has confirmed its records and the store has counted
 //! them, in that order, and with 503 when that cannot be: its sender then delivers it again. Nothing is
@@ -30,6 +30,7 @@
 
 mod batches;
 mod delivery;
+mod handover;
 mod intake;
 mod payload;
 mod request;

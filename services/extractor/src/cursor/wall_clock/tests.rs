@@ -8,7 +8,7 @@ fn warsaw() -> TimeZone {
     TimeZone::get("Europe/Warsaw").unwrap()
 }
 
-/// Whether one was read first and the other one is taken for newer.
+/// True if the first text, which was read first, is taken for older than the second.
 fn is_outdated(clock: WallClock<'_>, first: &str, second: &str) -> bool {
     let read = |text, order| clock.version(text).extracted(&order_of(order));
     read(first, 1).is_older(&read(second, 2))

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use pomost_http::SystemClients;
 use pomost_models::{Lane, RunId, RunTrigger};
-use pomost_store::{Lease, Run, Store, sqlite::SqliteStore};
+use pomost_store::{Run, Store, sqlite::SqliteStore};
 use serde_json::json;
 
 use super::{super::RecordSink, *};
@@ -68,10 +68,6 @@ async fn written(rows: impl IntoIterator<Item = serde_json::Value>) -> MemorySin
         since: None,
         checkpoint: None,
     };
-    let lease = Lease {
-        name: "things".into(),
-        token: 1,
-    };
     let sink = MemorySink::default();
     let context = RunContext {
         source: &source,
@@ -79,7 +75,6 @@ async fn written(rows: impl IntoIterator<Item = serde_json::Value>) -> MemorySin
         lane: Lane::Live,
         sink: &sink,
         store: &*store,
-        lease: &lease,
     };
     let start = Checkpoint {
         pages: 3,
