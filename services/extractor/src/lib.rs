@@ -2,7 +2,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `run` | the runs of a flow: schedule, checkpoint, pages, batches, the end |
+//! | [`run`] | the runs of a flow: schedule, checkpoint, pages, batches, the end |
 //! | [`source`] | the source's requests and pages, without queues or a store |
 //! | [`paging`] | positions of pages, of each kind of paging |
 //! | [`rows`] | the records that rows make |
@@ -44,7 +44,8 @@ pub enum Scheduling {
     Off,
 }
 
-/// Extracts every flow by its schedule and takes the deliveries that sources send by themselves, until shutdown.
+/// Extracts every flow by its schedule and takes the deliveries that sources send by themselves,
+/// until shutdown.
 pub async fn serve(
     context: ServiceContext,
     clients: SystemClients,

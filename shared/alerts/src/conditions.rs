@@ -16,7 +16,8 @@ pub(super) struct AlertConditions<'a> {
     rules: &'a AlertRules,
     /// The start of this process: a flow that has never succeeded is overdue from here on.
     started_at: Timestamp,
-    /// The last success of each flow, as far as it is known. It is looked up again only when it is too old.
+    /// The last success of each flow, as far as it is known. It is looked up again only when it is
+    /// too old.
     last_successes: BTreeMap<String, Timestamp>,
 }
 
@@ -30,8 +31,8 @@ impl<'a> AlertConditions<'a> {
         }
     }
 
-    /// The current conditions: a text for each subject, without secrets and values of records. People know
-    /// of those that are `standing`.
+    /// The current conditions: a text for each subject, without secrets and values of records.
+    /// People know of those that are `standing`.
     pub(super) async fn current(
         &mut self,
         standing: &BTreeMap<String, String>,
@@ -42,7 +43,8 @@ impl<'a> AlertConditions<'a> {
         Ok(current)
     }
 
-    /// Systems that the project does not have any more are left out: nobody would find out that they are back.
+    /// Systems that the project does not have any more are left out: nobody would find out that
+    /// they are back.
     async fn outages(&self) -> Result<BTreeMap<String, String>> {
         let outages = self
             .context

@@ -1,9 +1,9 @@
 //! Alerts: people are told, once, what they have to know, and once more when it is over.
 //!
-//! [`conditions`] works out from the store, every few seconds and in one process for all, what people have to
-//! know. That is compared with the alerts that stand. A difference is posted and then recorded: a crash
-//! in between posts it twice, and what lasts is always posted. A condition that begins and ends between two
-//! checks is not noticed.
+//! [`conditions`] works out from the store, every few seconds and in one process for all, what
+//! people have to know. That is compared with the alerts that stand. A difference is posted and
+//! then recorded: a crash in between posts it twice, and what lasts is always posted. A condition
+//! that begins and ends between two checks is not noticed.
 
 mod conditions;
 
@@ -29,8 +29,8 @@ const LEASE_TTL: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Alerts people as the project says, until shutdown. A message that the hook does not accept is tried again
-/// later, and holds up no other.
+/// Alerts people as the project says, until shutdown. A message that the hook does not accept is
+/// tried again later, and holds up no other.
 pub async fn run(context: ServiceContext, hook: AlertHook) {
     let Some(rules) = &context.project.alerts else {
         return;
@@ -101,7 +101,8 @@ impl AlertSender<'_> {
         self.refused
             .retain(|subject, _| changes.contains_key(subject.as_str()));
         for (subject, change) in changes {
-            // The hook may take as long to answer as its time-out allows, and a lost lease ends the check.
+            // The hook may take as long to answer as its time-out allows, and a lost lease ends the
+            // check.
             store.renew_lease(&lease, LEASE_TTL).await?;
             self.send(subject, change).await?;
         }

@@ -1,7 +1,7 @@
 //! The archive: moves dead letters from their queue into the store.
 //!
-//! Letters come from the services, with a diagnosis, or from the broker, as batches that kept killing their
-//! workers.
+//! Letters come from the services, with a diagnosis, or from the broker, as batches that kept
+//! killing their workers.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ async fn archive(context: &ServiceContext, letters: &[DeadLetter]) {
     }
 }
 
-/// Stores letters, and closes those whose records were outdated by newer ones while the letters were on their way.
+/// Stores letters, and closes those whose records were outdated by newer ones while the letters
+/// were on their way.
 async fn store_letters(
     store: &dyn Store,
     letters: &[DeadLetter],

@@ -81,8 +81,8 @@ impl SlotOutcomes {
     /// The character of a slot that has not settled.
     pub const WAITING: char = '.';
 
-    /// The character of a slot that no record is known to have: a batch has outcomes of later slots, but was not
-    /// recorded with this one. Nobody waits for it.
+    /// The character of a slot that no record is known to have: a batch has outcomes of later slots,
+    /// but was not recorded with this one. Nobody waits for it.
     pub const VACANT: char = '_';
 
     /// A batch of `size` records of which none has settled.

@@ -310,8 +310,8 @@ pub trait Store: Send + Sync + 'static {
     /// How many open dead letters of each flow died since then; flows with none are left out.
     async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>>;
 
-    /// When the newest successful run of this flow was requested: one that read its source and all of whose records
-    /// have settled, not all of them as dead letters.
+    /// The time at which the newest successful run of this flow was requested: a run that read its
+    /// source, and whose records have all settled, not all of them as dead.
     async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>>;
 }
 

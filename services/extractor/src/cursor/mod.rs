@@ -20,9 +20,9 @@ pub use wall_clock::WallClock;
 /// Length limit of a cursor, in bytes: longer than the URLs that servers take.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// The value of `$cursor` in a run: the requested start, or else the flow's stored cursor less its overlap,
-/// or else the flow's start, if it has one. The error says what the overlap needs, or what is wrong with the
-/// requested start.
+/// The value of `$cursor` in a run: the requested start, or else the flow's stored cursor less its
+/// overlap, or else the flow's start, if it has one. The error says what the overlap needs, or what
+/// is wrong with the requested start.
 pub fn start_of_run(
     extract: &ExtractRules,
     cursor: &CursorRules,
@@ -43,8 +43,8 @@ pub fn start_of_run(
     }
 }
 
-/// Checks a start that somebody names against the stored cursor, or else against the flow's start, which show
-/// the kind of value that the source takes. The error says what was expected.
+/// Checks a start that somebody names against the stored cursor, or else against the flow's start,
+/// which show the kind of value that the source takes. The error says what was expected.
 pub fn check_start(cursor: &CursorRules, stored: Option<&str>, named: &str) -> Result<(), String> {
     if named.is_empty() || named.len() > MAX_BYTES {
         return Err(format!(
@@ -98,8 +98,8 @@ pub(crate) fn is_past(text: &str, now: Timestamp, clock: WallClock<'_>) -> bool 
         .is_ok_and(|number| since_1970(number) > now.as_nanosecond())
 }
 
-/// True if a cursor is certainly a time later than `moment`. A number may be anything: it counts as a time
-/// if it lies within two days after the moment.
+/// True if a cursor is certainly a time later than `moment`. A number may be anything: it counts as
+/// a time if it lies within two days after the moment.
 pub fn is_certainly_later(text: &str, moment: Timestamp, clock: WallClock<'_>) -> bool {
     const TWO_DAYS: SignedDuration = SignedDuration::from_hours(48);
     let beyond = moment.saturating_add(TWO_DAYS).unwrap_or(moment);

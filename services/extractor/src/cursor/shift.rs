@@ -11,8 +11,8 @@ use jiff::{
 
 use super::wall_clock::{self, WallClock, sortable_date_time};
 
-/// The value from which a run asks for changes: the cursor less its overlap, and early enough that no
-/// change is missed if the clock was put back since: the clock of a time without a zone, or the
+/// The value from which a run asks for changes: the cursor less its overlap, and early enough that
+/// no change is missed if the clock was put back since: the clock of a time without a zone, or the
 /// one from whose times an expression made instants (`converted_from`).
 pub(super) fn with_overlap(
     text: &str,
@@ -66,8 +66,8 @@ pub(super) fn shifted(text: &str, by: SignedDuration) -> Result<String, String> 
         .into())
 }
 
-/// Length in nanoseconds of the unit in which a number counts the time since 1970. The number's size tells
-/// the unit: a number of twelve digits would lie beyond the year 5000 in seconds.
+/// Length in nanoseconds of the unit in which a number counts the time since 1970. The number's
+/// size tells the unit: a number of twelve digits would lie beyond the year 5000 in seconds.
 pub(super) fn unit_nanoseconds(number: i64) -> i128 {
     match number.unsigned_abs() {
         0..100_000_000_000 => 1_000_000_000,
@@ -77,7 +77,8 @@ pub(super) fn unit_nanoseconds(number: i64) -> i128 {
     }
 }
 
-/// Writes an instant with the offset and the decimals of `text`: a source may compare times as mere text.
+/// Writes an instant with the offset and the decimals of `text`: a source may compare times as mere
+/// text.
 fn instant_written_like(time: Timestamp, text: &str) -> String {
     let printer = DateTimePrinter::new().precision(decimals(text));
     match Pieces::parse(text).ok().and_then(|pieces| pieces.offset()) {
@@ -88,7 +89,8 @@ fn instant_written_like(time: Timestamp, text: &str) -> String {
     }
 }
 
-/// Writes a time with the separator and the decimals of `text`, and without the parts that it leaves out.
+/// Writes a time with the separator and the decimals of `text`, and without the parts that it
+/// leaves out.
 fn written_like(time: DateTime, text: &str) -> String {
     let separator = if text.contains(' ') { b' ' } else { b'T' };
     let printer = DateTimePrinter::new()

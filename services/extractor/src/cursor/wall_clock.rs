@@ -34,8 +34,9 @@ impl<'a> From<Option<&'a TimeZone>> for WallClock<'a> {
 }
 
 impl WallClock<'_> {
-    /// The version that a text stands for. Of two times in a fold nobody can tell which is the earlier one, so
-    /// all times of a fold are ordered as its first one, and then by the order of extraction.
+    /// The version that a text stands for. Of two times in a fold nobody can tell which is the
+    /// earlier one, so all times of a fold are ordered as its first one, and then by the order of
+    /// extraction.
     pub fn version(self, text: &str) -> Version {
         let version = Version::new(text);
         let fold = sortable_date_time(text).and_then(|time| self.fold_around(time));
@@ -45,7 +46,8 @@ impl WallClock<'_> {
         }
     }
 
-    /// The earliest time that the clock may have shown since it showed `shown`, or since `overlap` before that.
+    /// The earliest time that the clock may have shown since it showed `shown`, or since `overlap`
+    /// before that.
     pub fn earliest(self, shown: DateTime, overlap: SignedDuration) -> DateTime {
         let plainly = shown.saturating_sub(overlap);
         match self {
@@ -81,7 +83,8 @@ impl WallClock<'_> {
 }
 
 /// The version that an instant stands for which an expression made of a time on a zone's clock. An
-/// instant that was made of a time in a fold is ordered as the fold's first one, whichever was meant.
+/// instant that was made of a time in a fold is ordered as the fold's first one, whichever was
+/// meant.
 pub(crate) fn converted_version(text: &str, zone: &TimeZone) -> Version {
     let first = |time: Timestamp| {
         let fold = WallClock::Of(zone).fold_around(zone.to_datetime(time))?;
@@ -104,8 +107,8 @@ pub(super) fn earliest_instant(
     zone.to_ambiguous_timestamp(earliest).earlier().ok()
 }
 
-/// Reads a date and a time of day without a zone, if they are written so that their order as text is
-/// the order of the times.
+/// Reads a date and a time of day without a zone, if they are written so that their order as text
+/// is the order of the times.
 pub(super) fn sortable_date_time(text: &str) -> Option<DateTime> {
     let bytes = text.as_bytes();
     let is_sorted = bytes.len() >= "2026-10-25 02:00".len()
@@ -124,7 +127,8 @@ fn minute_written_like(time: DateTime, text: &str) -> String {
     format!("{}{}{}", time.date(), &text[10..11], time.strftime("%H:%M"))
 }
 
-/// `None` if the zone's clock cannot show such a time, or the time is too far from now to calculate with.
+/// `None` if the zone's clock cannot show such a time, or the time is too far from now to calculate
+/// with.
 fn earliest(zone: &TimeZone, shown: DateTime, overlap: SignedDuration) -> Option<DateTime> {
     const A_DAY: SignedDuration = SignedDuration::from_hours(24);
     let since = zone
@@ -137,7 +141,8 @@ fn earliest(zone: &TimeZone, shown: DateTime, overlap: SignedDuration) -> Option
     let put_back = zone
         .following(since)
         .take_while(|transition| transition.timestamp() < soon);
-    // One second earlier, since some sources list only changes later than the time they are asked for.
+    // One second earlier, since some sources list only changes later than the time they are asked
+    // for.
     let begins = put_back.map(|transition| {
         transition
             .offset()
@@ -175,8 +180,8 @@ fn folds(zone: &TimeZone, year: i16) -> impl Iterator<Item = Range<DateTime>> {
     })
 }
 
-/// The zones by whose clocks somebody may do business. Antarctica is left out: a station there puts its clock
-/// back by two hours, which would double the fold of every clock in Europe.
+/// The zones by whose clocks somebody may do business. Antarctica is left out: a station there puts
+/// its clock back by two hours, which would double the fold of every clock in Europe.
 static ZONES: LazyLock<Vec<TimeZone>> = LazyLock::new(|| {
     let names = tz::db()
         .available()
@@ -186,12 +191,12 @@ static ZONES: LazyLock<Vec<TimeZone>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The years whose folds are known. A year is calculated once, which takes long, and records may name
-/// any year.
+/// The years whose folds are known. A year is calculated once, which takes long, and records may
+/// name any year.
 const YEARS: Range<i16> = 1970..2200;
 
-/// The folds of a year on any clock on earth. Folds that overlap are united, so that all their times are
-/// ordered as one first time.
+/// The folds of a year on any clock on earth. Folds that overlap are united, so that all their
+/// times are ordered as one first time.
 fn folds_anywhere(year: i16) -> Arc<[Range<DateTime>]> {
     static KNOWN: RwLock<BTreeMap<i16, Arc<[Range<DateTime>]>>> = RwLock::new(BTreeMap::new());
     if !YEARS.contains(&year) {

@@ -1,4 +1,5 @@
-//! The worker of `extract.<flow>`: it fetches the records whose deliveries say only that they changed.
+//! The worker of `extract.<flow>`: it fetches the records whose deliveries say only that they
+//! changed.
 
 mod fetched_batch;
 mod record_fetch;

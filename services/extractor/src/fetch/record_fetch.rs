@@ -58,8 +58,8 @@ impl<'a> RecordFetch<'a> {
         }
     }
 
-    /// Fetches a record. The answer is as new as the moment before the request: it has every change that was
-    /// delivered until then, and a later answer has no less.
+    /// Fetches a record. The answer is as new as the moment before the request: it has every change
+    /// that was delivered until then, and a later answer has no less.
     pub(super) async fn fetch(&self, delivered: &Record) -> FetchOutcome {
         if !self.permit.holds() {
             return FetchOutcome::NotAsked;
@@ -107,7 +107,8 @@ impl<'a> RecordFetch<'a> {
         match row {
             Ok(row) => FetchOutcome::Record(Record { slot, ..row.record }),
             Err(refused) => {
-                // A message that is redelivered must make the same letter, which is known by its version.
+                // A message that is redelivered must make the same letter, which is known by its
+                // version.
                 let version = delivered.version.clone();
                 let record = Record {
                     slot,

@@ -25,14 +25,15 @@ use super::{
 };
 use crate::source::Source;
 
-/// Period in which requests for one batch are begun. The rest of the batch is handed back, since a delivery must
-/// be acknowledged within 10 minutes.
+/// Period in which requests for one batch are begun. The rest of the batch is handed back, since a
+/// delivery must be acknowledged within 10 minutes.
 const REQUEST_PERIOD: Duration = Duration::from_secs(120);
 
 /// Number of bytes of fetched records held of one batch. The rest of the batch is handed back.
 const MAX_HELD_BYTES: usize = 8 * 1024 * 1024;
 
-/// Number of batches of one flow that are worked on at a time, at most. Each may be of a single record.
+/// Number of batches of one flow that are worked on at a time, at most. Each may be of a single
+/// record.
 const MAX_BATCHES: usize = 16;
 
 /// Fetches the records that a source delivered to one flow, at the source's pace.
@@ -43,8 +44,9 @@ pub(crate) struct FetchHandler {
 
 #[async_trait]
 impl MessageHandler for FetchHandler {
-    /// Publishes and awaits the confirms, records the outcomes; then the message is acknowledged. A crash in
-    /// between has the records fetched again; they are published again as newer and unchanged.
+    /// Publishes and awaits the confirms, records the outcomes; then the message is acknowledged. A
+    /// crash in between has the records fetched again; they are published again as newer and
+    /// unchanged.
     async fn handle(&self, mut batch: Batch) -> Result<(), HandlerError> {
         let (began, was_down) = (Instant::now(), self.is_closed());
         let delivered = std::mem::take(&mut batch.records);
@@ -67,13 +69,14 @@ impl MessageHandler for FetchHandler {
 }
 
 impl FetchHandler {
-    /// Number of batches worked on at a time, so that as many requests are in flight as the source takes.
+    /// Number of batches worked on at a time, so that as many requests are in flight as the source
+    /// takes.
     pub(crate) fn concurrency(&self) -> usize {
         self.source.client.concurrency().clamp(1, MAX_BATCHES)
     }
 
-    /// Asks about each record, and returns the outcomes in the records' order. At shutdown, requests in flight
-    /// are cut off: they only read.
+    /// Asks about each record, and returns the outcomes in the records' order. At shutdown,
+    /// requests in flight are cut off: they only read.
     async fn fetch_all(&self, batch: &Batch, delivered: &[Record]) -> Vec<FetchOutcome> {
         let (until, held_bytes) = (Instant::now() + REQUEST_PERIOD, AtomicUsize::new(0));
         let shutdown = &self.context.shutdown;

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, header};
 
-/// The target of the first link with this relation. Headers that cannot be read are skipped: an answer
-/// without a link is the last page.
+/// The target of the first link with this relation. Headers that cannot be read are skipped: an
+/// answer without a link is the last page.
 pub(super) fn target(headers: &HeaderMap, relation: &str) -> Option<String> {
     let values = headers
         .get_all(header::LINK)
@@ -15,8 +15,8 @@ pub(super) fn target(headers: &HeaderMap, relation: &str) -> Option<String> {
         .map(|(target, _)| target.to_owned())
 }
 
-/// The links of one header: each target in angle brackets, with its parameters up to the comma before
-/// the next link.
+/// The links of one header: each target in angle brackets, with its parameters up to the comma
+/// before the next link.
 fn links(value: &str) -> Vec<(&str, &str)> {
     let mut links = Vec::new();
     let mut rest = value;
@@ -31,7 +31,8 @@ fn links(value: &str) -> Vec<(&str, &str)> {
     links
 }
 
-/// The index of the separator that ends a link or a parameter. A separator in a quoted value ends nothing.
+/// The index of the separator that ends a link or a parameter. A separator in a quoted value ends
+/// nothing.
 fn end_at(separator: char, parameters: &str) -> usize {
     let (mut quoted, mut escaped) = (false, false);
     let ends = |c: char| {
@@ -43,8 +44,8 @@ fn end_at(separator: char, parameters: &str) -> usize {
     parameters.find(ends).unwrap_or(parameters.len())
 }
 
-/// True if `rel` names the relation. Relations are separated by spaces and compared without regard to
-/// case (§2.1.1, §3.3).
+/// True if `rel` names the relation. Relations are separated by spaces and compared without regard
+/// to case (§2.1.1, §3.3).
 fn has_relation(parameters: &str, relation: &str) -> bool {
     let mut rest = parameters;
     let parameters = std::iter::from_fn(|| {

@@ -12,8 +12,9 @@ const MAX_EMPTY_PAGES: usize = 10_000;
 /// listing repeats a page if as many rows were inserted before it as a page holds.
 const MAX_REPEATED_PAGES: usize = 1;
 
-/// The positions and pages of one listing so far, pages by a hash of their rows. Without it, a source
-/// that names a page twice, or answers every page with the same rows, would be read for ever.
+/// The positions and pages of one listing so far, pages by a hash of their rows. Without it, a
+/// source that names a page twice, or answers every page with the same rows, would be read for
+/// ever.
 #[derive(Default)]
 pub(crate) struct LoopGuard {
     positions: HashSet<PagePosition>,
@@ -23,8 +24,8 @@ pub(crate) struct LoopGuard {
 }
 
 impl LoopGuard {
-    /// Checks a page whose rows have all arrived; `rows` is their hash, if there are any. The error says
-    /// why reading on would not end.
+    /// Checks a page whose rows have all arrived; `rows` is their hash, if there are any. The error
+    /// says why reading on would not end.
     pub(crate) fn check(
         &mut self,
         position: &PagePosition,

@@ -1,4 +1,5 @@
-//! The pages of a listing: their positions, the `Link` header, and the end of sources that have none.
+//! The pages of a listing: their positions, the `Link` header, and the end of sources that have
+//! none.
 
 mod link_header;
 mod loop_guard;

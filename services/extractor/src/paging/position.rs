@@ -40,8 +40,8 @@ impl PagePosition {
         }
     }
 
-    /// The page after this one, or `None` after the last. `rows` is the number of rows in the answer,
-    /// before any were left out.
+    /// The page after this one, or `None` after the last. `rows` is the number of rows in the
+    /// answer, before any were left out.
     pub fn next(
         &self,
         paginate: &Pagination,
@@ -67,8 +67,8 @@ impl PagePosition {
         }
     }
 
-    /// True if an answer named the position. The first one comes from the flow, and page numbers and
-    /// offsets are counted.
+    /// True if an answer named the position. The first one comes from the flow, and page numbers
+    /// and offsets are counted.
     pub fn is_from_answer(&self, paginate: &Pagination) -> bool {
         match self {
             PagePosition::First => false,
@@ -125,7 +125,8 @@ fn non_empty_text(found: &Value) -> Option<String> {
     text(found).filter(|text| !text.is_empty())
 }
 
-/// The name of the query parameter that takes [`PagePosition::value`], if the request does not place it.
+/// The name of the query parameter that takes [`PagePosition::value`], if the request does not
+/// place it.
 pub(crate) fn query_parameter(paginate: &Pagination) -> Option<&str> {
     match paginate {
         Pagination::None | Pagination::Next(_) | Pagination::Link(_) => None,

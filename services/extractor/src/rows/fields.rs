@@ -80,7 +80,8 @@ fn key_text(key: &Value) -> Result<String, String> {
     }
 }
 
-/// A row without a version is ordered by when it was read, as are all rows of a flow that names none.
+/// A row without a version is ordered by when it was read, as are all rows of a flow that names
+/// none.
 pub(super) fn read_version(
     rule: Option<PlacedExpression<'_>>,
     expected: Option<VersionType>,
@@ -97,7 +98,8 @@ pub(super) fn read_version(
         }
         None if found.is_text_like_a_number() => Ok(Some(Version::new(found.text).as_text())),
         Some(VersionType::Time) | None => {
-            // The type is checked, but the version is made below: of a time, it depends on the clock.
+            // The type is checked, but the version is made below: of a time, it depends on the
+            // clock.
             expected
                 .map(|expected| found.version_of_type(expected))
                 .transpose()?;
@@ -133,8 +135,8 @@ struct FoundText<'a> {
 }
 
 impl FoundText<'_> {
-    /// True if the source gave as text what looks like a number: it is ordered as text, and is text in
-    /// expressions.
+    /// True if the source gave as text what looks like a number: it is ordered as text, and is text
+    /// in expressions.
     fn is_text_like_a_number(&self) -> bool {
         matches!(self.value, Value::TStr(_)) && matches!(given(&self.text, false), Value::Num(_))
     }

@@ -1,7 +1,7 @@
 //! The records that a source's rows make, as pure functions of the row and its flow.
 //!
-//! [`RowRules`] are the flow's expressions, `fields` evaluates them on a row. A row that is no record of
-//! its flow is a [`RefusedRow`], and its neighbours go on without it.
+//! [`RowRules`] are the flow's expressions, `fields` evaluates them on a row. A row that is no
+//! record of its flow is a [`RefusedRow`], and its neighbours go on without it.
 
 mod fields;
 mod rules;
@@ -16,8 +16,8 @@ use crate::cursor::WallClock;
 use fields::RecordFields;
 pub use rules::RowRules;
 
-/// Length limit of a record, in bytes. It travels beside the record that is mapped from it, and brokers
-/// take messages of at least 16 MiB (RabbitMQ 4).
+/// Length limit of a record, in bytes. It travels beside the record that is mapped from it, and
+/// brokers take messages of at least 16 MiB (RabbitMQ 4).
 const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
 /// A record, and the value of the cursor in its row.
@@ -77,9 +77,9 @@ pub fn read_deletion(
     })
 }
 
-/// Makes the record of a row that awaits its fetch, with the headers that the fetch needs. Its key is read
-/// from the row as it was delivered, if that is possible, and may be another record's: so its dead letter
-/// has none.
+/// Makes the record of a row that awaits its fetch, with the headers that the fetch needs. Its key
+/// is read from the row as it was delivered, if that is possible, and may be another record's: so
+/// its dead letter has none.
 pub fn read_unfetched_row<'a>(
     rules: impl Into<RowRules<'a>>,
     row: &Value,
@@ -100,8 +100,8 @@ pub fn read_unfetched_row<'a>(
     }
 }
 
-/// Refuses a listed row that the source would not give, and keeps it as it was listed, so that the source
-/// can be asked about it again.
+/// Refuses a listed row that the source would not give, and keeps it as it was listed, so that the
+/// source can be asked about it again.
 pub fn refuse_listed_row<'a>(
     rules: impl Into<RowRules<'a>>,
     row: &Value,

@@ -24,14 +24,15 @@ pub struct Checkpoint {
     pub reached: Option<Version>,
     #[serde(default, rename = "began")]
     pub began_at: Option<Timestamp>,
-    /// The flow's stored cursor when the run began, empty if there was none. `None` in checkpoints of earlier
-    /// versions.
+    /// The flow's stored cursor when the run began, empty if there was none. `None` in checkpoints
+    /// of earlier versions.
     #[serde(default, rename = "found")]
     pub cursor_at_start: Option<String>,
     /// The last sync token that an answer named.
     #[serde(default, rename = "token")]
     pub sync_token: Option<String>,
-    /// An answer should have named a sync token: one other than 204 and 304, which say that nothing is new.
+    /// An answer should have named a sync token: one other than 204 and 304, which say that nothing
+    /// is new.
     #[serde(default, rename = "spoke")]
     pub expects_token: bool,
     /// The run was restarted, since the source had forgotten the place at which it was to begin.
@@ -116,7 +117,8 @@ impl Checkpoint {
             position: Some(position),
             since,
             cursor_at_start: Some(stored.clone().unwrap_or_default()),
-            // Only values have an order in which a cursor can be reached; tokens replace each other.
+            // Only values have an order in which a cursor can be reached; tokens replace each
+            // other.
             reached: stored.filter(|_| is_value).map(Version::new),
             began_at: Some(Timestamp::now()),
             cursor_is_text: context.cursor_is_text().await?,

@@ -1,4 +1,5 @@
-//! The type of a flow's cursors, remembered from run to run: text that looks like numbers, or numbers.
+//! The type of a flow's cursors, remembered from run to run: text that looks like numbers, or
+//! numbers.
 //!
 //! In expressions, such a cursor has to be text, as the source gave it.
 
@@ -9,7 +10,8 @@ use crate::error::Error;
 const TEXT: &str = "text";
 
 impl RunContext<'_> {
-    /// True if the last run that had a cursor found text. Until then, a cursor that is written as a number is one.
+    /// True if the last run that had a cursor found text. Until then, a cursor that is written as a
+    /// number is one.
     pub(super) async fn cursor_is_text(&self) -> Result<bool, Error> {
         let known = self.store.cursor(&self.cursor_type_name()).await?;
         Ok(known.as_deref() == Some(TEXT))
@@ -30,8 +32,8 @@ impl RunContext<'_> {
             .await?)
     }
 
-    /// A name beside the flow's cursor that no flow has, so that services of the version before read the
-    /// cursor itself as they did.
+    /// A name beside the flow's cursor that no flow has, so that services of the version before
+    /// read the cursor itself as they did.
     fn cursor_type_name(&self) -> String {
         format!("type:{}", self.run.flow)
     }

@@ -22,8 +22,9 @@ pub async fn extract(context: &RunContext<'_>, lease: &Lease) -> Result<(), Erro
     context.finish(lease, &end).await
 }
 
-/// Reads a run from a checkpoint to the last page. Each page is put into the sink, and then its progress is
-/// recorded. A crash between the two has the page put again, in batches of the same ids.
+/// Reads a run from a checkpoint to the last page. Each page is put into the sink, and then its
+/// progress is recorded. A crash between the two has the page put again, in batches of the same
+/// ids.
 pub async fn read_to_end(
     context: &RunContext<'_>,
     mut checkpoint: Checkpoint,
@@ -42,7 +43,8 @@ pub async fn read_to_end(
             }
             read => read?,
         };
-        // Another listing, or the same one from its start, may have the same pages without leading in a circle.
+        // Another listing, or the same one from its start, may have the same pages without leading
+        // in a circle.
         if !is_same_listing(&position, &checkpoint) || checkpoint.restarted != was_restarted {
             memory = ListingMemory::default();
         }
@@ -56,8 +58,8 @@ fn is_same_listing(position: &RunPosition, next: &Checkpoint) -> bool {
         .is_some_and(|next| next.part == position.part && next.window == position.window)
 }
 
-/// Reads one page, and returns the checkpoint after it. A page that breaks off is requested again: the
-/// rows that were put already are put again in batches of the same ids.
+/// Reads one page, and returns the checkpoint after it. A page that breaks off is requested again:
+/// the rows that were put already are put again in batches of the same ids.
 async fn read_page(
     context: &RunContext<'_>,
     checkpoint: &Checkpoint,

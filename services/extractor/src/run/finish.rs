@@ -16,9 +16,9 @@ const CONTRADICTED: &str = "the source listed what is less than the text that it
      format, datetime makes some that compare";
 
 impl RunContext<'_> {
-    /// Ends the run in the store and moves the flow's cursor. The cursor moves only here, when every page has
-    /// been put, since pages need not be in its order. A cursor that somebody has set since the run began stays
-    /// as it was set.
+    /// Ends the run in the store and moves the flow's cursor. The cursor moves only here, when
+    /// every page has been put, since pages need not be in its order. A cursor that somebody has
+    /// set since the run began stays as it was set.
     pub(super) async fn finish(&self, lease: &Lease, end: &Checkpoint) -> Result<(), Error> {
         let stored = self.store.cursor(&self.run.flow).await?;
         let was_set = end
@@ -39,10 +39,11 @@ impl RunContext<'_> {
 
     /// The flow's new cursor; `None` if it stays as it is.
     ///
-    /// A value never moves back, so a run from an earlier `--since` leaves it where it is. It also stays after a
-    /// run from a later one: the changes in between would never be read. Of a token that was named nobody knows
-    /// whether it is later, so it does not count. After a restart, the values that the source has forgotten are
-    /// not compared with, and neither is a text that the source orders in another way.
+    /// A value never moves back, so a run from an earlier `--since` leaves it where it is. It also
+    /// stays after a run from a later one: the changes in between would never be read. Of a token
+    /// that was named nobody knows whether it is later, so it does not count. After a restart, the
+    /// values that the source has forgotten are not compared with, and neither is a text that the
+    /// source orders in another way.
     fn next_cursor(
         &self,
         rules: &CursorRules,
@@ -105,8 +106,8 @@ impl RunContext<'_> {
     }
 }
 
-/// The later of the stored cursor and the reached one; the reached one if the stored one was set in another
-/// notation of times.
+/// The later of the stored cursor and the reached one; the reached one if the stored one was set in
+/// another notation of times.
 fn further(stored: Option<Version>, reached: Option<Version>) -> Option<Version> {
     match (stored, reached) {
         (Some(stored), Some(reached)) if !reached.compares_with(&stored) => Some(reached),

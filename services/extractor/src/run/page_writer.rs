@@ -25,7 +25,8 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 /// Number of keys of a sweep that wait to be recorded, before a page ends that has more.
 const MAX_WAITING_KEYS: usize = 10_000;
 
-/// Makes batches of the rows between two checkpoints: of one page, or of the pages of several parents.
+/// Makes batches of the rows between two checkpoints: of one page, or of the pages of several
+/// parents.
 pub(super) struct PageWriter<'a> {
     context: &'a RunContext<'a>,
     /// The checkpoint before the page.
@@ -108,8 +109,9 @@ impl<'a> PageWriter<'a> {
         Ok(())
     }
 
-    /// Adds one row, and puts the rows that wait once they are enough. When that is depends on the rows alone
-    /// and not on how they arrive, so that a page that is read again makes the same batches.
+    /// Adds one row, and puts the rows that wait once they are enough. When that is depends on the
+    /// rows alone and not on how they arrive, so that a page that is read again makes the same
+    /// batches.
     pub(super) async fn add(
         &mut self,
         row: Result<ExtractedRow, Box<RefusedRow>>,
@@ -152,8 +154,8 @@ impl<'a> PageWriter<'a> {
         Ok(end)
     }
 
-    /// Records the keys of a sweep in the midst of a page if many wait, so that a page of any length is read
-    /// in bounded memory. The run's checkpoint stays before the page.
+    /// Records the keys of a sweep in the midst of a page if many wait, so that a page of any
+    /// length is read in bounded memory. The run's checkpoint stays before the page.
     async fn record_keys(&mut self) -> Result<(), Error> {
         let UnrecordedProgress {
             listed, forgotten, ..
@@ -180,8 +182,8 @@ impl<'a> PageWriter<'a> {
         self.context.sink.record_progress(&progress, rows).await
     }
 
-    /// Notes the key of a row for the sweep. The source also lists a row that is refused, as far as its key can
-    /// be read.
+    /// Notes the key of a row for the sweep. The source also lists a row that is refused, as far as
+    /// its key can be read.
     fn note_key(&mut self, row: &Result<Record, Box<RefusedRow>>) {
         let UnrecordedProgress {
             listed, forgotten, ..
@@ -227,7 +229,8 @@ impl<'a> PageWriter<'a> {
             self.batches += 1;
             batches.push(batch);
         }
-        // A batch of refused rows alone makes no message, but its slots count: its letters settle them.
+        // A batch of refused rows alone makes no message, but its slots count: its letters settle
+        // them.
         let with_records: Vec<&Batch> = batches
             .iter()
             .filter(|batch| !batch.records.is_empty())
@@ -235,8 +238,8 @@ impl<'a> PageWriter<'a> {
         self.context.sink.put(&with_records, &letters).await
     }
 
-    /// Makes a batch of rows, in which each row has a slot; dead letters of the refused ones are added to
-    /// `letters`.
+    /// Makes a batch of rows, in which each row has a slot; dead letters of the refused ones are
+    /// added to `letters`.
     fn batch(
         &self,
         rows: impl Iterator<Item = Result<Record, Box<RefusedRow>>>,

@@ -7,9 +7,10 @@ use tracing::warn;
 use super::{Checkpoint, RunContext, RunPart, RunPosition, route};
 use crate::{cursor::CursorKind, error::Error};
 
-/// Decides what follows on a failed request. A run that began at a token or a link which the source does not
-/// have any more (404, 410, or a class `gone` by a rule) restarts where the flow's first run began: tokens
-/// expire, and asking for one again does not bring it back. A text from the rows may be a token as well.
+/// Decides what follows on a failed request. A run that began at a token or a link which the source
+/// does not have any more (404, 410, or a class `gone` by a rule) restarts where the flow's first
+/// run began: tokens expire, and asking for one again does not bring it back. A text from the rows
+/// may be a token as well.
 pub(super) fn after_failure(
     context: &RunContext<'_>,
     checkpoint: Checkpoint,
@@ -22,7 +23,8 @@ pub(super) fn after_failure(
     let Some(cursor) = cursor else {
         return Err(failure.into());
     };
-    // From the flow's start, or after a restart, there is nowhere else to begin: the system itself is gone.
+    // From the flow's start, or after a restart, there is nowhere else to begin: the system itself
+    // is gone.
     let expired = checkpoint
         .since
         .as_deref()

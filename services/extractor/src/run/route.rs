@@ -55,8 +55,8 @@ pub(super) fn after(
     start(flow, part, since).map(Some)
 }
 
-/// True if everything is read from this start on: by a flow without a cursor, and by one with a token or a
-/// link that has none yet. A value, even the start, may leave records out.
+/// True if everything is read from this start on: by a flow without a cursor, and by one with a
+/// token or a link that has none yet. A value, even the start, may leave records out.
 pub(super) fn reads_everything(flow: &Flow, since: Option<&str>) -> bool {
     let cursor = flow.extract.cursor.as_ref();
     cursor.is_none_or(|cursor| cursor.value().is_none() && since == cursor.start.as_deref())

@@ -18,8 +18,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// Pause after the store or the broker failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// Extracts a flow whenever a run is due or requested, until shutdown. Any number of replicas may do so for the
-/// same flow: its lease lets one of them extract at a time.
+/// Extracts a flow whenever a run is due or requested, until shutdown. Any number of replicas may
+/// do so for the same flow: its lease lets one of them extract at a time.
 pub(crate) async fn schedule(context: ServiceContext, source: Source, scheduling: Scheduling) {
     let scheduler = FlowScheduler {
         context: &context,
@@ -65,8 +65,8 @@ impl FlowScheduler<'_> {
         else {
             return Ok(false);
         };
-        // A shutdown cuts an extraction off between two steps; its run goes on from the last confirmed
-        // page, at once where the lease was given back.
+        // A shutdown cuts an extraction off between two steps; its run goes on from the last
+        // confirmed page, at once where the lease was given back.
         let extracted = context
             .shutdown
             .run_until_cancelled(self.extract_under(&lease))
@@ -78,7 +78,8 @@ impl FlowScheduler<'_> {
     async fn extract_under(&self, lease: &Lease) -> Result<bool, Error> {
         let run = match self.open_run().await? {
             Some(run) => Some(run),
-            // It is looked at again, now under the lease: another replica may have done the run meanwhile.
+            // It is looked at again, now under the lease: another replica may have done the run
+            // meanwhile.
             None if self.is_due().await? => {
                 self.request_run().await?;
                 self.open_run().await?
@@ -130,7 +131,8 @@ impl FlowScheduler<'_> {
     }
 }
 
-/// Extracts a run while the lease is renewed; when the lease is lost, the extraction stops where it is.
+/// Extracts a run while the lease is renewed; when the lease is lost, the extraction stops where it
+/// is.
 async fn extract(
     service: &ServiceContext,
     source: &Source,
@@ -169,8 +171,8 @@ async fn extract(
     Ok(service.store().fail_run(lease, id, &reason(&error)).await?)
 }
 
-/// The reason that the store keeps. Unlike the log, it has the title of a web page that came in the place of
-/// an answer: people who list runs may know what the request was about.
+/// The reason that the store keeps. Unlike the log, it has the title of a web page that came in the
+/// place of an answer: people who list runs may know what the request was about.
 fn reason(error: &Error) -> String {
     match error {
         Error::Request(failure) => failure.with_title(),
@@ -178,9 +180,9 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// The lane of a run's records. Runs that catch up leave the live lane to new changes: a flow's first
-/// run, one from a start that somebody named, and one that reads everything where the source also delivers
-/// its changes.
+/// The lane of a run's records. Runs that catch up leave the live lane to new changes: a flow's
+/// first run, one from a start that somebody named, and one that reads everything where the source
+/// also delivers its changes.
 async fn lane(store: &dyn Store, flow: &Flow, run: &Run) -> Result<Lane, Error> {
     let catches_up = match &flow.extract.cursor {
         Some(_) => run.since.is_some() || store.cursor(&flow.name).await?.is_none(),

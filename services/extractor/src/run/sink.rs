@@ -8,16 +8,16 @@ use pomost_store::{Lease, PageProgress};
 
 use crate::error::Error;
 
-/// Takes the records that a run reads. Reading knows nothing of queues: an implementation may as well show the
-/// records, or collect them for a test.
+/// Takes the records that a run reads. Reading knows nothing of queues: an implementation may as
+/// well show the records, or collect them for a test.
 #[async_trait]
 pub trait RecordSink: Send + Sync {
-    /// Takes batches of records, and dead letters for the rows that are no records. When it returns, they
-    /// survive a crash of this process.
+    /// Takes batches of records, and dead letters for the rows that are no records. When it
+    /// returns, they survive a crash of this process.
     async fn put(&self, batches: &[&Batch], letters: &[DeadLetter]) -> Result<(), Error>;
 
-    /// Records progress, after everything before it was [put](RecordSink::put). `rows` is the number of rows
-    /// that were read for good with it.
+    /// Records progress, after everything before it was [put](RecordSink::put). `rows` is the
+    /// number of rows that were read for good with it.
     async fn record_progress(&self, progress: &PageProgress, rows: u64) -> Result<(), Error>;
 }
 
@@ -32,7 +32,8 @@ pub struct QueueSink<'a> {
 impl RecordSink for QueueSink<'_> {
     async fn put(&self, batches: &[&Batch], letters: &[DeadLetter]) -> Result<(), Error> {
         let backends = &self.context.backends;
-        // A full queue is waited for without limit: a page that is given up is read again from its first row.
+        // A full queue is waited for without limit: a page that is given up is read again from its
+        // first row.
         while let Err(error) =
             outbox::enter(backends, self.flow, Stage::Transform, batches, letters).await
         {

@@ -139,7 +139,8 @@ impl<'a> PageReader<'a> {
         !is_without_content(self.status)
     }
 
-    /// The token in the answer, once all rows have been read, if the listing looks for one and finds it.
+    /// The token in the answer, once all rows have been read, if the listing looks for one and
+    /// finds it.
     pub fn sync_token(&self) -> Result<Option<SyncToken>, Error> {
         let Some(rule) = self.listing.sync_token.as_ref().filter(|_| !self.is_empty) else {
             return Ok(None);
@@ -190,7 +191,8 @@ impl<'a> PageReader<'a> {
                 self.listing.request.label
             ))
         })?;
-        // A whole answer also names its own page, so of it only the records tell whether it repeats another.
+        // A whole answer also names its own page, so of it only the records tell whether it repeats
+        // another.
         if !self.is_whole {
             row.hash(&mut self.hash);
         }

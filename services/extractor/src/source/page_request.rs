@@ -87,7 +87,8 @@ impl Source {
     }
 
     /// Returns the answer while its body still arrives, or the whole of it where its rows lead to
-    /// requests of their own: those take long, and a source whose answer is read too slowly breaks it off.
+    /// requests of their own: those take long, and a source whose answer is read too slowly breaks
+    /// it off.
     async fn page_response(&self, request: OutgoingRequest<'_>) -> Result<PageResponse, Failure> {
         let extract = &self.flow.extract;
         if extract.fetch.is_some() || extract.for_each.is_some() {

@@ -38,7 +38,8 @@ impl Default for RetryBackoff {
 impl RetryBackoff {
     /// Waits until the request may be sent again, or returns the failure if another attempt would
     /// not help. A system that is down, is away, throttles or refuses our credentials is waited for
-    /// without limit; a failure that may pass is retried a few times; any other is returned at once.
+    /// without limit; a failure that may pass is retried a few times; any other is returned at
+    /// once.
     pub(crate) async fn wait(&mut self, source: &Source, failure: Failure) -> Result<(), Failure> {
         let is_down = source.client.is_down();
         let Some(pause) = self.next_pause(&failure, is_down) else {

@@ -12,8 +12,8 @@ use pomost_project::flow::FetchRequest;
 use super::{RetryBackoff, Source};
 use crate::error::Error;
 
-/// Headers of a request that wants a row only if it has changed. To such a request, 304 does not mean
-/// that the row is gone.
+/// Headers of a request that wants a row only if it has changed. To such a request, 304 does not
+/// mean that the row is gone.
 const CONDITION_HEADERS: [HeaderName; 2] = [IF_MODIFIED_SINCE, IF_NONE_MATCH];
 
 /// A row after the source was asked about it.
@@ -28,8 +28,8 @@ pub enum FetchedRow {
 }
 
 impl Source {
-    /// Asks about each row of a page, and returns them in the same order; without `extract.fetch`, the
-    /// rows stay as they were listed.
+    /// Asks about each row of a page, and returns them in the same order; without `extract.fetch`,
+    /// the rows stay as they were listed.
     pub async fn fetch_rows(
         &self,
         rows: Vec<Value>,
@@ -59,7 +59,8 @@ impl Source {
             let permit = SendPermit::default();
             match self.fetch_row(fetch, &row, variables, permit).await {
                 Ok(row) => return Ok(row),
-                // A request error would have the page read again, which would ask about all its rows again.
+                // A request error would have the page read again, which would ask about all its
+                // rows again.
                 Err(failure) => backoff
                     .wait(self, failure)
                     .await
@@ -68,8 +69,8 @@ impl Source {
         }
     }
 
-    /// Asks about a row once, if the permit still holds when its request may be sent. An error is the
-    /// source's fault, or may pass; a row that is at fault itself is a refused one.
+    /// Asks about a row once, if the permit still holds when its request may be sent. An error is
+    /// the source's fault, or may pass; a row that is at fault itself is a refused one.
     pub(crate) async fn fetch_row(
         &self,
         fetch: &FetchRequest,

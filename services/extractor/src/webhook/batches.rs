@@ -18,10 +18,10 @@ pub(super) struct OpenBatch {
 
 /// The batches and dead letters of a group of deliveries.
 ///
-/// The broker stores a message whole or not at all, and a message's slots follow on slots that are stored:
-/// whatever happens to it, no slot of its batch waits for ever. So each message has a batch of its own,
-/// apart from the first, which may go on with the batch of the message before. Each dead letter has a batch
-/// of its own for the same reason.
+/// The broker stores a message whole or not at all, and a message's slots follow on slots that are
+/// stored: whatever happens to it, no slot of its batch waits for ever. So each message has a batch
+/// of its own, apart from the first, which may go on with the batch of the message before. Each
+/// dead letter has a batch of its own for the same reason.
 pub(super) struct DeliveryBatches {
     /// One batch for each message.
     pub(super) batches: Vec<Batch>,

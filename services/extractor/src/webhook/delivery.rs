@@ -85,7 +85,8 @@ fn rows(
 /// Makes records of the rows of one delivery.
 struct RowReader<'a> {
     rules: RowRules<'a>,
-    /// The headers that are kept beside each row for asking about it; `None` if the rows are complete.
+    /// The headers that are kept beside each row for asking about it; `None` if the rows are
+    /// complete.
     headers: Option<Box<RawValue>>,
     variables: &'a Variables,
 }
@@ -101,8 +102,8 @@ impl RowReader<'_> {
     }
 }
 
-/// The headers that asking about the rows needs; null if it needs none, since they may be longer than the
-/// rows, and `None` if the source is not asked.
+/// The headers that asking about the rows needs; null if it needs none, since they may be longer
+/// than the rows, and `None` if the source is not asked.
 fn kept_headers(
     flow: &Flow,
     webhook: &WebhookRules,
@@ -119,8 +120,8 @@ fn kept_headers(
     )
 }
 
-/// The id of a delivery. Where the flow names its place, a delivery without one is refused: it could be any of
-/// those before.
+/// The id of a delivery. Where the flow names its place, a delivery without one is refused: it
+/// could be any of those before.
 fn delivery_id(
     webhook: &WebhookRules,
     request: &ReceivedRequest,

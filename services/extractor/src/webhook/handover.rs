@@ -22,8 +22,9 @@ pub(super) struct DeliveryHandover {
 }
 
 impl DeliveryHandover {
-    /// Publishes a group and awaits the confirms, then records it. A crash in between leaves records that are
-    /// not counted until they settle, and senders that deliver again; the ledger absorbs it.
+    /// Publishes a group and awaits the confirms, then records it. A crash in between leaves
+    /// records that are not counted until they settle, and senders that deliver again; the ledger
+    /// absorbs it.
     ///
     /// Returns an outcome for each delivery, and the batch that the next group may go on with.
     pub(super) async fn hand_on(
@@ -41,7 +42,8 @@ impl DeliveryHandover {
             return Ok((outcomes, open));
         };
         let (run, span) = (first.delivery.run, first.span.clone());
-        // The group is published in the trace of the first delivery, which links to the other deliveries' traces.
+        // The group is published in the trace of the first delivery, which links to the other
+        // deliveries' traces.
         for other in new
             .iter()
             .skip(1)

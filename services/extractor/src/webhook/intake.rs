@@ -1,4 +1,5 @@
-//! The intake of deliveries: they are handed on in groups, and each sender learns how its own ended.
+//! The intake of deliveries: they are handed on in groups, and each sender learns how its own
+//! ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -58,7 +59,8 @@ impl DeliveryIntake {
         (DeliveryIntake { pending: sender }, task.run(receiver))
     }
 
-    /// Hands a delivery on, and returns when its records are with the broker and counted, or cannot be.
+    /// Hands a delivery on, and returns when its records are with the broker and counted, or cannot
+    /// be.
     pub(super) async fn take(
         &self,
         delivery: VerifiedDelivery,
@@ -87,8 +89,8 @@ struct IntakeTask {
 }
 
 impl IntakeTask {
-    /// Hands deliveries on in groups. Those that arrive while a group is handed on are the next group, up to a
-    /// batch of records.
+    /// Hands deliveries on in groups. Those that arrive while a group is handed on are the next
+    /// group, up to a batch of records.
     async fn run(mut self, mut pending: mpsc::Receiver<PendingDelivery>) {
         let mut group = Vec::new();
         while let Some(first) = pending.recv().await {
@@ -110,13 +112,15 @@ impl IntakeTask {
         }
     }
 
-    /// Hands a group on within the time-out, and returns an outcome for each delivery; none if it failed.
+    /// Hands a group on within the time-out, and returns an outcome for each delivery; none if it
+    /// failed.
     async fn hand_on(&mut self, group: &mut [PendingDelivery]) -> Vec<DeliveryAcceptance> {
         let times = u32::try_from(row_count(group) / RECORDS_PER_TIMEOUT)
             .unwrap_or(u32::MAX)
             .saturating_add(1);
         let limit = self.timeout.saturating_mul(times);
-        // If this fails, it is unknown whether the broker has the last slots, so no others may follow on them.
+        // If this fails, it is unknown whether the broker has the last slots, so no others may
+        // follow on them.
         let open = self.open.take();
         let handed_on = timeout(limit, self.handover.hand_on(group, open)).await;
         let error = match handed_on {

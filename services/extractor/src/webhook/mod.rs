@@ -1,32 +1,35 @@
 //! Webhooks: what sources deliver by themselves.
 //!
-//! [`server`] holds the connections and [`routes`] answers one request. [`delivery`] reads it once [`verify`]
-//! believes it, as a pure function of the request and its flow. [`intake`] gathers deliveries into groups, whose
-//! [`handover`] to the broker and the store is in the [`batches`] that they make.
+//! [`server`] holds the connections and [`routes`] answers one request. [`delivery`] reads it once
+//! [`verify`] believes it, as a pure function of the request and its flow. [`intake`] gathers
+//! deliveries into groups, whose [`handover`] to the broker and the store is in the [`batches`]
+//! that they make.
 //!
-//! A delivery is answered with 2xx when the broker has confirmed its records and the store has counted
-//! them, in that order, and with 503 when that cannot be: its sender then delivers it again. Nothing is
-//! kept in between, so a crash loses nothing.
+//! A delivery is answered with 2xx when the broker has confirmed its records and the store has
+//! counted them, in that order, and with 503 when that cannot be: its sender then delivers it
+//! again. Nothing is kept in between, so a crash loses nothing.
 //!
-//! **Rows that are asked about.** A delivery to a flow with `extract.fetch` says little more than which
-//! records changed. Its rows are taken into `extract.<flow>` as they were delivered, whatever the state of the source,
-//! and [`crate::fetch`] asks about them from there. Each keeps its slot.
+//! **Rows that are asked about.** A delivery to a flow with `extract.fetch` says little more than
+//! which records changed. Its rows are taken into `extract.<flow>` as they were delivered, whatever
+//! the state of the source, and [`crate::fetch`] asks about them from there. Each keeps its slot.
 //!
-//! **Runs.** Everything that a source delivers to a flow within an hour (UTC) is one run. A run for each
-//! delivery would bury the others in every listing at a hundred a second, and a run without end would
-//! never settle. Every process calculates the hour's run id by itself, so there is nothing to agree upon, to
-//! keep open or to close: what has been delivered has been read to its end, and the run is settled
-//! whenever all of it is.
+//! **Runs.** Everything that a source delivers to a flow within an hour (UTC) is one run. A run for
+//! each delivery would bury the others in every listing at a hundred a second, and a run without
+//! end would never settle. Every process calculates the hour's run id by itself, so there is
+//! nothing to agree upon, to keep open or to close: what has been delivered has been read to its
+//! end, and the run is settled whenever all of it is.
 //!
-//! **Batches.** Deliveries that arrive while others are handed on are handed on together, in one message
-//! and one statement; alone, a delivery does not wait for others. A batch goes on over several messages
-//! until it has the flow's `batch_size` of slots, so a run has no more batches than one that reads pages.
+//! **Batches.** Deliveries that arrive while others are handed on are handed on together, in one
+//! message and one statement; alone, a delivery does not wait for others. A batch goes on over
+//! several messages until it has the flow's `batch_size` of slots, so a run has no more batches
+//! than one that reads pages.
 //!
-//! **Order.** Records without a version are ordered by their arrival, and records on pages by when their
-//! page was requested ([`pomost_models::Version::of_extraction`]): a delivery is never stale for a
-//! page that was requested before it. Where versions are given, they alone decide.
+//! **Order.** Records without a version are ordered by their arrival, and records on pages by when
+//! their page was requested ([`pomost_models::Version::of_extraction`]): a delivery is never stale
+//! for a page that was requested before it. Where versions are given, they alone decide.
 //!
-//! The listener speaks plain HTTP: a reverse proxy before it does TLS, and may hold slow senders off.
+//! The listener speaks plain HTTP: a reverse proxy before it does TLS, and may hold slow senders
+//! off.
 
 mod batches;
 mod delivery;
@@ -53,7 +56,8 @@ use crate::rows::RowRules;
 use intake::DeliveryIntake;
 use routes::{WebhookEndpoint, WebhookRoutes};
 
-/// The prefix of the ids of delivered batches, whose rows are read by the rules of `extract.webhook`.
+/// The prefix of the ids of delivered batches, whose rows are read by the rules of
+/// `extract.webhook`.
 pub const BATCH_PREFIX: &str = "webhook.";
 
 /// Takes deliveries for the flows of a project that have webhooks.
@@ -73,9 +77,9 @@ pub struct ReceiverLimits {
     /// Limit for the head of a request, and for an idle connection.
     pub head_timeout: Duration,
     pub body_timeout: Duration,
-    /// Limit for handing a group of deliveries on, and as long again for every further [`RECORDS_PER_TIMEOUT`]
-    /// records. Senders wait for as little as five seconds for their response, and a delivery may have to wait
-    /// for those before it.
+    /// Limit for handing a group of deliveries on, and as long again for every further
+    /// [`RECORDS_PER_TIMEOUT`] records. Senders wait for as little as five seconds for their
+    /// response, and a delivery may have to wait for those before it.
     pub intake_timeout: Duration,
     /// Number of connections at a time.
     pub max_connections: usize,
@@ -96,8 +100,8 @@ impl Default for ReceiverLimits {
 }
 
 impl WebhookReceiver {
-    /// Listens at the address, if the project has webhooks. If it has some and no address is given, a warning
-    /// is logged and nothing is taken.
+    /// Listens at the address, if the project has webhooks. If it has some and no address is given,
+    /// a warning is logged and nothing is taken.
     pub async fn bind(
         context: ServiceContext,
         address: Option<SocketAddr>,
@@ -129,8 +133,8 @@ impl WebhookReceiver {
         self.listener.as_ref()?.local_addr().ok()
     }
 
-    /// Takes deliveries until shutdown. Then no more are begun, and those in hand are finished within
-    /// [`pomost_runtime::shutdown::GRACE`].
+    /// Takes deliveries until shutdown. Then no more are begun, and those in hand are finished
+    /// within [`pomost_runtime::shutdown::GRACE`].
     pub async fn serve(self) {
         let Some(listener) = self.listener else {
             return;

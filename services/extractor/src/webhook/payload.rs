@@ -7,8 +7,8 @@ use pomost_project::webhook::WebhookRules;
 
 use super::{request::ReceivedRequest, response::Error};
 
-/// Decodes a delivery into one value, or into the rows of a format that has rows. The flow names the format,
-/// or else the `Content-Type`; without either it is JSON.
+/// Decodes a delivery into one value, or into the rows of a format that has rows. The flow names
+/// the format, or else the `Content-Type`; without either it is JSON.
 pub(super) fn read(webhook: &WebhookRules, request: &ReceivedRequest) -> Result<Vec<Value>, Error> {
     refuse_encoding(request)?;
     let format = format(webhook, request)?;

@@ -53,8 +53,8 @@ impl ReceivedRequest {
         self.headers_without(|_| false)
     }
 
-    /// The value of `$headers` where records are read. Headers with credentials are left out, since these
-    /// have no place in a record.
+    /// The value of `$headers` where records are read. Headers with credentials are left out, since
+    /// these have no place in a record.
     pub(super) fn headers_for_records(&self, verify: &Verification) -> Value {
         let token = match verify {
             Verification::Token(token) => match &token.place {

@@ -33,8 +33,8 @@ pub(super) struct WebhookRoutes {
     limits: ReceiverLimits,
     /// Memory for the deliveries in hand, in KiB.
     memory: Semaphore,
-    /// One permit for each core: reading a delivery computes for milliseconds, and more at a time would not end
-    /// sooner.
+    /// One permit for each core: reading a delivery computes for milliseconds, and more at a time
+    /// would not end sooner.
     readers: Semaphore,
 }
 
@@ -82,7 +82,8 @@ impl WebhookRoutes {
         endpoint.intake.take(delivery).await
     }
 
-    /// Reserves memory for a body. A body of unknown length may be as long as the longest one allowed.
+    /// Reserves memory for a body. A body of unknown length may be as long as the longest one
+    /// allowed.
     fn memory_for(
         &self,
         webhook: &WebhookRules,
@@ -140,8 +141,8 @@ impl WebhookRoutes {
 }
 
 impl WebhookEndpoint {
-    /// The span of a request, a child of the sender's span if the request names one. Names and fields follow
-    /// the OpenTelemetry HTTP conventions.
+    /// The span of a request, a child of the sender's span if the request names one. Names and
+    /// fields follow the OpenTelemetry HTTP conventions.
     fn span(&self, request: &Request<Incoming>) -> Span {
         let span = info_span!(
             target: telemetry::STAGE_SPANS,

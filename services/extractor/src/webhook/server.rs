@@ -17,8 +17,8 @@ use super::{ReceiverLimits, routes::WebhookRoutes};
 /// Length limit of a request's head, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Serves the connections of senders until shutdown. Then no more are accepted, and each ends after its
-/// current request.
+/// Serves the connections of senders until shutdown. Then no more are accepted, and each ends after
+/// its current request.
 pub(super) async fn serve(
     listener: TcpListener,
     routes: Arc<WebhookRoutes>,
@@ -34,7 +34,8 @@ pub(super) async fn serve(
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, routes.clone(), limits, shutdown.clone()));
                 }
-                // The process is out of file descriptors, most likely: other connections have to close first.
+                // The process is out of file descriptors, most likely: other connections have to
+                // close first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
@@ -52,7 +53,8 @@ async fn connection(
     limits: ReceiverLimits,
     shutdown: CancellationToken,
 ) {
-    // Without it, small responses wait for the sender's TCP acknowledgements. If it fails, they are only late.
+    // Without it, small responses wait for the sender's TCP acknowledgements. If it fails, they are
+    // only late.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let routes = routes.clone();

@@ -174,8 +174,8 @@ pub async fn the_last_success_is_the_newest_run_of_which_all_has_settled(store: 
     assert_eq!(success().await, Some(requested(empty).await));
 }
 
-/// A flow whose destination refuses every record is overdue, however often it runs. One record among the dead that
-/// crossed is a success.
+/// A flow whose destination refuses every record is overdue, however often it runs. A run in which
+/// one record crossed among dead ones is a success.
 pub async fn a_run_whose_records_all_died_is_no_success(store: Arc<dyn Store>) {
     let lease = lease(&store, "a", MINUTE).await;
     let run = async |outcomes: &[(u32, Outcome)]| {

@@ -244,8 +244,8 @@ pub async fn a_page_recorded_with_fewer_records_waits_for_no_others(store: Arc<d
     );
 }
 
-/// The outcomes of a first reading leave gaps, where records of it were never published. Nobody settles those, whether
-/// the outcomes come before the page is recorded anew or after that.
+/// The outcomes of a first reading leave gaps, where its records were never published. Nobody
+/// settles those, whether the outcomes come before the page is recorded again or after that.
 pub async fn a_page_read_again_with_fewer_rows_settles(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;

@@ -172,8 +172,8 @@ fn written(zone: &TimeZone, moment: Timestamp) -> String {
 }
 
 proptest! {
-    /// A record changes now and then, and each reading finds it as it is. However late and in whatever order what
-    /// was read comes to be applied, what was read last stays.
+    /// A record changes now and then, and each reading finds it as it is. However late and in
+    /// whatever order what was read comes to be applied, what was read last stays.
     #[test]
     fn what_was_read_last_stays_whatever_the_clock_shows(
         (zone, again) in put_back(),
@@ -201,7 +201,8 @@ proptest! {
         }
     }
 
-    /// A source lists what its clock shows as later than what it is asked for. Nothing that changed is missed.
+    /// A source lists what its clock shows as later than what it is asked for. Nothing that changed
+    /// is missed.
     #[test]
     fn nothing_that_changes_is_missed_whatever_the_clock_shows(
         (zone, again) in put_back(),

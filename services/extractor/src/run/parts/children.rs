@@ -1,4 +1,5 @@
-//! A listing that is read for each row of another one (`extract.for_each`), as the orders of each customer.
+//! A listing that is read for each row of another one (`extract.for_each`), as the orders of each
+//! customer.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pomost_expression::{Value, Variables};
@@ -27,9 +28,9 @@ struct ParentPage {
     next: Option<PagePosition>,
 }
 
-/// Reads the children of the next parents on a page, of as many as the system takes requests at a time. The
-/// first pages of their children are requested together; the pages after these are read parent by parent, so
-/// that no more than the first pages are in memory.
+/// Reads the children of the next parents on a page, of as many as the system takes requests at a
+/// time. The first pages of their children are requested together; the pages after these are read
+/// parent by parent, so that no more than the first pages are in memory.
 pub(super) async fn read(
     context: &RunContext<'_>,
     parents: &Listing,
@@ -82,7 +83,8 @@ async fn parent_page<'m>(
     variables: &Variables,
     memory: &'m mut ParentMemory,
 ) -> Result<&'m ParentPage, Error> {
-    // The checkpoint has only the number of parents that are done, so after a crash the page is requested again.
+    // The checkpoint has only the number of parents that are done, so after a crash the page is
+    // requested again.
     let known = memory
         .page
         .take()

@@ -21,7 +21,8 @@ pub(super) struct ListingMemory {
     parents: ParentMemory,
 }
 
-/// Reads the page at a position, and returns the next position in the same listing, if there is one.
+/// Reads the page at a position, and returns the next position in the same listing, if there is
+/// one.
 pub(super) async fn read(
     context: &RunContext<'_>,
     position: &RunPosition,

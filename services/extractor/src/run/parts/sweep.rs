@@ -10,8 +10,8 @@ use crate::{error::Error, rows::ExtractedRow};
 /// Number of keys looked up at a time.
 const KEYS_AT_A_TIME: u32 = 1000;
 
-/// Adds the deletions of keys after `after` that earlier runs listed and this one did not. The brake is
-/// tried before the first deletion is sent.
+/// Adds the deletions of keys after `after` that earlier runs listed and this one did not. The
+/// brake is tried before the first deletion is sent.
 pub(super) async fn read(
     context: &RunContext<'_>,
     after: &str,
@@ -19,7 +19,8 @@ pub(super) async fn read(
     writer: &mut PageWriter<'_>,
 ) -> Result<Option<RunPosition>, Error> {
     let (store, run) = (context.store, context.run);
-    // The brake compares with all keys, so it is not tried again once deletions have forgotten some of them.
+    // The brake compares with all keys, so it is not tried again once deletions have forgotten some
+    // of them.
     if after.is_empty() {
         let max_percentage = context.flow().extract.sweep.unwrap_or_default();
         brake(store.count_keys(&run.flow, run.id).await?, max_percentage)?;
@@ -49,8 +50,8 @@ fn brake(keys: SourceKeyCounts, max_percentage: u32) -> Result<(), Error> {
     )))
 }
 
-/// The deletion is newer than every record that was read before the run, whatever its version, and older than
-/// every delivery since the run began.
+/// The deletion is newer than every record that was read before the run, whatever its version, and
+/// older than every delivery since the run began.
 fn deletion(key: String, version: Version) -> ExtractedRow {
     ExtractedRow {
         record: Record {

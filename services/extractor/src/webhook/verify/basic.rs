@@ -17,7 +17,8 @@ pub(super) fn verify(rules: &BasicVerification, request: &ReceivedRequest) -> Re
         .and_then(|offered| String::from_utf8(offered).ok())
         .unwrap_or_default();
     let (username, password) = offered.split_once(':').unwrap_or_default();
-    // Both are compared in any case, so that the time it takes does not tell which of them is wrong.
+    // Both are compared in any case, so that the time it takes does not tell which of them is
+    // wrong.
     let is_our_password = is_one_of(password, &rules.passwords);
     match is_same(username, &rules.username) && is_our_password {
         true => Ok(()),

@@ -16,7 +16,8 @@ use subtle::ConstantTimeEq;
 
 use super::{super::request::ReceivedRequest, Error};
 
-/// Number of signatures of one delivery that are compared. Providers send one for each of their secrets.
+/// Number of signatures of one delivery that are compared. Providers send one for each of their
+/// secrets.
 const MAX_SIGNATURES: usize = 16;
 
 /// Any signature may be by any key, since both sides replace their secrets one after the other.
@@ -39,7 +40,8 @@ pub(super) fn verify(rules: &HmacVerification, request: &ReceivedRequest) -> Res
     }
 }
 
-/// The signatures after the prefix, separated by commas or spaces unless the prefix has such itself.
+/// The signatures after the prefix, separated by commas or spaces unless the prefix has such
+/// itself.
 fn signatures(rules: &HmacVerification, header: &str) -> Vec<Vec<u8>> {
     let separates = |c: char| matches!(c, ' ' | ',') && !rules.prefix.contains(c);
     let signatures = header
@@ -52,7 +54,8 @@ fn signatures(rules: &HmacVerification, header: &str) -> Vec<Vec<u8>> {
     decoded.take(MAX_SIGNATURES).collect()
 }
 
-/// The body, or the text that the rules make of it and the headers; then the timestamp is checked as well.
+/// The body, or the text that the rules make of it and the headers; then the timestamp is checked
+/// as well.
 fn signed_content<'r>(
     rules: &HmacVerification,
     request: &'r ReceivedRequest,
@@ -97,8 +100,8 @@ fn check_timestamp(
     }
 }
 
-/// Reads RFC 3339, or a number of seconds or milliseconds since 1970. The size tells the unit: in seconds,
-/// twelve digits would lie beyond the year 5000.
+/// Reads RFC 3339, or a number of seconds or milliseconds since 1970. The size tells the unit: in
+/// seconds, twelve digits would lie beyond the year 5000.
 fn parse_time(text: &str) -> Option<Timestamp> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok();

@@ -1,8 +1,9 @@
-//! The verification that a delivery comes from its source. The delivery is not parsed for that, and secrets
-//! are compared in constant time.
+//! The verification that a delivery comes from its source. The delivery is not parsed for that, and
+//! secrets are compared in constant time.
 //!
-//! A new way to verify is a file here, a variant of [`Verification`] in the project's files, and a line in
-//! [`verify`]. A provider that signs by HMAC in its own way needs only a preset of that (in `models`).
+//! A new way to verify is a file here, a variant of [`Verification`] in the project's files, and a
+//! line in [`verify`]. A provider that signs by HMAC in its own way needs only a preset of that (in
+//! `project`).
 
 mod basic;
 mod hmac;

@@ -16,7 +16,8 @@ pub(super) fn is_one_of(offered: &str, secrets: &[SecretString]) -> bool {
     })
 }
 
-/// Hashes have one length for every text, so not even the length of a secret shows in the time it takes.
+/// Hashes have one length for every text, so not even the length of a secret shows in the time it
+/// takes.
 pub(super) fn is_same(offered: &str, secret: &str) -> bool {
     Sha256::digest(offered)
         .ct_eq(&Sha256::digest(secret))

@@ -13,7 +13,8 @@ fn verified(section: &str, secrets: [&str; 2], received: &ReceivedRequest) -> Re
     verify(&flow.extract.webhook.as_ref().unwrap().verify, received)
 }
 
-/// The values of <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>.
+/// The values of
+/// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>.
 #[test]
 fn what_github_signs_is_believed() {
     let github = |signature, body| {
