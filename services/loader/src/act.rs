@@ -6,7 +6,7 @@ use http::StatusCode;
 use pomost_expression::Value;
 use pomost_http::{Failure, FailureClass, RequestEffect, SendPermit};
 use pomost_models::{Batch, Outcome, Record};
-use pomost_project::flow::{IfMatch, UpdateRequest, WriteRequests};
+use pomost_project::flow::{IfMatch, SystemDestination, UpdateRequest};
 use pomost_store::{KnownRecord, ledger::ContentHash};
 
 use crate::{
@@ -334,7 +334,7 @@ impl<'a> Act<'a> {
         }
     }
 
-    pub(crate) fn load(&self) -> &'a WriteRequests {
+    pub(crate) fn load(&self) -> &'a SystemDestination {
         &self.destination.requests
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pomost_expression::{Expression, Value, Variables, given, name, text, write};
 use pomost_http::{Failure, FailureClass, OutgoingRequest, Response, SystemClient};
 use pomost_project::{
-    flow::{self, WriteRequests},
+    flow::{self, SystemDestination},
     request::RequestTemplate,
 };
 
@@ -27,14 +27,14 @@ pub(crate) struct BatchRequests {
     /// The flow's name.
     pub(crate) flow: String,
     /// How the flow writes.
-    pub(crate) requests: Arc<WriteRequests>,
+    pub(crate) requests: Arc<SystemDestination>,
 }
 
 #[async_trait]
 impl Many for BatchRequests {
     fn takes(&self, kind: Kind) -> Option<usize> {
         self.load()
-            .for_many(self.request(kind)?)
+            .batch_for(self.request(kind)?)
             .map(|batch| batch.size)
     }
 
@@ -80,7 +80,7 @@ impl BatchRequests {
         };
         let mut call =
             self.client
-                .call(request, &self.load().answers, &input, &self.variables())?;
+                .prepare(request, &self.load().answers, &input, &self.variables())?;
         call.body = call.body.or_else(|| Some(mapped(rows)));
         call.needs_body = false;
         call.permit = rows.first().map(|row| row.act.permit).unwrap_or_default();
@@ -94,7 +94,7 @@ impl BatchRequests {
         }
     }
 
-    fn load(&self) -> &WriteRequests {
+    fn load(&self) -> &SystemDestination {
         &self.requests
     }
 }

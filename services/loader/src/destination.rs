@@ -10,7 +10,7 @@ use pomost_http::{
 use pomost_models::{Batch, Lane, Record};
 use pomost_project::{
     Flow,
-    flow::{LoadTarget, WriteRequests},
+    flow::{LoadTarget, SystemDestination},
 };
 use pomost_runtime::gate::Backpressure;
 use pomost_store::{ClaimResult, ledger::ContentHash};
@@ -34,7 +34,7 @@ pub struct Destination {
     /// The flow.
     pub flow: Arc<Flow>,
     /// How it writes to a system; what is no system has no requests.
-    pub(crate) requests: Arc<WriteRequests>,
+    pub(crate) requests: Arc<SystemDestination>,
     client: Option<SystemClient>,
     /// What takes many records at once.
     pub(crate) many: Arc<dyn Many>,
@@ -47,7 +47,7 @@ pub struct Destination {
 impl Destination {
     /// Where a flow's records go. Nothing is connected yet.
     pub fn of(flow: &Arc<Flow>, clients: &SystemClients) -> anyhow::Result<Destination> {
-        Ok(match &flow.load.to {
+        Ok(match &flow.load.target {
             LoadTarget::System(requests) => {
                 let client = clients
                     .of(&requests.system)
@@ -68,7 +68,11 @@ impl Destination {
         })
     }
 
-    fn system(flow: Arc<Flow>, requests: Arc<WriteRequests>, client: SystemClient) -> Destination {
+    fn system(
+        flow: Arc<Flow>,
+        requests: Arc<SystemDestination>,
+        client: SystemClient,
+    ) -> Destination {
         let (means, concurrency) = (means(&requests), client.concurrency());
         let many = BatchRequests {
             client: client.clone(),
@@ -157,10 +161,10 @@ impl Destination {
 
     /// Which failures of a batch cost no attempt that was begun then, when the system was down or not.
     pub(crate) fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {
-        let spares = |client: &SystemClient| client.spares(batch, began, was_down);
+        let spares = |client: &SystemClient| client.attempt_charging(batch, began, was_down);
         self.client
             .as_ref()
-            .map_or(AttemptCharging::Nothing, spares)
+            .map_or(AttemptCharging::EveryFailure, spares)
     }
 
     /// The system's client.
@@ -202,7 +206,7 @@ impl Backpressure for Destination {
     }
 }
 
-fn means(requests: &WriteRequests) -> Means {
+fn means(requests: &SystemDestination) -> Means {
     Means {
         creates: requests.create.is_some(),
         updates: requests.update.is_some(),
@@ -217,7 +221,7 @@ fn means(requests: &WriteRequests) -> Means {
     }
 }
 
-fn repeats(requests: &WriteRequests) -> Repeats {
+fn repeats(requests: &SystemDestination) -> Repeats {
     let ignored = requests
         .create
         .as_ref()

@@ -90,7 +90,7 @@ pub fn claim_entry(record: &Record, fate: Option<AttemptFingerprint>) -> ClaimEn
         key: record.key.clone(),
         version: record.version.clone(),
         hash: content_hash(record),
-        fate,
+        fingerprint: fate,
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
         let extracted = |slot: u32| {
             let version = version
                 .clone()
-                .extracted(&Version::of_extraction(moment, slot as usize));
+                .with_extraction_order(&Version::of_extraction(moment, slot as usize));
             Record {
                 version,
                 ..record(slot, "a", "", "1")

@@ -167,7 +167,7 @@ impl Act<'_> {
         } else {
             Value::Null
         };
-        let call = self.destination.client()?.call(
+        let call = self.destination.client()?.prepare(
             request,
             &self.load().answers,
             &record,

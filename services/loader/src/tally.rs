@@ -53,10 +53,13 @@ impl<'a> Tally<'a> {
             entries: Vec::new(),
             run: batch.run,
             batch: batch.id.clone(),
-            outcomes: SlotOutcomes::waiting(0),
+            outcomes: SlotOutcomes::unsettled(0),
         };
         let (settled, again, troubles) = Default::default();
-        let (letters, tries) = (Vec::new(), RetryPolicy::of(batch, flow.load.attempts));
+        let (letters, tries) = (
+            Vec::new(),
+            RetryPolicy::for_batch(batch, flow.load.attempts),
+        );
         Tally {
             flow,
             batch,
@@ -71,7 +74,7 @@ impl<'a> Tally<'a> {
 
     /// Has failures that may pass cost no attempt from here on.
     pub fn spare_attempts(&mut self, spared: AttemptCharging) {
-        self.tries.spared = spared;
+        self.tries.charging = spared;
     }
 
     /// Adds a record, what the ledger answered for it and how acting on it ended.
@@ -86,11 +89,11 @@ impl<'a> Tally<'a> {
                 }
             }
             End::NotNow => {
-                self.come_again(record, self.tries.shortly());
+                self.come_again(record, self.tries.retry_soon());
                 SettledState::Released
             }
             End::NotYet => {
-                self.come_again(record, self.tries.wait(None));
+                self.come_again(record, self.tries.retry_uncounted(None));
                 SettledState::Released
             }
             End::InDoubt { may_clear } => {
@@ -102,12 +105,12 @@ impl<'a> Tally<'a> {
                 SettledState::Released
             }
             End::Changed(failure) => {
-                self.troubles.note(&failure);
+                self.troubles.add(&failure);
                 self.bury(record, DeadLetterReason::Conflict, &failure, CHANGED);
                 SettledState::Released
             }
             End::CreatedPerhaps(failure) => {
-                self.troubles.note(&failure);
+                self.troubles.add(&failure);
                 self.bury(record, DeadLetterReason::InDoubt, &failure, CREATED_PERHAPS);
                 SettledState::StillInFlight
             }
@@ -123,7 +126,7 @@ impl<'a> Tally<'a> {
         if answer.known().is_some() {
             self.settlement.entries.push(SettledEntry {
                 key: entry.key,
-                settled,
+                state: settled,
             });
         }
     }
@@ -143,7 +146,7 @@ impl<'a> Tally<'a> {
                 RetryKey {
                     attempt: 0,
                     waits: 0,
-                    ..self.tries.shortly()
+                    ..self.tries.retry_soon()
                 },
             ),
         }
@@ -180,7 +183,7 @@ impl<'a> Tally<'a> {
 
     /// The records that have an outcome.
     pub fn settled(&self) -> Batch {
-        let bare = self.settled.iter().map(|(record, _)| record.bare());
+        let bare = self.settled.iter().map(|(record, _)| record.without_data());
         self.batch.with_records(bare.collect())
     }
 
@@ -202,11 +205,11 @@ impl<'a> Tally<'a> {
         let settled = std::mem::take(&mut self.settled).into_iter();
         let (lost, settled): (Vec<_>, Vec<_>) =
             settled.partition(|(record, _)| keys.contains(&record.key));
-        self.settlement.outcomes = SlotOutcomes::waiting(0);
+        self.settlement.outcomes = SlotOutcomes::unsettled(0);
         settled
             .into_iter()
             .for_each(|(record, outcome)| self.settle(record, outcome));
-        let again = self.tries.shortly();
+        let again = self.tries.retry_soon();
         lost.into_iter()
             .for_each(|(record, _)| self.come_again(record, again));
     }
@@ -228,7 +231,7 @@ impl<'a> Tally<'a> {
                 metrics::count_settled(&self.batch.flow, Stage::Load, outcome, records as u64);
             }
         }
-        for (class, records, example) in self.troubles.kinds() {
+        for (class, records, example) in self.troubles.by_class() {
             warn!(class, records, example, "requests failed");
         }
         let dead_before = self
@@ -253,7 +256,7 @@ impl<'a> Tally<'a> {
     /// Failures of the system cost no attempt and wait; others come again until the attempts are
     /// used up, or are given up at once.
     fn fail(&mut self, record: Record, failure: Failure) {
-        self.troubles.note(&failure);
+        self.troubles.add(&failure);
         match self.tries.after(&failure) {
             Some(again) => self.come_again(record, again),
             None if failure.class == FailureClass::Transient => {
@@ -266,7 +269,7 @@ impl<'a> Tally<'a> {
     fn bury(&mut self, record: Record, reason: DeadLetterReason, failure: &Failure, advice: &str) {
         let answer = match failure.answer.is_empty() {
             true => String::new(),
-            false => format!(": {}", self.flow.mask_of(&record, &failure.answer)),
+            false => format!(": {}", self.flow.mask_for_record(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
         let letter = self.letter(
@@ -291,10 +294,12 @@ impl<'a> Tally<'a> {
     }
 
     fn leave_in_doubt(&mut self, record: Record, may_clear: bool) {
-        let again = match self.tries.spared {
+        let again = match self.tries.charging {
             _ if !may_clear => None,
-            AttemptCharging::All | AttemptCharging::AllButTheFirst => Some(self.tries.wait(None)),
-            AttemptCharging::Nothing => self.tries.try_again(None),
+            AttemptCharging::NoFailure | AttemptCharging::FirstFailure => {
+                Some(self.tries.retry_uncounted(None))
+            }
+            AttemptCharging::EveryFailure => self.tries.retry_counted(None),
         };
         match again {
             Some(again) => self.come_again(record, again),
@@ -317,7 +322,7 @@ impl<'a> Tally<'a> {
         );
         // An older letter may have the content whose replay clears the doubt.
         self.letters.push(DeadLetter {
-            newest_alone: letter.newest_alone && !may_clear,
+            latest_only: letter.latest_only && !may_clear,
             ..letter
         });
     }
@@ -456,7 +461,7 @@ mod tests {
         let (flow, batch) = (flow(), batch(7, 1));
         let after = |class| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
-            tally.spare_attempts(AttemptCharging::All);
+            tally.spare_attempts(AttemptCharging::NoFailure);
             comes_again(tally, failure(class, None))
                 .map(|(delay, batch)| (batch.attempt, batch.waits, delay))
         };
@@ -469,7 +474,7 @@ mod tests {
         let (flow, batch) = (flow(), batch(1, 1));
         let after = |is_first| {
             let mut tally = Tally::new(&flow, &batch, ClaimToken::generate());
-            tally.spare_attempts(AttemptCharging::AllButTheFirst);
+            tally.spare_attempts(AttemptCharging::FirstFailure);
             let failure = Failure {
                 is_first,
                 ..failure(FailureClass::Transient, None)

@@ -49,7 +49,7 @@ impl<'a> AlertConditions<'a> {
         let outages = self
             .context
             .store()
-            .outages(Outage::REMEMBERED)
+            .outages(Outage::FORGOTTEN_AFTER)
             .await?
             .into_iter();
         let outages =
@@ -102,7 +102,7 @@ impl<'a> AlertConditions<'a> {
         if !stands && !self.seems_overdue(flow) {
             return Ok(false);
         }
-        if let Some(success) = self.context.store().last_success(&flow.name).await? {
+        if let Some(success) = self.context.store().last_success_time(&flow.name).await? {
             self.last_successes.insert(flow.name.clone(), success);
         }
         let has_never_succeeded =
@@ -118,7 +118,8 @@ impl<'a> AlertConditions<'a> {
             .copied()
             .unwrap_or(self.started_at);
         let schedule = flow.extract.schedule.as_ref();
-        let due = schedule.and_then(|schedule| schedule.after(success, self.rules.overdue));
+        let due =
+            schedule.and_then(|schedule| schedule.nth_time_after(success, self.rules.overdue));
         due.is_some_and(|due| due < Timestamp::now())
     }
 
@@ -141,7 +142,7 @@ fn outage_text(outage: &Outage) -> String {
         reason,
         ..
     } = outage;
-    let advice = match outage.is_of_credentials() {
+    let advice = match outage.is_unauthorised() {
         true => "Mend its credentials; its flows wait and then go on by themselves.",
         false => "Its flows wait and go on by themselves.",
     };

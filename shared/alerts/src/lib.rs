@@ -117,7 +117,7 @@ impl AlertSender<'_> {
         {
             return Ok(());
         }
-        if let Err(error) = self.hook.say(&change.text()).await {
+        if let Err(error) = self.hook.post(&change.text()).await {
             warn!(%error, subject, "people are not told what they have to know; trying again");
             self.note_refusal(subject);
             return Ok(());

@@ -68,7 +68,7 @@ impl Due {
             hopeless.difference(&died)
         );
         assert_eq!(
-            summary.counts.of(Outcome::Dead),
+            summary.counts.count(Outcome::Dead),
             hopeless.len() as u64,
             "{:?}",
             summary.counts

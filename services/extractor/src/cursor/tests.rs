@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use pomost_project::flow::ToldBy;
+use pomost_project::flow::CursorSource;
 
 use super::{shift::*, *};
 
@@ -141,9 +141,9 @@ fn a_run_reaches_back_over_the_hour_that_comes_twice_as_the_source_writes_it() {
 }
 
 fn cursor(start: &str, overlap: Option<Duration>) -> CursorRules {
-    let told_by = ToldBy::Value(pomost_expression::Expression::compile(".at").unwrap());
+    let told_by = CursorSource::Value(pomost_expression::Expression::compile(".at").unwrap());
     CursorRules {
-        told_by,
+        source: told_by,
         start: Some(start.to_owned()),
         overlap,
         step: None,

@@ -35,7 +35,7 @@ impl<'a> FetchedBatch<'a> {
             batch,
             records: Vec::new(),
             letters: Vec::new(),
-            outcomes: SlotOutcomes::waiting(0),
+            outcomes: SlotOutcomes::unsettled(0),
             retries: BTreeMap::new(),
             policy,
             failures: FailureSummary::default(),
@@ -50,19 +50,19 @@ impl<'a> FetchedBatch<'a> {
                 metrics::count_settled(&self.batch.flow, Stage::Extract, Outcome::Filtered, 1);
             }
             FetchOutcome::Refused(record, diagnosis) => self.bury(record, diagnosis),
-            FetchOutcome::NotAsked => self.retry(delivered, self.policy.shortly()),
+            FetchOutcome::NotAsked => self.retry(delivered, self.policy.retry_soon()),
             FetchOutcome::Failed(failure) => self.fail(delivered, &failure),
         }
     }
 
     pub(super) fn log_failures(&self) {
-        for (class, records, example) in self.failures.kinds() {
+        for (class, records, example) in self.failures.by_class() {
             warn!(class, records, example, "requests failed");
         }
     }
 
     fn fail(&mut self, delivered: Record, failure: &Failure) {
-        self.failures.note(failure);
+        self.failures.add(failure);
         match self.policy.after(failure) {
             Some(retry) => self.retry(delivered, retry),
             None => self.bury(

@@ -51,9 +51,9 @@ impl MessageHandler for FetchHandler {
         let (began, was_down) = (Instant::now(), self.is_closed());
         let delivered = std::mem::take(&mut batch.records);
         let outcomes = self.fetch_all(&batch, &delivered).await;
-        let mut retries = RetryPolicy::of(&batch, self.source.flow.load.attempts);
+        let mut retries = RetryPolicy::for_batch(&batch, self.source.flow.load.attempts);
         // Failures in an outage do not count as attempts of the records that met it.
-        retries.spared = self.source.client.spares(&batch, began, was_down);
+        retries.charging = self.source.client.attempt_charging(&batch, began, was_down);
         let mut fetched = FetchedBatch::new(&self.source.flow, &batch, retries);
         delivered
             .into_iter()
@@ -119,7 +119,7 @@ impl FetchHandler {
         for (retry, delivered) in fetched.retries {
             self.retry(batch, retry, delivered).await?;
         }
-        if !fetched.outcomes.is_all_waiting() {
+        if !fetched.outcomes.is_all_unsettled() {
             backends
                 .store
                 .record_outcomes(batch.run, &batch.id, &fetched.outcomes)

@@ -96,7 +96,9 @@ pub(super) fn read_version(
         Some(expected @ (VersionType::Number | VersionType::Text)) => {
             found.version_of_type(expected).map(Some)
         }
-        None if found.is_text_like_a_number() => Ok(Some(Version::new(found.text).as_text())),
+        None if found.is_text_like_a_number() => {
+            Ok(Some(Version::new(found.text).marked_as_text()))
+        }
         Some(VersionType::Time) | None => {
             // The type is checked, but the version is made below: of a time, it depends on the
             // clock.
@@ -121,7 +123,7 @@ fn read_cursor(
 ) -> Result<Option<Version>, String> {
     let found = find(rule, row, variables)?;
     Ok(found.map(|found| match found.is_text_like_a_number() {
-        true => Version::new(found.text).as_text(),
+        true => Version::new(found.text).marked_as_text(),
         false => Version::new(found.text),
     }))
 }

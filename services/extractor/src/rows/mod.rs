@@ -136,7 +136,7 @@ fn extracted(
 
 fn with_fields(record: Record, fields: RecordFields) -> ExtractedRow {
     let version = match fields.version {
-        Some(version) => version.extracted(&record.version),
+        Some(version) => version.with_extraction_order(&record.version),
         None => record.version,
     };
     ExtractedRow {

@@ -3,7 +3,7 @@
 use pomost_models::Lane;
 use pomost_project::{
     Flow,
-    flow::{CursorRules, Listing},
+    flow::{CursorRules, ListingRequest},
 };
 use pomost_store::{Run, Store};
 
@@ -35,13 +35,13 @@ impl<'a> RunContext<'a> {
         self.flow().extract.timezone.as_ref().into()
     }
 
-    pub(super) fn listing(&self) -> Result<&'a Listing, Error> {
+    pub(super) fn listing(&self) -> Result<&'a ListingRequest, Error> {
         listing(self.flow())
     }
 }
 
 /// The listing of a flow's records, unless its source only delivers.
-pub(super) fn listing(flow: &Flow) -> Result<&Listing, Error> {
+pub(super) fn listing(flow: &Flow) -> Result<&ListingRequest, Error> {
     flow.extract.listing.as_ref().ok_or_else(|| {
         Error::Permanent(
             "the flow has no extract.request: its source delivers, and is not read".into(),

@@ -78,7 +78,7 @@ impl RunContext<'_> {
         let lacks_token = needs_token && end.sync_token.is_none() && end.expects_token;
         // A source that had records and suddenly lists none is more likely at fault than empty.
         let lists_nothing = end.rows == 0 && route::reads_everything(flow, end.since.as_deref());
-        let lists_nothing = lists_nothing && self.store.has_applied(&self.run.flow).await?;
+        let lists_nothing = lists_nothing && self.store.has_applied_records(&self.run.flow).await?;
         let warnings = [
             (end.restarted, restart::warning(self)),
             (lacks_token, NO_TOKEN),

@@ -176,8 +176,8 @@ impl<'a> PageWriter<'a> {
             run: self.context.run.id,
             batches,
             checkpoint: serde_json::json!(checkpoint),
-            listed,
-            forgotten,
+            listed_keys: listed,
+            deleted_keys: forgotten,
         };
         self.context.sink.record_progress(&progress, rows).await
     }

@@ -56,7 +56,7 @@ impl FlowScheduler<'_> {
     async fn check(&self) -> Result<bool, Error> {
         let (context, flow) = (self.context, &self.source.flow.name);
         let store = context.store();
-        if !self.is_due().await? && store.open_run(flow).await?.is_none() {
+        if !self.is_due().await? && store.next_run(flow).await?.is_none() {
             return Ok(false);
         }
         let Some(lease) = store
@@ -98,7 +98,7 @@ impl FlowScheduler<'_> {
         Ok(self
             .context
             .store()
-            .open_run(&self.source.flow.name)
+            .next_run(&self.source.flow.name)
             .await?)
     }
 
@@ -125,7 +125,7 @@ impl FlowScheduler<'_> {
         let last = self
             .context
             .store()
-            .last_requested(&flow.name, RunTrigger::Schedule)
+            .last_request_time(&flow.name, RunTrigger::Schedule)
             .await?;
         Ok(schedule.is_due(last, self.started_at, Timestamp::now()))
     }

@@ -34,7 +34,7 @@ impl Source {
         variables: &Variables,
     ) -> Result<OutgoingRequest<'a>, Failure> {
         self.client
-            .call(request, &self.flow.extract.answers, input, variables)
+            .prepare(request, &self.flow.extract.answers, input, variables)
     }
 
     /// Sends a request, and sends it again for as long as [`RetryBackoff`] allows.

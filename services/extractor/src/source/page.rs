@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use pomost_expression::{Expression, Value, Variables, text};
 use pomost_format::{BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowDecoder};
 use pomost_http::{Failure, content_type, is_without_content};
-use pomost_project::flow::{Listing, ToldBy};
+use pomost_project::flow::{CursorSource, ListingRequest};
 use url::Url;
 
 use super::{
@@ -23,7 +23,7 @@ const BYTES_AT_A_TIME: usize = 4 * 1024 * 1024;
 /// A page of a listing, whose rows are read as they arrive.
 pub struct PageReader<'a> {
     source: &'a Source,
-    listing: &'a Listing,
+    listing: &'a ListingRequest,
     position: PagePosition,
     variables: Variables,
     url: Url,
@@ -52,17 +52,17 @@ pub struct SyncToken {
 impl<'a> PageReader<'a> {
     pub(super) fn new(
         source: &'a Source,
-        listing: &'a Listing,
+        listing: &'a ListingRequest,
         position: PagePosition,
         variables: Variables,
         url: Url,
         response: PageResponse,
     ) -> PageReader<'a> {
         let content_type = content_type(&response.headers);
-        let format = BodyFormat::of_answer(listing.format.as_ref(), content_type);
+        let format = BodyFormat::of_response(listing.format.as_ref(), content_type);
         let format = bounded(format, source.client.max_answer());
         let list = listing
-            .list
+            .streamed_list
             .as_ref()
             .filter(|_| format.syntax == FormatSyntax::Json);
         PageReader {
@@ -124,7 +124,7 @@ impl<'a> PageReader<'a> {
         }
         let next = self.position.next(
             &self.listing.paginate,
-            self.decoder.rest(),
+            self.decoder.envelope(),
             &self.headers,
             self.rows,
             &self.variables,
@@ -148,7 +148,7 @@ impl<'a> PageReader<'a> {
         let error = |message: &str| self.error_in("cursor", message);
         let found = rule
             .value
-            .one(self.decoder.rest().clone(), &self.variables)
+            .one(self.decoder.envelope().clone(), &self.variables)
             .map_err(|failed| error(&failed.message))?;
         let token = match (&found, text(&found)) {
             (Value::Null, _) => return Ok(None),
@@ -174,8 +174,8 @@ impl<'a> PageReader<'a> {
     /// Makes a token absolute and checks its host, where the flow's cursor is a link.
     fn followed(&self, token: String) -> Result<String, Failure> {
         let cursor = self.source.flow.extract.cursor.as_ref();
-        match cursor.map(|cursor| &cursor.told_by) {
-            Some(ToldBy::Link) => Ok(self.source.client.follow(&self.url, &token)?.into()),
+        match cursor.map(|cursor| &cursor.source) {
+            Some(CursorSource::Link) => Ok(self.source.client.follow(&self.url, &token)?.into()),
             _ => Ok(token),
         }
     }

@@ -10,7 +10,7 @@ use pomost_expression::{Value, Variables, text};
 use pomost_http::{
     Failure, FailureClass, OutgoingRequest, Response, StreamLimits, is_without_content,
 };
-use pomost_project::flow::{CursorRules, Listing};
+use pomost_project::flow::{CursorRules, ListingRequest};
 
 use super::{PageReader, Source};
 use crate::{
@@ -34,7 +34,7 @@ impl Source {
     /// Requests the page of a listing at a position.
     pub async fn open_page<'a>(
         &'a self,
-        listing: &'a Listing,
+        listing: &'a ListingRequest,
         position: &PagePosition,
         variables: &Variables,
     ) -> Result<PageReader<'a>, Error> {
@@ -60,7 +60,7 @@ impl Source {
 
     fn page_request<'a>(
         &'a self,
-        listing: &'a Listing,
+        listing: &'a ListingRequest,
         position: &PagePosition,
         variables: &Variables,
     ) -> Result<OutgoingRequest<'a>, Failure> {
@@ -107,7 +107,10 @@ impl Source {
                 body: stream::iter([Ok(body)]).boxed(),
             });
         }
-        let streamed = self.client.open(request, StreamLimits::default()).await?;
+        let streamed = self
+            .client
+            .send_streaming(request, StreamLimits::default())
+            .await?;
         let (status, headers, is_empty) = (
             streamed.status,
             streamed.headers.clone(),
@@ -126,7 +129,7 @@ impl Source {
     fn check_empty_page(
         &self,
         status: StatusCode,
-        listing: &Listing,
+        listing: &ListingRequest,
         position: &PagePosition,
         variables: &Variables,
     ) -> Result<(), Error> {

@@ -134,7 +134,7 @@ impl DeliveryHandover {
             run: made.run,
             batches: made.sizes(),
             deliveries: deliveries.collect(),
-            remember: rules.map(|rules| rules.remember).unwrap_or_default(),
+            remembered_for: rules.map(|rules| rules.remember).unwrap_or_default(),
         };
         self.context.store().record_arrival(&arrival).await?;
         // Rows that await their fetch are counted as extracted when they have been fetched.

@@ -21,7 +21,7 @@ pub(super) fn read(webhook: &WebhookRules, request: &ReceivedRequest) -> Result<
 fn format(webhook: &WebhookRules, request: &ReceivedRequest) -> Result<BodyFormat, Error> {
     let content_type = request.header(&header::CONTENT_TYPE);
     match (&webhook.format, content_type.as_deref()) {
-        (Some(format), content_type) => Ok(BodyFormat::of_answer(Some(format), content_type)),
+        (Some(format), content_type) => Ok(BodyFormat::of_response(Some(format), content_type)),
         (None, None) => Ok(BodyFormat::default()),
         (None, Some(content_type)) => BodyFormat::of_content_type(content_type)
             .filter(|format| !matches!(format.syntax, FormatSyntax::Text(_)))

@@ -114,9 +114,9 @@ pub(super) async fn last_success(
             sql,
             &[
                 &flow,
-                &SlotOutcomes::WAITING.to_string(),
+                &SlotOutcomes::UNSETTLED.to_string(),
                 &OutcomeCounts::no_success(),
-                &Outcome::Dead.letter().to_string(),
+                &Outcome::Dead.symbol().to_string(),
             ],
         )
         .await?;

@@ -119,10 +119,10 @@ pub(super) async fn last_success(database: &Database, flow: &str) -> Result<Opti
                 OR NOT EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND instr(outcomes, ?4) > 0))
         ORDER BY id DESC LIMIT 1"#;
     let success = database.read(move |connection| {
-        let waiting = SlotOutcomes::WAITING.to_string();
+        let waiting = SlotOutcomes::UNSETTLED.to_string();
         let (no_success, dead) = (
             OutcomeCounts::no_success(),
-            Outcome::Dead.letter().to_string(),
+            Outcome::Dead.symbol().to_string(),
         );
         let mut statement = connection.prepare_cached(sql)?;
         statement

@@ -96,7 +96,7 @@ async fn a_page_of_any_length_is_read_with_a_bounded_number_of_keys_in_memory() 
     let row = |number: u32| json!({ "key": number, "gone": number.is_multiple_of(5) });
     let sink = written((0..45_000).map(row)).await;
     let progress = sink.progress.into_inner().unwrap();
-    let keys = |(page, _): &(PageProgress, u64)| page.listed.len() + page.forgotten.len();
+    let keys = |(page, _): &(PageProgress, u64)| page.listed_keys.len() + page.deleted_keys.len();
     assert_eq!(progress.iter().map(keys).sum::<usize>(), 45_000);
     let one_publish = BATCHES_AT_A_TIME * 100;
     assert!(

@@ -3,7 +3,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pomost_expression::{Value, Variables};
-use pomost_project::flow::Listing;
+use pomost_project::flow::ListingRequest;
 
 use super::{
     super::{RunContext, RunPosition, page_writer::PageWriter},
@@ -33,7 +33,7 @@ struct ParentPage {
 /// parent by parent, so that no more than the first pages are in memory.
 pub(super) async fn read(
     context: &RunContext<'_>,
-    parents: &Listing,
+    parents: &ListingRequest,
     position: &RunPosition,
     variables: &Variables,
     memory: &mut ParentMemory,
@@ -78,7 +78,7 @@ pub(super) async fn read(
 /// Returns the page of parents at a position, which is requested unless it is in memory.
 async fn parent_page<'m>(
     context: &RunContext<'_>,
-    parents: &Listing,
+    parents: &ListingRequest,
     position: &RunPosition,
     variables: &Variables,
     memory: &'m mut ParentMemory,
