@@ -199,6 +199,24 @@ async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flow_whose_records_all_die_is_overdue() {
+    let hook = hook().await;
+    let flow = Flow {
+        extract: "schedule: { every: 1s }",
+        ..Flow::default()
+    };
+    let world = world(1, flow, &hook, "overdue: 2").await;
+    world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));
+    let running = start(&world).await;
+    let first = told(&hook, 1).await.remove(0);
+    assert!(
+        first.starts_with("The flow things has not succeeded for 2 of its intervals, never"),
+        "{first}"
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing() {
     let refused = Arc::new(AtomicUsize::new(0));
     let counted = refused.clone();

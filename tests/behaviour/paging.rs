@@ -372,3 +372,19 @@ async fn a_killed_run_goes_on_from_its_last_confirmed_page() {
     assert!(world.dead().await.is_empty());
     assert_eq!(world.shop.things().len(), 5);
 }
+
+/// Of the first reading, the dead letter of the second row was never published, and the third row crossed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_read_again_with_fewer_rows_settles() {
+    let flow = Flow {
+        load: LOOKUP,
+        ..Flow::default()
+    };
+    let keyless = json!({ "key": null });
+    let (world, rows) = World::with_rows([row(1), keyless, row(3)], flow).await;
+    let run = world.killed_before_its_dead_letters().await;
+    rows.set([row(1)]);
+    let summary = world.finish(run).await;
+    assert_eq!(outcomes(&summary), [("created", 2)]);
+    assert_eq!(summary.counts.records, 2);
+}

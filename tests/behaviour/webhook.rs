@@ -8,7 +8,7 @@ mod sender;
 mod taken;
 mod troubles;
 
-use pomost_extractor::webhook::Limits;
+use pomost_extractor::webhook::ReceiverLimits;
 
 use crate::support::{Flow, Rows, Running, Server, World, delivered};
 use sender::Sender;
@@ -30,16 +30,16 @@ impl Hooked {
     async fn start(flow: Flow) -> Hooked {
         let (world, rows) = World::with_rows([], flow).await;
         let running = world.start().await;
-        Hooked::on(world, rows, running, Limits::default()).await
+        Hooked::on(world, rows, running, ReceiverLimits::default()).await
     }
 
     async fn between(source: Server, flow: Flow) -> Hooked {
         let world = World::new(source, flow).await;
         let running = world.start().await;
-        Hooked::on(world, Rows::default(), running, Limits::default()).await
+        Hooked::on(world, Rows::default(), running, ReceiverLimits::default()).await
     }
 
-    async fn on(world: World, rows: Rows, running: Running, limits: Limits) -> Hooked {
+    async fn on(world: World, rows: Rows, running: Running, limits: ReceiverLimits) -> Hooked {
         let (address, _) = running.take_webhooks(limits).await;
         Hooked {
             world,

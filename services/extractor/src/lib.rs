@@ -1,33 +1,26 @@
 //! The extractor: reads what is new at every flow's source and puts it into `transform.<flow>`.
 //!
-//! [`tend`] waits for the runs of one flow; [`extraction`] is one run, page by page; of a page,
-//! [`page`] fetches and [`rows`] makes records of it, [`unit`] makes batches of these, and [`position`]
-//! says where the next page is. [`checkpoint`] is where a run goes on after a crash, [`cursor`] where one
-//! begins, by times on a [`wall_clock`] perhaps. Beside the plain listing there are [`children`],
-//! [`fetch`] and [`sweep`], and [`webhook`] for what sources send by themselves, of which [`fetching`] asks
-//! about the rows that were only told. [`alerts`] tells people what they have to know.
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`run`] | the runs of a flow: schedule, checkpoint, pages, batches, the end |
+//! | [`source`] | the source's requests and pages, without queues or a store |
+//! | [`paging`] | positions of pages, of each kind of paging |
+//! | [`rows`] | the records that rows make |
+//! | [`cursor`] | the value from which a run reads, and the clocks of its times |
+//! | [`webhook`] | the deliveries that sources send by themselves |
+//! | `fetch` | the fetch of records whose deliveries say only that they changed |
+//!
+//! Alerts (`pomost-alerts`) run in the same process.
 
-pub mod alerts;
-mod anew;
-mod asking;
-pub mod checkpoint;
-pub mod children;
 pub mod cursor;
-mod cursor_type;
-pub mod extraction;
-pub mod fetch;
-pub mod fetching;
-mod finish;
-pub mod link;
-pub mod page;
-pub mod patience;
-pub mod position;
+pub mod error;
+mod fetch;
+pub mod paging;
 pub mod rows;
-pub mod seen;
-pub mod sweep;
-pub mod tend;
-pub mod unit;
-pub mod wall_clock;
+pub mod run;
+pub mod source;
+#[cfg(test)]
+mod testing;
 pub mod webhook;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -35,55 +28,51 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context as _;
 use pomost_http::{AlertHook, SystemClients};
 use pomost_models::{Lane, Stage};
+use pomost_project::Flow;
 use pomost_runtime::{ServiceContext, worker};
 use tokio::task::JoinSet;
 
-use extraction::Source;
-use fetching::FetchHandler;
-use webhook::Receiver;
+use fetch::FetchHandler;
+use run::scheduler;
+use source::Source;
+use webhook::WebhookReceiver;
 
-/// Whether flows run by their schedules, or only when a run is requested.
+/// The way in which runs begin: by the flows' schedules as well, or only when one is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheduling {
-    /// By their schedules as well.
     On,
-    /// Only when a run is requested.
     Off,
 }
 
-/// Extracts every flow by its schedule and takes what sources deliver by themselves, until shutdown.
+/// Extracts every flow by its schedule and takes the deliveries that sources send by themselves,
+/// until shutdown.
 pub async fn serve(
     context: ServiceContext,
     clients: SystemClients,
-    webhooks: Option<SocketAddr>,
+    webhook_address: Option<SocketAddr>,
 ) -> anyhow::Result<()> {
-    let receiver = Receiver::bind(context.clone(), webhooks).await?;
+    let receiver = WebhookReceiver::bind(context.clone(), webhook_address).await?;
     let receiving = tokio::spawn(receiver.serve());
     let extracted = run(context.clone(), clients, Scheduling::On).await;
-    // Whatever ended the one ends the other.
+    // If extraction ended by itself, the receiver has to end, too.
     context.shutdown.cancel();
     receiving.await?;
     extracted
 }
 
-/// Extracts every flow of the project until shutdown, and asks about what their sources told; by their schedules,
-/// and telling people what they have to know, where that is asked for.
+/// Extracts every flow of the project and fetches what sources delivered, until shutdown. With
+/// [`Scheduling::On`], flows run by their schedules and people are alerted.
 pub async fn run(
     context: ServiceContext,
     clients: SystemClients,
     scheduling: Scheduling,
 ) -> anyhow::Result<()> {
-    let mut flows = JoinSet::new();
-    let alerts = context
-        .project
-        .alerts
-        .as_ref()
-        .filter(|_| scheduling == Scheduling::On);
-    if let Some(alerts) = alerts {
-        flows.spawn(alerts::tell(
-            context.clone(),
-            AlertHook::new(alerts.url.clone())?,
-        ));
+    let mut tasks = JoinSet::new();
+    if let Some(alerts) = &context.project.alerts
+        && scheduling == Scheduling::On
+    {
+        let hook = AlertHook::new(alerts.url.clone())?;
+        tasks.spawn(pomost_alerts::run(context.clone(), hook));
     }
     for flow in context.project.flows.values() {
         let client = clients
@@ -94,25 +83,25 @@ pub async fn run(
             client,
             flow: flow.clone(),
         };
-        flows.spawn(tend::tend(context.clone(), source.clone(), scheduling));
-        let handler = FetchHandler {
-            context: context.clone(),
-            source,
-        };
-        let (name, concurrency) = (flow.name.clone(), handler.concurrency());
-        let (context, handler) = (context.clone(), Arc::new(handler));
-        flows.spawn(worker::work(
-            context,
-            name,
-            Stage::Extract,
-            Lane::Live,
-            concurrency,
-            handler,
-        ));
+        let flow = flow.clone();
+        tasks.spawn(work_on_deliveries(context.clone(), flow, source.clone()));
+        tasks.spawn(scheduler::schedule(context.clone(), source, scheduling));
     }
-    while let Some(ended) = flows.join_next().await {
+    while let Some(ended) = tasks.join_next().await {
         ended?;
     }
     clients.finish().await;
     Ok(())
+}
+
+/// Works on `extract.<flow>` until shutdown.
+async fn work_on_deliveries(context: ServiceContext, flow: Arc<Flow>, source: Source) {
+    let handler = FetchHandler {
+        context: context.clone(),
+        source,
+    };
+    let concurrency = handler.concurrency();
+    let (stage, handler) = (Stage::Extract, Arc::new(handler));
+    let name = flow.name.clone();
+    worker::work(context, name, stage, Lane::Live, concurrency, handler).await;
 }

@@ -3,12 +3,10 @@
 //! Of one batch: [`handler`] claims its keys in the ledger, [`act`] sends the requests that
 //! [`decide`] chooses, `many` those for many records at once or the statements and files that take them,
 //! and [`tally`] gathers what came of them for one settlement. [`turns`] keeps the changes of a key in order
-//! where every one is applied. Beside that, [`archive`] moves dead
-//! letters from their queue into the store.
+//! where every one is applied. The archive of dead letters (`pomost-archive`) runs in this process.
 
 pub mod act;
 mod acting;
-pub mod archive;
 mod batch_requests;
 pub mod decide;
 pub mod destination;
@@ -65,7 +63,7 @@ pub async fn run(context: ServiceContext, clients: SystemClients) -> anyhow::Res
         workers.spawn(async move { turns.look_after_all().await });
     }
     let _closing = closing(context.clone(), clients.clone());
-    workers.spawn(archive::run(context));
+    workers.spawn(pomost_archive::run(context));
     while let Some(ended) = workers.join_next().await {
         ended?;
     }

@@ -82,6 +82,10 @@ impl SlotOutcomes {
     /// The character of a slot that has not settled.
     pub const UNSETTLED: char = '.';
 
+    /// The character of a slot that no record is known to have: a batch has outcomes of later slots,
+    /// but was not recorded with this one. Nobody waits for it.
+    pub const VACANT: char = '_';
+
     /// The mask of `size` slots of which none has settled.
     pub fn unsettled(size: u32) -> SlotOutcomes {
         SlotOutcomes {
@@ -94,7 +98,7 @@ impl SlotOutcomes {
     pub fn settle(&mut self, slot: u32, outcome: Outcome) {
         let slot = slot as usize;
         if slot >= self.mask.len() {
-            self.mask.resize(slot + 1, Self::UNSETTLED as u8);
+            self.mask.resize(slot + 1, Self::VACANT as u8);
         }
         self.mask[slot] = outcome.symbol() as u8;
     }
@@ -103,7 +107,7 @@ impl SlotOutcomes {
     pub fn is_all_unsettled(&self) -> bool {
         self.mask
             .iter()
-            .all(|&letter| letter == Self::UNSETTLED as u8)
+            .all(|&letter| [Self::UNSETTLED, Self::VACANT].contains(&char::from(letter)))
     }
 
     /// The mask as it is stored.
@@ -118,7 +122,8 @@ impl SlotOutcomes {
         let (mut stored, mut new) = (stored.chars(), new.chars());
         let (dead, stale) = (Outcome::Dead.symbol(), Outcome::Stale.symbol());
         std::iter::from_fn(|| match (stored.next(), new.next()) {
-            (Some(Self::UNSETTLED) | None, Some(letter)) => Some(letter),
+            (Some(Self::VACANT) | None, Some(letter)) => Some(letter),
+            (Some(Self::UNSETTLED), Some(letter)) if letter != Self::VACANT => Some(letter),
             // An open letter must count, or its run would be taken for a success.
             (Some(known), Some(new)) if new == dead && known != stale => Some(dead),
             (known, _) => known,
@@ -146,12 +151,19 @@ mod tests {
     fn the_longer_batch_wins() {
         assert_eq!(SlotOutcomes::merge("c.", "..f."), "c.f.");
         assert_eq!(SlotOutcomes::merge("c...", "."), "c...");
+        assert_eq!(SlotOutcomes::merge("..", "_"), "..");
     }
 
     #[test]
     fn settling_beyond_the_size_makes_room() {
         let mut outcomes = SlotOutcomes::unsettled(1);
         outcomes.settle(2, Outcome::Created);
-        assert_eq!(outcomes.mask(), "..c");
+        assert_eq!(outcomes.mask(), "._c");
+    }
+
+    #[test]
+    fn a_slot_waits_once_a_batch_is_recorded_with_it() {
+        assert_eq!(SlotOutcomes::merge("_c_x", ".."), ".c_x");
+        assert_eq!(SlotOutcomes::merge("..", "__c_x"), "..c_x");
     }
 }

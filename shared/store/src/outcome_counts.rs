@@ -23,8 +23,14 @@ impl OutcomeCounts {
         self.outcomes.get(&outcome).copied().unwrap_or(0)
     }
 
+    /// The characters of masks that make no success of a run whose records all have them.
+    pub(crate) fn no_success() -> String {
+        let symbols = [Outcome::Dead, Outcome::Split].map(Outcome::symbol);
+        symbols.into_iter().chain([SlotOutcomes::VACANT]).collect()
+    }
+
     /// SQL columns that count the characters in the masks of the column `outcomes`, for
-    /// [`OutcomeCounts::from_columns`]: all of them, the waiting ones, then those of each outcome
+    /// [`OutcomeCounts::from_columns`]: all but the vacant ones, the waiting ones, then those of each outcome
     /// in the order of [`Outcome::ALL`].
     pub(crate) fn columns() -> String {
         let occurrences = |letter: char| {
@@ -32,8 +38,9 @@ impl OutcomeCounts {
         };
         let letters =
             std::iter::once(SlotOutcomes::UNSETTLED).chain(Outcome::ALL.map(Outcome::symbol));
-        let columns =
-            std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(occurrences));
+        let vacant = SlotOutcomes::VACANT;
+        let records = format!("sum(length(replace(outcomes, '{vacant}', '')))");
+        let columns = std::iter::once(records).chain(letters.map(occurrences));
         columns
             .map(|column| format!("coalesce({column}, 0)"))
             .collect::<Vec<_>>()

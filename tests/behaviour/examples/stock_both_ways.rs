@@ -5,7 +5,7 @@ mod shop;
 
 use std::net::SocketAddr;
 
-use pomost_extractor::{Scheduling, webhook::Limits};
+use pomost_extractor::{Scheduling, webhook::ReceiverLimits};
 use pomost_tests::eventually;
 
 use super::Example;
@@ -263,7 +263,7 @@ impl Stock {
     async fn take_deliveries(&self) -> (Running, SocketAddr) {
         let running =
             Running::start(self.example.directory(), Scheduling::Off, |broker| broker).await;
-        let (hook, _) = running.take_webhooks(Limits::default()).await;
+        let (hook, _) = running.take_webhooks(ReceiverLimits::default()).await;
         (running, hook)
     }
 

@@ -83,9 +83,14 @@ impl Running {
     }
 
     /// Takes webhooks as well; returns where, and the task that ends with them.
-    pub(crate) async fn take_webhooks(&self, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
+    pub(crate) async fn take_webhooks(
+        &self,
+        limits: ReceiverLimits,
+    ) -> (SocketAddr, JoinHandle<()>) {
         let any = Some(([127, 0, 0, 1], 0).into());
-        let mut receiver = Receiver::bind(self.context.clone(), any).await.unwrap();
+        let mut receiver = WebhookReceiver::bind(self.context.clone(), any)
+            .await
+            .unwrap();
         let address = receiver.address().unwrap();
         receiver.limits = limits;
         (address, tokio::spawn(receiver.serve()))

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pomost_extractor::webhook::Limits;
+use pomost_extractor::webhook::ReceiverLimits;
 use pomost_models::{DeadLetterReason, Stage};
 use pomost_store::Outage;
 use pomost_tests::eventually;
@@ -153,7 +153,7 @@ async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     .await;
     let world = World::new(source, asking()).await;
     let running = world.start().await;
-    let (address, receiving) = running.take_webhooks(Limits::default()).await;
+    let (address, receiving) = running.take_webhooks(ReceiverLimits::default()).await;
     let sender = Sender { address };
     assert_eq!(sender.deliver(&[], &ids(["a", "b"])).await.status, 200);
     eventually(async || match world.source.seen().len() {
@@ -209,7 +209,7 @@ async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
         ..flow()
     });
     let running = world.start().await;
-    let hooked = Hooked::on(world, rows, running, Limits::default()).await;
+    let hooked = Hooked::on(world, rows, running, ReceiverLimits::default()).await;
     assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
     assert_eq!(
         hooked.outcomes().await,
@@ -488,7 +488,7 @@ async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
         &format!("{system}concurrency: {concurrency}\n"),
     );
     let running = world.start().await;
-    let hooked = Hooked::on(world, Rows::default(), running, Limits::default()).await;
+    let hooked = Hooked::on(world, Rows::default(), running, ReceiverLimits::default()).await;
     for _ in 0..20 {
         assert_eq!(
             hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
@@ -520,7 +520,7 @@ async fn a_source_is_asked_no_faster_than_its_rate() {
     );
     world.write("systems/source.yaml", &system);
     let running = world.start().await;
-    let hooked = Hooked::on(world, Rows::default(), running, Limits::default()).await;
+    let hooked = Hooked::on(world, Rows::default(), running, ReceiverLimits::default()).await;
     let began = Instant::now();
     assert_eq!(hooked.sender.deliver(&[], &ids(0..40)).await.status, 200);
     assert_eq!(hooked.outcomes().await, [("created", 40)]);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pomost_extractor::webhook::Limits;
+use pomost_extractor::webhook::ReceiverLimits;
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -52,7 +52,7 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
     );
     world.write("systems/shop.yaml", &system);
     let running = world.start().await;
-    let hooked = Hooked::on(world, rows, running, Limits::default()).await;
+    let hooked = Hooked::on(world, rows, running, ReceiverLimits::default()).await;
     let run = hooked.running.request(None).await;
     let shop = &hooked.world.shop.server;
     eventually(async || {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
-use pomost_extractor::webhook::Limits;
+use pomost_extractor::webhook::ReceiverLimits;
 use serde_json::json;
 use sha2::Sha256;
 
@@ -116,7 +116,13 @@ async fn what_is_wrong_with_a_request_is_told_without_its_values() {
     });
     hooked.running.stop().await;
     let running = hooked.world.start().await;
-    let hooked = Hooked::on(hooked.world, hooked.rows, running, Limits::default()).await;
+    let hooked = Hooked::on(
+        hooked.world,
+        hooked.rows,
+        running,
+        ReceiverLimits::default(),
+    )
+    .await;
     let answer = hooked.sender.deliver(&[], r#"{"rows":"hunter2"}"#).await;
     assert_eq!(answer.status, 400);
     assert!(
@@ -141,10 +147,10 @@ async fn a_slow_sender_is_let_go_and_holds_nobody_up() {
         world,
         rows,
         running,
-        Limits {
-            head: short,
-            body: short,
-            ..Limits::default()
+        ReceiverLimits {
+            head_timeout: short,
+            body_timeout: short,
+            ..ReceiverLimits::default()
         },
     )
     .await;
@@ -182,9 +188,9 @@ async fn more_than_there_is_room_for_is_to_come_again() {
         world,
         rows,
         running,
-        Limits {
-            bytes: 1024,
-            ..Limits::default()
+        ReceiverLimits {
+            max_bytes: 1024,
+            ..ReceiverLimits::default()
         },
     )
     .await;

@@ -1,6 +1,6 @@
 //! Deliveries that are taken.
 
-use pomost_extractor::webhook::Limits;
+use pomost_extractor::webhook::ReceiverLimits;
 use pomost_models::Stage;
 use serde_json::json;
 
@@ -188,7 +188,13 @@ async fn a_flow_may_be_told_and_never_ask() {
         .collect();
     hooked.world.write("flows/things.yaml", &told.join("\n"));
     let running = hooked.world.start().await;
-    let hooked = Hooked::on(hooked.world, hooked.rows, running, Limits::default()).await;
+    let hooked = Hooked::on(
+        hooked.world,
+        hooked.rows,
+        running,
+        ReceiverLimits::default(),
+    )
+    .await;
     hooked
         .sender
         .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use pomost_broker::{Broker, Consumer, Error, Message, Queue, Route};
-use pomost_extractor::{Scheduling, webhook::Limits};
+use pomost_extractor::{Scheduling, webhook::ReceiverLimits};
 use pomost_models::Stage;
 use pomost_tests::eventually;
 use tokio::sync::Notify;
@@ -28,7 +28,7 @@ struct Odd {
 }
 
 impl Odd {
-    async fn start(flow: Flow, limits: Limits) -> (Hooked, Arc<Odd>) {
+    async fn start(flow: Flow, limits: ReceiverLimits) -> (Hooked, Arc<Odd>) {
         let (world, rows) = World::with_rows([], flow).await;
         let mut odd = None;
         let running = world.start_with(Scheduling::Off, |broker| {
@@ -82,10 +82,10 @@ impl Broker for Odd {
     }
 }
 
-fn impatient() -> Limits {
-    Limits {
-        patience: Duration::from_millis(200),
-        ..Limits::default()
+fn impatient() -> ReceiverLimits {
+    ReceiverLimits {
+        intake_timeout: Duration::from_millis(200),
+        ..ReceiverLimits::default()
     }
 }
 
@@ -155,7 +155,7 @@ async fn a_delivery_that_was_stored_and_not_confirmed_comes_again_and_the_counts
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_hand_at_the_end_is_answered_and_nothing_new_is_begun() {
-    let (hooked, odd) = Odd::start(hooked(), Limits::default()).await;
+    let (hooked, odd) = Odd::start(hooked(), ReceiverLimits::default()).await;
     odd.slow.store(true, Ordering::SeqCst);
     let sender = hooked.sender.clone();
     let in_hand = tokio::spawn(async move {

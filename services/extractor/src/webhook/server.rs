@@ -12,17 +12,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Limits, hook::Hooks};
+use super::{ReceiverLimits, routes::WebhookRoutes};
 
-/// How much of a request's head is read at most.
-const MAX_HEAD: usize = 64 * 1024;
+/// Length limit of a request's head, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Serves the connections of senders until shutdown; then none is accepted, and each ends with the
-/// request it is at.
+/// Serves the connections of senders until shutdown. Then no more are accepted, and each ends after
+/// its current request.
 pub(super) async fn serve(
     listener: TcpListener,
-    hooks: Arc<Hooks>,
-    limits: Limits,
+    routes: Arc<WebhookRoutes>,
+    limits: ReceiverLimits,
     shutdown: CancellationToken,
 ) {
     let mut connections = JoinSet::new();
@@ -30,16 +30,17 @@ pub(super) async fn serve(
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
+            accepted = listener.accept(), if connections.len() < limits.max_connections => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, hooks.clone(), limits, shutdown.clone()));
+                    connections.spawn(connection(stream, routes.clone(), limits, shutdown.clone()));
                 }
-                // Out of file descriptors, most likely: others have to close first.
+                // The process is out of file descriptors, most likely: other connections have to
+                // close first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
     }
-    drop((listener, hooks));
+    drop((listener, routes));
     let ending = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(shutdown::GRACE_PERIOD, ending)
         .await
@@ -51,23 +52,24 @@ pub(super) async fn serve(
 
 async fn connection(
     stream: TcpStream,
-    hooks: Arc<Hooks>,
-    limits: Limits,
+    routes: Arc<WebhookRoutes>,
+    limits: ReceiverLimits,
     shutdown: CancellationToken,
 ) {
-    // Without it small answers wait for the sender's acknowledgements; failing is no harm.
+    // Without it, small responses wait for the sender's TCP acknowledgements. If it fails, they are
+    // only late.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        let hooks = hooks.clone();
-        async move { Ok::<_, Infallible>(hooks.answer(request).await) }
+        let routes = routes.clone();
+        async move { Ok::<_, Infallible>(routes.answer(request).await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .max_buf_size(MAX_HEAD)
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
-    // A connection that breaks is the sender's to notice.
+    // A sender whose connection broke delivers again, so the error matters to nobody here.
     let _ = tokio::select! {
         served = &mut serving => served,
         () = shutdown.cancelled() => {

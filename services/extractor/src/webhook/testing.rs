@@ -1,45 +1,24 @@
-//! What the tests of this module stand on.
+//! Flows and requests for the tests of this module.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 use http::HeaderMap;
 use jiff::Timestamp;
-use pomost_project::{Flow, Project, environment::Environment};
+use pomost_project::Flow;
 
-use super::received::Received;
+use super::request::ReceivedRequest;
+use crate::testing;
 
-/// A flow with this webhook, whose secrets may be `${OLD}` and `${NEW}`.
+/// Makes a flow with this webhook. `${OLD}` and `${NEW}` stand for its secrets.
 pub(super) fn flow(webhook: &str, secrets: [&str; 2]) -> Arc<Flow> {
-    let directory = tempfile::tempdir().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = directory.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    for system in ["source", "shop"] {
-        write(
-            &format!("systems/{system}.yaml"),
-            &format!("system: {system}\nbase_url: http://127.0.0.1:9\n"),
-        );
-    }
     let webhook: String = webhook
         .lines()
         .map(|line| format!("    {line}\n"))
         .collect();
-    write("flows/things.yaml", &FLOW.replace("WEBHOOK", &webhook));
-    let secrets = ["OLD", "NEW"]
-        .map(str::to_owned)
-        .into_iter()
-        .zip(secrets.map(str::to_owned));
-    let project = Project::load(
-        directory.path(),
-        &Environment::of(directory.path(), secrets),
-    );
-    project
-        .unwrap_or_else(|problems| panic!("{problems}"))
-        .flows["things"]
-        .clone()
+    let secrets: Vec<_> = ["OLD", "NEW"].into_iter().zip(secrets).collect();
+    let project = testing::project(&FLOW.replace("WEBHOOK", &webhook), &secrets);
+    project.flows["things"].clone()
 }
 
 const FLOW: &str = "flow: things
@@ -60,8 +39,8 @@ WEBHOOKload:
   lookup: { request: \"GET /things?key={.key}\", id: .id }
 ";
 
-/// A request that came at a time, in seconds since 1970.
-pub(super) fn received(at: i64, headers: &[(&str, &str)], body: &str) -> Received {
+/// Makes a request that was received at a time in seconds since 1970.
+pub(super) fn received(at: i64, headers: &[(&str, &str)], body: &str) -> ReceivedRequest {
     let headers: HeaderMap = headers
         .iter()
         .map(|(name, value)| {
@@ -71,7 +50,7 @@ pub(super) fn received(at: i64, headers: &[(&str, &str)], body: &str) -> Receive
             )
         })
         .collect();
-    let mut received = Received::new(headers, None, body.to_owned().into());
-    received.at = Timestamp::from_second(at).unwrap();
+    let mut received = ReceivedRequest::new(headers, None, body.to_owned().into());
+    received.received_at = Timestamp::from_second(at).unwrap();
     received
 }

@@ -72,6 +72,7 @@ macro_rules! every_behaviour {
             nothing_is_recorded_for_a_holder_that_lost_its_lease
             a_page_recorded_twice_counts_once_and_may_have_grown
             a_page_recorded_with_fewer_records_waits_for_no_others
+            a_page_read_again_with_fewer_rows_settles
             outcomes_that_come_before_their_page_are_counted
             the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition
             a_cursor_can_be_set_and_cleared
@@ -184,6 +185,7 @@ macro_rules! every_behaviour {
             an_alert_stands_until_it_is_cleared
             open_dead_letters_are_counted_by_flow_from_a_time_on
             the_last_success_is_the_newest_run_of_which_all_has_settled
+            a_run_whose_records_all_died_is_no_success
         }
     };
     ($on_a_store:path: $($behaviour:ident)*) => {

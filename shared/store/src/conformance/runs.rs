@@ -37,7 +37,7 @@ async fn summary(store: &Arc<dyn Store>, run: RunId) -> RunSummary {
     store.run(run).await.unwrap().unwrap()
 }
 
-async fn state(store: &Arc<dyn Store>, run: RunId) -> RunState {
+pub(super) async fn state(store: &Arc<dyn Store>, run: RunId) -> RunState {
     summary(store, run).await.state
 }
 
@@ -345,4 +345,34 @@ pub async fn the_warning_of_a_run_is_kept_with_it(store: Arc<dyn Store>) {
         (summary.warning.as_deref(), summary.error),
         (Some("nothing came"), None)
     );
+}
+
+/// A flow whose destination refuses every record is overdue, however often it runs. A run in which
+/// one record crossed among dead ones is a success.
+pub async fn a_run_whose_records_all_died_is_no_success(store: Arc<dyn Store>) {
+    let lease = lease(&store, "a", MINUTE).await;
+    let run = async |outcomes: &[(u32, Outcome)]| {
+        let run = store.request_run(&manual("customers")).await.unwrap();
+        let size = outcomes.len() as u32;
+        store
+            .record_page(&lease, &page(run, &[("1", size)], "2"))
+            .await
+            .unwrap();
+        store
+            .record_outcomes(run, "1", &mask(outcomes))
+            .await
+            .unwrap();
+        store
+            .finish_extraction(&lease, run, None, None)
+            .await
+            .unwrap();
+        store.run(run).await.unwrap().unwrap().requested_at
+    };
+    let success = async || store.last_success_time("customers").await.unwrap();
+    run(&[(0, Outcome::Dead), (1, Outcome::Dead)]).await;
+    run(&[(0, Outcome::Split), (1, Outcome::Dead)]).await;
+    assert_eq!(success().await, None);
+    let mixed = run(&[(0, Outcome::Dead), (1, Outcome::Unchanged)]).await;
+    run(&[(0, Outcome::Dead)]).await;
+    assert_eq!(success().await, Some(mixed));
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use pomost_models::{RunId, RunTrigger, SlotOutcomes};
+use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes};
 use tokio_postgres::Row;
 
 use super::{
@@ -198,10 +198,17 @@ impl Runs for PostgresStore {
             SELECT requested_at FROM runs
             WHERE flow = $1 AND extracted_at IS NOT NULL AND error IS NULL AND trigger NOT IN ('webhook', 'replay')
                 AND NOT EXISTS (SELECT FROM run_batches WHERE run = runs.id AND strpos(outcomes, $2) > 0)
+                AND (EXISTS (SELECT FROM run_batches WHERE run = runs.id AND btrim(outcomes, $3) <> '')
+                    OR NOT EXISTS (SELECT FROM run_batches WHERE run = runs.id AND strpos(outcomes, $4) > 0))
             ORDER BY id DESC LIMIT 1";
+        let unsettled = SlotOutcomes::UNSETTLED.to_string();
+        let (no_success, dead) = (
+            OutcomeCounts::no_success(),
+            Outcome::Dead.symbol().to_string(),
+        );
         let row = self
             .connections
-            .query_one(sql, &[&flow, &SlotOutcomes::UNSETTLED.to_string()])
+            .query_one(sql, &[&flow, &unsettled, &no_success, &dead])
             .await?;
         Ok(row.map(|row| row.get(0)))
     }

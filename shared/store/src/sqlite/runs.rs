@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use pomost_models::{RunId, RunTrigger, SlotOutcomes};
+use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{SqliteStore, cursors, parked, source_keys, values};
@@ -161,12 +161,18 @@ impl Runs for SqliteStore {
             SELECT requested_at FROM runs
             WHERE flow = ?1 AND extracted_at IS NOT NULL AND error IS NULL AND "trigger" NOT IN ('webhook', 'replay')
                 AND NOT EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND instr(outcomes, ?2) > 0)
+                AND (EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND trim(outcomes, ?3) <> '')
+                    OR NOT EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND instr(outcomes, ?4) > 0))
             ORDER BY id DESC LIMIT 1"#;
         self.read(move |connection| {
             let waiting = SlotOutcomes::UNSETTLED.to_string();
+            let no_success = OutcomeCounts::no_success();
+            let dead = Outcome::Dead.symbol().to_string();
             let mut statement = connection.prepare_cached(sql)?;
             statement
-                .query_row((flow, waiting), |row| values::time(0, row.get(0)?))
+                .query_row((flow, waiting, no_success, dead), |row| {
+                    values::time(0, row.get(0)?)
+                })
                 .optional()
         })
         .await
@@ -233,7 +239,7 @@ pub(super) fn add_batches(
     })
 }
 
-/// Removes the waiting slots that a batch no longer has. Slots that have settled stay: their
+/// Vacates the waiting slots that a batch no longer has. Slots that have settled stay: their
 /// records were published before the page was read again.
 fn resize(
     transaction: &Transaction<'_>,
@@ -242,12 +248,13 @@ fn resize(
     size: u32,
 ) -> rusqlite::Result<()> {
     let sql = "
-        UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || rtrim(substr(outcomes, ?3 + 1), ?4)
+        UPDATE run_batches SET outcomes = substr(outcomes, 1, ?3) || rtrim(replace(substr(outcomes, ?3 + 1), ?4, ?5), ?5)
         WHERE run = ?1 AND batch = ?2 AND length(outcomes) > ?3";
     let waiting = SlotOutcomes::UNSETTLED.to_string();
+    let vacant = SlotOutcomes::VACANT.to_string();
     transaction
         .prepare_cached(sql)?
-        .execute((run.to_string(), batch, size, waiting))
+        .execute((run.to_string(), batch, size, waiting, vacant))
         .map(drop)
 }
 

@@ -98,6 +98,7 @@ fn mask(dice: &mut Dice) -> String {
     (0..size)
         .map(|_| match dice.roll(3) {
             0 => dice.pick(&Outcome::ALL).symbol(),
+            1 => SlotOutcomes::VACANT,
             _ => SlotOutcomes::UNSETTLED,
         })
         .collect()
