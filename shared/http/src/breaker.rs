@@ -205,7 +205,8 @@ impl Sign {
             FailureClass::Unreachable | FailureClass::Transient | FailureClass::Unauthorised => {
                 Sign::Down(failure.retry_after)
             }
-            FailureClass::Throttled if failure.status == Some(503) => {
+            // A database or a directory that is not ready has no status to say so by.
+            FailureClass::Throttled if matches!(failure.status, None | Some(503)) => {
                 Sign::Down(failure.retry_after)
             }
             FailureClass::Gone | FailureClass::Conflict | FailureClass::Invalid
@@ -432,6 +433,7 @@ mod tests {
             (FailureClass::Transient, Some(500)),
             (FailureClass::Unauthorised, Some(403)),
             (FailureClass::Throttled, Some(503)),
+            (FailureClass::Throttled, None),
         ] {
             assert_eq!(sign(class, status, false), DOWN, "{class:?} {status:?}");
             assert_eq!(

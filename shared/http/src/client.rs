@@ -160,6 +160,11 @@ impl SystemClient {
         self.system.timeout
     }
 
+    /// The circuit breaker that all requests to the system pass.
+    pub fn breaker(&self) -> &Guard {
+        &self.guard
+    }
+
     /// Whether the system is down: it failed ten times in a row, or gave no tokens, and requests are turned away at no
     /// cost until one that is let through succeeds.
     pub fn is_down(&self) -> bool {

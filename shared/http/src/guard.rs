@@ -27,7 +27,7 @@ const OUTLIVES: Duration = Duration::from_secs(30);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Stands before a system. While that is down, requests are turned away, but for one at a time that tries.
-pub(crate) struct Guard {
+pub struct Guard {
     system: String,
     store: Arc<dyn Store>,
     /// Names this process among those that try.
@@ -55,7 +55,7 @@ enum Standing {
 
 impl Guard {
     /// That of a system, of which the store is told.
-    pub(crate) fn new(system: &str, store: Arc<dyn Store>) -> Guard {
+    pub fn new(system: &str, store: Arc<dyn Store>) -> Guard {
         metrics::set_up(system, true);
         let (standing, seen) = watch::channel(Standing::Unknown);
         tokio::spawn(tell(store.clone(), system.to_owned(), seen));
@@ -70,7 +70,7 @@ impl Guard {
 
     /// Makes a request, or turns it away: then nothing was asked of the system. `place` is what failures
     /// begin with.
-    pub(crate) async fn pass<T>(
+    pub async fn pass<T>(
         &self,
         place: impl Fn() -> String,
         request: impl Future<Output = Result<T, Failure>>,
@@ -96,29 +96,29 @@ impl Guard {
     }
 
     /// Whether the system has been down since then.
-    pub(crate) fn has_been_down_since(&self, then: Instant) -> bool {
+    pub fn has_been_down_since(&self, then: Instant) -> bool {
         self.breaker().has_been_open_since(then)
     }
 
     /// Whether the system has been down since then, or may be now.
-    pub(crate) fn may_have_been_down_since(&self, then: Instant) -> bool {
+    pub fn may_have_been_down_since(&self, then: Instant) -> bool {
         self.breaker().may_have_been_open_since(then)
     }
 
     /// Whether the system is down.
-    pub(crate) fn is_down(&self) -> bool {
+    pub fn is_down(&self) -> bool {
         matches!(*self.standing.borrow(), Standing::Down { .. })
     }
 
     /// Waits until the system is down, or is not.
-    pub(crate) async fn until(&self, down: bool) {
+    pub async fn until(&self, down: bool) {
         let is_so = |standing: &Standing| matches!(standing, Standing::Down { .. }) == down;
         // The other end is held here.
         let _ = self.standing.subscribe().wait_for(is_so).await;
     }
 
     /// Waits until a request would be made: the system is up, or it is time to try.
-    pub(crate) async fn ready(&self) {
+    pub async fn ready(&self) {
         let mut standing = self.standing.subscribe();
         loop {
             let seen = standing.borrow_and_update().clone();

@@ -32,6 +32,7 @@ pub use answer::{Response, UnreadableBody, content_type, is_without_content};
 pub use call::{OutgoingRequest, SendPermit};
 pub use client::{SystemClient, SystemClients};
 pub use failure::{Failure, FailureClass, RequestEffect};
+pub use guard::Guard as CircuitBreaker;
 pub use hook::AlertHook;
 pub use streamed::{StreamLimits, StreamedResponse};
 pub use tries::{AttemptCharging, FailureSummary, RetryKey, RetryPolicy};

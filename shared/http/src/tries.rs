@@ -8,7 +8,7 @@ use pomost_models::{
 };
 use tokio::time::Instant;
 
-use crate::{Failure, FailureClass, SystemClient};
+use crate::{Failure, FailureClass, SystemClient, guard::Guard};
 
 /// The delay of what there was no time for, or what somebody else holds, in seconds.
 const SHORTLY: u32 = 1;
@@ -134,6 +134,13 @@ fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
 }
 
 impl SystemClient {
+    /// Decides which failures of a batch count towards its attempts, as its system's breaker says.
+    pub fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {
+        self.breaker().spares(batch, began, was_down)
+    }
+}
+
+impl Guard {
     /// Which failures of a batch are spared whose requests began then. Records that only fail when they come
     /// again may be what brings the system down, not the other way round.
     pub fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {

@@ -1,10 +1,12 @@
 //! A schema for a test, and a loader that writes into it.
 
 mod scene;
+mod switch;
 
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) use scene::{Scene, batch, deleted, record};
+pub(crate) use switch::Switch;
 
 /// A schema that nobody else has.
 #[derive(Clone)]

@@ -8,10 +8,11 @@ use std::{
 
 use pomost_broker::Queue;
 use pomost_http::SystemClients;
-use pomost_loader::{destination::Destination, handler::LoadHandler, turns::Turns};
+use pomost_loader::{ChangeOrdering, Destination, LoadHandler};
 use pomost_models::{Batch, DeadLetter, Lane, Operation, Record, RunId, Stage, Version};
 use pomost_project::{Project, environment::Environment};
 use pomost_runtime::{Backends, ServiceContext, worker::MessageHandler};
+use pomost_store::Outage;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -81,12 +82,15 @@ impl Scene {
         context.declare().await.unwrap();
         let clients = SystemClients::new(&context.project, &context.backends.store).unwrap();
         let flow = context.project.flows["sales"].clone();
-        let destination = Destination::of(&flow, &clients).unwrap();
-        let turns = Arc::new(Turns::new(context.clone(), destination.flow.clone()));
+        let destination = Destination::of(&flow, &clients, &context.backends.store).unwrap();
+        let change_ordering = Arc::new(ChangeOrdering::new(
+            context.clone(),
+            destination.flow.clone(),
+        ));
         let handler = LoadHandler {
             context: context.clone(),
             destination,
-            turns,
+            change_ordering,
         };
         Scene {
             context,
@@ -95,12 +99,33 @@ impl Scene {
         }
     }
 
+    /// True while the flow takes no batches, since its destination is down.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.handler.gate().is_closed()
+    }
+
+    /// Waits until it is time to try if the destination is back.
+    pub(crate) async fn ready(&self) {
+        self.handler.gate().ready().await;
+    }
+
+    /// The outage that the store was told of.
+    pub(crate) async fn outage(&self) -> Outage {
+        loop {
+            let outages = self.context.store().outages(Outage::REMEMBERED).await;
+            if let Some(outage) = outages.unwrap().pop() {
+                return outage;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Loads a batch.
     pub(crate) async fn load(&self, batch: Batch) {
         self.handler.handle(batch).await.unwrap();
     }
 
-    /// What the loader logs of a record that the table does not take.
+    /// Returns what the loader logs about a record that the table does not take.
     pub(crate) async fn refusal(&self, record: Record) -> String {
         let log = Log::default();
         let to_log = tracing_subscriber::fmt()
@@ -119,7 +144,7 @@ impl Scene {
         letters.remove(0)
     }
 
-    /// The next batch that comes again.
+    /// The next batch that is retried.
     pub(crate) async fn waits(&self) -> Batch {
         self.take(&Queue::work(Stage::Load, "sales")).await
     }
@@ -173,7 +198,7 @@ pub(crate) fn deleted(key: &str) -> Record {
     }
 }
 
-/// What was logged.
+/// Collects what is logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

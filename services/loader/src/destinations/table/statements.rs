@@ -1,19 +1,18 @@
-//! The statements that write a table.
+//! The SQL statements that write a table.
 
 use pomost_project::table::{TableColumn, TableDestination, TableName};
 
-/// The statements that write a table. Whatever is a name in them is quoted, whatever is a value is a
-/// parameter.
+/// The SQL statements that write a table. Every name in them is quoted, every value is a parameter.
 pub(super) struct Statements {
-    /// Makes the rows of keys (`$1`) and of the records that go with them (`$2`, a JSON array), or
-    /// changes them where they are there.
+    /// Inserts the rows of these keys (`$1`) and records (`$2`, a JSON array), or updates the rows that
+    /// are there.
     pub(super) upsert: String,
-    /// Deletes the rows of keys (`$1`).
+    /// Deletes the rows of these keys (`$1`).
     pub(super) delete: String,
-    /// Makes the table, once, even if several processes miss it at the same time.
+    /// Creates the table, once, even if several processes miss it at the same time.
     pub(super) create: String,
-    /// Reads one column's field of records (`$1`), and so fails where that does not fit; one for each
-    /// column.
+    /// Reads the field of one column from records (`$1`), which fails where the field does not fit; one
+    /// statement for each column.
     pub(super) probes: Vec<String>,
 }
 
@@ -32,7 +31,7 @@ impl Statements {
     }
 }
 
-/// The columns go by way of jsonb, whose numbers keep every digit.
+/// The values of columns are read from jsonb, whose numbers keep every digit.
 fn upsert(table: &TableDestination) -> String {
     let key = quoted(&table.key);
     let names: Vec<String> = table
@@ -55,7 +54,7 @@ fn upsert(table: &TableDestination) -> String {
     )
 }
 
-/// Whoever waited for the lock finds the table there.
+/// A process that waited for the lock finds the table there.
 fn create(table: &TableDestination) -> String {
     format!(
         "SELECT pg_advisory_xact_lock(hashtextextended('pomost: tables', 0)); \

@@ -1,20 +1,30 @@
-//! What is in the files, and how often.
+//! The content of files, how often records are in them, and what is kept of their batches.
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, slice};
 
-use pomost_format::CsvOptions;
-use pomost_models::{Lane, Operation, RunId, Version};
+use pomost_format::{CsvOptions, FormatSyntax};
+use pomost_http::SendPermit;
+use pomost_models::{Batch, Lane, Operation, Outcome, Record, SlotOutcomes, Version};
+use pomost_store::{ClaimResult, KnownRecord, RunRequest, sqlite::SqliteStore};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::*;
+use crate::claims::{ClaimedRecord, claim_entry};
 
-fn writer(directory: &Path, syntax: FormatSyntax) -> Writer {
-    Writer::new(Arc::new(FileDestination {
+async fn store(directory: &Path) -> Arc<dyn Store> {
+    let path = directory.join("state.db");
+    Arc::new(SqliteStore::open(&path).await.unwrap())
+}
+
+async fn writer(directory: &Path, syntax: FormatSyntax) -> FileWriter {
+    let files = FileDestination {
         directory: directory.join("reports/sales"),
         format: syntax.into(),
-    }))
+    };
+    let breaker = CircuitBreaker::new("sales (files)", store(directory).await);
+    FileWriter::new("sales", Arc::new(files), breaker)
 }
 
 fn csv() -> FormatSyntax {
@@ -74,16 +84,38 @@ fn page_without_versions(data: &[&str]) -> Vec<Record> {
         .collect()
 }
 
-async fn write(writer: &Writer, batch: &Batch, records: &[Record]) -> Vec<Option<String>> {
-    let written = writer
-        .write_records(batch, records.iter().collect())
-        .await
-        .unwrap();
-    let message = |written| match written {
-        Written::Failed(failed) => Some(failed.failure.message),
-        _ => None,
+/// Claimed as if the ledger knew nothing of the record.
+fn claimed(record: &Record) -> ClaimedRecord {
+    let result = ClaimResult::Claimed(KnownRecord::default());
+    ClaimedRecord::new(record.clone(), claim_entry(record, None), result)
+}
+
+async fn try_to_write(
+    writer: &FileWriter,
+    batch: &Batch,
+    records: &[Record],
+) -> Result<Vec<WriteResult>, Failure> {
+    let (claimed, known): (Vec<_>, _) = (
+        records.iter().map(claimed).collect(),
+        KnownRecord::default(),
+    );
+    let item = |claimed| WriteItem {
+        batch,
+        claimed,
+        known: &known,
+        id: None,
+        create_in_doubt: false,
+        overwrites: false,
+        permit: SendPermit::default(),
     };
-    written.into_iter().map(message).collect()
+    let items: Vec<WriteItem<'_>> = claimed.iter().map(item).collect();
+    writer.plan(Action::Create, &items)?.perform().await
+}
+
+async fn write(writer: &FileWriter, batch: &Batch, records: &[Record]) -> Vec<Option<String>> {
+    let results = try_to_write(writer, batch, records).await.unwrap();
+    let message = |result: WriteResult| result.err().map(|failure| failure.message);
+    results.into_iter().map(message).collect()
 }
 
 /// A file's name, with HASH for what is made of its content.
@@ -130,7 +162,12 @@ async fn a_table_has_a_header_and_the_columns_of_all_its_records() {
         record(2, r#"{"id":9007199254740993,"note":"a,b"}"#),
     ];
     assert_eq!(
-        write(&writer(directory.path(), csv()), &batch("0.1"), &records).await,
+        write(
+            &writer(directory.path(), csv()).await,
+            &batch("0.1"),
+            &records
+        )
+        .await,
         [None, None]
     );
     let content = "id,total,note\r\n1,1.10,\r\n9007199254740993,,\"a,b\"\r\n";
@@ -147,7 +184,7 @@ async fn a_table_has_a_header_and_the_columns_of_all_its_records() {
 #[tokio::test]
 async fn json_lines_hold_each_record_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), FormatSyntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines).await;
     write(
         &writer,
         &batch("webhook.1/split0"),
@@ -172,7 +209,12 @@ async fn a_record_that_a_table_cannot_hold_is_refused_alone() {
         record(1, r#"{"id":["secret"]}"#),
         record(2, r#"{"id":3}"#),
     ];
-    let refused = write(&writer(directory.path(), csv()), &batch("0.1"), &records).await;
+    let refused = write(
+        &writer(directory.path(), csv()).await,
+        &batch("0.1"),
+        &records,
+    )
+    .await;
     let message = "the record cannot be written as CSV: the column 'id' holds a list";
     assert_eq!(refused, [None, Some(message.to_owned()), None]);
     assert_eq!(files(directory.path())[0].1, "id\r\n1\r\n3\r\n");
@@ -191,7 +233,7 @@ async fn a_field_whose_name_cannot_be_written_is_the_fault_of_its_record() {
         record(2, r#"{"id":3,"n":4}"#),
     ];
     let refused = write(
-        &writer(directory.path(), FormatSyntax::Csv(options)),
+        &writer(directory.path(), FormatSyntax::Csv(options)).await,
         &batch("0.1"),
         &records,
     )
@@ -205,7 +247,12 @@ async fn a_field_whose_name_cannot_be_written_is_the_fault_of_its_record() {
 async fn records_that_fit_only_among_the_columns_of_one_that_is_refused_are_refused_as_well() {
     let directory = tempfile::tempdir().unwrap();
     let records = [record(0, "{}"), record(1, r#"{"id":[1]}"#)];
-    let refused = write(&writer(directory.path(), csv()), &batch("0.1"), &records).await;
+    let refused = write(
+        &writer(directory.path(), csv()).await,
+        &batch("0.1"),
+        &records,
+    )
+    .await;
     assert!(refused.iter().all(Option::is_some), "{refused:?}");
     assert_eq!(files(directory.path()), []);
 }
@@ -218,7 +265,12 @@ async fn many_records_that_a_table_cannot_hold_are_refused_and_their_columns_are
         _ => format!(r#"{{"id":{slot},"n{slot}":[]}}"#),
     };
     let records: Vec<_> = (0..1000).map(|slot| record(slot, &data(slot))).collect();
-    let refused = write(&writer(directory.path(), csv()), &batch("0.1"), &records).await;
+    let refused = write(
+        &writer(directory.path(), csv()).await,
+        &batch("0.1"),
+        &records,
+    )
+    .await;
     for (slot, refused) in refused.iter().enumerate() {
         assert_eq!(refused.is_some(), slot % 2 == 1, "{slot}");
     }
@@ -230,7 +282,7 @@ async fn many_records_that_a_table_cannot_hold_are_refused_and_their_columns_are
 #[tokio::test]
 async fn what_comes_again_is_not_written_again_whatever_comes_with_it() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), FormatSyntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines).await;
     let all: Vec<_> = (0..6).map(|slot| record(slot, &slot.to_string())).collect();
     write(&writer, &batch("0.1"), &all[1..4]).await;
     let first = files(directory.path()).remove(0);
@@ -251,7 +303,7 @@ async fn what_comes_again_is_not_written_again_whatever_comes_with_it() {
 #[tokio::test]
 async fn rows_that_have_moved_when_their_page_is_read_again_are_not_lost_nor_written_again() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), FormatSyntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines).await;
     write(&writer, &batch("0.1"), &page(&["1", "2", "3"])).await;
     let first = files(directory.path()).remove(0);
     for again in [
@@ -270,7 +322,7 @@ async fn rows_that_have_moved_when_their_page_is_read_again_are_not_lost_nor_wri
 async fn a_page_without_versions_that_is_read_again_loses_nothing_and_its_equal_is_not_written_again()
  {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), FormatSyntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines).await;
     for _ in 0..2 {
         write(&writer, &batch("0.1"), &page_without_versions(&["1", "2"])).await;
         assert_eq!(lines(directory.path()), ["1", "2"]);
@@ -287,7 +339,7 @@ async fn a_page_without_versions_that_is_read_again_loses_nothing_and_its_equal_
 #[tokio::test]
 async fn a_record_that_has_changed_when_its_page_is_read_again_is_written_as_it_is_now() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), FormatSyntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines).await;
     let later = Record {
         version: Version::new("2"),
         ..record(0, "7")
@@ -303,7 +355,7 @@ async fn a_record_that_has_changed_when_its_page_is_read_again_is_written_as_it_
 #[tokio::test]
 async fn a_note_without_its_file_holds_nothing_back() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), FormatSyntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines).await;
     write(&writer, &batch("0.1"), &[record(0, "0"), record(1, "1")]).await;
     let (name, content) = files(directory.path()).remove(0);
     fs::remove_file(directory.path().join("reports/sales").join(&name)).unwrap();
@@ -314,7 +366,7 @@ async fn a_note_without_its_file_holds_nothing_back() {
 #[tokio::test]
 async fn equal_records_of_a_batch_are_all_written_and_so_are_those_of_other_batches() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = writer(directory.path(), FormatSyntax::JsonLines);
+    let writer = writer(directory.path(), FormatSyntax::JsonLines).await;
     write(&writer, &batch("0.1"), &[record(0, "7"), record(1, "7")]).await;
     write(&writer, &batch("0.10"), &[record(0, "7")]).await;
     let contents: Vec<String> = files(directory.path())
@@ -328,9 +380,8 @@ async fn equal_records_of_a_batch_are_all_written_and_so_are_those_of_other_batc
 async fn a_directory_that_cannot_be_written_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("reports"), "a file").unwrap();
-    let writer = writer(directory.path(), csv());
-    let failure = writer
-        .write_records(&batch("0.1"), vec![&record(0, "1")])
+    let writer = writer(directory.path(), csv()).await;
+    let failure = try_to_write(&writer, &batch("0.1"), &[record(0, "1")])
         .await
         .unwrap_err();
     assert!(failure.class.is_of_the_system());
@@ -338,5 +389,146 @@ async fn a_directory_that_cannot_be_written_is_waited_for() {
         failure.message.contains("reports/sales"),
         "{}",
         failure.message
+    );
+}
+
+#[tokio::test]
+async fn a_plan_shows_the_file_and_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(directory.path(), csv()).await;
+    let (claimed, known) = (claimed(&record(0, r#"{"id":1}"#)), KnownRecord::default());
+    let item = WriteItem {
+        batch: &batch("0.1"),
+        claimed: &claimed,
+        known: &known,
+        id: None,
+        create_in_doubt: false,
+        overwrites: false,
+        permit: SendPermit::default(),
+    };
+    let shown = writer
+        .plan(Action::Create, slice::from_ref(&item))
+        .unwrap()
+        .to_string();
+    let name = "reports/sales/sales-0190a5e2-0000-7000-8000-000000000000-0.1-*.csv";
+    assert!(shown.contains(name), "{shown}");
+    assert!(shown.ends_with("{\"id\":1}\n"), "{shown}");
+    assert!(!directory.path().join("reports").exists());
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_closes_the_flow_until_it_can() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("reports"), "a file").unwrap();
+    let writer = writer(directory.path(), csv()).await;
+    let (batch, records) = (batch("0.1"), [record(0, r#"{"id":1}"#)]);
+    for _ in 0..10 {
+        assert!(!writer.breaker.is_down());
+        let failure = try_to_write(&writer, &batch, &records).await.unwrap_err();
+        assert!(!failure.unasked, "{failure}");
+    }
+    assert!(writer.breaker.is_down());
+    let failure = try_to_write(&writer, &batch, &records).await.unwrap_err();
+    assert!(failure.unasked && failure.class.is_of_the_system());
+    fs::remove_file(directory.path().join("reports")).unwrap();
+    writer.breaker.ready().await;
+    assert_eq!(write(&writer, &batch, &records).await, [None]);
+    assert!(!writer.breaker.is_down());
+}
+
+/// The directories of notes that are left.
+fn notes(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory.join("reports/sales/.written")).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A run of one page with one batch of one record.
+async fn run_of_one_record(store: &dyn Store) -> RunId {
+    let request = RunRequest {
+        flow: "sales".into(),
+        trigger: pomost_models::RunTrigger::Manual,
+        since: None,
+    };
+    let run = store.request_run(&request).await.unwrap();
+    let lease = store
+        .acquire_lease("sales", "test", Duration::from_secs(60))
+        .await
+        .unwrap()
+        .unwrap();
+    let page = pomost_store::PageProgress {
+        run,
+        batches: vec![("0.1".into(), 1)],
+        checkpoint: serde_json::Value::Null,
+        listed: Vec::new(),
+        forgotten: Vec::new(),
+    };
+    store.record_page(&lease, &page).await.unwrap();
+    store
+        .finish_extraction(&lease, run, None, None)
+        .await
+        .unwrap();
+    store.release_lease(&lease).await.unwrap();
+    run
+}
+
+#[tokio::test]
+async fn notes_are_deleted_once_their_run_has_settled_and_they_are_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(directory.path(), csv()).await;
+    let store = store(directory.path()).await;
+    let (settled, unsettled) = (
+        run_of_one_record(&*store).await,
+        run_of_one_record(&*store).await,
+    );
+    let (unknown, records) = (batch("0.1").run, [record(0, r#"{"id":1}"#)]);
+    for run in [settled, unsettled, unknown] {
+        let batch = Batch {
+            run,
+            ..batch("0.1")
+        };
+        write(&writer, &batch, &records).await;
+    }
+    let mut outcomes = SlotOutcomes::waiting(0);
+    outcomes.settle(0, Outcome::Created);
+    store
+        .record_outcomes(settled, "0.1", &outcomes)
+        .await
+        .unwrap();
+    let before = notes(directory.path());
+    writer.clean_up(&*store).await;
+    assert_eq!(notes(directory.path()), before, "they are new");
+    writer.delete_notes(&*store, Duration::ZERO).await.unwrap();
+    let mut left = [
+        format!("sales-{unsettled}-0.1"),
+        format!("sales-{unknown}-0.1"),
+    ];
+    left.sort();
+    assert_eq!(notes(directory.path()), left);
+    assert_eq!(files(directory.path()).len(), 3, "files stay");
+}
+
+#[tokio::test]
+async fn notes_of_other_flows_in_the_same_directory_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(directory.path(), csv()).await;
+    let store = store(directory.path()).await;
+    let run = run_of_one_record(&*store).await;
+    let mut outcomes = SlotOutcomes::waiting(0);
+    outcomes.settle(0, Outcome::Created);
+    store.record_outcomes(run, "0.1", &outcomes).await.unwrap();
+    let batch = Batch {
+        run,
+        flow: "sales-of-shops".into(),
+        ..batch("0.1")
+    };
+    write(&writer, &batch, &[record(0, r#"{"id":1}"#)]).await;
+    writer.delete_notes(&*store, Duration::ZERO).await.unwrap();
+    assert_eq!(
+        notes(directory.path()),
+        [format!("sales-of-shops-{run}-0.1")]
     );
 }

@@ -1,99 +1,102 @@
-//! What went wrong with a statement, sorted by what is to be done about it.
+//! The failures of statements, sorted by what has to be done about them.
 
 use deadpool_postgres::{HookError, PoolError};
 use pomost_http::{Failure, FailureClass};
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::act::Failed;
+use crate::destinations::{with_unknown_effect, without_effect};
 
-/// Why a statement did not do what it was to do.
+/// The reason why a statement failed.
 #[derive(Debug)]
-pub(super) enum Fault {
-    /// There is no connection, and what came instead.
+pub(super) enum StatementFailure {
+    /// There is no connection to the database.
     Connection(PoolError),
     /// The database refused the statement, or the connection broke.
     Statement(tokio_postgres::Error),
-    /// Nothing came of it in time.
-    Silence,
+    /// The database did not answer in time.
+    TimedOut,
 }
 
-impl From<PoolError> for Fault {
-    fn from(error: PoolError) -> Fault {
-        Fault::Connection(error)
+impl From<PoolError> for StatementFailure {
+    fn from(error: PoolError) -> StatementFailure {
+        StatementFailure::Connection(error)
     }
 }
 
-impl Fault {
+impl StatementFailure {
     pub(super) fn is_missing_table(&self) -> bool {
         self.refusal()
             .is_some_and(|refusal| *refusal.code() == SqlState::UNDEFINED_TABLE)
     }
 
-    /// Whether a value does not fit its column.
+    /// True if a value does not fit its column.
     pub(super) fn is_of_a_value(&self) -> bool {
         self.refusal()
             .is_some_and(|refusal| refusal.code().code().starts_with("22"))
     }
 
-    /// The failure, which names a column and a constraint where they are known, and no value: the
-    /// database's own message and detail are full of them.
-    pub(super) fn failed(&self, place: &str, column: Option<&str>) -> Failed {
+    /// Makes the failure of a write. It names a column and a constraint where they are known, and no
+    /// value: the database's own message and detail are full of values.
+    pub(super) fn into_failure(self, place: &str, column: Option<&str>) -> Failure {
         let (class, what) = match self.refusal() {
             Some(refusal) => described(refusal, column),
             None => (self.class(), self.reason()),
         };
         let in_doubt =
-            self.breaks_off() || class == FailureClass::Transient && self.refusal().is_none();
+            self.broke_off() || class == FailureClass::Transient && self.refusal().is_none();
         let failure = Failure::new(class, format!("{place}: {what}"));
         if in_doubt {
-            Failed::with_effect(failure)
+            with_unknown_effect(failure)
         } else {
-            Failed::without_effect(failure)
+            without_effect(failure)
         }
     }
 
-    /// What the database said.
+    /// The database's own answer, if it gave one.
     fn refusal(&self) -> Option<&DbError> {
         self.error()?.as_db_error()
     }
 
     fn error(&self) -> Option<&tokio_postgres::Error> {
         match self {
-            Fault::Connection(PoolError::Backend(error))
-            | Fault::Connection(PoolError::PostCreateHook(HookError::Backend(error)))
-            | Fault::Statement(error) => Some(error),
-            Fault::Connection(_) | Fault::Silence => None,
+            StatementFailure::Connection(PoolError::Backend(error))
+            | StatementFailure::Connection(PoolError::PostCreateHook(HookError::Backend(error)))
+            | StatementFailure::Statement(error) => Some(error),
+            StatementFailure::Connection(_) | StatementFailure::TimedOut => None,
         }
     }
 
-    /// Whether the statement was on its way when the database went away.
-    fn breaks_off(&self) -> bool {
+    /// True if the statement was on its way when the database went away.
+    fn broke_off(&self) -> bool {
         match self {
-            Fault::Statement(error) => error
+            StatementFailure::Statement(error) => error
                 .as_db_error()
                 .is_none_or(|refusal| refusal.code().code().starts_with("57P")),
-            Fault::Connection(_) | Fault::Silence => false,
+            StatementFailure::Connection(_) | StatementFailure::TimedOut => false,
         }
     }
 
-    /// A database that goes away is as one that is away: writing again is harmless.
+    /// A database that goes away during a statement is treated as one that is down: writing again is
+    /// harmless.
     fn class(&self) -> FailureClass {
         match self {
-            Fault::Connection(_) | Fault::Statement(_) => FailureClass::Unreachable,
-            Fault::Silence => FailureClass::Transient,
+            StatementFailure::Connection(_) | StatementFailure::Statement(_) => {
+                FailureClass::Unreachable
+            }
+            StatementFailure::TimedOut => FailureClass::Transient,
         }
     }
 
     fn reason(&self) -> String {
         match (self, self.error()) {
             (_, Some(error)) => with_advice(pomost_postgres::with_causes(error)),
-            (Fault::Connection(error), None) => error.to_string(),
+            (StatementFailure::Connection(error), None) => error.to_string(),
             _ => "no answer in time".into(),
         }
     }
 }
 
-/// What a refusal means (PostgreSQL, appendix A: error codes), in words of our own.
+/// Describes a refusal (PostgreSQL, appendix A: error codes) in our own words.
 fn described(refusal: &DbError, column: Option<&str>) -> (FailureClass, String) {
     let code = refusal.code().code();
     let (class, words) = meaning(code);

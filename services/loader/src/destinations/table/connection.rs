@@ -5,7 +5,8 @@ use pomost_postgres::{Database, Error, Pooling};
 use pomost_project::flow::TableDestination;
 use secrecy::ExposeSecret;
 
-/// The connections to a table's database, none of which is made yet, and what errors call it.
+/// Makes the pool of connections to a table's database, and the name of the database for errors.
+/// Nothing is connected yet.
 pub(super) fn pool(table: &TableDestination) -> Result<(Pool, String), Error> {
     let database = Database::at(table.database.expose_secret())?.by_tls_between_machines();
     let place = database.place();
@@ -18,7 +19,7 @@ pub(super) fn pool(table: &TableDestination) -> Result<(Pool, String), Error> {
     Ok((database.pool(pooling)?, place))
 }
 
-/// What a text means as a date must not depend on the server's settings: 01/02/2026 is an error
+/// The meaning of a text as a date must not depend on the server's settings: 01/02/2026 is an error
 /// rather than a guess, and a time without a zone is in UTC.
 fn session_settings(table: &TableDestination) -> String {
     let milliseconds = table.timeout.as_millis();

@@ -1,0 +1,272 @@
+//! A system as the destination: requests for one record or for many.
+
+mod bulk;
+mod idempotency_key;
+mod record;
+mod verdicts;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use pomost_expression::{Expression, Value, Variables, given, scalar_name};
+use pomost_http::{CircuitBreaker, Failure, FailureClass, OutgoingRequest, Response, SystemClient};
+use pomost_models::{Lane, Operation};
+use pomost_project::flow::{RequestTemplate, UpdateRequest, WriteRequests};
+
+use super::{Action, DestinationWriter, PlannedWrite, WriteItem};
+use crate::decide::{Capabilities, CreateIdempotency};
+use bulk::PlannedBulkRequest;
+use record::PlannedRequest;
+
+/// Makes the requests of a flow to its system.
+#[derive(Clone)]
+pub(super) struct SystemWriter {
+    flow: String,
+    requests: Arc<WriteRequests>,
+    client: SystemClient,
+}
+
+impl DestinationWriter for SystemWriter {
+    fn plan<'a>(
+        &'a self,
+        action: Action,
+        items: &'a [WriteItem<'a>],
+    ) -> Result<Box<dyn PlannedWrite + 'a>, Failure> {
+        match (items, self.bulk_size(action)) {
+            ([item], None) => Ok(Box::new(PlannedRequest::new(self, action, item)?)),
+            _ => Ok(Box::new(PlannedBulkRequest::new(self, action, items)?)),
+        }
+    }
+
+    fn bulk_size(&self, action: Action) -> Option<usize> {
+        let template = self.template(action).filter(|_| action != Action::LookUp)?;
+        self.requests.for_many(template).map(|batch| batch.size)
+    }
+
+    fn concurrency(&self) -> usize {
+        self.client.concurrency()
+    }
+
+    fn breaker(&self) -> Option<&CircuitBreaker> {
+        Some(self.client.breaker())
+    }
+
+    /// As long again as the answer was waited for.
+    fn in_doubt_for(&self) -> Duration {
+        self.client.timeout()
+    }
+
+    fn changes_conditionally(&self) -> bool {
+        self.changes().all(|change| change.if_match.is_some())
+    }
+
+    fn keeps_etags(&self) -> bool {
+        self.changes().any(|change| change.if_match.is_some())
+    }
+
+    fn in_lane(&self, lane: Lane) -> Option<Arc<dyn DestinationWriter>> {
+        Some(Arc::new(SystemWriter {
+            client: self.client.in_lane(lane),
+            ..self.clone()
+        }))
+    }
+}
+
+impl SystemWriter {
+    pub(super) fn new(
+        flow: &str,
+        requests: Arc<WriteRequests>,
+        client: SystemClient,
+    ) -> SystemWriter {
+        SystemWriter {
+            flow: flow.to_owned(),
+            requests,
+            client,
+        }
+    }
+
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let requests = &self.requests;
+        Capabilities {
+            creates: requests.create.is_some(),
+            updates: requests.update.is_some(),
+            deletes: requests.delete.is_some(),
+            looks_up: requests.lookup.is_some(),
+            looks_up_first: requests
+                .lookup
+                .as_ref()
+                .is_some_and(|lookup| lookup.before_create),
+            id_is_key: requests.id_is_key(),
+            create_idempotency: create_idempotency(requests),
+        }
+    }
+
+    fn template(&self, action: Action) -> Option<&RequestTemplate> {
+        let requests = &self.requests;
+        match action {
+            Action::LookUp => requests.lookup.as_ref().map(|lookup| &lookup.request),
+            Action::Create => requests.create.as_ref().map(|create| &create.request),
+            Action::Update | Action::Delete => self.change(action).map(|change| &change.request),
+        }
+    }
+
+    fn change(&self, action: Action) -> Option<&UpdateRequest> {
+        match action {
+            Action::Update => self.requests.update.as_ref(),
+            Action::Delete => self.requests.delete.as_ref(),
+            Action::LookUp | Action::Create => None,
+        }
+    }
+
+    fn changes(&self) -> impl Iterator<Item = &UpdateRequest> {
+        let changes = [&self.requests.update, &self.requests.delete];
+        changes.into_iter().flatten()
+    }
+
+    /// The expression that finds the record's id in an answer.
+    fn id_expression(&self, action: Action) -> Option<&Expression> {
+        match action {
+            Action::LookUp => self.requests.lookup.as_ref().map(|lookup| &lookup.id),
+            Action::Create => self.requests.create.as_ref()?.id.as_ref(),
+            Action::Update | Action::Delete => None,
+        }
+    }
+
+    /// Fills a template in for one record.
+    fn fill<'a>(
+        &'a self,
+        template: &'a RequestTemplate,
+        item: &WriteItem<'a>,
+        id: Option<&str>,
+    ) -> Result<OutgoingRequest<'a>, Failure> {
+        let input = match template.needs_input() {
+            true => item.claimed.value()?,
+            false => Value::Null,
+        };
+        let variables = self.variables(item, id);
+        let request = self
+            .client
+            .call(template, &self.requests.answers, &input, &variables)?;
+        Ok(OutgoingRequest {
+            permit: item.permit,
+            ..request
+        })
+    }
+
+    /// Makes the request that writes one record. Its body is the record where the flow names none,
+    /// and an answer to it needs no body.
+    fn write_request<'a>(
+        &'a self,
+        action: Action,
+        item: &WriteItem<'a>,
+    ) -> Result<OutgoingRequest<'a>, Failure> {
+        let template = self.template(action).ok_or_else(no_request)?;
+        let mut request = self.fill(template, item, item.id)?;
+        let record = &item.claimed.record;
+        if request.body.is_none() && record.op == Operation::Upsert {
+            request.body = Some(Bytes::copy_from_slice(record.data.get().as_bytes()));
+        }
+        request.headers.extend(self.headers(action, item));
+        request.needs_body = false;
+        Ok(request)
+    }
+
+    /// The headers that say under which condition, or as which repetition, a record is written.
+    fn headers(&self, action: Action, item: &WriteItem<'_>) -> HeaderMap {
+        let header = match action {
+            Action::Create => self.idempotency_header(item),
+            _ => self
+                .change(action)
+                .filter(|change| change.if_match.is_some())
+                .and(item.known.etag.as_deref())
+                .and_then(|etag| Some((header::IF_MATCH, HeaderValue::from_str(etag).ok()?))),
+        };
+        header.into_iter().collect()
+    }
+
+    fn idempotency_header(
+        &self,
+        item: &WriteItem<'_>,
+    ) -> Option<(header::HeaderName, HeaderValue)> {
+        let name = self.requests.create.as_ref()?.idempotency_header.clone()?;
+        let (entry, incarnation) = (&item.claimed.entry, item.known.incarnation);
+        let key =
+            idempotency_key::idempotency_key(&self.flow, &entry.key, &entry.hash, incarnation);
+        Some((name, HeaderValue::from_str(&key).ok()?))
+    }
+
+    fn variables(&self, item: &WriteItem<'_>, id: Option<&str>) -> Variables {
+        let (text, record) = (
+            |text: &str| Value::from(text.to_owned()),
+            &item.claimed.record,
+        );
+        Variables {
+            key: text(&record.key),
+            version: given(record.version.as_str(), record.version.is_text()),
+            op: text(record.op.as_str()),
+            id: id.map_or(Value::Null, text),
+            flow: text(&self.flow),
+            run: text(&item.batch.run.to_string()),
+            ..Variables::default()
+        }
+    }
+
+    /// The entity tag of an answer, where the flow has a use for it.
+    fn etag(&self, response: &Response) -> Option<String> {
+        let etag = response
+            .headers
+            .get(header::ETAG)
+            .filter(|_| self.keeps_etags())?;
+        Some(etag.to_str().ok()?.to_owned())
+    }
+}
+
+fn create_idempotency(requests: &WriteRequests) -> CreateIdempotency {
+    let has_header = requests
+        .create
+        .as_ref()
+        .is_some_and(|create| create.idempotency_header.is_some());
+    match (requests.creates_may_repeat(), has_header) {
+        (true, _) => CreateIdempotency::AnyContent,
+        (false, true) => CreateIdempotency::SameContent,
+        (false, false) => CreateIdempotency::Never,
+    }
+}
+
+/// The decision asks only for what the flow does, so that every action has its request.
+fn no_request() -> Failure {
+    let message = "the flow has no request for this".to_owned();
+    Failure::new(FailureClass::Invalid, message)
+}
+
+/// Reads the id that an expression finds in an answer; none where it finds null.
+fn read_id(
+    expression: &Expression,
+    answer: Value,
+    variables: &Variables,
+) -> Result<Option<String>, Failure> {
+    let invalid = |message: String| Failure::new(FailureClass::Invalid, message);
+    let id = expression
+        .one(answer, variables)
+        .map_err(|error| invalid(format!("reading the id from the answer: {}", error.message)))?;
+    match (&id, scalar_name(&id)) {
+        (Value::Null, _) => Ok(None),
+        (_, Some(id)) if !id.is_empty() => Ok(Some(id)),
+        _ => Err(invalid(
+            "the id in the answer is neither text nor a number".into(),
+        )),
+    }
+}
+
+/// Writes a request as it would be sent, without the credentials, which are added when it is sent.
+fn show(request: &OutgoingRequest<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{} {}", request.method, request.url)?;
+    for (name, value) in &request.headers {
+        writeln!(f, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
+    }
+    match &request.body {
+        Some(body) => write!(f, "\n{}", String::from_utf8_lossy(body)),
+        None => Ok(()),
+    }
+}
