@@ -25,11 +25,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// an older file of the flow parks records.
 const LATEST_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long a change is waited for that may never have been published. Publishing is given up long
-/// before.
+/// The time for which a change is waited for that may never have been published. Publishing is given
+/// up long before.
 const UNCONFIRMED_CHANGE_TTL: Duration = Duration::from_secs(600);
 
-/// How long taken records stay this process's own: longer than publishing may take.
+/// The time for which taken records stay this process's own: longer than publishing may take.
 const PARKED_CLAIM_TTL: Duration = Duration::from_secs(300);
 
 /// The number of parked records that are taken at a time.
@@ -51,6 +51,7 @@ pub struct ChangeOrdering {
 }
 
 impl ChangeOrdering {
+    /// Makes the ordering of a flow's changes, which all its workers in this process share.
     pub fn new(context: ServiceContext, flow: Arc<Flow>) -> ChangeOrdering {
         ChangeOrdering {
             context,
@@ -166,7 +167,7 @@ impl ChangeOrdering {
         self.release(None).await
     }
 
-    /// Releases the records of the keys of which changes have settled.
+    /// Releases the parked records of keys of which changes have settled since the last time.
     async fn release_settled(&self) -> Result<(), HandlerError> {
         let settled = std::mem::take(&mut *self.settled_keys());
         match settled.is_empty() {

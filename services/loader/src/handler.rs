@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    apply::{BatchApply, Ending},
+    apply::{BatchApply, RecordEnding},
     change_ordering::ChangeOrdering,
     claims::{
         ClaimGuard, ClaimRound, ClaimedRecord, attempt_fingerprint, claim_entry, claim_rounds,
@@ -27,11 +27,11 @@ use crate::{
     settlement::Settlement,
 };
 
-/// How long requests of a batch are started. The remaining records are retried: a delivery must be
+/// The time in which requests of a batch are started. The remaining records are retried: a delivery must be
 /// acknowledged within 10 minutes, and the last request may take its whole time-out and a few retries.
 const STARTING_TIME: Duration = Duration::from_secs(120);
 
-/// How long the store is tried for a settlement. Nobody else knows what was done to the records: if it
+/// The time in which storing a settlement is tried. Nobody else knows what was done to the records: if it
 /// is given up, a flow that cannot find it out has records in doubt.
 const SETTLEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -135,7 +135,7 @@ impl LoadHandler {
         records: &[ClaimedRecord],
         claimed_at: Instant,
         deadline: Instant,
-    ) -> Vec<Ending> {
+    ) -> Vec<RecordEnding> {
         let (store, ttl) = (self.context.store(), self.context.claim);
         let guard = ClaimGuard::new(store, claim, records, ttl, claimed_at);
         let may_begin = || {

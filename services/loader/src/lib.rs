@@ -1,12 +1,12 @@
 //! The loader: takes records from the queues `load.<flow>` and applies them at the destination.
 //!
-//! The walk of a batch ([`handler`]):
-//! 1. [`claims`] claims its keys in the ledger and guards the claims while records are worked on;
-//! 2. [`decide`], a pure function, decides about each record, and [`apply`] carries the decisions out;
-//! 3. [`destinations`] has the kinds of destination, each of which plans a write and performs it;
-//! 4. [`settlement`] gathers how the records ended: settled, retried or dead.
+//! The walk of a batch, in `handler`:
+//! 1. `claims` claims its keys in the ledger and guards the claims while records are worked on;
+//! 2. `decide`, a pure function, decides about each record, and `apply` carries the decisions out;
+//! 3. `destinations` has the kinds of destination, each of which plans a write and performs it;
+//! 4. `settlement` gathers how the records ended: settled, retried or dead.
 //!
-//! Where a flow applies every change of a key, [`change_ordering`] keeps them in order. [`archive`]
+//! Where a flow applies every change of a key, `change_ordering` keeps them in order. [`archive`]
 //! moves dead letters from their queue into the store.
 
 mod apply;

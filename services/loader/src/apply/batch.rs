@@ -6,11 +6,11 @@ use futures_util::{StreamExt, stream};
 use pomost_http::SendPermit;
 use pomost_models::Batch;
 
-use super::{Ending, bisection::Bisection, record::RecordApply};
+use super::{RecordEnding, bisection::BulkBisection, record::RecordApply};
 use crate::{
     claims::ClaimedRecord,
     decide::{Decision, RetryReason},
-    destinations::{Action, Destination, WriteItem, WriteResult},
+    destinations::{Destination, RecordAction, WriteItem, WriteResult},
 };
 
 /// Applies the claimed records of a batch.
@@ -30,14 +30,14 @@ struct PendingRecord<'a> {
 }
 
 /// The endings that are known, each at the position of its record.
-type Endings = Vec<Option<Ending>>;
+type RecordEndings = Vec<Option<RecordEnding>>;
 
 impl<'a> BatchApply<'a> {
     /// Applies all records and returns their endings, in the order of the records. Each record goes on
     /// alone up to a decision that is carried out in bulk; those that wait for one are written together,
     /// and go on alone.
-    pub(crate) async fn run(&self, records: &'a [ClaimedRecord]) -> Vec<Ending> {
-        let mut endings: Endings = records.iter().map(|_| None).collect();
+    pub(crate) async fn run(&self, records: &'a [ClaimedRecord]) -> Vec<RecordEnding> {
+        let mut endings: RecordEndings = records.iter().map(|_| None).collect();
         let begun = records.iter().enumerate().map(|(position, claimed)| {
             let (apply, decision) =
                 RecordApply::begin(self.destination, self.batch, claimed, self.permit);
@@ -59,7 +59,7 @@ impl<'a> BatchApply<'a> {
     async fn apply_alone(
         &self,
         pending: Vec<PendingRecord<'a>>,
-        endings: &mut Endings,
+        endings: &mut RecordEndings,
     ) -> Vec<PendingRecord<'a>> {
         let concurrency = self.destination.writer.concurrency();
         let running: Vec<_> = pending.into_iter().map(PendingRecord::run_alone).collect();
@@ -83,7 +83,7 @@ impl<'a> BatchApply<'a> {
     async fn apply_in_bulk(
         &self,
         waiting: Vec<PendingRecord<'a>>,
-        endings: &mut Endings,
+        endings: &mut RecordEndings,
     ) -> Vec<PendingRecord<'a>> {
         let results = self.write(&waiting).await;
         let mut pending = Vec::new();
@@ -95,7 +95,7 @@ impl<'a> BatchApply<'a> {
             } = record;
             let progress = match result {
                 Some(result) => apply.after_write(decision, result),
-                None => ControlFlow::Break(Ending::RetryLater(RetryReason::OutOfTime)),
+                None => ControlFlow::Break(RecordEnding::RetryLater(RetryReason::OutOfTime)),
             };
             match progress {
                 ControlFlow::Break(ending) => endings[position] = Some(ending),
@@ -119,7 +119,7 @@ impl<'a> BatchApply<'a> {
                 continue;
             };
             let size = writer.bulk_size(action).unwrap_or(1);
-            let bisection = Bisection { writer, action };
+            let bisection = BulkBisection { writer, action };
             writes.extend(alike.chunks(size).map(|part| async move {
                 let items: Vec<WriteItem<'_>> = part.iter().map(PendingRecord::item).collect();
                 bisection.write(&items).await
@@ -134,16 +134,21 @@ impl<'a> BatchApply<'a> {
 }
 
 impl<'a> PendingRecord<'a> {
-    fn action(&self) -> Option<Action> {
-        Action::of(&self.decision).map(|(action, _)| action)
+    fn action(&self) -> Option<RecordAction> {
+        RecordAction::of(&self.decision).map(|(action, _)| action)
     }
 
     fn item(&self) -> WriteItem<'_> {
-        let id = Action::of(&self.decision).and_then(|(_, id)| id);
+        let id = RecordAction::of(&self.decision).and_then(|(_, id)| id);
         self.apply.item(id)
     }
 
-    async fn run_alone(self) -> (usize, ControlFlow<Ending, (Box<RecordApply<'a>>, Decision)>) {
+    async fn run_alone(
+        self,
+    ) -> (
+        usize,
+        ControlFlow<RecordEnding, (Box<RecordApply<'a>>, Decision)>,
+    ) {
         (self.position, self.apply.run_alone(self.decision).await)
     }
 }

@@ -3,27 +3,27 @@
 use futures_util::{FutureExt, future::BoxFuture};
 use pomost_http::{Failure, FailureClass, RequestEffect};
 
-use crate::destinations::{Action, DestinationWriter, WriteItem, WriteResult};
+use crate::destinations::{DestinationWriter, RecordAction, WriteItem, WriteResult};
 
 /// Writes many records at once, and halves what is refused until it is known which records are at
 /// fault. Of `n` records with `k` at fault that takes at most `2 * k * log2(n)` attempts after the
 /// first.
 #[derive(Clone, Copy)]
-pub(super) struct Bisection<'a> {
+pub(super) struct BulkBisection<'a> {
     pub(super) writer: &'a dyn DestinationWriter,
-    pub(super) action: Action,
+    pub(super) action: RecordAction,
 }
 
 /// The results of items, none for those that were not tried; and true if all were taken together.
-type Attempt = (Vec<Option<WriteResult>>, bool);
+type BisectionAttempt = (Vec<Option<WriteResult>>, bool);
 
-impl Bisection<'_> {
+impl BulkBisection<'_> {
     /// Returns the result of each item, in their order; none for an item for which no time was left.
     pub(super) async fn write(self, items: &[WriteItem<'_>]) -> Vec<Option<WriteResult>> {
         self.attempt(items).await.0
     }
 
-    fn attempt<'f>(self, items: &'f [WriteItem<'f>]) -> BoxFuture<'f, Attempt>
+    fn attempt<'f>(self, items: &'f [WriteItem<'f>]) -> BoxFuture<'f, BisectionAttempt>
     where
         Self: 'f,
     {

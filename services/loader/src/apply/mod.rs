@@ -13,9 +13,9 @@ pub(crate) use batch::BatchApply;
 
 use crate::decide::RetryReason;
 
-/// How applying a record ended.
+/// The way in which applying a record ended.
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum RecordEnding {
     /// The destination has the record as it is wanted, or the record needs nothing there.
     Applied {
         outcome: Outcome,

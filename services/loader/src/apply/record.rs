@@ -6,12 +6,12 @@ use pomost_http::{Failure, FailureClass, RequestEffect, SendPermit};
 use pomost_models::{Batch, Outcome};
 use pomost_store::KnownRecord;
 
-use super::Ending;
+use super::RecordEnding;
 use crate::{
     claims::ClaimedRecord,
     decide::{Decision, InDoubt, RetryReason, Situation, is_still_in_flight},
     destinations::{
-        Action, Destination, WriteItem, WriteReceipt, WriteResult, is_precondition_failure,
+        Destination, RecordAction, WriteItem, WriteReceipt, WriteResult, is_precondition_failure,
         with_unknown_effect, without_effect,
     },
 };
@@ -35,7 +35,7 @@ pub(crate) struct RecordApply<'a> {
 }
 
 /// The next decision, or the ending that the record has come to.
-pub(crate) type Progress = ControlFlow<Ending, Decision>;
+pub(crate) type RecordProgress = ControlFlow<RecordEnding, Decision>;
 
 impl<'a> RecordApply<'a> {
     /// Begins with a record on which nothing was done yet; returns the first decision as well.
@@ -82,9 +82,9 @@ impl<'a> RecordApply<'a> {
     pub(crate) async fn run_alone(
         mut self: Box<RecordApply<'a>>,
         first: Decision,
-    ) -> ControlFlow<Ending, (Box<RecordApply<'a>>, Decision)> {
+    ) -> ControlFlow<RecordEnding, (Box<RecordApply<'a>>, Decision)> {
         if !self.permit.holds() {
-            return ControlFlow::Break(Ending::RetryLater(RetryReason::OutOfTime));
+            return ControlFlow::Break(RecordEnding::RetryLater(RetryReason::OutOfTime));
         }
         let mut decision = first;
         loop {
@@ -111,7 +111,11 @@ impl<'a> RecordApply<'a> {
     }
 
     /// Goes on from the result of a write.
-    pub(crate) fn after_write(&mut self, decision: Decision, result: WriteResult) -> Progress {
+    pub(crate) fn after_write(
+        &mut self,
+        decision: Decision,
+        result: WriteResult,
+    ) -> RecordProgress {
         let result = result.map_err(|failure| self.with_judged_effect(failure, &decision));
         match decision {
             Decision::Update(id) => self.after_update(id, result),
@@ -120,38 +124,38 @@ impl<'a> RecordApply<'a> {
         }
     }
 
-    async fn carry_out(&mut self, decision: Decision) -> Progress {
+    async fn carry_out(&mut self, decision: Decision) -> RecordProgress {
         let ending = match decision {
             Decision::Settle(outcome) => self.applied(outcome, None),
-            Decision::Skip => Ending::Skipped,
-            Decision::RetryLater(reason) => Ending::RetryLater(reason),
-            Decision::GiveUpInDoubt => Ending::InDoubt,
+            Decision::Skip => RecordEnding::Skipped,
+            Decision::RetryLater(reason) => RecordEnding::RetryLater(reason),
+            Decision::GiveUpInDoubt => RecordEnding::InDoubt,
             Decision::RefuseVersionType => {
                 let message = VERSION_TYPE_MISMATCH.to_owned();
-                Ending::Failed(Failure::new(FailureClass::Invalid, message))
+                RecordEnding::Failed(Failure::new(FailureClass::Invalid, message))
             }
             Decision::Adopt(id) => self.applied(Outcome::Created, Some(id)),
             Decision::LookUp => {
-                let found = self.write(Action::LookUp, None).await;
+                let found = self.write(RecordAction::LookUp, None).await;
                 return self.after_lookup(found);
             }
             Decision::Create => {
-                let created = self.write(Action::Create, None).await;
+                let created = self.write(RecordAction::Create, None).await;
                 return self.after_write(decision, created);
             }
             Decision::Update(ref id) => {
-                let updated = self.write(Action::Update, Some(id)).await;
+                let updated = self.write(RecordAction::Update, Some(id)).await;
                 return self.after_write(decision, updated);
             }
             Decision::Delete(ref id) => {
-                let deleted = self.write(Action::Delete, Some(id)).await;
+                let deleted = self.write(RecordAction::Delete, Some(id)).await;
                 return self.after_write(decision, deleted);
             }
         };
         ControlFlow::Break(ending)
     }
 
-    async fn write(&self, action: Action, id: Option<&str>) -> WriteResult {
+    async fn write(&self, action: RecordAction, id: Option<&str>) -> WriteResult {
         let item = self.item(id);
         let planned = self
             .destination
@@ -162,11 +166,11 @@ impl<'a> RecordApply<'a> {
         results.pop().unwrap_or_else(|| Err(without_result()))
     }
 
-    fn after_lookup(&mut self, found: WriteResult) -> Progress {
+    fn after_lookup(&mut self, found: WriteResult) -> RecordProgress {
         let WriteReceipt { id, etag } = match found {
             Ok(found) => found,
             Err(failure) if self.is_create_in_doubt() && failure.class == FailureClass::Invalid => {
-                return ControlFlow::Break(Ending::CreateInDoubt(failure));
+                return ControlFlow::Break(RecordEnding::CreateInDoubt(failure));
             }
             Err(failure) => return failed(without_effect(failure)),
         };
@@ -178,7 +182,7 @@ impl<'a> RecordApply<'a> {
         }
     }
 
-    fn after_create(&mut self, created: WriteResult) -> Progress {
+    fn after_create(&mut self, created: WriteResult) -> RecordProgress {
         match created {
             Ok(WriteReceipt { id, etag }) => {
                 self.known.etag = etag;
@@ -190,17 +194,17 @@ impl<'a> RecordApply<'a> {
         }
     }
 
-    fn not_created(&self, failure: Failure) -> Ending {
+    fn not_created(&self, failure: Failure) -> RecordEnding {
         let failure = self.passing_at_first(failure);
         let leads_nowhere = failure.class == FailureClass::Invalid || !self.can_clear_doubt();
         match failure.effect == RequestEffect::Unknown && leads_nowhere {
-            true => Ending::CreateInDoubt(failure),
-            false => Ending::Failed(failure),
+            true => RecordEnding::CreateInDoubt(failure),
+            false => RecordEnding::Failed(failure),
         }
     }
 
     /// A create that the destination refuses because it has the record leads to that record, once.
-    fn after_conflict(&mut self, refusal: Failure) -> Progress {
+    fn after_conflict(&mut self, refusal: Failure) -> RecordProgress {
         match self.situation.after_conflict() {
             Some(decision) if !self.has_looked_up && self.refused_create.is_none() => {
                 self.refused_create = Some(refusal);
@@ -228,7 +232,7 @@ impl<'a> RecordApply<'a> {
         })
     }
 
-    fn after_update(&mut self, id: String, updated: WriteResult) -> Progress {
+    fn after_update(&mut self, id: String, updated: WriteResult) -> RecordProgress {
         match updated {
             Ok(WriteReceipt { etag, .. }) => {
                 self.known.etag = etag;
@@ -238,7 +242,7 @@ impl<'a> RecordApply<'a> {
         }
     }
 
-    fn after_delete(&mut self, deleted: WriteResult) -> Progress {
+    fn after_delete(&mut self, deleted: WriteResult) -> RecordProgress {
         match deleted {
             Ok(_) => {
                 self.forget_known();
@@ -248,12 +252,12 @@ impl<'a> RecordApply<'a> {
         }
     }
 
-    fn not_changed(&mut self, failure: Failure) -> Progress {
+    fn not_changed(&mut self, failure: Failure) -> RecordProgress {
         let keeps_etags = self.destination.writer.keeps_etags();
         match failure {
             failure if failure.class == FailureClass::Gone => self.after_gone(failure),
             failure if is_precondition_failure(&failure) && keeps_etags => {
-                ControlFlow::Break(Ending::ChangedElsewhere(failure))
+                ControlFlow::Break(RecordEnding::ChangedElsewhere(failure))
             }
             failure => failed(ended_by_answer(self.passing_at_first(failure))),
         }
@@ -261,7 +265,7 @@ impl<'a> RecordApply<'a> {
 
     /// A record that a lookup has just found cannot be gone: the destination's index lags behind, and
     /// its next answer will tell.
-    fn after_gone(&mut self, failure: Failure) -> Progress {
+    fn after_gone(&mut self, failure: Failure) -> RecordProgress {
         if self.has_looked_up {
             let message = format!("{}, though the look-up found it", failure.message);
             return failed(without_effect(Failure {
@@ -289,9 +293,9 @@ impl<'a> RecordApply<'a> {
         }
     }
 
-    /// That a destination which reports an error did nothing is only likely. Where finding out is
-    /// cheap, it is found out, and a record of known id can simply be written again. Where finding out
-    /// is impossible, the likely is taken for true.
+    /// A destination that reports an error has most likely done nothing. Where finding out is cheap, it
+    /// is found out, and a record of known id can simply be written again. Where finding out is
+    /// impossible, the likely is taken for true.
     fn with_judged_effect(&self, failure: Failure, decision: &Decision) -> Failure {
         match failure.effect {
             RequestEffect::Unlikely
@@ -321,8 +325,8 @@ impl<'a> RecordApply<'a> {
         };
     }
 
-    fn applied(&self, outcome: Outcome, id: Option<String>) -> Ending {
-        Ending::Applied {
+    fn applied(&self, outcome: Outcome, id: Option<String>) -> RecordEnding {
+        RecordEnding::Applied {
             outcome,
             known: KnownRecord {
                 id,
@@ -353,6 +357,6 @@ fn without_result() -> Failure {
     with_unknown_effect(Failure::new(FailureClass::Invalid, message))
 }
 
-fn failed(failure: Failure) -> Progress {
-    ControlFlow::Break(Ending::Failed(failure))
+fn failed(failure: Failure) -> RecordProgress {
+    ControlFlow::Break(RecordEnding::Failed(failure))
 }

@@ -1,4 +1,4 @@
-//! Decisions on each situation.
+//! The decisions in all kinds of situations.
 
 use pomost_store::KnownRecord;
 
@@ -14,8 +14,8 @@ const NOTHING: Capabilities = Capabilities {
     id_is_key: false,
     create_idempotency: CreateIdempotency::Never,
 };
-/// A flow that does everything and can find out nothing.
-const NONE: Capabilities = Capabilities {
+/// A flow that does everything and can find out nothing about earlier attempts.
+const BLIND: Capabilities = Capabilities {
     creates: true,
     updates: true,
     deletes: true,
@@ -23,15 +23,15 @@ const NONE: Capabilities = Capabilities {
 };
 const LOOKUP: Capabilities = Capabilities {
     looks_up: true,
-    ..NONE
+    ..BLIND
 };
 const IDEMPOTENT: Capabilities = Capabilities {
     create_idempotency: CreateIdempotency::SameContent,
-    ..NONE
+    ..BLIND
 };
 const BY_KEY: Capabilities = Capabilities {
     id_is_key: true,
-    ..NONE
+    ..BLIND
 };
 const CREATES: Capabilities = Capabilities {
     creates: true,
@@ -79,13 +79,13 @@ fn in_flight(attempted: u8) -> ClaimResult {
     }
 }
 
-fn case(op: Operation, answer: &ClaimResult, capabilities: Capabilities) -> Situation<'static> {
-    let was_there = answer.known().is_some_and(|known| known.id.is_some());
-    let still_in_flight = is_still_in_flight(answer);
+fn case(op: Operation, result: &ClaimResult, capabilities: Capabilities) -> Situation<'static> {
+    let was_there = result.known().is_some_and(|known| known.id.is_some());
+    let still_in_flight = is_still_in_flight(result);
     Situation {
         key: "k",
         operation: op,
-        in_doubt: InDoubt::of(answer, &OURS),
+        in_doubt: InDoubt::of(result, &OURS),
         still_in_flight,
         is_conditional: false,
         was_there,
@@ -93,26 +93,26 @@ fn case(op: Operation, answer: &ClaimResult, capabilities: Capabilities) -> Situ
     }
 }
 
-fn first(op: Operation, answer: &ClaimResult, capabilities: Capabilities) -> Decision {
-    case(op, answer, capabilities).first(answer)
+fn first(op: Operation, result: &ClaimResult, capabilities: Capabilities) -> Decision {
+    case(op, result, capabilities).first(result)
 }
 
-fn after_gone(op: Operation, answer: &ClaimResult, capabilities: Capabilities) -> Decision {
-    case(op, answer, capabilities).after_gone()
+fn after_gone(op: Operation, result: &ClaimResult, capabilities: Capabilities) -> Decision {
+    case(op, result, capabilities).after_gone()
 }
 
 #[test]
 fn a_record_is_updated_where_its_id_is_known_and_created_otherwise() {
     assert_eq!(
-        first(Operation::Upsert, &claimed(None), NONE),
+        first(Operation::Upsert, &claimed(None), BLIND),
         Decision::Create
     );
     assert_eq!(
-        first(Operation::Upsert, &claimed(Some("7")), NONE),
+        first(Operation::Upsert, &claimed(Some("7")), BLIND),
         Decision::Update("7".into())
     );
     assert_eq!(
-        first(Operation::Upsert, &unknown(Some("7"), 2), NONE),
+        first(Operation::Upsert, &unknown(Some("7"), 2), BLIND),
         Decision::Update("7".into())
     );
 }
@@ -128,7 +128,7 @@ fn a_create_of_unknown_outcome_is_looked_up_or_repeated_only_where_that_is_safe(
         Decision::Create
     );
     assert_eq!(
-        first(Operation::Upsert, &unknown(None, 1), NONE),
+        first(Operation::Upsert, &unknown(None, 1), BLIND),
         Decision::GiveUpInDoubt
     );
 }
@@ -157,15 +157,15 @@ fn a_create_of_unknown_outcome_is_not_repeated_with_other_content() {
 #[test]
 fn a_delete_needs_something_to_delete() {
     assert_eq!(
-        first(Operation::Delete, &claimed(Some("7")), NONE),
+        first(Operation::Delete, &claimed(Some("7")), BLIND),
         Decision::Delete("7".into())
     );
     assert_eq!(
-        first(Operation::Delete, &claimed(None), NONE),
+        first(Operation::Delete, &claimed(None), BLIND),
         Decision::Settle(Outcome::Unchanged)
     );
     assert_eq!(
-        first(Operation::Delete, &unknown(None, 1), NONE),
+        first(Operation::Delete, &unknown(None, 1), BLIND),
         Decision::Settle(Outcome::Unchanged)
     );
     assert_eq!(
@@ -177,7 +177,7 @@ fn a_delete_needs_something_to_delete() {
         Decision::RetryLater(RetryReason::InDoubt)
     );
     assert_eq!(
-        first(Operation::Delete, &unknown(None, 2), NONE),
+        first(Operation::Delete, &unknown(None, 2), BLIND),
         Decision::GiveUpInDoubt
     );
 }
@@ -185,7 +185,7 @@ fn a_delete_needs_something_to_delete() {
 #[test]
 fn what_is_gone_is_created_again_unless_that_may_have_happened() {
     assert_eq!(
-        after_gone(Operation::Upsert, &claimed(Some("7")), NONE),
+        after_gone(Operation::Upsert, &claimed(Some("7")), BLIND),
         Decision::Create
     );
     assert_eq!(
@@ -205,7 +205,7 @@ fn what_is_gone_is_created_again_unless_that_may_have_happened() {
         Decision::RetryLater(RetryReason::InDoubt)
     );
     assert_eq!(
-        after_gone(Operation::Upsert, &unknown(Some("7"), 1), NONE),
+        after_gone(Operation::Upsert, &unknown(Some("7"), 1), BLIND),
         Decision::GiveUpInDoubt
     );
 }
@@ -213,11 +213,11 @@ fn what_is_gone_is_created_again_unless_that_may_have_happened() {
 #[test]
 fn what_is_gone_was_deleted_unless_it_may_have_been_created_again() {
     assert_eq!(
-        after_gone(Operation::Delete, &claimed(Some("7")), NONE),
+        after_gone(Operation::Delete, &claimed(Some("7")), BLIND),
         Decision::Settle(Outcome::Deleted)
     );
     assert_eq!(
-        after_gone(Operation::Delete, &unknown(Some("7"), 1), NONE),
+        after_gone(Operation::Delete, &unknown(Some("7"), 1), BLIND),
         Decision::Settle(Outcome::Deleted)
     );
     assert_eq!(
@@ -229,7 +229,7 @@ fn what_is_gone_was_deleted_unless_it_may_have_been_created_again() {
         Decision::RetryLater(RetryReason::InDoubt)
     );
     assert_eq!(
-        after_gone(Operation::Delete, &unknown(Some("7"), 2), NONE),
+        after_gone(Operation::Delete, &unknown(Some("7"), 2), BLIND),
         Decision::GiveUpInDoubt
     );
 }
@@ -345,29 +345,29 @@ fn a_flow_that_creates_nothing_looks_records_up_or_knows_them_by_their_keys() {
         id_is_key: false,
         ..capabilities
     };
-    for answer in [claimed(None), unknown(None, 1), unknown(None, 2)] {
+    for result in [claimed(None), unknown(None, 1), unknown(None, 2)] {
         assert_eq!(
-            first(Operation::Upsert, &answer, UPDATES),
+            first(Operation::Upsert, &result, UPDATES),
             Decision::Update("k".into())
         );
         assert_eq!(
-            first(Operation::Upsert, &answer, looking(UPDATES)),
+            first(Operation::Upsert, &result, looking(UPDATES)),
             Decision::LookUp
         );
         assert_eq!(
-            first(Operation::Delete, &answer, DELETES),
+            first(Operation::Delete, &result, DELETES),
             Decision::Delete("k".into())
         );
         assert_eq!(
-            first(Operation::Delete, &answer, looking(DELETES)),
+            first(Operation::Delete, &result, looking(DELETES)),
             Decision::LookUp
         );
         assert_eq!(
-            case(Operation::Upsert, &answer, looking(UPDATES)).after_lookup(None),
+            case(Operation::Upsert, &result, looking(UPDATES)).after_lookup(None),
             Decision::Skip
         );
         assert_eq!(
-            after_gone(Operation::Upsert, &answer, UPDATES),
+            after_gone(Operation::Upsert, &result, UPDATES),
             Decision::Skip
         );
     }
@@ -400,21 +400,21 @@ fn where_the_id_is_the_key_an_update_or_a_delete_tells_what_is_there() {
         Decision::Create
     );
     for attempted in [1, 2] {
-        let answer = unknown(None, attempted);
+        let result = unknown(None, attempted);
         assert_eq!(
-            first(Operation::Upsert, &answer, BY_KEY),
+            first(Operation::Upsert, &result, BY_KEY),
             Decision::Update("k".into())
         );
         assert_eq!(
-            after_gone(Operation::Upsert, &answer, BY_KEY),
+            after_gone(Operation::Upsert, &result, BY_KEY),
             Decision::Create
         );
         assert_eq!(
-            first(Operation::Delete, &answer, BY_KEY),
+            first(Operation::Delete, &result, BY_KEY),
             Decision::Delete("k".into())
         );
         assert_eq!(
-            after_gone(Operation::Delete, &answer, BY_KEY),
+            after_gone(Operation::Delete, &result, BY_KEY),
             Decision::Settle(Outcome::Unchanged)
         );
     }
@@ -441,8 +441,8 @@ fn what_an_earlier_attempt_created_is_adopted_by_a_flow_that_changes_nothing() {
         looks_up: true,
         ..CREATES
     };
-    let found = |answer: &ClaimResult| {
-        case(Operation::Upsert, answer, creates).after_lookup(Some("7".into()))
+    let found = |result: &ClaimResult| {
+        case(Operation::Upsert, result, creates).after_lookup(Some("7".into()))
     };
     assert_eq!(found(&unknown(None, 1)), Decision::Adopt("7".into()));
     assert_eq!(found(&unknown(None, 2)), Decision::Skip);
@@ -454,7 +454,7 @@ fn what_exists_is_found_or_stays_a_conflict() {
     let after =
         |capabilities| case(Operation::Upsert, &claimed(None), capabilities).after_conflict();
     assert_eq!(after(LOOKUP), Some(Decision::LookUp));
-    assert_eq!(after(NONE), None);
+    assert_eq!(after(BLIND), None);
 }
 
 #[test]
@@ -487,17 +487,17 @@ fn a_change_waits_until_the_request_in_doubt_before_it_can_have_ended() {
             still_in_flight: true,
         };
         for operation in [Operation::Upsert, Operation::Delete] {
-            assert_eq!(first(operation, &in_flight, NONE), waits);
+            assert_eq!(first(operation, &in_flight, BLIND), waits);
             let conditional = Situation {
                 is_conditional: true,
-                ..case(operation, &in_flight, NONE)
+                ..case(operation, &in_flight, BLIND)
             };
             assert_ne!(conditional.first(&in_flight), waits);
         }
     }
     let ended = unknown(Some("7"), 2);
     assert_eq!(
-        first(Operation::Upsert, &ended, NONE),
+        first(Operation::Upsert, &ended, BLIND),
         Decision::Update("7".into())
     );
 }

@@ -12,7 +12,7 @@ use pomost_store::Store;
 use tokio::time::Instant;
 
 use super::{
-    Action, DestinationWriter, files::FileWriter, system::SystemWriter, table::TableWriter,
+    DestinationWriter, RecordAction, files::FileWriter, system::SystemWriter, table::TableWriter,
 };
 use crate::decide::{Capabilities, CreateIdempotency, Decision};
 
@@ -87,10 +87,11 @@ impl Destination {
 
     /// True if a decision is carried out for many records by one write.
     pub(crate) fn takes_in_bulk(&self, decision: &Decision) -> bool {
-        Action::of(decision).is_some_and(|(action, _)| self.writer.bulk_size(action).is_some())
+        RecordAction::of(decision)
+            .is_some_and(|(action, _)| self.writer.bulk_size(action).is_some())
     }
 
-    /// How long a write may still take effect after it was given up.
+    /// Returns how long a write may still take effect after it was given up.
     pub(crate) fn in_doubt_for(&self) -> Duration {
         self.writer.in_doubt_for()
     }

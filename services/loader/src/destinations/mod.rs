@@ -23,27 +23,27 @@ pub use destination::Destination;
 /// Writes the records of one flow to its destination.
 #[async_trait]
 pub(crate) trait DestinationWriter: Send + Sync {
-    /// Says what an action would send for these items, without sending it. Without a
-    /// [bulk size](DestinationWriter::bulk_size) for the action there is exactly one item.
+    /// Plans what an action sends for these items, without sending it. There is at least one item, and
+    /// exactly one where the action has no [bulk size](DestinationWriter::bulk_size).
     ///
-    /// A failure is of the items together; if only one of several is at fault, bisecting finds it.
+    /// A failure is of all items together: where one of several is at fault, bisecting finds it.
     fn plan<'a>(
         &'a self,
-        action: Action,
+        action: RecordAction,
         items: &'a [WriteItem<'a>],
     ) -> Result<Box<dyn PlannedWrite + 'a>, Failure>;
 
     /// Returns how many records at most one write can take for an action; none if it is done for
     /// each record alone.
-    fn bulk_size(&self, action: Action) -> Option<usize>;
+    fn bulk_size(&self, action: RecordAction) -> Option<usize>;
 
     /// Returns how many writes may be in flight at a time.
     fn concurrency(&self) -> usize;
 
-    /// The circuit breaker that every write passes. While it is open the flow takes no batches.
+    /// Returns the circuit breaker that every write passes. While it is open the flow takes no batches.
     fn breaker(&self) -> Option<&CircuitBreaker>;
 
-    /// How long a write may still take effect after it was given up.
+    /// Returns how long a write may still take effect after it was given up.
     fn in_doubt_for(&self) -> Duration {
         Duration::ZERO
     }
@@ -79,22 +79,22 @@ pub(crate) trait PlannedWrite: fmt::Display + Send {
 
 /// An action at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Action {
+pub(crate) enum RecordAction {
     LookUp,
     Create,
     Update,
     Delete,
 }
 
-impl Action {
+impl RecordAction {
     /// Returns the action that a decision asks for, with the record's id at the destination where
     /// the decision names one; none if the decision sends nothing.
-    pub(crate) fn of(decision: &Decision) -> Option<(Action, Option<&str>)> {
+    pub(crate) fn of(decision: &Decision) -> Option<(RecordAction, Option<&str>)> {
         match decision {
-            Decision::LookUp => Some((Action::LookUp, None)),
-            Decision::Create => Some((Action::Create, None)),
-            Decision::Update(id) => Some((Action::Update, Some(id))),
-            Decision::Delete(id) => Some((Action::Delete, Some(id))),
+            Decision::LookUp => Some((RecordAction::LookUp, None)),
+            Decision::Create => Some((RecordAction::Create, None)),
+            Decision::Update(id) => Some((RecordAction::Update, Some(id))),
+            Decision::Delete(id) => Some((RecordAction::Delete, Some(id))),
             _ => None,
         }
     }
@@ -120,7 +120,7 @@ pub(crate) struct WriteItem<'a> {
 /// The result of a write for one item.
 pub(crate) type WriteResult = Result<WriteReceipt, Failure>;
 
-/// What the destination answered about an item.
+/// The answer of the destination about an item.
 #[derive(Debug, Default)]
 pub(crate) struct WriteReceipt {
     /// The id of the record that was found or created; none if none was found, or if the new

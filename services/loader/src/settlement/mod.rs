@@ -11,7 +11,7 @@ use pomost_models::{Batch, DeadLetter, Outcome, Record, SlotOutcomes, Stage};
 use pomost_project::Flow;
 use pomost_store::{BatchSettlement, ClaimToken, SettledEntry, SettledState};
 
-use crate::{apply::Ending, claims::ClaimedRecord, decide::RetryReason};
+use crate::{apply::RecordEnding, claims::ClaimedRecord, decide::RetryReason};
 
 /// The settlement of one batch, to which its records are added one by one.
 pub(crate) struct Settlement<'a> {
@@ -56,11 +56,11 @@ impl<'a> Settlement<'a> {
     }
 
     /// Adds a claimed record and how applying it ended.
-    pub(crate) fn add(&mut self, claimed: ClaimedRecord, ending: Ending) {
+    pub(crate) fn add(&mut self, claimed: ClaimedRecord, ending: RecordEnding) {
         let holds_key = claimed.holds_key();
         let ClaimedRecord { record, entry, .. } = claimed;
         let settled = match ending {
-            Ending::Applied { outcome, known } => {
+            RecordEnding::Applied { outcome, known } => {
                 self.settle(record, outcome);
                 SettledState::Applied {
                     known,
@@ -68,24 +68,24 @@ impl<'a> Settlement<'a> {
                     hash: entry.hash,
                 }
             }
-            Ending::Skipped => {
+            RecordEnding::Skipped => {
                 self.settle(record, Outcome::Filtered);
                 SettledState::Released
             }
-            Ending::RetryLater(reason) => self.retry_later(record, reason),
-            Ending::InDoubt => {
+            RecordEnding::RetryLater(reason) => self.retry_later(record, reason),
+            RecordEnding::InDoubt => {
                 self.bury_in_doubt(record);
                 SettledState::InDoubt
             }
-            Ending::ChangedElsewhere(failure) => {
+            RecordEnding::ChangedElsewhere(failure) => {
                 self.bury_changed(record, &failure);
                 SettledState::Released
             }
-            Ending::CreateInDoubt(failure) => {
+            RecordEnding::CreateInDoubt(failure) => {
                 self.bury_created_perhaps(record, &failure);
                 SettledState::StillInFlight
             }
-            Ending::Failed(failure) => {
+            RecordEnding::Failed(failure) => {
                 let effect = failure.effect;
                 self.retry_or_bury(record, failure);
                 settled_after(effect)

@@ -74,7 +74,10 @@ fn failure(class: FailureClass, retry_after: Option<Duration>) -> Failure {
 }
 
 fn retry_of(mut settlement: Settlement<'_>, failure: Failure) -> Option<(u32, Batch)> {
-    settlement.add(claimed(record(0)), Ending::Failed(without_effect(failure)));
+    settlement.add(
+        claimed(record(0)),
+        RecordEnding::Failed(without_effect(failure)),
+    );
     settlement
         .retry_batches()
         .pop()
@@ -158,7 +161,7 @@ type Retried = (Vec<u32>, u32, u32);
 
 /// Returns the retries and the settled slots of two records, of which the first ends so and replaces the
 /// second.
-fn beside_a_newer_one(ending: Ending) -> (Vec<Retried>, Vec<u32>) {
+fn beside_a_newer_one(ending: RecordEnding) -> (Vec<Retried>, Vec<u32>) {
     let (flow, batch) = (flow(), batch(3, 1));
     let mut settlement = settlement(&flow, &batch, AttemptCharging::Nothing);
     settlement.add(claimed(record(0)), ending);
@@ -174,13 +177,16 @@ fn beside_a_newer_one(ending: Ending) -> (Vec<Retried>, Vec<u32>) {
 #[test]
 fn what_a_newer_record_beside_it_replaces_is_stale_once_that_has_settled_and_waits_with_it_until_then()
  {
-    let applied = Ending::Applied {
+    let applied = RecordEnding::Applied {
         outcome: Outcome::Created,
         known: KnownRecord::default(),
     };
     assert_eq!(beside_a_newer_one(applied), (vec![], vec![0, 1]));
-    assert_eq!(beside_a_newer_one(Ending::Skipped), (vec![], vec![0, 1]));
-    let dead_before = Ending::Applied {
+    assert_eq!(
+        beside_a_newer_one(RecordEnding::Skipped),
+        (vec![], vec![0, 1])
+    );
+    let dead_before = RecordEnding::Applied {
         outcome: Outcome::Dead,
         known: KnownRecord::default(),
     };
@@ -189,10 +195,10 @@ fn what_a_newer_record_beside_it_replaces_is_stale_once_that_has_settled_and_wai
         (vec![(vec![1], 1, 0)], vec![0])
     );
     assert_eq!(
-        beside_a_newer_one(Ending::RetryLater(RetryReason::ClaimedElsewhere)),
+        beside_a_newer_one(RecordEnding::RetryLater(RetryReason::ClaimedElsewhere)),
         (vec![(vec![0, 1], 1, 3)], vec![])
     );
-    let failed = |class| Ending::Failed(without_effect(failure(class, None)));
+    let failed = |class| RecordEnding::Failed(without_effect(failure(class, None)));
     assert_eq!(
         beside_a_newer_one(failed(FailureClass::Transient)),
         (vec![(vec![0, 1], 120, 4)], vec![])

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Scene, Switch, batch, deleted, in_a_schema, record, url};
+use crate::support::{Scene, SwitchedDatabase, batch, deleted, in_a_schema, record, url};
 use pomost_models::{Batch, Record};
 use pomost_store::{Claim, ClaimEntry, ClaimResult, ClaimToken};
 
@@ -211,7 +211,7 @@ async fn a_database_that_is_down_is_waited_for_and_costs_no_attempt() {
 #[tokio::test]
 async fn a_database_that_is_down_closes_the_flow_until_it_is_back() {
     in_a_schema(async |schema| {
-        let switch = Switch::turned_off().await;
+        let switch = SwitchedDatabase::turned_off().await;
         let scene = Scene::at(&switch.url(), &schema, COLUMNS, "create: true").await;
         let load = async || scene.load(batch([record("a", r#"{"total":1}"#)])).await;
         for _ in 0..10 {

@@ -66,6 +66,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The file that refers to the credentials of a system, or of a table or files: `FLOW (table)`.
+fn file_of(system: &str) -> String {
+    match system.split_once(" (") {
+        Some((flow, _)) => format!("flows/{flow}.yaml"),
+        None => format!("systems/{system}.yaml"),
+    }
+}
+
 /// The systems that are down, and what is to be done where they do not come back by themselves.
 #[expect(clippy::print_stdout, reason = "a command's data")]
 fn show(outages: &[Outage]) {
@@ -83,8 +91,9 @@ fn show(outages: &[Outage]) {
     table.print();
     for Outage { system, .. } in outages.iter().filter(|outage| outage.is_of_credentials()) {
         println!(
-            "{system} does not let us in: mend the credentials that systems/{system}.yaml refers to, or have them \
-             granted what is missing, and restart; its flows then go on by themselves"
+            "{system} does not let us in: mend the credentials that {} refers to, or have them \
+             granted what is missing, and restart; its flows then go on by themselves",
+            file_of(system)
         );
     }
     println!();

@@ -36,7 +36,7 @@ struct PlannedAttempt<'a> {
 impl DestinationWriter for PickyWriter {
     fn plan<'a>(
         &'a self,
-        _: Action,
+        _: RecordAction,
         items: &'a [WriteItem<'a>],
     ) -> Result<Box<dyn PlannedWrite + 'a>, Failure> {
         let number = |item: &WriteItem<'_>| item.id.unwrap().parse().unwrap();
@@ -46,7 +46,7 @@ impl DestinationWriter for PickyWriter {
         }))
     }
 
-    fn bulk_size(&self, _: Action) -> Option<usize> {
+    fn bulk_size(&self, _: RecordAction) -> Option<usize> {
         Some(usize::MAX)
     }
 
@@ -90,9 +90,9 @@ impl PickyWriter {
         let (apply, _) = RecordApply::begin(&destination, &batch, &claimed, SendPermit::default());
         let ids: Vec<String> = (0..count).map(|item| item.to_string()).collect();
         let items: Vec<WriteItem<'_>> = ids.iter().map(|id| apply.item(Some(id))).collect();
-        let bisection = Bisection {
+        let bisection = BulkBisection {
             writer: self,
-            action: Action::Update,
+            action: RecordAction::Update,
         };
         let results = bisection.write(&items).await;
         results

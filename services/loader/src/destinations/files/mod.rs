@@ -15,7 +15,8 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::{
-    Action, DestinationWriter, PlannedWrite, WriteItem, WriteReceipt, WriteResult, without_effect,
+    DestinationWriter, PlannedWrite, RecordAction, WriteItem, WriteReceipt, WriteResult,
+    without_effect,
 };
 use content::FileContent;
 use location::FileLocation;
@@ -24,7 +25,7 @@ use notes::record_mark;
 /// The number of files that a flow writes at a time.
 const CONCURRENCY: usize = 4;
 
-/// How long notes are kept at least. A batch can reach a loader a little before the store counts it
+/// The shortest time that notes are kept. A batch can reach a loader a little before the store counts it
 /// into its run, which looks settled until then.
 const NOTE_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -55,24 +56,22 @@ impl FileWriter {
 impl DestinationWriter for FileWriter {
     fn plan<'a>(
         &'a self,
-        _: Action,
+        _: RecordAction,
         items: &'a [WriteItem<'a>],
     ) -> Result<Box<dyn PlannedWrite + 'a>, Failure> {
+        let first = items.first().ok_or_else(no_items)?;
         let records = items.iter().map(|item| &item.claimed.record);
-        let batch = items.first().map(|item| item.batch);
-        Ok(Box::new(PlannedFile {
-            writer: self,
-            file: batch.map(|batch| RecordFile {
-                location: FileLocation::of(&self.files, batch),
-                content: FileContent::new(self.files.format.clone()),
-                rows: records
-                    .map(|record| (record_mark(record), record.data.get().to_owned()))
-                    .collect(),
-            }),
-        }))
+        let file = RecordFile {
+            location: FileLocation::of(&self.files, first.batch),
+            content: FileContent::new(self.files.format.clone()),
+            rows: records
+                .map(|record| (record_mark(record), record.data.get().to_owned()))
+                .collect(),
+        };
+        Ok(Box::new(PlannedFile { writer: self, file }))
     }
 
-    fn bulk_size(&self, _: Action) -> Option<usize> {
+    fn bulk_size(&self, _: RecordAction) -> Option<usize> {
         Some(usize::MAX)
     }
 
@@ -119,19 +118,22 @@ fn has_settled(run: &RunSummary) -> bool {
     matches!(run.state, RunState::Settled | RunState::Failed) && run.counts.waiting == 0
 }
 
-/// A file that was planned; none for no records.
+/// A write is of one item at least: without one there is no batch to name a file after.
+fn no_items() -> Failure {
+    let message = "there are no records to write".to_owned();
+    Failure::new(FailureClass::Invalid, message)
+}
+
+/// A file that was planned.
 struct PlannedFile<'a> {
     writer: &'a FileWriter,
-    file: Option<RecordFile>,
+    file: RecordFile,
 }
 
 impl fmt::Display for PlannedFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
-        writeln!(f, "{}", file.location)?;
-        (file.rows.iter()).try_for_each(|(_, data)| writeln!(f, "{data}"))
+        writeln!(f, "{}", self.file.location)?;
+        (self.file.rows.iter()).try_for_each(|(_, data)| writeln!(f, "{data}"))
     }
 }
 
@@ -139,9 +141,6 @@ impl fmt::Display for PlannedFile<'_> {
 impl PlannedWrite for PlannedFile<'_> {
     async fn perform(self: Box<Self>) -> Result<Vec<WriteResult>, Failure> {
         let PlannedFile { writer, file } = *self;
-        let Some(file) = file else {
-            return Ok(Vec::new());
-        };
         let write = async {
             let written = spawn_blocking(move || file.write()).await;
             written

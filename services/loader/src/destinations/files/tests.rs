@@ -109,7 +109,7 @@ async fn try_to_write(
         permit: SendPermit::default(),
     };
     let items: Vec<WriteItem<'_>> = claimed.iter().map(item).collect();
-    writer.plan(Action::Create, &items)?.perform().await
+    writer.plan(RecordAction::Create, &items)?.perform().await
 }
 
 async fn write(writer: &FileWriter, batch: &Batch, records: &[Record]) -> Vec<Option<String>> {
@@ -407,7 +407,7 @@ async fn a_plan_shows_the_file_and_writes_nothing() {
         permit: SendPermit::default(),
     };
     let shown = writer
-        .plan(Action::Create, slice::from_ref(&item))
+        .plan(RecordAction::Create, slice::from_ref(&item))
         .unwrap()
         .to_string();
     let name = "reports/sales/sales-0190a5e2-0000-7000-8000-000000000000-0.1-*.csv";

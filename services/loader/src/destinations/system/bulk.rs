@@ -8,14 +8,14 @@ use pomost_expression::{Value, Variables, given};
 use pomost_http::{Failure, FailureClass, OutgoingRequest};
 use pomost_project::flow::{BatchRequests, RequestTemplate};
 
-use super::{SystemWriter, no_request, show, verdicts::Verdicts};
-use crate::destinations::{Action, PlannedWrite, WriteItem, WriteResult};
+use super::{SystemWriter, no_request, show, verdicts::BulkVerdicts};
+use crate::destinations::{PlannedWrite, RecordAction, WriteItem, WriteResult};
 
 /// A request for many records that was planned.
 pub(super) struct PlannedBulkRequest<'a> {
     writer: &'a SystemWriter,
     batch: &'a BatchRequests,
-    action: Action,
+    action: RecordAction,
     items: &'a [WriteItem<'a>],
     request: OutgoingRequest<'a>,
 }
@@ -32,7 +32,7 @@ impl PlannedWrite for PlannedBulkRequest<'_> {
         let label = self.request.label;
         let sent = self.writer.client.send(self.request).await;
         let response = sent.map_err(|failure| of_no_record(self.action, failure))?;
-        let verdicts = Verdicts {
+        let verdicts = BulkVerdicts {
             response: &response,
             batch: self.batch,
             id: self.writer.id_expression(self.action),
@@ -46,7 +46,7 @@ impl PlannedWrite for PlannedBulkRequest<'_> {
 impl<'a> PlannedBulkRequest<'a> {
     pub(super) fn new(
         writer: &'a SystemWriter,
-        action: Action,
+        action: RecordAction,
         items: &'a [WriteItem<'a>],
     ) -> Result<PlannedBulkRequest<'a>, Failure> {
         let template = writer.template(action).ok_or_else(no_request)?;
@@ -115,11 +115,11 @@ fn record_list(items: &[WriteItem<'_>]) -> Bytes {
     format!("[{}]", records.join(",")).into()
 }
 
-/// That an endpoint for many records is not there says nothing about any record, except where it
+/// An endpoint for many records that is not there says nothing about any record, except where it
 /// deletes.
-fn of_no_record(action: Action, failure: Failure) -> Failure {
+fn of_no_record(action: RecordAction, failure: Failure) -> Failure {
     match failure.class {
-        FailureClass::Gone if action != Action::Delete => Failure {
+        FailureClass::Gone if action != RecordAction::Delete => Failure {
             class: FailureClass::Invalid,
             ..failure
         },

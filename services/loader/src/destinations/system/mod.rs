@@ -14,7 +14,7 @@ use pomost_http::{CircuitBreaker, Failure, FailureClass, OutgoingRequest, Respon
 use pomost_models::{Lane, Operation};
 use pomost_project::flow::{RequestTemplate, UpdateRequest, WriteRequests};
 
-use super::{Action, DestinationWriter, PlannedWrite, WriteItem};
+use super::{DestinationWriter, PlannedWrite, RecordAction, WriteItem};
 use crate::decide::{Capabilities, CreateIdempotency};
 use bulk::PlannedBulkRequest;
 use record::PlannedRequest;
@@ -30,7 +30,7 @@ pub(super) struct SystemWriter {
 impl DestinationWriter for SystemWriter {
     fn plan<'a>(
         &'a self,
-        action: Action,
+        action: RecordAction,
         items: &'a [WriteItem<'a>],
     ) -> Result<Box<dyn PlannedWrite + 'a>, Failure> {
         match (items, self.bulk_size(action)) {
@@ -39,8 +39,10 @@ impl DestinationWriter for SystemWriter {
         }
     }
 
-    fn bulk_size(&self, action: Action) -> Option<usize> {
-        let template = self.template(action).filter(|_| action != Action::LookUp)?;
+    fn bulk_size(&self, action: RecordAction) -> Option<usize> {
+        let template = self
+            .template(action)
+            .filter(|_| action != RecordAction::LookUp)?;
         self.requests.for_many(template).map(|batch| batch.size)
     }
 
@@ -102,20 +104,22 @@ impl SystemWriter {
         }
     }
 
-    fn template(&self, action: Action) -> Option<&RequestTemplate> {
+    fn template(&self, action: RecordAction) -> Option<&RequestTemplate> {
         let requests = &self.requests;
         match action {
-            Action::LookUp => requests.lookup.as_ref().map(|lookup| &lookup.request),
-            Action::Create => requests.create.as_ref().map(|create| &create.request),
-            Action::Update | Action::Delete => self.change(action).map(|change| &change.request),
+            RecordAction::LookUp => requests.lookup.as_ref().map(|lookup| &lookup.request),
+            RecordAction::Create => requests.create.as_ref().map(|create| &create.request),
+            RecordAction::Update | RecordAction::Delete => {
+                self.change(action).map(|change| &change.request)
+            }
         }
     }
 
-    fn change(&self, action: Action) -> Option<&UpdateRequest> {
+    fn change(&self, action: RecordAction) -> Option<&UpdateRequest> {
         match action {
-            Action::Update => self.requests.update.as_ref(),
-            Action::Delete => self.requests.delete.as_ref(),
-            Action::LookUp | Action::Create => None,
+            RecordAction::Update => self.requests.update.as_ref(),
+            RecordAction::Delete => self.requests.delete.as_ref(),
+            RecordAction::LookUp | RecordAction::Create => None,
         }
     }
 
@@ -125,11 +129,11 @@ impl SystemWriter {
     }
 
     /// The expression that finds the record's id in an answer.
-    fn id_expression(&self, action: Action) -> Option<&Expression> {
+    fn id_expression(&self, action: RecordAction) -> Option<&Expression> {
         match action {
-            Action::LookUp => self.requests.lookup.as_ref().map(|lookup| &lookup.id),
-            Action::Create => self.requests.create.as_ref()?.id.as_ref(),
-            Action::Update | Action::Delete => None,
+            RecordAction::LookUp => self.requests.lookup.as_ref().map(|lookup| &lookup.id),
+            RecordAction::Create => self.requests.create.as_ref()?.id.as_ref(),
+            RecordAction::Update | RecordAction::Delete => None,
         }
     }
 
@@ -158,7 +162,7 @@ impl SystemWriter {
     /// and an answer to it needs no body.
     fn write_request<'a>(
         &'a self,
-        action: Action,
+        action: RecordAction,
         item: &WriteItem<'a>,
     ) -> Result<OutgoingRequest<'a>, Failure> {
         let template = self.template(action).ok_or_else(no_request)?;
@@ -173,9 +177,9 @@ impl SystemWriter {
     }
 
     /// The headers that say under which condition, or as which repetition, a record is written.
-    fn headers(&self, action: Action, item: &WriteItem<'_>) -> HeaderMap {
+    fn headers(&self, action: RecordAction, item: &WriteItem<'_>) -> HeaderMap {
         let header = match action {
-            Action::Create => self.idempotency_header(item),
+            RecordAction::Create => self.idempotency_header(item),
             _ => self
                 .change(action)
                 .filter(|change| change.if_match.is_some())

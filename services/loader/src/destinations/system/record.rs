@@ -12,14 +12,14 @@ use url::Url;
 
 use super::{SystemWriter, no_request, read_id, show};
 use crate::destinations::{
-    Action, PlannedWrite, WriteItem, WriteReceipt, WriteResult, is_precondition_failure,
+    PlannedWrite, RecordAction, WriteItem, WriteReceipt, WriteResult, is_precondition_failure,
     with_unknown_effect, without_effect,
 };
 
 /// A request for one record that was planned.
 pub(super) struct PlannedRequest<'a> {
     writer: &'a SystemWriter,
-    action: Action,
+    action: RecordAction,
     item: &'a WriteItem<'a>,
     request: OutgoingRequest<'a>,
 }
@@ -34,9 +34,9 @@ impl fmt::Display for PlannedRequest<'_> {
 impl PlannedWrite for PlannedRequest<'_> {
     async fn perform(self: Box<Self>) -> Result<Vec<WriteResult>, Failure> {
         let result = match self.action {
-            Action::LookUp => self.look_up().await,
-            Action::Create => self.create().await,
-            Action::Update | Action::Delete => self.change().await,
+            RecordAction::LookUp => self.look_up().await,
+            RecordAction::Create => self.create().await,
+            RecordAction::Update | RecordAction::Delete => self.change().await,
         };
         Ok(vec![result])
     }
@@ -45,11 +45,11 @@ impl PlannedWrite for PlannedRequest<'_> {
 impl<'a> PlannedRequest<'a> {
     pub(super) fn new(
         writer: &'a SystemWriter,
-        action: Action,
+        action: RecordAction,
         item: &'a WriteItem<'a>,
     ) -> Result<PlannedRequest<'a>, Failure> {
         let request = match action {
-            Action::LookUp => {
+            RecordAction::LookUp => {
                 writer.fill(writer.template(action).ok_or_else(no_request)?, item, None)?
             }
             _ => writer.write_request(action, item)?,
@@ -131,7 +131,7 @@ impl<'a> PlannedRequest<'a> {
 /// Makes a change that was refused once more, on condition of the record's present state.
 async fn overwrite(
     writer: &SystemWriter,
-    action: Action,
+    action: RecordAction,
     change: &UpdateRequest,
     item: &WriteItem<'_>,
     refused: Failure,
@@ -197,7 +197,7 @@ fn id_in(
     response: &Response,
     expression: &Expression,
 ) -> Result<Option<String>, Failure> {
-    // A page that says "we are moving house", for example, with the wrong status. It passes.
+    // It may be a page that says "we are moving house", with the wrong status: that passes.
     let body = response.value(None).map_err(|error| {
         let message = format!("the answer cannot be read: {error}");
         Failure::new(FailureClass::Transient, message)

@@ -13,7 +13,7 @@ use crate::destinations::{WriteItem, WriteReceipt, WriteResult, with_unknown_eff
 const MAX_QUOTED_CHARACTERS: usize = 300;
 
 /// Reads the verdicts in the answer to a request for many records.
-pub(super) struct Verdicts<'a> {
+pub(super) struct BulkVerdicts<'a> {
     pub(super) response: &'a Response,
     pub(super) batch: &'a BatchRequests,
     /// The expression that finds a new record's id in its verdict.
@@ -22,7 +22,7 @@ pub(super) struct Verdicts<'a> {
     pub(super) variables: Variables,
 }
 
-impl Verdicts<'_> {
+impl BulkVerdicts<'_> {
     /// Returns the result of each item, in their order.
     pub(super) fn results(&self, items: &[WriteItem<'_>]) -> Vec<WriteResult> {
         let Some(results) = &self.batch.results else {
@@ -44,7 +44,7 @@ impl Verdicts<'_> {
     }
 
     fn in_answer(&self, results: &Expression) -> Result<Vec<Value>, Failure> {
-        // A page that says "we are moving house", for example, with the wrong status. It passes.
+        // It may be a page that says "we are moving house", with the wrong status: that passes.
         let body = self.response.value(None).map_err(|error| {
             Failure::new(
                 FailureClass::Transient,

@@ -17,13 +17,14 @@ use tokio_postgres::types::{Json, ToSql};
 use tracing::{Instrument, Span, field};
 
 use super::{
-    Action, DestinationWriter, PlannedWrite, WriteItem, WriteReceipt, WriteResult, without_effect,
+    DestinationWriter, PlannedWrite, RecordAction, WriteItem, WriteReceipt, WriteResult,
+    without_effect,
 };
 use failure::StatementFailure;
-use statements::Statements;
+use statements::TableStatements;
 
-/// How much longer a statement is waited for than the database may take: the database gives up first
-/// where it can, and then says that it did nothing.
+/// The time that a statement is waited for beyond its own time-out: the database gives up first where
+/// it can, and then says that it did nothing.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Writes the rows of a table, those of one write in one statement. A row's id is its key, and
@@ -31,7 +32,7 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 pub(super) struct TableWriter {
     table: Arc<TableDestination>,
     pool: Pool,
-    statements: Statements,
+    statements: TableStatements,
     breaker: CircuitBreaker,
     /// The table as errors name it.
     place: String,
@@ -45,7 +46,7 @@ impl TableWriter {
         breaker: CircuitBreaker,
     ) -> Result<TableWriter, pomost_postgres::Error> {
         let (pool, database) = connection::pool(&table)?;
-        let statements = Statements::of(&table);
+        let statements = TableStatements::of(&table);
         Ok(TableWriter {
             place: format!("the table {} at {database}", table.name),
             pool,
@@ -59,7 +60,7 @@ impl TableWriter {
 impl DestinationWriter for TableWriter {
     fn plan<'a>(
         &'a self,
-        action: Action,
+        action: RecordAction,
         items: &'a [WriteItem<'a>],
     ) -> Result<Box<dyn PlannedWrite + 'a>, Failure> {
         let records = items.iter().map(|item| &item.claimed.record);
@@ -71,7 +72,7 @@ impl DestinationWriter for TableWriter {
         }))
     }
 
-    fn bulk_size(&self, _: Action) -> Option<usize> {
+    fn bulk_size(&self, _: RecordAction) -> Option<usize> {
         Some(usize::MAX)
     }
 
@@ -92,7 +93,7 @@ fn has_columns(record: &Record) -> bool {
 /// A statement that was planned.
 struct PlannedStatement<'a> {
     writer: &'a TableWriter,
-    action: Action,
+    action: RecordAction,
     items: &'a [WriteItem<'a>],
     /// The records of the items that have fields for columns.
     rows: Vec<&'a Record>,
@@ -102,7 +103,7 @@ impl fmt::Display for PlannedStatement<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let statements = &self.writer.statements;
         match self.action {
-            Action::Delete => writeln!(f, "{}", statements.delete)?,
+            RecordAction::Delete => writeln!(f, "{}", statements.delete)?,
             _ => writeln!(f, "{}", statements.upsert)?,
         }
         (self.rows.iter())
@@ -132,7 +133,7 @@ impl TableWriter {
     /// the database answered. The inner one is the database's.
     async fn write_guarded(
         &self,
-        action: Action,
+        action: RecordAction,
         rows: &[&Record],
     ) -> Result<Result<(), Failure>, Failure> {
         let place = || self.place.clone();
@@ -158,7 +159,7 @@ impl TableWriter {
         without_effect(Failure::new(FailureClass::Invalid, message))
     }
 
-    async fn write_traced(&self, action: Action, rows: &[&Record]) -> Result<(), Failure> {
+    async fn write_traced(&self, action: RecordAction, rows: &[&Record]) -> Result<(), Failure> {
         let span = self.span(action, rows.len());
         let written = self.write(action, rows).instrument(span.clone()).await;
         if let Err(failure) = &written {
@@ -169,9 +170,9 @@ impl TableWriter {
     }
 
     /// Names and fields are those of the OpenTelemetry conventions for databases.
-    fn span(&self, action: Action, rows: usize) -> Span {
+    fn span(&self, action: RecordAction, rows: usize) -> Span {
         let operation = match action {
-            Action::Delete => "DELETE",
+            RecordAction::Delete => "DELETE",
             _ => "INSERT",
         };
         tracing::info_span!(
@@ -187,10 +188,10 @@ impl TableWriter {
         )
     }
 
-    async fn write(&self, action: Action, rows: &[&Record]) -> Result<(), Failure> {
+    async fn write(&self, action: RecordAction, rows: &[&Record]) -> Result<(), Failure> {
         let keys: Vec<&str> = rows.iter().map(|record| record.key.as_str()).collect();
         let written = match action {
-            Action::Delete => self.execute(&self.statements.delete, &[&keys]).await,
+            RecordAction::Delete => self.execute(&self.statements.delete, &[&keys]).await,
             _ => {
                 let data: Vec<_> = rows.iter().map(|record| &*record.data).collect();
                 self.upsert(&[&keys, &Json(data)]).await
@@ -199,7 +200,9 @@ impl TableWriter {
         match written {
             // A table that is not there has no rows to delete.
             Err(failure)
-                if action == Action::Delete && self.table.create && failure.is_missing_table() =>
+                if action == RecordAction::Delete
+                    && self.table.create
+                    && failure.is_missing_table() =>
             {
                 Ok(())
             }

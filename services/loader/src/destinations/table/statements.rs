@@ -3,7 +3,7 @@
 use pomost_project::table::{TableColumn, TableDestination, TableName};
 
 /// The SQL statements that write a table. Every name in them is quoted, every value is a parameter.
-pub(super) struct Statements {
+pub(super) struct TableStatements {
     /// Inserts the rows of these keys (`$1`) and records (`$2`, a JSON array), or updates the rows that
     /// are there.
     pub(super) upsert: String,
@@ -16,9 +16,9 @@ pub(super) struct Statements {
     pub(super) probes: Vec<String>,
 }
 
-impl Statements {
-    pub(super) fn of(table: &TableDestination) -> Statements {
-        Statements {
+impl TableStatements {
+    pub(super) fn of(table: &TableDestination) -> TableStatements {
+        TableStatements {
             upsert: upsert(table),
             delete: format!(
                 "DELETE FROM {} WHERE {} = ANY($1::text[])",
@@ -121,12 +121,12 @@ mod tests {
             concurrency: 1,
             timeout: Duration::from_secs(1),
         };
-        let Statements {
+        let TableStatements {
             upsert,
             delete,
             create,
             probes,
-        } = Statements::of(&table);
+        } = TableStatements::of(&table);
         let name = r#""a b"."x""; DROP TABLE y; --""#;
         let definitions = r#""select" double precision, "é" jsonb"#;
         assert!(upsert.starts_with(&format!(

@@ -6,19 +6,19 @@ mod switch;
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) use scene::{Scene, batch, deleted, record};
-pub(crate) use switch::Switch;
+pub(crate) use switch::SwitchedDatabase;
 
 /// A schema that nobody else has.
 #[derive(Clone)]
-pub(crate) struct Schema {
+pub(crate) struct TestSchema {
     pub(crate) name: String,
 }
 
 /// Runs the work and drops the schema, also when the work panics.
 pub(crate) async fn in_a_schema<Running: Future<Output = ()>>(
-    work: impl FnOnce(Schema) -> Running,
+    work: impl FnOnce(TestSchema) -> Running,
 ) {
-    let schema = Schema {
+    let schema = TestSchema {
         name: format!("test_{}", uuid::Uuid::new_v4().simple()),
     };
     connect()
@@ -38,7 +38,7 @@ pub(crate) async fn in_a_schema<Running: Future<Output = ()>>(
     }
 }
 
-impl Schema {
+impl TestSchema {
     /// A connection that looks into the schema first.
     pub(crate) async fn client(&self) -> Client {
         let client = connect().await;

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::{Schema, url};
+use super::{TestSchema, url};
 
 /// A loader of the flow `sales` into the table `sales`.
 pub(crate) struct Scene {
@@ -28,12 +28,17 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn new(schema: &Schema, columns: &str, more: &str) -> Scene {
+    pub(crate) async fn new(schema: &TestSchema, columns: &str, more: &str) -> Scene {
         Scene::at(&url(), schema, columns, more).await
     }
 
     /// A loader that knows the database by another URL.
-    pub(crate) async fn at(database: &str, schema: &Schema, columns: &str, more: &str) -> Scene {
+    pub(crate) async fn at(
+        database: &str,
+        schema: &TestSchema,
+        columns: &str,
+        more: &str,
+    ) -> Scene {
         let more = format!("columns: {columns}\n    {more}");
         Scene::with_file(database, schema, "note.txt", "", &more).await
     }
@@ -41,7 +46,7 @@ impl Scene {
     /// A loader with a file in its project, and with these lines in `load.table`.
     pub(crate) async fn with_file(
         database: &str,
-        schema: &Schema,
+        schema: &TestSchema,
         file: &str,
         content: &str,
         more: &str,
@@ -127,7 +132,7 @@ impl Scene {
 
     /// Returns what the loader logs about a record that the table does not take.
     pub(crate) async fn refusal(&self, record: Record) -> String {
-        let log = Log::default();
+        let log = CapturedLog::default();
         let to_log = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_max_level(Level::TRACE)
@@ -200,15 +205,15 @@ pub(crate) fn deleted(key: &str) -> Record {
 
 /// Collects what is logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl Log {
+impl CapturedLog {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-impl io::Write for Log {
+impl io::Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -218,10 +223,10 @@ impl io::Write for Log {
     }
 }
 
-impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
-    type Writer = Log;
+impl tracing_subscriber::fmt::MakeWriter<'_> for CapturedLog {
+    type Writer = CapturedLog;
 
-    fn make_writer(&self) -> Log {
+    fn make_writer(&self) -> CapturedLog {
         self.clone()
     }
 }

@@ -9,14 +9,14 @@ use url::Url;
 use super::url;
 
 /// The database for tests at another port, where nothing listens until it is turned on.
-pub(crate) struct Switch {
+pub(crate) struct SwitchedDatabase {
     port: u16,
 }
 
-impl Switch {
-    pub(crate) async fn turned_off() -> Switch {
+impl SwitchedDatabase {
+    pub(crate) async fn turned_off() -> SwitchedDatabase {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Switch {
+        SwitchedDatabase {
             port: listener.local_addr().unwrap().port(),
         }
     }
