@@ -150,3 +150,6 @@ pub(crate) fn is_precondition_failure(failure: &Failure) -> bool {
     let is_412 = failure.status == Some(StatusCode::PRECONDITION_FAILED.as_u16());
     is_412 && failure.class == FailureClass::Invalid
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use pomost_expression::{Value, Variables, given};
 use pomost_http::{Failure, FailureClass, OutgoingRequest};
 use pomost_project::flow::{BatchRequests, RequestTemplate};
 
-use super::{SystemWriter, no_request, show, verdicts::BulkVerdicts};
+use super::{SystemWriter, no_request, requests::show, verdicts::BulkVerdicts};
 use crate::destinations::{PlannedWrite, RecordAction, WriteItem, WriteResult};
 
 /// A request for many records that was planned.

@@ -10,7 +10,7 @@ use pomost_project::flow::{IfMatch, UpdateRequest};
 use pomost_store::KnownRecord;
 use url::Url;
 
-use super::{SystemWriter, no_request, read_id, show};
+use super::{SystemWriter, no_request, read_id, requests::show};
 use crate::destinations::{
     PlannedWrite, RecordAction, WriteItem, WriteReceipt, WriteResult, is_precondition_failure,
     with_unknown_effect, without_effect,
