@@ -80,6 +80,8 @@ impl LoadHandler {
         round: ClaimRound,
         deadline: Instant,
     ) -> Result<(), HandlerError> {
+        // Both are taken before the store is asked: the claim may hold from any moment after that, and
+        // an outage that begins during the batch charges its attempts differently.
         let (began, was_down) = (Instant::now(), self.destination.is_closed());
         let mut claim = self.claim_of(batch, &round.records);
         let records = self.claim(&mut claim, round.records).await?;
@@ -164,6 +166,7 @@ impl LoadHandler {
                 records = lost.len(),
                 "another worker took over records that were held for too long"
             );
+            // The store has written no outcome of this batch: those of the lost keys are among them.
             settlement.retry_lost(&lost);
             let BatchSettlement {
                 run,

@@ -44,6 +44,7 @@ pub async fn run(context: ServiceContext, clients: SystemClients) -> anyhow::Res
     for flow in context.project.flows.values() {
         spawn_flow(&mut tasks, &context, &clients, flow)?;
     }
+    // Dropped at the end of this function, which ends its task.
     let _closing = close_clients_at_shutdown(context.clone(), clients.clone());
     tasks.spawn(archive::run(context));
     while let Some(ended) = tasks.join_next().await {

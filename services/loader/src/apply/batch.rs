@@ -75,6 +75,8 @@ impl<'a> BatchApply<'a> {
                 }),
             }
         }
+        // Records finish in any order. Equal actions have to stand together for bulk writes, and the
+        // order of the records keeps these the same from run to run.
         waiting.sort_unstable_by_key(|record| (record.action(), record.position));
         waiting
     }

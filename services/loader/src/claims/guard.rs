@@ -58,10 +58,12 @@ impl<'a> ClaimGuard<'a> {
     pub(crate) async fn keep_renewing(&self) -> Infallible {
         loop {
             sleep(self.ttl / 3).await;
+            // The store may have renewed the claim at any moment since it was asked.
             let asked_at = Instant::now();
             match self.store.renew_claim(&self.held_claim(), self.ttl).await {
                 Ok(true) => self.set_certain_until(asked_at + self.ttl),
                 Ok(false) => {
+                    // Some keys are another worker's: no further request is begun for any of them.
                     self.set_certain_until(asked_at);
                     return std::future::pending().await;
                 }

@@ -31,6 +31,7 @@ impl Destination {
         clients: &SystemClients,
         store: &Arc<dyn Store>,
     ) -> anyhow::Result<Destination> {
+        // Systems have breakers of their own. The name is the outage's: it must not be a system's.
         let breaker = |kind| CircuitBreaker::new(&format!("{} ({kind})", flow.name), store.clone());
         Ok(match &flow.load.to {
             LoadTarget::System(requests) => {

@@ -305,7 +305,7 @@ async fn a_statement_that_the_database_breaks_off_leaves_a_doubt_and_costs_no_at
     .await;
 }
 
-/// A claim as flows make it that want the newest of each key.
+/// A claim as a flow makes it that applies the newest version of each key.
 fn claim(entries: Vec<ClaimEntry>) -> Claim {
     Claim {
         flow: "sales".into(),
@@ -317,7 +317,7 @@ fn claim(entries: Vec<ClaimEntry>) -> Claim {
     }
 }
 
-/// Somebody died after the statement and before the settlement.
+/// As when a loader died after the statement and before the settlement.
 #[tokio::test]
 async fn what_is_in_doubt_is_written_again_and_changes_nothing() {
     in_a_schema(async |schema| {

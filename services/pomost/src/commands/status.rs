@@ -98,3 +98,14 @@ fn show(outages: &[Outage]) {
     }
     println!();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_with_the_credentials_of_a_table_is_its_flow_s() {
+        assert_eq!(file_of("shop"), "systems/shop.yaml");
+        assert_eq!(file_of("sales (table)"), "flows/sales.yaml");
+    }
+}

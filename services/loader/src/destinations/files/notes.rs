@@ -58,6 +58,7 @@ impl BatchNotes {
     /// records have other names.
     pub(super) fn write(&self, marks: &[&str]) -> io::Result<String> {
         fs::create_dir_all(&self.directory)?;
+        // The names of new directories have to outlast a loss of power as well as the note does.
         let all = self.directory.parent();
         all.into_iter()
             .chain(all.and_then(Path::parent))

@@ -63,6 +63,7 @@ impl<'a> PlannedRequest<'a> {
     }
 
     async fn look_up(self) -> WriteResult {
+        // The request is moved, and its URL says if the answer is about the record alone.
         let url = self.request.url.clone();
         let response = match self.writer.client.send(self.request).await {
             Ok(response) => response,

@@ -33,6 +33,7 @@ impl TableWriter {
                 Ok(()) => Ok(Ok(())),
             }
         };
+        // To the breaker a refusal of rows is a success: the database answered.
         match self.breaker.pass(place, write).await {
             Ok(Err(refusal)) => Err(refusal),
             Ok(Ok(())) => Ok(Ok(())),

@@ -1,4 +1,4 @@
-//! A schema for a test, and a loader that writes into it.
+//! A schema for each test, and a loader that writes into it.
 
 mod scene;
 mod switch;
@@ -8,7 +8,7 @@ use tokio_postgres::{Client, NoTls};
 pub(crate) use scene::{Scene, batch, deleted, record};
 pub(crate) use switch::SwitchedDatabase;
 
-/// A schema that nobody else has.
+/// A schema of its own for a test.
 #[derive(Clone)]
 pub(crate) struct TestSchema {
     pub(crate) name: String,
@@ -67,7 +67,7 @@ impl TestSchema {
             .collect()
     }
 
-    /// How many connections of an application wait for a lock.
+    /// Counts the connections of an application that wait for a lock.
     pub(crate) async fn waiting(&self, application: &str) -> i64 {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
         self.client()
