@@ -84,7 +84,6 @@ impl<'a> RecordApply<'a> {
         mut self: Box<RecordApply<'a>>,
         first: Decision,
     ) -> ControlFlow<RecordEnding, (Box<RecordApply<'a>>, Decision)> {
-        // Even a record that needs no request is retried: there may be no time left to settle many.
         if !self.permit.holds() {
             return ControlFlow::Break(RecordEnding::RetryLater(RetryReason::OutOfTime));
         }
