@@ -355,11 +355,11 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         record: None,
         message: None,
         flow_version: None,
-        newest_alone: false,
+        latest_only: false,
     };
     let store = world.backends().await.store;
     store
-        .archive(&ids.map(letter).collect::<Vec<_>>())
+        .archive_dead_letters(&ids.map(letter).collect::<Vec<_>>())
         .await
         .unwrap();
 }

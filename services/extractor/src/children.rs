@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pomost_expression::{Value, Variables};
-use pomost_project::flow::Listing;
+use pomost_project::flow::ListingRequest;
 
 use crate::{
     checkpoint::Place,
@@ -33,7 +33,7 @@ impl Extraction<'_> {
     /// no more than these pages are in memory.
     pub(crate) async fn children(
         &self,
-        parents: &Listing,
+        parents: &ListingRequest,
         place: &Place,
         variables: &Variables,
         memory: &mut Parents,
@@ -74,7 +74,7 @@ impl Extraction<'_> {
 
     async fn parents<'m>(
         &self,
-        listing: &Listing,
+        listing: &ListingRequest,
         place: &Place,
         variables: &Variables,
         memory: &'m mut Parents,

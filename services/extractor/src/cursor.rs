@@ -235,7 +235,7 @@ fn as_written(time: DateTime, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_project::flow::ToldBy;
+    use pomost_project::flow::CursorSource;
 
     use super::*;
 
@@ -382,9 +382,9 @@ mod tests {
 
     /// A cursor of this start.
     fn cursor(start: &str, overlap: Option<Duration>) -> CursorRules {
-        let told_by = ToldBy::Value(pomost_expression::Expression::compile(".at").unwrap());
+        let told_by = CursorSource::Value(pomost_expression::Expression::compile(".at").unwrap());
         CursorRules {
-            told_by,
+            source: told_by,
             start: Some(start.to_owned()),
             overlap,
             step: None,

@@ -8,7 +8,7 @@ use pomost_http::{Failure, SystemClient};
 use pomost_models::{Lane, Stage, Version};
 use pomost_project::{
     Flow,
-    flow::{CursorRules, Listing},
+    flow::{CursorRules, ListingRequest},
 };
 use pomost_runtime::{ServiceContext, telemetry, worker::HandlerError};
 use pomost_store::{Lease, Run};
@@ -350,7 +350,7 @@ impl Extraction<'_> {
         )
     }
 
-    pub(crate) fn listing(&self) -> Result<&Listing, Error> {
+    pub(crate) fn listing(&self) -> Result<&ListingRequest, Error> {
         let nothing = || {
             Error::Source(
                 "the flow has no extract.request: its source delivers, and is not read".into(),

@@ -54,13 +54,13 @@ impl MessageHandler for FetchHandler {
         let (began, was_down) = (Instant::now(), self.is_closed());
         let told = std::mem::take(&mut batch.records);
         let ends = self.ends(&batch, &told).await;
-        let mut tries = RetryPolicy::of(&batch, self.source.flow.load.attempts);
-        tries.spared = self.source.client.spares(&batch, began, was_down);
+        let mut tries = RetryPolicy::for_batch(&batch, self.source.flow.load.attempts);
+        tries.charging = self.source.client.attempt_charging(&batch, began, was_down);
         let mut fetched = Fetched::nothing_of(&self.source.flow, &batch);
         told.into_iter()
             .zip(ends)
             .for_each(|(told, end)| fetched.add(told, end, tries));
-        for (class, records, example) in fetched.troubles.kinds() {
+        for (class, records, example) in fetched.troubles.by_class() {
             warn!(class, records, example, "requests failed");
         }
         self.pass_on(fetched).await
@@ -144,7 +144,7 @@ impl FetchHandler {
             )
             .await?;
         }
-        if !outcomes.is_all_waiting() {
+        if !outcomes.is_all_unsettled() {
             backends
                 .store
                 .record_outcomes(batch.run, &batch.id, &outcomes)
@@ -199,7 +199,7 @@ impl<'a> Fetched<'a> {
             batch,
             records,
             letters,
-            outcomes: SlotOutcomes::waiting(0),
+            outcomes: SlotOutcomes::unsettled(0),
             again,
             troubles,
         }
@@ -213,13 +213,13 @@ impl<'a> Fetched<'a> {
                 metrics::count_settled(&self.batch.flow, Stage::Extract, Outcome::Filtered, 1);
             }
             End::Refused(record, diagnosis) => self.bury(record, diagnosis),
-            End::NotNow => self.come_again(told, tries.shortly()),
+            End::NotNow => self.come_again(told, tries.retry_soon()),
             End::Failed(failure) => self.fail(told, failure, tries),
         }
     }
 
     fn fail(&mut self, told: Record, failure: Failure, tries: RetryPolicy) {
-        self.troubles.note(&failure);
+        self.troubles.add(&failure);
         match tries.after(&failure) {
             Some(again) => self.come_again(told, again),
             None => {

@@ -15,7 +15,7 @@ use pomost_http::{
     is_without_content,
 };
 use pomost_project::{
-    flow::{CursorRules, Listing, Pagination, ToldBy},
+    flow::{CursorRules, CursorSource, ListingRequest, Pagination},
     request::RequestTemplate,
 };
 use url::Url;
@@ -46,7 +46,7 @@ const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
 /// A page of a listing, its rows as they come.
 pub struct Page<'a> {
     source: &'a Source,
-    listing: &'a Listing,
+    listing: &'a ListingRequest,
     position: Position,
     variables: Variables,
     url: Url,
@@ -76,7 +76,7 @@ impl Source {
     /// Asks for the page of a listing at a position.
     pub async fn open<'a>(
         &'a self,
-        listing: &'a Listing,
+        listing: &'a ListingRequest,
         position: &Position,
         variables: &Variables,
     ) -> Result<Page<'a>, Error> {
@@ -95,12 +95,12 @@ impl Source {
         if is_empty {
             self.may_be_empty(status, listing, position, &variables)?;
         }
-        let format = self.bounded(BodyFormat::of_answer(
+        let format = self.bounded(BodyFormat::of_response(
             listing.format.as_ref(),
             content_type(&headers),
         ));
         let list = listing
-            .list
+            .streamed_list
             .as_ref()
             .filter(|_| format.syntax == FormatSyntax::Json);
         Ok(Page {
@@ -142,7 +142,10 @@ impl Source {
                 body: stream::iter([Ok(body)]).boxed(),
             });
         }
-        let streamed = self.client.open(call, StreamLimits::default()).await?;
+        let streamed = self
+            .client
+            .send_streaming(call, StreamLimits::default())
+            .await?;
         let (status, headers, is_empty) = (
             streamed.status,
             streamed.headers.clone(),
@@ -161,7 +164,7 @@ impl Source {
     fn may_be_empty(
         &self,
         status: StatusCode,
-        listing: &Listing,
+        listing: &ListingRequest,
         position: &Position,
         variables: &Variables,
     ) -> Result<(), Error> {
@@ -242,12 +245,12 @@ impl Source {
         variables: &Variables,
     ) -> Result<OutgoingRequest<'a>, Failure> {
         self.client
-            .call(request, &self.flow.extract.answers, input, variables)
+            .prepare(request, &self.flow.extract.answers, input, variables)
     }
 
     fn page_call<'a>(
         &'a self,
-        listing: &'a Listing,
+        listing: &'a ListingRequest,
         position: &Position,
         variables: &Variables,
     ) -> Result<OutgoingRequest<'a>, Failure> {
@@ -316,7 +319,7 @@ impl Page<'_> {
         } = self;
         let next = self.position.next(
             &listing.paginate,
-            self.decoder.rest(),
+            self.decoder.envelope(),
             &self.headers,
             self.rows,
             variables,
@@ -338,7 +341,7 @@ impl Page<'_> {
         let failed = |message: &str| self.failed("cursor", message);
         let found = wanted
             .value
-            .one(self.decoder.rest().clone(), &self.variables);
+            .one(self.decoder.envelope().clone(), &self.variables);
         let found = found.map_err(|error| failed(&error.message))?;
         let token = match (&found, text(&found)) {
             (Value::Null, _) => return Ok(None),
@@ -351,8 +354,8 @@ impl Page<'_> {
             }
         };
         let cursor = self.source.flow.extract.cursor.as_ref();
-        let token = match cursor.map(|cursor| &cursor.told_by) {
-            Some(ToldBy::Link) => self.source.client.follow(&self.url, &token)?.into(),
+        let token = match cursor.map(|cursor| &cursor.source) {
+            Some(CursorSource::Link) => self.source.client.follow(&self.url, &token)?.into(),
             _ => token,
         };
         if token.len() > cursor::LONGEST {

@@ -230,7 +230,7 @@ fn made(
             cursor,
         }) => {
             let version = match version {
-                Some(version) => version.extracted(&record.version),
+                Some(version) => version.with_extraction_order(&record.version),
                 None => record.version,
             };
             Ok(Row {
@@ -340,7 +340,7 @@ fn found_version(
     };
     match expected {
         Some(expected @ (VersionType::Number | VersionType::Text)) => of_type(expected).map(Some),
-        None if looks_like_another(&value, &text) => Ok(Some(Version::new(text).as_text())),
+        None if looks_like_another(&value, &text) => Ok(Some(Version::new(text).marked_as_text())),
         Some(VersionType::Time) | None => {
             expected.map(of_type).transpose()?;
             let converted = expression
@@ -359,7 +359,7 @@ fn found_cursor(
     let found = found(cursor, value, variables)?;
     Ok(found.map(
         |Found { value, text, .. }| match looks_like_another(&value, &text) {
-            true => Version::new(text).as_text(),
+            true => Version::new(text).marked_as_text(),
             false => Version::new(text),
         },
     ))

@@ -81,7 +81,7 @@ impl ChangeOrdering {
         let is_blocked = self
             .context
             .store()
-            .are_behind(&batch, &fingerprints)
+            .are_blocked(&batch, &fingerprints)
             .await?;
         let (mut ready, mut parked) = (
             Vec::with_capacity(is_blocked.len()),
@@ -108,7 +108,10 @@ impl ChangeOrdering {
         match self.flow.load.order {
             ChangeOrder::Latest => match settlement.applied_keys() {
                 applied if applied.is_empty() => Ok(()),
-                applied => store.supersede(&self.flow.name, &applied).await.map(drop),
+                applied => store
+                    .supersede_dead_letters(&self.flow.name, &applied)
+                    .await
+                    .map(drop),
             },
             ChangeOrder::Every => {
                 let settled = settlement.settled();
@@ -161,7 +164,11 @@ impl ChangeOrdering {
         let (store, flow) = (self.context.store(), &self.flow.name);
         match self.flow.load.order {
             ChangeOrder::Latest => store.forget_changes(flow).await?,
-            ChangeOrder::Every => store.give_up_changes(flow, UNCONFIRMED_CHANGE_TTL).await?,
+            ChangeOrder::Every => {
+                store
+                    .forget_unconfirmed_changes(flow, UNCONFIRMED_CHANGE_TTL)
+                    .await?
+            }
         }
         self.settled_keys().clear();
         self.release(None).await
@@ -185,12 +192,12 @@ impl ChangeOrdering {
     async fn release(&self, keys: Option<&[&str]>) -> Result<(), HandlerError> {
         let (store, flow) = (self.context.store(), &self.flow.name);
         let taking = ParkedClaim {
-            taker: self.taker,
+            token: self.taker,
             ttl: PARKED_CLAIM_TTL,
             limit: MAX_TAKEN,
         };
         loop {
-            let parked = store.take_parked(flow, keys, taking).await?;
+            let parked = store.claim_parked(flow, keys, taking).await?;
             if parked.is_empty() {
                 return Ok(());
             }
@@ -203,7 +210,7 @@ impl ChangeOrdering {
                 )
                 .await?;
             }
-            store.unpark(self.taker, &parked).await?;
+            store.delete_parked(self.taker, &parked).await?;
         }
     }
 
@@ -213,7 +220,7 @@ impl ChangeOrdering {
         if let Err(error) = self
             .context
             .store()
-            .return_parked(&self.flow.name, self.taker)
+            .release_parked(&self.flow.name, self.taker)
             .await
         {
             warn!(flow = self.flow.name, %error, "parked records are free again only after a while");

@@ -104,9 +104,9 @@ impl LoadHandler {
             flow: batch.flow.clone(),
             token: ClaimToken::generate(),
             entries: records.iter().map(entry).collect(),
-            newest_alone: flow.load.order == ChangeOrder::Latest,
-            refuses_mixed: flow.extract.version_type.is_none(),
-            patience: self.destination.in_doubt_for(),
+            latest_only: flow.load.order == ChangeOrder::Latest,
+            same_version_type: flow.extract.version_type.is_none(),
+            in_flight_for: self.destination.in_doubt_for(),
         }
     }
 

@@ -68,7 +68,7 @@ impl Replayer<'_> {
     /// Carries out what was begun and not ended.
     pub async fn resume(&self) -> anyhow::Result<Report> {
         let mut report = Report::default();
-        for replay in self.store().begun_replays().await? {
+        for replay in self.store().unfinished_replays().await? {
             self.carry_out(replay, &mut report).await?;
         }
         Ok(report)
@@ -119,7 +119,7 @@ impl Replayer<'_> {
         };
         let resolved = self
             .store()
-            .resolve_doubt(&letter.flow, letter.key(), id)
+            .resolve_in_doubt(&letter.flow, letter.key(), id)
             .await?;
         Ok(if resolved {
             Ok(stage)
@@ -137,7 +137,7 @@ impl Replayer<'_> {
         );
         let flow = self.flow(&letter.flow)?;
         record(flow, letter, stage)?;
-        let can_tell = flow.load.can_clear_doubt();
+        let can_tell = flow.load.can_resolve_doubt();
         ensure!(
             letter.reason != DeadLetterReason::InDoubt || can_tell || wish.found.is_some(),
             IN_DOUBT
@@ -164,7 +164,7 @@ impl Replayer<'_> {
                     let kind = Kind::of(letter, &record);
                     let old = letter.record.as_ref();
                     let old = old.filter(|old| kind.told || is_another(old, &record));
-                    replaced.extend(old.map(Record::bare));
+                    replaced.extend(old.map(Record::without_data));
                     records.entry(kind).or_default().push(record);
                     sent.push(letter.id.clone());
                 }
@@ -249,7 +249,7 @@ fn record(flow: &Flow, letter: &DeadLetter, stage: Stage) -> anyhow::Result<Reco
         Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => {
             Ok(record.clone())
         }
-        Stage::Extract if letter.is_told() => told(flow, letter, record),
+        Stage::Extract if letter.awaits_fetch() => told(flow, letter, record),
         Stage::Extract | Stage::Transform => row(Reading::of_batch(flow, &letter.batch), record),
     }
 }
@@ -289,7 +289,7 @@ impl Kind {
         let delivered = letter.batch.starts_with(webhook::BATCHES);
         Kind {
             delivered,
-            told: record.is_told(letter.stage),
+            told: record.awaits_fetch(letter.stage),
         }
     }
 

@@ -22,7 +22,7 @@ pub fn in_words(Outage { system, since, .. }: &Outage) -> String {
 /// The systems that a run in this state may be at. A source that told of rows is asked about them while they settle.
 fn systems(flow: &Flow, state: RunState) -> [Option<&str>; 2] {
     let source = Some(flow.extract.system.as_str());
-    let destination = match &flow.load.to {
+    let destination = match &flow.load.target {
         LoadTarget::System(requests) => Some(requests.system.as_str()),
         _ => None,
     };

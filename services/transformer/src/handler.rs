@@ -75,10 +75,10 @@ impl TransformHandler {
         if split.size > 0 {
             // Before the records they were split from settle, or the run could seem to have ended.
             store
-                .record_outcomes(run, &split.id, &SlotOutcomes::waiting(split.size))
+                .record_outcomes(run, &split.id, &SlotOutcomes::unsettled(split.size))
                 .await?;
         }
-        if !outcomes.is_all_waiting() {
+        if !outcomes.is_all_unsettled() {
             store.record_outcomes(run, &batch, &outcomes).await?;
         }
         if !filtered.is_empty() {
@@ -108,13 +108,13 @@ struct Transformed {
 fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Transformed {
     let records = std::mem::take(&mut batch.records);
     let first = records.first().map_or(0, |record| record.slot);
-    let mut outcomes = SlotOutcomes::waiting(0);
+    let mut outcomes = SlotOutcomes::unsettled(0);
     let (mut mapped, mut split, mut letters) =
         (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     let (mut filtered, every) = (Vec::new(), flow.load.order == ChangeOrder::Every);
     let mut records = records.into_iter();
     for record in records.by_ref() {
-        let (slot, change) = (record.slot, every.then(|| record.bare()));
+        let (slot, change) = (record.slot, every.then(|| record.without_data()));
         match map::transform(flow, batch.run, record) {
             Ok(mut outputs) => match outputs.len() {
                 0 => {

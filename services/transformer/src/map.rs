@@ -159,7 +159,7 @@ fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
 /// What the mapping's author gave to `error` is shown, without what is sensitive in the record.
 fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagnosis {
     let message = match &error.raised {
-        Some(raised) => flow.mask_of(record, &shortened(raised.unmasked(), MAX_MASKED)),
+        Some(raised) => flow.mask_for_record(record, &shortened(raised.unmasked(), MAX_MASKED)),
         None => error.message,
     };
     let place = error

@@ -74,7 +74,7 @@ impl RowDecoder {
     /// The document without its rows: what a paging expression is evaluated on. A JSON list is left
     /// in it without elements, XML records are left out; a document that is one row is itself. Null
     /// before the last row was taken, and for formats that have nothing but rows.
-    pub fn rest(&self) -> &Value {
+    pub fn envelope(&self) -> &Value {
         self.rows.rest()
     }
 
@@ -133,7 +133,7 @@ pub fn decode(
     decoder.feed(body);
     decoder.finish();
     let rows = decoder.by_ref().collect::<Result<_, _>>()?;
-    Ok((rows, decoder.rest().clone()))
+    Ok((rows, decoder.envelope().clone()))
 }
 
 fn rows(syntax: &FormatSyntax, list: Option<RowPath>, limits: DecodeLimits) -> Box<dyn Rows> {

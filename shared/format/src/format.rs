@@ -91,7 +91,7 @@ impl BodyFormat {
     /// The format of an answer: the given one or else what its Content-Type says or else JSON. Plain
     /// text says nothing, since much JSON is sent so. The Content-Type's charset holds where the given
     /// format has none.
-    pub fn of_answer(given: Option<&BodyFormat>, content_type: Option<&str>) -> BodyFormat {
+    pub fn of_response(given: Option<&BodyFormat>, content_type: Option<&str>) -> BodyFormat {
         let named = content_type.and_then(BodyFormat::of_content_type);
         let Some(given) = given else {
             return named
@@ -220,7 +220,7 @@ mod tests {
             ..CsvOptions::default()
         }));
         let answer =
-            BodyFormat::of_answer(Some(&csv), Some("application/json; charset=windows-1250"));
+            BodyFormat::of_response(Some(&csv), Some("application/json; charset=windows-1250"));
         assert_eq!(answer.syntax, csv.syntax);
         assert_eq!(answer.charset, Charset::of_label("windows-1250"));
         let latin = BodyFormat {
@@ -228,17 +228,20 @@ mod tests {
             ..csv.clone()
         };
         assert_eq!(
-            BodyFormat::of_answer(Some(&latin), Some("text/csv; charset=utf-8")),
+            BodyFormat::of_response(Some(&latin), Some("text/csv; charset=utf-8")),
             latin
         );
-        assert_eq!(BodyFormat::of_answer(None, Some("text/xml")).name(), "XML");
+        assert_eq!(
+            BodyFormat::of_response(None, Some("text/xml")).name(),
+            "XML"
+        );
         for silent in ["text/html", "text/plain; charset=iso-8859-1"] {
             assert_eq!(
-                BodyFormat::of_answer(None, Some(silent)),
+                BodyFormat::of_response(None, Some(silent)),
                 BodyFormat::default()
             );
         }
-        assert_eq!(BodyFormat::of_answer(None, None), BodyFormat::default());
+        assert_eq!(BodyFormat::of_response(None, None), BodyFormat::default());
     }
 
     #[test]

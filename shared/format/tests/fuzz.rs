@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn any_content_type_names_a_format_or_none(content_type in "(text|application|image)/[-+a-z]{0,9}(;[ a-z=\"0-9-]{0,20}){0,3}|.{0,20}") {
         drop(BodyFormat::of_content_type(&content_type));
-        drop(BodyFormat::of_answer(None, Some(&content_type)));
+        drop(BodyFormat::of_response(None, Some(&content_type)));
     }
 }
 

@@ -90,7 +90,7 @@ impl Verdict {
         method: &Method,
         mut rules: impl Iterator<Item = &'r AnswerRule>,
     ) -> Option<Verdict> {
-        match rules.find(|rule| rule.may_be_about(status)) {
+        match rules.find(|rule| rule.may_match(status)) {
             Some(rule) if rule.when.is_some() => None,
             Some(rule) => Some(Verdict::of_rule(rule)),
             None => Some(Verdict::of(status, method)),
@@ -156,7 +156,7 @@ impl Response {
     }
 
     fn format(&self, given: Option<&BodyFormat>) -> BodyFormat {
-        BodyFormat::of_answer(given, content_type(&self.headers))
+        BodyFormat::of_response(given, content_type(&self.headers))
     }
 
     /// What it means to who asked by this method. The first rule that is about it decides, and where none is,
@@ -168,7 +168,7 @@ impl Response {
     ) -> Verdict {
         let parts = OnceCell::new();
         let rule = rules
-            .find(|rule| rule.is_about(self.status, || parts.get_or_init(|| self.parts()).clone()));
+            .find(|rule| rule.matches(self.status, || parts.get_or_init(|| self.parts()).clone()));
         rule.map_or_else(|| Verdict::of(self.status, method), Verdict::of_rule)
     }
 

@@ -86,7 +86,7 @@ impl<'a> OutgoingRequest<'a> {
 
 impl SystemClient {
     /// The call that a flow's request is for this input.
-    pub fn call<'a>(
+    pub fn prepare<'a>(
         &self,
         request: &'a RequestTemplate,
         answers: &'a [AnswerRule],

@@ -216,7 +216,7 @@ impl SystemClient {
     /// Makes the request and returns its answer as soon as that is seen to be what was asked for. A
     /// rule with `when` that may be about its status has to see the body: then that is read first, and
     /// `max_answer` bounds it.
-    pub async fn open(
+    pub async fn send_streaming(
         &self,
         call: OutgoingRequest<'_>,
         limits: StreamLimits,
@@ -353,7 +353,7 @@ impl SystemClient {
         );
         Failure {
             retry_after: Some(left),
-            ..Failure::unasked(FailureClass::Throttled, message)
+            ..Failure::not_sent(FailureClass::Throttled, message)
         }
     }
 
@@ -365,7 +365,7 @@ impl SystemClient {
         };
         Failure {
             retry_after,
-            ..Failure::unasked(class, format!("{}: {reason}", self.place(call)))
+            ..Failure::not_sent(class, format!("{}: {reason}", self.place(call)))
         }
     }
 
@@ -453,7 +453,7 @@ impl SystemClient {
         let failed = |error| Failure::from_reqwest(&self.system.name, call.label, error);
         if !call.permit.holds() {
             let message = format!("{}: its turn came too late to begin it", self.place(call));
-            return Err(Failure::unasked(FailureClass::Throttled, message));
+            return Err(Failure::not_sent(FailureClass::Throttled, message));
         }
         let began = Instant::now();
         let response = timeout(self.system.read_timeout, request.send()).await;

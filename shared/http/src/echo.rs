@@ -52,7 +52,7 @@ fn sent(call: &OutgoingRequest<'_>) -> String {
     }
     let body = call.body.as_deref().unwrap_or_default();
     sent.push_str(&String::from_utf8_lossy(body));
-    let format = BodyFormat::of_answer(None, content_type(&call.headers));
+    let format = BodyFormat::of_response(None, content_type(&call.headers));
     let read = decode(&format, None, body)
         .map(|(rows, _)| rows)
         .unwrap_or_default();

@@ -159,7 +159,7 @@ impl Failure {
     }
 
     /// A failure of our own, before anything was asked of the system.
-    pub(crate) fn unasked(class: FailureClass, message: String) -> Failure {
+    pub(crate) fn not_sent(class: FailureClass, message: String) -> Failure {
         Failure {
             unasked: true,
             ..Failure::new(class, message)

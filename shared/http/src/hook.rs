@@ -37,7 +37,7 @@ impl AlertHook {
     }
 
     /// Posts `{"text": …}`. It was taken if it was answered with 2xx.
-    pub async fn say(&self, text: &str) -> Result<(), Failure> {
+    pub async fn post(&self, text: &str) -> Result<(), Failure> {
         let request = self
             .http
             .post(self.url.expose_secret())

@@ -23,7 +23,7 @@ pub struct RetryPolicy {
     waits: u32,
     attempts: u32,
     /// Which failures that may pass cost no attempt.
-    pub spared: AttemptCharging,
+    pub charging: AttemptCharging,
 }
 
 /// When and as what records come again; those that share it share a batch.
@@ -41,63 +41,63 @@ pub struct RetryKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptCharging {
     /// None.
-    Nothing,
+    EveryFailure,
     /// Those that followed another one: the system went down meanwhile, and who was first may be why.
-    AllButTheFirst,
+    FirstFailure,
     /// All: the system is down, and that is nobody's fault here.
-    All,
+    NoFailure,
 }
 
 impl RetryPolicy {
     /// Those of a batch whose records are tried so many times. Every failure that may pass costs one.
-    pub fn of(batch: &Batch, attempts: u32) -> RetryPolicy {
+    pub fn for_batch(batch: &Batch, attempts: u32) -> RetryPolicy {
         RetryPolicy {
             attempt: batch.attempt,
             waits: batch.waits,
             attempts,
-            spared: AttemptCharging::Nothing,
+            charging: AttemptCharging::EveryFailure,
         }
     }
 
     /// What follows from a failure. One of the system costs no attempt and waits; one that may pass comes
     /// again until the attempts are used up; nothing follows from any other: it is given up at once.
     pub fn after(self, failure: &Failure) -> Option<RetryKey> {
-        let is_spared = match self.spared {
-            AttemptCharging::Nothing => false,
-            AttemptCharging::AllButTheFirst => !failure.is_first,
-            AttemptCharging::All => true,
+        let is_spared = match self.charging {
+            AttemptCharging::EveryFailure => false,
+            AttemptCharging::FirstFailure => !failure.is_first,
+            AttemptCharging::NoFailure => true,
         };
         match failure.class {
-            class if class.is_of_the_system() => Some(self.wait(failure.retry_after)),
-            FailureClass::Transient if is_spared => Some(self.wait(failure.retry_after)),
-            FailureClass::Transient => self.try_again(failure.retry_after),
+            class if class.is_of_the_system() => Some(self.retry_uncounted(failure.retry_after)),
+            FailureClass::Transient if is_spared => Some(self.retry_uncounted(failure.retry_after)),
+            FailureClass::Transient => self.retry_counted(failure.retry_after),
             _ => None,
         }
     }
 
     /// At no cost, as long as was asked for, or longer each time.
-    pub fn wait(self, asked: Option<Duration>) -> RetryKey {
+    pub fn retry_uncounted(self, asked: Option<Duration>) -> RetryKey {
         let waits = self.waits + 1;
         RetryKey {
             delay: delay(waits, LONGEST_WAIT, asked),
             waits,
-            ..self.shortly()
+            ..self.retry_soon()
         }
     }
 
     /// For one more attempt, if there is one left.
-    pub fn try_again(self, asked: Option<Duration>) -> Option<RetryKey> {
+    pub fn retry_counted(self, asked: Option<Duration>) -> Option<RetryKey> {
         let attempt = self.attempt + 1;
         let again = RetryKey {
             delay: delay(attempt, u32::MAX, asked),
             attempt,
-            ..self.shortly()
+            ..self.retry_soon()
         };
         (attempt < self.attempts).then_some(again)
     }
 
     /// Soon, as it came.
-    pub fn shortly(self) -> RetryKey {
+    pub fn retry_soon(self) -> RetryKey {
         RetryKey {
             delay: SHORTLY,
             attempt: self.attempt,
@@ -112,7 +112,7 @@ pub struct FailureSummary(BTreeMap<&'static str, (u64, String)>);
 
 impl FailureSummary {
     /// Notes a failure.
-    pub fn note(&mut self, failure: &Failure) {
+    pub fn add(&mut self, failure: &Failure) {
         let example = || (0, failure.message.clone());
         self.0
             .entry(failure.class.as_str())
@@ -121,7 +121,7 @@ impl FailureSummary {
     }
 
     /// What kinds there were, of how many records, with an example of each: to be said once, by who sent them.
-    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64, &str)> {
+    pub fn by_class(&self) -> impl Iterator<Item = (&'static str, u64, &str)> {
         self.0
             .iter()
             .map(|(class, (records, example))| (*class, *records, example.as_str()))
@@ -135,7 +135,12 @@ fn delay(tries: u32, longest: u32, asked: Option<Duration>) -> u32 {
 
 impl SystemClient {
     /// Decides which failures of a batch count towards its attempts, as its system's breaker says.
-    pub fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {
+    pub fn attempt_charging(
+        &self,
+        batch: &Batch,
+        began: Instant,
+        was_down: bool,
+    ) -> AttemptCharging {
         self.breaker().spares(batch, began, was_down)
     }
 }
@@ -146,11 +151,11 @@ impl Guard {
     pub fn spares(&self, batch: &Batch, began: Instant, was_down: bool) -> AttemptCharging {
         let is_first = batch.attempt == 0 && batch.waits == 0;
         if was_down || (is_first && self.may_have_been_down_since(began)) {
-            AttemptCharging::All
+            AttemptCharging::NoFailure
         } else if self.has_been_down_since(began) {
-            AttemptCharging::AllButTheFirst
+            AttemptCharging::FirstFailure
         } else {
-            AttemptCharging::Nothing
+            AttemptCharging::EveryFailure
         }
     }
 }

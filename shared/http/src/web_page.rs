@@ -114,7 +114,7 @@ pub(crate) fn failure(
 
 /// What an answer is to be written in: no page.
 fn expected_format(headers: &HeaderMap, given: Option<&BodyFormat>) -> BodyFormat {
-    BodyFormat::of_answer(given, content_type(headers).filter(|_| !says_page(headers)))
+    BodyFormat::of_response(given, content_type(headers).filter(|_| !says_page(headers)))
 }
 
 fn media_type(content_type: &str) -> &str {
@@ -160,7 +160,7 @@ fn title(headers: &HeaderMap, beginning: &[u8]) -> Option<String> {
 /// The characters of a page; what is none of its charset is replaced.
 fn decoded(headers: &HeaderMap, bytes: &[u8]) -> String {
     let text = BodyFormat::from(FormatSyntax::Text(TextOptions::default()));
-    BodyFormat::of_answer(Some(&text), content_type(headers))
+    BodyFormat::of_response(Some(&text), content_type(headers))
         .charset
         .unwrap_or_default()
         .lossy(bytes)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{request::RequestSection, system::SecretReference, text::Jq};
+use crate::{request::RequestSection, system::SecretReference, text::JqExpression};
 
 /// How requests prove who sends them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -130,7 +130,7 @@ pub struct SessionSection {
     pub credentials: BTreeMap<String, SecretReference>,
     /// The token in the login's answer, where `.` is `{status, headers, body}`; the names of headers
     /// are in lower case.
-    pub token: Jq,
+    pub token: JqExpression,
     /// The header that the token travels in, `{}` being the token: otherwise, and where there is no
     /// cookie, `Authorization: Bearer {}`.
     #[serde(default)]
@@ -141,5 +141,5 @@ pub struct SessionSection {
     /// When the token expires, in the login's answer: seconds from then, seconds since 1970, or a
     /// time as text (RFC 3339). Left out, or null, it is used until it is refused.
     #[serde(default)]
-    pub expires: Option<Jq>,
+    pub expires: Option<JqExpression>,
 }

@@ -53,7 +53,7 @@ impl Batch {
 
     /// The batch in as many batches as it takes for none to hold more than so many bytes of records,
     /// unless it is one record. They have the same id: each slot is in one of them.
-    pub fn parts(&self, bytes: usize) -> Vec<Cow<'_, Batch>> {
+    pub fn split_by_bytes(&self, bytes: usize) -> Vec<Cow<'_, Batch>> {
         let mut held = 0;
         let mut ends = Vec::new();
         for (place, record) in self.records.iter().enumerate() {
@@ -75,8 +75,8 @@ impl Batch {
     }
 
     /// The batch with its records' keys and versions alone.
-    pub fn bare(&self) -> Batch {
-        self.with_records(self.records.iter().map(Record::bare).collect())
+    pub fn without_data(&self) -> Batch {
+        self.with_records(self.records.iter().map(Record::without_data).collect())
     }
 
     /// The same batch with other records in it: for a retry, or for the next stage.
@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn slots(batch: &Batch, bytes: usize) -> Vec<Vec<u32>> {
-        let parts = batch.parts(bytes);
+        let parts = batch.split_by_bytes(bytes);
         parts
             .iter()
             .map(|part| part.records.iter().map(|record| record.slot).collect())

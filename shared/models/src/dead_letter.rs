@@ -52,7 +52,7 @@ pub struct DeadLetter {
     pub flow_version: Option<String>,
     /// Whether the flow applies the newest version of a key alone, so that this letter outdates those of older ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub newest_alone: bool,
+    pub latest_only: bool,
 }
 
 impl DeadLetter {
@@ -69,7 +69,7 @@ impl DeadLetter {
         let Record {
             slot, key, version, ..
         } = record;
-        let version = version.given();
+        let version = version.source_text();
         // Fails only for maps with keys that are no text, of which there are none.
         let names =
             serde_json::to_vec(&(run, batch, stage, slot, key, version)).expect("names are JSON");
@@ -103,7 +103,7 @@ impl DeadLetter {
 
     /// What decided what became of the record, where that is known: a record of equal fate that is read again
     /// needs no letter of its own.
-    pub fn fate(&self) -> Option<AttemptFingerprint> {
+    pub fn fingerprint(&self) -> Option<AttemptFingerprint> {
         Some(AttemptFingerprint::of(
             self.flow_version.as_deref()?,
             self.stage,
@@ -112,10 +112,10 @@ impl DeadLetter {
     }
 
     /// Whether it is of a row that was told and that the source would not say more about.
-    pub fn is_told(&self) -> bool {
+    pub fn awaits_fetch(&self) -> bool {
         self.record
             .as_ref()
-            .is_some_and(|record| record.is_told(self.stage))
+            .is_some_and(|record| record.awaits_fetch(self.stage))
     }
 
     /// What was to happen to the record.
@@ -226,7 +226,8 @@ mod tests {
         let moments = [uuid::Uuid::now_v7(), uuid::Uuid::now_v7()];
         assert_eq!(id(read(moments[0])), id(read(moments[1])));
         let versioned = moments.map(|moment| {
-            let version = Version::new("1").extracted(&Version::of_extraction(moment, 0));
+            let version =
+                Version::new("1").with_extraction_order(&Version::of_extraction(moment, 0));
             id(Record {
                 version,
                 ..record(0, "", "")

@@ -7,7 +7,7 @@ use crate::{
     Period, VersionType,
     format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
-    text::{Jq, Name},
+    text::{JqExpression, ResourceName},
     webhook::WebhookSection,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ExtractSection {
     /// The system to read.
-    pub system: Name,
+    pub system: ResourceName,
     /// The request that lists the records; left out, the source delivers them by `webhook`, and nothing is
     /// read.
     #[serde(flatten)]
@@ -28,10 +28,10 @@ pub struct ExtractSection {
     #[serde(default)]
     pub fetch: Option<FetchSection>,
     /// A record's primary key.
-    pub key: Jq,
+    pub key: JqExpression,
     /// What orders the changes of one key: a time, a number or text. Left out, the order of reading.
     #[serde(default)]
-    pub version: Option<Jq>,
+    pub version: Option<JqExpression>,
     /// What versions are; left out, each is taken for what it looks like, and a key whose versions are of
     /// different types is refused. Once it is given, versions of other types that were applied before
     /// count as older.
@@ -47,7 +47,7 @@ pub struct ExtractSection {
     pub cursor: Option<CursorSection>,
     /// Whether the source deleted the record.
     #[serde(default)]
-    pub deleted: Option<Jq>,
+    pub deleted: Option<JqExpression>,
     /// A listing of what the source deleted, read after the records.
     #[serde(default)]
     pub deletions: Option<DeletionsSection>,
@@ -85,7 +85,7 @@ pub struct ListingSection {
     /// The rows in an answer, one output each: of JSON, such as `.customers[]`. Of formats that have rows
     /// of their own, each of these is `.`, and `records` may be left out.
     #[serde(default)]
-    pub records: Option<Jq>,
+    pub records: Option<JqExpression>,
 }
 
 /// A request for each row; what `record` finds in its answer takes the row's place.
@@ -100,7 +100,7 @@ pub struct FetchSection {
     pub format: Option<FormatSection>,
     /// The record in the answer; left out, the whole answer.
     #[serde(default)]
-    pub record: Option<Jq>,
+    pub record: Option<JqExpression>,
 }
 
 /// A listing of what the source deleted.
@@ -110,10 +110,10 @@ pub struct DeletionsSection {
     #[serde(flatten)]
     pub listing: ListingSection,
     /// The key of the deleted record in a row.
-    pub key: Jq,
+    pub key: JqExpression,
     /// The version of the deletion in a row; needed where the flow's records have a version.
     #[serde(default)]
-    pub version: Option<Jq>,
+    pub version: Option<JqExpression>,
 }
 
 /// Taking what the source no longer lists for deleted.
@@ -136,7 +136,7 @@ fn default_max_deletes() -> u32 {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PaginateSection {
     /// The answer holds the next page's URL; null or missing on the last page.
-    Next(Jq),
+    Next(JqExpression),
     /// A `Link` header holds the next page's URL (RFC 8288) under this relation, which is `next` mostly.
     Link(String),
     /// Pages are numbered; the first page without rows is the end, or the one that `last` names.
@@ -150,7 +150,7 @@ pub enum PaginateSection {
         start: u64,
         /// Whether an answer is the last page, for sources that refuse a page past the end.
         #[serde(default)]
-        last: Option<Jq>,
+        last: Option<JqExpression>,
     },
     /// Rows are skipped; the first page without rows is the end, or the one that `last` names.
     Offset {
@@ -159,12 +159,12 @@ pub enum PaginateSection {
         param: Option<String>,
         /// Whether an answer is the last page, for sources that refuse a page past the end.
         #[serde(default)]
-        last: Option<Jq>,
+        last: Option<JqExpression>,
     },
     /// The answer holds a token for the next page; null, missing or empty on the last page.
     Token {
         /// The token in an answer.
-        value: Jq,
+        value: JqExpression,
         /// The query parameter that takes it; left out where the request uses `$page`.
         #[serde(default)]
         param: Option<String>,
@@ -183,16 +183,16 @@ pub struct CursorSection {
     /// The value in a record: the next run begins at the highest one seen. Null where a record has none, which then
     /// says nothing about how far was read.
     #[serde(default)]
-    pub value: Option<Jq>,
+    pub value: Option<JqExpression>,
     /// The token in an answer that stands for what has been read, `.nextSyncToken`: the next run begins at that of
     /// the last answer which has one, whatever it looks like. A source that does not know it any more (404, 410) is
     /// read anew.
     #[serde(default)]
-    pub token: Option<Jq>,
+    pub token: Option<JqExpression>,
     /// The URL in an answer of what will have changed, `.["@odata.deltaLink"]`: the next run begins there, as by a
     /// token.
     #[serde(default)]
-    pub link: Option<Jq>,
+    pub link: Option<JqExpression>,
     /// The query parameter that takes the token, which the request has none of where there is no token yet; left
     /// out where the request uses `$cursor`.
     #[serde(default)]

@@ -12,8 +12,8 @@ pub mod auth;
 pub mod batch;
 pub mod dead_letter;
 pub mod extract;
-pub mod fate;
 pub mod files;
+pub mod fingerprint;
 pub mod flow;
 pub mod format;
 pub mod lane;
@@ -34,7 +34,7 @@ pub mod webhook;
 
 pub use batch::Batch;
 pub use dead_letter::{DeadLetter, DeadLetterReason};
-pub use fate::AttemptFingerprint;
+pub use fingerprint::AttemptFingerprint;
 pub use lane::Lane;
 pub use outcome::{Outcome, SlotOutcomes};
 pub use period::Period;

@@ -9,7 +9,7 @@ use crate::{
     files::FilesSection,
     request::{AnswerMeaning, AnswerRuleSection, RequestSection},
     table::TableSection,
-    text::{Jq, Name},
+    text::{JqExpression, ResourceName},
 };
 
 /// Where the records go: to a `system`, into a `table` or into `files`. Of `create`, `update` and
@@ -20,7 +20,7 @@ use crate::{
 pub struct LoadSection {
     /// The system to write, by `create`, `update` and `delete`.
     #[serde(default)]
-    pub system: Option<Name>,
+    pub system: Option<ResourceName>,
     /// The PostgreSQL table to write, instead of a system: its rows are made, changed and deleted by the
     /// records' keys.
     #[serde(default)]
@@ -75,7 +75,7 @@ pub struct CreateSection {
     /// The destination's id of the new record, in the answer: `.customer.id`. Left out where the
     /// destination's id is the record's `$key`, as in `PUT /customers/{$key}`; the answer is not read then.
     #[serde(default)]
-    pub id: Option<Jq>,
+    pub id: Option<JqExpression>,
     /// A header that makes the destination ignore a repeated create, such as `Idempotency-Key`. Its
     /// value is made of the flow, the record's key and its content.
     #[serde(default)]
@@ -103,7 +103,7 @@ pub struct LookupSection {
     #[serde(flatten)]
     pub request: RequestSection,
     /// The destination's id in the answer; null where it has no such record.
-    pub id: Jq,
+    pub id: JqExpression,
     /// Looks before each first create of a record as well: for destinations that have some of the
     /// records already, which are then updated and not made twice.
     #[serde(default)]
@@ -124,14 +124,14 @@ pub struct BatchSection {
     /// The verdicts in an answer, one output for each record: `.results[]`. `create.id` is read from a
     /// verdict. Left out, an answer that is no failure accepts every record.
     #[serde(default)]
-    pub results: Option<Jq>,
+    pub results: Option<JqExpression>,
     /// The key of the record that a verdict is about, in the verdict; left out, verdicts come in the order
     /// of the records.
     #[serde(default)]
-    pub key: Option<Jq>,
+    pub key: Option<JqExpression>,
     /// What is wrong with the record, in its verdict: `.error`. Null or false where it is accepted.
     #[serde(default)]
-    pub rejected: Option<Jq>,
+    pub rejected: Option<JqExpression>,
     /// What verdicts mean that are neither: `{ when: .code == 429, means: throttled }`. The first that is
     /// about a verdict decides, before `rejected`.
     #[serde(default)]
@@ -143,7 +143,7 @@ pub struct BatchSection {
 #[serde(deny_unknown_fields)]
 pub struct VerdictRuleSection {
     /// The verdicts for which this is true, where `.` is the verdict.
-    pub when: Jq,
+    pub when: JqExpression,
     /// What they mean for their record, as an answer about it alone would.
     pub means: AnswerMeaning,
 }

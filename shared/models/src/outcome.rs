@@ -52,7 +52,7 @@ impl Outcome {
     }
 
     /// The character that stands for it in [`SlotOutcomes::mask`].
-    pub fn letter(self) -> char {
+    pub fn symbol(self) -> char {
         match self {
             Outcome::Created => 'c',
             Outcome::Updated => 'u',
@@ -79,12 +79,12 @@ pub struct SlotOutcomes {
 
 impl SlotOutcomes {
     /// The character of a slot that has not settled.
-    pub const WAITING: char = '.';
+    pub const UNSETTLED: char = '.';
 
     /// A batch of `size` records of which none has settled.
-    pub fn waiting(size: u32) -> SlotOutcomes {
+    pub fn unsettled(size: u32) -> SlotOutcomes {
         SlotOutcomes {
-            mask: vec![Self::WAITING as u8; size as usize],
+            mask: vec![Self::UNSETTLED as u8; size as usize],
         }
     }
 
@@ -93,16 +93,16 @@ impl SlotOutcomes {
     pub fn settle(&mut self, slot: u32, outcome: Outcome) {
         let slot = slot as usize;
         if slot >= self.mask.len() {
-            self.mask.resize(slot + 1, Self::WAITING as u8);
+            self.mask.resize(slot + 1, Self::UNSETTLED as u8);
         }
-        self.mask[slot] = outcome.letter() as u8;
+        self.mask[slot] = outcome.symbol() as u8;
     }
 
     /// Whether no slot has settled.
-    pub fn is_all_waiting(&self) -> bool {
+    pub fn is_all_unsettled(&self) -> bool {
         self.mask
             .iter()
-            .all(|&letter| letter == Self::WAITING as u8)
+            .all(|&letter| letter == Self::UNSETTLED as u8)
     }
 
     /// The text that is stored.
@@ -114,9 +114,9 @@ impl SlotOutcomes {
     /// [`Outcome::Dead`], which only [`Outcome::Stale`] outlives: its letter was closed. The longer size wins.
     pub fn merge(stored: &str, new: &str) -> String {
         let (mut stored, mut new) = (stored.chars(), new.chars());
-        let (dead, stale) = (Outcome::Dead.letter(), Outcome::Stale.letter());
+        let (dead, stale) = (Outcome::Dead.symbol(), Outcome::Stale.symbol());
         std::iter::from_fn(|| match (stored.next(), new.next()) {
-            (Some(Self::WAITING) | None, Some(letter)) => Some(letter),
+            (Some(Self::UNSETTLED) | None, Some(letter)) => Some(letter),
             (Some(known), Some(new)) if new == dead && known != stale => Some(dead),
             (known, _) => known,
         })
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn settling_beyond_the_size_makes_room() {
-        let mut outcomes = SlotOutcomes::waiting(1);
+        let mut outcomes = SlotOutcomes::unsettled(1);
         outcomes.settle(2, Outcome::Created);
         assert_eq!(outcomes.mask(), "..c");
     }

@@ -36,7 +36,7 @@ impl Record {
     }
 
     /// The record without its data: enough to say which change it is.
-    pub fn bare(&self) -> Record {
+    pub fn without_data(&self) -> Record {
         let (key, version) = (self.key.clone(), self.version.clone());
         Record {
             key,
@@ -48,7 +48,7 @@ impl Record {
     }
 
     /// Whether it is what was told of a row, by which the source is to be asked about it, and not the row.
-    pub fn is_told(&self, stage: Stage) -> bool {
+    pub fn awaits_fetch(&self, stage: Stage) -> bool {
         stage == Stage::Extract && self.source.is_some()
     }
 

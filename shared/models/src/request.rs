@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     format::FormatSection,
-    text::{Jq, RequestLine, StatusPattern, TextTemplate},
+    text::{JqExpression, RequestLine, StatusPattern, TextTemplate},
 };
 
 /// A request. Its keys stand among those of the section that makes it.
@@ -21,7 +21,7 @@ pub struct RequestSection {
     pub headers: BTreeMap<String, TextTemplate>,
     /// The body, as jq.
     #[serde(default)]
-    pub body: Option<Jq>,
+    pub body: Option<JqExpression>,
     /// What the body is written in; JSON where it is left out.
     #[serde(default)]
     pub body_format: Option<FormatSection>,
@@ -37,7 +37,7 @@ pub struct AnswerRuleSection {
     /// The answers for which this is true, where `.` is `{status, headers, body}`; the names of
     /// headers are in lower case.
     #[serde(default)]
-    pub when: Option<Jq>,
+    pub when: Option<JqExpression>,
     /// What they mean.
     pub means: AnswerMeaning,
 }

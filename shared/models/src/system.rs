@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     ByteSize, Period, auth::AuthSection, rate::RateLimitSection, request::AnswerRuleSection,
-    text::Name,
+    text::ResourceName,
 };
 
 /// A business system with an HTTP API: where it is, how to be let in, and its limits.
@@ -15,7 +15,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct SystemFile {
     /// The system's name, which flows refer to; the same as the file's.
-    pub system: Name,
+    pub system: ResourceName,
     /// Where the API is. `${NAME}` is taken from the environment or the project's `.env`.
     pub base_url: String,
     /// Whether plain http may be used with a host that is not this machine. Credentials and data

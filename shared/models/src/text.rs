@@ -27,7 +27,7 @@ macro_rules! text_type {
 
 text_type!(
     /// A jq expression.
-    Jq,
+    JqExpression,
     {
         "type": "string",
         "pattern": r"\S",
@@ -51,7 +51,7 @@ text_type!(
 
 text_type!(
     /// The name of a system or a flow.
-    Name,
+    ResourceName,
     {
         "type": "string",
         "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$",

@@ -67,7 +67,7 @@ impl Version {
 
     /// The same version, given as text that looks like a number. It is ordered as the number, and is text in
     /// expressions.
-    pub fn as_text(self) -> Version {
+    pub fn marked_as_text(self) -> Version {
         if self.0.ends_with(AS_TEXT) {
             self
         } else {
@@ -90,7 +90,7 @@ impl Version {
     }
 
     /// The version that a source gave of a record which has this place in the order of extraction.
-    pub fn extracted(self, order: &Version) -> Version {
+    pub fn with_extraction_order(self, order: &Version) -> Version {
         let (_, Some(order)) = order.parts() else {
             return self;
         };
@@ -101,30 +101,30 @@ impl Version {
             order::EXTRACTED
         ));
         if given.is_some() {
-            extracted.as_text()
+            extracted.marked_as_text()
         } else {
             extracted
         }
     }
 
     /// The same version, read when the one of this order key was.
-    pub fn read_with(self, order_key: &str) -> Version {
+    pub fn with_order_of_key(self, order_key: &str) -> Version {
         let Some(order) = order::extraction(order_key) else {
             return self;
         };
         let read = Version(format!("{ORDER}{}", order.trim_end_matches(AS_TEXT)));
-        match self.given() {
+        match self.source_text() {
             None => read,
-            Some(given) if self.0.ends_with(AS_TEXT) => {
-                Version::new(given).as_text().extracted(&read)
-            }
-            Some(given) => Version::new(given).extracted(&read),
+            Some(given) if self.0.ends_with(AS_TEXT) => Version::new(given)
+                .marked_as_text()
+                .with_extraction_order(&read),
+            Some(given) => Version::new(given).with_extraction_order(&read),
         }
     }
 
     /// The text as the source wrote it.
     pub fn as_str(&self) -> &str {
-        let Some(given) = self.given() else {
+        let Some(given) = self.source_text() else {
             return &self.0;
         };
         let written = given
@@ -135,13 +135,13 @@ impl Version {
 
     /// What the source gave, without the order of extraction: the text of which [`Version::new`] makes the
     /// version again. None where it gave nothing.
-    pub fn given(&self) -> Option<&str> {
+    pub fn source_text(&self) -> Option<&str> {
         self.parts().0
     }
 
     /// Whether it is the order of extraction, which the record has for want of a version.
     pub fn is_of_extraction(&self) -> bool {
-        self.given().is_none()
+        self.source_text().is_none()
     }
 
     /// A text by which the store compares versions ([`is_older`]): among those of one type, which its

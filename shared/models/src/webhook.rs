@@ -10,7 +10,7 @@ use crate::{
     ByteSize, Period,
     format::FormatSection,
     system::SecretReference,
-    text::{Jq, TextTemplate},
+    text::{JqExpression, TextTemplate},
 };
 
 /// Where a source delivers changes by itself, and how records are read from a delivery. Expressions
@@ -28,21 +28,21 @@ pub struct WebhookSection {
     /// The records in a delivery: one output each, of the form that `extract.records` gives; left
     /// out, the delivery is the record, or each of its rows where its format has such.
     #[serde(default)]
-    pub records: Option<Jq>,
+    pub records: Option<JqExpression>,
     /// Whether `extract.fetch`, where the flow has it, asks about each of them as about the rows of a
     /// listing; `false` where deliveries are complete.
     #[serde(default = "default_fetch")]
     pub fetch: bool,
     /// A record's primary key; left out, what `extract.key` says.
     #[serde(default)]
-    pub key: Option<Jq>,
+    pub key: Option<JqExpression>,
     /// What orders the changes of one key; left out, what `extract.version` says, and without that
     /// the order of arrival.
     #[serde(default)]
-    pub version: Option<Jq>,
+    pub version: Option<JqExpression>,
     /// Whether the source deleted the record; left out, what `extract.deleted` says.
     #[serde(default)]
-    pub deleted: Option<Jq>,
+    pub deleted: Option<JqExpression>,
     /// What tells a delivery from others; left out, what the provider named in `verify` sends, and
     /// otherwise nothing does.
     #[serde(default)]
@@ -131,7 +131,7 @@ pub struct HmacSection {
     /// When it was signed, `$headers["x-time"]`: RFC 3339, or a number of seconds or milliseconds
     /// since 1970.
     #[serde(default)]
-    pub timestamp: Option<Jq>,
+    pub timestamp: Option<JqExpression>,
     /// How far that may be from now.
     #[serde(default = "default_tolerance")]
     pub tolerance: Period,
@@ -195,7 +195,7 @@ pub struct DeliverySection {
     pub header: Option<String>,
     /// The delivery's id in the delivery itself, in the first row where it has several.
     #[serde(default)]
-    pub value: Option<Jq>,
+    pub value: Option<JqExpression>,
     /// How long it is remembered.
     #[serde(default = "default_remember")]
     pub remember: Period,

@@ -23,16 +23,16 @@ pub struct Database {
 
 /// What a pool of connections is to be.
 #[derive(Debug)]
-pub struct Pooling<'a> {
+pub struct PoolSettings<'a> {
     /// The most connections.
     pub connections: usize,
     /// How long it may take to connect, unless the URL says so.
-    pub timeout: Duration,
+    pub connect_timeout: Duration,
     /// The certificates that the server's own has to come from, as PEM, instead of those that the platform
     /// trusts.
     pub ca: Option<&'a str>,
     /// The SQL that each connection begins with.
-    pub session: String,
+    pub session_sql: String,
 }
 
 /// A database cannot be connected to like this.
@@ -62,7 +62,7 @@ impl Database {
     /// The same, spoken to by TLS where it is on another machine and the URL does not say otherwise. Who
     /// could listen in on this machine could read the URL. Between machines, to go on without TLS because
     /// somebody says that the server has none would be no protection.
-    pub fn by_tls_between_machines(mut self) -> Database {
+    pub fn require_tls_between_machines(mut self) -> Database {
         if self.config.get_ssl_mode() == SslMode::Prefer {
             let mode = if self.is_here() {
                 SslMode::Disable
@@ -94,12 +94,12 @@ impl Database {
     }
 
     /// Connections to it, none of which is made yet.
-    pub fn pool(mut self, pooling: Pooling<'_>) -> Result<Pool, Error> {
-        let Pooling {
+    pub fn pool(mut self, pooling: PoolSettings<'_>) -> Result<Pool, Error> {
+        let PoolSettings {
             connections,
-            timeout,
+            connect_timeout: timeout,
             ca,
-            session,
+            session_sql: session,
         } = pooling;
         if self.config.get_connect_timeout().is_none() {
             self.config.connect_timeout(timeout);
@@ -167,7 +167,7 @@ mod tests {
         let mode = |url: &str| {
             Database::at(url)
                 .unwrap()
-                .by_tls_between_machines()
+                .require_tls_between_machines()
                 .config
                 .get_ssl_mode()
         };
@@ -189,11 +189,11 @@ mod tests {
 
     #[test]
     fn a_ca_without_certificates_is_refused() {
-        let pooling = Pooling {
+        let pooling = PoolSettings {
             connections: 1,
-            timeout: SILENCE_TIMEOUT,
+            connect_timeout: SILENCE_TIMEOUT,
             ca: Some("none"),
-            session: String::new(),
+            session_sql: String::new(),
         };
         let refused = Database::at("postgres://u@db/d").unwrap().pool(pooling);
         assert!(matches!(refused, Err(Error::Tls(_))));

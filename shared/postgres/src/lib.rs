@@ -5,7 +5,7 @@ mod database;
 pub mod testing;
 mod tls;
 
-pub use database::{Database, Error, Pooling};
+pub use database::{Database, Error, PoolSettings};
 
 /// An error with its causes, which say what the network and TLS had to do with it.
 pub fn with_causes(error: &tokio_postgres::Error) -> String {

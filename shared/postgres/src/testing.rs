@@ -20,19 +20,19 @@ use url::Url;
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A certificate for `localhost` that nobody has signed.
-pub fn certificate() -> CertifiedKey<KeyPair> {
+pub fn self_signed_certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
 
 /// The URL, without a query, of a server that is the one at `url` behind TLS. It does not speak to whoever
 /// does not ask for that.
-pub async fn encrypted(url: &str, certified: &CertifiedKey<KeyPair>) -> String {
+pub async fn proxy_with_tls(url: &str, certified: &CertifiedKey<KeyPair>) -> String {
     before(url, Some(acceptor(certified))).await
 }
 
 /// The URL, without a query, of a server that is the one at `url` and offers no TLS. It does not speak to
 /// whoever does not ask.
-pub async fn readable(url: &str) -> String {
+pub async fn proxy_without_tls(url: &str) -> String {
     before(url, None).await
 }
 

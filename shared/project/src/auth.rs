@@ -48,14 +48,14 @@ pub enum SystemAuth {
         value: SecretString,
     },
     /// Tokens of an authorisation server.
-    OAuth2(Arc<OAuth2>),
+    OAuth2(Arc<OAuthSettings>),
     /// A token that a login gives.
     Session(Arc<SessionLogin>),
 }
 
 /// Where tokens come from, and what is shown for them.
 #[derive(Debug)]
-pub struct OAuth2 {
+pub struct OAuthSettings {
     /// What tokens are given for.
     pub grant: OAuthGrant,
     /// The authorisation server's token endpoint.
@@ -153,7 +153,7 @@ impl SessionTokenPlace {
     }
 }
 
-impl OAuth2 {
+impl OAuthSettings {
     /// The key that signs assertions, where there are any.
     pub fn signing_key(&self) -> Option<&PrivateKey> {
         match (&self.grant, &self.client) {

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub struct LoadRules {
     /// To what.
-    pub to: LoadTarget,
+    pub target: LoadTarget,
     /// Which changes of one key are applied.
     pub order: ChangeOrder,
     /// How often a record is tried before it becomes a dead letter.
@@ -27,7 +27,7 @@ pub struct LoadRules {
 #[derive(Debug)]
 pub enum LoadTarget {
     /// A system, by requests.
-    System(Arc<WriteRequests>),
+    System(Arc<SystemDestination>),
     /// A table.
     Table(Arc<TableDestination>),
     /// Files.
@@ -37,7 +37,7 @@ pub enum LoadTarget {
 impl LoadRules {
     /// Whether records are deleted.
     pub fn deletes(&self) -> bool {
-        match &self.to {
+        match &self.target {
             LoadTarget::System(requests) => requests.delete.is_some(),
             LoadTarget::Table(_) => true,
             LoadTarget::Files(_) => false,
@@ -46,9 +46,9 @@ impl LoadRules {
 
     /// Whether it can be found out if a create took place whose answer never came. What is written by
     /// key is simply written again.
-    pub fn can_clear_doubt(&self) -> bool {
-        match &self.to {
-            LoadTarget::System(requests) => requests.can_clear_doubt(),
+    pub fn can_resolve_doubt(&self) -> bool {
+        match &self.target {
+            LoadTarget::System(requests) => requests.can_resolve_doubt(),
             LoadTarget::Table(_) | LoadTarget::Files(_) => true,
         }
     }
@@ -56,7 +56,7 @@ impl LoadRules {
 
 /// How the records of a system are written.
 #[derive(Debug, Default)]
-pub struct WriteRequests {
+pub struct SystemDestination {
     /// The system's name.
     pub system: String,
     /// How a record is made there.
@@ -73,7 +73,7 @@ pub struct WriteRequests {
     pub answers: Vec<AnswerRule>,
 }
 
-impl WriteRequests {
+impl SystemDestination {
     /// Whether a record's id there is its key.
     pub fn id_is_key(&self) -> bool {
         match &self.create {
@@ -83,7 +83,7 @@ impl WriteRequests {
     }
 
     /// How one of its requests is made for many records; none where it is made for each by itself.
-    pub fn for_many(&self, request: &RequestTemplate) -> Option<&BatchRequests> {
+    pub fn batch_for(&self, request: &RequestTemplate) -> Option<&BatchRequests> {
         self.batch.as_ref().filter(|_| !request.names_record())
     }
 
@@ -98,7 +98,7 @@ impl WriteRequests {
     }
 
     /// Whether it can be found out if a create took place whose answer never came.
-    pub fn can_clear_doubt(&self) -> bool {
+    pub fn can_resolve_doubt(&self) -> bool {
         let ignored = |create: &CreateRequest| create.idempotency_header.is_some();
         self.lookup.is_some()
             || self.create.as_ref().is_none_or(ignored)

@@ -19,9 +19,9 @@ pub struct ExtractRules {
     /// The system's name.
     pub system: String,
     /// What lists the records; none where the source only delivers them.
-    pub listing: Option<Listing>,
+    pub listing: Option<ListingRequest>,
     /// What lists those for each of whom the records are listed.
-    pub for_each: Option<Listing>,
+    pub for_each: Option<ListingRequest>,
     /// What to ask about each row.
     pub fetch: Option<FetchRequest>,
     /// A record's key.
@@ -50,7 +50,7 @@ pub struct ExtractRules {
 
 /// A request whose answers are pages of rows.
 #[derive(Debug)]
-pub struct Listing {
+pub struct ListingRequest {
     /// Where it stands in the flow, `extract` or `extract.for_each`: what errors name.
     pub place: String,
     /// The request of a page.
@@ -62,14 +62,14 @@ pub struct Listing {
     /// The rows in an answer.
     pub records: Expression,
     /// The same rows of a JSON answer as they come, where nothing else needs the whole answer.
-    pub list: Option<List>,
+    pub streamed_list: Option<StreamedList>,
     /// What in its answers says how far the source has been read, where they do.
     pub sync_token: Option<SyncToken>,
 }
 
 /// The rows of one list in a JSON answer.
 #[derive(Debug)]
-pub struct List {
+pub struct StreamedList {
     /// Where the list is.
     pub path: RowPath,
     /// The records in each of its elements.
@@ -102,7 +102,7 @@ impl FetchRequest {
 #[derive(Debug)]
 pub struct DeletionRules {
     /// What lists the deletions.
-    pub listing: Listing,
+    pub listing: ListingRequest,
     /// The key of the deleted record.
     pub key: Expression,
     /// The version of the deletion.
@@ -149,7 +149,7 @@ pub enum Pagination {
 #[derive(Debug)]
 pub struct CursorRules {
     /// What says it.
-    pub told_by: ToldBy,
+    pub source: CursorSource,
     /// Where the first run begins; only where a token or a link says how far was read is there none.
     pub start: Option<String>,
     /// How far each run reaches back behind the cursor.
@@ -167,7 +167,7 @@ impl ExtractRules {
 
 /// What says how far the source has been read.
 #[derive(Debug)]
-pub enum ToldBy {
+pub enum CursorSource {
     /// The highest of these values in its records.
     Value(Expression),
     /// The token in its last answer, which is not compared.
@@ -179,15 +179,15 @@ pub enum ToldBy {
 impl CursorRules {
     /// The value in a record, where such say how far was read.
     pub fn value(&self) -> Option<&Expression> {
-        match &self.told_by {
-            ToldBy::Value(value) => Some(value),
-            ToldBy::Token | ToldBy::Link => None,
+        match &self.source {
+            CursorSource::Value(value) => Some(value),
+            CursorSource::Token | CursorSource::Link => None,
         }
     }
 
     /// Whether it is the URL of what will have changed.
     pub fn is_link(&self) -> bool {
-        matches!(self.told_by, ToldBy::Link)
+        matches!(self.source, CursorSource::Link)
     }
 }
 

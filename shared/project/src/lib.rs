@@ -20,6 +20,7 @@ pub mod flow;
 mod init;
 mod load;
 mod mask;
+pub mod masking;
 pub mod problem;
 pub mod request;
 pub mod schedule;
@@ -28,7 +29,6 @@ pub mod system;
 pub mod table;
 mod version;
 pub mod webhook;
-pub mod writings;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Flow,
-    writings::{self, MASK},
+    masking::{self, MASK},
 };
 
 /// Shorter values are not hunted for inside texts: `1` stands in every other error.
@@ -22,7 +22,7 @@ impl Flow {
     }
 
     /// The same of a record as it is handed on: of what it was mapped to and of what was extracted.
-    pub fn mask_of(&self, record: &Record, text: &str) -> String {
+    pub fn mask_for_record(&self, record: &Record, text: &str) -> String {
         let value = |json: &RawValue| read(json.get().as_bytes()).unwrap_or_default();
         self.mask(
             &value(record.extracted()),
@@ -106,5 +106,5 @@ fn hide(values: &[String], text: &str) -> String {
         .iter()
         .map(String::as_str)
         .filter(|value| value.chars().count() >= HUNTED);
-    writings::hide(hunted, text)
+    masking::mask_values(hunted, text)
 }

@@ -78,15 +78,15 @@ pub struct StatusRange {
 
 impl AnswerRule {
     /// Whether it is about answers of this status, or about those of them that pass its test.
-    pub fn may_be_about(&self, status: StatusCode) -> bool {
+    pub fn may_match(&self, status: StatusCode) -> bool {
         self.status
             .is_none_or(|range| (range.first..=range.last).contains(&status.as_u16()))
     }
 
     /// Whether it is about an answer, which `parts` gives as `{status, headers, body}` where the rule
     /// has to look at it. A test that fails on an answer is not passed by it.
-    pub fn is_about(&self, status: StatusCode, parts: impl FnOnce() -> Value) -> bool {
-        self.may_be_about(status)
+    pub fn matches(&self, status: StatusCode, parts: impl FnOnce() -> Value) -> bool {
+        self.may_match(status)
             && self
                 .when
                 .as_ref()

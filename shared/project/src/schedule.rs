@@ -38,7 +38,7 @@ impl Schedule {
     }
 
     /// When a flow should have run so many times after then; never, where there are no such times.
-    pub fn after(&self, then: Timestamp, times: u32) -> Option<Timestamp> {
+    pub fn nth_time_after(&self, then: Timestamp, times: u32) -> Option<Timestamp> {
         match self {
             Schedule::Every(every) => then.checked_add(every.checked_mul(times)?).ok(),
             Schedule::Cron { pattern, timezone } => {
@@ -113,12 +113,21 @@ mod tests {
     fn it_is_known_when_so_many_runs_should_have_been() {
         let start = at("2026-03-06T12:00:00Z");
         let hourly = Schedule::Every(Duration::from_secs(3600));
-        assert_eq!(hourly.after(start, 3), Some(at("2026-03-06T15:00:00Z")));
+        assert_eq!(
+            hourly.nth_time_after(start, 3),
+            Some(at("2026-03-06T15:00:00Z"))
+        );
         // A weekend is between.
         let mornings = cron("0 6 * * MON-FRI", "Europe/Warsaw");
-        assert_eq!(mornings.after(start, 3), Some(at("2026-03-11T05:00:00Z")));
-        assert_eq!(cron("0 0 30 2 *", "UTC").after(start, 3), None);
-        assert_eq!(Schedule::Every(Duration::MAX).after(start, 3), None);
+        assert_eq!(
+            mornings.nth_time_after(start, 3),
+            Some(at("2026-03-11T05:00:00Z"))
+        );
+        assert_eq!(cron("0 0 30 2 *", "UTC").nth_time_after(start, 3), None);
+        assert_eq!(
+            Schedule::Every(Duration::MAX).nth_time_after(start, 3),
+            None
+        );
     }
 
     #[test]

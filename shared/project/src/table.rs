@@ -32,7 +32,7 @@ pub struct TableColumn {
     /// Its name.
     pub name: String,
     /// Its type.
-    pub kind: ColumnType,
+    pub column_type: ColumnType,
 }
 
 /// The name of a table.

@@ -79,7 +79,7 @@ fn a_flow_may_write_a_table_or_files() {
     let environment = Environment::of(directory.path(), variables.into_iter().chain(warehouse));
     let project = Project::load(directory.path(), &environment).unwrap();
     assert!(project.warnings.is_empty(), "{}", project.warnings);
-    let LoadTarget::Table(table) = &project.flows["rows"].load.to else {
+    let LoadTarget::Table(table) = &project.flows["rows"].load.target else {
         panic!("a table")
     };
     assert_eq!(
@@ -93,10 +93,10 @@ fn a_flow_may_write_a_table_or_files() {
     let columns: Vec<_> = table
         .columns
         .iter()
-        .map(|column| (column.name.as_str(), column.kind.as_sql()))
+        .map(|column| (column.name.as_str(), column.column_type.as_sql()))
         .collect();
     assert_eq!(columns, [("b", "numeric"), ("a", "text")]);
-    let LoadTarget::Files(files) = &project.flows["files"].load.to else {
+    let LoadTarget::Files(files) = &project.flows["files"].load.target else {
         panic!("files")
     };
     assert_eq!(files.directory, directory.path().join("reports/sales"));

@@ -51,7 +51,7 @@ pub fn letter(
     diagnosis: Diagnosis,
 ) -> DeadLetter {
     let id = DeadLetter::id_of(batch.run, &batch.id, stage, &record);
-    let record = match record.is_told(stage) {
+    let record = match record.awaits_fetch(stage) {
         true => Record {
             key: String::new(),
             ..record
@@ -77,7 +77,7 @@ pub fn letter(
         record: Some(record),
         message: None,
         flow_version,
-        newest_alone: newest_alone.unwrap_or_default(),
+        latest_only: newest_alone.unwrap_or_default(),
     }
 }
 

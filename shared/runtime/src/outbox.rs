@@ -62,9 +62,9 @@ fn changes_of(batch: &Batch) -> Batch {
             slot: slot @ 1.., ..
         }) => Batch {
             id: format!("{}/{slot}", batch.id),
-            ..batch.bare()
+            ..batch.without_data()
         },
-        _ => batch.bare(),
+        _ => batch.without_data(),
     }
 }
 
@@ -82,7 +82,7 @@ fn change(letter: &DeadLetter) -> Option<Batch> {
         attempt: 0,
         waits: 0,
         lane: Lane::Live,
-        records: vec![record.bare()],
+        records: vec![record.without_data()],
     })
 }
 
@@ -103,7 +103,9 @@ pub async fn send(broker: &dyn Broker, route: &Route, batches: &[&Batch]) -> Res
         messaging.batch.message_count = batches.len(),
     );
     let traceparent = telemetry::traceparent(&span);
-    let parts = batches.iter().flat_map(|batch| batch.parts(MAX_BYTES));
+    let parts = batches
+        .iter()
+        .flat_map(|batch| batch.split_by_bytes(MAX_BYTES));
     let messages = parts
         .map(|batch| message(&batch, traceparent.clone()))
         .collect();

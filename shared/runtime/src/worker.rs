@@ -363,7 +363,7 @@ pub fn unreadable(delivery: &Delivery, queue: &str, stage: Stage, reason: String
         record: None,
         message: serde_json::value::to_raw_value(&body).ok(),
         flow_version: None,
-        newest_alone: false,
+        latest_only: false,
     }
 }
 

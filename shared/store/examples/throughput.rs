@@ -97,20 +97,20 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
             key: key.clone(),
             version: version.clone(),
             hash,
-            fate: None,
+            fingerprint: None,
         })
         .collect();
     let claim = Claim {
         flow: flow.to_owned(),
         token,
         entries,
-        refuses_mixed: true,
-        newest_alone: true,
-        patience: Duration::ZERO,
+        same_version_type: true,
+        latest_only: true,
+        in_flight_for: Duration::ZERO,
     };
     let answers = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
     assert_eq!(answers.len(), keys.len());
-    let mut outcomes = SlotOutcomes::waiting(BATCH);
+    let mut outcomes = SlotOutcomes::unsettled(BATCH);
     (0..BATCH).for_each(|slot| outcomes.settle(slot, Outcome::Created));
     let entries = keys.into_iter().map(|key| {
         let known = KnownRecord {
@@ -122,7 +122,10 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
             version: version.clone(),
             hash,
         };
-        SettledEntry { key, settled }
+        SettledEntry {
+            key,
+            state: settled,
+        }
     });
     let settlement = BatchSettlement {
         flow: flow.to_owned(),

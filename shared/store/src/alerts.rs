@@ -20,10 +20,10 @@ pub struct Outage {
 impl Outage {
     /// How long an outage is remembered that nobody sees any more: longer than a system which is down may ask
     /// to be left alone.
-    pub const REMEMBERED: Duration = Duration::from_secs(900);
+    pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 
     /// Whether somebody has to mend our credentials, or what they are granted.
-    pub fn is_of_credentials(&self) -> bool {
+    pub fn is_unauthorised(&self) -> bool {
         self.class == "unauthorised"
     }
 }

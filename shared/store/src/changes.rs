@@ -10,7 +10,7 @@ use crate::{ClaimToken, Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub struct ParkedClaim {
     /// Who takes them, to publish them.
-    pub taker: ClaimToken,
+    pub token: ClaimToken,
     /// For how long nobody else gets them.
     pub ttl: Duration,
     /// How many at most.

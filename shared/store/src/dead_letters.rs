@@ -13,7 +13,7 @@ pub(crate) fn slots(letters: &[DeadLetter]) -> BTreeMap<(RunId, &str), SlotOutco
         if let Some(record) = &letter.record {
             slots
                 .entry((letter.run, letter.batch.as_str()))
-                .or_insert_with(|| SlotOutcomes::waiting(0))
+                .or_insert_with(|| SlotOutcomes::unsettled(0))
                 .settle(record.slot, Outcome::Dead);
         }
     }
@@ -31,7 +31,7 @@ pub(crate) fn from_text(id: &str, text: &str, version: Option<&str>) -> Result<D
     let mut letter: DeadLetter = serde_json::from_str(text).map_err(|_| unreadable(id))?;
     if let (Some(record), Some(order_key)) = (&mut letter.record, version) {
         record.version =
-            std::mem::replace(&mut record.version, Version::new("")).read_with(order_key);
+            std::mem::replace(&mut record.version, Version::new("")).with_order_of_key(order_key);
     }
     Ok(letter)
 }

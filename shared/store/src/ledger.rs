@@ -34,12 +34,12 @@ pub struct Claim {
     pub entries: Vec<ClaimEntry>,
     /// Whether a version is refused that is not of the same type as the one applied before; otherwise it
     /// counts as newer.
-    pub refuses_mixed: bool,
+    pub same_version_type: bool,
     /// Whether the newest version of a key alone matters: then a dead record that is read again makes its letter as
     /// new as it is, and where every change matters the letter stays the one of the first.
-    pub newest_alone: bool,
+    pub latest_only: bool,
     /// How long what was asked of the destination may still be under way there.
-    pub patience: Duration,
+    pub in_flight_for: Duration,
 }
 
 /// One key of a claim.
@@ -52,7 +52,7 @@ pub struct ClaimEntry {
     /// What would be applied: equal content, equal hash.
     pub hash: ContentHash,
     /// What decides what becomes of it; none of a record that is to be tried though it died before, as a replay's is.
-    pub fate: Option<AttemptFingerprint>,
+    pub fingerprint: Option<AttemptFingerprint>,
 }
 
 /// Identifies what is applied at the destination: the operation and the data.
@@ -135,7 +135,7 @@ pub struct SettledEntry {
     /// The record's key.
     pub key: String,
     /// What became of it.
-    pub settled: SettledState,
+    pub state: SettledState,
 }
 
 /// What became of a claimed key. Whatever it was, the claim on it ends.

@@ -69,10 +69,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The run of this flow to extract next: one that was begun and not finished before one that
     /// was only requested, the oldest first. A replay is none: its records are not extracted.
-    async fn open_run(&self, flow: &str) -> Result<Option<Run>>;
+    async fn next_run(&self, flow: &str) -> Result<Option<Run>>;
 
     /// When the newest run of this flow by that trigger was requested.
-    async fn last_requested(
+    async fn last_request_time(
         &self,
         flow: &str,
         trigger: RunTrigger,
@@ -111,7 +111,7 @@ pub trait Store: Send + Sync + 'static {
     async fn count_keys(&self, flow: &str, run: RunId) -> Result<SourceKeyCounts>;
 
     /// Whether records of this flow were ever applied at its destination.
-    async fn has_applied(&self, flow: &str) -> Result<bool>;
+    async fn has_applied_records(&self, flow: &str) -> Result<bool>;
 
     /// One run with its counts.
     async fn run(&self, run: RunId) -> Result<Option<RunSummary>>;
@@ -156,7 +156,7 @@ pub trait Store: Send + Sync + 'static {
     /// Takes somebody's word for what the destination has of a key that is in doubt: the record of
     /// this id, whatever its content, or none. A key that is not in doubt stays as it is. `false`, and
     /// nothing written, while a worker holds the key: it is about to find out.
-    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool>;
+    async fn resolve_in_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool>;
 
     // --- changes: of flows that apply every change of a key, in the order of their versions ---
 
@@ -170,14 +170,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets changes that were noted longer ago than `patience` and never confirmed: whoever noted them
     /// may have died before it published them.
-    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()>;
+    async fn forget_unconfirmed_changes(&self, flow: &str, patience: Duration) -> Result<()>;
 
     /// Forgets all changes of a flow: nothing waits for them any more.
     async fn forget_changes(&self, flow: &str) -> Result<()>;
 
     /// Whether earlier changes of its key have not settled, for each record of a batch, with its fate as in a
     /// claim. One that a claim would find dead has nothing to wait for.
-    async fn are_behind(
+    async fn are_blocked(
         &self,
         batch: &Batch,
         fates: &[Option<AttemptFingerprint>],
@@ -191,7 +191,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records that were parked and have no earlier changes to wait for any more, of these keys or of all,
     /// each as a batch to be published.
-    async fn take_parked(
+    async fn claim_parked(
         &self,
         flow: &str,
         keys: Option<&[&str]>,
@@ -199,10 +199,10 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Batch>>;
 
     /// Gives back what somebody took and did not publish.
-    async fn return_parked(&self, flow: &str, taker: ClaimToken) -> Result<()>;
+    async fn release_parked(&self, flow: &str, taker: ClaimToken) -> Result<()>;
 
     /// Forgets parked records that were published, unless they were parked again since they were taken.
-    async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()>;
+    async fn delete_parked(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()>;
 
     // --- dead letters, and replays: dead letters on their way back to a stage ---
 
@@ -213,7 +213,7 @@ pub trait Store: Send + Sync + 'static {
     /// flow, stage, key and fate that dies is not kept once more, and its change is one that nobody waits for.
     /// Where the newest version of a key alone matters, a letter that is kept closes those that stand of older ones;
     /// their slots stay dead.
-    async fn archive(&self, letters: &[DeadLetter]) -> Result<()>;
+    async fn archive_dead_letters(&self, letters: &[DeadLetter]) -> Result<()>;
 
     /// The dead letters that a filter leaves, oldest first.
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>>;
@@ -221,7 +221,7 @@ pub trait Store: Send + Sync + 'static {
     /// Closes the dead letters that stand of these keys and whose version is older than the one that was applied, so
     /// that nothing waits for their records any more. Those of open ones are [`pomost_models::Outcome::Stale`].
     /// Returns how many there were.
-    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64>;
+    async fn supersede_dead_letters(&self, flow: &str, keys: &[&str]) -> Result<u64>;
 
     /// Closes dead letters for good, so that nothing waits for their records any more. They stand on, so that records
     /// of equal fate stay dead without a letter. Returns how many were open.
@@ -233,7 +233,7 @@ pub trait Store: Send + Sync + 'static {
     async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64>;
 
     /// The replays that were begun and not ended, oldest first: whoever began them may have died.
-    async fn begun_replays(&self) -> Result<Vec<Replay>>;
+    async fn unfinished_replays(&self) -> Result<Vec<Replay>>;
 
     /// Ends a replay, in one transaction: its run is read to its end with these batches, the letters
     /// that were sent are closed, and its others are free again. One that ended before stays as it is.
@@ -252,11 +252,11 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps sealed tokens that were granted with those of the generation `after` (0 where there were
     /// none), which they replace; a refusal of those is forgotten. `false`, and nothing written,
     /// where others replaced them before.
-    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool>;
+    async fn replace_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool>;
 
     /// Notes that the authorisation server refused, now, to renew the tokens of a generation.
     /// `false`, and nothing noted, where they were replaced meanwhile.
-    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool>;
+    async fn record_grant_refusal(&self, key: &GrantKey, generation: i64) -> Result<bool>;
 
     // --- rate limits: when systems take requests ---
 
@@ -270,15 +270,15 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<ReservedSlots>;
 
     /// Has no slot of a system due for `length` from now, but for those that were given away.
-    async fn hold_slots(&self, system: &str, length: Duration) -> Result<()>;
+    async fn hold_system(&self, system: &str, length: Duration) -> Result<()>;
 
     /// For how long from now a system is held; nothing where it is not.
-    async fn held_for(&self, system: &str) -> Result<Duration>;
+    async fn remaining_hold(&self, system: &str) -> Result<Duration>;
 
     /// Gives the slots of a system away at half the pace, down to a hundredth. The whole of it comes back
     /// evenly, within five minutes. Where that was done less than `since` ago, nothing changes: whoever found the
     /// pace too high had its slot from before.
-    async fn slow_slots(&self, system: &str, since: Duration) -> Result<()>;
+    async fn halve_pace(&self, system: &str, since: Duration) -> Result<()>;
 
     // --- outages and alerts: what people are to know ---
 
@@ -311,7 +311,7 @@ pub trait Store: Send + Sync + 'static {
     async fn count_dead_letters(&self, since: jiff::Timestamp) -> Result<BTreeMap<String, u64>>;
 
     /// When the newest run of this flow was requested that read its source and of which all has settled.
-    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>>;
+    async fn last_success_time(&self, flow: &str) -> Result<Option<jiff::Timestamp>>;
 }
 
 /// Which dead letters to list.
@@ -320,7 +320,7 @@ pub struct DeadLetterFilter {
     /// One id, or the beginning of one.
     pub id: Option<String>,
     /// Closed ones as well: those that were replayed or discarded.
-    pub closed: bool,
+    pub include_closed: bool,
     /// One flow.
     pub flow: Option<String>,
     /// One stage.

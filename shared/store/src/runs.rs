@@ -61,9 +61,9 @@ pub struct PageProgress {
     /// Where to go on after it.
     pub checkpoint: serde_json::Value,
     /// The keys it listed, of a flow that takes those no longer listed for deleted.
-    pub listed: Vec<String>,
+    pub listed_keys: Vec<String>,
     /// The keys whose deletion it holds: they are not known any more.
-    pub forgotten: Vec<String>,
+    pub deleted_keys: Vec<String>,
 }
 
 /// How many keys of a source are known.
@@ -125,7 +125,7 @@ pub struct RunSummary {
     /// What became of its records.
     pub counts: OutcomeCounts,
     /// How many of those that wait do so for a dead letter of their key.
-    pub blocked: u64,
+    pub blocked_by_dead_letters: u64,
 }
 
 /// What became of the records of a run. The sum of the outcomes and of those waiting is the number
@@ -167,7 +167,7 @@ impl OutcomeCounts {
             format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")
         };
         let letters =
-            std::iter::once(SlotOutcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
+            std::iter::once(SlotOutcomes::UNSETTLED).chain(Outcome::ALL.map(Outcome::symbol));
         let columns = std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(of));
         columns
             .map(|column| format!("coalesce({column}, 0)"))
@@ -193,7 +193,7 @@ impl OutcomeCounts {
     }
 
     /// How many records settled so.
-    pub fn of(&self, outcome: Outcome) -> u64 {
+    pub fn count(&self, outcome: Outcome) -> u64 {
         self.outcomes.get(&outcome).copied().unwrap_or(0)
     }
 }

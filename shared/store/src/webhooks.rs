@@ -16,7 +16,7 @@ pub struct WebhookArrival {
     /// The deliveries they came with, as far as they can be told from others.
     pub deliveries: Vec<DeliveryId>,
     /// How long these are remembered.
-    pub remember: Duration,
+    pub remembered_for: Duration,
 }
 
 /// How many deliveries that need not be remembered any more are forgotten with each arrival: more than

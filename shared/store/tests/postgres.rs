@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pomost_models::{Outcome, SlotOutcomes, Version, version};
-use pomost_postgres::testing::{certificate, encrypted, readable};
+use pomost_postgres::testing::{proxy_with_tls, proxy_without_tls, self_signed_certificate};
 use pomost_store::{Error, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -129,7 +129,7 @@ async fn versions_compare_as_the_models_compare_them() {
         let read = |text: &str| {
             orders
                 .each_ref()
-                .map(|order| Version::new(text).extracted(order))
+                .map(|order| Version::new(text).with_extraction_order(order))
         };
         let plain = given.map(Version::new);
         let all = given
@@ -172,8 +172,8 @@ fn mask(seed: &mut u64) -> String {
     let size = roll(9);
     (0..size)
         .map(|_| match roll(3) {
-            0 => Outcome::ALL[roll(8)].letter(),
-            _ => SlotOutcomes::WAITING,
+            0 => Outcome::ALL[roll(8)].symbol(),
+            _ => SlotOutcomes::UNSETTLED,
         })
         .collect()
 }
@@ -215,8 +215,8 @@ async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_setti
 async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not() {
     in_a_schema(|namespace| async move {
         for url in [
-            encrypted(&url(), &certificate()).await,
-            readable(&url()).await,
+            proxy_with_tls(&url(), &self_signed_certificate()).await,
+            proxy_without_tls(&url()).await,
         ] {
             PostgresStore::connect(&url, None, &namespace)
                 .await
@@ -231,7 +231,7 @@ async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not
 
 #[tokio::test]
 async fn tls_that_the_url_requires_is_not_done_without() {
-    let url = format!("{}?sslmode=require", readable(&url()).await);
+    let url = format!("{}?sslmode=require", proxy_without_tls(&url()).await);
     let Err(error) = PostgresStore::connect(&url, None, "pomost").await else {
         panic!("it connected")
     };
@@ -245,8 +245,8 @@ async fn tls_that_the_url_requires_is_not_done_without() {
 #[tokio::test]
 async fn the_server_s_certificate_has_to_come_from_the_given_ones() {
     in_a_schema(|namespace| async move {
-        let (its, another) = (certificate(), certificate());
-        let preferred = encrypted(&url(), &its).await;
+        let (its, another) = (self_signed_certificate(), self_signed_certificate());
+        let preferred = proxy_with_tls(&url(), &its).await;
         let required = format!("{preferred}?sslmode=require");
         let another = another.cert.pem();
         for (url, ca) in [

@@ -30,7 +30,7 @@ async fn claim(store: &SqliteStore, version: &str) -> ClaimResult {
         key: "k".to_owned(),
         version: Version::new(version),
         hash: [1; 16],
-        fate: None,
+        fingerprint: None,
     };
     let token = ClaimToken::generate();
     let (flow, patience) = ("customers".to_owned(), Duration::from_secs(3600));
@@ -38,9 +38,9 @@ async fn claim(store: &SqliteStore, version: &str) -> ClaimResult {
         flow,
         token,
         entries: vec![entry],
-        refuses_mixed: false,
-        newest_alone: true,
-        patience,
+        same_version_type: false,
+        latest_only: true,
+        in_flight_for: patience,
     };
     store
         .claim(&claim, Duration::from_secs(3600))

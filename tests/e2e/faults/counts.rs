@@ -51,7 +51,7 @@ pub(super) fn add_up(summary: &RunSummary) {
 }
 
 fn grow(before: &OutcomeCounts, after: &OutcomeCounts) {
-    let shrunk = |outcome: &Outcome| after.of(*outcome) < before.of(*outcome);
+    let shrunk = |outcome: &Outcome| after.count(*outcome) < before.count(*outcome);
     let shrunk: Vec<Outcome> = Outcome::ALL.into_iter().filter(shrunk).collect();
     assert!(
         shrunk.is_empty() && after.records >= before.records,

@@ -118,7 +118,7 @@ impl Teller<'_> {
         {
             return Ok(());
         }
-        if let Err(error) = self.hook.say(&news.text()).await {
+        if let Err(error) = self.hook.post(&news.text()).await {
             warn!(%error, subject, "people are not told what they have to know; trying again");
             self.refuse(subject);
             return Ok(());

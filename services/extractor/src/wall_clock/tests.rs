@@ -10,7 +10,7 @@ fn warsaw() -> TimeZone {
 
 /// Whether one was read first and the other one is taken for newer.
 fn is_outdated(clock: WallClock<'_>, first: &str, second: &str) -> bool {
-    let read = |text, order| clock.version(text).extracted(&order_of(order));
+    let read = |text, order| clock.version(text).with_extraction_order(&order_of(order));
     read(first, 1).is_older(&read(second, 2))
 }
 
@@ -106,7 +106,7 @@ fn what_is_no_time_on_a_clock_is_a_version_as_it_is() {
 
 #[test]
 fn instants_that_were_made_of_times_which_come_twice_are_told_apart_by_when_they_were_read() {
-    let read = |text, order| converted(text, &warsaw()).extracted(&order_of(order));
+    let read = |text, order| converted(text, &warsaw()).with_extraction_order(&order_of(order));
     let is_outdated = |first, second| read(first, 1).is_older(&read(second, 2));
     assert!(is_outdated("2026-10-25T00:50:00Z", "2026-10-25T00:10:00Z"));
     assert!(is_outdated("2026-10-24T23:59:59Z", "2026-10-25T00:00:00Z"));
@@ -192,7 +192,7 @@ proptest! {
             let mut applied: Option<(Version, Timestamp)> = None;
             for place in every_one.clone() {
                 let order = order_of(read[place].0.as_millisecond() as u64);
-                let version = clock.version(&written(&zone, read[place].1)).extracted(&order);
+                let version = clock.version(&written(&zone, read[place].1)).with_extraction_order(&order);
                 if applied.as_ref().is_none_or(|(known, _)| !version.is_older(known)) {
                     applied = Some((version, read[place].1));
                 }

@@ -21,7 +21,7 @@ pub(super) fn read(webhook: &WebhookRules, received: &Received) -> Result<Vec<Va
 fn format(webhook: &WebhookRules, received: &Received) -> Result<BodyFormat, Refusal> {
     let content_type = received.header(&header::CONTENT_TYPE);
     match (&webhook.format, content_type.as_deref()) {
-        (Some(format), content_type) => Ok(BodyFormat::of_answer(Some(format), content_type)),
+        (Some(format), content_type) => Ok(BodyFormat::of_response(Some(format), content_type)),
         (None, None) => Ok(BodyFormat::default()),
         (None, Some(content_type)) => BodyFormat::of_content_type(content_type)
             .filter(|format| !matches!(format.syntax, FormatSyntax::Text(_)))

@@ -64,7 +64,7 @@ pub fn claim_entry(record: &Record, fingerprint: Option<AttemptFingerprint>) -> 
         key: record.key.clone(),
         version: record.version.clone(),
         hash: content_hash(record),
-        fate: fingerprint,
+        fingerprint,
     }
 }
 

@@ -133,7 +133,7 @@ mod tests {
         let extracted = |slot: u32| {
             let version = version
                 .clone()
-                .extracted(&Version::of_extraction(moment, slot as usize));
+                .with_extraction_order(&Version::of_extraction(moment, slot as usize));
             Record {
                 version,
                 ..record(slot, "a", "", "1")

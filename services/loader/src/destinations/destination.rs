@@ -33,7 +33,7 @@ impl Destination {
     ) -> anyhow::Result<Destination> {
         // Systems have breakers of their own. The name is the outage's: it must not be a system's.
         let breaker = |kind| CircuitBreaker::new(&format!("{} ({kind})", flow.name), store.clone());
-        Ok(match &flow.load.to {
+        Ok(match &flow.load.target {
             LoadTarget::System(requests) => {
                 let client = clients
                     .of(&requests.system)
@@ -107,7 +107,7 @@ impl Destination {
     ) -> AttemptCharging {
         self.writer
             .breaker()
-            .map_or(AttemptCharging::Nothing, |breaker| {
+            .map_or(AttemptCharging::EveryFailure, |breaker| {
                 breaker.spares(batch, began, was_down)
             })
     }

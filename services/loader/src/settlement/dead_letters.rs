@@ -47,16 +47,16 @@ impl Settlement<'_> {
         let error = OTHER_CONTENT_IN_DOUBT.to_owned();
         let letter = self.letter(record, DeadLetterReason::InDoubt, error);
         self.letters.push(DeadLetter {
-            newest_alone: false,
+            latest_only: false,
             ..letter
         });
     }
 
     fn bury(&mut self, record: Record, reason: DeadLetterReason, failure: &Failure, advice: &str) {
-        self.failures.note(failure);
+        self.failures.add(failure);
         let answer = match failure.answer.is_empty() {
             true => String::new(),
-            false => format!(": {}", self.flow.mask_of(&record, &failure.answer)),
+            false => format!(": {}", self.flow.mask_for_record(&record, &failure.answer)),
         };
         let error = format!("{}{answer}{advice}", failure.message);
         let letter = self.letter(record, reason, error);

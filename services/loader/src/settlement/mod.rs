@@ -34,8 +34,8 @@ impl<'a> Settlement<'a> {
         token: ClaimToken,
         charging: AttemptCharging,
     ) -> Settlement<'a> {
-        let mut retry_policy = RetryPolicy::of(batch, flow.load.attempts);
-        retry_policy.spared = charging;
+        let mut retry_policy = RetryPolicy::for_batch(batch, flow.load.attempts);
+        retry_policy.charging = charging;
         Settlement {
             flow,
             batch,
@@ -45,7 +45,7 @@ impl<'a> Settlement<'a> {
                 entries: Vec::new(),
                 run: batch.run,
                 batch: batch.id.clone(),
-                outcomes: SlotOutcomes::waiting(0),
+                outcomes: SlotOutcomes::unsettled(0),
             },
             settled: Vec::new(),
             retried: BTreeMap::new(),
@@ -94,7 +94,7 @@ impl<'a> Settlement<'a> {
         if holds_key {
             self.stored.entries.push(SettledEntry {
                 key: entry.key,
-                settled,
+                state: settled,
             });
         }
     }
@@ -110,7 +110,7 @@ impl<'a> Settlement<'a> {
             Some(retry) => self.retry(record, retry),
             None if self.has_settled(&record.key) => self.settle(record, Outcome::Stale),
             None => {
-                let shortly = self.retry_policy.shortly();
+                let shortly = self.retry_policy.retry_soon();
                 let as_new = RetryKey {
                     attempt: 0,
                     waits: 0,
@@ -134,11 +134,11 @@ impl<'a> Settlement<'a> {
         let (lost, settled): (Vec<_>, Vec<_>) = std::mem::take(&mut self.settled)
             .into_iter()
             .partition(|(record, _)| keys.contains(&record.key));
-        self.stored.outcomes = SlotOutcomes::waiting(0);
+        self.stored.outcomes = SlotOutcomes::unsettled(0);
         for (record, outcome) in settled {
             self.settle(record, outcome);
         }
-        let shortly = self.retry_policy.shortly();
+        let shortly = self.retry_policy.retry_soon();
         for (record, _) in lost {
             self.retry(record, shortly);
         }
@@ -165,7 +165,7 @@ impl<'a> Settlement<'a> {
 
     /// The records that have an outcome, without their data.
     pub(crate) fn settled(&self) -> Batch {
-        let bare = self.settled.iter().map(|(record, _)| record.bare());
+        let bare = self.settled.iter().map(|(record, _)| record.without_data());
         self.batch.with_records(bare.collect())
     }
 
@@ -205,19 +205,19 @@ impl<'a> Settlement<'a> {
         let policy = self.retry_policy;
         match reason {
             RetryReason::ClaimedElsewhere | RetryReason::OutOfTime => {
-                self.retry(record, policy.shortly());
+                self.retry(record, policy.retry_soon());
                 SettledState::Released
             }
             RetryReason::StillInFlight => {
-                self.retry(record, policy.wait(None));
+                self.retry(record, policy.retry_uncounted(None));
                 SettledState::Released
             }
             RetryReason::InDoubt => {
-                let retry = match policy.spared {
-                    AttemptCharging::All | AttemptCharging::AllButTheFirst => {
-                        Some(policy.wait(None))
+                let retry = match policy.charging {
+                    AttemptCharging::NoFailure | AttemptCharging::FirstFailure => {
+                        Some(policy.retry_uncounted(None))
                     }
-                    AttemptCharging::Nothing => policy.try_again(None),
+                    AttemptCharging::EveryFailure => policy.retry_counted(None),
                 };
                 match retry {
                     Some(retry) => self.retry(record, retry),
@@ -233,7 +233,7 @@ impl<'a> Settlement<'a> {
     fn retry_or_bury(&mut self, record: Record, failure: Failure) {
         match self.retry_policy.after(&failure) {
             Some(retry) => {
-                self.failures.note(&failure);
+                self.failures.add(&failure);
                 self.retry(record, retry);
             }
             None => self.bury_failed(record, &failure),

@@ -15,7 +15,7 @@ impl Settlement<'_> {
                 metrics::count_settled(&self.batch.flow, Stage::Load, outcome, records);
             }
         }
-        for (class, records, example) in self.failures.kinds() {
+        for (class, records, example) in self.failures.by_class() {
             warn!(class, records, example, "requests failed");
         }
         let dead_before = self.count(Outcome::Dead);

@@ -52,7 +52,7 @@ fn retry_after_failure(
     retry_after: Option<Duration>,
 ) -> Option<(u32, Batch)> {
     let flow = flow();
-    let settlement = settlement(&flow, &batch, AttemptCharging::Nothing);
+    let settlement = settlement(&flow, &batch, AttemptCharging::EveryFailure);
     retry_of(settlement, failure(class, retry_after))
 }
 
@@ -124,7 +124,7 @@ fn while_the_system_is_down_what_may_pass_costs_no_attempt_and_what_is_invalid_i
  {
     let (flow, batch) = (flow(), batch(7, 1));
     let after = |class| {
-        let settlement = settlement(&flow, &batch, AttemptCharging::All);
+        let settlement = settlement(&flow, &batch, AttemptCharging::NoFailure);
         retry_of(settlement, failure(class, None))
             .map(|(delay, batch)| (batch.attempt, batch.waits, delay))
     };
@@ -136,7 +136,7 @@ fn while_the_system_is_down_what_may_pass_costs_no_attempt_and_what_is_invalid_i
 fn when_the_system_goes_down_meanwhile_only_its_first_failure_costs_an_attempt() {
     let (flow, batch) = (flow(), batch(1, 1));
     let after = |is_first| {
-        let settlement = settlement(&flow, &batch, AttemptCharging::AllButTheFirst);
+        let settlement = settlement(&flow, &batch, AttemptCharging::FirstFailure);
         let failure = Failure {
             is_first,
             ..failure(FailureClass::Transient, None)
@@ -163,7 +163,7 @@ type Retried = (Vec<u32>, u32, u32);
 /// second.
 fn beside_a_newer_one(ending: RecordEnding) -> (Vec<Retried>, Vec<u32>) {
     let (flow, batch) = (flow(), batch(3, 1));
-    let mut settlement = settlement(&flow, &batch, AttemptCharging::Nothing);
+    let mut settlement = settlement(&flow, &batch, AttemptCharging::EveryFailure);
     settlement.add(claimed(record(0)), ending);
     settlement.add_superseded(record(1));
     let slots = |batch: &Batch| batch.records.iter().map(|record| record.slot).collect();

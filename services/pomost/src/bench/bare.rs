@@ -74,7 +74,7 @@ pub async fn post(
     records: Vec<Record>,
 ) -> anyhow::Result<Duration> {
     let flow = project.flows.get(flow).context("the flow is missing")?;
-    let LoadTarget::System(requests) = &flow.load.to else {
+    let LoadTarget::System(requests) = &flow.load.target else {
         bail!("the flow writes to no system")
     };
     let client = Arc::new(
@@ -87,7 +87,7 @@ pub async fn post(
         .create
         .as_ref()
         .context("the flow creates nothing")?;
-    let create = client.call(&create.request, &[], &Value::Null, &Variables::default())?;
+    let create = client.prepare(&create.request, &[], &Value::Null, &Variables::default())?;
     let started = Instant::now();
     let post = |record: Record| {
         let body = record.data.get().as_bytes().to_vec().into();

@@ -96,7 +96,7 @@ pub(crate) fn outcome<'a>(
     Outcome {
         rows,
         error,
-        rest: write(decoder.rest()).unwrap(),
+        rest: write(decoder.envelope()).unwrap(),
     }
 }
 

@@ -17,7 +17,7 @@ impl Denied {
     /// renewed. That says nothing of the system.
     pub(crate) fn by_us(message: String) -> Denied {
         Denied {
-            failure: Failure::unasked(FailureClass::Unreachable, message),
+            failure: Failure::not_sent(FailureClass::Unreachable, message),
             is_final: false,
         }
     }

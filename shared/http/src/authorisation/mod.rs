@@ -113,7 +113,7 @@ impl Authorisation {
                     "{}: its tokens were not renewed within the time-out",
                     renewal.system
                 );
-                Err(Failure::unasked(FailureClass::Unreachable, message))
+                Err(Failure::not_sent(FailureClass::Unreachable, message))
             });
         pass.map(Arc::new)
     }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{Method, StatusCode, header};
-use pomost_project::auth::{ClientAuthentication, OAuth2, OAuthGrant};
+use pomost_project::auth::{ClientAuthentication, OAuthGrant, OAuthSettings};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,7 +32,7 @@ const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-
 /// An authorisation server, as one system uses it.
 pub(crate) struct TokenEndpoint {
     pub(crate) system: String,
-    pub(crate) settings: Arc<OAuth2>,
+    pub(crate) settings: Arc<OAuthSettings>,
     pub(crate) http: reqwest::Client,
     pub(crate) timeout: Duration,
     /// What signs assertions, where there are any.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pomost_project::{auth::SessionTokenPlace, writings};
+use pomost_project::{auth::SessionTokenPlace, masking};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -137,7 +137,7 @@ impl Pass {
 /// A text without secrets.
 pub(crate) fn hide<'s>(secrets: impl IntoIterator<Item = &'s SecretString>, text: &str) -> String {
     let secrets = secrets.into_iter().map(ExposeSecret::expose_secret);
-    writings::hide(
+    masking::mask_values(
         secrets.filter(|secret| secret.chars().count() >= SHORTEST_HIDDEN),
         text,
     )

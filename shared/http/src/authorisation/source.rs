@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use pomost_project::{
     System,
-    auth::{OAuth2, SessionLogin},
+    auth::{OAuthSettings, SessionLogin},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -29,7 +29,7 @@ impl Source {
     /// An authorisation server, and what seals its tokens.
     pub(crate) fn of_oauth2(
         system: &System,
-        settings: &Arc<OAuth2>,
+        settings: &Arc<OAuthSettings>,
         http: reqwest::Client,
     ) -> Result<(Source, Seal), Failure> {
         let failed = |message: String| Failure::new(FailureClass::Unauthorised, message);

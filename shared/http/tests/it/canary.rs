@@ -128,7 +128,7 @@ async fn the_url_of_a_hook_is_in_no_log_and_no_error() {
     let mut shown = String::new();
     for url in [&server.url, "http://127.0.0.1:1"] {
         let hook = AlertHook::new(format!("{url}/CANARY").into()).unwrap();
-        let failure = hook.say("the shop is down").await.unwrap_err();
+        let failure = hook.post("the shop is down").await.unwrap_err();
         shown.push_str(&format!("{failure} {failure:?}"));
     }
     assert_eq!(server.asked("/CANARY"), 1);

@@ -48,7 +48,7 @@ async fn server(answer: fn(&str) -> Reply) -> (Server, Arc<AtomicBool>) {
 async fn outage(store: &Arc<dyn Store>, there_is_one: bool) -> Option<(String, String)> {
     let looking = async {
         loop {
-            let mut outages = store.outages(Outage::REMEMBERED).await.unwrap();
+            let mut outages = store.outages(Outage::FORGOTTEN_AFTER).await.unwrap();
             if outages.len() == usize::from(there_is_one) {
                 return outages.pop().map(|outage| (outage.class, outage.reason));
             }
@@ -213,7 +213,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
         assert_eq!(server.asked("/token"), 0);
         store.release_lease(&lease).await.unwrap();
         until_sent(&client, &server).await;
-        assert_eq!(store.outages(Outage::REMEMBERED).await.unwrap(), []);
+        assert_eq!(store.outages(Outage::FORGOTTEN_AFTER).await.unwrap(), []);
     })
     .await;
 }
@@ -350,7 +350,7 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
     });
     until(|| authority.waiting() == 1).await;
     store
-        .hold_slots("shop", Duration::from_secs(3600))
+        .hold_system("shop", Duration::from_secs(3600))
         .await
         .unwrap();
     // Others find out, or it may be too early to look again.

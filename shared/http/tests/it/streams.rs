@@ -22,7 +22,7 @@ async fn an_answer_is_there_before_its_end() {
         .lone()
         .await;
     let mut streamed = client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
     assert_eq!(streamed.status, 200);
@@ -53,7 +53,10 @@ async fn a_long_answer_is_read_without_a_limit_and_by_one_cut_off() {
             .await;
     let client = SystemFile::at(&server.url).lone().await;
     let length = async |limits| {
-        let mut streamed = client.open(things(&server.url), limits).await.unwrap();
+        let mut streamed = client
+            .send_streaming(things(&server.url), limits)
+            .await
+            .unwrap();
         let mut length = 0;
         while let Some(chunk) = streamed.try_next().await? {
             assert!(chunk.len() <= 1 << 20);
@@ -83,7 +86,10 @@ async fn all_of_a_stream_may_have_a_time_out() {
         max_bytes: None,
         timeout: Some(Duration::from_millis(300)),
     };
-    let streamed = client.open(things(&server.url), limits).await.unwrap();
+    let streamed = client
+        .send_streaming(things(&server.url), limits)
+        .await
+        .unwrap();
     let failure = timeout(Duration::from_secs(20), streamed.try_collect::<Vec<_>>())
         .await
         .unwrap()
@@ -99,11 +105,11 @@ async fn a_short_answer_is_read_at_once_and_in_flight_no_longer() {
         .lone()
         .await;
     let first = client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
     client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
     assert_eq!(first.try_collect::<Vec<_>>().await.unwrap().concat(), b"[]");
@@ -117,7 +123,7 @@ async fn time_in_which_nobody_asks_for_more_is_no_silence() {
         .lone()
         .await;
     let streamed = client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -133,11 +139,11 @@ async fn a_long_answer_that_is_being_read_keeps_no_other_request_waiting() {
         .lone()
         .await;
     let _first = client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
     client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
     assert_eq!(server.seen().len(), 2);
@@ -150,7 +156,7 @@ async fn a_short_answer_that_never_ends_has_the_system_s_time_out() {
         .with("timeout: 300ms\nread_timeout: 5m")
         .lone()
         .await;
-    let opening = client.open(things(&server.url), StreamLimits::default());
+    let opening = client.send_streaming(things(&server.url), StreamLimits::default());
     let failure = timeout(Duration::from_secs(20), opening)
         .await
         .unwrap()
@@ -168,7 +174,7 @@ async fn an_answer_that_fails_is_judged_as_a_whole_one() {
     let server = Server::start(|_| Reply::of(429, "too many").with("retry-after", 7)).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .err()
         .unwrap();
@@ -189,7 +195,7 @@ async fn a_rule_that_looks_into_the_body_is_heeded_before_the_stream_is_there() 
     let rule = "answers:\n- { status: 200, when: '.body.error != null', means: transient }";
     let client = SystemFile::at(&server.url).with(rule).lone().await;
     let failure = client
-        .open(things(&server.url), StreamLimits::default())
+        .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .err()
         .unwrap();
@@ -197,7 +203,7 @@ async fn a_rule_that_looks_into_the_body_is_heeded_before_the_stream_is_there() 
     let mut good = things(&server.url);
     good.url.set_query(Some("good"));
     let chunks: Vec<_> = client
-        .open(good, StreamLimits::default())
+        .send_streaming(good, StreamLimits::default())
         .await
         .unwrap()
         .try_collect()
@@ -212,7 +218,7 @@ async fn a_stream_that_was_refused_is_opened_under_new_tokens() {
     let client = authority.system().lone().await;
     for _ in 0..2 {
         client
-            .open(things(&authority.url), StreamLimits::default())
+            .send_streaming(things(&authority.url), StreamLimits::default())
             .await
             .unwrap();
     }

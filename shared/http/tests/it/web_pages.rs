@@ -16,7 +16,7 @@ async fn page_at(status: u16, content_type: &'static str) -> Server {
 }
 
 async fn opened(client: &SystemClient, call: OutgoingRequest<'_>) -> Result<Vec<u8>, Failure> {
-    let streamed = client.open(call, StreamLimits::default()).await?;
+    let streamed = client.send_streaming(call, StreamLimits::default()).await?;
     Ok(streamed.try_collect::<Vec<_>>().await?.concat())
 }
 
@@ -247,7 +247,7 @@ async fn what_has_nothing_to_say_is_known_before_it_is_read() {
             "{status}"
         );
         let streamed = client
-            .open(things(&server.url), StreamLimits::default())
+            .send_streaming(things(&server.url), StreamLimits::default())
             .await
             .unwrap();
         assert_eq!(streamed.is_empty(), is_empty, "{status}");

@@ -112,7 +112,7 @@ fn a_declared_type_decides_how_versions_compare() {
 #[test]
 fn a_version_of_declared_text_is_the_same_after_it_was_stored_and_shows_as_it_was_written() {
     let version = Version::of_type("10", VersionType::Text).unwrap();
-    assert_eq!(Version::new(version.given().unwrap()), version);
+    assert_eq!(Version::new(version.source_text().unwrap()), version);
     assert_eq!(version.as_str(), "10");
     assert_eq!(version.order_key(), "s10");
 }
@@ -144,7 +144,7 @@ fn moments() -> [Uuid; 2] {
 }
 
 fn read(text: &str, moment: Uuid, row: usize) -> Version {
-    Version::new(text).extracted(&Version::of_extraction(moment, row))
+    Version::new(text).with_extraction_order(&Version::of_extraction(moment, row))
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn versions_that_are_ordered_as_the_same_are_told_apart_by_when_they_were_read()
     let [first, second] = moments();
     let hour = |text: &str, moment| {
         let version = Version::new(text).ordered_as("2026-10-25 02:00");
-        version.extracted(&Version::of_extraction(moment, 0))
+        version.with_extraction_order(&Version::of_extraction(moment, 0))
     };
     let (earlier, later) = (
         hour("2026-10-25 02:50:00", first),
@@ -209,7 +209,7 @@ fn versions_that_are_ordered_as_the_same_are_told_apart_by_when_they_were_read()
         ("2026-10-25 02:10:00", "2026-10-25 02:50:00")
     );
     assert_eq!(
-        Version::new(later.given().unwrap()).order_key(),
+        Version::new(later.source_text().unwrap()).order_key(),
         "s2026-10-25 02:00"
     );
 }
@@ -243,7 +243,10 @@ fn changes_that_were_read_in_another_order_than_that_of_their_versions_wait_in_n
 #[test]
 fn a_version_shows_as_it_was_written_and_travels_with_its_order_of_extraction() {
     let version = read("10", Uuid::now_v7(), 7);
-    assert_eq!((version.as_str(), version.given()), ("10", Some("10")));
+    assert_eq!(
+        (version.as_str(), version.source_text()),
+        ("10", Some("10"))
+    );
     let message = serde_json::to_string(&version).unwrap();
     assert_eq!(serde_json::from_str::<Version>(&message).unwrap(), version);
 }
@@ -253,8 +256,8 @@ fn text_that_looks_like_a_number_is_ordered_as_one_and_says_that_it_is_text() {
     let [first, second] = moments();
     let text = |text: &str, moment| {
         Version::new(text)
-            .as_text()
-            .extracted(&Version::of_extraction(moment, 0))
+            .marked_as_text()
+            .with_extraction_order(&Version::of_extraction(moment, 0))
     };
     assert!(
         text("9", second).is_older(&read("10", first, 0))
@@ -265,25 +268,39 @@ fn text_that_looks_like_a_number_is_ordered_as_one_and_says_that_it_is_text() {
             && text("10", first).is_older(&read("10.0", second, 0))
     );
     let version = text("10", first);
-    assert_eq!((version.as_str(), version.given()), ("10", Some("10")));
+    assert_eq!(
+        (version.as_str(), version.source_text()),
+        ("10", Some("10"))
+    );
     assert!(
         version.is_text()
-            && Version::new("10").as_text().as_text().is_text()
+            && Version::new("10")
+                .marked_as_text()
+                .marked_as_text()
+                .is_text()
             && !read("10", first, 0).is_text()
     );
     assert!(Version::of_extraction(first, 0).is_text());
     assert!(Version::of_type("10", VersionType::Text).is_some_and(|version| version.is_text()));
     // A record that is made anew of a dead letter takes the place of the one that died.
-    assert_eq!(Version::new("10").as_text().extracted(&version), version);
-    assert_eq!(Version::new("10").extracted(&version), read("10", first, 0));
+    assert_eq!(
+        Version::new("10")
+            .marked_as_text()
+            .with_extraction_order(&version),
+        version
+    );
+    assert_eq!(
+        Version::new("10").with_extraction_order(&version),
+        read("10", first, 0)
+    );
 }
 
 #[test]
 fn readers_that_do_not_know_of_text_order_it_the_same() {
     let [first, _] = moments();
     let version = Version::new("10")
-        .as_text()
-        .extracted(&Version::of_extraction(first, 0));
+        .marked_as_text()
+        .with_extraction_order(&Version::of_extraction(first, 0));
     let stored = serde_json::to_value(&version).unwrap();
     let (given, order) = stored
         .as_str()
@@ -305,18 +322,23 @@ fn a_version_that_is_read_with_another_is_that_version_read_then() {
     let [first, later] = [1, 2].map(|row| Version::of_extraction(uuid::Uuid::nil(), row));
     let given = [
         Version::new("1.50"),
-        Version::new("7").as_text(),
+        Version::new("7").marked_as_text(),
         Version::new("b").ordered_as("a"),
     ];
     for version in given {
         let [read_first, read_later] =
-            [&first, &later].map(|order| version.clone().extracted(order));
+            [&first, &later].map(|order| version.clone().with_extraction_order(order));
         assert_eq!(
-            read_first.clone().read_with(&read_later.order_key()),
+            read_first
+                .clone()
+                .with_order_of_key(&read_later.order_key()),
             read_later
         );
-        assert_eq!(read_first.clone().read_with(&later.order_key()), read_later);
-        assert_eq!(read_first.clone().read_with("n1"), read_first);
+        assert_eq!(
+            read_first.clone().with_order_of_key(&later.order_key()),
+            read_later
+        );
+        assert_eq!(read_first.clone().with_order_of_key("n1"), read_first);
     }
-    assert_eq!(first.read_with(&later.order_key()), later);
+    assert_eq!(first.with_order_of_key(&later.order_key()), later);
 }

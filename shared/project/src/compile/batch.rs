@@ -5,7 +5,7 @@ use pomost_models::flow::{BatchSection, FlowFile, VerdictRuleSection};
 
 use super::Compile;
 use crate::{
-    destination::{BatchRequests, VerdictRule, WriteRequests},
+    destination::{BatchRequests, SystemDestination, VerdictRule},
     request::{RECORD_VARIABLES, RequestTemplate},
 };
 
@@ -68,7 +68,7 @@ fn check_verdicts(compile: &mut Compile<'_>, section: &BatchSection) {
 }
 
 /// What a request for many records cannot have, and whether there is one at all.
-pub(crate) fn check(compile: &mut Compile<'_>, requests: &WriteRequests, file: &FlowFile) {
+pub(crate) fn check(compile: &mut Compile<'_>, requests: &SystemDestination, file: &FlowFile) {
     let Some(batch) = &requests.batch else { return };
     if batch.size > file.batch_size as usize {
         let size = format!(
@@ -91,7 +91,7 @@ pub(crate) fn check(compile: &mut Compile<'_>, requests: &WriteRequests, file: &
         .map(|delete| ("/load/delete", &delete.request));
     let all = [create, update, delete].into_iter().flatten();
     let for_many: Vec<_> = all
-        .filter(|(_, request)| requests.for_many(request).is_some())
+        .filter(|(_, request)| requests.batch_for(request).is_some())
         .collect();
     if for_many.is_empty() {
         compile.refuse_with_help(
@@ -134,7 +134,7 @@ fn check_request(compile: &mut Compile<'_>, pointer: &str, request: &RequestTemp
 fn check_section(
     compile: &mut Compile<'_>,
     pointer: &str,
-    requests: &WriteRequests,
+    requests: &SystemDestination,
     batch: &BatchRequests,
 ) {
     let create = requests

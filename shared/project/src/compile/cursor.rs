@@ -3,11 +3,13 @@
 use jiff::{Timestamp, civil::DateTime};
 use pomost_models::{
     flow::{CursorSection, ExtractSection, PaginateSection},
-    text::Jq,
+    text::JqExpression,
 };
 
 use super::Compile;
-use crate::flow::{CursorRules, Listing, Pagination, RequestTemplate, SyncToken, ToldBy};
+use crate::flow::{
+    CursorRules, CursorSource, ListingRequest, Pagination, RequestTemplate, SyncToken,
+};
 
 const SECTION: &str = "/extract/cursor";
 
@@ -18,9 +20,9 @@ fn at(key: &str) -> String {
 
 pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Option<CursorRules> {
     let told_by = match (&section.value, &section.token, &section.link) {
-        (Some(value), None, None) => ToldBy::Value(of_values(compile, section, value)?),
-        (None, Some(_), None) => ToldBy::Token,
-        (None, None, Some(_)) => ToldBy::Link,
+        (Some(value), None, None) => CursorSource::Value(of_values(compile, section, value)?),
+        (None, Some(_), None) => CursorSource::Token,
+        (None, None, Some(_)) => CursorSource::Link,
         _ => {
             let message = "expected one of 'value': in a record, the highest counts; 'token': in an answer, the last counts; \
                            and 'link': a URL in an answer";
@@ -35,7 +37,7 @@ pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Opti
     compile.check_not_zero(&at("step"), step);
     check_keys(compile, section, &told_by);
     Some(CursorRules {
-        told_by,
+        source: told_by,
         start: section.start.clone(),
         overlap,
         step,
@@ -45,7 +47,7 @@ pub(super) fn cursor(compile: &mut Compile<'_>, section: &CursorSection) -> Opti
 fn of_values(
     compile: &mut Compile<'_>,
     section: &CursorSection,
-    value: &Jq,
+    value: &JqExpression,
 ) -> Option<pomost_expression::Expression> {
     if section.start.is_none() {
         compile.refuse_key(SECTION, "'start' is missing: where the first run begins");
@@ -71,7 +73,7 @@ pub(super) fn sync_token(
 }
 
 /// A token is not reckoned with, and a link is a whole URL.
-fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &ToldBy) {
+fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &CursorSource) {
     let given = [
         ("overlap", section.overlap.is_some()),
         ("step", section.step.is_some()),
@@ -79,15 +81,15 @@ fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &Told
         ("param", section.param.is_some()),
     ];
     let (what, senseless): (_, &[&str]) = match told_by {
-        ToldBy::Value(_) => (
+        CursorSource::Value(_) => (
             "a value goes into the request by $cursor, and no query parameter takes it",
             &["param"],
         ),
-        ToldBy::Token => (
+        CursorSource::Token => (
             "a token stands for a place, and nobody can reckon with it",
             &["overlap", "step"],
         ),
-        ToldBy::Link => (
+        CursorSource::Link => (
             "a link is the whole URL that a run begins at, and nothing is added to it",
             &["overlap", "step", "start", "param"],
         ),
@@ -104,7 +106,7 @@ fn check_keys(compile: &mut Compile<'_>, section: &CursorSection, told_by: &Told
 pub(super) fn check_requests(
     compile: &mut Compile<'_>,
     section: &ExtractSection,
-    listing: &Listing,
+    listing: &ListingRequest,
     requests: &[&RequestTemplate],
 ) {
     let uses = |name| requests.iter().any(|request| request.uses_variable(name));
@@ -149,7 +151,7 @@ fn check_until(compile: &mut Compile<'_>, step: bool, until: bool) {
 /// Rows move when others before them change or go; what then stands on a page that was read already is
 /// found only by reading back. So is what the source shows late, and what changes in the second of the cursor
 /// where the source lists what is later than that. Tokens that are told by rows have no highest one.
-fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &Listing) {
+fn check_values(compile: &mut Compile<'_>, section: &CursorSection, listing: &ListingRequest) {
     let (Some(_), Some(start)) = (&section.value, &section.start) else {
         return;
     };
@@ -192,7 +194,7 @@ fn check_tokens(
     compile: &mut Compile<'_>,
     section: &ExtractSection,
     cursor: &CursorSection,
-    listing: &Listing,
+    listing: &ListingRequest,
 ) {
     if cursor.value.is_some() {
         return;

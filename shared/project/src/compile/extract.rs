@@ -15,8 +15,8 @@ use super::{Compile, cursor, optional, schedule, webhook};
 use crate::{
     environment::Environment,
     flow::{
-        DeletionRules, ExtractRules, FetchRequest, List, Listing, Pagination, RequestTemplate,
-        SyncToken,
+        DeletionRules, ExtractRules, FetchRequest, ListingRequest, Pagination, RequestTemplate,
+        StreamedList, SyncToken,
     },
 };
 
@@ -167,7 +167,7 @@ fn listing(
     pointer: &str,
     section: &ListingSection,
     sync_token: Option<SyncToken>,
-) -> Option<Listing> {
+) -> Option<ListingRequest> {
     let request = compile.request(pointer, &section.request);
     let paginate = paginate(
         compile,
@@ -180,13 +180,13 @@ fn listing(
     let (request, paginate, format, records) = (request?, paginate?, format?, records?);
     let list = list(&records, &paginate, sync_token.as_ref());
     let place = pointer.trim_start_matches('/').replace('/', ".");
-    let listing = Listing {
+    let listing = ListingRequest {
         place,
         request,
         paginate,
         format,
         records,
-        list,
+        streamed_list: list,
         sync_token,
     };
     check_rows_are_counted(compile, pointer, &listing);
@@ -220,7 +220,7 @@ fn list(
     records: &Expression,
     paginate: &Pagination,
     sync_token: Option<&SyncToken>,
-) -> Option<List> {
+) -> Option<StreamedList> {
     let (path, each) = row_path(records.source())?;
     let pages = match paginate {
         Pagination::Next(expression)
@@ -239,7 +239,9 @@ fn list(
     let mut looked_at = pages
         .into_iter()
         .chain(sync_token.map(|token| &token.value));
-    looked_at.all(elsewhere).then_some(List { path, each })
+    looked_at
+        .all(elsewhere)
+        .then_some(StreamedList { path, each })
 }
 
 fn fetch(compile: &mut Compile<'_>, section: &FetchSection) -> Option<FetchRequest> {
@@ -294,8 +296,8 @@ fn check_version_type(compile: &mut Compile<'_>, section: &ExtractSection) {
 fn check_variables(
     compile: &mut Compile<'_>,
     section: &ExtractSection,
-    listing: &Listing,
-    for_each: Option<&Listing>,
+    listing: &ListingRequest,
+    for_each: Option<&ListingRequest>,
 ) {
     let requests: Vec<_> = [Some(listing), for_each]
         .into_iter()
@@ -364,7 +366,7 @@ fn paginate(
 
 /// Where the rows decide how the reading goes on, rows that an expression leaves out must not be
 /// missing: the next offset would be too low, and a page without a wanted row would be the last.
-fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Listing) {
+fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &ListingRequest) {
     let by_rows = matches!(
         listing.paginate,
         Pagination::Page { last: None, .. } | Pagination::Offset { .. }
@@ -375,7 +377,7 @@ fn check_rows_are_counted(compile: &mut Compile<'_>, pointer: &str, listing: &Li
         .is_some_and(|format| format.syntax != FormatSyntax::Json);
     let is_one_list =
         listing.records.is_path() && listing.records.source().matches("[]").count() <= 1;
-    if by_rows && !has_rows && listing.list.is_none() && !is_one_list {
+    if by_rows && !has_rows && listing.streamed_list.is_none() && !is_one_list {
         compile.refuse_with_help(
             &format!("{pointer}/records"),
             "pages by number and by offset go by the rows of an answer, so this is to begin with the path to all of \

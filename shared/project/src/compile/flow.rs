@@ -1,7 +1,7 @@
 //! Compiling `flows/*.yaml`.
 
 use pomost_expression::Expression;
-use pomost_models::flow::{FlowFile, Name, TransformSection};
+use pomost_models::flow::{FlowFile, ResourceName, TransformSection};
 
 use super::{Compile, extract, load, nearest};
 use crate::{Flow, environment::Environment, flow::TransformRules};
@@ -36,7 +36,7 @@ pub(crate) fn compile(
     })
 }
 
-fn check_system(compile: &mut Compile<'_>, pointer: &str, name: &Name, systems: &[&str]) {
+fn check_system(compile: &mut Compile<'_>, pointer: &str, name: &ResourceName, systems: &[&str]) {
     if !systems.contains(&name.0.as_str()) {
         compile.refuse_with_help(
             pointer,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use pomost_models::flow::{
-    CreateSection, FlowFile, LoadSection, LookupSection, Name, UpdateSection,
+    CreateSection, FlowFile, LoadSection, LookupSection, ResourceName, UpdateSection,
 };
 
 use super::{Compile, batch, files, optional, table};
 use crate::{
     destination::{
-        CreateRequest, LoadRules, LoadTarget, LookupRequest, UpdateRequest, WriteRequests,
+        CreateRequest, LoadRules, LoadTarget, LookupRequest, SystemDestination, UpdateRequest,
     },
     environment::Environment,
     request::RequestTemplate,
@@ -50,7 +50,7 @@ pub(crate) fn compile(
         }
     };
     Some(LoadRules {
-        to: to?,
+        target: to?,
         order: section.order,
         attempts: section.retry.attempts,
     })
@@ -72,7 +72,11 @@ fn check_no_requests(compile: &mut Compile<'_>, section: &LoadSection, reason: &
     }
 }
 
-fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option<WriteRequests> {
+fn requests(
+    compile: &mut Compile<'_>,
+    file: &FlowFile,
+    system: &ResourceName,
+) -> Option<SystemDestination> {
     let section = &file.load;
     check_modes(compile, section);
     let create = optional(section.create.as_ref(), |section| create(compile, section));
@@ -83,7 +87,7 @@ fn requests(compile: &mut Compile<'_>, file: &FlowFile, system: &Name) -> Option
         batch::compile(compile, section)
     });
     let answers = compile.answers("/load/answers", &section.answers);
-    let requests = WriteRequests {
+    let requests = SystemDestination {
         system: system.0.clone(),
         create: create?,
         update: update?,
@@ -166,7 +170,7 @@ fn lookup(compile: &mut Compile<'_>, section: &LookupSection) -> Option<LookupRe
 }
 
 /// A request that does not say which record it is about is hardly meant.
-fn check_addresses(compile: &mut Compile<'_>, requests: &WriteRequests) {
+fn check_addresses(compile: &mut Compile<'_>, requests: &SystemDestination) {
     let names_one = |request: &RequestTemplate| {
         request.uses_variable("id") || request.uses_variable("key") || request.needs_input()
     };
@@ -178,7 +182,7 @@ fn check_addresses(compile: &mut Compile<'_>, requests: &WriteRequests) {
         .iter()
         .filter_map(|(at, change)| Some((at, change.as_ref()?)))
     {
-        if requests.for_many(request).is_none() && !names_one(request) {
+        if requests.batch_for(request).is_none() && !names_one(request) {
             compile.warn(
                 pointer,
                 "the request names no record: it uses neither $id nor $key nor a field",
@@ -187,8 +191,8 @@ fn check_addresses(compile: &mut Compile<'_>, requests: &WriteRequests) {
     }
 }
 
-fn check_doubt(compile: &mut Compile<'_>, requests: &WriteRequests) {
-    if !requests.can_clear_doubt() {
+fn check_doubt(compile: &mut Compile<'_>, requests: &SystemDestination) {
+    if !requests.can_resolve_doubt() {
         compile.warn(
             "/load/create",
             "neither load.lookup nor load.create.idempotency_header is given: when a create breaks off, nothing can \

@@ -22,7 +22,7 @@ use std::{
 };
 
 use pomost_expression::{CompileError, Expression};
-use pomost_models::text::Jq;
+use pomost_models::text::JqExpression;
 
 use crate::{Problem, Problems, document::Document, schema::RecordSchema};
 
@@ -101,7 +101,7 @@ impl Compile<'_> {
         }
     }
 
-    fn expression(&mut self, pointer: &str, expression: &Jq) -> Option<Expression> {
+    fn expression(&mut self, pointer: &str, expression: &JqExpression) -> Option<Expression> {
         let compiled = self.document.expression(pointer, &expression.0);
         compiled
             .map_err(|error| self.refuse_expression(pointer, 0, error))
@@ -109,7 +109,11 @@ impl Compile<'_> {
     }
 
     /// Nothing where there is none; the inner `None` where it does not compile.
-    fn optional(&mut self, pointer: &str, expression: Option<&Jq>) -> Option<Option<Expression>> {
+    fn optional(
+        &mut self,
+        pointer: &str,
+        expression: Option<&JqExpression>,
+    ) -> Option<Option<Expression>> {
         match expression {
             Some(expression) => self.expression(pointer, expression).map(Some),
             None => Some(None),

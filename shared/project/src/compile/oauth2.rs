@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{Compile, system::Surroundings};
 use crate::{
-    auth::{ClientAuthentication, OAuth2, OAuthGrant, PrivateKey},
+    auth::{ClientAuthentication, OAuthGrant, OAuthSettings, PrivateKey},
     environment::Environment,
 };
 
@@ -18,7 +18,7 @@ impl Compile<'_> {
         section: &OAuth2Section,
         surroundings: Surroundings,
         environment: &Environment,
-    ) -> Option<OAuth2> {
+    ) -> Option<OAuthSettings> {
         let fits = self.check_keys(section, surroundings);
         let mut oauth2 = OAuth2Compile {
             compile: self,
@@ -31,7 +31,7 @@ impl Compile<'_> {
         let parameters = oauth2.parameters();
         let grant = oauth2.grant(token_url.as_ref(), client_id.as_deref());
         fits.then_some(())?;
-        Some(OAuth2 {
+        Some(OAuthSettings {
             grant: grant?,
             token_url: token_url?,
             client_id: client_id?,

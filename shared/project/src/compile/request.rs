@@ -6,7 +6,7 @@ use pomost_format::BodyFormat;
 use pomost_models::{
     format::FormatSection,
     request::{AnswerRuleSection, RequestSection},
-    text::{Jq, StatusPattern},
+    text::{JqExpression, StatusPattern},
 };
 
 use super::Compile;
@@ -132,8 +132,13 @@ impl Compile<'_> {
 }
 
 /// A body that has only a format is what the request is about.
-fn body_of(request: &RequestSection) -> Option<Jq> {
-    let itself = || request.body_format.is_some().then(|| Jq(".".into()));
+fn body_of(request: &RequestSection) -> Option<JqExpression> {
+    let itself = || {
+        request
+            .body_format
+            .is_some()
+            .then(|| JqExpression(".".into()))
+    };
     request.body.clone().or_else(itself)
 }
 

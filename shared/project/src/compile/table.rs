@@ -147,7 +147,10 @@ fn columns(
     }
     let column = |(name, kind): &(String, _)| {
         let name = identifier(compile, &format!("{place}/{name}"), name)?;
-        Some(TableColumn { name, kind: *kind })
+        Some(TableColumn {
+            name,
+            column_type: *kind,
+        })
     };
     let columns: Vec<_> = section.0.iter().map(column).collect();
     columns.into_iter().collect()

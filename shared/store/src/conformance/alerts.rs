@@ -112,7 +112,7 @@ pub async fn an_alert_stands_until_it_is_cleared(store: Arc<dyn Store>) {
 pub async fn open_dead_letters_are_counted_by_flow_from_a_time_on(store: Arc<dyn Store>) {
     let run = RunId::generate();
     let letters = [0, 1, 2, 3].map(|slot| letter(run, "1", slot));
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     let since = |second| Timestamp::from_second(second).unwrap();
     let counted = async |second| store.count_dead_letters(since(second)).await.unwrap();
     assert_eq!(
@@ -133,7 +133,7 @@ pub async fn open_dead_letters_are_counted_by_flow_from_a_time_on(store: Arc<dyn
 /// A run that failed or waits is none, and neither is what was delivered or replayed.
 pub async fn the_last_success_is_the_newest_run_of_which_all_has_settled(store: Arc<dyn Store>) {
     let requested = async |run: RunId| store.run(run).await.unwrap().unwrap().requested_at;
-    let success = async || store.last_success("customers").await.unwrap();
+    let success = async || store.last_success_time("customers").await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
     let first = store.request_run(&manual("customers")).await.unwrap();
     store

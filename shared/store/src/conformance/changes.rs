@@ -52,7 +52,7 @@ async fn expect(store: &Arc<dyn Store>, batch: &Batch) {
 
 fn taking(ttl: Duration, limit: u32) -> ParkedClaim {
     ParkedClaim {
-        taker: ClaimToken::generate(),
+        token: ClaimToken::generate(),
         ttl,
         limit,
     }
@@ -61,7 +61,7 @@ fn taking(ttl: Duration, limit: u32) -> ParkedClaim {
 /// What comes back, of all keys.
 async fn take(store: &Arc<dyn Store>) -> Vec<(String, String)> {
     let taken = store
-        .take_parked("customers", None, taking(MINUTE, 10))
+        .claim_parked("customers", None, taking(MINUTE, 10))
         .await
         .unwrap();
     let record = |batch: &Batch| {
@@ -105,17 +105,17 @@ pub async fn a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settle
             ("c", "2"),
         ],
     );
-    let behind = store.are_behind(&later, &none(&later)).await.unwrap();
+    let behind = store.are_blocked(&later, &none(&later)).await.unwrap();
     assert_eq!(behind, [true, false, false, false, true, false]);
     store.settle_changes(&first).await.unwrap();
     assert_eq!(
-        store.are_behind(&later, &none(&later)).await.unwrap(),
+        store.are_blocked(&later, &none(&later)).await.unwrap(),
         [false; 6]
     );
     expect(&store, &first).await;
     store.forget_changes("customers").await.unwrap();
     assert_eq!(
-        store.are_behind(&later, &none(&later)).await.unwrap(),
+        store.are_blocked(&later, &none(&later)).await.unwrap(),
         [false; 6]
     );
 }
@@ -128,7 +128,7 @@ pub async fn changes_of_one_version_wait_for_those_that_were_read_before_them(
     let changes = batch("1", &[("a", &first), ("a", &second), ("a", &third)]);
     expect(&store, &changes).await;
     assert_eq!(
-        store.are_behind(&changes, &none(&changes)).await.unwrap(),
+        store.are_blocked(&changes, &none(&changes)).await.unwrap(),
         [false, true, true]
     );
     let settle = async |slot: usize| {
@@ -139,12 +139,12 @@ pub async fn changes_of_one_version_wait_for_those_that_were_read_before_them(
     };
     settle(0).await;
     assert_eq!(
-        store.are_behind(&changes, &none(&changes)).await.unwrap(),
+        store.are_blocked(&changes, &none(&changes)).await.unwrap(),
         [false, false, true]
     );
     settle(1).await;
     assert_eq!(
-        store.are_behind(&changes, &none(&changes)).await.unwrap(),
+        store.are_blocked(&changes, &none(&changes)).await.unwrap(),
         [false, false, false]
     );
 }
@@ -163,13 +163,16 @@ pub async fn who_was_succeeded_neither_forgets_nor_confirms_what_was_read_after_
     expect(&store, &paused).await;
     store.settle_changes(&paused).await.unwrap();
     let next = batch("2", &[("a", "2")]);
-    assert_eq!(store.are_behind(&next, &none(&next)).await.unwrap(), [true]);
+    assert_eq!(
+        store.are_blocked(&next, &none(&next)).await.unwrap(),
+        [true]
+    );
     store
-        .give_up_changes("customers", Duration::ZERO)
+        .forget_unconfirmed_changes("customers", Duration::ZERO)
         .await
         .unwrap();
     assert_eq!(
-        store.are_behind(&next, &none(&next)).await.unwrap(),
+        store.are_blocked(&next, &none(&next)).await.unwrap(),
         [false]
     );
 }
@@ -198,7 +201,7 @@ pub async fn a_batch_noted_again_stands_for_the_records_it_has_then(store: Arc<d
         .unwrap();
     let later = batch("3", &[("a", "2"), ("b", "2"), ("d", "2"), ("e", "2")]);
     assert_eq!(
-        store.are_behind(&later, &none(&later)).await.unwrap(),
+        store.are_blocked(&later, &none(&later)).await.unwrap(),
         [false, true, true, true]
     );
 }
@@ -211,17 +214,20 @@ pub async fn a_change_that_was_not_confirmed_is_given_up_after_a_while(store: Ar
         .unwrap();
     expect(&store, &batch("2", &[("b", "1")])).await;
     let later = batch("3", &[("a", "2"), ("b", "2")]);
-    store.give_up_changes("customers", MINUTE).await.unwrap();
-    assert_eq!(
-        store.are_behind(&later, &none(&later)).await.unwrap(),
-        [true, true]
-    );
     store
-        .give_up_changes("customers", Duration::ZERO)
+        .forget_unconfirmed_changes("customers", MINUTE)
         .await
         .unwrap();
     assert_eq!(
-        store.are_behind(&later, &none(&later)).await.unwrap(),
+        store.are_blocked(&later, &none(&later)).await.unwrap(),
+        [true, true]
+    );
+    store
+        .forget_unconfirmed_changes("customers", Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.are_blocked(&later, &none(&later)).await.unwrap(),
         [false, true]
     );
 }
@@ -241,20 +247,20 @@ pub async fn a_parked_record_comes_back_when_nothing_is_before_it(store: Arc<dyn
     let taking = taking(Duration::ZERO, 10);
     assert!(
         store
-            .take_parked("customers", Some(&["b"]), taking)
+            .claim_parked("customers", Some(&["b"]), taking)
             .await
             .unwrap()
             .is_empty()
     );
     let released = store
-        .take_parked("customers", Some(&["b", "a"]), taking)
+        .claim_parked("customers", Some(&["b", "a"]), taking)
         .await
         .unwrap();
     assert_eq!(released.len(), 1);
     let whole = later.with_records(vec![later.records[0].clone()]);
     assert_eq!(released[0].encode(), whole.encode());
     store.settle_changes(&whole).await.unwrap();
-    store.unpark(taking.taker, &released).await.unwrap();
+    store.delete_parked(taking.token, &released).await.unwrap();
     assert_eq!(take(&store).await, records(&[("a", "3")]));
 }
 
@@ -276,17 +282,28 @@ pub async fn a_slot_that_was_read_twice_is_parked_twice_and_waited_for_once(stor
         record: dead.records.first().cloned(),
         ..letter(dead.run, "1", 0)
     };
-    store.archive(std::slice::from_ref(&letter)).await.unwrap();
-    assert_eq!(store.run(run).await.unwrap().unwrap().blocked, 1);
+    store
+        .archive_dead_letters(std::slice::from_ref(&letter))
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .run(run)
+            .await
+            .unwrap()
+            .unwrap()
+            .blocked_by_dead_letters,
+        1
+    );
     store.discard_dead_letters(&[letter.id]).await.unwrap();
     for read in [first, second] {
         let taking = taking(MINUTE, 10);
-        let released = store.take_parked("customers", None, taking).await.unwrap();
+        let released = store.claim_parked("customers", None, taking).await.unwrap();
         assert_eq!(
             released.iter().map(Batch::encode).collect::<Vec<_>>(),
             [read.encode()]
         );
-        store.unpark(taking.taker, &released).await.unwrap();
+        store.delete_parked(taking.token, &released).await.unwrap();
         store.settle_changes(&read).await.unwrap();
     }
     assert_eq!(take(&store).await, []);
@@ -297,19 +314,19 @@ pub async fn a_record_that_is_parked_again_is_not_forgotten_by_who_took_it(store
     let parked = batch("1", &[("a", "1")]);
     store.park(&parked).await.unwrap();
     let (first, second) = (taking(Duration::ZERO, 10), taking(Duration::ZERO, 10));
-    let released = store.take_parked("customers", None, first).await.unwrap();
+    let released = store.claim_parked("customers", None, first).await.unwrap();
     store.park(&parked).await.unwrap();
-    store.unpark(first.taker, &released).await.unwrap();
+    store.delete_parked(first.token, &released).await.unwrap();
     assert_eq!(
         store
-            .take_parked("customers", None, second)
+            .claim_parked("customers", None, second)
             .await
             .unwrap()
             .len(),
         1
     );
-    store.unpark(first.taker, &released).await.unwrap();
-    store.unpark(second.taker, &released).await.unwrap();
+    store.delete_parked(first.token, &released).await.unwrap();
+    store.delete_parked(second.token, &released).await.unwrap();
     assert!(take(&store).await.is_empty());
 }
 
@@ -323,7 +340,7 @@ pub async fn a_record_that_is_taken_from_the_park_is_nobody_else_s_for_a_while(
         .unwrap();
     assert_eq!(
         store
-            .take_parked("customers", None, taking(Duration::ZERO, 1))
+            .claim_parked("customers", None, taking(Duration::ZERO, 1))
             .await
             .unwrap()
             .len(),
@@ -339,19 +356,19 @@ pub async fn a_record_that_is_given_back_to_the_park_is_anybody_s_again(store: A
     store.park(&batch("1", &[("a", "1")])).await.unwrap();
     assert_eq!(
         store
-            .take_parked("customers", None, taking)
+            .claim_parked("customers", None, taking)
             .await
             .unwrap()
             .len(),
         1
     );
     store
-        .return_parked("customers", ClaimToken::generate())
+        .release_parked("customers", ClaimToken::generate())
         .await
         .unwrap();
     assert_eq!(take(&store).await, []);
     store
-        .return_parked("customers", taking.taker)
+        .release_parked("customers", taking.token)
         .await
         .unwrap();
     assert_eq!(take(&store).await, records(&[("a", "1")]));
@@ -370,13 +387,23 @@ pub async fn a_dead_change_blocks_those_behind_it_until_it_is_discarded(store: A
     expect(&store, &first).await;
     expect(&store, &later).await;
     store.park(&later).await.unwrap();
-    let blocked = async || store.run(run).await.unwrap().unwrap().blocked;
+    let blocked = async || {
+        store
+            .run(run)
+            .await
+            .unwrap()
+            .unwrap()
+            .blocked_by_dead_letters
+    };
     assert_eq!(blocked().await, 0);
     let letter = DeadLetter {
         record: first.records.first().cloned(),
         ..letter(first.run, "1", 0)
     };
-    store.archive(std::slice::from_ref(&letter)).await.unwrap();
+    store
+        .archive_dead_letters(std::slice::from_ref(&letter))
+        .await
+        .unwrap();
     assert_eq!(blocked().await, 1);
     assert_eq!(take(&store).await, []);
     assert_eq!(store.discard_dead_letters(&[letter.id]).await.unwrap(), 1);
@@ -393,16 +420,22 @@ pub async fn nobody_waits_for_a_dead_change_that_is_outdated(store: Arc<dyn Stor
         record: dead.records.first().cloned(),
         ..letter(run, "1", 0)
     };
-    store.archive(&[letter]).await.unwrap();
+    store.archive_dead_letters(&[letter]).await.unwrap();
     let later = batch("2", &[("a", "3")]);
     assert_eq!(
-        store.are_behind(&later, &none(&later)).await.unwrap(),
+        store.are_blocked(&later, &none(&later)).await.unwrap(),
         [true]
     );
     Worker::new(&store).apply("a", "2", 1).await;
-    assert_eq!(store.supersede("customers", &["a"]).await.unwrap(), 1);
     assert_eq!(
-        store.are_behind(&later, &none(&later)).await.unwrap(),
+        store
+            .supersede_dead_letters("customers", &["a"])
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        store.are_blocked(&later, &none(&later)).await.unwrap(),
         [false]
     );
 }
@@ -423,7 +456,7 @@ pub async fn a_version_of_another_type_than_the_one_applied_is_refused_by_those_
     let other = Worker::new(&store);
     let claim = other.claim_of(&[("a", "rev-2", 2), ("e", "rev-2", 2), ("n", "rev-2", 2)]);
     let strict = Claim {
-        refuses_mixed: true,
+        same_version_type: true,
         ..claim.clone()
     };
     let answers = store.claim(&strict, MINUTE).await.unwrap();

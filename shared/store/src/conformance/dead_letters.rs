@@ -39,7 +39,7 @@ pub(super) fn letter(run: RunId, batch: &str, slot: u32) -> DeadLetter {
         record: Some(record),
         message: None,
         flow_version: None,
-        newest_alone: false,
+        latest_only: false,
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn found(store: &Arc<dyn Store>, filter: DeadLetterFilter) -> V
 
 async fn dead(store: &Arc<dyn Store>, run: RunId) -> (u64, u64) {
     let counts = store.run(run).await.unwrap().unwrap().counts;
-    (counts.records, counts.of(Outcome::Dead))
+    (counts.records, counts.count(Outcome::Dead))
 }
 
 /// Every digit and every character is kept, and the first archiving counts.
@@ -73,9 +73,12 @@ pub async fn a_dead_letter_is_kept_whole_and_once(store: Arc<dyn Store>) {
     first.record.as_mut().unwrap().source = Some(raw(r#"{ "spaced" : 0.0 }"#));
     first.pointer = Some("/price".to_owned());
     first.died_at = "2026-03-01T10:00:00.123456789Z".parse().unwrap();
-    store.archive(std::slice::from_ref(&first)).await.unwrap();
     store
-        .archive(&[DeadLetter {
+        .archive_dead_letters(std::slice::from_ref(&first))
+        .await
+        .unwrap();
+    store
+        .archive_dead_letters(&[DeadLetter {
             error: "archived again".to_owned(),
             ..first.clone()
         }])
@@ -93,7 +96,10 @@ pub async fn a_dead_letter_is_kept_whole_and_once(store: Arc<dyn Store>) {
 pub async fn a_dead_letter_counts_its_slot(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     for _ in 0..2 {
-        store.archive(&[letter(run, "1", 1)]).await.unwrap();
+        store
+            .archive_dead_letters(&[letter(run, "1", 1)])
+            .await
+            .unwrap();
     }
     assert_eq!(dead(&store, run).await, (2, 1));
 }
@@ -108,12 +114,12 @@ pub async fn letters_of_several_runs_and_batches_are_archived_together(store: Ar
         letter(first, "1", 2),
         letter(first, "1", 0),
     ];
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     assert_eq!(
         (dead(&store, first).await, dead(&store, second).await),
         ((4, 3), (1, 1))
     );
-    store.archive(&[]).await.unwrap();
+    store.archive_dead_letters(&[]).await.unwrap();
     assert_eq!(found(&store, any()).await.len(), 4);
 }
 
@@ -125,7 +131,7 @@ pub async fn a_letter_of_an_unreadable_message_has_no_slot(store: Arc<dyn Store>
         message: Some(raw("\"{oops\"")),
         ..letter(run, "1", 0)
     };
-    store.archive(&[unreadable]).await.unwrap();
+    store.archive_dead_letters(&[unreadable]).await.unwrap();
     assert_eq!(dead(&store, run).await, (0, 0));
     assert_eq!(found(&store, any()).await.len(), 1);
 }
@@ -147,7 +153,7 @@ pub async fn dead_letters_are_found_by_flow_stage_reason_and_run(store: Arc<dyn 
         ..letter(other, "1", 3)
     };
     store
-        .archive(&[
+        .archive_dead_letters(&[
             plain.clone(),
             orders.clone(),
             mapped.clone(),
@@ -212,7 +218,7 @@ pub async fn dead_letters_are_listed_oldest_first_page_by_page(store: Arc<dyn St
             ..letter(run, "1", slot)
         })
         .collect();
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     let mut expected: Vec<_> = letters
         .iter()
         .map(|letter| (letter.died_at, letter.id.clone()))
@@ -246,7 +252,7 @@ pub async fn closed_dead_letters_are_found_by_those_who_ask_for_them(store: Arc<
         letter(RunId::generate(), "1", 0),
         letter(RunId::generate(), "1", 1),
     ];
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     store
         .discard_dead_letters(std::slice::from_ref(&letters[0].id))
         .await
@@ -258,7 +264,7 @@ pub async fn closed_dead_letters_are_found_by_those_who_ask_for_them(store: Arc<
     };
     assert!(found(&store, beginning()).await.is_empty());
     let closed = DeadLetterFilter {
-        closed: true,
+        include_closed: true,
         ..beginning()
     };
     assert_eq!(found(&store, closed).await, [letters[0].id.clone()]);
@@ -283,11 +289,11 @@ pub async fn a_dead_letter_is_discarded_once(store: Arc<dyn Store>) {
         letter(RunId::generate(), "1", 0),
         letter(RunId::generate(), "1", 1),
     ];
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
     assert_eq!(store.discard_dead_letters(&ids).await.unwrap(), 2);
     assert_eq!(store.discard_dead_letters(&ids).await.unwrap(), 0);
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     assert!(found(&store, any()).await.is_empty());
 }
 
@@ -295,17 +301,20 @@ async fn supersede(store: &Arc<dyn Store>, versions: [&str; 2]) -> (u64, Vec<Str
     let run = store.request_run(&manual("customers")).await.unwrap();
     let mut dead = letter(run, "1", 1);
     dead.record.as_mut().unwrap().version = Version::new(versions[0]);
-    store.archive(&[dead, letter(run, "1", 2)]).await.unwrap();
+    store
+        .archive_dead_letters(&[dead, letter(run, "1", 2)])
+        .await
+        .unwrap();
     Worker::new(store).apply("key-1", versions[1], 1).await;
     let superseded = store
-        .supersede("customers", &["key-0", "key-1"])
+        .supersede_dead_letters("customers", &["key-0", "key-1"])
         .await
         .unwrap();
     let counts = store.run(run).await.unwrap().unwrap().counts;
     (
         superseded,
         found(store, any()).await,
-        counts.of(Outcome::Stale),
+        counts.count(Outcome::Stale),
     )
 }
 
@@ -313,7 +322,13 @@ async fn supersede(store: &Arc<dyn Store>, versions: [&str; 2]) -> (u64, Vec<Str
 pub async fn a_newer_version_that_was_applied_supersedes_a_dead_letter(store: Arc<dyn Store>) {
     let (superseded, open, stale) = supersede(&store, ["9", "10"]).await;
     assert_eq!((superseded, open.len(), stale), (1, 1, 1));
-    assert_eq!(store.supersede("customers", &["key-1"]).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .supersede_dead_letters("customers", &["key-1"])
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 /// The same version may be of another operation: a deletion may have the version that its record had.
@@ -323,7 +338,13 @@ pub async fn neither_the_same_version_nor_an_older_one_supersedes_a_dead_letter(
     let (superseded, open, stale) = supersede(&store, ["10", "9"]).await;
     assert_eq!((superseded, open.len(), stale), (0, 2, 0));
     Worker::new(&store).apply("key-1", "10", 2).await;
-    assert_eq!(store.supersede("customers", &["key-1"]).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .supersede_dead_letters("customers", &["key-1"])
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 /// Which is newer of two that a source gives one version, the order of extraction says.

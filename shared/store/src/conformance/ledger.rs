@@ -274,7 +274,7 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
     for key in ["reported", "abandoned"] {
         assert!(
             store
-                .resolve_doubt("customers", key, Some("found"))
+                .resolve_in_doubt("customers", key, Some("found"))
                 .await
                 .unwrap()
         );
@@ -290,7 +290,12 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
             "what its content is is not known"
         );
         worker.settle(key, SettledState::InDoubt).await;
-        assert!(store.resolve_doubt("customers", key, None).await.unwrap());
+        assert!(
+            store
+                .resolve_in_doubt("customers", key, None)
+                .await
+                .unwrap()
+        );
         let absent = ClaimResult::Claimed(KnownRecord {
             incarnation: 1,
             ..KnownRecord::default()
@@ -307,7 +312,12 @@ pub async fn somebody_s_word_resolves_a_doubt(store: Arc<dyn Store>) {
 pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<dyn Store>) {
     Worker::new(&store).apply("k", "1", 1).await;
     for key in ["k", "never seen"] {
-        assert!(store.resolve_doubt("customers", key, None).await.unwrap());
+        assert!(
+            store
+                .resolve_in_doubt("customers", key, None)
+                .await
+                .unwrap()
+        );
     }
     assert_eq!(
         Worker::new(&store).claim("k", "1", 1).await,
@@ -319,7 +329,12 @@ pub async fn somebody_s_word_changes_nothing_where_there_is_no_doubt(store: Arc<
     );
     let worker = Worker::new(&store);
     worker.claim("k", "2", 2).await;
-    assert!(!store.resolve_doubt("customers", "k", None).await.unwrap());
+    assert!(
+        !store
+            .resolve_in_doubt("customers", "k", None)
+            .await
+            .unwrap()
+    );
     assert!(
         worker.settle("k", applied("k", "2", 2)).await.is_empty(),
         "its claim was taken away"
@@ -396,7 +411,7 @@ pub async fn what_an_expired_claim_asked_for_may_be_under_way_for_a_while(store:
 async fn is_under_way(store: &Arc<dyn Store>, key: &str, patience: Duration) -> bool {
     let worker = Worker::new(store);
     let claim = Claim {
-        patience,
+        in_flight_for: patience,
         ..worker.claim_of(&[(key, "9", 9)])
     };
     let answer = store.claim(&claim, MINUTE).await.unwrap().remove(0);
@@ -474,7 +489,7 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
     ];
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &SlotOutcomes::waiting(2))
+        .record_outcomes(run, "1", &SlotOutcomes::unsettled(2))
         .await
         .unwrap();
     let outcomes = mask(&[(0, Outcome::Created), (1, Outcome::Created)]);
@@ -508,7 +523,7 @@ pub async fn who_lost_a_claim_cannot_settle_it_and_is_told_so(store: Arc<dyn Sto
 pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     store
-        .record_outcomes(run, "1", &SlotOutcomes::waiting(3))
+        .record_outcomes(run, "1", &SlotOutcomes::unsettled(3))
         .await
         .unwrap();
     let worker = Worker::new(&store);
@@ -532,7 +547,7 @@ pub async fn a_settlement_counts_its_batch(store: Arc<dyn Store>) {
     let counts = async || {
         let counts = store.run(run).await.unwrap().unwrap().counts;
         assert_eq!((counts.records, counts.waiting), (3, 1));
-        [Outcome::Created, Outcome::Stale, Outcome::Dead].map(|outcome| counts.of(outcome))
+        [Outcome::Created, Outcome::Stale, Outcome::Dead].map(|outcome| counts.count(outcome))
     };
     assert_eq!(counts().await, [1, 1, 0], "what is settled stays so");
     store
@@ -627,7 +642,7 @@ pub async fn a_thousand_keys_are_claimed_and_settled_at_once(store: Arc<dyn Stor
         .map(|key| (key.as_str(), applied(key, "1", 1)))
         .collect();
     let settlement = BatchSettlement {
-        outcomes: SlotOutcomes::waiting(1000),
+        outcomes: SlotOutcomes::unsettled(1000),
         ..worker.settlement(&entries_settled)
     };
     assert!(store.settle(&settlement).await.unwrap().is_empty());

@@ -201,7 +201,8 @@ fn order(row: usize) -> Version {
 
 /// A version that was read there, as messages have it.
 fn read(version: &str, row: usize) -> String {
-    let version = serde_json::to_value(Version::new(version).extracted(&order(row))).unwrap();
+    let version =
+        serde_json::to_value(Version::new(version).with_extraction_order(&order(row))).unwrap();
     version.as_str().unwrap().to_owned()
 }
 
@@ -214,7 +215,7 @@ fn manual(flow: &str) -> RunRequest {
 }
 
 fn mask(outcomes: &[(u32, Outcome)]) -> SlotOutcomes {
-    let mut mask = SlotOutcomes::waiting(0);
+    let mut mask = SlotOutcomes::unsettled(0);
     for (slot, outcome) in outcomes {
         mask.settle(*slot, *outcome);
     }
@@ -253,15 +254,15 @@ impl Worker {
             key: (*key).to_owned(),
             version: Version::new(*version),
             hash: [*content; 16],
-            fate: None,
+            fingerprint: None,
         });
         Claim {
             flow: "customers".to_owned(),
             token: self.token,
             entries: entries.collect(),
-            refuses_mixed: false,
-            newest_alone: true,
-            patience: Duration::ZERO,
+            same_version_type: false,
+            latest_only: true,
+            in_flight_for: Duration::ZERO,
         }
     }
 
@@ -281,7 +282,7 @@ impl Worker {
     fn settlement(&self, entries: &[(&str, SettledState)]) -> BatchSettlement {
         let entries = entries.iter().map(|(key, settled)| SettledEntry {
             key: (*key).to_owned(),
-            settled: settled.clone(),
+            state: settled.clone(),
         });
         BatchSettlement {
             flow: "customers".to_owned(),
@@ -289,7 +290,7 @@ impl Worker {
             entries: entries.collect(),
             run: RunId::generate(),
             batch: "1".to_owned(),
-            outcomes: SlotOutcomes::waiting(1),
+            outcomes: SlotOutcomes::unsettled(1),
         }
     }
 

@@ -184,7 +184,7 @@ pub async fn outcomes_of_one_batch_recorded_by_many_are_all_kept(store: Arc<dyn 
     all(tasks).await;
     let counts = store.run(run).await.unwrap().unwrap().counts;
     assert_eq!(
-        (counts.records, counts.of(Outcome::Created)),
+        (counts.records, counts.count(Outcome::Created)),
         (WORKERS * ROUNDS, WORKERS * ROUNDS)
     );
 }

@@ -19,7 +19,7 @@ fn replay(stage: Stage) -> Replay {
 async fn three_letters(store: &Arc<dyn Store>) -> [String; 3] {
     let run = RunId::generate();
     let letters = [0, 1, 2].map(|slot| letter(run, "1", slot));
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     letters.map(|letter| letter.id)
 }
 
@@ -47,12 +47,12 @@ pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Stor
     for _ in 0..2 {
         assert_eq!(store.begin_replay(&replay, &ids).await.unwrap(), 3);
         assert_eq!(
-            store.begun_replays().await.unwrap(),
+            store.unfinished_replays().await.unwrap(),
             std::slice::from_ref(&replay)
         );
     }
     assert_eq!(letters_of(&store, replay.run).await, ids);
-    assert_eq!(store.open_run("customers").await.unwrap(), None);
+    assert_eq!(store.next_run("customers").await.unwrap(), None);
     assert_eq!(state(&store, replay.run).await, (RunState::Requested, 0));
     store
         .record_outcomes(replay.run, "2", &mask(&[(1, Outcome::Created)]))
@@ -66,7 +66,7 @@ pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Stor
         )
         .await
         .unwrap();
-    assert!(store.begun_replays().await.unwrap().is_empty());
+    assert!(store.unfinished_replays().await.unwrap().is_empty());
     assert!(found(&store, any()).await.is_empty());
     assert_eq!(state(&store, replay.run).await, (RunState::Settling, 2));
 }
@@ -85,7 +85,7 @@ pub async fn a_replay_takes_open_letters_that_no_other_has(store: Arc<dyn Store>
     assert_eq!(store.begin_replay(&none, &ids).await.unwrap(), 0);
     assert_eq!(letters_of(&store, first.run).await, ids[1..2]);
     assert_eq!(letters_of(&store, second.run).await, ids[2..]);
-    assert_eq!(store.begun_replays().await.unwrap(), [first, second]);
+    assert_eq!(store.unfinished_replays().await.unwrap(), [first, second]);
     assert!(store.run(none.run).await.unwrap().is_none());
 }
 
@@ -119,7 +119,7 @@ pub async fn a_replay_that_ended_is_not_ended_again(store: Arc<dyn Store>) {
         .unwrap();
     assert_eq!(state(&store, replay.run).await, (RunState::Settling, 3));
     let closed = DeadLetterFilter {
-        closed: true,
+        include_closed: true,
         replayed_in: Some(replay.run),
         ..any()
     };

@@ -26,8 +26,8 @@ pub(super) fn page(run: RunId, batches: &[(&str, u32)], checkpoint: &str) -> Pag
         run,
         batches,
         checkpoint: json!({ "next": checkpoint }),
-        listed,
-        forgotten,
+        listed_keys: listed,
+        deleted_keys: forgotten,
     }
 }
 
@@ -44,7 +44,7 @@ async fn counts(store: &Arc<dyn Store>, run: RunId) -> OutcomeCounts {
 }
 
 async fn next_run(store: &Arc<dyn Store>) -> Option<RunId> {
-    store.open_run("customers").await.unwrap().map(|run| run.id)
+    store.next_run("customers").await.unwrap().map(|run| run.id)
 }
 
 /// Runs are taken up in the order of their requests, apart from one that was begun.
@@ -74,7 +74,7 @@ pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>)
         ..manual("customers")
     };
     let id = store.request_run(&request).await.unwrap();
-    let fresh = store.open_run("customers").await.unwrap().unwrap();
+    let fresh = store.next_run("customers").await.unwrap().unwrap();
     assert_eq!(
         (fresh.id, fresh.trigger, fresh.since.as_deref()),
         (id, RunTrigger::Manual, Some("2026-01-01"))
@@ -85,7 +85,7 @@ pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>)
         .record_page(&lease, &page(id, &[("1", 2)], "page two"))
         .await
         .unwrap();
-    let begun = store.open_run("customers").await.unwrap().unwrap();
+    let begun = store.next_run("customers").await.unwrap().unwrap();
     assert_eq!(begun.checkpoint, Some(json!({ "next": "page two" })));
 }
 
@@ -124,8 +124,8 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
     );
     assert_eq!(
         (
-            settled.counts.of(Outcome::Created),
-            settled.counts.of(Outcome::Split)
+            settled.counts.count(Outcome::Created),
+            settled.counts.count(Outcome::Split)
         ),
         (1, 1)
     );
@@ -216,7 +216,11 @@ pub async fn a_page_recorded_twice_counts_once_and_may_have_grown(store: Arc<dyn
         .unwrap();
     let counts = counts(&store, run).await;
     assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
+        (
+            counts.records,
+            counts.waiting,
+            counts.count(Outcome::Updated)
+        ),
         (105, 104, 1)
     );
 }
@@ -239,7 +243,11 @@ pub async fn a_page_recorded_with_fewer_records_waits_for_no_others(store: Arc<d
         .unwrap();
     let counts = counts(&store, run).await;
     assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
+        (
+            counts.records,
+            counts.waiting,
+            counts.count(Outcome::Updated)
+        ),
         (8, 7, 1)
     );
 }
@@ -258,7 +266,11 @@ pub async fn outcomes_that_come_before_their_page_are_counted(store: Arc<dyn Sto
         .unwrap();
     let counts = counts(&store, run).await;
     assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Created)),
+        (
+            counts.records,
+            counts.waiting,
+            counts.count(Outcome::Created)
+        ),
         (3, 2, 1)
     );
 }
@@ -330,7 +342,7 @@ pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) 
     store.request_run(&manual("customers")).await.unwrap();
     assert_eq!(
         store
-            .last_requested("customers", RunTrigger::Schedule)
+            .last_request_time("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         None
@@ -344,7 +356,7 @@ pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) 
     let newest = summary(&store, newest).await.requested_at;
     assert_eq!(
         store
-            .last_requested("customers", RunTrigger::Schedule)
+            .last_request_time("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         Some(newest)
@@ -366,12 +378,12 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
         let count = |letter| expected.chars().filter(|&found| found == letter).count() as u64;
         assert_eq!(
             (counts.records, counts.waiting),
-            (expected.len() as u64, count(SlotOutcomes::WAITING))
+            (expected.len() as u64, count(SlotOutcomes::UNSETTLED))
         );
         assert!(
             Outcome::ALL
                 .iter()
-                .all(|&outcome| counts.of(outcome) == count(outcome.letter())),
+                .all(|&outcome| counts.count(outcome) == count(outcome.symbol())),
             "{expected}"
         );
         assert_eq!(
@@ -383,7 +395,7 @@ pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn St
 
 fn random_mask(dice: &mut Dice) -> SlotOutcomes {
     let size = dice.roll(12) as u32;
-    let mut outcomes = SlotOutcomes::waiting(size);
+    let mut outcomes = SlotOutcomes::unsettled(size);
     for slot in 0..size {
         if dice.roll(2) == 0 {
             outcomes.settle(slot, Outcome::ALL[dice.roll(Outcome::ALL.len())]);
@@ -407,7 +419,7 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
     let run = store.request_run(&run).await.unwrap();
     assert_eq!(
         store
-            .open_run("customers")
+            .next_run("customers")
             .await
             .unwrap()
             .unwrap()
@@ -421,7 +433,7 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
         .await
         .unwrap();
     let checkpoint = store
-        .open_run("customers")
+        .next_run("customers")
         .await
         .unwrap()
         .unwrap()

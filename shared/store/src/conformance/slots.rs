@@ -70,25 +70,25 @@ pub async fn slots_that_nobody_took_in_time_are_late_up_to_the_burst(store: Arc<
 /// Whoever was told to wait makes all wait who share the system, for the longest time that anybody was
 /// told.
 pub async fn a_hold_moves_the_next_slot_of_its_system(store: Arc<dyn Store>) {
-    store.hold_slots("shop", 5 * HOUR).await.unwrap();
-    store.hold_slots("shop", 2 * HOUR).await.unwrap();
+    store.hold_system("shop", 5 * HOUR).await.unwrap();
+    store.hold_system("shop", 2 * HOUR).await.unwrap();
     assert_eq!(reserve(&store, pace(3, 1), 1).await, (0, 5));
     let of_another = store.reserve_slots("crm", pace(0, 1), 1).await.unwrap();
     assert_eq!(counted(of_another), (1, 0));
     assert_eq!(reserve(&store, pace(3, 9), 2).await, (2, 5));
-    store.hold_slots("shop", HOUR).await.unwrap();
+    store.hold_system("shop", HOUR).await.unwrap();
     assert_eq!(reserve(&store, pace(3, 9), 1).await, (1, 7));
 }
 
 /// Everybody can know it, whoever needs no slots too.
 pub async fn it_is_known_for_how_long_a_system_is_held(store: Arc<dyn Store>) {
-    assert_eq!(store.held_for("shop").await.unwrap(), Duration::ZERO);
-    store.hold_slots("shop", 5 * HOUR).await.unwrap();
-    let left = store.held_for("shop").await.unwrap();
+    assert_eq!(store.remaining_hold("shop").await.unwrap(), Duration::ZERO);
+    store.hold_system("shop", 5 * HOUR).await.unwrap();
+    let left = store.remaining_hold("shop").await.unwrap();
     assert!(left > 4 * HOUR && left <= 5 * HOUR, "{left:?}");
-    assert_eq!(store.held_for("crm").await.unwrap(), Duration::ZERO);
+    assert_eq!(store.remaining_hold("crm").await.unwrap(), Duration::ZERO);
     reserve(&store, pace(0, 1), 1).await;
-    assert!(store.held_for("shop").await.unwrap() > 4 * HOUR);
+    assert!(store.remaining_hold("shop").await.unwrap() > 4 * HOUR);
 }
 
 /// Each time by half, but for those whose slots were given away before, and never for good.
@@ -96,7 +96,7 @@ pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 0));
     for expected in [2, 2, 4] {
         let since = if expected == 2 { HOUR } else { Duration::ZERO };
-        store.slow_slots("shop", since).await.unwrap();
+        store.halve_pace("shop", since).await.unwrap();
         let interval = store
             .reserve_slots("shop", pace(0, 0), 1)
             .await
@@ -111,7 +111,7 @@ pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 100), 2).await, (2, 4));
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 12));
     for _ in 0..20 {
-        store.slow_slots("shop", Duration::ZERO).await.unwrap();
+        store.halve_pace("shop", Duration::ZERO).await.unwrap();
     }
     let interval = store
         .reserve_slots("shop", pace(0, 0), 1)

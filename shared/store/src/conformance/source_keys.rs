@@ -10,7 +10,7 @@ use crate::{Error, Lease, PageProgress, SourceKeyCounts, Store};
 fn listing(run: RunId, keys: &[&str]) -> PageProgress {
     let listed = keys.iter().map(|&key| key.to_owned()).collect();
     PageProgress {
-        listed,
+        listed_keys: listed,
         ..runs::page(run, &[], "")
     }
 }
@@ -82,7 +82,7 @@ pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn St
         .record_page(
             &lease,
             &PageProgress {
-                forgotten,
+                deleted_keys: forgotten,
                 ..listing(run, &[])
             },
         )
@@ -103,7 +103,7 @@ pub async fn keys_of_who_lost_the_lease_are_not_noted(store: Arc<dyn Store>) {
     let lease = runs::lease(&store, "b", MINUTE).await;
     let first = run_with(&store, &lease, &["a"]).await;
     let page = PageProgress {
-        forgotten: vec!["a".to_owned()],
+        deleted_keys: vec!["a".to_owned()],
         ..listing(first, &["b"])
     };
     assert!(matches!(
@@ -116,8 +116,8 @@ pub async fn keys_of_who_lost_the_lease_are_not_noted(store: Arc<dyn Store>) {
 
 /// A flow has applied something once its ledger has a key.
 pub async fn a_flow_has_applied_something_when_its_ledger_has_a_key(store: Arc<dyn Store>) {
-    assert!(!store.has_applied("customers").await.unwrap());
+    assert!(!store.has_applied_records("customers").await.unwrap());
     Worker::new(&store).apply("a", "1", 1).await;
-    assert!(store.has_applied("customers").await.unwrap());
-    assert!(!store.has_applied("orders").await.unwrap());
+    assert!(store.has_applied_records("customers").await.unwrap());
+    assert!(!store.has_applied_records("orders").await.unwrap());
 }

@@ -33,7 +33,7 @@ fn new_dead(slot: u32, key: &str, version: &str, row: usize) -> DeadLetter {
 
 fn newest(letter: DeadLetter) -> DeadLetter {
     DeadLetter {
-        newest_alone: true,
+        latest_only: true,
         ..letter
     }
 }
@@ -47,7 +47,7 @@ async fn answer(
     let record = letter.record.as_ref().unwrap();
     let worker = Worker::new(store);
     let mut claim = worker.claim_of(&[(&record.key, "", 7)]);
-    (claim.entries[0].version, claim.entries[0].fate) = (record.version.clone(), fate);
+    (claim.entries[0].version, claim.entries[0].fingerprint) = (record.version.clone(), fate);
     let answer = store.claim(&claim, MINUTE).await.unwrap().remove(0);
     if answer.known().is_some() {
         worker
@@ -58,12 +58,12 @@ async fn answer(
 }
 
 async fn is_dead(store: &Arc<dyn Store>, letter: &DeadLetter) -> bool {
-    answer(store, letter, letter.fate()).await == ClaimResult::Dead
+    answer(store, letter, letter.fingerprint()).await == ClaimResult::Dead
 }
 
 async fn archive(store: &Arc<dyn Store>, letters: &[&DeadLetter]) {
     let letters: Vec<DeadLetter> = letters.iter().map(|&letter| letter.clone()).collect();
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
 }
 
 fn ids(letters: &[&DeadLetter]) -> Vec<String> {
@@ -83,14 +83,18 @@ pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Sto
     archive(&store, &[&new_dead(0, "a", "1", 0)]).await;
     let again = new_dead(3, "a", "1", 7);
     assert_eq!(
-        answer(&store, &again, again.fate()).await,
+        answer(&store, &again, again.fingerprint()).await,
         ClaimResult::Dead
     );
     let changed = DeadLetter {
         flow_version: Some("two".into()),
         ..again.clone()
     };
-    for fate in [None, changed.fate(), new_dead(3, "a", "2", 7).fate()] {
+    for fate in [
+        None,
+        changed.fingerprint(),
+        new_dead(3, "a", "2", 7).fingerprint(),
+    ] {
         assert_eq!(
             answer(&store, &again, fate).await,
             ClaimResult::Claimed(KnownRecord::default())
@@ -103,7 +107,7 @@ pub async fn a_record_that_died_is_dead_when_it_is_read_again(store: Arc<dyn Sto
         ClaimResult::Claimed(KnownRecord::default())
     );
     assert_eq!(
-        answer(&store, &again, again.fate()).await,
+        answer(&store, &again, again.fingerprint()).await,
         ClaimResult::ClaimedElsewhere
     );
 }
@@ -117,7 +121,7 @@ pub async fn a_record_that_died_before_the_load_is_tried_there(store: Arc<dyn St
         };
         archive(&store, &[&mapped]).await;
         assert_eq!(
-            answer(&store, &mapped, mapped.fate()).await,
+            answer(&store, &mapped, mapped.fingerprint()).await,
             ClaimResult::Claimed(KnownRecord::default())
         );
     }
@@ -135,8 +139,17 @@ pub async fn what_was_applied_meanwhile_makes_a_dead_record_one_to_be_tried_agai
         .unwrap();
     Worker::new(&store).apply("a", &read("1", 3), 1).await;
     let again = new_dead(0, "a", "1", 7);
-    assert_eq!(answer(&store, &again, again.fate()).await, act_on("a"));
-    assert_eq!(store.supersede("customers", &["a"]).await.unwrap(), 1);
+    assert_eq!(
+        answer(&store, &again, again.fingerprint()).await,
+        act_on("a")
+    );
+    assert_eq!(
+        store
+            .supersede_dead_letters("customers", &["a"])
+            .await
+            .unwrap(),
+        1
+    );
     archive(&store, &[&again]).await;
     assert_eq!(open(&store).await, ids(&[&again]));
 }
@@ -149,7 +162,7 @@ pub async fn of_letters_of_equal_fate_one_is_kept_and_every_slot_counts(store: A
     archive(&store, &[&dead(run, 1, "a", "1", 1)]).await;
     let counts = store.run(run).await.unwrap().unwrap().counts;
     assert_eq!(
-        (counts.of(Outcome::Dead), open(&store).await),
+        (counts.count(Outcome::Dead), open(&store).await),
         (2, ids(&[&first]))
     );
     archive(
@@ -162,7 +175,10 @@ pub async fn of_letters_of_equal_fate_one_is_kept_and_every_slot_counts(store: A
     )
     .await;
     let counts = store.run(run).await.unwrap().unwrap().counts;
-    assert_eq!((counts.of(Outcome::Dead), open(&store).await.len()), (5, 2));
+    assert_eq!(
+        (counts.count(Outcome::Dead), open(&store).await.len()),
+        (5, 2)
+    );
     let mapped = DeadLetter {
         stage: Stage::Transform,
         ..dead(run, 5, "a", "1", 5)
@@ -202,7 +218,7 @@ pub async fn a_letter_that_comes_again_is_not_its_own_repetition(store: Arc<dyn 
             .unwrap()
             .unwrap()
             .counts
-            .of(Outcome::Dead),
+            .count(Outcome::Dead),
         2
     );
 }
@@ -291,7 +307,7 @@ pub async fn a_letter_outdates_those_of_older_versions_where_the_newest_alone_ma
             .unwrap()
             .unwrap()
             .counts
-            .of(Outcome::Dead),
+            .count(Outcome::Dead),
         2
     );
     assert_eq!(
@@ -328,13 +344,13 @@ pub async fn a_dead_change_that_is_read_again_waits_for_nothing_and_nothing_for_
     store.expect_changes(&[&read_again]).await.unwrap();
     let behind = async || {
         store
-            .are_behind(&read_again, &[again.fate(), next.fate()])
+            .are_blocked(&read_again, &[again.fingerprint(), next.fingerprint()])
             .await
             .unwrap()
     };
     assert_eq!(behind().await, [false, true]);
     assert_eq!(
-        store.are_behind(&read_again, &[None, None]).await.unwrap(),
+        store.are_blocked(&read_again, &[None, None]).await.unwrap(),
         [true, true]
     );
     archive(&store, &[&again]).await;
@@ -354,7 +370,7 @@ pub async fn what_waits_for_a_dead_change_waits_also_when_that_is_found_dead(
     store.settle_changes(&batch_of(&[&first])).await.unwrap();
     let is_behind = async || {
         store
-            .are_behind(&batch_of(&[&next]), &[next.fate()])
+            .are_blocked(&batch_of(&[&next]), &[next.fingerprint()])
             .await
             .unwrap()
     };
@@ -383,7 +399,7 @@ pub async fn what_a_claim_does_not_find_dead_waits_for_its_turn(store: Arc<dyn S
         .unwrap();
     let is_behind = async || {
         store
-            .are_behind(&batch_of(&[&again]), &[again.fate()])
+            .are_blocked(&batch_of(&[&again]), &[again.fingerprint()])
             .await
             .unwrap()
     };
@@ -402,7 +418,13 @@ pub async fn a_letter_is_as_new_as_its_record_that_was_read_last(store: Arc<dyn 
     for key in ["a", "b"] {
         worker.apply(key, &read("1", 3), 1).await;
     }
-    assert_eq!(store.supersede("customers", &["a", "b"]).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .supersede_dead_letters("customers", &["a", "b"])
+            .await
+            .unwrap(),
+        0
+    );
     let open = store.dead_letters(&any()).await.unwrap();
     let versions = open.iter().map(|letter| letter.version().unwrap().clone());
     assert!(
@@ -412,7 +434,13 @@ pub async fn a_letter_is_as_new_as_its_record_that_was_read_last(store: Arc<dyn 
     for key in ["a", "b"] {
         worker.apply(key, &read("1", 6), 2).await;
     }
-    assert_eq!(store.supersede("customers", &["a", "b"]).await.unwrap(), 2);
+    assert_eq!(
+        store
+            .supersede_dead_letters("customers", &["a", "b"])
+            .await
+            .unwrap(),
+        2
+    );
 }
 
 /// Others wait for the change that died first.
@@ -479,7 +507,7 @@ pub async fn many_archivers_at_once_keep_one_letter_of_a_fate(store: Arc<dyn Sto
     for key in ["a", "b", "c", "d", "e"] {
         let archived = (0..16).map(|row| {
             let (store, letter) = (store.clone(), newest(new_dead(0, key, "1", row)));
-            tokio::spawn(async move { store.archive(&[letter]).await.unwrap() })
+            tokio::spawn(async move { store.archive_dead_letters(&[letter]).await.unwrap() })
         });
         for archived in archived.collect::<Vec<_>>() {
             archived.await.unwrap();

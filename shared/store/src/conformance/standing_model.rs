@@ -116,7 +116,7 @@ impl Model {
         let worker = Worker::new(&self.store);
         let mut claim = worker.claim_of(&[(&record.key, "", content)]);
         claim.entries[0].version = record.version.clone();
-        claim.entries[0].fate =
+        claim.entries[0].fingerprint =
             is_remembered.then(|| AttemptFingerprint::of(&flow.to_string(), Stage::Load, record));
         let answer = self.store.claim(&claim, MINUTE).await.unwrap().remove(0);
         match (outcome, &answer) {
@@ -133,7 +133,7 @@ impl Model {
                 hash: [content; 16],
             },
         };
-        let mut outcomes = SlotOutcomes::waiting(0);
+        let mut outcomes = SlotOutcomes::unsettled(0);
         if outcome != Outcome::Dead || is_dead {
             outcomes.settle(record.slot, outcome);
         }
@@ -156,7 +156,7 @@ impl Model {
             }
             _ => {
                 self.store
-                    .supersede("customers", &[&record.key])
+                    .supersede_dead_letters("customers", &[&record.key])
                     .await
                     .unwrap();
                 (key.applied, key.standing) = (Some(content), None);
@@ -174,12 +174,12 @@ impl Model {
         let letter = DeadLetter {
             record: Some(record.clone()),
             flow_version: Some(self.flow.to_string()),
-            newest_alone: true,
+            latest_only: true,
             ..letter(run, "1", record.slot)
         };
         let id = DeadLetter::id_of(run, "1", letter.stage, record);
         self.store
-            .archive(&[DeadLetter { id, ..letter }])
+            .archive_dead_letters(&[DeadLetter { id, ..letter }])
             .await
             .unwrap();
     }
@@ -233,7 +233,7 @@ impl Model {
         let open = self.store.dead_letters(&any()).await.unwrap();
         let mut open: Vec<_> = open
             .iter()
-            .map(|letter| (letter.key(), letter.fate().unwrap()))
+            .map(|letter| (letter.key(), letter.fingerprint().unwrap()))
             .collect::<Vec<_>>();
         open.sort_by_key(|(key, _)| *key);
         let fate = |(key, Key { standing, .. }): (&&'static str, &Key)| match *standing {

@@ -20,7 +20,7 @@ fn arrival(batches: &[(&str, u32)], deliveries: &[&str], remember: Duration) -> 
             .map(|(batch, size)| ((*batch).to_owned(), *size))
             .collect(),
         deliveries: deliveries.iter().copied().map(DeliveryId::of).collect(),
-        remember,
+        remembered_for: remember,
     }
 }
 
@@ -42,7 +42,7 @@ pub async fn a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far(store: A
         (summary.trigger, summary.state),
         (RunTrigger::Webhook, RunState::Settling)
     );
-    assert_eq!(store.open_run("customers").await.unwrap(), None);
+    assert_eq!(store.next_run("customers").await.unwrap(), None);
     store
         .record_outcomes(run, "a", &mask(&[(0, Outcome::Created)]))
         .await
@@ -64,7 +64,7 @@ pub async fn a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far(store: A
         ),
         (RunState::Settling, 3, 2)
     );
-    assert_eq!(summary.counts.of(Outcome::Created), 1);
+    assert_eq!(summary.counts.count(Outcome::Created), 1);
 }
 
 /// A delivery is known to its flow from its arrival on, in the order of asking.

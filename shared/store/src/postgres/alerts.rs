@@ -108,7 +108,7 @@ pub(super) async fn last_success(
             AND NOT EXISTS (SELECT FROM run_batches WHERE run = runs.id AND strpos(outcomes, $2) > 0)
         ORDER BY id DESC LIMIT 1";
     let row = connections
-        .query_one(sql, &[&flow, &SlotOutcomes::WAITING.to_string()])
+        .query_one(sql, &[&flow, &SlotOutcomes::UNSETTLED.to_string()])
         .await?;
     Ok(row.map(|row| row.get(0)))
 }

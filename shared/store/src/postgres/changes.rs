@@ -233,7 +233,7 @@ pub(super) async fn take(
     taking: ParkedClaim,
 ) -> Result<Vec<Batch>> {
     let (taker, seconds, limit) = (
-        taking.taker.0,
+        taking.token.0,
         taking.ttl.as_secs_f64(),
         i64::from(taking.limit),
     );

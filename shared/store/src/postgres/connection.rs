@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Client, HookError, Object, Pool, PoolError};
-use pomost_postgres::{Database, Pooling, with_causes};
+use pomost_postgres::{Database, PoolSettings, with_causes};
 use refinery::error::Kind;
 use tokio_postgres::{Row, types::ToSql};
 
@@ -198,11 +198,11 @@ fn check_namespace(namespace: &str) -> Result<()> {
 
 fn pool(database: Database, ca: Option<&str>, namespace: &str) -> Result<Pool> {
     let session = session_settings(namespace);
-    let pooling = Pooling {
+    let pooling = PoolSettings {
         connections: CONNECTIONS,
-        timeout: CONNECT_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
         ca,
-        session,
+        session_sql: session,
     };
     database.pool(pooling).map_err(settings)
 }

@@ -140,10 +140,10 @@ pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -
         .collect();
     let fates: Vec<Option<Vec<u8>>> = letters
         .iter()
-        .map(|letter| Some(letter.fate()?.0.to_vec()))
+        .map(|letter| Some(letter.fingerprint()?.0.to_vec()))
         .collect();
-    let newest_alone: Vec<bool> = letters.iter().map(|letter| letter.newest_alone).collect();
-    let are_told: Vec<bool> = letters.iter().map(DeadLetter::is_told).collect();
+    let newest_alone: Vec<bool> = letters.iter().map(|letter| letter.latest_only).collect();
+    let are_told: Vec<bool> = letters.iter().map(DeadLetter::awaits_fetch).collect();
     let (flows, stages) = (
         column(|letter| &letter.flow),
         column(|letter| letter.stage.as_str()),
@@ -186,7 +186,7 @@ pub(super) async fn list(
         &filter.run.map(|run| run.0),
         &filter.after.as_deref().map(stored),
         &i64::from(filter.limit),
-        &filter.closed,
+        &filter.include_closed,
         &filter.replayed_in.map(|run| run.0),
     ];
     let rows = connections.query(LIST, &parameters).await?;

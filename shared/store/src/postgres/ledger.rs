@@ -170,12 +170,12 @@ pub(super) async fn claim(
     let fates: Vec<Option<&[u8]>> = claim
         .entries
         .iter()
-        .map(|entry| Some(&entry.fate.as_ref()?.0[..]))
+        .map(|entry| Some(&entry.fingerprint.as_ref()?.0[..]))
         .collect();
     let (token, seconds, patience) = (
         claim.token.0,
         ttl.as_secs_f64(),
-        claim.patience.as_secs_f64(),
+        claim.in_flight_for.as_secs_f64(),
     );
     let parameters = [
         &claim.flow as _,
@@ -184,10 +184,10 @@ pub(super) async fn claim(
         &hashes as _,
         &token as _,
         &seconds as _,
-        &claim.refuses_mixed as _,
+        &claim.same_version_type as _,
         &patience as _,
         &fates as _,
-        &claim.newest_alone as _,
+        &claim.latest_only as _,
     ];
     let rows = connections.query(CLAIM, &parameters).await?;
     rows.iter().map(|row| answer(connections, row)).collect()
@@ -311,7 +311,11 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(entries: &'a [SettledEntry]) -> Columns<'a> {
         let mut columns = Columns::default();
-        for SettledEntry { key, settled } in entries {
+        for SettledEntry {
+            key,
+            state: settled,
+        } in entries
+        {
             columns.keys.push(stored(key));
             match settled {
                 SettledState::Applied {

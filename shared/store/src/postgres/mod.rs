@@ -83,11 +83,11 @@ impl Store for PostgresStore {
         runs::request(&self.connections, request).await
     }
 
-    async fn open_run(&self, flow: &str) -> Result<Option<Run>> {
+    async fn next_run(&self, flow: &str) -> Result<Option<Run>> {
         runs::open(&self.connections, flow).await
     }
 
-    async fn last_requested(
+    async fn last_request_time(
         &self,
         flow: &str,
         trigger: RunTrigger,
@@ -127,7 +127,7 @@ impl Store for PostgresStore {
         source_keys::count(&self.connections, flow, run).await
     }
 
-    async fn has_applied(&self, flow: &str) -> Result<bool> {
+    async fn has_applied_records(&self, flow: &str) -> Result<bool> {
         source_keys::has_applied(&self.connections, flow).await
     }
 
@@ -176,7 +176,7 @@ impl Store for PostgresStore {
         ledger::settle(&self.connections, settlement).await
     }
 
-    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+    async fn resolve_in_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
         ledger::resolve_doubt(&self.connections, flow, key, id).await
     }
 
@@ -188,7 +188,7 @@ impl Store for PostgresStore {
         changes::confirm(&self.connections, batches).await
     }
 
-    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()> {
+    async fn forget_unconfirmed_changes(&self, flow: &str, patience: Duration) -> Result<()> {
         changes::give_up(&self.connections, flow, patience).await
     }
 
@@ -196,7 +196,7 @@ impl Store for PostgresStore {
         changes::forget(&self.connections, flow).await
     }
 
-    async fn are_behind(
+    async fn are_blocked(
         &self,
         batch: &Batch,
         fates: &[Option<AttemptFingerprint>],
@@ -212,7 +212,7 @@ impl Store for PostgresStore {
         changes::park(&self.connections, batch).await
     }
 
-    async fn take_parked(
+    async fn claim_parked(
         &self,
         flow: &str,
         keys: Option<&[&str]>,
@@ -221,15 +221,15 @@ impl Store for PostgresStore {
         changes::take(&self.connections, flow, keys, taking).await
     }
 
-    async fn return_parked(&self, flow: &str, taker: ClaimToken) -> Result<()> {
+    async fn release_parked(&self, flow: &str, taker: ClaimToken) -> Result<()> {
         changes::give_back(&self.connections, flow, taker).await
     }
 
-    async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
+    async fn delete_parked(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
         changes::unpark(&self.connections, taker, batches).await
     }
 
-    async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
+    async fn archive_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.connections, letters).await
     }
 
@@ -237,7 +237,7 @@ impl Store for PostgresStore {
         dead_letters::list(&self.connections, filter).await
     }
 
-    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+    async fn supersede_dead_letters(&self, flow: &str, keys: &[&str]) -> Result<u64> {
         changes::supersede(&self.connections, flow, keys).await
     }
 
@@ -249,7 +249,7 @@ impl Store for PostgresStore {
         replays::begin(&self.connections, replay, letters).await
     }
 
-    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+    async fn unfinished_replays(&self) -> Result<Vec<Replay>> {
         replays::begun(&self.connections).await
     }
 
@@ -266,11 +266,11 @@ impl Store for PostgresStore {
         grants::find(&self.connections, key).await
     }
 
-    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
+    async fn replace_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
         grants::put(&self.connections, key, after, sealed).await
     }
 
-    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
+    async fn record_grant_refusal(&self, key: &GrantKey, generation: i64) -> Result<bool> {
         grants::refuse(&self.connections, key, generation).await
     }
 
@@ -283,15 +283,15 @@ impl Store for PostgresStore {
         slots::reserve(&self.connections, system, pace, count).await
     }
 
-    async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
+    async fn hold_system(&self, system: &str, length: Duration) -> Result<()> {
         slots::hold(&self.connections, system, length).await
     }
 
-    async fn held_for(&self, system: &str) -> Result<Duration> {
+    async fn remaining_hold(&self, system: &str) -> Result<Duration> {
         slots::held_for(&self.connections, system).await
     }
 
-    async fn slow_slots(&self, system: &str, since: Duration) -> Result<()> {
+    async fn halve_pace(&self, system: &str, since: Duration) -> Result<()> {
         slots::slow(&self.connections, system, since).await
     }
 
@@ -329,7 +329,7 @@ impl Store for PostgresStore {
         alerts::count_dead_letters(&self.connections, since).await
     }
 
-    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
+    async fn last_success_time(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
         alerts::last_success(&self.connections, flow).await
     }
 }

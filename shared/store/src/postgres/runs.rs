@@ -290,7 +290,7 @@ pub(super) fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<Stri
         .map(|(batch, size)| {
             (
                 stored(batch),
-                SlotOutcomes::waiting(*size).mask().to_owned(),
+                SlotOutcomes::unsettled(*size).mask().to_owned(),
             )
         })
         .unzip()
@@ -327,7 +327,7 @@ fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
         error: error.map(restored),
         warning: row.get::<_, Option<String>>(7).map(restored),
         counts,
-        blocked: row.get::<_, i64>(8).unsigned_abs(),
+        blocked_by_dead_letters: row.get::<_, i64>(8).unsigned_abs(),
     })
 }
 

@@ -25,7 +25,7 @@ pub(super) const NOTE: &str = "
 /// The values of `$7` and `$8` of [`NOTE`].
 pub(super) fn columns<'p>(page: &'p PageProgress) -> (Vec<Cow<'p, str>>, Vec<Cow<'p, str>>) {
     let column = |keys: &'p [String]| keys.iter().map(|key| stored(key)).collect();
-    (column(&page.listed), column(&page.forgotten))
+    (column(&page.listed_keys), column(&page.deleted_keys))
 }
 
 pub(super) async fn missing(

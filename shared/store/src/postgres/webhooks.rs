@@ -53,7 +53,7 @@ pub(super) async fn record(connections: &Connections, arrival: &WebhookArrival) 
         &batches,
         &masks,
         &bytes(&arrival.deliveries),
-        &arrival.remember.as_secs_f64(),
+        &arrival.remembered_for.as_secs_f64(),
     ];
     connections.execute(&SQL, &parameters).await.map(drop)
 }

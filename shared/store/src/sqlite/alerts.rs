@@ -117,7 +117,7 @@ pub(super) async fn last_success(database: &Database, flow: &str) -> Result<Opti
             AND NOT EXISTS (SELECT 1 FROM run_batches WHERE run = runs.id AND instr(outcomes, ?2) > 0)
         ORDER BY id DESC LIMIT 1"#;
     let success = database.read(move |connection| {
-        let waiting = SlotOutcomes::WAITING.to_string();
+        let waiting = SlotOutcomes::UNSETTLED.to_string();
         let mut statement = connection.prepare_cached(sql)?;
         statement
             .query_row((flow, waiting), |row| values::time(0, row.get(0)?))

@@ -59,7 +59,7 @@ const OLDER: &str = "
         AND is_older(older.version, known.version)";
 
 pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()> {
-    let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
+    let batches: Vec<Batch> = batches.iter().map(|batch| batch.without_data()).collect();
     let expected = database.write(move |transaction| {
         batches
             .iter()
@@ -72,7 +72,7 @@ pub(super) async fn expect(database: &Database, batches: &[&Batch]) -> Result<()
 }
 
 pub(super) async fn confirm(database: &Database, batches: &[&Batch]) -> Result<()> {
-    let batches: Vec<Batch> = batches.iter().map(|batch| batch.bare()).collect();
+    let batches: Vec<Batch> = batches.iter().map(|batch| batch.without_data()).collect();
     let confirmed = database.write(move |transaction| {
         let sql = "UPDATE changes SET confirmed = 1 WHERE flow = ?1 AND key = ?2 AND version = ?3";
         batches
@@ -105,7 +105,7 @@ pub(super) async fn behind(
     batch: &Batch,
     fates: &[Option<AttemptFingerprint>],
 ) -> Result<Vec<bool>> {
-    let (batch, fates) = (batch.bare(), fates.to_owned());
+    let (batch, fates) = (batch.without_data(), fates.to_owned());
     let behind = database.read(move |connection| {
         let mut earlier = connection.prepare_cached(EARLIER)?;
         let behind = |(record, fate): (&Record, &Option<AttemptFingerprint>)| {
@@ -119,7 +119,7 @@ pub(super) async fn behind(
 }
 
 pub(super) async fn settle(database: &Database, batch: &Batch) -> Result<()> {
-    let batch = batch.bare();
+    let batch = batch.without_data();
     let settled =
         database.write(move |transaction| for_each_change(transaction, SETTLE_UNLESS_DEAD, &batch));
     Ok(settled.await?)
@@ -131,7 +131,7 @@ pub(super) async fn park(database: &Database, batch: &Batch) -> Result<()> {
         .iter()
         .map(|record| changes::message(batch, record))
         .collect();
-    let batch = batch.bare();
+    let batch = batch.without_data();
     let parked = database.write(move |transaction| {
         let mut park = transaction.prepare_cached(PARK)?;
         let run = batch.run.to_string();
@@ -171,7 +171,7 @@ pub(super) async fn take(
     };
     let taken = database.write(move |transaction| {
         let mut take = transaction.prepare_cached(TAKE)?;
-        let (taker, until, now) = (taking.taker.0, values::in_future(taking.ttl), values::now());
+        let (taker, until, now) = (taking.token.0, values::in_future(taking.ttl), values::now());
         let mut messages: Vec<String> = Vec::new();
         for key in &keys {
             let parameters = params![flow, taker.as_bytes(), until, taking.limit, now, key];
@@ -204,7 +204,7 @@ pub(super) async fn unpark(
     taker: ClaimToken,
     batches: &[Batch],
 ) -> Result<()> {
-    let batches: Vec<Batch> = batches.iter().map(Batch::bare).collect();
+    let batches: Vec<Batch> = batches.iter().map(Batch::without_data).collect();
     let unparked = database.write(move |transaction| {
         let mut unpark = transaction.prepare_cached(UNPARK)?;
         let records = batches

@@ -78,7 +78,7 @@ pub(super) async fn list(
                 filter.run.map(|run| run.to_string()),
                 filter.after,
                 filter.limit,
-                filter.closed,
+                filter.include_closed,
                 filter.replayed_in.map(|run| run.to_string()),
             ],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
@@ -173,7 +173,7 @@ fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rus
     if let (false, Some(record)) = (is_kept, &letter.record)
         && let Some(equal) = of_equal_fate(transaction, letter, record)?
     {
-        if letter.newest_alone {
+        if letter.latest_only {
             renew(transaction, &equal, &record.version.order_key())?;
         }
         return changes::settle_one(transaction, &letter.flow, record);
@@ -186,7 +186,7 @@ fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rus
     }
     insert(transaction, letter, text)?;
     match &letter.record {
-        Some(Record { key, version, .. }) if letter.newest_alone => {
+        Some(Record { key, version, .. }) if letter.latest_only => {
             let newer = (
                 &letter.flow,
                 key,
@@ -208,13 +208,13 @@ fn of_equal_fate(
     letter: &DeadLetter,
     record: &Record,
 ) -> rusqlite::Result<Option<String>> {
-    let Some(fate) = letter.fate() else {
+    let Some(fate) = letter.fingerprint() else {
         return Ok(None);
     };
     let of_load = Standing::at_load(&letter.flow, &record.key, fate, None);
     Standing {
         stage: letter.stage,
-        is_told: letter.is_told(),
+        is_told: letter.awaits_fetch(),
         ..of_load
     }
     .letter(transaction)
@@ -235,7 +235,7 @@ fn insert(
         .map(|record| (record.slot, &record.key))
         .unzip();
     let (run, batch) = (letter.run.to_string(), &letter.batch);
-    let fate = letter.fate().map(|fate| fate.0);
+    let fate = letter.fingerprint().map(|fate| fate.0);
     let parameters = params![
         letter.id,
         letter.flow,

@@ -20,8 +20,8 @@ pub(super) async fn claim(
     claim: &Claim,
     ttl: Duration,
 ) -> Result<Vec<ClaimResult>> {
-    let (flow, token, patience) = (claim.flow.clone(), claim.token, claim.patience);
-    let (refuses_mixed, newest_alone) = (claim.refuses_mixed, claim.newest_alone);
+    let (flow, token, patience) = (claim.flow.clone(), claim.token, claim.in_flight_for);
+    let (refuses_mixed, newest_alone) = (claim.same_version_type, claim.latest_only);
     let wanted: Vec<Wanted> = claim
         .entries
         .iter()
@@ -29,7 +29,7 @@ pub(super) async fn claim(
             key: entry.key.clone(),
             version: entry.version.order_key(),
             hash: entry.hash,
-            fate: entry.fate,
+            fate: entry.fingerprint,
             refuses_mixed,
             newest_alone,
         })
@@ -76,7 +76,11 @@ pub(super) async fn settle(
     } = settlement.clone();
     let lost = database.write(move |transaction| {
         let mut lost = Vec::new();
-        for SettledEntry { key, settled } in entries {
+        for SettledEntry {
+            key,
+            state: settled,
+        } in entries
+        {
             if !settle_key(transaction, &flow, token, &key, &settled)? {
                 lost.push(key);
             }

@@ -95,11 +95,11 @@ impl Store for SqliteStore {
         runs::request(&self.database, request).await
     }
 
-    async fn open_run(&self, flow: &str) -> Result<Option<Run>> {
+    async fn next_run(&self, flow: &str) -> Result<Option<Run>> {
         runs::open(&self.database, flow).await
     }
 
-    async fn last_requested(
+    async fn last_request_time(
         &self,
         flow: &str,
         trigger: RunTrigger,
@@ -139,7 +139,7 @@ impl Store for SqliteStore {
         source_keys::count(&self.database, flow, run).await
     }
 
-    async fn has_applied(&self, flow: &str) -> Result<bool> {
+    async fn has_applied_records(&self, flow: &str) -> Result<bool> {
         source_keys::has_applied(&self.database, flow).await
     }
 
@@ -188,7 +188,7 @@ impl Store for SqliteStore {
         ledger::settle(&self.database, settlement).await
     }
 
-    async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
+    async fn resolve_in_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
         ledger::resolve_doubt(&self.database, flow, key, id).await
     }
 
@@ -200,7 +200,7 @@ impl Store for SqliteStore {
         changes::confirm(&self.database, batches).await
     }
 
-    async fn give_up_changes(&self, flow: &str, patience: Duration) -> Result<()> {
+    async fn forget_unconfirmed_changes(&self, flow: &str, patience: Duration) -> Result<()> {
         changes::give_up(&self.database, flow, patience).await
     }
 
@@ -208,7 +208,7 @@ impl Store for SqliteStore {
         changes::forget(&self.database, flow).await
     }
 
-    async fn are_behind(
+    async fn are_blocked(
         &self,
         batch: &Batch,
         fates: &[Option<AttemptFingerprint>],
@@ -224,7 +224,7 @@ impl Store for SqliteStore {
         changes::park(&self.database, batch).await
     }
 
-    async fn take_parked(
+    async fn claim_parked(
         &self,
         flow: &str,
         keys: Option<&[&str]>,
@@ -233,15 +233,15 @@ impl Store for SqliteStore {
         changes::take(&self.database, flow, keys, taking).await
     }
 
-    async fn return_parked(&self, flow: &str, taker: ClaimToken) -> Result<()> {
+    async fn release_parked(&self, flow: &str, taker: ClaimToken) -> Result<()> {
         changes::give_back(&self.database, flow, taker).await
     }
 
-    async fn unpark(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
+    async fn delete_parked(&self, taker: ClaimToken, batches: &[Batch]) -> Result<()> {
         changes::unpark(&self.database, taker, batches).await
     }
 
-    async fn archive(&self, letters: &[DeadLetter]) -> Result<()> {
+    async fn archive_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
         dead_letters::archive(&self.database, letters).await
     }
 
@@ -249,7 +249,7 @@ impl Store for SqliteStore {
         dead_letters::list(&self.database, filter).await
     }
 
-    async fn supersede(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+    async fn supersede_dead_letters(&self, flow: &str, keys: &[&str]) -> Result<u64> {
         changes::supersede(&self.database, flow, keys).await
     }
 
@@ -261,7 +261,7 @@ impl Store for SqliteStore {
         replays::begin(&self.database, replay, letters).await
     }
 
-    async fn begun_replays(&self) -> Result<Vec<Replay>> {
+    async fn unfinished_replays(&self) -> Result<Vec<Replay>> {
         replays::begun(&self.database).await
     }
 
@@ -278,11 +278,11 @@ impl Store for SqliteStore {
         grants::find(&self.database, key).await
     }
 
-    async fn put_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
+    async fn replace_grant(&self, key: &GrantKey, after: i64, sealed: &[u8]) -> Result<bool> {
         grants::put(&self.database, key, after, sealed).await
     }
 
-    async fn refuse_grant(&self, key: &GrantKey, generation: i64) -> Result<bool> {
+    async fn record_grant_refusal(&self, key: &GrantKey, generation: i64) -> Result<bool> {
         grants::refuse(&self.database, key, generation).await
     }
 
@@ -295,15 +295,15 @@ impl Store for SqliteStore {
         slots::reserve(&self.database, system, pace, count).await
     }
 
-    async fn hold_slots(&self, system: &str, length: Duration) -> Result<()> {
+    async fn hold_system(&self, system: &str, length: Duration) -> Result<()> {
         slots::hold(&self.database, system, length).await
     }
 
-    async fn held_for(&self, system: &str) -> Result<Duration> {
+    async fn remaining_hold(&self, system: &str) -> Result<Duration> {
         slots::held_for(&self.database, system).await
     }
 
-    async fn slow_slots(&self, system: &str, since: Duration) -> Result<()> {
+    async fn halve_pace(&self, system: &str, since: Duration) -> Result<()> {
         slots::slow(&self.database, system, since).await
     }
 
@@ -341,7 +341,7 @@ impl Store for SqliteStore {
         alerts::count_dead_letters(&self.database, since).await
     }
 
-    async fn last_success(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
+    async fn last_success_time(&self, flow: &str) -> Result<Option<jiff::Timestamp>> {
         alerts::last_success(&self.database, flow).await
     }
 }

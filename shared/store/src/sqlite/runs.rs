@@ -302,7 +302,12 @@ pub(super) fn add_batches(
     batches: &[(String, u32)],
 ) -> rusqlite::Result<()> {
     batches.iter().try_for_each(|(batch, size)| {
-        merge_batch(transaction, run, batch, SlotOutcomes::waiting(*size).mask())
+        merge_batch(
+            transaction,
+            run,
+            batch,
+            SlotOutcomes::unsettled(*size).mask(),
+        )
     })
 }
 
@@ -374,7 +379,7 @@ fn run_summary(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<RunSu
         error,
         warning: row.get(7)?,
         counts,
-        blocked: changes::blocked(connection, id)?,
+        blocked_by_dead_letters: changes::blocked(connection, id)?,
     })
 }
 

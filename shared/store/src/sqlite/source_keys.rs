@@ -18,10 +18,10 @@ pub(super) fn note(transaction: &Transaction<'_>, page: &PageProgress) -> rusqli
         transaction.prepare_cached(list)?,
         transaction.prepare_cached(forget)?,
     );
-    page.listed
+    page.listed_keys
         .iter()
         .try_for_each(|key| list.execute((&run, key)).map(drop))?;
-    page.forgotten
+    page.deleted_keys
         .iter()
         .try_for_each(|key| forget.execute((&run, key)).map(drop))
 }

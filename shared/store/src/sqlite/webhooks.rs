@@ -53,7 +53,7 @@ fn remember(transaction: &Transaction<'_>, arrival: &WebhookArrival) -> rusqlite
     let sql = "INSERT OR REPLACE INTO deliveries (flow, id, expires_at) VALUES (?1, ?2, ?3)";
     let (mut statement, until) = (
         transaction.prepare_cached(sql)?,
-        values::in_future(arrival.remember),
+        values::in_future(arrival.remembered_for),
     );
     let mut remember =
         |delivery: &DeliveryId| statement.execute((&arrival.flow, delivery.0, until));

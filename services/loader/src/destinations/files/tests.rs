@@ -463,8 +463,8 @@ async fn run_of_one_record(store: &dyn Store) -> RunId {
         run,
         batches: vec![("0.1".into(), 1)],
         checkpoint: serde_json::Value::Null,
-        listed: Vec::new(),
-        forgotten: Vec::new(),
+        listed_keys: Vec::new(),
+        deleted_keys: Vec::new(),
     };
     store.record_page(&lease, &page).await.unwrap();
     store
@@ -492,7 +492,7 @@ async fn notes_are_deleted_once_their_run_has_settled_and_they_are_old() {
         };
         write(&writer, &batch, &records).await;
     }
-    let mut outcomes = SlotOutcomes::waiting(0);
+    let mut outcomes = SlotOutcomes::unsettled(0);
     outcomes.settle(0, Outcome::Created);
     store
         .record_outcomes(settled, "0.1", &outcomes)
@@ -517,7 +517,7 @@ async fn notes_of_other_flows_in_the_same_directory_are_kept() {
     let writer = writer(directory.path(), csv()).await;
     let store = store(directory.path()).await;
     let run = run_of_one_record(&*store).await;
-    let mut outcomes = SlotOutcomes::waiting(0);
+    let mut outcomes = SlotOutcomes::unsettled(0);
     outcomes.settle(0, Outcome::Created);
     store.record_outcomes(run, "0.1", &outcomes).await.unwrap();
     let batch = Batch {

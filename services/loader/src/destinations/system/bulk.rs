@@ -50,7 +50,7 @@ impl<'a> PlannedBulkRequest<'a> {
         items: &'a [WriteItem<'a>],
     ) -> Result<PlannedBulkRequest<'a>, Failure> {
         let template = writer.template(action).ok_or_else(no_request)?;
-        let batch = writer.requests.for_many(template).ok_or_else(no_request)?;
+        let batch = writer.requests.batch_for(template).ok_or_else(no_request)?;
         Ok(PlannedBulkRequest {
             request: fill(writer, template, items)?,
             writer,
@@ -74,7 +74,7 @@ fn fill<'a>(
     let answers = &writer.requests.answers;
     let mut request = writer
         .client
-        .call(template, answers, &input, &variables(writer))?;
+        .prepare(template, answers, &input, &variables(writer))?;
     request.body = request.body.or_else(|| Some(record_list(items)));
     request.needs_body = false;
     request.permit = items.first().map(|item| item.permit).unwrap_or_default();

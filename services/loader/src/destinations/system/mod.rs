@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use pomost_expression::{Expression, Value, Variables, scalar_name};
 use pomost_http::{CircuitBreaker, Failure, FailureClass, SystemClient};
 use pomost_models::Lane;
-use pomost_project::flow::{RequestTemplate, UpdateRequest, WriteRequests};
+use pomost_project::flow::{RequestTemplate, SystemDestination, UpdateRequest};
 
 use super::{DestinationWriter, PlannedWrite, RecordAction, WriteItem};
 use crate::decide::{Capabilities, CreateIdempotency};
@@ -22,7 +22,7 @@ use record::PlannedRequest;
 #[derive(Clone)]
 pub(super) struct SystemWriter {
     flow: String,
-    requests: Arc<WriteRequests>,
+    requests: Arc<SystemDestination>,
     client: SystemClient,
 }
 
@@ -42,7 +42,7 @@ impl DestinationWriter for SystemWriter {
         let template = self
             .template(action)
             .filter(|_| action != RecordAction::LookUp)?;
-        self.requests.for_many(template).map(|batch| batch.size)
+        self.requests.batch_for(template).map(|batch| batch.size)
     }
 
     fn concurrency(&self) -> usize {
@@ -77,7 +77,7 @@ impl DestinationWriter for SystemWriter {
 impl SystemWriter {
     pub(super) fn new(
         flow: &str,
-        requests: Arc<WriteRequests>,
+        requests: Arc<SystemDestination>,
         client: SystemClient,
     ) -> SystemWriter {
         SystemWriter {
@@ -137,7 +137,7 @@ impl SystemWriter {
     }
 }
 
-fn create_idempotency(requests: &WriteRequests) -> CreateIdempotency {
+fn create_idempotency(requests: &SystemDestination) -> CreateIdempotency {
     let has_header = requests
         .create
         .as_ref()

@@ -27,7 +27,7 @@ impl SystemWriter {
         let variables = self.variables(item, id);
         let request = self
             .client
-            .call(template, &self.requests.answers, &input, &variables)?;
+            .prepare(template, &self.requests.answers, &input, &variables)?;
         Ok(OutgoingRequest {
             permit: item.permit,
             ..request

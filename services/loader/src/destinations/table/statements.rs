@@ -72,7 +72,7 @@ fn probe(column: &TableColumn) -> String {
 
 fn definitions(columns: &[TableColumn]) -> String {
     let definition =
-        |column: &TableColumn| format!("{} {}", quoted(&column.name), column.kind.as_sql());
+        |column: &TableColumn| format!("{} {}", quoted(&column.name), column.column_type.as_sql());
     columns
         .iter()
         .map(definition)
@@ -103,7 +103,7 @@ mod tests {
     fn every_name_is_quoted() {
         let column = |name: &str, kind| TableColumn {
             name: name.into(),
-            kind,
+            column_type: kind,
         };
         let table = TableDestination {
             database: "postgres://localhost/x".into(),

@@ -117,7 +117,7 @@ impl Scene {
     /// The outage that the store was told of.
     pub(crate) async fn outage(&self) -> Outage {
         loop {
-            let outages = self.context.store().outages(Outage::REMEMBERED).await;
+            let outages = self.context.store().outages(Outage::FORGOTTEN_AFTER).await;
             if let Some(outage) = outages.unwrap().pop() {
                 return outage;
             }

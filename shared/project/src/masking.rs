@@ -40,7 +40,7 @@ const CUT_WITHIN: &str = "...";
 /// A text in which each of the values is hidden, however it is written there: as it is, on one line, escaped as
 /// JSON and HTML escape it, percent-encoded as in a URL or a form. Whoever is sent a value may quote it in any of
 /// these, or in one case. Where the text is cut off, so may be a value.
-pub fn hide<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
+pub fn mask_values<'v>(values: impl IntoIterator<Item = &'v str>, text: &str) -> String {
     let mut writings: Vec<String> = values.into_iter().flat_map(writings).collect();
     // A value that holds another one goes first, or its rest would be left standing.
     writings.sort_by_key(|writing| Reverse(writing.len()));
@@ -189,7 +189,7 @@ mod tests {
             "Ż&apos;a/b@c.pl &amp; &quot;d&quot; e",
         ] {
             assert_eq!(
-                hide([value], &format!("no {written}, sorry")),
+                mask_values([value], &format!("no {written}, sorry")),
                 "no ***, sorry"
             );
         }
@@ -199,9 +199,13 @@ mod tests {
     fn a_value_that_was_cut_off_is_hidden_however_it_is_written() {
         let value = "a\"b@c.pl";
         for cut in ["a\"b@", r#"a\"b@c."#, "a%22b%40c", "a&quot;b"] {
-            assert_eq!(hide([value], &format!("no {cut}…")), "no ***…", "{cut}");
+            assert_eq!(
+                mask_values([value], &format!("no {cut}…")),
+                "no ***…",
+                "{cut}"
+            );
         }
-        assert_eq!(hide([value], "no a\"…"), "no a\"…");
+        assert_eq!(mask_values([value], "no a\"…"), "no a\"…");
     }
 
     #[test]
@@ -213,7 +217,7 @@ mod tests {
             "jan...kowal...\") and number (1",
             "JAN...KOWAL...",
         ] {
-            let hidden = hide([value], &format!("string (\"{quoted} cannot be added"));
+            let hidden = mask_values([value], &format!("string (\"{quoted} cannot be added"));
             assert!(
                 !hidden.to_lowercase().contains("jan") && !hidden.to_lowercase().contains("kow"),
                 "{hidden}"
@@ -223,27 +227,30 @@ mod tests {
                 "{hidden}"
             );
         }
-        assert_eq!(hide([value], "wait... then ja..."), "wait... then ja...");
+        assert_eq!(
+            mask_values([value], "wait... then ja..."),
+            "wait... then ja..."
+        );
     }
 
     #[test]
     fn a_value_in_capitals_or_small_letters_is_hidden() {
         assert_eq!(
-            hide(["Łucja Nowak"], "no ŁUCJA NOWAK, no łucja nowak"),
+            mask_values(["Łucja Nowak"], "no ŁUCJA NOWAK, no łucja nowak"),
             "no ***, no ***"
         );
     }
 
     #[test]
     fn a_value_of_several_lines_is_hidden_on_one() {
-        assert_eq!(hide(["a  b\nc"], "no a b c"), "no ***");
-        assert_eq!(hide([""], "no"), "no");
+        assert_eq!(mask_values(["a  b\nc"], "no a b c"), "no ***");
+        assert_eq!(mask_values([""], "no"), "no");
     }
 
     #[test]
     fn the_longest_goes_first() {
         assert_eq!(
-            hide(["abc", "abc&def"], "abc&def abc abc%26def"),
+            mask_values(["abc", "abc&def"], "abc&def abc abc%26def"),
             "*** *** ***"
         );
     }

@@ -18,7 +18,7 @@ impl AttemptFingerprint {
     pub fn of(flow_version: &str, stage: Stage, record: &Record) -> AttemptFingerprint {
         let (op, version) = (
             record.op.as_str(),
-            record.version.given().unwrap_or_default(),
+            record.version.source_text().unwrap_or_default(),
         );
         let mut digest = Sha256::new();
         for part in [
@@ -41,7 +41,7 @@ impl AttemptFingerprint {
 fn made_of_it(stage: Stage, record: &Record) -> &str {
     match record.source {
         None => "",
-        Some(_) if record.is_told(stage) => "told",
+        Some(_) if record.awaits_fetch(stage) => "told",
         Some(_) => record.data.get(),
     }
 }
@@ -67,7 +67,8 @@ mod tests {
     }
 
     fn read(row: usize, version: &str) -> Version {
-        Version::new(version).extracted(&Version::of_extraction(uuid::Uuid::now_v7(), row))
+        Version::new(version)
+            .with_extraction_order(&Version::of_extraction(uuid::Uuid::now_v7(), row))
     }
 
     fn of(flow: &str, record: &Record) -> AttemptFingerprint {
