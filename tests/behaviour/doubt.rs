@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use pomost_models::DeadLetterReason;
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::{
+    late::with_timeout,
+    support::{Flow, LOOKUP, Reply, World, outcomes},
+};
 
 const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
@@ -22,6 +25,7 @@ fn idempotent() -> Flow {
 /// A world in which `a` was made once, and then the shop lost it.
 async fn world_that_lost_a_thing(flow: Flow) -> (World, crate::support::Rows) {
     let (world, rows) = World::with_rows(thing(1), flow).await;
+    with_timeout(&world, "1s");
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     world.shop.empty();
     world.shop.server.forget();

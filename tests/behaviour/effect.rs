@@ -4,7 +4,10 @@ use futures_util::future::join_all;
 use pomost_models::DeadLetterReason;
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::{
+    late::with_timeout,
+    support::{Flow, LOOKUP, Reply, World, outcomes},
+};
 
 fn thing(n: u32) -> [serde_json::Value; 1] {
     [json!({"key": "a", "n": n})]
@@ -331,6 +334,7 @@ async fn after_an_update_that_failed_the_content_before_it_is_sent_again() {
             ..Flow::default()
         };
         let (world, rows) = World::with_rows([json!({"key": "a", "v": 1, "n": 1})], flow).await;
+        with_timeout(&world, "1s");
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
         rows.set([json!({"key": "a", "v": 2, "n": 2})]);
         world

@@ -1,14 +1,21 @@
 //! What takes effect at the destination after it was given up.
 
+use std::time::Duration;
+
 use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming, Shop, ShopOptions};
 use serde_json::json;
+use tokio::time::{Instant, sleep_until};
 
 use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
 
 /// A customer as the sandbox takes it.
 fn customer() -> serde_json::Value {
+    customer_named("Jan Kos")
+}
+
+fn customer_named(name: &str) -> serde_json::Value {
     json!({
-        "key": "x-1", "external_id": "x-1", "email": "jan@example.com", "name": "Jan Kos", "customer_since": "2019-11-12",
+        "key": "x-1", "external_id": "x-1", "email": "jan@example.com", "name": name, "customer_since": "2019-11-12",
         "balance": 0, "newsletter": true, "sms": false,
     })
 }
@@ -18,10 +25,19 @@ update: { request: "PUT /customers/{$id}" }
 lookup: { request: "GET /customers?email={.email}", id: ".customers[0].id" }"#;
 
 /// Has requests to the shop given up after so long.
-fn with_timeout(world: &World, timeout: &str) {
+pub(crate) fn with_timeout(world: &World, timeout: &str) {
     world.write(
         "systems/shop.yaml",
         &format!("{}timeout: {timeout}\n", world.system("shop")),
+    );
+}
+
+/// Has the flow load into the sandbox, whose requests are given up after 5 s.
+fn loads_into(world: &World, shop: &Shop) {
+    let auth = "auth: { api_key: { header: X-Api-Key, value: \"${TOKEN}\" } }\ntimeout: 5s";
+    world.write(
+        "systems/shop.yaml",
+        &format!("system: shop\nbase_url: {}\n{auth}\n", shop.url()),
     );
 }
 
@@ -43,15 +59,56 @@ async fn a_create_that_takes_effect_after_it_was_given_up_is_not_made_twice() {
         ..Flow::default()
     };
     let (world, _) = World::with_rows([customer()], flow).await;
-    let auth = "auth: { api_key: { header: X-Api-Key, value: \"${TOKEN}\" } }\ntimeout: 5s";
-    world.write(
-        "systems/shop.yaml",
-        &format!("system: shop\nbase_url: {}\n{auth}\n", shop.url()),
-    );
+    loads_into(&world, &shop);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
         (shop.counts().created, shop.snapshot().customers.len()),
         (1, 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_takes_effect_after_it_was_given_up_does_not_undo_a_newer_one() {
+    let shop = Shop::start(ShopOptions {
+        key: "secret-of-the-tests".to_owned(),
+        ..ShopOptions::default()
+    })
+    .await
+    .unwrap();
+    let flow = Flow {
+        writes: CUSTOMERS,
+        transform: "map: del(.key)",
+        ..Flow::default()
+    };
+    let (world, rows) = World::with_rows([customer()], flow).await;
+    loads_into(&world, &shop);
+    assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
+    let late = FaultAction::EffectAfter { ms: 3_000 };
+    shop.set_faults(FaultPlan::only(
+        Fault::new(FaultTiming::Next(1), late).on("PUT"),
+    ));
+    let running = world.start().await;
+    rows.set([customer_named("Jan Kos-Maj")]);
+    let given_up = running.request(None).await;
+    pomost_tests::eventually(async || match shop.counts().struck {
+        0 => Err("the update was not made"),
+        _ => Ok(()),
+    })
+    .await;
+    let has_taken_effect = Instant::now() + Duration::from_millis(3_500);
+    rows.set([customer_named("Jan Maj")]);
+    let newer = running.request(None).await;
+    assert_eq!(outcomes(&running.ended(newer).await), [("updated", 1)]);
+    running.ended(given_up).await;
+    running.stop().await;
+    sleep_until(has_taken_effect).await;
+    let customers = shop.snapshot().customers;
+    let [customer] = &customers[..] else {
+        panic!("{customers:?}");
+    };
+    assert!(
+        customer.customer.get().contains(r#""Jan Maj""#),
+        "{customer:?}"
     );
 }
 

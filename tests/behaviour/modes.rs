@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::{
+    late::with_timeout,
+    support::{Flow, LOOKUP, Reply, World, outcomes},
+};
 
 const CREATES: &str = "create: { request: POST /things, id: .id }";
 const UPDATES: &str = "update: { request: \"PUT /things/{$id}\" }";
@@ -192,6 +195,7 @@ async fn a_put_that_broke_off_is_repeated_whatever_it_puts() {
             ..Flow::default()
         };
         let (world, rows) = World::with_rows(thing(1), flow).await;
+        with_timeout(&world, "1s");
         // The first is not charged: it may be an outage's.
         world.shop.lose_answers("PUT", 2, || Reply::BreakOff);
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
@@ -213,6 +217,7 @@ async fn a_post_under_its_key_that_broke_off_is_cleared_up_by_an_update() {
             },
         )
         .await;
+        with_timeout(&world, "1s");
         if took_place {
             world.shop.put("a", json!({"key": "a"}));
         }

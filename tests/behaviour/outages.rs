@@ -141,6 +141,31 @@ async fn a_system_that_nobody_listens_for_is_down_as_well() {
     down(&backends, &[]).await;
 }
 
+/// Its messages stay in their queue, but for one at a time to try with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_cannot_be_written_is_an_outage_that_ends_by_itself() {
+    let (world, _) = world(Flow::default()).await;
+    world.write(
+        "flows/things.yaml",
+        "flow: things\nextract: { system: source, request: GET /rows, records: '.rows[]', key: .key }\n\
+         batch_size: 2\nload:\n  retry: { attempts: 1 }\n  files: { directory: reports, format: jsonl }\n",
+    );
+    world.write("reports", "not a directory");
+    let running = world.start().await;
+    let run = running.request(None).await;
+    let backends = world.backends().await;
+    let why = down(&backends, &["things (files)"]).await.remove(0);
+    assert!(why.starts_with("the directory "), "{why}");
+    std::fs::remove_file(world.directory().join("reports")).unwrap();
+    assert_eq!(
+        outcomes(&running.ended(run).await),
+        [("created", ROWS as u64)]
+    );
+    running.stop().await;
+    down(&backends, &[]).await;
+    assert!(world.dead().await.is_empty());
+}
+
 /// Its runs come to their end, one after the other, and all the while the shop is asked hardly anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_flows_go_on_while_a_system_is_down() {

@@ -32,7 +32,9 @@ pub use clock::Clock;
 #[cfg(feature = "testing")]
 pub use clock::ManualClock;
 pub use failure::{Failure, FailureClass, RequestEffect};
-pub use policy::{AttemptCharging, BreakerTiming, FailureSummary, RetryKey, RetryPolicy};
+pub use policy::{
+    AttemptCharging, BreakerTiming, CircuitBreaker, FailureSummary, RetryKey, RetryPolicy,
+};
 pub use request::{OutgoingRequest, SendPermit};
 pub use response::{
     Response, StreamLimits, StreamedResponse, UnreadableBody, content_type, is_without_content,

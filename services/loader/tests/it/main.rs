@@ -1,4 +1,4 @@
-//! What the loader does with a PostgreSQL table, at `POMOST_TEST_DATABASE_URL`.
+//! The loader with a PostgreSQL table as its destination, at `POMOST_TEST_DATABASE_URL`.
 
 #![allow(clippy::unwrap_used)]
 

@@ -77,7 +77,7 @@ impl<'a> RequestExchange<'a> {
             ..
         } = self.client;
         let _place = in_flight.enter(*lane).await;
-        let fingerprint = || self.request.fingerprint();
+        let fingerprint = || Some(self.request.fingerprint());
         breaker.admit(|| self.place(), fingerprint, attempts).await
     }
 

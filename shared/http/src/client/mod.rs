@@ -126,23 +126,20 @@ impl SystemClient {
         self.breaker.until_ready().await;
     }
 
-    /// Says which failures of a batch count towards its attempts, if its requests began at a
-    /// moment. Records that fail only when they are retried may be the reason why the system goes
-    /// down, so the first try alone is free while the system may be down.
+    /// Says which failures of a batch count towards its attempts
+    /// ([`CircuitBreaker::attempt_charging`]).
     pub fn attempt_charging(
         &self,
         batch: &Batch,
         began: Instant,
         was_down: bool,
     ) -> AttemptCharging {
-        let is_first_try = batch.attempt == 0 && batch.waits == 0;
-        if was_down || (is_first_try && self.may_have_been_down_since(began)) {
-            AttemptCharging::NoFailure
-        } else if self.has_been_down_since(began) {
-            AttemptCharging::FirstFailure
-        } else {
-            AttemptCharging::EveryFailure
-        }
+        self.breaker.attempt_charging(batch, began, was_down)
+    }
+
+    /// Returns the circuit breaker that all requests to the system pass.
+    pub fn breaker(&self) -> &CircuitBreaker {
+        &self.breaker
     }
 
     /// Makes the request of a flow's template for an input.

@@ -11,8 +11,7 @@ mod in_flight;
 mod pace;
 mod retries;
 
-pub use circuit_breaker::BreakerTiming;
-pub(crate) use circuit_breaker::CircuitBreaker;
+pub use circuit_breaker::{BreakerTiming, CircuitBreaker};
 pub(crate) use holds::SystemHold;
 pub(crate) use in_flight::{InFlightLimit, LoadSign};
 pub(crate) use pace::{NoSlot, RequestPace};

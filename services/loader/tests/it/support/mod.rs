@@ -1,22 +1,24 @@
-//! A schema for a test, and a loader that writes into it.
+//! A schema for each test, and a loader that writes into it.
 
 mod scene;
+mod switch;
 
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) use scene::{Scene, batch, deleted, record};
+pub(crate) use switch::SwitchedDatabase;
 
-/// A schema that nobody else has.
+/// A schema of its own for a test.
 #[derive(Clone)]
-pub(crate) struct Schema {
+pub(crate) struct TestSchema {
     pub(crate) name: String,
 }
 
 /// Runs the work and drops the schema, also when the work panics.
 pub(crate) async fn in_a_schema<Running: Future<Output = ()>>(
-    work: impl FnOnce(Schema) -> Running,
+    work: impl FnOnce(TestSchema) -> Running,
 ) {
-    let schema = Schema {
+    let schema = TestSchema {
         name: format!("test_{}", uuid::Uuid::new_v4().simple()),
     };
     connect()
@@ -36,7 +38,7 @@ pub(crate) async fn in_a_schema<Running: Future<Output = ()>>(
     }
 }
 
-impl Schema {
+impl TestSchema {
     /// A connection that looks into the schema first.
     pub(crate) async fn client(&self) -> Client {
         let client = connect().await;
@@ -65,7 +67,7 @@ impl Schema {
             .collect()
     }
 
-    /// How many connections of an application wait for a lock.
+    /// Counts the connections of an application that wait for a lock.
     pub(crate) async fn waiting(&self, application: &str) -> i64 {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
         self.client()

@@ -8,16 +8,17 @@ use std::{
 
 use pomost_broker::Queue;
 use pomost_http::SystemClients;
-use pomost_loader::{destination::Destination, handler::LoadHandler, turns::Turns};
-use pomost_models::{Batch, DeadLetter, Operation, Record, RunId, Stage, Version};
+use pomost_loader::{ChangeOrdering, Destination, LoadHandler};
+use pomost_models::{Batch, DeadLetter, Lane, Operation, Record, RunId, Stage, Version};
 use pomost_project::{Project, environment::Environment};
 use pomost_runtime::{Backends, ServiceContext, worker::MessageHandler};
+use pomost_store::Outage;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::{Schema, url};
+use super::{TestSchema, url};
 
 /// A loader of the flow `sales` into the table `sales`.
 pub(crate) struct Scene {
@@ -27,12 +28,17 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) async fn new(schema: &Schema, columns: &str, more: &str) -> Scene {
+    pub(crate) async fn new(schema: &TestSchema, columns: &str, more: &str) -> Scene {
         Scene::at(&url(), schema, columns, more).await
     }
 
     /// A loader that knows the database by another URL.
-    pub(crate) async fn at(database: &str, schema: &Schema, columns: &str, more: &str) -> Scene {
+    pub(crate) async fn at(
+        database: &str,
+        schema: &TestSchema,
+        columns: &str,
+        more: &str,
+    ) -> Scene {
         let more = format!("columns: {columns}\n    {more}");
         Scene::with_file(database, schema, "note.txt", "", &more).await
     }
@@ -40,7 +46,7 @@ impl Scene {
     /// A loader with a file in its project, and with these lines in `load.table`.
     pub(crate) async fn with_file(
         database: &str,
-        schema: &Schema,
+        schema: &TestSchema,
         file: &str,
         content: &str,
         more: &str,
@@ -71,22 +77,25 @@ impl Scene {
         let project = Project::load(directory.path(), &environment)
             .unwrap_or_else(|problems| panic!("{problems}"));
         let backends = Backends::embedded(directory.path()).await.unwrap();
-        let (claim_ttl, shutdown) = (Duration::from_secs(30), CancellationToken::new());
+        let (claim, shutdown) = (Duration::from_secs(30), CancellationToken::new());
         let context = ServiceContext {
             project: Arc::new(project),
             backends,
-            claim_ttl,
+            claim_ttl: claim,
             shutdown,
         };
         context.declare().await.unwrap();
         let clients = SystemClients::new(&context.project, &context.backends.store).unwrap();
         let flow = context.project.flows["sales"].clone();
-        let destination = Destination::of(&flow, &clients).unwrap();
-        let turns = Arc::new(Turns::new(context.clone(), destination.flow.clone()));
+        let destination = Destination::of(&flow, &clients, &context.backends.store).unwrap();
+        let change_ordering = Arc::new(ChangeOrdering::new(
+            context.clone(),
+            destination.flow.clone(),
+        ));
         let handler = LoadHandler {
             context: context.clone(),
             destination,
-            turns,
+            change_ordering,
         };
         Scene {
             context,
@@ -95,14 +104,35 @@ impl Scene {
         }
     }
 
+    /// True while the flow takes no batches, since its destination is down.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.handler.backpressure().is_closed()
+    }
+
+    /// Waits until it is time to try if the destination is back.
+    pub(crate) async fn ready(&self) {
+        self.handler.backpressure().until_ready().await;
+    }
+
+    /// The outage that the store was told of.
+    pub(crate) async fn outage(&self) -> Outage {
+        loop {
+            let outages = self.context.store().outages(Outage::FORGOTTEN_AFTER).await;
+            if let Some(outage) = outages.unwrap().pop() {
+                return outage;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Loads a batch.
     pub(crate) async fn load(&self, batch: Batch) {
         self.handler.handle(batch).await.unwrap();
     }
 
-    /// What the loader logs of a record that the table does not take.
+    /// Returns what the loader logs about a record that the table does not take.
     pub(crate) async fn refusal(&self, record: Record) -> String {
-        let log = Log::default();
+        let log = CapturedLog::default();
         let to_log = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_max_level(Level::TRACE)
@@ -119,7 +149,7 @@ impl Scene {
         letters.remove(0)
     }
 
-    /// The next batch that comes again.
+    /// The next batch that is retried.
     pub(crate) async fn waits(&self) -> Batch {
         self.take(&Queue::work(Stage::Load, "sales")).await
     }
@@ -136,7 +166,21 @@ impl Scene {
 pub(crate) fn batch(records: impl IntoIterator<Item = Record>) -> Batch {
     let number = |(slot, record)| Record { slot, ..record };
     let records: Vec<Record> = (0..).zip(records).map(number).collect();
-    Batch::new("sales", RunId::generate(), "0.0", records)
+    let (run, id, size) = (
+        RunId::generate(),
+        "0.0".to_owned(),
+        u32::try_from(records.len()).unwrap(),
+    );
+    Batch {
+        flow: "sales".into(),
+        run,
+        id: id.into(),
+        size,
+        attempt: 0,
+        waits: 0,
+        lane: Lane::Live,
+        records,
+    }
 }
 
 pub(crate) fn record(key: &str, data: &str) -> Record {
@@ -159,17 +203,17 @@ pub(crate) fn deleted(key: &str) -> Record {
     }
 }
 
-/// What was logged.
+/// Collects what is logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl Log {
+impl CapturedLog {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-impl io::Write for Log {
+impl io::Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -179,10 +223,10 @@ impl io::Write for Log {
     }
 }
 
-impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
-    type Writer = Log;
+impl tracing_subscriber::fmt::MakeWriter<'_> for CapturedLog {
+    type Writer = CapturedLog;
 
-    fn make_writer(&self) -> Log {
+    fn make_writer(&self) -> CapturedLog {
         self.clone()
     }
 }

@@ -219,7 +219,8 @@ impl HealthSign {
             FailureClass::Unreachable | FailureClass::Transient | FailureClass::Unauthorised => {
                 HealthSign::Down(failure.retry_after)
             }
-            FailureClass::Throttled if failure.status == Some(503) => {
+            // A database or a directory that is not ready has no status to say so by.
+            FailureClass::Throttled if matches!(failure.status, None | Some(503)) => {
                 HealthSign::Down(failure.retry_after)
             }
             FailureClass::Gone | FailureClass::Conflict | FailureClass::Invalid
@@ -458,6 +459,7 @@ mod tests {
             (FailureClass::Transient, Some(500)),
             (FailureClass::Unauthorised, Some(403)),
             (FailureClass::Throttled, Some(503)),
+            (FailureClass::Throttled, None),
         ] {
             assert_eq!(sign(class, status, false), DOWN, "{class:?} {status:?}");
             assert_eq!(

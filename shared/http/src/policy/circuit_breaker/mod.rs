@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
+use pomost_models::Batch;
 use pomost_store::Store;
 use tokio::{sync::watch, time::Instant};
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::{Clock, Failure, FailureClass, metrics};
+use crate::{AttemptCharging, Clock, Failure, FailureClass, metrics};
 use breaker_state::{BreakerChange, BreakerState, HealthSign, RequestTicket};
 use outage_reporter::OutageReporter;
 use probe_lease::ProbeLease;
@@ -51,9 +52,9 @@ impl Default for BreakerTiming {
     }
 }
 
-/// Stands before a system. While that is down, requests are turned away, but for one probe at a
-/// time.
-pub(crate) struct CircuitBreaker {
+/// Stands before a system, a database or a directory. While that is down, requests are turned away,
+/// but for one probe at a time.
+pub struct CircuitBreaker {
     system: String,
     store: Arc<dyn Store>,
     clock: Clock,
@@ -88,7 +89,7 @@ enum SystemHealth {
 
 impl CircuitBreaker {
     /// Makes the breaker of a system. Outages are reported to the store.
-    pub(crate) fn new(
+    pub fn new(
         system: &str,
         store: &Arc<dyn Store>,
         clock: &Clock,
@@ -116,12 +117,13 @@ impl CircuitBreaker {
         }
     }
 
-    /// Makes a request, or turns it away without sending it. Failures begin with `place`; requests
-    /// that say the same have one `fingerprint`.
-    pub(crate) async fn admit<T>(
+    /// Makes a request, or turns it away without sending it. Failures begin with `place`. Requests
+    /// that say the same have one `fingerprint`, none where they cannot be told apart; without one
+    /// no record is suspected of bringing the system down.
+    pub async fn admit<T>(
         &self,
         place: impl Fn() -> String,
-        fingerprint: impl Fn() -> u64,
+        fingerprint: impl Fn() -> Option<u64>,
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let turned_away = |left| self.turned_away(&place(), left);
@@ -158,30 +160,49 @@ impl CircuitBreaker {
         }
     }
 
+    /// Says which failures of a batch count towards its attempts, if its requests began at a
+    /// moment. Records that fail only when they are retried may be the reason why the system goes
+    /// down, so the first try alone is free while the system may be down.
+    pub fn attempt_charging(
+        &self,
+        batch: &Batch,
+        began: Instant,
+        was_down: bool,
+    ) -> AttemptCharging {
+        let is_first_try = batch.attempt == 0 && batch.waits == 0;
+        if was_down || (is_first_try && self.may_have_been_down_since(began)) {
+            AttemptCharging::NoFailure
+        } else if self.has_been_down_since(began) {
+            AttemptCharging::FirstFailure
+        } else {
+            AttemptCharging::EveryFailure
+        }
+    }
+
     /// Returns true if the system has been down since a moment.
-    pub(crate) fn has_been_down_since(&self, then: Instant) -> bool {
+    pub fn has_been_down_since(&self, then: Instant) -> bool {
         self.judgement().state.has_been_open_since(then)
     }
 
     /// Returns true if the system has been down since a moment, or may be now.
-    pub(crate) fn may_have_been_down_since(&self, then: Instant) -> bool {
+    pub fn may_have_been_down_since(&self, then: Instant) -> bool {
         self.judgement().state.may_have_been_open_since(then)
     }
 
     /// Returns true while the system is down.
-    pub(crate) fn is_down(&self) -> bool {
+    pub fn is_down(&self) -> bool {
         matches!(*self.health.borrow(), SystemHealth::Down { .. })
     }
 
     /// Waits until the system is down, or until it is up.
-    pub(crate) async fn until_down(&self, down: bool) {
+    pub async fn until_down(&self, down: bool) {
         let is_so = |health: &SystemHealth| matches!(health, SystemHealth::Down { .. }) == down;
         // The sender is held here, so this ends only when it is so.
         let _ = self.health.subscribe().wait_for(is_so).await;
     }
 
     /// Waits until a request would be sent: the system is up, or a probe is due.
-    pub(crate) async fn until_ready(&self) {
+    pub async fn until_ready(&self) {
         let mut health = self.health.subscribe();
         loop {
             let seen = health.borrow_and_update().clone();
@@ -229,7 +250,10 @@ impl CircuitBreaker {
 
     /// Notes a failed probe, if the record may be at fault. Returns true if the same request has
     /// failed for too long.
-    fn is_of_suspect(&self, failure: &Failure, fingerprint: u64) -> bool {
+    fn is_of_suspect(&self, failure: &Failure, fingerprint: Option<u64>) -> bool {
+        let Some(fingerprint) = fingerprint else {
+            return false;
+        };
         let may_be_of_record = failure.class == FailureClass::Transient && !failure.not_sent;
         let now = self.clock.now();
         may_be_of_record && self.judgement().suspects.has_failed(fingerprint, now)
