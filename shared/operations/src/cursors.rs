@@ -60,9 +60,9 @@ pub(crate) fn check_beginning(
     stored: Option<&str>,
     value: &str,
 ) -> std::result::Result<(), String> {
-    cursor::check(cursor, stored, value)?;
+    cursor::check_start(cursor, stored, value)?;
     let clock = extract.timezone.as_ref().into();
-    match cursor.value().is_some() && cursor::is_later(value, Timestamp::now(), clock) {
+    match cursor.value().is_some() && cursor::is_certainly_later(value, Timestamp::now(), clock) {
         false => Ok(()),
         true => Err(format!(
             "{value:?} is a time to come: what changes until then would not be read"

@@ -117,7 +117,7 @@ impl KnownOutages {
     async fn refresh(&mut self, store: &dyn Store) -> Result<()> {
         let is_recent = |looked_at: Instant| looked_at.elapsed() < OUTAGE_LOOK_INTERVAL;
         if !self.looked_at.is_some_and(is_recent) {
-            self.outages = store.outages(Outage::REMEMBERED).await?;
+            self.outages = store.outages(Outage::FORGOTTEN_AFTER).await?;
             self.looked_at = Some(Instant::now());
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! Nothing here prints. Every result is a typed value that can be serialised, with sensitive values masked, and what
 //! takes long tells its progress by typed events. The command line prints both; another front end may send them.
 //!
-//! Reading order: [`open`] (the project and its backends), [`runs`] and [`follow`], [`letters`] and [`replay`],
+//! RowRules order: [`open`] (the project and its backends), [`runs`] and [`follow`], [`letters`] and [`replay`],
 //! [`cursors`], [`systems`].
 
 pub mod cursors;

@@ -66,7 +66,7 @@ pub async fn status(
     flow: Option<&str>,
     limit: u32,
 ) -> Result<StatusReport> {
-    let outages = store.outages(Outage::REMEMBERED).await?;
+    let outages = store.outages(Outage::FORGOTTEN_AFTER).await?;
     let runs = store.runs(flow, limit).await?;
     let project = match outages.is_empty() {
         true => None,
@@ -152,7 +152,7 @@ impl From<RunSummary> for RunReport {
             extracted_at: run.extracted_at,
             records: run.counts.records,
             waiting: run.counts.waiting,
-            blocked: run.blocked,
+            blocked: run.blocked_by_dead_letters,
             outcomes: run.counts.outcomes,
             error: run.error,
             warning: run.warning,
@@ -168,7 +168,7 @@ impl From<&Outage> for SystemOutage {
             class: outage.class.clone(),
             reason: outage.reason.clone(),
             since: outage.since,
-            is_of_credentials: outage.is_of_credentials(),
+            is_of_credentials: outage.is_unauthorised(),
         }
     }
 }
@@ -203,7 +203,7 @@ mod tests {
                 waiting,
                 outcomes: BTreeMap::from([(Outcome::Created, 10)]),
             },
-            blocked,
+            blocked_by_dead_letters: blocked,
         }
     }
 

@@ -26,7 +26,7 @@ pub async fn resume(store: &dyn Store, project: &Project, system: &str) -> Resul
             project.systems.keys(),
         ));
     }
-    let held_for = store.held_for(system).await?;
+    let held_for = store.remaining_hold(system).await?;
     store.release_hold(system).await?;
     Ok(ResumedSystem {
         system: system.to_owned(),

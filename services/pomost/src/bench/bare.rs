@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt, stream};
 use pomost_expression::{Value, Variables, given};
-use pomost_extractor::{extraction::Source, position::Position, rows};
+use pomost_extractor::{paging::PagePosition, rows, source::Source};
 use pomost_http::{OutgoingRequest, SystemClient, SystemClients};
 use pomost_models::{Operation, Record, RunId, Version};
 use pomost_project::{Flow, Project, flow::LoadTarget};
@@ -48,20 +48,20 @@ pub async fn bodies(
         .as_ref()
         .context("the flow reads nothing")?;
     let (run, mut records) = (RunId::generate(), Vec::new());
-    let mut position = Some(Position::first(&listing.paginate));
+    let mut position = Some(PagePosition::first(&listing.paginate));
     while let Some(here) = position {
-        let mut page = source.open(listing, &here, &variables).await?;
+        let mut page = source.open_page(listing, &here, &variables).await?;
         for row in page.all_rows().await? {
             records.extend(mapped(&flow, run, row, &variables));
         }
-        position = page.next()?;
+        position = page.next_position()?;
     }
     Ok(records)
 }
 
 /// The records that a row is mapped to: none where the row is no record, or is refused.
 fn mapped(flow: &Flow, run: RunId, row: Value, variables: &Variables) -> Vec<Record> {
-    let read = rows::row(flow, row, Version::new(""), variables);
+    let read = rows::read_row(flow, row, Version::new(""), variables);
     match read {
         Ok(row) if row.record.op == Operation::Upsert => {
             pomost_transformer::map::transform(flow, run, row.record).unwrap_or_default()

@@ -211,7 +211,7 @@ async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<(
             .run(run)
             .await?
             .and_then(|summary| summary.extracted_at);
-        let is_down = !store.outages(Outage::REMEMBERED).await?.is_empty();
+        let is_down = !store.outages(Outage::FORGOTTEN_AFTER).await?.is_empty();
         if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING_TIME >= read_at) {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use pomost_extractor::{Scheduling, webhook::Receiver};
+use pomost_extractor::{Scheduling, webhook::WebhookReceiver};
 use pomost_http::SystemClients;
 use pomost_operations::open;
 use pomost_runtime::{ServiceProcess, shutdown};
@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     pomost_runtime::run_services(process, &shutdown, async |context| {
         let clients = SystemClients::new(&context.project, &context.backends.store)?;
-        let receiver = Receiver::bind(context.clone(), webhook_addr).await?;
+        let receiver = WebhookReceiver::bind(context.clone(), webhook_addr).await?;
         let receiving = tokio::spawn(receiver.serve());
         let ran = runner::run(context, clients, Scheduling::On).await;
         receiving.await?;

@@ -54,7 +54,7 @@ pub async fn list(
 pub async fn show(store: &dyn Store, project: Option<&Project>, id: &str) -> Result<LetterDetails> {
     let filter = DeadLetterFilter {
         id: Some(id.to_owned()),
-        closed: true,
+        include_closed: true,
         limit: 2,
         ..DeadLetterFilter::default()
     };

@@ -2,7 +2,7 @@
 
 use pomost_expression::{Variables, read};
 use pomost_extractor::{
-    rows::{self, Reading},
+    rows::{self, RowRules},
     webhook,
 };
 use pomost_models::{DeadLetter, Record, Stage};
@@ -23,9 +23,9 @@ pub(super) fn for_stage(
         Stage::Transform if letter.stage > Stage::Extract && record.source.is_none() => {
             Ok(record.clone())
         }
-        Stage::Extract if letter.is_told() => delivered_row(flow, letter, record),
+        Stage::Extract if letter.awaits_fetch() => delivered_row(flow, letter, record),
         Stage::Extract | Stage::Transform => {
-            read_anew(Reading::of_batch(flow, &letter.batch), record)
+            read_anew(RowRules::of_batch(flow, &letter.batch), record)
         }
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn for_stage(
 /// A delivered row about which the source is asked once more. Its answer gives a newer record, so nothing waits for
 /// the one that died.
 fn delivered_row(flow: &Flow, letter: &DeadLetter, record: &Record) -> Result<Record, SkipReason> {
-    let reading = Reading::of_batch(flow, &letter.batch);
+    let reading = RowRules::of_batch(flow, &letter.batch);
     let fetch = webhook::fetch_of(flow, &letter.batch);
     let uses =
         |name| reading.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
@@ -51,7 +51,7 @@ fn delivered_row(flow: &Flow, letter: &DeadLetter, record: &Record) -> Result<Re
 
 /// Makes the record anew of the row it was extracted from, with the key and version that the flow reads now. The key
 /// it has may be that of one part of the row.
-fn read_anew(reading: Reading<'_>, record: &Record) -> Result<Record, SkipReason> {
+fn read_anew(reading: RowRules<'_>, record: &Record) -> Result<Record, SkipReason> {
     if reading.uses_variable("headers") {
         return Err(SkipReason::WithoutHeaders);
     }
@@ -61,7 +61,7 @@ fn read_anew(reading: Reading<'_>, record: &Record) -> Result<Record, SkipReason
     let row = read(record.extracted().get().as_bytes())
         .map_err(|error| SkipReason::RefusedRow(error.to_string()))?;
     let order = record.version.clone();
-    match rows::row(reading, row, order, &Variables::default()) {
+    match rows::read_row(reading, row, order, &Variables::default()) {
         Ok(row) => Ok(row.record),
         Err(refused) => Err(SkipReason::RefusedRow(refused.diagnosis.error)),
     }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use pomost_models::{Batch, DeadLetter, DeadLetterReason, Record, RunId, Stage};
+use pomost_models::{
+    Batch, DeadLetter, DeadLetterReason, Record, RunId, Stage, batch_id::ReplayOrigin,
+};
 use pomost_project::{Flow, Project};
 use pomost_runtime::{Backends, outbox, telemetry};
 use pomost_store::{DeadLetterFilter, Replay, Store};
 use tracing::{Instrument, Span, info_span};
 
 use super::{
-    DoubtResolution, ReplayReport, ReplayRequest, SentReplay, SkipReason,
-    batches::{self, BatchKind},
-    record,
+    DoubtResolution, ReplayReport, ReplayRequest, SentReplay, SkipReason, batches, record,
 };
 use crate::Result;
 
@@ -29,7 +29,7 @@ impl Replayer<'_> {
     /// Sends the letters of replays that were begun and not ended.
     pub async fn resume(&self) -> Result<ReplayReport> {
         let mut report = ReplayReport::default();
-        for replay in self.store().begun_replays().await? {
+        for replay in self.store().unfinished_replays().await? {
             self.carry_out(replay, &mut report).await?;
         }
         Ok(report)
@@ -82,7 +82,7 @@ impl Replayer<'_> {
         };
         let resolved = self
             .store()
-            .resolve_doubt(&letter.flow, letter.key(), id)
+            .resolve_in_doubt(&letter.flow, letter.key(), id)
             .await?;
         Ok(match resolved {
             true => Ok(stage),
@@ -103,7 +103,7 @@ impl Replayer<'_> {
         let flow = self.flow(&letter.flow)?;
         record::for_stage(flow, letter, stage)?;
         let is_in_doubt = letter.reason == DeadLetterReason::InDoubt;
-        if is_in_doubt && !flow.load.can_clear_doubt() && request.resolution.is_none() {
+        if is_in_doubt && !flow.load.can_resolve_doubt() && request.resolution.is_none() {
             return Err(SkipReason::InDoubt);
         }
         Ok(stage)
@@ -126,12 +126,12 @@ impl Replayer<'_> {
             }
         }
         let OutgoingRecords {
-            by_kind,
+            by_origin,
             replaced,
             letters: sent,
         } = outgoing;
         let sizes = self
-            .send(&replay, by_kind)
+            .send(&replay, by_origin)
             .instrument(replay_span(&replay, &letters))
             .await?;
         self.settle_replaced(&replay, &replaced).await?;
@@ -145,27 +145,31 @@ impl Replayer<'_> {
         Ok(())
     }
 
-    /// Publishes records in batches, each kind apart from the others, and returns the ids and sizes of the batches.
+    /// Publishes records in batches, each origin apart from the others, and returns the ids and sizes of the batches.
     /// A row that was extracted anew goes to the transformer, unless its source has yet to be asked about it.
     async fn send(
         &self,
         replay: &Replay,
-        records: BTreeMap<BatchKind, Vec<Record>>,
+        records: BTreeMap<ReplayOrigin, Vec<Record>>,
     ) -> Result<Vec<(String, u32)>> {
         let mut sizes = Vec::new();
         // No letter of a flow that the project does not have any more has come this far.
         let Some(flow) = self.project.flows.get(&replay.flow) else {
             return Ok(sizes);
         };
-        for (kind, records) in records {
-            let stage = match kind.is_told {
+        for (origin, records) in records {
+            let stage = match origin.awaits_fetch {
                 true => Stage::Extract,
                 false => replay.stage.max(Stage::Transform),
             };
-            let batches = batches::of(replay, kind, &records, flow.batch_size);
+            let batches = batches::of(replay, origin, &records, flow.batch_size);
             let new: Vec<&Batch> = batches.iter().collect();
             outbox::publish_entering(self.backends, flow, stage, &new, &[]).await?;
-            sizes.extend(batches.into_iter().map(|batch| (batch.id, batch.size)));
+            sizes.extend(
+                batches
+                    .into_iter()
+                    .map(|batch| (batch.id.into_string(), batch.size)),
+            );
         }
         Ok(sizes)
     }
@@ -173,7 +177,7 @@ impl Replayer<'_> {
     /// Lets nothing wait any more for changes whose keys or versions are read otherwise now.
     async fn settle_replaced(&self, replay: &Replay, replaced: &[Record]) -> Result<()> {
         let size = replaced.len().max(1);
-        for batch in &batches::of(replay, BatchKind::default(), replaced, size) {
+        for batch in &batches::of(replay, ReplayOrigin::default(), replaced, size) {
             self.store().settle_changes(batch).await?;
         }
         Ok(())
@@ -194,7 +198,7 @@ impl Replayer<'_> {
 /// The records of a replay that are to be sent.
 #[derive(Default)]
 struct OutgoingRecords {
-    by_kind: BTreeMap<BatchKind, Vec<Record>>,
+    by_origin: BTreeMap<ReplayOrigin, Vec<Record>>,
     /// The records as they died, where another key or version is sent instead.
     replaced: Vec<Record>,
     /// The ids of the letters.
@@ -203,12 +207,13 @@ struct OutgoingRecords {
 
 impl OutgoingRecords {
     fn add(&mut self, letter: &DeadLetter, record: Record) {
-        let kind = BatchKind::of(letter, &record);
-        let is_replaced =
-            |old: &&Record| kind.is_told || old.key != record.key || old.version != record.version;
+        let origin = batches::origin(letter, &record);
+        let is_replaced = |old: &&Record| {
+            origin.awaits_fetch || old.key != record.key || old.version != record.version
+        };
         let old = letter.record.as_ref().filter(is_replaced);
-        self.replaced.extend(old.map(Record::bare));
-        self.by_kind.entry(kind).or_default().push(record);
+        self.replaced.extend(old.map(Record::without_data));
+        self.by_origin.entry(origin).or_default().push(record);
         self.letters.push(letter.id.clone());
     }
 }
