@@ -8,6 +8,7 @@ mod changes;
 mod dead_letters;
 mod grants;
 pub mod ledger;
+mod parts;
 pub mod postgres;
 pub mod runs;
 mod slots;
@@ -32,6 +33,7 @@ pub use ledger::{
     BatchSettlement, Claim, ClaimEntry, ClaimResult, ClaimToken, KnownRecord, SettledEntry,
     SettledState,
 };
+pub use parts::{KnownShape, RecordShape, ShapeChange, part_key};
 pub use runs::{
     Lease, OutcomeCounts, PageProgress, Replay, Run, RunRequest, RunState, RunSummary,
     SourceKeyCounts,
@@ -157,6 +159,18 @@ pub trait Store: Send + Sync + 'static {
     /// this id, whatever its content, or none. A key that is not in doubt stays as it is. `false`, and
     /// nothing written, while a worker holds the key: it is about to find out.
     async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool>;
+
+    // --- split records: of flows whose mapping may make several records of one ---
+
+    /// Reads what is known of the shapes of records, in the order of their keys, which differ.
+    async fn known_shapes(&self, flow: &str, keys: &[&str]) -> Result<Vec<KnownShape>>;
+
+    /// Notes new shapes of records, each while the one that it was decided on still holds. `false` where one
+    /// did not hold any more: read them and decide again.
+    async fn change_shapes(&self, flow: &str, changes: &[ShapeChange]) -> Result<bool>;
+
+    /// True while the destination of a flow may have parts of a record.
+    async fn has_split(&self, flow: &str) -> Result<bool>;
 
     // --- changes: of flows that apply every change of a key, in the order of their versions ---
 

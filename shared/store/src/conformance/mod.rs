@@ -9,6 +9,7 @@ mod dead_letters;
 mod grants;
 mod leases;
 mod ledger;
+mod parts;
 mod races;
 mod replays;
 mod runs;
@@ -34,6 +35,7 @@ pub use dead_letters::*;
 pub use grants::*;
 pub use leases::*;
 pub use ledger::*;
+pub use parts::*;
 pub use races::*;
 pub use replays::*;
 pub use runs::*;
@@ -109,6 +111,10 @@ macro_rules! every_behaviour {
             batches_with_the_same_keys_in_any_order_do_not_block_each_other
             the_ledger_ends_at_the_newest_version_whoever_wins_the_races
             outcomes_of_one_batch_recorded_by_many_are_all_kept
+            a_shape_is_noted_while_the_one_before_it_holds
+            a_part_that_went_away_remains_until_that_is_in_the_ledger
+            a_whole_record_remains_until_its_deletion_is_in_the_ledger
+            a_flow_has_split_records_while_parts_of_any_may_be_left
             a_change_is_behind_every_earlier_one_of_its_key_that_has_not_settled
             changes_of_one_version_wait_for_those_that_were_read_before_them
             a_batch_noted_again_stands_for_the_records_it_has_then

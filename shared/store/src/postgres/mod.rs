@@ -6,6 +6,7 @@ mod connection;
 mod dead_letters;
 mod grants;
 mod ledger;
+mod parts;
 mod replays;
 mod runs;
 mod slots;
@@ -21,9 +22,9 @@ use pomost_models::{
 };
 
 use crate::{
-    Alert, BatchSettlement, Claim, ClaimResult, ClaimToken, DeadLetterFilter, GrantKey, Lease,
-    Outage, PageProgress, ParkedClaim, Replay, ReservedSlots, Result, Run, RunRequest, RunSummary,
-    SlotPace, SourceKeyCounts, Store, TokenGrant, WebhookArrival,
+    Alert, BatchSettlement, Claim, ClaimResult, ClaimToken, DeadLetterFilter, GrantKey, KnownShape,
+    Lease, Outage, PageProgress, ParkedClaim, Replay, ReservedSlots, Result, Run, RunRequest,
+    RunSummary, ShapeChange, SlotPace, SourceKeyCounts, Store, TokenGrant, WebhookArrival,
 };
 use connection::Connections;
 
@@ -178,6 +179,18 @@ impl Store for PostgresStore {
 
     async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
         ledger::resolve_doubt(&self.connections, flow, key, id).await
+    }
+
+    async fn known_shapes(&self, flow: &str, keys: &[&str]) -> Result<Vec<KnownShape>> {
+        parts::known_shapes(&self.connections, flow, keys).await
+    }
+
+    async fn change_shapes(&self, flow: &str, changes: &[ShapeChange]) -> Result<bool> {
+        parts::change_shapes(&self.connections, flow, changes).await
+    }
+
+    async fn has_split(&self, flow: &str) -> Result<bool> {
+        parts::has_split(&self.connections, flow).await
     }
 
     async fn expect_changes(&self, batches: &[&Batch]) -> Result<()> {

@@ -6,6 +6,7 @@ mod dead_letters;
 mod grants;
 mod ledger;
 mod order;
+mod parts;
 mod replays;
 mod runs;
 mod slots;
@@ -23,8 +24,9 @@ use pomost_sqlite::Database;
 
 use crate::{
     Alert, BatchSettlement, Claim, ClaimResult, ClaimToken, DeadLetterFilter, Error, GrantKey,
-    Lease, Outage, PageProgress, ParkedClaim, Replay, ReservedSlots, Result, Run, RunRequest,
-    RunSummary, SlotPace, SourceKeyCounts, Store, TokenGrant, WebhookArrival,
+    KnownShape, Lease, Outage, PageProgress, ParkedClaim, Replay, ReservedSlots, Result, Run,
+    RunRequest, RunSummary, ShapeChange, SlotPace, SourceKeyCounts, Store, TokenGrant,
+    WebhookArrival,
 };
 
 mod embedded {
@@ -190,6 +192,18 @@ impl Store for SqliteStore {
 
     async fn resolve_doubt(&self, flow: &str, key: &str, id: Option<&str>) -> Result<bool> {
         ledger::resolve_doubt(&self.database, flow, key, id).await
+    }
+
+    async fn known_shapes(&self, flow: &str, keys: &[&str]) -> Result<Vec<KnownShape>> {
+        parts::known_shapes(&self.database, flow, keys).await
+    }
+
+    async fn change_shapes(&self, flow: &str, changes: &[ShapeChange]) -> Result<bool> {
+        parts::change_shapes(&self.database, flow, changes).await
+    }
+
+    async fn has_split(&self, flow: &str) -> Result<bool> {
+        parts::has_split(&self.database, flow).await
     }
 
     async fn expect_changes(&self, batches: &[&Batch]) -> Result<()> {
