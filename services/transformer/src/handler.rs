@@ -1,4 +1,5 @@
-//! What the transformer does with a batch.
+//! Transforms batches: maps each record, publishes what came of them to the loader, and records the outcomes of those
+//! that end here.
 
 use std::{
     sync::Arc,
@@ -7,181 +8,197 @@ use std::{
 
 use async_trait::async_trait;
 use pomost_broker::{Queue, Route};
-use pomost_models::{Batch, DeadLetter, Outcome, Record, SlotOutcomes, Stage};
+use pomost_models::{Batch, DeadLetter, Stage};
 use pomost_project::{Flow, flow::ChangeOrder};
 use pomost_runtime::{
-    ServiceContext, dead, metrics, outbox,
+    ServiceContext, dead, outbox,
     worker::{HandlerError, MessageHandler},
 };
+use tokio::sync::OnceCell;
 
-use crate::map::{self, Refused};
+use crate::{
+    map::{self, MappedRecord, RefusedRecord},
+    parts,
+    transformed::TransformedBatch,
+};
 
-/// How long a batch is worked on. The rest is handed back: a delivery must be acknowledged within
+/// For how long the records of a batch are mapped. The others are handed back: a delivery must be acknowledged within
 /// 10 minutes, and each record may take the seconds that an expression has.
-const AT_A_TIME: Duration = Duration::from_secs(120);
+const MAPPING_TIME: Duration = Duration::from_secs(120);
 
-/// The delay of a rest that is handed back, in seconds.
-const SHORTLY: u32 = 1;
+/// The delay of records that are handed back, in seconds.
+const HAND_BACK_SECONDS: u32 = 1;
 
 /// Transforms the batches of one flow.
 pub struct TransformHandler {
-    /// What to work with.
-    pub context: ServiceContext,
-    /// The flow.
-    pub flow: Arc<Flow>,
+    context: ServiceContext,
+    flow: Arc<Flow>,
+    /// True where the parts of split records are looked after; asked of the store once.
+    tracks_parts: OnceCell<bool>,
 }
 
 #[async_trait]
 impl MessageHandler for TransformHandler {
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
-        let flow = self.flow.clone();
-        let (span, until) = (tracing::Span::current(), Instant::now() + AT_A_TIME);
-        let may_go_on = move || Instant::now() < until;
-        // Mapping computes for milliseconds at a time; it must not keep the sockets waiting.
-        let mapping = tokio::task::spawn_blocking(move || {
-            span.in_scope(|| transform(&flow, batch, may_go_on))
-        });
-        match mapping.await {
-            Ok(transformed) => self.pass_on(transformed).await,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        let mapped = self.map(batch).await;
+        let plans = match self.tracks_parts().await? {
+            true => {
+                let store = self.context.store();
+                Some(parts::plan_changes(store, &self.flow.name, &mapped.records).await?)
+            }
+            false => None,
+        };
+        self.pass_on(mapped, plans).await
     }
 }
 
 impl TransformHandler {
-    async fn pass_on(&self, transformed: Transformed) -> Result<(), HandlerError> {
-        let Transformed {
-            mapped,
-            split,
-            filtered,
+    /// A handler for the batches of a flow.
+    pub fn new(context: ServiceContext, flow: Arc<Flow>) -> TransformHandler {
+        TransformHandler {
+            context,
+            flow,
+            tracks_parts: OnceCell::new(),
+        }
+    }
+
+    /// Mapping computes for milliseconds at a time, so it has a thread of its own: the sockets must not wait for it.
+    async fn map(&self, batch: Batch) -> MappedBatch {
+        let flow = self.flow.clone();
+        let (span, until) = (tracing::Span::current(), Instant::now() + MAPPING_TIME);
+        let may_go_on = move || Instant::now() < until;
+        let mapping =
+            tokio::task::spawn_blocking(move || span.in_scope(|| map(&flow, batch, may_go_on)));
+        match mapping.await {
+            Ok(mapped) => mapped,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// A flow whose mapping cannot split records, and never did, has no parts to look after, and its batches cost the
+    /// store nothing.
+    async fn tracks_parts(&self) -> Result<bool, HandlerError> {
+        let flow = &self.flow;
+        let asked = self.tracks_parts.get_or_try_init(async || {
+            let may_split = flow
+                .transform
+                .map
+                .as_ref()
+                .is_some_and(|map| !map.has_at_most_one_output());
+            match flow.load.order {
+                ChangeOrder::Every => Ok(false),
+                ChangeOrder::Latest if may_split => Ok(true),
+                ChangeOrder::Latest => self.context.store().has_split(&flow.name).await,
+            }
+        });
+        Ok(*asked.await?)
+    }
+
+    /// Publishes what goes on and records what ends here.
+    async fn pass_on(
+        &self,
+        mapped: MappedBatch,
+        plans: Option<Vec<parts::PartsPlan>>,
+    ) -> Result<(), HandlerError> {
+        let MappedBatch {
+            batch,
+            first_slot,
+            records,
             letters,
-            outcomes,
-            rest,
-        } = transformed;
-        let broker = self.context.broker();
-        let (run, batch) = (mapped.run, mapped.id.clone());
-        let next: Vec<&Batch> = [&mapped, &split]
-            .into_iter()
+            unmapped,
+        } = mapped;
+        let (broker, store) = (self.context.broker(), self.context.store());
+        let transformed = TransformedBatch::of(&self.flow, batch, first_slot, records, plans);
+        let to_loader = Route::to(Queue::of(Stage::Load, &transformed.mapped));
+        let derived: Vec<&Batch> = transformed
+            .derived
+            .iter()
+            .map(|(batch, _)| batch)
             .filter(|batch| !batch.records.is_empty())
             .collect();
-        let route = Route::to(Queue::of(Stage::Load, &mapped));
-        outbox::send(broker, &route, &next).await?;
-        if !rest.records.is_empty() {
-            let route = Route::delayed(Queue::of(Stage::Transform, &rest), SHORTLY);
-            outbox::send(broker, &route, &[&rest]).await?;
-        }
-        dead::publish(broker, &letters).await?;
-        let store = self.context.store();
-        if split.size > 0 {
-            // Before the records they were split from settle, or the run could seem to have ended.
+        outbox::send(broker, &to_loader, &derived).await?;
+        for (batch, outcomes) in &transformed.derived {
+            // Before the records that they come from settle, or the run could seem to have ended.
             store
-                .record_outcomes(run, &split.id, &SlotOutcomes::waiting(split.size))
+                .record_outcomes(batch.run, &batch.id, outcomes)
                 .await?;
         }
-        if !outcomes.is_all_waiting() {
-            store.record_outcomes(run, &batch, &outcomes).await?;
+        let mapped = &transformed.mapped;
+        if !mapped.records.is_empty() {
+            outbox::send(broker, &to_loader, &[mapped]).await?;
         }
-        if !filtered.is_empty() {
-            store.settle_changes(&mapped.with_records(filtered)).await?;
+        if !unmapped.records.is_empty() {
+            let route = Route::delayed(Queue::of(Stage::Transform, &unmapped), HAND_BACK_SECONDS);
+            outbox::send(broker, &route, &[&unmapped]).await?;
+        }
+        dead::publish(broker, &letters).await?;
+        if !transformed.outcomes.is_all_waiting() {
+            store
+                .record_outcomes(mapped.run, &mapped.id, &transformed.outcomes)
+                .await?;
+        }
+        if !transformed.settled_changes.is_empty() {
+            let settled = mapped.with_records(transformed.settled_changes);
+            store.settle_changes(&settled).await?;
         }
         Ok(())
     }
 }
 
-/// What became of a batch.
-struct Transformed {
-    /// The records that go on in their own slots.
-    mapped: Batch,
-    /// The records that were made by splitting, in a batch of their own.
-    split: Batch,
-    /// The records that end here and that later changes wait for, without their data.
-    filtered: Vec<Record>,
-    /// The records that could not be transformed.
+/// The records of a batch, mapped.
+struct MappedBatch {
+    /// The batch without its records.
+    batch: Batch,
+    /// The slot of the first record, which tells the messages of one batch apart.
+    first_slot: u32,
+    records: Vec<MappedRecord>,
+    /// The records that could not be mapped.
     letters: Vec<DeadLetter>,
-    /// The slots that end here: filtered and split.
-    outcomes: SlotOutcomes,
-    /// The records that there was no time for.
-    rest: Batch,
+    /// The records that there was no time for, as they came.
+    unmapped: Batch,
 }
 
-/// One record at least, so that those that take long come to their ends as well.
-fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Transformed {
+/// Maps the records of a batch while it may go on, but at least one, so that records that take long come to their ends
+/// as well.
+fn map(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> MappedBatch {
     let records = std::mem::take(&mut batch.records);
-    let first = records.first().map_or(0, |record| record.slot);
-    let mut outcomes = SlotOutcomes::waiting(0);
-    let (mut mapped, mut split, mut letters) =
-        (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-    let (mut filtered, every) = (Vec::new(), flow.load.order == ChangeOrder::Every);
+    let first_slot = records.first().map_or(0, |record| record.slot);
+    let (mut mapped, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
     let mut records = records.into_iter();
     for record in records.by_ref() {
-        let (slot, change) = (record.slot, every.then(|| record.bare()));
-        match map::transform(flow, batch.run, record) {
-            Ok(mut outputs) => match outputs.len() {
-                0 => {
-                    settle(&mut outcomes, flow, slot, Outcome::Filtered);
-                    filtered.extend(change);
-                }
-                1 => mapped.append(&mut outputs),
-                _ => {
-                    settle(&mut outcomes, flow, slot, Outcome::Split);
-                    split.append(&mut outputs);
-                }
-            },
-            Err(refused) => {
-                let Refused { record, diagnosis } = *refused;
-                letters.push(dead::letter(
-                    Some(flow.into()),
-                    &batch,
-                    record,
-                    Stage::Transform,
-                    diagnosis,
-                ));
-            }
+        match map::map_record(flow, batch.run, record) {
+            Ok(record) => mapped.push(record),
+            Err(refused) => letters.push(letter(flow, &batch, *refused)),
         }
         if !may_go_on() {
             break;
         }
     }
-    let split = split_batch(&batch, first, split);
-    let rest = batch.with_records(records.collect());
-    Transformed {
-        split,
-        mapped: batch.with_records(mapped),
-        filtered,
+    let unmapped = batch.with_records(records.collect());
+    MappedBatch {
+        batch,
+        first_slot,
+        records: mapped,
         letters,
-        outcomes,
-        rest,
+        unmapped,
     }
 }
 
-fn settle(outcomes: &mut SlotOutcomes, flow: &Flow, slot: u32, outcome: Outcome) {
-    outcomes.settle(slot, outcome);
-    metrics::count_settled(&flow.name, Stage::Transform, outcome, 1);
-}
-
-/// The batch of the records made by splitting. Its id and slots follow from the message it comes
-/// from, so that a second delivery makes the same ones, and another message of its batch others.
-fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
-    for (slot, record) in (0..).zip(&mut records) {
-        record.slot = slot;
-    }
-    let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    let place = if first == 0 {
-        String::new()
-    } else {
-        format!(".{first}")
-    };
-    Batch {
-        id: format!("{}/split{place}", batch.id),
-        size,
-        ..batch.with_records(records)
-    }
+fn letter(flow: &Flow, batch: &Batch, refused: RefusedRecord) -> DeadLetter {
+    let RefusedRecord { record, diagnosis } = refused;
+    dead::letter(
+        Some(flow.into()),
+        batch,
+        record,
+        Stage::Transform,
+        diagnosis,
+    )
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Lane, Operation, RunId, Version};
+    use pomost_models::{Lane, Operation, Record, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use serde_json::value::RawValue;
 
@@ -222,26 +239,31 @@ mod tests {
             Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
         let flow = &project.flows["customers"];
         let whole = batch(3);
-        let Transformed {
-            mapped,
-            rest,
+        let MappedBatch {
+            records,
+            unmapped,
             letters,
             ..
-        } = transform(flow, whole.clone(), || false);
+        } = map(flow, whole.clone(), || false);
         assert!(letters.is_empty(), "{}", letters[0].error);
-        let slots = |batch: &Batch| {
-            batch
-                .records
-                .iter()
-                .map(|record| record.slot)
-                .collect::<Vec<_>>()
+        let mapped = |records: &[MappedRecord]| -> Vec<u32> {
+            records.iter().map(|record| record.record().slot).collect()
         };
-        assert_eq!((slots(&mapped), slots(&rest)), (vec![0], vec![1, 2]));
+        let slots = |batch: &Batch| -> Vec<u32> {
+            batch.records.iter().map(|record| record.slot).collect()
+        };
+        assert_eq!((mapped(&records), slots(&unmapped)), (vec![0], vec![1, 2]));
         assert_eq!(
-            (rest.size, rest.attempt, rest.records[0].data.get()),
+            (
+                unmapped.size,
+                unmapped.attempt,
+                unmapped.records[0].data.get()
+            ),
             (3, 0, whole.records[1].data.get())
         );
-        let Transformed { mapped, rest, .. } = transform(flow, rest, || true);
-        assert_eq!((slots(&mapped), slots(&rest)), (vec![1, 2], vec![]));
+        let MappedBatch {
+            records, unmapped, ..
+        } = map(flow, unmapped, || true);
+        assert_eq!((mapped(&records), slots(&unmapped)), (vec![1, 2], vec![]));
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     budget::{Bound, Budget, Data, Evaluation, MAX_SIZE, weigh},
     clock,
     error::compile_error,
-    forms, functions, literals, recursion, surrogates, syntax, trail, variables,
+    forms, functions, literals, output_count, recursion, surrogates, syntax, trail, variables,
 };
 
 /// The most outputs one evaluation may have: more is an endless loop or a mistake.
@@ -128,6 +128,14 @@ impl Expression {
             && source.chars().all(plain)
             && !source.contains("..")
             && !source.contains("[.")
+    }
+
+    /// True where it has one output at most, whatever its input. Where that does not follow from how it is written, it
+    /// counts as one that may have several.
+    pub fn has_at_most_one_output(&self) -> bool {
+        let arena = Arena::default();
+        let source = surrogates::hidden(self.source(), &arena);
+        syntax::parse(source, &arena).is_ok_and(|term| output_count::is_at_most_one(&term))
     }
 
     /// Whether it may read its input; an expression that is one variable does not.
@@ -459,6 +467,54 @@ mod tests {
             ".a[] as $x | $x",
         ] {
             assert!(!is_path(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_expression_that_may_have_several_outputs_is_told_from_others() {
+        let is_single = |source: &str| {
+            Expression::compile(source)
+                .unwrap()
+                .has_at_most_one_output()
+        };
+        for single in [
+            ".",
+            "{ email: (.email | ascii_downcase), name: \"\\(.first) \\(.last)\" }",
+            "select(.active) | { key, n: (.n // 0) }",
+            ". as { a: $x, $y } | [.lines[] | .sku] | map(.[]) | { $x, $y, lines: . }",
+            "def f($a): $a + 1; def g(h): h | f(2); g(.n)",
+            "if .a then . elif .b then empty else error(\"no\") end",
+            "reduce .lines[] as $line (0; . + $line.n)",
+            ".lines[] |= (.a, .b) | .a.b += 1 | del(.c, .d) | with_entries(.value |= tostring)",
+            "try (.a | tonumber) catch null",
+            "{ tags: [.tags[]?], first: first(.lines[].n), some: any(.lines[]; .ok) }",
+            "def range($n): $n; range(1)",
+            "{ name: (.name | gsub(\"[ab]\"; \"\") | sub(\"c\"; \"d\")), id: getpath([\"a\", \"b\"]) }",
+        ] {
+            assert!(is_single(single), "{single}");
+        }
+        for several in [
+            ".lines[]",
+            ".lines[]?",
+            "., .",
+            "{ key, line: .lines[] }",
+            ".lines | .[] | { n }",
+            "range(.n)",
+            ". as $row | range(.n) | { key: $row.key }",
+            "select(.a, .b)",
+            "\"\\(1, 2)\"",
+            ".a = (1, 2)",
+            "..",
+            "def f: .[]; f",
+            "def map(f): .[] | f; map(.a)",
+            "def f(g): g; f(.[])",
+            "if .a then .b[] else . end",
+            "foreach .[] as $x (0; . + $x)",
+            ". as [$a, {(\"x\", \"y\"): $b}] | $b",
+            "limit(2; repeat(.))",
+            ".[(0, 1)]",
+        ] {
+            assert!(!is_single(several), "{several}");
         }
     }
 

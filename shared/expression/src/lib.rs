@@ -17,6 +17,7 @@ mod forms;
 pub mod functions;
 mod literals;
 mod operators;
+mod output_count;
 mod recursion;
 mod surrogates;
 mod syntax;
