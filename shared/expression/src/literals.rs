@@ -1,4 +1,5 @@
-//! Arguments that are written out: what can be seen to be wrong with them is said before any record comes.
+//! Checks arguments that are written out, so that a mistake in them is reported before any record
+//! comes.
 
 use jaq_core::load::parse::Term;
 

@@ -1,16 +1,23 @@
-//! Telling expressions that can have several outputs from those that have one or none, by their text alone.
-//!
-//! What is not known for certain counts as several.
+//! The number of outputs that a term can have, as far as its text tells. A term of which it does
+//! not tell counts as one that can have several.
 
 use jaq_core::{
     load::{
         lex::StrPart,
         parse::{BinaryOp, Def, Pattern, Term},
     },
-    path::Part,
+    path::{Opt, Part, Path},
 };
 
-use crate::{functions, syntax};
+use crate::{
+    arithmetic::NEGATED,
+    error_trail::LOCATED,
+    functions::{
+        self,
+        paths::{ASSIGN, FIELD_NAME, INDEX, MODIFY, NULL, SLICE},
+    },
+    syntax,
+};
 
 /// Functions that have one output at most, however many their arguments have: they collect them, or take the first.
 const COLLECTING: &[&str] = &[
@@ -63,23 +70,23 @@ const GENERATING: &[&str] = &[
 
 /// True where a term has one output at most for each input.
 pub(crate) fn is_at_most_one(term: &Term<&str>) -> bool {
-    Scope::default().is_single(term)
+    CallScope::default().is_single(term)
 }
 
 /// The definitions and arguments that can be called where a term stands, the innermost last.
 #[derive(Default)]
-struct Scope<'s> {
-    callable: Vec<Callable<'s>>,
+struct CallScope<'s> {
+    callable: Vec<CallableFilter<'s>>,
 }
 
-struct Callable<'s> {
+struct CallableFilter<'s> {
     name: &'s str,
     arguments: usize,
     /// True where it has one output at most if its arguments do.
     is_single: bool,
 }
 
-impl<'s> Scope<'s> {
+impl<'s> CallScope<'s> {
     fn is_single(&mut self, term: &Term<&'s str>) -> bool {
         match term {
             Term::Id | Term::Num(_) | Term::Var(_) | Term::Break(_) | Term::Arr(_) => true,
@@ -156,7 +163,7 @@ impl<'s> Scope<'s> {
         let outside = self.callable.len();
         for definition in definitions {
             let is_single = self.is_single_body(definition);
-            self.callable.push(Callable {
+            self.callable.push(CallableFilter {
                 name: definition.name,
                 arguments: definition.args.len(),
                 is_single,
@@ -170,7 +177,7 @@ impl<'s> Scope<'s> {
     /// Arguments count as single here: a call with others is none.
     fn is_single_body(&mut self, definition: &Def<&'s str>) -> bool {
         let outside = self.callable.len();
-        let argument = |name: &&'s str| Callable {
+        let argument = |name: &&'s str| CallableFilter {
             name: name.trim_start_matches('$'),
             arguments: 0,
             is_single: true,
@@ -183,7 +190,7 @@ impl<'s> Scope<'s> {
 
     fn is_single_call(&mut self, name: &str, arguments: &[Term<&'s str>]) -> bool {
         let called =
-            |known: &&Callable<'_>| (known.name, known.arguments) == (name, arguments.len());
+            |known: &&CallableFilter<'_>| (known.name, known.arguments) == (name, arguments.len());
         let own = self.callable.iter().rfind(called);
         let (is_own, is_single) = match own {
             Some(own) => (true, own.is_single),
@@ -194,6 +201,41 @@ impl<'s> Scope<'s> {
         };
         let collects = !is_own && COLLECTING.contains(&name);
         collects || (is_single && arguments.iter().all(|argument| self.is_single(argument)))
+    }
+}
+
+/// True where a term is seen to have exactly one output, or an error. The forms of jq are replaced in it already.
+pub(crate) fn is_exactly_one(term: &Term<&str>) -> bool {
+    match term {
+        Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(_) => true,
+        Term::Str(_, parts) => parts
+            .iter()
+            .all(|part| !matches!(part, StrPart::Term(part) if !is_exactly_one(part))),
+        Term::Obj(fields) => fields
+            .iter()
+            .all(|(key, value)| is_exactly_one(key) && value.as_ref().is_none_or(is_exactly_one)),
+        Term::Neg(inner) => is_exactly_one(inner),
+        Term::BinOp(_, BinaryOp::Comma, _) => false,
+        Term::BinOp(left, _, right) => is_exactly_one(left) && is_exactly_one(right),
+        Term::IfThenElse(branches, otherwise) => {
+            let branches = branches
+                .iter()
+                .all(|(condition, then)| is_exactly_one(condition) && is_exactly_one(then));
+            branches && otherwise.as_deref().is_none_or(is_exactly_one)
+        }
+        Term::Path(head, Path(parts)) => {
+            let looks_up = |(part, opt): &(Part<_>, Opt)| {
+                matches!(opt, Opt::Essential)
+                    && matches!(part, Part::Index(key) if is_exactly_one(key))
+            };
+            is_exactly_one(head) && parts.iter().all(looks_up)
+        }
+        Term::Call(MODIFY | NULL | FIELD_NAME, _) => true,
+        Term::Call(NEGATED, arguments) => arguments.iter().all(is_exactly_one),
+        Term::Call(INDEX | SLICE, arguments) => arguments.iter().all(is_exactly_one),
+        Term::Call(ASSIGN | LOCATED, arguments) => arguments.last().is_none_or(is_exactly_one),
+        Term::Fold("reduce", _, _, rounds) => rounds.first().is_none_or(is_exactly_one),
+        _ => false,
     }
 }
 

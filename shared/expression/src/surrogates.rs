@@ -10,7 +10,8 @@ use jaq_core::load::{
     span,
 };
 
-/// What halves are read as: the first ones from U+E000, the second ones from U+E400.
+/// The characters in whose place halves are read: the first halves from U+E000 on, the second ones
+/// from U+E400 on.
 const FIRST: u32 = 0xe000;
 const SECOND: u32 = 0xe400;
 const COUNT: u32 = 0x400;

@@ -1,4 +1,4 @@
-//! jq as it is read, before it is compiled.
+//! The syntax tree of jq: parsing, visiting and building terms.
 
 use std::iter::once;
 

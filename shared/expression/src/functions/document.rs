@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Added, DIFFERENCES, JqDifference, MORE, NOT_HERE, SUBJECTS};
+use super::{AddedFunction, DIFFERENCES, JqDifference, LEFT_OUT_OF_JQ, MORE_THAN_JQ, SUBJECTS};
 
 const INTRODUCTION: &str = "\
 # Functions
@@ -67,8 +67,8 @@ pub fn document() -> String {
     document
 }
 
-fn entry(document: &mut String, added: &Added) {
-    let Added {
+fn entry(document: &mut String, added: &AddedFunction) {
+    let AddedFunction {
         name,
         description,
         example,
@@ -83,11 +83,11 @@ fn entry(document: &mut String, added: &Added) {
 }
 
 fn not_here(document: &mut String) {
-    let names = NOT_HERE.map(|name| format!("`{name}`")).join(", ");
+    let names = LEFT_OUT_OF_JQ.map(|name| format!("`{name}`")).join(", ");
     let text = format!(
         "- A mapping is a function of its record alone, so there is no {names}, nor what jq names with an underscore at the beginning."
     );
-    let more = MORE.map(|name| format!("`{name}`")).join(", ");
+    let more = MORE_THAN_JQ.map(|name| format!("`{name}`")).join(", ");
     let more =
         format!("- Beside the functions of this page, these are more than jq documents: {more}.");
     for item in [text, more] {

@@ -7,7 +7,7 @@ use jaq_core::{
 };
 use jaq_std::ValT as _;
 
-use super::{Data, errors};
+use super::{BoundedData, errors};
 use crate::Value;
 
 /// The largest order of a Bessel function, and what is said of a larger one.
@@ -105,7 +105,7 @@ macro_rules! of_two {
     };
 }
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     let mut natives = Vec::new();
     natives.extend(of_input! {
         "acos": libm::acos, "acosh": libm::acosh, "asin": libm::asin, "asinh": libm::asinh, "atan": libm::atan,
@@ -140,7 +140,7 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
 }
 
 /// A Bessel function, whose order is how many rounds it goes.
-fn bessel(mut cv: Cv<'_, Data>, function: fn(i32, f64) -> f64) -> ValR<Value> {
+fn bessel(mut cv: Cv<'_, BoundedData>, function: fn(i32, f64) -> f64) -> ValR<Value> {
     let (x, order) = (cv.0.pop_var(), cv.0.pop_var());
     let order = float(&order)?;
     if order.abs() > LARGEST_ORDER {

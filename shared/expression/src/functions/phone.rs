@@ -36,7 +36,7 @@ pub(super) fn phone(value: &Value, region: &Value) -> ValR<Value> {
         .ok_or_else(|| Error::str(NO_PHONE))
 }
 
-/// Whether a text is the code of a region, in any case.
+/// True where a text is the code of a region, in upper or lower case.
 pub(super) fn is_region(code: &str) -> bool {
     code.len() == 2 && phonelib::country_by_code(&code.to_ascii_uppercase()).is_some()
 }

@@ -6,10 +6,10 @@ use jaq_core::{
 };
 use jaq_std::ValT as _;
 
-use super::{Data, errors, str_of};
+use super::{BoundedData, errors, str_of};
 use crate::Value;
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("utf8bytelength", v(0), |cv| {
             bome(match &cv.1 {
@@ -36,16 +36,16 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
 }
 
 /// A part at the beginning or the end of a text, and what is said where it is none.
-type Affix = (
+type AffixFunction = (
     for<'t> fn(&'t [u8], &[u8]) -> Option<&'t [u8]>,
     &'static str,
 );
 
-const BEGINS: Affix = (
+const BEGINS: AffixFunction = (
     |text, part| text.strip_prefix(part),
     "startswith() requires string inputs",
 );
-const ENDS: Affix = (
+const ENDS: AffixFunction = (
     |text, part| text.strip_suffix(part),
     "endswith() requires string inputs",
 );
@@ -54,7 +54,7 @@ const ENDS: Affix = (
 fn affix(
     value: &Value,
     part: &Value,
-    (without, words): Affix,
+    (without, words): AffixFunction,
 ) -> Result<Option<Value>, Error<Value>> {
     match (value, part) {
         (Value::TStr(text), Value::TStr(part)) => {
