@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pomost_broker::{Queue, Route};
+use pomost_broker::{Broker, Queue, Route};
 use pomost_models::{Batch, DeadLetter, Stage};
 use pomost_project::{Flow, flow::ChangeOrder};
 use pomost_runtime::{
@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     map::{self, MappedRecord, RefusedRecord},
-    parts,
+    parts::{self, PartsPlan},
     transformed::TransformedBatch,
 };
 
@@ -67,8 +67,9 @@ impl TransformHandler {
         let flow = self.flow.clone();
         let (span, until) = (tracing::Span::current(), Instant::now() + MAPPING_TIME);
         let may_go_on = move || Instant::now() < until;
-        let mapping =
-            tokio::task::spawn_blocking(move || span.in_scope(|| map(&flow, batch, may_go_on)));
+        let mapping = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| map_batch(&flow, batch, may_go_on))
+        });
         match mapping.await {
             Ok(mapped) => mapped,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -94,11 +95,11 @@ impl TransformHandler {
         Ok(*asked.await?)
     }
 
-    /// Publishes what goes on and records what ends here.
+    /// Publishes what goes on, and records what ends here once all is with the broker.
     async fn pass_on(
         &self,
         mapped: MappedBatch,
-        plans: Option<Vec<parts::PartsPlan>>,
+        plans: Option<Vec<PartsPlan>>,
     ) -> Result<(), HandlerError> {
         let MappedBatch {
             batch,
@@ -107,42 +108,62 @@ impl TransformHandler {
             letters,
             unmapped,
         } = mapped;
-        let (broker, store) = (self.context.broker(), self.context.store());
         let transformed = TransformedBatch::of(&self.flow, batch, first_slot, records, plans);
-        let to_loader = Route::to(Queue::of(Stage::Load, &transformed.mapped));
-        let derived: Vec<&Batch> = transformed
-            .derived
-            .iter()
-            .map(|(batch, _)| batch)
-            .filter(|batch| !batch.records.is_empty())
-            .collect();
-        outbox::send(broker, &to_loader, &derived).await?;
+        self.publish_derived(&transformed).await?;
+        let broker = self.context.broker();
+        send(broker, &transformed.mapped, Stage::Load, None).await?;
+        send(broker, &unmapped, Stage::Transform, Some(HAND_BACK_SECONDS)).await?;
+        dead::publish(broker, &letters).await?;
+        self.record(transformed).await
+    }
+
+    /// Publishes and counts the records that the batch did not have. This comes before the batch's own records can
+    /// settle, or its run could seem to have ended.
+    async fn publish_derived(&self, transformed: &TransformedBatch) -> Result<(), HandlerError> {
+        let batches = transformed.derived.iter().map(|(batch, _)| batch);
+        let batches: Vec<&Batch> = batches.filter(|batch| !batch.records.is_empty()).collect();
+        let route = Route::to(Queue::of(Stage::Load, &transformed.mapped));
+        outbox::send(self.context.broker(), &route, &batches).await?;
         for (batch, outcomes) in &transformed.derived {
-            // Before the records that they come from settle, or the run could seem to have ended.
+            let store = self.context.store();
             store
                 .record_outcomes(batch.run, &batch.id, outcomes)
                 .await?;
         }
-        let mapped = &transformed.mapped;
-        if !mapped.records.is_empty() {
-            outbox::send(broker, &to_loader, &[mapped]).await?;
-        }
-        if !unmapped.records.is_empty() {
-            let route = Route::delayed(Queue::of(Stage::Transform, &unmapped), HAND_BACK_SECONDS);
-            outbox::send(broker, &route, &[&unmapped]).await?;
-        }
-        dead::publish(broker, &letters).await?;
+        Ok(())
+    }
+
+    async fn record(&self, transformed: TransformedBatch) -> Result<(), HandlerError> {
+        let (store, batch) = (self.context.store(), transformed.mapped);
         if !transformed.outcomes.is_all_waiting() {
             store
-                .record_outcomes(mapped.run, &mapped.id, &transformed.outcomes)
+                .record_outcomes(batch.run, &batch.id, &transformed.outcomes)
                 .await?;
         }
         if !transformed.settled_changes.is_empty() {
-            let settled = mapped.with_records(transformed.settled_changes);
+            let settled = batch.with_records(transformed.settled_changes);
             store.settle_changes(&settled).await?;
         }
         Ok(())
     }
+}
+
+/// Publishes a batch to the queue of a stage, where it has records; by a delay of so many seconds where there is one.
+async fn send(
+    broker: &dyn Broker,
+    batch: &Batch,
+    stage: Stage,
+    delay_seconds: Option<u32>,
+) -> Result<(), HandlerError> {
+    if batch.records.is_empty() {
+        return Ok(());
+    }
+    let queue = Queue::of(stage, batch);
+    let route = match delay_seconds {
+        Some(seconds) => Route::delayed(queue, seconds),
+        None => Route::to(queue),
+    };
+    Ok(outbox::send(broker, &route, &[batch]).await?)
 }
 
 /// The records of a batch, mapped.
@@ -160,7 +181,7 @@ struct MappedBatch {
 
 /// Maps the records of a batch while it may go on, but at least one, so that records that take long come to their ends
 /// as well.
-fn map(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> MappedBatch {
+fn map_batch(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> MappedBatch {
     let records = std::mem::take(&mut batch.records);
     let first_slot = records.first().map_or(0, |record| record.slot);
     let (mut mapped, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
@@ -238,13 +259,18 @@ mod tests {
         let project =
             Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
         let flow = &project.flows["customers"];
+        let map = flow.transform.map.as_ref().unwrap();
+        assert!(
+            map.has_at_most_one_output(),
+            "the store is not asked for parts"
+        );
         let whole = batch(3);
         let MappedBatch {
             records,
             unmapped,
             letters,
             ..
-        } = map(flow, whole.clone(), || false);
+        } = map_batch(flow, whole.clone(), || false);
         assert!(letters.is_empty(), "{}", letters[0].error);
         let mapped = |records: &[MappedRecord]| -> Vec<u32> {
             records.iter().map(|record| record.record().slot).collect()
@@ -263,7 +289,7 @@ mod tests {
         );
         let MappedBatch {
             records, unmapped, ..
-        } = map(flow, unmapped, || true);
+        } = map_batch(flow, unmapped, || true);
         assert_eq!((mapped(&records), slots(&unmapped)), (vec![1, 2], vec![]));
     }
 }

@@ -9,7 +9,7 @@ use pomost_runtime::dead::Diagnosis;
 use pomost_store::part_key;
 use serde_json::value::RawValue;
 
-use crate::parts::Outputs;
+use crate::parts::ChangeOutputs;
 
 /// Size of the largest mapped record, in bytes. With the record it was made of beside it, it has to fit into a message
 /// of 16 MiB.
@@ -52,13 +52,15 @@ impl MappedRecord {
     }
 
     /// Says what the mapping made of the record, without the content.
-    pub fn outputs(&self) -> Outputs {
+    pub fn outputs(&self) -> ChangeOutputs {
         match self {
-            MappedRecord::Filtered(_) => Outputs::None,
-            MappedRecord::Whole(record) if record.op == Operation::Delete => Outputs::Deletion,
-            MappedRecord::Whole(_) => Outputs::Whole,
+            MappedRecord::Filtered(_) => ChangeOutputs::None,
+            MappedRecord::Whole(record) if record.op == Operation::Delete => {
+                ChangeOutputs::Deletion
+            }
+            MappedRecord::Whole(_) => ChangeOutputs::Whole,
             MappedRecord::Split { parts, .. } => {
-                Outputs::Parts(u32::try_from(parts.len()).unwrap_or(u32::MAX))
+                ChangeOutputs::Parts(u32::try_from(parts.len()).unwrap_or(u32::MAX))
             }
         }
     }

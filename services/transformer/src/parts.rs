@@ -15,7 +15,7 @@ use crate::map::MappedRecord;
 
 /// What a mapping made of one change of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outputs {
+pub enum ChangeOutputs {
     /// Nothing: the record is filtered, and what was loaded under its own key stays.
     None,
     /// A deletion, which crosses without being mapped.
@@ -26,19 +26,19 @@ pub enum Outputs {
     Parts(u32),
 }
 
-impl Outputs {
+impl ChangeOutputs {
     fn parts(self) -> u32 {
         match self {
-            Outputs::Parts(parts) => parts,
-            Outputs::None | Outputs::Deletion | Outputs::Whole => 0,
+            ChangeOutputs::Parts(parts) => parts,
+            ChangeOutputs::None | ChangeOutputs::Deletion | ChangeOutputs::Whole => 0,
         }
     }
 
     fn count(self) -> u32 {
         match self {
-            Outputs::Parts(parts) => parts,
-            Outputs::Whole => 1,
-            Outputs::None | Outputs::Deletion => 0,
+            ChangeOutputs::Parts(parts) => parts,
+            ChangeOutputs::Whole => 1,
+            ChangeOutputs::None | ChangeOutputs::Deletion => 0,
         }
     }
 }
@@ -56,24 +56,39 @@ pub struct PartsPlan {
 
 impl PartsPlan {
     /// Decides on a change of this version.
-    pub fn of(known: &KnownShape, version: String, outputs: Outputs) -> PartsPlan {
-        let parts = outputs.parts();
+    pub fn of(known: &KnownShape, version: String, outputs: ChangeOutputs) -> PartsPlan {
         match &known.shape {
-            Some(newest) if is_older(&version, &newest.version) => PartsPlan {
-                newest: newest.clone(),
-                gone_parts: 0..0,
-                gone_whole: false,
+            Some(newest) if is_older(&version, &newest.version) => {
+                PartsPlan::of_late_change(newest, outputs)
+            }
+            _ => PartsPlan::of_newest_change(known, version, outputs),
+        }
+    }
+
+    fn of_newest_change(known: &KnownShape, version: String, outputs: ChangeOutputs) -> PartsPlan {
+        let parts = outputs.parts();
+        PartsPlan {
+            newest: RecordShape {
+                version,
+                outputs: outputs.count(),
+                parts: parts.max(known.remaining_parts),
+                whole: known.whole_remains || outputs == ChangeOutputs::Whole,
             },
-            _ => PartsPlan {
-                newest: RecordShape {
-                    version,
-                    outputs: outputs.count(),
-                    parts: parts.max(known.remaining_parts),
-                    whole: known.whole_remains || outputs == Outputs::Whole,
-                },
-                gone_parts: parts..known.remaining_parts,
-                gone_whole: known.whole_remains && parts > 0,
+            gone_parts: parts..known.remaining_parts,
+            gone_whole: known.whole_remains && parts > 0,
+        }
+    }
+
+    fn of_late_change(newest: &RecordShape, outputs: ChangeOutputs) -> PartsPlan {
+        // Where the newest change is filtered, an older one may still bring the record under its own key.
+        let brings_whole = outputs == ChangeOutputs::Whole && newest.current_parts() == 0;
+        PartsPlan {
+            newest: RecordShape {
+                whole: newest.whole || brings_whole,
+                ..newest.clone()
             },
+            gone_parts: 0..0,
+            gone_whole: false,
         }
     }
 
