@@ -29,7 +29,7 @@ pub struct RefusedRecord {
     pub diagnosis: Diagnosis,
 }
 
-/// What a flow makes of one record.
+/// The records that a flow makes of one record.
 #[derive(Debug)]
 pub enum MappedRecord {
     /// Nothing: the mapping leaves out the record, which is as it came.

@@ -1,10 +1,11 @@
-//! The parts that go away: what the destination is to lose because a record changed, and what it must not get any more
-//! because a newer change of the record was transformed before.
+//! Plans which parts of a record are deleted because it changed, and which are not loaded any more
+//! because a newer change of it was transformed before.
 //!
-//! Changes of one record may be transformed and loaded in any order, and parts that wait in the queue of the loader
-//! are not in the ledger yet. So the shape of the newest change is noted in the store before anything of it is
-//! published: a newer change deletes each part that an older one may have published, at its own version, and an older
-//! change that comes late publishes only what the newest one has as well. The ledger does the rest, key by key.
+//! Changes of one record may be transformed and loaded in any order, and parts that wait in the
+//! queue of the loader are not in the ledger yet. So the shape of the newest change is noted in the
+//! store before anything of it is published. A newer change deletes each part that an older one may
+//! have published, at its own version. An older change that comes late publishes only the parts
+//! that the newest one has as well. The ledger does the rest, key by key.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -13,7 +14,7 @@ use pomost_store::{Error, KnownShape, RecordShape, ShapeChange, Store};
 
 use crate::map::MappedRecord;
 
-/// What a mapping made of one change of a record.
+/// The number of records that a mapping made of one change of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeOutputs {
     /// Nothing: the record is filtered, and what was loaded under its own key stays.
@@ -43,7 +44,7 @@ impl ChangeOutputs {
     }
 }
 
-/// What follows for one change from the other changes of its record.
+/// The plan for the parts of one change: which of them are deleted, and which may be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartsPlan {
     /// The shape of the newest change, which may be this one.
@@ -102,7 +103,7 @@ impl PartsPlan {
         self.newest.current_parts() == 0
     }
 
-    /// What is known of the record once the plan is noted.
+    /// Updates the knowledge about the record to the state after the plan was noted.
     fn follow(&self, known: &mut KnownShape) {
         if known.shape.as_ref() != Some(&self.newest) {
             *known = KnownShape {
@@ -114,37 +115,47 @@ impl PartsPlan {
     }
 }
 
-/// Plans the changes of one batch, in their order, and notes the shapes of the newest. Planned again, a change has the
-/// same plan as before, but for what the ledger has settled meanwhile.
+/// Plans the changes of one batch, in their order, and notes the shapes of the newest. A change that is planned again has
+/// the same plan as before, except for deletions that the ledger has meanwhile.
 pub async fn plan_changes(
     store: &dyn Store,
     flow: &str,
     records: &[MappedRecord],
 ) -> Result<Vec<PartsPlan>, Error> {
-    let mut places: HashMap<&str, usize> = HashMap::with_capacity(records.len());
-    let mut keys = Vec::with_capacity(records.len());
-    for record in records {
-        places.entry(record.key()).or_insert_with(|| {
-            keys.push(record.key());
-            keys.len() - 1
-        });
-    }
+    let (keys, places) = distinct_keys(records);
     loop {
         let before = store.known_shapes(flow, &keys).await?;
         let mut known = before.clone();
-        let plan = |record: &MappedRecord| {
-            let known = &mut known[places[record.key()]];
-            let plan = PartsPlan::of(known, record.version().order_key(), record.outputs());
-            plan.follow(known);
+        let plan = |(record, place): (&MappedRecord, &usize)| {
+            let (version, outputs) = (record.version().order_key(), record.outputs());
+            let plan = PartsPlan::of(&known[*place], version, outputs);
+            plan.follow(&mut known[*place]);
             plan
         };
-        let plans = records.iter().map(plan).collect();
+        let plans = records.iter().zip(&places).map(plan).collect();
         let changes = changes(&keys, before, known);
         // Another transformer was faster with a change of the same record: what it noted decides.
         if changes.is_empty() || store.change_shapes(flow, &changes).await? {
             return Ok(plans);
         }
     }
+}
+
+/// The keys of records, each once, and for each record the place of its key among them.
+fn distinct_keys(records: &[MappedRecord]) -> (Vec<&str>, Vec<usize>) {
+    let mut known: HashMap<&str, usize> = HashMap::with_capacity(records.len());
+    let mut keys = Vec::with_capacity(records.len());
+    let mut place_of = |key| {
+        *known.entry(key).or_insert_with(|| {
+            keys.push(key);
+            keys.len() - 1
+        })
+    };
+    let places = records
+        .iter()
+        .map(|record| place_of(record.key()))
+        .collect();
+    (keys, places)
 }
 
 fn changes(keys: &[&str], before: Vec<KnownShape>, after: Vec<KnownShape>) -> Vec<ShapeChange> {

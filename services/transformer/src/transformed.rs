@@ -1,4 +1,4 @@
-//! What came of a batch: where its records go, and how those that end here settle.
+//! A batch after mapping: its records by where they go, and the outcomes of those that end here.
 
 use pomost_models::{Batch, Operation, Outcome, Record, SlotOutcomes, Stage};
 use pomost_project::{Flow, flow::ChangeOrder};
