@@ -57,11 +57,11 @@ pub(crate) fn make_exact(term: &mut Term<&str>) {
 /// The operators, each a function of two values by a name that no expression can call.
 pub(crate) fn natives() -> [Fun<BoundedData>; 12] {
     [
-        run(("+", v(2), |cv| reckon(cv, Math::Add))),
-        run(("-", v(2), |cv| reckon(cv, Math::Sub))),
-        run(("*", v(2), |cv| reckon(cv, Math::Mul))),
-        run(("/", v(2), |cv| reckon(cv, Math::Div))),
-        run(("%", v(2), |cv| reckon(cv, Math::Rem))),
+        run(("+", v(2), |cv| calculated(cv, Math::Add))),
+        run(("-", v(2), |cv| calculated(cv, Math::Sub))),
+        run(("*", v(2), |cv| calculated(cv, Math::Mul))),
+        run(("/", v(2), |cv| calculated(cv, Math::Div))),
+        run(("%", v(2), |cv| calculated(cv, Math::Rem))),
         run(("<", v(2), |cv| compare(cv, Cmp::Lt))),
         run(("<=", v(2), |cv| compare(cv, Cmp::Le))),
         run((">", v(2), |cv| compare(cv, Cmp::Gt))),
@@ -92,7 +92,7 @@ fn is_no_number(term: &Term<&str>) -> bool {
     }
 }
 
-fn reckon<'a>(cv: Cv<'a, BoundedData>, operator: Math) -> ValXs<'a, Value> {
+fn calculated<'a>(cv: Cv<'a, BoundedData>, operator: Math) -> ValXs<'a, Value> {
     let (evaluation, left, right) = operands(cv);
     if let Err(halt) = evaluation.or_halt(bounded(evaluation.budget, &left, operator, &right)) {
         return box_once(Err(halt));

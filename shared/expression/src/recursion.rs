@@ -10,7 +10,7 @@ use jaq_core::load::{
 
 use crate::{CompileError, syntax};
 
-/// Refuses a term in which a definition calls itself, directly or by way of others.
+/// Refuses a term in which a definition calls itself, directly or through others.
 pub(crate) fn refuse(source: &str, term: &mut Term<&str>) -> Result<(), CompileError> {
     let mut calls = CallGraph::default();
     calls.collect(term);

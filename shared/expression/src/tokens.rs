@@ -1,8 +1,8 @@
-//! jq's tokens made into those that jaq's parser reads: what jq writes and jaq does not.
+//! Rewrites jq's tokens into those that jaq's parser reads, where jq knows forms that jaq does not.
 //!
-//! These are `.5`, a pattern `{$name: [$x]}`, the alternatives `?//` of patterns, and the source of a `reduce`
-//! or `foreach` that is more than one term. Parentheses leave a mark, since the operators are grouped
-//! anew (`operators.rs`).
+//! These are `.5`, a pattern `{$name: [$x]}`, the alternatives `?//` of patterns, and the source of
+//! a `reduce` or `foreach` that is more than one term. Parentheses leave a mark, since the
+//! operators are grouped anew (`operators.rs`).
 
 use std::{iter::Peekable, vec::IntoIter};
 
@@ -14,11 +14,11 @@ use jaq_core::load::{
 
 use crate::surrogates;
 
-/// The function that an expression in parentheses is, until its operators are grouped.
+/// The function call that stands for parentheses until the operators are grouped.
 pub(crate) const PARENTHESES: &str = "parentheses!";
 
-/// The key of each alternative in what stands for `pattern ?// pattern`. It is told from a key that is
-/// written so by its address.
+/// The key of each alternative in the object that stands for `pattern ?// pattern`. Its address
+/// tells it from a key that is written so.
 pub(crate) static ALTERNATIVE: &str = "?//";
 
 type TokenStream<'s> = Peekable<IntoIter<Token<&'s str>>>;

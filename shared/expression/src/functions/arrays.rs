@@ -160,7 +160,7 @@ fn choices<'a>(value: Value) -> ValX<'a, List<[Value]>, Value> {
     Ok(value.values().collect::<Result<Vec<_>, _>>()?.into())
 }
 
-/// ArrayCombinations, one by one: the last place goes through its choices first.
+/// Combinations, one by one. The last place changes first.
 struct ArrayCombinations<'e> {
     evaluation: EvaluationContext<'e>,
     choices: Vec<List<[Value]>>,

@@ -222,7 +222,7 @@ mod tests {
     };
 
     #[test]
-    fn times_are_formatted_and_reckoned_as_in_jq() {
+    fn times_are_formatted_and_calculated_as_in_jq() {
         let cases = [
             (r#"1795521600 | strftime("%Y-%m-%d")"#, r#""2026-11-24""#),
             ("1795521600 | gmtime | mktime", "1795521600"),

@@ -16,7 +16,7 @@ pub struct JqDifference {
 /// ([`MORE_THAN_JQ`]).
 pub const DIFFERENCES: &[JqDifference] = &[
     JqDifference {
-        description: "Numbers are reckoned with digit for digit, not as floats.",
+        description: "Numbers are calculated with digit for digit, not as floats.",
         example: "9007199254740993 + 0, 0.1 + 0.2",
         here: Ok("9007199254740993, 0.3"),
         in_jq: "9007199254740992, 0.30000000000000004",
@@ -28,7 +28,7 @@ pub const DIFFERENCES: &[JqDifference] = &[
         in_jq: "1",
     },
     JqDifference {
-        description: "A number that is not reckoned with is written as it came.",
+        description: "A number that is not calculated with is written as it came.",
         example: r#""[100e-2,1e1000]" | fromjson"#,
         here: Ok("[100e-2,1e1000]"),
         in_jq: "[1.00,1E+1000]",
@@ -267,7 +267,7 @@ pub const DIFFERENCES: &[JqDifference] = &[
 ];
 
 /// Functions and forms of jq that flows lack, since a mapping is a function of its record alone.
-pub const LEFT_OUT_OF_JQ: [&str; 22] = [
+pub const LEFT_OUT_OF_JQ: &[&str] = &[
     "env",
     "$ENV",
     "$__prog_args",
@@ -294,7 +294,7 @@ pub const LEFT_OUT_OF_JQ: [&str; 22] = [
 
 /// Functions and forms that jq's documentation lacks: of other versions of jq, and of jaq, which
 /// runs expressions here.
-pub const MORE_THAN_JQ: [&str; 14] = [
+pub const MORE_THAN_JQ: &[&str] = &[
     "toarray",
     "leaf_paths",
     "date",

@@ -7,27 +7,27 @@ use super::{AddedFunction, DIFFERENCES, JqDifference, LEFT_OUT_OF_JQ, MORE_THAN_
 const INTRODUCTION: &str = "\
 # Functions
 
-Every expression of a flow is jq, and jq's documentation is its contract: what is otherwise stands [below](#differences-from-jq).
-The functions on this page are added. Each converts, or is an error that says what was expected: never an empty or a second
-output. `pomost eval` tries an expression on a record, and `pomost eval --functions` prints this text.
+Every expression of a flow is jq, and jq's documentation is its contract; the differences stand [below](#differences-from-jq).
+The functions on this page are added. Each converts its input, or is an error that says what was expected: it never has no
+output or a second one. `pomost eval` tries an expression on a record, and `pomost eval --functions` prints this text.
 
 A function takes its input from the left and its arguments in brackets: `.ordered | date(\"%d.%m.%Y\")`. Formats are those
-of strftime. Formats, time zones, regexes and codes that are written out are checked by `pomost check`.
+of strftime. `pomost check` checks formats, time zones, regexes and codes that are written out.
 
 ## Numbers are exact
 
-`+`, `-`, `*`, `/`, `%`, the comparisons, `add`, `floor`, `round` and `ceil` reckon with decimals digit for digit, of up to
-1000 digits, and give their results as short as they can be: `1.10 + 2.20` is `3.3`, `1.10 * 100` is `110`, and
+`+`, `-`, `*`, `/`, `%`, the comparisons, `add`, `floor`, `round` and `ceil` calculate with decimals digit for digit, of up
+to 1000 digits, and give results without needless zeros: `1.10 + 2.20` is `3.3`, `1.10 * 100` is `110`, and
 `9007199254740993 * 1.0` is `9007199254740993`. A quotient that has no end has 34 digits; a division by zero is an error.
-A number that is not reckoned with crosses as it was written.
+A number that takes part in no calculation crosses as it was written.
 
-The mathematical functions (`sqrt`, `pow`, `log`, …) reckon in floats. What they give is a whole number where it is one, and
-otherwise a float, and so is what is reckoned with that. `sort`, `min`, `max`, `unique`, `group_by` and the comparison of
+The mathematical functions (`sqrt`, `pow`, `log`, …) calculate with floats. Their result is a whole number where it is one,
+and otherwise a float, and so is what is calculated with it. `sort`, `min`, `max`, `unique`, `group_by` and the comparison of
 arrays and objects look at 15 digits of a decimal, as floats do, and at all digits of an integer.
 
 ## Bounds
 
-An expression without end or measure is ended, and its record becomes a dead letter that names the bound. No `try` catches
+An expression that exceeds a bound is stopped, and its record becomes a dead letter that names the bound. No `try` catches
 that. For one record, an expression may take
 
 - 5 000 000 steps: items gone through, calls, rounds, fields made; a regex takes one for each of its characters and classes,
@@ -45,7 +45,7 @@ that. For one record, an expression may take
 const DIFFERENT: &str = "
 ## Differences from jq
 
-These are all of them, each chosen, with what it gives here and in jq.
+These are all of them, each one chosen, with the output here and in jq.
 
 ";
 
@@ -83,17 +83,22 @@ fn entry(document: &mut String, added: &AddedFunction) {
 }
 
 fn not_here(document: &mut String) {
-    let names = LEFT_OUT_OF_JQ.map(|name| format!("`{name}`")).join(", ");
+    let names = quoted(LEFT_OUT_OF_JQ);
     let text = format!(
         "- A mapping is a function of its record alone, so there is no {names}, nor what jq names with an underscore at the beginning."
     );
-    let more = MORE_THAN_JQ.map(|name| format!("`{name}`")).join(", ");
+    let more = quoted(MORE_THAN_JQ);
     let more =
         format!("- Beside the functions of this page, these are more than jq documents: {more}.");
     for item in [text, more] {
         document.push_str(&wrapped(&item).replace('\n', "\n  "));
         document.push('\n');
     }
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 fn different(document: &mut String, difference: &JqDifference) {

@@ -68,7 +68,7 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
     ),
     (
         "{} number required",
-        "cannot reckon with {}: expected a number",
+        "cannot calculate with {}: expected a number",
     ),
     (
         "implode input must be an array",

@@ -155,7 +155,7 @@ pub(super) fn is_public(name: &str) -> bool {
 }
 
 fn is_kept(name: &str) -> bool {
-    let replaced = [REPLACED, &math::NAMES, &paths::REPLACED];
+    let replaced = [REPLACED, math::NAMES, paths::REPLACED];
     !LEFT_OUT.contains(&name) && !replaced.iter().any(|names| names.contains(&name))
 }
 

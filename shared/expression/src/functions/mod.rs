@@ -74,7 +74,7 @@ pub struct AddedFunction {
 }
 
 /// Messages of jq's functions for values that do not convert.
-const MESSAGES: [&str; 11] = [
+const MESSAGES: &[&str] = &[
     NO_DECIMAL,
     NO_DIVISOR,
     calendar::NO_TIME,

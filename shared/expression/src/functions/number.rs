@@ -84,7 +84,7 @@ fn natives() -> Vec<Fun<BoundedData>> {
     ]
 }
 
-/// jq's own rounding to integers, which jaq does by way of floats.
+/// jq's functions that round to integers. jaq's own go through floats, which lose digits.
 pub(super) fn rounding() -> [Fun<BoundedData>; 6] {
     [
         run(("trunc", v(0), |cv| bome(integer(cv.1, RoundingMode::Down)))),
@@ -170,7 +170,7 @@ fn decimal_places(places: &Value) -> Result<i64, Error<Value>> {
     }
 }
 
-/// Digits with a mark between their groups of three.
+/// Puts a mark between the groups of three digits.
 fn grouped(digits: &str, mark: &str) -> String {
     let before_mark = |place: usize| place > 0 && (digits.len() - place).is_multiple_of(3);
     let marked = digits.chars().enumerate().map(|(place, digit)| {
@@ -192,7 +192,7 @@ fn decimal(value: Value) -> ValR<Value> {
     read(plain.as_bytes()).map_err(|_| Error::str(NO_DECIMAL))
 }
 
-/// The digits of an amount as JSON writes them, or nothing where it is none.
+/// The digits of an amount as JSON writes them; none where the text is no amount.
 fn plain_decimal(text: &str) -> Option<String> {
     let text: String = text
         .trim()
@@ -214,7 +214,8 @@ fn plain_decimal(text: &str) -> Option<String> {
     }
 }
 
-/// The last point or comma sets off the decimals, unless it comes several times: then it groups.
+/// Splits an amount at its decimal separator: the last point or comma, unless that occurs several
+/// times, and so groups digits.
 fn split_decimals(text: &str) -> (&str, Option<&str>) {
     match text.rfind(['.', ',']) {
         Some(place) if text.matches(&text[place..=place]).count() == 1 => {

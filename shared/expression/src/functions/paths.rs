@@ -1,8 +1,8 @@
 //! Looking up, setting and deleting by paths, as jq does.
 //!
-//! jaq looks up a number in an object, updates nothing below a field that is absent, and deletes from an
-//! array while it goes along it. These functions stand in place of its own, and behind `.[0]`, `.[2:4]`,
-//! `=`, `|=` and the like (`forms.rs`). What they raise is worded as jq words it.
+//! jaq looks up a number in an object, updates nothing below a field that is absent, and deletes
+//! from an array while it goes along it. These functions replace its own, and stand behind `.[0]`,
+//! `.[2:4]`, `=`, `|=` and the like (the module `forms`). Their errors are worded as jq words them.
 
 mod delete;
 mod error;
@@ -44,16 +44,16 @@ pub(crate) const MODIFY: &str = "modify!";
 pub(crate) const ASSIGN: &str = "assign!";
 /// The last output of a round, or null.
 pub(crate) const LAST: &str = "last or null!";
-/// `null`, which jaq reckons out.
+/// `null`, as a function: jaq calculates the constant in advance.
 pub(crate) const NULL: &str = "null!";
-/// Text as the key of a field, and nothing else.
+/// Passes text on as the key of a field, and refuses other values.
 pub(crate) const FIELD_NAME: &str = "field name!";
 
 /// Number of keys of paths that are kept in the memory of one step.
 const KEYS_IN_A_STEP: usize = 2;
 
-/// jaq's functions and definitions that are here in another way.
-pub(super) const REPLACED: [&str; 7] = [
+/// jaq's functions and definitions that are replaced here.
+pub(super) const REPLACED: &[&str] = &[
     "getpath",
     "setpath",
     "delpaths",
@@ -63,7 +63,7 @@ pub(super) const REPLACED: [&str; 7] = [
     "pick",
 ];
 
-/// jaq's own functions behind the check of their count.
+/// jaq's own functions whose count is checked first, and their names behind the check.
 const RENAMED: [(&str, &str); 2] = [("limit", "unchecked_limit"), ("skip", "unchecked_skip")];
 
 const DEFINITIONS: &str = r#"
@@ -81,7 +81,7 @@ const LATER_DEFINITIONS: &str = "
     def leaf_paths: paths(scalars);
 ";
 
-/// The definitions that those of the standard library need.
+/// The definitions on which those of the standard library depend.
 pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let definitions = parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
     definitions.into_iter().map(|mut definition| {
@@ -94,14 +94,14 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     })
 }
 
-/// The definitions that need those of the standard library.
+/// The definitions that depend on those of the standard library.
 pub(super) fn later_definitions() -> impl Iterator<Item = Def<&'static str>> {
     parse(LATER_DEFINITIONS, |parser| parser.defs())
         .unwrap_or_default()
         .into_iter()
 }
 
-/// The name that a native function goes by behind its check.
+/// The name of a native function behind its check.
 pub(super) fn renamed(name: &'static str) -> &'static str {
     RENAMED
         .into_iter()
@@ -109,7 +109,6 @@ pub(super) fn renamed(name: &'static str) -> &'static str {
         .map_or(name, |(_, unchecked)| unchecked)
 }
 
-/// The native functions.
 pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     let (paths, value) = (|| Bind::Fun(()), || Bind::Var(()));
     vec![
@@ -267,8 +266,8 @@ fn keys(path: &Value) -> ValR<&[Value], Value> {
     }
 }
 
-/// All the paths that a filter leads to. They are collected before anything is changed, so that what holds
-/// them does not hold the value as well: it would have to be copied.
+/// All the paths that a filter leads to. They are collected before anything is changed: while a
+/// path is being collected, the value has a second owner, and a change would have to copy it.
 fn paths_of<'a>(
     context: &mut Ctx<'a, BoundedData>,
     value: &Value,

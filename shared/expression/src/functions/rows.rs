@@ -35,7 +35,8 @@ pub(super) fn natives() -> [Fun<BoundedData>; 4] {
     ]
 }
 
-/// Null is the empty text, numbers and booleans are as JSON has them.
+/// The text of an item of `join`: null is the empty text, numbers and booleans are as JSON has
+/// them.
 fn joined<'a>(cv: &Cv<'a, BoundedData>, separator: &Value) -> ValX<'a, Value> {
     let (mut text, mut first) = (RowText::new(*cv.0.data()), true);
     let mut join = |part: &Value| -> ValX<'a, (), Value> {
@@ -60,7 +61,7 @@ fn joined<'a>(cv: &Cv<'a, BoundedData>, separator: &Value) -> ValX<'a, Value> {
     Ok(text.finish())
 }
 
-/// A row of an array's items, set apart by a separator; text stands between quotes.
+/// The items of an array as one row, with a separator between them. Text stands between quotes.
 fn row<'a>(
     cv: &Cv<'a, BoundedData>,
     format: &str,
@@ -104,7 +105,7 @@ fn words<'a>(cv: &Cv<'a, BoundedData>) -> ValX<'a, Value> {
     Ok(text.finish())
 }
 
-/// A text that grows, within bounds.
+/// A text that is built within bounds.
 struct RowText<'e> {
     evaluation: EvaluationContext<'e>,
     text: String,
@@ -143,7 +144,7 @@ impl<'e> RowText<'e> {
         self.push(rest)
     }
 
-    /// Adds a value that is no array and no object; how text is added is said by the caller.
+    /// Adds a value that is no array and no object. The caller says how text is added.
     fn push_scalar<'a>(
         &mut self,
         value: &Value,

@@ -1,4 +1,4 @@
-//! jq's functions that take values apart into events, and put them together again.
+//! jq's functions that turn values into events, and events into values.
 
 use jaq_core::{
     Bind, Cv, Error, ValX,
@@ -73,14 +73,14 @@ fn stream_into(
     Ok(())
 }
 
-/// A value that is put together of events.
+/// A value that is built from events.
 #[derive(Default)]
 struct StreamBuilding {
     value: Value,
 }
 
 impl StreamBuilding {
-    /// Takes the next event; gives the value that it ends.
+    /// Takes the next event. Returns the value that it completes.
     fn take<'a>(
         &mut self,
         evaluation: EvaluationContext<'_>,
@@ -107,7 +107,7 @@ impl StreamBuilding {
     }
 }
 
-/// Puts a value at a path, which is made as far as it is not there.
+/// Puts a value at a path, and makes what is absent on the way.
 fn put<'a>(
     evaluation: EvaluationContext<'_>,
     into: &mut Value,

@@ -1,4 +1,4 @@
-//! jq's functions of the ends of texts.
+//! jq's functions of the beginnings and ends of texts.
 
 use jaq_core::{
     Error, ValR,
@@ -35,7 +35,8 @@ pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     ]
 }
 
-/// A part at the beginning or the end of a text, and what is said where it is none.
+/// Finds a part at the beginning or the end of a text, with jq's message for arguments that are no
+/// texts.
 type AffixFunction = (
     for<'t> fn(&'t [u8], &[u8]) -> Option<&'t [u8]>,
     &'static str,
@@ -50,7 +51,7 @@ const ENDS: AffixFunction = (
     "endswith() requires string inputs",
 );
 
-/// The text without a part, where it has that.
+/// The text without a part, where it has the part.
 fn affix(
     value: &Value,
     part: &Value,

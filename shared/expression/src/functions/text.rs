@@ -125,7 +125,7 @@ fn natives() -> Vec<Fun<BoundedData>> {
     ]
 }
 
-/// The text in ASCII; `None` where a character has nothing to stand for it.
+/// The text in ASCII; `None` where a character has no counterpart.
 pub(super) fn in_ascii(text: &str) -> Option<Cow<'_, str>> {
     if text.is_ascii() {
         return Some(text.into());
@@ -215,7 +215,7 @@ fn from_base64(value: &Value) -> ValR<Value> {
         .ok_or_else(|| refused("is not valid base64 data"))
 }
 
-/// The text that a value is, or its JSON.
+/// The text of a value that is text, or the JSON of another one.
 fn as_text(value: &Value) -> Result<String, Error<Value>> {
     match value {
         Value::TStr(_) => string(value),

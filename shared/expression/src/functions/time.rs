@@ -109,7 +109,7 @@ const NO_DATE_TIME: &str =
 const NO_INSTANT: &str = "expected an instant with its offset, such as 2026-11-24T12:00:00Z";
 const NO_ZONE: &str = "expected the name of a time zone, such as Europe/Warsaw";
 
-/// The decimals of a second that are told apart.
+/// Number of decimals of a second that are kept.
 const NANOSECOND: i64 = 9;
 
 fn natives() -> Vec<Fun<BoundedData>> {
@@ -155,7 +155,7 @@ fn date_time(value: &Value, format: &Value, zone: Option<TimeZone>) -> ValR<Valu
         .ok_or_else(|| Error::str(format!("{NO_INSTANT_IN}{format}")))
 }
 
-/// The instant that was read; the zone is for what was read without an offset.
+/// The instant that was read. The zone is used for a time without an offset.
 fn instant_of(parsed: &BrokenDownTime, zone: Option<TimeZone>) -> Option<Timestamp> {
     let zoned = match zone {
         // The way of RFC 5545 is jiff's own.
@@ -210,7 +210,7 @@ fn written(format: &str, time: BrokenDownTime) -> ValR<Value> {
     written.map_err(|_| Error::str(format!("{NO_PART}{format}")))
 }
 
-/// From a unit of ten to the minus so many seconds.
+/// Converts from a unit of ten to the minus `places` seconds.
 fn from_unix(value: Value, unit: i64) -> ValR<Value> {
     let (count, exponent) = exact_number(&number(value)?)?.into_bigint_and_scale();
     let nanoseconds = BigDecimal::new(count, exponent + unit - NANOSECOND)
@@ -243,7 +243,7 @@ fn time_zone(name: &Value) -> Result<TimeZone, Error<Value>> {
     TimeZone::get(&string(name)?).map_err(|_| Error::str(NO_ZONE))
 }
 
-/// Finds formats and zones that are wrong for any text.
+/// Finds formats and zones that no text can be right for.
 fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
     let argument = |place: usize| arguments.get(place).and_then(Option::as_deref);
     let zone = argument(if function == "in_zone" { 0 } else { 1 });
@@ -274,7 +274,7 @@ fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
     }
 }
 
-/// Reads what the format itself writes: where that fails, so does every text.
+/// Reads a text that the format itself wrote: where that fails, reading any text does.
 fn check_input(
     format: &str,
     has: impl Fn(&BrokenDownTime) -> bool,

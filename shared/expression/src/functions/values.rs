@@ -26,10 +26,10 @@ pub(super) const NO_CHARACTERS: &str = "expected an array of numbers of Unicode 
 /// The message of a value that JSON cannot express.
 pub(super) const NO_JSON_VALUE: &str = "expected a value that JSON can express";
 
-/// Pairs of items that are held against each other in the time of a step.
+/// Number of pairs of items that are compared in the time of one step.
 const PAIRS_IN_A_STEP: usize = 8;
 
-/// Bytes that are held against each other in the time of a step.
+/// Number of bytes that are compared in the time of one step.
 const BYTES_IN_A_STEP: usize = 64;
 
 pub(super) fn natives() -> Vec<Fun<BoundedData>> {
@@ -74,7 +74,7 @@ fn to_boolean(value: Value) -> ValR<Value> {
     }
 }
 
-/// The length; of a number its absolute value, digit for digit.
+/// The length of a value; of a number its absolute value, digit for digit.
 fn length(value: Value) -> ValR<Value> {
     Ok(match &value {
         Value::Null => 0_usize.into(),

@@ -1,4 +1,4 @@
-//! Deleting, at all paths at once: none is moved by another.
+//! Deletes at all paths at once, so that no deletion moves the place of another.
 
 use jaq_core::Error;
 use jaq_json::Rc;
@@ -6,7 +6,7 @@ use jaq_json::Rc;
 use super::{error::PathError, get, kind, set};
 use crate::{Value, budget::EvaluationBudget};
 
-/// Deletes what stands at the paths.
+/// Deletes the values at paths.
 pub(super) fn all(
     budget: &EvaluationBudget,
     value: &mut Value,
@@ -24,7 +24,7 @@ pub(super) fn all(
     below(budget, value, &paths, 0)
 }
 
-/// Deletes at sorted paths whose keys before `depth` have led here.
+/// Deletes at sorted paths whose keys before `depth` lead to this value.
 fn below(
     budget: &EvaluationBudget,
     value: &mut Value,
@@ -52,7 +52,7 @@ fn below(
     }
 }
 
-/// Removes what goes by sorted keys.
+/// Removes the items or fields of sorted keys.
 fn remove(budget: &EvaluationBudget, value: &mut Value, keys: &[&Value]) -> Result<(), PathError> {
     match value {
         Value::Null => Ok(()),

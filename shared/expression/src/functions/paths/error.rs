@@ -12,7 +12,7 @@ use crate::{
 /// Number of bytes of a value that jq shows in an error.
 const SHOWN: usize = 29;
 
-/// Why something could not be done.
+/// The reason why a path could not be followed or changed.
 pub(super) enum PathError {
     Error(Error<Value>),
     EvaluationBound(EvaluationBound),
@@ -55,7 +55,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A value in an error of jq's: `string ("a")`, its beginning where it is long.
+/// The words for a value in jq's errors: `string ("a")`, shortened where it is long.
 pub(crate) fn described(value: &Value) -> String {
     described_as(kind(value), value)
 }

@@ -1,4 +1,4 @@
-//! Looking up.
+//! Looks up values by keys and paths.
 
 use std::ops::Range;
 
@@ -17,11 +17,10 @@ const ITEMS_KEPT_IN_A_STEP: usize = 2;
 /// Number of items that are copied or compared in the time of one step.
 const ITEMS_IN_A_STEP: usize = 32;
 
-/// Why there is nothing to be looked up.
+/// The reason why a look-up failed.
 pub(super) enum LookupRefusal {
-    /// Such values have no such keys.
+    /// Values of this type have no keys of that type.
     NoSuchKey,
-    /// The ends of a slice are no numbers.
     NoNumbers,
 }
 
@@ -92,7 +91,7 @@ pub(super) fn at_path(
     })
 }
 
-/// The steps that it takes to look up what was found.
+/// Steps of a look-up, by the value that was found.
 fn steps(value: &Value, key: &Value, found: &Value) -> usize {
     match (value, key, found) {
         (Value::Arr(_), Value::Obj(_), Value::Arr(found)) => 1 + found.len() / ITEMS_KEPT_IN_A_STEP,
@@ -101,13 +100,13 @@ fn steps(value: &Value, key: &Value, found: &Value) -> usize {
     }
 }
 
-/// The steps that it takes to copy what somebody else holds as well.
+/// Steps of copying a value that has other owners.
 pub(super) fn steps_of_copy(items: usize) -> usize {
     items / ITEMS_IN_A_STEP
 }
 
-/// The place of an item by its number, which counts from the end where it is negative and is cut where it
-/// has decimals; none before the first item, and none of a number that is none.
+/// The place of an item by its number, which counts from the end where it is negative, and whose
+/// decimals do not count; none before the first item, and none for a number that is not finite.
 pub(super) fn place(number: &Value, length: usize) -> Option<usize> {
     let number = number.as_f64()?.trunc();
     let place = if number < 0.0 {
@@ -118,7 +117,7 @@ pub(super) fn place(number: &Value, length: usize) -> Option<usize> {
     (place >= 0.0).then_some(place as usize)
 }
 
-/// The places from the start to the end of a slice, which is made wider where these have decimals.
+/// The places from the start to the end of a slice. Decimals make the slice wider.
 pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, LookupRefusal> {
     let (from, to) = (end(key, "start")?, end(key, "end")?);
     let whole = length as f64;
@@ -131,7 +130,7 @@ pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, LookupRe
     Ok(start as usize..end as usize)
 }
 
-/// An end of a slice, if it is given and is a number at all.
+/// An end of a slice, where it is given. An error where it is no number.
 fn end(key: &Value, name: &str) -> Result<Option<f64>, LookupRefusal> {
     let Value::Obj(ends) = key else {
         return Ok(None);
@@ -144,7 +143,7 @@ fn end(key: &Value, name: &str) -> Result<Option<f64>, LookupRefusal> {
     }
 }
 
-/// The bytes of a part of a text whose places are those of characters.
+/// The bytes of a slice of a text, whose ends count characters.
 fn slice(text: &str, key: &Value) -> Result<Range<usize>, LookupRefusal> {
     let Range { start, end } = range(key, text.chars().count())?;
     let mut places = text.char_indices().map(|(place, _)| place).skip(start);

@@ -13,7 +13,7 @@ use crate::{
 /// Number of nulls that are put before an item in the time and memory of one step.
 const NULLS_IN_A_STEP: usize = 6;
 
-/// Sets what stands at a path.
+/// Sets the value at a path.
 pub(super) fn at_path(
     budget: &EvaluationBudget,
     value: &mut Value,
@@ -53,7 +53,7 @@ pub(super) fn at_path(
     }
 }
 
-/// Takes out what stands at a path and leaves null, so that it can be changed without a copy of it.
+/// Takes out the value at a path and leaves null, so that it can be changed without a copy.
 pub(super) fn take_out(
     budget: &EvaluationBudget,
     value: &mut Value,

@@ -74,7 +74,7 @@ fn with_flags<'a>(cv: &mut Cv<'a, BoundedData>) -> RegexArguments<'a> {
     Ok((regex, flags))
 }
 
-/// Text, or an array of both.
+/// Arguments that are text, or an array of a regex and its flags.
 fn either<'a>(cv: &mut Cv<'a, BoundedData>) -> RegexArguments<'a> {
     let argument = cv.0.pop_var();
     match &argument {

@@ -1,8 +1,8 @@
 //! Regexes as jq's documentation has them, compiled once.
 //!
-//! Most are searched for by automata, in a time that grows with the text as it grows with the regex. What no
-//! automaton does (looking around, references back to groups, the flags `n` and `l`) is searched for by going
-//! back and forth, which is bounded by the text's length and by the number of ways that are tried.
+//! Most are searched for by automata, in a time that grows with the text and with the regex.
+//! Searches that no automaton can do (look-around, back references, the flags `n` and `l`) go back
+//! and forth; their number of tries is bounded by the length of the text.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -63,8 +63,8 @@ pub(super) type MatchGroups = Vec<Option<Range<usize>>>;
 pub(super) struct CompiledRegex {
     engine: RegexEngine,
     pub(super) names: Vec<Option<String>>,
-    /// The characters and classes of it, repetitions written out: as many places may be held against each
-    /// byte of a text.
+    /// Number of the characters and classes of it, with repetitions written out: each byte of a
+    /// text may be compared with as many places.
     pub(super) places: usize,
     /// Approximate size in memory, in bytes.
     pub(super) size: usize,
@@ -76,14 +76,14 @@ enum RegexEngine {
     Never,
 }
 
-/// A regex, compiled once for each class of texts' lengths.
+/// A regex that needs to go back, compiled once for each class of lengths of texts.
 struct BacktrackingRegex {
     regexes: [OnceCell<fancy_regex::Regex>; TRIES_BY_LENGTH.len()],
     flags: RegexFlags,
     source: String,
 }
 
-/// The regexes that a thread keeps.
+/// The regexes that a thread keeps, by source and flags.
 #[derive(Default)]
 struct RegexCache {
     patterns: HashMap<RegexFlags, HashMap<String, Rc<CompiledRegex>>>,
@@ -240,7 +240,7 @@ impl CompiledRegex {
 }
 
 impl BacktrackingRegex {
-    /// The regex that goes back as often as the text's length allows.
+    /// The regex with the number of tries that the length of the text allows.
     fn within_tries(&self, text: &str) -> Result<&fancy_regex::Regex, EvaluationBound> {
         let class = TRIES_BY_LENGTH
             .iter()
@@ -274,7 +274,7 @@ fn backtracking(
         .build()
 }
 
-/// The regex, where it is one for automata.
+/// The parsed regex, where automata can search for it.
 fn automaton_of(source: &str, flags: RegexFlags) -> Option<Hir> {
     let mut parser = ast::parse::ParserBuilder::new();
     let parser = parser
@@ -289,8 +289,8 @@ fn automaton_of(source: &str, flags: RegexFlags) -> Option<Hir> {
     translator.build().translate(source, &ast).ok()
 }
 
-/// Looks for repetitions with a `+` behind them, such as `a++`: jq's give back nothing of what they took. Others
-/// that are repeated, such as `a{2}{3}`, are automata's.
+/// Looks for possessive repetitions, such as `a++`, which give back nothing that they took. Other
+/// nested repetitions, such as `a{2}{3}`, are left to automata.
 struct PossessiveSearch;
 
 impl ast::Visitor for PossessiveSearch {

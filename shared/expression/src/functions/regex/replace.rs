@@ -1,4 +1,4 @@
-//! Replacing what matches.
+//! Replaces the matches of a regex.
 
 use jaq_core::{Cv, ValX};
 
@@ -9,8 +9,8 @@ use crate::{
     functions::{BoundedData, errors, str_of},
 };
 
-/// The text with its matches replaced. The replacement is given the named groups; where it has several outputs,
-/// so has the whole, as in jq.
+/// The text with its matches replaced. The replacement is given the named groups. Where it has
+/// several outputs, the whole has several too, as in jq.
 pub(super) fn sub<'a>(
     mut cv: Cv<'a, BoundedData>,
     has_flags: bool,
@@ -43,7 +43,7 @@ pub(super) fn sub<'a>(
     texts.finish(&search.text[end..])
 }
 
-/// The texts that replacements make.
+/// The texts that replacements make, one for each combination of outputs.
 struct ReplacedTexts<'e> {
     evaluation: EvaluationContext<'e>,
     texts: Vec<String>,
@@ -59,7 +59,7 @@ impl<'e> ReplacedTexts<'e> {
         }
     }
 
-    /// Adds to the text at a place what comes before a match, and what comes instead of it.
+    /// Adds to one of the texts the part before a match, and its replacement.
     fn append<'a>(&mut self, place: usize, gap: &str, replacement: &Value) -> ValX<'a, (), Value> {
         self.evaluation.or_halt(self.evaluation.budget.take(1))?;
         if self.texts.len() == place {

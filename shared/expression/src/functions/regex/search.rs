@@ -1,4 +1,4 @@
-//! Searching through a text, within bounds.
+//! Searches a text for the matches of a regex, within bounds.
 
 use std::{ops::Range, rc::Rc};
 
@@ -73,7 +73,7 @@ impl<'e, 't> RegexSearch<'e, 't> {
             .or_halt(budget.take(steps).and_then(|()| budget.look_at_time()))
     }
 
-    /// Shows the matches to a visitor: the first, or all of them.
+    /// Passes the matches to a visitor: the first, or all of them.
     pub(super) fn each<'a>(
         &self,
         mut visit: impl FnMut(&MatchGroups) -> ValX<'a, (), Value>,
@@ -164,7 +164,7 @@ pub(super) fn whole(groups: &MatchGroups) -> Range<usize> {
     groups.first().cloned().flatten().unwrap_or_default()
 }
 
-/// A regex that this thread has compiled before, or compiles now, which takes its steps.
+/// A regex that this thread has compiled before, or compiles now, which takes steps.
 fn compiled<'a>(
     evaluation: EvaluationContext<'_>,
     source: &str,
@@ -196,7 +196,8 @@ pub(super) struct TextPlace {
 }
 
 impl TextPlace {
-    /// The characters before a byte. Groups mostly come in the order of the text, but need not.
+    /// Moves to a byte and counts the characters before it. Groups mostly come in the order of the
+    /// text, but need not.
     fn move_to(&mut self, text: &[u8], byte: usize) -> usize {
         if byte < self.byte {
             *self = TextPlace::default();
@@ -207,7 +208,7 @@ impl TextPlace {
     }
 }
 
-/// The characters in UTF-8: all bytes but those that continue one.
+/// Counts the characters in UTF-8: all bytes but those that continue one.
 fn characters(text: &[u8]) -> usize {
     text.iter()
         .filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000)
