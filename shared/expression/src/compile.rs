@@ -10,7 +10,7 @@ use jaq_core::{
 
 use crate::{
     CompileError, arithmetic, bounds, brackets::OpenBrackets, budget::BoundedData,
-    error::compile_error, forms, functions, literals, recursion, surrogates, syntax,
+    compile_error::compile_error, forms, functions, literals, recursion, surrogates, syntax,
 };
 
 /// Number of levels to which brackets and texts may be nested in an expression. The compiler calls
@@ -27,11 +27,14 @@ pub(crate) fn filter(
     let arena = Arena::default();
     let source = surrogates::hidden(source, &arena);
     let mut term = syntax::parse(source, &arena)?;
+    // Checked as its author wrote it, before terms become calls that stand nowhere in the source.
     recursion::refuse(source, &mut term)?;
     literals::refuse(source, &mut term)?;
+    // Marks tell the places of the author's own terms, so they go in before those are replaced.
     change(source, &arena, &mut term);
     forms::replace(source, &arena, &mut term)?;
     arithmetic::make_exact(&mut term);
+    // Bounds come last: what the terms were replaced by can loop as well.
     bounds::bound(&mut term);
     let name = name_of(source);
     let modules = Loader::new(definitions(&name, term))

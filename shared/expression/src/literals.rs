@@ -3,7 +3,7 @@
 
 use jaq_core::load::parse::Term;
 
-use crate::{CompileError, error::literal_error, functions, syntax};
+use crate::{CompileError, compile_error::literal_error, functions, syntax};
 
 /// Refuses formats, time zones, regexes and codes that are written out in a source and cannot be right.
 pub(crate) fn refuse(source: &str, term: &mut Term<&str>) -> Result<(), CompileError> {

@@ -14,7 +14,7 @@ use jaq_core::{
 
 use crate::{
     CompileError,
-    error::{lex_error, modules_error, parse_error},
+    compile_error::{lex_error, modules_error, parse_error},
     operators, tokens,
 };
 

@@ -24,7 +24,7 @@ use self::paths::{is_jaqs, looked_up, updated};
 use crate::{
     CompileError,
     arithmetic::NEGATED,
-    error::literal_error,
+    compile_error::literal_error,
     functions::paths::FIELD_NAME,
     output_count::is_exactly_one,
     syntax::{self, bind, call, pipe},
