@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use pomost_broker::{Message, Queue};
+use pomost_extractor::Scheduling;
 use pomost_models::{
     Batch, Lane, Operation, Record, RunId, RunTrigger, Stage, Version, batch::BATCH_TYPE,
 };
 use pomost_store::{PageProgress, RunRequest, RunSummary};
 use serde_json::{Value, json, value::RawValue};
 
-use crate::support::{Flow, Reply, Rows, World, outcomes};
+use crate::support::{Flow, Refusing, Reply, Rows, World, outcomes};
 
 /// Splits a record into its parts; one that is alone is the whole record.
 const SPLITS: &str = "map: '. as $row | .parts[] | { key: \"\\($row.key)-\\(.)\" }'";
@@ -322,4 +323,41 @@ async fn a_deletion_that_is_delivered_twice_counts_once() {
     assert!(there(&world).is_empty(), "{:?}", there(&world));
     let of = |word| outcomes.iter().find(|(outcome, _)| *outcome == word);
     assert_eq!(of("deleted"), Some(&("deleted", 3)), "{outcomes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_that_could_not_be_published_are_made_when_their_change_comes_again() {
+    let (world, rows) = World::with_rows([order("a", 1, &["w", "x", "y", "z"])], FLOW).await;
+    world.sync().await;
+    rows.set([order("a", 2, &["w", "x"])]);
+    let running = world
+        .start_with(Scheduling::Off, |broker| Refusing::to_delay(0, broker))
+        .await;
+    let run = running.request(None).await;
+    let summary = running.ended(run).await;
+    running.stop().await;
+    assert_eq!(
+        outcomes(&summary),
+        [("deleted", 2), ("unchanged", 2), ("split", 1)]
+    );
+    assert_eq!(there(&world), ["a-w", "a-x"]);
+}
+
+/// The transformer is killed when the deletions are published, and its batch is not acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_that_a_killed_transformer_published_count_once() {
+    let (world, rows) = World::with_rows([order("a", 1, &["w", "x", "y", "z"])], FLOW).await;
+    world.sync().await;
+    rows.set([
+        order("a", 2, &["w", "x"]),
+        json!({ "key": "b", "n": 1, "parts": 5 }),
+    ]);
+    let run = world.killed_before_its_dead_letters().await;
+    let summary = world.finish(run).await;
+    assert_all_counted(&summary);
+    assert_eq!(
+        outcomes(&summary),
+        [("deleted", 2), ("unchanged", 2), ("split", 1), ("dead", 1)]
+    );
+    assert_eq!(there(&world), ["a-w", "a-x"]);
 }
