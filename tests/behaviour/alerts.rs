@@ -252,7 +252,7 @@ async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
     told(&hook, 1).await;
     let store = world.backends().await.store;
     store
-        .begin_outage("shop", "transient", "it was down", Outage::REMEMBERED)
+        .begin_outage("shop", "transient", "it was down", Outage::FORGOTTEN_AFTER)
         .await
         .unwrap();
     eventually(async || {

@@ -108,7 +108,7 @@ pub(crate) async fn blocked(
         .outcomes
         .iter()
         .map(|(outcome, count)| (outcome.as_str(), *count));
-    (run, summary.blocked, outcomes.collect())
+    (run, summary.blocked_by_dead_letters, outcomes.collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]

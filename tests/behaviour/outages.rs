@@ -43,7 +43,11 @@ fn failing(status: u16) -> impl Fn(&Seen) -> Option<Reply> {
 /// Waits until the systems that are down are these, and returns why.
 async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
     eventually(async || {
-        let outages = backends.store.outages(Outage::REMEMBERED).await.unwrap();
+        let outages = backends
+            .store
+            .outages(Outage::FORGOTTEN_AFTER)
+            .await
+            .unwrap();
         let names: Vec<&str> = outages.iter().map(|outage| &*outage.system).collect();
         match names == systems {
             true => Ok(outages.into_iter().map(|outage| outage.reason).collect()),
@@ -195,7 +199,7 @@ async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_
             .backends()
             .await
             .store
-            .outages(Outage::REMEMBERED)
+            .outages(Outage::FORGOTTEN_AFTER)
             .await
             .unwrap(),
         []
@@ -396,7 +400,7 @@ async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_sa
         let said = world.pomost(&["status"]).await;
         let since = backends
             .store
-            .outages(Outage::REMEMBERED)
+            .outages(Outage::FORGOTTEN_AFTER)
             .await
             .unwrap()
             .remove(0)
@@ -464,7 +468,7 @@ async fn an_outage_that_a_killed_process_left_behind_ends_with_the_first_success
     let store: Arc<dyn Store> = world.backends().await.store;
     for system in ["shop", "source"] {
         store
-            .begin_outage(system, "transient", "it was down", Outage::REMEMBERED)
+            .begin_outage(system, "transient", "it was down", Outage::FORGOTTEN_AFTER)
             .await
             .unwrap();
     }

@@ -359,7 +359,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
     };
     let store = world.backends().await.store;
     store
-        .archive(&ids.map(letter).collect::<Vec<_>>())
+        .archive_dead_letters(&ids.map(letter).collect::<Vec<_>>())
         .await
         .unwrap();
 }

@@ -69,7 +69,9 @@ pub(crate) async fn delivered(store: &dyn Store, flow: &str) -> Vec<(&'static st
         let of = |outcome| {
             (
                 outcome,
-                runs.iter().map(|run| run.counts.of(outcome)).sum::<u64>(),
+                runs.iter()
+                    .map(|run| run.counts.count(outcome))
+                    .sum::<u64>(),
             )
         };
         let outcomes: Vec<(Outcome, u64)> = Outcome::ALL.into_iter().map(of).collect();

@@ -43,15 +43,24 @@ async fn only_what_changed_is_sent_again() {
             stack.finish().await;
             let after = stack.shop.counts();
             assert_eq!(
-                (counts.of(Outcome::Updated), after.updated - before.updated),
+                (
+                    counts.count(Outcome::Updated),
+                    after.updated - before.updated
+                ),
                 (3, 3)
             );
             assert_eq!(
-                (counts.of(Outcome::Created), after.created - before.created),
+                (
+                    counts.count(Outcome::Created),
+                    after.created - before.created
+                ),
                 (2, 2)
             );
             assert_eq!(
-                (counts.of(Outcome::Deleted), after.deleted - before.deleted),
+                (
+                    counts.count(Outcome::Deleted),
+                    after.deleted - before.deleted
+                ),
                 (1, 1)
             );
             pomost_sandbox::verify(&stack.crm.expected(), &stack.shop.snapshot()).unwrap();

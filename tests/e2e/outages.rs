@@ -111,7 +111,7 @@ async fn creates_in_doubt_wait_for_the_lookup() {
 }
 
 async fn looked_up(stack: &mut Stack, run: RunId) {
-    let updated = stack.settled(run).await.counts.of(Outcome::Updated);
+    let updated = stack.settled(run).await.counts.count(Outcome::Updated);
     assert!(
         updated > 0 && stack.shop.counts().searched >= updated,
         "{:?}",
@@ -174,7 +174,7 @@ async fn what_the_shop_refuses_dies_at_once_and_crosses_when_it_is_replayed() {
                 .all(|(reason, attempts)| (*reason, *attempts) == (DeadLetterReason::Invalid, 1))
         );
         assert_eq!(
-            counts.of(Outcome::Dead) as usize,
+            counts.count(Outcome::Dead) as usize,
             stack.crm.expected().dead.len() + 7
         );
         let printed = stack.pomost(&["dead", "replay", "--stage", "load"]).await;

@@ -59,7 +59,7 @@ async fn several_loaders_apply_changes_in_order() {
             runs.push(stack.request_run().await);
             let mut dead = 0;
             for run in runs {
-                dead += stack.settled(run).await.counts.of(Outcome::Dead);
+                dead += stack.settled(run).await.counts.count(Outcome::Dead);
             }
             assert_eq!(dead, 5 * stack.crm.expected().dead.len() as u64);
             for service in &mut others {

@@ -60,14 +60,14 @@ impl Stack {
         let customers = self.crm.customers().count() as u64;
         assert_eq!(counts.records, customers, "{counts:?}");
         assert_eq!(
-            counts.of(Outcome::Created) + counts.of(Outcome::Updated),
+            counts.count(Outcome::Created) + counts.count(Outcome::Updated),
             present,
             "{counts:?}"
         );
-        assert_eq!(counts.of(Outcome::Dead), dead, "{counts:?}");
+        assert_eq!(counts.count(Outcome::Dead), dead, "{counts:?}");
         // Customers that were archived before they ever crossed.
         assert_eq!(
-            counts.of(Outcome::Unchanged),
+            counts.count(Outcome::Unchanged),
             customers - present - dead,
             "{counts:?}"
         );

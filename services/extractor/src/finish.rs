@@ -77,8 +77,12 @@ impl Extraction<'_> {
         let waits_for_token = extract.cursor.is_some() && extract.cursor_value().is_none();
         // A source that had records and suddenly lists none is more likely at fault than empty.
         let lists_nothing = end.rows == 0 && self.reads_everything(end.since.as_deref());
-        let lists_nothing =
-            lists_nothing && self.context.store().has_applied(&self.run.flow).await?;
+        let lists_nothing = lists_nothing
+            && self
+                .context
+                .store()
+                .has_applied_records(&self.run.flow)
+                .await?;
         let warnings = [
             (end.anew, self.began_anew()),
             (

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pomost_models::{Lane, RunTrigger};
 use pomost_project::Flow;
 use pomost_runtime::{ServiceContext, metrics};
-use pomost_store::{Lease, Run, RunRequest, Store};
+use pomost_store::{Lease, LeaseName, Run, RunRequest, Store};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -59,11 +59,15 @@ impl Tending<'_> {
     async fn turn(&self) -> Result<bool, extraction::Error> {
         let (context, flow) = (self.context, &self.source.flow.name);
         let store = context.store();
-        if !self.is_due().await? && store.open_run(flow).await?.is_none() {
+        if !self.is_due().await? && store.next_run(flow).await?.is_none() {
             return Ok(false);
         }
         let Some(lease) = store
-            .acquire_lease(flow, context.holder(), context.claim)
+            .acquire_lease(
+                LeaseName::Flow(flow.clone()),
+                context.holder(),
+                context.claim,
+            )
             .await?
         else {
             return Ok(false);
@@ -81,7 +85,7 @@ impl Tending<'_> {
     /// Looks again now that nobody else can: another replica may have done the run meanwhile.
     async fn run_under(&self, lease: &Lease) -> Result<bool, extraction::Error> {
         let (store, flow) = (self.context.store(), &self.source.flow.name);
-        if let Some(run) = store.open_run(flow).await? {
+        if let Some(run) = store.next_run(flow).await? {
             return extract(self.context, self.source, lease, run)
                 .await
                 .map(|()| true);
@@ -95,7 +99,7 @@ impl Tending<'_> {
             since: None,
         };
         store.request_run(&request).await?;
-        match store.open_run(flow).await? {
+        match store.next_run(flow).await? {
             Some(run) => extract(self.context, self.source, lease, run)
                 .await
                 .map(|()| true),
@@ -116,7 +120,7 @@ impl Tending<'_> {
         let last = self
             .context
             .store()
-            .last_requested(&flow.name, RunTrigger::Schedule)
+            .last_request_time(&flow.name, RunTrigger::Schedule)
             .await?;
         Ok(schedule.is_due(last, self.since, Timestamp::now()))
     }

@@ -148,8 +148,8 @@ impl<'a> Unit<'a> {
             run,
             batches,
             checkpoint,
-            listed,
-            forgotten,
+            listed_keys: listed,
+            deleted_keys: forgotten,
         };
         extraction
             .context

@@ -62,14 +62,16 @@ async fn archive(context: &ServiceContext, letters: &[DeadLetter]) {
 
 /// Newer versions of their records may have been applied while the letters were on their way.
 async fn keep(store: &dyn Store, letters: &[DeadLetter]) -> Result<(), pomost_store::Error> {
-    store.archive(letters).await?;
+    store.archive_dead_letters(letters).await?;
     for of_flow in letters.chunk_by(|one, next| one.flow == next.flow) {
         let keys: Vec<&str> = of_flow
             .iter()
             .map(DeadLetter::key)
             .filter(|key| !key.is_empty())
             .collect();
-        store.supersede(&of_flow[0].flow, &keys).await?;
+        store
+            .supersede_dead_letters(&of_flow[0].flow, &keys)
+            .await?;
     }
     Ok(())
 }

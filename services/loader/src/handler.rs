@@ -88,9 +88,9 @@ impl LoadHandler {
                 .iter()
                 .map(|record| prepare::claim_entry(record, self.fate(batch, record)))
                 .collect(),
-            newest_alone: self.destination.flow.load.order == ChangeOrder::Latest,
-            refuses_mixed: self.destination.flow.extract.version_type.is_none(),
-            patience: self.destination.patience(),
+            latest_only: self.destination.flow.load.order == ChangeOrder::Latest,
+            same_version_type: self.destination.flow.extract.version_type.is_none(),
+            in_flight_for: self.destination.patience(),
         };
         let (store, ttl) = (self.context.store(), self.context.claim);
         let answers = store.claim(&claim, ttl).await?;

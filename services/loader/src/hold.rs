@@ -74,18 +74,18 @@ impl<'a> Hold<'a> {
         let Claim {
             flow,
             token,
-            refuses_mixed,
-            newest_alone,
-            patience,
+            same_version_type: refuses_mixed,
+            latest_only: newest_alone,
+            in_flight_for: patience,
             ..
         } = self.claim;
         Claim {
             flow: flow.clone(),
             token: *token,
             entries: got.map(|(entry, _)| entry.clone()).collect(),
-            refuses_mixed: *refuses_mixed,
-            newest_alone: *newest_alone,
-            patience: *patience,
+            same_version_type: *refuses_mixed,
+            latest_only: *newest_alone,
+            in_flight_for: *patience,
         }
     }
 

@@ -90,7 +90,7 @@ pub fn claim_entry(record: &Record, fate: Option<AttemptFingerprint>) -> ClaimEn
         key: record.key.clone(),
         version: record.version.clone(),
         hash: content_hash(record),
-        fate,
+        fingerprint: fate,
     }
 }
 

@@ -123,7 +123,7 @@ impl<'a> Tally<'a> {
         if answer.known().is_some() {
             self.settlement.entries.push(SettledEntry {
                 key: entry.key,
-                settled,
+                state: settled,
             });
         }
     }

@@ -74,7 +74,7 @@ impl Turns {
             .iter()
             .map(|record| prepare::fate(&self.flow, &batch, record))
             .collect();
-        let behind = self.context.store().are_behind(&batch, &fates).await?;
+        let behind = self.context.store().are_blocked(&batch, &fates).await?;
         let (mut ready, mut parked) = (
             Vec::with_capacity(behind.len()),
             batch.with_records(Vec::new()),
@@ -100,7 +100,10 @@ impl Turns {
         match self.flow.load.order {
             ChangeOrder::Latest => match tally.applied() {
                 applied if applied.is_empty() => Ok(()),
-                applied => store.supersede(&self.flow.name, &applied).await.map(drop),
+                applied => store
+                    .supersede_dead_letters(&self.flow.name, &applied)
+                    .await
+                    .map(drop),
             },
             ChangeOrder::Every => {
                 let settled = tally.settled();
@@ -155,7 +158,7 @@ impl Turns {
         let (store, flow) = (self.context.store(), &self.flow.name);
         match self.flow.load.order {
             ChangeOrder::Latest => store.forget_changes(flow).await?,
-            ChangeOrder::Every => store.give_up_changes(flow, UNCONFIRMED).await?,
+            ChangeOrder::Every => store.forget_unconfirmed_changes(flow, UNCONFIRMED).await?,
         }
         self.settled().clear();
         self.bring_back(None).await
@@ -178,12 +181,12 @@ impl Turns {
     async fn bring_back(&self, keys: Option<&[&str]>) -> Result<(), HandlerError> {
         let (store, flow) = (self.context.store(), &self.flow.name);
         let taking = ParkedClaim {
-            taker: self.taker,
+            token: self.taker,
             ttl: PUBLISHING,
             limit: TOGETHER,
         };
         loop {
-            let parked = store.take_parked(flow, keys, taking).await?;
+            let parked = store.claim_parked(flow, keys, taking).await?;
             if parked.is_empty() {
                 return Ok(());
             }
@@ -196,7 +199,7 @@ impl Turns {
                 )
                 .await?;
             }
-            store.unpark(self.taker, &parked).await?;
+            store.delete_parked(self.taker, &parked).await?;
         }
     }
 
@@ -205,7 +208,7 @@ impl Turns {
         if let Err(error) = self
             .context
             .store()
-            .return_parked(&self.flow.name, self.taker)
+            .release_parked(&self.flow.name, self.taker)
             .await
         {
             warn!(flow = self.flow.name, %error, "parked records are free again only after a while");

@@ -37,7 +37,7 @@ pub async fn follow(
         if let Some(project) = project
             && looked_at.is_none_or(|looked_at| looked_at.elapsed() >= LOOK)
         {
-            let outages = store.outages(Outage::REMEMBERED).await?;
+            let outages = store.outages(Outage::FORGOTTEN_AFTER).await?;
             waiting.learn(&bar, label, waits::outage_of(project, &outages, &summary));
             looked_at = Some(Instant::now());
         }
@@ -61,7 +61,7 @@ pub fn remark(text: String) {
 pub fn has_ended(summary: &RunSummary) -> bool {
     match summary.state {
         RunState::Settled | RunState::Failed => true,
-        RunState::Settling => summary.counts.waiting <= summary.blocked,
+        RunState::Settling => summary.counts.waiting <= summary.blocked_by_dead_letters,
         RunState::Requested | RunState::Extracting => false,
     }
 }
@@ -71,12 +71,12 @@ pub fn in_words(summary: &RunSummary) -> String {
     let counts = &summary.counts;
     let some = Outcome::ALL
         .into_iter()
-        .filter(|&outcome| counts.of(outcome) > 0);
+        .filter(|&outcome| counts.count(outcome) > 0);
     let mut words: Vec<String> = some
-        .map(|outcome| format!("{} {}", counts.of(outcome), outcome.as_str()))
+        .map(|outcome| format!("{} {}", counts.count(outcome), outcome.as_str()))
         .collect();
     if counts.waiting > 0 {
-        let blocked = match summary.blocked {
+        let blocked = match summary.blocked_by_dead_letters {
             0 => String::new(),
             blocked => format!(" ({blocked} for dead letters)"),
         };

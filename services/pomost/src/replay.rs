@@ -68,7 +68,7 @@ impl Replayer<'_> {
     /// Carries out what was begun and not ended.
     pub async fn resume(&self) -> anyhow::Result<Report> {
         let mut report = Report::default();
-        for replay in self.store().begun_replays().await? {
+        for replay in self.store().unfinished_replays().await? {
             self.carry_out(replay, &mut report).await?;
         }
         Ok(report)
@@ -119,7 +119,7 @@ impl Replayer<'_> {
         };
         let resolved = self
             .store()
-            .resolve_doubt(&letter.flow, letter.key(), id)
+            .resolve_in_doubt(&letter.flow, letter.key(), id)
             .await?;
         Ok(if resolved {
             Ok(stage)

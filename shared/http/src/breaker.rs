@@ -14,7 +14,7 @@ const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// The longest time that a system which is down may ask to be left alone: it would not be known to be down any more
-/// ([`pomost_store::Outage::REMEMBERED`]).
+/// ([`pomost_store::Outage::FORGOTTEN_AFTER`]).
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// After how long a try counts as lost: above all that a request may wait for and take.

@@ -274,7 +274,7 @@ async fn tell(store: Arc<dyn Store>, system: String, mut standing: watch::Receiv
             Standing::Up => store.end_outage(&system).await,
             Standing::Down { class, reason, .. } => {
                 store
-                    .begin_outage(&system, class.as_str(), reason, Outage::REMEMBERED)
+                    .begin_outage(&system, class.as_str(), reason, Outage::FORGOTTEN_AFTER)
                     .await
             }
         };

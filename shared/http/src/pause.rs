@@ -63,7 +63,7 @@ impl Pause {
     /// Begins a pause, or makes it last longer: here at once, in other processes within [`LOOK`] of its being stored.
     pub(crate) async fn begin(&self, length: Duration) {
         self.lasts(length);
-        if let Err(error) = self.store.hold_slots(&self.system, length).await {
+        if let Err(error) = self.store.hold_system(&self.system, length).await {
             warn!(system = self.system, %error, "other replicas do not know that it takes no more requests");
         }
     }
@@ -115,7 +115,7 @@ impl Pause {
         if looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOK) {
             return;
         }
-        if let Ok(Ok(left)) = timeout(LONGEST_LOOK, self.store.held_for(&self.system)).await {
+        if let Ok(Ok(left)) = timeout(LONGEST_LOOK, self.store.remaining_hold(&self.system)).await {
             self.lasts(left);
         }
         *looked_at = Some(Instant::now());

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use pomost_store::{Lease, Result, Store};
+use pomost_store::{Lease, LeaseName, Result, Store};
 use tokio::{runtime::Handle, time::sleep};
 use tracing::warn;
 
@@ -22,7 +22,7 @@ impl Right {
         outlives: Duration,
     ) -> Result<Option<Right>> {
         let lease = store
-            .acquire_lease(&format!("probe:{system}"), holder, outlives)
+            .acquire_lease(LeaseName::Probe(system.to_owned()), holder, outlives)
             .await?;
         Ok(lease.map(|lease| Right {
             store: store.clone(),

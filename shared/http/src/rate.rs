@@ -109,7 +109,7 @@ impl Rate {
     pub(crate) async fn slow(&self, began: Instant) {
         if let Err(error) = self
             .store
-            .slow_slots(&self.system, began.elapsed() + AHEAD)
+            .halve_pace(&self.system, began.elapsed() + AHEAD)
             .await
         {
             warn!(system = self.system, %error, "its rate limit is not lowered, and is too high");

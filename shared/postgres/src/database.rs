@@ -1,4 +1,4 @@
-//! One database, and a pool of connections to it.
+//! A database, and a pool of connections to it.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -10,61 +10,62 @@ use tokio_postgres::{
     config::{Host, SslMode},
 };
 
-use crate::tls::{self, Trust};
+use crate::tls::{self, TrustedCertificates};
 
-/// How long the network may swallow what we send before the connection counts as broken.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time after which a connection is broken when the network does not acknowledge what was sent.
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A database that is not connected to yet. Its URL's `sslmode` decides on TLS as libpq has it: `disable`,
-/// `require`, or left out `prefer`, which does without where the server does not offer it.
+/// A database, before the first connection to it. Its URL's `sslmode` decides on TLS as in libpq:
+/// `disable`, `require`, or `prefer`, which is the default and does without TLS where the server
+/// offers none.
 pub struct Database {
     config: Config,
 }
 
-/// What a pool of connections is to be.
+/// Settings of a pool of connections.
 #[derive(Debug)]
-pub struct Pooling<'a> {
-    /// The most connections.
+pub struct PoolSettings<'a> {
+    /// Largest number of connections.
     pub connections: usize,
-    /// How long it may take to connect, unless the URL says so.
-    pub timeout: Duration,
-    /// The certificates that the server's own has to come from, as PEM, instead of those that the platform
-    /// trusts.
+    /// Time limit for connecting, unless the URL has one.
+    pub connect_timeout: Duration,
+    /// Certificates as PEM. One of them must have signed the server's, instead of one that the
+    /// platform trusts.
     pub ca: Option<&'a str>,
-    /// The SQL that each connection begins with.
-    pub session: String,
+    /// SQL that each new connection executes.
+    pub session_sql: String,
 }
 
-/// A database cannot be connected to like this.
+/// The settings of a database are wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its URL cannot be read. What the parser says may hold parts of it, and so of the password.
+    /// The URL cannot be read. The parser's message is left out: it may hold parts of the password.
     #[error(
         "its URL cannot be read; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters"
     )]
     Url,
-    /// There are no certificates to trust.
+    /// The certificates cannot be read, or there are none.
     #[error("TLS cannot be used: {0}")]
     Tls(#[from] rustls::Error),
 }
 
 impl Database {
-    /// The database at a URL.
+    /// The database at this URL. Nothing connects to it yet.
     pub fn at(url: &str) -> Result<Database, Error> {
         let mut config: Config = url.parse().map_err(|_| Error::Url)?;
         if config.get_application_name().is_none() {
             config.application_name("pomost");
         }
-        config.tcp_user_timeout(SILENCE_TIMEOUT);
+        config.tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT);
         Ok(Database { config })
     }
 
-    /// The same, spoken to by TLS where it is on another machine and the URL does not say otherwise. Who
-    /// could listen in on this machine could read the URL. Between machines, to go on without TLS because
-    /// somebody says that the server has none would be no protection.
-    pub fn by_tls_between_machines(mut self) -> Database {
+    /// Requires TLS where the database is on another machine and the URL does not say otherwise.
+    /// With `prefer` an attacker between the machines could claim that the server has no TLS. On
+    /// the same machine an attacker who can read the traffic can read the URL as well.
+    pub fn require_tls_between_machines(mut self) -> Database {
         if self.config.get_ssl_mode() == SslMode::Prefer {
-            let mode = if self.is_here() {
+            let mode = if self.is_on_this_machine() {
                 SslMode::Disable
             } else {
                 SslMode::Require
@@ -74,7 +75,7 @@ impl Database {
         self
     }
 
-    /// Where it is, as errors name it: without user and password.
+    /// The URL as errors show it: without user and password.
     pub fn place(&self) -> String {
         let host = self
             .config
@@ -93,13 +94,13 @@ impl Database {
         format!("postgres://{host}:{port}/{database}")
     }
 
-    /// Connections to it, none of which is made yet.
-    pub fn pool(mut self, pooling: Pooling<'_>) -> Result<Pool, Error> {
-        let Pooling {
+    /// A pool of connections to the database. Connections are made when they are needed.
+    pub fn pool(mut self, pooling: PoolSettings<'_>) -> Result<Pool, Error> {
+        let PoolSettings {
             connections,
-            timeout,
+            connect_timeout: timeout,
             ca,
-            session,
+            session_sql: session,
         } = pooling;
         if self.config.get_connect_timeout().is_none() {
             self.config.connect_timeout(timeout);
@@ -125,26 +126,26 @@ impl Database {
         Ok(pool)
     }
 
-    /// Where the server decides whether there is TLS, whoever stands between could decide that there is
-    /// none, so its certificate proves nothing, and one that nobody has signed is as good.
     fn manager(self, ca: Option<&str>) -> Result<Manager, Error> {
-        let how = ManagerConfig {
+        let config = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let trust = match (self.config.get_ssl_mode(), ca) {
-            (SslMode::Disable, _) => return Ok(Manager::from_config(self.config, NoTls, how)),
-            (_, Some(ca)) => Trust::Given(ca),
-            (SslMode::Prefer, None) => Trust::Anybody,
-            (_, None) => Trust::Platform,
+        let trusted = match (self.config.get_ssl_mode(), ca) {
+            (SslMode::Disable, _) => return Ok(Manager::from_config(self.config, NoTls, config)),
+            (_, Some(ca)) => TrustedCertificates::Given(ca),
+            // With `prefer` an attacker in between could claim that the server has no TLS. So a
+            // certificate proves nothing, and an unsigned one is as good.
+            (SslMode::Prefer, None) => TrustedCertificates::Any,
+            (_, None) => TrustedCertificates::Platform,
         };
         Ok(Manager::from_config(
             self.config,
-            tls::connector(trust)?,
-            how,
+            tls::connector(trusted)?,
+            config,
         ))
     }
 
-    fn is_here(&self) -> bool {
+    fn is_on_this_machine(&self) -> bool {
         let is_this_machine = |host: &Host| match host {
             Host::Unix(_) => true,
             Host::Tcp(name) => {
@@ -167,7 +168,7 @@ mod tests {
         let mode = |url: &str| {
             Database::at(url)
                 .unwrap()
-                .by_tls_between_machines()
+                .require_tls_between_machines()
                 .config
                 .get_ssl_mode()
         };
@@ -189,11 +190,11 @@ mod tests {
 
     #[test]
     fn a_ca_without_certificates_is_refused() {
-        let pooling = Pooling {
+        let pooling = PoolSettings {
             connections: 1,
-            timeout: SILENCE_TIMEOUT,
+            connect_timeout: UNACKNOWLEDGED_TIMEOUT,
             ca: Some("none"),
-            session: String::new(),
+            session_sql: String::new(),
         };
         let refused = Database::at("postgres://u@db/d").unwrap().pool(pooling);
         assert!(matches!(refused, Err(Error::Tls(_))));

@@ -1,13 +1,13 @@
-//! PostgreSQL databases: how they are connected to, and what secures the connections.
+//! Connections to PostgreSQL databases, with TLS.
 
 mod database;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
 
-pub use database::{Database, Error, Pooling};
+pub use database::{Database, Error, PoolSettings};
 
-/// An error with its causes, which say what the network and TLS had to do with it.
+/// The text of an error with its causes, which are often those of the network or of TLS.
 pub fn with_causes(error: &tokio_postgres::Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut cause = std::error::Error::source(error);

@@ -1,4 +1,4 @@
-//! For tests: a wire before a database that offers TLS or refuses it, whatever the database does.
+//! For tests: a proxy before a database that offers TLS or refuses it, whatever the database does.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,24 +16,24 @@ use tokio_rustls::{
 };
 use url::Url;
 
-/// What asks for TLS (PostgreSQL, 55.2.10): a length of 8, and a number that no version has.
-const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+/// A client's request for TLS (PostgreSQL, 55.2.10): a length of 8, and a number that no protocol
+/// version has.
+const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// A certificate for `localhost` that nobody has signed.
-pub fn certificate() -> CertifiedKey<KeyPair> {
+/// A certificate for `localhost` that no authority has signed.
+pub fn self_signed_certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
 
-/// The URL, without a query, of a server that is the one at `url` behind TLS. It does not speak to whoever
-/// does not ask for that.
-pub async fn encrypted(url: &str, certified: &CertifiedKey<KeyPair>) -> String {
-    before(url, Some(acceptor(certified))).await
+/// Starts a proxy to the server at `url` that requires TLS, and returns its URL without a query.
+pub async fn proxy_with_tls(url: &str, certified: &CertifiedKey<KeyPair>) -> String {
+    start_proxy(url, Some(acceptor(certified))).await
 }
 
-/// The URL, without a query, of a server that is the one at `url` and offers no TLS. It does not speak to
-/// whoever does not ask.
-pub async fn readable(url: &str) -> String {
-    before(url, None).await
+/// Starts a proxy to the server at `url` that refuses TLS, and returns its URL without a query. A
+/// client that does not ask for TLS is refused too.
+pub async fn proxy_without_tls(url: &str) -> String {
+    start_proxy(url, None).await
 }
 
 fn acceptor(certified: &CertifiedKey<KeyPair>) -> TlsAcceptor {
@@ -47,7 +47,7 @@ fn acceptor(certified: &CertifiedKey<KeyPair>) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn before(url: &str, acceptor: Option<TlsAcceptor>) -> String {
+async fn start_proxy(url: &str, acceptor: Option<TlsAcceptor>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut address = Url::parse(url).unwrap();
     let server = (
@@ -61,28 +61,28 @@ async fn before(url: &str, acceptor: Option<TlsAcceptor>) -> String {
     address.set_query(None);
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(answer(client, acceptor.clone(), server.clone()));
+            tokio::spawn(serve(client, acceptor.clone(), server.clone()));
         }
     });
     address.into()
 }
 
-async fn answer(mut client: TcpStream, acceptor: Option<TlsAcceptor>, server: (String, u16)) {
-    let mut request = [0; REQUEST.len()];
+async fn serve(mut client: TcpStream, acceptor: Option<TlsAcceptor>, server: (String, u16)) {
+    let mut request = [0; TLS_REQUEST.len()];
     client.read_exact(&mut request).await.unwrap();
-    assert_eq!(request, REQUEST);
+    assert_eq!(request, TLS_REQUEST);
     let Some(acceptor) = acceptor else {
         client.write_all(b"N").await.unwrap();
-        return pass_on(client, server).await;
+        return forward(client, server).await;
     };
     client.write_all(b"S").await.unwrap();
-    // Whoever does not trust the certificate hangs up.
+    // A client that does not trust the certificate hangs up.
     if let Ok(client) = acceptor.accept(client).await {
-        pass_on(client, server).await;
+        forward(client, server).await;
     }
 }
 
-async fn pass_on(mut client: impl AsyncRead + AsyncWrite + Unpin, server: (String, u16)) {
+async fn forward(mut client: impl AsyncRead + AsyncWrite + Unpin, server: (String, u16)) {
     let Ok(mut server) = TcpStream::connect(server).await else {
         return;
     };

@@ -1,4 +1,4 @@
-//! TLS to a database.
+//! TLS connections to a database.
 
 use std::sync::Arc;
 
@@ -11,28 +11,29 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Whose certificates are good.
-pub(crate) enum Trust<'a> {
-    /// Those that come from these, as PEM, and are for the name that is connected to.
+/// The certificates of a server that are accepted.
+pub(crate) enum TrustedCertificates<'a> {
+    /// Certificates that one of these has signed (as PEM), for the name of the server.
     Given(&'a str),
-    /// Those that come from the ones that the platform trusts, and are for that name.
+    /// Certificates that one of the platform's has signed, for the name of the server.
     Platform,
-    /// Anybody's: nobody can listen in, but whoever stands between can.
-    Anybody,
+    /// Any certificate. This protects from listeners, but not from an attacker who stands in
+    /// between.
+    Any,
 }
 
-/// Connections to servers whose certificates are good.
-pub(crate) fn connector(trust: Trust<'_>) -> Result<MakeRustlsConnect, Error> {
+/// Makes TLS connections to servers whose certificates are accepted.
+pub(crate) fn connector(trusted: TrustedCertificates<'_>) -> Result<MakeRustlsConnect, Error> {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let builder =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let builder = match trust {
-        Trust::Given(pem) => builder.with_root_certificates(roots(pem)?),
-        Trust::Platform => builder.with_platform_verifier()?,
-        Trust::Anybody => builder
+    let builder = match trusted {
+        TrustedCertificates::Given(pem) => builder.with_root_certificates(roots(pem)?),
+        TrustedCertificates::Platform => builder.with_platform_verifier()?,
+        TrustedCertificates::Any => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(algorithms))),
+            .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(algorithms))),
     };
     Ok(MakeRustlsConnect::new(builder.with_no_client_auth()))
 }
@@ -50,11 +51,11 @@ fn roots(pem: &str) -> Result<RootCertStore, Error> {
     }
 }
 
-/// Takes every certificate, and so need not look at what is signed with it.
+/// Accepts every certificate, so signatures need no check either.
 #[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
+struct AcceptAnyCertificate(WebPkiSupportedAlgorithms);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -13,25 +13,27 @@ use deadpool_sqlite::{
 use refinery::Runner;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-/// Readers see the last committed state and wait for nobody, so a few do for many tasks.
+/// Number of reading connections. Readers see the last committed state and never wait, so a few
+/// serve many tasks.
 const READERS: usize = 4;
 
-const STATEMENTS_CACHED: usize = 64;
+const STATEMENT_CACHE_SIZE: usize = 64;
 
-/// What every connection is told. FULL makes a commit survive a power cut; waiting for other
-/// processes' transactions is bounded, for those of this process see [`Database::write`].
-const SETTINGS: &str = "PRAGMA busy_timeout = 10000;
+/// Settings of every connection. FULL makes a commit survive a power cut. A connection waits 10
+/// seconds for the transactions of other processes; for those of this process see
+/// [`Database::write`].
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = OFF;
     PRAGMA journal_size_limit = 67108864;";
 
-/// Defines the functions that the statements on a connection use.
-type Define = fn(&Connection) -> rusqlite::Result<()>;
+/// Defines the SQL functions that the statements on a connection use.
+type DefineFunctions = fn(&Connection) -> rusqlite::Result<()>;
 
 /// A SQLite file. Clones share its connections.
 ///
-/// Other processes may have the same file open. It is to be dropped inside a Tokio runtime, which
+/// Other processes may have the same file open. Drop the last clone inside a Tokio runtime, which
 /// closes the connections.
 #[derive(Clone)]
 pub struct Database {
@@ -47,16 +49,17 @@ impl Database {
         Database::open_with(path, migrations, |_| Ok(())).await
     }
 
-    /// The same, with SQL functions that are defined on each connection.
+    /// Opens the file as [`Database::open`] does, and defines SQL functions on each connection.
     pub async fn open_with(
         path: &Path,
         migrations: Runner,
-        define: Define,
+        define_functions: DefineFunctions,
     ) -> Result<Database, Error> {
         let place = path.display().to_string();
         create_directory_of(path).map_err(|error| Error::unavailable(&place, error))?;
-        let pool = |size, settings| {
-            pool(path, size, settings, define).map_err(|error| Error::unavailable(&place, error))
+        let pool = |size, pragmas| {
+            pool(path, size, pragmas, define_functions)
+                .map_err(|error| Error::unavailable(&place, error))
         };
         let (writer, readers) = (pool(1, "")?, pool(READERS, "PRAGMA query_only = ON;")?);
         let database = Database {
@@ -74,23 +77,23 @@ impl Database {
     }
 
     /// Runs `work` in a transaction and commits it; an error or a panic rolls it back. Writers of
-    /// this process take turns in the order they came, on the one connection that writes.
+    /// this process use one connection, in the order in which they called.
     pub async fn write<T, Work>(&self, work: Work) -> Result<T, Error>
     where
         T: Send + 'static,
         Work: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.transact(&self.writer, TransactionBehavior::Immediate, work)
+        self.run_transaction(&self.writer, TransactionBehavior::Immediate, work)
             .await
     }
 
-    /// Runs `work` on one consistent state of the database, which it cannot change.
+    /// Runs `work` on one consistent state of the database. It cannot write.
     pub async fn read<T, Work>(&self, work: Work) -> Result<T, Error>
     where
         T: Send + 'static,
         Work: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.transact(
+        self.run_transaction(
             &self.readers,
             TransactionBehavior::Deferred,
             |transaction| work(transaction),
@@ -98,7 +101,7 @@ impl Database {
         .await
     }
 
-    async fn transact<T, Work>(
+    async fn run_transaction<T, Work>(
         &self,
         pool: &Pool,
         behavior: TransactionBehavior,
@@ -122,13 +125,13 @@ impl Database {
             .map_err(|error: rusqlite::Error| Error::unavailable(&self.place, error))
     }
 
-    /// The first connection to a new file also makes it one of write-ahead logging, which SQLite lets
-    /// one connection do and refuses the others without waiting; so it is opened under the lock.
     async fn migrate(&self, path: &Path, migrations: Runner) -> Result<(), Error> {
         let lock_path = migration_lock_path(path);
         let waiting = tokio::task::spawn_blocking(move || wait_for_lock(&lock_path));
         let lock = waiting.await.map_err(io::Error::other).flatten();
         let lock = lock.map_err(|error| Error::unavailable(&self.place, error))?;
+        // The first connection to a new file switches it to write-ahead logging. SQLite refuses
+        // that to a second connection without waiting, so the first is opened under the lock.
         let connection = self.connection(&self.writer).await?;
         let migrated = connection
             .interact(move |connection| {
@@ -151,7 +154,8 @@ impl Database {
             .map_err(|error| Error::unavailable(&self.place, error))
     }
 
-    /// The pool throws a connection away on which something panicked.
+    /// The error for work that did not finish. The pool discards a connection on which something
+    /// panicked.
     fn interrupted(&self, error: InteractError) -> Error {
         let reason = match error {
             InteractError::Panic(_) => "the work on it panicked; it was rolled back",
@@ -161,15 +165,14 @@ impl Database {
     }
 }
 
-/// Why the database did not do what it was asked.
+/// The reason for which a call to the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be opened, or a statement failed.
     #[error("the database {place} does not answer: {reason}")]
     Unavailable {
-        /// The file.
+        /// Path of the file.
         place: String,
-        /// What failed.
         reason: String,
     },
     /// The tables cannot be brought up to date.
@@ -178,9 +181,8 @@ pub enum Error {
          if a newer version of Pomost has used it, use that version"
     )]
     Migrations {
-        /// The file.
+        /// Path of the file.
         place: String,
-        /// What failed.
         reason: String,
     },
 }
@@ -201,8 +203,8 @@ fn create_directory_of(path: &Path) -> io::Result<()> {
 fn pool(
     path: &Path,
     size: usize,
-    more_settings: &'static str,
-    define: Define,
+    more_pragmas: &'static str,
+    define_functions: DefineFunctions,
 ) -> Result<Pool, impl ToString> {
     let config = Config {
         path: path.to_owned(),
@@ -214,8 +216,8 @@ fn pool(
             Box::pin(async move {
                 let set_up = connection
                     .interact(move |connection| {
-                        set_up(connection, more_settings)?;
-                        define(connection)
+                        set_up(connection, more_pragmas)?;
+                        define_functions(connection)
                     })
                     .await;
                 set_up
@@ -226,15 +228,16 @@ fn pool(
         .build()
 }
 
-fn set_up(connection: &mut Connection, more_settings: &str) -> rusqlite::Result<()> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-    connection.execute_batch(SETTINGS)?;
-    connection.execute_batch(more_settings)
+fn set_up(connection: &mut Connection, more_pragmas: &str) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_SIZE);
+    connection.execute_batch(PRAGMAS)?;
+    connection.execute_batch(more_pragmas)
 }
 
-/// Migrations look first and write later, in transactions of their own, so two processes that start
-/// together would both find a migration missing. The database file itself must not be locked: when
-/// any handle on it is closed, this process loses SQLite's own locks.
+/// The file that is locked while migrations run. They read first and write later, in transactions
+/// of their own, so two processes that start together would both find a migration missing. The
+/// database file itself must not be locked: when any handle on it is closed, this process loses
+/// SQLite's own locks.
 fn migration_lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-migration");

@@ -1,7 +1,7 @@
-//! The embedded database: how its files are opened, locked and migrated.
+//! The embedded database: opens, migrates and locks its files.
 //!
 //! [`Database`] is one file that many tasks and several processes may use at the same time;
-//! [`ProjectLock`] is what lets only one process at a time work on a project.
+//! [`ProjectLock`] allows one process at a time to work on a project.
 
 mod database;
 mod lock;

@@ -1,4 +1,4 @@
-//! One process at a time works on a project's embedded database.
+//! The lock of a project: one process at a time works on its embedded database.
 
 use std::{
     fs::{File, TryLockError},
@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The right to work on a project's embedded database, held for the life of the value. The
-/// operating system takes it back when the process ends, however it ends.
+/// The lock of a project, held while the value exists. The operating system releases it when the
+/// process ends, however it ends.
 #[derive(Debug)]
 pub struct ProjectLock {
     _file: File,
@@ -38,7 +38,8 @@ impl ProjectLock {
     }
 }
 
-/// Creates a directory, where it is missing, that is its owner's alone: whole records are kept in it.
+/// Creates a directory, where it is missing, that only its owner can enter: it will hold whole
+/// records.
 fn create_private(directory: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -46,28 +47,22 @@ fn create_private(directory: &Path) -> io::Result<()> {
     builder.recursive(true).create(directory)
 }
 
-/// Why the lock was not to be had.
+/// The reason for which the lock was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
+    /// Another process holds the lock.
     #[error(
         "{} is in use by {holder}; stop it, or use RabbitMQ and PostgreSQL for several processes",
         .directory.display()
     )]
     InUse {
-        /// The directory.
         directory: PathBuf,
         /// `process 1234`, or `another process` where that is not known.
         holder: String,
     },
     /// The lock file cannot be opened or written.
     #[error("the lock file {} cannot be used: {source}", .path.display())]
-    Unavailable {
-        /// The lock file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
+    Unavailable { path: PathBuf, source: io::Error },
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -79,7 +74,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The number in the file is only a hint for people: it may not be written yet.
+/// The process that holds the lock, for people. Its number may not be written yet.
 fn holder(mut file: File) -> String {
     let mut text = String::new();
     let process: Option<u32> = file

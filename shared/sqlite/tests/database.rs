@@ -1,4 +1,4 @@
-//! What the embedded database promises.
+//! The promises of the embedded database.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -124,7 +124,7 @@ async fn writers_take_turns_in_the_order_they_came() {
     );
 }
 
-/// The most notes of others between two notes of one writer.
+/// The largest number of other writers' notes between two notes of one writer.
 async fn longest_wait(database: &Database) -> i64 {
     let sql = "SELECT max(gap) FROM (
         SELECT number - lag(number) OVER (PARTITION BY writer ORDER BY number) AS gap FROM notes)";
@@ -197,7 +197,7 @@ fn the_second_process_is_told_who_has_the_project() {
     ProjectLock::acquire(directory.path()).unwrap();
 }
 
-/// Not a behaviour: what [`a_killed_process_leaves_no_lock_behind`] runs as its other process.
+/// No behaviour: the other process of [`a_killed_process_leaves_no_lock_behind`].
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn hold_the_lock_until_killed() {

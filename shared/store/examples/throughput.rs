@@ -1,4 +1,4 @@
-//! How many records a second the ledger claims and settles, in batches of 100:
+//! Measures the records per second that the ledger claims and settles, in batches of 100:
 //! `cargo run --release -p pomost-store --example throughput -- [ROUNDS]`, with PostgreSQL at
 //! `POMOST_TEST_DATABASE_URL` (in the schema `pomost_throughput`, which stays) and SQLite in a
 //! temporary file. Each round is new records first, then changes of the same ones.
@@ -24,7 +24,7 @@ async fn main() {
         .nth(1)
         .map_or(3, |text| text.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    measure(
+    print_rates(
         "SQLite",
         rounds,
         Arc::new(
@@ -36,7 +36,7 @@ async fn main() {
     .await;
     let url =
         std::env::var("POMOST_TEST_DATABASE_URL").expect("POMOST_TEST_DATABASE_URL must be set");
-    measure(
+    print_rates(
         "PostgreSQL",
         rounds,
         Arc::new(
@@ -48,7 +48,7 @@ async fn main() {
     .await;
 }
 
-async fn measure(name: &str, rounds: u32, store: Arc<dyn Store>) {
+async fn print_rates(name: &str, rounds: u32, store: Arc<dyn Store>) {
     for round in 0..rounds {
         for workers in [1, 4] {
             let flow = format!("flow-{}", ClaimToken::generate());
@@ -61,7 +61,8 @@ async fn measure(name: &str, rounds: u32, store: Arc<dyn Store>) {
     }
 }
 
-/// Claims and settles all records once, shared among the workers, and returns records a second.
+/// Claims and settles all records once, shared among the workers, and returns the records per
+/// second.
 async fn all_workers(
     store: &Arc<dyn Store>,
     flow: &str,
@@ -97,19 +98,19 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
             key: key.clone(),
             version: version.clone(),
             hash,
-            fate: None,
+            fingerprint: None,
         })
         .collect();
     let claim = Claim {
         flow: flow.to_owned(),
         token,
         entries,
-        refuses_mixed: true,
-        newest_alone: true,
-        patience: Duration::ZERO,
+        same_version_type: true,
+        latest_only: true,
+        in_flight_for: Duration::ZERO,
     };
-    let answers = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(answers.len(), keys.len());
+    let results = store.claim(&claim, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(results.len(), keys.len());
     let mut outcomes = SlotOutcomes::waiting(BATCH);
     (0..BATCH).for_each(|slot| outcomes.settle(slot, Outcome::Created));
     let entries = keys.into_iter().map(|key| {
@@ -117,12 +118,12 @@ async fn claim_and_settle(store: &dyn Store, flow: &str, run: RunId, batch: u32,
             id: Some(format!("shop-{key}")),
             ..KnownRecord::default()
         };
-        let settled = SettledState::Applied {
+        let state = SettledState::Applied {
             known,
             version: version.clone(),
             hash,
         };
-        SettledEntry { key, settled }
+        SettledEntry { key, state }
     });
     let settlement = BatchSettlement {
         flow: flow.to_owned(),

@@ -1,40 +1,29 @@
-//! What people are to know: systems that are down, and what has been announced.
+//! Alerts that were announced and are not over.
 
-use std::time::Duration;
-
+use async_trait::async_trait;
 use jiff::Timestamp;
 
-/// A system that is down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outage {
-    /// Its name.
-    pub system: String,
-    /// The kind of failure that was last seen, by its word.
-    pub class: String,
-    /// That failure, without secrets and values of records.
-    pub reason: String,
-    /// When the first was seen.
-    pub since: Timestamp,
+use crate::Result;
+
+/// Records which alerts were announced.
+#[async_trait]
+pub trait Alerts: Send + Sync + 'static {
+    /// Records that an alert was announced now. An alert of the same subject that is not over stays
+    /// as it is.
+    async fn raise_alert(&self, subject: &str, text: &str) -> Result<()>;
+
+    /// Records that the end of an alert was announced.
+    async fn clear_alert(&self, subject: &str) -> Result<()>;
+
+    /// The alerts that are not over, by subject.
+    async fn alerts(&self) -> Result<Vec<Alert>>;
 }
 
-impl Outage {
-    /// How long an outage is remembered that nobody sees any more: longer than a system which is down may ask
-    /// to be left alone.
-    pub const REMEMBERED: Duration = Duration::from_secs(900);
-
-    /// Whether somebody has to mend our credentials, or what they are granted.
-    pub fn is_of_credentials(&self) -> bool {
-        self.class == "unauthorised"
-    }
-}
-
-/// What has been announced and still stands.
+/// An alert that was announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// What it is about: there is one alert at a time of each subject.
+    /// The cause of the alert. There is at most one alert of each subject.
     pub subject: String,
-    /// What was said.
     pub text: String,
-    /// When that was.
     pub raised_at: Timestamp,
 }

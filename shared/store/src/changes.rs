@@ -1,31 +1,42 @@
-//! Records that wait for earlier changes of their key.
+//! Changes: the order of the changes of a key, of flows that apply every one of them.
+//!
+//! A change is registered before its record is published and removed when the record has settled.
+//! Meanwhile later changes of the same key are blocked ([`ParkedRecords`](crate::ParkedRecords)).
 
 use std::time::Duration;
 
-use pomost_models::{Batch, Record};
+use async_trait::async_trait;
+use pomost_models::{AttemptFingerprint, Batch};
 
-use crate::{ClaimToken, Error, Result};
+use crate::Result;
 
-/// How parked records are taken.
-#[derive(Debug, Clone, Copy)]
-pub struct ParkedClaim {
-    /// Who takes them, to publish them.
-    pub taker: ClaimToken,
-    /// For how long nobody else gets them.
-    pub ttl: Duration,
-    /// How many at most.
-    pub limit: u32,
-}
+/// Keeps the changes that have not settled.
+#[async_trait]
+pub trait Changes: Send + Sync + 'static {
+    /// Registers the records of some batches of one run as changes, before they are published.
+    /// Forgets the changes that were registered for the same batches before, when these held other
+    /// records, unless they were published or read later. A change that was dead is no longer.
+    async fn expect_changes(&self, batches: &[&Batch]) -> Result<()>;
 
-/// The message that brings one record of a batch back.
-pub(crate) fn message(batch: &Batch, record: &Record) -> String {
-    let alone = batch.with_records(vec![record.clone()]);
-    // It is JSON, and so it is text.
-    String::from_utf8_lossy(&alone.encode()).into_owned()
-}
+    /// Records that the records of some batches of one flow were published.
+    async fn confirm_changes(&self, batches: &[&Batch]) -> Result<()>;
 
-/// The batch of a message. What the parser says may hold values of the record.
-pub(crate) fn from_message(text: &str) -> Result<Batch> {
-    serde_json::from_str(text)
-        .map_err(|_| Error::Unreadable("a record that waits for earlier changes".into()))
+    /// Forgets the changes of a flow that were registered longer than `age` ago and never
+    /// confirmed: the process that registered them may have died before it published them.
+    async fn forget_unconfirmed_changes(&self, flow: &str, age: Duration) -> Result<()>;
+
+    /// Forgets all changes of a flow, so that nothing is blocked any more.
+    async fn forget_changes(&self, flow: &str) -> Result<()>;
+
+    /// For each record of a batch, with its fingerprint as in a claim: true where an earlier change
+    /// of its key has not settled. A record that a claim would find dead is never blocked.
+    async fn are_blocked(
+        &self,
+        batch: &Batch,
+        fingerprints: &[Option<AttemptFingerprint>],
+    ) -> Result<Vec<bool>>;
+
+    /// Removes the changes of a batch's records, so that they block nothing any more. A dead change
+    /// stays while its letter is open.
+    async fn settle_changes(&self, batch: &Batch) -> Result<()>;
 }

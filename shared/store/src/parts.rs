@@ -1,5 +1,23 @@
 //! The parts that mappings split records into: which of them the destination may have.
 
+use async_trait::async_trait;
+
+use crate::Result;
+
+/// Keeps the shapes of records, of flows whose mapping may make several records of one.
+#[async_trait]
+pub trait SplitRecords: Send + Sync + 'static {
+    /// Reads what is known of the shapes of records, in the order of their keys, which differ.
+    async fn known_shapes(&self, flow: &str, keys: &[&str]) -> Result<Vec<KnownShape>>;
+
+    /// Notes new shapes of records, each while the one that it was decided on still holds. `false`
+    /// where one did not hold any more: read them and decide again.
+    async fn change_shapes(&self, flow: &str, changes: &[ShapeChange]) -> Result<bool>;
+
+    /// True while the destination of a flow may have parts of a record.
+    async fn has_split(&self, flow: &str) -> Result<bool>;
+}
+
 /// The key of a part of a record.
 pub fn part_key(key: &str, part: u32) -> String {
     format!("{key}/{part}")

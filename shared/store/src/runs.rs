@@ -1,86 +1,123 @@
-//! Runs, their progress and their counts.
+//! Runs: their requests, their progress and the outcomes of their batches.
 
-use std::collections::BTreeMap;
-
+use async_trait::async_trait;
 use jiff::Timestamp;
-use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes, Stage};
+use pomost_models::{RunId, RunTrigger, SlotOutcomes};
 
-/// The right to extract one flow, for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// What it is the right to.
-    pub name: String,
-    /// Grows with each taking: whoever holds a lower one has been succeeded.
-    pub token: i64,
+use crate::{Lease, OutcomeCounts, Result};
+
+/// Requests, extracts and lists runs.
+///
+/// Methods that take a [`Lease`] return [`Error::LeaseLost`](crate::Error::LeaseLost), and write
+/// nothing, when another process has taken it.
+#[async_trait]
+pub trait Runs: Send + Sync + 'static {
+    /// Requests a run. An extractor begins it later.
+    async fn request_run(&self, request: &RunRequest) -> Result<RunId>;
+
+    /// The run of this flow to extract next: a run that was begun comes before those that were only
+    /// requested, and older runs before newer ones. Replays are left out, since their records are
+    /// not extracted.
+    async fn next_run(&self, flow: &str) -> Result<Option<Run>>;
+
+    /// Time of the newest request for a run of this flow by this trigger.
+    async fn last_request_time(&self, flow: &str, trigger: RunTrigger)
+    -> Result<Option<Timestamp>>;
+
+    /// Records in one transaction that the broker has confirmed a page's batches: their sizes, the
+    /// checkpoint of the next page, the source keys, and that the run was begun.
+    async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()>;
+
+    /// Records in one transaction that a run has been read to its end, with a warning where
+    /// something is odd about it, and the flow's new cursor where there is one. A run that has
+    /// ended stays as it is, and so does the cursor then.
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()>;
+
+    /// Ends a run that cannot be read to its end, with the reason. The cursor stays.
+    async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()>;
+
+    /// Merges outcomes of a batch's slots into those that its run has ([`SlotOutcomes::merge`]).
+    async fn record_outcomes(&self, run: RunId, batch: &str, outcomes: &SlotOutcomes)
+    -> Result<()>;
+
+    /// One run with its counts.
+    async fn run(&self, run: RunId) -> Result<Option<RunSummary>>;
+
+    /// The newest runs with their counts, newest first, of one flow or of all.
+    async fn runs(&self, flow: Option<&str>, limit: u32) -> Result<Vec<RunSummary>>;
+
+    /// Time at which the newest successful run of this flow was requested: one that read its source
+    /// to its end and of which every record has settled. Replays and webhook runs do not count.
+    async fn last_success_time(&self, flow: &str) -> Result<Option<Timestamp>>;
 }
 
-/// A wish for a run.
+/// A request for a run.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
-    /// The flow to run.
     pub flow: String,
-    /// What started it.
     pub trigger: RunTrigger,
-    /// Where to begin instead of at the flow's cursor.
+    /// The version to begin at instead of the flow's cursor.
     pub since: Option<String>,
 }
 
-/// A run that is not read to its end.
+/// A run that has not been read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Its id.
     pub id: RunId,
-    /// Its flow.
     pub flow: String,
-    /// What started it.
     pub trigger: RunTrigger,
-    /// Where to begin instead of at the flow's cursor.
+    /// The version to begin at instead of the flow's cursor.
     pub since: Option<String>,
-    /// Where to go on, as the extractor wrote it with the last confirmed page; none before the first.
+    /// The place of the next page, as the extractor recorded it with the last one. `None` before
+    /// the first.
     pub checkpoint: Option<serde_json::Value>,
-}
-
-/// A run that takes dead letters back to a stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replay {
-    /// Its run.
-    pub run: RunId,
-    /// The letters' flow.
-    pub flow: String,
-    /// The stage they go back to.
-    pub stage: Stage,
 }
 
 /// A page whose batches the broker has confirmed.
 #[derive(Debug, Clone)]
 pub struct PageProgress {
-    /// The run.
     pub run: RunId,
-    /// The batches made of the page, by id and size.
+    /// Id and size of each batch of the page.
     pub batches: Vec<(String, u32)>,
-    /// Where to go on after it.
+    /// The place of the next page.
     pub checkpoint: serde_json::Value,
-    /// The keys it listed, of a flow that takes those no longer listed for deleted.
-    pub listed: Vec<String>,
-    /// The keys whose deletion it holds: they are not known any more.
-    pub forgotten: Vec<String>,
+    /// The keys that the page listed, of a flow that deletes what its source no longer lists.
+    pub listed_keys: Vec<String>,
+    /// The keys whose deletion the page holds. They are no source keys any more.
+    pub deleted_keys: Vec<String>,
 }
 
-/// How many keys of a source are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceKeyCounts {
-    /// All of them.
-    pub known: u64,
-    /// Those that a run has not listed.
-    pub missing: u64,
+/// A run as it is listed.
+#[derive(Debug, Clone)]
+pub struct RunSummary {
+    pub id: RunId,
+    pub flow: String,
+    pub trigger: RunTrigger,
+    pub state: RunState,
+    pub requested_at: Timestamp,
+    /// Time at which the run was read to its end, or failed.
+    pub extracted_at: Option<Timestamp>,
+    /// The reason for which the run could not be read to its end.
+    pub error: Option<String>,
+    /// Something odd about a run that was read to its end.
+    pub warning: Option<String>,
+    pub counts: OutcomeCounts,
+    /// Number of waiting records that are parked behind a dead letter of their key.
+    pub blocked_by_dead_letters: u64,
 }
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
-    /// Nobody has begun it.
+    /// No extractor has begun it.
     Requested,
-    /// It is being read.
+    /// Its source is being read.
     Extracting,
     /// It has been read to its end, and some of its records have not settled.
     Settling,
@@ -100,100 +137,5 @@ impl RunState {
             RunState::Settled => "settled",
             RunState::Failed => "failed",
         }
-    }
-}
-
-/// A run as people look at it.
-#[derive(Debug, Clone)]
-pub struct RunSummary {
-    /// Its id.
-    pub id: RunId,
-    /// Its flow.
-    pub flow: String,
-    /// What started it.
-    pub trigger: RunTrigger,
-    /// How far it has come.
-    pub state: RunState,
-    /// When it was wanted.
-    pub requested_at: Timestamp,
-    /// When it had been read to its end, or failed.
-    pub extracted_at: Option<Timestamp>,
-    /// Why it could not be read to its end.
-    pub error: Option<String>,
-    /// What is odd about it though it was read to its end.
-    pub warning: Option<String>,
-    /// What became of its records.
-    pub counts: OutcomeCounts,
-    /// How many of those that wait do so for a dead letter of their key.
-    pub blocked: u64,
-}
-
-/// What became of the records of a run. The sum of the outcomes and of those waiting is the number
-/// of records, always.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OutcomeCounts {
-    /// The records extracted, and those that a mapping made by splitting; a record that was split
-    /// stays one of them, with the outcome [`Outcome::Split`].
-    pub records: u64,
-    /// Those that have not settled.
-    pub waiting: u64,
-    /// Those that have, by outcome; outcomes of none are left out.
-    pub outcomes: BTreeMap<Outcome, u64>,
-}
-
-impl RunSummary {
-    /// Where a run is that was begun, that ended, that failed, and of which so many wait.
-    pub(crate) fn state_of(
-        begun: bool,
-        ended: bool,
-        failed: bool,
-        counts: &OutcomeCounts,
-    ) -> RunState {
-        match (failed, ended, begun) {
-            (true, ..) => RunState::Failed,
-            (_, true, _) if counts.waiting == 0 => RunState::Settled,
-            (_, true, _) => RunState::Settling,
-            (_, _, true) => RunState::Extracting,
-            _ => RunState::Requested,
-        }
-    }
-}
-
-impl OutcomeCounts {
-    /// SQL that counts the characters of the masks in `outcomes`, as [`OutcomeCounts::from_columns`] reads
-    /// it: all of them, those waiting, then those of each outcome in the order of [`Outcome::ALL`].
-    pub(crate) fn columns() -> String {
-        let of = |letter: char| {
-            format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")
-        };
-        let letters =
-            std::iter::once(SlotOutcomes::WAITING).chain(Outcome::ALL.map(Outcome::letter));
-        let columns = std::iter::once("sum(length(outcomes))".to_owned()).chain(letters.map(of));
-        columns
-            .map(|column| format!("coalesce({column}, 0)"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    /// Reads the [`OutcomeCounts::columns`]; `column` gives the value of one by its place among them.
-    pub(crate) fn from_columns<E>(
-        column: impl Fn(usize) -> Result<i64, E>,
-    ) -> Result<OutcomeCounts, E> {
-        let count = |place| column(place).map(i64::unsigned_abs);
-        let mut outcomes = BTreeMap::new();
-        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
-            outcomes.insert(outcome, count(place + 2)?);
-        }
-        outcomes.retain(|_, count| *count > 0);
-        Ok(OutcomeCounts {
-            records: count(0)?,
-            waiting: count(1)?,
-            outcomes,
-        })
-    }
-
-    /// How many records settled so.
-    pub fn of(&self, outcome: Outcome) -> u64 {
-        self.outcomes.get(&outcome).copied().unwrap_or(0)
     }
 }

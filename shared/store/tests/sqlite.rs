@@ -5,7 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use pomost_models::Version;
 use pomost_store::{
-    Claim, ClaimEntry, ClaimResult, ClaimToken, Error, KnownRecord, Store, sqlite::SqliteStore,
+    Claim, ClaimEntry, ClaimResult, ClaimToken, Cursors, Error, KnownRecord, LeaseName, Leases,
+    Ledger, Store, sqlite::SqliteStore,
 };
 
 pomost_store::every_behaviour!(on_a_store);
@@ -30,7 +31,7 @@ async fn claim(store: &SqliteStore, version: &str) -> ClaimResult {
         key: "k".to_owned(),
         version: Version::new(version),
         hash: [1; 16],
-        fate: None,
+        fingerprint: None,
     };
     let token = ClaimToken::generate();
     let (flow, patience) = ("customers".to_owned(), Duration::from_secs(3600));
@@ -38,9 +39,9 @@ async fn claim(store: &SqliteStore, version: &str) -> ClaimResult {
         flow,
         token,
         entries: vec![entry],
-        refuses_mixed: false,
-        newest_alone: true,
-        patience,
+        same_version_type: false,
+        latest_only: true,
+        in_flight_for: patience,
     };
     store
         .claim(&claim, Duration::from_secs(3600))
@@ -58,7 +59,7 @@ async fn what_a_killed_process_held_is_free_when_the_next_one_starts() {
         ClaimResult::Claimed(KnownRecord::default())
     );
     let lease = killed
-        .acquire_lease("extract.customers", "killed", ttl)
+        .acquire_lease(LeaseName::Flow("customers".to_owned()), "killed", ttl)
         .await
         .unwrap()
         .unwrap();
@@ -74,7 +75,7 @@ async fn what_a_killed_process_held_is_free_when_the_next_one_starts() {
         }
     );
     assert!(
-        next.acquire_lease("extract.customers", "next", ttl)
+        next.acquire_lease(LeaseName::Flow("customers".to_owned()), "next", ttl)
             .await
             .unwrap()
             .is_some()

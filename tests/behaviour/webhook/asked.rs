@@ -109,12 +109,17 @@ async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
     let many: Vec<String> = (0..50).map(|n| format!("first {n}")).collect();
     assert_eq!(hooked.sender.deliver(&[], &ids(many)).await.status, 200);
     let store = hooked.world.backends().await.store;
-    eventually(
-        async || match store.outages(Outage::REMEMBERED).await.unwrap().first() {
+    eventually(async || {
+        match store
+            .outages(Outage::FORGOTTEN_AFTER)
+            .await
+            .unwrap()
+            .first()
+        {
             Some(outage) if outage.system == "source" => Ok(()),
             other => Err(format!("{other:?}")),
-        },
-    )
+        }
+    })
     .await;
     for n in 0..20 {
         assert_eq!(

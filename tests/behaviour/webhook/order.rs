@@ -116,7 +116,7 @@ async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
     let store = hooked.world.backends().await.store;
     eventually(
         async || match store.runs(Some("things"), 1).await.unwrap().first() {
-            Some(run) if run.blocked == 1 && run.counts.waiting == 1 => Ok(()),
+            Some(run) if run.blocked_by_dead_letters == 1 && run.counts.waiting == 1 => Ok(()),
             run => Err(format!("{run:?}")),
         },
     )

@@ -68,7 +68,7 @@ impl Due {
             hopeless.difference(&died)
         );
         assert_eq!(
-            summary.counts.of(Outcome::Dead),
+            summary.counts.count(Outcome::Dead),
             hopeless.len() as u64,
             "{:?}",
             summary.counts
@@ -88,7 +88,7 @@ impl Due {
 /// earlier run.
 async fn letters(stack: &Stack) -> Vec<DeadLetter> {
     let all = DeadLetterFilter {
-        closed: true,
+        include_closed: true,
         limit: u32::MAX,
         ..DeadLetterFilter::default()
     };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pomost_models::{Outcome, RunId};
-use pomost_store::{RunSummary, Store, runs::OutcomeCounts};
+use pomost_store::{OutcomeCounts, RunSummary, Store};
 use tokio::task::JoinHandle;
 
 /// Looks at the counts of a run until dropped: all records have an outcome or wait, and what was counted
@@ -51,7 +51,7 @@ pub(super) fn add_up(summary: &RunSummary) {
 }
 
 fn grow(before: &OutcomeCounts, after: &OutcomeCounts) {
-    let shrunk = |outcome: &Outcome| after.of(*outcome) < before.of(*outcome);
+    let shrunk = |outcome: &Outcome| after.count(*outcome) < before.count(*outcome);
     let shrunk: Vec<Outcome> = Outcome::ALL.into_iter().filter(shrunk).collect();
     assert!(
         shrunk.is_empty() && after.records >= before.records,

@@ -45,7 +45,7 @@ impl<'a> Conditions<'a> {
         let outages = self
             .context
             .store()
-            .outages(Outage::REMEMBERED)
+            .outages(Outage::FORGOTTEN_AFTER)
             .await?
             .into_iter();
         let outages =
@@ -98,7 +98,7 @@ impl<'a> Conditions<'a> {
         if !stands && !self.seems_overdue(flow) {
             return Ok(false);
         }
-        if let Some(success) = self.context.store().last_success(&flow.name).await? {
+        if let Some(success) = self.context.store().last_success_time(&flow.name).await? {
             self.successes.insert(flow.name.clone(), success);
         }
         let has_never_succeeded =
@@ -137,7 +137,7 @@ fn down(outage: &Outage) -> String {
         reason,
         ..
     } = outage;
-    let advice = match outage.is_of_credentials() {
+    let advice = match outage.is_unauthorised() {
         true => "Mend its credentials; its flows wait and then go on by themselves.",
         false => "Its flows wait and go on by themselves.",
     };

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use pomost_http::AlertHook;
 use pomost_runtime::ServiceContext;
-use pomost_store::Result;
+use pomost_store::{LeaseName, Result};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -21,8 +21,7 @@ use conditions::Conditions;
 /// How often the store is looked at.
 const TURN: Duration = Duration::from_secs(2);
 
-/// The right to tell people: it outlives a process that has it by so long. No flow is named like it.
-const LEASE: &str = "alerts:";
+/// The right to tell people: it outlives a process that has it by so long.
 const LEASE_FOR: Duration = Duration::from_secs(30);
 
 /// The pauses after something was not told, or could not be looked up.
@@ -88,7 +87,7 @@ impl Teller<'_> {
     async fn turn(&mut self) -> Result<()> {
         let store = self.context.store();
         let Some(lease) = store
-            .acquire_lease(LEASE, self.context.holder(), LEASE_FOR)
+            .acquire_lease(LeaseName::Alerts, self.context.holder(), LEASE_FOR)
             .await?
         else {
             return Ok(());

@@ -237,7 +237,7 @@ impl Gathering {
                 .iter()
                 .filter_map(|waiting| waiting.delivery.id)
                 .collect(),
-            remember: remember
+            remembered_for: remember
                 .map(|delivery| delivery.remember)
                 .unwrap_or_default(),
         };

@@ -1,19 +1,19 @@
 //! The connections to a table's database.
 
 use deadpool_postgres::Pool;
-use pomost_postgres::{Database, Error, Pooling};
+use pomost_postgres::{Database, Error, PoolSettings};
 use pomost_project::flow::TableDestination;
 use secrecy::ExposeSecret;
 
 /// The connections to a table's database, none of which is made yet, and what errors call it.
 pub(super) fn pool(table: &TableDestination) -> Result<(Pool, String), Error> {
-    let database = Database::at(table.database.expose_secret())?.by_tls_between_machines();
+    let database = Database::at(table.database.expose_secret())?.require_tls_between_machines();
     let place = database.place();
-    let pooling = Pooling {
+    let pooling = PoolSettings {
         connections: table.concurrency,
-        timeout: table.timeout,
+        connect_timeout: table.timeout,
         ca: table.ca.as_deref(),
-        session: session_settings(table),
+        session_sql: session_settings(table),
     };
     Ok((database.pool(pooling)?, place))
 }

@@ -273,9 +273,9 @@ fn claim(entries: Vec<ClaimEntry>) -> Claim {
         flow: "sales".into(),
         token: ClaimToken::generate(),
         entries,
-        refuses_mixed: true,
-        newest_alone: true,
-        patience: Duration::ZERO,
+        same_version_type: true,
+        latest_only: true,
+        in_flight_for: Duration::ZERO,
     }
 }
 

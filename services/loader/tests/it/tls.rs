@@ -1,6 +1,6 @@
 //! TLS to the database of a table: a wire before the PostgreSQL at `POMOST_TEST_DATABASE_URL`.
 
-use pomost_postgres::testing::{certificate, encrypted, readable};
+use pomost_postgres::testing::{proxy_with_tls, proxy_without_tls, self_signed_certificate};
 
 use crate::support::{Scene, batch, in_a_schema, record, url};
 
@@ -9,8 +9,8 @@ const MORE: &str = "columns: { total: numeric }\n    create: true\n    ca: ca.pe
 #[tokio::test]
 async fn the_database_s_certificate_has_to_come_from_the_given_ones() {
     in_a_schema(async |schema| {
-        let (its, another) = (certificate(), certificate());
-        let database = format!("{}?sslmode=require", encrypted(&url(), &its).await);
+        let (its, another) = (self_signed_certificate(), self_signed_certificate());
+        let database = format!("{}?sslmode=require", proxy_with_tls(&url(), &its).await);
         let scene = Scene::with_file(&database, &schema, "ca.pem", &another.cert.pem(), MORE).await;
         let failed = scene.refusal(record("a", "{}")).await;
         assert!(
@@ -27,8 +27,8 @@ async fn the_database_s_certificate_has_to_come_from_the_given_ones() {
 #[tokio::test]
 async fn a_database_without_tls_is_not_spoken_to_readable_unless_the_url_says_so() {
     in_a_schema(async |schema| {
-        let its = certificate();
-        let plain = format!("{}?sslmode=require", readable(&url()).await);
+        let its = self_signed_certificate();
+        let plain = format!("{}?sslmode=require", proxy_without_tls(&url()).await);
         let scene = Scene::with_file(&plain, &schema, "ca.pem", &its.cert.pem(), MORE).await;
         let failed = scene.refusal(record("a", "{}")).await;
         assert!(

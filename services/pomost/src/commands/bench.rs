@@ -177,7 +177,7 @@ impl Bench<'_> {
             process.end().await?;
         }
         let counts = &summary.counts;
-        let created = counts.of(Outcome::Created);
+        let created = counts.count(Outcome::Created);
         Ok(Report {
             records: counts.records,
             created,
@@ -205,7 +205,7 @@ async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<(
             .run(run)
             .await?
             .and_then(|summary| summary.extracted_at);
-        let is_down = !store.outages(Outage::REMEMBERED).await?.is_empty();
+        let is_down = !store.outages(Outage::FORGOTTEN_AFTER).await?.is_empty();
         if is_down && read_at.is_some_and(|read_at| Timestamp::now() - WAITING >= read_at) {
             return Ok(());
         }

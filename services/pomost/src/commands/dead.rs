@@ -141,7 +141,7 @@ async fn list(
 async fn show(id: &str, project: &ProjectArgument) -> anyhow::Result<ExitCode> {
     let filter = DeadLetterFilter {
         id: Some(id.to_owned()),
-        closed: true,
+        include_closed: true,
         limit: 2,
         ..DeadLetterFilter::default()
     };

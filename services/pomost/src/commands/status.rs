@@ -23,7 +23,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let directory = &arguments.project.project;
     let settings = open::settings(directory)?;
     let backends = open::to_look(&settings).await?;
-    let outages = backends.store.outages(Outage::REMEMBERED).await?;
+    let outages = backends.store.outages(Outage::FORGOTTEN_AFTER).await?;
     show(&outages);
     // Where the project cannot be read here, less is shown.
     let project = if outages.is_empty() {
@@ -81,7 +81,7 @@ fn show(outages: &[Outage]) {
         ]);
     }
     table.print();
-    for Outage { system, .. } in outages.iter().filter(|outage| outage.is_of_credentials()) {
+    for Outage { system, .. } in outages.iter().filter(|outage| outage.is_unauthorised()) {
         println!(
             "{system} does not let us in: mend the credentials that systems/{system}.yaml refers to, or have them \
              granted what is missing, and restart; its flows then go on by themselves"

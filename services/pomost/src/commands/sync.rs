@@ -177,7 +177,7 @@ async fn has_letters(store: &dyn Store, flow: &str) -> anyhow::Result<bool> {
 }
 
 fn is_dead_or_blocked(summary: &RunSummary) -> bool {
-    summary.counts.of(Outcome::Dead) + summary.blocked > 0
+    summary.counts.count(Outcome::Dead) + summary.blocked_by_dead_letters > 0
 }
 
 /// A run with dead letters is not a success, and neither is an odd one.
@@ -197,10 +197,10 @@ fn report(summary: &RunSummary, has_letters: bool) -> ExitCode {
         eprintln!("{}", summary.error.as_deref().unwrap_or_default());
         return ExitCode::FAILURE;
     }
-    if summary.blocked > 0 {
+    if summary.blocked_by_dead_letters > 0 {
         eprintln!(
             "{} of the records wait for dead letters of their keys",
-            summary.blocked
+            summary.blocked_by_dead_letters
         );
     }
     if let Some(warning) = &summary.warning {

@@ -16,7 +16,7 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 use pomost_project::auth::SessionTokenPlace;
-use pomost_store::{Lease, Store};
+use pomost_store::{Lease, LeaseName, Store};
 use secrecy::SecretString;
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
@@ -126,8 +126,8 @@ impl Renewal {
             if let Some(granted) = self.usable(&stored, held, refused)? {
                 return Ok(granted);
             }
-            let lease = format!("grant:{}", self.system);
-            let lease = self.store.acquire_lease(&lease, &self.holder, LEASE).await;
+            let lease = LeaseName::TokenRenewal(self.system.clone());
+            let lease = self.store.acquire_lease(lease, &self.holder, LEASE).await;
             if let Some(lease) = lease.map_err(|error| self.store_failed(&error))? {
                 let renewed = self.keeping(&lease, self.renew_alone(held, refused)).await;
                 if let Err(error) = self.store.release_lease(&lease).await {
@@ -238,7 +238,7 @@ impl Renewal {
         let sealed = plain.and_then(|plain| self.seal.seal(&plain).ok());
         let sealed = sealed
             .ok_or_else(|| Denied::by_us(self.message("its tokens could not be encrypted")))?;
-        let put = || self.store.put_grant(&self.seal.key, after, &sealed);
+        let put = || self.store.replace_grant(&self.seal.key, after, &sealed);
         let notify = |error: &pomost_store::Error, _| warn!(system = self.system, %error, "new tokens wait for the store");
         let is_next = put
             .retry(pauses().with_max_delay(LEASE / 2))
@@ -259,7 +259,10 @@ impl Renewal {
 
     /// Notes a refusal for all, unless others got new tokens meanwhile.
     async fn refuse(&self, generation: i64, denied: Denied) -> Result<Granted, Denied> {
-        let noted = self.store.refuse_grant(&self.seal.key, generation).await;
+        let noted = self
+            .store
+            .record_grant_refusal(&self.seal.key, generation)
+            .await;
         match noted.map_err(|error| self.store_failed(&error))? {
             true => Err(denied),
             false => self.what_others_have(generation).await,

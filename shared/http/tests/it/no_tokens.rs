@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::join_all;
 use pomost_http::{FailureClass, SystemClient};
-use pomost_store::{Outage, Store};
+use pomost_store::{LeaseName, Outage, Store};
 use tokio::time::timeout;
 
 use crate::{
@@ -48,7 +48,7 @@ async fn server(answer: fn(&str) -> Reply) -> (Server, Arc<AtomicBool>) {
 async fn outage(store: &Arc<dyn Store>, there_is_one: bool) -> Option<(String, String)> {
     let looking = async {
         loop {
-            let mut outages = store.outages(Outage::REMEMBERED).await.unwrap();
+            let mut outages = store.outages(Outage::FORGOTTEN_AFTER).await.unwrap();
             if outages.len() == usize::from(there_is_one) {
                 return outages.pop().map(|outage| (outage.class, outage.reason));
             }
@@ -205,7 +205,11 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
             .execute("ALTER TABLE grants_away RENAME TO grants")
             .await;
         let lease = store
-            .acquire_lease("grant:shop", "another", Duration::from_secs(60))
+            .acquire_lease(
+                LeaseName::TokenRenewal("shop".to_owned()),
+                "another",
+                Duration::from_secs(60),
+            )
             .await
             .unwrap()
             .unwrap();
@@ -213,7 +217,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
         assert_eq!(server.asked("/token"), 0);
         store.release_lease(&lease).await.unwrap();
         until_sent(&client, &server).await;
-        assert_eq!(store.outages(Outage::REMEMBERED).await.unwrap(), []);
+        assert_eq!(store.outages(Outage::FORGOTTEN_AFTER).await.unwrap(), []);
     })
     .await;
 }
@@ -350,7 +354,7 @@ async fn a_request_that_waited_for_tokens_is_not_made_where_the_system_is_to_be_
     });
     until(|| authority.waiting() == 1).await;
     store
-        .hold_slots("shop", Duration::from_secs(3600))
+        .hold_system("shop", Duration::from_secs(3600))
         .await
         .unwrap();
     // Others find out, or it may be too early to look again.

@@ -1,4 +1,4 @@
-//! What authorisation servers granted.
+//! Grants.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ async fn found(store: &Arc<dyn Store>, key: &GrantKey) -> TokenGrant {
     store.grant(key).await.unwrap().unwrap()
 }
 
-/// Each grant follows another; what was sealed comes back byte for byte.
+/// Each grant names the generation that it replaces. Sealed tokens come back byte for byte.
 pub async fn a_grant_follows_the_one_before_it(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
     assert_eq!(store.grant(&shop).await.unwrap(), None);
     let bytes: Vec<u8> = (0..=255).collect();
-    assert!(store.put_grant(&shop, 0, &bytes).await.unwrap());
+    assert!(store.replace_grant(&shop, 0, &bytes).await.unwrap());
     assert_eq!(
         found(&store, &shop).await,
         TokenGrant {
@@ -29,36 +29,37 @@ pub async fn a_grant_follows_the_one_before_it(store: Arc<dyn Store>) {
             refused_at: None
         }
     );
-    assert!(store.put_grant(&shop, 1, b"second").await.unwrap());
+    assert!(store.replace_grant(&shop, 1, b"second").await.unwrap());
     assert_eq!(found(&store, &shop).await.generation, 2);
 }
 
-/// Who comes late with the successor of an old grant writes nothing, however often.
-pub async fn a_grant_that_was_succeeded_is_not_written_over(store: Arc<dyn Store>) {
+/// A process that comes late with the successor of an old grant writes nothing, however often it
+/// tries.
+pub async fn a_grant_that_was_replaced_is_not_written_over(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
-    assert!(store.put_grant(&shop, 0, b"first").await.unwrap());
-    assert!(!store.put_grant(&shop, 0, b"late").await.unwrap());
-    assert!(store.put_grant(&shop, 1, b"second").await.unwrap());
-    assert!(!store.put_grant(&shop, 0, b"first").await.unwrap());
+    assert!(store.replace_grant(&shop, 0, b"first").await.unwrap());
+    assert!(!store.replace_grant(&shop, 0, b"late").await.unwrap());
+    assert!(store.replace_grant(&shop, 1, b"second").await.unwrap());
+    assert!(!store.replace_grant(&shop, 0, b"first").await.unwrap());
     assert_eq!(found(&store, &shop).await.sealed, b"second");
 }
 
-/// Who did not learn that a grant was written may write it again.
+/// A process that did not learn that its grant was written may write it again.
 pub async fn a_grant_written_twice_is_one(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
-    assert!(store.put_grant(&shop, 0, b"first").await.unwrap());
-    assert!(store.put_grant(&shop, 0, b"first").await.unwrap());
+    assert!(store.replace_grant(&shop, 0, b"first").await.unwrap());
+    assert!(store.replace_grant(&shop, 0, b"first").await.unwrap());
     assert_eq!(found(&store, &shop).await.generation, 1);
 }
 
-/// Of many that write the successor of one grant, one does.
+/// Many processes replace one grant at the same time, and one of them succeeds.
 pub async fn of_many_successors_of_a_grant_one_is_written(store: Arc<dyn Store>) {
     let writers: Vec<_> = (0..16_u8)
         .map(|writer| {
             let store = store.clone();
             tokio::spawn(async move {
                 store
-                    .put_grant(&key("shop", "a"), 0, &[writer])
+                    .replace_grant(&key("shop", "a"), 0, &[writer])
                     .await
                     .unwrap()
             })
@@ -71,32 +72,32 @@ pub async fn of_many_successors_of_a_grant_one_is_written(store: Arc<dyn Store>)
     assert_eq!(written, 1);
 }
 
-/// A refusal is remembered until there is a new grant, also where there was none to begin with; one
-/// that is about an older grant is not.
+/// A refusal is remembered until the next grant, also where there was none before. A refusal of an
+/// older grant is ignored.
 pub async fn a_refusal_lasts_until_the_next_grant(store: Arc<dyn Store>) {
     let shop = key("shop", "a");
-    assert!(store.refuse_grant(&shop, 0).await.unwrap());
+    assert!(store.record_grant_refusal(&shop, 0).await.unwrap());
     assert!(found(&store, &shop).await.refused_at.is_some());
-    assert!(store.put_grant(&shop, 0, b"first").await.unwrap());
+    assert!(store.replace_grant(&shop, 0, b"first").await.unwrap());
     assert_eq!(found(&store, &shop).await.refused_at, None);
-    assert!(!store.refuse_grant(&shop, 0).await.unwrap());
+    assert!(!store.record_grant_refusal(&shop, 0).await.unwrap());
     assert_eq!(found(&store, &shop).await.refused_at, None);
-    assert!(store.refuse_grant(&shop, 1).await.unwrap());
+    assert!(store.record_grant_refusal(&shop, 1).await.unwrap());
     let refused = found(&store, &shop).await;
     assert!(refused.refused_at.is_some() && refused.sealed == b"first");
 }
 
-/// Another system, and another configuration of the same, has grants of its own.
+/// Another system has grants of its own, and so has another configuration of the same system.
 pub async fn systems_and_configurations_do_not_share_grants(store: Arc<dyn Store>) {
     assert!(
         store
-            .put_grant(&key("shop", "a"), 0, b"first")
+            .replace_grant(&key("shop", "a"), 0, b"first")
             .await
             .unwrap()
     );
     for other in [key("shop", "b"), key("crm", "a")] {
         assert_eq!(store.grant(&other).await.unwrap(), None);
-        assert!(store.put_grant(&other, 0, b"other").await.unwrap());
+        assert!(store.replace_grant(&other, 0, b"other").await.unwrap());
     }
     assert_eq!(found(&store, &key("shop", "a")).await.sealed, b"first");
 }

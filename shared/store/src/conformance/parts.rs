@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pomost_models::Version;
 
-use super::Worker;
+use super::support::Worker;
 use crate::{KnownShape, RecordShape, ShapeChange, Store};
 
 fn shape(version: &str, outputs: u32, parts: u32, whole: bool) -> RecordShape {

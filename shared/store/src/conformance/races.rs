@@ -8,28 +8,28 @@ use std::{
 use pomost_models::Outcome;
 use tokio::task::JoinHandle;
 
-use super::{Dice, MINUTE, Worker, act_on, applied, manual, mask};
+use super::support::{Dice, MINUTE, Worker, applied, claimed, manual, mask};
 use crate::{BatchSettlement, ClaimResult, ClaimToken, SettledState, Store};
 
 const WORKERS: u64 = 6;
 const ROUNDS: u64 = 40;
 const VERSIONS: usize = 10;
 
-fn is_ours(answer: &ClaimResult) -> bool {
+fn is_claimed(result: &ClaimResult) -> bool {
     matches!(
-        answer,
+        result,
         ClaimResult::Claimed(_) | ClaimResult::InDoubt { .. }
     )
 }
 
-async fn all(tasks: impl Iterator<Item = JoinHandle<()>>) {
+async fn join_all(tasks: impl Iterator<Item = JoinHandle<()>>) {
     for task in tasks.collect::<Vec<_>>() {
         task.await.unwrap();
     }
 }
 
-/// Two workers never believe at the same time that a key is theirs.
-pub async fn nobody_holds_a_key_that_another_holds(store: Arc<dyn Store>) {
+/// Two workers never believe at the same time that they hold the same key.
+pub async fn no_worker_holds_a_key_that_another_holds(store: Arc<dyn Store>) {
     let holders: Arc<Mutex<HashMap<usize, ClaimToken>>> = Arc::default();
     let tasks = (0..WORKERS).map(|worker| {
         let (store, holders) = (store.clone(), holders.clone());
@@ -38,7 +38,7 @@ pub async fn nobody_holds_a_key_that_another_holds(store: Arc<dyn Store>) {
             for _ in 0..ROUNDS {
                 let (worker, key) = (Worker::new(&store), dice.roll(3));
                 let name = key.to_string();
-                if is_ours(&worker.claim(&name, "1", dice.roll(200) as u8).await) {
+                if is_claimed(&worker.claim(&name, "1", dice.roll(200) as u8).await) {
                     assert_eq!(holders.lock().unwrap().insert(key, worker.token), None);
                     tokio::task::yield_now().await;
                     assert_eq!(holders.lock().unwrap().remove(&key), Some(worker.token));
@@ -52,10 +52,10 @@ pub async fn nobody_holds_a_key_that_another_holds(store: Arc<dyn Store>) {
             }
         })
     });
-    all(tasks).await;
+    join_all(tasks).await;
 }
 
-/// Workers claim and settle the same keys, each in an order of its own; all come through.
+/// Workers claim and settle the same keys, each in another order, and all of them succeed.
 pub async fn batches_with_the_same_keys_in_any_order_do_not_block_each_other(
     store: Arc<dyn Store>,
 ) {
@@ -77,11 +77,11 @@ pub async fn batches_with_the_same_keys_in_any_order_do_not_block_each_other(
                     .map(|key| (key.as_str(), version.as_str(), worker as u8))
                     .collect();
                 let worker = Worker::new(&store);
-                let answers = worker.claim_for(MINUTE, &entries).await;
+                let results = worker.claim_for(MINUTE, &entries).await;
                 let ours = entries
                     .iter()
-                    .zip(&answers)
-                    .filter(|(_, answer)| is_ours(answer));
+                    .zip(&results)
+                    .filter(|(_, result)| is_claimed(result));
                 let settled: Vec<_> = ours
                     .map(|((key, version, content), _)| (*key, applied(key, version, *content)))
                     .collect();
@@ -95,10 +95,10 @@ pub async fn batches_with_the_same_keys_in_any_order_do_not_block_each_other(
             }
         })
     });
-    all(tasks).await;
+    join_all(tasks).await;
 }
 
-/// Versions of one key arrive at many workers in any order; the last word is the newest one's.
+/// Versions of one key arrive at many workers in any order, and the newest is applied last.
 pub async fn the_ledger_ends_at_the_newest_version_whoever_wins_the_races(store: Arc<dyn Store>) {
     let newest: Arc<Vec<Mutex<usize>>> = Arc::new((0..ROUNDS).map(|_| Mutex::default()).collect());
     let tasks = (0..WORKERS).map(|worker| {
@@ -112,7 +112,7 @@ pub async fn the_ledger_ends_at_the_newest_version_whoever_wins_the_races(store:
             }
         })
     });
-    all(tasks).await;
+    join_all(tasks).await;
     for (key, newest) in newest.iter().enumerate() {
         let (key, newest) = (key.to_string(), *newest.lock().unwrap());
         assert_eq!(
@@ -125,39 +125,39 @@ pub async fn the_ledger_ends_at_the_newest_version_whoever_wins_the_races(store:
             Worker::new(&store)
                 .claim(&key, &newest.to_string(), 255)
                 .await,
-            act_on(&key)
+            claimed(&key)
         );
     }
 }
 
-/// Tries until the version has been applied or was not needed. Contents come again in later
-/// versions, so that some are unchanged and what lies between is late.
+/// Tries until the version was applied or is not needed. Some contents come again in later
+/// versions, so that some are unchanged and some are stale.
 async fn apply_in_order(store: &Arc<dyn Store>, key: &str, version: usize, newest: &Mutex<usize>) {
     let (text, content) = (version.to_string(), (version % 3) as u8);
     let worker = Worker::new(store);
-    let answer = loop {
+    let result = loop {
         match worker.claim(key, &text, content).await {
             ClaimResult::ClaimedElsewhere => tokio::task::yield_now().await,
-            answer => break answer,
+            result => break result,
         }
     };
-    if is_ours(&answer) {
+    if is_claimed(&result) {
         let seen = *newest.lock().unwrap();
         assert!(
             version >= seen,
             "version {version} was let through after {seen}"
         );
     }
-    if answer != ClaimResult::Stale {
+    if result != ClaimResult::Stale {
         let mut newest = newest.lock().unwrap();
         *newest = version.max(*newest);
     }
-    if is_ours(&answer) {
+    if is_claimed(&result) {
         worker.settle(key, applied(key, &text, content)).await;
     }
 }
 
-/// Retries, the filter and the archive write to one batch from many sides.
+/// Retries, filters and the archive of dead letters write to one batch at the same time.
 pub async fn outcomes_of_one_batch_recorded_by_many_are_all_kept(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let tasks = (0..WORKERS as u32).map(|worker| {
@@ -181,10 +181,10 @@ pub async fn outcomes_of_one_batch_recorded_by_many_are_all_kept(store: Arc<dyn 
             }
         })
     });
-    all(tasks).await;
+    join_all(tasks).await;
     let counts = store.run(run).await.unwrap().unwrap().counts;
     assert_eq!(
-        (counts.records, counts.of(Outcome::Created)),
+        (counts.records, counts.count(Outcome::Created)),
         (WORKERS * ROUNDS, WORKERS * ROUNDS)
     );
 }

@@ -1,10 +1,10 @@
-//! Dead letters on their way back to a stage.
+//! Replays of dead letters.
 
 use std::sync::Arc;
 
 use pomost_models::{Outcome, RunId, RunTrigger, Stage};
 
-use super::{any, found, letter, mask};
+use super::{any, found, letter, support::mask};
 use crate::{DeadLetterFilter, Replay, RunState, Store};
 
 fn replay(stage: Stage) -> Replay {
@@ -19,7 +19,7 @@ fn replay(stage: Stage) -> Replay {
 async fn three_letters(store: &Arc<dyn Store>) -> [String; 3] {
     let run = RunId::generate();
     let letters = [0, 1, 2].map(|slot| letter(run, "1", slot));
-    store.archive(&letters).await.unwrap();
+    store.archive_dead_letters(&letters).await.unwrap();
     letters.map(|letter| letter.id)
 }
 
@@ -40,19 +40,20 @@ async fn state(store: &Arc<dyn Store>, run: RunId) -> (RunState, u64) {
     (summary.state, summary.counts.waiting)
 }
 
-/// Its letters stay open until they were sent, and whoever takes it up finds all that it needs.
+/// The letters stay open until they were sent, and a process that continues the replay finds all
+/// that it needs.
 pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     let replay = replay(Stage::Transform);
     for _ in 0..2 {
         assert_eq!(store.begin_replay(&replay, &ids).await.unwrap(), 3);
         assert_eq!(
-            store.begun_replays().await.unwrap(),
+            store.unfinished_replays().await.unwrap(),
             std::slice::from_ref(&replay)
         );
     }
     assert_eq!(letters_of(&store, replay.run).await, ids);
-    assert_eq!(store.open_run("customers").await.unwrap(), None);
+    assert_eq!(store.next_run("customers").await.unwrap(), None);
     assert_eq!(state(&store, replay.run).await, (RunState::Requested, 0));
     store
         .record_outcomes(replay.run, "2", &mask(&[(1, Outcome::Created)]))
@@ -66,13 +67,13 @@ pub async fn a_replay_is_begun_and_ended_and_never_extracted(store: Arc<dyn Stor
         )
         .await
         .unwrap();
-    assert!(store.begun_replays().await.unwrap().is_empty());
+    assert!(store.unfinished_replays().await.unwrap().is_empty());
     assert!(found(&store, any()).await.is_empty());
     assert_eq!(state(&store, replay.run).await, (RunState::Settling, 2));
 }
 
-/// Of two operators who replay the same letter, one does.
-pub async fn a_replay_takes_open_letters_that_no_other_has(store: Arc<dyn Store>) {
+/// Of two operators who replay the same letter, one gets it.
+pub async fn a_replay_gets_open_letters_that_no_other_has(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     store.discard_dead_letters(&ids[..1]).await.unwrap();
     let (first, second, none) = (
@@ -85,11 +86,11 @@ pub async fn a_replay_takes_open_letters_that_no_other_has(store: Arc<dyn Store>
     assert_eq!(store.begin_replay(&none, &ids).await.unwrap(), 0);
     assert_eq!(letters_of(&store, first.run).await, ids[1..2]);
     assert_eq!(letters_of(&store, second.run).await, ids[2..]);
-    assert_eq!(store.begun_replays().await.unwrap(), [first, second]);
+    assert_eq!(store.unfinished_replays().await.unwrap(), [first, second]);
     assert!(store.run(none.run).await.unwrap().is_none());
 }
 
-/// What could not be sent can be replayed another time, or discarded.
+/// Letters that could not be sent can be replayed another time, or discarded.
 pub async fn letters_that_a_replay_did_not_send_are_free_again(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     let (first, second) = (replay(Stage::Load), replay(Stage::Load));
@@ -104,7 +105,7 @@ pub async fn letters_that_a_replay_did_not_send_are_free_again(store: Arc<dyn St
     assert!(letters_of(&store, second.run).await.is_empty());
 }
 
-/// Two may carry out the same replay, of whom one believed the other dead.
+/// Two processes may perform the same replay when one believes the other dead.
 pub async fn a_replay_that_ended_is_not_ended_again(store: Arc<dyn Store>) {
     let ids = three_letters(&store).await;
     let replay = replay(Stage::Load);
@@ -119,7 +120,7 @@ pub async fn a_replay_that_ended_is_not_ended_again(store: Arc<dyn Store>) {
         .unwrap();
     assert_eq!(state(&store, replay.run).await, (RunState::Settling, 3));
     let closed = DeadLetterFilter {
-        closed: true,
+        include_closed: true,
         replayed_in: Some(replay.run),
         ..any()
     };

@@ -1,16 +1,18 @@
-//! Runs, their counts, and cursors.
+//! Runs and the outcomes of their batches.
 
 use std::{sync::Arc, time::Duration};
 
-use pomost_models::{Outcome, RunId, RunTrigger, SlotOutcomes};
+use pomost_models::{Outcome, RunId, RunTrigger};
 use serde_json::json;
 
-use super::{Dice, MINUTE, manual, mask};
-use crate::{Error, Lease, OutcomeCounts, PageProgress, RunRequest, RunState, RunSummary, Store};
+use super::support::{MINUTE, manual, mask};
+use crate::{
+    Error, Lease, LeaseName, OutcomeCounts, PageProgress, RunRequest, RunState, RunSummary, Store,
+};
 
 pub(super) async fn lease(store: &Arc<dyn Store>, holder: &str, ttl: Duration) -> Lease {
     store
-        .acquire_lease("extract.customers", holder, ttl)
+        .acquire_lease(LeaseName::Flow("customers".to_owned()), holder, ttl)
         .await
         .unwrap()
         .unwrap()
@@ -26,8 +28,8 @@ pub(super) fn page(run: RunId, batches: &[(&str, u32)], checkpoint: &str) -> Pag
         run,
         batches,
         checkpoint: json!({ "next": checkpoint }),
-        listed,
-        forgotten,
+        listed_keys: listed,
+        deleted_keys: forgotten,
     }
 }
 
@@ -39,15 +41,15 @@ async fn state(store: &Arc<dyn Store>, run: RunId) -> RunState {
     summary(store, run).await.state
 }
 
-async fn counts(store: &Arc<dyn Store>, run: RunId) -> OutcomeCounts {
+pub(super) async fn counts(store: &Arc<dyn Store>, run: RunId) -> OutcomeCounts {
     summary(store, run).await.counts
 }
 
 async fn next_run(store: &Arc<dyn Store>) -> Option<RunId> {
-    store.open_run("customers").await.unwrap().map(|run| run.id)
+    store.next_run("customers").await.unwrap().map(|run| run.id)
 }
 
-/// Runs are taken up in the order of their requests, apart from one that was begun.
+/// Runs are extracted in the order of their requests, after the run that was begun.
 pub async fn the_run_that_was_begun_comes_before_the_oldest_requested_one(store: Arc<dyn Store>) {
     assert_eq!(next_run(&store).await, None);
     let first = store.request_run(&manual("customers")).await.unwrap();
@@ -67,14 +69,14 @@ pub async fn the_run_that_was_begun_comes_before_the_oldest_requested_one(store:
     assert_eq!(next_run(&store).await, Some(first));
 }
 
-/// Who takes up a run that was begun learns all that is needed to go on with it.
+/// An extractor that continues a run gets its start and its checkpoint.
 pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>) {
     let request = RunRequest {
         since: Some("2026-01-01".to_owned()),
         ..manual("customers")
     };
     let id = store.request_run(&request).await.unwrap();
-    let fresh = store.open_run("customers").await.unwrap().unwrap();
+    let fresh = store.next_run("customers").await.unwrap().unwrap();
     assert_eq!(
         (fresh.id, fresh.trigger, fresh.since.as_deref()),
         (id, RunTrigger::Manual, Some("2026-01-01"))
@@ -85,7 +87,7 @@ pub async fn a_run_is_read_on_from_its_last_recorded_page(store: Arc<dyn Store>)
         .record_page(&lease, &page(id, &[("1", 2)], "page two"))
         .await
         .unwrap();
-    let begun = store.open_run("customers").await.unwrap().unwrap();
+    let begun = store.next_run("customers").await.unwrap().unwrap();
     assert_eq!(begun.checkpoint, Some(json!({ "next": "page two" })));
 }
 
@@ -124,8 +126,8 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
     );
     assert_eq!(
         (
-            settled.counts.of(Outcome::Created),
-            settled.counts.of(Outcome::Split)
+            settled.counts.count(Outcome::Created),
+            settled.counts.count(Outcome::Split)
         ),
         (1, 1)
     );
@@ -133,7 +135,7 @@ pub async fn a_run_goes_from_requested_to_settled(store: Arc<dyn Store>) {
     assert!(store.run(RunId::generate()).await.unwrap().is_none());
 }
 
-/// Nothing to wait for.
+/// There is nothing to wait for.
 pub async fn a_run_without_records_settles_when_it_has_been_read(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lease = lease(&store, "a", MINUTE).await;
@@ -145,7 +147,7 @@ pub async fn a_run_without_records_settles_when_it_has_been_read(store: Arc<dyn 
     assert_eq!(counts(&store, run).await, OutcomeCounts::default());
 }
 
-/// A failed run is over; the next one begins where it began.
+/// A failed run is over, and the next one begins where it began.
 pub async fn a_run_that_cannot_be_read_fails_with_its_reason_and_keeps_the_cursor(
     store: Arc<dyn Store>,
 ) {
@@ -175,7 +177,7 @@ pub async fn a_run_that_cannot_be_read_fails_with_its_reason_and_keeps_the_curso
 }
 
 /// An extractor that was paused past its lease writes nothing over its successor.
-pub async fn nothing_is_recorded_for_who_lost_the_lease(store: Arc<dyn Store>) {
+pub async fn nothing_is_recorded_for_a_holder_that_lost_its_lease(store: Arc<dyn Store>) {
     let run = store.request_run(&manual("customers")).await.unwrap();
     let lost = lease(&store, "a", Duration::ZERO).await;
     lease(&store, "b", MINUTE).await;
@@ -198,111 +200,7 @@ pub async fn nothing_is_recorded_for_who_lost_the_lease(store: Arc<dyn Store>) {
     assert_eq!(store.cursor("customers").await.unwrap(), None);
 }
 
-/// A page that is read again after a crash gives the same batches, perhaps with more records.
-pub async fn a_page_recorded_twice_counts_once_and_may_have_grown(store: Arc<dyn Store>) {
-    let run = store.request_run(&manual("customers")).await.unwrap();
-    let lease = lease(&store, "a", MINUTE).await;
-    store
-        .record_page(&lease, &page(run, &[("1", 100), ("2", 3)], "2"))
-        .await
-        .unwrap();
-    store
-        .record_outcomes(run, "2", &mask(&[(2, Outcome::Updated)]))
-        .await
-        .unwrap();
-    store
-        .record_page(&lease, &page(run, &[("1", 100), ("2", 5)], "2"))
-        .await
-        .unwrap();
-    let counts = counts(&store, run).await;
-    assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
-        (105, 104, 1)
-    );
-}
-
-/// Records that were settled stay counted; nobody settles those that were never sent.
-pub async fn a_page_recorded_with_fewer_records_waits_for_no_others(store: Arc<dyn Store>) {
-    let run = store.request_run(&manual("customers")).await.unwrap();
-    let lease = lease(&store, "a", MINUTE).await;
-    store
-        .record_page(&lease, &page(run, &[("1", 9), ("2", 9)], "2"))
-        .await
-        .unwrap();
-    store
-        .record_outcomes(run, "1", &mask(&[(4, Outcome::Updated)]))
-        .await
-        .unwrap();
-    store
-        .record_page(&lease, &page(run, &[("1", 3), ("2", 3)], "2"))
-        .await
-        .unwrap();
-    let counts = counts(&store, run).await;
-    assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Updated)),
-        (8, 7, 1)
-    );
-}
-
-/// A loader may be faster than the extractor that records the page.
-pub async fn outcomes_that_come_before_their_page_are_counted(store: Arc<dyn Store>) {
-    let run = store.request_run(&manual("customers")).await.unwrap();
-    store
-        .record_outcomes(run, "1", &mask(&[(1, Outcome::Created)]))
-        .await
-        .unwrap();
-    let lease = lease(&store, "a", MINUTE).await;
-    store
-        .record_page(&lease, &page(run, &[("1", 3)], "2"))
-        .await
-        .unwrap();
-    let counts = counts(&store, run).await;
-    assert_eq!(
-        (counts.records, counts.waiting, counts.of(Outcome::Created)),
-        (3, 2, 1)
-    );
-}
-
-/// The cursor moves with the end of a run; the same end told again later does not turn it back.
-pub async fn the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition(store: Arc<dyn Store>) {
-    let (first, second) = (
-        store.request_run(&manual("customers")).await.unwrap(),
-        store.request_run(&manual("customers")).await.unwrap(),
-    );
-    let lease = lease(&store, "a", MINUTE).await;
-    store
-        .finish_extraction(&lease, first, Some("5"), None)
-        .await
-        .unwrap();
-    assert_eq!(
-        store.cursor("customers").await.unwrap().as_deref(),
-        Some("5")
-    );
-    store.set_cursor("customers", Some("2")).await.unwrap();
-    store
-        .finish_extraction(&lease, first, Some("5"), None)
-        .await
-        .unwrap();
-    store
-        .finish_extraction(&lease, second, None, None)
-        .await
-        .unwrap();
-    assert_eq!(
-        store.cursor("customers").await.unwrap().as_deref(),
-        Some("2")
-    );
-}
-
-/// Cursors are set and cleared by hand, flow by flow.
-pub async fn a_cursor_can_be_set_and_cleared(store: Arc<dyn Store>) {
-    for value in [Some("1"), Some("2026-01-01T00:00:00Z"), None, None] {
-        store.set_cursor("customers", value).await.unwrap();
-        assert_eq!(store.cursor("customers").await.unwrap().as_deref(), value);
-        assert_eq!(store.cursor("orders").await.unwrap(), None);
-    }
-}
-
-/// The newest so many, of one flow or of all.
+/// The list has the newest runs, of one flow or of all.
 pub async fn runs_are_listed_newest_first(store: Arc<dyn Store>) {
     let mut requested = Vec::new();
     for flow in ["customers", "orders", "customers"] {
@@ -325,12 +223,12 @@ pub async fn runs_are_listed_newest_first(store: Arc<dyn Store>) {
     assert!(ids(Some("stock"), 9).await.is_empty());
 }
 
-/// A schedule looks at its own runs only.
+/// A schedule depends on its own runs only.
 pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) {
     store.request_run(&manual("customers")).await.unwrap();
     assert_eq!(
         store
-            .last_requested("customers", RunTrigger::Schedule)
+            .last_request_time("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         None
@@ -344,56 +242,15 @@ pub async fn the_newest_request_of_each_trigger_is_known(store: Arc<dyn Store>) 
     let newest = summary(&store, newest).await.requested_at;
     assert_eq!(
         store
-            .last_requested("customers", RunTrigger::Schedule)
+            .last_request_time("customers", RunTrigger::Schedule)
             .await
             .unwrap(),
         Some(newest)
     );
 }
 
-/// Whatever is recorded in whatever order, the counts are those of [`SlotOutcomes::merge`].
-pub async fn counts_add_up_however_often_outcomes_are_recorded(store: Arc<dyn Store>) {
-    let mut dice = Dice(7);
-    for _ in 0..40 {
-        let run = store.request_run(&manual("customers")).await.unwrap();
-        let mut expected = String::new();
-        for _ in 0..4 {
-            let outcomes = random_mask(&mut dice);
-            store.record_outcomes(run, "1", &outcomes).await.unwrap();
-            expected = SlotOutcomes::merge(&expected, outcomes.mask());
-        }
-        let counts = counts(&store, run).await;
-        let count = |letter| expected.chars().filter(|&found| found == letter).count() as u64;
-        assert_eq!(
-            (counts.records, counts.waiting),
-            (expected.len() as u64, count(SlotOutcomes::WAITING))
-        );
-        assert!(
-            Outcome::ALL
-                .iter()
-                .all(|&outcome| counts.of(outcome) == count(outcome.letter())),
-            "{expected}"
-        );
-        assert_eq!(
-            counts.records,
-            counts.waiting + counts.outcomes.values().sum::<u64>()
-        );
-    }
-}
-
-fn random_mask(dice: &mut Dice) -> SlotOutcomes {
-    let size = dice.roll(12) as u32;
-    let mut outcomes = SlotOutcomes::waiting(size);
-    for slot in 0..size {
-        if dice.roll(2) == 0 {
-            outcomes.settle(slot, Outcome::ALL[dice.roll(Outcome::ALL.len())]);
-        }
-    }
-    outcomes
-}
-
-/// Sources send anything that is text, and it comes back as it was.
-pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
+/// Sources send any text, and it comes back as it was.
+pub async fn texts_come_back_with_every_character_they_have(store: Arc<dyn Store>) {
     let odd = "zażółć '\"; \\ % _ \u{10} \0 \u{10}0 \u{1F309}";
     store.set_cursor("customers", Some(odd)).await.unwrap();
     assert_eq!(
@@ -407,7 +264,7 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
     let run = store.request_run(&run).await.unwrap();
     assert_eq!(
         store
-            .open_run("customers")
+            .next_run("customers")
             .await
             .unwrap()
             .unwrap()
@@ -421,7 +278,7 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
         .await
         .unwrap();
     let checkpoint = store
-        .open_run("customers")
+        .next_run("customers")
         .await
         .unwrap()
         .unwrap()
@@ -429,4 +286,63 @@ pub async fn texts_cross_with_every_character_they_have(store: Arc<dyn Store>) {
     assert_eq!(checkpoint, Some(json!({ "next": odd })));
     store.fail_run(&lease, run, odd).await.unwrap();
     assert_eq!(summary(&store, run).await.error.as_deref(), Some(odd));
+}
+
+/// A run that failed or waits is no success, and neither is a replay or a webhook run.
+pub async fn the_last_success_is_the_newest_run_of_which_all_has_settled(store: Arc<dyn Store>) {
+    let requested = async |run: RunId| store.run(run).await.unwrap().unwrap().requested_at;
+    let success = async || store.last_success_time("customers").await.unwrap();
+    let lease = lease(&store, "a", MINUTE).await;
+    let first = store.request_run(&manual("customers")).await.unwrap();
+    store
+        .record_page(&lease, &page(first, &[("1", 1)], "2"))
+        .await
+        .unwrap();
+    store
+        .finish_extraction(&lease, first, None, None)
+        .await
+        .unwrap();
+    assert_eq!(success().await, None);
+    store
+        .record_outcomes(first, "1", &mask(&[(0, Outcome::Created)]))
+        .await
+        .unwrap();
+    assert_eq!(success().await, Some(requested(first).await));
+    let failed = store.request_run(&manual("customers")).await.unwrap();
+    store.fail_run(&lease, failed, "it is gone").await.unwrap();
+    let waiting = store.request_run(&manual("customers")).await.unwrap();
+    store
+        .record_page(&lease, &page(waiting, &[("1", 1)], "2"))
+        .await
+        .unwrap();
+    store
+        .finish_extraction(&lease, waiting, None, None)
+        .await
+        .unwrap();
+    assert_eq!(success().await, Some(requested(first).await));
+    let scheduled = RunRequest {
+        trigger: RunTrigger::Schedule,
+        ..manual("customers")
+    };
+    let empty = store.request_run(&scheduled).await.unwrap();
+    store
+        .finish_extraction(&lease, empty, None, None)
+        .await
+        .unwrap();
+    assert_eq!(success().await, Some(requested(empty).await));
+}
+
+/// The run was read to its end all the same.
+pub async fn the_warning_of_a_run_is_kept_with_it(store: Arc<dyn Store>) {
+    let lease = lease(&store, "a", MINUTE).await;
+    let run = store.request_run(&manual("customers")).await.unwrap();
+    store
+        .finish_extraction(&lease, run, None, Some("nothing came"))
+        .await
+        .unwrap();
+    let summary = store.run(run).await.unwrap().unwrap();
+    assert_eq!(
+        (summary.warning.as_deref(), summary.error),
+        (Some("nothing came"), None)
+    );
 }

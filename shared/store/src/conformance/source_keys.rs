@@ -1,16 +1,19 @@
-//! What a source listed.
+//! Source keys.
 
 use std::sync::Arc;
 
 use pomost_models::RunId;
 
-use super::{MINUTE, Worker, manual, runs};
+use super::{
+    runs,
+    support::{MINUTE, manual},
+};
 use crate::{Error, Lease, PageProgress, SourceKeyCounts, Store};
 
 fn listing(run: RunId, keys: &[&str]) -> PageProgress {
     let listed = keys.iter().map(|&key| key.to_owned()).collect();
     PageProgress {
-        listed,
+        listed_keys: listed,
         ..runs::page(run, &[], "")
     }
 }
@@ -29,22 +32,8 @@ async fn run_with(store: &Arc<dyn Store>, lease: &Lease, keys: &[&str]) -> RunId
     run
 }
 
-/// A warning is kept with its run, which was read to its end all the same.
-pub async fn what_is_odd_about_a_run_is_kept_with_it(store: Arc<dyn Store>) {
-    let lease = runs::lease(&store, "a", MINUTE).await;
-    let run = store.request_run(&manual("customers")).await.unwrap();
-    store
-        .finish_extraction(&lease, run, None, Some("nothing came"))
-        .await
-        .unwrap();
-    let summary = store.run(run).await.unwrap().unwrap();
-    assert_eq!(
-        (summary.warning.as_deref(), summary.error),
-        (Some("nothing came"), None)
-    );
-}
-
-/// Keys that an earlier run listed and this one has not are missing from it, until they are forgotten.
+/// Keys that an earlier run listed and this one did not are missing, until their deletion is
+/// recorded.
 pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn Store>) {
     let lease = runs::lease(&store, "a", MINUTE).await;
     let odd = "k\0ey";
@@ -82,7 +71,7 @@ pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn St
         .record_page(
             &lease,
             &PageProgress {
-                forgotten,
+                deleted_keys: forgotten,
                 ..listing(run, &[])
             },
         )
@@ -97,13 +86,13 @@ pub async fn a_key_that_a_run_does_not_list_is_missing_from_it(store: Arc<dyn St
     );
 }
 
-/// Who was succeeded cannot say what the source lists.
-pub async fn keys_of_who_lost_the_lease_are_not_noted(store: Arc<dyn Store>) {
+/// An extractor that was succeeded cannot say which keys the source lists.
+pub async fn keys_are_not_recorded_for_a_holder_that_lost_its_lease(store: Arc<dyn Store>) {
     let lost = runs::lease(&store, "a", std::time::Duration::ZERO).await;
     let lease = runs::lease(&store, "b", MINUTE).await;
     let first = run_with(&store, &lease, &["a"]).await;
     let page = PageProgress {
-        forgotten: vec!["a".to_owned()],
+        deleted_keys: vec!["a".to_owned()],
         ..listing(first, &["b"])
     };
     assert!(matches!(
@@ -112,12 +101,4 @@ pub async fn keys_of_who_lost_the_lease_are_not_noted(store: Arc<dyn Store>) {
     ));
     let run = store.request_run(&manual("customers")).await.unwrap();
     assert_eq!(missing(&store, run).await, ["a"]);
-}
-
-/// A flow has applied something once its ledger has a key.
-pub async fn a_flow_has_applied_something_when_its_ledger_has_a_key(store: Arc<dyn Store>) {
-    assert!(!store.has_applied("customers").await.unwrap());
-    Worker::new(&store).apply("a", "1", 1).await;
-    assert!(store.has_applied("customers").await.unwrap());
-    assert!(!store.has_applied("orders").await.unwrap());
 }

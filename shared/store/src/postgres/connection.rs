@@ -1,9 +1,9 @@
-//! The pool, and what every connection in it is told.
+//! The pool of connections, and the statements that run on them.
 
 use std::time::Duration;
 
 use deadpool_postgres::{Client, HookError, Object, Pool, PoolError};
-use pomost_postgres::{Database, Pooling, with_causes};
+use pomost_postgres::{Database, PoolSettings, with_causes};
 use refinery::error::Kind;
 use tokio_postgres::{Row, types::ToSql};
 
@@ -13,12 +13,14 @@ mod embedded {
     refinery::embed_migrations!("migrations/postgres");
 }
 
-/// Connections of one process. PostgreSQL allows 100 by default, for all processes together.
+/// Number of connections of one process. PostgreSQL allows 100 by default, for all processes
+/// together.
 const CONNECTIONS: usize = 8;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// PostgreSQL cuts longer names off, and two of them might become one.
+/// Bytes of the longest namespace. PostgreSQL cuts longer names off, and two of them might become
+/// one.
 const LONGEST_NAMESPACE: usize = 63;
 
 /// The connections of a process to one schema of a database.
@@ -40,9 +42,13 @@ impl Connections {
 
     pub(super) async fn drop_schema(url: &str, ca: Option<&str>, namespace: &str) -> Result<()> {
         let connections = Connections::to(url, ca, namespace)?;
-        let drop_it = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(namespace));
-        let dropped = connections.client().await?.batch_execute(&drop_it).await;
-        dropped.map_err(|error| connections.failed(&error))
+        let drop_schema = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(namespace));
+        let dropped = connections
+            .client()
+            .await?
+            .batch_execute(&drop_schema)
+            .await;
+        dropped.map_err(|error| connections.statement_error(&error))
     }
 
     fn to(url: &str, ca: Option<&str>, namespace: &str) -> Result<Connections> {
@@ -61,11 +67,11 @@ impl Connections {
         let statement = client
             .prepare_cached(sql)
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         client
             .query(&statement, parameters)
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     /// Runs a statement and returns its row, if it has one.
@@ -83,11 +89,11 @@ impl Connections {
         let statement = client
             .prepare_cached(sql)
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         client
             .execute(&statement, parameters)
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     /// Runs statements one after the other, all of them or none.
@@ -99,53 +105,56 @@ impl Connections {
         let transaction = client
             .transaction()
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         for (sql, parameters) in statements {
             let statement = transaction
                 .prepare_cached(sql)
                 .await
-                .map_err(|error| self.failed(&error))?;
+                .map_err(|error| self.statement_error(&error))?;
             transaction
                 .execute(&statement, parameters)
                 .await
-                .map_err(|error| self.failed(&error))?;
+                .map_err(|error| self.statement_error(&error))?;
         }
         transaction
             .commit()
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     async fn client(&self) -> Result<Client> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                self.failed(&error)
+                self.statement_error(&error)
             }
             other => unavailable(&self.place, other.to_string()),
         })
     }
 
-    /// Uses a connection of its own and closes it, so that the lock ends with it, come what may.
+    /// Brings the tables up to date, one process at a time.
     async fn migrate(&self, namespace: &str) -> Result<()> {
+        // This connection is closed at the end in any case, and its lock ends with it.
         let mut client = Object::take(self.client().await?);
         let lock =
             "SELECT pg_advisory_lock(hashtextextended('pomost migrations of ' || $1::text, 0))";
         client
             .execute(lock, &[&namespace])
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         self.create_schema(&client, namespace).await?;
         let report = embedded::migrations::runner().run_async(&mut *client).await;
         report.map(drop).map_err(|error| self.not_migrated(&error))
     }
 
-    /// Looks first: creating needs a right that whoever prepared the schema may not have given us.
+    /// Creates the schema where it is missing.
     async fn create_schema(&self, client: &tokio_postgres::Client, namespace: &str) -> Result<()> {
+        // A schema that exists is not created again: that would need a right that its owner may not
+        // have given.
         let exists = "SELECT 1 FROM pg_namespace WHERE nspname = $1::text";
         let found = client
             .query_opt(exists, &[&namespace])
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.statement_error(&error))?;
         if found.is_some() {
             return Ok(());
         }
@@ -153,13 +162,13 @@ impl Connections {
         client
             .batch_execute(&create)
             .await
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.statement_error(&error))
     }
 
     fn not_migrated(&self, error: &refinery::Error) -> Error {
         match error.kind() {
             Kind::Connection(_, source) => match source.downcast_ref() {
-                Some(error) => self.failed(error),
+                Some(error) => self.statement_error(error),
                 None => unavailable(&self.place, source.to_string()),
             },
             other => Error::Unreadable(format!(
@@ -170,8 +179,9 @@ impl Connections {
         }
     }
 
-    /// The server's message without its detail, which may hold values of a row.
-    fn failed(&self, error: &tokio_postgres::Error) -> Error {
+    /// The error for a statement that failed: the server's message without its detail, which may
+    /// hold values of a row.
+    fn statement_error(&self, error: &tokio_postgres::Error) -> Error {
         if let Some(error) = error.as_db_error() {
             return unavailable(
                 &self.place,
@@ -181,7 +191,7 @@ impl Connections {
         unavailable(&self.place, with_causes(error))
     }
 
-    /// The error for something stored that cannot be understood.
+    /// The error for a stored value that cannot be understood.
     pub(super) fn unreadable(&self, what: impl std::fmt::Display) -> Error {
         Error::Unreadable(format!("{what} in {}", self.place))
     }
@@ -197,20 +207,21 @@ fn check_namespace(namespace: &str) -> Result<()> {
 }
 
 fn pool(database: Database, ca: Option<&str>, namespace: &str) -> Result<Pool> {
-    let session = session_settings(namespace);
-    let pooling = Pooling {
+    let session = session_sql(namespace);
+    let pooling = PoolSettings {
         connections: CONNECTIONS,
-        timeout: CONNECT_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
         ca,
-        session,
+        session_sql: session,
     };
     database.pool(pooling).map_err(settings)
 }
 
-/// Statements are planned once, perhaps when the tables are nearly empty and reading a whole one is
-/// cheapest; such a plan would stay in use while they grow. A plan that must read a whole table then
-/// looks so dear that it would be compiled, which takes longer than running it.
-fn session_settings(namespace: &str) -> String {
+/// SQL that every connection begins with. Statements are planned once, perhaps when the tables are
+/// nearly empty and reading a whole table is cheapest, and the plan stays in use while they grow:
+/// so `enable_seqscan` is off. A plan that must read a whole table then looks so expensive that
+/// PostgreSQL would compile it, which takes longer than running it: so `jit` is off.
+fn session_sql(namespace: &str) -> String {
     format!(
         "SET search_path = {}; SET enable_seqscan = off; SET jit = off; \
          SET default_transaction_isolation = 'read committed'",

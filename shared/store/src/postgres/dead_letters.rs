@@ -1,93 +1,80 @@
-//! Dead letters, kept whole beside the columns they are searched by.
+//! Dead letters, in PostgreSQL: kept whole, beside the columns that they are found by.
 
+mod archive;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
 use pomost_models::DeadLetter;
 use tokio_postgres::{Row, types::ToSql};
-use uuid::Uuid;
 
 use super::{
-    connection::Connections,
-    text::{restored, stored},
+    PostgresStore,
+    connection::Parameters,
+    text::{escaped, unescaped},
 };
-use crate::{DeadLetterFilter, Result, dead_letters};
+use crate::{DeadLetterFilter, DeadLetters, Result, dead_letters};
+use archive::{ARCHIVE, LOCK, LetterColumns, RENEW};
 
-/// Letters of one flow are archived one after the other: who does not see those of others yet would keep a second one
-/// of equal fate. Locked in one order, so that nobody waits for each other.
-const LOCK: &str = "
-    SELECT pg_advisory_xact_lock(hashtextextended('pomost dead letters of ' || current_schema() || '/' || flow, 0))
-    FROM (SELECT DISTINCT flow FROM unnest($1::text[]) AS sent (flow) ORDER BY flow) AS flows";
+#[async_trait]
+impl DeadLetters for PostgresStore {
+    async fn archive_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        let columns = LetterColumns::of(letters)?;
+        let (renewal, archiving) = (columns.renewal(), columns.archiving());
+        let statements: [(&str, Parameters<'_>); 3] = [
+            (LOCK, &[&columns.flows]),
+            (RENEW, &renewal),
+            (ARCHIVE, &archiving),
+        ];
+        self.connections.execute_together(&statements).await
+    }
 
-/// A record that is read again makes the letter that stands for it as new as it is, where the newest alone matters.
-const RENEW: &str = "
-    WITH newest AS (
-        SELECT flow, stage, key, fate, max(version COLLATE \"C\") AS version
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::boolean[])
-            AS sent (flow, stage, key, version, fate, newest_alone)
-        WHERE newest_alone GROUP BY flow, stage, key, fate
-    ), equal AS (
-        SELECT standing.id, newest.version FROM newest JOIN dead_letters AS standing
-            ON standing.flow = newest.flow AND standing.key = newest.key AND standing.fate = newest.fate
-                AND standing.stage = newest.stage AND standing.state IN ('open', 'discarded')
-                AND standing.replayed_in IS NULL AND is_older(standing.version, newest.version)
-        ORDER BY standing.id FOR UPDATE OF standing
-    )
-    UPDATE dead_letters SET version = equal.version FROM equal WHERE dead_letters.id = equal.id";
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        let parameters: [&(dyn ToSql + Sync); 9] = [
+            &filter.id.as_deref().map(escaped),
+            &filter.flow.as_deref().map(escaped),
+            &filter.stage.map(|stage| stage.as_str()),
+            &filter.reason.map(|reason| reason.as_str()),
+            &filter.run.map(|run| run.0),
+            &filter.after.as_deref().map(escaped),
+            &i64::from(filter.limit),
+            &filter.include_closed,
+            &filter.replayed_in.map(|run| run.0),
+        ];
+        let rows = self.connections.query(LIST, &parameters).await?;
+        let version = |row: &Row| {
+            row.get::<_, Option<&str>>(2)
+                .map(|version| unescaped(version.to_owned()))
+        };
+        let letter =
+            |row: &Row| dead_letters::from_text(row.get(0), row.get(1), version(row).as_deref());
+        rows.iter().map(letter).collect()
+    }
 
-/// Of letters of equal fate one is kept: the one that stands, or the newest of them. Nobody waits for the changes of
-/// the others but for its.
-const ARCHIVE: &str = "
-    WITH sent AS (
-        SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-            $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::boolean[], $17::boolean[])
-            AS sent (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate, newest_alone, is_told)
-    ), compared AS (
-        SELECT sent.*, EXISTS (SELECT FROM dead_letters AS kept WHERE kept.id = sent.id) AS is_kept, EXISTS (
-            SELECT FROM dead_letters AS other
-            WHERE other.flow = sent.flow AND other.key = sent.key AND other.fate = sent.fate AND other.stage = sent.stage
-                AND other.state IN ('open', 'discarded') AND other.replayed_in IS NULL
-                AND (other.state = 'open' OR NOT sent.is_told)) AS has_equal
-        FROM sent
-    ), letters AS MATERIALIZED (
-        SELECT *, is_kept OR fate IS NULL OR NOT has_equal AND 1 = row_number() OVER (
-            PARTITION BY flow, stage, key, fate, is_kept ORDER BY version COLLATE \"C\" DESC, id) AS stays
-        FROM compared
-    ), died AS (
-        SELECT changes.flow, changes.key, changes.version, letters.stays FROM letters JOIN changes
-            ON changes.flow = letters.flow AND changes.key = letters.key AND changes.version = letters.version
-        ORDER BY changes.flow, changes.key, changes.version FOR UPDATE OF changes
-    ), noted AS (
-        UPDATE changes SET dead = true FROM died
-        WHERE died.stays
-            AND changes.flow = died.flow AND changes.key = died.key AND changes.version = died.version
-    ), settled AS (
-        DELETE FROM changes USING died
-        WHERE NOT died.stays
-            AND changes.flow = died.flow AND changes.key = died.key AND changes.version = died.version
-    ), counted AS (
-        INSERT INTO run_batches (run, batch, outcomes)
-        SELECT * FROM unnest($8::uuid[], $9::text[], $10::text[]) AS dead (run, batch, outcomes) ORDER BY run, batch
-        ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)
-    ), older AS (
-        SELECT dead_letters.id FROM letters JOIN dead_letters
-            ON dead_letters.flow = letters.flow AND dead_letters.key = letters.key AND letters.key <> ''
-                AND dead_letters.state IN ('open', 'discarded') AND dead_letters.replayed_in IS NULL
-                AND is_older(dead_letters.version, letters.version)
-                AND (dead_letters.reason <> 'in_doubt' OR letters.reason = 'in_doubt')
-        WHERE letters.newest_alone AND letters.stays AND NOT letters.is_kept
-        ORDER BY dead_letters.id FOR UPDATE OF dead_letters
-    ), outdated AS (
-        UPDATE dead_letters SET state = 'superseded' FROM older WHERE dead_letters.id = older.id
-    ), older_sent AS (
-        SELECT letters.id FROM letters JOIN letters AS newer
-            ON newer.flow = letters.flow AND newer.key = letters.key AND letters.key <> ''
-                AND is_older(letters.version, newer.version)
-                AND (letters.reason <> 'in_doubt' OR newer.reason = 'in_doubt')
-        WHERE newer.newest_alone AND newer.stays AND NOT newer.is_kept
-    )
-    INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate, state)
-    SELECT id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate,
-        CASE WHEN id IN (SELECT id FROM older_sent) THEN 'superseded' ELSE 'open' END
-    FROM letters WHERE stays ORDER BY id
-    ON CONFLICT (id) DO NOTHING";
+    async fn supersede_dead_letters(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+        let keys: Vec<_> = keys.iter().map(|key| escaped(key)).collect();
+        let row = self
+            .connections
+            .query_one(SUPERSEDE, &[&flow, &keys])
+            .await?;
+        Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
+    }
+
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        let row = self.connections.query_one(DISCARD, &[&ids]).await?;
+        Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
+    }
+
+    async fn count_dead_letters(&self, since: Timestamp) -> Result<BTreeMap<String, u64>> {
+        let sql = "
+            SELECT flow, count(*) FROM dead_letters WHERE state = 'open' AND died_at >= $1 GROUP BY flow";
+        let rows = self.connections.query(sql, &[&since]).await?;
+        let count =
+            |row: tokio_postgres::Row| (unescaped(row.get(0)), row.get::<_, i64>(1).unsigned_abs());
+        Ok(rows.into_iter().map(count).collect())
+    }
+}
 
 const LIST: &str = "
     SELECT id, letter, version FROM dead_letters
@@ -97,6 +84,36 @@ const LIST: &str = "
         AND ($9::uuid IS NULL OR replayed_in = $9)
         AND ($6::text IS NULL OR (died_at, id) > (SELECT died_at, id FROM dead_letters WHERE id = $6))
     ORDER BY died_at, id LIMIT $7";
+
+const SUPERSEDE: &str = "
+    WITH closed AS (
+        UPDATE dead_letters SET state = 'superseded'
+        FROM unnest($2::text[]) AS applied (key), LATERAL (
+            SELECT id, state FROM dead_letters AS older, LATERAL (
+                SELECT version FROM ledger WHERE ledger.flow = $1 AND ledger.key = applied.key LIMIT 1
+            ) AS known
+            WHERE older.flow = $1 AND older.key = applied.key
+                AND older.state IN ('open', 'discarded') AND older.replayed_in IS NULL AND is_older(older.version, known.version)
+        ) AS older
+        WHERE dead_letters.id = older.id
+        RETURNING run, batch, slot, dead_letters.key, dead_letters.version, older.state = 'open' AS was_open
+    ), outdated AS (
+        SELECT changes.key, changes.version FROM closed
+        JOIN changes ON changes.flow = $1 AND changes.key = closed.key AND changes.version = closed.version
+        ORDER BY changes.key, changes.version FOR UPDATE OF changes
+    ), settled AS (
+        DELETE FROM changes USING outdated
+        WHERE flow = $1 AND changes.key = outdated.key AND changes.version = outdated.version
+    ), slots AS (
+        SELECT run, batch, array_agg(slot) AS slots FROM closed WHERE was_open GROUP BY run, batch
+    ), held AS (
+        SELECT slots.* FROM slots JOIN run_batches ON run_batches.run = slots.run AND run_batches.batch = slots.batch
+        ORDER BY run_batches.run, run_batches.batch FOR UPDATE OF run_batches
+    ), counted AS (
+        UPDATE run_batches SET outcomes = stale_instead_of_dead(outcomes, slots) FROM held
+        WHERE run_batches.run = held.run AND run_batches.batch = held.batch
+    )
+    SELECT count(*) FROM closed";
 
 const DISCARD: &str = "
     WITH discarded AS (
@@ -108,98 +125,3 @@ const DISCARD: &str = "
         WHERE changes.flow = discarded.flow AND changes.key = discarded.key AND changes.version = discarded.version
     )
     SELECT count(*) FROM discarded";
-
-pub(super) async fn archive(connections: &Connections, letters: &[DeadLetter]) -> Result<()> {
-    let column = |of: fn(&DeadLetter) -> &str| {
-        letters
-            .iter()
-            .map(|letter| stored(of(letter)))
-            .collect::<Vec<_>>()
-    };
-    let runs: Vec<Uuid> = letters.iter().map(|letter| letter.run.0).collect();
-    let times: Vec<_> = letters.iter().map(|letter| letter.died_at).collect();
-    let texts = letters
-        .iter()
-        .map(dead_letters::to_text)
-        .collect::<Result<Vec<_>>>()?;
-    let slots = dead_letters::slots(letters);
-    let slot_runs: Vec<Uuid> = slots.keys().map(|(run, _)| run.0).collect();
-    let slot_batches: Vec<_> = slots.keys().map(|(_, batch)| stored(batch)).collect();
-    let slot_masks: Vec<&str> = slots.values().map(|outcomes| outcomes.mask()).collect();
-    let of_record = letters.iter().map(|letter| letter.record.as_ref());
-    let record_slots: Vec<Option<i64>> = of_record
-        .clone()
-        .map(|record| Some(record?.slot.into()))
-        .collect();
-    let keys: Vec<_> = of_record
-        .clone()
-        .map(|record| Some(stored(&record?.key)))
-        .collect();
-    let versions: Vec<Option<String>> = of_record
-        .map(|record| Some(stored(&record?.version.order_key()).into_owned()))
-        .collect();
-    let fates: Vec<Option<Vec<u8>>> = letters
-        .iter()
-        .map(|letter| Some(letter.fate()?.0.to_vec()))
-        .collect();
-    let newest_alone: Vec<bool> = letters.iter().map(|letter| letter.newest_alone).collect();
-    let are_told: Vec<bool> = letters.iter().map(DeadLetter::is_told).collect();
-    let (flows, stages) = (
-        column(|letter| &letter.flow),
-        column(|letter| letter.stage.as_str()),
-    );
-    let parameters: [&(dyn ToSql + Sync); 17] = [
-        &column(|letter| &letter.id),
-        &flows,
-        &runs,
-        &stages,
-        &column(|letter| letter.reason.as_str()),
-        &times,
-        &texts,
-        &slot_runs,
-        &slot_batches,
-        &slot_masks,
-        &column(|letter| &letter.batch),
-        &record_slots,
-        &keys,
-        &versions,
-        &fates,
-        &newest_alone,
-        &are_told,
-    ];
-    let renewed: [&(dyn ToSql + Sync); 6] =
-        [&flows, &stages, &keys, &versions, &fates, &newest_alone];
-    connections
-        .execute_together(&[(LOCK, &[&flows]), (RENEW, &renewed), (ARCHIVE, &parameters)])
-        .await
-}
-
-pub(super) async fn list(
-    connections: &Connections,
-    filter: &DeadLetterFilter,
-) -> Result<Vec<DeadLetter>> {
-    let parameters: [&(dyn ToSql + Sync); 9] = [
-        &filter.id.as_deref().map(stored),
-        &filter.flow.as_deref().map(stored),
-        &filter.stage.map(|stage| stage.as_str()),
-        &filter.reason.map(|reason| reason.as_str()),
-        &filter.run.map(|run| run.0),
-        &filter.after.as_deref().map(stored),
-        &i64::from(filter.limit),
-        &filter.closed,
-        &filter.replayed_in.map(|run| run.0),
-    ];
-    let rows = connections.query(LIST, &parameters).await?;
-    let version = |row: &Row| {
-        row.get::<_, Option<&str>>(2)
-            .map(|version| restored(version.to_owned()))
-    };
-    let letter =
-        |row: &Row| dead_letters::from_text(row.get(0), row.get(1), version(row).as_deref());
-    rows.iter().map(letter).collect()
-}
-
-pub(super) async fn discard(connections: &Connections, ids: &[String]) -> Result<u64> {
-    let row = connections.query_one(DISCARD, &[&ids]).await?;
-    Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
-}

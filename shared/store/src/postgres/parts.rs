@@ -1,14 +1,15 @@
-//! The shapes of records that may be split.
+//! The shapes of records that may be split, in PostgreSQL.
 
 use std::borrow::Cow;
 
+use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::{
-    connection::Connections,
-    text::{restored, stored},
+    PostgresStore,
+    text::{escaped, unescaped},
 };
-use crate::{KnownShape, RecordShape, Result, ShapeChange};
+use crate::{KnownShape, RecordShape, Result, ShapeChange, SplitRecords};
 
 /// A key that a change does not have is settled when the ledger has it at the version of that change or a newer one:
 /// older content that comes late is stale. Escaping a text for the database keeps the end of a part's key as it is.
@@ -51,50 +52,45 @@ const CHANGE: &str = "
             AS before (key, version, outputs, parts, whole)
         WHERE before.version IS NOT NULL)";
 
-pub(super) async fn known_shapes(
-    connections: &Connections,
-    flow: &str,
-    keys: &[&str],
-) -> Result<Vec<KnownShape>> {
-    let keys: Vec<_> = keys.iter().map(|key| stored(key)).collect();
-    let rows = connections.query(KNOWN, &[&flow, &keys]).await?;
-    Ok(rows.iter().map(known_shape).collect())
-}
+#[async_trait]
+impl SplitRecords for PostgresStore {
+    async fn known_shapes(&self, flow: &str, keys: &[&str]) -> Result<Vec<KnownShape>> {
+        let keys: Vec<_> = keys.iter().map(|key| escaped(key)).collect();
+        let rows = self.connections.query(KNOWN, &[&flow, &keys]).await?;
+        Ok(rows.iter().map(known_shape).collect())
+    }
 
-pub(super) async fn change_shapes(
-    connections: &Connections,
-    flow: &str,
-    changes: &[ShapeChange],
-) -> Result<bool> {
-    let keys: Vec<_> = changes.iter().map(|change| stored(&change.key)).collect();
-    let after = Columns::of(changes.iter().map(|change| Some(&change.after)));
-    let before = Columns::of(changes.iter().map(|change| change.before.as_ref()));
-    let parameters = [
-        &flow as _,
-        &keys as _,
-        &after.versions as _,
-        &after.outputs as _,
-        &after.parts as _,
-        &after.whole as _,
-        &before.versions as _,
-        &before.outputs as _,
-        &before.parts as _,
-        &before.whole as _,
-    ];
-    let changed = connections.execute(CHANGE, &parameters).await?;
-    Ok(changed == changes.len() as u64)
-}
+    async fn change_shapes(&self, flow: &str, changes: &[ShapeChange]) -> Result<bool> {
+        let keys: Vec<_> = changes.iter().map(|change| escaped(&change.key)).collect();
+        let after = Columns::of(changes.iter().map(|change| Some(&change.after)));
+        let before = Columns::of(changes.iter().map(|change| change.before.as_ref()));
+        let parameters = [
+            &flow as _,
+            &keys as _,
+            &after.versions as _,
+            &after.outputs as _,
+            &after.parts as _,
+            &after.whole as _,
+            &before.versions as _,
+            &before.outputs as _,
+            &before.parts as _,
+            &before.whole as _,
+        ];
+        let changed = self.connections.execute(CHANGE, &parameters).await?;
+        Ok(changed == changes.len() as u64)
+    }
 
-pub(super) async fn has_split(connections: &Connections, flow: &str) -> Result<bool> {
-    let sql = "SELECT FROM record_shapes WHERE flow = $1 AND parts > 0 LIMIT 1";
-    Ok(connections.query_one(sql, &[&flow]).await?.is_some())
+    async fn has_split(&self, flow: &str) -> Result<bool> {
+        let sql = "SELECT FROM record_shapes WHERE flow = $1 AND parts > 0 LIMIT 1";
+        Ok(self.connections.query_one(sql, &[&flow]).await?.is_some())
+    }
 }
 
 fn known_shape(row: &Row) -> KnownShape {
     let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
     let version: Option<String> = row.get("version");
     let shape = version.map(|version| RecordShape {
-        version: restored(version),
+        version: unescaped(version),
         outputs: number(row.get("outputs")),
         parts: number(row.get("parts")),
         whole: row.get("whole"),
@@ -121,7 +117,7 @@ impl<'s> Columns<'s> {
         for shape in shapes {
             columns
                 .versions
-                .push(shape.map(|shape| stored(&shape.version)));
+                .push(shape.map(|shape| escaped(&shape.version)));
             columns
                 .outputs
                 .push(shape.map(|shape| shape.outputs.into()));

@@ -1,16 +1,49 @@
-//! Dead letters on their way back to a stage. The stage stands in the run's `since`: it is where the
-//! run begins.
+//! Replays of dead letters, in PostgreSQL.
 
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use pomost_models::RunId;
 use tokio_postgres::Row;
 
 use super::{
+    PostgresStore,
     connection::Connections,
-    runs::{MERGE, waiting},
+    runs::{MERGE, waiting_masks},
 };
-use crate::{Replay, Result};
+use crate::{Replay, Replays, Result};
+
+#[async_trait]
+impl Replays for PostgresStore {
+    async fn begin_replay(&self, replay: &Replay, letters: &[String]) -> Result<u64> {
+        let Replay { run, flow, .. } = replay;
+        let row = self
+            .connections
+            .query_one(BEGIN, &[&run.0, flow, &replay.since(), &letters])
+            .await?;
+        Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
+    }
+
+    async fn unfinished_replays(&self) -> Result<Vec<Replay>> {
+        let rows = self.connections.query(UNFINISHED, &[]).await?;
+        rows.iter()
+            .map(|row| replay(&self.connections, row))
+            .collect()
+    }
+
+    async fn end_replay(
+        &self,
+        run: RunId,
+        batches: &[(String, u32)],
+        sent: &[String],
+    ) -> Result<()> {
+        let (batches, masks) = waiting_masks(batches);
+        self.connections
+            .execute(&END, &[&run.0, &batches, &masks, &sent])
+            .await
+            .map(drop)
+    }
+}
 
 const BEGIN: &str = "
     WITH taken AS (
@@ -23,7 +56,7 @@ const BEGIN: &str = "
     )
     SELECT count(*) FROM taken";
 
-const BEGUN: &str = "
+const UNFINISHED: &str = "
     SELECT id, flow, since FROM runs
     WHERE extracted_at IS NULL AND trigger = 'replay' AND since IS NOT NULL ORDER BY id";
 
@@ -44,44 +77,8 @@ static END: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-pub(super) async fn begin(
-    connections: &Connections,
-    replay: &Replay,
-    letters: &[String],
-) -> Result<u64> {
-    let Replay { run, flow, stage } = replay;
-    let row = connections
-        .query_one(BEGIN, &[&run.0, flow, &stage.as_str(), &letters])
-        .await?;
-    Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
-}
-
-pub(super) async fn begun(connections: &Connections) -> Result<Vec<Replay>> {
-    let rows = connections.query(BEGUN, &[]).await?;
-    rows.iter().map(|row| replay(connections, row)).collect()
-}
-
-pub(super) async fn end(
-    connections: &Connections,
-    run: RunId,
-    batches: &[(String, u32)],
-    sent: &[String],
-) -> Result<()> {
-    let (batches, masks) = waiting(batches);
-    connections
-        .execute(&END, &[&run.0, &batches, &masks, &sent])
-        .await
-        .map(drop)
-}
-
 fn replay(connections: &Connections, row: &Row) -> Result<Replay> {
-    let (run, stage) = (RunId(row.get(0)), row.get::<_, &str>(2));
-    let stage = stage
-        .parse()
-        .map_err(|_| connections.unreadable(format!("the stage '{stage}' of replay {run}")))?;
-    Ok(Replay {
-        run,
-        flow: row.get(1),
-        stage,
-    })
+    let (run, since) = (RunId(row.get(0)), row.get::<_, &str>(2));
+    Replay::from_run(run, row.get(1), since)
+        .map_err(|_| connections.unreadable(format!("the stage '{since}' of replay {run}")))
 }

@@ -1,217 +1,223 @@
-//! Leases, runs, their batches, and cursors.
+//! Runs and the outcomes of their batches, in PostgreSQL.
 
-use std::{borrow::Cow, sync::LazyLock, time::Duration};
+use std::{borrow::Cow, sync::LazyLock};
 
+use async_trait::async_trait;
+use jiff::Timestamp;
 use pomost_models::{RunId, RunTrigger, SlotOutcomes};
 use tokio_postgres::Row;
 
 use super::{
+    PostgresStore,
     connection::Connections,
-    source_keys::{self, NOTE},
-    text::{restored, stored},
+    leases::{HELD, unless_lost},
+    source_keys::{self, RECORD_KEYS},
+    text::{escaped, unescaped},
 };
-use crate::{Error, Lease, OutcomeCounts, PageProgress, Result, Run, RunRequest, RunSummary};
+use crate::{
+    Lease, OutcomeCounts, PageProgress, Result, Run, RunRequest, RunSummary, Runs, rules::run_state,
+};
 
-/// A lease that is taken cannot change hands before the statement that asks for it has committed.
-const HELD: &str =
-    "held AS MATERIALIZED (SELECT FROM leases WHERE name = $1 AND token = $2 FOR UPDATE)";
+#[async_trait]
+impl Runs for PostgresStore {
+    async fn request_run(&self, request: &RunRequest) -> Result<RunId> {
+        let run = RunId::generate();
+        let since = request.since.as_deref().map(escaped);
+        let sql = "INSERT INTO runs (id, flow, trigger, since) VALUES ($1, $2, $3, $4)";
+        self.connections
+            .execute(
+                sql,
+                &[&run.0, &request.flow, &request.trigger.as_str(), &since],
+            )
+            .await?;
+        Ok(run)
+    }
 
-/// How batches are written by a statement that names them `batches`; in order, so that two
-/// statements never wait for each other.
+    async fn next_run(&self, flow: &str) -> Result<Option<Run>> {
+        let sql = "
+            SELECT id, trigger, since, checkpoint FROM runs
+            WHERE flow = $1 AND extracted_at IS NULL AND trigger <> 'replay'
+            ORDER BY checkpoint IS NULL, id LIMIT 1";
+        let row = self.connections.query_one(sql, &[&flow]).await?;
+        row.map(|row| unread_run(&self.connections, flow, &row))
+            .transpose()
+    }
+
+    async fn last_request_time(
+        &self,
+        flow: &str,
+        trigger: RunTrigger,
+    ) -> Result<Option<Timestamp>> {
+        let sql = "SELECT requested_at FROM runs WHERE flow = $1 AND trigger = $2 ORDER BY id DESC LIMIT 1";
+        let row = self
+            .connections
+            .query_one(sql, &[&flow, &trigger.as_str()])
+            .await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
+    async fn record_page(&self, lease: &Lease, page: &PageProgress) -> Result<()> {
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "WITH {HELD}, begun AS (
+                    UPDATE runs SET checkpoint = $4 WHERE id = $3 AND EXISTS (SELECT FROM held)
+                ), batches AS (
+                    SELECT $3::uuid AS run, * FROM unnest($5::text[], $6::text[]) AS batches (batch, outcomes)
+                    WHERE EXISTS (SELECT FROM held)
+                ), merged AS ({MERGE_AND_RESIZE}),
+                {RECORD_KEYS}
+                SELECT FROM held"
+            )
+        });
+        let (batches, masks) = waiting_masks(&page.batches);
+        let checkpoint = page.checkpoint.to_string();
+        let (listed, forgotten) = source_keys::columns(page);
+        let held = self
+            .connections
+            .query_one(
+                &SQL,
+                &[
+                    &lease.name.to_string(),
+                    &lease.token,
+                    &page.run.0,
+                    &checkpoint,
+                    &batches,
+                    &masks,
+                    &listed,
+                    &forgotten,
+                ],
+            )
+            .await?;
+        unless_lost(held.is_some(), lease)
+    }
+
+    async fn finish_extraction(
+        &self,
+        lease: &Lease,
+        run: RunId,
+        cursor: Option<&str>,
+        warning: Option<&str>,
+    ) -> Result<()> {
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "WITH {HELD}, ended AS (
+                    UPDATE runs SET extracted_at = now(), warning = $5
+                    WHERE id = $3 AND extracted_at IS NULL AND EXISTS (SELECT FROM held) RETURNING flow
+                ), moved AS (
+                    INSERT INTO cursors (flow, value) SELECT flow, $4 FROM ended WHERE $4::text IS NOT NULL
+                    ON CONFLICT (flow) DO UPDATE SET value = excluded.value
+                )
+                SELECT FROM held"
+            )
+        });
+        let (cursor, warning) = (cursor.map(escaped), warning.map(escaped));
+        let held = self
+            .connections
+            .query_one(
+                &SQL,
+                &[
+                    &lease.name.to_string(),
+                    &lease.token,
+                    &run.0,
+                    &cursor,
+                    &warning,
+                ],
+            )
+            .await?;
+        unless_lost(held.is_some(), lease)
+    }
+
+    async fn fail_run(&self, lease: &Lease, run: RunId, error: &str) -> Result<()> {
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "WITH {HELD}, ended AS (
+                    UPDATE runs SET extracted_at = now(), error = $4
+                    WHERE id = $3 AND extracted_at IS NULL AND EXISTS (SELECT FROM held)
+                )
+                SELECT FROM held"
+            )
+        });
+        let held = self
+            .connections
+            .query_one(
+                &SQL,
+                &[
+                    &lease.name.to_string(),
+                    &lease.token,
+                    &run.0,
+                    &escaped(error),
+                ],
+            )
+            .await?;
+        unless_lost(held.is_some(), lease)
+    }
+
+    async fn record_outcomes(
+        &self,
+        run: RunId,
+        batch: &str,
+        outcomes: &SlotOutcomes,
+    ) -> Result<()> {
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "WITH batches (run, batch, outcomes) AS (VALUES ($1::uuid, $2::text, $3::text)) {MERGE}"
+            )
+        });
+        self.connections
+            .execute(&SQL, &[&run.0, &escaped(batch), &outcomes.mask()])
+            .await
+            .map(drop)
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunSummary>> {
+        let sql = format!("{} WHERE id = $1", *SUMMARY);
+        let row = self.connections.query_one(&sql, &[&run.0]).await?;
+        row.map(|row| run_summary(&self.connections, &row))
+            .transpose()
+    }
+
+    async fn runs(&self, flow: Option<&str>, limit: u32) -> Result<Vec<RunSummary>> {
+        let wanted = if flow.is_some() {
+            "flow = $2"
+        } else {
+            "$2::text IS NULL"
+        };
+        let sql = format!("{} WHERE {wanted} ORDER BY id DESC LIMIT $1", *SUMMARY);
+        let rows = self
+            .connections
+            .query(&sql, &[&i64::from(limit), &flow])
+            .await?;
+        rows.iter()
+            .map(|row| run_summary(&self.connections, row))
+            .collect()
+    }
+
+    async fn last_success_time(&self, flow: &str) -> Result<Option<Timestamp>> {
+        // A waiting slot in any batch means that not all records have settled.
+        let sql = "
+            SELECT requested_at FROM runs
+            WHERE flow = $1 AND extracted_at IS NOT NULL AND error IS NULL AND trigger NOT IN ('webhook', 'replay')
+                AND NOT EXISTS (SELECT FROM run_batches WHERE run = runs.id AND strpos(outcomes, $2) > 0)
+            ORDER BY id DESC LIMIT 1";
+        let row = self
+            .connections
+            .query_one(sql, &[&flow, &SlotOutcomes::WAITING.to_string()])
+            .await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+}
+
+/// The part of a statement that merges the outcomes in its table `batches` into those that are
+/// stored. Rows are locked in order, so that two statements never wait for each other.
 pub(super) const MERGE: &str = "
     INSERT INTO run_batches (run, batch, outcomes) SELECT run, batch, outcomes FROM batches ORDER BY run, batch
     ON CONFLICT (run, batch) DO UPDATE SET outcomes = merge_outcomes(run_batches.outcomes, excluded.outcomes)";
 
-/// The same, of batches whose outcomes are as many as they have slots now.
-const MERGE_WHOLE: &str = "
+/// As [`MERGE`], for batches that have exactly the slots in `batches` now.
+const MERGE_AND_RESIZE: &str = "
     INSERT INTO run_batches (run, batch, outcomes) SELECT run, batch, outcomes FROM batches ORDER BY run, batch
     ON CONFLICT (run, batch) DO UPDATE SET outcomes = resize_outcomes(
         merge_outcomes(run_batches.outcomes, excluded.outcomes), length(excluded.outcomes))";
-
-pub(super) async fn acquire_lease(
-    connections: &Connections,
-    name: &str,
-    holder: &str,
-    ttl: Duration,
-) -> Result<Option<Lease>> {
-    let sql = "
-        INSERT INTO leases AS lease VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
-        ON CONFLICT (name) DO UPDATE
-            SET holder = excluded.holder, token = lease.token + 1, expires_at = excluded.expires_at
-            WHERE lease.expires_at <= clock_timestamp() OR lease.holder = excluded.holder
-        RETURNING token";
-    let row = connections
-        .query_one(sql, &[&name, &holder, &ttl.as_secs_f64()])
-        .await?;
-    Ok(row.map(|row| Lease {
-        name: name.to_owned(),
-        token: row.get(0),
-    }))
-}
-
-pub(super) async fn renew_lease(
-    connections: &Connections,
-    lease: &Lease,
-    ttl: Duration,
-) -> Result<()> {
-    let sql = "
-        UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $3)
-        WHERE name = $1 AND token = $2";
-    let held = connections
-        .execute(sql, &[&lease.name, &lease.token, &ttl.as_secs_f64()])
-        .await?
-        > 0;
-    unless_lost(held, lease)
-}
-
-pub(super) async fn release_lease(connections: &Connections, lease: &Lease) -> Result<()> {
-    let sql = "
-        UPDATE leases SET token = token + 1, expires_at = clock_timestamp() WHERE name = $1 AND token = $2";
-    connections
-        .execute(sql, &[&lease.name, &lease.token])
-        .await
-        .map(drop)
-}
-
-pub(super) async fn request(connections: &Connections, request: &RunRequest) -> Result<RunId> {
-    let run = RunId::generate();
-    let since = request.since.as_deref().map(stored);
-    let sql = "INSERT INTO runs (id, flow, trigger, since) VALUES ($1, $2, $3, $4)";
-    connections
-        .execute(
-            sql,
-            &[&run.0, &request.flow, &request.trigger.as_str(), &since],
-        )
-        .await?;
-    Ok(run)
-}
-
-pub(super) async fn open(connections: &Connections, flow: &str) -> Result<Option<Run>> {
-    let sql = "
-        SELECT id, trigger, since, checkpoint FROM runs
-        WHERE flow = $1 AND extracted_at IS NULL AND trigger <> 'replay'
-        ORDER BY checkpoint IS NULL, id LIMIT 1";
-    let row = connections.query_one(sql, &[&flow]).await?;
-    row.map(|row| open_run(connections, flow, &row)).transpose()
-}
-
-pub(super) async fn last_requested(
-    connections: &Connections,
-    flow: &str,
-    trigger: RunTrigger,
-) -> Result<Option<jiff::Timestamp>> {
-    let sql =
-        "SELECT requested_at FROM runs WHERE flow = $1 AND trigger = $2 ORDER BY id DESC LIMIT 1";
-    let row = connections
-        .query_one(sql, &[&flow, &trigger.as_str()])
-        .await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
-pub(super) async fn record_page(
-    connections: &Connections,
-    lease: &Lease,
-    page: &PageProgress,
-) -> Result<()> {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "WITH {HELD}, begun AS (
-                UPDATE runs SET checkpoint = $4 WHERE id = $3 AND EXISTS (SELECT FROM held)
-            ), batches AS (
-                SELECT $3::uuid AS run, * FROM unnest($5::text[], $6::text[]) AS batches (batch, outcomes)
-                WHERE EXISTS (SELECT FROM held)
-            ), merged AS ({MERGE_WHOLE}),
-            {NOTE}
-            SELECT FROM held"
-        )
-    });
-    let (batches, masks) = waiting(&page.batches);
-    let checkpoint = page.checkpoint.to_string();
-    let (listed, forgotten) = source_keys::columns(page);
-    let held = connections
-        .query_one(
-            &SQL,
-            &[
-                &lease.name,
-                &lease.token,
-                &page.run.0,
-                &checkpoint,
-                &batches,
-                &masks,
-                &listed,
-                &forgotten,
-            ],
-        )
-        .await?;
-    unless_lost(held.is_some(), lease)
-}
-
-pub(super) async fn finish_extraction(
-    connections: &Connections,
-    lease: &Lease,
-    run: RunId,
-    cursor: Option<&str>,
-    warning: Option<&str>,
-) -> Result<()> {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "WITH {HELD}, ended AS (
-                UPDATE runs SET extracted_at = now(), warning = $5
-                WHERE id = $3 AND extracted_at IS NULL AND EXISTS (SELECT FROM held) RETURNING flow
-            ), moved AS (
-                INSERT INTO cursors (flow, value) SELECT flow, $4 FROM ended WHERE $4::text IS NOT NULL
-                ON CONFLICT (flow) DO UPDATE SET value = excluded.value
-            )
-            SELECT FROM held"
-        )
-    });
-    let (cursor, warning) = (cursor.map(stored), warning.map(stored));
-    let held = connections
-        .query_one(
-            &SQL,
-            &[&lease.name, &lease.token, &run.0, &cursor, &warning],
-        )
-        .await?;
-    unless_lost(held.is_some(), lease)
-}
-
-pub(super) async fn fail(
-    connections: &Connections,
-    lease: &Lease,
-    run: RunId,
-    error: &str,
-) -> Result<()> {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "WITH {HELD}, ended AS (
-                UPDATE runs SET extracted_at = now(), error = $4
-                WHERE id = $3 AND extracted_at IS NULL AND EXISTS (SELECT FROM held)
-            )
-            SELECT FROM held"
-        )
-    });
-    let held = connections
-        .query_one(&SQL, &[&lease.name, &lease.token, &run.0, &stored(error)])
-        .await?;
-    unless_lost(held.is_some(), lease)
-}
-
-pub(super) async fn record_outcomes(
-    connections: &Connections,
-    run: RunId,
-    batch: &str,
-    outcomes: &SlotOutcomes,
-) -> Result<()> {
-    static SQL: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "WITH batches (run, batch, outcomes) AS (VALUES ($1::uuid, $2::text, $3::text)) {MERGE}"
-        )
-    });
-    connections
-        .execute(&SQL, &[&run.0, &stored(batch), &outcomes.mask()])
-        .await
-        .map(drop)
-}
 
 static SUMMARY: LazyLock<String> = LazyLock::new(|| {
     let counts = OutcomeCounts::columns();
@@ -225,78 +231,23 @@ static SUMMARY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Columns of [`SUMMARY`] before the counts.
+/// Number of columns of [`SUMMARY`] before the counts.
 const SUMMARY_COLUMNS: usize = 9;
 
-pub(super) async fn summary(connections: &Connections, run: RunId) -> Result<Option<RunSummary>> {
-    let sql = format!("{} WHERE id = $1", *SUMMARY);
-    let row = connections.query_one(&sql, &[&run.0]).await?;
-    row.map(|row| run_summary(connections, &row)).transpose()
-}
-
-pub(super) async fn summaries(
-    connections: &Connections,
-    flow: Option<&str>,
-    limit: u32,
-) -> Result<Vec<RunSummary>> {
-    let wanted = if flow.is_some() {
-        "flow = $2"
-    } else {
-        "$2::text IS NULL"
-    };
-    let sql = format!("{} WHERE {wanted} ORDER BY id DESC LIMIT $1", *SUMMARY);
-    let rows = connections.query(&sql, &[&i64::from(limit), &flow]).await?;
-    rows.iter()
-        .map(|row| run_summary(connections, row))
-        .collect()
-}
-
-pub(super) async fn cursor(connections: &Connections, flow: &str) -> Result<Option<String>> {
-    let row = connections
-        .query_one("SELECT value FROM cursors WHERE flow = $1", &[&flow])
-        .await?;
-    Ok(row.map(|row| restored(row.get(0))))
-}
-
-pub(super) async fn set_cursor(
-    connections: &Connections,
-    flow: &str,
-    value: Option<&str>,
-) -> Result<()> {
-    let set = "
-        INSERT INTO cursors (flow, value) VALUES ($1, $2) ON CONFLICT (flow) DO UPDATE SET value = excluded.value";
-    match value {
-        Some(value) => connections.execute(set, &[&flow, &stored(value)]).await,
-        None => {
-            connections
-                .execute("DELETE FROM cursors WHERE flow = $1", &[&flow])
-                .await
-        }
-    }
-    .map(drop)
-}
-
-fn unless_lost(held: bool, lease: &Lease) -> Result<()> {
-    if held {
-        Ok(())
-    } else {
-        Err(Error::LeaseLost(lease.name.clone()))
-    }
-}
-
-pub(super) fn waiting(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
+/// Ids and masks of batches of which no slot has settled.
+pub(super) fn waiting_masks(batches: &[(String, u32)]) -> (Vec<Cow<'_, str>>, Vec<String>) {
     batches
         .iter()
         .map(|(batch, size)| {
             (
-                stored(batch),
+                escaped(batch),
                 SlotOutcomes::waiting(*size).mask().to_owned(),
             )
         })
         .unzip()
 }
 
-fn open_run(connections: &Connections, flow: &str, row: &Row) -> Result<Run> {
+fn unread_run(connections: &Connections, flow: &str, row: &Row) -> Result<Run> {
     let id = RunId(row.get(0));
     let checkpoint: Option<String> = row.get(3);
     let checkpoint = checkpoint
@@ -306,7 +257,7 @@ fn open_run(connections: &Connections, flow: &str, row: &Row) -> Result<Run> {
         id,
         flow: flow.to_owned(),
         trigger: trigger(connections, id, row.get(1))?,
-        since: row.get::<_, Option<String>>(2).map(restored),
+        since: row.get::<_, Option<String>>(2).map(unescaped),
         checkpoint: checkpoint
             .map_err(|_| connections.unreadable(format!("the checkpoint of run {id}")))?,
     })
@@ -316,18 +267,18 @@ fn run_summary(connections: &Connections, row: &Row) -> Result<RunSummary> {
     let id = RunId(row.get(0));
     let counts = OutcomeCounts::from_columns(|place| row.try_get(SUMMARY_COLUMNS + place));
     let counts = counts.map_err(|_| connections.unreadable(format!("the counts of run {id}")))?;
-    let (extracted_at, error): (Option<jiff::Timestamp>, Option<String>) = (row.get(4), row.get(5));
+    let (extracted_at, error): (Option<Timestamp>, Option<String>) = (row.get(4), row.get(5));
     Ok(RunSummary {
         id,
         flow: row.get(1),
         trigger: trigger(connections, id, row.get(2))?,
-        state: RunSummary::state_of(row.get(6), extracted_at.is_some(), error.is_some(), &counts),
+        state: run_state(row.get(6), extracted_at.is_some(), error.is_some(), &counts),
         requested_at: row.get(3),
         extracted_at,
-        error: error.map(restored),
-        warning: row.get::<_, Option<String>>(7).map(restored),
+        error: error.map(unescaped),
+        warning: row.get::<_, Option<String>>(7).map(unescaped),
         counts,
-        blocked: row.get::<_, i64>(8).unsigned_abs(),
+        blocked_by_dead_letters: row.get::<_, i64>(8).unsigned_abs(),
     })
 }
 

@@ -1,20 +1,20 @@
-//! PostgreSQL's text cannot hold the character NUL, which JSON text may. Here it is written as an
-//! escape, so that a hostile key is only an odd one.
+//! Texts with the character NUL, which JSON allows and PostgreSQL does not: it is stored as an
+//! escape sequence, so that a hostile key is only an odd one.
 
 use std::borrow::Cow;
 
 const ESCAPE: char = '\u{10}';
 
-/// The text as it is stored.
-pub(super) fn stored(text: &str) -> Cow<'_, str> {
+/// Escapes a text for PostgreSQL.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(['\0', ESCAPE]) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.replace(ESCAPE, "\u{10}E").replace('\0', "\u{10}0"))
 }
 
-/// The text that was stored so.
-pub(super) fn restored(text: String) -> String {
+/// The text that [`escaped`] escaped.
+pub(super) fn unescaped(text: String) -> String {
     if !text.contains(ESCAPE) {
         return text;
     }
@@ -37,8 +37,8 @@ mod tests {
             "\u{10}E",
             "\0\u{10}\0E0",
         ] {
-            assert!(!stored(text).contains('\0'));
-            assert_eq!(restored(stored(text).into_owned()), text);
+            assert!(!escaped(text).contains('\0'));
+            assert_eq!(unescaped(escaped(text).into_owned()), text);
         }
     }
 }

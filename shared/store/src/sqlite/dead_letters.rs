@@ -1,11 +1,111 @@
-//! Dead letters, kept whole beside the columns they are searched by.
+//! Dead letters, in SQLite: kept whole, beside the columns that they are found by.
 
-use pomost_models::{AttemptFingerprint, DeadLetter, Record, Stage, Version};
-use pomost_sqlite::Database;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
 
-use super::{changes, runs};
-use crate::{DeadLetterFilter, Result, dead_letters};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use pomost_models::{DeadLetter, Record, Version};
+use rusqlite::{Transaction, params};
+
+use super::{
+    SqliteStore, changes, runs,
+    standing_letters::{self, LetterQuery, outdated_letters},
+};
+use crate::{DeadLetterFilter, DeadLetters, Result, dead_letters};
+
+#[async_trait]
+impl DeadLetters for SqliteStore {
+    async fn archive_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        let mut letters = letters.to_owned();
+        // Older letters come first, so that newer ones of the same call supersede them.
+        letters.sort_by_cached_key(|letter| letter.version().map(Version::order_key));
+        let texts = letters
+            .iter()
+            .map(dead_letters::to_text)
+            .collect::<Result<Vec<_>>>()?;
+        self.write(move |transaction| {
+            for ((run, batch), outcomes) in dead_letters::dead_slots(&letters) {
+                runs::merge_batch(transaction, run, batch, outcomes.mask())?;
+            }
+            letters
+                .iter()
+                .zip(texts)
+                .try_for_each(|(letter, text)| archive(transaction, letter, text))
+        })
+        .await
+    }
+
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        let filter = filter.clone();
+        let rows = self.read(move |connection| {
+            let mut statement = connection.prepare_cached(LIST)?;
+            let rows = statement.query_map(
+                params![
+                    filter.id,
+                    filter.flow,
+                    filter.stage.map(|stage| stage.as_str()),
+                    filter.reason.map(|reason| reason.as_str()),
+                    filter.run.map(|run| run.to_string()),
+                    filter.after,
+                    filter.limit,
+                    filter.include_closed,
+                    filter.replayed_in.map(|run| run.to_string()),
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?;
+            rows.collect::<rusqlite::Result<Vec<(String, String, Option<String>)>>>()
+        });
+        let rows = rows.await?;
+        rows.iter()
+            .map(|(id, text, version)| dead_letters::from_text(id, text, version.as_deref()))
+            .collect()
+    }
+
+    async fn supersede_dead_letters(&self, flow: &str, keys: &[&str]) -> Result<u64> {
+        let flow = flow.to_owned();
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        // Reading comes first, since there is hardly ever something to write.
+        let letters = self.read(move |connection| outdated_letters(connection, &flow, &keys));
+        let letters = letters.await?;
+        if letters.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |transaction| {
+            let superseded = letters.iter().map(|letter| letter.supersede(transaction));
+            superseded.sum::<rusqlite::Result<u64>>()
+        })
+        .await
+    }
+
+    async fn discard_dead_letters(&self, ids: &[String]) -> Result<u64> {
+        let ids = ids.to_owned();
+        self.write(move |transaction| {
+            let (mut settle, mut discard) = (
+                transaction.prepare_cached(SETTLE_CHANGE)?,
+                transaction.prepare_cached(DISCARD)?,
+            );
+            let discarded = ids
+                .iter()
+                .map(|id| settle.execute([id]).and_then(|_| discard.execute([id])));
+            Ok(discarded.sum::<rusqlite::Result<usize>>()? as u64)
+        })
+        .await
+    }
+
+    async fn count_dead_letters(&self, since: Timestamp) -> Result<BTreeMap<String, u64>> {
+        let sql = "
+            SELECT flow, count(*) FROM dead_letters WHERE state = 'open' AND died_at >= ?1 GROUP BY flow";
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            statement
+                .query_map([since.as_microsecond()], |row| {
+                    Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+                })?
+                .collect()
+        })
+        .await
+    }
+}
 
 const INSERT: &str = "
     INSERT INTO dead_letters (id, flow, run, stage, reason, died_at, letter, batch, slot, key, version, fate)
@@ -23,201 +123,77 @@ const LIST: &str = "
 
 const DISCARD: &str = "UPDATE dead_letters SET state = 'discarded', replayed_in = NULL WHERE id = ?1 AND state = 'open'";
 
-/// Where a newer version was applied than the letter's, it is outdated. What is told is news, also where the letter of
-/// the same was discarded.
-const STANDING: &str = "
-    SELECT id FROM dead_letters
-    WHERE flow = ?1 AND key = ?2 AND fate = ?3 AND state IN ('open', 'discarded') AND replayed_in IS NULL
-        AND stage = ?4 AND NOT is_older(version, ?5) AND (state = 'open' OR NOT ?6)";
-
-const RENEW: &str = "UPDATE dead_letters SET version = ?2 WHERE id = ?1 AND is_older(version, ?2)";
-
-/// A doubt stays one until it is resolved, unless the newer one is in doubt as well.
-const OUTDATE: &str = "
+/// A letter in doubt stays until an operator resolves it, unless the newer letter is in doubt as
+/// well.
+const SUPERSEDE_OLDER: &str = "
     UPDATE dead_letters SET state = 'superseded'
     WHERE flow = ?1 AND key = ?2 AND key <> '' AND id <> ?3 AND state IN ('open', 'discarded') AND replayed_in IS NULL
         AND is_older(version, ?4) AND (reason <> 'in_doubt' OR ?5 = 'in_doubt')";
 
-const SETTLE: &str = "
+const SETTLE_CHANGE: &str = "
     DELETE FROM changes WHERE (flow, key, version) IN (
         SELECT flow, key, version FROM dead_letters WHERE id = ?1 AND state = 'open')";
 
-/// The older ones first, so that newer ones that come with them outdate them.
-pub(super) async fn archive(database: &Database, letters: &[DeadLetter]) -> Result<()> {
-    let mut letters = letters.to_owned();
-    letters.sort_by_cached_key(|letter| letter.version().map(Version::order_key));
-    let texts = letters
-        .iter()
-        .map(dead_letters::to_text)
-        .collect::<Result<Vec<_>>>()?;
-    let archived = database.write(move |transaction| {
-        for ((run, batch), outcomes) in dead_letters::slots(&letters) {
-            runs::merge_batch(transaction, run, batch, outcomes.mask())?;
-        }
-        letters
-            .iter()
-            .zip(texts)
-            .try_for_each(|(letter, text)| keep(transaction, letter, text))
-    });
-    Ok(archived.await?)
-}
-
-pub(super) async fn list(
-    database: &Database,
-    filter: &DeadLetterFilter,
-) -> Result<Vec<DeadLetter>> {
-    let filter = filter.clone();
-    let rows = database.read(move |connection| {
-        let mut statement = connection.prepare_cached(LIST)?;
-        let rows = statement.query_map(
-            params![
-                filter.id,
-                filter.flow,
-                filter.stage.map(|stage| stage.as_str()),
-                filter.reason.map(|reason| reason.as_str()),
-                filter.run.map(|run| run.to_string()),
-                filter.after,
-                filter.limit,
-                filter.closed,
-                filter.replayed_in.map(|run| run.to_string()),
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )?;
-        rows.collect::<rusqlite::Result<Vec<(String, String, Option<String>)>>>()
-    });
-    let rows = rows.await?;
-    rows.iter()
-        .map(|(id, text, version)| dead_letters::from_text(id, text, version.as_deref()))
-        .collect()
-}
-
-pub(super) async fn discard(database: &Database, ids: &[String]) -> Result<u64> {
-    let ids = ids.to_owned();
-    let discarded = database.write(move |transaction| {
-        let (mut settle, mut discard) = (
-            transaction.prepare_cached(SETTLE)?,
-            transaction.prepare_cached(DISCARD)?,
-        );
-        let discarded = ids
-            .iter()
-            .map(|id| settle.execute([id]).and_then(|_| discard.execute([id])));
-        Ok(discarded.sum::<rusqlite::Result<usize>>()? as u64)
-    });
-    Ok(discarded.await?)
-}
-
-/// Which letter stands of a record.
-pub(super) struct Standing<'a> {
-    pub(super) flow: &'a str,
-    pub(super) key: &'a str,
-    pub(super) fate: AttemptFingerprint,
-    pub(super) stage: Stage,
-    /// What was applied of the key: older letters do not stand any more.
-    pub(super) applied: Option<&'a str>,
-    pub(super) is_told: bool,
-}
-
-impl<'a> Standing<'a> {
-    /// Of a record that comes to be loaded.
-    pub(super) fn at_load(
-        flow: &'a str,
-        key: &'a str,
-        fate: AttemptFingerprint,
-        applied: Option<&'a str>,
-    ) -> Standing<'a> {
-        Standing {
-            flow,
-            key,
-            fate,
-            stage: Stage::Load,
-            applied,
-            is_told: false,
-        }
-    }
-
-    /// The id of the letter, if one stands.
-    pub(super) fn letter(self, connection: &Connection) -> rusqlite::Result<Option<String>> {
-        let Standing {
-            flow,
-            key,
-            fate,
-            stage,
-            applied,
-            is_told,
-        } = self;
-        let parameters = (flow, key, fate.0, stage.as_str(), applied, is_told);
-        connection
-            .prepare_cached(STANDING)?
-            .query_row(parameters, |row| row.get(0))
-            .optional()
-    }
-}
-
-/// Makes a letter as new as its record that was read again.
-pub(super) fn renew(
+/// Archives a letter, unless it or an equal one that stands is archived already. Without a letter
+/// its change blocks nothing.
+fn archive(
     transaction: &Transaction<'_>,
-    id: &str,
-    version: &str,
+    letter: &DeadLetter,
+    text: String,
 ) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(RENEW)?
-        .execute((id, version))
-        .map(drop)
-}
-
-/// Keeps a letter, unless it or one of equal fate is kept. Nobody waits for its change then but for the other's.
-fn keep(transaction: &Transaction<'_>, letter: &DeadLetter, text: String) -> rusqlite::Result<()> {
-    let is_kept = transaction
+    let is_archived = transaction
         .prepare_cached("SELECT 1 FROM dead_letters WHERE id = ?1")?
         .exists([&letter.id])?;
-    if let (false, Some(record)) = (is_kept, &letter.record)
-        && let Some(equal) = of_equal_fate(transaction, letter, record)?
+    if let (false, Some(record)) = (is_archived, &letter.record)
+        && let Some(equal) = equal_letter(transaction, letter, record)?
     {
         if letter.newest_alone {
-            renew(transaction, &equal, &record.version.order_key())?;
+            standing_letters::renew(transaction, &equal, &record.version.order_key())?;
         }
         return changes::settle_one(transaction, &letter.flow, record);
     }
+    // A letter that is archived again marks its change again: it may have been registered anew
+    // meanwhile.
     if let Some(record) = &letter.record {
-        changes::note_dead(transaction, &letter.flow, record)?;
+        changes::mark_dead(transaction, &letter.flow, record)?;
     }
-    if is_kept {
+    if is_archived {
         return Ok(());
     }
     insert(transaction, letter, text)?;
     match &letter.record {
-        Some(Record { key, version, .. }) if letter.newest_alone => {
-            let newer = (
-                &letter.flow,
-                key,
-                &letter.id,
-                version.order_key(),
-                letter.reason.as_str(),
-            );
-            transaction
-                .prepare_cached(OUTDATE)?
-                .execute(newer)
-                .map(drop)
-        }
+        Some(record) if letter.newest_alone => supersede_older(transaction, letter, record),
         _ => Ok(()),
     }
 }
 
-fn of_equal_fate(
+/// Id of the standing letter that this one equals.
+fn equal_letter(
     transaction: &Transaction<'_>,
     letter: &DeadLetter,
     record: &Record,
 ) -> rusqlite::Result<Option<String>> {
-    let Some(fate) = letter.fate() else {
+    let Some(fingerprint) = letter.fate() else {
         return Ok(None);
     };
-    let of_load = Standing::at_load(&letter.flow, &record.key, fate, None);
-    Standing {
+    let query = LetterQuery {
         stage: letter.stage,
-        is_told: letter.is_told(),
-        ..of_load
-    }
-    .letter(transaction)
+        only_open: letter.is_told(),
+        ..LetterQuery::at_load(&letter.flow, &record.key, fingerprint, None)
+    };
+    query.find(transaction)
+}
+
+fn supersede_older(
+    transaction: &Transaction<'_>,
+    letter: &DeadLetter,
+    record: &Record,
+) -> rusqlite::Result<()> {
+    let (version, reason) = (record.version.order_key(), letter.reason.as_str());
+    transaction
+        .prepare_cached(SUPERSEDE_OLDER)?
+        .execute((&letter.flow, &record.key, &letter.id, version, reason))
+        .map(drop)
 }
 
 fn insert(
@@ -235,7 +211,7 @@ fn insert(
         .map(|record| (record.slot, &record.key))
         .unzip();
     let (run, batch) = (letter.run.to_string(), &letter.batch);
-    let fate = letter.fate().map(|fate| fate.0);
+    let fingerprint = letter.fate().map(|fingerprint| fingerprint.0);
     let parameters = params![
         letter.id,
         letter.flow,
@@ -248,7 +224,7 @@ fn insert(
         slot,
         key,
         version,
-        fate
+        fingerprint
     ];
     statement.execute(parameters).map(drop)
 }

@@ -1,59 +1,55 @@
-//! The shapes of records that may be split.
+//! The shapes of records that may be split, in SQLite.
 
-use pomost_sqlite::Database;
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::{KnownShape, RecordShape, Result, ShapeChange, parts::part_key};
+use super::SqliteStore;
+use crate::{KnownShape, RecordShape, Result, ShapeChange, SplitRecords, part_key};
 
-pub(super) async fn known_shapes(
-    database: &Database,
-    flow: &str,
-    keys: &[&str],
-) -> Result<Vec<KnownShape>> {
-    let flow = flow.to_owned();
-    let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
-    let known = database.read(move |connection| {
-        let known_shape = |key: &String| known_shape(connection, &flow, key);
-        keys.iter().map(known_shape).collect()
-    });
-    Ok(known.await?)
-}
+#[async_trait]
+impl SplitRecords for SqliteStore {
+    async fn known_shapes(&self, flow: &str, keys: &[&str]) -> Result<Vec<KnownShape>> {
+        let flow = flow.to_owned();
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        let known = self.read(move |connection| {
+            let known_shape = |key: &String| known_shape(connection, &flow, key);
+            keys.iter().map(known_shape).collect()
+        });
+        known.await
+    }
 
-pub(super) async fn change_shapes(
-    database: &Database,
-    flow: &str,
-    changes: &[ShapeChange],
-) -> Result<bool> {
-    let (flow, changes) = (flow.to_owned(), changes.to_vec());
-    let sql = "INSERT OR REPLACE INTO record_shapes (flow, key, version, outputs, parts, whole)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let changed = database.write(move |transaction| {
-        let mut all = true;
-        for ShapeChange { key, before, after } in &changes {
-            let holds = shape(transaction, &flow, key)? == *before;
-            all &= holds;
-            if holds {
-                transaction.prepare_cached(sql)?.execute((
-                    &flow,
-                    key,
-                    &after.version,
-                    after.outputs,
-                    after.parts,
-                    after.whole,
-                ))?;
+    async fn change_shapes(&self, flow: &str, changes: &[ShapeChange]) -> Result<bool> {
+        let (flow, changes) = (flow.to_owned(), changes.to_vec());
+        let sql = "INSERT OR REPLACE INTO record_shapes (flow, key, version, outputs, parts, whole)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let changed = self.write(move |transaction| {
+            let mut all = true;
+            for ShapeChange { key, before, after } in &changes {
+                let holds = shape(transaction, &flow, key)? == *before;
+                all &= holds;
+                if holds {
+                    transaction.prepare_cached(sql)?.execute((
+                        &flow,
+                        key,
+                        &after.version,
+                        after.outputs,
+                        after.parts,
+                        after.whole,
+                    ))?;
+                }
             }
-        }
-        Ok(all)
-    });
-    Ok(changed.await?)
-}
+            Ok(all)
+        });
+        changed.await
+    }
 
-pub(super) async fn has_split(database: &Database, flow: &str) -> Result<bool> {
-    let flow = flow.to_owned();
-    let sql = "SELECT EXISTS (SELECT 1 FROM record_shapes WHERE flow = ?1 AND parts > 0)";
-    let has_split =
-        database.read(move |connection| connection.query_row(sql, [flow], |row| row.get(0)));
-    Ok(has_split.await?)
+    async fn has_split(&self, flow: &str) -> Result<bool> {
+        let flow = flow.to_owned();
+        let sql = "SELECT EXISTS (SELECT 1 FROM record_shapes WHERE flow = ?1 AND parts > 0)";
+        let has_split =
+            self.read(move |connection| connection.query_row(sql, [flow], |row| row.get(0)));
+        has_split.await
+    }
 }
 
 fn shape(connection: &Connection, flow: &str, key: &str) -> rusqlite::Result<Option<RecordShape>> {

@@ -1,24 +1,26 @@
-//! How values that SQLite has no type for are stored.
+//! Values that SQLite has no type for: times and words.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pomost_models::{RunId, RunTrigger, Stage};
+use pomost_models::{RunId, RunTrigger};
 use rusqlite::types::Type;
 
-/// Now, in microseconds since 1970.
+use crate::rules::micros;
+
+/// The current time, in microseconds since 1970.
 pub(super) fn now() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
-/// The time in which `ttl` from now has passed.
+/// The time that is `ttl` from now.
 pub(super) fn in_future(ttl: Duration) -> i64 {
-    now().saturating_add(ttl.as_micros().try_into().unwrap_or(i64::MAX))
+    now().saturating_add(micros(ttl))
 }
 
-/// The time since which `ago` has passed.
+/// The time that was `ago` before now.
 pub(super) fn before(ago: Duration) -> i64 {
-    now().saturating_sub(ago.as_micros().try_into().unwrap_or(i64::MAX))
+    now().saturating_sub(micros(ago))
 }
 
 pub(super) fn time(column: usize, microseconds: i64) -> rusqlite::Result<Timestamp> {
@@ -36,11 +38,7 @@ pub(super) fn trigger(column: usize, text: &str) -> rusqlite::Result<RunTrigger>
         .map_err(|_| unreadable(column, Type::Text, "the trigger of a run"))
 }
 
-pub(super) fn stage(column: usize, text: &str) -> rusqlite::Result<Stage> {
-    text.parse()
-        .map_err(|_| unreadable(column, Type::Text, "the stage of a replay"))
-}
-
-fn unreadable(column: usize, found: Type, expected: &str) -> rusqlite::Error {
+/// The error for a value that is not what its column should hold.
+pub(super) fn unreadable(column: usize, found: Type, expected: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, found, format!("it is not {expected}").into())
 }

@@ -1,13 +1,13 @@
-//! The store on PostgreSQL, at `POMOST_TEST_DATABASE_URL`, each test in a schema of its own.
+//! The store on PostgreSQL, at `POMOST_TEST_DATABASE_URL`. Each test has a schema of its own.
 #![allow(clippy::unwrap_used)]
+
+mod rules;
 
 use std::sync::Arc;
 
-use pomost_models::{Outcome, SlotOutcomes, Version, version};
-use pomost_postgres::testing::{certificate, encrypted, readable};
-use pomost_store::{Error, Store, postgres::PostgresStore};
+use pomost_postgres::testing::{proxy_with_tls, proxy_without_tls, self_signed_certificate};
+use pomost_store::{Cursors, Error, Health, Store, postgres::PostgresStore};
 use tokio_postgres::{Client, NoTls};
-use uuid::Uuid;
 
 pomost_store::every_behaviour!(on_a_store);
 
@@ -88,97 +88,6 @@ async fn namespaces_do_not_see_each_other() {
 }
 
 #[tokio::test]
-async fn masks_are_merged_as_the_models_merge_them() {
-    in_a_schema(|namespace| async move {
-        PostgresStore::connect(&url(), None, &namespace)
-            .await
-            .unwrap();
-        let client = client().await;
-        let sql = format!("SELECT \"{namespace}\".merge_outcomes($1, $2)");
-        let statement = client.prepare(&sql).await.unwrap();
-        let mut seed = 1;
-        for _ in 0..2000 {
-            let (stored, added) = (mask(&mut seed), mask(&mut seed));
-            let merged: String = client
-                .query_one(&statement, &[&stored, &added])
-                .await
-                .unwrap()
-                .get(0);
-            assert_eq!(
-                merged,
-                SlotOutcomes::merge(&stored, &added),
-                "{stored:?} and {added:?}"
-            );
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn versions_compare_as_the_models_compare_them() {
-    in_a_schema(|namespace| async move {
-        PostgresStore::connect(&url(), None, &namespace)
-            .await
-            .unwrap();
-        let client = client().await;
-        let (moments, given) = (
-            [Uuid::now_v7(), Uuid::now_v7()],
-            ["9", "10", "-1.5", "2026-01-01T00:00:00Z", "b"],
-        );
-        let orders = moments.map(|moment| Version::of_extraction(moment, 7));
-        let read = |text: &str| {
-            orders
-                .each_ref()
-                .map(|order| Version::new(text).extracted(order))
-        };
-        let plain = given.map(Version::new);
-        let all = given
-            .into_iter()
-            .flat_map(read)
-            .chain(plain)
-            .chain(orders.clone());
-        let keys: Vec<String> = all.map(|version| version.order_key()).collect();
-        for (name, compare) in [
-            ("is_older", version::is_older as fn(&str, &str) -> bool),
-            ("waits_for", version::waits_for),
-        ] {
-            let sql = format!("SET search_path = \"{namespace}\"");
-            client.batch_execute(&sql).await.unwrap();
-            let statement = client
-                .prepare(&format!("SELECT {name}($1, $2)"))
-                .await
-                .unwrap();
-            for one in &keys {
-                for other in &keys {
-                    let found: bool = client
-                        .query_one(&statement, &[one, other])
-                        .await
-                        .unwrap()
-                        .get(0);
-                    assert_eq!(found, compare(one, other), "{name} {one:?} {other:?}");
-                }
-            }
-        }
-    })
-    .await;
-}
-
-/// A mask of up to 8 slots, one in three of which has settled.
-fn mask(seed: &mut u64) -> String {
-    let mut roll = |sides: u64| {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        ((*seed >> 33) % sides) as usize
-    };
-    let size = roll(9);
-    (0..size)
-        .map(|_| match roll(3) {
-            0 => Outcome::ALL[roll(8)].letter(),
-            _ => SlotOutcomes::WAITING,
-        })
-        .collect()
-}
-
-#[tokio::test]
 async fn a_store_of_a_newer_version_is_refused_with_advice() {
     in_a_schema(|namespace| async move {
         PostgresStore::connect(&url(), None, &namespace).await.unwrap();
@@ -194,7 +103,7 @@ async fn a_store_of_a_newer_version_is_refused_with_advice() {
     .await;
 }
 
-/// Waiting would not mend it, as it may where a server is away.
+/// Waiting would not help, unlike where a server is away.
 #[tokio::test]
 async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_settings() {
     for (url, namespace) in [
@@ -209,14 +118,14 @@ async fn a_url_that_cannot_be_read_and_a_name_that_cannot_be_one_are_wrong_setti
     }
 }
 
-/// Whoever runs PostgreSQL in a network of their own need not change anything. The two servers speak to
-/// nobody who does not ask for TLS.
+/// A PostgreSQL in a private network needs no settings. Both proxies refuse clients that do not ask
+/// for TLS.
 #[tokio::test]
 async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not() {
     in_a_schema(|namespace| async move {
         for url in [
-            encrypted(&url(), &certificate()).await,
-            readable(&url()).await,
+            proxy_with_tls(&url(), &self_signed_certificate()).await,
+            proxy_without_tls(&url()).await,
         ] {
             PostgresStore::connect(&url, None, &namespace)
                 .await
@@ -231,7 +140,7 @@ async fn tls_is_used_where_the_server_offers_it_and_not_missed_where_it_does_not
 
 #[tokio::test]
 async fn tls_that_the_url_requires_is_not_done_without() {
-    let url = format!("{}?sslmode=require", readable(&url()).await);
+    let url = format!("{}?sslmode=require", proxy_without_tls(&url()).await);
     let Err(error) = PostgresStore::connect(&url, None, "pomost").await else {
         panic!("it connected")
     };
@@ -241,12 +150,12 @@ async fn tls_that_the_url_requires_is_not_done_without() {
     );
 }
 
-/// Required, or only preferred.
+/// TLS is required by the URL, or only preferred.
 #[tokio::test]
 async fn the_server_s_certificate_has_to_come_from_the_given_ones() {
     in_a_schema(|namespace| async move {
-        let (its, another) = (certificate(), certificate());
-        let preferred = encrypted(&url(), &its).await;
+        let (its, another) = (self_signed_certificate(), self_signed_certificate());
+        let preferred = proxy_with_tls(&url(), &its).await;
         let required = format!("{preferred}?sslmode=require");
         let another = another.cert.pem();
         for (url, ca) in [

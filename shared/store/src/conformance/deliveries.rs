@@ -1,26 +1,30 @@
-//! What sources deliver by themselves.
+//! Deliveries to webhooks, and their runs.
 
 use std::{sync::Arc, time::Duration};
 
 use pomost_models::{Outcome, RunId, RunTrigger, webhook::DeliveryId};
 
-use super::{MINUTE, mask};
+use super::support::{MINUTE, mask};
 use crate::{RunState, Store, WebhookArrival};
 
-fn hour(flow: &str) -> RunId {
+fn hourly_run(flow: &str) -> RunId {
     RunId::of_webhook(flow, "2026-03-01T10:20:00Z".parse().unwrap())
 }
 
-fn arrival(batches: &[(&str, u32)], deliveries: &[&str], remember: Duration) -> WebhookArrival {
+fn arrival(
+    batches: &[(&str, u32)],
+    deliveries: &[&str],
+    remembered_for: Duration,
+) -> WebhookArrival {
     WebhookArrival {
         flow: "customers".to_owned(),
-        run: hour("customers"),
+        run: hourly_run("customers"),
         batches: batches
             .iter()
             .map(|(batch, size)| ((*batch).to_owned(), *size))
             .collect(),
         deliveries: deliveries.iter().copied().map(DeliveryId::of).collect(),
-        remember,
+        remembered_for,
     }
 }
 
@@ -29,10 +33,10 @@ async fn known(store: &Arc<dyn Store>, flow: &str, deliveries: &[&str]) -> Vec<b
     store.known_deliveries(flow, &deliveries).await.unwrap()
 }
 
-/// Nothing is left to read of what was delivered, so its run is never extracted and waits for its
-/// records alone; with further deliveries it waits again.
-pub async fn a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far(store: Arc<dyn Store>) {
-    let run = hour("customers");
+/// A webhook run has nothing left to read, so it is never extracted and waits for its records
+/// alone. After further deliveries it waits again.
+pub async fn a_webhook_run_is_settled_when_all_that_was_delivered_so_far_is(store: Arc<dyn Store>) {
+    let run = hourly_run("customers");
     store
         .record_arrival(&arrival(&[("a", 1)], &[], MINUTE))
         .await
@@ -42,7 +46,7 @@ pub async fn a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far(store: A
         (summary.trigger, summary.state),
         (RunTrigger::Webhook, RunState::Settling)
     );
-    assert_eq!(store.open_run("customers").await.unwrap(), None);
+    assert_eq!(store.next_run("customers").await.unwrap(), None);
     store
         .record_outcomes(run, "a", &mask(&[(0, Outcome::Created)]))
         .await
@@ -64,10 +68,11 @@ pub async fn a_webhook_s_run_is_as_settled_as_what_was_delivered_so_far(store: A
         ),
         (RunState::Settling, 3, 2)
     );
-    assert_eq!(summary.counts.of(Outcome::Created), 1);
+    assert_eq!(summary.counts.count(Outcome::Created), 1);
 }
 
-/// A delivery is known to its flow from its arrival on, in the order of asking.
+/// A delivery is known to its flow from its arrival on. The results are in the order of the
+/// question.
 pub async fn a_delivery_is_known_once_it_has_arrived(store: Arc<dyn Store>) {
     assert!(known(&store, "customers", &[]).await.is_empty());
     assert_eq!(
@@ -87,7 +92,7 @@ pub async fn a_delivery_is_known_once_it_has_arrived(store: Arc<dyn Store>) {
     assert_eq!(known(&store, "orders", &["2"]).await, [false]);
 }
 
-/// A delivery is forgotten in time, and can be remembered anew.
+/// A delivery is forgotten when its time is over, and can be remembered again.
 pub async fn a_delivery_is_remembered_for_a_while(store: Arc<dyn Store>) {
     store
         .record_arrival(&arrival(&[("a", 1)], &["1", "2"], Duration::ZERO))
@@ -104,7 +109,7 @@ pub async fn a_delivery_is_remembered_for_a_while(store: Arc<dyn Store>) {
     assert_eq!(known(&store, "customers", &["1", "2"]).await, [false, true]);
 }
 
-/// Several processes take in the same source's deliveries, repetitions among them.
+/// Several processes record deliveries of one source, and repetitions among them.
 pub async fn arrivals_at_once_are_all_counted(store: Arc<dyn Store>) {
     let arriving: Vec<_> = (0..16)
         .map(|process| {
@@ -123,6 +128,11 @@ pub async fn arrivals_at_once_are_all_counted(store: Arc<dyn Store>) {
     for process in arriving {
         process.await.unwrap();
     }
-    let counts = store.run(hour("customers")).await.unwrap().unwrap().counts;
+    let counts = store
+        .run(hourly_run("customers"))
+        .await
+        .unwrap()
+        .unwrap()
+        .counts;
     assert_eq!((counts.records, counts.waiting), (16 * 5, 16 * 5));
 }

@@ -1,4 +1,4 @@
-//! What becomes of records that die, are read again, replayed and discarded, beside a model of it.
+//! Records that die, are read again, replayed and discarded, compared with a model of them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,9 +8,8 @@ use pomost_models::{
 use serde_json::value::RawValue;
 
 use super::{
-    Dice, MINUTE, Worker,
     dead_letters::{any, letter},
-    known, manual, read,
+    support::{Dice, MINUTE, Worker, known, manual, read},
 };
 use crate::{BatchSettlement, ClaimResult, Replay, SettledState, Store};
 
@@ -18,33 +17,34 @@ const KEYS: [&str; 3] = ["a", "b", "c"];
 const CONTENTS: usize = 3;
 const FLOWS: usize = 2;
 
-/// A source, a destination that refuses some contents, and what is to be so of each key.
-struct Model {
+/// A source, a destination that refuses some contents, and the expected state of each key.
+struct LetterModel {
     store: Arc<dyn Store>,
     dice: Dice,
-    /// What the source has of each key, and the version of the flow's files.
+    /// The content that the source has for each key.
     source: [u8; KEYS.len()],
+    /// The version of the flow's files.
     flow: usize,
     refused: [bool; CONTENTS],
-    keys: BTreeMap<&'static str, Key>,
+    keys: BTreeMap<&'static str, ExpectedKey>,
     /// Grows with each row that is read.
     row: usize,
 }
 
-/// What is to be so of a key.
+/// The expected state of a key.
 #[derive(Debug, Default)]
-struct Key {
-    /// What the destination has.
+struct ExpectedKey {
+    /// The content that the destination has.
     applied: Option<u8>,
-    /// The content and the flow of the letter that stands, and whether it is open.
+    /// The content and the flow of the standing letter, and `true` where it is open.
     standing: Option<(u8, usize, bool)>,
 }
 
-/// Runs, changes, replays and discards in an order that no one chose, and workers that die between any two steps.
+/// Runs, changes, replays and discards come in random order, and workers die between any two steps.
 pub async fn letters_are_as_a_model_of_them_whatever_happens(store: Arc<dyn Store>) {
-    let keys = KEYS.map(|key| (key, Key::default())).into();
+    let keys = KEYS.map(|key| (key, ExpectedKey::default())).into();
     let (source, refused) = ([0, 1, 2], [false, true, true]);
-    let mut model = Model {
+    let mut model = LetterModel {
         store,
         dice: Dice(7),
         source,
@@ -66,12 +66,12 @@ pub async fn letters_are_as_a_model_of_them_whatever_happens(store: Arc<dyn Stor
     }
 }
 
-impl Model {
+impl LetterModel {
     fn content(&mut self) -> u8 {
         u8::try_from(self.dice.roll(CONTENTS)).unwrap()
     }
 
-    /// Reads all the source has. Each record settles in one way.
+    /// Reads the whole source. Each record has the outcome that the model expects.
     async fn run(&mut self) {
         let run = self.store.request_run(&manual("customers")).await.unwrap();
         let mut expected = BTreeMap::new();
@@ -79,17 +79,18 @@ impl Model {
             self.row += 1;
             let record = record(slot, key, self.source[slot as usize], self.row);
             *expected
-                .entry(self.bring(run, &record, true).await)
+                .entry(self.deliver(run, &record, true).await)
                 .or_insert(0) += 1;
         }
         let counts = self.store.run(run).await.unwrap().unwrap().counts;
         assert_eq!((counts.waiting, counts.outcomes), (0, expected));
     }
 
-    /// A worker takes a record and may die before it has acknowledged the message, which then comes again.
-    async fn bring(&mut self, run: RunId, record: &Record, is_remembered: bool) -> Outcome {
-        let outcome = self.load(run, record, is_remembered).await;
-        if self.dice.roll(3) == 0 && is_remembered {
+    /// A worker loads a record and may die before it acknowledges the message, which is then
+    /// redelivered.
+    async fn deliver(&mut self, run: RunId, record: &Record, heeds_letters: bool) -> Outcome {
+        let outcome = self.load(run, record, heeds_letters).await;
+        if self.dice.roll(3) == 0 && heeds_letters {
             let again = self.load(run, record, true).await;
             let is_dead = [outcome, again].map(|outcome| outcome == Outcome::Dead);
             assert_eq!(is_dead[0], is_dead[1]);
@@ -97,12 +98,12 @@ impl Model {
         outcome
     }
 
-    async fn load(&mut self, run: RunId, record: &Record, is_remembered: bool) -> Outcome {
+    async fn load(&mut self, run: RunId, record: &Record, heeds_letters: bool) -> Outcome {
         let (content, flow) = (content_of(record), self.flow);
         let mut key = std::mem::take(self.key(record));
         let is_dead = key
             .standing
-            .is_some_and(|(died, under, _)| is_remembered && (died, under) == (content, flow));
+            .is_some_and(|(died, under, _)| heeds_letters && (died, under) == (content, flow));
         let outcome = match (
             key.applied == Some(content),
             is_dead,
@@ -116,10 +117,10 @@ impl Model {
         let worker = Worker::new(&self.store);
         let mut claim = worker.claim_of(&[(&record.key, "", content)]);
         claim.entries[0].version = record.version.clone();
-        claim.entries[0].fate =
-            is_remembered.then(|| AttemptFingerprint::of(&flow.to_string(), Stage::Load, record));
-        let answer = self.store.claim(&claim, MINUTE).await.unwrap().remove(0);
-        match (outcome, &answer) {
+        claim.entries[0].fingerprint =
+            heeds_letters.then(|| AttemptFingerprint::of(&flow.to_string(), Stage::Load, record));
+        let result = self.store.claim(&claim, MINUTE).await.unwrap().remove(0);
+        match (outcome, &result) {
             (Outcome::Unchanged, ClaimResult::Unchanged) => {}
             (Outcome::Dead, ClaimResult::Dead) => assert!(is_dead),
             (_, ClaimResult::Claimed(_)) => assert!(!is_dead),
@@ -137,7 +138,7 @@ impl Model {
         if outcome != Outcome::Dead || is_dead {
             outcomes.settle(record.slot, outcome);
         }
-        let claimed: &[_] = if answer.known().is_some() {
+        let claimed: &[_] = if result.known().is_some() {
             &[(record.key.as_str(), settled)]
         } else {
             &[]
@@ -156,7 +157,7 @@ impl Model {
             }
             _ => {
                 self.store
-                    .supersede("customers", &[&record.key])
+                    .supersede_dead_letters("customers", &[&record.key])
                     .await
                     .unwrap();
                 (key.applied, key.standing) = (Some(content), None);
@@ -166,7 +167,7 @@ impl Model {
         outcome
     }
 
-    fn key(&mut self, record: &Record) -> &mut Key {
+    fn key(&mut self, record: &Record) -> &mut ExpectedKey {
         self.keys.get_mut(record.key.as_str()).unwrap()
     }
 
@@ -179,7 +180,7 @@ impl Model {
         };
         let id = DeadLetter::id_of(run, "1", letter.stage, record);
         self.store
-            .archive(&[DeadLetter { id, ..letter }])
+            .archive_dead_letters(&[DeadLetter { id, ..letter }])
             .await
             .unwrap();
     }
@@ -189,7 +190,8 @@ impl Model {
         (!open.is_empty()).then(|| open.remove(self.dice.roll(open.len())))
     }
 
-    /// It is tried whatever died before, and what dies again has a letter again.
+    /// Replays an open letter. Its record is tried whatever died before, and gets another letter if
+    /// it dies again.
     async fn replay_one(&mut self) {
         let Some(letter) = self.any_open().await else {
             return;
@@ -206,7 +208,7 @@ impl Model {
             slot: 0,
             ..letter.record.unwrap()
         };
-        self.bring(replay.run, &record, false).await;
+        self.deliver(replay.run, &record, false).await;
         self.store
             .end_replay(replay.run, &[("1".to_owned(), 1)], &ids)
             .await
@@ -228,7 +230,7 @@ impl Model {
         standing.as_mut().unwrap().2 = false;
     }
 
-    /// The letters that are open are those that the model has, and no more.
+    /// Compares the open letters with those of the model.
     async fn check(&self) {
         let open = self.store.dead_letters(&any()).await.unwrap();
         let mut open: Vec<_> = open
@@ -236,14 +238,22 @@ impl Model {
             .map(|letter| (letter.key(), letter.fate().unwrap()))
             .collect::<Vec<_>>();
         open.sort_by_key(|(key, _)| *key);
-        let fate = |(key, Key { standing, .. }): (&&'static str, &Key)| match *standing {
-            Some((content, flow, true)) => Some((
-                *key,
-                AttemptFingerprint::of(&flow.to_string(), Stage::Load, &record(0, key, content, 0)),
-            )),
-            _ => None,
-        };
-        assert_eq!(open, self.keys.iter().filter_map(fate).collect::<Vec<_>>());
+        let open_letter =
+            |(key, ExpectedKey { standing, .. }): (&&'static str, &ExpectedKey)| match *standing {
+                Some((content, flow, true)) => Some((
+                    *key,
+                    AttemptFingerprint::of(
+                        &flow.to_string(),
+                        Stage::Load,
+                        &record(0, key, content, 0),
+                    ),
+                )),
+                _ => None,
+            };
+        assert_eq!(
+            open,
+            self.keys.iter().filter_map(open_letter).collect::<Vec<_>>()
+        );
     }
 }
 

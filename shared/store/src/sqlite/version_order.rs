@@ -1,4 +1,4 @@
-//! The order of versions, in SQL.
+//! The order of versions, as functions of SQL.
 
 use pomost_models::version;
 use rusqlite::{
@@ -6,14 +6,15 @@ use rusqlite::{
     functions::{Context, FunctionFlags},
 };
 
-/// Defines the models' `is_older`, `waits_for` and `was_read_before` of two order keys, `false` where one is null.
+/// Defines the models' functions that compare two order keys. In SQL they are false where one is
+/// null.
 pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
-    compare(connection, "is_older", version::is_older)?;
-    compare(connection, "waits_for", version::waits_for)?;
-    compare(connection, "was_read_before", version::was_read_before)
+    define_comparison(connection, "is_older", version::is_older)?;
+    define_comparison(connection, "waits_for", version::waits_for)?;
+    define_comparison(connection, "was_read_before", version::was_read_before)
 }
 
-fn compare(
+fn define_comparison(
     connection: &Connection,
     name: &str,
     compare: fn(&str, &str) -> bool,

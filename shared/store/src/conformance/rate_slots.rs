@@ -1,4 +1,4 @@
-//! When systems take requests.
+//! Rate slots and holds.
 //!
 //! Slots are hours apart, so that the time the tests take does not matter.
 
@@ -18,7 +18,8 @@ fn pace(burst: u32, ahead: u32) -> SlotPace {
     }
 }
 
-/// How many slots of the shop it gets, and in how many hours, rounded, the first is due.
+/// Reserves slots of the shop. Returns their number and the rounded hours until the first of them
+/// is due.
 async fn reserve(store: &Arc<dyn Store>, pace: SlotPace, count: u32) -> (u32, i64) {
     counted(store.reserve_slots("shop", pace, count).await.unwrap())
 }
@@ -36,7 +37,7 @@ fn counted(
     )
 }
 
-/// The first is due at once; who asks next gets those that follow.
+/// The first slot is due at once, and the next caller gets those that follow.
 pub async fn slots_are_given_away_one_interval_apart(store: Arc<dyn Store>) {
     let first = store.reserve_slots("shop", pace(0, 100), 2).await.unwrap();
     assert_eq!(
@@ -51,7 +52,7 @@ pub async fn slots_are_given_away_one_interval_apart(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 5));
 }
 
-/// What is too far ahead is not given away, and stays for who asks later.
+/// A slot that is too far ahead is not given away and stays for a later caller.
 pub async fn slots_are_given_away_no_further_ahead_than_asked_for(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 1), 5).await, (2, 0));
     for _ in 0..3 {
@@ -60,43 +61,56 @@ pub async fn slots_are_given_away_no_further_ahead_than_asked_for(store: Arc<dyn
     assert_eq!(reserve(&store, pace(0, 2), 5).await, (1, 2));
 }
 
-/// As many slots as the burst may be late; those before are lost.
+/// As many slots as the burst allows may be late. Slots before those are lost.
 pub async fn slots_that_nobody_took_in_time_are_late_up_to_the_burst(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(3, 0), 2).await, (2, -3));
     assert_eq!(reserve(&store, pace(3, 0), 5).await, (2, -1));
     assert_eq!(reserve(&store, pace(3, 0), 5).await, (0, 1));
 }
 
-/// Whoever was told to wait makes all wait who share the system, for the longest time that anybody was
-/// told.
+/// A hold stops all processes that share the system, until the end of the longest hold.
 pub async fn a_hold_moves_the_next_slot_of_its_system(store: Arc<dyn Store>) {
-    store.hold_slots("shop", 5 * HOUR).await.unwrap();
-    store.hold_slots("shop", 2 * HOUR).await.unwrap();
+    store.hold_system("shop", 5 * HOUR).await.unwrap();
+    store.hold_system("shop", 2 * HOUR).await.unwrap();
     assert_eq!(reserve(&store, pace(3, 1), 1).await, (0, 5));
     let of_another = store.reserve_slots("crm", pace(0, 1), 1).await.unwrap();
     assert_eq!(counted(of_another), (1, 0));
     assert_eq!(reserve(&store, pace(3, 9), 2).await, (2, 5));
-    store.hold_slots("shop", HOUR).await.unwrap();
+    store.hold_system("shop", HOUR).await.unwrap();
     assert_eq!(reserve(&store, pace(3, 9), 1).await, (1, 7));
 }
 
-/// Everybody can know it, whoever needs no slots too.
-pub async fn it_is_known_for_how_long_a_system_is_held(store: Arc<dyn Store>) {
-    assert_eq!(store.held_for("shop").await.unwrap(), Duration::ZERO);
-    store.hold_slots("shop", 5 * HOUR).await.unwrap();
-    let left = store.held_for("shop").await.unwrap();
+/// Callers that need no slots can ask for it too.
+pub async fn the_remaining_hold_of_a_system_is_known(store: Arc<dyn Store>) {
+    assert_eq!(store.remaining_hold("shop").await.unwrap(), Duration::ZERO);
+    store.hold_system("shop", 5 * HOUR).await.unwrap();
+    let left = store.remaining_hold("shop").await.unwrap();
     assert!(left > 4 * HOUR && left <= 5 * HOUR, "{left:?}");
-    assert_eq!(store.held_for("crm").await.unwrap(), Duration::ZERO);
+    assert_eq!(store.remaining_hold("crm").await.unwrap(), Duration::ZERO);
     reserve(&store, pace(0, 1), 1).await;
-    assert!(store.held_for("shop").await.unwrap() > 4 * HOUR);
+    assert!(store.remaining_hold("shop").await.unwrap() > 4 * HOUR);
 }
 
-/// Each time by half, but for those whose slots were given away before, and never for good.
+/// Only the hold of this system ends, and a later hold counts again.
+pub async fn a_released_hold_ends_at_once(store: Arc<dyn Store>) {
+    assert!(!store.release_hold("shop").await.unwrap());
+    store.hold_system("shop", 5 * HOUR).await.unwrap();
+    store.hold_system("crm", 5 * HOUR).await.unwrap();
+    assert!(store.release_hold("shop").await.unwrap());
+    assert!(!store.release_hold("shop").await.unwrap());
+    assert_eq!(store.remaining_hold("shop").await.unwrap(), Duration::ZERO);
+    assert_eq!(reserve(&store, pace(0, 1), 1).await, (1, 0));
+    assert!(store.remaining_hold("crm").await.unwrap() > 4 * HOUR);
+    store.hold_system("shop", 2 * HOUR).await.unwrap();
+    assert_eq!(reserve(&store, pace(0, 1), 1).await, (0, 2));
+}
+
+/// The pace is halved each time, except within the given time, and never becomes zero.
 pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 0));
     for expected in [2, 2, 4] {
         let since = if expected == 2 { HOUR } else { Duration::ZERO };
-        store.slow_slots("shop", since).await.unwrap();
+        store.halve_pace("shop", since).await.unwrap();
         let interval = store
             .reserve_slots("shop", pace(0, 0), 1)
             .await
@@ -111,7 +125,7 @@ pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 100), 2).await, (2, 4));
     assert_eq!(reserve(&store, pace(0, 100), 1).await, (1, 12));
     for _ in 0..20 {
-        store.slow_slots("shop", Duration::ZERO).await.unwrap();
+        store.halve_pace("shop", Duration::ZERO).await.unwrap();
     }
     let interval = store
         .reserve_slots("shop", pace(0, 0), 1)
@@ -124,7 +138,7 @@ pub async fn slots_of_a_slowed_system_are_further_apart(store: Arc<dyn Store>) {
     );
 }
 
-/// Who changes the limit does not wait for what followed from the old one.
+/// After a change of the limit, nothing waits for a slot that followed from the old one.
 pub async fn a_new_pace_counts_from_the_last_slot_on(store: Arc<dyn Store>) {
     let slow = SlotPace {
         interval: 100 * HOUR,
@@ -135,8 +149,9 @@ pub async fn a_new_pace_counts_from_the_last_slot_on(store: Arc<dyn Store>) {
     assert_eq!(reserve(&store, pace(0, 1), 1).await, (1, 1));
 }
 
-/// However many reserve slots at the same time, each slot goes to one, and none is left out.
-pub async fn of_many_who_reserve_slots_each_gets_its_own(store: Arc<dyn Store>) {
+/// Many callers reserve slots at the same time: each slot goes to one of them, and none is left
+/// out.
+pub async fn of_many_callers_that_reserve_slots_each_gets_its_own(store: Arc<dyn Store>) {
     let takers: Vec<_> = (0..16)
         .map(|_| {
             let store = store.clone();
