@@ -7,7 +7,7 @@ use pomost_extractor::Scheduling;
 use pomost_models::{
     Batch, Lane, Operation, Record, RunId, RunTrigger, Stage, Version, batch::BATCH_TYPE,
 };
-use pomost_store::{PageProgress, RunRequest, RunSummary};
+use pomost_store::{LeaseName, PageProgress, RunRequest, RunSummary};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::support::{Flow, Refusing, Reply, Rows, World, outcomes};
@@ -244,7 +244,11 @@ async fn transformed(
     };
     let run = store.request_run(&request).await.unwrap();
     let lease = store
-        .acquire_lease("things", "test", Duration::from_secs(60))
+        .acquire_lease(
+            LeaseName::Flow("things".to_owned()),
+            "test",
+            Duration::from_secs(60),
+        )
         .await;
     let lease = lease.unwrap().unwrap();
     let mut batches: Vec<_> = changes
@@ -256,8 +260,8 @@ async fn transformed(
         run,
         batches,
         checkpoint: Value::Null,
-        listed: Vec::new(),
-        forgotten: Vec::new(),
+        listed_keys: Vec::new(),
+        deleted_keys: Vec::new(),
     };
     store.record_page(&lease, &page).await.unwrap();
     store
