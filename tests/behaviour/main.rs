@@ -38,6 +38,7 @@ mod resolving;
 mod schedule;
 mod services;
 mod side_by_side;
+mod split_records;
 mod support;
 mod sync_token;
 mod tracing;

@@ -1,4 +1,5 @@
-//! What the transformer does with a batch.
+//! Transforms batches: maps each record, publishes what came of them to the loader, and records the outcomes of those
+//! that end here.
 
 use std::{
     sync::Arc,
@@ -6,177 +7,219 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pomost_broker::{Queue, Route};
-use pomost_models::{Batch, DeadLetter, Outcome, Record, SlotOutcomes, Stage};
+use pomost_broker::{Broker, Queue, Route};
+use pomost_models::{Batch, DeadLetter, Stage};
 use pomost_project::{Flow, flow::ChangeOrder};
 use pomost_runtime::{
-    ServiceContext, dead_letters, metrics, outbox,
+    ServiceContext, dead_letters, outbox,
     worker::{HandlerError, MessageHandler},
 };
+use tokio::sync::OnceCell;
 
-use crate::map::{self, Refused};
+use crate::{
+    map::{self, MappedRecord, RefusedRecord},
+    parts::{self, PartsPlan},
+    transformed::TransformedBatch,
+};
 
-/// How long a batch is worked on. The rest is handed back: a delivery must be acknowledged within
+/// For how long the records of a batch are mapped. The others are handed back: a delivery must be acknowledged within
 /// 10 minutes, and each record may take the seconds that an expression has.
-const AT_A_TIME: Duration = Duration::from_secs(120);
+const MAPPING_TIME: Duration = Duration::from_secs(120);
 
-/// The delay of a rest that is handed back, in seconds.
-const SHORTLY: u32 = 1;
+/// The delay of records that are handed back, in seconds.
+const HAND_BACK_SECONDS: u32 = 1;
 
 /// Transforms the batches of one flow.
 pub struct TransformHandler {
-    /// What to work with.
-    pub context: ServiceContext,
-    /// The flow.
-    pub flow: Arc<Flow>,
+    context: ServiceContext,
+    flow: Arc<Flow>,
+    /// True where the parts of split records are looked after; asked of the store once.
+    tracks_parts: OnceCell<bool>,
 }
 
 #[async_trait]
 impl MessageHandler for TransformHandler {
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError> {
-        let flow = self.flow.clone();
-        let (span, until) = (tracing::Span::current(), Instant::now() + AT_A_TIME);
-        let may_go_on = move || Instant::now() < until;
-        // Mapping computes for milliseconds at a time; it must not keep the sockets waiting.
-        let mapping = tokio::task::spawn_blocking(move || {
-            span.in_scope(|| transform(&flow, batch, may_go_on))
-        });
-        match mapping.await {
-            Ok(transformed) => self.pass_on(transformed).await,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        let mapped = self.map(batch).await;
+        let plans = match self.tracks_parts().await? {
+            true => {
+                let store = self.context.store();
+                Some(parts::plan_changes(store, &self.flow.name, &mapped.records).await?)
+            }
+            false => None,
+        };
+        self.pass_on(mapped, plans).await
     }
 }
 
 impl TransformHandler {
-    async fn pass_on(&self, transformed: Transformed) -> Result<(), HandlerError> {
-        let Transformed {
-            mapped,
-            split,
-            filtered,
-            letters,
-            outcomes,
-            rest,
-        } = transformed;
-        let broker = self.context.broker();
-        let (run, batch) = (mapped.run, mapped.id.clone());
-        let next: Vec<&Batch> = [&mapped, &split]
-            .into_iter()
-            .filter(|batch| !batch.records.is_empty())
-            .collect();
-        let route = Route::to(Queue::for_batch(Stage::Load, &mapped));
-        outbox::publish_batches(broker, &route, &next).await?;
-        if !rest.records.is_empty() {
-            let route = Route::delayed(Queue::for_batch(Stage::Transform, &rest), SHORTLY);
-            outbox::publish_batches(broker, &route, &[&rest]).await?;
+    /// A handler for the batches of a flow.
+    pub fn new(context: ServiceContext, flow: Arc<Flow>) -> TransformHandler {
+        TransformHandler {
+            context,
+            flow,
+            tracks_parts: OnceCell::new(),
         }
+    }
+
+    /// Mapping computes for milliseconds at a time, so it has a thread of its own: the sockets must not wait for it.
+    async fn map(&self, batch: Batch) -> MappedBatch {
+        let flow = self.flow.clone();
+        let (span, until) = (tracing::Span::current(), Instant::now() + MAPPING_TIME);
+        let may_go_on = move || Instant::now() < until;
+        let mapping = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| map_batch(&flow, batch, may_go_on))
+        });
+        match mapping.await {
+            Ok(mapped) => mapped,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// A flow whose mapping cannot split records, and never did, has no parts to look after, and its batches cost the
+    /// store nothing.
+    async fn tracks_parts(&self) -> Result<bool, HandlerError> {
+        let flow = &self.flow;
+        let asked = self.tracks_parts.get_or_try_init(async || {
+            let may_split = flow
+                .transform
+                .map
+                .as_ref()
+                .is_some_and(|map| !map.has_at_most_one_output());
+            match flow.load.order {
+                ChangeOrder::Every => Ok(false),
+                ChangeOrder::Latest if may_split => Ok(true),
+                ChangeOrder::Latest => self.context.store().has_split(&flow.name).await,
+            }
+        });
+        Ok(*asked.await?)
+    }
+
+    /// Publishes what goes on, and records what ends here once all is with the broker.
+    async fn pass_on(
+        &self,
+        mapped: MappedBatch,
+        plans: Option<Vec<PartsPlan>>,
+    ) -> Result<(), HandlerError> {
+        let MappedBatch {
+            batch,
+            first_slot,
+            records,
+            letters,
+            unmapped,
+        } = mapped;
+        let transformed = TransformedBatch::of(&self.flow, batch, first_slot, records, plans);
+        self.publish_derived(&transformed).await?;
+        let broker = self.context.broker();
+        send(broker, &transformed.mapped, Stage::Load, None).await?;
+        send(broker, &unmapped, Stage::Transform, Some(HAND_BACK_SECONDS)).await?;
         dead_letters::publish(broker, &letters).await?;
-        let store = self.context.store();
-        if split.size > 0 {
-            // Before the records they were split from settle, or the run could seem to have ended.
+        self.record(transformed).await
+    }
+
+    /// Publishes and counts the records that the batch did not have. This comes before the batch's own records can
+    /// settle, or its run could seem to have ended.
+    async fn publish_derived(&self, transformed: &TransformedBatch) -> Result<(), HandlerError> {
+        let batches = transformed.derived.iter().map(|(batch, _)| batch);
+        let batches: Vec<&Batch> = batches.filter(|batch| !batch.records.is_empty()).collect();
+        let route = Route::to(Queue::for_batch(Stage::Load, &transformed.mapped));
+        outbox::publish_batches(self.context.broker(), &route, &batches).await?;
+        for (batch, outcomes) in &transformed.derived {
+            let store = self.context.store();
             store
-                .record_outcomes(run, &split.id, &SlotOutcomes::unsettled(split.size))
+                .record_outcomes(batch.run, &batch.id, outcomes)
                 .await?;
         }
-        if !outcomes.is_all_unsettled() {
-            store.record_outcomes(run, &batch, &outcomes).await?;
+        Ok(())
+    }
+
+    async fn record(&self, transformed: TransformedBatch) -> Result<(), HandlerError> {
+        let (store, batch) = (self.context.store(), transformed.mapped);
+        if !transformed.outcomes.is_all_unsettled() {
+            store
+                .record_outcomes(batch.run, &batch.id, &transformed.outcomes)
+                .await?;
         }
-        if !filtered.is_empty() {
-            store.settle_changes(&mapped.with_records(filtered)).await?;
+        if !transformed.settled_changes.is_empty() {
+            let settled = batch.with_records(transformed.settled_changes);
+            store.settle_changes(&settled).await?;
         }
         Ok(())
     }
 }
 
-/// What became of a batch.
-struct Transformed {
-    /// The records that go on in their own slots.
-    mapped: Batch,
-    /// The records that were made by splitting, in a batch of their own.
-    split: Batch,
-    /// The records that end here and that later changes wait for, without their data.
-    filtered: Vec<Record>,
-    /// The records that could not be transformed.
-    letters: Vec<DeadLetter>,
-    /// The slots that end here: filtered and split.
-    outcomes: SlotOutcomes,
-    /// The records that there was no time for.
-    rest: Batch,
+/// Publishes a batch to the queue of a stage, where it has records; by a delay of so many seconds where there is one.
+async fn send(
+    broker: &dyn Broker,
+    batch: &Batch,
+    stage: Stage,
+    delay_seconds: Option<u32>,
+) -> Result<(), HandlerError> {
+    if batch.records.is_empty() {
+        return Ok(());
+    }
+    let queue = Queue::for_batch(stage, batch);
+    let route = match delay_seconds {
+        Some(seconds) => Route::delayed(queue, seconds),
+        None => Route::to(queue),
+    };
+    Ok(outbox::publish_batches(broker, &route, &[batch]).await?)
 }
 
-/// One record at least, so that those that take long come to their ends as well.
-fn transform(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> Transformed {
+/// The records of a batch, mapped.
+struct MappedBatch {
+    /// The batch without its records.
+    batch: Batch,
+    /// The slot of the first record, which tells the messages of one batch apart.
+    first_slot: u32,
+    records: Vec<MappedRecord>,
+    /// The records that could not be mapped.
+    letters: Vec<DeadLetter>,
+    /// The records that there was no time for, as they came.
+    unmapped: Batch,
+}
+
+/// Maps the records of a batch while it may go on, but at least one, so that records that take long come to their ends
+/// as well.
+fn map_batch(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> MappedBatch {
     let records = std::mem::take(&mut batch.records);
-    let first = records.first().map_or(0, |record| record.slot);
-    let mut outcomes = SlotOutcomes::unsettled(0);
-    let (mut mapped, mut split, mut letters) =
-        (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-    let (mut filtered, every) = (Vec::new(), flow.load.order == ChangeOrder::Every);
+    let first_slot = records.first().map_or(0, |record| record.slot);
+    let (mut mapped, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
     let mut records = records.into_iter();
     for record in records.by_ref() {
-        let (slot, change) = (record.slot, every.then(|| record.without_data()));
-        match map::transform(flow, batch.run, record) {
-            Ok(mut outputs) => match outputs.len() {
-                0 => {
-                    settle(&mut outcomes, flow, slot, Outcome::Filtered);
-                    filtered.extend(change);
-                }
-                1 => mapped.append(&mut outputs),
-                _ => {
-                    settle(&mut outcomes, flow, slot, Outcome::Split);
-                    split.append(&mut outputs);
-                }
-            },
-            Err(refused) => {
-                let Refused { record, diagnosis } = *refused;
-                letters.push(dead_letters::of_record(
-                    Some(flow.into()),
-                    &batch,
-                    record,
-                    Stage::Transform,
-                    diagnosis,
-                ));
-            }
+        match map::map_record(flow, batch.run, record) {
+            Ok(record) => mapped.push(record),
+            Err(refused) => letters.push(letter(flow, &batch, *refused)),
         }
         if !may_go_on() {
             break;
         }
     }
-    let split = split_batch(&batch, first, split);
-    let rest = batch.with_records(records.collect());
-    Transformed {
-        split,
-        mapped: batch.with_records(mapped),
-        filtered,
+    let unmapped = batch.with_records(records.collect());
+    MappedBatch {
+        batch,
+        first_slot,
+        records: mapped,
         letters,
-        outcomes,
-        rest,
+        unmapped,
     }
 }
 
-fn settle(outcomes: &mut SlotOutcomes, flow: &Flow, slot: u32, outcome: Outcome) {
-    outcomes.settle(slot, outcome);
-    metrics::count_settled(&flow.name, Stage::Transform, outcome, 1);
-}
-
-/// The batch of the records made by splitting. Its id and slots follow from the message it comes
-/// from, so that a second delivery makes the same ones, and another message of its batch others.
-fn split_batch(batch: &Batch, first: u32, mut records: Vec<Record>) -> Batch {
-    for (slot, record) in (0..).zip(&mut records) {
-        record.slot = slot;
-    }
-    let size = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    Batch {
-        id: batch.id.of_split(first),
-        size,
-        ..batch.with_records(records)
-    }
+fn letter(flow: &Flow, batch: &Batch, refused: RefusedRecord) -> DeadLetter {
+    let RefusedRecord { record, diagnosis } = refused;
+    dead_letters::of_record(
+        Some(flow.into()),
+        batch,
+        record,
+        Stage::Transform,
+        diagnosis,
+    )
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{Operation, RunId, Version};
+    use pomost_models::{Operation, Record, RunId, Version};
     use pomost_project::{Project, environment::Environment};
     use serde_json::value::RawValue;
 
@@ -186,6 +229,7 @@ mod tests {
         r#"{"id":"a","updated_at":"2026-01-01T00:00:00Z","email":"ann@example.com","name":"Ann"}"#;
 
     fn batch(size: u32) -> Batch {
+        let (flow, run, id) = ("customers".to_owned(), RunId::generate(), "0.0".to_owned());
         let data = || RawValue::from_string(CUSTOMER.to_owned()).unwrap();
         let record = |slot: u32| Record {
             slot,
@@ -196,7 +240,7 @@ mod tests {
             source: None,
         };
         let records = (0..size).map(record).collect();
-        Batch::new("customers", RunId::generate(), "0.0", records)
+        Batch::new(flow, run, id, records)
     }
 
     #[test]
@@ -206,27 +250,37 @@ mod tests {
         let project =
             Project::load(directory.path(), &Environment::of_process(directory.path())).unwrap();
         let flow = &project.flows["customers"];
+        let map = flow.transform.map.as_ref().unwrap();
+        assert!(
+            map.has_at_most_one_output(),
+            "the store is not asked for parts"
+        );
         let whole = batch(3);
-        let Transformed {
-            mapped,
-            rest,
+        let MappedBatch {
+            records,
+            unmapped,
             letters,
             ..
-        } = transform(flow, whole.clone(), || false);
+        } = map_batch(flow, whole.clone(), || false);
         assert!(letters.is_empty(), "{}", letters[0].error);
-        let slots = |batch: &Batch| {
-            batch
-                .records
-                .iter()
-                .map(|record| record.slot)
-                .collect::<Vec<_>>()
+        let mapped = |records: &[MappedRecord]| -> Vec<u32> {
+            records.iter().map(|record| record.record().slot).collect()
         };
-        assert_eq!((slots(&mapped), slots(&rest)), (vec![0], vec![1, 2]));
+        let slots = |batch: &Batch| -> Vec<u32> {
+            batch.records.iter().map(|record| record.slot).collect()
+        };
+        assert_eq!((mapped(&records), slots(&unmapped)), (vec![0], vec![1, 2]));
         assert_eq!(
-            (rest.size, rest.attempt, rest.records[0].data.get()),
+            (
+                unmapped.size,
+                unmapped.attempt,
+                unmapped.records[0].data.get()
+            ),
             (3, 0, whole.records[1].data.get())
         );
-        let Transformed { mapped, rest, .. } = transform(flow, rest, || true);
-        assert_eq!((slots(&mapped), slots(&rest)), (vec![1, 2], vec![]));
+        let MappedBatch {
+            records, unmapped, ..
+        } = map_batch(flow, unmapped, || true);
+        assert_eq!((mapped(&records), slots(&unmapped)), (vec![1, 2], vec![]));
     }
 }

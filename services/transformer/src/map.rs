@@ -1,43 +1,108 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
 use pomost_expression::{EvaluationError, Value, pointer_part, read, text, write};
-use pomost_models::{DeadLetterReason, Operation, Record, RunId};
+use pomost_models::{DeadLetterReason, Operation, Record, RunId, Version};
 use pomost_project::{Flow, flow::ChangeOrder, schema::RecordSchema};
 use pomost_runtime::dead_letters::Diagnosis;
+use pomost_store::part_key;
 use serde_json::value::RawValue;
 
-/// The longest mapped record, in bytes. With the record it was made of beside it, it has to fit into a
-/// message of 16 MiB.
-const MAX_MAPPED: usize = 8 * 1024 * 1024;
+use crate::parts::ChangeOutputs;
 
-/// How much of the text that a mapping raises is shown, in bytes.
-const MAX_MESSAGE: usize = 500;
+/// Size of the largest mapped record, in bytes. With the record it was made of beside it, it has to fit into a message
+/// of 16 MiB.
+const MAX_MAPPED_BYTES: usize = 8 * 1024 * 1024;
 
-/// How much of it is looked at for what is sensitive, in bytes.
-const MAX_MASKED: usize = 4096;
+/// Number of bytes that are shown of the text that a mapping raises.
+const MAX_SHOWN_BYTES: usize = 500;
 
-/// A record that could not be transformed, as it came.
+/// Number of bytes of that text in which sensitive values are looked for. More than are shown, so that none stands
+/// cut in two where the shown text ends.
+const MAX_MASKED_BYTES: usize = 4096;
+
+/// A record that could not be transformed, as it came, and why.
 #[derive(Debug)]
-pub struct Refused {
-    /// The record.
+pub struct RefusedRecord {
     pub record: Record,
-    /// Why.
     pub diagnosis: Diagnosis,
 }
 
+/// The records that a flow makes of one record.
+#[derive(Debug)]
+pub enum MappedRecord {
+    /// Nothing: the mapping leaves out the record, which is as it came.
+    Filtered(Record),
+    /// One record under the same key.
+    Whole(Record),
+    /// Several records under keys of their own, made of one, which is as it came.
+    Split { record: Record, parts: Vec<Record> },
+}
+
+impl MappedRecord {
+    /// The key of the record that was mapped.
+    pub fn key(&self) -> &str {
+        &self.record().key
+    }
+
+    /// The version of the record that was mapped.
+    pub fn version(&self) -> &Version {
+        &self.record().version
+    }
+
+    /// Says what the mapping made of the record, without the content.
+    pub fn outputs(&self) -> ChangeOutputs {
+        match self {
+            MappedRecord::Filtered(_) => ChangeOutputs::None,
+            MappedRecord::Whole(record) if record.op == Operation::Delete => {
+                ChangeOutputs::Deletion
+            }
+            MappedRecord::Whole(_) => ChangeOutputs::Whole,
+            MappedRecord::Split { parts, .. } => {
+                ChangeOutputs::Parts(u32::try_from(parts.len()).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    /// The record as it was extracted, or as it was mapped where nothing else is left of it.
+    pub fn record(&self) -> &Record {
+        match self {
+            MappedRecord::Filtered(record)
+            | MappedRecord::Whole(record)
+            | MappedRecord::Split { record, .. } => record,
+        }
+    }
+}
+
 /// The records that the flow makes of one: none, one in the same slot, or several.
+pub fn transform(
+    flow: &Flow,
+    run: RunId,
+    record: Record,
+) -> Result<Vec<Record>, Box<RefusedRecord>> {
+    Ok(match map_record(flow, run, record)? {
+        MappedRecord::Filtered(_) => Vec::new(),
+        MappedRecord::Whole(record) => vec![record],
+        MappedRecord::Split { parts, .. } => parts,
+    })
+}
+
+/// Validates and maps one record.
 ///
-/// A delete crosses as it is: its mapping could ask for fields that a deleted record lacks.
-pub fn transform(flow: &Flow, run: RunId, record: Record) -> Result<Vec<Record>, Box<Refused>> {
+/// A deletion crosses as it is: its mapping could ask for fields that a deleted record lacks.
+pub fn map_record(
+    flow: &Flow,
+    run: RunId,
+    record: Record,
+) -> Result<MappedRecord, Box<RefusedRecord>> {
     let stages = &flow.transform;
     let nothing_to_do = stages.expect.is_none() && stages.map.is_none() && stages.produce.is_none();
     if nothing_to_do || record.op == Operation::Delete {
-        return Ok(vec![record]);
+        return Ok(MappedRecord::Whole(record));
     }
-    match outputs(flow, run, &record).and_then(|outputs| in_order(flow, outputs)) {
+    match outputs(flow, run, &record).and_then(|outputs| refuse_parts_in_order(flow, outputs)) {
         Ok(outputs) if stages.map.is_some() => Ok(mapped(record, outputs)),
-        Ok(_) => Ok(vec![record]),
-        Err(diagnosis) => Err(Box::new(Refused { record, diagnosis })),
+        Ok(_) => Ok(MappedRecord::Whole(record)),
+        Err(diagnosis) => Err(Box::new(RefusedRecord { record, diagnosis })),
     }
 }
 
@@ -58,8 +123,12 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
     values.iter().map(|value| produced(flow, value)).collect()
 }
 
-/// The parts of a record have no place in the order of their key's changes.
-fn in_order(flow: &Flow, outputs: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue>>, Diagnosis> {
+/// Refuses several outputs where the flow applies every change: the parts of a record have no place in the order of
+/// the changes of its key.
+fn refuse_parts_in_order(
+    flow: &Flow,
+    outputs: Vec<Box<RawValue>>,
+) -> Result<Vec<Box<RawValue>>, Diagnosis> {
     match flow.load.order == ChangeOrder::Every && outputs.len() > 1 {
         true => Err(invalid(
             "the mapping",
@@ -72,22 +141,26 @@ fn in_order(flow: &Flow, outputs: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue
 fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
     check(flow.transform.produce.as_ref(), value, "the mapped record")?;
     let text = write(value).map_err(|error| Diagnosis {
-        pointer: unwritable(value).filter(|pointer| !pointer.is_empty()),
+        pointer: pointer_of_unwritable(value).filter(|pointer| !pointer.is_empty()),
         ..invalid("the mapped record: ", &format!("{error}{}", place(flow)))
     })?;
-    if text.len() > MAX_MAPPED {
+    if text.len() > MAX_MAPPED_BYTES {
         return Err(invalid(
             "the mapped record: ",
-            &format!("it is longer than {} MiB{}", MAX_MAPPED >> 20, place(flow)),
+            &format!(
+                "it is longer than {} MiB{}",
+                MAX_MAPPED_BYTES >> 20,
+                place(flow)
+            ),
         ));
     }
     RawValue::from_string(text).map_err(|_| invalid("the mapped record: ", &"it is not JSON"))
 }
 
-/// The JSON pointer of the first value that has no JSON.
-fn unwritable(value: &Value) -> Option<String> {
+/// The JSON pointer of the first value that JSON cannot express.
+fn pointer_of_unwritable(value: &Value) -> Option<String> {
     let below = |name: &str, value| {
-        unwritable(value).map(|pointer| format!("{}{pointer}", pointer_part(name)))
+        pointer_of_unwritable(value).map(|pointer| format!("{}{pointer}", pointer_part(name)))
     };
     match value {
         Value::Arr(items) => items
@@ -101,7 +174,7 @@ fn unwritable(value: &Value) -> Option<String> {
     }
 }
 
-/// Where the mapping begins.
+/// The place in the flow's file at which the mapping begins, in parentheses.
 fn place(flow: &Flow) -> String {
     flow.transform
         .map
@@ -119,33 +192,41 @@ fn check(schema: Option<&RecordSchema>, value: &Value, what: &str) -> Result<(),
     })
 }
 
-/// One output keeps its record's key; several get keys of their own, in the order the mapping
-/// makes them.
-fn mapped(record: Record, outputs: Vec<Box<RawValue>>) -> Vec<Record> {
-    let several = outputs.len() > 1;
-    let key = |n: usize| {
-        if several {
-            format!("{}/{n}", record.key)
-        } else {
-            record.key.clone()
-        }
-    };
-    let source = record.source.clone().unwrap_or_else(|| record.data.clone());
-    let output = |(n, data)| Record {
-        slot: record.slot,
-        key: key(n),
-        version: record.version.clone(),
-        op: record.op,
-        data,
-        source: Some(source.clone()),
-    };
-    outputs.into_iter().enumerate().map(output).collect()
+/// One output keeps the key of its record; several get keys of their own, in the order in which the mapping makes them.
+fn mapped(record: Record, mut outputs: Vec<Box<RawValue>>) -> MappedRecord {
+    if outputs.len() > 1 {
+        let parts = (0..).zip(outputs);
+        let parts = parts.map(|(part, data)| part_of(&record, part, data));
+        let parts = parts.collect();
+        return MappedRecord::Split { record, parts };
+    }
+    match outputs.pop() {
+        None => MappedRecord::Filtered(record),
+        Some(data) => MappedRecord::Whole(Record {
+            source: Some(record.source.unwrap_or(record.data)),
+            data,
+            ..record
+        }),
+    }
 }
 
-/// What the mapping's author gave to `error` is shown, without what is sensitive in the record.
+fn part_of(record: &Record, part: u32, data: Box<RawValue>) -> Record {
+    Record {
+        key: part_key(&record.key, part),
+        version: record.version.clone(),
+        data,
+        source: Some(record.extracted().to_owned()),
+        ..*record
+    }
+}
+
+/// Describes why a mapping failed. The text that its author gave to `error` is shown, with sensitive values of the
+/// record masked.
 fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagnosis {
     let message = match &error.raised {
-        Some(raised) => flow.mask_for_record(record, &shortened(raised.unmasked(), MAX_MASKED)),
+        Some(raised) => {
+            flow.mask_for_record(record, &shortened(raised.unmasked(), MAX_MASKED_BYTES))
+        }
         None => error.message,
     };
     let place = error
@@ -154,12 +235,15 @@ fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagn
         .unwrap_or_default();
     Diagnosis {
         reason: DeadLetterReason::Invalid,
-        error: format!("the mapping: {}{place}", shortened(&message, MAX_MESSAGE)),
+        error: format!(
+            "the mapping: {}{place}",
+            shortened(&message, MAX_SHOWN_BYTES)
+        ),
         pointer: error.pointer,
     }
 }
 
-/// A text of an author's may be as long as the record: its beginning tells enough.
+/// The beginning of a message, which may be as long as the record.
 fn shortened(message: &str, longest: usize) -> String {
     match message.len() > longest {
         true => format!("{}…", &message[..message.floor_char_boundary(longest)]),

@@ -1,9 +1,9 @@
-//! Exact arithmetic: operators that reckon with decimals as people do.
+//! Exact arithmetic: operators that calculate with decimals as people do.
 //!
-//! jaq reckons with integers exactly and with everything else in floats: 1.10 + 2.20 would be
+//! jaq calculates with integers exactly and with everything else in floats: 1.10 + 2.20 would be
 //! 3.3000000000000003. Here the operators of an expression are calls to the functions below, which
-//! reckon with decimals digit for digit. What is text, an array or an object is left to jaq, and so
-//! are floats: they come from nothing but the mathematical functions (`sqrt`, `pow`, …).
+//! calculate with decimals digit for digit. Texts, arrays and objects are left to jaq, and so are
+//! floats, which only the mathematical functions give (`sqrt`, `pow`, …).
 
 use std::mem::take;
 
@@ -20,13 +20,15 @@ use jaq_std::ValT as _;
 
 use crate::{
     Value,
-    budget::{Bound, Budget, Data, Evaluation, MAX_ITEMS, MAX_TEXT},
+    budget::{
+        BoundedData, EvaluationBound, EvaluationBudget, EvaluationContext, MAX_ITEMS, MAX_TEXT,
+    },
     decimal::{NO_DECIMAL, decimal, has_few_decimals, has_few_digits, shortest},
     functions::paths::described,
     syntax::{self, call},
 };
 
-/// What is said of a division by zero.
+/// The message of a division by zero.
 pub(crate) const NO_DIVISOR: &str = "expected a divisor other than 0";
 
 /// `-value`
@@ -53,13 +55,13 @@ pub(crate) fn make_exact(term: &mut Term<&str>) {
 }
 
 /// The operators, each a function of two values by a name that no expression can call.
-pub(crate) fn natives() -> [Fun<Data>; 12] {
+pub(crate) fn natives() -> [Fun<BoundedData>; 12] {
     [
-        run(("+", v(2), |cv| reckon(cv, Math::Add))),
-        run(("-", v(2), |cv| reckon(cv, Math::Sub))),
-        run(("*", v(2), |cv| reckon(cv, Math::Mul))),
-        run(("/", v(2), |cv| reckon(cv, Math::Div))),
-        run(("%", v(2), |cv| reckon(cv, Math::Rem))),
+        run(("+", v(2), |cv| calculated(cv, Math::Add))),
+        run(("-", v(2), |cv| calculated(cv, Math::Sub))),
+        run(("*", v(2), |cv| calculated(cv, Math::Mul))),
+        run(("/", v(2), |cv| calculated(cv, Math::Div))),
+        run(("%", v(2), |cv| calculated(cv, Math::Rem))),
         run(("<", v(2), |cv| compare(cv, Cmp::Lt))),
         run(("<=", v(2), |cv| compare(cv, Cmp::Le))),
         run((">", v(2), |cv| compare(cv, Cmp::Gt))),
@@ -70,8 +72,8 @@ pub(crate) fn natives() -> [Fun<Data>; 12] {
     ]
 }
 
-/// Whether an operation is seen to be on what is no number, and to give little: that is left to jaq, which
-/// is faster.
+/// True where an operand is seen not to be a number and the result to be small: jaq does such an
+/// operation itself, which is faster.
 fn is_jaqs_own(left: &Term<&str>, operator: &BinaryOp<&str>, right: &Term<&str>) -> bool {
     let gives_little = match operator {
         BinaryOp::Math(operator) => *operator == Math::Add,
@@ -90,7 +92,7 @@ fn is_no_number(term: &Term<&str>) -> bool {
     }
 }
 
-fn reckon<'a>(cv: Cv<'a, Data>, operator: Math) -> ValXs<'a, Value> {
+fn calculated<'a>(cv: Cv<'a, BoundedData>, operator: Math) -> ValXs<'a, Value> {
     let (evaluation, left, right) = operands(cv);
     if let Err(halt) = evaluation.or_halt(bounded(evaluation.budget, &left, operator, &right)) {
         return box_once(Err(halt));
@@ -117,7 +119,8 @@ fn reckon<'a>(cv: Cv<'a, Data>, operator: Math) -> ValXs<'a, Value> {
     })
 }
 
-/// What jaq does with what is no numbers; its error is in jq's words.
+/// The result of jaq's own operator on values that are not both numbers; its error is in jq's
+/// words.
 fn run_by_jaq(left: Value, operator: Math, right: Value) -> ValR<Value> {
     let done = match operator {
         Math::Add => "added",
@@ -157,7 +160,7 @@ fn negated(value: Value) -> ValR<Value> {
     }
 }
 
-/// A text so many times, of which the decimals do not count; null of a negative number of times.
+/// Repeats a text. The decimals of the number do not count; a negative number gives null.
 fn repeated(text: &[u8], times: &Num) -> Value {
     let times = Value::Num(times.clone()).as_f64().unwrap_or(f64::NAN);
     if times >= 0.0 {
@@ -167,7 +170,8 @@ fn repeated(text: &[u8], times: &Num) -> Value {
     }
 }
 
-/// Infinity counts as the largest of the integers of 64 bits, and what is no number as 0.
+/// The remainder of a division in which a number is infinite. Infinity counts as the largest
+/// integer of 64 bits, and what is not a number as 0.
 fn remainder_of_infinity(left: &Num, right: &Num) -> Value {
     let [left, right] =
         [left, right].map(|number| Value::Num(number.clone()).as_f64().unwrap_or(f64::NAN));
@@ -202,7 +206,7 @@ fn no_divisor(left: &Num, operator: Math, right: &Num) -> Error<Value> {
     ))
 }
 
-fn compare<'a>(cv: Cv<'a, Data>, operator: Cmp) -> ValXs<'a, Value> {
+fn compare<'a>(cv: Cv<'a, BoundedData>, operator: Cmp) -> ValXs<'a, Value> {
     let (evaluation, left, right) = operands(cv);
     let weighed = [&left, &right]
         .into_iter()
@@ -223,29 +227,36 @@ fn compare<'a>(cv: Cv<'a, Data>, operator: Cmp) -> ValXs<'a, Value> {
     })))
 }
 
-/// The operands. The input is let go: while anybody else has it, an array is copied to be added to.
-fn operands<'a>((mut context, _): Cv<'a, Data>) -> (Evaluation<'a>, Value, Value) {
+/// The operands. The input is dropped first: while another reference to an array exists, adding to
+/// the array copies it.
+fn operands<'a>((mut context, _): Cv<'a, BoundedData>) -> (EvaluationContext<'a>, Value, Value) {
     let (left, right) = (context.pop_var(), context.pop_var());
     (*context.data(), left, right)
 }
 
-/// Whether what comes of an operation on texts, arrays and objects is within bounds, and so is the way to it.
-fn bounded(budget: &Budget, left: &Value, operator: Math, right: &Value) -> Result<(), Bound> {
+/// Checks that the result of an operation on texts, arrays and objects is within bounds, and that
+/// reaching it is.
+fn bounded(
+    budget: &EvaluationBudget,
+    left: &Value,
+    operator: Math,
+    right: &Value,
+) -> Result<(), EvaluationBound> {
     match (operator, left, right) {
         (Math::Add, Value::TStr(l) | Value::BStr(l), Value::TStr(r) | Value::BStr(r)) => {
-            within(l.len() + r.len(), MAX_TEXT, Bound::Text)
+            within(l.len() + r.len(), MAX_TEXT, EvaluationBound::Text)
         }
         (Math::Add, Value::Arr(l), Value::Arr(r)) => {
-            within(l.len() + r.len(), MAX_ITEMS, Bound::Items)
+            within(l.len() + r.len(), MAX_ITEMS, EvaluationBound::Items)
         }
         (Math::Mul, Value::TStr(text) | Value::BStr(text), Value::Num(times))
         | (Math::Mul, Value::Num(times), Value::TStr(text) | Value::BStr(text)) => within(
             text.len().saturating_mul(whole(times)),
             MAX_TEXT,
-            Bound::Text,
+            EvaluationBound::Text,
         ),
         (Math::Div, Value::TStr(text) | Value::BStr(text), Value::TStr(by) | Value::BStr(by)) => {
-            within(parts(text, by), MAX_ITEMS, Bound::Items)
+            within(parts(text, by), MAX_ITEMS, EvaluationBound::Items)
         }
         (Math::Sub, Value::Arr(_), Value::Arr(_)) | (Math::Mul, Value::Obj(_), Value::Obj(_)) => {
             budget.weigh(left).and_then(|()| budget.weigh(right))
@@ -254,18 +265,19 @@ fn bounded(budget: &Budget, left: &Value, operator: Math, right: &Value) -> Resu
     }
 }
 
-fn within(size: usize, most: usize, bound: Bound) -> Result<(), Bound> {
+fn within(size: usize, most: usize, bound: EvaluationBound) -> Result<(), EvaluationBound> {
     if size > most { Err(bound) } else { Ok(()) }
 }
 
-/// How often a text is repeated by a number.
+/// Number of times that a text is repeated when it is multiplied by a number.
 fn whole(times: &Num) -> usize {
     Value::Num(times.clone())
         .as_f64()
         .map_or(0, |times| times as usize)
 }
 
-/// Into how many parts a text is split; a short one is not looked at, since it cannot have too many.
+/// Number of parts into which a text is split. A short text is not searched, since it cannot have
+/// too many.
 fn parts(text: &[u8], by: &[u8]) -> usize {
     match std::str::from_utf8(text)
         .ok()
@@ -278,7 +290,7 @@ fn parts(text: &[u8], by: &[u8]) -> usize {
     }
 }
 
-/// Integers grow as they are multiplied.
+/// Refuses an integer with too many digits: integers grow when they are multiplied.
 fn of_few_digits(number: Value) -> ValR<Value> {
     match &number {
         Value::Num(Num::BigInt(integer)) if !has_few_digits(integer) => Err(Error::str(NO_DECIMAL)),
@@ -286,7 +298,8 @@ fn of_few_digits(number: Value) -> ValR<Value> {
     }
 }
 
-/// Whether jaq does it as it should be done: it does integers exactly, but divides in floats.
+/// True where jaq's own operator is exact: it calculates with integers exactly, but divides in
+/// floats.
 fn is_jaqs(left: &Num, right: &Num, operator: Math) -> bool {
     let is_integer = |number: &Num| matches!(number, Num::Int(_) | Num::BigInt(_));
     let is_float = |number: &Num| matches!(number, Num::Float(_));
@@ -316,7 +329,8 @@ fn exact(left: &Num, operator: Math, right: &Num) -> ValR<Value> {
     }
 }
 
-/// Exact where the quotient has an end, otherwise to 34 digits, and to all digits before the point.
+/// A quotient: exact where its digits end, otherwise rounded to 34 digits, and never with fewer
+/// than stand before the point.
 fn quotient(left: &BigDecimal, right: &BigDecimal) -> BigDecimal {
     let quotient = left / right;
     if &quotient * right == *left {

@@ -1,8 +1,9 @@
-//! Puts the checks of the [`budget`](crate::budget) where an expression can go round and round.
+//! Inserts the checks of the [`budget`](crate::budget) where an expression can loop.
 //!
-//! jaq goes on for ever, or for very long, in a few ways: through what gives many outputs (`.[]`, `..`,
-//! `a, b`, `range`), round a fold, and by calls. Each output, round and call is made a step. What jaq goes
-//! through as a whole without giving an account of it (`tojson`, `sort`, `==` and the like) is weighed first.
+//! jaq runs for ever, or for very long, in a few ways: through terms with many outputs (`.[]`,
+//! `..`, `a, b`, `range`), in the rounds of a fold, and by calls. Each output, round and call takes
+//! a step. A function of jaq's that goes through a whole value at once (`tojson`, `sort`, `==` and
+//! the like) is preceded by a check of the value's size.
 
 use std::mem::take;
 
@@ -20,9 +21,9 @@ use crate::{
     syntax::{self, pipe},
 };
 
-/// Functions of jaq's that go through a whole value, and their checks: jaq's own go by the name of
-/// `unchecked_…`. These and the checks have a mark at the end, so that no expression can call them; here it
-/// is left out.
+/// Functions of jaq's that go through a whole value, and their checks. jaq's own functions have the
+/// names `unchecked_…`. These and the checks have a mark at the end of their names, so that no
+/// expression can call them; the mark is left out here.
 const CHECKED: &str = "
     def tobytes: as_text | unchecked_tobytes | step;
     def explode: as_items | unchecked_explode;
@@ -40,7 +41,7 @@ const CHECKED: &str = "
     def max_by_or_empty(f): unchecked_max_by_or_empty(step | f | weighed);
 ";
 
-/// The functions of jaq's that are behind a check.
+/// The functions of jaq's that a check stands in front of.
 const UNCHECKED: [(&str, &str); 14] = [
     ("tobytes", "unchecked_tobytes!"),
     ("explode", "unchecked_explode!"),
@@ -58,7 +59,7 @@ const UNCHECKED: [(&str, &str); 14] = [
     ("max_by_or_empty", "unchecked_max_by_or_empty!"),
 ];
 
-/// The definitions that check.
+/// The definitions that check before they call jaq's function.
 pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let definitions = load::parse(CHECKED, |parser| parser.defs()).unwrap_or_default();
     definitions.into_iter().map(|mut definition| {
@@ -67,7 +68,8 @@ pub(crate) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     })
 }
 
-/// Gives the checks in a definition, and what is behind them, the marks that no expression can write.
+/// Adds the mark that no expression can write to the names of checks, and of the functions behind
+/// them, in a definition.
 pub(crate) fn mark(term: &mut Term<&'static str>) {
     syntax::visit(term, &mut |term| {
         let Term::Call(name, _) = term else { return };
@@ -80,7 +82,7 @@ pub(crate) fn mark(term: &mut Term<&'static str>) {
     });
 }
 
-/// The name that a native function goes by behind its check.
+/// The name of a native function behind its check.
 pub(crate) fn renamed(name: &'static str) -> &'static str {
     UNCHECKED
         .into_iter()
@@ -138,7 +140,7 @@ pub(crate) fn bound(term: &mut Term<&str>) {
     });
 }
 
-/// Bounds what a text interpolates.
+/// Bounds the interpolations of a text.
 fn bound_interpolated<'s>(parts: &mut [StrPart<&'s str, Term<&'s str>>]) {
     for part in parts {
         if let StrPart::Term(term) = part {
@@ -160,7 +162,7 @@ fn before(term: &mut Term<&str>, check: &'static str) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use crate::{Expression, Value, Variables, budget::Budget};
+    use crate::{Expression, Value, Variables, budget::EvaluationBudget};
 
     /// The bound that an expression runs into when it may take few steps.
     fn refusal(source: &str) -> String {
@@ -169,7 +171,7 @@ mod tests {
         let outcome = expression.run(
             Value::Null,
             &Variables::default(),
-            &Budget::of_steps(50_000),
+            &EvaluationBudget::of_steps(50_000),
         );
         outcome
             .err()

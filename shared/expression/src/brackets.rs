@@ -1,14 +1,14 @@
-//! The brackets and texts that are open at a place in jq, before it is read as jq.
+//! Tracks the brackets and texts that are open in jq, before it is parsed.
 
-/// Goes along jq byte by byte and remembers what is open.
+/// The brackets and texts that are open after each byte of a source.
 #[derive(Default)]
-pub(crate) struct Brackets {
+pub(crate) struct OpenBrackets {
     open: Vec<u8>,
     escaped: bool,
 }
 
-impl Brackets {
-    /// Takes the next byte, and says how many brackets and texts are open after it.
+impl OpenBrackets {
+    /// Takes the next byte. Returns the number of brackets and texts that are open after it.
     pub(crate) fn take(&mut self, byte: u8) -> usize {
         let in_text = self.open.last() == Some(&b'"');
         let escapes = in_text && !self.escaped && byte == b'\\';

@@ -1,12 +1,13 @@
-//! The clock on whose times an expression depends.
+//! The time zone in whose clock an expression reads times.
 
 use jaq_core::load::{Arena, parse::Term};
 use jiff::tz::TimeZone;
 
 use crate::{surrogates, syntax};
 
-/// The time zone, written out, in which the source reads times that name none: that of
-/// `datetime($format; $zone)`. Its instants are those of a clock which is put back, so they may repeat.
+/// The time zone, written out, in which the source reads times that name none: the argument of
+/// `datetime($format; $zone)`. Clocks of a zone are put back, so that times that they read may
+/// repeat.
 pub(crate) fn of(source: &str) -> Option<TimeZone> {
     let arena = Arena::default();
     let mut term = syntax::parse(surrogates::hidden(source, &arena), &arena).ok()?;

@@ -1,4 +1,4 @@
-//! Numbers with all their digits, to reckon with.
+//! Decimals to calculate with, of all digits of a number.
 
 use bigdecimal::{BigDecimal, num_bigint::BigInt};
 use jaq_core::{Error, ValR, ValT as _};
@@ -6,11 +6,11 @@ use jaq_json::Num;
 
 use crate::Value;
 
-/// How many digits a number may have before or after its point to be reckoned with: `1e999999999` is
-/// eleven characters in a record and would be a gigabyte of digits.
+/// Number of digits that a number may have before or after its point in a calculation:
+/// `1e999999999` is eleven characters in a record and would be a gigabyte of digits.
 const MAX_DIGITS: u64 = 1000;
 
-/// What is said of a number with more digits, or of infinity.
+/// The message of a number with more digits, or of infinity.
 pub(crate) const NO_DECIMAL: &str = "expected a number of at most 1000 digits";
 
 /// The number with all its digits.
@@ -28,13 +28,14 @@ pub(crate) fn decimal(number: &Num) -> Result<BigDecimal, Error<Value>> {
     decimal.ok_or_else(|| Error::str(NO_DECIMAL))
 }
 
-/// Whether an integer may be reckoned with.
+/// True where an integer has few enough digits to calculate with.
 pub(crate) fn has_few_digits(integer: &BigInt) -> bool {
     // A digit takes more than three bits.
     integer.bits() <= 4 * MAX_DIGITS
 }
 
-/// Whether a decimal may be reckoned with: it has few digits, and few zeros before or after them.
+/// True where a decimal has few enough digits, and few enough zeros before or after them, to
+/// calculate with.
 pub(crate) fn has_few_decimals(decimal: &BigDecimal) -> bool {
     let (digits, places) = decimal.as_bigint_and_exponent();
     has_few_digits(&digits) && places.unsigned_abs() <= MAX_DIGITS

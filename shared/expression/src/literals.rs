@@ -1,8 +1,9 @@
-//! Arguments that are written out: what can be seen to be wrong with them is said before any record comes.
+//! Checks arguments that are written out, so that a mistake in them is reported before any record
+//! comes.
 
 use jaq_core::load::parse::Term;
 
-use crate::{CompileError, error::literal_error, functions, syntax};
+use crate::{CompileError, compile_error::literal_error, functions, syntax};
 
 /// Refuses formats, time zones, regexes and codes that are written out in a source and cannot be right.
 pub(crate) fn refuse(source: &str, term: &mut Term<&str>) -> Result<(), CompileError> {

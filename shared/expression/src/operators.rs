@@ -23,7 +23,7 @@ pub(crate) fn regroup(term: &mut Term<&str>) {
     }
 }
 
-type Steps<'s> = Peekable<IntoIter<(BinaryOp<&'s str>, Term<&'s str>)>>;
+type OperatorSteps<'s> = Peekable<IntoIter<(BinaryOp<&'s str>, Term<&'s str>)>>;
 
 fn regrouped(term: Term<&str>) -> Term<&str> {
     let mut steps = Vec::new();
@@ -55,7 +55,7 @@ fn flatten<'s>(
     first
 }
 
-fn climb<'s>(mut left: Term<&'s str>, steps: &mut Steps<'s>, weakest: u8) -> Term<&'s str> {
+fn climb<'s>(mut left: Term<&'s str>, steps: &mut OperatorSteps<'s>, weakest: u8) -> Term<&'s str> {
     while let Some((operator, mut right)) =
         steps.next_if(|(operator, _)| strength(operator).0 >= weakest)
     {
@@ -76,7 +76,7 @@ fn climb<'s>(mut left: Term<&'s str>, steps: &mut Steps<'s>, weakest: u8) -> Ter
     left
 }
 
-/// How strongly an operator binds, and whether of several the right ones do first.
+/// The precedence of an operator, and true where it groups from the right.
 fn strength(operator: &BinaryOp<&str>) -> (u8, bool) {
     match operator {
         BinaryOp::Pipe(None) => (0, true),

@@ -1,7 +1,7 @@
-//! Refusing definitions that call themselves.
+//! Refuses definitions that call themselves.
 //!
-//! jaq bounds neither depth nor time: `def f: 1 + f; f` would overflow the stack and take the whole
-//! process with it. Without recursion of its own a mapping has nothing to do it with.
+//! jaq limits neither depth nor time: `def f: 1 + f; f` would overflow the stack and take down the
+//! whole process. A mapping needs no recursion of its own.
 
 use jaq_core::load::{
     parse::{Def, Term},
@@ -10,9 +10,9 @@ use jaq_core::load::{
 
 use crate::{CompileError, syntax};
 
-/// Refuses a term in which a definition calls itself, directly or by way of others.
+/// Refuses a term in which a definition calls itself, directly or through others.
 pub(crate) fn refuse(source: &str, term: &mut Term<&str>) -> Result<(), CompileError> {
-    let mut calls = Calls::default();
+    let mut calls = CallGraph::default();
     calls.collect(term);
     match calls.find_recursion() {
         Some(name) => Err(CompileError {
@@ -26,29 +26,30 @@ pub(crate) fn refuse(source: &str, term: &mut Term<&str>) -> Result<(), CompileE
 
 /// The definitions of a source, and which of them each calls.
 #[derive(Default)]
-struct Calls<'s> {
-    definitions: Vec<Definition<'s>>,
-    /// What can be called here; the last one of a name and a number of arguments is meant. An argument of a
-    /// definition has no number: it calls nothing that its caller does not call.
+struct CallGraph<'s> {
+    definitions: Vec<DefinitionNode<'s>>,
+    /// The definitions that can be called here; the last one of a name and a number of arguments is
+    /// meant. An argument of a definition has no number: it calls nothing that its caller does not
+    /// call.
     scope: Vec<(&'s str, usize, Option<usize>)>,
     /// The definition whose body this is.
     within: Option<usize>,
 }
 
-struct Definition<'s> {
+struct DefinitionNode<'s> {
     name: &'s str,
     calls: Vec<usize>,
-    followed: Followed,
+    followed: FollowState,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Followed {
+enum FollowState {
     No,
     UnderWay,
     Yes,
 }
 
-impl<'s> Calls<'s> {
+impl<'s> CallGraph<'s> {
     fn collect(&mut self, term: &mut Term<&'s str>) {
         match term {
             Term::Def(definitions, rest) => {
@@ -72,10 +73,10 @@ impl<'s> Calls<'s> {
     fn define(&mut self, definition: &mut Def<&'s str>) {
         let number = self.definitions.len();
         let name = definition.name;
-        self.definitions.push(Definition {
+        self.definitions.push(DefinitionNode {
             name,
             calls: Vec::new(),
-            followed: Followed::No,
+            followed: FollowState::No,
         });
         self.scope.push((name, definition.args.len(), Some(number)));
         let inside = self.scope.len();
@@ -108,13 +109,13 @@ impl<'s> Calls<'s> {
 
     fn follow(&mut self, number: usize) -> Option<&'s str> {
         match self.definitions[number].followed {
-            Followed::Yes => return None,
-            Followed::UnderWay => return Some(self.definitions[number].name),
-            Followed::No => self.definitions[number].followed = Followed::UnderWay,
+            FollowState::Yes => return None,
+            FollowState::UnderWay => return Some(self.definitions[number].name),
+            FollowState::No => self.definitions[number].followed = FollowState::UnderWay,
         }
         let calls = std::mem::take(&mut self.definitions[number].calls);
         let recursive = calls.into_iter().find_map(|called| self.follow(called));
-        self.definitions[number].followed = Followed::Yes;
+        self.definitions[number].followed = FollowState::Yes;
         recursive
     }
 }

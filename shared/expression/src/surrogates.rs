@@ -1,8 +1,9 @@
 //! Escapes of surrogate pairs (`"\\ud83d\\ude00"`), which jaq's lexer does not know.
 //!
-//! Before it reads a source, each half of a pair becomes an escape of as many bytes that it knows: of a
-//! character for private use, with an `E` in upper case. An expression's own escapes of those have it in lower
-//! case from then on, which means the same, so that the two are told apart.
+//! Before the lexer reads a source, each half of a pair becomes an escape of the same length that
+//! the lexer knows: of a character for private use, with an `E` in upper case. An expression's own
+//! escapes of those characters are written in lower case from then on, which means the same, so
+//! that the two are told apart.
 
 use jaq_core::load::{
     Arena,
@@ -10,7 +11,8 @@ use jaq_core::load::{
     span,
 };
 
-/// What halves are read as: the first ones from U+E000, the second ones from U+E400.
+/// The characters in whose place halves are read: the first halves from U+E000 on, the second ones
+/// from U+E400 on.
 const FIRST: u32 = 0xe000;
 const SECOND: u32 = 0xe400;
 const COUNT: u32 = 0x400;
@@ -62,8 +64,8 @@ fn hidden_escape(escape: &str) -> Option<String> {
     }
 }
 
-/// Puts the characters in the texts of tokens in place of what stands for their halves; U+FFFD where the other
-/// half lacks.
+/// Puts the characters back into the texts of tokens, in place of the escapes of their halves;
+/// U+FFFD where the other half is missing.
 pub(crate) fn joined<'s>(source: &str, tokens: Vec<Token<&'s str>>) -> Vec<Token<&'s str>> {
     tokens
         .into_iter()

@@ -1,4 +1,4 @@
-//! jq as it is read, before it is compiled.
+//! The syntax tree of jq: parsing, visiting and building terms.
 
 use std::iter::once;
 
@@ -14,7 +14,7 @@ use jaq_core::{
 
 use crate::{
     CompileError,
-    error::{lex_error, modules_error, parse_error},
+    compile_error::{lex_error, modules_error, parse_error},
     operators, tokens,
 };
 

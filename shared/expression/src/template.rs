@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    CompileError, EvaluationError, Expression, Value, Variables, brackets::Brackets, text,
+    CompileError, EvaluationError, Expression, Value, Variables, brackets::OpenBrackets, text,
 };
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
@@ -16,18 +16,18 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// Text in which `{…}` holds an expression; `{{` and `}}` are braces.
 #[derive(Debug, Clone)]
 pub struct Template {
-    parts: Vec<Part>,
-    kind: Kind,
+    parts: Vec<TemplatePart>,
+    kind: TemplateKind,
 }
 
 #[derive(Debug, Clone)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Expression(Expression),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TemplateKind {
     Text,
     Url { query_may_be_empty: bool },
 }
@@ -39,7 +39,7 @@ impl Template {
     pub fn of_url(source: &str) -> Result<Template, CompileError> {
         Ok(Template {
             parts: parts(source)?,
-            kind: Kind::Url {
+            kind: TemplateKind::Url {
                 query_may_be_empty: true,
             },
         })
@@ -50,7 +50,7 @@ impl Template {
     pub fn of_address(source: &str) -> Result<Template, CompileError> {
         Ok(Template {
             parts: parts(source)?,
-            kind: Kind::Url {
+            kind: TemplateKind::Url {
                 query_may_be_empty: false,
             },
         })
@@ -60,7 +60,7 @@ impl Template {
     pub fn of_text(source: &str) -> Result<Template, CompileError> {
         Ok(Template {
             parts: parts(source)?,
-            kind: Kind::Text,
+            kind: TemplateKind::Text,
         })
     }
 
@@ -69,13 +69,15 @@ impl Template {
         let mut rendered = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => rendered.push_str(text),
-                Part::Expression(expression) => {
+                TemplatePart::Text(text) => rendered.push_str(text),
+                TemplatePart::Expression(expression) => {
                     let value = value(expression, input, variables)?;
                     self.refuse_empty(&rendered, &value, expression)?;
                     match self.kind {
-                        Kind::Url { .. } => rendered.extend(utf8_percent_encode(&value, RESERVED)),
-                        Kind::Text => rendered.push_str(&value),
+                        TemplateKind::Url { .. } => {
+                            rendered.extend(utf8_percent_encode(&value, RESERVED))
+                        }
+                        TemplateKind::Text => rendered.push_str(&value),
                     }
                 }
             }
@@ -90,7 +92,7 @@ impl Template {
         value: &str,
         of: &Expression,
     ) -> Result<(), EvaluationError> {
-        let Kind::Url { query_may_be_empty } = self.kind else {
+        let TemplateKind::Url { query_may_be_empty } = self.kind else {
             return Ok(());
         };
         if !value.is_empty() || (query_may_be_empty && before.contains('?')) {
@@ -102,10 +104,12 @@ impl Template {
         )))
     }
 
-    /// Whoever reads a URL takes the segments `.` and `..` for steps in the path (RFC 3986 §5.2.4).
+    /// Refuses segments `.` and `..` that values make: in a URL they are steps in the path (RFC
+    /// 3986 §5.2.4).
     fn refuse_dots(&self, rendered: &str) -> Result<(), EvaluationError> {
         let path = rendered.split('?').next().unwrap_or_default();
-        if self.kind == Kind::Text || !path.split('/').any(|segment| matches!(segment, "." | ".."))
+        if self.kind == TemplateKind::Text
+            || !path.split('/').any(|segment| matches!(segment, "." | ".."))
         {
             return Ok(());
         }
@@ -120,18 +124,18 @@ impl Template {
         Err(EvaluationError::new(message))
     }
 
-    /// Whether one of its expressions uses a variable, named without its dollar sign.
+    /// True where one of its expressions uses a variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         self.expressions()
             .any(|expression| expression.uses_variable(name))
     }
 
-    /// Whether one of its expressions may read the input.
+    /// True where one of its expressions may read the input.
     pub fn needs_input(&self) -> bool {
         self.expressions().any(Expression::needs_input)
     }
 
-    /// Whether one of its expressions is this and nothing more.
+    /// True where one of its expressions is this text and nothing more.
     pub fn holds(&self, expression: &str) -> bool {
         self.expressions()
             .any(|held| held.source().trim() == expression)
@@ -139,13 +143,13 @@ impl Template {
 
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Expression(expression) => Some(expression),
-            Part::Text(_) => None,
+            TemplatePart::Expression(expression) => Some(expression),
+            TemplatePart::Text(_) => None,
         })
     }
 }
 
-fn parts(source: &str) -> Result<Vec<Part>, CompileError> {
+fn parts(source: &str) -> Result<Vec<TemplatePart>, CompileError> {
     let mut parts = Vec::new();
     let mut literal = String::new();
     let mut rest = source;
@@ -165,12 +169,12 @@ fn parts(source: &str) -> Result<Vec<Part>, CompileError> {
             None
         };
         let end = end.ok_or_else(|| unmatched(offset - 1, brace))?;
-        parts.push(Part::Text(std::mem::take(&mut literal)));
-        parts.push(Part::Expression(expression(&after[..end], offset)?));
+        parts.push(TemplatePart::Text(std::mem::take(&mut literal)));
+        parts.push(TemplatePart::Expression(expression(&after[..end], offset)?));
         rest = &after[end + 1..];
     }
     literal.push_str(rest);
-    parts.push(Part::Text(literal));
+    parts.push(TemplatePart::Text(literal));
     Ok(parts)
 }
 
@@ -203,10 +207,10 @@ fn unmatched(offset: usize, brace: &str) -> CompileError {
     }
 }
 
-/// Where the brace closes that was opened before `text`; braces within jq's own texts and objects
-/// are left alone.
+/// The byte of the brace that closes the one opened before `text`. Braces within jq's own texts and
+/// objects are passed over.
 fn closing_brace(text: &str) -> Option<usize> {
-    let mut brackets = Brackets::default();
+    let mut brackets = OpenBrackets::default();
     brackets.take(b'{');
     text.bytes().position(|byte| brackets.take(byte) == 0)
 }

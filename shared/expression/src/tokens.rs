@@ -1,8 +1,8 @@
-//! jq's tokens made into those that jaq's parser reads: what jq writes and jaq does not.
+//! Rewrites jq's tokens into those that jaq's parser reads, where jq knows forms that jaq does not.
 //!
-//! These are `.5`, a pattern `{$name: [$x]}`, the alternatives `?//` of patterns, and the source of a `reduce`
-//! or `foreach` that is more than one term. Parentheses leave a mark, since the operators are grouped
-//! anew (`operators.rs`).
+//! These are `.5`, a pattern `{$name: [$x]}`, the alternatives `?//` of patterns, and the source of
+//! a `reduce` or `foreach` that is more than one term. Parentheses leave a mark, since the
+//! operators are grouped anew (`operators.rs`).
 
 use std::{iter::Peekable, vec::IntoIter};
 
@@ -14,14 +14,14 @@ use jaq_core::load::{
 
 use crate::surrogates;
 
-/// The function that an expression in parentheses is, until its operators are grouped.
+/// The function call that stands for parentheses until the operators are grouped.
 pub(crate) const PARENTHESES: &str = "parentheses!";
 
-/// The key of each alternative in what stands for `pattern ?// pattern`. It is told from a key that is
-/// written so by its address.
+/// The key of each alternative in the object that stands for `pattern ?// pattern`. Its address
+/// tells it from a key that is written so.
 pub(crate) static ALTERNATIVE: &str = "?//";
 
-type Tokens<'s> = Peekable<IntoIter<Token<&'s str>>>;
+type TokenStream<'s> = Peekable<IntoIter<Token<&'s str>>>;
 
 /// Rewrites the tokens of a source.
 pub(crate) fn rewritten<'s>(
@@ -29,15 +29,15 @@ pub(crate) fn rewritten<'s>(
     arena: &'s Arena,
     tokens: Vec<Token<&'s str>>,
 ) -> Vec<Token<&'s str>> {
-    Rewriting { source, arena }.sequence(surrogates::joined(source, tokens), "")
+    TokenRewriting { source, arena }.sequence(surrogates::joined(source, tokens), "")
 }
 
-struct Rewriting<'s> {
+struct TokenRewriting<'s> {
     source: &'s str,
     arena: &'s Arena,
 }
 
-impl<'s> Rewriting<'s> {
+impl<'s> TokenRewriting<'s> {
     /// Rewrites the tokens of an expression, or of a block that begins with `open`.
     fn sequence(&self, tokens: Vec<Token<&'s str>>, open: &str) -> Vec<Token<&'s str>> {
         let mut rest = tokens.into_iter().peekable();
@@ -98,21 +98,21 @@ impl<'s> Rewriting<'s> {
         }
     }
 
-    /// Whether a point is followed by digits at once.
-    fn is_number(&self, point: &Token<&'s str>, rest: &mut Tokens<'s>) -> bool {
+    /// True where digits follow a point at once.
+    fn is_number(&self, point: &Token<&'s str>, rest: &mut TokenStream<'s>) -> bool {
         let end = span(self.source, point.0).end;
         let next = rest.peek().filter(|next| matches!(next.1, Tok::Num));
         next.is_some_and(|next| span(self.source, next.0).start == end)
     }
 
     /// `.5` is `0.5`; of `.5.5`, which is no number, the parser makes an error.
-    fn fraction(&self, rest: &mut Tokens<'s>) -> Token<&'s str> {
+    fn fraction(&self, rest: &mut TokenStream<'s>) -> Token<&'s str> {
         let digits = rest.next().map_or("", |digits| digits.0);
         Token(self.arena.alloc(format!("0.{digits}")), Tok::Num)
     }
 
     /// The source of a fold in parentheses: all before its `as`.
-    fn source_of_fold(&self, rest: &mut Tokens<'s>) -> Token<&'s str> {
+    fn source_of_fold(&self, rest: &mut TokenStream<'s>) -> Token<&'s str> {
         let (mut within, mut folds, mut branches) = (Vec::new(), 0, 0);
         while let Some(token) = rest.next_if(|next| next.0 != "as" || folds + branches > 0) {
             match token {
@@ -129,8 +129,8 @@ impl<'s> Rewriting<'s> {
         Token("(", Tok::Block(within))
     }
 
-    /// What stands after an `as`: a pattern, or several with `?//` between them, which become one.
-    fn patterns(&self, rest: &mut Tokens<'s>) -> Vec<Token<&'s str>> {
+    /// The patterns after an `as`: one, or several with `?//` between them, which become one.
+    fn patterns(&self, rest: &mut TokenStream<'s>) -> Vec<Token<&'s str>> {
         let mut patterns: Vec<_> = rest
             .next()
             .map(|pattern| self.pattern(pattern))

@@ -1,29 +1,28 @@
-//! JSON to values and back, digit for digit.
+//! Reads JSON into values and writes it, digit for digit.
 
 use jaq_json::{Num, read as jaq_read};
 use serde::de::IgnoredAny;
 
 use crate::Value;
 
-/// How deep JSON may be nested: deeper input would overflow the stack of a parser somewhere.
+/// Number of levels to which JSON may be nested: deeper input would overflow the stack of some
+/// parser.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// How long a number may be, in characters: integers are read in a time that grows with the square of it.
-const LONGEST_NUMBER: usize = 4096;
+/// Number of characters of the longest number: reading an integer takes a time that grows with the
+/// square of it.
+const MAX_NUMBER_LENGTH: usize = 4096;
 
-/// Why a text is not JSON.
+/// The reason why a text is not JSON.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ReadError {
-    /// It is not UTF-8.
     #[error("not UTF-8 at byte {0}")]
     NotUtf8(usize),
-    /// It is nested too deeply.
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// It has a number that is too long.
-    #[error("has a number of more than {LONGEST_NUMBER} characters")]
+    #[error("has a number of more than {MAX_NUMBER_LENGTH} characters")]
     TooLong,
-    /// It is not JSON (RFC 8259).
+    /// Not JSON (RFC 8259).
     #[error("not JSON at line {line} column {column}")]
     NotJson {
         /// The line, from 1.
@@ -33,7 +32,7 @@ pub enum ReadError {
     },
 }
 
-/// Why a value cannot be written as JSON.
+/// The reason why a value cannot be written as JSON.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}, which JSON cannot express")]
 pub struct WriteError(&'static str);
@@ -122,7 +121,7 @@ pub fn pointer_part(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The text of a scalar: text as it is, a number by its digits, `true` or `false`.
+/// The text of a scalar: a text as it is, a number by its digits, `true` or `false`.
 pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::TStr(bytes) => String::from_utf8(bytes.to_vec()).ok(),
@@ -131,7 +130,7 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The value for those who need not every digit: of a number that is none of theirs, they get the nearest float.
+/// The value as JSON of `serde_json`. A number that this cannot hold becomes the nearest float.
 pub fn to_json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {
@@ -163,7 +162,7 @@ fn number_to_json(number: &Num) -> serde_json::Value {
     }
 }
 
-/// How deep a text is nested. Brackets in strings do not count.
+/// The number of levels to which a text is nested. Brackets in strings do not count.
 fn depth(bytes: &[u8]) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for &byte in bytes {
@@ -182,16 +181,17 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
-/// Whether a number may be too long: then one of these few places is in it.
+/// True where a number may be too long: a long number covers one of these few places.
 fn may_have_long_number(bytes: &[u8]) -> bool {
     bytes
         .iter()
-        .skip(LONGEST_NUMBER)
-        .step_by(LONGEST_NUMBER)
+        .skip(MAX_NUMBER_LENGTH)
+        .step_by(MAX_NUMBER_LENGTH)
         .any(|byte| is_of_number(*byte))
 }
 
-/// Whether JSON has a number that is too long. The characters of numbers in strings do not count.
+/// True where JSON has a number that is too long. The characters of numbers in strings do not
+/// count.
 fn has_long_number(bytes: &[u8]) -> bool {
     let (mut length, mut in_string, mut escaped) = (0_usize, false, false);
     bytes.iter().any(|&byte| {
@@ -206,7 +206,7 @@ fn has_long_number(bytes: &[u8]) -> bool {
         } else {
             0
         };
-        length > LONGEST_NUMBER
+        length > MAX_NUMBER_LENGTH
     })
 }
 

@@ -6,15 +6,13 @@ use crate::Value;
 /// there is none.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
-    /// The record's key.
     pub key: Value,
-    /// The record's version.
     pub version: Value,
     /// `upsert` or `delete`.
     pub op: Value,
     /// The destination's id of the record.
     pub id: Value,
-    /// How far the source had been read when the run began.
+    /// The cursor: the point to which the source had been read when the run began.
     pub cursor: Value,
     /// The end of the window of time that is read.
     pub until: Value,
@@ -22,9 +20,7 @@ pub struct Variables {
     pub page: Value,
     /// The row of `for_each` whose records are read.
     pub parent: Value,
-    /// The flow's name.
     pub flow: Value,
-    /// The run's id.
     pub run: Value,
     /// The headers of a webhook's delivery, by their names in lower case.
     pub headers: Value,

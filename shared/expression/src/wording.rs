@@ -1,5 +1,5 @@
-//! What is said of errors that jq's own words describe: these hold values of the record, of which only the
-//! types are shown.
+//! The words that are shown for errors in jq's own words: these hold values of the record, of which
+//! only the types are shown.
 
 use crate::{
     Value,
@@ -9,8 +9,8 @@ use crate::{
 /// The function that puts a caught error into jq's words.
 pub(crate) const IN_JQS_WORDS: &str = "in jq's words!";
 
-/// jq's wording with `{}` for each value (`string ("Ada")`) or its type (`string`), and what is shown, with
-/// `{}` for its type.
+/// jq's wording with `{}` for each value (`string ("Ada")`) or its type (`string`), and the wording
+/// that is shown, with `{}` for the type.
 const FORMS: &[(&str, &str)] = &[
     ("Cannot index {} with {}", "cannot index {} with {}"),
     (
@@ -115,7 +115,8 @@ const TYPES: [(&str, &str); 6] = [
     ("object", "object"),
 ];
 
-/// What is shown for a message in jq's words. A value that is written in the expression is shown as well.
+/// The message that is shown for one in jq's words. A value that is written in the expression is
+/// shown as well.
 pub(crate) fn shown(message: &str, is_written: &dyn Fn(&str) -> bool) -> Option<String> {
     FORMS.iter().chain(errors::FORMS).find_map(|(form, shown)| {
         let values = values(message, form)?;
@@ -162,7 +163,7 @@ pub(crate) fn in_jqs_words(caught: Value) -> Value {
         .map_or_else(|| caught.clone(), Value::from)
 }
 
-/// jq's name for the type of what is written so.
+/// jq's name for the type of a value, by how it is written.
 pub(crate) fn kind_of(written: &str) -> &'static str {
     match written.bytes().next() {
         Some(b'"') => "string",
@@ -174,7 +175,7 @@ pub(crate) fn kind_of(written: &str) -> &'static str {
     }
 }
 
-/// What stands in a message in the places of a form's values; a value may hold any text.
+/// The texts in a message that stand in the places of a form's values. A value may hold any text.
 fn values<'m>(message: &'m str, form: &str) -> Option<Vec<&'m str>> {
     let Some((before, after)) = form.split_once("{}") else {
         return (message == form).then(Vec::new);

@@ -153,6 +153,10 @@ fn run(source: &str, input: &str) {
         },
     );
     if let Ok(outputs) = expression.outputs(read(input.as_bytes()).unwrap(), &variables) {
+        assert!(
+            outputs.len() <= 1 || !expression.has_at_most_one_output(),
+            "{source} has several outputs"
+        );
         for output in outputs {
             // What JSON lacks is an error; what is written is JSON.
             write(&output)

@@ -59,9 +59,23 @@ impl BatchId {
     /// A batch may travel in several messages; `first_slot` is the first slot of the message that
     /// was mapped, so that each message has a batch of split records of its own.
     pub fn of_split(&self, first_slot: u32) -> BatchId {
+        self.derived("split", first_slot)
+    }
+
+    /// The id of a batch of deletions: of parts that went away when records of this batch were
+    /// mapped. Each of their messages is a batch; `message` counts from 0.
+    pub fn of_gone_parts(&self, first_slot: u32, message: usize) -> BatchId {
+        let first = self.derived("gone", first_slot);
+        match message {
+            0 => first,
+            number => BatchId(format!("{first}/{number}")),
+        }
+    }
+
+    fn derived(&self, kind: &str, first_slot: u32) -> BatchId {
         match first_slot {
-            0 => BatchId(format!("{self}/split")),
-            slot => BatchId(format!("{self}/split.{slot}")),
+            0 => BatchId(format!("{self}/{kind}")),
+            slot => BatchId(format!("{self}/{kind}.{slot}")),
         }
     }
 

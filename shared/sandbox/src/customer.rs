@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A customer of the CRM. What is not known is left out.
+/// A customer of the CRM. Unknown fields are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     /// The primary key.
@@ -14,9 +14,8 @@ pub struct Customer {
     pub first_name: Option<String>,
     /// The surname, of a company's contact as well.
     pub last_name: String,
-    /// The company, where the customer is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub company: Option<Company>,
+    pub company: Option<CompanyDetails>,
     /// In mixed case, now and then with spaces around it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
@@ -28,9 +27,8 @@ pub struct Customer {
     pub birth_date: Option<String>,
     /// `dd.mm.yyyy`.
     pub registered: String,
-    /// The postal address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<Address>,
+    pub address: Option<PostalAddress>,
     /// `1 234,56`, grouped by spaces of several kinds or not at all.
     pub balance: String,
     /// As `balance`.
@@ -42,26 +40,24 @@ pub struct Customer {
     /// As `newsletter`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sms: Option<String>,
-    /// What the sales people call this kind of customer.
+    /// The name that the sales people have for this kind of customer.
     pub segment: String,
-    /// How the customer was won.
     pub channel: String,
-    /// Who looks after the customer.
+    /// The employee who looks after the customer.
     pub owner: String,
     /// Free text.
     pub note: String,
-    /// The latest orders; nobody but the CRM wants them.
-    pub recent_orders: Vec<Order>,
+    /// The latest orders, which only the CRM needs.
+    pub recent_orders: Vec<CustomerOrder>,
     /// RFC 3339, in UTC or in Polish summer time.
     pub updated_at: String,
-    /// Whether the customer was deleted.
+    /// True of a deleted customer.
     pub archived: bool,
 }
 
 /// A customer that is a company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Company {
-    /// Its name.
+pub struct CompanyDetails {
     pub name: String,
     /// Its tax number: ten digits, with or without dashes and `PL`.
     pub nip: String,
@@ -69,12 +65,10 @@ pub struct Company {
 
 /// A postal address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    /// Street and number.
+pub struct PostalAddress {
     pub street: String,
     /// `00-950`.
     pub postal_code: String,
-    /// The town.
     pub city: String,
     /// A code or a Polish name, in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,8 +77,7 @@ pub struct Address {
 
 /// An order of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// Its number.
+pub struct CustomerOrder {
     pub number: String,
     /// `dd.mm.yyyy`.
     pub date: String,

@@ -1,14 +1,15 @@
 //! Reproducible randomness: the same seed and stream roll the same numbers on every machine.
 
 /// A generator after SplitMix64; small, and good enough for names and amounts.
-pub(crate) struct Dice(u64);
+pub(crate) struct SeededDice(u64);
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-impl Dice {
-    /// Dice for one purpose of one customer; other streams do not move when one rolls more often.
-    pub(crate) fn new(seed: u64, position: u32, stream: u64) -> Dice {
-        Dice(scramble(
+impl SeededDice {
+    /// Dice for one purpose (`stream`) of one customer. Rolling more often in one stream does not
+    /// change the numbers of others.
+    pub(crate) fn new(seed: u64, position: u32, stream: u64) -> SeededDice {
+        SeededDice(scramble(
             scramble(seed ^ scramble(position.into())).wrapping_add(stream),
         ))
     }
@@ -29,7 +30,7 @@ impl Dice {
         self.below(rolls) == 0
     }
 
-    /// One of several.
+    /// Picks one of several values.
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }

@@ -1,5 +1,5 @@
-//! What must come of the CRM's customers, worked out in plain Rust: a second opinion that shares
-//! nothing with the mapping that it checks.
+//! The state that the shop must have, worked out from the CRM's customers in plain Rust: a second
+//! opinion that shares nothing with the mapping that it checks.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
-    customer::{Address, Customer},
-    fields::Fields,
+    customer::{Customer, PostalAddress},
+    flat_document::FlatDocument,
 };
 
-/// What the shop must hold after a sync, by the CRM's ids.
+/// The state that the shop must have after a sync, by the CRM's ids.
 #[derive(Debug, Clone, Default)]
 pub struct ExpectedState {
-    /// The customers it must have.
-    pub present: BTreeMap<String, Fields>,
-    /// The customers that must be dead letters, and the field at fault.
+    /// Customers that the shop must have.
+    pub present: BTreeMap<String, FlatDocument>,
+    /// Customers that must be dead letters, with the field at fault.
     pub dead: BTreeMap<String, &'static str>,
 }
 
-/// What the shop must hold of these customers.
+/// Works out the state that the shop must have after these customers were synced.
 ///
-/// An archived customer is not to be there and is no dead letter, even if it is hopeless: a delete
-/// needs nothing of the record but its key.
+/// An archived customer must be neither in the shop nor a dead letter, even if it is hopeless: a
+/// delete needs nothing of the record but its key.
 pub fn expected(customers: impl IntoIterator<Item = Customer>) -> ExpectedState {
     let mut expected = ExpectedState::default();
     for customer in customers.into_iter().filter(|customer| !customer.archived) {
@@ -67,7 +67,7 @@ struct ShopAddress<'a> {
 
 impl ShopCustomer<'_> {
     /// The fields, or the name of the one that cannot be converted.
-    fn of(customer: &Customer) -> Result<Fields, &'static str> {
+    fn of(customer: &Customer) -> Result<FlatDocument, &'static str> {
         let shop_customer = ShopCustomer {
             external_id: &customer.id,
             email: email(customer.email.as_deref()).ok_or("email")?,
@@ -95,12 +95,12 @@ impl ShopCustomer<'_> {
                 .unwrap_or(false),
         };
         to_raw_value(&shop_customer)
-            .map(|document| Fields::of(&document))
+            .map(|document| FlatDocument::of(&document))
             .map_err(|_| "")
     }
 }
 
-/// Nothing stays nothing; something must convert.
+/// Converts a value that is there; an absent one stays absent.
 fn optional<'a, A, B>(
     value: &'a Option<A>,
     convert: impl Fn(&'a A) -> Option<B>,
@@ -141,7 +141,7 @@ fn date(text: &(impl AsRef<str> + ?Sized)) -> Option<Date> {
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
-fn address(address: &Address) -> Option<ShopAddress<'_>> {
+fn address(address: &PostalAddress) -> Option<ShopAddress<'_>> {
     let country = match address
         .country
         .as_deref()
@@ -153,7 +153,7 @@ fn address(address: &Address) -> Option<ShopAddress<'_>> {
         "niemcy" => "DE",
         _ => return None,
     };
-    let Address {
+    let PostalAddress {
         street,
         postal_code,
         city,

@@ -1,16 +1,15 @@
-//! Faults to order: what a system does wrong, and when.
+//! Faults to order: the errors that a system makes, and when.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a system does wrong. The first fault that strikes decides about a request.
+/// The faults of a system. The first one that strikes decides about a request.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultPlan {
-    /// How many milliseconds every request waits before anything happens.
+    /// Milliseconds that every request waits before anything else happens.
     pub delay_ms: u64,
-    /// The faults, in the order they are looked at.
     pub faults: Vec<Fault>,
 }
 
@@ -18,59 +17,58 @@ pub struct FaultPlan {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What happens.
     pub act: FaultAction,
-    /// To which of the requests that it looks at.
+    /// The timing among the requests that it looks at.
     pub when: FaultTiming,
-    /// The method of the requests that it looks at; left out, all of them.
+    /// The method of the requests that it looks at; all requests where it is left out.
     #[serde(default)]
     pub method: Option<String>,
-    /// How many requests it has looked at; counting, not chance, decides which are struck.
+    /// Number of requests that it has looked at. Counting, not chance, decides which are struck.
     #[serde(skip)]
     seen: u64,
 }
 
-/// What happens to a request that is struck.
+/// The effect of a fault on a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultAction {
-    /// It has no effect and is answered with a status.
+    /// The request has no effect and is answered with a status.
     Answer {
-        /// The status, 503 for example.
+        /// The status, such as 503.
         status: u16,
         /// The `Retry-After` header: seconds or an HTTP date.
         #[serde(default)]
         retry_after: Option<String>,
     },
-    /// It has no effect, and the connection closes without an answer.
+    /// The request has no effect, and the connection closes without an answer.
     HangUp,
-    /// It has its effect, and the connection closes without an answer.
+    /// The request has its effect, and the connection closes without an answer.
     HangUpAfter,
-    /// The connection closes without an answer, and it has its effect after that.
+    /// The connection closes without an answer, and the request has its effect after that.
     EffectAfter {
-        /// How many milliseconds after that.
+        /// Milliseconds between the two.
         ms: u64,
     },
-    /// It has its effect, and the answer is 200 with a body that is not JSON.
+    /// The request has its effect, and the answer is 200 with a body that is not JSON.
     Garbage,
-    /// It has its effect, and the answer breaks off in its middle.
+    /// The request has its effect, and the answer breaks off in its middle.
     BreakOff,
-    /// It has its effect at once, and the answer comes late.
+    /// The request has its effect at once, and the answer comes late.
     Late {
-        /// How many milliseconds late.
+        /// Milliseconds by which the answer is late.
         ms: u64,
     },
 }
 
-/// Which requests are struck.
+/// The requests that a fault strikes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultTiming {
-    /// The next ones, this many.
+    /// The next requests, this many.
     Next(u64),
-    /// Every one of so many: the tenth, the twentieth and so on for 10.
+    /// One request in so many: the tenth, the twentieth and so on for 10.
     OneIn(u64),
-    /// All of them.
+    /// All requests.
     Always,
 }
 
@@ -125,7 +123,7 @@ impl FaultPlan {
         }
     }
 
-    /// What is to happen to the next request.
+    /// Decides about the next request: how long it waits, and the fault that strikes it.
     pub(crate) fn next(&mut self, method: &str) -> (Duration, Option<FaultAction>) {
         let struck = self
             .faults

@@ -1,4 +1,4 @@
-//! What every request passes before it reaches a system: credentials, then faults.
+//! The gate in front of a system: it checks credentials, and then makes faults.
 
 use std::{
     sync::{
@@ -25,7 +25,7 @@ use crate::{
 
 /// The gate of one system.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct RequestGate {
     header: HeaderName,
     credentials: String,
     challenge: &'static str,
@@ -35,15 +35,16 @@ pub(crate) struct Gate {
     most_in_flight: AtomicU64,
 }
 
-impl Gate {
-    /// Lets in who sends `credentials` in `header`; tells others so with `challenge`.
+impl RequestGate {
+    /// A gate that lets in requests with `credentials` in `header`, and answers others with
+    /// `challenge`.
     pub(crate) fn new(
         header: HeaderName,
         credentials: String,
         challenge: &'static str,
         faults: FaultPlan,
-    ) -> Gate {
-        Gate {
+    ) -> RequestGate {
+        RequestGate {
             header,
             credentials,
             challenge,
@@ -54,9 +55,10 @@ impl Gate {
         }
     }
 
-    /// Puts the gate before the routes of the API and adds `POST /_sandbox/faults`, which is, like
-    /// all of `/_sandbox`, for whoever runs the sandbox: without credentials and never at fault.
-    pub(crate) fn before(self: &Arc<Gate>, api: Router, sandbox: Router) -> Router {
+    /// Puts the gate in front of the routes of the API and adds `POST /_sandbox/faults`. All routes
+    /// below `/_sandbox` are for those who run the sandbox: they need no credentials and have no
+    /// faults.
+    pub(crate) fn before(self: &Arc<RequestGate>, api: Router, sandbox: Router) -> Router {
         let control = Router::new()
             .route("/_sandbox/faults", post(set_faults))
             .with_state(self.clone());
@@ -65,12 +67,13 @@ impl Gate {
             .merge(sandbox)
     }
 
-    /// Replaces the faults; their counting starts anew.
+    /// Replaces the faults. Their counts start anew.
     pub(crate) fn set_faults(&self, faults: FaultPlan) {
         *self.faults() = faults;
     }
 
-    /// How many requests were struck by a fault, and how many there were at a time at most.
+    /// Number of requests that faults struck, and of requests that were in flight at a time at
+    /// most.
     pub(crate) fn counted(&self) -> (u64, u64) {
         (self.struck.load(Relaxed), self.most_in_flight.load(Relaxed))
     }
@@ -87,13 +90,20 @@ impl Gate {
     }
 }
 
-async fn set_faults(State(gate): State<Arc<Gate>>, Json(faults): Json<FaultPlan>) -> StatusCode {
+async fn set_faults(
+    State(gate): State<Arc<RequestGate>>,
+    Json(faults): Json<FaultPlan>,
+) -> StatusCode {
     gate.set_faults(faults);
     StatusCode::NO_CONTENT
 }
 
-async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response<Body> {
-    let _in_flight = InFlight::enter(&gate);
+async fn pass(
+    State(gate): State<Arc<RequestGate>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let _in_flight = InFlightGuard::enter(&gate);
     if !gate.lets_in(&request) {
         return refusal(
             StatusCode::UNAUTHORIZED,
@@ -149,7 +159,7 @@ async fn strike(act: FaultAction, request: Request, next: Next) -> Response<Body
     }
 }
 
-/// Takes the request in, and carries it out when nobody waits for it any more.
+/// Answers nothing, and carries out the request after its client has given up waiting.
 async fn carry_out_after(delay: Duration, request: Request, next: Next) {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
@@ -161,7 +171,7 @@ async fn carry_out_after(delay: Duration, request: Request, next: Next) {
     });
 }
 
-/// An answer that says no, with one header where its value is not empty.
+/// A refusal, with one header where its value is not empty.
 fn refusal(status: StatusCode, name: HeaderName, value: &str) -> Response<Body> {
     let text = status.canonical_reason().unwrap_or("refused");
     let mut answer = Response::new(Body::from(format!(r#"{{"error":"{text}"}}"#)));
@@ -196,18 +206,19 @@ fn hang_up() -> Response<Body> {
     answer
 }
 
-/// Counts a request as in flight until dropped, also where the client goes away in the middle.
-struct InFlight<'a>(&'a Gate);
+/// Counts a request as in flight until it is dropped, also where the client goes away in the
+/// middle.
+struct InFlightGuard<'a>(&'a RequestGate);
 
-impl InFlight<'_> {
-    fn enter(gate: &Gate) -> InFlight<'_> {
+impl InFlightGuard<'_> {
+    fn enter(gate: &RequestGate) -> InFlightGuard<'_> {
         let now = gate.in_flight.fetch_add(1, Relaxed) + 1;
         gate.most_in_flight.fetch_max(now, Relaxed);
-        InFlight(gate)
+        InFlightGuard(gate)
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);
     }

@@ -1,29 +1,29 @@
-//! Customers out of nothing: the same seed, position and revision make the same customer, so none
-//! of them has to be kept.
+//! Makes up customers: the same seed, position and revision make the same customer, so that none of
+//! them has to be kept.
 
 use jiff::{Timestamp, tz::Offset};
 
 use crate::{
-    customer::{Address, Company, Customer, Order},
-    dice::Dice,
+    customer::{CompanyDetails, Customer, CustomerOrder, PostalAddress},
+    dice::SeededDice,
     messy,
     names::*,
 };
 
-/// What of a customer changes.
+/// The state of a customer that changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct CustomerState {
     /// Seconds since 1970.
     pub(crate) updated_at: i64,
-    /// How often the phone or the balance was changed.
+    /// Number of changes of the phone or the balance.
     pub(crate) revision: u32,
-    /// Whether the customer was deleted.
+    /// True of a deleted customer.
     pub(crate) archived: bool,
 }
 
-/// What makes a record hopeless: no mapping can mend it.
+/// The reason why no mapping can mend a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hopeless {
+enum HopelessCause {
     EmailMissing,
     DayImpossible,
     AmountUnknown,
@@ -34,26 +34,25 @@ pub fn customer_id(position: u32) -> String {
     format!("crm-{position:07}")
 }
 
-/// Whether the customer at a position is one of those that cannot cross: one in a hundred, whatever
-/// the seed.
+/// True where the customer at a position cannot cross: one in a hundred, whatever the seed.
 pub fn is_hopeless(position: u32) -> bool {
     hopeless(position).is_some()
 }
 
-fn hopeless(position: u32) -> Option<Hopeless> {
+fn hopeless(position: u32) -> Option<HopelessCause> {
     let kinds = [
-        Hopeless::EmailMissing,
-        Hopeless::DayImpossible,
-        Hopeless::AmountUnknown,
+        HopelessCause::EmailMissing,
+        HopelessCause::DayImpossible,
+        HopelessCause::AmountUnknown,
     ];
     (position % 100 == 41).then(|| kinds[(position / 100 % 3) as usize])
 }
 
-/// The state a customer is in before anybody changed it. Neighbours share their minute, and a few
-/// were archived long ago.
-pub(crate) fn first_entry(seed: u64, position: u32) -> Entry {
-    let minute = i64::from(position / 3) + Dice::new(seed, position, 1).below(30) as i64;
-    Entry {
+/// The state of a customer before any change. Neighbours share their minute, and a few were
+/// archived long ago.
+pub(crate) fn first_entry(seed: u64, position: u32) -> CustomerState {
+    let minute = i64::from(position / 3) + SeededDice::new(seed, position, 1).below(30) as i64;
+    CustomerState {
         updated_at: FIRST_UPDATE + 60 * minute,
         revision: 0,
         archived: position % 200 == 87,
@@ -63,10 +62,10 @@ pub(crate) fn first_entry(seed: u64, position: u32) -> Entry {
 /// 2025-01-01T00:00:00Z.
 pub(crate) const FIRST_UPDATE: i64 = 1_735_689_600;
 
-/// The customer at a position, in a state.
-pub(crate) fn customer(seed: u64, position: u32, entry: Entry) -> Customer {
-    let mut dice = Dice::new(seed, position, 2);
-    let name = Name::roll(&mut dice);
+/// The customer at a position, in a given state.
+pub(crate) fn customer(seed: u64, position: u32, entry: CustomerState) -> Customer {
+    let mut dice = SeededDice::new(seed, position, 2);
+    let name = PersonName::roll(&mut dice);
     let city = dice.pick(&CITIES);
     let is_company = dice.one_in(6);
     let hopeless = hopeless(position);
@@ -87,7 +86,7 @@ pub(crate) fn customer(seed: u64, position: u32, entry: Entry) -> Customer {
         sms: messy::flag(&mut dice),
         segment: dice.pick(&SEGMENTS).to_owned(),
         channel: dice.pick(&CHANNELS).to_owned(),
-        owner: Name::roll(&mut dice).whole(),
+        owner: PersonName::roll(&mut dice).whole(),
         note: dice.pick(&NOTES).to_owned(),
         recent_orders: (0..4).map(|_| order(&mut dice)).collect(),
         updated_at: time(entry.updated_at, position),
@@ -95,21 +94,21 @@ pub(crate) fn customer(seed: u64, position: u32, entry: Entry) -> Customer {
     }
 }
 
-struct Name {
+struct PersonName {
     first: &'static str,
     last: &'static str,
 }
 
-impl Name {
-    fn roll(dice: &mut Dice) -> Name {
+impl PersonName {
+    fn roll(dice: &mut SeededDice) -> PersonName {
         let (female, male) = dice.pick(&SURNAMES);
         if dice.one_in(2) {
-            Name {
+            PersonName {
                 first: dice.pick(&WOMEN),
                 last: female,
             }
         } else {
-            Name {
+            PersonName {
                 first: dice.pick(&MEN),
                 last: male,
             }
@@ -121,12 +120,12 @@ impl Name {
     }
 }
 
-/// The position makes the address unique; nothing else of it would.
+/// An e-mail address. It is unique by the position alone.
 fn email(
-    dice: &mut Dice,
+    dice: &mut SeededDice,
     position: u32,
-    name: &Name,
-    hopeless: Option<Hopeless>,
+    name: &PersonName,
+    hopeless: Option<HopelessCause>,
 ) -> Option<String> {
     let address = format!(
         "{}.{}.{position}@{}",
@@ -136,27 +135,27 @@ fn email(
     );
     let email = messy::email(dice, &address);
     match hopeless {
-        Some(Hopeless::EmailMissing) => (position / 300 % 2 == 1).then(String::new),
+        Some(HopelessCause::EmailMissing) => (position / 300 % 2 == 1).then(String::new),
         _ => Some(email),
     }
 }
 
 fn phone(seed: u64, position: u32, revision: u32, area: &str) -> Option<String> {
-    let mut dice = Dice::new(seed, position, 1000 + u64::from(revision));
+    let mut dice = SeededDice::new(seed, position, 1000 + u64::from(revision));
     // A customer who has just given a new number has one.
     let missing = revision == 0 && dice.one_in(12);
     (!missing).then(|| messy::phone(&mut dice, area))
 }
 
-fn registered(dice: &mut Dice, hopeless: Option<Hopeless>) -> String {
+fn registered(dice: &mut SeededDice, hopeless: Option<HopelessCause>) -> String {
     let day = day(dice, 2005, 2024);
     match hopeless {
-        Some(Hopeless::DayImpossible) => format!("31.02.{}", &day[6..]),
+        Some(HopelessCause::DayImpossible) => format!("31.02.{}", &day[6..]),
         _ => day,
     }
 }
 
-fn day(dice: &mut Dice, first_year: u64, last_year: u64) -> String {
+fn day(dice: &mut SeededDice, first_year: u64, last_year: u64) -> String {
     let (year, month, day) = (
         dice.between(first_year, last_year),
         dice.between(1, 12),
@@ -165,16 +164,16 @@ fn day(dice: &mut Dice, first_year: u64, last_year: u64) -> String {
     format!("{day:02}.{month:02}.{year}")
 }
 
-fn company(dice: &mut Dice, owner: &str) -> Company {
+fn company(dice: &mut SeededDice, owner: &str) -> CompanyDetails {
     let name = format!("{} {owner} {}", dice.pick(&TRADES), dice.pick(&LEGAL_FORMS));
-    Company {
+    CompanyDetails {
         name,
         nip: messy::nip(dice),
     }
 }
 
-fn address(dice: &mut Dice, (city, post, _): (&str, &str, &str)) -> Address {
-    Address {
+fn address(dice: &mut SeededDice, (city, post, _): (&str, &str, &str)) -> PostalAddress {
+    PostalAddress {
         street: format!(
             "{} {}/{}",
             dice.pick(&STREETS),
@@ -187,27 +186,27 @@ fn address(dice: &mut Dice, (city, post, _): (&str, &str, &str)) -> Address {
     }
 }
 
-fn balance(seed: u64, position: u32, revision: u32, hopeless: Option<Hopeless>) -> String {
-    let mut dice = Dice::new(seed, position, 2_000_000_000_000 + u64::from(revision));
+fn balance(seed: u64, position: u32, revision: u32, hopeless: Option<HopelessCause>) -> String {
+    let mut dice = SeededDice::new(seed, position, 2_000_000_000_000 + u64::from(revision));
     let cents = dice.pick(&[10_000, 1_000_000, 1_000_000_000]);
     let sign = if dice.one_in(10) { "-" } else { "" };
     match hopeless {
-        Some(Hopeless::AmountUnknown) => "brak danych".to_owned(),
+        Some(HopelessCause::AmountUnknown) => "brak danych".to_owned(),
         _ => format!("{sign}{}", messy::amount(&mut dice, cents)),
     }
 }
 
-fn order(dice: &mut Dice) -> Order {
+fn order(dice: &mut SeededDice) -> CustomerOrder {
     let number = format!("ZAM/{:06}", dice.below(1_000_000));
-    Order {
+    CustomerOrder {
         number,
         date: day(dice, 2023, 2024),
         total: messy::amount(dice, 1_000_000),
     }
 }
 
-/// Now and then a limit that a double cannot hold, so that a lost digit shows.
-fn credit_limit(dice: &mut Dice, position: u32, is_company: bool) -> Option<String> {
+/// A credit limit: now and then one that a double cannot hold, so that a lost digit shows.
+fn credit_limit(dice: &mut SeededDice, position: u32, is_company: bool) -> Option<String> {
     match position % 500 {
         77 => Some("9 007 199 254 740 993,10".to_owned()),
         _ => is_company.then(|| messy::amount(dice, 10_000_000)),

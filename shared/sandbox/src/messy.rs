@@ -1,11 +1,11 @@
 //! The forms in which people type e-mail addresses, phone numbers, amounts and consent.
 
-use crate::{dice::Dice, names::*};
+use crate::{dice::SeededDice, names::*};
 
 const SPACES: [&str; 4] = [" ", "\u{a0}", "\u{202f}", ""];
 
-/// The address in the case of somebody's liking, without diacritics.
-pub(crate) fn email(dice: &mut Dice, address: &str) -> String {
+/// The address without diacritics, in lower, upper or mixed case.
+pub(crate) fn email(dice: &mut SeededDice, address: &str) -> String {
     let address: String = address.chars().map(without_diacritics).collect();
     match dice.below(20) {
         0..8 => address.to_lowercase(),
@@ -24,8 +24,8 @@ fn without_diacritics(letter: char) -> char {
         .unwrap_or(letter)
 }
 
-/// A phone number that is valid, whatever it looks like; rarely none at all.
-pub(crate) fn phone(dice: &mut Dice, area: &str) -> String {
+/// A valid phone number in any of many formats; rarely none at all.
+pub(crate) fn phone(dice: &mut SeededDice, area: &str) -> String {
     let (a, b, c) = (
         dice.pick(&MOBILE) + dice.below(100),
         dice.below(1000),
@@ -50,7 +50,7 @@ pub(crate) fn phone(dice: &mut Dice, area: &str) -> String {
 const MOBILE: [u64; 4] = [500, 600, 700, 800];
 
 /// An amount under `limit` hundredths: `1 234,56`.
-pub(crate) fn amount(dice: &mut Dice, limit: u64) -> String {
+pub(crate) fn amount(dice: &mut SeededDice, limit: u64) -> String {
     let hundredths = dice.below(limit);
     let cents = if dice.one_in(3) {
         hundredths % 10 * 10
@@ -74,8 +74,8 @@ fn grouped(number: u64, space: &str) -> String {
     )
 }
 
-/// Yes, no or nothing.
-pub(crate) fn flag(dice: &mut Dice) -> Option<String> {
+/// Yes or no in one of many words, or nothing.
+pub(crate) fn flag(dice: &mut SeededDice) -> Option<String> {
     match dice.below(10) {
         0 => None,
         1..6 => Some(dice.pick(&YES).to_owned()),
@@ -83,8 +83,8 @@ pub(crate) fn flag(dice: &mut Dice) -> Option<String> {
     }
 }
 
-/// A Polish tax number; its last digit checks the others.
-pub(crate) fn nip(dice: &mut Dice) -> String {
+/// A Polish tax number, whose last digit checks the others.
+pub(crate) fn nip(dice: &mut SeededDice) -> String {
     let digits = loop {
         let body = dice.between(101_000_000, 998_999_999);
         if let Some(check) = nip_check(body) {

@@ -1,4 +1,4 @@
-//! The words that customers are made of.
+//! Words that customers are made of.
 
 pub(crate) const WOMEN: [&str; 24] = [
     "Agnieszka",
@@ -180,11 +180,11 @@ pub(crate) const NOTES: [&str; 6] = [
     "Zamawia kwartalnie, zwykle w pierwszym tygodniu; termin płatności 14 dni, bez opóźnień.",
 ];
 
-/// Ways of saying yes and no that the clerks of twenty years came up with.
+/// Words for yes and no that the clerks of twenty years wrote.
 pub(crate) const YES: [&str; 7] = ["tak", "Tak", "TAK", "T", "t", "1", "yes"];
 pub(crate) const NO: [&str; 7] = ["nie", "Nie", "NIE", "N", "n", "0", "no"];
 
-/// Ways of naming the country; the last ones are abroad.
+/// Names of the country; the last ones are of other countries.
 pub(crate) const COUNTRIES: [&str; 8] = [
     "PL", "PL", "PL", "pl", "Polska", "Polska", "POLSKA", "Niemcy",
 ];

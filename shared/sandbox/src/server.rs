@@ -14,8 +14,7 @@ use crate::Error;
 
 /// A running server.
 #[derive(Debug)]
-pub(crate) struct Server {
-    /// Where it listens.
+pub(crate) struct SandboxServer {
     pub(crate) address: SocketAddr,
     accepting: JoinHandle<()>,
 }
@@ -25,13 +24,13 @@ pub(crate) struct Server {
 #[error("hung up, as asked")]
 pub(crate) struct HangUp;
 
-impl Server {
+impl SandboxServer {
     /// Listens on the address; port 0 takes any free one.
-    pub(crate) async fn start(address: SocketAddr, router: Router) -> Result<Server, Error> {
+    pub(crate) async fn start(address: SocketAddr, router: Router) -> Result<SandboxServer, Error> {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server {
+        Ok(SandboxServer {
             address,
             accepting: tokio::spawn(accept(listener, router)),
         })
@@ -47,7 +46,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for SandboxServer {
     fn drop(&mut self) {
         self.accepting.abort();
     }

@@ -1,4 +1,4 @@
-//! Whether the shop holds what it must.
+//! Compares the shop with the state that it must have.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,11 +7,11 @@ use std::{
 
 use crate::{
     expected::ExpectedState,
-    fields::Fields,
+    flat_document::FlatDocument,
     shop::{KeptCustomer, ShopSnapshot},
 };
 
-/// One way in which the shop is not as it must be.
+/// A difference between the shop and the state that it must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CustomerDifference {
     /// A customer that must be there is not.
@@ -30,9 +30,9 @@ pub enum CustomerDifference {
     Doubled {
         /// The CRM's id.
         key: String,
-        /// How often it was created.
+        /// Number of its creations.
         created: u32,
-        /// How often it was deleted.
+        /// Number of its deletions.
         deleted: u32,
     },
     /// A field of a customer is not what it must be.
@@ -41,14 +41,15 @@ pub enum CustomerDifference {
         key: String,
         /// The field's path.
         field: String,
-        /// What must be there, as JSON; nothing where the field must not be there.
+        /// The value that must be there, as JSON; none where the field must be absent.
         expected: Option<String>,
-        /// What is there.
+        /// The value that is there.
         found: Option<String>,
     },
 }
 
-/// Compares what must be there with what is. All differences come at once, by key.
+/// Compares the state that the shop must have with the state that it has. All differences come at
+/// once, by key.
 pub fn verify(
     expected: &ExpectedState,
     snapshot: &ShopSnapshot,
@@ -92,7 +93,7 @@ fn doubled(snapshot: &ShopSnapshot) -> Vec<CustomerDifference> {
 
 fn compare(
     key: &str,
-    expected: Option<&Fields>,
+    expected: Option<&FlatDocument>,
     found: &[&KeptCustomer],
 ) -> Vec<CustomerDifference> {
     match (expected, found) {
@@ -113,8 +114,8 @@ fn compare(
     }
 }
 
-fn wrong(key: &str, expected: &Fields, kept: &KeptCustomer) -> Vec<CustomerDifference> {
-    let found = Fields::of(&kept.customer);
+fn wrong(key: &str, expected: &FlatDocument, kept: &KeptCustomer) -> Vec<CustomerDifference> {
+    let found = FlatDocument::of(&kept.customer);
     let names: BTreeSet<&String> = expected.0.keys().chain(found.0.keys()).collect();
     names
         .into_iter()

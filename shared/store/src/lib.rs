@@ -12,6 +12,7 @@
 //! | `ledger` | [`Ledger`] | the record at the destination of each key, and the claim on it |
 //! | `changes` | [`Changes`] | the changes of a key that have not settled, where every change is applied |
 //! | `parked` | [`ParkedRecords`] | the records that wait for earlier changes of their key |
+//! | `parts` | [`SplitRecords`] | the number of parts of each record that a mapping may split |
 //! | `dead_letters` | [`DeadLetters`] | the records that could not be settled, with the reason |
 //! | `replays` | [`Replays`] | the dead letters that are on their way back to a stage |
 //! | `grants` | [`Grants`] | the tokens of systems, encrypted |
@@ -38,6 +39,7 @@ pub mod ledger;
 mod outages;
 mod outcome_counts;
 mod parked;
+mod parts;
 pub mod postgres;
 mod rate_slots;
 mod replays;
@@ -65,6 +67,7 @@ pub use ledger::{
 pub use outages::{Outage, Outages};
 pub use outcome_counts::OutcomeCounts;
 pub use parked::{ParkedClaim, ParkedRecords};
+pub use parts::{KnownShape, RecordShape, ShapeChange, SplitRecords, part_key};
 pub use rate_slots::{RateSlots, ReservedSlots, SlotPace};
 pub use replays::{Replay, Replays};
 pub use runs::{PageProgress, Run, RunRequest, RunState, RunSummary, Runs};
@@ -84,6 +87,7 @@ pub trait Store:
     + Ledger
     + Changes
     + ParkedRecords
+    + SplitRecords
     + DeadLetters
     + Replays
     + Grants
@@ -103,6 +107,7 @@ impl<S> Store for S where
         + Ledger
         + Changes
         + ParkedRecords
+        + SplitRecords
         + DeadLetters
         + Replays
         + Grants

@@ -9,16 +9,16 @@ use jaq_core::{
 };
 use jaq_std::ValT as _;
 
-use super::{Data, str_of};
-use crate::{Value, budget::Evaluation};
+use super::{BoundedData, str_of};
+use crate::{Value, budget::EvaluationContext};
 
-/// What is said of a number of repetitions that is none.
+/// The message of a number of repetitions that is invalid.
 pub(super) const NO_TIMES: &str = "expected a number of repetitions";
 
-/// What an object of two fields counts for.
+/// Steps for an object of two fields.
 const STEPS_OF_AN_ENTRY: usize = 5;
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("to_entries", v(0), |cv| box_once(to_entries(cv)))),
         run(("from_entries", v(0), |cv| box_once(from_entries(cv)))),
@@ -51,7 +51,7 @@ fn key(name: &str) -> Value {
     name.to_owned().into()
 }
 
-fn to_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
+fn to_entries<'a>((context, value): Cv<'a, BoundedData>) -> ValX<'a, Value> {
     let evaluation = *context.data();
     let entries = value.key_values().map(|entry| {
         evaluation.or_halt(evaluation.budget.take(STEPS_OF_AN_ENTRY))?;
@@ -65,7 +65,7 @@ fn to_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
     entries.collect()
 }
 
-fn from_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
+fn from_entries<'a>((context, value): Cv<'a, BoundedData>) -> ValX<'a, Value> {
     let evaluation = *context.data();
     let fields = value.values().map(|entry| {
         evaluation.or_halt(evaluation.budget.take(2))?;
@@ -88,7 +88,7 @@ fn from_entries<'a>((context, value): Cv<'a, Data>) -> ValX<'a, Value> {
     Ok(Value::obj(fields.collect::<ValX<'a, _, Value>>()?))
 }
 
-/// What is said of what is no entry.
+/// The message of a value that is no entry.
 pub(super) const NO_ENTRY: &str =
     "expected entries: objects with a key, which is text, and a value";
 
@@ -99,7 +99,7 @@ fn depth_of<'a>(depth: &Value) -> ValX<'a, f64, Value> {
     }
 }
 
-fn flatten<'a>((context, value): Cv<'a, Data>, depth: f64) -> ValX<'a, Value> {
+fn flatten<'a>((context, value): Cv<'a, BoundedData>, depth: f64) -> ValX<'a, Value> {
     let evaluation = *context.data();
     evaluation.or_halt(evaluation.budget.weigh(&value))?;
     let mut items = Vec::new();
@@ -121,20 +121,20 @@ fn flatten_into(items: &mut Vec<Value>, value: Value, depth: f64) {
     }
 }
 
-/// All ways to take one item of each array.
-fn combinations<'a>(cv: &Cv<'a, Data>) -> ValXs<'a, Value> {
+/// All combinations of one item of each array.
+fn combinations<'a>(cv: &Cv<'a, BoundedData>) -> ValXs<'a, Value> {
     let choices = match &cv.1 {
         Value::Arr(arrays) => arrays.iter().cloned().map(choices).collect(),
         other => Err(Error::typ(other.clone(), "array").into()),
     };
     match choices {
-        Ok(choices) => Box::new(Combinations::new(*cv.0.data(), choices)),
+        Ok(choices) => Box::new(ArrayCombinations::new(*cv.0.data(), choices)),
         Err(error) => box_once(Err(error)),
     }
 }
 
-/// All ways to take so many items of an array.
-fn repeated<'a>(cv: &Cv<'a, Data>, times: &Value) -> ValXs<'a, Value> {
+/// All combinations of `times` items of an array.
+fn repeated<'a>(cv: &Cv<'a, BoundedData>, times: &Value) -> ValXs<'a, Value> {
     let evaluation = *cv.0.data();
     let choices = || {
         let times = times
@@ -151,7 +151,7 @@ fn repeated<'a>(cv: &Cv<'a, Data>, times: &Value) -> ValXs<'a, Value> {
         Ok(vec![choices; times as usize])
     };
     match choices() {
-        Ok(choices) => Box::new(Combinations::new(evaluation, choices)),
+        Ok(choices) => Box::new(ArrayCombinations::new(evaluation, choices)),
         Err(error) => box_once(Err(error)),
     }
 }
@@ -160,27 +160,30 @@ fn choices<'a>(value: Value) -> ValX<'a, List<[Value]>, Value> {
     Ok(value.values().collect::<Result<Vec<_>, _>>()?.into())
 }
 
-/// Combinations, one by one: the last place goes through its choices first.
-struct Combinations<'e> {
-    evaluation: Evaluation<'e>,
+/// Combinations, one by one. The last place changes first.
+struct ArrayCombinations<'e> {
+    evaluation: EvaluationContext<'e>,
     choices: Vec<List<[Value]>>,
     places: Option<Vec<usize>>,
 }
 
-impl<'e> Combinations<'e> {
-    fn new(evaluation: Evaluation<'e>, choices: Vec<List<[Value]>>) -> Combinations<'e> {
+impl<'e> ArrayCombinations<'e> {
+    fn new(
+        evaluation: EvaluationContext<'e>,
+        choices: Vec<List<[Value]>>,
+    ) -> ArrayCombinations<'e> {
         let places = choices
             .iter()
             .all(|choices| !choices.is_empty())
             .then(|| vec![0; choices.len()]);
-        Combinations {
+        ArrayCombinations {
             evaluation,
             choices,
             places,
         }
     }
 
-    /// Whether there are further places.
+    /// Moves on to the next combination. False where there is none.
     fn advance(choices: &[List<[Value]>], places: &mut [usize]) -> bool {
         for (choices, place) in choices.iter().zip(places).rev() {
             *place += 1;
@@ -193,7 +196,7 @@ impl<'e> Combinations<'e> {
     }
 }
 
-impl<'e> Iterator for Combinations<'e> {
+impl<'e> Iterator for ArrayCombinations<'e> {
     type Item = ValX<'e, Value>;
 
     fn next(&mut self) -> Option<ValX<'e, Value>> {
@@ -205,17 +208,17 @@ impl<'e> Iterator for Combinations<'e> {
             .zip(&*places)
             .map(|(choices, place)| choices[*place].clone());
         let combination = self.evaluation.or_halt(steps).map(|()| chosen.collect());
-        if combination.is_err() || !Combinations::advance(&self.choices, places) {
+        if combination.is_err() || !ArrayCombinations::advance(&self.choices, places) {
             self.places = None;
         }
         Some(combination)
     }
 }
 
-/// A value in which all that is below it is updated, the innermost first: an item becomes all outputs of the
-/// update, a field its first.
+/// A value in which everything below it was updated, the innermost values first: an item becomes
+/// all outputs of the update, a field its first output.
 fn walked_below<'a>(
-    evaluation: Evaluation<'_>,
+    evaluation: EvaluationContext<'_>,
     value: Value,
     update: &dyn Fn(Value) -> ValXs<'a, Value>,
 ) -> ValX<'a, Value> {

@@ -15,22 +15,22 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 
-use super::{Data, number::exact_number, str_of};
+use super::{BoundedData, number::exact_number, str_of};
 use crate::{Value, decimal::shortest};
 
-/// What is said of a time that no calendar has.
+/// The message of a time outside the calendar.
 pub(crate) const NO_TIME: &str = "expected a time in seconds since 1970, in the years 1 to 9999";
-/// What jq says of what is no broken-down time.
+/// jq's message of a value that is no broken-down time.
 const NO_PARTS: &str = "mktime requires parsed datetime inputs";
-/// What is said of a text that is not in a format.
+/// The message of a text that is not in a format.
 pub(super) const NOT_IN: &str = "expected a whole date in the format ";
-/// What is said of a format that no time can be written in.
+/// The message of a format in which no time can be written.
 pub(super) const NO_FORMAT: &str = "expected a format of strftime and not ";
 
-/// How long a format may be, in bytes: each of its directives may write a hundred times as much.
-const LONGEST_FORMAT: usize = 4096;
+/// Size of the longest format, in bytes: each of its directives may write a hundred times as much.
+const MAX_FORMAT_BYTES: usize = 4096;
 
-pub(super) fn natives() -> [Fun<Data>; 4] {
+pub(super) fn natives() -> [Fun<BoundedData>; 4] {
     [
         run(("gmtime", v(0), |cv| bome(broken_down(&cv.1)))),
         run(("mktime", v(0), |cv| bome(to_seconds(&cv.1)))),
@@ -64,7 +64,7 @@ fn broken_down(seconds: &Value) -> ValR<Value> {
         .collect())
 }
 
-/// The time in UTC so many seconds after the beginning of 1970.
+/// The time in UTC of a number of seconds since the beginning of 1970.
 fn civil(seconds: &BigDecimal) -> Result<DateTime, Error<Value>> {
     let instant = seconds
         .to_i64()
@@ -87,7 +87,7 @@ fn parts(time: DateTime) -> [i64; 8] {
     ]
 }
 
-/// The time of its parts: year, month and day at least.
+/// The time of broken-down parts: year, month and day at least.
 fn civil_of(parts: &Value, refusal: &str) -> Result<DateTime, Error<Value>> {
     let refused = || Error::str(refusal);
     let Value::Arr(parts) = parts else {
@@ -139,9 +139,9 @@ fn formatted(time: &Value, format: &Value) -> ValR<Value> {
         return Err(Error::str("strftime/1 requires a string format"));
     };
     let format = str_of(format)?;
-    if format.len() > LONGEST_FORMAT {
+    if format.len() > MAX_FORMAT_BYTES {
         return Err(Error::str(format!(
-            "{NO_FORMAT}one that is longer than {LONGEST_FORMAT} bytes"
+            "{NO_FORMAT}one that is longer than {MAX_FORMAT_BYTES} bytes"
         )));
     }
     let zoned = time
@@ -193,7 +193,7 @@ fn with_directives(format: &str, other: impl Fn(&str) -> Option<&'static str>) -
     written + rest
 }
 
-/// What jq writes in the locale "C".
+/// The directive that writes what jq writes in the locale "C".
 fn jqs(letter: &str) -> Option<&'static str> {
     Some(match letter {
         "c" => "%a %b %e %H:%M:%S %Y",
@@ -222,7 +222,7 @@ mod tests {
     };
 
     #[test]
-    fn times_are_formatted_and_reckoned_as_in_jq() {
+    fn times_are_formatted_and_calculated_as_in_jq() {
         let cases = [
             (r#"1795521600 | strftime("%Y-%m-%d")"#, r#""2026-11-24""#),
             ("1795521600 | gmtime | mktime", "1795521600"),

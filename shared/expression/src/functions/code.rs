@@ -10,7 +10,7 @@ use jaq_core::{
 };
 
 use super::{
-    Added, Data, Subject,
+    AddedFunction, BoundedData, FunctionSubject,
     number::exact_number,
     phone::{NO_PHONE, NO_REGION, is_region, phone},
     string,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{Value, decimal::shortest};
 
-pub(super) const SUBJECT: Subject = Subject {
+pub(super) const SUBJECT: FunctionSubject = FunctionSubject {
     title: "Codes",
     functions: &FUNCTIONS,
     natives,
@@ -34,34 +34,34 @@ pub(super) const SUBJECT: Subject = Subject {
     check,
 };
 
-const FUNCTIONS: [Added; 5] = [
-    Added {
+const FUNCTIONS: [AddedFunction; 5] = [
+    AddedFunction {
         name: "country",
         description: "The two letters of ISO 3166-1 for a country: its name in Polish, English or German, with or \
                       without diacritics, its two letters or its three.",
         example: r#"["Niemcy", "Deutschland", "germany", "DEU", "de"] | map(country) | unique"#,
         gives: r#"["DE"]"#,
     },
-    Added {
+    AddedFunction {
         name: "currency",
         description: "The code of ISO 4217 that a text is, in capitals. Codes that were replaced are known too.",
         example: r#"" pln" | currency"#,
         gives: r#""PLN""#,
     },
-    Added {
+    AddedFunction {
         name: "minor_units($currency)",
         description: "An amount of money in the smallest unit of its currency (ISO 4217). An amount with parts of \
                       that is an error: round it first.",
         example: r#"[12.5 | minor_units("PLN", "BHD")]"#,
         gives: "[1250,12500]",
     },
-    Added {
+    AddedFunction {
         name: "from_minor_units($currency)",
         description: "The way back: an amount from the number of the smallest units of its currency.",
         example: r#"[1250 | from_minor_units("PLN", "JPY")]"#,
         gives: "[12.5,1250]",
     },
-    Added {
+    AddedFunction {
         name: "phone($region)",
         description: "A phone number in E.164. The region (two letters) is for numbers without a country's code. \
                       Its length has to be one that mobile or fixed-line numbers of the country have.",
@@ -79,7 +79,7 @@ const NO_WHOLE: &str = "expected a whole number of the currency's smallest units
 /// The names and codes of each country, and where they are from.
 const COUNTRIES: &str = include_str!("countries.tsv");
 
-fn natives() -> Vec<Fun<Data>> {
+fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("country", v(0), |cv| bome(country(&cv.1)))),
         run(("currency", v(0), |cv| {

@@ -1,18 +1,19 @@
-//! What is otherwise here than jq's documentation says: all of it, each chosen.
+//! The differences from jq's documentation: all of them, each one chosen.
 
 /// A difference from jq.
 pub struct JqDifference {
-    /// What is otherwise, and why.
+    /// The difference, and the reason for it.
     pub description: &'static str,
     /// An expression that shows it.
     pub example: &'static str,
-    /// What the expression gives here, or the error that it is.
+    /// The output of the expression here, or its error.
     pub here: Result<&'static str, &'static str>,
-    /// What it gives in jq.
+    /// The output of the expression in jq.
     pub in_jq: &'static str,
 }
 
-/// All differences from jq, beside what is not there ([`NOT_HERE`]) and what there is more.
+/// All differences from jq, beside what is left out ([`LEFT_OUT_OF_JQ`]) and what is added
+/// ([`MORE_THAN_JQ`]).
 pub const DIFFERENCES: &[JqDifference] = &[
     JqDifference {
         description: "Calculations are exact, not with floats.",
@@ -264,8 +265,8 @@ pub const DIFFERENCES: &[JqDifference] = &[
     },
 ];
 
-/// What jq has and flows do not, since a mapping is a function of its record alone.
-pub const NOT_HERE: [&str; 22] = [
+/// Functions and forms of jq that flows lack, since a mapping is a function of its record alone.
+pub const LEFT_OUT_OF_JQ: &[&str] = &[
     "env",
     "$ENV",
     "$__prog_args",
@@ -290,8 +291,9 @@ pub const NOT_HERE: [&str; 22] = [
     "get_jq_origin",
 ];
 
-/// What there is more: of other versions of jq, and of jaq, which runs expressions here.
-pub const MORE: [&str; 14] = [
+/// Functions and forms that jq's documentation lacks: of other versions of jq, and of jaq, which
+/// runs expressions here.
+pub const MORE_THAN_JQ: &[&str] = &[
     "toarray",
     "leaf_paths",
     "date",

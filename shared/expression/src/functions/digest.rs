@@ -2,9 +2,9 @@
 
 use jaq_core::native::{Fun, bome, run, v};
 
-use super::{Added, Data, Subject, no_check, string};
+use super::{AddedFunction, BoundedData, FunctionSubject, no_check, string};
 
-pub(super) const SUBJECT: Subject = Subject {
+pub(super) const SUBJECT: FunctionSubject = FunctionSubject {
     title: "Digests",
     functions: &FUNCTIONS,
     natives,
@@ -13,20 +13,20 @@ pub(super) const SUBJECT: Subject = Subject {
     check: no_check,
 };
 
-const FUNCTIONS: [Added; 3] = [
-    Added {
+const FUNCTIONS: [AddedFunction; 3] = [
+    AddedFunction {
         name: "sha256",
         description: "The SHA-256 of a text's UTF-8, in hexadecimal (FIPS 180-4).",
         example: r#""żółw" | sha256"#,
         gives: r#""f36b811094f4408ff06897bb585bbd814e42bb0463782c8b0b4d28d9ca8e2591""#,
     },
-    Added {
+    AddedFunction {
         name: "sha1",
         description: "The SHA-1 of a text's UTF-8, in hexadecimal. No protection against forgery: for systems that ask for it.",
         example: r#""abc" | sha1"#,
         gives: r#""a9993e364706816aba3e25717850c26c9cd0d89d""#,
     },
-    Added {
+    AddedFunction {
         name: "md5",
         description: "The MD5 of a text's UTF-8, in hexadecimal (RFC 1321). No protection against forgery: for systems that ask for it.",
         example: r#""abc" | md5"#,
@@ -34,7 +34,7 @@ const FUNCTIONS: [Added; 3] = [
     },
 ];
 
-fn natives() -> Vec<Fun<Data>> {
+fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("sha256", v(0), |cv| {
             bome(string(&cv.1).map(|text| sha256(&text).into()))

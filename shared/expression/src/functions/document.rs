@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Added, DIFFERENCES, JqDifference, MORE, NOT_HERE, SUBJECTS};
+use super::{AddedFunction, DIFFERENCES, JqDifference, LEFT_OUT_OF_JQ, MORE_THAN_JQ, SUBJECTS};
 
 const INTRODUCTION: &str = "\
 # Functions
@@ -67,8 +67,8 @@ pub fn document() -> String {
     document
 }
 
-fn entry(document: &mut String, added: &Added) {
-    let Added {
+fn entry(document: &mut String, added: &AddedFunction) {
+    let AddedFunction {
         name,
         description,
         example,
@@ -83,17 +83,22 @@ fn entry(document: &mut String, added: &Added) {
 }
 
 fn not_here(document: &mut String) {
-    let names = NOT_HERE.map(|name| format!("`{name}`")).join(", ");
+    let names = quoted(LEFT_OUT_OF_JQ);
     let text = format!(
         "- A mapping is a function of its record alone, so there is no {names}, nor what jq names with an underscore at the beginning."
     );
-    let more = MORE.map(|name| format!("`{name}`")).join(", ");
+    let more = quoted(MORE_THAN_JQ);
     let more =
         format!("- Beside the functions of this page, these are more than jq documents: {more}.");
     for item in [text, more] {
         document.push_str(&wrapped(&item).replace('\n', "\n  "));
         document.push('\n');
     }
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 fn different(document: &mut String, difference: &JqDifference) {

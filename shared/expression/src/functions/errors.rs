@@ -1,12 +1,12 @@
-//! What jq's functions say when they do not convert: in jq's words, as those who catch errors know them. They hold
-//! values of the record, of which only the types are shown to others.
+//! The errors of jq's functions that do not convert, in jq's words, which those who catch errors
+//! know. They hold values of the record, of which only the types are shown to others.
 
 use jaq_core::Error;
 
 use super::paths::described;
 use crate::Value;
 
-/// jq's words with `{}` for each value, and what is shown of them.
+/// jq's words with `{}` for each value, and the words that are shown instead.
 pub(crate) const FORMS: &[(&str, &str)] = &[
     (
         "{} cannot be parsed as a number",
@@ -68,7 +68,7 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
     ),
     (
         "{} number required",
-        "cannot reckon with {}: expected a number",
+        "cannot calculate with {}: expected a number",
     ),
     (
         "implode input must be an array",

@@ -1,4 +1,4 @@
-//! The mathematical functions of C that jq has. They reckon in floats; what comes of them is a whole number where
+//! The mathematical functions of C that jq has. They calculate in floats; what comes of them is a whole number where
 //! it is one.
 
 use jaq_core::{
@@ -7,7 +7,7 @@ use jaq_core::{
 };
 use jaq_std::ValT as _;
 
-use super::{Data, errors};
+use super::{BoundedData, errors};
 use crate::Value;
 
 /// The largest order of a Bessel function, and what is said of a larger one.
@@ -18,7 +18,7 @@ pub(super) const NO_ORDER: &str = "expected an order from -1000 to 1000";
 const LARGEST_WHOLE: f64 = (1_u64 << 53) as f64;
 
 /// The functions that are here, and not as jaq has them.
-pub(super) const NAMES: [&str; 57] = [
+pub(super) const NAMES: &[&str] = &[
     "acos",
     "acosh",
     "asin",
@@ -105,7 +105,7 @@ macro_rules! of_two {
     };
 }
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     let mut natives = Vec::new();
     natives.extend(of_input! {
         "acos": libm::acos, "acosh": libm::acosh, "asin": libm::asin, "asinh": libm::asinh, "atan": libm::atan,
@@ -140,7 +140,7 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
 }
 
 /// A Bessel function, whose order is how many rounds it goes.
-fn bessel(mut cv: Cv<'_, Data>, function: fn(i32, f64) -> f64) -> ValR<Value> {
+fn bessel(mut cv: Cv<'_, BoundedData>, function: fn(i32, f64) -> f64) -> ValR<Value> {
     let (x, order) = (cv.0.pop_var(), cv.0.pop_var());
     let order = float(&order)?;
     if order.abs() > LARGEST_ORDER {
@@ -215,12 +215,12 @@ mod tests {
         }
         assert_eq!(
             refusal(r#""4" + "2" | sqrt"#),
-            "cannot reckon with text: expected a number"
+            "cannot calculate with text: expected a number"
         );
         assert_eq!(refusal("jn(1e9; 1)"), super::NO_ORDER);
         assert_eq!(
             refusal("pow([]; 2)"),
-            "cannot reckon with array: expected a number"
+            "cannot calculate with array: expected a number"
         );
     }
 }

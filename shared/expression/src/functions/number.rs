@@ -7,14 +7,14 @@ use jaq_core::{
 };
 use jaq_json::Num;
 
-use super::{Added, Data, Subject, errors, no_check, str_of, string};
+use super::{AddedFunction, BoundedData, FunctionSubject, errors, no_check, str_of, string};
 use crate::{
     Value,
     decimal::{NO_DECIMAL, decimal as exact, shortest},
     read,
 };
 
-pub(super) const SUBJECT: Subject = Subject {
+pub(super) const SUBJECT: FunctionSubject = FunctionSubject {
     title: "Numbers",
     functions: &FUNCTIONS,
     natives,
@@ -23,14 +23,14 @@ pub(super) const SUBJECT: Subject = Subject {
     check: no_check,
 };
 
-const FUNCTIONS: [Added; 5] = [
-    Added {
+const FUNCTIONS: [AddedFunction; 5] = [
+    AddedFunction {
         name: "tonumber",
         description: "The number that a text is, by JSON's rules and digit for digit; numbers pass.",
         example: r#""9007199254740993" | tonumber"#,
         gives: "9007199254740993",
     },
-    Added {
+    AddedFunction {
         name: "decimal",
         description: "The number that a text is as people write it: groups of three set apart by spaces (any \
                       kind), points or commas, and the last point or comma for the decimals. A text with one \
@@ -38,19 +38,19 @@ const FUNCTIONS: [Added; 5] = [
         example: r#""1 234,50" | decimal"#,
         gives: "1234.50",
     },
-    Added {
+    AddedFunction {
         name: "round($places)",
         description: "A number rounded to so many decimal places, halves away from zero, and written with all of them.",
         example: "2.675 | round(2)",
         gives: "2.68",
     },
-    Added {
+    AddedFunction {
         name: "round_half_even($places)",
         description: "The same, but halves go to the even neighbour, as banks round.",
         example: "2.665 | round_half_even(2)",
         gives: "2.66",
     },
-    Added {
+    AddedFunction {
         name: "format_decimal($places; $decimal_mark; $group_mark)",
         description: "A number as people write it: rounded as `round` does, with a mark before the decimals and \
                       one between groups of three digits, which may be empty.",
@@ -64,10 +64,10 @@ const NO_AMOUNT: &str = "expected an amount, such as 1 234,50";
 const NO_PLACES: &str = "expected a number of decimal places from 0 to 100";
 const NO_MARK: &str = "expected a short mark that is no digit";
 
-/// How long the marks of a number may be together, in bytes: one stands between each three digits.
-const LONGEST_MARKS: usize = 64;
+/// Size of the marks of a number together, in bytes: one stands between each three digits.
+const MAX_MARK_BYTES: usize = 64;
 
-fn natives() -> Vec<Fun<Data>> {
+fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("tonumber", v(0), |cv| bome(number(cv.1)))),
         run(("decimal", v(0), |cv| bome(decimal(cv.1)))),
@@ -84,8 +84,8 @@ fn natives() -> Vec<Fun<Data>> {
     ]
 }
 
-/// jq's own rounding to integers, which jaq does by way of floats.
-pub(super) fn rounding() -> [Fun<Data>; 6] {
+/// jq's functions that round to integers. jaq's own go through floats, which lose digits.
+pub(super) fn rounding() -> [Fun<BoundedData>; 6] {
     [
         run(("trunc", v(0), |cv| bome(integer(cv.1, RoundingMode::Down)))),
         run(("rint", v(0), |cv| {
@@ -104,7 +104,7 @@ pub(super) fn rounding() -> [Fun<Data>; 6] {
     ]
 }
 
-/// The number that a value is, or that its text is.
+/// The number of a value that is a number or the text of one.
 pub(super) fn number(value: Value) -> ValR<Value> {
     if let Value::Num(_) = value {
         return Ok(value);
@@ -119,7 +119,7 @@ pub(super) fn number(value: Value) -> ValR<Value> {
     }
 }
 
-/// The number that a value is, with all its digits.
+/// The number of a value, with all its digits.
 pub(super) fn exact_number(value: &Value) -> Result<BigDecimal, Error<Value>> {
     match value {
         Value::Num(number) => exact(number),
@@ -147,7 +147,7 @@ fn rounded(value: &Value, places: &Value, mode: RoundingMode) -> ValR<Value> {
 fn formatted(value: &Value, places: &Value, mark: &Value, group: &Value) -> ValR<Value> {
     let (mark, group) = (string(mark)?, string(group)?);
     if mark.is_empty()
-        || mark.len() + group.len() > LONGEST_MARKS
+        || mark.len() + group.len() > MAX_MARK_BYTES
         || format!("{mark}{group}").contains(|c: char| c.is_numeric())
     {
         return Err(Error::str(NO_MARK));
@@ -170,7 +170,7 @@ fn decimal_places(places: &Value) -> Result<i64, Error<Value>> {
     }
 }
 
-/// Digits with a mark between their groups of three.
+/// Puts a mark between the groups of three digits.
 fn grouped(digits: &str, mark: &str) -> String {
     let before_mark = |place: usize| place > 0 && (digits.len() - place).is_multiple_of(3);
     let marked = digits.chars().enumerate().map(|(place, digit)| {
@@ -192,7 +192,7 @@ fn decimal(value: Value) -> ValR<Value> {
     read(plain.as_bytes()).map_err(|_| Error::str(NO_DECIMAL))
 }
 
-/// The digits of an amount as JSON writes them, or nothing where it is none.
+/// The digits of an amount as JSON writes them; none where the text is no amount.
 fn plain_decimal(text: &str) -> Option<String> {
     let text: String = text
         .trim()
@@ -214,7 +214,8 @@ fn plain_decimal(text: &str) -> Option<String> {
     }
 }
 
-/// The last point or comma sets off the decimals, unless it comes several times: then it groups.
+/// Splits an amount at its decimal separator: the last point or comma, unless that occurs several
+/// times, and so groups digits.
 fn split_decimals(text: &str) -> (&str, Option<&str>) {
     match text.rfind(['.', ',']) {
         Some(place) if text.matches(&text[place..=place]).count() == 1 => {
@@ -224,7 +225,8 @@ fn split_decimals(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whole digits without the one kind of separator between their groups of three.
+/// The digits of a whole number, without the separator between their groups of three; they may have
+/// one kind of separator.
 fn ungrouped(text: &str) -> Option<String> {
     let Some(separator) = text.chars().find(|c| !c.is_ascii_digit()) else {
         return (!text.is_empty()).then(|| text.to_owned());

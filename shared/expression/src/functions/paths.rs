@@ -1,8 +1,8 @@
 //! Looking up, setting and deleting by paths, as jq does.
 //!
-//! jaq looks up a number in an object, updates nothing below a field that is absent, and deletes from an
-//! array while it goes along it. These functions stand in place of its own, and behind `.[0]`, `.[2:4]`,
-//! `=`, `|=` and the like (`forms.rs`). What they raise is worded as jq words it.
+//! jaq looks up a number in an object, updates nothing below a field that is absent, and deletes
+//! from an array while it goes along it. These functions replace its own, and stand behind `.[0]`,
+//! `.[2:4]`, `=`, `|=` and the like (the module `forms`). Their errors are worded as jq words them.
 
 mod delete;
 mod error;
@@ -24,7 +24,7 @@ use jaq_core::{
 pub(crate) use self::error::{described, described_as, kind};
 use crate::{
     Value,
-    budget::{Bound, Data, Evaluation},
+    budget::{BoundedData, EvaluationBound, EvaluationContext},
     syntax,
     value::MAX_DEPTH,
     wording::{IN_JQS_WORDS, in_jqs_words},
@@ -44,16 +44,16 @@ pub(crate) const MODIFY: &str = "modify!";
 pub(crate) const ASSIGN: &str = "assign!";
 /// The last output of a round, or null.
 pub(crate) const LAST: &str = "last or null!";
-/// `null`, which jaq reckons out.
+/// `null`, as a function: jaq calculates the constant in advance.
 pub(crate) const NULL: &str = "null!";
-/// Text as the key of a field, and nothing else.
+/// Passes text on as the key of a field, and refuses other values.
 pub(crate) const FIELD_NAME: &str = "field name!";
 
-/// How many keys of paths are kept in the room of a step.
+/// Number of keys of paths that are kept in the memory of one step.
 const KEYS_IN_A_STEP: usize = 2;
 
-/// jaq's functions and definitions that are here in another way.
-pub(super) const REPLACED: [&str; 7] = [
+/// jaq's functions and definitions that are replaced here.
+pub(super) const REPLACED: &[&str] = &[
     "getpath",
     "setpath",
     "delpaths",
@@ -63,7 +63,7 @@ pub(super) const REPLACED: [&str; 7] = [
     "pick",
 ];
 
-/// jaq's own functions behind the check of their count.
+/// jaq's own functions whose count is checked first, and their names behind the check.
 const RENAMED: [(&str, &str); 2] = [("limit", "unchecked_limit"), ("skip", "unchecked_skip")];
 
 const DEFINITIONS: &str = r#"
@@ -81,7 +81,7 @@ const LATER_DEFINITIONS: &str = "
     def leaf_paths: paths(scalars);
 ";
 
-/// The definitions that those of the standard library need.
+/// The definitions on which those of the standard library depend.
 pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let definitions = parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
     definitions.into_iter().map(|mut definition| {
@@ -94,14 +94,14 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     })
 }
 
-/// The definitions that need those of the standard library.
+/// The definitions that depend on those of the standard library.
 pub(super) fn later_definitions() -> impl Iterator<Item = Def<&'static str>> {
     parse(LATER_DEFINITIONS, |parser| parser.defs())
         .unwrap_or_default()
         .into_iter()
 }
 
-/// The name that a native function goes by behind its check.
+/// The name of a native function behind its check.
 pub(super) fn renamed(name: &'static str) -> &'static str {
     RENAMED
         .into_iter()
@@ -109,8 +109,7 @@ pub(super) fn renamed(name: &'static str) -> &'static str {
         .map_or(name, |(_, unchecked)| unchecked)
 }
 
-/// The native functions.
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     let (paths, value) = (|| Bind::Fun(()), || Bind::Var(()));
     vec![
         (
@@ -180,15 +179,15 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
     ]
 }
 
-/// What is looked up: the key that a function's arguments make.
-type Key = fn(&mut Ctx<'_, Data>) -> Value;
+/// Makes the key to look up from the arguments of a function.
+type KeyOfArguments = fn(&mut Ctx<'_, BoundedData>) -> Value;
 
-fn one(context: &mut Ctx<'_, Data>) -> Value {
+fn one(context: &mut Ctx<'_, BoundedData>) -> Value {
     context.pop_var()
 }
 
 /// The key of a slice, as it stands in paths.
-fn ends(context: &mut Ctx<'_, Data>) -> Value {
+fn ends(context: &mut Ctx<'_, BoundedData>) -> Value {
     let (end, start) = (context.pop_var(), context.pop_var());
     let ends = [("start", start), ("end", end)];
     Value::obj(
@@ -198,15 +197,19 @@ fn ends(context: &mut Ctx<'_, Data>) -> Value {
     )
 }
 
-fn at<'a>((mut context, value): Cv<'a, Data>, key: Key, if_possible: bool) -> ValXs<'a, Value> {
+fn at<'a>(
+    (mut context, value): Cv<'a, BoundedData>,
+    key: KeyOfArguments,
+    if_possible: bool,
+) -> ValXs<'a, Value> {
     let key = key(&mut context);
     found(&context, &value, &key, if_possible).map_or_else(|| Box::new(empty()) as _, box_once)
 }
 
-/// The same with the path to it.
+/// Looks up a value together with the path to it.
 fn below<'a, P: 'a>(
-    (mut context, (value, path)): Cv<'a, Data, (Value, P)>,
-    key: Key,
+    (mut context, (value, path)): Cv<'a, BoundedData, (Value, P)>,
+    key: KeyOfArguments,
     if_possible: bool,
     extended: fn(P, Value) -> P,
 ) -> ValXs<'a, (Value, P), Value> {
@@ -217,10 +220,10 @@ fn below<'a, P: 'a>(
     }
 }
 
-/// What is looked up, which takes steps where it is copied or searched for; nothing where that is not possible
-/// and need not be.
+/// The value at a key. Copying or searching for it takes steps. No output where the look-up is
+/// impossible and need not be possible.
 fn found<'a>(
-    context: &Ctx<'a, Data>,
+    context: &Ctx<'a, BoundedData>,
     value: &Value,
     key: &Value,
     if_possible: bool,
@@ -248,7 +251,7 @@ fn field_name(name: Value) -> ValR<Value> {
     }
 }
 
-fn at_path<'a>(context: &Ctx<'a, Data>, value: &Value, path: &Value) -> ValX<'a, Value> {
+fn at_path<'a>(context: &Ctx<'a, BoundedData>, value: &Value, path: &Value) -> ValX<'a, Value> {
     let evaluation = context.data();
     let found = get::at_path(evaluation.budget, value, keys(path)?);
     found.or_else(|failure| failure.raise(evaluation))
@@ -263,9 +266,12 @@ fn keys(path: &Value) -> ValR<&[Value], Value> {
     }
 }
 
-/// All the paths that a filter leads to. They are collected before anything is changed, so that what holds
-/// them does not hold the value as well: it would have to be copied.
-fn paths_of<'a>(context: &mut Ctx<'a, Data>, value: &Value) -> ValX<'a, Vec<Vec<Value>>, Value> {
+/// All the paths that a filter leads to. They are collected before anything is changed: while a
+/// path is being collected, the value has a second owner, and a change would have to copy it.
+fn paths_of<'a>(
+    context: &mut Ctx<'a, BoundedData>,
+    value: &Value,
+) -> ValX<'a, Vec<Vec<Value>>, Value> {
     let evaluation = *context.data();
     let (paths, context) = context.pop_fun();
     let mut all = Vec::new();
@@ -279,7 +285,7 @@ fn paths_of<'a>(context: &mut Ctx<'a, Data>, value: &Value) -> ValX<'a, Vec<Vec<
     Ok(all)
 }
 
-fn modify<'a>((mut context, mut value): Cv<'a, Data>) -> ValX<'a, Value> {
+fn modify<'a>((mut context, mut value): Cv<'a, BoundedData>) -> ValX<'a, Value> {
     let evaluation = *context.data();
     let (update, update_context) = context.pop_fun();
     let (mut deleted, paths) = (Vec::new(), paths_of(&mut context, &value)?);
@@ -295,7 +301,7 @@ fn modify<'a>((mut context, mut value): Cv<'a, Data>) -> ValX<'a, Value> {
     delete(&evaluation, value, deleted)
 }
 
-fn assign<'a>((mut context, mut value): Cv<'a, Data>) -> ValX<'a, Value> {
+fn assign<'a>((mut context, mut value): Cv<'a, BoundedData>) -> ValX<'a, Value> {
     let evaluation = *context.data();
     let new = context.pop_var();
     for path in paths_of(&mut context, &value)? {
@@ -305,13 +311,13 @@ fn assign<'a>((mut context, mut value): Cv<'a, Data>) -> ValX<'a, Value> {
     Ok(value)
 }
 
-fn set_path<'a>((mut context, mut value): Cv<'a, Data>) -> ValX<'a, Value> {
+fn set_path<'a>((mut context, mut value): Cv<'a, BoundedData>) -> ValX<'a, Value> {
     let (new, path) = (context.pop_var(), context.pop_var());
     set(context.data(), &mut value, keys(&path)?, new)?;
     Ok(value)
 }
 
-fn delete_paths<'a>((mut context, value): Cv<'a, Data>) -> ValX<'a, Value> {
+fn delete_paths<'a>((mut context, value): Cv<'a, BoundedData>) -> ValX<'a, Value> {
     let paths = context.pop_var();
     let Value::Arr(paths) = paths else {
         return Err(Error::str("Paths must be specified as an array").into());
@@ -327,16 +333,16 @@ fn delete_paths<'a>((mut context, value): Cv<'a, Data>) -> ValX<'a, Value> {
     delete(context.data(), value, paths)
 }
 
-fn check<'a>(evaluation: &Evaluation<'a>, path: &[Value]) -> ValX<'a, (), Value> {
+fn check<'a>(evaluation: &EvaluationContext<'a>, path: &[Value]) -> ValX<'a, (), Value> {
     evaluation.or_halt(if path.len() > MAX_DEPTH {
-        Err(Bound::Depth)
+        Err(EvaluationBound::Depth)
     } else {
         Ok(())
     })
 }
 
 fn set<'a>(
-    evaluation: &Evaluation<'a>,
+    evaluation: &EvaluationContext<'a>,
     value: &mut Value,
     path: &[Value],
     new: Value,
@@ -352,7 +358,7 @@ fn set<'a>(
 }
 
 fn delete<'a>(
-    evaluation: &Evaluation<'a>,
+    evaluation: &EvaluationContext<'a>,
     mut value: Value,
     paths: Vec<Vec<Value>>,
 ) -> ValX<'a, Value> {

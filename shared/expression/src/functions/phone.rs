@@ -1,8 +1,8 @@
 //! Phone numbers.
 //!
-//! phonelib reads them, and knows every length that a number of a country can have. Those are wide,
-//! since pagers and hotlines count: a Polish mobile number that lacks a digit would pass. So mobile
-//! and fixed-line numbers are held against the lengths of their own kind.
+//! phonelib reads them, and knows every length that a number of a country can have. Its lengths
+//! include those of pagers and hotlines: a Polish mobile number that lacks a digit would pass. So
+//! mobile and fixed-line numbers are checked against the lengths of their own kind.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -16,10 +16,10 @@ pub(super) const NO_REGION: &str = "expected a region's code of ISO 3166-1, such
 pub(super) const NO_PHONE: &str =
     "expected a phone number as long as those of its country are, without an extension";
 
-/// The lengths of the mobile and of the fixed-line numbers of each region, and where they are from.
+/// The lengths of mobile and of fixed-line numbers in each region, and their source.
 const LENGTHS: &str = include_str!("phones.tsv");
 
-/// The number in E.164, or an error. The region is for numbers without a country's code.
+/// The number in E.164, or an error. The region is used for numbers without a country's code.
 pub(super) fn phone(value: &Value, region: &Value) -> ValR<Value> {
     let (value, region) = (string(value)?, string(region)?);
     if !is_region(&region) {
@@ -36,7 +36,7 @@ pub(super) fn phone(value: &Value, region: &Value) -> ValR<Value> {
         .ok_or_else(|| Error::str(NO_PHONE))
 }
 
-/// Whether a text is the code of a region, in any case.
+/// True where a text is the code of a region, in upper or lower case.
 pub(super) fn is_region(code: &str) -> bool {
     code.len() == 2 && phonelib::country_by_code(&code.to_ascii_uppercase()).is_some()
 }

@@ -7,13 +7,13 @@ use jaq_core::{
 };
 use jaq_json::Num;
 
-use super::{Data, errors, str_of};
+use super::{BoundedData, errors, str_of};
 use crate::{
     Value,
-    budget::{Bound, Evaluation, MAX_TEXT},
+    budget::{EvaluationBound, EvaluationContext, MAX_TEXT},
 };
 
-pub(super) fn natives() -> [Fun<Data>; 4] {
+pub(super) fn natives() -> [Fun<BoundedData>; 4] {
     [
         run(("join", v(1), |mut cv| {
             let separator = cv.0.pop_var();
@@ -35,9 +35,10 @@ pub(super) fn natives() -> [Fun<Data>; 4] {
     ]
 }
 
-/// Null is the empty text, numbers and booleans are as JSON has them.
-fn joined<'a>(cv: &Cv<'a, Data>, separator: &Value) -> ValX<'a, Value> {
-    let (mut text, mut first) = (Text::new(*cv.0.data()), true);
+/// The text of an item of `join`: null is the empty text, numbers and booleans are as JSON has
+/// them.
+fn joined<'a>(cv: &Cv<'a, BoundedData>, separator: &Value) -> ValX<'a, Value> {
+    let (mut text, mut first) = (RowText::new(*cv.0.data()), true);
     let mut join = |part: &Value| -> ValX<'a, (), Value> {
         if !std::mem::take(&mut first) && *separator != Value::Null {
             text.push(str_of(separator)?)?;
@@ -60,9 +61,9 @@ fn joined<'a>(cv: &Cv<'a, Data>, separator: &Value) -> ValX<'a, Value> {
     Ok(text.finish())
 }
 
-/// A row of an array's items, set apart by a separator; text stands between quotes.
+/// The items of an array as one row, with a separator between them. Text stands between quotes.
 fn row<'a>(
-    cv: &Cv<'a, Data>,
+    cv: &Cv<'a, BoundedData>,
     format: &str,
     separator: &str,
     quote: &str,
@@ -71,7 +72,7 @@ fn row<'a>(
     let Value::Arr(items) = &cv.1 else {
         return Err(errors::of(&cv.1, &format!("cannot be {format}-formatted, only array")).into());
     };
-    let mut text = Text::new(*cv.0.data());
+    let mut text = RowText::new(*cv.0.data());
     for (place, item) in items.iter().enumerate() {
         text.push(if place == 0 { "" } else { separator })?;
         text.push_scalar(item, "is not valid in a csv row", |text, item| {
@@ -84,8 +85,8 @@ fn row<'a>(
 }
 
 /// Words for a POSIX shell.
-fn words<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
-    let (mut text, one) = (Text::new(*cv.0.data()), [cv.1.clone()]);
+fn words<'a>(cv: &Cv<'a, BoundedData>) -> ValX<'a, Value> {
+    let (mut text, one) = (RowText::new(*cv.0.data()), [cv.1.clone()]);
     let items = match &cv.1 {
         Value::Arr(items) => items.as_slice(),
         _ => &one,
@@ -104,15 +105,15 @@ fn words<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
     Ok(text.finish())
 }
 
-/// A text that grows, within bounds.
-struct Text<'e> {
-    evaluation: Evaluation<'e>,
+/// A text that is built within bounds.
+struct RowText<'e> {
+    evaluation: EvaluationContext<'e>,
     text: String,
 }
 
-impl<'e> Text<'e> {
-    fn new(evaluation: Evaluation<'e>) -> Text<'e> {
-        Text {
+impl<'e> RowText<'e> {
+    fn new(evaluation: EvaluationContext<'e>) -> RowText<'e> {
+        RowText {
             evaluation,
             text: String::new(),
         }
@@ -120,7 +121,7 @@ impl<'e> Text<'e> {
 
     fn push<'a>(&mut self, part: &str) -> ValX<'a, (), Value> {
         let fits = if self.text.len() + part.len() > MAX_TEXT {
-            Err(Bound::Text)
+            Err(EvaluationBound::Text)
         } else {
             Ok(())
         };
@@ -143,12 +144,12 @@ impl<'e> Text<'e> {
         self.push(rest)
     }
 
-    /// Adds a value that is no array and no object; how text is added is said by the caller.
+    /// Adds a value that is no array and no object. The caller says how text is added.
     fn push_scalar<'a>(
         &mut self,
         value: &Value,
         refusal: &str,
-        push_text: impl FnOnce(&mut Text<'e>, &str) -> ValX<'a, (), Value>,
+        push_text: impl FnOnce(&mut RowText<'e>, &str) -> ValX<'a, (), Value>,
     ) -> ValX<'a, (), Value> {
         self.evaluation.or_halt(self.evaluation.budget.take(1))?;
         match value {

@@ -1,11 +1,11 @@
-//! jq's functions that are defined in jq, where jaq lacks them or has them otherwise.
+//! jq's functions that are defined in jq, where jaq lacks them or defines them in another way.
 
 use jaq_core::load::{Arena, parse, parse::Def};
 
 use crate::{arithmetic, bounds, forms};
 
-/// Without a step of their own where they do little; what goes round is bounded like any other definition. The
-/// checks stand here without the marks at their ends.
+/// The definitions. Those that do little take no step of their own; loops in them are bounded like
+/// those of any other definition. The names of checks stand here without the marks at their ends.
 const DEFINITIONS: &str = r#"
     def abs: if . < 0 then -. end;
     def toarray: if type == "array" then . else [.] end;
@@ -46,7 +46,7 @@ const DEFINITIONS: &str = r#"
     def datesub(unit; number): . - number;
 "#;
 
-/// The definitions, strict and exact as the expressions of flows are.
+/// The definitions, as strict and exact as the expressions of flows are.
 pub(super) fn definitions(arena: &'static Arena) -> impl Iterator<Item = Def<&'static str>> {
     let definitions = parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
     definitions.into_iter().map(move |mut definition| {

@@ -1,4 +1,4 @@
-//! jq's functions that take values apart into events, and put them together again.
+//! jq's functions that turn values into events, and events into values.
 
 use jaq_core::{
     Bind, Cv, Error, ValX,
@@ -6,23 +6,23 @@ use jaq_core::{
 };
 use jaq_std::ValT as _;
 
-use super::{Data, each};
+use super::{BoundedData, each};
 use crate::{
     Value,
-    budget::{Bound, Evaluation},
+    budget::{EvaluationBound, EvaluationContext},
     value::MAX_DEPTH,
 };
 
-/// What is said of events that make no value.
+/// The message of events that make no value.
 pub(super) const NO_EVENT: &str = "expected events of a stream: [path, value] or [path]";
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("tostream", v(0), |cv| each(to_stream(&cv)))),
         run(("fromstream", [Bind::Fun(())].into(), |mut cv| {
             let (events, context) = cv.0.pop_fun();
             let evaluation = *cv.0.data();
-            let mut building = Building::default();
+            let mut building = StreamBuilding::default();
             let events = events.run((context, cv.1));
             Box::new(events.filter_map(move |event| {
                 event
@@ -33,7 +33,7 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
     ]
 }
 
-fn to_stream<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Vec<Value>, Value> {
+fn to_stream<'a>(cv: &Cv<'a, BoundedData>) -> ValX<'a, Vec<Value>, Value> {
     let evaluation = *cv.0.data();
     evaluation.or_halt(evaluation.budget.weigh(&cv.1))?;
     let mut events = Vec::new();
@@ -42,11 +42,11 @@ fn to_stream<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Vec<Value>, Value> {
 }
 
 fn stream_into(
-    evaluation: Evaluation<'_>,
+    evaluation: EvaluationContext<'_>,
     events: &mut Vec<Value>,
     path: &mut Vec<Value>,
     value: &Value,
-) -> Result<(), Bound> {
+) -> Result<(), EvaluationBound> {
     evaluation.budget.take(2 * (2 + path.len()))?;
     let children: Box<dyn Iterator<Item = (Value, &Value)>> = match value {
         Value::Arr(items) => Box::new(
@@ -73,17 +73,17 @@ fn stream_into(
     Ok(())
 }
 
-/// A value that is put together of events.
+/// A value that is built from events.
 #[derive(Default)]
-struct Building {
+struct StreamBuilding {
     value: Value,
 }
 
-impl Building {
-    /// Takes the next event; gives the value that it ends.
+impl StreamBuilding {
+    /// Takes the next event. Returns the value that it completes.
     fn take<'a>(
         &mut self,
-        evaluation: Evaluation<'_>,
+        evaluation: EvaluationContext<'_>,
         event: Value,
     ) -> ValX<'a, Option<Value>, Value> {
         let Value::Arr(event) = &event else {
@@ -93,7 +93,7 @@ impl Building {
             return Err(Error::str(NO_EVENT).into());
         };
         if path.len() > MAX_DEPTH {
-            return evaluation.or_halt(Err(Bound::Depth));
+            return evaluation.or_halt(Err(EvaluationBound::Depth));
         }
         evaluation.or_halt(evaluation.budget.take(1 + path.len()))?;
         let ends = match event.get(1) {
@@ -107,9 +107,9 @@ impl Building {
     }
 }
 
-/// Puts a value at a path, which is made as far as it is not there.
+/// Puts a value at a path, and makes what is absent on the way.
 fn put<'a>(
-    evaluation: Evaluation<'_>,
+    evaluation: EvaluationContext<'_>,
     into: &mut Value,
     path: &[Value],
     leaf: Value,

@@ -1,4 +1,4 @@
-//! jq's functions of the ends of texts.
+//! jq's functions of the beginnings and ends of texts.
 
 use jaq_core::{
     Error, ValR,
@@ -6,10 +6,10 @@ use jaq_core::{
 };
 use jaq_std::ValT as _;
 
-use super::{Data, errors, str_of};
+use super::{BoundedData, errors, str_of};
 use crate::Value;
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("utf8bytelength", v(0), |cv| {
             bome(match &cv.1 {
@@ -35,26 +35,27 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
     ]
 }
 
-/// A part at the beginning or the end of a text, and what is said where it is none.
-type Affix = (
+/// Finds a part at the beginning or the end of a text, with jq's message for arguments that are no
+/// texts.
+type AffixFunction = (
     for<'t> fn(&'t [u8], &[u8]) -> Option<&'t [u8]>,
     &'static str,
 );
 
-const BEGINS: Affix = (
+const BEGINS: AffixFunction = (
     |text, part| text.strip_prefix(part),
     "startswith() requires string inputs",
 );
-const ENDS: Affix = (
+const ENDS: AffixFunction = (
     |text, part| text.strip_suffix(part),
     "endswith() requires string inputs",
 );
 
-/// The text without a part, where it has that.
+/// The text without a part, where it has the part.
 fn affix(
     value: &Value,
     part: &Value,
-    (without, words): Affix,
+    (without, words): AffixFunction,
 ) -> Result<Option<Value>, Error<Value>> {
     match (value, part) {
         (Value::TStr(text), Value::TStr(part)) => {

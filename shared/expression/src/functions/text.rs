@@ -15,10 +15,12 @@ use jaq_core::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::{Added, Data, Subject, errors, no_check, string, values, within_bounds};
+use super::{
+    AddedFunction, BoundedData, FunctionSubject, errors, no_check, string, values, within_bounds,
+};
 use crate::{Value, read, text};
 
-pub(super) const SUBJECT: Subject = Subject {
+pub(super) const SUBJECT: FunctionSubject = FunctionSubject {
     title: "Text",
     functions: &FUNCTIONS,
     natives,
@@ -27,56 +29,56 @@ pub(super) const SUBJECT: Subject = Subject {
     check: no_check,
 };
 
-const FUNCTIONS: [Added; 9] = [
-    Added {
+const FUNCTIONS: [AddedFunction; 9] = [
+    AddedFunction {
         name: "downcase",
         description: "Text in lower case, in any script (ascii_downcase knows A to Z alone).",
         example: r#""ŻÓŁW" | downcase"#,
         gives: r#""żółw""#,
     },
-    Added {
+    AddedFunction {
         name: "upcase",
         description: "Text in upper case, in any script.",
         example: r#""żółw" | upcase"#,
         gives: r#""ŻÓŁW""#,
     },
-    Added {
+    AddedFunction {
         name: "unaccent",
         description: "Text in ASCII: letters without their diacritics, other scripts and signs transliterated.",
         example: r#""Zażółć gęślą jaźń, Łódź" | unaccent"#,
         gives: r#""Zazolc gesla jazn, Lodz""#,
     },
-    Added {
+    AddedFunction {
         name: "slug",
         description: "Text for an address of a page: lower-case ASCII letters and digits, and hyphens between words.",
         example: r#""Łódź: żółw & spółka" | slug"#,
         gives: r#""lodz-zolw-spolka""#,
     },
-    Added {
+    AddedFunction {
         name: "digits",
         description: "The digits of a text, and nothing else of it.",
         example: r#""(22) 123-45-67" | digits"#,
         gives: r#""221234567""#,
     },
-    Added {
+    AddedFunction {
         name: "boolean",
         description: "True for tak, t, yes, y, true, 1; false for nie, n, no, false, f, 0; in any case. Booleans pass.",
         example: r#""TAK" | boolean"#,
         gives: "true",
     },
-    Added {
+    AddedFunction {
         name: "fromjson",
         description: "The value that a text of JSON is, strictly.",
         example: r#""[1.10]" | fromjson"#,
         gives: "[1.10]",
     },
-    Added {
+    AddedFunction {
         name: "@urid",
         description: "Text out of its percent-encoding (RFC 3986), strictly; @uri is the way there.",
         example: r#""%C5%BC%C3%B3%C5%82w%20%26%20co" | @urid"#,
         gives: r#""żółw & co""#,
     },
-    Added {
+    AddedFunction {
         name: "@base64d",
         description: "Text in UTF-8 out of its Base64 (RFC 4648 §4), with or without padding; @base64 is the way there.",
         example: r#""xbzDs8WCdw" | @base64d"#,
@@ -95,7 +97,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-fn natives() -> Vec<Fun<Data>> {
+fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("downcase", v(0), |cv| {
             box_once(within_bounds(
@@ -123,7 +125,7 @@ fn natives() -> Vec<Fun<Data>> {
     ]
 }
 
-/// The text in ASCII; `None` where a character has nothing to stand for it.
+/// The text in ASCII; `None` where a character has no counterpart.
 pub(super) fn in_ascii(text: &str) -> Option<Cow<'_, str>> {
     if text.is_ascii() {
         return Some(text.into());
@@ -213,7 +215,7 @@ fn from_base64(value: &Value) -> ValR<Value> {
         .ok_or_else(|| refused("is not valid base64 data"))
 }
 
-/// The text that a value is, or its JSON.
+/// The text of a value that is text, or the JSON of another one.
 fn as_text(value: &Value) -> Result<String, Error<Value>> {
     match value {
         Value::TStr(_) => string(value),

@@ -18,14 +18,14 @@ use jiff::{
 };
 
 use super::{
-    Added, Data, Subject,
+    AddedFunction, BoundedData, FunctionSubject,
     calendar::NO_TIME,
     number::{exact_number, number},
     string,
 };
 use crate::{Value, decimal::shortest};
 
-pub(super) const SUBJECT: Subject = Subject {
+pub(super) const SUBJECT: FunctionSubject = FunctionSubject {
     title: "Dates and times",
     functions: &FUNCTIONS,
     natives,
@@ -34,20 +34,20 @@ pub(super) const SUBJECT: Subject = Subject {
     check,
 };
 
-const FUNCTIONS: [Added; 10] = [
-    Added {
+const FUNCTIONS: [AddedFunction; 10] = [
+    AddedFunction {
         name: "date($format)",
         description: "The ISO date that a text is in a format of strptime (%d day, %m month, %Y year).",
         example: r#""24.11.2026" | date("%d.%m.%Y")"#,
         gives: r#""2026-11-24""#,
     },
-    Added {
+    AddedFunction {
         name: "datetime($format)",
         description: "The instant that a text with its offset from UTC (%z) is in a format of strptime, in UTC (RFC 3339).",
         example: r#""24/11/2026 13:45 +0100" | datetime("%d/%m/%Y %H:%M %z")"#,
         gives: r#""2026-11-24T12:45:00Z""#,
     },
-    Added {
+    AddedFunction {
         name: "datetime($format; $zone)",
         description: "The same for a text without an offset, which is a time on the clocks of a time zone (IANA). \
                       Where clocks are put forward, a time that they skip is read with the offset before; where \
@@ -56,44 +56,44 @@ const FUNCTIONS: [Added; 10] = [
         example: r#""24.07.2026 13:45" | datetime("%d.%m.%Y %H:%M"; "Europe/Warsaw")"#,
         gives: r#""2026-07-24T11:45:00Z""#,
     },
-    Added {
+    AddedFunction {
         name: "in_zone($zone)",
         description: "An instant (RFC 3339) as the clocks of a time zone show it, with its offset.",
         example: r#""2026-07-24T11:45:00Z" | in_zone("Europe/Warsaw")"#,
         gives: r#""2026-07-24T13:45:00+02:00""#,
     },
-    Added {
+    AddedFunction {
         name: "format_date($format)",
         description: "An ISO date or time in a format of strftime. A time with an offset keeps it.",
         example: r#""2026-11-24" | format_date("%d.%m.%Y")"#,
         gives: r#""24.11.2026""#,
     },
-    Added {
+    AddedFunction {
         name: "format_date($format; $zone)",
         description: "An instant (RFC 3339) as the clocks of a time zone show it, in a format of strftime.",
         example: r#""2026-07-24T23:30:00Z" | format_date("%d.%m.%Y %H:%M"; "Europe/Warsaw")"#,
         gives: r#""25.07.2026 01:30""#,
     },
-    Added {
+    AddedFunction {
         name: "from_unix",
         description: "The instant so many seconds after the beginning of 1970, a number or its text (RFC 3339).",
         example: "1795521600.5 | from_unix",
         gives: r#""2026-11-24T12:00:00.5Z""#,
     },
-    Added {
+    AddedFunction {
         name: "from_unix_ms",
         description: "The same for milliseconds.",
         example: r#""1795521600123" | from_unix_ms"#,
         gives: r#""2026-11-24T12:00:00.123Z""#,
     },
-    Added {
+    AddedFunction {
         name: "to_unix",
         description: "The seconds from the beginning of 1970 to an instant (RFC 3339), with decimals where it has a \
                       part of a second.",
         example: r#""2026-11-24T13:00:00+01:00" | to_unix"#,
         gives: "1795521600",
     },
-    Added {
+    AddedFunction {
         name: "to_unix_ms",
         description: "The same in milliseconds.",
         example: r#""2026-11-24T12:00:00.123Z" | to_unix_ms"#,
@@ -109,10 +109,10 @@ const NO_DATE_TIME: &str =
 const NO_INSTANT: &str = "expected an instant with its offset, such as 2026-11-24T12:00:00Z";
 const NO_ZONE: &str = "expected the name of a time zone, such as Europe/Warsaw";
 
-/// The decimals of a second that are told apart.
+/// Number of decimals of a second that are kept.
 const NANOSECOND: i64 = 9;
 
-fn natives() -> Vec<Fun<Data>> {
+fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("date", v(1), |mut cv| bome(date(&cv.1, &cv.0.pop_var())))),
         run(("datetime", v(1), |mut cv| {
@@ -155,7 +155,7 @@ fn date_time(value: &Value, format: &Value, zone: Option<TimeZone>) -> ValR<Valu
         .ok_or_else(|| Error::str(format!("{NO_INSTANT_IN}{format}")))
 }
 
-/// The instant that was read; the zone is for what was read without an offset.
+/// The instant that was read. The zone is used for a time without an offset.
 fn instant_of(parsed: &BrokenDownTime, zone: Option<TimeZone>) -> Option<Timestamp> {
     let zoned = match zone {
         // The way of RFC 5545 is jiff's own.
@@ -210,7 +210,7 @@ fn written(format: &str, time: BrokenDownTime) -> ValR<Value> {
     written.map_err(|_| Error::str(format!("{NO_PART}{format}")))
 }
 
-/// From a unit of ten to the minus so many seconds.
+/// Converts from a unit of ten to the minus `places` seconds.
 fn from_unix(value: Value, unit: i64) -> ValR<Value> {
     let (count, exponent) = exact_number(&number(value)?)?.into_bigint_and_scale();
     let nanoseconds = BigDecimal::new(count, exponent + unit - NANOSECOND)
@@ -243,7 +243,7 @@ fn time_zone(name: &Value) -> Result<TimeZone, Error<Value>> {
     TimeZone::get(&string(name)?).map_err(|_| Error::str(NO_ZONE))
 }
 
-/// Finds formats and zones that are wrong for any text.
+/// Finds formats and zones that no text can be right for.
 fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
     let argument = |place: usize| arguments.get(place).and_then(Option::as_deref);
     let zone = argument(if function == "in_zone" { 0 } else { 1 });
@@ -274,7 +274,7 @@ fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
     }
 }
 
-/// Reads what the format itself writes: where that fails, so does every text.
+/// Reads a text that the format itself wrote: where that fails, reading any text does.
 fn check_input(
     format: &str,
     has: impl Fn(&BrokenDownTime) -> bool,

@@ -12,25 +12,27 @@ use jaq_json::Num;
 use jaq_std::ValT as _;
 use memchr::memmem::Finder;
 
-use super::{Data, all, definitions, errors, is_public, paths::kind, str_of, within_bounds};
+use super::{
+    BoundedData, all, definitions, errors, library::is_public, paths::kind, str_of, within_bounds,
+};
 use crate::{
     Value,
-    budget::{Bound, Budget, Evaluation},
+    budget::{EvaluationBound, EvaluationBudget, EvaluationContext},
     write,
 };
 
-/// What is said of numbers that are no characters.
+/// The message of numbers that are no characters.
 pub(super) const NO_CHARACTERS: &str = "expected an array of numbers of Unicode characters";
-/// What is said of what JSON lacks.
+/// The message of a value that JSON cannot express.
 pub(super) const NO_JSON_VALUE: &str = "expected a value that JSON can express";
 
-/// Pairs of items that are held against each other in the time of a step.
+/// Number of pairs of items that are compared in the time of one step.
 const PAIRS_IN_A_STEP: usize = 8;
 
-/// Bytes that are held against each other in the time of a step.
+/// Number of bytes that are compared in the time of one step.
 const BYTES_IN_A_STEP: usize = 64;
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     vec![
         run(("type", v(0), |cv| bome(Ok(kind(&cv.1).to_owned().into())))),
         run(("isnormal", v(0), |cv| {
@@ -72,7 +74,7 @@ fn to_boolean(value: Value) -> ValR<Value> {
     }
 }
 
-/// The length; of a number its absolute value, digit for digit.
+/// The length of a value; of a number its absolute value, digit for digit.
 fn length(value: Value) -> ValR<Value> {
     Ok(match &value {
         Value::Null => 0_usize.into(),
@@ -116,7 +118,7 @@ fn reversed(value: Value) -> ValR<Value> {
     }
 }
 
-/// Where an item is in an array in its order; below zero, where it would be.
+/// The place of an item in a sorted array; a negative number tells the place where it would be.
 fn searched(value: &Value, item: &Value) -> ValR<Value> {
     match value {
         Value::Arr(items) => Ok(items
@@ -146,7 +148,7 @@ fn implode(value: &Value) -> ValR<Value> {
         .ok_or_else(|| Error::str(NO_CHARACTERS))
 }
 
-fn to_json<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
+fn to_json<'a>(cv: &Cv<'a, BoundedData>) -> ValX<'a, Value> {
     let evaluation = *cv.0.data();
     evaluation.or_halt(evaluation.budget.weigh_as_text(&cv.1))?;
     within_bounds(
@@ -157,8 +159,8 @@ fn to_json<'a>(cv: &Cv<'a, Data>) -> ValX<'a, Value> {
     )
 }
 
-/// Where a part is in a text or an array: at which characters, or items.
-fn indices<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
+/// The places at which a part begins in a text or an array, in characters or items.
+fn indices<'a>(cv: &Cv<'a, BoundedData>, part: &Value) -> ValX<'a, Value> {
     let evaluation = *cv.0.data();
     match (&cv.1, part) {
         (Value::Null, _) => Ok(Value::Null),
@@ -182,7 +184,11 @@ fn indices<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
     }
 }
 
-fn indices_of_text<'a>(evaluation: Evaluation<'_>, text: &str, part: &str) -> ValX<'a, Value> {
+fn indices_of_text<'a>(
+    evaluation: EvaluationContext<'_>,
+    text: &str,
+    part: &str,
+) -> ValX<'a, Value> {
     let (mut found, mut from, mut characters) = (Vec::new(), 0, 0);
     let (finder, budget) = (Finder::new(part), evaluation.budget);
     while !part.is_empty()
@@ -202,7 +208,7 @@ fn indices_of_text<'a>(evaluation: Evaluation<'_>, text: &str, part: &str) -> Va
     Ok(found.into_iter().collect())
 }
 
-fn contains<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
+fn contains<'a>(cv: &Cv<'a, BoundedData>, part: &Value) -> ValX<'a, Value> {
     if kind(&cv.1) != kind(part) {
         return Err(errors::of_two(&cv.1, part, "cannot have their containment checked").into());
     }
@@ -212,7 +218,11 @@ fn contains<'a>(cv: &Cv<'a, Data>, part: &Value) -> ValX<'a, Value> {
         .map(Value::from)
 }
 
-fn contains_within(budget: &Budget, value: &Value, part: &Value) -> Result<bool, Bound> {
+fn contains_within(
+    budget: &EvaluationBudget,
+    value: &Value,
+    part: &Value,
+) -> Result<bool, EvaluationBound> {
     match (value, part) {
         (Value::TStr(text), Value::TStr(part)) => Ok(std::str::from_utf8(text)
             .ok()
@@ -235,20 +245,20 @@ fn contains_within(budget: &Budget, value: &Value, part: &Value) -> Result<bool,
 
 fn all_of<T>(
     items: impl Iterator<Item = T>,
-    mut holds: impl FnMut(T) -> Result<bool, Bound>,
-) -> Result<bool, Bound> {
+    mut holds: impl FnMut(T) -> Result<bool, EvaluationBound>,
+) -> Result<bool, EvaluationBound> {
     any_of(items, |item| holds(item).map(|holds| !holds)).map(|fails| !fails)
 }
 
 fn any_of<T>(
     mut items: impl Iterator<Item = T>,
-    mut holds: impl FnMut(T) -> Result<bool, Bound>,
-) -> Result<bool, Bound> {
+    mut holds: impl FnMut(T) -> Result<bool, EvaluationBound>,
+) -> Result<bool, EvaluationBound> {
     items.try_fold(false, |any, item| Ok(any || holds(item)?))
 }
 
 fn take_for_pairs<'a>(
-    evaluation: Evaluation<'_>,
+    evaluation: EvaluationContext<'_>,
     items: usize,
     parts: usize,
 ) -> ValX<'a, (), Value> {

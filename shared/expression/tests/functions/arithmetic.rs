@@ -3,7 +3,7 @@
 use crate::{gives, run};
 
 #[test]
-fn decimals_are_reckoned_with_digit_for_digit() {
+fn decimals_are_calculated_with_digit_for_digit() {
     let cases = [
         ("1.10 + 2.20", "3.3"),
         ("0.1 + 0.2", "0.3"),

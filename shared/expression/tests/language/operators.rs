@@ -54,7 +54,7 @@ fn a_text_is_repeated_as_often_as_a_whole_number_says() {
 }
 
 #[test]
-fn what_cannot_be_reckoned_with_is_named_by_its_type() {
+fn what_cannot_be_calculated_with_is_named_by_its_type() {
     let record = r#"{"secret":"geheim","n":1}"#;
     for (source, message) in [
         (".secret + .n", "cannot calculate text + number"),

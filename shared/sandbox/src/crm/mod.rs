@@ -12,23 +12,23 @@ use axum::http::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use crate::{
-    Error, ExpectedState, customer::Customer, expected, fault::FaultPlan, gate::Gate, generate,
-    server::Server,
+    Error, ExpectedState, customer::Customer, expected, fault::FaultPlan, gate::RequestGate,
+    generate, server::SandboxServer,
 };
-use population::Population;
+use population::CustomerPopulation;
 
-/// How a CRM is to be.
+/// The options of a CRM.
 #[derive(Debug, Clone)]
 pub struct CrmOptions {
-    /// Where it listens; port 0 takes any free port.
+    /// The address that it listens at; port 0 takes any free port.
     pub address: SocketAddr,
-    /// The bearer token that it lets in.
+    /// The bearer token that it accepts.
     pub token: String,
-    /// How many customers it has at first.
+    /// Number of customers at first.
     pub customers: u32,
     /// The same seed makes the same customers.
     pub seed: u64,
-    /// What it does wrong from the start.
+    /// The faults from the start.
     pub faults: FaultPlan,
 }
 
@@ -50,19 +50,19 @@ impl Default for CrmOptions {
 /// `updated_at` and `id`; `next` is the path of the next page or null. The same customers come by
 /// page number (`/pages/customers?page=1&size=`), by offset (`/offsets/customers?offset=0&limit=`)
 /// and by token (`/tokens/customers?token=`, with `next_token` in the answer).
-/// `POST /_sandbox/edit` takes an [`Edit`] and `POST /_sandbox/faults` takes [`Faults`].
+/// `POST /_sandbox/edit` takes an [`CrmEdit`] and `POST /_sandbox/faults` takes [`FaultPlan`].
 #[derive(Debug)]
 pub struct Crm {
-    desk: Arc<Desk>,
-    server: Server,
+    desk: Arc<CrmState>,
+    server: SandboxServer,
 }
 
-/// What the routes share.
+/// The state that the routes share.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct CrmState {
     seed: u64,
-    population: Mutex<Population>,
-    gate: Arc<Gate>,
+    population: Mutex<CustomerPopulation>,
+    gate: Arc<RequestGate>,
 }
 
 /// Changes to customers, who are named by their positions, counted from 0. Positions that do not
@@ -70,13 +70,13 @@ pub(crate) struct Desk {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrmEdit {
-    /// Get another phone number or another balance.
+    /// Customers that get another phone number or another balance.
     pub change: Vec<u32>,
-    /// Get a newer `updated_at` and nothing else.
+    /// Customers that get a newer `updated_at` and nothing else.
     pub touch: Vec<u32>,
-    /// Are deleted.
+    /// Customers that are deleted.
     pub archive: Vec<u32>,
-    /// How many new customers come.
+    /// Number of new customers.
     pub add: u32,
 }
 
@@ -84,23 +84,23 @@ impl Crm {
     /// Makes the customers and listens.
     pub async fn start(options: CrmOptions) -> Result<Crm, Error> {
         let credentials = format!("Bearer {}", options.token);
-        let gate = Arc::new(Gate::new(
+        let gate = Arc::new(RequestGate::new(
             AUTHORIZATION,
             credentials,
             r#"Bearer realm="crm""#,
             options.faults,
         ));
-        let population = Mutex::new(Population::new(options.seed, options.customers));
-        let desk = Arc::new(Desk {
+        let population = Mutex::new(CustomerPopulation::new(options.seed, options.customers));
+        let desk = Arc::new(CrmState {
             seed: options.seed,
             population,
             gate,
         });
-        let server = Server::start(options.address, routes::router(&desk)).await?;
+        let server = SandboxServer::start(options.address, routes::router(&desk)).await?;
         Ok(Crm { desk, server })
     }
 
-    /// Where it listens.
+    /// The address that it listens at.
     pub fn address(&self) -> SocketAddr {
         self.server.address
     }
@@ -128,7 +128,7 @@ impl Crm {
             .map(move |(position, entry)| generate::customer(seed, position, entry))
     }
 
-    /// What the shop must hold once all customers have crossed.
+    /// The state that the shop must have once all customers have crossed.
     pub fn expected(&self) -> ExpectedState {
         expected(self.customers())
     }
@@ -140,13 +140,13 @@ impl Crm {
 
     /// Answers again, at the same address.
     pub async fn resume(&mut self) -> Result<(), Error> {
-        self.server = Server::start(self.address(), routes::router(&self.desk)).await?;
+        self.server = SandboxServer::start(self.address(), routes::router(&self.desk)).await?;
         Ok(())
     }
 }
 
-impl Desk {
-    fn population(&self) -> MutexGuard<'_, Population> {
+impl CrmState {
+    fn population(&self) -> MutexGuard<'_, CustomerPopulation> {
         self.population
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -14,12 +14,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    CrmEdit, Desk,
-    population::{Mark, Page},
+    CrmEdit, CrmState,
+    population::{CustomerPage, PageMark},
 };
 use crate::generate;
 
-pub(super) fn router(desk: &Arc<Desk>) -> Router {
+pub(super) fn router(desk: &Arc<CrmState>) -> Router {
     let api = Router::new()
         .route("/customers", get(by_next_url))
         .route("/pages/customers", get(by_page_number))
@@ -32,14 +32,14 @@ pub(super) fn router(desk: &Arc<Desk>) -> Router {
     desk.gate.before(api, sandbox)
 }
 
-async fn edit(State(desk): State<Arc<Desk>>, Json(edit): Json<CrmEdit>) -> StatusCode {
+async fn edit(State(desk): State<Arc<CrmState>>, Json(edit): Json<CrmEdit>) -> StatusCode {
     desk.edit(&edit);
     StatusCode::NO_CONTENT
 }
 
-/// Since when, and how many on a page; shared by all ways of paging.
+/// The start of the time window and the size of a page; shared by all ways of paging.
 #[derive(Deserialize)]
-struct Window {
+struct ModificationWindow {
     modified_since: Option<String>,
     #[serde(alias = "size")]
     limit: Option<usize>,
@@ -59,8 +59,8 @@ impl IntoResponse for BadParameter {
 }
 
 async fn by_next_url(
-    State(desk): State<Arc<Desk>>,
-    Query(window): Query<Window>,
+    State(desk): State<Arc<CrmState>>,
+    Query(window): Query<ModificationWindow>,
 ) -> Result<Response, BadParameter> {
     let page = desk.page_behind(&window)?;
     let limit = window.limit();
@@ -71,16 +71,16 @@ async fn by_next_url(
 }
 
 async fn by_token(
-    State(desk): State<Arc<Desk>>,
-    Query(window): Query<Window>,
+    State(desk): State<Arc<CrmState>>,
+    Query(window): Query<ModificationWindow>,
 ) -> Result<Response, BadParameter> {
     let page = desk.page_behind(&window)?;
     Ok(desk.answer(&page, json!({ "next_token": page.next.map(token_of) })))
 }
 
 async fn by_page_number(
-    State(desk): State<Arc<Desk>>,
-    Query(window): Query<Window>,
+    State(desk): State<Arc<CrmState>>,
+    Query(window): Query<ModificationWindow>,
 ) -> Result<Response, BadParameter> {
     let (since, size) = (window.since()?, window.limit());
     let number = window.page.unwrap_or(1);
@@ -95,8 +95,8 @@ async fn by_page_number(
 }
 
 async fn by_offset(
-    State(desk): State<Arc<Desk>>,
-    Query(window): Query<Window>,
+    State(desk): State<Arc<CrmState>>,
+    Query(window): Query<ModificationWindow>,
 ) -> Result<Response, BadParameter> {
     let (since, offset) = (window.since()?, window.offset.unwrap_or(0));
     let page = desk.population().since(since, offset, window.limit());
@@ -104,7 +104,7 @@ async fn by_offset(
     Ok(desk.answer(&page, json!({ "offset": offset, "total": total })))
 }
 
-impl Window {
+impl ModificationWindow {
     fn limit(&self) -> usize {
         self.limit.unwrap_or(100).clamp(1, 1000)
     }
@@ -121,11 +121,11 @@ impl Window {
     }
 }
 
-fn token_of((second, position): Mark) -> String {
+fn token_of((second, position): PageMark) -> String {
     format!("{second:x}-{position:x}")
 }
 
-fn mark_of(token: &str) -> Option<Mark> {
+fn mark_of(token: &str) -> Option<PageMark> {
     let (second, position) = token.split_once('-')?;
     Some((
         i64::from_str_radix(second, 16).ok()?,
@@ -133,8 +133,8 @@ fn mark_of(token: &str) -> Option<Mark> {
     ))
 }
 
-impl Desk {
-    fn page_behind(&self, window: &Window) -> Result<Page, BadParameter> {
+impl CrmState {
+    fn page_behind(&self, window: &ModificationWindow) -> Result<CustomerPage, BadParameter> {
         match &window.after {
             None => Ok(self.population().since(window.since()?, 0, window.limit())),
             Some(token) => {
@@ -145,7 +145,7 @@ impl Desk {
     }
 
     /// `{"customers": […], …}` with the other members behind.
-    fn answer(&self, page: &Page, others: Value) -> Response {
+    fn answer(&self, page: &CustomerPage, others: Value) -> Response {
         let mut body = Vec::with_capacity(1024 * (page.entries.len() + 1));
         body.extend_from_slice(br#"{"customers":["#);
         for (place, &(position, entry)) in page.entries.iter().enumerate() {

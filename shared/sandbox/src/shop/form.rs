@@ -1,4 +1,4 @@
-//! What the shop takes. It is strict, so that nothing half right gets in.
+//! The form of the customers that the shop takes. It is strict, so that nothing half right gets in.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The parts of a customer that the shop finds it by.
+/// The keys by which the shop finds a customer.
 #[derive(Debug)]
-pub(super) struct Keys<'a> {
+pub(super) struct CustomerKeys<'a> {
     pub(super) external_id: Cow<'a, str>,
     pub(super) email: Cow<'a, str>,
 }
 
-/// Why the shop does not take a customer.
+/// The reason why the shop refuses a customer.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct FormRefusal {
     pub(super) status: StatusCode,
     pub(super) error: String,
     pub(super) field: &'static str,
@@ -24,7 +24,7 @@ pub(super) struct Refusal {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Form<'a> {
+struct CustomerForm<'a> {
     #[serde(borrow)]
     external_id: Option<&'a RawValue>,
     email: Option<&'a RawValue>,
@@ -52,60 +52,62 @@ struct AddressForm<'a> {
 }
 
 /// Checks a customer sent as JSON; null is the same as left out.
-pub(super) fn check(body: &str) -> Result<Keys<'_>, Refusal> {
-    let form: Form<'_> = serde_json::from_str(body).map_err(unreadable)?;
-    Field("name", form.name)
+pub(super) fn check(body: &str) -> Result<CustomerKeys<'_>, FormRefusal> {
+    let form: CustomerForm<'_> = serde_json::from_str(body).map_err(unreadable)?;
+    FormField("name", form.name)
         .needed()?
         .text("text", is_something)?;
-    Field("company_name", form.company_name).text("text", is_something)?;
-    Field("tax_id", form.tax_id).text("ten digits", |text| is_digits(text, 10))?;
-    Field("phone", form.phone).text("an E.164 number such as +48600100200", is_e164)?;
-    Field("born", form.born).text("a date such as 1984-03-07", is_date)?;
-    Field("customer_since", form.customer_since)
+    FormField("company_name", form.company_name).text("text", is_something)?;
+    FormField("tax_id", form.tax_id).text("ten digits", |text| is_digits(text, 10))?;
+    FormField("phone", form.phone).text("an E.164 number such as +48600100200", is_e164)?;
+    FormField("born", form.born).text("a date such as 1984-03-07", is_date)?;
+    FormField("customer_since", form.customer_since)
         .needed()?
         .text("a date such as 1984-03-07", is_date)?;
-    Field("balance", form.balance).needed()?.number()?;
-    Field("credit_limit", form.credit_limit).number()?;
-    Field("newsletter", form.newsletter).needed()?.boolean()?;
-    Field("sms", form.sms).needed()?.boolean()?;
+    FormField("balance", form.balance).needed()?.number()?;
+    FormField("credit_limit", form.credit_limit).number()?;
+    FormField("newsletter", form.newsletter)
+        .needed()?
+        .boolean()?;
+    FormField("sms", form.sms).needed()?.boolean()?;
     if let Some(address) = form.address {
         check_address(&address)?;
     }
-    let external_id = Field("external_id", form.external_id)
+    let external_id = FormField("external_id", form.external_id)
         .needed()?
         .text("text", is_something)?;
-    let email = Field("email", form.email)
+    let email = FormField("email", form.email)
         .needed()?
         .text("an e-mail address in lower case", is_email)?;
-    Ok(Keys {
+    Ok(CustomerKeys {
         external_id: external_id.unwrap_or_default(),
         email: email.unwrap_or_default(),
     })
 }
 
-fn check_address(form: &AddressForm<'_>) -> Result<(), Refusal> {
-    Field("address.street", form.street)
+fn check_address(form: &AddressForm<'_>) -> Result<(), FormRefusal> {
+    FormField("address.street", form.street)
         .needed()?
         .text("text", is_something)?;
-    Field("address.postal_code", form.postal_code)
+    FormField("address.postal_code", form.postal_code)
         .needed()?
         .text("text", is_something)?;
-    Field("address.city", form.city)
+    FormField("address.city", form.city)
         .needed()?
         .text("text", is_something)?;
-    Field("address.country", form.country)
+    FormField("address.country", form.country)
         .needed()?
         .text("two capital letters", is_country)?;
     Ok(())
 }
 
-fn unreadable(error: serde_json::Error) -> Refusal {
+fn unreadable(error: serde_json::Error) -> FormRefusal {
     let status = if error.is_data() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::BAD_REQUEST
     };
-    Refusal {
+    FormRefusal {
         status,
         error: error.to_string(),
         field: "",
@@ -113,10 +115,10 @@ fn unreadable(error: serde_json::Error) -> Refusal {
 }
 
 /// A member of the form, by name.
-struct Field<'a>(&'static str, Option<&'a RawValue>);
+struct FormField<'a>(&'static str, Option<&'a RawValue>);
 
-impl<'a> Field<'a> {
-    fn needed(self) -> Result<Field<'a>, Refusal> {
+impl<'a> FormField<'a> {
+    fn needed(self) -> Result<FormField<'a>, FormRefusal> {
         if self.1.is_some() {
             Ok(self)
         } else {
@@ -128,18 +130,18 @@ impl<'a> Field<'a> {
         self,
         expected: &str,
         holds: fn(&str) -> bool,
-    ) -> Result<Option<Cow<'a, str>>, Refusal> {
+    ) -> Result<Option<Cow<'a, str>>, FormRefusal> {
         #[derive(Deserialize)]
-        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+        struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
 
         let Some(raw) = self.1 else { return Ok(None) };
-        match serde_json::from_str::<Text<'a>>(raw.get()) {
-            Ok(Text(text)) if holds(&text) => Ok(Some(text)),
+        match serde_json::from_str::<BorrowedText<'a>>(raw.get()) {
+            Ok(BorrowedText(text)) if holds(&text) => Ok(Some(text)),
             _ => Err(self.refuse(&format!("expected {expected}"))),
         }
     }
 
-    fn number(self) -> Result<(), Refusal> {
+    fn number(self) -> Result<(), FormRefusal> {
         let is_number = |raw: &RawValue| {
             raw.get()
                 .starts_with(|first: char| first == '-' || first.is_ascii_digit())
@@ -151,7 +153,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn boolean(self) -> Result<(), Refusal> {
+    fn boolean(self) -> Result<(), FormRefusal> {
         let is_boolean = |raw: &RawValue| matches!(raw.get(), "true" | "false");
         if self.1.is_none_or(is_boolean) {
             Ok(())
@@ -160,8 +162,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn refuse(&self, error: &str) -> Refusal {
-        Refusal {
+    fn refuse(&self, error: &str) -> FormRefusal {
+        FormRefusal {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             error: format!("{}: {error}", self.0),
             field: self.0,

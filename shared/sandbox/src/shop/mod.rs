@@ -11,21 +11,21 @@ use std::{
 
 use axum::http::HeaderName;
 
-use crate::{Error, fault::FaultPlan, gate::Gate, server::Server};
-use shelf::Shelf;
-pub use shelf::{KeptCustomer, ShopCounts, ShopSnapshot, Tally};
+use crate::{Error, fault::FaultPlan, gate::RequestGate, server::SandboxServer};
+use shelf::CustomerShelf;
+pub use shelf::{KeptCustomer, ShopCounts, ShopSnapshot, WriteCounts};
 
-/// How a shop is to be.
+/// The options of a shop.
 #[derive(Debug, Clone)]
 pub struct ShopOptions {
-    /// Where it listens; port 0 takes any free port.
+    /// The address that it listens at; port 0 takes any free port.
     pub address: SocketAddr,
-    /// The API key that it lets in.
+    /// The API key that it accepts.
     pub key: String,
-    /// Whether two customers may have one e-mail address, so that a create that is sent twice
-    /// makes a double instead of a refusal.
+    /// True where two customers may have one e-mail address, so that a create that is sent twice
+    /// makes a double instead of a conflict.
     pub allow_duplicates: bool,
-    /// What it does wrong from the start.
+    /// The faults from the start.
     pub faults: FaultPlan,
 }
 
@@ -46,39 +46,39 @@ impl Default for ShopOptions {
 /// search, and `GET /customers?limit=…` to read them all. What is sent must be right to the letter;
 /// what is not is answered with 422 and `{"error": …, "field": …}`, a second customer with an e-mail
 /// address with 409. `GET /_sandbox/counts` answers [`ShopCounts`], `GET /_sandbox/state` a
-/// [`Snapshot`], and `POST /_sandbox/faults` takes [`Faults`].
+/// [`ShopSnapshot`], and `POST /_sandbox/faults` takes [`FaultPlan`].
 #[derive(Debug)]
 pub struct Shop {
-    counter: Arc<Counter>,
-    server: Server,
+    counter: Arc<ShopState>,
+    server: SandboxServer,
 }
 
-/// What the routes share.
+/// The state that the routes share.
 #[derive(Debug)]
-struct Counter {
-    shelf: Mutex<Shelf>,
-    gate: Arc<Gate>,
+struct ShopState {
+    shelf: Mutex<CustomerShelf>,
+    gate: Arc<RequestGate>,
 }
 
 impl Shop {
     /// Opens an empty shop.
     pub async fn start(options: ShopOptions) -> Result<Shop, Error> {
         let header = HeaderName::from_static("x-api-key");
-        let gate = Arc::new(Gate::new(
+        let gate = Arc::new(RequestGate::new(
             header,
             options.key,
             r#"ApiKey realm="shop""#,
             options.faults,
         ));
-        let counter = Arc::new(Counter {
-            shelf: Mutex::new(Shelf::new(options.allow_duplicates)),
+        let counter = Arc::new(ShopState {
+            shelf: Mutex::new(CustomerShelf::new(options.allow_duplicates)),
             gate,
         });
-        let server = Server::start(options.address, routes::router(&counter)).await?;
+        let server = SandboxServer::start(options.address, routes::router(&counter)).await?;
         Ok(Shop { counter, server })
     }
 
-    /// Where it listens.
+    /// The address that it listens at.
     pub fn address(&self) -> SocketAddr {
         self.server.address
     }
@@ -93,12 +93,12 @@ impl Shop {
         self.counter.gate.set_faults(faults);
     }
 
-    /// How often it did what.
+    /// Counts of the shop's acts.
     pub fn counts(&self) -> ShopCounts {
         self.counter.counts()
     }
 
-    /// All that it knows.
+    /// The whole state of the shop.
     pub fn snapshot(&self) -> ShopSnapshot {
         self.counter.snapshot()
     }
@@ -110,13 +110,13 @@ impl Shop {
 
     /// Answers again, at the same address.
     pub async fn resume(&mut self) -> Result<(), Error> {
-        self.server = Server::start(self.address(), routes::router(&self.counter)).await?;
+        self.server = SandboxServer::start(self.address(), routes::router(&self.counter)).await?;
         Ok(())
     }
 }
 
-impl Counter {
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+impl ShopState {
+    fn shelf(&self) -> MutexGuard<'_, CustomerShelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -14,12 +14,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Counter,
-    form::{self, Keys, Refusal},
-    shelf::{ShopCounts, ShopSnapshot, Unchanged, with_id, written},
+    ShopState,
+    form::{self, CustomerKeys, FormRefusal},
+    shelf::{ShopCounts, ShopSnapshot, WriteRefusal, with_id, written},
 };
 
-pub(super) fn router(counter: &Arc<Counter>) -> Router {
+pub(super) fn router(counter: &Arc<ShopState>) -> Router {
     let api = Router::new()
         .route("/customers", get(find).post(create))
         .route("/customers/{id}", get(read).put(update).delete(delete))
@@ -32,47 +32,53 @@ pub(super) fn router(counter: &Arc<Counter>) -> Router {
     counter.gate.before(api, sandbox)
 }
 
-async fn create(State(counter): State<Arc<Counter>>, body: Bytes) -> Result<Response, Refusal> {
+async fn create(
+    State(counter): State<Arc<ShopState>>,
+    body: Bytes,
+) -> Result<Response, FormRefusal> {
     let (keys, body) = counter.read(&body)?;
     let id = counter.shelf().create(&keys, body)?;
     Ok(answer(StatusCode::CREATED, &with_id(id, body)))
 }
 
 async fn update(
-    State(counter): State<Arc<Counter>>,
+    State(counter): State<Arc<ShopState>>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<Response, Refusal> {
+) -> Result<Response, FormRefusal> {
     let (id, (keys, body)) = (number(&id), counter.read(&body)?);
     counter.shelf().update(id, &keys, body)?;
     Ok(answer(StatusCode::OK, &with_id(id, body)))
 }
 
 async fn delete(
-    State(counter): State<Arc<Counter>>,
+    State(counter): State<Arc<ShopState>>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, FormRefusal> {
     counter.shelf().delete(number(&id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn read(
-    State(counter): State<Arc<Counter>>,
+    State(counter): State<Arc<ShopState>>,
     Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, FormRefusal> {
     let customer = counter.shelf().get(number(&id))?;
     Ok(answer(StatusCode::OK, &customer))
 }
 
-/// A search by e-mail address, or page after page of everybody.
+/// A search by e-mail address, or a page of all customers.
 #[derive(Deserialize)]
-struct Question {
+struct CustomerQuery {
     email: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
 }
 
-async fn find(State(counter): State<Arc<Counter>>, Query(question): Query<Question>) -> Response {
+async fn find(
+    State(counter): State<Arc<ShopState>>,
+    Query(question): Query<CustomerQuery>,
+) -> Response {
     if let Some(email) = &question.email {
         return list(&counter.shelf().search(email), None);
     }
@@ -85,15 +91,15 @@ async fn find(State(counter): State<Arc<Counter>>, Query(question): Query<Questi
     )
 }
 
-async fn counts(State(counter): State<Arc<Counter>>) -> Json<ShopCounts> {
+async fn counts(State(counter): State<Arc<ShopState>>) -> Json<ShopCounts> {
     Json(counter.counts())
 }
 
-async fn state(State(counter): State<Arc<Counter>>) -> Json<ShopSnapshot> {
+async fn state(State(counter): State<Arc<ShopState>>) -> Json<ShopSnapshot> {
     Json(counter.snapshot())
 }
 
-/// The number in an id; 0, which is nobody's, where there is none.
+/// The number in an id; 0, which no customer has, where there is none.
 fn number(id: &str) -> u64 {
     id.strip_prefix("c-")
         .and_then(|digits| digits.parse().ok())
@@ -114,26 +120,26 @@ fn list(customers: &[String], next: Option<String>) -> Response {
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-impl Counter {
-    /// The customer in a body, once it is known to be right.
-    fn read<'a>(&self, body: &'a [u8]) -> Result<(Keys<'a>, &'a str), Refusal> {
+impl ShopState {
+    /// Checks the customer in a body.
+    fn read<'a>(&self, body: &'a [u8]) -> Result<(CustomerKeys<'a>, &'a str), FormRefusal> {
         let text = std::str::from_utf8(body).unwrap_or_default().trim();
         let keys = form::check(text).inspect_err(|_| self.shelf().counts.refused += 1)?;
         Ok((keys, text))
     }
 }
 
-impl From<Unchanged> for Refusal {
-    fn from(reason: Unchanged) -> Refusal {
+impl From<WriteRefusal> for FormRefusal {
+    fn from(reason: WriteRefusal) -> FormRefusal {
         let (status, error, field) = match reason {
-            Unchanged::Conflict => (
+            WriteRefusal::Conflict => (
                 StatusCode::CONFLICT,
                 "another customer has this e-mail address",
                 "email",
             ),
-            Unchanged::Missing => (StatusCode::NOT_FOUND, "there is no such customer", "id"),
+            WriteRefusal::Missing => (StatusCode::NOT_FOUND, "there is no such customer", "id"),
         };
-        Refusal {
+        FormRefusal {
             status,
             error: error.to_owned(),
             field,
@@ -141,7 +147,7 @@ impl From<Unchanged> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for FormRefusal {
     fn into_response(self) -> Response {
         (
             self.status,

@@ -1,22 +1,20 @@
-//! What the shop has, as the bytes it was sent, and the count of everything that was done to it.
+//! The customers of the shop, as the bytes that were sent, and counts of everything that was done
+//! to them.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::form::Keys;
+use super::form::CustomerKeys;
 
-/// How often the shop did what.
+/// Counts of the shop's acts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShopCounts {
-    /// Customers created.
     pub created: u64,
-    /// Customers updated.
     pub updated: u64,
     /// Updates that sent what the shop already had; `updated` has them too.
     pub repeated: u64,
-    /// Customers deleted.
     pub deleted: u64,
     /// Customers refused as invalid.
     pub refused: u64,
@@ -28,30 +26,27 @@ pub struct ShopCounts {
     pub searched: u64,
     /// Requests struck by a fault.
     pub struck: u64,
-    /// The most requests there were at a time.
+    /// Number of requests in flight at a time, at most.
     pub most_in_flight: u64,
 }
 
-/// What was done to the customers of one external id, now or earlier.
+/// Counts of the writes to the customers of one external id, now or earlier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// How often one was created.
+pub struct WriteCounts {
     pub created: u32,
-    /// How often one was updated.
     pub updated: u32,
-    /// How often one was deleted.
     pub deleted: u32,
 }
 
-/// All that the shop knows at one moment.
+/// The whole state of the shop at one moment.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ShopSnapshot {
-    /// How often the shop did what.
+    /// Counts of the shop's acts.
     pub counts: ShopCounts,
     /// Its customers, by the order of their creation.
     pub customers: Vec<KeptCustomer>,
-    /// What was done, by external id.
-    pub tallies: BTreeMap<String, Tally>,
+    /// Counts of writes, by external id.
+    pub tallies: BTreeMap<String, WriteCounts>,
 }
 
 /// A customer of the shop.
@@ -66,32 +61,32 @@ pub struct KeptCustomer {
 }
 
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct CustomerShelf {
     allow_duplicates: bool,
     last_id: u64,
-    customers: BTreeMap<u64, Stored>,
+    customers: BTreeMap<u64, StoredCustomer>,
     by_email: HashMap<Box<str>, Vec<u64>>,
-    tallies: HashMap<Box<str>, Tally>,
+    tallies: HashMap<Box<str>, WriteCounts>,
     pub(super) counts: ShopCounts,
 }
 
 #[derive(Debug)]
-struct Stored {
+struct StoredCustomer {
     external_id: Box<str>,
     email: Box<str>,
     body: Box<str>,
 }
 
-/// Why the shelf was not changed.
+/// The reason why a write was refused.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Unchanged {
+pub(super) enum WriteRefusal {
     Conflict,
     Missing,
 }
 
-impl Shelf {
-    pub(super) fn new(allow_duplicates: bool) -> Shelf {
-        Shelf {
+impl CustomerShelf {
+    pub(super) fn new(allow_duplicates: bool) -> CustomerShelf {
+        CustomerShelf {
             allow_duplicates,
             last_id: 0,
             customers: BTreeMap::new(),
@@ -101,7 +96,11 @@ impl Shelf {
         }
     }
 
-    pub(super) fn create(&mut self, keys: &Keys<'_>, body: &str) -> Result<u64, Unchanged> {
+    pub(super) fn create(
+        &mut self,
+        keys: &CustomerKeys<'_>,
+        body: &str,
+    ) -> Result<u64, WriteRefusal> {
         self.refuse_duplicate(&keys.email, None)?;
         self.last_id += 1;
         self.put(self.last_id, keys, body);
@@ -110,7 +109,12 @@ impl Shelf {
         Ok(self.last_id)
     }
 
-    pub(super) fn update(&mut self, id: u64, keys: &Keys<'_>, body: &str) -> Result<(), Unchanged> {
+    pub(super) fn update(
+        &mut self,
+        id: u64,
+        keys: &CustomerKeys<'_>,
+        body: &str,
+    ) -> Result<(), WriteRefusal> {
         self.refuse_duplicate(&keys.email, Some(id))?;
         let before = self.take(id)?;
         self.counts.repeated += u64::from(*before.body == *body);
@@ -120,15 +124,15 @@ impl Shelf {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, id: u64) -> Result<(), Unchanged> {
+    pub(super) fn delete(&mut self, id: u64) -> Result<(), WriteRefusal> {
         let before = self.take(id)?;
         self.tally(&before.external_id).deleted += 1;
         self.counts.deleted += 1;
         Ok(())
     }
 
-    /// The customer's JSON text, with its id.
-    pub(super) fn get(&mut self, id: u64) -> Result<String, Unchanged> {
+    /// The JSON text of a customer, with its id.
+    pub(super) fn get(&mut self, id: u64) -> Result<String, WriteRefusal> {
         let text = self
             .customers
             .get(&id)
@@ -148,10 +152,10 @@ impl Shelf {
             .collect()
     }
 
-    /// Up to `limit` customers behind an id, and the id to go on behind.
+    /// Up to `limit` customers behind an id, and the id after which the next page begins.
     pub(super) fn list(&self, after: u64, limit: usize) -> (Vec<String>, Option<u64>) {
         let mut rest = self.customers.range(after.saturating_add(1)..);
-        let page: Vec<(&u64, &Stored)> = rest.by_ref().take(limit).collect();
+        let page: Vec<(&u64, &StoredCustomer)> = rest.by_ref().take(limit).collect();
         let last = page
             .last()
             .map(|(id, _)| **id)
@@ -182,27 +186,27 @@ impl Shelf {
         }
     }
 
-    fn refuse_duplicate(&mut self, email: &str, own: Option<u64>) -> Result<(), Unchanged> {
+    fn refuse_duplicate(&mut self, email: &str, own: Option<u64>) -> Result<(), WriteRefusal> {
         let taken = self
             .by_email
             .get(email)
             .is_some_and(|ids| ids.iter().any(|id| Some(*id) != own));
         if taken && !self.allow_duplicates {
             self.counts.conflicts += 1;
-            return Err(Unchanged::Conflict);
+            return Err(WriteRefusal::Conflict);
         }
         Ok(())
     }
 
-    fn missing(&mut self) -> Unchanged {
+    fn missing(&mut self) -> WriteRefusal {
         self.counts.missing += 1;
-        Unchanged::Missing
+        WriteRefusal::Missing
     }
 
-    fn put(&mut self, id: u64, keys: &Keys<'_>, body: &str) {
+    fn put(&mut self, id: u64, keys: &CustomerKeys<'_>, body: &str) {
         let email: Box<str> = keys.email.as_ref().into();
         self.by_email.entry(email.clone()).or_default().push(id);
-        let stored = Stored {
+        let stored = StoredCustomer {
             external_id: keys.external_id.as_ref().into(),
             email,
             body: body.into(),
@@ -210,7 +214,7 @@ impl Shelf {
         self.customers.insert(id, stored);
     }
 
-    fn take(&mut self, id: u64) -> Result<Stored, Unchanged> {
+    fn take(&mut self, id: u64) -> Result<StoredCustomer, WriteRefusal> {
         let stored = self.customers.remove(&id).ok_or_else(|| self.missing())?;
         if let Some(ids) = self.by_email.get_mut(&stored.email) {
             ids.retain(|other| *other != id);
@@ -221,22 +225,21 @@ impl Shelf {
         Ok(stored)
     }
 
-    fn tally(&mut self, external_id: &str) -> &mut Tally {
+    fn tally(&mut self, external_id: &str) -> &mut WriteCounts {
         self.tallies.entry(external_id.into()).or_default()
     }
 }
 
-/// The id as the shop writes it.
 pub(super) fn written(id: u64) -> String {
     format!("c-{id}")
 }
 
-/// What was sent, with the id as its first member; it is an object that is not empty.
+/// The body that was sent, with the id as its first member. It is an object that is not empty.
 pub(super) fn with_id(id: u64, body: &str) -> String {
     format!(r#"{{"id":"c-{id}",{}"#, &body[1..])
 }
 
-fn kept(id: u64, stored: &Stored) -> Option<KeptCustomer> {
+fn kept(id: u64, stored: &StoredCustomer) -> Option<KeptCustomer> {
     let customer = RawValue::from_string(stored.body.to_string()).ok()?;
     Some(KeptCustomer {
         id: written(id),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use jsonschema::Validator;
 use pomost_expression::{Expression, Variables, write};
-use pomost_sandbox::{Customer, Fields};
+use pomost_sandbox::{Customer, FlatDocument};
 use serde_json::{Value, value::RawValue};
 
 use crate::client::crm;
@@ -35,7 +35,7 @@ impl Example {
     }
 
     /// The fields that the shop gets, or why it gets nothing.
-    fn cross(&self, customer: &Customer) -> Result<Fields, String> {
+    fn cross(&self, customer: &Customer) -> Result<FlatDocument, String> {
         let json = serde_json::to_string(customer).unwrap();
         accept(&self.expect, &json)?;
         let value = pomost_expression::read(json.as_bytes()).unwrap();
@@ -45,7 +45,7 @@ impl Example {
             .map_err(|error| error.message)?;
         let mapped = write(&mapped).unwrap();
         accept(&self.produce, &mapped)?;
-        Ok(Fields::of(&RawValue::from_string(mapped).unwrap()))
+        Ok(FlatDocument::of(&RawValue::from_string(mapped).unwrap()))
     }
 }
 

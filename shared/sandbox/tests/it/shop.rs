@@ -1,4 +1,4 @@
-use pomost_sandbox::{Shop, ShopCounts, ShopOptions, ShopSnapshot, Tally};
+use pomost_sandbox::{Shop, ShopCounts, ShopOptions, ShopSnapshot, WriteCounts};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -171,9 +171,9 @@ async fn where_duplicates_are_allowed_a_double_create_shows_as_two() {
     assert_eq!(snapshot.customers.len(), 2);
     assert_eq!(
         snapshot.tallies["x-1"],
-        Tally {
+        WriteCounts {
             created: 2,
-            ..Tally::default()
+            ..WriteCounts::default()
         }
     );
 }

@@ -1,10 +1,10 @@
-use pomost_sandbox::{CustomerDifference, Fields, Shop, ShopOptions, customer_id, verify};
+use pomost_sandbox::{CustomerDifference, FlatDocument, Shop, ShopOptions, customer_id, verify};
 use reqwest::Method;
 
 use crate::client::{ask, crm};
 
 /// What the shop is sent for a customer, made of the fields that are expected of it.
-fn body(fields: &Fields) -> String {
+fn body(fields: &FlatDocument) -> String {
     let member = |(name, text): (&str, &String)| format!("\"{name}\":{text}");
     let (mut members, mut address) = (Vec::new(), Vec::new());
     for (path, text) in &fields.0 {

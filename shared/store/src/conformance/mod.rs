@@ -16,6 +16,7 @@ mod ledger;
 mod outages;
 mod outcomes;
 mod parked;
+mod parts;
 mod races;
 mod rate_slots;
 mod replays;
@@ -42,6 +43,7 @@ pub use ledger::*;
 pub use outages::*;
 pub use outcomes::*;
 pub use parked::*;
+pub use parts::*;
 pub use races::*;
 pub use rate_slots::*;
 pub use replays::*;
@@ -58,6 +60,10 @@ macro_rules! every_behaviour {
     ($on_a_store:path) => {
         $crate::every_behaviour! { $on_a_store:
             it_answers_a_ping
+            a_shape_is_noted_while_the_one_before_it_holds
+            a_part_that_went_away_remains_until_that_is_in_the_ledger
+            a_whole_record_remains_until_its_deletion_is_in_the_ledger
+            a_flow_has_split_records_while_parts_of_any_may_be_left
             one_holder_at_a_time_has_a_lease
             a_lease_that_ran_out_goes_to_the_next_with_a_higher_token
             a_holder_may_take_its_own_lease_again

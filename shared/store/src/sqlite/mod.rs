@@ -10,6 +10,7 @@ mod leases;
 mod ledger;
 mod outages;
 mod parked;
+mod parts;
 mod rate_slots;
 mod replays;
 mod runs;

@@ -1,17 +1,17 @@
-//! Deleting, at all paths at once: none is moved by another.
+//! Deletes at all paths at once, so that no deletion moves the place of another.
 
 use jaq_core::Error;
 use jaq_json::Rc;
 
-use super::{error::Failure, get, kind, set};
-use crate::{Value, budget::Budget};
+use super::{error::PathError, get, kind, set};
+use crate::{Value, budget::EvaluationBudget};
 
-/// Deletes what stands at the paths.
+/// Deletes the values at paths.
 pub(super) fn all(
-    budget: &Budget,
+    budget: &EvaluationBudget,
     value: &mut Value,
     mut paths: Vec<Vec<Value>>,
-) -> Result<(), Failure> {
+) -> Result<(), PathError> {
     if paths.is_empty() {
         return Ok(());
     }
@@ -24,13 +24,13 @@ pub(super) fn all(
     below(budget, value, &paths, 0)
 }
 
-/// Deletes at sorted paths whose keys before `depth` have led here.
+/// Deletes at sorted paths whose keys before `depth` lead to this value.
 fn below(
-    budget: &Budget,
+    budget: &EvaluationBudget,
     value: &mut Value,
     paths: &[Vec<Value>],
     depth: usize,
-) -> Result<(), Failure> {
+) -> Result<(), PathError> {
     let mut keys = Vec::new();
     for together in paths.chunk_by(|one, next| one[depth] == next[depth]) {
         let key = &together[0][depth..=depth];
@@ -52,8 +52,8 @@ fn below(
     }
 }
 
-/// Removes what goes by sorted keys.
-fn remove(budget: &Budget, value: &mut Value, keys: &[&Value]) -> Result<(), Failure> {
+/// Removes the items or fields of sorted keys.
+fn remove(budget: &EvaluationBudget, value: &mut Value, keys: &[&Value]) -> Result<(), PathError> {
     match value {
         Value::Null => Ok(()),
         Value::Arr(items) => {
@@ -64,7 +64,7 @@ fn remove(budget: &Budget, value: &mut Value, keys: &[&Value]) -> Result<(), Fai
         }
         Value::Obj(fields) => {
             if let Some(key) = keys.iter().find(|key| !matches!(key, Value::TStr(_))) {
-                return Err(Failure::of(format_args!(
+                return Err(PathError::of(format_args!(
                     "Cannot delete {} field of object",
                     kind(key)
                 )));
@@ -73,14 +73,14 @@ fn remove(budget: &Budget, value: &mut Value, keys: &[&Value]) -> Result<(), Fai
             Rc::make_mut(fields).retain(|name, _| keys.binary_search(&name).is_err());
             Ok(())
         }
-        other => Err(Failure::of(format_args!(
+        other => Err(PathError::of(format_args!(
             "Cannot delete fields from {}",
             kind(other)
         ))),
     }
 }
 
-/// Of each place of an array, whether a key names it.
+/// For each place of an array, true where a key names it.
 fn places_of(keys: &[&Value], length: usize) -> Result<Vec<bool>, Error<Value>> {
     let mut named = vec![false; length];
     for key in keys {

@@ -1,4 +1,4 @@
-//! What goes wrong with paths, as jq words it.
+//! The errors of paths, in jq's words.
 
 use std::fmt::{self, Write as _};
 
@@ -6,40 +6,40 @@ use jaq_core::{Error, ValX};
 
 use crate::{
     Value,
-    budget::{Bound, Evaluation},
+    budget::{EvaluationBound, EvaluationContext},
 };
 
-/// How much of a value jq shows in an error, in bytes.
+/// Number of bytes of a value that jq shows in an error.
 const SHOWN: usize = 29;
 
-/// Why something could not be done.
-pub(super) enum Failure {
+/// The reason why a path could not be followed or changed.
+pub(super) enum PathError {
     Error(Error<Value>),
-    Bound(Bound),
+    EvaluationBound(EvaluationBound),
 }
 
-impl Failure {
-    pub(super) fn of(message: impl ToString) -> Failure {
-        Failure::Error(Error::str(message))
+impl PathError {
+    pub(super) fn of(message: impl ToString) -> PathError {
+        PathError::Error(Error::str(message))
     }
 
-    pub(super) fn raise<'a, T>(self, evaluation: &Evaluation<'a>) -> ValX<'a, T, Value> {
+    pub(super) fn raise<'a, T>(self, evaluation: &EvaluationContext<'a>) -> ValX<'a, T, Value> {
         match self {
-            Failure::Error(error) => Err(error.into()),
-            Failure::Bound(bound) => evaluation.or_halt(Err(bound)),
+            PathError::Error(error) => Err(error.into()),
+            PathError::EvaluationBound(bound) => evaluation.or_halt(Err(bound)),
         }
     }
 }
 
-impl From<Error<Value>> for Failure {
-    fn from(error: Error<Value>) -> Failure {
-        Failure::Error(error)
+impl From<Error<Value>> for PathError {
+    fn from(error: Error<Value>) -> PathError {
+        PathError::Error(error)
     }
 }
 
-impl From<Bound> for Failure {
-    fn from(bound: Bound) -> Failure {
-        Failure::Bound(bound)
+impl From<EvaluationBound> for PathError {
+    fn from(bound: EvaluationBound) -> PathError {
+        PathError::EvaluationBound(bound)
     }
 }
 
@@ -55,17 +55,17 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A value in an error of jq's: `string ("a")`, its beginning where it is long.
+/// The words for a value in jq's errors: `string ("a")`, shortened where it is long.
 pub(crate) fn described(value: &Value) -> String {
     described_as(kind(value), value)
 }
 
-/// The same of a value that is written already.
+/// Describes a value that is written already.
 pub(crate) fn described_as(kind: &str, value: &impl fmt::Display) -> String {
-    let mut shown = Beginning(String::new());
+    let mut shown = ShortenedText(String::new());
     // What does not fit is an error of the writer, and left out.
     let is_whole = write!(shown, "{value}").is_ok();
-    let Beginning(mut shown) = shown;
+    let ShortenedText(mut shown) = shown;
     if !is_whole {
         let end = if shown.starts_with('"') {
             "...\""
@@ -78,9 +78,9 @@ pub(crate) fn described_as(kind: &str, value: &impl fmt::Display) -> String {
     format!("{kind} ({shown})")
 }
 
-struct Beginning(String);
+struct ShortenedText(String);
 
-impl fmt::Write for Beginning {
+impl fmt::Write for ShortenedText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = SHOWN - self.0.len();
         self.0.push_str(&text[..text.floor_char_boundary(room)]);

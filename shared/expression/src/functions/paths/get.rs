@@ -1,45 +1,44 @@
-//! Looking up.
+//! Looks up values by keys and paths.
 
 use std::ops::Range;
 
 use jaq_core::{Error, ValT as _};
 use jaq_std::ValT as _;
 
-use super::error::{Failure, described, kind};
+use super::error::{PathError, described, kind};
 use crate::{
     Value,
-    budget::{Bound, Budget},
+    budget::{EvaluationBound, EvaluationBudget},
 };
 
-/// How many items are kept in the room of a step.
+/// Number of items that are kept in the memory of one step.
 const ITEMS_KEPT_IN_A_STEP: usize = 2;
 
-/// How many items are copied or compared in the time of a step.
+/// Number of items that are copied or compared in the time of one step.
 const ITEMS_IN_A_STEP: usize = 32;
 
-/// Why there is nothing to be looked up.
-pub(super) enum Refusal {
-    /// Such values have no such keys.
+/// The reason why a look-up failed.
+pub(super) enum LookupRefusal {
+    /// Values of this type have no keys of that type.
     NoSuchKey,
-    /// The ends of a slice are no numbers.
     NoNumbers,
 }
 
-impl Refusal {
+impl LookupRefusal {
     pub(super) fn error(self, value: &Value, key: &Value) -> Error<Value> {
         match self {
-            Refusal::NoSuchKey => Error::str(format_args!(
+            LookupRefusal::NoSuchKey => Error::str(format_args!(
                 "Cannot index {} with {}",
                 kind(value),
                 described(key)
             )),
-            Refusal::NoNumbers => Error::str("Array/string slice indices must be integers"),
+            LookupRefusal::NoNumbers => Error::str("Array/string slice indices must be integers"),
         }
     }
 }
 
-/// What a value has by a key: null where it has nothing.
-fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
+/// The value at a key; null where there is none.
+fn one(value: &Value, key: &Value) -> Result<Value, LookupRefusal> {
     match (value, key) {
         (Value::Obj(fields), Value::TStr(_)) => Ok(fields.get(key).cloned().unwrap_or_default()),
         (Value::Arr(items), Value::Num(_)) => Ok(place(key, items.len())
@@ -52,21 +51,23 @@ fn one(value: &Value, key: &Value) -> Result<Value, Refusal> {
         }
         (Value::TStr(bytes), Value::Obj(_)) => match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Value::utf8_str(bytes.slice(slice(text, key)?))),
-            Err(_) => Err(Refusal::NoSuchKey),
+            Err(_) => Err(LookupRefusal::NoSuchKey),
         },
-        (Value::Arr(_), Value::Arr(_)) | (Value::BStr(_), Value::Num(_) | Value::Obj(_)) => {
-            value.clone().index(key).map_err(|_| Refusal::NoSuchKey)
-        }
-        _ => Err(Refusal::NoSuchKey),
+        (Value::Arr(_), Value::Arr(_)) | (Value::BStr(_), Value::Num(_) | Value::Obj(_)) => value
+            .clone()
+            .index(key)
+            .map_err(|_| LookupRefusal::NoSuchKey),
+        _ => Err(LookupRefusal::NoSuchKey),
     }
 }
 
-/// The same, which takes its steps. A search for an array takes them first: nothing could interrupt it.
+/// The value at a key, within the budget. A search for an array takes its steps first: nothing
+/// could interrupt it.
 pub(super) fn within_budget(
-    budget: &Budget,
+    budget: &EvaluationBudget,
     value: &Value,
     key: &Value,
-) -> Result<Result<Value, Refusal>, Bound> {
+) -> Result<Result<Value, LookupRefusal>, EvaluationBound> {
     if let (Value::Arr(items), Value::Arr(searched)) = (value, key) {
         budget.take(items.len().saturating_mul(searched.len()) / ITEMS_IN_A_STEP)?;
     }
@@ -77,8 +78,12 @@ pub(super) fn within_budget(
     Ok(found)
 }
 
-/// What a value has at a path.
-pub(super) fn at_path(budget: &Budget, value: &Value, path: &[Value]) -> Result<Value, Failure> {
+/// The value at a path.
+pub(super) fn at_path(
+    budget: &EvaluationBudget,
+    value: &Value,
+    path: &[Value],
+) -> Result<Value, PathError> {
     path.iter().try_fold(value.clone(), |value, key| {
         let found =
             within_budget(budget, &value, key)?.map_err(|refusal| refusal.error(&value, key))?;
@@ -86,7 +91,7 @@ pub(super) fn at_path(budget: &Budget, value: &Value, path: &[Value]) -> Result<
     })
 }
 
-/// The steps that it takes to look up what was found.
+/// Steps of a look-up, by the value that was found.
 fn steps(value: &Value, key: &Value, found: &Value) -> usize {
     match (value, key, found) {
         (Value::Arr(_), Value::Obj(_), Value::Arr(found)) => 1 + found.len() / ITEMS_KEPT_IN_A_STEP,
@@ -95,13 +100,13 @@ fn steps(value: &Value, key: &Value, found: &Value) -> usize {
     }
 }
 
-/// The steps that it takes to copy what somebody else holds as well.
+/// Steps of copying a value that has other owners.
 pub(super) fn steps_of_copy(items: usize) -> usize {
     items / ITEMS_IN_A_STEP
 }
 
-/// The place of an item by its number, which counts from the end where it is negative and is cut where it
-/// has decimals; none before the first item, and none of a number that is none.
+/// The place of an item by its number, which counts from the end where it is negative, and whose
+/// decimals do not count; none before the first item, and none for a number that is not finite.
 pub(super) fn place(number: &Value, length: usize) -> Option<usize> {
     let number = number.as_f64()?.trunc();
     let place = if number < 0.0 {
@@ -112,8 +117,8 @@ pub(super) fn place(number: &Value, length: usize) -> Option<usize> {
     (place >= 0.0).then_some(place as usize)
 }
 
-/// The places from the start to the end of a slice, which is made wider where these have decimals.
-pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, Refusal> {
+/// The places from the start to the end of a slice. Decimals make the slice wider.
+pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, LookupRefusal> {
     let (from, to) = (end(key, "start")?, end(key, "end")?);
     let whole = length as f64;
     let from_end = |place: f64| if place < 0.0 { place + whole } else { place };
@@ -125,8 +130,8 @@ pub(super) fn range(key: &Value, length: usize) -> Result<Range<usize>, Refusal>
     Ok(start as usize..end as usize)
 }
 
-/// An end of a slice, if it is given and is a number at all.
-fn end(key: &Value, name: &str) -> Result<Option<f64>, Refusal> {
+/// An end of a slice, where it is given. An error where it is no number.
+fn end(key: &Value, name: &str) -> Result<Option<f64>, LookupRefusal> {
     let Value::Obj(ends) = key else {
         return Ok(None);
     };
@@ -134,12 +139,12 @@ fn end(key: &Value, name: &str) -> Result<Option<f64>, Refusal> {
         Some(Value::Null) => Ok(None),
         Some(end @ Value::Num(_)) => Ok(end.as_f64().filter(|end| !end.is_nan())),
         // As jq has it, an end that is not there is no end either: `.[{}]` is a mistake, not a copy.
-        None | Some(_) => Err(Refusal::NoNumbers),
+        None | Some(_) => Err(LookupRefusal::NoNumbers),
     }
 }
 
-/// The bytes of a part of a text whose places are those of characters.
-fn slice(text: &str, key: &Value) -> Result<Range<usize>, Refusal> {
+/// The bytes of a slice of a text, whose ends count characters.
+fn slice(text: &str, key: &Value) -> Result<Range<usize>, LookupRefusal> {
     let Range { start, end } = range(key, text.chars().count())?;
     let mut places = text.char_indices().map(|(place, _)| place).skip(start);
     let from = places.next().unwrap_or(text.len());

@@ -1,25 +1,25 @@
-//! Setting: what is absent on the way is made.
+//! Setting values at paths. Objects and arrays that are absent on the way are made.
 
 use std::mem::take;
 
 use jaq_json::{Map, Rc};
 
-use super::{error::Failure, get, get::Refusal, kind};
+use super::{error::PathError, get, get::LookupRefusal, kind};
 use crate::{
     Value,
-    budget::{Bound, Budget, MAX_ITEMS},
+    budget::{EvaluationBound, EvaluationBudget, MAX_ITEMS},
 };
 
-/// How many nulls are put before an item in the time and room of a step.
+/// Number of nulls that are put before an item in the time and memory of one step.
 const NULLS_IN_A_STEP: usize = 6;
 
-/// Sets what stands at a path.
+/// Sets the value at a path.
 pub(super) fn at_path(
-    budget: &Budget,
+    budget: &EvaluationBudget,
     value: &mut Value,
     path: &[Value],
     new: Value,
-) -> Result<(), Failure> {
+) -> Result<(), PathError> {
     let Some((key, rest)) = path.split_first() else {
         *value = new;
         return Ok(());
@@ -43,22 +43,22 @@ pub(super) fn at_path(
         }
         (Value::Arr(items), Value::Obj(_)) => set_slice(budget, items, key, rest, new),
         (Value::TStr(_) | Value::BStr(_), Value::Obj(_)) => {
-            Err(Failure::of("Cannot update string slices"))
+            Err(PathError::of("Cannot update string slices"))
         }
-        (Value::Arr(_), Value::Arr(_)) => Err(Failure::of(format_args!(
+        (Value::Arr(_), Value::Arr(_)) => Err(PathError::of(format_args!(
             "Cannot update field at {} index of array",
             kind(key)
         ))),
-        (value, key) => Err(Refusal::NoSuchKey.error(value, key).into()),
+        (value, key) => Err(LookupRefusal::NoSuchKey.error(value, key).into()),
     }
 }
 
-/// Takes out what stands at a path and leaves null, so that it can be changed without a copy of it.
+/// Takes out the value at a path and leaves null, so that it can be changed without a copy.
 pub(super) fn take_out(
-    budget: &Budget,
+    budget: &EvaluationBudget,
     value: &mut Value,
     path: &[Value],
-) -> Result<Value, Failure> {
+) -> Result<Value, PathError> {
     let Some((key, rest)) = path.split_first() else {
         return Ok(take(value));
     };
@@ -78,7 +78,7 @@ pub(super) fn take_out(
     }
 }
 
-/// Makes of null what has such keys.
+/// Makes an object or an array of null, by the type of the key.
 fn make(value: &mut Value, key: &Value) {
     match (&*value, key) {
         (Value::Null, Value::TStr(_)) => *value = Value::obj(Map::default()),
@@ -87,24 +87,24 @@ fn make(value: &mut Value, key: &Value) {
     }
 }
 
-fn place_to_set(key: &Value, length: usize) -> Result<usize, Failure> {
+fn place_to_set(key: &Value, length: usize) -> Result<usize, PathError> {
     match get::place(key, length) {
         Some(place) if place < MAX_ITEMS => Ok(place),
-        Some(_) => Err(Failure::of("Array index too large")),
+        Some(_) => Err(PathError::of("Array index too large")),
         None if jaq_std::ValT::as_f64(key).is_some_and(f64::is_nan) => {
-            Err(Failure::of("Cannot set array element at NaN index"))
+            Err(PathError::of("Cannot set array element at NaN index"))
         }
-        None => Err(Failure::of("Out of bounds negative array index")),
+        None => Err(PathError::of("Out of bounds negative array index")),
     }
 }
 
 fn set_slice(
-    budget: &Budget,
+    budget: &EvaluationBudget,
     items: &mut Rc<Vec<Value>>,
     key: &Value,
     rest: &[Value],
     new: Value,
-) -> Result<(), Failure> {
+) -> Result<(), PathError> {
     let places =
         get::range(key, items.len()).map_err(|refusal| refusal.error(&Value::Null, key))?;
     let mut slice = if rest.is_empty() {
@@ -114,13 +114,13 @@ fn set_slice(
     };
     at_path(budget, &mut slice, rest, new)?;
     let Value::Arr(slice) = slice else {
-        return Err(Failure::of(
+        return Err(PathError::of(
             "A slice of an array can only be assigned another array",
         ));
     };
     budget.take(get::steps_of_copy(items.len() + slice.len()))?;
     if items.len() - places.len() + slice.len() > MAX_ITEMS {
-        return Err(Bound::Items.into());
+        return Err(EvaluationBound::Items.into());
     }
     Rc::make_mut(items).splice(places, slice.iter().cloned());
     Ok(())

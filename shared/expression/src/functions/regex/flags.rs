@@ -2,7 +2,7 @@
 
 /// jq's flags of a regex. As in jq, `^` and `$` are the ends of the text, so that the flag `s` says nothing new.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Flags {
+pub(super) struct RegexFlags {
     pub(super) global: bool,
     pub(super) not_empty: bool,
     pub(super) case_insensitive: bool,
@@ -11,9 +11,9 @@ pub(super) struct Flags {
     pub(super) ignore_whitespace: bool,
 }
 
-impl Flags {
-    pub(super) fn of(letters: &str) -> Result<Flags, String> {
-        let mut flags = Flags::default();
+impl RegexFlags {
+    pub(super) fn of(letters: &str) -> Result<RegexFlags, String> {
+        let mut flags = RegexFlags::default();
         for letter in letters.chars() {
             match letter {
                 'g' => flags.global = true,
@@ -30,14 +30,14 @@ impl Flags {
     }
 
     /// The flags that a regex is compiled with.
-    pub(super) fn of_compilation(self) -> Flags {
-        Flags {
+    pub(super) fn of_compilation(self) -> RegexFlags {
+        RegexFlags {
             global: false,
             ..self
         }
     }
 
-    /// Whether no automaton does what is asked for.
+    /// True where the flags need a search that goes back, which no automaton does.
     pub(super) fn backtracks(self) -> bool {
         self.not_empty || self.longest
     }

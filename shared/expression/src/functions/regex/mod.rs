@@ -12,18 +12,18 @@ use jaq_core::{
 };
 
 use self::{
-    flags::Flags,
-    pattern::Pattern,
+    flags::RegexFlags,
+    pattern::CompiledRegex,
     replace::sub,
-    search::{Place, Search, whole},
+    search::{RegexSearch, TextPlace, whole},
 };
-use super::{Data, each};
+use super::{BoundedData, each};
 use crate::Value;
 
-/// What is said of a regex or flags that are neither.
+/// The message of arguments that are no regex and flags.
 pub(super) const NO_REGEX: &str = "expected a regex, or an array of a regex and its flags";
 
-pub(super) fn natives() -> Vec<Fun<Data>> {
+pub(super) fn natives() -> Vec<Fun<BoundedData>> {
     let both = || [Bind::Var(()), Bind::Fun(())].into();
     let all = || [Bind::Var(()), Bind::Fun(()), Bind::Var(())].into();
     vec![
@@ -45,7 +45,7 @@ pub(super) fn natives() -> Vec<Fun<Data>> {
     ]
 }
 
-/// Finds what is wrong with a regex and its flags that are written out.
+/// Finds mistakes in a regex and its flags that are written out.
 pub(super) fn check(function: &str, arguments: &[Option<String>]) -> Result<(), String> {
     let flags = match (function, arguments.len()) {
         ("test" | "match" | "capture" | "scan" | "splits", 1) | ("sub" | "gsub", 2) => Some(""),
@@ -53,29 +53,29 @@ pub(super) fn check(function: &str, arguments: &[Option<String>]) -> Result<(), 
         ("sub" | "gsub", 3) => arguments[2].as_deref(),
         _ => None,
     };
-    let Some(flags) = flags.map(Flags::of).transpose()? else {
+    let Some(flags) = flags.map(RegexFlags::of).transpose()? else {
         return Ok(());
     };
     match arguments.first() {
-        Some(Some(regex)) => Pattern::compile(regex, flags.of_compilation()).map(drop),
+        Some(Some(regex)) => CompiledRegex::compile(regex, flags.of_compilation()).map(drop),
         _ => Ok(()),
     }
 }
 
 /// A regex and its flags, as arguments of a call.
-type Arguments<'a> = ValX<'a, (Value, Value), Value>;
+type RegexArguments<'a> = ValX<'a, (Value, Value), Value>;
 
-fn alone<'a>(cv: &mut Cv<'a, Data>) -> Arguments<'a> {
+fn alone<'a>(cv: &mut Cv<'a, BoundedData>) -> RegexArguments<'a> {
     Ok((cv.0.pop_var(), Value::Null))
 }
 
-fn with_flags<'a>(cv: &mut Cv<'a, Data>) -> Arguments<'a> {
+fn with_flags<'a>(cv: &mut Cv<'a, BoundedData>) -> RegexArguments<'a> {
     let (flags, regex) = (cv.0.pop_var(), cv.0.pop_var());
     Ok((regex, flags))
 }
 
-/// Text, or an array of both.
-fn either<'a>(cv: &mut Cv<'a, Data>) -> Arguments<'a> {
+/// Arguments that are text, or an array of a regex and its flags.
+fn either<'a>(cv: &mut Cv<'a, BoundedData>) -> RegexArguments<'a> {
     let argument = cv.0.pop_var();
     match &argument {
         Value::TStr(_) => Ok((argument, Value::Null)),
@@ -87,20 +87,20 @@ fn either<'a>(cv: &mut Cv<'a, Data>) -> Arguments<'a> {
 }
 
 /// The outputs of a function of a text, a regex and its flags.
-type Outputs<'a> = fn(&Cv<'a, Data>, &Value, &Value) -> ValX<'a, Vec<Value>, Value>;
+type RegexOutputs<'a> = fn(&Cv<'a, BoundedData>, &Value, &Value) -> ValX<'a, Vec<Value>, Value>;
 
 fn each_of<'a>(
-    mut cv: Cv<'a, Data>,
-    arguments: fn(&mut Cv<'a, Data>) -> Arguments<'a>,
-    outputs: Outputs<'a>,
+    mut cv: Cv<'a, BoundedData>,
+    arguments: fn(&mut Cv<'a, BoundedData>) -> RegexArguments<'a>,
+    outputs: RegexOutputs<'a>,
 ) -> ValXs<'a, Value> {
     let arguments = arguments(&mut cv);
     each(arguments.and_then(|(regex, flags)| outputs(&cv, &regex, &flags)))
 }
 
-/// Whether a text matches.
-fn test<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
-    let search = Search::of(cv, regex, flags)?;
+/// Tells if a text matches.
+fn test<'a>(cv: &Cv<'a, BoundedData>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
+    let search = RegexSearch::of(cv, regex, flags)?;
     let is_in = search
         .evaluation
         .or_halt(search.pattern.is_in(search.text))?;
@@ -111,9 +111,13 @@ fn test<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Val
 }
 
 /// The matches, each with its groups, as objects.
-fn matches<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
-    let search = Search::of(cv, regex, flags)?;
-    let (mut place, mut matches) = (Place::default(), Vec::new());
+fn matches<'a>(
+    cv: &Cv<'a, BoundedData>,
+    regex: &Value,
+    flags: &Value,
+) -> ValX<'a, Vec<Value>, Value> {
+    let search = RegexSearch::of(cv, regex, flags)?;
+    let (mut place, mut matches) = (TextPlace::default(), Vec::new());
     search.each(|groups| {
         let mut objects = search.groups(&cv.1, groups, &mut place);
         let whole = objects.next().unwrap_or_default();
@@ -127,8 +131,12 @@ fn matches<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<
 }
 
 /// The texts of the matches' named groups, by their names.
-fn captures<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
-    let search = Search::of(cv, regex, flags)?;
+fn captures<'a>(
+    cv: &Cv<'a, BoundedData>,
+    regex: &Value,
+    flags: &Value,
+) -> ValX<'a, Vec<Value>, Value> {
+    let search = RegexSearch::of(cv, regex, flags)?;
     let mut captures = Vec::new();
     search.each(|groups| {
         captures.push(search.named(&cv.1, groups));
@@ -138,8 +146,8 @@ fn captures<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec
 }
 
 /// The texts of all matches, or of their groups where the regex has groups.
-fn scan<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
-    let search = Search::of(cv, regex, flags)?.global();
+fn scan<'a>(cv: &Cv<'a, BoundedData>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
+    let search = RegexSearch::of(cv, regex, flags)?.global();
     let mut found = Vec::new();
     search.each(|groups| {
         let mut texts = groups.iter().map(|group| search.part(&cv.1, group.clone()));
@@ -154,13 +162,21 @@ fn scan<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Val
     Ok(found)
 }
 
-fn split<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
+fn split<'a>(
+    cv: &Cv<'a, BoundedData>,
+    regex: &Value,
+    flags: &Value,
+) -> ValX<'a, Vec<Value>, Value> {
     parts(cv, regex, flags).map(|parts| vec![parts.into_iter().collect()])
 }
 
 /// The parts of a text between the matches.
-fn parts<'a>(cv: &Cv<'a, Data>, regex: &Value, flags: &Value) -> ValX<'a, Vec<Value>, Value> {
-    let search = Search::of(cv, regex, flags)?.global();
+fn parts<'a>(
+    cv: &Cv<'a, BoundedData>,
+    regex: &Value,
+    flags: &Value,
+) -> ValX<'a, Vec<Value>, Value> {
+    let search = RegexSearch::of(cv, regex, flags)?.global();
     let (mut parts, mut end) = (Vec::new(), 0);
     search.each(|groups| {
         let whole = whole(groups);

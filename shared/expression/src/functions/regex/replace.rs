@@ -1,18 +1,18 @@
-//! Replacing what matches.
+//! Replaces the matches of a regex.
 
 use jaq_core::{Cv, ValX};
 
-use super::search::{Search, whole};
+use super::search::{RegexSearch, whole};
 use crate::{
     Value,
-    budget::{Bound, Evaluation, MAX_SIZE, MAX_TEXT},
-    functions::{Data, errors, str_of},
+    budget::{EvaluationBound, EvaluationContext, MAX_SIZE, MAX_TEXT},
+    functions::{BoundedData, errors, str_of},
 };
 
-/// The text with its matches replaced. The replacement is given the named groups; where it has several outputs,
-/// so has the whole, as in jq.
+/// The text with its matches replaced. The replacement is given the named groups. Where it has
+/// several outputs, the whole has several too, as in jq.
 pub(super) fn sub<'a>(
-    mut cv: Cv<'a, Data>,
+    mut cv: Cv<'a, BoundedData>,
     has_flags: bool,
     global: bool,
 ) -> ValX<'a, Vec<Value>, Value> {
@@ -23,9 +23,9 @@ pub(super) fn sub<'a>(
     };
     let (replacement, context) = cv.0.pop_fun();
     let regex = cv.0.pop_var();
-    let mut search = Search::of(&cv, &regex, &flags)?;
+    let mut search = RegexSearch::of(&cv, &regex, &flags)?;
     search.flags.global |= global;
-    let mut texts = Texts::new(search.evaluation);
+    let mut texts = ReplacedTexts::new(search.evaluation);
     let mut end = 0;
     search.each(|groups| {
         let whole = whole(groups);
@@ -43,23 +43,23 @@ pub(super) fn sub<'a>(
     texts.finish(&search.text[end..])
 }
 
-/// The texts that replacements make.
-struct Texts<'e> {
-    evaluation: Evaluation<'e>,
+/// The texts that replacements make, one for each combination of outputs.
+struct ReplacedTexts<'e> {
+    evaluation: EvaluationContext<'e>,
     texts: Vec<String>,
     size: usize,
 }
 
-impl<'e> Texts<'e> {
-    fn new(evaluation: Evaluation<'e>) -> Texts<'e> {
-        Texts {
+impl<'e> ReplacedTexts<'e> {
+    fn new(evaluation: EvaluationContext<'e>) -> ReplacedTexts<'e> {
+        ReplacedTexts {
             evaluation,
             texts: Vec::new(),
             size: 0,
         }
     }
 
-    /// Adds to the text at a place what comes before a match, and what comes instead of it.
+    /// Adds to one of the texts the part before a match, and its replacement.
     fn append<'a>(&mut self, place: usize, gap: &str, replacement: &Value) -> ValX<'a, (), Value> {
         self.evaluation.or_halt(self.evaluation.budget.take(1))?;
         if self.texts.len() == place {
@@ -82,8 +82,8 @@ impl<'e> Texts<'e> {
         self.size += part.len();
         let text = &mut self.texts[place];
         let bound = match (text.len() + part.len() > MAX_TEXT, self.size > MAX_SIZE) {
-            (true, _) => Err(Bound::Text),
-            (_, true) => Err(Bound::Size),
+            (true, _) => Err(EvaluationBound::Text),
+            (_, true) => Err(EvaluationBound::Size),
             _ => Ok(()),
         };
         self.evaluation.or_halt(bound)?;

@@ -1,4 +1,4 @@
-//! Searching through a text, within bounds.
+//! Searches a text for the matches of a regex, within bounds.
 
 use std::{ops::Range, rc::Rc};
 
@@ -6,39 +6,39 @@ use jaq_core::{Cv, Error, ValX};
 use jaq_std::ValT as _;
 
 use super::{
-    flags::Flags,
-    pattern::{Groups, LONGEST, Pattern},
+    flags::RegexFlags,
+    pattern::{CompiledRegex, MAX_REGEX_BYTES, MatchGroups},
 };
 use crate::{
     Value,
-    budget::Evaluation,
-    functions::{Data, errors, str_of},
+    budget::EvaluationContext,
+    functions::{BoundedData, errors, str_of},
 };
 
-/// What a group of a match counts for: it is an object of four fields, each with its name.
+/// Steps for a group of a match: it is an object of four fields, each with its name.
 const STEPS_OF_A_GROUP: usize = 8;
 
-/// How many bytes of a text are held against a place of a regex in the time of a step. In the worst case each byte
-/// is held against each place, and nothing can interrupt that.
+/// Number of bytes of a text that are compared with one place of a regex in the time of one step.
+/// In the worst case each byte is compared with each place, and nothing can interrupt that.
 const BYTES_IN_A_STEP: usize = 128;
 
-/// How much of a regex is compiled in the time of a step, in bytes.
+/// Number of bytes of a regex that are compiled in the time of one step.
 const COMPILED_IN_A_STEP: usize = 64;
 
 /// A search through a text.
-pub(super) struct Search<'e, 't> {
-    pub(super) evaluation: Evaluation<'e>,
+pub(super) struct RegexSearch<'e, 't> {
+    pub(super) evaluation: EvaluationContext<'e>,
     pub(super) text: &'t str,
-    pub(super) pattern: Rc<Pattern>,
-    pub(super) flags: Flags,
+    pub(super) pattern: Rc<CompiledRegex>,
+    pub(super) flags: RegexFlags,
 }
 
-impl<'e, 't> Search<'e, 't> {
+impl<'e, 't> RegexSearch<'e, 't> {
     pub(super) fn of<'a>(
-        cv: &'t Cv<'e, Data>,
+        cv: &'t Cv<'e, BoundedData>,
         regex: &Value,
         flags: &Value,
-    ) -> ValX<'a, Search<'e, 't>, Value> {
+    ) -> ValX<'a, RegexSearch<'e, 't>, Value> {
         let evaluation = *cv.0.data();
         let Value::TStr(_) = &cv.1 else {
             return Err(errors::of(&cv.1, "cannot be matched, as it is not a string").into());
@@ -48,9 +48,9 @@ impl<'e, 't> Search<'e, 't> {
             Value::Null => "",
             flags => text_of(flags)?,
         };
-        let flags = Flags::of(flags).map_err(Error::str)?;
+        let flags = RegexFlags::of(flags).map_err(Error::str)?;
         let pattern = compiled(evaluation, text_of(regex)?, flags.of_compilation())?;
-        let search = Search {
+        let search = RegexSearch {
             evaluation,
             text,
             pattern,
@@ -60,7 +60,7 @@ impl<'e, 't> Search<'e, 't> {
         Ok(search)
     }
 
-    pub(super) fn global(mut self) -> Search<'e, 't> {
+    pub(super) fn global(mut self) -> RegexSearch<'e, 't> {
         self.flags.global = true;
         self
     }
@@ -73,10 +73,10 @@ impl<'e, 't> Search<'e, 't> {
             .or_halt(budget.take(steps).and_then(|()| budget.look_at_time()))
     }
 
-    /// Shows the matches to a visitor: the first, or all of them.
+    /// Passes the matches to a visitor: the first, or all of them.
     pub(super) fn each<'a>(
         &self,
-        mut visit: impl FnMut(&Groups) -> ValX<'a, (), Value>,
+        mut visit: impl FnMut(&MatchGroups) -> ValX<'a, (), Value>,
     ) -> ValX<'a, (), Value> {
         let (evaluation, mut from) = (self.evaluation, 0);
         while from <= self.text.len() {
@@ -114,8 +114,8 @@ impl<'e, 't> Search<'e, 't> {
     pub(super) fn groups<'s>(
         &'s self,
         text: &'s Value,
-        groups: &'s Groups,
-        place: &'s mut Place,
+        groups: &'s MatchGroups,
+        place: &'s mut TextPlace,
     ) -> impl Iterator<Item = ([(&'static str, Value); 3], Value)> {
         groups
             .iter()
@@ -138,7 +138,7 @@ impl<'e, 't> Search<'e, 't> {
             })
     }
 
-    pub(super) fn named(&self, text: &Value, groups: &Groups) -> Value {
+    pub(super) fn named(&self, text: &Value, groups: &MatchGroups) -> Value {
         let names = groups.iter().zip(&self.pattern.names);
         let named =
             names.filter_map(|(group, name)| Some((name.clone()?, self.part(text, group.clone()))));
@@ -160,26 +160,26 @@ fn text_of(value: &Value) -> Result<&str, Error<Value>> {
     }
 }
 
-pub(super) fn whole(groups: &Groups) -> Range<usize> {
+pub(super) fn whole(groups: &MatchGroups) -> Range<usize> {
     groups.first().cloned().flatten().unwrap_or_default()
 }
 
-/// A regex that this thread has compiled before, or compiles now, which takes its steps.
+/// A regex that this thread has compiled before, or compiles now, which takes steps.
 fn compiled<'a>(
-    evaluation: Evaluation<'_>,
+    evaluation: EvaluationContext<'_>,
     source: &str,
-    flags: Flags,
-) -> ValX<'a, Rc<Pattern>, Value> {
-    if let Some(pattern) = Pattern::kept(source, flags) {
+    flags: RegexFlags,
+) -> ValX<'a, Rc<CompiledRegex>, Value> {
+    if let Some(pattern) = CompiledRegex::kept(source, flags) {
         return Ok(pattern);
     }
     let budget = evaluation.budget;
     evaluation.or_halt(
         budget
-            .take(source.len().min(LONGEST))
+            .take(source.len().min(MAX_REGEX_BYTES))
             .and_then(|()| budget.look_at_time()),
     )?;
-    let pattern = Pattern::compile_and_keep(source, flags).map_err(Error::str)?;
+    let pattern = CompiledRegex::compile_and_keep(source, flags).map_err(Error::str)?;
     evaluation.or_halt(
         budget
             .take(pattern.size / COMPILED_IN_A_STEP)
@@ -190,16 +190,17 @@ fn compiled<'a>(
 
 /// A place in a text, in bytes and in characters.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct TextPlace {
     byte: usize,
     character: usize,
 }
 
-impl Place {
-    /// The characters before a byte. Groups mostly come in the order of the text, but need not.
+impl TextPlace {
+    /// Moves to a byte and counts the characters before it. Groups mostly come in the order of the
+    /// text, but need not.
     fn move_to(&mut self, text: &[u8], byte: usize) -> usize {
         if byte < self.byte {
-            *self = Place::default();
+            *self = TextPlace::default();
         }
         self.character += characters(&text[self.byte..byte]);
         self.byte = byte;
@@ -207,7 +208,7 @@ impl Place {
     }
 }
 
-/// The characters in UTF-8: all bytes but those that continue one.
+/// Counts the characters in UTF-8: all bytes but those that continue one.
 fn characters(text: &[u8]) -> usize {
     text.iter()
         .filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000)

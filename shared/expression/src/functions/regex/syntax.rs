@@ -1,7 +1,8 @@
-//! What jq reads otherwise in a regex than the engines do, written so that they read it as jq does.
+//! The syntax of regexes that jq reads in another way than the engines do, rewritten so that they
+//! read it as jq does.
 //!
-//! Between brackets, jq knows no operations on sets (`&&`, `--`, `~~`) and no classes within classes. It knows
-//! `\\Q…\\E` and characters in octal (`\\011`).
+//! Between brackets, jq knows no operations on sets (`&&`, `--`, `~~`) and no classes within
+//! classes. It knows `\\Q…\\E` and characters in octal (`\\011`).
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -10,7 +11,7 @@ pub(super) fn translated(source: &str, ignore_whitespace: bool) -> Cow<'_, str> 
     if !source.contains('[') && !source.contains("\\Q") && !source.contains("\\0") {
         return source.into();
     }
-    let mut translation = Translation {
+    let mut translation = RegexTranslation {
         rest: source,
         done: String::with_capacity(source.len() + 8),
     };
@@ -26,12 +27,12 @@ pub(super) fn translated(source: &str, ignore_whitespace: bool) -> Cow<'_, str> 
     translation.done.into()
 }
 
-struct Translation<'s> {
+struct RegexTranslation<'s> {
     rest: &'s str,
     done: String,
 }
 
-impl Translation<'_> {
+impl RegexTranslation<'_> {
     fn copy(&mut self, bytes: usize) {
         let (copied, rest) = self.rest.split_at(bytes);
         self.done.push_str(copied);
@@ -49,7 +50,7 @@ impl Translation<'_> {
         self.copy(c.len_utf8());
     }
 
-    /// Whether what is escaped is one character, and no class of them.
+    /// Copies an escape. True where it is one character, and no class of them.
     fn escape(&mut self) -> bool {
         let after = self.rest[1..].chars().next();
         match after {
@@ -105,7 +106,7 @@ impl Translation<'_> {
         }
     }
 
-    /// An item of a class. Whether it is one character.
+    /// Copies an item of a class. True where it is one character.
     fn item(&mut self) -> bool {
         let Some(c) = self.rest.chars().next() else {
             return false;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// The fields of a JSON document by path (`address.city`), each as JSON text; numbers keep their
-/// digits, null is the same as left out.
+/// The fields of a JSON document by path (`address.city`), each as JSON text. Numbers keep their
+/// digits, and a null is the same as no field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields(pub BTreeMap<String, String>);
+pub struct FlatDocument(pub BTreeMap<String, String>);
 
-impl Fields {
-    /// The fields of a document; of one that is not an object, a single field without a name.
-    pub fn of(document: &RawValue) -> Fields {
-        let mut fields = Fields::default();
+impl FlatDocument {
+    /// Flattens a document. One that is not an object becomes a single field without a name.
+    pub fn of(document: &RawValue) -> FlatDocument {
+        let mut fields = FlatDocument::default();
         fields.collect("", document);
         fields
     }
@@ -40,7 +40,8 @@ impl Fields {
     }
 }
 
-/// A text may be escaped in several ways that mean the same.
+/// The text of a value as JSON in one form: a text may be escaped in several ways that mean the
+/// same.
 fn unescaped(text: &str) -> String {
     match serde_json::from_str::<String>(text) {
         Ok(plain) => serde_json::Value::from(plain).to_string(),
@@ -54,8 +55,8 @@ mod tests {
 
     use super::*;
 
-    fn fields(json: &str) -> Fields {
-        Fields::of(serde_json::from_str(json).unwrap())
+    fn fields(json: &str) -> FlatDocument {
+        FlatDocument::of(serde_json::from_str(json).unwrap())
     }
 
     #[test]

@@ -1,46 +1,28 @@
-//! What is wrong with an expression, or with what it was run on.
+//! The errors of evaluating an expression.
 
 use std::fmt::{self, Write as _};
 
-use jaq_core::{
-    Error as JaqError,
-    compile::{self, Undefined},
-    load::{
-        lex::{self, Token},
-        parse,
-    },
-};
+use jaq_core::Error as JaqError;
 
 use crate::{
     Value,
-    budget::{Bound, MAX_TEXT},
+    budget::{EvaluationBound, MAX_TEXT},
     functions::{self, paths::kind},
-    syntax, variables, wording,
+    wording,
 };
-
-/// An expression that is not jq as flows have it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct CompileError {
-    /// The byte of the source it is about.
-    pub offset: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What may have been meant.
-    pub help: Option<String>,
-}
 
 /// An expression that failed on a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationError {
     /// The JSON pointer (RFC 6901) of the field under construction, where it is known.
     pub pointer: Option<String>,
-    /// What went wrong; it names types and never holds a value of the record.
+    /// The description of the error. It names types and never holds a value of the record.
     pub message: String,
-    /// Where in its file the expression raised it, `file:line:column`; where it stands in none that is
-    /// known, the line and column of the expression.
+    /// The place in its file where the expression raised the error, `file:line:column`; line and
+    /// column of the expression where it stands in no known file.
     pub place: Option<String>,
-    /// What the expression's author gave to `error`. It may hold values of the record.
+    /// The text or value that the expression's author gave to `error`. It may hold values of the
+    /// record.
     pub raised: Option<RaisedError>,
 }
 
@@ -55,13 +37,13 @@ impl fmt::Display for EvaluationError {
     }
 }
 
-/// The text that an expression's author gave to `error`, or the JSON of another value. It may hold values of
-/// the record, so that it is shown to nobody before those are masked that are sensitive.
+/// The text that an expression's author gave to `error`, or the JSON of another value. It may hold
+/// values of the record: it is shown to nobody before sensitive values are masked in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RaisedError(String);
 
 impl RaisedError {
-    /// The text as it is; see above.
+    /// The text as it is, without anything masked.
     pub fn unmasked(&self) -> &str {
         &self.0
     }
@@ -74,7 +56,7 @@ impl fmt::Debug for RaisedError {
 }
 
 impl EvaluationError {
-    /// An error that no field is to blame for. The message is to hold no value of the record.
+    /// An error that is not about one field. The message must hold no value of the record.
     pub fn new(message: impl Into<String>) -> EvaluationError {
         EvaluationError {
             pointer: None,
@@ -84,12 +66,12 @@ impl EvaluationError {
         }
     }
 
-    /// The error of an evaluation that ran into a bound.
-    pub(crate) fn exceeded(bound: Bound) -> EvaluationError {
+    /// The error of an evaluation that exceeded a bound.
+    pub(crate) fn exceeded(bound: EvaluationBound) -> EvaluationError {
         EvaluationError::new(bound.to_string())
     }
 
-    /// The error with what is known of where it was raised: the word there, and the type that came to it.
+    /// The error with the word at which it was raised, and the type of that word's input.
     pub(crate) fn at(self, word: &str, input: &str) -> EvaluationError {
         if self.message != UNKNOWN {
             return self;
@@ -151,10 +133,11 @@ fn a_type(kind: &str) -> String {
     }
 }
 
-/// What is said of an error whose text may hold values of the record.
+/// The message in place of one that may hold values of the record.
 const UNKNOWN: &str = "the expression raised an error whose text may hold values of the record";
 
-/// Whether an error may be written: jaq puts values into it as a whole, however large.
+/// True where an error's text is short enough to be written: jaq puts whole values into it, however
+/// large.
 fn is_short(error: &JaqError<Value>) -> bool {
     struct Room(usize);
     impl fmt::Write for Room {
@@ -229,7 +212,8 @@ fn known_form(message: &str, literal: &dyn Fn(&str) -> bool) -> Option<String> {
     })
 }
 
-/// Why a regex is none: the libraries' own words, without those that quote the regex.
+/// Explains why a regex is invalid, in the words of the libraries, without those that quote the
+/// regex.
 fn invalid_regex(message: &str) -> Option<String> {
     let reason = message.strip_prefix("invalid regex: ")?;
     let reason = reason
@@ -272,93 +256,10 @@ const REASONS: &[&str] = &[
     "incomplete escape sequence, reached end of pattern prematurely",
 ];
 
-/// Our name for the type of what is written so.
+/// Our name for the type of a value, by how it is written.
 fn type_of(json: &str) -> &'static str {
     match wording::kind_of(json) {
         "string" => "text",
         kind => kind,
-    }
-}
-
-pub(crate) fn modules_error(source: &str, word: &str) -> CompileError {
-    at(source, word, "modules cannot be imported".into())
-}
-
-pub(crate) fn lex_error(source: &str, errors: Vec<lex::Error<&str>>) -> CompileError {
-    let Some((expected, place)) = errors.into_iter().next() else {
-        return not_jq(source);
-    };
-    let what = match &expected {
-        lex::Expect::Delim(open) => return at(source, open, format!("'{open}' is not closed")),
-        expected => expected.as_str(),
-    };
-    at(source, place, format!("expected {what}"))
-}
-
-pub(crate) fn parse_error(source: &str, errors: Vec<parse::TError<'_, &str>>) -> CompileError {
-    let Some((expected, found)) = errors.into_iter().next() else {
-        return not_jq(source);
-    };
-    let message = match expected {
-        parse::Expect::Nothing => "expected nothing more".into(),
-        parse::Expect::Term => "expected an expression".into(),
-        expected => format!("expected {}", expected.as_str()),
-    };
-    at(source, Token::opt_as_str(found, source), message)
-}
-
-pub(crate) fn literal_error(source: &str, function: &str, message: String) -> CompileError {
-    at(source, function, message)
-}
-
-pub(crate) fn compile_error(source: &str, errors: compile::Errors<&str, ()>) -> CompileError {
-    let undefined = errors.into_iter().flat_map(|(_, errors)| errors).next();
-    match undefined {
-        Some((name, Undefined::Var)) => {
-            let names = variables::NAMES.map(|name| format!("${name}"));
-            let help = nearest(name, names.iter().map(String::as_str));
-            CompileError {
-                help,
-                ..at(source, name, format!("there is no variable {name}"))
-            }
-        }
-        Some((name, what)) => {
-            let help = nearest(name, functions::names());
-            CompileError {
-                help,
-                ..at(
-                    source,
-                    name,
-                    format!("there is no {} '{name}'", function_or(&what)),
-                )
-            }
-        }
-        None => not_jq(source),
-    }
-}
-
-fn not_jq(source: &str) -> CompileError {
-    at(source, source, "not jq".into())
-}
-
-fn function_or(what: &Undefined) -> &'static str {
-    match what {
-        Undefined::Filter(_) => "function",
-        other => other.as_str(),
-    }
-}
-
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let by_likeness = names.map(|known| (strsim::damerau_levenshtein(name, known), known));
-    let (distance, known) = by_likeness.min()?;
-    (distance > 0 && distance * 3 <= name.len()).then(|| format!("did you mean '{known}'?"))
-}
-
-fn at(source: &str, place: &str, message: String) -> CompileError {
-    let offset = syntax::offset_of(source, place).unwrap_or(source.len());
-    CompileError {
-        offset,
-        message,
-        help: None,
     }
 }

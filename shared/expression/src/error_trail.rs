@@ -1,8 +1,9 @@
-//! Where in an expression an error was raised, and which field of the object under construction it was
-//! raised for.
+//! The trail of an error: the place in the expression where it was raised, and the field of the
+//! object under construction that it was raised for.
 //!
-//! An expression that fails is run once more, with marks: functions that hand on what is within them, and note
-//! an error that comes by. A mapping that works has no marks and pays nothing.
+//! An expression that fails is run once more, with marks: functions that pass on the outputs of the
+//! term within them, and note an error among these. A mapping that works has no marks and pays
+//! nothing.
 
 use std::{iter::empty, mem::take};
 
@@ -21,7 +22,7 @@ use jaq_core::{
 
 use crate::{
     Value,
-    budget::{Data, Evaluation},
+    budget::{BoundedData, EvaluationContext},
     functions::paths::kind,
     pointer_part,
     syntax::{self, call, pipe},
@@ -30,9 +31,10 @@ use crate::{
 
 /// Notes the place of an error that is raised within.
 pub(crate) const LOCATED: &str = "located!";
-/// The same of what gives an array its items: where it fails, no item is to blame.
+/// Notes the place of an error that is raised by the term that gives an array its items: then no
+/// single item is to blame.
 const ITEMS: &str = "items!";
-/// Notes that the error is one that the expression's author raises.
+/// Notes that the expression's author raised the error.
 const RAISED: &str = "raised!";
 /// Notes the field that an error is raised for.
 const FIELD: &str = "field!";
@@ -40,26 +42,26 @@ const FIELD: &str = "field!";
 const ITEM: &str = "item!";
 /// Forgets an error that is caught.
 const CAUGHT: &str = "caught!";
-/// The same, of one that is left alone: there is no output.
+/// Forgets an error that is caught and not handled: there is no output.
 const LEFT_ALONE: &str = "left alone!";
 
-/// What is known of the last error.
+/// The trail of the last error.
 #[derive(Default)]
-pub(crate) struct Trail {
+pub(crate) struct ErrorTrail {
     error: Option<Error<Value>>,
     /// The byte of the source.
     pub(crate) offset: Option<usize>,
-    /// Whether the author raises it: by `error`.
+    /// True where the author raised it, with `error`.
     pub(crate) is_raised: bool,
-    /// jq's name for the type of what the place was given.
+    /// jq's name for the type of the input at that place.
     pub(crate) input: Option<&'static str>,
-    /// Whether what gives an array its items failed.
+    /// True where the term failed that gives an array its items.
     has_no_item: bool,
     /// The names and places that lead to the field, from the innermost on.
     names: Vec<String>,
 }
 
-impl Trail {
+impl ErrorTrail {
     /// The JSON pointer of the field (RFC 6901), if there is one.
     pub(crate) fn pointer(&self) -> Option<String> {
         let pointer: String = self
@@ -71,12 +73,12 @@ impl Trail {
         Some(pointer).filter(|pointer| !pointer.is_empty())
     }
 
-    /// The trail of an error, which is another one if another error came by last.
-    fn of(&mut self, error: &Error<Value>) -> &mut Trail {
+    /// The trail of an error: a new one, where the last trail is that of another error.
+    fn of(&mut self, error: &Error<Value>) -> &mut ErrorTrail {
         if self.error.as_ref() != Some(error) {
-            *self = Trail {
+            *self = ErrorTrail {
                 error: Some(error.clone()),
-                ..Trail::default()
+                ..ErrorTrail::default()
             };
         }
         self
@@ -85,7 +87,7 @@ impl Trail {
 
 /// Puts marks into a term.
 pub(crate) fn mark<'s>(source: &'s str, arena: &'s Arena, term: &mut Term<&'s str>) {
-    let marking = Marking { source, arena };
+    let marking = ErrorMarking { source, arena };
     marking.mark_fields(term);
     marking.mark_places(term);
 }
@@ -106,12 +108,12 @@ fn mark_updated<'s>(path: &Term<&'s str>, value: &mut Term<&'s str>) {
     }
 }
 
-struct Marking<'s> {
+struct ErrorMarking<'s> {
     source: &'s str,
     arena: &'s Arena,
 }
 
-impl<'s> Marking<'s> {
+impl<'s> ErrorMarking<'s> {
     /// Marks the fields of the objects and arrays that are a term's outputs.
     fn mark_fields(&self, term: &mut Term<&'s str>) {
         match term {
@@ -256,7 +258,8 @@ fn first_variable<'s>(pattern: &Pattern<&'s str>) -> Option<&'s str> {
     }
 }
 
-/// Whether an error may come by that has no narrower place: a dot alone is no word of the source.
+/// True where an error may be raised at a term without a narrower place. A dot alone is no word of
+/// the source, so it has no place.
 fn may_fail(term: &Term<&str>) -> bool {
     match term {
         Term::Call(name, _) => ![
@@ -269,17 +272,23 @@ fn may_fail(term: &Term<&str>) -> bool {
     }
 }
 
-/// Notes what a mark says of an error that comes by as an output, or in place of so many.
-type Note = fn(&mut Trail, &Error<Value>, &Value, &Noted);
+/// Notes what a mark knows of an error that stands in place of an output.
+type NoteError = fn(&mut ErrorTrail, &Error<Value>, &Value, &MarkPosition);
 
-/// Where a mark is: the type of its input, and how many outputs came before.
-struct Noted {
+/// The type of the input of a mark, and the number of its outputs before the error.
+struct MarkPosition {
     input: &'static str,
     before: usize,
 }
 
-/// Whether the place is a new one: what is within has a narrower place.
-fn note_new(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) -> bool {
+/// Notes a place unless the error has one. A term within has a narrower place and notes it first.
+/// True where it was noted.
+fn note_new(
+    trail: &mut ErrorTrail,
+    error: &Error<Value>,
+    place: &Value,
+    noted: &MarkPosition,
+) -> bool {
     let trail = trail.of(error);
     let is_new = trail.offset.is_none();
     if is_new {
@@ -289,35 +298,35 @@ fn note_new(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Note
     is_new
 }
 
-fn note_place(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) {
+fn note_place(trail: &mut ErrorTrail, error: &Error<Value>, place: &Value, noted: &MarkPosition) {
     note_new(trail, error, place, noted);
 }
 
-fn note_items(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) {
+fn note_items(trail: &mut ErrorTrail, error: &Error<Value>, place: &Value, noted: &MarkPosition) {
     trail.has_no_item = note_new(trail, error, place, noted);
 }
 
-fn note_raised(trail: &mut Trail, error: &Error<Value>, place: &Value, noted: &Noted) {
+fn note_raised(trail: &mut ErrorTrail, error: &Error<Value>, place: &Value, noted: &MarkPosition) {
     trail.is_raised |= note_new(trail, error, place, noted);
 }
 
-fn note_field(trail: &mut Trail, error: &Error<Value>, name: &Value, _: &Noted) {
+fn note_field(trail: &mut ErrorTrail, error: &Error<Value>, name: &Value, _: &MarkPosition) {
     trail.of(error).names.extend(text(name));
 }
 
-fn note_item(trail: &mut Trail, error: &Error<Value>, _: &Value, noted: &Noted) {
+fn note_item(trail: &mut ErrorTrail, error: &Error<Value>, _: &Value, noted: &MarkPosition) {
     let trail = trail.of(error);
     if !take(&mut trail.has_no_item) {
         trail.names.push(noted.before.to_string());
     }
 }
 
-/// Hands on what comes, and notes the errors.
+/// Passes on outputs, and notes the errors among them.
 fn noted<'a, T: 'a>(
-    evaluation: Evaluation<'a>,
+    evaluation: EvaluationContext<'a>,
     (argument, input): (Value, &'static str),
     outputs: ValXs<'a, T, Value>,
-    note: Note,
+    note: NoteError,
 ) -> ValXs<'a, T, Value> {
     Box::new(outputs.enumerate().map(move |(before, output)| {
         output.map_err(|exception| match exception.get_err() {
@@ -326,7 +335,7 @@ fn noted<'a, T: 'a>(
                     &mut evaluation.budget.trail.borrow_mut(),
                     &error,
                     &argument,
-                    &Noted { input, before },
+                    &MarkPosition { input, before },
                 );
                 error.into()
             }
@@ -337,7 +346,7 @@ fn noted<'a, T: 'a>(
 
 macro_rules! mark {
     ($name:expr, $note:expr) => {{
-        let run = Native::<Data>::new(|mut cv| {
+        let run = Native::<BoundedData>::new(|mut cv| {
             let ((f, context), argument) = (cv.0.pop_fun(), cv.0.pop_var());
             let input = kind(&cv.1);
             noted(
@@ -362,7 +371,7 @@ macro_rules! mark {
 }
 
 /// The marks.
-pub(crate) fn natives() -> [Fun<Data>; 7] {
+pub(crate) fn natives() -> [Fun<BoundedData>; 7] {
     [
         mark!(LOCATED, note_place),
         mark!(ITEMS, note_items),
