@@ -10,15 +10,15 @@ use pomost_store::Outage;
 use pomost_tests::{eventually, for_a_while};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, LOOKUP, Reply, Running, Server, World};
+use crate::support::{FakeServer, Flow, LOOKUP, Reply, RunningServices, World};
 
 /// A world with so many rows and with people to tell at a hook.
-async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World {
+async fn world(rows: usize, flow: Flow, hook: &FakeServer, settings: &str) -> World {
     let rows: Vec<Value> = (0..rows)
         .map(|key| json!({ "key": key.to_string() }))
         .collect();
     let world = World::new(
-        Server::start(move |_| Reply::rows(rows.clone())).await,
+        FakeServer::start(move |_| Reply::rows(rows.clone())).await,
         flow,
     )
     .await;
@@ -37,19 +37,19 @@ async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World 
 }
 
 /// A hook that takes everything.
-async fn hook() -> Server {
-    Server::start(|_| Reply::Answer(200, b"ok".to_vec())).await
+async fn hook() -> FakeServer {
+    FakeServer::start(|_| Reply::of(200, b"ok".to_vec())).await
 }
 
-async fn start(world: &World) -> Running {
+async fn start(world: &World) -> RunningServices {
     world.start_with(Scheduling::On, |broker| broker).await
 }
 
 /// What was told, once it is so many messages.
-async fn told(hook: &Server, messages: usize) -> Vec<String> {
-    let seen = eventually(async || match hook.seen() {
-        seen if seen.len() >= messages => Ok(seen),
-        seen => Err(format!("{} messages", seen.len())),
+async fn told(hook: &FakeServer, messages: usize) -> Vec<String> {
+    let requests = eventually(async || match hook.requests() {
+        requests if requests.len() >= messages => Ok(requests),
+        requests => Err(format!("{} messages", requests.len())),
     })
     .await;
     let text = |body: &str| {
@@ -58,7 +58,7 @@ async fn told(hook: &Server, messages: usize) -> Vec<String> {
             .unwrap()
             .to_owned()
     };
-    seen.iter().map(|seen| text(&seen.body)).collect()
+    requests.iter().map(|request| text(&request.body)).collect()
 }
 
 /// Waits until nothing stands that was announced.
@@ -97,7 +97,7 @@ async fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
         told(&hook, 2).await,
         [first.clone(), format!("Over: {first}")]
     );
-    let request = &hook.seen()[0];
+    let request = &hook.requests()[0];
     assert_eq!(
         (request.path.as_str(), &*request.headers["content-type"]),
         ("/hooks/s3cret", "application/json")
@@ -109,7 +109,7 @@ async fn a_token_endpoint_that_refuses_us_is_told_once_with_its_reason_and_once_
     let hook = hook().await;
     let is_refused = Arc::new(AtomicBool::new(true));
     let refused = is_refused.clone();
-    let authority = Server::start(move |_| match refused.load(Ordering::Relaxed) {
+    let authority = FakeServer::start(move |_| match refused.load(Ordering::Relaxed) {
         true => Reply::json(
             400,
             &json!({ "error": "invalid_client", "error_description": "no secret-of-the-tests" }),
@@ -202,9 +202,9 @@ async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
 async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing() {
     let refused = Arc::new(AtomicUsize::new(0));
     let counted = refused.clone();
-    let hook = Server::start(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+    let hook = FakeServer::start(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
         0 => Reply::json(500, &json!({})),
-        _ => Reply::Answer(200, b"ok".to_vec()),
+        _ => Reply::of(200, b"ok".to_vec()),
     })
     .await;
     let world = world(
@@ -233,9 +233,9 @@ async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing(
 /// It would be tried again before the others, and be refused again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
-    let hook = Server::start(|seen| match seen.body.contains("dead letters") {
+    let hook = FakeServer::start(|request| match request.body.contains("dead letters") {
         true => Reply::json(400, &json!({})),
-        false => Reply::Answer(200, b"ok".to_vec()),
+        false => Reply::of(200, b"ok".to_vec()),
     })
     .await;
     let world = world(

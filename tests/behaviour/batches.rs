@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, outcomes};
+use crate::support::{FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, outcomes};
 
 /// Creates go together, changes each by itself.
 const CREATES: &str = r#"create:
@@ -51,11 +51,11 @@ fn thing(number: usize) -> Value {
 }
 
 /// A source of things that a test can change.
-async fn source(things: Vec<Value>) -> (Server, Arc<Mutex<Vec<Value>>>) {
+async fn source(things: Vec<Value>) -> (FakeServer, Arc<Mutex<Vec<Value>>>) {
     let things = Arc::new(Mutex::new(things));
     let listed = things.clone();
     (
-        Server::start(move |_| Reply::rows(listed.lock().unwrap().clone())).await,
+        FakeServer::start(move |_| Reply::rows(listed.lock().unwrap().clone())).await,
         things,
     )
 }
@@ -66,8 +66,8 @@ async fn world(count: usize, flow: Flow) -> (World, Arc<Mutex<Vec<Value>>>) {
 }
 
 /// The things of a request for many.
-fn things_in(seen: &Seen) -> Vec<Value> {
-    let body: Value = serde_json::from_str(&seen.body).unwrap();
+fn things_in(request: &ReceivedRequest) -> Vec<Value> {
+    let body: Value = serde_json::from_str(&request.body).unwrap();
     body.get("things")
         .unwrap_or(&body)
         .as_array()
@@ -80,9 +80,9 @@ fn accepted(thing: &Value) -> Value {
     json!({ "ref": thing["ref"], "id": format!("i{}", thing["n"]) })
 }
 
-fn verdicts(seen: &Seen, verdict: impl Fn(&Value) -> Value) -> Reply {
+fn verdicts(request: &ReceivedRequest, verdict: impl Fn(&Value) -> Value) -> Reply {
     // They come in any order.
-    let verdicts: Vec<Value> = things_in(seen).iter().rev().map(verdict).collect();
+    let verdicts: Vec<Value> = things_in(request).iter().rev().map(verdict).collect();
     Reply::json(207, &json!({ "results": verdicts }))
 }
 
@@ -90,15 +90,15 @@ fn verdicts(seen: &Seen, verdict: impl Fn(&Value) -> Value) -> Reply {
 fn judges(world: &World, verdict: impl Fn(&Value) -> Value + Send + Sync + 'static) {
     world
         .shop
-        .intercept(move |seen| (seen.path == "/batch").then(|| verdicts(seen, &verdict)));
+        .intercept(move |request| (request.path == "/batch").then(|| verdicts(request, &verdict)));
 }
 
 fn sizes(world: &World) -> Vec<usize> {
-    let seen = world.shop.server.seen();
-    let mut sizes: Vec<usize> = seen
+    let requests = world.shop.server.requests();
+    let mut sizes: Vec<usize> = requests
         .iter()
-        .filter(|seen| seen.path == "/batch")
-        .map(|seen| things_in(seen).len())
+        .filter(|request| request.path == "/batch")
+        .map(|request| things_in(request).len())
         .collect();
     sizes.sort_unstable();
     sizes
@@ -171,8 +171,8 @@ async fn what_is_refused_as_a_whole_is_halved_until_it_is_known_who_is_at_fault(
     .await;
     let taken: Arc<Mutex<BTreeMap<u64, usize>>> = Arc::default();
     let (kept, bad) = (taken.clone(), |number: u64| number == 5 || number == 40);
-    world.shop.intercept(move |seen| {
-        let numbers: Vec<u64> = things_in(seen)
+    world.shop.intercept(move |request| {
+        let numbers: Vec<u64> = things_in(request)
             .iter()
             .map(|thing| thing["n"].as_u64().unwrap())
             .collect();
@@ -197,7 +197,7 @@ async fn what_is_refused_as_a_whole_is_halved_until_it_is_known_who_is_at_fault(
     dead.sort();
     assert_eq!(dead, ["k005", "k040"]);
     assert!(taken.lock().unwrap().values().all(|times| *times == 1));
-    let requests = world.shop.server.seen().len();
+    let requests = world.shop.server.requests().len();
     assert!(requests <= 1 + 2 * 2 * 6, "{requests} requests for 2 of 64");
 }
 
@@ -208,22 +208,24 @@ async fn a_batch_whose_answer_is_lost_is_looked_up_and_nothing_is_made_twice() {
     let kept = made.clone();
     world
         .shop
-        .intercept(move |seen| match (&*seen.method, &*seen.path) {
+        .intercept(move |request| match (&*request.method, &*request.path) {
             ("POST", "/batch") => {
                 let mut made = kept.lock().unwrap();
                 let is_first = made.is_empty();
                 // Of the first batch three are made, then the connection breaks.
-                let things = things_in(seen);
+                let things = things_in(request);
                 made.extend(things.into_iter().take(if is_first { 3 } else { 5 }));
                 Some(if is_first {
-                    Reply::BreakOff
+                    Reply::broken_off()
                 } else {
-                    verdicts(seen, accepted)
+                    verdicts(request, accepted)
                 })
             }
             ("GET", "/things") => {
                 let made = kept.lock().unwrap();
-                let found = made.iter().find(|thing| thing["key"] == seen.query["key"]);
+                let found = made
+                    .iter()
+                    .find(|thing| thing["key"] == request.query["key"]);
                 Some(Reply::json(
                     200,
                     &json!({ "found": found.map(|thing| format!("i{}", thing["n"])) }),
@@ -261,8 +263,8 @@ async fn a_record_without_a_verdict_is_in_doubt() {
         },
     )
     .await;
-    world.shop.intercept(|seen| {
-        let verdicts: Vec<Value> = things_in(seen).iter().skip(1).map(accepted).collect();
+    world.shop.intercept(|request| {
+        let verdicts: Vec<Value> = things_in(request).iter().skip(1).map(accepted).collect();
         Some(Reply::json(200, &json!({ "results": verdicts })))
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
@@ -277,16 +279,16 @@ async fn a_record_without_a_verdict_is_in_doubt() {
         outcomes(&world.sync().await),
         [("unchanged", 2), ("dead", 1)]
     );
-    assert_eq!(world.shop.server.seen().len(), 1);
+    assert_eq!(world.shop.server.requests().len(), 1);
 }
 
 /// Verdicts on all but the second.
-fn in_order(seen: &Seen) -> Vec<Value> {
+fn in_order(request: &ReceivedRequest) -> Vec<Value> {
     let verdict = |thing: Value| match thing["n"] == 2 {
         true => json!({ "error": "no twos" }),
         false => json!({ "id": thing["n"] }),
     };
-    things_in(seen).into_iter().map(verdict).collect()
+    things_in(request).into_iter().map(verdict).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,7 +305,7 @@ async fn verdicts_without_keys_come_in_the_order_of_the_records() {
     .await;
     world
         .shop
-        .intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)[1..]))));
+        .intercept(|request| Some(Reply::json(200, &json!(in_order(request)[1..]))));
     assert_eq!(outcomes(&world.sync().await), [("dead", 3)]);
     assert!(
         world
@@ -322,7 +324,7 @@ async fn verdicts_without_keys_come_in_the_order_of_the_records() {
     .await;
     world
         .shop
-        .intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)))));
+        .intercept(|request| Some(Reply::json(200, &json!(in_order(request)))));
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
     assert_eq!(world.only_dead().await.key(), "k002");
 }
@@ -332,7 +334,7 @@ async fn changes_and_deletions_go_together_as_well() {
     let (world, things) = world(6, everything()).await;
     world.shop.intercept(|_| Some(Reply::json(200, &json!({}))));
     assert_eq!(outcomes(&world.sync().await), [("created", 6)]);
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     {
         let mut things = things.lock().unwrap();
         things[0]["n"] = json!(10);
@@ -347,9 +349,9 @@ async fn changes_and_deletions_go_together_as_well() {
     let mut asked: Vec<(String, String)> = world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
-        .map(|seen| (seen.path, seen.body))
+        .map(|request| (request.path, request.body))
         .collect();
     asked.sort();
     let changed = r#"[{"key":"k001","n":10},{"key":"k002","n":20}]"#;
@@ -392,16 +394,12 @@ async fn what_an_answer_says_about_several_records_is_told_of_none_of_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
     let (world, _) = world(20, creates()).await;
-    world.shop.intercept(|seen| match &*seen.path {
+    world.shop.intercept(|request| match &*request.path {
         "/batch" => {
-            let reply = verdicts(seen, accepted);
-            Some(Reply::With(
-                "content-encoding",
-                "br".to_owned(),
-                Box::new(reply),
-            ))
+            let reply = verdicts(request, accepted);
+            Some(reply.with("content-encoding", "br"))
         }
-        "/things" => Some(Reply::json(200, &json!({ "found": seen.query["key"] }))),
+        "/things" => Some(Reply::json(200, &json!({ "found": request.query["key"] }))),
         _ => Some(Reply::json(200, &json!({}))),
     });
     assert_eq!(outcomes(&world.sync().await), [("updated", 20)]);
@@ -411,15 +409,11 @@ async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be_read() {
     let (world, _) = world(20, everything()).await;
-    world.shop.intercept(|_| {
-        Some(Reply::With(
-            "content-encoding",
-            "br".to_owned(),
-            Box::new(Reply::Answer(200, b"{}".to_vec())),
-        ))
-    });
+    world
+        .shop
+        .intercept(|_| Some(Reply::of(200, b"{}".to_vec()).with("content-encoding", "br")));
     assert_eq!(outcomes(&world.sync().await), [("created", 20)]);
-    assert_eq!(world.shop.server.seen().len(), 1);
+    assert_eq!(world.shop.server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -429,9 +423,9 @@ async fn a_batch_that_leads_elsewhere_is_made_once_more_and_not_halved() {
         "systems/shop.yaml",
         &format!("{}timeout: 1s\n", world.system("shop")),
     );
-    world.shop.fail("POST", usize::MAX, || {
-        Reply::Redirect(303, "/done".to_owned())
-    });
+    world
+        .shop
+        .fail("POST", usize::MAX, || Reply::redirect(303, "/done"));
     assert_eq!(outcomes(&world.sync().await), [("dead", 20)]);
     assert_eq!(sizes(&world), [20, 20]);
 }

@@ -7,7 +7,7 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Flow, Printed, Reply, Rows, World, examples, pomost};
+use crate::support::{CommandOutput, Flow, Reply, Rows, World, examples, pomost};
 
 const CURSOR: &str = "cursor: { value: .at, start: \"2020-01-01\" }";
 
@@ -27,8 +27,9 @@ async fn world() -> World {
         ..Flow::default()
     };
     let world = World::new(rows.serve().await, flow).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("bob")
             .then(|| Reply::json(422, &json!({ "error": "bob@example.com is taken" })))
     });
@@ -82,7 +83,7 @@ async fn the_cursor_can_be_shown_and_set() {
     assert_eq!(world.pomost(&["cursor", "show", "things"]).await.out, "\n");
     world.pomost(&["sync", "things"]).await;
     assert_eq!(
-        world.source.asked_for("since"),
+        world.source.query_values("since"),
         ["2020-01-01", "2020-01-01"]
     );
 }
@@ -114,7 +115,7 @@ async fn a_place_to_begin_at_that_makes_no_sense_is_refused_with_2() {
         refused.contains("expected a time") && refused.contains("\"yesterday\""),
         "{refused}"
     );
-    assert!(world.source.seen().is_empty());
+    assert!(world.source.requests().is_empty());
     assert_eq!(world.cursor().await, None);
     assert!(
         world
@@ -160,7 +161,7 @@ async fn a_sync_without_dead_letters_ends_with_0() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_cannot_read_its_source_ends_with_1() {
-    let source = crate::support::Server::start(|_| Reply::Answer(200, "Welcome".into())).await;
+    let source = crate::support::FakeServer::start(|_| Reply::of(200, "Welcome")).await;
     let world = World::new(source, Flow::default()).await;
     expect("sync-failed", 1, &world.pomost(&["sync", "things"]).await);
     expect("status-failed", 0, &world.pomost(&["status"]).await);
@@ -273,7 +274,7 @@ async fn the_examples_are_well_formed_with_their_example_environments() {
         };
         let mut command = pomost(&["check", directory.to_str().unwrap()]);
         let variables = environment.lines().filter_map(|line| line.split_once('='));
-        let printed = Printed::of(command.envs(variables).output().await.unwrap());
+        let printed = CommandOutput::of(command.envs(variables).output().await.unwrap());
         let said =
             printed.out.ends_with(" flows are well-formed\n") && printed.out.lines().count() == 1;
         assert!(
@@ -335,7 +336,7 @@ async fn no_secret_and_no_sensitive_value_is_printed() {
     ] {
         printed.push(world.pomost(arguments).await);
     }
-    for Printed { out, err, .. } in printed {
+    for CommandOutput { out, err, .. } in printed {
         for secret in ["bob@example.com", "secret-of-the-tests"] {
             assert!(!out.contains(secret) && !err.contains(secret), "{out}{err}");
         }
@@ -453,7 +454,7 @@ async fn eval_lists_the_functions_as_they_are_documented() {
     );
 }
 
-async fn eval(arguments: &[&str], input: &str) -> Printed {
+async fn eval(arguments: &[&str], input: &str) -> CommandOutput {
     let mut command = pomost(&[&["eval"], arguments].concat());
     let piped = std::process::Stdio::piped;
     let mut child = command
@@ -470,11 +471,11 @@ async fn eval(arguments: &[&str], input: &str) -> Printed {
         .write_all(input.as_bytes())
         .await
         .ok();
-    Printed::of(child.wait_with_output().await.unwrap())
+    CommandOutput::of(child.wait_with_output().await.unwrap())
 }
 
 /// Holds a command's outputs and exit code against `expected/{name}.txt`.
-fn expect(name: &str, code: i32, printed: &Printed) {
+fn expect(name: &str, code: i32, printed: &CommandOutput) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("behaviour/expected")
         .join(format!("{name}.txt"));

@@ -22,8 +22,9 @@ async fn world(transform: &'static str) -> (World, Rows) {
 }
 
 fn refuse_bad_ones(world: &World) {
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("bad")
             .then(|| Reply::json(422, &json!({})))
     });
@@ -38,9 +39,9 @@ fn times_sent(world: &World) -> usize {
     world
         .shop
         .server
-        .seen()
+        .requests()
         .iter()
-        .filter(|seen| seen.body.contains("bad"))
+        .filter(|request| request.body.contains("bad"))
         .count()
 }
 
@@ -151,7 +152,7 @@ async fn a_record_that_dies_as_older_files_mapped_it_is_tried_as_the_mended_ones
     let running = world.start().await;
     let first = running.request(None).await;
     eventually(async || {
-        if world.shop.server.asked("POST") == 1 {
+        if world.shop.server.count_method("POST") == 1 {
             Ok(())
         } else {
             Err("not asked yet")
@@ -160,8 +161,9 @@ async fn a_record_that_dies_as_older_files_mapped_it_is_tried_as_the_mended_ones
     .await;
     running.stop().await;
     world.set_flow(flow("map: ."));
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("old")
             .then(|| Reply::json(422, &json!({})))
     });

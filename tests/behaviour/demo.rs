@@ -10,7 +10,7 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::support::{Reply, Server, ask};
+use crate::support::{FakeServer, Reply, send_request};
 
 fn demo() -> Command {
     let mut command = Command::new(binary("pomost"));
@@ -63,7 +63,7 @@ impl Begun {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_is_verified_and_reaches_no_system_that_the_environment_names() {
-    let business = Server::start(|_| Reply::json(200, &json!({}))).await;
+    let business = FakeServer::start(|_| Reply::json(200, &json!({}))).await;
     let mut command = demo();
     for name in ["CRM", "SHOP"] {
         command.env(format!("{name}_URL"), &business.url);
@@ -80,7 +80,7 @@ async fn a_demo_is_verified_and_reaches_no_system_that_the_environment_names() {
         printed.contains("Verified: the shop has exactly the "),
         "{printed}"
     );
-    assert!(business.seen().is_empty(), "{:?}", business.seen());
+    assert!(business.requests().is_empty(), "{:?}", business.requests());
 }
 
 /// The shop ends up as it must: only the count tells.
@@ -88,7 +88,8 @@ async fn a_demo_is_verified_and_reaches_no_system_that_the_environment_names() {
 async fn a_demo_fails_when_the_shop_is_sent_more_than_it_must_be() {
     let demo = Begun::new().await;
     let kept = eventually(async || {
-        let (_, state) = ask("GET", &format!("{}/_sandbox/state", demo.shop), "", "").await;
+        let (_, state) =
+            send_request("GET", &format!("{}/_sandbox/state", demo.shop), "", "").await;
         let snapshot: ShopSnapshot = serde_json::from_str(&state).unwrap();
         snapshot
             .customers
@@ -99,7 +100,10 @@ async fn a_demo_fails_when_the_shop_is_sent_more_than_it_must_be() {
     .await;
     let url = format!("{}/customers/{}", demo.shop, kept.id);
     let key = format!("X-Api-Key: {}\r\n", ShopOptions::default().key);
-    assert_eq!(ask("PUT", &url, &key, kept.customer.get()).await.0, 200);
+    assert_eq!(
+        send_request("PUT", &url, &key, kept.customer.get()).await.0,
+        200
+    );
     let (code, printed) = demo.end().await;
     assert_eq!(code, 1, "{printed}");
     assert!(
@@ -117,7 +121,7 @@ async fn a_demo_fails_when_the_shop_refuses_what_it_must_take() {
     };
     let faults = serde_json::to_string(&faults).unwrap();
     let headers = "Content-Type: application/json\r\n";
-    let ordered = ask(
+    let ordered = send_request(
         "POST",
         &format!("{}/_sandbox/faults", demo.shop),
         headers,

@@ -24,7 +24,7 @@ async fn world_that_lost_a_thing(flow: Flow) -> (World, crate::support::Rows) {
     let (world, rows) = World::with_rows(thing(1), flow).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     world.shop.empty();
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     rows.set(thing(2));
     (world, rows)
 }
@@ -36,7 +36,7 @@ async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time
         ..Flow::default()
     })
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, || Reply::broken_off());
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
 }
@@ -48,7 +48,7 @@ async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
         ..Flow::default()
     })
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::Hang);
+    world.shop.lose_answers("POST", 1, || Reply::never());
     let running = world.start().await;
     let run = running.request(None).await;
     pomost_tests::eventually(async || {
@@ -68,7 +68,7 @@ async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell() {
     let (world, _) = world_that_lost_a_thing(Flow::default()).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, || Reply::broken_off());
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     assert_eq!(world.shop.things().len(), 1);
@@ -77,10 +77,13 @@ async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_repeated_under_the_same_idempotency_key() {
     let (world, rows) = world_that_lost_a_thing(idempotent()).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, || Reply::broken_off());
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (2, 1)
     );
     rows.set(thing(3));
@@ -103,8 +106,8 @@ async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
         (
-            world.shop.server.asked("POST"),
-            world.shop.server.asked("GET")
+            world.shop.server.count_method("POST"),
+            world.shop.server.count_method("GET")
         ),
         (1, 1)
     );
@@ -113,7 +116,7 @@ async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
     let (world, rows) = World::with_rows(thing(1), idempotent()).await;
-    world.shop.lose_answers("POST", 2, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 2, || Reply::broken_off());
     let running = world.start().await;
     let first = running.request(None).await;
     pomost_tests::eventually(async || {
@@ -131,7 +134,7 @@ async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
     assert_eq!(outcomes(&running.ended(second).await), [("updated", 1)]);
     running.stop().await;
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
-    assert_eq!(world.shop.server.asked("POST"), 3);
+    assert_eq!(world.shop.server.count_method("POST"), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +145,7 @@ async fn a_create_in_doubt_is_not_repeated_with_other_content() {
     };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     // The first is not charged: it may be an outage's.
-    world.shop.lose_answers("POST", 2, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 2, || Reply::broken_off());
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     rows.set(thing(2));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
@@ -199,7 +202,7 @@ async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as
         ..Flow::default()
     };
     let (world, rows) = world_that_lost_a_thing(flow).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, || Reply::broken_off());
     let running = world.start().await;
     let run = running.request(None).await;
     pomost_tests::eventually(async || {
@@ -213,7 +216,7 @@ async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as
     .await;
     world
         .shop
-        .intercept(|seen| (seen.method == "GET").then(|| Reply::json(422, &json!({}))));
+        .intercept(|request| (request.method == "GET").then(|| Reply::json(422, &json!({}))));
     assert_eq!(outcomes(&running.ended(run).await), [("dead", 1)]);
     running.stop().await;
     world.shop.mend();
@@ -251,7 +254,7 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
         ..Flow::default()
     };
     let (world, rows) = World::with_rows([json!({"key": "A", "n": 1})], flow).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, || Reply::broken_off());
     let running = world.start().await;
     let first = running.request(None).await;
     pomost_tests::eventually(async || {
@@ -275,8 +278,8 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
 fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) {
     let statuses: Vec<u16> = statuses.into_iter().collect();
     let left = std::sync::Mutex::new(statuses.into_iter());
-    world.shop.intercept(move |seen| {
-        let status = (seen.method == "POST")
+    world.shop.intercept(move |request| {
+        let status = (request.method == "POST")
             .then(|| left.lock().unwrap().next())
             .flatten()?;
         Some(Reply::json(status, &json!({})))
@@ -309,15 +312,18 @@ async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended(
         creates_are_answered(&world, [500, 409]);
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
         assert_eq!(
-            (world.shop.server.asked("POST"), world.shop.things().len()),
+            (
+                world.shop.server.count_method("POST"),
+                world.shop.things().len()
+            ),
             (3, 1)
         );
         let keys: Vec<_> = world
             .shop
             .server
-            .seen()
+            .requests()
             .into_iter()
-            .filter_map(|mut seen| seen.headers.remove("idempotency-key"))
+            .filter_map(|mut request| request.headers.remove("idempotency-key"))
             .collect();
         assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
     }))

@@ -6,7 +6,7 @@ mod source;
 
 use futures_util::{StreamExt, stream};
 use pomost_store::{RunState, RunSummary};
-use pomost_tests::Chance;
+use pomost_tests::SeededRandom;
 use serde_json::Value;
 
 use crate::support::{Flow, LOOKUP, World};
@@ -19,7 +19,7 @@ const TOGETHER: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_arrives_after_two_runs_whatever_a_source_does_to_its_pages() {
-    let mut chance = Chance::new();
+    let mut chance = SeededRandom::new();
     let cases: Vec<Case> = (0..CASES)
         .map(|number| Case::new(number, &mut chance))
         .collect();

@@ -8,14 +8,17 @@ mod sales_to_accounting;
 mod stock_both_ways;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use pomost_tests::Example;
+use pomost_tests::ExampleProject;
 use serde_json::json;
 
-use crate::support::{Reply, Seen};
+use crate::support::{ReceivedRequest, Reply};
 
 /// The answer to who is not let in; none for who sends this in a header.
-fn turned_away(seen: &Seen, header: &str, value: &str) -> Option<Reply> {
-    let lets_in = seen.headers.get(header).is_some_and(|sent| sent == value);
+fn turned_away(request: &ReceivedRequest, header: &str, value: &str) -> Option<Reply> {
+    let lets_in = request
+        .headers
+        .get(header)
+        .is_some_and(|sent| sent == value);
     (!lets_in).then(|| Reply::json(401, &json!({ "error": "who are you?" })))
 }
 

@@ -6,7 +6,7 @@ use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetterReason, Stage};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Refusing, Rows, World, outcomes};
+use crate::support::{Flow, RefusingBroker, Rows, World, outcomes};
 
 async fn world<const N: usize>(rows: [Value; N], format: &str) -> (World, Rows) {
     let (world, rows) = World::with_rows(rows, Flow::default()).await;
@@ -100,13 +100,13 @@ async fn a_directory_that_cannot_be_made_is_waited_for() {
     let mut broker = None;
     let running = world
         .start_with(Scheduling::Off, |embedded| {
-            broker.insert(Refusing::to_delay(0, embedded)).clone()
+            broker.insert(RefusingBroker::to_delay(0, embedded)).clone()
         })
         .await;
     let run = running.request(None).await;
     // First comes the transformer, whose first message to the loader is refused.
     pomost_tests::eventually(async || {
-        match broker.as_ref().map_or(0, |broker| broker.delayed().len()) {
+        match broker.as_ref().map_or(0, |broker| broker.delays().len()) {
             delayed @ (0 | 1) => Err(format!("{delayed} messages were delayed")),
             _ => Ok(()),
         }

@@ -65,7 +65,7 @@ async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_end
         },
     )
     .await;
-    world.shop.fail("POST", 1, || Reply::Hang);
+    world.shop.fail("POST", 1, || Reply::never());
     let running = world.start().await;
     let run = running.request(None).await;
     asked(&world, "POST").await;
@@ -76,7 +76,10 @@ async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_end
     assert_eq!(outcomes(&running.ended(run).await), [("updated", 1)]);
     running.stop().await;
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (1, 1)
     );
 }
@@ -94,17 +97,17 @@ async fn what_has_not_taken_effect_when_the_time_out_has_passed_again_is_made() 
     )
     .await;
     with_timeout(&world, "3s");
-    world.shop.fail("POST", 1, || Reply::BreakOff);
+    world.shop.fail("POST", 1, || Reply::broken_off());
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    assert_eq!(world.shop.server.asked("POST"), 2);
+    assert_eq!(world.shop.server.count_method("POST"), 2);
     assert!(
-        world.shop.server.asked("GET") > 1,
+        world.shop.server.count_method("GET") > 1,
         "it was made as soon as it was not found"
     );
 }
 
 async fn asked(world: &World, method: &str) {
-    pomost_tests::eventually(async || match world.shop.server.asked(method) {
+    pomost_tests::eventually(async || match world.shop.server.count_method(method) {
         0 => Err(format!("no {method}")),
         _ => Ok(()),
     })

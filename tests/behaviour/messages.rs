@@ -11,7 +11,7 @@ use pomost_models::{
 use pomost_tests::eventually;
 use serde_json::{json, value::RawValue};
 
-use crate::support::{Flow, Refusing, Running, World, outcomes};
+use crate::support::{Flow, RefusingBroker, RunningServices, World, outcomes};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -127,7 +127,7 @@ async fn what_was_told_and_kills_who_asks_about_it_becomes_dead_letters_of_its_s
 }
 
 /// A batch of two records has killed the workers of a stage, one after the other, and is buried.
-async fn after_killing_its_workers(stage: Stage) -> (World, Running) {
+async fn after_killing_its_workers(stage: Stage) -> (World, RunningServices) {
     let (world, _) = World::with_rows([], Flow::default()).await;
     let poison = batch(vec![record(0, "a"), record(1, "b")]);
     let queue = Queue::work(stage, "things");
@@ -192,7 +192,7 @@ async fn a_batch_that_cannot_be_handed_back_is_tried_again_with_pauses_that_grow
     let broker = Mutex::new(None);
     let running = world
         .start_with(Scheduling::Off, |embedded| {
-            let refusing = Refusing::to_delay(4, embedded);
+            let refusing = RefusingBroker::to_delay(4, embedded);
             *broker.lock().unwrap() = Some(refusing.clone());
             refusing
         })
@@ -200,7 +200,7 @@ async fn a_batch_that_cannot_be_handed_back_is_tried_again_with_pauses_that_grow
     let run = running.request(None).await;
     assert_eq!(outcomes(&running.ended(run).await), [("created", 1)]);
     running.stop().await;
-    let asked = broker.into_inner().unwrap().unwrap().delayed();
+    let asked = broker.into_inner().unwrap().unwrap().delays();
     let pauses: Vec<Duration> = asked.windows(2).map(|two| two[1] - two[0]).collect();
     assert_eq!(pauses.len(), 4, "{pauses:?}");
     assert!(

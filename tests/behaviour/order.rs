@@ -5,7 +5,7 @@ use pomost_models::{DeadLetterReason, RunId, Stage};
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Reply, Seen, World, outcomes, replayed_in};
+use crate::support::{Flow, ReceivedRequest, Reply, World, outcomes, replayed_in};
 
 pub(crate) const LATEST: Flow = Flow {
     request: "GET /rows",
@@ -32,19 +32,19 @@ pub(crate) fn refuse(world: &World, key: &'static str, n: u32) {
     let refused = change(key, n).to_string();
     world
         .shop
-        .intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
+        .intercept(move |request| (request.body == refused).then(|| Reply::json(422, &json!({}))));
 }
 
 /// What was sent to the shop of a key, in this order.
 pub(crate) fn sent(world: &World, key: &str) -> Vec<u64> {
-    let number = |seen: Seen| {
-        let body: Value = serde_json::from_str(&seen.body).ok()?;
+    let number = |request: ReceivedRequest| {
+        let body: Value = serde_json::from_str(&request.body).ok()?;
         body["n"].as_u64().filter(|_| body["key"] == key)
     };
     world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
         .filter_map(number)
         .collect()
@@ -56,18 +56,12 @@ pub(crate) async fn while_the_first_waits(
     world: &World,
     change: impl FnOnce(),
 ) -> Vec<(&'static str, u64)> {
-    let too_early = || {
-        Reply::With(
-            "retry-after",
-            "5".into(),
-            Box::new(Reply::json(425, &json!({}))),
-        )
-    };
+    let too_early = || Reply::json(425, &json!({})).with("retry-after", "5");
     world.shop.fail("POST", 1, too_early);
     let running = world.start().await;
     let first = running.request(None).await;
     eventually(async || {
-        if world.shop.server.asked("POST") == 1 {
+        if world.shop.server.count_method("POST") == 1 {
             Ok(())
         } else {
             Err("not asked yet")
@@ -292,8 +286,9 @@ async fn a_replay_that_reads_another_key_frees_those_that_waited_for_the_old_one
         json!({"key": "a", "n": 2, "other": "a"}),
     ];
     let (world, _) = World::with_rows(rows, EVERY).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("\"n\":1")
             .then(|| Reply::json(422, &json!({})))
     });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     order::{EVERY, LATEST, blocked, change, refuse, sent, while_the_first_waits},
-    support::{Flow, Reply, Rows, Server, World, outcomes, replayed_in},
+    support::{FakeServer, Flow, Reply, Rows, World, outcomes, replayed_in},
 };
 
 const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
@@ -35,9 +35,9 @@ async fn of_equal_versions_the_content_that_was_read_later_stays() {
 async fn what_is_read_again_with_its_version_costs_no_request() {
     let (world, _) = World::with_rows([change("a", 1)], LATEST).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
-    assert!(world.shop.server.seen().is_empty());
+    assert!(world.shop.server.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,8 +81,8 @@ async fn world_whose_row_may_be_gone(flow: Flow) -> (World, Arc<AtomicBool>) {
     let (rows, gone) = (Rows::default(), Arc::new(AtomicBool::new(false)));
     rows.set([change("a", 1)]);
     let is_gone = gone.clone();
-    let source = Server::start(move |seen| match seen.path.as_str() {
-        "/rows" => rows.answer(),
+    let source = FakeServer::start(move |request| match request.path.as_str() {
+        "/rows" => rows.reply(),
         _ if is_gone.load(Ordering::Relaxed) => Reply::json(410, &json!({})),
         _ => Reply::json(200, &change("a", 1)),
     })
@@ -140,7 +140,7 @@ async fn changes_of_one_version_are_applied_in_the_order_in_which_they_were_read
     let first = of_one_version(1).to_string();
     world
         .shop
-        .intercept(move |seen| (seen.body == first).then(|| Reply::json(422, &json!({}))));
+        .intercept(move |request| (request.body == first).then(|| Reply::json(422, &json!({}))));
     let (run, waiting, settled) = blocked(&world, None).await;
     assert_eq!((waiting, settled), (2, vec![("dead", 1)]));
     world.shop.mend();

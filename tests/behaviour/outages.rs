@@ -15,7 +15,9 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::support::{Flow, Printed, Reply, Rows, Seen, Server, World, outcomes};
+use crate::support::{
+    CommandOutput, FakeServer, Flow, ReceivedRequest, Reply, Rows, World, outcomes,
+};
 
 /// How many requests may be in flight when a system is seen to be down.
 const IN_FLIGHT: usize = 16;
@@ -36,7 +38,7 @@ fn one_attempt() -> Flow {
     }
 }
 
-fn failing(status: u16) -> impl Fn(&Seen) -> Option<Reply> {
+fn failing(status: u16) -> impl Fn(&ReceivedRequest) -> Option<Reply> {
     move |_| Some(Reply::json(status, &json!({ "error": "not now" })))
 }
 
@@ -53,10 +55,10 @@ async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
     .await
 }
 
-async fn asked(server: &Server, times: usize) {
-    eventually(async || match server.seen().len() {
-        seen if seen >= times => Ok(()),
-        seen => Err(format!("asked {seen} times")),
+async fn asked(server: &FakeServer, times: usize) {
+    eventually(async || match server.requests().len() {
+        requests if requests >= times => Ok(()),
+        requests => Err(format!("{requests} requests")),
     })
     .await;
 }
@@ -79,13 +81,9 @@ async fn ends_by_itself(status: u16, rest: &'static str, seconds: u32) {
     })
     .await;
     let failing = failing(status);
-    world.shop.intercept(move |seen| {
-        Some(Reply::With(
-            "retry-after",
-            seconds.to_string(),
-            failing(seen)?.into(),
-        ))
-    });
+    world
+        .shop
+        .intercept(move |request| Some(failing(request)?.with("retry-after", seconds.to_string())));
     let running = world.start().await;
     let run = running.request(None).await;
     let backends = world.backends().await;
@@ -94,7 +92,7 @@ async fn ends_by_itself(status: u16, rest: &'static str, seconds: u32) {
         why.starts_with(&format!("shop: POST /things answered {status}")),
         "{why}"
     );
-    let first = world.shop.server.seen().len();
+    let first = world.shop.server.requests().len();
     assert!(
         (10..=IN_FLIGHT + 9).contains(&first),
         "{first} requests until it was seen to be down"
@@ -140,7 +138,7 @@ async fn a_system_that_nobody_listens_for_is_down_as_well() {
 async fn other_flows_go_on_while_a_system_is_down() {
     let (world, rows) = world(one_attempt()).await;
     world.shop.intercept(failing(500));
-    let depot = Server::start(|_| Reply::json(201, &json!({ "id": "d1" }))).await;
+    let depot = FakeServer::start(|_| Reply::json(201, &json!({ "id": "d1" }))).await;
     world.write(
         "systems/depot.yaml",
         &format!("system: depot\nbase_url: {}\n", depot.url),
@@ -162,13 +160,13 @@ async fn other_flows_go_on_while_a_system_is_down() {
         };
         let run = backends.store.request_run(&request).await.unwrap();
         running.ended(run).await;
-        assert_eq!(depot.asked("POST"), ROWS * round);
+        assert_eq!(depot.count_method("POST"), ROWS * round);
         rows.set(std::array::from_fn::<_, ROWS, _>(
             |key| json!({ "key": format!("k{round}{key:03}") }),
         ));
     }
     down(&backends, &["shop"]).await;
-    let tried = world.shop.server.seen().len();
+    let tried = world.shop.server.requests().len();
     assert!(tried < ROWS, "the shop was asked {tried} times");
     world.shop.mend();
     assert_eq!(
@@ -181,8 +179,9 @@ async fn other_flows_go_on_while_a_system_is_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_used_up() {
     let (world, _) = world(one_attempt()).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("k007")
             .then(|| Reply::json(500, &json!({})))
     });
@@ -217,13 +216,7 @@ async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     let asked = AtomicUsize::new(0);
     world.shop.intercept(move |_| {
         let number = asked.fetch_add(1, Ordering::Relaxed);
-        let failing = || {
-            Reply::With(
-                "retry-after",
-                "1".into(),
-                Reply::json(500, &json!({})).into(),
-            )
-        };
+        let failing = || Reply::json(500, &json!({})).with("retry-after", "1");
         (number < 3 * 12 && !number.is_multiple_of(12)).then(failing)
     });
     let outcomes = outcomes(&world.sync().await);
@@ -252,8 +245,8 @@ async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
     let running = world.start().await;
     let run = running.request(None).await;
     down(&world.backends().await, &["shop"]).await;
-    world.shop.intercept(|seen| {
-        let is_bad = (0..BAD).any(|key| seen.body.contains(&format!("k00{key}")));
+    world.shop.intercept(|request| {
+        let is_bad = (0..BAD).any(|key| request.body.contains(&format!("k00{key}")));
         is_bad.then(|| Reply::json(500, &json!({})))
     });
     let store = world.backends().await.store;
@@ -322,14 +315,13 @@ async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World 
     let rows: Vec<Value> = (0..ROWS)
         .map(|key| json!({ "key": key.to_string() }))
         .collect();
-    let source =
-        Server::start(
-            move |seen| match (seen.path.strip_prefix("/rows/"), *is_open.borrow()) {
-                (None, _) => Reply::rows(rows.clone()),
-                (Some(key), true) => Reply::json(200, &json!({ "key": key })),
-                (Some(_), false) => Reply::json(status, &json!({ "error": "not now" })),
-            },
-        );
+    let source = FakeServer::start(move |request| {
+        match (request.path.strip_prefix("/rows/"), *is_open.borrow()) {
+            (None, _) => Reply::rows(rows.clone()),
+            (Some(key), true) => Reply::json(200, &json!({ "key": key })),
+            (Some(_), false) => Reply::json(status, &json!({ "error": "not now" })),
+        }
+    });
     let extract = r#"fetch: { request: "GET /rows/{.key}" }"#;
     World::new(
         source.await,
@@ -342,8 +334,8 @@ async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World 
 }
 
 /// What gives tokens. It answers so until it is open.
-async fn authority(is_open: watch::Receiver<bool>, status: u16) -> Server {
-    Server::start(move |_| match *is_open.borrow() {
+async fn authority(is_open: watch::Receiver<bool>, status: u16) -> FakeServer {
+    FakeServer::start(move |_| match *is_open.borrow() {
         true => Reply::json(
             200,
             &json!({ "access_token": "token-1", "expires_in": 3600 }),
@@ -354,7 +346,7 @@ async fn authority(is_open: watch::Receiver<bool>, status: u16) -> Server {
 }
 
 /// Has a system's requests need tokens from there.
-fn needs_tokens(world: &World, system: &str, url: &str, authority: &Server) {
+fn needs_tokens(world: &World, system: &str, url: &str, authority: &FakeServer) {
     let auth = format!(
         "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{}/token', client_id: us, client_secret: \
          '${{TOKEN}}' }} }}",
@@ -411,7 +403,7 @@ async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_sa
         assert_eq!(said.out.contains(advice), is_of_credentials, "{said:?}");
         asked(&authority, 2).await;
         open.send_replace(true);
-        let synced = Printed::of(syncing.await.unwrap());
+        let synced = CommandOutput::of(syncing.await.unwrap());
         assert_eq!(
             (synced.code, world.shop.things().len()),
             (0, 1),
@@ -440,7 +432,10 @@ async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_
             [format!("shop: {answered}")]
         );
         asked(&authority, 3).await;
-        let (tried, written) = (authority.seen().len(), world.shop.server.seen().len());
+        let (tried, written) = (
+            authority.requests().len(),
+            world.shop.server.requests().len(),
+        );
         assert!(
             tried < 10 && written == 0,
             "asked for tokens {tried} times, {written} requests"

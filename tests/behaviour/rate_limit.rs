@@ -31,8 +31,8 @@ async fn records_beyond_the_rate_limit_wait_at_no_cost_and_hold_up_no_shutdown()
     timeout(Duration::from_secs(15), running.stop())
         .await
         .expect("it waits for its turn all the same");
-    assert_eq!(world.shop.server.asked("POST"), 3);
+    assert_eq!(world.shop.server.count_method("POST"), 3);
     world.write("systems/shop.yaml", &system);
     assert_eq!(outcomes(&world.finish(run).await), [("created", 6)]);
-    assert_eq!(world.shop.server.asked("POST"), 6);
+    assert_eq!(world.shop.server.count_method("POST"), 6);
 }

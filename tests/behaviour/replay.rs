@@ -10,7 +10,9 @@ use pomost_models::{DeadLetter, DeadLetterReason, RunId, Stage};
 use pomost_tests::eventually;
 use serde_json::json;
 
-use crate::support::{Flow, Printed, Refusing, Reply, Rows, World, outcomes, replayed_in};
+use crate::support::{
+    CommandOutput, Flow, RefusingBroker, Reply, Rows, World, outcomes, replayed_in,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_replayed_when_the_destination_was_mended() {
@@ -93,8 +95,9 @@ async fn a_part_of_a_row_is_mapped_anew_with_its_whole_row() {
         ..Flow::default()
     };
     let (world, _) = World::with_rows([json!({"key": "a", "parts": [1, 2]})], flow).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("2")
             .then(|| Reply::json(422, &json!({})))
     });
@@ -254,7 +257,7 @@ async fn a_discarded_letter_is_neither_listed_nor_replayed() {
 /// Replays all letters to a broker that takes so many messages, which ends as if it were killed.
 async fn replay_cut_short_after(world: &World, messages: usize) {
     let mut backends = world.backends().await;
-    backends.broker = Refusing::after(messages, backends.broker);
+    backends.broker = RefusingBroker::after(messages, backends.broker);
     let project = open::project(world.directory()).unwrap();
     let replayer = Replayer {
         backends: &backends,
@@ -314,7 +317,7 @@ async fn what_was_sent_twice_by_a_replay_that_was_cut_short_dies_once() {
         outcomes(&running.ended(replayed_in(&replayed)).await),
         [("dead", 3)]
     );
-    eventually(async || match world.shop.server.asked("POST") {
+    eventually(async || match world.shop.server.count_method("POST") {
         7 => Ok(()),
         posts => Err(format!("{posts} of 3, 3 again and 1 twice")),
     })
@@ -390,7 +393,7 @@ async fn letters_that_cannot_be_replayed_hold_back_no_others() {
         kept("stays as it is: it failed at transform; it has not come as far as load"),
         1
     );
-    let run = replayed_in(&Printed {
+    let run = replayed_in(&CommandOutput {
         code: 0,
         ..replayed
     });

@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::support::{Flow, Reply, Server, World, row};
+use crate::support::{FakeServer, Flow, Reply, World, row};
 
 /// A command on the project of a world.
 struct Command {
@@ -26,7 +26,7 @@ impl Command {
             ("POMOST_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
         ];
         let mut service =
-            Service::new("pomost", environment, logs.path().to_owned()).with(arguments);
+            Service::new("pomost", environment, logs.path().to_owned()).with_arguments(arguments);
         service.start();
         Command {
             service,
@@ -48,9 +48,9 @@ impl Command {
 }
 
 /// A source of two rows that answers so often at once, and from then on when the gate is open.
-async fn source(at_once: usize, gate: watch::Receiver<bool>) -> Server {
+async fn source(at_once: usize, gate: watch::Receiver<bool>) -> FakeServer {
     let asked = AtomicUsize::new(0);
-    Server::start(move |_| {
+    FakeServer::start(move |_| {
         let rows = Reply::rows([row(1), row(2)]);
         if asked.fetch_add(1, Ordering::Relaxed) < at_once {
             rows
@@ -81,7 +81,7 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
         .intercept(move |_| Some(Reply::json(201, &json!({ "id": "1" })).behind(takes.clone())));
     let first = Command::sync(&world);
     eventually(async || {
-        if world.shop.server.asked("POST") == 2 {
+        if world.shop.server.count_method("POST") == 2 {
             Ok(())
         } else {
             Err("not sent yet")
@@ -93,7 +93,7 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
     for other in &others {
         other
             .service
-            .says("runs this project; waiting for it since 20")
+            .wait_for_log("runs this project; waiting for it since 20")
             .await;
     }
     take.send(true).unwrap();
@@ -103,7 +103,7 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
         let said = other.ended().await;
         assert!(said.contains("things settled: 2 unchanged"), "{said}");
     }
-    assert_eq!(world.shop.server.asked("POST"), 2);
+    assert_eq!(world.shop.server.count_method("POST"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,14 +114,14 @@ async fn a_sync_beside_a_run_that_is_told_to_end_goes_on_by_itself() {
     run.service.ready().await;
     let sync = Command::sync(&world);
     eventually(async || {
-        if world.source.asked("GET") == 1 {
+        if world.source.count_method("GET") == 1 {
             Ok(())
         } else {
             Err("not read yet")
         }
     })
     .await;
-    assert!(run.service.terminate().await.is_in_order());
+    assert!(run.service.terminate().await.is_orderly());
     answer.send(true).unwrap();
     let said = sync.ended().await;
     assert!(said.contains("things settled: 2 created"), "{said}");

@@ -10,7 +10,7 @@ mod troubles;
 
 use pomost_extractor::webhook::Limits;
 
-use crate::support::{Flow, Rows, Running, Server, World, delivered};
+use crate::support::{FakeServer, Flow, Rows, RunningServices, World, outcomes_of_deliveries};
 use sender::Sender;
 
 const HOOK: &str = "webhook:
@@ -22,7 +22,7 @@ const HOOK: &str = "webhook:
 struct Hooked {
     world: World,
     rows: Rows,
-    running: Running,
+    running: RunningServices,
     sender: Sender,
 }
 
@@ -33,14 +33,14 @@ impl Hooked {
         Hooked::on(world, rows, running, Limits::default()).await
     }
 
-    async fn between(source: Server, flow: Flow) -> Hooked {
+    async fn between(source: FakeServer, flow: Flow) -> Hooked {
         let world = World::new(source, flow).await;
         let running = world.start().await;
         Hooked::on(world, Rows::default(), running, Limits::default()).await
     }
 
-    async fn on(world: World, rows: Rows, running: Running, limits: Limits) -> Hooked {
-        let (address, _) = running.take_webhooks(limits).await;
+    async fn on(world: World, rows: Rows, running: RunningServices, limits: Limits) -> Hooked {
+        let (address, _) = running.receive_webhooks(limits).await;
         Hooked {
             world,
             rows,
@@ -51,7 +51,7 @@ impl Hooked {
 
     /// The outcomes of all that was delivered, once it has settled.
     async fn outcomes(&self) -> Vec<(&'static str, u64)> {
-        delivered(&*self.world.backends().await.store, "things").await
+        outcomes_of_deliveries(&*self.world.backends().await.store, "things").await
     }
 }
 

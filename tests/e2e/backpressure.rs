@@ -1,6 +1,6 @@
 //! A loader stands still, or is not there, while the source has far more than the queues hold.
 
-use pomost_tests::{Namespace, Options, Stack, eventually, for_a_while, prove};
+use pomost_tests::{Namespace, Stack, StackOptions, eventually, for_a_while, with_stack};
 
 /// One record a message makes many times more messages than the two queues on the way hold.
 const CUSTOMERS: u32 = 50_000;
@@ -40,12 +40,12 @@ async fn filling_up(
     stop: impl for<'a> Fn(&'a mut Stack) -> Pending<'a>,
     go_on: impl Fn(&mut Stack),
 ) {
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         edits: SMALL_BATCHES,
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         stop(stack).await;
         let memory = memory(stack);
         let run = stack.request_run().await;
@@ -86,12 +86,15 @@ type Pending<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
 /// How many messages wait in the queues on the way.
 async fn lengths(namespace: &Namespace) -> [u32; 2] {
     let [transform, load] = ["transform.customers.backfill", "load.customers.backfill"]
-        .map(|queue| namespace.length(queue));
+        .map(|queue| namespace.queue_length(queue));
     let (transform, load) = tokio::join!(transform, load);
     [transform.unwrap(), load.unwrap()]
 }
 
 /// The memory of those who run on.
 fn memory(stack: &Stack) -> [u64; 2] {
-    [stack.extractor.memory(), stack.transformer.memory()]
+    [
+        stack.extractor.memory_bytes(),
+        stack.transformer.memory_bytes(),
+    ]
 }

@@ -2,7 +2,7 @@
 
 use pomost_broker::testing::PrivateNode;
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Options, eventually, prove};
+use pomost_tests::{StackOptions, eventually, with_stack};
 
 const CUSTOMERS: u32 = 2_000;
 
@@ -19,12 +19,12 @@ async fn killing_the_broker_loses_and_doubles_nothing() {
 /// While the broker is away a service lives but is not ready, and says why.
 async fn interrupting(interrupt: impl AsyncFn(&mut PrivateNode)) {
     let mut node = PrivateNode::start().await;
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         amqp_url: Some(node.url()),
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         stack.crm.set_faults(FaultPlan {
             delay_ms: 250,
             ..FaultPlan::default()

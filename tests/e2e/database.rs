@@ -1,14 +1,14 @@
 //! PostgreSQL goes away in the middle of a run.
 
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Options, Proxy, eventually, prove, test_url};
+use pomost_tests::{Proxy, StackOptions, eventually, test_url, with_stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 3_000,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.crm.set_faults(FaultPlan {
@@ -32,12 +32,12 @@ async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
     const CUSTOMERS: u32 = 200;
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         database_url: Some(wire.url(&direct)),
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         stack.shop.set_faults(FaultPlan {
             delay_ms: 250,
             ..FaultPlan::default()
@@ -45,7 +45,10 @@ async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
         let run = stack.request_run().await;
         stack.created(10).await;
         wire.cut().await;
-        stack.loader.says("what was done is not recorded yet").await;
+        stack
+            .loader
+            .wait_for_log("what was done is not recorded yet")
+            .await;
         let created = stack.shop.counts().created;
         assert!(created < u64::from(CUSTOMERS) / 2, "{created} were created");
         wire.mend().await;
@@ -60,12 +63,12 @@ async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
 async fn an_unreachable_database_loses_and_doubles_nothing() {
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;
-    let options = Options {
+    let options = StackOptions {
         customers: 1_000,
         database_url: Some(wire.url(&direct)),
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         let run = stack.request_run().await;
         stack.created(200).await;
         wire.cut().await;

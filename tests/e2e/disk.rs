@@ -1,15 +1,15 @@
 //! The disk is full under the embedded files.
 
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Options, prove};
+use pomost_tests::{StackOptions, with_stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_waited_for_and_loses_and_doubles_nothing() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 2_000,
             embedded: true,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.crm.set_faults(FaultPlan {
@@ -21,7 +21,10 @@ async fn a_full_disk_is_waited_for_and_loses_and_doubles_nothing() {
                 stack.created(customers).await;
                 let said = stack.all_in_one.log().len();
                 stack.all_in_one.set_full_disk(true);
-                stack.all_in_one.says_after(said, "disk I/O error").await;
+                stack
+                    .all_in_one
+                    .wait_for_log_after(said, "disk I/O error")
+                    .await;
                 assert_eq!(stack.all_in_one.get("/healthz").await.0, 200);
                 stack.all_in_one.set_full_disk(false);
             }

@@ -1,10 +1,10 @@
 //! What a service tells about itself over HTTP.
 
-use pomost_tests::{Options, Service, prove};
+use pomost_tests::{Service, StackOptions, with_stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_tell_that_they_are_ready_and_what_they_did() {
-    prove(Options { customers: 1_000, ..Options::default() }, async |stack| {
+    with_stack(StackOptions { customers: 1_000, ..StackOptions::default() }, async |stack| {
         let run = stack.request_run().await;
         stack.settled(run).await;
         for service in stack.services() {

@@ -1,7 +1,7 @@
 //! Services are killed in the middle of a run, again and again.
 
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Chance, Options, Service, Stack, prove};
+use pomost_tests::{SeededRandom, Service, Stack, StackOptions, with_stack};
 
 const CUSTOMERS: u32 = 2_000;
 
@@ -34,18 +34,18 @@ async fn killing_any_service_loses_and_doubles_nothing() {
 }
 
 async fn killing(victims: impl Fn(&mut Stack) -> Vec<&mut Service>) {
-    let mut chance = Chance::new();
-    prove(
-        Options {
+    let mut chance = SeededRandom::new();
+    with_stack(
+        StackOptions {
             customers: CUSTOMERS,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.crm.set_faults(SLOW);
             let run = stack.request_run().await;
             for customers in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
                 stack.created(customers).await;
-                chance.moment().await;
+                chance.short_pause().await;
                 let victim = chance.pick(victims(stack));
                 victim.kill().await;
                 victim.start();

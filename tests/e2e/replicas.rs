@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use pomost_models::Outcome;
 use pomost_sandbox::{CrmEdit, Fault, FaultAction, FaultPlan, FaultTiming, verify};
-use pomost_tests::{Options, Proxy, Stack, eventually, prove, test_url};
+use pomost_tests::{Proxy, Stack, StackOptions, eventually, test_url, with_stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 3_000,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.crm.set_faults(FaultPlan {
@@ -23,10 +23,10 @@ async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
             stack.extractor.pause();
             let mut successor = stack.another("extractor");
             successor.start();
-            successor.says(r#""resumed":true"#).await;
+            successor.wait_for_log(r#""resumed":true"#).await;
             stack.extractor.resume();
             stack.settled(run).await;
-            successor.says(r#""message":"extracted""#).await;
+            successor.wait_for_log(r#""message":"extracted""#).await;
             assert!(successor.terminate().await.status.success());
             assert!(!stack.extractor.log().contains(r#""message":"extracted""#));
             stack.all_crossed_once(run).await;
@@ -38,10 +38,10 @@ async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
 /// Two changes of each customer are under way at a time, and several loaders take them.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_loaders_apply_changes_in_order() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 500,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             let mut others = [stack.another("loader"), stack.another("transformer")];
@@ -80,17 +80,17 @@ async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() 
     let mut wire = Proxy::start(&direct, 5432).await;
     // As many messages as one loader has in hand: those of the deletions are left to the other.
     let edits = &[("flows/customers.yaml", "limit=200", "limit=8")];
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 32,
             edits,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             assert!(stack.loader.terminate().await.status.success());
             let mut cut_off = stack
                 .another("loader")
-                .told("POMOST_DATABASE_URL", wire.url(&direct));
+                .with_variable("POMOST_DATABASE_URL", wire.url(&direct));
             cut_off.start();
             // A loader takes its first message alone.
             let run = stack.request_run().await;
@@ -135,7 +135,7 @@ async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() 
                     .map(String::as_str)
                     .collect()
             );
-            stack.has_what_it_must();
+            stack.shop_has_the_right_customers();
         },
     )
     .await;
@@ -156,10 +156,10 @@ async fn replicas_that_come_and_go_lose_and_repeat_nothing_of_100_000_records() 
 /// Of each service in turn another joins, and the first is told to end.
 async fn come_and_go(customers: u32) {
     const TURNS: u64 = 12;
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             // Slow enough a source that all three services are busy until the end.

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Flow, Options, Proxy, Service, Stack, prove, test_url};
+use pomost_tests::{Proxy, Service, Stack, StackOptions, WireState, test_url, with_stack};
 
 /// Kubernetes grants 30 s, and wants some for itself.
 const LIMIT: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_told_to_end_under_load_do_so_cleanly_and_are_continued() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 3_000,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.crm.set_faults(FaultPlan {
@@ -44,10 +44,10 @@ async fn services_told_to_end_under_load_do_so_cleanly_and_are_continued() {
 /// The shop answers late, so that requests are in flight when the signal comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_told_to_end_finishes_the_requests_it_has_in_flight() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 300,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.shop.set_faults(FaultPlan {
@@ -79,10 +79,10 @@ async fn a_loader_told_to_end_finishes_the_requests_it_has_in_flight() {
 /// All three in one process, told to end and started again.
 #[tokio::test(flavor = "multi_thread")]
 async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_started_again() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 2_000,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             for service in stack.services() {
@@ -93,7 +93,7 @@ async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_star
                 ..FaultPlan::default()
             });
             let run = stack.request_run().await;
-            let mut all_in_one = stack.another("pomost").with(&["run"]);
+            let mut all_in_one = stack.another("pomost").with_arguments(&["run"]);
             for customers in [200, 700, 1_200] {
                 all_in_one.start();
                 stack.created(customers).await;
@@ -146,7 +146,7 @@ async fn services_told_twice_to_end_leave_at_once() {
     amidst_silence(async |stack, all_in_one| {
         for service in stack.services().into_iter().chain([all_in_one]) {
             service.ask_to_end();
-            service.says("a second signal leaves at once").await;
+            service.wait_for_log("a second signal leaves at once").await;
             let ended = service.terminate().await;
             assert_eq!(
                 ended.status.code(),
@@ -171,14 +171,14 @@ async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
     ];
     let (amqp_url, database_url) = (Some(wires[0].url(&broker)), Some(wires[1].url(&database)));
     let edits = &[("flows/customers.yaml", "limit=200", "limit=20")];
-    let options = Options {
+    let options = StackOptions {
         customers: 2_000,
         amqp_url,
         database_url,
         edits,
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         // It takes 20 seconds to read it all, and who reads has a lease to give back.
         stack.crm.set_faults(FaultPlan {
             delay_ms: 200,
@@ -186,12 +186,12 @@ async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
         });
         let run = stack.request_run().await;
         stack.created(100).await;
-        let mut all_in_one = stack.another("pomost").with(&["run"]);
+        let mut all_in_one = stack.another("pomost").with_arguments(&["run"]);
         all_in_one.start();
         all_in_one.ready().await;
-        wires.iter().for_each(|wire| wire.set(Flow::Silent));
+        wires.iter().for_each(|wire| wire.set(WireState::Silent));
         and(stack, &mut all_in_one).await;
-        wires.iter().for_each(|wire| wire.set(Flow::Free));
+        wires.iter().for_each(|wire| wire.set(WireState::Open));
         stack.crm.set_faults(FaultPlan::default());
         stack.start_services().await;
         stack.all_crossed_once(run).await;

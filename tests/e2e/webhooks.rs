@@ -11,7 +11,7 @@ use pomost_broker::testing::address_of_our_own;
 use pomost_models::RunTrigger;
 use pomost_sandbox::CrmOptions;
 use pomost_store::RunState;
-use pomost_tests::{Chance, FLOW, Options, Stack, eventually, prove};
+use pomost_tests::{FLOW, SeededRandom, Stack, StackOptions, eventually, with_stack};
 use serde_json::value::RawValue;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -35,14 +35,14 @@ const WEBHOOK: &str = "  webhook:
 async fn killing_the_extractor_loses_and_doubles_no_delivery() {
     let address = address_of_our_own(8080);
     let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         environment,
         extract: WEBHOOK,
-        ..Options::default()
+        ..StackOptions::default()
     };
-    let mut chance = Chance::new();
-    prove(options, async |stack| {
+    let mut chance = SeededRandom::new();
+    with_stack(options, async |stack| {
         let taken = AtomicU64::new(0);
         let delivering = deliver_all(address, customers(stack).await, &taken);
         let killing = kill_meanwhile(stack, &mut chance, &taken, u64::from(CUSTOMERS));
@@ -77,14 +77,14 @@ const TOGETHER: usize = 10;
 async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothing() {
     let address = address_of_our_own(8080);
     let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         environment,
         extract: TOLD,
-        ..Options::default()
+        ..StackOptions::default()
     };
-    let mut chance = Chance::new();
-    prove(options, async |stack| {
+    let mut chance = SeededRandom::new();
+    with_stack(options, async |stack| {
         let taken = AtomicU64::new(0);
         let offsets: Vec<u32> = (0..CUSTOMERS).collect();
         let told = offsets
@@ -108,13 +108,13 @@ async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothi
 /// Kills the extractor now and then while so many deliveries are taken.
 async fn kill_meanwhile(
     stack: &mut Stack,
-    chance: &mut Chance,
+    chance: &mut SeededRandom,
     taken: &AtomicU64,
     deliveries: u64,
 ) {
     for so_many in chance.moments(KILLS, deliveries * 9 / 10) {
         until_taken(taken, so_many).await;
-        chance.moment().await;
+        chance.short_pause().await;
         stack.extractor.kill().await;
         stack.extractor.start();
     }

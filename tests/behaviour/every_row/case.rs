@@ -1,7 +1,7 @@
 //! What is to be tried.
 
 use jiff::{Timestamp, ToSpan};
-use pomost_tests::Chance;
+use pomost_tests::SeededRandom;
 
 /// A kind of source, and what it does.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl Trouble {
 
 impl Case {
     /// The troubles take turns; all else is chance.
-    pub(super) fn new(number: usize, chance: &mut Chance) -> Case {
+    pub(super) fn new(number: usize, chance: &mut SeededRandom) -> Case {
         let trouble = Trouble::ALL[number % Trouble::ALL.len()];
         let paging = match trouble {
             Trouble::Circle => vec![Paging::Next, Paging::Link, Paging::Token],

@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::{Value, json};
 
 use super::case::{Case, Clock, Paging, Trouble};
-use crate::support::{Reply, Seen, Server};
+use crate::support::{FakeServer, ReceivedRequest, Reply};
 
 /// `GET /rows?since={time}&p={page}`.
 #[derive(Clone)]
@@ -56,9 +56,9 @@ impl Source {
         Source(Arc::new(Mutex::new(table)))
     }
 
-    pub(super) async fn serve(&self) -> Server {
+    pub(super) async fn serve(&self) -> FakeServer {
         let table = self.0.clone();
-        Server::start(move |seen| table.lock().unwrap().answer(seen)).await
+        FakeServer::start(move |request| table.lock().unwrap().answer(request)).await
     }
 
     /// Some rows are committed late, beside newer ones, and some are changed. From now on there is peace.
@@ -99,9 +99,9 @@ impl Source {
 }
 
 impl Table {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        let since = &seen.query["since"];
-        let page = seen
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let since = &request.query["since"];
+        let page = request
             .query
             .get("p")
             .map(|page| page.parse::<usize>().unwrap());
@@ -150,7 +150,7 @@ impl Table {
                     "<?since={}&p={next}>; rel=\"next\"",
                     since.replace('+', "%2B")
                 );
-                Reply::With("link", link, Box::new(Reply::rows(rows)))
+                Reply::rows(rows).with("link", link)
             }
             (Paging::Next, Some(next)) => {
                 let next = format!("?since={}&p={next}", since.replace('+', "%2B"));

@@ -3,10 +3,10 @@
 mod crm;
 mod tool;
 
-use pomost_tests::Example;
+use pomost_tests::ExampleProject;
 use serde_json::{Value, json};
 
-use crate::support::ask;
+use crate::support::send_request;
 use crm::{Crm, contact};
 use tool::Tool;
 
@@ -35,9 +35,9 @@ async fn contacts_cross_many_at_once_and_those_at_fault_alone_do_not() {
     // Three requests would do for 119; halving 50 for one of them takes 2 log2 50 more at most, and who was
     // throttled comes in one more.
     assert!(
-        (3..=3 + 12 + 1).contains(&tool.asked("POST")),
+        (3..=3 + 12 + 1).contains(&tool.count_method("POST")),
         "{}",
-        tool.asked("POST")
+        tool.count_method("POST")
     );
     assert_eq!(tool.times_throttled(), 1);
 }
@@ -46,7 +46,7 @@ async fn contacts_cross_many_at_once_and_those_at_fault_alone_do_not() {
 async fn what_was_changed_or_taken_back_is_all_that_is_sent() {
     let (crm, tool, example) = begin().await;
     example.sync("contacts").await;
-    tool.forget();
+    tool.forget_requests();
     crm.change(
         1,
         json!({ "name": "Other", "changed_at": "2026-08-01T10:00:00Z" }),
@@ -86,7 +86,7 @@ async fn what_was_changed_or_taken_back_is_all_that_is_sent() {
     let all = (1..=120).filter(|number| ![3, UNREADABLE].contains(number));
     assert_eq!(tool.contacts(), all.map(contact).collect::<Vec<_>>());
     assert_eq!(
-        ["POST", "PATCH", "DELETE"].map(|method| tool.asked(method)),
+        ["POST", "PATCH", "DELETE"].map(|method| tool.count_method(method)),
         [1, 1, 1]
     );
 }
@@ -104,20 +104,20 @@ async fn a_batch_that_arrived_without_an_answer_makes_nobody_twice() {
 async fn neither_system_lets_in_who_shows_nothing() {
     let (crm, tool, _example) = begin().await;
     assert_eq!(
-        ask("GET", &format!("{}/contacts", crm.url()), "", "")
+        send_request("GET", &format!("{}/contacts", crm.url()), "", "")
             .await
             .0,
         401
     );
     assert_eq!(
-        ask("POST", &format!("{}/contacts/batch", tool.url()), "", "{}")
+        send_request("POST", &format!("{}/contacts/batch", tool.url()), "", "{}")
             .await
             .0,
         401
     );
 }
 
-async fn begin() -> (Crm, Tool, Example) {
+async fn begin() -> (Crm, Tool, ExampleProject) {
     let (crm, tool) = (Crm::start().await, Tool::start().await);
     let variables = [
         ("CRM_URL", crm.url()),
@@ -125,7 +125,7 @@ async fn begin() -> (Crm, Tool, Example) {
         ("NEWSLETTER_URL", tool.url()),
         ("NEWSLETTER_KEY", tool::KEY),
     ];
-    let example = Example::new("newsletter", &variables);
+    let example = ExampleProject::new("newsletter", &variables);
     (crm, tool, example)
 }
 

@@ -3,8 +3,8 @@
 mod accounting;
 mod shop;
 
-use super::Example;
-use crate::support::ask;
+use super::ExampleProject;
+use crate::support::send_request;
 use accounting::Accounting;
 use shop::Shop;
 
@@ -59,7 +59,13 @@ async fn what_was_corrected_or_is_new_is_all_that_is_sent() {
         "1 created, 1 updated, 1 unchanged"
     );
     assert_eq!(accounting.booked(), 151_843 + 113 + 1_080 + 1_080);
-    assert_eq!((accounting.asked("POST"), accounting.asked("PUT")), (4, 1));
+    assert_eq!(
+        (
+            accounting.count_method("POST"),
+            accounting.count_method("PUT")
+        ),
+        (4, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +74,7 @@ async fn an_invoice_whose_booking_got_no_answer_is_booked_once() {
     accounting.lose_an_answer();
     assert_eq!(example.sync("invoices").await, "1 created");
     assert_eq!(
-        (accounting.asked("POST"), accounting.booked()),
+        (accounting.count_method("POST"), accounting.booked()),
         (2, 151_844)
     );
 }
@@ -93,13 +99,13 @@ async fn no_sale_is_missed_in_the_hour_that_comes_twice() {
 async fn neither_system_lets_in_who_shows_nothing() {
     let (shop, accounting, _example) = begin([]).await;
     assert_eq!(
-        ask("GET", &format!("{}/export/sales.csv", shop.url()), "", "")
+        send_request("GET", &format!("{}/export/sales.csv", shop.url()), "", "")
             .await
             .0,
         401
     );
     assert_eq!(
-        ask(
+        send_request(
             "POST",
             &format!("{}/invoices", accounting.url()),
             "",
@@ -111,7 +117,7 @@ async fn neither_system_lets_in_who_shows_nothing() {
     );
 }
 
-async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, Accounting, Example) {
+async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, Accounting, ExampleProject) {
     let (shop, accounting) = (Shop::start().await, Accounting::start().await);
     shop.export(sales);
     let variables = [
@@ -120,6 +126,6 @@ async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, Accounting, Example) 
         ("ACCOUNTING_URL", accounting.url()),
         ("ACCOUNTING_PASSWORD", accounting::PASSWORD),
     ];
-    let example = Example::new("sales-to-accounting", &variables);
+    let example = ExampleProject::new("sales-to-accounting", &variables);
     (shop, accounting, example)
 }

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use pomost_extractor::{Scheduling, webhook::Limits};
 use pomost_tests::eventually;
 
-use super::Example;
-use crate::support::{Running, ask, delivered};
+use super::ExampleProject;
+use crate::support::{CLAIM, RunningServices, outcomes_of_deliveries, send_request};
 use erp::{Erp, Item};
 use shop::{Product, Shop};
 
@@ -193,7 +193,7 @@ async fn what_the_shop_has_not_signed_is_not_taken() {
     );
     for headers in ["", &forged] {
         assert_eq!(
-            ask(
+            send_request(
                 "POST",
                 &format!("http://{hook}/shop/products"),
                 headers,
@@ -213,7 +213,7 @@ async fn what_the_shop_has_not_signed_is_not_taken() {
 async fn neither_system_lets_in_who_shows_nothing() {
     let stock = Stock::begin().await;
     assert_eq!(
-        ask(
+        send_request(
             "PATCH",
             &format!("{}/products/MUG", stock.shop.url()),
             "",
@@ -224,7 +224,7 @@ async fn neither_system_lets_in_who_shows_nothing() {
         401
     );
     assert_eq!(
-        ask("GET", &format!("{}/items", stock.erp.url()), "", "")
+        send_request("GET", &format!("{}/items", stock.erp.url()), "", "")
             .await
             .0,
         401
@@ -235,7 +235,7 @@ async fn neither_system_lets_in_who_shows_nothing() {
 struct Stock {
     shop: Shop,
     erp: Erp,
-    example: Example,
+    example: ExampleProject,
 }
 
 impl Stock {
@@ -248,7 +248,7 @@ impl Stock {
             ("ERP_URL", erp.url()),
             ("ERP_TOKEN", erp::TOKEN),
         ];
-        let example = Example::new("stock-both-ways", &variables);
+        let example = ExampleProject::new("stock-both-ways", &variables);
         Stock { shop, erp, example }
     }
 
@@ -260,15 +260,18 @@ impl Stock {
     }
 
     /// Runs the services with webhooks; returns where these are taken.
-    async fn take_deliveries(&self) -> (Running, SocketAddr) {
+    async fn take_deliveries(&self) -> (RunningServices, SocketAddr) {
         let running =
-            Running::start(self.example.directory(), Scheduling::Off, |broker| broker).await;
-        let (hook, _) = running.take_webhooks(Limits::default()).await;
+            RunningServices::start(self.example.directory(), CLAIM, Scheduling::Off, |broker| {
+                broker
+            })
+            .await;
+        let (hook, _) = running.receive_webhooks(Limits::default()).await;
         (running, hook)
     }
 
     async fn deliveries(&self) -> Vec<(&'static str, u64)> {
-        delivered(&*self.example.backends().await.store, "reservations").await
+        outcomes_of_deliveries(&*self.example.backends().await.store, "reservations").await
     }
 
     /// How often the ERP and the shop were written to.

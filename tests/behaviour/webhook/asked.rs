@@ -17,7 +17,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Hooked, sender::Sender};
-use crate::support::{Flow, Reply, Rows, Seen, Server, World, delivered, outcomes, replayed_in};
+use crate::support::{
+    FakeServer, Flow, ReceivedRequest, Reply, Rows, World, outcomes, outcomes_of_deliveries,
+    replayed_in,
+};
 
 const ASKING: &str = "fetch: { request: \"GET /rows/{.id}\" }\nwebhook:
   path: /things
@@ -32,8 +35,8 @@ fn asking() -> Flow {
 }
 
 /// The thing that a source is asked about.
-fn asked(seen: &Seen) -> Option<&str> {
-    seen.path.strip_prefix("/rows/")
+fn asked(request: &ReceivedRequest) -> Option<&str> {
+    request.path.strip_prefix("/rows/")
 }
 
 fn thing(id: &str) -> Reply {
@@ -41,8 +44,8 @@ fn thing(id: &str) -> Reply {
 }
 
 /// A source that says what it is asked.
-async fn willing() -> Server {
-    Server::start(|seen| asked(seen).map_or_else(|| Reply::rows(json!([])), thing)).await
+async fn willing() -> FakeServer {
+    FakeServer::start(|request| asked(request).map_or_else(|| Reply::rows(json!([])), thing)).await
 }
 
 fn ids(ids: impl IntoIterator<Item = impl Into<Value>>) -> String {
@@ -55,7 +58,7 @@ async fn ten_thousand_keys_are_taken_at_once_and_all_their_records_arrive() {
     let hooked = Hooked::between(willing().await, asking()).await;
     let answer = hooked.sender.deliver(&[], &ids(0..KEYS)).await;
     assert_eq!((answer.status, answer.told()), (200, "taken"));
-    let asked = hooked.world.source.seen().len();
+    let asked = hooked.world.source.requests().len();
     assert!(
         asked < KEYS as usize / 2,
         "{asked} were asked about before the answer"
@@ -70,7 +73,7 @@ async fn ten_thousand_keys_are_taken_at_once_and_all_their_records_arrive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_source_refuses_no_delivery() {
     let (open, gate) = watch::channel(false);
-    let source = Server::start(move |seen| match asked(seen) {
+    let source = FakeServer::start(move |request| match asked(request) {
         Some(id) => thing(id).behind(gate.clone()),
         None => Reply::rows(json!([])),
     })
@@ -89,18 +92,15 @@ async fn a_slow_source_refuses_no_delivery() {
 async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
     let status = Arc::new(AtomicU16::new(500));
     let answer = status.clone();
-    let source = Server::start(
-        move |seen| match (answer.load(Ordering::SeqCst), asked(seen)) {
-            (200, Some(id)) => thing(id),
-            (200, None) => Reply::rows(json!([])),
-            (status, _) => Reply::With(
-                "retry-after",
-                "1".to_owned(),
-                Reply::json(status, &json!({})).into(),
-            ),
-        },
-    )
-    .await;
+    let source =
+        FakeServer::start(
+            move |request| match (answer.load(Ordering::SeqCst), asked(request)) {
+                (200, Some(id)) => thing(id),
+                (200, None) => Reply::rows(json!([])),
+                (status, _) => Reply::json(status, &json!({})).with("retry-after", "1"),
+            },
+        )
+        .await;
     let flow = Flow {
         load: "retry: { attempts: 1 }",
         ..asking()
@@ -140,18 +140,18 @@ async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
 async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     let hangs = Arc::new(AtomicBool::new(true));
     let first = hangs.clone();
-    let source = Server::start(move |seen| match asked(seen) {
-        Some(_) if first.load(Ordering::SeqCst) => Reply::Hang,
+    let source = FakeServer::start(move |request| match asked(request) {
+        Some(_) if first.load(Ordering::SeqCst) => Reply::never(),
         Some(id) => thing(id),
         None => Reply::rows(json!([])),
     })
     .await;
     let world = World::new(source, asking()).await;
     let running = world.start().await;
-    let (address, receiving) = running.take_webhooks(Limits::default()).await;
+    let (address, receiving) = running.receive_webhooks(Limits::default()).await;
     let sender = Sender { address };
     assert_eq!(sender.deliver(&[], &ids(["a", "b"])).await.status, 200);
-    eventually(async || match world.source.seen().len() {
+    eventually(async || match world.source.requests().len() {
         2 => Ok(()),
         other => Err(format!("{other} requests")),
     })
@@ -161,9 +161,12 @@ async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     hangs.store(false, Ordering::SeqCst);
     let running = world.start().await;
     let store = world.backends().await.store;
-    assert_eq!(delivered(&*store, "things").await, [("created", 2)]);
+    assert_eq!(
+        outcomes_of_deliveries(&*store, "things").await,
+        [("created", 2)]
+    );
     running.stop().await;
-    assert_eq!(world.shop.server.asked("POST"), 2);
+    assert_eq!(world.shop.server.count_method("POST"), 2);
 }
 
 /// The first time nobody has it; then the flow has deletions.
@@ -171,7 +174,7 @@ async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
 async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
     let gone = Arc::new(AtomicBool::new(false));
     let is_gone = gone.clone();
-    let source = Server::start(move |seen| match asked(seen) {
+    let source = FakeServer::start(move |request| match asked(request) {
         Some("a") if is_gone.load(Ordering::SeqCst) => Reply::json(404, &json!({})),
         Some(id) => thing(id),
         None => Reply::rows(json!([])),
@@ -219,14 +222,15 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
 {
     let refuses = Arc::new(AtomicBool::new(true));
     let first = refuses.clone();
-    let source = Server::start(
-        move |seen| match (asked(seen), first.load(Ordering::SeqCst)) {
-            (Some("a"), true) => Reply::json(422, &json!({ "error": "not so" })),
-            (Some(id), _) => thing(id),
-            (None, _) => Reply::rows(json!([])),
-        },
-    )
-    .await;
+    let source =
+        FakeServer::start(
+            move |request| match (asked(request), first.load(Ordering::SeqCst)) {
+                (Some("a"), true) => Reply::json(422, &json!({ "error": "not so" })),
+                (Some(id), _) => thing(id),
+                (None, _) => Reply::rows(json!([])),
+            },
+        )
+        .await;
     let hooked = Hooked::between(source, asking()).await;
     assert_eq!(
         hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
@@ -267,7 +271,7 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
 /// What is told is news, and nobody told that it is to be left alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() {
-    let source = Server::start(|seen| match asked(seen) {
+    let source = FakeServer::start(|request| match asked(request) {
         Some(_) => Reply::json(422, &json!({})),
         None => Reply::rows(json!([])),
     })
@@ -289,7 +293,7 @@ async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
     for load in ["", "order: every"] {
-        let source = Server::start(|seen| match asked(seen) {
+        let source = FakeServer::start(|request| match asked(request) {
             Some("17") => Reply::json(422, &json!({})),
             Some(id) => thing(id),
             None => Reply::rows(json!([])),
@@ -322,14 +326,15 @@ async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
 async fn a_row_of_a_listing_that_the_source_refuses_to_say_is_asked_about_again_by_a_replay() {
     let refuses = Arc::new(AtomicBool::new(true));
     let first = refuses.clone();
-    let source = Server::start(
-        move |seen| match (asked(seen), first.load(Ordering::SeqCst)) {
-            (Some(_), true) => Reply::json(422, &json!({})),
-            (Some(id), false) => thing(id),
-            (None, _) => Reply::rows(json!([{ "id": "a", "key": "a" }])),
-        },
-    )
-    .await;
+    let source =
+        FakeServer::start(
+            move |request| match (asked(request), first.load(Ordering::SeqCst)) {
+                (Some(_), true) => Reply::json(422, &json!({})),
+                (Some(id), false) => thing(id),
+                (None, _) => Reply::rows(json!([{ "id": "a", "key": "a" }])),
+            },
+        )
+        .await;
     let extract = "fetch: { request: \"GET /rows/{.id}\" }";
     let world = World::new(
         source,
@@ -353,7 +358,7 @@ async fn a_row_of_a_listing_that_the_source_refuses_to_say_is_asked_about_again_
 async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
     let failures = Arc::new(AtomicUsize::new(0));
     let counted = failures.clone();
-    let source = Server::start(move |seen| match asked(seen) {
+    let source = FakeServer::start(move |request| match asked(request) {
         Some("never") => Reply::json(500, &json!({})),
         Some("later") if counted.fetch_add(1, Ordering::SeqCst) == 0 => {
             Reply::json(500, &json!({}))
@@ -393,8 +398,8 @@ async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
 async fn what_was_told_first_and_asked_about_last_is_the_newest() {
     let asked_about = Arc::new(AtomicUsize::new(0));
     let count = asked_about.clone();
-    let source = Server::start(
-        move |seen| match (asked(seen), &seen.headers.get("x-delivery")) {
+    let source = FakeServer::start(move |request| {
+        match (asked(request), &request.headers.get("x-delivery")) {
             (None, _) => Reply::rows(json!([])),
             (Some(_), delivery)
                 if delivery.is_some_and(|id| id == "1") && count.load(Ordering::SeqCst) == 0 =>
@@ -406,8 +411,8 @@ async fn what_was_told_first_and_asked_about_last_is_the_newest() {
                 200,
                 &json!({ "key": id, "n": count.fetch_add(1, Ordering::SeqCst) }),
             ),
-        },
-    )
+        }
+    })
     .await;
     let extract =
         "fetch: { request: \"GET /rows/{.id}\", headers: { X-Delivery: '{$headers[\"x-id\"]}' } }\nwebhook:
@@ -461,7 +466,7 @@ async fn every_change_that_was_told_is_applied_in_the_order_of_asking() {
 /// The numbers that the source gave, for each of two keys, in the order in which they were applied.
 async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
     let asked_about = AtomicUsize::new(0);
-    let source = Server::start(move |seen| match asked(seen) {
+    let source = FakeServer::start(move |request| match asked(request) {
         None => Reply::rows(json!([])),
         Some(id) => Reply::json(
             200,
@@ -495,9 +500,9 @@ async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
         .world
         .shop
         .server
-        .seen()
+        .requests()
         .iter()
-        .filter_map(|seen| serde_json::from_str(&seen.body).ok())
+        .filter_map(|request| serde_json::from_str(&request.body).ok())
         .collect();
     hooked.running.stop().await;
     ["a", "b"].map(|key| {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{HOOK, Hooked, hooked};
-use crate::support::{Flow, Reply, Server, World, outcomes, replayed_in};
+use crate::support::{FakeServer, Flow, Reply, World, outcomes, replayed_in};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_and_reading_send_the_same_change_once() {
@@ -56,7 +56,7 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
     let run = hooked.running.request(None).await;
     let shop = &hooked.world.shop.server;
     eventually(async || {
-        if shop.asked("POST") < 3 {
+        if shop.count_method("POST") < 3 {
             Err("nothing is read yet")
         } else {
             Ok(())
@@ -71,12 +71,12 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
             .status,
         200
     );
-    let before = shop.asked("POST");
+    let before = shop.count_method("POST");
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     let live = shop
-        .seen()
+        .requests()
         .iter()
-        .position(|seen| seen.body.contains("live"))
+        .position(|request| request.body.contains("live"))
         .unwrap();
     // Its batch and its request take a moment, in which some of the others have their turns.
     assert!(
@@ -105,7 +105,7 @@ async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
     hooked
         .world
         .shop
-        .intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
+        .intercept(move |request| (request.body == refused).then(|| Reply::json(422, &json!({}))));
     for (id, key, n) in [("1", "a", 1), ("2", "b", 1), ("3", "a", 2)] {
         let body = json!({ "key": key, "n": n }).to_string();
         assert_eq!(
@@ -135,12 +135,12 @@ async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
         .world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
-        .filter(|seen| seen.body.contains("\"a\""));
+        .filter(|request| request.body.contains("\"a\""));
     let second = json!({ "key": "a", "n": 2 }).to_string();
     assert_eq!(
-        sent.map(|seen| seen.body).collect::<Vec<_>>(),
+        sent.map(|request| request.body).collect::<Vec<_>>(),
         [first.clone(), first, second]
     );
     hooked.running.stop().await;
@@ -152,20 +152,23 @@ async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
 async fn without_versions_what_came_last_stays() {
     let (asked, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (reached, go_on) = (asked.clone(), answered.clone());
-    let source = Server::start(
-        move |seen| match seen.query.get("page").map(String::as_str) {
-            Some("1") => {
-                reached.notify_one();
-                tokio::task::block_in_place(|| {
-                    tokio::runtime::Handle::current().block_on(go_on.notified())
-                });
-                Reply::rows(json!([{ "key": "a", "n": "page 1" }, { "key": "b", "n": "page 1" }]))
-            }
-            Some("2") => Reply::rows(json!([{ "key": "c", "n": "page 2" }])),
-            _ => Reply::rows(json!([])),
-        },
-    )
-    .await;
+    let source =
+        FakeServer::start(
+            move |request| match request.query.get("page").map(String::as_str) {
+                Some("1") => {
+                    reached.notify_one();
+                    tokio::task::block_in_place(|| {
+                        tokio::runtime::Handle::current().block_on(go_on.notified())
+                    });
+                    Reply::rows(
+                        json!([{ "key": "a", "n": "page 1" }, { "key": "b", "n": "page 1" }]),
+                    )
+                }
+                Some("2") => Reply::rows(json!([{ "key": "c", "n": "page 2" }])),
+                _ => Reply::rows(json!([])),
+            },
+        )
+        .await;
     let extract = "paginate: { page: { param: page } }\nwebhook:
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }";

@@ -53,7 +53,7 @@ async fn what_is_not_believed_leaves_nothing() {
             .unwrap()
             .is_empty()
     );
-    assert!(hooked.world.shop.server.seen().is_empty());
+    assert!(hooked.world.shop.server.requests().is_empty());
     assert_eq!(deliver(now, now, TOKEN).await, 200);
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
@@ -76,7 +76,7 @@ async fn what_is_too_long_is_not_taken() {
         hooked.sender.deliver_in_chunks(&body(1025)).await.status,
         413
     );
-    assert!(hooked.world.shop.server.seen().is_empty());
+    assert!(hooked.world.shop.server.requests().is_empty());
     assert_eq!(hooked.sender.deliver(&[], &body(1024)).await.status, 200);
     assert_eq!(
         hooked.sender.deliver_in_chunks(&body(1023)).await.status,
@@ -89,26 +89,26 @@ async fn what_is_too_long_is_not_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_request_is_told_without_its_values() {
     let hooked = Hooked::start(hooked()).await;
-    let ask = async |head: &str, body: &str| {
+    let exchange = async |head: &str, body: &str| {
         let request =
             format!("{head}\r\nHost: x\r\nConnection: close\r\nX-Token: {TOKEN}\r\nX-Id: 1\r\n");
         let request = format!("{request}Content-Length: {}\r\n\r\n{body}", body.len());
         Answer::of(&hooked.sender.exchange(request.as_bytes()).await)
     };
-    let elsewhere = ask("POST /thing HTTP/1.1", "{}").await;
+    let elsewhere = exchange("POST /thing HTTP/1.1", "{}").await;
     assert_eq!(
         (elsewhere.status, elsewhere.error().as_str()),
         (404, "no flow takes deliveries here")
     );
-    let read = ask("GET /things HTTP/1.1", "").await;
+    let read = exchange("GET /things HTTP/1.1", "").await;
     assert_eq!((read.status, read.header("allow")), (405, Some("POST")));
-    let broken = ask("POST /things HTTP/1.1", "{\"key\":\"hunter2\"").await;
+    let broken = exchange("POST /things HTTP/1.1", "{\"key\":\"hunter2\"").await;
     assert_eq!(broken.status, 400);
     assert!(
         broken.error().starts_with("the delivery: JSON") && !broken.body.contains("hunter2"),
         "{broken:?}"
     );
-    let other = ask("POST /things HTTP/1.1\r\nContent-Type: text/html", "<p>").await;
+    let other = exchange("POST /things HTTP/1.1\r\nContent-Type: text/html", "<p>").await;
     assert_eq!(other.status, 415);
     hooked.world.set_flow(Flow {
         extract: WITH_ROWS,

@@ -5,7 +5,7 @@ use pomost_models::Stage;
 use serde_json::json;
 
 use super::{Hooked, hooked};
-use crate::support::{Flow, Reply, Server, outcomes, replayed_in};
+use crate::support::{FakeServer, Flow, Reply, outcomes, replayed_in};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_crosses_to_the_destination_and_is_counted() {
@@ -42,7 +42,7 @@ async fn a_delivery_that_comes_again_crosses_once() {
         assert_eq!((answer.status, answer.told()), (200, told));
     }
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
-    assert_eq!(hooked.world.shop.server.asked("POST"), 1);
+    assert_eq!(hooked.world.shop.server.count_method("POST"), 1);
     hooked.running.stop().await;
 }
 
@@ -146,7 +146,7 @@ async fn a_row_that_is_no_record_becomes_a_dead_letter_and_crosses_once_the_flow
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_of_ids_is_asked_about() {
-    let source = Server::start(|seen| match seen.path.strip_prefix("/rows/") {
+    let source = FakeServer::start(|request| match request.path.strip_prefix("/rows/") {
         Some("gone") => Reply::json(404, &json!({})),
         Some(id) => Reply::json(200, &json!({ "key": id, "n": 1 })),
         None => Reply::rows(json!([])),
@@ -202,5 +202,5 @@ async fn a_flow_may_be_told_and_never_ask() {
         said.contains("its source delivers, and is not read"),
         "{said}"
     );
-    assert_eq!(hooked.world.source.seen().len(), 0);
+    assert_eq!(hooked.world.source.requests().len(), 0);
 }

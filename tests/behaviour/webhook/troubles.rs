@@ -149,7 +149,7 @@ async fn a_delivery_that_was_stored_and_not_confirmed_comes_again_and_the_counts
         200
     );
     assert_eq!(hooked.outcomes().await, [("created", 3), ("unchanged", 2)]);
-    assert_eq!(hooked.world.shop.server.asked("POST"), 3);
+    assert_eq!(hooked.world.shop.server.count_method("POST"), 3);
     hooked.running.stop().await;
 }
 

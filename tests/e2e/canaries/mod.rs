@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use futures_util::FutureExt;
 use pomost_broker::testing::address_of_our_own;
-use pomost_tests::{Collector, Namespace, Service, eventually, pomost, test_url};
+use pomost_tests::{Namespace, Service, TraceCollector, eventually, pomost, test_url};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,14 +18,14 @@ use tokio::{
 
 use look::{Looked, looked};
 use project::{BROKEN, FLOWS, FlowFile};
-use server::Server;
+use server::EchoServer;
 use tables::Tables;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_sensitive_value_is_seen_on_the_embedded_backends() {
     let scene = Scene::start(Vec::new()).await;
     let tables = Tables::Embedded(scene.project.path().join(".pomost"));
-    scene.prove(&tables).await;
+    scene.with_stack(&tables).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
     ];
     let scene = Scene::start(servers).await;
     let tables = Tables::Servers(namespace.name.clone());
-    let proven = std::panic::AssertUnwindSafe(scene.prove(&tables))
+    let proven = std::panic::AssertUnwindSafe(scene.with_stack(&tables))
         .catch_unwind()
         .await;
     namespace
@@ -57,8 +57,8 @@ struct Scene {
     project: TempDir,
     environment: Vec<(String, String)>,
     webhooks: SocketAddr,
-    collector: Collector,
-    server: Server,
+    collector: TraceCollector,
+    server: EchoServer,
     runner: Service,
     looked: Looked,
 }
@@ -67,10 +67,10 @@ impl Scene {
     async fn start(servers: Vec<(&'static str, String)>) -> Scene {
         let (project, collector, server) = (
             tempfile::tempdir().unwrap(),
-            Collector::start().await,
-            Server::start().await,
+            TraceCollector::start().await,
+            EchoServer::start().await,
         );
-        project::write(project.path(), &server.url);
+        project::write(project.path(), server.url());
         let webhooks = address_of_our_own(8080);
         let mut environment = vec![
             ("POMOST_PROJECT", project.path().display().to_string()),
@@ -85,8 +85,8 @@ impl Scene {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        let runner =
-            Service::new("pomost", environment.clone(), project.path().to_owned()).with(&["run"]);
+        let runner = Service::new("pomost", environment.clone(), project.path().to_owned())
+            .with_arguments(&["run"]);
         Scene {
             project,
             environment,
@@ -98,10 +98,10 @@ impl Scene {
         }
     }
 
-    async fn prove(mut self, tables: &Tables) {
+    async fn with_stack(mut self, tables: &Tables) {
         self.runner.start();
         self.runner.ready().await;
-        self.server.is_written_to().await;
+        self.server.wait_for_write().await;
         self.runner.kill().await;
         self.runner.start();
         self.runner.ready().await;
@@ -120,13 +120,13 @@ impl Scene {
             self.runner.log().contains("DEBUG"),
             "the log is to be detailed"
         );
-        self.looked.at_bytes("the traces", &self.collector.sent());
+        self.looked.at_bytes("the traces", &self.collector.bytes());
         assert!(!self.collector.spans().is_empty());
         tables.look(&mut self.looked).await;
         self.look_at_a_broken_project().await;
         self.looked.found_nothing();
         assert_eq!(
-            self.server.never_seen(),
+            self.server.secrets_not_received(),
             Vec::<&str>::new(),
             "every secret is to be in use"
         );

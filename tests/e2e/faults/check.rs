@@ -106,7 +106,7 @@ pub(super) fn the_shop_was_asked_for_what_was_due(
     waves: [&Due; 2],
     some_are_skipped: bool,
 ) {
-    stack.has_what_it_must();
+    stack.shop_has_the_right_customers();
     let twice: BTreeMap<_, _> = stack
         .shop
         .snapshot()

@@ -3,7 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use pomost_sandbox::{Fault as Struck, FaultAction, FaultPlan, FaultTiming};
-use pomost_tests::{Flow, Service, Stack};
+use pomost_tests::{Service, Stack, WireState};
 
 use super::ground::{Ground, Wire};
 
@@ -73,7 +73,7 @@ pub(super) struct Field<'a> {
 }
 
 /// What a chunk takes on a slow wire: a page of records or a batch is a few, each with its answer.
-const SLOW: Flow = Flow::Slow(Duration::from_millis(40));
+const SLOW: WireState = WireState::Slow(Duration::from_millis(40));
 
 impl Fault {
     pub(super) async fn begin(self, field: &mut Field<'_>) {
@@ -93,7 +93,7 @@ impl Fault {
             }
             Fault::Cut(wire) => ground.wire(wire).cut().await,
             Fault::Slow(wire) => ground.wire(wire).set(SLOW),
-            Fault::Silent(wire) => ground.wire(wire).set(Flow::Silent),
+            Fault::Silent(wire) => ground.wire(wire).set(WireState::Silent),
             Fault::BrokerRestarts => ground.broker.stop().await,
             Fault::BrokerAlarm => ground.broker.set_memory_alarm(true).await,
             Fault::DatabaseRestarts => ground.database.stop().await,
@@ -119,7 +119,7 @@ impl Fault {
                 let service = stack.service(service);
                 let ended = service.ended().await;
                 assert!(
-                    ended.is_in_order() && ended.took < LIMIT,
+                    ended.is_orderly() && ended.took < LIMIT,
                     "{}: {ended:?}",
                     service.name
                 );
@@ -128,7 +128,7 @@ impl Fault {
             Fault::Frozen(service) => stack.service(service).resume(),
             Fault::Succeeded(_) => others.pop().expect("it was succeeded").kill().await,
             Fault::Cut(wire) => ground.wire(wire).mend().await,
-            Fault::Slow(wire) | Fault::Silent(wire) => ground.wire(wire).set(Flow::Free),
+            Fault::Slow(wire) | Fault::Silent(wire) => ground.wire(wire).set(WireState::Open),
             Fault::BrokerRestarts => ground.broker.start_again().await,
             Fault::BrokerAlarm => ground.broker.set_memory_alarm(false).await,
             Fault::DatabaseRestarts | Fault::DatabaseCrashes => ground.database.start_again().await,

@@ -3,7 +3,7 @@
 use pomost_models::RunId;
 use pomost_sandbox::CrmEdit;
 use pomost_store::RunSummary;
-use pomost_tests::{Chance, Options, Stack, eventually, prove};
+use pomost_tests::{SeededRandom, Stack, StackOptions, eventually, with_stack};
 
 use super::{
     check::{self, Due},
@@ -38,7 +38,7 @@ const EVERY_IN_ORDER: [(&str, &str, &str); 4] = {
 
 /// Runs a round, and panics where something is not as it must be.
 pub(super) async fn run(schedule: &Schedule, ground: &mut Ground) {
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         // So that the broker soon gives what somebody who stands still has taken to others.
         amqp_url: Some(format!(
@@ -53,9 +53,9 @@ pub(super) async fn run(schedule: &Schedule, ground: &mut Ground) {
         } else {
             &EDITS
         },
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         stack.crm.set_faults(CRM);
         stack.shop.set_faults(SHOP);
         let others = replicas(stack, schedule.replicas);
@@ -66,7 +66,7 @@ pub(super) async fn run(schedule: &Schedule, ground: &mut Ground) {
         };
         Round {
             schedule,
-            chance: Chance::of(schedule.seed),
+            chance: SeededRandom::from_seed(schedule.seed),
             field,
         }
         .run()
@@ -93,7 +93,7 @@ fn replicas(stack: &mut Stack, of_each: usize) -> Vec<pomost_tests::Service> {
 
 struct Round<'a> {
     schedule: &'a Schedule,
-    chance: Chance,
+    chance: SeededRandom,
     field: Field<'a>,
 }
 
@@ -135,7 +135,7 @@ impl Round<'_> {
         for blow in &self.schedule.waves[wave] {
             self.has_settled(run, due.rows.len() as u64 * blow.at / 100)
                 .await;
-            self.chance.moment().await;
+            self.chance.short_pause().await;
             self.strike(blow).await;
         }
         (run, watch)
@@ -153,7 +153,7 @@ impl Round<'_> {
     async fn strike(&mut self, blow: &Blow) {
         for fault in &blow.faults {
             fault.begin(&mut self.field).await;
-            self.chance.moment().await;
+            self.chance.short_pause().await;
         }
         tokio::time::sleep(blow.lasts).await;
         for fault in &blow.faults {
@@ -167,7 +167,7 @@ impl Round<'_> {
     fn start_the_fallen(&mut self) {
         let Field { stack, others, .. } = &mut self.field;
         for service in stack.services().into_iter().chain(others) {
-            service.start_if_it_gave_up();
+            service.restart_if_it_gave_up();
         }
     }
 

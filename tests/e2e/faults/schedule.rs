@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range, time::Duration};
 
-use pomost_tests::Chance;
+use pomost_tests::SeededRandom;
 
 use super::{
     fault::{
@@ -56,7 +56,7 @@ const WRONGS: [Wrong; 10] = [
 
 impl Schedule {
     pub(super) fn draw(seed: u64) -> Schedule {
-        let mut chance = Chance::of(seed);
+        let mut chance = SeededRandom::from_seed(seed);
         let embedded = chance.below(EMBEDDED) == 0;
         let replicas = if embedded { 1 } else { 1 + chance.below(2) };
         let [overlapping, every] = [(); 2].map(|()| chance.below(2) == 0);
@@ -73,7 +73,7 @@ impl Schedule {
 }
 
 /// One blow in each equal part of the wave.
-fn wave(chance: &mut Chance, blows: u64, embedded: bool) -> Vec<Blow> {
+fn wave(chance: &mut SeededRandom, blows: u64, embedded: bool) -> Vec<Blow> {
     let moments = chance.moments(blows, 90);
     moments
         .into_iter()
@@ -81,7 +81,7 @@ fn wave(chance: &mut Chance, blows: u64, embedded: bool) -> Vec<Blow> {
         .collect()
 }
 
-fn blow(chance: &mut Chance, at: u64, embedded: bool) -> Blow {
+fn blow(chance: &mut SeededRandom, at: u64, embedded: bool) -> Blow {
     let mut faults: Vec<Fault> = Vec::new();
     for _ in 0..=chance.below(3) {
         let fault = fault(chance, embedded);
@@ -101,7 +101,7 @@ fn blow(chance: &mut Chance, at: u64, embedded: bool) -> Blow {
 }
 
 /// What strikes the services comes most often, and the broker least, which takes long to be back.
-fn fault(chance: &mut Chance, embedded: bool) -> Fault {
+fn fault(chance: &mut SeededRandom, embedded: bool) -> Fault {
     let service = if embedded {
         "pomost"
     } else {
@@ -127,7 +127,7 @@ fn fault(chance: &mut Chance, embedded: bool) -> Fault {
 }
 
 /// A source that talks nonsense ends its run, and that is as it must be; and it does nothing that could be late.
-fn of_a_system(chance: &mut Chance) -> Vec<Fault> {
+fn of_a_system(chance: &mut SeededRandom) -> Vec<Fault> {
     let system: System = chance.pick(vec![Crm, Shop]);
     let wrongs = WRONGS
         .into_iter()

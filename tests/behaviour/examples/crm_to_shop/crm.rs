@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     examples::turned_away,
-    support::{Reply, Seen, Server},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
 /// What lets in.
@@ -18,7 +18,7 @@ pub(super) const KEY: &str = "crm-key-of-the-tests";
 
 /// `GET /customers?changed_since={time}` in the order of ids; a `Link` header leads to the next page.
 pub(super) struct Crm {
-    server: Server,
+    server: FakeServer,
     customers: Arc<Mutex<BTreeMap<u64, Value>>>,
 }
 
@@ -26,8 +26,9 @@ impl Crm {
     pub(super) async fn start() -> Crm {
         let customers: Arc<Mutex<BTreeMap<u64, Value>>> = Arc::new(Mutex::new(customers()));
         let kept = customers.clone();
-        let server = Server::start(move |seen| {
-            turned_away(seen, "x-api-key", KEY).unwrap_or_else(|| page(&kept.lock().unwrap(), seen))
+        let server = FakeServer::start(move |request| {
+            turned_away(request, "x-api-key", KEY)
+                .unwrap_or_else(|| page(&kept.lock().unwrap(), request))
         })
         .await;
         Crm { server, customers }
@@ -39,7 +40,7 @@ impl Crm {
 
     /// How many pages were asked for.
     pub(super) fn pages(&self) -> usize {
-        self.server.asked("GET")
+        self.server.count_method("GET")
     }
 
     /// Gives a customer these fields.
@@ -50,9 +51,9 @@ impl Crm {
     }
 }
 
-fn page(customers: &BTreeMap<u64, Value>, seen: &Seen) -> Reply {
-    let since: Timestamp = seen.query["changed_since"].parse().unwrap();
-    let number: usize = seen
+fn page(customers: &BTreeMap<u64, Value>, request: &ReceivedRequest) -> Reply {
+    let since: Timestamp = request.query["changed_since"].parse().unwrap();
+    let number: usize = request
         .query
         .get("page")
         .map_or(0, |number| number.parse().unwrap());
@@ -73,7 +74,7 @@ fn page(customers: &BTreeMap<u64, Value>, seen: &Seen) -> Reply {
                 "</customers?changed_since={since}&page={}>; rel=\"next\"",
                 number + 1
             );
-            Reply::With("link", next, Box::new(answer))
+            answer.with("link", next)
         }
         false => answer,
     }

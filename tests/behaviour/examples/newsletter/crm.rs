@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     examples::turned_away,
-    support::{Reply, Seen, Server},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
 /// What lets in.
@@ -21,7 +21,7 @@ pub(super) const REFUSES: usize = 42;
 
 /// `GET /contacts?changed_since={time}&offset={number}`, fifty at a time.
 pub(super) struct Crm {
-    server: Server,
+    server: FakeServer,
     contacts: Arc<Mutex<BTreeMap<usize, Value>>>,
 }
 
@@ -31,9 +31,9 @@ impl Crm {
         let contacts = (1..=120).map(|number| (number, contact(number))).collect();
         let contacts: Arc<Mutex<BTreeMap<usize, Value>>> = Arc::new(Mutex::new(contacts));
         let kept = contacts.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "authorization", &format!("Bearer {TOKEN}"));
-            refused.unwrap_or_else(|| page(&kept.lock().unwrap(), seen))
+        let server = FakeServer::start(move |request| {
+            let refused = turned_away(request, "authorization", &format!("Bearer {TOKEN}"));
+            refused.unwrap_or_else(|| page(&kept.lock().unwrap(), request))
         })
         .await;
         Crm { server, contacts }
@@ -67,9 +67,9 @@ pub(super) fn contact(number: usize) -> Value {
     })
 }
 
-fn page(contacts: &BTreeMap<usize, Value>, seen: &Seen) -> Reply {
-    let since: Timestamp = seen.query["changed_since"].parse().unwrap();
-    let skip: usize = seen.query["offset"].parse().unwrap();
+fn page(contacts: &BTreeMap<usize, Value>, request: &ReceivedRequest) -> Reply {
+    let since: Timestamp = request.query["changed_since"].parse().unwrap();
+    let skip: usize = request.query["offset"].parse().unwrap();
     let changed = |contact: &&Value| {
         contact["changed_at"]
             .as_str()

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{BOUNCES, THROTTLED, UNREADABLE};
 use crate::{
     examples::{not_found, turned_away},
-    support::{Reply, Seen, Server},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
 /// What lets in.
@@ -19,7 +19,7 @@ pub(super) const KEY: &str = "newsletter-key-of-the-tests";
 /// `POST` and `PATCH /contacts/batch` with fifty contacts at most, `DELETE /contacts/{id}` and
 /// `GET /contacts?email={email}`.
 pub(super) struct Tool {
-    server: Server,
+    server: FakeServer,
     list: Arc<Mutex<List>>,
 }
 
@@ -37,9 +37,9 @@ impl Tool {
     pub(super) async fn start() -> Tool {
         let list: Arc<Mutex<List>> = Arc::default();
         let kept = list.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "x-api-key", KEY);
-            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        let server = FakeServer::start(move |request| {
+            let refused = turned_away(request, "x-api-key", KEY);
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
         Tool { server, list }
@@ -49,12 +49,12 @@ impl Tool {
         &self.server.url
     }
 
-    pub(super) fn asked(&self, method: &str) -> usize {
-        self.server.asked(method)
+    pub(super) fn count_method(&self, method: &str) -> usize {
+        self.server.count_method(method)
     }
 
-    pub(super) fn forget(&self) {
-        self.server.forget();
+    pub(super) fn forget_requests(&self) {
+        self.server.forget_requests();
     }
 
     pub(super) fn times_throttled(&self) -> usize {
@@ -82,20 +82,21 @@ impl Tool {
 }
 
 impl List {
-    fn answer(&mut self, seen: &Seen) -> Reply {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
         match (
-            seen.method.as_str(),
-            seen.path
+            request.method.as_str(),
+            request
+                .path
                 .strip_prefix("/contacts/")
                 .map(str::parse::<usize>),
         ) {
-            ("POST" | "PATCH", Some(Err(_))) => self.batch(&seen.body),
+            ("POST" | "PATCH", Some(Err(_))) => self.batch(&request.body),
             ("DELETE", Some(Ok(id))) if self.contacts.remove(&id).is_some() => {
-                Reply::Answer(204, Vec::new())
+                Reply::of(204, Vec::new())
             }
             ("GET", None) => {
                 let found = self
-                    .with_email(&json!(seen.query["email"]))
+                    .with_email(&json!(request.query["email"]))
                     .map(|id| json!({ "contact_id": id }));
                 Reply::json(200, &json!({ "contacts": Vec::from_iter(found) }))
             }
@@ -115,7 +116,7 @@ impl List {
         let mut results: Vec<Value> = contacts.iter().map(|contact| self.take(contact)).collect();
         results.reverse();
         match std::mem::take(&mut self.loses_an_answer) {
-            true => Reply::BreakOff,
+            true => Reply::broken_off(),
             false => Reply::json(207, &json!({ "results": results })),
         }
     }

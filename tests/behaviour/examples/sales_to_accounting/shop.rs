@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     examples::turned_away,
-    support::{Reply, Seen, Server},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
 /// What lets in.
@@ -22,7 +22,7 @@ const HEADER: &str = "Numer;Data sprzedaży;Klient;NIP;Netto;VAT;Brutto;Stawka;W
 /// `GET /export/sales.csv?from={time}&to={time}`: what was changed from then until before then, no more
 /// than a quarter of a year at once, by the clocks on the wall.
 pub(super) struct Shop {
-    server: Server,
+    server: FakeServer,
     sales: Arc<Mutex<Vec<String>>>,
 }
 
@@ -30,9 +30,9 @@ impl Shop {
     pub(super) async fn start() -> Shop {
         let sales: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = sales.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "authorization", &format!("Bearer {TOKEN}"));
-            refused.unwrap_or_else(|| table(&kept.lock().unwrap(), &seen.query))
+        let server = FakeServer::start(move |request| {
+            let refused = turned_away(request, "authorization", &format!("Bearer {TOKEN}"));
+            refused.unwrap_or_else(|| table(&kept.lock().unwrap(), &request.query))
         })
         .await;
         Shop { server, sales }
@@ -51,9 +51,9 @@ impl Shop {
     pub(super) fn was_read_quarter_by_quarter(&self) {
         let windows: Vec<(DateTime, DateTime)> = self
             .server
-            .seen()
+            .requests()
             .iter()
-            .map(|Seen { query, .. }| (time(&query["from"]), time(&query["to"])))
+            .map(|ReceivedRequest { query, .. }| (time(&query["from"]), time(&query["to"])))
             .collect();
         assert!(windows.len() > 4, "{windows:?}");
         assert_eq!(windows[0].0, time("01.01.2024 01:00"));
@@ -85,7 +85,7 @@ fn table(sales: &[String], query: &BTreeMap<String, String>) -> Reply {
     let (bytes, _, unmappable) = WINDOWS_1250.encode(&text);
     assert!(!unmappable, "{text}");
     // It does not say which charset that is.
-    Reply::Headed("content-type", "text/csv".into(), bytes.into_owned())
+    Reply::of(200, bytes.into_owned()).with("content-type", "text/csv")
 }
 
 fn time(text: &str) -> DateTime {

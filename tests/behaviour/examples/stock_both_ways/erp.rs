@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     examples::{not_found, turned_away},
-    support::{Reply, Seen, Server},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
 /// What lets in.
@@ -18,7 +18,7 @@ pub(super) const TOKEN: &str = "erp-token-of-the-tests";
 /// `GET /items?after={revision}`, three at a time in the order of their changes, and
 /// `PUT /items/{code}/reservation`.
 pub(super) struct Erp {
-    server: Server,
+    server: FakeServer,
     store: Arc<Mutex<Store>>,
 }
 
@@ -53,9 +53,9 @@ impl Erp {
     pub(super) async fn start() -> Erp {
         let store: Arc<Mutex<Store>> = Arc::default();
         let kept = store.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "authorization", &format!("Bearer {TOKEN}"));
-            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        let server = FakeServer::start(move |request| {
+            let refused = turned_away(request, "authorization", &format!("Bearer {TOKEN}"));
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
         let erp = Erp { server, store };
@@ -95,23 +95,23 @@ impl Erp {
 }
 
 impl Store {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        let code = seen
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let code = request
             .path
             .strip_prefix("/items/")
             .and_then(|rest| rest.strip_suffix("/reservation"));
         let Some(code) = code else {
-            return self.list(&seen.query);
+            return self.list(&request.query);
         };
         let Some(code) = self.items.keys().find(|known| **known == code).copied() else {
             return not_found();
         };
         self.writes += 1;
-        let reservation: Value = serde_json::from_str(&seen.body).unwrap();
+        let reservation: Value = serde_json::from_str(&request.body).unwrap();
         self.change(code, |item| {
             item.reserved = reservation["reserved"].as_i64().unwrap()
         });
-        Reply::Answer(204, Vec::new())
+        Reply::of(204, Vec::new())
     }
 
     /// A page of the items that were changed after a revision, in the order of their changes.

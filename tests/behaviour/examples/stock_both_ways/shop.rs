@@ -14,7 +14,7 @@ use sha2::Sha256;
 
 use crate::{
     examples::{not_found, turned_away},
-    support::{Reply, Seen, Server, ask},
+    support::{FakeServer, ReceivedRequest, Reply, send_request},
 };
 
 /// What lets in.
@@ -26,7 +26,7 @@ pub(super) const WEBHOOK_SECRET: &str = "webhook-secret-of-the-tests";
 /// `GET /products?updated_since={time}` in pages of two, and `GET` and `PATCH /products/{sku}` with entity
 /// tags; it makes no change without `If-Match`.
 pub(super) struct Shop {
-    server: Server,
+    server: FakeServer,
     shelf: Arc<Mutex<Shelf>>,
 }
 
@@ -80,9 +80,9 @@ impl Shop {
         };
         let shelf = Arc::new(Mutex::new(shelf));
         let kept = shelf.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "x-shop-access-token", TOKEN);
-            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        let server = FakeServer::start(move |request| {
+            let refused = turned_away(request, "x-shop-access-token", TOKEN);
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
         Shop { server, shelf }
@@ -162,7 +162,7 @@ async fn deliver(hook: SocketAddr, body: &str) -> String {
     let signature = signature(WEBHOOK_SECRET, body);
     let headers =
         format!("X-Shopify-Hmac-SHA256: {signature}\r\nX-Shopify-Webhook-Id: {signature}\r\n");
-    let (status, answer) = ask(
+    let (status, answer) = send_request(
         "POST",
         &format!("http://{hook}/shop/products"),
         &headers,
@@ -177,14 +177,14 @@ async fn deliver(hook: SocketAddr, body: &str) -> String {
 }
 
 impl Shelf {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        let Some(sku) = seen.path.strip_prefix("/products/") else {
-            return self.list(&seen.query);
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let Some(sku) = request.path.strip_prefix("/products/") else {
+            return self.list(&request.query);
         };
         let Some(sku) = self.products.keys().find(|known| **known == sku).copied() else {
             return not_found();
         };
-        match (seen.method.as_str(), seen.headers.get("if-match")) {
+        match (request.method.as_str(), request.headers.get("if-match")) {
             ("GET", _) => self.tagged(sku),
             (_, None) => Reply::json(428, &json!({ "error": "which one do you mean?" })),
             (_, Some(etag)) if *etag != self.etag(sku) => {
@@ -192,7 +192,7 @@ impl Shelf {
                 Reply::json(412, &json!({ "error": "it has changed" }))
             }
             _ => {
-                let change: Value = serde_json::from_str(&seen.body).unwrap();
+                let change: Value = serde_json::from_str(&request.body).unwrap();
                 self.writes += 1;
                 self.change(sku, |product| {
                     product.available = change["available"].as_i64().unwrap()
@@ -243,11 +243,7 @@ impl Shelf {
     }
 
     fn tagged(&self, sku: &str) -> Reply {
-        Reply::With(
-            "etag",
-            self.etag(sku),
-            Box::new(Reply::json(200, &self.product(sku))),
-        )
+        Reply::json(200, &self.product(sku)).with("etag", self.etag(sku))
     }
 }
 

@@ -15,10 +15,11 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
+use pomost_testkit::ReceivedRequest;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use super::{Seen, SystemFile, server::see};
+use super::SystemFile;
 
 /// The authorisation server and the API.
 pub(crate) struct Authority {
@@ -172,7 +173,7 @@ impl Drop for Waiting {
 }
 
 async fn token(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let seen = see(request).await;
+    let seen = ReceivedRequest::read(request).await;
     shared.lock().asking = seen.form().get("worker").cloned();
     shared.waiting.fetch_add(1, Ordering::SeqCst);
     let waiting = Waiting(shared.clone());
@@ -195,7 +196,7 @@ async fn token(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
 }
 
 impl Standing {
-    fn token(&mut self, seen: &Seen) -> Option<(StatusCode, Value)> {
+    fn token(&mut self, seen: &ReceivedRequest) -> Option<(StatusCode, Value)> {
         self.asked += 1;
         let (form, fault) = (seen.form(), self.fault.take());
         // us:secret-CANARY
@@ -253,7 +254,7 @@ impl Standing {
 }
 
 async fn things(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let seen = see(request).await;
+    let seen = ReceivedRequest::read(request).await;
     let (status, body) = shared.lock().take(seen.header("authorization"));
     (status, body.to_string()).into_response()
 }

@@ -1,11 +1,10 @@
 //! What the tests stand on.
 
 mod authority;
-mod server;
 mod stores;
 mod system;
 
 pub(crate) use authority::{Authority, Fault};
-pub(crate) use server::{Reply, Seen, Server};
+pub(crate) use pomost_testkit::{FakeServer, ReceivedRequest, Reply};
 pub(crate) use stores::{Place, on_both, on_postgres};
 pub(crate) use system::{SystemFile, things};

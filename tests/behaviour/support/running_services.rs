@@ -1,4 +1,4 @@
-//! The three services at work.
+//! The three services at work in the process of the test.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -16,39 +16,44 @@ use pomost_tests::eventually;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The three services at work.
-pub(crate) struct Running {
+/// How long claims and leases hold: no pause of the machine is so long that one is lost.
+pub(crate) const CLAIM: Duration = Duration::from_secs(60);
+
+/// How long claims and leases hold of services that are killed: others wait as long for them.
+pub(crate) const SHORT_CLAIM: Duration = Duration::from_secs(1);
+
+/// The three services at work in the process of the test.
+pub(crate) struct RunningServices {
     context: ServiceContext,
     services: JoinHandle<anyhow::Result<()>>,
 }
 
-impl Running {
-    /// Starts the three services for a project, by its schedules perhaps, on a broker made of the
-    /// embedded one.
+impl RunningServices {
+    /// Starts the three services for a project, with `broker` around the embedded one.
     pub(crate) async fn start(
         directory: &Path,
+        claim: Duration,
         scheduling: Scheduling,
         broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
-    ) -> Running {
+    ) -> RunningServices {
         let project = open::project(directory).unwrap_or_else(|problems| panic!("{problems}"));
         // A runner that was killed may take a moment to let go.
         let mut backends = eventually(async || Backends::embedded(directory).await).await;
         backends.broker = broker(backends.broker);
-        let (claim, shutdown) = (Duration::from_secs(5), CancellationToken::new());
         let context = ServiceContext {
             project: Arc::new(project),
             backends,
             claim,
-            shutdown,
+            shutdown: CancellationToken::new(),
         };
         let clients = SystemClients::new(&context.project, &context.backends.store).unwrap();
         context.declare().await.unwrap();
         let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
-        Running { context, services }
+        RunningServices { context, services }
     }
 
     pub(crate) async fn request(&self, since: Option<&str>) -> RunId {
-        request(self.context.store(), since).await
+        request_run(self.context.store(), since).await
     }
 
     /// Waits until a run has ended. No record may be missing from its counts.
@@ -69,8 +74,8 @@ impl Running {
         summary
     }
 
-    /// Takes webhooks as well; returns where, and the task that ends with them.
-    pub(crate) async fn take_webhooks(&self, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
+    /// Receives webhooks as well; returns the address, and the task that ends with the receiver.
+    pub(crate) async fn receive_webhooks(&self, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
         let any = Some(([127, 0, 0, 1], 0).into());
         let mut receiver = Receiver::bind(self.context.clone(), any).await.unwrap();
         let address = receiver.address().unwrap();
@@ -78,7 +83,7 @@ impl Running {
         (address, tokio::spawn(receiver.serve()))
     }
 
-    /// Asks everything to end.
+    /// Asks everything to end, without waiting for that.
     pub(crate) fn begin_to_stop(&self) {
         self.context.shutdown.cancel();
     }
@@ -88,20 +93,19 @@ impl Running {
         self.services.await.unwrap().unwrap();
     }
 
-    /// Ends it where it is, without a warning.
+    /// Ends everything where it is, without a warning.
     pub(crate) async fn kill(self) {
         self.services.abort();
         let _ = self.services.await;
     }
 }
 
-/// Asks for a run of the flow.
-pub(super) async fn request(store: &dyn Store, since: Option<&str>) -> RunId {
-    let since = since.map(str::to_owned);
+/// Requests a run of the flow.
+pub(super) async fn request_run(store: &dyn Store, since: Option<&str>) -> RunId {
     let request = RunRequest {
         flow: "things".into(),
         trigger: RunTrigger::Manual,
-        since,
+        since: since.map(str::to_owned),
     };
     store.request_run(&request).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! Requests of a test's own.
+//! Requests that a test sends itself.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -6,8 +6,13 @@ use tokio::{
 };
 use url::Url;
 
-/// The status and the body of what a server answers to a request with these header lines.
-pub(crate) async fn ask(method: &str, url: &str, headers: &str, body: &str) -> (u16, String) {
+/// Sends a request with these header lines; returns the status and the body of the response.
+pub(crate) async fn send_request(
+    method: &str,
+    url: &str,
+    headers: &str,
+    body: &str,
+) -> (u16, String) {
     let url = Url::parse(url).unwrap();
     let address = (url.host_str().unwrap().to_owned(), url.port().unwrap());
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -20,9 +25,9 @@ pub(crate) async fn ask(method: &str, url: &str, headers: &str, body: &str) -> (
         .write_all(format!("{head}{body}").as_bytes())
         .await
         .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (
         head.split(' ').nth(1).unwrap().parse().unwrap(),
         body.to_owned(),
