@@ -204,6 +204,7 @@ async fn what_is_refused_as_a_whole_is_halved_until_it_is_known_who_is_at_fault(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_answer_is_lost_is_looked_up_and_nothing_is_made_twice() {
     let (world, _) = world(5, creates()).await;
+    world.set_shop_timeout("4s");
     let made: Arc<Mutex<Vec<Value>>> = Arc::default();
     let kept = made.clone();
     world
@@ -419,10 +420,7 @@ async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_leads_elsewhere_is_made_once_more_and_not_halved() {
     let (world, _) = world(20, creates()).await;
-    world.write(
-        "systems/shop.yaml",
-        &format!("{}timeout: 1s\n", world.system("shop")),
-    );
+    world.set_shop_timeout("4s");
     world
         .shop
         .fail("POST", usize::MAX, || Reply::redirect(303, "/done"));

@@ -292,6 +292,7 @@ async fn a_second_process_on_the_same_project_is_told_that_it_is_in_use() {
     let world = world().await;
     let mut first = world.command(&["run", world.directory().to_str().unwrap()]);
     let mut first = first
+        .env("POMOST_CLAIM_SECONDS", "5")
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()

@@ -1,10 +1,15 @@
 //! Writes whose outcome is not known, and what keeps them from being made twice.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use pomost_extractor::Scheduling;
+use pomost_models::DeadLetterReason;
 use serde_json::{Value, json};
 
-use pomost_models::DeadLetterReason;
-
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::support::{Flow, LOOKUP, Reply, World, outcomes, wait_for_things};
 
 const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
@@ -19,7 +24,7 @@ fn idempotent() -> Flow {
     }
 }
 
-/// A world in which `a` was made once, and then the shop lost it.
+/// A world in which `a` was created and the shop lost it then.
 async fn world_that_lost_a_thing(flow: Flow) -> (World, crate::support::Rows) {
     let (world, rows) = World::with_rows(thing(1), flow).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
@@ -49,17 +54,9 @@ async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
     })
     .await;
     world.shop.lose_answers("POST", 1, || Reply::never());
-    let running = world.start().await;
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
+    wait_for_things(&world.shop, 1).await;
     running.kill().await;
     assert_eq!(outcomes(&world.finish(run).await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
@@ -119,15 +116,7 @@ async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
     world.shop.lose_answers("POST", 2, || Reply::broken_off());
     let running = world.start().await;
     let first = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
+    wait_for_things(&world.shop, 1).await;
     rows.set(thing(2));
     let second = running.request(None).await;
     assert_eq!(outcomes(&running.ended(first).await), [("created", 1)]);
@@ -202,23 +191,18 @@ async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as
         ..Flow::default()
     };
     let (world, rows) = world_that_lost_a_thing(flow).await;
-    world.shop.lose_answers("POST", 1, || Reply::broken_off());
-    let running = world.start().await;
-    let run = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
-    world
-        .shop
-        .intercept(|request| (request.method == "GET").then(|| Reply::json(422, &json!({}))));
-    assert_eq!(outcomes(&running.ended(run).await), [("dead", 1)]);
-    running.stop().await;
+    let is_posted = Arc::new(AtomicBool::new(false));
+    let posted = is_posted.clone();
+    world.shop.lose_answers("POST", 1, move || {
+        posted.store(true, Ordering::SeqCst);
+        Reply::broken_off()
+    });
+    world.shop.also_intercept(move |request| {
+        let is_refused = request.method == "GET" && is_posted.load(Ordering::SeqCst);
+        is_refused.then(|| Reply::json(422, &json!({})))
+    });
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    assert_eq!(world.shop.things().len(), 1);
     world.shop.mend();
     rows.set([json!({"key": "a", "gone": true})]);
     assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
@@ -242,7 +226,7 @@ async fn a_503_after_a_create_that_took_place_makes_nothing_twice() {
     assert_eq!(world.shop.things().len(), 1);
 }
 
-/// A deletion is looked up by the row, which is not what was made of it.
+/// A deletion is looked up by its row, which differs from the mapped record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up() {
     let load = format!("{LOOKUP}\n{DELETES}").leak();
@@ -257,15 +241,7 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
     world.shop.lose_answers("POST", 1, || Reply::broken_off());
     let running = world.start().await;
     let first = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
+    wait_for_things(&world.shop, 1).await;
     rows.set([json!({"key": "A", "gone": true})]);
     let second = running.request(None).await;
     assert_eq!(outcomes(&running.ended(first).await), [("updated", 1)]);
@@ -274,7 +250,7 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
     assert!(world.shop.things().is_empty());
 }
 
-/// Answers the first creates so, with no effect; the others as usual.
+/// Replies with these statuses to the first creates, which have no effect.
 fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) {
     let statuses: Vec<u16> = statuses.into_iter().collect();
     let left = std::sync::Mutex::new(statuses.into_iter());
@@ -286,7 +262,7 @@ fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) 
     });
 }
 
-/// A server that is still at a request says 409 to its repetition, and may fail after all.
+/// A server that still works on a request replies with 409 to its repetition, and may fail after all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended() {
     let only_creates =

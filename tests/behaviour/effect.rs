@@ -134,10 +134,7 @@ async fn a_create_that_leads_elsewhere_is_made_again_where_it_is_not_found() {
         },
     )
     .await;
-    world.write(
-        "systems/shop.yaml",
-        &format!("{}timeout: 1s\n", world.system("shop")),
-    );
+    world.set_shop_timeout("4s");
     world.shop.fail("POST", 1, || elsewhere(302));
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(
@@ -190,10 +187,7 @@ async fn a_create_that_always_leads_elsewhere_is_dead_in_doubt_with_its_answer()
     ];
     join_all(flows.map(async |(times, flow)| {
         let (world, rows) = World::with_rows(thing(1), flow).await;
-        world.write(
-            "systems/shop.yaml",
-            &format!("{}timeout: 1s\n", world.system("shop")),
-        );
+        world.set_shop_timeout("4s");
         world.shop.fail("POST", 10, || elsewhere(302));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
         let letter = world.only_dead().await;

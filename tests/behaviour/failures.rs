@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetterReason, Stage};
 use serde_json::json;
 
@@ -185,7 +186,7 @@ async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_crea
     )
     .await;
     world.shop.fail("POST", 1, || Reply::never());
-    let running = world.start().await;
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     pomost_tests::eventually(async || match world.shop.server.count_method("POST") {
         0 => Err("nothing was created"),

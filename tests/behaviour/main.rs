@@ -11,6 +11,7 @@ mod cursor;
 mod dead_again;
 mod demo;
 mod destination;
+mod documented;
 mod doubt;
 mod effect;
 mod every_row;

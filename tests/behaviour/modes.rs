@@ -213,6 +213,7 @@ async fn a_post_under_its_key_that_broke_off_is_cleared_up_by_an_update() {
             },
         )
         .await;
+        world.set_shop_timeout("4s");
         if took_place {
             world.shop.put("a", json!({"key": "a"}));
         }

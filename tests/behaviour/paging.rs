@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use pomost_extractor::Scheduling;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -363,7 +364,8 @@ async fn a_killed_run_goes_on_from_its_last_confirmed_page() {
         },
     )
     .await;
-    let running = world.start().await;
+    world.set_shop_timeout("5s");
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     pomost_tests::eventually(async || match world.source.count_method("GET") {
         3 => Ok(()),

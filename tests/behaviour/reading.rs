@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use pomost_extractor::Scheduling;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -85,13 +86,14 @@ async fn windows_of_time_follow_each_other_up_to_now() {
         ..Flow::default()
     };
     let world = World::new(source, flow).await;
+    let day_before = jiff::Zoned::now().date().to_string();
     assert_eq!(outcomes(&world.sync().await), [("created", 28)]);
     let (from, to) = (
         world.source.query_values("from"),
         world.source.query_values("to"),
     );
     assert_eq!((&*from[0], &from[1..]), ("2026-01-01", &to[..to.len() - 1]));
-    assert!(*to.last().unwrap() > jiff::Zoned::now().date().to_string());
+    assert!(*to.last().unwrap() > day_before);
     assert!(*from.last().unwrap() <= jiff::Zoned::now().date().to_string());
     assert_eq!(world.cursor().await.unwrap(), "2026-01-28");
 }
@@ -113,7 +115,7 @@ async fn a_killed_run_goes_on_in_the_window_it_was_in() {
         ..Flow::default()
     };
     let world = World::new(source, flow).await;
-    let running = world.start().await;
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     pomost_tests::eventually(async || match world.source.count_method("GET") {
         2 => Ok(()),
@@ -222,7 +224,8 @@ async fn a_killed_run_goes_on_with_the_parents_it_has_not_read_for() {
     })
     .await;
     let world = World::new(source, ORDERS).await;
-    let running = world.start().await;
+    world.set_shop_timeout("5s");
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     let asked_for_4 = || {
         world

@@ -10,6 +10,9 @@ mod shop;
 mod source_rows;
 mod world;
 
+use std::time::Duration;
+
+use pomost_extractor::webhook::Limits;
 use pomost_models::{Outcome, RunId, RunTrigger};
 use pomost_store::{RunState, RunSummary, Store};
 use pomost_tests::eventually;
@@ -17,7 +20,7 @@ use serde_json::{Value, json};
 
 pub(crate) use flow::{Flow, LOOKUP};
 pub(crate) use full_dead_letter_queue::FullDeadLetterQueue;
-pub(crate) use http_request::send_request;
+pub(crate) use http_request::{send_request, try_to_send};
 pub(crate) use pomost_testkit::{FakeServer, ReceivedRequest, Reply};
 pub(crate) use pomost_tests::{CommandOutput, examples, pomost};
 pub(crate) use refusing_broker::RefusingBroker;
@@ -115,6 +118,17 @@ pub(crate) async fn wait_for_things(shop: &Shop, things: usize) {
         has => Err(format!("{has} of {things} things")),
     })
     .await;
+}
+
+/// Limits of a receiver of webhooks that no pause of the machine exceeds.
+pub(crate) fn unhurried_limits() -> Limits {
+    let minute = Duration::from_secs(60);
+    Limits {
+        head: minute,
+        body: minute,
+        patience: minute,
+        ..Limits::default()
+    }
 }
 
 /// A row of a source.

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use pomost_extractor::Scheduling;
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -188,7 +189,7 @@ async fn a_token_is_not_forgotten_when_the_run_is_killed_after_the_page_that_had
         }
     });
     let world = World::new(source.await, FLOW).await;
-    let running = world.start().await;
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     eventually(async || {
         if world.source.requests().len() == 2 {

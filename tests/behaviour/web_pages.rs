@@ -154,10 +154,7 @@ async fn a_create_that_shows_a_page_is_looked_up_and_made_once() {
             },
         )
         .await;
-        world.write(
-            "systems/shop.yaml",
-            &format!("{}timeout: 1s\n", world.system("shop")),
-        );
+        world.set_shop_timeout("4s");
         let outcome = match took_place {
             true => {
                 world.shop.lose_answers("POST", 1, || page("text/html"));
@@ -255,10 +252,7 @@ async fn many_creates_that_show_a_page_are_looked_up_and_made() {
         },
     )
     .await;
-    world.write(
-        "systems/shop.yaml",
-        &format!("{}timeout: 1s\n", world.system("shop")),
-    );
+    world.set_shop_timeout("4s");
     world.shop.put("t7", json!({"key": "a"}));
     world.shop.fail("POST", 1, || page("text/html"));
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);

@@ -1,16 +1,18 @@
-//! What sources deliver by themselves.
+//! Deliveries: records that sources send by themselves.
 
-mod asked;
+mod accepted;
+mod ids_only;
 mod order;
 mod refused;
-mod seen;
 mod sender;
-mod taken;
+mod trace;
 mod troubles;
 
 use pomost_extractor::webhook::Limits;
 
-use crate::support::{FakeServer, Flow, Rows, RunningServices, World, outcomes_of_deliveries};
+use crate::support::{
+    FakeServer, Flow, Rows, RunningServices, World, outcomes_of_deliveries, unhurried_limits,
+};
 use sender::Sender;
 
 const HOOK: &str = "webhook:
@@ -18,7 +20,7 @@ const HOOK: &str = "webhook:
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   delivery: { header: X-Id }";
 
-/// A world whose source delivers, at work.
+/// A world whose source delivers, with its services at work.
 struct Hooked {
     world: World,
     rows: Rows,
@@ -30,13 +32,13 @@ impl Hooked {
     async fn start(flow: Flow) -> Hooked {
         let (world, rows) = World::with_rows([], flow).await;
         let running = world.start().await;
-        Hooked::on(world, rows, running, Limits::default()).await
+        Hooked::on(world, rows, running, unhurried_limits()).await
     }
 
     async fn between(source: FakeServer, flow: Flow) -> Hooked {
         let world = World::new(source, flow).await;
         let running = world.start().await;
-        Hooked::on(world, Rows::default(), running, Limits::default()).await
+        Hooked::on(world, Rows::default(), running, unhurried_limits()).await
     }
 
     async fn on(world: World, rows: Rows, running: RunningServices, limits: Limits) -> Hooked {
@@ -49,7 +51,7 @@ impl Hooked {
         }
     }
 
-    /// The outcomes of all that was delivered, once it has settled.
+    /// The outcomes of all deliveries, once they have settled.
     async fn outcomes(&self) -> Vec<(&'static str, u64)> {
         outcomes_of_deliveries(&*self.world.backends().await.store, "things").await
     }

@@ -16,7 +16,7 @@ async fn killing_the_broker_loses_and_doubles_nothing() {
     interrupting(async |node| node.kill().await).await;
 }
 
-/// While the broker is away a service lives but is not ready, and says why.
+/// While the broker is away a service is alive and not ready, and says why.
 async fn interrupting(interrupt: impl AsyncFn(&mut PrivateNode)) {
     let mut node = PrivateNode::start().await;
     let options = StackOptions {

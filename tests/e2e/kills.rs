@@ -7,7 +7,7 @@ const CUSTOMERS: u32 = 2_000;
 
 const KILLS: u64 = 6;
 
-/// Slow enough a source that all three services are busy until the end.
+/// The source is so slow that all three services are busy until the end.
 const SLOW: FaultPlan = FaultPlan {
     delay_ms: 250,
     faults: Vec::new(),
@@ -34,7 +34,7 @@ async fn killing_any_service_loses_and_doubles_nothing() {
 }
 
 async fn killing(victims: impl Fn(&mut Stack) -> Vec<&mut Service>) {
-    let mut chance = SeededRandom::new();
+    let mut random = SeededRandom::new();
     with_stack(
         StackOptions {
             customers: CUSTOMERS,
@@ -43,10 +43,10 @@ async fn killing(victims: impl Fn(&mut Stack) -> Vec<&mut Service>) {
         async |stack| {
             stack.crm.set_faults(SLOW);
             let run = stack.request_run().await;
-            for customers in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
+            for customers in random.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
                 stack.created(customers).await;
-                chance.short_pause().await;
-                let victim = chance.pick(victims(stack));
+                random.short_pause().await;
+                let victim = random.pick(victims(stack));
                 victim.kill().await;
                 victim.start();
             }

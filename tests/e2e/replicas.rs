@@ -1,11 +1,14 @@
-//! More than one process of a service.
+//! Several processes of a service.
 
 use std::collections::BTreeSet;
 
 use pomost_models::Outcome;
-use pomost_sandbox::{CrmEdit, Fault, FaultAction, FaultPlan, FaultTiming, verify};
-use pomost_tests::{Proxy, Stack, StackOptions, eventually, test_url, with_stack};
+use pomost_sandbox::{CrmEdit, FaultPlan, customer_id, verify};
+use pomost_tests::{
+    Proxy, Stack, StackOptions, WireState, eventually, pages_and_no_more, test_url, with_stack,
+};
 
+/// The first extractor wakes up when its successor has read everything, so that no chance decides between them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
     with_stack(
@@ -14,22 +17,20 @@ async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
             ..StackOptions::default()
         },
         async |stack| {
-            stack.crm.set_faults(FaultPlan {
-                delay_ms: 250,
-                ..FaultPlan::default()
-            });
+            stack.crm.set_faults(pages_and_no_more(2));
             let run = stack.request_run().await;
             stack.created(200).await;
             stack.extractor.pause();
             let mut successor = stack.another("extractor");
             successor.start();
             successor.wait_for_log(r#""resumed":true"#).await;
+            stack.crm.set_faults(FaultPlan::default());
+            successor.wait_for_log(r#""message":"extracted""#).await;
             stack.extractor.resume();
             stack.settled(run).await;
-            successor.wait_for_log(r#""message":"extracted""#).await;
             assert!(successor.terminate().await.status.success());
-            assert!(!stack.extractor.log().contains(r#""message":"extracted""#));
             stack.all_crossed_once(run).await;
+            assert!(!stack.extractor.log().contains(r#""message":"extracted""#));
         },
     )
     .await;
@@ -72,72 +73,96 @@ async fn several_loaders_apply_changes_in_order() {
     .await;
 }
 
-/// A loader cannot record what it has created; meanwhile that is deleted, and another loader cannot find
-/// those whose e-mail addresses the CRM writes in another way than the shop.
+/// A loader creates customers and cannot record them, while the CRM deletes them again. Another loader, which gets
+/// the deletions, cannot find those whose e-mail addresses the CRM writes in another way than the shop.
+///
+/// No chance decides which loader gets the deletions: the first one cannot take a message more.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() {
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;
-    // As many messages as one loader has in hand: those of the deletions are left to the other.
-    let edits = &[("flows/customers.yaml", "limit=200", "limit=8")];
-    with_stack(
-        StackOptions {
-            customers: 32,
-            edits,
-            ..StackOptions::default()
-        },
-        async |stack| {
-            assert!(stack.loader.terminate().await.status.success());
-            let mut cut_off = stack
-                .another("loader")
-                .with_variable("POMOST_DATABASE_URL", wire.url(&direct));
-            cut_off.start();
-            // A loader takes its first message alone.
-            let run = stack.request_run().await;
-            stack.settled(run).await;
-            stack.crm.edit(&CrmEdit {
-                add: 32,
-                ..CrmEdit::default()
-            });
-            let late = Fault::new(FaultTiming::Always, FaultAction::Late { ms: 2_000 }).on("POST");
-            stack.shop.set_faults(FaultPlan::only(late));
-            let created = stack.request_run().await;
-            stack
-                .created(stack.crm.expected().present.len() as u64)
-                .await;
-            wire.cut().await;
-            stack.loader.start();
-            stack.crm.edit(&CrmEdit {
-                archive: (32..64).collect(),
-                ..CrmEdit::default()
-            });
-            let deleted = stack.request_run().await;
-            eventually(async || match stack.shop.counts().searched {
-                8.. => Ok(()),
-                searched => Err(format!("{searched} were looked for")),
-            })
-            .await;
-            wire.mend().await;
-            stack.settled(created).await;
-            stack.settled(deleted).await;
-            assert!(cut_off.terminate().await.status.success());
-            assert!(cut_off.log().contains("another worker took over records"));
-            stack.finish().await;
-            let letters = stack.dead_letters().await;
-            let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
-            assert_eq!(
-                dead,
-                stack
-                    .crm
-                    .expected()
-                    .dead
-                    .keys()
-                    .map(String::as_str)
-                    .collect()
-            );
-            stack.shop_has_the_right_customers();
-        },
-    )
+    let options = StackOptions {
+        customers: BEFORE,
+        edits: &[
+            ("flows/customers.yaml", "limit=200", "limit=8"),
+            ("systems/shop.yaml", "concurrency: 16", "concurrency: 64"),
+            ("systems/shop.yaml", "timeout: 5s", "timeout: 30s"),
+        ],
+        ..StackOptions::default()
+    };
+    with_stack(options, async |stack| {
+        assert!(stack.loader.terminate().await.status.success());
+        let shop_wire = Proxy::start(&stack.shop.url(), 80).await;
+        let mut cut_off = stack
+            .another("loader")
+            .with_variable("POMOST_DATABASE_URL", wire.url(&direct))
+            .with_variable("SHOP_URL", shop_wire.url(&stack.shop.url()));
+        cut_off.start();
+        // A loader takes its first message alone.
+        let run = stack.request_run().await;
+        stack.settled(run).await;
+        stack.crm.edit(&CrmEdit {
+            add: ADDED,
+            ..CrmEdit::default()
+        });
+        shop_wire.set(WireState::ResponsesHeld);
+        let created = stack.request_run().await;
+        takes_no_more(stack).await;
+        wire.cut().await;
+        shop_wire.set(WireState::Open);
+        stack.loader.start();
+        stack.crm.edit(&CrmEdit {
+            archive: (BEFORE..BEFORE + ADDED).collect(),
+            ..CrmEdit::default()
+        });
+        let deleted = stack.request_run().await;
+        eventually(async || match stack.shop.counts().searched {
+            8.. => Ok(()),
+            searched => Err(format!("{searched} were searched for")),
+        })
+        .await;
+        wire.mend().await;
+        stack.settled(created).await;
+        stack.settled(deleted).await;
+        assert!(cut_off.terminate().await.status.success());
+        let log = cut_off.log();
+        assert!(log.contains("another worker took over records"));
+        stack.finish().await;
+        let letters = stack.dead_letters().await;
+        let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
+        let expected = stack.crm.expected();
+        assert_eq!(dead, expected.dead.keys().map(String::as_str).collect());
+        stack.shop_has_the_right_customers();
+    })
+    .await;
+}
+
+/// Number of customers in a batch of the test above, and of batches that a loader has in hand at a time.
+const BATCH: u32 = 8;
+const IN_HAND: usize = 4;
+
+const BEFORE: u32 = 32;
+
+/// Enough for more batches than a loader has in hand and takes ahead.
+const ADDED: u32 = 12 * BATCH;
+
+/// Waits until the loader cannot take a message more: it has begun as many batches as it works on at a time, the
+/// responses to their creates are held back, and the broker keeps messages that it may not give to it.
+async fn takes_no_more(stack: &Stack) {
+    eventually(async || {
+        let tallies = stack.shop.snapshot().tallies;
+        let begun: BTreeSet<u32> = (BEFORE..BEFORE + ADDED)
+            .filter(|position| tallies.contains_key(&customer_id(*position)))
+            .map(|position| position / BATCH)
+            .collect();
+        let queue = stack.namespace.queue_length("load.customers.backfill");
+        match (begun.len(), queue.await.unwrap()) {
+            (IN_HAND.., 1..) => Ok(()),
+            (batches, messages) => Err(format!(
+                "{batches} batches have begun, {messages} messages wait"
+            )),
+        }
+    })
     .await;
 }
 
@@ -146,14 +171,14 @@ async fn replicas_that_come_and_go_lose_and_repeat_nothing() {
     come_and_go(4_000).await;
 }
 
-/// As many as it takes for replicas to come and go for minutes.
+/// Enough records for replicas to come and go for minutes.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; ./tests/run faults runs it"]
 async fn replicas_that_come_and_go_lose_and_repeat_nothing_of_100_000_records() {
     come_and_go(100_000).await;
 }
 
-/// Of each service in turn another joins, and the first is told to end.
+/// For each service in turn another process joins, and the first one is told to end.
 async fn come_and_go(customers: u32) {
     const TURNS: u64 = 12;
     with_stack(

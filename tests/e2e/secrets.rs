@@ -1,4 +1,4 @@
-//! What must not be seen, wherever people look.
+//! Secrets and sensitive values, which logs and listings must not show.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
         });
         let run = stack.request_run().await;
         stack.settled(run).await;
-        let shown = shown(stack).await;
+        let shown = listings(stack).await;
         stack.finish().await;
         let canaries = canaries(stack);
         let logs = stack
@@ -54,8 +54,8 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
     .await;
 }
 
-/// What the command line prints of dead letters.
-async fn shown(stack: &Stack) -> Vec<(String, String)> {
+/// The output of the command line about dead letters.
+async fn listings(stack: &Stack) -> Vec<(String, String)> {
     let mut shown = vec![(
         "dead list".to_owned(),
         stack.pomost(&["dead", "list", "--limit", "1000"]).await,

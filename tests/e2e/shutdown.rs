@@ -1,11 +1,16 @@
-//! SIGTERM in the middle of the work.
+//! SIGTERM in the middle of a run.
 
 use std::time::Duration;
 
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Proxy, Service, Stack, StackOptions, WireState, test_url, with_stack};
+use pomost_tests::{
+    Proxy, Service, Stack, StackOptions, WireState, pages_and_no_more, test_url, with_stack,
+};
 
-/// Kubernetes grants 30 s, and wants some for itself.
+/// Number of requests that the shop of the example gets at a time.
+const IN_FLIGHT: u64 = 16;
+
+/// How long a service may take to end: Kubernetes grants 30 s and needs some for itself.
 const LIMIT: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,42 +46,41 @@ async fn services_told_to_end_under_load_do_so_cleanly_and_are_continued() {
     .await;
 }
 
-/// The shop answers late, so that requests are in flight when the signal comes.
+/// The shop holds its responses back until the loader has heard the signal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_told_to_end_finishes_the_requests_it_has_in_flight() {
-    with_stack(
-        StackOptions {
-            customers: 300,
-            ..StackOptions::default()
-        },
-        async |stack| {
-            stack.shop.set_faults(FaultPlan {
-                delay_ms: 700,
-                ..FaultPlan::default()
-            });
-            let run = stack.request_run().await;
-            stack.created(16).await;
-            ends_cleanly(&mut stack.loader).await;
-            let before = stack.shop.counts();
-            assert!(
-                before.created < 200,
-                "it was to end early, and sent {before:?}"
-            );
-            stack.shop.set_faults(FaultPlan::default());
-            stack.start_services().await;
-            stack.all_crossed_once(run).await;
-            let after = stack.shop.counts();
-            assert_eq!(
-                (after.updated, after.searched),
-                (0, 0),
-                "the ledger was left in doubt"
-            );
-        },
-    )
+    let options = StackOptions {
+        customers: 300,
+        shop_wire: true,
+        ..StackOptions::default()
+    };
+    with_stack(options, async |stack| {
+        stack.shop_wire().set(WireState::ResponsesHeld);
+        let run = stack.request_run().await;
+        stack.created(10).await;
+        stack.loader.ask_to_end();
+        stack
+            .loader
+            .wait_for_log("a second signal leaves at once")
+            .await;
+        stack.shop_wire().set(WireState::Open);
+        let exit = stack.loader.ended().await;
+        assert!(exit.status.success() && exit.took < LIMIT, "{exit:?}");
+        let before = stack.shop.counts();
+        assert!(before.created <= IN_FLIGHT, "it began more: {before:?}");
+        stack.start_services().await;
+        stack.all_crossed_once(run).await;
+        let after = stack.shop.counts();
+        assert_eq!(
+            (after.updated, after.searched),
+            (0, 0),
+            "the ledger was left in doubt"
+        );
+    })
     .await;
 }
 
-/// All three in one process, told to end and started again.
+/// One process runs all three services. It is told to end and started again.
 #[tokio::test(flavor = "multi_thread")]
 async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_started_again() {
     with_stack(
@@ -88,22 +92,16 @@ async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_star
             for service in stack.services() {
                 ends_cleanly(service).await;
             }
-            stack.crm.set_faults(FaultPlan {
-                delay_ms: 200,
-                ..FaultPlan::default()
-            });
             let run = stack.request_run().await;
             let mut all_in_one = stack.another("pomost").with_arguments(&["run"]);
-            for customers in [200, 700, 1_200] {
+            // Each time it ends in the middle of the run.
+            for (more_pages, customers) in [(2, 200), (2, 450), (3, 750)] {
+                stack.crm.set_faults(pages_and_no_more(more_pages));
                 all_in_one.start();
                 stack.created(customers).await;
                 ends_cleanly(&mut all_in_one).await;
             }
-            let before = stack.shop.counts();
-            assert!(
-                before.created < 1_900,
-                "it was to end early, and sent {before:?}"
-            );
+            stack.crm.set_faults(FaultPlan::default());
             all_in_one.start();
             stack.settled(run).await;
             ends_cleanly(&mut all_in_one).await;
@@ -119,7 +117,7 @@ async fn pomost_run_told_to_end_under_load_does_so_cleanly_and_goes_on_when_star
     .await;
 }
 
-/// Nothing can be handed back, given back or recorded: what is in hand is left to others.
+/// Nothing can be handed back, given back or recorded. Others take up what is in hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn services_told_to_end_while_the_servers_are_silent_do_so_in_time() {
     amidst_silence(async |stack, all_in_one| {
@@ -154,14 +152,13 @@ async fn services_told_twice_to_end_leave_at_once() {
                 "{}: {ended:?}",
                 service.name
             );
-            assert!(ended.took < LIMIT / 5, "{}: {ended:?}", service.name);
         }
     })
     .await;
 }
 
-/// Under load the servers fall silent, though connections to them stay; in the end they speak again. The
-/// three services run, and all of them in one process as well.
+/// In the middle of a run the servers fall silent while connections to them stay; at the end they respond again.
+/// The three services run, and one process that is all of them as well.
 async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
     let [broker, database] =
         ["AMQP_URL", "DATABASE_URL"].map(|url| test_url(&format!("POMOST_TEST_{url}")));
@@ -179,11 +176,8 @@ async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
         ..StackOptions::default()
     };
     with_stack(options, async |stack| {
-        // It takes 20 seconds to read it all, and who reads has a lease to give back.
-        stack.crm.set_faults(FaultPlan {
-            delay_ms: 200,
-            ..FaultPlan::default()
-        });
+        // The run is not over, so that the extractor has a lease to give back.
+        stack.crm.set_faults(pages_and_no_more(10));
         let run = stack.request_run().await;
         stack.created(100).await;
         let mut all_in_one = stack.another("pomost").with_arguments(&["run"]);

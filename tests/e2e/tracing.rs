@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use pomost_tests::{ReceivedSpan, Stack, StackOptions, TraceCollector, with_stack};
 
-/// Two pages, and so two traces.
+/// Enough for two pages, which are two traces.
 const CUSTOMERS: u32 = 250;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +63,11 @@ async fn a_dead_letter_has_the_trace_of_its_page() {
 
 async fn traced(behaviour: impl AsyncFnOnce(&mut Stack, &[ReceivedSpan])) {
     let collector = TraceCollector::start().await;
-    let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone())];
+    // No pause of the machine loses a claim: each batch is handled once.
+    let environment = vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
+        ("POMOST_CLAIM_SECONDS", "60".to_owned()),
+    ];
     with_stack(
         StackOptions {
             customers: CUSTOMERS,
@@ -80,7 +84,7 @@ async fn traced(behaviour: impl AsyncFnOnce(&mut Stack, &[ReceivedSpan])) {
     .await;
 }
 
-/// The consumers' spans of the messages that were sent to a queue in these spans.
+/// The consumers' spans of the messages that were sent to a queue in the spans of `senders`.
 fn through_queue<'a>(
     spans: &'a [ReceivedSpan],
     senders: &[&ReceivedSpan],
@@ -115,7 +119,7 @@ fn through_queue<'a>(
     consumed
 }
 
-/// Every customer that crossed is a request of its own, child of its batch.
+/// Checks that every request is a create and a child of its batch.
 fn are_creates(spans: &[ReceivedSpan], batches: &[&ReceivedSpan]) {
     for batch in batches {
         let requests = some(spans, |span| {
@@ -131,7 +135,7 @@ fn are_creates(spans: &[ReceivedSpan], batches: &[&ReceivedSpan]) {
     }
 }
 
-/// By the OpenTelemetry conventions for messaging.
+/// Checks a span by the OpenTelemetry conventions for messaging.
 fn is_a_message(span: &ReceivedSpan, operation: &str, queue: &str) {
     assert_eq!(span.attribute("messaging.system"), "rabbitmq");
     assert_eq!(span.attribute("messaging.destination.name"), queue);
@@ -146,7 +150,7 @@ fn is_a_message(span: &ReceivedSpan, operation: &str, queue: &str) {
     assert!(!span.failed);
 }
 
-/// By the OpenTelemetry conventions for HTTP.
+/// Checks a span by the OpenTelemetry conventions for HTTP.
 fn is_a_request(span: &ReceivedSpan, method: &str, status: &str, template: &str) {
     assert_eq!(span.attribute("http.request.method"), method);
     assert_eq!(span.attribute("http.response.status_code"), status);

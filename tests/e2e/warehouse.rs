@@ -37,7 +37,7 @@ async fn figures_become_rows_of_a_table_and_what_is_corrected_takes_their_place(
     .await;
 }
 
-/// A schema of the test's own, which is dropped in the end, also when the behaviour panics.
+/// Runs a behaviour with a schema of its own, which is dropped at the end, also when the behaviour panics.
 async fn in_a_schema(behaviour: impl AsyncFnOnce(&str, &Client)) {
     let (client, schema) = (
         database().await,
@@ -57,7 +57,7 @@ async fn in_a_schema(behaviour: impl AsyncFnOnce(&str, &Client)) {
     proven.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
-/// The database, where that schema is looked into first.
+/// The URL of the database with that schema as the first of its search path.
 fn url_of(schema: &str) -> String {
     let mut url = Url::parse(&test_url("POMOST_TEST_DATABASE_URL")).unwrap();
     let options = format!("options=-csearch_path%3D{schema}");

@@ -10,7 +10,7 @@ use std::{
 const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long a condition must stay: an unwanted change would have come by then.
-const OBSERVATION: Duration = Duration::from_secs(3);
+const OBSERVATION: Duration = Duration::from_secs(5);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

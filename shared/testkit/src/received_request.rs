@@ -1,6 +1,6 @@
 //! A request as a server received it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use axum::{
     body::{Body, to_bytes},
@@ -23,6 +23,8 @@ pub struct ReceivedRequest {
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: String,
+    /// The moment at which the server had read the request.
+    pub received_at: Instant,
 }
 
 impl ReceivedRequest {
@@ -41,6 +43,7 @@ impl ReceivedRequest {
             query_text: url.query().unwrap_or_default().to_owned(),
             headers: headers.collect(),
             body: String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap(),
+            received_at: Instant::now(),
         }
     }
 

@@ -5,11 +5,13 @@ mod shop;
 
 use std::net::SocketAddr;
 
-use pomost_extractor::{Scheduling, webhook::Limits};
+use pomost_extractor::Scheduling;
 use pomost_tests::eventually;
 
 use super::ExampleProject;
-use crate::support::{CLAIM, RunningServices, outcomes_of_deliveries, send_request};
+use crate::support::{
+    CLAIM, RunningServices, outcomes_of_deliveries, send_request, unhurried_limits,
+};
 use erp::{Erp, Item};
 use shop::{Product, Shop};
 
@@ -266,7 +268,7 @@ impl Stock {
                 broker
             })
             .await;
-        let (hook, _) = running.receive_webhooks(Limits::default()).await;
+        let (hook, _) = running.receive_webhooks(unhurried_limits()).await;
         (running, hook)
     }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const CLAIM: Duration = Duration::from_secs(60);
 
 /// How long claims and leases hold of services that are killed: others wait as long for them.
-pub(crate) const SHORT_CLAIM: Duration = Duration::from_secs(1);
+pub(crate) const SHORT_CLAIM: Duration = Duration::from_secs(5);
 
 /// The three services at work in the process of the test.
 pub(crate) struct RunningServices {

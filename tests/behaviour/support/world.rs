@@ -67,9 +67,18 @@ impl World {
         std::fs::read_to_string(self.directory().join("flows/things.yaml")).unwrap()
     }
 
-    /// The file of a system.
+    /// The text of a system's file.
     pub(crate) fn system(&self, name: &str) -> String {
         std::fs::read_to_string(self.directory().join(format!("systems/{name}.yaml"))).unwrap()
+    }
+
+    /// Sets the time-out of requests to the shop. A request whose end is not known is in doubt as long.
+    pub(crate) fn set_shop_timeout(&self, timeout: &str) {
+        let system = self.system("shop");
+        self.write(
+            "systems/shop.yaml",
+            &format!("{system}timeout: {timeout}\n"),
+        );
     }
 
     pub(crate) fn write(&self, path: &str, content: &str) {

@@ -29,12 +29,7 @@ pub(super) struct Answer {
 impl Sender {
     /// Delivers with these headers beside the token, unless they bring another.
     pub(super) async fn deliver(&self, headers: &[(&str, &str)], body: &str) -> Answer {
-        let length = format!("Content-Length: {}\r\n", body.len());
-        Answer::of(
-            &self
-                .exchange(format!("{}{length}\r\n{body}", head(headers)).as_bytes())
-                .await,
-        )
+        Answer::of(&self.exchange(head_and_body(headers, body).as_bytes()).await)
     }
 
     pub(super) async fn deliver_in_chunks(&self, body: &str) -> Answer {
@@ -91,6 +86,15 @@ impl Sender {
     pub(super) async fn connects(&self) -> bool {
         TcpStream::connect(self.address).await.is_ok()
     }
+}
+
+/// A delivery with these headers beside the token, unless they bring another.
+pub(super) fn head_and_body(headers: &[(&str, &str)], body: &str) -> String {
+    format!(
+        "{}Content-Length: {}\r\n\r\n{body}",
+        head(headers),
+        body.len()
+    )
 }
 
 fn head(headers: &[(&str, &str)]) -> String {

@@ -1,7 +1,7 @@
-//! Marked secrets and personal data go every way there is, and are looked for wherever people look.
+//! Marked secrets and personal data go every way there is. No place where people look may show them.
 
-mod look;
 mod project;
+mod search;
 mod server;
 mod tables;
 
@@ -16,8 +16,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use look::{Looked, looked};
-use project::{BROKEN, FLOWS, FlowFile};
+use project::{BROKEN, CanaryFlow, FLOWS};
+use search::Search;
 use server::EchoServer;
 use tables::Tables;
 
@@ -52,7 +52,7 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
     proven.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
-/// The whole program at work on a project of canaries.
+/// The whole program at work on a project of marked values.
 struct Scene {
     project: TempDir,
     environment: Vec<(String, String)>,
@@ -60,7 +60,7 @@ struct Scene {
     collector: TraceCollector,
     server: EchoServer,
     runner: Service,
-    looked: Looked,
+    search: Search,
 }
 
 impl Scene {
@@ -94,7 +94,7 @@ impl Scene {
             collector,
             server,
             runner,
-            looked: looked(),
+            search: Search::new(),
         }
     }
 
@@ -106,25 +106,26 @@ impl Scene {
         self.runner.start();
         self.runner.ready().await;
         self.deliver().await;
-        self.all_have_died().await;
+        self.wait_for_dead_letters().await;
         self.server.fail_again();
         self.sync_beside().await;
         self.runner.kill().await;
         self.runner.start();
         self.runner.ready().await;
-        self.all_have_died().await;
-        self.look_at_what_is_told().await;
+        self.wait_for_dead_letters().await;
+        self.search_command_line_and_endpoints().await;
         assert!(self.runner.terminate().await.status.success());
-        self.looked.at("the log", &self.runner.log());
+        self.search.look_at("the log", &self.runner.log());
         assert!(
             self.runner.log().contains("DEBUG"),
             "the log is to be detailed"
         );
-        self.looked.at_bytes("the traces", &self.collector.bytes());
+        self.search
+            .look_at_bytes("the traces", &self.collector.bytes());
         assert!(!self.collector.spans().is_empty());
-        tables.look(&mut self.looked).await;
-        self.look_at_a_broken_project().await;
-        self.looked.found_nothing();
+        tables.search(&mut self.search).await;
+        self.search_checks_of_broken_files().await;
+        self.search.assert_nothing_found();
         assert_eq!(
             self.server.secrets_not_received(),
             Vec::<&str>::new(),
@@ -132,11 +133,11 @@ impl Scene {
         );
     }
 
-    /// Waits until every flow has the dead letters that it makes.
-    async fn all_have_died(&self) {
+    /// Waits until every flow has its dead letters.
+    async fn wait_for_dead_letters(&self) {
         eventually(async || {
             let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
-            let died = |flow: &&FlowFile| listed.contains(&format!(" {} ", flow.name));
+            let died = |flow: &&CanaryFlow| listed.contains(&format!(" {} ", flow.name));
             match FLOWS
                 .iter()
                 .filter(|flow| flow.dies)
@@ -149,15 +150,15 @@ impl Scene {
         .await;
     }
 
-    /// Other runs, asked for at the command line while the program runs.
+    /// Requests more runs at the command line while the program runs.
     async fn sync_beside(&mut self) {
         for flow in ["flaky", "refused", "broken_json"] {
             let printed = self.pomost(&["sync", flow]).await;
-            self.looked.at(&format!("sync {flow}"), &printed);
+            self.search.look_at(&format!("sync {flow}"), &printed);
         }
     }
 
-    /// Deliveries: one that is right, and others that are refused for each of the reasons there are.
+    /// Sends a delivery that is accepted, and one for each reason of a refusal.
     async fn deliver(&mut self) {
         let right = project::delivery();
         let cases = [
@@ -189,22 +190,22 @@ impl Scene {
                     answer.starts_with(&format!("HTTP/1.1 {status}")),
                     "{content_type}: {answer}"
                 );
-                self.looked.at("an answer to a delivery", &answer);
+                self.search.look_at("an answer to a delivery", &answer);
             }
         }
     }
 
-    async fn look_at_what_is_told(&mut self) {
+    async fn search_command_line_and_endpoints(&mut self) {
         let checked = self.check().await;
         assert!(checked.contains("flows"), "{checked}");
-        self.looked.at("check", &checked);
+        self.search.look_at("check", &checked);
         for arguments in [
             &["status"][..],
             &["dead", "list", "--limit", "1000"],
             &["cursor", "show", "refused"],
         ] {
             let printed = self.pomost(arguments).await;
-            self.looked.at(&arguments.join(" "), &printed);
+            self.search.look_at(&arguments.join(" "), &printed);
         }
         let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
         let ids: Vec<&str> = listed
@@ -215,22 +216,22 @@ impl Scene {
         assert!(ids.len() >= FLOWS.len());
         for id in ids {
             let printed = self.pomost(&["dead", "show", id]).await;
-            self.looked
-                .at(&format!("dead show of {printed:.200}"), &printed);
+            self.search
+                .look_at(&format!("dead show of {printed:.200}"), &printed);
         }
         for path in ["/metrics", "/readyz"] {
             let (_, told) = self.runner.get(path).await;
-            self.looked.at(path, &told);
+            self.search.look_at(path, &told);
         }
     }
 
-    /// What is said of a project in which secrets are where they must not be, or are no such thing.
-    async fn look_at_a_broken_project(&mut self) {
+    /// Searches the output of `check` about files with misplaced or malformed secrets.
+    async fn search_checks_of_broken_files(&mut self) {
         for (file, text) in BROKEN {
             std::fs::write(self.project.path().join(file), text).unwrap();
             let printed = self.check().await;
             assert!(printed.contains(file), "{printed}");
-            self.looked.at(&format!("check of {file}"), &printed);
+            self.search.look_at(&format!("check of {file}"), &printed);
             std::fs::remove_file(self.project.path().join(file)).unwrap();
         }
     }

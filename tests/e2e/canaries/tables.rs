@@ -1,4 +1,4 @@
-//! Every column of every table, and which of them may hold what.
+//! The columns of all tables, and the data that they may hold.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use pomost_tests::database;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::look::Looked;
+use super::search::Search;
 
-/// The columns that may hold data of records, beside those of dead letters: keys, which may be personal, the ids
-/// that a destination gave, what is in the queues, and what waits for earlier changes.
+/// The columns that may hold data of records, beside those of dead letters: keys, which may be personal, ids of
+/// destinations, messages in queues, and parked messages.
 const DATA: [(&str, &str); 7] = [
     ("ledger", "key"),
     ("ledger", "id"),
@@ -23,20 +23,20 @@ const DATA: [(&str, &str); 7] = [
 /// The members of a dead letter that are its record.
 const RECORD: [&str; 2] = ["record", "message"];
 
-/// Where the tables are.
+/// The place of the tables.
 pub(crate) enum Tables {
-    /// In the files of this directory.
+    /// The files in a directory.
     Embedded(PathBuf),
-    /// In this schema of the database.
+    /// A schema of the database.
     Servers(String),
 }
 
-/// What stands in a column of a table.
+/// A table, a column of it, and a value in that column.
 type Cell = (String, String, String);
 
 impl Tables {
-    /// Looks at every column that may hold no data of records.
-    pub(crate) async fn look(&self, looked: &mut Looked) {
+    /// Searches every column that may hold no data of records.
+    pub(crate) async fn search(&self, search: &mut Search) {
         let cells = match self {
             Tables::Embedded(directory) => {
                 let files = ["state.db", "queues.db"].map(|file| directory.join(file));
@@ -50,9 +50,9 @@ impl Tables {
         for (table, column, text) in cells {
             let place = format!("the column {table}.{column}");
             match (table.as_str(), column.as_str()) {
-                ("dead_letters", "letter") => looked.at(&place, &without_record(&text)),
+                ("dead_letters", "letter") => search.look_at(&place, &without_record(&text)),
                 place if DATA.contains(&place) => {}
-                _ => looked.at(&place, &text),
+                _ => search.look_at(&place, &text),
             }
         }
     }

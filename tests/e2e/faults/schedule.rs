@@ -1,4 +1,4 @@
-//! What a round is, drawn from a seed.
+//! The plan of a round, drawn from a seed.
 
 use std::{fmt, ops::Range, time::Duration};
 
@@ -10,19 +10,19 @@ use super::{
         System::{self, *},
         Wrong::{self, *},
     },
-    ground::Wire::*,
+    servers::Wire::*,
 };
 
 /// A round: records cross while faults strike, then what changed crosses while others do.
 pub(super) struct Schedule {
     pub(super) seed: u64,
-    /// Whether it is `pomost run` on its embedded files.
+    /// True for `pomost run` on its embedded files.
     pub(super) embedded: bool,
-    /// How many processes there are of each service.
+    /// Number of processes of each service.
     pub(super) replicas: usize,
-    /// Whether the changes come while the records before them are still under way.
+    /// True where the changes come while the records before them are still under way.
     pub(super) overlapping: bool,
-    /// Whether each change is applied, in order; otherwise the latest.
+    /// True where every change is applied, in order; otherwise only the latest.
     pub(super) every: bool,
     pub(super) waves: [Vec<Blow>; 2],
 }
@@ -30,13 +30,13 @@ pub(super) struct Schedule {
 /// Faults that strike together.
 #[derive(Debug)]
 pub(super) struct Blow {
-    /// When so many of a hundred records of the wave have settled.
+    /// The percentage of the wave's records that have settled when it begins.
     pub(super) at: u64,
     pub(super) faults: Vec<Fault>,
-    pub(super) lasts: Duration,
+    pub(super) duration: Duration,
 }
 
-/// One round in so many is of an embedded runner.
+/// One round in this many is of an embedded runner.
 const EMBEDDED: usize = 6;
 
 const SERVICES: [&str; 3] = ["extractor", "transformer", "loader"];
@@ -72,7 +72,7 @@ impl Schedule {
     }
 }
 
-/// One blow in each equal part of the wave.
+/// Draws a wave, with one blow in each equal part.
 fn wave(chance: &mut SeededRandom, blows: u64, embedded: bool) -> Vec<Blow> {
     let moments = chance.moments(blows, 90);
     moments
@@ -85,22 +85,24 @@ fn blow(chance: &mut SeededRandom, at: u64, embedded: bool) -> Blow {
     let mut faults: Vec<Fault> = Vec::new();
     for _ in 0..=chance.below(3) {
         let fault = fault(chance, embedded);
-        if faults
-            .iter()
-            .all(|other| other.strikes() != fault.strikes())
-        {
+        if faults.iter().all(|other| other.target() != fault.target()) {
             faults.push(fault);
         }
     }
     let lasts = faults.iter().map(|fault| {
-        let Range { start, end } = fault.lasts();
+        let Range { start, end } = fault.duration_ms();
         start + chance.below((end - start) as usize) as u64
     });
-    let lasts = Duration::from_millis(lasts.max().unwrap_or(0));
-    Blow { at, faults, lasts }
+    let duration = Duration::from_millis(lasts.max().unwrap_or(0));
+    Blow {
+        at,
+        faults,
+        duration,
+    }
 }
 
-/// What strikes the services comes most often, and the broker least, which takes long to be back.
+/// Draws a fault. Those of the services are the most frequent ones, and those of the broker, which takes long to be
+/// back, the rarest.
 fn fault(chance: &mut SeededRandom, embedded: bool) -> Fault {
     let service = if embedded {
         "pomost"
@@ -126,7 +128,8 @@ fn fault(chance: &mut SeededRandom, embedded: bool) -> Fault {
     chance.pick(kinds)
 }
 
-/// A source that talks nonsense ends its run, and that is as it must be; and it does nothing that could be late.
+/// The faults of one of the systems. The CRM does not talk nonsense, which rightly ends a run, and has no effects
+/// that could be late.
 fn of_a_system(chance: &mut SeededRandom) -> Vec<Fault> {
     let system: System = chance.pick(vec![Crm, Shop]);
     let wrongs = WRONGS
@@ -168,7 +171,7 @@ impl fmt::Display for Schedule {
             write!(
                 f,
                 "\n  at {} %, for {:?}: {:?}",
-                blow.at, blow.lasts, blow.faults
+                blow.at, blow.duration, blow.faults
             )?;
         }
         Ok(())

@@ -1,11 +1,10 @@
 //! Deliveries that are taken.
 
-use pomost_extractor::webhook::Limits;
 use pomost_models::Stage;
 use serde_json::json;
 
 use super::{Hooked, hooked};
-use crate::support::{FakeServer, Flow, Reply, outcomes, replayed_in};
+use crate::support::{FakeServer, Flow, Reply, outcomes, replayed_in, unhurried_limits};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_crosses_to_the_destination_and_is_counted() {
@@ -188,7 +187,7 @@ async fn a_flow_may_be_told_and_never_ask() {
         .collect();
     hooked.world.write("flows/things.yaml", &told.join("\n"));
     let running = hooked.world.start().await;
-    let hooked = Hooked::on(hooked.world, hooked.rows, running, Limits::default()).await;
+    let hooked = Hooked::on(hooked.world, hooked.rows, running, unhurried_limits()).await;
     hooked
         .sender
         .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)

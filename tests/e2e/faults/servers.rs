@@ -1,18 +1,18 @@
-//! The servers that a round stands on, and the wires to them.
+//! The servers of a round, and the connections to them.
 
 use pomost_broker::testing::PrivateNode;
 use pomost_tests::{PrivatePostgres, Proxy};
 
-/// A RabbitMQ and a PostgreSQL that nobody else uses, so that anything may happen to them. Round after
-/// round stands on the same.
-pub(super) struct Ground {
+/// A RabbitMQ and a PostgreSQL that nobody else uses, so that anything may happen to them. One round after the
+/// other uses the same.
+pub(super) struct Servers {
     pub(super) broker: PrivateNode,
     pub(super) database: PrivatePostgres,
     pub(super) broker_wire: Proxy,
     pub(super) database_wire: Proxy,
 }
 
-/// What is between the services and a server.
+/// A connection between the services and a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wire {
     ToTheBroker,
@@ -20,7 +20,7 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    pub(super) fn leads_to(self) -> &'static str {
+    pub(super) fn server(self) -> &'static str {
         match self {
             Wire::ToTheBroker => "broker",
             Wire::ToTheDatabase => "database",
@@ -28,12 +28,12 @@ impl Wire {
     }
 }
 
-impl Ground {
-    pub(super) async fn start() -> Ground {
+impl Servers {
+    pub(super) async fn start() -> Servers {
         let (broker, database) = tokio::join!(PrivateNode::start(), PrivatePostgres::start());
         let broker_wire = Proxy::start(&broker.url(), 5672).await;
         let database_wire = Proxy::start(&database.url(), 5432).await;
-        Ground {
+        Servers {
             broker,
             database,
             broker_wire,
