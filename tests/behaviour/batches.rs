@@ -1,4 +1,4 @@
-//! Many records with one request.
+//! Requests for many records.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, outcomes};
 
-/// Creates go together, changes each by itself.
+/// Creates go together, and each update by itself.
 const CREATES: &str = r#"create:
   request: POST /batch
   body: "{ things: [.[] | .data + { ref: .key }] }"
@@ -24,7 +24,7 @@ batch:
     - { when: .code == 429, means: throttled }
     - { when: .code == 409, means: conflict }"#;
 
-/// Everything goes together, and what is no failure is an acceptance.
+/// All requests go together; one that does not fail is accepted.
 const EVERYTHING: &str = r#"create: { request: PUT /all }
 update: { request: PUT /all }
 delete: { request: POST /all/delete, body: "[.[] | .id]" }
@@ -65,7 +65,7 @@ async fn world(count: usize, flow: Flow) -> (World, Arc<Mutex<Vec<Value>>>) {
     (World::new(source, flow).await, things)
 }
 
-/// The things of a request for many.
+/// The things in a request for many records.
 fn things_in(request: &ReceivedRequest) -> Vec<Value> {
     let body: Value = serde_json::from_str(&request.body).unwrap();
     body.get("things")
@@ -86,8 +86,8 @@ fn verdicts(request: &ReceivedRequest, verdict: impl Fn(&Value) -> Value) -> Rep
     Reply::json(207, &json!({ "results": verdicts }))
 }
 
-/// A shop that judges each thing of a batch.
-fn judges(world: &World, verdict: impl Fn(&Value) -> Value + Send + Sync + 'static) {
+/// Makes the shop return a verdict on each thing of a batch.
+fn return_verdicts(world: &World, verdict: impl Fn(&Value) -> Value + Send + Sync + 'static) {
     world
         .shop
         .intercept(move |request| (request.path == "/batch").then(|| verdicts(request, &verdict)));
@@ -107,7 +107,7 @@ fn sizes(world: &World) -> Vec<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_records_go_with_one_request_and_each_gets_its_id_from_its_verdict() {
     let (world, things) = world(150, creates()).await;
-    judges(&world, accepted);
+    return_verdicts(&world, accepted);
     assert_eq!(outcomes(&world.sync().await), [("created", 150)]);
     assert_eq!(sizes(&world), [10, 20, 40, 40, 40]);
     world.shop.put("i7", thing(7));
@@ -123,7 +123,7 @@ async fn many_records_go_with_one_request_and_each_gets_its_id_from_its_verdict(
 async fn a_record_that_is_rejected_dies_alone_and_one_that_is_throttled_comes_again() {
     let (world, _) = world(10, creates()).await;
     let throttled = Mutex::new(true);
-    judges(&world, move |thing| match thing["n"].as_u64().unwrap() {
+    return_verdicts(&world, move |thing| match thing["n"].as_u64().unwrap() {
         3 => json!({ "ref": thing["ref"], "error": { "field": "n", "message": "no threes" } }),
         4 if std::mem::take(&mut *throttled.lock().unwrap()) => {
             json!({ "ref": thing["ref"], "code": 429 })
@@ -148,7 +148,7 @@ async fn a_record_that_is_rejected_dies_alone_and_one_that_is_throttled_comes_ag
 async fn a_verdict_can_say_that_the_destination_has_the_record_already() {
     let (world, _) = world(3, creates()).await;
     world.shop.put("old", json!({ "key": "k002", "n": 0 }));
-    judges(&world, |thing| match thing["n"] == 2 {
+    return_verdicts(&world, |thing| match thing["n"] == 2 {
         true => json!({ "ref": thing["ref"], "code": 409, "error": "exists" }),
         false => accepted(thing),
     });
@@ -283,7 +283,7 @@ async fn a_record_without_a_verdict_is_in_doubt() {
     assert_eq!(world.shop.server.requests().len(), 1);
 }
 
-/// Verdicts on all but the second.
+/// The verdicts on the things of a request; the second thing is rejected.
 fn in_order(request: &ReceivedRequest) -> Vec<Value> {
     let verdict = |thing: Value| match thing["n"] == 2 {
         true => json!({ "error": "no twos" }),
@@ -391,7 +391,7 @@ async fn what_an_answer_says_about_several_records_is_told_of_none_of_them() {
     }
 }
 
-/// What was carried out is not sent again to find out which record is at fault.
+/// The batch took effect, so it is not repeated to find out which record is at fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
     let (world, _) = world(20, creates()).await;

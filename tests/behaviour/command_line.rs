@@ -1,5 +1,5 @@
-//! What the command line prints, and how it ends. `UPDATE_EXPECTED=1` writes the expected outputs
-//! anew: read the difference.
+//! The output of the command line and its exit codes. `UPDATE_EXPECTED=1` writes the expected
+//! outputs again: read the difference.
 
 use std::path::Path;
 
@@ -248,7 +248,7 @@ async fn a_project_that_was_just_made_is_well_formed_and_is_not_made_again() {
     assert_eq!(std::fs::read_to_string(&flow).unwrap(), "flow: mine\n");
 }
 
-/// What the examples refer to is what the command prints.
+/// The schemas that the examples refer to are those that the command prints.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schemas_for_editors_are_printed() {
     let world = world().await;
@@ -263,7 +263,7 @@ async fn the_schemas_for_editors_are_printed() {
     assert_eq!(world.pomost(&["schema", "flows"]).await.code, 2);
 }
 
-/// Nor is there anything to warn of.
+/// The check prints no warnings either.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_are_well_formed_with_their_example_environments() {
     let mut checked = 0;
@@ -344,7 +344,7 @@ async fn no_secret_and_no_sensitive_value_is_printed() {
     }
 }
 
-/// It stands under another name where no path of the flow leads.
+/// On one side of the mapping the value has a name that is not among the sensitive paths.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sensitive_before_the_mapping_or_after_it_is_masked_in_both() {
     for rest in ["sensitive: [.email]", "sensitive: [.mail]"] {
@@ -475,15 +475,15 @@ async fn eval(arguments: &[&str], input: &str) -> CommandOutput {
     CommandOutput::of(child.wait_with_output().await.unwrap())
 }
 
-/// Holds a command's outputs and exit code against `expected/{name}.txt`.
+/// Compares the outputs and the exit code of a command with `expected/{name}.txt`.
 fn expect(name: &str, code: i32, printed: &CommandOutput) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("behaviour/expected")
         .join(format!("{name}.txt"));
     let actual = format!(
         "{}--- stderr ---\n{}",
-        without_chance(&printed.out),
-        without_chance(&printed.err)
+        with_placeholders(&printed.out),
+        with_placeholders(&printed.err)
     );
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -498,8 +498,8 @@ fn expect(name: &str, code: i32, printed: &CommandOutput) {
     assert_eq!(printed.code, code, "{actual}");
 }
 
-/// The text with what differs from run to run replaced by as many letters.
-fn without_chance(text: &str) -> String {
+/// The text with letters in the place of ids, times and ports, which differ from run to run.
+fn with_placeholders(text: &str) -> String {
     let mut plain = String::new();
     let mut word = String::new();
     for c in text.chars().chain(['\0']) {

@@ -1,4 +1,4 @@
-//! How far a source has been read.
+//! Cursors: the places up to which sources have been read.
 
 use pomost_tests::eventually;
 use serde_json::json;
@@ -243,7 +243,7 @@ async fn a_row_that_has_no_cursor_yet_crosses_and_says_nothing_of_how_far_was_re
     );
 }
 
-/// A row of a time on the shop's clock, which goes back from 3:00 to 2:00 in this night.
+/// A row with a local time of the night in which clocks are put back from 3:00 to 2:00.
 fn at_night(key: &str, time: &str, state: &str) -> serde_json::Value {
     json!({ "key": key, "at": format!("2025-10-26 {time}"), "state": state })
 }

@@ -1,4 +1,4 @@
-//! What is written to the destination, and what is not.
+//! Writes to the destination.
 
 use serde_json::json;
 

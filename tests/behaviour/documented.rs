@@ -36,8 +36,8 @@ fn collect(folder: &Path, sources: &mut Vec<(PathBuf, String)>) {
     }
 }
 
-/// The lines of a text that are code or comments, with their numbers: those inside a string of several lines are
-/// left out.
+/// The lines of a text that are code or comments, with their numbers: those inside a string of
+/// several lines are left out.
 fn lines_outside_strings(text: &str) -> Vec<(usize, &str)> {
     let mut lines = Vec::new();
     let mut end_of_string: Option<String> = None;
@@ -189,6 +189,18 @@ fn assert_none(places: &[String], fault: &str) {
 #[test]
 fn every_public_item_has_a_doc_comment() {
     assert_none(&places(undocumented), "public items have no doc comment");
+}
+
+#[test]
+fn every_file_begins_with_a_doc_comment() {
+    let undocumented = |text: &str| match text.starts_with("//!") {
+        true => Vec::new(),
+        false => vec![1],
+    };
+    let mut places = places(undocumented);
+    // Tests beside the code or in a folder of their own say by their names what they are.
+    places.retain(|place| !place.contains("tests.rs:") && !place.contains("/tests/it/"));
+    assert_none(&places, "files have no doc comment");
 }
 
 #[test]

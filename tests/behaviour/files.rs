@@ -18,7 +18,7 @@ async fn world<const N: usize>(rows: [Value; N], format: &str) -> (World, Rows) 
     (world, rows)
 }
 
-/// What is in the files, in the order of their runs.
+/// The texts of the files, in the order of their runs.
 fn contents(world: &World) -> Vec<String> {
     let entries = fs::read_dir(world.directory().join("reports/things")).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -67,7 +67,7 @@ async fn json_lines_keep_every_digit_and_what_is_deleted_is_left_out() {
     );
 }
 
-/// Each time the batch comes again, since its dead letter cannot be published.
+/// The batch is repeated, since its dead letter cannot be published.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_comes_again_after_it_was_settled_is_not_written_again() {
     let rows = [

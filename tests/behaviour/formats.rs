@@ -1,4 +1,4 @@
-//! What answers and bodies are written in.
+//! The formats of responses and bodies.
 
 use serde_json::json;
 

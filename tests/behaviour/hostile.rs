@@ -1,4 +1,4 @@
-//! Answers that no system should give.
+//! Responses that no system should give.
 
 use pomost_models::{DeadLetter, DeadLetterReason};
 use serde_json::json;

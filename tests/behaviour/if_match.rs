@@ -1,4 +1,4 @@
-//! Changes that are made on condition that nobody else made one.
+//! Conditional updates and deletes: they fail where somebody else changed the record.
 
 use pomost_models::DeadLetterReason;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn thing(n: u32) -> [Value; 1] {
     [json!({"key": "a", "n": n})]
 }
 
-/// The entity tags that requests of this method named, one for each request; empty where one did not.
+/// The values of `If-Match` in the requests with a method; empty where a request has none.
 fn conditions(world: &World, method: &str) -> Vec<String> {
     let requests = world
         .shop
@@ -29,7 +29,7 @@ fn conditions(world: &World, method: &str) -> Vec<String> {
         .collect()
 }
 
-/// A world in which `a` was created and somebody else changed it then.
+/// A world in which `a` was created and then changed by somebody else.
 async fn changed_world(writes: &'static str) -> (World, Rows) {
     let flow = Flow {
         extract: "deleted: .gone",

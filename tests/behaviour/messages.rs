@@ -1,4 +1,4 @@
-//! Messages that are not as they should be, and brokers that are not.
+//! Malformed messages, and brokers that refuse messages.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -59,7 +59,7 @@ async fn letters(world: &World, count: usize) -> Vec<DeadLetter> {
     .await
 }
 
-/// The same one may come again after its letter was discarded.
+/// The same message may come again after its letter was discarded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_read_is_buried_and_its_neighbours_go_on() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
@@ -126,7 +126,8 @@ async fn what_was_told_and_kills_who_asks_about_it_becomes_dead_letters_of_its_s
     running.stop().await;
 }
 
-/// A batch of two records has killed the workers of a stage, one after the other, and is buried.
+/// A world in which a batch of two records has killed the workers of a stage, one after the other,
+/// and is dead.
 async fn after_killing_its_workers(stage: Stage) -> (World, RunningServices) {
     let (world, _) = World::with_rows([], Flow::default()).await;
     let poison = batch(vec![record(0, "a"), record(1, "b")]);
@@ -150,7 +151,7 @@ async fn after_killing_its_workers(stage: Stage) -> (World, RunningServices) {
     (world, running)
 }
 
-/// Memory is reserved for every slot that a letter names.
+/// The store would reserve memory for every slot that a letter names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_that_names_too_many_slots_is_a_message_that_cannot_be_read() {
     let (world, _) = World::with_rows([], Flow::default()).await;

@@ -1,4 +1,4 @@
-//! What a flow does to records, and what it leaves alone.
+//! Flows that only create, update or delete.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Answers with nothing in them.
+//! Responses without content.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::{
 
 const DELETE: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
-/// What a source answers that has nothing to say.
+/// The responses without content: their status and body.
 const NOTHING: [(u16, &str); 4] = [(204, ""), (304, ""), (200, ""), (200, "\r\n")];
 
 fn nothing((status, body): (u16, &'static str)) -> Reply {
@@ -309,7 +309,7 @@ async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
     }
 }
 
-/// A source of one row, `a`, of which the details are these.
+/// A source with the row `a` and this response to the request for its details.
 async fn with_details(answer: (u16, &'static str), extract: &'static str) -> World {
     let source = FakeServer::start(move |request| match request.path.as_str() {
         "/rows" => Reply::rows(json!([{ "key": "a" }])),

@@ -1,11 +1,11 @@
-//! Numbers that are numbers wherever somebody reckons with them, and texts that look like numbers.
+//! Numbers, which stay numbers in all calculations, and texts that look like numbers.
 
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 
 use crate::support::{FakeServer, Flow, ReceivedRequest, Reply, World, failure, outcomes, row};
 
-/// Five rows on pages of two; past the end, the last page again.
+/// A page of five rows, two on each; past the end the last page is repeated.
 fn clamped(number: usize) -> Value {
     let rows: Vec<Value> = (1..=5).map(row).collect();
     json!({ "rows": rows.chunks(2).nth(number.clamp(1, 3) - 1), "pages": 3, "total": 5 })
@@ -19,15 +19,15 @@ fn body(request: &ReceivedRequest) -> Value {
     serde_json::from_str(&request.body).unwrap()
 }
 
-/// The bodies of the requests of a source, without repetitions.
-fn asked(world: &World) -> Vec<Value> {
+/// The bodies of the requests to the source, without repetitions.
+fn bodies_to_source(world: &World) -> Vec<Value> {
     let mut bodies: Vec<Value> = world.source.requests().iter().map(body).collect();
     bodies.dedup();
     bodies
 }
 
-/// The bodies of what the shop was sent.
-fn sent(world: &World) -> Vec<Value> {
+/// The bodies of the writes to the shop.
+fn bodies_to_shop(world: &World) -> Vec<Value> {
     let requests = world.shop.server.requests();
     requests
         .iter()
@@ -103,7 +103,7 @@ paginate: { offset: { last: ".total <= $page + 2" } }"#;
         )
         .await;
         assert_eq!(outcomes(&world.sync().await), [("created", 5)], "{extract}");
-        assert_eq!(asked(&world).len(), 3);
+        assert_eq!(bodies_to_source(&world).len(), 3);
     }
 }
 
@@ -130,7 +130,7 @@ paginate: { token: { value: .next } }"#;
     )
     .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 4)]);
-    let after: Vec<Value> = asked(&world)
+    let after: Vec<Value> = bodies_to_source(&world)
         .iter()
         .map(|body| body["after"].clone())
         .collect();
@@ -162,7 +162,7 @@ async fn a_cursor_of_numbers_is_a_number() {
             json!({ "since": 9_007_199_254_740_993_u64, "next": 9_007_199_254_740_994_u64 }),
             json!({ "since": 5, "next": 6 }),
         ];
-        assert_eq!(asked(&world), expected);
+        assert_eq!(bodies_to_source(&world), expected);
     }
 }
 
@@ -186,13 +186,13 @@ async fn a_cursor_that_the_source_gives_as_text_is_text_though_it_looks_like_a_n
     world.sync_since(Some("1772323000")).await;
     let expected =
         ["", "1772323320", "1772323400", "1772323000"].map(|since| json!({ "since": since }));
-    assert_eq!(asked(&world), expected);
+    assert_eq!(bodies_to_source(&world), expected);
     // A source that has come to give numbers gets numbers.
     rows.set([json!({ "key": "d", "n": 1_772_323_500 })]);
     world.sync().await;
     world.sync().await;
     assert_eq!(
-        asked(&world).last(),
+        bodies_to_source(&world).last(),
         Some(&json!({ "since": 1_772_323_500 }))
     );
 }
@@ -214,7 +214,7 @@ async fn windows_of_seconds_are_between_numbers() {
         json!({ "from": begin, "to": begin + day }),
         json!({ "from": begin + day, "to": begin + 2 * day }),
     ];
-    assert_eq!(asked(&world), expected);
+    assert_eq!(bodies_to_source(&world), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,7 +236,7 @@ update: { request: "PUT /things/{$id}", body: ". + { loaded: $version }" }"#,
         rows.set([json!({ "key": version, "v": version })]);
     }
     world.sync().await;
-    let versions: Vec<[Value; 2]> = sent(&world)
+    let versions: Vec<[Value; 2]> = bodies_to_shop(&world)
         .iter()
         .map(|thing| [thing["mapped"].clone(), thing["loaded"].clone()])
         .collect();
@@ -312,7 +312,10 @@ batch: { results: ".results[]", key: .key }"#;
         (request.path == "/batch").then(|| Reply::json(200, &json!({ "results": results })))
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
-    let things = sent(&world)[0]["things"].as_array().cloned().unwrap();
+    let things = bodies_to_shop(&world)[0]["things"]
+        .as_array()
+        .cloned()
+        .unwrap();
     let versions: Vec<&Value> = things.iter().map(|thing| &thing["version"]).collect();
     assert_eq!(versions, [&json!(1), &json!(2)]);
 }

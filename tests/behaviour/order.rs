@@ -1,4 +1,4 @@
-//! The changes of one key, in their order.
+//! The order of the changes of one key.
 
 use pomost::progress;
 use pomost_models::{DeadLetterReason, RunId, Stage};
@@ -50,8 +50,9 @@ pub(crate) fn sent(world: &World, key: &str) -> Vec<u64> {
         .collect()
 }
 
-/// The outcomes of a second run, which is requested when the source has changed while the only record of the
-/// first run waits for a delay that the shop asked for. When that delay ends, the record is stale.
+/// The outcomes of a second run, which is requested when the source has changed while the only
+/// record of the first run waits for a delay that the shop asked for. When that delay ends, the
+/// record is stale.
 pub(crate) async fn run_while_the_first_waits(
     world: &World,
     change: impl FnOnce(),
@@ -70,8 +71,8 @@ pub(crate) async fn run_while_the_first_waits(
     later
 }
 
-/// Waits until all records of a run have settled or wait for dead letters of their keys; returns the run, the
-/// number of those that wait, and the outcomes of the others.
+/// Waits until all records of a run have settled or wait for dead letters of their keys; returns
+/// the run, the number of those that wait, and the outcomes of the others.
 pub(crate) async fn run_with_blocked_records(
     world: &World,
     run: Option<RunId>,

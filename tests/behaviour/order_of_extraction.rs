@@ -1,4 +1,4 @@
-//! Changes of one key that the source's versions do not tell apart: the one read later is newer.
+//! Changes of one key with the same version: the one that was read later is newer.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! A system that is down: its flows wait, at no cost, and nobody else's do.
+//! A system that is down: its flows wait at no cost, and other flows go on.
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +29,7 @@ const FIRST_REST: Duration = Duration::from_secs(1);
 
 const ROWS: usize = 100;
 
-/// More rows than it takes failures to see that a system is down, in several batches.
+/// A world with several batches of rows: more than the failures that show that a system is down.
 async fn world(flow: Flow) -> (World, Rows) {
     let rows: [Value; ROWS] = std::array::from_fn(|key| json!({ "key": format!("k{key:03}") }));
     World::with_rows(rows, flow).await
@@ -47,7 +47,7 @@ fn failing(status: u16) -> impl Fn(&ReceivedRequest) -> Option<Reply> {
     move |_| Some(Reply::json(status, &json!({ "error": "not now" })))
 }
 
-/// Waits until the systems that are down are these, and returns why.
+/// Waits until exactly these systems are down; returns the reasons.
 async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
     eventually(async || {
         let outages = backends.store.outages(Outage::REMEMBERED).await.unwrap();
@@ -63,7 +63,8 @@ async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
     let (large, small) = ("batch_size: 20", "batch_size: 1");
-    // Of small batches some are over before it is seen that the system is down; it is by the time they come again.
+    // Of small batches some are over before it is seen that the system is down; it is by the time
+    // they come again.
     tokio::join!(
         ends_by_itself(500, large, 0, 2),
         ends_by_itself(401, large, 0, 2),
@@ -132,7 +133,7 @@ async fn a_system_that_nobody_listens_for_is_down_as_well() {
     down(&backends, &[]).await;
 }
 
-/// Its runs come to their end, one after the other, and all the while the shop is asked hardly anything.
+/// Three runs of another flow end one after the other, while the shop gets few requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_flows_go_on_while_a_system_is_down() {
     let (world, rows) = world(one_attempt()).await;
@@ -200,7 +201,8 @@ async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_
     );
 }
 
-/// It takes one request and fails ten, and one that is under way as well; three times. The first time costs nothing.
+/// Three times the system accepts one request and fails ten more and the one in flight. The first
+/// failure of a record does not count towards its attempts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     let (world, _) = world(Flow {
@@ -226,8 +228,8 @@ async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     assert!(dead <= 2, "{outcomes:?}");
 }
 
-/// There are enough of them for the shop to seem down again and again. Others, of another flow as well, cross
-/// all the while.
+/// There are enough of them for the shop to seem down again and again. Others, of another flow as
+/// well, cross all the while.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
     const BAD: u64 = 5;
@@ -309,7 +311,8 @@ async fn a_run_waits_for_a_source_that_is_down_and_status_says_so() {
     }
 }
 
-/// A source that is asked about each of its rows and answers with this status until it is open.
+/// A world whose source is asked for the details of each row and replies with this status until it
+/// is open.
 async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World {
     let rows: Vec<Value> = (0..ROWS)
         .map(|key| json!({ "key": key.to_string() }))
@@ -332,8 +335,8 @@ async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World 
     .await
 }
 
-/// What gives tokens. It answers so until it is open.
-async fn authority(is_open: watch::Receiver<bool>, status: u16) -> FakeServer {
+/// A token endpoint that replies with this status until it is open.
+async fn token_endpoint(is_open: watch::Receiver<bool>, status: u16) -> FakeServer {
     FakeServer::start(move |_| match *is_open.borrow() {
         true => Reply::json(
             200,
@@ -344,12 +347,12 @@ async fn authority(is_open: watch::Receiver<bool>, status: u16) -> FakeServer {
     .await
 }
 
-/// Has a system's requests need tokens from there.
-fn needs_tokens(world: &World, system: &str, url: &str, authority: &FakeServer) {
+/// Makes the requests of a system need tokens of a token endpoint.
+fn needs_tokens(world: &World, system: &str, url: &str, endpoint: &FakeServer) {
     let auth = format!(
         "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{}/token', client_id: us, client_secret: \
          '${{TOKEN}}' }} }}",
-        authority.url
+        endpoint.url
     );
     world.write(
         &format!("systems/{system}.yaml"),
@@ -374,9 +377,9 @@ const UNTIL_OPEN: [(u16, &str, bool); 2] = [
 async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_say_so() {
     for (status, answered, is_of_credentials) in UNTIL_OPEN {
         let (open, is_open) = watch::channel(false);
-        let authority = authority(is_open, status).await;
+        let endpoint = token_endpoint(is_open, status).await;
         let (world, _) = World::with_rows([json!({ "key": "a" })], Flow::default()).await;
-        needs_tokens(&world, "source", &world.source.url, &authority);
+        needs_tokens(&world, "source", &world.source.url, &endpoint);
         let mut command = world.command(&["sync", "things"]);
         let syncing = tokio::spawn(async move { command.output().await.unwrap() });
         let backends = world.backends().await;
@@ -400,7 +403,7 @@ async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_sa
         }
         let advice = "source does not let us in: mend the credentials";
         assert_eq!(said.out.contains(advice), is_of_credentials, "{said:?}");
-        wait_for_requests(&authority, 2).await;
+        wait_for_requests(&endpoint, 2).await;
         open.send_replace(true);
         let synced = CommandOutput::of(syncing.await.unwrap());
         assert_eq!(
@@ -420,9 +423,9 @@ async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_
  {
     for (status, answered, _) in UNTIL_OPEN {
         let (open, is_open) = watch::channel(false);
-        let authority = authority(is_open, status).await;
+        let endpoint = token_endpoint(is_open, status).await;
         let (world, _) = world(one_attempt()).await;
-        needs_tokens(&world, "shop", &world.shop.server.url, &authority);
+        needs_tokens(&world, "shop", &world.shop.server.url, &endpoint);
         let running = world.start().await;
         let run = running.request(None).await;
         let backends = world.backends().await;
@@ -430,9 +433,9 @@ async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_
             down(&backends, &["shop"]).await,
             [format!("shop: {answered}")]
         );
-        wait_for_requests(&authority, 3).await;
+        wait_for_requests(&endpoint, 3).await;
         let (tried, written) = (
-            authority.requests().len(),
+            endpoint.requests().len(),
             world.shop.server.requests().len(),
         );
         assert!(

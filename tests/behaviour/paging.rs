@@ -1,4 +1,4 @@
-//! Reading page after page.
+//! Paging through a source.
 
 use std::sync::Mutex;
 

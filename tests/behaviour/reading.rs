@@ -1,4 +1,5 @@
-//! Other ways of reading than page after page: links, windows of time, children, details, deletions.
+//! Other ways of reading than page after page: links, windows of time, children, details,
+//! deletions.
 
 use std::{
     collections::BTreeMap,
@@ -65,7 +66,7 @@ async fn the_next_page_may_stand_in_a_link_header() {
     assert_eq!(world.source.query_values("page"), ["", "2", "3"]);
 }
 
-/// Rows by the day; a window takes those from its beginning up to, not including, its end.
+/// A row for each day; a window has those from its beginning up to, not including, its end.
 fn in_window(request: &ReceivedRequest) -> Reply {
     let days = (1..=28).map(|day| (format!("2026-01-{day:02}"), row(day)));
     let within = |day: &str| *day >= *request.query["from"] && *day < *request.query["to"];
@@ -391,7 +392,7 @@ async fn what_a_full_reading_does_not_list_is_deleted() {
     assert_eq!(keys_in(&world), ["a", "b", "c"]);
 }
 
-/// It is listed: its letter says what is to be done about it.
+/// The record is listed, so that it is not swept. Its dead letter says what to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_leaves_what_is_listed_and_refused() {
     let refuses = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! Sending dead letters back.
+//! Replays of dead letters.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn a_row_without_a_key_is_replayed_when_the_flow_knows_where_the_key_is() 
     );
 }
 
-/// A part has a key of its own; what is mapped is the row.
+/// A part has a key of its own. The replay maps its whole row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_row_is_mapped_anew_with_its_whole_row() {
     let flow = Flow {
@@ -254,7 +254,8 @@ async fn a_discarded_letter_is_neither_listed_nor_replayed() {
     assert_eq!(world.pomost(&["dead", "show", &id]).await.code, 0);
 }
 
-/// Replays all letters to a broker that takes so many messages, which ends as if it were killed.
+/// Replays all letters on a broker that accepts so many messages, so that the replay ends as if it
+/// were killed.
 async fn replay_cut_short_after(world: &World, messages: usize) {
     let mut backends = world.backends().await;
     backends.broker = RefusingBroker::after(messages, backends.broker);
@@ -269,7 +270,7 @@ async fn replay_cut_short_after(world: &World, messages: usize) {
         .unwrap_err();
 }
 
-/// Three letters, each in a message of its own.
+/// A world with three letters, each of which is replayed in a message of its own.
 async fn world_of_three_letters() -> (World, Rows) {
     let rows = ["a", "b", "c"].map(|key| json!({ "key": key }));
     let (world, rows) = World::with_rows(
@@ -340,7 +341,7 @@ async fn a_sync_does_not_wait_for_a_replay_that_was_cut_short() {
     assert_eq!(synced.expect("it waits").code, 0);
 }
 
-/// Letters of messages that cannot be read, in the store.
+/// Puts letters of messages that cannot be read into the store.
 async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
     let letter = |id| DeadLetter {
         id,
@@ -367,7 +368,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         .unwrap();
 }
 
-/// More of them than are looked at at a time, and all older than the one that can be replayed.
+/// There are more of them than in one query, and all are older than the one that can be replayed.
 #[tokio::test(flavor = "multi_thread")]
 async fn letters_that_cannot_be_replayed_hold_back_no_others() {
     let world = world_of_two_letters().await;

@@ -1,4 +1,4 @@
-//! Requests to the destination: where they may lead, and how many are made at a time.
+//! Requests to the destination: redirects, and their number at a time.
 
 use std::sync::{
     Arc,
@@ -171,7 +171,7 @@ async fn a_refusal_that_repeats_our_credentials_is_quoted_without_them() {
     );
 }
 
-/// As long as the gate is closed every create hangs, so all that may be in flight is.
+/// While the gate is closed every create stays in flight, so that their number reaches its limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_requests_are_in_flight_than_the_system_allows() {
     let rows: [_; 40] = std::array::from_fn(|key| json!({ "key": key.to_string() }));

@@ -1,4 +1,4 @@
-//! Flows that run by themselves.
+//! Flows with a schedule.
 
 use std::time::Duration;
 

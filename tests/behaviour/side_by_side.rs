@@ -38,7 +38,7 @@ impl Command {
         Command::start(world, &["sync", "things"])
     }
 
-    /// Waits until it has ended, well; returns what it said.
+    /// Waits until it has succeeded; returns its log.
     async fn ended(mut self) -> String {
         let ended = self.service.ended().await;
         let said = self.service.log();
@@ -47,7 +47,7 @@ impl Command {
     }
 }
 
-/// A source of two rows that answers so often at once, and from then on when the gate is open.
+/// A source of two rows. So many of its replies come at once, and the others when the gate is open.
 async fn source(at_once: usize, gate: watch::Receiver<bool>) -> FakeServer {
     let asked = AtomicUsize::new(0);
     FakeServer::start(move |_| {

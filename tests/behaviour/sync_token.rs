@@ -1,4 +1,4 @@
-//! Sources that say with their last answer where to go on: by a token, or by a link.
+//! Sources whose last response says where the next run begins: by a token or by a link.
 
 use std::sync::{
     Arc,
@@ -23,8 +23,8 @@ const FLOW: Flow = Flow {
     rest: "",
 };
 
-/// The pages by what they are asked for: all from the start on, then what changed after a token, by which no
-/// token is higher than another.
+/// The pages of a source: all rows for a request without a token, and then those that changed after
+/// a token. The tokens are in no order.
 fn answer(request: &ReceivedRequest) -> Value {
     let asked = |name: &str| request.query.get(name).map_or("", String::as_str);
     match (asked("sync"), asked("page")) {
@@ -258,7 +258,8 @@ async fn a_token_may_go_into_a_body_and_is_null_at_first() {
     assert_eq!(world.source.requests()[1].body, r#"{"cursor":"second"}"#);
 }
 
-/// By links, as of Microsoft Graph: the first page, the next one, and then what changed.
+/// A source with links like those of Microsoft Graph: the first page, the next one, and then the
+/// changes.
 async fn linked() -> FakeServer {
     FakeServer::start(|request| {
         let link = |token: &str| format!("/rows?token={token}");

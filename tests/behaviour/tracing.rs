@@ -11,7 +11,7 @@ async fn world() -> World {
     world
 }
 
-/// What a command says on standard error, with its traces going to a collector.
+/// Runs a command whose traces go to a collector; returns its standard error.
 async fn run(world: &World, collector: &TraceCollector, arguments: &[&str]) -> String {
     let mut command = world.command(arguments);
     let output = command
@@ -58,7 +58,7 @@ async fn a_replay_is_a_trace_of_its_own_that_links_to_those_in_which_its_letters
     );
 }
 
-/// At the level of warnings, whether traces go anywhere or not.
+/// The trace's id is logged at the level of warnings, also where traces go nowhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_line_carries_the_id_of_its_trace() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! What becomes of a record on the way.
+//! Validation and mapping of records.
 
 use pomost_models::{DeadLetterReason, Stage};
 use serde_json::{Value, json};

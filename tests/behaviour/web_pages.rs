@@ -1,4 +1,4 @@
-//! Web pages in the place of answers: no yes and no data.
+//! Web pages in the place of responses: they confirm nothing and are no data.
 
 use futures_util::future::join_all;
 use pomost_models::DeadLetterReason;
@@ -15,7 +15,7 @@ fn page(content_type: &str) -> Reply {
     Reply::of(200, PAGE).with("content-type", content_type)
 }
 
-/// A source that shows a page the first so many times, whatever is asked for.
+/// A source whose first replies are web pages.
 async fn source(
     pages: usize,
     content_type: &'static str,
@@ -185,7 +185,7 @@ async fn a_create_that_shows_a_page_where_nothing_can_tell_is_dead_in_doubt_with
     assert!(letter.error.contains(said), "{}", letter.error);
 }
 
-/// A page that says again what it was asked about, in groups as it likes.
+/// A page that repeats the values of a request, with other spaces between them.
 fn echo() -> Reply {
     let page = "<html><title>Nobody here has +48 600 700 801, Li</title></html>";
     Reply::of(200, page).with("content-type", "text/html")

@@ -2,7 +2,8 @@
 
 use pomost_tests::{Namespace, Stack, StackOptions, eventually, for_a_while, with_stack};
 
-/// With one record in a message these are many times more messages than the two queues on the way hold.
+/// With one record in a message these are many times more messages than the two queues on the way
+/// hold.
 const CUSTOMERS: u32 = 50_000;
 const SMALL_BATCHES: &[(&str, &str, &str)] = &[(
     "flows/customers.yaml",
@@ -10,12 +11,13 @@ const SMALL_BATCHES: &[(&str, &str, &str)] = &[(
     "flow: customers\nbatch_size: 1\n",
 )];
 
-/// Number of messages in a full queue, and of those that may come on top of them since they were on their way while
-/// the queue filled up.
+/// Number of messages in a full queue, and of those that may come on top of them since they were on
+/// their way while the queue filled up.
 const QUEUE_LIMIT: u32 = 1_000;
 const ON_THEIR_WAY: u32 = 100;
 
-/// Number of bytes by which the memory of a service may grow. The records that the queues do not hold would take more.
+/// Number of bytes by which the memory of a service may grow. The records that the queues do not
+/// hold would take more.
 const GROWTH_BYTES: u64 = 32 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]

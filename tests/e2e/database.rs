@@ -31,8 +31,8 @@ async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
     .await;
 }
 
-/// Other loaders may have taken over the records that it claimed. The shop holds its responses back until the
-/// claims have run out, so that the loader would have places for more requests then.
+/// Other loaders may have taken over the records that it claimed. The shop holds its responses back
+/// until the claims have run out, so that the loader would have places for more requests then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
     /// How long the stack's claims hold.

@@ -26,7 +26,8 @@ async fn services_tell_that_they_are_ready_and_what_they_did() {
     .await;
 }
 
-/// Waits until a metric in the Prometheus text format has a value. It is counted a moment after the store knows.
+/// Waits until a metric in the Prometheus text format has a value. It is counted a moment after the
+/// store knows.
 async fn wait_for_metric(service: &mut Service, name: &str, expected: usize) {
     eventually(async || {
         let (status, text) = service.get("/metrics").await;

@@ -50,7 +50,8 @@ fn succeeded(output: Output) -> String {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Sources come from an archive or another checkout, so that their times do not tell when they changed.
+/// Sources come from an archive or another checkout, so that their times do not tell when they
+/// changed.
 #[test]
 fn an_image_holds_the_code_that_was_copied_also_where_its_files_are_older_than_the_last_build() {
     let directory = tempfile::tempdir().unwrap();

@@ -145,7 +145,8 @@ async fn a_crm_that_is_away_throttles_and_hangs_up_is_read_to_its_end() {
             ..StackOptions::default()
         },
         async |stack| {
-            // Each strikes, and pages come between them: after each failure in a row the wait is longer.
+            // Each strikes, and pages come between them: after each failure in a row the wait is
+            // longer.
             let faults = [
                 Fault::new(FaultTiming::OneIn(8), answer(503, "1")),
                 Fault::new(FaultTiming::OneIn(6), FaultAction::answer(401)),

@@ -1,14 +1,17 @@
 //! Several processes of a service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use pomost_models::Outcome;
 use pomost_sandbox::{CrmEdit, FaultPlan, customer_id, verify};
 use pomost_tests::{
-    Proxy, Stack, StackOptions, WireState, eventually, pages_and_no_more, test_url, with_stack,
+    FLOW, Proxy, Stack, StackOptions, WireState, eventually, pages_and_no_more, test_url,
+    with_stack,
 };
 
-/// The first extractor wakes up when its successor has read everything, so that no chance decides between them.
+/// The first extractor wakes up when its successor has read everything, so that no chance decides
+/// between them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
     with_stack(
@@ -73,8 +76,9 @@ async fn several_loaders_apply_changes_in_order() {
     .await;
 }
 
-/// A loader creates customers and cannot record them, while the CRM deletes them again. Another loader, which gets
-/// the deletions, cannot find those whose e-mail addresses the CRM writes in another way than the shop.
+/// A loader creates customers and cannot record them, while the CRM deletes them again. Another
+/// loader, which gets the deletions, cannot find those whose e-mail addresses the CRM writes in
+/// another way than the shop.
 ///
 /// No chance decides which loader gets the deletions: the first one cannot take a message more.
 #[tokio::test(flavor = "multi_thread")]
@@ -98,16 +102,19 @@ async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() 
             .with_variable("POMOST_DATABASE_URL", wire.url(&direct))
             .with_variable("SHOP_URL", shop_wire.url(&stack.shop.url()));
         cut_off.start();
-        // A loader takes its first message alone.
-        let run = stack.request_run().await;
-        stack.settled(run).await;
+        // A loader takes the first message of each lane alone: the first run is a backfill.
+        for _ in 0..2 {
+            let run = stack.request_run().await;
+            stack.settled(run).await;
+        }
         stack.crm.edit(&CrmEdit {
             add: ADDED,
             ..CrmEdit::default()
         });
         shop_wire.set(WireState::ResponsesHeld);
+        let pages = pages_of_the_next_run(stack).await;
         let created = stack.request_run().await;
-        takes_no_more(stack).await;
+        cannot_take_more(stack, &pages).await;
         wire.cut().await;
         shop_wire.set(WireState::Open);
         stack.loader.start();
@@ -137,25 +144,53 @@ async fn what_a_loader_created_while_others_took_over_is_deleted_all_the_same() 
     .await;
 }
 
-/// Number of customers in a batch of the test above, and of batches that a loader has in hand at a time.
-const BATCH: u32 = 8;
+/// The overlap of the example's flow: it begins to read this long before its cursor.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+
+/// Number of customers on a page of the test above, and so in a batch.
+const PAGE: u32 = 8;
+
+/// Number of batches that a loader works on at a time.
 const IN_HAND: usize = 4;
 
 const BEFORE: u32 = 32;
 
-/// Enough for more batches than a loader has in hand and takes ahead.
-const ADDED: u32 = 12 * BATCH;
+/// Enough for more batches than a loader works on and takes ahead.
+const ADDED: u32 = 12 * PAGE;
 
-/// Waits until the loader cannot take a message more: it has begun as many batches as it works on at a time, the
-/// responses to their creates are held back, and the broker keeps messages that it may not give to it.
-async fn takes_no_more(stack: &Stack) {
+/// The pages on which the next run reads the customers that were added, by their ids. Customers
+/// that changed shortly before the cursor come before them.
+async fn pages_of_the_next_run(stack: &Stack) -> BTreeMap<String, u32> {
+    let cursor = stack.store.cursor(FLOW).await.unwrap().unwrap();
+    let since = cursor.parse::<Timestamp>().unwrap() - OVERLAP;
+    let read = stack
+        .crm
+        .customers()
+        .map(|customer| {
+            (
+                customer.updated_at.parse::<Timestamp>().unwrap(),
+                customer.id,
+            )
+        })
+        .filter(|(updated_at, _)| *updated_at >= since);
+    let mut read: Vec<_> = read.collect();
+    read.sort();
+    let added: BTreeSet<String> = (BEFORE..BEFORE + ADDED).map(customer_id).collect();
+    (0..)
+        .zip(read)
+        .map(|(place, (_, id))| (id, place / PAGE))
+        .filter(|(id, _)| added.contains(id))
+        .collect()
+}
+
+/// Waits until the loader cannot take a message more: it has begun as many batches as it works on
+/// at a time, the responses to their creates are held back, and the broker keeps messages that it
+/// may not give to it.
+async fn cannot_take_more(stack: &Stack, pages: &BTreeMap<String, u32>) {
     eventually(async || {
         let tallies = stack.shop.snapshot().tallies;
-        let begun: BTreeSet<u32> = (BEFORE..BEFORE + ADDED)
-            .filter(|position| tallies.contains_key(&customer_id(*position)))
-            .map(|position| position / BATCH)
-            .collect();
-        let queue = stack.namespace.queue_length("load.customers.backfill");
+        let begun: BTreeSet<&u32> = tallies.keys().filter_map(|id| pages.get(id)).collect();
+        let queue = stack.namespace.queue_length("load.customers");
         match (begun.len(), queue.await.unwrap()) {
             (IN_HAND.., 1..) => Ok(()),
             (batches, messages) => Err(format!(

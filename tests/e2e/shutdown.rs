@@ -157,8 +157,8 @@ async fn services_told_twice_to_end_leave_at_once() {
     .await;
 }
 
-/// In the middle of a run the servers fall silent while connections to them stay; at the end they respond again.
-/// The three services run, and one process that is all of them as well.
+/// In the middle of a run the servers fall silent while connections to them stay; at the end they
+/// respond again. The three services run, and one process that is all of them as well.
 async fn amidst_silence(and: impl AsyncFn(&mut Stack, &mut Service)) {
     let [broker, database] =
         ["AMQP_URL", "DATABASE_URL"].map(|url| test_url(&format!("POMOST_TEST_{url}")));

@@ -37,7 +37,8 @@ async fn figures_become_rows_of_a_table_and_what_is_corrected_takes_their_place(
     .await;
 }
 
-/// Runs a behaviour with a schema of its own, which is dropped at the end, also when the behaviour panics.
+/// Runs a behaviour with a schema of its own, which is dropped at the end, also when the behaviour
+/// panics.
 async fn in_a_schema(behaviour: impl AsyncFnOnce(&str, &Client)) {
     let (client, schema) = (
         database().await,

@@ -59,7 +59,8 @@ async fn killing_the_extractor_loses_and_doubles_no_delivery() {
     .await;
 }
 
-/// A delivery names the places of some customers in the CRM's list, and the extractor asks for them.
+/// A delivery names the places of some customers in the CRM's list, and the extractor asks for
+/// them.
 const PLACES_ONLY: &str =
     "  fetch: { request: \"GET /offsets/customers?offset={.offset}&limit=1\", record: \".customers[0]\" }
   webhook:
@@ -72,7 +73,8 @@ const PLACES_ONLY: &str =
 /// Number of customers in a delivery.
 const PER_DELIVERY: usize = 10;
 
-/// At each kill some customers were delivered and are not asked for yet, or are asked for and not passed on.
+/// At each kill some customers were delivered and are not asked for yet, or are asked for and not
+/// passed on.
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothing() {
     let address = address_of_our_own(8080);

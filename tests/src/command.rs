@@ -37,7 +37,7 @@ pub fn pomost_in(project: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The command line with these arguments, in an empty environment.
+/// The command line with these arguments, in an empty environment. It is killed with the value.
 pub fn pomost(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary("pomost"));
     command.args(arguments).env_clear().kill_on_drop(true);

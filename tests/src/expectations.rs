@@ -7,9 +7,9 @@ use pomost_store::RunSummary;
 use crate::Stack;
 
 impl Stack {
-    /// Waits until the run has settled and ends the services. Then the shop has exactly the right customers,
-    /// nothing was lost or created twice, every repeated request had the same content, the right records
-    /// are dead, and the run's counts add up.
+    /// Waits until the run has settled and ends the services. Then the shop has exactly the right
+    /// customers, nothing was lost or created twice, every repeated request had the same content,
+    /// the right records are dead, and the run's counts add up.
     pub async fn all_crossed_once(&mut self, run: RunId) {
         let summary = self.settled(run).await;
         self.finish().await;

@@ -1,5 +1,6 @@
-//! The ground that the end-to-end tests stand on: [`with_stack`] gives a behaviour a [`Stack`], which is a
-//! sandbox CRM and shop, a RabbitMQ, a PostgreSQL, and the three services as processes between them.
+//! The ground that the end-to-end tests stand on: [`with_stack`] gives a behaviour a [`Stack`],
+//! which is a sandbox CRM and shop, a RabbitMQ, a PostgreSQL, and the three services as processes
+//! between them.
 //!
 //! All of it is for tests and panics where something is not as it must be.
 #![allow(clippy::unwrap_used)]

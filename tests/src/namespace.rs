@@ -27,7 +27,8 @@ impl Namespace {
         }
     }
 
-    /// The services' environment; `database_url` leads to the database by another way than the direct one.
+    /// The services' environment; `database_url` leads to the database by another way than the
+    /// direct one.
     pub(crate) fn environment(&self, database_url: Option<&str>) -> [(String, String); 3] {
         let mut url = Url::parse(database_url.unwrap_or(&self.database_url))
             .expect("the database's URL is one");
@@ -41,8 +42,8 @@ impl Namespace {
         .map(|(name, value)| (name.to_owned(), value))
     }
 
-    /// Number of messages in all its queues, delayed and dead ones too. Those that a consumer has in hand
-    /// are not counted.
+    /// Number of messages in all its queues, delayed and dead ones too. Those that a consumer has
+    /// in hand are not counted.
     pub async fn count_messages(&self) -> Result<u32, lapin::Error> {
         self.count(self.queues()).await
     }
@@ -70,7 +71,8 @@ impl Namespace {
         Ok(messages)
     }
 
-    /// Waits until the services have connections to the database and closes all of them, as a failover would.
+    /// Waits until the services have connections to the database and closes all of them, as a
+    /// failover would.
     pub async fn disconnect_database(&self) {
         let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
         let client = connect(&self.database_url).await;

@@ -15,8 +15,8 @@ use tokio_postgres::NoTls;
 
 use crate::eventually;
 
-/// A PostgreSQL server on loopback, with its own data, password and address. All of it goes with the
-/// value, and its processes with ours.
+/// A PostgreSQL server on loopback, with its own data, password and address. All of it goes with
+/// the value, and its processes with ours.
 pub struct PrivatePostgres {
     directory: TempDir,
     address: SocketAddr,
@@ -120,7 +120,8 @@ impl PrivatePostgres {
         server.wait().await.unwrap();
     }
 
-    /// One of the server's programs, run by the user who may run it. It ends when the test has ended.
+    /// One of the server's programs, run by the user who may run it. It ends when the test has
+    /// ended.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new("setpriv");
         if geteuid().is_root() {
@@ -151,7 +152,8 @@ impl Drop for PrivatePostgres {
     }
 }
 
-/// Gives the directory to the user `postgres` where the test is root: the server refuses to run as root.
+/// Gives the directory to the user `postgres` where the test is root: the server refuses to run as
+/// root.
 async fn give_to_postgres(directory: &Path) {
     if geteuid().is_root() {
         let given = Command::new("chown")

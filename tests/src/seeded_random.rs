@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// The seed where the environment names none: a test tries the same plan each time, so that it fails for
-/// nobody who did not break something. `./tests/run faults` tries others.
+/// The seed where the environment names none: a test tries the same plan each time, so that it
+/// fails for nobody who did not break something. `./tests/run faults` tries others.
 const USUAL_SEED: u64 = 20_261_201;
 
-/// Random numbers from a seed. The same seed makes the same plan; the machine still decides when the
-/// processes get to run.
+/// Random numbers from a seed. The same seed makes the same plan; the machine still decides when
+/// the processes get to run.
 pub struct SeededRandom(Rng);
 
 /// The seed in `POMOST_TEST_SEED`, or the usual one. It is printed where the test fails.
@@ -50,8 +50,8 @@ impl SeededRandom {
         from.swap_remove(self.0.usize(0..from.len()))
     }
 
-    /// Waits for a part of a second. Progress is seen from outside in steps, and a fault is to strike
-    /// between two of them as well.
+    /// Waits for a part of a second. Progress is seen from outside in steps, and a fault is to
+    /// strike between two of them as well.
     pub async fn short_pause(&mut self) {
         tokio::time::sleep(Duration::from_micros(self.0.u64(0..80_000))).await;
     }

@@ -19,7 +19,8 @@ use tokio::{
 
 use crate::eventually;
 
-/// Number of bytes that a file may have on a full disk: enough for the log of a short test, and for no database.
+/// Number of bytes that a file may have on a full disk: enough for the log of a short test, and for
+/// no database.
 const FULL_DISK_BYTES: u64 = 64 * 1024;
 
 /// How long a process may take to end.
@@ -51,8 +52,8 @@ pub struct ServiceExit {
 }
 
 impl ServiceExit {
-    /// True where it ended as it should after SIGTERM: with code 0, or by the signal where that came before it
-    /// listened for signals.
+    /// True where it ended as it should after SIGTERM: with code 0, or by the signal where that
+    /// came before it listened for signals.
     pub fn is_orderly(&self) -> bool {
         let by_the_signal = self.status.signal() == Some(Signal::TERM.as_raw());
         self.status.success() || (by_the_signal && !self.was_ready)
@@ -60,8 +61,8 @@ impl ServiceExit {
 }
 
 impl Service {
-    /// A service that is not started yet. Its environment is this and nothing else; each start has a log file of
-    /// its own in `logs`.
+    /// A service that is not started yet. Its environment is this and nothing else; each start has
+    /// a log file of its own in `logs`.
     pub fn new(name: &'static str, environment: Vec<(String, String)>, logs: PathBuf) -> Service {
         let (arguments, wrapper): (&[_], &[_]) = (&[], &[]);
         let (starts, child, signalled_at) = (0, None, Instant::now());
@@ -89,8 +90,8 @@ impl Service {
         self
     }
 
-    /// The service without the signal that would end it after [`Service::set_full_disk`]: its writes fail with an
-    /// error instead.
+    /// The service without the signal that would end it after [`Service::set_full_disk`]: its
+    /// writes fail with an error instead.
     pub fn surviving_a_full_disk(self) -> Service {
         Service {
             wrapper: &["/usr/bin/env", "--ignore-signal=XFSZ"],
@@ -118,8 +119,8 @@ impl Service {
         self.child = Some(child.unwrap());
     }
 
-    /// Starts it again where it has ended by itself before it was ready, as an orchestrator would when servers
-    /// went away meanwhile.
+    /// Starts it again where it has ended by itself before it was ready, as an orchestrator would
+    /// when servers went away meanwhile.
     pub fn restart_if_it_gave_up(&mut self) {
         let Some(ended) = self
             .child
@@ -200,7 +201,8 @@ impl Service {
         self.signal(Signal::CONT);
     }
 
-    /// Makes its disk full, or not: files can then be written in their first bytes, where the log is, and no further.
+    /// Makes its disk full, or not: files can then be written in their first bytes, where the log
+    /// is, and no further.
     pub fn set_full_disk(&self, full: bool) {
         let limit = Rlimit {
             current: full.then_some(FULL_DISK_BYTES),
@@ -247,7 +249,8 @@ impl Service {
         .await;
     }
 
-    /// Sends a GET request to its health endpoints; returns the status and the body of the response.
+    /// Sends a GET request to its health endpoints; returns the status and the body of the
+    /// response.
     pub async fn get(&mut self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.ready().await).await.unwrap();
         stream

@@ -20,7 +20,8 @@ use crate::{Namespace, Proxy, Service, binary, eventually, namespace::test_url};
 /// The flow of the example project.
 pub const FLOW: &str = "customers";
 
-/// How long claims and leases hold, in seconds: short, since tests wait for those of services that were killed.
+/// How long claims and leases hold, in seconds: short, since tests wait for those of services that
+/// were killed.
 const CLAIM_SECONDS: u32 = 1;
 
 /// The folder in a project where `pomost run` keeps its files.
@@ -53,8 +54,9 @@ pub struct StackOptions {
     pub shop_wire: bool,
 }
 
-/// A CRM, a shop and the three services between them. The flow has no schedule: it runs when a test requests a
-/// run. The shop makes two customers of a create that comes twice, so that the test notices.
+/// A CRM, a shop and the three services between them. The flow has no schedule: it runs when a test
+/// requests a run. The shop makes two customers of a create that comes twice, so that the test
+/// notices.
 pub struct Stack {
     /// The source.
     pub crm: Crm,
@@ -130,7 +132,8 @@ impl Stack {
         }
     }
 
-    /// The connection of the services to the shop, where the options ask for one that a test controls.
+    /// The connection of the services to the shop, where the options ask for one that a test
+    /// controls.
     pub fn shop_wire(&mut self) -> &mut Proxy {
         let wire = self.shop_wire.as_mut();
         wire.expect("the options ask for a wire to the shop")
@@ -259,8 +262,9 @@ impl Stack {
         printed
     }
 
-    /// Waits until all queues are empty and ends the services, which must leave with exit code 0 and nothing in
-    /// hand. Copies of messages may have been made when something was killed; after this they have been handled.
+    /// Waits until all queues are empty and ends the services, which must leave with exit code 0
+    /// and nothing in hand. Copies of messages may have been made when something was killed; after
+    /// this they have been handled.
     pub async fn finish(&mut self) {
         loop {
             self.start_services().await;
@@ -306,7 +310,8 @@ impl Stack {
         }
     }
 
-    /// The end of each log and the directory of the rest, for a test that failed. The directory stays.
+    /// The end of each log and the directory of the rest, for a test that failed. The directory
+    /// stays.
     pub(crate) fn describe_for_failure(&mut self) -> String {
         self.directory.disable_cleanup(true);
         const LINES: usize = 60;
@@ -324,8 +329,8 @@ impl Stack {
     }
 }
 
-/// Faults of a CRM that gives so many pages and is not ready for more: a run stays unfinished until the
-/// faults are replaced.
+/// Faults of a CRM that gives so many pages and is not ready for more: a run stays unfinished until
+/// the faults are replaced.
 pub fn pages_and_no_more(pages: u64) -> FaultPlan {
     let given = Fault::new(FaultTiming::Next(pages), FaultAction::Late { ms: 0 });
     let not_ready = FaultAction::Answer {

@@ -1,12 +1,12 @@
-//! Waiting for conditions, and seeing that they stay.
+//! Waiting for conditions, and checking that they last.
 
 use std::{
     fmt::Display,
     time::{Duration, Instant},
 };
 
-/// How long a condition is waited for. Nothing that a test waits for takes nearly as long, also on a
-/// machine that is busy with others.
+/// How long a condition is waited for. Nothing that a test waits for takes nearly as long, also on
+/// a machine that is busy with others.
 const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long a condition must stay: an unwanted change would have come by then.
@@ -14,8 +14,8 @@ const OBSERVATION: Duration = Duration::from_secs(5);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Calls `look` again and again until it returns something. Until then it returns the state of things,
-/// which the panic quotes when the time is over.
+/// Calls `look` again and again until it returns something. Until then it returns the state of
+/// things, which the panic quotes when the time is over.
 pub async fn eventually<T, State: Display>(mut look: impl AsyncFnMut() -> Result<T, State>) -> T {
     let deadline = Instant::now() + CONDITION_TIMEOUT;
     loop {
@@ -33,7 +33,8 @@ pub async fn eventually<T, State: Display>(mut look: impl AsyncFnMut() -> Result
     }
 }
 
-/// Calls `look` again and again for some seconds; it panics when a condition does not hold any more.
+/// Calls `look` again and again for some seconds; it panics when a condition does not hold any
+/// more.
 pub async fn for_a_while(mut look: impl AsyncFnMut()) {
     let end = Instant::now() + OBSERVATION;
     while Instant::now() < end {

@@ -7,12 +7,12 @@ use tokio::sync::Semaphore;
 
 use crate::{Stack, StackOptions};
 
-/// The stacks at a time. Each has up to 32 connections to PostgreSQL, which accepts 100 by default, and more
-/// stacks would only make each other slow.
+/// The stacks at a time. Each has up to 32 connections to PostgreSQL, which accepts 100 by default,
+/// and more stacks would only make each other slow.
 static STACKS: Semaphore = Semaphore::const_new(2);
 
-/// Runs a behaviour on a stack of its own. At the end the stack's part of the servers is removed, also when the
-/// behaviour panics; then the logs of the services are printed as well.
+/// Runs a behaviour on a stack of its own. At the end the stack's part of the servers is removed,
+/// also when the behaviour panics; then the logs of the services are printed as well.
 #[expect(clippy::print_stderr, reason = "shown where the test fails")]
 pub async fn with_stack(options: StackOptions, behaviour: impl AsyncFnOnce(&mut Stack)) {
     let _permit = STACKS.acquire().await.unwrap();

@@ -122,7 +122,7 @@ fn zoe() -> String {
     r#"{"external_id":"3","email":"zoe@durand.example","name":"Zoë Durand","country":"FR","phone":"+33142685300","born":null,"customer_since":"2024-10-27T00:30:00Z","newsletter":false}"#.into()
 }
 
-/// She had made herself an account, which became the CRM's customer.
+/// A customer of the CRM who had an account in the shop before.
 fn newcomer() -> String {
     r#"{"external_id":"4","email":"iga@poczta.example","name":"Nowak","country":"PL","phone":null,"born":null,"customer_since":"2025-01-02T22:00:00Z","newsletter":true}"#.into()
 }

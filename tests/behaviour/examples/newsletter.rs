@@ -12,11 +12,11 @@ use crate::support::send_request;
 use crm::{Crm, contact};
 use tool::Tool;
 
-/// The tool says of this one what is wrong with it,
+/// The tool rejects this contact with a reason.
 const BOUNCES: usize = 13;
-/// that this one is to come later,
+/// The tool wants this contact later.
 const THROTTLED: usize = 77;
-/// and nothing to a request that holds this one but that it cannot be read.
+/// The tool cannot read a request with this contact, and gives no reason.
 const UNREADABLE: usize = 99;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,8 +34,8 @@ async fn contacts_cross_many_at_once_and_those_at_fault_alone_do_not() {
     };
     assert_eq!([bounces, unreadable], ["c013", "c099"]);
     assert!(why.contains("this address bounces"), "{why}");
-    // Three requests would do for 119; halving 50 for one of them takes 2 log2 50 more at most, and who was
-    // throttled comes in one more.
+    // Three requests would do for 119; halving 50 for one of them takes 2 log2 50 more at most, and
+    // who was throttled comes in one more.
     assert!(
         (3..=3 + 12 + 1).contains(&tool.count_method("POST")),
         "{}",
@@ -135,7 +135,7 @@ async fn begin() -> (Crm, Tool, ExampleProject) {
     (crm, tool, example)
 }
 
-/// What the tool has of a contact of the CRM that nobody changed.
+/// The tool's contact for an unchanged contact of the CRM.
 fn expected(number: usize) -> Value {
     let id = contact(number)["id"].clone();
     let email = format!("{}@poczta.example", id.as_str().unwrap());

@@ -9,9 +9,9 @@ use accounting::Accounting;
 use shop::Shop;
 
 const ZOLW: &str = "FV/2024/03/0001;07.03.2024;Żółw & Spółka;526-104-08-28;1\u{a0}234,50;283,94;1\u{a0}518,44;23%;PLN;07.03.2024 14:05";
-/// In floats 0.92 + 0.21 is not 1.13.
+/// An invoice whose sum is wrong in floats: 0.92 + 0.21 is not 1.13.
 const FLOATS: &str = "FV/2024/05/0007;31.05.2024;\"Kowalski; \"\"Syn\"\" i córki\";;0,92;0,21;1,13;23%;PLN;31.05.2024 23:59";
-/// More grosze than a float counts.
+/// An invoice with more grosze than a float has digits.
 const LARGEST: &str = "FV/2024/08/0002;15.08.2024;Skarb Państwa;5260001246;90 071 992 547 409,93;0,00;90 071 992 547 409,93;0%;PLN;15.08.2024 08:00";
 const WRONG: &str =
     "FV/2024/09/0001;01.09.2024;Nieważne;;100,00;23,00;123,01;23%;PLN;01.09.2024 09:00";
@@ -41,7 +41,7 @@ async fn sales_become_invoices_that_are_right_to_the_grosz() {
             "the mapping: Netto and VAT do not make Brutto (flows/invoices.yaml:31:37)".to_owned()
         )]
     );
-    shop.was_read_quarter_by_quarter();
+    shop.assert_was_read_quarter_by_quarter();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +79,7 @@ async fn an_invoice_whose_booking_got_no_answer_is_booked_once() {
     );
 }
 
-/// The first is of the hour's second coming, and comes to the export after one of its first.
+/// One sale is of the second pass of the hour. Another one, of its first pass, is exported later.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_sale_is_missed_in_the_hour_that_comes_twice() {
     let at = |number: &str, time: &str| {

@@ -8,7 +8,8 @@ use std::{
 use async_trait::async_trait;
 use pomost_broker::{Broker, Consumer, Error, Message, Queue, Route};
 
-/// A broker that refuses some messages: each call's after the first few, or the first ones that are delayed.
+/// A broker that refuses some messages: each call's after the first few, or the first ones that are
+/// delayed.
 pub(crate) struct RefusingBroker {
     broker: Arc<dyn Broker>,
     /// Number of messages of a call that are accepted.

@@ -11,9 +11,9 @@ use super::{FakeServer, ReceivedRequest, Reply};
 
 type Intercepting = dyn Fn(&ReceivedRequest) -> Option<Reply> + Send + Sync;
 
-/// A shop of things: `POST /things`, `GET`, `PUT`, `PATCH` and `DELETE /things/{id}`,
-/// `GET /things?key={key}`. Its responses have entity tags, and it respects `If-Match`. A create under an
-/// idempotency key that it knows gets the response of the first time. `PUT /shelf/{id}` makes or
+/// A shop of things: `POST /things`, `GET`, `PUT`, `PATCH` and `DELETE /things/{id}`, `GET
+/// /things?key={key}`. Its responses have entity tags, and it respects `If-Match`. A create under
+/// an idempotency key that it knows gets the response of the first time. `PUT /shelf/{id}` makes or
 /// replaces a thing; the response is empty.
 pub(crate) struct Shop {
     pub(crate) server: FakeServer,
@@ -95,7 +95,8 @@ impl Shop {
         });
     }
 
-    /// Replies in this way to the first `times` requests with a method, which have their effect all the same.
+    /// Replies in this way to the first `times` requests with a method, which have their effect all
+    /// the same.
     pub(crate) fn lose_answers(
         &self,
         method: &'static str,

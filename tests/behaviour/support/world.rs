@@ -72,7 +72,8 @@ impl World {
         std::fs::read_to_string(self.directory().join(format!("systems/{name}.yaml"))).unwrap()
     }
 
-    /// Sets the time-out of requests to the shop. A request whose end is not known is in doubt as long.
+    /// Sets the time-out of requests to the shop. A request whose end is not known is in doubt as
+    /// long.
     pub(crate) fn set_shop_timeout(&self, timeout: &str) {
         let system = self.system("shop");
         self.write(
@@ -92,7 +93,8 @@ impl World {
         self.sync_since(None).await
     }
 
-    /// The run is there when the services look for the first time, so that nobody waits for their next look.
+    /// The run is there when the services look for the first time, so that nobody waits for their
+    /// next look.
     pub(crate) async fn sync_since(&self, since: Option<&str>) -> RunSummary {
         let run = request_run(&*self.backends().await.store, since).await;
         self.finish(run).await

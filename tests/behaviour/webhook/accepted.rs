@@ -1,4 +1,4 @@
-//! Deliveries that are taken.
+//! Deliveries that are accepted.
 
 use pomost_models::Stage;
 use serde_json::json;
@@ -32,13 +32,13 @@ async fn a_delivery_crosses_to_the_destination_and_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_comes_again_crosses_once() {
     let hooked = Hooked::start(hooked()).await;
-    for (body, told) in [
+    for (body, status) in [
         (r#"{"key":"a"}"#, "taken"),
         (r#"{"key":"a"}"#, "repeated"),
         (r#"{"key":"b"}"#, "repeated"),
     ] {
         let answer = hooked.sender.deliver(&[("X-Id", "1")], body).await;
-        assert_eq!((answer.status, answer.told()), (200, told));
+        assert_eq!((answer.status, answer.status_text()), (200, status));
     }
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     assert_eq!(hooked.world.shop.server.count_method("POST"), 1);
@@ -55,7 +55,7 @@ async fn repetitions_that_come_together_cross_once() {
     answers.sort();
     assert_eq!(
         (
-            answers[..19].iter().all(|told| told == "repeated"),
+            answers[..19].iter().all(|status| status == "repeated"),
             answers[19].as_str()
         ),
         (true, "taken")
@@ -64,7 +64,7 @@ async fn repetitions_that_come_together_cross_once() {
     hooked.running.stop().await;
 }
 
-/// More than one batch of them, from many connections at once.
+/// They need several batches and come by many connections at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_deliveries_at_once_are_all_counted() {
     let hooked = Hooked::start(Flow {

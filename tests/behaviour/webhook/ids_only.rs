@@ -1,4 +1,4 @@
-//! Deliveries that say little more than which records changed.
+//! Deliveries that have only the ids of the records that changed.
 
 use std::{
     collections::BTreeSet,
@@ -34,8 +34,8 @@ fn asking() -> Flow {
     }
 }
 
-/// The thing that a source is asked about.
-fn asked(request: &ReceivedRequest) -> Option<&str> {
+/// The id of the thing that a request asks for.
+fn asked_id(request: &ReceivedRequest) -> Option<&str> {
     request.path.strip_prefix("/rows/")
 }
 
@@ -43,14 +43,15 @@ fn thing(id: &str) -> Reply {
     Reply::json(200, &json!({ "key": id, "n": 1 }))
 }
 
-/// A source that says what it is asked.
-async fn willing() -> FakeServer {
-    FakeServer::start(|request| asked(request).map_or_else(|| Reply::rows(json!([])), thing)).await
+/// A source that gives every thing that it is asked for.
+async fn giving() -> FakeServer {
+    FakeServer::start(|request| asked_id(request).map_or_else(|| Reply::rows(json!([])), thing))
+        .await
 }
 
-/// A source that says what it is asked once the gate is open.
+/// A source that gives the things that it is asked for once the gate is open.
 async fn gated(gate: watch::Receiver<bool>) -> FakeServer {
-    FakeServer::start(move |request| match asked(request) {
+    FakeServer::start(move |request| match asked_id(request) {
         Some(id) => thing(id).behind(gate.clone()),
         None => Reply::rows(json!([])),
     })
@@ -67,7 +68,7 @@ async fn ten_thousand_keys_are_taken_at_once_and_all_their_records_arrive() {
     let (open, gate) = watch::channel(false);
     let hooked = Hooked::between(gated(gate).await, asking()).await;
     let answer = hooked.sender.deliver(&[], &ids(0..KEYS)).await;
-    assert_eq!((answer.status, answer.told()), (200, "taken"));
+    assert_eq!((answer.status, answer.status_text()), (200, "taken"));
     assert!(hooked.world.shop.things().is_empty());
     open.send(true).unwrap();
     assert_eq!(hooked.outcomes().await, [("created", u64::from(KEYS))]);
@@ -76,7 +77,7 @@ async fn ten_thousand_keys_are_taken_at_once_and_all_their_records_arrive() {
     hooked.running.stop().await;
 }
 
-/// Each takes longer than all deliveries had for their rows once.
+/// The source gives nothing before all deliveries are accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_source_refuses_no_delivery() {
     let (open, gate) = watch::channel(false);
@@ -94,15 +95,14 @@ async fn a_slow_source_refuses_no_delivery() {
 async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
     let status = Arc::new(AtomicU16::new(500));
     let answer = status.clone();
-    let source =
-        FakeServer::start(
-            move |request| match (answer.load(Ordering::SeqCst), asked(request)) {
-                (200, Some(id)) => thing(id),
-                (200, None) => Reply::rows(json!([])),
-                (status, _) => Reply::json(status, &json!({})).with("retry-after", "1"),
-            },
-        )
-        .await;
+    let source = FakeServer::start(move |request| {
+        match (answer.load(Ordering::SeqCst), asked_id(request)) {
+            (200, Some(id)) => thing(id),
+            (200, None) => Reply::rows(json!([])),
+            (status, _) => Reply::json(status, &json!({})).with("retry-after", "1"),
+        }
+    })
+    .await;
     let flow = Flow {
         load: "retry: { attempts: 1 }",
         ..asking()
@@ -137,12 +137,12 @@ async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
     hooked.running.stop().await;
 }
 
-/// The next process asks about what this one had only been told.
+/// The next process asks for the records that were only delivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     let hangs = Arc::new(AtomicBool::new(true));
     let first = hangs.clone();
-    let source = FakeServer::start(move |request| match asked(request) {
+    let source = FakeServer::start(move |request| match asked_id(request) {
         Some(_) if first.load(Ordering::SeqCst) => Reply::never(),
         Some(id) => thing(id),
         None => Reply::rows(json!([])),
@@ -171,12 +171,12 @@ async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     assert_eq!(world.shop.server.count_method("POST"), 2);
 }
 
-/// The first time nobody has it; then the flow has deletions.
+/// The record is filtered while the flow has no deletions, and deleted once it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
     let gone = Arc::new(AtomicBool::new(false));
     let is_gone = gone.clone();
-    let source = FakeServer::start(move |request| match asked(request) {
+    let source = FakeServer::start(move |request| match asked_id(request) {
         Some("a") if is_gone.load(Ordering::SeqCst) => Reply::json(404, &json!({})),
         Some(id) => thing(id),
         None => Reply::rows(json!([])),
@@ -226,7 +226,7 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
     let first = refuses.clone();
     let source =
         FakeServer::start(
-            move |request| match (asked(request), first.load(Ordering::SeqCst)) {
+            move |request| match (asked_id(request), first.load(Ordering::SeqCst)) {
                 (Some("a"), true) => Reply::json(422, &json!({ "error": "not so" })),
                 (Some(id), _) => thing(id),
                 (None, _) => Reply::rows(json!([])),
@@ -270,10 +270,10 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
     hooked.running.stop().await;
 }
 
-/// What is told is news, and nobody told that it is to be left alone.
+/// A new delivery is tried again, although the letter of an earlier one was discarded.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() {
-    let source = FakeServer::start(|request| match asked(request) {
+    let source = FakeServer::start(|request| match asked_id(request) {
         Some(_) => Reply::json(422, &json!({})),
         None => Reply::rows(json!([])),
     })
@@ -291,11 +291,12 @@ async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() 
     hooked.running.stop().await;
 }
 
-/// The key is read from the answer: what stands in its place beside the id may be another record's.
+/// The key is read from the response. A value in its place beside the id may be the key of another
+/// record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
     for load in ["", "order: every"] {
-        let source = FakeServer::start(|request| match asked(request) {
+        let source = FakeServer::start(|request| match asked_id(request) {
             Some("17") => Reply::json(422, &json!({})),
             Some(id) => thing(id),
             None => Reply::rows(json!([])),
@@ -323,14 +324,14 @@ async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
     }
 }
 
-/// What its list says of a row is not the row.
+/// A row of the list is not the record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_a_listing_that_the_source_refuses_to_say_is_asked_about_again_by_a_replay() {
     let refuses = Arc::new(AtomicBool::new(true));
     let first = refuses.clone();
     let source =
         FakeServer::start(
-            move |request| match (asked(request), first.load(Ordering::SeqCst)) {
+            move |request| match (asked_id(request), first.load(Ordering::SeqCst)) {
                 (Some(_), true) => Reply::json(422, &json!({})),
                 (Some(id), false) => thing(id),
                 (None, _) => Reply::rows(json!([{ "id": "a", "key": "a" }])),
@@ -360,7 +361,7 @@ async fn a_row_of_a_listing_that_the_source_refuses_to_say_is_asked_about_again_
 async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
     let failures = Arc::new(AtomicUsize::new(0));
     let counted = failures.clone();
-    let source = FakeServer::start(move |request| match asked(request) {
+    let source = FakeServer::start(move |request| match asked_id(request) {
         Some("never") => Reply::json(500, &json!({})),
         Some("later") if counted.fetch_add(1, Ordering::SeqCst) == 0 => {
             Reply::json(500, &json!({}))
@@ -395,13 +396,14 @@ async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
     hooked.running.stop().await;
 }
 
-/// The first is asked about again after the second, when the source says what is so by then.
+/// The first delivery is asked about again after the second one, and the source gives the latest
+/// state then.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_told_first_and_asked_about_last_is_the_newest() {
     let asked_about = Arc::new(AtomicUsize::new(0));
     let count = asked_about.clone();
     let source = FakeServer::start(move |request| {
-        match (asked(request), &request.headers.get("x-delivery")) {
+        match (asked_id(request), &request.headers.get("x-delivery")) {
             (None, _) => Reply::rows(json!([])),
             (Some(_), delivery)
                 if delivery.is_some_and(|id| id == "1") && count.load(Ordering::SeqCst) == 0 =>
@@ -455,7 +457,7 @@ async fn what_was_told_first_and_asked_about_last_is_the_newest() {
     hooked.running.stop().await;
 }
 
-/// Their batches go on from message to message, and these are asked about side by side or one after the other.
+/// Deliveries share batches, and their records are asked for side by side or one after the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_that_was_told_is_applied_in_the_order_of_asking() {
     let [_, numbers] = tokio::join!(applied_in_order(16), applied_in_order(1)).into();
@@ -465,10 +467,10 @@ async fn every_change_that_was_told_is_applied_in_the_order_of_asking() {
     );
 }
 
-/// The numbers that the source gave, for each of two keys, in the order in which they were applied.
+/// The numbers that the source gave for each of two keys, in the order in which they were applied.
 async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
     let asked_about = AtomicUsize::new(0);
-    let source = FakeServer::start(move |request| match asked(request) {
+    let source = FakeServer::start(move |request| match asked_id(request) {
         None => Reply::rows(json!([])),
         Some(id) => Reply::json(
             200,
@@ -515,7 +517,7 @@ async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_is_asked_no_faster_than_its_rate() {
-    let world = World::new(willing().await, asking()).await;
+    let world = World::new(giving().await, asking()).await;
     let system = format!(
         "system: source\nbase_url: {}\nrate_limit: 20/s\n",
         world.source.url

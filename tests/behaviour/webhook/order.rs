@@ -1,4 +1,4 @@
-//! Deliveries beside what is read.
+//! Deliveries beside rows that are read.
 
 use std::sync::Arc;
 
@@ -42,8 +42,8 @@ async fn a_webhook_and_reading_send_the_same_change_once() {
     hooked.running.stop().await;
 }
 
-/// A flow with a webhook that reads everything does so to catch up. All its creates that may be in flight are
-/// held, and 59 more wait, when a record is delivered.
+/// A flow with a webhook that reads everything does so to catch up. All its creates that may be in
+/// flight are held, and 59 more wait, when a record is delivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
     let rows: [Value; 60] = std::array::from_fn(|n| json!({ "key": n.to_string() }));
@@ -78,7 +78,7 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
     hooked.running.stop().await;
 }
 
-/// Deliveries go on with the batch of those before them.
+/// A delivery shares the batch of those before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
     let extract = Box::leak(format!("version: .n\n{HOOK}").into_boxed_str());
@@ -134,8 +134,8 @@ async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
     hooked.running.stop().await;
 }
 
-/// One is delivered before a run, and two while its first page is on its way, of which the second page
-/// tells more.
+/// One record is delivered before a run and two while its first page is on its way; one of these is
+/// also on the second page.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_versions_what_came_last_stays() {
     let (asked, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

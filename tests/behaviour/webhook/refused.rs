@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use super::{
     Hooked, hooked,
-    sender::{Answer, TOKEN, head_and_body},
+    sender::{DeliveryResponse, TOKEN, head_and_body},
 };
 use crate::support::{Flow, World, unhurried_limits};
 
@@ -94,7 +94,7 @@ async fn what_is_wrong_with_a_request_is_told_without_its_values() {
         let request =
             format!("{head}\r\nHost: x\r\nConnection: close\r\nX-Token: {TOKEN}\r\nX-Id: 1\r\n");
         let request = format!("{request}Content-Length: {}\r\n\r\n{body}", body.len());
-        Answer::of(&hooked.sender.exchange(request.as_bytes()).await)
+        DeliveryResponse::of(&hooked.sender.exchange(request.as_bytes()).await)
     };
     let elsewhere = exchange("POST /thing HTTP/1.1", "{}").await;
     assert_eq!(
@@ -172,7 +172,7 @@ async fn a_slow_sender_is_let_go_and_holds_nobody_up() {
         said.is_empty() || said.starts_with("HTTP/1.1 408"),
         "{said}"
     );
-    assert_eq!(Answer::of(&body.await.unwrap()).status, 408);
+    assert_eq!(DeliveryResponse::of(&body.await.unwrap()).status, 408);
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Deliveries as traces, logs and listings show them.
+//! Traces and logs of deliveries.
 
 use pomost_tests::{Service, TraceCollector, eventually};
 use serde_json::{Value, json};
@@ -110,7 +110,8 @@ async fn a_delivery_s_trace_goes_on_to_the_destination_and_no_log_has_its_conten
     assert!(log.contains("a delivery is refused"), "{log}");
 }
 
-/// The delivery, what its source was asked, and what the destination was sent, over three queues.
+/// The trace leads over three queues: from the delivery to the request to its source and to the
+/// destination.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_a_delivery_over_asking_about_it_to_the_destination() {
     let extract = "fetch: { request: \"GET /rows/{.key}\", record: \".rows[0]\" }\nwebhook:

@@ -30,8 +30,8 @@ struct TroubledBroker {
 }
 
 impl TroubledBroker {
-    /// Starts the services on such a broker. Deliveries to the returned sender are given up soon; to that of
-    /// [`Hooked`] they are not.
+    /// Starts the services on such a broker. Deliveries to the returned sender are given up soon;
+    /// to that of [`Hooked`] they are not.
     async fn start(flow: Flow) -> (Hooked, Sender, Arc<TroubledBroker>) {
         let (world, rows) = World::with_rows([], flow).await;
         let mut troubled = None;
@@ -111,13 +111,13 @@ async fn while_the_broker_is_away_a_delivery_is_to_come_again_and_then_crosses()
         .sender
         .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)
         .await;
-    assert_eq!((answer.status, answer.told()), (200, "taken"));
+    assert_eq!((answer.status, answer.status_text()), (200, "taken"));
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
     hooked.running.stop().await;
 }
 
-/// The broker has the records and nobody has counted them. They are counted when they settle, and so are those of
-/// the second delivery.
+/// The broker has the records and nobody has counted them. They are counted when they settle, and
+/// so are those of the second delivery.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_was_stored_and_not_confirmed_comes_again_and_the_counts_are_right() {
     let extract = "webhook:

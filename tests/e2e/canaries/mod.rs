@@ -1,11 +1,12 @@
-//! Marked secrets and personal data go every way there is. No place where people look may show them.
+//! Marked secrets and personal data go every way there is. No place where people look may show
+//! them.
 
 mod project;
 mod search;
 mod server;
 mod tables;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::FutureExt;
 use pomost_broker::testing::address_of_our_own;
@@ -144,7 +145,11 @@ impl Scene {
                 .find(|flow| !died(flow))
             {
                 None => Ok(()),
-                Some(flow) => Err(format!("no dead letter of {}: {listed}", flow.name)),
+                Some(flow) => {
+                    // Each look is a process: it is not to take the time of the others.
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    Err(format!("no dead letter of {}: {listed}", flow.name))
+                }
             }
         })
         .await;

@@ -241,7 +241,8 @@ pub(crate) fn write(directory: &Path, url: &str) {
             "TO",
             "load: { system: query, create: { request: POST /flaky/x, id: .id } }",
         );
-        // A create that a kill interrupts is repeated, except where it is to be in doubt or is looked up.
+        // A create that a kill interrupts is repeated, except where it is to be in doubt or is
+        // looked up.
         let text = match flow.name {
             "doubtful" | "conflicting" => text,
             _ => text.replace("id: .id } }", "id: .id, idempotency_header: Key } }"),

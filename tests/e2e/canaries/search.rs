@@ -14,7 +14,8 @@ pub(crate) struct Search {
 
 impl Search {
     pub(crate) fn new() -> Search {
-        // However a value is encoded in a URL or in JSON, its letters stay; Base64 has them in three forms.
+        // However a value is encoded in a URL or in JSON, its letters stay; Base64 has them in
+        // three forms.
         let encoded =
             ["", "x", "xx"].map(|before| STANDARD_NO_PAD.encode(format!("{before}{MARK}")));
         let middle = |text: &String| text[text.len() - 8..text.len() - 2].to_owned();

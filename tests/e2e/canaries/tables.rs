@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::search::Search;
 
-/// The columns that may hold data of records, beside those of dead letters: keys, which may be personal, ids of
-/// destinations, messages in queues, and parked messages.
+/// The columns that may hold data of records, beside those of dead letters: keys, which may be
+/// personal, ids of destinations, messages in queues, and parked messages.
 const DATA: [(&str, &str); 7] = [
     ("ledger", "key"),
     ("ledger", "id"),

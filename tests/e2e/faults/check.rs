@@ -84,8 +84,8 @@ impl Due {
     }
 }
 
-/// All dead letters, closed ones too: an outdated letter is closed, and a record that is read again unchanged keeps
-/// the letter of an earlier run.
+/// All dead letters, closed ones too: an outdated letter is closed, and a record that is read again
+/// unchanged keeps the letter of an earlier run.
 async fn letters(stack: &Stack) -> Vec<DeadLetter> {
     let all = DeadLetterFilter {
         closed: true,
@@ -99,8 +99,8 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Checks that the shop has the right customers and got the right requests: it created nobody twice, and every
-/// repeated request had the same content.
+/// Checks that the shop has the right customers and got the right requests: it created nobody
+/// twice, and every repeated request had the same content.
 pub(super) fn assert_shop_got_the_right_requests(
     stack: &Stack,
     waves: [&Due; 2],
@@ -121,7 +121,8 @@ pub(super) fn assert_shop_got_the_right_requests(
         counts.updated - counts.repeated,
         counts.deleted,
     ];
-    // Of a record that changes while it is under way, the state before need not arrive where the latest counts.
+    // Of a record that changes while it is under way, the state before need not arrive where the
+    // latest counts.
     let as_due = if some_are_skipped {
         done.iter().zip(due).all(|(done, due)| *done <= due)
     } else {

@@ -6,7 +6,8 @@ use pomost_models::{Outcome, RunId};
 use pomost_store::{RunSummary, Store, runs::OutcomeCounts};
 use tokio::task::JoinHandle;
 
-/// Checks the counts of a run until it is ended: every record has one outcome or waits, and no count goes down.
+/// Checks the counts of a run until it is ended: every record has one outcome or waits, and no
+/// count goes down.
 pub(super) struct CountWatch {
     watching: JoinHandle<()>,
 }

@@ -162,8 +162,8 @@ impl Fault {
         }
     }
 
-    /// The range of its duration in milliseconds. A frozen service is frozen past its claims, and sometimes past the
-    /// heartbeats of the broker.
+    /// The range of its duration in milliseconds. A frozen service is frozen past its claims, and
+    /// sometimes past the heartbeats of the broker.
     pub(super) fn duration_ms(self) -> Range<u64> {
         match self {
             Fault::Frozen(_) => 1_300..8_000,

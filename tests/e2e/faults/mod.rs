@@ -1,7 +1,8 @@
 //! Random faults of all kinds at random moments, round after round.
 //!
-//! [`fault`] lists the faults, [`schedule`] draws a round from them, [`servers`] has what can be broken beside the
-//! services, [`round`] runs the round and [`check`] has the conditions at its end.
+//! [`fault`] lists the faults, [`schedule`] draws a round from them, [`servers`] has what can be
+//! broken beside the services, [`round`] runs the round and [`check`] has the conditions at its
+//! end.
 
 mod check;
 mod counts;
@@ -23,8 +24,9 @@ use servers::Servers;
 /// Number of rounds at a time, each on servers of its own.
 const LANES: u64 = 2;
 
-/// A few rounds, the same ones each time; `./tests/run faults` runs many others. The seed of a round is that of the
-/// round before it plus one, so that any round can be repeated as the first one.
+/// A few rounds, the same ones each time; `./tests/run faults` runs many others. The seed of a
+/// round is that of the round before it plus one, so that any round can be repeated as the first
+/// one.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_at_any_moment_lose_and_double_nothing() {
     let rounds = std::env::var("POMOST_TEST_ROUNDS").map_or(4, |rounds| rounds.parse().unwrap());

@@ -15,8 +15,8 @@ use super::{
 
 const CUSTOMERS: u32 = 300;
 
-/// Small pages make small batches, so that more of them are under way at a time. Late responses come after the
-/// time-out.
+/// Small pages make small batches, so that more of them are under way at a time. Late responses
+/// come after the time-out.
 const EDITS: [(&str, &str, &str); 3] = [
     ("flows/customers.yaml", "limit=200", "limit=20"),
     ("systems/crm.yaml", "timeout: 30s", "timeout: 2s"),
@@ -164,8 +164,8 @@ impl Round<'_> {
         self.restart_services_that_gave_up();
     }
 
-    /// Starts services again that gave up while they started during an outage. One that was ready goes on whatever
-    /// happens.
+    /// Starts services again that gave up while they started during an outage. One that was ready
+    /// goes on whatever happens.
     fn restart_services_that_gave_up(&mut self) {
         let FaultTargets { stack, others, .. } = &mut self.targets;
         for service in stack.services().into_iter().chain(others) {
@@ -206,7 +206,8 @@ impl Round<'_> {
     }
 }
 
-/// The changes between the waves: many customers change, some only seem to, some are archived and some are new.
+/// The changes between the waves: many customers change, some only seem to, some are archived and
+/// some are new.
 fn changes() -> CrmEdit {
     let every = |step: usize, from: u32| (from..CUSTOMERS).step_by(step).collect();
     CrmEdit {

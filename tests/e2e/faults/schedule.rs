@@ -101,8 +101,8 @@ fn blow(chance: &mut SeededRandom, at: u64, embedded: bool) -> Blow {
     }
 }
 
-/// Draws a fault. Those of the services are the most frequent ones, and those of the broker, which takes long to be
-/// back, the rarest.
+/// Draws a fault. Those of the services are the most frequent ones, and those of the broker, which
+/// takes long to be back, the rarest.
 fn fault(chance: &mut SeededRandom, embedded: bool) -> Fault {
     let service = if embedded {
         "pomost"
@@ -128,8 +128,8 @@ fn fault(chance: &mut SeededRandom, embedded: bool) -> Fault {
     chance.pick(kinds)
 }
 
-/// The faults of one of the systems. The CRM does not talk nonsense, which rightly ends a run, and has no effects
-/// that could be late.
+/// The faults of one of the systems. The CRM does not talk nonsense, which rightly ends a run, and
+/// has no effects that could be late.
 fn of_a_system(chance: &mut SeededRandom) -> Vec<Fault> {
     let system: System = chance.pick(vec![Crm, Shop]);
     let wrongs = WRONGS

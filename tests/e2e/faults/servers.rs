@@ -3,8 +3,8 @@
 use pomost_broker::testing::PrivateNode;
 use pomost_tests::{PrivatePostgres, Proxy};
 
-/// A RabbitMQ and a PostgreSQL that nobody else uses, so that anything may happen to them. One round after the
-/// other uses the same.
+/// A RabbitMQ and a PostgreSQL that nobody else uses, so that anything may happen to them. One
+/// round after the other uses the same.
 pub(super) struct Servers {
     pub(super) broker: PrivateNode,
     pub(super) database: PrivatePostgres,

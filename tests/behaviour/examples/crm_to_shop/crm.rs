@@ -1,4 +1,4 @@
-//! A CRM with a key, whose answers are pages of three.
+//! A CRM with an API key and pages of three customers.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +9,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    examples::turned_away,
+    examples::refusal_without,
     support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The key that it accepts.
 pub(super) const KEY: &str = "crm-key-of-the-tests";
 
-/// `GET /customers?changed_since={time}` in the order of ids; a `Link` header leads to the next page.
+/// `GET /customers?changed_since={time}` in the order of ids; a `Link` header leads to the next
+/// page.
 pub(super) struct Crm {
     server: FakeServer,
     customers: Arc<Mutex<BTreeMap<u64, Value>>>,
@@ -27,7 +28,7 @@ impl Crm {
         let customers: Arc<Mutex<BTreeMap<u64, Value>>> = Arc::new(Mutex::new(customers()));
         let kept = customers.clone();
         let server = FakeServer::start(move |request| {
-            turned_away(request, "x-api-key", KEY)
+            refusal_without(request, "x-api-key", KEY)
                 .unwrap_or_else(|| page(&kept.lock().unwrap(), request))
         })
         .await;
@@ -38,12 +39,12 @@ impl Crm {
         &self.server.url
     }
 
-    /// How many pages were asked for.
+    /// Number of pages that were asked for.
     pub(super) fn pages(&self) -> usize {
         self.server.count_method("GET")
     }
 
-    /// Gives a customer these fields.
+    /// Sets fields of a customer.
     pub(super) fn change(&self, id: u64, fields: Value) {
         let mut customers = self.customers.lock().unwrap();
         let customer = customers.get_mut(&id).unwrap().as_object_mut().unwrap();

@@ -1,4 +1,4 @@
-//! A shop that lets in by OAuth 2.0.
+//! A shop with OAuth 2.0.
 
 use std::{
     collections::BTreeMap,
@@ -8,15 +8,15 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    examples::{basic, not_found, turned_away},
+    examples::{basic, not_found, refusal_without},
     support::{FakeServer, ReceivedRequest, Reply},
 };
 
 pub(super) const CLIENT_ID: &str = "pomost";
 pub(super) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 
-/// `POST /oauth/token` for the client credentials (RFC 6749 §4.4), and with a token of it
-/// `POST /customers`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email={email}`. It takes no
+/// `POST /oauth/token` for the client credentials (RFC 6749 §4.4), and with a token of it `POST
+/// /customers`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email={email}`. It takes no
 /// second customer with an e-mail address.
 pub(super) struct Shop {
     server: FakeServer,
@@ -27,11 +27,11 @@ pub(super) struct Shop {
 struct Shelf {
     /// The customers as they were sent, by their ids.
     customers: BTreeMap<usize, String>,
-    /// How many customers there have been.
+    /// Number of customers that were ever made.
     made: usize,
-    /// How many tokens were given.
+    /// Number of tokens that were given.
     tokens: usize,
-    /// How many requests were not let in.
+    /// Number of requests without a valid token.
     refused: usize,
 }
 
@@ -54,7 +54,8 @@ impl Shop {
         &self.server.url
     }
 
-    /// The customers as they were sent, in the order of their ids in the CRM, those without one first.
+    /// The customers as they were sent, in the order of their ids in the CRM, those without one
+    /// first.
     pub(super) fn customers(&self) -> Vec<String> {
         let mut customers: Vec<String> = self
             .shelf
@@ -99,7 +100,7 @@ impl Shelf {
         if request.path == "/oauth/token" {
             return self.token(request);
         }
-        if let Some(answer) = turned_away(
+        if let Some(answer) = refusal_without(
             request,
             "authorization",
             &format!("Bearer token-{}", self.tokens),
@@ -130,7 +131,7 @@ impl Shelf {
 
     fn token(&mut self, request: &ReceivedRequest) -> Reply {
         if let Some(answer) =
-            turned_away(request, "authorization", &basic(CLIENT_ID, CLIENT_SECRET))
+            refusal_without(request, "authorization", &basic(CLIENT_ID, CLIENT_SECRET))
         {
             return answer;
         }

@@ -9,14 +9,14 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use crate::{
-    examples::turned_away,
+    examples::refusal_without,
     support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The token that it accepts.
 pub(super) const TOKEN: &str = "crm-token-of-the-tests";
 
-/// Who has not agreed to the newsletter.
+/// The contact who has not agreed to the newsletter.
 pub(super) const REFUSES: usize = 42;
 
 /// `GET /contacts?changed_since={time}&offset={number}`, fifty at a time.
@@ -32,7 +32,7 @@ impl Crm {
         let contacts: Arc<Mutex<BTreeMap<usize, Value>>> = Arc::new(Mutex::new(contacts));
         let kept = contacts.clone();
         let server = FakeServer::start(move |request| {
-            let refused = turned_away(request, "authorization", &format!("Bearer {TOKEN}"));
+            let refused = refusal_without(request, "authorization", &format!("Bearer {TOKEN}"));
             refused.unwrap_or_else(|| page(&kept.lock().unwrap(), request))
         })
         .await;
@@ -43,7 +43,7 @@ impl Crm {
         &self.server.url
     }
 
-    /// Gives a contact these fields.
+    /// Sets fields of a contact.
     pub(super) fn change(&self, number: usize, fields: Value) {
         let mut contacts = self.contacts.lock().unwrap();
         contacts

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::{BOUNCES, THROTTLED, UNREADABLE};
 use crate::{
-    examples::{not_found, turned_away},
+    examples::{not_found, refusal_without},
     support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The key that it accepts.
 pub(super) const KEY: &str = "newsletter-key-of-the-tests";
 
 /// `POST` and `PATCH /contacts/batch` with fifty contacts at most, `DELETE /contacts/{id}` and
@@ -27,7 +27,7 @@ pub(super) struct Tool {
 struct List {
     /// The contacts as they were sent, by their ids.
     contacts: BTreeMap<usize, Value>,
-    /// How many contacts there have been.
+    /// Number of contacts that were ever made.
     made: usize,
     times_throttled: usize,
     loses_an_answer: bool,
@@ -38,7 +38,7 @@ impl Tool {
         let list: Arc<Mutex<List>> = Arc::default();
         let kept = list.clone();
         let server = FakeServer::start(move |request| {
-            let refused = turned_away(request, "x-api-key", KEY);
+            let refused = refusal_without(request, "x-api-key", KEY);
             refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
@@ -61,12 +61,12 @@ impl Tool {
         self.list.lock().unwrap().times_throttled
     }
 
-    /// Does what the next batch says, and breaks off the answer.
+    /// Makes the next batch take effect and its response break off.
     pub(super) fn lose_an_answer(&self) {
         self.list.lock().unwrap().loses_an_answer = true;
     }
 
-    /// The contacts by what the CRM calls them.
+    /// The contacts, sorted by their ids in the CRM.
     pub(super) fn contacts(&self) -> Vec<Value> {
         let mut contacts: Vec<Value> = self
             .list
@@ -121,7 +121,7 @@ impl List {
         }
     }
 
-    /// Takes a contact, or says why not.
+    /// Accepts a contact or rejects it with a reason; returns the verdict.
     fn take(&mut self, contact: &Value) -> Value {
         let reference = &contact["ref"];
         if is(contact, BOUNCES) && contact["email"] == "c013@poczta.example" {

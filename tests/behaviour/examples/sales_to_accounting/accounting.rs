@@ -1,4 +1,4 @@
-//! An accounting that speaks XML.
+//! An accounting system with an XML API.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,18 +8,18 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    examples::{basic, not_found, turned_away},
+    examples::{basic, not_found, refusal_without},
     support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in, as the user `pomost`.
+/// The password of the user `pomost`.
 pub(super) const PASSWORD: &str = "accounting-password-of-the-tests";
 
 const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
-/// `POST /invoices` and `PUT /invoices/{id}`. It takes no invoice whose parts do not make the whole, and
-/// none without an idempotency key; a create under a key that it knows is answered as it was the first
-/// time.
+/// `POST /invoices` and `PUT /invoices/{id}`. It refuses an invoice whose net and VAT do not make
+/// its gross, and one without an idempotency key. A create under a known key gets the response of
+/// the first time.
 pub(super) struct Accounting {
     server: FakeServer,
     books: Arc<Mutex<Books>>,
@@ -39,7 +39,7 @@ impl Accounting {
         let books: Arc<Mutex<Books>> = Arc::default();
         let kept = books.clone();
         let server = FakeServer::start(move |request| {
-            let refused = turned_away(request, "authorization", &basic("pomost", PASSWORD));
+            let refused = refusal_without(request, "authorization", &basic("pomost", PASSWORD));
             refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
@@ -54,7 +54,7 @@ impl Accounting {
         self.server.count_method(method)
     }
 
-    /// Books the next create, and breaks off the answer.
+    /// Makes the next create take effect and its response break off.
     pub(super) fn lose_an_answer(&self) {
         self.books.lock().unwrap().loses_an_answer = true;
     }

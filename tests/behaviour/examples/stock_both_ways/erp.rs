@@ -8,11 +8,11 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    examples::{not_found, turned_away},
+    examples::{not_found, refusal_without},
     support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The token that it accepts.
 pub(super) const TOKEN: &str = "erp-token-of-the-tests";
 
 /// `GET /items?after={revision}`, three at a time in the order of their changes, and
@@ -33,11 +33,11 @@ pub(super) struct Item {
 #[derive(Default)]
 struct Store {
     items: BTreeMap<&'static str, Kept>,
-    /// How many changes there have been.
+    /// Number of changes so far.
     revision: u64,
-    /// How often reservations were written.
+    /// Number of writes of reservations.
     writes: usize,
-    /// What arrives as soon as a page was read.
+    /// The goods that arrive as soon as a page was read.
     arriving: Vec<(&'static str, i64)>,
 }
 
@@ -54,7 +54,7 @@ impl Erp {
         let store: Arc<Mutex<Store>> = Arc::default();
         let kept = store.clone();
         let server = FakeServer::start(move |request| {
-            let refused = turned_away(request, "authorization", &format!("Bearer {TOKEN}"));
+            let refused = refusal_without(request, "authorization", &format!("Bearer {TOKEN}"));
             refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
@@ -78,17 +78,17 @@ impl Erp {
         self.store.lock().unwrap().items.iter().map(item).collect()
     }
 
-    /// How often reservations were written, changed or not.
+    /// Number of writes of reservations, also of those that changed nothing.
     pub(super) fn writes(&self) -> usize {
         self.store.lock().unwrap().writes
     }
 
-    /// Goods arrive.
+    /// Makes goods arrive.
     pub(super) fn receive(&self, code: &'static str, pieces: i64) {
         self.store.lock().unwrap().receive(code, pieces);
     }
 
-    /// Goods arrive as soon as the next page was read, in this order.
+    /// Makes goods arrive in this order as soon as the next page was read.
     pub(super) fn receive_after_a_page(&self, goods: impl Into<Vec<(&'static str, i64)>>) {
         self.store.lock().unwrap().arriving = goods.into();
     }
@@ -139,7 +139,7 @@ impl Store {
         self.change(code, |item| item.on_hand += pieces);
     }
 
-    /// What changes nothing is no change.
+    /// Changes an item. A change that leaves everything as it is has no revision.
     fn change(&mut self, code: &'static str, change: impl FnOnce(&mut Kept)) {
         let item = self.items.entry(code).or_insert(Kept {
             on_hand: 0,

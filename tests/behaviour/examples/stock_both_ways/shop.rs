@@ -1,4 +1,4 @@
-//! A shop that tells of every change of a product, its own and ours.
+//! A shop that delivers every change of a product, its own and those of the flow.
 
 use std::{
     collections::BTreeMap,
@@ -13,18 +13,18 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::{
-    examples::{not_found, turned_away},
+    examples::{not_found, refusal_without},
     support::{FakeServer, ReceivedRequest, Reply, send_request},
 };
 
-/// What lets in.
+/// The token that it accepts.
 pub(super) const TOKEN: &str = "shop-token-of-the-tests";
 
-/// What deliveries are signed with.
+/// The secret of the signatures of its deliveries.
 pub(super) const WEBHOOK_SECRET: &str = "webhook-secret-of-the-tests";
 
-/// `GET /products?updated_since={time}` in pages of two, and `GET` and `PATCH /products/{sku}` with entity
-/// tags; it makes no change without `If-Match`.
+/// `GET /products?updated_since={time}` in pages of two, and `GET` and `PATCH /products/{sku}` with
+/// entity tags; it makes no change without `If-Match`.
 pub(super) struct Shop {
     server: FakeServer,
     shelf: Arc<Mutex<Shelf>>,
@@ -40,13 +40,13 @@ pub(super) struct Product {
 
 struct Shelf {
     products: BTreeMap<&'static str, Kept>,
-    /// How many changes there have been.
+    /// Number of changes so far.
     changes: i64,
-    /// How many of them we made.
+    /// Number of changes by the flow.
     writes: usize,
-    /// How many we wanted to make of what had changed since.
+    /// Number of changes with an outdated entity tag.
     mismatches: usize,
-    /// What has to be told.
+    /// The bodies of the next deliveries.
     deliveries: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl Shop {
         let shelf = Arc::new(Mutex::new(shelf));
         let kept = shelf.clone();
         let server = FakeServer::start(move |request| {
-            let refused = turned_away(request, "x-shop-access-token", TOKEN);
+            let refused = refusal_without(request, "x-shop-access-token", TOKEN);
             refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
@@ -115,7 +115,7 @@ impl Shop {
         self.shelf.lock().unwrap().mismatches
     }
 
-    /// A customer orders some.
+    /// Makes a customer order so many pieces.
     pub(super) fn order(&self, sku: &'static str, pieces: u64) {
         self.shelf
             .lock()
@@ -123,14 +123,14 @@ impl Shop {
             .change(sku, |product| product.reserved += pieces);
     }
 
-    /// Delivers what has changed since the last time; returns what it is told of each.
+    /// Delivers the changes since the last time; returns the status of each delivery.
     pub(super) async fn deliver(&self, hook: SocketAddr) -> Vec<String> {
         let deliveries = std::mem::take(&mut self.shelf.lock().unwrap().deliveries);
-        let mut told = Vec::new();
+        let mut statuses = Vec::new();
         for body in deliveries {
-            told.push(deliver(hook, &body).await);
+            statuses.push(deliver(hook, &body).await);
         }
-        told
+        statuses
     }
 
     pub(super) fn lose_deliveries(&self) {
@@ -151,7 +151,7 @@ impl Shop {
     }
 }
 
-/// What Shopify calls an HMAC: Base64 of that with SHA-256.
+/// The signature of a delivery as Shopify defines it: the HMAC with SHA-256 in Base64.
 pub(super) fn signature(secret: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body.as_bytes());

@@ -1,4 +1,4 @@
-//! Writes whose outcome is not known, and what keeps them from being made twice.
+//! Writes in doubt, which must not be made twice.
 
 use std::sync::{
     Arc,
@@ -262,7 +262,8 @@ fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) 
     });
 }
 
-/// A server that still works on a request replies with 409 to its repetition, and may fail after all.
+/// A server that still works on a request replies with 409 to its repetition, and may fail after
+/// all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended() {
     let only_creates =

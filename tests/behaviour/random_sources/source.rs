@@ -1,4 +1,4 @@
-//! A source that means no good.
+//! A source with trouble in its pages.
 
 use std::{
     collections::BTreeMap,
@@ -20,18 +20,18 @@ struct Table {
     case: Case,
     chance: Rng,
     rows: BTreeMap<String, Row>,
-    /// How many rows there have been.
+    /// Number of rows that were ever made.
     made: usize,
-    /// What the listing that is being read consists of, where its pages do not go by places.
+    /// The pages of the listing that is being read, where they are not places in the list.
     pages: Vec<Vec<Value>>,
-    /// Whether the trouble is over.
+    /// True when the trouble is over.
     quiet: bool,
     circled: bool,
 }
 
 struct Row {
     changed: Timestamp,
-    /// How often it was changed.
+    /// Number of changes of the row.
     changes: u32,
 }
 
@@ -61,8 +61,8 @@ impl Source {
         FakeServer::start(move |request| table.lock().unwrap().answer(request)).await
     }
 
-    /// Some rows are committed late, beside newer ones, and some are changed. From now on there is peace.
-    /// Where rows are changed as they are read that was all.
+    /// Ends the trouble. Some rows are committed late, beside newer ones, and some are changed,
+    /// except where rows were changed while they were read.
     pub(super) fn change_between_runs(&self) {
         let mut table = self.0.lock().unwrap();
         table.quiet = true;
@@ -83,7 +83,7 @@ impl Source {
         self.0.lock().unwrap().rows.contains_key(key)
     }
 
-    /// All that it has, by key.
+    /// All rows, sorted by their keys.
     pub(super) fn rows(&self) -> Vec<Value> {
         let table = self.0.lock().unwrap();
         table
@@ -114,7 +114,7 @@ impl Table {
         }
     }
 
-    /// The rows at some places of what is there now.
+    /// The rows at some places of the current list.
     fn at_places(&mut self, since: &str, skip: usize) -> Reply {
         match self.case.trouble {
             Trouble::MovingRows if skip > 0 && !self.quiet => self.move_rows(),
@@ -172,7 +172,8 @@ impl Table {
         self.chance.usize(1..=number)
     }
 
-    /// Without a word about which page is the last one, it is the one without rows.
+    /// Divides the listing into pages. Where no page says that it is the last one, the first page
+    /// without rows is.
     fn make_pages(&mut self, since: &str) {
         let (mut rows, odd) = (self.listed(since), self.has_odd_pages());
         self.chance.shuffle(&mut rows);
@@ -193,7 +194,8 @@ impl Table {
         self.case.trouble == Trouble::OddPages
     }
 
-    /// What was changed since then, in the order of change, or of keys where rows change as they are read.
+    /// The rows that were changed since a time, in the order of their changes, or of their keys
+    /// where rows change while they are read.
     fn listed(&self, since: &str) -> Vec<Value> {
         let mut rows: Vec<(&Timestamp, Value)> = self
             .rows

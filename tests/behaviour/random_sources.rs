@@ -1,5 +1,5 @@
-//! Whatever a source does to its pages, every row of it arrives: at once or with the next run, which
-//! reads the overlap again. `POMOST_TEST_SEED` repeats a plan.
+//! Sources with random troubles in their pages: every row arrives, at once or with the next run,
+//! which reads the overlap again. `POMOST_TEST_SEED` chooses another plan.
 
 mod case;
 mod source;
@@ -13,19 +13,19 @@ use crate::support::{Flow, LOOKUP, World};
 use case::{Case, Trouble};
 use source::Source;
 
-/// How many sources are tried, and how many at a time.
+/// Number of sources, and of those that are tried at a time.
 const CASES: usize = 40;
-const TOGETHER: usize = 20;
+const CASES_AT_A_TIME: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_arrives_after_two_runs_whatever_a_source_does_to_its_pages() {
-    let mut chance = SeededRandom::new();
+    let mut random = SeededRandom::new();
     let cases: Vec<Case> = (0..CASES)
-        .map(|number| Case::new(number, &mut chance))
+        .map(|number| Case::new(number, &mut random))
         .collect();
     let tried: Vec<Trouble> = stream::iter(cases)
         .map(every_row_arrives)
-        .buffer_unordered(TOGETHER)
+        .buffer_unordered(CASES_AT_A_TIME)
         .collect()
         .await;
     for trouble in Trouble::ALL {
@@ -67,7 +67,8 @@ async fn every_row_arrives(case: Case) -> Trouble {
     case.trouble
 }
 
-/// A circle is found out. Rows that move may make one page look like the one before it.
+/// Checks the end of the first run. Pages that lead in a circle fail it, and so may rows that move,
+/// where they make a page look like the one before it.
 fn check_first(case: &Case, source: &Source, first: &RunSummary) {
     let error = first.error.as_deref().unwrap_or_default();
     let failed = match case.trouble {

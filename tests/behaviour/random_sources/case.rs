@@ -1,52 +1,53 @@
-//! What is to be tried.
+//! The random sources that are tried.
 
 use jiff::{Timestamp, ToSpan};
 use pomost_tests::SeededRandom;
 
-/// A kind of source, and what it does.
+/// A source with its paging, its clock and its trouble.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) paging: Paging,
     pub(super) clock: Clock,
     pub(super) trouble: Trouble,
-    /// When its first rows were changed: a little before clocks are changed, or a little ago.
+    /// The time of the first changes: a little before clocks are put back or forward, or some hours
+    /// ago.
     pub(super) begins: Timestamp,
-    /// How many rows it has at first.
+    /// Number of rows at first.
     pub(super) rows: usize,
-    /// How many of them stand on a full page.
+    /// Number of rows on a full page.
     pub(super) size: usize,
-    /// What it does by chance.
+    /// The seed of its random behaviour.
     pub(super) seed: u64,
 }
 
-/// How pages are asked for.
+/// The way in which pages are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Paging {
     Next,
     Link,
     Token,
-    /// By number, up to the page without rows.
+    /// By number, up to a page without rows.
     Page,
-    /// By number, up to the page that says so.
+    /// By number, up to the page that says that it is the last one.
     PageWithLast,
     Offset,
 }
 
-/// How times are written.
+/// The way in which times are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clock {
     /// In UTC.
     Universal,
     /// With the offset of the day, so that their order is not that of their text.
     WithOffset,
-    /// As the clocks on the wall show them, and compared as text.
+    /// As local times, which are compared as text.
     OnTheWall,
 }
 
-/// What goes wrong in the first run.
+/// The trouble in the first run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// Nothing but rows that come late.
+    /// Only rows that come late.
     None,
     /// Pages are short or empty, the last one may be full.
     OddPages,
@@ -67,14 +68,14 @@ impl Trouble {
         Trouble::ChangingRows,
     ];
 
-    /// Whether it happens to pages that go by the places of what is there now.
+    /// True where the pages are places in the list of the current rows.
     pub(super) fn is_of_places(self) -> bool {
         matches!(self, Trouble::MovingRows | Trouble::ChangingRows)
     }
 }
 
 impl Case {
-    /// The troubles take turns; all else is chance.
+    /// A case whose trouble follows from its number; everything else is random.
     pub(super) fn new(number: usize, chance: &mut SeededRandom) -> Case {
         let trouble = Trouble::ALL[number % Trouble::ALL.len()];
         let paging = match trouble {
@@ -115,9 +116,9 @@ impl Case {
         "GET /rows?since={$cursor}"
     }
 
-    /// Rows that move may be missed wherever they stand, so only an overlap that reaches back to all of
-    /// them catches up. Those that only change need none. Others come late by an hour, and clocks that are
-    /// changed make another one of it.
+    /// Rows that move may be missed wherever they stand, so only an overlap that reaches back to
+    /// all of them catches up. Those that only change need none. Others come late by an hour, and
+    /// clocks that are changed make another one of it.
     pub(super) fn extract(&self) -> String {
         let paginate = match self.paging {
             Paging::Next => "next: .next",

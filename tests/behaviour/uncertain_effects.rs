@@ -1,4 +1,4 @@
-//! What a request may have done that failed, or of which the answer is of no use.
+//! The possible effects of requests that failed or whose response is of no use.
 
 use futures_util::future::join_all;
 use pomost_models::DeadLetterReason;
@@ -10,7 +10,7 @@ fn thing(n: u32) -> [serde_json::Value; 1] {
     [json!({"key": "a", "n": n})]
 }
 
-/// An answer compressed in a way that nobody asked for.
+/// A response with a compression that the request did not accept.
 fn unreadable(status: u16) -> Reply {
     Reply::json(status, &json!({ "id": "t0001" })).with("content-encoding", "br")
 }
@@ -92,7 +92,7 @@ async fn a_refusal_is_one_though_the_rest_of_it_cannot_be_read() {
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
 }
 
-/// The answer to a create that leads elsewhere.
+/// A redirect in response to a create.
 fn elsewhere(status: u16) -> Reply {
     Reply::redirect(status, "/things/t0001")
 }
@@ -264,7 +264,7 @@ async fn many_creates_that_lead_elsewhere_are_looked_up_one_by_one() {
     assert_eq!(world.shop.server.count_method("POST"), 1);
 }
 
-/// What was to tell does not.
+/// The lookup that should resolve the doubt fails itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_in_doubt_whose_look_up_is_refused_is_dead_in_doubt() {
     let (world, _) = World::with_rows(
@@ -323,7 +323,7 @@ async fn a_create_that_did_not_reach_the_system_is_repeated() {
     .await;
 }
 
-/// Nobody knows whether the destination has what was there before.
+/// It is unknown which content the destination has after the failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_update_that_failed_the_content_before_it_is_sent_again() {
     for status in [500, 503, 408] {

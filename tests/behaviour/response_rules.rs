@@ -1,4 +1,4 @@
-//! What answers mean.
+//! Rules of a flow or a system on the meaning of responses.
 
 use serde_json::{Value, json};
 
