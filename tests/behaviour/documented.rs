@@ -61,8 +61,10 @@ fn lines_outside_strings(text: &str) -> Vec<(usize, &str)> {
 fn open_string(line: &str) -> Option<String> {
     let mut rest = line;
     loop {
-        let comment = rest.find("//").unwrap_or(rest.len());
-        let start = rest[..comment].find('"')?;
+        let start = rest.find('"')?;
+        if rest[..start].contains("//") {
+            return None;
+        }
         if rest[..start].ends_with('\'') {
             // A character, not a string.
             rest = &rest[start + 1..];
@@ -99,7 +101,9 @@ fn undocumented(text: &str) -> Vec<usize> {
     let mut found = Vec::new();
     for (number, line) in lines_outside_strings(text) {
         let code = line.trim();
-        if code.starts_with("///") || code.starts_with("#[doc") {
+        // A macro hands the comments of its call on as attributes.
+        let is_handed_on = code.starts_with("$(#[$");
+        if code.starts_with("///") || code.starts_with("#[doc") || is_handed_on {
             has_comment = true;
             continue;
         }
@@ -208,6 +212,6 @@ fn the_looks_find_what_they_look_for() {
     let text = "//! Whether it is so.\n\n/// Good.\n#[derive(\n    Debug\n)]\npub struct A;\npub struct B;\n\
                 const TEXT: &str = r#\"\npub struct NotCode;\n/// What a text.\n\"#;\n/// Whoever.\n/// What goes on.\n\
                 pub async fn c() {}\npub(crate) fn d() {}\npub use e::f;\npub const fn g() {}\npub mod h;\n";
-    assert_eq!(undocumented(text), [8, 16]);
+    assert_eq!(undocumented(text), [8, 18]);
     assert_eq!(riddles(text), [1, 13]);
 }

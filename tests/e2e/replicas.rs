@@ -24,10 +24,10 @@ async fn an_extractor_that_was_paused_leaves_the_run_to_its_successor() {
             let run = stack.request_run().await;
             stack.created(200).await;
             stack.extractor.pause();
+            stack.crm.set_faults(FaultPlan::default());
             let mut successor = stack.another("extractor");
             successor.start();
             successor.wait_for_log(r#""resumed":true"#).await;
-            stack.crm.set_faults(FaultPlan::default());
             successor.wait_for_log(r#""message":"extracted""#).await;
             stack.extractor.resume();
             stack.settled(run).await;
