@@ -10,6 +10,9 @@ const ITEMS: [&str; 9] = [
     "const ", "enum ", "fn ", "mod ", "static ", "struct ", "trait ", "type ", "union ",
 ];
 
+/// The end of a string that is not raw. It may be escaped within the string.
+const QUOTE: &str = "\"";
+
 /// The words that make a riddle of a doc comment instead of a sentence with a subject.
 const RIDDLES: [&str; 4] = ["What", "Whether", "Who", "Whoever"];
 
@@ -47,9 +50,9 @@ fn lines_outside_strings(text: &str) -> Vec<(usize, &str)> {
                 lines.push((number, line));
                 line
             }
-            Some(end) => match line.split_once(end.as_str()) {
+            Some(end) => match find_end(line, end) {
                 None => continue,
-                Some((_, rest)) => rest,
+                Some(length) => &line[length + end.len()..],
             },
         };
         end_of_string = open_string(rest);
@@ -72,16 +75,24 @@ fn open_string(line: &str) -> Option<String> {
         }
         let hashes = rest[..start].len() - rest[..start].trim_end_matches('#').len();
         let is_raw = rest[..start].trim_end_matches('#').ends_with('r');
-        let end = format!("\"{}", "#".repeat(if is_raw { hashes } else { 0 }));
-        let body = &rest[start + 1..];
-        let length = match is_raw {
-            true => body.find(&end),
-            false => unescaped_quote(body),
+        let end = match is_raw {
+            true => format!("\"{}", "#".repeat(hashes)),
+            false => QUOTE.to_owned(),
         };
-        match length {
+        let body = &rest[start + 1..];
+        match find_end(body, &end) {
             None => return Some(end),
             Some(length) => rest = &body[length + end.len()..],
         }
+    }
+}
+
+/// The place of the end of a string in the rest of it.
+fn find_end(body: &str, end: &str) -> Option<usize> {
+    if end == QUOTE {
+        unescaped_quote(body)
+    } else {
+        body.find(end)
     }
 }
 

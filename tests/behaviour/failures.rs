@@ -129,7 +129,7 @@ async fn a_source_that_is_not_ready_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_broke_off_is_in_doubt_where_nothing_can_tell() {
     let (world, _) = World::with_rows(one_row(), Flow::default()).await;
-    world.shop.fail("POST", 1, || Reply::broken_off());
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     assert_eq!(world.shop.server.count_method("POST"), 1);
@@ -146,7 +146,7 @@ async fn a_create_that_broke_off_after_it_took_place_is_found_and_not_repeated()
     )
     .await;
     world.shop.put("t0001", json!({"key": "a"}));
-    world.shop.fail("POST", 1, || Reply::broken_off());
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.server.count_method("POST"), 1);
     assert_eq!(world.shop.things().len(), 1);
@@ -159,7 +159,7 @@ async fn a_create_that_broke_off_is_repeated_under_the_same_idempotency_key() {
         ..Flow::default()
     };
     let (world, rows) = World::with_rows(one_row(), flow()).await;
-    world.shop.fail("POST", 1, || Reply::broken_off());
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     rows.set([json!({"key": "b", "email": "jan@example.com"})]);
     world.sync().await;
@@ -185,7 +185,7 @@ async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_crea
         },
     )
     .await;
-    world.shop.fail("POST", 1, || Reply::never());
+    world.shop.fail("POST", 1, Reply::never);
     let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     pomost_tests::eventually(async || match world.shop.server.count_method("POST") {

@@ -130,7 +130,7 @@ async fn a_change_of_our_own_that_broke_off_is_no_conflict() {
     let (world, rows) = World::with_rows(thing(1), flow).await;
     world.sync().await;
     rows.set(thing(2));
-    world.shop.lose_answers("PUT", 1, || Reply::broken_off());
+    world.shop.lose_answers("PUT", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
     assert_eq!(

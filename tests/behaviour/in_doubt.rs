@@ -41,7 +41,7 @@ async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time
         ..Flow::default()
     })
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::broken_off());
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
 }
@@ -53,7 +53,7 @@ async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
         ..Flow::default()
     })
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::never());
+    world.shop.lose_answers("POST", 1, Reply::never);
     let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     wait_for_things(&world.shop, 1).await;
@@ -65,7 +65,7 @@ async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell() {
     let (world, _) = world_that_lost_a_thing(Flow::default()).await;
-    world.shop.lose_answers("POST", 1, || Reply::broken_off());
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     assert_eq!(world.shop.things().len(), 1);
@@ -74,7 +74,7 @@ async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_repeated_under_the_same_idempotency_key() {
     let (world, rows) = world_that_lost_a_thing(idempotent()).await;
-    world.shop.lose_answers("POST", 1, || Reply::broken_off());
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(
         (
@@ -113,7 +113,7 @@ async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
     let (world, rows) = World::with_rows(thing(1), idempotent()).await;
-    world.shop.lose_answers("POST", 2, || Reply::broken_off());
+    world.shop.lose_answers("POST", 2, Reply::broken_off);
     let running = world.start().await;
     let first = running.request(None).await;
     wait_for_things(&world.shop, 1).await;
@@ -134,7 +134,7 @@ async fn a_create_in_doubt_is_not_repeated_with_other_content() {
     };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     // The first is not charged: it may be an outage's.
-    world.shop.lose_answers("POST", 2, || Reply::broken_off());
+    world.shop.lose_answers("POST", 2, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     rows.set(thing(2));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
@@ -238,7 +238,7 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
         ..Flow::default()
     };
     let (world, rows) = World::with_rows([json!({"key": "A", "n": 1})], flow).await;
-    world.shop.lose_answers("POST", 1, || Reply::broken_off());
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     let running = world.start().await;
     let first = running.request(None).await;
     wait_for_things(&world.shop, 1).await;

@@ -60,7 +60,7 @@ async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_end
         },
     )
     .await;
-    world.shop.fail("POST", 1, || Reply::never());
+    world.shop.fail("POST", 1, Reply::never);
     let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     wait_for_method(&world.shop.server, "POST", 1).await;
@@ -92,7 +92,7 @@ async fn what_has_not_taken_effect_when_the_time_out_has_passed_again_is_made() 
     )
     .await;
     world.set_shop_timeout("3s");
-    world.shop.fail("POST", 1, || Reply::broken_off());
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     let posts: Vec<_> = world
         .shop

@@ -72,7 +72,7 @@ async fn what_a_flow_that_only_creates_made_without_an_answer_counts_as_created(
         },
     )
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::broken_off());
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
     rows.set(thing(2));
@@ -193,7 +193,7 @@ async fn a_put_that_broke_off_is_repeated_whatever_it_puts() {
         };
         let (world, rows) = World::with_rows(thing(1), flow).await;
         // The first is not charged: it may be an outage's.
-        world.shop.lose_answers("PUT", 2, || Reply::broken_off());
+        world.shop.lose_answers("PUT", 2, Reply::broken_off);
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
         rows.set(thing(2));
         assert_eq!(outcomes(&world.sync().await), [(outcome, 1)]);
@@ -217,7 +217,7 @@ async fn a_post_under_its_key_that_broke_off_is_cleared_up_by_an_update() {
         if took_place {
             world.shop.put("a", json!({"key": "a"}));
         }
-        world.shop.fail("POST", 1, || Reply::broken_off());
+        world.shop.fail("POST", 1, Reply::broken_off);
         let outcome = if took_place { "updated" } else { "created" };
         assert_eq!(outcomes(&world.sync().await), [(outcome, 1)]);
         assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);

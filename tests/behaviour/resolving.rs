@@ -8,7 +8,7 @@ use crate::support::{Flow, LOOKUP, Reply, World, outcomes, replayed_in};
 /// A world with a letter in doubt: a create broke off, and the flow has no lookup.
 async fn world() -> World {
     let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], Flow::default()).await;
-    world.shop.fail("POST", 1, || Reply::broken_off());
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     world
