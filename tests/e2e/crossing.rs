@@ -5,10 +5,10 @@ use pomost_sandbox::CrmEdit;
 use pomost_tests::{StackOptions, with_stack};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_thousand_customers_cross_once() {
+async fn ten_thousand_customers_cross_once() {
     with_stack(
         StackOptions {
-            customers: 20_000,
+            customers: 10_000,
             ..StackOptions::default()
         },
         async |stack| {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// The seed where the environment names none: a test tries the same plan each time, so that it
-/// fails for nobody who did not break something. `./tests/run faults` tries others.
-const USUAL_SEED: u64 = 20_261_201;
+/// The seed where the environment names none. A test tries the same plan each time, so that it does
+/// not fail by chance; `./tests/run faults` tries others. From this seed on, four rounds of faults
+/// have all kinds of them and take little time.
+const USUAL_SEED: u64 = 15_371;
 
 /// Random numbers from a seed. The same seed makes the same plan; the machine still decides when
 /// the processes get to run.
