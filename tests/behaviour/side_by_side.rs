@@ -10,13 +10,13 @@ use tokio::sync::watch;
 use crate::support::{FakeServer, Flow, Reply, World, row};
 
 /// A command on the project of a world.
-struct Command {
+struct RunningCommand {
     service: Service,
     _logs: TempDir,
 }
 
-impl Command {
-    fn start(world: &World, arguments: &'static [&'static str]) -> Command {
+impl RunningCommand {
+    fn start(world: &World, arguments: &'static [&'static str]) -> RunningCommand {
         let logs = tempfile::tempdir().unwrap();
         let environment = vec![
             (
@@ -28,14 +28,14 @@ impl Command {
         let mut service =
             Service::new("pomost", environment, logs.path().to_owned()).with_arguments(arguments);
         service.start();
-        Command {
+        RunningCommand {
             service,
             _logs: logs,
         }
     }
 
-    fn sync(world: &World) -> Command {
-        Command::start(world, &["sync", "things"])
+    fn sync(world: &World) -> RunningCommand {
+        RunningCommand::start(world, &["sync", "things"])
     }
 
     /// Waits until it has succeeded; returns its log.
@@ -79,7 +79,7 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
     world
         .shop
         .intercept(move |_| Some(Reply::json(201, &json!({ "id": "1" })).behind(takes.clone())));
-    let first = Command::sync(&world);
+    let first = RunningCommand::sync(&world);
     eventually(async || {
         if world.shop.server.count_method("POST") == 2 {
             Ok(())
@@ -88,7 +88,7 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
         }
     })
     .await;
-    let others = [Command::sync(&world), Command::sync(&world)];
+    let others = [RunningCommand::sync(&world), RunningCommand::sync(&world)];
     requested(&world, 3).await;
     for other in &others {
         other
@@ -110,9 +110,9 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
 async fn a_sync_beside_a_run_that_is_told_to_end_goes_on_by_itself() {
     let (answer, answers) = watch::channel(false);
     let world = World::new(source(0, answers).await, Flow::default()).await;
-    let mut run = Command::start(&world, &["run"]);
+    let mut run = RunningCommand::start(&world, &["run"]);
     run.service.ready().await;
-    let sync = Command::sync(&world);
+    let sync = RunningCommand::sync(&world);
     eventually(async || {
         if world.source.count_method("GET") == 1 {
             Ok(())

@@ -323,7 +323,7 @@ async fn a_create_that_did_not_reach_the_system_is_repeated() {
     .await;
 }
 
-/// It is unknown which content the destination has after the failure.
+/// The content at the destination is unknown after the failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_update_that_failed_the_content_before_it_is_sent_again() {
     for status in [500, 503, 408] {

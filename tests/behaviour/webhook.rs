@@ -13,7 +13,7 @@ use pomost_extractor::webhook::Limits;
 use crate::support::{
     FakeServer, Flow, Rows, RunningServices, World, outcomes_of_deliveries, unhurried_limits,
 };
-use sender::Sender;
+use sender::DeliverySender;
 
 const HOOK: &str = "webhook:
   path: /things
@@ -21,33 +21,38 @@ const HOOK: &str = "webhook:
   delivery: { header: X-Id }";
 
 /// A world whose source delivers, with its services at work.
-struct Hooked {
+struct WebhookWorld {
     world: World,
     rows: Rows,
     running: RunningServices,
-    sender: Sender,
+    sender: DeliverySender,
 }
 
-impl Hooked {
-    async fn start(flow: Flow) -> Hooked {
+impl WebhookWorld {
+    async fn start(flow: Flow) -> WebhookWorld {
         let (world, rows) = World::with_rows([], flow).await;
         let running = world.start().await;
-        Hooked::on(world, rows, running, unhurried_limits()).await
+        WebhookWorld::on(world, rows, running, unhurried_limits()).await
     }
 
-    async fn between(source: FakeServer, flow: Flow) -> Hooked {
+    async fn between(source: FakeServer, flow: Flow) -> WebhookWorld {
         let world = World::new(source, flow).await;
         let running = world.start().await;
-        Hooked::on(world, Rows::default(), running, unhurried_limits()).await
+        WebhookWorld::on(world, Rows::default(), running, unhurried_limits()).await
     }
 
-    async fn on(world: World, rows: Rows, running: RunningServices, limits: Limits) -> Hooked {
+    async fn on(
+        world: World,
+        rows: Rows,
+        running: RunningServices,
+        limits: Limits,
+    ) -> WebhookWorld {
         let (address, _) = running.receive_webhooks(limits).await;
-        Hooked {
+        WebhookWorld {
             world,
             rows,
             running,
-            sender: Sender { address },
+            sender: DeliverySender { address },
         }
     }
 

@@ -35,7 +35,7 @@ async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
 /// until the claims have run out, so that the loader would have places for more requests then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
-    /// How long the stack's claims hold.
+    /// Duration of the stack's claims.
     const CLAIM: Duration = Duration::from_secs(1);
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;

@@ -10,7 +10,7 @@ use pomost_tests::{
 /// Number of requests that the shop of the example gets at a time.
 const IN_FLIGHT: u64 = 16;
 
-/// How long a service may take to end: Kubernetes grants 30 s and needs some for itself.
+/// Time that a service may take to end. Kubernetes grants 30 s and needs some for itself.
 const LIMIT: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]

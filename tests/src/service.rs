@@ -23,7 +23,7 @@ use crate::eventually;
 /// no database.
 const FULL_DISK_BYTES: u64 = 64 * 1024;
 
-/// How long a process may take to end.
+/// Time that a process may take to end.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A service as a process, which may be started many times. Dropped, it is killed.
@@ -45,7 +45,7 @@ pub struct Service {
 pub struct ServiceExit {
     /// Its exit code, or the signal that ended it.
     pub status: ExitStatus,
-    /// How long it took from the signal to its end.
+    /// Time from the signal to its end.
     pub took: Duration,
     /// True where its log had said that it is ready.
     pub was_ready: bool,

@@ -20,8 +20,8 @@ use crate::{Namespace, Proxy, Service, binary, eventually, namespace::test_url};
 /// The flow of the example project.
 pub const FLOW: &str = "customers";
 
-/// How long claims and leases hold, in seconds: short, since tests wait for those of services that
-/// were killed.
+/// Duration of claims and leases in seconds. It is short, since tests wait for the end of those of
+/// services that were killed.
 const CLAIM_SECONDS: u32 = 1;
 
 /// The folder in a project where `pomost run` keeps its files.

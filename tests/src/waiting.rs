@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a condition is waited for. Nothing that a test waits for takes nearly as long, also on
+/// Time that a condition is waited for. Nothing that a test waits for takes nearly as long, also on
 /// a machine that is busy with others.
 const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a condition must stay: an unwanted change would have come by then.
+/// Time that a condition must last. An unwanted change would have come by then.
 const OBSERVATION: Duration = Duration::from_secs(5);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::send_request;
 use crm::{Crm, contact};
-use tool::Tool;
+use tool::NewsletterTool;
 
 /// The tool rejects this contact with a reason.
 const BOUNCES: usize = 13;
@@ -123,8 +123,8 @@ async fn neither_system_lets_in_who_shows_nothing() {
     );
 }
 
-async fn begin() -> (Crm, Tool, ExampleProject) {
-    let (crm, tool) = (Crm::start().await, Tool::start().await);
+async fn begin() -> (Crm, NewsletterTool, ExampleProject) {
+    let (crm, tool) = (Crm::start().await, NewsletterTool::start().await);
     let variables = [
         ("CRM_URL", crm.url()),
         ("CRM_TOKEN", crm::TOKEN),

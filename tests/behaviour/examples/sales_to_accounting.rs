@@ -5,7 +5,7 @@ mod shop;
 
 use super::ExampleProject;
 use crate::support::send_request;
-use accounting::Accounting;
+use accounting::AccountingSystem;
 use shop::Shop;
 
 const ZOLW: &str = "FV/2024/03/0001;07.03.2024;Żółw & Spółka;526-104-08-28;1\u{a0}234,50;283,94;1\u{a0}518,44;23%;PLN;07.03.2024 14:05";
@@ -117,8 +117,8 @@ async fn neither_system_lets_in_who_shows_nothing() {
     );
 }
 
-async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, Accounting, ExampleProject) {
-    let (shop, accounting) = (Shop::start().await, Accounting::start().await);
+async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, AccountingSystem, ExampleProject) {
+    let (shop, accounting) = (Shop::start().await, AccountingSystem::start().await);
     shop.export(sales);
     let variables = [
         ("SHOP_URL", shop.url()),

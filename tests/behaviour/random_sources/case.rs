@@ -5,10 +5,10 @@ use pomost_tests::SeededRandom;
 
 /// A source with its paging, its clock and its trouble.
 #[derive(Debug, Clone)]
-pub(super) struct Case {
-    pub(super) paging: Paging,
-    pub(super) clock: Clock,
-    pub(super) trouble: Trouble,
+pub(super) struct SourceCase {
+    pub(super) paging: PagingStyle,
+    pub(super) clock: ClockStyle,
+    pub(super) trouble: SourceTrouble,
     /// The time of the first changes: a little before clocks are put back or forward, or some hours
     /// ago.
     pub(super) begins: Timestamp,
@@ -22,7 +22,7 @@ pub(super) struct Case {
 
 /// The way in which pages are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paging {
+pub(super) enum PagingStyle {
     Next,
     Link,
     Token,
@@ -35,7 +35,7 @@ pub(super) enum Paging {
 
 /// The way in which times are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clock {
+pub(super) enum ClockStyle {
     /// In UTC.
     Universal,
     /// With the offset of the day, so that their order is not that of their text.
@@ -46,7 +46,7 @@ pub(super) enum Clock {
 
 /// The trouble in the first run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum SourceTrouble {
     /// Only rows that come late.
     None,
     /// Pages are short or empty, the last one may be full.
@@ -59,49 +59,52 @@ pub(super) enum Trouble {
     ChangingRows,
 }
 
-impl Trouble {
-    pub(super) const ALL: [Trouble; 5] = [
-        Trouble::None,
-        Trouble::OddPages,
-        Trouble::Circle,
-        Trouble::MovingRows,
-        Trouble::ChangingRows,
+impl SourceTrouble {
+    pub(super) const ALL: [SourceTrouble; 5] = [
+        SourceTrouble::None,
+        SourceTrouble::OddPages,
+        SourceTrouble::Circle,
+        SourceTrouble::MovingRows,
+        SourceTrouble::ChangingRows,
     ];
 
     /// True where the pages are places in the list of the current rows.
     pub(super) fn is_of_places(self) -> bool {
-        matches!(self, Trouble::MovingRows | Trouble::ChangingRows)
+        matches!(
+            self,
+            SourceTrouble::MovingRows | SourceTrouble::ChangingRows
+        )
     }
 }
 
-impl Case {
+impl SourceCase {
     /// A case whose trouble follows from its number; everything else is random.
-    pub(super) fn new(number: usize, chance: &mut SeededRandom) -> Case {
-        let trouble = Trouble::ALL[number % Trouble::ALL.len()];
+    pub(super) fn new(number: usize, chance: &mut SeededRandom) -> SourceCase {
+        let trouble = SourceTrouble::ALL[number % SourceTrouble::ALL.len()];
         let paging = match trouble {
-            Trouble::Circle => vec![Paging::Next, Paging::Link, Paging::Token],
-            _ if trouble.is_of_places() => vec![Paging::Page, Paging::Offset],
+            SourceTrouble::Circle => vec![PagingStyle::Next, PagingStyle::Link, PagingStyle::Token],
+            _ if trouble.is_of_places() => vec![PagingStyle::Page, PagingStyle::Offset],
             _ => vec![
-                Paging::Next,
-                Paging::Link,
-                Paging::Token,
-                Paging::Page,
-                Paging::PageWithLast,
-                Paging::Offset,
+                PagingStyle::Next,
+                PagingStyle::Link,
+                PagingStyle::Token,
+                PagingStyle::Page,
+                PagingStyle::PageWithLast,
+                PagingStyle::Offset,
             ],
         };
         let begins = match trouble {
-            Trouble::ChangingRows => vec![Timestamp::now() - 6.hours()],
+            SourceTrouble::ChangingRows => vec![Timestamp::now() - 6.hours()],
             _ => ["2026-10-24T22:00:00Z", "2026-03-28T23:00:00Z"]
                 .map(|time| time.parse().unwrap())
                 .into(),
         };
-        let mut clocks = vec![Clock::Universal, Clock::WithOffset];
+        let mut clocks = vec![ClockStyle::Universal, ClockStyle::WithOffset];
         // Nobody can tell whether a time on a wall somewhere is later than the run's beginning.
-        if trouble != Trouble::ChangingRows {
-            clocks.push(Clock::OnTheWall);
+        if trouble != SourceTrouble::ChangingRows {
+            clocks.push(ClockStyle::OnTheWall);
         }
-        Case {
+        SourceCase {
             paging: chance.pick(paging),
             clock: chance.pick(clocks),
             trouble,
@@ -121,20 +124,20 @@ impl Case {
     /// clocks that are changed make another one of it.
     pub(super) fn extract(&self) -> String {
         let paginate = match self.paging {
-            Paging::Next => "next: .next",
-            Paging::Link => "link: next",
-            Paging::Token => "token: { value: .next, param: p }",
-            Paging::Page => "page: { param: p, start: 0 }",
-            Paging::PageWithLast => "page: { param: p, start: 0, last: .last }",
-            Paging::Offset => "offset: { param: p }",
+            PagingStyle::Next => "next: .next",
+            PagingStyle::Link => "link: next",
+            PagingStyle::Token => "token: { value: .next, param: p }",
+            PagingStyle::Page => "page: { param: p, start: 0 }",
+            PagingStyle::PageWithLast => "page: { param: p, start: 0, last: .last }",
+            PagingStyle::Offset => "offset: { param: p }",
         };
         let start = match self.clock {
-            Clock::OnTheWall => "2026-01-01 00:00:00",
+            ClockStyle::OnTheWall => "2026-01-01 00:00:00",
             _ => "2026-01-01T00:00:00Z",
         };
         let overlap = match self.trouble {
-            Trouble::MovingRows => ", overlap: 7d",
-            Trouble::ChangingRows => "",
+            SourceTrouble::MovingRows => ", overlap: 7d",
+            SourceTrouble::ChangingRows => "",
             _ => ", overlap: 2h",
         };
         format!(

@@ -16,10 +16,10 @@ use pomost_tests::eventually;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long claims and leases hold: no pause of the machine is so long that one is lost.
+/// Duration of claims and leases. No pause of the machine is so long that one is lost.
 pub(crate) const CLAIM: Duration = Duration::from_secs(60);
 
-/// How long claims and leases hold of services that are killed: others wait as long for them.
+/// Duration of claims and leases of services that are killed. Others wait for their end.
 pub(crate) const SHORT_CLAIM: Duration = Duration::from_secs(5);
 
 /// The three services at work in the process of the test.

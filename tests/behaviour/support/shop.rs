@@ -17,7 +17,7 @@ type Intercepting = dyn Fn(&ReceivedRequest) -> Option<Reply> + Send + Sync;
 /// replaces a thing; the response is empty.
 pub(crate) struct Shop {
     pub(crate) server: FakeServer,
-    shelf: Arc<Mutex<Shelf>>,
+    shelf: Arc<Mutex<ThingShelf>>,
     interceptors: Interceptors,
 }
 
@@ -26,16 +26,16 @@ type Interceptors = Arc<Mutex<Vec<Box<Intercepting>>>>;
 
 /// The things of a shop.
 #[derive(Default)]
-struct Shelf {
+struct ThingShelf {
     /// The things by their ids.
-    things: BTreeMap<String, Thing>,
+    things: BTreeMap<String, KeptThing>,
     /// Number of things that were ever made.
     made: usize,
     /// The ids of things by the idempotency keys of their creates.
     known: BTreeMap<String, String>,
 }
 
-struct Thing {
+struct KeptThing {
     /// As it was sent.
     body: String,
     /// Grows with each change.
@@ -44,7 +44,7 @@ struct Thing {
 
 impl Shop {
     pub(crate) async fn start() -> Shop {
-        let shelf: Arc<Mutex<Shelf>> = Arc::default();
+        let shelf: Arc<Mutex<ThingShelf>> = Arc::default();
         let interceptors = Interceptors::default();
         let (kept, first) = (shelf.clone(), interceptors.clone());
         let server = FakeServer::start(move |request| {
@@ -139,7 +139,7 @@ impl Shop {
     }
 }
 
-impl Shelf {
+impl ThingShelf {
     fn reply(&mut self, request: &ReceivedRequest) -> Reply {
         if let Some(id) = request.path.strip_prefix("/shelf/") {
             self.write(id, &request.body);
@@ -196,7 +196,7 @@ impl Shelf {
         let version = self.things.get(id).map_or(1, |thing| thing.version + 1);
         self.things.insert(
             id.to_owned(),
-            Thing {
+            KeptThing {
                 body: body.to_owned(),
                 version,
             },
@@ -205,7 +205,7 @@ impl Shelf {
 
     fn find(&self, key: &str) -> Option<String> {
         let holds =
-            |thing: &Thing| serde_json::from_str::<Value>(&thing.body).unwrap()["key"] == key;
+            |thing: &KeptThing| serde_json::from_str::<Value>(&thing.body).unwrap()["key"] == key;
         self.things
             .iter()
             .find(|(_, thing)| holds(thing))

@@ -3,12 +3,12 @@
 use pomost_models::Stage;
 use serde_json::json;
 
-use super::{Hooked, hooked};
+use super::{WebhookWorld, hooked};
 use crate::support::{FakeServer, Flow, Reply, outcomes, replayed_in, unhurried_limits};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_crosses_to_the_destination_and_is_counted() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     let answer = hooked
         .sender
         .deliver(&[("X-Id", "1")], r#"{"key":"a","price":1.10}"#)
@@ -31,7 +31,7 @@ async fn a_delivery_crosses_to_the_destination_and_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_comes_again_crosses_once() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     for (body, status) in [
         (r#"{"key":"a"}"#, "taken"),
         (r#"{"key":"a"}"#, "repeated"),
@@ -47,7 +47,7 @@ async fn a_delivery_that_comes_again_crosses_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repetitions_that_come_together_cross_once() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     let mut answers = hooked
         .sender
         .deliver_at_once((0..20).map(|_| ("1".to_owned(), r#"{"key":"a"}"#.to_owned())))
@@ -67,7 +67,7 @@ async fn repetitions_that_come_together_cross_once() {
 /// They need several batches and come by many connections at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_deliveries_at_once_are_all_counted() {
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         rest: "batch_size: 7",
         ..hooked()
     })
@@ -83,7 +83,7 @@ async fn many_deliveries_at_once_are_all_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_that_a_mapping_splits_are_all_counted() {
     let transform = "map: .parts[]";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         transform,
         ..hooked()
     })
@@ -110,7 +110,7 @@ async fn a_row_that_is_no_record_becomes_a_dead_letter_and_crosses_once_the_flow
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: .[]";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         ..Flow::default()
     })
@@ -155,7 +155,7 @@ async fn a_delivery_of_ids_is_asked_about() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: '.ids[] | { key: . }'";
-    let hooked = Hooked::between(
+    let hooked = WebhookWorld::between(
         source,
         Flow {
             extract,
@@ -178,7 +178,7 @@ async fn a_delivery_of_ids_is_asked_about() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_may_be_told_and_never_ask() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     hooked.running.stop().await;
     let text = hooked.world.flow_text();
     let told: Vec<&str> = text
@@ -187,7 +187,7 @@ async fn a_flow_may_be_told_and_never_ask() {
         .collect();
     hooked.world.write("flows/things.yaml", &told.join("\n"));
     let running = hooked.world.start().await;
-    let hooked = Hooked::on(hooked.world, hooked.rows, running, unhurried_limits()).await;
+    let hooked = WebhookWorld::on(hooked.world, hooked.rows, running, unhurried_limits()).await;
     hooked
         .sender
         .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)

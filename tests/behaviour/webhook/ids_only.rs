@@ -16,7 +16,7 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Hooked, sender::Sender};
+use super::{WebhookWorld, sender::DeliverySender};
 use crate::support::{
     FakeServer, Flow, ReceivedRequest, Reply, Rows, World, outcomes, outcomes_of_deliveries,
     replayed_in, unhurried_limits,
@@ -66,7 +66,7 @@ fn ids(ids: impl IntoIterator<Item = impl Into<Value>>) -> String {
 async fn ten_thousand_keys_are_taken_at_once_and_all_their_records_arrive() {
     const KEYS: u32 = 10_000;
     let (open, gate) = watch::channel(false);
-    let hooked = Hooked::between(gated(gate).await, asking()).await;
+    let hooked = WebhookWorld::between(gated(gate).await, asking()).await;
     let answer = hooked.sender.deliver(&[], &ids(0..KEYS)).await;
     assert_eq!((answer.status, answer.status_text()), (200, "taken"));
     assert!(hooked.world.shop.things().is_empty());
@@ -81,7 +81,7 @@ async fn ten_thousand_keys_are_taken_at_once_and_all_their_records_arrive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_source_refuses_no_delivery() {
     let (open, gate) = watch::channel(false);
-    let hooked = Hooked::between(gated(gate).await, asking()).await;
+    let hooked = WebhookWorld::between(gated(gate).await, asking()).await;
     let deliveries = (0..400).map(|n| (n.to_string(), ids([n.to_string()])));
     let answers = hooked.sender.deliver_at_once(deliveries).await;
     assert_eq!(answers, vec!["taken"; 400]);
@@ -107,7 +107,7 @@ async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
         load: "retry: { attempts: 1 }",
         ..asking()
     };
-    let hooked = Hooked::between(source, flow).await;
+    let hooked = WebhookWorld::between(source, flow).await;
     let many: Vec<String> = (0..50).map(|n| format!("first {n}")).collect();
     assert_eq!(hooked.sender.deliver(&[], &ids(many)).await.status, 200);
     let store = hooked.world.backends().await.store;
@@ -151,7 +151,7 @@ async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     let world = World::new(source, asking()).await;
     let running = world.start_to_be_killed(Scheduling::Off).await;
     let (address, receiving) = running.receive_webhooks(unhurried_limits()).await;
-    let sender = Sender { address };
+    let sender = DeliverySender { address };
     assert_eq!(sender.deliver(&[], &ids(["a", "b"])).await.status, 200);
     eventually(async || match world.source.requests().len() {
         2 => Ok(()),
@@ -187,7 +187,7 @@ async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
         extract,
         ..Flow::default()
     };
-    let hooked = Hooked::between(source, flow()).await;
+    let hooked = WebhookWorld::between(source, flow()).await;
     assert_eq!(
         hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
         200
@@ -197,7 +197,7 @@ async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
     assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
     assert_eq!(hooked.outcomes().await, [("created", 2), ("filtered", 1)]);
     assert_eq!(hooked.world.shop.things().len(), 2);
-    let Hooked {
+    let WebhookWorld {
         world,
         rows,
         running,
@@ -209,7 +209,7 @@ async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
         ..flow()
     });
     let running = world.start().await;
-    let hooked = Hooked::on(world, rows, running, unhurried_limits()).await;
+    let hooked = WebhookWorld::on(world, rows, running, unhurried_limits()).await;
     assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
     assert_eq!(
         hooked.outcomes().await,
@@ -233,7 +233,7 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
             },
         )
         .await;
-    let hooked = Hooked::between(source, asking()).await;
+    let hooked = WebhookWorld::between(source, asking()).await;
     assert_eq!(
         hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
         200
@@ -278,7 +278,7 @@ async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() 
         None => Reply::rows(json!([])),
     })
     .await;
-    let hooked = Hooked::between(source, asking()).await;
+    let hooked = WebhookWorld::between(source, asking()).await;
     for dead in 1..=2 {
         assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
         assert_eq!(hooked.outcomes().await, [("dead", dead)]);
@@ -303,7 +303,7 @@ async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
         })
         .await;
         let extract = ASKING.replace(".ids[] | { id: . }", ".told[]").leak();
-        let hooked = Hooked::between(
+        let hooked = WebhookWorld::between(
             source,
             Flow {
                 extract,
@@ -374,7 +374,7 @@ async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
         load: "retry: { attempts: 2 }",
         ..asking()
     };
-    let hooked = Hooked::between(source, flow).await;
+    let hooked = WebhookWorld::between(source, flow).await;
     assert_eq!(
         hooked
             .sender
@@ -423,7 +423,7 @@ async fn what_was_told_first_and_asked_about_last_is_the_newest() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: '.ids[] | { id: . }'";
-    let hooked = Hooked::between(
+    let hooked = WebhookWorld::between(
         source,
         Flow {
             extract,
@@ -492,7 +492,7 @@ async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
         &format!("{system}concurrency: {concurrency}\n"),
     );
     let running = world.start().await;
-    let hooked = Hooked::on(world, Rows::default(), running, unhurried_limits()).await;
+    let hooked = WebhookWorld::on(world, Rows::default(), running, unhurried_limits()).await;
     for _ in 0..20 {
         assert_eq!(
             hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
@@ -524,7 +524,7 @@ async fn a_source_is_asked_no_faster_than_its_rate() {
     );
     world.write("systems/source.yaml", &system);
     let running = world.start().await;
-    let hooked = Hooked::on(world, Rows::default(), running, unhurried_limits()).await;
+    let hooked = WebhookWorld::on(world, Rows::default(), running, unhurried_limits()).await;
     let began = Instant::now();
     assert_eq!(hooked.sender.deliver(&[], &ids(0..40)).await.status, 200);
     assert_eq!(hooked.outcomes().await, [("created", 40)]);

@@ -6,7 +6,7 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use super::{HOOK, Hooked, hooked};
+use super::{HOOK, WebhookWorld, hooked};
 use crate::support::{
     FakeServer, Flow, Reply, World, outcomes, replayed_in, unhurried_limits, wait_for_method,
 };
@@ -17,7 +17,7 @@ async fn a_webhook_and_reading_send_the_same_change_once() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: .changed[]";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         ..Flow::default()
     })
@@ -56,7 +56,7 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
         (!request.body.contains("live")).then(|| created.behind(gate.clone()))
     });
     let running = world.start().await;
-    let hooked = Hooked::on(world, rows, running, unhurried_limits()).await;
+    let hooked = WebhookWorld::on(world, rows, running, unhurried_limits()).await;
     let run = hooked.running.request(None).await;
     let shop = &hooked.world.shop.server;
     wait_for_method(shop, "POST", 1).await;
@@ -82,7 +82,7 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
     let extract = Box::leak(format!("version: .n\n{HOOK}").into_boxed_str());
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         load: "order: every",
         ..Flow::default()
@@ -160,7 +160,7 @@ async fn without_versions_what_came_last_stays() {
     let extract = "paginate: { page: { param: page } }\nwebhook:
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }";
-    let hooked = Hooked::between(
+    let hooked = WebhookWorld::between(
         source,
         Flow {
             extract,

@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::{
-    Hooked, hooked,
+    WebhookWorld, hooked,
     sender::{DeliveryResponse, TOKEN, head_and_body},
 };
 use crate::support::{Flow, World, unhurried_limits};
@@ -22,7 +22,7 @@ async fn what_is_not_believed_leaves_nothing() {
   verify:
     hmac: { secrets: [\"${TOKEN}\"], header: X-Signature, prefix: v1=, content: '{$headers[\"x-time\"]}.{.}',
       timestamp: '$headers[\"x-time\"]', tolerance: 5m }";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         ..Flow::default()
     })
@@ -66,7 +66,7 @@ async fn what_is_too_long_is_not_taken() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   max_body: 1KiB";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         ..Flow::default()
     })
@@ -89,7 +89,7 @@ async fn what_is_too_long_is_not_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_request_is_told_without_its_values() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     let exchange = async |head: &str, body: &str| {
         let request =
             format!("{head}\r\nHost: x\r\nConnection: close\r\nX-Token: {TOKEN}\r\nX-Id: 1\r\n");
@@ -117,7 +117,7 @@ async fn what_is_wrong_with_a_request_is_told_without_its_values() {
     });
     hooked.running.stop().await;
     let running = hooked.world.start().await;
-    let hooked = Hooked::on(hooked.world, hooked.rows, running, unhurried_limits()).await;
+    let hooked = WebhookWorld::on(hooked.world, hooked.rows, running, unhurried_limits()).await;
     let answer = hooked.sender.deliver(&[], r#"{"rows":"hunter2"}"#).await;
     assert_eq!(answer.status, 400);
     assert!(
@@ -138,7 +138,7 @@ async fn a_slow_sender_is_let_go_and_holds_nobody_up() {
     let (world, rows) = World::with_rows([], hooked()).await;
     let running = world.start().await;
     let short = Duration::from_secs(1);
-    let hooked = Hooked::on(
+    let hooked = WebhookWorld::on(
         world,
         rows,
         running,
@@ -181,7 +181,7 @@ async fn a_slow_sender_is_let_go_and_holds_nobody_up() {
 async fn more_than_there_is_room_for_is_to_come_again() {
     let (world, rows) = World::with_rows([], hooked()).await;
     let running = world.start().await;
-    let hooked = Hooked::on(
+    let hooked = WebhookWorld::on(
         world,
         rows,
         running,
@@ -210,7 +210,7 @@ async fn more_than_there_is_room_for_is_to_come_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_are_answered_or_hung_up_on_and_others_go_on() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     let mut dice = fastrand::Rng::with_seed(11);
     for round in 0..300 {
         let mut request = match dice.bool() {

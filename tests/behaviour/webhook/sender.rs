@@ -14,7 +14,7 @@ pub(super) const TOKEN: &str = "secret-of-the-tests";
 
 /// A source that delivers to an address.
 #[derive(Debug, Clone)]
-pub(super) struct Sender {
+pub(super) struct DeliverySender {
     pub(super) address: SocketAddr,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct DeliveryResponse {
     pub(super) body: String,
 }
 
-impl Sender {
+impl DeliverySender {
     /// Delivers with these headers beside the token, unless they bring another.
     pub(super) async fn deliver(&self, headers: &[(&str, &str)], body: &str) -> DeliveryResponse {
         DeliveryResponse::of(&self.exchange(head_and_body(headers, body).as_bytes()).await)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     hooked,
-    sender::{Sender, TOKEN},
+    sender::{DeliverySender, TOKEN},
 };
 use crate::support::{Flow, World};
 
@@ -30,13 +30,13 @@ fn runner(world: &World, more: &[(&str, &str)]) -> Service {
     runner
 }
 
-fn webhook_address(runner: &Service) -> Option<Sender> {
+fn webhook_address(runner: &Service) -> Option<DeliverySender> {
     let log = runner.log();
     let mut lines = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let line = lines.find(|line| line["message"] == "taking webhooks")?;
-    Some(Sender {
+    Some(DeliverySender {
         address: line["address"].as_str()?.parse().ok()?,
     })
 }

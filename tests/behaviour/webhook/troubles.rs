@@ -15,7 +15,7 @@ use pomost_models::Stage;
 use pomost_tests::eventually;
 use tokio::{sync::Notify, time::timeout};
 
-use super::{Hooked, hooked, sender::Sender};
+use super::{WebhookWorld, hooked, sender::DeliverySender};
 use crate::support::{Flow, World, unhurried_limits};
 
 /// A broker that can be away, or store messages without confirming them.
@@ -31,8 +31,8 @@ struct TroubledBroker {
 
 impl TroubledBroker {
     /// Starts the services on such a broker. Deliveries to the returned sender are given up soon;
-    /// to that of [`Hooked`] they are not.
-    async fn start(flow: Flow) -> (Hooked, Sender, Arc<TroubledBroker>) {
+    /// to that of [`WebhookWorld`] they are not.
+    async fn start(flow: Flow) -> (WebhookWorld, DeliverySender, Arc<TroubledBroker>) {
         let (world, rows) = World::with_rows([], flow).await;
         let mut troubled = None;
         let running = world.start_with(Scheduling::Off, |broker| {
@@ -47,8 +47,8 @@ impl TroubledBroker {
         });
         let running = running.await;
         let (address, _) = running.receive_webhooks(impatient()).await;
-        let hooked = Hooked::on(world, rows, running, unhurried_limits()).await;
-        (hooked, Sender { address }, troubled.unwrap())
+        let hooked = WebhookWorld::on(world, rows, running, unhurried_limits()).await;
+        (hooked, DeliverySender { address }, troubled.unwrap())
     }
 }
 

@@ -18,14 +18,14 @@ use tokio::{
 };
 
 use project::{BROKEN, CanaryFlow, FLOWS};
-use search::Search;
+use search::MarkSearch;
 use server::EchoServer;
-use tables::Tables;
+use tables::StoreTables;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_sensitive_value_is_seen_on_the_embedded_backends() {
-    let scene = Scene::start(Vec::new()).await;
-    let tables = Tables::Embedded(scene.project.path().join(".pomost"));
+    let scene = CanaryRun::start(Vec::new()).await;
+    let tables = StoreTables::Embedded(scene.project.path().join(".pomost"));
     scene.with_stack(&tables).await;
 }
 
@@ -41,8 +41,8 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
         ("POMOST_DATABASE_URL", namespace.database_url.clone()),
         ("POMOST_NAMESPACE", namespace.name.clone()),
     ];
-    let scene = Scene::start(servers).await;
-    let tables = Tables::Servers(namespace.name.clone());
+    let scene = CanaryRun::start(servers).await;
+    let tables = StoreTables::Servers(namespace.name.clone());
     let proven = std::panic::AssertUnwindSafe(scene.with_stack(&tables))
         .catch_unwind()
         .await;
@@ -54,18 +54,18 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
 }
 
 /// The whole program at work on a project of marked values.
-struct Scene {
+struct CanaryRun {
     project: TempDir,
     environment: Vec<(String, String)>,
     webhooks: SocketAddr,
     collector: TraceCollector,
     server: EchoServer,
     runner: Service,
-    search: Search,
+    search: MarkSearch,
 }
 
-impl Scene {
-    async fn start(servers: Vec<(&'static str, String)>) -> Scene {
+impl CanaryRun {
+    async fn start(servers: Vec<(&'static str, String)>) -> CanaryRun {
         let (project, collector, server) = (
             tempfile::tempdir().unwrap(),
             TraceCollector::start().await,
@@ -88,18 +88,18 @@ impl Scene {
             .collect();
         let runner = Service::new("pomost", environment.clone(), project.path().to_owned())
             .with_arguments(&["run"]);
-        Scene {
+        CanaryRun {
             project,
             environment,
             webhooks,
             collector,
             server,
             runner,
-            search: Search::new(),
+            search: MarkSearch::new(),
         }
     }
 
-    async fn with_stack(mut self, tables: &Tables) {
+    async fn with_stack(mut self, tables: &StoreTables) {
         self.runner.start();
         self.runner.ready().await;
         self.server.wait_for_write().await;

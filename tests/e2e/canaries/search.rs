@@ -6,20 +6,20 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 pub(crate) const MARK: &str = "CANARY";
 
 /// A search for marked values in the texts that people may see.
-pub(crate) struct Search {
+pub(crate) struct MarkSearch {
     marks: Vec<String>,
     found: Vec<String>,
     places: usize,
 }
 
-impl Search {
-    pub(crate) fn new() -> Search {
+impl MarkSearch {
+    pub(crate) fn new() -> MarkSearch {
         // However a value is encoded in a URL or in JSON, its letters stay; Base64 has them in
         // three forms.
         let encoded =
             ["", "x", "xx"].map(|before| STANDARD_NO_PAD.encode(format!("{before}{MARK}")));
         let middle = |text: &String| text[text.len() - 8..text.len() - 2].to_owned();
-        Search {
+        MarkSearch {
             marks: [MARK.to_owned()]
                 .into_iter()
                 .chain(encoded.iter().map(middle))

@@ -6,7 +6,7 @@ use pomost_tests::database;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::search::Search;
+use super::search::MarkSearch;
 
 /// The columns that may hold data of records, beside those of dead letters: keys, which may be
 /// personal, ids of destinations, messages in queues, and parked messages.
@@ -24,7 +24,7 @@ const DATA: [(&str, &str); 7] = [
 const RECORD: [&str; 2] = ["record", "message"];
 
 /// The place of the tables.
-pub(crate) enum Tables {
+pub(crate) enum StoreTables {
     /// The files in a directory.
     Embedded(PathBuf),
     /// A schema of the database.
@@ -32,17 +32,17 @@ pub(crate) enum Tables {
 }
 
 /// A table, a column of it, and a value in that column.
-type Cell = (String, String, String);
+type TableCell = (String, String, String);
 
-impl Tables {
+impl StoreTables {
     /// Searches every column that may hold no data of records.
-    pub(crate) async fn search(&self, search: &mut Search) {
+    pub(crate) async fn search(&self, search: &mut MarkSearch) {
         let cells = match self {
-            Tables::Embedded(directory) => {
+            StoreTables::Embedded(directory) => {
                 let files = ["state.db", "queues.db"].map(|file| directory.join(file));
                 files.iter().flat_map(|file| of_file(file)).collect()
             }
-            Tables::Servers(schema) => of_schema(schema).await,
+            StoreTables::Servers(schema) => of_schema(schema).await,
         };
         assert!(
             cells.iter().any(|(table, column, _)| (table.as_str(), column.as_str()) == ("grants", "sealed"))
@@ -66,7 +66,7 @@ fn without_record(letter: &str) -> String {
     letter.to_string()
 }
 
-fn of_file(file: &Path) -> Vec<Cell> {
+fn of_file(file: &Path) -> Vec<TableCell> {
     let connection = Connection::open(file).unwrap();
     let tables = texts(
         &connection,
@@ -97,7 +97,7 @@ fn texts(connection: &Connection, query: &str) -> Vec<String> {
     texts.unwrap().map(Result::unwrap).collect()
 }
 
-async fn of_schema(schema: &str) -> Vec<Cell> {
+async fn of_schema(schema: &str) -> Vec<TableCell> {
     let client = database().await;
     let columns =
         "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns

@@ -11,7 +11,7 @@ use pomost_tests::{FLOW, Stack};
 use super::counts;
 
 /// The customers that the shop must have once a wave has crossed, and the rows that its run reads.
-pub(super) struct Due {
+pub(super) struct ExpectedWave {
     pub(super) expected: ExpectedState,
     /// The keys of the rows.
     pub(super) rows: BTreeSet<String>,
@@ -20,24 +20,24 @@ pub(super) struct Due {
 /// The overlap of the example's flow: it begins to read this long before its cursor.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
-impl Due {
+impl ExpectedWave {
     /// Everything in the CRM, for a first run.
-    pub(super) fn at_first(crm: &Crm) -> Due {
-        Due {
+    pub(super) fn at_first(crm: &Crm) -> ExpectedWave {
+        ExpectedWave {
             expected: crm.expected(),
             rows: crm.customers().map(|customer| customer.id).collect(),
         }
     }
 
     /// The rows that changed after the cursor, for a run that is not requested yet.
-    pub(super) async fn since_the_cursor(stack: &Stack) -> Due {
+    pub(super) async fn since_the_cursor(stack: &Stack) -> ExpectedWave {
         let cursor = stack.store.cursor(FLOW).await.unwrap().unwrap();
         let since = cursor.parse::<Timestamp>().unwrap() - OVERLAP;
         let changed = stack
             .crm
             .customers()
             .filter(|customer| time(&customer.updated_at) >= since);
-        Due {
+        ExpectedWave {
             rows: changed.map(|customer| customer.id).collect(),
             expected: stack.crm.expected(),
         }
@@ -103,7 +103,7 @@ fn time(text: &str) -> Timestamp {
 /// twice, and every repeated request had the same content.
 pub(super) fn assert_shop_got_the_right_requests(
     stack: &Stack,
-    waves: [&Due; 2],
+    waves: [&ExpectedWave; 2],
     some_are_skipped: bool,
 ) {
     stack.shop_has_the_right_customers();
@@ -136,7 +136,7 @@ pub(super) fn assert_shop_got_the_right_requests(
 }
 
 /// Numbers of creates, updates and deletes that two waves need.
-fn requests([before, after]: [&Due; 2]) -> [u64; 3] {
+fn requests([before, after]: [&ExpectedWave; 2]) -> [u64; 3] {
     let (before, after) = (&before.expected.present, &after.expected.present);
     let new = after
         .keys()

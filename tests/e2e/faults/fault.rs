@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use pomost_sandbox::{Fault as Struck, FaultAction, FaultPlan, FaultTiming};
 use pomost_tests::{Service, Stack, WireState};
 
-use super::servers::{Servers, Wire};
+use super::servers::{RoundServers, ServerWire};
 
 /// A fault. It begins, lasts for a while and ends; then everything is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub(super) enum Fault {
     /// Another process of a service joins, and the first is killed.
     Succeeded(&'static str),
     /// Connections break, and there are no new ones.
-    Cut(Wire),
+    Cut(ServerWire),
     /// Everything that is sent is delayed.
-    Slow(Wire),
+    Slow(ServerWire),
     /// Connections stay, and nothing passes.
-    Silent(Wire),
+    Silent(ServerWire),
     /// The broker is stopped and started.
     BrokerRestarts,
     /// The broker has too little memory and accepts no messages.
@@ -37,7 +37,7 @@ pub(super) enum Fault {
     /// A system refuses connections.
     Away(System),
     /// A system does something wrong.
-    Wrong(System, Wrong),
+    SystemMistake(System, SystemMistake),
     /// The disk with the embedded files is full.
     DiskFull,
 }
@@ -51,7 +51,7 @@ pub(super) enum System {
 
 /// A mistake of a system, with some or all requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum SystemMistake {
     Throttles,
     IsNotReady,
     Fails,
@@ -67,7 +67,7 @@ pub(super) enum Wrong {
 /// Everything that faults strike.
 pub(super) struct FaultTargets<'a> {
     pub(super) stack: &'a mut Stack,
-    pub(super) servers: &'a mut Servers,
+    pub(super) servers: &'a mut RoundServers,
     /// Processes beside those of the stack.
     pub(super) others: Vec<Service>,
 }
@@ -101,8 +101,10 @@ impl Fault {
             Fault::DatabaseDisconnects => stack.namespace.disconnect_database().await,
             Fault::Away(System::Crm) => stack.crm.pause().await,
             Fault::Away(System::Shop) => stack.shop.pause().await,
-            Fault::Wrong(System::Crm, wrong) => stack.crm.set_faults(wrong.with_usual(CRM)),
-            Fault::Wrong(System::Shop, wrong) => stack.shop.set_faults(wrong.with_usual(SHOP)),
+            Fault::SystemMistake(System::Crm, wrong) => stack.crm.set_faults(wrong.with_usual(CRM)),
+            Fault::SystemMistake(System::Shop, wrong) => {
+                stack.shop.set_faults(wrong.with_usual(SHOP))
+            }
             Fault::DiskFull => stack.all_in_one.set_full_disk(true),
         }
     }
@@ -137,8 +139,8 @@ impl Fault {
             Fault::DatabaseDisconnects => {}
             Fault::Away(System::Crm) => stack.crm.resume().await.unwrap(),
             Fault::Away(System::Shop) => stack.shop.resume().await.unwrap(),
-            Fault::Wrong(System::Crm, _) => stack.crm.set_faults(CRM),
-            Fault::Wrong(System::Shop, _) => stack.shop.set_faults(SHOP),
+            Fault::SystemMistake(System::Crm, _) => stack.crm.set_faults(CRM),
+            Fault::SystemMistake(System::Shop, _) => stack.shop.set_faults(SHOP),
             Fault::DiskFull => stack.all_in_one.set_full_disk(false),
         }
     }
@@ -151,12 +153,12 @@ impl Fault {
             | Fault::Frozen(service)
             | Fault::Succeeded(service) => service,
             Fault::Cut(wire) | Fault::Slow(wire) | Fault::Silent(wire) => wire.server(),
-            Fault::BrokerRestarts | Fault::BrokerAlarm => Wire::ToTheBroker.server(),
+            Fault::BrokerRestarts | Fault::BrokerAlarm => ServerWire::ToTheBroker.server(),
             Fault::DatabaseRestarts | Fault::DatabaseCrashes | Fault::DatabaseDisconnects => {
-                Wire::ToTheDatabase.server()
+                ServerWire::ToTheDatabase.server()
             }
-            Fault::Away(System::Crm) | Fault::Wrong(System::Crm, _) => "crm",
-            Fault::Away(System::Shop) | Fault::Wrong(System::Shop, _) => "shop",
+            Fault::Away(System::Crm) | Fault::SystemMistake(System::Crm, _) => "crm",
+            Fault::Away(System::Shop) | Fault::SystemMistake(System::Shop, _) => "shop",
             // The one process is the target, since its log would be lost with it.
             Fault::DiskFull => "pomost",
         }
@@ -173,7 +175,7 @@ impl Fault {
     }
 }
 
-/// How long a service that is told to end may take.
+/// Time that a service may take to end.
 const EXIT_LIMIT: Duration = Duration::from_secs(25);
 
 /// The usual plans. The systems are so slow that records are in all stages at any time.
@@ -192,7 +194,7 @@ const ACT_LATE: FaultAction = FaultAction::EffectAfter { ms: 1_500 };
 /// Longer than the project's time-out.
 const LATE: FaultAction = FaultAction::Late { ms: 2_500 };
 
-impl Wrong {
+impl SystemMistake {
     /// The plan of a system with this mistake beside the usual delay.
     fn with_usual(self, usual: FaultPlan) -> FaultPlan {
         let asking = |status| FaultAction::Answer {
@@ -200,20 +202,20 @@ impl Wrong {
             retry_after: Some("1".to_owned()),
         };
         let (when, act) = match self {
-            Wrong::Throttles => (FaultTiming::Always, asking(429)),
-            Wrong::IsNotReady => (FaultTiming::Always, asking(503)),
-            Wrong::Fails => (FaultTiming::OneIn(2), FaultAction::answer(500)),
-            Wrong::RefusesCredentials => (FaultTiming::Always, FaultAction::answer(401)),
-            Wrong::HangsUp => (FaultTiming::OneIn(2), FaultAction::HangUp),
-            Wrong::HangsUpAfter => (FaultTiming::OneIn(3), FaultAction::HangUpAfter),
-            Wrong::ActsLate => (FaultTiming::OneIn(3), ACT_LATE),
-            Wrong::BreaksOff => (FaultTiming::OneIn(3), FaultAction::BreakOff),
-            Wrong::AnswersLate => (FaultTiming::OneIn(4), LATE),
-            Wrong::TalksNonsense => (FaultTiming::OneIn(3), FaultAction::Garbage),
+            SystemMistake::Throttles => (FaultTiming::Always, asking(429)),
+            SystemMistake::IsNotReady => (FaultTiming::Always, asking(503)),
+            SystemMistake::Fails => (FaultTiming::OneIn(2), FaultAction::answer(500)),
+            SystemMistake::RefusesCredentials => (FaultTiming::Always, FaultAction::answer(401)),
+            SystemMistake::HangsUp => (FaultTiming::OneIn(2), FaultAction::HangUp),
+            SystemMistake::HangsUpAfter => (FaultTiming::OneIn(3), FaultAction::HangUpAfter),
+            SystemMistake::ActsLate => (FaultTiming::OneIn(3), ACT_LATE),
+            SystemMistake::BreaksOff => (FaultTiming::OneIn(3), FaultAction::BreakOff),
+            SystemMistake::AnswersLate => (FaultTiming::OneIn(4), LATE),
+            SystemMistake::TalksNonsense => (FaultTiming::OneIn(3), FaultAction::Garbage),
         };
         let fault = Struck::new(when, act);
         // An update that takes effect late would undo a later one, and nobody could know.
-        let fault = if self == Wrong::ActsLate {
+        let fault = if self == SystemMistake::ActsLate {
             fault.on("POST")
         } else {
             fault

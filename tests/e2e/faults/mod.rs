@@ -18,8 +18,8 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use schedule::Schedule;
-use servers::Servers;
+use schedule::RoundPlan;
+use servers::RoundServers;
 
 /// Number of rounds at a time, each on servers of its own.
 const LANES: u64 = 2;
@@ -32,14 +32,14 @@ async fn faults_at_any_moment_lose_and_double_nothing() {
     let rounds = std::env::var("POMOST_TEST_ROUNDS").map_or(4, |rounds| rounds.parse().unwrap());
     let (first, next) = (pomost_tests::seed(), AtomicU64::new(0));
     let lane = async || {
-        let (mut servers, mut failed) = (Servers::start().await, Vec::new());
+        let (mut servers, mut failed) = (RoundServers::start().await, Vec::new());
         while let Some(number) =
             Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < rounds)
         {
             let seed = first.wrapping_add(number);
             if !passes(seed, &mut servers).await {
                 failed.push(seed);
-                servers = Servers::start().await;
+                servers = RoundServers::start().await;
             }
         }
         failed
@@ -53,8 +53,8 @@ async fn faults_at_any_moment_lose_and_double_nothing() {
 }
 
 #[expect(clippy::print_stderr, reason = "says what a round was")]
-async fn passes(seed: u64, servers: &mut Servers) -> bool {
-    let (schedule, started) = (Schedule::draw(seed), std::time::Instant::now());
+async fn passes(seed: u64, servers: &mut RoundServers) -> bool {
+    let (schedule, started) = (RoundPlan::draw(seed), std::time::Instant::now());
     let passed = AssertUnwindSafe(round::run(&schedule, servers))
         .catch_unwind()
         .await

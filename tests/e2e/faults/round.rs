@@ -6,11 +6,11 @@ use pomost_store::RunSummary;
 use pomost_tests::{SeededRandom, Stack, StackOptions, eventually, with_stack};
 
 use super::{
-    check::{self, Due},
+    check::{self, ExpectedWave},
     counts::CountWatch,
     fault::{CRM, FaultTargets, SHOP},
-    schedule::{Blow, Schedule},
-    servers::Servers,
+    schedule::{FaultGroup, RoundPlan},
+    servers::RoundServers,
 };
 
 const CUSTOMERS: u32 = 300;
@@ -37,7 +37,7 @@ const EVERY_IN_ORDER: [(&str, &str, &str); 4] = {
 };
 
 /// Runs a round, and panics where something is not as it must be.
-pub(super) async fn run(schedule: &Schedule, servers: &mut Servers) {
+pub(super) async fn run(schedule: &RoundPlan, servers: &mut RoundServers) {
     let options = StackOptions {
         customers: CUSTOMERS,
         // The broker soon gives the messages of a frozen service to others.
@@ -64,7 +64,7 @@ pub(super) async fn run(schedule: &Schedule, servers: &mut Servers) {
             servers,
             others,
         };
-        Round {
+        RunningRound {
             schedule,
             random: SeededRandom::from_seed(schedule.seed),
             targets,
@@ -91,15 +91,15 @@ fn replicas(stack: &mut Stack, of_each: usize) -> Vec<pomost_tests::Service> {
     others
 }
 
-struct Round<'a> {
-    schedule: &'a Schedule,
+struct RunningRound<'a> {
+    schedule: &'a RoundPlan,
     random: SeededRandom,
     targets: FaultTargets<'a>,
 }
 
-impl Round<'_> {
+impl RunningRound<'_> {
     async fn run(mut self) {
-        let first = Due::at_first(&self.targets.stack.crm);
+        let first = ExpectedWave::at_first(&self.targets.stack.crm);
         let (first_run, first_watch) = self.run_wave(&first, 0).await;
         if self.schedule.overlapping {
             self.targets.stack.extracted(first_run).await;
@@ -107,7 +107,7 @@ impl Round<'_> {
             self.settled(first_run).await;
         }
         self.targets.stack.crm.edit(&changes());
-        let second = Due::since_the_cursor(self.targets.stack).await;
+        let second = ExpectedWave::since_the_cursor(self.targets.stack).await;
         let (second_run, second_watch) = self.run_wave(&second, 1).await;
         let first_summary = self.settled(first_run).await;
         first
@@ -120,7 +120,7 @@ impl Round<'_> {
         first_watch.end().await;
         second_watch.end().await;
         self.end().await;
-        let Round {
+        let RunningRound {
             schedule,
             targets: FaultTargets { stack, .. },
             ..
@@ -131,7 +131,7 @@ impl Round<'_> {
     }
 
     /// Runs the flow over the rows that are due while faults strike.
-    async fn run_wave(&mut self, due: &Due, wave: usize) -> (RunId, CountWatch) {
+    async fn run_wave(&mut self, due: &ExpectedWave, wave: usize) -> (RunId, CountWatch) {
         let run = self.targets.stack.request_run().await;
         let watch = CountWatch::over(self.targets.stack.store.clone(), run);
         for blow in &self.schedule.waves[wave] {
@@ -152,7 +152,7 @@ impl Round<'_> {
         .await;
     }
 
-    async fn strike(&mut self, blow: &Blow) {
+    async fn strike(&mut self, blow: &FaultGroup) {
         for fault in &blow.faults {
             fault.begin(&mut self.targets).await;
             self.random.short_pause().await;

@@ -8,13 +8,13 @@ use super::{
     fault::{
         Fault::{self, *},
         System::{self, *},
-        Wrong::{self, *},
+        SystemMistake::{self, *},
     },
-    servers::Wire::*,
+    servers::ServerWire::*,
 };
 
 /// A round: records cross while faults strike, then what changed crosses while others do.
-pub(super) struct Schedule {
+pub(super) struct RoundPlan {
     pub(super) seed: u64,
     /// True for `pomost run` on its embedded files.
     pub(super) embedded: bool,
@@ -24,12 +24,12 @@ pub(super) struct Schedule {
     pub(super) overlapping: bool,
     /// True where every change is applied, in order; otherwise only the latest.
     pub(super) every: bool,
-    pub(super) waves: [Vec<Blow>; 2],
+    pub(super) waves: [Vec<FaultGroup>; 2],
 }
 
 /// Faults that strike together.
 #[derive(Debug)]
-pub(super) struct Blow {
+pub(super) struct FaultGroup {
     /// The percentage of the wave's records that have settled when it begins.
     pub(super) at: u64,
     pub(super) faults: Vec<Fault>,
@@ -41,7 +41,7 @@ const EMBEDDED: usize = 6;
 
 const SERVICES: [&str; 3] = ["extractor", "transformer", "loader"];
 
-const WRONGS: [Wrong; 10] = [
+const WRONGS: [SystemMistake; 10] = [
     Throttles,
     IsNotReady,
     Fails,
@@ -54,14 +54,14 @@ const WRONGS: [Wrong; 10] = [
     TalksNonsense,
 ];
 
-impl Schedule {
-    pub(super) fn draw(seed: u64) -> Schedule {
+impl RoundPlan {
+    pub(super) fn draw(seed: u64) -> RoundPlan {
         let mut chance = SeededRandom::from_seed(seed);
         let embedded = chance.below(EMBEDDED) == 0;
         let replicas = if embedded { 1 } else { 1 + chance.below(2) };
         let [overlapping, every] = [(); 2].map(|()| chance.below(2) == 0);
         let waves = [3, 2].map(|blows| wave(&mut chance, blows, embedded));
-        Schedule {
+        RoundPlan {
             seed,
             embedded,
             replicas,
@@ -73,7 +73,7 @@ impl Schedule {
 }
 
 /// Draws a wave, with one blow in each equal part.
-fn wave(chance: &mut SeededRandom, blows: u64, embedded: bool) -> Vec<Blow> {
+fn wave(chance: &mut SeededRandom, blows: u64, embedded: bool) -> Vec<FaultGroup> {
     let moments = chance.moments(blows, 90);
     moments
         .into_iter()
@@ -81,7 +81,7 @@ fn wave(chance: &mut SeededRandom, blows: u64, embedded: bool) -> Vec<Blow> {
         .collect()
 }
 
-fn blow(chance: &mut SeededRandom, at: u64, embedded: bool) -> Blow {
+fn blow(chance: &mut SeededRandom, at: u64, embedded: bool) -> FaultGroup {
     let mut faults: Vec<Fault> = Vec::new();
     for _ in 0..=chance.below(3) {
         let fault = fault(chance, embedded);
@@ -94,7 +94,7 @@ fn blow(chance: &mut SeededRandom, at: u64, embedded: bool) -> Blow {
         start + chance.below((end - start) as usize) as u64
     });
     let duration = Duration::from_millis(lasts.max().unwrap_or(0));
-    Blow {
+    FaultGroup {
         at,
         faults,
         duration,
@@ -136,14 +136,14 @@ fn of_a_system(chance: &mut SeededRandom) -> Vec<Fault> {
         .into_iter()
         .filter(|wrong| system == Shop || !matches!(wrong, TalksNonsense | ActsLate));
     wrongs
-        .map(|wrong| Fault::Wrong(system, wrong))
+        .map(|wrong| Fault::SystemMistake(system, wrong))
         .chain([Away(system)])
         .collect()
 }
 
-impl fmt::Display for Schedule {
+impl fmt::Display for RoundPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Schedule {
+        let RoundPlan {
             seed,
             embedded,
             replicas,

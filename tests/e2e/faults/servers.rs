@@ -5,7 +5,7 @@ use pomost_tests::{PrivatePostgres, Proxy};
 
 /// A RabbitMQ and a PostgreSQL that nobody else uses, so that anything may happen to them. One
 /// round after the other uses the same.
-pub(super) struct Servers {
+pub(super) struct RoundServers {
     pub(super) broker: PrivateNode,
     pub(super) database: PrivatePostgres,
     pub(super) broker_wire: Proxy,
@@ -14,26 +14,26 @@ pub(super) struct Servers {
 
 /// A connection between the services and a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wire {
+pub(super) enum ServerWire {
     ToTheBroker,
     ToTheDatabase,
 }
 
-impl Wire {
+impl ServerWire {
     pub(super) fn server(self) -> &'static str {
         match self {
-            Wire::ToTheBroker => "broker",
-            Wire::ToTheDatabase => "database",
+            ServerWire::ToTheBroker => "broker",
+            ServerWire::ToTheDatabase => "database",
         }
     }
 }
 
-impl Servers {
-    pub(super) async fn start() -> Servers {
+impl RoundServers {
+    pub(super) async fn start() -> RoundServers {
         let (broker, database) = tokio::join!(PrivateNode::start(), PrivatePostgres::start());
         let broker_wire = Proxy::start(&broker.url(), 5672).await;
         let database_wire = Proxy::start(&database.url(), 5432).await;
-        Servers {
+        RoundServers {
             broker,
             database,
             broker_wire,
@@ -41,10 +41,10 @@ impl Servers {
         }
     }
 
-    pub(super) fn wire(&mut self, wire: Wire) -> &mut Proxy {
+    pub(super) fn wire(&mut self, wire: ServerWire) -> &mut Proxy {
         match wire {
-            Wire::ToTheBroker => &mut self.broker_wire,
-            Wire::ToTheDatabase => &mut self.database_wire,
+            ServerWire::ToTheBroker => &mut self.broker_wire,
+            ServerWire::ToTheDatabase => &mut self.database_wire,
         }
     }
 }

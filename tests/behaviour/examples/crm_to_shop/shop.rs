@@ -20,11 +20,11 @@ pub(super) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 /// second customer with an e-mail address.
 pub(super) struct Shop {
     server: FakeServer,
-    shelf: Arc<Mutex<Shelf>>,
+    shelf: Arc<Mutex<CustomerShelf>>,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct CustomerShelf {
     /// The customers as they were sent, by their ids.
     customers: BTreeMap<usize, String>,
     /// Number of customers that were ever made.
@@ -38,7 +38,7 @@ struct Shelf {
 impl Shop {
     /// A shop in which Iga has made herself an account.
     pub(super) async fn start() -> Shop {
-        let shelf: Arc<Mutex<Shelf>> = Arc::default();
+        let shelf: Arc<Mutex<CustomerShelf>> = Arc::default();
         let kept = shelf.clone();
         let server = FakeServer::start(move |request| kept.lock().unwrap().answer(request)).await;
         // Others are made before her account is updated, and stand before it all the same.
@@ -95,7 +95,7 @@ impl Shop {
     }
 }
 
-impl Shelf {
+impl CustomerShelf {
     fn answer(&mut self, request: &ReceivedRequest) -> Reply {
         if request.path == "/oauth/token" {
             return self.token(request);

@@ -18,13 +18,13 @@ pub(super) const KEY: &str = "newsletter-key-of-the-tests";
 
 /// `POST` and `PATCH /contacts/batch` with fifty contacts at most, `DELETE /contacts/{id}` and
 /// `GET /contacts?email={email}`.
-pub(super) struct Tool {
+pub(super) struct NewsletterTool {
     server: FakeServer,
-    list: Arc<Mutex<List>>,
+    list: Arc<Mutex<ContactList>>,
 }
 
 #[derive(Default)]
-struct List {
+struct ContactList {
     /// The contacts as they were sent, by their ids.
     contacts: BTreeMap<usize, Value>,
     /// Number of contacts that were ever made.
@@ -33,16 +33,16 @@ struct List {
     loses_an_answer: bool,
 }
 
-impl Tool {
-    pub(super) async fn start() -> Tool {
-        let list: Arc<Mutex<List>> = Arc::default();
+impl NewsletterTool {
+    pub(super) async fn start() -> NewsletterTool {
+        let list: Arc<Mutex<ContactList>> = Arc::default();
         let kept = list.clone();
         let server = FakeServer::start(move |request| {
             let refused = refusal_without(request, "x-api-key", KEY);
             refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
-        Tool { server, list }
+        NewsletterTool { server, list }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -81,7 +81,7 @@ impl Tool {
     }
 }
 
-impl List {
+impl ContactList {
     fn answer(&mut self, request: &ReceivedRequest) -> Reply {
         match (
             request.method.as_str(),

@@ -20,13 +20,13 @@ const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 /// `POST /invoices` and `PUT /invoices/{id}`. It refuses an invoice whose net and VAT do not make
 /// its gross, and one without an idempotency key. A create under a known key gets the response of
 /// the first time.
-pub(super) struct Accounting {
+pub(super) struct AccountingSystem {
     server: FakeServer,
-    books: Arc<Mutex<Books>>,
+    books: Arc<Mutex<InvoiceBooks>>,
 }
 
 #[derive(Default)]
-struct Books {
+struct InvoiceBooks {
     /// The invoices as they were sent, by their ids.
     invoices: BTreeMap<String, String>,
     /// The ids by the idempotency keys.
@@ -34,16 +34,16 @@ struct Books {
     loses_an_answer: bool,
 }
 
-impl Accounting {
-    pub(super) async fn start() -> Accounting {
-        let books: Arc<Mutex<Books>> = Arc::default();
+impl AccountingSystem {
+    pub(super) async fn start() -> AccountingSystem {
+        let books: Arc<Mutex<InvoiceBooks>> = Arc::default();
         let kept = books.clone();
         let server = FakeServer::start(move |request| {
             let refused = refusal_without(request, "authorization", &basic("pomost", PASSWORD));
             refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
-        Accounting { server, books }
+        AccountingSystem { server, books }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -82,7 +82,7 @@ impl Accounting {
     }
 }
 
-impl Books {
+impl InvoiceBooks {
     fn answer(&mut self, request: &ReceivedRequest) -> Reply {
         let invoice = &request.body;
         if !adds_up(invoice) || request.headers["content-type"] != "application/xml; charset=utf-8"

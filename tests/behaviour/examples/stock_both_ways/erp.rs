@@ -19,7 +19,7 @@ pub(super) const TOKEN: &str = "erp-token-of-the-tests";
 /// `PUT /items/{code}/reservation`.
 pub(super) struct Erp {
     server: FakeServer,
-    store: Arc<Mutex<Store>>,
+    store: Arc<Mutex<ErpStore>>,
 }
 
 /// An item on the shelves.
@@ -31,8 +31,8 @@ pub(super) struct Item {
 }
 
 #[derive(Default)]
-struct Store {
-    items: BTreeMap<&'static str, Kept>,
+struct ErpStore {
+    items: BTreeMap<&'static str, KeptItem>,
     /// Number of changes so far.
     revision: u64,
     /// Number of writes of reservations.
@@ -42,7 +42,7 @@ struct Store {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Kept {
+struct KeptItem {
     on_hand: i64,
     reserved: i64,
     /// The number of its last change.
@@ -51,7 +51,7 @@ struct Kept {
 
 impl Erp {
     pub(super) async fn start() -> Erp {
-        let store: Arc<Mutex<Store>> = Arc::default();
+        let store: Arc<Mutex<ErpStore>> = Arc::default();
         let kept = store.clone();
         let server = FakeServer::start(move |request| {
             let refused = refusal_without(request, "authorization", &format!("Bearer {TOKEN}"));
@@ -70,7 +70,7 @@ impl Erp {
     }
 
     pub(super) fn items(&self) -> Vec<Item> {
-        let item = |(code, kept): (&&'static str, &Kept)| Item {
+        let item = |(code, kept): (&&'static str, &KeptItem)| Item {
             code,
             on_hand: kept.on_hand,
             reserved: kept.reserved,
@@ -94,7 +94,7 @@ impl Erp {
     }
 }
 
-impl Store {
+impl ErpStore {
     fn answer(&mut self, request: &ReceivedRequest) -> Reply {
         let code = request
             .path
@@ -124,7 +124,7 @@ impl Store {
             .collect();
         changed.sort_by_key(|(_, kept)| kept.revision);
         changed.truncate(3);
-        let item = |(code, kept): &(&&str, &Kept)| {
+        let item = |(code, kept): &(&&str, &KeptItem)| {
             let available = kept.on_hand - kept.reserved;
             json!({ "code": code, "available": available, "revision": kept.revision })
         };
@@ -140,8 +140,8 @@ impl Store {
     }
 
     /// Changes an item. A change that leaves everything as it is has no revision.
-    fn change(&mut self, code: &'static str, change: impl FnOnce(&mut Kept)) {
-        let item = self.items.entry(code).or_insert(Kept {
+    fn change(&mut self, code: &'static str, change: impl FnOnce(&mut KeptItem)) {
+        let item = self.items.entry(code).or_insert(KeptItem {
             on_hand: 0,
             reserved: 0,
             revision: 0,

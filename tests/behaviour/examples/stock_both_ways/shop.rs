@@ -27,7 +27,7 @@ pub(super) const WEBHOOK_SECRET: &str = "webhook-secret-of-the-tests";
 /// entity tags; it makes no change without `If-Match`.
 pub(super) struct Shop {
     server: FakeServer,
-    shelf: Arc<Mutex<Shelf>>,
+    shelf: Arc<Mutex<ProductShelf>>,
 }
 
 /// A product, without when it was changed.
@@ -38,8 +38,8 @@ pub(super) struct Product {
     pub(super) available: i64,
 }
 
-struct Shelf {
-    products: BTreeMap<&'static str, Kept>,
+struct ProductShelf {
+    products: BTreeMap<&'static str, KeptProduct>,
     /// Number of changes so far.
     changes: i64,
     /// Number of changes by the flow.
@@ -50,7 +50,7 @@ struct Shelf {
     deliveries: Vec<String>,
 }
 
-struct Kept {
+struct KeptProduct {
     reserved: u64,
     available: i64,
     /// The number of its last change.
@@ -63,7 +63,7 @@ impl Shop {
             .map(|(sku, reserved)| {
                 (
                     sku,
-                    Kept {
+                    KeptProduct {
                         reserved,
                         available: 0,
                         change: 0,
@@ -71,7 +71,7 @@ impl Shop {
                 )
             })
             .into();
-        let shelf = Shelf {
+        let shelf = ProductShelf {
             products,
             changes: 0,
             writes: 0,
@@ -93,7 +93,7 @@ impl Shop {
     }
 
     pub(super) fn products(&self) -> Vec<Product> {
-        let product = |(sku, kept): (&&'static str, &Kept)| Product {
+        let product = |(sku, kept): (&&'static str, &KeptProduct)| Product {
             sku,
             reserved: kept.reserved,
             available: kept.available,
@@ -176,7 +176,7 @@ async fn deliver(hook: SocketAddr, body: &str) -> String {
         .to_owned()
 }
 
-impl Shelf {
+impl ProductShelf {
     fn answer(&mut self, request: &ReceivedRequest) -> Reply {
         let Some(sku) = request.path.strip_prefix("/products/") else {
             return self.list(&request.query);
@@ -221,7 +221,7 @@ impl Shelf {
         )
     }
 
-    fn change(&mut self, sku: &'static str, change: impl FnOnce(&mut Kept)) {
+    fn change(&mut self, sku: &'static str, change: impl FnOnce(&mut KeptProduct)) {
         self.changes += 1;
         let product = self.products.get_mut(sku).unwrap();
         change(product);
@@ -230,7 +230,7 @@ impl Shelf {
     }
 
     fn product(&self, sku: &str) -> Value {
-        let Kept {
+        let KeptProduct {
             reserved,
             available,
             change,
