@@ -219,6 +219,11 @@ fn every_file_begins_with_a_doc_comment() {
 }
 
 #[test]
+fn every_doc_comment_begins_as_a_sentence_with_a_subject() {
+    assert_none(&places(riddles), "doc comments begin as a riddle");
+}
+
+#[test]
 fn the_looks_find_what_they_look_for() {
     let text = "//! Whether it is so.\n\n/// Good.\n#[derive(\n    Debug\n)]\npub struct A;\npub struct B;\n\
                 const TEXT: &str = r#\"\npub struct NotCode;\n/// What a text.\n\"#;\n/// Whoever.\n/// What goes on.\n\
